@@ -1,0 +1,261 @@
+//! The only source of time in the house: real, or virtual for rehearsals and tests.
+//!
+//! Everything that waits or asks the time is given a [`Clock`]; clippy forbids every other source. Deadlines of
+//! workers are the one exception by design: they are real time always, so they are given a real clock.
+//!
+//! May import: nothing of the house.
+
+mod virtual_time;
+
+use std::future::Future;
+use std::ops::{Add, Sub};
+use std::sync::Arc;
+use std::time::Duration;
+
+use virtual_time::VirtualTime;
+
+/// A point on a clock's monotonic line, as the time since that clock was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Instant(Duration);
+
+impl Instant {
+    /// The instant at which the clock was made.
+    pub const ZERO: Self = Self(Duration::ZERO);
+
+    /// The time from the clock's start to this instant.
+    #[must_use]
+    pub const fn since_start(self) -> Duration {
+        self.0
+    }
+
+    /// The instant this long after the clock's start.
+    #[must_use]
+    pub const fn from_start(elapsed: Duration) -> Self {
+        Self(elapsed)
+    }
+
+    /// The time from `earlier` to this instant, or zero when `earlier` is the later one.
+    #[must_use]
+    pub const fn saturating_since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// This instant less `duration`, or the clock's start when that is before it.
+    #[must_use]
+    pub const fn saturating_sub(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(duration))
+    }
+}
+
+impl Add<Duration> for Instant {
+    type Output = Self;
+
+    /// Saturates at the end of time (584 years on).
+    fn add(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(duration))
+    }
+}
+
+impl Sub for Instant {
+    type Output = Duration;
+
+    fn sub(self, earlier: Self) -> Duration {
+        self.saturating_since(earlier)
+    }
+}
+
+/// The time ran out before the future was done; see [`Clock::timeout`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("timed out")]
+pub struct Elapsed;
+
+/// A source of time that can be cloned and shared between threads.
+#[derive(Debug, Clone)]
+pub struct Clock(Arc<Source>);
+
+#[derive(Debug)]
+enum Source {
+    Real { origin: tokio::time::Instant },
+    Virtual(VirtualTime),
+}
+
+impl Clock {
+    /// The machine's own time.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the machine's clock")]
+    pub fn real() -> Self {
+        Self(Arc::new(Source::Real { origin: tokio::time::Instant::now() }))
+    }
+
+    /// A clock that stands still until [`Clock::block_on`]'s runtime has nothing left to do, and then jumps to the
+    /// next sleeper. `unix_time` is the wall-clock time it starts at, counted from 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub fn simulated(unix_time: Duration) -> Self {
+        Self(Arc::new(Source::Virtual(VirtualTime::new(unix_time))))
+    }
+
+    /// Whether this clock is a simulated one.
+    #[must_use]
+    pub fn is_simulated(&self) -> bool {
+        matches!(*self.0, Source::Virtual(_))
+    }
+
+    /// The instant it is now; never goes back.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the machine's clock")]
+    pub fn now(&self) -> Instant {
+        match &*self.0 {
+            Source::Real { origin } => Instant(tokio::time::Instant::now().saturating_duration_since(*origin)),
+            Source::Virtual(time) => time.now(),
+        }
+    }
+
+    /// The wall-clock time since 1970-01-01T00:00:00Z. A real one can be set back by its owner.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the machine's clock")]
+    pub fn unix_time(&self) -> Duration {
+        match &*self.0 {
+            Source::Real { .. } => {
+                std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
+            }
+            Source::Virtual(time) => time.unix_time(),
+        }
+    }
+
+    /// Waits until `deadline`. Real timers have a grain of 1 ms.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that waits on the machine's clock")]
+    pub async fn sleep_until(&self, deadline: Instant) {
+        match &*self.0 {
+            Source::Real { origin } => {
+                // An instant beyond what the timer can name is as good as never.
+                match origin.checked_add(deadline.0) {
+                    Some(deadline) => tokio::time::sleep_until(deadline).await,
+                    None => std::future::pending().await,
+                }
+            }
+            Source::Virtual(time) => time.sleep_until(deadline).await,
+        }
+    }
+
+    /// Waits for `duration`.
+    pub async fn sleep(&self, duration: Duration) {
+        self.sleep_until(self.now() + duration).await;
+    }
+
+    /// Runs `future` for `duration` at the most.
+    ///
+    /// # Errors
+    ///
+    /// [`Elapsed`] when the time ran out first; the future is dropped then.
+    pub async fn timeout<F: Future>(&self, duration: Duration, future: F) -> Result<F::Output, Elapsed> {
+        tokio::select! {
+            biased;
+            output = future => Ok(output),
+            () = self.sleep(duration) => Err(Elapsed),
+        }
+    }
+
+    /// Keeps a simulated clock from moving for as long as the guard lives: a worker computes, a request is in
+    /// flight. Free of effect on a real one.
+    #[must_use]
+    pub fn hold(&self) -> Hold {
+        if let Source::Virtual(time) = &*self.0 {
+            time.hold();
+        }
+        Hold(self.clone())
+    }
+
+    /// Runs `future` to its end on a new current-thread runtime that drives this clock.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses what a runtime needs (file descriptors).
+    pub fn block_on<F: Future>(&self, future: F) -> std::io::Result<F::Output> {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_all();
+        if self.is_simulated() {
+            let clock = self.clone();
+            // Called when no task is ready: whatever still waits, waits for the clock or for what holds it.
+            builder.on_thread_park(move || {
+                if let Source::Virtual(time) = &*clock.0 {
+                    time.advance();
+                }
+            });
+        }
+        let runtime = builder.build()?;
+        let local = tokio::task::LocalSet::new();
+        let output = runtime.block_on(local.run_until(future));
+        drop(local);
+        // A thread that is stuck in the system must not keep the program from ending.
+        runtime.shutdown_background();
+        Ok(output)
+    }
+}
+
+/// A simulated clock stands still while one of these lives.
+#[derive(Debug)]
+pub struct Hold(Clock);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if let Source::Virtual(time) = &*self.0.0 {
+            time.release();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn simulated_hours_take_no_time_and_keep_their_order() {
+        let clock = Clock::simulated(Duration::from_secs(1_000));
+        let order = clock
+            .block_on(async {
+                let order = std::cell::RefCell::new(Vec::new());
+                let sleeper = |hours: u64| {
+                    let (clock, order) = (&clock, &order);
+                    async move {
+                        clock.sleep(Duration::from_secs(hours * 3600)).await;
+                        order.borrow_mut().push((hours, clock.now().since_start().as_secs()));
+                    }
+                };
+                tokio::join!(sleeper(5), sleeper(1), sleeper(3));
+                order.into_inner()
+            })
+            .unwrap();
+        assert_eq!(order, [(1, 3600), (3, 3 * 3600), (5, 5 * 3600)]);
+        assert_eq!(clock.unix_time(), Duration::from_secs(1_000 + 5 * 3600));
+    }
+
+    #[test]
+    fn a_held_clock_stands_still() {
+        let clock = Clock::simulated(Duration::ZERO);
+        let (sender, receiver) = tokio::sync::oneshot::channel::<()>();
+        let hold = clock.hold();
+        let thread = std::thread::spawn(move || {
+            drop(hold);
+            sender.send(()).unwrap();
+        });
+        clock
+            .block_on(async {
+                let sleeping = clock.sleep(Duration::from_secs(9));
+                // The other thread lets go, then wakes us; only then can the sleeper be over.
+                receiver.await.unwrap();
+                assert_eq!(clock.now(), Instant::ZERO);
+                sleeping.await;
+                assert_eq!(clock.now().since_start().as_secs(), 9);
+            })
+            .unwrap();
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn a_timeout_ends_what_takes_too_long() {
+        let clock = Clock::simulated(Duration::ZERO);
+        let result = clock.block_on(clock.timeout(Duration::from_secs(2), clock.sleep(Duration::from_secs(3))));
+        assert_eq!(result.unwrap(), Err(Elapsed));
+        assert_eq!(clock.now().since_start().as_secs(), 2);
+    }
+}

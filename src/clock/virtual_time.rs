@@ -1,0 +1,101 @@
+//! Time that moves only when nobody has anything left to do.
+
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use super::Instant;
+
+#[derive(Debug)]
+pub(super) struct VirtualTime {
+    unix_start: Duration,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    now: Instant,
+    holds: usize,
+    next_sleeper: u64,
+    /// By deadline, then by the order in which they went to sleep.
+    sleepers: BTreeMap<(Instant, u64), Waker>,
+}
+
+impl VirtualTime {
+    pub(super) fn new(unix_start: Duration) -> Self {
+        Self { unix_start, state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn now(&self) -> Instant {
+        self.state().now
+    }
+
+    pub(super) fn unix_time(&self) -> Duration {
+        self.unix_start + self.now().since_start()
+    }
+
+    pub(super) fn hold(&self) {
+        self.state().holds += 1;
+    }
+
+    pub(super) fn release(&self) {
+        self.state().holds -= 1;
+    }
+
+    pub(super) async fn sleep_until(&self, deadline: Instant) {
+        let mut sleeper = Sleeper { time: self, key: None };
+        poll_fn(|context| {
+            let mut state = self.state();
+            if state.now >= deadline {
+                return Poll::Ready(());
+            }
+            let key = *sleeper.key.get_or_insert_with(|| {
+                state.next_sleeper += 1;
+                (deadline, state.next_sleeper)
+            });
+            state.sleepers.insert(key, context.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Jumps to the next deadline and wakes all who wait for it, unless somebody holds the clock.
+    pub(super) fn advance(&self) {
+        let mut woken = Vec::new();
+        {
+            let mut state = self.state();
+            if state.holds > 0 {
+                return;
+            }
+            let Some((&(deadline, _), _)) = state.sleepers.first_key_value() else { return };
+            state.now = state.now.max(deadline);
+            while let Some(entry) = state.sleepers.first_entry() {
+                if entry.key().0 > deadline {
+                    break;
+                }
+                woken.push(entry.remove());
+            }
+        }
+        woken.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// Takes its entry out of the list when its sleep is over or given up.
+struct Sleeper<'a> {
+    time: &'a VirtualTime,
+    key: Option<(Instant, u64)>,
+}
+
+impl Drop for Sleeper<'_> {
+    fn drop(&mut self) {
+        if let Some(key) = self.key {
+            self.time.state().sleepers.remove(&key);
+        }
+    }
+}

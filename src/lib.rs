@@ -1,0 +1,25 @@
+//! Mooncast: an embedded scripting host for group messaging.
+//!
+//! The house, top to bottom; a module imports only from those below it, and `tests/house.rs` holds this:
+//!
+//! - [`cli`]: one file a command.
+//! - [`host`]: starts workers, answers what their scripts ask for, holds permissions.
+//! - [`delivery`]: the one road of a message: check, permit, request, outcome.
+//! - [`quota`]: pacing; [`client`]: the REST API.
+//! - [`message`]: message types and limit checks; [`config`]: the settings.
+//! - [`protocol`]: the frames between host and worker; [`clock`]: the only source of time.
+//!
+//! To the side: [`worker`], the Lua side, which runs in a process of its own and knows `protocol` and `message`
+//! alone; and [`simulator`], the fake service, which imports nothing of the house.
+
+pub mod cli;
+pub mod client;
+pub mod clock;
+pub mod config;
+pub mod delivery;
+pub mod host;
+pub mod message;
+pub mod protocol;
+pub mod quota;
+pub mod simulator;
+pub mod worker;
