@@ -1,1 +1,86 @@
-//! To be written.
+//! The frames between the host and a worker: what a script may ask for, and what it is told.
+//!
+//! A frame is its length (four bytes, little-endian) and a postcard-encoded value. The host never trusts a frame:
+//! its size is capped, a value that does not decode ends the worker, and every request is checked where it is
+//! answered. Both ends are the same binary, so [`VERSION`] only guards against a binary replaced while it runs.
+//!
+//! May import: nothing of the house.
+
+mod failure;
+mod frame;
+mod request;
+mod start;
+
+pub use failure::{Failure, Kind};
+pub use frame::{Frames, MAX_FRAME, ProtocolError, encode};
+pub use request::{Answer, Call, HttpRequest, HttpValue, Part, Request, SendOptions, UploadOptions, Urgency};
+pub use start::{AppInfo, Mode, Source, Start, WorkerLimits};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// The version of the frames; it changes with every change to them.
+pub const VERSION: u16 = 1;
+
+/// What the host tells a worker.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum ToWorker {
+    /// The first frame: what to run, and within which limits.
+    Start(Box<Start>),
+    /// The answer to the request of that id.
+    Answer(u64, Answer),
+}
+
+/// What a worker tells the host.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum ToHost {
+    /// The first frame: the worker's [`VERSION`].
+    Hello(u16),
+    /// A request, answered once under its id.
+    Request(u64, Request),
+    /// What the script printed, a line end included.
+    Print(Bytes),
+    /// A line for the log.
+    Log(LogLine),
+    /// Every task waits for an answer; so many answers were taken in so far.
+    Waiting(u64),
+    /// The script is over. The last frame.
+    Done(Result<(), ScriptError>),
+}
+
+/// A line that a script writes to the log.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LogLine {
+    /// How grave it is.
+    pub level: LogLevel,
+    /// The sentence.
+    pub message: String,
+    /// Its fields as a JSON object, or empty.
+    pub fields: String,
+    /// Script and line, where known.
+    pub location: String,
+}
+
+/// How grave a log line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LogLevel {
+    /// For the author of the script.
+    Debug,
+    /// For whoever follows the run.
+    Info,
+    /// Something to look at.
+    Warn,
+    /// Something that failed.
+    Error,
+}
+
+/// What ended a script: an error that nothing in it caught.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScriptError {
+    /// What happened, in one line; at most 8 KB and without control characters.
+    pub message: String,
+    /// The script's own lines that led there, innermost first: `scripts/a.lua:3: in function 'send'`.
+    pub traceback: Vec<String>,
+    /// The `kind` of the error value, where it was one of the host's.
+    pub kind: Option<String>,
+}

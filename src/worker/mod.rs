@@ -1,1 +1,60 @@
-//! To be written.
+//! The Lua side of a run. It lives in a process of its own, started by the host with a pipe and nothing else: no
+//! environment, no secrets, no network. Whatever a script needs from outside its own values, it asks the host for.
+//!
+//! The sandbox here makes accidents readable; what guarantees anything is the process, its limits, and the host's
+//! kill. May import: `protocol`, `message`. The only place that names mlua.
+
+mod confine;
+mod context;
+mod convert;
+mod fault;
+mod modules;
+mod pipe;
+mod report;
+mod require;
+mod run;
+mod state;
+mod tasks;
+
+use std::process::ExitCode;
+
+use crate::protocol::{ToHost, ToWorker, VERSION};
+
+use pipe::Pipe;
+
+/// The word on the command line that makes this binary a worker. For the host alone.
+pub const COMMAND: &str = "__worker";
+
+/// Runs one script as the host says, over standard input and output.
+#[must_use]
+pub fn main() -> ExitCode {
+    let mut pipe = match Pipe::open() {
+        Ok(pipe) => pipe,
+        Err(error) => return complain(&error),
+    };
+    // Queued, not flushed: it leaves with the first frame that matters, or with the first wait.
+    pipe.send(&ToHost::Hello(VERSION));
+    let start = match pipe.receive() {
+        Ok(Some(ToWorker::Start(start))) if start.version == VERSION => start,
+        Ok(Some(ToWorker::Start(start))) => {
+            return complain(&format!("the host speaks version {}, this worker {VERSION}", start.version));
+        }
+        Ok(Some(ToWorker::Answer(..))) => return complain(&"an answer before the start"),
+        Ok(None) => return ExitCode::SUCCESS,
+        Err(error) => return complain(&error),
+    };
+    if let Err(error) = confine::confine(&start.limits) {
+        return complain(&error);
+    }
+    match run::run(*start, pipe) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(&error),
+    }
+}
+
+/// Standard error is kept by the host for what it says of a worker that died.
+#[expect(clippy::print_stderr, reason = "a worker has no other way to say why it cannot begin")]
+fn complain(error: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("{error}");
+    ExitCode::FAILURE
+}

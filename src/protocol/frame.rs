@@ -1,0 +1,152 @@
+//! Lengths and bytes: values put into frames and taken out again.
+
+use std::marker::PhantomData;
+
+use bytes::{Buf, BytesMut};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// The most bytes that one frame may hold: a file or an answer of 16 MiB and what goes around it.
+pub const MAX_FRAME: usize = 17 * 1024 * 1024;
+
+const HEADER: usize = 4;
+
+/// What can be wrong with a frame.
+#[derive(Debug, thiserror::Error)]
+pub enum ProtocolError {
+    /// A length over [`MAX_FRAME`].
+    #[error("a frame of {0} bytes is over the limit of {MAX_FRAME} bytes")]
+    TooLarge(usize),
+    /// Bytes that are no value of the type expected.
+    #[error("a frame that cannot be read: {0}")]
+    Malformed(#[from] postcard::Error),
+}
+
+/// Appends `value` to `out` as one frame. On an error `out` is as it was.
+///
+/// # Errors
+///
+/// [`ProtocolError::TooLarge`] when it takes more than [`MAX_FRAME`] bytes.
+pub fn encode<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), ProtocolError> {
+    let start = out.len();
+    out.extend_from_slice(&[0; HEADER]);
+    let written = match postcard::to_io(value, &mut *out) {
+        Ok(_) => out.len() - start - HEADER,
+        Err(error) => {
+            out.truncate(start);
+            return Err(error.into());
+        }
+    };
+    match u32::try_from(written) {
+        Ok(length) if written <= MAX_FRAME => {
+            out[start..start + HEADER].copy_from_slice(&length.to_le_bytes());
+            Ok(())
+        }
+        _ => {
+            out.truncate(start);
+            Err(ProtocolError::TooLarge(written))
+        }
+    }
+}
+
+/// Bytes as they come in, and the frames that are whole among them.
+#[derive(Debug)]
+pub struct Frames<T> {
+    buffer: BytesMut,
+    kind: PhantomData<fn() -> T>,
+}
+
+impl<T> Default for Frames<T> {
+    fn default() -> Self {
+        Self { buffer: BytesMut::new(), kind: PhantomData }
+    }
+}
+
+impl<T: DeserializeOwned> Frames<T> {
+    /// Where the next bytes read are to be put.
+    pub const fn buffer(&mut self) -> &mut BytesMut {
+        &mut self.buffer
+    }
+
+    /// The next whole frame, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`ProtocolError`]; the bytes that follow mean nothing then.
+    pub fn next(&mut self) -> Result<Option<T>, ProtocolError> {
+        let Some(header) = self.buffer.first_chunk::<HEADER>() else { return Ok(None) };
+        let length = u32::from_le_bytes(*header) as usize;
+        if length > MAX_FRAME {
+            return Err(ProtocolError::TooLarge(length));
+        }
+        if self.buffer.len() < HEADER + length {
+            self.buffer.reserve(HEADER + length - self.buffer.len());
+            return Ok(None);
+        }
+        let value = postcard::from_bytes(&self.buffer[HEADER..HEADER + length]);
+        self.buffer.advance(HEADER + length);
+        Ok(Some(value?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::{Answer, Request, ToHost, ToWorker};
+    use super::*;
+
+    #[test]
+    fn frames_come_out_as_they_went_in_however_they_are_cut() {
+        let mut wire = Vec::new();
+        for id in 0..50 {
+            encode(&ToHost::Request(id, Request::Sleep { ms: id * 1000 }), &mut wire).unwrap();
+        }
+        for cut in [1, 3, 7, 64, wire.len()] {
+            let mut frames = Frames::<ToHost>::default();
+            let mut seen = 0;
+            for piece in wire.chunks(cut) {
+                frames.buffer().extend_from_slice(piece);
+                while let Some(frame) = frames.next().unwrap() {
+                    assert!(matches!(frame, ToHost::Request(id, Request::Sleep { ms }) if id == seen && ms == id * 1000));
+                    seen += 1;
+                }
+            }
+            assert_eq!(seen, 50);
+        }
+    }
+
+    #[test]
+    fn a_frame_over_the_cap_is_refused_at_both_ends() {
+        let mut wire = vec![7];
+        let answer = ToWorker::Answer(1, Answer::Bytes(vec![0; MAX_FRAME].into()));
+        assert!(matches!(encode(&answer, &mut wire), Err(ProtocolError::TooLarge(_))));
+        assert_eq!(wire, [7]);
+        let mut frames = Frames::<ToHost>::default();
+        frames.buffer().extend_from_slice(&u32::MAX.to_le_bytes());
+        assert!(matches!(frames.next(), Err(ProtocolError::TooLarge(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_host_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let mut wire = u32::try_from(bytes.len()).unwrap().to_le_bytes().to_vec();
+            wire.extend_from_slice(&bytes);
+            let mut frames = Frames::<ToHost>::default();
+            frames.buffer().extend_from_slice(&wire);
+            while let Ok(Some(_)) = frames.next() {}
+        }
+
+        #[test]
+        fn a_flipped_byte_is_an_error_or_another_frame(at in 0usize..60, flip in 1u8..) {
+            let mut wire = Vec::new();
+            let request = Request::FileWrite { path: "a/b".into(), content: "text".into(), append: true };
+            encode(&ToHost::Request(300, request), &mut wire).unwrap();
+            let at = at % wire.len();
+            wire[at] ^= flip;
+            let mut frames = Frames::<ToHost>::default();
+            frames.buffer().extend_from_slice(&wire);
+            while let Ok(Some(_)) = frames.next() {}
+        }
+    }
+}

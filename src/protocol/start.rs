@@ -1,0 +1,62 @@
+//! The first frame: what a worker is to do.
+
+use serde::{Deserialize, Serialize};
+
+/// What a worker runs, and within which limits.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Start {
+    /// The host's [`VERSION`](super::VERSION).
+    pub version: u16,
+    /// What loading the script is for.
+    pub mode: Mode,
+    /// The script.
+    pub script: Source,
+    /// The arguments after the file's name, for `main(args)` and the global `arg`.
+    pub args: Vec<String>,
+    /// What the worker may use.
+    pub limits: WorkerLimits,
+    /// The seed of `math.random`.
+    pub seed: u64,
+    /// The apps that the script can send through; the first is the default one.
+    pub apps: Vec<AppInfo>,
+}
+
+/// What a script is loaded for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Mode {
+    /// To run its top level and then `main(args)`.
+    Run,
+    /// To see whether it loads: the first call that would send, write or wait ends it, as a success.
+    Check,
+}
+
+/// A text of Lua and the name it goes by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// The file as errors show it: `scripts/hello.lua`.
+    pub name: String,
+    /// Its bytes.
+    pub text: bytes::Bytes,
+}
+
+/// What a worker may use before it is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerLimits {
+    /// Bytes that the script's values may take.
+    pub memory: u64,
+    /// Milliseconds of CPU between two calls to the host.
+    pub cpu_ms: u64,
+    /// Tasks alive at once.
+    pub tasks: u32,
+    /// Bytes of requests that the host has not answered yet.
+    pub queued_bytes: u64,
+}
+
+/// One app as a script may know it: its name and limits, nothing of its address or credentials.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AppInfo {
+    /// The name for `im.app`.
+    pub name: String,
+    /// What `im.limits` shows, in its order.
+    pub limits: Vec<(String, f64)>,
+}

@@ -1,0 +1,119 @@
+//! What the functions of a script share: the pipe, the requests under way, the limits.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+
+use mlua::MultiValue;
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::protocol::{AppInfo, Failure, Kind, Mode, Request, ToHost, WorkerLimits};
+
+use super::fault::Fault;
+use super::pipe::Pipe;
+use super::tasks::Tasks;
+
+/// One for each state; reached through `Rc` by every native function.
+#[derive(Debug)]
+pub(super) struct Context {
+    pub(super) mode: Mode,
+    pub(super) limits: WorkerLimits,
+    pub(super) apps: Vec<AppInfo>,
+    pub(super) pipe: RefCell<Pipe>,
+    pub(super) tasks: RefCell<Tasks>,
+    /// Sizes of the requests that are not answered, by their event.
+    requests: RefCell<HashMap<u64, usize>>,
+    queued_bytes: Cell<u64>,
+    /// Answers taken in so far.
+    pub(super) answered: Cell<u64>,
+    last_event: Cell<u64>,
+    /// Milliseconds of CPU that had been used at the last call to the host.
+    cpu_at_last_call: Cell<u64>,
+}
+
+impl Context {
+    pub(super) fn new(mode: Mode, limits: WorkerLimits, apps: Vec<AppInfo>, pipe: Pipe) -> Self {
+        Self {
+            mode,
+            limits,
+            apps,
+            pipe: RefCell::new(pipe),
+            tasks: RefCell::default(),
+            requests: RefCell::default(),
+            queued_bytes: Cell::new(0),
+            answered: Cell::new(0),
+            last_event: Cell::new(0),
+            cpu_at_last_call: Cell::new(cpu_ms()),
+        }
+    }
+
+    /// A name for something that will happen.
+    pub(super) fn event(&self) -> u64 {
+        let event = self.last_event.get() + 1;
+        self.last_event.set(event);
+        event
+    }
+
+    /// Puts a request on its way; its answer will be delivered under the event returned.
+    pub(super) fn request(&self, request: Request) -> Result<u64, Fault> {
+        if self.mode == Mode::Check && !request.only_looks() {
+            return Err(Failure::new(Kind::Cancelled, CHECK_ENDS_HERE).into());
+        }
+        if self.queued_bytes.get() > self.limits.queued_bytes {
+            return Err(Failure::new(
+                Kind::Invalid,
+                format!(
+                    "over {} bytes of requests wait for their answers; wait for some tasks before starting more",
+                    self.limits.queued_bytes
+                ),
+            )
+            .into());
+        }
+        let event = self.event();
+        let size = self
+            .pipe
+            .borrow_mut()
+            .try_send(&ToHost::Request(event, request))
+            .map_err(|error| Failure::new(Kind::Invalid, format!("too large to hand over: {error}")))?;
+        self.requests.borrow_mut().insert(event, size);
+        self.queued_bytes.set(self.queued_bytes.get() + size as u64);
+        self.called_home();
+        Ok(event)
+    }
+
+    /// Whether an answer to some request is still to come.
+    pub(super) fn awaits_host(&self) -> bool {
+        !self.requests.borrow().is_empty()
+    }
+
+    /// Takes note of an answer; false when nothing had been asked under that event.
+    pub(super) fn note_answer(&self, event: u64) -> bool {
+        let Some(size) = self.requests.borrow_mut().remove(&event) else { return false };
+        self.queued_bytes.set(self.queued_bytes.get().saturating_sub(size as u64));
+        self.answered.set(self.answered.get() + 1);
+        self.called_home();
+        true
+    }
+
+    /// The CPU limit counts from here.
+    pub(super) fn called_home(&self) {
+        self.cpu_at_last_call.set(cpu_ms());
+    }
+
+    /// Whether the script has computed for longer than it may without a call to the host.
+    pub(super) fn out_of_time(&self) -> bool {
+        cpu_ms().saturating_sub(self.cpu_at_last_call.get()) > self.limits.cpu_ms
+    }
+
+    /// Something that was waited for has happened.
+    pub(super) fn deliver(&self, event: u64, values: MultiValue) {
+        self.tasks.borrow_mut().deliver(event, values);
+    }
+}
+
+/// The message of the failure that ends a script which is merely checked.
+pub(super) const CHECK_ENDS_HERE: &str = "the check of this script ends at its first call that does something";
+
+fn cpu_ms() -> u64 {
+    let used = clock_gettime(ClockId::ProcessCPUTime);
+    u64::try_from(used.tv_sec).unwrap_or(0) * 1000 + u64::try_from(used.tv_nsec).unwrap_or(0) / 1_000_000
+}

@@ -1,0 +1,298 @@
+//! Lua values to JSON and back.
+
+use mlua::{Lua, LuaString, MultiValue, Table, Value};
+use serde_json::Value as Json;
+
+use crate::message::{Shape, shape};
+use crate::protocol::Answer;
+
+use super::fault::{Fault, receipts};
+
+/// Tables within tables; more is a table that holds itself.
+const MAX_DEPTH: usize = 64;
+
+/// The largest integer that every float up to it can name: 2^53.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// What an empty table is where nothing says which.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Empty {
+    /// By the field of a message that it fills, else an object.
+    OfMessage,
+    /// An object.
+    Object,
+}
+
+/// The metatables that say what a table is, kept in the registry under these names.
+const LIST_MARK: &str = "mooncast.list";
+const OBJECT_MARK: &str = "mooncast.object";
+
+/// Where a value stands, for errors and for the shape of an empty table.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    parent: Option<&'a Place<'a>>,
+    step: Step<'a>,
+    depth: usize,
+}
+
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Root,
+    Field(&'a str),
+    Item(usize),
+}
+
+impl<'a> Place<'a> {
+    const ROOT: Place<'static> = Place { parent: None, step: Step::Root, depth: 0 };
+
+    fn then(&'a self, step: Step<'a>) -> Place<'a> {
+        Place { parent: Some(self), step, depth: self.depth + 1 }
+    }
+
+    /// `body.items[2]`
+    fn name(&self) -> String {
+        let mut name = self.parent.map(Place::name).unwrap_or_default();
+        match self.step {
+            Step::Root => {}
+            Step::Field(field) => {
+                if !name.is_empty() {
+                    name.push('.');
+                }
+                name.push_str(field);
+            }
+            Step::Item(index) => name = format!("{name}[{index}]"),
+        }
+        name
+    }
+
+    fn shape(&self) -> Option<Shape> {
+        let mut fields = Vec::with_capacity(self.depth);
+        let mut place = Some(self);
+        while let Some(here) = place {
+            match here.step {
+                Step::Field(field) => fields.push(field),
+                Step::Item(_) => return None,
+                Step::Root => {}
+            }
+            place = here.parent;
+        }
+        fields.reverse();
+        shape(&fields)
+    }
+}
+
+/// Writes Lua values as JSON.
+pub(super) struct Writer {
+    list_mark: Option<Table>,
+    object_mark: Option<Table>,
+    empty: Empty,
+    out: Vec<u8>,
+}
+
+/// A Lua value as JSON. Integral floats are written as integers, for Lua's `/` gives 5.0 where 5 is meant.
+pub(super) fn to_json(lua: &Lua, value: &Value, empty: Empty) -> Result<Vec<u8>, Fault> {
+    let mut writer = Writer {
+        list_mark: lua.named_registry_value(LIST_MARK)?,
+        object_mark: lua.named_registry_value(OBJECT_MARK)?,
+        empty,
+        out: Vec::with_capacity(256),
+    };
+    writer.value(value, &Place::ROOT)?;
+    Ok(writer.out)
+}
+
+impl Writer {
+    fn value(&mut self, value: &Value, place: &Place) -> Result<(), Fault> {
+        match value {
+            Value::Nil => self.out.extend_from_slice(b"null"),
+            Value::LightUserData(pointer) if pointer.0.is_null() => self.out.extend_from_slice(b"null"),
+            Value::Boolean(true) => self.out.extend_from_slice(b"true"),
+            Value::Boolean(false) => self.out.extend_from_slice(b"false"),
+            Value::Integer(number) => self.json(number, place)?,
+            #[expect(clippy::cast_possible_truncation, reason = "within 2^53, which an i64 holds")]
+            Value::Number(number) if number.fract() == 0.0 && number.abs() <= EXACT => {
+                self.json(&(*number as i64), place)?;
+            }
+            Value::Number(number) if number.is_finite() => self.json(number, place)?,
+            Value::Number(number) => return Err(refuse(place, &format!("JSON has no {number}"))),
+            Value::String(text) => self.text(text, place)?,
+            Value::Table(table) => self.table(table, place)?,
+            other => return Err(refuse(place, &format!("JSON has no {}", other.type_name()))),
+        }
+        Ok(())
+    }
+
+    fn json<T: serde::Serialize + ?Sized>(&mut self, value: &T, place: &Place) -> Result<(), Fault> {
+        serde_json::to_writer(&mut self.out, value).map_err(|error| refuse(place, &error.to_string()))
+    }
+
+    fn text(&mut self, text: &LuaString, place: &Place) -> Result<(), Fault> {
+        match text.to_str() {
+            Ok(text) => self.json(&*text, place),
+            Err(_) => Err(refuse(place, "it holds bytes that are not UTF-8")),
+        }
+    }
+
+    fn table(&mut self, table: &Table, place: &Place) -> Result<(), Fault> {
+        if place.depth >= MAX_DEPTH {
+            return Err(refuse(place, &format!("tables nested over {MAX_DEPTH} deep; does one hold itself?")));
+        }
+        let mark = table.metatable();
+        let marked = |which: &Option<Table>| which.is_some() && mark == *which;
+        let length = table.raw_len();
+        if length > 0 || marked(&self.list_mark) {
+            return self.list(table, length, place);
+        }
+        if !marked(&self.object_mark)
+            && table.is_empty()
+            && matches!(self.empty, Empty::OfMessage)
+            && matches!(place.shape(), Some(Shape::List))
+        {
+            self.out.extend_from_slice(b"[]");
+            return Ok(());
+        }
+        self.object(table, place)
+    }
+
+    fn list(&mut self, table: &Table, length: usize, place: &Place) -> Result<(), Fault> {
+        let mut keys = 0;
+        table.for_each::<Value, Value>(|_, _| {
+            keys += 1;
+            Ok(())
+        })?;
+        if keys != length {
+            return Err(refuse(place, "a table with both list items and named fields (or with holes) has no JSON form"));
+        }
+        self.out.push(b'[');
+        for index in 1..=length {
+            if index > 1 {
+                self.out.push(b',');
+            }
+            let item: Value = table.raw_get(index)?;
+            self.value(&item, &place.then(Step::Item(index)))?;
+        }
+        self.out.push(b']');
+        Ok(())
+    }
+
+    fn object(&mut self, table: &Table, place: &Place) -> Result<(), Fault> {
+        let mut fields: Vec<(LuaString, Value)> = Vec::with_capacity(8);
+        let mut stranger = None;
+        table.for_each::<Value, Value>(|key, value| {
+            match key {
+                Value::String(key) => fields.push((key, value)),
+                other => stranger = Some(other.type_name()),
+            }
+            Ok(())
+        })?;
+        if let Some(kind) = stranger {
+            return Err(refuse(place, &format!("a field's name must be a string, got a {kind}")));
+        }
+        // The order of a table's fields differs from run to run; the same table must give the same bytes.
+        fields.sort_by(|(left, _), (right, _)| left.as_bytes().cmp(&right.as_bytes()));
+        self.out.push(b'{');
+        for (index, (key, value)) in fields.iter().enumerate() {
+            if index > 0 {
+                self.out.push(b',');
+            }
+            self.text(key, place)?;
+            self.out.push(b':');
+            let name = key.to_str()?;
+            self.value(value, &place.then(Step::Field(&name)))?;
+        }
+        self.out.push(b'}');
+        Ok(())
+    }
+}
+
+fn refuse(place: &Place, why: &str) -> Fault {
+    let name = place.name();
+    let message = if name.is_empty() { why.to_owned() } else { format!("`{name}`: {why}") };
+    Fault::invalid(name, message)
+}
+
+/// Makes the marks that `json.array` and `json.object` put on tables.
+pub(super) fn make_marks(lua: &Lua) -> mlua::Result<()> {
+    for (mark, name) in [(LIST_MARK, "json.array"), (OBJECT_MARK, "json.object")] {
+        let metatable = lua.create_table()?;
+        metatable.raw_set("__name", name)?;
+        lua.set_named_registry_value(mark, metatable)?;
+    }
+    Ok(())
+}
+
+/// Says of a table that it is a list.
+pub(super) fn mark_list(lua: &Lua, table: &Table) -> mlua::Result<()> {
+    table.set_metatable(lua.named_registry_value(LIST_MARK)?)
+}
+
+/// Says of a table that it is an object.
+pub(super) fn mark_object(lua: &Lua, table: &Table) -> mlua::Result<()> {
+    table.set_metatable(lua.named_registry_value(OBJECT_MARK)?)
+}
+
+/// A JSON value as Lua's. Empty tables are marked, so that they stay what they are when written again.
+pub(super) fn to_lua(lua: &Lua, json: &Json) -> mlua::Result<Value> {
+    Ok(match json {
+        Json::Null => Value::NULL,
+        Json::Bool(value) => Value::Boolean(*value),
+        Json::Number(number) => match number.as_i64() {
+            Some(integer) => Value::Integer(integer),
+            None => Value::Number(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        Json::String(text) => Value::String(lua.create_string(text)?),
+        Json::Array(items) => {
+            let table = lua.create_table_with_capacity(items.len(), 0)?;
+            for (index, item) in items.iter().enumerate() {
+                table.raw_set(index + 1, to_lua(lua, item)?)?;
+            }
+            if items.is_empty() {
+                mark_list(lua, &table)?;
+            }
+            Value::Table(table)
+        }
+        Json::Object(fields) => {
+            let table = lua.create_table_with_capacity(0, fields.len())?;
+            for (name, value) in fields {
+                table.raw_set(name.as_str(), to_lua(lua, value)?)?;
+            }
+            if fields.is_empty() {
+                mark_object(lua, &table)?;
+            }
+            Value::Table(table)
+        }
+    })
+}
+
+/// What the prelude's `settle` takes: `true` and what the answer holds, or `false` and the fault.
+pub(super) fn answer_values(lua: &Lua, answer: Answer) -> mlua::Result<MultiValue> {
+    let mut values = vec![Value::Boolean(true)];
+    match answer {
+        Answer::Nothing => {}
+        Answer::Receipts(pairs) => values.push(Value::Table(receipts(lua, &pairs)?)),
+        Answer::Json(bytes) => {
+            let json: Json = serde_json::from_slice(&bytes).map_err(mlua::Error::external)?;
+            // A field that is null is a field that is not there, for Lua.
+            values.push(if json.is_null() { Value::Nil } else { to_lua(lua, &json)? });
+        }
+        Answer::Bytes(bytes) => values.push(Value::String(lua.create_string(&bytes)?)),
+        Answer::Number(number) => values.push(Value::Number(number)),
+        Answer::Source(source) => {
+            values.push(Value::String(lua.create_string(&source.name)?));
+            values.push(Value::String(lua.create_string(&source.text)?));
+        }
+        Answer::Response { status, headers, body } => {
+            let response = lua.create_table_with_capacity(0, 3)?;
+            let fields = lua.create_table_with_capacity(0, headers.len())?;
+            for (name, value) in headers {
+                fields.raw_set(name, lua.create_string(&value)?)?;
+            }
+            response.raw_set("status", status)?;
+            response.raw_set("headers", fields)?;
+            response.raw_set("body", lua.create_string(&body)?)?;
+            values.push(Value::Table(response));
+        }
+        Answer::Failed(failure) => return Fault::Failure(failure).into_values(lua),
+    }
+    Ok(MultiValue::from_vec(values))
+}

@@ -1,0 +1,123 @@
+//! Why a native function failed, and how the script is told.
+
+use mlua::{Error, IntoLua, Lua, MultiValue, Table, Value};
+
+use crate::protocol::{Failure, Kind};
+
+/// Why a native function failed.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// An error value with the fields that every failure has.
+    Failure(Box<Failure>),
+    /// Lua's own error: no memory, a bad argument.
+    Lua(Error),
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::Lua(error)
+    }
+}
+
+impl From<Failure> for Fault {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(Box::new(failure))
+    }
+}
+
+impl Fault {
+    /// A malformed argument.
+    pub(super) fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Failure::invalid(field, message).into()
+    }
+
+    /// What the prelude's `settle` takes: `false` and the fault.
+    pub(super) fn into_values(self, lua: &Lua) -> mlua::Result<MultiValue> {
+        let fault = match self {
+            Self::Failure(failure) => Value::Table(error_value(lua, &failure)?),
+            Self::Lua(error) => match bad_argument(&error) {
+                Some(failure) => Value::Table(error_value(lua, &failure)?),
+                None => plain(&error).into_lua(lua)?,
+            },
+        };
+        Ok(MultiValue::from_vec(vec![Value::Boolean(false), fault]))
+    }
+}
+
+/// The fields of an error value; the prelude adds `where` and the metatable.
+pub(super) fn error_value(lua: &Lua, failure: &Failure) -> mlua::Result<Table> {
+    let value = lua.create_table_with_capacity(0, 8)?;
+    value.raw_set("kind", failure.kind.word())?;
+    value.raw_set("message", failure.message.as_str())?;
+    value.raw_set("retryable", failure.kind.retryable())?;
+    value.raw_set("field", failure.field.as_deref())?;
+    value.raw_set("status", failure.status)?;
+    value.raw_set("code", failure.code.as_deref())?;
+    if !failure.receipts.is_empty() {
+        value.raw_set("receipts", receipts(lua, &failure.receipts)?)?;
+    }
+    if !failure.problems.is_empty() {
+        value.raw_set("problems", problems(lua, failure)?)?;
+    }
+    Ok(value)
+}
+
+/// The list of problems of a message.
+pub(super) fn problems(lua: &Lua, failure: &Failure) -> mlua::Result<Table> {
+    let list = lua.create_table_with_capacity(failure.problems.len(), 0)?;
+    for (field, message) in &failure.problems {
+        let problem = lua.create_table_with_capacity(0, 2)?;
+        problem.raw_set("field", field.as_str())?;
+        problem.raw_set("message", message.as_str())?;
+        list.raw_push(problem)?;
+    }
+    Ok(list)
+}
+
+/// `{ [group_id] = message_id }`
+pub(super) fn receipts(lua: &Lua, pairs: &[(String, String)]) -> mlua::Result<Table> {
+    let table = lua.create_table_with_capacity(0, pairs.len())?;
+    for (group, message) in pairs {
+        table.raw_set(group.as_str(), message.as_str())?;
+    }
+    Ok(table)
+}
+
+/// An argument that is not of the type expected, as an `invalid` one.
+fn bad_argument(error: &Error) -> Option<Failure> {
+    match error {
+        Error::BadArgument { pos, name, cause, .. } => {
+            let field = name.clone().unwrap_or_else(|| format!("argument {pos}"));
+            let message = format!("{field}: {}", bad_argument(cause).map_or_else(|| plain(cause), |f| f.message));
+            Some(Failure::invalid(field, message))
+        }
+        Error::FromLuaConversionError { from, to, message } => {
+            let detail = message.as_ref().map(|message| format!(" ({message})")).unwrap_or_default();
+            Some(Failure::new(Kind::Invalid, format!("expected {}, got {from}{detail}", friendly(to))))
+        }
+        _ => None,
+    }
+}
+
+/// A Rust type's name in the words of Lua.
+fn friendly(rust: &str) -> &str {
+    match rust {
+        "String" | "string" | "LuaString" | "&str" | "BString" | "str" => "a string",
+        "table" | "Table" => "a table",
+        "function" | "Function" => "a function",
+        "bool" | "boolean" => "true or false",
+        other if other.starts_with(['i', 'u', 'f']) => "a number",
+        other => other,
+    }
+}
+
+/// Lua's own message, without what mlua wraps around it.
+pub(super) fn plain(error: &Error) -> String {
+    match error {
+        Error::RuntimeError(message) | Error::MemoryError(message) | Error::SyntaxError { message, .. } => {
+            message.clone()
+        }
+        Error::CallbackError { cause, .. } | Error::WithContext { cause, .. } => plain(cause),
+        other => other.to_string(),
+    }
+}

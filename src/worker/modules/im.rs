@@ -1,0 +1,207 @@
+//! `im`: sending, and what goes with it. Every call is one request to the host, which checks, paces and sends.
+
+use mlua::{Lua, Table, Value};
+
+use crate::message::nearest;
+use crate::protocol::{AppInfo, Call, Kind, Request, SendOptions, UploadOptions, Urgency};
+
+use super::super::convert::{Empty, to_json};
+use super::super::fault::Fault;
+use super::Kit;
+use super::task::milliseconds;
+
+/// What is easier said in Lua: iterators over pages, read-only limits, the two results of `check`.
+const LUA_PART: &str = include_str!("im.lua");
+
+pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
+    let apps = kit.lua().create_table()?;
+    let mut default = None;
+    for (index, info) in (0..).zip(&kit.context.apps) {
+        let app = build_app(kit, index, info)?;
+        apps.raw_set(info.name.as_str(), &app)?;
+        default.get_or_insert(app);
+    }
+    let im = default.map_or_else(|| kit.lua().create_table(), Ok)?;
+    let known: Vec<String> = kit.context.apps.iter().map(|info| info.name.clone()).collect();
+    im.raw_set("app", kit.plain(move |_, _, name: String| find_app(&apps, &known, &name))?)?;
+    Ok(im)
+}
+
+fn find_app(apps: &Table, known: &[String], name: &str) -> Result<Table, Fault> {
+    apps.raw_get::<Option<Table>>(name)?.ok_or_else(|| {
+        Fault::invalid("name", format!("no app `{name}` is configured; there is: {}", known.join(", ")))
+    })
+}
+
+/// The functions of one app.
+fn build_app(kit: &Kit, app: u32, info: &AppInfo) -> mlua::Result<Table> {
+    let lua = kit.lua();
+    let functions = lua.create_table()?;
+    let send = |call| kit.waiting(move |lua, _, arguments| send(lua, app, call, arguments));
+    functions.raw_set("group_send", send(Call::Group)?)?;
+    functions.raw_set("targeted_send", send(Call::Targeted)?)?;
+    functions.raw_set("upload", kit.waiting(move |_, _, arguments| upload(app, arguments))?)?;
+
+    let limits = lua.create_table()?;
+    for (name, value) in &info.limits {
+        limits.raw_set(name.as_str(), integral(*value))?;
+    }
+    let check = kit.waiting(move |lua, _, message| check(lua, app, &message))?;
+    let groups = kit.waiting(move |_, _, cursor| Ok(Request::Groups { app, cursor }))?;
+    let members = kit.waiting(move |_, _, (group_id, page)| Ok(Request::Members { app, group_id, page }))?;
+    let recall = kit.waiting(move |_, _, arguments| recall(app, arguments))?;
+    kit.lua_part(LUA_PART, (functions, check, groups, members, recall, limits))
+}
+
+/// 20.0 is shown as 20.
+#[expect(clippy::cast_possible_truncation, reason = "only where nothing is lost")]
+fn integral(value: f64) -> Value {
+    if value.fract() == 0.0 && value.abs() < 1e15 { Value::Integer(value as i64) } else { Value::Number(value) }
+}
+
+fn message_json(lua: &Lua, message: &Value) -> Result<Vec<u8>, Fault> {
+    match message {
+        Value::Table(_) => to_json(lua, message, Empty::OfMessage),
+        other => {
+            Err(Fault::invalid("message", format!("expected a message (a table), got {}", other.type_name())))
+        }
+    }
+}
+
+fn send(lua: &Lua, app: u32, call: Call, (message, options): (Value, Option<Table>)) -> Result<Request, Fault> {
+    let options = send_options(options)?;
+    Ok(Request::Send { app, call, message: message_json(lua, &message)?.into(), options })
+}
+
+fn check(lua: &Lua, app: u32, message: &Value) -> Result<Request, Fault> {
+    Ok(Request::Check { app, message: message_json(lua, message)?.into() })
+}
+
+fn upload(app: u32, (path, options): (String, Option<Table>)) -> Result<Request, Fault> {
+    Ok(Request::Upload { app, path, options: upload_options(options)? })
+}
+
+fn recall(app: u32, (receipts, options): (Table, Option<Table>)) -> Result<Request, Fault> {
+    let mut pairs = Vec::new();
+    for pair in receipts.pairs::<Value, Value>() {
+        match pair? {
+            (Value::String(group), Value::String(message)) => {
+                pairs.push((group.to_str()?.to_owned(), message.to_str()?.to_owned()));
+            }
+            (key, value) => {
+                return Err(Fault::invalid(
+                    "receipts",
+                    format!(
+                        "receipts: expected {{ [group_id] = message_id }} as im.group_send returned it, got a {} under a {}",
+                        value.type_name(),
+                        key.type_name()
+                    ),
+                ));
+            }
+        }
+    }
+    let (mut force, mut from) = (false, None);
+    each_option(options, &["force", "from"], |name, value| {
+        match name {
+            "force" => force = boolean(name, &value)?,
+            _ => from = Some(string(name, &value)?),
+        }
+        Ok(())
+    })?;
+    pairs.sort();
+    Ok(Request::Recall { app, receipts: pairs, force, from })
+}
+
+fn send_options(table: Option<Table>) -> Result<SendOptions, Fault> {
+    let mut options = SendOptions::default();
+    each_option(table, &["priority", "timeout"], |name, value| {
+        match name {
+            "priority" => options.priority = urgency(&value)?,
+            _ => options.timeout_ms = Some(milliseconds("options.timeout", &value)?),
+        }
+        Ok(())
+    })?;
+    Ok(options)
+}
+
+fn upload_options(table: Option<Table>) -> Result<UploadOptions, Fault> {
+    let mut options = UploadOptions::default();
+    each_option(table, &["filename", "priority", "restrict_access", "thumbnail"], |name, value| {
+        match name {
+            "filename" => options.filename = Some(string(name, &value)?),
+            "priority" => options.priority = urgency(&value)?,
+            "restrict_access" => options.restrict_access = Some(boolean(name, &value)?),
+            _ => options.thumbnail = Some(thumbnail(&value)?),
+        }
+        Ok(())
+    })?;
+    Ok(options)
+}
+
+/// Hands each option to `set`; an unknown one is an error with the nearest known name.
+fn each_option(
+    table: Option<Table>,
+    known: &[&str],
+    mut set: impl FnMut(&str, Value) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let Some(table) = table else { return Ok(()) };
+    for pair in table.pairs::<Value, Value>() {
+        let (key, value) = pair?;
+        let name = key.to_string()?;
+        if !known.contains(&name.as_str()) {
+            let hint = nearest(&name, known.iter().copied()).map(|near| format!("; did you mean `{near}`?"));
+            return Err(Fault::invalid(
+                format!("options.{name}"),
+                format!("unknown option `{name}`{}", hint.unwrap_or_else(|| format!("; known: {}", known.join(", ")))),
+            ));
+        }
+        set(&name, value)?;
+    }
+    Ok(())
+}
+
+fn urgency(value: &Value) -> Result<Urgency, Fault> {
+    match string("priority", value)?.as_str() {
+        "high" => Ok(Urgency::High),
+        "normal" => Ok(Urgency::Normal),
+        "low" => Ok(Urgency::Low),
+        other => Err(Fault::invalid(
+            "options.priority",
+            format!("priority: expected \"high\", \"normal\" or \"low\", got `{other}`"),
+        )),
+    }
+}
+
+fn thumbnail(value: &Value) -> Result<(u32, u32), Fault> {
+    let wrong = || {
+        Fault::invalid("options.thumbnail", "thumbnail: expected { width = PIXELS, height = PIXELS }, each from 1 to 10000")
+    };
+    let Value::Table(table) = value else { return Err(wrong()) };
+    let side = |name: &str| match table.raw_get::<Option<u32>>(name) {
+        Ok(Some(pixels)) if (1..=10_000).contains(&pixels) => Ok(pixels),
+        _ => Err(wrong()),
+    };
+    Ok((side("height")?, side("width")?))
+}
+
+fn string(name: &str, value: &Value) -> Result<String, Fault> {
+    match value {
+        Value::String(text) => Ok(text.to_str()?.to_owned()),
+        other => Err(wrong_type(name, "a string", other)),
+    }
+}
+
+fn boolean(name: &str, value: &Value) -> Result<bool, Fault> {
+    match value {
+        Value::Boolean(value) => Ok(*value),
+        other => Err(wrong_type(name, "true or false", other)),
+    }
+}
+
+fn wrong_type(name: &str, expected: &str, got: &Value) -> Fault {
+    crate::protocol::Failure {
+        field: Some(format!("options.{name}")),
+        ..crate::protocol::Failure::new(Kind::Invalid, format!("{name}: expected {expected}, got {}", got.type_name()))
+    }
+    .into()
+}

@@ -1,0 +1,50 @@
+//! `json`: encode, decode, and what an empty table is.
+
+use mlua::{Lua, LuaString, Table, Value};
+
+use super::super::context::Context;
+use super::super::convert::{Empty, mark_list, mark_object, to_json, to_lua};
+use super::super::fault::Fault;
+use super::Kit;
+
+pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
+    let module = kit.lua().create_table()?;
+    module.raw_set("encode", kit.plain(encode)?)?;
+    module.raw_set("decode", kit.plain(decode)?)?;
+    module.raw_set("array", kit.plain(array)?)?;
+    module.raw_set("object", kit.plain(object)?)?;
+    module.raw_set("null", Value::NULL)?;
+    Ok(module)
+}
+
+fn encode(lua: &Lua, _: &Context, (value, options): (Value, Option<Table>)) -> Result<LuaString, Fault> {
+    let json = to_json(lua, &value, Empty::Object)?;
+    let pretty = match options {
+        Some(options) => options.get::<Option<bool>>("pretty")?.unwrap_or(false),
+        None => false,
+    };
+    if !pretty {
+        return Ok(lua.create_string(&json)?);
+    }
+    let value: serde_json::Value = serde_json::from_slice(&json).map_err(mlua::Error::external)?;
+    let text = serde_json::to_string_pretty(&value).map_err(mlua::Error::external)?;
+    Ok(lua.create_string(text)?)
+}
+
+fn decode(lua: &Lua, _: &Context, text: LuaString) -> Result<Value, Fault> {
+    let value: serde_json::Value = serde_json::from_slice(&text.as_bytes())
+        .map_err(|error| Fault::invalid("text", format!("json.decode: not JSON: {error}")))?;
+    Ok(to_lua(lua, &value)?)
+}
+
+fn array(lua: &Lua, _: &Context, table: Option<Table>) -> Result<Table, Fault> {
+    let table = table.map_or_else(|| lua.create_table(), Ok)?;
+    mark_list(lua, &table)?;
+    Ok(table)
+}
+
+fn object(lua: &Lua, _: &Context, table: Option<Table>) -> Result<Table, Fault> {
+    let table = table.map_or_else(|| lua.create_table(), Ok)?;
+    mark_object(lua, &table)?;
+    Ok(table)
+}

@@ -1,0 +1,49 @@
+//! `log`: lines for the host's log, with their place in the script.
+
+use mlua::{Lua, Table, Value};
+
+use crate::protocol::{LogLevel, LogLine, ToHost};
+
+use super::super::context::Context;
+use super::super::convert::{Empty, to_json};
+use super::super::fault::Fault;
+use super::super::report::{clean, whereabouts};
+use super::Kit;
+
+pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
+    let module = kit.lua().create_table()?;
+    for (name, level) in [
+        ("debug", LogLevel::Debug),
+        ("info", LogLevel::Info),
+        ("warn", LogLevel::Warn),
+        ("error", LogLevel::Error),
+    ] {
+        let write = move |lua: &Lua, context: &Context, arguments| write(lua, context, level, arguments);
+        module.raw_set(name, kit.plain(write)?)?;
+    }
+    Ok(module)
+}
+
+fn write(
+    lua: &Lua,
+    context: &Context,
+    level: LogLevel,
+    (message, fields): (Value, Option<Table>),
+) -> Result<(), Fault> {
+    let fields = match fields {
+        Some(fields) => String::from_utf8(to_json(lua, &Value::Table(fields), Empty::Object)?).unwrap_or_default(),
+        None => String::new(),
+    };
+    let line = LogLine {
+        level,
+        message: clean(&message.to_string()?),
+        fields,
+        location: whereabouts(lua).unwrap_or_default(),
+    };
+    context
+        .pipe
+        .borrow_mut()
+        .try_send(&ToHost::Log(line))
+        .map_err(|error| Fault::invalid("fields", format!("log: {error}")))?;
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! What scripts can `require` of Rust: one file a module, each with one function that builds its table.
+
+mod im;
+mod json;
+mod log;
+mod task;
+
+use std::rc::Rc;
+
+use mlua::{FromLuaMulti, Function, IntoLuaMulti, Lua, MultiValue, Table, Value};
+
+use crate::protocol::Request;
+
+use super::context::Context;
+use super::fault::Fault;
+use super::state::settled;
+
+/// The one list of modules: `im` is a global, the rest comes by `require`.
+const MODULES: [(&str, fn(&Kit) -> mlua::Result<Table>); 3] =
+    [("json", json::build), ("log", log::build), ("task", task::build)];
+
+/// Builds all modules; gives the table of what `require` finds without a file.
+pub(super) fn install(kit: &Kit) -> mlua::Result<Table> {
+    let loaded = kit.lua.create_table()?;
+    for (name, build) in MODULES {
+        loaded.raw_set(name, build(kit)?)?;
+    }
+    let im = im::build(kit)?;
+    kit.lua.globals().raw_set("im", &im)?;
+    loaded.raw_set("im", im)?;
+    for name in ["coroutine", "table", "string", "utf8", "math", "os"] {
+        loaded.raw_set(name, kit.lua.globals().raw_get::<Value>(name)?)?;
+    }
+    Ok(loaded)
+}
+
+/// What the modules are made with: natives that raise error values, and natives that wait.
+pub(super) struct Kit {
+    lua: Lua,
+    context: Rc<Context>,
+    prelude: Table,
+    lift: Function,
+    wait: Function,
+}
+
+impl Kit {
+    pub(super) fn new(lua: &Lua, context: &Rc<Context>, prelude: &Table) -> mlua::Result<Self> {
+        Ok(Self {
+            lua: lua.clone(),
+            context: Rc::clone(context),
+            prelude: prelude.clone(),
+            lift: prelude.get("lift")?,
+            wait: prelude.get("waiting")?,
+        })
+    }
+
+    pub(super) const fn lua(&self) -> &Lua {
+        &self.lua
+    }
+
+    /// A function that answers at once.
+    pub(super) fn plain<A, R>(
+        &self,
+        call: impl Fn(&Lua, &Context, A) -> Result<R, Fault> + 'static,
+    ) -> mlua::Result<Function>
+    where
+        A: FromLuaMulti,
+        R: IntoLuaMulti,
+    {
+        let context = Rc::clone(&self.context);
+        let native = self.lua.create_function(move |lua, arguments: MultiValue| {
+            let result = A::from_lua_multi(arguments, lua)
+                .map_err(Fault::from)
+                .and_then(|arguments| call(lua, &context, arguments))
+                .and_then(|result| Ok(result.into_lua_multi(lua)?));
+            settled(lua, result)
+        })?;
+        self.lift.call(native)
+    }
+
+    /// A function that asks the host for something, and waits for its answer.
+    pub(super) fn waiting<A: FromLuaMulti>(
+        &self,
+        call: impl Fn(&Lua, &Context, A) -> Result<Request, Fault> + 'static,
+    ) -> mlua::Result<Function> {
+        let context = Rc::clone(&self.context);
+        let native = self.lua.create_function(move |lua, arguments: MultiValue| {
+            let result = A::from_lua_multi(arguments, lua)
+                .map_err(Fault::from)
+                .and_then(|arguments| call(lua, &context, arguments))
+                .and_then(|request| context.request(request))
+                .and_then(|event| Ok(event.into_lua_multi(lua)?));
+            settled(lua, result)
+        })?;
+        self.wait.call(native)
+    }
+
+    /// Runs a piece of Lua of our own, hidden from tracebacks, with these arguments.
+    pub(super) fn lua_part<R: mlua::FromLuaMulti>(&self, text: &str, arguments: impl IntoLuaMulti) -> mlua::Result<R> {
+        self.lua.load(text).set_name(super::state::PRELUDE_NAME).call(arguments)
+    }
+}

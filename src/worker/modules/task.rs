@@ -1,0 +1,51 @@
+//! `task`: several things at once within a run, and waiting.
+
+use mlua::{Lua, Table, Value};
+
+use crate::protocol::Request;
+
+use super::super::context::Context;
+use super::super::fault::Fault;
+use super::Kit;
+
+/// A century in seconds: longer waits are mistakes.
+const LONGEST: f64 = 100.0 * 365.25 * 86_400.0;
+
+pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
+    let own: Table = kit.prelude.get("task")?;
+    let module = kit.lua().create_table()?;
+    module.raw_set("spawn", own.get::<Value>("spawn")?)?;
+    module.raw_set("all", own.get::<Value>("all")?)?;
+    module.raw_set("sleep", kit.waiting(sleep)?)?;
+    Ok(module)
+}
+
+fn sleep(_: &Lua, _: &Context, time: Value) -> Result<Request, Fault> {
+    Ok(Request::Sleep { ms: milliseconds("time", &time)? })
+}
+
+/// A duration as scripts give it: seconds as a number, or a text like `"90s"`, `"5m"`, `"1h 30m"`.
+pub(super) fn milliseconds(field: &str, time: &Value) -> Result<u64, Fault> {
+    let seconds = match time {
+        Value::Integer(seconds) => *seconds as f64,
+        Value::Number(seconds) => *seconds,
+        Value::String(text) => {
+            let text = text.to_str()?;
+            let span: jiff::SignedDuration = text.parse().map_err(|_| {
+                Fault::invalid(field, format!("{field}: `{}` is no duration; write 90, \"90s\", \"5m\" or \"1h 30m\"", &*text))
+            })?;
+            span.as_secs_f64()
+        }
+        other => {
+            return Err(Fault::invalid(
+                field,
+                format!("{field}: expected seconds or a text like \"5m\", got {}", other.type_name()),
+            ));
+        }
+    };
+    if !(0.0..=LONGEST).contains(&seconds) {
+        return Err(Fault::invalid(field, format!("{field}: {seconds} s is not between 0 and 100 years")));
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked just above")]
+    Ok((seconds * 1000.0).ceil() as u64)
+}

@@ -1,0 +1,308 @@
+-- What must be Lua: waiting (only Lua can yield across a `pcall`), and raising (only Lua knows its own stack).
+-- Runs once in every fresh state, before the sandbox closes, and gives Rust the functions it needs.
+
+local native = ...
+
+local coroutine, error, getmetatable, rawget, select, setmetatable, tostring, type, xpcall =
+  coroutine, error, getmetatable, rawget, select, setmetatable, tostring, type, xpcall
+local create, resume, running, status, close, yield, isyieldable =
+  coroutine.create, coroutine.resume, coroutine.running, coroutine.status, coroutine.close, coroutine.yield,
+  coroutine.isyieldable
+local concat, insert, pack, remove, unpack = table.concat, table.insert, table.pack, table.remove, table.unpack
+local ipairs, raw_load = ipairs, load
+
+-- What a coroutine yields when it waits for an event; scripts never see it.
+local WAIT = {}
+-- The coroutines that are tasks: what yields there, yields to the scheduler.
+local roots = setmetatable({}, { __mode = "k" })
+-- The coroutines inside which somebody waits: suspended for Lua, running for the script.
+local busy = setmetatable({}, { __mode = "k" })
+
+-- Errors ------------------------------------------------------------------------------------------------------------
+
+local error_metatable = {
+  __name = "im.error",
+  __metatable = "im.error",
+  __tostring = function(self)
+    local text = tostring(rawget(self, "kind")) .. ": " .. tostring(rawget(self, "message"))
+    local where = rawget(self, "where")
+    return type(where) == "string" and where .. ": " .. text or text
+  end,
+  __concat = function(left, right)
+    return tostring(left) .. tostring(right)
+  end,
+}
+
+local function throw(fault)
+  local where = native.whereabouts()
+  if type(fault) == "string" then
+    error(where and where .. ": " .. fault or fault, 0)
+  end
+  fault.where = where
+  error(setmetatable(fault, error_metatable), 0)
+end
+
+local function settle(ok, ...)
+  if ok then
+    return ...
+  end
+  throw((...))
+end
+
+-- Waiting -----------------------------------------------------------------------------------------------------------
+
+local function await(id)
+  if isyieldable() then
+    return settle(yield(WAIT, id))
+  end
+  return settle(native.block(id))
+end
+
+local function begun(ok, id)
+  if ok then
+    return await(id)
+  end
+  throw(id)
+end
+
+-- A native that answers at once becomes a function that raises error values.
+local function lift(call)
+  return function(...)
+    return settle(call(...))
+  end
+end
+
+-- A native that starts something becomes a function that waits for its end.
+local function waiting(start)
+  return function(...)
+    return begun(start(...))
+  end
+end
+
+-- Coroutines --------------------------------------------------------------------------------------------------------
+
+-- Hands on what a coroutine did; when what it did is wait, the one that resumed it waits in its stead.
+local function advance(thread, ok, first, ...)
+  if not (ok and first == WAIT) then
+    busy[thread] = nil
+    return ok, first, ...
+  end
+  busy[thread] = true
+  if isyieldable() then
+    return advance(thread, resume(thread, yield(WAIT, (...))))
+  end
+  return advance(thread, resume(thread, native.block((...))))
+end
+
+local function resume_waiting(thread, ...)
+  if busy[thread] or roots[thread] then
+    return false, "cannot resume non-suspended coroutine"
+  end
+  return advance(thread, resume(thread, ...))
+end
+
+local function unwrap(ok, ...)
+  if ok then
+    return ...
+  end
+  error((...), 0)
+end
+
+local function is_task()
+  return roots[running()]
+end
+
+local coroutines = {
+  create = create,
+  running = function()
+    local thread = running()
+    return thread, roots[thread] or false
+  end,
+  resume = resume_waiting,
+  wrap = function(body)
+    local thread = create(body)
+    return function(...)
+      return unwrap(resume_waiting(thread, ...))
+    end
+  end,
+  yield = function(...)
+    if is_task() then
+      error("attempt to yield from outside a coroutine", 2)
+    end
+    return yield(...)
+  end,
+  isyieldable = function()
+    return not is_task() and isyieldable()
+  end,
+  status = function(thread)
+    return busy[thread] and "normal" or status(thread)
+  end,
+  close = function(thread)
+    if busy[thread] or roots[thread] then
+      error("cannot close a running coroutine", 2)
+    end
+    return close(thread)
+  end,
+}
+
+-- Tasks -------------------------------------------------------------------------------------------------------------
+
+-- Failed tasks that nobody has waited for yet: their errors must not be lost.
+local unseen = {}
+
+local task_methods = {}
+local task_metatable = { __index = task_methods, __name = "task", __metatable = "task" }
+
+local function finish(handle, ok, ...)
+  handle.results, handle.done, handle.failed = pack(...), true, not ok
+  if not ok then
+    insert(unseen, handle)
+  end
+  for _, event in ipairs(handle.waiters) do
+    native.complete(event)
+  end
+end
+
+local function run_task(handle, body, ...)
+  finish(handle, xpcall(body, native.describe, ...))
+end
+
+local function start_task(body, ...)
+  local thread = create(run_task)
+  local handle = setmetatable({ thread = thread, waiters = {}, done = false }, task_metatable)
+  roots[thread] = true
+  settle(native.start(thread, handle, body, ...))
+  return handle
+end
+
+local function check_handle(handle)
+  if getmetatable(handle) ~= "task" then
+    error("a task expected (as task.spawn gives it), got " .. type(handle), 3)
+  end
+end
+
+local function see(handle)
+  for i = #unseen, 1, -1 do
+    if unseen[i] == handle then
+      remove(unseen, i)
+    end
+  end
+end
+
+-- Waits for the task's end without looking at it.
+local function join(handle)
+  if not handle.done then
+    if handle.thread == running() then
+      error("a task cannot wait for itself", 3)
+    end
+    local event = native.event()
+    insert(handle.waiters, event)
+    await(event)
+  end
+end
+
+function task_methods.wait(handle)
+  check_handle(handle)
+  join(handle)
+  if handle.failed then
+    see(handle)
+    error(handle.results[1].value, 0)
+  end
+  return unpack(handle.results, 1, handle.results.n)
+end
+
+function task_methods.cancel(handle)
+  check_handle(handle)
+  return not handle.done and native.cancel(handle.thread)
+end
+
+-- Waits for all of a list of functions or tasks; gives the list of their first results, or raises the first error
+-- once all have ended.
+local function all(list)
+  if type(list) ~= "table" then
+    error("bad argument #1 to 'all' (a list of functions or tasks expected, got " .. type(list) .. ")", 2)
+  end
+  local handles, results = {}, {}
+  for i = 1, #list do
+    handles[i] = type(list[i]) == "function" and start_task(list[i]) or list[i]
+    check_handle(handles[i])
+  end
+  for i = 1, #handles do
+    join(handles[i])
+  end
+  for i = 1, #handles do
+    results[i] = handles[i]:wait()
+  end
+  return results
+end
+
+-- Sandbox -----------------------------------------------------------------------------------------------------------
+
+local function safe_setmetatable(value, metatable)
+  if type(metatable) == "table" and rawget(metatable, "__gc") ~= nil then
+    error("__gc is not available to scripts; use a local with <close> instead", 2)
+  end
+  return setmetatable(value, metatable)
+end
+
+local function safe_load(chunk, name, mode, ...)
+  if type(chunk) == "function" then
+    local pieces = {}
+    while true do
+      local piece = chunk()
+      if piece == nil or piece == "" then
+        break
+      elseif type(piece) ~= "string" then
+        return nil, "reader function must return a string"
+      end
+      insert(pieces, piece)
+    end
+    chunk = concat(pieces)
+    name = name or "=(load)"
+  end
+  if type(chunk) ~= "string" then
+    error("bad argument #1 to 'load' (string expected, got " .. type(chunk) .. ")", 2)
+  elseif mode ~= nil and mode ~= "t" and mode ~= "bt" then
+    return nil, "attempt to load a text chunk (mode is '" .. tostring(mode) .. "')"
+  end
+  return raw_load(chunk, name or "=" .. native.chunk_name(chunk), "t", ...)
+end
+
+local rep, huge = string.rep, native.longest
+local function safe_rep(text, count, separator)
+  if type(text) == "number" then
+    text = tostring(text)
+  end
+  local number = type(count) == "number" and count or math.tointeger(count)
+  if type(text) == "string" and number and (separator == nil or type(separator) == "string") then
+    local unit = #text + #(separator or "")
+    if unit == 0 then
+      return ""
+    elseif number * unit > huge then
+      error("string.rep: the result would be larger than the script's memory limit", 2)
+    end
+  end
+  return rep(text, count, separator)
+end
+
+local function print_line(...)
+  local parts = {}
+  for i = 1, select("#", ...) do
+    parts[i] = tostring((select(i, ...)))
+  end
+  native.print(concat(parts, "\t"))
+end
+
+return {
+  wait = WAIT,
+  lift = lift,
+  waiting = waiting,
+  await = await,
+  throw = throw,
+  task = { spawn = start_task, all = all },
+  main = start_task,
+  unseen = unseen,
+  coroutine = coroutines,
+  globals = { setmetatable = safe_setmetatable, load = safe_load, print = print_line },
+  string_rep = safe_rep,
+}

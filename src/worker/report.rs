@@ -1,0 +1,156 @@
+//! What is said of an error: its place in the script, its traceback, its text without tricks.
+
+use mlua::{Lua, MultiValue, Table, Value};
+
+use crate::protocol::ScriptError;
+
+use super::state::PRELUDE_NAME;
+
+/// The most bytes of an error's text that are kept.
+const MAX_TEXT: usize = 8 * 1024;
+
+/// The most frames of a traceback that are kept.
+const MAX_FRAMES: usize = 30;
+
+/// Where the chunks of the embedded standard library begin; errors point at the script that called it instead.
+const STDLIB: &str = "stdlib/";
+
+/// The innermost line of the script that is running: `scripts/hello.lua:3`.
+pub(super) fn whereabouts(lua: &Lua) -> Option<String> {
+    let mut in_stdlib = None;
+    for level in 1.. {
+        let place = lua.inspect_stack(level, |debug| {
+            let source = debug.source().source?.into_owned();
+            Some((source, debug.current_line()?))
+        });
+        match place {
+            None => break,
+            Some(None) => {}
+            Some(Some((source, _))) if source == PRELUDE_NAME => {}
+            Some(Some((source, line))) => {
+                let place = format!("{}:{line}", chunk_shown(&source));
+                if !source[1..].starts_with(STDLIB) {
+                    return Some(place);
+                }
+                in_stdlib.get_or_insert(place);
+            }
+        }
+    }
+    in_stdlib
+}
+
+/// The message handler of every task: keeps the value and the stack as it was when the error was raised.
+pub(super) fn describe(lua: &Lua, error: Value) -> mlua::Result<Table> {
+    let frames = lua.create_table()?;
+    for level in 1.. {
+        let frame = lua.inspect_stack(level, |debug| {
+            let source = debug.source().source?.into_owned();
+            if source == PRELUDE_NAME || source.starts_with("=[C]") {
+                return None;
+            }
+            let line = debug.current_line()?;
+            let names = debug.names();
+            let what = match (names.name, debug.source().what) {
+                (_, "main") => "in the main chunk".to_owned(),
+                (Some(name), _) => format!("in function '{name}'"),
+                (None, _) => "in a function".to_owned(),
+            };
+            Some(format!("{}:{line}: {what}", chunk_shown(&source)))
+        });
+        match frame {
+            None => break,
+            Some(None) => {}
+            Some(Some(frame)) if frames.raw_len() < MAX_FRAMES => frames.raw_push(frame)?,
+            Some(Some(_)) => break,
+        }
+    }
+    let report = lua.create_table_with_capacity(0, 2)?;
+    report.raw_set("value", error)?;
+    report.raw_set("frames", frames)?;
+    Ok(report)
+}
+
+/// A report of [`describe`] as the host is told it.
+pub(super) fn script_error(lua: &Lua, report: &Table) -> ScriptError {
+    let value: Value = report.raw_get("value").unwrap_or(Value::Nil);
+    let traceback = report.raw_get::<Vec<String>>("frames").unwrap_or_default();
+    let traceback = traceback.iter().map(|frame| clean(frame)).collect();
+    ScriptError { message: clean(&text(lua, &value)), traceback, kind: kind(&value) }
+}
+
+/// The kind of an error value, where it is one.
+fn kind(value: &Value) -> Option<String> {
+    let Value::Table(table) = value else { return None };
+    table.raw_get("kind").ok()
+}
+
+fn text(lua: &Lua, value: &Value) -> String {
+    match value {
+        Value::String(text) => bounded(&text.as_bytes()),
+        Value::Error(error) => super::fault::plain(error),
+        // With `__tostring` if it has one, which is the script's own and may fail in its turn.
+        Value::Table(_) | Value::UserData(_) => {
+            match lua.globals().raw_get::<mlua::Function>("tostring").and_then(|f| f.call::<MultiValue>(value)) {
+                Ok(values) => match values.front() {
+                    Some(Value::String(text)) => named(value, &bounded(&text.as_bytes())),
+                    _ => format!("(error value is a {} without a text)", value.type_name()),
+                },
+                Err(_) => format!("(error value is a {} whose __tostring fails)", value.type_name()),
+            }
+        }
+        other => format!("(error value is a {}: {})", other.type_name(), other.to_string().unwrap_or_default()),
+    }
+}
+
+/// `table: 0x…` says nothing to anybody; what the table says of itself may.
+fn named(value: &Value, text: &str) -> String {
+    let Value::Table(table) = value else { return text.to_owned() };
+    if table.metatable().is_some() {
+        return text.to_owned();
+    }
+    match table.raw_get::<Option<String>>("message") {
+        Ok(Some(message)) => format!("(error value is a table) {message}"),
+        _ => "(error value is a table; give `error` a string, or a table with __tostring)".to_owned(),
+    }
+}
+
+fn bounded(bytes: &[u8]) -> String {
+    let cut = bytes.len().min(MAX_TEXT);
+    String::from_utf8_lossy(&bytes[..cut]).into_owned()
+}
+
+/// The text without control characters (a terminal would obey them), and not over [`MAX_TEXT`] bytes.
+pub(super) fn clean(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len().min(MAX_TEXT));
+    for letter in text.chars() {
+        if clean.len() >= MAX_TEXT {
+            clean.push('…');
+            break;
+        }
+        match letter {
+            '\n' | '\t' => clean.push(letter),
+            letter if letter.is_control() || is_direction(letter) => clean.extend(letter.escape_default()),
+            letter => clean.push(letter),
+        }
+    }
+    clean
+}
+
+/// Marks that reverse the order in which text is shown.
+const fn is_direction(letter: char) -> bool {
+    matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// How a chunk's source is shown: `@scripts/a.lua` is a file, anything else a piece of text.
+fn chunk_shown(source: &str) -> String {
+    match source.as_bytes().first() {
+        Some(b'@' | b'=') => source[1..].to_owned(),
+        _ => chunk_name(source),
+    }
+}
+
+/// A name for a chunk that has only its text: its first line, shortened.
+pub(super) fn chunk_name(text: &str) -> String {
+    let first: String = text.lines().next().unwrap_or_default().chars().take(40).collect();
+    if first.len() < text.len() { format!("[{first}…]") } else { format!("[{first}]") }
+}

@@ -1,0 +1,104 @@
+//! One script from its first line to its last frame.
+
+use std::rc::Rc;
+
+use mlua::{Function, Lua, MultiValue, Table, Value};
+
+use crate::protocol::{Mode, ScriptError, Start, ToHost};
+
+use super::context::{CHECK_ENDS_HERE, Context};
+use super::fault::plain;
+use super::pipe::Pipe;
+use super::state::{self, State};
+use super::tasks::{self, Stuck};
+use super::report;
+
+/// Runs the script as `start` says and tells the host how it ended.
+pub(super) fn run(start: Start, pipe: Pipe) -> Result<(), Stuck> {
+    let context = Rc::new(Context::new(start.mode, start.limits, start.apps.clone(), pipe));
+    let outcome = match state::make(Rc::clone(&context), start.seed) {
+        Ok(state) => execute(&state, &start),
+        Err(error) => Err(End::Failed(machinery(&error))),
+    };
+    let result = match outcome {
+        Ok(()) => Ok(()),
+        Err(End::Failed(error)) if start.mode == Mode::Check && ends_check(&error) => Ok(()),
+        Err(End::Failed(error)) => Err(error),
+        // Nobody is there to be told.
+        Err(End::Stuck(Stuck::HostGone)) => return Ok(()),
+        Err(End::Stuck(Stuck::Pipe(error))) => return Err(error.into()),
+        Err(End::Stuck(stuck)) => Err(ScriptError { message: report::clean(&stuck.to_string()), ..ScriptError::default() }),
+    };
+    let mut pipe = context.pipe.borrow_mut();
+    pipe.send(&ToHost::Done(result));
+    pipe.flush();
+    Ok(())
+}
+
+enum End {
+    Failed(ScriptError),
+    Stuck(Stuck),
+}
+
+impl From<mlua::Error> for End {
+    fn from(error: mlua::Error) -> Self {
+        Self::Failed(machinery(&error))
+    }
+}
+
+impl From<Stuck> for End {
+    fn from(stuck: Stuck) -> Self {
+        Self::Stuck(stuck)
+    }
+}
+
+fn execute(state: &State, start: &Start) -> Result<(), End> {
+    let lua = &state.lua;
+    let arguments = lua.create_sequence_from(start.args.iter().map(String::as_str))?;
+    lua.globals().raw_set("arg", &arguments)?;
+
+    let chunk = lua
+        .load(start.script.text.as_ref())
+        .set_name(format!("@{}", start.script.name))
+        .set_mode(mlua::chunk::ChunkMode::Text)
+        .into_function()?;
+    in_task(state, chunk, start.args.iter().map(|text| lua.create_string(text).map(Value::String)).collect::<Result<_, _>>()?)?;
+    if start.mode == Mode::Run
+        && let Value::Function(main) = lua.globals().raw_get("main")?
+    {
+        in_task(state, main, MultiValue::from_vec(vec![Value::Table(arguments)]))?;
+    }
+    tasks::run_all(lua, &state.context)?;
+    match state.unseen.raw_get::<Option<Table>>(1)? {
+        Some(handle) => Err(End::Failed(failure_of(lua, &handle)?)),
+        None => Ok(()),
+    }
+}
+
+/// Runs a function as a task, to its end.
+fn in_task(state: &State, body: Function, arguments: MultiValue) -> Result<(), End> {
+    let mut all = arguments;
+    all.push_front(Value::Function(body));
+    let handle: Table = state.start_main.call(all)?;
+    while !handle.raw_get::<bool>("done")? {
+        tasks::step(&state.lua, &state.context)?;
+    }
+    if handle.raw_get::<bool>("failed")? {
+        return Err(End::Failed(failure_of(&state.lua, &handle)?));
+    }
+    Ok(())
+}
+
+fn failure_of(lua: &Lua, handle: &Table) -> mlua::Result<ScriptError> {
+    let results: Table = handle.raw_get("results")?;
+    Ok(report::script_error(lua, &results.raw_get::<Table>(1)?))
+}
+
+/// An error that has no stack of the script's: of its syntax, or of what runs it.
+fn machinery(error: &mlua::Error) -> ScriptError {
+    ScriptError { message: report::clean(&plain(error)), ..ScriptError::default() }
+}
+
+fn ends_check(error: &ScriptError) -> bool {
+    error.kind.as_deref() == Some("cancelled") && error.message.contains(CHECK_ENDS_HERE)
+}

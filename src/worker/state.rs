@@ -1,0 +1,174 @@
+//! A fresh Lua state with nothing in it that reaches outside: the sandbox.
+
+use std::rc::Rc;
+
+use mlua::{
+    Error, Function, HookTriggers, Lua, LuaOptions, LuaString, MultiValue, StdLib, Table, Thread, Value, Variadic,
+    VmState,
+};
+
+use crate::protocol::ToHost;
+
+use super::context::Context;
+use super::fault::Fault;
+use super::{convert, modules, report, require, tasks};
+
+const PRELUDE: &str = include_str!("prelude.lua");
+
+/// The name that the prelude's own lines have in a stack; they are never shown.
+pub(super) const PRELUDE_NAME: &str = "=mooncast";
+
+/// Instructions between two looks at the CPU time: about 50 microseconds.
+const INSTRUCTIONS_PER_LOOK: u32 = 10_000;
+
+/// What of `os` can do no harm.
+const SAFE_OS: [&str; 2] = ["clock", "difftime"];
+
+/// Globals that load files, or compiled code, or that a script has no use for.
+const REMOVED: [&str; 4] = ["dofile", "loadfile", "collectgarbage", "warn"];
+
+/// A state with the sandbox closed, and what the scheduler needs of it.
+pub(super) struct State {
+    pub(super) lua: Lua,
+    pub(super) context: Rc<Context>,
+    /// Starts the task of a script's main chunk; gives its handle.
+    pub(super) start_main: Function,
+    /// Handles of failed tasks that nobody has waited for.
+    pub(super) unseen: Table,
+}
+
+/// Makes the state, within the memory limit from its first allocation on.
+pub(super) fn make(context: Rc<Context>, seed: u64) -> mlua::Result<State> {
+    let libraries =
+        StdLib::COROUTINE | StdLib::TABLE | StdLib::STRING | StdLib::UTF8 | StdLib::MATH | StdLib::OS;
+    let lua = Lua::new_with(libraries, LuaOptions::default())?;
+    lua.set_memory_limit(usize::try_from(context.limits.memory).unwrap_or(usize::MAX))?;
+    let watcher = Rc::clone(&context);
+    watch(&lua, &watcher, INSTRUCTIONS_PER_LOOK)?;
+    convert::make_marks(&lua)?;
+
+    let prelude: Table = lua.load(PRELUDE).set_name(PRELUDE_NAME).call(natives(&lua, &context)?)?;
+    close_sandbox(&lua, &prelude, seed)?;
+
+    let kit = modules::Kit::new(&lua, &context, &prelude)?;
+    let preloaded = modules::install(&kit)?;
+    require::install(&kit, preloaded)?;
+    Ok(State { start_main: prelude.get("main")?, unseen: prelude.get("unseen")?, lua, context })
+}
+
+/// Looks at the CPU time every so many instructions. Once it is up, looks at every single one, so that a script
+/// that catches the error meets it again at once.
+fn watch(lua: &Lua, context: &Rc<Context>, instructions: u32) -> mlua::Result<()> {
+    let watcher = Rc::clone(context);
+    lua.set_global_hook(HookTriggers::new().every_nth_instruction(instructions), move |lua, _| {
+        if !watcher.out_of_time() {
+            return Ok(VmState::Continue);
+        }
+        if instructions > 1 {
+            watch(lua, &watcher, 1)?;
+        }
+        Err(Error::runtime(format!(
+            "the script computed for {} s without a call to the host, which is its limit (`[scripts] cpu`)",
+            watcher.limits.cpu_ms as f64 / 1000.0
+        )))
+    })
+}
+
+fn close_sandbox(lua: &Lua, prelude: &Table, seed: u64) -> mlua::Result<()> {
+    let globals = lua.globals();
+    for name in REMOVED {
+        globals.raw_set(name, Value::Nil)?;
+    }
+    for pair in prelude.get::<Table>("globals")?.pairs::<String, Value>() {
+        let (name, value) = pair?;
+        globals.raw_set(name, value)?;
+    }
+    globals.raw_set("coroutine", prelude.get::<Table>("coroutine")?)?;
+
+    let string: Table = globals.raw_get("string")?;
+    string.raw_set("dump", Value::Nil)?;
+    string.raw_set("rep", prelude.get::<Function>("string_rep")?)?;
+
+    let full_os: Table = globals.raw_get("os")?;
+    let os = lua.create_table()?;
+    for name in SAFE_OS {
+        os.raw_set(name, full_os.raw_get::<Value>(name)?)?;
+    }
+    globals.raw_set("os", os)?;
+
+    let math: Table = globals.raw_get("math")?;
+    let (high, low) = (seed.cast_signed(), seed.rotate_left(32).cast_signed());
+    math.raw_get::<Function>("randomseed")?.call::<()>((high, low))
+}
+
+/// What the prelude needs of Rust.
+fn natives(lua: &Lua, context: &Rc<Context>) -> mlua::Result<Table> {
+    let natives = lua.create_table()?;
+    let add = |name: &str, function: mlua::Result<Function>| natives.raw_set(name, function?);
+
+    add("whereabouts", lua.create_function(|lua, ()| Ok(report::whereabouts(lua))))?;
+    add("describe", lua.create_function(|lua, error: Value| report::describe(lua, error)))?;
+    add("chunk_name", lua.create_function(|_, text: LuaString| Ok(report::chunk_name(&text.to_string_lossy()))))?;
+
+    let shared = Rc::clone(context);
+    add(
+        "print",
+        lua.create_function(move |_, text: LuaString| {
+            let mut line = text.as_bytes().to_vec();
+            line.push(b'\n');
+            let mut pipe = shared.pipe.borrow_mut();
+            pipe.try_send(&ToHost::Print(line.into())).map_err(|error| Error::runtime(format!("print: {error}")))?;
+            Ok(())
+        }),
+    )?;
+
+    let shared = Rc::clone(context);
+    add("event", lua.create_function(move |_, ()| Ok(shared.event())))?;
+
+    let shared = Rc::clone(context);
+    add(
+        "complete",
+        lua.create_function(move |_, event: u64| {
+            shared.deliver(event, MultiValue::from_vec(vec![Value::Boolean(true)]));
+            Ok(())
+        }),
+    )?;
+
+    let shared = Rc::clone(context);
+    add(
+        "start",
+        lua.create_function(move |lua, (thread, arguments): (Thread, Variadic<Value>)| {
+            match tasks::start(&shared, thread, arguments.into_iter().collect()) {
+                Ok(()) => Ok(MultiValue::from_vec(vec![Value::Boolean(true)])),
+                Err(fault) => fault.into_values(lua),
+            }
+        }),
+    )?;
+
+    let shared = Rc::clone(context);
+    add("cancel", lua.create_function(move |lua, thread: Thread| tasks::cancel(lua, &shared, &thread)))?;
+
+    let shared = Rc::clone(context);
+    add(
+        "block",
+        lua.create_function(move |lua, event: u64| {
+            tasks::run_until(lua, &shared, event).map_err(|stuck| Error::runtime(stuck.to_string()))
+        }),
+    )?;
+
+    natives.raw_set("longest", context.limits.memory)?;
+    Ok(natives)
+}
+
+/// Calls a native and turns its fault into what the prelude's `settle` takes.
+pub(super) fn settled(lua: &Lua, result: Result<MultiValue, Fault>) -> mlua::Result<MultiValue> {
+    match result {
+        Ok(mut values) => {
+            values.push_front(Value::Boolean(true));
+            Ok(values)
+        }
+        // A script must not be able to swallow the end of its memory as if it were an argument of the wrong type.
+        Err(Fault::Lua(Error::MemoryError(message))) => Err(Error::MemoryError(message)),
+        Err(fault) => fault.into_values(lua),
+    }
+}

@@ -1,0 +1,167 @@
+//! The scheduler: which task runs next, and what each of the others waits for.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::rc::Rc;
+
+use mlua::thread::ThreadStatus;
+use mlua::{Lua, MultiValue, Thread, Value};
+
+use crate::protocol::{Failure, Kind, ToHost, ToWorker};
+
+use super::context::Context;
+use super::convert::answer_values;
+use super::fault::{Fault, plain};
+use super::pipe::PipeError;
+
+/// Tasks that can go on, and tasks that wait for an event.
+#[derive(Debug, Default)]
+pub(super) struct Tasks {
+    ready: VecDeque<(Thread, MultiValue)>,
+    waiting: HashMap<u64, Thread>,
+    /// What has happened that nobody has come for yet.
+    arrived: HashMap<u64, MultiValue>,
+    /// What nobody will come for any more.
+    abandoned: HashSet<u64>,
+    /// Tasks that have not ended.
+    alive: u32,
+}
+
+impl Tasks {
+    pub(super) fn deliver(&mut self, event: u64, values: MultiValue) {
+        if let Some(thread) = self.waiting.remove(&event) {
+            self.ready.push_back((thread, values));
+        } else if !self.abandoned.remove(&event) {
+            self.arrived.insert(event, values);
+        }
+    }
+
+    fn wait(&mut self, thread: Thread, event: u64) {
+        match self.arrived.remove(&event) {
+            Some(values) => self.ready.push_back((thread, values)),
+            None => {
+                self.waiting.insert(event, thread);
+            }
+        }
+    }
+
+    /// Ends the wait of a task with these values; false when it waits for nothing.
+    pub(super) fn interrupt(&mut self, thread: &Thread, values: MultiValue) -> bool {
+        let Some(event) = self.waiting.iter().find_map(|(event, waiting)| (waiting == thread).then_some(*event))
+        else {
+            return false;
+        };
+        self.waiting.remove(&event);
+        self.abandoned.insert(event);
+        self.ready.push_back((thread.clone(), values));
+        true
+    }
+}
+
+/// Why the scheduler cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Stuck {
+    #[error(transparent)]
+    Pipe(#[from] PipeError),
+    #[error("the host has gone")]
+    HostGone,
+    #[error("every task waits for another one; none can go on")]
+    Deadlock,
+    #[error("{0}")]
+    Lua(#[from] mlua::Error),
+    #[error("the host answered what was not asked")]
+    Unasked,
+}
+
+/// Adds a task that runs `thread` with `arguments`.
+pub(super) fn start(context: &Context, thread: Thread, arguments: MultiValue) -> Result<(), Fault> {
+    let mut tasks = context.tasks.borrow_mut();
+    if tasks.alive >= context.limits.tasks {
+        return Err(Failure::new(
+            Kind::Invalid,
+            format!("{} tasks are alive, which is the limit; wait for some before starting more", tasks.alive),
+        )
+        .into());
+    }
+    tasks.alive += 1;
+    tasks.ready.push_back((thread, arguments));
+    Ok(())
+}
+
+/// Runs tasks until `event` has happened, and gives what came of it.
+pub(super) fn run_until(lua: &Lua, context: &Rc<Context>, event: u64) -> Result<MultiValue, Stuck> {
+    loop {
+        let arrived = context.tasks.borrow_mut().arrived.remove(&event);
+        if let Some(values) = arrived {
+            return Ok(values);
+        }
+        step(lua, context)?;
+    }
+}
+
+/// Runs tasks until none is alive.
+pub(super) fn run_all(lua: &Lua, context: &Rc<Context>) -> Result<(), Stuck> {
+    while context.tasks.borrow().alive > 0 {
+        step(lua, context)?;
+    }
+    Ok(())
+}
+
+/// Runs one task as far as it goes, or waits for the host.
+pub(super) fn step(lua: &Lua, context: &Rc<Context>) -> Result<(), Stuck> {
+    let next = context.tasks.borrow_mut().ready.pop_front();
+    match next {
+        Some((thread, values)) => resume(context, thread, values),
+        None => hear(lua, context),
+    }
+}
+
+fn resume(context: &Context, thread: Thread, values: MultiValue) -> Result<(), Stuck> {
+    let yielded = thread.resume::<(Value, Option<u64>)>(values);
+    match (thread.status(), yielded) {
+        // What a task yields is always (WAIT, event): the prelude's `yield` lets nothing else through.
+        (ThreadStatus::Resumable, Ok((_, Some(event)))) => {
+            context.tasks.borrow_mut().wait(thread, event);
+            Ok(())
+        }
+        (_, Ok(_)) => {
+            context.tasks.borrow_mut().alive -= 1;
+            Ok(())
+        }
+        // The task's own errors stay inside it; this is one of the machinery around it (no memory, no stack).
+        (_, Err(error)) => Err(mlua::Error::runtime(plain(&error)).into()),
+    }
+}
+
+/// Takes in what the host says: all that is there, and at least one frame.
+fn hear(lua: &Lua, context: &Context) -> Result<(), Stuck> {
+    if !context.awaits_host() {
+        return Err(Stuck::Deadlock);
+    }
+    let frame = {
+        let mut pipe = context.pipe.borrow_mut();
+        pipe.send(&ToHost::Waiting(context.answered.get()));
+        pipe.receive()?.ok_or(Stuck::HostGone)?
+    };
+    take_in(lua, context, frame)?;
+    loop {
+        let next = context.pipe.borrow_mut().received()?;
+        let Some(frame) = next else { return Ok(()) };
+        take_in(lua, context, frame)?;
+    }
+}
+
+fn take_in(lua: &Lua, context: &Context, frame: ToWorker) -> Result<(), Stuck> {
+    let ToWorker::Answer(event, answer) = frame else { return Err(Stuck::Unasked) };
+    if !context.note_answer(event) {
+        return Err(Stuck::Unasked);
+    }
+    context.deliver(event, answer_values(lua, answer)?);
+    Ok(())
+}
+
+/// Ends the wait of a task with `cancelled`; false when it waits for nothing.
+pub(super) fn cancel(lua: &Lua, context: &Context, thread: &Thread) -> mlua::Result<bool> {
+    let fault = Fault::from(Failure::new(Kind::Cancelled, "the task was cancelled"));
+    let values = fault.into_values(lua)?;
+    Ok(context.tasks.borrow_mut().interrupt(thread, values))
+}
