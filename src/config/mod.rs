@@ -1,7 +1,22 @@
-//! The settings: `mooncast.toml`, the environment, the flags. One file a section.
+//! The settings: flags over the environment over `mooncast.toml`. One file a section.
 //!
 //! May import: nothing of the house.
 
 mod app;
+mod environment;
+mod error;
+mod file;
+mod permissions;
+mod project;
+mod scripts;
+mod settings;
+mod units;
 
 pub use app::{App, AppLimits, Credentials, TargetedCost, Timeouts};
+pub use environment::Environment;
+pub use error::ConfigError;
+pub use permissions::Permissions;
+pub use project::{FILE_NAME, Project, STATE_FOLDER};
+pub use scripts::ScriptLimits;
+pub use settings::{AppFlags, Settings};
+pub use units::{parse_duration, parse_size};

@@ -108,7 +108,9 @@ mod tests {
             for piece in wire.chunks(cut) {
                 frames.buffer().extend_from_slice(piece);
                 while let Some(frame) = frames.next().unwrap() {
-                    assert!(matches!(frame, ToHost::Request(id, Request::Sleep { ms }) if id == seen && ms == id * 1000));
+                    assert!(
+                        matches!(frame, ToHost::Request(id, Request::Sleep { ms }) if id == seen && ms == id * 1000)
+                    );
                     seen += 1;
                 }
             }

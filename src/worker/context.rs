@@ -111,7 +111,8 @@ impl Context {
 }
 
 /// The message of the failure that ends a script which is merely checked.
-pub(super) const CHECK_ENDS_HERE: &str = "the check of this script ends at its first call that does something";
+pub(super) const CHECK_ENDS_HERE: &str =
+    "the check of this script ends at its first call that does something";
 
 fn cpu_ms() -> u64 {
     let used = clock_gettime(ClockId::ProcessCPUTime);

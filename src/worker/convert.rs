@@ -135,7 +135,10 @@ impl Writer {
 
     fn table(&mut self, table: &Table, place: &Place) -> Result<(), Fault> {
         if place.depth >= MAX_DEPTH {
-            return Err(refuse(place, &format!("tables nested over {MAX_DEPTH} deep; does one hold itself?")));
+            return Err(refuse(
+                place,
+                &format!("tables nested over {MAX_DEPTH} deep; does one hold itself?"),
+            ));
         }
         let mark = table.metatable();
         let marked = |which: &Option<Table>| which.is_some() && mark == *which;
@@ -161,7 +164,10 @@ impl Writer {
             Ok(())
         })?;
         if keys != length {
-            return Err(refuse(place, "a table with both list items and named fields (or with holes) has no JSON form"));
+            return Err(refuse(
+                place,
+                "a table with both list items and named fields (or with holes) has no JSON form",
+            ));
         }
         self.out.push(b'[');
         for index in 1..=length {

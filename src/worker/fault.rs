@@ -88,7 +88,8 @@ fn bad_argument(error: &Error) -> Option<Failure> {
     match error {
         Error::BadArgument { pos, name, cause, .. } => {
             let field = name.clone().unwrap_or_else(|| format!("argument {pos}"));
-            let message = format!("{field}: {}", bad_argument(cause).map_or_else(|| plain(cause), |f| f.message));
+            let message =
+                format!("{field}: {}", bad_argument(cause).map_or_else(|| plain(cause), |f| f.message));
             Some(Failure::invalid(field, message))
         }
         Error::FromLuaConversionError { from, to, message } => {

@@ -90,7 +90,11 @@ fn text(lua: &Lua, value: &Value) -> String {
         Value::Error(error) => super::fault::plain(error),
         // With `__tostring` if it has one, which is the script's own and may fail in its turn.
         Value::Table(_) | Value::UserData(_) => {
-            match lua.globals().raw_get::<mlua::Function>("tostring").and_then(|f| f.call::<MultiValue>(value)) {
+            match lua
+                .globals()
+                .raw_get::<mlua::Function>("tostring")
+                .and_then(|f| f.call::<MultiValue>(value))
+            {
                 Ok(values) => match values.front() {
                     Some(Value::String(text)) => named(value, &bounded(&text.as_bytes())),
                     _ => format!("(error value is a {} without a text)", value.type_name()),
@@ -98,7 +102,9 @@ fn text(lua: &Lua, value: &Value) -> String {
                 Err(_) => format!("(error value is a {} whose __tostring fails)", value.type_name()),
             }
         }
-        other => format!("(error value is a {}: {})", other.type_name(), other.to_string().unwrap_or_default()),
+        other => {
+            format!("(error value is a {}: {})", other.type_name(), other.to_string().unwrap_or_default())
+        }
     }
 }
 

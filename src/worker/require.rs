@@ -48,8 +48,7 @@ pub(super) fn install(kit: &Kit, loaded: Table) -> mlua::Result<()> {
     let fetch = kit.waiting(fetch)?;
     let take = |name: &str| globals.raw_get::<Value>(name);
     let concat: Value = globals.raw_get::<Table>("table")?.raw_get("concat")?;
-    let arguments =
-        (loaded, fetch, take("load")?, take("error")?, take("type")?, concat);
+    let arguments = (loaded, fetch, take("load")?, take("error")?, take("type")?, concat);
     let require: mlua::Function = lua.load(REQUIRE).set_name(super::state::PRELUDE_NAME).call(arguments)?;
     globals.raw_set("require", require)
 }

@@ -9,9 +9,9 @@ use crate::protocol::{Mode, ScriptError, Start, ToHost};
 use super::context::{CHECK_ENDS_HERE, Context};
 use super::fault::plain;
 use super::pipe::Pipe;
+use super::report;
 use super::state::{self, State};
 use super::tasks::{self, Stuck};
-use super::report;
 
 /// Runs the script as `start` says and tells the host how it ended.
 pub(super) fn run(start: Start, pipe: Pipe) -> Result<(), Stuck> {
@@ -27,7 +27,9 @@ pub(super) fn run(start: Start, pipe: Pipe) -> Result<(), Stuck> {
         // Nobody is there to be told.
         Err(End::Stuck(Stuck::HostGone)) => return Ok(()),
         Err(End::Stuck(Stuck::Pipe(error))) => return Err(error.into()),
-        Err(End::Stuck(stuck)) => Err(ScriptError { message: report::clean(&stuck.to_string()), ..ScriptError::default() }),
+        Err(End::Stuck(stuck)) => {
+            Err(ScriptError { message: report::clean(&stuck.to_string()), ..ScriptError::default() })
+        }
     };
     let mut pipe = context.pipe.borrow_mut();
     pipe.send(&ToHost::Done(result));
@@ -62,7 +64,11 @@ fn execute(state: &State, start: &Start) -> Result<(), End> {
         .set_name(format!("@{}", start.script.name))
         .set_mode(mlua::chunk::ChunkMode::Text)
         .into_function()?;
-    in_task(state, chunk, start.args.iter().map(|text| lua.create_string(text).map(Value::String)).collect::<Result<_, _>>()?)?;
+    in_task(
+        state,
+        chunk,
+        start.args.iter().map(|text| lua.create_string(text).map(Value::String)).collect::<Result<_, _>>()?,
+    )?;
     if start.mode == Mode::Run
         && let Value::Function(main) = lua.globals().raw_get("main")?
     {

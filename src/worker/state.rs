@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use mlua::{
-    Error, Function, HookTriggers, Lua, LuaOptions, LuaString, MultiValue, StdLib, Table, Thread, Value, Variadic,
-    VmState,
+    Error, Function, HookTriggers, Lua, LuaOptions, LuaString, MultiValue, StdLib, Table, Thread, Value,
+    Variadic, VmState,
 };
 
 use crate::protocol::ToHost;
@@ -108,7 +108,10 @@ fn natives(lua: &Lua, context: &Rc<Context>) -> mlua::Result<Table> {
 
     add("whereabouts", lua.create_function(|lua, ()| Ok(report::whereabouts(lua))))?;
     add("describe", lua.create_function(|lua, error: Value| report::describe(lua, error)))?;
-    add("chunk_name", lua.create_function(|_, text: LuaString| Ok(report::chunk_name(&text.to_string_lossy()))))?;
+    add(
+        "chunk_name",
+        lua.create_function(|_, text: LuaString| Ok(report::chunk_name(&text.to_string_lossy()))),
+    )?;
 
     let shared = Rc::clone(context);
     add(
@@ -117,7 +120,8 @@ fn natives(lua: &Lua, context: &Rc<Context>) -> mlua::Result<Table> {
             let mut line = text.as_bytes().to_vec();
             line.push(b'\n');
             let mut pipe = shared.pipe.borrow_mut();
-            pipe.try_send(&ToHost::Print(line.into())).map_err(|error| Error::runtime(format!("print: {error}")))?;
+            pipe.try_send(&ToHost::Print(line.into()))
+                .map_err(|error| Error::runtime(format!("print: {error}")))?;
             Ok(())
         }),
     )?;

@@ -46,7 +46,8 @@ impl Tasks {
 
     /// Ends the wait of a task with these values; false when it waits for nothing.
     pub(super) fn interrupt(&mut self, thread: &Thread, values: MultiValue) -> bool {
-        let Some(event) = self.waiting.iter().find_map(|(event, waiting)| (waiting == thread).then_some(*event))
+        let Some(event) =
+            self.waiting.iter().find_map(|(event, waiting)| (waiting == thread).then_some(*event))
         else {
             return false;
         };
@@ -78,7 +79,10 @@ pub(super) fn start(context: &Context, thread: Thread, arguments: MultiValue) ->
     if tasks.alive >= context.limits.tasks {
         return Err(Failure::new(
             Kind::Invalid,
-            format!("{} tasks are alive, which is the limit; wait for some before starting more", tasks.alive),
+            format!(
+                "{} tasks are alive, which is the limit; wait for some before starting more",
+                tasks.alive
+            ),
         )
         .into());
     }

@@ -56,7 +56,11 @@ fn build_app(kit: &Kit, app: u32, info: &AppInfo) -> mlua::Result<Table> {
 /// 20.0 is shown as 20.
 #[expect(clippy::cast_possible_truncation, reason = "only where nothing is lost")]
 fn integral(value: f64) -> Value {
-    if value.fract() == 0.0 && value.abs() < 1e15 { Value::Integer(value as i64) } else { Value::Number(value) }
+    if value.fract() == 0.0 && value.abs() < 1e15 {
+        Value::Integer(value as i64)
+    } else {
+        Value::Number(value)
+    }
 }
 
 fn message_json(lua: &Lua, message: &Value) -> Result<Vec<u8>, Fault> {
@@ -68,7 +72,12 @@ fn message_json(lua: &Lua, message: &Value) -> Result<Vec<u8>, Fault> {
     }
 }
 
-fn send(lua: &Lua, app: u32, call: Call, (message, options): (Value, Option<Table>)) -> Result<Request, Fault> {
+fn send(
+    lua: &Lua,
+    app: u32,
+    call: Call,
+    (message, options): (Value, Option<Table>),
+) -> Result<Request, Fault> {
     let options = send_options(options)?;
     Ok(Request::Send { app, call, message: message_json(lua, &message)?.into(), options })
 }
@@ -152,7 +161,10 @@ fn each_option(
             let hint = nearest(&name, known.iter().copied()).map(|near| format!("; did you mean `{near}`?"));
             return Err(Fault::invalid(
                 format!("options.{name}"),
-                format!("unknown option `{name}`{}", hint.unwrap_or_else(|| format!("; known: {}", known.join(", ")))),
+                format!(
+                    "unknown option `{name}`{}",
+                    hint.unwrap_or_else(|| format!("; known: {}", known.join(", ")))
+                ),
             ));
         }
         set(&name, value)?;
@@ -174,7 +186,10 @@ fn urgency(value: &Value) -> Result<Urgency, Fault> {
 
 fn thumbnail(value: &Value) -> Result<(u32, u32), Fault> {
     let wrong = || {
-        Fault::invalid("options.thumbnail", "thumbnail: expected { width = PIXELS, height = PIXELS }, each from 1 to 10000")
+        Fault::invalid(
+            "options.thumbnail",
+            "thumbnail: expected { width = PIXELS, height = PIXELS }, each from 1 to 10000",
+        )
     };
     let Value::Table(table) = value else { return Err(wrong()) };
     let side = |name: &str| match table.raw_get::<Option<u32>>(name) {
@@ -201,7 +216,10 @@ fn boolean(name: &str, value: &Value) -> Result<bool, Fault> {
 fn wrong_type(name: &str, expected: &str, got: &Value) -> Fault {
     crate::protocol::Failure {
         field: Some(format!("options.{name}")),
-        ..crate::protocol::Failure::new(Kind::Invalid, format!("{name}: expected {expected}, got {}", got.type_name()))
+        ..crate::protocol::Failure::new(
+            Kind::Invalid,
+            format!("{name}: expected {expected}, got {}", got.type_name()),
+        )
     }
     .into()
 }

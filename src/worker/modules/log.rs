@@ -31,7 +31,9 @@ fn write(
     (message, fields): (Value, Option<Table>),
 ) -> Result<(), Fault> {
     let fields = match fields {
-        Some(fields) => String::from_utf8(to_json(lua, &Value::Table(fields), Empty::Object)?).unwrap_or_default(),
+        Some(fields) => {
+            String::from_utf8(to_json(lua, &Value::Table(fields), Empty::Object)?).unwrap_or_default()
+        }
         None => String::new(),
     };
     let line = LogLine {

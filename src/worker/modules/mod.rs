@@ -96,7 +96,11 @@ impl Kit {
     }
 
     /// Runs a piece of Lua of our own, hidden from tracebacks, with these arguments.
-    pub(super) fn lua_part<R: mlua::FromLuaMulti>(&self, text: &str, arguments: impl IntoLuaMulti) -> mlua::Result<R> {
+    pub(super) fn lua_part<R: mlua::FromLuaMulti>(
+        &self,
+        text: &str,
+        arguments: impl IntoLuaMulti,
+    ) -> mlua::Result<R> {
         self.lua.load(text).set_name(super::state::PRELUDE_NAME).call(arguments)
     }
 }

@@ -32,7 +32,10 @@ pub(super) fn milliseconds(field: &str, time: &Value) -> Result<u64, Fault> {
         Value::String(text) => {
             let text = text.to_str()?;
             let span: jiff::SignedDuration = text.parse().map_err(|_| {
-                Fault::invalid(field, format!("{field}: `{}` is no duration; write 90, \"90s\", \"5m\" or \"1h 30m\"", &*text))
+                Fault::invalid(
+                    field,
+                    format!("{field}: `{}` is no duration; write 90, \"90s\", \"5m\" or \"1h 30m\"", &*text),
+                )
             })?;
             span.as_secs_f64()
         }

@@ -1,0 +1,63 @@
+//! `mooncast.toml` as it stands.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::scripts::ScriptsSection;
+use super::{AppLimits, ConfigError, Permissions, units};
+use std::time::Duration;
+
+/// The whole file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct File {
+    pub(super) simulator: bool,
+    pub(super) app: Option<AppSection>,
+    pub(super) apps: BTreeMap<String, AppSection>,
+    pub(super) scripts: ScriptsSection,
+    pub(super) permissions: Permissions,
+}
+
+/// `[app]` or `[apps.NAME]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct AppSection {
+    pub(super) base_url: Option<String>,
+    pub(super) org: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) prefix: Option<String>,
+    pub(super) client_id: Option<String>,
+    pub(super) client_secret: Option<SecretString>,
+    pub(super) token: Option<SecretString>,
+    pub(super) limits: AppLimits,
+    pub(super) timeouts: TimeoutsSection,
+}
+
+/// `[app.timeouts]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct TimeoutsSection {
+    #[serde(deserialize_with = "units::duration")]
+    pub(super) connect: Option<Duration>,
+    #[serde(deserialize_with = "units::duration")]
+    pub(super) read: Option<Duration>,
+    #[serde(deserialize_with = "units::duration")]
+    pub(super) overall: Option<Duration>,
+}
+
+/// Reads the file; one that is not there has nothing set.
+pub(super) fn read(path: &Path) -> Result<File, ConfigError> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(File::default()),
+        Err(source) => return Err(ConfigError::Unreadable { path: path.to_owned(), source }),
+    };
+    toml::from_str(&text).map_err(|error| {
+        // The parser's own picture of the place would show the line, and with it a secret that stands there.
+        let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count() + 1);
+        ConfigError::Malformed { path: path.to_owned(), message: format!("line {line}: {}", error.message()) }
+    })
+}

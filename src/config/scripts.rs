@@ -1,0 +1,51 @@
+//! `[scripts]`: what a run may use before it is stopped.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::units;
+
+/// What one run may use before it is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScriptLimits {
+    /// Bytes that the script's values may take. Default 256 MiB.
+    pub memory: u64,
+    /// CPU between two calls to the host. Default 10 s.
+    pub cpu: Duration,
+    /// Real time for the whole run; none by default.
+    pub timeout: Option<Duration>,
+    /// Tasks alive at once. Default 10,000.
+    pub tasks: u32,
+}
+
+impl Default for ScriptLimits {
+    fn default() -> Self {
+        Self { memory: 256 * 1024 * 1024, cpu: Duration::from_secs(10), timeout: None, tasks: 10_000 }
+    }
+}
+
+/// The section as it stands in the file.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ScriptsSection {
+    #[serde(deserialize_with = "units::size")]
+    memory: Option<u64>,
+    #[serde(deserialize_with = "units::duration")]
+    cpu: Option<Duration>,
+    #[serde(deserialize_with = "units::duration")]
+    timeout: Option<Duration>,
+    tasks: Option<u32>,
+}
+
+impl From<ScriptsSection> for ScriptLimits {
+    fn from(section: ScriptsSection) -> Self {
+        let default = Self::default();
+        Self {
+            memory: section.memory.unwrap_or(default.memory),
+            cpu: section.cpu.unwrap_or(default.cpu),
+            timeout: section.timeout,
+            tasks: section.tasks.unwrap_or(default.tasks),
+        }
+    }
+}

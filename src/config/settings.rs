@@ -1,0 +1,187 @@
+//! All settings, merged: flags over the environment over the file.
+
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+
+use super::file::{self, AppSection};
+use super::{App, ConfigError, Credentials, Environment, Permissions, Project, ScriptLimits, Timeouts};
+
+/// Everything that can be set.
+#[derive(Debug)]
+pub struct Settings {
+    /// The apps that are configured, the default one first. Empty where none is.
+    pub apps: Vec<App>,
+    /// Whether the project says that it sends to the simulator.
+    pub simulator: bool,
+    /// What runs may use.
+    pub scripts: ScriptLimits,
+    /// What scripts may reach.
+    pub permissions: Permissions,
+    /// Files with credentials in them, which no permission opens.
+    pub secret_files: Vec<PathBuf>,
+}
+
+/// What flags say of the default app. Credentials are no flags: every user of the machine can see those.
+#[derive(Debug, Clone, Default)]
+pub struct AppFlags {
+    /// `--base-url`
+    pub base_url: Option<String>,
+    /// `--org`
+    pub org: Option<String>,
+    /// `--app`
+    pub app: Option<String>,
+}
+
+impl Settings {
+    /// Reads the project's settings and puts the environment and the flags over them.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] for anything unreadable, unknown, ill-typed, senseless or missing.
+    pub fn load(project: &Project, environment: &Environment, flags: &AppFlags) -> Result<Self, ConfigError> {
+        let path = project.settings_file();
+        let file = file::read(&path)?;
+        let mut secret_files = environment.secret_files();
+        secret_files.push(path);
+
+        let mut apps = Vec::new();
+        let mut default = file.app.unwrap_or_default();
+        overlay(&mut default, environment, flags)?;
+        apps.extend(make_app("default", "[app]", default)?);
+        for (name, section) in file.apps {
+            apps.extend(make_app(&name, &format!("[apps.{name}]"), section)?);
+        }
+        Ok(Self {
+            apps,
+            simulator: file.simulator,
+            scripts: file.scripts.into(),
+            permissions: file.permissions,
+            secret_files,
+        })
+    }
+}
+
+/// Puts flags over the environment over what the file says of the default app.
+fn overlay(app: &mut AppSection, environment: &Environment, flags: &AppFlags) -> Result<(), ConfigError> {
+    let pick =
+        |flag: &Option<String>, variable: &str, setting: &mut Option<String>| -> Result<(), ConfigError> {
+            if let Some(value) =
+                flag.clone().map_or_else(|| environment.value(variable), |flag| Ok(Some(flag)))?
+            {
+                *setting = Some(value);
+            }
+            Ok(())
+        };
+    pick(&flags.base_url, "MOONCAST_BASE_URL", &mut app.base_url)?;
+    pick(&flags.org, "MOONCAST_ORG", &mut app.org)?;
+    pick(&flags.app, "MOONCAST_APP", &mut app.name)?;
+    pick(&None, "MOONCAST_CLIENT_ID", &mut app.client_id)?;
+    if let Some(secret) = environment.value("MOONCAST_CLIENT_SECRET")? {
+        app.client_secret = Some(secret.into());
+        // What the environment says replaces the file's way of logging in, whichever that was.
+        app.token = None;
+    }
+    if let Some(token) = environment.value("MOONCAST_TOKEN")? {
+        app.token = Some(token.into());
+    }
+    Ok(())
+}
+
+/// The app of a section, or none where nothing of it is set.
+fn make_app(name: &str, section_name: &str, section: AppSection) -> Result<Option<App>, ConfigError> {
+    let AppSection { base_url, org, name: app, prefix, client_id, client_secret, token, limits, timeouts } =
+        section;
+    if base_url.is_none()
+        && prefix.is_none()
+        && org.is_none()
+        && app.is_none()
+        && token.is_none()
+        && client_id.is_none()
+    {
+        return Ok(None);
+    }
+    let missing =
+        |missing, variable| ConfigError::Missing { app: section_name.to_owned(), missing, variable };
+    let prefix = match prefix {
+        Some(prefix) => checked_url(section_name, "prefix", &prefix)?,
+        None => {
+            let base = base_url.ok_or_else(|| missing("base_url", "MOONCAST_BASE_URL"))?;
+            let base = checked_url(section_name, "base_url", &base)?;
+            let org = checked_word(section_name, "org", &org.ok_or_else(|| missing("org", "MOONCAST_ORG"))?)?;
+            let app =
+                checked_word(section_name, "name", &app.ok_or_else(|| missing("name", "MOONCAST_APP"))?)?;
+            format!("{base}/{org}/{app}")
+        }
+    };
+    let credentials = credentials(client_id, client_secret, token).ok_or_else(|| {
+        missing(
+            "a token, or a client_id with its client_secret,",
+            "MOONCAST_CLIENT_ID and MOONCAST_CLIENT_SECRET",
+        )
+    })?;
+    check_limits(section_name, &limits)?;
+    let default = Timeouts::default();
+    let timeouts = Timeouts {
+        connect: timeouts.connect.unwrap_or(default.connect),
+        read: timeouts.read.unwrap_or(default.read),
+        overall: timeouts.overall.unwrap_or(default.overall),
+    };
+    Ok(Some(App { name: name.to_owned(), prefix, credentials, limits, timeouts }))
+}
+
+fn credentials(
+    id: Option<String>,
+    secret: Option<SecretString>,
+    token: Option<SecretString>,
+) -> Option<Credentials> {
+    match (token, id, secret) {
+        (Some(token), _, _) => Some(Credentials::Token(token)),
+        (None, Some(id), Some(secret)) => Some(Credentials::Client { id, secret }),
+        _ => None,
+    }
+}
+
+fn checked_url(section: &str, setting: &str, url: &str) -> Result<String, ConfigError> {
+    let refuse =
+        |why: &str| Err(ConfigError::invalid(format!("{section} {setting}"), format!("`{url}` {why}")));
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return refuse("is no address; it begins with https://");
+    };
+    if !matches!(scheme, "http" | "https") {
+        return refuse("is neither https:// nor http://");
+    }
+    if rest.contains('@') || rest.contains('?') || rest.contains('#') || rest.trim_matches('/').is_empty() {
+        return refuse("must be a host and a path, without user, query or fragment");
+    }
+    Ok(url.trim_end_matches('/').to_owned())
+}
+
+fn checked_word(section: &str, setting: &str, word: &str) -> Result<String, ConfigError> {
+    let fine = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
+    if word.is_empty() || !word.chars().all(fine) {
+        let message = format!("`{word}` must be letters, digits, `-`, `_` and `.`");
+        return Err(ConfigError::invalid(format!("{section} {setting}"), message));
+    }
+    Ok(word.to_owned())
+}
+
+fn check_limits(section: &str, limits: &super::AppLimits) -> Result<(), ConfigError> {
+    let rates = [
+        ("group_per_second", limits.group_per_second),
+        ("targeted_per_second", limits.targeted_per_second),
+        ("upload_per_second", limits.upload_per_second),
+        ("read_per_second", limits.read_per_second),
+    ];
+    for (name, rate) in rates {
+        if rate == 0 {
+            let message = "0 a second would send nothing; it must be 1 or more";
+            return Err(ConfigError::invalid(format!("{section}.limits {name}"), message));
+        }
+    }
+    if !(limits.share > 0.0 && limits.share <= 1.0) {
+        let message = format!("{} must be over 0 and up to 1", limits.share);
+        return Err(ConfigError::invalid(format!("{section}.limits share"), message));
+    }
+    Ok(())
+}
