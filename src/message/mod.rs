@@ -55,8 +55,8 @@ impl Call {
         }
     }
 
-    /// The words for a message of this call, as problems use them.
-    const fn article(self) -> &'static str {
+    /// What problems call a message of this call.
+    const fn noun(self) -> &'static str {
         match self {
             Self::Group => "a group message",
             Self::Targeted => "a targeted message",

@@ -84,7 +84,7 @@ pub(super) fn list(
 }
 
 fn check_to(to: &[String], call: Call, problems: &mut Findings) {
-    let (max, call) = (call.max_groups(), call.article());
+    let (max, call) = (call.max_groups(), call.noun());
     if to.is_empty() {
         problems.add(Problem::empty("to", "at least one group is needed"));
     }

@@ -14,12 +14,12 @@ pub(super) fn top_level(call: Call, name: &str) -> Problem {
             Call::Targeted => "im.targeted_send",
             Call::Group => "im.group_send",
         };
-        format!("`{shown}` is no field of {}: it belongs to {} ({way})", call.article(), other.article())
+        format!("`{shown}` is no field of {}: it belongs to {} ({way})", call.noun(), other.noun())
     } else if Kind::ALL.iter().any(|&kind| body_fields(kind).contains(&name)) {
-        format!("`{shown}` is no field of {}: it belongs inside `body`", call.article())
+        format!("`{shown}` is no field of {}: it belongs inside `body`", call.noun())
     } else {
         let hint = did_you_mean(nearest(name, known.iter().copied()));
-        format!("`{shown}` is no field of {}{hint}", call.article())
+        format!("`{shown}` is no field of {}{hint}", call.noun())
     };
     report(shown, message, known)
 }

@@ -1,7 +1,10 @@
 //! The checks as the rest of the house sees them.
 
+#![expect(clippy::needless_pass_by_value, reason = "`json!` written in place reads best")]
+
 mod drafts;
 mod filled;
+mod malformed;
 mod properties;
 mod refused;
 mod seed;
