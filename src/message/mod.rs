@@ -1,11 +1,65 @@
-//! To be written.
-pub enum Shape {
-    Object,
-    List,
+//! Messages and the service's limits on them: pure, no I/O.
+//!
+//! [`check`] turns the JSON of a script's message into a [`Message`] that can be sent, or into every problem that
+//! it has. It is the only way to a [`Message`], so what breaks a documented limit cannot reach the network.
+//! A broadcast's message has no `to` of its own: [`check_draft`] gives a [`Draft`], which is addressed to each
+//! recipient in turn. The names of all fields, the meaning of an empty table and the nearest known name are here
+//! too, for the worker and for the `check` command.
+//!
+//! May import: nothing of the house.
+
+mod body;
+mod check;
+mod draft;
+mod fields;
+mod kind;
+mod limits;
+mod nearest;
+mod problem;
+mod sendable;
+mod shown;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use body::{Body, ShareSecret, Size};
+pub use check::{check, check_draft, id};
+pub use draft::Draft;
+pub use fields::{Shape, body_fields, fields, shape};
+pub use kind::{Kind, types};
+pub use limits::{
+    CUSTOM_EVENT_CHARS, CUSTOM_EXTS, GROUPS_PER_CALL, Limits, MESSAGE_BYTES, ROAM_IGNORE_USERS,
+    TARGETED_GROUPS, USERS_PER_CALL,
+};
+pub use nearest::nearest;
+pub use problem::{Problem, Problems};
+pub use sendable::Message;
+
+/// Which of the service's two sending calls a message is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Call {
+    /// `POST /messages/chatgroups`: to every member of up to three groups.
+    Group,
+    /// `POST /messages/chatgroups/users`: to chosen members of one group.
+    Targeted,
 }
-pub fn shape(_: &[&str]) -> Option<Shape> {
-    None
-}
-pub fn nearest<'a>(_: &str, _: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    None
+
+impl Call {
+    /// How many groups one call may name.
+    #[must_use]
+    pub const fn max_groups(self) -> usize {
+        match self {
+            Self::Group => GROUPS_PER_CALL,
+            Self::Targeted => TARGETED_GROUPS,
+        }
+    }
+
+    /// What problems call a message of this call.
+    const fn noun(self) -> &'static str {
+        match self {
+            Self::Group => "a group message",
+            Self::Targeted => "a targeted message",
+        }
+    }
 }

@@ -1,0 +1,147 @@
+//! A message's `body`: one variant a type, with the seed's fields.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+use super::Kind;
+
+/// The content of a message. Serialises to the seed's `body`, with only the fields that were given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Body {
+    /// Text.
+    Txt {
+        /// The text; may be empty.
+        msg: String,
+    },
+    /// An image.
+    Img {
+        /// Where the file is.
+        url: String,
+        /// What opens the file, if its access is restricted.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        secret: Option<ShareSecret>,
+        /// The name that clients show.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        filename: Option<String>,
+        /// The image's size.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        size: Option<Size>,
+    },
+    /// A voice message.
+    Audio {
+        /// Where the file is.
+        url: String,
+        /// What opens the file, if its access is restricted.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        secret: Option<ShareSecret>,
+        /// The name that clients show.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        filename: Option<String>,
+        /// Duration in seconds. The seed's table writes `Length`, its example `length`; the latter is sent.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        length: Option<u64>,
+    },
+    /// A video.
+    Video {
+        /// Where the file is.
+        url: String,
+        /// What opens the file, if its access is restricted.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        secret: Option<ShareSecret>,
+        /// The name that clients show.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        filename: Option<String>,
+        /// Duration in seconds.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        length: Option<u64>,
+        /// The file's size in bytes.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        file_length: Option<u64>,
+        /// Where the thumbnail is.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        thumb: Option<String>,
+        /// What opens the thumbnail, if its access is restricted.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        thumb_secret: Option<ShareSecret>,
+    },
+    /// Any other file.
+    File {
+        /// Where the file is.
+        url: String,
+        /// What opens the file, if its access is restricted.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        secret: Option<ShareSecret>,
+        /// The name that clients show.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        filename: Option<String>,
+    },
+    /// A location.
+    Loc {
+        /// Latitude in degrees.
+        lat: String,
+        /// Longitude in degrees.
+        lng: String,
+        /// The place in words.
+        addr: String,
+    },
+    /// A command for the members' clients.
+    Cmd {
+        /// The command.
+        action: String,
+    },
+    /// What the app defines for itself.
+    Custom {
+        /// The app's name for the event, `[a-zA-Z0-9-_/\.]{1,32}`.
+        #[serde(rename = "customEvent", skip_serializing_if = "Option::is_none")]
+        event: Option<String>,
+        /// The event's properties, 16 at most.
+        #[serde(rename = "customExts", skip_serializing_if = "Option::is_none")]
+        exts: Option<BTreeMap<String, String>>,
+    },
+}
+
+impl Body {
+    /// The type of message that has this body.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Txt { .. } => Kind::Txt,
+            Self::Img { .. } => Kind::Img,
+            Self::Audio { .. } => Kind::Audio,
+            Self::Video { .. } => Kind::Video,
+            Self::File { .. } => Kind::File,
+            Self::Loc { .. } => Kind::Loc,
+            Self::Cmd { .. } => Kind::Cmd,
+            Self::Custom { .. } => Kind::Custom,
+        }
+    }
+}
+
+/// An image's size in pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Size {
+    /// Width in pixels.
+    pub width: u64,
+    /// Height in pixels.
+    pub height: u64,
+}
+
+/// What opens a file of restricted access. It is part of its message, and shown nowhere else.
+#[derive(Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct ShareSecret(String);
+
+impl ShareSecret {
+    pub(super) fn new(secret: String) -> Self {
+        Self(secret)
+    }
+}
+
+impl fmt::Debug for ShareSecret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("ShareSecret(hidden)")
+    }
+}

@@ -1,0 +1,135 @@
+//! The `body` of each type of message.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::object::Object;
+use super::readers::{degrees, object, secret, string, text, whole};
+use super::{file, unknown};
+use crate::message::problem::Findings;
+use crate::message::{Body, CUSTOM_EVENT_CHARS, CUSTOM_EXTS, Kind, Problem, ShareSecret, Size, shown};
+
+/// Reads a body that is not empty.
+pub(super) fn read(kind: Kind, body: Map<String, Value>, problems: &mut Findings) -> Body {
+    let mut fields = Object::new("body.", body, problems);
+    let body = match kind {
+        Kind::Txt => Body::Txt { msg: fields.required("msg", "the text", string) },
+        Kind::Img => {
+            let (url, secret, filename, file) = read_file(&mut fields, kind);
+            Body::Img { url, secret, filename, size: read_size(&mut fields).or(file.size) }
+        }
+        Kind::Audio => {
+            let (url, secret, filename, file) = read_file(&mut fields, kind);
+            Body::Audio { url, secret, filename, length: read_audio_length(&mut fields).or(file.duration) }
+        }
+        Kind::Video => {
+            let (url, share_secret, filename, file) = read_file(&mut fields, kind);
+            let (thumb, secret_of_thumb) = file::read_thumb(&mut fields);
+            Body::Video {
+                url,
+                secret: share_secret,
+                filename,
+                length: fields.optional("length", whole).or(file.duration),
+                file_length: fields.optional("file_length", whole).or(file.bytes),
+                thumb,
+                thumb_secret: fields.optional("thumb_secret", secret).or(secret_of_thumb),
+            }
+        }
+        Kind::File => {
+            let (url, secret, filename, _) = read_file(&mut fields, kind);
+            Body::File { url, secret, filename }
+        }
+        Kind::Loc => Body::Loc {
+            lat: fields.required("lat", "the latitude in degrees", degrees),
+            lng: fields.required("lng", "the longitude in degrees", degrees),
+            addr: fields.required("addr", "the place in words", text),
+        },
+        Kind::Cmd => Body::Cmd { action: fields.required("action", "the command", text) },
+        Kind::Custom => Body::Custom { event: read_event(&mut fields), exts: read_exts(&mut fields) },
+    };
+    fields.end(|name| unknown::body(kind, name));
+    body
+}
+
+/// The fields that all types with a file share, and what else the file may fill. What the body says itself comes
+/// before what its file says.
+fn read_file(
+    fields: &mut Object<'_>,
+    kind: Kind,
+) -> (String, Option<ShareSecret>, Option<String>, file::File) {
+    let mut file = file::read(fields, kind);
+    let url = fields.optional("url", text).or(file.url.take()).unwrap_or_else(|| {
+        let what = "the URL of an uploaded file (or give `file`, a value from im.upload)";
+        fields.note("url", |field| Problem::missing(field, what));
+        String::new()
+    });
+    let secret = fields.optional("secret", secret).or(file.secret.take());
+    let filename = fields.optional("filename", string).or(file.filename.take());
+    (url, secret, filename, file)
+}
+
+fn read_size(fields: &mut Object<'_>) -> Option<Size> {
+    let value = fields.take("size")?;
+    let Value::Object(map) = value else {
+        let expected = "an object of `width` and `height`";
+        fields.note("size", |field| Problem::wrong_type(field, expected, &value));
+        return None;
+    };
+    let mut size = fields.nested("body.size.", map);
+    let width = size.required("width", "the image's width in pixels", whole);
+    let height = size.required("height", "the image's height in pixels", whole);
+    size.end(|name| unknown::nested("body.size", &["width", "height"], name));
+    Some(Size { width, height })
+}
+
+/// The seed's table writes `Length`, its example `length`.
+fn read_audio_length(fields: &mut Object<'_>) -> Option<u64> {
+    let (lower, upper) = (fields.optional("length", whole), fields.optional("Length", whole));
+    if lower.is_some() && upper.is_some() {
+        fields.note("Length", |field| {
+            let message = format!("`{field}` and `body.length` are the same field: give one of them");
+            Problem::new(field, message).limit("one of `length` and `Length`").value("both")
+        });
+    }
+    lower.or(upper)
+}
+
+fn read_event(fields: &mut Object<'_>) -> Option<String> {
+    let event = fields.optional("customEvent", text)?;
+    let allowed = |letter: char| letter.is_ascii_alphanumeric() || "-_/.".contains(letter);
+    // An empty one is noted already.
+    if !event.chars().all(allowed) || event.chars().count() > CUSTOM_EVENT_CHARS {
+        let limit = format!("1 to {CUSTOM_EVENT_CHARS} characters of a-z, A-Z, 0-9, `-`, `_`, `/` and `.`");
+        let (length, given) = (event.chars().count(), shown::text(&event));
+        fields.note("customEvent", |field| {
+            let message =
+                format!("`{field}` must be {limit}, not {given} ({})", shown::counted(length, "character"));
+            Problem::new(field, message).limit(&limit).value(&given)
+        });
+    }
+    Some(event)
+}
+
+fn read_exts(fields: &mut Object<'_>) -> Option<BTreeMap<String, String>> {
+    let map = fields.optional("customExts", object)?;
+    if map.len() > CUSTOM_EXTS {
+        let count = map.len();
+        fields.note("customExts", |field| {
+            let message = format!("`{field}` has {count} entries, at most {CUSTOM_EXTS} are allowed");
+            Problem::new(field, message).limit(&CUSTOM_EXTS).value(&count)
+        });
+    }
+    let mut exts = BTreeMap::new();
+    for (key, value) in map {
+        match string(value) {
+            Ok(text) => {
+                exts.insert(key, text);
+            }
+            Err(wrong) => {
+                fields.note("customExts", |field| wrong.at(format!("{field}.{}", shown::text(&key))));
+            }
+        }
+    }
+    Some(exts)
+}

@@ -1,0 +1,75 @@
+//! `body.file` and `body.thumb`: values from `im.upload` that stand for several fields of a body.
+
+use serde_json::{Map, Value};
+
+use super::object::Object;
+use super::readers::{seconds, secret, string, text, whole};
+use crate::message::{Kind, Problem, ShareSecret, Size};
+
+/// What an uploaded file can fill in a body; nothing where none was given.
+#[derive(Debug, Default)]
+pub(super) struct File {
+    pub(super) url: Option<String>,
+    pub(super) secret: Option<ShareSecret>,
+    pub(super) filename: Option<String>,
+    /// Pixels.
+    pub(super) size: Option<Size>,
+    /// Whole seconds.
+    pub(super) duration: Option<u64>,
+    /// Bytes.
+    pub(super) bytes: Option<u64>,
+}
+
+/// Reads `body.file`, of which a `kind` message needs only a part. Its other fields are tolerated.
+pub(super) fn read(body: &mut Object<'_>, kind: Kind) -> File {
+    let Some(value) = body.take("file") else { return File::default() };
+    let Value::Object(map) = value else {
+        body.note("file", |field| Problem::wrong_type(field, "a file that im.upload returned", &value));
+        // Its url is not missing as well.
+        return File { url: Some(String::new()), ..File::default() };
+    };
+    let mut fields = body.nested("body.file.", without_nulls(map));
+    let mut file = File {
+        url: Some(fields.required("url", "a file that im.upload returned has one", text)),
+        secret: fields.optional("secret", secret),
+        filename: fields.optional("filename", string),
+        ..File::default()
+    };
+    match kind {
+        Kind::Img => {
+            let (width, height) = (fields.optional("width", whole), fields.optional("height", whole));
+            file.size = width.zip(height).map(|(width, height)| Size { width, height });
+        }
+        Kind::Audio => file.duration = fields.optional("duration", seconds),
+        Kind::Video => {
+            file.duration = fields.optional("duration", seconds);
+            file.bytes = fields.optional("size", whole);
+        }
+        _ => {}
+    }
+    file
+}
+
+/// Reads `body.thumb`: a URL, or an uploaded file, which has a secret too.
+pub(super) fn read_thumb(body: &mut Object<'_>) -> (Option<String>, Option<ShareSecret>) {
+    match body.take("thumb") {
+        None => (None, None),
+        Some(Value::Object(map)) => {
+            let mut fields = body.nested("body.thumb.", without_nulls(map));
+            let url = fields.required("url", "a file that im.upload returned has one", text);
+            (Some(url), fields.optional("secret", secret))
+        }
+        Some(Value::String(url)) if !url.is_empty() => (Some(url), None),
+        Some(value) => {
+            let expected = "a URL or a file that im.upload returned";
+            body.note("thumb", |field| Problem::wrong_type(field, expected, &value));
+            (None, None)
+        }
+    }
+}
+
+/// A file that was kept as JSON may say `null` of what it has not.
+fn without_nulls(mut map: Map<String, Value>) -> Map<String, Value> {
+    map.retain(|_, value| !value.is_null());
+    map
+}

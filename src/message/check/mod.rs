@@ -1,0 +1,200 @@
+//! From the JSON of a script's message to a message that can be sent, or to every problem that it has.
+//!
+//! A field that is found wrong is noted and read as something harmless, so that the reading goes on to the end.
+
+mod body;
+mod file;
+mod object;
+mod readers;
+mod recipients;
+mod unknown;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::draft::Content;
+use super::limits::ROUTE_ONLINE;
+use super::nearest::abbreviates;
+use super::problem::Findings;
+use super::{
+    Call, Draft, Kind, Limits, Message, Problem, Problems, ROAM_IGNORE_USERS, nearest, shown, types,
+};
+use object::Object;
+
+pub use readers::id;
+
+/// Checks a message with its recipients, as `im.group_send` and `im.targeted_send` take it.
+///
+/// # Errors
+///
+/// Every limit that the message breaks.
+pub fn check(call: Call, value: Value, limits: &Limits) -> Result<Message, Problems> {
+    let mut problems = Findings::default();
+    let mut fields = Object::new("", top_level(value)?, &mut problems);
+    let to = recipients::read_to(&mut fields, call);
+    let users = match call {
+        Call::Group => Vec::new(),
+        Call::Targeted => recipients::read_users(&mut fields),
+    };
+    let draft = read_draft(call, fields, limits.message_bytes);
+    recipients::join(problems.verdict(draft)?, to, users)
+}
+
+/// Checks a message whose recipients come later, as a broadcast takes it.
+///
+/// # Errors
+///
+/// Every limit that the message breaks; `to` and `users` are problems here.
+pub fn check_draft(call: Call, value: Value, limits: &Limits) -> Result<Draft, Problems> {
+    let mut problems = Findings::default();
+    let mut fields = Object::new("", top_level(value)?, &mut problems);
+    recipients::refuse(&mut fields, call);
+    let draft = read_draft(call, fields, limits.message_bytes);
+    problems.verdict(draft)
+}
+
+fn top_level(value: Value) -> Result<Map<String, Value>, Problem> {
+    match value {
+        Value::Object(map) => Ok(map),
+        other => {
+            let given = shown::value(&other);
+            let message = format!("a message must be an object of fields, not {given}");
+            Err(Problem::new("", message).limit("an object").value(&given))
+        }
+    }
+}
+
+/// Reads all but the recipients. There is none where a body could not be made out.
+fn read_draft(call: Call, mut fields: Object<'_>, max_bytes: usize) -> Option<Draft> {
+    let from = fields.optional("from", readers::id_of);
+    let kind = read_kind(&mut fields);
+    let (need_group_ack, roam_ignore_users, online_only) = match call {
+        Call::Group => (
+            fields.optional("need_group_ack", readers::boolean),
+            read_roam_ignore_users(&mut fields),
+            read_routetype(&mut fields),
+        ),
+        // Left where they are, and so reported as fields of the other call.
+        Call::Targeted => (None, None, false),
+    };
+    let body = read_body(&mut fields);
+    let ext = read_ext(&mut fields);
+    let problems = fields.end(|name| unknown::top_level(call, name));
+
+    let body = match (kind, body) {
+        (Some(kind), Some(body)) => body::read(kind, body, problems),
+        (_, body) => {
+            // Not to be sent like this, but if it is too large already, that is to be said now.
+            check_size(json_bytes(body.as_ref()), json_bytes(ext.as_ref()), max_bytes, problems);
+            return None;
+        }
+    };
+    let content = Content { call, from, body, ext, need_group_ack, roam_ignore_users, online_only };
+    match Draft::new(content) {
+        Ok(draft) => {
+            let body_bytes = draft.body_json().len();
+            check_size(body_bytes, draft.size() - body_bytes, max_bytes, problems);
+            Some(draft)
+        }
+        Err(error) => {
+            problems.add(unwritable(&error));
+            None
+        }
+    }
+}
+
+fn unwritable(error: &serde_json::Error) -> Problem {
+    Problem::new("", format!("the message cannot be written as JSON: {error}"))
+}
+
+fn read_kind(fields: &mut Object<'_>) -> Option<Kind> {
+    let known = || types().collect::<Vec<_>>().join(", ");
+    let Some(value) = fields.take("type") else {
+        fields.note("type", |field| Problem::missing(field, &format!("one of {}", known())));
+        return None;
+    };
+    let Value::String(name) = value else {
+        fields.note("type", |field| Problem::wrong_type(field, "a string", &value));
+        return None;
+    };
+    let kind = Kind::from_name(&name);
+    if name.is_empty() {
+        fields.note("type", |field| Problem::empty(field, &format!("one of {}", known())));
+    } else if kind.is_none() {
+        let meant = nearest(&name, types()).or_else(|| types().find(|short| abbreviates(short, &name)));
+        let given = shown::value(&Value::String(name));
+        let hint = unknown::did_you_mean(meant);
+        let message = format!("`type` {given} is not a type of message{hint} (known: {})", known());
+        fields.note("type", |field| Problem::new(field, message).limit(&known()).value(&given));
+    }
+    kind
+}
+
+fn read_roam_ignore_users(fields: &mut Object<'_>) -> Option<Vec<String>> {
+    let value = fields.take("roam_ignore_users")?;
+    let ids = recipients::list("roam_ignore_users", value, "a list of user ids", fields);
+    if ids.len() > ROAM_IGNORE_USERS {
+        let message =
+            format!("`roam_ignore_users` names {} users, at most {ROAM_IGNORE_USERS} are allowed", ids.len());
+        fields.note("roam_ignore_users", |field| {
+            Problem::new(field, message).limit(&ROAM_IGNORE_USERS).value(&ids.len())
+        });
+    }
+    Some(ids)
+}
+
+/// Whether only members who are online are to get the message.
+fn read_routetype(fields: &mut Object<'_>) -> bool {
+    let Some(value) = fields.take("routetype") else { return false };
+    let online = value == ROUTE_ONLINE;
+    if !online {
+        let expected = "\"ROUTE_ONLINE\" or left out";
+        fields.note("routetype", |field| Problem::wrong_type(field, expected, &value));
+    }
+    online
+}
+
+fn read_body(fields: &mut Object<'_>) -> Option<Map<String, Value>> {
+    let Some(value) = fields.take("body") else {
+        fields.note("body", |field| Problem::missing(field, "an object with the content"));
+        return None;
+    };
+    match value {
+        Value::Object(map) if map.is_empty() => {
+            fields.note("body", |field| Problem::empty(field, "it holds the content"));
+            None
+        }
+        Value::Object(map) => Some(map),
+        other => {
+            fields.note("body", |field| Problem::wrong_type(field, "an object", &other));
+            None
+        }
+    }
+}
+
+fn read_ext(fields: &mut Object<'_>) -> Option<Map<String, Value>> {
+    let ext = fields.optional("ext", readers::object)?;
+    if let Some(value) = ext.get("em_ignore_notification")
+        && !value.is_boolean()
+    {
+        fields.note("ext.em_ignore_notification", |field| Problem::wrong_type(field, "a boolean", value));
+    }
+    Some(ext)
+}
+
+/// Bytes of a value that is not going to be sent.
+fn json_bytes<T: Serialize>(value: Option<&T>) -> usize {
+    value.and_then(|value| serde_json::to_vec(value).ok()).map_or(0, |json| json.len())
+}
+
+fn check_size(body: usize, ext: usize, limit: usize, problems: &mut Findings) {
+    let total = body + ext;
+    if total > limit {
+        let larger = if ext > body { "ext" } else { "body" };
+        let message = format!(
+            "`body` and `ext` take {total} bytes together as JSON, {} over the limit of {limit} (`body` {body}, `ext` {ext})",
+            total - limit
+        );
+        problems.add(Problem::new(larger, message).limit(&limit).value(&total));
+    }
+}

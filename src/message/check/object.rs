@@ -1,0 +1,74 @@
+//! An object that is being read: its fields are taken out one by one, what remains is unknown.
+
+use serde_json::{Map, Value};
+
+use super::readers::Wrong;
+use crate::message::Problem;
+use crate::message::problem::Findings;
+
+/// The fields not yet read, and where to note what is wrong with them.
+pub(super) struct Object<'p> {
+    /// What stands before the name of each field in a problem: empty, or `body.`.
+    prefix: &'static str,
+    map: Map<String, Value>,
+    problems: &'p mut Findings,
+}
+
+impl<'p> Object<'p> {
+    pub(super) fn new(prefix: &'static str, map: Map<String, Value>, problems: &'p mut Findings) -> Self {
+        Self { prefix, map, problems }
+    }
+
+    /// An object inside this one.
+    pub(super) fn nested(&mut self, prefix: &'static str, map: Map<String, Value>) -> Object<'_> {
+        Object::new(prefix, map, self.problems)
+    }
+
+    pub(super) fn take(&mut self, name: &str) -> Option<Value> {
+        self.map.remove(name)
+    }
+
+    /// Reads a field that may be absent. One that is wrong is noted and reads as its type's default.
+    pub(super) fn optional<T: Default>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(Value) -> Result<T, Wrong>,
+    ) -> Option<T> {
+        let value = self.take(name)?;
+        Some(read(value).unwrap_or_else(|wrong| {
+            self.note(name, |field| wrong.at(field));
+            T::default()
+        }))
+    }
+
+    /// Reads a field that may not be absent; `what` says what it is.
+    pub(super) fn required<T: Default>(
+        &mut self,
+        name: &str,
+        what: &str,
+        read: impl FnOnce(Value) -> Result<T, Wrong>,
+    ) -> T {
+        self.optional(name, read).unwrap_or_else(|| {
+            self.note(name, |field| Problem::missing(field, what));
+            T::default()
+        })
+    }
+
+    /// Notes a problem with the field of this name.
+    pub(super) fn note(&mut self, name: &str, problem: impl FnOnce(String) -> Problem) {
+        let field = format!("{}{name}", self.prefix);
+        self.problems.add(problem(field));
+    }
+
+    pub(super) fn problems(&mut self) -> &mut Findings {
+        self.problems
+    }
+
+    /// Notes what `unknown` says of each field that was not read.
+    pub(super) fn end(self, unknown: impl Fn(&str) -> Problem) -> &'p mut Findings {
+        for name in self.map.keys() {
+            self.problems.add(unknown(name));
+        }
+        self.problems
+    }
+}

@@ -1,0 +1,174 @@
+//! `to` and `users`: read from a message, or given to a draft later.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::object::Object;
+use super::{readers, unwritable};
+use crate::message::problem::Findings;
+use crate::message::{Call, Draft, Message, Problem, Problems, USERS_PER_CALL, shown};
+
+/// Reads `to`: one id, or a list.
+pub(super) fn read_to(fields: &mut Object<'_>, call: Call) -> Vec<String> {
+    match fields.take("to") {
+        None => {
+            fields.note("to", |field| Problem::missing(field, "the id of a group, or a list of ids"));
+            Vec::new()
+        }
+        Some(value @ (Value::String(_) | Value::Number(_))) => match readers::id_of(value) {
+            Ok(id) => vec![id],
+            Err(wrong) => {
+                fields.note("to", |field| wrong.at(field));
+                Vec::new()
+            }
+        },
+        Some(value) => {
+            let is_list = value.is_array();
+            let ids = list("to", value, "the id of a group or a list of ids", fields);
+            if is_list {
+                check_to(&ids, call, fields.problems());
+            }
+            ids
+        }
+    }
+}
+
+/// Reads `users`, a list.
+pub(super) fn read_users(fields: &mut Object<'_>) -> Vec<String> {
+    let Some(value) = fields.take("users") else {
+        fields.note("users", |field| Problem::missing(field, "a list of the members who get the message"));
+        return Vec::new();
+    };
+    let is_list = value.is_array();
+    let ids = list("users", value, "a list of user ids", fields);
+    if is_list {
+        check_users(&ids, fields.problems());
+    }
+    ids
+}
+
+/// Notes recipients in a message that must not have any of its own.
+pub(super) fn refuse(fields: &mut Object<'_>, call: Call) {
+    // `users` is left to be reported as a field of the other call where it is one.
+    let names: &[&str] = if call == Call::Targeted { &["to", "users"] } else { &["to"] };
+    for &name in names {
+        if let Some(value) = fields.take(name) {
+            let message =
+                format!("`{name}` has no place in a broadcast's message: it comes from each recipient");
+            fields.note(name, |field| {
+                Problem::new(field, message).limit("absent").value(&shown::value(&value))
+            });
+        }
+    }
+}
+
+/// Reads a list of ids; one that is wrong is noted and read as empty, so that the others keep their places.
+pub(super) fn list(
+    name: &'static str,
+    value: Value,
+    expected: &'static str,
+    fields: &mut Object<'_>,
+) -> Vec<String> {
+    let Value::Array(values) = value else {
+        fields.note(name, |field| Problem::wrong_type(field, expected, &value));
+        return Vec::new();
+    };
+    let mut read = |(index, value)| {
+        readers::id_of(value).unwrap_or_else(|wrong| {
+            fields.note(name, |field| wrong.at(format!("{field}[{index}]")));
+            String::new()
+        })
+    };
+    values.into_iter().enumerate().map(&mut read).collect()
+}
+
+fn check_to(to: &[String], call: Call, problems: &mut Findings) {
+    let (max, call) = (call.max_groups(), call.noun());
+    if to.is_empty() {
+        problems.add(Problem::empty("to", "at least one group is needed"));
+    }
+    if to.len() > max {
+        let groups = shown::counted(max, "group");
+        let message = format!("`to` names {} groups, {call} goes to at most {groups} in one call", to.len());
+        problems.add(Problem::new("to", message).limit(&max).value(&to.len()));
+    }
+    check_repeats("to", to, problems);
+}
+
+fn check_users(users: &[String], problems: &mut Findings) {
+    if users.is_empty() {
+        problems.add(Problem::empty("users", "at least one member is needed"));
+    }
+    if users.len() > USERS_PER_CALL {
+        let message = format!(
+            "`users` names {} members, a targeted message goes to at most {USERS_PER_CALL} in one call",
+            users.len()
+        );
+        problems.add(Problem::new("users", message).limit(&USERS_PER_CALL).value(&users.len()));
+    }
+    check_repeats("users", users, problems);
+}
+
+fn check_repeats(name: &str, ids: &[String], problems: &mut Findings) {
+    if ids.len() < 2 {
+        return;
+    }
+    let mut first = HashMap::with_capacity(ids.len());
+    for (index, id) in ids.iter().enumerate().filter(|(_, id)| !id.is_empty()) {
+        let before = *first.entry(id).or_insert(index);
+        if before != index {
+            let id = shown::text(id);
+            let message = format!("`{name}[{index}]` repeats the id {id} of `{name}[{before}]`");
+            problems.add(Problem::new(format!("{name}[{index}]"), message).limit("each id once").value(&id));
+        }
+    }
+}
+
+/// A draft and the recipients that were read with it, all without problems.
+pub(super) fn join(draft: Draft, to: Vec<String>, users: Vec<String>) -> Result<Message, Problems> {
+    Message::new(draft, to, users).map_err(|error| unwritable(&error).into())
+}
+
+impl Draft {
+    /// The message to these recipients: groups, and for a targeted message the members of the one group.
+    ///
+    /// # Errors
+    ///
+    /// Ids that are empty or repeated, more of them than the call may name, none at all, or members for a group
+    /// message.
+    pub fn address(&self, to: Vec<String>, users: Vec<String>) -> Result<Message, Problems> {
+        let mut problems = Findings::default();
+        check_filled("to", &to, &mut problems);
+        check_to(&to, self.call(), &mut problems);
+        match self.call() {
+            Call::Targeted => {
+                check_filled("users", &users, &mut problems);
+                check_users(&users, &mut problems);
+            }
+            Call::Group if users.is_empty() => {}
+            Call::Group => problems.add(super::unknown::top_level(Call::Group, "users")),
+        }
+        problems.verdict(Some(()))?;
+        join(self.clone(), to, users)
+    }
+}
+
+impl Message {
+    /// The same message to other groups, with the same members if it is a targeted one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Draft::address`].
+    pub fn with_to(&self, to: Vec<String>) -> Result<Self, Problems> {
+        self.draft().address(to, self.users().to_vec())
+    }
+}
+
+fn check_filled(name: &str, ids: &[String], problems: &mut Findings) {
+    for (index, id) in ids.iter().enumerate() {
+        if id.is_empty() {
+            problems.add(Problem::empty(format!("{name}[{index}]"), "an id has at least one character"));
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Fields that a message does not have, with a word on what was probably meant.
+
+use crate::message::{Call, Kind, Problem, body_fields, fields, nearest, shown};
+
+/// A field of the message itself that `call` does not have.
+pub(super) fn top_level(call: Call, name: &str) -> Problem {
+    let (known, shown) = (fields(call), shown::text(name));
+    let other = match call {
+        Call::Group => Call::Targeted,
+        Call::Targeted => Call::Group,
+    };
+    let message = if fields(other).contains(&name) {
+        let way = match other {
+            Call::Targeted => "im.targeted_send",
+            Call::Group => "im.group_send",
+        };
+        format!("`{shown}` is no field of {}: it belongs to {} ({way})", call.noun(), other.noun())
+    } else if Kind::ALL.iter().any(|&kind| body_fields(kind).contains(&name)) {
+        format!("`{shown}` is no field of {}: it belongs inside `body`", call.noun())
+    } else {
+        let hint = did_you_mean(nearest(name, known.iter().copied()));
+        format!("`{shown}` is no field of {}{hint}", call.noun())
+    };
+    report(shown, message, known)
+}
+
+/// A field of `body` that a `kind` message does not have.
+pub(super) fn body(kind: Kind, name: &str) -> Problem {
+    let (known, shown) = (body_fields(kind), shown::text(name));
+    let owners: Vec<_> = Kind::ALL
+        .iter()
+        .filter(|&&other| body_fields(other).contains(&name))
+        .map(|other| other.name())
+        .collect();
+    let hint = if !owners.is_empty() {
+        format!(": it belongs to {}", owners.join(", "))
+    } else if [Call::Group, Call::Targeted].iter().any(|&call| fields(call).contains(&name)) {
+        ": it belongs beside `body`, not inside".to_owned()
+    } else {
+        did_you_mean(nearest(name, known.iter().copied()))
+    };
+    let message = format!("`body.{shown}` is no field of a message of type {kind}{hint}");
+    report(format!("body.{shown}"), message, known)
+}
+
+/// A field of the object at `path` that it does not have.
+pub(super) fn nested(path: &str, known: &[&'static str], name: &str) -> Problem {
+    let (shown, hint) = (shown::text(name), did_you_mean(nearest(name, known.iter().copied())));
+    let message = format!("`{path}.{shown}` is no field of `{path}`{hint}");
+    report(format!("{path}.{shown}"), message, known)
+}
+
+/// The end of a sentence: `, did you mean …?`, or nothing.
+pub(super) fn did_you_mean(meant: Option<&str>) -> String {
+    meant.map(|meant| format!(", did you mean `{meant}`?")).unwrap_or_default()
+}
+
+/// The value is left out: under a misspelt name it may be a share-secret.
+fn report(field: String, message: String, known: &[&str]) -> Problem {
+    let given = field.clone();
+    Problem::new(field, message).limit(&known.join(", ")).value(&given)
+}

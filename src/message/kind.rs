@@ -1,0 +1,68 @@
+//! The eight types of message.
+
+use std::fmt;
+
+/// What a message is: the values of the `type` field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Text.
+    Txt,
+    /// An image.
+    Img,
+    /// A voice message.
+    Audio,
+    /// A video.
+    Video,
+    /// Any other file.
+    File,
+    /// A location.
+    Loc,
+    /// A command for the members' clients, not shown.
+    Cmd,
+    /// What the app defines for itself.
+    Custom,
+}
+
+impl Kind {
+    /// Every type, in the seed's order.
+    pub const ALL: [Self; 8] =
+        [Self::Txt, Self::Img, Self::Audio, Self::Video, Self::File, Self::Loc, Self::Cmd, Self::Custom];
+
+    /// The service's name for this type.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Txt => "txt",
+            Self::Img => "img",
+            Self::Audio => "audio",
+            Self::Video => "video",
+            Self::File => "file",
+            Self::Loc => "loc",
+            Self::Cmd => "cmd",
+            Self::Custom => "custom",
+        }
+    }
+
+    /// The type of this exact name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// Whether such a message carries an uploaded file, so that `body.file` may fill its fields.
+    #[must_use]
+    pub const fn has_file(self) -> bool {
+        matches!(self, Self::Img | Self::Audio | Self::Video | Self::File)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// The names of the eight types, in the seed's order.
+pub fn types() -> impl Iterator<Item = &'static str> {
+    Kind::ALL.into_iter().map(Kind::name)
+}

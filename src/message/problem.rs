@@ -1,0 +1,158 @@
+//! What is wrong with a message, in full.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::shown;
+
+/// One limit that a message breaks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// Where: `to`, `to[2]` (counted from 0), `body.size.width`; empty for the message as a whole.
+    pub field: String,
+    /// One sentence that names the field, the limit and the value.
+    pub message: String,
+    /// What is allowed.
+    pub limit: Option<String>,
+    /// What was given: escaped, and cut after 80 characters. Never a share-secret.
+    pub value: Option<String>,
+}
+
+impl Problem {
+    pub(super) fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into(), limit: None, value: None }
+    }
+
+    pub(super) fn limit(mut self, limit: &(impl ToString + ?Sized)) -> Self {
+        self.limit = Some(limit.to_string());
+        self
+    }
+
+    pub(super) fn value(mut self, value: &(impl ToString + ?Sized)) -> Self {
+        self.value = Some(value.to_string());
+        self
+    }
+
+    /// `field` holds something other than `expected`, which reads "a string".
+    pub(super) fn wrong_type(field: impl Into<String>, expected: &str, value: &Value) -> Self {
+        Self::wrong_value(field, expected, shown::value(value))
+    }
+
+    /// The same for a field whose value is shown in some other way.
+    pub(super) fn wrong_value(field: impl Into<String>, expected: &str, shown: impl Into<String>) -> Self {
+        let (field, shown) = (field.into(), shown.into());
+        let message = format!("`{field}` must be {expected}, not {shown}");
+        Self::new(field, message).limit(expected).value(&shown)
+    }
+
+    /// `field` is required and absent; `what` says what it is for.
+    pub(super) fn missing(field: impl Into<String>, what: &str) -> Self {
+        let field = field.into();
+        let message = format!("`{field}` is missing: {what}");
+        Self::new(field, message).limit("required")
+    }
+
+    /// `field` is required not to be empty.
+    pub(super) fn empty(field: impl Into<String>, what: &str) -> Self {
+        let field = field.into();
+        let message = format!("`{field}` is empty: {what}");
+        Self::new(field, message).limit("not empty").value("empty")
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+/// Every problem of one message; at least one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problems {
+    listed: Vec<Problem>,
+    unlisted: usize,
+}
+
+impl Problems {
+    /// Problems that are listed; of a message with more, the rest are only counted.
+    pub const MAX_LISTED: usize = 100;
+
+    /// The problems, in the order of the fields; at most [`Self::MAX_LISTED`].
+    pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
+        self.listed.iter()
+    }
+
+    /// How many there are, listed or not.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.listed.len() + self.unlisted
+    }
+
+    /// The listed problems.
+    #[must_use]
+    pub fn into_vec(self) -> Vec<Problem> {
+        self.listed
+    }
+}
+
+impl<'a> IntoIterator for &'a Problems {
+    type Item = &'a Problem;
+    type IntoIter = std::slice::Iter<'a, Problem>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl From<Problem> for Problems {
+    fn from(problem: Problem) -> Self {
+        Self { listed: vec![problem], unlisted: 0 }
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.listed.iter().enumerate() {
+            write!(formatter, "{}{problem}", if index == 0 { "" } else { "; " })?;
+        }
+        if self.unlisted > 0 {
+            write!(formatter, "; and {} more", self.unlisted)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// The problems found so far.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    listed: Vec<Problem>,
+    unlisted: usize,
+}
+
+impl Findings {
+    pub(super) fn add(&mut self, problem: Problem) {
+        if self.listed.len() < Problems::MAX_LISTED {
+            self.listed.push(problem);
+        } else {
+            self.unlisted += 1;
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.listed.is_empty()
+    }
+
+    /// What was read, if nothing was found. Whoever reads nothing has found something; were that ever untrue, the
+    /// message is refused all the same.
+    pub(super) fn verdict<T>(self, read: Option<T>) -> Result<T, Problems> {
+        match read {
+            Some(read) if self.is_empty() => Ok(read),
+            None if self.is_empty() => Err(Problem::new("", "the message could not be read").into()),
+            _ => Err(Problems { listed: self.listed, unlisted: self.unlisted }),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Values as problems show them: short, on one line, harmless on a terminal.
+
+use std::io;
+
+use serde_json::Value;
+
+/// Characters of a value that are shown.
+const MAX_CHARS: usize = 80;
+
+/// Bytes of a value that are looked at: enough to fill [`MAX_CHARS`] and be cut.
+const MAX_BYTES: usize = (MAX_CHARS + 2) * 4;
+
+/// A value for people: a plain one as JSON, shortened; of an object or a list only its size, since it may hold a
+/// file's share-secret.
+pub(super) fn value(value: &Value) -> String {
+    match value {
+        Value::Object(map) => format!("an object of {}", counted(map.len(), "field")),
+        Value::Array(items) => format!("a list of {}", items.len()),
+        plain => {
+            let mut text = Prefix(Vec::new());
+            // The only error is that the prefix is full.
+            let _ = serde_json::to_writer(&mut text, plain);
+            shorten(&String::from_utf8_lossy(&text.0))
+        }
+    }
+}
+
+/// What sort of value it is, where the value itself must not be shown.
+pub(super) fn sort(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// A name or text without quotes around it.
+pub(super) fn text(text: &str) -> String {
+    shorten(text)
+}
+
+/// `1 group`, `2 groups`.
+pub(super) fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+fn shorten(text: &str) -> String {
+    let mut shown = String::new();
+    for (index, letter) in text.chars().enumerate() {
+        if index == MAX_CHARS {
+            shown.push('…');
+            break;
+        }
+        match letter {
+            // Quotes and backslashes are harmless, and JSON has escaped those that it must.
+            '"' | '\'' | '\\' => shown.push(letter),
+            _ => shown.extend(letter.escape_debug()),
+        }
+    }
+    shown
+}
+
+/// Keeps the first [`MAX_BYTES`] and refuses the rest, so that a huge value is not written out to be cut.
+struct Prefix(Vec<u8>);
+
+impl io::Write for Prefix {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = MAX_BYTES.saturating_sub(self.0.len());
+        if room == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        let taken = room.min(bytes.len());
+        self.0.extend_from_slice(&bytes[..taken]);
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::value;
+
+    #[test]
+    fn values_are_short_and_on_one_line() {
+        assert_eq!(value(&json!("a\nb\u{1b}[31m\u{202e}\u{9b}")), r#""a\nb\u001b[31m\u{202e}\u{9b}""#);
+        assert_eq!(value(&json!("群组")), "\"群组\"");
+        assert_eq!(value(&json!(1.5)), "1.5");
+        assert_eq!(value(&json!({"secret": "s3cret"})), "an object of 1 field");
+        assert_eq!(value(&json!([1, 2])), "a list of 2");
+        for long in ["x", "群", "\u{1b}"] {
+            let shown = value(&json!(long.repeat(100_000)));
+            assert!(shown.chars().count() <= 81 && shown.ends_with('…'), "{shown}");
+        }
+    }
+}

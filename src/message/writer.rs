@@ -1,0 +1,62 @@
+//! Writes a JSON object field by field and says where each value came to stand.
+
+use std::ops::Range;
+
+use serde::Serialize;
+
+/// An object in the making.
+#[derive(Debug)]
+pub(super) struct Writer {
+    json: Vec<u8>,
+}
+
+impl Writer {
+    pub(super) fn new() -> Self {
+        let mut json = Vec::with_capacity(256);
+        json.push(b'{');
+        Self { json }
+    }
+
+    /// Adds a field; answers where its value's bytes are. `name` needs no escaping.
+    pub(super) fn field<T: Serialize + ?Sized>(
+        &mut self,
+        name: &str,
+        value: &T,
+    ) -> serde_json::Result<Range<usize>> {
+        self.comma();
+        self.json.push(b'"');
+        self.json.extend_from_slice(name.as_bytes());
+        self.json.extend_from_slice(b"\":");
+        let start = self.json.len();
+        serde_json::to_writer(&mut self.json, value)?;
+        Ok(start..self.json.len())
+    }
+
+    /// Adds a field if it was given.
+    pub(super) fn given<T: Serialize>(
+        &mut self,
+        name: &str,
+        value: Option<&T>,
+    ) -> serde_json::Result<Option<Range<usize>>> {
+        value.map(|value| self.field(name, value)).transpose()
+    }
+
+    /// Adds all fields of `object`, the JSON of an object that has some; ends this object.
+    pub(super) fn end_with(mut self, object: &[u8]) -> Vec<u8> {
+        self.comma();
+        self.json.extend_from_slice(object.get(1..).unwrap_or_default());
+        self.json
+    }
+
+    /// Ends the object.
+    pub(super) fn end(mut self) -> Vec<u8> {
+        self.json.push(b'}');
+        self.json
+    }
+
+    fn comma(&mut self) {
+        if self.json.len() > 1 {
+            self.json.push(b',');
+        }
+    }
+}
