@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, FromRequest, Multipart};
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, Request};
+use axum::http::{HeaderMap, HeaderValue, Request};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
@@ -67,7 +67,7 @@ impl Files {
         if now.elapsed >= file.until {
             return Err(Refusal::missing("file_expired", format!("file {uuid} is expired")));
         }
-        let secret = headers.get("share-secret").map(|secret| secret.as_bytes());
+        let secret = headers.get("share-secret").map(HeaderValue::as_bytes);
         if file.restricted && secret != Some(file.secret.as_bytes()) {
             return Err(WRONG_SECRET);
         }
@@ -116,7 +116,7 @@ fn check_sizes(headers: &HeaderMap) -> Result<(), Refusal> {
 }
 
 fn flag(headers: &HeaderMap, name: &str) -> Result<bool, Refusal> {
-    match headers.get(name).map(|value| value.as_bytes()) {
+    match headers.get(name).map(HeaderValue::as_bytes) {
         None | Some(b"false") => Ok(false),
         Some(b"true") => Ok(true),
         Some(_) => Err(Refusal::illegal_argument(format!("{name} must be true or false"))),

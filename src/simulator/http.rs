@@ -142,15 +142,10 @@ async fn read(simulator: &Simulator, request: Request) -> Option<axum::http::Req
 
 /// Resets the connection; where there is none to be had, the answer breaks off before its body.
 fn reset(cutter: Option<Cutter>) -> Response<Body> {
-    match cutter {
-        Some(cutter) => {
-            cutter.reset();
-            ().into_response()
-        }
-        None => {
-            let broken =
-                stream::once(async { Err::<Bytes, _>(io::Error::from(io::ErrorKind::ConnectionReset)) });
-            Body::from_stream(broken).into_response()
-        }
+    if let Some(cutter) = cutter {
+        cutter.reset();
+        return ().into_response();
     }
+    let broken = stream::once(async { Err::<Bytes, _>(io::Error::from(io::ErrorKind::ConnectionReset)) });
+    Body::from_stream(broken).into_response()
 }

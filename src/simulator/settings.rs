@@ -50,7 +50,7 @@ impl Settings {
             client_id: "simulator-client".to_owned(),
             client_secret: SecretString::from("simulator-secret"),
             fixed_token: None,
-            token_ttl: Duration::from_secs(60 * 24 * 3600),
+            token_ttl: Duration::from_hours(60 * 24),
             groups: 100,
             members: 10,
             limits: Limits::default(),
@@ -110,9 +110,9 @@ impl Default for Limits {
             whole_calls: false,
             message_bytes: 5120,
             upload_bytes: 10 * 1024 * 1024,
-            file_life: Duration::from_secs(7 * 24 * 3600),
+            file_life: Duration::from_hours(7 * 24),
             page: 1000,
-            recall_window: Duration::from_secs(120),
+            recall_window: Duration::from_mins(2),
         }
     }
 }
