@@ -1,5 +1,7 @@
 //! The command line.
 
+pub mod sim;
+
 /// Runs the program.
 #[must_use]
 pub fn main() -> std::process::ExitCode {

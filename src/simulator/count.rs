@@ -1,0 +1,220 @@
+//! The four ways in which a service may count a rate.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::time::Moment;
+
+/// How a rate of N a second is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Count {
+    /// By the wall-clock second: N in each, so up to 2N around its edge.
+    Fixed,
+    /// By the wall-clock second, and what was refused counts too.
+    Strict,
+    /// N in any second, wherever it begins.
+    #[default]
+    Sliding,
+    /// A bucket of N that fills again by N a second, evenly: N at once, then one every 1/N s.
+    Bucket,
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+const NANOS: i128 = 1_000_000_000;
+
+/// Counts one rate.
+#[derive(Debug)]
+pub(super) struct Meter {
+    /// A second's quota; `None` lets everything pass.
+    quota: Option<u32>,
+    /// Whether something passes only when all of it fits.
+    whole: bool,
+    used: Used,
+}
+
+#[derive(Debug)]
+enum Used {
+    Second {
+        strict: bool,
+        second: u64,
+        used: i128,
+    },
+    Window {
+        passed: VecDeque<(Duration, u32)>,
+        sum: i128,
+    },
+    /// The level in billionths, so that it fills without rounding. Under zero after a call that only partly fitted.
+    Bucket {
+        level: i128,
+        at: Duration,
+    },
+}
+
+impl Meter {
+    pub(super) fn new(quota: Option<u32>, count: Count, whole: bool) -> Self {
+        let second = |strict| Used::Second { strict, second: 0, used: 0 };
+        let used = match count {
+            Count::Fixed => second(false),
+            Count::Strict => second(true),
+            Count::Sliding => Used::Window { passed: VecDeque::new(), sum: 0 },
+            Count::Bucket => {
+                Used::Bucket { level: i128::from(quota.unwrap_or(0)) * NANOS, at: Duration::ZERO }
+            }
+        };
+        Self { quota, whole, used }
+    }
+
+    /// Whether `cost` passes at this moment; if so it is counted.
+    pub(super) fn admits(&mut self, now: Moment, cost: u32) -> bool {
+        let Some(quota) = self.quota.map(i128::from) else { return true };
+        let needed = if self.whole { i128::from(cost) } else { 1 };
+        let passes = self.used.left(now, quota) >= needed;
+        if passes || matches!(self.used, Used::Second { strict: true, .. }) {
+            self.used.add(now, cost);
+        }
+        passes
+    }
+}
+
+impl Used {
+    /// Forgets what no longer counts and says how much is free.
+    fn left(&mut self, now: Moment, quota: i128) -> i128 {
+        match self {
+            Self::Second { second, used, .. } => {
+                if *second != now.unix.as_secs() {
+                    *second = now.unix.as_secs();
+                    *used = 0;
+                }
+                quota - *used
+            }
+            Self::Window { passed, sum } => {
+                while let Some(&(at, cost)) = passed.front() {
+                    if now.elapsed < at + SECOND {
+                        break;
+                    }
+                    passed.pop_front();
+                    *sum -= i128::from(cost);
+                }
+                quota - *sum
+            }
+            Self::Bucket { level, at } => {
+                let since = now.elapsed.saturating_sub(*at).as_nanos();
+                *at = now.elapsed;
+                let filled = i128::try_from(since).unwrap_or(i128::MAX).saturating_mul(quota);
+                *level = level.saturating_add(filled).min(quota * NANOS);
+                level.div_euclid(NANOS)
+            }
+        }
+    }
+
+    fn add(&mut self, now: Moment, cost: u32) {
+        match self {
+            Self::Second { used, .. } => *used += i128::from(cost),
+            Self::Window { passed, sum } => {
+                passed.push_back((now.elapsed, cost));
+                *sum += i128::from(cost);
+            }
+            Self::Bucket { level, .. } => *level -= i128::from(cost) * NANOS,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(ms: u64) -> Moment {
+        let time = Duration::from_millis(ms);
+        Moment { elapsed: time, unix: time }
+    }
+
+    /// How many of `tries` single ones pass at this moment.
+    fn pass(meter: &mut Meter, ms: u64, tries: u32) -> u32 {
+        (0..tries).map(|_| u32::from(meter.admits(at(ms), 1))).sum()
+    }
+
+    fn meter(count: Count) -> Meter {
+        Meter::new(Some(20), count, false)
+    }
+
+    #[test]
+    fn exactly_the_quota_passes_at_once_in_every_way() {
+        for count in [Count::Fixed, Count::Strict, Count::Sliding, Count::Bucket] {
+            assert_eq!(pass(&mut meter(count), 5_000, 30), 20, "{count:?}");
+        }
+    }
+
+    #[test]
+    fn the_edge_of_a_wall_clock_second_lets_twice_the_quota_in() {
+        for count in [Count::Fixed, Count::Strict] {
+            let mut meter = meter(count);
+            assert_eq!((pass(&mut meter, 5_999, 20), pass(&mut meter, 6_000, 21)), (20, 20), "{count:?}");
+        }
+    }
+
+    #[test]
+    fn a_sliding_second_frees_exactly_what_left_it() {
+        let mut meter = meter(Count::Sliding);
+        assert_eq!((pass(&mut meter, 5_900, 15), pass(&mut meter, 6_100, 15)), (15, 5));
+        assert_eq!((pass(&mut meter, 6_899, 1), pass(&mut meter, 6_900, 20)), (0, 15));
+        assert_eq!((pass(&mut meter, 7_099, 1), pass(&mut meter, 7_100, 20)), (0, 5));
+    }
+
+    #[test]
+    fn a_bucket_gives_one_back_every_twentieth_of_a_second_and_holds_no_more_than_twenty() {
+        let mut meter = meter(Count::Bucket);
+        assert_eq!((pass(&mut meter, 5_000, 30), pass(&mut meter, 5_049, 1)), (20, 0));
+        assert_eq!((pass(&mut meter, 5_050, 2), pass(&mut meter, 5_149, 2)), (1, 1));
+        assert_eq!(pass(&mut meter, 60_000, 30), 20);
+    }
+
+    #[test]
+    fn only_strict_counts_what_it_refused() {
+        for (count, passes) in [(Count::Fixed, true), (Count::Strict, false)] {
+            let mut meter = Meter::new(Some(20), count, true);
+            assert!(meter.admits(at(5_000), 18), "{count:?}");
+            assert!(!meter.admits(at(5_001), 3), "{count:?}");
+            assert_eq!(meter.admits(at(5_002), 1), passes, "{count:?}");
+        }
+    }
+
+    #[test]
+    fn of_calls_of_three_seven_pass_and_six_where_all_must_fit() {
+        for count in [Count::Fixed, Count::Strict, Count::Sliding, Count::Bucket] {
+            for (whole, expected) in [(false, 7), (true, 6)] {
+                let mut meter = Meter::new(Some(20), count, whole);
+                let passed = (0..10).filter(|_| meter.admits(at(5_000), 3)).count();
+                assert_eq!(passed, expected, "{count:?} {whole}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_lifted_rate_lets_everything_pass() {
+        let mut meter = Meter::new(None, Count::Strict, true);
+        assert!((0..100_000).all(|_| meter.admits(at(5_000), 20)));
+    }
+
+    proptest! {
+        /// The definition of the sliding second, checked against whatever arrives whenever.
+        #[test]
+        fn no_second_of_a_sliding_count_holds_more_than_the_quota(
+            gaps in prop::collection::vec(0_u64..200, 1..300), quota in 1_u32..30,
+        ) {
+            let mut meter = Meter::new(Some(quota), Count::Sliding, false);
+            let mut now = 0;
+            let mut passed = Vec::new();
+            for gap in gaps {
+                now += gap;
+                let recent = passed.iter().filter(|&&at| at + 1_000 > now).count();
+                let admitted = meter.admits(at(now), 1);
+                prop_assert_eq!(admitted, recent < quota as usize);
+                if admitted {
+                    passed.push(now);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! When the service fails, and how.
+//!
+//! A [`Plan`] is a list of rules, written one a line or separated by `;`, each `CALL[:WHEN]:WHAT`:
+//!
+//! - CALL: `send`, `targeted`, `token`, `upload`, `download`, `groups`, `members`, `recall`, or `any`;
+//! - WHEN: `every=K` (the K-th, 2K-th…), `first=N`, `at=3,7` (by number, from 1), `p=0.01` (with that probability);
+//!   without it always. A rule counts the calls that it is about, and a plan that is put in place counts anew;
+//! - WHAT, where *before* means that the service never saw the call and *after* that it did what was asked:
+//!   - a status from 300 to 599, with `=ERROR` the error of that name: `429`, `429=resource_limited`,
+//!     `403=forbidden_op`, `500=web_application`; then, each after a comma, `html` (the body of a gateway; a 502 is
+//!     always so), `json` (a 502 that isn't), `retry-after=SECONDS`, `after` (answered in spite of acceptance);
+//!   - `reset-before`, `reset-after`: the connection is reset without an answer;
+//!   - `hang-before`, `hang-after`: no answer ever comes;
+//!   - `truncated`: after acceptance the answer stops in the middle of its body;
+//!   - `garbage`: after acceptance a 200 that is no JSON;
+//!   - `missing`: after acceptance a 200 that lacks the first group.
+//!
+//! `send:every=10:429`, `token:first=2:503,retry-after=1`, `send:p=0.01:reset-after`, `send:at=3:504,after`.
+//! Where several rules strike at once, the first one in the plan does.
+
+mod parse;
+
+use std::fmt;
+
+use axum::http::StatusCode;
+use rand::Rng;
+
+pub use parse::ParseFaultError;
+
+use super::Call;
+
+/// When the service fails, and how: a list of rules. Read it from text with [`str::parse`].
+#[derive(Debug, Clone, Default)]
+pub struct Plan(Vec<Rule>);
+
+#[derive(Debug, Clone)]
+struct Rule {
+    /// The rule as it was written.
+    text: String,
+    /// `None` is any call.
+    call: Option<Call>,
+    when: When,
+    fault: Fault,
+    /// How many of its calls have come.
+    seen: u64,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum When {
+    Always,
+    Every(u64),
+    First(u64),
+    At(Vec<u64>),
+    Chance(f64),
+}
+
+/// What goes wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Fault {
+    /// Whether the service does what was asked before it goes wrong.
+    pub(super) accepted: bool,
+    pub(super) what: What,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum What {
+    Status { status: StatusCode, error: Option<String>, html: bool, retry_after: Option<u64> },
+    Reset,
+    Hang,
+    Truncated,
+    Garbage,
+    Missing,
+}
+
+impl Plan {
+    /// Whether nothing is planned.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds the rules of another plan behind these.
+    pub fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    /// Counts the call in every rule that is about it, and tells the fault that strikes it and the rule's text.
+    pub(super) fn strike(&mut self, call: Call, rng: &mut impl Rng) -> Option<(Fault, String)> {
+        let mut struck = None;
+        for rule in self.0.iter_mut().filter(|rule| rule.call.is_none_or(|wanted| wanted == call)) {
+            rule.seen += 1;
+            let strikes = match &rule.when {
+                When::Always => true,
+                When::Every(k) => rule.seen.is_multiple_of(*k),
+                When::First(n) => rule.seen <= *n,
+                When::At(numbers) => numbers.contains(&rule.seen),
+                When::Chance(p) => rng.random_bool(*p),
+            };
+            if strikes && struck.is_none() {
+                struck = Some((rule.fault.clone(), rule.text.clone()));
+            }
+        }
+        struck
+    }
+}
+
+impl fmt::Display for Plan {
+    /// The rules as they were written, one a line.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|rule| writeln!(formatter, "{}", rule.text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    use super::*;
+
+    /// Which of the first 12 sends are struck.
+    fn struck(plan: &str) -> Vec<u64> {
+        let mut plan: Plan = plan.parse().unwrap();
+        let mut rng = StdRng::seed_from_u64(7);
+        (1..=12).filter(|_| plan.strike(Call::Send, &mut rng).is_some()).collect()
+    }
+
+    #[test]
+    fn a_rule_strikes_when_it_says() {
+        assert_eq!(struck("send:every=5:429"), [5, 10]);
+        assert_eq!(struck("send:first=2:429"), [1, 2]);
+        assert_eq!(struck("any:at=3,7:429"), [3, 7]);
+        assert_eq!(struck("send:429").len(), 12);
+        assert_eq!(struck("send:p=1:429").len(), 12);
+        assert!(struck("send:p=0:429").is_empty());
+        assert!(struck("token:429").is_empty());
+    }
+
+    #[test]
+    fn chance_strikes_about_as_often_as_it_says() {
+        let mut plan: Plan = "any:p=0.25:429".parse().unwrap();
+        let mut rng = StdRng::seed_from_u64(7);
+        let struck = (0..10_000).filter(|_| plan.strike(Call::Groups, &mut rng).is_some()).count();
+        assert!((2_300..2_700).contains(&struck), "{struck}");
+    }
+
+    #[test]
+    fn the_first_of_several_strikes_and_all_of_them_count() {
+        let mut plan: Plan = "send:every=2:429\nsend:every=3:503".parse().unwrap();
+        let mut rng = StdRng::seed_from_u64(7);
+        let texts: Vec<_> =
+            (1..=6).map(|_| plan.strike(Call::Send, &mut rng).map(|(_, text)| text)).collect();
+        let (even, third) = (Some("send:every=2:429".to_owned()), Some("send:every=3:503".to_owned()));
+        assert_eq!(texts, [None, even.clone(), third, even.clone(), None, even]);
+    }
+}

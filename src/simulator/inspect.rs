@@ -1,0 +1,47 @@
+//! `/_sim/…`: what the simulator tells about itself over HTTP, and the faults to plan.
+
+use axum::http::{Method, Request, Response, StatusCode};
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::answer::{json as json_response, response};
+use super::{Plan, Simulator};
+
+/// Answers a request to `/_sim/{path}`.
+pub(super) fn answer(simulator: &Simulator, request: &Request<Bytes>, path: &str) -> Response<Bytes> {
+    let ok = |json: Value| json_response(StatusCode::OK, &json);
+    match (request.method(), path.split_once('/').unwrap_or((path, ""))) {
+        (&Method::GET, ("stats", "")) => ok(json!(simulator.stats())),
+        (&Method::GET, ("received", "")) => {
+            let stats = simulator.stats();
+            ok(json!({ "messages": stats.messages(), "groups": simulator.counts() }))
+        }
+        (&Method::GET, ("received", group)) => ok(json!({
+            "group": group,
+            "count": simulator.count(group),
+            "messages": simulator.received_by(group),
+        })),
+        (&Method::GET, ("faults", "")) => {
+            response(StatusCode::OK, "text/plain; charset=utf-8", simulator.faults().to_string())
+        }
+        (&Method::PUT, ("faults", "")) => match String::from_utf8_lossy(request.body()).parse::<Plan>() {
+            Ok(plan) => {
+                simulator.plan(plan);
+                ok(json!({ "planned": true }))
+            }
+            Err(error) => json_response(StatusCode::BAD_REQUEST, &json!({ "error": error.to_string() })),
+        },
+        (&Method::POST, ("revoke", "")) => {
+            simulator.revoke_tokens();
+            ok(json!({ "revoked": true }))
+        }
+        (&Method::POST, ("reset", "")) => {
+            simulator.reset();
+            ok(json!({ "reset": true }))
+        }
+        _ => json_response(
+            StatusCode::NOT_FOUND,
+            &json!({ "error": format!("there is no {} /_sim/{path}", request.method()) }),
+        ),
+    }
+}

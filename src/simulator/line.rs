@@ -1,0 +1,130 @@
+//! The raw connection under HTTP, so that a fault can reset it or close it in the middle of an answer.
+
+use std::fmt;
+use std::io::{Error, ErrorKind, IoSlice, Result};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll};
+
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+
+const WHOLE: u8 = 0;
+const TRUNCATE: u8 = 1;
+const RESET: u8 = 2;
+const CUT: u8 = 3;
+
+/// Ends its connection at the next write; the other half of a [`Line`].
+#[derive(Clone)]
+pub(super) struct Cutter {
+    fate: Arc<AtomicU8>,
+    peer: SocketAddr,
+}
+
+impl Cutter {
+    /// Nothing more is written, and the peer sees a reset.
+    pub(super) fn reset(&self) {
+        self.fate.store(RESET, Ordering::Relaxed);
+    }
+
+    /// The next answer stops in the middle of its body, and the peer sees the end of the stream.
+    pub(super) fn truncate(&self) {
+        self.fate.store(TRUNCATE, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for Cutter {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.peer.fmt(formatter)
+    }
+}
+
+/// A listener whose connections can be cut.
+pub(super) struct Exchange(pub(super) TcpListener);
+
+impl Listener for Exchange {
+    type Io = Line;
+    type Addr = Cutter;
+
+    async fn accept(&mut self) -> (Line, Cutter) {
+        // This one waits and goes on when the system is out of file descriptors.
+        let (stream, peer) = Listener::accept(&mut self.0).await;
+        // Small answers must not wait for one another. A connection that is gone already says so when it is read.
+        let _ = stream.set_nodelay(true);
+        let fate = Arc::new(AtomicU8::new(WHOLE));
+        (Line { stream, fate: fate.clone() }, Cutter { fate, peer })
+    }
+
+    fn local_addr(&self) -> Result<Cutter> {
+        Ok(Cutter { fate: Arc::default(), peer: self.0.local_addr()? })
+    }
+}
+
+impl Connected<IncomingStream<'_, Exchange>> for Cutter {
+    fn connect_info(stream: IncomingStream<'_, Exchange>) -> Self {
+        stream.remote_addr().clone()
+    }
+}
+
+/// A connection that can be cut.
+pub(super) struct Line {
+    stream: TcpStream,
+    fate: Arc<AtomicU8>,
+}
+
+impl AsyncRead for Line {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Line {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
+        let cut = || Error::new(ErrorKind::ConnectionAborted, "cut by a fault");
+        match self.fate.load(Ordering::Relaxed) {
+            TRUNCATE => {
+                // HTTP hands over the head and a short body in one piece.
+                let head = bytes.windows(4).position(|window| window == b"\r\n\r\n").map_or(0, |at| at + 4);
+                let part = head + (bytes.len() - head) / 2;
+                let written = Pin::new(&mut self.stream).poll_write(context, &bytes[..part]);
+                if written.is_ready() {
+                    self.fate.store(CUT, Ordering::Relaxed);
+                }
+                written
+            }
+            RESET => {
+                // With no time to linger, closing the socket sends a reset. If the system refuses, the peer sees the
+                // end of the stream instead, which is as much of an answer.
+                let _ = self.stream.set_zero_linger();
+                Poll::Ready(Err(cut()))
+            }
+            CUT => Poll::Ready(Err(cut())),
+            _ => Pin::new(&mut self.stream).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<Result<usize>> {
+        let first = parts.iter().find(|part| !part.is_empty()).map_or(&[][..], |part| &**part);
+        self.poll_write(context, first)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,158 @@
+//! What the service received, per group.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::send::Message;
+
+/// How much of each message is remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Keep {
+    /// All of it.
+    #[default]
+    Messages,
+    /// How many each group got; for runs of a million groups. Such messages cannot be recalled without force.
+    Counts,
+}
+
+/// One message in one group, as the service received it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Received {
+    /// The message id that the service gave it.
+    pub id: String,
+    /// The group.
+    pub group: String,
+    /// The users of a targeted message; `None` when it was for the whole group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub users: Option<Vec<String>>,
+    /// The sender; `admin` when the request named none.
+    pub from: String,
+    /// When it was accepted, in milliseconds since 1970.
+    pub at: u64,
+    /// Whether it was recalled since.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub recalled: bool,
+    /// The whole request as it was sent, less the white space between its parts.
+    pub raw: Arc<RawValue>,
+}
+
+/// Everything received.
+#[derive(Debug)]
+pub(super) struct Record {
+    keep: Keep,
+    /// The id of the first message; the others count up from it.
+    first_id: u64,
+    next_id: u64,
+    /// All kept messages in the order of their ids.
+    messages: Vec<Received>,
+    groups: BTreeMap<String, Group>,
+    log: Option<File>,
+}
+
+#[derive(Debug, Default)]
+struct Group {
+    count: u64,
+    /// Places in `messages`.
+    places: Vec<usize>,
+}
+
+impl Record {
+    /// `unix_ms` makes the message ids of two simulators differ when they start at different times.
+    pub(super) fn new(keep: Keep, unix_ms: u64) -> Self {
+        // 19 digits like the service's ids, up to the year 2540; 500,000 apart for each millisecond.
+        let first_id = 1_000_000_000_000_000_000 + (unix_ms % 18_000_000_000_000) * 500_000;
+        Self { keep, first_id, next_id: first_id, messages: Vec::new(), groups: BTreeMap::new(), log: None }
+    }
+
+    /// Appends a line of JSON to `log` for every message from now on.
+    pub(super) fn log_to(&mut self, log: File) {
+        self.log = Some(log);
+    }
+
+    /// Forgets all messages; ids go on.
+    pub(super) fn clear(&mut self) {
+        self.first_id = self.next_id;
+        self.messages.clear();
+        self.groups.clear();
+    }
+
+    /// Accepts a message into its groups and tells the ids in their order.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written to the log; nothing is accepted then.
+    pub(super) fn accept(&mut self, message: Message, at: u64) -> std::io::Result<Vec<String>> {
+        let raw: Arc<RawValue> = RawValue::from_string(message.raw)?.into();
+        let received: Vec<_> = message
+            .groups
+            .into_iter()
+            .zip(self.next_id..)
+            .map(|(group, id)| Received {
+                id: id.to_string(),
+                group,
+                users: message.users.clone(),
+                from: message.from.clone(),
+                at,
+                recalled: false,
+                raw: raw.clone(),
+            })
+            .collect();
+        if let Some(log) = &mut self.log {
+            let mut lines = Vec::new();
+            for message in &received {
+                serde_json::to_writer(&mut lines, message)?;
+                lines.push(b'\n');
+            }
+            // One write for the call: a file has no buffer in this process, so a kill loses none of it.
+            log.write_all(&lines)?;
+        }
+        let ids = received.iter().map(|message| message.id.clone()).collect();
+        for message in received {
+            self.next_id += 1;
+            let group = self.groups.entry(message.group.clone()).or_default();
+            group.count += 1;
+            if self.keep == Keep::Messages {
+                group.places.push(self.messages.len());
+                self.messages.push(message);
+            }
+        }
+        Ok(ids)
+    }
+
+    /// The message of that id, when it is kept.
+    pub(super) fn find(&mut self, id: &str) -> Option<&mut Received> {
+        let place = id.parse::<u64>().ok()?.checked_sub(self.first_id)?;
+        self.messages.get_mut(usize::try_from(place).ok()?)
+    }
+
+    /// How many messages each group got.
+    pub(super) fn counts(&self) -> BTreeMap<String, u64> {
+        self.groups.iter().map(|(id, group)| (id.clone(), group.count)).collect()
+    }
+
+    /// How many groups got a message.
+    pub(super) fn groups(&self) -> u64 {
+        self.groups.len() as u64
+    }
+
+    /// How many messages that group got.
+    pub(super) fn count(&self, group: &str) -> u64 {
+        self.groups.get(group).map_or(0, |group| group.count)
+    }
+
+    /// The kept messages of that group in the order of their arrival.
+    pub(super) fn of_group(&self, group: &str) -> Vec<Received> {
+        let places = self.groups.get(group).map(|group| group.places.as_slice()).unwrap_or_default();
+        places.iter().filter_map(|&place| self.messages.get(place)).cloned().collect()
+    }
+
+    /// All kept messages by group.
+    pub(super) fn all(&self) -> BTreeMap<String, Vec<Received>> {
+        self.groups.keys().map(|group| (group.clone(), self.of_group(group))).collect()
+    }
+}

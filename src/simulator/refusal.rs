@@ -1,0 +1,234 @@
+//! The service's errors, word for word.
+//!
+//! The vendor's page gives status, `error` and `error_description`; of exceptions and codes it shows one example
+//! (`MessageSendException`, 14007). The other exceptions are names of the same make.
+
+use std::borrow::Cow;
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use super::time::Moment;
+
+/// A call that the service refuses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) status: StatusCode,
+    pub(super) error: Cow<'static, str>,
+    pub(super) exception: &'static str,
+    pub(super) code: Option<u32>,
+    pub(super) description: Cow<'static, str>,
+}
+
+const SECURITY: &str = "org.apache.usergrid.rest.exceptions.SecurityException";
+const SEND: &str = "MessageSendException";
+const SEND_ERROR: &str = "message_send_error";
+
+const fn row(
+    status: StatusCode,
+    error: &'static str,
+    exception: &'static str,
+    description: &'static str,
+) -> Refusal {
+    Refusal {
+        status,
+        error: Cow::Borrowed(error),
+        exception,
+        code: None,
+        description: Cow::Borrowed(description),
+    }
+}
+
+const fn send(description: &'static str) -> Refusal {
+    row(StatusCode::BAD_REQUEST, SEND_ERROR, SEND, description)
+}
+
+// The two error tables of the vendor's page, in their order.
+pub(super) const INVALID_BODY: Refusal = row(
+    StatusCode::BAD_REQUEST,
+    "invalid_request_body",
+    "InvalidRequestBodyException",
+    "Request body is invalid. Please check body is correct.",
+);
+pub(super) const FROM_EMPTY: Refusal = send("param from can't be empty");
+pub(super) const TO_EMPTY: Refusal = send("param to can't be empty");
+pub(super) const TYPE_EMPTY: Refusal = send("param type can't be empty");
+pub(super) const BODY_EMPTY: Refusal = send("param body can't be empty");
+pub(super) const EXT_NOT_OBJECT: Refusal = send("param ext must be JSONObject");
+pub(super) const USERS_EMPTY: Refusal = send("param users can't be empty");
+pub(super) const TO_OVER_LIMIT: Refusal = send("params to's size can't exceed limit 3");
+pub(super) const TOO_LARGE: Refusal = Refusal {
+    status: StatusCode::BAD_REQUEST,
+    error: Cow::Borrowed(SEND_ERROR),
+    exception: SEND,
+    code: Some(14007),
+    description: Cow::Borrowed("message is too large"),
+};
+pub(super) const SEND_REACH_LIMIT: Refusal =
+    row(StatusCode::FORBIDDEN, SEND_ERROR, SEND, "message send reach limit");
+
+// What every call can answer.
+pub(super) const REACH_LIMIT: Refusal = row(
+    StatusCode::TOO_MANY_REQUESTS,
+    "reach_limit",
+    "ReachLimitException",
+    "This request has reached api limit",
+);
+pub(super) const RESOURCE_LIMITED: Refusal = row(
+    StatusCode::TOO_MANY_REQUESTS,
+    "resource_limited",
+    "ResourceLimitedException",
+    "You have exceeded the limit of the Free edition. Please upgrade to higher edition.",
+);
+pub(super) const NO_TOKEN: Refusal = row(
+    StatusCode::UNAUTHORIZED,
+    "unauthorized",
+    SECURITY,
+    "Unable to authenticate due to expired access token",
+);
+pub(super) const CORRUPT_TOKEN: Refusal = row(
+    StatusCode::UNAUTHORIZED,
+    "auth_bad_access_token",
+    SECURITY,
+    "Unable to authenticate due to corrupt access token",
+);
+pub(super) const UNKNOWN_TOKEN: Refusal =
+    row(StatusCode::UNAUTHORIZED, "auth_bad_access_token", SECURITY, "Unable to authenticate");
+pub(super) const NOT_FOUND: Refusal = row(
+    StatusCode::NOT_FOUND,
+    "service_resource_not_found",
+    "ServiceResourceNotFoundException",
+    "Service resource not found",
+);
+pub(super) const WRONG_METHOD: Refusal = row(
+    StatusCode::METHOD_NOT_ALLOWED,
+    "method_not_allowed",
+    "MethodNotAllowedException",
+    "Method Not Allowed",
+);
+pub(super) const BODY_TOO_LARGE: Refusal = row(
+    StatusCode::PAYLOAD_TOO_LARGE,
+    "Request Entity Too Large",
+    "RequestEntityTooLargeException",
+    "Request Entity Too Large",
+);
+pub(super) const WRONG_MEDIA_TYPE: Refusal = row(
+    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+    "web_application",
+    "javax.ws.rs.WebApplicationException",
+    "Unsupported Media Type",
+);
+
+// Token, files, lists, recall.
+pub(super) const NOT_JSON: Refusal = row(
+    StatusCode::BAD_REQUEST,
+    "json_parse",
+    "JsonParseException",
+    "Unexpected character in the request body",
+);
+pub(super) const WRONG_CLIENT_ID: Refusal =
+    row(StatusCode::BAD_REQUEST, "invalid_grant", "OAuthProblemException", "client_id does not match");
+pub(super) const WRONG_CLIENT_SECRET: Refusal =
+    row(StatusCode::BAD_REQUEST, "invalid_grant", "OAuthProblemException", "client_secret does not match");
+pub(super) const NO_FILE: Refusal =
+    row(StatusCode::NOT_FOUND, "entity_not_found", "EntityNotFoundException", "file may not exists");
+pub(super) const WRONG_SECRET: Refusal = row(
+    StatusCode::FORBIDDEN,
+    "forbidden_op",
+    "EasemobForbiddenOpException",
+    "share-secret is missing or does not match",
+);
+const RECALL_ERROR: &str = "message_recall_error";
+const RECALL: &str = "MessageRecallException";
+pub(super) const RECALL_WITHOUT_TO: Refusal =
+    row(StatusCode::BAD_REQUEST, RECALL_ERROR, RECALL, "can't find msg to");
+pub(super) const RECALL_TOO_LATE: Refusal =
+    row(StatusCode::FORBIDDEN, RECALL_ERROR, RECALL, "exceed recall time limit");
+pub(super) const RECALL_UNKNOWN: Refusal = row(StatusCode::FORBIDDEN, RECALL_ERROR, RECALL, "not_found msg");
+
+impl Refusal {
+    /// 400 `illegal_argument`.
+    pub(super) fn illegal_argument(description: impl Into<Cow<'static, str>>) -> Self {
+        let description = description.into();
+        Self {
+            description,
+            ..row(StatusCode::BAD_REQUEST, "illegal_argument", "IllegalArgumentException", "")
+        }
+    }
+
+    /// 404 for something that has a name.
+    pub(super) fn missing(error: &'static str, description: String) -> Self {
+        let missing = row(StatusCode::NOT_FOUND, error, "ResourceNotFoundException", "");
+        Self { description: description.into(), ..missing }
+    }
+
+    /// The error that a fault answers: a known row by its status and its `error`, or one made of them.
+    pub(super) fn of_fault(status: StatusCode, error: Option<&str>) -> Self {
+        let known = [
+            SEND_REACH_LIMIT,
+            REACH_LIMIT,
+            RESOURCE_LIMITED,
+            NO_TOKEN,
+            CORRUPT_TOKEN,
+            NOT_FOUND,
+            WRONG_METHOD,
+            BODY_TOO_LARGE,
+            WRONG_MEDIA_TYPE,
+            TOO_LARGE,
+            INVALID_BODY,
+            WRONG_CLIENT_SECRET,
+            NOT_JSON,
+            WRONG_SECRET,
+            row(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "unsupported_service_operation",
+                "UnsupportedServiceOperationException",
+                "Service operation not supported",
+            ),
+            row(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "web_application",
+                "javax.ws.rs.WebApplicationException",
+                "javax.ws.rs.WebApplicationException",
+            ),
+            row(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "no_full_text_index",
+                "NoFullTextIndexException",
+                "Entity 'user' with property named 'username' is not full text indexed. You cannot use the 'contains' operand on this field",
+            ),
+        ];
+        let reason = status.canonical_reason().unwrap_or("Unknown");
+        let wanted = |row: &Refusal| {
+            // Without a name a 500 is the plain one, of which nothing is known.
+            row.status == status && error.map_or(!status.is_server_error(), |error| row.error == error)
+        };
+        known.into_iter().find(wanted).unwrap_or_else(|| Self {
+            status,
+            error: error.map_or_else(|| reason.to_lowercase().replace(' ', "_"), str::to_owned).into(),
+            exception: "ServiceException",
+            code: None,
+            description: reason.into(),
+        })
+    }
+
+    /// The error's JSON.
+    pub(super) fn json(&self, now: Moment) -> Value {
+        let mut json = json!({
+            "error": self.error,
+            "exception": self.exception,
+            "timestamp": now.unix_ms(),
+            "duration": 0,
+            "error_description": self.description,
+        });
+        if let Some(code) = self.code {
+            json["error_code"] = code.into();
+        }
+        json
+    }
+
+    /// How it is counted: `403 message_send_error: message send reach limit`.
+    pub(super) fn label(&self) -> String {
+        format!("{} {}: {}", self.status.as_u16(), self.error, self.description)
+    }
+}

@@ -1,0 +1,102 @@
+//! Which call a request is.
+
+use std::fmt;
+use std::str::FromStr;
+
+use axum::http::Method;
+
+use super::refusal::{NOT_FOUND, Refusal, WRONG_METHOD};
+
+/// One of the service's calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Call {
+    /// `POST /token`
+    Token,
+    /// `POST /messages/chatgroups`
+    Send,
+    /// `POST /messages/chatgroups/users`
+    Targeted,
+    /// `POST /chatfiles`
+    Upload,
+    /// `GET /chatfiles/{uuid}`
+    Download,
+    /// `GET /chatgroups`
+    Groups,
+    /// `GET /chatgroups/{id}/users`
+    Members,
+    /// `POST /messages/batch_recall`
+    Recall,
+}
+
+impl Call {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Token,
+        Self::Send,
+        Self::Targeted,
+        Self::Upload,
+        Self::Download,
+        Self::Groups,
+        Self::Members,
+        Self::Recall,
+    ];
+
+    /// Its name in fault rules and in statistics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Send => "send",
+            Self::Targeted => "targeted",
+            Self::Upload => "upload",
+            Self::Download => "download",
+            Self::Groups => "groups",
+            Self::Members => "members",
+            Self::Recall => "recall",
+        }
+    }
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+impl FromStr for Call {
+    type Err = ();
+
+    fn from_str(name: &str) -> Result<Self, ()> {
+        Self::ALL.into_iter().find(|call| call.name() == name).ok_or(())
+    }
+}
+
+/// A call with what its path names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Route<'a> {
+    pub(super) call: Call,
+    /// The file's uuid or the group's id; empty in paths that name nothing.
+    pub(super) id: &'a str,
+}
+
+/// The call that stands behind the prefix.
+///
+/// # Errors
+///
+/// 404 for a path that leads nowhere, 405 for the wrong method.
+pub(super) fn route<'a>(prefix: &str, method: &Method, path: &'a str) -> Result<Route<'a>, Refusal> {
+    let rest = path.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/')).ok_or(NOT_FOUND)?;
+    let parts: Vec<&str> = rest.split('/').collect();
+    let (call, right_method, id) = match parts[..] {
+        ["token"] => (Call::Token, Method::POST, ""),
+        ["messages", "chatgroups"] => (Call::Send, Method::POST, ""),
+        ["messages", "chatgroups", "users"] => (Call::Targeted, Method::POST, ""),
+        ["messages", "batch_recall"] => (Call::Recall, Method::POST, ""),
+        ["chatfiles"] => (Call::Upload, Method::POST, ""),
+        ["chatfiles", uuid] => (Call::Download, Method::GET, uuid),
+        ["chatgroups"] => (Call::Groups, Method::GET, ""),
+        ["chatgroups", id, "users"] => (Call::Members, Method::GET, id),
+        _ => return Err(NOT_FOUND),
+    };
+    if *method == right_method { Ok(Route { call, id }) } else { Err(WRONG_METHOD) }
+}
