@@ -1,9 +1,109 @@
-//! The command line.
+//! The command line: one file a command.
+//!
+//! May import: everything.
 
-pub mod sim;
+mod apps;
+mod completions;
+mod doctor;
+mod exit;
+mod logging;
+mod progress;
+mod run;
+mod sim;
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::AppFlags;
+use crate::protocol::WORKER_COMMAND;
+
+pub use exit::Exit;
+
+/// Sends group messages from Lua scripts: checked against the service's limits, paced to the app's quota.
+#[derive(Debug, Parser)]
+#[command(name = "mooncast", version, arg_required_else_help = true, propagate_version = true)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Flags that every command takes.
+#[derive(Debug, Args)]
+struct Global {
+    /// The project's folder; by default the nearest one above the script with a mooncast.toml, else the current one
+    #[arg(long, global = true, value_name = "DIR")]
+    project: Option<PathBuf>,
+    /// The form of log lines on standard error
+    #[arg(long, global = true, value_enum, default_value_t)]
+    log_format: logging::Format,
+    /// What is logged: error, warn, info, debug, trace, or filters such as `mooncast=debug`
+    #[arg(long, global = true, value_name = "LEVEL", default_value = "info")]
+    log: String,
+}
+
+/// Which app to send through.
+#[derive(Debug, Clone, Args)]
+struct AppArgs {
+    /// The service's address; over MOONCAST_BASE_URL and mooncast.toml
+    #[arg(long, value_name = "URL")]
+    base_url: Option<String>,
+    /// The organisation's name at the service; over MOONCAST_ORG
+    #[arg(long, value_name = "NAME")]
+    org: Option<String>,
+    /// The app's name at the service; over MOONCAST_APP
+    #[arg(long, value_name = "NAME")]
+    app: Option<String>,
+}
+
+impl From<AppArgs> for AppFlags {
+    fn from(args: AppArgs) -> Self {
+        Self { base_url: args.base_url, org: args.org, app: args.app }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a script: its top level, then its `main(args)`
+    Run(run::Run),
+    /// Run the simulator, a server that speaks the service's REST API
+    Sim(sim::Sim),
+    /// Look at the settings, the address, the token and the clock
+    Doctor(doctor::Doctor),
+    /// Print completions for a shell
+    Completions(completions::Completions),
+}
 
 /// Runs the program.
 #[must_use]
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    // A worker never sees the command line's parser: it has to be there in two milliseconds.
+    if std::env::args_os().nth(1).as_deref() == Some(OsStr::new(WORKER_COMMAND)) {
+        return crate::worker::main();
+    }
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help that cannot be printed has no reader.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Delivered.into() };
+        }
+    };
+    if let Err(error) = logging::start(cli.global.log_format, &cli.global.log) {
+        return exit::report(&error);
+    }
+    let result = match cli.command {
+        Command::Run(args) => run::run(args, &cli.global),
+        Command::Sim(args) => sim::run(args).map(|_| Exit::Delivered),
+        Command::Doctor(args) => doctor::run(args, &cli.global),
+        Command::Completions(args) => completions::run(&args),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => exit::report(&error),
+    }
 }

@@ -1,1 +1,24 @@
-//! To be written.
+//! The host's end of the pipe: starts a worker for each run, answers what its script asks for, and ends it.
+//!
+//! May import: `delivery` and what is below it, `protocol`, `clock`.
+
+mod answers;
+mod death;
+mod files;
+mod interrupt;
+mod outbound;
+mod output;
+mod process;
+mod services;
+mod session;
+mod sources;
+mod variables;
+
+pub use interrupt::{Interrupt, InterruptSwitch};
+pub use files::Files;
+pub use outbound::Outbound;
+pub use output::{Output, Terminal};
+pub use services::{RunStop, Services};
+pub use session::{Ended, Failed, RunSpec, run};
+pub use sources::{MAX_SOURCE, Sources};
+pub use variables::Variables;

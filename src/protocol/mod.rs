@@ -22,6 +22,9 @@ use serde::{Deserialize, Serialize};
 /// The version of the frames; it changes with every change to them.
 pub const VERSION: u16 = 1;
 
+/// The word on the command line that makes this binary a worker. For the host alone.
+pub const WORKER_COMMAND: &str = "__worker";
+
 /// What the host tells a worker.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum ToWorker {

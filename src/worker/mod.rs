@@ -22,9 +22,6 @@ use crate::protocol::{ToHost, ToWorker, VERSION};
 
 use pipe::Pipe;
 
-/// The word on the command line that makes this binary a worker. For the host alone.
-pub const COMMAND: &str = "__worker";
-
 /// Runs one script as the host says, over standard input and output.
 #[must_use]
 pub fn main() -> ExitCode {

@@ -1,0 +1,100 @@
+//! Which apps a command sends through: the configured ones, or the simulator in this process.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::rc::Rc;
+
+use anyhow::{Context, bail};
+use secrecy::ExposeSecret;
+
+use crate::clock::Clock;
+use crate::config::{App, AppLimits, Credentials, Project, Settings, Timeouts};
+use crate::delivery::Delivery;
+use crate::simulator;
+
+/// What a newcomer is told.
+const HOW: &str = "no app is configured, so nothing was sent. Either
+  try it on the built-in simulator:   mooncast run --simulator FILE
+  or name your app in mooncast.toml:  [app] base_url, org, name, client_id (MOONCAST_CLIENT_SECRET in the environment)
+  or in the environment:              MOONCAST_BASE_URL, MOONCAST_ORG, MOONCAST_APP, MOONCAST_CLIENT_ID, MOONCAST_CLIENT_SECRET";
+
+/// The apps of a command.
+pub(super) struct Apps {
+    pub(super) deliveries: Vec<Rc<Delivery>>,
+    /// The simulator, where it was asked for.
+    pub(super) simulator: Option<simulator::Simulator>,
+}
+
+/// The apps that a command is to send through.
+pub(super) fn choose(
+    project: &Project,
+    settings: &Settings,
+    simulated: bool,
+    clock: &Clock,
+) -> anyhow::Result<Apps> {
+    if simulated || settings.simulator {
+        return simulate(settings, clock);
+    }
+    if settings.apps.is_empty() {
+        bail!(HOW);
+    }
+    let state = project.state_folder();
+    let deliveries = settings
+        .apps
+        .iter()
+        .map(|app| Delivery::new(app, clock.clone(), Some(&state)).map(Rc::new))
+        .collect::<Result<_, _>>()
+        .context("the app's address")?;
+    Ok(Apps { deliveries, simulator: None })
+}
+
+/// Starts the simulator on a thread of its own and gives an app that sends there. The project's limits are in force
+/// at both ends; its credentials stay where they are.
+fn simulate(settings: &Settings, clock: &Clock) -> anyhow::Result<Apps> {
+    let limits = settings.apps.first().map_or_else(AppLimits::default, |app| app.limits.clone());
+    let mut service = simulator::Settings::new("simulator", "demo");
+    service.limits.group_per_second = Some(limits.group_per_second);
+    service.limits.targeted_per_second = Some(limits.targeted_per_second);
+    service.limits.upload_per_second = Some(limits.upload_per_second);
+    service.limits.read_per_second = Some(limits.read_per_second);
+    service.limits.message_bytes = limits.message_bytes;
+    service.limits.upload_bytes = usize::try_from(limits.upload_bytes).unwrap_or(usize::MAX);
+    let (id, secret) = (service.client_id.clone(), service.client_secret.expose_secret().to_owned());
+    let path = service.prefix.clone();
+    let simulator = simulator::Simulator::new(service, Clock::real());
+
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("the simulator cannot listen")?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    let serving = simulator.clone();
+    std::thread::Builder::new().name("simulator".to_owned()).spawn(move || {
+        let serve = async {
+            match tokio::net::TcpListener::from_std(listener) {
+                Ok(listener) => serving.serve(listener, std::future::pending()).await,
+                Err(error) => Err(error),
+            }
+        };
+        if let Ok(Err(error)) | Err(error) = Clock::real().block_on(serve) {
+            tracing::error!("the simulator has stopped: {error}");
+        }
+    })?;
+
+    let names: Vec<String> = match settings.apps.as_slice() {
+        [] => vec!["default".to_owned()],
+        apps => apps.iter().map(|app| app.name.clone()).collect(),
+    };
+    let deliveries = names
+        .into_iter()
+        .map(|name| {
+            let app = App {
+                name,
+                prefix: format!("http://{address}{path}"),
+                credentials: Credentials::Client { id: id.clone(), secret: secret.clone().into() },
+                limits: limits.clone(),
+                timeouts: Timeouts::default(),
+            };
+            Delivery::new(&app, clock.clone(), None).map(Rc::new)
+        })
+        .collect::<Result<_, _>>()
+        .context("the simulator's address")?;
+    Ok(Apps { deliveries, simulator: Some(simulator) })
+}

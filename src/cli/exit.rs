@@ -1,0 +1,38 @@
+//! What the program tells its caller when it ends.
+
+use std::process::ExitCode;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: all delivered.
+    Delivered,
+    /// 1: the script failed, or a check found something.
+    Failed,
+    /// 2: usage or configuration.
+    Usage,
+    /// 3: finished, and some messages were not delivered.
+    Undelivered,
+    /// 130: interrupted.
+    Interrupted,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Delivered => 0_u8,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::Undelivered => 3,
+            Exit::Interrupted => 130,
+        })
+    }
+}
+
+/// Says what kept a command from beginning. That is always its usage or the configuration: what fails later is
+/// reported by the command itself.
+#[expect(clippy::print_stderr, reason = "this is where errors are told to people")]
+pub(super) fn report(error: &anyhow::Error) -> ExitCode {
+    eprintln!("mooncast: {error:#}");
+    Exit::Usage.into()
+}

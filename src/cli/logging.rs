@@ -1,0 +1,34 @@
+//! Log lines on standard error.
+
+use std::io::{IsTerminal, stderr};
+
+use anyhow::Context;
+use clap::ValueEnum;
+use tracing_subscriber::EnvFilter;
+
+/// The form of log lines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Starts the log. Colours only on a terminal that is not told otherwise.
+pub(super) fn start(format: Format, level: &str) -> anyhow::Result<()> {
+    // The libraries underneath speak of every connection; they are asked only by name.
+    let quiet = "hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,h2=warn";
+    let filter = EnvFilter::try_new(format!("{quiet},{level}"))
+        .with_context(|| format!("--log: `{level}` is no level; write error, warn, info, debug or trace"))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
+    let started = match format {
+        Format::Json => builder.json().flatten_event(true).with_ansi(false).try_init(),
+        Format::Text => {
+            let colours = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            builder.with_ansi(colours).with_target(false).compact().try_init()
+        }
+    };
+    started.map_err(|error| anyhow::anyhow!("the log cannot be started: {error}"))
+}

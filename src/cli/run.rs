@@ -1,0 +1,246 @@
+//! `mooncast run`
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use rand::Rng;
+
+use crate::clock::Clock;
+use crate::config::{Environment, Permissions, Project, ScriptLimits, Settings, parse_duration, parse_size};
+use crate::delivery::{Counts, Tally};
+use crate::host::{
+    self, Ended, Failed, Files, Interrupt, InterruptSwitch, MAX_SOURCE, Outbound, RunSpec, RunStop, Services,
+    Sources, Terminal, Variables,
+};
+use crate::protocol::{Mode, Source, WorkerLimits};
+
+use super::apps::{self, Apps};
+use super::progress::Progress;
+use super::{AppArgs, Exit, Global};
+
+/// Bytes of unanswered requests that a script may have.
+const QUEUED_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Runs a script: its top level, then the function `main(args)` where it defines one.
+///
+/// Exit status: 0 all delivered; 1 the script failed; 2 usage or configuration; 3 finished, some not delivered;
+/// 130 interrupted.
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    /// The script
+    file: PathBuf,
+    /// Its arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    args: Vec<String>,
+    /// Send to the built-in simulator, whatever is configured
+    #[arg(long)]
+    simulator: bool,
+    #[command(flatten)]
+    app: AppArgs,
+    #[command(flatten)]
+    grants: Grants,
+    /// Stop the run after this time, such as 90s or 2h
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    timeout: Option<Duration>,
+    /// CPU that the script may use between two calls to the host
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    cpu_limit: Option<Duration>,
+    /// Memory that the script's values may take, such as 256MiB
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    memory_limit: Option<u64>,
+}
+
+/// What a script may reach, beyond what `[permissions]` grants.
+#[derive(Debug, Args)]
+pub(super) struct Grants {
+    /// Let the script read this file or folder; can be repeated
+    #[arg(long, value_name = "PATH")]
+    allow_read: Vec<PathBuf>,
+    /// Let the script read and write this file or folder; can be repeated
+    #[arg(long, value_name = "PATH")]
+    allow_write: Vec<PathBuf>,
+    /// Let the script talk to this host; can be repeated
+    #[arg(long, value_name = "HOST")]
+    allow_net: Vec<String>,
+    /// Let the script read this environment variable; can be repeated
+    #[arg(long, value_name = "NAME")]
+    allow_env: Vec<String>,
+    /// Let the script use this environment variable in requests without seeing it; can be repeated
+    #[arg(long, value_name = "NAME")]
+    allow_secret: Vec<String>,
+}
+
+impl Grants {
+    /// As permissions. Paths on the command line are those of the folder it is typed in.
+    fn permissions(&self) -> anyhow::Result<Permissions> {
+        let absolute = |paths: &[PathBuf]| {
+            paths.iter().map(std::path::absolute).collect::<Result<Vec<_>, _>>().context("the current folder")
+        };
+        Ok(Permissions {
+            read: absolute(&self.allow_read)?,
+            write: absolute(&self.allow_write)?,
+            net: self.allow_net.clone(),
+            env: self.allow_env.clone(),
+            secrets: self.allow_secret.clone(),
+        })
+    }
+}
+
+pub(super) fn run(args: Run, global: &Global) -> anyhow::Result<Exit> {
+    let (project, script) = open(&args.file, global)?;
+    let mut settings = Settings::load(&project, &Environment::of_process(), &args.app.clone().into())?;
+    settings.permissions.extend(args.grants.permissions()?);
+    let limits = ScriptLimits {
+        memory: args.memory_limit.unwrap_or(settings.scripts.memory),
+        cpu: args.cpu_limit.unwrap_or(settings.scripts.cpu),
+        timeout: args.timeout.or(settings.scripts.timeout),
+        ..settings.scripts
+    };
+    let clock = Clock::real();
+    let apps = apps::choose(&project, &settings, args.simulator, &clock)?;
+    let spec = spec(script, Mode::Run, args.args, &limits);
+    let services = services(&project, &settings, &apps, &clock, &args.file)?;
+    let (ended, counts, elapsed) = clock.block_on(drive(spec, services, &clock))?;
+    Ok(summarise(&ended, counts, elapsed))
+}
+
+/// The project that a script belongs to, and its text.
+pub(super) fn open(file: &std::path::Path, global: &Global) -> anyhow::Result<(Project, Source)> {
+    let shown = file.display();
+    let metadata = std::fs::metadata(file).with_context(|| format!("{shown}"))?;
+    if !metadata.is_file() {
+        bail!("{shown}: not a file; `mooncast run` takes one script");
+    }
+    if metadata.len() > MAX_SOURCE {
+        bail!("{shown}: {} bytes, over the limit of {MAX_SOURCE} for a script", metadata.len());
+    }
+    let project = match &global.project {
+        Some(folder) => Project::at(folder).with_context(|| format!("--project {}", folder.display()))?,
+        None => Project::of(Some(file)).with_context(|| format!("{shown}"))?,
+    };
+    let text = std::fs::read(file).with_context(|| format!("{shown}"))?;
+    let name = project.shown(&file.canonicalize().with_context(|| format!("{shown}"))?);
+    Ok((project, Source { name, text: text.into() }))
+}
+
+pub(super) fn spec(script: Source, mode: Mode, args: Vec<String>, limits: &ScriptLimits) -> RunSpec {
+    RunSpec {
+        script,
+        mode,
+        args,
+        limits: WorkerLimits {
+            memory: limits.memory,
+            cpu_ms: u64::try_from(limits.cpu.as_millis()).unwrap_or(u64::MAX),
+            tasks: limits.tasks,
+            queued_bytes: QUEUED_BYTES,
+        },
+        timeout: limits.timeout,
+        seed: rand::rng().random(),
+    }
+}
+
+pub(super) fn services(
+    project: &Project,
+    settings: &Settings,
+    apps: &Apps,
+    clock: &Clock,
+    file: &std::path::Path,
+) -> anyhow::Result<Services> {
+    let permissions = &settings.permissions;
+    let script = file.canonicalize()?;
+    Ok(Services {
+        apps: apps.deliveries.clone(),
+        clock: clock.clone(),
+        sources: Sources::new(project, &script),
+        files: Files::new(project, permissions, &settings.secret_files).context("the project's folder")?,
+        variables: Variables::new(permissions),
+        outbound: Outbound::new(permissions, clock.clone()),
+        output: Rc::new(Terminal),
+        tally: Rc::new(Tally::default()),
+        stop: RunStop::default(),
+    })
+}
+
+/// Runs it, with Ctrl-C and progress, to its end.
+async fn drive(spec: RunSpec, services: Services, clock: &Clock) -> (Ended, Counts, Duration) {
+    let (switch, interrupt) = InterruptSwitch::new();
+    let listening = tokio::task::spawn_local(listen(switch));
+    let services = Rc::new(services);
+    let began = clock.now();
+    let progress = Progress::start(&services, clock.clone());
+    let ended = host::run(spec, Rc::clone(&services), interrupt as Interrupt).await;
+    progress.stop();
+    listening.abort();
+    (ended, services.tally.counts(), clock.now() - began)
+}
+
+/// Presses the switch at every Ctrl-C and SIGTERM.
+async fn listen(switch: InterruptSwitch) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        tracing::warn!("Ctrl-C cannot be listened for; it will end the program at once");
+        return;
+    };
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        tracing::warn!("interrupted: finishing what is in flight, beginning nothing new (again to end at once)");
+        switch.press();
+    }
+}
+
+/// Says how it ended, and what became of the messages.
+fn summarise(ended: &Ended, counts: Counts, elapsed: Duration) -> Exit {
+    let mut err = std::io::stderr().lock();
+    // Nobody is left to be told when standard error is gone.
+    let _ = write_summary(&mut err, ended, counts, elapsed);
+    match ended {
+        Ended::Interrupted => Exit::Interrupted,
+        Ended::Failed(_) => Exit::Failed,
+        Ended::Finished if !counts.all_delivered() => Exit::Undelivered,
+        Ended::Finished => Exit::Delivered,
+    }
+}
+
+fn write_summary(err: &mut impl Write, ended: &Ended, counts: Counts, elapsed: Duration) -> std::io::Result<()> {
+    match ended {
+        Ended::Failed(Failed::Script(error)) => {
+            writeln!(err, "error: {}", error.message)?;
+            for frame in &error.traceback {
+                writeln!(err, "    {frame}")?;
+            }
+        }
+        Ended::Failed(failed) => writeln!(err, "error: {failed}")?,
+        Ended::Interrupted => writeln!(err, "interrupted")?,
+        Ended::Finished => {}
+    }
+    if counts == Counts::default() {
+        return Ok(());
+    }
+    let seconds = elapsed.as_secs_f64();
+    write!(err, "sent to {} in {seconds:.1} s", groups(counts.sent))?;
+    for (count, what) in [
+        (counts.rejected, "rejected"),
+        (counts.in_doubt, "in doubt (it may have been sent: look before sending again)"),
+        (counts.not_sent, "not sent"),
+    ] {
+        if count > 0 {
+            write!(err, ", {count} {what}")?;
+        }
+    }
+    if counts.throttled > 0 {
+        write!(err, "; the service refused {} calls as too many, each was sent again", counts.throttled)?;
+    }
+    writeln!(err)
+}
+
+fn groups(count: u64) -> String {
+    if count == 1 { "1 group".to_owned() } else { format!("{count} groups") }
+}

@@ -1,0 +1,137 @@
+//! The app's groups and their members, page by page.
+
+use serde::Serialize;
+
+use crate::client::{Class, Failure, MemberRole};
+use crate::quota::Priority;
+
+use super::retry::Backoff;
+use super::send::answer_of;
+use super::{Delivery, Stop, Undelivered};
+
+/// Groups asked for at once: the service's largest page.
+const GROUPS_A_PAGE: u32 = 1000;
+
+/// Members asked for at once: the service's largest page.
+const MEMBERS_A_PAGE: u32 = 1000;
+
+/// Some items, and where the next ones begin.
+#[derive(Debug, Serialize)]
+pub struct Page<T, N> {
+    /// The items, in the service's order.
+    pub items: Vec<T>,
+    /// What to ask for the next page with; none after the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<N>,
+}
+
+/// A group as scripts see it.
+#[derive(Debug, Serialize)]
+pub struct GroupEntry {
+    /// Its id.
+    pub group_id: String,
+    /// Its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The user id of its owner.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// How many members it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub affiliations: Option<u64>,
+    /// The service's word for its kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub r#type: Option<String>,
+    /// When it last changed: milliseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_modified: Option<u64>,
+}
+
+/// A member as scripts see it.
+#[derive(Debug, Serialize)]
+pub struct MemberEntry {
+    /// The user's id.
+    pub user_id: String,
+    /// `owner`, `admin` or `member`.
+    pub role: &'static str,
+}
+
+impl Delivery {
+    /// One page of the app's groups.
+    ///
+    /// # Errors
+    ///
+    /// [`Undelivered`]; a question is repeated for as long as that can help.
+    pub async fn groups(
+        &self,
+        cursor: Option<&str>,
+        stop: &Stop,
+    ) -> Result<Page<GroupEntry, String>, Undelivered> {
+        let page = self.ask(stop, || self.client.groups_page(cursor, GROUPS_A_PAGE)).await?;
+        let items = page
+            .groups
+            .into_iter()
+            .map(|group| GroupEntry {
+                group_id: group.id,
+                name: group.name,
+                owner: group.owner,
+                affiliations: group.affiliations,
+                r#type: group.kind,
+                last_modified: group.last_modified,
+            })
+            .collect();
+        Ok(Page { items, next: page.cursor })
+    }
+
+    /// One page of a group's members, counted from 1.
+    ///
+    /// # Errors
+    ///
+    /// [`Undelivered`]; a question is repeated for as long as that can help.
+    pub async fn members(
+        &self,
+        group_id: &str,
+        page: u32,
+        stop: &Stop,
+    ) -> Result<Page<MemberEntry, u32>, Undelivered> {
+        let answer = self.ask(stop, || self.client.members_page(group_id, page, MEMBERS_A_PAGE)).await?;
+        let items = answer
+            .members
+            .into_iter()
+            .map(|member| MemberEntry {
+                user_id: member.id,
+                role: match member.role {
+                    MemberRole::Owner => "owner",
+                    MemberRole::Admin => "admin",
+                    MemberRole::Member => "member",
+                },
+            })
+            .collect();
+        Ok(Page { items, next: (!answer.last).then_some(page + 1) })
+    }
+
+    /// Asks something that may be asked again, each time with a permit of the quota for reads.
+    pub(super) async fn ask<T, F>(&self, stop: &Stop, question: impl Fn() -> F) -> Result<T, Undelivered>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let mut backoff = Backoff::default();
+        loop {
+            let mut permit = self.permit(&self.quotas.reads, 1, Priority::Normal, None, stop).await?;
+            permit.written();
+            let result = question().await;
+            permit.answered(answer_of(result.as_ref().err()));
+            let failure = match result {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            match failure.class {
+                Class::NothingSent | Class::Repeat | Class::Throttled | Class::InDoubt => match backoff.next() {
+                    Some(wait) => self.pause(wait, None, stop).await?,
+                    None => return Err(Undelivered::from_failure(failure)),
+                },
+                Class::Permanent | Class::Auth => return Err(Undelivered::from_failure(failure)),
+            }
+        }
+    }
+}

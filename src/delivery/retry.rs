@@ -1,0 +1,55 @@
+//! How often and how long something is tried again of which nothing was sent.
+
+use std::time::Duration;
+
+use rand::Rng;
+
+/// Tries of one message, the first one included.
+pub(super) const TRIES: u32 = 6;
+
+const FIRST: Duration = Duration::from_millis(500);
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// All waits of one message together.
+const BUDGET: Duration = Duration::from_secs(120);
+
+/// How long throttled answers are borne, which count neither as tries nor as failures.
+pub(super) const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Exponential backoff with full jitter.
+#[derive(Debug, Default)]
+pub(super) struct Backoff {
+    failures: u32,
+    waited: Duration,
+}
+
+impl Backoff {
+    /// How long to wait before the next try, or none when there is to be none.
+    pub(super) fn next(&mut self) -> Option<Duration> {
+        self.failures += 1;
+        if self.failures >= TRIES {
+            return None;
+        }
+        let most = LONGEST.min(FIRST * 2_u32.pow(self.failures - 1));
+        let wait = most.mul_f64(rand::rng().random::<f64>());
+        self.waited += wait;
+        (self.waited <= BUDGET).then_some(wait)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn six_tries_and_no_wait_over_its_bound() {
+        for _ in 0..200 {
+            let mut backoff = Backoff::default();
+            let waits: Vec<_> = std::iter::from_fn(|| backoff.next()).collect();
+            assert_eq!(waits.len(), 5);
+            for (index, wait) in (0..).zip(&waits) {
+                assert!(*wait <= LONGEST.min(FIRST * 2_u32.pow(index)), "{waits:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! One message on its way.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::client::{self, Class};
+use crate::clock::Instant;
+use crate::config::TargetedCost;
+use crate::message::{Call, Message, Problems, check};
+use crate::quota::{Answer, Permit, Priority, Quota};
+
+use super::retry::{Backoff, PATIENCE};
+use super::{Delivery, Reason, Stop, Tally, Undelivered};
+
+/// (group id, message id) of each group that has the message.
+pub type Receipts = Vec<(String, String)>;
+
+/// How a message is sent.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SendOptions {
+    /// Its place among those that wait for the same quota.
+    pub priority: Priority,
+    /// When to give up, waiting for a permit included.
+    pub timeout: Option<Duration>,
+}
+
+impl Delivery {
+    /// Checks the JSON of a message against the app's limits.
+    ///
+    /// # Errors
+    ///
+    /// Every problem that it has.
+    pub fn check(&self, call: Call, json: serde_json::Value) -> Result<Message, Problems> {
+        check(call, json, &self.limits)
+    }
+
+    /// Sends a message, once: waits for its permit, writes it, and tries again only what was certainly not sent.
+    ///
+    /// # Errors
+    ///
+    /// [`Undelivered`], of which [`Reason::InDoubt`] is the one that must not be tried again blindly.
+    pub async fn send(
+        &self,
+        message: &Message,
+        options: SendOptions,
+        stop: &Stop,
+        tally: &Tally,
+    ) -> Result<Receipts, Undelivered> {
+        let groups = message.group_count();
+        let deadline = options.timeout.map(|timeout| self.clock.now() + timeout);
+        let result = self.try_until_settled(message, options.priority, deadline, stop, tally).await;
+        match &result {
+            Ok(_) => tally.sent(groups),
+            Err(undelivered) => {
+                let delivered = undelivered.receipts.len();
+                tally.sent(delivered);
+                let rest = groups - delivered.min(groups);
+                match undelivered.reason {
+                    Reason::InDoubt => tally.in_doubt(rest),
+                    Reason::Rejected | Reason::Auth => tally.rejected(rest),
+                    Reason::Throttled | Reason::Unreachable | Reason::Cancelled | Reason::Invalid(_) => {
+                        tally.not_sent(rest);
+                    }
+                }
+            }
+        }
+        result
+    }
+
+    async fn try_until_settled(
+        &self,
+        message: &Message,
+        priority: Priority,
+        deadline: Option<Instant>,
+        stop: &Stop,
+        tally: &Tally,
+    ) -> Result<Receipts, Undelivered> {
+        let body = message.to_json();
+        let (quota, cost, call) = self.price(message);
+        let give_up = self.clock.now() + PATIENCE;
+        let mut backoff = Backoff::default();
+        loop {
+            let permit = self.permit(quota, cost, priority, deadline, stop).await?;
+            // The ledger's place on the road: the intent is written here, before the request, and the outcome after it.
+            let in_flight = tally.in_flight(message.group_count());
+            let outcome = self.request(call, body.clone(), permit).await;
+            drop(in_flight);
+            let failure = match outcome {
+                Ok(receipts) => return settle(message, receipts),
+                Err(failure) => failure,
+            };
+            match failure.class {
+                Class::Throttled => {
+                    tally.throttled();
+                    if self.clock.now() >= give_up {
+                        return Err(Undelivered::from_failure(failure));
+                    }
+                }
+                Class::NothingSent => match backoff.next() {
+                    Some(wait) => {
+                        tracing::warn!(app = self.name, wait_ms = wait.as_millis() as u64, "nothing was sent, trying again: {failure}");
+                        self.pause(wait, deadline, stop).await?;
+                    }
+                    None => return Err(Undelivered::from_failure(failure)),
+                },
+                _ => return Err(Undelivered::from_failure(failure)),
+            }
+        }
+    }
+
+    /// Which quota a message draws on, how much of it, and by which call it goes.
+    fn price(&self, message: &Message) -> (&Quota, u32, client::SendCall) {
+        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).max(1);
+        match message.call() {
+            Call::Group => (&self.quotas.group, count(message.group_count()), client::SendCall::Group),
+            Call::Targeted => {
+                let cost = match self.settings.targeted_cost {
+                    TargetedCost::Call => 1,
+                    TargetedCost::User => count(message.user_count()),
+                };
+                (&self.quotas.targeted, cost, client::SendCall::Targeted)
+            }
+        }
+    }
+
+    /// Waits for a permit, a deadline or a stop, whichever comes first.
+    pub(super) async fn permit(
+        &self,
+        quota: &Quota,
+        cost: u32,
+        priority: Priority,
+        deadline: Option<Instant>,
+        stop: &Stop,
+    ) -> Result<Permit, Undelivered> {
+        tokio::select! {
+            biased;
+            () = stop.asked() => Err(Undelivered::cancelled("the call")),
+            permit = quota.acquire(cost, priority) => {
+                permit.map_err(|error| Undelivered::new(Reason::Cancelled, error.to_string()))
+            }
+            () = self.reached(deadline) => Err(Undelivered::cancelled("the call")),
+        }
+    }
+
+    /// Waits before another try.
+    pub(super) async fn pause(
+        &self,
+        wait: Duration,
+        deadline: Option<Instant>,
+        stop: &Stop,
+    ) -> Result<(), Undelivered> {
+        tokio::select! {
+            biased;
+            () = stop.asked() => Err(Undelivered::cancelled("the call")),
+            () = self.clock.sleep(wait) => Ok(()),
+            () = self.reached(deadline) => Err(Undelivered::cancelled("the call")),
+        }
+    }
+
+    async fn reached(&self, deadline: Option<Instant>) {
+        match deadline {
+            Some(deadline) => self.clock.sleep_until(deadline).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// One request, from its permit to its answer.
+    async fn request(
+        &self,
+        call: client::SendCall,
+        body: bytes::Bytes,
+        permit: Permit,
+    ) -> Result<client::Receipts, client::Failure> {
+        let permit = Arc::new(Mutex::new(permit));
+        let writing = Arc::clone(&permit);
+        let on_write = move || lock(&writing).written();
+        let outcome = self.client.send(call, body, on_write).await;
+        lock(&permit).answer(answer_of(outcome.as_ref().err()));
+        outcome
+    }
+}
+
+fn lock(permit: &Mutex<Permit>) -> MutexGuard<'_, Permit> {
+    permit.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What an answer says about the quota.
+pub(super) fn answer_of(failure: Option<&client::Failure>) -> Answer {
+    match failure {
+        None => Answer::Accepted,
+        Some(failure) => match (failure.class, failure.status) {
+            (Class::Throttled, _) => Answer::Throttled { retry_after: failure.retry_after },
+            (_, Some(_)) => Answer::Other,
+            (_, None) => Answer::Missing,
+        },
+    }
+}
+
+/// A 200 that names every group settles the message; one that lacks a group leaves that group in doubt.
+fn settle(message: &Message, answer: client::Receipts) -> Result<Receipts, Undelivered> {
+    let receipts = answer.data;
+    let missing: Vec<&str> = message
+        .to()
+        .iter()
+        .filter(|group| !receipts.iter().any(|(known, _)| known == *group))
+        .map(String::as_str)
+        .collect();
+    if missing.is_empty() {
+        return Ok(receipts);
+    }
+    let message = format!(
+        "the service answered 200 without a message id for {}; it may have been sent there: look before sending it again",
+        missing.join(", ")
+    );
+    Err(Undelivered { receipts, status: Some(200), ..Undelivered::new(Reason::InDoubt, message) })
+}

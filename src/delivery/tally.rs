@@ -1,0 +1,98 @@
+//! What became of a run's messages, counted for its summary.
+
+use std::cell::Cell;
+
+/// Counts of one run; a message to three groups counts as three.
+#[derive(Debug, Default)]
+pub struct Tally {
+    sent: Cell<u64>,
+    rejected: Cell<u64>,
+    in_doubt: Cell<u64>,
+    not_sent: Cell<u64>,
+    refused: Cell<u64>,
+    in_flight: Cell<u64>,
+}
+
+/// A look at a [`Tally`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Groups whose message the service accepted.
+    pub sent: u64,
+    /// Groups whose message the service refused for good.
+    pub rejected: u64,
+    /// Groups of which nobody knows.
+    pub in_doubt: u64,
+    /// Groups whose message was given up before it left.
+    pub not_sent: u64,
+    /// Throttled answers, each followed by a repetition.
+    pub throttled: u64,
+    /// Groups whose message is with the service right now.
+    pub in_flight: u64,
+}
+
+impl Counts {
+    /// Whether everything that was to be sent was.
+    #[must_use]
+    pub const fn all_delivered(&self) -> bool {
+        self.rejected == 0 && self.in_doubt == 0 && self.not_sent == 0
+    }
+}
+
+impl Tally {
+    /// The counts as they are now.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        Counts {
+            sent: self.sent.get(),
+            rejected: self.rejected.get(),
+            in_doubt: self.in_doubt.get(),
+            not_sent: self.not_sent.get(),
+            throttled: self.refused.get(),
+            in_flight: self.in_flight.get(),
+        }
+    }
+
+    pub(super) fn sent(&self, groups: usize) {
+        add(&self.sent, groups);
+    }
+
+    pub(super) fn rejected(&self, groups: usize) {
+        add(&self.rejected, groups);
+    }
+
+    pub(super) fn in_doubt(&self, groups: usize) {
+        add(&self.in_doubt, groups);
+    }
+
+    pub(super) fn not_sent(&self, groups: usize) {
+        add(&self.not_sent, groups);
+    }
+
+    pub(super) fn throttled(&self) {
+        add(&self.refused, 1);
+    }
+
+    /// Counts these groups as in flight for as long as the guard lives.
+    pub(super) fn in_flight(&self, groups: usize) -> InFlight<'_> {
+        add(&self.in_flight, groups);
+        InFlight { tally: self, groups }
+    }
+}
+
+fn add(count: &Cell<u64>, more: usize) {
+    count.set(count.get() + more as u64);
+}
+
+/// See [`Tally::in_flight`].
+#[derive(Debug)]
+pub(super) struct InFlight<'a> {
+    tally: &'a Tally,
+    groups: usize,
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        let count = &self.tally.in_flight;
+        count.set(count.get() - self.groups as u64);
+    }
+}

@@ -1,0 +1,83 @@
+//! Why a message, a file or a question did not get through.
+
+use std::fmt;
+
+use crate::client::{Class, Failure};
+use crate::message::Problems;
+
+/// Why something did not get through.
+#[derive(Debug)]
+pub struct Undelivered {
+    /// What it means for whoever asked.
+    pub reason: Reason,
+    /// The service's status, where it answered.
+    pub status: Option<u16>,
+    /// The service's word for the error.
+    pub code: Option<String>,
+    /// What happened and what to do, in one line.
+    pub message: String,
+    /// The receipts of the groups that did get it.
+    pub receipts: Vec<(String, String)>,
+}
+
+/// What a failure means.
+#[derive(Debug)]
+pub enum Reason {
+    /// It breaks documented limits; nothing was sent.
+    Invalid(Problems),
+    /// The service refused it for good.
+    Rejected,
+    /// The service's quota refused it for too long.
+    Throttled,
+    /// The service does not accept the app's token or credentials.
+    Auth,
+    /// It may have got through, or not.
+    InDoubt,
+    /// Nothing was sent.
+    Unreachable,
+    /// Given up before anything was sent.
+    Cancelled,
+}
+
+impl fmt::Display for Undelivered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Undelivered {}
+
+impl Undelivered {
+    pub(super) fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { reason, status: None, code: None, message: message.into(), receipts: Vec::new() }
+    }
+
+    pub(super) fn cancelled(what: &str) -> Self {
+        Self::new(Reason::Cancelled, format!("{what} was given up before anything was sent"))
+    }
+
+    /// What the client's last failure means when nothing more is tried.
+    pub(super) fn from_failure(failure: Failure) -> Self {
+        let (reason, advice) = match failure.class {
+            Class::Permanent => (Reason::Rejected, "the same call would be refused again"),
+            Class::Auth => (Reason::Auth, "check the app's credentials with `mooncast doctor`"),
+            Class::Throttled => (Reason::Throttled, "the app's quota is used up by others; lower `share`, or send later"),
+            Class::InDoubt => (Reason::InDoubt, "it may have been sent; look before sending it again"),
+            Class::NothingSent | Class::Repeat => (Reason::Unreachable, "nothing was sent; try again later"),
+        };
+        Self {
+            message: format!("{failure}; {advice}"),
+            reason,
+            status: failure.status,
+            code: failure.error,
+            receipts: Vec::new(),
+        }
+    }
+}
+
+impl From<Problems> for Undelivered {
+    fn from(problems: Problems) -> Self {
+        let message = problems.to_string();
+        Self::new(Reason::Invalid(problems), message)
+    }
+}

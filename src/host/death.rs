@@ -1,0 +1,33 @@
+//! Why a worker ended without saying so.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+
+/// `SIGXCPU` and `SIGABRT`, as every Unix numbers them that this runs on.
+const SIGXCPU: i32 = 24;
+const SIGABRT: i32 = 6;
+
+/// A sentence about a worker that ended before its script was over.
+pub(super) fn describe(status: Option<ExitStatus>, last_words: &str, memory: u64) -> String {
+    let signal = status.and_then(|status| status.signal());
+    if last_words.contains("memory allocation") || (signal == Some(SIGABRT) && last_words.is_empty()) {
+        return format!(
+            "the script ran out of memory ({} MiB; `[scripts] memory`) and was stopped",
+            memory / (1024 * 1024)
+        );
+    }
+    let how = match signal {
+        Some(SIGXCPU) => "used up its CPU time and was stopped".to_owned(),
+        Some(signal) => format!("was ended by signal {signal}"),
+        None => match status.and_then(|status| status.code()) {
+            Some(code) => format!("ended with status {code}"),
+            None => "ended".to_owned(),
+        },
+    };
+    if last_words.is_empty() {
+        format!("the script's process {how} before the script was over")
+    } else {
+        let words: String = last_words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect();
+        format!("the script's process {how} before the script was over: {words}")
+    }
+}

@@ -1,0 +1,88 @@
+//! A worker's process: how it starts, what it has used, how it is ended.
+
+use std::io;
+use std::process::Stdio;
+use std::time::Duration;
+
+use nix::time::ClockId;
+use nix::unistd::Pid;
+use rustix::process::{Resource, Rlimit};
+use tokio::io::AsyncReadExt;
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+
+use crate::protocol::WORKER_COMMAND;
+
+/// What a worker's last words may take.
+const LAST_WORDS: u64 = 4096;
+
+/// A running worker.
+#[derive(Debug)]
+pub(super) struct Process {
+    child: Child,
+    pid: Option<Pid>,
+}
+
+/// The ends of its pipes.
+#[derive(Debug)]
+pub(super) struct Pipes {
+    pub(super) input: ChildStdin,
+    pub(super) output: ChildStdout,
+    pub(super) errors: ChildStderr,
+}
+
+/// Starts this very binary as a worker: with three pipes, and neither environment nor folder.
+pub(super) fn start() -> io::Result<(Process, Pipes)> {
+    let mut child = Command::new("/proc/self/exe")
+        .arg0("mooncast-worker")
+        .arg(WORKER_COMMAND)
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()?;
+    let (Some(input), Some(output), Some(errors)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
+    else {
+        return Err(io::Error::other("the worker started without its pipes"));
+    };
+    let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw);
+    Ok((Process { child, pid }, Pipes { input, output, errors }))
+}
+
+impl Process {
+    /// CPU that it has used so far; none once it is gone.
+    pub(super) fn cpu(&self) -> Option<Duration> {
+        let clock = ClockId::pid_cpu_clock_id(self.pid?).ok()?;
+        Some(clock.now().ok()?.into())
+    }
+
+    /// Moves the kernel's own limit on: it is to end a worker only if this host no longer can.
+    pub(super) fn extend_cpu_limit(&self, seconds: u64) {
+        let pid = self.pid.and_then(|pid| rustix::process::Pid::from_raw(pid.as_raw()));
+        let limit = Rlimit { current: Some(seconds), maximum: None };
+        if pid.is_some() {
+            // A worker that has just ended has no limit to move.
+            let _ = rustix::process::prlimit(pid, Resource::Cpu, limit);
+        }
+    }
+
+    /// Ends it, whatever it is doing.
+    pub(super) fn kill(&mut self) {
+        // One that has ended already is what was wanted.
+        let _ = self.child.start_kill();
+    }
+
+    /// Waits for its end.
+    pub(super) async fn wait(&mut self) -> io::Result<std::process::ExitStatus> {
+        self.child.wait().await
+    }
+}
+
+/// What a worker said before it died.
+pub(super) async fn last_words(errors: ChildStderr) -> String {
+    let mut words = Vec::new();
+    // An unreadable end says as little as an empty one.
+    let _ = errors.take(LAST_WORDS).read_to_end(&mut words).await;
+    String::from_utf8_lossy(&words).trim().to_owned()
+}

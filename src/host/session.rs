@@ -1,0 +1,339 @@
+//! One worker from its start to its end: frames in, answers out, limits held.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::ChildStdin;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use crate::clock::{Clock, Instant};
+use crate::protocol::{
+    Answer, AppInfo, Failure, Frames, Kind, Mode, Request, ScriptError, Source, Start, ToHost, ToWorker, VERSION,
+    WorkerLimits, encode,
+};
+
+use super::interrupt::Interrupt;
+use super::process::{self, Pipes, Process};
+use super::services::Services;
+use super::{answers, death};
+
+/// How often the limits of a worker are looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What a script gets on top of its CPU limit to end with its own error before it is killed.
+const CPU_GRACE: Duration = Duration::from_millis(500);
+
+/// What a script gets after an interrupt, once nothing of its is in flight any more.
+const INTERRUPT_GRACE: Duration = Duration::from_secs(2);
+
+/// Bytes read from a worker at once.
+const READ: usize = 64 * 1024;
+
+/// Requests that a worker may have unanswered beyond one for each task it may have.
+const MORE_REQUESTS: usize = 100;
+
+/// Seconds of CPU beyond the script's limit at which the kernel steps in.
+const KERNEL_MARGIN: u64 = 3;
+
+/// What to run.
+#[derive(Debug)]
+pub struct RunSpec {
+    /// The script.
+    pub script: Source,
+    /// What it is loaded for.
+    pub mode: Mode,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// What it may use.
+    pub limits: WorkerLimits,
+    /// Real time for the whole run.
+    pub timeout: Option<Duration>,
+    /// The seed of `math.random`.
+    pub seed: u64,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// The script came to its end.
+    Finished,
+    /// It did not.
+    Failed(Failed),
+    /// Somebody asked for the stop.
+    Interrupted,
+}
+
+/// Why a script did not come to its end.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Failed {
+    /// An error that it did not catch.
+    #[error("{}", .0.message)]
+    Script(ScriptError),
+    /// It was stopped, or its process died.
+    #[error("{0}")]
+    Stopped(String),
+    /// Its process could not be started.
+    #[error("a process for the script could not be started: {0}")]
+    NotStarted(String),
+}
+
+/// Runs a script in a worker of its own. When this returns, the worker is gone and whatever it had in flight has
+/// been settled.
+pub async fn run(spec: RunSpec, services: Rc<Services>, interrupt: Interrupt) -> Ended {
+    let (process, pipes) = match process::start() {
+        Ok(started) => started,
+        Err(error) => return Ended::Failed(Failed::NotStarted(error.to_string())),
+    };
+    let session = Session {
+        outgoing: Rc::default(),
+        answering: JoinSet::new(),
+        most_requests: spec.limits.tasks as usize + MORE_REQUESTS,
+        // Limits of workers are real time always, whatever clock their scripts see.
+        clock: Clock::real(),
+        services,
+        interrupt,
+        process,
+        calls: 0,
+    };
+    session.run(spec, pipes).await
+}
+
+/// Frames that wait to be written.
+#[derive(Debug, Default)]
+struct Outgoing {
+    bytes: RefCell<Vec<u8>>,
+    more: Notify,
+    closed: Cell<bool>,
+}
+
+impl Outgoing {
+    fn push(&self, frame: &ToWorker) {
+        let mut bytes = self.bytes.borrow_mut();
+        if let Err(error) = encode(frame, &mut bytes)
+            && let ToWorker::Answer(id, _) = frame
+        {
+            let failure = Failure::new(Kind::Invalid, format!("the answer cannot be handed over: {error}"));
+            // A failure is small: it fits.
+            let _ = encode(&ToWorker::Answer(*id, Answer::Failed(Box::new(failure))), &mut bytes);
+        }
+        self.more.notify_one();
+    }
+
+    /// Writes whatever gathers, in batches, until the worker's end of the pipe closes.
+    async fn write_to(&self, mut input: ChildStdin) {
+        while !self.closed.get() {
+            let batch = std::mem::take(&mut *self.bytes.borrow_mut());
+            if batch.is_empty() {
+                self.more.notified().await;
+            } else if input.write_all(&batch).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+struct Session {
+    outgoing: Rc<Outgoing>,
+    answering: JoinSet<()>,
+    most_requests: usize,
+    clock: Clock,
+    services: Rc<Services>,
+    interrupt: Interrupt,
+    process: Process,
+    /// Requests that came in so far.
+    calls: u64,
+}
+
+/// Why the frames stop.
+enum Close {
+    Done(Result<(), ScriptError>),
+    /// The pipe ended: the worker is gone.
+    Gone,
+    /// The host ends it, and says why.
+    Stop(String),
+    Interrupted,
+}
+
+impl Session {
+    async fn run(mut self, spec: RunSpec, pipes: Pipes) -> Ended {
+        let memory = spec.limits.memory;
+        let writer = Rc::clone(&self.outgoing);
+        let writing = tokio::task::spawn_local(async move { writer.write_to(pipes.input).await });
+        let words = tokio::task::spawn_local(process::last_words(pipes.errors));
+        let watch = Watch::new(&spec, self.clock.now());
+        self.begin(spec);
+
+        let close = self.converse(pipes.output, watch).await;
+        if !matches!(close, Close::Done(_)) {
+            self.process.kill();
+        }
+        // A script that came to its end has nothing left to ask; what is still waiting was asked by one that did not.
+        self.services.stop.press();
+        while self.answering.join_next().await.is_some() {}
+        self.outgoing.closed.set(true);
+        self.outgoing.more.notify_one();
+        writing.abort();
+
+        let status = self.process.wait().await.ok();
+        match close {
+            Close::Done(_) | Close::Gone if self.interrupt.is_pressed() => Ended::Interrupted,
+            Close::Interrupted => Ended::Interrupted,
+            Close::Done(Ok(())) => Ended::Finished,
+            Close::Done(Err(error)) => Ended::Failed(Failed::Script(error)),
+            Close::Stop(why) => Ended::Failed(Failed::Stopped(why)),
+            Close::Gone => {
+                let words = words.await.unwrap_or_default();
+                Ended::Failed(Failed::Stopped(death::describe(status, &words, memory)))
+            }
+        }
+    }
+
+    fn begin(&self, spec: RunSpec) {
+        let start = Start {
+            version: VERSION,
+            mode: spec.mode,
+            script: spec.script,
+            args: spec.args,
+            limits: spec.limits,
+            seed: spec.seed,
+            apps: self.services.apps.iter().map(|app| AppInfo { name: app.name().to_owned(), limits: app.limits() }).collect(),
+        };
+        self.outgoing.push(&ToWorker::Start(Box::new(start)));
+    }
+
+    /// Takes frames and holds limits until one of the two ends it.
+    async fn converse(&mut self, mut output: impl AsyncReadExt + Unpin, mut watch: Watch) -> Close {
+        let mut frames = Frames::<ToHost>::default();
+        frames.buffer().reserve(READ);
+        let mut next_look = self.clock.now() + LOOK;
+        let interrupt = self.interrupt.clone();
+        let mut stopping = false;
+        loop {
+            // Settled answers are let go of, so that their number is that of the ones still under way.
+            while self.answering.try_join_next().is_some() {}
+            tokio::select! {
+                read = output.read_buf(frames.buffer()) => match read {
+                    Ok(0) => return Close::Gone,
+                    Ok(_) => {
+                        frames.buffer().reserve(READ);
+                        if let Some(close) = self.take_in(&mut frames) {
+                            return close;
+                        }
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(_) => return Close::Gone,
+                },
+                () = self.clock.sleep_until(next_look) => {
+                    next_look = self.clock.now() + LOOK;
+                    let idle = self.answering.is_empty();
+                    if let Some(close) = watch.look(&self.process, self.calls, &self.interrupt, idle, self.clock.now()) {
+                        return close;
+                    }
+                }
+                () = interrupt.pressed(1), if !stopping => {
+                    stopping = true;
+                    self.services.stop.press();
+                }
+                () = interrupt.pressed(2) => return Close::Interrupted,
+            }
+        }
+    }
+
+    fn take_in(&mut self, frames: &mut Frames<ToHost>) -> Option<Close> {
+        loop {
+            match frames.next() {
+                Ok(None) => return None,
+                Ok(Some(ToHost::Request(id, request))) => {
+                    self.calls += 1;
+                    if self.answering.len() > self.most_requests {
+                        return Some(Close::Stop("the script's process asks for more at once than it may".to_owned()));
+                    }
+                    self.answer(id, request);
+                }
+                Ok(Some(ToHost::Print(bytes))) => self.services.output.print(&bytes),
+                Ok(Some(ToHost::Log(line))) => self.services.output.log(&line),
+                Ok(Some(ToHost::Waiting(_))) => {}
+                Ok(Some(ToHost::Hello(VERSION))) => {}
+                Ok(Some(ToHost::Hello(version))) => {
+                    return Some(Close::Stop(format!(
+                        "the program was replaced while it ran: its worker speaks version {version}, not {VERSION}; start it again"
+                    )));
+                }
+                Ok(Some(ToHost::Done(result))) => return Some(Close::Done(result)),
+                Err(error) => return Some(Close::Stop(format!("the script's process sent nonsense: {error}"))),
+            }
+        }
+    }
+
+    fn answer(&mut self, id: u64, request: Request) {
+        let (services, outgoing) = (Rc::clone(&self.services), Rc::clone(&self.outgoing));
+        self.answering.spawn_local(async move {
+            let answer = answers::answer(&services, request)
+                .await
+                .unwrap_or_else(|failure| Answer::Failed(Box::new(failure)));
+            outgoing.push(&ToWorker::Answer(id, answer));
+        });
+    }
+}
+
+/// The limits that the host holds: CPU between two calls, real time, an end after an interrupt.
+struct Watch {
+    cpu_limit: Duration,
+    deadline: Option<Instant>,
+    timeout: Duration,
+    calls_seen: u64,
+    cpu_at_last_call: Duration,
+    /// When an interrupted script has to be gone, once nothing of its is in flight.
+    last_respite: Option<Instant>,
+}
+
+impl Watch {
+    fn new(spec: &RunSpec, now: Instant) -> Self {
+        Self {
+            cpu_limit: Duration::from_millis(spec.limits.cpu_ms),
+            deadline: spec.timeout.map(|timeout| now + timeout),
+            timeout: spec.timeout.unwrap_or_default(),
+            calls_seen: 0,
+            cpu_at_last_call: Duration::ZERO,
+            last_respite: None,
+        }
+    }
+
+    fn look(
+        &mut self,
+        process: &Process,
+        calls: u64,
+        interrupt: &Interrupt,
+        idle: bool,
+        now: Instant,
+    ) -> Option<Close> {
+        if self.deadline.is_some_and(|deadline| now >= deadline) {
+            return Some(Close::Stop(format!(
+                "the run took longer than its timeout of {} s and was stopped",
+                self.timeout.as_secs_f64()
+            )));
+        }
+        if interrupt.is_pressed() && idle {
+            let respite = *self.last_respite.get_or_insert(now + INTERRUPT_GRACE);
+            if now >= respite {
+                return Some(Close::Interrupted);
+            }
+        }
+        let cpu = process.cpu()?;
+        if calls != self.calls_seen {
+            self.calls_seen = calls;
+            self.cpu_at_last_call = cpu;
+            process.extend_cpu_limit((cpu + self.cpu_limit).as_secs() + KERNEL_MARGIN);
+        } else if cpu.saturating_sub(self.cpu_at_last_call) > self.cpu_limit + CPU_GRACE {
+            return Some(Close::Stop(format!(
+                "the script computed for over {} s without a call to the host (`[scripts] cpu`) and was stopped",
+                self.cpu_limit.as_secs_f64()
+            )));
+        }
+        None
+    }
+}
