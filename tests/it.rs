@@ -1,3 +1,5 @@
 //! The one integration test binary: a file a feature.
 
+mod hostile;
 mod simulator;
+mod support;

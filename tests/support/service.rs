@@ -1,0 +1,149 @@
+//! A service on loopback that shares no code with the program: a socket, a few lines of HTTP, and a list of what came.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex};
+
+use serde_json::Value;
+
+/// A request that came in whole.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub method: String,
+    pub path: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    /// Its body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+}
+
+type Answer = dyn Fn(usize, &Request) -> Vec<u8> + Send + Sync;
+
+struct Shared {
+    requests: Mutex<Vec<Request>>,
+    arrived: Condvar,
+    answer: Box<Answer>,
+}
+
+/// Listens until the test ends.
+pub struct Service {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+impl Service {
+    /// Answers every message with an id for each group, and everything else with an empty object.
+    pub fn accepting() -> Self {
+        Self::answering(|count, request| accept(count, request))
+    }
+
+    /// Answers the n-th request (from 0) with what `answer` gives: the bytes of a whole HTTP answer, or of a broken
+    /// one; the connection is closed after an answer without `Content-Length`.
+    pub fn answering(answer: impl Fn(usize, &Request) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared {
+            requests: Mutex::default(),
+            arrived: Condvar::new(),
+            answer: Box::new(answer),
+        });
+        let server = Arc::clone(&shared);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let server = Arc::clone(&server);
+                std::thread::spawn(move || server.serve(stream));
+            }
+        });
+        Self { address, shared }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// All requests so far.
+    pub fn requests(&self) -> Vec<Request> {
+        self.shared.requests.lock().unwrap().clone()
+    }
+
+    /// The messages among them.
+    pub fn messages(&self) -> Vec<Value> {
+        self.requests().iter().filter(|request| request.path.contains("/messages/chatgroups")).map(Request::json).collect()
+    }
+
+    /// Waits until this many requests have come in.
+    pub fn wait_for(&self, count: usize) {
+        let mut requests = self.shared.requests.lock().unwrap();
+        while requests.len() < count {
+            requests = self.shared.arrived.wait(requests).unwrap();
+        }
+    }
+}
+
+impl Shared {
+    fn serve(&self, stream: TcpStream) {
+        let mut writer = stream.try_clone().unwrap();
+        let mut reader = BufReader::new(stream);
+        while let Some(request) = read(&mut reader) {
+            let number = {
+                let mut requests = self.requests.lock().unwrap();
+                requests.push(request.clone());
+                requests.len() - 1
+            };
+            self.arrived.notify_all();
+            let answer = (self.answer)(number, &request);
+            let stays = String::from_utf8_lossy(&answer).to_ascii_lowercase().contains("content-length");
+            if writer.write_all(&answer).is_err() || !stays {
+                return;
+            }
+        }
+    }
+}
+
+fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
+    let mut line = String::new();
+    reader.read_line(&mut line).ok().filter(|count| *count > 0)?;
+    let mut words = line.split_whitespace();
+    let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let mut headers = Vec::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let Some((name, value)) = line.trim_end().split_once(':') else { break };
+        headers.push((name.to_owned(), value.trim().to_owned()));
+    }
+    let mut request = Request { method, path, headers, body: Vec::new() };
+    let length = request.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    request.body = vec![0; length];
+    reader.read_exact(&mut request.body).ok()?;
+    Some(request)
+}
+
+/// An HTTP answer with a JSON body.
+pub fn json(status: u16, body: &str) -> Vec<u8> {
+    format!("HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+        .into_bytes()
+}
+
+/// A message id for each group of a message; an empty object for anything else.
+pub fn accept(count: usize, request: &Request) -> Vec<u8> {
+    let groups = match serde_json::from_slice::<Value>(&request.body) {
+        Ok(message) => message["to"].as_array().cloned().unwrap_or_default(),
+        Err(_) => Vec::new(),
+    };
+    let data: Vec<String> = groups
+        .iter()
+        .enumerate()
+        .map(|(index, group)| format!("{group}: \"{}\"", 1_029_544_257_947_000_000 + count * 3 + index))
+        .collect();
+    json(200, &format!("{{\"data\": {{{}}}}}", data.join(", ")))
+}
