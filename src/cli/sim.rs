@@ -66,6 +66,11 @@ pub struct Sim {
     #[arg(long, value_name = "TIME", default_value = "0")]
     latency: Latency,
     /// Fail by plan, CALL[:WHEN]:WHAT, such as `send:every=10:429` or `any:p=0.01:reset-after`; can be repeated
+    ///
+    /// CALL is send, targeted, token, upload, download, groups, members, recall or any. WHEN is every=K, first=N,
+    /// at=N,N or p=0.01; without it always. WHAT is a status from 300 to 599 (`429=resource_limited` names the error;
+    /// after commas follow html, json, retry-after=SECONDS, and after, which accepts the message all the same), or
+    /// reset-before, reset-after, hang-before, hang-after, truncated, garbage, missing (a 200 that lacks a group).
     #[arg(long = "fault", value_name = "RULE")]
     faults: Vec<String>,
     /// What random choices start from

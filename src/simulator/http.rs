@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 use super::answer::Answer;
 use super::exchange::TooLong;
-use super::line::{Cutter, Exchange};
+use super::line::{Cutter, Lines};
 use super::service::Simulator;
 
 /// What a request may weigh beside the file in it, and what every other request may weigh.
@@ -60,7 +60,7 @@ impl Simulator {
             shutdown.await;
             end.send_replace(true);
         };
-        axum::serve(Exchange(listener), service).with_graceful_shutdown(shutdown).await
+        axum::serve(Lines(listener), service).with_graceful_shutdown(shutdown).await
     }
 }
 

@@ -44,9 +44,9 @@ impl fmt::Debug for Cutter {
 }
 
 /// A listener whose connections can be cut.
-pub(super) struct Exchange(pub(super) TcpListener);
+pub(super) struct Lines(pub(super) TcpListener);
 
-impl Listener for Exchange {
+impl Listener for Lines {
     type Io = Line;
     type Addr = Cutter;
 
@@ -64,8 +64,8 @@ impl Listener for Exchange {
     }
 }
 
-impl Connected<IncomingStream<'_, Exchange>> for Cutter {
-    fn connect_info(stream: IncomingStream<'_, Exchange>) -> Self {
+impl Connected<IncomingStream<'_, Lines>> for Cutter {
+    fn connect_info(stream: IncomingStream<'_, Lines>) -> Self {
         stream.remote_addr().clone()
     }
 }

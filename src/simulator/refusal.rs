@@ -178,7 +178,6 @@ impl Refusal {
             INVALID_BODY,
             WRONG_CLIENT_SECRET,
             NOT_JSON,
-            WRONG_SECRET,
             row(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "unsupported_service_operation",

@@ -31,7 +31,7 @@ async fn every_status_is_answered_with_its_error() {
             "Unable to authenticate due to corrupt access token",
         ),
         ("403", "message_send_error", "message send reach limit"),
-        ("403=forbidden_op", "forbidden_op", "share-secret is missing or does not match"),
+        ("403=forbidden_op", "forbidden_op", "Forbidden"),
         ("404", "service_resource_not_found", "Service resource not found"),
         ("408", "request_timeout", "Request Timeout"),
         ("413", "Request Entity Too Large", "Request Entity Too Large"),

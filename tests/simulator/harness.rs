@@ -112,11 +112,12 @@ impl Service {
         body: &[u8],
     ) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        let mut request = format!("{method} {path} HTTP/1.1\r\nhost: fake.test\r\nconnection: close\r\n");
-        for (name, value) in headers {
-            request += &format!("{name}: {value}\r\n");
-        }
-        request += &format!("content-length: {}\r\n\r\n", body.len());
+        let headers: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let headers = headers.concat();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: fake.test\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n",
+            body.len()
+        );
         stream.write_all(&[request.as_bytes(), body].concat()).await.unwrap();
         stream
     }

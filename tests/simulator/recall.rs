@@ -54,7 +54,7 @@ async fn one_bad_message_refuses_the_call_and_nothing_is_recalled() {
         assert_eq!((got, &json["error_description"]), (status, &json!(description)));
     }
     assert!(!service.simulator.received_by("1")[0].recalled);
-    assert_eq!(recall(&service, &[good.clone()]).await.0, 200);
+    assert_eq!(recall(&service, std::slice::from_ref(&good)).await.0, 200);
     assert_eq!(recall(&service, &[good]).await.1["error_description"], "not_found msg");
 }
 

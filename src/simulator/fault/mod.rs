@@ -1,22 +1,4 @@
 //! When the service fails, and how.
-//!
-//! A [`Plan`] is a list of rules, written one a line or separated by `;`, each `CALL[:WHEN]:WHAT`:
-//!
-//! - CALL: `send`, `targeted`, `token`, `upload`, `download`, `groups`, `members`, `recall`, or `any`;
-//! - WHEN: `every=K` (the K-th, 2K-th…), `first=N`, `at=3,7` (by number, from 1), `p=0.01` (with that probability);
-//!   without it always. A rule counts the calls that it is about, and a plan that is put in place counts anew;
-//! - WHAT, where *before* means that the service never saw the call and *after* that it did what was asked:
-//!   - a status from 300 to 599, with `=ERROR` the error of that name: `429`, `429=resource_limited`,
-//!     `403=forbidden_op`, `500=web_application`; then, each after a comma, `html` (the body of a gateway; a 502 is
-//!     always so), `json` (a 502 that isn't), `retry-after=SECONDS`, `after` (answered in spite of acceptance);
-//!   - `reset-before`, `reset-after`: the connection is reset without an answer;
-//!   - `hang-before`, `hang-after`: no answer ever comes;
-//!   - `truncated`: after acceptance the answer stops in the middle of its body;
-//!   - `garbage`: after acceptance a 200 that is no JSON;
-//!   - `missing`: after acceptance a 200 that lacks the first group.
-//!
-//! `send:every=10:429`, `token:first=2:503,retry-after=1`, `send:p=0.01:reset-after`, `send:at=3:504,after`.
-//! Where several rules strike at once, the first one in the plan does.
 
 mod parse;
 
@@ -29,7 +11,25 @@ pub use parse::ParseFaultError;
 
 use super::Call;
 
-/// When the service fails, and how: a list of rules. Read it from text with [`str::parse`].
+/// When the service fails, and how.
+///
+/// A list of rules, read from text with [`str::parse`]: written one a line or separated by `;`, each `CALL[:WHEN]:WHAT`:
+///
+/// - CALL: `send`, `targeted`, `token`, `upload`, `download`, `groups`, `members`, `recall`, or `any`;
+/// - WHEN: `every=K` (the K-th, 2K-th…), `first=N`, `at=3,7` (by number, from 1), `p=0.01` (with that probability);
+///   without it always. A rule counts the calls that it is about, and a plan that is put in place counts anew;
+/// - WHAT, where *before* means that the service never saw the call and *after* that it did what was asked:
+///   - a status from 300 to 599, with `=ERROR` the error of that name: `429`, `429=resource_limited`,
+///     `403=forbidden_op`, `500=web_application`; then, each after a comma, `html` (the body of a gateway; a 502 is
+///     always so), `json` (a 502 that isn't), `retry-after=SECONDS`, `after` (answered in spite of acceptance);
+///   - `reset-before`, `reset-after`: the connection is reset without an answer;
+///   - `hang-before`, `hang-after`: no answer ever comes;
+///   - `truncated`: after acceptance the answer stops in the middle of its body;
+///   - `garbage`: after acceptance a 200 that is no JSON;
+///   - `missing`: after acceptance a 200 that lacks the first group.
+///
+/// `send:every=10:429`, `token:first=2:503,retry-after=1`, `send:p=0.01:reset-after`, `send:at=3:504,after`.
+/// Where several rules strike at once, the first one in the plan does.
 #[derive(Debug, Clone, Default)]
 pub struct Plan(Vec<Rule>);
 

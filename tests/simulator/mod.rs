@@ -1,5 +1,7 @@
 //! The fake service over real HTTP on loopback, with its time in the test's hands.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail as its own lines do")]
+
 mod errors;
 mod faults;
 mod files;
