@@ -71,17 +71,12 @@ fn describe(services: &Services) -> String {
             text.push_str(&format!(", {count} {what}"));
         }
     }
-    for app in &services.apps {
-        for status in app.quotas().statuses() {
-            if let Some(last) = status.waiting.last() {
-                text.push_str(&format!(
-                    "; {} wait for {} ({:.0} a second), the last for {:.1} s",
-                    status.waiting.len(),
-                    status.name,
-                    status.pace,
-                    last.expected.as_secs_f64()
-                ));
-            }
+    for quota in services.apps.iter().flat_map(|app| app.quotas().all()) {
+        let status = quota.status();
+        let waiting: usize = status.waiting.iter().map(|waiting| waiting.calls).sum();
+        if let Some(longest) = status.waiting.iter().map(|waiting| waiting.last).max() {
+            let (name, pace, seconds) = (status.name, status.pace, longest.as_secs_f64());
+            text.push_str(&format!("; {waiting} wait for {name} ({pace:.0} a second), the last for {seconds:.1} s"));
         }
     }
     text

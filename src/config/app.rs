@@ -106,7 +106,7 @@ impl Default for Timeouts {
         Self {
             connect: Duration::from_secs(10),
             read: Duration::from_secs(30),
-            overall: Duration::from_secs(60),
+            overall: Duration::from_mins(1),
         }
     }
 }

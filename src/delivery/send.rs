@@ -175,7 +175,7 @@ impl Delivery {
         let writing = Arc::clone(&permit);
         let on_write = move || lock(&writing).written();
         let outcome = self.client.send(call, body, on_write).await;
-        lock(&permit).answer(answer_of(outcome.as_ref().err()));
+        lock(&permit).settle(answer_of(outcome.as_ref().err()));
         outcome
     }
 }
