@@ -206,7 +206,9 @@ function task_methods.wait(handle)
   join(handle)
   if handle.failed then
     see(handle)
-    error(handle.results[1].value, 0)
+    local left = handle.results[1]
+    -- Without memory or stack for a report, the bare error is what is left.
+    error(type(left) == "table" and left.value or left, 0)
   end
   return unpack(handle.results, 1, handle.results.n)
 end

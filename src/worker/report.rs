@@ -70,10 +70,16 @@ pub(super) fn describe(lua: &Lua, error: Value) -> mlua::Result<Table> {
     Ok(report)
 }
 
-/// A report of [`describe`] as the host is told it.
-pub(super) fn script_error(lua: &Lua, report: &Table) -> ScriptError {
-    let value: Value = report.raw_get("value").unwrap_or(Value::Nil);
-    let traceback = report.raw_get::<Vec<String>>("frames").unwrap_or_default();
+/// What a failed task left, as the host is told it: a report of [`describe`], or the bare error where Lua had not the
+/// memory or the stack to call it.
+pub(super) fn script_error(lua: &Lua, left: Value) -> ScriptError {
+    let (value, traceback) = match &left {
+        Value::Table(report) => (
+            report.raw_get("value").unwrap_or(Value::Nil),
+            report.raw_get::<Vec<String>>("frames").unwrap_or_default(),
+        ),
+        _ => (left, Vec::new()),
+    };
     let traceback = traceback.iter().map(|frame| clean(frame)).collect();
     ScriptError { message: clean(&text(lua, &value)), traceback, kind: kind(&value) }
 }

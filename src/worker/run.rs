@@ -97,7 +97,7 @@ fn in_task(state: &State, body: Function, arguments: MultiValue) -> Result<(), E
 
 fn failure_of(lua: &Lua, handle: &Table) -> mlua::Result<ScriptError> {
     let results: Table = handle.raw_get("results")?;
-    Ok(report::script_error(lua, &results.raw_get::<Table>(1)?))
+    Ok(report::script_error(lua, results.raw_get(1)?))
 }
 
 /// An error that has no stack of the script's: of its syntax, or of what runs it.
