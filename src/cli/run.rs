@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::config::{Environment, Permissions, Project, ScriptLimits, Settings, parse_duration, parse_size};
 use crate::delivery::{Counts, Tally};
 use crate::host::{
-    self, Ended, Failed, Files, Interrupt, InterruptSwitch, MAX_SOURCE, Outbound, RunSpec, RunStop, Services,
+    self, Ended, Failed, Files, InterruptSwitch, MAX_SOURCE, OWN_BINARY, Outbound, RunSpec, RunStop, Services,
     Sources, Terminal, Variables,
 };
 use crate::protocol::{Mode, Source, WorkerLimits};
@@ -129,6 +129,7 @@ pub(super) fn open(file: &std::path::Path, global: &Global) -> anyhow::Result<(P
 
 pub(super) fn spec(script: Source, mode: Mode, args: Vec<String>, limits: &ScriptLimits) -> RunSpec {
     RunSpec {
+        program: OWN_BINARY.into(),
         script,
         mode,
         args,
@@ -172,7 +173,7 @@ async fn drive(spec: RunSpec, services: Services, clock: &Clock) -> (Ended, Coun
     let services = Rc::new(services);
     let began = clock.now();
     let progress = Progress::start(&services, clock.clone());
-    let ended = host::run(spec, Rc::clone(&services), interrupt as Interrupt).await;
+    let ended = host::run(spec, Rc::clone(&services), interrupt).await;
     progress.stop();
     listening.abort();
     (ended, services.tally.counts(), clock.now() - began)

@@ -19,6 +19,6 @@ pub use files::Files;
 pub use outbound::Outbound;
 pub use output::{Output, Terminal};
 pub use services::{RunStop, Services};
-pub use session::{Ended, Failed, RunSpec, run};
+pub use session::{Ended, Failed, OWN_BINARY, RunSpec, run};
 pub use sources::{MAX_SOURCE, Sources};
 pub use variables::Variables;

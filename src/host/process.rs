@@ -1,6 +1,7 @@
 //! A worker's process: how it starts, what it has used, how it is ended.
 
 use std::io;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -30,9 +31,9 @@ pub(super) struct Pipes {
     pub(super) errors: ChildStderr,
 }
 
-/// Starts this very binary as a worker: with three pipes, and neither environment nor folder.
-pub(super) fn start() -> io::Result<(Process, Pipes)> {
-    let mut child = Command::new("/proc/self/exe")
+/// Starts `program`, this very binary, as a worker: with three pipes, and neither environment nor folder.
+pub(super) fn start(program: &Path) -> io::Result<(Process, Pipes)> {
+    let mut child = Command::new(program)
         .arg0("mooncast-worker")
         .arg(WORKER_COMMAND)
         .env_clear()

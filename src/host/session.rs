@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -39,9 +40,14 @@ const MORE_REQUESTS: usize = 100;
 /// Seconds of CPU beyond the script's limit at which the kernel steps in.
 const KERNEL_MARGIN: u64 = 3;
 
+/// Where the kernel finds the binary that runs, even after its file was replaced.
+pub const OWN_BINARY: &str = "/proc/self/exe";
+
 /// What to run.
 #[derive(Debug)]
 pub struct RunSpec {
+    /// The binary that workers are started from: [`OWN_BINARY`], but where a test embeds the host.
+    pub program: PathBuf,
     /// The script.
     pub script: Source,
     /// What it is loaded for.
@@ -84,7 +90,7 @@ pub enum Failed {
 /// Runs a script in a worker of its own. When this returns, the worker is gone and whatever it had in flight has
 /// been settled.
 pub async fn run(spec: RunSpec, services: Rc<Services>, interrupt: Interrupt) -> Ended {
-    let (process, pipes) = match process::start() {
+    let (process, pipes) = match process::start(&spec.program) {
         Ok(started) => started,
         Err(error) => return Ended::Failed(Failed::NotStarted(error.to_string())),
     };

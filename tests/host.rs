@@ -1,0 +1,162 @@
+//! The host outlives whatever its workers do: several runs in one host, some of them hostile, some of them killed.
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use mooncast::clock::Clock;
+use mooncast::config::{App, AppLimits, Credentials, Permissions, Project as Place, Timeouts};
+use mooncast::delivery::{Counts, Delivery, Tally};
+use mooncast::host::{
+    Ended, Failed, Files, InterruptSwitch, Outbound, Output, RunSpec, RunStop, Services, Sources, Variables, run,
+};
+use mooncast::protocol::{Mode, Source, WorkerLimits};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::Project;
+use crate::support::service::{Service, accept};
+
+/// Nothing is printed in these tests.
+struct Silent;
+
+impl Output for Silent {
+    fn print(&self, _: &[u8]) {}
+}
+
+fn delivery(service: &Service, clock: &Clock) -> Rc<Delivery> {
+    let app = App {
+        name: "default".into(),
+        prefix: format!("{}/org/app", service.url()),
+        credentials: Credentials::Token("token".into()),
+        limits: AppLimits { group_per_second: 10_000, ..AppLimits::default() },
+        timeouts: Timeouts::default(),
+    };
+    Rc::new(Delivery::new(&app, clock.clone(), None).unwrap())
+}
+
+fn services(project: &Project, app: &Rc<Delivery>, clock: &Clock) -> Rc<Services> {
+    let place = Place::at(&project.path("")).unwrap();
+    let none = Permissions::default();
+    Rc::new(Services {
+        apps: vec![Rc::clone(app)],
+        clock: clock.clone(),
+        sources: Sources::new(&place, &project.path("scripts/main.lua")),
+        files: Files::new(&place, &none, &[]).unwrap(),
+        variables: Variables::new(&none),
+        outbound: Outbound::new(&none, clock.clone()),
+        output: Rc::new(Silent),
+        tally: Rc::new(Tally::default()),
+        stop: RunStop::default(),
+    })
+}
+
+fn spec(source: &str) -> RunSpec {
+    RunSpec {
+        program: PathBuf::from(env!("CARGO_BIN_EXE_mooncast")),
+        script: Source { name: "scripts/main.lua".into(), text: source.to_owned().into() },
+        mode: Mode::Run,
+        args: Vec::new(),
+        limits: WorkerLimits { memory: 64 << 20, cpu_ms: 500, tasks: 1000, queued_bytes: 1 << 20 },
+        timeout: Some(Duration::from_secs(60)),
+        seed: 1,
+    }
+}
+
+/// The worker processes of this one.
+fn workers() -> Vec<Pid> {
+    let children = |task: PathBuf| std::fs::read_to_string(task.join("children")).unwrap_or_default();
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().map(|entry| entry.unwrap().path());
+    let pids: Vec<i32> =
+        tasks.flat_map(|task| children(task).split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<_>>()).collect();
+    let is_worker = |pid: &i32| {
+        std::fs::read(Path::new("/proc").join(pid.to_string()).join("cmdline"))
+            .is_ok_and(|line| line.starts_with(b"mooncast-worker"))
+    };
+    pids.into_iter().filter(is_worker).filter_map(Pid::from_raw).collect()
+}
+
+#[test]
+fn a_worker_killed_in_the_middle_of_a_send_a_hundred_times_leaves_the_host_whole() {
+    // The service kills the worker whose message has just come in, then answers.
+    let killed = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&killed);
+    let service = Service::answering(move |number, request| {
+        if request.json()["body"]["msg"] == "kill" {
+            for worker in workers() {
+                kill_process(worker, Signal::KILL).unwrap();
+                count.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+        accept(number, request)
+    });
+    let clock = Clock::real();
+    let project = Project::new().file("scripts/main.lua", "");
+    let app = delivery(&service, &clock);
+    clock
+        .block_on(async {
+            for _ in 0..100 {
+                let services = services(&project, &app, &clock);
+                let (_switch, interrupt) = InterruptSwitch::new();
+                let source = "im.group_send { to = '1', type = 'txt', body = { msg = 'kill' } } error('not killed')";
+                let ended = run(spec(source), Rc::clone(&services), interrupt).await;
+                assert!(
+                    matches!(&ended, Ended::Failed(Failed::Stopped(why)) if why.contains("signal 9")),
+                    "{ended:?}"
+                );
+                // Its message was with the service: the host has seen it through.
+                assert_eq!(services.tally.counts(), Counts { sent: 1, ..Counts::default() });
+            }
+            let services = services(&project, &app, &clock);
+            let (_switch, interrupt) = InterruptSwitch::new();
+            let ended = run(spec("im.group_send { to = '1', type = 'txt', body = { msg = 'x' } }"), services, interrupt);
+            assert!(matches!(ended.await, Ended::Finished));
+        })
+        .unwrap();
+    assert_eq!(killed.load(Ordering::SeqCst), 100);
+    assert_eq!(service.messages().len(), 101);
+    assert!(workers().is_empty());
+}
+
+#[test]
+fn a_good_script_is_served_while_others_misbehave() {
+    let service = Service::accepting();
+    let clock = Clock::real();
+    let project = Project::new().file("scripts/main.lua", "");
+    let app = delivery(&service, &clock);
+    let hostile = [
+        "while true do end",
+        "while true do pcall(error) end",
+        "('a'):rep(3000):find(('.-'):rep(12) .. 'b')",
+        "local t = {} while true do t[#t + 1] = {} end",
+        "local s = 'x' while true do s = s .. s end",
+        "while true do print(('x'):rep(60000)) end",
+        "for i = 1, 1e9 do require('task').spawn(function() im.group_send { to = '2', type = 'txt', body = { msg = 'x' } } end) end",
+    ];
+    clock
+        .block_on(async {
+            let misbehaving: Vec<_> = hostile
+                .iter()
+                .map(|source| {
+                    let services = services(&project, &app, &clock);
+                    tokio::task::spawn_local(async move {
+                        let (_switch, interrupt) = InterruptSwitch::new();
+                        run(spec(source), services, interrupt).await
+                    })
+                })
+                .collect();
+            let good = services(&project, &app, &clock);
+            let (_switch, interrupt) = InterruptSwitch::new();
+            let source = "for i = 1, 20 do im.group_send { to = '1', type = 'txt', body = { msg = 'good' } } end";
+            let ended = run(spec(source), Rc::clone(&good), interrupt).await;
+            assert!(matches!(ended, Ended::Finished), "{ended:?}");
+            assert_eq!(good.tally.counts().sent, 20);
+            for ended in misbehaving {
+                let ended = ended.await.unwrap();
+                assert!(matches!(ended, Ended::Failed(_)), "{ended:?}");
+            }
+        })
+        .unwrap();
+    assert!(workers().is_empty());
+}
