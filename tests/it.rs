@@ -1,5 +1,22 @@
 //! The one integration test binary: a file a feature.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    clippy::missing_errors_doc,
+    clippy::must_use_candidate,
+    reason = "tests have no readers of their docs, and panics are how they fail"
+)]
 
 mod hostile;
+mod host;
+mod house;
+mod invalid;
+mod lua;
+mod messages;
+mod secrets;
 mod simulator;
 mod support;

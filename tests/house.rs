@@ -1,0 +1,112 @@
+//! Who may import whom, read from the `use crate::` lines; and which crates stay in which rooms.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Each room, and the rooms that it may import.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("cli", &["client", "clock", "config", "delivery", "host", "message", "protocol", "quota", "simulator", "worker"]),
+    ("host", &["client", "clock", "config", "delivery", "message", "protocol", "quota"]),
+    ("delivery", &["client", "clock", "config", "message", "quota"]),
+    ("quota", &["clock", "config"]),
+    ("client", &["clock", "config"]),
+    ("worker", &["message", "protocol"]),
+    ("message", &[]),
+    ("config", &[]),
+    ("protocol", &[]),
+    ("clock", &[]),
+    ("simulator", &[]),
+];
+
+/// Crates that only some rooms may name.
+const KEPT: &[(&str, &[&str])] = &[
+    ("mlua", &["worker"]),
+    ("reqwest", &["client", "host/outbound"]),
+    ("governor", &["quota"]),
+    ("axum", &["simulator"]),
+    ("clap", &["cli"]),
+    ("anyhow", &["cli"]),
+    ("full_moon", &["cli"]),
+];
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// Path below `src` without `.rs`, and the lines that are code.
+fn house() -> Vec<(String, Vec<String>)> {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&src, &mut files);
+    assert!(files.len() > 50, "only {} files found", files.len());
+    let name = |path: &Path| path.strip_prefix(&src).unwrap().with_extension("").display().to_string();
+    let code = |path: &Path| {
+        let text = std::fs::read_to_string(path).unwrap();
+        text.lines().map(str::trim).filter(|line| !line.starts_with("//")).map(str::to_owned).collect()
+    };
+    files.iter().map(|path| (name(path), code(path))).collect()
+}
+
+/// The rooms named by `crate::ROOM` in a line, nested lists included.
+fn imports(line: &str) -> BTreeSet<&str> {
+    let mut rooms = BTreeSet::new();
+    for rest in line.split("crate::").skip(1) {
+        let list = rest.strip_prefix('{').map_or_else(|| vec![rest], |list| list.split(',').collect());
+        for item in list {
+            let word = item.trim().split(|letter: char| !letter.is_alphanumeric() && letter != '_').next();
+            rooms.extend(word.filter(|word| !word.is_empty()));
+        }
+    }
+    rooms
+}
+
+#[test]
+fn modules_import_downward_only() {
+    let mut wrong = Vec::new();
+    for (file, lines) in house() {
+        let room = file.split('/').next().unwrap();
+        if matches!(room, "lib" | "main") {
+            continue;
+        }
+        let (_, allowed) = ROOMS.iter().find(|(name, _)| *name == room).unwrap_or_else(|| panic!("no room for {file}"));
+        for line in &lines {
+            for imported in imports(line) {
+                if imported != room && !allowed.contains(&imported) {
+                    wrong.push(format!("{file}: {line}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn crates_stay_in_their_rooms() {
+    let mut wrong = Vec::new();
+    for (file, lines) in house() {
+        for (name, rooms) in KEPT {
+            let named = |line: &String| line.contains(&format!("{name}::")) || line.contains(&format!("use {name}"));
+            if !rooms.iter().any(|room| file.starts_with(room)) && lines.iter().any(named) {
+                wrong.push(format!("{file} names {name}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_module_says_what_it_is_for() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&src, &mut files);
+    let silent: Vec<_> =
+        files.iter().filter(|path| !std::fs::read_to_string(path).unwrap().starts_with("//! ")).collect();
+    assert!(silent.is_empty(), "{silent:?}");
+}

@@ -1,0 +1,83 @@
+//! The tests written in Lua, found by their place and run through the real binary; and the examples.
+
+use std::path::{Path, PathBuf};
+
+use crate::support::Ran;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn lua_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            if path.file_name().is_some_and(|name| name != "lib") {
+                lua_files(&path, found);
+            }
+        } else if path.extension().is_some_and(|extension| extension == "lua") {
+            found.push(path);
+        }
+    }
+}
+
+/// Runs a script in a copy of the project's scripts and tests; `-- flags: …` in its first lines is for the command.
+fn run(file: &Path) -> Ran {
+    let source = std::fs::read_to_string(file).unwrap();
+    let flags = source.lines().take(5).find_map(|line| line.strip_prefix("-- flags:")).unwrap_or_default();
+    let folder = tempfile::tempdir().unwrap();
+    for part in ["scripts", "tests/lua"] {
+        copy(&root().join(part), &folder.path().join(part));
+    }
+    let file = file.strip_prefix(root()).unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_mooncast"));
+    command.current_dir(folder.path()).args(["run", "--simulator", "--timeout", "60s"]).args(flags.split_whitespace());
+    command.env("MOONCAST_TEST_VARIABLE", "a value").env("MOONCAST_TEST_SECRET", "a secret");
+    Ran::of(command.arg(file).output().unwrap())
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().flatten() {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// Runs all scripts of a folder, two at a time; gives how many there were.
+fn all_pass(folder: &str) -> usize {
+    let mut found = Vec::new();
+    lua_files(&root().join(folder), &mut found);
+    found.sort();
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let failures = std::sync::Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some(file) = found.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
+                    let ran = run(file);
+                    if ran.status != Some(0) {
+                        failures.lock().unwrap().push(format!("{}: {ran:#?}", file.display()));
+                    }
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    found.len()
+}
+
+#[test]
+fn the_tests_written_in_lua_pass() {
+    assert!(all_pass("tests/lua") > 0, "no tests found");
+}
+
+#[test]
+fn the_examples_run_on_the_simulator_as_they_stand() {
+    assert!(all_pass("scripts") >= 10, "examples are missing");
+}
