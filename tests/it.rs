@@ -11,6 +11,7 @@
     reason = "tests have no readers of their docs, and panics are how they fail"
 )]
 
+mod client;
 mod hostile;
 mod host;
 mod house;

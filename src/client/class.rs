@@ -1,0 +1,176 @@
+//! What a failed call means for who made it: the contract's table of errors as one pure function.
+
+/// What a failure means for the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// The service refused the call and will refuse it again. Nothing was sent.
+    ///
+    /// Rows: any 3xx, any 4xx that is not named below, 403 of any other kind, 429 `resource_limited`, 501, and 500
+    /// `unsupported_service_operation`, `web_application`, `no_full_text_index`.
+    Permanent,
+    /// The service does not accept the credentials; it is permanent too. Nothing was sent.
+    ///
+    /// Rows: a 401 for a fixed token, a second 401 after the token was refreshed, and `/token` refusing the client id
+    /// or secret (400 `invalid_grant`, 401).
+    Auth,
+    /// Nothing was sent: slow down, then repeat.
+    ///
+    /// Rows: 403 `message_send_error` "message send reach limit", and 429 but for `resource_limited`.
+    Throttled,
+    /// A send that may or may not have been delivered: never repeat it silently, never forget it.
+    ///
+    /// Rows, for a send: 408, any other 5xx, and a reset, a timeout or garbage after the request was written.
+    InDoubt,
+    /// The request was not written: it is safe to repeat.
+    ///
+    /// Rows: connection refused, DNS or TLS failure, a reset before the request was written; and a token that could
+    /// not be had just now, since a call without one is not made.
+    NothingSent,
+    /// The call may have reached the service, and making it again does no harm.
+    ///
+    /// Rows: those of [`Class::InDoubt`], for everything that is no send.
+    Repeat,
+}
+
+/// What kind of call failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Nature {
+    /// A group or a targeted message: what may have been sent must not be sent again.
+    Send,
+    /// Any other call: a list, a token, an upload, or a recall (a message recalled twice is recalled).
+    Repeatable,
+}
+
+/// How a call ended that did not succeed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome<'a> {
+    /// A whole answer came; its `error` and `error_description` where it had them.
+    Answer { status: u16, error: Option<&'a str>, description: Option<&'a str> },
+    /// No usable answer came: a reset, a timeout, or a success that could not be read.
+    Broken {
+        /// Whether any of the request may have been written.
+        written: bool,
+    },
+}
+
+/// The class of an unsuccessful call.
+pub(super) fn classify(nature: Nature, outcome: Outcome<'_>) -> Class {
+    match outcome {
+        Outcome::Broken { written: false } => Class::NothingSent,
+        Outcome::Broken { written: true } => unknown_fate(nature),
+        Outcome::Answer { status, error, description } => match (status, error) {
+            (401, _) => Class::Auth,
+            (403, Some("message_send_error")) if says_reach_limit(description) => Class::Throttled,
+            (429, Some("resource_limited")) => Class::Permanent,
+            (429, _) => Class::Throttled,
+            (408, _) => unknown_fate(nature),
+            (500, Some("unsupported_service_operation" | "web_application" | "no_full_text_index")) => {
+                Class::Permanent
+            }
+            (300..=499 | 501, _) => Class::Permanent,
+            // A status outside the table proves nothing either.
+            _ => unknown_fate(nature),
+        },
+    }
+}
+
+fn unknown_fate(nature: Nature) -> Class {
+    match nature {
+        Nature::Send => Class::InDoubt,
+        Nature::Repeatable => Class::Repeat,
+    }
+}
+
+/// The service's pages write the phrase with stray blanks and capitals.
+fn says_reach_limit(description: Option<&str>) -> bool {
+    description.is_some_and(|text| text.to_lowercase().contains("message send reach limit"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn answer(nature: Nature, status: u16, error: &str, description: &str) -> Class {
+        let named = |text: &'static str| (!text.is_empty()).then_some(text);
+        let (error, description) = (named(error.to_owned().leak()), named(description.to_owned().leak()));
+        classify(nature, Outcome::Answer { status, error, description })
+    }
+
+    #[test]
+    fn rows_that_are_the_same_for_every_call() {
+        let rows = [
+            (301, "", "", Class::Permanent),
+            (302, "", "", Class::Permanent),
+            (307, "", "", Class::Permanent),
+            (400, "message_send_error", "param from can't be empty", Class::Permanent),
+            (400, "invalid_request_body", "", Class::Permanent),
+            (400, "illegal_argument", "", Class::Permanent),
+            (400, "json_parse", "", Class::Permanent),
+            (400, "invalid_grant", "", Class::Permanent),
+            (400, "", "", Class::Permanent),
+            (401, "unauthorized", "", Class::Auth),
+            (401, "auth_bad_access_token", "", Class::Auth),
+            (403, "message_send_error", "message send reach limit", Class::Throttled),
+            (403, "message_send_error", " Message send reach limit.", Class::Throttled),
+            (403, "message_send_error", "group is muted", Class::Permanent),
+            (403, "message_send_error", "", Class::Permanent),
+            (403, "forbidden_op", "message send reach limit", Class::Permanent),
+            (403, "", "", Class::Permanent),
+            (404, "service_resource_not_found", "", Class::Permanent),
+            (405, "", "", Class::Permanent),
+            (413, "", "", Class::Permanent),
+            (415, "", "", Class::Permanent),
+            (422, "", "", Class::Permanent),
+            (429, "reach_limit", "This request has reached api limit", Class::Throttled),
+            (429, "", "", Class::Throttled),
+            (429, "resource_limited", "", Class::Permanent),
+            (500, "unsupported_service_operation", "", Class::Permanent),
+            (500, "web_application", "", Class::Permanent),
+            (500, "no_full_text_index", "", Class::Permanent),
+            (501, "", "", Class::Permanent),
+        ];
+        for (status, error, description, class) in rows {
+            for nature in [Nature::Send, Nature::Repeatable] {
+                assert_eq!(
+                    answer(nature, status, error, description),
+                    class,
+                    "{status} {error} {description}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn rows_that_leave_a_send_in_doubt() {
+        for (status, error) in
+            [(408, ""), (500, ""), (500, "internal_server_error"), (502, ""), (503, ""), (504, ""), (520, "")]
+        {
+            assert_eq!(answer(Nature::Send, status, error, ""), Class::InDoubt, "{status}");
+            assert_eq!(answer(Nature::Repeatable, status, error, ""), Class::Repeat, "{status}");
+        }
+        assert_eq!(classify(Nature::Send, Outcome::Broken { written: true }), Class::InDoubt);
+        assert_eq!(classify(Nature::Repeatable, Outcome::Broken { written: true }), Class::Repeat);
+    }
+
+    #[test]
+    fn what_was_not_written_was_not_sent() {
+        for nature in [Nature::Send, Nature::Repeatable] {
+            assert_eq!(classify(nature, Outcome::Broken { written: false }), Class::NothingSent);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_send_is_never_called_safe_to_repeat(status in 0..=999_u16, error in "[a-z_]{0,20}", text in ".{0,30}") {
+            let class = answer(Nature::Send, status, &error, &text);
+            prop_assert_ne!(class, Class::Repeat);
+            prop_assert_ne!(class, Class::NothingSent);
+        }
+
+        #[test]
+        fn no_5xx_but_the_named_ones_is_final_for_a_send(status in 502..=599_u16, error in "[a-z_]{0,20}") {
+            prop_assert_eq!(answer(Nature::Send, status, &error, ""), Class::InDoubt);
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! The app's groups, and a group's members: one page a call.
+
+use reqwest::{Method, Request};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Client;
+use super::answer::{Pairs, Text};
+use super::call::Call;
+use super::failure::Failure;
+
+/// The most groups or members a page can have (older tenants give at most 100 whatever is asked for).
+pub const PAGE_SIZE_MAX: u32 = 1000;
+/// Where older tenants silently cut a page.
+const OLD_PAGE_SIZE: usize = 100;
+
+const GROUPS: Call = Call::get("/chatgroups");
+const MEMBERS: Call = Call::get("/chatgroups/{id}/users");
+
+/// A group of the app.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Its id.
+    pub groupid: String,
+    /// Its name.
+    pub groupname: Option<String>,
+    /// Its owner's id, as the service writes it.
+    pub owner: Option<String>,
+    /// How many members it has.
+    pub affiliations: Option<u64>,
+    /// Its kind, as the service writes it.
+    pub kind: Option<String>,
+    /// When it was last changed, in milliseconds since 1970.
+    pub last_modified: Option<u64>,
+}
+
+/// Some of the app's groups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupsPage {
+    /// In the service's order.
+    pub groups: Vec<Group>,
+    /// Leads to the next page; none on the last.
+    pub cursor: Option<String>,
+}
+
+/// What a member may do in a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Made the group or was given it.
+    Owner,
+    /// Helps the owner.
+    Admin,
+    /// Anybody else.
+    Member,
+}
+
+/// A member of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// The user's id.
+    pub id: String,
+    /// What the user is in the group.
+    pub role: Role,
+}
+
+/// Some of a group's members.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MembersPage {
+    /// In the service's order.
+    pub members: Vec<Member>,
+    /// Whether no page follows.
+    pub last: bool,
+}
+
+#[derive(Deserialize)]
+struct GroupsAnswer {
+    data: Vec<GroupEntry>,
+    cursor: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct GroupEntry {
+    groupid: Text,
+    #[serde(default)]
+    groupname: Value,
+    #[serde(default)]
+    owner: Value,
+    #[serde(default)]
+    affiliations: Value,
+    #[serde(default, rename = "type")]
+    kind: Value,
+    #[serde(default, rename = "lastModified")]
+    last_modified: Value,
+    #[serde(default, rename = "last_modified")]
+    last_modified_snake: Value,
+}
+
+impl From<GroupEntry> for Group {
+    fn from(entry: GroupEntry) -> Self {
+        Self {
+            groupid: entry.groupid.0,
+            groupname: text(entry.groupname),
+            owner: text(entry.owner),
+            affiliations: number(&entry.affiliations),
+            kind: text(entry.kind),
+            last_modified: number(&entry.last_modified).or_else(|| number(&entry.last_modified_snake)),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct MembersAnswer {
+    data: Vec<Pairs>,
+}
+
+fn text(value: Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+fn number(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_str()?.trim().parse().ok())
+}
+
+impl Client {
+    /// The page of groups that `cursor` leads to, or the first; `limit` groups of it, 1 to 1000.
+    ///
+    /// # Errors
+    ///
+    /// By [`Failure::class`].
+    pub async fn groups_page(&self, cursor: Option<&str>, limit: u32) -> Result<GroupsPage, Failure> {
+        let mut url = self.url(&["chatgroups"]);
+        url.query_pairs_mut().append_pair("limit", &limit.clamp(1, PAGE_SIZE_MAX).to_string());
+        if let Some(cursor) = cursor {
+            url.query_pairs_mut().append_pair("cursor", cursor);
+        }
+        let success = self.call(GROUPS, || Ok(Request::new(Method::GET, url.clone()).into())).await?;
+        let answer: GroupsAnswer = success.read()?;
+        let cursor = answer.cursor.filter(|cursor| !cursor.is_empty());
+        Ok(GroupsPage { groups: answer.data.into_iter().map(Group::from).collect(), cursor })
+    }
+
+    /// The page of members with the number `pagenum`, from 1; `pagesize` members a page, 1 to 1000.
+    ///
+    /// A short page is the last. But a tenant that cuts its pages at 100 without a word gives 100 where 1000 were
+    /// asked for, so a page counts as short below 100 only (or below `pagesize` where that is less): one call more
+    /// at the end of a list, and no member lost.
+    ///
+    /// # Errors
+    ///
+    /// By [`Failure::class`]; [`super::Class::Permanent`] without a call for an id that no path can hold.
+    pub async fn members_page(
+        &self,
+        group_id: &str,
+        pagenum: u32,
+        pagesize: u32,
+    ) -> Result<MembersPage, Failure> {
+        // A path cannot hold these, however they are encoded.
+        if matches!(group_id, "" | "." | "..") {
+            return Err(MEMBERS.refuse(&format!("«{group_id}» is no group id")));
+        }
+        let pagesize = pagesize.clamp(1, PAGE_SIZE_MAX);
+        let mut url = self.url(&["chatgroups", group_id, "users"]);
+        url.query_pairs_mut()
+            .append_pair("pagenum", &pagenum.max(1).to_string())
+            .append_pair("pagesize", &pagesize.to_string());
+        let success = self.call(MEMBERS, || Ok(Request::new(Method::GET, url.clone()).into())).await?;
+        let answer: MembersAnswer = success.read()?;
+        let short = OLD_PAGE_SIZE.min(pagesize as usize);
+        let last = answer.data.len() < short;
+        let members = answer.data.into_iter().flat_map(|entry| entry.0).filter_map(member).collect();
+        Ok(MembersPage { members, last })
+    }
+}
+
+fn member((role, id): (String, String)) -> Option<Member> {
+    let role = match role.as_str() {
+        "owner" => Role::Owner,
+        "admin" => Role::Admin,
+        "member" => Role::Member,
+        _ => return None,
+    };
+    Some(Member { id, role })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::answer::decode;
+
+    #[test]
+    fn a_group_is_read_in_both_spellings() {
+        let answer: GroupsAnswer = decode(
+            br#"{"data":[
+                {"groupid":"1","groupname":"a","owner":"o","affiliations":3,"type":"group","lastModified":"1500"},
+                {"groupid":2,"affiliations":"4","last_modified":1600,"more":{}},
+                {"groupid":"3","groupname":null,"lastModified":"soon"}],"count":3,"cursor":""}"#,
+        )
+        .unwrap();
+        let groups: Vec<Group> = answer.data.into_iter().map(Group::from).collect();
+        assert_eq!((groups[0].affiliations, groups[0].last_modified), (Some(3), Some(1500)));
+        assert_eq!(groups[0].kind.as_deref(), Some("group"));
+        assert_eq!((groups[1].groupid.as_str(), groups[1].affiliations), ("2", Some(4)));
+        assert_eq!(groups[1].last_modified, Some(1600));
+        assert_eq!((&groups[2].groupname, groups[2].last_modified), (&None, None));
+    }
+
+    #[test]
+    fn a_member_is_known_by_the_name_of_its_field() {
+        let answer: MembersAnswer =
+            decode(br#"{"data":[{"owner":"a"},{"admin":7},{"member":"c","since":"1"}],"count":3}"#).unwrap();
+        let members: Vec<Member> =
+            answer.data.into_iter().flat_map(|entry| entry.0).filter_map(member).collect();
+        let roles: Vec<_> = members.iter().map(|member| (member.id.as_str(), member.role)).collect();
+        assert_eq!(roles, [("a", Role::Owner), ("7", Role::Admin), ("c", Role::Member)]);
+    }
+}

@@ -1,0 +1,124 @@
+//! Taking messages back.
+
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::{Method, Request};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Client;
+use super::answer::Text;
+use super::call::Call;
+use super::class::Nature;
+use super::failure::Failure;
+
+/// The most messages that one call takes back (contract).
+pub const RECALL_MAX: usize = 30;
+
+const CALL: Call = Call::post("/messages/batch_recall", Nature::Repeatable);
+
+/// A message to take back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recall {
+    /// The message's id, from its receipt.
+    pub msg_id: String,
+    /// The group that it was sent to.
+    pub to: String,
+    /// Who takes it back; the service's default when none.
+    pub from: Option<String>,
+    /// Whether to take it back even after the tenant's time for it (two minutes by default).
+    pub force: bool,
+}
+
+/// What became of a recall.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recalled {
+    /// The message's id.
+    pub msg_id: String,
+    /// Whether it was taken back.
+    pub recalled: bool,
+    /// The service's reason when it was not; empty when it gave none.
+    pub note: String,
+}
+
+#[derive(Serialize)]
+struct Asked<'a> {
+    msgs: Vec<AskedMessage<'a>>,
+}
+
+#[derive(Serialize)]
+struct AskedMessage<'a> {
+    msg_id: &'a str,
+    to: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<&'a str>,
+    chat_type: &'static str,
+    force: bool,
+}
+
+#[derive(Deserialize)]
+struct Answered {
+    data: Vec<AnsweredMessage>,
+}
+
+#[derive(Deserialize)]
+struct AnsweredMessage {
+    msg_id: Text,
+    #[serde(default)]
+    recalled: Value,
+}
+
+impl From<AnsweredMessage> for Recalled {
+    fn from(answered: AnsweredMessage) -> Self {
+        let (recalled, note) = match answered.recalled {
+            Value::Bool(recalled) => (recalled, String::new()),
+            Value::String(text) if text == "yes" => (true, String::new()),
+            Value::String(text) => (false, text),
+            _ => (false, String::new()),
+        };
+        Self { msg_id: answered.msg_id.0, recalled, note }
+    }
+}
+
+impl Client {
+    /// Takes back up to 30 messages by one call; what became of each is in the answer. No call is made for none. A
+    /// message that is taken back twice is taken back, so the call is safe to repeat.
+    ///
+    /// # Errors
+    ///
+    /// By [`Failure::class`]; [`super::Class::Permanent`] without a call for more than 30.
+    pub async fn recall(&self, messages: &[Recall]) -> Result<Vec<Recalled>, Failure> {
+        if messages.is_empty() {
+            return Ok(Vec::new());
+        }
+        if messages.len() > RECALL_MAX {
+            let count = messages.len();
+            return Err(CALL.refuse(&format!("{count} messages in one recall, at most {RECALL_MAX}")));
+        }
+        let asked = Asked { msgs: messages.iter().map(AskedMessage::from).collect() };
+        let body =
+            serde_json::to_vec(&asked).map_err(|_| CALL.refuse("the recall cannot be written as JSON"))?;
+        let body = bytes::Bytes::from(body);
+        let url = self.url(&["messages", "batch_recall"]);
+        let prepare = || {
+            let mut request = Request::new(Method::POST, url.clone());
+            request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            *request.body_mut() = Some(body.clone().into());
+            Ok(request.into())
+        };
+        let success = self.call(CALL, prepare).await?;
+        let answer: Answered = success.read()?;
+        Ok(answer.data.into_iter().map(Recalled::from).collect())
+    }
+}
+
+impl<'a> From<&'a Recall> for AskedMessage<'a> {
+    fn from(recall: &'a Recall) -> Self {
+        Self {
+            msg_id: &recall.msg_id,
+            to: &recall.to,
+            from: recall.from.as_deref(),
+            chat_type: "groupchat",
+            force: recall.force,
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! `POST /token`.
+
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::{Method, Request};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+
+use super::ClientCredentials;
+use crate::client::call::{Call, Success, lost, refusal};
+use crate::client::class::{Class, Nature};
+use crate::client::failure::Failure;
+use crate::client::transport::Transport;
+
+const CALL: Call = Call::post("/token", Nature::Repeatable);
+
+/// A token as the service gave it.
+pub(super) struct Fetched {
+    pub(super) token: SecretString,
+    /// How long it serves; none where the service did not say.
+    pub(super) life: Option<Duration>,
+}
+
+#[derive(Serialize)]
+struct Ask<'a> {
+    grant_type: &'static str,
+    client_id: &'a str,
+    client_secret: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Given {
+    access_token: SecretString,
+    expires_in: Option<f64>,
+}
+
+/// Asks for a token, once.
+///
+/// # Errors
+///
+/// As whoever waits for the token should take it: see [`super::Tokens::lease`].
+pub(super) async fn fetch(
+    credentials: &ClientCredentials,
+    transport: &Transport,
+) -> Result<Fetched, Failure> {
+    let secret = credentials.secret.expose_secret();
+    let ask = Ask { grant_type: "client_credentials", client_id: &credentials.id, client_secret: secret };
+    let body =
+        serde_json::to_vec(&ask).map_err(|_| CALL.refuse("the credentials cannot be written as JSON"))?;
+    let mut request = Request::new(Method::POST, credentials.url.clone());
+    request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    *request.body_mut() = Some(body.into());
+    let answer = match transport.exchange(request, None).await {
+        Ok(answer) => answer,
+        Err(broken) => return Err(for_waiters(lost(CALL, &broken, broken.connected, &[secret]))),
+    };
+    if !(200..300).contains(&answer.status) {
+        return Err(for_waiters(refusal(CALL, &answer, &[secret])));
+    }
+    let success = Success::new(CALL, answer);
+    let given: Given = success.read().map_err(for_waiters)?;
+    // Nought is how a token without an end could be written; a dead one would be answered with a 401.
+    let life = given.expires_in.filter(|seconds| *seconds > 0.0);
+    let life = life.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
+    Ok(Fetched { token: given.access_token, life })
+}
+
+/// The service gave a token that no header can carry.
+pub(super) fn unusable() -> Failure {
+    CALL.refuse("the service gave a token with characters that cannot be sent")
+}
+
+/// Those who wait for a token have sent nothing yet, whatever became of the token's own call.
+fn for_waiters(mut failure: Failure) -> Failure {
+    failure.class = match (failure.class, failure.status) {
+        (Class::Permanent, Some(400)) | (Class::Auth, _) => Class::Auth,
+        (Class::Permanent, _) => Class::Permanent,
+        _ => Class::NothingSent,
+    };
+    failure
+}

@@ -1,0 +1,277 @@
+//! The app's token: fixed, or fetched with the client id and secret, one fetch for all who wait.
+//!
+//! The service bans accounts that ask for tokens too often. So a failed fetch is remembered and answers everybody for
+//! a while, a token is kept on disk between processes, and processes that share a project take turns.
+
+mod fetch;
+mod store;
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use reqwest::Url;
+use reqwest::header::HeaderValue;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::ClientError;
+use super::class::Class;
+use super::failure::Failure;
+use super::transport::Transport;
+use crate::clock::{Clock, Instant};
+use crate::config::{App, Credentials};
+use fetch::Fetched;
+use store::Store;
+
+/// A token is renewed this long before its end, or a tenth of its life before where that is shorter.
+const MARGIN: Duration = Duration::from_mins(5);
+/// How long everybody is told of a refusal that asking again would not change.
+const REFUSAL_KEPT: Duration = Duration::from_mins(1);
+/// The wait after the first failed fetch; it doubles with each further one, up to [`REFUSAL_KEPT`].
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+
+/// A token in use.
+#[derive(Clone)]
+pub(super) struct Lease {
+    header: HeaderValue,
+    /// Tells a token from the one before it.
+    generation: u64,
+}
+
+impl Lease {
+    fn new(token: &SecretString, generation: u64) -> Option<Self> {
+        let mut header = HeaderValue::try_from(format!("Bearer {}", token.expose_secret())).ok()?;
+        header.set_sensitive(true);
+        Some(Self { header, generation })
+    }
+
+    /// The value of the `Authorization` header.
+    pub(super) fn header(&self) -> HeaderValue {
+        self.header.clone()
+    }
+
+    pub(super) fn token(&self) -> &str {
+        self.header.to_str().ok().and_then(|text| text.strip_prefix("Bearer ")).unwrap_or_default()
+    }
+}
+
+/// Gives out the app's token.
+pub(super) struct Tokens {
+    source: Source,
+    state: Mutex<State>,
+    /// Held by the one who fetches.
+    turn: tokio::sync::Mutex<()>,
+}
+
+enum Source {
+    Fixed(Lease),
+    Client(Box<ClientCredentials>),
+}
+
+struct ClientCredentials {
+    id: String,
+    secret: SecretString,
+    url: Url,
+    store: Option<Store>,
+}
+
+#[derive(Default)]
+struct State {
+    generation: u64,
+    held: Option<Held>,
+    /// The token that the service refused last: not to be taken from disk again.
+    refused: Option<SecretString>,
+    /// Whether the next token takes the place of a refused one.
+    replacing: bool,
+    failed_fetches: u32,
+    trouble: Option<Trouble>,
+}
+
+struct Held {
+    lease: Lease,
+    renew_at: Instant,
+    ends_at: Instant,
+    /// When this process fetched it in the place of a refused one.
+    replaced_at: Option<Instant>,
+}
+
+/// A failure that answers everybody until its time is over.
+struct Trouble {
+    failure: Failure,
+    until: Instant,
+}
+
+impl Tokens {
+    pub(super) fn new(app: &App, url: Url, state_dir: Option<&Path>) -> Result<Self, ClientError> {
+        let source = match &app.credentials {
+            Credentials::Token(token) => {
+                Source::Fixed(Lease::new(token, 0).ok_or(ClientError::TokenCharacters)?)
+            }
+            Credentials::Client { id, secret } => Source::Client(Box::new(ClientCredentials {
+                id: id.clone(),
+                secret: secret.clone(),
+                url,
+                store: state_dir.map(|dir| Store::new(dir, app.key(), id)),
+            })),
+        };
+        Ok(Self { source, state: Mutex::default(), turn: tokio::sync::Mutex::new(()) })
+    }
+
+    /// Whether a refused token can be replaced.
+    pub(super) fn renewable(&self) -> bool {
+        matches!(self.source, Source::Client(_))
+    }
+
+    pub(super) fn client_secret(&self) -> Option<&str> {
+        match &self.source {
+            Source::Fixed(_) => None,
+            Source::Client(credentials) => Some(credentials.secret.expose_secret()),
+        }
+    }
+
+    /// The token to use now.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none, as the asker should take it: his own call was not made. [`Class::Auth`] and
+    /// [`Class::Permanent`] as they are, everything else is [`Class::NothingSent`].
+    pub(super) async fn lease(&self, transport: &Transport) -> Result<Lease, Failure> {
+        let credentials = match &self.source {
+            Source::Fixed(lease) => return Ok(lease.clone()),
+            Source::Client(credentials) => credentials,
+        };
+        let clock = transport.clock();
+        if let Some(lease) = self.held(|held| clock.now() < held.renew_at) {
+            return Ok(lease);
+        }
+        let _turn = match self.turn.try_lock() {
+            Ok(turn) => turn,
+            Err(_) => match self.held(|held| clock.now() < held.ends_at) {
+                // Somebody renews it already, and it still serves.
+                Some(lease) => return Ok(lease),
+                None => self.turn.lock().await,
+            },
+        };
+        if let Some(lease) = self.held(|held| clock.now() < held.renew_at) {
+            return Ok(lease);
+        }
+        let renewed = self.renew(credentials, transport).await;
+        renewed.or_else(|failure| self.held(|held| clock.now() < held.ends_at).ok_or(failure))
+    }
+
+    /// The service answered 401 to `lease`. The first to say so takes the token out of use; who comes with an old
+    /// token changes nothing. When a token is refused that was fetched a moment ago in the place of a refused one,
+    /// the next one would be refused as well: that is told to everybody for a while, instead of fetching on and on.
+    pub(super) fn refused(&self, lease: &Lease, clock: &Clock, failure: &Failure) {
+        let mut state = self.state();
+        let Some(held) = state.held.take_if(|held| held.lease.generation == lease.generation) else { return };
+        state.refused = Some(SecretString::from(lease.token()));
+        state.replacing = true;
+        if held.replaced_at.is_some_and(|at| clock.now() - at < REFUSAL_KEPT) {
+            state.trouble = Some(Trouble { failure: failure.clone(), until: clock.now() + REFUSAL_KEPT });
+        }
+    }
+
+    /// By the one whose turn it is: a token from disk, or a new one.
+    async fn renew(&self, credentials: &ClientCredentials, transport: &Transport) -> Result<Lease, Failure> {
+        let clock = transport.clock();
+        if let Some(failure) = self.trouble(clock) {
+            return Err(failure);
+        }
+        let Some(store) = &credentials.store else {
+            return self.fetch(credentials, transport).await;
+        };
+        if let Some(lease) = self.adopt(store, clock) {
+            return Ok(lease);
+        }
+        let _lock = store.lock(clock).await;
+        // Another process may have renewed it while we waited for the lock.
+        if let Some(lease) = self.adopt(store, clock) {
+            return Ok(lease);
+        }
+        self.fetch(credentials, transport).await
+    }
+
+    fn adopt(&self, store: &Store, clock: &Clock) -> Option<Lease> {
+        let stored = store.load()?;
+        if self
+            .state()
+            .refused
+            .as_ref()
+            .is_some_and(|bad| bad.expose_secret() == stored.token.expose_secret())
+        {
+            return None;
+        }
+        let from_now = |unix: Option<u64>| {
+            clock.now()
+                + unix
+                    .map_or(Duration::MAX, |unix| Duration::from_secs(unix).saturating_sub(clock.unix_time()))
+        };
+        let (renew_at, ends_at) = (from_now(stored.renew_unix), from_now(stored.ends_unix));
+        if renew_at <= clock.now() {
+            return None;
+        }
+        let lease = Lease::new(&stored.token, 0)?;
+        Some(self.take(Held { lease, renew_at, ends_at, replaced_at: None }))
+    }
+
+    async fn fetch(&self, credentials: &ClientCredentials, transport: &Transport) -> Result<Lease, Failure> {
+        let clock = transport.clock();
+        let Fetched { token, life } = match fetch::fetch(credentials, transport).await {
+            Ok(fetched) => fetched,
+            Err(failure) => return Err(self.remember(failure, clock)),
+        };
+        let Some(lease) = Lease::new(&token, 0) else {
+            return Err(self.remember(fetch::unusable(), clock));
+        };
+        let fresh = life.map(|life| life.saturating_sub(MARGIN.min(life / 10)));
+        if let Some(store) = &credentials.store {
+            let unix = |after: Option<Duration>| Some(clock.unix_time().saturating_add(after?).as_secs());
+            store.save(&token, unix(fresh), unix(life));
+        }
+        let from_now = |after: Option<Duration>| clock.now() + after.unwrap_or(Duration::MAX);
+        let replaced_at = self.state().replacing.then(|| clock.now());
+        Ok(self.take(Held { lease, renew_at: from_now(fresh), ends_at: from_now(life), replaced_at }))
+    }
+
+    fn remember(&self, failure: Failure, clock: &Clock) -> Failure {
+        let mut state = self.state();
+        let doubled = FIRST_WAIT * 2_u32.pow(state.failed_fetches.min(6));
+        state.failed_fetches = state.failed_fetches.saturating_add(1);
+        let wait = match failure.class {
+            Class::Permanent | Class::Auth => REFUSAL_KEPT,
+            _ => doubled.min(REFUSAL_KEPT).max(failure.retry_after.unwrap_or_default()),
+        };
+        state.trouble = Some(Trouble { failure: failure.clone(), until: clock.now() + wait });
+        drop(state);
+        self.trouble(clock).unwrap_or(failure)
+    }
+
+    /// The failure that everybody is told now, with the time that is left of it.
+    fn trouble(&self, clock: &Clock) -> Option<Failure> {
+        let state = self.state();
+        let trouble = state.trouble.as_ref()?;
+        let left = trouble.until - clock.now();
+        (!left.is_zero()).then(|| Failure { retry_after: Some(left), ..trouble.failure.clone() })
+    }
+
+    fn take(&self, mut held: Held) -> Lease {
+        let mut state = self.state();
+        state.generation += 1;
+        held.lease.generation = state.generation;
+        let lease = held.lease.clone();
+        state.held = Some(held);
+        state.replacing = false;
+        state.trouble = None;
+        state.failed_fetches = 0;
+        lease
+    }
+
+    fn held(&self, serves: impl FnOnce(&Held) -> bool) -> Option<Lease> {
+        self.state().held.as_ref().filter(|held| serves(held)).map(|held| held.lease.clone())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

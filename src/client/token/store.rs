@@ -1,0 +1,220 @@
+//! The token on disk, for the processes of one project: a file that only its owner can read.
+//!
+//! The files are a few hundred bytes and are touched once in a token's life, so they are read and written in place.
+//! Nothing here fails a call: without the file a token is fetched.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rustix::fs::OFlags;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::clock::Clock;
+
+/// How often a lock that another process holds is tried again.
+const LOCK_POLL: Duration = Duration::from_millis(50);
+/// How long the other process is waited for: as long as its fetch could take by the default timeouts.
+const LOCK_PATIENCE: Duration = Duration::from_mins(1);
+/// Longer files are not ours.
+const FILE_BYTES: u64 = 64 * 1024;
+
+/// Where an app's token is kept.
+pub(super) struct Store {
+    directory: PathBuf,
+    token: PathBuf,
+    lock: PathBuf,
+}
+
+/// A token from disk.
+#[derive(Deserialize)]
+pub(super) struct Stored {
+    pub(super) token: SecretString,
+    /// When to renew it, in seconds since 1970; none for when it is refused.
+    pub(super) renew_unix: Option<u64>,
+    /// When it ends, in seconds since 1970; none when that is not known.
+    pub(super) ends_unix: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Writing<'a> {
+    token: &'a str,
+    renew_unix: Option<u64>,
+    ends_unix: Option<u64>,
+}
+
+impl Store {
+    /// The place in `directory` of the token of the app `key` for the client `id`.
+    pub(super) fn new(directory: &Path, key: &str, id: &str) -> Self {
+        let digest = Sha256::new().chain_update(key).chain_update([0]).chain_update(id).finalize();
+        let name = URL_SAFE_NO_PAD.encode(&digest[..18]);
+        Self {
+            directory: directory.to_owned(),
+            token: directory.join(format!("token-{name}.json")),
+            lock: directory.join(format!("token-{name}.lock")),
+        }
+    }
+
+    /// The stored token, whether or not it still serves.
+    pub(super) fn load(&self) -> Option<Stored> {
+        match self.read() {
+            Ok(stored) => Some(stored),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                tracing::warn!(file = %self.token.display(), %error, "the stored token is ignored");
+                None
+            }
+        }
+    }
+
+    fn read(&self) -> io::Result<Stored> {
+        let file = OpenOptions::new().read(true).custom_flags(no_follow()).open(&self.token)?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() || metadata.mode() & 0o777 != 0o600 {
+            return Err(io::Error::other(
+                "others than its owner could read or change it (its mode is not 0600)",
+            ));
+        }
+        if metadata.uid() != rustix::process::geteuid().as_raw() {
+            return Err(io::Error::other("it belongs to another user"));
+        }
+        let mut text = String::new();
+        file.take(FILE_BYTES).read_to_string(&mut text)?;
+        // The reason is left out: it would quote the file.
+        serde_json::from_str(&text).map_err(|_| io::Error::other("it is not a token file"))
+    }
+
+    /// Puts the token in the place of the one before, at once and whole.
+    pub(super) fn save(&self, token: &SecretString, renew_unix: Option<u64>, ends_unix: Option<u64>) {
+        if let Err(error) = self.write(token, renew_unix, ends_unix) {
+            tracing::warn!(file = %self.token.display(), %error, "the token could not be stored");
+        }
+    }
+
+    fn write(&self, token: &SecretString, renew_unix: Option<u64>, ends_unix: Option<u64>) -> io::Result<()> {
+        self.make_directory()?;
+        let text = serde_json::to_vec(&Writing { token: token.expose_secret(), renew_unix, ends_unix })?;
+        // Made with mode 0600, not changed to it afterwards.
+        let mut file = tempfile::Builder::new().prefix(".token-").tempfile_in(&self.directory)?;
+        file.write_all(&text)?;
+        file.persist(&self.token)?;
+        Ok(())
+    }
+
+    /// Waits for our turn among the processes; none when it cannot be had, and then a token is fetched without it.
+    pub(super) async fn lock(&self, clock: &Clock) -> Option<File> {
+        let opened = self.make_directory().and_then(|()| {
+            let mut options = OpenOptions::new();
+            options.create(true).truncate(false).write(true).mode(0o600).custom_flags(no_follow());
+            options.open(&self.lock)
+        });
+        let file = opened.map_err(|error| self.no_lock(&error)).ok()?;
+        let patience = clock.now() + LOCK_PATIENCE;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Some(file),
+                Err(TryLockError::WouldBlock) if clock.now() < patience => clock.sleep(LOCK_POLL).await,
+                Err(error) => {
+                    self.no_lock(&error.into());
+                    return None;
+                }
+            }
+        }
+    }
+
+    fn no_lock(&self, error: &io::Error) {
+        tracing::warn!(file = %self.lock.display(), %error, "the token is fetched without the lock");
+    }
+
+    fn make_directory(&self) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)
+    }
+}
+
+/// A link in the file's place is not followed.
+fn no_follow() -> i32 {
+    OFlags::NOFOLLOW.bits().cast_signed()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn store(directory: &Path) -> Store {
+        Store::new(directory, "http://service/org/app", "id")
+    }
+
+    #[test]
+    fn a_token_comes_back_as_it_was() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = store(&directory.path().join("deep"));
+        assert!(store.load().is_none());
+        store.save(&SecretString::from("tok"), Some(16), Some(17));
+        let mode = std::fs::metadata(&store.token).unwrap().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let stored = store.load().unwrap();
+        assert_eq!(
+            (stored.token.expose_secret(), stored.renew_unix, stored.ends_unix),
+            ("tok", Some(16), Some(17))
+        );
+        let names: Vec<_> = std::fs::read_dir(&store.directory).unwrap().collect();
+        assert_eq!(names.len(), 1, "{names:?}");
+    }
+
+    #[test]
+    fn apps_and_clients_do_not_share_a_file() {
+        let place = |key, id| Store::new(Path::new("/x"), key, id).token;
+        assert_ne!(place("a", "bc"), place("ab", "c"));
+        assert_ne!(place("a", "b"), place("a", "c"));
+    }
+
+    #[test]
+    fn a_file_that_others_can_read_is_ignored() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = store(directory.path());
+        store.save(&SecretString::from("tok"), None, None);
+        for mode in [0o640, 0o604, 0o400, 0o700] {
+            std::fs::set_permissions(&store.token, Permissions::from_mode(mode)).unwrap();
+            assert!(store.load().is_none(), "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn a_link_or_a_broken_file_is_ignored() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = store(directory.path());
+        store.save(&SecretString::from("tok"), None, None);
+        let elsewhere = directory.path().join("elsewhere");
+        std::fs::rename(&store.token, &elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &store.token).unwrap();
+        assert!(store.load().is_none());
+        std::fs::remove_file(&store.token).unwrap();
+        std::fs::write(&elsewhere, b"{\"token\":").unwrap();
+        std::fs::rename(&elsewhere, &store.token).unwrap();
+        assert!(store.load().is_none());
+    }
+
+    #[test]
+    fn a_lock_that_is_held_is_waited_for_but_not_for_ever() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = store(directory.path());
+        let clock = Clock::simulated(Duration::ZERO);
+        let (first, second) = clock
+            .block_on(async {
+                let first = store.lock(&clock).await;
+                (first.is_some(), store.lock(&clock).await.is_some())
+            })
+            .unwrap();
+        assert_eq!((first, second), (true, false));
+        assert!(clock.now().since_start() >= LOCK_PATIENCE);
+    }
+}

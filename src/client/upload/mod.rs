@@ -1,0 +1,278 @@
+//! Uploading a file: its size checked first, then streamed from disk.
+
+mod stream;
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::multipart::{Form, Part};
+use reqwest::{Body, Method};
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::Client;
+use super::call::{Call, Prepared};
+use super::class::Nature;
+use super::failure::Failure;
+use super::media::{self, Media};
+use crate::clock::Clock;
+pub(super) use stream::FileChanged;
+use stream::{Position, Progress, stream};
+
+const CALL: Call = Call::post("/chatfiles", Nature::Repeatable);
+
+/// A file to upload. It stays open, and can be uploaded again.
+#[derive(Debug, Clone)]
+pub struct Upload {
+    file: Arc<File>,
+    len: u64,
+    filename: String,
+    content_type: String,
+    restrict_access: bool,
+    thumbnail: Option<Thumbnail>,
+}
+
+/// The size of the preview that the service makes of an image or a video, in pixels; it takes 170 by 170 by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Thumbnail {
+    /// Its height.
+    pub height: u32,
+    /// Its width.
+    pub width: u32,
+}
+
+/// Why a file cannot be uploaded; nothing was sent.
+#[derive(Debug, thiserror::Error)]
+pub enum UploadError {
+    /// The file is larger than the app's limit.
+    #[error("the file has {size} bytes, more than the limit of {limit}")]
+    TooLarge {
+        /// `limits.upload_bytes`.
+        limit: u64,
+        /// The file's size.
+        size: u64,
+    },
+    /// It is a folder, a pipe or a device.
+    #[error("it is not a regular file")]
+    NotAFile,
+    /// The file cannot be read.
+    #[error("it cannot be read: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// Whether a file of `size` bytes may be uploaded under `limit`.
+///
+/// # Errors
+///
+/// [`UploadError::TooLarge`] with both values.
+pub fn check_size(size: u64, limit: u64) -> Result<(), UploadError> {
+    if size > limit { Err(UploadError::TooLarge { limit, size }) } else { Ok(()) }
+}
+
+impl Upload {
+    /// An upload of `file` under the name `filename`, of which only what follows the last slash counts. The content
+    /// type is guessed by that name. `limit` is the app's `upload_bytes`.
+    ///
+    /// # Errors
+    ///
+    /// When it is larger than `limit`, or no regular file.
+    pub fn new(file: File, filename: &str, limit: u64) -> Result<Self, UploadError> {
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(UploadError::NotAFile);
+        }
+        check_size(metadata.len(), limit)?;
+        let filename = clean(filename);
+        let content_type = mime_guess::from_path(&filename).first_or_octet_stream().essence_str().to_owned();
+        Ok(Self {
+            file: Arc::new(file),
+            len: metadata.len(),
+            filename,
+            content_type,
+            restrict_access: false,
+            thumbnail: None,
+        })
+    }
+
+    /// Whether a download needs the share-secret. Not by default.
+    #[must_use]
+    pub fn restrict_access(mut self, restrict_access: bool) -> Self {
+        self.restrict_access = restrict_access;
+        self
+    }
+
+    /// The size of the preview; the service's default when none is given.
+    #[must_use]
+    pub fn thumbnail(mut self, thumbnail: Option<Thumbnail>) -> Self {
+        self.thumbnail = thumbnail;
+        self
+    }
+
+    /// The file's size in bytes when it was opened.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.len
+    }
+
+    /// The name that it is uploaded under.
+    #[must_use]
+    pub fn filename(&self) -> &str {
+        &self.filename
+    }
+
+    /// The guessed content type.
+    #[must_use]
+    pub fn content_type(&self) -> &str {
+        &self.content_type
+    }
+
+    /// What the file says of itself, read on a thread where blocking is allowed. Whatever cannot be told is unknown,
+    /// never an error. A simulated clock stands still meanwhile.
+    pub async fn media(&self, clock: &Clock) -> Media {
+        let _hold = clock.hold();
+        let reader = Position::new(Arc::clone(&self.file), self.len);
+        // A file that makes a reading library panic is as unknown as one that it cannot read.
+        tokio::task::spawn_blocking(move || media::probe(reader)).await.unwrap_or_default()
+    }
+
+    fn form(&self, progress: Progress) -> Result<Form, reqwest::Error> {
+        let body = Body::wrap_stream(stream(Arc::clone(&self.file), self.len, progress));
+        let part = Part::stream_with_length(body, self.len)
+            .file_name(self.filename.clone())
+            .mime_str(&self.content_type)?;
+        Ok(Form::new().part("file", part))
+    }
+
+    fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        let restrict = HeaderValue::from_static(if self.restrict_access { "true" } else { "false" });
+        let size = self.thumbnail.map(|Thumbnail { height, width }| {
+            [
+                (HeaderName::from_static("thumbnail-height"), HeaderValue::from(height)),
+                (HeaderName::from_static("thumbnail-width"), HeaderValue::from(width)),
+            ]
+        });
+        std::iter::once((HeaderName::from_static("restrict-access"), restrict))
+            .chain(size.into_iter().flatten())
+    }
+}
+
+/// A file name that a header can carry and that names no folder.
+fn clean(filename: &str) -> String {
+    let name = Path::new(filename).file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let name: String = name.chars().map(|c| if c.is_control() { '_' } else { c }).collect();
+    if name.is_empty() { "file".to_owned() } else { name }
+}
+
+/// A file at the service.
+#[derive(Clone)]
+pub struct Uploaded {
+    /// Its id.
+    pub uuid: String,
+    /// Where it can be downloaded: the answer's `uri` and the id.
+    pub url: String,
+    /// What a download of a restricted file asks for; goes into messages and is shown nowhere.
+    pub secret: Option<SecretString>,
+    /// The service's `type`, `chatfile`.
+    pub kind: Option<String>,
+}
+
+impl fmt::Debug for Uploaded {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Uploaded")
+            .field("uuid", &self.uuid)
+            .field("url", &self.url)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Deserialize)]
+struct Answered {
+    uri: String,
+    entities: (Entity,),
+}
+
+#[derive(Deserialize)]
+struct Entity {
+    uuid: String,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    #[serde(rename = "share-secret")]
+    secret: Option<SecretString>,
+}
+
+impl Client {
+    /// Uploads a file once. `progress` is called with the file's bytes that went so far, also with nought when the
+    /// upload begins, and begins again after a 401. There is no limit of time while bytes flow.
+    ///
+    /// # Errors
+    ///
+    /// By [`Failure::class`]; [`super::Class::Permanent`] when the file grew or shrank meanwhile.
+    pub async fn upload<P>(&self, upload: &Upload, progress: P) -> Result<Uploaded, Failure>
+    where
+        P: Fn(u64) + Send + Sync + 'static,
+    {
+        let url = self.url(&["chatfiles"]);
+        let progress = Arc::new(progress);
+        let success = self
+            .call(CALL, || {
+                let flow = super::transport::Flow::default();
+                let form = upload.form(Progress::new(Arc::clone(&flow), progress.clone()));
+                let built = form.and_then(|form| {
+                    let mut builder =
+                        self.0.transport.http().request(Method::POST, url.clone()).multipart(form);
+                    for (name, value) in upload.headers() {
+                        builder = builder.header(name, value);
+                    }
+                    builder.build()
+                });
+                let request = built.map_err(|error| CALL.refuse(&error.without_url().to_string()))?;
+                Ok(Prepared { request, seal: None, flow: Some(flow) })
+            })
+            .await?;
+        let Answered { uri, entities: (entity,) } = success.read()?;
+        let url = format!("{}/{}", uri.trim_end_matches('/'), entity.uuid);
+        Ok(Uploaded { uuid: entity.uuid, url, secret: entity.secret, kind: entity.kind })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_size_is_checked_first() {
+        assert!(check_size(10, 10).is_ok());
+        assert!(matches!(check_size(11, 10), Err(UploadError::TooLarge { limit: 10, size: 11 })));
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(11).unwrap();
+        let text = Upload::new(file, "a", 10).unwrap_err().to_string();
+        assert_eq!(text, "the file has 11 bytes, more than the limit of 10");
+        let folder = tempfile::tempdir().unwrap();
+        let folder = File::open(folder.path()).unwrap();
+        assert!(matches!(Upload::new(folder, "a", 10), Err(UploadError::NotAFile)));
+    }
+
+    #[test]
+    fn the_name_is_made_harmless_and_gives_the_type() {
+        let upload = |name| Upload::new(tempfile::tempfile().unwrap(), name, 10).unwrap();
+        assert_eq!(upload("a/b/假期.JPG").filename(), "假期.JPG");
+        assert_eq!(upload("a/b/假期.JPG").content_type(), "image/jpeg");
+        assert_eq!(upload("a\r\nb\"c").filename(), "a__b\"c");
+        assert_eq!(
+            (upload("..").filename(), upload("x").content_type()),
+            ("file", "application/octet-stream")
+        );
+    }
+
+    #[test]
+    fn nothing_shows_the_share_secret() {
+        let secret = Some(SecretString::from("canary"));
+        let uploaded = Uploaded { uuid: "u".into(), url: "http://x/u".into(), secret, kind: None };
+        assert!(!format!("{uploaded:?}").contains("canary"));
+    }
+}
