@@ -105,7 +105,9 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the machine's clock")]
     pub fn now(&self) -> Instant {
         match &*self.0 {
-            Source::Real { origin } => Instant(tokio::time::Instant::now().saturating_duration_since(*origin)),
+            Source::Real { origin } => {
+                Instant(tokio::time::Instant::now().saturating_duration_since(*origin))
+            }
             Source::Virtual(time) => time.now(),
         }
     }
@@ -254,7 +256,8 @@ mod tests {
     #[test]
     fn a_timeout_ends_what_takes_too_long() {
         let clock = Clock::simulated(Duration::ZERO);
-        let result = clock.block_on(clock.timeout(Duration::from_secs(2), clock.sleep(Duration::from_secs(3))));
+        let result =
+            clock.block_on(clock.timeout(Duration::from_secs(2), clock.sleep(Duration::from_secs(3))));
         assert_eq!(result.unwrap(), Err(Elapsed));
         assert_eq!(clock.now().since_start().as_secs(), 2);
     }
