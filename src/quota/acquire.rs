@@ -1,0 +1,236 @@
+//! The way to a permit, and the task that serves those who wait.
+//!
+//! While nobody waits there is no task. The first who must wait starts one on its runtime; it sleeps until the next
+//! permit is due, serves all who can go, and ends when the queue is empty. If its runtime ends before that, those
+//! who still wait are woken, and the first of them starts another.
+
+use std::future::Future;
+use std::num::NonZeroU32;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::engine::{Driver, Engine};
+use super::permit::Permit;
+use super::queue::{Entry, Priority};
+use super::settings::Settings;
+use super::status::{Status, Waiter};
+use crate::clock::{Clock, Instant};
+
+/// One rate that the service grants an app, and the queue of those who want a part of it. Clones are the same quota.
+#[derive(Debug, Clone)]
+pub struct Quota(Arc<Shared>);
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    settings: Settings,
+    clock: Clock,
+    engine: Mutex<Engine>,
+    /// Calls the driver out of its sleep.
+    bell: Notify,
+}
+
+/// A call that the service would never take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a call of {cost} can never be sent: the quota of {name} takes 1 to {most}")]
+pub struct TooCostly {
+    /// What the quota counts.
+    pub name: &'static str,
+    /// What the call costs.
+    pub cost: u32,
+    /// The most that a call may cost.
+    pub most: u32,
+}
+
+impl Quota {
+    /// The quota that `settings` describe, on this clock.
+    #[must_use]
+    pub fn new(settings: Settings, clock: Clock) -> Self {
+        let engine = Mutex::new(Engine::new(&settings, &clock));
+        Self(Arc::new(Shared { settings, clock, engine, bell: Notify::new() }))
+    }
+
+    /// What it counts.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.0.settings.name
+    }
+
+    /// Waits until a call of `cost` may be written, and gives the permit for it. Dropping the future leaves the
+    /// queue. Within a priority, first come is first served.
+    ///
+    /// Must be awaited on a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`TooCostly`] when `cost` is 0 or more than [`Settings::largest_cost`].
+    pub async fn acquire(&self, cost: u32, priority: Priority) -> Result<Permit, TooCostly> {
+        let most = self.0.settings.largest_cost;
+        match NonZeroU32::new(cost).filter(|cost| *cost <= most) {
+            Some(cost) => Ok(Acquire { shared: &self.0, cost, priority, number: None }.await),
+            None => Err(TooCostly { name: self.name(), cost, most: most.get() }),
+        }
+    }
+
+    /// How long a call of `cost` would wait if it came now, by all that is known.
+    #[must_use]
+    pub fn expected_wait(&self, cost: u32, priority: Priority) -> Duration {
+        let mut engine = self.0.lock();
+        engine.expected_wait(cost, priority, self.0.now())
+    }
+
+    /// What the quota is doing.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let mut engine = self.0.lock();
+        let now = self.0.now();
+        let resumes_in = engine.not_before.saturating_since(now);
+        Status {
+            name: self.name(),
+            per_second: self.0.settings.per_second.get(),
+            pace: engine.rate(now),
+            sent_last_second: engine.sent.total(now),
+            throttled_last_minute: engine.throttled.total(now),
+            spread: engine.trips.spread(),
+            resumes_in: (!resumes_in.is_zero()).then_some(resumes_in),
+            waiting: engine.waiting(now),
+        }
+    }
+
+    /// Everybody who waits, the most urgent priority first, with the wait that is expected of each. Takes time in
+    /// proportion to their number.
+    #[must_use]
+    pub fn waiters(&self) -> Vec<Waiter> {
+        let mut engine = self.0.lock();
+        engine.waiters(self.0.now())
+    }
+}
+
+impl Shared {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Engine> {
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    pub(super) fn call_driver(&self) {
+        self.bell.notify_one();
+    }
+}
+
+/// The wait for one permit.
+struct Acquire<'a> {
+    shared: &'a Arc<Shared>,
+    cost: NonZeroU32,
+    priority: Priority,
+    /// The number under which it waits, from the moment it does.
+    number: Option<u64>,
+}
+
+impl Future for Acquire<'_> {
+    type Output = Permit;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Permit> {
+        let shared = self.shared;
+        let mut engine = shared.lock();
+        let served = match self.number {
+            Some(number) => engine.collect(number),
+            None => engine.serve_now(self.cost, shared.now()),
+        };
+        if served {
+            self.number = None;
+            return Poll::Ready(Permit::new(Arc::clone(shared), self.cost.get()));
+        }
+        let waker = context.waker();
+        let mut call = false;
+        match self.number {
+            Some(number) => {
+                if let Some(entry) = engine.queue.get_mut(self.priority, number) {
+                    entry.waker.clone_from(waker);
+                }
+            }
+            None => {
+                // Who comes first in a priority may go before those for whom the driver sleeps.
+                call = engine.queue.cost(self.priority) == 0;
+                let entry = Entry { cost: self.cost.get(), since: shared.now(), waker: waker.clone() };
+                self.number = Some(engine.enqueue(self.priority, entry));
+            }
+        }
+        let absent = engine.driver == Driver::Absent;
+        if absent {
+            engine.driver = Driver::Awake;
+        }
+        drop(engine);
+        if absent {
+            tokio::spawn(drive(Driving { shared: Arc::clone(shared), over: false }));
+        } else if call {
+            shared.call_driver();
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Acquire<'_> {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            let now = self.shared.now();
+            let earlier = self.shared.lock().give_up(self.priority, number, self.cost.get(), now);
+            if earlier {
+                self.shared.call_driver();
+            }
+        }
+    }
+}
+
+/// Serves those who wait, until nobody does.
+async fn drive(mut driving: Driving) {
+    let shared = Arc::clone(&driving.shared);
+    let mut wake = Vec::new();
+    loop {
+        let again = {
+            let mut engine = shared.lock();
+            let again = engine.serve_queue(shared.now(), &mut wake);
+            engine.driver = again.map_or(Driver::Absent, Driver::Asleep);
+            again
+        };
+        wake.drain(..).for_each(std::task::Waker::wake);
+        match again {
+            None => {
+                driving.over = true;
+                return;
+            }
+            Some(Some(due)) => tokio::select! {
+                biased;
+                () = shared.bell.notified() => {}
+                () = shared.clock.sleep_until(due) => {}
+            },
+            Some(None) => shared.bell.notified().await,
+        }
+    }
+}
+
+/// The driver's hold on its quota. When its runtime ends under it, those who wait must find another.
+struct Driving {
+    shared: Arc<Shared>,
+    over: bool,
+}
+
+impl Drop for Driving {
+    fn drop(&mut self) {
+        if self.over {
+            return;
+        }
+        let orphans: Vec<_> = {
+            let mut engine = self.shared.lock();
+            engine.driver = Driver::Absent;
+            let waiting = Priority::ALL.into_iter().flat_map(|priority| engine.queue.waiting(priority));
+            waiting.map(|(_, entry)| entry.waker.clone()).collect()
+        };
+        orphans.into_iter().for_each(std::task::Waker::wake);
+    }
+}

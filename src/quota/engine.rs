@@ -1,0 +1,190 @@
+//! All parts of a quota together, behind one lock; it is told the time and waits for nothing.
+
+use std::collections::HashSet;
+use std::num::NonZeroU32;
+use std::task::Waker;
+use std::time::Duration;
+
+use super::ceiling::Ceiling;
+use super::pace::Pace;
+use super::permit::Answer;
+use super::places::Places;
+use super::queue::{Entry, Priority, Queue};
+use super::round_trips::RoundTrips;
+use super::schedule::Schedule;
+use super::settings::Settings;
+use super::tally::Tally;
+use crate::clock::{Clock, Instant};
+
+/// The schedule runs this much faster than places come free on average, or chance gaps would never be made up for.
+const AHEAD: f64 = 1.02;
+
+#[derive(Debug)]
+pub(super) struct Engine {
+    pub(super) queue: Queue,
+    pub(super) places: Places,
+    pub(super) trips: RoundTrips,
+    pub(super) schedule: Schedule,
+    pub(super) sent: Tally,
+    pub(super) throttled: Tally,
+    /// Nothing leaves before this, because the service said so.
+    pub(super) not_before: Instant,
+    pace: Pace,
+    ceiling: Ceiling,
+    /// Those who were served and have not come for their permit yet.
+    served: HashSet<u64>,
+    pub(super) driver: Driver,
+}
+
+/// What the task that serves those who wait is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Driver {
+    /// There is none: nobody waits.
+    Absent,
+    /// It is about to look, or looks.
+    Awake,
+    /// It sleeps until then, or until it is called.
+    Asleep(Option<Instant>),
+}
+
+impl Engine {
+    pub(super) fn new(settings: &Settings, clock: &Clock) -> Self {
+        let rate = settings.rate();
+        Self {
+            queue: Queue::default(),
+            places: Places::new(rate, &settings.history, clock.now()),
+            trips: RoundTrips::default(),
+            schedule: Schedule::default(),
+            sent: Tally::over(Duration::from_secs(1)),
+            throttled: Tally::over(Duration::from_secs(60)),
+            not_before: Instant::ZERO,
+            pace: Pace::new(f64::from(settings.per_second.get()), rate),
+            ceiling: Ceiling::new(rate, settings.largest_cost, clock.clone()),
+            served: HashSet::new(),
+            driver: Driver::Absent,
+        }
+    }
+
+    /// Messages a second that can leave now.
+    pub(super) fn rate(&mut self, now: Instant) -> f64 {
+        self.pace.at(now).min(self.places.flow(now).0)
+    }
+
+    /// The adapted pace alone.
+    pub(super) fn adapted(&mut self, now: Instant) -> f64 {
+        self.pace.at(now)
+    }
+
+    fn spacing(&mut self, cost: u32, now: Instant) -> Duration {
+        let rate = self.pace.at(now).min(self.places.flow(now).0 * AHEAD);
+        Duration::from_secs_f64(f64::from(cost) / rate)
+    }
+
+    /// Lets a call of `cost` go at `now`, or says when to ask again (`None`: after an event).
+    fn admit(&mut self, cost: NonZeroU32, now: Instant, waited: bool) -> Result<(), Option<Instant>> {
+        let due = self.schedule.next().max(self.not_before);
+        if due > now {
+            return Err(Some(due));
+        }
+        self.places.release(now, &self.trips);
+        if !self.places.fits(cost.get(), now) {
+            return Err(self.places.next_free(now, &self.trips));
+        }
+        self.ceiling.check(cost).map_err(Some)?;
+        self.places.take(cost.get());
+        let spacing = self.spacing(cost.get(), now);
+        self.schedule.take(now, spacing, waited);
+        Ok(())
+    }
+
+    /// Serves a newcomer at once, where nobody waits and nothing forbids it.
+    pub(super) fn serve_now(&mut self, cost: NonZeroU32, now: Instant) -> bool {
+        self.queue.is_empty() && self.admit(cost, now, false).is_ok()
+    }
+
+    /// Lets a newcomer wait.
+    pub(super) fn enqueue(&mut self, priority: Priority, entry: Entry) -> u64 {
+        if self.queue.is_empty() {
+            self.schedule.queue_begins(entry.since);
+        }
+        self.queue.push(priority, entry)
+    }
+
+    /// Serves all who can go at `now`, oldest turn first, and says when to look again: `None` once nobody waits.
+    pub(super) fn serve_queue(&mut self, now: Instant, wake: &mut Vec<Waker>) -> Option<Option<Instant>> {
+        while let Some(cost) = self.queue.next_cost() {
+            // A cost is never 0: `acquire` refuses it.
+            if let Err(again) = self.admit(NonZeroU32::new(cost).unwrap_or(NonZeroU32::MIN), now, true) {
+                return Some(again);
+            }
+            let (number, entry) = self.queue.pop()?;
+            self.served.insert(number);
+            wake.push(entry.waker);
+        }
+        None
+    }
+
+    /// Whether the one with this number was served; true once.
+    pub(super) fn collect(&mut self, number: u64) -> bool {
+        self.served.remove(&number)
+    }
+
+    /// One that waited gives up. True when that may let others go earlier.
+    pub(super) fn give_up(&mut self, priority: Priority, number: u64, cost: u32, now: Instant) -> bool {
+        if self.served.remove(&number) {
+            return self.give_back(cost, now);
+        }
+        let was_first = self.queue.waiting(priority).next().is_some_and(|(first, _)| first == number);
+        self.queue.remove(priority, number);
+        was_first && self.driver != Driver::Absent
+    }
+
+    /// A permit came back, nothing was written. True when that may let others go earlier.
+    pub(super) fn give_back(&mut self, cost: u32, now: Instant) -> bool {
+        self.places.give_back(cost);
+        let spacing = self.spacing(cost, now);
+        self.schedule.give_back(spacing);
+        self.driver != Driver::Absent
+    }
+
+    /// A call of `cost` is written at `now`; gives the number to name it by.
+    pub(super) fn written(&mut self, cost: u32, now: Instant) -> u64 {
+        self.places.release(now, &self.trips);
+        self.sent.add(now, cost);
+        self.places.written(cost, now)
+    }
+
+    /// What became of a written call is known at `now`. True when that may let others go earlier.
+    pub(super) fn answered(&mut self, sent: SentCall, answer: Answer, now: Instant) -> bool {
+        let round_trip = now.saturating_since(sent.written);
+        let free = if answer == Answer::Missing {
+            self.places.lost(sent.number, now, &self.trips)
+        } else {
+            self.trips.record(now, round_trip);
+            self.places.answered(sent.number, round_trip, &self.trips)
+        };
+        match answer {
+            Answer::Accepted => self.pace.accepted(now, sent.cost),
+            Answer::Throttled { retry_after } => {
+                self.throttled.add(now, sent.cost);
+                self.pace.refused(now, sent.written, sent.cost);
+                if let Some(wait) = retry_after {
+                    self.not_before = self.not_before.max(now + wait);
+                }
+            }
+            Answer::Other | Answer::Missing => {}
+        }
+        match self.driver {
+            Driver::Asleep(until) => free.is_some_and(|free| until.is_none_or(|until| free < until)),
+            Driver::Awake | Driver::Absent => false,
+        }
+    }
+}
+
+/// A call that was written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SentCall {
+    pub(super) number: u64,
+    pub(super) written: Instant,
+    pub(super) cost: u32,
+}

@@ -1,0 +1,90 @@
+//! How long a permit will be waited for.
+
+use std::time::Duration;
+
+use super::engine::Engine;
+use super::queue::Priority;
+use super::status::{Waiter, Waiting};
+use crate::clock::Instant;
+
+impl Engine {
+    /// How long a newcomer of this priority would wait from `now` on.
+    pub(super) fn expected_wait(&mut self, cost: u32, priority: Priority, now: Instant) -> Duration {
+        let ahead = self.queue.cost(priority);
+        self.forecast(cost, now).wait(self.queue.before(priority, ahead))
+    }
+
+    /// Everybody who waits, by priority and then in turn.
+    pub(super) fn waiters(&mut self, now: Instant) -> Vec<Waiter> {
+        let forecast = self.forecast(self.queue.next_cost().unwrap_or(1), now);
+        let mut waiters = Vec::new();
+        for priority in Priority::ALL {
+            let mut ahead = 0;
+            for (_, entry) in self.queue.waiting(priority) {
+                let expected = forecast.wait(self.queue.before(priority, ahead));
+                let waited = now.saturating_since(entry.since);
+                waiters.push(Waiter { priority, cost: entry.cost, waited, expected });
+                ahead += u64::from(entry.cost);
+            }
+        }
+        waiters
+    }
+
+    /// The priorities in which somebody waits.
+    pub(super) fn waiting(&mut self, now: Instant) -> Vec<Waiting> {
+        let forecast = self.forecast(self.queue.next_cost().unwrap_or(1), now);
+        let waiting = Priority::ALL.into_iter().filter_map(|priority| {
+            let mut entries = self.queue.waiting(priority);
+            let calls = entries.len();
+            let (_, first) = entries.next()?;
+            let last = entries.next_back().map_or(first, |(_, last)| last);
+            let cost = self.queue.cost(priority);
+            Some(Waiting {
+                priority,
+                calls,
+                cost,
+                longest: now.saturating_since(first.since),
+                first: forecast.wait(self.queue.before(priority, 0)),
+                last: forecast.wait(self.queue.before(priority, cost - u64::from(last.cost))),
+            })
+        });
+        waiting.collect()
+    }
+
+    /// What is known at `now` of when the next calls go; the first of them costs `cost`.
+    fn forecast(&mut self, cost: u32, now: Instant) -> Forecast {
+        self.places.release(now, &self.trips);
+        let mut start = now.max(self.schedule.next()).max(self.not_before);
+        if !self.places.fits(cost, start) {
+            start = start.max(self.places.next_free(now, &self.trips).unwrap_or(start));
+        }
+        let adapted = self.adapted(now);
+        let (flow, until) = self.places.flow(now);
+        Forecast {
+            start: start.saturating_since(now),
+            rate: adapted.min(flow),
+            changes: until.map(|until| until.saturating_since(start)),
+            later: adapted.min(until.map_or(flow, |until| self.places.flow(until).0)),
+        }
+    }
+}
+
+/// The first goes after `start`, those after it at `rate`, and at the rate `later` once it `changes`.
+struct Forecast {
+    start: Duration,
+    rate: f64,
+    changes: Option<Duration>,
+    later: f64,
+}
+
+impl Forecast {
+    /// How long one waits who has `ahead` messages before it.
+    fn wait(&self, ahead: u64) -> Duration {
+        let at_rate = ahead as f64 / self.rate;
+        let seconds = match self.changes.map(|changes| changes.as_secs_f64()) {
+            Some(changes) if at_rate > changes => changes + (at_rate - changes) * self.rate / self.later,
+            _ => at_rate,
+        };
+        self.start.saturating_add(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+    }
+}

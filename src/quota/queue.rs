@@ -1,0 +1,195 @@
+//! Those who wait: three priorities that share one quota by weight, first come first served within each.
+//!
+//! Stride scheduling: each priority has a position on one line, which moves on with every message it is given, the
+//! further the less it weighs; the one that is least far is next. One that was empty joins at the position where the
+//! others are, so it neither saves up nor waits behind a queue.
+
+use std::collections::BTreeMap;
+use std::task::Waker;
+
+use crate::clock::Instant;
+
+/// Whose turn it is when several wait for one quota: shares of it, so that none starves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Priority {
+    /// An alert: 16 parts.
+    High,
+    /// What nobody gave a priority: 4 parts.
+    #[default]
+    Normal,
+    /// What has time: 1 part.
+    Low,
+}
+
+impl Priority {
+    /// All of them, the most urgent first.
+    pub const ALL: [Self; 3] = [Self::High, Self::Normal, Self::Low];
+
+    /// How far one message moves its position: the inverse of its parts.
+    const fn stride(self) -> u64 {
+        match self {
+            Self::High => 1,
+            Self::Normal => 4,
+            Self::Low => 16,
+        }
+    }
+}
+
+/// One that waits for a permit.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) cost: u32,
+    pub(super) since: Instant,
+    pub(super) waker: Waker,
+}
+
+#[derive(Debug, Default)]
+struct Class {
+    position: u64,
+    cost: u64,
+    entries: BTreeMap<u64, Entry>,
+}
+
+/// The queue of one quota. Everything takes logarithmic time, giving up in the middle included.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    classes: [Class; 3],
+    /// Where the line was when somebody was last served.
+    position: u64,
+    next_number: u64,
+}
+
+impl Queue {
+    pub(super) fn is_empty(&self) -> bool {
+        self.classes.iter().all(|class| class.entries.is_empty())
+    }
+
+    /// Puts somebody at the end of their priority; gives the number to name them by.
+    pub(super) fn push(&mut self, priority: Priority, entry: Entry) -> u64 {
+        let position = self.joins_at(priority);
+        let class = &mut self.classes[priority as usize];
+        class.position = position;
+        class.cost += u64::from(entry.cost);
+        self.next_number += 1;
+        class.entries.insert(self.next_number, entry);
+        self.next_number
+    }
+
+    /// The position of a priority, or the one at which it would join.
+    fn joins_at(&self, priority: Priority) -> u64 {
+        let class = &self.classes[priority as usize];
+        if class.entries.is_empty() { class.position.max(self.position) } else { class.position }
+    }
+
+    pub(super) fn get_mut(&mut self, priority: Priority, number: u64) -> Option<&mut Entry> {
+        self.classes[priority as usize].entries.get_mut(&number)
+    }
+
+    /// Takes out one that gave up.
+    pub(super) fn remove(&mut self, priority: Priority, number: u64) -> Option<Entry> {
+        let class = &mut self.classes[priority as usize];
+        let entry = class.entries.remove(&number)?;
+        class.cost -= u64::from(entry.cost);
+        Some(entry)
+    }
+
+    /// Whose turn it is.
+    fn turn(&self) -> Option<Priority> {
+        let waiting =
+            Priority::ALL.into_iter().filter(|priority| !self.classes[*priority as usize].entries.is_empty());
+        waiting.min_by_key(|priority| self.classes[*priority as usize].position)
+    }
+
+    /// What the next one in turn costs.
+    pub(super) fn next_cost(&self) -> Option<u32> {
+        let class = &self.classes[self.turn()? as usize];
+        class.entries.first_key_value().map(|(_, entry)| entry.cost)
+    }
+
+    /// Takes out the next one in turn.
+    pub(super) fn pop(&mut self) -> Option<(u64, Entry)> {
+        let priority = self.turn()?;
+        let class = &mut self.classes[priority as usize];
+        let (number, entry) = class.entries.pop_first()?;
+        class.cost -= u64::from(entry.cost);
+        self.position = class.position;
+        class.position += u64::from(entry.cost) * priority.stride();
+        Some((number, entry))
+    }
+
+    /// What is served before the end of the message that comes `ahead` messages behind the front of its own
+    /// priority: those, and what the other priorities are given meanwhile.
+    pub(super) fn before(&self, priority: Priority, ahead: u64) -> u64 {
+        let until = self.joins_at(priority) + ahead * priority.stride();
+        let others = Priority::ALL.into_iter().filter(|other| *other != priority).map(|other| {
+            let class = &self.classes[other as usize];
+            // Equals go by urgency.
+            let until = if other < priority { until + 1 } else { until };
+            until.saturating_sub(class.position).div_ceil(other.stride()).min(class.cost)
+        });
+        ahead + others.sum::<u64>()
+    }
+
+    /// What waits in a priority.
+    pub(super) fn cost(&self, priority: Priority) -> u64 {
+        self.classes[priority as usize].cost
+    }
+
+    /// Those who wait in a priority, first to last.
+    pub(super) fn waiting(
+        &self,
+        priority: Priority,
+    ) -> impl ExactSizeIterator<Item = (u64, &Entry)> + DoubleEndedIterator {
+        self.classes[priority as usize].entries.iter().map(|(number, entry)| (*number, entry))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(cost: u32) -> Entry {
+        Entry { cost, since: Instant::ZERO, waker: Waker::noop().clone() }
+    }
+
+    #[test]
+    fn shares_are_by_weight_and_an_alert_does_not_wait() {
+        let mut queue = Queue::default();
+        let low = queue.push(Priority::Low, entry(1));
+        for _ in 0..10_000 {
+            queue.push(Priority::Low, entry(1));
+            queue.push(Priority::Normal, entry(1));
+        }
+        for _ in 0..500 {
+            queue.pop();
+        }
+        assert_eq!(queue.waiting(Priority::Normal).len(), 9_600);
+        assert_eq!(queue.waiting(Priority::Low).len(), 9_901);
+        assert!(queue.remove(Priority::Low, low).is_none());
+        let alert = queue.push(Priority::High, entry(3));
+        assert_eq!(queue.before(Priority::High, 3), 3);
+        assert_eq!(queue.pop().map(|(number, _)| number), Some(alert));
+    }
+
+    #[test]
+    fn what_comes_before_is_what_comes_before() {
+        let mut queue = Queue::default();
+        for number in 0..200 {
+            queue.push(Priority::ALL[number % 3], entry(1));
+        }
+        for priority in Priority::ALL {
+            let numbers: Vec<_> = queue.waiting(priority).map(|(number, _)| number).collect();
+            let expected: Vec<_> =
+                (0..numbers.len()).map(|ahead| queue.before(priority, ahead as u64)).collect();
+            let mut copy = Queue::default();
+            for number in 0..200 {
+                copy.push(Priority::ALL[number % 3], entry(1));
+            }
+            let served: Vec<_> = std::iter::from_fn(|| copy.pop()).map(|(number, _)| number).collect();
+            for (number, expected) in numbers.iter().zip(expected) {
+                let position = served.iter().position(|served| served == number).unwrap() as u64;
+                assert!(position.abs_diff(expected) <= 1, "{priority:?} {number}: {expected} but {position}");
+            }
+        }
+    }
+}

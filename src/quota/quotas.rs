@@ -1,0 +1,54 @@
+//! The four quotas of an app.
+
+use std::num::NonZeroU32;
+
+use super::acquire::Quota;
+use super::settings::{GROUPS_A_CALL, History, Settings};
+use crate::clock::Clock;
+use crate::config::{AppLimits, TargetedCost};
+
+/// Users that one targeted call may name (seed: 20).
+const USERS_A_CALL: u32 = 20;
+
+/// The quotas of one app. Clones are the same quotas.
+#[derive(Debug, Clone)]
+pub struct Quotas {
+    /// Group messages. A call to k groups costs k. The service also counts calls, at the same rate; every call has a
+    /// message at least, so keeping to the messages keeps to the calls.
+    pub group: Quota,
+    /// Targeted calls. A call costs what the caller says: one, or the number of its users, as the app is counted.
+    pub targeted: Quota,
+    /// Uploads.
+    pub uploads: Quota,
+    /// Reads of lists, and recalls.
+    pub reads: Quota,
+}
+
+impl Quotas {
+    /// The quotas that these limits grant. A limit of 0 is taken as 1.
+    #[must_use]
+    pub fn new(limits: &AppLimits, clock: &Clock) -> Self {
+        let users = match limits.targeted_cost {
+            TargetedCost::Call => 1,
+            // A call that has more users than a second allows could never be taken.
+            TargetedCost::User => USERS_A_CALL.min(limits.targeted_per_second),
+        };
+        let quota = |name, per_second, largest_cost| {
+            let at_least_one = |number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
+            let settings = Settings {
+                name,
+                per_second: at_least_one(per_second),
+                largest_cost: at_least_one(largest_cost),
+                share: limits.share,
+                history: History::Unknown,
+            };
+            Quota::new(settings, clock.clone())
+        };
+        Self {
+            group: quota("group messages", limits.group_per_second, GROUPS_A_CALL),
+            targeted: quota("targeted calls", limits.targeted_per_second, users),
+            uploads: quota("uploads", limits.upload_per_second, 1),
+            reads: quota("reads", limits.read_per_second, 1),
+        }
+    }
+}

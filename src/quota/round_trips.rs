@@ -1,0 +1,131 @@
+//! What the round trips of late tell of the way to the service.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::clock::Instant;
+
+/// How far "lately" reaches back: [`SPANS`] of these.
+const SPAN: Duration = Duration::from_secs(3);
+const SPANS: u64 = 10;
+/// Fewer round trips than this do not show their spread: of 64 drawn evenly, or as the sum of two even draws, the
+/// largest and the smallest are less than half of the possible range apart once in a hundred million.
+const ENOUGH: u64 = 64;
+/// No spread is taken as smaller than this: clocks and timers are no better.
+const LEAST_SPREAD: Duration = Duration::from_millis(2);
+
+/// The smallest and largest round trip of the last half minute.
+#[derive(Debug, Default)]
+pub(super) struct RoundTrips {
+    spans: VecDeque<Span>,
+    /// All of `spans` together.
+    lately: Option<Span>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    number: u64,
+    least: Duration,
+    most: Duration,
+    count: u64,
+}
+
+impl Span {
+    fn join(self, other: Self) -> Self {
+        Self {
+            number: other.number,
+            least: self.least.min(other.least),
+            most: self.most.max(other.most),
+            count: self.count + other.count,
+        }
+    }
+}
+
+impl RoundTrips {
+    pub(super) fn record(&mut self, now: Instant, round_trip: Duration) {
+        let number = now.since_start().as_secs() / SPAN.as_secs();
+        let new = Span { number, least: round_trip, most: round_trip, count: 1 };
+        match self.spans.back_mut() {
+            Some(last) if last.number == number => {
+                *last = last.join(new);
+                self.lately = self.lately.map(|all| all.join(new));
+            }
+            _ => {
+                self.spans.push_back(new);
+                // What is old is forgotten only when there is something newer to go by.
+                while self.spans.front().is_some_and(|span| span.number + SPANS <= number) {
+                    self.spans.pop_front();
+                }
+                self.lately = self.spans.iter().copied().reduce(Span::join);
+            }
+        }
+    }
+
+    /// How far delays may differ: the largest round trip less the smallest, the whole of the largest while there are
+    /// few, `None` while there are none.
+    pub(super) fn spread(&self) -> Option<Duration> {
+        let lately = self.lately?;
+        let spread = if lately.count < ENOUGH { lately.most } else { lately.most - lately.least };
+        Some(spread.max(LEAST_SPREAD))
+    }
+
+    /// What a round trip of now is sure to take: three quarters of the smallest of late. Not all of it, because the
+    /// smallest that was seen is over the smallest there can be, and the less so the more were seen; nothing while
+    /// there are few.
+    fn sure(&self) -> Duration {
+        match self.lately {
+            Some(lately) if lately.count >= ENOUGH => lately.least * 3 / 4,
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// For how long over a second a message that was answered after `round_trip` binds a later one, counted from the
+    /// instant it was written; see `places` for why.
+    pub(super) fn excess(&self, round_trip: Duration) -> Duration {
+        let known = self.spread().unwrap_or(round_trip).min(round_trip.saturating_sub(self.sure()));
+        known.max(LEAST_SPREAD).min(round_trip)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn millis(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn nothing_is_taken_off_before_there_are_enough() {
+        let mut trips = RoundTrips::default();
+        assert_eq!(trips.spread(), None);
+        assert_eq!(trips.excess(millis(80)), millis(80));
+        trips.record(Instant::ZERO, millis(80));
+        assert_eq!(trips.spread(), Some(millis(80)));
+        assert_eq!(trips.excess(millis(60)), millis(60));
+    }
+
+    #[test]
+    fn a_steady_way_binds_for_two_milliseconds_only() {
+        let mut trips = RoundTrips::default();
+        for _ in 0..ENOUGH {
+            trips.record(Instant::ZERO, millis(500));
+        }
+        assert_eq!(trips.spread(), Some(millis(2)));
+        assert_eq!(trips.excess(millis(500)), millis(2));
+        assert_eq!(trips.excess(millis(1)), millis(1));
+    }
+
+    #[test]
+    fn half_a_minute_later_it_is_forgotten() {
+        let mut trips = RoundTrips::default();
+        trips.record(Instant::ZERO, millis(900));
+        for second in 1..40 {
+            for _ in 0..ENOUGH {
+                trips.record(Instant::from_start(Duration::from_secs(second)), millis(10));
+            }
+            let expected = if second < 30 { 890 } else { 2 };
+            assert_eq!(trips.spread(), Some(millis(expected)), "after {second} s");
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Proofs in virtual time, against a model of the service that counts in one of four ways.
+
+mod converge;
+mod model;
+mod scene;
+mod taking_turns;
+mod waits;
+mod windows;

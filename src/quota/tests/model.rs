@@ -1,0 +1,111 @@
+//! The service's side: how it may count, and whom else it serves.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use rand::Rng;
+use rand::rngs::StdRng;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The four ways in which a service may count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Counting {
+    WallSecond,
+    /// Refused messages count too.
+    StrictWallSecond,
+    SlidingSecond,
+    Bucket,
+}
+
+impl Counting {
+    pub(super) const ALL: [Self; 4] =
+        [Self::WallSecond, Self::StrictWallSecond, Self::SlidingSecond, Self::Bucket];
+}
+
+/// A service that takes `limit` messages a second.
+#[derive(Debug)]
+pub(super) struct Service {
+    counting: Counting,
+    limit: u32,
+    second: u64,
+    count: u32,
+    taken: VecDeque<Duration>,
+    tokens: f64,
+    filled: Duration,
+}
+
+impl Service {
+    pub(super) fn new(counting: Counting, limit: u32) -> Self {
+        let tokens = f64::from(limit);
+        Self { counting, limit, second: 0, count: 0, taken: VecDeque::new(), tokens, filled: Duration::ZERO }
+    }
+
+    /// Whether a call of `cost` that arrives `at` this instant is taken. Instants never go back.
+    pub(super) fn takes(&mut self, at: Duration, cost: u32) -> bool {
+        match self.counting {
+            Counting::WallSecond | Counting::StrictWallSecond => {
+                if at.as_secs() != self.second {
+                    self.second = at.as_secs();
+                    self.count = 0;
+                }
+                let takes = self.count + cost <= self.limit;
+                if takes || self.counting == Counting::StrictWallSecond {
+                    self.count += cost;
+                }
+                takes
+            }
+            Counting::SlidingSecond => {
+                while self.taken.front().is_some_and(|taken| *taken + SECOND <= at) {
+                    self.taken.pop_front();
+                }
+                let takes = self.taken.len() + cost as usize <= self.limit as usize;
+                if takes {
+                    self.taken.extend((0..cost).map(|_| at));
+                }
+                takes
+            }
+            Counting::Bucket => {
+                let limit = f64::from(self.limit);
+                self.tokens = (self.tokens + (at - self.filled).as_secs_f64() * limit).min(limit);
+                self.filled = at;
+                // Nanoseconds are not exact in binary.
+                let takes = self.tokens + 1e-6 >= f64::from(cost);
+                if takes {
+                    self.tokens -= f64::from(cost);
+                }
+                takes
+            }
+        }
+    }
+}
+
+/// How the app's own backend sends.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Backend {
+    Even,
+    /// Each message up to this much late.
+    Late(Duration),
+    Poisson,
+}
+
+impl Backend {
+    /// The instants at which its messages arrive, in order.
+    pub(super) fn arrivals(self, per_second: f64, seconds: f64, random: &mut StdRng) -> Vec<Duration> {
+        let mut at = random.random_range(0.0..1.0) / per_second;
+        let mut arrivals = Vec::new();
+        while at < seconds {
+            let late = match self {
+                Self::Late(most) => random.random_range(0.0..most.as_secs_f64()),
+                Self::Even | Self::Poisson => 0.0,
+            };
+            arrivals.push(Duration::from_secs_f64(at + late));
+            at += match self {
+                Self::Poisson => -(1.0 - random.random_range(0.0..1.0_f64)).ln() / per_second,
+                Self::Even | Self::Late(_) => 1.0 / per_second,
+            };
+        }
+        arrivals.sort();
+        arrivals
+    }
+}
