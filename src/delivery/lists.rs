@@ -2,18 +2,12 @@
 
 use serde::Serialize;
 
-use crate::client::{Class, Failure, MemberRole};
+use crate::client::{Class, Failure, PAGE_SIZE_MAX, Role};
 use crate::quota::Priority;
 
 use super::retry::Backoff;
 use super::send::answer_of;
 use super::{Delivery, Stop, Undelivered};
-
-/// Groups asked for at once: the service's largest page.
-const GROUPS_A_PAGE: u32 = 1000;
-
-/// Members asked for at once: the service's largest page.
-const MEMBERS_A_PAGE: u32 = 1000;
 
 /// Some items, and where the next ones begin.
 #[derive(Debug, Serialize)]
@@ -67,13 +61,13 @@ impl Delivery {
         cursor: Option<&str>,
         stop: &Stop,
     ) -> Result<Page<GroupEntry, String>, Undelivered> {
-        let page = self.ask(stop, || self.client.groups_page(cursor, GROUPS_A_PAGE)).await?;
+        let page = self.ask(stop, || self.client.groups_page(cursor, PAGE_SIZE_MAX)).await?;
         let items = page
             .groups
             .into_iter()
             .map(|group| GroupEntry {
-                group_id: group.id,
-                name: group.name,
+                group_id: group.groupid,
+                name: group.groupname,
                 owner: group.owner,
                 affiliations: group.affiliations,
                 r#type: group.kind,
@@ -94,16 +88,16 @@ impl Delivery {
         page: u32,
         stop: &Stop,
     ) -> Result<Page<MemberEntry, u32>, Undelivered> {
-        let answer = self.ask(stop, || self.client.members_page(group_id, page, MEMBERS_A_PAGE)).await?;
+        let answer = self.ask(stop, || self.client.members_page(group_id, page, PAGE_SIZE_MAX)).await?;
         let items = answer
             .members
             .into_iter()
             .map(|member| MemberEntry {
                 user_id: member.id,
                 role: match member.role {
-                    MemberRole::Owner => "owner",
-                    MemberRole::Admin => "admin",
-                    MemberRole::Member => "member",
+                    Role::Owner => "owner",
+                    Role::Admin => "admin",
+                    Role::Member => "member",
                 },
             })
             .collect();

@@ -22,7 +22,7 @@ pub use upload::{SendableFile, UploadOptions, Uploaded};
 
 use std::path::Path;
 
-use crate::client::{BuildError, Client};
+use crate::client::{Client, ClientError};
 use crate::clock::Clock;
 use crate::config::{App, AppLimits};
 use crate::message::Limits;
@@ -45,7 +45,7 @@ impl Delivery {
     /// # Errors
     ///
     /// When the app's address or the system's TLS settings are of no use.
-    pub fn new(app: &App, clock: Clock, state: Option<&Path>) -> Result<Self, BuildError> {
+    pub fn new(app: &App, clock: Clock, state: Option<&Path>) -> Result<Self, ClientError> {
         Ok(Self {
             name: app.name.clone(),
             settings: app.limits.clone(),

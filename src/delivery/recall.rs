@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::client::{self, RECALLS_PER_CALL};
+use crate::client::{self, RECALL_MAX};
 
 use super::{Delivery, Stop, Undelivered};
 
@@ -40,7 +40,7 @@ impl Delivery {
         stop: &Stop,
     ) -> Result<Recalled, Undelivered> {
         let mut outcome = Recalled::default();
-        for batch in receipts.chunks(RECALLS_PER_CALL) {
+        for batch in receipts.chunks(RECALL_MAX) {
             let messages: Vec<client::Recall> = batch
                 .iter()
                 .map(|(group, message)| client::Recall {
@@ -58,7 +58,7 @@ impl Delivery {
                         .iter()
                         .find(|(_, message)| *message == answer.msg_id)
                         .map_or_else(String::new, |(group, _)| group.clone());
-                    let reason = answer.note.unwrap_or_else(|| "not recalled".to_owned());
+                    let reason = if answer.note.is_empty() { "not recalled".to_owned() } else { answer.note };
                     outcome.failed.push(NotRecalled { group_id, message_id: answer.msg_id, reason });
                 }
             }

@@ -58,7 +58,7 @@ impl Delivery {
                 match undelivered.reason {
                     Reason::InDoubt => tally.in_doubt(rest),
                     Reason::Rejected | Reason::Auth => tally.rejected(rest),
-                    Reason::Throttled | Reason::Unreachable | Reason::Cancelled | Reason::Invalid(_) => {
+                    Reason::Throttled | Reason::Unreachable | Reason::Cancelled | Reason::Invalid(_) | Reason::Unusable => {
                         tally.not_sent(rest);
                     }
                 }

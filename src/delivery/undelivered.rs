@@ -25,6 +25,8 @@ pub struct Undelivered {
 pub enum Reason {
     /// It breaks documented limits; nothing was sent.
     Invalid(Problems),
+    /// It cannot be used: a file over the limit, a folder in a file's place.
+    Unusable,
     /// The service refused it for good.
     Rejected,
     /// The service's quota refused it for too long.
@@ -69,7 +71,7 @@ impl Undelivered {
             message: format!("{failure}; {advice}"),
             reason,
             status: failure.status,
-            code: failure.error,
+            code: failure.error.map(Into::into),
             receipts: Vec::new(),
         }
     }

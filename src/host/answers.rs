@@ -121,7 +121,7 @@ async fn upload(
         filename: options.filename,
         priority: priority(options.priority),
     };
-    let file = crate::delivery::SendableFile { file: opened.file, name: opened.name, len: opened.len };
+    let file = crate::delivery::SendableFile { file: opened.file, name: opened.name };
     json(&app.upload(file, options, services.stop.stop()).await.map_err(failure)?)
 }
 
@@ -140,6 +140,7 @@ fn failure(undelivered: Undelivered) -> Failure {
             let list: Vec<_> = problems.iter().map(|p| (p.field.clone(), p.message.clone())).collect();
             (Kind::Invalid, list.first().map(|(field, _)| field.clone()), list)
         }
+        Reason::Unusable => (Kind::Invalid, Some("path".to_owned()), Vec::new()),
         Reason::Rejected => (Kind::Rejected, None, Vec::new()),
         Reason::Throttled => (Kind::Throttled, None, Vec::new()),
         Reason::Auth => (Kind::Auth, None, Vec::new()),

@@ -79,7 +79,8 @@ impl Permit {
         }
     }
 
-    fn settle(&mut self, answer: Answer) {
+    /// The same for a permit that somebody else holds too. Said again it changes nothing.
+    pub fn settle(&mut self, answer: Answer) {
         let stage = std::mem::replace(&mut self.stage, Stage::Settled);
         if matches!(stage, Stage::Settled) {
             return;

@@ -25,6 +25,12 @@ pub struct Quotas {
 }
 
 impl Quotas {
+    /// All four, for whoever shows them.
+    #[must_use]
+    pub fn all(&self) -> [&Quota; 4] {
+        [&self.group, &self.targeted, &self.uploads, &self.reads]
+    }
+
     /// The quotas that these limits grant. A limit of 0 is taken as 1.
     #[must_use]
     pub fn new(limits: &AppLimits, clock: &Clock) -> Self {
