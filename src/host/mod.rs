@@ -1,1 +1,5 @@
-//! To be written.
+//! The other end of the pipe.
+
+pub mod files;
+pub mod outbound;
+pub mod variables;
