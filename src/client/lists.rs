@@ -1,5 +1,7 @@
 //! The app's groups, and a group's members: one page a call.
 
+use std::time::Duration;
+
 use reqwest::{Method, Request};
 use serde::Deserialize;
 use serde_json::Value;
@@ -41,6 +43,8 @@ pub struct GroupsPage {
     pub groups: Vec<Group>,
     /// Leads to the next page; none on the last.
     pub cursor: Option<String>,
+    /// The service's clock when it answered, since 1970.
+    pub timestamp: Option<Duration>,
 }
 
 /// What a member may do in a group.
@@ -76,6 +80,8 @@ pub struct MembersPage {
 struct GroupsAnswer {
     data: Vec<GroupEntry>,
     cursor: Option<String>,
+    #[serde(default)]
+    timestamp: Value,
 }
 
 #[derive(Deserialize)]
@@ -140,7 +146,8 @@ impl Client {
         let success = self.call(GROUPS, || Ok(Request::new(Method::GET, url.clone()).into())).await?;
         let answer: GroupsAnswer = success.read()?;
         let cursor = answer.cursor.filter(|cursor| !cursor.is_empty());
-        Ok(GroupsPage { groups: answer.data.into_iter().map(Group::from).collect(), cursor })
+        let timestamp = number(&answer.timestamp).map(Duration::from_millis);
+        Ok(GroupsPage { groups: answer.data.into_iter().map(Group::from).collect(), cursor, timestamp })
     }
 
     /// The page of members with the number `pagenum`, from 1; `pagesize` members a page, 1 to 1000.

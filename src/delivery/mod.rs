@@ -3,6 +3,7 @@
 //! A [`Delivery`] is one app's. `im.group_send` and `im.targeted_send` take [`Delivery::send`], and there is no other
 //! way to the service. May import: `quota`, `client`, `message`, `config`, `clock`.
 
+mod health;
 mod lists;
 mod recall;
 mod retry;
@@ -12,6 +13,7 @@ mod tally;
 mod undelivered;
 mod upload;
 
+pub use health::Health;
 pub use lists::{GroupEntry, MemberEntry, Page};
 pub use recall::{NotRecalled, Recalled};
 pub use send::{Receipts, SendOptions};

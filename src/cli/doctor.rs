@@ -1,0 +1,96 @@
+//! `mooncast doctor`
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+
+use crate::clock::Clock;
+use crate::config::{Environment, Project, Settings};
+use crate::delivery::{Delivery, Health};
+
+use super::{AppArgs, Exit, Global, apps};
+
+/// How far this machine's clock may be from the service's: more, and a token's end is misjudged.
+const CLOCK_MARGIN: Duration = Duration::from_secs(30);
+
+/// Looks at the settings, the address, the token, the clock and the state folder; sends no message.
+///
+/// Exit status: 0 all is well; 1 something is not; 2 the settings cannot be read.
+#[derive(Debug, Args)]
+pub(super) struct Doctor {
+    /// Look at the built-in simulator instead of the configured apps
+    #[arg(long)]
+    simulator: bool,
+    #[command(flatten)]
+    app: AppArgs,
+}
+
+pub(super) fn run(args: Doctor, global: &Global) -> anyhow::Result<Exit> {
+    let project = match &global.project {
+        Some(folder) => Project::at(folder).with_context(|| format!("--project {}", folder.display()))?,
+        None => Project::of(None).context("the current folder")?,
+    };
+    let settings = Settings::load(&project, &Environment::of_process(), &args.app.into())?;
+    let mut report = Report::default();
+    let file = project.settings_file();
+    report.line(true, "project", &project.root.display().to_string());
+    let found = if file.is_file() { "mooncast.toml is well-formed" } else { "no mooncast.toml; defaults are in force" };
+    report.line(true, "settings", found);
+    let (fine, state) = state_folder(&project.state_folder());
+    report.line(fine, "state folder", &state);
+
+    let clock = Clock::real();
+    let apps = apps::choose(&project, &settings, args.simulator, &clock)?;
+    clock.block_on(async {
+        for app in &apps.deliveries {
+            examine(app, &clock, &mut report).await;
+        }
+    })?;
+    Ok(if report.unwell { Exit::Failed } else { Exit::Delivered })
+}
+
+async fn examine(app: &Delivery, clock: &Clock, report: &mut Report) {
+    let name = app.name();
+    match app.examine().await {
+        Ok(Health { service_time }) => {
+            report.line(true, &format!("app {name}"), "the address answers, the token is accepted");
+            let Some(theirs) = service_time else { return };
+            let apart = theirs.abs_diff(clock.unix_time());
+            let text = format!("{:.1} s apart from the service's", apart.as_secs_f64());
+            report.line(apart <= CLOCK_MARGIN, "clock", &text);
+        }
+        Err(undelivered) => report.line(false, &format!("app {name}"), &undelivered.message),
+    }
+    let limits = app.limits();
+    let shown: Vec<String> = limits.iter().take(6).map(|(name, value)| format!("{name} {value}")).collect();
+    report.line(true, "limits", &shown.join(", "));
+}
+
+/// Whether the folder is there for its owner alone, or can be made.
+fn state_folder(folder: &PathBuf) -> (bool, String) {
+    match tempfile::Builder::new().prefix(".doctor").tempfile_in(folder) {
+        Ok(_) => (true, format!("{} can be written", folder.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            (true, format!("{} will be made when it is needed", folder.display()))
+        }
+        Err(error) => (false, format!("{} cannot be written: {error}", folder.display())),
+    }
+}
+
+/// Lines on standard output, and whether one of them is bad news.
+#[derive(Default)]
+struct Report {
+    unwell: bool,
+}
+
+impl Report {
+    fn line(&mut self, fine: bool, what: &str, text: &str) {
+        self.unwell |= !fine;
+        let mark = if fine { "ok  " } else { "BAD " };
+        // A reader that has gone needs no more lines.
+        let _ = writeln!(std::io::stdout(), "{mark} {what}: {text}");
+    }
+}

@@ -1,0 +1,24 @@
+//! Whether an app can be reached at all, for `doctor`.
+
+use std::time::Duration;
+
+use super::{Delivery, Undelivered};
+
+/// What a look at the service found.
+#[derive(Debug, Clone, Copy)]
+pub struct Health {
+    /// The service's wall-clock time since 1970, where it told.
+    pub service_time: Option<Duration>,
+}
+
+impl Delivery {
+    /// Logs in and asks the service for a single group, once. Sends nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Undelivered`] that says what is wrong with the address, the credentials or the service.
+    pub async fn examine(&self) -> Result<Health, Undelivered> {
+        let page = self.client.groups_page(None, 1).await.map_err(Undelivered::from_failure)?;
+        Ok(Health { service_time: page.timestamp })
+    }
+}

@@ -1,0 +1,146 @@
+//! The files that scripts reach: the project's own, and what the permissions grant besides.
+//!
+//! Every path is decided by what it really leads to, links resolved, inside folders that were opened before (cap-std);
+//! what holds credentials or scripts is refused whatever is granted. All work is blocking and runs on threads of its
+//! own. May import: `config`, `protocol`.
+
+mod disk;
+mod grants;
+mod protected;
+mod sentence;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::config::{Permissions, Project};
+use crate::protocol::{Failure, Kind};
+
+use disk::Disk;
+
+/// The most bytes of a file that a script may take in at once: what one frame of the protocol holds.
+pub const MAX_READ: u64 = 16 * 1024 * 1024;
+
+/// The files that the scripts of one project may reach.
+#[derive(Debug, Clone)]
+pub struct Files(Arc<Disk>);
+
+/// What a path leads to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FileInfo {
+    /// `file`, `folder` or `other`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// Bytes.
+    pub size: u64,
+    /// Seconds since 1970-01-01T00:00:00Z.
+    #[serde(rename = "modified")]
+    pub modified_unix: u64,
+}
+
+/// A file opened for reading, to be sent elsewhere.
+#[derive(Debug)]
+pub struct OpenedFile {
+    /// The open file.
+    pub file: std::fs::File,
+    /// Its name as the script gave it, without folders.
+    pub name: String,
+    /// Bytes.
+    pub len: u64,
+}
+
+impl Files {
+    /// Opens the project's folder and the places that are granted. `secret_files` are refused whatever is granted.
+    ///
+    /// # Errors
+    ///
+    /// When the project's folder, or a granted place that is there, cannot be opened.
+    pub fn new(project: &Project, permissions: &Permissions, secret_files: &[PathBuf]) -> io::Result<Self> {
+        Disk::open(project, permissions, secret_files).map(|disk| Self(Arc::new(disk)))
+    }
+
+    /// The content of a regular file of at most [`MAX_READ`] bytes. Never blocks on a pipe or a device.
+    ///
+    /// # Errors
+    ///
+    /// `denied` where the permissions say no; `invalid` for what is not there, no file, or too large.
+    pub async fn read(&self, path: &str) -> Result<Bytes, Failure> {
+        self.blocking(path, |disk, path| disk.read(path)).await
+    }
+
+    /// Puts a file's content: all of it at once (a reader sees the old one or the new one), or at its end.
+    ///
+    /// # Errors
+    ///
+    /// As [`Files::read`]; besides, scripts and their library are never written.
+    pub async fn write(&self, path: &str, content: Bytes, append: bool) -> Result<(), Failure> {
+        self.blocking(
+            path,
+            move |disk, path| {
+                if append { disk.append(path, &content) } else { disk.replace(path, &content) }
+            },
+        )
+        .await
+    }
+
+    /// The names in a folder, sorted, without those that scripts never reach.
+    ///
+    /// # Errors
+    ///
+    /// As [`Files::read`].
+    pub async fn list(&self, path: &str) -> Result<Vec<String>, Failure> {
+        self.blocking(path, |disk, path| disk.list(path)).await
+    }
+
+    /// What a path leads to, or `None` when nothing is there.
+    ///
+    /// # Errors
+    ///
+    /// `denied` where the permissions say no.
+    pub async fn info(&self, path: &str) -> Result<Option<FileInfo>, Failure> {
+        self.blocking(path, |disk, path| disk.info(path)).await
+    }
+
+    /// Makes a folder and those above it; one that is there is left as it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Files::write`].
+    pub async fn make_folder(&self, path: &str) -> Result<(), Failure> {
+        self.blocking(path, |disk, path| disk.make_folder(path)).await
+    }
+
+    /// Removes a file, a link or an empty folder.
+    ///
+    /// # Errors
+    ///
+    /// As [`Files::write`].
+    pub async fn remove(&self, path: &str) -> Result<(), Failure> {
+        self.blocking(path, |disk, path| disk.remove(path)).await
+    }
+
+    /// Opens a regular file of any size to be uploaded.
+    ///
+    /// # Errors
+    ///
+    /// As [`Files::read`].
+    pub async fn open_upload(&self, path: &str) -> Result<OpenedFile, Failure> {
+        self.blocking(path, |disk, path| disk.open_upload(path)).await
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        path: &str,
+        work: impl FnOnce(&Disk, &str) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let (disk, path) = (Arc::clone(&self.0), path.to_owned());
+        tokio::task::spawn_blocking(move || work(&disk, &path))
+            .await
+            .unwrap_or_else(|_| Err(Failure::new(Kind::Cancelled, "the host is shutting down")))
+    }
+}

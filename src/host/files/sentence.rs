@@ -1,0 +1,83 @@
+//! The failures of files, in sentences that say what would help.
+
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+use rustix::io::Errno;
+
+use crate::protocol::{Failure, Kind};
+
+use super::grants::Access;
+
+/// The most letters of a path that are shown.
+const SHOWN: usize = 200;
+
+/// A path as an error shows it.
+pub(super) fn shown(path: &str) -> String {
+    if path.chars().count() <= SHOWN {
+        return path.to_owned();
+    }
+    path.chars().take(SHOWN).chain(['…']).collect()
+}
+
+/// A malformed path, or one that leads to something else than what was asked for.
+pub(super) fn invalid(path: &str, what: &str) -> Failure {
+    Failure::invalid("path", format!("`{}` {what}", shown(path)))
+}
+
+/// A path outside all that is granted; `real` is what to grant.
+pub(super) fn outside(path: &str, real: &Path, access: Access) -> Failure {
+    let (doing, word) = match access {
+        Access::Read => ("is outside the project", "read"),
+        Access::Write => ("may not be written", "write"),
+    };
+    let real = shown(&real.display().to_string());
+    denied(
+        path,
+        &format!("{doing}; to grant it: `[permissions] {word} = [\"{real}\"]` or --allow-{word}={real}"),
+    )
+}
+
+/// A link that leads out of what is granted.
+pub(super) fn escapes(path: &str, access: Access) -> Failure {
+    let word = match access {
+        Access::Read => "read",
+        Access::Write => "write",
+    };
+    denied(
+        path,
+        &format!(
+            "leads out of what is granted; name the place itself, and grant it: `[permissions] {word}` or \
+             --allow-{word}=PATH"
+        ),
+    )
+}
+
+/// A path that the permissions do not open.
+pub(super) fn denied(path: &str, what: &str) -> Failure {
+    Failure { field: Some("path".to_owned()), ..Failure::denied(format!("`{}` {what}", shown(path))) }
+}
+
+/// What the system said, for a path that was allowed.
+pub(super) fn of_system(path: &str, error: &io::Error, access: Access) -> Failure {
+    match error.kind() {
+        ErrorKind::NotFound => invalid(path, "is not there"),
+        ErrorKind::NotADirectory => invalid(path, "leads through something that is no folder"),
+        ErrorKind::IsADirectory => invalid(path, "is a folder"),
+        ErrorKind::AlreadyExists => invalid(path, "is there already"),
+        ErrorKind::DirectoryNotEmpty => invalid(path, "is a folder that is not empty"),
+        ErrorKind::InvalidFilename => invalid(path, "has a name that is too long"),
+        _ if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+            invalid(path, "is a link that leads nowhere")
+        }
+        // cap-std's own refusal carries no number of the system's.
+        ErrorKind::PermissionDenied if error.raw_os_error().is_none() => escapes(path, access),
+        ErrorKind::PermissionDenied => {
+            denied(path, "is closed by the system to the user that Mooncast runs as")
+        }
+        _ => Failure {
+            field: Some("path".to_owned()),
+            ..Failure::new(Kind::Rejected, format!("`{}`: {error}", shown(path)))
+        },
+    }
+}

@@ -1,0 +1,488 @@
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use proptest::prelude::*;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use tempfile::TempDir;
+
+use super::*;
+use crate::clock::Clock;
+
+const SECRET: &str = "SECRET";
+
+/// Everything that must be as it was after any attack.
+const GUARDED: [&str; 10] = [
+    "outside.txt",
+    "project/mooncast.toml",
+    "project/.mooncast/token",
+    "project/.git/config",
+    "project/.env",
+    "project/.env.local",
+    "project/credentials.json",
+    "project/scripts/hello.lua",
+    "project/stdlib/iter.lua",
+    "readonly/sub/.env",
+];
+
+struct Tree {
+    folder: TempDir,
+    disk: Disk,
+}
+
+impl Tree {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |path: &str| folder.path().join(path);
+        for made in ["project/data/sub", "project/scripts", "project/stdlib", "readonly/sub", "writable"] {
+            fs::create_dir_all(at(made)).unwrap();
+        }
+        for guarded in GUARDED {
+            fs::create_dir_all(at(guarded).parent().unwrap()).unwrap();
+            fs::write(at(guarded), SECRET).unwrap();
+        }
+        for plain in
+            ["project/data/a.csv", "readonly/r.txt", "writable/w.txt", "single.txt", "single.txt.bak"]
+        {
+            fs::write(at(plain), "plain").unwrap();
+        }
+        for (to, link) in [
+            (".mooncast/token", "token-link"),
+            (".mooncast", "state-link"),
+            ("../.mooncast/token", "data/token-link"),
+            ("scripts", "scripts-link"),
+            ("..", "out"),
+            ("../outside.txt", "out-file"),
+            ("/etc/passwd", "absolute"),
+            ("/proc/self", "process"),
+            ("loop", "loop"),
+            ("nowhere", "dangling"),
+            (".env.new", "dangling-env"),
+            ("data", "inner"),
+            ("../readonly/r.txt", "to-granted"),
+        ] {
+            symlink(to, at("project").join(link)).unwrap();
+        }
+        symlink("../outside.txt", at("readonly/back")).unwrap();
+        for (to, link) in [
+            ("project/.mooncast/token", "hard-token"),
+            ("project/mooncast.toml", "hard-settings"),
+            ("project/.git/config", "hard-git"),
+            ("project/.env", "hard-env"),
+            ("project/credentials.json", "data/hard-credentials"),
+            ("project/scripts/hello.lua", "hard-script"),
+        ] {
+            fs::hard_link(at(to), at("project").join(link)).unwrap();
+        }
+        mknodat(CWD, at("project/pipe"), FileType::Fifo, Mode::RWXU, 0).unwrap();
+        let project = Project::at(&at("project")).unwrap();
+        let permissions = Permissions {
+            read: vec!["../readonly".into(), at("single.txt")],
+            write: vec![at("writable"), at("later/report.csv")],
+            ..Permissions::default()
+        };
+        let disk = Disk::open(&project, &permissions, &[at("project/credentials.json")]).unwrap();
+        Self { folder, disk }
+    }
+
+    fn at(&self, path: &str) -> String {
+        self.folder.path().join(path).to_str().unwrap().to_owned()
+    }
+
+    fn guarded_is_whole(&self) {
+        for guarded in GUARDED {
+            assert_eq!(fs::read_to_string(self.at(guarded)).unwrap(), SECRET, "{guarded}");
+        }
+    }
+}
+
+fn kind<T>(result: Result<T, Failure>) -> Kind {
+    match result {
+        Ok(_) => panic!("it was allowed"),
+        Err(failure) => {
+            assert!(!failure.message.contains(SECRET), "{}", failure.message);
+            failure.kind
+        }
+    }
+}
+
+#[test]
+fn what_is_granted_can_be_used() {
+    let tree = Tree::new();
+    let disk = &tree.disk;
+    for path in ["data/a.csv", "./data/../data//a.csv", "inner/a.csv", "../readonly/r.txt"] {
+        assert_eq!(disk.read(path).unwrap(), "plain", "{path}");
+    }
+    for path in ["project/data/a.csv", "readonly/r.txt", "writable/w.txt", "single.txt"] {
+        assert_eq!(disk.read(&tree.at(path)).unwrap(), "plain", "{path}");
+    }
+    disk.replace("data/new.txt", b"one").unwrap();
+    disk.append("data/new.txt", b" two").unwrap();
+    disk.append("data/fresh.txt", b"three").unwrap();
+    assert_eq!(disk.read("data/new.txt").unwrap(), "one two");
+    assert_eq!(disk.read("data/fresh.txt").unwrap(), "three");
+    disk.make_folder("data/deep/deeper").unwrap();
+    disk.make_folder("data/deep/deeper").unwrap();
+    disk.replace("inner/deep/deeper/x", b"x").unwrap();
+    assert_eq!(disk.list("data/deep/deeper").unwrap(), ["x"]);
+    assert_eq!(kind(disk.remove("data/deep/deeper")), Kind::Invalid);
+    disk.remove("data/deep/deeper/x").unwrap();
+    disk.remove("data/deep/deeper").unwrap();
+    assert_eq!(disk.info("data/deep/deeper").unwrap(), None);
+    assert_eq!(disk.info("data").unwrap().unwrap().kind, "folder");
+    assert_eq!(disk.info("pipe").unwrap().unwrap().kind, "other");
+    let info = disk.info("data/new.txt").unwrap().unwrap();
+    assert_eq!((info.kind, info.size), ("file", 7));
+    assert!(info.modified_unix > 1_700_000_000);
+    disk.replace(&tree.at("writable/made.txt"), b"made").unwrap();
+    disk.make_folder(&tree.at("later")).unwrap_err();
+    fs::create_dir(tree.at("later")).unwrap();
+    disk.replace(&tree.at("later/report.csv"), b"made").unwrap();
+    assert_eq!(kind(disk.replace(&tree.at("later/other.csv"), b"no")), Kind::Denied);
+    let opened = disk.open_upload("inner/a.csv").unwrap();
+    assert_eq!((opened.name.as_str(), opened.len), ("a.csv", 5));
+    // Scripts may be read, for they are no secret.
+    assert_eq!(disk.read("scripts/hello.lua").unwrap(), SECRET);
+    tree.guarded_is_whole();
+}
+
+#[test]
+fn a_listing_leaves_out_what_is_never_reached() {
+    let tree = Tree::new();
+    let names = tree.disk.list(".").unwrap();
+    assert!(names.contains(&"data".to_owned()) && names.contains(&"scripts".to_owned()));
+    for hidden in [".mooncast", ".git", ".env", ".env.local", "mooncast.toml"] {
+        assert!(!names.contains(&hidden.to_owned()), "{hidden}");
+    }
+    assert!(names.is_sorted());
+}
+
+#[test]
+fn no_path_attack_reads_anything() {
+    let tree = Tree::new();
+    let (root, outside) = (tree.at("project"), tree.at("outside.txt"));
+    let attacks = [
+        "../outside.txt",
+        "./../outside.txt",
+        "data/../../outside.txt",
+        "data/sub/../../../outside.txt",
+        "data//..//..//outside.txt",
+        "nowhere/../../outside.txt",
+        "out/outside.txt",
+        "out/project/mooncast.toml",
+        "out-file",
+        "inner/../../outside.txt",
+        "absolute",
+        "process/environ",
+        "process/root/etc/passwd",
+        "/etc/passwd",
+        "//etc/passwd",
+        "/proc/self/environ",
+        "/proc/self/root/etc/passwd",
+        "/proc/self/cwd/Cargo.toml",
+        "/dev/zero",
+        "/dev/stdin",
+        "/dev/fd/0",
+        "mooncast.toml",
+        "./mooncast.toml",
+        "data/../mooncast.toml",
+        ".mooncast/token",
+        ".mooncast//token",
+        "data/../.mooncast/./token",
+        "token-link",
+        "state-link/token",
+        "data/token-link",
+        "inner/token-link",
+        "hard-token",
+        "hard-settings",
+        "hard-git",
+        "hard-env",
+        "data/hard-credentials",
+        "credentials.json",
+        "data/../credentials.json",
+        ".env",
+        ".env.local",
+        ".git/config",
+        "../readonly/back",
+        "../readonly/sub/.env",
+        "../readonly/../outside.txt",
+        "to-granted",
+        "../single.txt.bak",
+        "../single.txt/../outside.txt",
+        "loop",
+        "dangling",
+        "pipe",
+        "data",
+        "",
+        "data/a.csv\0.png",
+        "\0",
+        "~/.ssh/id_rsa",
+        "file:///etc/passwd",
+        "..\\outside.txt",
+        "data/a.csv/",
+        "data/a.csv/..",
+        "mooncast.toml/",
+    ];
+    let formatted = [
+        outside.clone(),
+        format!("{root}/../outside.txt"),
+        format!("{root}/.mooncast/token"),
+        format!("/proc/self/root{outside}"),
+        format!("/proc/self/root{root}/mooncast.toml"),
+        "x/".repeat(3000),
+        "x".repeat(300),
+        format!("{}etc/passwd", "../".repeat(60)),
+    ];
+    for attack in attacks.into_iter().chain(formatted.iter().map(String::as_str)) {
+        // A slash at the end of a file's name is no attack: the name is what counts.
+        if attack == "data/a.csv/" {
+            continue;
+        }
+        for result in [tree.disk.read(attack).map(drop), tree.disk.open_upload(attack).map(drop)] {
+            let kind = match result {
+                Err(failure) => failure.kind,
+                Ok(()) => panic!("{attack:?} was read"),
+            };
+            assert!(matches!(kind, Kind::Denied | Kind::Invalid), "{attack:?}: {kind:?}");
+        }
+    }
+    for protected in
+        ["mooncast.toml", ".mooncast/token", "hard-token", "token-link", "out-file", "/etc/passwd"]
+    {
+        assert_eq!(kind(tree.disk.read(protected)), Kind::Denied, "{protected}");
+    }
+}
+
+#[test]
+fn no_path_attack_changes_anything() {
+    let tree = Tree::new();
+    for attack in [
+        "mooncast.toml",
+        ".mooncast/token",
+        ".mooncast/new",
+        "state-link/new",
+        ".git/hooks/pre-commit",
+        ".git/config",
+        ".env",
+        ".env.production",
+        "data/.env",
+        "dangling-env",
+        "dangling",
+        "scripts/hello.lua",
+        "scripts/new.lua",
+        "scripts/lib/new.lua",
+        "scripts-link/new.lua",
+        "stdlib/iter.lua",
+        "hard-token",
+        "hard-settings",
+        "hard-script",
+        "data/hard-credentials",
+        "credentials.json",
+        "out/new.txt",
+        "out-file",
+        "token-link",
+        "../outside.txt",
+        "../new.txt",
+        "../readonly/r.txt",
+        "../readonly/new.txt",
+        "/tmp/mooncast-attack",
+        "/etc/cron.d/x",
+        "/dev/null",
+        "pipe",
+        "data",
+        ".",
+        "",
+        "nowhere/new.txt",
+    ] {
+        for result in [tree.disk.replace(attack, b"changed"), tree.disk.append(attack, b"changed")] {
+            let kind = kind(result);
+            assert!(matches!(kind, Kind::Denied | Kind::Invalid), "{attack:?}: {kind:?}");
+        }
+        tree.guarded_is_whole();
+    }
+    for attack in
+        ["scripts/new", ".git/new", "out/new", "../new", "/tmp/mooncast-attack/x", "data/a.csv/x", ".env.d"]
+    {
+        assert!(matches!(kind(tree.disk.make_folder(attack)), Kind::Denied | Kind::Invalid), "{attack}");
+    }
+    for attack in [
+        "scripts/hello.lua",
+        ".mooncast/token",
+        "mooncast.toml",
+        "../outside.txt",
+        ".",
+        "",
+        "out/readonly",
+        "scripts",
+    ] {
+        assert!(matches!(kind(tree.disk.remove(attack)), Kind::Denied | Kind::Invalid), "{attack}");
+    }
+    // A link is removed itself, not what it leads to.
+    tree.disk.remove("token-link").unwrap();
+    tree.guarded_is_whole();
+    assert!(!Path::new("/tmp/mooncast-attack").exists());
+}
+
+#[test]
+fn a_denial_says_which_permission_would_grant_it() {
+    let tree = Tree::new();
+    let read = tree.disk.read("/etc/hostname").unwrap_err().message;
+    assert!(read.contains("--allow-read=/etc/hostname") && read.contains("[permissions] read"), "{read}");
+    let write = tree.disk.replace("../readonly/r.txt", b"").unwrap_err().message;
+    assert!(write.contains("--allow-write=/") && write.contains("[permissions] write"), "{write}");
+    assert_eq!(tree.disk.read("nowhere").unwrap_err().field.as_deref(), Some("path"));
+}
+
+#[test]
+fn the_most_that_is_read_at_once_is_16_mib() {
+    let tree = Tree::new();
+    let path = tree.at("project/data/large");
+    fs::File::create(&path).unwrap().set_len(MAX_READ).unwrap();
+    assert_eq!(tree.disk.read("data/large").unwrap().len() as u64, MAX_READ);
+    fs::File::create(&path).unwrap().set_len(MAX_READ + 1).unwrap();
+    assert_eq!(kind(tree.disk.read("data/large")), Kind::Invalid);
+    assert_eq!(tree.disk.open_upload("data/large").unwrap().len, MAX_READ + 1);
+}
+
+#[test]
+fn a_write_replaces_the_file_in_one_step_and_keeps_its_mode() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let tree = Tree::new();
+    let path = tree.at("project/data/a.csv");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    let before = fs::metadata(&path).unwrap();
+    tree.disk.replace("inner/a.csv", b"new").unwrap();
+    let after = fs::metadata(&path).unwrap();
+    assert_ne!(before.ino(), after.ino());
+    assert_eq!(after.mode() & 0o777, 0o600);
+    assert_eq!(tree.disk.list("data").unwrap(), ["a.csv", "hard-credentials", "sub", "token-link"]);
+}
+
+#[test]
+fn the_faces_work_off_the_hosts_thread() {
+    let tree = Tree::new();
+    let project = Project::at(Path::new(&tree.at("project"))).unwrap();
+    let files = Files::new(&project, &Permissions::default(), &[]).unwrap();
+    Clock::real()
+        .block_on(async {
+            files.make_folder("async").await.unwrap();
+            files.write("async/x", Bytes::from_static(b"1"), false).await.unwrap();
+            files.write("async/x", Bytes::from_static(b"2"), true).await.unwrap();
+            assert_eq!(files.read("async/x").await.unwrap(), "12");
+            assert_eq!(files.list("async").await.unwrap(), ["x"]);
+            assert_eq!(files.info("async/x").await.unwrap().unwrap().size, 2);
+            assert_eq!(files.open_upload("async/x").await.unwrap().len, 2);
+            files.remove("async/x").await.unwrap();
+            assert_eq!(files.info("async/x").await.unwrap(), None);
+        })
+        .unwrap();
+}
+
+/// Names that lead somewhere interesting, in any order.
+fn paths() -> impl Strategy<Value = String> {
+    let name = prop::sample::select(vec![
+        "..",
+        "..",
+        ".",
+        "",
+        "data",
+        "sub",
+        "a.csv",
+        "out",
+        "out-file",
+        "token-link",
+        "state-link",
+        "token",
+        ".mooncast",
+        "mooncast.toml",
+        ".git",
+        "config",
+        ".env",
+        ".env.local",
+        "hard-token",
+        "hard-settings",
+        "hard-env",
+        "hard-credentials",
+        "hard-script",
+        "scripts",
+        "scripts-link",
+        "hello.lua",
+        "stdlib",
+        "iter.lua",
+        "inner",
+        "dangling",
+        "dangling-env",
+        "loop",
+        "pipe",
+        "process",
+        "root",
+        "cwd",
+        "absolute",
+        "readonly",
+        "writable",
+        "back",
+        "project",
+        "outside.txt",
+        "credentials.json",
+        "new",
+        "single.txt",
+        "single.txt.bak",
+        "a\0b",
+        "é",
+        " ",
+    ]);
+    let start = prop::sample::select(vec![
+        "",
+        "",
+        "",
+        "/",
+        "//",
+        "PROJECT/",
+        "FOLDER/",
+        "/proc/self/root/",
+        "/proc/self/cwd/",
+    ]);
+    (start, prop::collection::vec(name, 1..7))
+        .prop_map(|(start, names)| format!("{start}{}", names.join("/")))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn no_path_escapes(path in paths(), call in 0..6) {
+        let tree = Tree::new();
+        let path = path.replace("PROJECT", &tree.at("project")).replace("FOLDER", &tree.at(""));
+        let is_code = ["scripts", "stdlib", "hard-script"].iter().any(|code| path.contains(code));
+        match call {
+            0 => if let Ok(content) = tree.disk.read(&path) {
+                prop_assert!(content != SECRET || is_code, "{} was read", path);
+            },
+            1 => { let _ = tree.disk.replace(&path, b"changed"); }
+            2 => { let _ = tree.disk.append(&path, b"changed"); }
+            3 => { let _ = tree.disk.remove(&path); }
+            4 => { let _ = tree.disk.make_folder(&path); }
+            _ => if let Ok(names) = tree.disk.list(&path) {
+                prop_assert!(!names.contains(&"outside.txt".to_owned()), "{} was listed", path);
+                prop_assert!(!names.contains(&"token".to_owned()), "{} was listed", path);
+            },
+        }
+        tree.guarded_is_whole();
+        let mut around: Vec<_> = fs::read_dir(tree.folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        around.sort();
+        prop_assert_eq!(
+            around,
+            ["outside.txt", "project", "readonly", "single.txt", "single.txt.bak", "writable"]
+        );
+    }
+
+    #[test]
+    fn no_text_makes_the_host_panic(path in "\\PC{0,60}") {
+        let tree = Tree::new();
+        let _ = tree.disk.read(&path);
+        let _ = tree.disk.info(&path);
+    }
+}

@@ -1,0 +1,195 @@
+//! Which addresses are no part of the public internet, and ranges of addresses.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+/// A range of addresses: `10.0.0.0/8`, or a single one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Range {
+    first: IpAddr,
+    bits: u32,
+}
+
+impl Range {
+    pub(super) const fn one(address: IpAddr) -> Self {
+        Self { first: address, bits: width(address) }
+    }
+
+    pub(super) fn contains(self, address: IpAddr) -> bool {
+        if width(address) != width(self.first) {
+            return false;
+        }
+        let drop = width(address) - self.bits;
+        let head = |address: IpAddr| number(address).checked_shr(drop).unwrap_or(0);
+        head(address) == head(self.first)
+    }
+}
+
+impl FromStr for Range {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (address, bits) = match text.split_once('/') {
+            Some((address, bits)) => (address, Some(bits.parse::<u32>().map_err(drop)?)),
+            None => (text, None),
+        };
+        let first: IpAddr = address.parse().map_err(drop)?;
+        let bits = bits.unwrap_or(width(first));
+        if bits > width(first) {
+            return Err(());
+        }
+        Ok(Self { first, bits })
+    }
+}
+
+const fn width(address: IpAddr) -> u32 {
+    match address {
+        IpAddr::V4(_) => 32,
+        IpAddr::V6(_) => 128,
+    }
+}
+
+fn number(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => address.to_bits().into(),
+        IpAddr::V6(address) => address.to_bits(),
+    }
+}
+
+/// The address that is really meant: an IPv4 one written as IPv6 is the IPv4 one.
+pub(super) fn meant(address: IpAddr) -> IpAddr {
+    address.to_canonical()
+}
+
+/// Whether an address is anything but an ordinary public one: this machine, a private network, a network's own
+/// services (such as the metadata service of a cloud), a group of receivers, a reserved range (IANA's registries of
+/// special-purpose addresses).
+pub(super) fn is_special(address: IpAddr) -> bool {
+    match meant(address) {
+        IpAddr::V4(address) => is_special_v4(address),
+        IpAddr::V6(address) => is_special_v6(address),
+    }
+}
+
+fn is_special_v4(address: Ipv4Addr) -> bool {
+    let [a, b, c, _] = address.octets();
+    address.is_loopback()
+        || address.is_private()
+        || address.is_link_local()
+        || address.is_multicast()
+        || address.is_documentation()
+        || a == 0
+        || a >= 240
+        // Shared by the customers of a carrier.
+        || (a == 100 && (64..128).contains(&b))
+        // Protocol assignments, and what used to be the way to 6to4.
+        || (a == 192 && b == 0 && c == 0)
+        || (a == 192 && b == 88 && c == 99)
+        // Measurements between networks.
+        || (a == 198 && (18..20).contains(&b))
+}
+
+fn is_special_v6(address: Ipv6Addr) -> bool {
+    let [a, b, c, d, e, f, g, h] = address.segments();
+    let v4 = |high: u16, low: u16| {
+        let [[a, b], [c, d]] = [high.to_be_bytes(), low.to_be_bytes()];
+        is_special_v4(Ipv4Addr::new(a, b, c, d))
+    };
+    match (a, b) {
+        // Translation to IPv4, and 6to4: as special as the IPv4 address inside.
+        (0x64, 0xff9b) if [c, d, e, f] == [0; 4] => v4(g, h),
+        (0x2002, _) => v4(b, c),
+        // Protocol assignments (Teredo among them), documentation.
+        (0x2001, 0..0x200 | 0xdb8) | (0x3fff, 0..0x1000) => true,
+        // Of the rest, only 2000::/3 is given out to networks.
+        _ => a & 0xe000 != 0x2000,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_public_is_special() {
+        for address in [
+            "127.0.0.1",
+            "127.255.255.254",
+            "10.1.2.3",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "100.127.255.255",
+            "0.0.0.0",
+            "0.1.2.3",
+            "224.0.0.1",
+            "239.1.1.1",
+            "255.255.255.255",
+            "240.0.0.1",
+            "192.0.0.8",
+            "192.0.2.1",
+            "198.18.0.1",
+            "198.51.100.7",
+            "203.0.113.9",
+            "::",
+            "::1",
+            "fe80::1",
+            "fec0::1",
+            "fc00::1",
+            "fd12:3456::1",
+            "ff02::1",
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "::ffff:169.254.169.254",
+            "::127.0.0.1",
+            "64:ff9b::10.0.0.1",
+            "64:ff9b:1::1",
+            "2002:7f00:1::",
+            "2002:0a00:0001::1",
+            "2001::1",
+            "2001:db8::1",
+            "100::1",
+            "fd00:ec2::254",
+        ] {
+            assert!(is_special(address.parse().unwrap()), "{address}");
+        }
+        for address in [
+            "1.1.1.1",
+            "8.8.8.8",
+            "100.63.255.255",
+            "100.128.0.0",
+            "172.15.0.1",
+            "172.32.0.1",
+            "192.169.0.1",
+            "223.255.255.255",
+            "198.20.0.1",
+            "2606:4700::1111",
+            "2a00:1450::1",
+            "64:ff9b::8.8.8.8",
+            "::ffff:8.8.8.8",
+            "2002:0808:0808::1",
+        ] {
+            assert!(!is_special(address.parse().unwrap()), "{address}");
+        }
+    }
+
+    #[test]
+    fn a_range_holds_its_addresses_and_no_others() {
+        let holds =
+            |range: &str, address: &str| range.parse::<Range>().unwrap().contains(address.parse().unwrap());
+        assert!(holds("10.0.0.0/8", "10.255.0.1"));
+        assert!(!holds("10.0.0.0/8", "11.0.0.1"));
+        assert!(holds("10.0.0.7", "10.0.0.7"));
+        assert!(!holds("10.0.0.7", "10.0.0.8"));
+        assert!(holds("0.0.0.0/0", "9.9.9.9"));
+        assert!(!holds("0.0.0.0/0", "::1"));
+        assert!(holds("::/0", "fd00::1"));
+        assert!(holds("fd00::/8", "fdff::1"));
+        assert!(!holds("fd00::/8", "fe80::1"));
+        for wrong in ["10.0.0.0/33", "10.0.0/8", "x", "", "::/129", "10.0.0.0/", "10.0.0.0/-1"] {
+            assert!(wrong.parse::<Range>().is_err(), "{wrong}");
+        }
+    }
+}

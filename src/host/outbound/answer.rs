@@ -1,0 +1,93 @@
+//! What came back, within limits, or why nothing did.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use reqwest::Response;
+use reqwest::header::HeaderMap;
+
+use crate::protocol::{Answer, Failure, Kind};
+
+/// The most bytes of a body: what one frame of the protocol holds.
+const MAX_BODY: usize = 16 * 1024 * 1024;
+
+/// The most bytes of an answer's headers.
+const MAX_HEADER_BYTES: usize = 64 * 1024;
+
+/// No answer that can be used.
+#[derive(Debug)]
+pub(super) struct Broken {
+    what: String,
+    /// Whether the request may have arrived.
+    maybe_sent: bool,
+}
+
+impl Broken {
+    pub(super) const fn after_sending(what: String) -> Self {
+        Self { what, maybe_sent: true }
+    }
+
+    /// The failure as the script sees it.
+    pub(super) fn failure(self, place: &str, repeatable: bool) -> Failure {
+        if !self.maybe_sent || repeatable {
+            return Failure::new(Kind::Unreachable, format!("no answer of {place}: {}", self.what));
+        }
+        Failure::new(
+            Kind::InDoubt,
+            format!(
+                "no answer of {place}: {}; the request may have arrived, look before making it again",
+                self.what
+            ),
+        )
+    }
+}
+
+impl From<reqwest::Error> for Broken {
+    fn from(error: reqwest::Error) -> Self {
+        let maybe_sent = !(error.is_connect() || error.is_builder());
+        // The address is the script's own and long; what is wrong stands at the end of the chain.
+        let error = error.without_url();
+        let mut cause: &dyn Error = &error;
+        while let Some(next) = cause.source() {
+            cause = next;
+        }
+        Self { what: cause.to_string(), maybe_sent }
+    }
+}
+
+/// Reads the whole answer.
+pub(super) async fn read(mut response: Response) -> Result<Answer, Broken> {
+    let status = response.status().as_u16();
+    let headers = headers(response.headers())?;
+    let too_large = || Broken::after_sending(format!("its answer is larger than {MAX_BODY} bytes"));
+    if response.content_length().is_some_and(|length| length > MAX_BODY as u64) {
+        return Err(too_large());
+    }
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > MAX_BODY {
+            return Err(too_large());
+        }
+        body.put(chunk);
+    }
+    Ok(Answer::Response { status, headers, body: body.freeze() })
+}
+
+/// Each name once: values of a header that comes several times are joined by `, `.
+fn headers(headers: &HeaderMap) -> Result<Vec<(String, Bytes)>, Broken> {
+    let mut joined: BTreeMap<String, BytesMut> = BTreeMap::new();
+    let mut bytes = 0;
+    for (name, value) in headers {
+        bytes += name.as_str().len() + value.len();
+        let whole = joined.entry(name.as_str().to_owned()).or_default();
+        if !whole.is_empty() {
+            whole.put_slice(b", ");
+        }
+        whole.put_slice(value.as_bytes());
+    }
+    if bytes > MAX_HEADER_BYTES {
+        return Err(Broken::after_sending(format!("its headers are larger than {MAX_HEADER_BYTES} bytes")));
+    }
+    Ok(joined.into_iter().map(|(name, value)| (name, value.freeze())).collect())
+}

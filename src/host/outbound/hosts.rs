@@ -1,0 +1,214 @@
+//! Which hosts the permissions name.
+
+use std::net::IpAddr;
+
+use reqwest::Url;
+
+use super::addresses::{Range, is_special, meant};
+
+/// What the permissions say of hosts.
+#[derive(Debug)]
+pub(super) struct Hosts {
+    entries: Vec<Entry>,
+    /// Entries that name no host.
+    unread: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    what: What,
+    port: Option<u16>,
+}
+
+#[derive(Debug)]
+enum What {
+    /// `*`: every host with a public address.
+    Any,
+    /// `example.com`
+    Name(String),
+    /// `*.example.com`, kept as `.example.com`.
+    Under(String),
+    /// `10.0.0.7`, `10.0.0.0/8`
+    Addresses(Range),
+}
+
+/// Where a request goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Target {
+    Name(String),
+    Address(IpAddr),
+}
+
+impl Target {
+    pub(super) fn of(url: &Url) -> Option<Self> {
+        let host = url.host_str()?;
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        Some(match bare.parse() {
+            Ok(address) => Self::Address(address),
+            Err(_) => Self::Name(host.trim_end_matches('.').to_owned()),
+        })
+    }
+}
+
+impl Hosts {
+    pub(super) fn new(entries: &[String]) -> Self {
+        let mut hosts = Self { entries: Vec::new(), unread: Vec::new() };
+        for text in entries {
+            match entry(text.trim()) {
+                Some(entry) => hosts.entries.push(entry),
+                None => hosts.unread.push(text.clone()),
+            }
+        }
+        hosts
+    }
+
+    /// Whether requests may go to this host.
+    pub(super) fn grants(&self, target: &Target, port: u16) -> bool {
+        self.at(port).any(|what| match (what, target) {
+            (What::Any, _) => true,
+            (What::Name(name), Target::Name(host)) => name == host,
+            (What::Under(domain), Target::Name(host)) => host.len() > domain.len() && host.ends_with(domain),
+            (What::Addresses(range), Target::Address(address)) => range.contains(meant(*address)),
+            _ => false,
+        })
+    }
+
+    /// Whether a host that is granted may be at this address: a public one, one that is named itself, or this
+    /// machine's for a `localhost` that is named.
+    pub(super) fn grants_address(&self, target: &Target, address: IpAddr, port: u16) -> bool {
+        let address = meant(address);
+        let named = |what: &What| match what {
+            What::Addresses(range) => range.contains(address),
+            What::Name(name) => {
+                name == "localhost"
+                    && address.is_loopback()
+                    && *target == Target::Name("localhost".to_owned())
+            }
+            _ => false,
+        };
+        !is_special(address) || self.at(port).any(named)
+    }
+
+    /// What to say of entries that name no host.
+    pub(super) fn unread(&self) -> String {
+        if self.unread.is_empty() {
+            return String::new();
+        }
+        format!(" (of what `net` holds, this names no host: {})", self.unread.join(", "))
+    }
+
+    fn at(&self, port: u16) -> impl Iterator<Item = &What> {
+        self.entries
+            .iter()
+            .filter(move |entry| entry.port.is_none_or(|only| only == port))
+            .map(|entry| &entry.what)
+    }
+}
+
+fn entry(text: &str) -> Option<Entry> {
+    if let Ok(range) = text.parse() {
+        return Some(Entry { what: What::Addresses(range), port: None });
+    }
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) => (host, Some(port.parse().ok()?)),
+        None => (text, None),
+    };
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let what = if host == "*" {
+        What::Any
+    } else if let Ok(range) = bare.parse() {
+        What::Addresses(range)
+    } else if let Some(domain) = host.strip_prefix("*.") {
+        What::Under(format!(".{}", canonical(domain)?))
+    } else {
+        What::Name(canonical(host)?)
+    };
+    Some(Entry { what, port })
+}
+
+/// A name as addresses write it: lower case, other scripts in their ASCII form, no dot at the end.
+fn canonical(name: &str) -> Option<String> {
+    if name.is_empty() || name.contains(['/', '@', '?', '#', '*', ':', '\\', ' ']) {
+        return None;
+    }
+    let url = Url::parse(&format!("http://{name}/")).ok()?;
+    match Target::of(&url)? {
+        Target::Name(name) => Some(name),
+        Target::Address(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grants(entries: &[&str], url: &str) -> bool {
+        let entries: Vec<String> = entries.iter().map(|entry| (*entry).to_owned()).collect();
+        let url = Url::parse(url).unwrap();
+        let port = url.port_or_known_default().unwrap();
+        Hosts::new(&entries).grants(&Target::of(&url).unwrap(), port)
+    }
+
+    #[test]
+    fn a_host_is_granted_by_its_name() {
+        for (entry, url, granted) in [
+            ("example.com", "https://example.com/a", true),
+            ("Example.COM", "https://example.com./a", true),
+            ("example.com", "https://example.com:8443/", true),
+            ("example.com:8443", "https://example.com:8443/", true),
+            ("example.com:443", "https://example.com/", true),
+            ("example.com:8443", "https://example.com/", false),
+            ("example.com", "https://a.example.com/", false),
+            ("example.com", "https://notexample.com/", false),
+            ("*.example.com", "https://a.b.example.com/", true),
+            ("*.example.com", "https://example.com/", false),
+            ("*.example.com", "https://notexample.com/", false),
+            ("*.example.com:8443", "https://a.example.com:8443/", true),
+            ("bücher.example", "https://xn--bcher-kva.example/", true),
+            ("*", "https://example.com/", true),
+            ("10.0.0.7", "http://10.0.0.7/", true),
+            ("10.0.0.7:8080", "http://10.0.0.7:8080/", true),
+            ("10.0.0.7:8080", "http://10.0.0.7/", false),
+            ("10.0.0.0/8", "http://0x0a000007/", true),
+            ("10.0.0.7", "http://167772167/", true),
+            ("127.0.0.1", "http://[::ffff:127.0.0.1]/", true),
+            ("::1", "http://[::1]:80/", true),
+            ("[::1]:81", "http://[::1]:81/", true),
+            ("[::1]:81", "http://[::1]/", false),
+            ("https://example.com", "https://example.com/", false),
+            ("example.com/path", "https://example.com/path", false),
+            ("", "https://example.com/", false),
+            ("*.", "https://example.com/", false),
+        ] {
+            assert_eq!(grants(&[entry], url), granted, "{entry} {url}");
+        }
+    }
+
+    #[test]
+    fn special_addresses_must_be_named() {
+        let allows = |entries: &[&str], name: &str, address: &str| {
+            let entries: Vec<String> = entries.iter().map(|entry| (*entry).to_owned()).collect();
+            let target = Target::of(&Url::parse(&format!("http://{name}/")).unwrap()).unwrap();
+            Hosts::new(&entries).grants_address(&target, address.parse().unwrap(), 80)
+        };
+        assert!(allows(&["a.example"], "a.example", "9.9.9.9"));
+        assert!(!allows(&["a.example"], "a.example", "127.0.0.1"));
+        assert!(!allows(&["*"], "a.example", "169.254.169.254"));
+        assert!(!allows(&["*"], "127.0.0.1", "127.0.0.1"));
+        assert!(allows(&["a.example", "10.0.0.0/8"], "a.example", "10.1.1.1"));
+        assert!(allows(&["a.example", "10.0.0.0/8"], "a.example", "::ffff:10.1.1.1"));
+        assert!(!allows(&["a.example", "10.1.1.1:81"], "a.example", "10.1.1.1"));
+        assert!(allows(&["localhost"], "localhost", "127.0.0.1"));
+        assert!(allows(&["localhost"], "localhost", "::1"));
+        assert!(!allows(&["localhost"], "localhost", "10.0.0.1"));
+        assert!(!allows(&["localhost", "a.example"], "a.example", "127.0.0.1"));
+        assert!(!allows(&["*.localhost", "localhost"], "x.localhost", "127.0.0.1"));
+    }
+
+    #[test]
+    fn entries_that_name_no_host_are_told() {
+        let hosts = Hosts::new(&["https://example.com".to_owned(), "fine.example".to_owned()]);
+        assert!(hosts.unread().contains("https://example.com"));
+        assert!(!hosts.unread().contains("fine"));
+    }
+}

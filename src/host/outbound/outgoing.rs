@@ -1,0 +1,119 @@
+//! A request with its secrets filled in. From here on nothing of it is shown to anybody.
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Body, Method, Request, Url};
+use secrecy::ExposeSecret;
+
+use crate::protocol::{Failure, HttpRequest, HttpValue, Part};
+
+use super::super::variables::Variables;
+
+/// The most headers of one request, and the most bytes in them: what common servers take.
+const MAX_HEADERS: usize = 100;
+const MAX_HEADER_BYTES: usize = 32 * 1024;
+
+/// Headers that belong to the connection, not to the script. `host` would reach another service behind the same
+/// address than the one that was granted.
+const OF_CONNECTION: [&str; 10] = [
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authorization",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// A request that only lacks its address.
+pub(super) struct Prepared {
+    method: Method,
+    headers: HeaderMap,
+    body: Option<Vec<u8>>,
+    /// The name of a secret in it, if there is one.
+    pub(super) secret: Option<String>,
+    /// Whether making it twice does no more than making it once.
+    pub(super) repeatable: bool,
+}
+
+impl Prepared {
+    pub(super) fn request(self, url: Url) -> Request {
+        let mut request = Request::new(self.method, url);
+        *request.headers_mut() = self.headers;
+        *request.body_mut() = self.body.map(Body::from);
+        request
+    }
+}
+
+/// Checks a request and fills in its secrets.
+pub(super) fn prepare(request: &HttpRequest, variables: &Variables) -> Result<Prepared, Failure> {
+    let method = method(&request.method)?;
+    let mut filler = Filler { variables, secret: None };
+    let mut headers = HeaderMap::new();
+    if request.headers.len() > MAX_HEADERS {
+        return Err(Failure::invalid("headers", format!("more than {MAX_HEADERS} headers")));
+    }
+    let mut bytes = 0;
+    for (name, value) in &request.headers {
+        let (name, value) = header(name, value, &mut filler)?;
+        bytes += name.as_str().len() + value.len();
+        headers.append(name, value);
+    }
+    if bytes > MAX_HEADER_BYTES {
+        let message = format!("the headers take {bytes} bytes, where {MAX_HEADER_BYTES} are the most");
+        return Err(Failure::invalid("headers", message));
+    }
+    let body = request.body.as_ref().map(|body| filler.fill(body)).transpose()?;
+    let repeatable = method.is_idempotent();
+    Ok(Prepared { method, headers, body, secret: filler.secret, repeatable })
+}
+
+fn method(text: &str) -> Result<Method, Failure> {
+    match Method::from_bytes(text.as_bytes()) {
+        Ok(method) if !matches!(method, Method::CONNECT | Method::TRACE) => Ok(method),
+        _ => Err(Failure::invalid("method", format!("`{}` is no method for a request", text.escape_debug()))),
+    }
+}
+
+fn header(name: &str, value: &HttpValue, filler: &mut Filler) -> Result<(HeaderName, HeaderValue), Failure> {
+    let field = || format!("headers.{}", name.escape_debug());
+    let Ok(parsed) = HeaderName::from_bytes(name.as_bytes()) else {
+        return Err(Failure::invalid(field(), format!("`{}` is no name for a header", name.escape_debug())));
+    };
+    if OF_CONNECTION.contains(&parsed.as_str()) {
+        return Err(Failure::invalid(field(), format!("the header `{parsed}` is set by the host alone")));
+    }
+    let filled = filler.fill(value)?;
+    let Ok(mut value) = HeaderValue::from_bytes(&filled) else {
+        // The value is not shown: it may hold a secret.
+        let message = format!(
+            "the value of the header `{parsed}` holds a character that no header can, such as a line break"
+        );
+        return Err(Failure::invalid(field(), message));
+    };
+    value.set_sensitive(true);
+    Ok((parsed, value))
+}
+
+struct Filler<'a> {
+    variables: &'a Variables,
+    secret: Option<String>,
+}
+
+impl Filler<'_> {
+    fn fill(&mut self, value: &HttpValue) -> Result<Vec<u8>, Failure> {
+        let mut filled = Vec::new();
+        for part in &value.0 {
+            match part {
+                Part::Text(text) => filled.extend_from_slice(text),
+                Part::Secret(name) => {
+                    filled.extend_from_slice(self.variables.secret(name)?.expose_secret().as_bytes());
+                    self.secret = Some(name.clone());
+                }
+            }
+        }
+        Ok(filled)
+    }
+}

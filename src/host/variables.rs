@@ -1,0 +1,184 @@
+//! The environment variables that scripts may ask for: some to read, some only to have filled in.
+
+use std::ffi::OsString;
+use std::fmt;
+
+use secrecy::SecretString;
+
+use crate::config::Permissions;
+use crate::protocol::{Failure, Kind};
+
+/// The program's own credentials: no permission grants these, nor the files named by the same with `_FILE`.
+const OWN: [&str; 4] = ["MOONCAST_CLIENT_SECRET", "MOONCAST_TOKEN", "MOONCAST_CLIENT_ID", "MOONCAST_STORE"];
+
+/// Where variables are looked up.
+type Lookup = Box<dyn Fn(&str) -> Option<OsString> + Send + Sync>;
+
+/// The variables that the permissions grant: `NAME`, or `PREFIX_*` for all that begin so.
+pub struct Variables {
+    readable: Vec<String>,
+    secrets: Vec<String>,
+    lookup: Lookup,
+}
+
+impl fmt::Debug for Variables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Variables")
+            .field("readable", &self.readable)
+            .field("secrets", &self.secrets)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Variables {
+    /// The process's own variables, as far as they are granted.
+    #[must_use]
+    pub fn new(permissions: &Permissions) -> Self {
+        Self::with(permissions, Box::new(|name| std::env::var_os(name)))
+    }
+
+    /// The same over other variables; for tests.
+    pub(super) fn with(permissions: &Permissions, lookup: Lookup) -> Self {
+        Self { readable: permissions.env.clone(), secrets: permissions.secrets.clone(), lookup }
+    }
+
+    /// The value of a variable, or `None` when it is not set.
+    ///
+    /// # Errors
+    ///
+    /// `denied` unless it is granted. What is granted as a secret is not readable, whatever `env` says.
+    pub fn get(&self, name: &str) -> Result<Option<String>, Failure> {
+        check_name(name)?;
+        if grants(&self.secrets, name) {
+            return Err(denied(format!(
+                "the variable {name} is a secret; env.secret(\"{name}\") gives a handle to it"
+            )));
+        }
+        if !grants(&self.readable, name) {
+            return Err(denied(format!(
+                "the variable {name} is not granted; to grant it: `[permissions] env = [\"{name}\"]` or --allow-env={name}"
+            )));
+        }
+        self.value(name)
+    }
+
+    /// The value of a secret, for the host to fill in.
+    ///
+    /// # Errors
+    ///
+    /// `denied` unless it is granted; `invalid` when it is not set.
+    pub fn secret(&self, name: &str) -> Result<SecretString, Failure> {
+        check_name(name)?;
+        if !grants(&self.secrets, name) {
+            return Err(denied(format!(
+                "the secret {name} is not granted; to grant it: `[permissions] secrets = [\"{name}\"]`"
+            )));
+        }
+        let value = self.value(name)?.filter(|value| !value.is_empty());
+        value.map(SecretString::from).ok_or_else(|| {
+            Failure::invalid("name", format!("the secret {name} is granted, but the variable is not set"))
+        })
+    }
+
+    fn value(&self, name: &str) -> Result<Option<String>, Failure> {
+        (self.lookup)(name)
+            .map(|value| {
+                value.into_string().map_err(|_| {
+                    Failure::invalid("name", format!("the variable {name} holds bytes that are not UTF-8"))
+                })
+            })
+            .transpose()
+    }
+}
+
+fn check_name(name: &str) -> Result<(), Failure> {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    if name.is_empty() || name.len() > 256 || !name.chars().all(plain) {
+        let message = "a variable's name is made of letters, digits and `_`";
+        return Err(Failure::invalid("name", message));
+    }
+    let bare = name.strip_suffix("_FILE").unwrap_or(name);
+    if OWN.contains(&bare) {
+        return Err(denied(format!(
+            "{name} is the host's own, which scripts never reach, whatever is granted"
+        )));
+    }
+    Ok(())
+}
+
+fn grants(patterns: &[String], name: &str) -> bool {
+    patterns.iter().any(|pattern| match pattern.strip_suffix('*') {
+        Some(prefix) => name.starts_with(prefix),
+        None => name == pattern,
+    })
+}
+
+fn denied(message: String) -> Failure {
+    Failure { field: Some("name".to_owned()), ..Failure::new(Kind::Denied, message) }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn variables(env: &[&str], secrets: &[&str]) -> Variables {
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let permissions = Permissions { env: owned(env), secrets: owned(secrets), ..Permissions::default() };
+        Variables::with(
+            &permissions,
+            Box::new(|name| match name {
+                "EMPTY" => Some(OsString::new()),
+                "MISSING" => None,
+                name => Some(OsString::from(format!("value of {name}"))),
+            }),
+        )
+    }
+
+    #[test]
+    fn only_what_is_granted_is_read() {
+        let granted = variables(&["CITY", "SHOP_*", "MISSING"], &[]);
+        assert_eq!(granted.get("CITY").unwrap().as_deref(), Some("value of CITY"));
+        assert_eq!(granted.get("SHOP_NAME").unwrap().as_deref(), Some("value of SHOP_NAME"));
+        assert_eq!(granted.get("MISSING").unwrap(), None);
+        for name in ["HOME", "city", "CITY_", "SHOP", "XSHOP_NAME"] {
+            let failure = granted.get(name).unwrap_err();
+            assert_eq!(failure.kind, Kind::Denied, "{name}");
+            assert!(failure.message.contains(&format!("--allow-env={name}")), "{}", failure.message);
+        }
+    }
+
+    #[test]
+    fn the_hosts_own_credentials_are_never_granted() {
+        let all = variables(&["*"], &[]);
+        let secrets = variables(&[], &["*"]);
+        for name in OWN {
+            for name in [name.to_owned(), format!("{name}_FILE")] {
+                assert_eq!(all.get(&name).unwrap_err().kind, Kind::Denied, "{name}");
+                assert_eq!(secrets.secret(&name).unwrap_err().kind, Kind::Denied, "{name}");
+            }
+        }
+        assert!(all.get("MOONCAST_ORG").is_ok());
+    }
+
+    #[test]
+    fn a_secret_is_filled_in_and_never_read() {
+        let granted = variables(&["*"], &["HOOK_KEY", "EMPTY", "MISSING"]);
+        assert_eq!(granted.secret("HOOK_KEY").unwrap().expose_secret(), "value of HOOK_KEY");
+        assert_eq!(granted.get("HOOK_KEY").unwrap_err().kind, Kind::Denied);
+        assert_eq!(granted.secret("CITY").unwrap_err().kind, Kind::Denied);
+        assert_eq!(granted.secret("MISSING").unwrap_err().kind, Kind::Invalid);
+        assert_eq!(granted.secret("EMPTY").unwrap_err().kind, Kind::Invalid);
+        assert!(!format!("{granted:?}").contains("value of"));
+    }
+
+    #[test]
+    fn names_that_are_none_are_invalid() {
+        let all = variables(&["*"], &["*"]);
+        for name in ["", "A=B", "A\0B", "A B", "é", &"A".repeat(300)] {
+            assert_eq!(all.get(name).unwrap_err().kind, Kind::Invalid, "{name:?}");
+            assert_eq!(all.secret(name).unwrap_err().kind, Kind::Invalid, "{name:?}");
+        }
+    }
+}
