@@ -27,7 +27,8 @@ impl fmt::Display for CallName {
 pub struct Failure {
     /// What the caller may do now.
     pub class: Class,
-    /// The call that failed; `POST /token` when the token for the asked call could not be had.
+    /// The call that failed: the asked one, or `POST /token`, or, while everybody is told that new tokens are refused
+    /// too, the one that found it out.
     pub call: CallName,
     /// The HTTP status, when an answer came.
     pub status: Option<u16>,

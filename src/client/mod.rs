@@ -75,7 +75,7 @@ pub enum ClientError {
 
 impl Client {
     /// A client for `app`. Nothing is sent or read yet; proxies are taken from the environment (`HTTP_PROXY`,
-    /// `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`). With `state`, the project's state folder, a fetched token is kept
+    /// `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`), but for a service on this machine. With `state`, the project's state folder, a fetched token is kept
     /// there for other processes.
     ///
     /// # Errors
@@ -87,9 +87,9 @@ impl Client {
         Ok(Self(Arc::new(Inner {
             group_messages: below(&prefix, &["messages", "chatgroups"]),
             targeted_messages: below(&prefix, &["messages", "chatgroups", "users"]),
+            transport: Transport::new(&prefix, clock, app.timeouts)?,
             prefix,
             tokens,
-            transport: Transport::new(clock, app.timeouts)?,
         })))
     }
 

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
-use reqwest::{Request, Response};
+use reqwest::{Request, Response, Url};
 
 use super::ClientError;
 use super::roots;
@@ -57,9 +58,13 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    pub(super) fn new(clock: Clock, timeouts: Timeouts) -> Result<Self, ClientError> {
+    /// Connections for calls to `service`. One on this very machine, as the simulator is, is not asked for by way of
+    /// a proxy.
+    pub(super) fn new(service: &Url, clock: Clock, timeouts: Timeouts) -> Result<Self, ClientError> {
         let tls = roots::config().map_err(|error| ClientError::Tls(error.to_string()))?;
-        let http = reqwest::Client::builder()
+        let builder = reqwest::Client::builder();
+        let builder = if is_loopback(service) { builder.no_proxy() } else { builder };
+        let http = builder
             .tls_backend_preconfigured(tls)
             .user_agent(concat!("mooncast/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
@@ -151,6 +156,12 @@ impl Transport {
         };
         Some(wait.min(RETRY_AFTER_MAX))
     }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 fn ended<T>(result: Result<reqwest::Result<T>, Elapsed>, limit: Duration) -> Result<T, Broken> {

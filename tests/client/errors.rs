@@ -183,7 +183,9 @@ fn silence_within_an_answer_is_a_doubt() {
     });
     app.timeouts.read = Duration::from_millis(100);
     let client = Client::new(&app, Clock::real(), None).unwrap();
-    assert_eq!(run(send(&client)).unwrap_err().class, Class::InDoubt);
+    let failure = run(send(&client)).unwrap_err();
+    assert_eq!(failure.class, Class::InDoubt);
+    assert!(failure.to_string().ends_with("no answer within 100.0ms"), "{failure}");
 }
 
 /// The class of a send that never gets to be written.

@@ -3,6 +3,7 @@
 
 mod errors;
 mod lists;
+mod proxy;
 mod send;
 mod server;
 mod token;

@@ -118,7 +118,7 @@ mod tests {
 
     use super::*;
 
-    fn boxed(kind: &[u8; 4], contents: &[u8]) -> Vec<u8> {
+    fn boxed(kind: [u8; 4], contents: &[u8]) -> Vec<u8> {
         let size = u32::try_from(contents.len() + 8).unwrap();
         [&size.to_be_bytes(), &kind[..], contents].concat()
     }
@@ -127,12 +127,12 @@ mod tests {
         let mut head = vec![0; 76];
         head.extend_from_slice(&(width << 16).to_be_bytes());
         head.extend_from_slice(&(height << 16).to_be_bytes());
-        boxed(b"trak", &boxed(b"tkhd", &head))
+        boxed(*b"trak", &boxed(*b"tkhd", &head))
     }
 
     fn movie(header: &[u8]) -> Vec<u8> {
-        let moov = [boxed(b"mvhd", header), track(0, 0), track(1920, 1080)].concat();
-        [boxed(b"ftyp", b"isom"), boxed(b"mdat", &[7; 99]), boxed(b"moov", &moov)].concat()
+        let moov = [boxed(*b"mvhd", header), track(0, 0), track(1920, 1080)].concat();
+        [boxed(*b"ftyp", b"isom"), boxed(*b"mdat", &[7; 99]), boxed(*b"moov", &moov)].concat()
     }
 
     #[test]
@@ -163,6 +163,6 @@ mod tests {
     #[test]
     fn another_kind_of_file_is_left_alone() {
         assert_eq!(probe(&mut Cursor::new(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")), None);
-        assert_eq!(probe(&mut Cursor::new(boxed(b"ftyp", b"heic"))), None);
+        assert_eq!(probe(&mut Cursor::new(boxed(*b"ftyp", b"heic"))), None);
     }
 }
