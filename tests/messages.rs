@@ -228,7 +228,7 @@ fn receipts_are_the_services_answer() {
 fn a_send_completes_once_wherever_it_is_called() {
     let service = Service::accepting();
     Project::with_script(
-        r#"
+        r##"
         local task = require("task")
         local function send(id)
           return im.group_send { to = id, type = "txt", body = { msg = "x" } }[tostring(id)]
@@ -255,7 +255,7 @@ fn a_send_completes_once_wherever_it_is_called() {
         assert(load(function() if not Read then Read = send("reader") return "return 1" end end))
         local results = task.all { function() return send("task") end, function() return (("x"):gsub("x", function() return send("both") end)) end }
         assert(#results == 2)
-        "#,
+        "##,
     )
     .run_against(&service)
     .exits(0);
