@@ -148,18 +148,15 @@ impl Future for Acquire<'_> {
         }
         let waker = context.waker();
         let mut call = false;
-        match self.number {
-            Some(number) => {
-                if let Some(entry) = engine.queue.get_mut(self.priority, number) {
-                    entry.waker.clone_from(waker);
-                }
+        if let Some(number) = self.number {
+            if let Some(entry) = engine.queue.get_mut(self.priority, number) {
+                entry.waker.clone_from(waker);
             }
-            None => {
-                // Who comes first in a priority may go before those for whom the driver sleeps.
-                call = engine.queue.cost(self.priority) == 0;
-                let entry = Entry { cost: self.cost.get(), since: shared.now(), waker: waker.clone() };
-                self.number = Some(engine.enqueue(self.priority, entry));
-            }
+        } else {
+            // Who comes first in a priority may go before those for whom the driver sleeps.
+            call = engine.queue.cost(self.priority) == 0;
+            let entry = Entry { cost: self.cost.get(), since: shared.now(), waker: waker.clone() };
+            self.number = Some(engine.enqueue(self.priority, entry));
         }
         let absent = engine.driver == Driver::Absent;
         if absent {
@@ -192,24 +189,20 @@ async fn drive(mut driving: Driving) {
     let shared = Arc::clone(&driving.shared);
     let mut wake = Vec::new();
     loop {
-        let again = {
-            let mut engine = shared.lock();
-            let again = engine.serve_queue(shared.now(), &mut wake);
-            engine.driver = again.map_or(Driver::Absent, Driver::Asleep);
-            again
-        };
+        let next = shared.lock().serve_queue(shared.now(), &mut wake);
         wake.drain(..).for_each(std::task::Waker::wake);
-        match again {
-            None => {
+        match next {
+            Driver::Absent => {
                 driving.over = true;
                 return;
             }
-            Some(Some(due)) => tokio::select! {
+            Driver::Asleep(Some(due)) => tokio::select! {
                 biased;
                 () = shared.bell.notified() => {}
                 () = shared.clock.sleep_until(due) => {}
             },
-            Some(None) => shared.bell.notified().await,
+            Driver::Asleep(None) => shared.bell.notified().await,
+            Driver::Awake => {}
         }
     }
 }

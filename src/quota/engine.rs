@@ -16,9 +16,6 @@ use super::settings::Settings;
 use super::tally::Tally;
 use crate::clock::{Clock, Instant};
 
-/// The schedule runs this much faster than places come free on average, or chance gaps would never be made up for.
-const AHEAD: f64 = 1.02;
-
 #[derive(Debug)]
 pub(super) struct Engine {
     pub(super) queue: Queue,
@@ -56,7 +53,7 @@ impl Engine {
             trips: RoundTrips::default(),
             schedule: Schedule::default(),
             sent: Tally::over(Duration::from_secs(1)),
-            throttled: Tally::over(Duration::from_secs(60)),
+            throttled: Tally::over(Duration::from_mins(1)),
             not_before: Instant::ZERO,
             pace: Pace::new(f64::from(settings.per_second.get()), rate),
             ceiling: Ceiling::new(rate, settings.largest_cost, clock.clone()),
@@ -76,7 +73,7 @@ impl Engine {
     }
 
     fn spacing(&mut self, cost: u32, now: Instant) -> Duration {
-        let rate = self.pace.at(now).min(self.places.flow(now).0 * AHEAD);
+        let rate = self.pace.at(now).min(self.places.brisk_flow(now));
         Duration::from_secs_f64(f64::from(cost) / rate)
     }
 
@@ -110,18 +107,24 @@ impl Engine {
         self.queue.push(priority, entry)
     }
 
-    /// Serves all who can go at `now`, oldest turn first, and says when to look again: `None` once nobody waits.
-    pub(super) fn serve_queue(&mut self, now: Instant, wake: &mut Vec<Waker>) -> Option<Option<Instant>> {
+    /// Serves all who can go at `now`, each in turn, and says what the driver is to do next.
+    pub(super) fn serve_queue(&mut self, now: Instant, wake: &mut Vec<Waker>) -> Driver {
+        self.driver = self.serve_until_barred(now, wake);
+        self.driver
+    }
+
+    fn serve_until_barred(&mut self, now: Instant, wake: &mut Vec<Waker>) -> Driver {
         while let Some(cost) = self.queue.next_cost() {
             // A cost is never 0: `acquire` refuses it.
             if let Err(again) = self.admit(NonZeroU32::new(cost).unwrap_or(NonZeroU32::MIN), now, true) {
-                return Some(again);
+                return Driver::Asleep(again);
             }
-            let (number, entry) = self.queue.pop()?;
-            self.served.insert(number);
-            wake.push(entry.waker);
+            if let Some((number, entry)) = self.queue.pop() {
+                self.served.insert(number);
+                wake.push(entry.waker);
+            }
         }
-        None
+        Driver::Absent
     }
 
     /// Whether the one with this number was served; true once.
@@ -147,11 +150,12 @@ impl Engine {
         self.driver != Driver::Absent
     }
 
-    /// A call of `cost` is written at `now`; gives the number to name it by.
-    pub(super) fn written(&mut self, cost: u32, now: Instant) -> u64 {
+    /// A call of `cost` is written at `now`; gives the number to name it by, and whether that lets the driver know
+    /// when to look again.
+    pub(super) fn written(&mut self, cost: u32, now: Instant) -> (u64, bool) {
         self.places.release(now, &self.trips);
         self.sent.add(now, cost);
-        self.places.written(cost, now)
+        (self.places.written(cost, now), self.driver == Driver::Asleep(None))
     }
 
     /// What became of a written call is known at `now`. True when that may let others go earlier.

@@ -2,8 +2,8 @@
 //!
 //! How the service counts is not known: by the second of the wall clock, by that with refused calls counted too, by
 //! a sliding second, or with a token bucket. One rule is safe under all four: **a message takes one of N places from
-//! its permit until one second after the latest instant at which it can have arrived** (N: messages a second, see
-//! [`places`](self) below for why). Above the places stand, in this order: a schedule that spaces permits evenly, an
+//! its permit until one second after the latest instant at which it can have arrived** (N: messages a second; `places` has the
+//! proof). Above the places stand, in this order: a schedule that spaces permits evenly, an
 //! adaptive pace that yields to the app's own backend, and governor as the fixed ceiling.
 //!
 //! - `places`: the window guard, with the proof that no second holds more than N messages;

@@ -6,6 +6,10 @@
 //! a part f of all refused, N·f/(1 − f) a second were too much. After it, the pace climbs back, slowly at first and
 //! then by the square of the time (the shape of CUBIC): what was refused just now is probed gently, and a backend
 //! that stopped is noticed within a minute.
+//!
+//! What cannot be met: only our own refusals are seen. A backend that sends evenly, and in such a phase that it is
+//! always the one that comes last, is refused in our place until chance has it otherwise. `share` is for those who
+//! know what their backend takes.
 
 use std::time::Duration;
 
@@ -28,8 +32,8 @@ pub(super) struct Pace {
     granted: f64,
     /// Our share of it.
     top: f64,
-    pace: f64,
-    /// `pace` is the one of this instant.
+    current: f64,
+    /// `current` is the pace of this instant.
     of: Instant,
     episode: Option<Episode>,
 }
@@ -46,20 +50,20 @@ struct Episode {
 
 impl Pace {
     pub(super) fn new(granted: f64, top: f64) -> Self {
-        Self { granted, top, pace: top, of: Instant::ZERO, episode: None }
+        Self { granted, top, current: top, of: Instant::ZERO, episode: None }
     }
 
     /// The pace of `now`.
     pub(super) fn at(&mut self, now: Instant) -> f64 {
-        if let Some(episode) = self.episode.filter(|_| self.pace < self.top) {
+        if let Some(episode) = self.episode.filter(|_| self.current < self.top) {
             let age = |at: Instant| at.saturating_since(episode.ends).as_secs_f64();
             let (from, to) = (age(self.of), age(now));
             let growth = GROWTH * (to - from) + GROWTH_SQUARED / 3.0 * (to.powi(3) - from.powi(3));
             // From far below, growing in proportion alone would take for ever.
-            self.pace = (self.pace + growth * self.pace.max(self.top / 10.0)).min(self.top);
+            self.current = (self.current + growth * self.current.max(self.top / 10.0)).min(self.top);
         }
         self.of = now;
-        self.pace
+        self.current
     }
 
     /// An answer came that was not a refusal.
@@ -87,7 +91,7 @@ impl Pace {
         let too_much = if part < 1.0 { self.granted * part / (1.0 - part) } else { self.granted };
         let margin = (0.02 * episode.from).min(0.2 + 0.001 * episode.from);
         let lowered = (episode.from - too_much - margin).max(episode.from * DEEPEST);
-        self.pace = pace.min(lowered).max(self.top * LEAST);
+        self.current = pace.min(lowered).max(self.top * LEAST);
         self.episode = Some(episode);
     }
 }

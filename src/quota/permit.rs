@@ -59,8 +59,12 @@ impl Permit {
             let mut engine = self.shared.lock();
             // The clock is asked under the lock, so that calls are numbered in the order of their instants.
             let written = self.shared.now();
-            let number = engine.written(self.cost, written);
+            let (number, earlier) = engine.written(self.cost, written);
+            drop(engine);
             self.stage = Stage::Written(SentCall { number, written, cost: self.cost });
+            if earlier {
+                self.shared.call_driver();
+            }
         }
     }
 

@@ -50,7 +50,9 @@ pub(super) struct Places {
     sent: VecDeque<Sent>,
     first: u64,
     before: Option<Before>,
+    /// How long a place is held for a message, in seconds: the mean of late, and how far holds are from it.
     mean_hold: f64,
+    deviation: f64,
     answers: u32,
 }
 
@@ -88,6 +90,7 @@ impl Places {
             first: 0,
             before: None,
             mean_hold: second.as_secs_f64(),
+            deviation: 0.0,
             answers: 0,
         };
         match history {
@@ -215,7 +218,9 @@ impl Places {
         self.free_at(free, self.places(sent.cost));
         let hold = (self.second + excess).as_secs_f64();
         self.answers = (self.answers + 1).min(self.total.clamp(16, 1024));
-        self.mean_hold += (hold - self.mean_hold) / f64::from(self.answers);
+        let weight = 1.0 / f64::from(self.answers);
+        self.mean_hold += (hold - self.mean_hold) * weight;
+        self.deviation += ((hold - self.mean_hold).abs() - self.deviation) * weight;
         Some(free)
     }
 
@@ -243,5 +248,11 @@ impl Places {
             Some(before) => (total / before.lasts.as_secs_f64(), Some(before.end)),
             None => (total / self.mean_hold, None),
         }
+    }
+
+    /// The flow that a schedule must aim at to reach it: where places come free by chance, gaps must be made up for.
+    pub(super) fn brisk_flow(&self, now: Instant) -> f64 {
+        let (flow, until) = self.flow(now);
+        if until.is_some() { flow } else { flow * (1.000_5 + 2.0 * self.deviation / self.mean_hold) }
     }
 }

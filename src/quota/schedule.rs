@@ -39,8 +39,8 @@ impl Schedule {
 
     /// A permit that takes `spacing` is given at `now`, to one of those who `waited` or to a newcomer.
     pub(super) fn take(&mut self, now: Instant, spacing: Duration, waited: bool) {
-        // At a low rate the guard frees places unevenly, one spacing early or late.
-        let lag = if waited { BUSY_LAG.max(spacing) } else { self.lag(now) };
+        // At a low rate the guard frees places unevenly, by a spacing or two.
+        let lag = if waited { BUSY_LAG.max(spacing * 2) } else { self.lag(now) };
         self.next = self.next.max(now.saturating_sub(lag)) + spacing;
         self.last = now;
     }

@@ -1,4 +1,8 @@
 //! The app's own backend takes half of the quota: we take what is left, and leave it its half.
+//!
+//! One phase of the backend is played for each case. There are phases in which this does not hold at 20 a second: an
+//! even backend whose last message of every second comes just before the second's end is refused in our place each
+//! time, and nobody tells us (see `pace`).
 
 use std::time::Duration;
 

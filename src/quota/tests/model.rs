@@ -67,7 +67,7 @@ impl Service {
             }
             Counting::Bucket => {
                 let limit = f64::from(self.limit);
-                self.tokens = (self.tokens + (at - self.filled).as_secs_f64() * limit).min(limit);
+                self.tokens = (self.tokens + at.saturating_sub(self.filled).as_secs_f64() * limit).min(limit);
                 self.filled = at;
                 // Nanoseconds are not exact in binary.
                 let takes = self.tokens + 1e-6 >= f64::from(cost);
@@ -108,4 +108,13 @@ impl Backend {
         arrivals.sort();
         arrivals
     }
+}
+
+/// Whether all of these take a call; each of them counts it.
+pub(super) fn all_take(services: &mut [Service], at: Duration, cost: u32) -> bool {
+    let mut taken = true;
+    for service in services {
+        taken &= service.takes(at, cost);
+    }
+    taken
 }

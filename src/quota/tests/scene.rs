@@ -10,7 +10,7 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::model::{Backend, Counting, Service};
+use super::model::{Backend, Counting, Service, all_take};
 use crate::clock::{Clock, Instant};
 use crate::quota::{Answer, History, Permit, Priority, Quota, Settings};
 
@@ -54,6 +54,8 @@ impl Scene {
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Outcome {
     pub(super) taken: u64,
+    /// Refused at any time, before what is counted too.
+    pub(super) ever_refused: u64,
     pub(super) refused: u64,
     pub(super) backend_taken: u64,
     pub(super) backend_refused: u64,
@@ -213,13 +215,14 @@ impl Network {
         let now = self.clock.now().since_start();
         let start = Duration::from_secs_f64(self.scene.counted.start);
         while let Some(at) = self.backend.next_if(|at| *at <= now) {
-            let taken = self.services.iter_mut().fold(true, |all, service| service.takes(at, 1) && all);
+            let taken = all_take(&mut self.services, at, 1);
             if at >= start {
                 self.outcome.backend_taken += u64::from(taken);
                 self.outcome.backend_refused += u64::from(!taken);
             }
         }
-        let taken = self.services.iter_mut().fold(true, |all, service| service.takes(now, cost) && all);
+        let taken = all_take(&mut self.services, now, cost);
+        self.outcome.ever_refused += u64::from(!taken) * u64::from(cost);
         if now >= start {
             *(if taken { &mut self.outcome.taken } else { &mut self.outcome.refused }) += u64::from(cost);
         }
