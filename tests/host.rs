@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -77,8 +77,12 @@ fn workers() -> Vec<Pid> {
     pids.into_iter().filter(is_worker).filter_map(Pid::from_raw).collect()
 }
 
+/// Both tests look at the workers of this process.
+static ALONE: Mutex<()> = Mutex::new(());
+
 #[test]
 fn a_worker_killed_in_the_middle_of_a_send_a_hundred_times_leaves_the_host_whole() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     // The service kills the worker whose message has just come in, then answers.
     let killed = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&killed);
@@ -121,6 +125,7 @@ fn a_worker_killed_in_the_middle_of_a_send_a_hundred_times_leaves_the_host_whole
 
 #[test]
 fn a_good_script_is_served_while_others_misbehave() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let service = Service::accepting();
     let clock = Clock::real();
     let project = Project::new().file("scripts/main.lua", "");
@@ -137,8 +142,8 @@ fn a_good_script_is_served_while_others_misbehave() {
     clock
         .block_on(async {
             let misbehaving: Vec<_> = hostile
-                .iter()
-                .map(|source| {
+                .into_iter()
+                .map(|source: &'static str| {
                     let services = services(&project, &app, &clock);
                     tokio::task::spawn_local(async move {
                         let (_switch, interrupt) = InterruptSwitch::new();

@@ -10,7 +10,7 @@ const DEADLINE: &str = "3s";
 
 fn run(source: &[u8]) -> Ran {
     let project = Project::with_script(source);
-    let limits = ["--cpu-limit", CPU, "--memory-limit", "48MiB", "--timeout", DEADLINE];
+    let limits = ["--cpu-limit", CPU, "--memory-limit", "96MiB", "--timeout", DEADLINE];
     let mut args = vec!["run", "--simulator"];
     args.extend(limits);
     args.push("scripts/main.lua");

@@ -24,7 +24,7 @@ const KEPT: &[(&str, &[&str])] = &[
     ("reqwest", &["client", "host/outbound"]),
     ("governor", &["quota"]),
     ("axum", &["simulator"]),
-    ("clap", &["cli"]),
+    ("clap", &["cli", "simulator"]),
     ("anyhow", &["cli"]),
     ("full_moon", &["cli"]),
 ];

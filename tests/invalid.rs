@@ -76,7 +76,7 @@ const MALFORMED: &[(&str, &str)] = &[
     ("group_send { to = '1', type = 'txt', body = { msg = 'x' }, need_group_ack = 'yes' }", "need_group_ack"),
     ("group_send { to = '1', type = 'txt', body = { msg = 'x' }, users = { 'u' } }", "users"),
     ("group_send { to = '1', type = 'txt', body = { msg = 'x' }, form = 'u' }", "form"),
-    ("group_send { to = '1', type = 'txt', body = { msg = ('x'):rep(5110) } }", "body"),
+    ("group_send { to = '1', type = 'txt', body = { msg = ('x'):rep(5111) } }", "body"),
     ("group_send { to = '1', type = 'txt', body = { msg = ('中'):rep(1704) } }", "body"),
     ("group_send { to = '1', type = 'txt', body = { msg = 'x' }, ext = { big = ('x'):rep(5100) } }", "ext"),
     ("group_send('hello')", "message"),

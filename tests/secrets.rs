@@ -65,12 +65,12 @@ fn the_token_and_the_secret_are_nowhere_but_in_the_token_file() {
             return json(200, &format!(r#"{{"access_token":"{TOKEN}","expires_in":3600,"application":"x"}}"#));
         }
         assert_eq!(request.header("authorization"), Some(format!("Bearer {TOKEN}").as_str()));
-        if request.path.ends_with("/chatgroups/bad/users") {
+        if request.path.contains("/chatgroups/bad/users") {
             // A service that plays back what it was told must not make us print it.
             let echo = format!(r#"{{"error":"illegal_argument","error_description":"Bearer {TOKEN} {SECRET}"}}"#);
             return json(400, &echo);
         }
-        if request.json()["body"]["msg"] == "look" {
+        if request.method == "POST" && request.json()["body"]["msg"] == "look" {
             let mut all = worker.lock().unwrap();
             for pid in descendants(std::process::id()) {
                 let name = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
@@ -85,14 +85,16 @@ fn the_token_and_the_secret_are_nowhere_but_in_the_token_file() {
     });
     let project = Project::with_script(
         r#"
-        local function all(value, depth)
-          if type(value) == "table" and depth < 6 then
-            for k, v in pairs(value) do all(k, depth + 1) all(v, depth + 1) end
+        local seen = {}
+        local function all(value)
+          if type(value) == "table" and not seen[value] then
+            seen[value] = true
+            for k, v in pairs(value) do all(k) all(v) end
           end
           print(tostring(value))
         end
         im.group_send { to = "1", type = "txt", body = { msg = "first" } }
-        all(_G, 0)
+        all(_G)
         print(pcall(function() for user in im.members("bad") do print(user) end end))
         local fs, env = require("fs"), require("env")
         for _, path in ipairs { "mooncast.toml", ".mooncast", "secret.txt", "../secret.txt", "/proc/self/environ" } do

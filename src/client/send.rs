@@ -1,7 +1,7 @@
 //! Sending a message that is already checked, serialised and permitted.
 
 use bytes::Bytes;
-use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use reqwest::{Body, Method, Request};
 use serde::Deserialize;
 
@@ -69,7 +69,9 @@ impl Client {
         let success = self
             .call(call.call(), || {
                 let mut request = Request::new(Method::POST, url.clone());
-                request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                let json = HeaderValue::from_static("application/json");
+                request.headers_mut().insert(ACCEPT, json.clone());
+                request.headers_mut().insert(CONTENT_TYPE, json);
                 let (body, seal) = WatchedBody::new(body.clone(), on_write.take());
                 *request.body_mut() = Some(Body::wrap(body));
                 Ok(Prepared { request, seal: Some(seal), flow: None })

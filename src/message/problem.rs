@@ -7,6 +7,9 @@ use serde_json::Value;
 
 use super::shown;
 
+/// The limit of a field that has to be there.
+const REQUIRED: &str = "required";
+
 /// One limit that a message breaks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
@@ -18,11 +21,14 @@ pub struct Problem {
     pub limit: Option<String>,
     /// What was given: escaped, and cut after 80 characters. Never a share-secret.
     pub value: Option<String>,
+    /// The field that an unknown one was probably meant to be.
+    #[serde(skip)]
+    pub(super) meant: Option<String>,
 }
 
 impl Problem {
     pub(super) fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { field: field.into(), message: message.into(), limit: None, value: None }
+        Self { field: field.into(), message: message.into(), limit: None, value: None, meant: None }
     }
 
     pub(super) fn limit(mut self, limit: &(impl ToString + ?Sized)) -> Self {
@@ -51,7 +57,7 @@ impl Problem {
     pub(super) fn missing(field: impl Into<String>, what: &str) -> Self {
         let field = field.into();
         let message = format!("`{field}` is missing: {what}");
-        Self::new(field, message).limit("required")
+        Self::new(field, message).limit(REQUIRED)
     }
 
     /// `field` is required not to be empty.
@@ -152,7 +158,14 @@ impl Findings {
         match read {
             Some(read) if self.is_empty() => Ok(read),
             None if self.is_empty() => Err(Problem::new("", "the message could not be read").into()),
-            _ => Err(Problems { listed: self.listed, unlisted: self.unlisted }),
+            _ => Err(Problems { listed: without_echoes(self.listed), unlisted: self.unlisted }),
         }
     }
+}
+
+/// A misspelt field makes the field that was meant missing: that is one problem, not two.
+fn without_echoes(listed: Vec<Problem>) -> Vec<Problem> {
+    let meant: Vec<String> = listed.iter().filter_map(|problem| problem.meant.clone()).collect();
+    let is_echo = |problem: &Problem| problem.limit.as_deref() == Some(REQUIRED) && meant.contains(&problem.field);
+    listed.into_iter().filter(|problem| !is_echo(problem)).collect()
 }

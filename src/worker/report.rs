@@ -12,6 +12,9 @@ const MAX_TEXT: usize = 8 * 1024;
 /// The most frames of a traceback that are kept.
 const MAX_FRAMES: usize = 30;
 
+/// What Lua says when an allocation is refused.
+const OUT_OF_MEMORY: &str = "not enough memory";
+
 /// Where the chunks of the embedded standard library begin; errors point at the script that called it instead.
 const STDLIB: &str = "stdlib/";
 
@@ -72,7 +75,7 @@ pub(super) fn describe(lua: &Lua, error: Value) -> mlua::Result<Table> {
 
 /// What a failed task left, as the host is told it: a report of [`describe`], or the bare error where Lua had not the
 /// memory or the stack to call it.
-pub(super) fn script_error(lua: &Lua, left: Value) -> ScriptError {
+pub(super) fn script_error(lua: &Lua, left: Value, limit: u64) -> ScriptError {
     let (value, traceback) = match &left {
         Value::Table(report) => (
             report.raw_get("value").unwrap_or(Value::Nil),
@@ -81,7 +84,11 @@ pub(super) fn script_error(lua: &Lua, left: Value) -> ScriptError {
         _ => (left, Vec::new()),
     };
     let traceback = traceback.iter().map(|frame| clean(frame)).collect();
-    ScriptError { message: clean(&text(lua, &value)), traceback, kind: kind(&value) }
+    let mut message = clean(&text(lua, &value));
+    if message.contains(OUT_OF_MEMORY) {
+        message.push_str(&format!(" (the limit is {} MiB: `[scripts] memory`)", limit / (1024 * 1024)));
+    }
+    ScriptError { message, traceback, kind: kind(&value) }
 }
 
 /// The kind of an error value, where it is one.

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use mlua::{Function, Lua, MultiValue, Table, Value};
+use mlua::{Function, MultiValue, Table, Value};
 
 use crate::protocol::{Mode, ScriptError, Start, ToHost};
 
@@ -76,7 +76,7 @@ fn execute(state: &State, start: &Start) -> Result<(), End> {
     }
     tasks::run_all(lua, &state.context)?;
     match state.unseen.raw_get::<Option<Table>>(1)? {
-        Some(handle) => Err(End::Failed(failure_of(lua, &handle)?)),
+        Some(handle) => Err(End::Failed(failure_of(state, &handle)?)),
         None => Ok(()),
     }
 }
@@ -90,14 +90,14 @@ fn in_task(state: &State, body: Function, arguments: MultiValue) -> Result<(), E
         tasks::step(&state.lua, &state.context)?;
     }
     if handle.raw_get::<bool>("failed")? {
-        return Err(End::Failed(failure_of(&state.lua, &handle)?));
+        return Err(End::Failed(failure_of(state, &handle)?));
     }
     Ok(())
 }
 
-fn failure_of(lua: &Lua, handle: &Table) -> mlua::Result<ScriptError> {
+fn failure_of(state: &State, handle: &Table) -> mlua::Result<ScriptError> {
     let results: Table = handle.raw_get("results")?;
-    Ok(report::script_error(lua, results.raw_get(1)?))
+    Ok(report::script_error(&state.lua, results.raw_get(1)?, state.context.limits.memory))
 }
 
 /// An error that has no stack of the script's: of its syntax, or of what runs it.

@@ -9,6 +9,7 @@ pub(super) fn top_level(call: Call, name: &str) -> Problem {
         Call::Group => Call::Targeted,
         Call::Targeted => Call::Group,
     };
+    let mut meant = None;
     let message = if fields(other).contains(&name) {
         let way = match other {
             Call::Targeted => "im.targeted_send",
@@ -18,10 +19,10 @@ pub(super) fn top_level(call: Call, name: &str) -> Problem {
     } else if Kind::ALL.iter().any(|&kind| body_fields(kind).contains(&name)) {
         format!("`{shown}` is no field of {}: it belongs inside `body`", call.noun())
     } else {
-        let hint = did_you_mean(nearest(name, known.iter().copied()));
-        format!("`{shown}` is no field of {}{hint}", call.noun())
+        meant = nearest(name, known.iter().copied());
+        format!("`{shown}` is no field of {}{}", call.noun(), did_you_mean(meant))
     };
-    report(shown, message, known)
+    Problem { meant: meant.map(str::to_owned), ..report(shown, message, known) }
 }
 
 /// A field of `body` that a `kind` message does not have.
@@ -32,22 +33,26 @@ pub(super) fn body(kind: Kind, name: &str) -> Problem {
         .filter(|&&other| body_fields(other).contains(&name))
         .map(|other| other.name())
         .collect();
+    let mut meant = None;
     let hint = if !owners.is_empty() {
         format!(": it belongs to {}", owners.join(", "))
     } else if [Call::Group, Call::Targeted].iter().any(|&call| fields(call).contains(&name)) {
         ": it belongs beside `body`, not inside".to_owned()
     } else {
-        did_you_mean(nearest(name, known.iter().copied()))
+        meant = nearest(name, known.iter().copied());
+        did_you_mean(meant)
     };
     let message = format!("`body.{shown}` is no field of a message of type {kind}{hint}");
-    report(format!("body.{shown}"), message, known)
+    let meant = meant.map(|meant| format!("body.{meant}"));
+    Problem { meant, ..report(format!("body.{shown}"), message, known) }
 }
 
 /// A field of the object at `path` that it does not have.
 pub(super) fn nested(path: &str, known: &[&'static str], name: &str) -> Problem {
-    let (shown, hint) = (shown::text(name), did_you_mean(nearest(name, known.iter().copied())));
-    let message = format!("`{path}.{shown}` is no field of `{path}`{hint}");
-    report(format!("{path}.{shown}"), message, known)
+    let (shown, meant) = (shown::text(name), nearest(name, known.iter().copied()));
+    let message = format!("`{path}.{shown}` is no field of `{path}`{}", did_you_mean(meant));
+    let meant = meant.map(|meant| format!("{path}.{meant}"));
+    Problem { meant, ..report(format!("{path}.{shown}"), message, known) }
 }
 
 /// The end of a sentence: `, did you mean …?`, or nothing.
