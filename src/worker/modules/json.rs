@@ -10,11 +10,16 @@ use super::Kit;
 pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
     let module = kit.lua().create_table()?;
     module.raw_set("encode", kit.plain(encode)?)?;
-    module.raw_set("decode", kit.plain(decode)?)?;
+    module.raw_set("decode", decode_function(kit)?)?;
     module.raw_set("array", kit.plain(array)?)?;
     module.raw_set("object", kit.plain(object)?)?;
     module.raw_set("null", Value::NULL)?;
     Ok(module)
+}
+
+/// JSON as Lua values; other modules take in JSON too.
+pub(super) fn decode_function(kit: &Kit) -> mlua::Result<mlua::Function> {
+    kit.plain(decode)
 }
 
 fn encode(lua: &Lua, _: &Context, (value, options): (Value, Option<Table>)) -> Result<LuaString, Fault> {

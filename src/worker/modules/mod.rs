@@ -1,9 +1,17 @@
 //! What scripts can `require` of Rust: one file a module, each with one function that builds its table.
 
+mod arguments;
+mod csv;
+mod env;
+mod fs;
+mod hash;
+mod http;
 mod im;
 mod json;
 mod log;
+mod secret;
 mod task;
+mod template;
 
 use std::rc::Rc;
 
@@ -16,8 +24,17 @@ use super::fault::Fault;
 use super::state::settled;
 
 /// The one list of modules: `im` is a global, the rest comes by `require`.
-const MODULES: [(&str, fn(&Kit) -> mlua::Result<Table>); 3] =
-    [("json", json::build), ("log", log::build), ("task", task::build)];
+const MODULES: [(&str, fn(&Kit) -> mlua::Result<Table>); 9] = [
+    ("csv", csv::build),
+    ("env", env::build),
+    ("fs", fs::build),
+    ("hash", hash::build),
+    ("http", http::build),
+    ("json", json::build),
+    ("log", log::build),
+    ("task", task::build),
+    ("template", template::build),
+];
 
 /// Builds all modules; gives the table of what `require` finds without a file.
 pub(super) fn install(kit: &Kit) -> mlua::Result<Table> {

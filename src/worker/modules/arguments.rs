@@ -1,0 +1,96 @@
+//! Arguments of native functions, checked by hand where an error should name them.
+
+use mlua::{LuaString, Table, Value};
+
+use crate::message::nearest;
+
+use super::super::fault::Fault;
+
+/// A text, whatever its bytes.
+pub(super) fn text(field: &str, value: &Value) -> Result<LuaString, Fault> {
+    match value {
+        Value::String(text) => Ok(text.clone()),
+        other => Err(wrong(field, "a string", other)),
+    }
+}
+
+/// A text that is UTF-8.
+pub(super) fn utf8(field: &str, value: &Value) -> Result<String, Fault> {
+    match text(field, value)?.to_str() {
+        Ok(text) => Ok(text.to_owned()),
+        Err(_) => Err(Fault::invalid(field, format!("{field}: it holds bytes that are not UTF-8"))),
+    }
+}
+
+pub(super) fn table(field: &str, value: &Value) -> Result<Table, Fault> {
+    match value {
+        Value::Table(table) => Ok(table.clone()),
+        other => Err(wrong(field, "a table", other)),
+    }
+}
+
+pub(super) fn boolean(field: &str, value: &Value) -> Result<bool, Fault> {
+    match value {
+        Value::Boolean(value) => Ok(*value),
+        other => Err(wrong(field, "true or false", other)),
+    }
+}
+
+/// Seconds since 1970, a fraction included.
+pub(super) fn number(field: &str, value: &Value) -> Result<f64, Fault> {
+    match value {
+        Value::Integer(number) => Ok(*number as f64),
+        Value::Number(number) if number.is_finite() => Ok(*number),
+        other => Err(wrong(field, "a number", other)),
+    }
+}
+
+/// An integer, or a float that is one.
+pub(super) fn integer(field: &str, value: &Value) -> Result<i64, Fault> {
+    match value {
+        Value::Integer(number) => Ok(*number),
+        #[expect(clippy::cast_possible_truncation, reason = "integral and within 2^53")]
+        Value::Number(number) if number.fract() == 0.0 && number.abs() <= 9_007_199_254_740_992.0 => {
+            Ok(*number as i64)
+        }
+        other => Err(wrong(field, "a whole number", other)),
+    }
+}
+
+/// A value of another type than the one expected.
+pub(super) fn wrong(field: &str, expected: &str, got: &Value) -> Fault {
+    Fault::invalid(field, format!("{field}: expected {expected}, got {}", got.type_name()))
+}
+
+/// Hands each field of an options table to `set`; an unknown one is an error with the nearest known name.
+pub(super) fn each(
+    what: &str,
+    options: &Value,
+    known: &[&str],
+    mut set: impl FnMut(&str, &Value) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let options = match options {
+        Value::Nil => return Ok(()),
+        Value::Table(options) => options,
+        other => return Err(wrong(what, "a table", other)),
+    };
+    for pair in options.pairs::<Value, Value>() {
+        let (key, value) = pair?;
+        let name = match &key {
+            Value::String(name) => name.to_string_lossy(),
+            other => return Err(wrong(what, "names of options", other)),
+        };
+        if !known.contains(&name.as_str()) {
+            let hint = match nearest(&name, known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("known: {}", known.join(", ")),
+            };
+            return Err(Fault::invalid(
+                format!("{what}.{name}"),
+                format!("{what}: unknown `{name}`; {hint}"),
+            ));
+        }
+        set(&name, &value)?;
+    }
+    Ok(())
+}

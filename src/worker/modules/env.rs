@@ -1,0 +1,45 @@
+//! `env`: variables of the environment that are granted, and handles to secrets.
+
+use mlua::{Lua, Table, Value};
+
+use crate::protocol::Request;
+
+use super::super::context::Context;
+use super::super::fault::Fault;
+use super::Kit;
+use super::arguments::utf8;
+use super::secret::Secret;
+
+/// A default for what is not set; a handle once the host has said that the secret is there.
+const LUA_PART: &str = r"
+local ask, ask_secret, handle = ...
+return {
+  get = function(name, default)
+    local value = ask(name)
+    if value == nil then
+      return default
+    end
+    return value
+  end,
+  secret = function(name)
+    ask_secret(name)
+    return handle(name)
+  end,
+}
+";
+
+pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
+    kit.lua_part(LUA_PART, (kit.waiting(ask)?, kit.waiting(ask_secret)?, kit.plain(handle)?))
+}
+
+fn ask(_: &Lua, _: &Context, name: Value) -> Result<Request, Fault> {
+    Ok(Request::Env(utf8("name", &name)?))
+}
+
+fn ask_secret(_: &Lua, _: &Context, name: Value) -> Result<Request, Fault> {
+    Ok(Request::Secret(utf8("name", &name)?))
+}
+
+fn handle(_: &Lua, _: &Context, name: Value) -> Result<Secret, Fault> {
+    Ok(Secret::named(utf8("name", &name)?))
+}

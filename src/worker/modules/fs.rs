@@ -1,0 +1,55 @@
+//! `fs`: the project's files, and others that are granted. The host decides and does it.
+
+use mlua::{Lua, Table, Value};
+
+use crate::protocol::Request;
+
+use super::super::context::Context;
+use super::super::fault::Fault;
+use super::Kit;
+use super::arguments::{text, utf8};
+
+/// What is easier said in Lua: lines, and whether something is there.
+const LUA_PART: &str = include_str!("fs.lua");
+
+pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
+    let fs = kit.lua().create_table()?;
+    fs.raw_set("read", read_function(kit)?)?;
+    fs.raw_set("write", kit.waiting(|_, _, arguments| write(&arguments, false))?)?;
+    fs.raw_set("append", kit.waiting(|_, _, arguments| write(&arguments, true))?)?;
+    fs.raw_set("info", kit.waiting(info)?)?;
+    fs.raw_set("list", kit.waiting(list)?)?;
+    fs.raw_set("mkdir", kit.waiting(mkdir)?)?;
+    fs.raw_set("remove", kit.waiting(remove)?)?;
+    kit.lua_part(LUA_PART, fs)
+}
+
+/// The content of a file; other modules read files too.
+pub(super) fn read_function(kit: &Kit) -> mlua::Result<mlua::Function> {
+    kit.waiting(read)
+}
+
+fn read(_: &Lua, _: &Context, path: Value) -> Result<Request, Fault> {
+    Ok(Request::FileRead(utf8("path", &path)?))
+}
+
+fn write((path, content): &(Value, Value), append: bool) -> Result<Request, Fault> {
+    let content = text("text", content)?.as_bytes().to_vec().into();
+    Ok(Request::FileWrite { path: utf8("path", path)?, content, append })
+}
+
+fn info(_: &Lua, _: &Context, path: Value) -> Result<Request, Fault> {
+    Ok(Request::FileInfo(utf8("path", &path)?))
+}
+
+fn list(_: &Lua, _: &Context, path: Value) -> Result<Request, Fault> {
+    Ok(Request::FileList(utf8("path", &path)?))
+}
+
+fn mkdir(_: &Lua, _: &Context, path: Value) -> Result<Request, Fault> {
+    Ok(Request::MakeFolder(utf8("path", &path)?))
+}
+
+fn remove(_: &Lua, _: &Context, path: Value) -> Result<Request, Fault> {
+    Ok(Request::Remove(utf8("path", &path)?))
+}

@@ -1,0 +1,119 @@
+//! `hash`: digests, encodings, and ids.
+
+use base64::Engine as _;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit, Mac};
+use md5::Md5;
+use mlua::{Lua, LuaString, Table, Value};
+use sha2::{Digest, Sha256};
+
+use super::super::context::Context;
+use super::super::fault::Fault;
+use super::Kit;
+use super::arguments::text;
+
+/// A version 4 UUID from `math.random`, so that a run with a fixed seed makes the same ones again. Not for secrets.
+const UUID: &str = r#"
+local random, format = math.random, string.format
+return function()
+  local high, low = random(0), random(0)
+  return format("%08x-%04x-4%03x-%04x-%012x", high >> 32, high >> 16 & 0xffff, high & 0xfff,
+    low >> 48 & 0x3fff | 0x8000, low & 0xffffffffffff)
+end
+"#;
+
+pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
+    let hash = kit.lua().create_table()?;
+    hash.raw_set("sha256", kit.plain(sha256)?)?;
+    hash.raw_set("md5", kit.plain(md5)?)?;
+    hash.raw_set("hmac_sha256", kit.plain(hmac_sha256)?)?;
+    hash.raw_set("base64_encode", kit.plain(base64_encode)?)?;
+    hash.raw_set("base64_decode", kit.plain(base64_decode)?)?;
+    hash.raw_set("hex_encode", kit.plain(hex_encode)?)?;
+    hash.raw_set("hex_decode", kit.plain(hex_decode)?)?;
+    hash.raw_set("uuid", kit.lua_part::<mlua::Function>(UUID, ())?)?;
+    Ok(hash)
+}
+
+fn sha256(_: &Lua, _: &Context, value: Value) -> Result<String, Fault> {
+    Ok(hex(&Sha256::digest(text("text", &value)?.as_bytes())))
+}
+
+fn md5(_: &Lua, _: &Context, value: Value) -> Result<String, Fault> {
+    Ok(hex(&Md5::digest(text("text", &value)?.as_bytes())))
+}
+
+fn hmac_sha256(_: &Lua, _: &Context, (key, value): (Value, Value)) -> Result<String, Fault> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(&text("key", &key)?.as_bytes())
+        .map_err(|error| Fault::invalid("key", error.to_string()))?;
+    mac.update(&text("text", &value)?.as_bytes());
+    Ok(hex(&mac.finalize().into_bytes()))
+}
+
+fn base64_encode(_: &Lua, _: &Context, value: Value) -> Result<String, Fault> {
+    Ok(BASE64_STANDARD.encode(text("text", &value)?.as_bytes()))
+}
+
+/// Takes both alphabets, with and without `=` at the end.
+fn base64_decode(lua: &Lua, _: &Context, value: Value) -> Result<LuaString, Fault> {
+    let bytes: Vec<u8> = text("text", &value)?
+        .as_bytes()
+        .iter()
+        .filter(|letter| !letter.is_ascii_whitespace())
+        .map(|letter| match letter {
+            b'+' => b'-',
+            b'/' => b'_',
+            other => *other,
+        })
+        .collect();
+    let end = bytes.iter().rposition(|letter| *letter != b'=').map_or(0, |last| last + 1);
+    let decoded = BASE64_URL_SAFE_NO_PAD
+        .decode(&bytes[..end])
+        .map_err(|error| Fault::invalid("text", format!("text: not base64: {error}")))?;
+    Ok(lua.create_string(&decoded)?)
+}
+
+fn hex_encode(_: &Lua, _: &Context, value: Value) -> Result<String, Fault> {
+    Ok(hex(&text("text", &value)?.as_bytes()))
+}
+
+fn hex_decode(lua: &Lua, _: &Context, value: Value) -> Result<LuaString, Fault> {
+    let text = text("text", &value)?;
+    let bytes = unhex(&text.as_bytes())
+        .ok_or_else(|| Fault::invalid("text", "text: not hex: expected pairs of 0-9 and a-f"))?;
+    Ok(lua.create_string(&bytes)?)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = |byte: &u8| [byte >> 4, byte & 15].map(|half| char::from(DIGITS[usize::from(half)]));
+    bytes.iter().flat_map(digits).collect()
+}
+
+fn unhex(text: &[u8]) -> Option<Vec<u8>> {
+    let digit = |letter: u8| char::from(letter).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let (pairs, []) = text.as_chunks::<2>() else { return None };
+    pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn hex_comes_back_as_it_went(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+            prop_assert_eq!(unhex(hex(&bytes).as_bytes()), Some(bytes.clone()));
+            prop_assert_eq!(unhex(hex(&bytes).to_uppercase().as_bytes()), Some(bytes));
+        }
+    }
+
+    #[test]
+    fn what_is_no_hex_is_refused() {
+        for text in ["0", "0g", "a b", "é"] {
+            assert_eq!(unhex(text.as_bytes()), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! `http`: requests to hosts that are granted. The host makes them, and fills in secrets.
+
+use mlua::{Lua, Table, Value};
+
+use crate::protocol::{HttpRequest, HttpValue, Part, Request};
+
+use super::super::context::Context;
+use super::super::convert::{Empty, to_json};
+use super::super::fault::Fault;
+use super::arguments::{each, table, utf8, wrong};
+use super::secret::Secret;
+use super::task::milliseconds;
+use super::{Kit, json};
+
+/// How long a request may take where the script says nothing, in milliseconds.
+const DEFAULT_TIMEOUT: u64 = 30_000;
+
+/// What is easier said in Lua: shorter forms, and what an answer can do.
+const LUA_PART: &str = include_str!("http.lua");
+
+pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
+    let get = kit.waiting(|lua, _, (url, options)| request(lua, "GET", Some(&url), None, &options))?;
+    let post =
+        kit.waiting(|lua, _, (url, body, options)| request(lua, "POST", Some(&url), Some(&body), &options))?;
+    let any = kit.waiting(whole)?;
+    kit.lua_part(LUA_PART, (get, post, any, json::decode_function(kit)?))
+}
+
+fn whole(lua: &Lua, _: &Context, options: Value) -> Result<Request, Fault> {
+    table("options", &options)?;
+    request(lua, "GET", None, None, &options)
+}
+
+fn request(
+    lua: &Lua,
+    method: &str,
+    url: Option<&Value>,
+    body: Option<&Value>,
+    options: &Value,
+) -> Result<Request, Fault> {
+    let mut method = method.to_owned();
+    let mut timeout_ms = DEFAULT_TIMEOUT;
+    let mut headers = Vec::new();
+    let mut own_url = url.map(|url| utf8("url", url)).transpose()?;
+    let mut own_body = body.map(body_value).transpose()?.flatten();
+    let mut is_json = false;
+    let known: &[&str] = match (url, body) {
+        (None, _) => &["method", "url", "headers", "body", "json", "timeout"],
+        (Some(_), None) => &["headers", "timeout"],
+        (Some(_), Some(_)) => &["headers", "json", "timeout"],
+    };
+    each("options", options, known, |name, value| {
+        match name {
+            "method" => method = utf8("method", value)?.to_ascii_uppercase(),
+            "url" => own_url = Some(utf8("url", value)?),
+            "headers" => headers = header_list(value)?,
+            "timeout" => timeout_ms = milliseconds("timeout", value)?,
+            _ if own_body.is_some() => {
+                return Err(Fault::invalid("json", "a request has one body: give either `body` or `json`"));
+            }
+            "body" => own_body = body_value(value)?,
+            _ => {
+                own_body = Some(plain(to_json(lua, value, Empty::Object)?));
+                is_json = true;
+            }
+        }
+        Ok(())
+    })?;
+    let Some(url) = own_url else {
+        return Err(Fault::invalid("url", "url: a request needs one"));
+    };
+    if is_json && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
+        headers.push(("content-type".to_owned(), plain(b"application/json".to_vec())));
+    }
+    Ok(Request::Http(Box::new(HttpRequest { method, url, headers, body: own_body, timeout_ms })))
+}
+
+fn body_value(value: &Value) -> Result<Option<HttpValue>, Fault> {
+    match value {
+        Value::Nil => Ok(None),
+        Value::Table(_) => Err(Fault::invalid(
+            "body",
+            "body: expected a string, got a table; `json = TABLE` sends it as JSON",
+        )),
+        other => value_of("body", other).map(Some),
+    }
+}
+
+fn header_list(value: &Value) -> Result<Vec<(String, HttpValue)>, Fault> {
+    let mut headers = Vec::new();
+    for pair in table("headers", value)?.pairs::<Value, Value>() {
+        let (name, value) = pair?;
+        let name = utf8("headers", &name)?;
+        let value = value_of(&format!("headers.{name}"), &value)?;
+        headers.push((name, value));
+    }
+    // The order of a table's fields differs from run to run; the same table must give the same request.
+    headers.sort_by(|(left, _), (right, _)| left.cmp(right));
+    Ok(headers)
+}
+
+fn value_of(field: &str, value: &Value) -> Result<HttpValue, Fault> {
+    match value {
+        Value::String(text) => Ok(plain(text.as_bytes().to_vec())),
+        Value::Integer(_) | Value::Number(_) => Ok(plain(value.to_string()?.into_bytes())),
+        Value::UserData(secret) if secret.is::<Secret>() => Ok(secret.borrow::<Secret>()?.value()),
+        other => Err(wrong(field, "a string or a secret", other)),
+    }
+}
+
+fn plain(text: Vec<u8>) -> HttpValue {
+    HttpValue(vec![Part::Text(text.into())])
+}

@@ -1,0 +1,75 @@
+//! What a script holds of a secret: its name, and the texts that were put around it. The host fills the value in,
+//! in a header or a body of a request.
+
+use mlua::{Error, MetaMethod, UserData, UserDataMethods, Value};
+
+use crate::protocol::{HttpValue, Part};
+
+/// A text with secrets in it by name only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Secret(Vec<Part>);
+
+impl Secret {
+    pub(super) fn named(name: String) -> Self {
+        Self(vec![Part::Secret(name)])
+    }
+
+    pub(super) fn value(&self) -> HttpValue {
+        HttpValue(self.0.clone())
+    }
+
+    /// `Bearer secret NAME`: what may be shown.
+    fn shown(&self) -> String {
+        let piece = |part: &Part| match part {
+            Part::Text(text) => String::from_utf8_lossy(text).into_owned(),
+            Part::Secret(name) => format!("secret {name}"),
+        };
+        self.0.iter().map(piece).collect()
+    }
+}
+
+/// The pieces of one side of `..`.
+fn pieces(value: &Value) -> Result<Vec<Part>, Error> {
+    match value {
+        Value::String(text) => Ok(vec![Part::Text(text.as_bytes().to_vec().into())]),
+        Value::Integer(_) | Value::Number(_) => Ok(vec![Part::Text(value.to_string()?.into())]),
+        Value::UserData(other) if other.is::<Secret>() => Ok(other.borrow::<Secret>()?.0.clone()),
+        other => {
+            Err(Error::runtime(format!("attempt to concatenate a {} value with a secret", other.type_name())))
+        }
+    }
+}
+
+impl UserData for Secret {
+    fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
+        methods.add_meta_method(MetaMethod::ToString, |_, secret, ()| Ok(secret.shown()));
+        methods.add_meta_function(MetaMethod::Concat, |_, (left, right): (Value, Value)| {
+            let mut parts = pieces(&left)?;
+            parts.extend(pieces(&right)?);
+            Ok(Secret(parts))
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mlua::Lua;
+
+    #[test]
+    fn a_handle_takes_texts_around_it_and_shows_only_its_name() {
+        let lua = Lua::new();
+        lua.globals().set("key", Secret::named("KEY".to_owned())).unwrap();
+        let made: mlua::AnyUserData = lua.load("return 'Bearer ' .. key .. ':' .. 1 .. key").eval().unwrap();
+        let text = |text: &'static str| Part::Text(text.as_bytes().into());
+        let key = || Part::Secret("KEY".to_owned());
+        assert_eq!(
+            made.borrow::<Secret>().unwrap().value().0,
+            [text("Bearer "), key(), text(":"), text("1"), key()]
+        );
+        let shown: String = lua.load("return tostring('Bearer ' .. key)").eval().unwrap();
+        assert_eq!(shown, "Bearer secret KEY");
+        assert_eq!(lua.load("return tostring(key)").eval::<String>().unwrap(), "secret KEY");
+        assert!(lua.load("return key .. {}").exec().is_err());
+    }
+}
