@@ -1,5 +1,8 @@
 //! The command line.
 
+pub mod lint;
+mod stubs;
+
 /// Runs the program.
 #[must_use]
 pub fn main() -> std::process::ExitCode {
