@@ -120,5 +120,10 @@ fn syntax_is_judged_as_lua_judges_it() {
         }
     }
     assert!(judged > 10_000, "{judged}");
-    assert!(differences.is_empty(), "{} differ:\n{}", differences.len(), differences[..differences.len().min(30)].join("\n"));
+    assert!(
+        differences.is_empty(),
+        "{} differ:\n{}",
+        differences.len(),
+        differences[..differences.len().min(30)].join("\n")
+    );
 }

@@ -29,7 +29,8 @@ fn added(values: &Values<'_, '_>) -> BTreeSet<(String, String)> {
     let mut added = BTreeSet::new();
     for chain in values.walked.chains.iter().filter(|chain| chain.target) {
         let Some((last, before)) = chain.suffixes.split_last() else { continue };
-        let holder = before.iter().fold(values.of_prefix(chain.prefix), |value, suffix| values.step(&value, suffix));
+        let holder =
+            before.iter().fold(values.of_prefix(chain.prefix), |value, suffix| values.step(&value, suffix));
         if let (Value::Module(module), Some(member)) = (holder, member(last)) {
             added.insert((module, member.name));
         }
@@ -103,7 +104,9 @@ impl<'a> Calls<'_, 'a> {
 
     fn require(&mut self, arguments: &[Argument<'a>]) {
         let Some(first) = arguments.first() else { return };
-        let (Value::Text(module), Some(token)) = (self.values.of_argument(first), first.token()) else { return };
+        let (Value::Text(module), Some(token)) = (self.values.of_argument(first), first.token()) else {
+            return;
+        };
         if self.library.names().any(|name| name == module) || (self.has_file)(&module) {
             return;
         }

@@ -23,7 +23,9 @@ pub(super) struct Member<'a> {
 /// The member that a suffix takes: `.name` or `["name"]`.
 pub(super) fn member(suffix: &Suffix) -> Option<Member<'_>> {
     match suffix {
-        Suffix::Index(Index::Dot { name, .. }) => Some(Member { name: name.token().to_string(), token: name }),
+        Suffix::Index(Index::Dot { name, .. }) => {
+            Some(Member { name: name.token().to_string(), token: name })
+        }
         Suffix::Index(Index::Brackets { expression, .. }) => match &**expression {
             Expression::String(token) => Some(Member { name: text::string(token).ok()??, token }),
             _ => None,

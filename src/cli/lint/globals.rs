@@ -33,14 +33,20 @@ fn main(walked: &Walked<'_>) -> Vec<Finding> {
 
 /// A global that is nowhere set, almost named `im`, of which a member of `im` is taken; and one that is only set.
 fn im(walked: &Walked<'_>, library: &Library) -> Vec<Finding> {
-    let near = |name: &str| name != "im" && (name.eq_ignore_ascii_case("im") || osa_distance(name, "im") == 1);
+    let near =
+        |name: &str| name != "im" && (name.eq_ignore_ascii_case("im") || osa_distance(name, "im") == 1);
     let known = library.members("im");
     let mut findings = Vec::new();
     for chain in &walked.chains {
         let (Prefix::Name(name), Some(first)) = (chain.prefix, chain.suffixes.first()) else { continue };
         let shown = name.token().to_string();
-        let is_member = member(first).is_some_and(|member| known.is_some_and(|known| known.contains(&member.name)));
-        if is_member && walked.scopes.binding_of(name).is_none() && near(&shown) && !walked.scopes.sets_global(&shown) {
+        let is_member =
+            member(first).is_some_and(|member| known.is_some_and(|known| known.contains(&member.name)));
+        if is_member
+            && walked.scopes.binding_of(name).is_none()
+            && near(&shown)
+            && !walked.scopes.sets_global(&shown)
+        {
             findings.push(Finding::on(name, format!("`{shown}` is not defined; did you mean `im`?")));
         }
     }

@@ -34,7 +34,9 @@ impl Labels {
         match self.blocks.last_mut() {
             Some(outer) => {
                 let alive = outer.locals;
-                outer.pending.extend(closed.pending.into_iter().map(|(name, locals)| (name, locals.min(alive))));
+                outer
+                    .pending
+                    .extend(closed.pending.into_iter().map(|(name, locals)| (name, locals.min(alive))));
             }
             None => errors.extend(closed.pending.iter().map(|(name, _)| {
                 let shown = name.token();
@@ -69,13 +71,15 @@ impl Labels {
         let outer = self.blocks.len().checked_sub(2).map_or(0, |index| self.blocks[index].locals);
         let Some(block) = self.blocks.last_mut() else { return };
         let alive = if at_end { outer } else { block.locals };
-        let (here, pending) =
-            std::mem::take(&mut block.pending).into_iter().partition(|(name, _)| name.token().to_string() == label);
+        let (here, pending) = std::mem::take(&mut block.pending)
+            .into_iter()
+            .partition(|(name, _)| name.token().to_string() == label);
         let here: Vec<(TokenReference, usize)> = here;
         block.pending = pending;
         block.labels.insert(label.clone(), alive);
         errors.extend(here.iter().filter(|(_, locals)| *locals < alive).map(|(name, _)| {
-            let message = format!("`goto {label}` would jump over a `local` that is still in use at `::{label}::`");
+            let message =
+                format!("`goto {label}` would jump over a `local` that is still in use at `::{label}::`");
             Finding::on(name, message)
         }));
     }

@@ -7,8 +7,23 @@ use crate::cli::stubs;
 
 /// Modules that `require` finds without a file, whether they have a stub or not.
 const BUILT_IN: [&str; 17] = [
-    "im", "json", "csv", "http", "fs", "env", "log", "task", "datetime", "template", "hash", "os", "coroutine",
-    "table", "string", "utf8", "math",
+    "im",
+    "json",
+    "csv",
+    "http",
+    "fs",
+    "env",
+    "log",
+    "task",
+    "datetime",
+    "template",
+    "hash",
+    "os",
+    "coroutine",
+    "table",
+    "string",
+    "utf8",
+    "math",
 ];
 
 /// The modules and their members.
@@ -70,7 +85,9 @@ mod tests {
     #[test]
     fn the_embedded_files_are_known() {
         let library = Library::new();
-        for (module, member) in [("im", "group_send"), ("im", "limits"), ("json", "null"), ("message", "text")] {
+        for (module, member) in
+            [("im", "group_send"), ("im", "limits"), ("json", "null"), ("message", "text")]
+        {
             assert!(library.members(module).unwrap().contains(member), "{module}.{member}");
         }
         assert!(library.members("types").is_none());

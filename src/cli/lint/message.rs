@@ -50,14 +50,17 @@ impl<'a> Messages<'_, '_, 'a> {
             && let Value::Table(literal) = self.values.of(message.value)
         {
             let all = fields(Call::Group).iter().chain(fields(Call::Targeted));
-            let known: BTreeSet<&str> = all.copied().filter(|name| !matches!(*name, "to" | "users")).collect();
+            let known: BTreeSet<&str> =
+                all.copied().filter(|name| !matches!(*name, "to" | "users")).collect();
             self.top(&literal, Call::Group, &known.into_iter().collect::<Vec<_>>());
         }
     }
 
     /// The options of a call.
     pub(super) fn options(&mut self, argument: Option<&Argument<'a>>, call: &str, known: &[&str]) {
-        let Some(Value::Table(literal)) = argument.map(|argument| self.values.of_argument(argument)) else { return };
+        let Some(Value::Table(literal)) = argument.map(|argument| self.values.of_argument(argument)) else {
+            return;
+        };
         let Some((written, _)) = self.values.changes(&literal) else { return };
         for field in Fields::of(&literal).named {
             let name = &field.name;
@@ -87,10 +90,13 @@ impl<'a> Messages<'_, '_, 'a> {
         get("body").into_iter().for_each(|field| self.body(field, kind.as_deref()));
         get("to").into_iter().for_each(|field| self.to(field, call));
         get("users").into_iter().for_each(|field| self.users(field));
-        if let Some((field, Value::Text(route))) = get("routetype").map(|field| (field, self.values.of(field.value)))
+        if let Some((field, Value::Text(route))) =
+            get("routetype").map(|field| (field, self.values.of(field.value)))
             && route != ROUTE_ONLINE
         {
-            let message = format!("`routetype` can only be \"{ROUTE_ONLINE}\", not \"{route}\"; leave it out otherwise");
+            let message = format!(
+                "`routetype` can only be \"{ROUTE_ONLINE}\", not \"{route}\"; leave it out otherwise"
+            );
             self.note_value(field.value, field, message);
         }
     }
@@ -180,7 +186,8 @@ impl<'a> Messages<'_, '_, 'a> {
         let name = &field.name;
         let ids = ids(self.values, &list.items);
         if ids.len() > most {
-            let message = format!("`{name}` names {} {what}s, at most {most} can be in one call; {hint}", ids.len());
+            let message =
+                format!("`{name}` names {} {what}s, at most {most} can be in one call; {hint}", ids.len());
             self.note(field, message);
         }
         let mut seen = BTreeSet::new();

@@ -13,6 +13,7 @@ mod members;
 mod message;
 mod names;
 mod nesting;
+mod repair;
 mod scopes;
 mod syntax;
 mod text;

@@ -69,8 +69,9 @@ pub(super) fn measure(source: &str) -> Nesting {
             levels.pop();
         }
         if levels.len() + nesting + prefixes > MAX_LEVELS + 1 {
-            let message =
-                format!("nested too deeply: Lua takes at most {MAX_LEVELS} levels of brackets, blocks and operators");
+            let message = format!(
+                "nested too deeply: Lua takes at most {MAX_LEVELS} levels of brackets, blocks and operators"
+            );
             return Nesting::TooDeep(Finding::at(token.start_position(), message));
         }
         if operators > MAX_OPERATORS {
@@ -105,9 +106,23 @@ const fn step(symbol: Symbol) -> Step {
         S::RightParen | S::RightBrace | S::RightBracket | S::End | S::Until => Step::Close,
         S::TwoDots | S::Caret => Step::Nest,
         S::Not | S::Hash | S::Minus | S::Tilde => Step::Prefix,
-        S::And | S::Or | S::Plus | S::Star | S::Slash | S::DoubleSlash | S::Percent | S::Ampersand | S::Pipe
-        | S::DoubleLessThan | S::DoubleGreaterThan | S::TwoEqual | S::TildeEqual | S::LessThan
-        | S::LessThanEqual | S::GreaterThan | S::GreaterThanEqual => Step::Operate,
+        S::And
+        | S::Or
+        | S::Plus
+        | S::Star
+        | S::Slash
+        | S::DoubleSlash
+        | S::Percent
+        | S::Ampersand
+        | S::Pipe
+        | S::DoubleLessThan
+        | S::DoubleGreaterThan
+        | S::TwoEqual
+        | S::TildeEqual
+        | S::LessThan
+        | S::LessThanEqual
+        | S::GreaterThan
+        | S::GreaterThanEqual => Step::Operate,
         S::True | S::False | S::Nil | S::Dot | S::Colon | S::Ellipsis => Step::Other,
         _ => Step::Separate,
     }

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use full_moon::ast::Ast;
-use full_moon::tokenizer::{Lexer, LexerResult, Symbol, TokenType, TokenizerErrorType};
+use full_moon::tokenizer::{Symbol, Token, TokenType, TokenizerErrorType};
 use full_moon::{Error, LuaVersion};
 
 use super::Finding;
+use super::repair::{self, Repaired, repair};
 
 /// A script that could be read.
 pub(super) struct Parsed {
@@ -23,32 +24,38 @@ pub(super) struct Parsed {
 pub(super) fn parse(source: &str) -> Result<Parsed, Finding> {
     let result = full_moon::parse_fallible(source, LuaVersion::lua54());
     let Some(error) = result.errors().first() else {
-        return Ok(Parsed { ast: result.into_ast(), breaks: BTreeSet::new() });
+        let parsed = Parsed { ast: result.into_ast(), breaks: BTreeSet::new() };
+        return after_return(source).map_or(Ok(parsed), Err);
     };
-    // The parser takes `break` for the last statement of its block, which it has not been since Lua 5.2. A label, which
-    // may stand anywhere and is as long, goes in its place.
-    let breaks = breaks(source);
-    let mut replaced = source.to_owned();
-    for start in &breaks {
-        replaced.replace_range(*start..start + "break".len(), "::b::");
-    }
-    let second = full_moon::parse_fallible(&replaced, LuaVersion::lua54());
-    if !breaks.is_empty() && second.errors().is_empty() {
-        return Ok(Parsed { ast: second.into_ast(), breaks });
+    let Repaired { text, breaks } = repair(source);
+    let second = full_moon::parse_fallible(&text, LuaVersion::lua54());
+    if text != source && second.errors().is_empty() {
+        let parsed = Parsed { ast: second.into_ast(), breaks };
+        return after_return(source).map_or(Ok(parsed), Err);
     }
     Err(finding(error, source))
 }
 
-fn breaks(source: &str) -> BTreeSet<usize> {
-    let mut lexer = Lexer::new_lazy(source, LuaVersion::lua54());
-    std::iter::from_fn(|| lexer.process_next())
-        .filter_map(|result| match result {
-            LexerResult::Ok(token) | LexerResult::Recovered(token, _) => Some(token),
-            LexerResult::Fatal(_) => None,
-        })
-        .filter(|token| matches!(token.token_type(), TokenType::Symbol { symbol: Symbol::Break }))
-        .map(|token| token.start_position().bytes())
-        .collect()
+/// A second end of the script itself, which the parser puts in the place of the first.
+fn after_return(source: &str) -> Option<Finding> {
+    let (mut depth, mut returned) = (0_usize, false);
+    for token in repair::tokens(source) {
+        let TokenType::Symbol { symbol } = token.token_type() else { continue };
+        match symbol {
+            Symbol::Do | Symbol::If | Symbol::Repeat | Symbol::Function => depth += 1,
+            Symbol::End | Symbol::Until => depth = depth.saturating_sub(1),
+            Symbol::Return | Symbol::Break if depth == 0 && returned => {
+                return Some(Finding::at(token.start_position(), unreachable(&format!("`{token}`"))));
+            }
+            Symbol::Return if depth == 0 => returned = true,
+            _ => {}
+        }
+    }
+    None
+}
+
+fn unreachable(what: &str) -> String {
+    format!("{what} can never be reached: `return` must be the last line of its block")
 }
 
 /// The parser's first error in plain words.
@@ -57,16 +64,38 @@ fn finding(error: &Error, source: &str) -> Finding {
     match error {
         Error::TokenizerError(error) => Finding::at(start, unreadable(error.error(), source, start.bytes())),
         Error::AstError(error) => {
-            let token = error.token();
-            let at = if opens_block(error.error_message()) { start } else { token.start_position() };
-            Finding::at(at, misplaced(error.error_message(), &token.to_string(), token.token_type()))
+            let (reason, token) = (error.error_message(), error.token());
+            match unclosed(reason, token, source) {
+                Some(opening) => {
+                    Finding::at(opening.start_position(), format!("this `{opening}` has no `end`"))
+                }
+                None => Finding::at(token.start_position(), misplaced(reason, token)),
+            }
         }
     }
 }
 
-/// Whether the error is of a block without an end: it is found where the block begins.
-fn opens_block(reason: &str) -> bool {
-    reason.starts_with("expected `end` to close")
+/// The word that begins the block which the error says has no end.
+fn unclosed(reason: &str, at: &Token, source: &str) -> Option<Token> {
+    if !reason.starts_with("expected `end` to c") {
+        return None;
+    }
+    let mut open: Vec<Token> = Vec::new();
+    for token in repair::tokens(source).take_while(|token| token.start_position() < at.start_position()) {
+        match token.token_type() {
+            TokenType::Symbol { symbol: Symbol::Do }
+                if open.last().is_some_and(|open| matches!(open.to_string().as_str(), "for" | "while")) => {}
+            TokenType::Symbol {
+                symbol:
+                    Symbol::Do | Symbol::If | Symbol::Function | Symbol::Repeat | Symbol::For | Symbol::While,
+            } => open.push(token),
+            TokenType::Symbol { symbol: Symbol::End | Symbol::Until } => {
+                open.pop();
+            }
+            _ => {}
+        }
+    }
+    open.pop()
 }
 
 /// What cannot even be read as a word or sign.
@@ -113,34 +142,36 @@ fn strange_sign(sign: char) -> String {
 }
 
 /// A word or sign where it does not belong.
-fn misplaced(reason: &str, token: &str, kind: &TokenType) -> String {
-    let here = match kind {
+fn misplaced(reason: &str, found: &Token) -> String {
+    let token = &found.to_string();
+    let here = match found.token_type() {
         TokenType::Eof => "the end of the file".to_owned(),
         TokenType::StringLiteral { .. } => "a text".to_owned(),
         _ => format!("`{token}`"),
     };
-    if let Some(block) = reason.strip_prefix("expected `end` to close ") {
-        let block = block.trim_end_matches(" block");
-        return format!("this `{}` has no `end`", if block == "if" { "if" } else { block });
-    }
-    match (reason, token) {
+    match (reason, token.as_str()) {
         ("expected `then` after condition", "=") => {
             "`=` sets a value; to compare two values write `==`".into()
         }
-        ("expected `end` to conclude `if`", _) => format!("this `if` has no `end`; found {here}"),
-        ("unexpected expression when looking for a statement", _) => {
-            format!("{here} alone does nothing; a line sets a value (`name = …`) or calls something (`name(…)`)")
+        (
+            "unexpected expression when looking for a statement" | "expected `=` after name",
+            "+" | "-" | "*" | "/" | ".." | "%",
+        ) => {
+            format!("`{token}` cannot stand here; to change a value write it in full, like `x = x {token} 1`")
         }
-        ("unexpected token, this needs to be a statement", "end" | "until" | "else" | "elseif" | "}" | ")" | "]") => {
+        ("unexpected expression when looking for a statement", _) => {
+            format!(
+                "{here} alone does nothing; a line sets a value (`name = …`) or calls something (`name(…)`)"
+            )
+        }
+        (
+            "unexpected token, this needs to be a statement",
+            "end" | "until" | "else" | "elseif" | "}" | ")" | "]",
+        ) => {
             format!("{here} closes nothing; there is one too many, or what it should close is missing")
         }
         ("unexpected token, this needs to be a statement", _) => format!("{here} cannot stand here"),
-        ("unexpected statement after last statement", _) => {
-            format!("{here} can never be reached: `return` must be the last line of its block")
-        }
-        ("expected `=` after name", "+" | "-" | "*" | "/" | ".." | "%") => {
-            format!("Lua has no `{token}=` and no `{token}{token}`; write `x = x {token} 1`")
-        }
+        ("unexpected statement after last statement", _) => unreachable(&here),
         ("expected `=` after name", _) => {
             format!("expected `=` or `(` before {here}: a line sets a value or calls something")
         }

@@ -25,7 +25,9 @@ fn unescape(literal: &str) -> Result<Vec<u8>, String> {
     let mut rest = literal.chars().peekable();
     while let Some(letter) = rest.next() {
         match letter {
-            '\n' | '\r' => return Err("this text is not closed on its line; end it with the same quote".into()),
+            '\n' | '\r' => {
+                return Err("this text is not closed on its line; end it with the same quote".into());
+            }
             '\\' => {}
             other => {
                 bytes.extend_from_slice(other.encode_utf8(&mut [0; 4]).as_bytes());
@@ -47,7 +49,8 @@ fn unescape(literal: &str) -> Result<Vec<u8>, String> {
             Some(quoted @ ('\\' | '"' | '\'')) => bytes.extend(quoted.to_string().bytes()),
             Some('z') => while rest.next_if(char::is_ascii_whitespace).is_some() {},
             Some('x') => {
-                let digits: String = std::iter::from_fn(|| rest.next_if(char::is_ascii_hexdigit)).take(2).collect();
+                let digits: String =
+                    std::iter::from_fn(|| rest.next_if(char::is_ascii_hexdigit)).take(2).collect();
                 let value = u8::from_str_radix(&digits, 16).ok().filter(|_| digits.len() == 2);
                 bytes.push(value.ok_or("`\\x` in a text needs two hexadecimal digits, like \\x41")?);
             }
@@ -56,10 +59,14 @@ fn unescape(literal: &str) -> Result<Vec<u8>, String> {
                 let more = std::iter::from_fn(|| rest.next_if(char::is_ascii_digit)).take(2);
                 let digits: String = std::iter::once(digit).chain(more).collect();
                 let value = digits.parse::<u8>();
-                bytes.push(value.map_err(|_| format!("`\\{digits}` in a text is over \\255, the largest byte"))?);
+                bytes.push(
+                    value.map_err(|_| format!("`\\{digits}` in a text is over \\255, the largest byte"))?,
+                );
             }
             Some(other) => {
-                return Err(format!("`\\{other}` means nothing in a text; for a backslash itself write `\\\\`"));
+                return Err(format!(
+                    "`\\{other}` means nothing in a text; for a backslash itself write `\\\\`"
+                ));
             }
             None => return Err("this text is not closed; end it with the same quote".into()),
         }
@@ -83,7 +90,8 @@ pub(super) fn number_problem(token: &TokenReference, source: &str) -> Option<Fin
     let next = source.as_bytes().get(end)?;
     let text = token.token().to_string();
     (next.is_ascii_alphanumeric() || matches!(next, b'_' | b'.')).then(|| {
-        let tail: String = source[end..].chars().take_while(|c| c.is_ascii_alphanumeric() || "_.".contains(*c)).collect();
+        let tail: String =
+            source[end..].chars().take_while(|c| c.is_ascii_alphanumeric() || "_.".contains(*c)).collect();
         Finding::on(token, format!("`{text}{tail}` is no number; a name cannot begin with a digit"))
     })
 }

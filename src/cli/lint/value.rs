@@ -94,13 +94,13 @@ impl<'a> Values<'_, 'a> {
 
     /// A variable that is set only once is what it is set to.
     fn name(&self, name: &TokenReference, aliases: usize) -> Value<'a> {
-        let Some(id) = self.walked.scopes.binding_of(name) else { return self.global(&name.token().to_string()) };
+        let Some(id) = self.walked.scopes.binding_of(name) else {
+            return self.global(&name.token().to_string());
+        };
         let binding = &self.walked.scopes.bindings[id];
         match (binding.initial, aliases) {
             (Some(initial), 1..) if !binding.reassigned => match self.expression(initial, aliases - 1) {
-                Value::Table(literal) => {
-                    Value::Table(Literal { variable: Some(id), ..literal })
-                }
+                Value::Table(literal) => Value::Table(Literal { variable: Some(id), ..literal }),
                 value => value,
             },
             _ => Value::Unknown,

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use full_moon::ast::{
-    Assignment, Block, Call, Expression, Field, FunctionArgs, FunctionBody, FunctionDeclaration, Index, LastStmt,
-    LocalAssignment, Parameter, Prefix, Stmt, Suffix, TableConstructor, Var,
+    Assignment, Block, Call, Expression, Field, FunctionArgs, FunctionBody, FunctionDeclaration, Index,
+    LastStmt, LocalAssignment, Parameter, Prefix, Stmt, Suffix, TableConstructor, Var,
 };
 use full_moon::tokenizer::{Symbol, TokenReference};
 
@@ -54,8 +54,7 @@ struct Walker<'a, 's> {
 /// Walks the tree of a script.
 pub(super) fn walk<'a>(parsed: &'a Parsed, source: &str) -> Walked<'a> {
     let main = Function { varargs: true, ..Function::default() };
-    let mut walker =
-        Walker { source, breaks: &parsed.breaks, out: Walked::default(), functions: vec![main] };
+    let mut walker = Walker { source, breaks: &parsed.breaks, out: Walked::default(), functions: vec![main] };
     walker.scoped(|walker| walker.statements(parsed.ast.nodes(), true));
     walker.out
 }
@@ -98,7 +97,9 @@ impl<'a> Walker<'a, '_> {
     fn statements(&mut self, block: &'a Block, ends: bool) {
         let statements: Vec<&Stmt> = block.stmts().collect();
         let is_label = |stmt: &Stmt| match stmt {
-            Stmt::Label(label) => !self.breaks.contains(&label.left_colons().token().start_position().bytes()),
+            Stmt::Label(label) => {
+                !self.breaks.contains(&label.left_colons().token().start_position().bytes())
+            }
             _ => false,
         };
         let trailing = statements.iter().rev().take_while(|stmt| is_label(stmt)).count();
@@ -191,7 +192,10 @@ impl<'a> Walker<'a, '_> {
                 Var::Expression(expression) => {
                     let suffixes: Vec<_> = expression.suffixes().collect();
                     if suffixes.is_empty() {
-                        self.error(assignment.equal_token(), "only a name or a field can be set; take the brackets away");
+                        self.error(
+                            assignment.equal_token(),
+                            "only a name or a field can be set; take the brackets away",
+                        );
                     }
                     self.chain(expression.prefix(), suffixes, true);
                 }
@@ -206,7 +210,10 @@ impl<'a> Walker<'a, '_> {
                 self.out.scopes.bindings[id].reassigned = true;
                 if self.out.scopes.bindings[id].constant {
                     let shown = name.token();
-                    self.error(name, format!("`{shown}` is constant (`<const>` or `<close>`) and cannot be set again"));
+                    self.error(
+                        name,
+                        format!("`{shown}` is constant (`<const>` or `<close>`) and cannot be set again"),
+                    );
                 }
             }
             None => self.out.scopes.global(name).set.push((name, to_function)),
@@ -228,7 +235,10 @@ impl<'a> Walker<'a, '_> {
                     closing = true;
                 }
                 Some((attribute, word)) => {
-                    self.error(attribute.name(), format!("`<{word}>` is unknown; there are `<const>` and `<close>`"));
+                    self.error(
+                        attribute.name(),
+                        format!("`<{word}>` is unknown; there are `<const>` and `<close>`"),
+                    );
                 }
                 None => {}
             }
@@ -310,7 +320,9 @@ impl<'a> Walker<'a, '_> {
                 }
             }
             Expression::Var(Var::Name(name)) => self.read(name, used),
-            Expression::Var(Var::Expression(var)) => self.chain(var.prefix(), var.suffixes().collect(), false),
+            Expression::Var(Var::Expression(var)) => {
+                self.chain(var.prefix(), var.suffixes().collect(), false)
+            }
             _ => {}
         }
     }
@@ -362,7 +374,9 @@ impl<'a> Walker<'a, '_> {
         for (index, suffix) in suffixes.into_iter().enumerate() {
             match suffix {
                 Suffix::Index(Index::Brackets { expression, .. }) => self.expression(expression, Use::Look),
-                Suffix::Call(Call::AnonymousCall(arguments)) => self.arguments(arguments, Use::Give(id, index)),
+                Suffix::Call(Call::AnonymousCall(arguments)) => {
+                    self.arguments(arguments, Use::Give(id, index))
+                }
                 Suffix::Call(Call::MethodCall(call)) => self.arguments(call.args(), Use::Escape),
                 _ => {}
             }

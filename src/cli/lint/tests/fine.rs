@@ -24,7 +24,7 @@ fn what_lua_takes_is_taken() {
         ";;; print(1);",
         "local s = 'a\\z\n   b\\\nc' .. [==[\nlong ]] text]==]",
         "local t = { 1, 2; 3, [4] = 5, f = function() end, }",
-        "a.b['c'].d:e(1) 'x' {} = nil" .split(" 'x'").next().unwrap(),
+        "a.b['c'].d:e(1) 'x' {} = nil".split(" 'x'").next().unwrap(),
         "local a = 0x1p4 + 0xA.8p0 + 1e3 + .5 + 3.",
         "return",
         "local self = {}\nfunction self:go() return self end\nfunction self.a.b.c:d(x) return self, x end",
@@ -38,7 +38,7 @@ fn what_only_the_running_script_knows_is_taken_as_right() {
     assert_fine(&[
         "local im = { anything = print }\nim.anything()",
         "local function f(im) im.whatever() end\nf({})",
-        "im.group_send = function() end\nim.group_send({ whatever = 1 })" .split('\n').next().unwrap(),
+        "im.group_send = function() end\nim.group_send({ whatever = 1 })".split('\n').next().unwrap(),
         "function im.my_helper() end\nim.my_helper()",
         "im.extra = 1\nprint(im.extra)",
         "im = require('own')\nim.whatever()",
