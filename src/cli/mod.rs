@@ -78,6 +78,9 @@ enum Command {
     Completions(completions::Completions),
 }
 
+pub mod lint;
+mod stubs;
+
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {

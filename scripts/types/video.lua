@@ -1,0 +1,11 @@
+-- A video message: the clip, and the picture that is shown before it plays.
+
+local clip = im.upload("scripts/assets/clip.mp4")
+local cover = im.upload("scripts/assets/picture.png")
+
+local receipts = im.group_send({
+  to = { "184524748161025" },
+  type = "video",
+  body = { file = clip, thumb = cover, length = 2 },
+})
+print("video sent: " .. receipts["184524748161025"])

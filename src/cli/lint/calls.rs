@@ -1,0 +1,120 @@
+//! Everything the script calls: whether it is there, and whether it can work with what it is given.
+
+use std::collections::BTreeSet;
+
+use super::Finding;
+use super::chain::{Argument, Chain, arguments, member};
+use super::library::Library;
+use super::message::Messages;
+use super::names::{Call, RECALL_OPTIONS, SEND_OPTIONS, UPLOAD_OPTIONS};
+use super::value::{Value, Values};
+use super::walk::Walked;
+use super::{globals, members};
+
+/// What is wrong with the calls of a script.
+pub(super) fn findings(
+    walked: &Walked<'_>,
+    library: &Library,
+    has_file: &dyn Fn(&str) -> bool,
+) -> Vec<Finding> {
+    let values = Values { walked };
+    let mut calls = Calls { library, has_file, added: added(&values), values, findings: Vec::new() };
+    walked.chains.iter().for_each(|chain| calls.chain(chain));
+    calls.findings.extend(globals::findings(walked, library));
+    calls.findings
+}
+
+/// Members that the script itself puts into modules, as tests do that stand in for them.
+fn added(values: &Values<'_, '_>) -> BTreeSet<(String, String)> {
+    let mut added = BTreeSet::new();
+    for chain in values.walked.chains.iter().filter(|chain| chain.target) {
+        let Some((last, before)) = chain.suffixes.split_last() else { continue };
+        let holder =
+            before.iter().fold(values.of_prefix(chain.prefix), |value, suffix| values.step(&value, suffix));
+        if let (Value::Module(module), Some(member)) = (holder, member(last)) {
+            added.insert((module, member.name));
+        }
+    }
+    for (name, member) in &values.walked.declared {
+        if let Value::Module(module) = values.of_name(name) {
+            added.insert((module, member.clone()));
+        }
+    }
+    added
+}
+
+struct Calls<'w, 'a> {
+    library: &'w Library,
+    has_file: &'w dyn Fn(&str) -> bool,
+    added: BTreeSet<(String, String)>,
+    values: Values<'w, 'a>,
+    findings: Vec<Finding>,
+}
+
+impl<'a> Calls<'_, 'a> {
+    fn chain(&mut self, chain: &Chain<'a>) {
+        let mut value = self.values.of_prefix(chain.prefix);
+        for (index, suffix) in chain.suffixes.iter().enumerate() {
+            let set = chain.target && index + 1 == chain.suffixes.len();
+            if let (Value::Module(module), Some(member), false) = (&value, member(suffix), set)
+                && !self.is_replaced(module)
+            {
+                self.findings.extend(members::problem(self.library, &self.added, module, &member));
+            }
+            if let Some(arguments) = arguments(suffix) {
+                self.call(value.clone(), &arguments);
+            }
+            value = self.values.step(&value, suffix);
+        }
+    }
+
+    /// Whether a file of the project stands in the place of a module of the library, with members of its own.
+    fn is_replaced(&self, module: &str) -> bool {
+        !self.library.is_built_in(module) && (self.has_file)(module)
+    }
+
+    fn call(&mut self, called: Value<'a>, arguments: &[Argument<'a>]) {
+        if matches!(&called, Value::Global(name) if name == "require") {
+            self.require(arguments);
+            return;
+        }
+        let (called, before) = self.values.callee(called, arguments);
+        let Value::Member(module, name) = called else { return };
+        if module != "im" {
+            return;
+        }
+        let own = arguments.get(before..).unwrap_or_default();
+        let mut messages = Messages { values: &self.values, findings: &mut self.findings };
+        match (name.as_str(), own) {
+            ("group_send", [message, rest @ ..]) => {
+                messages.message(message, Call::Group);
+                messages.options(rest.first(), "im.group_send", &SEND_OPTIONS);
+            }
+            ("targeted_send", [message, rest @ ..]) => {
+                messages.message(message, Call::Targeted);
+                messages.options(rest.first(), "im.targeted_send", &SEND_OPTIONS);
+            }
+            ("check", [message, ..]) => messages.checked(message),
+            ("broadcast", [spec, ..]) => messages.broadcast(spec),
+            ("upload", [_, options, ..]) => messages.options(Some(options), "im.upload", &UPLOAD_OPTIONS),
+            ("recall", [_, options, ..]) => messages.options(Some(options), "im.recall", &RECALL_OPTIONS),
+            _ => {}
+        }
+    }
+
+    fn require(&mut self, arguments: &[Argument<'a>]) {
+        let Some(first) = arguments.first() else { return };
+        let (Value::Text(module), Some(token)) = (self.values.of_argument(first), first.token()) else {
+            return;
+        };
+        if self.library.names().any(|name| name == module) || (self.has_file)(&module) {
+            return;
+        }
+        let near = super::names::nearest(&module, self.library.names());
+        let hint = near.map_or_else(
+            || "it is neither built in nor a file in scripts/ or scripts/lib/".to_owned(),
+            |near| format!("did you mean `{near}`?"),
+        );
+        self.findings.push(Finding::on(token, format!("there is no module `{module}`; {hint}")));
+    }
+}

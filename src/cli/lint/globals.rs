@@ -1,0 +1,63 @@
+//! Names that the host gives a meaning, misspelt: `im`, and the function `main`.
+
+use full_moon::ast::Prefix;
+use strsim::osa_distance;
+
+use super::Finding;
+use super::chain::member;
+use super::library::Library;
+use super::walk::Walked;
+
+/// What looks like a misspelt `im` or `main`.
+pub(super) fn findings(walked: &Walked<'_>, library: &Library) -> Vec<Finding> {
+    let mut findings = main(walked);
+    findings.extend(im(walked, library));
+    findings
+}
+
+/// A global function that is never called and is named almost as the one that the host calls.
+fn main(walked: &Walked<'_>) -> Vec<Finding> {
+    let globals = &walked.scopes.globals;
+    if globals.contains_key("main") {
+        return Vec::new();
+    }
+    let suspect = |name: &str| name.eq_ignore_ascii_case("main") || osa_distance(name, "main") == 1;
+    globals
+        .iter()
+        .filter(|(name, global)| !global.read && suspect(name))
+        .flat_map(|(name, global)| global.set.iter().map(move |set| (name, set)))
+        .filter(|(_, (_, to_function))| *to_function)
+        .map(|(name, (token, _))| Finding::on(token, format!("nothing calls `{name}`; did you mean `main`?")))
+        .collect()
+}
+
+/// A global that is nowhere set, almost named `im`, of which a member of `im` is taken; and one that is only set.
+fn im(walked: &Walked<'_>, library: &Library) -> Vec<Finding> {
+    let near =
+        |name: &str| name != "im" && (name.eq_ignore_ascii_case("im") || osa_distance(name, "im") == 1);
+    let known = library.members("im");
+    let mut findings = Vec::new();
+    for chain in &walked.chains {
+        let (Prefix::Name(name), Some(first)) = (chain.prefix, chain.suffixes.first()) else { continue };
+        let shown = name.token().to_string();
+        let is_member =
+            member(first).is_some_and(|member| known.is_some_and(|known| known.contains(&member.name)));
+        if is_member
+            && walked.scopes.binding_of(name).is_none()
+            && near(&shown)
+            && !walked.scopes.sets_global(&shown)
+        {
+            findings.push(Finding::on(name, format!("`{shown}` is not defined; did you mean `im`?")));
+        }
+    }
+    for (name, global) in &walked.scopes.globals {
+        let swapped = name.eq_ignore_ascii_case("im") || name == "mi";
+        if name != "im" && swapped && !global.read {
+            let suspects = global.set.iter();
+            findings.extend(suspects.map(|(token, _)| {
+                Finding::on(token, format!("`{name}` is set and never used; did you mean `im`?"))
+            }));
+        }
+    }
+    findings
+}

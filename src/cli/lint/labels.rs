@@ -1,0 +1,86 @@
+//! `goto` and its labels, by the rules of Lua 5.4: a jump goes to a label that is visible, and not into the scope of a
+//! local variable.
+
+use std::collections::HashMap;
+
+use full_moon::tokenizer::TokenReference;
+
+use super::Finding;
+
+#[derive(Default)]
+struct Block {
+    /// Local variables that are alive here.
+    locals: usize,
+    labels: HashMap<String, usize>,
+    /// Jumps that have not found their label yet, with the locals that were alive at each.
+    pending: Vec<(TokenReference, usize)>,
+}
+
+/// The blocks of one function, outermost first.
+#[derive(Default)]
+pub(super) struct Labels {
+    blocks: Vec<Block>,
+}
+
+impl Labels {
+    pub(super) fn open(&mut self) {
+        let locals = self.blocks.last().map_or(0, |block| block.locals);
+        self.blocks.push(Block { locals, ..Block::default() });
+    }
+
+    /// Ends a block; the jumps that are still pending look for their labels further out.
+    pub(super) fn close(&mut self, errors: &mut Vec<Finding>) {
+        let Some(closed) = self.blocks.pop() else { return };
+        match self.blocks.last_mut() {
+            Some(outer) => {
+                let alive = outer.locals;
+                outer
+                    .pending
+                    .extend(closed.pending.into_iter().map(|(name, locals)| (name, locals.min(alive))));
+            }
+            None => errors.extend(closed.pending.iter().map(|(name, _)| {
+                let shown = name.token();
+                Finding::on(name, format!("`goto {shown}`: there is no label `::{shown}::` that it can see"))
+            })),
+        }
+    }
+
+    pub(super) fn local(&mut self) {
+        if let Some(block) = self.blocks.last_mut() {
+            block.locals += 1;
+        }
+    }
+
+    pub(super) fn goto(&mut self, name: &TokenReference) {
+        let label = name.token().to_string();
+        if self.blocks.iter().any(|block| block.labels.contains_key(&label)) {
+            return;
+        }
+        if let Some(block) = self.blocks.last_mut() {
+            block.pending.push((name.clone(), block.locals));
+        }
+    }
+
+    /// A label. One at the end of its block is outside the scope of the block's variables.
+    pub(super) fn label(&mut self, name: &TokenReference, at_end: bool, errors: &mut Vec<Finding>) {
+        let label = name.token().to_string();
+        if self.blocks.iter().any(|block| block.labels.contains_key(&label)) {
+            errors.push(Finding::on(name, format!("label `::{label}::` is already defined")));
+            return;
+        }
+        let outer = self.blocks.len().checked_sub(2).map_or(0, |index| self.blocks[index].locals);
+        let Some(block) = self.blocks.last_mut() else { return };
+        let alive = if at_end { outer } else { block.locals };
+        let (here, pending) = std::mem::take(&mut block.pending)
+            .into_iter()
+            .partition(|(name, _)| name.token().to_string() == label);
+        let here: Vec<(TokenReference, usize)> = here;
+        block.pending = pending;
+        block.labels.insert(label.clone(), alive);
+        errors.extend(here.iter().filter(|(_, locals)| *locals < alive).map(|(name, _)| {
+            let message =
+                format!("`goto {label}` would jump over a `local` that is still in use at `::{label}::`");
+            Finding::on(name, message)
+        }));
+    }
+}

@@ -1,0 +1,95 @@
+//! What there is to call, as the editor stubs and the standard library declare it. That these agree with what scripts
+//! really find is tested, so there is no further list to keep.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::cli::stubs;
+
+/// Modules that `require` finds without a file, whether they have a stub or not.
+const BUILT_IN: [&str; 17] = [
+    "im",
+    "json",
+    "csv",
+    "http",
+    "fs",
+    "env",
+    "log",
+    "task",
+    "datetime",
+    "template",
+    "hash",
+    "os",
+    "coroutine",
+    "table",
+    "string",
+    "utf8",
+    "math",
+];
+
+/// The modules and their members.
+#[derive(Debug)]
+pub(super) struct Library {
+    modules: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Library {
+    pub(super) fn new() -> Self {
+        let modules = stubs::all().into_iter().filter_map(|stub| {
+            let name = stub.file.strip_suffix(".lua")?;
+            let members = members(name, &stub.text);
+            (!members.is_empty()).then(|| (name.to_owned(), members))
+        });
+        Self { modules: modules.collect() }
+    }
+
+    /// The members of a module, where they are known.
+    pub(super) fn members(&self, module: &str) -> Option<&BTreeSet<String>> {
+        self.modules.get(module)
+    }
+
+    /// Whether a module comes before any file of that name.
+    pub(super) fn is_built_in(&self, module: &str) -> bool {
+        BUILT_IN.contains(&module)
+    }
+
+    /// The names that `require` knows without looking for a file of the project.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        BUILT_IN.into_iter().chain(self.modules.keys().map(String::as_str))
+    }
+}
+
+/// What a file declares of the module `name`: `function name.member(…)` and `name.member = …`, at the start of a line.
+fn members(name: &str, text: &str) -> BTreeSet<String> {
+    text.lines()
+        .filter_map(|line| {
+            let is_function = line.starts_with("function ");
+            let member = line.trim_start_matches("function ").strip_prefix(name)?.strip_prefix('.')?;
+            let end = member.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')?;
+            let (member, rest) = member.split_at(end);
+            let declares = if is_function { rest.starts_with('(') } else { rest.starts_with(" = ") };
+            (declares && !member.starts_with('_')).then(|| member.to_owned())
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Library, members};
+
+    #[test]
+    fn declarations_are_read() {
+        let text = "local m = {}\nfunction m.one(a) end\nm.two = 2\nfunction m._hidden() end\n  m.inner = 1\nm.two()\n";
+        assert_eq!(members("m", text).into_iter().collect::<Vec<_>>(), ["one", "two"]);
+    }
+
+    #[test]
+    fn the_embedded_files_are_known() {
+        let library = Library::new();
+        for (module, member) in
+            [("im", "group_send"), ("im", "limits"), ("json", "null"), ("message", "text")]
+        {
+            assert!(library.members(module).unwrap().contains(member), "{module}.{member}");
+        }
+        assert!(library.members("types").is_none());
+    }
+}

@@ -1,0 +1,200 @@
+//! Messages that are written out in the script: what every one of them that is sent like this will be refused for.
+
+use std::collections::BTreeSet;
+
+use full_moon::ast::Expression;
+
+use super::Finding;
+use super::chain::{Argument, first_token};
+use super::fields::{Fields, Named, ids};
+use super::members::hint;
+use super::names::{Call, ROUTE_ONLINE, USERS_PER_CALL, body_fields, fields, nearest, types};
+use super::value::{Literal, Value, Values};
+
+/// Checks the messages of a script.
+pub(super) struct Messages<'f, 'w, 'a> {
+    pub(super) values: &'f Values<'w, 'a>,
+    pub(super) findings: &'f mut Vec<Finding>,
+}
+
+impl<'a> Messages<'_, '_, 'a> {
+    fn note(&mut self, field: &Named<'a>, message: impl Into<String>) {
+        self.findings.push(Finding::on(field.token, message));
+    }
+
+    fn note_value(&mut self, value: &Expression, field: &Named<'a>, message: impl Into<String>) {
+        self.findings.push(Finding::on(first_token(value).unwrap_or(field.token), message));
+    }
+
+    /// A message that is sent.
+    pub(super) fn message(&mut self, argument: &Argument<'a>, call: Call) {
+        if let Value::Table(literal) = self.values.of_argument(argument) {
+            self.top(&literal, call, fields(call));
+        }
+    }
+
+    /// A message for `im.check`, which takes both kinds: `users` tells them apart.
+    pub(super) fn checked(&mut self, argument: &Argument<'a>) {
+        if let Value::Table(literal) = self.values.of_argument(argument) {
+            let targeted = Fields::of(&literal).get("users").is_some();
+            let call = if targeted { Call::Targeted } else { Call::Group };
+            self.top(&literal, call, fields(call));
+        }
+    }
+
+    /// A broadcast's message, which has no recipients of its own.
+    pub(super) fn broadcast(&mut self, argument: &Argument<'a>) {
+        let Value::Table(spec) = self.values.of_argument(argument) else { return };
+        let Some((written, _)) = self.values.changes(&spec) else { return };
+        if let Some(message) = Fields::of(&spec).get("message").filter(|_| !written.contains("message"))
+            && let Value::Table(literal) = self.values.of(message.value)
+        {
+            let all = fields(Call::Group).iter().chain(fields(Call::Targeted));
+            let known: BTreeSet<&str> =
+                all.copied().filter(|name| !matches!(*name, "to" | "users")).collect();
+            self.top(&literal, Call::Group, &known.into_iter().collect::<Vec<_>>());
+        }
+    }
+
+    /// The options of a call.
+    pub(super) fn options(&mut self, argument: Option<&Argument<'a>>, call: &str, known: &[&str]) {
+        let Some(Value::Table(literal)) = argument.map(|argument| self.values.of_argument(argument)) else {
+            return;
+        };
+        let Some((written, _)) = self.values.changes(&literal) else { return };
+        for field in Fields::of(&literal).named {
+            let name = &field.name;
+            if !known.contains(&name.as_str()) && !written.contains(name) {
+                self.note(&field, format!("`{call}` has no option `{name}`{}", hint(name, known)));
+            }
+        }
+    }
+
+    fn top(&mut self, literal: &Literal<'a>, call: Call, known: &[&str]) {
+        let Some((written, touched)) = self.values.changes(literal) else { return };
+        let all = Fields::of(literal);
+        for field in &all.named {
+            if !known.contains(&field.name.as_str()) && !written.contains(&field.name) {
+                self.unknown(field, call, known);
+            }
+        }
+        let get = |name: &str| all.get(name).filter(|_| !written.contains(name) && !touched.contains(name));
+        let kind = get("type").map(|field| (field, self.values.of(field.value)));
+        let kind = match kind {
+            Some((field, Value::Text(kind))) => {
+                self.kind(field, &kind);
+                Some(kind)
+            }
+            _ => None,
+        };
+        get("body").into_iter().for_each(|field| self.body(field, kind.as_deref()));
+        get("to").into_iter().for_each(|field| self.to(field, call));
+        get("users").into_iter().for_each(|field| self.users(field));
+        if let Some((field, Value::Text(route))) =
+            get("routetype").map(|field| (field, self.values.of(field.value)))
+            && route != ROUTE_ONLINE
+        {
+            let message = format!(
+                "`routetype` can only be \"{ROUTE_ONLINE}\", not \"{route}\"; leave it out otherwise"
+            );
+            self.note_value(field.value, field, message);
+        }
+    }
+
+    fn unknown(&mut self, field: &Named<'a>, call: Call, known: &[&str]) {
+        let name = &field.name;
+        let (here, other, there) = match call {
+            Call::Group => ("a group message", Call::Targeted, "im.targeted_send"),
+            Call::Targeted => ("a targeted message", Call::Group, "im.group_send"),
+        };
+        let message = if fields(other).contains(&name.as_str()) {
+            format!("{here} has no `{name}`; it belongs to `{there}`")
+        } else if let Some((kind, _)) =
+            types().find_map(|kind| Some((kind, body_fields(kind)?.iter().find(|field| *field == name)?)))
+        {
+            format!("`{name}` belongs into `body` (of a message of type \"{kind}\")")
+        } else {
+            format!("{here} has no field `{name}`{}", hint(name, known))
+        };
+        self.note(field, message);
+    }
+
+    fn kind(&mut self, field: &Named<'a>, kind: &str) {
+        if body_fields(kind).is_some() {
+            return;
+        }
+        let near = match kind.to_ascii_lowercase().as_str() {
+            "image" | "picture" => Some("img"),
+            "voice" => Some("audio"),
+            "location" => Some("loc"),
+            "command" => Some("cmd"),
+            other => nearest(other, types()),
+        };
+        let did = near.map(|near| format!("did you mean \"{near}\"? ")).unwrap_or_default();
+        let all: Vec<&str> = types().collect();
+        let message = format!("there is no type \"{kind}\"; {did}The types are {}", all.join(", "));
+        self.note_value(field.value, field, message);
+    }
+
+    fn body(&mut self, body: &Named<'a>, kind: Option<&str>) {
+        let literal = match self.values.of(body.value) {
+            Value::Table(literal) => literal,
+            Value::Text(_) | Value::Number(_) => {
+                let example = "`body` is a table, like `{ msg = \"…\" }` for a text";
+                self.note_value(body.value, body, example);
+                return;
+            }
+            _ => return,
+        };
+        let Some((kind, known)) = kind.and_then(|kind| Some((kind, body_fields(kind)?))) else { return };
+        let Some((written, _)) = self.values.changes(&literal) else { return };
+        for field in Fields::of(&literal).named {
+            let name = &field.name;
+            if known.contains(&name.as_str()) || written.contains(name) {
+                continue;
+            }
+            let message = if fields(Call::Group).contains(&name.as_str()) {
+                format!("`{name}` belongs beside `body`, not into it")
+            } else {
+                format!("the body of a message of type \"{kind}\" has no `{name}`{}", hint(name, known))
+            };
+            self.note(&field, message);
+        }
+    }
+
+    fn to(&mut self, field: &Named<'a>, call: Call) {
+        let most = call.max_groups();
+        let hint = match call {
+            Call::Group => "send to the others in further calls",
+            Call::Targeted => "a targeted message goes to members of one group",
+        };
+        self.list(field, most, "group", hint);
+    }
+
+    fn users(&mut self, field: &Named<'a>) {
+        self.list(field, USERS_PER_CALL, "user", "send to the others in further calls");
+    }
+
+    /// A list of ids that are written out: not over `most` of them, none twice.
+    fn list(&mut self, field: &Named<'a>, most: usize, what: &str, hint: &str) {
+        let Value::Table(literal) = self.values.of(field.value) else { return };
+        match self.values.changes(&literal) {
+            Some((written, touched)) if written.is_empty() && touched.is_empty() => {}
+            _ => return,
+        }
+        let list = Fields::of(&literal);
+        let name = &field.name;
+        let ids = ids(self.values, &list.items);
+        if ids.len() > most {
+            let message =
+                format!("`{name}` names {} {what}s, at most {most} can be in one call; {hint}", ids.len());
+            self.note(field, message);
+        }
+        let mut seen = BTreeSet::new();
+        for (id, item) in ids {
+            if !seen.insert(id.clone()) {
+                self.note_value(item, field, format!("`{name}` names {what} {id} twice"));
+            }
+        }
+    }
+}

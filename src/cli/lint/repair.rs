@@ -1,0 +1,98 @@
+//! What Lua 5.4 takes and the parser does not, put in a way that it does, with every other character in its place.
+//!
+//! The parser takes `break` for the last statement of its block, which it has not been since Lua 5.2: a label, which may
+//! stand anywhere, goes in its place. And it knows no empty statements: their semicolons become spaces.
+
+use std::collections::BTreeSet;
+
+use full_moon::LuaVersion;
+use full_moon::tokenizer::{Lexer, LexerResult, Symbol, Token, TokenType};
+
+/// The label that stands for a `break`, as long as it is.
+const STAND_IN: &str = "::b::";
+
+/// A text that the parser may take, and where in it labels stand for a `break`.
+pub(super) struct Repaired {
+    pub(super) text: String,
+    pub(super) breaks: BTreeSet<usize>,
+}
+
+/// An open bracket or block.
+#[derive(Default)]
+struct Level {
+    is_table: bool,
+    /// After a `return`, nothing but its own semicolon may follow.
+    returned: bool,
+}
+
+pub(super) fn repair(source: &str) -> Repaired {
+    let mut repaired = Repaired { text: source.to_owned(), breaks: BTreeSet::new() };
+    let mut levels = vec![Level::default()];
+    // Whether a statement can begin here, and whether the list of a function's parameters is open.
+    let (mut fresh, mut parameters) = (true, false);
+    for token in tokens(source) {
+        let start = token.start_position().bytes();
+        let was_fresh = std::mem::take(&mut fresh);
+        let TokenType::Symbol { symbol } = token.token_type() else { continue };
+        match symbol {
+            Symbol::Break => {
+                repaired.text.replace_range(start..start + STAND_IN.len(), STAND_IN);
+                repaired.breaks.insert(start);
+            }
+            Symbol::Semicolon => {
+                let level = levels.last();
+                if was_fresh {
+                    repaired.text.replace_range(start..=start, " ");
+                }
+                fresh = level.is_some_and(|level| !level.is_table && !level.returned);
+            }
+            Symbol::Return => levels.last_mut().into_iter().for_each(|level| level.returned = true),
+            Symbol::Then | Symbol::Else => {
+                levels.last_mut().into_iter().for_each(|level| level.returned = false);
+                fresh = true;
+            }
+            Symbol::Do | Symbol::If | Symbol::Repeat | Symbol::Function | Symbol::LeftBrace => {
+                levels.push(Level { is_table: matches!(symbol, Symbol::LeftBrace), returned: false });
+                fresh = matches!(symbol, Symbol::Do | Symbol::Repeat);
+                parameters |= matches!(symbol, Symbol::Function);
+            }
+            Symbol::End | Symbol::Until | Symbol::RightBrace => {
+                levels.pop();
+            }
+            Symbol::RightParen => fresh = std::mem::take(&mut parameters),
+            _ => {}
+        }
+    }
+    repaired
+}
+
+/// The tokens of a script, without comments and white space.
+pub(super) fn tokens(source: &str) -> impl Iterator<Item = Token> {
+    let mut lexer = Lexer::new_lazy(source, LuaVersion::lua54());
+    std::iter::from_fn(move || lexer.process_next())
+        .filter_map(|result| match result {
+            LexerResult::Ok(token) | LexerResult::Recovered(token, _) => Some(token),
+            LexerResult::Fatal(_) => None,
+        })
+        .filter(|token| !token.token_type().is_trivia())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::repair;
+
+    #[test]
+    fn only_empty_statements_and_breaks_are_changed() {
+        for (source, repaired) in [
+            (";;f();;", "  f(); "),
+            ("do ; end", "do   end"),
+            ("function f(a) ; return; ; end", "function f(a)   return; ; end"),
+            ("t = { 1; 2 }; ;", "t = { 1; 2 };  "),
+            ("t = { 1;; 2 }", "t = { 1;; 2 }"),
+            ("while a do break f() end", "while a do ::b:: f() end"),
+            ("a = f; (g)()", "a = f; (g)()"),
+        ] {
+            assert_eq!(repair(source).text, repaired);
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Which variable each name means, and what the script does with each variable.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use full_moon::ast::Expression;
+use full_moon::tokenizer::TokenReference;
+
+/// A local variable or parameter.
+#[derive(Default)]
+pub(super) struct Binding<'a> {
+    /// What it is declared with, where that is written there.
+    pub(super) initial: Option<&'a Expression>,
+    /// `<const>` or `<close>`.
+    pub(super) constant: bool,
+    pub(super) reassigned: bool,
+    /// Its value is handed on to where it could be changed.
+    pub(super) escapes: bool,
+    /// Calls that are given its value: the chain and the suffix.
+    pub(super) given_to: Vec<(usize, usize)>,
+    /// Fields that are set or read by name after the declaration.
+    pub(super) written: BTreeSet<String>,
+    pub(super) touched: BTreeSet<String>,
+}
+
+/// How often a global is set and read.
+#[derive(Default)]
+pub(super) struct Global<'a> {
+    /// Where it is set, and whether to a function.
+    pub(super) set: Vec<(&'a TokenReference, bool)>,
+    pub(super) read: bool,
+}
+
+/// The variables of a script.
+#[derive(Default)]
+pub(super) struct Scopes<'a> {
+    pub(super) bindings: Vec<Binding<'a>>,
+    pub(super) globals: BTreeMap<String, Global<'a>>,
+    /// The variable that the name at a place of the text means; of a global, none.
+    resolved: HashMap<usize, usize>,
+    visible: HashMap<String, Vec<usize>>,
+    open: Vec<Vec<String>>,
+}
+
+impl<'a> Scopes<'a> {
+    pub(super) fn open(&mut self) {
+        self.open.push(Vec::new());
+    }
+
+    pub(super) fn close(&mut self) {
+        for name in self.open.pop().unwrap_or_default() {
+            self.visible.get_mut(&name).and_then(Vec::pop);
+        }
+    }
+
+    pub(super) fn declare(&mut self, name: String, initial: Option<&'a Expression>, constant: bool) {
+        let id = self.bindings.len();
+        self.bindings.push(Binding { initial, constant, ..Binding::default() });
+        self.visible.entry(name.clone()).or_default().push(id);
+        if let Some(scope) = self.open.last_mut() {
+            scope.push(name);
+        }
+    }
+
+    /// The variable that `name` means here; none for a global.
+    pub(super) fn resolve(&mut self, name: &TokenReference) -> Option<usize> {
+        let id = *self.visible.get(&name.token().to_string())?.last()?;
+        self.resolved.insert(name.token().start_position().bytes(), id);
+        Some(id)
+    }
+
+    /// The variable that was found for the name at this place.
+    pub(super) fn binding_of(&self, name: &TokenReference) -> Option<usize> {
+        self.resolved.get(&name.token().start_position().bytes()).copied()
+    }
+
+    /// Whether a name that means no variable is set somewhere in the script.
+    pub(super) fn sets_global(&self, name: &str) -> bool {
+        self.globals.get(name).is_some_and(|global| !global.set.is_empty())
+    }
+
+    pub(super) fn global(&mut self, name: &TokenReference) -> &mut Global<'a> {
+        self.globals.entry(name.token().to_string()).or_default()
+    }
+}

@@ -1,0 +1,25 @@
+mod fine;
+mod messages;
+mod misspelt;
+mod random;
+mod syntax;
+
+use super::Linter;
+
+/// What the linter says of a script, as `line: message`.
+fn lint(source: &str) -> Vec<String> {
+    let has_file = |name: &str| name == "own" || name == "lib.helper";
+    let findings = Linter::new().lint(source, &has_file);
+    findings.into_iter().map(|finding| format!("{}: {}", finding.line, finding.message)).collect()
+}
+
+/// Asserts that each script has exactly one finding, in this line and with this in its message.
+#[track_caller]
+fn assert_found(cases: &[(&str, usize, &str)]) {
+    for (source, line, part) in cases {
+        let found = lint(source);
+        assert_eq!(found.len(), 1, "{source}\n{found:#?}");
+        assert!(found[0].starts_with(&format!("{line}: ")), "{source}\n{found:#?} is not in line {line}");
+        assert!(found[0].contains(part), "{source}\n{found:#?} has no {part:?}");
+    }
+}

@@ -1,0 +1,111 @@
+//! The values of strings and numbers as they stand in a script, and what Lua refuses in them.
+
+use full_moon::tokenizer::{StringLiteralQuoteType, TokenReference, TokenType};
+
+use super::Finding;
+
+/// The value of a string; none where it holds bytes that are no UTF-8.
+///
+/// # Errors
+///
+/// An escape that Lua refuses, or a line end inside quotes.
+pub(super) fn string(token: &TokenReference) -> Result<Option<String>, Finding> {
+    let TokenType::StringLiteral { literal, quote_type, .. } = token.token_type() else { return Ok(None) };
+    if matches!(quote_type, StringLiteralQuoteType::Brackets) {
+        return Ok(Some(literal.strip_prefix('\n').unwrap_or(literal).to_owned()));
+    }
+    match unescape(literal) {
+        Ok(bytes) => Ok(String::from_utf8(bytes).ok()),
+        Err(problem) => Err(Finding::on(token, problem)),
+    }
+}
+
+fn unescape(literal: &str) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::with_capacity(literal.len());
+    let mut rest = literal.chars().peekable();
+    while let Some(letter) = rest.next() {
+        match letter {
+            '\n' | '\r' => {
+                return Err("this text is not closed on its line; end it with the same quote".into());
+            }
+            '\\' => {}
+            other => {
+                bytes.extend_from_slice(other.encode_utf8(&mut [0; 4]).as_bytes());
+                continue;
+            }
+        }
+        match rest.next() {
+            Some('a') => bytes.push(7),
+            Some('b') => bytes.push(8),
+            Some('f') => bytes.push(12),
+            Some('n' | '\n') => bytes.push(b'\n'),
+            Some('r') => bytes.push(b'\r'),
+            Some('\r') => {
+                rest.next_if_eq(&'\n');
+                bytes.push(b'\n');
+            }
+            Some('t') => bytes.push(b'\t'),
+            Some('v') => bytes.push(11),
+            Some(quoted @ ('\\' | '"' | '\'')) => bytes.extend(quoted.to_string().bytes()),
+            Some('z') => while rest.next_if(char::is_ascii_whitespace).is_some() {},
+            Some('x') => {
+                let digits: String =
+                    std::iter::from_fn(|| rest.next_if(char::is_ascii_hexdigit)).take(2).collect();
+                let value = u8::from_str_radix(&digits, 16).ok().filter(|_| digits.len() == 2);
+                bytes.push(value.ok_or("`\\x` in a text needs two hexadecimal digits, like \\x41")?);
+            }
+            Some('u') => bytes.extend(unicode(&mut rest)?),
+            Some(digit) if digit.is_ascii_digit() => {
+                let more = std::iter::from_fn(|| rest.next_if(char::is_ascii_digit)).take(2);
+                let digits: String = std::iter::once(digit).chain(more).collect();
+                let value = digits.parse::<u8>();
+                bytes.push(
+                    value.map_err(|_| format!("`\\{digits}` in a text is over \\255, the largest byte"))?,
+                );
+            }
+            Some(other) => {
+                return Err(format!(
+                    "`\\{other}` means nothing in a text; for a backslash itself write `\\\\`"
+                ));
+            }
+            None => return Err("this text is not closed; end it with the same quote".into()),
+        }
+    }
+    Ok(bytes)
+}
+
+/// The bytes of `\u{XXX}`, after the `u`. What is beyond Unicode, which Lua takes, has no UTF-8 here.
+fn unicode(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<Vec<u8>, String> {
+    let wrong = || "`\\u` in a text needs a character's number in braces, like \\u{4F60}".to_owned();
+    rest.next_if_eq(&'{').ok_or_else(wrong)?;
+    let digits: String = std::iter::from_fn(|| rest.next_if(char::is_ascii_hexdigit)).collect();
+    rest.next_if_eq(&'}').ok_or_else(wrong)?;
+    let value = u32::from_str_radix(&digits, 16).ok().filter(|value| *value < 1 << 31).ok_or_else(wrong)?;
+    Ok(char::from_u32(value).map_or_else(|| vec![0xff], |letter| letter.to_string().into_bytes()))
+}
+
+/// What is wrong with a number: Lua wants something between it and the next word.
+pub(super) fn number_problem(token: &TokenReference, source: &str) -> Option<Finding> {
+    let end = token.token().end_position().bytes();
+    let next = source.as_bytes().get(end)?;
+    let text = token.token().to_string();
+    (next.is_ascii_alphanumeric() || matches!(next, b'_' | b'.')).then(|| {
+        let tail: String =
+            source[end..].chars().take_while(|c| c.is_ascii_alphanumeric() || "_.".contains(*c)).collect();
+        Finding::on(token, format!("`{text}{tail}` is no number; a name cannot begin with a digit"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unescape;
+
+    #[test]
+    fn escapes_are_what_lua_makes_of_them() {
+        let value = |literal| unescape(literal).map(|bytes| String::from_utf8(bytes).unwrap());
+        assert_eq!(value(r"a\tb\065\x41\u{4F60}\z  c\\").unwrap(), "a\tbAA你c\\");
+        for wrong in [r"\q", r"\x4", r"\256", r"\u{110000000}", r"\u4F60", "a\nb"] {
+            assert!(value(wrong).is_err(), "{wrong}");
+        }
+    }
+}

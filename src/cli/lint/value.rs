@@ -1,0 +1,185 @@
+//! What an expression is, as far as that can be told without running the script.
+
+use std::collections::BTreeSet;
+
+use full_moon::ast::{Expression, Prefix, Suffix, TableConstructor, Var};
+use full_moon::tokenizer::TokenReference;
+
+use super::chain::{Argument, arguments, member};
+use super::text;
+use super::walk::Walked;
+
+/// How many variables that only stand for another one are followed.
+const MAX_ALIASES: usize = 20;
+
+/// What is known of a value.
+#[derive(Clone)]
+pub(super) enum Value<'a> {
+    /// A module and its name; `im` and the app that `im.app` gives are both `im`.
+    Module(String),
+    /// A member of a module.
+    Member(String, String),
+    /// A global of Lua's own.
+    Global(String),
+    Text(String),
+    Number(String),
+    Table(Literal<'a>),
+    /// Anything.
+    Unknown,
+}
+
+/// A table that is written out in the script.
+#[derive(Clone)]
+pub(super) struct Literal<'a> {
+    pub(super) table: &'a TableConstructor,
+    /// The variable that holds it, where it is not given directly.
+    pub(super) variable: Option<usize>,
+}
+
+/// Evaluates expressions of one script.
+pub(super) struct Values<'w, 'a> {
+    pub(super) walked: &'w Walked<'a>,
+}
+
+impl<'a> Values<'_, 'a> {
+    pub(super) fn of(&self, expression: &'a Expression) -> Value<'a> {
+        self.expression(expression, MAX_ALIASES)
+    }
+
+    pub(super) fn of_argument(&self, argument: &Argument<'a>) -> Value<'a> {
+        match argument {
+            Argument::Value(expression) => self.of(expression),
+            Argument::Text(token) => text_value(token),
+            Argument::Table(table) => Value::Table(Literal { table, variable: None }),
+        }
+    }
+
+    pub(super) fn of_prefix(&self, prefix: &'a Prefix) -> Value<'a> {
+        self.prefix(prefix, MAX_ALIASES)
+    }
+
+    fn expression(&self, expression: &'a Expression, aliases: usize) -> Value<'a> {
+        match expression {
+            Expression::Parentheses { expression, .. } => self.expression(expression, aliases),
+            Expression::String(token) => text_value(token),
+            Expression::Number(token) => Value::Number(token.token().to_string()),
+            Expression::TableConstructor(table) => Value::Table(Literal { table, variable: None }),
+            Expression::FunctionCall(call) => self.suffixed(call.prefix(), call.suffixes(), aliases),
+            Expression::Var(Var::Name(name)) => self.name(name, aliases),
+            Expression::Var(Var::Expression(var)) => self.suffixed(var.prefix(), var.suffixes(), aliases),
+            _ => Value::Unknown,
+        }
+    }
+
+    fn prefix(&self, prefix: &'a Prefix, aliases: usize) -> Value<'a> {
+        match prefix {
+            Prefix::Name(name) => self.name(name, aliases),
+            Prefix::Expression(expression) => self.expression(expression, aliases),
+            _ => Value::Unknown,
+        }
+    }
+
+    fn suffixed(
+        &self,
+        prefix: &'a Prefix,
+        suffixes: impl Iterator<Item = &'a Suffix>,
+        aliases: usize,
+    ) -> Value<'a> {
+        suffixes.fold(self.prefix(prefix, aliases), |value, suffix| self.step(&value, suffix))
+    }
+
+    pub(super) fn of_name(&self, name: &TokenReference) -> Value<'a> {
+        self.name(name, MAX_ALIASES)
+    }
+
+    /// A variable that is set only once is what it is set to.
+    fn name(&self, name: &TokenReference, aliases: usize) -> Value<'a> {
+        let Some(id) = self.walked.scopes.binding_of(name) else {
+            return self.global(&name.token().to_string());
+        };
+        let binding = &self.walked.scopes.bindings[id];
+        match (binding.initial, aliases) {
+            (Some(initial), 1..) if !binding.reassigned => match self.expression(initial, aliases - 1) {
+                Value::Table(literal) => Value::Table(Literal { variable: Some(id), ..literal }),
+                value => value,
+            },
+            _ => Value::Unknown,
+        }
+    }
+
+    fn global(&self, name: &str) -> Value<'a> {
+        if self.walked.scopes.sets_global(name) {
+            Value::Unknown
+        } else if name == "im" {
+            Value::Module(name.to_owned())
+        } else {
+            Value::Global(name.to_owned())
+        }
+    }
+
+    /// The value of what a suffix makes of `value`.
+    pub(super) fn step(&self, value: &Value<'a>, suffix: &'a Suffix) -> Value<'a> {
+        if let Some(member) = member(suffix) {
+            return match value {
+                Value::Module(module) => Value::Member(module.clone(), member.name),
+                _ => Value::Unknown,
+            };
+        }
+        let Some(arguments) = arguments(suffix) else { return Value::Unknown };
+        match (value, arguments.first().map(|argument| self.of_argument(argument))) {
+            (Value::Global(name), Some(Value::Text(module))) if name == "require" => Value::Module(module),
+            (Value::Member(module, name), Some(_)) if module == "im" && name == "app" => {
+                Value::Module(module.clone())
+            }
+            _ => Value::Unknown,
+        }
+    }
+
+    /// The function that a call really calls, and how many arguments come before its own: `pcall(im.group_send, m)`.
+    pub(super) fn callee(&self, called: Value<'a>, arguments: &[Argument<'a>]) -> (Value<'a>, usize) {
+        let before = match &called {
+            Value::Global(name) if name == "pcall" => 1,
+            Value::Global(name) if name == "xpcall" => 2,
+            Value::Member(module, name) if module == "task" && name == "spawn" => 1,
+            _ => return (called, 0),
+        };
+        match arguments.first().map(|argument| self.of_argument(argument)) {
+            Some(inner @ Value::Member(..)) => (inner, before),
+            _ => (called, 0),
+        }
+    }
+
+    /// The fields that are written to a table after it was made; none where it may change in ways that are not to be seen.
+    pub(super) fn changes(&self, literal: &Literal<'a>) -> Option<(BTreeSet<String>, BTreeSet<String>)> {
+        let Some(id) = literal.variable else { return Some((BTreeSet::new(), BTreeSet::new())) };
+        let binding = &self.walked.scopes.bindings[id];
+        let harmless = |&(chain, index): &(usize, usize)| {
+            let chain = &self.walked.chains[chain];
+            let before = &chain.suffixes[..index];
+            let called =
+                before.iter().fold(self.of_prefix(chain.prefix), |value, suffix| self.step(&value, suffix));
+            let arguments = arguments(chain.suffixes[index]).unwrap_or_default();
+            leaves_alone(&self.callee(called, &arguments).0)
+        };
+        let steady = !binding.escapes && binding.given_to.iter().all(harmless);
+        steady.then(|| (binding.written.clone(), binding.touched.clone()))
+    }
+}
+
+/// Functions that do not change the tables they are given.
+fn leaves_alone(function: &Value<'_>) -> bool {
+    match function {
+        Value::Member(module, _) => matches!(module.as_str(), "im" | "json" | "log"),
+        Value::Global(name) => {
+            matches!(name.as_str(), "print" | "tostring" | "type" | "pairs" | "ipairs" | "next")
+        }
+        _ => false,
+    }
+}
+
+fn text_value<'a>(token: &TokenReference) -> Value<'a> {
+    match text::string(token) {
+        Ok(Some(text)) => Value::Text(text),
+        _ => Value::Unknown,
+    }
+}

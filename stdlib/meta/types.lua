@@ -1,0 +1,176 @@
+---@meta
+
+-- The tables that go into `im` and come out of it. Only types: there is nothing to require here.
+
+---What every message has.
+---@class im.message.common
+---@field to string|integer|(string|integer)[]  one group id or a list: up to 3 for group_send, 1 for targeted_send
+---@field from? string  the sender's user id; "admin" when left out, never empty
+---@field ext? table<string, any>  your own fields; `em_ignore_notification = true` sends without a push notification
+
+---What messages to whole groups can have besides.
+---@class im.message.group: im.message.common
+---@field need_group_ack? boolean  ask for read receipts
+---@field roam_ignore_users? string[]  up to 20 members who will not find it in their history
+---@field routetype? "ROUTE_ONLINE"  only to members who are online
+
+---What targeted messages have besides.
+---@class im.message.targeted: im.message.common
+---@field users string[]  the members who see it, up to 20
+
+---@class im.message.txt: im.message.group
+---@field type "txt"
+---@field body im.body.txt
+
+---@class im.message.img: im.message.group
+---@field type "img"
+---@field body im.body.img
+
+---@class im.message.audio: im.message.group
+---@field type "audio"
+---@field body im.body.audio
+
+---@class im.message.video: im.message.group
+---@field type "video"
+---@field body im.body.video
+
+---@class im.message.file: im.message.group
+---@field type "file"
+---@field body im.body.file
+
+---@class im.message.loc: im.message.group
+---@field type "loc"
+---@field body im.body.loc
+
+---@class im.message.cmd: im.message.group
+---@field type "cmd"
+---@field body im.body.cmd
+
+---@class im.message.custom: im.message.group
+---@field type "custom"
+---@field body im.body.custom
+
+---A message for `im.group_send`: its `type` says what its `body` holds.
+---@alias im.message
+---| im.message.txt
+---| im.message.img
+---| im.message.audio
+---| im.message.video
+---| im.message.file
+---| im.message.loc
+---| im.message.cmd
+---| im.message.custom
+
+---A message for `im.targeted_send`.
+---@class im.targeted_message: im.message.targeted
+---@field type "txt"|"img"|"audio"|"video"|"file"|"loc"|"cmd"|"custom"
+---@field body im.body.txt|im.body.img|im.body.audio|im.body.video|im.body.file|im.body.loc|im.body.cmd|im.body.custom
+
+---Text.
+---@class im.body.txt
+---@field msg string
+
+---What the bodies of image, voice, video and file messages share: `file`, or `url` and what belongs to it.
+---@class im.body.uploaded
+---@field file? im.file  what im.upload returned; it fills in the other fields
+---@field url? string  address of an uploaded file, where there is no `file`
+---@field secret? string  the file's share-secret
+---@field filename? string  the name that readers see
+
+---An image.
+---@class im.body.img: im.body.uploaded
+---@field size? { width: integer, height: integer }  in pixels
+
+---A voice message.
+---@class im.body.audio: im.body.uploaded
+---@field length? integer  seconds
+
+---A video.
+---@class im.body.video: im.body.uploaded
+---@field length? integer  seconds
+---@field file_length? integer  bytes
+---@field thumb? string|im.file  the picture shown before it plays: an address, or what im.upload returned
+---@field thumb_secret? string  the picture's share-secret
+
+---Any other file.
+---@class im.body.file: im.body.uploaded
+
+---A place.
+---@class im.body.loc
+---@field lat string|number  latitude in degrees
+---@field lng string|number  longitude in degrees
+---@field addr string  the place in words
+
+---A command for the members' clients; nothing is shown.
+---@class im.body.cmd
+---@field action string
+
+---A message that your own clients define.
+---@class im.body.custom
+---@field customEvent? string  1 to 32 letters, digits, `-`, `_`, `/` and `.`
+---@field customExts? table<string, string>  up to 16 entries
+
+---How a message is sent.
+---@class im.send_options
+---@field priority? "high"|"normal"|"low"  its place among those that wait for the quota
+---@field timeout? number|string  give up after so long: seconds, or a text like "5m"
+
+---How a file is uploaded.
+---@class im.upload_options
+---@field filename? string  the name that readers see; the file's own by default
+---@field restrict_access? boolean  whether readers need the file's secret; true by default
+---@field thumbnail? { width: integer, height: integer }  pixels, 1 to 10000
+---@field priority? "high"|"normal"|"low"  its place among those that wait for the quota
+
+---How messages are recalled.
+---@class im.recall_options
+---@field force? boolean  also what is older than the service's window
+---@field from? string  who recalls, where it is not the app's admin
+
+---An uploaded file: the value for `body.file`.
+---@class im.file
+---@field uuid string
+---@field url string
+---@field secret? string
+---@field filename string
+---@field size integer  bytes
+---@field width? integer  pixels, of an image
+---@field height? integer  pixels, of an image
+---@field duration? number  seconds, of audio and video
+
+---What was delivered: message ids by group id.
+---@alias im.receipts table<string, string>
+
+---One thing that is wrong with a message.
+---@class im.problem
+---@field field string  where: `body.msg`, `to[2]`
+---@field message string  what is wrong, the limit and the value
+
+---One group of the app.
+---@class im.group
+---@field group_id string
+---@field name? string
+---@field owner? string
+---@field members? integer
+
+---What this app is allowed.
+---@class im.limits
+---@field group_per_second number  group messages, and group calls, a second
+---@field targeted_per_second number  targeted calls a second
+---@field upload_per_second number  uploads a second
+---@field read_per_second number  reads of lists a second
+---@field message_bytes integer  bytes of `body` and `ext` together
+---@field upload_bytes integer  bytes of one uploaded file
+---@field [string] number
+
+---What every failure of a call raises; `pcall` gives it, `tostring` says it in one line.
+---@class im.error
+---@field kind "invalid"|"rejected"|"throttled"|"auth"|"in_doubt"|"unreachable"|"denied"|"cancelled"
+---@field message string  what happened and what to do
+---@field retryable boolean  whether the same call may work later, with nothing sent twice
+---@field field? string  the field or argument at fault
+---@field status? integer  the service's HTTP status
+---@field code? string  the service's word for the error
+---@field where? string  script and line
+---@field receipts? im.receipts  the groups that did get the message
+---@field problems? im.problem[]  every problem of an invalid message
