@@ -23,7 +23,10 @@ fn main() {
     let (seconds, cpu, memory) = mooncast(folder.path());
     let rate = f64::from(MESSAGES) / seconds;
     let cpu = cpu / f64::from(MESSAGES) * 100_000.0;
-    println!("mooncast: {cpu:>5.2} CPU s per 100,000, {:.1} times wrk; {rate:.0} messages a second; {memory} MiB host and worker", cpu / wrk);
+    println!(
+        "mooncast: {cpu:>5.2} CPU s per 100,000, {:.1} times wrk; {rate:.0} messages a second; {memory} MiB host and worker",
+        cpu / wrk
+    );
     cold_start(folder.path());
 }
 
@@ -70,7 +73,10 @@ fn measured(command: &mut Command) -> (f64, f64, u64, String) {
 fn usage() -> (f64, u64) {
     let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_CHILDREN).unwrap();
     let seconds = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
-    (seconds(usage.user_time()) + seconds(usage.system_time()), u64::try_from(usage.max_rss()).unwrap() / 1024)
+    (
+        seconds(usage.user_time()) + seconds(usage.system_time()),
+        u64::try_from(usage.max_rss()).unwrap() / 1024,
+    )
 }
 
 fn wrk(folder: &Path, body: &str) -> f64 {

@@ -2,15 +2,16 @@
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mooncast::clock::Clock;
 use mooncast::config::{App, AppLimits, Credentials, Permissions, Project as Place, Timeouts};
 use mooncast::delivery::{Counts, Delivery, Tally};
 use mooncast::host::{
-    Ended, Failed, Files, InterruptSwitch, Outbound, Output, RunSpec, RunStop, Services, Sources, Variables, run,
+    Ended, Failed, Files, InterruptSwitch, Outbound, Output, RunSpec, RunStop, Services, Sources, Variables,
+    run,
 };
 use mooncast::protocol::{Mode, Source, WorkerLimits};
 use rustix::process::{Pid, Signal, kill_process};
@@ -68,8 +69,11 @@ fn spec(source: &str) -> RunSpec {
 fn workers() -> Vec<Pid> {
     let children = |task: PathBuf| std::fs::read_to_string(task.join("children")).unwrap_or_default();
     let tasks = std::fs::read_dir("/proc/self/task").unwrap().map(|entry| entry.unwrap().path());
-    let pids: Vec<i32> =
-        tasks.flat_map(|task| children(task).split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<_>>()).collect();
+    let pids: Vec<i32> = tasks
+        .flat_map(|task| {
+            children(task).split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<_>>()
+        })
+        .collect();
     let is_worker = |pid: &i32| {
         std::fs::read(Path::new("/proc").join(pid.to_string()).join("cmdline"))
             .is_ok_and(|line| line.starts_with(b"mooncast-worker"))
@@ -103,7 +107,8 @@ fn a_worker_killed_in_the_middle_of_a_send_a_hundred_times_leaves_the_host_whole
             for _ in 0..100 {
                 let services = services(&project, &app, &clock);
                 let (_switch, interrupt) = InterruptSwitch::new();
-                let source = "im.group_send { to = '1', type = 'txt', body = { msg = 'kill' } } error('not killed')";
+                let source =
+                    "im.group_send { to = '1', type = 'txt', body = { msg = 'kill' } } error('not killed')";
                 let ended = run(spec(source), Rc::clone(&services), interrupt).await;
                 assert!(
                     matches!(&ended, Ended::Failed(Failed::Stopped(why)) if why.contains("signal 9")),
@@ -114,7 +119,11 @@ fn a_worker_killed_in_the_middle_of_a_send_a_hundred_times_leaves_the_host_whole
             }
             let services = services(&project, &app, &clock);
             let (_switch, interrupt) = InterruptSwitch::new();
-            let ended = run(spec("im.group_send { to = '1', type = 'txt', body = { msg = 'x' } }"), services, interrupt);
+            let ended = run(
+                spec("im.group_send { to = '1', type = 'txt', body = { msg = 'x' } }"),
+                services,
+                interrupt,
+            );
             assert!(matches!(ended.await, Ended::Finished));
         })
         .unwrap();
@@ -153,7 +162,8 @@ fn a_good_script_is_served_while_others_misbehave() {
                 .collect();
             let good = services(&project, &app, &clock);
             let (_switch, interrupt) = InterruptSwitch::new();
-            let source = "for i = 1, 20 do im.group_send { to = '1', type = 'txt', body = { msg = 'good' } } end";
+            let source =
+                "for i = 1, 20 do im.group_send { to = '1', type = 'txt', body = { msg = 'good' } } end";
             let ended = run(spec(source), Rc::clone(&good), interrupt).await;
             assert!(matches!(ended, Ended::Finished), "{ended:?}");
             assert_eq!(good.tally.counts().sent, 20);

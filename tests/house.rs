@@ -5,7 +5,21 @@ use std::path::{Path, PathBuf};
 
 /// Each room, and the rooms that it may import.
 const ROOMS: &[(&str, &[&str])] = &[
-    ("cli", &["client", "clock", "config", "delivery", "host", "message", "protocol", "quota", "simulator", "worker"]),
+    (
+        "cli",
+        &[
+            "client",
+            "clock",
+            "config",
+            "delivery",
+            "host",
+            "message",
+            "protocol",
+            "quota",
+            "simulator",
+            "worker",
+        ],
+    ),
     ("host", &["client", "clock", "config", "delivery", "message", "protocol", "quota"]),
     ("delivery", &["client", "clock", "config", "message", "quota"]),
     ("quota", &["clock", "config"]),
@@ -75,7 +89,8 @@ fn modules_import_downward_only() {
         if matches!(room, "lib" | "main") {
             continue;
         }
-        let (_, allowed) = ROOMS.iter().find(|(name, _)| *name == room).unwrap_or_else(|| panic!("no room for {file}"));
+        let (_, allowed) =
+            ROOMS.iter().find(|(name, _)| *name == room).unwrap_or_else(|| panic!("no room for {file}"));
         for line in &lines {
             for imported in imports(line) {
                 if imported != room && !allowed.contains(&imported) {
@@ -92,7 +107,8 @@ fn crates_stay_in_their_rooms() {
     let mut wrong = Vec::new();
     for (file, lines) in house() {
         for (name, rooms) in KEPT {
-            let named = |line: &String| line.contains(&format!("{name}::")) || line.contains(&format!("use {name}"));
+            let named =
+                |line: &String| line.contains(&format!("{name}::")) || line.contains(&format!("use {name}"));
             if !rooms.iter().any(|room| file.starts_with(room)) && lines.iter().any(named) {
                 wrong.push(format!("{file} names {name}"));
             }

@@ -36,7 +36,10 @@ const MALFORMED: &[(&str, &str)] = &[
     ("group_send { to = '1', type = 'txt', body = { msg = 'x', url = 'y' } }", "body.url"),
     ("group_send { to = '1', type = 'img', body = { filename = 'x' } }", "body.url"),
     ("group_send { to = '1', type = 'img', body = { url = 'x', size = { width = 1 } } }", "body.size.height"),
-    ("group_send { to = '1', type = 'img', body = { url = 'x', size = { width = -1, height = 2 } } }", "body.size.width"),
+    (
+        "group_send { to = '1', type = 'img', body = { url = 'x', size = { width = -1, height = 2 } } }",
+        "body.size.width",
+    ),
     ("group_send { to = '1', type = 'img', body = { url = 'x', size = 'large' } }", "body.size"),
     ("group_send { to = '1', type = 'img', body = { url = 7 } }", "body.url"),
     ("group_send { to = '1', type = 'img', body = { file = { uuid = 'x' } } }", "body.file"),
@@ -65,12 +68,21 @@ const MALFORMED: &[(&str, &str)] = &[
     ("group_send { to = '1', type = 'txt', body = { msg = 'x' }, ext = json.null }", "ext"),
     ("group_send { to = '1', type = 'txt', body = { msg = 'x' }, ext = 'x' }", "ext"),
     ("group_send { to = '1', type = 'txt', body = { msg = 'x' }, ext = { 1, 2 } }", "ext"),
-    ("group_send { to = '1', type = 'txt', body = { msg = 'x' }, ext = { em_ignore_notification = 'yes' } }", "ext.em_ignore_notification"),
+    (
+        "group_send { to = '1', type = 'txt', body = { msg = 'x' }, ext = { em_ignore_notification = 'yes' } }",
+        "ext.em_ignore_notification",
+    ),
     ("group_send { to = '1', type = 'txt', body = { msg = 'x' }, ext = { f = print } }", "ext.f"),
     ("group_send { to = '1', type = 'txt', body = { msg = 'x' }, ext = { n = 0/0 } }", "ext.n"),
     ("group_send { to = '1', type = 'txt', body = { msg = '\\xff' } }", "body.msg"),
-    ("group_send { to = '1', type = 'txt', body = { msg = 'x' }, roam_ignore_users = many(21) }", "roam_ignore_users"),
-    ("group_send { to = '1', type = 'txt', body = { msg = 'x' }, roam_ignore_users = 'u' }", "roam_ignore_users"),
+    (
+        "group_send { to = '1', type = 'txt', body = { msg = 'x' }, roam_ignore_users = many(21) }",
+        "roam_ignore_users",
+    ),
+    (
+        "group_send { to = '1', type = 'txt', body = { msg = 'x' }, roam_ignore_users = 'u' }",
+        "roam_ignore_users",
+    ),
     ("group_send { to = '1', type = 'txt', body = { msg = 'x' }, routetype = 'ROUTE_OFFLINE' }", "routetype"),
     ("group_send { to = '1', type = 'txt', body = { msg = 'x' }, routetype = true }", "routetype"),
     ("group_send { to = '1', type = 'txt', body = { msg = 'x' }, need_group_ack = 'yes' }", "need_group_ack"),
@@ -86,11 +98,26 @@ const MALFORMED: &[(&str, &str)] = &[
     ("targeted_send { to = '1', type = 'txt', body = { msg = 'x' }, users = {} }", "users"),
     ("targeted_send { to = '1', type = 'txt', body = { msg = 'x' }, users = many(21) }", "users"),
     ("targeted_send { to = '1', type = 'txt', body = { msg = 'x' }, users = { 'u', 'u' } }", "users"),
-    ("targeted_send { to = '1', type = 'txt', body = { msg = 'x' }, users = { 'u' }, need_group_ack = true }", "need_group_ack"),
-    ("targeted_send { to = '1', type = 'txt', body = { msg = 'x' }, users = { 'u' }, routetype = 'ROUTE_ONLINE' }", "routetype"),
-    ("targeted_send { to = '1', type = 'txt', body = { msg = 'x' }, users = { 'u' }, roam_ignore_users = { 'v' } }", "roam_ignore_users"),
-    ("group_send({ to = '1', type = 'txt', body = { msg = 'x' } }, { prioritty = 'high' })", "options.prioritty"),
-    ("group_send({ to = '1', type = 'txt', body = { msg = 'x' } }, { priority = 'urgent' })", "options.priority"),
+    (
+        "targeted_send { to = '1', type = 'txt', body = { msg = 'x' }, users = { 'u' }, need_group_ack = true }",
+        "need_group_ack",
+    ),
+    (
+        "targeted_send { to = '1', type = 'txt', body = { msg = 'x' }, users = { 'u' }, routetype = 'ROUTE_ONLINE' }",
+        "routetype",
+    ),
+    (
+        "targeted_send { to = '1', type = 'txt', body = { msg = 'x' }, users = { 'u' }, roam_ignore_users = { 'v' } }",
+        "roam_ignore_users",
+    ),
+    (
+        "group_send({ to = '1', type = 'txt', body = { msg = 'x' } }, { prioritty = 'high' })",
+        "options.prioritty",
+    ),
+    (
+        "group_send({ to = '1', type = 'txt', body = { msg = 'x' } }, { priority = 'urgent' })",
+        "options.priority",
+    ),
     ("group_send({ to = '1', type = 'txt', body = { msg = 'x' } }, { timeout = 'soon' })", "options.timeout"),
     ("group_send({ to = '1', type = 'txt', body = { msg = 'x' } }, { timeout = -1 })", "options.timeout"),
 ];
@@ -152,11 +179,13 @@ fn all_problems_of_a_message_are_told_at_once() {
 #[test]
 fn an_uncaught_failure_names_the_scripts_line_and_what_to_do() {
     let service = Service::accepting();
-    Project::with_script("local function go()\n  im.group_send { to = '1', type = 'txt', body = { mgs = 'x' } }\nend\ngo()\n")
-        .run_against(&service)
-        .exits(1)
-        .says("error: scripts/main.lua:2: invalid: ")
-        .says("did you mean `msg`?")
-        .says("scripts/main.lua:2: in function 'go'")
-        .says("scripts/main.lua:4: in the main chunk");
+    Project::with_script(
+        "local function go()\n  im.group_send { to = '1', type = 'txt', body = { mgs = 'x' } }\nend\ngo()\n",
+    )
+    .run_against(&service)
+    .exits(1)
+    .says("error: scripts/main.lua:2: invalid: ")
+    .says("did you mean `msg`?")
+    .says("scripts/main.lua:2: in function 'go'")
+    .says("scripts/main.lua:4: in the main chunk");
 }

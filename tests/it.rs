@@ -8,12 +8,13 @@
     clippy::missing_panics_doc,
     clippy::missing_errors_doc,
     clippy::must_use_candidate,
+    clippy::disallowed_methods,
     reason = "tests have no readers of their docs, and panics are how they fail"
 )]
 
 mod client;
-mod hostile;
 mod host;
+mod hostile;
 mod house;
 mod invalid;
 mod lua;

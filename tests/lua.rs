@@ -31,9 +31,12 @@ fn run(file: &Path) -> Ran {
     }
     let file = file.strip_prefix(root()).unwrap();
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_mooncast"));
-    command.current_dir(folder.path()).args(["run", "--simulator", "--timeout", "60s"]).args(flags.split_whitespace());
+    command
+        .current_dir(folder.path())
+        .args(["run", "--simulator", "--timeout", "60s"])
+        .args(flags.split_whitespace());
     command.env("MOONCAST_TEST_VARIABLE", "a value").env("MOONCAST_TEST_SECRET", "a secret");
-    Ran::of(command.arg(file).output().unwrap())
+    Ran::of(&command.arg(file).output().unwrap())
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -28,7 +28,9 @@ fn memory(pid: u32) -> Vec<u8> {
     let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
     let mut memory = std::fs::File::open(format!("/proc/{pid}/mem")).unwrap();
     let mut all = Vec::new();
-    for line in maps.lines().filter(|line| line.split(' ').nth(1).is_some_and(|rights| rights.starts_with("rw"))) {
+    for line in
+        maps.lines().filter(|line| line.split(' ').nth(1).is_some_and(|rights| rights.starts_with("rw")))
+    {
         let (from, to) = line.split(' ').next().unwrap().split_once('-').unwrap();
         let (from, to) = (u64::from_str_radix(from, 16).unwrap(), u64::from_str_radix(to, 16).unwrap());
         let mut piece = vec![0; usize::try_from(to - from).unwrap()];
@@ -62,12 +64,16 @@ fn the_token_and_the_secret_are_nowhere_but_in_the_token_file() {
     let service = Service::answering(move |number, request| {
         if request.path.ends_with("/token") {
             assert!(holds(&request.body, SECRET));
-            return json(200, &format!(r#"{{"access_token":"{TOKEN}","expires_in":3600,"application":"x"}}"#));
+            return json(
+                200,
+                &format!(r#"{{"access_token":"{TOKEN}","expires_in":3600,"application":"x"}}"#),
+            );
         }
         assert_eq!(request.header("authorization"), Some(format!("Bearer {TOKEN}").as_str()));
         if request.path.contains("/chatgroups/bad/users") {
             // A service that plays back what it was told must not make us print it.
-            let echo = format!(r#"{{"error":"illegal_argument","error_description":"Bearer {TOKEN} {SECRET}"}}"#);
+            let echo =
+                format!(r#"{{"error":"illegal_argument","error_description":"Bearer {TOKEN} {SECRET}"}}"#);
             return json(400, &echo);
         }
         if request.method == "POST" && request.json()["body"]["msg"] == "look" {
@@ -110,10 +116,25 @@ fn the_token_and_the_secret_are_nowhere_but_in_the_token_file() {
         "#,
     );
     project.write("secret.txt", SECRET);
-    project.write("mooncast.toml", format!("[app]\nbase_url = \"{}\"\norg = \"org\"\nname = \"app\"\nclient_id = \"id\"\n", service.url()));
-    let mut command = project.command(&["run", "--log", "trace", "--log-format", "json", "--allow-env=*", "--allow-read=.", "scripts/main.lua"]);
+    project.write(
+        "mooncast.toml",
+        format!(
+            "[app]\nbase_url = \"{}\"\norg = \"org\"\nname = \"app\"\nclient_id = \"id\"\n",
+            service.url()
+        ),
+    );
+    let mut command = project.command(&[
+        "run",
+        "--log",
+        "trace",
+        "--log-format",
+        "json",
+        "--allow-env=*",
+        "--allow-read=.",
+        "scripts/main.lua",
+    ]);
     command.env("MOONCAST_CLIENT_SECRET_FILE", project.path("secret.txt"));
-    let ran = Ran::of(command.output().unwrap()).exits(1).never_says(SECRET).never_says(TOKEN);
+    let ran = Ran::of(&command.output().unwrap()).exits(1).never_says(SECRET).never_says(TOKEN);
 
     let memory = seen.lock().unwrap();
     assert!(holds(&memory, "looked"), "{ran:#?}");
@@ -123,7 +144,8 @@ fn the_token_and_the_secret_are_nowhere_but_in_the_token_file() {
     let mut found = Vec::new();
     files(&project.path(""), &mut found);
     let with = |text: &str| {
-        let holding: Vec<_> = found.iter().filter(|path| holds(&std::fs::read(path).unwrap(), text)).collect();
+        let holding: Vec<_> =
+            found.iter().filter(|path| holds(&std::fs::read(path).unwrap(), text)).collect();
         holding
     };
     assert_eq!(with(SECRET), [&project.path("secret.txt")]);

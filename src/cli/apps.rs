@@ -20,8 +20,6 @@ const HOW: &str = "no app is configured, so nothing was sent. Either
 /// The apps of a command.
 pub(super) struct Apps {
     pub(super) deliveries: Vec<Rc<Delivery>>,
-    /// The simulator, where it was asked for.
-    pub(super) simulator: Option<simulator::Simulator>,
 }
 
 /// The apps that a command is to send through.
@@ -44,7 +42,18 @@ pub(super) fn choose(
         .map(|app| Delivery::new(app, clock.clone(), Some(&state)).map(Rc::new))
         .collect::<Result<_, _>>()
         .context("the app's address")?;
-    Ok(Apps { deliveries, simulator: None })
+    Ok(Apps { deliveries })
+}
+
+/// An app with the default limits at an address where nobody is, for what sends nothing.
+pub(super) fn stand_in() -> App {
+    App {
+        name: "default".to_owned(),
+        prefix: "http://localhost:9/none/none".to_owned(),
+        credentials: Credentials::Token(String::new().into()),
+        limits: AppLimits::default(),
+        timeouts: Timeouts::default(),
+    }
 }
 
 /// Starts the simulator on a thread of its own and gives an app that sends there. The project's limits are in force
@@ -65,11 +74,10 @@ fn simulate(settings: &Settings, clock: &Clock) -> anyhow::Result<Apps> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("the simulator cannot listen")?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
-    let serving = simulator.clone();
     std::thread::Builder::new().name("simulator".to_owned()).spawn(move || {
         let serve = async {
             match tokio::net::TcpListener::from_std(listener) {
-                Ok(listener) => serving.serve(listener, std::future::pending()).await,
+                Ok(listener) => simulator.serve(listener, std::future::pending()).await,
                 Err(error) => Err(error),
             }
         };
@@ -96,5 +104,5 @@ fn simulate(settings: &Settings, clock: &Clock) -> anyhow::Result<Apps> {
         })
         .collect::<Result<_, _>>()
         .context("the simulator's address")?;
-    Ok(Apps { deliveries, simulator: Some(simulator) })
+    Ok(Apps { deliveries })
 }

@@ -3,7 +3,7 @@
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
-use super::{Cli, Exit};
+use super::Cli;
 
 /// Prints completions; put them where your shell looks for them.
 #[derive(Debug, Args)]
@@ -12,7 +12,6 @@ pub(super) struct Completions {
     shell: Shell,
 }
 
-pub(super) fn run(args: &Completions) -> anyhow::Result<Exit> {
+pub(super) fn run(args: &Completions) {
     clap_complete::generate(args.shell, &mut Cli::command(), "mooncast", &mut std::io::stdout());
-    Ok(Exit::Delivered)
 }

@@ -37,7 +37,11 @@ pub(super) fn run(args: Doctor, global: &Global) -> anyhow::Result<Exit> {
     let mut report = Report::default();
     let file = project.settings_file();
     report.line(true, "project", &project.root.display().to_string());
-    let found = if file.is_file() { "mooncast.toml is well-formed" } else { "no mooncast.toml; defaults are in force" };
+    let found = if file.is_file() {
+        "mooncast.toml is well-formed"
+    } else {
+        "no mooncast.toml; defaults are in force"
+    };
     report.line(true, "settings", found);
     let (fine, state) = state_folder(&project.state_folder());
     report.line(fine, "state folder", &state);

@@ -3,6 +3,7 @@
 //! May import: everything.
 
 mod apps;
+mod check;
 mod completions;
 mod doctor;
 mod exit;
@@ -70,6 +71,8 @@ impl From<AppArgs> for AppFlags {
 enum Command {
     /// Run a script: its top level, then its `main(args)`
     Run(run::Run),
+    /// Look for mistakes in scripts, without running or sending anything
+    Check(check::Check),
     /// Run the simulator, a server that speaks the service's REST API
     Sim(sim::Sim),
     /// Look at the settings, the address, the token and the clock
@@ -101,9 +104,13 @@ pub fn main() -> ExitCode {
     }
     let result = match cli.command {
         Command::Run(args) => run::run(args, &cli.global),
-        Command::Sim(args) => sim::run(args).map(|_| Exit::Delivered),
+        Command::Check(args) => check::run(&args, &cli.global),
+        Command::Sim(args) => sim::run(args),
         Command::Doctor(args) => doctor::run(args, &cli.global),
-        Command::Completions(args) => completions::run(&args),
+        Command::Completions(args) => {
+            completions::run(&args);
+            Ok(Exit::Delivered)
+        }
     };
     match result {
         Ok(exit) => exit.into(),

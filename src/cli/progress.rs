@@ -64,9 +64,11 @@ impl Progress {
 fn describe(services: &Services) -> String {
     let counts = services.tally.counts();
     let mut text = format!("sent to {} groups, {} in flight", counts.sent, counts.in_flight);
-    for (count, what) in
-        [(counts.rejected, "rejected"), (counts.in_doubt, "in doubt"), (counts.throttled, "calls refused as too many")]
-    {
+    for (count, what) in [
+        (counts.rejected, "rejected"),
+        (counts.in_doubt, "in doubt"),
+        (counts.throttled, "calls refused as too many"),
+    ] {
         if count > 0 {
             text.push_str(&format!(", {count} {what}"));
         }
@@ -76,7 +78,9 @@ fn describe(services: &Services) -> String {
         let waiting: usize = status.waiting.iter().map(|waiting| waiting.calls).sum();
         if let Some(longest) = status.waiting.iter().map(|waiting| waiting.last).max() {
             let (name, pace, seconds) = (status.name, status.pace, longest.as_secs_f64());
-            text.push_str(&format!("; {waiting} wait for {name} ({pace:.0} a second), the last for {seconds:.1} s"));
+            text.push_str(&format!(
+                "; {waiting} wait for {name} ({pace:.0} a second), the last for {seconds:.1} s"
+            ));
         }
     }
     text

@@ -13,8 +13,8 @@ use crate::clock::Clock;
 use crate::config::{Environment, Permissions, Project, ScriptLimits, Settings, parse_duration, parse_size};
 use crate::delivery::{Counts, Tally};
 use crate::host::{
-    self, Ended, Failed, Files, InterruptSwitch, MAX_SOURCE, OWN_BINARY, Outbound, RunSpec, RunStop, Services,
-    Sources, Terminal, Variables,
+    self, Ended, Failed, Files, InterruptSwitch, MAX_SOURCE, OWN_BINARY, Outbound, RunSpec, RunStop,
+    Services, Sources, Terminal, Variables,
 };
 use crate::protocol::{Mode, Source, WorkerLimits};
 
@@ -182,7 +182,8 @@ async fn drive(spec: RunSpec, services: Services, clock: &Clock) -> (Ended, Coun
 /// Presses the switch at every Ctrl-C and SIGTERM.
 async fn listen(switch: InterruptSwitch) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
         tracing::warn!("Ctrl-C cannot be listened for; it will end the program at once");
         return;
@@ -192,7 +193,9 @@ async fn listen(switch: InterruptSwitch) {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
-        tracing::warn!("interrupted: finishing what is in flight, beginning nothing new (again to end at once)");
+        tracing::warn!(
+            "interrupted: finishing what is in flight, beginning nothing new (again to end at once)"
+        );
         switch.press();
     }
 }
@@ -210,7 +213,12 @@ fn summarise(ended: &Ended, counts: Counts, elapsed: Duration) -> Exit {
     }
 }
 
-fn write_summary(err: &mut impl Write, ended: &Ended, counts: Counts, elapsed: Duration) -> std::io::Result<()> {
+fn write_summary(
+    err: &mut impl Write,
+    ended: &Ended,
+    counts: Counts,
+    elapsed: Duration,
+) -> std::io::Result<()> {
     match ended {
         Ended::Failed(Failed::Script(error)) => {
             writeln!(err, "error: {}", error.message)?;

@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -12,6 +11,7 @@ use futures_util::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 
+use super::Exit;
 use crate::clock::Clock;
 use crate::simulator::{
     Count, Keep, Latency, Limits, ParseFaultError, Plan, Settings, Simulator, Stats, TargetedBy, Time,
@@ -19,7 +19,7 @@ use crate::simulator::{
 
 /// Run the built-in server that speaks the service's REST API, enforces its limits and fails as told.
 #[derive(Debug, clap::Args)]
-pub struct Sim {
+pub(super) struct Sim {
     /// Address to listen on; a loopback one, for the simulator lets everybody in
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7080")]
     listen: SocketAddr,
@@ -123,7 +123,7 @@ impl Time for Clock {
 ///
 /// For an address that is not a loopback one or is taken, a fault rule that cannot be read, and a log that cannot be
 /// opened.
-pub fn run(args: Sim) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: Sim) -> anyhow::Result<Exit> {
     if !args.listen.ip().is_loopback() {
         bail!(
             "the simulator lets everybody in, so it listens on loopback addresses only: {} is not one; \
@@ -142,7 +142,7 @@ pub fn run(args: Sim) -> anyhow::Result<ExitCode> {
     }
     clock.block_on(serve(&simulator, listen))??;
     write_totals(&mut std::io::stdout().lock(), &simulator.stats())?;
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Delivered)
 }
 
 fn settings(args: Sim) -> Result<Settings, ParseFaultError> {

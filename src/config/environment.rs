@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use super::ConfigError;
 
 /// Where variables are looked up; tests give their own.
-pub struct Environment(Box<dyn Fn(&str) -> Option<String>>);
+pub struct Environment(Box<LookUp>);
+
+/// The value of a variable, by its name.
+type LookUp = dyn Fn(&str) -> Option<String>;
 
 impl std::fmt::Debug for Environment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

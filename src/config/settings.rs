@@ -103,16 +103,14 @@ fn make_app(name: &str, section_name: &str, section: AppSection) -> Result<Optio
     }
     let missing =
         |missing, variable| ConfigError::Missing { app: section_name.to_owned(), missing, variable };
-    let prefix = match prefix {
-        Some(prefix) => checked_url(section_name, "prefix", &prefix)?,
-        None => {
-            let base = base_url.ok_or_else(|| missing("base_url", "MOONCAST_BASE_URL"))?;
-            let base = checked_url(section_name, "base_url", &base)?;
-            let org = checked_word(section_name, "org", &org.ok_or_else(|| missing("org", "MOONCAST_ORG"))?)?;
-            let app =
-                checked_word(section_name, "name", &app.ok_or_else(|| missing("name", "MOONCAST_APP"))?)?;
-            format!("{base}/{org}/{app}")
-        }
+    let prefix = if let Some(prefix) = prefix {
+        checked_url(section_name, "prefix", &prefix)?
+    } else {
+        let base = base_url.ok_or_else(|| missing("base_url", "MOONCAST_BASE_URL"))?;
+        let base = checked_url(section_name, "base_url", &base)?;
+        let org = checked_word(section_name, "org", &org.ok_or_else(|| missing("org", "MOONCAST_ORG"))?)?;
+        let app = checked_word(section_name, "name", &app.ok_or_else(|| missing("name", "MOONCAST_APP"))?)?;
+        format!("{base}/{org}/{app}")
     };
     let credentials = credentials(client_id, client_secret, token).ok_or_else(|| {
         missing(

@@ -120,10 +120,12 @@ impl Delivery {
                 Err(failure) => failure,
             };
             match failure.class {
-                Class::NothingSent | Class::Repeat | Class::Throttled | Class::InDoubt => match backoff.next() {
-                    Some(wait) => self.pause(wait, None, stop).await?,
-                    None => return Err(Undelivered::from_failure(failure)),
-                },
+                Class::NothingSent | Class::Repeat | Class::Throttled | Class::InDoubt => {
+                    match backoff.next() {
+                        Some(wait) => self.pause(wait, None, stop).await?,
+                        None => return Err(Undelivered::from_failure(failure)),
+                    }
+                }
                 Class::Permanent | Class::Auth => return Err(Undelivered::from_failure(failure)),
             }
         }

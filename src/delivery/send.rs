@@ -58,7 +58,11 @@ impl Delivery {
                 match undelivered.reason {
                     Reason::InDoubt => tally.in_doubt(rest),
                     Reason::Rejected | Reason::Auth => tally.rejected(rest),
-                    Reason::Throttled | Reason::Unreachable | Reason::Cancelled | Reason::Invalid(_) | Reason::Unusable => {
+                    Reason::Throttled
+                    | Reason::Unreachable
+                    | Reason::Cancelled
+                    | Reason::Invalid(_)
+                    | Reason::Unusable => {
                         tally.not_sent(rest);
                     }
                 }
@@ -98,7 +102,11 @@ impl Delivery {
                 }
                 Class::NothingSent => match backoff.next() {
                     Some(wait) => {
-                        tracing::warn!(app = self.name, wait_ms = wait.as_millis() as u64, "nothing was sent, trying again: {failure}");
+                        tracing::warn!(
+                            app = self.name,
+                            wait_ms = wait.as_millis() as u64,
+                            "nothing was sent, trying again: {failure}"
+                        );
                         self.pause(wait, deadline, stop).await?;
                     }
                     None => return Err(Undelivered::from_failure(failure)),

@@ -63,7 +63,9 @@ impl Undelivered {
         let (reason, advice) = match failure.class {
             Class::Permanent => (Reason::Rejected, "the same call would be refused again"),
             Class::Auth => (Reason::Auth, "check the app's credentials with `mooncast doctor`"),
-            Class::Throttled => (Reason::Throttled, "the app's quota is used up by others; lower `share`, or send later"),
+            Class::Throttled => {
+                (Reason::Throttled, "the app's quota is used up by others; lower `share`, or send later")
+            }
             Class::InDoubt => (Reason::InDoubt, "it may have been sent; look before sending it again"),
             Class::NothingSent | Class::Repeat => (Reason::Unreachable, "nothing was sent; try again later"),
         };

@@ -63,7 +63,8 @@ impl Delivery {
         stop: &Stop,
     ) -> Result<Uploaded, Undelivered> {
         let name = options.filename.unwrap_or_else(|| file.name.clone());
-        let refuse = |error: UploadError| Undelivered::new(Reason::Unusable, format!("{}: {error}", file.name));
+        let refuse =
+            |error: UploadError| Undelivered::new(Reason::Unusable, format!("{}: {error}", file.name));
         let upload = Upload::new(file.file, &name, self.settings.upload_bytes)
             .map_err(refuse)?
             .restrict_access(options.restrict_access)

@@ -97,7 +97,10 @@ async fn send(
         priority: priority(options.priority),
         timeout: options.timeout_ms.map(Duration::from_millis),
     };
-    app.send(&message, options, services.stop.stop(), &services.tally).await.map(Answer::Receipts).map_err(failure)
+    app.send(&message, options, services.stop.stop(), &services.tally)
+        .await
+        .map(Answer::Receipts)
+        .map_err(failure)
 }
 
 /// A message with `users` is for the targeted call, any other for the group one.
@@ -138,9 +141,9 @@ fn failure(undelivered: Undelivered) -> Failure {
     let (kind, field, problems) = match undelivered.reason {
         Reason::Invalid(problems) => {
             let list: Vec<_> = problems.iter().map(|p| (p.field.clone(), p.message.clone())).collect();
-            (Kind::Invalid, list.first().map(|(field, _)| field.clone()), list)
+            (Kind::Invalid, list.first().map(|(field, _)| field.as_str().into()), list)
         }
-        Reason::Unusable => (Kind::Invalid, Some("path".to_owned()), Vec::new()),
+        Reason::Unusable => (Kind::Invalid, Some("path".into()), Vec::new()),
         Reason::Rejected => (Kind::Rejected, None, Vec::new()),
         Reason::Throttled => (Kind::Throttled, None, Vec::new()),
         Reason::Auth => (Kind::Auth, None, Vec::new()),
@@ -152,7 +155,7 @@ fn failure(undelivered: Undelivered) -> Failure {
         kind,
         field,
         status: undelivered.status,
-        code: undelivered.code,
+        code: undelivered.code.map(Into::into),
         message: undelivered.message,
         receipts: undelivered.receipts,
         problems,

@@ -27,7 +27,8 @@ pub(super) fn describe(status: Option<ExitStatus>, last_words: &str, memory: u64
     if last_words.is_empty() {
         format!("the script's process {how} before the script was over")
     } else {
-        let words: String = last_words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect();
+        let words: String =
+            last_words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect();
         format!("the script's process {how} before the script was over: {words}")
     }
 }

@@ -14,8 +14,8 @@ mod session;
 mod sources;
 mod variables;
 
-pub use interrupt::{Interrupt, InterruptSwitch};
 pub use files::Files;
+pub use interrupt::{Interrupt, InterruptSwitch};
 pub use outbound::Outbound;
 pub use output::{Output, Terminal};
 pub use services::{RunStop, Services};

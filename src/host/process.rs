@@ -43,7 +43,8 @@ pub(super) fn start(program: &Path) -> io::Result<(Process, Pipes)> {
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()?;
-    let (Some(input), Some(output), Some(errors)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
+    let (Some(input), Some(output), Some(errors)) =
+        (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
         return Err(io::Error::other("the worker started without its pipes"));
     };

@@ -13,8 +13,8 @@ use tokio::task::JoinSet;
 
 use crate::clock::{Clock, Instant};
 use crate::protocol::{
-    Answer, AppInfo, Failure, Frames, Kind, Mode, Request, ScriptError, Source, Start, ToHost, ToWorker, VERSION,
-    WorkerLimits, encode,
+    Answer, AppInfo, Failure, Frames, Kind, Mode, Request, ScriptError, Source, Start, ToHost, ToWorker,
+    VERSION, WorkerLimits, encode,
 };
 
 use super::interrupt::Interrupt;
@@ -206,7 +206,12 @@ impl Session {
             args: spec.args,
             limits: spec.limits,
             seed: spec.seed,
-            apps: self.services.apps.iter().map(|app| AppInfo { name: app.name().to_owned(), limits: app.limits() }).collect(),
+            apps: self
+                .services
+                .apps
+                .iter()
+                .map(|app| AppInfo { name: app.name().to_owned(), limits: app.limits() })
+                .collect(),
         };
         self.outgoing.push(&ToWorker::Start(Box::new(start)));
     }
@@ -251,26 +256,29 @@ impl Session {
 
     fn take_in(&mut self, frames: &mut Frames<ToHost>) -> Option<Close> {
         loop {
-            match frames.next() {
+            match frames.take() {
                 Ok(None) => return None,
                 Ok(Some(ToHost::Request(id, request))) => {
                     self.calls += 1;
                     if self.answering.len() > self.most_requests {
-                        return Some(Close::Stop("the script's process asks for more at once than it may".to_owned()));
+                        return Some(Close::Stop(
+                            "the script's process asks for more at once than it may".to_owned(),
+                        ));
                     }
                     self.answer(id, request);
                 }
                 Ok(Some(ToHost::Print(bytes))) => self.services.output.print(&bytes),
                 Ok(Some(ToHost::Log(line))) => self.services.output.log(&line),
-                Ok(Some(ToHost::Waiting(_))) => {}
-                Ok(Some(ToHost::Hello(VERSION))) => {}
+                Ok(Some(ToHost::Waiting(_) | ToHost::Hello(VERSION))) => {}
                 Ok(Some(ToHost::Hello(version))) => {
                     return Some(Close::Stop(format!(
                         "the program was replaced while it ran: its worker speaks version {version}, not {VERSION}; start it again"
                     )));
                 }
                 Ok(Some(ToHost::Done(result))) => return Some(Close::Done(result)),
-                Err(error) => return Some(Close::Stop(format!("the script's process sent nonsense: {error}"))),
+                Err(error) => {
+                    return Some(Close::Stop(format!("the script's process sent nonsense: {error}")));
+                }
             }
         }
     }

@@ -62,12 +62,14 @@ impl Sources {
         for (shown, folder) in &self.folders {
             for candidate in &candidates {
                 if let Some(text) = read(folder, candidate, module)? {
-                    let name = if shown.is_empty() { candidate.clone() } else { format!("{shown}/{candidate}") };
+                    let name =
+                        if shown.is_empty() { candidate.clone() } else { format!("{shown}/{candidate}") };
                     return Ok(Source { name, text: text.into() });
                 }
             }
         }
-        if let Some(file) = candidates.iter().find_map(|candidate| Some((candidate, Stdlib::get(candidate)?))) {
+        if let Some(file) = candidates.iter().find_map(|candidate| Some((candidate, Stdlib::get(candidate)?)))
+        {
             return Ok(Source { name: format!("stdlib/{}", file.0), text: file.1.data.into_owned().into() });
         }
         let folders: Vec<&str> = self.folders.iter().map(|(name, _)| name.as_str()).collect();
@@ -94,7 +96,9 @@ fn module_path(module: &str) -> Result<String, Failure> {
         let shown: String = module.escape_debug().take(80).collect();
         return Err(Failure::invalid(
             "module",
-            format!("'{shown}' is no module's name; write names of letters, digits, `_` and `-`, with dots between"),
+            format!(
+                "'{shown}' is no module's name; write names of letters, digits, `_` and `-`, with dots between"
+            ),
         ));
     }
     Ok(path)

@@ -114,7 +114,7 @@ fn grants(patterns: &[String], name: &str) -> bool {
 }
 
 fn denied(message: String) -> Failure {
-    Failure { field: Some("name".to_owned()), ..Failure::new(Kind::Denied, message) }
+    Failure { field: Some("name".into()), ..Failure::new(Kind::Denied, message) }
 }
 
 #[cfg(test)]

@@ -52,11 +52,11 @@ pub struct Failure {
     /// What kind of failure it is.
     pub kind: Kind,
     /// The field or argument at fault: `body.msg`, `to[2]`.
-    pub field: Option<String>,
+    pub field: Option<Box<str>>,
     /// The service's HTTP status.
     pub status: Option<u16>,
     /// The service's word for the error: `message_send_error`.
-    pub code: Option<String>,
+    pub code: Option<Box<str>>,
     /// What happened, which value, and what to do, in one line.
     pub message: String,
     /// The message ids of the groups that did get it: (group id, message id).
@@ -82,7 +82,7 @@ impl Failure {
 
     /// A malformed call.
     #[must_use]
-    pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
+    pub fn invalid(field: impl Into<Box<str>>, message: impl Into<String>) -> Self {
         Self { field: Some(field.into()), ..Self::new(Kind::Invalid, message) }
     }
 

@@ -73,7 +73,7 @@ impl<T: DeserializeOwned> Frames<T> {
     /// # Errors
     ///
     /// [`ProtocolError`]; the bytes that follow mean nothing then.
-    pub fn next(&mut self) -> Result<Option<T>, ProtocolError> {
+    pub fn take(&mut self) -> Result<Option<T>, ProtocolError> {
         let Some(header) = self.buffer.first_chunk::<HEADER>() else { return Ok(None) };
         let length = u32::from_le_bytes(*header) as usize;
         if length > MAX_FRAME {
@@ -107,7 +107,7 @@ mod tests {
             let mut seen = 0;
             for piece in wire.chunks(cut) {
                 frames.buffer().extend_from_slice(piece);
-                while let Some(frame) = frames.next().unwrap() {
+                while let Some(frame) = frames.take().unwrap() {
                     assert!(
                         matches!(frame, ToHost::Request(id, Request::Sleep { ms }) if id == seen && ms == id * 1000)
                     );
@@ -126,7 +126,7 @@ mod tests {
         assert_eq!(wire, [7]);
         let mut frames = Frames::<ToHost>::default();
         frames.buffer().extend_from_slice(&u32::MAX.to_le_bytes());
-        assert!(matches!(frames.next(), Err(ProtocolError::TooLarge(_))));
+        assert!(matches!(frames.take(), Err(ProtocolError::TooLarge(_))));
     }
 
     proptest! {
@@ -136,7 +136,7 @@ mod tests {
             wire.extend_from_slice(&bytes);
             let mut frames = Frames::<ToHost>::default();
             frames.buffer().extend_from_slice(&wire);
-            while let Ok(Some(_)) = frames.next() {}
+            while let Ok(Some(_)) = frames.take() {}
         }
 
         #[test]
@@ -148,7 +148,7 @@ mod tests {
             wire[at] ^= flip;
             let mut frames = Frames::<ToHost>::default();
             frames.buffer().extend_from_slice(&wire);
-            while let Ok(Some(_)) = frames.next() {}
+            while let Ok(Some(_)) = frames.take() {}
         }
     }
 }

@@ -27,7 +27,7 @@ impl From<Failure> for Fault {
 
 impl Fault {
     /// A malformed argument.
-    pub(super) fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
+    pub(super) fn invalid(field: impl Into<Box<str>>, message: impl Into<String>) -> Self {
         Failure::invalid(field, message).into()
     }
 

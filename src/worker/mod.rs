@@ -43,7 +43,7 @@ pub fn main() -> ExitCode {
     if let Err(error) = confine::confine(&start.limits) {
         return complain(&error);
     }
-    match run::run(*start, pipe) {
+    match run::run(&start, pipe) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => complain(&error),
     }

@@ -74,14 +74,14 @@ impl Pipe {
 
     /// The next frame if one is already here.
     pub(super) fn received(&mut self) -> Result<Option<ToWorker>, PipeError> {
-        Ok(self.frames.next()?)
+        Ok(self.frames.take()?)
     }
 
     /// Writes all that waits, then waits for a frame. `None` when the host has gone.
     pub(super) fn receive(&mut self) -> Result<Option<ToWorker>, PipeError> {
         self.flush();
         loop {
-            if let Some(frame) = self.frames.next()? {
+            if let Some(frame) = self.frames.take()? {
                 return Ok(Some(frame));
             }
             if self.broken {

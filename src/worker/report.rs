@@ -61,10 +61,9 @@ pub(super) fn describe(lua: &Lua, error: Value) -> mlua::Result<Table> {
             Some(format!("{}:{line}: {what}", chunk_shown(&source)))
         });
         match frame {
-            None => break,
             Some(None) => {}
             Some(Some(frame)) if frames.raw_len() < MAX_FRAMES => frames.raw_push(frame)?,
-            Some(Some(_)) => break,
+            None | Some(Some(_)) => break,
         }
     }
     let report = lua.create_table_with_capacity(0, 2)?;

@@ -53,6 +53,7 @@ pub(super) fn install(kit: &Kit, loaded: Table) -> mlua::Result<()> {
     globals.raw_set("require", require)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the form that `Kit` takes")]
 fn fetch(_: &mlua::Lua, _: &Context, name: String) -> Result<Request, Fault> {
     Ok(Request::Require(name))
 }

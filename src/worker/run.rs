@@ -14,10 +14,10 @@ use super::state::{self, State};
 use super::tasks::{self, Stuck};
 
 /// Runs the script as `start` says and tells the host how it ended.
-pub(super) fn run(start: Start, pipe: Pipe) -> Result<(), Stuck> {
+pub(super) fn run(start: &Start, pipe: Pipe) -> Result<(), Stuck> {
     let context = Rc::new(Context::new(start.mode, start.limits, start.apps.clone(), pipe));
     let outcome = match state::make(Rc::clone(&context), start.seed) {
-        Ok(state) => execute(&state, &start),
+        Ok(state) => execute(&state, start),
         Err(error) => Err(End::Failed(machinery(&error))),
     };
     let result = match outcome {

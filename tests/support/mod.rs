@@ -55,7 +55,7 @@ impl Project {
 
     /// Runs the command to its end.
     pub fn mooncast(&self, args: &[&str]) -> Ran {
-        Ran::of(self.command(args).output().unwrap())
+        Ran::of(&self.command(args).output().unwrap())
     }
 
     /// Runs `scripts/main.lua` on the simulator.
@@ -65,7 +65,7 @@ impl Project {
 
     /// Runs `scripts/main.lua` against a service.
     pub fn run_against(&self, service: &service::Service) -> Ran {
-        Ran::of(self.command_against(service, &["run", "scripts/main.lua"]).output().unwrap())
+        Ran::of(&self.command_against(service, &["run", "scripts/main.lua"]).output().unwrap())
     }
 
     /// The command with the variables that lead it to a service.
@@ -94,7 +94,7 @@ pub struct Ran {
 }
 
 impl Ran {
-    pub fn of(output: Output) -> Self {
+    pub fn of(output: &Output) -> Self {
         Self {
             status: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),

@@ -22,7 +22,10 @@ impl Request {
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 }
 
@@ -43,7 +46,7 @@ pub struct Service {
 impl Service {
     /// Answers every message with an id for each group, and everything else with an empty object.
     pub fn accepting() -> Self {
-        Self::answering(|count, request| accept(count, request))
+        Self::answering(accept)
     }
 
     /// Answers the n-th request (from 0) with what `answer` gives: the bytes of a whole HTTP answer, or of a broken
@@ -77,7 +80,11 @@ impl Service {
 
     /// The messages among them.
     pub fn messages(&self) -> Vec<Value> {
-        self.requests().iter().filter(|request| request.path.contains("/messages/chatgroups")).map(Request::json).collect()
+        self.requests()
+            .iter()
+            .filter(|request| request.path.contains("/messages/chatgroups"))
+            .map(Request::json)
+            .collect()
     }
 
     /// Waits until this many requests have come in.
@@ -130,8 +137,11 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
 
 /// An HTTP answer with a JSON body.
 pub fn json(status: u16, body: &str) -> Vec<u8> {
-    format!("HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len())
-        .into_bytes()
+    format!(
+        "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
 }
 
 /// A message id for each group of a message; an empty object for anything else.

@@ -55,7 +55,7 @@ pub(super) fn escapes(path: &str, access: Access) -> Failure {
 
 /// A path that the permissions do not open.
 pub(super) fn denied(path: &str, what: &str) -> Failure {
-    Failure { field: Some("path".to_owned()), ..Failure::denied(format!("`{}` {what}", shown(path))) }
+    Failure { field: Some("path".into()), ..Failure::denied(format!("`{}` {what}", shown(path))) }
 }
 
 /// What the system said, for a path that was allowed.
@@ -76,7 +76,7 @@ pub(super) fn of_system(path: &str, error: &io::Error, access: Access) -> Failur
             denied(path, "is closed by the system to the user that Mooncast runs as")
         }
         _ => Failure {
-            field: Some("path".to_owned()),
+            field: Some("path".into()),
             ..Failure::new(Kind::Rejected, format!("`{}`: {error}", shown(path)))
         },
     }

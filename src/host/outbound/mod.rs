@@ -82,7 +82,7 @@ impl Outbound {
                 "the secret {name} would travel to {} unencrypted; secrets are only sent over https, or to this machine",
                 place.shown()
             );
-            return Err(Failure { field: Some("url".to_owned()), ..Failure::denied(message) });
+            return Err(Failure { field: Some("url".into()), ..Failure::denied(message) });
         }
         let client = self.clients.pinned(&place.host, &addresses)?;
         let repeatable = prepared.repeatable;
@@ -183,7 +183,7 @@ fn checked_url(text: &str) -> Result<Url, Failure> {
 }
 
 fn denied(message: String) -> Failure {
-    Failure { field: Some("url".to_owned()), ..Failure::denied(message) }
+    Failure { field: Some("url".into()), ..Failure::denied(message) }
 }
 
 fn unreachable(message: String) -> Failure {

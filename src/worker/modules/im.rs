@@ -215,7 +215,7 @@ fn boolean(name: &str, value: &Value) -> Result<bool, Fault> {
 
 fn wrong_type(name: &str, expected: &str, got: &Value) -> Fault {
     crate::protocol::Failure {
-        field: Some(format!("options.{name}")),
+        field: Some(format!("options.{name}").into()),
         ..crate::protocol::Failure::new(
             Kind::Invalid,
             format!("{name}: expected {expected}, got {}", got.type_name()),

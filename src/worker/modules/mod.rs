@@ -1,4 +1,6 @@
 //! What scripts can `require` of Rust: one file a module, each with one function that builds its table.
+#![allow(clippy::needless_pass_by_value, reason = "arguments that come out of Lua are owned by the call")]
+#![allow(clippy::unnecessary_wraps, reason = "every function of a module has the form that `Kit` takes")]
 
 mod arguments;
 mod csv;
@@ -23,8 +25,11 @@ use super::context::Context;
 use super::fault::Fault;
 use super::state::settled;
 
+/// Builds the table of a module.
+type Build = fn(&Kit) -> mlua::Result<Table>;
+
 /// The one list of modules: `im` is a global, the rest comes by `require`.
-const MODULES: [(&str, fn(&Kit) -> mlua::Result<Table>); 9] = [
+const MODULES: [(&str, Build); 9] = [
     ("csv", csv::build),
     ("env", env::build),
     ("fs", fs::build),
