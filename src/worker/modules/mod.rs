@@ -2,6 +2,7 @@
 
 mod arguments;
 mod csv;
+mod datetime;
 mod env;
 mod fs;
 mod hash;
@@ -9,6 +10,7 @@ mod http;
 mod im;
 mod json;
 mod log;
+mod os;
 mod secret;
 mod task;
 mod template;
@@ -24,14 +26,16 @@ use super::fault::Fault;
 use super::state::settled;
 
 /// The one list of modules: `im` is a global, the rest comes by `require`.
-const MODULES: [(&str, fn(&Kit) -> mlua::Result<Table>); 9] = [
+const MODULES: [(&str, fn(&Kit) -> mlua::Result<Table>); 11] = [
     ("csv", csv::build),
+    ("datetime", datetime::build),
     ("env", env::build),
     ("fs", fs::build),
     ("hash", hash::build),
     ("http", http::build),
     ("json", json::build),
     ("log", log::build),
+    ("os", os::build),
     ("task", task::build),
     ("template", template::build),
 ];
@@ -45,7 +49,7 @@ pub(super) fn install(kit: &Kit) -> mlua::Result<Table> {
     let im = im::build(kit)?;
     kit.lua.globals().raw_set("im", &im)?;
     loaded.raw_set("im", im)?;
-    for name in ["coroutine", "table", "string", "utf8", "math", "os"] {
+    for name in ["coroutine", "table", "string", "utf8", "math"] {
         loaded.raw_set(name, kit.lua.globals().raw_get::<Value>(name)?)?;
     }
     Ok(loaded)
