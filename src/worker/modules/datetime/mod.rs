@@ -154,20 +154,24 @@ fn start_of(_: &Lua, _: &Context, (datetime, unit): (AnyUserData, Value)) -> Res
 }
 
 fn add(_: &Lua, _: &Context, (datetime, amounts): (AnyUserData, Value)) -> Result<Moment, Fault> {
-    let mut span = jiff::Span::new();
     let amounts = Value::Table(table("amounts", &amounts)?);
+    let mut given = Vec::new();
     each("amounts", &amounts, &moment::UNITS, |name, value| {
-        let amount = integer(&format!("amounts.{name}"), value)?;
-        span = moment::with_unit(span, name, amount).map_err(invalid("amounts"))?;
+        given.push((name.to_owned(), integer(&format!("amounts.{name}"), value)?));
         Ok(())
     })?;
-    this(&datetime)?.plus(span).map_err(invalid("amounts"))
+    let mut moment = this(&datetime)?;
+    for span in moment::spans(&given).map_err(invalid("amounts"))? {
+        moment = moment.plus(span).map_err(invalid("amounts"))?;
+    }
+    Ok(moment)
 }
 
 /// What `+` and `-` take: seconds, or a text like `"1h 30m"` or `"2 days"`.
 fn amount(value: &Value) -> Result<jiff::Span, Fault> {
     match value {
-        Value::Integer(seconds) => moment::with_unit(jiff::Span::new(), "seconds", *seconds),
+        #[expect(clippy::cast_precision_loss, reason = "more than 2^53 seconds are refused anyway")]
+        Value::Integer(seconds) => moment::of_seconds(*seconds as f64),
         Value::Number(seconds) => moment::of_seconds(*seconds),
         Value::String(_) => moment::of_text(&utf8("amount", value)?),
         other => return Err(wrong("amount", "seconds or a text like \"1h 30m\"", other)),

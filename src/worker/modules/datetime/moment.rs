@@ -30,19 +30,33 @@ pub(in super::super) fn posix(format: &str, zoned: &Zoned) -> Result<String, Str
         .map_err(|error| format!("the format `{format}` cannot be used: {error}"))
 }
 
-/// A span with so many of a unit.
-pub(super) fn with_unit(span: Span, unit: &str, amount: i64) -> Result<Span, String> {
-    match unit {
-        "years" => span.try_years(amount),
-        "months" => span.try_months(amount),
-        "weeks" => span.try_weeks(amount),
-        "days" => span.try_days(amount),
-        "hours" => span.try_hours(amount),
-        "minutes" => span.try_minutes(amount),
-        "seconds" => span.try_seconds(amount),
-        _ => span.try_milliseconds(amount),
+/// So many of each unit, as what is to be added in this order: months, days, clock time. A span has one sign, and
+/// people give several (`days = 1, hours = -1`).
+pub(super) fn spans(amounts: &[(String, i64)]) -> Result<[Span; 3], String> {
+    let (mut months, mut days, mut clock) = (0_i64, 0_i64, 0_i64);
+    for (unit, amount) in amounts {
+        let (sum, factor) = match unit.as_str() {
+            "years" => (&mut months, 12),
+            "months" => (&mut months, 1),
+            "weeks" => (&mut days, 7),
+            "days" => (&mut days, 1),
+            "hours" => (&mut clock, 3_600_000),
+            "minutes" => (&mut clock, 60_000),
+            "seconds" => (&mut clock, 1000),
+            _ => (&mut clock, 1),
+        };
+        *sum = amount
+            .checked_mul(factor)
+            .and_then(|part| sum.checked_add(part))
+            .ok_or_else(|| format!("{amount} {unit} is more than can be added"))?;
     }
-    .map_err(|_| format!("{amount} {unit} is more than can be added"))
+    let span =
+        |made: Result<Span, jiff::Error>| made.map_err(|_| "this is more than can be added".to_owned());
+    Ok([
+        span(Span::new().try_months(months))?,
+        span(Span::new().try_days(days))?,
+        span(Span::new().try_milliseconds(clock))?,
+    ])
 }
 
 /// A span of seconds with a fraction.
@@ -230,14 +244,21 @@ mod tests {
     #[test]
     fn calendars_and_clocks_are_added_as_people_mean_them() {
         let berlin = |text| Moment::parse(text, Some(zone(Some("Europe/Berlin")).unwrap())).unwrap();
-        let span = |unit, amount| with_unit(Span::new(), unit, amount).unwrap();
+        let added = |moment: &Moment, amounts: &[(&str, i64)]| {
+            let amounts: Vec<_> =
+                amounts.iter().map(|(unit, amount)| ((*unit).to_owned(), *amount)).collect();
+            spans(&amounts)?.into_iter().try_fold(moment.clone(), |moment, span| moment.plus(span))
+        };
         // The night in which the clock goes from 2 to 3.
         let before = berlin("2026-03-28T12:00");
-        assert_eq!(before.plus(span("days", 1)).unwrap().iso(), "2026-03-29T12:00:00+02:00");
-        assert_eq!(before.plus(span("hours", 24)).unwrap().iso(), "2026-03-29T13:00:00+02:00");
-        assert_eq!(at("2026-01-31").plus(span("months", 1)).unwrap().iso(), "2026-02-28T00:00:00Z");
-        assert!(at("2026-01-31").plus(span("years", 9000)).is_err());
-        assert!(with_unit(Span::new(), "years", i64::MAX).is_err());
+        assert_eq!(added(&before, &[("days", 1)]).unwrap().iso(), "2026-03-29T12:00:00+02:00");
+        assert_eq!(added(&before, &[("hours", 24)]).unwrap().iso(), "2026-03-29T13:00:00+02:00");
+        assert_eq!(added(&at("2026-01-31"), &[("months", 1)]).unwrap().iso(), "2026-02-28T00:00:00Z");
+        let mixed = [("years", 1), ("months", 1), ("days", 1), ("hours", -1)];
+        assert_eq!(added(&at("2024-02-29"), &mixed).unwrap().iso(), "2025-03-29T23:00:00Z");
+        assert!(added(&at("2026-01-31"), &[("years", 9000)]).is_err());
+        assert!(added(&at("2026-01-31"), &[("years", i64::MAX)]).is_err());
+        assert!(added(&at("2026-01-31"), &[("days", i64::MIN)]).is_err());
         assert!(of_seconds(f64::NAN).is_err());
         assert_eq!(at("2026-01-31").plus(of_text("1h 30m").unwrap()).unwrap().iso(), "2026-01-31T01:30:00Z");
     }
