@@ -11,10 +11,6 @@ pub(super) struct Range {
 }
 
 impl Range {
-    pub(super) const fn one(address: IpAddr) -> Self {
-        Self { first: address, bits: width(address) }
-    }
-
     pub(super) fn contains(self, address: IpAddr) -> bool {
         if width(address) != width(self.first) {
             return false;

@@ -36,15 +36,6 @@ pub(super) fn boolean(field: &str, value: &Value) -> Result<bool, Fault> {
     }
 }
 
-/// Seconds since 1970, a fraction included.
-pub(super) fn number(field: &str, value: &Value) -> Result<f64, Fault> {
-    match value {
-        Value::Integer(number) => Ok(*number as f64),
-        Value::Number(number) if number.is_finite() => Ok(*number),
-        other => Err(wrong(field, "a number", other)),
-    }
-}
-
 /// An integer, or a float that is one.
 pub(super) fn integer(field: &str, value: &Value) -> Result<i64, Fault> {
     match value {

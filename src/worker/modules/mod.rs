@@ -4,6 +4,7 @@
 
 mod arguments;
 mod csv;
+mod datetime;
 mod env;
 mod fs;
 mod hash;
@@ -11,6 +12,7 @@ mod http;
 mod im;
 mod json;
 mod log;
+mod os;
 mod secret;
 mod task;
 mod template;
@@ -29,14 +31,16 @@ use super::state::settled;
 type Build = fn(&Kit) -> mlua::Result<Table>;
 
 /// The one list of modules: `im` is a global, the rest comes by `require`.
-const MODULES: [(&str, Build); 9] = [
+const MODULES: &[(&str, Build)] = &[
     ("csv", csv::build),
+    ("datetime", datetime::build),
     ("env", env::build),
     ("fs", fs::build),
     ("hash", hash::build),
     ("http", http::build),
     ("json", json::build),
     ("log", log::build),
+    ("os", os::build),
     ("task", task::build),
     ("template", template::build),
 ];
@@ -45,12 +49,12 @@ const MODULES: [(&str, Build); 9] = [
 pub(super) fn install(kit: &Kit) -> mlua::Result<Table> {
     let loaded = kit.lua.create_table()?;
     for (name, build) in MODULES {
-        loaded.raw_set(name, build(kit)?)?;
+        loaded.raw_set(*name, build(kit)?)?;
     }
     let im = im::build(kit)?;
     kit.lua.globals().raw_set("im", &im)?;
     loaded.raw_set("im", im)?;
-    for name in ["coroutine", "table", "string", "utf8", "math", "os"] {
+    for name in ["coroutine", "table", "string", "utf8", "math"] {
         loaded.raw_set(name, kit.lua.globals().raw_get::<Value>(name)?)?;
     }
     Ok(loaded)

@@ -1,0 +1,202 @@
+//! `datetime`: instants in time zones. Now is the host's now: in a rehearsal the clock is a simulated one.
+
+mod moment;
+
+use std::cmp::Ordering;
+
+use mlua::{AnyUserData, IntoLua, Lua, MetaMethod, Table, UserData, UserDataMethods, Value};
+
+use crate::protocol::Request;
+
+use super::super::context::Context;
+use super::super::fault::Fault;
+use super::Kit;
+use super::arguments::{each, integer, table, utf8, wrong};
+pub(super) use moment::{Moment, posix};
+
+/// Where the methods of a datetime are kept in the registry.
+const METHODS: &str = "mooncast.datetime";
+
+/// Now, once the host has said it.
+const NOW: &str = r"
+local ask, from_unix = ...
+return function(tz)
+  return from_unix(ask(), tz)
+end
+";
+
+pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
+    let lua = kit.lua();
+    let methods = lua.create_table()?;
+    methods.raw_set("add", kit.plain(add)?)?;
+    methods.raw_set("format", kit.plain(format)?)?;
+    methods.raw_set("in_tz", kit.plain(in_tz)?)?;
+    methods.raw_set("iso", kit.plain(iso)?)?;
+    methods.raw_set("start_of", kit.plain(start_of)?)?;
+    methods.raw_set("unix", kit.plain(unix)?)?;
+    lua.set_named_registry_value(METHODS, methods)?;
+
+    let metatable = lua.create_userdata(Moment::EPOCH)?.metatable()?;
+    metatable.set(MetaMethod::Add, kit.plain(plus)?)?;
+    metatable.set(MetaMethod::Sub, kit.plain(minus)?)?;
+    metatable.set(MetaMethod::Eq, kit.plain(|_, _, pair| compare(&pair).map(Ordering::is_eq))?)?;
+    metatable.set(MetaMethod::Lt, kit.plain(|_, _, pair| compare(&pair).map(Ordering::is_lt))?)?;
+    metatable.set(MetaMethod::Le, kit.plain(|_, _, pair| compare(&pair).map(Ordering::is_le))?)?;
+
+    let module = lua.create_table()?;
+    let from_unix = kit.plain(from_unix)?;
+    let now: mlua::Function = kit.lua_part(NOW, (kit.waiting(ask_now)?, &from_unix))?;
+    module.raw_set("now", now)?;
+    module.raw_set("from_unix", from_unix)?;
+    module.raw_set("parse", kit.plain(parse)?)?;
+    Ok(module)
+}
+
+/// The request behind every now.
+pub(super) fn ask_now(_: &Lua, _: &Context, _: Value) -> Result<Request, Fault> {
+    Ok(Request::Now)
+}
+
+impl UserData for Moment {
+    fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
+        methods.add_meta_method(MetaMethod::ToString, |_, moment, ()| Ok(moment.iso()));
+        methods.add_meta_method(MetaMethod::Index, |lua, moment, name: String| match moment.field(&name) {
+            Some(number) => number.into_lua(lua),
+            None if name == "zone" => moment.zone_name().into_lua(lua),
+            None => lua.named_registry_value::<Table>(METHODS)?.raw_get(name),
+        });
+    }
+}
+
+fn of_zone(tz: &Value) -> Result<Option<String>, Fault> {
+    match tz {
+        Value::Nil => Ok(None),
+        tz => utf8("tz", tz).map(Some),
+    }
+}
+
+fn invalid(field: &'static str) -> impl FnOnce(String) -> Fault {
+    move |message| Fault::invalid(field, message)
+}
+
+fn from_unix(_: &Lua, _: &Context, (seconds, tz): (Value, Value)) -> Result<Moment, Fault> {
+    let zone = moment::zone(of_zone(&tz)?.as_deref()).map_err(invalid("tz"))?;
+    let duration = match &seconds {
+        Value::Integer(seconds) => jiff::SignedDuration::from_secs(*seconds),
+        Value::Number(number) => jiff::SignedDuration::try_from_secs_f64(*number)
+            .map_err(|error| Fault::invalid("seconds", format!("seconds: {error}")))?,
+        other => return Err(wrong("seconds", "a number", other)),
+    };
+    Moment::from_unix(duration, zone).map_err(invalid("seconds"))
+}
+
+fn parse(_: &Lua, _: &Context, (text, options): (Value, Value)) -> Result<Moment, Fault> {
+    let text = utf8("text", &text)?;
+    let (mut format, mut tz) = (None, None);
+    each("options", &options, &["format", "tz"], |name, value| {
+        let value = Some(utf8(name, value)?);
+        if name == "tz" {
+            tz = value
+        } else {
+            format = value
+        }
+        Ok(())
+    })?;
+    let zone = tz.as_deref().map(|tz| moment::zone(Some(tz)).map_err(invalid("tz"))).transpose()?;
+    match format {
+        Some(format) => Moment::parse_as(&text, &format, zone),
+        None => Moment::parse(&text, zone),
+    }
+    .map_err(invalid("text"))
+}
+
+/// A datetime, or what was given in its place.
+fn moment(field: &str, value: &Value) -> Result<Moment, Fault> {
+    match value {
+        Value::UserData(moment) if moment.is::<Moment>() => Ok(moment.borrow::<Moment>()?.clone()),
+        other => Err(wrong(field, "a datetime", other)),
+    }
+}
+
+fn this(datetime: &AnyUserData) -> Result<Moment, Fault> {
+    Ok(datetime.borrow::<Moment>()?.clone())
+}
+
+fn format(_: &Lua, _: &Context, (datetime, format): (AnyUserData, Value)) -> Result<String, Fault> {
+    this(&datetime)?.format(&utf8("format", &format)?).map_err(invalid("format"))
+}
+
+fn iso(_: &Lua, _: &Context, datetime: AnyUserData) -> Result<String, Fault> {
+    Ok(this(&datetime)?.iso())
+}
+
+fn unix(_: &Lua, _: &Context, datetime: AnyUserData) -> Result<Value, Fault> {
+    let duration = this(&datetime)?.since_epoch();
+    Ok(seconds(duration))
+}
+
+/// Whole seconds as an integer, others as a float.
+fn seconds(duration: jiff::SignedDuration) -> Value {
+    if duration.subsec_nanos() == 0 {
+        Value::Integer(duration.as_secs())
+    } else {
+        Value::Number(duration.as_secs_f64())
+    }
+}
+
+fn in_tz(_: &Lua, _: &Context, (datetime, tz): (AnyUserData, Value)) -> Result<Moment, Fault> {
+    let zone = moment::zone(Some(&utf8("tz", &tz)?)).map_err(invalid("tz"))?;
+    Ok(this(&datetime)?.in_zone(zone))
+}
+
+fn start_of(_: &Lua, _: &Context, (datetime, unit): (AnyUserData, Value)) -> Result<Moment, Fault> {
+    this(&datetime)?.start_of(&utf8("unit", &unit)?).map_err(invalid("unit"))
+}
+
+fn add(_: &Lua, _: &Context, (datetime, amounts): (AnyUserData, Value)) -> Result<Moment, Fault> {
+    let amounts = Value::Table(table("amounts", &amounts)?);
+    let mut given = Vec::new();
+    each("amounts", &amounts, &moment::UNITS, |name, value| {
+        given.push((name.to_owned(), integer(&format!("amounts.{name}"), value)?));
+        Ok(())
+    })?;
+    let mut moment = this(&datetime)?;
+    for span in moment::spans(&given).map_err(invalid("amounts"))? {
+        moment = moment.plus(span).map_err(invalid("amounts"))?;
+    }
+    Ok(moment)
+}
+
+/// What `+` and `-` take: seconds, or a text like `"1h 30m"` or `"2 days"`.
+fn amount(value: &Value) -> Result<jiff::Span, Fault> {
+    match value {
+        #[expect(clippy::cast_precision_loss, reason = "more than 2^53 seconds are refused anyway")]
+        Value::Integer(seconds) => moment::of_seconds(*seconds as f64),
+        Value::Number(seconds) => moment::of_seconds(*seconds),
+        Value::String(_) => moment::of_text(&utf8("amount", value)?),
+        other => return Err(wrong("amount", "seconds or a text like \"1h 30m\"", other)),
+    }
+    .map_err(invalid("amount"))
+}
+
+fn plus(_: &Lua, _: &Context, (left, right): (Value, Value)) -> Result<Moment, Fault> {
+    let (datetime, span) = match &left {
+        Value::UserData(_) => (moment("datetime", &left)?, amount(&right)?),
+        _ => (moment("datetime", &right)?, amount(&left)?),
+    };
+    datetime.plus(span).map_err(invalid("amount"))
+}
+
+fn minus(lua: &Lua, _: &Context, (left, right): (Value, Value)) -> Result<Value, Fault> {
+    let left = moment("datetime", &left)?;
+    if let Value::UserData(_) = right {
+        return Ok(seconds(left.since_epoch() - moment("datetime", &right)?.since_epoch()));
+    }
+    let earlier = left.plus(amount(&right)?.negate()).map_err(invalid("amount"))?;
+    Ok(earlier.into_lua(lua)?)
+}
+
+/// By the instant, whatever the zones.
+fn compare((left, right): &(Value, Value)) -> Result<Ordering, Fault> {
+    Ok(moment("datetime", left)?.since_epoch().cmp(&moment("datetime", right)?.since_epoch()))
+}

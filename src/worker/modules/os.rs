@@ -1,0 +1,114 @@
+//! `os.time` and `os.date`: as in Lua, but the time is the host's and the zone is always UTC.
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, Zoned};
+use mlua::{Lua, Table, Value};
+
+use super::super::context::Context;
+use super::super::fault::Fault;
+use super::Kit;
+use super::arguments::{integer, table, utf8};
+use super::datetime::{ask_now, posix};
+
+/// The host's time where none is given.
+const LUA_PART: &str = r#"
+local os, ask, time_of, date = ...
+local floor = math.floor
+
+function os.time(fields)
+  if fields == nil then
+    return floor(ask())
+  end
+  return time_of(fields)
+end
+
+function os.date(format, time)
+  if time == nil then
+    time = floor(ask())
+  end
+  return date(format == nil and "%c" or format, time)
+end
+
+return os
+"#;
+
+/// Adds to what the sandbox left of `os`.
+pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
+    let os: Table = kit.lua().globals().raw_get("os")?;
+    kit.lua_part(LUA_PART, (os, kit.waiting(ask_now)?, kit.plain(time_of)?, kit.plain(date)?))
+}
+
+/// Seconds since 1970 of the fields of a table, which may be over or under their ranges; the table is put right.
+fn time_of(_: &Lua, _: &Context, fields: Value) -> Result<i64, Fault> {
+    let fields = table("table", &fields)?;
+    let field = |name: &str, default: Option<i64>| match (fields.raw_get::<Value>(name)?, default) {
+        (Value::Nil, Some(default)) => Ok(default),
+        (Value::Nil, None) => Err(Fault::invalid(name, format!("field '{name}' missing in date table"))),
+        (value, _) => integer(name, &value),
+    };
+    let date = [field("year", None)?, field("month", None)?, field("day", None)?];
+    let time = [field("hour", Some(12))?, field("min", Some(0))?, field("sec", Some(0))?];
+    let zoned = normal(date, time)
+        .ok_or_else(|| Fault::invalid("table", "the date is not between the years -9999 and 9999"))?;
+    fill(&fields, &zoned)?;
+    Ok(zoned.timestamp().as_second())
+}
+
+fn normal([year, month, day]: [i64; 3], [hour, minute, second]: [i64; 3]) -> Option<Zoned> {
+    let months = year.checked_mul(12)?.checked_add(month.checked_sub(1)?)?;
+    let year = i16::try_from(months.div_euclid(12)).ok()?;
+    let month = i8::try_from(months.rem_euclid(12) + 1).ok()?;
+    let first = Date::new(year, month, 1).ok()?.to_zoned(TimeZone::UTC).ok()?;
+    let minutes =
+        day.checked_sub(1)?.checked_mul(24)?.checked_add(hour)?.checked_mul(60)?.checked_add(minute)?;
+    let seconds = minutes.checked_mul(60)?.checked_add(second)?;
+    first.checked_add(SignedDuration::from_secs(seconds)).ok()
+}
+
+fn date(lua: &Lua, _: &Context, (format, time): (Value, Value)) -> Result<Value, Fault> {
+    let format = utf8("format", &format)?;
+    let format = format.strip_prefix('!').unwrap_or(&format);
+    let zoned = Timestamp::from_second(integer("time", &time)?)
+        .map_err(|_| Fault::invalid("time", "the time is not between the years -9999 and 9999"))?
+        .to_zoned(TimeZone::UTC);
+    if format.starts_with("*t") {
+        let fields = lua.create_table_with_capacity(0, 9)?;
+        fill(&fields, &zoned)?;
+        return Ok(Value::Table(fields));
+    }
+    let text = posix(format, &zoned).map_err(|message| Fault::invalid("format", message))?;
+    Ok(Value::String(lua.create_string(text)?))
+}
+
+/// The fields of `os.date("*t")`.
+fn fill(fields: &Table, zoned: &Zoned) -> mlua::Result<()> {
+    fields.raw_set("year", zoned.year())?;
+    fields.raw_set("month", zoned.month())?;
+    fields.raw_set("day", zoned.day())?;
+    fields.raw_set("hour", zoned.hour())?;
+    fields.raw_set("min", zoned.minute())?;
+    fields.raw_set("sec", zoned.second())?;
+    fields.raw_set("wday", zoned.weekday().to_sunday_one_offset())?;
+    fields.raw_set("yday", zoned.day_of_year())?;
+    fields.raw_set("isdst", false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_over_their_ranges_move_the_others() {
+        let iso = |date, time| normal(date, time).map(|zoned| zoned.timestamp().to_string());
+        assert_eq!(iso([2026, 7, 16], [12, 0, 0]).unwrap(), "2026-07-16T12:00:00Z");
+        assert_eq!(iso([2026, 14, 1], [0, 0, 0]).unwrap(), "2027-02-01T00:00:00Z");
+        assert_eq!(iso([2026, 1, 0], [0, 0, 0]).unwrap(), "2025-12-31T00:00:00Z");
+        assert_eq!(iso([2026, 0, 1], [-1, 90, -1]).unwrap(), "2025-12-01T00:29:59Z");
+        assert_eq!(iso([2026, 2, 30], [0, 0, 0]).unwrap(), "2026-03-02T00:00:00Z");
+        for year in [100_000, i64::MAX, i64::MIN] {
+            assert_eq!(iso([year, 1, 1], [0, 0, 0]), None);
+        }
+        assert_eq!(iso([2026, 1, i64::MAX], [0, 0, 0]), None);
+    }
+}
