@@ -208,13 +208,13 @@ function iter.each(source, act, options)
     return done
   end
   next_item = in_turn(next_item)
+  local failure
   local function work()
     local ok, problem = pcall(function()
       while not stopped and step(next_item()) do end
     end)
-    if not ok then
-      stopped = true
-      error(problem, 0)
+    if not ok and not failure then
+      stopped, failure = true, { problem = problem }
     end
   end
   local workers = {}
@@ -222,6 +222,9 @@ function iter.each(source, act, options)
     workers[index] = work
   end
   task.all(workers)
+  if failure then
+    error(failure.problem, 0)
+  end
   return done
 end
 

@@ -43,6 +43,9 @@ end
 ---@return T
 function retry.call(body, options)
   options = options or {}
+  if type(options) ~= "table" then
+    error("retry.call: options must be a table, got " .. type(options), 2)
+  end
   local attempts = number(options, "attempts", 5, 1)
   local delay = number(options, "delay", 1, 0)
   local max_delay = number(options, "max_delay", 60, 0)

@@ -6,6 +6,6 @@ local cover = im.upload("scripts/assets/picture.png")
 local receipts = im.group_send({
   to = { "184524748161025" },
   type = "video",
-  body = { file = clip, thumb = cover, length = 2 },
+  body = { file = clip, thumb = cover },
 })
 print("video sent: " .. receipts["184524748161025"])

@@ -45,7 +45,7 @@ function im.members(group_id) end
 ---Recalls messages that were sent.
 ---@param receipts im.receipts  as the sending call returned them
 ---@param options? im.recall_options
----@return table
+---@return im.recalled
 function im.recall(receipts, options) end
 
 ---The same functions for another app of mooncast.toml: the NAME of `[apps.NAME]`, or "default".

@@ -151,7 +151,14 @@
 ---@field group_id string
 ---@field name? string
 ---@field owner? string
----@field members? integer
+---@field affiliations? integer  how many members it has
+---@field type? string  the service's word for its kind
+---@field last_modified? integer  milliseconds since 1970
+
+---What came of a recall.
+---@class im.recalled
+---@field recalled integer  how many messages were recalled
+---@field failed { group_id: string, message_id: string, reason: string }[]  those that were not
 
 ---What this app is allowed.
 ---@class im.limits

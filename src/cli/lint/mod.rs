@@ -97,11 +97,14 @@ impl Linter {
             // Nothing that a person wrote: left to Lua itself.
             Nesting::TooLong => return Vec::new(),
         }
-        let parsed = match syntax::parse(source) {
-            Ok(parsed) => parsed,
-            Err(finding) => return vec![finding],
+        let (parsed, number) = (syntax::parse(source), text::number_problem(source));
+        let parsed = match (parsed, number) {
+            (Ok(parsed), None) => parsed,
+            (Err(error), Some(number)) => return vec![error.min(number)],
+            (Err(error), None) => return vec![error],
+            (Ok(_), Some(number)) => return vec![number],
         };
-        let walked = walk::walk(&parsed, source);
+        let walked = walk::walk(&parsed);
         if let Some(first) = walked.errors.iter().min() {
             return vec![first.clone()];
         }

@@ -170,6 +170,9 @@ fn misplaced(reason: &str, found: &Token) -> String {
         ) => {
             format!("{here} closes nothing; there is one too many, or what it should close is missing")
         }
+        ("unexpected token, this needs to be a statement", "=") => {
+            "`=` cannot stand here: only a name or a field can be set, not a call".into()
+        }
         ("unexpected token, this needs to be a statement", _) => format!("{here} cannot stand here"),
         ("unexpected statement after last statement", _) => unreachable(&here),
         ("expected `=` after name", _) => {

@@ -1,8 +1,8 @@
 //! The values of strings and numbers as they stand in a script, and what Lua refuses in them.
 
-use full_moon::tokenizer::{StringLiteralQuoteType, TokenReference, TokenType};
+use full_moon::tokenizer::{StringLiteralQuoteType, TokenKind, TokenReference, TokenType};
 
-use super::Finding;
+use super::{Finding, repair};
 
 /// The value of a string; none where it holds bytes that are no UTF-8.
 ///
@@ -84,15 +84,16 @@ fn unicode(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<Vec<u8
     Ok(char::from_u32(value).map_or_else(|| vec![0xff], |letter| letter.to_string().into_bytes()))
 }
 
-/// What is wrong with a number: Lua wants something between it and the next word.
-pub(super) fn number_problem(token: &TokenReference, source: &str) -> Option<Finding> {
-    let end = token.token().end_position().bytes();
-    let next = source.as_bytes().get(end)?;
-    let text = token.token().to_string();
-    (next.is_ascii_alphanumeric() || matches!(next, b'_' | b'.')).then(|| {
-        let tail: String =
-            source[end..].chars().take_while(|c| c.is_ascii_alphanumeric() || "_.".contains(*c)).collect();
-        Finding::on(token, format!("`{text}{tail}` is no number; a name cannot begin with a digit"))
+/// What is wrong with the numbers of a script: Lua wants something between a number and the next word.
+pub(super) fn number_problem(source: &str) -> Option<Finding> {
+    repair::tokens(source).filter(|token| token.token_kind() == TokenKind::Number).find_map(|token| {
+        let end = token.end_position().bytes();
+        let is_word = |letter: &char| letter.is_ascii_alphanumeric() || "_.".contains(*letter);
+        let tail: String = source[end..].chars().take_while(is_word).take(20).collect();
+        (!tail.is_empty()).then(|| {
+            let message = format!("`{token}{tail}` is no number; a name cannot begin with a digit");
+            Finding::at(token.start_position(), message)
+        })
     })
 }
 

@@ -45,16 +45,15 @@ struct Function {
 }
 
 struct Walker<'a, 's> {
-    source: &'s str,
     breaks: &'s BTreeSet<usize>,
     out: Walked<'a>,
     functions: Vec<Function>,
 }
 
 /// Walks the tree of a script.
-pub(super) fn walk<'a>(parsed: &'a Parsed, source: &str) -> Walked<'a> {
+pub(super) fn walk<'a>(parsed: &'a Parsed) -> Walked<'a> {
     let main = Function { varargs: true, ..Function::default() };
-    let mut walker = Walker { source, breaks: &parsed.breaks, out: Walked::default(), functions: vec![main] };
+    let mut walker = Walker { breaks: &parsed.breaks, out: Walked::default(), functions: vec![main] };
     walker.scoped(|walker| walker.statements(parsed.ast.nodes(), true));
     walker.out
 }
@@ -313,7 +312,6 @@ impl<'a> Walker<'a, '_> {
             Expression::FunctionCall(call) => self.chain(call.prefix(), call.suffixes().collect(), false),
             Expression::TableConstructor(table) => self.table(table, used),
             Expression::String(token) => self.string(token),
-            Expression::Number(token) => self.out.errors.extend(text::number_problem(token, self.source)),
             Expression::Symbol(token) if token.is_symbol(Symbol::Ellipsis) => {
                 if self.functions.last().is_some_and(|function| !function.varargs) {
                     self.error(token, "`...` only stands in a function that takes it: `function(...)`");
