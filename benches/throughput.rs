@@ -2,6 +2,8 @@
 //! what `wrk` needs to post the same bytes to the same server in the same run. Prints messages a second, CPU seconds
 //! per 100,000 messages, and peak memory. Needs nginx and wrk (Debian's packages of those names).
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, reason = "a bench measures real time, and fails by panicking")]
+
 use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -58,7 +60,7 @@ http {{ access_log off; keepalive_requests 100000000; client_body_temp_path {0}/
     server
 }
 
-/// CPU seconds and peak resident memory in MiB of a command's whole tree, and the seconds that it took.
+/// CPU seconds and peak resident memory in `MiB` of a command's whole tree, and the seconds that it took.
 fn measured(command: &mut Command) -> (f64, f64, u64, String) {
     let began = std::time::Instant::now();
     let before = usage();
@@ -69,7 +71,7 @@ fn measured(command: &mut Command) -> (f64, f64, u64, String) {
     (seconds, cpu - before.0, memory, String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// CPU seconds of all children so far, and the most that one of them had resident, in MiB.
+/// CPU seconds of all children so far, and the most that one of them had resident, in `MiB`.
 fn usage() -> (f64, u64) {
     let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_CHILDREN).unwrap();
     let seconds = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;

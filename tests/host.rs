@@ -60,7 +60,7 @@ fn spec(source: &str) -> RunSpec {
         mode: Mode::Run,
         args: Vec::new(),
         limits: WorkerLimits { memory: 64 << 20, cpu_ms: 500, tasks: 1000, queued_bytes: 1 << 20 },
-        timeout: Some(Duration::from_secs(60)),
+        timeout: Some(Duration::from_mins(1)),
         seed: 1,
     }
 }

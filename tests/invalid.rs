@@ -148,7 +148,7 @@ fn malformed_messages_raise_invalid_with_their_field_and_reach_no_socket() {
     assert!(MALFORMED.len() >= 60);
     let mut script = HELPERS.to_owned();
     for (call, field) in MALFORMED {
-        script.push_str(&format!("try([==[{call}]==], '{field}')\n"));
+        script.extend([format!("try([==[{call}]==], '{field}')\n")]);
     }
     script.push_str("print('right:', Right)");
     let service = Service::accepting();

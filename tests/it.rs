@@ -13,9 +13,11 @@
 )]
 
 mod client;
+mod commands;
 mod host;
 mod hostile;
 mod house;
+mod interrupt;
 mod invalid;
 mod lua;
 mod messages;

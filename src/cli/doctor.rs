@@ -43,8 +43,8 @@ pub(super) fn run(args: Doctor, global: &Global) -> anyhow::Result<Exit> {
         "no mooncast.toml; defaults are in force"
     };
     report.line(true, "settings", found);
-    let (fine, state) = state_folder(&project.state_folder());
-    report.line(fine, "state folder", &state);
+    let (writable, folder) = state_folder(&project.state_folder());
+    report.line(writable, "state folder", &folder);
 
     let clock = Clock::real();
     let apps = apps::choose(&project, &settings, args.simulator, &clock)?;
@@ -91,9 +91,9 @@ struct Report {
 }
 
 impl Report {
-    fn line(&mut self, fine: bool, what: &str, text: &str) {
-        self.unwell |= !fine;
-        let mark = if fine { "ok  " } else { "BAD " };
+    fn line(&mut self, well: bool, what: &str, text: &str) {
+        self.unwell |= !well;
+        let mark = if well { "ok  " } else { "BAD " };
         // A reader that has gone needs no more lines.
         let _ = writeln!(std::io::stdout(), "{mark} {what}: {text}");
     }

@@ -50,13 +50,13 @@ struct Global {
 /// Which app to send through.
 #[derive(Debug, Clone, Args)]
 struct AppArgs {
-    /// The service's address; over MOONCAST_BASE_URL and mooncast.toml
+    /// The service's address; over `MOONCAST_BASE_URL` and mooncast.toml
     #[arg(long, value_name = "URL")]
     base_url: Option<String>,
-    /// The organisation's name at the service; over MOONCAST_ORG
+    /// The organisation's name at the service; over `MOONCAST_ORG`
     #[arg(long, value_name = "NAME")]
     org: Option<String>,
-    /// The app's name at the service; over MOONCAST_APP
+    /// The app's name at the service; over `MOONCAST_APP`
     #[arg(long, value_name = "NAME")]
     app: Option<String>,
 }

@@ -1,5 +1,6 @@
 //! How a run stands, while it goes on: a line that renews itself on a terminal, a log line now and then elsewhere.
 
+use std::fmt::Write;
 use std::io::{IsTerminal, stderr};
 use std::rc::Rc;
 use std::time::Duration;
@@ -60,7 +61,7 @@ impl Progress {
     }
 }
 
-/// `sent to 120 groups, 2 in flight; 38 wait for group messages (20 a second), the last for 1.9 s`
+/// Writing to a `String` cannot fail, so its results are let go of: `sent to 120 groups, 2 in flight; 38 wait for group messages (20 a second), the last for 1.9 s`
 fn describe(services: &Services) -> String {
     let counts = services.tally.counts();
     let mut text = format!("sent to {} groups, {} in flight", counts.sent, counts.in_flight);
@@ -70,7 +71,7 @@ fn describe(services: &Services) -> String {
         (counts.throttled, "calls refused as too many"),
     ] {
         if count > 0 {
-            text.push_str(&format!(", {count} {what}"));
+            let _ = write!(text, ", {count} {what}");
         }
     }
     for quota in services.apps.iter().flat_map(|app| app.quotas().all()) {
@@ -78,9 +79,7 @@ fn describe(services: &Services) -> String {
         let waiting: usize = status.waiting.iter().map(|waiting| waiting.calls).sum();
         if let Some(longest) = status.waiting.iter().map(|waiting| waiting.last).max() {
             let (name, pace, seconds) = (status.name, status.pace, longest.as_secs_f64());
-            text.push_str(&format!(
-                "; {waiting} wait for {name} ({pace:.0} a second), the last for {seconds:.1} s"
-            ));
+            let _ = write!(text, "; {waiting} wait for {name} ({pace:.0} a second), the last for {seconds:.1} s");
         }
     }
     text

@@ -56,6 +56,7 @@ pub(super) struct Run {
 
 /// What a script may reach, beyond what `[permissions]` grants.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_field_names, reason = "they are the names of the flags")]
 pub(super) struct Grants {
     /// Let the script read this file or folder; can be repeated
     #[arg(long, value_name = "PATH")]

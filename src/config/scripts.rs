@@ -9,7 +9,7 @@ use super::units;
 /// What one run may use before it is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScriptLimits {
-    /// Bytes that the script's values may take. Default 256 MiB.
+    /// Bytes that the script's values may take. Default 256 `MiB`.
     pub memory: u64,
     /// CPU between two calls to the host. Default 10 s.
     pub cpu: Duration,

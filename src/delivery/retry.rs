@@ -11,10 +11,10 @@ const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(30);
 
 /// All waits of one message together.
-const BUDGET: Duration = Duration::from_secs(120);
+const BUDGET: Duration = Duration::from_mins(2);
 
 /// How long throttled answers are borne, which count neither as tries nor as failures.
-pub(super) const PATIENCE: Duration = Duration::from_secs(600);
+pub(super) const PATIENCE: Duration = Duration::from_mins(10);
 
 /// Exponential backoff with full jitter.
 #[derive(Debug, Default)]

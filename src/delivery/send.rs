@@ -104,7 +104,7 @@ impl Delivery {
                     Some(wait) => {
                         tracing::warn!(
                             app = self.name,
-                            wait_ms = wait.as_millis() as u64,
+                            wait = ?wait,
                             "nothing was sent, trying again: {failure}"
                         );
                         self.pause(wait, deadline, stop).await?;

@@ -104,6 +104,7 @@ pub async fn run(spec: RunSpec, services: Rc<Services>, interrupt: Interrupt) ->
         interrupt,
         process,
         calls: 0,
+        under_way: Rc::default(),
     };
     session.run(spec, pipes).await
 }
@@ -152,6 +153,8 @@ struct Session {
     process: Process,
     /// Requests that came in so far.
     calls: u64,
+    /// Calls to the outside that are not answered yet: an interrupt waits for them.
+    under_way: Rc<Cell<usize>>,
 }
 
 /// Why the frames stop.
@@ -240,7 +243,7 @@ impl Session {
                 },
                 () = self.clock.sleep_until(next_look) => {
                     next_look = self.clock.now() + LOOK;
-                    let idle = self.answering.is_empty();
+                    let idle = self.under_way.get() == 0;
                     if let Some(close) = watch.look(&self.process, self.calls, &self.interrupt, idle, self.clock.now()) {
                         return close;
                     }
@@ -285,12 +288,30 @@ impl Session {
 
     fn answer(&mut self, id: u64, request: Request) {
         let (services, outgoing) = (Rc::clone(&self.services), Rc::clone(&self.outgoing));
+        let under_way = request.reaches_out().then(|| UnderWay::new(&self.under_way));
         self.answering.spawn_local(async move {
             let answer = answers::answer(&services, request)
                 .await
                 .unwrap_or_else(|failure| Answer::Failed(Box::new(failure)));
+            drop(under_way);
             outgoing.push(&ToWorker::Answer(id, answer));
         });
+    }
+}
+
+/// Counts a call to the outside for as long as it lives.
+struct UnderWay(Rc<Cell<usize>>);
+
+impl UnderWay {
+    fn new(count: &Rc<Cell<usize>>) -> Self {
+        count.set(count.get() + 1);
+        Self(Rc::clone(count))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
     }
 }
 

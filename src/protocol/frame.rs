@@ -6,7 +6,7 @@ use bytes::{Buf, BytesMut};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// The most bytes that one frame may hold: a file or an answer of 16 MiB and what goes around it.
+/// The most bytes that one frame may hold: a file or an answer of 16 `MiB` and what goes around it.
 pub const MAX_FRAME: usize = 17 * 1024 * 1024;
 
 const HEADER: usize = 4;

@@ -120,6 +120,12 @@ pub enum Request {
 }
 
 impl Request {
+    /// Whether others see something of it: what is under way then is worth waiting for.
+    #[must_use]
+    pub const fn reaches_out(&self) -> bool {
+        matches!(self, Self::Send { .. } | Self::Upload { .. } | Self::Recall { .. } | Self::Http(_))
+    }
+
     /// Whether it only looks at what is there, so that a script that is merely checked may do it.
     #[must_use]
     pub const fn only_looks(&self) -> bool {

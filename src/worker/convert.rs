@@ -195,7 +195,7 @@ impl Writer {
             return Err(refuse(place, &format!("a field's name must be a string, got a {kind}")));
         }
         // The order of a table's fields differs from run to run; the same table must give the same bytes.
-        fields.sort_by(|(left, _), (right, _)| left.as_bytes().cmp(&right.as_bytes()));
+        fields.sort_by_key(|(left, _)| left.as_bytes());
         self.out.push(b'{');
         for (index, (key, value)) in fields.iter().enumerate() {
             if index > 0 {

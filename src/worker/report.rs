@@ -85,7 +85,7 @@ pub(super) fn script_error(lua: &Lua, left: Value, limit: u64) -> ScriptError {
     let traceback = traceback.iter().map(|frame| clean(frame)).collect();
     let mut message = clean(&text(lua, &value));
     if message.contains(OUT_OF_MEMORY) {
-        message.push_str(&format!(" (the limit is {} MiB: `[scripts] memory`)", limit / (1024 * 1024)));
+        message.extend([format!(" (the limit is {} MiB: `[scripts] memory`)", limit / (1024 * 1024))]);
     }
     ScriptError { message, traceback, kind: kind(&value) }
 }

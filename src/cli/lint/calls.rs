@@ -70,7 +70,7 @@ impl<'a> Calls<'_, 'a> {
 
     /// Whether a file of the project stands in the place of a module of the library, with members of its own.
     fn is_replaced(&self, module: &str) -> bool {
-        !self.library.is_built_in(module) && (self.has_file)(module)
+        !Library::is_built_in(module) && (self.has_file)(module)
     }
 
     fn call(&mut self, called: Value<'a>, arguments: &[Argument<'a>]) {

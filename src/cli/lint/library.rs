@@ -48,7 +48,7 @@ impl Library {
     }
 
     /// Whether a module comes before any file of that name.
-    pub(super) fn is_built_in(&self, module: &str) -> bool {
+    pub(super) fn is_built_in(module: &str) -> bool {
         BUILT_IN.contains(&module)
     }
 

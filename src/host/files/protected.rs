@@ -93,9 +93,9 @@ impl Protected {
     }
 
     fn places(&self, names: &[&str]) -> Vec<PathBuf> {
-        let named = names.iter().map(|name| self.root.join(name));
-        let real = named.clone().filter_map(|path| path.canonicalize().ok());
-        named.clone().chain(real).collect()
+        let nominal = names.iter().map(|name| self.root.join(name));
+        let real = nominal.clone().filter_map(|path| path.canonicalize().ok());
+        nominal.chain(real).collect()
     }
 }
 

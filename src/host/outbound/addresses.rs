@@ -52,7 +52,7 @@ fn number(address: IpAddr) -> u128 {
     }
 }
 
-/// The address that is really meant: an IPv4 one written as IPv6 is the IPv4 one.
+/// The address that is really meant: an `IPv4` one written as `IPv6` is the `IPv4` one.
 pub(super) fn meant(address: IpAddr) -> IpAddr {
     address.to_canonical()
 }
@@ -85,6 +85,7 @@ fn is_special_v4(address: Ipv4Addr) -> bool {
         || (a == 198 && (18..20).contains(&b))
 }
 
+#[expect(clippy::many_single_char_names, reason = "the eight groups of an address, in order")]
 fn is_special_v6(address: Ipv6Addr) -> bool {
     let [a, b, c, d, e, f, g, h] = address.segments();
     let v4 = |high: u16, low: u16| {

@@ -96,9 +96,9 @@ fn parse(_: &Lua, _: &Context, (text, options): (Value, Value)) -> Result<Moment
     each("options", &options, &["format", "tz"], |name, value| {
         let value = Some(utf8(name, value)?);
         if name == "tz" {
-            tz = value
+            tz = value;
         } else {
-            format = value
+            format = value;
         }
         Ok(())
     })?;

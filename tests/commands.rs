@@ -1,0 +1,145 @@
+//! The command line: exit statuses, settings, and what each command says.
+
+use crate::support::service::{Service, json};
+use crate::support::{Project, Ran};
+
+const HELLO: &str = r#"im.group_send { to = "1", type = "txt", body = { msg = "hello" } }"#;
+
+#[test]
+fn without_an_app_a_sending_command_refuses_and_says_how() {
+    Project::with_script(HELLO)
+        .mooncast(&["run", "scripts/main.lua"])
+        .exits(2)
+        .says("no app is configured")
+        .says("--simulator")
+        .says("MOONCAST_BASE_URL");
+}
+
+#[test]
+fn exit_statuses_say_how_it_ended() {
+    Project::with_script(HELLO).run_simulated().exits(0).says("sent to 1 group");
+    Project::with_script("error('broken')").run_simulated().exits(1).says("scripts/main.lua:1: broken");
+    Project::with_script("x =").run_simulated().exits(1).says("scripts/main.lua:1: unexpected symbol");
+    Project::new().mooncast(&["run", "--simulator", "nowhere.lua"]).exits(2).says("nowhere.lua");
+    Project::new().mooncast(&["fly"]).exits(2).says("unrecognized subcommand");
+    Project::with_script(HELLO)
+        .file("mooncast.toml", "[app]\nbase_ulr = 'https://example.com'\n")
+        .run_simulated()
+        .exits(2)
+        .says("mooncast.toml: line 2: unknown field `base_ulr`");
+
+    // Refused for good, caught by the script: it came to its end, and one was not delivered.
+    let service = Service::answering(|_, _| json(400, r#"{"error":"message_send_error"}"#));
+    Project::with_script(format!("local ok, e = pcall(function() {HELLO} end) print(ok, e.kind, e.status, e.code)"))
+        .run_against(&service)
+        .exits(3)
+        .prints("false\trejected\t400\tmessage_send_error")
+        .says("1 rejected");
+}
+
+#[test]
+fn main_gets_the_arguments() {
+    Project::with_script("print('top', arg[1]) function main(args) print('main', #args, args[2]) end")
+        .mooncast(&["run", "--simulator", "scripts/main.lua", "one", "--two"])
+        .exits(0)
+        .prints("top\tone\nmain\t2\t--two\n");
+}
+
+#[test]
+fn flags_are_over_the_environment_and_that_over_the_file() {
+    let script = HELLO;
+    let settings = |url: &str| format!("[app]\nbase_url = '{url}'\norg = 'file'\nname = 'file'\ntoken = 'of-the-file'\n");
+    let path = |args: &[&str], variables: &[(&str, &str)]| {
+        let service = Service::accepting();
+        let project = Project::with_script(script).file("mooncast.toml", settings(&service.url()));
+        let mut all = vec!["run"];
+        all.extend(args);
+        all.push("scripts/main.lua");
+        let mut command = project.command(&all);
+        for (name, value) in variables {
+            command.env(name, value);
+        }
+        Ran::of(&command.output().unwrap()).exits(0);
+        let request = service.requests().remove(0);
+        format!("{} {}", request.path, request.header("authorization").unwrap())
+    };
+    assert_eq!(path(&[], &[]), "/file/file/messages/chatgroups Bearer of-the-file");
+    let variables = [("MOONCAST_ORG", "env"), ("MOONCAST_TOKEN", "of-the-env")];
+    assert_eq!(path(&[], &variables), "/env/file/messages/chatgroups Bearer of-the-env");
+    assert_eq!(path(&["--org", "flag"], &variables), "/flag/file/messages/chatgroups Bearer of-the-env");
+}
+
+#[test]
+fn a_project_can_say_that_it_sends_to_the_simulator() {
+    Project::with_script(HELLO)
+        .file("mooncast.toml", "simulator = true\n")
+        .mooncast(&["run", "scripts/main.lua"])
+        .exits(0)
+        .says("sent to 1 group");
+}
+
+#[test]
+fn log_lines_are_json_where_asked() {
+    let ran = Project::with_script("require('log').warn('a word', { group = 5 })")
+        .mooncast(&["run", "--simulator", "--log-format", "json", "scripts/main.lua"])
+        .exits(0);
+    let line: serde_json::Value = serde_json::from_str(ran.stderr.lines().next().unwrap()).unwrap();
+    assert_eq!(line["message"], "a word");
+    assert_eq!(line["level"], "WARN");
+    assert_eq!(line["fields"], r#"{"group":5}"#);
+    assert_eq!(line["script"], "scripts/main.lua:1");
+}
+
+#[test]
+fn check_names_file_line_and_reason_and_sends_nothing() {
+    let service = Service::accepting();
+    let project = Project::new()
+        .file("scripts/good.lua", format!("local list = require('list')\n{HELLO}\nerror('never reached')"))
+        .file("scripts/lib/list.lua", "return {}")
+        .file("scripts/syntax.lua", "local x = 1\nif x then\n")
+        .file("scripts/misspelt.lua", "\nim.group_sned { to = '1' }\n")
+        .file("scripts/field.lua", "im.group_send { to = '1', typ = 'txt', body = { msg = 'x' } }")
+        .file("scripts/breaks.lua", "local t = nil\n\nprint(t.x)\n")
+        .file("scripts/module.lua", "require('nowhere')");
+    let ran = Ran::of(&project.command_against(&service, &["check"]).output().unwrap()).exits(1);
+    for expected in [
+        "scripts/syntax.lua:",
+        "scripts/misspelt.lua:2:",
+        "`group_send`",
+        "scripts/field.lua:1:",
+        "scripts/breaks.lua:3: attempt to index a nil value (local 't')",
+        "scripts/module.lua:1:",
+    ] {
+        assert!(ran.stdout.contains(expected), "no {expected} in {ran:#?}");
+    }
+    assert!(!ran.stdout.contains("good.lua"), "{ran:#?}");
+    assert!(service.requests().is_empty());
+    Ran::of(&project.command_against(&service, &["check", "scripts/good.lua"]).output().unwrap())
+        .exits(0)
+        .prints("1 script: nothing found");
+}
+
+#[test]
+fn doctor_looks_at_everything_and_sends_nothing() {
+    Project::new().mooncast(&["doctor", "--simulator"]).exits(0).prints("ok   app default: the address answers");
+    let service = Service::answering(|_, _| json(401, r#"{"error":"unauthorized"}"#));
+    let project = Project::new();
+    let ran = Ran::of(&project.command_against(&service, &["doctor"]).output().unwrap());
+    ran.exits(1).prints("BAD  app default").never_says("a-fixed-token");
+    assert!(service.messages().is_empty());
+}
+
+#[test]
+fn completions_are_there_for_every_shell() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        Project::new().mooncast(&["completions", shell]).exits(0).prints("mooncast");
+    }
+}
+
+#[test]
+fn a_run_is_stopped_at_its_timeout() {
+    Project::with_script("require('task').sleep(1000)")
+        .mooncast(&["run", "--simulator", "--timeout", "100ms", "scripts/main.lua"])
+        .exits(1)
+        .says("timeout of 0.1 s");
+}

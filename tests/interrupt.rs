@@ -1,0 +1,83 @@
+//! Ctrl-C: what is in flight is finished, nothing new begins, and the exit status says so.
+
+use std::io::Read;
+use std::process::Child;
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::service::{Service, accept};
+use crate::support::{Project, Ran};
+
+/// Interrupts it, and waits until it says that it has heard.
+fn interrupt(child: &mut Child) -> String {
+    kill_process(Pid::from_child(child), Signal::INT).unwrap();
+    let mut heard = Vec::new();
+    let stderr = child.stderr.as_mut().unwrap();
+    while !heard.ends_with(b"(again to end at once)") {
+        let mut byte = [0];
+        stderr.read_exact(&mut byte).unwrap();
+        heard.push(byte[0]);
+    }
+    String::from_utf8(heard).unwrap()
+}
+
+#[test]
+fn what_is_in_flight_is_finished_and_nothing_new_begins() {
+    // The third message is answered only after the program was interrupted.
+    let (go, wait) = mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    let service = Arc::new(Service::answering(move |number, request| {
+        if number == 2 {
+            wait.lock().unwrap().recv().unwrap();
+        }
+        accept(number, request)
+    }));
+    let project = Project::with_script(
+        r#"for i = 1, 1000 do
+          local ok, problem = pcall(im.group_send, { to = i, type = "txt", body = { msg = "x" } })
+          if not ok then
+            print(i, problem.kind, problem.retryable)
+            error(problem)
+          end
+          print(i, "sent")
+        end"#,
+    );
+    let mut child = Project::start(project.command_against(&service, &["run", "scripts/main.lua"]));
+    service.wait_for(3);
+    interrupt(&mut child);
+    go.send(()).unwrap();
+    let ran = Ran::of(&child.wait_with_output().unwrap());
+    assert_eq!(service.requests().len(), 3, "{ran:#?}");
+    ran.exits(130).prints("3\tsent\n4\tcancelled\ttrue\n").says("interrupted").says("sent to 3 groups");
+}
+
+#[test]
+fn a_script_that_does_not_care_is_ended_all_the_same() {
+    let service = Service::accepting();
+    let project = Project::with_script(
+        r#"im.group_send { to = 1, type = "txt", body = { msg = "x" } }
+        local task = require("task")
+        while true do pcall(task.sleep, 1000) end"#,
+    );
+    let mut child = Project::start(project.command_against(&service, &["run", "scripts/main.lua"]));
+    service.wait_for(1);
+    interrupt(&mut child);
+    Ran::of(&child.wait_with_output().unwrap()).exits(130).says("sent to 1 group");
+}
+
+#[test]
+fn a_second_interrupt_ends_at_once() {
+    let service = Service::answering(|number, request| {
+        if number == 0 { accept(number, request) } else { loop { std::thread::park() } }
+    });
+    let project = Project::with_script(
+        r#"for i = 1, 3 do im.group_send { to = i, type = "txt", body = { msg = "x" } } end"#,
+    );
+    let mut child = Project::start(project.command_against(&service, &["run", "scripts/main.lua"]));
+    service.wait_for(2);
+    interrupt(&mut child);
+    interrupt(&mut child);
+    Ran::of(&child.wait_with_output().unwrap()).exits(130).says("interrupted");
+}
