@@ -109,11 +109,10 @@ impl Disk {
     }
 
     pub(super) fn info(&self, text: &str) -> Result<Option<FileInfo>, Failure> {
-        let located = self.grants.locate(text, Access::Read)?;
+        let located = self.locate(text, Access::Read)?;
         let place = match located.real() {
             Ok(_) => self.existing(text, Access::Read)?,
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-                self.check_path(text, &located, &located.path, Access::Read)?;
                 return Ok(None);
             }
             Err(error) => return Err(of_system(text, &error, Access::Read)),
@@ -130,7 +129,7 @@ impl Disk {
     }
 
     pub(super) fn make_folder(&self, text: &str) -> Result<(), Failure> {
-        let located = self.grants.locate(text, Access::Write)?;
+        let located = self.locate(text, Access::Write)?;
         let failed = |error: io::Error| of_system(text, &error, Access::Write);
         let path = deepest(&located).map_err(failed)?;
         self.check_path(text, &located, &path, Access::Write)?;
@@ -139,7 +138,7 @@ impl Disk {
     }
 
     pub(super) fn remove(&self, text: &str) -> Result<(), Failure> {
-        let located = self.grants.locate(text, Access::Write)?;
+        let located = self.locate(text, Access::Write)?;
         let failed = |error: io::Error| of_system(text, &error, Access::Write);
         let Some(entry) = located.entry().map_err(failed)? else {
             return Err(invalid(text, "is the granted folder itself, which stays"));
@@ -169,7 +168,7 @@ impl Disk {
 
     /// A path where something is.
     fn existing<'a>(&'a self, text: &str, access: Access) -> Result<Place<'a>, Failure> {
-        let located = self.grants.locate(text, access)?;
+        let located = self.locate(text, access)?;
         let failed = |error: io::Error| of_system(text, &error, access);
         let path = located.real().map_err(failed)?;
         self.check_path(text, &located, &path, access)?;
@@ -180,7 +179,7 @@ impl Disk {
 
     /// A path for a file, there or not yet there.
     fn to_write<'a>(&'a self, text: &str) -> Result<Place<'a>, Failure> {
-        let located = self.grants.locate(text, Access::Write)?;
+        let located = self.locate(text, Access::Write)?;
         match located.real() {
             Ok(_) => {
                 let place = self.existing(text, Access::Write)?;
@@ -206,16 +205,25 @@ impl Disk {
         }
     }
 
+    /// Where a path is by its names. Those count as well as where they lead, and before it is told whether anything
+    /// is there: a protected folder may itself be a link, or not be there yet.
+    fn locate<'a>(&'a self, text: &str, access: Access) -> Result<Located<'a>, Failure> {
+        let located = self.grants.locate(text, access)?;
+        match self.protected.by_path(&located.grant.root, &located.path, access) {
+            Some(reason) => Err(denied(text, reason)),
+            None => Ok(located),
+        }
+    }
+
     fn check_path(&self, text: &str, located: &Located, real: &Path, access: Access) -> Result<(), Failure> {
         let grant = located.grant;
         if !grant.covers(real) {
             return Err(outside(text, &joined(&grant.root, real), access));
         }
-        // The names count as well as where they lead: a protected folder may itself be a link.
-        [real, &located.path]
-            .into_iter()
-            .find_map(|path| self.protected.by_path(&grant.root, path, access))
-            .map_or(Ok(()), |reason| Err(denied(text, reason)))
+        match self.protected.by_path(&grant.root, real, access) {
+            Some(reason) => Err(denied(text, reason)),
+            None => Ok(()),
+        }
     }
 
     fn check_open(&self, text: &str, file: &File, access: Access) -> Result<u64, Failure> {

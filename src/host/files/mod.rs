@@ -24,7 +24,7 @@ use crate::protocol::{Failure, Kind};
 use disk::Disk;
 
 /// The most bytes of a file that a script may take in at once: what one frame of the protocol holds.
-pub(super) const MAX_READ: u64 = 16 * 1024 * 1024;
+pub const MAX_READ: u64 = 16 * 1024 * 1024;
 
 /// The files that the scripts of one project may reach.
 #[derive(Debug, Clone)]
@@ -70,7 +70,7 @@ impl Files {
     ///
     /// `denied` where the permissions say no; `invalid` for what is not there, no file, or too large.
     pub async fn read(&self, path: &str) -> Result<Bytes, Failure> {
-        self.blocking(path, disk::Disk::read).await
+        self.blocking(path, Disk::read).await
     }
 
     /// Puts a file's content: all of it at once (a reader sees the old one or the new one), or at its end.
@@ -94,7 +94,7 @@ impl Files {
     ///
     /// As [`Files::read`].
     pub async fn list(&self, path: &str) -> Result<Vec<String>, Failure> {
-        self.blocking(path, disk::Disk::list).await
+        self.blocking(path, Disk::list).await
     }
 
     /// What a path leads to, or `None` when nothing is there.
@@ -103,7 +103,7 @@ impl Files {
     ///
     /// `denied` where the permissions say no.
     pub async fn info(&self, path: &str) -> Result<Option<FileInfo>, Failure> {
-        self.blocking(path, disk::Disk::info).await
+        self.blocking(path, Disk::info).await
     }
 
     /// Makes a folder and those above it; one that is there is left as it is.
@@ -112,7 +112,7 @@ impl Files {
     ///
     /// As [`Files::write`].
     pub async fn make_folder(&self, path: &str) -> Result<(), Failure> {
-        self.blocking(path, disk::Disk::make_folder).await
+        self.blocking(path, Disk::make_folder).await
     }
 
     /// Removes a file, a link or an empty folder.
@@ -121,7 +121,7 @@ impl Files {
     ///
     /// As [`Files::write`].
     pub async fn remove(&self, path: &str) -> Result<(), Failure> {
-        self.blocking(path, disk::Disk::remove).await
+        self.blocking(path, Disk::remove).await
     }
 
     /// Opens a regular file of any size to be uploaded.
@@ -130,7 +130,7 @@ impl Files {
     ///
     /// As [`Files::read`].
     pub async fn open_upload(&self, path: &str) -> Result<OpenedFile, Failure> {
-        self.blocking(path, disk::Disk::open_upload).await
+        self.blocking(path, Disk::open_upload).await
     }
 
     async fn blocking<T: Send + 'static>(

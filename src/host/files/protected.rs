@@ -93,9 +93,10 @@ impl Protected {
     }
 
     fn places(&self, names: &[&str]) -> Vec<PathBuf> {
-        let nominal = names.iter().map(|name| self.root.join(name));
-        let real = nominal.clone().filter_map(|path| path.canonicalize().ok());
-        nominal.chain(real).collect()
+        let mut places: Vec<PathBuf> = names.iter().map(|name| self.root.join(name)).collect();
+        let real: Vec<PathBuf> = places.iter().filter_map(|place| place.canonicalize().ok()).collect();
+        places.extend(real);
+        places
     }
 }
 

@@ -32,7 +32,8 @@ struct Tree {
 
 impl Tree {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        // In memory where there is such a place: hundreds of these are made.
+        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         let at = |path: &str| folder.path().join(path);
         for made in ["project/data/sub", "project/scripts", "project/stdlib", "readonly/sub", "writable"] {
             fs::create_dir_all(at(made)).unwrap();
@@ -321,6 +322,15 @@ fn no_path_attack_changes_anything() {
     tree.disk.remove("token-link").unwrap();
     tree.guarded_is_whole();
     assert!(!Path::new("/tmp/mooncast-attack").exists());
+}
+
+#[test]
+fn a_place_that_becomes_a_link_is_no_longer_granted() {
+    let tree = Tree::new();
+    symlink("readonly", tree.at("later")).unwrap();
+    assert_eq!(kind(tree.disk.replace(&tree.at("later/report.csv"), b"no")), Kind::Denied);
+    fs::write(tree.at("readonly/report.csv"), SECRET).unwrap();
+    assert_eq!(kind(tree.disk.append(&tree.at("later/report.csv"), b"no")), Kind::Denied);
 }
 
 #[test]

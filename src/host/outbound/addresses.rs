@@ -52,7 +52,7 @@ fn number(address: IpAddr) -> u128 {
     }
 }
 
-/// The address that is really meant: an `IPv4` one written as `IPv6` is the `IPv4` one.
+/// The address that is really meant, for one of version 4 can be written as one of version 6.
 pub(super) fn meant(address: IpAddr) -> IpAddr {
     address.to_canonical()
 }
@@ -85,21 +85,15 @@ fn is_special_v4(address: Ipv4Addr) -> bool {
         || (a == 198 && (18..20).contains(&b))
 }
 
-#[expect(clippy::many_single_char_names, reason = "the eight groups of an address, in order")]
 fn is_special_v6(address: Ipv6Addr) -> bool {
-    let [a, b, c, d, e, f, g, h] = address.segments();
-    let v4 = |high: u16, low: u16| {
-        let [[a, b], [c, d]] = [high.to_be_bytes(), low.to_be_bytes()];
-        is_special_v4(Ipv4Addr::new(a, b, c, d))
-    };
-    match (a, b) {
+    let pair = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
+    match address.segments() {
         // Translation to IPv4, and 6to4: as special as the IPv4 address inside.
-        (0x64, 0xff9b) if [c, d, e, f] == [0; 4] => v4(g, h),
-        (0x2002, _) => v4(b, c),
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => is_special_v4(pair(high, low)),
         // Protocol assignments (Teredo among them), documentation.
-        (0x2001, 0..0x200 | 0xdb8) | (0x3fff, 0..0x1000) => true,
+        [0x2001, 0..0x200 | 0xdb8, ..] | [0x3fff, 0..0x1000, ..] => true,
         // Of the rest, only 2000::/3 is given out to networks.
-        _ => a & 0xe000 != 0x2000,
+        [first, ..] => first & 0xe000 != 0x2000,
     }
 }
 

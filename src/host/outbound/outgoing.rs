@@ -85,8 +85,8 @@ fn header(name: &str, value: &HttpValue, filler: &mut Filler) -> Result<(HeaderN
     if OF_CONNECTION.contains(&parsed.as_str()) {
         return Err(Failure::invalid(field(), format!("the header `{parsed}` is set by the host alone")));
     }
-    let content = filler.fill(value)?;
-    let Ok(mut value) = HeaderValue::from_bytes(&content) else {
+    let bytes = filler.fill(value)?;
+    let Ok(mut value) = HeaderValue::from_bytes(&bytes) else {
         // The value is not shown: it may hold a secret.
         let message = format!(
             "the value of the header `{parsed}` holds a character that no header can, such as a line break"

@@ -32,14 +32,14 @@ pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
     kit.lua_part(LUA_PART, (kit.waiting(ask)?, kit.waiting(ask_secret)?, kit.plain(handle)?))
 }
 
-fn ask(_: &Lua, _: &Context, name: Value) -> Result<Request, Fault> {
+fn ask(_: &Lua, _: &Context, (name,): (Value,)) -> Result<Request, Fault> {
     Ok(Request::Env(utf8("name", &name)?))
 }
 
-fn ask_secret(_: &Lua, _: &Context, name: Value) -> Result<Request, Fault> {
+fn ask_secret(_: &Lua, _: &Context, (name,): (Value,)) -> Result<Request, Fault> {
     Ok(Request::Secret(utf8("name", &name)?))
 }
 
-fn handle(_: &Lua, _: &Context, name: Value) -> Result<Secret, Fault> {
+fn handle(_: &Lua, _: &Context, (name,): (Value,)) -> Result<Secret, Fault> {
     Ok(Secret::named(utf8("name", &name)?))
 }

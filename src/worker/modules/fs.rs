@@ -29,7 +29,7 @@ pub(super) fn read_function(kit: &Kit) -> mlua::Result<mlua::Function> {
     kit.waiting(read)
 }
 
-fn read(_: &Lua, _: &Context, path: Value) -> Result<Request, Fault> {
+fn read(_: &Lua, _: &Context, (path,): (Value,)) -> Result<Request, Fault> {
     Ok(Request::FileRead(utf8("path", &path)?))
 }
 
@@ -38,18 +38,18 @@ fn write((path, content): &(Value, Value), append: bool) -> Result<Request, Faul
     Ok(Request::FileWrite { path: utf8("path", path)?, content, append })
 }
 
-fn info(_: &Lua, _: &Context, path: Value) -> Result<Request, Fault> {
+fn info(_: &Lua, _: &Context, (path,): (Value,)) -> Result<Request, Fault> {
     Ok(Request::FileInfo(utf8("path", &path)?))
 }
 
-fn list(_: &Lua, _: &Context, path: Value) -> Result<Request, Fault> {
+fn list(_: &Lua, _: &Context, (path,): (Value,)) -> Result<Request, Fault> {
     Ok(Request::FileList(utf8("path", &path)?))
 }
 
-fn mkdir(_: &Lua, _: &Context, path: Value) -> Result<Request, Fault> {
+fn mkdir(_: &Lua, _: &Context, (path,): (Value,)) -> Result<Request, Fault> {
     Ok(Request::MakeFolder(utf8("path", &path)?))
 }
 
-fn remove(_: &Lua, _: &Context, path: Value) -> Result<Request, Fault> {
+fn remove(_: &Lua, _: &Context, (path,): (Value,)) -> Result<Request, Fault> {
     Ok(Request::Remove(utf8("path", &path)?))
 }

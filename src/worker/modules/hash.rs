@@ -35,11 +35,11 @@ pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
     Ok(hash)
 }
 
-fn sha256(_: &Lua, _: &Context, value: Value) -> Result<String, Fault> {
+fn sha256(_: &Lua, _: &Context, (value,): (Value,)) -> Result<String, Fault> {
     Ok(hex(&Sha256::digest(text("text", &value)?.as_bytes())))
 }
 
-fn md5(_: &Lua, _: &Context, value: Value) -> Result<String, Fault> {
+fn md5(_: &Lua, _: &Context, (value,): (Value,)) -> Result<String, Fault> {
     Ok(hex(&Md5::digest(text("text", &value)?.as_bytes())))
 }
 
@@ -50,12 +50,12 @@ fn hmac_sha256(_: &Lua, _: &Context, (key, value): (Value, Value)) -> Result<Str
     Ok(hex(&mac.finalize().into_bytes()))
 }
 
-fn base64_encode(_: &Lua, _: &Context, value: Value) -> Result<String, Fault> {
+fn base64_encode(_: &Lua, _: &Context, (value,): (Value,)) -> Result<String, Fault> {
     Ok(BASE64_STANDARD.encode(text("text", &value)?.as_bytes()))
 }
 
 /// Takes both alphabets, with and without `=` at the end.
-fn base64_decode(lua: &Lua, _: &Context, value: Value) -> Result<LuaString, Fault> {
+fn base64_decode(lua: &Lua, _: &Context, (value,): (Value,)) -> Result<LuaString, Fault> {
     let bytes: Vec<u8> = text("text", &value)?
         .as_bytes()
         .iter()
@@ -73,11 +73,11 @@ fn base64_decode(lua: &Lua, _: &Context, value: Value) -> Result<LuaString, Faul
     Ok(lua.create_string(&decoded)?)
 }
 
-fn hex_encode(_: &Lua, _: &Context, value: Value) -> Result<String, Fault> {
+fn hex_encode(_: &Lua, _: &Context, (value,): (Value,)) -> Result<String, Fault> {
     Ok(hex(&text("text", &value)?.as_bytes()))
 }
 
-fn hex_decode(lua: &Lua, _: &Context, value: Value) -> Result<LuaString, Fault> {
+fn hex_decode(lua: &Lua, _: &Context, (value,): (Value,)) -> Result<LuaString, Fault> {
     let text = text("text", &value)?;
     let bytes = unhex(&text.as_bytes())
         .ok_or_else(|| Fault::invalid("text", "text: not hex: expected pairs of 0-9 and a-f"))?;

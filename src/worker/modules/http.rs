@@ -26,7 +26,7 @@ pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
     kit.lua_part(LUA_PART, (get, post, any, json::decode_function(kit)?))
 }
 
-fn whole(lua: &Lua, _: &Context, options: Value) -> Result<Request, Fault> {
+fn whole(lua: &Lua, _: &Context, (options,): (Value,)) -> Result<Request, Fault> {
     table("options", &options)?;
     request(lua, "GET", None, None, &options)
 }

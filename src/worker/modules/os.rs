@@ -40,7 +40,7 @@ pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
 }
 
 /// Seconds since 1970 of the fields of a table, which may be over or under their ranges; the table is put right.
-fn time_of(_: &Lua, _: &Context, fields: Value) -> Result<i64, Fault> {
+fn time_of(_: &Lua, _: &Context, (fields,): (Value,)) -> Result<i64, Fault> {
     let fields = table("table", &fields)?;
     let field = |name: &str, default: Option<i64>| match (fields.raw_get::<Value>(name)?, default) {
         (Value::Nil, Some(default)) => Ok(default),

@@ -48,7 +48,7 @@ fn render(lua: &Lua, _: &Context, (text, values): (Value, Value)) -> Result<Stri
     compiled(utf8("text", &text)?)?.fill(lua, &values)
 }
 
-fn compile(_: &Lua, _: &Context, text: Value) -> Result<Compiled, Fault> {
+fn compile(_: &Lua, _: &Context, (text,): (Value,)) -> Result<Compiled, Fault> {
     compiled(utf8("text", &text)?)
 }
 

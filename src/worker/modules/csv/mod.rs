@@ -42,7 +42,7 @@ fn open(_: &Lua, _: &Context, (content, options): (Value, Value)) -> Result<Open
     Ok(Open(RefCell::new(Rows::new(content.as_bytes().to_vec(), layout))))
 }
 
-fn next_row(lua: &Lua, _: &Context, open: AnyUserData) -> Result<Option<Table>, Fault> {
+fn next_row(lua: &Lua, _: &Context, (open,): (AnyUserData,)) -> Result<Option<Table>, Fault> {
     let open = open.borrow::<Open>()?;
     let mut rows = open.0.borrow_mut();
     rows.advance()?.then(|| row(lua, &rows)).transpose()

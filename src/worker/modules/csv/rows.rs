@@ -73,8 +73,8 @@ impl Rows {
         if self.record.iter().any(|field| std::str::from_utf8(field).is_err()) {
             return Err(bad(format!("line {line}: not UTF-8; save the table as CSV in UTF-8")));
         }
-        let unpaired = raw.iter().fold(false, |odd, byte| odd ^ (*byte == b'"'));
-        if to == text.len() && unpaired && self.record.iter().any(|field| field.contains(&b'\n')) {
+        let quotes = raw.split(|byte| *byte == b'"').count() - 1;
+        if to == text.len() && quotes % 2 == 1 && self.record.iter().any(|field| field.contains(&b'\n')) {
             return Err(bad(format!("line {line}: a quote is opened and never closed")));
         }
         let fields = self.record.len();

@@ -53,6 +53,7 @@ pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
 }
 
 /// The request behind every now.
+#[expect(clippy::unnecessary_wraps, reason = "as every native that asks the host for something")]
 pub(super) fn ask_now(_: &Lua, _: &Context, _: Value) -> Result<Request, Fault> {
     Ok(Request::Now)
 }
@@ -126,11 +127,11 @@ fn format(_: &Lua, _: &Context, (datetime, format): (AnyUserData, Value)) -> Res
     this(&datetime)?.format(&utf8("format", &format)?).map_err(invalid("format"))
 }
 
-fn iso(_: &Lua, _: &Context, datetime: AnyUserData) -> Result<String, Fault> {
+fn iso(_: &Lua, _: &Context, (datetime,): (AnyUserData,)) -> Result<String, Fault> {
     Ok(this(&datetime)?.iso())
 }
 
-fn unix(_: &Lua, _: &Context, datetime: AnyUserData) -> Result<Value, Fault> {
+fn unix(_: &Lua, _: &Context, (datetime,): (AnyUserData,)) -> Result<Value, Fault> {
     let duration = this(&datetime)?.since_epoch();
     Ok(seconds(duration))
 }
@@ -170,7 +171,6 @@ fn add(_: &Lua, _: &Context, (datetime, amounts): (AnyUserData, Value)) -> Resul
 /// What `+` and `-` take: seconds, or a text like `"1h 30m"` or `"2 days"`.
 fn amount(value: &Value) -> Result<jiff::Span, Fault> {
     match value {
-        #[expect(clippy::cast_precision_loss, reason = "more than 2^53 seconds are refused anyway")]
         Value::Integer(seconds) => moment::of_seconds(*seconds as f64),
         Value::Number(seconds) => moment::of_seconds(*seconds),
         Value::String(_) => moment::of_text(&utf8("amount", value)?),
