@@ -7,10 +7,13 @@ mod check;
 mod completions;
 mod doctor;
 mod exit;
+pub mod lint;
 mod logging;
+pub mod new;
 mod progress;
 mod run;
 mod sim;
+mod stubs;
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -80,9 +83,6 @@ enum Command {
     /// Print completions for a shell
     Completions(completions::Completions),
 }
-
-pub mod lint;
-mod stubs;
 
 /// Runs the program.
 #[must_use]
