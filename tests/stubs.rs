@@ -88,7 +88,10 @@ fn stubs_and_modules_agree() {
         .collect();
     let found = found(&names);
     assert!(found.len() >= 5, "only {:?}", found.keys());
-    for name in names {
-        assert_eq!(declared.get(name), found.get(name), "`{name}`: what is declared, and what is found");
-    }
+    let differ: Vec<String> = names
+        .into_iter()
+        .filter(|name| declared.get(*name) != found.get(*name))
+        .map(|name| format!("{name}: declared {:?}, found {:?}", declared.get(name), found.get(name)))
+        .collect();
+    assert!(differ.is_empty(), "{}", differ.join("\n"));
 }

@@ -25,11 +25,9 @@ pub(super) fn problem(
 /// The nearest known name, or all of them.
 pub(super) fn hint<S: AsRef<str>>(name: &str, known: impl IntoIterator<Item = S> + Clone) -> String {
     let names: Vec<S> = known.into_iter().collect();
-    match nearest(name, names.iter().map(AsRef::as_ref)) {
-        Some(near) => format!("; did you mean `{near}`?"),
-        None => {
-            let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
-            format!("; there is: {}", names.join(", "))
-        }
+    if let Some(near) = nearest(name, names.iter().map(AsRef::as_ref)) {
+        return format!("; did you mean `{near}`?");
     }
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    format!("; there is: {}", names.join(", "))
 }

@@ -87,9 +87,15 @@ impl<'a> Messages<'_, '_, 'a> {
             }
             _ => None,
         };
-        get("body").into_iter().for_each(|field| self.body(field, kind.as_deref()));
-        get("to").into_iter().for_each(|field| self.to(field, call));
-        get("users").into_iter().for_each(|field| self.users(field));
+        if let Some(field) = get("body") {
+            self.body(field, kind.as_deref());
+        }
+        if let Some(field) = get("to") {
+            self.to(field, call);
+        }
+        if let Some(field) = get("users") {
+            self.users(field);
+        }
         if let Some((field, Value::Text(route))) =
             get("routetype").map(|field| (field, self.values.of(field.value)))
             && route != ROUTE_ONLINE

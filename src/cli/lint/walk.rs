@@ -51,7 +51,7 @@ struct Walker<'a, 's> {
 }
 
 /// Walks the tree of a script.
-pub(super) fn walk<'a>(parsed: &'a Parsed) -> Walked<'a> {
+pub(super) fn walk(parsed: &Parsed) -> Walked<'_> {
     let main = Function { varargs: true, ..Function::default() };
     let mut walker = Walker { breaks: &parsed.breaks, out: Walked::default(), functions: vec![main] };
     walker.scoped(|walker| walker.statements(parsed.ast.nodes(), true));
@@ -312,14 +312,15 @@ impl<'a> Walker<'a, '_> {
             Expression::FunctionCall(call) => self.chain(call.prefix(), call.suffixes().collect(), false),
             Expression::TableConstructor(table) => self.table(table, used),
             Expression::String(token) => self.string(token),
-            Expression::Symbol(token) if token.is_symbol(Symbol::Ellipsis) => {
-                if self.functions.last().is_some_and(|function| !function.varargs) {
-                    self.error(token, "`...` only stands in a function that takes it: `function(...)`");
-                }
+            Expression::Symbol(token)
+                if token.is_symbol(Symbol::Ellipsis)
+                    && self.functions.last().is_some_and(|function| !function.varargs) =>
+            {
+                self.error(token, "`...` only stands in a function that takes it: `function(...)`");
             }
             Expression::Var(Var::Name(name)) => self.read(name, used),
             Expression::Var(Var::Expression(var)) => {
-                self.chain(var.prefix(), var.suffixes().collect(), false)
+                self.chain(var.prefix(), var.suffixes().collect(), false);
             }
             _ => {}
         }
@@ -373,7 +374,7 @@ impl<'a> Walker<'a, '_> {
             match suffix {
                 Suffix::Index(Index::Brackets { expression, .. }) => self.expression(expression, Use::Look),
                 Suffix::Call(Call::AnonymousCall(arguments)) => {
-                    self.arguments(arguments, Use::Give(id, index))
+                    self.arguments(arguments, Use::Give(id, index));
                 }
                 Suffix::Call(Call::MethodCall(call)) => self.arguments(call.args(), Use::Escape),
                 _ => {}
