@@ -9,7 +9,7 @@ mod doctor;
 mod exit;
 pub mod lint;
 mod logging;
-pub mod new;
+mod new;
 mod progress;
 mod run;
 mod sim;
@@ -76,6 +76,8 @@ enum Command {
     Run(run::Run),
     /// Look for mistakes in scripts, without running or sending anything
     Check(check::Check),
+    /// Make a project: a folder with settings, a first script, and what an editor needs to complete `im.`
+    New(new::New),
     /// Run the simulator, a server that speaks the service's REST API
     Sim(sim::Sim),
     /// Look at the settings, the address, the token and the clock
@@ -105,6 +107,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Run(args) => run::run(args, &cli.global),
         Command::Check(args) => check::run(&args, &cli.global),
+        Command::New(args) => new::run(&args),
         Command::Sim(args) => sim::run(args),
         Command::Doctor(args) => doctor::run(args, &cli.global),
         Command::Completions(args) => {

@@ -23,18 +23,14 @@ const FILES: [(&str, &str); 5] = [
 
 /// Make a project: a folder with settings, a first script, and what an editor needs to complete `im.`.
 #[derive(Debug, Clone, Args)]
-pub struct New {
+pub(super) struct New {
     /// The folder to make; one that is there must be empty
     #[arg(value_name = "NAME")]
-    pub folder: PathBuf,
+    folder: PathBuf,
 }
 
 /// Makes the project and says what to do next.
-///
-/// # Errors
-///
-/// When the folder is there and not empty, or cannot be written.
-pub fn run(args: &New) -> anyhow::Result<Exit> {
+pub(super) fn run(args: &New) -> anyhow::Result<Exit> {
     let folder = &args.folder;
     make(folder)?;
     let shown = folder.display();

@@ -1,3 +1,5 @@
+//! Texts that nobody wrote.
+
 use proptest::prelude::*;
 
 use super::lint;

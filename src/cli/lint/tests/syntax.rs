@@ -1,3 +1,5 @@
+//! What Lua refuses, in plain words.
+
 use super::assert_found;
 
 #[test]
