@@ -7,10 +7,13 @@ mod check;
 mod completions;
 mod doctor;
 mod exit;
+pub mod lint;
 mod logging;
+mod new;
 mod progress;
 mod run;
 mod sim;
+mod stubs;
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -73,6 +76,8 @@ enum Command {
     Run(run::Run),
     /// Look for mistakes in scripts, without running or sending anything
     Check(check::Check),
+    /// Make a project: a folder with settings, a first script, and what an editor needs to complete `im.`
+    New(new::New),
     /// Run the simulator, a server that speaks the service's REST API
     Sim(sim::Sim),
     /// Look at the settings, the address, the token and the clock
@@ -80,9 +85,6 @@ enum Command {
     /// Print completions for a shell
     Completions(completions::Completions),
 }
-
-pub mod lint;
-mod stubs;
 
 /// Runs the program.
 #[must_use]
@@ -105,6 +107,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Run(args) => run::run(args, &cli.global),
         Command::Check(args) => check::run(&args, &cli.global),
+        Command::New(args) => new::run(&args),
         Command::Sim(args) => sim::run(args),
         Command::Doctor(args) => doctor::run(args, &cli.global),
         Command::Completions(args) => {

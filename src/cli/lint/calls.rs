@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Finding;
 use super::chain::{Argument, Chain, arguments, member};
-use super::library::Library;
+use super::library::{Library, is_built_in};
 use super::message::Messages;
 use super::names::{Call, RECALL_OPTIONS, SEND_OPTIONS, UPLOAD_OPTIONS};
 use super::value::{Value, Values};
@@ -70,7 +70,7 @@ impl<'a> Calls<'_, 'a> {
 
     /// Whether a file of the project stands in the place of a module of the library, with members of its own.
     fn is_replaced(&self, module: &str) -> bool {
-        !Library::is_built_in(module) && (self.has_file)(module)
+        !is_built_in(module) && (self.has_file)(module)
     }
 
     fn call(&mut self, called: Value<'a>, arguments: &[Argument<'a>]) {

@@ -26,6 +26,11 @@ const BUILT_IN: [&str; 17] = [
     "math",
 ];
 
+/// Whether a module comes before any file of that name.
+pub(super) fn is_built_in(module: &str) -> bool {
+    BUILT_IN.contains(&module)
+}
+
 /// The modules and their members.
 #[derive(Debug)]
 pub(super) struct Library {
@@ -45,11 +50,6 @@ impl Library {
     /// The members of a module, where they are known.
     pub(super) fn members(&self, module: &str) -> Option<&BTreeSet<String>> {
         self.modules.get(module)
-    }
-
-    /// Whether a module comes before any file of that name.
-    pub(super) fn is_built_in(module: &str) -> bool {
-        BUILT_IN.contains(&module)
     }
 
     /// The names that `require` knows without looking for a file of the project.

@@ -26,9 +26,8 @@ pub(super) fn problem(
 pub(super) fn hint<S: AsRef<str>>(name: &str, known: impl IntoIterator<Item = S> + Clone) -> String {
     let names: Vec<S> = known.into_iter().collect();
     if let Some(near) = nearest(name, names.iter().map(AsRef::as_ref)) {
-        format!("; did you mean `{near}`?")
-    } else {
-        let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
-        format!("; there is: {}", names.join(", "))
+        return format!("; did you mean `{near}`?");
     }
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    format!("; there is: {}", names.join(", "))
 }

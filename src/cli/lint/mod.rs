@@ -81,15 +81,15 @@ impl Linter {
         thread::scope(|scope| {
             let reader = thread::Builder::new().stack_size(STACK);
             match reader.spawn_scoped(scope, || self.read(source, has_file)) {
-                Ok(reader) => reader.join().unwrap_or_default(),
+                Ok(reader) => reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
                 Err(_) => Vec::new(),
             }
         })
     }
 
     fn read(&self, source: &str, has_file: &dyn Fn(&str) -> bool) -> Vec<Finding> {
-        // Lua's two rarer white spaces, which the parser does not know, and the mark that some editors begin a file with.
-        let source = source.replace(['\u{b}', '\u{c}'], " ");
+        let source = repair::readable(source);
+        // The mark that some editors begin a file with.
         let source = source.strip_prefix('\u{feff}').unwrap_or(&source);
         match nesting::measure(source) {
             Nesting::Fine => {}

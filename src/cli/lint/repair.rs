@@ -8,6 +8,14 @@ use std::collections::BTreeSet;
 use full_moon::LuaVersion;
 use full_moon::tokenizer::{Lexer, LexerResult, Symbol, Token, TokenType};
 
+/// What stands for a backtick, at which the lexer panics: a character with no meaning to anybody.
+pub(super) const BACKTICK: char = '\u{e060}';
+
+/// The text without the characters that the lexer does not know: Lua's two rarer white spaces, and the backtick.
+pub(super) fn readable(source: &str) -> String {
+    source.replace(['\u{b}', '\u{c}'], " ").replace('`', BACKTICK.encode_utf8(&mut [0; 4]))
+}
+
 /// The label that stands for a `break`, as long as it is.
 const STAND_IN: &str = "::b::";
 

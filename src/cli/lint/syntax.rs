@@ -116,6 +116,7 @@ fn unreadable(error: &TokenizerErrorType, source: &str, at: usize) -> String {
 
 /// A character with no meaning in Lua; the ones that other languages and keyboards put there get a hint.
 fn strange_sign(sign: char) -> String {
+    let sign = if sign == repair::BACKTICK { '`' } else { sign };
     let hint = match sign {
         '“' | '”' | '„' | '«' | '»' | '＂' => "write a plain double quote (\")",
         '‘' | '’' | '`' | '＇' => "write a plain single quote (')",

@@ -1,3 +1,5 @@
+//! What is right, or cannot be known, is left alone.
+
 use super::lint;
 
 #[track_caller]

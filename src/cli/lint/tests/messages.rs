@@ -1,3 +1,5 @@
+//! Messages and options that are written out in the script.
+
 use super::assert_found;
 
 #[test]

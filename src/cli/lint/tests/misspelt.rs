@@ -1,3 +1,5 @@
+//! Names of functions and modules.
+
 use super::{assert_found, lint};
 
 #[test]

@@ -1,3 +1,5 @@
+//! The linter on whole scripts.
+
 mod fine;
 mod messages;
 mod misspelt;

@@ -1,9 +1,11 @@
+//! Texts that nobody wrote.
+
 use proptest::prelude::*;
 
 use super::lint;
 
 /// Words that scripts are made of, so that random ones get past the first line.
-const WORDS: [&str; 40] = [
+const WORDS: [&str; 46] = [
     "im",
     ".",
     "group_send",
@@ -44,6 +46,12 @@ const WORDS: [&str; 40] = [
     "'json'",
     ":",
     "...",
+    "`",
+    "[[",
+    "--",
+    "0x",
+    ";",
+    "\r",
 ];
 
 proptest! {

@@ -1,3 +1,5 @@
+//! What Lua refuses, in plain words.
+
 use super::assert_found;
 
 #[test]
@@ -12,6 +14,11 @@ fn what_is_no_lua_is_named_in_plain_words() {
         ("local a\nif a = 1 then end", 2, "write `==`"),
         ("local a = 1\na += 1", 2, "write it in full, like `x = x + 1`"),
         ("print(“hello”)", 1, "plain double quote"),
+        (
+            "print('`fine`') -- `fine`\nprint(`hello`)",
+            2,
+            "``` means nothing in Lua here; write a plain single quote",
+        ),
         ("print('hello'，1)", 1, "plain comma"),
         ("if a != b then end", 1, "~="),
         ("local s = 'it's'", 1, "not closed on its line"),

@@ -1,0 +1,139 @@
+//! Expressions: what is read, what is called, and with what.
+
+use full_moon::ast::{Call, Expression, Field, FunctionArgs, Index, Prefix, Suffix, TableConstructor, Var};
+use full_moon::tokenizer::{Symbol, TokenReference};
+
+use super::super::chain::{Chain, member};
+use super::super::text;
+use super::{Use, Walker};
+
+impl<'a> Walker<'a, '_> {
+    pub(super) fn expressions(&mut self, expressions: impl Iterator<Item = &'a Expression>) {
+        expressions.for_each(|expression| self.expression(expression, Use::Escape));
+    }
+
+    pub(super) fn expression(&mut self, mut expression: &'a Expression, mut used: Use) {
+        loop {
+            match expression {
+                // Long sums lean to the left: no recursion there.
+                Expression::BinaryOperator { lhs, binop, rhs } => {
+                    let inner = if matches!(binop.token().token().to_string().as_str(), "and" | "or") {
+                        used
+                    } else {
+                        Use::Look
+                    };
+                    self.expression(rhs, inner);
+                    (expression, used) = (lhs, inner);
+                }
+                Expression::Parentheses { expression: inner, .. } => expression = inner,
+                Expression::UnaryOperator { expression: inner, .. } => {
+                    (expression, used) = (inner, Use::Look);
+                }
+                _ => break,
+            }
+        }
+        match expression {
+            Expression::Function(function) => self.function(function.body(), false),
+            Expression::FunctionCall(call) => self.chain(call.prefix(), call.suffixes().collect(), false),
+            Expression::TableConstructor(table) => self.table(table, used),
+            Expression::String(token) => self.string(token),
+            Expression::Symbol(token)
+                if token.is_symbol(Symbol::Ellipsis)
+                    && self.functions.last().is_some_and(|function| !function.varargs) =>
+            {
+                self.error(token, "`...` only stands in a function that takes it: `function(...)`");
+            }
+            Expression::Var(Var::Name(name)) => self.read(name, used),
+            Expression::Var(Var::Expression(var)) => {
+                self.chain(var.prefix(), var.suffixes().collect(), false);
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn string(&mut self, token: &TokenReference) {
+        self.out.errors.extend(text::string(token).err());
+    }
+
+    pub(super) fn read(&mut self, name: &TokenReference, used: Use) {
+        let Some(id) = self.out.scopes.resolve(name) else {
+            self.out.scopes.global(name).read = true;
+            return;
+        };
+        let binding = &mut self.out.scopes.bindings[id];
+        match used {
+            Use::Look => {}
+            Use::Escape => binding.escapes = true,
+            Use::Give(chain, suffix) => binding.given_to.push((chain, suffix)),
+        }
+    }
+
+    pub(super) fn table(&mut self, table: &'a TableConstructor, used: Use) {
+        for field in table.fields() {
+            match field {
+                Field::ExpressionKey { key, value, .. } => {
+                    self.expression(key, Use::Look);
+                    self.expression(value, used);
+                }
+                Field::NameKey { value, .. } => self.expression(value, used),
+                Field::NoKey(value) => self.expression(value, used),
+                _ => {}
+            }
+        }
+    }
+
+    pub(super) fn chain(&mut self, prefix: &'a Prefix, suffixes: Vec<&'a Suffix>, target: bool) {
+        let id = self.out.chains.len();
+        self.out.chains.push(Chain { prefix, suffixes: suffixes.clone(), target });
+        match prefix {
+            Prefix::Expression(expression) => self.expression(expression, Use::Escape),
+            Prefix::Name(name) => {
+                self.read(name, Use::Look);
+                if let Some(binding) = self.out.scopes.binding_of(name) {
+                    self.note_member(binding, &suffixes, target);
+                }
+            }
+            _ => {}
+        }
+        for (index, suffix) in suffixes.into_iter().enumerate() {
+            match suffix {
+                Suffix::Index(Index::Brackets { expression, .. }) => self.expression(expression, Use::Look),
+                Suffix::Call(Call::AnonymousCall(arguments)) => {
+                    self.arguments(arguments, Use::Give(id, index));
+                }
+                Suffix::Call(Call::MethodCall(call)) => self.arguments(call.args(), Use::Escape),
+                _ => {}
+            }
+        }
+    }
+
+    /// What the first suffix does with a variable's value.
+    pub(super) fn note_member(&mut self, binding: usize, suffixes: &[&Suffix], target: bool) {
+        let binding = &mut self.out.scopes.bindings[binding];
+        match suffixes.first() {
+            Some(first @ Suffix::Index(_)) => match member(first) {
+                Some(member) if target && suffixes.len() == 1 => {
+                    binding.written.insert(member.name);
+                }
+                Some(member) => {
+                    binding.touched.insert(member.name);
+                }
+                None => binding.escapes |= target,
+            },
+            // What a method does with it is not to be seen here.
+            Some(Suffix::Call(Call::MethodCall(_))) => binding.escapes = true,
+            _ => {}
+        }
+    }
+
+    pub(super) fn arguments(&mut self, arguments: &'a FunctionArgs, used: Use) {
+        match arguments {
+            FunctionArgs::Parentheses { arguments, .. } => {
+                arguments.iter().for_each(|argument| self.expression(argument, used));
+            }
+            FunctionArgs::String(token) => self.string(token),
+            FunctionArgs::TableConstructor(table) => self.table(table, used),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! One pass over the tree: which variable each name means, what is called, and what Lua refuses though it parses.
+
+mod assignments;
+mod expressions;
+mod statements;
+
+use std::collections::BTreeSet;
+
+use full_moon::ast::Expression;
+use full_moon::tokenizer::TokenReference;
+
+use super::Finding;
+use super::chain::Chain;
+use super::labels::Labels;
+use super::scopes::Scopes;
+use super::syntax::Parsed;
+
+/// What the pass has found.
+#[derive(Default)]
+pub(super) struct Walked<'a> {
+    pub(super) scopes: Scopes<'a>,
+    pub(super) chains: Vec<Chain<'a>>,
+    /// Members that are set as `function name.member()`: the name and the member.
+    pub(super) declared: Vec<(&'a TokenReference, String)>,
+    /// What Lua refuses.
+    pub(super) errors: Vec<Finding>,
+}
+
+/// What is done with the value of an expression.
+#[derive(Clone, Copy)]
+enum Use {
+    /// It is only looked at: compared, measured, tested.
+    Look,
+    /// It may go anywhere.
+    Escape,
+    /// A call is given it: the chain and the suffix.
+    Give(usize, usize),
+}
+
+/// What belongs to the function that is walked.
+#[derive(Default)]
+struct Function {
+    labels: Labels,
+    loops: usize,
+    varargs: bool,
+}
+
+struct Walker<'a, 's> {
+    breaks: &'s BTreeSet<usize>,
+    out: Walked<'a>,
+    functions: Vec<Function>,
+}
+
+/// Walks the tree of a script.
+pub(super) fn walk(parsed: &Parsed) -> Walked<'_> {
+    let main = Function { varargs: true, ..Function::default() };
+    let mut walker = Walker { breaks: &parsed.breaks, out: Walked::default(), functions: vec![main] };
+    walker.scoped(|walker| walker.statements(parsed.ast.nodes(), true));
+    walker.out
+}
+
+impl<'a> Walker<'a, '_> {
+    fn error(&mut self, token: &TokenReference, message: impl Into<String>) {
+        self.out.errors.push(Finding::on(token, message));
+    }
+
+    fn labels(&mut self, act: impl FnOnce(&mut Labels, &mut Vec<Finding>)) {
+        if let Some(function) = self.functions.last_mut() {
+            act(&mut function.labels, &mut self.out.errors);
+        }
+    }
+
+    fn scoped(&mut self, body: impl FnOnce(&mut Self)) {
+        self.out.scopes.open();
+        self.labels(|labels, _| labels.open());
+        body(self);
+        self.labels(Labels::close);
+        self.out.scopes.close();
+    }
+
+    fn looped(&mut self, body: impl FnOnce(&mut Self)) {
+        self.functions.last_mut().into_iter().for_each(|function| function.loops += 1);
+        body(self);
+        self.functions.last_mut().into_iter().for_each(|function| function.loops -= 1);
+    }
+
+    fn declare(&mut self, name: &TokenReference, initial: Option<&'a Expression>, constant: bool) {
+        self.out.scopes.declare(name.token().to_string(), initial, constant);
+        self.labels(|labels, _| labels.local());
+    }
+}

@@ -1,0 +1,137 @@
+//! `mooncast new`: a project's folder, with all that a first script needs.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::Args;
+
+use super::{Exit, stubs};
+
+/// The folder with the editor's stubs, which `.luarc.json` names.
+const STUBS_FOLDER: &str = ".luals";
+
+/// The files of a new project and what they hold.
+const FILES: [(&str, &str); 5] = [
+    ("mooncast.toml", include_str!("mooncast.toml")),
+    ("scripts/hello.lua", include_str!("hello.lua")),
+    ("scripts/lib/.gitkeep", ""),
+    (".luarc.json", include_str!("luarc.json")),
+    (".gitignore", include_str!("gitignore")),
+];
+
+/// Make a project: a folder with settings, a first script, and what an editor needs to complete `im.`.
+#[derive(Debug, Clone, Args)]
+pub(super) struct New {
+    /// The folder to make; one that is there must be empty
+    #[arg(value_name = "NAME")]
+    folder: PathBuf,
+}
+
+/// Makes the project and says what to do next.
+pub(super) fn run(args: &New) -> anyhow::Result<Exit> {
+    let folder = &args.folder;
+    make(folder)?;
+    let shown = folder.display();
+    writeln!(io::stdout(), "Made {shown}. Next:\n\n  cd {shown}\n  mooncast run scripts/hello.lua")?;
+    Ok(Exit::Delivered)
+}
+
+fn make(folder: &Path) -> anyhow::Result<()> {
+    refuse_taken(folder)?;
+    for (path, content) in FILES {
+        write(&folder.join(path), content)?;
+    }
+    for stub in stubs::all() {
+        write(&folder.join(STUBS_FOLDER).join(stub.file), &stub.text)?;
+    }
+    Ok(())
+}
+
+/// Nothing that is there is ever written over.
+fn refuse_taken(folder: &Path) -> anyhow::Result<()> {
+    let shown = folder.display();
+    match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            bail!("{shown} is there already, and is no folder; give the project another name")
+        }
+        Err(error) => Err(error).with_context(|| format!("{shown} cannot be looked into")),
+        Ok(mut entries) => match entries.next() {
+            None => Ok(()),
+            Some(_) => bail!("{shown} is there already, and not empty; give the project another name"),
+        },
+    }
+}
+
+fn write(path: &Path, content: &str) -> anyhow::Result<()> {
+    let cannot = || format!("{} cannot be written", path.display());
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).with_context(cannot)?;
+    }
+    fs::write(path, content).with_context(cannot)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::{FILES, make};
+    use crate::config::{AppFlags, Environment, Project, Settings};
+
+    fn settings(text: &str) -> Settings {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("mooncast.toml"), text).unwrap();
+        let project = Project::at(folder.path()).unwrap();
+        let secret = ("MOONCAST_CLIENT_SECRET".to_owned(), "secret".to_owned());
+        let environment = Environment::of(if text.contains("\nclient_id") { vec![secret] } else { vec![] });
+        Settings::load(&project, &environment, &AppFlags::default()).unwrap()
+    }
+
+    #[test]
+    fn a_new_project_has_its_script_its_settings_and_the_stubs() {
+        let folder = tempfile::tempdir().unwrap();
+        let project = folder.path().join("deep/spring");
+        make(&project).unwrap();
+        for file in FILES.map(|(path, _)| path).into_iter().chain([".luals/im.lua", ".luals/message.lua"]) {
+            assert!(project.join(file).is_file(), "{file}");
+        }
+        let luarc: serde_json::Value =
+            serde_json::from_str(&fs::read_to_string(project.join(".luarc.json")).unwrap()).unwrap();
+        assert_eq!(luarc["workspace.library"][0], ".luals");
+    }
+
+    #[test]
+    fn what_is_there_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let (taken, empty, file) =
+            (folder.path().join("taken"), folder.path().join("empty"), folder.path().join("file"));
+        fs::create_dir(&taken).unwrap();
+        fs::write(taken.join("mine"), "mine").unwrap();
+        fs::create_dir(&empty).unwrap();
+        fs::write(&file, "mine").unwrap();
+        assert!(make(&taken).unwrap_err().to_string().contains("not empty"));
+        assert!(make(&file).unwrap_err().to_string().contains("no folder"));
+        assert_eq!(fs::read_dir(&taken).unwrap().count(), 1);
+        make(&empty).unwrap();
+        assert!(make(&empty).is_err());
+    }
+
+    #[test]
+    fn the_settings_are_right_as_they_stand_and_with_everything_set() {
+        let template = FILES[0].1;
+        let plain = settings(template);
+        assert!(plain.simulator && plain.apps.is_empty());
+
+        let is_setting = |line: &str| line.starts_with("# ") && line.contains(" = ");
+        let set: Vec<&str> =
+            template.lines().map(|line| if is_setting(line) { &line[2..] } else { line }).collect();
+        let full = settings(&set.join("\n"));
+        let app = &full.apps[0];
+        assert_eq!(app.prefix, "https://a1.easemob.com/your-org/your-app");
+        assert_eq!(app.limits, crate::config::AppLimits::default());
+        assert_eq!(full.permissions.net, ["api.example.com"]);
+        assert!(full.scripts.timeout.is_some());
+    }
+}

@@ -1,0 +1,97 @@
+//! The editor stubs and the documented library against what scripts really find: the same members, no more, no less.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
+
+type Modules = BTreeMap<String, BTreeSet<String>>;
+
+/// Modules of Lua's own, which editors know without a stub; `os` has one, for it is less here.
+const LUA_S_OWN: [&str; 5] = ["coroutine", "table", "string", "utf8", "math"];
+
+/// Modules that are built in; those with a file in stdlib/ are found by it.
+const BUILT_IN: [&str; 12] =
+    ["im", "json", "csv", "http", "fs", "env", "log", "task", "datetime", "template", "hash", "os"];
+
+/// What each file of the folders declares of the module that it is named after.
+fn declared() -> Modules {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut modules = Modules::new();
+    for folder in ["stdlib", "stdlib/meta"] {
+        for entry in std::fs::read_dir(root.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|extension| extension != "lua") {
+                continue;
+            }
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let members: BTreeSet<String> =
+                text.lines().filter_map(|line| declaration(line, &name)).map(str::to_owned).collect();
+            if !members.is_empty() {
+                assert!(modules.insert(name.clone(), members).is_none(), "two files declare `{name}`");
+            }
+        }
+    }
+    modules
+}
+
+/// The member that a line declares: `function name.member(…)` or `name.member = …`.
+fn declaration<'a>(line: &'a str, module: &str) -> Option<&'a str> {
+    let (line, ends) = match line.strip_prefix("function ") {
+        Some(function) => (function, '('),
+        None => (line, ' '),
+    };
+    let member = line.strip_prefix(module)?.strip_prefix('.')?;
+    let (member, rest) = member.split_at(member.find(ends)?);
+    (ends == '(' || rest.starts_with(" = ")).then_some(member)
+}
+
+/// What a script finds in each module; private members, with a `_` before their name, are not its business.
+fn found(names: &BTreeSet<&str>) -> Modules {
+    let folder = tempfile::tempdir().unwrap();
+    let list: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
+    let script = format!(
+        r#"for _, name in ipairs({{ {} }}) do
+             local ok, module = pcall(require, name)
+             if ok then
+               for member in pairs(module) do
+                 if member:sub(1, 1) ~= "_" then print(name .. " " .. member) end
+               end
+             end
+           end"#,
+        list.join(", ")
+    );
+    let file = folder.path().join("members.lua");
+    std::fs::write(&file, script).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_mooncast"))
+        .current_dir(folder.path())
+        .args(["run", "--simulator", "members.lua"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    let mut modules = Modules::new();
+    for (module, member) in text.lines().filter_map(|line| line.split_once(' ')) {
+        modules.entry(module.to_owned()).or_default().insert(member.to_owned());
+    }
+    modules
+}
+
+#[test]
+fn stubs_and_modules_agree() {
+    let declared = declared();
+    let names: BTreeSet<&str> = declared
+        .keys()
+        .map(String::as_str)
+        .chain(BUILT_IN)
+        .filter(|name| !LUA_S_OWN.contains(name))
+        .collect();
+    let found = found(&names);
+    assert!(found.len() >= 5, "only {:?}", found.keys());
+    let differ: Vec<String> = names
+        .into_iter()
+        .filter(|name| declared.get(*name) != found.get(*name))
+        .map(|name| format!("{name}: declared {:?}, found {:?}", declared.get(name), found.get(name)))
+        .collect();
+    assert!(differ.is_empty(), "{}", differ.join("\n"));
+}
