@@ -2,7 +2,12 @@
 //! what `wrk` needs to post the same bytes to the same server in the same run. Prints messages a second, CPU seconds
 //! per 100,000 messages, and peak memory. Needs nginx and wrk (Debian's packages of those names).
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, reason = "a bench measures real time, and fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a bench measures real time, and fails by panicking"
+)]
 
 use std::io::Write;
 use std::path::Path;

@@ -30,11 +30,13 @@ fn exit_statuses_say_how_it_ended() {
 
     // Refused for good, caught by the script: it came to its end, and one was not delivered.
     let service = Service::answering(|_, _| json(400, r#"{"error":"message_send_error"}"#));
-    Project::with_script(format!("local ok, e = pcall(function() {HELLO} end) print(ok, e.kind, e.status, e.code)"))
-        .run_against(&service)
-        .exits(3)
-        .prints("false\trejected\t400\tmessage_send_error")
-        .says("1 rejected");
+    Project::with_script(format!(
+        "local ok, e = pcall(function() {HELLO} end) print(ok, e.kind, e.status, e.code)"
+    ))
+    .run_against(&service)
+    .exits(3)
+    .prints("false\trejected\t400\tmessage_send_error")
+    .says("1 rejected");
 }
 
 #[test]
@@ -48,7 +50,9 @@ fn main_gets_the_arguments() {
 #[test]
 fn flags_are_over_the_environment_and_that_over_the_file() {
     let script = HELLO;
-    let settings = |url: &str| format!("[app]\nbase_url = '{url}'\norg = 'file'\nname = 'file'\ntoken = 'of-the-file'\n");
+    let settings = |url: &str| {
+        format!("[app]\nbase_url = '{url}'\norg = 'file'\nname = 'file'\ntoken = 'of-the-file'\n")
+    };
     let path = |args: &[&str], variables: &[(&str, &str)]| {
         let service = Service::accepting();
         let project = Project::with_script(script).file("mooncast.toml", settings(&service.url()));
@@ -121,7 +125,10 @@ fn check_names_file_line_and_reason_and_sends_nothing() {
 
 #[test]
 fn doctor_looks_at_everything_and_sends_nothing() {
-    Project::new().mooncast(&["doctor", "--simulator"]).exits(0).prints("ok   app default: the address answers");
+    Project::new()
+        .mooncast(&["doctor", "--simulator"])
+        .exits(0)
+        .prints("ok   app default: the address answers");
     let service = Service::answering(|_, _| json(401, r#"{"error":"unauthorized"}"#));
     let project = Project::new();
     let ran = Ran::of(&project.command_against(&service, &["doctor"]).output().unwrap());

@@ -70,7 +70,13 @@ fn a_script_that_does_not_care_is_ended_all_the_same() {
 #[test]
 fn a_second_interrupt_ends_at_once() {
     let service = Service::answering(|number, request| {
-        if number == 0 { accept(number, request) } else { loop { std::thread::park() } }
+        if number == 0 {
+            accept(number, request)
+        } else {
+            loop {
+                std::thread::park()
+            }
+        }
     });
     let project = Project::with_script(
         r#"for i = 1, 3 do im.group_send { to = i, type = "txt", body = { msg = "x" } } end"#,

@@ -10,11 +10,12 @@ use clap::Args;
 use crate::clock::Clock;
 use crate::config::{Environment, Settings};
 use crate::delivery::Delivery;
-use crate::host::{self, Ended, Failed, InterruptSwitch, Sources};
+use crate::host::{self, Ended, Failed, InterruptSwitch, Silence, Sources};
 use crate::protocol::{Mode, ScriptError};
 
 use super::apps::Apps;
 use super::lint::{Finding, Linter};
+use super::run::Grants;
 use super::{AppArgs, Exit, Global, apps, run};
 
 /// Looks for mistakes in scripts and sends nothing: reads them for errors of syntax and misspelt names, then loads
@@ -28,6 +29,8 @@ pub(super) struct Check {
     paths: Vec<PathBuf>,
     #[command(flatten)]
     app: AppArgs,
+    #[command(flatten)]
+    grants: Grants,
 }
 
 pub(super) fn run(args: &Check, global: &Global) -> anyhow::Result<Exit> {
@@ -78,10 +81,11 @@ fn examine(
     let mut findings: Vec<String> =
         linter.lint(source, &|module| sources.find(module).is_ok()).iter().map(show).collect();
     if findings.is_empty() {
-        let settings = Settings::load(&project, &Environment::of_process(), &args.app.clone().into())?;
+        let mut settings = Settings::load(&project, &Environment::of_process(), &args.app.clone().into())?;
+        settings.permissions.extend(args.grants.permissions()?);
         let apps = stand_ins(&settings, clock)?;
         let spec = run::spec(script, Mode::Check, Vec::new(), &settings.scripts);
-        let services = Rc::new(run::services(&project, &settings, &apps, clock, file)?);
+        let services = Rc::new(run::services(&project, &settings, &apps, clock, file, Rc::new(Silence))?);
         let (_switch, interrupt) = InterruptSwitch::new();
         match clock.block_on(host::run(spec, services, interrupt))? {
             Ended::Finished | Ended::Interrupted => {}

@@ -79,7 +79,8 @@ fn describe(services: &Services) -> String {
         let waiting: usize = status.waiting.iter().map(|waiting| waiting.calls).sum();
         if let Some(longest) = status.waiting.iter().map(|waiting| waiting.last).max() {
             let (name, pace, seconds) = (status.name, status.pace, longest.as_secs_f64());
-            let _ = write!(text, "; {waiting} wait for {name} ({pace:.0} a second), the last for {seconds:.1} s");
+            let _ =
+                write!(text, "; {waiting} wait for {name} ({pace:.0} a second), the last for {seconds:.1} s");
         }
     }
     text

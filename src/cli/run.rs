@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::config::{Environment, Permissions, Project, ScriptLimits, Settings, parse_duration, parse_size};
 use crate::delivery::{Counts, Tally};
 use crate::host::{
-    self, Ended, Failed, Files, InterruptSwitch, MAX_SOURCE, OWN_BINARY, Outbound, RunSpec, RunStop,
+    self, Ended, Failed, Files, InterruptSwitch, MAX_SOURCE, OWN_BINARY, Outbound, Output, RunSpec, RunStop,
     Services, Sources, Terminal, Variables,
 };
 use crate::protocol::{Mode, Source, WorkerLimits};
@@ -77,7 +77,7 @@ pub(super) struct Grants {
 
 impl Grants {
     /// As permissions. Paths on the command line are those of the folder it is typed in.
-    fn permissions(&self) -> anyhow::Result<Permissions> {
+    pub(super) fn permissions(&self) -> anyhow::Result<Permissions> {
         let absolute = |paths: &[PathBuf]| {
             paths.iter().map(std::path::absolute).collect::<Result<Vec<_>, _>>().context("the current folder")
         };
@@ -104,7 +104,7 @@ pub(super) fn run(args: Run, global: &Global) -> anyhow::Result<Exit> {
     let clock = Clock::real();
     let apps = apps::choose(&project, &settings, args.simulator, &clock)?;
     let spec = spec(script, Mode::Run, args.args, &limits);
-    let services = services(&project, &settings, &apps, &clock, &args.file)?;
+    let services = services(&project, &settings, &apps, &clock, &args.file, Rc::new(Terminal))?;
     let (ended, counts, elapsed) = clock.block_on(drive(spec, services, &clock))?;
     Ok(summarise(&ended, counts, elapsed))
 }
@@ -125,7 +125,7 @@ pub(super) fn open(file: &std::path::Path, global: &Global) -> anyhow::Result<(P
     };
     let text = std::fs::read(file).with_context(|| format!("{shown}"))?;
     let name = project.shown(&file.canonicalize().with_context(|| format!("{shown}"))?);
-    Ok((project, Source { name, text: text.into() }))
+    Ok((project, Source::new(name, text)))
 }
 
 pub(super) fn spec(script: Source, mode: Mode, args: Vec<String>, limits: &ScriptLimits) -> RunSpec {
@@ -151,6 +151,7 @@ pub(super) fn services(
     apps: &Apps,
     clock: &Clock,
     file: &std::path::Path,
+    output: Rc<dyn Output>,
 ) -> anyhow::Result<Services> {
     let permissions = &settings.permissions;
     let script = file.canonicalize()?;
@@ -161,7 +162,7 @@ pub(super) fn services(
         files: Files::new(project, permissions, &settings.secret_files).context("the project's folder")?,
         variables: Variables::new(permissions),
         outbound: Outbound::new(permissions, clock.clone()),
-        output: Rc::new(Terminal),
+        output,
         tally: Rc::new(Tally::default()),
         stop: RunStop::default(),
     })

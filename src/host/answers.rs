@@ -53,6 +53,16 @@ pub(super) async fn answer(services: &Services, request: Request) -> Result<Answ
     }
 }
 
+/// What is wrong with a request that is not carried out, as far as can be seen without it.
+pub(super) fn refuse(services: &Services, request: &Request) -> Option<Failure> {
+    let Request::Send { app, call, message, .. } = request else { return None };
+    let checked = app_of(services, *app).and_then(|app| {
+        let json = parse(message)?;
+        app.check(call_of(*call), json).map(drop).map_err(|problems| failure(problems.into()))
+    });
+    checked.err()
+}
+
 fn app_of(services: &Services, app: u32) -> Result<&Rc<Delivery>, Failure> {
     services.apps.get(app as usize).ok_or_else(|| {
         Failure::new(Kind::Invalid, "no app is configured, so nothing can be sent; see `mooncast doctor`")

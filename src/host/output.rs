@@ -27,6 +27,16 @@ impl Output for Terminal {
     }
 }
 
+/// Takes nothing: for scripts that are only looked at.
+#[derive(Debug, Default)]
+pub struct Silence;
+
+impl Output for Silence {
+    fn print(&self, _: &[u8]) {}
+
+    fn log(&self, _: &LogLine) {}
+}
+
 /// Puts a script's line into the program's own log, with its place and its fields.
 fn log_line(line: &LogLine) {
     let (script, fields) = (line.location.as_str(), line.fields.as_str());

@@ -103,6 +103,7 @@ pub async fn run(spec: RunSpec, services: Rc<Services>, interrupt: Interrupt) ->
         services,
         interrupt,
         process,
+        mode: spec.mode,
         calls: 0,
         under_way: Rc::default(),
     };
@@ -151,6 +152,7 @@ struct Session {
     services: Rc<Services>,
     interrupt: Interrupt,
     process: Process,
+    mode: Mode,
     /// Requests that came in so far.
     calls: u64,
     /// Calls to the outside that are not answered yet: an interrupt waits for them.
@@ -268,7 +270,17 @@ impl Session {
                             "the script's process asks for more at once than it may".to_owned(),
                         ));
                     }
-                    self.answer(id, request);
+                    if self.mode == Mode::Check && !request.only_looks() {
+                        match answers::refuse(&self.services, &request) {
+                            // It would do what a check must not: as far as a check can see, the script is right.
+                            None => return Some(Close::Done(Ok(()))),
+                            Some(failure) => {
+                                self.outgoing.push(&ToWorker::Answer(id, Answer::Failed(Box::new(failure))));
+                            }
+                        }
+                    } else {
+                        self.answer(id, request);
+                    }
                 }
                 Ok(Some(ToHost::Print(bytes))) => self.services.output.print(&bytes),
                 Ok(Some(ToHost::Log(line))) => self.services.output.log(&line),

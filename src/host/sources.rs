@@ -64,13 +64,13 @@ impl Sources {
                 if let Some(text) = read(folder, candidate, module)? {
                     let name =
                         if shown.is_empty() { candidate.clone() } else { format!("{shown}/{candidate}") };
-                    return Ok(Source { name, text: text.into() });
+                    return Ok(Source::new(name, text));
                 }
             }
         }
         if let Some(file) = candidates.iter().find_map(|candidate| Some((candidate, Stdlib::get(candidate)?)))
         {
-            return Ok(Source { name: format!("stdlib/{}", file.0), text: file.1.data.into_owned().into() });
+            return Ok(Source::new(format!("stdlib/{}", file.0), file.1.data.into_owned()));
         }
         let folders: Vec<&str> = self.folders.iter().map(|(name, _)| name.as_str()).collect();
         Err(Failure::invalid(

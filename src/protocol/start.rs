@@ -26,7 +26,7 @@ pub struct Start {
 pub enum Mode {
     /// To run its top level and then `main(args)`.
     Run,
-    /// To see whether it loads: the first call that would send, write or wait ends it, as a success.
+    /// To see whether it loads: at its first call that would send, write or wait, the host ends it as a success.
     Check,
 }
 
@@ -37,6 +37,22 @@ pub struct Source {
     pub name: String,
     /// Its bytes.
     pub text: bytes::Bytes,
+}
+
+impl Source {
+    /// A source without what editors and shells put before the first line of Lua: a byte order mark, a `#!` line.
+    #[must_use]
+    pub fn new(name: String, text: Vec<u8>) -> Self {
+        let mut text = bytes::Bytes::from(text);
+        if text.starts_with(b"\xef\xbb\xbf") {
+            text = text.slice(3..);
+        }
+        if text.starts_with(b"#") {
+            // Its line end stays, so that lines keep their numbers.
+            text = text.slice(text.iter().position(|byte| *byte == b'\n').unwrap_or(text.len())..);
+        }
+        Self { name, text }
+    }
 }
 
 /// What a worker may use before it is stopped.

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use mlua::MultiValue;
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::protocol::{AppInfo, Failure, Kind, Mode, Request, ToHost, WorkerLimits};
+use crate::protocol::{AppInfo, Failure, Kind, Request, ToHost, WorkerLimits};
 
 use super::fault::Fault;
 use super::pipe::Pipe;
@@ -15,7 +15,6 @@ use super::tasks::Tasks;
 /// One for each state; reached through `Rc` by every native function.
 #[derive(Debug)]
 pub(super) struct Context {
-    pub(super) mode: Mode,
     pub(super) limits: WorkerLimits,
     pub(super) apps: Vec<AppInfo>,
     pub(super) pipe: RefCell<Pipe>,
@@ -31,9 +30,8 @@ pub(super) struct Context {
 }
 
 impl Context {
-    pub(super) fn new(mode: Mode, limits: WorkerLimits, apps: Vec<AppInfo>, pipe: Pipe) -> Self {
+    pub(super) fn new(limits: WorkerLimits, apps: Vec<AppInfo>, pipe: Pipe) -> Self {
         Self {
-            mode,
             limits,
             apps,
             pipe: RefCell::new(pipe),
@@ -55,9 +53,6 @@ impl Context {
 
     /// Puts a request on its way; its answer will be delivered under the event returned.
     pub(super) fn request(&self, request: Request) -> Result<u64, Fault> {
-        if self.mode == Mode::Check && !request.only_looks() {
-            return Err(Failure::new(Kind::Cancelled, CHECK_ENDS_HERE).into());
-        }
         if self.queued_bytes.get() > self.limits.queued_bytes {
             return Err(Failure::new(
                 Kind::Invalid,
@@ -109,10 +104,6 @@ impl Context {
         self.tasks.borrow_mut().deliver(event, values);
     }
 }
-
-/// The message of the failure that ends a script which is merely checked.
-pub(super) const CHECK_ENDS_HERE: &str =
-    "the check of this script ends at its first call that does something";
 
 fn cpu_ms() -> u64 {
     let used = clock_gettime(ClockId::ProcessCPUTime);

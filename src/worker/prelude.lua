@@ -201,14 +201,21 @@ local function join(handle)
   end
 end
 
+-- Raises what a failed task left: a report, or the bare error where there was no memory or stack for one.
+local function throw_left(handle)
+  local left = handle.results[1]
+  if type(left) == "table" then
+    left = left.value
+  end
+  error(left, 0)
+end
+
 function task_methods.wait(handle)
   check_handle(handle)
   join(handle)
   if handle.failed then
     see(handle)
-    local left = handle.results[1]
-    -- Without memory or stack for a report, the bare error is what is left.
-    error(type(left) == "table" and left.value or left, 0)
+    throw_left(handle)
   end
   return unpack(handle.results, 1, handle.results.n)
 end
@@ -232,8 +239,18 @@ local function all(list)
   for i = 1, #handles do
     join(handles[i])
   end
+  local failed
   for i = 1, #handles do
-    results[i] = handles[i]:wait()
+    local handle = handles[i]
+    if handle.failed then
+      see(handle)
+      failed = failed or handle
+    else
+      results[i] = handle.results[1]
+    end
+  end
+  if failed then
+    throw_left(failed)
   end
   return results
 end

@@ -6,7 +6,7 @@ use mlua::{Function, MultiValue, Table, Value};
 
 use crate::protocol::{Mode, ScriptError, Start, ToHost};
 
-use super::context::{CHECK_ENDS_HERE, Context};
+use super::context::Context;
 use super::fault::plain;
 use super::pipe::Pipe;
 use super::report;
@@ -15,14 +15,13 @@ use super::tasks::{self, Stuck};
 
 /// Runs the script as `start` says and tells the host how it ended.
 pub(super) fn run(start: &Start, pipe: Pipe) -> Result<(), Stuck> {
-    let context = Rc::new(Context::new(start.mode, start.limits, start.apps.clone(), pipe));
+    let context = Rc::new(Context::new(start.limits, start.apps.clone(), pipe));
     let outcome = match state::make(Rc::clone(&context), start.seed) {
         Ok(state) => execute(&state, start),
         Err(error) => Err(End::Failed(machinery(&error))),
     };
     let result = match outcome {
         Ok(()) => Ok(()),
-        Err(End::Failed(error)) if start.mode == Mode::Check && ends_check(&error) => Ok(()),
         Err(End::Failed(error)) => Err(error),
         // Nobody is there to be told.
         Err(End::Stuck(Stuck::HostGone)) => return Ok(()),
@@ -103,8 +102,4 @@ fn failure_of(state: &State, handle: &Table) -> mlua::Result<ScriptError> {
 /// An error that has no stack of the script's: of its syntax, or of what runs it.
 fn machinery(error: &mlua::Error) -> ScriptError {
     ScriptError { message: report::clean(&plain(error)), ..ScriptError::default() }
-}
-
-fn ends_check(error: &ScriptError) -> bool {
-    error.kind.as_deref() == Some("cancelled") && error.message.contains(CHECK_ENDS_HERE)
 }
