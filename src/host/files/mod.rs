@@ -24,7 +24,7 @@ use crate::protocol::{Failure, Kind};
 use disk::Disk;
 
 /// The most bytes of a file that a script may take in at once: what one frame of the protocol holds.
-pub(super) const MAX_READ: u64 = 16 * 1024 * 1024;
+const MAX_READ: u64 = 16 * 1024 * 1024;
 
 /// The files that the scripts of one project may reach.
 #[derive(Debug, Clone)]
@@ -64,7 +64,7 @@ impl Files {
         Disk::open(project, permissions, secret_files).map(|disk| Self(Arc::new(disk)))
     }
 
-    /// The content of a regular file of at most [`MAX_READ`] bytes. Never blocks on a pipe or a device.
+    /// The content of a regular file of at most 16 MiB. Never blocks on a pipe or a device.
     ///
     /// # Errors
     ///

@@ -1,3 +1,5 @@
+//! Attacks by path, and what they must leave as it was.
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;

@@ -1,3 +1,5 @@
+//! Requests to servers of our own on this machine.
+
 use std::ffi::OsString;
 use std::future::Future;
 
