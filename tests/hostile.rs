@@ -258,3 +258,35 @@ fn ends_well(source: &str, expected: &str) -> Result<(), String> {
     }
     Ok(())
 }
+
+#[test]
+fn mutated_bytecode_is_never_loaded() {
+    let compiled = mlua::Lua::new()
+        .load("local t = {} for i = 1, 10 do t[i] = function(...) return i, ... end end return t")
+        .into_function()
+        .unwrap()
+        .dump(false);
+    let escaped: String = compiled.iter().map(|byte| format!("\\x{byte:02x}")).collect();
+    let script = format!(
+        r#"local chunk = "{escaped}"
+        assert(#chunk > 100 and chunk:byte(1) == 27)
+        local function never(chunk, mode)
+          local ok, loaded = pcall(load, chunk, "chunk", mode)
+          assert(not (ok and loaded), "loaded")
+        end
+        for _, mode in ipairs {{ "b", "t", "bt", "x", false }} do never(chunk, mode or nil) end
+        never(function() local piece = chunk chunk = nil return piece end)
+        chunk = "{escaped}"
+        math.randomseed(7)
+        for _ = 1, 2000 do
+          local bytes = {{ chunk:byte(1, -1) }}
+          for _ = 1, math.random(1, 8) do bytes[math.random(2, #bytes)] = math.random(0, 255) end
+          never(string.char(table.unpack(bytes)))
+        end
+        print("none")"#
+    );
+    Project::with_script(script).file("scripts/compiled.lua", &compiled).run_simulated().exits(0).prints("none");
+    let project = Project::with_script("require('compiled')").file("scripts/compiled.lua", &compiled);
+    project.run_simulated().exits(1).says("attempt to load a binary chunk");
+    project.mooncast(&["run", "--simulator", "scripts/compiled.lua"]).exits(1).says("binary chunk");
+}

@@ -14,6 +14,7 @@
 
 mod client;
 mod commands;
+mod failures;
 mod host;
 mod hostile;
 mod house;
@@ -22,6 +23,7 @@ mod invalid;
 mod lint;
 mod lua;
 mod messages;
+mod paths;
 mod secrets;
 mod simulator;
 mod stubs;
