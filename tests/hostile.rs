@@ -266,7 +266,8 @@ fn mutated_bytecode_is_never_loaded() {
         .into_function()
         .unwrap()
         .dump(false);
-    let escaped: String = compiled.iter().map(|byte| format!("\\x{byte:02x}")).collect();
+    let escaped: Vec<String> = compiled.iter().map(|byte| format!("\\x{byte:02x}")).collect();
+    let escaped = escaped.concat();
     let script = format!(
         r#"local chunk = "{escaped}"
         assert(#chunk > 100 and chunk:byte(1) == 27)
@@ -285,7 +286,11 @@ fn mutated_bytecode_is_never_loaded() {
         end
         print("none")"#
     );
-    Project::with_script(script).file("scripts/compiled.lua", &compiled).run_simulated().exits(0).prints("none");
+    Project::with_script(script)
+        .file("scripts/compiled.lua", &compiled)
+        .run_simulated()
+        .exits(0)
+        .prints("none");
     let project = Project::with_script("require('compiled')").file("scripts/compiled.lua", &compiled);
     project.run_simulated().exits(1).says("attempt to load a binary chunk");
     project.mooncast(&["run", "--simulator", "scripts/compiled.lua"]).exits(1).says("binary chunk");

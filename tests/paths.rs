@@ -68,7 +68,8 @@ fn no_path_leads_out_or_to_what_is_the_hosts() {
     symlink("link-loop", root.join("link-loop")).unwrap();
     symlink(".mooncast", root.join("link-state")).unwrap();
     std::fs::hard_link(root.join(".mooncast/token"), root.join("hard-link")).unwrap();
-    rustix::fs::mknodat(rustix::fs::CWD, root.join("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, root.join("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0)
+        .unwrap();
 
     let list: Vec<String> = ATTACKS.iter().map(|path| format!("\"{path}\"")).collect();
     let script = format!(
@@ -96,7 +97,8 @@ fn no_path_leads_out_or_to_what_is_the_hosts() {
     write("scripts/main.lua", &script);
     let project = root.to_str().unwrap();
     let file = format!("{project}/scripts/main.lua");
-    let ran = outer.mooncast(&["run", "--simulator", "--project", project, "--timeout", "60s", &file]).exits(0);
+    let ran =
+        outer.mooncast(&["run", "--simulator", "--project", project, "--timeout", "60s", &file]).exits(0);
     assert_eq!(ran.stdout.trim(), "done", "{ran:#?}");
     let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
     assert_eq!(std::fs::read_to_string(outer.path("canary.txt")).unwrap(), "CANARY-OUTSIDE");

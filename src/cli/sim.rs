@@ -65,7 +65,7 @@ pub(super) struct Sim {
     /// Time there and back: `5ms`, or a range such as `2ms-40ms`
     #[arg(long, value_name = "TIME", default_value = "0")]
     latency: Latency,
-    /// Fail by plan, CALL[:WHEN]:WHAT, such as `send:every=10:429` or `any:p=0.01:reset-after`; can be repeated
+    /// Fail by plan, `CALL[:WHEN]:WHAT`, such as `send:every=10:429` or `any:p=0.01:reset-after`; can be repeated
     ///
     /// CALL is send, targeted, token, upload, download, groups, members, recall or any. WHEN is every=K, first=N,
     /// at=N,N or p=0.01; without it always. WHAT is a status from 300 to 599 (`429=resource_limited` names the error;

@@ -1,6 +1,6 @@
 //! Messages and the service's limits on them: pure, no I/O.
 //!
-//! [`check`] turns the JSON of a script's message into a [`Message`] that can be sent, or into every problem that
+//! [`check()`] turns the JSON of a script's message into a [`Message`] that can be sent, or into every problem that
 //! it has. It is the only way to a [`Message`], so what breaks a documented limit cannot reach the network.
 //! A broadcast's message has no `to` of its own: [`check_draft`] gives a [`Draft`], which is addressed to each
 //! recipient in turn. The names of all fields, the meaning of an empty table and the nearest known name are here
