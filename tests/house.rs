@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 /// Each room, and the rooms that it may import.
 const ROOMS: &[(&str, &[&str])] = &[
-    ("cli", &["client", "clock", "config", "delivery", "host", "message", "protocol", "quota", "simulator", "worker"]),
-    ("host", &["client", "clock", "config", "delivery", "message", "protocol", "quota"]),
-    ("delivery", &["client", "clock", "config", "message", "quota"]),
+    ("cli", &["client", "clock", "config", "delivery", "host", "ledger", "message", "protocol", "quota", "simulator", "worker"]),
+    ("host", &["client", "clock", "config", "delivery", "ledger", "message", "protocol", "quota"]),
+    ("delivery", &["client", "clock", "config", "ledger", "message", "quota"]),
     ("quota", &["clock", "config"]),
     ("client", &["clock", "config"]),
+    ("ledger", &["clock", "config", "message"]),
     ("worker", &["message", "protocol"]),
     ("message", &[]),
     ("config", &[]),
@@ -23,6 +24,7 @@ const KEPT: &[(&str, &[&str])] = &[
     ("mlua", &["worker"]),
     ("reqwest", &["client", "host/outbound"]),
     ("governor", &["quota"]),
+    ("sqlx", &["ledger"]),
     ("axum", &["simulator"]),
     ("clap", &["cli", "simulator"]),
     ("anyhow", &["cli"]),
