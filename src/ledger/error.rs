@@ -146,6 +146,12 @@ impl LedgerError {
             sqlx::Error::WorkerCrashed => return Self::Closed,
             _ => None,
         };
+        Self::of_code(&path, code, detail)
+    }
+
+    /// The error of a result code of the store.
+    pub(super) fn of_code(path: &Path, code: Option<u32>, detail: String) -> Self {
+        let path = path.to_owned();
         // The low byte is the primary result code: https://sqlite.org/rescode.html
         match code.map(|code| code & 0xff) {
             Some(5 | 6) => Self::Locked { path },

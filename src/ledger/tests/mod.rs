@@ -1,6 +1,10 @@
 //! Tests of the ledger.
 
 mod broadcasts;
+mod faults;
+mod leases;
+mod model;
+mod rest;
 
 use std::path::Path;
 use std::time::Duration;
@@ -75,4 +79,9 @@ async fn counted(ledger: &Ledger, id: BroadcastId) -> Counts {
 
 fn spec() -> Spec {
     Spec::new(Call::Group)
+}
+
+/// Polls a future once; gives whether it is done.
+async fn poll_once<F: Future>(mut future: std::pin::Pin<&mut F>) -> bool {
+    std::future::poll_fn(|context| std::task::Poll::Ready(future.as_mut().poll(context).is_ready())).await
 }
