@@ -40,7 +40,7 @@ fn peak() -> String {
 async fn part<T>(clock: &Clock, what: &str, many: u32, work: impl Future<Output = T>) -> T {
     let (begun, used) = (clock.now(), cpu());
     let output = work.await;
-    let (elapsed, used) = ((clock.now() - begun).as_secs_f64(), (cpu() - used).as_secs_f64());
+    let (elapsed, used) = ((clock.now() - begun).as_secs_f64(), cpu().saturating_sub(used).as_secs_f64());
     println!(
         "{what}: {many} in {elapsed:.2} s, {:.0} a second, {:.2} s of CPU per 100,000, peak {}",
         f64::from(many) / elapsed,
@@ -89,20 +89,14 @@ async fn send(ledger: &Ledger, lease: Lease) -> Result<(), LedgerError> {
             left.set(left.get() - 1);
             let next = {
                 let _turn = turn.lock().await;
-                let next = page.borrow_mut().0.pop_front();
-                match next {
-                    Some(next) => next,
-                    None => {
-                        let after = page.borrow().1;
-                        let recipients = ledger.pending(lease, after, 2_000).await?;
-                        let last = recipients.last().map_or(after, |one| one.seq);
-                        let mut queue = VecDeque::from(recipients);
-                        let first = queue.pop_front();
-                        *page.borrow_mut() = (queue, last);
-                        let Some(first) = first else { return Ok(()) };
-                        first
-                    }
+                if page.borrow().0.is_empty() {
+                    let after = page.borrow().1;
+                    let recipients = ledger.pending(lease, after, 2_000).await?;
+                    let last = recipients.last().map_or(after, |one| one.seq);
+                    *page.borrow_mut() = (VecDeque::from(recipients), last);
                 }
+                let Some(next) = page.borrow_mut().0.pop_front() else { return Ok(()) };
+                next
             };
             ledger.intend(lease, vec![next.seq]).await?;
             let id = (1_234_567_890_123_456_789_u64 + next.seq.unsigned_abs()).to_string();
@@ -149,8 +143,8 @@ async fn all(clock: &Clock, folder: &Path, many: u32) -> Result<(), LedgerError>
     };
     let Some(lease) = claimed(&ledger, &owner, "plain").await? else { return Ok(()) };
     part(clock, "built, one message for all", many, build(&ledger, lease, many, |_| plain.clone())).await?;
-    let plan = part(clock, "plan fixed", many, ledger.fix_plan(lease, None, None)).await?;
-    println!("  {} to send, {} duplicates", plan.total, plan.duplicates);
+    let fixed = part(clock, "plan fixed", many, ledger.fix_plan(lease, None, None)).await?;
+    println!("  {} to send, {} duplicates", fixed.total, fixed.duplicates);
     part(clock, "intent and outcome", SENT, send(&ledger, lease)).await?;
     part(clock, "single sends", SENT, single(&ledger, &owner)).await?;
     let counts = ledger.counts(lease.broadcast).await?;
@@ -171,7 +165,7 @@ async fn all(clock: &Clock, folder: &Path, many: u32) -> Result<(), LedgerError>
 }
 
 fn main() {
-    let many = std::env::args().filter_map(|word| word.parse().ok()).next().unwrap_or(1_000_000);
+    let many = std::env::args().find_map(|word| word.parse().ok()).unwrap_or(1_000_000);
     let folder = match tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")) {
         Ok(folder) => folder,
         Err(error) => return eprintln!("no folder for the ledger: {error}"),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::broadcast::{Delta, Lease, Outcome, apply, json};
 use super::sends::{self, NewSend, SendOutcome};
-use super::store::Transaction;
+use super::store::{Transaction, count, stored};
 use super::{LedgerError, State};
 
 /// What is written in group commits.
@@ -72,8 +72,8 @@ async fn move_recipients(
 ) -> Result<(), LedgerError> {
     let mut delta = Delta::default();
     for (state, outcomes) in &moves.outcomes {
-        let moved = settle(write, lease, *state, outcomes).await?;
-        delta.moved(State::Sending, *state, moved);
+        let settled = settle(write, lease, *state, outcomes).await?;
+        delta.moved(State::Sending, *state, settled);
     }
     if !moves.intents.is_empty() {
         intend(write, lease, moves.intents.clone()).await?;
@@ -83,12 +83,17 @@ async fn move_recipients(
 }
 
 async fn intend(write: &mut Transaction<'_>, lease: Lease, mut seqs: Vec<i64>) -> Result<(), LedgerError> {
-    seqs.sort_unstable();
     let many = seqs.len() as u64;
+    seqs.sort_unstable();
+    seqs.dedup();
+    // Two who would both send to the same recipient.
+    if many > seqs.len() as u64 {
+        return Err(not_in(write, lease, State::Pending, many - seqs.len() as u64).await?);
+    }
     let now = write.store.now();
     let (first, last) = (seqs.first().copied().unwrap_or_default(), seqs.last().copied().unwrap_or_default());
     // A plan that is not fixed has no recipient that may be sent to; the stage is looked at once a statement.
-    let moved = if last - first + 1 == super::store::stored(many) {
+    let moved = if last - first + 1 == stored(many) {
         let statement = sqlx::query(
             "UPDATE recipients SET state = 1, updated_at = ?1 WHERE broadcast = ?2 AND seq BETWEEN ?3 AND ?4
                 AND state = 0 AND (SELECT state FROM broadcasts WHERE id = ?2) = 1",
@@ -100,8 +105,8 @@ async fn intend(write: &mut Transaction<'_>, lease: Lease, mut seqs: Vec<i64>) -
                 WHERE broadcast = ?2 AND seq IN (SELECT value FROM json_each(?3))
                 AND state = 0 AND (SELECT state FROM broadcasts WHERE id = ?2) = 1",
         );
-        let list = json(write, &seqs)?;
-        write.run(statement.bind(now).bind(lease.broadcast.0).bind(list)).await?
+        let set = json(write, &seqs)?;
+        write.run(statement.bind(now).bind(lease.broadcast.0).bind(set)).await?
     };
     if moved == many { Ok(()) } else { Err(not_in(write, lease, State::Pending, many - moved).await?) }
 }
@@ -113,6 +118,14 @@ async fn settle(
     state: State,
     outcomes: &[&Outcome],
 ) -> Result<u64, LedgerError> {
+    let many = outcomes.len() as u64;
+    let mut seqs: Vec<i64> = outcomes.iter().map(|outcome| outcome.seq).collect();
+    seqs.sort_unstable();
+    seqs.dedup();
+    // The same recipient twice: each request is looked at by itself then, and one that says both is wrong.
+    if many > seqs.len() as u64 {
+        return Err(not_in(write, lease, State::Sending, many - seqs.len() as u64).await?);
+    }
     let rows: Vec<_> = outcomes
         .iter()
         .map(|outcome| (outcome.seq, outcome.attempts, &outcome.message_id, &outcome.error))
@@ -129,7 +142,6 @@ async fn settle(
     let statement =
         statement.bind(lease.broadcast.0).bind(state.number()).bind(write.store.now()).bind(&rows);
     let moved = write.run(statement).await?;
-    let many = outcomes.len() as u64;
     if moved < many {
         let question = sqlx::query_as(
             "SELECT count(*) FROM json_each(?1) WHERE EXISTS (SELECT 1 FROM recipients WHERE broadcast = ?2
@@ -137,7 +149,7 @@ async fn settle(
         );
         let question = question.bind(&rows).bind(lease.broadcast.0).bind(state.number());
         let (as_said,): (i64,) = write.row(question).await?.unwrap_or_default();
-        let as_said = super::store::count(as_said);
+        let as_said = count(as_said);
         if as_said < many {
             return Err(not_in(write, lease, State::Sending, many - as_said).await?);
         }

@@ -42,7 +42,9 @@ pub(super) async fn open(folder: &Path, clock: Clock) -> Result<Store, LedgerErr
         .busy_timeout(PATIENCE)
         .row_buffer_size(256)
         // 4 MB for each connection.
-        .pragma("cache_size", "-4096");
+        .pragma("cache_size", "-4096")
+        // What a large write has left of the log is cut to 64 MB.
+        .pragma("journal_size_limit", "67108864");
     let store = Store::new(&path, options, clock.clone());
     let mut connection = store.connect().await?;
     probe(&store, &mut connection).await?;

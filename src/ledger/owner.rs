@@ -106,11 +106,10 @@ pub(super) async fn lives(write: &mut Transaction<'_>, owner: i64) -> Result<boo
 
 async fn bury(write: &mut Transaction<'_>, owner: i64) -> Result<u64, LedgerError> {
     let now = write.store.now();
-    let doubts = sqlx::query("UPDATE sends SET state = ?, updated_at = ? WHERE owner = ? AND state = ?")
+    let doubts = sqlx::query("UPDATE sends SET state = ?, updated_at = ? WHERE owner = ? AND state = 1")
         .bind(State::InDoubt.number())
         .bind(now)
-        .bind(owner)
-        .bind(State::Sending.number());
+        .bind(owner);
     let moved = write.run(doubts).await?;
     write.run(sqlx::query("DELETE FROM owners WHERE id = ?").bind(owner)).await?;
     Ok(moved)

@@ -130,14 +130,13 @@ impl Ledger {
     /// [`LedgerError::NotIn`] when it is not this owner's any more, and faults of the store. After any error nothing
     /// may be sent.
     pub async fn intend_send(&self, ticket: &mut Ticket) -> Result<(), LedgerError> {
-        match ticket.row {
-            Some(id) => self.0.queue.ask(Request::IntendSend { owner: ticket.owner, id }).await.map(drop),
-            None => {
-                let request = Request::NewSend { owner: ticket.owner, send: ticket.send.clone() };
-                ticket.row = Some(self.0.queue.ask(request).await?);
-                Ok(())
-            }
-        }
+        let request = match ticket.row {
+            Some(id) => Request::IntendSend { owner: ticket.owner, id },
+            None => Request::NewSend { owner: ticket.owner, send: ticket.send.clone() },
+        };
+        let number = self.0.queue.ask(request).await?;
+        ticket.row.get_or_insert(number);
+        Ok(())
     }
 
     /// Writes down what came of it. Said again after an error, it is the same.
@@ -224,7 +223,7 @@ impl Ledger {
 
     /// Forgets settled sends from before `instant`; those in doubt stay. Gives how many.
     pub(super) async fn prune_sends(&self, instant: Duration) -> Result<u64, LedgerError> {
-        let statement = sqlx::query("DELETE FROM sends WHERE updated_at < ? AND state IN (2, 3, 6)");
+        let statement = sqlx::query("DELETE FROM sends WHERE updated_at < ? AND state IN (0, 2, 3, 6)");
         let mut write = self.store().write().await?;
         let result = write.run(statement.bind(millis(instant))).await;
         write.end(result).await
@@ -327,6 +326,10 @@ pub(super) async fn settle(
         let state = outcome.state.number();
         rows.push((id, owner, state, outcome.attempts, receipts, &outcome.error));
     }
+    let mut ids: Vec<i64> = sends.iter().map(|(_, id, _)| *id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let twice = ids.len() < sends.len();
     // Proved not to be sent: nobody's, until it is tried again.
     let statement = sqlx::query(
         "INSERT INTO sends (id, app, hash, recipients, origin, owner, state, attempts, receipts, error, created_at, updated_at)
@@ -338,7 +341,7 @@ pub(super) async fn settle(
                 receipts = excluded.receipts, error = excluded.error, updated_at = excluded.updated_at",
     );
     let rows = json(write, &rows)?;
-    let settled = write.run(statement.bind(now).bind(rows)).await?;
+    let settled = if twice { 0 } else { write.run(statement.bind(now).bind(rows)).await? };
     let many = stored(sends.len() as u64);
     if stored(settled) == many {
         return Ok(());

@@ -6,7 +6,7 @@ use super::store::stored;
 use super::{AppId, Ledger, LedgerError};
 
 /// A wall clock that is behind what another process saw by more than this was set back.
-const SET_BACK: Duration = Duration::from_secs(60);
+const SET_BACK: Duration = Duration::from_mins(1);
 
 impl Ledger {
     /// Takes the next `count` places of a quota, `interval` apart, for this caller alone. Gives the first; the caller

@@ -61,8 +61,8 @@ impl Store {
     }
 
     /// A row that cannot be read.
-    pub(super) fn record(&self, detail: impl ToString) -> LedgerError {
-        LedgerError::Record { path: self.path.clone(), detail: detail.to_string() }
+    pub(super) fn record(&self, detail: impl std::fmt::Display) -> LedgerError {
+        LedgerError::Record { path: self.path.clone(), detail: format!("{detail}") }
     }
 
     /// A connection of its own, for long work.

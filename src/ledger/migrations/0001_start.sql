@@ -132,6 +132,7 @@ CREATE TABLE sends (
     updated_at INTEGER NOT NULL
 );
 CREATE UNIQUE INDEX sends_once ON sends (app, once) WHERE once IS NOT NULL;
+CREATE INDEX sends_in_flight ON sends (owner) WHERE state = 1;
 
 CREATE TABLE uploads (
     app INTEGER NOT NULL REFERENCES apps (id),

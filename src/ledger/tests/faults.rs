@@ -51,7 +51,8 @@ fn noise_and_a_cut_file_are_told_before_anything_is_sent() {
         sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut write).await.unwrap();
         drop((write, owner, ledger));
         let whole = std::fs::read(folder.join("ledger.db")).unwrap();
-        let noise: Vec<u8> = (0..whole.len()).map(|at| (at.wrapping_mul(2_654_435_761) >> 7) as u8).collect();
+        let noise: Vec<u8> =
+            (0..whole.len()).map(|at| at.wrapping_mul(2_654_435_761).to_be_bytes()[4]).collect();
         let cut = |keep: usize| whole[..keep].to_vec();
         let spoiled = |at: usize| {
             let mut spoiled = whole.clone();

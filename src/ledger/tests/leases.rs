@@ -86,12 +86,13 @@ fn a_clock_set_back_by_an_hour_holds_nothing_up() {
         let interval = Duration::from_millis(50);
         let first = ledger.take_slice(app, "group", 20, interval, Duration::ZERO).await.unwrap();
         assert_eq!(first, START);
-        let earlier = Clock::simulated(START - Duration::from_secs(3600));
+        let back = START.saturating_sub(HOUR);
+        let earlier = Clock::simulated(back);
         let after = Ledger::open(&folder, earlier).await.unwrap();
         let other = after.register("run").await.unwrap();
         assert!(after.claim(lease.broadcast, &other, LEASE).await.unwrap().is_some());
         let next = after.take_slice(app, "group", 20, interval, Duration::ZERO).await.unwrap();
-        assert_eq!(next, START - Duration::from_secs(3600) + interval * 20);
+        assert_eq!(next, back + interval * 20);
     });
 }
 
@@ -124,7 +125,7 @@ fn slices_of_two_processes_never_overlap() {
     let mut taken: Vec<_> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
     taken.sort_unstable();
     assert_eq!(taken.len(), 3 * 30 * 3);
-    let closest = taken.windows(2).map(|pair| pair[1] - pair[0]).min().unwrap();
+    let closest = taken.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).min().unwrap();
     assert!(closest >= Duration::from_millis(7), "{closest:?}");
 }
 
@@ -160,5 +161,39 @@ fn processes_write_beside_each_other() {
             })
         })
         .collect();
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
+}
+
+#[test]
+fn of_two_who_would_send_the_same_only_one_may() {
+    with_folder(|folder, clock| async move {
+        let ledger = open(&folder, &clock).await;
+        let owner = ledger.register("run").await.unwrap();
+        let lease = planned(&ledger, &owner, &spec(), 9).await;
+        // All of these come to one commit, and look like a stretch without gaps there.
+        let (first, second, third) = tokio::join!(
+            ledger.intend(lease, vec![1]),
+            ledger.intend(lease, vec![1]),
+            ledger.intend(lease, vec![3])
+        );
+        assert!(first.is_ok() != second.is_ok() && third.is_ok());
+        let rows = ledger.export(lease.broadcast, 0, 9).await.unwrap();
+        let sending: Vec<_> =
+            rows.iter().filter(|row| row.state == State::Sending).map(|row| row.seq).collect();
+        assert_eq!(sending, [1, 3]);
+        let sent = || vec![Outcome::sent(1, "m", 1)];
+        let other = vec![Outcome::failed(1, State::Rejected, "no", 1)];
+        let (first, second, third) = tokio::join!(
+            ledger.settle(lease, sent()),
+            ledger.settle(lease, sent()),
+            ledger.settle(lease, other)
+        );
+        assert!(first.is_ok() && second.is_ok() && third.is_err());
+        let twice = vec![Outcome::sent(3, "m", 1), Outcome::sent(3, "m", 1)];
+        assert!(ledger.settle(lease, twice).await.is_err());
+        let counts = counted(&ledger, lease.broadcast).await;
+        assert_eq!((counts.sent, counts.sending, counts.pending), (1, 1, 7));
+    });
 }

@@ -14,8 +14,9 @@ use bytes::Bytes;
 use super::*;
 use crate::message::Call;
 
-/// 2026-01-01T00:00:00Z.
-const START: Duration = Duration::from_secs(1_767_225_600);
+/// 2026-01-01T00:00:00.123Z.
+const START: Duration = Duration::from_millis(1_767_225_600_123);
+const HOUR: Duration = Duration::from_hours(1);
 const LEASE: Duration = Duration::from_secs(30);
 
 /// Runs a test with a simulated clock and a folder of its own.

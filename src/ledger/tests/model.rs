@@ -4,7 +4,10 @@ use proptest::prelude::*;
 
 use super::*;
 
-const MANY: usize = 8;
+/// How many recipients there are.
+const MANY: u32 = 8;
+/// The same, as their indices.
+const ALL: std::ops::Range<usize> = 0..MANY as usize;
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -27,11 +30,11 @@ fn steps() -> impl Strategy<Value = Step> {
     let settled = prop::sample::select(vec![State::Pending, State::Sent, State::Rejected, State::InDoubt]);
     let wish = prop::sample::select(vec![Wish::Run, Wish::Pause, Wish::Cancel]);
     prop_oneof![
-        6 => prop::collection::hash_set(0..MANY, 1..4).prop_map(|set| Step::Intend(set.into_iter().collect())),
-        1 => (0..MANY).prop_map(Step::IntendAndLeave),
-        8 => (0..MANY, settled).prop_map(|(index, state)| Step::Settle(index, state)),
+        6 => prop::collection::hash_set(ALL, 1..4).prop_map(|set| Step::Intend(set.into_iter().collect())),
+        1 => (ALL).prop_map(Step::IntendAndLeave),
+        8 => (ALL, settled).prop_map(|(index, state)| Step::Settle(index, state)),
         1 => Just(Step::Crash),
-        1 => (0..MANY).prop_map(Step::Ghost),
+        1 => (ALL).prop_map(Step::Ghost),
         1 => wish.prop_map(Step::Request),
         1 => Just(Step::CancelRest),
         1 => Just(Step::Retry),
@@ -104,16 +107,25 @@ impl Driver {
     }
 }
 
+/// The ledger holds what the model says.
+async fn agree(ledger: &Ledger, id: BroadcastId, model: &Model, step: &Step) {
+    counted(ledger, id).await;
+    let rows = ledger.export(id, 0, 99).await.unwrap();
+    assert_eq!(rows.iter().map(|row| row.state).collect::<Vec<_>>(), model.states, "after {step:?}");
+    let shown = ledger.show(id).await.unwrap();
+    assert_eq!((shown.stage, shown.wish), (model.stage, model.wish), "after {step:?}");
+}
+
 async fn check(folder: &Path, clock: &Clock, in_doubt: InDoubt, steps: Vec<Step>) {
     let mut driver = Driver::start(folder, clock).await;
-    let lease = planned(&driver.ledger, &driver.owner, &Spec { in_doubt, ..spec() }, MANY as u32).await;
+    let lease = planned(&driver.ledger, &driver.owner, &Spec { in_doubt, ..spec() }, MANY).await;
     driver.lease = Some(lease);
     let id = lease.broadcast;
     let mut ghost = None;
     let mut model = Model {
-        states: vec![State::Pending; MANY],
-        tried: vec![false; MANY],
-        known: vec![false; MANY],
+        states: vec![State::Pending; ALL.len()],
+        tried: vec![false; ALL.len()],
+        known: vec![false; ALL.len()],
         stage: Stage::Ready,
         wish: Wish::Run,
     };
@@ -202,11 +214,7 @@ async fn check(folder: &Path, clock: &Clock, in_doubt: InDoubt, steps: Vec<Step>
                 }
             }
         }
-        counted(&driver.ledger, id).await;
-        let rows = driver.ledger.export(id, 0, 99).await.unwrap();
-        assert_eq!(rows.iter().map(|row| row.state).collect::<Vec<_>>(), model.states, "after {step:?}");
-        let shown = driver.ledger.show(id).await.unwrap();
-        assert_eq!((shown.stage, shown.wish), (model.stage, model.wish), "after {step:?}");
+        agree(&driver.ledger, id, &model, &step).await;
     }
 }
 

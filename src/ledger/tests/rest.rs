@@ -2,6 +2,8 @@
 
 use super::*;
 
+const WEEK: Duration = Duration::from_hours(7 * 24);
+
 fn send(app: AppId, once: Option<&str>, hash: &str) -> NewSend {
     NewSend {
         app,
@@ -84,12 +86,12 @@ fn uploads_are_known_until_they_expire() {
     with_folder(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
         let (app, other) = (ledger.app("a").await.unwrap(), ledger.app("b").await.unwrap());
-        let week = START + Duration::from_secs(7 * 86_400);
+        let week = START + WEEK;
         ledger.upload_put(app, "abc", "{}", "FILE", week).await.unwrap();
         assert_eq!(ledger.upload_find(app, "abc", "{}").await.unwrap().as_deref(), Some("FILE"));
         assert_eq!(ledger.upload_find(app, "abc", "{1}").await.unwrap(), None);
         assert_eq!(ledger.upload_find(other, "abc", "{}").await.unwrap(), None);
-        clock.sleep(Duration::from_secs(7 * 86_400)).await;
+        clock.sleep(WEEK).await;
         assert_eq!(ledger.upload_find(app, "abc", "{}").await.unwrap(), None);
         assert_eq!(ledger.prune(START).await.unwrap().expired, 0);
         clock.sleep(Duration::from_secs(1)).await;
