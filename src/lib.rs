@@ -5,7 +5,7 @@
 //! - [`cli`]: one file a command.
 //! - [`host`]: starts workers, answers what their scripts ask for, holds permissions.
 //! - [`delivery`]: the one road of a message: check, permit, request, outcome.
-//! - [`quota`]: pacing; [`client`]: the REST API.
+//! - [`quota`]: pacing; [`client`]: the REST API; [`ledger`]: the durable store, with all SQL.
 //! - [`message`]: message types and limit checks; [`config`]: the settings.
 //! - [`protocol`]: the frames between host and worker; [`clock`]: the only source of time.
 //!
@@ -18,6 +18,7 @@ pub mod clock;
 pub mod config;
 pub mod delivery;
 pub mod host;
+pub mod ledger;
 pub mod message;
 pub mod protocol;
 pub mod quota;

@@ -1,0 +1,214 @@
+//! Building: recipients and their messages, before anything is sent.
+
+use bytes::Bytes;
+
+use crate::ledger::store::{Transaction, stored};
+use crate::ledger::{Ledger, LedgerError, Stage, State};
+
+use super::desk::{Desk, Hash, hex};
+use super::shift::STRETCH;
+use super::{BroadcastId, Delta, Lease, Spec, apply};
+
+/// A recipient as it comes from the audience.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRecipient {
+    /// The group.
+    pub group_id: String,
+    /// The members of a targeted message, in the order in which they are sent; empty for the whole group.
+    pub users: Vec<String>,
+    /// The message; none when it is to be skipped.
+    pub message: Option<NewMessage>,
+}
+
+/// A checked message without its recipients. Clones of one are stored once, and so are equal ones that are not too far
+/// apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewMessage {
+    /// Its JSON.
+    pub content: Bytes,
+    /// Bytes that count against the service's limit.
+    pub size: u64,
+}
+
+impl Ledger {
+    /// Adds recipients to a plan that is being built, in this order; gives the sequence number of the last. Batches of
+    /// a thousand or so are best.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::LeaseLost`], [`LedgerError::NotNow`] when the plan is fixed, and faults of the store.
+    pub async fn append(&self, lease: Lease, recipients: &[NewRecipient]) -> Result<i64, LedgerError> {
+        let mut desk = self.0.desks.take(lease);
+        let mut write = self.store().write().await?;
+        let result = append(&mut write, &mut desk, lease, recipients).await;
+        let last = write.end(result).await?;
+        self.0.desks.put(lease, desk);
+        Ok(last)
+    }
+
+    /// Throws away what was built of a plan that was never fixed, to build it anew as `spec` says.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::LeaseLost`], [`LedgerError::NotNow`] when the plan is fixed, and faults of the store.
+    pub async fn discard_unbuilt(&self, lease: Lease, spec: &Spec) -> Result<(), LedgerError> {
+        drop(self.0.desks.take(lease));
+        let spec = serde_json::to_string(spec).map_err(|error| self.store().record(error))?;
+        let mut write = self.store().write().await?;
+        let result = async {
+            let statement =
+                sqlx::query("UPDATE broadcasts SET spec = ? WHERE id = ? AND lease_number = ? AND state = 0")
+                    .bind(spec)
+                    .bind(lease.broadcast.0)
+                    .bind(lease.number);
+            if write.run(statement).await? == 0 {
+                return Err(why_not(&mut write, lease).await?);
+            }
+            Ok(())
+        }
+        .await;
+        write.end(result).await?;
+        self.clear(lease.broadcast, Some(lease.number)).await
+    }
+
+    /// Deletes all recipients and messages of a broadcast, in short writes.
+    pub(in crate::ledger) async fn clear(
+        &self,
+        id: BroadcastId,
+        lease: Option<i64>,
+    ) -> Result<(), LedgerError> {
+        let mut after = 0;
+        loop {
+            let mut write = self.store().write().await?;
+            let result = clear_stretch(&mut write, id, lease, after).await;
+            let last = write.end(result).await?;
+            after += STRETCH;
+            if after >= last {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Why a builder's write found nothing to change.
+pub(super) async fn why_not(write: &mut Transaction<'_>, lease: Lease) -> Result<LedgerError, LedgerError> {
+    let question = sqlx::query_as("SELECT state FROM broadcasts WHERE id = ? AND lease_number = ?");
+    let row: Option<(i64,)> = write.row(question.bind(lease.broadcast.0).bind(lease.number)).await?;
+    let Some((stage,)) = row else { return Ok(LedgerError::LeaseLost(lease.broadcast)) };
+    let stage = Stage::from_number(stage).map_err(|detail| write.store.record(detail))?;
+    let why = if stage == Stage::Building { "its plan is not fixed yet" } else { "its plan is fixed" };
+    Ok(LedgerError::NotNow { broadcast: lease.broadcast, is: stage.name(), why })
+}
+
+async fn append(
+    write: &mut Transaction<'_>,
+    desk: &mut Desk,
+    lease: Lease,
+    recipients: &[NewRecipient],
+) -> Result<i64, LedgerError> {
+    // Messages that are new, and for each recipient the hash of its own.
+    let mut fresh: Vec<(Hash, &NewMessage)> = Vec::new();
+    let mut seen: std::collections::HashSet<Hash> = std::collections::HashSet::new();
+    let mut hashes = Vec::with_capacity(recipients.len());
+    for recipient in recipients {
+        hashes.push(recipient.message.as_ref().map(|message| {
+            let hash = desk.hash(&message.content);
+            if desk.number(&hash).is_none() && seen.insert(hash) {
+                fresh.push((hash, message));
+            }
+            hash
+        }));
+    }
+    let skipped = hashes.iter().filter(|hash| hash.is_none()).count() as u64;
+    let (many, messages) = (recipients.len() as u64, fresh.len() as u64);
+    let statement = sqlx::query_as(
+        "UPDATE broadcasts SET next_seq = next_seq + ?, next_message = next_message + ?
+            WHERE id = ? AND lease_number = ? AND state = 0 RETURNING next_seq, next_message",
+    )
+    .bind(stored(many))
+    .bind(stored(messages))
+    .bind(lease.broadcast.0)
+    .bind(lease.number);
+    let Some((next_seq, next_message)) = write.row::<(i64, i64)>(statement).await? else {
+        return Err(why_not(write, lease).await?);
+    };
+    let mut delta = Delta::default();
+    delta.add(State::Pending, stored(many - skipped));
+    delta.add(State::Skipped, stored(skipped));
+    apply(write, lease.broadcast, Some(lease.number), &delta).await?;
+
+    let mut rows = Vec::with_capacity(fresh.len());
+    let mut numbers = std::collections::HashMap::with_capacity(fresh.len());
+    for (number, (hash, message)) in (next_message - stored(messages)..).zip(fresh) {
+        numbers.insert(hash, number);
+        let content = std::str::from_utf8(&message.content).map_err(|error| write.store.record(error))?;
+        rows.push((number, hex(&hash), message.size, content));
+    }
+    if !rows.is_empty() {
+        let statement = sqlx::query(
+            "INSERT INTO messages (broadcast, id, hash, size, content)
+                SELECT ?, value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?)",
+        );
+        write.run(statement.bind(lease.broadcast.0).bind(json(write, &rows)?)).await?;
+    }
+    let mut rows = Vec::with_capacity(recipients.len());
+    for (recipient, hash) in recipients.iter().zip(&hashes) {
+        let number = hash.and_then(|hash| desk.number(&hash).or_else(|| numbers.get(&hash).copied()));
+        rows.push((&recipient.group_id, users_json(write, &recipient.users)?, number));
+    }
+    let statement = sqlx::query(
+        "INSERT INTO recipients (broadcast, seq, state, updated_at, group_id, users, message)
+            SELECT ?, ? + key, CASE WHEN value ->> 2 IS NULL THEN 5 ELSE 0 END, ?, value ->> 0, value ->> 1, value ->> 2
+            FROM json_each(?)",
+    )
+    .bind(lease.broadcast.0)
+    .bind(next_seq - stored(many))
+    .bind(write.store.now())
+    .bind(json(write, &rows)?);
+    write.run(statement).await?;
+    for (hash, number) in numbers {
+        desk.remember(hash, number);
+    }
+    Ok(next_seq - 1)
+}
+
+fn users_json(write: &Transaction<'_>, users: &[String]) -> Result<String, LedgerError> {
+    if users.is_empty() { Ok(String::new()) } else { json(write, users) }
+}
+
+/// What a statement is given as a list.
+pub(in crate::ledger) fn json<T: serde::Serialize + ?Sized>(
+    write: &Transaction<'_>,
+    list: &T,
+) -> Result<String, LedgerError> {
+    serde_json::to_string(list).map_err(|error| write.store.record(error))
+}
+
+/// Gives the last sequence number that there can be.
+async fn clear_stretch(
+    write: &mut Transaction<'_>,
+    id: BroadcastId,
+    lease: Option<i64>,
+    after: i64,
+) -> Result<i64, LedgerError> {
+    let question =
+        sqlx::query_as("SELECT max(next_seq, next_message) FROM broadcasts WHERE id = ?").bind(id.0);
+    let (next,): (i64,) = write.row(question).await?.ok_or(LedgerError::Unknown(id))?;
+    let states = sqlx::query_as(
+        "SELECT state, count(*) FROM recipients WHERE broadcast = ? AND seq BETWEEN ? AND ? GROUP BY state",
+    );
+    let states: Vec<(i64, i64)> = write.rows(states.bind(id.0).bind(after + 1).bind(after + STRETCH)).await?;
+    let mut delta = Delta::default();
+    for (state, many) in states {
+        let state = State::from_number(state).map_err(|detail| write.store.record(detail))?;
+        delta.add(state, -many);
+    }
+    apply(write, id, lease, &delta).await?;
+    for statement in [
+        "DELETE FROM recipients WHERE broadcast = ? AND seq BETWEEN ? AND ?",
+        "DELETE FROM messages WHERE broadcast = ? AND id BETWEEN ? AND ?",
+    ] {
+        write.run(sqlx::query(statement).bind(id.0).bind(after + 1).bind(after + STRETCH)).await?;
+    }
+    Ok(next - 1)
+}

@@ -1,0 +1,267 @@
+//! What a driver does: takes recipients, says what it is about to send, and what came of it.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+
+use crate::ledger::commit::Request;
+use crate::ledger::store::count;
+use crate::ledger::{Counts, Ledger, LedgerError, Stage, State, Wish};
+
+use super::{BroadcastId, InDoubt, Lease};
+
+/// A recipient that waits to be sent to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipient {
+    /// Its place in the plan: positive and ascending, with gaps.
+    pub seq: i64,
+    /// The group.
+    pub group_id: String,
+    /// The members of a targeted message; empty for the whole group.
+    pub users: Vec<String>,
+    /// The message without its recipients, as JSON. Recipients of one message share it.
+    pub message: Bytes,
+    /// The number of that message: equal numbers within a broadcast are equal messages.
+    pub message_number: i64,
+    /// How often it was tried.
+    pub attempts: u32,
+}
+
+/// What came of a recipient that was being sent to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// Its place in the plan.
+    pub seq: i64,
+    /// Its state from now on. [`State::Pending`] when it is proved that nothing was sent.
+    pub state: State,
+    /// The service's id of the message, when it was sent.
+    pub message_id: Option<String>,
+    /// Why not, or why it is in doubt; keep it short.
+    pub error: Option<String>,
+    /// How often it was tried, this time included.
+    pub attempts: u32,
+}
+
+impl Outcome {
+    /// It was delivered.
+    #[must_use]
+    pub fn sent(seq: i64, message_id: impl Into<String>, attempts: u32) -> Self {
+        Self { seq, state: State::Sent, message_id: Some(message_id.into()), error: None, attempts }
+    }
+
+    /// It was not, or not for certain.
+    #[must_use]
+    pub fn failed(seq: i64, state: State, error: impl Into<String>, attempts: u32) -> Self {
+        Self { seq, state, message_id: None, error: Some(error.into()), attempts }
+    }
+}
+
+/// What a new driver found in flight of the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TakenOver {
+    /// Recipients that are in doubt now.
+    pub in_doubt: u64,
+    /// Recipients that are pending again, because in doubt means resend in this broadcast.
+    pub pending: u64,
+}
+
+/// The messages of the page that each broadcast is at.
+#[derive(Debug, Default)]
+pub(in crate::ledger) struct Shelf(Mutex<HashMap<BroadcastId, HashMap<i64, Bytes>>>);
+
+impl Shelf {
+    fn take(&self, id: BroadcastId) -> HashMap<i64, Bytes> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&id).unwrap_or_default()
+    }
+
+    fn put(&self, id: BroadcastId, page: HashMap<i64, Bytes>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, page);
+    }
+}
+
+impl Ledger {
+    /// The next recipients that wait, in order. After the last of them, begin again at 0 while any are counted as
+    /// pending: those proved not to be sent have gone back, and others may have been made pending again.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn pending(
+        &self,
+        lease: Lease,
+        after_seq: i64,
+        limit: u32,
+    ) -> Result<Vec<Recipient>, LedgerError> {
+        let id = lease.broadcast;
+        let question = sqlx::query_as(
+            "SELECT seq, group_id, users, message, attempts FROM recipients
+                WHERE broadcast = ? AND seq > ? AND state = 0 AND message IS NOT NULL ORDER BY seq LIMIT ?",
+        );
+        let mut read = self.store().read().await?;
+        let rows: Vec<(i64, String, String, i64, i64)> =
+            read.rows(question.bind(id.0).bind(after_seq).bind(limit)).await?;
+        let mut known = self.0.shelf.take(id);
+        let mut missing: Vec<i64> =
+            rows.iter().map(|row| row.3).filter(|number| !known.contains_key(number)).collect();
+        missing.dedup();
+        let mut page = HashMap::new();
+        if !missing.is_empty() {
+            let list = serde_json::to_string(&missing).map_err(|error| self.store().record(error))?;
+            let question = sqlx::query_as(
+                "SELECT id, content FROM messages WHERE broadcast = ? AND id IN (SELECT value FROM json_each(?))",
+            );
+            let found: Vec<(i64, String)> = read.rows(question.bind(id.0).bind(list)).await?;
+            known.extend(found.into_iter().map(|(number, content)| (number, Bytes::from(content))));
+        }
+        read.done();
+        let mut recipients = Vec::with_capacity(rows.len());
+        for (seq, group_id, users, number, attempts) in rows {
+            let message = known.get(&number).ok_or_else(|| {
+                self.store().record(format!("message {number} of broadcast {id} is missing"))
+            })?;
+            page.insert(number, message.clone());
+            recipients.push(Recipient {
+                seq,
+                group_id,
+                users: self.users(&users)?,
+                message: message.clone(),
+                message_number: number,
+                attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
+            });
+        }
+        if !page.is_empty() {
+            self.0.shelf.put(id, page);
+        }
+        Ok(recipients)
+    }
+
+    /// Writes down that these recipients are about to be sent to. Once this returns it is on the disk, and only then
+    /// may a request leave.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::LeaseLost`]; [`LedgerError::NotIn`] when not all are pending, and then none is changed;
+    /// [`LedgerError::NotNow`] when the plan is not fixed; faults of the store. After any error nothing may be sent.
+    pub async fn intend(&self, lease: Lease, seqs: Vec<i64>) -> Result<(), LedgerError> {
+        self.0.queue.ask(Request::Intend { lease, seqs }).await.map(drop)
+    }
+
+    /// Writes down what came of recipients that were being sent to. Said again after an error, it is the same.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::LeaseLost`]; [`LedgerError::NotIn`] when not all were being sent to, and then none is changed;
+    /// faults of the store.
+    pub async fn settle(&self, lease: Lease, outcomes: Vec<Outcome>) -> Result<(), LedgerError> {
+        self.0.queue.ask(Request::Settle { lease, outcomes }).await.map(drop)
+    }
+
+    /// Settles what the driver before had in flight: in doubt, or pending again where the broadcast says resend.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::LeaseLost`], [`LedgerError::Unknown`], and faults of the store.
+    pub async fn take_over(&self, lease: Lease) -> Result<TakenOver, LedgerError> {
+        let broadcast = self.show(lease.broadcast).await?;
+        let number = Some(lease.number);
+        let id = lease.broadcast;
+        Ok(match broadcast.spec.in_doubt {
+            InDoubt::Hold => {
+                let error = Some("its sender ended before the answer");
+                let moved = self.shift(id, number, State::Sending, State::InDoubt, error).await?;
+                TakenOver { in_doubt: moved, pending: 0 }
+            }
+            InDoubt::Resend => {
+                let moved = self.shift(id, number, State::Sending, State::Pending, None).await?;
+                TakenOver { in_doubt: 0, pending: moved }
+            }
+        })
+    }
+
+    /// Cancels all that is pending, for a driver that was asked to; gives how many.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::LeaseLost`], [`LedgerError::Unknown`], and faults of the store.
+    pub async fn cancel_rest(&self, lease: Lease) -> Result<u64, LedgerError> {
+        self.shift(lease.broadcast, Some(lease.number), State::Pending, State::Cancelled, None).await
+    }
+
+    /// Ends a broadcast of which nothing is pending or in flight, keeps its report, and gives the lease back.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::NotNow`] when something is left: others may have made it pending again. Go on then.
+    /// [`LedgerError::LeaseLost`], and faults of the store.
+    pub async fn finish(&self, lease: Lease, report: &str) -> Result<Stage, LedgerError> {
+        let id = lease.broadcast;
+        let mut write = self.store().write().await?;
+        let statement = sqlx::query_as(
+            "UPDATE broadcasts SET state = CASE WHEN wish = ? THEN 3 ELSE 2 END, report = ?, finished_at = ?,
+                owner = NULL, lease_until = 0
+                WHERE id = ? AND lease_number = ? AND state = 1 AND n_pending = 0 AND n_sending = 0 RETURNING state",
+        )
+        .bind(Wish::Cancel.number())
+        .bind(report)
+        .bind(self.store().now())
+        .bind(id.0)
+        .bind(lease.number);
+        let result = async {
+            if let Some((stage,)) = write.row::<(i64,)>(statement).await? {
+                return Stage::from_number(stage).map_err(|detail| self.store().record(detail));
+            }
+            let held = sqlx::query_as("SELECT state FROM broadcasts WHERE id = ? AND lease_number = ?");
+            match write.row::<(i64,)>(held.bind(id.0).bind(lease.number)).await? {
+                None => Err(LedgerError::LeaseLost(id)),
+                Some((stage,)) => {
+                    let stage = Stage::from_number(stage).map_err(|detail| self.store().record(detail))?;
+                    let why = if stage == Stage::Ready {
+                        "some recipients are not settled"
+                    } else {
+                        "it is not being sent"
+                    };
+                    Err(LedgerError::NotNow { broadcast: id, is: stage.name(), why })
+                }
+            }
+        }
+        .await;
+        let stage = write.end(result).await?;
+        drop(self.0.shelf.take(id));
+        Ok(stage)
+    }
+
+    /// How many recipients are in each state.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Unknown`], and faults of the store.
+    pub async fn counts(&self, id: BroadcastId) -> Result<Counts, LedgerError> {
+        let question = sqlx::query_as(
+            "SELECT n_pending, n_sending, n_sent, n_rejected, n_in_doubt, n_skipped, n_cancelled
+                FROM broadcasts WHERE id = ?",
+        );
+        let mut read = self.store().read().await?;
+        let row: Option<(i64, i64, i64, i64, i64, i64, i64)> = read.row(question.bind(id.0)).await?;
+        read.done();
+        let (pending, sending, sent, rejected, in_doubt, skipped, cancelled) =
+            row.ok_or(LedgerError::Unknown(id))?;
+        Ok(Counts {
+            pending: count(pending),
+            sending: count(sending),
+            sent: count(sent),
+            rejected: count(rejected),
+            in_doubt: count(in_doubt),
+            skipped: count(skipped),
+            cancelled: count(cancelled),
+        })
+    }
+
+    /// Users as they are stored.
+    pub(super) fn users(&self, stored: &str) -> Result<Vec<String>, LedgerError> {
+        if stored.is_empty() {
+            return Ok(Vec::new());
+        }
+        serde_json::from_str(stored).map_err(|error| self.store().record(error))
+    }
+}

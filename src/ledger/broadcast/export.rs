@@ -1,0 +1,133 @@
+//! Recipients read back: for export, and for recall.
+
+use std::time::Duration;
+
+use crate::ledger::store::from_millis;
+use crate::ledger::{Ledger, LedgerError, State};
+
+use super::BroadcastId;
+
+/// A recipient as `runs export` gives it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exported {
+    /// Its place in the plan.
+    pub seq: i64,
+    /// The group.
+    pub group_id: String,
+    /// The members of a targeted message; empty for the whole group.
+    pub users: Vec<String>,
+    /// Its state.
+    pub state: State,
+    /// The service's id of the message, when it was sent.
+    pub message_id: Option<String>,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Why not, or why it is in doubt.
+    pub error: Option<String>,
+    /// When its state changed last.
+    pub updated_at: Duration,
+}
+
+/// A message that was sent and can be asked to be recalled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// Its place in the plan.
+    pub seq: i64,
+    /// The group.
+    pub group_id: String,
+    /// The service's id of the message.
+    pub message_id: String,
+    /// When its answer was written down.
+    pub sent_at: Duration,
+}
+
+impl Ledger {
+    /// A page of recipients in order: those after `after_seq`, at the most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn export(
+        &self,
+        id: BroadcastId,
+        after_seq: i64,
+        limit: u32,
+    ) -> Result<Vec<Exported>, LedgerError> {
+        type Row = (i64, String, String, i64, Option<String>, u32, Option<String>, i64);
+        let question = sqlx::query_as(
+            "SELECT seq, group_id, users, state, message_id, attempts, error, updated_at FROM recipients
+                WHERE broadcast = ? AND seq > ? ORDER BY seq LIMIT ?",
+        );
+        let mut read = self.store().read().await?;
+        let rows: Vec<Row> = read.rows(question.bind(id.0).bind(after_seq).bind(limit)).await?;
+        read.done();
+        let read = |(seq, group_id, users, state, message_id, attempts, error, updated_at): Row| {
+            Ok(Exported {
+                seq,
+                group_id,
+                users: self.users(&users)?,
+                state: State::from_number(state).map_err(|detail| self.store().record(detail))?,
+                message_id,
+                attempts,
+                error,
+                updated_at: from_millis(updated_at),
+            })
+        };
+        rows.into_iter().map(read).collect()
+    }
+
+    /// A page of what was sent and was never asked to be recalled.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn sent_receipts(
+        &self,
+        id: BroadcastId,
+        after_seq: i64,
+        limit: u32,
+    ) -> Result<Vec<Receipt>, LedgerError> {
+        let question = sqlx::query_as(
+            "SELECT seq, group_id, message_id, updated_at FROM recipients
+                WHERE broadcast = ? AND seq > ? AND state = 2 AND recalled = 0 AND message_id IS NOT NULL
+                ORDER BY seq LIMIT ?",
+        );
+        let mut read = self.store().read().await?;
+        let rows: Vec<(i64, String, String, i64)> =
+            read.rows(question.bind(id.0).bind(after_seq).bind(limit)).await?;
+        read.done();
+        let read = |(seq, group_id, message_id, sent_at)| Receipt {
+            seq,
+            group_id,
+            message_id,
+            sent_at: from_millis(sent_at),
+        };
+        Ok(rows.into_iter().map(read).collect())
+    }
+
+    /// Writes down which messages were recalled (true) and which the service would not recall.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn mark_recalled(&self, id: BroadcastId, answers: &[(i64, bool)]) -> Result<(), LedgerError> {
+        let list = |wanted: bool| {
+            let seqs: Vec<i64> =
+                answers.iter().filter(|(_, done)| *done == wanted).map(|(seq, _)| *seq).collect();
+            serde_json::to_string(&seqs).map_err(|error| self.store().record(error))
+        };
+        let lists = [(1, list(true)?), (2, list(false)?)];
+        let mut write = self.store().write().await?;
+        let result = async {
+            for (recalled, seqs) in lists {
+                let statement = sqlx::query(
+                    "UPDATE recipients SET recalled = ? WHERE broadcast = ? AND seq IN (SELECT value FROM json_each(?))",
+                );
+                write.run(statement.bind(recalled).bind(id.0).bind(seqs)).await?;
+            }
+            Ok(())
+        }
+        .await;
+        write.end(result).await
+    }
+}

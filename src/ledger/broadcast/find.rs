@@ -1,0 +1,143 @@
+//! Finding a broadcast by its name and run, or making it.
+
+use std::time::Duration;
+
+use sqlx::AssertSqlSafe;
+
+use crate::ledger::store::{Transaction, millis, stored};
+use crate::ledger::{AppId, Ledger, LedgerError, Stage};
+
+use super::{Broadcast, BroadcastId, Spec};
+
+/// What was found under a name and a run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Found {
+    /// Nothing: it was made.
+    New(Broadcast),
+    /// One whose plan was never fixed; nothing of it was sent.
+    Unbuilt(Broadcast),
+    /// One that goes on from its plan.
+    Unfinished(Broadcast),
+    /// One of which nothing is left to send.
+    Finished(Broadcast),
+}
+
+impl Found {
+    /// The broadcast, whatever its state.
+    #[must_use]
+    pub fn broadcast(&self) -> &Broadcast {
+        let (Self::New(found) | Self::Unbuilt(found) | Self::Unfinished(found) | Self::Finished(found)) =
+            self;
+        found
+    }
+}
+
+/// Which broadcasts to list.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Filter {
+    /// Of this app only.
+    pub app: Option<AppId>,
+    /// Of this name only.
+    pub name: Option<String>,
+    /// Only those that are not over.
+    pub unfinished: bool,
+    /// Only those made at this instant or later.
+    pub since: Option<Duration>,
+    /// At the most so many; the newest come first. Default (zero): 1,000.
+    pub limit: u64,
+}
+
+impl Ledger {
+    /// The broadcast of this name and run in this app, made with `spec` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn find_or_create(
+        &self,
+        app: AppId,
+        name: &str,
+        run: &str,
+        spec: &Spec,
+    ) -> Result<Found, LedgerError> {
+        let json = serde_json::to_string(spec).map_err(|error| self.store().record(error))?;
+        let mut write = self.store().write().await?;
+        let result = async {
+            let insert = sqlx::query(
+                "INSERT INTO broadcasts (app, name, run, spec, created_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            );
+            let insert = insert.bind(app.0).bind(name).bind(run).bind(json).bind(self.store().now());
+            let made = write.run(insert).await?;
+            Ok((made, named(&mut write, app, name, run).await?))
+        }
+        .await;
+        let (made, found) = write.end(result).await?;
+        let found = found.ok_or_else(|| self.store().record("a broadcast that was not made"))?;
+        Ok(match found.stage {
+            _ if made > 0 => Found::New(found),
+            Stage::Building => Found::Unbuilt(found),
+            Stage::Ready => Found::Unfinished(found),
+            Stage::Finished | Stage::Cancelled => Found::Finished(found),
+        })
+    }
+
+    /// A broadcast by its number.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Unknown`], and faults of the store.
+    pub async fn show(&self, id: BroadcastId) -> Result<Broadcast, LedgerError> {
+        let sql = AssertSqlSafe(format!("{} WHERE b.id = ?", Broadcast::SELECT));
+        let mut read = self.store().read().await?;
+        let found = read.row(sqlx::query_as(sql).bind(id.0)).await?;
+        read.done();
+        found.ok_or(LedgerError::Unknown(id))
+    }
+
+    /// A broadcast by its name and run.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn find(&self, app: AppId, name: &str, run: &str) -> Result<Option<Broadcast>, LedgerError> {
+        let sql =
+            AssertSqlSafe(format!("{} WHERE b.app = ? AND b.name = ? AND b.run = ?", Broadcast::SELECT));
+        let mut read = self.store().read().await?;
+        let found = read.row(sqlx::query_as(sql).bind(app.0).bind(name).bind(run)).await?;
+        read.done();
+        Ok(found)
+    }
+
+    /// Broadcasts, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn list(&self, filter: &Filter) -> Result<Vec<Broadcast>, LedgerError> {
+        let sql = AssertSqlSafe(format!(
+            "{} WHERE (?1 IS NULL OR b.app = ?1) AND (?2 IS NULL OR b.name = ?2) AND (NOT ?3 OR b.state IN (0, 1))
+                AND b.created_at >= ?4 ORDER BY b.id DESC LIMIT ?5",
+            Broadcast::SELECT
+        ));
+        let question = sqlx::query_as(sql)
+            .bind(filter.app.map(|app| app.0))
+            .bind(filter.name.as_deref())
+            .bind(filter.unfinished)
+            .bind(filter.since.map_or(0, millis))
+            .bind(if filter.limit == 0 { 1_000 } else { stored(filter.limit) });
+        let mut read = self.store().read().await?;
+        let found = read.rows(question).await?;
+        read.done();
+        Ok(found)
+    }
+}
+
+async fn named(
+    write: &mut Transaction<'_>,
+    app: AppId,
+    name: &str,
+    run: &str,
+) -> Result<Option<Broadcast>, LedgerError> {
+    let sql = AssertSqlSafe(format!("{} WHERE b.app = ? AND b.name = ? AND b.run = ?", Broadcast::SELECT));
+    write.row(sqlx::query_as(sql).bind(app.0).bind(name).bind(run)).await
+}

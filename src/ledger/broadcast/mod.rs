@@ -1,0 +1,38 @@
+//! Broadcasts: found or created, built, planned, driven by one at a time, watched and steered by any.
+
+mod build;
+mod desk;
+mod drive;
+mod export;
+mod find;
+mod lease;
+mod plan;
+mod row;
+mod shift;
+mod spec;
+mod wishes;
+
+pub use build::{NewMessage, NewRecipient};
+pub use drive::{Outcome, Recipient, TakenOver};
+pub use export::{Exported, Receipt};
+pub use find::{Filter, Found};
+pub use lease::Lease;
+pub use plan::{Exclusion, Plan};
+pub use row::{Broadcast, Driver};
+pub use spec::{InDoubt, Priority, ScriptMark, Spec};
+pub use wishes::{Settlement, Wishes};
+
+pub(super) use build::json;
+pub(super) use desk::Desks;
+pub(super) use drive::Shelf;
+pub(super) use shift::{Delta, apply};
+
+/// A broadcast's number, unique in its ledger and never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BroadcastId(pub i64);
+
+impl std::fmt::Display for BroadcastId {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}", self.0)
+    }
+}

@@ -1,0 +1,233 @@
+//! Fixing the plan: duplicates out, exclusions marked, everything counted and hashed.
+//!
+//! Memory stays the same however many recipients there are: the store sorts on disk, and rows stream by.
+
+use futures_util::TryStreamExt;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use sqlx::SqliteConnection;
+
+use crate::ledger::store::{count, stored};
+use crate::ledger::{Ledger, LedgerError, State};
+
+use super::build::{json, why_not};
+use super::desk::hex;
+use super::{BroadcastId, Delta, Lease, apply};
+
+/// How many rows one short write changes.
+const CHUNK: usize = 10_000;
+
+/// Recipients of earlier broadcasts that are left out. The same recipient is the same group with the same users.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exclusion {
+    /// The earlier broadcasts.
+    pub broadcasts: Vec<BroadcastId>,
+    /// In which states there.
+    pub states: Vec<State>,
+}
+
+/// A fixed plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Recipients that will be sent to.
+    pub total: u64,
+    /// Recipients that were named before and were dropped.
+    pub duplicates: u64,
+    /// Recipients left out by the exclusion; they are `skipped`.
+    pub excluded: u64,
+    /// All that are `skipped`, those excluded included.
+    pub skipped: u64,
+    /// The largest message, in bytes that count against the limit.
+    pub largest_message_bytes: u64,
+    /// SHA-256 over group, users and message of each recipient in order, in hexadecimal.
+    pub hash: String,
+}
+
+/// What becomes of the rows that a question names.
+#[derive(Clone, Copy)]
+enum Fate {
+    Dropped,
+    Skipped,
+}
+
+impl Ledger {
+    /// Fixes the plan of a broadcast: from now on it can be sent, and nothing can be added. The first of equal
+    /// recipients stays; sequence numbers have gaps where others were.
+    ///
+    /// Stopped half-way, or refused for its size, the plan stays unfixed.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::TooMany`], [`LedgerError::LeaseLost`], [`LedgerError::NotNow`] when it is fixed already, and
+    /// faults of the store.
+    pub async fn fix_plan(
+        &self,
+        lease: Lease,
+        exclude: Option<&Exclusion>,
+        max_recipients: Option<u64>,
+    ) -> Result<Plan, LedgerError> {
+        let _hold = self.store().clock.hold();
+        let mut reader = self.store().connect().await?;
+        let id = lease.broadcast.0;
+        let duplicates = sqlx::query_as(
+            "SELECT seq, state FROM (SELECT seq, state,
+                row_number() OVER (PARTITION BY group_id, users ORDER BY seq) AS nth
+                FROM recipients WHERE broadcast = ?) WHERE nth > 1",
+        );
+        self.sweep(lease, &mut reader, duplicates.bind(id), Fate::Dropped).await?;
+        let mut excluded = 0;
+        if let Some(exclusion) = exclude {
+            let ids: Vec<i64> = exclusion.broadcasts.iter().map(|id| id.0).collect();
+            let states: Vec<i64> = exclusion.states.iter().map(|state| state.number()).collect();
+            let text = |list: &[i64]| serde_json::to_string(list).map_err(|error| self.store().record(error));
+            let question = sqlx::query_as(
+                "SELECT seq, state FROM recipients WHERE broadcast = ? AND state = 0 AND (group_id, users) IN (
+                    SELECT group_id, users FROM recipients WHERE broadcast IN (SELECT value FROM json_each(?))
+                    AND state IN (SELECT value FROM json_each(?)))",
+            );
+            let question = question.bind(id).bind(text(&ids)?).bind(text(&states)?);
+            self.sweep(lease, &mut reader, question, Fate::Skipped).await?;
+            // Not what was swept just now: an earlier try that was refused may have done it.
+            let marked = sqlx::query_as(
+                "SELECT count(*) FROM recipients WHERE broadcast = ? AND state = 5 AND error = 'excluded'",
+            );
+            let marked: (i64,) =
+                marked.bind(id).fetch_one(&mut reader).await.map_err(|error| self.store().error(&error))?;
+            excluded = count(marked.0);
+        }
+        let (total, largest, hash) = self.digest(lease.broadcast, &mut reader).await?;
+        drop(reader);
+        if let Some(max) = max_recipients.filter(|max| total > *max) {
+            return Err(LedgerError::TooMany { total, max });
+        }
+        self.fix(lease, excluded, total, largest, hash).await
+    }
+
+    /// Drops or skips the rows that a question gives, in short writes.
+    async fn sweep(
+        &self,
+        lease: Lease,
+        reader: &mut SqliteConnection,
+        question: crate::ledger::store::Question<'_, (i64, i64)>,
+        fate: Fate,
+    ) -> Result<(), LedgerError> {
+        let mut rows = question.fetch(reader);
+        let mut chunk = Vec::new();
+        loop {
+            let row = rows.try_next().await.map_err(|error| self.store().error(&error))?;
+            let ended = row.is_none();
+            chunk.extend(row);
+            if chunk.len() >= CHUNK || (ended && !chunk.is_empty()) {
+                self.sweep_chunk(lease, &chunk, fate).await?;
+                chunk.clear();
+            }
+            if ended {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn sweep_chunk(&self, lease: Lease, chunk: &[(i64, i64)], fate: Fate) -> Result<(), LedgerError> {
+        let mut write = self.store().write().await?;
+        let result = async {
+            let mut delta = Delta::default();
+            let mut seqs = Vec::with_capacity(chunk.len());
+            for &(seq, state) in chunk {
+                let state = State::from_number(state).map_err(|detail| self.store().record(detail))?;
+                delta.add(state, -1);
+                if matches!(fate, Fate::Skipped) {
+                    delta.add(State::Skipped, 1);
+                }
+                seqs.push(seq);
+            }
+            let seqs = json(&write, &seqs)?;
+            let statement = match fate {
+                Fate::Dropped => sqlx::query(
+                    "DELETE FROM recipients WHERE broadcast = ? AND seq IN (SELECT value FROM json_each(?))",
+                )
+                .bind(lease.broadcast.0)
+                .bind(seqs),
+                Fate::Skipped => sqlx::query(
+                    "UPDATE recipients SET state = 5, error = 'excluded'
+                        WHERE broadcast = ? AND seq IN (SELECT value FROM json_each(?))",
+                )
+                .bind(lease.broadcast.0)
+                .bind(seqs),
+            };
+            if write.run(statement).await? != chunk.len() as u64 {
+                return Err(LedgerError::LeaseLost(lease.broadcast));
+            }
+            apply(&mut write, lease.broadcast, Some(lease.number), &delta).await
+        }
+        .await;
+        write.end(result).await
+    }
+
+    /// The count, the largest message and the hash of what will be sent.
+    async fn digest(
+        &self,
+        id: BroadcastId,
+        reader: &mut SqliteConnection,
+    ) -> Result<(u64, u64, String), LedgerError> {
+        let mut rows = sqlx::query_as::<_, (String, String, String, i64)>(
+            "SELECT r.group_id, r.users, m.hash, m.size FROM recipients r
+                CROSS JOIN messages m ON m.broadcast = r.broadcast AND m.id = r.message
+                WHERE r.broadcast = ? AND r.state = 0 ORDER BY r.seq",
+        )
+        .bind(id.0)
+        .fetch(reader);
+        let (mut total, mut largest) = (0, 0);
+        let mut hasher = Sha256::new();
+        while let Some((group, users, message, size)) =
+            rows.try_next().await.map_err(|error| self.store().error(&error))?
+        {
+            total += 1;
+            largest = largest.max(size);
+            // No field can hold a line feed: ids are checked, users are JSON.
+            for field in [&group, &users, &message] {
+                hasher.update(field);
+                hasher.update(b"\n");
+            }
+        }
+        Ok((total, count(largest), hex(&hasher.finalize())))
+    }
+
+    async fn fix(
+        &self,
+        lease: Lease,
+        excluded: u64,
+        total: u64,
+        largest: u64,
+        hash: String,
+    ) -> Result<Plan, LedgerError> {
+        // What an earlier try that was refused had swept away already counts too.
+        let statement = sqlx::query_as(
+            "UPDATE broadcasts SET state = 1, duplicates = next_seq - 1 - n_pending - n_skipped, excluded = ?,
+                largest = ?, plan = ?, planned_at = ?
+                WHERE id = ? AND lease_number = ? AND state = 0 AND n_pending = ? RETURNING duplicates, n_skipped",
+        )
+        .bind(stored(excluded))
+        .bind(stored(largest))
+        .bind(&hash)
+        .bind(self.store().now())
+        .bind(lease.broadcast.0)
+        .bind(lease.number)
+        .bind(stored(total));
+        let mut write = self.store().write().await?;
+        let result = match write.row::<(i64, i64)>(statement).await {
+            Ok(None) => Err(why_not(&mut write, lease).await.unwrap_or_else(|error| error)),
+            Ok(Some(row)) => Ok(row),
+            Err(error) => Err(error),
+        };
+        let (dropped, skipped) = write.end(result).await?;
+        drop(self.0.desks.take(lease));
+        Ok(Plan {
+            total,
+            duplicates: count(dropped),
+            excluded,
+            skipped: count(skipped),
+            largest_message_bytes: largest,
+            hash,
+        })
+    }
+}

@@ -1,0 +1,133 @@
+//! A broadcast as the ledger shows it.
+
+use std::time::Duration;
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{FromRow, Row};
+
+use crate::ledger::owner::OwnerName;
+use crate::ledger::store::{count, from_millis};
+use crate::ledger::{AppId, Counts, Stage, Wish};
+
+use super::{BroadcastId, Spec};
+
+/// A broadcast as it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Broadcast {
+    /// Its number.
+    pub id: BroadcastId,
+    /// The app that it is sent to.
+    pub app: AppId,
+    /// That app's key.
+    pub app_key: String,
+    /// Its name.
+    pub name: String,
+    /// Which run of that name.
+    pub run: String,
+    /// What it was asked to be.
+    pub spec: Spec,
+    /// How far it is.
+    pub stage: Stage,
+    /// What somebody wants of it.
+    pub wish: Wish,
+    /// Why, where they said so.
+    pub wish_note: Option<String>,
+    /// Who holds its lease, if anybody does.
+    pub driver: Option<Driver>,
+    /// Recipients by state.
+    pub counts: Counts,
+    /// Recipients that were named more than once and are not in the plan a second time.
+    pub duplicates: u64,
+    /// Of the skipped, those that were excluded.
+    pub excluded: u64,
+    /// The largest message, in bytes that count against the limit.
+    pub largest_message_bytes: u64,
+    /// The plan's hash, once it is fixed.
+    pub plan: Option<String>,
+    /// The report of its end, as JSON.
+    pub report: Option<String>,
+    /// When it was made.
+    pub created_at: Duration,
+    /// When its plan was fixed.
+    pub planned_at: Option<Duration>,
+    /// When it was finished last.
+    pub finished_at: Option<Duration>,
+}
+
+/// Who holds a lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Driver {
+    /// Its owner.
+    pub owner: OwnerName,
+    /// Until when it holds without being renewed.
+    pub until: Duration,
+}
+
+impl Broadcast {
+    /// The columns that a row is read from.
+    pub(super) const SELECT: &'static str =
+        "SELECT b.*, a.key AS app_key, o.name AS owner_name, o.pid AS owner_pid
+        FROM broadcasts b JOIN apps a ON a.id = b.app LEFT JOIN owners o ON o.id = b.owner ";
+
+    /// The word for its state: that of its stage, or what is wished of it meanwhile.
+    #[must_use]
+    pub const fn state_name(&self) -> &'static str {
+        match (self.stage, self.wish) {
+            (Stage::Building | Stage::Ready, Wish::Pause) => "paused",
+            (Stage::Building | Stage::Ready, Wish::Cancel) => "cancelling",
+            (stage, _) => stage.name(),
+        }
+    }
+
+    /// Whether nothing of it is left to send.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        matches!(self.stage, Stage::Finished | Stage::Cancelled)
+    }
+}
+
+impl<'r> FromRow<'r, SqliteRow> for Broadcast {
+    fn from_row(row: &'r SqliteRow) -> sqlx::Result<Self> {
+        let number = |column: &str| row.try_get::<i64, _>(column);
+        let many = |column: &str| number(column).map(count);
+        let instant = |column: &str| row.try_get::<Option<i64>, _>(column).map(|at| at.map(from_millis));
+        let bad = |detail: String| sqlx::Error::Decode(detail.into());
+        let owner: Option<String> = row.try_get("owner_name")?;
+        let driver = match owner {
+            Some(name) => Some(Driver {
+                owner: OwnerName::new(name, number("owner_pid")?),
+                until: from_millis(number("lease_until")?),
+            }),
+            None => None,
+        };
+        Ok(Self {
+            id: BroadcastId(number("id")?),
+            app: AppId(number("app")?),
+            app_key: row.try_get("app_key")?,
+            name: row.try_get("name")?,
+            run: row.try_get("run")?,
+            spec: serde_json::from_str(row.try_get("spec")?).map_err(|error| bad(error.to_string()))?,
+            stage: Stage::from_number(number("state")?).map_err(bad)?,
+            wish: Wish::from_number(number("wish")?).map_err(bad)?,
+            wish_note: row.try_get("wish_note")?,
+            driver,
+            counts: Counts {
+                pending: many("n_pending")?,
+                sending: many("n_sending")?,
+                sent: many("n_sent")?,
+                rejected: many("n_rejected")?,
+                in_doubt: many("n_in_doubt")?,
+                skipped: many("n_skipped")?,
+                cancelled: many("n_cancelled")?,
+            },
+            duplicates: many("duplicates")?,
+            excluded: many("excluded")?,
+            largest_message_bytes: many("largest")?,
+            plan: row.try_get("plan")?,
+            report: row.try_get("report")?,
+            created_at: from_millis(number("created_at")?),
+            planned_at: instant("planned_at")?,
+            finished_at: instant("finished_at")?,
+        })
+    }
+}

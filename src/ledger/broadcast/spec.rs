@@ -1,0 +1,111 @@
+//! What a broadcast was asked to be.
+
+use serde::{Deserialize, Serialize};
+
+use crate::message::Call;
+
+/// What a broadcast was asked to be, as far as resuming it needs to know. Stored as JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Spec {
+    /// Which call sends its messages.
+    #[serde(with = "call")]
+    pub call: Call,
+    /// What becomes of those that are in doubt.
+    #[serde(default)]
+    pub in_doubt: InDoubt,
+    /// Groups a call, 1 to 3.
+    pub pack: u8,
+    /// Its part of a quota that others use too.
+    #[serde(default)]
+    pub priority: Priority,
+    /// A cap of its own, in messages a second.
+    #[serde(default)]
+    pub rate: Option<f64>,
+    /// The hours outside which it waits, as the broadcast said them.
+    #[serde(default)]
+    pub window: Option<serde_json::Value>,
+    /// After how many failures in a row it pauses; none for the default.
+    #[serde(default)]
+    pub stop_after_failures: Option<u64>,
+    /// The script that made it.
+    #[serde(default)]
+    pub script: Option<ScriptMark>,
+    /// Anything else that its driver wants to find again.
+    #[serde(default)]
+    pub more: serde_json::Value,
+}
+
+impl Spec {
+    /// A broadcast with nothing but defaults.
+    #[must_use]
+    pub const fn new(call: Call) -> Self {
+        Self {
+            call,
+            in_doubt: InDoubt::Hold,
+            pack: 1,
+            priority: Priority::Normal,
+            rate: None,
+            window: None,
+            stop_after_failures: None,
+            script: None,
+            more: serde_json::Value::Null,
+        }
+    }
+}
+
+/// What becomes of recipients that are in doubt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InDoubt {
+    /// They are reported, and left to a person.
+    #[default]
+    Hold,
+    /// They are sent again.
+    Resend,
+}
+
+/// A broadcast's part of a quota that others use too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Priority {
+    /// Ahead of the others.
+    High,
+    /// As most.
+    #[default]
+    Normal,
+    /// What the others leave.
+    Low,
+}
+
+/// Which script made a broadcast, to tell when it has changed since.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScriptMark {
+    /// Its path as it was given.
+    pub path: String,
+    /// SHA-256 of its text, in hexadecimal.
+    pub hash: String,
+}
+
+/// Calls by their names.
+mod call {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::message::Call;
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    pub(super) fn serialize<S: Serializer>(call: &Call, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(match call {
+            Call::Group => "group",
+            Call::Targeted => "targeted",
+        })
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Call, D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "group" => Ok(Call::Group),
+            "targeted" => Ok(Call::Targeted),
+            other => Err(D::Error::custom(format!("unknown call {other}"))),
+        }
+    }
+}

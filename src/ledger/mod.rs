@@ -1,0 +1,132 @@
+//! The durable store: broadcasts and their recipients, single sends, uploads, job runs, the scripts' data.
+//!
+//! All SQL of the house is in this module, and nothing of the store that is behind it (SQLite, in one file) shows in
+//! its interface. What a caller awaited is on the disk: a power cut does not undo it. After a write that failed, every
+//! further write proves first that the store works again, and fails with [`LedgerError::Unhealthy`] until it does; so
+//! whoever sends only after an intent was acknowledged sends nothing meanwhile.
+//!
+//! Any number of processes may have the same ledger open. No lock is held from one call to the next. A broadcast is
+//! written by the one who holds its [`Lease`], whose number fences off all who held it before.
+//!
+//! Instants are durations since 1970-01-01T00:00:00Z, as [`Clock::unix_time`] gives them, kept to the millisecond.
+//!
+//! May import: `clock`, `config`, `message`.
+
+mod broadcast;
+mod commit;
+mod data;
+mod error;
+mod jobs;
+mod open;
+mod owner;
+mod prune;
+mod queue;
+mod sends;
+mod slices;
+mod state;
+mod store;
+#[cfg(test)]
+mod tests;
+mod uploads;
+
+use std::path::Path;
+use std::sync::Arc;
+
+pub use broadcast::*;
+pub use error::LedgerError;
+pub use jobs::{JobClaim, JobRun};
+pub use owner::{Buried, Owner, OwnerName};
+pub use prune::Pruned;
+pub use sends::{Begun, NewSend, SendFilter, SendOutcome, SendRow, Ticket};
+pub use state::{Counts, JobState, Stage, State, Wish};
+
+use crate::clock::Clock;
+
+use queue::Queue;
+use store::Store;
+
+/// The durable store. Cheap to clone; all clones share its connections.
+#[derive(Clone)]
+pub struct Ledger(Arc<Inner>);
+
+struct Inner {
+    store: Arc<Store>,
+    queue: Queue,
+    shelf: broadcast::Shelf,
+    desks: broadcast::Desks,
+}
+
+impl std::fmt::Debug for Ledger {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_tuple("Ledger").field(&self.0.store.path).finish()
+    }
+}
+
+/// An app as the ledger knows it; see [`Ledger::app`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AppId(pub(crate) i64);
+
+impl Ledger {
+    /// Opens the ledger in `folder` (made where there is none, for its owner alone). Must be called within a tokio
+    /// runtime; the ledger's writer lives there.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Newer`], [`LedgerError::Corrupt`], [`LedgerError::ReadOnly`], [`LedgerError::Full`],
+    /// [`LedgerError::Io`] or [`LedgerError::Locked`]: whatever would keep a send from being recorded.
+    pub async fn open(folder: &Path, clock: Clock) -> Result<Self, LedgerError> {
+        let store = Arc::new(open::open(folder, clock).await?);
+        let queue = Queue::start(Arc::clone(&store));
+        Ok(Self(Arc::new(Inner {
+            store,
+            queue,
+            shelf: broadcast::Shelf::default(),
+            desks: broadcast::Desks::default(),
+        })))
+    }
+
+    /// The ledger's file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0.store.path
+    }
+
+    /// Whether the last write went well.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        self.0.store.is_healthy()
+    }
+
+    /// Writes, to see whether that works.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Unhealthy`] when it still does not, and any fault of the store when it did before.
+    pub async fn probe(&self) -> Result<(), LedgerError> {
+        let mut write = self.store().write().await?;
+        let beaten = write.run(sqlx::query("UPDATE pulse SET beats = beats + 1")).await.map(drop);
+        write.end(beaten).await
+    }
+
+    /// The app of this key (`config::App::key`: address, org and name), remembered when it is new.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn app(&self, key: &str) -> Result<AppId, LedgerError> {
+        let mut write = self.store().write().await?;
+        let id = async {
+            write
+                .run(sqlx::query("INSERT INTO apps (key) VALUES (?) ON CONFLICT DO NOTHING").bind(key))
+                .await?;
+            write.row::<(i64,)>(sqlx::query_as("SELECT id FROM apps WHERE key = ?").bind(key)).await
+        }
+        .await;
+        let (id,) = write.end(id).await?.ok_or_else(|| self.store().record("no id for an app"))?;
+        Ok(AppId(id))
+    }
+
+    fn store(&self) -> &Store {
+        &self.0.store
+    }
+}

@@ -1,0 +1,135 @@
+//! Opening: the folder, the file and its rights, the schema.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{Connection, SqliteConnection};
+
+use crate::clock::Clock;
+
+use super::LedgerError;
+use super::store::Store;
+
+/// The file's name in its folder.
+const FILE: &str = "ledger.db";
+/// How long a write waits for another process before it fails.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// A file up to this many pages (of 4 KB) is checked from end to end when it is opened: some 20 ms.
+const CHECKED_PAGES: i64 = 1024;
+/// Each step from one version of the schema to the next, only ever added to.
+const STEPS: &[&str] = &[include_str!("migrations/0001_start.sql")];
+
+/// Opens the ledger in `folder`, which is made where there is none.
+pub(super) async fn open(folder: &Path, clock: Clock) -> Result<Store, LedgerError> {
+    let hold = clock.hold();
+    let path = folder.join(FILE);
+    // Only one process at a time opens: changing a new file's journal mode under another's feet is an error.
+    let prepared = tokio::task::spawn_blocking({
+        let (folder, path) = (folder.to_owned(), path.clone());
+        move || prepare(&folder, &path)
+    });
+    let opening = prepared.await.map_err(|_| LedgerError::Closed)??;
+    let options = SqliteConnectOptions::new()
+        .filename(&path)
+        .create_if_missing(false)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(PATIENCE)
+        .row_buffer_size(256)
+        // 4 MB for each connection.
+        .pragma("cache_size", "-4096")
+        // What a large write has left of the log is cut to 64 MB.
+        .pragma("journal_size_limit", "67108864");
+    let store = Store::new(&path, options, clock.clone());
+    let mut connection = store.connect().await?;
+    probe(&store, &mut connection).await?;
+    migrate(&store, &mut connection).await?;
+    connection.close().await.map_err(|error| store.error(&error))?;
+    // A file that cannot be written is an error now, and not at the first send.
+    let mut pulse = store.write().await?;
+    let beaten = pulse.run(sqlx::query("UPDATE pulse SET beats = beats + 1")).await;
+    pulse.end(beaten).await?;
+    drop(opening);
+    drop(hold);
+    Ok(store)
+}
+
+/// Makes what is missing and sees to the rights. The file that it gives keeps others from opening until it is dropped.
+fn prepare(folder: &Path, path: &Path) -> Result<File, LedgerError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(|error| LedgerError::of_system(folder, &error))?;
+    let gate = folder.join("ledger.lock");
+    let opening = private()
+        .create(true)
+        .truncate(false)
+        .open(&gate)
+        .map_err(|error| LedgerError::of_system(&gate, &error))?;
+    opening.lock().map_err(|error| LedgerError::of_system(&gate, &error))?;
+    // An existing file is not opened here: closing it again would let go of all locks that this process has on it.
+    match private().create_new(true).open(path) {
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            let mode = fs::metadata(path)
+                .map_err(|error| LedgerError::of_system(path, &error))?
+                .permissions()
+                .mode();
+            if mode & 0o077 != 0 {
+                fs::set_permissions(path, Permissions::from_mode(mode & 0o700))
+                    .map_err(|error| LedgerError::of_system(path, &error))?;
+            }
+        }
+        Err(error) => return Err(LedgerError::of_system(path, &error)),
+    }
+    Ok(opening)
+}
+
+/// How files of the ledger are made: for their owner alone.
+pub(super) fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).read(true).mode(0o600);
+    options
+}
+
+/// Looks for damage, as far as that is quick; what is found later is an error where it is found.
+async fn probe(store: &Store, connection: &mut SqliteConnection) -> Result<(), LedgerError> {
+    let pages: i64 = one(store, connection, "PRAGMA page_count").await?;
+    if pages > CHECKED_PAGES {
+        return Ok(());
+    }
+    let found: String = sqlx::query_scalar("PRAGMA quick_check(1)")
+        .fetch_one(connection)
+        .await
+        .map_err(|error| store.error(&error))?;
+    if found == "ok" { Ok(()) } else { Err(LedgerError::Corrupt { path: store.path.clone(), detail: found }) }
+}
+
+async fn one(
+    store: &Store,
+    connection: &mut SqliteConnection,
+    question: &'static str,
+) -> Result<i64, LedgerError> {
+    sqlx::query_scalar(question).fetch_one(connection).await.map_err(|error| store.error(&error))
+}
+
+/// Brings the schema to the newest version, each step in a transaction of its own.
+async fn migrate(store: &Store, connection: &mut SqliteConnection) -> Result<(), LedgerError> {
+    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
+    let version = one(store, connection, "PRAGMA user_version").await?;
+    if version > known {
+        return Err(LedgerError::Newer { path: store.path.clone(), found: version, known });
+    }
+    for (step, number) in STEPS.iter().zip(1..).filter(|(_, number)| *number > version) {
+        let script = format!("BEGIN IMMEDIATE; {step}; PRAGMA user_version = {number}; COMMIT");
+        let script = sqlx::raw_sql(sqlx::AssertSqlSafe(script));
+        script.execute(&mut *connection).await.map_err(|error| store.error(&error))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! Who holds a lease or has a send in flight, and whether it is still alive.
+//!
+//! Each owner keeps a file locked. The system lets go of the lock the moment that its process dies, however it dies:
+//! that needs no heartbeat, and no clock that could be set back.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::open::private;
+use super::store::{Transaction, count};
+use super::{Ledger, LedgerError, State};
+
+/// The folder of the lock files, beside the ledger.
+const FOLDER: &str = "owners";
+
+/// A living part of a program that drives broadcasts and sends. Dead when its last clone is dropped.
+#[derive(Debug, Clone)]
+pub struct Owner {
+    pub(super) id: i64,
+    _life: Arc<Life>,
+}
+
+#[derive(Debug)]
+struct Life {
+    lock: File,
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        // A child that is being started may hold the file open for a moment longer.
+        let _ = self.lock.unlock();
+    }
+}
+
+/// What dead owners left behind; see [`Ledger::bury_dead`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Buried {
+    /// Owners found dead.
+    pub owners: u64,
+    /// Single sends in flight that came to be in doubt.
+    pub in_doubt: u64,
+}
+
+impl Ledger {
+    /// Makes an owner. `name` is shown to people: which command it is.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn register(&self, name: &str) -> Result<Owner, LedgerError> {
+        let folder = self.owners();
+        let (lock_name, lock) =
+            make_lock(&folder).map_err(|error| LedgerError::of_system(&folder, &error))?;
+        let statement =
+            sqlx::query_as("INSERT INTO owners (name, pid, lock, since) VALUES (?, ?, ?, ?) RETURNING id")
+                .bind(name)
+                .bind(i64::from(std::process::id()))
+                .bind(lock_name)
+                .bind(self.store().now());
+        let mut write = self.store().write().await?;
+        let id = write.row(statement).await;
+        let (id,): (i64,) = write.end(id).await?.ok_or_else(|| self.store().record("no id for an owner"))?;
+        Ok(Owner { id, _life: Arc::new(Life { lock }) })
+    }
+
+    /// Finds dead owners: what they had in flight of single sends is in doubt from now on. Broadcasts are settled by
+    /// whoever drives them next ([`Ledger::take_over`]).
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn bury_dead(&self) -> Result<Buried, LedgerError> {
+        let mut read = self.store().read().await?;
+        let owners: Vec<(i64, String)> = read.rows(sqlx::query_as("SELECT id, lock FROM owners")).await?;
+        read.done();
+        let mut buried = Buried::default();
+        for (id, lock) in owners {
+            let path = self.owners().join(lock);
+            if is_alive(&path) {
+                continue;
+            }
+            let mut write = self.store().write().await?;
+            let moved = bury(&mut write, id).await;
+            let moved = write.end(moved).await?;
+            // Only litter from here on.
+            let _ = std::fs::remove_file(&path);
+            buried.owners += 1;
+            buried.in_doubt += moved;
+        }
+        Ok(buried)
+    }
+
+    fn owners(&self) -> PathBuf {
+        self.store().path.with_file_name(FOLDER)
+    }
+}
+
+/// Whether the owner of this number lives; `write` sees the ledger as it is.
+pub(super) async fn lives(write: &mut Transaction<'_>, owner: i64) -> Result<bool, LedgerError> {
+    let lock: Option<(String,)> =
+        write.row(sqlx::query_as("SELECT lock FROM owners WHERE id = ?").bind(owner)).await?;
+    let folder = write.store.path.with_file_name(FOLDER);
+    Ok(lock.is_some_and(|(lock,)| is_alive(&folder.join(lock))))
+}
+
+async fn bury(write: &mut Transaction<'_>, owner: i64) -> Result<u64, LedgerError> {
+    let now = write.store.now();
+    let doubts = sqlx::query("UPDATE sends SET state = ?, updated_at = ? WHERE owner = ? AND state = 1")
+        .bind(State::InDoubt.number())
+        .bind(now)
+        .bind(owner);
+    let moved = write.run(doubts).await?;
+    write.run(sqlx::query("DELETE FROM owners WHERE id = ?").bind(owner)).await?;
+    Ok(moved)
+}
+
+fn make_lock(folder: &Path) -> std::io::Result<(String, File)> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    loop {
+        let name = format!("{:016x}", rand::random::<u64>());
+        match private().create_new(true).open(folder.join(&name)) {
+            Ok(lock) => {
+                lock.lock()?;
+                return Ok((name, lock));
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// An owner lives as long as its file is locked. What cannot be told counts as alive: that holds things up, where the
+/// contrary could send twice.
+fn is_alive(path: &Path) -> bool {
+    match File::open(path) {
+        Ok(file) => matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock | TryLockError::Error(_))),
+        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+    }
+}
+
+/// How an owner is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnerName {
+    /// Which command it is.
+    pub name: String,
+    /// Its process.
+    pub pid: u64,
+}
+
+impl OwnerName {
+    pub(super) fn new(name: String, pid: i64) -> Self {
+        Self { name, pid: count(pid) }
+    }
+}

@@ -1,0 +1,57 @@
+//! Forgetting what is over.
+
+use std::time::Duration;
+
+use super::store::millis;
+use super::{BroadcastId, Ledger, LedgerError};
+
+/// What was forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pruned {
+    /// Broadcasts, with all of their recipients.
+    pub broadcasts: u64,
+    /// Single sends, with their `once` keys.
+    pub sends: u64,
+    /// Job runs.
+    pub job_runs: u64,
+    /// Uploads and data that had expired.
+    pub expired: u64,
+}
+
+impl Ledger {
+    /// Forgets what was over before `instant`: the same name and run, or the same `once` key, would be sent anew.
+    /// What has anything in doubt stays.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn prune(&self, instant: Duration) -> Result<Pruned, LedgerError> {
+        let mut pruned = Pruned { sends: self.prune_sends(instant).await?, ..Pruned::default() };
+        let question = sqlx::query_as(
+            "SELECT id FROM broadcasts WHERE state IN (2, 3) AND finished_at < ? AND n_in_doubt = 0 AND owner IS NULL",
+        );
+        let mut read = self.store().read().await?;
+        let over: Vec<(i64,)> = read.rows(question.bind(millis(instant))).await?;
+        read.done();
+        for (id,) in over {
+            // From here on nobody finds it; what a crash leaves of it is cleared with the next one.
+            let hidden = sqlx::query(
+                "UPDATE broadcasts SET state = 0, lease_number = lease_number + 1 WHERE id = ?
+                AND state IN (2, 3) AND n_in_doubt = 0 AND owner IS NULL",
+            );
+            if self.change(hidden.bind(id)).await? == 0 {
+                continue;
+            }
+            self.clear(BroadcastId(id), None).await?;
+            pruned.broadcasts +=
+                self.change(sqlx::query("DELETE FROM broadcasts WHERE id = ?").bind(id)).await?;
+        }
+        let runs =
+            sqlx::query("DELETE FROM job_runs WHERE state <> 0 AND finished_at < ?").bind(millis(instant));
+        pruned.job_runs = self.change(runs).await?;
+        for expired in ["DELETE FROM uploads WHERE expires_at < ?", "DELETE FROM data WHERE expires_at < ?"] {
+            pruned.expired += self.change(sqlx::query(expired).bind(self.store().now())).await?;
+        }
+        Ok(pruned)
+    }
+}

@@ -1,0 +1,83 @@
+//! Group commits: what many callers want written is written in one transaction.
+//!
+//! There is no delay: what comes while a commit runs makes the next one. So one caller alone waits for one commit, and
+//! thousands share it.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::LedgerError;
+use super::commit::{Request, commit};
+use super::store::Store;
+
+/// The most requests of one commit, so that no other process waits for long.
+const MOST: usize = 4096;
+
+/// A request, and where its answer goes.
+struct Waiting {
+    request: Request,
+    answer: oneshot::Sender<Result<i64, LedgerError>>,
+}
+
+/// The way to the writer.
+pub(super) struct Queue(mpsc::UnboundedSender<Waiting>);
+
+impl Queue {
+    /// Starts a writer on the runtime that this is called in; it ends with the queue.
+    pub(super) fn start(store: Arc<Store>) -> Self {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        tokio::spawn(write_all(store, receiver));
+        Self(sender)
+    }
+
+    /// Has a request written, and waits until it is on the disk. What was asked is done even if nobody waits any more.
+    pub(super) async fn ask(&self, request: Request) -> Result<i64, LedgerError> {
+        let (answer, answered) = oneshot::channel();
+        self.0.send(Waiting { request, answer }).map_err(|_| LedgerError::Closed)?;
+        answered.await.map_err(|_| LedgerError::Closed)?
+    }
+}
+
+async fn write_all(store: Arc<Store>, mut receiver: mpsc::UnboundedReceiver<Waiting>) {
+    let mut batch = Vec::new();
+    while receiver.recv_many(&mut batch, MOST).await > 0 {
+        // Tasks that are about to ask get their turn first.
+        tokio::task::yield_now().await;
+        while batch.len() < MOST
+            && let Ok(more) = receiver.try_recv()
+        {
+            batch.push(more);
+        }
+        let (requests, answers): (Vec<_>, Vec<_>) =
+            batch.drain(..).map(|Waiting { request, answer }| (request, answer)).unzip();
+        for (answer, result) in answers.into_iter().zip(write(&store, &requests).await) {
+            // One who waits no longer needs no answer.
+            let _ = answer.send(result);
+        }
+    }
+}
+
+/// Writes requests together, or each by itself when one of them spoils it for the others.
+async fn write(store: &Store, requests: &[Request]) -> Vec<Result<i64, LedgerError>> {
+    match together(store, requests).await {
+        Ok(answers) => answers.into_iter().map(Ok).collect(),
+        Err(error) if error.is_fault() || requests.len() == 1 => {
+            requests.iter().map(|_| Err(error.clone())).collect()
+        }
+        Err(_) => {
+            let mut results = Vec::with_capacity(requests.len());
+            for request in requests {
+                let alone = together(store, std::slice::from_ref(request)).await;
+                results.push(alone.map(|answers| answers.first().copied().unwrap_or_default()));
+            }
+            results
+        }
+    }
+}
+
+async fn together(store: &Store, requests: &[Request]) -> Result<Vec<i64>, LedgerError> {
+    let mut write = store.write().await?;
+    let result = commit(&mut write, requests).await;
+    write.end(result).await
+}

@@ -1,0 +1,354 @@
+//! Single sends: an audit of all, and `once` for those that ask for it.
+
+use std::time::Duration;
+
+use super::broadcast::json;
+use super::commit::Request;
+use super::owner::lives;
+use super::store::{Transaction, from_millis, millis, stored};
+use super::{AppId, Ledger, LedgerError, Owner, State};
+
+/// A single send before it begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewSend {
+    /// To which app.
+    pub app: AppId,
+    /// Its `once` key.
+    pub once: Option<String>,
+    /// SHA-256 of the whole message, recipients included, in hexadecimal.
+    pub hash: String,
+    /// Its groups, and the users of a targeted one, as JSON; shown to people.
+    pub recipients: String,
+    /// Which script, job or command sends it; shown to people.
+    pub origin: String,
+}
+
+/// What a `once` key has come to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// Nothing was sent with it: this call sends.
+    New(Ticket),
+    /// It was sent, with these (group id, message id).
+    Done(Vec<(String, String)>),
+    /// A living owner is sending it.
+    InFlight,
+    /// It may have been delivered.
+    InDoubt {
+        /// Since when that is known.
+        since: Duration,
+    },
+    /// The key was used for another message.
+    Different,
+}
+
+/// The right to make one single send.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Ticket {
+    owner: i64,
+    send: NewSend,
+    row: Option<i64>,
+}
+
+/// What came of a single send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SendOutcome {
+    /// Its state from now on. [`State::Pending`] when it is proved that nothing was sent: the key is free again.
+    pub state: State,
+    /// (group id, message id) of each group that has it.
+    pub receipts: Vec<(String, String)>,
+    /// Why not, or why it is in doubt; keep it short.
+    pub error: Option<String>,
+    /// How often it was tried.
+    pub attempts: u32,
+}
+
+/// Which single sends to list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SendFilter {
+    /// Of this app only.
+    pub app: Option<AppId>,
+    /// In this state only.
+    pub state: Option<State>,
+    /// Only those with a number below; for the next page.
+    pub before: Option<i64>,
+}
+
+/// A single send as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SendRow {
+    /// Its number.
+    pub id: i64,
+    /// The app that it went to.
+    pub app: AppId,
+    /// Its `once` key.
+    pub once: Option<String>,
+    /// Its groups and users, as JSON.
+    pub recipients: String,
+    /// Which script, job or command sent it.
+    pub origin: String,
+    /// Its state.
+    pub state: State,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// (group id, message id) of each group that has it.
+    pub receipts: Vec<(String, String)>,
+    /// Why not, or why it is in doubt.
+    pub error: Option<String>,
+    /// When it was begun.
+    pub created_at: Duration,
+    /// When its state changed last.
+    pub updated_at: Duration,
+}
+
+impl Ledger {
+    /// Begins a single send. One without a `once` key is always new, and costs nothing here.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn begin_send(&self, owner: &Owner, send: NewSend) -> Result<Begun, LedgerError> {
+        let mut ticket = Ticket { owner: owner.id, send, row: None };
+        if ticket.send.once.is_none() {
+            return Ok(Begun::New(ticket));
+        }
+        let mut write = self.store().write().await?;
+        let result = begin(&mut write, owner.id, &ticket.send).await;
+        Ok(match write.end(result).await? {
+            Key::Free(row) => {
+                ticket.row = Some(row);
+                Begun::New(ticket)
+            }
+            Key::Taken(begun) => begun,
+        })
+    }
+
+    /// Writes down that it is about to be sent. Once this returns it is on the disk, and only then may the request
+    /// leave. Said again before another try of what was proved not to be sent.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::NotIn`] when it is not this owner's any more, and faults of the store. After any error nothing
+    /// may be sent.
+    pub async fn intend_send(&self, ticket: &mut Ticket) -> Result<(), LedgerError> {
+        let request = match ticket.row {
+            Some(id) => Request::IntendSend { owner: ticket.owner, id },
+            None => Request::NewSend { owner: ticket.owner, send: ticket.send.clone() },
+        };
+        let number = self.0.queue.ask(request).await?;
+        ticket.row.get_or_insert(number);
+        Ok(())
+    }
+
+    /// Writes down what came of it. Said again after an error, it is the same.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::NotIn`] when it is not this owner's any more, and faults of the store.
+    pub async fn settle_send(&self, ticket: &Ticket, outcome: SendOutcome) -> Result<(), LedgerError> {
+        match ticket.row {
+            Some(id) => {
+                self.0.queue.ask(Request::SettleSend { owner: ticket.owner, id, outcome }).await.map(drop)
+            }
+            // Never intended: nothing of it is in the ledger.
+            None => Ok(()),
+        }
+    }
+
+    /// Single sends, the newest first, at the most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn sends(&self, filter: SendFilter, limit: u32) -> Result<Vec<SendRow>, LedgerError> {
+        type Row =
+            (i64, i64, Option<String>, String, String, i64, u32, Option<String>, Option<String>, i64, i64);
+        let question = sqlx::query_as(
+            "SELECT id, app, once, recipients, origin, state, attempts, receipts, error, created_at, updated_at FROM sends
+                WHERE id < ?1 AND (?2 IS NULL OR app = ?2) AND (?3 IS NULL OR state = ?3) ORDER BY id DESC LIMIT ?4",
+        )
+        .bind(filter.before.unwrap_or(i64::MAX))
+        .bind(filter.app.map(|app| app.0))
+        .bind(filter.state.map(State::number))
+        .bind(limit);
+        let mut read = self.store().read().await?;
+        let rows: Vec<Row> = read.rows(question).await?;
+        read.done();
+        let read = |(
+            id,
+            app,
+            once,
+            recipients,
+            origin,
+            state,
+            attempts,
+            receipts,
+            error,
+            created_at,
+            updated_at,
+        ): Row| {
+            let receipts = receipts.map(|text| serde_json::from_str(&text)).transpose();
+            Ok(SendRow {
+                id,
+                app: AppId(app),
+                once,
+                recipients,
+                origin,
+                state: State::from_number(state).map_err(|detail| self.store().record(detail))?,
+                attempts,
+                receipts: receipts.map_err(|error| self.store().record(error))?.unwrap_or_default(),
+                error,
+                created_at: from_millis(created_at),
+                updated_at: from_millis(updated_at),
+            })
+        };
+        rows.into_iter().map(read).collect()
+    }
+
+    /// Settles a single send that is in doubt, by its number: as sent, or its `once` key free to be sent again. Gives
+    /// whether it was in doubt.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn settle_send_doubt(&self, id: i64, as_sent: bool) -> Result<bool, LedgerError> {
+        let state = if as_sent { State::Sent } else { State::Cancelled };
+        let statement = sqlx::query("UPDATE sends SET state = ?, updated_at = ? WHERE id = ? AND state = 4")
+            .bind(state.number())
+            .bind(self.store().now())
+            .bind(id);
+        let mut write = self.store().write().await?;
+        let result = write.run(statement).await;
+        Ok(write.end(result).await? > 0)
+    }
+
+    /// Forgets settled sends from before `instant`; those in doubt stay. Gives how many.
+    pub(super) async fn prune_sends(&self, instant: Duration) -> Result<u64, LedgerError> {
+        let statement = sqlx::query("DELETE FROM sends WHERE updated_at < ? AND state IN (0, 2, 3, 6)");
+        let mut write = self.store().write().await?;
+        let result = write.run(statement.bind(millis(instant))).await;
+        write.end(result).await
+    }
+}
+
+enum Key {
+    Free(i64),
+    Taken(Begun),
+}
+
+async fn begin(write: &mut Transaction<'_>, owner: i64, send: &NewSend) -> Result<Key, LedgerError> {
+    type Row = (i64, String, i64, i64, Option<String>, i64);
+    let question = sqlx::query_as(
+        "SELECT id, hash, owner, state, receipts, updated_at FROM sends WHERE app = ? AND once = ?",
+    );
+    let row: Option<Row> = write.row(question.bind(send.app.0).bind(&send.once)).await?;
+    let Some((id, hash, holder, state, receipts, since)) = row else {
+        return Ok(Key::Free(insert_as(write, &[(owner, send)], State::Pending).await?));
+    };
+    if hash != send.hash {
+        return Ok(Key::Taken(Begun::Different));
+    }
+    let now = write.store.now();
+    let state = State::from_number(state).map_err(|detail| write.store.record(detail))?;
+    match state {
+        State::Sent => {
+            let receipts = serde_json::from_str(receipts.as_deref().unwrap_or("[]"));
+            return Ok(Key::Taken(Begun::Done(receipts.map_err(|error| write.store.record(error))?)));
+        }
+        State::InDoubt => return Ok(Key::Taken(Begun::InDoubt { since: from_millis(since) })),
+        // An outcome that was proved to be nothing has no owner any more.
+        State::Pending | State::Sending if holder != 0 && lives(write, holder).await? => {
+            return Ok(Key::Taken(Begun::InFlight));
+        }
+        State::Sending => {
+            let statement = sqlx::query("UPDATE sends SET state = 4, updated_at = ? WHERE id = ?");
+            write.run(statement.bind(now).bind(id)).await?;
+            return Ok(Key::Taken(Begun::InDoubt { since: from_millis(now) }));
+        }
+        State::Pending | State::Rejected | State::Skipped | State::Cancelled => {}
+    }
+    let statement = sqlx::query(
+        "UPDATE sends SET owner = ?, state = 0, recipients = ?, origin = ?, error = NULL, updated_at = ? WHERE id = ?",
+    );
+    let statement = statement.bind(owner).bind(&send.recipients).bind(&send.origin).bind(now).bind(id);
+    write.run(statement).await?;
+    Ok(Key::Free(id))
+}
+
+/// Writes new sends as being sent; gives the number of the first, the others follow.
+pub(super) async fn insert(
+    write: &mut Transaction<'_>,
+    sends: &[(i64, &NewSend)],
+) -> Result<i64, LedgerError> {
+    insert_as(write, sends, State::Sending).await
+}
+
+async fn insert_as(
+    write: &mut Transaction<'_>,
+    sends: &[(i64, &NewSend)],
+    state: State,
+) -> Result<i64, LedgerError> {
+    let last: Option<(i64,)> = write.row(sqlx::query_as("SELECT coalesce(max(id), 0) FROM sends")).await?;
+    let first = last.map_or(0, |(last,)| last) + 1;
+    let rows: Vec<_> = sends
+        .iter()
+        .map(|(owner, send)| (owner, send.app.0, &send.once, &send.hash, &send.recipients, &send.origin))
+        .collect();
+    let statement = sqlx::query(
+        "INSERT INTO sends (id, owner, app, once, hash, recipients, origin, state, created_at, updated_at)
+            SELECT ?1 + key, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, ?2, ?3, ?3
+            FROM json_each(?4)",
+    );
+    let rows = json(write, &rows)?;
+    write.run(statement.bind(first).bind(state.number()).bind(write.store.now()).bind(rows)).await?;
+    Ok(first)
+}
+
+/// Writes that a send of this owner is being sent.
+pub(super) async fn intend(write: &mut Transaction<'_>, owner: i64, id: i64) -> Result<(), LedgerError> {
+    let statement = sqlx::query(
+        "UPDATE sends SET state = 1, updated_at = ?, owner = ?2 WHERE id = ?3 AND owner IN (0, ?2) AND state = 0",
+    );
+    match write.run(statement.bind(write.store.now()).bind(owner).bind(id)).await? {
+        0 => Err(LedgerError::NotIn { what: format!("send {id}"), wanted: State::Pending, count: 1 }),
+        _ => Ok(()),
+    }
+}
+
+/// Settles sends; each must be its owner's, and in flight or settled so already.
+pub(super) async fn settle(
+    write: &mut Transaction<'_>,
+    sends: &[(i64, i64, &SendOutcome)],
+) -> Result<(), LedgerError> {
+    let now = write.store.now();
+    let mut rows = Vec::with_capacity(sends.len());
+    for (owner, id, outcome) in sends {
+        let receipts = json(write, &outcome.receipts)?;
+        let state = outcome.state.number();
+        rows.push((id, owner, state, outcome.attempts, receipts, &outcome.error));
+    }
+    let mut ids: Vec<i64> = sends.iter().map(|(_, id, _)| *id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let twice = ids.len() < sends.len();
+    // Proved not to be sent: nobody's, until it is tried again.
+    let statement = sqlx::query(
+        "INSERT INTO sends (id, app, hash, recipients, origin, owner, state, attempts, receipts, error, created_at, updated_at)
+            SELECT value ->> 0, 0, '', '', '', CASE value ->> 2 WHEN 0 THEN 0 ELSE value ->> 1 END, value ->> 2,
+                value ->> 3, value ->> 4, value ->> 5, 0, ?1 FROM json_each(?2)
+                WHERE EXISTS (SELECT 1 FROM sends WHERE id = value ->> 0 AND
+                    (owner = value ->> 1 OR (owner = 0 AND state = 0)) AND state IN (0, 1, value ->> 2))
+            ON CONFLICT (id) DO UPDATE SET owner = excluded.owner, state = excluded.state, attempts = excluded.attempts,
+                receipts = excluded.receipts, error = excluded.error, updated_at = excluded.updated_at",
+    );
+    let rows = json(write, &rows)?;
+    let settled = if twice { 0 } else { write.run(statement.bind(now).bind(rows)).await? };
+    let many = stored(sends.len() as u64);
+    if stored(settled) == many {
+        return Ok(());
+    }
+    let what = match sends {
+        [(_, id, _)] => format!("send {id}"),
+        _ => "some sends".to_owned(),
+    };
+    Err(LedgerError::NotIn { what, wanted: State::Sending, count: sends.len() as u64 - settled })
+}

@@ -1,0 +1,88 @@
+//! Tests of the ledger.
+
+mod broadcasts;
+mod faults;
+mod leases;
+mod model;
+mod rest;
+
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::*;
+use crate::message::Call;
+
+/// 2026-01-01T00:00:00.123Z.
+const START: Duration = Duration::from_millis(1_767_225_600_123);
+const HOUR: Duration = Duration::from_hours(1);
+const LEASE: Duration = Duration::from_secs(30);
+
+/// Runs a test with a simulated clock and a folder of its own.
+fn with_folder<F, Fut>(test: F)
+where
+    F: FnOnce(std::path::PathBuf, Clock) -> Fut,
+    Fut: Future<Output = ()>,
+{
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::simulated(START);
+    clock.block_on(test(folder.path().join("project"), clock.clone())).unwrap();
+}
+
+async fn open(folder: &Path, clock: &Clock) -> Ledger {
+    Ledger::open(folder, clock.clone()).await.unwrap()
+}
+
+fn plain() -> NewMessage {
+    NewMessage { content: Bytes::from_static(br#"{"type":"txt","body":{"msg":"hi"}}"#), size: 12 }
+}
+
+fn groups(range: std::ops::Range<u32>, message: &NewMessage) -> Vec<NewRecipient> {
+    range
+        .map(|group| NewRecipient {
+            group_id: format!("g{group}"),
+            users: vec![],
+            message: Some(message.clone()),
+        })
+        .collect()
+}
+
+/// A broadcast to `many` groups with its plan fixed, and the lease of `owner`.
+async fn planned(ledger: &Ledger, owner: &Owner, spec: &Spec, many: u32) -> Lease {
+    let app = ledger.app("https://service/org/app").await.unwrap();
+    let found = ledger.find_or_create(app, "news", "1", spec).await.unwrap();
+    let lease = ledger.claim(found.broadcast().id, owner, LEASE).await.unwrap().unwrap();
+    ledger.append(lease, &groups(0..many, &plain())).await.unwrap();
+    let plan = ledger.fix_plan(lease, None, None).await.unwrap();
+    assert_eq!(plan.total, u64::from(many));
+    lease
+}
+
+/// The counts of a broadcast by counting its rows, which must be those that are kept.
+async fn counted(ledger: &Ledger, id: BroadcastId) -> Counts {
+    let kept = ledger.counts(id).await.unwrap();
+    let mut counted = Counts::default();
+    for row in ledger.export(id, 0, u32::MAX).await.unwrap() {
+        *match row.state {
+            State::Pending => &mut counted.pending,
+            State::Sending => &mut counted.sending,
+            State::Sent => &mut counted.sent,
+            State::Rejected => &mut counted.rejected,
+            State::InDoubt => &mut counted.in_doubt,
+            State::Skipped => &mut counted.skipped,
+            State::Cancelled => &mut counted.cancelled,
+        } += 1;
+    }
+    assert_eq!(kept, counted);
+    counted
+}
+
+fn spec() -> Spec {
+    Spec::new(Call::Group)
+}
+
+/// Polls a future once; gives whether it is done.
+async fn poll_once<F: Future>(mut future: std::pin::Pin<&mut F>) -> bool {
+    std::future::poll_fn(|context| std::task::Poll::Ready(future.as_mut().poll(context).is_ready())).await
+}

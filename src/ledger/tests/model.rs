@@ -1,0 +1,231 @@
+//! Random interleavings of all that can happen to a broadcast, against a model of what is allowed.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// How many recipients there are.
+const MANY: u32 = 8;
+/// The same, as their indices.
+const ALL: std::ops::Range<usize> = 0..MANY as usize;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Intend(Vec<usize>),
+    /// Asked for, and not waited for.
+    IntendAndLeave(usize),
+    Settle(usize, State),
+    /// The process dies; another goes on.
+    Crash,
+    /// A driver of before comes to itself.
+    Ghost(usize),
+    Request(Wish),
+    CancelRest,
+    Retry,
+    Doubts(Settlement),
+    Finish,
+}
+
+fn steps() -> impl Strategy<Value = Step> {
+    let settled = prop::sample::select(vec![State::Pending, State::Sent, State::Rejected, State::InDoubt]);
+    let wish = prop::sample::select(vec![Wish::Run, Wish::Pause, Wish::Cancel]);
+    prop_oneof![
+        6 => prop::collection::hash_set(ALL, 1..4).prop_map(|set| Step::Intend(set.into_iter().collect())),
+        1 => (ALL).prop_map(Step::IntendAndLeave),
+        8 => (ALL, settled).prop_map(|(index, state)| Step::Settle(index, state)),
+        1 => Just(Step::Crash),
+        1 => (ALL).prop_map(Step::Ghost),
+        1 => wish.prop_map(Step::Request),
+        1 => Just(Step::CancelRest),
+        1 => Just(Step::Retry),
+        1 => prop::sample::select(vec![Settlement::AsSent, Settlement::Again]).prop_map(Step::Doubts),
+        2 => Just(Step::Finish),
+    ]
+}
+
+/// What the ledger should hold.
+struct Model {
+    states: Vec<State>,
+    /// Whether each was settled before, and so counts one attempt.
+    tried: Vec<bool>,
+    /// Whether each has the id of a message.
+    known: Vec<bool>,
+    stage: Stage,
+    wish: Wish,
+}
+
+impl Model {
+    /// Moves all from one state to another; gives how many.
+    fn shift(&mut self, from: State, to: State) -> u64 {
+        let mut moved = 0;
+        for state in self.states.iter_mut().filter(|state| **state == from) {
+            *state = to;
+            moved += 1;
+        }
+        if to == State::Pending && moved > 0 && self.stage != Stage::Ready {
+            (self.stage, self.wish) = (Stage::Ready, Wish::Run);
+        }
+        moved
+    }
+
+    fn none(&self, wanted: &[State]) -> bool {
+        !self.states.iter().any(|state| wanted.contains(state))
+    }
+}
+
+fn seq(index: usize) -> i64 {
+    i64::try_from(index).unwrap() + 1
+}
+
+fn outcome(index: usize, state: State) -> Outcome {
+    let id = (state == State::Sent).then(|| format!("m{index}"));
+    Outcome { seq: seq(index), state, message_id: id, error: None, attempts: 1 }
+}
+
+/// A program that drives the broadcast.
+struct Driver {
+    ledger: Ledger,
+    owner: Owner,
+    lease: Option<Lease>,
+}
+
+impl Driver {
+    async fn start(folder: &Path, clock: &Clock) -> Self {
+        let ledger = open(folder, clock).await;
+        let owner = ledger.register("run").await.unwrap();
+        Self { ledger, owner, lease: None }
+    }
+
+    /// The lease, taken again where it was given back.
+    async fn lease(&mut self, id: BroadcastId) -> Lease {
+        if let Some(lease) = self.lease {
+            return lease;
+        }
+        let lease = self.ledger.claim(id, &self.owner, LEASE).await.unwrap().expect("nobody else has it");
+        self.lease = Some(lease);
+        lease
+    }
+}
+
+/// The ledger holds what the model says.
+async fn agree(ledger: &Ledger, id: BroadcastId, model: &Model, step: &Step) {
+    counted(ledger, id).await;
+    let rows = ledger.export(id, 0, 99).await.unwrap();
+    assert_eq!(rows.iter().map(|row| row.state).collect::<Vec<_>>(), model.states, "after {step:?}");
+    let shown = ledger.show(id).await.unwrap();
+    assert_eq!((shown.stage, shown.wish), (model.stage, model.wish), "after {step:?}");
+}
+
+async fn check(folder: &Path, clock: &Clock, in_doubt: InDoubt, steps: Vec<Step>) {
+    let mut driver = Driver::start(folder, clock).await;
+    let lease = planned(&driver.ledger, &driver.owner, &Spec { in_doubt, ..spec() }, MANY).await;
+    driver.lease = Some(lease);
+    let id = lease.broadcast;
+    let mut ghost = None;
+    let mut model = Model {
+        states: vec![State::Pending; ALL.len()],
+        tried: vec![false; ALL.len()],
+        known: vec![false; ALL.len()],
+        stage: Stage::Ready,
+        wish: Wish::Run,
+    };
+    for step in steps {
+        let lease = driver.lease(id).await;
+        match step.clone() {
+            Step::Intend(set) => {
+                let allowed = model.stage == Stage::Ready
+                    && set.iter().all(|index| model.states[*index] == State::Pending);
+                let done = driver.ledger.intend(lease, set.iter().copied().map(seq).collect()).await;
+                assert_eq!(done.is_ok(), allowed, "{step:?}: {done:?}");
+                if allowed {
+                    for index in set {
+                        model.states[index] = State::Sending;
+                    }
+                }
+            }
+            Step::IntendAndLeave(index) => {
+                let allowed = model.stage == Stage::Ready && model.states[index] == State::Pending;
+                {
+                    let intend = driver.ledger.intend(lease, vec![seq(index)]);
+                    let intend = std::pin::pin!(intend);
+                    poll_once(intend).await;
+                }
+                // Behind it in the queue.
+                driver.ledger.intend(lease, vec![]).await.unwrap();
+                if allowed {
+                    model.states[index] = State::Sending;
+                }
+            }
+            Step::Settle(index, state) => {
+                // The same as before is no error: its answer may have been lost.
+                let known = state == State::Sent;
+                let again = model.states[index] == state && model.tried[index] && model.known[index] == known;
+                let allowed = model.states[index] == State::Sending || again;
+                let done = driver.ledger.settle(lease, vec![outcome(index, state)]).await;
+                assert_eq!(done.is_ok(), allowed, "{step:?}: {done:?}");
+                if allowed {
+                    model.states[index] = state;
+                    (model.tried[index], model.known[index]) = (true, known);
+                }
+            }
+            Step::Crash => {
+                drop(driver);
+                ghost = Some(lease);
+                driver = Driver::start(folder, clock).await;
+                let lease = driver.lease(id).await;
+                let taken = driver.ledger.take_over(lease).await.unwrap();
+                let to = if in_doubt == InDoubt::Hold { State::InDoubt } else { State::Pending };
+                assert_eq!(taken.in_doubt + taken.pending, model.shift(State::Sending, to));
+            }
+            Step::Ghost(index) => {
+                let Some(ghost) = ghost else { continue };
+                assert!(driver.ledger.intend(ghost, vec![seq(index)]).await.is_err());
+                assert!(driver.ledger.settle(ghost, vec![outcome(index, State::Sent)]).await.is_err());
+            }
+            Step::Request(wish) => {
+                let over = model.stage != Stage::Ready;
+                let allowed = !over && (model.wish != Wish::Cancel || wish == Wish::Cancel);
+                let done = driver.ledger.request(id, wish, None).await;
+                assert_eq!(done.is_ok(), allowed, "{step:?}: {done:?}");
+                if allowed {
+                    model.wish = wish;
+                }
+            }
+            Step::CancelRest => {
+                let moved = driver.ledger.cancel_rest(lease).await.unwrap();
+                assert_eq!(moved, model.shift(State::Pending, State::Cancelled));
+            }
+            Step::Retry => {
+                let moved = driver.ledger.retry_rejected(id).await.unwrap();
+                assert_eq!(moved, model.shift(State::Rejected, State::Pending));
+            }
+            Step::Doubts(settlement) => {
+                let to = if settlement == Settlement::AsSent { State::Sent } else { State::Pending };
+                let moved = driver.ledger.settle_doubts(id, settlement).await.unwrap();
+                assert_eq!(moved, model.shift(State::InDoubt, to));
+            }
+            Step::Finish => {
+                let allowed = model.stage == Stage::Ready && model.none(&[State::Pending, State::Sending]);
+                let done = driver.ledger.finish(lease, "{}").await;
+                assert_eq!(done.is_ok(), allowed, "{step:?}: {done:?}");
+                if allowed {
+                    model.stage = if model.wish == Wish::Cancel { Stage::Cancelled } else { Stage::Finished };
+                    driver.lease = None;
+                }
+            }
+        }
+        agree(&driver.ledger, id, &model, &step).await;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn only_what_is_allowed_happens(
+        steps in prop::collection::vec(steps(), 1..40),
+        in_doubt in prop::sample::select(vec![InDoubt::Hold, InDoubt::Resend]),
+    ) {
+        with_folder(|folder, clock| async move { check(&folder, &clock, in_doubt, steps).await });
+    }
+}

@@ -1,0 +1,184 @@
+//! Single sends, uploads, data, job runs, and forgetting.
+
+use super::*;
+
+const WEEK: Duration = Duration::from_hours(7 * 24);
+
+fn send(app: AppId, once: Option<&str>, hash: &str) -> NewSend {
+    NewSend {
+        app,
+        once: once.map(str::to_owned),
+        hash: hash.to_owned(),
+        recipients: "[\"g1\"]".to_owned(),
+        origin: "hello.lua".to_owned(),
+    }
+}
+
+fn ended(state: State) -> SendOutcome {
+    let receipts = if state == State::Sent { vec![("g1".to_owned(), "m1".to_owned())] } else { vec![] };
+    SendOutcome { state, receipts, error: None, attempts: 1 }
+}
+
+#[test]
+fn once_means_once() {
+    with_folder(|folder, clock| async move {
+        let ledger = open(&folder, &clock).await;
+        let owner = ledger.register("run").await.unwrap();
+        let app = ledger.app("a").await.unwrap();
+        let begin = async |hash: &str| ledger.begin_send(&owner, send(app, Some("key"), hash)).await.unwrap();
+        let Begun::New(mut ticket) = begin("h").await else { panic!() };
+        assert_eq!(begin("h").await, Begun::InFlight);
+        assert_eq!(begin("other").await, Begun::Different);
+        ledger.intend_send(&mut ticket).await.unwrap();
+        assert_eq!(begin("h").await, Begun::InFlight);
+        // Proved not to be sent, tried again by the same call.
+        ledger.settle_send(&ticket, ended(State::Pending)).await.unwrap();
+        ledger.intend_send(&mut ticket).await.unwrap();
+        ledger.settle_send(&ticket, ended(State::Rejected)).await.unwrap();
+        let Begun::New(mut ticket) = begin("h").await else { panic!() };
+        ledger.intend_send(&mut ticket).await.unwrap();
+        ledger.settle_send(&ticket, ended(State::Sent)).await.unwrap();
+        ledger.settle_send(&ticket, ended(State::Sent)).await.unwrap();
+        assert!(ledger.settle_send(&ticket, ended(State::Rejected)).await.is_err());
+        assert_eq!(begin("h").await, Begun::Done(vec![("g1".to_owned(), "m1".to_owned())]));
+        let elsewhere = ledger.app("b").await.unwrap();
+        let other = ledger.begin_send(&owner, send(elsewhere, Some("key"), "h")).await.unwrap();
+        assert!(matches!(other, Begun::New(_)));
+        assert_eq!(
+            ledger.sends(SendFilter { app: Some(app), ..SendFilter::default() }, 9).await.unwrap().len(),
+            1
+        );
+    });
+}
+
+#[test]
+fn what_a_dead_owner_had_in_flight_is_in_doubt() {
+    with_folder(|folder, clock| async move {
+        let ledger = open(&folder, &clock).await;
+        let app = ledger.app("a").await.unwrap();
+        let owner = ledger.register("run").await.unwrap();
+        for key in [None, Some("key"), Some("begun")] {
+            let Begun::New(mut ticket) = ledger.begin_send(&owner, send(app, key, "h")).await.unwrap() else {
+                panic!()
+            };
+            if key != Some("begun") {
+                ledger.intend_send(&mut ticket).await.unwrap();
+            }
+        }
+        let living = ledger.register("serve").await.unwrap();
+        assert_eq!(ledger.bury_dead().await.unwrap(), Buried::default());
+        drop(owner);
+        assert_eq!(ledger.bury_dead().await.unwrap(), Buried { owners: 1, in_doubt: 2 });
+        let again = async |key| ledger.begin_send(&living, send(app, Some(key), "h")).await.unwrap();
+        assert!(matches!(again("key").await, Begun::InDoubt { .. }));
+        // Of this one nothing can have been sent.
+        assert!(matches!(again("begun").await, Begun::New(_)));
+        let doubts = SendFilter { state: Some(State::InDoubt), ..SendFilter::default() };
+        let found = ledger.sends(doubts, 9).await.unwrap();
+        assert_eq!(found.len(), 2);
+        assert!(ledger.settle_send_doubt(found[0].id, false).await.unwrap());
+        assert!(matches!(again("key").await, Begun::New(_)));
+    });
+}
+
+#[test]
+fn uploads_are_known_until_they_expire() {
+    with_folder(|folder, clock| async move {
+        let ledger = open(&folder, &clock).await;
+        let (app, other) = (ledger.app("a").await.unwrap(), ledger.app("b").await.unwrap());
+        let week = START + WEEK;
+        ledger.upload_put(app, "abc", "{}", "FILE", week).await.unwrap();
+        assert_eq!(ledger.upload_find(app, "abc", "{}").await.unwrap().as_deref(), Some("FILE"));
+        assert_eq!(ledger.upload_find(app, "abc", "{1}").await.unwrap(), None);
+        assert_eq!(ledger.upload_find(other, "abc", "{}").await.unwrap(), None);
+        clock.sleep(WEEK).await;
+        assert_eq!(ledger.upload_find(app, "abc", "{}").await.unwrap(), None);
+        assert_eq!(ledger.prune(START).await.unwrap().expired, 0);
+        clock.sleep(Duration::from_secs(1)).await;
+        assert_eq!(ledger.prune(START).await.unwrap().expired, 1);
+    });
+}
+
+#[test]
+fn data_is_kept_swapped_and_listed() {
+    with_folder(|folder, clock| async move {
+        let ledger = open(&folder, &clock).await;
+        let soon = Some(START + Duration::from_secs(10));
+        ledger.data_set("s", "a%1", "1", None).await.unwrap();
+        ledger.data_set("s", "a%2", "2", soon).await.unwrap();
+        ledger.data_set("s", "ab", "3", None).await.unwrap();
+        ledger.data_set("t", "a%3", "4", None).await.unwrap();
+        let keys = async |prefix: &str, after: &str| -> Vec<String> {
+            ledger.data_list("s", prefix, after, 9).await.unwrap().into_iter().map(|row| row.0).collect()
+        };
+        assert_eq!(keys("a%", "").await, ["a%1", "a%2"]);
+        assert_eq!(keys("", "a%1").await, ["a%2", "ab"]);
+        assert!(!ledger.data_swap("s", "ab", Some("4"), Some("5"), None).await.unwrap());
+        assert!(ledger.data_swap("s", "ab", Some("3"), Some("5"), None).await.unwrap());
+        assert!(!ledger.data_swap("s", "a%2", None, Some("6"), None).await.unwrap());
+        clock.sleep(Duration::from_secs(10)).await;
+        assert_eq!(ledger.data_get("s", "a%2").await.unwrap(), None);
+        assert!(ledger.data_swap("s", "a%2", None, Some("6"), None).await.unwrap());
+        assert!(ledger.data_swap("s", "a%2", Some("6"), None, None).await.unwrap());
+        assert!(!ledger.data_delete("s", "a%2").await.unwrap());
+        assert!(ledger.data_delete("s", "ab").await.unwrap());
+        assert_eq!(keys("", "").await, ["a%1"]);
+    });
+}
+
+#[test]
+fn an_instant_of_a_job_starts_once() {
+    with_folder(|folder, clock| async move {
+        let ledger = open(&folder, &clock).await;
+        let (one, two) = (ledger.register("serve").await.unwrap(), ledger.register("serve").await.unwrap());
+        let claim = async |owner: &Owner| ledger.claim_job_run("daily", START, owner).await.unwrap();
+        assert_eq!(claim(&one).await, JobClaim::Claimed { attempt: 1 });
+        assert_eq!(claim(&two).await, JobClaim::Running);
+        drop(one);
+        assert_eq!(claim(&two).await, JobClaim::Claimed { attempt: 2 });
+        assert!(ledger.finish_job_run("daily", START, &two, JobState::Done, Some("ok")).await.unwrap());
+        assert!(!ledger.finish_job_run("daily", START, &two, JobState::Failed, None).await.unwrap());
+        assert_eq!(claim(&two).await, JobClaim::Over(JobState::Done));
+        assert_eq!(ledger.job_runs(Some("daily"), 9).await.unwrap()[0].attempt, 2);
+    });
+}
+
+#[test]
+fn what_is_over_is_forgotten_and_what_is_in_doubt_is_not() {
+    with_folder(|folder, clock| async move {
+        let ledger = open(&folder, &clock).await;
+        let owner = ledger.register("run").await.unwrap();
+        let lease = planned(&ledger, &owner, &spec(), 2).await;
+        ledger.intend(lease, vec![1, 2]).await.unwrap();
+        let doubt = Outcome::failed(2, State::InDoubt, "no answer", 1);
+        ledger.settle(lease, vec![Outcome::sent(1, "m", 1), doubt]).await.unwrap();
+        ledger.finish(lease, "{}").await.unwrap();
+        clock.sleep(Duration::from_secs(100)).await;
+        let now = clock.unix_time();
+        assert_eq!(ledger.prune(now).await.unwrap().broadcasts, 0);
+        ledger.settle_doubts(lease.broadcast, Settlement::AsSent).await.unwrap();
+        assert_eq!(ledger.prune(START).await.unwrap().broadcasts, 0);
+        assert_eq!(ledger.prune(now).await.unwrap().broadcasts, 1);
+        assert_eq!(ledger.show(lease.broadcast).await, Err(LedgerError::Unknown(lease.broadcast)));
+        assert_eq!(ledger.export(lease.broadcast, 0, 9).await.unwrap(), []);
+    });
+}
+
+#[test]
+fn recalled_messages_are_not_asked_for_again() {
+    with_folder(|folder, clock| async move {
+        let ledger = open(&folder, &clock).await;
+        let owner = ledger.register("run").await.unwrap();
+        let lease = planned(&ledger, &owner, &spec(), 4).await;
+        let id = lease.broadcast;
+        ledger.intend(lease, vec![1, 2, 3]).await.unwrap();
+        ledger
+            .settle(lease, (1..4).map(|seq| Outcome::sent(seq, format!("m{seq}"), 1)).collect())
+            .await
+            .unwrap();
+        ledger.mark_recalled(id, &[(1, true), (2, false)]).await.unwrap();
+        let left: Vec<_> =
+            ledger.sent_receipts(id, 0, 9).await.unwrap().into_iter().map(|one| one.message_id).collect();
+        assert_eq!(left, ["m3"]);
+    });
+}

@@ -1,0 +1,58 @@
+//! Files that the service has, so that the same content is not uploaded again.
+
+use std::time::Duration;
+
+use super::store::millis;
+use super::{AppId, Ledger, LedgerError};
+
+impl Ledger {
+    /// What an upload of this content (SHA-256 in hexadecimal) with these options gave, as JSON, if it has not expired.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn upload_find(
+        &self,
+        app: AppId,
+        content: &str,
+        options: &str,
+    ) -> Result<Option<String>, LedgerError> {
+        let question = sqlx::query_as(
+            "SELECT file FROM uploads WHERE app = ? AND content = ? AND options = ? AND expires_at > ?",
+        );
+        let question = question.bind(app.0).bind(content).bind(options).bind(self.store().now());
+        let mut read = self.store().read().await?;
+        let found: Option<(String,)> = read.row(question).await?;
+        read.done();
+        Ok(found.map(|(file,)| file))
+    }
+
+    /// Remembers what an upload gave, until `expires_at`. Whoever calls leaves a margin before the service forgets it.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn upload_put(
+        &self,
+        app: AppId,
+        content: &str,
+        options: &str,
+        file: &str,
+        expires_at: Duration,
+    ) -> Result<(), LedgerError> {
+        let statement = sqlx::query(
+            "INSERT INTO uploads (app, content, options, file, uploaded_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)
+                ON CONFLICT (app, content, options) DO UPDATE SET file = excluded.file,
+                    uploaded_at = excluded.uploaded_at, expires_at = excluded.expires_at",
+        )
+        .bind(app.0)
+        .bind(content)
+        .bind(options)
+        .bind(file)
+        .bind(self.store().now())
+        .bind(millis(expires_at));
+        let mut write = self.store().write().await?;
+        let result = write.run(statement).await.map(drop);
+        write.end(result).await
+    }
+}
