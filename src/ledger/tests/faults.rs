@@ -189,3 +189,23 @@ fn a_call_that_is_given_up_half_way_leaves_nothing_half() {
         assert!(counts.pending >= 50 && counts.pending % 50 == 0, "{counts:?}");
     });
 }
+
+#[test]
+fn after_a_failure_a_write_must_succeed_first() {
+    with_folder(|folder, clock| async move {
+        let ledger = open(&folder, &clock).await;
+        let owner = ledger.register("run").await.unwrap();
+        let lease = planned(&ledger, &owner, &spec(), 10).await;
+        // The pulse alone cannot be written; all else could.
+        let mut other = ledger.store().connect().await.unwrap();
+        let stop = "CREATE TRIGGER stop BEFORE UPDATE ON pulse BEGIN SELECT raise(ABORT, 'no'); END";
+        sqlx::query(stop).execute(&mut other).await.unwrap();
+        ledger.intend(lease, vec![1]).await.unwrap();
+        drop(ledger.store().write().await.unwrap());
+        let error = ledger.intend(lease, vec![2]).await.unwrap_err();
+        assert!(matches!(error, LedgerError::Unhealthy(_)), "{error}");
+        sqlx::query("DROP TRIGGER stop").execute(&mut other).await.unwrap();
+        ledger.intend(lease, vec![2]).await.unwrap();
+        assert_eq!(counted(&ledger, lease.broadcast).await.sending, 2);
+    });
+}
