@@ -42,6 +42,7 @@ fn services(project: &Project, app: &Rc<Delivery>, clock: &Clock) -> Rc<Services
     let none = Permissions::default();
     Rc::new(Services {
         apps: vec![Rc::clone(app)],
+        origin: "scripts/main.lua".to_owned(),
         clock: clock.clone(),
         sources: Sources::new(&place, &project.path("scripts/main.lua")),
         files: Files::new(&place, &none, &[]).unwrap(),

@@ -6,9 +6,10 @@ use std::rc::Rc;
 use anyhow::{Context, bail};
 use secrecy::ExposeSecret;
 
+use crate::client::ClientError;
 use crate::clock::Clock;
 use crate::config::{App, AppLimits, Credentials, Project, Settings, Timeouts};
-use crate::delivery::Delivery;
+use crate::delivery::{Book, Delivery, FailPoint};
 use crate::simulator;
 
 /// What a newcomer is told.
@@ -17,9 +18,17 @@ const HOW: &str = "no app is configured, so nothing was sent. Either
   or name your app in mooncast.toml:  [app] base_url, org, name, client_id (MOONCAST_CLIENT_SECRET in the environment)
   or in the environment:              MOONCAST_BASE_URL, MOONCAST_ORG, MOONCAST_APP, MOONCAST_CLIENT_ID, MOONCAST_CLIENT_SECRET";
 
+/// The simulator's folder in the project's state, and its name in the ledger there.
+const SIMULATOR: &str = "simulator";
+
+/// What the ledger shows of who sends.
+const COMMAND: &str = "run";
+
 /// The apps of a command.
 pub(super) struct Apps {
     pub(super) deliveries: Vec<Rc<Delivery>>,
+    /// Where what they send is written down; none for what sends nothing.
+    pub(super) book: Option<Rc<Book>>,
 }
 
 /// The apps that a command is to send through.
@@ -28,21 +37,28 @@ pub(super) fn choose(
     settings: &Settings,
     simulated: bool,
     clock: &Clock,
+    fail_point: &FailPoint,
 ) -> anyhow::Result<Apps> {
+    let state = project.state_folder();
     if simulated || settings.simulator {
-        return simulate(settings, clock);
+        // Of its own: what was rehearsed there must not count as sent to the service.
+        let book = Rc::new(Book::new(state.join(SIMULATOR), clock.clone(), COMMAND));
+        return simulate(settings, clock, book, fail_point);
     }
     if settings.apps.is_empty() {
         bail!(HOW);
     }
-    let state = project.state_folder();
+    let book = Rc::new(Book::new(state.clone(), clock.clone(), COMMAND));
     let deliveries = settings
         .apps
         .iter()
-        .map(|app| Delivery::new(app, clock.clone(), Some(&state)).map(Rc::new))
-        .collect::<Result<_, _>>()
+        .map(|app| {
+            let delivery = Delivery::new(app, clock.clone(), Some(&state))?;
+            Ok(Rc::new(delivery.recorded(Rc::clone(&book), app.key()).failing_at(fail_point.clone())))
+        })
+        .collect::<Result<_, ClientError>>()
         .context("the app's address")?;
-    Ok(Apps { deliveries })
+    Ok(Apps { deliveries, book: Some(book) })
 }
 
 /// An app with the default limits at an address where nobody is, for what sends nothing.
@@ -58,7 +74,12 @@ pub(super) fn stand_in() -> App {
 
 /// Starts the simulator on a thread of its own and gives an app that sends there. The project's limits are in force
 /// at both ends; its credentials stay where they are.
-fn simulate(settings: &Settings, clock: &Clock) -> anyhow::Result<Apps> {
+fn simulate(
+    settings: &Settings,
+    clock: &Clock,
+    book: Rc<Book>,
+    fail_point: &FailPoint,
+) -> anyhow::Result<Apps> {
     let limits = settings.apps.first().map_or_else(AppLimits::default, |app| app.limits.clone());
     let mut service = simulator::Settings::new("simulator", "demo");
     service.limits.group_per_second = Some(limits.group_per_second);
@@ -100,9 +121,12 @@ fn simulate(settings: &Settings, clock: &Clock) -> anyhow::Result<Apps> {
                 limits: limits.clone(),
                 timeouts: Timeouts::default(),
             };
-            Delivery::new(&app, clock.clone(), None).map(Rc::new)
+            let delivery = Delivery::new(&app, clock.clone(), None)?;
+            // Its port changes with every run.
+            let key = format!("{SIMULATOR}/{}", app.name);
+            Ok(Rc::new(delivery.recorded(Rc::clone(&book), &key).failing_at(fail_point.clone())))
         })
-        .collect::<Result<_, _>>()
+        .collect::<Result<_, ClientError>>()
         .context("the simulator's address")?;
-    Ok(Apps { deliveries })
+    Ok(Apps { deliveries, book: Some(book) })
 }

@@ -9,7 +9,7 @@ use clap::Args;
 
 use crate::clock::Clock;
 use crate::config::{Environment, Project, Settings};
-use crate::delivery::{Delivery, Health};
+use crate::delivery::{Delivery, FailPoint, Health};
 
 use super::{AppArgs, Exit, Global, apps};
 
@@ -47,7 +47,7 @@ pub(super) fn run(args: Doctor, global: &Global) -> anyhow::Result<Exit> {
     report.line(writable, "state folder", &folder);
 
     let clock = Clock::real();
-    let apps = apps::choose(&project, &settings, args.simulator, &clock)?;
+    let apps = apps::choose(&project, &settings, args.simulator, &clock, &FailPoint::default())?;
     clock.block_on(async {
         for app in &apps.deliveries {
             examine(app, &clock, &mut report).await;

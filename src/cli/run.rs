@@ -11,7 +11,7 @@ use rand::Rng;
 
 use crate::clock::Clock;
 use crate::config::{Environment, Permissions, Project, ScriptLimits, Settings, parse_duration, parse_size};
-use crate::delivery::{Counts, Tally};
+use crate::delivery::{Counts, FailPoint, Tally};
 use crate::host::{
     self, Ended, Failed, Files, InterruptSwitch, MAX_SOURCE, OWN_BINARY, Outbound, Output, RunSpec, RunStop,
     Services, Sources, Terminal, Variables,
@@ -24,6 +24,9 @@ use super::{AppArgs, Exit, Global};
 
 /// Bytes of unanswered requests that a script may have.
 const QUEUED_BYTES: u64 = 64 * 1024 * 1024;
+
+/// The variable that arms a fail point: `POINT:COUNT`.
+const FAIL_POINT: &str = "MOONCAST_FAIL_POINT";
 
 /// Runs a script: its top level, then the function `main(args)` where it defines one.
 ///
@@ -93,7 +96,8 @@ impl Grants {
 
 pub(super) fn run(args: Run, global: &Global) -> anyhow::Result<Exit> {
     let (project, script) = open(&args.file, global)?;
-    let mut settings = Settings::load(&project, &Environment::of_process(), &args.app.clone().into())?;
+    let environment = Environment::of_process();
+    let mut settings = Settings::load(&project, &environment, &args.app.clone().into())?;
     settings.permissions.extend(args.grants.permissions()?);
     let limits = ScriptLimits {
         memory: args.memory_limit.unwrap_or(settings.scripts.memory),
@@ -102,11 +106,21 @@ pub(super) fn run(args: Run, global: &Global) -> anyhow::Result<Exit> {
         ..settings.scripts
     };
     let clock = Clock::real();
-    let apps = apps::choose(&project, &settings, args.simulator, &clock)?;
+    let fail_point = fail_point(&environment)?;
+    let apps = apps::choose(&project, &settings, args.simulator, &clock, &fail_point)?;
     let spec = spec(script, Mode::Run, args.args, &limits);
     let services = services(&project, &settings, &apps, &clock, &args.file, Rc::new(Terminal))?;
     let (ended, counts, elapsed) = clock.block_on(drive(spec, services, &clock))?;
-    Ok(summarise(&ended, counts, elapsed))
+    let exit = summarise(&ended, counts, elapsed);
+    // The script was told too, but it is the set-up that has to be mended.
+    Ok(if apps.book.is_some_and(|book| book.failure().is_some()) { Exit::Usage } else { exit })
+}
+
+/// Where a crash test wants the process to end.
+fn fail_point(environment: &Environment) -> anyhow::Result<FailPoint> {
+    environment
+        .get(FAIL_POINT)
+        .map_or_else(|| Ok(FailPoint::default()), |text| text.parse().context(FAIL_POINT))
 }
 
 /// The project that a script belongs to, and its text.
@@ -157,6 +171,7 @@ pub(super) fn services(
     let script = file.canonicalize()?;
     Ok(Services {
         apps: apps.deliveries.clone(),
+        origin: project.shown(&script),
         clock: clock.clone(),
         sources: Sources::new(project, &script),
         files: Files::new(project, permissions, &settings.secret_files).context("the project's folder")?,

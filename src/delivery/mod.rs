@@ -1,11 +1,15 @@
 //! The one road of a message: check, permit, intent, request, outcome; and what a failure means for it.
 //!
 //! A [`Delivery`] is one app's. `im.group_send` and `im.targeted_send` take [`Delivery::send`], and there is no other
-//! way to the service. May import: `quota`, `client`, `message`, `config`, `clock`.
+//! way to the service. May import: `ledger`, `quota`, `client`, `message`, `config`, `clock`.
 
+mod book;
+mod broadcast;
+mod failpoint;
 mod health;
 mod lists;
 mod recall;
+mod record;
 mod retry;
 mod send;
 mod stop;
@@ -13,6 +17,9 @@ mod tally;
 mod undelivered;
 mod upload;
 
+pub use book::{Book, Open};
+pub use broadcast::{Driven, End, LEASE, Look, Progress, Report};
+pub use failpoint::{FailPoint, NoFailPoint, Point};
 pub use health::Health;
 pub use lists::{GroupEntry, MemberEntry, Page};
 pub use recall::{NotRecalled, Recalled};
@@ -23,10 +30,12 @@ pub use undelivered::{Reason, Undelivered};
 pub use upload::{SendableFile, UploadOptions, Uploaded};
 
 use std::path::Path;
+use std::rc::Rc;
 
 use crate::client::{Client, ClientError};
 use crate::clock::Clock;
 use crate::config::{App, AppLimits};
+use crate::ledger::AppId;
 use crate::message::Limits;
 use crate::quota::Quotas;
 
@@ -39,6 +48,17 @@ pub struct Delivery {
     client: Client,
     quotas: Quotas,
     clock: Clock,
+    ledger: Option<Recorded>,
+    fail_point: FailPoint,
+}
+
+/// Where an app's sends are written down.
+#[derive(Debug)]
+struct Recorded {
+    book: Rc<Book>,
+    /// The app in the ledger.
+    key: String,
+    id: tokio::sync::OnceCell<AppId>,
 }
 
 impl Delivery {
@@ -55,7 +75,39 @@ impl Delivery {
             client: Client::new(app, clock.clone(), state)?,
             quotas: Quotas::new(&app.limits, &clock),
             clock,
+            ledger: None,
+            fail_point: FailPoint::default(),
         })
+    }
+
+    /// The same road with a ledger, in which the app is known by `key`: nothing leaves it without being written down.
+    #[must_use]
+    pub fn recorded(mut self, book: Rc<Book>, key: &str) -> Self {
+        self.ledger = Some(Recorded { book, key: key.to_owned(), id: tokio::sync::OnceCell::new() });
+        self
+    }
+
+    /// The same road with a place at which the process ends, for crash tests.
+    #[must_use]
+    pub fn failing_at(mut self, point: FailPoint) -> Self {
+        self.fail_point = point;
+        self
+    }
+
+    /// The ledger, opened if it was not, and the app in it; none where there is no ledger.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::NoLedger`] when it cannot be opened, [`Reason::Unrecorded`] when it cannot be written.
+    pub async fn entry(&self) -> Result<Option<(&Open, AppId)>, Undelivered> {
+        let Some(recorded) = &self.ledger else { return Ok(None) };
+        let open = recorded
+            .book
+            .open()
+            .await
+            .map_err(|error| Undelivered::new(Reason::NoLedger, format!("{error}; nothing was sent")))?;
+        let id = recorded.id.get_or_try_init(|| open.ledger.app(&recorded.key)).await;
+        Ok(Some((open, *id.map_err(record::unrecorded)?)))
     }
 
     /// The app's name for scripts.

@@ -9,6 +9,8 @@ use crate::config::TargetedCost;
 use crate::message::{Call, Message, Problems, check};
 use crate::quota::{Answer, Permit, Priority, Quota};
 
+use super::failpoint::Point;
+use super::record::{Beginning, Record};
 use super::retry::{Backoff, PATIENCE};
 use super::{Delivery, Reason, Stop, Tally, Undelivered};
 
@@ -16,12 +18,16 @@ use super::{Delivery, Reason, Stop, Tally, Undelivered};
 pub type Receipts = Vec<(String, String)>;
 
 /// How a message is sent.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct SendOptions {
     /// Its place among those that wait for the same quota.
     pub priority: Priority,
     /// When to give up, waiting for a permit included.
     pub timeout: Option<Duration>,
+    /// A key with which the app gets this message at most once, across runs.
+    pub once: Option<String>,
+    /// Which script sends it; shown to people.
+    pub origin: String,
 }
 
 impl Delivery {
@@ -46,9 +52,20 @@ impl Delivery {
         stop: &Stop,
         tally: &Tally,
     ) -> Result<Receipts, Undelivered> {
-        let groups = message.group_count();
         let deadline = options.timeout.map(|timeout| self.clock.now() + timeout);
-        let result = self.try_until_settled(message, options.priority, deadline, stop, tally).await;
+        let result = match self.begin(message, &options, deadline, stop).await {
+            // Sent by an earlier call, which counted it.
+            Ok(Beginning::Done(receipts)) => return Ok(receipts),
+            Ok(Beginning::New(mut record)) => {
+                let priority = options.priority;
+                let result =
+                    self.try_until_settled(message, &mut record, priority, deadline, stop, tally).await;
+                record.end(&result).await;
+                result
+            }
+            Err(undelivered) => Err(undelivered),
+        };
+        let groups = message.group_count();
         match &result {
             Ok(_) => tally.sent(groups),
             Err(undelivered) => {
@@ -62,7 +79,10 @@ impl Delivery {
                     | Reason::Unreachable
                     | Reason::Cancelled
                     | Reason::Invalid(_)
-                    | Reason::Unusable => {
+                    | Reason::Unusable
+                    | Reason::Taken
+                    | Reason::NoLedger
+                    | Reason::Unrecorded => {
                         tally.not_sent(rest);
                     }
                 }
@@ -74,6 +94,7 @@ impl Delivery {
     async fn try_until_settled(
         &self,
         message: &Message,
+        record: &mut Record<'_>,
         priority: Priority,
         deadline: Option<Instant>,
         stop: &Stop,
@@ -85,10 +106,12 @@ impl Delivery {
         let mut backoff = Backoff::default();
         loop {
             let permit = self.permit(quota, cost, priority, deadline, stop).await?;
-            // The ledger's place on the road: the intent is written here, before the request, and the outcome after it.
+            // Without its intent on disk nothing leaves.
+            record.intend().await?;
             let in_flight = tally.in_flight(message.group_count());
             let outcome = self.request(call, body.clone(), permit).await;
             drop(in_flight);
+            self.fail_point.pass(Point::AfterRequest);
             let failure = match outcome {
                 Ok(receipts) => return settle(message, receipts),
                 Err(failure) => failure,
@@ -99,6 +122,7 @@ impl Delivery {
                     if self.clock.now() >= give_up {
                         return Err(Undelivered::from_failure(failure));
                     }
+                    record.withdraw(false, &failure.to_string()).await?;
                 }
                 Class::NothingSent => match backoff.next() {
                     Some(wait) => {
@@ -107,6 +131,7 @@ impl Delivery {
                             wait = ?wait,
                             "nothing was sent, trying again: {failure}"
                         );
+                        record.withdraw(true, &failure.to_string()).await?;
                         self.pause(wait, deadline, stop).await?;
                     }
                     None => return Err(Undelivered::from_failure(failure)),
@@ -117,7 +142,7 @@ impl Delivery {
     }
 
     /// Which quota a message draws on, how much of it, and by which call it goes.
-    fn price(&self, message: &Message) -> (&Quota, u32, client::SendCall) {
+    pub(super) fn price(&self, message: &Message) -> (&Quota, u32, client::SendCall) {
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).max(1);
         match message.call() {
             Call::Group => (&self.quotas.group, count(message.group_count()), client::SendCall::Group),
@@ -173,7 +198,7 @@ impl Delivery {
     }
 
     /// One request, from its permit to its answer.
-    async fn request(
+    pub(super) async fn request(
         &self,
         call: client::SendCall,
         body: bytes::Bytes,

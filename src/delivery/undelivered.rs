@@ -27,6 +27,12 @@ pub enum Reason {
     Invalid(Problems),
     /// It cannot be used: a file over the limit, a folder in a file's place.
     Unusable,
+    /// Its `once` key stands for another message.
+    Taken,
+    /// The ledger cannot be opened; nothing was sent.
+    NoLedger,
+    /// The ledger cannot be written just now; nothing was sent.
+    Unrecorded,
     /// The service refused it for good.
     Rejected,
     /// The service's quota refused it for too long.

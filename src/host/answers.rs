@@ -106,6 +106,8 @@ async fn send(
     let options = SendOptions {
         priority: priority(options.priority),
         timeout: options.timeout_ms.map(Duration::from_millis),
+        once: options.once,
+        origin: services.origin.clone(),
     };
     app.send(&message, options, services.stop.stop(), &services.tally)
         .await
@@ -154,11 +156,13 @@ fn failure(undelivered: Undelivered) -> Failure {
             (Kind::Invalid, list.first().map(|(field, _)| field.as_str().into()), list)
         }
         Reason::Unusable => (Kind::Invalid, Some("path".into()), Vec::new()),
+        Reason::Taken => (Kind::Invalid, Some("options.once".into()), Vec::new()),
+        Reason::NoLedger => (Kind::Invalid, None, Vec::new()),
         Reason::Rejected => (Kind::Rejected, None, Vec::new()),
         Reason::Throttled => (Kind::Throttled, None, Vec::new()),
         Reason::Auth => (Kind::Auth, None, Vec::new()),
         Reason::InDoubt => (Kind::InDoubt, None, Vec::new()),
-        Reason::Unreachable => (Kind::Unreachable, None, Vec::new()),
+        Reason::Unreachable | Reason::Unrecorded => (Kind::Unreachable, None, Vec::new()),
         Reason::Cancelled => (Kind::Cancelled, None, Vec::new()),
     };
     Failure {

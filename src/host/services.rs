@@ -16,6 +16,8 @@ use super::variables::Variables;
 pub struct Services {
     /// The apps it can send through, the default one first.
     pub apps: Vec<Rc<Delivery>>,
+    /// What sends: the script's name, as the ledger shows it.
+    pub origin: String,
     /// The time that its script sees.
     pub clock: Clock,
     /// Where `require` looks.

@@ -150,6 +150,8 @@ pub struct SendOptions {
     pub priority: Urgency,
     /// Milliseconds until it is given up, waiting for a permit included.
     pub timeout_ms: Option<u64>,
+    /// A key with which the app gets this message at most once.
+    pub once: Option<String>,
 }
 
 /// How a file is uploaded.

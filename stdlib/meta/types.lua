@@ -112,6 +112,7 @@
 
 ---How a message is sent.
 ---@class im.send_options
+---@field once? string  a key: the message that has it is sent at most once to this app, across runs; a second call gets the first receipts
 ---@field priority? "high"|"normal"|"low"  its place among those that wait for the quota
 ---@field timeout? number|string  give up after so long: seconds, or a text like "5m"
 

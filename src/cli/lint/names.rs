@@ -8,7 +8,7 @@ pub(super) use crate::message::{Call, USERS_PER_CALL, fields, nearest, types};
 pub(super) const ROUTE_ONLINE: &str = "ROUTE_ONLINE";
 
 /// What the second argument of the sending calls can say.
-pub(super) const SEND_OPTIONS: [&str; 2] = ["priority", "timeout"];
+pub(super) const SEND_OPTIONS: [&str; 3] = ["once", "priority", "timeout"];
 
 /// What the second argument of `im.upload` can say.
 pub(super) const UPLOAD_OPTIONS: [&str; 4] = ["filename", "priority", "restrict_access", "thumbnail"];

@@ -13,6 +13,9 @@ use super::task::milliseconds;
 /// What is easier said in Lua: iterators over pages, read-only limits, the two results of `check`.
 const LUA_PART: &str = include_str!("im.lua");
 
+/// Bytes of a `once` key: enough for anything that is meant as one.
+const ONCE_BYTES: usize = 512;
+
 pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
     let apps = kit.lua().create_table()?;
     let mut default = None;
@@ -123,8 +126,9 @@ fn recall(app: u32, (receipts, options): (Table, Option<Table>)) -> Result<Reque
 
 fn send_options(table: Option<Table>) -> Result<SendOptions, Fault> {
     let mut options = SendOptions::default();
-    each_option(table, &["priority", "timeout"], |name, value| {
+    each_option(table, &["once", "priority", "timeout"], |name, value| {
         match name {
+            "once" => options.once = Some(once(&value)?),
             "priority" => options.priority = urgency(&value)?,
             _ => options.timeout_ms = Some(milliseconds("options.timeout", &value)?),
         }
@@ -170,6 +174,15 @@ fn each_option(
         set(&name, value)?;
     }
     Ok(())
+}
+
+fn once(value: &Value) -> Result<String, Fault> {
+    let key = string("once", value)?;
+    if key.is_empty() || key.len() > ONCE_BYTES {
+        let problem = format!("once: expected a key of 1 to {ONCE_BYTES} bytes, got {}", key.len());
+        return Err(Fault::invalid("options.once", problem));
+    }
+    Ok(key)
 }
 
 fn urgency(value: &Value) -> Result<Urgency, Fault> {

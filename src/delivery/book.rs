@@ -1,0 +1,119 @@
+//! The ledger as the road uses it: opened at the first send, so that a script that sends nothing pays nothing for it.
+
+use std::cell::{OnceCell, RefCell};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::ledger::{Ledger, LedgerError, Owner, SendOutcome, Ticket};
+
+/// How often an outcome is written before it is given up.
+const TRIES: u32 = 6;
+
+/// The wait after the first failure to write an outcome; it doubles with each.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+
+/// One process's way to the ledger. The apps of a process share it.
+#[derive(Debug)]
+pub struct Book {
+    folder: PathBuf,
+    clock: Clock,
+    command: String,
+    open: tokio::sync::OnceCell<Open>,
+    failure: OnceCell<LedgerError>,
+}
+
+/// An open ledger.
+#[derive(Debug)]
+pub struct Open {
+    /// The ledger.
+    pub ledger: Ledger,
+    /// Who this process is in it.
+    pub owner: Owner,
+    owed: RefCell<Vec<(Ticket, SendOutcome)>>,
+}
+
+impl Open {
+    /// Keeps what could not be written down; nothing is begun before it is.
+    pub(super) fn owe(&self, ticket: Ticket, outcome: SendOutcome) {
+        self.owed.borrow_mut().push((ticket, outcome));
+    }
+
+    /// Writes down what is owed.
+    pub(super) async fn pay(&self) -> Result<(), LedgerError> {
+        loop {
+            let Some((ticket, outcome)) = self.owed.borrow_mut().pop() else { return Ok(()) };
+            match self.ledger.settle_send(&ticket, outcome.clone()).await {
+                Err(error) if error.is_fault() => {
+                    self.owe(ticket, outcome);
+                    return Err(error);
+                }
+                // Another process has settled it meanwhile: that stands.
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Book {
+    /// The ledger in `folder`, not opened yet. `command` is shown to people who ask who sends.
+    #[must_use]
+    pub fn new(folder: PathBuf, clock: Clock, command: &str) -> Self {
+        let command = command.to_owned();
+        Self { folder, clock, command, open: tokio::sync::OnceCell::new(), failure: OnceCell::new() }
+    }
+
+    /// Opens the ledger, or gives it when it is open. What dead processes had in flight of single sends is in doubt
+    /// from then on.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the ledger from being opened and written. Nothing may be sent then.
+    pub async fn open(&self) -> Result<&Open, LedgerError> {
+        let open = self.open.get_or_try_init(async || {
+            let ledger = Ledger::open(&self.folder, self.clock.clone()).await?;
+            let owner = ledger.register(&self.command).await?;
+            let buried = ledger.bury_dead().await?;
+            if buried.in_doubt > 0 {
+                tracing::warn!(
+                    in_doubt = buried.in_doubt,
+                    "an earlier run ended before the answers to some sends; they may have been sent"
+                );
+            }
+            Ok(Open { ledger, owner, owed: RefCell::default() })
+        });
+        open.await.inspect_err(|error: &LedgerError| {
+            // The first one says why; the others follow from it.
+            let _ = self.failure.set(error.clone());
+        })
+    }
+
+    /// Why the ledger could not be opened, when that was tried and never came to be.
+    #[must_use]
+    pub fn failure(&self) -> Option<&LedgerError> {
+        if self.open.initialized() { None } else { self.failure.get() }
+    }
+}
+
+/// Writes an outcome down, again and again while the store fails: what was sent must not be forgotten.
+///
+/// # Errors
+///
+/// The last fault of the store, or what it refuses.
+pub(super) async fn insist<F>(clock: &Clock, write: impl Fn() -> F) -> Result<(), LedgerError>
+where
+    F: Future<Output = Result<(), LedgerError>>,
+{
+    let mut wait = FIRST_WAIT;
+    for _ in 1..TRIES {
+        match write().await {
+            Err(error) if error.is_fault() => {
+                tracing::error!("an outcome could not be written down, trying again: {error}");
+                clock.sleep(wait).await;
+                wait *= 2;
+            }
+            other => return other,
+        }
+    }
+    write().await
+}

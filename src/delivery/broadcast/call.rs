@@ -1,0 +1,124 @@
+//! One call of a broadcast: permit, intent, request, outcome, and again while that is safe.
+
+use std::time::Duration;
+
+use crate::ledger::{LedgerError, Outcome, State};
+use crate::quota::Priority;
+
+use super::super::book::insist;
+use super::super::failpoint::Point;
+use super::super::retry::Backoff;
+use super::super::{Stop, Undelivered};
+use super::packs::Pack;
+use super::progress::Guard;
+use super::verdict::{Fate, Next, judge};
+use super::{Run, ledger};
+
+impl Run<'_> {
+    /// Sends a pack, unless `halt` says otherwise before its intent is written. What has left is seen through.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the ledger from being written: nothing may be sent then.
+    pub(super) async fn call(
+        &self,
+        mut pack: Pack,
+        halt: Stop,
+        place: Place<'_>,
+    ) -> Result<Fate, LedgerError> {
+        let message = match &pack.message {
+            Ok(message) => message.clone(),
+            Err(why) => return self.refuse(&pack, why).await,
+        };
+        let body = message.to_json();
+        let (quota, cost, call) = self.delivery.price(&message);
+        let mut backoff = Backoff::default();
+        let mut place = Some(place);
+        loop {
+            let waits = place.take().unwrap_or_else(|| self.place());
+            let permit = match self.turn(pack.recipients.len(), &halt).await {
+                Ok(()) => self.delivery.permit(quota, cost, priority(self.spec.priority), None, &halt).await,
+                Err(halted) => Err(halted),
+            };
+            drop(waits);
+            let permit = match permit {
+                Ok(permit) => permit,
+                Err(_) if halt.is_asked() => return Ok(Fate::Untouched),
+                Err(undelivered) => return self.refuse(&pack, &undelivered.message).await,
+            };
+            self.delivery.fail_point.pass(Point::BeforeIntent);
+            self.ledger.intend(self.lease, seqs(&pack)).await?;
+            self.delivery.fail_point.pass(Point::AfterIntent);
+            let in_flight = self.progress.in_flight();
+            let answer = self.delivery.request(call, body.clone(), permit).await;
+            drop(in_flight);
+            self.delivery.fail_point.pass(Point::AfterRequest);
+
+            let verdict = judge(&pack.recipients, self.spec.in_doubt, answer, &mut backoff);
+            for (recipient, outcome) in pack.recipients.iter_mut().zip(&verdict.outcomes) {
+                recipient.attempts = outcome.attempts;
+            }
+            self.settle(verdict.outcomes).await?;
+            match verdict.next {
+                Next::End(fate) => return Ok(fate),
+                Next::Again(None) => self.progress.throttled(),
+                Next::Again(Some(wait)) => {
+                    if self.delivery.pause(wait, None, &halt).await.is_err() {
+                        return Ok(Fate::Untouched);
+                    }
+                }
+            }
+        }
+    }
+
+    /// What can never be sent: refused before it leaves.
+    async fn refuse(&self, pack: &Pack, why: &str) -> Result<Fate, LedgerError> {
+        self.ledger.intend(self.lease, seqs(pack)).await?;
+        let outcome = |one: &ledger::Recipient| Outcome::failed(one.seq, State::Rejected, why, one.attempts);
+        self.settle(pack.recipients.iter().map(outcome).collect()).await?;
+        Ok(Fate::Failed(why.to_owned()))
+    }
+
+    async fn settle(&self, outcomes: Vec<Outcome>) -> Result<(), LedgerError> {
+        self.delivery.fail_point.pass(Point::BeforeOutcome);
+        insist(&self.delivery.clock, || self.ledger.settle(self.lease, outcomes.clone())).await?;
+        self.progress.settled(&outcomes);
+        Ok(())
+    }
+
+    /// Waits for this call's turn under the broadcast's own cap.
+    async fn turn(&self, messages: usize, halt: &Stop) -> Result<(), Undelivered> {
+        let now = self.delivery.clock.now();
+        let wait = self.pace.turn(messages, now).saturating_since(now);
+        if wait == Duration::ZERO { Ok(()) } else { self.delivery.pause(wait, None, halt).await }
+    }
+
+    /// A place among those that wait for a permit.
+    pub(super) fn place(&self) -> Place<'_> {
+        Place { _waits: Guard::new(&self.waiting), room: &self.room }
+    }
+}
+
+/// Held while a call waits for its permit.
+pub(super) struct Place<'a> {
+    room: &'a tokio::sync::Notify,
+    _waits: Guard<'a>,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.room.notify_one();
+    }
+}
+
+fn seqs(pack: &Pack) -> Vec<i64> {
+    pack.recipients.iter().map(|recipient| recipient.seq).collect()
+}
+
+const fn priority(priority: ledger::Priority) -> Priority {
+    match priority {
+        ledger::Priority::High => Priority::High,
+        ledger::Priority::Normal => Priority::Normal,
+        ledger::Priority::Low => Priority::Low,
+    }
+}

@@ -1,0 +1,234 @@
+//! Driving a broadcast from its stored plan to its end: neither its script nor its audience is needed any more.
+//!
+//! - `packs`: recipients from the ledger, packed into calls;
+//! - `call`: one call from its permit to its outcome; `verdict`: what an answer means, a pure function;
+//! - `round`: many calls at once, until nothing waits or something halts them;
+//! - `window`, `pace`: how many calls at once, and a cap of the broadcast's own;
+//! - `progress`, `report`: what others see.
+
+mod call;
+mod pace;
+mod packs;
+mod progress;
+mod report;
+mod round;
+mod verdict;
+mod window;
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::clock::Instant;
+use crate::ledger::{self, Broadcast, Lease, Ledger, LedgerError, Spec, Stage, Wish};
+
+use super::{Delivery, Stop};
+use pace::Pace;
+use round::Halt;
+
+pub use progress::{Look, Progress};
+pub use report::Report;
+
+/// How long a lease holds without being renewed. Whoever claims one for [`Delivery::drive`] asks for this.
+pub const LEASE: Duration = Duration::from_secs(30);
+
+/// How old a lease becomes before it is renewed.
+const RENEW_AFTER: Duration = Duration::from_secs(10);
+
+/// How often the ledger is asked what people want of the broadcast.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Failures in a row after which a broadcast pauses, where it says nothing else (design, Delivery).
+const FAILURES_IN_A_ROW: u64 = 20;
+
+/// What the note of a pause begins with that no person asked for. Driving such a broadcast again resumes it.
+const BY_ITSELF: &str = "paused by itself: ";
+
+/// What became of a broadcast under a driver.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Driven {
+    /// How the driving ended.
+    pub end: End,
+    /// How the broadcast stands.
+    pub report: Report,
+}
+
+/// How the driving of a broadcast ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// Nothing is left to send.
+    Finished,
+    /// Somebody cancelled it; nothing is left to send.
+    Cancelled,
+    /// It paused by itself, and this is why. Driven again it goes on.
+    Paused(String),
+    /// It was asked to stop. Driven again it goes on.
+    Stopped,
+}
+
+/// One driving of one broadcast.
+struct Run<'a> {
+    delivery: &'a Delivery,
+    ledger: &'a Ledger,
+    lease: Lease,
+    spec: &'a Spec,
+    stop: &'a Stop,
+    progress: &'a Progress,
+    pace: Pace,
+    /// Calls that wait for a permit.
+    waiting: Cell<u64>,
+    /// Told whenever one of them has got it.
+    room: Notify,
+    /// Failures since the last success.
+    failures: Cell<u64>,
+    renewed: Cell<Instant>,
+}
+
+impl Delivery {
+    /// Sends what waits of a broadcast whose plan is fixed, until nothing does, it pauses itself, or `stop` is
+    /// pressed: then what is in flight is finished and the rest stays for the next driver. While a person has it
+    /// paused, this waits.
+    ///
+    /// `lease` is a fresh claim of [`LEASE`]; it is renewed here, and given back. What an earlier driver had in flight
+    /// is settled first. Dropped half-way, what was in flight is settled so by the next driver.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::LeaseLost`] when another drives it now, [`LedgerError::NotNow`] when its plan is not fixed or it
+    /// is over, and faults of the store: nothing was sent from then on.
+    pub async fn drive(
+        &self,
+        ledger: &Ledger,
+        lease: Lease,
+        spec: &Spec,
+        stop: &Stop,
+        watch: &Progress,
+    ) -> Result<Driven, LedgerError> {
+        let run = Run {
+            delivery: self,
+            ledger,
+            lease,
+            spec,
+            stop,
+            progress: watch,
+            pace: Pace::new(spec.rate),
+            waiting: Cell::new(0),
+            room: Notify::new(),
+            failures: Cell::new(0),
+            renewed: Cell::new(self.clock.now()),
+        };
+        let driven = run.to_its_end().await;
+        if !matches!(&driven, Ok(Driven { end: End::Finished | End::Cancelled, .. })) {
+            // One that cannot be given back runs out, or dies with its owner.
+            if let Err(error) = ledger.release(lease).await {
+                tracing::warn!("the lease of broadcast {} was not given back: {error}", lease.broadcast);
+            }
+        }
+        driven
+    }
+}
+
+impl Run<'_> {
+    async fn to_its_end(&self) -> Result<Driven, LedgerError> {
+        let began = self.delivery.clock.now();
+        let broadcast = self.begin().await?;
+        loop {
+            let halt = match self.permission().await? {
+                Wish::Run => self.round().await?,
+                Wish::Pause => Halt::Stopped,
+                Wish::Cancel => {
+                    self.ledger.cancel_rest(self.lease).await?;
+                    Halt::Over
+                }
+            };
+            let counts = self.ledger.counts(self.lease.broadcast).await?;
+            self.progress.begin(counts);
+            let elapsed = self.delivery.clock.now().saturating_since(began);
+            let report = Report::new(&broadcast, &counts, self.progress.look().sent_now, elapsed);
+            let end = match halt {
+                Halt::Over if counts.pending > 0 => continue,
+                Halt::Over => match self.finish(&report).await? {
+                    Some(end) => end,
+                    None => continue,
+                },
+                Halt::Wish => continue,
+                Halt::Stopped => End::Stopped,
+                Halt::Paused(why) => {
+                    let note = format!("{BY_ITSELF}{why}");
+                    self.ledger.request(self.lease.broadcast, Wish::Pause, Some(&note)).await?;
+                    End::Paused(why)
+                }
+            };
+            return Ok(Driven { end, report });
+        }
+    }
+
+    /// Takes the broadcast over from whoever drove it before.
+    async fn begin(&self) -> Result<Broadcast, LedgerError> {
+        let id = self.lease.broadcast;
+        let broadcast = self.ledger.show(id).await?;
+        if broadcast.stage != Stage::Ready {
+            let why = "only one whose plan is fixed, and that is not over, can be sent";
+            return Err(LedgerError::NotNow { broadcast: id, is: broadcast.stage.name(), why });
+        }
+        let taken = self.ledger.take_over(self.lease).await?;
+        if taken.in_doubt > 0 {
+            tracing::warn!(
+                broadcast = %id,
+                in_doubt = taken.in_doubt,
+                "an earlier driver ended before these answers came; they may have been sent"
+            );
+        }
+        let note = broadcast.wish_note.as_deref().unwrap_or_default();
+        if broadcast.wish == Wish::Pause && note.starts_with(BY_ITSELF) {
+            self.ledger.request(id, Wish::Run, None).await?;
+        }
+        self.progress.begin(self.ledger.counts(id).await?);
+        Ok(broadcast)
+    }
+
+    /// Waits while the broadcast is paused. Gives a pause only when this driver is asked to stop.
+    async fn permission(&self) -> Result<Wish, LedgerError> {
+        loop {
+            if self.stop.is_asked() {
+                return Ok(Wish::Pause);
+            }
+            let wishes = self.ledger.wishes(self.lease.broadcast).await?;
+            if wishes.wish != Wish::Pause {
+                self.progress.waits_for(None);
+                return Ok(wishes.wish);
+            }
+            let note = wishes.note.map_or_else(String::new, |note| format!(" ({note})"));
+            self.progress.waits_for(Some(format!("somebody to resume it: it is paused{note}")));
+            self.renew().await?;
+            // Asked to stop, it is seen above.
+            let _ = self.delivery.pause(LOOK, None, self.stop).await;
+        }
+    }
+
+    /// Keeps the lease from running out.
+    async fn renew(&self) -> Result<(), LedgerError> {
+        let now = self.delivery.clock.now();
+        if now.saturating_since(self.renewed.get()) >= RENEW_AFTER {
+            self.ledger.renew(self.lease, LEASE).await?;
+            self.renewed.set(now);
+        }
+        Ok(())
+    }
+
+    /// Ends it, unless somebody has made something pending again meanwhile.
+    async fn finish(&self, report: &Report) -> Result<Option<End>, LedgerError> {
+        // A report is numbers and two names: it has a JSON form.
+        let report = serde_json::to_string(report).unwrap_or_default();
+        match self.ledger.finish(self.lease, &report).await {
+            Ok(Stage::Cancelled) => Ok(Some(End::Cancelled)),
+            Ok(_) => Ok(Some(End::Finished)),
+            Err(error @ LedgerError::NotNow { .. }) => {
+                let counts = self.ledger.counts(self.lease.broadcast).await?;
+                if counts.pending > 0 { Ok(None) } else { Err(error) }
+            }
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Recipients from the ledger, page by page, packed into calls.
+
+use std::collections::VecDeque;
+
+use crate::ledger::{Lease, Ledger, LedgerError, Recipient, Spec};
+use crate::message::{Call, Draft, GROUPS_PER_CALL, Limits, Message, check_draft};
+
+/// Recipients a page: what is in memory at once, however many there are.
+const PAGE: u32 = 512;
+
+/// What one call sends.
+#[derive(Debug)]
+pub(super) struct Pack {
+    /// One, or up to three groups with the same message.
+    pub(super) recipients: Vec<Recipient>,
+    /// The message, or why it can no longer be sent: limits can be lowered after a plan was fixed.
+    pub(super) message: Result<Message, String>,
+}
+
+/// All that waits of a broadcast, once through.
+#[derive(Debug)]
+pub(super) struct Packs<'a> {
+    ledger: &'a Ledger,
+    lease: Lease,
+    call: Call,
+    most: usize,
+    limits: Limits,
+    after: i64,
+    page: VecDeque<Recipient>,
+    ended: bool,
+    /// The last message: a plain broadcast has no other.
+    draft: Option<(i64, Result<Draft, String>)>,
+}
+
+impl<'a> Packs<'a> {
+    pub(super) fn new(ledger: &'a Ledger, lease: Lease, spec: &Spec, limits: Limits) -> Self {
+        let most = match spec.call {
+            Call::Group => usize::from(spec.pack).clamp(1, GROUPS_PER_CALL),
+            Call::Targeted => 1,
+        };
+        let (page, draft) = (VecDeque::new(), None);
+        Self { ledger, lease, call: spec.call, most, limits, after: 0, page, ended: false, draft }
+    }
+
+    /// Whether the last pack was given.
+    pub(super) const fn ended(&self) -> bool {
+        self.ended
+    }
+
+    /// The next pack, or none after the last.
+    pub(super) async fn next(&mut self) -> Result<Option<Pack>, LedgerError> {
+        if self.page.len() < self.most && !self.ended {
+            let more = self.ledger.pending(self.lease, self.after, PAGE).await?;
+            self.after = more.last().map_or(self.after, |recipient| recipient.seq);
+            self.ended = more.is_empty();
+            self.page.extend(more);
+        }
+        let Some(first) = self.page.pop_front() else { return Ok(None) };
+        self.ended = false;
+        let mut recipients = vec![first];
+        while recipients.len() < self.most
+            && let Some(next) = self.page.pop_front_if(|next| goes_with(&recipients, next))
+        {
+            recipients.push(next);
+        }
+        let message = self.message(&recipients);
+        Ok(Some(Pack { recipients, message }))
+    }
+
+    fn message(&mut self, recipients: &[Recipient]) -> Result<Message, String> {
+        let Some(first) = recipients.first() else { return Err("a call without a recipient".to_owned()) };
+        let number = first.message_number;
+        if self.draft.as_ref().is_none_or(|(known, _)| *known != number) {
+            self.draft = Some((number, read(self.call, &first.message, &self.limits)));
+        }
+        let Some((_, draft)) = &self.draft else { return Err("a call without a message".to_owned()) };
+        let to = recipients.iter().map(|recipient| recipient.group_id.clone()).collect();
+        draft.clone()?.address(to, first.users.clone()).map_err(|problems| problems.to_string())
+    }
+}
+
+/// One that was tried before goes alone: in a pack its failure would be that of all.
+fn goes_with(recipients: &[Recipient], next: &Recipient) -> bool {
+    let fresh = |recipient: &Recipient| recipient.attempts == 0 && recipient.users.is_empty();
+    recipients.iter().all(|one| fresh(one) && one.message_number == next.message_number) && fresh(next)
+}
+
+fn read(call: Call, json: &[u8], limits: &Limits) -> Result<Draft, String> {
+    let json = serde_json::from_slice(json).map_err(|error| format!("the stored message: {error}"))?;
+    check_draft(call, json, limits).map_err(|problems| problems.to_string())
+}

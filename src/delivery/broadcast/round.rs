@@ -1,0 +1,124 @@
+//! One round: everything that waits is sent, many calls at once, until nothing waits or something halts it.
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+
+use crate::clock::Instant;
+use crate::ledger::{LedgerError, Wish};
+use crate::message::Call;
+
+use super::super::StopSwitch;
+use super::packs::Packs;
+use super::verdict::Fate;
+use super::window::Window;
+use super::{FAILURES_IN_A_ROW, LOOK, Run};
+
+/// The most calls that wait for a permit at once, as a part of a second's quota: enough that none goes unused, and few
+/// enough that a pause is soon heard and single sends do not wait long.
+const WAITING_PART: u32 = 50;
+
+/// Why a round ended. Nothing is in flight then.
+#[derive(Debug)]
+pub(super) enum Halt {
+    /// It came to the last recipient that waited.
+    Over,
+    /// Somebody wants something else than running.
+    Wish,
+    /// The driver is asked to stop.
+    Stopped,
+    /// It cannot go on like this, and this is why.
+    Paused(String),
+}
+
+impl Run<'_> {
+    pub(super) async fn round(&self) -> Result<Halt, LedgerError> {
+        let clock = &self.delivery.clock;
+        let mut packs = Packs::new(self.ledger, self.lease, self.spec, self.delivery.limits);
+        let mut window = Window::new(clock.now());
+        let mut calls = FuturesUnordered::new();
+        let (switch, halted) = StopSwitch::new();
+        let mut halt: Option<Result<Halt, LedgerError>> = None;
+        let mut next_look = clock.now() + LOOK;
+        let most_waiting = self.most_waiting();
+        loop {
+            while halt.is_none()
+                && !packs.ended()
+                && calls.len() < window.size()
+                && self.waiting.get() < most_waiting
+            {
+                match packs.next().await {
+                    Ok(Some(pack)) => calls.push(self.call(pack, halted.clone(), self.place())),
+                    Ok(None) => {}
+                    Err(error) => halt = Some(Err(error)),
+                }
+            }
+            if calls.is_empty() && (halt.is_some() || packs.ended()) {
+                return halt.unwrap_or(Ok(Halt::Over));
+            }
+            if self.waiting.get() >= most_waiting {
+                window.paced(clock.now());
+            }
+            let mut news = None;
+            tokio::select! {
+                biased;
+                () = self.stop.asked(), if halt.is_none() => news = Some(Ok(Halt::Stopped)),
+                Some(ended) = calls.next(), if !calls.is_empty() => {
+                    window.ended(clock.now());
+                    news = self.heed(ended);
+                }
+                () = self.room.notified(), if halt.is_none() => {}
+                () = clock.sleep_until(next_look) => {
+                    news = self.look(&mut next_look).await;
+                }
+            }
+            if let Some(news) = news
+                && halt.is_none()
+            {
+                halt = Some(news);
+                switch.press();
+            }
+        }
+    }
+
+    /// What the end of a call means for the others.
+    fn heed(&self, ended: Result<Fate, LedgerError>) -> Option<Result<Halt, LedgerError>> {
+        match ended {
+            Ok(Fate::Delivered) => self.failures.set(0),
+            Ok(Fate::Untouched) => {}
+            Ok(Fate::Locked(why)) => return Some(Ok(Halt::Paused(why))),
+            Ok(Fate::Failed(why)) => {
+                let failures = self.failures.get() + 1;
+                self.failures.set(failures);
+                if failures >= self.spec.stop_after_failures.unwrap_or(FAILURES_IN_A_ROW).max(1) {
+                    let why = format!("{failures} failures in a row, the last: {why}");
+                    return Some(Ok(Halt::Paused(why)));
+                }
+            }
+            Err(error) => return Some(Err(error)),
+        }
+        None
+    }
+
+    /// Asks what people want, and keeps the lease.
+    async fn look(&self, next: &mut Instant) -> Option<Result<Halt, LedgerError>> {
+        let looked = async {
+            self.renew().await?;
+            self.ledger.wishes(self.lease.broadcast).await
+        }
+        .await;
+        *next = self.delivery.clock.now() + LOOK;
+        match looked {
+            Ok(wishes) if wishes.wish == Wish::Run => None,
+            Ok(_) => Some(Ok(Halt::Wish)),
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    fn most_waiting(&self) -> u64 {
+        let quota = match self.spec.call {
+            Call::Group => &self.delivery.quotas.group,
+            Call::Targeted => &self.delivery.quotas.targeted,
+        };
+        u64::from((quota.status().per_second / WAITING_PART).clamp(2, 64))
+    }
+}

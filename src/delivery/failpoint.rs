@@ -1,0 +1,81 @@
+//! Named places on the road at which a crash test ends the process, as a power cut would.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::str::FromStr;
+
+/// A place on the road.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Point {
+    /// The permit is there, and the ledger knows nothing yet.
+    BeforeIntent,
+    /// The intent is on disk, and the request has not left.
+    AfterIntent,
+    /// The answer is there.
+    AfterRequest,
+    /// What the answer means is known, and not written down.
+    BeforeOutcome,
+}
+
+impl Point {
+    const ALL: [(&'static str, Self); 4] = [
+        ("before-intent", Self::BeforeIntent),
+        ("after-intent", Self::AfterIntent),
+        ("after-request", Self::AfterRequest),
+        ("before-outcome", Self::BeforeOutcome),
+    ];
+}
+
+/// Ends the process at the n-th passing of a place; by default never. Clones count together.
+#[derive(Debug, Clone, Default)]
+pub struct FailPoint(Option<(Point, Rc<Cell<u64>>)>);
+
+/// A text that is no fail point.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is not POINT:COUNT, with before-intent, after-intent, after-request or before-outcome, and a count from 1"
+)]
+pub struct NoFailPoint(String);
+
+impl FailPoint {
+    /// Passes a place.
+    pub(super) fn pass(&self, point: Point) {
+        let Some((armed, left)) = &self.0 else { return };
+        if *armed != point {
+            return;
+        }
+        left.set(left.get().saturating_sub(1));
+        if left.get() == 0 {
+            std::process::abort();
+        }
+    }
+}
+
+impl FromStr for FailPoint {
+    type Err = NoFailPoint;
+
+    fn from_str(text: &str) -> Result<Self, NoFailPoint> {
+        let wrong = || NoFailPoint(text.to_owned());
+        let (name, count) = text.split_once(':').ok_or_else(wrong)?;
+        let point = Point::ALL.iter().find(|(known, _)| *known == name).ok_or_else(wrong)?.1;
+        let count = count.parse().ok().filter(|count| *count > 0).ok_or_else(wrong)?;
+        Ok(Self(Some((point, Rc::new(Cell::new(count))))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_point_and_a_count_arm_it() {
+        let armed: FailPoint = "after-intent:3".parse().unwrap();
+        armed.pass(Point::BeforeIntent);
+        armed.pass(Point::AfterIntent);
+        armed.clone().pass(Point::AfterIntent);
+        assert_eq!(armed.0.unwrap().1.get(), 1);
+        for wrong in ["", "after-intent", "after-intent:0", "after-intent:x", "sometime:1"] {
+            assert!(wrong.parse::<FailPoint>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! A single send in the ledger: begun once, written down before its request leaves and after its answer came.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use crate::clock::Instant;
+use crate::ledger::{Begun, LedgerError, NewSend, SendOutcome, State, Ticket};
+use crate::message::{Call, Message};
+
+use super::book::{Open, insist};
+use super::failpoint::Point;
+use super::{Delivery, Reason, Receipts, SendOptions, Stop, Undelivered};
+
+/// How often one who waits for another's send looks whether it has ended.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// How a single send begins.
+pub(super) enum Beginning<'a> {
+    /// It is sent now.
+    New(Record<'a>),
+    /// It was sent before with the same `once` key.
+    Done(Receipts),
+}
+
+/// A single send as the ledger knows it; nothing where the road has no ledger.
+pub(super) struct Record<'a> {
+    delivery: &'a Delivery,
+    entry: Option<(&'a Open, Ticket)>,
+    attempts: u32,
+}
+
+impl Delivery {
+    /// Begins a single send. One whose `once` key is with a living sender waits for that one's end.
+    pub(super) async fn begin(
+        &self,
+        message: &Message,
+        options: &SendOptions,
+        deadline: Option<Instant>,
+        stop: &Stop,
+    ) -> Result<Beginning<'_>, Undelivered> {
+        let Some((open, app)) = self.entry().await? else {
+            return match options.once {
+                None => Ok(Beginning::New(Record { delivery: self, entry: None, attempts: 0 })),
+                Some(_) => {
+                    Err(Undelivered::new(Reason::NoLedger, "`once` needs a ledger, and there is none"))
+                }
+            };
+        };
+        let send = NewSend {
+            app,
+            once: options.once.clone(),
+            hash: hash(message),
+            recipients: recipients(message),
+            origin: options.origin.clone(),
+        };
+        let key = options.once.as_deref().unwrap_or_default();
+        loop {
+            open.pay().await.map_err(unrecorded)?;
+            match open.ledger.begin_send(&open.owner, send.clone()).await.map_err(unrecorded)? {
+                Begun::New(ticket) => {
+                    let entry = Some((open, ticket));
+                    return Ok(Beginning::New(Record { delivery: self, entry, attempts: 0 }));
+                }
+                Begun::Done(receipts) => return Ok(Beginning::Done(receipts)),
+                Begun::InFlight => self.pause(LOOK, deadline, stop).await?,
+                Begun::InDoubt { .. } => {
+                    let why = format!(
+                        "a message with once = \"{key}\" is in doubt: it may have been sent before; look before sending it with another key"
+                    );
+                    return Err(Undelivered::new(Reason::InDoubt, why));
+                }
+                Begun::Different => {
+                    let why = format!(
+                        "once = \"{key}\" was used for another message in this app; a key stands for one message"
+                    );
+                    return Err(Undelivered::new(Reason::Taken, why));
+                }
+            }
+        }
+    }
+}
+
+impl Record<'_> {
+    /// Writes down that the request is about to leave. After an error it must not.
+    pub(super) async fn intend(&mut self) -> Result<(), Undelivered> {
+        self.delivery.fail_point.pass(Point::BeforeIntent);
+        if let Some((open, ticket)) = &mut self.entry {
+            open.ledger.intend_send(ticket).await.map_err(unrecorded)?;
+        }
+        self.delivery.fail_point.pass(Point::AfterIntent);
+        self.attempts += 1;
+        Ok(())
+    }
+
+    /// Nothing was sent: a crash from here on leaves no doubt. A try that the quota refused is none.
+    pub(super) async fn withdraw(&mut self, counts: bool, why: &str) -> Result<(), Undelivered> {
+        if !counts {
+            self.attempts -= 1;
+        }
+        let Some((open, ticket)) = &self.entry else { return Ok(()) };
+        let (state, error) = (State::Pending, Some(why.to_owned()));
+        let outcome = SendOutcome { state, receipts: Vec::new(), error, attempts: self.attempts };
+        insist(&self.delivery.clock, || open.ledger.settle_send(ticket, outcome.clone()))
+            .await
+            .map_err(unrecorded)
+    }
+
+    /// Writes down how it ended. What is with the service is told to the script even where this fails; it is owed
+    /// then, and nothing else begins before it is written.
+    pub(super) async fn end(mut self, result: &Result<Receipts, Undelivered>) {
+        self.delivery.fail_point.pass(Point::BeforeOutcome);
+        let outcome = self.outcome(result);
+        let Some((open, ticket)) = self.entry.take() else { return };
+        // Of a send that the ledger kept back nothing is lost by asking once.
+        let kept_back = matches!(result, Err(Undelivered { reason: Reason::Unrecorded, .. }));
+        let write = || open.ledger.settle_send(&ticket, outcome.clone());
+        let written = if kept_back { write().await } else { insist(&self.delivery.clock, write).await };
+        if let Err(error) = written {
+            tracing::error!("that a message is {} is not in the ledger yet: {error}", outcome.state.name());
+            open.owe(ticket, outcome);
+        }
+    }
+
+    fn outcome(&self, result: &Result<Receipts, Undelivered>) -> SendOutcome {
+        let (state, receipts, error) = match result {
+            Ok(receipts) => (State::Sent, receipts, None),
+            Err(undelivered) => {
+                let state = match undelivered.reason {
+                    Reason::InDoubt => State::InDoubt,
+                    Reason::Rejected => State::Rejected,
+                    _ => State::Pending,
+                };
+                (state, &undelivered.receipts, Some(undelivered.message.clone()))
+            }
+        };
+        SendOutcome { state, receipts: receipts.clone(), error, attempts: self.attempts }
+    }
+}
+
+/// A failure of the ledger on the road: nothing was sent.
+pub(super) fn unrecorded(error: LedgerError) -> Undelivered {
+    Undelivered::new(Reason::Unrecorded, format!("{error}; nothing was sent"))
+}
+
+/// SHA-256 of the whole message and its call.
+fn hash(message: &Message) -> String {
+    let call = match message.call() {
+        Call::Group => "group\n",
+        Call::Targeted => "targeted\n",
+    };
+    let digest = Sha256::new_with_prefix(call).chain_update(message.to_json()).finalize();
+    digest.iter().fold(String::with_capacity(64), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn recipients(message: &Message) -> String {
+    match message.call() {
+        Call::Group => json!(message.to()).to_string(),
+        Call::Targeted => json!({ "to": message.to(), "users": message.users() }).to_string(),
+    }
+}
