@@ -12,6 +12,7 @@
     reason = "tests have no readers of their docs, and panics are how they fail"
 )]
 
+mod broadcast_driver;
 mod client;
 mod commands;
 mod failures;
@@ -23,6 +24,7 @@ mod invalid;
 mod lint;
 mod lua;
 mod messages;
+mod once;
 mod paths;
 mod secrets;
 mod simulator;

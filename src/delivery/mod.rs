@@ -107,7 +107,7 @@ impl Delivery {
             .await
             .map_err(|error| Undelivered::new(Reason::NoLedger, format!("{error}; nothing was sent")))?;
         let id = recorded.id.get_or_try_init(|| open.ledger.app(&recorded.key)).await;
-        Ok(Some((open, *id.map_err(record::unrecorded)?)))
+        Ok(Some((open, *id.map_err(|error| record::unrecorded(&error))?)))
     }
 
     /// The app's name for scripts.

@@ -58,8 +58,13 @@ impl Delivery {
         };
         let key = options.once.as_deref().unwrap_or_default();
         loop {
-            open.pay().await.map_err(unrecorded)?;
-            match open.ledger.begin_send(&open.owner, send.clone()).await.map_err(unrecorded)? {
+            open.pay().await.map_err(|error| unrecorded(&error))?;
+            match open
+                .ledger
+                .begin_send(&open.owner, send.clone())
+                .await
+                .map_err(|error| unrecorded(&error))?
+            {
                 Begun::New(ticket) => {
                     let entry = Some((open, ticket));
                     return Ok(Beginning::New(Record { delivery: self, entry, attempts: 0 }));
@@ -88,7 +93,7 @@ impl Record<'_> {
     pub(super) async fn intend(&mut self) -> Result<(), Undelivered> {
         self.delivery.fail_point.pass(Point::BeforeIntent);
         if let Some((open, ticket)) = &mut self.entry {
-            open.ledger.intend_send(ticket).await.map_err(unrecorded)?;
+            open.ledger.intend_send(ticket).await.map_err(|error| unrecorded(&error))?;
         }
         self.delivery.fail_point.pass(Point::AfterIntent);
         self.attempts += 1;
@@ -105,7 +110,7 @@ impl Record<'_> {
         let outcome = SendOutcome { state, receipts: Vec::new(), error, attempts: self.attempts };
         insist(&self.delivery.clock, || open.ledger.settle_send(ticket, outcome.clone()))
             .await
-            .map_err(unrecorded)
+            .map_err(|error| unrecorded(&error))
     }
 
     /// Writes down how it ended. What is with the service is told to the script even where this fails; it is owed
@@ -141,7 +146,7 @@ impl Record<'_> {
 }
 
 /// A failure of the ledger on the road: nothing was sent.
-pub(super) fn unrecorded(error: LedgerError) -> Undelivered {
+pub(super) fn unrecorded(error: &LedgerError) -> Undelivered {
     Undelivered::new(Reason::Unrecorded, format!("{error}; nothing was sent"))
 }
 

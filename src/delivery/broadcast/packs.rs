@@ -71,7 +71,7 @@ impl<'a> Packs<'a> {
         let Some(first) = recipients.first() else { return Err("a call without a recipient".to_owned()) };
         let number = first.message_number;
         if self.draft.as_ref().is_none_or(|(known, _)| *known != number) {
-            self.draft = Some((number, read(self.call, &first.message, &self.limits)));
+            self.draft = Some((number, read(self.call, &first.message, self.limits)));
         }
         let Some((_, draft)) = &self.draft else { return Err("a call without a message".to_owned()) };
         let to = recipients.iter().map(|recipient| recipient.group_id.clone()).collect();
@@ -85,7 +85,7 @@ fn goes_with(recipients: &[Recipient], next: &Recipient) -> bool {
     recipients.iter().all(|one| fresh(one) && one.message_number == next.message_number) && fresh(next)
 }
 
-fn read(call: Call, json: &[u8], limits: &Limits) -> Result<Draft, String> {
+fn read(call: Call, json: &[u8], limits: Limits) -> Result<Draft, String> {
     let json = serde_json::from_slice(json).map_err(|error| format!("the stored message: {error}"))?;
-    check_draft(call, json, limits).map_err(|problems| problems.to_string())
+    check_draft(call, json, &limits).map_err(|problems| problems.to_string())
 }
