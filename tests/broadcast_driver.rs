@@ -236,14 +236,14 @@ fn stopped_midway_and_driven_again_each_gets_it_once() {
 /// Drops the driver at the 20th request, as a crash would; gives the scene and how many were in flight.
 async fn crashed(clock: &Clock, spec: Spec) -> (Scene, u64) {
     let hang = Arc::new(AtomicBool::new(true));
-    let hung = Arc::clone(&hang);
+    let still = Arc::clone(&hang);
     let (reached, mut at_20) = tokio::sync::mpsc::unbounded_channel();
     let service = Service::answering(move |number, request| {
         if number == 20 {
             reached.send(()).unwrap();
         }
         // From there on nobody answers until the crash is over.
-        while number >= 20 && hung.load(Ordering::Relaxed) {
+        while number >= 20 && still.load(Ordering::Relaxed) {
             std::thread::yield_now();
         }
         accept(number, request)
@@ -416,7 +416,7 @@ async fn wishing(clock: &Clock, wish: Wish) -> (Scene, Driven) {
             }
             let asked = scene.service.messages().len();
             assert!(asked < 300);
-            clock.sleep(Duration::from_secs(60)).await;
+            clock.sleep(Duration::from_mins(1)).await;
             assert_eq!(scene.service.messages().len(), asked);
             other.request(scene.id, Wish::Run, None).await.unwrap();
         }
@@ -431,7 +431,7 @@ fn a_person_pauses_and_resumes_it_from_elsewhere() {
         let (scene, driven) = wishing(&clock, Wish::Pause).await;
         assert_eq!((driven.end, driven.report.sent), (End::Finished, 300));
         scene.each_was_asked_once(300);
-        assert!(scene.clock.now().since_start() > Duration::from_secs(60));
+        assert!(scene.clock.now().since_start() > Duration::from_mins(1));
     });
 }
 

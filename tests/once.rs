@@ -34,7 +34,7 @@ fn a_key_stands_for_one_message() {
 fn tasks_with_one_key_join() {
     let service = Service::accepting();
     Project::with_script(
-        r#"local tasks = {}
+        r#"local task, tasks = require("task"), {}
         for i = 1, 8 do
           tasks[i] = function()
             return im.group_send({ to = 7, type = "txt", body = { msg = "x" } }, { once = "k" })["7"]

@@ -2,6 +2,8 @@
 
 use std::cell::Cell;
 
+use super::Report;
+
 /// Counts of one run; a message to three groups counts as three.
 #[derive(Debug, Default)]
 pub struct Tally {
@@ -49,6 +51,19 @@ impl Tally {
             not_sent: self.not_sent.get(),
             throttled: self.refused.get(),
             in_flight: self.in_flight.get(),
+        }
+    }
+
+    /// Counts what a broadcast came to: what this run sent of it, and all of it that is not delivered.
+    pub fn broadcast(&self, report: &Report, sent_now: u64) {
+        let settled = report.sent + report.rejected + report.in_doubt + report.skipped + report.cancelled;
+        for (count, more) in [
+            (&self.sent, sent_now),
+            (&self.rejected, report.rejected),
+            (&self.in_doubt, report.in_doubt),
+            (&self.not_sent, report.cancelled + report.total.saturating_sub(settled)),
+        ] {
+            count.set(count.get() + more);
         }
     }
 

@@ -156,8 +156,12 @@ impl Run<'_> {
                 Halt::Stopped => End::Stopped,
                 Halt::Paused(why) => {
                     let note = format!("{BY_ITSELF}{why}");
-                    self.ledger.request(self.lease.broadcast, Wish::Pause, Some(&note)).await?;
-                    End::Paused(why)
+                    match self.ledger.request(self.lease.broadcast, Wish::Pause, Some(&note)).await {
+                        Ok(()) => End::Paused(why),
+                        // Somebody has cancelled it meanwhile.
+                        Err(LedgerError::NotNow { .. }) => continue,
+                        Err(error) => return Err(error),
+                    }
                 }
             };
             return Ok(Driven { end, report });

@@ -49,7 +49,10 @@ impl Run<'_> {
                 match packs.next().await {
                     Ok(Some(pack)) => calls.push(self.call(pack, halted.clone(), self.place())),
                     Ok(None) => {}
-                    Err(error) => halt = Some(Err(error)),
+                    Err(error) => {
+                        halt = Some(Err(error));
+                        switch.press();
+                    }
                 }
             }
             if calls.is_empty() && (halt.is_some() || packs.ended()) {
