@@ -10,7 +10,7 @@ use mooncast::clock::Clock;
 use mooncast::config::{App, AppLimits, Credentials, Timeouts};
 use mooncast::delivery::{Delivery, Driven, End, LEASE, Progress, Report, Stop, StopSwitch};
 use mooncast::ledger::{
-    BroadcastId, InDoubt, Lease, Ledger, NewMessage, NewRecipient, Owner, Spec, State, Wish,
+    BroadcastId, InDoubt, Lease, Ledger, LedgerError, NewMessage, NewRecipient, Owner, Spec, State, Wish,
 };
 use mooncast::message::Call;
 use serde_json::Value;
@@ -460,5 +460,40 @@ fn a_message_over_a_limit_that_was_lowered_is_rejected_unsent() {
         scene.delivery = Delivery::new(&app, clock, None).unwrap();
         assert_eq!(scene.drive().await.report.rejected, 3);
         assert_eq!(scene.service.messages().len(), 0);
+    });
+}
+
+#[test]
+fn a_driver_that_lost_its_lease_sends_nothing_more() {
+    virtually(async |clock| {
+        let (reached, mut at_30) = tokio::sync::mpsc::unbounded_channel();
+        let service = Service::answering(move |number, request| {
+            if number == 30 {
+                reached.send(()).unwrap();
+            }
+            accept(number, request)
+        });
+        let spec = Spec { rate: Some(100.0), ..Spec::new(Call::Group) };
+        let mut scene = Scene::new(&clock, service, spec, 300).await;
+        let other = scene.ledger.register("other").await.unwrap();
+        let lease = scene.claim().await;
+        let (_switch, stop) = StopSwitch::new();
+        let progress = Progress::default();
+        let first = std::mem::replace(&mut scene.owner, other);
+        let drive = scene.delivery.drive(&scene.ledger, lease, &scene.spec, &stop, &progress);
+        let take = async {
+            at_30.recv().await.unwrap();
+            drop(first);
+            scene.claim().await
+        };
+        let (driven, lease) = tokio::join!(drive, take);
+        assert!(matches!(driven, Err(LedgerError::LeaseLost(_))), "{driven:?}");
+        let asked = scene.service.messages().len();
+        assert!(asked < 300, "{asked}");
+
+        let driven = scene.delivery.drive(&scene.ledger, lease, &scene.spec, &stop, &progress).await.unwrap();
+        assert_eq!(driven.end, End::Finished);
+        assert_eq!(driven.report.sent + driven.report.in_doubt, 300);
+        scene.each_was_asked_once(300);
     });
 }
