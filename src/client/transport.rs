@@ -61,7 +61,7 @@ impl Transport {
     /// Connections for calls to `service`. One on this very machine, as the simulator is, is not asked for by way of
     /// a proxy.
     pub(super) fn new(service: &Url, clock: Clock, timeouts: Timeouts) -> Result<Self, ClientError> {
-        let tls = roots::config().map_err(|error| ClientError::Tls(error.to_string()))?;
+        let tls = roots::tls_config().map_err(|error| ClientError::Tls(error.to_string()))?;
         let builder = reqwest::Client::builder();
         let builder = if is_loopback(service) { builder.no_proxy() } else { builder };
         let http = builder
