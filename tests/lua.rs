@@ -51,7 +51,8 @@ fn echo(request: &Request) -> Vec<u8> {
         "method": request.method, "path": request.path, "headers": headers, "body": body,
     });
     if request.path.starts_with("/moved") {
-        return b"HTTP/1.1 302 Found\r\nLocation: http://elsewhere.invalid/\r\nContent-Length: 0\r\n\r\n".to_vec();
+        return b"HTTP/1.1 302 Found\r\nLocation: http://elsewhere.invalid/\r\nContent-Length: 0\r\n\r\n"
+            .to_vec();
     }
     json(if request.path.starts_with("/missing") { 404 } else { 200 }, &seen.to_string())
 }

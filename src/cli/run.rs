@@ -14,12 +14,12 @@ use crate::config::{Environment, Permissions, Project, ScriptLimits, Settings, p
 use crate::delivery::{Counts, Tally};
 use crate::host::{
     self, Ended, Failed, Files, InterruptSwitch, MAX_SOURCE, OWN_BINARY, Outbound, Output, RunSpec, RunStop,
-    Services, Sources, Terminal, Variables,
+    Services, Sources, Variables,
 };
 use crate::protocol::{Mode, Source, WorkerLimits};
 
 use super::apps::{self, Apps};
-use super::progress::Progress;
+use super::progress::{Progress, Terminal};
 use super::{AppArgs, Exit, Global};
 
 /// Bytes of unanswered requests that a script may have.
@@ -104,8 +104,9 @@ pub(super) fn run(args: Run, global: &Global) -> anyhow::Result<Exit> {
     let clock = Clock::real();
     let apps = apps::choose(&project, &settings, args.simulator, &clock)?;
     let spec = spec(script, Mode::Run, args.args, &limits);
-    let services = services(&project, &settings, &apps, &clock, &args.file, Rc::new(Terminal))?;
-    let (ended, counts, elapsed) = clock.block_on(drive(spec, services, &clock))?;
+    let terminal = Terminal::default();
+    let services = services(&project, &settings, &apps, &clock, &args.file, Rc::new(terminal.clone()))?;
+    let (ended, counts, elapsed) = clock.block_on(drive(spec, services, terminal, &clock))?;
     Ok(summarise(&ended, counts, elapsed))
 }
 
@@ -169,12 +170,17 @@ pub(super) fn services(
 }
 
 /// Runs it, with Ctrl-C and progress, to its end.
-async fn drive(spec: RunSpec, services: Services, clock: &Clock) -> (Ended, Counts, Duration) {
+async fn drive(
+    spec: RunSpec,
+    services: Services,
+    terminal: Terminal,
+    clock: &Clock,
+) -> (Ended, Counts, Duration) {
     let (switch, interrupt) = InterruptSwitch::new();
     let listening = tokio::task::spawn_local(listen(switch));
     let services = Rc::new(services);
     let began = clock.now();
-    let progress = Progress::start(&services, clock.clone());
+    let progress = Progress::start(&services, terminal, clock.clone());
     let ended = host::run(spec, Rc::clone(&services), interrupt).await;
     progress.stop();
     listening.abort();
