@@ -34,15 +34,25 @@ impl Default for Terminal {
 
 impl Output for Terminal {
     fn print(&self, bytes: &[u8]) {
-        self.0.suspend(|| {
-            let mut out = stdout().lock();
-            // A reader that has gone (`mooncast run … | head`) must not end a campaign.
-            let _ = out.write_all(bytes).and_then(|()| out.flush());
-        });
+        self.clear();
+        let mut out = stdout().lock();
+        // A reader that has gone (`mooncast run … | head`) must not end a campaign.
+        let _ = out.write_all(bytes).and_then(|()| out.flush());
     }
 
     fn log(&self, line: &LogLine) {
-        self.0.suspend(|| log_line(line));
+        self.clear();
+        log_line(line);
+    }
+}
+
+impl Terminal {
+    /// Empties the line that shows how the run stands; it is drawn again below what follows. (The library's own way
+    /// leaves a line of full width where it is.)
+    fn clear(&self) {
+        if !self.0.is_hidden() {
+            let _ = stderr().lock().write_all(b"\r\x1b[2K");
+        }
     }
 }
 
