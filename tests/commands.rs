@@ -150,3 +150,25 @@ fn a_run_is_stopped_at_its_timeout() {
         .exits(1)
         .says("timeout of 0.1 s");
 }
+
+#[test]
+fn the_simulator_serves_another_process_and_records_what_it_received() {
+    let project = Project::with_script(HELLO);
+    let mut simulator =
+        Project::start(project.command(&["sim", "--listen", "127.0.0.1:0", "--record", "received.jsonl"]));
+    let mut welcome = BufReader::new(simulator.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut command = project.command(&["run", "scripts/main.lua"]);
+    for line in welcome.by_ref() {
+        let Some((name, value)) = line.strip_prefix("export ").and_then(|line| line.split_once('=')) else {
+            assert!(line.starts_with("# "), "{line}");
+            if line.contains("Ctrl-C ends it") { break } else { continue };
+        };
+        command.env(name, value);
+    }
+    Ran::of(&command.output().unwrap()).exits(0).says("sent to 1 group");
+    kill_process(Pid::from_child(&simulator), Signal::INT).unwrap();
+    assert!(simulator.wait().unwrap().success());
+    assert!(welcome.next().unwrap().starts_with("1 group messages"));
+    let record = std::fs::read_to_string(project.path("received.jsonl")).unwrap();
+    assert_eq!(record.lines().count(), 1, "{record}");
+}
