@@ -258,3 +258,11 @@ fn ends_well(source: &str, expected: &str) -> Result<(), String> {
     }
     Ok(())
 }
+
+#[test]
+fn the_end_of_the_time_to_compute_names_the_line() {
+    for source in ["local x = 1\nwhile true do x = x + 1 end", "local f = print\nwhile true do f() end"] {
+        let ran = run(source.as_bytes());
+        assert!(ran.stderr.contains("error: scripts/main.lua:2: the script computed for 0.4 s"), "{ran:#?}");
+    }
+}
