@@ -74,7 +74,7 @@ fn a_second_interrupt_ends_at_once() {
             accept(number, request)
         } else {
             loop {
-                std::thread::park()
+                std::thread::park();
             }
         }
     });

@@ -64,7 +64,7 @@ impl Files {
         Disk::open(project, permissions, secret_files).map(|disk| Self(Arc::new(disk)))
     }
 
-    /// The content of a regular file of at most 16 MiB. Never blocks on a pipe or a device.
+    /// The content of a regular file of at most 16 `MiB`. Never blocks on a pipe or a device.
     ///
     /// # Errors
     ///
