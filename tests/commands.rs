@@ -1,5 +1,9 @@
 //! The command line: exit statuses, settings, and what each command says.
 
+use std::io::{BufRead, BufReader};
+
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::support::service::{Service, json};
 use crate::support::{Project, Ran};
 
@@ -149,4 +153,39 @@ fn a_run_is_stopped_at_its_timeout() {
         .mooncast(&["run", "--simulator", "--timeout", "100ms", "scripts/main.lua"])
         .exits(1)
         .says("timeout of 0.1 s");
+}
+
+#[test]
+fn the_simulator_serves_another_process_and_records_what_it_received() {
+    let project = Project::with_script(HELLO);
+    let mut simulator =
+        Project::start(project.command(&["sim", "--listen", "127.0.0.1:0", "--record", "received.jsonl"]));
+    let mut welcome = BufReader::new(simulator.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut command = project.command(&["run", "scripts/main.lua"]);
+    for line in welcome.by_ref() {
+        if let Some((name, value)) = line.strip_prefix("export ").and_then(|line| line.split_once('=')) {
+            command.env(name, value);
+        } else {
+            assert!(line.starts_with("# "), "{line}");
+        }
+        if line.contains("Ctrl-C ends it") {
+            break;
+        }
+    }
+    Ran::of(&command.output().unwrap()).exits(0).says("sent to 1 group");
+    kill_process(Pid::from_child(&simulator), Signal::INT).unwrap();
+    assert!(simulator.wait().unwrap().success());
+    assert!(welcome.next().unwrap().starts_with("1 group messages"));
+    let record = std::fs::read_to_string(project.path("received.jsonl")).unwrap();
+    assert_eq!(record.lines().count(), 1, "{record}");
+}
+
+#[test]
+fn what_sends_nothing_to_the_app_needs_no_credentials() {
+    let project =
+        Project::with_script(HELLO).file("mooncast.toml", "[app]\nbase_url = 'https://a1.example.com'\n");
+    project.mooncast(&["run", "scripts/main.lua"]).exits(2).says("org is not set");
+    project.run_simulated().exits(0).says("sent to 1 group");
+    project.mooncast(&["doctor", "--simulator"]).exits(0);
+    project.mooncast(&["check"]).exits(0).prints("nothing found");
 }

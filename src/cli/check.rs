@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use crate::clock::Clock;
-use crate::config::{Environment, Settings};
+use crate::config::{AppFlags, Environment, Settings};
 use crate::delivery::Delivery;
 use crate::host::{self, Ended, Failed, InterruptSwitch, Silence, Sources};
 use crate::protocol::{Mode, ScriptError};
@@ -81,7 +81,8 @@ fn examine(
     let mut findings: Vec<String> =
         linter.lint(source, &|module| sources.find(module).is_ok()).iter().map(show).collect();
     if findings.is_empty() {
-        let mut settings = Settings::load(&project, &Environment::of_process(), &args.app.clone().into())?;
+        let flags = AppFlags { offline: true, ..args.app.clone().into() };
+        let mut settings = Settings::load(&project, &Environment::of_process(), &flags)?;
         settings.permissions.extend(args.grants.permissions()?);
         let apps = stand_ins(&settings, clock)?;
         let spec = run::spec(script, Mode::Check, Vec::new(), &settings.scripts);

@@ -10,7 +10,9 @@ use clap::Args;
 use rand::Rng;
 
 use crate::clock::Clock;
-use crate::config::{Environment, Permissions, Project, ScriptLimits, Settings, parse_duration, parse_size};
+use crate::config::{
+    AppFlags, Environment, Permissions, Project, ScriptLimits, Settings, parse_duration, parse_size,
+};
 use crate::delivery::{Counts, Tally};
 use crate::host::{
     self, Ended, Failed, Files, InterruptSwitch, MAX_SOURCE, OWN_BINARY, Outbound, Output, RunSpec, RunStop,
@@ -93,7 +95,8 @@ impl Grants {
 
 pub(super) fn run(args: Run, global: &Global) -> anyhow::Result<Exit> {
     let (project, script) = open(&args.file, global)?;
-    let mut settings = Settings::load(&project, &Environment::of_process(), &args.app.clone().into())?;
+    let flags = AppFlags { offline: args.simulator, ..args.app.clone().into() };
+    let mut settings = Settings::load(&project, &Environment::of_process(), &flags)?;
     settings.permissions.extend(args.grants.permissions()?);
     let limits = ScriptLimits {
         memory: args.memory_limit.unwrap_or(settings.scripts.memory),

@@ -170,7 +170,14 @@ fn ended<T>(result: Result<reqwest::Result<T>, Elapsed>, limit: Duration) -> Res
         Ok(Err(error)) => Err(Broken {
             connected: !error.is_connect(),
             file_changed: caused_by::<FileChanged>(&error),
-            detail: chain(&error.without_url()),
+            detail: match error
+                .url()
+                .filter(|_| error.is_connect())
+                .map(|url| url.origin().ascii_serialization())
+            {
+                Some(origin) => format!("{origin}: {}", chain(&error.without_url())),
+                None => chain(&error.without_url()),
+            },
         }),
         Err(Elapsed) => Err(Broken {
             detail: format!("no answer within {limit:.1?}"),

@@ -22,6 +22,9 @@ pub struct Settings {
     pub secret_files: Vec<PathBuf>,
 }
 
+/// The address of an app that has none, where nobody is.
+const NOWHERE: &str = "http://localhost:9";
+
 /// What flags say of the default app. Credentials are no flags: every user of the machine can see those.
 #[derive(Debug, Clone, Default)]
 pub struct AppFlags {
@@ -31,6 +34,9 @@ pub struct AppFlags {
     pub org: Option<String>,
     /// `--app`
     pub app: Option<String>,
+    /// Whether nothing goes to the apps themselves (`--simulator`, a check), so that addresses and credentials may be
+    /// missing.
+    pub offline: bool,
 }
 
 impl Settings {
@@ -48,9 +54,10 @@ impl Settings {
         let mut apps = Vec::new();
         let mut default = file.app.unwrap_or_default();
         overlay(&mut default, environment, flags)?;
-        apps.extend(make_app("default", "[app]", default)?);
+        let offline = flags.offline || file.simulator;
+        apps.extend(make_app("default", "[app]", default, offline)?);
         for (name, section) in file.apps {
-            apps.extend(make_app(&name, &format!("[apps.{name}]"), section)?);
+            apps.extend(make_app(&name, &format!("[apps.{name}]"), section, offline)?);
         }
         Ok(Self {
             apps,
@@ -89,7 +96,12 @@ fn overlay(app: &mut AppSection, environment: &Environment, flags: &AppFlags) ->
 }
 
 /// The app of a section, or none where nothing of it is set.
-fn make_app(name: &str, section_name: &str, section: AppSection) -> Result<Option<App>, ConfigError> {
+fn make_app(
+    name: &str,
+    section_name: &str,
+    section: AppSection,
+    offline: bool,
+) -> Result<Option<App>, ConfigError> {
     let AppSection { base_url, org, name: app, prefix, client_id, client_secret, token, limits, timeouts } =
         section;
     if base_url.is_none()
@@ -103,21 +115,29 @@ fn make_app(name: &str, section_name: &str, section: AppSection) -> Result<Optio
     }
     let missing =
         |missing, variable| ConfigError::Missing { app: section_name.to_owned(), missing, variable };
+    let or_nowhere = |value: Option<String>, name, variable, nowhere: &str| match value {
+        None if offline => Ok(nowhere.to_owned()),
+        value => value.ok_or_else(|| missing(name, variable)),
+    };
     let prefix = if let Some(prefix) = prefix {
         checked_url(section_name, "prefix", &prefix)?
     } else {
-        let base = base_url.ok_or_else(|| missing("base_url", "MOONCAST_BASE_URL"))?;
+        let base = or_nowhere(base_url, "base_url", "MOONCAST_BASE_URL", NOWHERE)?;
         let base = checked_url(section_name, "base_url", &base)?;
-        let org = checked_word(section_name, "org", &org.ok_or_else(|| missing("org", "MOONCAST_ORG"))?)?;
-        let app = checked_word(section_name, "name", &app.ok_or_else(|| missing("name", "MOONCAST_APP"))?)?;
+        let org = checked_word(section_name, "org", &or_nowhere(org, "org", "MOONCAST_ORG", "none")?)?;
+        let app = checked_word(section_name, "name", &or_nowhere(app, "name", "MOONCAST_APP", "none")?)?;
         format!("{base}/{org}/{app}")
     };
-    let credentials = credentials(client_id, client_secret, token).ok_or_else(|| {
-        missing(
-            "a token, or a client_id with its client_secret,",
-            "MOONCAST_CLIENT_ID and MOONCAST_CLIENT_SECRET",
-        )
-    })?;
+    let credentials = match credentials(client_id, client_secret, token) {
+        Some(credentials) => credentials,
+        None if offline => Credentials::Token(String::new().into()),
+        None => {
+            return Err(missing(
+                "a token, or a client_id with its client_secret,",
+                "MOONCAST_CLIENT_ID and MOONCAST_CLIENT_SECRET",
+            ));
+        }
+    };
     check_limits(section_name, &limits)?;
     let default = Timeouts::default();
     let timeouts = Timeouts {

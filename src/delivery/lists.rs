@@ -121,7 +121,7 @@ impl Delivery {
             };
             match failure.class {
                 Class::NothingSent | Class::Repeat | Class::Throttled | Class::InDoubt => {
-                    match backoff.next() {
+                    match backoff.next(failure.retry_after) {
                         Some(wait) => self.pause(wait, None, stop).await?,
                         None => return Err(Undelivered::from_failure(failure)),
                     }

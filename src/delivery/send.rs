@@ -100,7 +100,7 @@ impl Delivery {
                         return Err(Undelivered::from_failure(failure));
                     }
                 }
-                Class::NothingSent => match backoff.next() {
+                Class::NothingSent => match backoff.next(failure.retry_after) {
                     Some(wait) => {
                         tracing::warn!(
                             app = self.name,
@@ -146,7 +146,7 @@ impl Delivery {
             permit = quota.acquire(cost, priority) => {
                 permit.map_err(|error| Undelivered::new(Reason::Cancelled, error.to_string()))
             }
-            () = self.reached(deadline) => Err(Undelivered::cancelled("the call")),
+            () = self.reached(deadline) => Err(Undelivered::overdue()),
         }
     }
 
@@ -161,7 +161,7 @@ impl Delivery {
             biased;
             () = stop.asked() => Err(Undelivered::cancelled("the call")),
             () = self.clock.sleep(wait) => Ok(()),
-            () = self.reached(deadline) => Err(Undelivered::cancelled("the call")),
+            () = self.reached(deadline) => Err(Undelivered::overdue()),
         }
     }
 

@@ -58,6 +58,12 @@ impl Undelivered {
         Self::new(Reason::Cancelled, format!("{what} was given up before anything was sent"))
     }
 
+    pub(super) fn overdue() -> Self {
+        let message =
+            "its `timeout` passed while it waited, before anything was sent; give it longer or send less";
+        Self::new(Reason::Cancelled, message)
+    }
+
     /// What the client's last failure means when nothing more is tried.
     pub(super) fn from_failure(failure: Failure) -> Self {
         let (reason, advice) = match failure.class {

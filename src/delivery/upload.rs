@@ -92,7 +92,9 @@ impl Delivery {
                 Err(failure) => failure,
             };
             let wait = match failure.class {
-                Class::NothingSent | Class::Repeat | Class::InDoubt | Class::Throttled => backoff.next(),
+                Class::NothingSent | Class::Repeat | Class::InDoubt | Class::Throttled => {
+                    backoff.next(failure.retry_after)
+                }
                 Class::Permanent | Class::Auth => None,
             };
             match wait {

@@ -60,15 +60,20 @@ pub(super) fn make(context: Rc<Context>, seed: u64) -> mlua::Result<State> {
 /// that catches the error meets it again at once.
 fn watch(lua: &Lua, context: &Rc<Context>, instructions: u32) -> mlua::Result<()> {
     let watcher = Rc::clone(context);
-    lua.set_global_hook(HookTriggers::new().every_nth_instruction(instructions), move |lua, _| {
+    lua.set_global_hook(HookTriggers::new().every_nth_instruction(instructions), move |lua, debug| {
         if !watcher.out_of_time() {
             return Ok(VmState::Continue);
         }
         if instructions > 1 {
             watch(lua, &watcher, 1)?;
         }
+        // Our own Lua runs out of time too, once the script has: the script's line is what is to be told.
+        let mut place = watcher.over_time_at.borrow_mut();
+        if let Some(line) = report::place(debug).or_else(|| report::whereabouts(lua)) {
+            *place = format!("{line}: ");
+        }
         Err(Error::runtime(format!(
-            "the script computed for {} s without a call to the host, which is its limit (`[scripts] cpu`)",
+            "{place}the script computed for {} s without a call to the host, which is its limit (`[scripts] cpu`)",
             watcher.limits.cpu_ms as f64 / 1000.0
         )))
     })

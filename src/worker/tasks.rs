@@ -67,7 +67,7 @@ pub(super) enum Stuck {
     HostGone,
     #[error("every task waits for another one; none can go on")]
     Deadlock,
-    #[error("{0}")]
+    #[error("{}", plain(.0))]
     Lua(#[from] mlua::Error),
     #[error("the host answered what was not asked")]
     Unasked,
