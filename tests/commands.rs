@@ -128,6 +128,18 @@ fn check_names_file_line_and_reason_and_sends_nothing() {
 }
 
 #[test]
+fn check_finds_the_projects_scripts_from_any_folder_of_it() {
+    let project = Project::with_script(HELLO).file("mooncast.toml", "").file("data/lists/a.csv", "");
+    let mut command = project.command(&["check"]);
+    command.current_dir(project.path("data/lists"));
+    Ran::of(&command.output().unwrap()).exits(0).prints("1 script: nothing found");
+    let folder = project.path("").display().to_string();
+    let mut command = project.command(&["check", "--project", &folder]);
+    command.current_dir("/");
+    Ran::of(&command.output().unwrap()).exits(0).prints("1 script: nothing found");
+}
+
+#[test]
 fn doctor_looks_at_everything_and_sends_nothing() {
     Project::new()
         .mooncast(&["doctor", "--simulator"])
