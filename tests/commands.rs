@@ -87,6 +87,15 @@ fn a_project_can_say_that_it_sends_to_the_simulator() {
 }
 
 #[test]
+fn the_limits_of_the_settings_are_in_force_on_the_simulator_too() {
+    let settings = "simulator = true\n[app.limits]\ngroup_per_second = 70\n";
+    let project = Project::with_script("print(im.limits.group_per_second)").file("mooncast.toml", settings);
+    project.mooncast(&["run", "scripts/main.lua"]).exits(0).prints("70");
+    project.write("mooncast.toml", "[app.limits]\nshare = 2.0\n");
+    project.mooncast(&["run", "scripts/main.lua"]).exits(2).says("[app].limits share: 2 must be over 0");
+}
+
+#[test]
 fn log_lines_are_json_where_asked() {
     let ran = Project::with_script("require('log').warn('a word', { group = 5 })")
         .mooncast(&["run", "--simulator", "--log-format", "json", "scripts/main.lua"])
