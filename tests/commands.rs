@@ -87,6 +87,15 @@ fn a_project_can_say_that_it_sends_to_the_simulator() {
 }
 
 #[test]
+fn the_limits_of_the_settings_are_in_force_on_the_simulator_too() {
+    let settings = "simulator = true\n[app.limits]\ngroup_per_second = 70\n";
+    let project = Project::with_script("print(im.limits.group_per_second)").file("mooncast.toml", settings);
+    project.mooncast(&["run", "scripts/main.lua"]).exits(0).prints("70");
+    project.write("mooncast.toml", "[app.limits]\nshare = 2.0\n");
+    project.mooncast(&["run", "scripts/main.lua"]).exits(2).says("[app].limits share: 2 must be over 0");
+}
+
+#[test]
 fn log_lines_are_json_where_asked() {
     let ran = Project::with_script("require('log').warn('a word', { group = 5 })")
         .mooncast(&["run", "--simulator", "--log-format", "json", "scripts/main.lua"])
@@ -125,6 +134,18 @@ fn check_names_file_line_and_reason_and_sends_nothing() {
     Ran::of(&project.command_against(&service, &["check", "scripts/good.lua"]).output().unwrap())
         .exits(0)
         .prints("1 script: nothing found");
+}
+
+#[test]
+fn check_finds_the_projects_scripts_from_any_folder_of_it() {
+    let project = Project::with_script(HELLO).file("mooncast.toml", "").file("data/lists/a.csv", "");
+    let mut command = project.command(&["check"]);
+    command.current_dir(project.path("data/lists"));
+    Ran::of(&command.output().unwrap()).exits(0).prints("1 script: nothing found");
+    let folder = project.path("").display().to_string();
+    let mut command = project.command(&["check", "--project", &folder]);
+    command.current_dir("/");
+    Ran::of(&command.output().unwrap()).exits(0).prints("1 script: nothing found");
 }
 
 #[test]

@@ -10,7 +10,8 @@ use super::{App, ConfigError, Credentials, Environment, Permissions, Project, Sc
 /// Everything that can be set.
 #[derive(Debug)]
 pub struct Settings {
-    /// The apps that are configured, the default one first. Empty where none is.
+    /// The apps that are configured, the default one first. Empty where none is; where nothing goes to them, the default
+    /// one is there all the same, for its limits.
     pub apps: Vec<App>,
     /// Whether the project says that it sends to the simulator.
     pub simulator: bool,
@@ -95,7 +96,7 @@ fn overlay(app: &mut AppSection, environment: &Environment, flags: &AppFlags) ->
     Ok(())
 }
 
-/// The app of a section, or none where nothing of it is set.
+/// The app of a section, or none where nothing says which. Offline its limits are wanted all the same.
 fn make_app(
     name: &str,
     section_name: &str,
@@ -104,7 +105,9 @@ fn make_app(
 ) -> Result<Option<App>, ConfigError> {
     let AppSection { base_url, org, name: app, prefix, client_id, client_secret, token, limits, timeouts } =
         section;
-    if base_url.is_none()
+    check_limits(section_name, &limits)?;
+    if !offline
+        && base_url.is_none()
         && prefix.is_none()
         && org.is_none()
         && app.is_none()
@@ -138,7 +141,6 @@ fn make_app(
             ));
         }
     };
-    check_limits(section_name, &limits)?;
     let default = Timeouts::default();
     let timeouts = Timeouts {
         connect: timeouts.connect.unwrap_or(default.connect),
