@@ -1,6 +1,7 @@
 //! All settings, merged: flags over the environment over the file.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use secrecy::SecretString;
 
@@ -52,6 +53,8 @@ impl Settings {
         let mut secret_files = environment.secret_files();
         secret_files.push(path);
 
+        let scripts = ScriptLimits::from(file.scripts);
+        check_scripts(&scripts)?;
         let mut apps = Vec::new();
         let mut default = file.app.unwrap_or_default();
         overlay(&mut default, environment, flags)?;
@@ -60,13 +63,7 @@ impl Settings {
         for (name, section) in file.apps {
             apps.extend(make_app(&name, &format!("[apps.{name}]"), section, offline)?);
         }
-        Ok(Self {
-            apps,
-            simulator: file.simulator,
-            scripts: file.scripts.into(),
-            permissions: file.permissions,
-            secret_files,
-        })
+        Ok(Self { apps, simulator: file.simulator, scripts, permissions: file.permissions, secret_files })
     }
 }
 
@@ -184,6 +181,25 @@ fn checked_word(section: &str, setting: &str, word: &str) -> Result<String, Conf
         return Err(ConfigError::invalid(format!("{section} {setting}"), message));
     }
     Ok(word.to_owned())
+}
+
+/// What no script could run with.
+fn check_scripts(limits: &ScriptLimits) -> Result<(), ConfigError> {
+    let least = 4 * 1024 * 1024;
+    if limits.memory < least {
+        let message = format!("{} bytes are too few to start a script; give it 4MiB or more", limits.memory);
+        return Err(ConfigError::invalid("[scripts] memory", message));
+    }
+    if limits.cpu < Duration::from_millis(10) {
+        return Err(ConfigError::invalid("[scripts] cpu", "a script needs 10ms or more between two calls"));
+    }
+    if limits.tasks == 0 {
+        return Err(ConfigError::invalid(
+            "[scripts] tasks",
+            "0 tasks could run nothing; it must be 1 or more",
+        ));
+    }
+    Ok(())
 }
 
 fn check_limits(section: &str, limits: &super::AppLimits) -> Result<(), ConfigError> {

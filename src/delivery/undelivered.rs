@@ -72,8 +72,8 @@ impl Undelivered {
             Class::Throttled => {
                 (Reason::Throttled, "the app's quota is used up by others; lower `share`, or send later")
             }
-            Class::InDoubt => (Reason::InDoubt, "it may have been sent; look before sending it again"),
-            Class::NothingSent | Class::Repeat => (Reason::Unreachable, "nothing was sent; try again later"),
+            Class::InDoubt => (Reason::InDoubt, "look before sending it again"),
+            Class::NothingSent | Class::Repeat => (Reason::Unreachable, "try again later"),
         };
         Self {
             message: format!("{failure}; {advice}"),

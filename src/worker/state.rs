@@ -21,6 +21,9 @@ pub(super) const PRELUDE_NAME: &str = "=mooncast";
 /// Instructions between two looks at the CPU time: about 50 microseconds.
 const INSTRUCTIONS_PER_LOOK: u32 = 10_000;
 
+/// Bytes of a print that go into one frame.
+const PRINT_PIECE: usize = 1024 * 1024;
+
 /// What of `os` can do no harm.
 const SAFE_OS: [&str; 2] = ["clock", "difftime"];
 
@@ -124,9 +127,10 @@ fn natives(lua: &Lua, context: &Rc<Context>) -> mlua::Result<Table> {
         lua.create_function(move |_, text: LuaString| {
             let mut line = text.as_bytes().to_vec();
             line.push(b'\n');
-            let mut pipe = shared.pipe.borrow_mut();
-            pipe.try_send(&ToHost::Print(line.into()))
-                .map_err(|error| Error::runtime(format!("print: {error}")))?;
+            // In pieces, for a frame has a limit and a print has none.
+            for piece in line.chunks(PRINT_PIECE) {
+                shared.pipe.borrow_mut().send(&ToHost::Print(piece.to_vec().into()));
+            }
             Ok(())
         }),
     )?;
