@@ -1,5 +1,9 @@
 //! The command line: exit statuses, settings, and what each command says.
 
+use std::io::{BufRead, BufReader};
+
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::support::service::{Service, json};
 use crate::support::{Project, Ran};
 
@@ -83,6 +87,15 @@ fn a_project_can_say_that_it_sends_to_the_simulator() {
 }
 
 #[test]
+fn the_limits_of_the_settings_are_in_force_on_the_simulator_too() {
+    let settings = "simulator = true\n[app.limits]\ngroup_per_second = 70\n";
+    let project = Project::with_script("print(im.limits.group_per_second)").file("mooncast.toml", settings);
+    project.mooncast(&["run", "scripts/main.lua"]).exits(0).prints("70");
+    project.write("mooncast.toml", "[app.limits]\nshare = 2.0\n");
+    project.mooncast(&["run", "scripts/main.lua"]).exits(2).says("[app].limits share: 2 must be over 0");
+}
+
+#[test]
 fn log_lines_are_json_where_asked() {
     let ran = Project::with_script("require('log').warn('a word', { group = 5 })")
         .mooncast(&["run", "--simulator", "--log-format", "json", "scripts/main.lua"])
@@ -124,6 +137,18 @@ fn check_names_file_line_and_reason_and_sends_nothing() {
 }
 
 #[test]
+fn check_finds_the_projects_scripts_from_any_folder_of_it() {
+    let project = Project::with_script(HELLO).file("mooncast.toml", "").file("data/lists/a.csv", "");
+    let mut command = project.command(&["check"]);
+    command.current_dir(project.path("data/lists"));
+    Ran::of(&command.output().unwrap()).exits(0).prints("1 script: nothing found");
+    let folder = project.path("").display().to_string();
+    let mut command = project.command(&["check", "--project", &folder]);
+    command.current_dir("/");
+    Ran::of(&command.output().unwrap()).exits(0).prints("1 script: nothing found");
+}
+
+#[test]
 fn doctor_looks_at_everything_and_sends_nothing() {
     Project::new()
         .mooncast(&["doctor", "--simulator"])
@@ -149,4 +174,39 @@ fn a_run_is_stopped_at_its_timeout() {
         .mooncast(&["run", "--simulator", "--timeout", "100ms", "scripts/main.lua"])
         .exits(1)
         .says("timeout of 0.1 s");
+}
+
+#[test]
+fn the_simulator_serves_another_process_and_records_what_it_received() {
+    let project = Project::with_script(HELLO);
+    let mut simulator =
+        Project::start(project.command(&["sim", "--listen", "127.0.0.1:0", "--record", "received.jsonl"]));
+    let mut welcome = BufReader::new(simulator.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut command = project.command(&["run", "scripts/main.lua"]);
+    for line in welcome.by_ref() {
+        if let Some((name, value)) = line.strip_prefix("export ").and_then(|line| line.split_once('=')) {
+            command.env(name, value);
+        } else {
+            assert!(line.starts_with("# "), "{line}");
+        }
+        if line.contains("Ctrl-C ends it") {
+            break;
+        }
+    }
+    Ran::of(&command.output().unwrap()).exits(0).says("sent to 1 group");
+    kill_process(Pid::from_child(&simulator), Signal::INT).unwrap();
+    assert!(simulator.wait().unwrap().success());
+    assert!(welcome.next().unwrap().starts_with("1 group messages"));
+    let record = std::fs::read_to_string(project.path("received.jsonl")).unwrap();
+    assert_eq!(record.lines().count(), 1, "{record}");
+}
+
+#[test]
+fn what_sends_nothing_to_the_app_needs_no_credentials() {
+    let project =
+        Project::with_script(HELLO).file("mooncast.toml", "[app]\nbase_url = 'https://a1.example.com'\n");
+    project.mooncast(&["run", "scripts/main.lua"]).exits(2).says("org is not set");
+    project.run_simulated().exits(0).says("sent to 1 group");
+    project.mooncast(&["doctor", "--simulator"]).exits(0);
+    project.mooncast(&["check"]).exits(0).prints("nothing found");
 }

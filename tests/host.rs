@@ -176,3 +176,22 @@ fn a_good_script_is_served_while_others_misbehave() {
         .unwrap();
     assert!(workers().is_empty());
 }
+
+#[test]
+fn many_waits_where_lua_cannot_yield_end_all_the_same() {
+    let service = Service::accepting();
+    let source = r#"local task = require("task")
+        local tasks = {}
+        for i = 1, 300 do
+          tasks[i] = function()
+            return (("x"):gsub("x", function()
+              return im.group_send({ to = i, type = "txt", body = { msg = "x" } })[tostring(i)]
+            end))
+          end
+        end
+        assert(#task.all(tasks) == 300)"#;
+    let project =
+        Project::with_script(source).file("mooncast.toml", "[app.limits]\ngroup_per_second = 10000\n");
+    project.run_against(&service).exits(0).says("sent to 300 groups");
+    assert_eq!(service.requests().len(), 300);
+}

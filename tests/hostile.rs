@@ -295,3 +295,11 @@ fn mutated_bytecode_is_never_loaded() {
     project.run_simulated().exits(1).says("attempt to load a binary chunk");
     project.mooncast(&["run", "--simulator", "scripts/compiled.lua"]).exits(1).says("binary chunk");
 }
+
+#[test]
+fn the_end_of_the_time_to_compute_names_the_line() {
+    for source in ["local x = 1\nwhile true do x = x + 1 end", "local f = print\nwhile true do f() end"] {
+        let ran = run(source.as_bytes());
+        assert!(ran.stderr.contains("error: scripts/main.lua:2: the script computed for 0.4 s"), "{ran:#?}");
+    }
+}

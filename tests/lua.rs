@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::support::Ran;
+use crate::support::service::{Request, Service, json};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -35,8 +36,25 @@ fn run(file: &Path) -> Ran {
         .current_dir(folder.path())
         .args(["run", "--simulator", "--timeout", "60s"])
         .args(flags.split_whitespace());
+    let echo = Service::answering(|_, request| echo(request));
+    command.env("MOONCAST_TEST_URL", echo.url());
     command.env("MOONCAST_TEST_VARIABLE", "a value").env("MOONCAST_TEST_SECRET", "a secret");
     Ran::of(&command.arg(file).output().unwrap())
+}
+
+/// What was received, as JSON; a 404 under `/missing`, a 302 under `/moved`.
+fn echo(request: &Request) -> Vec<u8> {
+    let headers: serde_json::Map<String, serde_json::Value> =
+        request.headers.iter().map(|(name, value)| (name.to_lowercase(), value.as_str().into())).collect();
+    let body = String::from_utf8_lossy(&request.body);
+    let seen = serde_json::json!({
+        "method": request.method, "path": request.path, "headers": headers, "body": body,
+    });
+    if request.path.starts_with("/moved") {
+        return b"HTTP/1.1 302 Found\r\nLocation: http://elsewhere.invalid/\r\nContent-Length: 0\r\n\r\n"
+            .to_vec();
+    }
+    json(if request.path.starts_with("/missing") { 404 } else { 200 }, &seen.to_string())
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -75,12 +75,13 @@ fn no_path_leads_out_or_to_what_is_the_hosts() {
     let script = format!(
         r#"local fs = require("fs")
         local attacks = {{ {} }}
+        local calls = {{
+          read = fs.read, list = fs.list, upload = im.upload, require = require, remove = fs.remove,
+          write = function(path) return fs.write(path, "OVERWRITTEN") end,
+        }}
         for _, path in ipairs(attacks) do
-          for name, call in pairs {{
-            read = fs.read, list = fs.list, upload = im.upload, require = require,
-            write = function(path) return fs.write(path, "OVERWRITTEN") end,
-            remove = fs.remove,
-          }} do
+          for _, name in ipairs {{ "read", "list", "upload", "require", "write", "remove" }} do
+            local call = calls[name]
             local ok, result = pcall(call, path)
             local kind = type(result) == "table" and result.kind
             if ok and not (name == "write" or name == "remove") then

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use crate::clock::Clock;
-use crate::config::{Environment, Settings};
+use crate::config::{AppFlags, Environment, Project, Settings};
 use crate::delivery::Delivery;
 use crate::host::{self, Ended, Failed, InterruptSwitch, Silence, Sources};
 use crate::protocol::{Mode, ScriptError};
@@ -24,8 +24,7 @@ use super::{AppArgs, Exit, Global, apps, run};
 /// Exit status: 0 nothing was found; 1 something was; 2 usage or configuration.
 #[derive(Debug, Args)]
 pub(super) struct Check {
-    /// Scripts, or folders of them
-    #[arg(default_value = "scripts")]
+    /// Scripts, or folders of them; by default the project's folder `scripts`
     paths: Vec<PathBuf>,
     #[command(flatten)]
     app: AppArgs,
@@ -34,12 +33,13 @@ pub(super) struct Check {
 }
 
 pub(super) fn run(args: &Check, global: &Global) -> anyhow::Result<Exit> {
+    let paths = if args.paths.is_empty() { vec![project_scripts(global)?] } else { args.paths.clone() };
     let mut files = Vec::new();
-    for path in &args.paths {
+    for path in &paths {
         collect(path, &mut files).with_context(|| format!("{}", path.display()))?;
     }
     if files.is_empty() {
-        bail!("no script is in {}", shown(&args.paths));
+        bail!("no script is in {}", shown(&paths));
     }
     let linter = Linter::new();
     let clock = Clock::real();
@@ -64,6 +64,19 @@ pub(super) fn run(args: &Check, global: &Global) -> anyhow::Result<Exit> {
     Ok(if found == 0 { Exit::Delivered } else { Exit::Failed })
 }
 
+/// The folder of the project that the current folder is in, by a path that is short where it can be.
+fn project_scripts(global: &Global) -> anyhow::Result<PathBuf> {
+    let here = Path::new("scripts");
+    if global.project.is_none() && here.is_dir() {
+        return Ok(here.to_owned());
+    }
+    let project = match &global.project {
+        Some(folder) => Project::at(folder).with_context(|| format!("--project {}", folder.display()))?,
+        None => Project::of(None).context("the current folder")?,
+    };
+    Ok(project.root.join("scripts"))
+}
+
 /// The problems of one script, as `LINE: reason` or `LINE:COLUMN: reason`.
 fn examine(
     file: &Path,
@@ -81,7 +94,8 @@ fn examine(
     let mut findings: Vec<String> =
         linter.lint(source, &|module| sources.find(module).is_ok()).iter().map(show).collect();
     if findings.is_empty() {
-        let mut settings = Settings::load(&project, &Environment::of_process(), &args.app.clone().into())?;
+        let flags = AppFlags { offline: true, ..args.app.clone().into() };
+        let mut settings = Settings::load(&project, &Environment::of_process(), &flags)?;
         settings.permissions.extend(args.grants.permissions()?);
         let apps = stand_ins(&settings, clock)?;
         let spec = run::spec(script, Mode::Check, Vec::new(), &settings.scripts);

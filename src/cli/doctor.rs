@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::Args;
 
 use crate::clock::Clock;
-use crate::config::{Environment, Project, Settings};
+use crate::config::{AppFlags, Environment, Project, Settings};
 use crate::delivery::{Delivery, FailPoint, Health};
 
 use super::{AppArgs, Exit, Global, apps};
@@ -33,7 +33,8 @@ pub(super) fn run(args: Doctor, global: &Global) -> anyhow::Result<Exit> {
         Some(folder) => Project::at(folder).with_context(|| format!("--project {}", folder.display()))?,
         None => Project::of(None).context("the current folder")?,
     };
-    let settings = Settings::load(&project, &Environment::of_process(), &args.app.into())?;
+    let flags = AppFlags { offline: args.simulator, ..args.app.into() };
+    let settings = Settings::load(&project, &Environment::of_process(), &flags)?;
     let mut report = Report::default();
     let file = project.settings_file();
     report.line(true, "project", &project.root.display().to_string());

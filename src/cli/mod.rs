@@ -66,7 +66,7 @@ struct AppArgs {
 
 impl From<AppArgs> for AppFlags {
     fn from(args: AppArgs) -> Self {
-        Self { base_url: args.base_url, org: args.org, app: args.app }
+        Self { base_url: args.base_url, org: args.org, app: args.app, offline: false }
     }
 }
 

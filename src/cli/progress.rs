@@ -1,7 +1,7 @@
 //! How a run stands, while it goes on: a line that renews itself on a terminal, a log line now and then elsewhere.
 
-use std::fmt::Write;
-use std::io::{IsTerminal, stderr};
+use std::fmt::Write as _;
+use std::io::{IsTerminal, Write as _, stderr, stdout};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -9,7 +9,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
-use crate::host::Services;
+use crate::host::{Output, Services, log_line};
+use crate::protocol::LogLine;
 
 /// How often the line on a terminal is renewed.
 const ON_TERMINAL: Duration = Duration::from_millis(250);
@@ -17,14 +18,52 @@ const ON_TERMINAL: Duration = Duration::from_millis(250);
 /// How often a line is written elsewhere.
 const ELSEWHERE: Duration = Duration::from_secs(10);
 
+/// Where a script's prints and log lines go: around the line that shows how the run stands, where there is one.
+#[derive(Clone)]
+pub(super) struct Terminal(ProgressBar);
+
+impl Default for Terminal {
+    fn default() -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
+            bar.set_style(style);
+        }
+        Self(bar)
+    }
+}
+
+impl Output for Terminal {
+    fn print(&self, bytes: &[u8]) {
+        self.clear();
+        let mut out = stdout().lock();
+        // A reader that has gone (`mooncast run … | head`) must not end a campaign.
+        let _ = out.write_all(bytes).and_then(|()| out.flush());
+    }
+
+    fn log(&self, line: &LogLine) {
+        self.clear();
+        log_line(line);
+    }
+}
+
+impl Terminal {
+    /// Empties the line that shows how the run stands; it is drawn again below what follows. (The library's own way
+    /// leaves a line of full width where it is.)
+    fn clear(&self) {
+        if !self.0.is_hidden() {
+            let _ = stderr().lock().write_all(b"\r\x1b[2K");
+        }
+    }
+}
+
 /// Shows how a run stands until it is stopped.
 pub(super) struct Progress {
     showing: JoinHandle<()>,
-    bar: Option<ProgressBar>,
+    terminal: Terminal,
 }
 
 impl Progress {
-    pub(super) fn start(services: &Rc<Services>, clock: Clock) -> Self {
+    pub(super) fn start(services: &Rc<Services>, terminal: Terminal, clock: Clock) -> Self {
         let services = Rc::clone(services);
         if !stderr().is_terminal() {
             let showing = tokio::task::spawn_local(async move {
@@ -33,13 +72,9 @@ impl Progress {
                     tracing::info!("{}", describe(&services));
                 }
             });
-            return Self { showing, bar: None };
+            return Self { showing, terminal };
         }
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
-            bar.set_style(style);
-        }
-        let line = bar.clone();
+        let line = terminal.0.clone();
         let showing = tokio::task::spawn_local(async move {
             // A run that is over within a moment shows nothing.
             clock.sleep(ON_TERMINAL).await;
@@ -50,18 +85,18 @@ impl Progress {
                 clock.sleep(ON_TERMINAL).await;
             }
         });
-        Self { showing, bar: Some(bar) }
+        Self { showing, terminal }
     }
 
     pub(super) fn stop(self) {
         self.showing.abort();
-        if let Some(bar) = self.bar {
-            bar.finish_and_clear();
-        }
+        self.terminal.0.finish_and_clear();
     }
 }
 
-/// Writing to a `String` cannot fail, so its results are let go of: `sent to 120 groups, 2 in flight; 38 wait for group messages (20 a second), the last for 1.9 s`
+/// `sent to 120 groups, 2 in flight; 38 wait for group messages (20 a second), the last for 1.9 s`
+///
+/// Writing to a `String` cannot fail, so its results are let go of.
 fn describe(services: &Services) -> String {
     let counts = services.tally.counts();
     let mut text = format!("sent to {} groups, {} in flight", counts.sent, counts.in_flight);

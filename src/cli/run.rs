@@ -10,16 +10,18 @@ use clap::Args;
 use rand::Rng;
 
 use crate::clock::Clock;
-use crate::config::{Environment, Permissions, Project, ScriptLimits, Settings, parse_duration, parse_size};
+use crate::config::{
+    AppFlags, Environment, Permissions, Project, ScriptLimits, Settings, parse_duration, parse_size,
+};
 use crate::delivery::{Counts, FailPoint, Tally};
 use crate::host::{
     self, Ended, Failed, Files, InterruptSwitch, MAX_SOURCE, OWN_BINARY, Outbound, Output, RunSpec, RunStop,
-    Services, Sources, Terminal, Variables,
+    Services, Sources, Variables,
 };
 use crate::protocol::{Mode, Source, WorkerLimits};
 
 use super::apps::{self, Apps};
-use super::progress::Progress;
+use super::progress::{Progress, Terminal};
 use super::{AppArgs, Exit, Global};
 
 /// Bytes of unanswered requests that a script may have.
@@ -97,7 +99,8 @@ impl Grants {
 pub(super) fn run(args: Run, global: &Global) -> anyhow::Result<Exit> {
     let (project, script) = open(&args.file, global)?;
     let environment = Environment::of_process();
-    let mut settings = Settings::load(&project, &environment, &args.app.clone().into())?;
+    let flags = AppFlags { offline: args.simulator, ..args.app.clone().into() };
+    let mut settings = Settings::load(&project, &environment, &flags)?;
     settings.permissions.extend(args.grants.permissions()?);
     let limits = ScriptLimits {
         memory: args.memory_limit.unwrap_or(settings.scripts.memory),
@@ -109,8 +112,9 @@ pub(super) fn run(args: Run, global: &Global) -> anyhow::Result<Exit> {
     let fail_point = fail_point(&environment)?;
     let apps = apps::choose(&project, &settings, args.simulator, &clock, &fail_point)?;
     let spec = spec(script, Mode::Run, args.args, &limits);
-    let services = services(&project, &settings, &apps, &clock, &args.file, Rc::new(Terminal))?;
-    let (ended, counts, elapsed) = clock.block_on(drive(spec, services, &clock))?;
+    let terminal = Terminal::default();
+    let services = services(&project, &settings, &apps, &clock, &args.file, Rc::new(terminal.clone()))?;
+    let (ended, counts, elapsed) = clock.block_on(drive(spec, services, terminal, &clock))?;
     let exit = summarise(&ended, counts, elapsed);
     // The script was told too, but it is the set-up that has to be mended.
     Ok(if apps.book.is_some_and(|book| book.failure().is_some()) { Exit::Usage } else { exit })
@@ -184,12 +188,17 @@ pub(super) fn services(
 }
 
 /// Runs it, with Ctrl-C and progress, to its end.
-async fn drive(spec: RunSpec, services: Services, clock: &Clock) -> (Ended, Counts, Duration) {
+async fn drive(
+    spec: RunSpec,
+    services: Services,
+    terminal: Terminal,
+    clock: &Clock,
+) -> (Ended, Counts, Duration) {
     let (switch, interrupt) = InterruptSwitch::new();
     let listening = tokio::task::spawn_local(listen(switch));
     let services = Rc::new(services);
     let began = clock.now();
-    let progress = Progress::start(&services, clock.clone());
+    let progress = Progress::start(&services, terminal, clock.clone());
     let ended = host::run(spec, Rc::clone(&services), interrupt).await;
     progress.stop();
     listening.abort();

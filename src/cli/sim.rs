@@ -78,7 +78,7 @@ pub(super) struct Sim {
     seed: u64,
     /// Append a line of JSON to this file for each message
     #[arg(long, value_name = "FILE")]
-    log: Option<PathBuf>,
+    record: Option<PathBuf>,
     /// Remember only how many messages each group got
     #[arg(long)]
     counts_only: bool,
@@ -121,7 +121,7 @@ impl Time for Clock {
 ///
 /// # Errors
 ///
-/// For an address that is not a loopback one or is taken, a fault rule that cannot be read, and a log that cannot be
+/// For an address that is not a loopback one or is taken, a fault rule that cannot be read, and a record that cannot be
 /// opened.
 pub(super) fn run(args: Sim) -> anyhow::Result<Exit> {
     if !args.listen.ip().is_loopback() {
@@ -132,13 +132,13 @@ pub(super) fn run(args: Sim) -> anyhow::Result<Exit> {
             args.listen.port()
         );
     }
-    let log = args.log.clone();
+    let record = args.record.clone();
     let listen = args.listen;
     let clock = Clock::real();
     let simulator = Simulator::new(settings(args)?, clock.clone());
-    if let Some(path) = log {
+    if let Some(path) = record {
         let file = std::fs::OpenOptions::new().create(true).append(true).open(&path);
-        simulator.log_to(file.with_context(|| format!("cannot open the log {}", path.display()))?);
+        simulator.log_to(file.with_context(|| format!("cannot open the record {}", path.display()))?);
     }
     clock.block_on(serve(&simulator, listen))??;
     write_totals(&mut std::io::stdout().lock(), &simulator.stats())?;

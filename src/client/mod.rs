@@ -41,6 +41,7 @@ pub use failure::{CallName, Failure};
 pub use lists::{Group, GroupsPage, Member, MembersPage, PAGE_SIZE_MAX, Role};
 pub use pages::{GroupPages, MemberPages};
 pub use recall::{RECALL_MAX, Recall, Recalled};
+pub use roots::tls_config;
 pub use send::{Receipts, SendCall};
 pub use upload::{Thumbnail, Upload, UploadError, Uploaded, check_size};
 

@@ -16,7 +16,7 @@ use rustls_platform_verifier::Verifier;
 /// # Errors
 ///
 /// When the cryptography offers no protocol version.
-pub(super) fn config() -> Result<ClientConfig, Error> {
+pub fn tls_config() -> Result<ClientConfig, Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier = LazyVerifier { provider: Arc::clone(&provider), platform: OnceLock::new() };
     // rustls calls every verifier but its own dangerous; this one leaves all decisions to the platform's.

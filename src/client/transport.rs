@@ -61,7 +61,7 @@ impl Transport {
     /// Connections for calls to `service`. One on this very machine, as the simulator is, is not asked for by way of
     /// a proxy.
     pub(super) fn new(service: &Url, clock: Clock, timeouts: Timeouts) -> Result<Self, ClientError> {
-        let tls = roots::config().map_err(|error| ClientError::Tls(error.to_string()))?;
+        let tls = roots::tls_config().map_err(|error| ClientError::Tls(error.to_string()))?;
         let builder = reqwest::Client::builder();
         let builder = if is_loopback(service) { builder.no_proxy() } else { builder };
         let http = builder
@@ -170,7 +170,14 @@ fn ended<T>(result: Result<reqwest::Result<T>, Elapsed>, limit: Duration) -> Res
         Ok(Err(error)) => Err(Broken {
             connected: !error.is_connect(),
             file_changed: caused_by::<FileChanged>(&error),
-            detail: chain(&error.without_url()),
+            detail: match error
+                .url()
+                .filter(|_| error.is_connect())
+                .map(|url| url.origin().ascii_serialization())
+            {
+                Some(origin) => format!("{origin}: {}", chain(&error.without_url())),
+                None => chain(&error.without_url()),
+            },
         }),
         Err(Elapsed) => Err(Broken {
             detail: format!("no answer within {limit:.1?}"),

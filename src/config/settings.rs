@@ -1,6 +1,7 @@
 //! All settings, merged: flags over the environment over the file.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use secrecy::SecretString;
 
@@ -10,7 +11,8 @@ use super::{App, ConfigError, Credentials, Environment, Permissions, Project, Sc
 /// Everything that can be set.
 #[derive(Debug)]
 pub struct Settings {
-    /// The apps that are configured, the default one first. Empty where none is.
+    /// The apps that are configured, the default one first. Empty where none is; where nothing goes to them, the default
+    /// one is there all the same, for its limits.
     pub apps: Vec<App>,
     /// Whether the project says that it sends to the simulator.
     pub simulator: bool,
@@ -22,6 +24,9 @@ pub struct Settings {
     pub secret_files: Vec<PathBuf>,
 }
 
+/// The address of an app that has none, where nobody is.
+const NOWHERE: &str = "http://localhost:9";
+
 /// What flags say of the default app. Credentials are no flags: every user of the machine can see those.
 #[derive(Debug, Clone, Default)]
 pub struct AppFlags {
@@ -31,6 +36,9 @@ pub struct AppFlags {
     pub org: Option<String>,
     /// `--app`
     pub app: Option<String>,
+    /// Whether nothing goes to the apps themselves (`--simulator`, a check), so that addresses and credentials may be
+    /// missing.
+    pub offline: bool,
 }
 
 impl Settings {
@@ -45,20 +53,17 @@ impl Settings {
         let mut secret_files = environment.secret_files();
         secret_files.push(path);
 
+        let scripts = ScriptLimits::from(file.scripts);
+        check_scripts(&scripts)?;
         let mut apps = Vec::new();
         let mut default = file.app.unwrap_or_default();
         overlay(&mut default, environment, flags)?;
-        apps.extend(make_app("default", "[app]", default)?);
+        let offline = flags.offline || file.simulator;
+        apps.extend(make_app("default", "[app]", default, offline)?);
         for (name, section) in file.apps {
-            apps.extend(make_app(&name, &format!("[apps.{name}]"), section)?);
+            apps.extend(make_app(&name, &format!("[apps.{name}]"), section, offline)?);
         }
-        Ok(Self {
-            apps,
-            simulator: file.simulator,
-            scripts: file.scripts.into(),
-            permissions: file.permissions,
-            secret_files,
-        })
+        Ok(Self { apps, simulator: file.simulator, scripts, permissions: file.permissions, secret_files })
     }
 }
 
@@ -88,11 +93,18 @@ fn overlay(app: &mut AppSection, environment: &Environment, flags: &AppFlags) ->
     Ok(())
 }
 
-/// The app of a section, or none where nothing of it is set.
-fn make_app(name: &str, section_name: &str, section: AppSection) -> Result<Option<App>, ConfigError> {
+/// The app of a section, or none where nothing says which. Offline its limits are wanted all the same.
+fn make_app(
+    name: &str,
+    section_name: &str,
+    section: AppSection,
+    offline: bool,
+) -> Result<Option<App>, ConfigError> {
     let AppSection { base_url, org, name: app, prefix, client_id, client_secret, token, limits, timeouts } =
         section;
-    if base_url.is_none()
+    check_limits(section_name, &limits)?;
+    if !offline
+        && base_url.is_none()
         && prefix.is_none()
         && org.is_none()
         && app.is_none()
@@ -103,22 +115,29 @@ fn make_app(name: &str, section_name: &str, section: AppSection) -> Result<Optio
     }
     let missing =
         |missing, variable| ConfigError::Missing { app: section_name.to_owned(), missing, variable };
+    let or_nowhere = |value: Option<String>, name, variable, nowhere: &str| match value {
+        None if offline => Ok(nowhere.to_owned()),
+        value => value.ok_or_else(|| missing(name, variable)),
+    };
     let prefix = if let Some(prefix) = prefix {
         checked_url(section_name, "prefix", &prefix)?
     } else {
-        let base = base_url.ok_or_else(|| missing("base_url", "MOONCAST_BASE_URL"))?;
+        let base = or_nowhere(base_url, "base_url", "MOONCAST_BASE_URL", NOWHERE)?;
         let base = checked_url(section_name, "base_url", &base)?;
-        let org = checked_word(section_name, "org", &org.ok_or_else(|| missing("org", "MOONCAST_ORG"))?)?;
-        let app = checked_word(section_name, "name", &app.ok_or_else(|| missing("name", "MOONCAST_APP"))?)?;
+        let org = checked_word(section_name, "org", &or_nowhere(org, "org", "MOONCAST_ORG", "none")?)?;
+        let app = checked_word(section_name, "name", &or_nowhere(app, "name", "MOONCAST_APP", "none")?)?;
         format!("{base}/{org}/{app}")
     };
-    let credentials = credentials(client_id, client_secret, token).ok_or_else(|| {
-        missing(
-            "a token, or a client_id with its client_secret,",
-            "MOONCAST_CLIENT_ID and MOONCAST_CLIENT_SECRET",
-        )
-    })?;
-    check_limits(section_name, &limits)?;
+    let credentials = match credentials(client_id, client_secret, token) {
+        Some(credentials) => credentials,
+        None if offline => Credentials::Token(String::new().into()),
+        None => {
+            return Err(missing(
+                "a token, or a client_id with its client_secret,",
+                "MOONCAST_CLIENT_ID and MOONCAST_CLIENT_SECRET",
+            ));
+        }
+    };
     let default = Timeouts::default();
     let timeouts = Timeouts {
         connect: timeouts.connect.unwrap_or(default.connect),
@@ -162,6 +181,25 @@ fn checked_word(section: &str, setting: &str, word: &str) -> Result<String, Conf
         return Err(ConfigError::invalid(format!("{section} {setting}"), message));
     }
     Ok(word.to_owned())
+}
+
+/// What no script could run with.
+fn check_scripts(limits: &ScriptLimits) -> Result<(), ConfigError> {
+    let least = 4 * 1024 * 1024;
+    if limits.memory < least {
+        let message = format!("{} bytes are too few to start a script; give it 4MiB or more", limits.memory);
+        return Err(ConfigError::invalid("[scripts] memory", message));
+    }
+    if limits.cpu < Duration::from_millis(10) {
+        return Err(ConfigError::invalid("[scripts] cpu", "a script needs 10ms or more between two calls"));
+    }
+    if limits.tasks == 0 {
+        return Err(ConfigError::invalid(
+            "[scripts] tasks",
+            "0 tasks could run nothing; it must be 1 or more",
+        ));
+    }
+    Ok(())
 }
 
 fn check_limits(section: &str, limits: &super::AppLimits) -> Result<(), ConfigError> {

@@ -3,9 +3,10 @@
 use serde::Serialize;
 
 use crate::client::{Class, Failure, PAGE_SIZE_MAX, Role};
+use crate::clock::Instant;
 use crate::quota::Priority;
 
-use super::retry::Backoff;
+use super::retry::{Backoff, PATIENCE};
 use super::send::answer_of;
 use super::{Delivery, Stop, Undelivered};
 
@@ -110,6 +111,7 @@ impl Delivery {
         F: Future<Output = Result<T, Failure>>,
     {
         let mut backoff = Backoff::default();
+        let give_up = self.clock.now() + PATIENCE;
         loop {
             let mut permit = self.permit(&self.quotas.reads, 1, Priority::Normal, None, stop).await?;
             permit.written();
@@ -119,15 +121,26 @@ impl Delivery {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
-            match failure.class {
-                Class::NothingSent | Class::Repeat | Class::Throttled | Class::InDoubt => {
-                    match backoff.next() {
-                        Some(wait) => self.pause(wait, None, stop).await?,
-                        None => return Err(Undelivered::from_failure(failure)),
-                    }
-                }
-                Class::Permanent | Class::Auth => return Err(Undelivered::from_failure(failure)),
-            }
+            self.before_another(failure, &mut backoff, give_up, stop).await?;
+        }
+    }
+
+    /// Waits before something that may be repeated is tried again, or says that it is to be given up. A throttled
+    /// answer counts neither as a try nor as a failure: the quota itself has slowed down.
+    pub(super) async fn before_another(
+        &self,
+        failure: Failure,
+        backoff: &mut Backoff,
+        give_up: Instant,
+        stop: &Stop,
+    ) -> Result<(), Undelivered> {
+        match failure.class {
+            Class::Throttled if self.clock.now() < give_up => Ok(()),
+            Class::NothingSent | Class::Repeat | Class::InDoubt => match backoff.next(failure.retry_after) {
+                Some(wait) => self.pause(wait, None, stop).await,
+                None => Err(Undelivered::from_failure(failure)),
+            },
+            Class::Throttled | Class::Permanent | Class::Auth => Err(Undelivered::from_failure(failure)),
         }
     }
 }

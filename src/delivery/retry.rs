@@ -24,14 +24,15 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// How long to wait before the next try, or none when there is to be none.
-    pub(super) fn next(&mut self) -> Option<Duration> {
+    /// How long to wait before the next try, or none when there is to be none. It is no shorter than `at_least`, which
+    /// is what the service, or a token that could not be fetched, asked for.
+    pub(super) fn next(&mut self, at_least: Option<Duration>) -> Option<Duration> {
         self.failures += 1;
         if self.failures >= TRIES {
             return None;
         }
         let most = LONGEST.min(FIRST * 2_u32.pow(self.failures - 1));
-        let wait = most.mul_f64(rand::rng().random::<f64>());
+        let wait = at_least.unwrap_or_default() + most.mul_f64(rand::rng().random::<f64>());
         self.waited += wait;
         (self.waited <= BUDGET).then_some(wait)
     }
@@ -45,11 +46,20 @@ mod tests {
     fn six_tries_and_no_wait_over_its_bound() {
         for _ in 0..200 {
             let mut backoff = Backoff::default();
-            let waits: Vec<_> = std::iter::from_fn(|| backoff.next()).collect();
+            let waits: Vec<_> = std::iter::from_fn(|| backoff.next(None)).collect();
             assert_eq!(waits.len(), 5);
             for (index, wait) in (0..).zip(&waits) {
                 assert!(*wait <= LONGEST.min(FIRST * 2_u32.pow(index)), "{waits:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_wait_that_was_asked_for_is_waited_within_the_budget() {
+        let mut backoff = Backoff::default();
+        assert!(
+            backoff.next(Some(Duration::from_secs(7))).is_some_and(|wait| wait >= Duration::from_secs(7))
+        );
+        assert_eq!(backoff.next(Some(BUDGET)), None);
     }
 }

@@ -124,7 +124,7 @@ impl Delivery {
                     }
                     record.withdraw(false, &failure.to_string()).await?;
                 }
-                Class::NothingSent => match backoff.next() {
+                Class::NothingSent => match backoff.next(failure.retry_after) {
                     Some(wait) => {
                         tracing::warn!(
                             app = self.name,
@@ -171,7 +171,7 @@ impl Delivery {
             permit = quota.acquire(cost, priority) => {
                 permit.map_err(|error| Undelivered::new(Reason::Cancelled, error.to_string()))
             }
-            () = self.reached(deadline) => Err(Undelivered::cancelled("the call")),
+            () = self.reached(deadline) => Err(Undelivered::overdue()),
         }
     }
 
@@ -186,7 +186,7 @@ impl Delivery {
             biased;
             () = stop.asked() => Err(Undelivered::cancelled("the call")),
             () = self.clock.sleep(wait) => Ok(()),
-            () = self.reached(deadline) => Err(Undelivered::cancelled("the call")),
+            () = self.reached(deadline) => Err(Undelivered::overdue()),
         }
     }
 

@@ -64,6 +64,12 @@ impl Undelivered {
         Self::new(Reason::Cancelled, format!("{what} was given up before anything was sent"))
     }
 
+    pub(super) fn overdue() -> Self {
+        let message =
+            "its `timeout` passed while it waited, before anything was sent; give it longer or send less";
+        Self::new(Reason::Cancelled, message)
+    }
+
     /// What the client's last failure means when nothing more is tried.
     pub(super) fn from_failure(failure: Failure) -> Self {
         let (reason, advice) = match failure.class {
@@ -72,8 +78,8 @@ impl Undelivered {
             Class::Throttled => {
                 (Reason::Throttled, "the app's quota is used up by others; lower `share`, or send later")
             }
-            Class::InDoubt => (Reason::InDoubt, "it may have been sent; look before sending it again"),
-            Class::NothingSent | Class::Repeat => (Reason::Unreachable, "nothing was sent; try again later"),
+            Class::InDoubt => (Reason::InDoubt, "look before sending it again"),
+            Class::NothingSent | Class::Repeat => (Reason::Unreachable, "try again later"),
         };
         Self {
             message: format!("{failure}; {advice}"),

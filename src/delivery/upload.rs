@@ -3,10 +3,10 @@
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
-use crate::client::{Class, Thumbnail, Upload, UploadError};
+use crate::client::{Thumbnail, Upload, UploadError};
 use crate::quota::Priority;
 
-use super::retry::Backoff;
+use super::retry::{Backoff, PATIENCE};
 use super::send::answer_of;
 use super::{Delivery, Reason, Stop, Undelivered};
 
@@ -71,6 +71,7 @@ impl Delivery {
             .thumbnail(options.thumbnail.map(|(height, width)| Thumbnail { height, width }));
         let media = upload.media(&self.clock).await;
         let mut backoff = Backoff::default();
+        let give_up = self.clock.now() + PATIENCE;
         loop {
             let mut permit = self.permit(&self.quotas.uploads, 1, options.priority, None, stop).await?;
             permit.written();
@@ -91,14 +92,7 @@ impl Delivery {
                 }
                 Err(failure) => failure,
             };
-            let wait = match failure.class {
-                Class::NothingSent | Class::Repeat | Class::InDoubt | Class::Throttled => backoff.next(),
-                Class::Permanent | Class::Auth => None,
-            };
-            match wait {
-                Some(wait) => self.pause(wait, None, stop).await?,
-                None => return Err(Undelivered::from_failure(failure)),
-            }
+            self.before_another(failure, &mut backoff, give_up, stop).await?;
         }
     }
 }

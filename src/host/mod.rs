@@ -17,7 +17,7 @@ mod variables;
 pub use files::Files;
 pub use interrupt::{Interrupt, InterruptSwitch};
 pub use outbound::Outbound;
-pub use output::{Output, Silence, Terminal};
+pub use output::{Output, Silence, log_line};
 pub use services::{RunStop, Services};
 pub use session::{Ended, Failed, OWN_BINARY, RunSpec, run};
 pub use sources::{MAX_SOURCE, Sources};

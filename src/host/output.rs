@@ -1,7 +1,5 @@
 //! Where a script's prints and log lines go.
 
-use std::io::{self, Write};
-
 use crate::protocol::{LogLevel, LogLine};
 
 /// Takes what a script says.
@@ -12,18 +10,6 @@ pub trait Output {
     /// A line for the log.
     fn log(&self, line: &LogLine) {
         log_line(line);
-    }
-}
-
-/// Standard output, for prints.
-#[derive(Debug, Default)]
-pub struct Terminal;
-
-impl Output for Terminal {
-    fn print(&self, bytes: &[u8]) {
-        let mut out = io::stdout().lock();
-        // A reader that has gone (`mooncast run … | head`) must not end a campaign.
-        let _ = out.write_all(bytes).and_then(|()| out.flush());
     }
 }
 
@@ -38,7 +24,7 @@ impl Output for Silence {
 }
 
 /// Puts a script's line into the program's own log, with its place and its fields.
-fn log_line(line: &LogLine) {
+pub fn log_line(line: &LogLine) {
     let (script, fields) = (line.location.as_str(), line.fields.as_str());
     macro_rules! emit {
         ($level:ident) => {

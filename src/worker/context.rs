@@ -27,6 +27,8 @@ pub(super) struct Context {
     last_event: Cell<u64>,
     /// Milliseconds of CPU that had been used at the last call to the host.
     cpu_at_last_call: Cell<u64>,
+    /// The line where the time was last found to be up, as the beginning of an error's text.
+    pub(super) over_time_at: RefCell<String>,
 }
 
 impl Context {
@@ -41,6 +43,7 @@ impl Context {
             answered: Cell::new(0),
             last_event: Cell::new(0),
             cpu_at_last_call: Cell::new(cpu_ms()),
+            over_time_at: RefCell::default(),
         }
     }
 

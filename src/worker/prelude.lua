@@ -153,14 +153,25 @@ local unseen = {}
 local task_methods = {}
 local task_metatable = { __index = task_methods, __name = "task", __metatable = "task" }
 
+-- Waits until the list is released.
+local function wait_in(waiters)
+  local event = native.event()
+  insert(waiters, event)
+  await(event)
+end
+
+local function release(waiters)
+  for _, event in ipairs(waiters) do
+    native.complete(event)
+  end
+end
+
 local function finish(handle, ok, ...)
   handle.results, handle.done, handle.failed = pack(...), true, not ok
   if not ok then
     insert(unseen, handle)
   end
-  for _, event in ipairs(handle.waiters) do
-    native.complete(event)
-  end
+  release(handle.waiters)
 end
 
 local function run_task(handle, body, ...)
@@ -195,9 +206,7 @@ local function join(handle)
     if handle.thread == running() then
       error("a task cannot wait for itself", 3)
     end
-    local event = native.event()
-    insert(handle.waiters, event)
-    await(event)
+    wait_in(handle.waiters)
   end
 end
 
@@ -318,6 +327,8 @@ return {
   waiting = waiting,
   await = await,
   throw = throw,
+  wait_in = wait_in,
+  release = release,
   task = { spawn = start_task, all = all },
   main = start_task,
   unseen = unseen,

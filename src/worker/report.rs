@@ -16,7 +16,7 @@ const MAX_FRAMES: usize = 30;
 const OUT_OF_MEMORY: &str = "not enough memory";
 
 /// Where the chunks of the embedded standard library begin; errors point at the script that called it instead.
-const STDLIB: &str = "stdlib/";
+pub(super) const STDLIB: &str = "stdlib/";
 
 /// The innermost line of the script that is running: `scripts/hello.lua:3`.
 pub(super) fn whereabouts(lua: &Lua) -> Option<String> {
@@ -40,6 +40,13 @@ pub(super) fn whereabouts(lua: &Lua) -> Option<String> {
         }
     }
     in_stdlib
+}
+
+/// The line of the script that a hook was called in; none in our own Lua.
+pub(super) fn place(debug: &mlua::debug::Debug<'_>) -> Option<String> {
+    let source = debug.source().source?;
+    (source != PRELUDE_NAME).then_some(())?;
+    Some(format!("{}:{}", chunk_shown(&source), debug.current_line()?))
 }
 
 /// The message handler of every task: keeps the value and the stack as it was when the error was raised.

@@ -7,49 +7,84 @@ use crate::protocol::Request;
 use super::context::Context;
 use super::fault::Fault;
 use super::modules::Kit;
+use super::report::STDLIB;
 
 /// `require` in Lua, so that a module may wait while it loads.
 const REQUIRE: &str = r#"
-local loaded, fetch, load, error, type, concat = ...
+local loaded, fetch, own_globals, library, throw, wait_in, release = ...
+local error, load, running, setmetatable, sub, type =
+  error, load, coroutine.running, setmetatable, string.sub, type
+-- What is being loaded: by whom, who else waits for it, and what asked for it.
 local loading = {}
-return function(name)
-  if type(name) ~= "string" then
-    error("bad argument #1 to 'require' (string expected, got " .. type(name) .. ")", 2)
-  end
-  local module = loaded[name]
-  if module ~= nil then
-    return module
-  end
-  if loading[name] then
-    error("module '" .. name .. "' requires itself (" .. concat(loading, " > ") .. " > " .. name .. ")", 2)
-  end
+-- The innermost load of each coroutine, for the way to a module that requires itself.
+local innermost = setmetatable({}, { __mode = "k" })
+
+local function run(name)
   local file, text = fetch(name)
-  local chunk, problem = load(text, "@" .. file, "t")
+  local chunk, problem
+  if sub(file, 1, #library) == library then
+    chunk, problem = load(text, "@" .. file, "t", own_globals)
+  else
+    chunk, problem = load(text, "@" .. file, "t")
+  end
   if not chunk then
     error(problem, 0)
   end
-  loading[name] = true
-  loading[#loading + 1] = name
-  module = chunk(name, file)
-  loading[#loading] = nil
-  loading[name] = nil
+  local module = chunk(name, file)
   if module == nil then
     module = true
   end
   loaded[name] = module
   return module
 end
+
+local end_of_load = {
+  __close = function(load)
+    loading[load.name] = nil
+    innermost[load.by] = load.outer
+    release(load.waiters)
+  end,
+}
+
+local function way_to(load, name)
+  local way = name
+  while load do
+    way = load.name .. " > " .. way
+    load = load.outer
+  end
+  return way
+end
+
+return function(name)
+  if type(name) ~= "string" then
+    error("bad argument #1 to 'require' (string expected, got " .. type(name) .. ")", 2)
+  end
+  local by = running()
+  -- Another task may be loading it: it is run once for both.
+  while loaded[name] == nil and loading[name] do
+    if loading[name].by == by then
+      throw("module '" .. name .. "' requires itself (" .. way_to(innermost[by], name) .. ")")
+    end
+    wait_in(loading[name].waiters)
+  end
+  if loaded[name] ~= nil then
+    return loaded[name]
+  end
+  local load <close> = setmetatable({ name = name, by = by, outer = innermost[by], waiters = {} }, end_of_load)
+  loading[name], innermost[by] = load, load
+  return (run(name))
+end
 "#;
 
 /// Puts `require` into the globals; `loaded` holds what needs no file.
 pub(super) fn install(kit: &Kit, loaded: Table) -> mlua::Result<()> {
-    let lua = kit.lua();
-    let globals = lua.globals();
-    let fetch = kit.waiting(fetch)?;
-    let take = |name: &str| globals.raw_get::<Value>(name);
-    let concat: Value = globals.raw_get::<Table>("table")?.raw_get("concat")?;
-    let arguments = (loaded, fetch, take("load")?, take("error")?, take("type")?, concat);
-    let require: mlua::Function = lua.load(REQUIRE).set_name(super::state::PRELUDE_NAME).call(arguments)?;
+    let (globals, own) = (kit.lua().globals(), kit.own_globals());
+    let help = |name: &str| kit.prelude().raw_get::<Value>(name);
+    let (throw, wait_in, release) = (help("throw")?, help("wait_in")?, help("release")?);
+    let arguments = (loaded, kit.waiting(fetch)?, own, STDLIB, throw, wait_in, release);
+    let require: mlua::Function = kit.lua_part(REQUIRE, arguments)?;
+    own.raw_set("im", globals.raw_get::<Value>("im")?)?;
+    own.raw_set("require", &require)?;
     globals.raw_set("require", require)
 }
 

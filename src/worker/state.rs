@@ -21,6 +21,9 @@ pub(super) const PRELUDE_NAME: &str = "=mooncast";
 /// Instructions between two looks at the CPU time: about 50 microseconds.
 const INSTRUCTIONS_PER_LOOK: u32 = 10_000;
 
+/// Bytes of a print that go into one frame.
+const PRINT_PIECE: usize = 1024 * 1024;
+
 /// What of `os` can do no harm.
 const SAFE_OS: [&str; 2] = ["clock", "difftime"];
 
@@ -60,15 +63,20 @@ pub(super) fn make(context: Rc<Context>, seed: u64) -> mlua::Result<State> {
 /// that catches the error meets it again at once.
 fn watch(lua: &Lua, context: &Rc<Context>, instructions: u32) -> mlua::Result<()> {
     let watcher = Rc::clone(context);
-    lua.set_global_hook(HookTriggers::new().every_nth_instruction(instructions), move |lua, _| {
+    lua.set_global_hook(HookTriggers::new().every_nth_instruction(instructions), move |lua, debug| {
         if !watcher.out_of_time() {
             return Ok(VmState::Continue);
         }
         if instructions > 1 {
             watch(lua, &watcher, 1)?;
         }
+        // Our own Lua runs out of time too, once the script has: the script's line is what is to be told.
+        let mut place = watcher.over_time_at.borrow_mut();
+        if let Some(line) = report::place(debug).or_else(|| report::whereabouts(lua)) {
+            *place = format!("{line}: ");
+        }
         Err(Error::runtime(format!(
-            "the script computed for {} s without a call to the host, which is its limit (`[scripts] cpu`)",
+            "{place}the script computed for {} s without a call to the host, which is its limit (`[scripts] cpu`)",
             watcher.limits.cpu_ms as f64 / 1000.0
         )))
     })
@@ -119,9 +127,10 @@ fn natives(lua: &Lua, context: &Rc<Context>) -> mlua::Result<Table> {
         lua.create_function(move |_, text: LuaString| {
             let mut line = text.as_bytes().to_vec();
             line.push(b'\n');
-            let mut pipe = shared.pipe.borrow_mut();
-            pipe.try_send(&ToHost::Print(line.into()))
-                .map_err(|error| Error::runtime(format!("print: {error}")))?;
+            // In pieces, for a frame has a limit and a print has none.
+            for piece in line.chunks(PRINT_PIECE) {
+                shared.pipe.borrow_mut().send(&ToHost::Print(piece.to_vec().into()));
+            }
             Ok(())
         }),
     )?;

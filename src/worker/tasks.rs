@@ -24,6 +24,8 @@ pub(super) struct Tasks {
     abandoned: HashSet<u64>,
     /// Tasks that have not ended.
     alive: u32,
+    /// Waits where Lua cannot yield, one inside the other.
+    nested: u32,
 }
 
 impl Tasks {
@@ -58,6 +60,9 @@ impl Tasks {
     }
 }
 
+/// How many waits where Lua cannot yield may stand one inside the other before no more tasks are resumed.
+const MAX_NESTED: u32 = 30;
+
 /// Why the scheduler cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Stuck {
@@ -67,7 +72,7 @@ pub(super) enum Stuck {
     HostGone,
     #[error("every task waits for another one; none can go on")]
     Deadlock,
-    #[error("{0}")]
+    #[error("{}", plain(.0))]
     Lua(#[from] mlua::Error),
     #[error("the host answered what was not asked")]
     Unasked,
@@ -91,15 +96,27 @@ pub(super) fn start(context: &Context, thread: Thread, arguments: MultiValue) ->
     Ok(())
 }
 
-/// Runs tasks until `event` has happened, and gives what came of it.
+/// Runs tasks until `event` has happened, and gives what came of it: for a wait where Lua cannot yield.
+///
+/// Each such wait stands on the C stack above the one before it. Past [`MAX_NESTED`] of them nothing new is resumed,
+/// so that Lua's own limit (200) is never met: what was asked of the host is waited for, and nothing else.
 pub(super) fn run_until(lua: &Lua, context: &Rc<Context>, event: u64) -> Result<MultiValue, Stuck> {
-    loop {
-        let arrived = context.tasks.borrow_mut().arrived.remove(&event);
+    context.tasks.borrow_mut().nested += 1;
+    let result = loop {
+        let (arrived, deep) = {
+            let mut tasks = context.tasks.borrow_mut();
+            (tasks.arrived.remove(&event), tasks.nested > MAX_NESTED)
+        };
         if let Some(values) = arrived {
-            return Ok(values);
+            break Ok(values);
         }
-        step(lua, context)?;
-    }
+        let stepped = if deep { hear(lua, context) } else { step(lua, context) };
+        if let Err(stuck) = stepped {
+            break Err(stuck);
+        }
+    };
+    context.tasks.borrow_mut().nested -= 1;
+    result
 }
 
 /// Runs tasks until none is alive.

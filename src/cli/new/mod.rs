@@ -122,7 +122,8 @@ mod tests {
     fn the_settings_are_right_as_they_stand_and_with_everything_set() {
         let template = FILES[0].1;
         let plain = settings(template);
-        assert!(plain.simulator && plain.apps.is_empty());
+        assert!(plain.simulator);
+        assert_eq!(plain.apps[0].limits, crate::config::AppLimits::default());
 
         let is_setting = |line: &str| line.starts_with("# ") && line.contains(" = ");
         let set: Vec<&str> =

@@ -64,7 +64,7 @@ pub(super) fn judge(
             Verdict { outcomes, next: Next::Again(None) }
         }
         Class::Auth => Verdict { outcomes: all(State::Pending), next: Next::End(Fate::Locked(why)) },
-        Class::NothingSent | Class::Repeat => match backoff.next() {
+        Class::NothingSent | Class::Repeat => match backoff.next(failure.retry_after) {
             Some(wait) => Verdict { outcomes: all(State::Pending), next: Next::Again(Some(wait)) },
             None => ends(State::Pending),
         },
@@ -74,7 +74,7 @@ pub(super) fn judge(
             InDoubt::Hold => ends(State::InDoubt),
             // Alone from now on, so that one group's refusal is not that of the others.
             InDoubt::Resend if packed => ends(State::Pending),
-            InDoubt::Resend => match backoff.next() {
+            InDoubt::Resend => match backoff.next(failure.retry_after) {
                 Some(wait) => Verdict { outcomes: all(State::Pending), next: Next::Again(Some(wait)) },
                 None => ends(State::InDoubt),
             },

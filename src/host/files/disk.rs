@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use cap_std::fs::{Dir, File, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
-use rustix::fs::OFlags;
+use rustix::fs::{OFlags, PROC_SUPER_MAGIC, fstatfs};
 
 use crate::config::{Permissions, Project};
 use crate::protocol::Failure;
 
 use super::grants::{Access, Grants, Located, joined};
-use super::protected::Protected;
+use super::protected::{HOSTS_OWN, Protected};
 use super::sentence::{denied, invalid, of_system, outside};
 use super::{FileInfo, MAX_READ, OpenedFile};
 
@@ -227,6 +227,11 @@ impl Disk {
     }
 
     fn check_open(&self, text: &str, file: &File, access: Access) -> Result<u64, Failure> {
+        // The environment and the memory of this very process are files there.
+        let system = fstatfs(file).map_err(|error| of_system(text, &error.into(), access))?;
+        if system.f_type == PROC_SUPER_MAGIC {
+            return Err(denied(text, HOSTS_OWN));
+        }
         let found = file.metadata().map_err(|error| of_system(text, &error, access))?;
         self.check_regular(text, Some(&found), access)?;
         Ok(found.len())

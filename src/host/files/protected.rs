@@ -22,6 +22,10 @@ const CODE: [&str; 2] = ["scripts", "stdlib"];
 const MAX_TWINS: usize = 10_000;
 
 /// What is refused, and why.
+/// Why a place of the host's is refused.
+pub(super) const HOSTS_OWN: &str =
+    "leads to what is the host's own, which scripts never reach, whatever is granted";
+
 #[derive(Debug)]
 pub(super) struct Protected {
     root: PathBuf,
@@ -47,7 +51,7 @@ impl Protected {
         let named = |part: Component| part.as_os_str().to_str().is_some_and(Self::name);
         let real = super::grants::joined(folder, inside);
         if inside.components().any(named) || self.own().iter().any(|own| real.starts_with(own)) {
-            return Some("leads to what is the host's own, which scripts never reach, whatever is granted");
+            return Some(HOSTS_OWN);
         }
         if self.secret_files.contains(&real) {
             return Some("leads to a file with credentials, which scripts never reach, whatever is granted");

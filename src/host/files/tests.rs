@@ -336,6 +336,27 @@ fn a_place_that_becomes_a_link_is_no_longer_granted() {
 }
 
 #[test]
+fn what_the_system_tells_of_this_process_is_never_reached() {
+    let tree = Tree::new();
+    let project = Project::at(&tree.folder.path().join("project")).unwrap();
+    let all = Permissions { read: vec!["/".into()], write: vec!["/".into()], ..Permissions::default() };
+    let disk = Disk::open(&project, &all, &[]).unwrap();
+    let own = format!("/proc/{}/environ", std::process::id());
+    for path in [
+        "/proc/self/environ",
+        "/proc/thread-self/environ",
+        "/proc/self/task/../environ",
+        "process/environ",
+        &own,
+    ] {
+        assert_eq!(kind(disk.read(path)), Kind::Denied, "{path}");
+        assert_eq!(kind(disk.open_upload(path)), Kind::Denied, "{path}");
+    }
+    assert_eq!(kind(disk.append("/proc/self/comm", b"x")), Kind::Denied);
+    assert!(disk.read("/etc/passwd").is_ok());
+}
+
+#[test]
 fn a_denial_says_which_permission_would_grant_it() {
     let tree = Tree::new();
     let read = tree.disk.read("/etc/hostname").unwrap_err().message;

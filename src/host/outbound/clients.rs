@@ -9,6 +9,7 @@ use std::time::Duration;
 use reqwest::Client;
 use reqwest::dns::{Name, Resolve, Resolving};
 
+use crate::client::tls_config;
 use crate::protocol::{Failure, Kind};
 
 /// The most hosts whose connections are kept open.
@@ -50,9 +51,12 @@ impl Clients {
 }
 
 fn build(host: &str, addresses: &[SocketAddr]) -> Result<Client, Failure> {
-    // An error means that there is one already, which serves as well.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    let unusable = |why: &dyn std::fmt::Display| {
+        Failure::new(Kind::Unreachable, format!("no request can be made here: {why}"))
+    };
+    let tls = tls_config().map_err(|error| unusable(&error))?;
     Client::builder()
+        .tls_backend_preconfigured(tls)
         .user_agent(concat!("mooncast/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
@@ -63,7 +67,7 @@ fn build(host: &str, addresses: &[SocketAddr]) -> Result<Client, Failure> {
         .connect_timeout(CONNECT)
         .pool_idle_timeout(IDLE)
         .build()
-        .map_err(|error| Failure::new(Kind::Unreachable, format!("no request can be made here: {error}")))
+        .map_err(|error| unusable(&error))
 }
 
 /// Resolves nothing: what is not pinned is not reached.

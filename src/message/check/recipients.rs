@@ -63,7 +63,7 @@ pub(super) fn refuse(fields: &mut Object<'_>, call: Call) {
     }
 }
 
-/// Reads a list of ids; one that is wrong is noted and read as empty, so that the others keep their places.
+/// Reads a list of ids, which are counted from 1, as Lua does; one that is wrong is noted and read as empty, so that the others keep their places.
 pub(super) fn list(
     name: &'static str,
     value: Value,
@@ -76,7 +76,7 @@ pub(super) fn list(
     };
     let mut read = |(index, value)| {
         readers::id_of(value).unwrap_or_else(|wrong| {
-            fields.note(name, |field| wrong.at(format!("{field}[{index}]")));
+            fields.note(name, |field| wrong.at(format!("{field}[{}]", index + 1)));
             String::new()
         })
     };
@@ -119,8 +119,9 @@ fn check_repeats(name: &str, ids: &[String], problems: &mut Findings) {
         let before = *first.entry(id).or_insert(index);
         if before != index {
             let id = shown::text(id);
-            let message = format!("`{name}[{index}]` repeats the id {id} of `{name}[{before}]`");
-            problems.add(Problem::new(format!("{name}[{index}]"), message).limit("each id once").value(&id));
+            let (field, before) = (format!("{name}[{}]", index + 1), before + 1);
+            let message = format!("`{field}` repeats the id {id} of `{name}[{before}]`");
+            problems.add(Problem::new(field, message).limit("each id once").value(&id));
         }
     }
 }
@@ -168,7 +169,8 @@ impl Message {
 fn check_filled(name: &str, ids: &[String], problems: &mut Findings) {
     for (index, id) in ids.iter().enumerate() {
         if id.is_empty() {
-            problems.add(Problem::empty(format!("{name}[{index}]"), "an id has at least one character"));
+            problems
+                .add(Problem::empty(format!("{name}[{}]", index + 1), "an id has at least one character"));
         }
     }
 }

@@ -57,7 +57,7 @@ fn all_problems_are_reported_at_once() {
         "need_group_ack",
         "roam_ignore_users",
         "routetype",
-        "to[1]",
+        "to[2]",
         "tpye",
         "users",
     ];

@@ -65,13 +65,20 @@ pub(super) struct Kit {
     lua: Lua,
     context: Rc<Context>,
     prelude: Table,
+    own: Table,
     lift: Function,
     wait: Function,
 }
 
 impl Kit {
     pub(super) fn new(lua: &Lua, context: &Rc<Context>, prelude: &Table) -> mlua::Result<Self> {
+        let own = lua.create_table()?;
+        for pair in lua.globals().pairs::<Value, Value>() {
+            let (name, value) = pair?;
+            own.raw_set(name, value)?;
+        }
         Ok(Self {
+            own,
             lua: lua.clone(),
             context: Rc::clone(context),
             prelude: prelude.clone(),
@@ -82,6 +89,15 @@ impl Kit {
 
     pub(super) const fn lua(&self) -> &Lua {
         &self.lua
+    }
+
+    pub(super) const fn prelude(&self) -> &Table {
+        &self.prelude
+    }
+
+    /// The globals of our own Lua: a script's `type = "txt"` must not break them.
+    pub(super) const fn own_globals(&self) -> &Table {
+        &self.own
     }
 
     /// A function that answers at once.
@@ -95,7 +111,7 @@ impl Kit {
     {
         let context = Rc::clone(&self.context);
         let native = self.lua.create_function(move |lua, arguments: MultiValue| {
-            let result = A::from_lua_multi(arguments, lua)
+            let result = A::from_lua_args(arguments, 1, None, lua)
                 .map_err(Fault::from)
                 .and_then(|arguments| call(lua, &context, arguments))
                 .and_then(|result| Ok(result.into_lua_multi(lua)?));
@@ -111,7 +127,7 @@ impl Kit {
     ) -> mlua::Result<Function> {
         let context = Rc::clone(&self.context);
         let native = self.lua.create_function(move |lua, arguments: MultiValue| {
-            let result = A::from_lua_multi(arguments, lua)
+            let result = A::from_lua_args(arguments, 1, None, lua)
                 .map_err(Fault::from)
                 .and_then(|arguments| call(lua, &context, arguments))
                 .and_then(|request| context.request(request))
@@ -127,6 +143,7 @@ impl Kit {
         text: &str,
         arguments: impl IntoLuaMulti,
     ) -> mlua::Result<R> {
-        self.lua.load(text).set_name(super::state::PRELUDE_NAME).call(arguments)
+        let chunk = self.lua.load(text).set_name(super::state::PRELUDE_NAME);
+        chunk.set_environment(self.own.clone()).call(arguments)
     }
 }
