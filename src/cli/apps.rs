@@ -1,6 +1,7 @@
 //! Which apps a command sends through: the configured ones, or the simulator in this process.
 
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use anyhow::{Context, bail};
@@ -20,6 +21,8 @@ const HOW: &str = "no app is configured, so nothing was sent. Either
 /// The apps of a command.
 pub(super) struct Apps {
     pub(super) deliveries: Vec<Rc<Delivery>>,
+    /// Where their ledger is.
+    pub(super) ledger: PathBuf,
 }
 
 /// The apps that a command is to send through.
@@ -30,7 +33,7 @@ pub(super) fn choose(
     clock: &Clock,
 ) -> anyhow::Result<Apps> {
     if simulated || settings.simulator {
-        return simulate(settings, clock);
+        return simulate(project, settings, clock);
     }
     if settings.apps.is_empty() {
         bail!(HOW);
@@ -42,7 +45,7 @@ pub(super) fn choose(
         .map(|app| Delivery::new(app, clock.clone(), Some(&state)).map(Rc::new))
         .collect::<Result<_, _>>()
         .context("the app's address")?;
-    Ok(Apps { deliveries })
+    Ok(Apps { deliveries, ledger: state })
 }
 
 /// An app with the default limits at an address where nobody is, for what sends nothing.
@@ -58,7 +61,7 @@ pub(super) fn stand_in() -> App {
 
 /// Starts the simulator on a thread of its own and gives an app that sends there. The project's limits are in force
 /// at both ends; its credentials stay where they are.
-fn simulate(settings: &Settings, clock: &Clock) -> anyhow::Result<Apps> {
+fn simulate(project: &Project, settings: &Settings, clock: &Clock) -> anyhow::Result<Apps> {
     let limits = settings.apps.first().map_or_else(AppLimits::default, |app| app.limits.clone());
     let mut service = simulator::Settings::new("simulator", "demo");
     service.limits.group_per_second = Some(limits.group_per_second);
@@ -93,6 +96,7 @@ fn simulate(settings: &Settings, clock: &Clock) -> anyhow::Result<Apps> {
     let deliveries = names
         .into_iter()
         .map(|name| {
+            let key = format!("simulator/{name}");
             let app = App {
                 name,
                 prefix: format!("http://{address}{path}"),
@@ -100,9 +104,10 @@ fn simulate(settings: &Settings, clock: &Clock) -> anyhow::Result<Apps> {
                 limits: limits.clone(),
                 timeouts: Timeouts::default(),
             };
-            Delivery::new(&app, clock.clone(), None).map(Rc::new)
+            Delivery::new(&app, clock.clone(), None).map(|delivery| Rc::new(delivery.keyed(key)))
         })
         .collect::<Result<_, _>>()
         .context("the simulator's address")?;
-    Ok(Apps { deliveries })
+    // What was only played must not count as delivered.
+    Ok(Apps { deliveries, ledger: project.state_folder().join("simulator") })
 }

@@ -13,9 +13,10 @@ use crate::clock::Clock;
 use crate::config::{Environment, Permissions, Project, ScriptLimits, Settings, parse_duration, parse_size};
 use crate::delivery::{Counts, Tally};
 use crate::host::{
-    self, Ended, Failed, Files, InterruptSwitch, MAX_SOURCE, OWN_BINARY, Outbound, Output, RunSpec, RunStop,
-    Services, Sources, Terminal, Variables,
+    self, Broadcasts, Ended, Failed, Files, InterruptSwitch, MAX_SOURCE, OWN_BINARY, Outbound, Output,
+    RunSpec, RunStop, Services, Sources, Terminal, Variables,
 };
+use crate::ledger::{Ledger, LedgerError};
 use crate::protocol::{Mode, Source, WorkerLimits};
 
 use super::apps::{self, Apps};
@@ -104,8 +105,11 @@ pub(super) fn run(args: Run, global: &Global) -> anyhow::Result<Exit> {
     let clock = Clock::real();
     let apps = apps::choose(&project, &settings, args.simulator, &clock)?;
     let spec = spec(script, Mode::Run, args.args, &limits);
-    let services = services(&project, &settings, &apps, &clock, &args.file, Rc::new(Terminal))?;
-    let (ended, counts, elapsed) = clock.block_on(drive(spec, services, &clock))?;
+    let mut services = services(&project, &settings, &apps, &clock, &args.file, Rc::new(Terminal))?;
+    let (ended, counts, elapsed) = clock.block_on(async {
+        services.ledger = Some(Ledger::open(&apps.ledger, clock.clone()).await?);
+        Ok::<_, LedgerError>(drive(spec, services, &clock).await)
+    })??;
     Ok(summarise(&ended, counts, elapsed))
 }
 
@@ -164,6 +168,8 @@ pub(super) fn services(
         outbound: Outbound::new(permissions, clock.clone()),
         output,
         tally: Rc::new(Tally::default()),
+        ledger: None,
+        broadcasts: Broadcasts::default(),
         stop: RunStop::default(),
     })
 }

@@ -34,6 +34,7 @@ use crate::quota::Quotas;
 #[derive(Debug)]
 pub struct Delivery {
     name: String,
+    key: String,
     settings: AppLimits,
     limits: Limits,
     client: Client,
@@ -50,6 +51,7 @@ impl Delivery {
     pub fn new(app: &App, clock: Clock, state: Option<&Path>) -> Result<Self, ClientError> {
         Ok(Self {
             name: app.name.clone(),
+            key: app.key().to_owned(),
             settings: app.limits.clone(),
             limits: Limits { message_bytes: app.limits.message_bytes },
             client: Client::new(app, clock.clone(), state)?,
@@ -62,6 +64,18 @@ impl Delivery {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Under which key the ledger keeps what is sent: the app's own, but where [`Delivery::keyed`] says another.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The same road under a key of its own, for an app whose address changes from run to run.
+    #[must_use]
+    pub fn keyed(self, key: impl Into<String>) -> Self {
+        Self { key: key.into(), ..self }
     }
 
     /// The app's quotas, for whoever shows them.

@@ -5,7 +5,9 @@ use std::rc::Rc;
 
 use crate::clock::Clock;
 use crate::delivery::{Delivery, Stop, StopSwitch, Tally};
+use crate::ledger::Ledger;
 
+use super::broadcasts::Broadcasts;
 use super::files::Files;
 use super::outbound::Outbound;
 use super::output::Output;
@@ -30,6 +32,10 @@ pub struct Services {
     pub output: Rc<dyn Output>,
     /// What became of its messages.
     pub tally: Rc<Tally>,
+    /// Where its broadcasts are kept; none where nothing is sent.
+    pub ledger: Option<Ledger>,
+    /// The broadcasts that it builds and waits for.
+    pub broadcasts: Broadcasts,
     /// How its waits are ended.
     pub stop: RunStop,
 }

@@ -318,6 +318,7 @@ return {
   waiting = waiting,
   await = await,
   throw = throw,
+  can_wait = isyieldable,
   task = { spawn = start_task, all = all },
   main = start_task,
   unseen = unseen,
