@@ -240,11 +240,8 @@ fn an_interrupted_one_goes_on_from_its_plan() {
     let slow = || project.command_against(&service, &["run", "scripts/main.lua"]);
     let child = Project::start(slow());
     service.wait_for(5);
-    nix::sys::signal::kill(
-        nix::unistd::Pid::from_raw(child.id().cast_signed()),
-        nix::sys::signal::Signal::SIGINT,
-    )
-    .unwrap();
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT)
+        .unwrap();
     Ran::of(&child.wait_with_output().unwrap()).exits(130);
     let before = groups(&service).len();
     assert!((5..40).contains(&before), "{before}");

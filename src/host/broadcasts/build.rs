@@ -112,7 +112,8 @@ impl Building {
         let lines = match lines {
             Some(lines) => lines,
             None => {
-                let file = files.open_upload(&path).await?.file;
+                Lines::check_name(&path)?;
+                let file = files.open_upload(&path).await.map_err(of_to)?.file;
                 blocking({
                     let path = path.clone();
                     move || Lines::open(&path, file)
@@ -226,6 +227,11 @@ const fn mixed(call: Call) -> &'static str {
             "it names no `users`, and the first recipient does: a broadcast goes to groups or to members"
         }
     }
+}
+
+/// The file is named by the field `to`.
+fn of_to(failure: Failure) -> Failure {
+    Failure { field: Some("to".into()), ..failure }
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {

@@ -32,18 +32,24 @@ pub(super) enum At {
 }
 
 impl Lines {
-    /// Opens a file by the end of its name.
-    pub(super) fn open(path: &str, file: File) -> Result<Self, Failure> {
-        let extension =
-            Path::new(path).extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-        match extension.to_ascii_lowercase().as_str() {
-            "csv" => Self::csv(path, file),
-            "jsonl" => Ok(Self::Jsonl { reader: BufReader::new(file), line: 0 }),
-            "json" => Ok(Self::Json { reader: BufReader::new(file), line: 1, at: At::Before }),
+    /// Refuses a name whose end says none of the three.
+    pub(super) fn check_name(path: &str) -> Result<(), Failure> {
+        match extension(path).as_str() {
+            "csv" | "jsonl" | "json" => Ok(()),
             _ => Err(Failure::invalid(
                 "to",
                 format!("`{path}`: recipients come from a .csv, .json or .jsonl file"),
             )),
+        }
+    }
+
+    /// Opens a file by the end of its name.
+    pub(super) fn open(path: &str, file: File) -> Result<Self, Failure> {
+        Self::check_name(path)?;
+        match extension(path).as_str() {
+            "csv" => Self::csv(path, file),
+            "jsonl" => Ok(Self::Jsonl { reader: BufReader::new(file), line: 0 }),
+            _ => Ok(Self::Json { reader: BufReader::new(file), line: 1, at: At::Before }),
         }
     }
 
@@ -86,6 +92,11 @@ impl Lines {
             Self::Json { reader, line, at } => json_item(reader, line, at),
         }
     }
+}
+
+fn extension(path: &str) -> String {
+    let extension = Path::new(path).extension().and_then(|extension| extension.to_str());
+    extension.unwrap_or_default().to_ascii_lowercase()
 }
 
 fn csv_row(reader: &mut csv::Reader<File>, header: &[String]) -> io::Result<Option<Line>> {
