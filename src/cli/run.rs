@@ -15,7 +15,7 @@ use crate::config::{
 };
 use crate::delivery::{Counts, FailPoint, Tally};
 use crate::host::{
-    self, Ended, Failed, Files, InterruptSwitch, MAX_SOURCE, OWN_BINARY, Outbound, Output, RunSpec, RunStop,
+    self, Broadcasts, Ended, Failed, Files, InterruptSwitch, MAX_SOURCE, OWN_BINARY, Outbound, Output, RunSpec, RunStop,
     Services, Sources, Variables,
 };
 use crate::protocol::{Mode, Source, WorkerLimits};
@@ -183,6 +183,7 @@ pub(super) fn services(
         outbound: Outbound::new(permissions, clock.clone()),
         output,
         tally: Rc::new(Tally::default()),
+        broadcasts: Broadcasts::default(),
         stop: RunStop::default(),
     })
 }

@@ -56,8 +56,9 @@ pub struct Delivery {
 #[derive(Debug)]
 struct Recorded {
     book: Rc<Book>,
-    /// The app in the ledger.
+    /// What it is known by there.
     key: String,
+    /// The app in the ledger.
     id: tokio::sync::OnceCell<AppId>,
 }
 

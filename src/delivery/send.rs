@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::client::{self, Class};
 use crate::clock::Instant;
 use crate::config::TargetedCost;
-use crate::message::{Call, Message, Problems, check};
+use crate::message::{Call, Draft, Message, Problems, check, check_draft};
 use crate::quota::{Answer, Permit, Priority, Quota};
 
 use super::failpoint::Point;
@@ -38,6 +38,15 @@ impl Delivery {
     /// Every problem that it has.
     pub fn check(&self, call: Call, json: serde_json::Value) -> Result<Message, Problems> {
         check(call, json, &self.limits)
+    }
+
+    /// Checks the JSON of a message whose recipients come later.
+    ///
+    /// # Errors
+    ///
+    /// Every problem that it has.
+    pub fn check_draft(&self, call: Call, json: serde_json::Value) -> Result<Draft, Problems> {
+        check_draft(call, json, &self.limits)
     }
 
     /// Sends a message, once: waits for its permit, writes it, and tries again only what was certainly not sent.

@@ -11,6 +11,7 @@ use crate::message;
 use crate::protocol::{self, Answer, Failure, Kind, Request, Urgency};
 use crate::quota::Priority;
 
+use super::broadcasts;
 use super::services::Services;
 
 /// Answers one request. Whatever it takes is checked, granted and paced on this side of the pipe.
@@ -30,6 +31,7 @@ pub(super) async fn answer(services: &Services, request: Request) -> Result<Answ
             let app = app_of(services, app)?;
             json(&app.recall(&receipts, force, from.as_deref(), stop).await.map_err(failure)?)
         }
+        Request::Broadcast(step) => broadcasts::step(services, step).await,
         Request::Sleep { ms } => sleep(services, Duration::from_millis(ms)).await,
         Request::Now => Ok(Answer::Number(services.clock.unix_time().as_secs_f64())),
         Request::Require(module) => services.sources.find(&module).map(Answer::Source),
@@ -149,7 +151,7 @@ async fn sleep(services: &Services, time: Duration) -> Result<Answer, Failure> {
 }
 
 /// A failure of the road in the words of a script.
-fn failure(undelivered: Undelivered) -> Failure {
+pub(super) fn failure(undelivered: Undelivered) -> Failure {
     let (kind, field, problems) = match undelivered.reason {
         Reason::Invalid(problems) => {
             let list: Vec<_> = problems.iter().map(|p| (p.field.clone(), p.message.clone())).collect();

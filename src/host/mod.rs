@@ -3,6 +3,7 @@
 //! May import: `delivery` and what is below it, `protocol`, `clock`.
 
 mod answers;
+mod broadcasts;
 mod death;
 mod files;
 mod interrupt;
@@ -14,6 +15,7 @@ mod session;
 mod sources;
 mod variables;
 
+pub use broadcasts::Broadcasts;
 pub use files::Files;
 pub use interrupt::{Interrupt, InterruptSwitch};
 pub use outbound::Outbound;

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use crate::clock::Clock;
 use crate::delivery::{Delivery, Stop, StopSwitch, Tally};
 
+use super::broadcasts::Broadcasts;
 use super::files::Files;
 use super::outbound::Outbound;
 use super::output::Output;
@@ -32,6 +33,8 @@ pub struct Services {
     pub output: Rc<dyn Output>,
     /// What became of its messages.
     pub tally: Rc<Tally>,
+    /// The broadcasts that it builds and waits for.
+    pub broadcasts: Broadcasts,
     /// How its waits are ended.
     pub stop: RunStop,
 }

@@ -171,6 +171,7 @@ enum Close {
 
 impl Session {
     async fn run(mut self, spec: RunSpec, pipes: Pipes) -> Ended {
+        self.services.broadcasts.of_script(&spec.script);
         let memory = spec.limits.memory;
         let writer = Rc::clone(&self.outgoing);
         let writing = tokio::task::spawn_local(async move { writer.write_to(pipes.input).await });
@@ -185,6 +186,7 @@ impl Session {
         // A script that came to its end has nothing left to ask; what is still waiting was asked by one that did not.
         self.services.stop.press();
         while self.answering.join_next().await.is_some() {}
+        self.services.broadcasts.end().await;
         self.outgoing.closed.set(true);
         self.outgoing.more.notify_one();
         writing.abort();

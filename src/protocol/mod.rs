@@ -6,11 +6,13 @@
 //!
 //! May import: nothing of the house.
 
+mod broadcast;
 mod failure;
 mod frame;
 mod request;
 mod start;
 
+pub use broadcast::BroadcastStep;
 pub use failure::{Failure, Kind};
 pub use frame::{Frames, MAX_FRAME, ProtocolError, encode};
 pub use request::{Answer, Call, HttpRequest, HttpValue, Part, Request, SendOptions, UploadOptions, Urgency};
@@ -20,7 +22,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// The version of the frames; it changes with every change to them.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// The word on the command line that makes this binary a worker. For the host alone.
 pub const WORKER_COMMAND: &str = "__worker";

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{Failure, Source};
+use super::{BroadcastStep, Failure, Source};
 
 /// Which of the service's two sending calls a message is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,6 +83,8 @@ pub enum Request {
         /// Who recalls, where it is not the app's admin.
         from: Option<String>,
     },
+    /// A step of a broadcast.
+    Broadcast(BroadcastStep),
     /// Wait. Answered by [`Answer::Nothing`].
     Sleep {
         /// For so many milliseconds.
@@ -123,7 +125,14 @@ impl Request {
     /// Whether others see something of it: what is under way then is worth waiting for.
     #[must_use]
     pub const fn reaches_out(&self) -> bool {
-        matches!(self, Self::Send { .. } | Self::Upload { .. } | Self::Recall { .. } | Self::Http(_))
+        matches!(
+            self,
+            Self::Send { .. }
+                | Self::Upload { .. }
+                | Self::Recall { .. }
+                | Self::Http(_)
+                | Self::Broadcast(BroadcastStep::Wait { .. })
+        )
     }
 
     /// Whether it only looks at what is there, so that a script that is merely checked may do it.

@@ -329,6 +329,7 @@ return {
   throw = throw,
   wait_in = wait_in,
   release = release,
+  can_wait = isyieldable,
   task = { spawn = start_task, all = all },
   main = start_task,
   unseen = unseen,

@@ -21,6 +21,12 @@ function im.group_send(message, options) end
 ---@return im.receipts receipts  { [group_id] = message_id }
 function im.targeted_send(message, options) end
 
+---Sends to any number of groups, each once: the plan is stored before the first send, and the same `name` and `run`
+---goes on where it stopped.
+---@param spec im.broadcast
+---@return im.report
+function im.broadcast(spec) end
+
 ---Uploads a file of the project. What it gives goes into a message's body as `file`.
 ---@param path string  relative to the project's folder
 ---@param options? im.upload_options

@@ -116,6 +116,66 @@
 ---@field priority? "high"|"normal"|"low"  its place among those that wait for the quota
 ---@field timeout? number|string  give up after so long: seconds, or a text like "5m"
 
+---A message of a broadcast: any message without `to` and `users`.
+---@class im.broadcast_message
+---@field type "txt"|"img"|"audio"|"video"|"file"|"loc"|"cmd"|"custom"
+---@field body im.body.txt|im.body.img|im.body.audio|im.body.video|im.body.file|im.body.loc|im.body.cmd|im.body.custom
+---@field from? string  the sender's user id; "admin" when left out
+---@field ext? table<string, any>  your own fields
+---@field need_group_ack? boolean  ask for read receipts; not with `users`
+---@field roam_ignore_users? string[]  up to 20 members who will not find it in their history; not with `users`
+---@field routetype? "ROUTE_ONLINE"  only to members who are online; not with `users`
+
+---A recipient with fields of its own, which are for the message function.
+---@class im.recipient
+---@field group_id string|integer
+---@field users? string|string[]  the members who see it; as a text separated by `;`
+---@field [string] any
+
+---What `im.broadcast` is to do.
+---@class im.broadcast
+---@field name string  by which it is known; the same name and run goes on, or gives the report of what was done
+---@field run? string|integer  which run of that name; "1" by default
+---@field to string|(string|integer|im.recipient)[]|fun(): any  a .csv, .json or .jsonl file, a list, or an iterator
+---@field message im.broadcast_message|fun(recipient: any): im.broadcast_message?  nil skips the recipient
+---@field pack? integer  groups a call, 1 to 3; 1 by default
+---@field in_doubt? "hold"|"resend"  what becomes of those that may have been delivered; "hold" by default
+---@field rate? number  a cap of its own, in messages a second
+---@field window? { from: string, to: string, tz: string }  hours of the day outside which it waits
+---@field priority? "high"|"normal"|"low"  its share of the quota
+---@field exclude? { broadcast: string, run?: string|integer, states?: string|string[] }  leaves out who got an earlier one
+---@field stop_after_failures? integer  pauses after so many failures in a row
+---@field max_recipients? integer  refuses a plan with more
+---@field on_progress? fun(progress: im.progress)  called about once a second
+---@field skip_bad? boolean  leaves out bad lines of a file
+
+---How a broadcast stands: recipients by state.
+---@class im.progress
+---@field total integer
+---@field pending integer
+---@field sending integer
+---@field sent integer
+---@field rejected integer
+---@field in_doubt integer
+---@field skipped integer
+---@field cancelled integer
+
+---What a broadcast has come to.
+---@class im.report
+---@field name string
+---@field run string
+---@field total integer  all recipients, those left out included
+---@field sent integer
+---@field rejected integer
+---@field in_doubt integer  they may have it, or not
+---@field skipped integer  left out by the message function or by `exclude`
+---@field cancelled integer
+---@field duplicates integer  named more than once
+---@field bad_lines? integer  left out by `skip_bad`
+---@field elapsed number  seconds
+---@field rate number  messages a second
+---@field already? true  it was done before, and nothing was sent now
+
 ---How a file is uploaded.
 ---@class im.upload_options
 ---@field filename? string  the name that readers see; the file's own by default

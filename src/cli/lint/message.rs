@@ -8,7 +8,9 @@ use super::Finding;
 use super::chain::{Argument, first_token};
 use super::fields::{Fields, Named, ids};
 use super::members::hint;
-use super::names::{Call, ROUTE_ONLINE, USERS_PER_CALL, body_fields, fields, nearest, types};
+use super::names::{
+    BROADCAST_FIELDS, Call, ROUTE_ONLINE, USERS_PER_CALL, body_fields, fields, nearest, types,
+};
 use super::value::{Literal, Value, Values};
 
 /// Checks the messages of a script.
@@ -46,6 +48,15 @@ impl<'a> Messages<'_, '_, 'a> {
     pub(super) fn broadcast(&mut self, argument: &Argument<'a>) {
         let Value::Table(spec) = self.values.of_argument(argument) else { return };
         let Some((written, _)) = self.values.changes(&spec) else { return };
+        for field in Fields::of(&spec).named {
+            let name = &field.name;
+            if !BROADCAST_FIELDS.contains(&name.as_str()) && !written.contains(name) {
+                self.note(
+                    &field,
+                    format!("`im.broadcast` has no field `{name}`{}", hint(name, &BROADCAST_FIELDS)),
+                );
+            }
+        }
         if let Some(message) = Fields::of(&spec).get("message").filter(|_| !written.contains("message"))
             && let Value::Table(literal) = self.values.of(message.value)
         {

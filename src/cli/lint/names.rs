@@ -10,6 +10,24 @@ pub(super) const ROUTE_ONLINE: &str = "ROUTE_ONLINE";
 /// What the second argument of the sending calls can say.
 pub(super) const SEND_OPTIONS: [&str; 3] = ["once", "priority", "timeout"];
 
+/// The fields of `im.broadcast`.
+pub(super) const BROADCAST_FIELDS: [&str; 14] = [
+    "name",
+    "run",
+    "to",
+    "message",
+    "pack",
+    "in_doubt",
+    "rate",
+    "window",
+    "priority",
+    "exclude",
+    "stop_after_failures",
+    "max_recipients",
+    "on_progress",
+    "skip_bad",
+];
+
 /// What the second argument of `im.upload` can say.
 pub(super) const UPLOAD_OPTIONS: [&str; 4] = ["filename", "priority", "restrict_access", "thumbnail"];
 

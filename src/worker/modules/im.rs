@@ -7,8 +7,8 @@ use crate::protocol::{AppInfo, Call, Kind, Request, SendOptions, UploadOptions, 
 
 use super::super::convert::{Empty, to_json};
 use super::super::fault::Fault;
-use super::Kit;
 use super::task::milliseconds;
+use super::{Kit, broadcast};
 
 /// What is easier said in Lua: iterators over pages, read-only limits, the two results of `check`.
 const LUA_PART: &str = include_str!("im.lua");
@@ -43,6 +43,7 @@ fn build_app(kit: &Kit, app: u32, info: &AppInfo) -> mlua::Result<Table> {
     let send = |call| kit.waiting(move |lua, _, arguments| send(lua, app, call, arguments));
     functions.raw_set("group_send", send(Call::Group)?)?;
     functions.raw_set("targeted_send", send(Call::Targeted)?)?;
+    functions.raw_set("broadcast", broadcast::build(kit, app)?)?;
     functions.raw_set("upload", kit.waiting(move |_, _, arguments| upload(app, arguments))?)?;
 
     let limits = lua.create_table()?;

@@ -3,6 +3,7 @@
 #![allow(clippy::unnecessary_wraps, reason = "every function of a module has the form that `Kit` takes")]
 
 mod arguments;
+mod broadcast;
 mod csv;
 mod datetime;
 mod env;

@@ -1,0 +1,151 @@
+//! What a script asked a broadcast to be.
+
+use jiff::civil::Time;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::ledger::{AppId, Exclusion, InDoubt, Ledger, Priority, ScriptMark, Spec, State};
+use crate::message::Call;
+use crate::protocol::Failure;
+
+use super::fault;
+
+/// The fields of `im.broadcast` as they come over the pipe. The worker has checked them for its user's sake; here they
+/// are checked because a worker is not trusted.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    pub(super) name: String,
+    #[serde(default = "first_run")]
+    pub(super) run: String,
+    /// The file of its recipients, where they are in one.
+    #[serde(default)]
+    pub(super) path: Option<String>,
+    /// The message, where it is the same for all.
+    #[serde(default)]
+    pub(super) message: Option<Value>,
+    #[serde(default = "one")]
+    pack: u8,
+    #[serde(default)]
+    in_doubt: InDoubt,
+    #[serde(default)]
+    rate: Option<f64>,
+    #[serde(default)]
+    window: Option<Value>,
+    #[serde(default)]
+    priority: Priority,
+    #[serde(default)]
+    exclude: Option<Excluded>,
+    #[serde(default)]
+    stop_after_failures: Option<u64>,
+    #[serde(default)]
+    pub(super) max_recipients: Option<u64>,
+    #[serde(default)]
+    pub(super) skip_bad: bool,
+}
+
+/// Recipients of an earlier broadcast that are left out.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Excluded {
+    broadcast: Option<String>,
+    run: Option<String>,
+    states: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Window {
+    from: String,
+    to: String,
+    tz: String,
+}
+
+fn first_run() -> String {
+    "1".to_owned()
+}
+
+const fn one() -> u8 {
+    1
+}
+
+impl Asked {
+    pub(super) fn read(json: &[u8]) -> Result<Self, Failure> {
+        let asked: Self = serde_json::from_slice(json).map_err(|error| {
+            Failure::invalid("broadcast", format!("the broadcast cannot be read: {error}"))
+        })?;
+        if asked.name.is_empty() || asked.run.is_empty() {
+            return Err(Failure::invalid("name", "a broadcast needs a name and a run"));
+        }
+        if !(1..=3).contains(&asked.pack) {
+            return Err(Failure::invalid("pack", format!("`pack` must be 1 to 3, not {}", asked.pack)));
+        }
+        if let Some(window) = &asked.window {
+            check_window(window)?;
+        }
+        Ok(asked)
+    }
+
+    /// As the ledger keeps it.
+    pub(super) fn spec(&self, call: Call, script: Option<ScriptMark>) -> Spec {
+        Spec {
+            in_doubt: self.in_doubt,
+            pack: if call == Call::Targeted { 1 } else { self.pack },
+            priority: self.priority,
+            rate: self.rate,
+            window: self.window.clone(),
+            stop_after_failures: self.stop_after_failures,
+            script,
+            ..Spec::new(call)
+        }
+    }
+
+    /// The broadcasts whose recipients are left out.
+    pub(super) async fn exclusion(&self, ledger: &Ledger, app: AppId) -> Result<Option<Exclusion>, Failure> {
+        let Some(excluded) = &self.exclude else { return Ok(None) };
+        let Some(name) = &excluded.broadcast else {
+            return Err(Failure::invalid(
+                "exclude.broadcast",
+                "`exclude.broadcast` is missing: the name of an earlier one",
+            ));
+        };
+        let run = excluded.run.as_deref().unwrap_or("1");
+        let found = ledger.find(app, name, run).await.map_err(fault)?.ok_or_else(|| {
+            Failure::invalid(
+                "exclude.broadcast",
+                format!("there is no broadcast `{name}` with the run `{run}` in this app"),
+            )
+        })?;
+        let states = match &excluded.states {
+            None => vec![State::Sent],
+            Some(names) => names.iter().map(|name| state(name)).collect::<Result<_, _>>()?,
+        };
+        Ok(Some(Exclusion { broadcasts: vec![found.id], states }))
+    }
+}
+
+fn state(name: &str) -> Result<State, Failure> {
+    State::from_name(name).ok_or_else(|| {
+        let known: Vec<_> = State::ALL.iter().map(|state| state.name()).collect();
+        Failure::invalid(
+            "exclude.states",
+            format!("there is no state `{name}`; the states are {}", known.join(", ")),
+        )
+    })
+}
+
+fn check_window(window: &Value) -> Result<(), Failure> {
+    let example = "`window` is like { from = \"09:00\", to = \"21:00\", tz = \"Asia/Shanghai\" }";
+    let window: Window = serde_json::from_value(window.clone())
+        .map_err(|error| Failure::invalid("window", format!("{example}: {error}")))?;
+    let time = |field: &str, text: &str| {
+        text.parse::<Time>()
+            .map_err(|error| Failure::invalid(format!("window.{field}"), format!("{example}: {error}")))
+    };
+    if time("from", &window.from)? == time("to", &window.to)? {
+        return Err(Failure::invalid("window", format!("{example}: `from` and `to` are the same")));
+    }
+    jiff::tz::TimeZone::get(&window.tz)
+        .map(drop)
+        .map_err(|error| Failure::invalid("window.tz", format!("`window.tz`: {error}")))
+}

@@ -1,0 +1,139 @@
+//! Recipients out of what scripts and files say.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::message::{Call, USERS_PER_CALL, id};
+
+/// A recipient as it was handed over, with what is to be said about it.
+#[derive(Debug, Deserialize)]
+pub(super) struct Given {
+    /// The recipient: an id, or an object with `group_id` and perhaps `users`.
+    #[serde(rename = "r")]
+    pub(super) recipient: Value,
+    /// Which one it is, counted from 1.
+    #[serde(rename = "n")]
+    number: u64,
+    #[serde(default)]
+    line: Option<u64>,
+    /// Its message; a null one skips it, and none at all stands for the plain one.
+    #[serde(rename = "m", default, deserialize_with = "present")]
+    pub(super) message: Option<Value>,
+}
+
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+impl Given {
+    pub(super) const fn of_line(recipient: Value, line: u64) -> Self {
+        Self { recipient, number: line, line: Some(line), message: None }
+    }
+
+    /// How errors name it.
+    pub(super) fn place(&self) -> String {
+        match self.line {
+            Some(line) => format!("line {line}"),
+            None => format!("recipient {}", self.number),
+        }
+    }
+}
+
+/// A group, and its members where it names some.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Named {
+    pub(super) group_id: String,
+    pub(super) users: Vec<String>,
+}
+
+/// What is wrong with a recipient: the field and a sentence.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Wrong(pub(super) &'static str, pub(super) String);
+
+/// Reads a recipient.
+pub(super) fn named(recipient: &Value) -> Result<Named, Wrong> {
+    let Value::Object(fields) = recipient else {
+        return Ok(Named { group_id: id_of("group_id", "group_id", recipient)?, users: Vec::new() });
+    };
+    let group = match fields.get("group_id") {
+        None | Some(Value::Null) => {
+            return Err(Wrong("group_id", "`group_id` is missing: the id of the group".to_owned()));
+        }
+        Some(group) => id_of("group_id", "group_id", group)?,
+    };
+    let users = match fields.get("users") {
+        None | Some(Value::Null) => Vec::new(),
+        Some(Value::String(list)) => {
+            list.split(';').map(str::trim).filter(|user| !user.is_empty()).map(str::to_owned).collect()
+        }
+        Some(Value::Array(list)) => list
+            .iter()
+            .enumerate()
+            .map(|(index, user)| id_of("users", &format!("users[{index}]"), user))
+            .collect::<Result<_, _>>()?,
+        Some(_) => return Err(Wrong("users", "`users` must be a list of user ids".to_owned())),
+    };
+    Ok(Named { group_id: group, users: without_repeats(users) })
+}
+
+fn id_of(field: &'static str, name: &str, value: &Value) -> Result<String, Wrong> {
+    id(name, value.clone()).map_err(|problem| Wrong(field, problem.message))
+}
+
+fn without_repeats(users: Vec<String>) -> Vec<String> {
+    let mut seen = std::collections::HashSet::new();
+    users.into_iter().filter(|user| seen.insert(user.clone())).collect()
+}
+
+impl Named {
+    /// Which call this recipient is for.
+    pub(super) const fn call(&self) -> Call {
+        if self.users.is_empty() { Call::Group } else { Call::Targeted }
+    }
+
+    /// The recipients that it takes to name all its users, each within the limit of a call.
+    pub(super) fn split(self) -> Vec<(String, Vec<String>)> {
+        if self.users.len() <= USERS_PER_CALL {
+            return vec![(self.group_id, self.users)];
+        }
+        self.users.chunks(USERS_PER_CALL).map(|users| (self.group_id.clone(), users.to_vec())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn recipients_are_ids_or_tables() {
+        let plain = |id: &str| Named { group_id: id.to_owned(), users: Vec::new() };
+        assert_eq!(named(&json!("g1")), Ok(plain("g1")));
+        assert_eq!(named(&json!(184_524_748_161_025_i64)), Ok(plain("184524748161025")));
+        assert_eq!(named(&json!({ "group_id": "g1", "users": "" })), Ok(plain("g1")));
+        let targeted = named(&json!({ "group_id": "g1", "users": "a; b;a;" })).unwrap();
+        assert_eq!(targeted.users, ["a", "b"]);
+        assert_eq!(named(&json!({ "users": [] })).unwrap_err().0, "group_id");
+        assert_eq!(named(&json!({ "group_id": "" })).unwrap_err().0, "group_id");
+        assert!(named(&json!({ "group_id": "g", "users": ["a", true] })).unwrap_err().1.contains("users[1]"));
+    }
+
+    #[test]
+    fn many_users_take_several_calls() {
+        let users: Vec<String> = (0..45).map(|user| format!("u{user}")).collect();
+        let parts = Named { group_id: "g".to_owned(), users: users.clone() }.split();
+        assert_eq!(parts.iter().map(|part| part.1.len()).collect::<Vec<_>>(), [20, 20, 5]);
+        assert_eq!(parts.concat_users(), users);
+    }
+
+    trait Concat {
+        fn concat_users(&self) -> Vec<String>;
+    }
+
+    impl Concat for Vec<(String, Vec<String>)> {
+        fn concat_users(&self) -> Vec<String> {
+            self.iter().flat_map(|part| part.1.clone()).collect()
+        }
+    }
+}

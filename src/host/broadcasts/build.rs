@@ -1,0 +1,241 @@
+//! A plan that is being built: recipients and messages checked, and put into the ledger.
+
+use serde_json::{Value, json};
+
+use crate::ledger::{AppId, Exclusion, NewMessage, NewRecipient, Plan, Spec};
+use crate::message::Call;
+use crate::protocol::{Failure, Kind};
+
+use super::asked::Asked;
+use super::audience::{Given, Named, Wrong, named};
+use super::drive::Role;
+use super::fault;
+use super::file::{Line, Lines};
+use crate::host::files::Files;
+
+/// Recipients of a file that are read at once.
+const PAGE: usize = 500;
+
+/// A plan that is being built.
+pub(super) struct Building {
+    role: Role,
+    asked: Asked,
+    spec: Spec,
+    exclusion: Option<Exclusion>,
+    /// Known from the first recipient on: whether it names users.
+    call: Option<Call>,
+    plain: Option<NewMessage>,
+    lines: Option<Lines>,
+}
+
+impl Building {
+    /// Begins anew, whatever an earlier try has left.
+    pub(super) async fn begin(role: Role, asked: Asked, spec: Spec, app: AppId) -> Result<Self, Failure> {
+        let begun = async {
+            let exclusion = asked.exclusion(&role.ledger, app).await?;
+            role.ledger.discard_unbuilt(role.lease, &spec).await.map_err(fault)?;
+            Ok(exclusion)
+        };
+        match begun.await {
+            Ok(exclusion) => Ok(Self { role, asked, spec, exclusion, call: None, plain: None, lines: None }),
+            Err(failure) => {
+                role.release().await;
+                Err(failure)
+            }
+        }
+    }
+
+    /// Gives it up: nothing of it was sent, and the next run builds it anew.
+    pub(super) async fn abandon(self) {
+        self.role.release().await;
+    }
+
+    /// What its driver needs.
+    pub(super) fn into_drive(self) -> Role {
+        self.role
+    }
+
+    /// The next recipients of the file, for a message function to see.
+    pub(super) async fn page(&mut self, files: &Files) -> Result<Value, Failure> {
+        let (given, done) = self.read(files).await?;
+        let (mut items, mut lines) = (Vec::with_capacity(given.len()), Vec::with_capacity(given.len()));
+        for (given, line, _) in given {
+            items.push(given.recipient);
+            lines.push(line);
+        }
+        Ok(json!({ "items": items, "lines": lines, "done": done }))
+    }
+
+    /// Puts the next recipients of the file into the plan; gives whether they were the last.
+    pub(super) async fn take(&mut self, files: &Files) -> Result<bool, Failure> {
+        let (given, done) = self.read(files).await?;
+        let named = given.into_iter().map(|(given, _, named)| (given, named)).collect();
+        self.add(named).await?;
+        Ok(done)
+    }
+
+    /// Puts a batch of the worker's into the plan.
+    pub(super) async fn append(&mut self, batch: &[u8]) -> Result<(), Failure> {
+        let given: Vec<Given> = serde_json::from_slice(batch)
+            .map_err(|error| Failure::invalid("to", format!("the recipients cannot be read: {error}")))?;
+        let named = given
+            .into_iter()
+            .map(|given| match named(&given.recipient) {
+                Ok(named) => Ok((given, named)),
+                Err(Wrong(field, what)) => Err(Failure::invalid(field, format!("{}: {what}", given.place()))),
+            })
+            .collect::<Result<_, _>>()?;
+        self.add(named).await
+    }
+
+    /// Fixes the plan.
+    pub(super) async fn fix(&mut self) -> Result<Plan, Failure> {
+        if self.call.is_none() && self.asked.message.is_some() {
+            // Nobody gets it, but its author will want to know.
+            self.plain_message(Call::Group)?;
+        }
+        if self.role.bad_lines > 0 {
+            tracing::warn!("broadcast `{}`: {} bad lines were skipped", self.asked.name, self.role.bad_lines);
+        }
+        let (lease, max) = (self.role.lease, self.asked.max_recipients);
+        self.role.ledger.fix_plan(lease, self.exclusion.as_ref(), max).await.map_err(fault)
+    }
+
+    /// Good lines of the file, and whether they were its last.
+    async fn read(&mut self, files: &Files) -> Result<(Vec<(Given, u64, Named)>, bool), Failure> {
+        let path = self
+            .asked
+            .path
+            .clone()
+            .ok_or_else(|| Failure::new(Kind::Invalid, "this broadcast reads no file"))?;
+        let lines = self.lines.take();
+        let lines = match lines {
+            Some(lines) => lines,
+            None => {
+                Lines::check_name(&path)?;
+                let file = files.open_upload(&path).await.map_err(of_to)?.file;
+                blocking({
+                    let path = path.clone();
+                    move || Lines::open(&path, file)
+                })
+                .await??
+            }
+        };
+        let (lines, page) = blocking(move || {
+            let mut lines = lines;
+            let page = lines.page(PAGE);
+            (lines, page)
+        })
+        .await?;
+        self.lines = Some(lines);
+        let page = page.map_err(|error| Failure::invalid("to", format!("`{path}`: {error}")))?;
+        let done = page.len() < PAGE;
+        let mut good = Vec::with_capacity(page.len());
+        for Line { number, value } in page {
+            let read = value.map_err(|what| Wrong("to", what)).and_then(|value| {
+                let named = named(&value)?;
+                Ok((Given::of_line(value, number), number, named))
+            });
+            match read {
+                Ok(read) => good.push(read),
+                Err(_) if self.asked.skip_bad => self.role.bad_lines += 1,
+                Err(Wrong(field, what)) => {
+                    return Err(Failure::invalid(
+                        field,
+                        format!("`{path}`: line {number}: {what} (`skip_bad = true` leaves such lines out)"),
+                    ));
+                }
+            }
+        }
+        Ok((good, done))
+    }
+
+    async fn add(&mut self, named: Vec<(Given, Named)>) -> Result<(), Failure> {
+        let Some((_, first)) = named.first() else { return Ok(()) };
+        let call = match self.call {
+            Some(call) => call,
+            None => self.decide(first.call()).await?,
+        };
+        let mut recipients = Vec::with_capacity(named.len());
+        for (given, named) in named {
+            if named.call() != call {
+                return Err(Failure::invalid("users", format!("{}: {}", given.place(), mixed(call))));
+            }
+            let message = match given.message {
+                None => Some(self.plain_message(call)?),
+                Some(Value::Null) => None,
+                Some(ref message) => {
+                    let place = format!("{} (group {})", given.place(), named.group_id);
+                    Some(self.checked(call, message.clone(), Some(&place))?)
+                }
+            };
+            for (group_id, users) in named.split() {
+                recipients.push(NewRecipient { group_id, users, message: message.clone() });
+            }
+        }
+        self.role.ledger.append(self.role.lease, &recipients).await.map(drop).map_err(fault)
+    }
+
+    /// The first recipient says which call it is: that is kept with the broadcast.
+    async fn decide(&mut self, call: Call) -> Result<Call, Failure> {
+        if call == Call::Targeted {
+            self.spec = self.asked.spec(call, self.spec.script.clone());
+            self.role.ledger.discard_unbuilt(self.role.lease, &self.spec).await.map_err(fault)?;
+            self.role.broadcast.spec = self.spec.clone();
+        } else {
+            self.role.broadcast.spec = self.spec.clone();
+        }
+        self.call = Some(call);
+        Ok(call)
+    }
+
+    fn plain_message(&mut self, call: Call) -> Result<NewMessage, Failure> {
+        if let Some(plain) = &self.plain {
+            return Ok(plain.clone());
+        }
+        let message = self
+            .asked
+            .message
+            .clone()
+            .ok_or_else(|| Failure::invalid("message", "the broadcast has no message"))?;
+        let plain = self.checked(call, message, None)?;
+        self.plain = Some(plain.clone());
+        Ok(plain)
+    }
+
+    fn checked(&self, call: Call, message: Value, place: Option<&str>) -> Result<NewMessage, Failure> {
+        let draft = self.role.delivery.check_draft(call, message).map_err(|problems| {
+            let listed: Vec<_> = problems.iter().map(|p| (p.field.clone(), p.message.clone())).collect();
+            let place = place.map_or_else(String::new, |place| format!("{place}: "));
+            Failure {
+                field: listed.first().map(|(field, _)| field.as_str().into()),
+                problems: listed,
+                ..Failure::new(Kind::Invalid, format!("{place}{problems}"))
+            }
+        })?;
+        Ok(NewMessage { content: draft.to_json(), size: draft.size() as u64 })
+    }
+}
+
+/// What is wrong with a recipient of the other call.
+const fn mixed(call: Call) -> &'static str {
+    match call {
+        Call::Group => {
+            "it names `users`, and the first recipient does not: a broadcast goes to groups or to members"
+        }
+        Call::Targeted => {
+            "it names no `users`, and the first recipient does: a broadcast goes to groups or to members"
+        }
+    }
+}
+
+/// The file is named by the field `to`.
+fn of_to(failure: Failure) -> Failure {
+    Failure { field: Some("to".into()), ..failure }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| Failure::new(Kind::Cancelled, "the host is shutting down"))
+}

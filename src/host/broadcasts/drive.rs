@@ -1,0 +1,115 @@
+//! The end of a fixed plan: sent by the road's driver, waited for by the script.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use crate::clock::Clock;
+use crate::delivery::{Delivery, End, Progress, Report, Stop, Tally};
+use crate::ledger::{Broadcast, Lease, Ledger};
+use crate::protocol::{Failure, Kind};
+
+use super::super::services::Services;
+use super::{Heartbeat, fault, report};
+
+/// How long a script waits before it is told how the broadcast stands.
+const TOLD: Duration = Duration::from_secs(1);
+
+/// The right to build a broadcast and then to drive it, and what that takes.
+pub(super) struct Role {
+    pub(super) delivery: Rc<Delivery>,
+    pub(super) ledger: Ledger,
+    pub(super) lease: Lease,
+    pub(super) broadcast: Broadcast,
+    /// Renews the lease until the driver does.
+    pub(super) heartbeat: Heartbeat,
+    /// Lines of its file that were left out.
+    pub(super) bad_lines: u64,
+}
+
+impl Role {
+    /// Gives the right back.
+    pub(super) async fn release(self) {
+        drop(self.heartbeat);
+        if let Err(error) = self.ledger.release(self.lease).await {
+            tracing::warn!("the lease of broadcast {} was not given back: {error}", self.lease.broadcast);
+        }
+    }
+}
+
+/// A broadcast that is being driven.
+pub(super) struct Driving {
+    ledger: Ledger,
+    lease: Lease,
+    /// Its report or why there is none, once it has ended.
+    end: RefCell<Option<Result<Value, Failure>>>,
+    ended: Notify,
+}
+
+impl Driving {
+    /// Begins to send in a task of its own, which the run's stop ends.
+    pub(super) fn start(services: &Services, role: Role) -> Rc<Self> {
+        let driving = Rc::new(Self {
+            ledger: role.ledger.clone(),
+            lease: role.lease,
+            end: RefCell::default(),
+            ended: Notify::new(),
+        });
+        let (stop, tally) = (services.stop.stop().clone(), Rc::clone(&services.tally));
+        let task = Rc::clone(&driving);
+        tokio::task::spawn_local(async move {
+            let end = to_end(role, &stop, &tally).await;
+            task.end.replace(Some(end));
+            task.ended.notify_waiters();
+        });
+        driving
+    }
+
+    /// Waits for its end.
+    pub(super) async fn ended(&self) {
+        let ended = self.ended.notified();
+        if self.end.borrow().is_none() {
+            ended.await;
+        }
+    }
+
+    /// Waits for its end or for about a second, and tells how it stands.
+    pub(super) async fn wait(&self, clock: &Clock) -> Result<Value, Failure> {
+        // Whether it came to its end in time is seen below.
+        let _ = clock.timeout(TOLD, self.ended()).await;
+        let end = self.end.borrow().clone().transpose()?;
+        let counts = self.ledger.counts(self.lease.broadcast).await.map_err(fault)?;
+        Ok(json!({ "done": end.is_some(), "progress": report::progress(&counts), "report": end }))
+    }
+}
+
+/// Drives a broadcast, and makes of its end what its script is told.
+async fn to_end(role: Role, stop: &Stop, tally: &Tally) -> Result<Value, Failure> {
+    let Role { delivery, ledger, lease, broadcast, heartbeat, bad_lines } = role;
+    drop(heartbeat);
+    let watch = Progress::default();
+    let driven = delivery.drive(&ledger, lease, &broadcast.spec, stop, &watch).await.map_err(fault)?;
+    tally.broadcast(&driven.report, watch.look().sent_now);
+    let report = &driven.report;
+    let stands = |how: &str| {
+        let Report { name, run, sent, total, .. } = report;
+        let message = format!(
+            "broadcast `{name}` (run {run}) {how}, with {sent} of {total} sent; the same call goes on where it stopped"
+        );
+        Failure::new(Kind::Cancelled, message)
+    };
+    match driven.end {
+        End::Finished | End::Cancelled => {
+            let mut report = json!(report);
+            if bad_lines > 0 {
+                report["bad_lines"] = Value::from(bad_lines);
+            }
+            Ok(report)
+        }
+        End::Paused(why) => Err(stands(&format!("paused ({why})"))),
+        End::Stopped => Err(stands("was interrupted")),
+    }
+}

@@ -1,0 +1,103 @@
+-- `im.broadcast`: recipients and messages are drawn here, each once, and handed to the host in batches.
+
+local read, ask, new_batch, add, append, can_wait, throw = ...
+local error, ipairs, pcall, type = error, ipairs, pcall, type
+
+-- The most recipients that are handed over at once.
+local BATCH = 500
+
+-- Puts what `add_next` adds into batches, until it adds nothing more.
+local function in_batches(handle, add_next)
+  local more = true
+  while more do
+    local batch, full = new_batch(), false
+    repeat
+      more, full = add_next(batch)
+    until not more or full
+    append(handle, batch)
+  end
+end
+
+-- Recipients out of a list or an iterator.
+local function build_from(handle, to, make)
+  local number = 0
+  local next_recipient = to
+  if type(to) == "table" then
+    next_recipient = function()
+      return to[number + 1]
+    end
+  end
+  in_batches(handle, function(batch)
+    local recipient = next_recipient()
+    if recipient == nil then
+      return false
+    end
+    number = number + 1
+    local message = make and make(recipient)
+    local size = add(batch, recipient, number, nil, make ~= nil, message)
+    return true, size >= BATCH
+  end)
+end
+
+-- Recipients out of a file, which the host reads; without a function it needs no help from here.
+local function build_from_file(handle, make)
+  if not make then
+    repeat
+      local done = ask.take(handle)
+    until done
+    return
+  end
+  local number = 0
+  repeat
+    local page, batch = ask.page(handle), new_batch()
+    for index, recipient in ipairs(page.items) do
+      number = number + 1
+      if add(batch, recipient, number, page.lines[index], true, make(recipient)) >= BATCH then
+        append(handle, batch)
+        batch = new_batch()
+      end
+    end
+    append(handle, batch)
+  until page.done
+end
+
+return function(spec)
+  local json, functions = read(spec)
+  if functions and not can_wait() then
+    throw({
+      kind = "invalid",
+      message = "im.broadcast with functions cannot be called where Lua cannot wait, as inside string.gsub, table.sort or a metamethod; call it outside",
+      retryable = false,
+    })
+  end
+  local to, message, on_progress = spec.to, spec.message, spec.on_progress
+  local make = type(message) == "function" and message or nil
+  local begun = ask.begin(json)
+  if begun.state == "already" then
+    return begun.report
+  end
+  local handle = begun.handle
+  if begun.state == "build" then
+    local ok, problem = pcall(function()
+      if type(to) == "string" then
+        build_from_file(handle, make)
+      else
+        build_from(handle, to, make)
+      end
+      ask.fix(handle)
+    end)
+    if not ok then
+      pcall(ask.abandon, handle)
+      error(problem, 0)
+    end
+  end
+  while true do
+    local now = ask.wait(handle)
+    if on_progress then
+      on_progress(now.progress)
+    end
+    if now.done then
+      return now.report
+    end
+  end
+end

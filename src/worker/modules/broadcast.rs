@@ -1,0 +1,288 @@
+//! `im.broadcast`: its fields checked by name and type, its recipients and messages put into batches.
+
+use std::cell::RefCell;
+
+use mlua::{AnyUserData, Function, Lua, Table, UserData, Value};
+use serde_json::{Map, Value as Json};
+
+use crate::message::nearest;
+use crate::protocol::{BroadcastStep, Request};
+
+use super::super::context::Context;
+use super::super::convert::{Empty, to_json};
+use super::super::fault::Fault;
+use super::Kit;
+use super::arguments::{each, integer, utf8, wrong};
+
+/// Drawing recipients and calling the script's functions, which must be Lua.
+const LUA_PART: &str = include_str!("broadcast.lua");
+
+/// Every field of a broadcast.
+const FIELDS: [&str; 14] = [
+    "name",
+    "run",
+    "to",
+    "message",
+    "pack",
+    "in_doubt",
+    "rate",
+    "window",
+    "priority",
+    "exclude",
+    "stop_after_failures",
+    "max_recipients",
+    "on_progress",
+    "skip_bad",
+];
+
+/// Bytes of a batch from which on it is handed over, however few recipients it holds.
+const FULL: usize = 1 << 20;
+
+pub(super) fn build(kit: &Kit, app: u32) -> mlua::Result<Function> {
+    let ask = kit.lua().create_table()?;
+    ask.raw_set(
+        "begin",
+        kit.waiting(move |_, _, spec: mlua::LuaString| {
+            let spec = spec.as_bytes().to_vec().into();
+            Ok(Request::Broadcast(BroadcastStep::Begin { app, spec }))
+        })?,
+    )?;
+    let step = |make: fn(u64) -> BroadcastStep| {
+        kit.waiting(move |_, _, handle| Ok(Request::Broadcast(make(handle))))
+    };
+    ask.raw_set("page", step(|handle| BroadcastStep::Page { handle })?)?;
+    ask.raw_set("take", step(|handle| BroadcastStep::Take { handle })?)?;
+    ask.raw_set("fix", step(|handle| BroadcastStep::Fix { handle })?)?;
+    ask.raw_set("wait", step(|handle| BroadcastStep::Wait { handle })?)?;
+    ask.raw_set("abandon", step(|handle| BroadcastStep::Abandon { handle })?)?;
+    let parts = (
+        kit.plain(read)?,
+        ask,
+        kit.plain(|_, _, ()| Ok(Batch::default()))?,
+        kit.plain(add)?,
+        kit.waiting(append)?,
+        kit.prelude.get::<Function>("can_wait")?,
+        kit.prelude.get::<Function>("throw")?,
+    );
+    kit.lua_part(LUA_PART, parts)
+}
+
+/// The fields as JSON, and whether there are functions among them.
+fn read(lua: &Lua, _: &Context, spec: Value) -> Result<(mlua::LuaString, bool), Fault> {
+    let mut json = Map::new();
+    let mut functions = false;
+    if !matches!(spec, Value::Table(_)) {
+        return Err(wrong("broadcast", "a table of fields", &spec));
+    }
+    each("broadcast", &spec, &FIELDS, |name, value| {
+        let read = match name {
+            "name" => Json::from(word(name, value)?),
+            "run" => run(value)?,
+            "to" => return to(&mut json, &mut functions, value),
+            "message" => match value {
+                Value::Function(_) => {
+                    functions = true;
+                    return Ok(());
+                }
+                Value::Table(_) => parsed(&to_json(lua, value, Empty::OfMessage)?)?,
+                other => return Err(wrong(name, "a message (a table) or a function", other)),
+            },
+            "pack" => Json::from(ranged(name, value, 1, 3)?),
+            "stop_after_failures" | "max_recipients" => Json::from(ranged(name, value, 1, i64::MAX)?),
+            "in_doubt" => one_of(name, value, &["hold", "resend"])?,
+            "priority" => one_of(name, value, &["high", "normal", "low"])?,
+            "rate" => rate(value)?,
+            "window" => words(name, value, &["from", "to", "tz"])?,
+            "exclude" => exclude(lua, value)?,
+            "skip_bad" => Json::from(super::arguments::boolean(name, value)?),
+            _ => {
+                functions = true;
+                return match value {
+                    Value::Function(_) => Ok(()),
+                    other => Err(wrong(name, "a function", other)),
+                };
+            }
+        };
+        json.insert(name.to_owned(), read);
+        Ok(())
+    })?;
+    let Value::Table(fields) = &spec else { return Err(wrong("broadcast", "a table of fields", &spec)) };
+    for (name, what) in [
+        ("name", "a name of your own, by which it is found again"),
+        ("to", "a list of groups, an iterator, or a .csv, .json or .jsonl file"),
+        ("message", "a message without `to`, or a function of the recipient that gives one"),
+    ] {
+        if fields.raw_get::<Value>(name)?.is_nil() {
+            return Err(Fault::invalid(name, format!("`{name}` is missing: {what}")));
+        }
+    }
+    Ok((lua.create_string(Json::Object(json).to_string())?, functions))
+}
+
+fn parsed(json: &[u8]) -> Result<Json, Fault> {
+    serde_json::from_slice(json).map_err(|error| Fault::invalid("message", error.to_string()))
+}
+
+fn word(name: &str, value: &Value) -> Result<String, Fault> {
+    let text = utf8(name, value)?;
+    if text.is_empty() || text.len() > 200 || text.chars().any(char::is_control) {
+        return Err(Fault::invalid(
+            name,
+            format!("`{name}` must have 1 to 200 bytes and no control characters"),
+        ));
+    }
+    Ok(text)
+}
+
+/// A text, or a number, which is the same text.
+fn run(value: &Value) -> Result<Json, Fault> {
+    match value {
+        Value::Integer(number) => Ok(Json::from(number.to_string())),
+        other => word("run", other).map(Json::from),
+    }
+}
+
+fn to(json: &mut Map<String, Json>, functions: &mut bool, value: &Value) -> Result<(), Fault> {
+    match value {
+        Value::Function(_) => *functions = true,
+        Value::String(_) => {
+            let path = utf8("to", value)?;
+            json.insert("path".to_owned(), Json::from(path));
+        }
+        Value::Table(list) if list.raw_len() > 0 || list.is_empty() => {}
+        Value::Table(_) => {
+            return Err(Fault::invalid(
+                "to",
+                "`to` is a table without a first item; for one recipient write { recipient }",
+            ));
+        }
+        other => return Err(wrong("to", "a list, an iterator or the path of a file", other)),
+    }
+    Ok(())
+}
+
+fn ranged(name: &str, value: &Value, least: i64, most: i64) -> Result<i64, Fault> {
+    let number = integer(name, value)?;
+    if (least..=most).contains(&number) {
+        return Ok(number);
+    }
+    let range = if most == i64::MAX { format!("at least {least}") } else { format!("{least} to {most}") };
+    Err(Fault::invalid(name, format!("`{name}` must be {range}, not {number}")))
+}
+
+fn rate(value: &Value) -> Result<Json, Fault> {
+    let rate = match value {
+        Value::Integer(number) => *number as f64,
+        Value::Number(number) => *number,
+        other => return Err(wrong("rate", "messages a second", other)),
+    };
+    if rate.is_finite() && rate > 0.0 {
+        return Ok(Json::from(rate));
+    }
+    Err(Fault::invalid("rate", format!("`rate` must be over 0 messages a second, not {rate}")))
+}
+
+fn one_of(name: &str, value: &Value, known: &[&str]) -> Result<Json, Fault> {
+    let word = utf8(name, value)?;
+    if known.contains(&word.as_str()) {
+        return Ok(Json::from(word));
+    }
+    let hint = nearest(&word, known.iter().copied())
+        .map_or_else(String::new, |near| format!("; did you mean \"{near}\"?"));
+    Err(Fault::invalid(name, format!("`{name}` must be one of {}, not \"{word}\"{hint}", known.join(", "))))
+}
+
+/// A table of texts.
+fn words(what: &str, value: &Value, known: &[&str]) -> Result<Json, Fault> {
+    let Value::Table(_) = value else { return Err(wrong(what, "a table", value)) };
+    let mut json = Map::new();
+    each(what, value, known, |name, value| {
+        json.insert(name.to_owned(), Json::from(utf8(&format!("{what}.{name}"), value)?));
+        Ok(())
+    })?;
+    Ok(Json::Object(json))
+}
+
+fn exclude(lua: &Lua, value: &Value) -> Result<Json, Fault> {
+    let Value::Table(_) = value else { return Err(wrong("exclude", "a table { broadcast = NAME }", value)) };
+    let mut json = Map::new();
+    each("exclude", value, &["broadcast", "run", "states"], |name, value| {
+        let read = match name {
+            "broadcast" => Json::from(word("exclude.broadcast", value)?),
+            "run" => run(value)?,
+            _ => match value {
+                Value::String(_) => Json::from(vec![utf8("exclude.states", value)?]),
+                Value::Table(_) => parsed(&to_json(lua, value, Empty::Object)?)?,
+                other => return Err(wrong("exclude.states", "a list of states", other)),
+            },
+        };
+        json.insert(name.to_owned(), read);
+        Ok(())
+    })?;
+    Ok(Json::Object(json))
+}
+
+/// Recipients and their messages on their way to the host: the inside of a JSON list.
+#[derive(Default)]
+struct Batch(RefCell<Vec<u8>>, std::cell::Cell<u64>);
+
+impl UserData for Batch {}
+
+/// Adds a recipient; gives how many there are, or more than a batch holds once it is large enough.
+fn add(
+    lua: &Lua,
+    _: &Context,
+    (batch, recipient, number, line, made, message): (AnyUserData, Value, u64, Option<u64>, bool, Value),
+) -> Result<u64, Fault> {
+    let batch = batch.borrow::<Batch>()?;
+    let place = line.map_or_else(|| format!("recipient {number}"), |line| format!("line {line}"));
+    let recipient = recipient_json(lua, &recipient)?;
+    let mut bytes = batch.0.borrow_mut();
+    if !bytes.is_empty() {
+        bytes.push(b',');
+    }
+    bytes.extend_from_slice(b"{\"r\":");
+    bytes.extend_from_slice(&recipient);
+    bytes.extend_from_slice(format!(",\"n\":{number}").as_bytes());
+    if let Some(line) = line {
+        bytes.extend_from_slice(format!(",\"line\":{line}").as_bytes());
+    }
+    if made {
+        bytes.extend_from_slice(b",\"m\":");
+        match &message {
+            Value::Nil => bytes.extend_from_slice(b"null"),
+            Value::Table(_) => bytes.extend_from_slice(&to_json(lua, &message, Empty::OfMessage)?),
+            other => {
+                return Err(Fault::invalid(
+                    "message",
+                    format!(
+                        "{place}: the function gave a {}, not a message (a table) or nil",
+                        other.type_name()
+                    ),
+                ));
+            }
+        }
+    }
+    bytes.push(b'}');
+    batch.1.set(batch.1.get() + 1);
+    Ok(if bytes.len() >= FULL { u64::MAX >> 1 } else { batch.1.get() })
+}
+
+/// What the host needs of a recipient; its other fields are for the message.
+fn recipient_json(lua: &Lua, recipient: &Value) -> Result<Vec<u8>, Fault> {
+    let Value::Table(fields) = recipient else { return to_json(lua, recipient, Empty::Object) };
+    let needed: Table = lua.create_table()?;
+    needed.raw_set("group_id", fields.get::<Value>("group_id")?)?;
+    needed.raw_set("users", fields.get::<Value>("users")?)?;
+    to_json(lua, &Value::Table(needed), Empty::OfMessage)
+}
+
+fn append(_: &Lua, _: &Context, (handle, batch): (u64, AnyUserData)) -> Result<Request, Fault> {
+    let batch = batch.borrow::<Batch>()?;
+    let bytes = batch.0.take();
+    let mut list = Vec::with_capacity(bytes.len() + 2);
+    list.push(b'[');
+    list.extend_from_slice(&bytes);
+    list.push(b']');
+    Ok(Request::Broadcast(BroadcastStep::Append { handle, batch: list.into() }))
+}
