@@ -31,7 +31,7 @@ pub(super) async fn answer(services: &Services, request: Request) -> Result<Answ
             let app = app_of(services, app)?;
             json(&app.recall(&receipts, force, from.as_deref(), stop).await.map_err(failure)?)
         }
-        Request::Broadcast(step) => broadcasts::step(services, step).await,
+        Request::Broadcast(asked) => broadcasts::step(services, asked).await,
         Request::Sleep { ms } => sleep(services, Duration::from_millis(ms)).await,
         Request::Now => Ok(Answer::Number(services.clock.unix_time().as_secs_f64())),
         Request::Require(module) => services.sources.find(&module).map(Answer::Source),

@@ -108,18 +108,13 @@ impl Building {
             .path
             .clone()
             .ok_or_else(|| Failure::new(Kind::Invalid, "this broadcast reads no file"))?;
-        let lines = self.lines.take();
-        let lines = match lines {
-            Some(lines) => lines,
-            None => {
-                Lines::check_name(&path)?;
-                let file = files.open_upload(&path).await.map_err(of_to)?.file;
-                blocking({
-                    let path = path.clone();
-                    move || Lines::open(&path, file)
-                })
-                .await??
-            }
+        let lines = if let Some(lines) = self.lines.take() {
+            lines
+        } else {
+            Lines::check_name(&path)?;
+            let file = files.open_upload(&path).await.map_err(of_to)?.file;
+            let path = path.clone();
+            blocking(move || Lines::open(&path, file)).await??
         };
         let (lines, page) = blocking(move || {
             let mut lines = lines;

@@ -126,7 +126,7 @@ pub(super) async fn step(services: &Services, step: BroadcastStep) -> Result<Ans
                 Ok(plan) => {
                     let driving = Driving::start(services, building.into_drive());
                     broadcasts.put(handle, Open::Driving(driving));
-                    json_answer(&json!(plan))
+                    Ok(json_answer(&json!(plan)))
                 }
                 Err(failure) => {
                     building.abandon().await;
@@ -136,7 +136,7 @@ pub(super) async fn step(services: &Services, step: BroadcastStep) -> Result<Ans
         }
         BroadcastStep::Wait { handle } => {
             let driving = broadcasts.driving(handle)?;
-            json_answer(&driving.wait(&services.clock).await?)
+            Ok(json_answer(&driving.wait(&services.clock).await?))
         }
         BroadcastStep::Abandon { handle } => {
             if let Ok(building) = broadcasts.building(handle) {
@@ -157,7 +157,7 @@ async fn keep(
     match result {
         Ok(value) => {
             services.broadcasts.put(handle, Open::Building(building));
-            json_answer(&value)
+            Ok(json_answer(&value))
         }
         Err(failure) => {
             building.abandon().await;
@@ -180,7 +180,7 @@ async fn begin(services: &Services, app: u32, spec: &[u8]) -> Result<Answer, Fai
     let spec = asked.spec(Call::Group, mark);
     let found = ledger.find_or_create(app, &asked.name, &asked.run, &spec).await.map_err(fault)?;
     if let Found::Finished(broadcast) = &found {
-        return already(broadcast);
+        return Ok(already(broadcast));
     }
     let id = found.broadcast().id;
     let Some(lease) = ledger.claim(id, owner, LEASE).await.map_err(fault)? else {
@@ -191,7 +191,7 @@ async fn begin(services: &Services, app: u32, spec: &[u8]) -> Result<Answer, Fai
     let broadcast = ledger.show(id).await.map_err(fault)?;
     if broadcast.is_over() {
         ledger.release(lease).await.map_err(fault)?;
-        return already(&broadcast);
+        return Ok(already(&broadcast));
     }
     let handle = services.broadcasts.last.get() + 1;
     services.broadcasts.last.set(handle);
@@ -213,11 +213,11 @@ async fn begin(services: &Services, app: u32, spec: &[u8]) -> Result<Answer, Fai
         services.broadcasts.put(handle, Open::Building(Box::new(building)));
         "build"
     };
-    json_answer(&json!({ "handle": handle, "state": state }))
+    Ok(json_answer(&json!({ "handle": handle, "state": state })))
 }
 
 /// Says that nothing is left to send, and how to send anew.
-fn already(broadcast: &Broadcast) -> Result<Answer, Failure> {
+fn already(broadcast: &Broadcast) -> Answer {
     let (name, run) = (&broadcast.name, &broadcast.run);
     let when = broadcast
         .finished_at
@@ -284,6 +284,7 @@ impl Drop for Heartbeat {
 }
 
 /// A failure of the ledger in the words of a script.
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` takes")]
 fn fault(error: LedgerError) -> Failure {
     match &error {
         LedgerError::TooMany { .. } => {
@@ -293,6 +294,6 @@ fn fault(error: LedgerError) -> Failure {
     }
 }
 
-fn json_answer(value: &Value) -> Result<Answer, Failure> {
-    Ok(Answer::Json(value.to_string().into()))
+fn json_answer(value: &Value) -> Answer {
+    Answer::Json(value.to_string().into())
 }
