@@ -15,8 +15,8 @@ use crate::config::{
 };
 use crate::delivery::{Counts, FailPoint, Tally};
 use crate::host::{
-    self, Broadcasts, Ended, Failed, Files, InterruptSwitch, MAX_SOURCE, OWN_BINARY, Outbound, Output, RunSpec, RunStop,
-    Services, Sources, Variables,
+    self, Broadcasts, Ended, Failed, Files, InterruptSwitch, MAX_SOURCE, OWN_BINARY, Outbound, Output,
+    RunSpec, RunStop, Services, Sources, Variables,
 };
 use crate::protocol::{Mode, Source, WorkerLimits};
 
