@@ -86,11 +86,25 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Waits for this call's turn under the broadcast's own cap.
+    /// Waits for this call's turn under the broadcast's own cap, within its hours.
     async fn turn(&self, messages: usize, halt: &Stop) -> Result<(), Undelivered> {
-        let now = self.delivery.clock.now();
+        let clock = &self.delivery.clock;
+        let now = clock.now();
         let wait = self.pace.turn(messages, now).saturating_since(now);
-        if wait == Duration::ZERO { Ok(()) } else { self.delivery.pause(wait, None, halt).await }
+        if wait > Duration::ZERO {
+            self.delivery.pause(wait, None, halt).await?;
+        }
+        loop {
+            let closed = self.hours.closed_for(clock.unix_time());
+            if closed == Duration::ZERO {
+                return Ok(());
+            }
+            let minutes = closed.as_secs().div_ceil(60);
+            self.progress.waits_for(Some(format!("its window, which opens in {minutes} minutes")));
+            // The wall clock may be set meanwhile, so it is looked at again.
+            self.delivery.pause(closed.min(Duration::from_mins(1)), None, halt).await?;
+            self.progress.waits_for(None);
+        }
     }
 
     /// A place among those that wait for a permit.

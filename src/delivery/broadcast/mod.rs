@@ -7,6 +7,7 @@
 //! - `progress`, `report`: what others see.
 
 mod call;
+mod hours;
 mod pace;
 mod packs;
 mod progress;
@@ -24,6 +25,7 @@ use crate::clock::Instant;
 use crate::ledger::{self, Broadcast, Lease, Ledger, LedgerError, Spec, Stage, Wish};
 
 use super::{Delivery, Stop};
+use hours::Hours;
 use pace::Pace;
 use round::Halt;
 
@@ -76,6 +78,7 @@ struct Run<'a> {
     stop: &'a Stop,
     progress: &'a Progress,
     pace: Pace,
+    hours: Hours,
     /// Calls that wait for a permit.
     waiting: Cell<u64>,
     /// Told whenever one of them has got it.
@@ -105,6 +108,10 @@ impl Delivery {
         stop: &Stop,
         watch: &Progress,
     ) -> Result<Driven, LedgerError> {
+        let hours = Hours::new(spec.window.as_ref()).map_err(|why| {
+            tracing::error!("the window of broadcast {} cannot be read: {why}", lease.broadcast);
+            LedgerError::NotNow { broadcast: lease.broadcast, is: "held", why: "its window cannot be read" }
+        })?;
         let run = Run {
             delivery: self,
             ledger,
@@ -113,6 +120,7 @@ impl Delivery {
             stop,
             progress: watch,
             pace: Pace::new(spec.rate),
+            hours,
             waiting: Cell::new(0),
             room: Notify::new(),
             failures: Cell::new(0),

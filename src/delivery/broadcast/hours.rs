@@ -1,0 +1,95 @@
+//! The hours of the day in which a broadcast is sent.
+
+use std::time::Duration;
+
+use jiff::civil::Time;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
+use serde::Deserialize;
+
+/// From an hour to an hour in a time zone, around midnight where the first is the later one; or all day.
+#[derive(Debug, Clone)]
+pub(super) struct Hours(Option<Open>);
+
+#[derive(Debug, Clone)]
+struct Open {
+    from: Time,
+    to: Time,
+    zone: TimeZone,
+}
+
+/// As a broadcast says it.
+#[derive(Deserialize)]
+struct Said {
+    from: String,
+    to: String,
+    tz: String,
+}
+
+impl Hours {
+    /// Reads what a broadcast's spec holds. What cannot be read is no reason to send at night: it is an error.
+    pub(super) fn new(window: Option<&serde_json::Value>) -> Result<Self, String> {
+        let Some(window) = window else { return Ok(Self(None)) };
+        let said = Said::deserialize(window).map_err(|error| error.to_string())?;
+        let time = |text: &str| text.parse::<Time>().map_err(|error| error.to_string());
+        let zone = TimeZone::get(&said.tz).map_err(|error| error.to_string())?;
+        Ok(Self(Some(Open { from: time(&said.from)?, to: time(&said.to)?, zone })))
+    }
+
+    /// How long it is closed from this instant (since 1970) on; zero while it is open.
+    pub(super) fn closed_for(&self, unix_time: Duration) -> Duration {
+        let Some(open) = &self.0 else { return Duration::ZERO };
+        // An instant that no calendar names is in no window; it is asked about again in a minute.
+        open.closed_for(unix_time).unwrap_or(Duration::from_mins(1))
+    }
+}
+
+impl Open {
+    fn closed_for(&self, unix_time: Duration) -> Option<Duration> {
+        let seconds = i64::try_from(unix_time.as_secs()).ok()?;
+        let now = Timestamp::from_second(seconds).ok()?.to_zoned(self.zone.clone());
+        let time = now.time();
+        let is_open = if self.from < self.to {
+            (self.from..self.to).contains(&time)
+        } else {
+            time >= self.from || time < self.to
+        };
+        if is_open {
+            return Some(Duration::ZERO);
+        }
+        let day = if time < self.from { now.date() } else { now.date().checked_add(1.day()).ok()? };
+        let opens = day.to_datetime(self.from).to_zoned(self.zone.clone()).ok()?;
+        Duration::try_from(opens.timestamp().duration_since(now.timestamp())).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn closed(from: &str, to: &str, tz: &str, now: &str) -> u64 {
+        let window = serde_json::json!({ "from": from, "to": to, "tz": tz });
+        let now: Timestamp = now.parse().unwrap();
+        let now = Duration::from_secs(u64::try_from(now.as_second()).unwrap());
+        Hours::new(Some(&window)).unwrap().closed_for(now).as_secs() / 60
+    }
+
+    #[test]
+    fn outside_its_hours_it_waits_for_the_next_opening() {
+        assert_eq!(closed("09:00", "21:00", "Asia/Shanghai", "2026-06-01T01:00:00Z"), 0);
+        assert_eq!(closed("09:00", "21:00", "Asia/Shanghai", "2026-06-01T00:30:00Z"), 30);
+        assert_eq!(closed("09:00", "21:00", "Asia/Shanghai", "2026-06-01T13:00:00Z"), 12 * 60);
+        // Around midnight.
+        assert_eq!(closed("22:00", "06:00", "UTC", "2026-06-01T23:00:00Z"), 0);
+        assert_eq!(closed("22:00", "06:00", "UTC", "2026-06-01T05:59:00Z"), 0);
+        assert_eq!(closed("22:00", "06:00", "UTC", "2026-06-01T06:00:00Z"), 16 * 60);
+        // The night in which clocks go forward in Berlin has an hour less.
+        assert_eq!(closed("09:00", "21:00", "Europe/Berlin", "2026-03-28T20:00:00Z"), 11 * 60);
+    }
+
+    #[test]
+    fn all_day_is_never_closed_and_nonsense_is_an_error() {
+        assert_eq!(Hours::new(None).unwrap().closed_for(Duration::ZERO), Duration::ZERO);
+        assert!(Hours::new(Some(&serde_json::json!({ "from": "9", "to": "x", "tz": "Nowhere" }))).is_err());
+    }
+}
