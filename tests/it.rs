@@ -27,6 +27,7 @@ mod lua;
 mod messages;
 mod once;
 mod paths;
+mod runs;
 mod secrets;
 mod simulator;
 mod stubs;

@@ -19,7 +19,7 @@ const HOW: &str = "no app is configured, so nothing was sent. Either
   or in the environment:              MOONCAST_BASE_URL, MOONCAST_ORG, MOONCAST_APP, MOONCAST_CLIENT_ID, MOONCAST_CLIENT_SECRET";
 
 /// The simulator's folder in the project's state, and its name in the ledger there.
-const SIMULATOR: &str = "simulator";
+pub(super) const SIMULATOR: &str = "simulator";
 
 /// What the ledger shows of who sends.
 const COMMAND: &str = "run";

@@ -12,6 +12,7 @@ mod logging;
 mod new;
 mod progress;
 mod run;
+mod runs;
 mod sim;
 mod stubs;
 
@@ -78,6 +79,8 @@ enum Command {
     Check(check::Check),
     /// Make a project: a folder with settings, a first script, and what an editor needs to complete `im.`
     New(new::New),
+    /// Look at broadcasts and steer them: list, show, pause, resume, cancel, retry, settle, export
+    Runs(runs::Runs),
     /// Run the simulator, a server that speaks the service's REST API
     Sim(sim::Sim),
     /// Look at the settings, the address, the token and the clock
@@ -108,6 +111,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args, &cli.global),
         Command::Check(args) => check::run(&args, &cli.global),
         Command::New(args) => new::run(&args),
+        Command::Runs(args) => runs::run(args, &cli.global),
         Command::Sim(args) => sim::run(args),
         Command::Doctor(args) => doctor::run(args, &cli.global),
         Command::Completions(args) => {
