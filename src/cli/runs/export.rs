@@ -19,7 +19,7 @@ pub(super) struct Export {
     /// The form
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// Only those in this state, such as sent, rejected, in_doubt or pending; can be repeated
+    /// Only those in this state, such as `sent`, `rejected`, `in_doubt` or `pending`; can be repeated
     #[arg(long, value_name = "STATE", value_parser = state)]
     state: Vec<State>,
 }
