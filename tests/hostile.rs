@@ -242,8 +242,8 @@ fn ends_well(source: &str, expected: &str) -> Result<(), String> {
     if ran.status != Some(1) {
         return Err(format!("exit {:?}: {ran:#?}", ran.status));
     }
-    // The deadline, the second that is allowed, and the start of a debug build.
-    if took > Duration::from_millis(4_500) {
+    // The deadline, the second that is allowed, and what a busy machine adds to the start of a debug build.
+    if took > Duration::from_millis(6_500) {
         return Err(format!("took {took:?}"));
     }
     let Some(error) = ran.stderr.lines().find(|line| line.starts_with("error: ")) else {
