@@ -63,6 +63,8 @@ fn render_compiled(
 fn compiled(text: String) -> Result<Compiled, Fault> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    // What names the missing variable is off by default where nothing is debugged, that is in every release.
+    environment.set_debug(true);
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     let syntax = SyntaxConfig::builder().keep_trailing_newline(true).build();
     environment.set_syntax(syntax.map_err(|error| fault("text", &error))?);
