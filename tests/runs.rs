@@ -51,6 +51,15 @@ fn killed_anywhere_and_started_again_every_group_has_it_once_or_is_reported() {
 }
 
 #[test]
+fn a_project_that_sends_to_the_simulator_has_its_broadcasts_there() {
+    let settings = format!("simulator = true\n{SETTINGS}");
+    let project = Project::with_script(SCRIPT).file("mooncast.toml", &settings);
+    assert_eq!(project.mooncast(&["run", "scripts/main.lua"]).status, Some(0));
+    let listed = project.mooncast(&["runs", "list"]);
+    assert!(listed.stdout.contains("news"), "{listed:#?}");
+}
+
+#[test]
 fn a_broadcast_is_listed_shown_exported_and_settled() {
     let (service, project) = (Service::accepting(), project());
     let mut command = project.command_against(&service, &["run", "scripts/main.lua"]);

@@ -93,10 +93,14 @@ pub(super) fn run(args: Runs, global: &Global) -> anyhow::Result<Exit> {
         None => Project::of(None).context("the current folder")?,
     };
     let clock = Clock::real();
+    // A project that sends to the simulator has its broadcasts there.
+    let looking = AppFlags { offline: true, ..AppFlags::default() };
+    let settings = Settings::load(&project, &Environment::of_process(), &looking)?;
+    let simulator = args.simulator || settings.simulator;
     if let Command::Resume { broadcast, app } = args.command {
-        return resume(&project, &broadcast, &app.into(), args.simulator, &clock);
+        return resume(&project, &broadcast, &app.into(), simulator, &clock);
     }
-    let folder = ledger_folder(&project, args.simulator)?;
+    let folder = ledger_folder(&project, simulator)?;
     clock.block_on(async {
         let ledger = Ledger::open(&folder, clock.clone()).await?;
         steer(args.command, &ledger).await
