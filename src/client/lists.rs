@@ -132,20 +132,24 @@ fn number(value: &Value) -> Option<u64> {
 }
 
 impl Client {
-    /// The page of groups that `cursor` leads to, or the first; `limit` groups of it, 1 to 1000.
+    /// The page of groups that the cursor `after` leads to, or the first; `limit` groups of it, 1 to 1000.
     ///
     /// # Errors
     ///
-    /// By [`Failure::class`].
-    pub async fn groups_page(&self, cursor: Option<&str>, limit: u32) -> Result<GroupsPage, Failure> {
+    /// By [`Failure::class`]. [`super::Class::Permanent`] when the service's cursor leads back to the page it came
+    /// with: the list would never end.
+    pub async fn groups_page(&self, after: Option<&str>, limit: u32) -> Result<GroupsPage, Failure> {
         let mut url = self.url(&["chatgroups"]);
         url.query_pairs_mut().append_pair("limit", &limit.clamp(1, PAGE_SIZE_MAX).to_string());
-        if let Some(cursor) = cursor {
+        if let Some(cursor) = after {
             url.query_pairs_mut().append_pair("cursor", cursor);
         }
         let success = self.call(GROUPS, || Ok(Request::new(Method::GET, url.clone()).into())).await?;
         let answer: GroupsAnswer = success.read()?;
         let cursor = answer.cursor.filter(|cursor| !cursor.is_empty());
+        if cursor.is_some() && cursor.as_deref() == after {
+            return Err(GROUPS.refuse("the service's cursor does not move on"));
+        }
         let timestamp = number(&answer.timestamp).map(Duration::from_millis);
         Ok(GroupsPage { groups: answer.data.into_iter().map(Group::from).collect(), cursor, timestamp })
     }

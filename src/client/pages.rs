@@ -1,7 +1,6 @@
 //! Whole lists, page by page. A page that failed can be asked for again: only a page that came moves on.
 
 use super::Client;
-use super::call::Call;
 use super::failure::Failure;
 use super::lists::{Group, Member, PAGE_SIZE_MAX};
 
@@ -41,16 +40,12 @@ impl GroupPages {
     ///
     /// # Errors
     ///
-    /// By [`Failure::class`], and the next call asks for the same page. [`super::Class::Permanent`] when the
-    /// service's cursor leads back to the page it came with: the list would never end.
+    /// As of [`Client::groups_page`], and the next call asks for the same page.
     pub async fn next(&mut self) -> Result<Option<Vec<Group>>, Failure> {
         if self.done {
             return Ok(None);
         }
         let page = self.client.groups_page(self.cursor.as_deref(), PAGE_SIZE_MAX).await?;
-        if page.cursor.is_some() && page.cursor == self.cursor {
-            return Err(Call::get("/chatgroups").refuse("the service's cursor does not move on"));
-        }
         self.done = page.cursor.is_none();
         self.cursor = page.cursor;
         Ok(Some(page.groups))
