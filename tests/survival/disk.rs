@@ -123,7 +123,8 @@ fn a_ledger_cut_or_overwritten_half_way_is_told_and_nothing_is_sent() {
     let before = server.told().requests;
     for case in DAMAGES {
         let bytes = damage(&path, case);
-        let ran = ended(run(&project, &server)).exits(2).says("ledger.db: the ledger is damaged").says(".recover");
+        let ran =
+            ended(run(&project, &server)).exits(2).says("ledger.db: the ledger is damaged").says(".recover");
         readable(&ran, case);
         project.mooncast(&["runs", "list"]).exits(2).says("the ledger is damaged");
         assert_eq!(server.told().requests, before, "{case}");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 
 use super::random::{Random, seed, soak};
-use super::server::Server;
+use super::server::{Server, Told};
 use super::{Row, in_state, nobody_lost, nothing_silent, project, readable, rows, run};
 use crate::support::{Project, Ran};
 
@@ -76,16 +76,17 @@ fn survive(many: usize, kills: usize, in_doubt: &str) -> Survived {
 
 /// Many recipients, and how often it is killed.
 fn scale() -> (usize, usize) {
-    if soak() { (3_000, 30) } else { (300, 5) }
+    if soak() { (3_000, 30) } else { (400, 5) }
 }
 
 fn show(mode: &str, survived: &Survived, copies: usize) {
     let Survived { server, rows, aborted, in_flight, seed, .. } = survived;
+    let Told { requests, accepted, faulted, faulted_accepted, throttled, kills } = server.told();
     println!(
-        "{mode}: {} recipients, {:?}, {aborted} fail points, {in_flight} in flight at the deaths: {} sent, {} in doubt, \
-         {} rejected, {copies} extra copies (MOONCAST_SEED={seed})",
+        "{mode}: {} recipients; killed {kills} times and at {aborted} fail points with {in_flight} in flight; {requests} \
+         requests, {accepted} accepted, {throttled} throttled, {faulted} spoiled ({faulted_accepted} of them accepted); {} \
+         sent, {} in doubt, {} rejected, {copies} extra copies (MOONCAST_SEED={seed})",
         rows.len(),
-        server.told(),
         in_state(rows, "sent"),
         in_state(rows, "in_doubt"),
         in_state(rows, "rejected"),
@@ -113,11 +114,7 @@ fn held_no_group_has_it_twice_and_each_is_sent_or_reported() {
     }
     // What the report says is what the ledger says, and a run more changes nothing.
     let again = super::ended(run(&survived.project, server)).exits(3);
-    let line = format!(
-        "{many}\t{}\t{}\t{doubts}\ttrue",
-        in_state(rows, "sent"),
-        in_state(rows, "rejected")
-    );
+    let line = format!("{many}\t{}\t{}\t{doubts}\ttrue", in_state(rows, "sent"), in_state(rows, "rejected"));
     again.prints(&line);
     assert_eq!(server.told().requests, told.requests);
 }

@@ -38,10 +38,8 @@ print(report.total, report.sent, report.rejected, report.in_doubt, report.alread
 
 /// A project that sends with its quota lifted, and gives up an answer soon.
 fn project(recipients: usize, more: &str) -> Project {
-    Project::with_script(script(recipients, more)).file(
-        "mooncast.toml",
-        "[app.limits]\ngroup_per_second = 1000000\n[app.timeouts]\nread = \"2s\"\n",
-    )
+    Project::with_script(script(recipients, more))
+        .file("mooncast.toml", "[app.limits]\ngroup_per_second = 1000000\n[app.timeouts]\nread = \"2s\"\n")
 }
 
 /// The command, led to the server.
@@ -74,7 +72,10 @@ fn rows(project: &Project) -> BTreeMap<String, Row> {
     let row = |line: &str| {
         let row: Value = serde_json::from_str(line).unwrap();
         let text = |field: &str| row[field].as_str().map(str::to_owned);
-        (text("group_id").unwrap(), Row { state: text("state").unwrap(), has_id: text("message_id").is_some() })
+        (
+            text("group_id").unwrap(),
+            Row { state: text("state").unwrap(), has_id: text("message_id").is_some() },
+        )
     };
     ran.stdout.lines().map(row).collect()
 }
@@ -97,7 +98,10 @@ fn nothing_silent(rows: &BTreeMap<String, Row>, server: &Server, context: &str) 
     }
     for (group, row) in rows {
         assert_eq!(row.has_id, row.state == "sent", "{context}: {group} {row:?}");
-        assert!(row.state != "sent" || accepted.contains_key(group), "{context}: {group} never got it: {row:?}");
+        assert!(
+            row.state != "sent" || accepted.contains_key(group),
+            "{context}: {group} never got it: {row:?}"
+        );
     }
 }
 
@@ -119,4 +123,6 @@ fn readable(ran: &Ran, context: &str) {
         let told = ran.stderr.lines().any(|line| line.contains("error: ") && line.len() > 20);
         assert!(told, "{context}: {ran:#?}");
     }
+    // One thing that is wrong is not told for every recipient.
+    assert!(ran.stderr.lines().count() < 20, "{context}: {ran:#?}");
 }

@@ -38,8 +38,7 @@ fn many_started_at_once_send_to_each_once() {
     let children: Vec<_> = (0..6).map(|_| Project::start(run(&project, &server))).collect();
     assert!(server.wait_for(1));
     server.let_go();
-    let all: Vec<_> =
-        children.into_iter().map(|child| Ran::of(&child.wait_with_output().unwrap())).collect();
+    let all: Vec<_> = children.into_iter().map(|child| Ran::of(&child.wait_with_output().unwrap())).collect();
     let finished = all.iter().filter(|ran| ran.status == Some(0)).count();
     assert!(finished >= 1, "{all:#?}");
     for ran in all {
@@ -77,7 +76,8 @@ fn a_run_and_resumes_of_what_a_killed_one_left_share_it_and_nobody_has_it_twice(
     }
     for child in children {
         let ran = Ran::of(&child.wait_with_output().unwrap());
-        let kept_out = ["is being built or sent by", "is finished: "].iter().any(|why| ran.stderr.contains(why));
+        let kept_out =
+            ["is being built or sent by", "is finished: "].iter().any(|why| ran.stderr.contains(why));
         assert!([Some(0), Some(3)].contains(&ran.status) || kept_out, "{ran:#?}");
     }
     let rows = rows(&project);

@@ -149,8 +149,11 @@ impl Server {
     /// Waits until so many messages were accepted; false when that takes a minute.
     pub(super) fn wait_for(&self, count: usize) -> bool {
         let log = self.shared.log.lock().unwrap();
-        let waited =
-            self.shared.news.wait_timeout_while(log, Duration::from_mins(1), |log| log.total < count).unwrap();
+        let waited = self
+            .shared
+            .news
+            .wait_timeout_while(log, Duration::from_mins(1), |log| log.total < count)
+            .unwrap();
         !waited.1.timed_out()
     }
 
@@ -196,7 +199,9 @@ impl Shared {
                     status,
                     r#"{"error":"message_send_error","error_description":"message send reach limit"}"#,
                 ),
-                Way::Refused => json(403, r#"{"error":"message_send_error","error_description":"group is muted"}"#),
+                Way::Refused => {
+                    json(403, r#"{"error":"message_send_error","error_description":"group is muted"}"#)
+                }
                 Way::Broken(status) => json(status, "<html><body>Bad Gateway</body></html>"),
                 Way::Garbage(body) => json(200, body),
                 Way::Cut => {

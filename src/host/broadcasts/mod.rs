@@ -296,6 +296,11 @@ fn fault(error: LedgerError) -> Failure {
         LedgerError::TooMany { .. } => {
             Failure::invalid("max_recipients", format!("{error}; nothing was sent"))
         }
+        // As for a single send: the ledger could not be reached.
+        _ if error.is_fault() => Failure::new(
+            Kind::Unreachable,
+            format!("{error}; after that the same call goes on where it stopped"),
+        ),
         _ => Failure::new(Kind::Invalid, error.to_string()),
     }
 }
