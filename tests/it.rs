@@ -32,3 +32,4 @@ mod secrets;
 mod simulator;
 mod stubs;
 mod support;
+mod survival;

@@ -108,7 +108,8 @@ where
     for _ in 1..TRIES {
         match write().await {
             Err(error) if error.is_fault() => {
-                tracing::error!("an outcome could not be written down, trying again: {error}");
+                // The ledger has told it already, once for all that it could not write.
+                tracing::debug!("an outcome could not be written down, trying again: {error}");
                 clock.sleep(wait).await;
                 wait *= 2;
             }

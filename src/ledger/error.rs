@@ -136,7 +136,13 @@ impl LedgerError {
     /// The error that the store at `path` gave.
     pub(super) fn of(path: &Path, error: &sqlx::Error) -> Self {
         let path = path.to_owned();
-        let detail = error.to_string();
+        let detail = match error {
+            sqlx::Error::Database(error) => match error.code() {
+                Some(code) => format!("{}, code {code}", error.message()),
+                None => error.message().to_owned(),
+            },
+            _ => error.to_string(),
+        };
         let code = match error {
             sqlx::Error::Database(error) => error.code().and_then(|code| code.parse::<u32>().ok()),
             sqlx::Error::Io(_) => return Self::Io { path, detail },

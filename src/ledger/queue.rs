@@ -63,6 +63,9 @@ async fn write(store: &Store, requests: &[Request]) -> Vec<Result<i64, LedgerErr
     match together(store, requests).await {
         Ok(answers) => answers.into_iter().map(Ok).collect(),
         Err(error) if error.is_fault() || requests.len() == 1 => {
+            if error.is_fault() {
+                tracing::error!(records = requests.len(), "what was to be recorded could not be: {error}");
+            }
             requests.iter().map(|_| Err(error.clone())).collect()
         }
         Err(_) => {

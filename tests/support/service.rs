@@ -116,7 +116,7 @@ impl Shared {
     }
 }
 
-fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
+pub fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|count| *count > 0)?;
     let mut words = line.split_whitespace();

@@ -34,7 +34,9 @@ pub struct Report {
 }
 
 impl Report {
-    pub(super) fn new(broadcast: &Broadcast, counts: &Counts, sent_now: u64, elapsed: Duration) -> Self {
+    /// The report of a broadcast that stands like this.
+    #[must_use]
+    pub fn new(broadcast: &Broadcast, counts: &Counts, sent_now: u64, elapsed: Duration) -> Self {
         let elapsed = elapsed.as_secs_f64();
         Self {
             name: broadcast.name.clone(),

@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
-use crate::delivery::LEASE;
+use crate::delivery::{LEASE, Report};
 use crate::ledger::{Broadcast, Found, Lease, Ledger, LedgerError, ScriptMark};
 use crate::message::Call;
 use crate::protocol::{Answer, BroadcastStep, Failure, Kind, Source};
@@ -180,7 +180,7 @@ async fn begin(services: &Services, app: u32, spec: &[u8]) -> Result<Answer, Fai
     let spec = asked.spec(Call::Group, mark);
     let found = ledger.find_or_create(app, &asked.name, &asked.run, &spec).await.map_err(fault)?;
     if let Found::Finished(broadcast) = &found {
-        return Ok(already(broadcast));
+        return Ok(already(services, broadcast));
     }
     let id = found.broadcast().id;
     let Some(lease) = ledger.claim(id, owner, LEASE).await.map_err(fault)? else {
@@ -191,7 +191,7 @@ async fn begin(services: &Services, app: u32, spec: &[u8]) -> Result<Answer, Fai
     let broadcast = ledger.show(id).await.map_err(fault)?;
     if broadcast.is_over() {
         ledger.release(lease).await.map_err(fault)?;
-        return Ok(already(&broadcast));
+        return Ok(already(services, &broadcast));
     }
     let handle = services.broadcasts.last.get() + 1;
     services.broadcasts.last.set(handle);
@@ -216,18 +216,24 @@ async fn begin(services: &Services, app: u32, spec: &[u8]) -> Result<Answer, Fai
     Ok(json_answer(&json!({ "handle": handle, "state": state })))
 }
 
-/// Says that nothing is left to send, and how to send anew.
-fn already(broadcast: &Broadcast) -> Answer {
-    let (name, run) = (&broadcast.name, &broadcast.run);
+/// Says that nothing is left to send, and how to send anew. Those who never got it count for the exit status as they
+/// did when it ended.
+fn already(services: &Services, broadcast: &Broadcast) -> Answer {
+    let (name, run, counts) = (&broadcast.name, &broadcast.run, &broadcast.counts);
+    services.tally.broadcast(&Report::new(broadcast, counts, 0, Duration::ZERO), 0);
+    let doubts = match counts.in_doubt {
+        0 => String::new(),
+        many => format!(" ({many} are in doubt: `mooncast runs settle {}` settles them)", broadcast.id),
+    };
     let when = broadcast
         .finished_at
         .and_then(|at| i64::try_from(at.as_secs()).ok())
         .and_then(|at| jiff::Timestamp::from_second(at).ok())
         .map_or_else(|| "before".to_owned(), |at| at.to_string());
     tracing::warn!(
-        "broadcast `{name}` (run {run}) ended at {when}: it was sent to {} of {} recipients; nothing is sent again. To send anew, give it another `run`",
-        broadcast.counts.sent,
-        broadcast.counts.total(),
+        "broadcast `{name}` (run {run}) ended at {when}: it was sent to {} of {} recipients{doubts}; nothing is sent again. To send anew, give it another `run`",
+        counts.sent,
+        counts.total(),
     );
     let mut report = report::stored(broadcast);
     report["already"] = Value::Bool(true);
@@ -290,6 +296,11 @@ fn fault(error: LedgerError) -> Failure {
         LedgerError::TooMany { .. } => {
             Failure::invalid("max_recipients", format!("{error}; nothing was sent"))
         }
+        // As for a single send: the ledger could not be reached.
+        _ if error.is_fault() => Failure::new(
+            Kind::Unreachable,
+            format!("{error}; after that the same call goes on where it stopped"),
+        ),
         _ => Failure::new(Kind::Invalid, error.to_string()),
     }
 }

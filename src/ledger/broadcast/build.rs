@@ -68,7 +68,17 @@ impl Ledger {
         }
         .await;
         write.end(result).await?;
-        self.clear(lease.broadcast, Some(lease.number)).await
+        self.clear(lease.broadcast, Some(lease.number)).await?;
+        // Numbers that were given out and are of nobody would count as duplicates when the plan is fixed.
+        let statement = sqlx::query(
+            "UPDATE broadcasts SET next_seq = 1, next_message = 1 WHERE id = ? AND lease_number = ? AND state = 0",
+        );
+        let mut write = self.store().write().await?;
+        let result = match write.run(statement.bind(lease.broadcast.0).bind(lease.number)).await {
+            Ok(0) => Err(why_not(&mut write, lease).await?),
+            other => other.map(drop),
+        };
+        write.end(result).await
     }
 
     /// Deletes all recipients and messages of a broadcast, in short writes.

@@ -24,6 +24,14 @@ enum Step {
     Retry,
     Doubts(Settlement),
     Finish,
+    /// Time passes.
+    Wait(Duration),
+    /// The driver says that it is still there.
+    Renew,
+    /// The driver gives its lease back.
+    Release,
+    /// Another process would drive it too, while this one lives.
+    Rival,
 }
 
 fn steps() -> impl Strategy<Value = Step> {
@@ -40,6 +48,10 @@ fn steps() -> impl Strategy<Value = Step> {
         1 => Just(Step::Retry),
         1 => prop::sample::select(vec![Settlement::AsSent, Settlement::Again]).prop_map(Step::Doubts),
         2 => Just(Step::Finish),
+        2 => (1..40_u64).prop_map(|seconds| Step::Wait(Duration::from_secs(seconds))),
+        1 => Just(Step::Renew),
+        1 => Just(Step::Release),
+        2 => Just(Step::Rival),
     ]
 }
 
@@ -52,6 +64,8 @@ struct Model {
     known: Vec<bool>,
     stage: Stage,
     wish: Wish,
+    /// When the lease runs out.
+    until: Duration,
 }
 
 impl Model {
@@ -108,10 +122,15 @@ impl Driver {
 }
 
 /// The ledger holds what the model says.
-async fn agree(ledger: &Ledger, id: BroadcastId, model: &Model, step: &Step) {
+async fn agree(ledger: &Ledger, lease: Lease, model: &Model, step: &Step) {
+    let id = lease.broadcast;
     counted(ledger, id).await;
     let rows = ledger.export(id, 0, 99).await.unwrap();
     assert_eq!(rows.iter().map(|row| row.state).collect::<Vec<_>>(), model.states, "after {step:?}");
+    let waiting: Vec<i64> =
+        ledger.pending(lease, 0, 99).await.unwrap().iter().map(|recipient| recipient.seq).collect();
+    let pending: Vec<i64> = ALL.filter(|index| model.states[*index] == State::Pending).map(seq).collect();
+    assert_eq!(waiting, pending, "after {step:?}");
     let shown = ledger.show(id).await.unwrap();
     assert_eq!((shown.stage, shown.wish), (model.stage, model.wish), "after {step:?}");
 }
@@ -128,8 +147,14 @@ async fn check(folder: &Path, clock: &Clock, in_doubt: InDoubt, steps: Vec<Step>
         known: vec![false; ALL.len()],
         stage: Stage::Ready,
         wish: Wish::Run,
+        until: clock.unix_time() + LEASE,
     };
+    // Processes that were taken over from while they lived.
+    let mut overtaken = Vec::new();
     for step in steps {
+        if driver.lease.is_none() {
+            model.until = clock.unix_time() + LEASE;
+        }
         let lease = driver.lease(id).await;
         match step.clone() {
             Step::Intend(set) => {
@@ -172,15 +197,36 @@ async fn check(folder: &Path, clock: &Clock, in_doubt: InDoubt, steps: Vec<Step>
                 drop(driver);
                 ghost = Some(lease);
                 driver = Driver::start(folder, clock).await;
-                let lease = driver.lease(id).await;
-                let taken = driver.ledger.take_over(lease).await.unwrap();
-                let to = if in_doubt == InDoubt::Hold { State::InDoubt } else { State::Pending };
-                assert_eq!(taken.in_doubt + taken.pending, model.shift(State::Sending, to));
+                takes_over(&mut driver, id, in_doubt, &mut model, clock).await;
+            }
+            Step::Rival => {
+                let mut rival = Driver::start(folder, clock).await;
+                rival.lease = rival.ledger.claim(id, &rival.owner, LEASE).await.unwrap();
+                assert_eq!(rival.lease.is_some(), clock.unix_time() > model.until, "{step:?}");
+                if rival.lease.is_some() {
+                    ghost = Some(lease);
+                    overtaken.push(std::mem::replace(&mut driver, rival));
+                    takes_over(&mut driver, id, in_doubt, &mut model, clock).await;
+                }
+            }
+            Step::Wait(time) => clock.sleep(time).await,
+            Step::Renew => {
+                driver.ledger.renew(lease, LEASE).await.unwrap();
+                model.until = clock.unix_time() + LEASE;
+            }
+            Step::Release => {
+                driver.ledger.release(lease).await.unwrap();
+                driver.lease = None;
             }
             Step::Ghost(index) => {
                 let Some(ghost) = ghost else { continue };
                 assert!(driver.ledger.intend(ghost, vec![seq(index)]).await.is_err());
                 assert!(driver.ledger.settle(ghost, vec![outcome(index, State::Sent)]).await.is_err());
+                assert!(driver.ledger.renew(ghost, LEASE).await.is_err());
+                assert!(driver.ledger.take_over(ghost).await.is_err());
+                assert!(driver.ledger.cancel_rest(ghost).await.is_err());
+                assert!(driver.ledger.finish(ghost, "{}").await.is_err());
+                driver.ledger.release(ghost).await.unwrap();
             }
             Step::Request(wish) => {
                 let over = model.stage != Stage::Ready;
@@ -214,8 +260,23 @@ async fn check(folder: &Path, clock: &Clock, in_doubt: InDoubt, steps: Vec<Step>
                 }
             }
         }
-        agree(&driver.ledger, id, &model, &step).await;
+        agree(&driver.ledger, lease, &model, &step).await;
     }
+}
+
+/// What a new driver does first.
+async fn takes_over(
+    driver: &mut Driver,
+    id: BroadcastId,
+    in_doubt: InDoubt,
+    model: &mut Model,
+    clock: &Clock,
+) {
+    let lease = driver.lease(id).await;
+    model.until = clock.unix_time() + LEASE;
+    let taken = driver.ledger.take_over(lease).await.unwrap();
+    let to = if in_doubt == InDoubt::Hold { State::InDoubt } else { State::Pending };
+    assert_eq!(taken.in_doubt + taken.pending, model.shift(State::Sending, to));
 }
 
 proptest! {

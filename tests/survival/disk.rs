@@ -1,0 +1,309 @@
+//! A ledger whose disk lets it down, and a clock that is set back: a clear error or a correct run, no send without its
+//! intent, and nobody lost once the fault is gone.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use rustix::io::Errno;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection, SqliteConnection};
+
+use super::random::{Random, seed, soak};
+use super::server::Server;
+use super::shim::{self, Fault};
+use super::{ended, in_state, nobody_lost, nothing_silent, project, readable, rows, run};
+use crate::support::{Project, Ran};
+
+const MANY: usize = 20;
+
+/// A run that met a fault: it succeeded all the same, or said which file failed it.
+fn clear(ran: &Ran, context: &str) {
+    readable(ran, context);
+    match ran.status {
+        Some(0 | 3) => {}
+        Some(1 | 2) => assert!(ran.stderr.contains(".mooncast"), "{context}: {ran:#?}"),
+        _ => panic!("{context}: {ran:#?}"),
+    }
+}
+
+/// The fault is gone: the same call goes on to the end.
+fn goes_on(project: &Project, server: &Server, many: usize, context: &str) {
+    nothing_silent(&rows(project), server, context);
+    let ran = ended(run(project, server));
+    assert!([Some(0), Some(3)].contains(&ran.status), "{context}: {ran:#?}");
+    let rows = rows(project);
+    nothing_silent(&rows, server, context);
+    nobody_lost(&rows, many, context);
+}
+
+/// Lets one write fail; gives whether it came to that.
+fn write_fails(fault: Fault) -> bool {
+    let (project, server) = (project(MANY, ""), Server::faithful());
+    let told = project.path("told");
+    let mut command = run(&project, &server);
+    fault.on(&mut command, &told);
+    let ran = ended(command);
+    let context = format!("{fault:?}");
+    clear(&ran, &context);
+    goes_on(&project, &server, MANY, &context);
+    told.exists()
+}
+
+#[test]
+fn whichever_write_fails_the_run_says_so_or_is_right() {
+    let seed = seed();
+    println!("MOONCAST_SEED={seed}");
+    let random = Random::new(seed);
+    let errno = || if random.coin() { Errno::IO } else { Errno::NOSPC };
+    let stride = if soak() { 1 } else { 8 };
+    let mut at = random.below(stride) + 1;
+    while write_fails(Fault { at, errno: errno(), for_good: false, opening: false }) {
+        at += stride;
+    }
+    println!("each {stride}. of {at} writes failed once");
+    assert!(at > 100, "only {at} writes: does the shim work?");
+    // One that goes on failing is waited for, so fewer, side by side.
+    std::thread::scope(|scope| {
+        for _ in 0..if soak() { 40 } else { 6 } {
+            let fault = Fault { at: random.below(at) + 1, errno: errno(), for_good: true, opening: false };
+            scope.spawn(move || write_fails(fault));
+        }
+    });
+}
+
+/// A project whose broadcast was killed half-way.
+fn half_sent(many: usize) -> (Project, Server) {
+    let (project, server) = (project(many, ""), Server::faithful());
+    server.kill_at([many / 2]);
+    let child = Project::start(run(&project, &server));
+    server.client(&child);
+    assert_eq!(child.wait_with_output().unwrap().status.code(), None);
+    server.client_is_gone();
+    assert_eq!(server.told().kills, 1);
+    (project, server)
+}
+
+/// Puts all of the ledger into its one file, as a backup of it would.
+fn whole(path: &Path) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let options = SqliteConnectOptions::new().filename(path);
+        let mut ledger = SqliteConnection::connect_with(&options).await.unwrap();
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut ledger).await.unwrap();
+        ledger.close().await.unwrap();
+    });
+    assert!(!path.with_file_name("ledger.db-wal").exists());
+}
+
+/// What a disk can make of a file.
+const DAMAGES: [&str; 4] = ["cut", "cut to a page", "noise", "noise in the middle"];
+
+fn damage(path: &Path, how: &str) -> Vec<u8> {
+    let random = Random::new(7);
+    let noise = |bytes: &mut [u8]| bytes.fill_with(|| u8::try_from(random.below(256)).unwrap());
+    let mut bytes = std::fs::read(path).unwrap();
+    let half = bytes.len() / 2;
+    match how {
+        "cut" => bytes.truncate(half),
+        "cut to a page" => bytes.truncate(4096),
+        "noise" => noise(&mut bytes),
+        _ => noise(&mut bytes[half.saturating_sub(4096)..]),
+    }
+    std::fs::write(path, &bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn a_ledger_cut_or_overwritten_half_way_is_told_and_nothing_is_sent() {
+    let (project, server) = half_sent(200);
+    let path = project.path(".mooncast/ledger.db");
+    whole(&path);
+    let good = std::fs::read(&path).unwrap();
+    let before = server.told().requests;
+    for case in DAMAGES {
+        let bytes = damage(&path, case);
+        let ran =
+            ended(run(&project, &server)).exits(2).says("ledger.db: the ledger is damaged").says(".recover");
+        readable(&ran, case);
+        project.mooncast(&["runs", "list"]).exits(2).says("the ledger is damaged");
+        assert_eq!(server.told().requests, before, "{case}");
+        assert_eq!(std::fs::read(&path).unwrap(), bytes, "{case}: it was written to");
+        std::fs::write(&path, &good).unwrap();
+    }
+    goes_on(&project, &server, 200, "after the damage");
+}
+
+/// Much of the ledger is in its log then, which may well make the damage good.
+#[test]
+fn a_ledger_damaged_under_its_log_is_told_or_right() {
+    for case in DAMAGES {
+        let (project, server) = half_sent(200);
+        damage(&project.path(".mooncast/ledger.db"), case);
+        let before = server.told().requests;
+        let ran = ended(run(&project, &server));
+        clear(&ran, case);
+        if ran.status == Some(2) {
+            assert_eq!(server.told().requests, before, "{case}");
+        } else {
+            let rows = rows(&project);
+            nothing_silent(&rows, &server, case);
+            nobody_lost(&rows, 200, case);
+        }
+    }
+}
+
+/// What it takes to mount something for one command alone, where this machine allows it: as root, or in a user
+/// namespace of its own.
+fn unshare() -> Option<&'static [&'static str]> {
+    static WAY: OnceLock<Option<&'static [&'static str]>> = OnceLock::new();
+    *WAY.get_or_init(|| {
+        let ways: [&[&str]; 2] = [&["--mount"], &["--mount", "--map-root-user"]];
+        ways.into_iter().find(|way| {
+            let mount = "mount -t tmpfs none /mnt";
+            let tried = Command::new("unshare").args(*way).args(["sh", "-c", mount]).output();
+            tried.is_ok_and(|tried| tried.status.success())
+        })
+    })
+}
+
+/// The run in a mount namespace of its own, where a shell has made it a disk first.
+fn mounted(way: &[&str], project: &Project, server: &Server, script: &str) -> Ran {
+    let run = run(project, server);
+    let mut command = Command::new("unshare");
+    command.args(way).args(["sh", "-ec", script, "sh"]).arg(run.get_program()).args(run.get_args());
+    for (name, value) in run.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    ended({
+        command.current_dir(run.get_current_dir().unwrap());
+        command
+    })
+}
+
+#[test]
+fn a_ledger_that_cannot_be_written_is_told_and_nothing_is_sent() {
+    const FOLDER: &str = "mount --bind .mooncast .mooncast; mount -o remount,bind,ro .mooncast; exec \"$@\"";
+    const FILE: &str = "cd .mooncast; mount --bind ledger.db ledger.db; mount -o remount,bind,ro ledger.db; cd ..; \
+                        exec \"$@\"";
+    let (project, server) = half_sent(60);
+    let before = server.told().requests;
+    let rofs = Fault { at: 1, errno: Errno::ROFS, for_good: true, opening: true };
+    let mut command = run(&project, &server);
+    rofs.on(&mut command, &project.path("told"));
+    let mut all = vec![("refused", ended(command))];
+    assert!(project.path("told").exists());
+    if let Some(way) = unshare() {
+        all.push(("folder", mounted(way, &project, &server, FOLDER)));
+        all.push(("file", mounted(way, &project, &server, FILE)));
+    }
+    for (case, ran) in all {
+        readable(&ran, case);
+        ran.exits(2).says(".mooncast").says("cannot be written");
+        assert_eq!(server.told().requests, before, "{case}");
+    }
+    goes_on(&project, &server, 60, "writable again");
+}
+
+/// Sends to many on a disk that is full at some time; then there is space.
+fn full(kilobytes: u64) {
+    const MANY: usize = 1_000;
+    let (project, server) = (project(MANY, ""), Server::faithful());
+    let context = format!("a disk of {kilobytes} KB");
+    let ran = if let Some(way) = unshare() {
+        let script = format!(
+            "mkdir -p .mooncast; mount -t tmpfs -o size={kilobytes}k none .mooncast; mkdir kept; code=0
+             \"$@\" || code=$?; cp -a .mooncast/. kept/; exit $code"
+        );
+        let ran = mounted(way, &project, &server, &script);
+        // As on the disk itself, once something else on it is deleted.
+        std::fs::remove_dir(project.path(".mooncast")).unwrap();
+        std::fs::rename(project.path("kept"), project.path(".mooncast")).unwrap();
+        ran
+    } else {
+        let mut command = run(&project, &server);
+        let fault = Fault { at: kilobytes / 4, errno: Errno::NOSPC, for_good: true, opening: false };
+        fault.on(&mut command, &project.path("told"));
+        ended(command)
+    };
+    clear(&ran, &context);
+    assert_ne!(ran.status, Some(0), "{context}: {ran:#?}");
+    println!("{context}: {:?}", server.told());
+    ran.says("the disk is full; free some space");
+    goes_on(&project, &server, MANY, &context);
+}
+
+#[test]
+fn a_full_disk_is_told_and_with_space_it_goes_on() {
+    std::thread::scope(|scope| {
+        for kilobytes in [100, 300, 600] {
+            scope.spawn(move || full(kilobytes));
+        }
+    });
+}
+
+/// The most that a process may write into one file.
+#[test]
+fn a_file_that_may_not_grow_is_told_and_nobody_is_lost() {
+    let (project, server) = (project(300, ""), Server::faithful());
+    let run = run(&project, &server);
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; ulimit -f 400; exec \"$@\"", "sh"]).arg(run.get_program());
+    command.args(run.get_args()).current_dir(run.get_current_dir().unwrap());
+    for (name, value) in run.get_envs() {
+        if let Some(value) = value {
+            command.env(name, value);
+        }
+    }
+    let ran = ended(command);
+    clear(&ran, "ulimit");
+    ran.exits(1).says("ledger.db");
+    goes_on(&project, &server, 300, "without the limit");
+}
+
+fn hour_behind(project: &Project, server: &Server, set_back: &Path) -> Command {
+    let mut command = run(project, server);
+    shim::clock(&mut command, set_back);
+    command
+}
+
+/// Instants of all recipients' last changes.
+fn instants(project: &Project) -> Vec<String> {
+    let ran = project.mooncast(&["runs", "export", "news", "--format", "jsonl"]).exits(0);
+    let row = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["updated_at"].to_string();
+    ran.stdout.lines().map(row).collect()
+}
+
+#[test]
+fn the_clock_set_back_an_hour_half_way_changes_nothing() {
+    let (project, server) = (project(200, ""), Server::faithful());
+    let set_back = project.path("set-back");
+    server.hold_from(50);
+    let child = Project::start(hour_behind(&project, &server, &set_back));
+    assert!(server.wait_for(50));
+    std::fs::write(&set_back, "").unwrap();
+    server.let_go();
+    Ran::of(&child.wait_with_output().unwrap()).exits(0).prints("200\t200\t0\t0");
+    let instants = instants(&project);
+    let (first, last) = (instants.iter().min().unwrap(), instants.iter().max().unwrap());
+    assert_ne!(first[..14], last[..14], "the clock was not set back: {first} {last}");
+    nothing_silent(&rows(&project), &server, "set back");
+    assert_eq!(server.accepted().len(), 200);
+}
+
+#[test]
+fn a_run_after_the_clock_was_set_back_takes_over_from_a_dead_one() {
+    let (project, server) = half_sent(100);
+    let set_back = project.path("set-back");
+    std::fs::write(&set_back, "").unwrap();
+    let doubts = in_state(&rows(&project), "sending");
+    let ran = ended(hour_behind(&project, &server, &set_back));
+    assert!(ran.status == Some(3) && doubts > 0, "{ran:#?}");
+    let rows = rows(&project);
+    nothing_silent(&rows, &server, "set back");
+    nobody_lost(&rows, 100, "set back");
+    assert_eq!(in_state(&rows, "in_doubt"), doubts);
+}
