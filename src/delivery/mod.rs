@@ -18,11 +18,11 @@ mod undelivered;
 mod upload;
 
 pub use book::{Book, Open};
-pub use broadcast::{Driven, End, LEASE, Look, Progress, Report};
+pub use broadcast::{Driven, End, LEASE, Look, Progress, Report, Underway, Waits};
 pub use failpoint::{FailPoint, NoFailPoint, Point};
 pub use health::Health;
 pub use lists::{GroupEntry, MemberEntry, Page};
-pub use recall::{NotRecalled, Recalled};
+pub use recall::{BroadcastRecalled, NotRecalled, RecallOptions, Recalled};
 pub use send::{Receipts, SendOptions};
 pub use stop::{Stop, StopSwitch};
 pub use tally::{Counts, Tally};

@@ -4,7 +4,7 @@
 //! - `call`: one call from its permit to its outcome; `verdict`: what an answer means, a pure function;
 //! - `round`: many calls at once, until nothing waits or something halts them;
 //! - `window`, `pace`: how many calls at once, and a cap of the broadcast's own;
-//! - `progress`, `report`: what others see.
+//! - `progress`, `underway`, `report`: what others see.
 
 mod call;
 mod hours;
@@ -13,6 +13,7 @@ mod packs;
 mod progress;
 mod report;
 mod round;
+mod underway;
 mod verdict;
 mod window;
 
@@ -29,7 +30,8 @@ use hours::Hours;
 use pace::Pace;
 use round::Halt;
 
-pub use progress::{Look, Progress};
+pub use progress::{Look, Progress, Waits};
+pub use underway::Underway;
 pub use report::Report;
 
 /// How long a lease holds without being renewed. Whoever claims one for [`Delivery::drive`] asks for this.
@@ -211,8 +213,7 @@ impl Run<'_> {
                 self.progress.waits_for(None);
                 return Ok(wishes.wish);
             }
-            let note = wishes.note.map_or_else(String::new, |note| format!(" ({note})"));
-            self.progress.waits_for(Some(format!("somebody to resume it: it is paused{note}")));
+            self.progress.waits_for(Some(Waits::Resume(wishes.note)));
             self.renew().await?;
             // Asked to stop, it is seen above.
             let _ = self.delivery.pause(LOOK, None, self.stop).await;
