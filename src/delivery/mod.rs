@@ -29,6 +29,8 @@ pub use tally::{Counts, Tally};
 pub use undelivered::{Reason, Undelivered};
 pub use upload::{SendableFile, UploadOptions, Uploaded};
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -50,6 +52,8 @@ pub struct Delivery {
     clock: Clock,
     ledger: Option<Recorded>,
     fail_point: FailPoint,
+    /// The uploads under way, by their content.
+    uploading: RefCell<HashMap<String, Rc<tokio::sync::Mutex<()>>>>,
 }
 
 /// Where an app's sends are written down.
@@ -78,6 +82,7 @@ impl Delivery {
             clock,
             ledger: None,
             fail_point: FailPoint::default(),
+            uploading: RefCell::default(),
         })
     }
 
