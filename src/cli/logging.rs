@@ -1,6 +1,6 @@
 //! Log lines on standard error.
 
-use std::io::{IsTerminal, stderr};
+use std::io::{IsTerminal, Write, stderr};
 
 use anyhow::Context;
 use clap::ValueEnum;
@@ -16,17 +16,31 @@ pub(super) enum Format {
     Json,
 }
 
+/// Empties the terminal's line. (The progress library's own way leaves a line of full width where it is.)
+pub(super) fn empty_line() {
+    // Nobody is left to see it when standard error is gone.
+    let _ = stderr().lock().write_all(b"\r\x1b[2K");
+}
+
 /// Starts the log. Colours only on a terminal that is not told otherwise.
 pub(super) fn start(format: Format, level: &str) -> anyhow::Result<()> {
     // The libraries underneath speak of every connection; they are asked only by name.
     let quiet = "hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,h2=warn";
     let filter = EnvFilter::try_new(format!("{quiet},{level}"))
         .with_context(|| format!("--log: `{level}` is no level; write error, warn, info, debug or trace"))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
+    // On a terminal a line may stand there that shows how a run stands, and is drawn again below.
+    let on_terminal = format == Format::Text && stderr().is_terminal();
+    let writer = move || {
+        if on_terminal {
+            empty_line();
+        }
+        stderr()
+    };
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     let started = match format {
         Format::Json => builder.json().flatten_event(true).with_ansi(false).try_init(),
         Format::Text => {
-            let colours = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            let colours = on_terminal && std::env::var_os("NO_COLOR").is_none();
             builder.with_ansi(colours).with_target(false).compact().try_init()
         }
     };

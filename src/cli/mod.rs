@@ -10,11 +10,13 @@ mod exit;
 pub mod lint;
 mod logging;
 mod new;
+mod next;
 mod progress;
 mod run;
 mod runs;
 mod sim;
 mod stubs;
+mod summary;
 
 use std::ffi::OsStr;
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
 //! `mooncast run`
 
-use std::io::Write;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
@@ -13,15 +13,18 @@ use crate::clock::Clock;
 use crate::config::{
     AppFlags, Environment, Permissions, Project, ScriptLimits, Settings, parse_duration, parse_size,
 };
-use crate::delivery::{Counts, FailPoint, Tally};
+use crate::delivery::{FailPoint, Tally, Underway};
 use crate::host::{
-    self, Broadcasts, Ended, Failed, Files, InterruptSwitch, MAX_SOURCE, OWN_BINARY, Outbound, Output,
-    RunSpec, RunStop, Services, Sources, Variables,
+    self, Broadcasts, Ended, Files, InterruptSwitch, MAX_SOURCE, OWN_BINARY, Outbound, Output, RunSpec,
+    RunStop, Services, Sources, Variables,
 };
 use crate::protocol::{Mode, Source, WorkerLimits};
 
 use super::apps::{self, Apps};
-use super::progress::{Progress, Terminal};
+use super::logging::Format;
+use super::next::Next;
+use super::progress::{Progress, Shown, Terminal};
+use super::summary::Summary;
 use super::{AppArgs, Exit, Global};
 
 /// Bytes of unanswered requests that a script may have.
@@ -114,8 +117,16 @@ pub(super) fn run(args: Run, global: &Global) -> anyhow::Result<Exit> {
     let spec = spec(script, Mode::Run, args.args, &limits);
     let terminal = Terminal::default();
     let services = services(&project, &settings, &apps, &clock, &args.file, Rc::new(terminal.clone()))?;
-    let (ended, counts, elapsed) = clock.block_on(drive(spec, services, terminal, &clock))?;
-    let exit = summarise(&ended, counts, elapsed);
+    let format = global.log_format;
+    let over = clock.block_on(drive(spec, services, terminal, &clock, format))?;
+    let summary = Summary {
+        ended: &over.ended,
+        counts: over.services.tally.counts(),
+        elapsed: over.elapsed,
+        broadcasts: &over.services.broadcasts.watched(),
+        next: Next::new(global, &project, args.simulator || settings.simulator),
+    };
+    let exit = summary.tell(format);
     // The script was told too, but it is the set-up that has to be mended.
     Ok(if apps.book.is_some_and(|book| book.failure().is_some()) { Exit::Usage } else { exit })
 }
@@ -189,21 +200,39 @@ pub(super) fn services(
 }
 
 /// Runs it, with Ctrl-C and progress, to its end.
-async fn drive(
-    spec: RunSpec,
-    services: Services,
-    terminal: Terminal,
-    clock: &Clock,
-) -> (Ended, Counts, Duration) {
+async fn drive(spec: RunSpec, services: Services, terminal: Terminal, clock: &Clock, format: Format) -> Over {
     let (switch, interrupt) = InterruptSwitch::new();
     let listening = tokio::task::spawn_local(listen(switch));
     let services = Rc::new(services);
     let began = clock.now();
-    let progress = Progress::start(&services, terminal, clock.clone());
+    let progress = Progress::start(OfRun(Rc::clone(&services)), terminal, clock.clone(), format);
     let ended = host::run(spec, Rc::clone(&services), interrupt).await;
     progress.stop();
     listening.abort();
-    (ended, services.tally.counts(), clock.now() - began)
+    Over { ended, elapsed: clock.now() - began, services }
+}
+
+/// A run that is over.
+struct Over {
+    ended: Ended,
+    elapsed: Duration,
+    services: Rc<Services>,
+}
+
+/// What a run shows of itself.
+struct OfRun(Rc<Services>);
+
+impl Shown for OfRun {
+    fn broadcasts(&self) -> Vec<Rc<Underway>> {
+        self.0.broadcasts.watched()
+    }
+
+    fn others(&self) -> Option<String> {
+        let counts = self.0.tally.counts();
+        // A broadcast is counted there when it ends.
+        let idle = counts.in_flight == 0 && !self.0.broadcasts.watched().is_empty();
+        (!idle).then(|| describe(&self.0))
+    }
 }
 
 /// Presses the switch at every Ctrl-C and SIGTERM.
@@ -227,56 +256,29 @@ async fn listen(switch: InterruptSwitch) {
     }
 }
 
-/// Says how it ended, and what became of the messages.
-fn summarise(ended: &Ended, counts: Counts, elapsed: Duration) -> Exit {
-    let mut err = std::io::stderr().lock();
-    // Nobody is left to be told when standard error is gone.
-    let _ = write_summary(&mut err, ended, counts, elapsed);
-    match ended {
-        Ended::Interrupted => Exit::Interrupted,
-        Ended::Failed(_) => Exit::Failed,
-        Ended::Finished if !counts.all_delivered() => Exit::Undelivered,
-        Ended::Finished => Exit::Delivered,
-    }
-}
-
-fn write_summary(
-    err: &mut impl Write,
-    ended: &Ended,
-    counts: Counts,
-    elapsed: Duration,
-) -> std::io::Result<()> {
-    match ended {
-        Ended::Failed(Failed::Script(error)) => {
-            writeln!(err, "error: {}", error.message)?;
-            for frame in &error.traceback {
-                writeln!(err, "    {frame}")?;
-            }
-        }
-        Ended::Failed(failed) => writeln!(err, "error: {failed}")?,
-        Ended::Interrupted => writeln!(err, "interrupted")?,
-        Ended::Finished => {}
-    }
-    if counts == Counts::default() {
-        return Ok(());
-    }
-    let seconds = elapsed.as_secs_f64();
-    write!(err, "sent to {} in {seconds:.1} s", groups(counts.sent))?;
+/// `sent to 120 groups, 2 in flight; 38 wait for group messages (20 a second), the last for 1.9 s`
+///
+/// Writing to a `String` cannot fail, so its results are let go of.
+fn describe(services: &Services) -> String {
+    let counts = services.tally.counts();
+    let mut text = format!("sent to {} groups, {} in flight", counts.sent, counts.in_flight);
     for (count, what) in [
         (counts.rejected, "rejected"),
-        (counts.in_doubt, "in doubt (it may have been sent: look before sending again)"),
-        (counts.not_sent, "not sent"),
+        (counts.in_doubt, "in doubt"),
+        (counts.throttled, "calls refused as too many"),
     ] {
         if count > 0 {
-            write!(err, ", {count} {what}")?;
+            let _ = write!(text, ", {count} {what}");
         }
     }
-    if counts.throttled > 0 {
-        write!(err, "; the service refused {} calls as too many, each was sent again", counts.throttled)?;
+    for quota in services.apps.iter().flat_map(|app| app.quotas().all()) {
+        let status = quota.status();
+        let waiting: usize = status.waiting.iter().map(|waiting| waiting.calls).sum();
+        if let Some(longest) = status.waiting.iter().map(|waiting| waiting.last).max() {
+            let (name, pace, seconds) = (status.name, status.pace, longest.as_secs_f64());
+            let _ =
+                write!(text, "; {waiting} wait for {name} ({pace:.0} a second), the last for {seconds:.1} s");
+        }
     }
-    writeln!(err)
-}
-
-fn groups(count: u64) -> String {
-    if count == 1 { "1 group".to_owned() } else { format!("{count} groups") }
+    text
 }

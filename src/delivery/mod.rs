@@ -18,17 +18,19 @@ mod undelivered;
 mod upload;
 
 pub use book::{Book, Open};
-pub use broadcast::{Driven, End, LEASE, Look, Progress, Report};
+pub use broadcast::{Driven, End, LEASE, Look, Progress, Report, Underway, Waits};
 pub use failpoint::{FailPoint, NoFailPoint, Point};
 pub use health::Health;
 pub use lists::{GroupEntry, MemberEntry, Page};
-pub use recall::{NotRecalled, Recalled};
+pub use recall::{BroadcastRecalled, NotRecalled, RecallOptions, Recalled};
 pub use send::{Receipts, SendOptions};
 pub use stop::{Stop, StopSwitch};
 pub use tally::{Counts, Tally};
 pub use undelivered::{Reason, Undelivered};
 pub use upload::{SendableFile, UploadOptions, Uploaded};
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -50,6 +52,8 @@ pub struct Delivery {
     clock: Clock,
     ledger: Option<Recorded>,
     fail_point: FailPoint,
+    /// The uploads under way, by their content.
+    uploading: RefCell<HashMap<String, Rc<tokio::sync::Mutex<()>>>>,
 }
 
 /// Where an app's sends are written down.
@@ -78,6 +82,7 @@ impl Delivery {
             clock,
             ledger: None,
             fail_point: FailPoint::default(),
+            uploading: RefCell::default(),
         })
     }
 

@@ -1,10 +1,18 @@
 //! Taking messages back.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::client::{self, RECALL_MAX};
+use crate::ledger::{Broadcast, Ledger, LedgerError, Receipt, Wish};
 
-use super::{Delivery, Stop, Undelivered};
+use super::book::insist;
+use super::{Delivery, Reason, Stop, Undelivered};
+
+/// Messages that are read at once: a whole number of calls.
+const PAGE: u32 = 900;
 
 /// What became of a recall.
 #[derive(Debug, Default, Serialize)]
@@ -65,4 +73,148 @@ impl Delivery {
         }
         Ok(outcome)
     }
+}
+
+/// How a broadcast is recalled.
+#[derive(Debug, Clone)]
+pub struct RecallOptions {
+    /// However old its messages are.
+    pub force: bool,
+    /// How long after it was sent a message can be recalled.
+    pub within: Duration,
+    /// Who recalls; the service's default when none.
+    pub from: Option<String>,
+}
+
+impl Default for RecallOptions {
+    /// As the service grants it to all (contract).
+    fn default() -> Self {
+        Self { force: false, within: Duration::from_mins(2), from: None }
+    }
+}
+
+/// What became of the recall of a broadcast. Every recipient that may have the message is counted once.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub struct BroadcastRecalled {
+    /// Messages that were recalled now.
+    pub recalled: u64,
+    /// Messages that were recalled before.
+    pub before: u64,
+    /// Messages that were not asked for, because the time to recall them is over.
+    pub too_late: u64,
+    /// Messages that the service would not recall, by its word for why.
+    pub refused: BTreeMap<String, u64>,
+    /// Recipients in doubt: nobody knows the ids of their messages.
+    pub in_doubt: u64,
+}
+
+impl Delivery {
+    /// Recalls what was sent of a broadcast, the oldest first, 30 messages a call (contract). It is written down what
+    /// became of each, so what an earlier recall has done is not asked for again.
+    ///
+    /// # Errors
+    ///
+    /// [`Undelivered`]: while the broadcast is being sent, and when a call did not get through; what was recalled
+    /// before that stays recalled.
+    pub async fn recall_broadcast(
+        &self,
+        ledger: &Ledger,
+        broadcast: &Broadcast,
+        options: &RecallOptions,
+        stop: &Stop,
+    ) -> Result<BroadcastRecalled, Undelivered> {
+        let (name, run) = (&broadcast.name, &broadcast.run);
+        if !broadcast.is_over() && broadcast.driver.is_some() && broadcast.wish == Wish::Run {
+            let why = format!(
+                "broadcast `{name}` (run {run}) is being sent right now, so its rest would go out after the recall; pause or cancel it first (`mooncast runs cancel`)"
+            );
+            return Err(Undelivered::new(Reason::Unusable, why));
+        }
+        let mut told = BroadcastRecalled {
+            in_doubt: broadcast.counts.in_doubt,
+            before: ledger.recalled(broadcast.id).await.map_err(|error| unread(&error))?.done,
+            ..BroadcastRecalled::default()
+        };
+        let mut after = 0;
+        loop {
+            let page =
+                ledger.sent_receipts(broadcast.id, after, PAGE).await.map_err(|error| unread(&error))?;
+            let Some(last) = page.last() else { return Ok(told) };
+            after = last.seq;
+            let mut wanted = page.into_iter();
+            loop {
+                let now = self.clock.unix_time();
+                let in_time =
+                    |one: &Receipt| options.force || now.saturating_sub(one.sent_at) <= options.within;
+                let mut batch = Vec::with_capacity(RECALL_MAX);
+                while batch.len() < RECALL_MAX
+                    && let Some(one) = wanted.next()
+                {
+                    if in_time(&one) { batch.push(one) } else { told.too_late += 1 }
+                }
+                if batch.is_empty() {
+                    break;
+                }
+                self.recall_receipts(ledger, broadcast, &batch, options, stop, &mut told).await?;
+            }
+        }
+    }
+
+    /// Recalls a batch. The service may refuse a call as a whole because of one of its messages: its halves are asked
+    /// for then, down to that one.
+    async fn recall_receipts(
+        &self,
+        ledger: &Ledger,
+        broadcast: &Broadcast,
+        batch: &[Receipt],
+        options: &RecallOptions,
+        stop: &Stop,
+        told: &mut BroadcastRecalled,
+    ) -> Result<(), Undelivered> {
+        let messages: Vec<client::Recall> = batch
+            .iter()
+            .map(|one| client::Recall {
+                msg_id: one.message_id.clone(),
+                to: one.group_id.clone(),
+                from: options.from.clone(),
+                force: options.force,
+            })
+            .collect();
+        let mut answers = Vec::with_capacity(batch.len());
+        match self.ask(stop, || self.client.recall(&messages)).await {
+            Ok(recalled) => {
+                for one in batch {
+                    let answer = recalled.iter().find(|answer| answer.msg_id == one.message_id);
+                    let done = answer.is_some_and(|answer| answer.recalled);
+                    if done {
+                        told.recalled += 1;
+                    } else {
+                        let note = answer.map_or("the service did not answer for it", |answer| &answer.note);
+                        let why = if note.is_empty() { "the service gave no reason" } else { note };
+                        *told.refused.entry(why.to_owned()).or_default() += 1;
+                    }
+                    answers.push((one.seq, done));
+                }
+            }
+            Err(refused) if matches!(refused.reason, Reason::Rejected) => {
+                if batch.len() > 1 {
+                    let (first, second) = batch.split_at(batch.len() / 2);
+                    for half in [first, second] {
+                        Box::pin(self.recall_receipts(ledger, broadcast, half, options, stop, told)).await?;
+                    }
+                    return Ok(());
+                }
+                *told.refused.entry(refused.message).or_default() += 1;
+                answers.extend(batch.iter().map(|one| (one.seq, false)));
+            }
+            Err(other) => return Err(other),
+        }
+        insist(&self.clock, || ledger.mark_recalled(broadcast.id, &answers)).await.map_err(|error| {
+            Undelivered::new(Reason::Unrecorded, format!("{error}; {} were recalled", told.recalled))
+        })
+    }
+}
+
+fn unread(error: &LedgerError) -> Undelivered {
+    Undelivered::new(Reason::Unrecorded, format!("{error}; nothing was recalled"))
 }

@@ -1,20 +1,30 @@
-//! A file on its way to the service.
+//! A file on its way to the service, unless the service has it already.
+
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::rc::Rc;
+use std::time::Duration;
 
 use secrecy::ExposeSecret;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::client::{Thumbnail, Upload, UploadError};
+use crate::ledger::{AppId, Ledger, LedgerError, SentFile};
 use crate::quota::Priority;
 
 use super::retry::{Backoff, PATIENCE};
 use super::send::answer_of;
 use super::{Delivery, Reason, Stop, Undelivered};
 
+/// For how long a file at the service is used: it keeps one for seven days (contract), and whoever gets a message has
+/// at least one of them to fetch it.
+pub(super) const USED: Duration = Duration::from_hours(6 * 24);
+
 /// A file that is to be uploaded.
 #[derive(Debug)]
 pub struct SendableFile {
     /// The open file.
-    pub file: std::fs::File,
+    pub file: File,
     /// Its name.
     pub name: String,
 }
@@ -30,28 +40,47 @@ pub struct UploadOptions {
     pub filename: Option<String>,
     /// Its place among those that wait for the same quota.
     pub priority: Priority,
+    /// Whether what the service has of the same content will do.
+    pub reuse: bool,
+}
+
+/// What makes two uploads of the same content the same.
+#[derive(Debug, Serialize, Deserialize)]
+struct How {
+    filename: String,
+    restrict_access: bool,
+    thumbnail: Option<(u32, u32)>,
 }
 
 /// A file at the service, as scripts see it and put it into a message's `body.file`.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub struct Uploaded {
     uuid: String,
-    url: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    secret: Option<String>,
+    pub(super) url: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) secret: Option<String>,
     filename: String,
     size: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     width: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     height: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     duration: Option<f64>,
 }
 
+/// Where an upload is remembered.
+struct Memory<'a> {
+    ledger: &'a Ledger,
+    app: AppId,
+    path: String,
+    content: String,
+    options: String,
+}
+
 impl Delivery {
-    /// Uploads a file: checks its size, looks at what is in it, and repeats for as long as that can help. A file that
-    /// was uploaded twice is only a file too many.
+    /// Uploads a file, unless the service has the same content from an earlier upload with the same options. Two at
+    /// once upload once.
     ///
     /// # Errors
     ///
@@ -62,20 +91,122 @@ impl Delivery {
         options: UploadOptions,
         stop: &Stop,
     ) -> Result<Uploaded, Undelivered> {
-        let name = options.filename.unwrap_or_else(|| file.name.clone());
+        let how = How {
+            filename: options.filename.unwrap_or_else(|| file.name.clone()),
+            restrict_access: options.restrict_access,
+            thumbnail: options.thumbnail,
+        };
+        let path = path_of(&file.file);
+        let upload = self.prepare(file, &how)?;
+        let Some((open, app)) = self.entry().await? else {
+            return self.send_file(&upload, options.priority, stop).await;
+        };
+        let content = upload.sha256(&self.clock).await.map_err(|error| {
+            Undelivered::new(Reason::Unusable, format!("{}: it cannot be read: {error}", upload.filename()))
+        })?;
+        let memory = Memory { ledger: &open.ledger, app, path, content, options: as_json(&how) };
+        self.upload_once(&upload, &memory, options.reuse, options.priority, stop).await
+    }
+
+    /// Uploads a file anew that a plan refers to: from where it was, if it still is what it was. The error says in a
+    /// sentence why that cannot be.
+    pub(super) async fn upload_again(
+        &self,
+        ledger: &Ledger,
+        app: AppId,
+        known: &SentFile,
+        stop: &Stop,
+    ) -> Result<Uploaded, String> {
+        let path = &known.path;
+        let advice = "put the very file back there and resume; or cancel, and send under another run with what is there now";
+        let how: How = serde_json::from_str(&known.options).map_err(|error| format!("{path}: {error}"))?;
+        let file = File::open(path).map_err(|error| {
+            format!("the file {path} has to be uploaded again, because it expires at the service, and it cannot be opened: {error}; {advice}")
+        })?;
+        let file = SendableFile { file, name: path.clone() };
+        let upload = self.prepare(file, &how).map_err(|error| error.message)?;
+        let content = upload.sha256(&self.clock).await.map_err(|error| format!("{path}: {error}"))?;
+        if content != known.content {
+            return Err(format!(
+                "the file {path} has to be uploaded again, because it expires at the service, and it has changed since the plan was fixed; {advice}"
+            ));
+        }
+        let memory = Memory { ledger, app, path: path.clone(), content, options: known.options.clone() };
+        self.upload_once(&upload, &memory, true, Priority::Normal, stop).await.map_err(|error| error.message)
+    }
+
+    fn prepare(&self, file: SendableFile, how: &How) -> Result<Upload, Undelivered> {
         let refuse =
             |error: UploadError| Undelivered::new(Reason::Unusable, format!("{}: {error}", file.name));
-        let upload = Upload::new(file.file, &name, self.settings.upload_bytes)
+        Ok(Upload::new(file.file, &how.filename, self.settings.upload_bytes)
             .map_err(refuse)?
-            .restrict_access(options.restrict_access)
-            .thumbnail(options.thumbnail.map(|(height, width)| Thumbnail { height, width }));
+            .restrict_access(how.restrict_access)
+            .thumbnail(how.thumbnail.map(|(height, width)| Thumbnail { height, width })))
+    }
+
+    /// Uploads, unless the ledger knows a file that will do; one at a time of the same content.
+    async fn upload_once(
+        &self,
+        upload: &Upload,
+        memory: &Memory<'_>,
+        reuse: bool,
+        priority: Priority,
+        stop: &Stop,
+    ) -> Result<Uploaded, Undelivered> {
+        let Memory { ledger, app, .. } = *memory;
+        let turn = self.turn_of(format!("{}\n{}", memory.content, memory.options));
+        let _turn = tokio::select! {
+            biased;
+            () = stop.asked() => return Err(Undelivered::cancelled("the upload")),
+            turn = turn.lock() => turn,
+        };
+        if reuse {
+            let found = ledger.upload_find(app, &memory.content, &memory.options).await;
+            let found = found.map_err(|error| unknown(&error))?;
+            if let Some((file, expires_at)) = found
+                && let Ok(uploaded) = serde_json::from_str::<Uploaded>(&file)
+            {
+                let known = memory.sent(&uploaded, expires_at);
+                ledger.file_put(app, &known).await.map_err(|error| unknown(&error))?;
+                tracing::debug!("the service has {} already", upload.filename());
+                return Ok(uploaded);
+            }
+        }
+        let expires_at = self.clock.unix_time() + USED;
+        let uploaded = self.send_file(upload, priority, stop).await?;
+        let file = as_json(&uploaded);
+        let written = async {
+            ledger.file_put(app, &memory.sent(&uploaded, expires_at)).await?;
+            ledger.upload_put(app, &memory.content, &memory.options, &file, expires_at).await
+        };
+        if let Err(error) = written.await {
+            tracing::warn!("that {} was uploaded is not in the ledger: {error}", upload.filename());
+        }
+        Ok(uploaded)
+    }
+
+    /// What those wait for in turn who upload the same content.
+    fn turn_of(&self, key: String) -> Rc<tokio::sync::Mutex<()>> {
+        let mut uploading = self.uploading.borrow_mut();
+        uploading.retain(|_, turn| Rc::strong_count(turn) > 1);
+        Rc::clone(uploading.entry(key).or_default())
+    }
+
+    /// Uploads a file: looks at what is in it, and repeats for as long as that can help. A file that was uploaded twice
+    /// is only a file too many.
+    async fn send_file(
+        &self,
+        upload: &Upload,
+        priority: Priority,
+        stop: &Stop,
+    ) -> Result<Uploaded, Undelivered> {
         let media = upload.media(&self.clock).await;
         let mut backoff = Backoff::default();
         let give_up = self.clock.now() + PATIENCE;
         loop {
-            let mut permit = self.permit(&self.quotas.uploads, 1, options.priority, None, stop).await?;
+            let mut permit = self.permit(&self.quotas.uploads, 1, priority, None, stop).await?;
             permit.written();
-            let result = self.client.upload(&upload, |_| {}).await;
+            let result = self.client.upload(upload, |_| {}).await;
             permit.answered(answer_of(result.as_ref().err()));
             let failure = match result {
                 Ok(uploaded) => {
@@ -95,4 +226,31 @@ impl Delivery {
             self.before_another(failure, &mut backoff, give_up, stop).await?;
         }
     }
+}
+
+impl Memory<'_> {
+    fn sent(&self, uploaded: &Uploaded, expires_at: Duration) -> SentFile {
+        SentFile {
+            url: uploaded.url.clone(),
+            path: self.path.clone(),
+            content: self.content.clone(),
+            options: self.options.clone(),
+            expires_at,
+        }
+    }
+}
+
+/// Where an open file is: messages may have to be sent long after it was closed.
+fn path_of(file: &File) -> String {
+    let link = format!("/proc/self/fd/{}", file.as_raw_fd());
+    std::fs::read_link(link).map(|path| path.display().to_string()).unwrap_or_default()
+}
+
+/// Texts and numbers: they have a JSON form.
+fn as_json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+fn unknown(error: &LedgerError) -> Undelivered {
+    Undelivered::new(Reason::Unrecorded, format!("{error}; nothing was uploaded"))
 }

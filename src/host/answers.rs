@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::delivery::{Delivery, Reason, SendOptions, Undelivered, UploadOptions};
+use crate::delivery::{Delivery, Reason, RecallOptions, SendOptions, Stop, Undelivered, UploadOptions};
 use crate::message;
 use crate::protocol::{self, Answer, Failure, Kind, Request, Urgency};
 use crate::quota::Priority;
@@ -30,6 +30,10 @@ pub(super) async fn answer(services: &Services, request: Request) -> Result<Answ
         Request::Recall { app, receipts, force, from } => {
             let app = app_of(services, app)?;
             json(&app.recall(&receipts, force, from.as_deref(), stop).await.map_err(failure)?)
+        }
+        Request::RecallBroadcast { app, name, run, force, from } => {
+            let options = RecallOptions { force, from, ..RecallOptions::default() };
+            recall_broadcast(app_of(services, app)?, &name, &run, &options, stop).await
         }
         Request::Broadcast(asked) => broadcasts::step(services, asked).await,
         Request::Sleep { ms } => sleep(services, Duration::from_millis(ms)).await,
@@ -137,9 +141,33 @@ async fn upload(
         thumbnail: options.thumbnail,
         filename: options.filename,
         priority: priority(options.priority),
+        reuse: !options.fresh,
     };
     let file = crate::delivery::SendableFile { file: opened.file, name: opened.name };
     json(&app.upload(file, options, services.stop.stop()).await.map_err(failure)?)
+}
+
+async fn recall_broadcast(
+    app: &Delivery,
+    name: &str,
+    run: &str,
+    options: &RecallOptions,
+    stop: &Stop,
+) -> Result<Answer, Failure> {
+    let found = match app.entry().await.map_err(failure)? {
+        Some((open, id)) => {
+            let found = open.ledger.find(id, name, run).await;
+            found.map_err(|error| Failure::new(Kind::Invalid, error.to_string()))?.map(|found| (open, found))
+        }
+        None => None,
+    };
+    let (open, found) = found.ok_or_else(|| {
+        Failure::invalid(
+            "broadcast",
+            format!("there is no broadcast `{name}` with the run `{run}` in this app"),
+        )
+    })?;
+    json(&app.recall_broadcast(&open.ledger, &found, options, stop).await.map_err(failure)?)
 }
 
 async fn sleep(services: &Services, time: Duration) -> Result<Answer, Failure> {

@@ -16,6 +16,7 @@ mod broadcast;
 mod commit;
 mod data;
 mod error;
+mod files;
 mod jobs;
 mod open;
 mod owner;
@@ -34,6 +35,7 @@ use std::sync::Arc;
 
 pub use broadcast::*;
 pub use error::LedgerError;
+pub use files::SentFile;
 pub use jobs::{JobClaim, JobRun};
 pub use owner::{Buried, Owner, OwnerName};
 pub use prune::Pruned;

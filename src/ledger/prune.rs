@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::store::millis;
+use super::store::{count, millis};
 use super::{BroadcastId, Ledger, LedgerError};
 
 /// What was forgotten.
@@ -27,13 +27,7 @@ impl Ledger {
     /// Faults of the store.
     pub async fn prune(&self, instant: Duration) -> Result<Pruned, LedgerError> {
         let mut pruned = Pruned { sends: self.prune_sends(instant).await?, ..Pruned::default() };
-        let question = sqlx::query_as(
-            "SELECT id FROM broadcasts WHERE state IN (2, 3) AND finished_at < ? AND n_in_doubt = 0 AND owner IS NULL",
-        );
-        let mut read = self.store().read().await?;
-        let over: Vec<(i64,)> = read.rows(question.bind(millis(instant))).await?;
-        read.done();
-        for (id,) in over {
+        for id in self.over(instant).await? {
             // From here on nobody finds it; what a crash leaves of it is cleared with the next one.
             let hidden = sqlx::query(
                 "UPDATE broadcasts SET state = 0, lease_number = lease_number + 1 WHERE id = ?
@@ -52,6 +46,48 @@ impl Ledger {
         for expired in ["DELETE FROM uploads WHERE expires_at < ?", "DELETE FROM data WHERE expires_at < ?"] {
             pruned.expired += self.change(sqlx::query(expired).bind(self.store().now())).await?;
         }
+        // A plan that still waits may need to upload its files again.
+        let files = sqlx::query(
+            "DELETE FROM files WHERE expires_at < ? AND NOT EXISTS
+                (SELECT 1 FROM broadcasts b WHERE b.app = files.app AND b.state IN (0, 1))",
+        );
+        self.change(files.bind(millis(instant))).await?;
         Ok(pruned)
+    }
+
+    /// What [`Ledger::prune`] would forget.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn prunable(&self, instant: Duration) -> Result<Pruned, LedgerError> {
+        let (before, now) = (millis(instant), self.store().now());
+        let question = sqlx::query_as(
+            "SELECT (SELECT count(*) FROM sends WHERE updated_at < ?1 AND state IN (0, 2, 3, 6)),
+                (SELECT count(*) FROM job_runs WHERE state <> 0 AND finished_at < ?1),
+                (SELECT count(*) FROM uploads WHERE expires_at < ?2)
+                    + (SELECT count(*) FROM data WHERE expires_at < ?2)",
+        );
+        let mut read = self.store().read().await?;
+        let row: Option<(i64, i64, i64)> = read.row(question.bind(before).bind(now)).await?;
+        read.done();
+        let (sends, job_runs, expired) = row.unwrap_or_default();
+        Ok(Pruned {
+            broadcasts: self.over(instant).await?.len() as u64,
+            sends: count(sends),
+            job_runs: count(job_runs),
+            expired: count(expired),
+        })
+    }
+
+    /// Broadcasts that were over before `instant` with nothing in doubt.
+    async fn over(&self, instant: Duration) -> Result<Vec<i64>, LedgerError> {
+        let question = sqlx::query_as(
+            "SELECT id FROM broadcasts WHERE state IN (2, 3) AND finished_at < ? AND n_in_doubt = 0 AND owner IS NULL",
+        );
+        let mut read = self.store().read().await?;
+        let over: Vec<(i64,)> = read.rows(question.bind(millis(instant))).await?;
+        read.done();
+        Ok(over.into_iter().map(|(id,)| id).collect())
     }
 }

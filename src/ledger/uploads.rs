@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::store::millis;
+use super::store::{from_millis, millis};
 use super::{AppId, Ledger, LedgerError};
 
 impl Ledger {
-    /// What an upload of this content (SHA-256 in hexadecimal) with these options gave, as JSON, if it has not expired.
+    /// What an upload of this content (SHA-256 in hexadecimal) with these options gave, as JSON, and when it expires,
+    /// if it has not.
     ///
     /// # Errors
     ///
@@ -16,15 +17,15 @@ impl Ledger {
         app: AppId,
         content: &str,
         options: &str,
-    ) -> Result<Option<String>, LedgerError> {
+    ) -> Result<Option<(String, Duration)>, LedgerError> {
         let question = sqlx::query_as(
-            "SELECT file FROM uploads WHERE app = ? AND content = ? AND options = ? AND expires_at > ?",
+            "SELECT file, expires_at FROM uploads WHERE app = ? AND content = ? AND options = ? AND expires_at > ?",
         );
         let question = question.bind(app.0).bind(content).bind(options).bind(self.store().now());
         let mut read = self.store().read().await?;
-        let found: Option<(String,)> = read.row(question).await?;
+        let found: Option<(String, i64)> = read.row(question).await?;
         read.done();
-        Ok(found.map(|(file,)| file))
+        Ok(found.map(|(file, expires_at)| (file, from_millis(expires_at))))
     }
 
     /// Remembers what an upload gave, until `expires_at`. Whoever calls leaves a margin before the service forgets it.

@@ -9,12 +9,14 @@
 mod broadcast;
 mod failure;
 mod frame;
+mod names;
 mod request;
 mod start;
 
 pub use broadcast::BroadcastStep;
 pub use failure::{Failure, Kind};
 pub use frame::{Frames, MAX_FRAME, ProtocolError, encode};
+pub use names::{BROADCAST_FIELDS, RECALL_OPTIONS, SEND_OPTIONS, UPLOAD_OPTIONS};
 pub use request::{Answer, Call, HttpRequest, HttpValue, Part, Request, SendOptions, UploadOptions, Urgency};
 pub use start::{AppInfo, Mode, Source, Start, WorkerLimits};
 
@@ -22,7 +24,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// The version of the frames; it changes with every change to them.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 /// The word on the command line that makes this binary a worker. For the host alone.
 pub const WORKER_COMMAND: &str = "__worker";

@@ -83,6 +83,19 @@ pub enum Request {
         /// Who recalls, where it is not the app's admin.
         from: Option<String>,
     },
+    /// Recall what was sent of a broadcast. Answered by [`Answer::Json`].
+    RecallBroadcast {
+        /// The app that sent it.
+        app: u32,
+        /// Its name.
+        name: String,
+        /// Which run of that name.
+        run: String,
+        /// Whether to recall what is older than the service's window.
+        force: bool,
+        /// Who recalls, where it is not the app's admin.
+        from: Option<String>,
+    },
     /// A step of a broadcast.
     Broadcast(BroadcastStep),
     /// Wait. Answered by [`Answer::Nothing`].
@@ -130,6 +143,7 @@ impl Request {
             Self::Send { .. }
                 | Self::Upload { .. }
                 | Self::Recall { .. }
+                | Self::RecallBroadcast { .. }
                 | Self::Http(_)
                 | Self::Broadcast(BroadcastStep::Wait { .. })
         )
@@ -172,6 +186,8 @@ pub struct UploadOptions {
     pub thumbnail: Option<(u32, u32)>,
     /// The name that readers see; the file's own by default.
     pub filename: Option<String>,
+    /// Whether to upload also what the service has already.
+    pub fresh: bool,
     /// Its place among those that wait.
     pub priority: Urgency,
 }

@@ -27,7 +27,8 @@ function im.targeted_send(message, options) end
 ---@return im.report
 function im.broadcast(spec) end
 
----Uploads a file of the project. What it gives goes into a message's body as `file`.
+---Uploads a file of the project. What it gives goes into a message's body as `file`. What the service has from an
+---upload of the same content in the last six days is used again.
 ---@param path string  relative to the project's folder
 ---@param options? im.upload_options
 ---@return im.file
@@ -48,10 +49,11 @@ function im.groups() end
 ---@return fun(): string?, "owner"|"admin"|"member"|nil
 function im.members(group_id) end
 
----Recalls messages that were sent.
+---Recalls messages that were sent, or those of a broadcast: `im.recall { broadcast = NAME, run = RUN }`.
 ---@param receipts im.receipts  as the sending call returned them
 ---@param options? im.recall_options
 ---@return im.recalled
+---@overload fun(broadcast: im.recall_broadcast, options?: im.recall_options): im.broadcast_recalled
 function im.recall(receipts, options) end
 
 ---The same functions for another app of mooncast.toml: the NAME of `[apps.NAME]`, or "default".

@@ -182,6 +182,7 @@
 ---@field restrict_access? boolean  whether readers need the file's secret; true by default
 ---@field thumbnail? { width: integer, height: integer }  pixels, 1 to 10000
 ---@field priority? "high"|"normal"|"low"  its place among those that wait for the quota
+---@field reuse? boolean  false uploads also what the service has already; true by default
 
 ---How messages are recalled.
 ---@class im.recall_options
@@ -220,6 +221,19 @@
 ---@class im.recalled
 ---@field recalled integer  how many messages were recalled
 ---@field failed { group_id: string, message_id: string, reason: string }[]  those that were not
+
+---A broadcast to recall: what it has sent.
+---@class im.recall_broadcast
+---@field broadcast string  its name
+---@field run? string|integer  which run of that name; "1" by default
+
+---What became of the recall of a broadcast.
+---@class im.broadcast_recalled
+---@field recalled integer  messages recalled now
+---@field before integer  messages that an earlier recall has recalled
+---@field too_late integer  messages sent over two minutes ago, which only `force` recalls
+---@field refused { [string]: integer }  messages that the service would not recall, by its reason
+---@field in_doubt integer  recipients in doubt: the ids of their messages are not known
 
 ---What this app is allowed.
 ---@class im.limits

@@ -1,20 +1,21 @@
 //! `mooncast runs export`
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
 use clap::{Args, ValueEnum};
 
-use crate::ledger::{Exported, Ledger, State};
+use crate::ledger::{BroadcastId, Exported, Ledger, State};
 
-use super::{Which, find, show};
+use super::Which;
+use super::show;
 
 /// Recipients that are read at once.
 const PAGE: u32 = 1000;
 
-/// Prints every recipient: seq, `group_id`, users, state, `message_id`, attempts, error, `updated_at`.
+/// Prints every recipient: seq, `group_id`, users, state, `message_id`, attempts, error, `updated_at`, recalled.
 #[derive(Debug, Args)]
 pub(super) struct Export {
-    /// Its number, its name, or NAME/RUN
+    #[command(flatten)]
     broadcast: Which,
     /// The form
     #[arg(long, value_enum, default_value_t)]
@@ -42,7 +43,19 @@ enum Format {
 }
 
 pub(super) async fn run(export: &Export, ledger: &Ledger) -> anyhow::Result<()> {
-    let broadcast = find(ledger, &export.broadcast).await?;
+    let broadcast = export.broadcast.find(ledger).await?;
+    match write(export, ledger, broadcast.id).await {
+        // Who reads it has seen enough (`mooncast runs export … | head`).
+        Err(error) if is_closed_pipe(&error) => Ok(()),
+        other => other,
+    }
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+}
+
+async fn write(export: &Export, ledger: &Ledger, id: BroadcastId) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     let mut after = 0;
     let mut csv = csv::Writer::from_writer(Vec::new());
@@ -56,10 +69,11 @@ pub(super) async fn run(export: &Export, ledger: &Ledger) -> anyhow::Result<()> 
             "attempts",
             "error",
             "updated_at",
+            "recalled",
         ])?;
     }
     loop {
-        let page = ledger.export(broadcast.id, after, PAGE).await?;
+        let page = ledger.export(id, after, PAGE).await?;
         let Some(last) = page.last() else { break };
         after = last.seq;
         for row in page.iter().filter(|row| export.state.is_empty() || export.state.contains(&row.state)) {
@@ -76,7 +90,7 @@ pub(super) async fn run(export: &Export, ledger: &Ledger) -> anyhow::Result<()> 
     Ok(out.write_all(csv.get_ref())?)
 }
 
-fn fields(row: &Exported) -> [String; 8] {
+fn fields(row: &Exported) -> [String; 9] {
     [
         row.seq.to_string(),
         row.group_id.clone(),
@@ -86,6 +100,7 @@ fn fields(row: &Exported) -> [String; 8] {
         row.attempts.to_string(),
         row.error.clone().unwrap_or_default(),
         show::instant(row.updated_at),
+        recalled(row).unwrap_or_default().to_owned(),
     ]
 }
 
@@ -93,6 +108,11 @@ fn object(row: &Exported) -> serde_json::Value {
     serde_json::json!({
         "seq": row.seq, "group_id": row.group_id, "users": row.users, "state": row.state.name(),
         "message_id": row.message_id, "attempts": row.attempts, "error": row.error,
-        "updated_at": show::instant(row.updated_at),
+        "updated_at": show::instant(row.updated_at), "recalled": recalled(row),
     })
+}
+
+/// What became of its recall, where one was asked for.
+fn recalled(row: &Exported) -> Option<&'static str> {
+    row.recalled.map(|done| if done { "yes" } else { "refused" })
 }

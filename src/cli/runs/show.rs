@@ -3,7 +3,9 @@
 use std::io::Write;
 use std::time::Duration;
 
-use crate::ledger::{Broadcast, State};
+use crate::ledger::{Broadcast, RecalledCounts, State};
+
+use super::super::next::Next;
 
 /// A line on standard output.
 pub(super) fn say(text: &str) -> anyhow::Result<()> {
@@ -41,7 +43,7 @@ pub(super) fn list(broadcasts: &[Broadcast]) -> anyhow::Result<()> {
 }
 
 /// All of one, with the command that is next.
-pub(super) fn one(broadcast: &Broadcast) -> anyhow::Result<()> {
+pub(super) fn one(broadcast: &Broadcast, recalled: RecalledCounts, next: &Next) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     let number = broadcast.id.0;
     writeln!(out, "{}/{} (number {number}) is {}", broadcast.name, broadcast.run, broadcast.state_name())?;
@@ -59,6 +61,13 @@ pub(super) fn one(broadcast: &Broadcast) -> anyhow::Result<()> {
             writeln!(out, "  {:<10} {count}", state.name())?;
         }
     }
+    for (count, what) in
+        [(recalled.done, "were recalled"), (recalled.refused, "the service would not recall")]
+    {
+        if count > 0 {
+            writeln!(out, "  {count} {what}")?;
+        }
+    }
     if broadcast.duplicates > 0 {
         writeln!(out, "  {} duplicates were dropped", broadcast.duplicates)?;
     }
@@ -67,20 +76,17 @@ pub(super) fn one(broadcast: &Broadcast) -> anyhow::Result<()> {
     if let Some(at) = broadcast.finished_at {
         writeln!(out, "  ended {}", instant(at))?;
     }
-    if broadcast.counts.in_doubt > 0 {
-        writeln!(out, "next: mooncast runs settle {number} --as-sent, or --again to send to them again")?;
-    }
-    if broadcast.counts.rejected > 0 {
-        writeln!(out, "next: mooncast runs retry {number}")?;
-    }
-    if !broadcast.is_over() && broadcast.driver.is_none() {
-        writeln!(out, "next: mooncast runs resume {number}")?;
+    let driven = broadcast.driver.is_some();
+    for command in
+        next.commands(&broadcast.name, &broadcast.run, &broadcast.counts, broadcast.is_over() || driven)
+    {
+        writeln!(out, "next: {command}")?;
     }
     Ok(())
 }
 
 /// An instant as people read it, in UTC.
-pub(super) fn instant(at: Duration) -> String {
+pub(in crate::cli) fn instant(at: Duration) -> String {
     i64::try_from(at.as_secs())
         .ok()
         .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok())

@@ -2,9 +2,9 @@
 
 mod stream;
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use reqwest::multipart::{Form, Part};
 use reqwest::{Body, Method};
 use secrecy::SecretString;
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
 use super::Client;
 use super::call::{Call, Prepared};
@@ -22,6 +23,9 @@ use super::media::{self, Media};
 use crate::clock::Clock;
 pub(super) use stream::FileChanged;
 use stream::{Position, Progress, stream};
+
+/// Bytes of a file that are hashed at once.
+const HASHED: usize = 64 * 1024;
 
 const CALL: Call = Call::post("/chatfiles", Nature::Repeatable);
 
@@ -137,6 +141,32 @@ impl Upload {
         let reader = Position::new(Arc::clone(&self.file), self.len);
         // A file that makes a reading library panic is as unknown as one that it cannot read.
         tokio::task::spawn_blocking(move || media::probe(reader)).await.unwrap_or_default()
+    }
+
+    /// SHA-256 of its content in hexadecimal, read on a thread where blocking is allowed. A simulated clock stands
+    /// still meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    pub async fn sha256(&self, clock: &Clock) -> io::Result<String> {
+        let _hold = clock.hold();
+        let mut reader = Position::new(Arc::clone(&self.file), self.len);
+        let digest = tokio::task::spawn_blocking(move || {
+            let (mut hasher, mut buffer) = (Sha256::new(), vec![0; HASHED]);
+            loop {
+                match reader.read(&mut buffer)? {
+                    0 => return Ok::<_, io::Error>(hasher.finalize()),
+                    count => hasher.update(buffer.get(..count).unwrap_or_default()),
+                }
+            }
+        });
+        let digest = digest.await.map_err(io::Error::other)??;
+        Ok(digest.iter().fold(String::with_capacity(64), |mut text, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        }))
     }
 
     fn form(&self, progress: Progress) -> Result<Form, reqwest::Error> {

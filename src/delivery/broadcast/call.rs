@@ -10,7 +10,7 @@ use super::super::failpoint::Point;
 use super::super::retry::Backoff;
 use super::super::{Stop, Undelivered};
 use super::packs::Pack;
-use super::progress::Guard;
+use super::progress::{Guard, Waits};
 use super::verdict::{Fate, Next, judge};
 use super::{Run, ledger};
 
@@ -54,6 +54,7 @@ impl Run<'_> {
             drop(in_flight);
             self.delivery.fail_point.pass(Point::AfterRequest);
 
+            let unreachable = matches!(&answer, Err(failure) if failure.status.is_none());
             let verdict = judge(&pack.recipients, self.spec.in_doubt, answer, &mut backoff);
             for (recipient, outcome) in pack.recipients.iter_mut().zip(&verdict.outcomes) {
                 recipient.attempts = outcome.attempts;
@@ -63,6 +64,7 @@ impl Run<'_> {
                 Next::End(fate) => return Ok(fate),
                 Next::Again(None) => self.progress.throttled(),
                 Next::Again(Some(wait)) => {
+                    let _retries = self.progress.retries(self.delivery.clock.now() + wait, unreachable);
                     if self.delivery.pause(wait, None, &halt).await.is_err() {
                         return Ok(Fate::Untouched);
                     }
@@ -99,8 +101,7 @@ impl Run<'_> {
             if closed == Duration::ZERO {
                 return Ok(());
             }
-            let minutes = closed.as_secs().div_ceil(60);
-            self.progress.waits_for(Some(format!("its window, which opens in {minutes} minutes")));
+            self.progress.waits_for(Some(Waits::Window(clock.unix_time() + closed)));
             // The wall clock may be set meanwhile, so it is looked at again.
             self.delivery.pause(closed.min(Duration::from_mins(1)), None, halt).await?;
             self.progress.waits_for(None);

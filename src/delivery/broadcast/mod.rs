@@ -3,16 +3,19 @@
 //! - `packs`: recipients from the ledger, packed into calls;
 //! - `call`: one call from its permit to its outcome; `verdict`: what an answer means, a pure function;
 //! - `round`: many calls at once, until nothing waits or something halts them;
+//! - `files`: files of messages that expire at the service before they can be sent;
 //! - `window`, `pace`: how many calls at once, and a cap of the broadcast's own;
-//! - `progress`, `report`: what others see.
+//! - `progress`, `underway`, `report`: what others see.
 
 mod call;
+mod files;
 mod hours;
 mod pace;
 mod packs;
 mod progress;
 mod report;
 mod round;
+mod underway;
 mod verdict;
 mod window;
 
@@ -29,8 +32,9 @@ use hours::Hours;
 use pace::Pace;
 use round::Halt;
 
-pub use progress::{Look, Progress};
+pub use progress::{Look, Progress, Waits};
 pub use report::Report;
+pub use underway::Underway;
 
 /// How long a lease holds without being renewed. Whoever claims one for [`Delivery::drive`] asks for this.
 pub const LEASE: Duration = Duration::from_secs(30);
@@ -86,6 +90,8 @@ struct Run<'a> {
     /// Failures since the last success.
     failures: Cell<u64>,
     renewed: Cell<Instant>,
+    /// Until when all files of what waits can be used (since 1970); none where there is none.
+    files_until: Cell<Option<Duration>>,
 }
 
 impl Delivery {
@@ -125,6 +131,7 @@ impl Delivery {
             room: Notify::new(),
             failures: Cell::new(0),
             renewed: Cell::new(self.clock.now()),
+            files_until: Cell::new(None),
         };
         let driven = run.to_its_end().await;
         if !matches!(&driven, Ok(Driven { end: End::Finished | End::Cancelled, .. })) {
@@ -143,7 +150,11 @@ impl Run<'_> {
         let broadcast = self.begin().await?;
         loop {
             let halt = match self.permission().await? {
-                Wish::Run => self.round().await?,
+                Wish::Run => match self.renew_files(broadcast.app).await? {
+                    Ok(()) => self.round().await?,
+                    Err(_) if self.stop.is_asked() => Halt::Stopped,
+                    Err(why) => Halt::Paused(why),
+                },
                 Wish::Pause => Halt::Stopped,
                 Wish::Cancel => {
                     self.ledger.cancel_rest(self.lease).await?;
@@ -211,8 +222,7 @@ impl Run<'_> {
                 self.progress.waits_for(None);
                 return Ok(wishes.wish);
             }
-            let note = wishes.note.map_or_else(String::new, |note| format!(" ({note})"));
-            self.progress.waits_for(Some(format!("somebody to resume it: it is paused{note}")));
+            self.progress.waits_for(Some(Waits::Resume(wishes.note)));
             self.renew().await?;
             // Asked to stop, it is seen above.
             let _ = self.delivery.pause(LOOK, None, self.stop).await;

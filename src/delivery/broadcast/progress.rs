@@ -1,7 +1,9 @@
 //! How a broadcast stands while it is driven, for whoever shows it.
 
 use std::cell::{Cell, RefCell};
+use std::time::Duration;
 
+use crate::clock::Instant;
 use crate::ledger::{Counts, Outcome, State};
 
 /// Counts that the driver keeps and others look at.
@@ -9,6 +11,26 @@ use crate::ledger::{Counts, Outcome, State};
 pub struct Progress {
     look: RefCell<Look>,
     in_flight: Cell<u64>,
+    /// Calls that wait for another try.
+    retrying: Cell<u64>,
+}
+
+/// What a broadcast waits for, where it is not its quota.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Waits {
+    /// Somebody who resumes it: it is paused, and this is why, where they said so.
+    Resume(Option<String>),
+    /// The opening of its window, at this instant since 1970.
+    Window(Duration),
+    /// Another try of calls that failed.
+    Retry {
+        /// How many.
+        calls: u64,
+        /// When the one that failed last is tried again.
+        at: Instant,
+        /// Whether the service cannot be reached at all.
+        unreachable: bool,
+    },
 }
 
 /// A look at a [`Progress`].
@@ -23,22 +45,35 @@ pub struct Look {
     /// Calls that are with the service right now.
     pub in_flight: u64,
     /// What the broadcast waits for, where it is not its quota.
-    pub waits_for: Option<String>,
+    pub waits_for: Option<Waits>,
 }
 
 impl Progress {
     /// How it stands.
     #[must_use]
     pub fn look(&self) -> Look {
-        Look { in_flight: self.in_flight.get(), ..self.look.borrow().clone() }
+        let mut look = Look { in_flight: self.in_flight.get(), ..self.look.borrow().clone() };
+        // Those that are tried again have told nobody that they no longer wait.
+        match (&mut look.waits_for, self.retrying.get()) {
+            (Some(Waits::Retry { .. }), 0) => look.waits_for = None,
+            (Some(Waits::Retry { calls, .. }), retrying) => *calls = retrying,
+            _ => {}
+        }
+        look
     }
 
     pub(super) fn begin(&self, counts: Counts) {
         self.look.borrow_mut().counts = counts;
     }
 
-    pub(super) fn waits_for(&self, what: Option<String>) {
+    pub(super) fn waits_for(&self, what: Option<Waits>) {
         self.look.borrow_mut().waits_for = what;
+    }
+
+    /// Counts a call as waiting for another try for as long as the guard lives.
+    pub(super) fn retries(&self, at: Instant, unreachable: bool) -> Guard<'_> {
+        self.look.borrow_mut().waits_for = Some(Waits::Retry { calls: 0, at, unreachable });
+        Guard::new(&self.retrying)
     }
 
     pub(super) fn throttled(&self) {

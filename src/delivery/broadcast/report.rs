@@ -34,6 +34,12 @@ pub struct Report {
 }
 
 impl Report {
+    /// Whether everybody who was not left out has the message.
+    #[must_use]
+    pub const fn all_delivered(&self) -> bool {
+        self.sent + self.skipped == self.total
+    }
+
     /// The report of a broadcast that stands like this.
     #[must_use]
     pub fn new(broadcast: &Broadcast, counts: &Counts, sent_now: u64, elapsed: Duration) -> Self {

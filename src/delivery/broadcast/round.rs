@@ -6,6 +6,7 @@ use futures_util::stream::FuturesUnordered;
 use crate::clock::Instant;
 use crate::ledger::{LedgerError, Wish};
 use crate::message::Call;
+use crate::quota::Quota;
 
 use super::super::StopSwitch;
 use super::packs::Packs;
@@ -111,17 +112,21 @@ impl Run<'_> {
         .await;
         *next = self.delivery.clock.now() + LOOK;
         match looked {
-            Ok(wishes) if wishes.wish == Wish::Run => None,
+            // The next round begins with a look at the files.
+            Ok(wishes) if wishes.wish == Wish::Run && !self.files_expired() => None,
             Ok(_) => Some(Ok(Halt::Wish)),
             Err(error) => Some(Err(error)),
         }
     }
 
-    fn most_waiting(&self) -> u64 {
-        let quota = match self.spec.call {
+    pub(super) fn quota(&self) -> &Quota {
+        match self.spec.call {
             Call::Group => &self.delivery.quotas.group,
             Call::Targeted => &self.delivery.quotas.targeted,
-        };
-        u64::from((quota.status().per_second / WAITING_PART).clamp(2, 64))
+        }
+    }
+
+    fn most_waiting(&self) -> u64 {
+        u64::from((self.quota().status().per_second / WAITING_PART).clamp(2, 64))
     }
 }

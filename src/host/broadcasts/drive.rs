@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
-use crate::delivery::{Delivery, End, Progress, Report, Stop, Tally};
+use crate::delivery::{Delivery, End, Report, Stop, Tally, Underway};
 use crate::ledger::{Broadcast, Lease, Ledger};
 use crate::protocol::{Failure, Kind};
 
@@ -60,8 +60,9 @@ impl Driving {
         });
         let (stop, tally) = (services.stop.stop().clone(), Rc::clone(&services.tally));
         let task = Rc::clone(&driving);
+        let underway = services.broadcasts.watch(Underway::new(&role.delivery, &role.broadcast));
         tokio::task::spawn_local(async move {
-            let end = to_end(role, &stop, &tally).await;
+            let end = to_end(role, &stop, &tally, &underway).await;
             task.end.replace(Some(end));
             task.ended.notify_waiters();
         });
@@ -87,12 +88,13 @@ impl Driving {
 }
 
 /// Drives a broadcast, and makes of its end what its script is told.
-async fn to_end(role: Role, stop: &Stop, tally: &Tally) -> Result<Value, Failure> {
+async fn to_end(role: Role, stop: &Stop, tally: &Tally, underway: &Underway) -> Result<Value, Failure> {
     let Role { delivery, ledger, lease, broadcast, heartbeat, bad_lines } = role;
     drop(heartbeat);
-    let watch = Progress::default();
-    let driven = delivery.drive(&ledger, lease, &broadcast.spec, stop, &watch).await.map_err(fault)?;
+    let watch = &underway.progress;
+    let driven = delivery.drive(&ledger, lease, &broadcast.spec, stop, watch).await.map_err(fault)?;
     tally.broadcast(&driven.report, watch.look().sent_now);
+    underway.ended(&driven);
     let report = &driven.report;
     let stands = |how: &str| {
         let Report { name, run, sent, total, .. } = report;

@@ -19,7 +19,7 @@ pub(super) struct Line {
 
 /// An open file of recipients.
 pub(super) enum Lines {
-    Csv { reader: csv::Reader<File>, header: Vec<String> },
+    Csv { reader: csv::Reader<Capped>, header: Vec<String> },
     Jsonl { reader: BufReader<File>, line: u64 },
     Json { reader: BufReader<File>, line: u64, at: At },
 }
@@ -54,12 +54,13 @@ impl Lines {
     }
 
     fn csv(path: &str, file: File) -> Result<Self, Failure> {
-        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(file);
+        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(Capped { file, since: 0 });
         let header: Vec<String> = match reader.headers() {
             Ok(header) => {
                 header.iter().map(|name| name.trim_start_matches('\u{feff}').trim().to_owned()).collect()
             }
             Err(error) => {
+                let error = unclosed(error, 1);
                 return Err(Failure::invalid("to", format!("`{path}`: its header cannot be read: {error}")));
             }
         };
@@ -99,9 +100,29 @@ fn extension(path: &str) -> String {
     extension.unwrap_or_default().to_ascii_lowercase()
 }
 
-fn csv_row(reader: &mut csv::Reader<File>, header: &[String]) -> io::Result<Option<Line>> {
+/// A file of which only so much is read for one record: a quote that is not closed would take all of it.
+pub(super) struct Capped {
+    file: File,
+    /// Bytes read for this record.
+    since: u64,
+}
+
+impl Read for Capped {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.since >= LONGEST {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        let count = self.file.read(buffer)?;
+        self.since += count as u64;
+        Ok(count)
+    }
+}
+
+fn csv_row(reader: &mut csv::Reader<Capped>, header: &[String]) -> io::Result<Option<Line>> {
+    reader.get_mut().since = 0;
+    let begins = reader.position().line();
     let mut row = csv::ByteRecord::new();
-    if !reader.read_byte_record(&mut row).map_err(io::Error::other)? {
+    if !reader.read_byte_record(&mut row).map_err(|error| unclosed(error, begins))? {
         return Ok(None);
     }
     let number = row.position().map_or(0, csv::Position::line);
@@ -191,6 +212,17 @@ fn json_item(reader: &mut BufReader<File>, line: &mut u64, at: &mut At) -> io::R
         if item.len() as u64 >= LONGEST {
             return Err(too_long(number));
         }
+    }
+}
+
+/// Names the line of a record that does not end.
+fn unclosed(error: csv::Error, line: u64) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+            io::Error::other(format!("{}; a quote that is opened there is not closed", too_long(line)))
+        }
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("line {line}: {other:?}")),
     }
 }
 

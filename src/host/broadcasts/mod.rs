@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
-use crate::delivery::{LEASE, Report};
+use crate::delivery::{LEASE, Report, Underway};
 use crate::ledger::{Broadcast, Found, Lease, Ledger, LedgerError, ScriptMark};
 use crate::message::Call;
 use crate::protocol::{Answer, BroadcastStep, Failure, Kind, Source};
@@ -41,6 +41,7 @@ pub struct Broadcasts {
     open: RefCell<HashMap<u64, Open>>,
     last: Cell<u64>,
     script: RefCell<Option<Source>>,
+    watched: RefCell<Vec<Rc<Underway>>>,
 }
 
 enum Open {
@@ -52,6 +53,20 @@ impl Broadcasts {
     /// Says which script it is that asks.
     pub(super) fn of_script(&self, script: &Source) {
         self.script.replace(Some(script.clone()));
+    }
+
+    /// Those that are driven, and those that ended with something left to say about them; the oldest first.
+    pub fn watched(&self) -> Vec<Rc<Underway>> {
+        self.watched.borrow().clone()
+    }
+
+    /// Keeps one to be shown, and no longer those that were delivered to all.
+    fn watch(&self, underway: Underway) -> Rc<Underway> {
+        let underway = Rc::new(underway);
+        let mut watched = self.watched.borrow_mut();
+        watched.retain(|one| one.end().is_none_or(|driven| !driven.report.all_delivered()));
+        watched.push(Rc::clone(&underway));
+        underway
     }
 
     /// Waits for those that are driven, which must have been told to stop, and gives up those that are being built.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::ledger::store::from_millis;
+use crate::ledger::store::{count, from_millis};
 use crate::ledger::{Ledger, LedgerError, State};
 
 use super::BroadcastId;
@@ -26,6 +26,17 @@ pub struct Exported {
     pub error: Option<String>,
     /// When its state changed last.
     pub updated_at: Duration,
+    /// Whether it was recalled, where that was asked for.
+    pub recalled: Option<bool>,
+}
+
+/// How many messages of a broadcast were asked to be recalled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RecalledCounts {
+    /// Those that were.
+    pub done: u64,
+    /// Those that the service would not recall.
+    pub refused: u64,
 }
 
 /// A message that was sent and can be asked to be recalled.
@@ -53,15 +64,15 @@ impl Ledger {
         after_seq: i64,
         limit: u32,
     ) -> Result<Vec<Exported>, LedgerError> {
-        type Row = (i64, String, String, i64, Option<String>, u32, Option<String>, i64);
+        type Row = (i64, String, String, i64, Option<String>, u32, Option<String>, i64, i64);
         let question = sqlx::query_as(
-            "SELECT seq, group_id, users, state, message_id, attempts, error, updated_at FROM recipients
+            "SELECT seq, group_id, users, state, message_id, attempts, error, updated_at, recalled FROM recipients
                 WHERE broadcast = ? AND seq > ? ORDER BY seq LIMIT ?",
         );
         let mut read = self.store().read().await?;
         let rows: Vec<Row> = read.rows(question.bind(id.0).bind(after_seq).bind(limit)).await?;
         read.done();
-        let read = |(seq, group_id, users, state, message_id, attempts, error, updated_at): Row| {
+        let read = |(seq, group_id, users, state, message_id, attempts, error, updated_at, recalled): Row| {
             Ok(Exported {
                 seq,
                 group_id,
@@ -71,12 +82,13 @@ impl Ledger {
                 attempts,
                 error,
                 updated_at: from_millis(updated_at),
+                recalled: (recalled != 0).then_some(recalled == 1),
             })
         };
         rows.into_iter().map(read).collect()
     }
 
-    /// A page of what was sent and was never asked to be recalled.
+    /// A page of what was sent and was not recalled.
     ///
     /// # Errors
     ///
@@ -89,7 +101,7 @@ impl Ledger {
     ) -> Result<Vec<Receipt>, LedgerError> {
         let question = sqlx::query_as(
             "SELECT seq, group_id, message_id, updated_at FROM recipients
-                WHERE broadcast = ? AND seq > ? AND state = 2 AND recalled = 0 AND message_id IS NOT NULL
+                WHERE broadcast = ? AND seq > ? AND state = 2 AND recalled <> 1 AND message_id IS NOT NULL
                 ORDER BY seq LIMIT ?",
         );
         let mut read = self.store().read().await?;
@@ -103,6 +115,23 @@ impl Ledger {
             sent_at: from_millis(sent_at),
         };
         Ok(rows.into_iter().map(read).collect())
+    }
+
+    /// How many of its messages were asked to be recalled.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn recalled(&self, id: BroadcastId) -> Result<RecalledCounts, LedgerError> {
+        let question = sqlx::query_as(
+            "SELECT count(*) FILTER (WHERE recalled = 1), count(*) FILTER (WHERE recalled = 2) FROM recipients
+                WHERE broadcast = ?",
+        );
+        let mut read = self.store().read().await?;
+        let row: Option<(i64, i64)> = read.row(question.bind(id.0)).await?;
+        read.done();
+        let (done, refused) = row.unwrap_or_default();
+        Ok(RecalledCounts { done: count(done), refused: count(refused) })
     }
 
     /// Writes down which messages were recalled (true) and which the service would not recall.

@@ -14,7 +14,7 @@ mod wishes;
 
 pub use build::{NewMessage, NewRecipient};
 pub use drive::{Outcome, Recipient, TakenOver};
-pub use export::{Exported, Receipt};
+pub use export::{Exported, RecalledCounts, Receipt};
 pub use find::{Filter, Found};
 pub use lease::Lease;
 pub use plan::{Exclusion, Plan};

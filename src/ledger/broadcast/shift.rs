@@ -62,7 +62,7 @@ pub(in crate::ledger) async fn apply(
 
 impl Ledger {
     /// Moves all recipients that are in one state to another, in short writes; gives how many. Stopped half-way, it
-    /// can be begun again.
+    /// can be begun again. Leaving `sending` so is the end of an attempt of which no answer was written down.
     pub(super) async fn shift(
         &self,
         id: BroadcastId,
@@ -104,7 +104,7 @@ async fn shift_stretch(
     let mut moved = 0;
     if left > 0 {
         let statement = sqlx::query(
-            "UPDATE recipients SET state = ?, error = ?, updated_at = ?
+            "UPDATE recipients SET state = ?, error = ?, updated_at = ?, attempts = attempts + (state = 1)
                 WHERE broadcast = ? AND seq BETWEEN ? AND ? AND state = ?",
         )
         .bind(to.number())

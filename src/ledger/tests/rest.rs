@@ -88,7 +88,7 @@ fn uploads_are_known_until_they_expire() {
         let (app, other) = (ledger.app("a").await.unwrap(), ledger.app("b").await.unwrap());
         let week = START + WEEK;
         ledger.upload_put(app, "abc", "{}", "FILE", week).await.unwrap();
-        assert_eq!(ledger.upload_find(app, "abc", "{}").await.unwrap().as_deref(), Some("FILE"));
+        assert_eq!(ledger.upload_find(app, "abc", "{}").await.unwrap().unwrap().0, "FILE");
         assert_eq!(ledger.upload_find(app, "abc", "{1}").await.unwrap(), None);
         assert_eq!(ledger.upload_find(other, "abc", "{}").await.unwrap(), None);
         clock.sleep(WEEK).await;

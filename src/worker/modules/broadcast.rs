@@ -6,7 +6,7 @@ use mlua::{AnyUserData, Function, Lua, Table, UserData, Value};
 use serde_json::{Map, Value as Json};
 
 use crate::message::nearest;
-use crate::protocol::{BroadcastStep, Request};
+use crate::protocol::{BROADCAST_FIELDS, BroadcastStep, Request};
 
 use super::super::context::Context;
 use super::super::convert::{Empty, to_json};
@@ -16,24 +16,6 @@ use super::arguments::{each, integer, utf8, wrong};
 
 /// Drawing recipients and calling the script's functions, which must be Lua.
 const LUA_PART: &str = include_str!("broadcast.lua");
-
-/// Every field of a broadcast.
-const FIELDS: [&str; 14] = [
-    "name",
-    "run",
-    "to",
-    "message",
-    "pack",
-    "in_doubt",
-    "rate",
-    "window",
-    "priority",
-    "exclude",
-    "stop_after_failures",
-    "max_recipients",
-    "on_progress",
-    "skip_bad",
-];
 
 /// Bytes of a batch from which on it is handed over, however few recipients it holds.
 const FULL: usize = 1 << 20;
@@ -74,7 +56,7 @@ fn read(lua: &Lua, _: &Context, spec: Value) -> Result<(mlua::LuaString, bool), 
     if !matches!(spec, Value::Table(_)) {
         return Err(wrong("broadcast", "a table of fields", &spec));
     }
-    each("broadcast", &spec, &FIELDS, |name, value| {
+    each("broadcast", &spec, &BROADCAST_FIELDS, |name, value| {
         let read = match name {
             "name" => Json::from(word(name, value)?),
             "run" => run(value)?,

@@ -3,7 +3,10 @@
 use mlua::{Lua, Table, Value};
 
 use crate::message::nearest;
-use crate::protocol::{AppInfo, Call, Kind, Request, SendOptions, UploadOptions, Urgency};
+use crate::protocol::{
+    AppInfo, Call, Kind, RECALL_OPTIONS, Request, SEND_OPTIONS, SendOptions, UPLOAD_OPTIONS, UploadOptions,
+    Urgency,
+};
 
 use super::super::convert::{Empty, to_json};
 use super::super::fault::Fault;
@@ -95,6 +98,10 @@ fn upload(app: u32, (path, options): (String, Option<Table>)) -> Result<Request,
 }
 
 fn recall(app: u32, (receipts, options): (Table, Option<Table>)) -> Result<Request, Fault> {
+    let broadcast = receipts.get::<Value>("broadcast")?;
+    if !broadcast.is_nil() {
+        return recall_broadcast(app, &broadcast, &receipts, options);
+    }
     let mut pairs = Vec::new();
     for pair in receipts.pairs::<Value, Value>() {
         match pair? {
@@ -113,21 +120,51 @@ fn recall(app: u32, (receipts, options): (Table, Option<Table>)) -> Result<Reque
             }
         }
     }
+    let (force, from) = recall_options(options)?;
+    pairs.sort();
+    Ok(Request::Recall { app, receipts: pairs, force, from })
+}
+
+fn recall_broadcast(app: u32, name: &Value, which: &Table, options: Option<Table>) -> Result<Request, Fault> {
+    for pair in which.pairs::<Value, Value>() {
+        let key = pair?.0.to_string()?;
+        if key != "broadcast" && key != "run" {
+            let problem = format!("recall: unknown field `{key}`; known: broadcast, run");
+            return Err(Fault::invalid(key, problem));
+        }
+    }
+    let Value::String(name) = name else {
+        let problem = format!("recall: expected the name of a broadcast, got {}", name.type_name());
+        return Err(Fault::invalid("broadcast", problem));
+    };
+    let run = match which.get::<Value>("run")? {
+        Value::Nil => "1".to_owned(),
+        Value::Integer(run) => run.to_string(),
+        Value::String(run) => run.to_str()?.to_owned(),
+        other => {
+            let problem = format!("recall: `run` must be a text, got {}", other.type_name());
+            return Err(Fault::invalid("run", problem));
+        }
+    };
+    let (force, from) = recall_options(options)?;
+    Ok(Request::RecallBroadcast { app, name: name.to_str()?.to_owned(), run, force, from })
+}
+
+fn recall_options(options: Option<Table>) -> Result<(bool, Option<String>), Fault> {
     let (mut force, mut from) = (false, None);
-    each_option(options, &["force", "from"], |name, value| {
+    each_option(options, &RECALL_OPTIONS, |name, value| {
         match name {
             "force" => force = boolean(name, &value)?,
             _ => from = Some(string(name, &value)?),
         }
         Ok(())
     })?;
-    pairs.sort();
-    Ok(Request::Recall { app, receipts: pairs, force, from })
+    Ok((force, from))
 }
 
 fn send_options(table: Option<Table>) -> Result<SendOptions, Fault> {
     let mut options = SendOptions::default();
-    each_option(table, &["once", "priority", "timeout"], |name, value| {
+    each_option(table, &SEND_OPTIONS, |name, value| {
         match name {
             "once" => options.once = Some(once(&value)?),
             "priority" => options.priority = urgency(&value)?,
@@ -140,10 +177,11 @@ fn send_options(table: Option<Table>) -> Result<SendOptions, Fault> {
 
 fn upload_options(table: Option<Table>) -> Result<UploadOptions, Fault> {
     let mut options = UploadOptions::default();
-    each_option(table, &["filename", "priority", "restrict_access", "thumbnail"], |name, value| {
+    each_option(table, &UPLOAD_OPTIONS, |name, value| {
         match name {
             "filename" => options.filename = Some(string(name, &value)?),
             "priority" => options.priority = urgency(&value)?,
+            "reuse" => options.fresh = !boolean(name, &value)?,
             "restrict_access" => options.restrict_access = Some(boolean(name, &value)?),
             _ => options.thumbnail = Some(thumbnail(&value)?),
         }

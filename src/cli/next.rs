@@ -1,0 +1,92 @@
+//! The commands to type next where a broadcast has left something to do.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::Project;
+use crate::ledger::Counts;
+
+use super::Global;
+
+/// How `mooncast runs` has to be called to find the broadcasts of this command.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Next {
+    project: Option<PathBuf>,
+    simulator: bool,
+}
+
+impl Next {
+    /// As this command was called: a project that the current folder does not lead to has to be named.
+    pub(super) fn new(global: &Global, project: &Project, simulator: bool) -> Self {
+        let here = Project::of(None).is_ok_and(|here| here.root == project.root);
+        let project = (global.project.is_some() || !here).then(|| project.root.clone());
+        Self { project, simulator }
+    }
+
+    /// What can be done about what a broadcast has left; nothing when it has left nothing.
+    pub(super) fn commands(&self, name: &str, run: &str, counts: &Counts, over: bool) -> Vec<String> {
+        let mut commands = Vec::new();
+        if counts.in_doubt > 0 {
+            let settle = self.command("settle", name, run);
+            commands.push(format!("{settle} --as-sent, or --again to send to them again"));
+        }
+        if counts.rejected > 0 {
+            commands.push(self.command("retry", name, run));
+        }
+        if !over {
+            commands.push(self.command("resume", name, run));
+        }
+        commands
+    }
+
+    /// `mooncast runs VERB NAME --run RUN`, as a shell takes it.
+    pub(super) fn command(&self, verb: &str, name: &str, run: &str) -> String {
+        let mut command = "mooncast".to_owned();
+        if let Some(project) = &self.project {
+            command += " --project ";
+            command += &quoted(&Path::display(project).to_string());
+        }
+        command += " runs ";
+        command += verb;
+        if self.simulator {
+            command += " --simulator";
+        }
+        format!("{command} {} --run {}", quoted(name), quoted(run))
+    }
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "_./-:@,+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) && !word.starts_with('-') {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_can_be_pasted() {
+        let next = Next { project: Some("/a b".into()), simulator: true };
+        assert_eq!(
+            next.command("retry", "it's", "2026-06-01T08:00:00Z"),
+            r"mooncast --project '/a b' runs retry --simulator 'it'\''s' --run 2026-06-01T08:00:00Z"
+        );
+    }
+
+    #[test]
+    fn what_is_left_says_what_to_do() {
+        let counts = Counts { sent: 5, rejected: 1, in_doubt: 2, ..Counts::default() };
+        let commands = Next::default().commands("news", "1", &counts, true);
+        assert_eq!(
+            commands,
+            [
+                "mooncast runs settle news --run 1 --as-sent, or --again to send to them again",
+                "mooncast runs retry news --run 1"
+            ]
+        );
+        assert!(Next::default().commands("news", "1", &Counts::default(), true).is_empty());
+    }
+}

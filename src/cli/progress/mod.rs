@@ -1,0 +1,90 @@
+//! How a run stands, while it goes on: a line that renews itself on a terminal, a log line now and then elsewhere.
+//!
+//! - `standing`: how its broadcasts stand, and how that is said;
+//! - `terminal`: the line on a terminal, and what else is printed there.
+
+mod standing;
+mod terminal;
+
+use std::io::{IsTerminal, stderr};
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use crate::clock::Clock;
+use crate::delivery::Underway;
+
+use super::logging::Format;
+pub(super) use standing::time;
+use standing::{Meter, Standing};
+pub(super) use terminal::Terminal;
+
+/// How often the line on a terminal is renewed.
+const ON_TERMINAL: Duration = Duration::from_millis(250);
+
+/// How often a line is written elsewhere.
+const ELSEWHERE: Duration = Duration::from_secs(10);
+
+/// What there is to be shown.
+pub(super) trait Shown {
+    /// The broadcasts that are driven or were.
+    fn broadcasts(&self) -> Vec<Rc<Underway>>;
+
+    /// How everything else stands, in a line; none where nothing else is sent.
+    fn others(&self) -> Option<String>;
+}
+
+/// Shows how a run stands until it is stopped.
+pub(super) struct Progress {
+    showing: JoinHandle<()>,
+    terminal: Terminal,
+}
+
+impl Progress {
+    pub(super) fn start(
+        shown: impl Shown + 'static,
+        terminal: Terminal,
+        clock: Clock,
+        format: Format,
+    ) -> Self {
+        let showing = if format == Format::Text && stderr().is_terminal() {
+            tokio::task::spawn_local(on_terminal(shown, terminal.clone(), clock))
+        } else {
+            tokio::task::spawn_local(elsewhere(shown, clock, format))
+        };
+        Self { showing, terminal }
+    }
+
+    pub(super) fn stop(self) {
+        self.showing.abort();
+        self.terminal.end();
+    }
+}
+
+async fn on_terminal(shown: impl Shown, terminal: Terminal, clock: Clock) {
+    // A run that is over within a moment shows nothing.
+    clock.sleep(ON_TERMINAL).await;
+    terminal.begin();
+    let mut meter = Meter::default();
+    loop {
+        let standing = Standing::of(&shown.broadcasts(), &mut meter, &clock);
+        terminal.show(standing.as_ref(), shown.others());
+        clock.sleep(ON_TERMINAL).await;
+    }
+}
+
+async fn elsewhere(shown: impl Shown, clock: Clock, format: Format) {
+    let mut meter = Meter::default();
+    loop {
+        // The first look is where the rate is measured from.
+        let _ = Standing::of(&shown.broadcasts(), &mut meter, &clock);
+        clock.sleep(ELSEWHERE).await;
+        if let Some(standing) = Standing::of(&shown.broadcasts(), &mut meter, &clock) {
+            standing.log(format);
+        }
+        if let Some(others) = shown.others() {
+            tracing::info!("{others}");
+        }
+    }
+}

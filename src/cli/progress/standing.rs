@@ -1,0 +1,291 @@
+//! How the broadcasts of a run stand: how many, how fast, for how long still, and what they wait for.
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::clock::{Clock, Instant};
+use crate::delivery::{Look, Underway, Waits};
+use crate::quota::Status;
+
+use super::super::logging::Format;
+use super::super::runs::instant;
+
+/// The time over which a rate is measured.
+const MEASURED: Duration = Duration::from_secs(10);
+
+/// The shortest time that says anything about a rate.
+const LEAST: Duration = Duration::from_secs(1);
+
+/// How the broadcasts under way stand, taken together.
+#[derive(Debug)]
+pub(super) struct Standing {
+    /// `NAME/RUN`, or how many they are.
+    pub(super) name: String,
+    pub(super) total: u64,
+    sent: u64,
+    rejected: u64,
+    in_doubt: u64,
+    pending: u64,
+    /// Recipients a second lately, once that is known.
+    rate: Option<f64>,
+    /// The most that there may be.
+    most: f64,
+    /// How long it will take still, where that can be told.
+    left: Option<Duration>,
+    waits_for: Option<Wait>,
+}
+
+/// What is waited for.
+#[derive(Debug)]
+struct Wait {
+    text: String,
+    /// It is the usual one, the quota's turn.
+    usual: bool,
+}
+
+/// Measures how fast recipients are sent to.
+#[derive(Debug, Default)]
+pub(super) struct Meter {
+    looks: VecDeque<(Instant, u64)>,
+    /// How many broadcasts it measures: another number is another measurement.
+    many: usize,
+}
+
+impl Meter {
+    fn rate(&mut self, now: Instant, sent: u64, many: usize) -> Option<f64> {
+        if self.many != many {
+            self.looks.clear();
+            self.many = many;
+        }
+        while self.looks.len() > 1
+            && self.looks.get(1).is_some_and(|(at, _)| now.saturating_since(*at) >= MEASURED)
+        {
+            self.looks.pop_front();
+        }
+        self.looks.push_back((now, sent));
+        let (since, before) = *self.looks.front()?;
+        let time = now.saturating_since(since);
+        (time >= LEAST).then(|| sent.saturating_sub(before) as f64 / time.as_secs_f64())
+    }
+}
+
+impl Standing {
+    /// How those under way stand; none when none is.
+    pub(super) fn of(broadcasts: &[Rc<Underway>], meter: &mut Meter, clock: &Clock) -> Option<Self> {
+        let looks: Vec<(&Underway, Look)> = broadcasts
+            .iter()
+            .filter(|one| one.end().is_none())
+            .map(|one| (&**one, one.progress.look()))
+            .collect();
+        let (first, _) = looks.first()?;
+        let sum = |count: fn(&Look) -> u64| looks.iter().map(|(_, look)| count(look)).sum::<u64>();
+        let rate = meter.rate(clock.now(), sum(|look| look.sent_now), looks.len());
+        let quota = first.quota().status();
+        let most = match (looks.len(), first.cap) {
+            (1, Some(cap)) => cap.min(quota.pace),
+            _ => quota.pace,
+        };
+        let pending = sum(|look| Underway::left(&look.counts));
+        let waits = looks.iter().find_map(|(_, look)| look.waits_for.clone());
+        let left = left(pending, rate, most, waits.as_ref(), clock);
+        Some(Self {
+            name: match looks.len() {
+                1 => format!("{}/{}", first.name, first.run),
+                many => format!("{many} broadcasts"),
+            },
+            total: sum(|look| look.counts.total()),
+            sent: sum(|look| look.counts.sent),
+            rejected: sum(|look| look.counts.rejected),
+            in_doubt: sum(|look| look.counts.in_doubt),
+            pending,
+            rate,
+            most,
+            left,
+            waits_for: waits_for(waits, &quota, sum(|look| look.in_flight), clock),
+        })
+    }
+
+    /// Recipients that it has come to.
+    pub(super) const fn done(&self) -> u64 {
+        self.total.saturating_sub(self.pending)
+    }
+
+    /// In the width of a terminal, what matters most first.
+    pub(super) fn short(&self) -> String {
+        let mut parts = Vec::new();
+        let unusual = self.waits_for.as_ref().filter(|wait| !wait.usual);
+        parts.extend(unusual.map(|wait| wait.text.clone()));
+        parts.push(self.counts("/"));
+        if unusual.is_none() {
+            let rate = self.rate.map_or_else(String::new, |rate| format!("{rate:.1} of "));
+            parts.push(format!("{rate}{}/s", Figure(self.most)));
+        }
+        parts.extend(self.left.map(|left| format!("{} left", time(left))));
+        parts.extend(self.waits_for.as_ref().filter(|wait| wait.usual).map(|wait| wait.text.clone()));
+        parts.join(", ")
+    }
+
+    /// Without the bounds of a line.
+    fn long(&self) -> String {
+        let mut text = format!("{}: {}", self.name, self.counts(" of "));
+        if let Some(rate) = self.rate {
+            let _ = write!(text, "; {rate:.1} a second of {}", Figure(self.most));
+        }
+        if let Some(left) = self.left {
+            let _ = write!(text, "; {} left", time(left));
+        }
+        if let Some(wait) = &self.waits_for {
+            let _ = write!(text, "; {}", wait.text);
+        }
+        text
+    }
+
+    fn counts(&self, of: &str) -> String {
+        let mut text = format!("{}{of}{} sent", self.sent, self.total);
+        for (count, what) in [(self.rejected, "rejected"), (self.in_doubt, "in doubt")] {
+            if count > 0 {
+                let _ = write!(text, ", {count} {what}");
+            }
+        }
+        text
+    }
+
+    /// Writes it into the log: a sentence for people, fields for programs.
+    pub(super) fn log(&self, format: Format) {
+        if format == Format::Text {
+            tracing::info!("{}", self.long());
+            return;
+        }
+        tracing::info!(
+            broadcast = self.name,
+            total = self.total,
+            sent = self.sent,
+            rejected = self.rejected,
+            in_doubt = self.in_doubt,
+            pending = self.pending,
+            per_second = self.rate,
+            most_per_second = self.most,
+            seconds_left = self.left.map(|left| left.as_secs_f64()),
+            waits_for = self.waits_for.as_ref().map(|wait| wait.text.as_str()),
+            "{}",
+            self.long()
+        );
+    }
+}
+
+/// How long the rest will take: at the rate of late, or at the most there may be while that is not known or nothing
+/// could be sent. Nobody knows where somebody has to resume it.
+fn left(
+    pending: u64,
+    rate: Option<f64>,
+    most: f64,
+    waits: Option<&Waits>,
+    clock: &Clock,
+) -> Option<Duration> {
+    let closed = match waits {
+        Some(Waits::Resume(_)) => return None,
+        Some(Waits::Window(opens)) => opens.saturating_sub(clock.unix_time()),
+        _ => Duration::ZERO,
+    };
+    let rate = rate.filter(|rate| *rate > 0.0 && waits.is_none()).unwrap_or(most);
+    Duration::try_from_secs_f64(pending as f64 / rate).ok().map(|sending| closed + sending)
+}
+
+/// What is waited for, in words: the rarest reason first.
+fn waits_for(waits: Option<Waits>, quota: &Status, in_flight: u64, clock: &Clock) -> Option<Wait> {
+    let unusual = |text: String| Some(Wait { text, usual: false });
+    let usual = |text: String| Some(Wait { text, usual: true });
+    match waits {
+        Some(Waits::Resume(None)) => return unusual("paused, waits for `mooncast runs resume`".to_owned()),
+        Some(Waits::Resume(Some(note))) => {
+            return unusual(format!("paused ({note}), waits for `mooncast runs resume`"));
+        }
+        Some(Waits::Window(opens)) => {
+            let wait = time(opens.saturating_sub(clock.unix_time()));
+            return unusual(format!("its window opens in {wait}, at {}", instant(opens)));
+        }
+        Some(Waits::Retry { calls, at, unreachable }) => {
+            let wait = time(at.saturating_since(clock.now()));
+            let what = if unreachable { "the service cannot be reached" } else { "the service has failed" };
+            let calls = if calls == 1 { "1 call tries".to_owned() } else { format!("{calls} calls try") };
+            return unusual(format!("{what}, {calls} again in {wait}"));
+        }
+        None => {}
+    }
+    if let Some(wait) = quota.resumes_in {
+        return unusual(format!("the service said to come back in {}", time(wait)));
+    }
+    if quota.throttled_last_minute > 0 {
+        let refused = quota.throttled_last_minute;
+        return usual(format!("slowed down: {refused} calls of the last minute were refused as too many"));
+    }
+    if quota.waiting.iter().any(|waiting| waiting.calls > 0) {
+        return usual("waits for its quota".to_owned());
+    }
+    if in_flight > 0 { usual("waits for answers".to_owned()) } else { None }
+}
+
+/// A rate with no more digits than it has.
+struct Figure(f64);
+
+impl std::fmt::Display for Figure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.0 >= 100.0 || (self.0 - self.0.round()).abs() < 0.05 {
+            write!(f, "{:.0}", self.0)
+        } else {
+            write!(f, "{:.1}", self.0)
+        }
+    }
+}
+
+/// A time as people say it, its two largest units: `25 s`, `4 min 10 s`, `1 h 22 min`, `2 d 3 h`.
+pub(in crate::cli) fn time(time: Duration) -> String {
+    let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, _) => format!("{minutes} min {} s", seconds % 60),
+        (0, _, _) => format!("{hours} h {minutes} min"),
+        _ => format!("{days} d {hours} h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_that_of_the_last_seconds() {
+        let mut meter = Meter::default();
+        let at = |seconds: u64| Instant::from_start(Duration::from_secs(seconds));
+        assert_eq!(meter.rate(at(0), 100, 1), None);
+        assert_eq!(meter.rate(at(2), 140, 1), Some(20.0));
+        for second in 3..60 {
+            meter.rate(at(second), 140, 1);
+        }
+        assert_eq!(meter.rate(at(60), 240, 1), Some(10.0), "what was before is forgotten");
+        assert_eq!(meter.rate(at(61), 7, 2), None, "another broadcast is another measurement");
+    }
+
+    #[test]
+    fn times_have_two_units() {
+        let said = |seconds| time(Duration::from_secs(seconds));
+        assert_eq!([said(0), said(59), said(250)], ["0 s", "59 s", "4 min 10 s"]);
+        assert_eq!([said(4_950), said(86_400 * 2 + 11_000)], ["1 h 22 min", "2 d 3 h"]);
+        assert_eq!(time(Duration::from_millis(200)), "1 s");
+    }
+
+    #[test]
+    fn the_time_left_counts_the_window_and_is_unknown_in_a_pause() {
+        let clock = Clock::simulated(Duration::from_secs(1_000));
+        let seconds = |waits: Option<Waits>, rate| {
+            left(100, rate, 20.0, waits.as_ref(), &clock).map(|left| left.as_secs())
+        };
+        assert_eq!(seconds(None, None), Some(5));
+        assert_eq!(seconds(None, Some(10.0)), Some(10));
+        assert_eq!(seconds(Some(Waits::Window(Duration::from_secs(1_060))), Some(0.0)), Some(65));
+        assert_eq!(seconds(Some(Waits::Resume(None)), Some(10.0)), None);
+    }
+}

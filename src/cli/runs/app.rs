@@ -1,0 +1,38 @@
+//! The ledger with the app that a broadcast was made for: what resuming and recalling need.
+
+use std::rc::Rc;
+
+use anyhow::Context;
+
+use crate::clock::Clock;
+use crate::config::{AppFlags, Environment, Project, Settings};
+use crate::delivery::{Delivery, FailPoint};
+use crate::ledger::Broadcast;
+
+use super::super::apps::{self, Apps};
+use super::ledger_folder;
+
+/// The project's apps, where something was sent from it before.
+pub(super) fn apps(
+    project: &Project,
+    flags: AppFlags,
+    simulator: bool,
+    clock: &Clock,
+) -> anyhow::Result<Apps> {
+    ledger_folder(project, simulator)?;
+    let flags = AppFlags { offline: simulator, ..flags };
+    let settings = Settings::load(project, &Environment::of_process(), &flags)?;
+    apps::choose(project, &settings, simulator, clock, &FailPoint::default())
+}
+
+/// The app of a broadcast.
+pub(super) async fn of(apps: &Apps, broadcast: &Broadcast) -> anyhow::Result<Rc<Delivery>> {
+    for delivery in &apps.deliveries {
+        if let Some((_, app)) = delivery.entry().await?
+            && app == broadcast.app
+        {
+            return Ok(Rc::clone(delivery));
+        }
+    }
+    None.with_context(|| format!("its app {} is not configured here", broadcast.app_key))
+}

@@ -1,0 +1,47 @@
+//! `mooncast runs prune`
+
+use std::time::Duration;
+
+use anyhow::bail;
+use clap::Args;
+
+use crate::clock::Clock;
+use crate::ledger::{Ledger, Pruned};
+
+use super::super::Exit;
+use super::show;
+
+/// A day, as an age is counted.
+const DAY: Duration = Duration::from_hours(24);
+
+/// Forgets broadcasts and single sends that were over long ago; what is unfinished or in doubt stays.
+///
+/// The same name and run, or the same `once` key, would be sent anew afterwards.
+#[derive(Debug, Args)]
+pub(super) struct Prune {
+    /// How many days ago they must have been over
+    #[arg(long, value_name = "DAYS", default_value_t = 90)]
+    older_than: u32,
+    /// Only say what would be forgotten
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub(super) async fn run(prune: &Prune, ledger: &Ledger, clock: &Clock) -> anyhow::Result<Exit> {
+    let days = prune.older_than;
+    if days == 0 {
+        bail!(
+            "--older-than 0: give it at least a day, so that nothing is forgotten that a script may send again"
+        );
+    }
+    let instant = clock.unix_time().saturating_sub(DAY.saturating_mul(days));
+    let pruned = if prune.dry_run { ledger.prunable(instant).await? } else { ledger.prune(instant).await? };
+    let Pruned { broadcasts, sends, job_runs, expired } = pruned;
+    let verb = if prune.dry_run { "would forget" } else { "forgot" };
+    let before = show::instant(instant);
+    show::say(&format!(
+        "{verb} what was over before {before}: {broadcasts} broadcasts, {sends} single sends, {job_runs} job runs"
+    ))?;
+    show::say(&format!("{verb} {expired} uploads and values that have expired"))?;
+    Ok(Exit::Delivered)
+}

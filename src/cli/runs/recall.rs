@@ -1,0 +1,69 @@
+//! `mooncast runs recall`
+
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+
+use crate::clock::Clock;
+use crate::config::{Project, parse_duration};
+use crate::delivery::{RecallOptions, StopSwitch};
+
+use super::super::progress::time;
+use super::super::{AppArgs, Exit};
+use super::which::Which;
+use super::{app, show};
+
+/// Takes back what was sent, within the service's time for it.
+#[derive(Debug, Args)]
+pub(super) struct Recall {
+    #[command(flatten)]
+    broadcast: Which,
+    /// How long after it was sent a message can be recalled, where the service grants the app more than two minutes
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    within: Option<Duration>,
+    /// Recall however old the messages are
+    #[arg(long)]
+    force: bool,
+    /// Who recalls; the service's default otherwise
+    #[arg(long, value_name = "USER")]
+    from: Option<String>,
+    #[command(flatten)]
+    app: AppArgs,
+}
+
+pub(super) fn run(recall: Recall, project: &Project, simulator: bool) -> anyhow::Result<Exit> {
+    let clock = Clock::real();
+    let apps = app::apps(project, recall.app.into(), simulator, &clock)?;
+    let book = apps.book.as_ref().context("there is no ledger")?;
+    let mut options = RecallOptions { force: recall.force, from: recall.from, ..RecallOptions::default() };
+    options.within = recall.within.unwrap_or(options.within);
+    clock.block_on(async {
+        let open = book.open().await?;
+        let found = recall.broadcast.find(&open.ledger).await?;
+        let delivery = app::of(&apps, &found).await?;
+        let (_switch, stop) = StopSwitch::new();
+        let told = delivery.recall_broadcast(&open.ledger, &found, &options, &stop).await?;
+        show::say(&format!("{}/{}: {} recalled", found.name, found.run, told.recalled))?;
+        if told.before > 0 {
+            show::say(&format!("  {} were recalled before", told.before))?;
+        }
+        if told.too_late > 0 {
+            let (count, within) = (told.too_late, time(options.within));
+            show::say(&format!(
+                "  {count} not: sent over {within} ago; `--within` where the service grants more, or `--force`"
+            ))?;
+        }
+        for (reason, count) in &told.refused {
+            show::say(&format!("  {count} not: {reason}"))?;
+        }
+        if told.in_doubt > 0 {
+            show::say(&format!(
+                "  {} in doubt cannot be: the service gave no id for their messages",
+                told.in_doubt
+            ))?;
+        }
+        let all = told.too_late + told.in_doubt + told.refused.values().sum::<u64>() == 0;
+        Ok(if all { Exit::Delivered } else { Exit::Undelivered })
+    })?
+}

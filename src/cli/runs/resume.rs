@@ -1,0 +1,91 @@
+//! `mooncast runs resume`
+
+use std::rc::Rc;
+
+use anyhow::Context;
+use clap::Args;
+
+use crate::clock::Clock;
+use crate::config::Project;
+use crate::delivery::{End, LEASE, StopSwitch, Underway};
+use crate::ledger::Wish;
+
+use super::super::logging::Format;
+use super::super::next::Next;
+use super::super::progress::{Progress, Shown, Terminal};
+use super::super::{AppArgs, Exit};
+use super::which::Which;
+use super::{app, show};
+
+/// Lets it go on from its stored plan; where no process drives it, this one does, to its end.
+#[derive(Debug, Args)]
+pub(super) struct Resume {
+    #[command(flatten)]
+    broadcast: Which,
+    #[command(flatten)]
+    app: AppArgs,
+}
+
+/// A single broadcast is all there is to show.
+struct One(Rc<Underway>);
+
+impl Shown for One {
+    fn broadcasts(&self) -> Vec<Rc<Underway>> {
+        vec![Rc::clone(&self.0)]
+    }
+
+    fn others(&self) -> Option<String> {
+        None
+    }
+}
+
+/// Lets a broadcast go on, and drives it where nobody else does.
+pub(super) fn run(
+    resume: Resume,
+    project: &Project,
+    simulator: bool,
+    format: Format,
+    next: &Next,
+) -> anyhow::Result<Exit> {
+    let clock = Clock::real();
+    let apps = app::apps(project, resume.app.into(), simulator, &clock)?;
+    let book = apps.book.as_ref().context("there is no ledger")?;
+    clock.block_on(async {
+        let open = book.open().await?;
+        let found = resume.broadcast.find(&open.ledger).await?;
+        let delivery = app::of(&apps, &found).await?;
+        if found.is_over() {
+            show::say(&format!("{}/{} is over: nothing is left to send", found.name, found.run))?;
+            return Ok(Exit::Delivered);
+        }
+        open.ledger.request(found.id, Wish::Run, None).await?;
+        let Some(lease) = open.ledger.claim(found.id, &open.owner, LEASE).await? else {
+            show::say(&format!("{}/{} goes on in the process that drives it", found.name, found.run))?;
+            return Ok(Exit::Delivered);
+        };
+        let (switch, stop) = StopSwitch::new();
+        let interrupt = tokio::task::spawn_local(async move {
+            // One that cannot be heard ends the program at once, and leaves the broadcast resumable all the same.
+            if tokio::signal::ctrl_c().await.is_ok() {
+                switch.press();
+            }
+            std::future::pending::<()>().await;
+        });
+        let underway = Rc::new(Underway::new(&delivery, &found));
+        let progress = Progress::start(One(Rc::clone(&underway)), Terminal::default(), clock.clone(), format);
+        let driven = delivery.drive(&open.ledger, lease, &found.spec, &stop, &underway.progress).await;
+        progress.stop();
+        interrupt.abort();
+        let driven = driven?;
+        show::one(&open.ledger.show(found.id).await?, open.ledger.recalled(found.id).await?, next)?;
+        Ok(match driven.end {
+            End::Stopped => Exit::Interrupted,
+            End::Paused(_) => Exit::Undelivered,
+            End::Finished | End::Cancelled => {
+                let report = driven.report;
+                let all = report.rejected + report.in_doubt + report.cancelled == 0;
+                if all { Exit::Delivered } else { Exit::Undelivered }
+            }
+        })
+    })?
+}

@@ -1,0 +1,47 @@
+//! Which broadcast a command is about.
+
+use anyhow::{Context, bail};
+use clap::Args;
+
+use crate::ledger::{Broadcast, BroadcastId, Filter, Ledger};
+
+/// Which broadcast.
+#[derive(Debug, Args)]
+pub(super) struct Which {
+    /// Its number as `runs list` shows it, its name, or NAME/RUN
+    broadcast: String,
+    /// Its run, where the name alone is given; the newest by default
+    #[arg(long, value_name = "RUN")]
+    run: Option<String>,
+}
+
+impl Which {
+    /// The broadcast that was named; of several with one name the newest.
+    pub(super) async fn find(&self, ledger: &Ledger) -> anyhow::Result<Broadcast> {
+        let named = &self.broadcast;
+        if let Some(run) = &self.run {
+            let found = newest(ledger, named, Some(run)).await?;
+            return found.with_context(|| {
+                format!("there is no broadcast `{named}` with the run `{run}`; `mooncast runs list` shows what there is")
+            });
+        }
+        if let Ok(number) = named.parse() {
+            return Ok(ledger.show(BroadcastId(number)).await?);
+        }
+        if let Some(found) = newest(ledger, named, None).await? {
+            return Ok(found);
+        }
+        if let Some((name, run)) = named.rsplit_once('/')
+            && let Some(found) = newest(ledger, name, Some(run)).await?
+        {
+            return Ok(found);
+        }
+        bail!("there is no broadcast `{named}`; `mooncast runs list` shows what there is")
+    }
+}
+
+async fn newest(ledger: &Ledger, name: &str, run: Option<&str>) -> anyhow::Result<Option<Broadcast>> {
+    let filter = Filter { name: Some(name.to_owned()), ..Filter::default() };
+    let found = ledger.list(&filter).await?;
+    Ok(found.into_iter().find(|broadcast| run.is_none_or(|run| broadcast.run == run)))
+}

@@ -1,0 +1,52 @@
+//! Files of messages that are still to be sent: the service forgets a file after days, and a plan may wait for longer.
+
+use std::time::Duration;
+
+use crate::ledger::{AppId, LedgerError};
+
+use super::super::upload::USED;
+use super::Run;
+
+/// A file that can be used for this much less than a new one is as good as new.
+const AS_NEW: Duration = Duration::from_hours(1);
+
+impl Run<'_> {
+    /// Uploads anew what expires before all that waits can be sent, and puts it into the plan. Gives why that cannot
+    /// be, where it cannot: nothing may be sent then.
+    pub(super) async fn renew_files(&self, app: AppId) -> Result<Result<(), String>, LedgerError> {
+        let id = self.lease.broadcast;
+        let clock = &self.delivery.clock;
+        let mut files = self.ledger.files_to_send(app, id).await?;
+        let needed = clock.unix_time() + self.time_left();
+        for file in &mut files {
+            let new = clock.unix_time() + USED;
+            if file.expires_at > needed || file.expires_at + AS_NEW > new {
+                continue;
+            }
+            self.renew().await?;
+            let uploaded = match self.delivery.upload_again(self.ledger, app, file, self.stop).await {
+                Ok(uploaded) => uploaded,
+                Err(why) => return Ok(Err(why)),
+            };
+            let secret = uploaded.secret.as_deref();
+            self.ledger.replace_file(self.lease, &file.url, &uploaded.url, secret).await?;
+            tracing::info!("{} was uploaded again, because it expires at the service", file.path);
+            file.expires_at = new;
+        }
+        self.files_until.set(files.iter().map(|file| file.expires_at).min());
+        Ok(Ok(()))
+    }
+
+    /// Whether a file has expired since [`Run::renew_files`].
+    pub(super) fn files_expired(&self) -> bool {
+        self.files_until.get().is_some_and(|until| self.delivery.clock.unix_time() >= until)
+    }
+
+    /// How long what waits takes at the least, by its quota and its own cap.
+    fn time_left(&self) -> Duration {
+        let quota = f64::from(self.quota().status().per_second);
+        let rate = self.spec.rate.map_or(quota, |cap| cap.min(quota));
+        let pending = self.progress.look().counts.pending;
+        Duration::try_from_secs_f64(pending as f64 / rate).unwrap_or_default()
+    }
+}

@@ -1,0 +1,70 @@
+//! A broadcast that this process drives, for whoever shows it.
+
+use std::cell::OnceCell;
+use std::rc::Rc;
+
+use crate::ledger::{Broadcast, Counts};
+use crate::message::Call;
+use crate::quota::Quota;
+
+use super::super::Delivery;
+use super::{Driven, Progress};
+
+/// A broadcast that this process drives, while it goes on and after.
+#[derive(Debug)]
+pub struct Underway {
+    /// Its name.
+    pub name: String,
+    /// Which run of that name.
+    pub run: String,
+    /// How it stands.
+    pub progress: Progress,
+    /// A cap of its own, in messages a second.
+    pub cap: Option<f64>,
+    delivery: Rc<Delivery>,
+    call: Call,
+    driven: OnceCell<Driven>,
+}
+
+impl Underway {
+    /// A broadcast that is about to be driven by `delivery`.
+    #[must_use]
+    pub fn new(delivery: &Rc<Delivery>, broadcast: &Broadcast) -> Self {
+        Self {
+            name: broadcast.name.clone(),
+            run: broadcast.run.clone(),
+            progress: Progress::default(),
+            cap: broadcast.spec.rate,
+            delivery: Rc::clone(delivery),
+            call: broadcast.spec.call,
+            driven: OnceCell::new(),
+        }
+    }
+
+    /// The quota that it draws on.
+    #[must_use]
+    pub fn quota(&self) -> &Quota {
+        match self.call {
+            Call::Group => &self.delivery.quotas.group,
+            Call::Targeted => &self.delivery.quotas.targeted,
+        }
+    }
+
+    /// Says how the driving ended.
+    pub fn ended(&self, driven: &Driven) {
+        // It is driven once.
+        let _ = self.driven.set(driven.clone());
+    }
+
+    /// How the driving ended, once it has.
+    #[must_use]
+    pub fn end(&self) -> Option<&Driven> {
+        self.driven.get()
+    }
+
+    /// Recipients that it still has to come to.
+    #[must_use]
+    pub const fn left(counts: &Counts) -> u64 {
+        counts.pending + counts.sending
+    }
+}

@@ -1,0 +1,107 @@
+//! Where the files of messages came from, so that they can be uploaded anew once the service has forgotten them.
+
+use std::time::Duration;
+
+use super::store::{from_millis, millis};
+use super::{AppId, BroadcastId, Lease, Ledger, LedgerError};
+
+/// A file at the service, and where it came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SentFile {
+    /// Where it is at the service, as messages say it.
+    pub url: String,
+    /// Where it was on this machine.
+    pub path: String,
+    /// SHA-256 of its content, in hexadecimal.
+    pub content: String,
+    /// How it was uploaded, as JSON.
+    pub options: String,
+    /// Until when it can be used.
+    pub expires_at: Duration,
+}
+
+impl Ledger {
+    /// Remembers where a file at the service came from; what was known of the same address before is forgotten.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn file_put(&self, app: AppId, file: &SentFile) -> Result<(), LedgerError> {
+        let statement = sqlx::query(
+            "INSERT INTO files (app, url, path, content, options, expires_at) VALUES (?, ?, ?, ?, ?, ?)
+                ON CONFLICT (app, url) DO UPDATE SET path = excluded.path",
+        )
+        .bind(app.0)
+        .bind(&file.url)
+        .bind(&file.path)
+        .bind(&file.content)
+        .bind(&file.options)
+        .bind(millis(file.expires_at));
+        self.change(statement).await.map(drop)
+    }
+
+    /// The files that messages of a broadcast refer to which are still to be sent, as far as it is known where they
+    /// came from.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn files_to_send(&self, app: AppId, id: BroadcastId) -> Result<Vec<SentFile>, LedgerError> {
+        type Row = (String, String, String, String, i64);
+        let question = sqlx::query_as(
+            "SELECT DISTINCT f.url, f.path, f.content, f.options, f.expires_at FROM messages m
+                JOIN files f ON f.app = ?1
+                    AND f.url IN (json_extract(m.content, '$.body.url'), json_extract(m.content, '$.body.thumb'))
+                WHERE m.broadcast = ?2 AND EXISTS (SELECT 1 FROM files WHERE app = ?1)
+                    AND m.id IN (SELECT message FROM recipients WHERE broadcast = ?2 AND state IN (0, 1))
+                ORDER BY f.url",
+        );
+        let mut read = self.store().read().await?;
+        let rows: Vec<Row> = read.rows(question.bind(app.0).bind(id.0)).await?;
+        read.done();
+        let file = |(url, path, content, options, expires_at)| SentFile {
+            url,
+            path,
+            content,
+            options,
+            expires_at: from_millis(expires_at),
+        };
+        Ok(rows.into_iter().map(file).collect())
+    }
+
+    /// Puts a file that was uploaded anew into the messages of a broadcast, in place of the one at `old`. The plan's
+    /// hash stays that of the plan as it was fixed.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::LeaseLost`], and faults of the store.
+    pub async fn replace_file(
+        &self,
+        lease: Lease,
+        old: &str,
+        url: &str,
+        secret: Option<&str>,
+    ) -> Result<(), LedgerError> {
+        let id = lease.broadcast.0;
+        let mut write = self.store().write().await?;
+        let result = async {
+            let held = sqlx::query_as("SELECT id FROM broadcasts WHERE id = ? AND lease_number = ?");
+            if write.row::<(i64,)>(held.bind(id).bind(lease.number)).await?.is_none() {
+                return Err(LedgerError::LeaseLost(lease.broadcast));
+            }
+            for statement in [
+                "UPDATE messages SET content = CASE WHEN ?2 IS NULL THEN json_remove(json_set(content, '$.body.url', ?1), '$.body.secret')
+                    ELSE json_set(content, '$.body.url', ?1, '$.body.secret', ?2) END
+                    WHERE broadcast = ?3 AND json_extract(content, '$.body.url') = ?4",
+                "UPDATE messages SET content = CASE WHEN ?2 IS NULL THEN json_remove(json_set(content, '$.body.thumb', ?1), '$.body.thumb_secret')
+                    ELSE json_set(content, '$.body.thumb', ?1, '$.body.thumb_secret', ?2) END
+                    WHERE broadcast = ?3 AND json_extract(content, '$.body.thumb') = ?4",
+            ] {
+                write.run(sqlx::query(statement).bind(url).bind(secret).bind(id).bind(old)).await?;
+            }
+            Ok(())
+        }
+        .await;
+        write.end(result).await
+    }
+}
