@@ -108,6 +108,15 @@ fn log_lines_are_json_where_asked() {
 }
 
 #[test]
+fn a_script_named_as_a_module_does_not_hide_it_from_itself() {
+    Project::new()
+        .file("scripts/retry.lua", "print(type(require('retry').call))")
+        .mooncast(&["run", "--simulator", "scripts/retry.lua"])
+        .exits(0)
+        .prints("function");
+}
+
+#[test]
 fn check_names_file_line_and_reason_and_sends_nothing() {
     let service = Service::accepting();
     let project = Project::new()
