@@ -1,7 +1,8 @@
 //! How a run stands, while it goes on: a line that renews itself on a terminal, a log line now and then elsewhere.
 
+use std::cell::RefCell;
 use std::fmt::Write as _;
-use std::io::{IsTerminal, Write as _, stderr, stdout};
+use std::io::{self, IsTerminal, Write as _, stderr, stdout};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -20,7 +21,11 @@ const ELSEWHERE: Duration = Duration::from_secs(10);
 
 /// Where a script's prints and log lines go: around the line that shows how the run stands, where there is one.
 #[derive(Clone)]
-pub(super) struct Terminal(ProgressBar);
+pub(super) struct Terminal {
+    line: ProgressBar,
+    /// Why prints were lost, the first time that one was.
+    lost: Rc<RefCell<Option<io::Error>>>,
+}
 
 impl Default for Terminal {
     fn default() -> Self {
@@ -28,7 +33,7 @@ impl Default for Terminal {
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
             bar.set_style(style);
         }
-        Self(bar)
+        Self { line: bar, lost: Rc::default() }
     }
 }
 
@@ -36,8 +41,15 @@ impl Output for Terminal {
     fn print(&self, bytes: &[u8]) {
         self.clear();
         let mut out = stdout().lock();
-        // A reader that has gone (`mooncast run … | head`) must not end a campaign.
-        let _ = out.write_all(bytes).and_then(|()| out.flush());
+        match out.write_all(bytes).and_then(|()| out.flush()) {
+            Ok(()) => {}
+            // A reader that has gone (`mooncast run … | head`) has seen enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            // A full disk must not end a campaign half-way, but it must be told, at the latest when all is sent.
+            Err(error) => {
+                self.lost.borrow_mut().get_or_insert(error);
+            }
+        }
     }
 
     fn log(&self, line: &LogLine) {
@@ -47,10 +59,15 @@ impl Output for Terminal {
 }
 
 impl Terminal {
+    /// Why some of what the script printed is lost, where it is.
+    pub(super) fn lost(&self) -> Option<io::Error> {
+        self.lost.take()
+    }
+
     /// Empties the line that shows how the run stands; it is drawn again below what follows. (The library's own way
     /// leaves a line of full width where it is.)
     fn clear(&self) {
-        if !self.0.is_hidden() {
+        if !self.line.is_hidden() {
             let _ = stderr().lock().write_all(b"\r\x1b[2K");
         }
     }
@@ -74,7 +91,7 @@ impl Progress {
             });
             return Self { showing, terminal };
         }
-        let line = terminal.0.clone();
+        let line = terminal.line.clone();
         let showing = tokio::task::spawn_local(async move {
             // A run that is over within a moment shows nothing.
             clock.sleep(ON_TERMINAL).await;
@@ -90,7 +107,7 @@ impl Progress {
 
     pub(super) fn stop(self) {
         self.showing.abort();
-        self.terminal.0.finish_and_clear();
+        self.terminal.line.finish_and_clear();
     }
 }
 

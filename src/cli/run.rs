@@ -114,8 +114,9 @@ pub(super) fn run(args: Run, global: &Global) -> anyhow::Result<Exit> {
     let spec = spec(script, Mode::Run, args.args, &limits);
     let terminal = Terminal::default();
     let services = services(&project, &settings, &apps, &clock, &args.file, Rc::new(terminal.clone()))?;
-    let (ended, counts, elapsed) = clock.block_on(drive(spec, services, terminal, &clock))?;
+    let (ended, counts, elapsed) = clock.block_on(drive(spec, services, terminal.clone(), &clock))?;
     let exit = summarise(&ended, counts, elapsed);
+    let exit = terminal.lost().map_or(exit, |error| lost_prints(&error, exit));
     // The script was told too, but it is the set-up that has to be mended.
     Ok(if apps.book.is_some_and(|book| book.failure().is_some()) { Exit::Usage } else { exit })
 }
@@ -172,6 +173,9 @@ pub(super) fn services(
     output: Rc<dyn Output>,
 ) -> anyhow::Result<Services> {
     let permissions = &settings.permissions;
+    if let Some(problem) = host::net_problem(&permissions.net) {
+        bail!("net, of [permissions] or --allow-net: {problem}");
+    }
     let script = file.canonicalize()?;
     Ok(Services {
         apps: apps.deliveries.clone(),
@@ -275,6 +279,17 @@ fn write_summary(
         write!(err, "; the service refused {} calls as too many, each was sent again", counts.throttled)?;
     }
     writeln!(err)
+}
+
+/// Says that something the script printed is nowhere; a run that went well otherwise did not go well then.
+fn lost_prints(error: &std::io::Error, exit: Exit) -> Exit {
+    let mut err = std::io::stderr().lock();
+    // Nobody is left to be told when standard error is gone.
+    let _ = writeln!(
+        err,
+        "error: what the script printed is not all written: standard output: {error}; make room or send it elsewhere"
+    );
+    if exit == Exit::Delivered { Exit::Failed } else { exit }
 }
 
 fn groups(count: u64) -> String {
