@@ -76,7 +76,7 @@ assert(changed.tested["184524748161030"] ~= report.tested["184524748161030"])
 
 -- A test that fails keeps the message from the audience: the group is named, the others of the test are not held up.
 refusing = "184524748161030"
-raised(with(spring, { name = "refused" }), "campaign_test.lua:18: refused (run 1): the test failed, so the audience",
+raised(with(spring, { name = "refused" }), "campaign_test.lua:", "refused (run 1): the test failed, so the audience",
   "group 184524748161030: rejected: the service refused it")
 assert(sent[#sent].to[1] == 184524748161031)
 refusing = nil
