@@ -108,6 +108,43 @@ fn log_lines_are_json_where_asked() {
 }
 
 #[test]
+fn prints_that_find_no_room_are_told() {
+    let project = Project::with_script(format!("print('a word')\n{HELLO}"));
+    let mut command = project.command(&["run", "--simulator", "scripts/main.lua"]);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = command.stdout(full).output().unwrap();
+    Ran::of(&output).exits(1).says("sent to 1 group").says("standard output: No space left");
+}
+
+#[test]
+fn settings_are_refused_in_words() {
+    for (settings, words) in [
+        (
+            "[app.limits]\ngroup_per_second = '20'",
+            "[app.limits] group_per_second is '20', but must be a whole number",
+        ),
+        ("[permissions]\nnet = ['http://x.example/y']", "`http://x.example/y` names no host"),
+    ] {
+        let project = Project::with_script("print(1)").file("mooncast.toml", settings);
+        project.mooncast(&["run", "--simulator", "scripts/main.lua"]).exits(2).says(words);
+        project.mooncast(&["check"]).exits(2).says(words);
+    }
+    Project::with_script("print(1)")
+        .mooncast(&["run", "--simulator", "--allow-net", "http://x.example", "scripts/main.lua"])
+        .exits(2)
+        .says("like `x.example`");
+}
+
+#[test]
+fn a_script_named_as_a_module_does_not_hide_it_from_itself() {
+    Project::new()
+        .file("scripts/retry.lua", "print(type(require('retry').call))")
+        .mooncast(&["run", "--simulator", "scripts/retry.lua"])
+        .exits(0)
+        .prints("function");
+}
+
+#[test]
 fn check_names_file_line_and_reason_and_sends_nothing() {
     let service = Service::accepting();
     let project = Project::new()
@@ -134,6 +171,27 @@ fn check_names_file_line_and_reason_and_sends_nothing() {
     Ran::of(&project.command_against(&service, &["check", "scripts/good.lua"]).output().unwrap())
         .exits(0)
         .prints("1 script: nothing found");
+}
+
+#[test]
+fn check_does_not_blame_a_script_for_the_arguments_it_lacks() {
+    let project = Project::new()
+        .file("scripts/wants.lua", "local function need(x)\n  if not x then error('usage: GROUP') end\n  return x\nend\nlocal group = need(arg[1])\nprint(group)")
+        .file("scripts/values.lua", "local group = ...\nif not group then error({ message = 'which group?' }) end")
+        .file("scripts/words.lua", "if arg[1] == nil then error('usage', 0) end");
+    project
+        .mooncast(&["check"])
+        .exits(0)
+        .prints("scripts/wants.lua:2: usage: GROUP (only a note: the script takes arguments")
+        .prints("scripts/values.lua:2: (error value is a table) which group? (only a note")
+        .prints("scripts/words.lua:1: usage (only a note")
+        .prints("3 scripts: nothing found");
+    project.write("scripts/wants.lua", "local t\nprint(t.x)\nprint(arg[1])");
+    project
+        .mooncast(&["check"])
+        .exits(1)
+        .prints("scripts/wants.lua:2: attempt to index")
+        .prints("3 scripts: 1 problem");
 }
 
 #[test]

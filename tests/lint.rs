@@ -106,7 +106,9 @@ fn syntax_is_judged_as_lua_judges_it() {
     let mut judged = 0;
     let mut judge = |source: &str| {
         let lua_says = lua.load(source).set_name("=s").into_function().err().map(|error| error.to_string());
-        let findings = linter.lint(source, &|_| true);
+        let mut findings = linter.lint(source, &|_| Some(String::new()));
+        // Lua meets an undefined global only when it runs.
+        findings.retain(|finding| !finding.message.contains("is not defined"));
         judged += 1;
         if lua_says.is_some() == findings.is_empty() {
             differences.push(format!("{source:?}\n  Lua: {lua_says:?}\n  lint: {findings:?}"));

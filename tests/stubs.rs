@@ -78,6 +78,35 @@ fn found(names: &BTreeSet<&str>) -> Modules {
 }
 
 #[test]
+fn what_check_takes_for_defined_is_what_scripts_find() {
+    let folder = tempfile::tempdir().unwrap();
+    // Not one of these may be taken for undefined, nor one of these limits for unknown.
+    let names = "local g, l = {}, {}
+        for name in pairs(_ENV) do g[#g + 1] = name end
+        for name in pairs(im.limits) do l[#l + 1] = name end
+        print('print(' .. table.concat(g, ', ') .. ', im.limits.' .. table.concat(l, ', im.limits.') .. ')')";
+    std::fs::write(folder.path().join("names.lua"), names).unwrap();
+    let mooncast = |args: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_mooncast"))
+            .current_dir(folder.path())
+            .args(args)
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let uses = mooncast(&["run", "--simulator", "names.lua"]);
+    assert!(uses.contains("im.limits.message_bytes") && uses.contains("xpcall"), "{uses}");
+    std::fs::write(folder.path().join("uses.lua"), &uses).unwrap();
+    let found = mooncast(&["check", "uses.lua"]);
+    assert!(found.contains("nothing found"), "{uses}{found}");
+    let all = "_G _VERSION arg assert coroutine error getmetatable im ipairs load math next os pairs pcall print \
+               rawequal rawget rawlen rawset require select setmetatable string table tonumber tostring type utf8 xpcall";
+    for name in all.split(' ') {
+        assert!(uses.contains(name), "scripts have no `{name}`");
+    }
+}
+
+#[test]
 fn stubs_and_modules_agree() {
     let declared = declared();
     let names: BTreeSet<&str> = declared

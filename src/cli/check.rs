@@ -45,10 +45,10 @@ pub(super) fn run(args: &Check, global: &Global) -> anyhow::Result<Exit> {
     let clock = Clock::real();
     let mut found = 0;
     for file in &files {
-        let (name, findings) = examine(file, args, global, &linter, &clock)?;
+        let Examined { name, findings, note } = examine(file, args, global, &linter, &clock)?;
         found += findings.len();
         let mut out = std::io::stdout().lock();
-        for finding in findings {
+        for finding in findings.into_iter().chain(note) {
             // A reader that has gone has seen enough.
             let _ = writeln!(out, "{name}:{finding}");
         }
@@ -84,15 +84,21 @@ fn examine(
     global: &Global,
     linter: &Linter,
     clock: &Clock,
-) -> anyhow::Result<(String, Vec<String>)> {
+) -> anyhow::Result<Examined> {
     let (project, script) = run::open(file, global)?;
     let name = script.name.clone();
     let Ok(source) = std::str::from_utf8(&script.text) else {
-        return Ok((name, vec!["1: the file is not UTF-8 text".to_owned()]));
+        let findings = vec!["1: the file is not UTF-8 text".to_owned()];
+        return Ok(Examined { name, findings, note: None });
     };
     let sources = Sources::new(&project, &file.canonicalize()?);
-    let mut findings: Vec<String> =
-        linter.lint(source, &|module| sources.find(module).is_ok()).iter().map(show).collect();
+    let module_text = |module: &str| {
+        let module = sources.find(module).ok()?;
+        Some(String::from_utf8_lossy(&module.text).into_owned())
+    };
+    let look = linter.look(source, &module_text);
+    let mut findings: Vec<String> = look.findings.iter().map(show).collect();
+    let mut note = None;
     if findings.is_empty() {
         let flags = AppFlags { offline: true, ..args.app.clone().into() };
         let mut settings = Settings::load(&project, &Environment::of_process(), &flags)?;
@@ -103,11 +109,39 @@ fn examine(
         let (_switch, interrupt) = InterruptSwitch::new();
         match clock.block_on(host::run(spec, services, interrupt))? {
             Ended::Finished | Ended::Interrupted => {}
+            // A script that needs arguments ends without them, and a check has none to give.
+            Ended::Failed(Failed::Script(error))
+                if look.arguments.is_some_and(|line| line <= reached(&name, &error)) =>
+            {
+                let place = place(&name, &error);
+                note = Some(format!(
+                    "{place} (only a note: the script takes arguments, and a check gives none)"
+                ));
+            }
             Ended::Failed(Failed::Script(error)) => findings.push(place(&name, &error)),
             Ended::Failed(failed) => findings.push(format!("1: {failed}")),
         }
     }
-    Ok((name, findings))
+    Ok(Examined { name, findings, note })
+}
+
+/// The line of the script's top level that an error came out of.
+fn reached(name: &str, error: &ScriptError) -> usize {
+    let own = format!("{name}:");
+    let top = error
+        .traceback
+        .iter()
+        .rev()
+        .find(|frame| frame.ends_with("in the main chunk") && frame.starts_with(&own));
+    top.and_then(|frame| frame[own.len()..].split(':').next()?.parse().ok()).unwrap_or(0)
+}
+
+/// What was found in a script.
+struct Examined {
+    name: String,
+    findings: Vec<String>,
+    /// What may be wrong, or only so without arguments.
+    note: Option<String>,
 }
 
 fn show(finding: &Finding) -> String {

@@ -1,6 +1,7 @@
 //! `mooncast run`
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
@@ -118,7 +119,7 @@ pub(super) fn run(args: Run, global: &Global) -> anyhow::Result<Exit> {
     let terminal = Terminal::default();
     let services = services(&project, &settings, &apps, &clock, &args.file, Rc::new(terminal.clone()))?;
     let format = global.log_format;
-    let over = clock.block_on(drive(spec, services, terminal, &clock, format))?;
+    let over = clock.block_on(drive(spec, services, terminal.clone(), &clock, format))?;
     let summary = Summary {
         ended: &over.ended,
         counts: over.services.tally.counts(),
@@ -127,6 +128,7 @@ pub(super) fn run(args: Run, global: &Global) -> anyhow::Result<Exit> {
         next: Next::new(global, &project, args.simulator || settings.simulator),
     };
     let exit = summary.tell(format);
+    let exit = terminal.lost().map_or(exit, |error| lost_prints(&error, exit));
     // The script was told too, but it is the set-up that has to be mended.
     Ok(if apps.book.is_some_and(|book| book.failure().is_some()) { Exit::Usage } else { exit })
 }
@@ -183,6 +185,9 @@ pub(super) fn services(
     output: Rc<dyn Output>,
 ) -> anyhow::Result<Services> {
     let permissions = &settings.permissions;
+    if let Some(problem) = host::net_problem(&permissions.net) {
+        bail!("net, of [permissions] or --allow-net: {problem}");
+    }
     let script = file.canonicalize()?;
     Ok(Services {
         apps: apps.deliveries.clone(),
@@ -281,4 +286,15 @@ fn describe(services: &Services) -> String {
         }
     }
     text
+}
+
+/// Says that something the script printed is nowhere; a run that went well otherwise did not go well then.
+fn lost_prints(error: &std::io::Error, exit: Exit) -> Exit {
+    let mut err = std::io::stderr().lock();
+    // Nobody is left to be told when standard error is gone.
+    let _ = writeln!(
+        err,
+        "error: what the script printed is not all written: standard output: {error}; make room or send it elsewhere"
+    );
+    if exit == Exit::Delivered { Exit::Failed } else { exit }
 }

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::scripts::ScriptsSection;
-use super::{AppLimits, ConfigError, Permissions, units};
+use super::{AppLimits, ConfigError, Permissions, explain, units};
 use std::time::Duration;
 
 /// The whole file.
@@ -55,9 +55,8 @@ pub(super) fn read(path: &Path) -> Result<File, ConfigError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(File::default()),
         Err(source) => return Err(ConfigError::Unreadable { path: path.to_owned(), source }),
     };
-    toml::from_str(&text).map_err(|error| {
-        // The parser's own picture of the place would show the line, and with it a secret that stands there.
-        let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count() + 1);
-        ConfigError::Malformed { path: path.to_owned(), message: format!("line {line}: {}", error.message()) }
+    toml::from_str(&text).map_err(|error| ConfigError::Malformed {
+        path: path.to_owned(),
+        message: explain::explain(&text, &error),
     })
 }

@@ -5,6 +5,7 @@
 mod app;
 mod environment;
 mod error;
+mod explain;
 mod file;
 mod permissions;
 mod project;

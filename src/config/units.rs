@@ -38,7 +38,7 @@ pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opt
 /// For serde: an optional size as a number or a text.
 pub(super) fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     #[derive(Deserialize)]
-    #[serde(untagged)]
+    #[serde(untagged, expecting = "invalid type: another, expected a size, like 5120, \"64MiB\" or \"10MB\"")]
     enum Size {
         Bytes(u64),
         Text(String),

@@ -18,7 +18,7 @@ mod variables;
 pub use broadcasts::Broadcasts;
 pub use files::Files;
 pub use interrupt::{Interrupt, InterruptSwitch};
-pub use outbound::Outbound;
+pub use outbound::{Outbound, net_problem};
 pub use output::{Output, Silence, log_line};
 pub use services::{RunStop, Services};
 pub use session::{Ended, Failed, OWN_BINARY, RunSpec, run};

@@ -24,6 +24,8 @@ struct Stdlib;
 #[derive(Debug)]
 pub struct Sources {
     folders: Vec<(String, Dir)>,
+    /// The script that is run, which is no module: one that is named as a module of the library would hide it.
+    script: String,
 }
 
 impl Sources {
@@ -48,7 +50,7 @@ impl Sources {
             }
             seen.push(folder);
         }
-        Self { folders }
+        Self { folders, script: project.shown(script) }
     }
 
     /// The text of a module.
@@ -61,9 +63,11 @@ impl Sources {
         let candidates = [format!("{path}.lua"), format!("{path}/init.lua")];
         for (shown, folder) in &self.folders {
             for candidate in &candidates {
+                let name = if shown.is_empty() { candidate.clone() } else { format!("{shown}/{candidate}") };
+                if name == self.script {
+                    continue;
+                }
                 if let Some(text) = read(folder, candidate, module)? {
-                    let name =
-                        if shown.is_empty() { candidate.clone() } else { format!("{shown}/{candidate}") };
                     return Ok(Source::new(name, text));
                 }
             }

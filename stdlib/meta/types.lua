@@ -243,7 +243,11 @@
 ---@field read_per_second number  reads of lists a second
 ---@field message_bytes integer  bytes of `body` and `ext` together
 ---@field upload_bytes integer  bytes of one uploaded file
----@field [string] number
+---@field share number  our part of each quota, up to 1
+---@field groups_per_call integer  groups of one group message
+---@field users_per_call integer  users of one targeted message
+---@field roam_ignore_users integer  entries of `roam_ignore_users`
+---@field custom_exts integer  entries of `customExts`
 
 ---What every failure of a call raises; `pcall` gives it, `tostring` says it in one line.
 ---@class im.error

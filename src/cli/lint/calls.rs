@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use full_moon::ast::{Call as Called, Suffix};
+
 use super::Finding;
 use super::chain::{Argument, Chain, arguments, member};
 use super::library::{Library, is_built_in};
@@ -9,18 +11,20 @@ use super::message::Messages;
 use super::names::{Call, RECALL_OPTIONS, SEND_OPTIONS, UPLOAD_OPTIONS};
 use super::value::{Value, Values};
 use super::walk::Walked;
-use super::{globals, members};
+use super::{globals, members, undefined};
 
 /// What is wrong with the calls of a script.
 pub(super) fn findings(
     walked: &Walked<'_>,
     library: &Library,
-    has_file: &dyn Fn(&str) -> bool,
+    module_text: &dyn Fn(&str) -> Option<String>,
 ) -> Vec<Finding> {
+    let has_file = &|module: &str| module_text(module).is_some();
     let values = Values { walked };
     let mut calls = Calls { library, has_file, added: added(&values), values, findings: Vec::new() };
     walked.chains.iter().for_each(|chain| calls.chain(chain));
     calls.findings.extend(globals::findings(walked, library));
+    calls.findings.extend(undefined::findings(walked, library, module_text));
     calls.findings
 }
 
@@ -60,6 +64,18 @@ impl<'a> Calls<'_, 'a> {
                 && !self.is_replaced(module)
             {
                 self.findings.extend(members::problem(self.library, &self.added, module, &member));
+            }
+            if let Suffix::Call(Called::MethodCall(call)) = suffix
+                && let Value::Module(module) = &value
+                && !self.is_replaced(module)
+            {
+                self.findings.extend(members::colon(self.library, &self.added, module, call.name()));
+            }
+            if let (Value::Member(module, name), Some(member)) = (&value, member(suffix))
+                && module == "im"
+                && name == "limits"
+            {
+                self.findings.extend(members::limit(self.library, &member, set));
             }
             if let Some(arguments) = arguments(suffix) {
                 self.call(value.clone(), &arguments);

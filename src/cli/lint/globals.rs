@@ -24,7 +24,7 @@ fn main(walked: &Walked<'_>) -> Vec<Finding> {
     let suspect = |name: &str| name.eq_ignore_ascii_case("main") || osa_distance(name, "main") == 1;
     globals
         .iter()
-        .filter(|(name, global)| !global.read && suspect(name))
+        .filter(|(name, global)| global.first.is_none() && suspect(name))
         .flat_map(|(name, global)| global.set.iter().map(move |set| (name, set)))
         .filter(|(_, (_, to_function))| *to_function)
         .map(|(name, (token, _))| Finding::on(token, format!("nothing calls `{name}`; did you mean `main`?")))
@@ -52,7 +52,7 @@ fn im(walked: &Walked<'_>, library: &Library) -> Vec<Finding> {
     }
     for (name, global) in &walked.scopes.globals {
         let swapped = name.eq_ignore_ascii_case("im") || name == "mi";
-        if name != "im" && swapped && !global.read {
+        if name != "im" && swapped && global.first.is_none() {
             let suspects = global.set.iter();
             findings.extend(suspects.map(|(token, _)| {
                 Finding::on(token, format!("`{name}` is set and never used; did you mean `im`?"))

@@ -35,21 +35,29 @@ pub(super) fn is_built_in(module: &str) -> bool {
 #[derive(Debug)]
 pub(super) struct Library {
     modules: BTreeMap<String, BTreeSet<String>>,
+    limits: BTreeSet<String>,
 }
 
 impl Library {
     pub(super) fn new() -> Self {
-        let modules = stubs::all().into_iter().filter_map(|stub| {
+        let stubs = stubs::all();
+        let modules = stubs.iter().filter_map(|stub| {
             let name = stub.file.strip_suffix(".lua")?;
             let members = members(name, &stub.text);
             (!members.is_empty()).then(|| (name.to_owned(), members))
         });
-        Self { modules: modules.collect() }
+        let limits = stubs.iter().flat_map(|stub| fields("im.limits", &stub.text));
+        Self { modules: modules.collect(), limits: limits.collect() }
     }
 
     /// The members of a module, where they are known.
     pub(super) fn members(&self, module: &str) -> Option<&BTreeSet<String>> {
         self.modules.get(module)
+    }
+
+    /// The fields of `im.limits`.
+    pub(super) const fn limits(&self) -> &BTreeSet<String> {
+        &self.limits
     }
 
     /// The names that `require` knows without looking for a file of the project.
@@ -70,6 +78,14 @@ fn members(name: &str, text: &str) -> BTreeSet<String> {
             (declares && !member.starts_with('_')).then(|| member.to_owned())
         })
         .collect()
+}
+
+/// The fields that a file declares of a class: `---@field name type`, below `---@class NAME`.
+fn fields(class: &str, text: &str) -> Vec<String> {
+    let header = format!("---@class {class}");
+    let below = text.lines().skip_while(|line| **line != header).skip(1);
+    let fields = below.map_while(|line| line.strip_prefix("---@field "));
+    fields.filter_map(|field| field.split(' ').next()).map(str::to_owned).collect()
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use full_moon::tokenizer::TokenReference;
+
 use super::Finding;
 use super::chain::Member;
 use super::library::Library;
@@ -30,4 +32,39 @@ pub(super) fn hint<S: AsRef<str>>(name: &str, known: impl IntoIterator<Item = S>
     }
     let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
     format!("; there is: {}", names.join(", "))
+}
+
+/// What is wrong with `module:name()`, which hands the module itself over as the first argument.
+pub(super) fn colon(
+    library: &Library,
+    added: &BTreeSet<(String, String)>,
+    module: &str,
+    name: &TokenReference,
+) -> Option<Finding> {
+    let member = Member { name: name.token().to_string(), token: name };
+    if added.contains(&(module.to_owned(), member.name.clone())) {
+        return None;
+    }
+    let known = library.members(module)?;
+    problem(library, added, module, &member).or_else(|| {
+        known.contains(&member.name).then(|| {
+            let name = &member.name;
+            let message =
+                format!("write `{module}.{name}(…)`; with `:` it is given `{module}` as its first argument");
+            Finding::on(member.token, message)
+        })
+    })
+}
+
+/// What is wrong with taking or setting a field of `im.limits`.
+pub(super) fn limit(library: &Library, member: &Member<'_>, set: bool) -> Option<Finding> {
+    let name = &member.name;
+    let message = if set {
+        "`im.limits` is read-only; limits are set in mooncast.toml, under [app.limits]".to_owned()
+    } else if library.limits().contains(name) {
+        return None;
+    } else {
+        format!("`im.limits` has no `{name}`{}", hint(name, library.limits()))
+    };
+    Some(Finding::on(member.token, message))
 }

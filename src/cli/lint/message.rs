@@ -89,6 +89,11 @@ impl<'a> Messages<'_, '_, 'a> {
                 self.unknown(field, call, known);
             }
         }
+        if call == Call::Targeted && !all.open && all.get("users").is_none() && !written.contains("users") {
+            let message =
+                "`users` is missing: the members who see it; `im.group_send` sends to the whole group";
+            self.findings.push(Finding::on(literal.table.braces().tokens().0, message));
+        }
         let get = |name: &str| all.get(name).filter(|_| !written.contains(name) && !touched.contains(name));
         let kind = get("type").map(|field| (field, self.values.of(field.value)));
         let kind = match kind {

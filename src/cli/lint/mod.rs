@@ -17,6 +17,7 @@ mod repair;
 mod scopes;
 mod syntax;
 mod text;
+mod undefined;
 mod value;
 mod walk;
 
@@ -54,6 +55,24 @@ impl Finding {
     }
 }
 
+/// Gives the text of a module that is a file.
+pub type ModuleText<'a> = dyn Fn(&str) -> Option<String> + Sync + 'a;
+
+/// What reading a script has shown.
+#[derive(Debug, Clone, Default)]
+pub struct Look {
+    /// What is wrong with it, in the order of its lines.
+    pub findings: Vec<Finding>,
+    /// The first line where it takes its arguments, as `arg` or as `...`.
+    pub arguments: Option<usize>,
+}
+
+impl Look {
+    fn of(finding: Finding) -> Self {
+        Self { findings: vec![finding], arguments: None }
+    }
+}
+
 /// Reads scripts, knowing what there is to call.
 #[derive(Debug)]
 pub struct Linter {
@@ -74,43 +93,51 @@ impl Linter {
     }
 
     /// What is wrong with the script, in the order of its lines. A script that cannot be read as Lua has one finding, its
-    /// first error, as Lua itself would report it. `has_file` says whether the project has a file for a module's name.
+    /// first error, as Lua itself would report it. `module_text` gives the text of a module that is a file.
     #[must_use]
-    pub fn lint(&self, source: &str, has_file: &(dyn Fn(&str) -> bool + Sync)) -> Vec<Finding> {
+    pub fn lint(&self, source: &str, module_text: &ModuleText<'_>) -> Vec<Finding> {
+        self.look(source, module_text).findings
+    }
+
+    /// The same, and where the script takes its arguments.
+    #[must_use]
+    pub fn look(&self, source: &str, module_text: &ModuleText<'_>) -> Look {
         // Nested as deeply as Lua allows, a script takes more stack than a thread has by default.
         thread::scope(|scope| {
             let reader = thread::Builder::new().stack_size(STACK);
-            match reader.spawn_scoped(scope, || self.read(source, has_file)) {
+            match reader.spawn_scoped(scope, || self.read(source, module_text)) {
                 Ok(reader) => reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-                Err(_) => Vec::new(),
+                Err(_) => Look::default(),
             }
         })
     }
 
-    fn read(&self, source: &str, has_file: &dyn Fn(&str) -> bool) -> Vec<Finding> {
+    fn read(&self, source: &str, module_text: &dyn Fn(&str) -> Option<String>) -> Look {
         let source = repair::readable(source);
         // The mark that some editors begin a file with.
         let source = source.strip_prefix('\u{feff}').unwrap_or(&source);
         match nesting::measure(source) {
             Nesting::Fine => {}
-            Nesting::TooDeep(finding) => return vec![finding],
+            Nesting::TooDeep(finding) => return Look::of(finding),
             // Nothing that a person wrote: left to Lua itself.
-            Nesting::TooLong => return Vec::new(),
+            Nesting::TooLong => return Look::default(),
         }
         let (parsed, number) = (syntax::parse(source), text::number_problem(source));
         let parsed = match (parsed, number) {
             (Ok(parsed), None) => parsed,
-            (Err(error), Some(number)) => return vec![error.min(number)],
-            (Err(error), None) => return vec![error],
-            (Ok(_), Some(number)) => return vec![number],
+            (Err(error), Some(number)) => return Look::of(error.min(number)),
+            (Err(error), None) => return Look::of(error),
+            (Ok(_), Some(number)) => return Look::of(number),
         };
         let walked = walk::walk(&parsed);
         if let Some(first) = walked.errors.iter().min() {
-            return vec![first.clone()];
+            return Look::of(first.clone());
         }
-        let mut findings = calls::findings(&walked, &self.library, has_file);
+        let mut findings = calls::findings(&walked, &self.library, module_text);
         findings.sort();
         findings.dedup();
-        findings
+        let arg = walked.scopes.globals.get("arg").and_then(|arg| arg.first);
+        let arg = arg.map(|token| token.token().start_position().line());
+        Look { findings, arguments: arg.into_iter().chain(walked.arguments).min() }
     }
 }

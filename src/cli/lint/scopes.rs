@@ -22,12 +22,24 @@ pub(super) struct Binding<'a> {
     pub(super) touched: BTreeSet<String>,
 }
 
-/// How often a global is set and read.
+/// Where a global is set and read.
 #[derive(Default)]
 pub(super) struct Global<'a> {
     /// Where it is set, and whether to a function.
     pub(super) set: Vec<(&'a TokenReference, bool)>,
-    pub(super) read: bool,
+    /// The first place where it is read; not where the script asks whether it is there.
+    pub(super) needed: Option<&'a TokenReference>,
+    /// The first place where it is read at all.
+    pub(super) first: Option<&'a TokenReference>,
+}
+
+impl<'a> Global<'a> {
+    pub(super) fn note_read(&mut self, name: &'a TokenReference, needed: bool) {
+        self.first.get_or_insert(name);
+        if needed {
+            self.needed.get_or_insert(name);
+        }
+    }
 }
 
 /// The variables of a script.

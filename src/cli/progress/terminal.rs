@@ -1,6 +1,8 @@
 //! The line on a terminal that renews itself, and what a script prints around it.
 
-use std::io::{Write as _, stderr, stdout};
+use std::cell::RefCell;
+use std::io::{self, Write as _, stderr, stdout};
+use std::rc::Rc;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -12,22 +14,33 @@ use super::standing::Standing;
 
 /// Where a script's prints and log lines go: around the line that shows how the run stands, where there is one.
 #[derive(Clone)]
-pub(in crate::cli) struct Terminal(ProgressBar);
+pub(in crate::cli) struct Terminal {
+    bar: ProgressBar,
+    /// Why prints were lost, the first time that one was.
+    lost: Rc<RefCell<Option<io::Error>>>,
+}
 
 impl Default for Terminal {
     fn default() -> Self {
-        Self(ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()))
+        Self { bar: ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()), lost: Rc::default() }
     }
 }
 
 impl Output for Terminal {
     fn print(&self, bytes: &[u8]) {
-        if !self.0.is_hidden() {
+        if !self.bar.is_hidden() {
             logging::empty_line();
         }
         let mut out = stdout().lock();
-        // A reader that has gone (`mooncast run … | head`) must not end a campaign.
-        let _ = out.write_all(bytes).and_then(|()| out.flush());
+        match out.write_all(bytes).and_then(|()| out.flush()) {
+            Ok(()) => {}
+            // A reader that has gone (`mooncast run … | head`) has seen enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            // A full disk must not end a campaign half-way, but it must be told, at the latest when all is sent.
+            Err(error) => {
+                self.lost.borrow_mut().get_or_insert(error);
+            }
+        }
     }
 
     fn log(&self, line: &LogLine) {
@@ -36,9 +49,14 @@ impl Output for Terminal {
 }
 
 impl Terminal {
+    /// Why some of what the script printed is lost, where it is.
+    pub(in crate::cli) fn lost(&self) -> Option<io::Error> {
+        self.lost.take()
+    }
+
     /// From here on there is a line.
     pub(super) fn begin(&self) {
-        self.0.set_draw_target(ProgressDrawTarget::stderr());
+        self.bar.set_draw_target(ProgressDrawTarget::stderr());
     }
 
     /// Renews it.
@@ -46,21 +64,21 @@ impl Terminal {
         let template =
             if standing.is_some() { "{prefix} [{bar:16}] {wide_msg}" } else { "{spinner} {wide_msg}" };
         if let Ok(style) = ProgressStyle::with_template(template) {
-            self.0.set_style(style.progress_chars("=> "));
+            self.bar.set_style(style.progress_chars("=> "));
         }
         if let Some(standing) = standing {
-            self.0.set_prefix(standing.name.clone());
-            self.0.set_length(standing.total);
-            self.0.set_position(standing.done());
+            self.bar.set_prefix(standing.name.clone());
+            self.bar.set_length(standing.total);
+            self.bar.set_position(standing.done());
         }
         let said = [standing.map(Standing::short), others].into_iter().flatten();
-        self.0.set_message(said.collect::<Vec<_>>().join("; "));
-        self.0.tick();
+        self.bar.set_message(said.collect::<Vec<_>>().join("; "));
+        self.bar.tick();
     }
 
     /// Takes it away.
     pub(super) fn end(&self) {
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
         let _ = stderr().flush();
     }
 }

@@ -6,6 +6,18 @@ use reqwest::Url;
 
 use super::addresses::{Range, is_special, meant};
 
+/// What is wrong with the first entry of `net` that names no host.
+#[must_use]
+pub fn net_problem(entries: &[String]) -> Option<String> {
+    let text = entries.iter().find(|text| entry(text.trim()).is_none())?;
+    let rest = text.split_once("://").map_or(text.as_str(), |(_, rest)| rest);
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let example = if entry(host).is_some() { host } else { "api.example.com" };
+    Some(format!(
+        "`{text}` names no host, so nothing would be granted; write the host alone, like `{example}` (also `*.example.com`, `10.0.0.7:8080`, `10.0.0.0/8`)"
+    ))
+}
+
 /// What the permissions say of hosts.
 #[derive(Debug)]
 pub(super) struct Hosts {
@@ -182,6 +194,22 @@ mod tests {
         ] {
             assert_eq!(grants(&[entry], url), granted, "{entry} {url}");
         }
+    }
+
+    #[test]
+    fn an_entry_that_names_no_host_is_told_the_host_in_it() {
+        let problem = |text: &str| net_problem(&["fine.example".to_owned(), text.to_owned()]);
+        for (text, expected) in [
+            ("http://x.example/y", "like `x.example`"),
+            ("https://x.example:8443", "like `x.example:8443`"),
+            ("x.example/path", "like `x.example`"),
+            ("10.0.0.0/33", "like `10.0.0.0`"),
+            ("", "like `api.example.com`"),
+        ] {
+            let said = problem(text).unwrap();
+            assert!(said.contains(expected), "{text}: {said}");
+        }
+        assert_eq!(problem("*.example.com"), None);
     }
 
     #[test]

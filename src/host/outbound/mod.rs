@@ -32,6 +32,8 @@ use addresses::meant;
 use clients::Clients;
 use hosts::{Hosts, Target};
 
+pub use hosts::net_problem;
+
 /// The longest address that is taken.
 const MAX_URL: usize = 16 * 1024;
 

@@ -49,14 +49,28 @@ pub(super) fn build(kit: &Kit, app: u32) -> mlua::Result<Function> {
     kit.lua_part(LUA_PART, parts)
 }
 
-/// The fields as JSON, and whether there are functions among them.
+/// Checks fields that a module of ours hands on later. `more` are the names of its own fields, which were taken out
+/// before; a misspelt name is told the nearest of them too.
+pub(super) fn check(
+    lua: &Lua,
+    _: &Context,
+    (what, spec, more): (String, Value, Vec<String>),
+) -> Result<(), Fault> {
+    let known: Vec<&str> = BROADCAST_FIELDS.into_iter().chain(more.iter().map(String::as_str)).collect();
+    fields(lua, &what, &spec, &known).map(drop)
+}
+
 fn read(lua: &Lua, _: &Context, spec: Value) -> Result<(mlua::LuaString, bool), Fault> {
+    let (json, functions) = fields(lua, "broadcast", &spec, &BROADCAST_FIELDS)?;
+    Ok((lua.create_string(Json::Object(json).to_string())?, functions))
+}
+
+/// The fields as JSON, and whether there are functions among them.
+fn fields(lua: &Lua, what: &str, spec: &Value, known: &[&str]) -> Result<(Map<String, Json>, bool), Fault> {
     let mut json = Map::new();
     let mut functions = false;
-    if !matches!(spec, Value::Table(_)) {
-        return Err(wrong("broadcast", "a table of fields", &spec));
-    }
-    each("broadcast", &spec, &BROADCAST_FIELDS, |name, value| {
+    let Value::Table(given) = spec else { return Err(wrong(what, "a table of fields", spec)) };
+    each(what, spec, known, |name, value| {
         let read = match name {
             "name" => Json::from(word(name, value)?),
             "run" => run(value)?,
@@ -88,17 +102,16 @@ fn read(lua: &Lua, _: &Context, spec: Value) -> Result<(mlua::LuaString, bool), 
         json.insert(name.to_owned(), read);
         Ok(())
     })?;
-    let Value::Table(fields) = &spec else { return Err(wrong("broadcast", "a table of fields", &spec)) };
     for (name, what) in [
         ("name", "a name of your own, by which it is found again"),
         ("to", "a list of groups, an iterator, or a .csv, .json or .jsonl file"),
         ("message", "a message without `to`, or a function of the recipient that gives one"),
     ] {
-        if fields.raw_get::<Value>(name)?.is_nil() {
+        if given.raw_get::<Value>(name)?.is_nil() {
             return Err(Fault::invalid(name, format!("`{name}` is missing: {what}")));
         }
     }
-    Ok((lua.create_string(Json::Object(json).to_string())?, functions))
+    Ok((json, functions))
 }
 
 fn parsed(json: &[u8]) -> Result<Json, Fault> {

@@ -47,6 +47,7 @@ fn build_app(kit: &Kit, app: u32, info: &AppInfo) -> mlua::Result<Table> {
     functions.raw_set("group_send", send(Call::Group)?)?;
     functions.raw_set("targeted_send", send(Call::Targeted)?)?;
     functions.raw_set("broadcast", broadcast::build(kit, app)?)?;
+    functions.raw_set("_check_broadcast", kit.plain(broadcast::check)?)?;
     functions.raw_set("upload", kit.waiting(move |_, _, arguments| upload(app, arguments))?)?;
 
     let limits = lua.create_table()?;

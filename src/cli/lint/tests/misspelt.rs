@@ -35,6 +35,45 @@ fn misspelt_members_are_named_with_the_nearest() {
 }
 
 #[test]
+fn globals_that_nothing_sets_are_named() {
+    assert_found(&[
+        ("prnt('x')\nprnt('y')", 1, "`prnt` is not defined; did you mean `print`?"),
+        ("local t = {}\nfor _, v in ipars(t) do print(v) end", 2, "did you mean `ipairs`?"),
+        ("totl = 1\nprint(totla)", 2, "`totla` is not defined; did you mean `totl`?"),
+        ("require('own')\nprint(our)", 2, "did you mean `ours`?"),
+        ("print(nothing_like_it)", 1, "`nothing_like_it` is not defined: nothing sets it"),
+        ("print(json.encode({}))", 1, "`json` is not defined; it comes by `local json = require(\"json\")`"),
+        ("io.write('x')", 1, "`io` is not defined; files are read and written with `require(\"fs\")`"),
+        ("print(unpack({ 1 }))", 1, "it is `table.unpack`"),
+        ("if x == 1 then\nprint(x)\nend", 2, "`x` is not defined: nothing sets it"),
+        ("local m = {}\nfunction m.f() return tostrnig(1) end\nreturn m", 2, "did you mean `tostring`?"),
+    ]);
+}
+
+#[test]
+fn calls_with_a_colon_are_named() {
+    assert_found(&[
+        ("im:group_send { to = '1' }", 1, "write `im.group_send(…)`; with `:` it is given `im`"),
+        ("local json = require('json')\nprint(json:encode({}))", 2, "write `json.encode(…)`"),
+        ("im.app('b'):check({})", 1, "write `im.check(…)`"),
+        ("im:grop_send({})", 1, "did you mean `group_send`?"),
+    ]);
+}
+
+#[test]
+fn the_limits_are_known() {
+    assert_found(&[
+        ("im.limits.group_per_second = 5", 1, "`im.limits` is read-only; limits are set in mooncast.toml"),
+        (
+            "print(im.limits.mesage_bytes)",
+            1,
+            "`im.limits` has no `mesage_bytes`; did you mean `message_bytes`?",
+        ),
+        ("local limits = im.limits\nprint(limits.fieldd)", 2, "`im.limits` has no `fieldd`"),
+    ]);
+}
+
+#[test]
 fn every_mistake_is_named_in_the_order_of_the_lines() {
     let found = lint("im.a_a()\nlocal j = require('json')\nj.b_b()\nim.group_send({ tpye = 'txt' })");
     let lines: Vec<_> = found.iter().map(|finding| &finding[..1]).collect();

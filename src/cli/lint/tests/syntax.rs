@@ -45,7 +45,7 @@ fn what_is_no_lua_is_named_in_plain_words() {
 
 #[test]
 fn nesting_beyond_lua_s_own_limit_is_said_and_survived() {
-    for (open, close) in [("(", ")"), ("{", "}"), ("f(", ")"), ("function() return ", " end")] {
+    for (open, close) in [("(", ")"), ("{", "}"), ("print(", ")"), ("function() return ", " end")] {
         let nested = |levels: usize| format!("x = {}1{}", open.repeat(levels), close.repeat(levels));
         assert!(super::lint(&nested(150)).is_empty());
         assert_found(&[(&nested(300), 1, "nested too deeply")]);
@@ -53,6 +53,6 @@ fn nesting_beyond_lua_s_own_limit_is_said_and_survived() {
     }
     assert_found(&[(&format!("x = {}a", "a..".repeat(50_000)), 1, "nested too deeply")]);
     assert_found(&[(&format!("x = {}a", "not ".repeat(50_000)), 1, "nested too deeply")]);
-    assert!(super::lint(&format!("x = {}a", "a + ".repeat(100_000))).is_empty());
-    assert!(super::lint(&format!("x = {}a", "a - ".repeat(900))).is_empty());
+    assert!(super::lint(&format!("x = {}1", "1 + ".repeat(100_000))).is_empty());
+    assert!(super::lint(&format!("x = {}1", "1 - ".repeat(900))).is_empty());
 }

@@ -83,7 +83,7 @@ impl<'a> Walker<'a, '_> {
                         Some(id) => {
                             self.out.scopes.bindings[id].written.insert(member.clone());
                         }
-                        None => self.out.scopes.global(first).read = true,
+                        None => self.out.scopes.global(first).note_read(first, true),
                     }
                     self.out.declared.push((first, member));
                 }

@@ -17,16 +17,22 @@ impl<'a> Walker<'a, '_> {
             match expression {
                 // Long sums lean to the left: no recursion there.
                 Expression::BinaryOperator { lhs, binop, rhs } => {
-                    let inner = if matches!(binop.token().token().to_string().as_str(), "and" | "or") {
-                        used
-                    } else {
-                        Use::Look
-                    };
+                    let operator = binop.token().token().to_string();
+                    let inner = if matches!(operator.as_str(), "and" | "or") { used } else { Use::Look };
+                    if matches!(operator.as_str(), "and" | "or" | "==" | "~=") {
+                        self.ask(lhs);
+                    }
+                    if matches!(operator.as_str(), "==" | "~=") {
+                        self.ask(rhs);
+                    }
                     self.expression(rhs, inner);
                     (expression, used) = (lhs, inner);
                 }
                 Expression::Parentheses { expression: inner, .. } => expression = inner,
-                Expression::UnaryOperator { expression: inner, .. } => {
+                Expression::UnaryOperator { unop, expression: inner } => {
+                    if unop.token().token().to_string() == "not" {
+                        self.ask(inner);
+                    }
                     (expression, used) = (inner, Use::Look);
                 }
                 _ => break,
@@ -37,6 +43,9 @@ impl<'a> Walker<'a, '_> {
             Expression::FunctionCall(call) => self.chain(call.prefix(), call.suffixes().collect(), false),
             Expression::TableConstructor(table) => self.table(table, used),
             Expression::String(token) => self.string(token),
+            Expression::Symbol(token) if token.is_symbol(Symbol::Ellipsis) && self.functions.len() == 1 => {
+                self.out.arguments.get_or_insert(token.token().start_position().line());
+            }
             Expression::Symbol(token)
                 if token.is_symbol(Symbol::Ellipsis)
                     && self.functions.last().is_some_and(|function| !function.varargs) =>
@@ -55,9 +64,20 @@ impl<'a> Walker<'a, '_> {
         self.out.errors.extend(text::string(token).err());
     }
 
-    pub(super) fn read(&mut self, name: &TokenReference, used: Use) {
+    /// A name whose value may be nil here: one that is compared, tested, or replaced by another value.
+    pub(super) fn ask(&mut self, mut expression: &Expression) {
+        while let Expression::Parentheses { expression: inner, .. } = expression {
+            expression = inner;
+        }
+        if let Expression::Var(Var::Name(name)) = expression {
+            self.asked.insert(name.token().start_position().bytes());
+        }
+    }
+
+    pub(super) fn read(&mut self, name: &'a TokenReference, used: Use) {
         let Some(id) = self.out.scopes.resolve(name) else {
-            self.out.scopes.global(name).read = true;
+            let needed = !self.asked.contains(&name.token().start_position().bytes());
+            self.out.scopes.global(name).note_read(name, needed);
             return;
         };
         let binding = &mut self.out.scopes.bindings[id];
@@ -99,6 +119,11 @@ impl<'a> Walker<'a, '_> {
             match suffix {
                 Suffix::Index(Index::Brackets { expression, .. }) => self.expression(expression, Use::Look),
                 Suffix::Call(Call::AnonymousCall(arguments)) => {
+                    if matches!(prefix, Prefix::Name(name) if name.token().to_string() == "type")
+                        && let FunctionArgs::Parentheses { arguments, .. } = &**arguments
+                    {
+                        arguments.iter().for_each(|argument| self.ask(argument));
+                    }
                     self.arguments(arguments, Use::Give(id, index));
                 }
                 Suffix::Call(Call::MethodCall(call)) => self.arguments(call.args(), Use::Escape),

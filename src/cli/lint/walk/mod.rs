@@ -22,6 +22,10 @@ pub(super) struct Walked<'a> {
     pub(super) chains: Vec<Chain<'a>>,
     /// Members that are set as `function name.member()`: the name and the member.
     pub(super) declared: Vec<(&'a TokenReference, String)>,
+    /// The line where the script first takes its arguments as `...`.
+    pub(super) arguments: Option<usize>,
+    /// Whether it gives something to whoever requires it.
+    pub(super) is_module: bool,
     /// What Lua refuses.
     pub(super) errors: Vec<Finding>,
 }
@@ -49,12 +53,19 @@ struct Walker<'a, 's> {
     breaks: &'s BTreeSet<usize>,
     out: Walked<'a>,
     functions: Vec<Function>,
+    /// Places of names that the script only asks about.
+    asked: BTreeSet<usize>,
 }
 
 /// Walks the tree of a script.
 pub(super) fn walk(parsed: &Parsed) -> Walked<'_> {
     let main = Function { varargs: true, ..Function::default() };
-    let mut walker = Walker { breaks: &parsed.breaks, out: Walked::default(), functions: vec![main] };
+    let mut walker = Walker {
+        breaks: &parsed.breaks,
+        out: Walked::default(),
+        functions: vec![main],
+        asked: BTreeSet::new(),
+    };
     walker.scoped(|walker| walker.statements(parsed.ast.nodes(), true));
     walker.out
 }

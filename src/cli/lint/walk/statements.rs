@@ -1,6 +1,6 @@
 //! Blocks and the statements in them.
 
-use full_moon::ast::{Block, LastStmt, Stmt};
+use full_moon::ast::{Block, Expression, LastStmt, Stmt};
 use full_moon::tokenizer::TokenReference;
 
 use super::{Use, Walker};
@@ -26,10 +26,18 @@ impl<'a> Walker<'a, '_> {
             self.statement(statement, index >= first_trailing);
         }
         match block.last_stmt() {
-            Some(LastStmt::Return(values)) => self.expressions(values.returns().iter()),
+            Some(LastStmt::Return(values)) => {
+                self.out.is_module |= self.functions.len() == 1 && !values.returns().is_empty();
+                self.expressions(values.returns().iter());
+            }
             Some(LastStmt::Break(token)) => self.leave_loop(token),
             _ => {}
         }
+    }
+
+    fn condition(&mut self, condition: &'a Expression) {
+        self.ask(condition);
+        self.expression(condition, Use::Look);
     }
 
     pub(super) fn leave_loop(&mut self, token: &TokenReference) {
@@ -56,10 +64,10 @@ impl<'a> Walker<'a, '_> {
                 });
             }
             Stmt::If(branches) => {
-                self.expression(branches.condition(), Use::Look);
+                self.condition(branches.condition());
                 self.block(branches.block());
                 for branch in branches.else_if().into_iter().flatten() {
-                    self.expression(branch.condition(), Use::Look);
+                    self.condition(branch.condition());
                     self.block(branch.block());
                 }
                 branches.else_block().into_iter().for_each(|block| self.block(block));
@@ -82,11 +90,11 @@ impl<'a> Walker<'a, '_> {
             Stmt::Repeat(repeat) => self.looped(|walker| {
                 walker.scoped(|walker| {
                     walker.statements(repeat.block(), false);
-                    walker.expression(repeat.until(), Use::Look);
+                    walker.condition(repeat.until());
                 });
             }),
             Stmt::While(body) => {
-                self.expression(body.condition(), Use::Look);
+                self.condition(body.condition());
                 self.looped(|walker| walker.block(body.block()));
             }
             Stmt::Goto(goto) => self.labels(|labels, _| labels.goto(goto.label_name())),

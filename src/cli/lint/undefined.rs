@@ -1,0 +1,145 @@
+//! Globals that are read and that nothing sets: always nil, and so always a mistake.
+
+use std::collections::BTreeSet;
+
+use super::chain::{Argument, arguments};
+use super::library::{Library, is_built_in};
+use super::names::nearest;
+use super::nesting::{self, Nesting};
+use super::walk::Walked;
+use super::{Finding, repair, syntax, text, walk};
+
+/// What a script finds without setting it; that these are all is tested.
+pub(super) const GLOBALS: [&str; 30] = [
+    "_G",
+    "_VERSION",
+    "arg",
+    "assert",
+    "coroutine",
+    "error",
+    "getmetatable",
+    "im",
+    "ipairs",
+    "load",
+    "math",
+    "next",
+    "os",
+    "pairs",
+    "pcall",
+    "print",
+    "rawequal",
+    "rawget",
+    "rawlen",
+    "rawset",
+    "require",
+    "select",
+    "setmetatable",
+    "string",
+    "table",
+    "tonumber",
+    "tostring",
+    "type",
+    "utf8",
+    "xpcall",
+];
+
+/// What other Luas have, and what there is in its stead.
+const ELSEWHERE: [(&str, &str); 9] = [
+    ("io", "files are read and written with `require(\"fs\")`"),
+    ("debug", "scripts have no `debug`"),
+    ("package", "modules are found in scripts/ and scripts/lib/"),
+    ("dofile", "another file comes by `require`"),
+    ("loadfile", "another file comes by `require`"),
+    ("collectgarbage", "memory is given back by itself"),
+    ("warn", "warnings are for `require(\"log\").warn`"),
+    ("unpack", "it is `table.unpack`"),
+    ("loadstring", "it is `load`"),
+];
+
+/// Ways of setting a global that are not to be seen.
+const HIDDEN_WAYS: [&str; 3] = ["_G", "_ENV", "load"];
+
+/// Globals that are read though neither the script nor what it requires sets them. Of a module only misspelt names of
+/// Lua's own: whoever requires it may set the others.
+pub(super) fn findings(
+    walked: &Walked<'_>,
+    library: &Library,
+    module_text: &dyn Fn(&str) -> Option<String>,
+) -> Vec<Finding> {
+    let Some(set) = set_anywhere(walked, module_text) else { return Vec::new() };
+    let mut findings = Vec::new();
+    for (name, global) in &walked.scopes.globals {
+        let Some(token) = global.needed else { continue };
+        if set.contains(name) || GLOBALS.contains(&name.as_str()) || name == "_ENV" {
+            continue;
+        }
+        let elsewhere = ELSEWHERE.iter().find(|(known, _)| known == name).map(|(_, instead)| instead);
+        let lua_s_own = nearest(name, GLOBALS);
+        let hint = if let Some(instead) = elsewhere {
+            format!("; {instead}")
+        } else if walked.is_module {
+            let Some(near) = lua_s_own else { continue };
+            format!("; did you mean `{near}`?")
+        } else if library.names().any(|module| module == name) {
+            format!("; it comes by `local {name} = require(\"{name}\")`")
+        } else {
+            match lua_s_own.or_else(|| nearest(name, set.iter().map(String::as_str))) {
+                Some(near) => format!("; did you mean `{near}`?"),
+                None => ": nothing sets it".to_owned(),
+            }
+        };
+        findings.push(Finding::on(token, format!("`{name}` is not defined{hint}")));
+    }
+    findings
+}
+
+/// The globals that the script sets, and those that the files set which it requires. None where some may be set in ways
+/// that are not to be seen.
+fn set_anywhere(
+    walked: &Walked<'_>,
+    module_text: &dyn Fn(&str) -> Option<String>,
+) -> Option<BTreeSet<String>> {
+    let (mut set, mut required) = (BTreeSet::new(), BTreeSet::new());
+    let mut next = take(walked, &mut set)?;
+    while let Some(module) = next.pop() {
+        if is_built_in(&module) || !required.insert(module.clone()) {
+            continue;
+        }
+        let Some(source) = module_text(&module) else { continue };
+        let parsed = readable(&source)?;
+        next.extend(take(&walk::walk(&parsed), &mut set)?);
+    }
+    Some(set)
+}
+
+/// The tree of a required file; none where it is no Lua, or nested too deeply to be read.
+fn readable(source: &str) -> Option<syntax::Parsed> {
+    let source = repair::readable(source);
+    let source = source.strip_prefix('\u{feff}').unwrap_or(&source);
+    matches!(nesting::measure(source), Nesting::Fine).then(|| syntax::parse(source).ok())?
+}
+
+/// Adds what one file sets; gives the modules that it requires.
+fn take(walked: &Walked<'_>, set: &mut BTreeSet<String>) -> Option<Vec<String>> {
+    let globals = &walked.scopes.globals;
+    if HIDDEN_WAYS.iter().any(|name| globals.get(*name).is_some_and(|global| global.first.is_some())) {
+        return None;
+    }
+    set.extend(globals.iter().filter(|(_, global)| !global.set.is_empty()).map(|(name, _)| name.clone()));
+    let is_require = |chain: &&super::chain::Chain<'_>| {
+        matches!(chain.prefix, full_moon::ast::Prefix::Name(name)
+            if name.token().to_string() == "require" && walked.scopes.binding_of(name).is_none())
+    };
+    let calls = walked.chains.iter().filter(is_require);
+    calls
+        .map(|chain| {
+            let given = arguments(chain.suffixes.first()?)?;
+            let token = match given.first()? {
+                Argument::Text(token) => token,
+                Argument::Value(full_moon::ast::Expression::String(token)) => token,
+                _ => return None,
+            };
+            text::string(token).ok()?
+        })
+        .collect()
+}

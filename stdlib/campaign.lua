@@ -1,0 +1,307 @@
+-- A campaign: a message, from a template or not, tested in a few groups and then sent to an audience, each once.
+--
+--   require("campaign").run({
+--     name = "spring-sale",
+--     to = "groups.csv",
+--     text = "Hello {{ name }}, the sale begins on Monday.",
+--     from = "shop",
+--     window = { from = "09:00", to = "21:00", tz = "Asia/Shanghai" },
+--     test = { "184524748161025" },
+--     test_as = { name = "Morning runners" },
+--   })
+--
+-- Run again, it goes on where it stopped; the test is not repeated while its message is the same.
+
+local fs = require("fs")
+local hash = require("hash")
+local json = require("json")
+local template = require("template")
+
+---@class campaign
+local campaign = {}
+
+---What a campaign is: the fields of `im.broadcast`, and a few of its own. Either `text` or `message` is given.
+---@class campaign.spec: im.broadcast
+---@field message? im.broadcast_message|fun(recipient: any): im.broadcast_message?  the message; nil skips the recipient
+---@field text? string  a text message instead, with places to fill in: `Hello {{ name }}`, out of each recipient's fields
+---@field from? string  the sender's user id, in messages that name none
+---@field ext? table<string, any>  your own fields, in messages that have none
+---@field app? string  another app of mooncast.toml
+---@field test? (string|integer|im.recipient)[]  groups that get the message first; when one fails, the audience gets nothing
+---@field test_as? table  fields that the test groups are given, as if they stood in the audience's file
+---@field test_only? boolean  ends after the test
+
+---What a campaign has come to: the report of `im.broadcast`, and its test. After `test_only` there is no broadcast.
+---@class campaign.report: im.report
+---@field tested im.receipts  the test groups, with their message ids
+
+-- The fields that `im.broadcast` does not have.
+local OWN = { "text", "from", "ext", "app", "test", "test_as", "test_only" }
+
+-- What campaigns refuse themselves is raised with the line of the script that called, however deep it is found.
+local refusal = {}
+
+local function refuse(problem, title)
+  error(setmetatable({ text = (title or "campaign.run") .. ": " .. problem }, refusal), 0)
+end
+
+-- A message with the sender and the fields that all messages of the campaign have. The one given stays as it is.
+local function complete(message, own)
+  if type(message) ~= "table" then
+    return message -- nil skips, and anything else is refused with its place
+  end
+  local completed = {}
+  for name, value in pairs(message) do
+    completed[name] = value
+  end
+  completed.from = completed.from or own.from
+  completed.ext = completed.ext or own.ext
+  return completed
+end
+
+local function named(recipient)
+  return "group " .. tostring(type(recipient) == "table" and recipient.group_id or recipient)
+end
+
+-- A function that fills in the text for a recipient.
+local function from_text(text, own)
+  local compiled = template.compile(text)
+  return function(recipient)
+    local values = type(recipient) == "table" and recipient or { group_id = recipient }
+    return { type = "txt", body = { msg = compiled:render(values) }, from = own.from, ext = own.ext }
+  end
+end
+
+-- The same function, whose errors say for which recipient the text could not be filled in.
+local function located(make)
+  return function(recipient)
+    local ok, made = pcall(make, recipient)
+    if not ok then
+      if type(made) == "table" and type(made.message) == "string" then
+        made.message = named(recipient) .. ": " .. made.message
+      end
+      error(made, 0)
+    end
+    return made
+  end
+end
+
+-- What the broadcast sends: a message, or a function that makes one.
+local function message_of(message, own)
+  if own.text ~= nil then
+    if message ~= nil then
+      refuse("either `text` or `message` makes the messages, not both")
+    elseif type(own.text) ~= "string" then
+      refuse("`text` must be a text, got a " .. type(own.text))
+    end
+    -- Without a place to fill in it is one message, which is stored once.
+    return own.text:find("{[{%%#]") and from_text(own.text, own)
+      or { type = "txt", body = { msg = own.text }, from = own.from, ext = own.ext }
+  elseif type(message) == "function" then
+    return function(recipient)
+      return complete(message(recipient), own)
+    end
+  end
+  return complete(message, own)
+end
+
+-- The types that are checked before anything is sent; the fields of the broadcast it checks itself.
+local function check(own)
+  for name, kind in pairs({ from = "string", ext = "table", test = "table", test_as = "table", test_only = "boolean" }) do
+    if own[name] ~= nil and type(own[name]) ~= kind then
+      refuse(("`%s` must be a %s, got a %s"):format(name, kind, type(own[name])))
+    end
+  end
+  if own.test and own.test[1] == nil then
+    refuse("`test` must be a list of groups, like { \"184524748161025\" }")
+  elseif not own.test and (own.test_as or own.test_only) then
+    refuse("`test_as` and `test_only` are about `test`, the list of groups that get the message first; it is missing")
+  end
+end
+
+-- A test group as the audience's file would have it: with the fields of `test_as`, but for its own.
+local function as_recipient(group, fields)
+  if type(group) ~= "table" then
+    if not fields then
+      return group
+    end
+    group = { group_id = group }
+  end
+  local recipient = {}
+  for _, part in ipairs({ fields or {}, group }) do
+    for name, value in pairs(part) do
+      recipient[name] = value
+    end
+  end
+  return recipient
+end
+
+-- The message for one test group, with its address; checked, so that either all tests are right or none is sent.
+local function test_message(app, message, recipient)
+  local made = message
+  if type(message) == "function" then
+    made = message(recipient)
+  end
+  if type(made) ~= "table" then
+    return nil, "there is no message for it: the function gave a " .. type(made)
+  end
+  local addressed = complete(made, {})
+  addressed.to = { type(recipient) == "table" and recipient.group_id or recipient }
+  local users = type(recipient) == "table" and recipient.users
+  if type(users) == "string" then
+    addressed.users = {}
+    for user in users:gmatch("[^;%s]+") do
+      addressed.users[#addressed.users + 1] = user
+    end
+  elseif users then
+    addressed.users = users
+  end
+  local ok, problems = app.check(addressed)
+  return ok and addressed, not ok and problems[1].field .. ": " .. problems[1].message
+end
+
+local function failed_test(title, failures)
+  refuse("the test failed, so the audience got nothing: " .. table.concat(failures, "; "), title)
+end
+
+-- Sends the test. What was sent before is not sent again; gives the receipts of both.
+local function run_test(title, app, fields, own)
+  local messages, failures = {}, {}
+  for index, group in ipairs(own.test) do
+    local recipient = as_recipient(group, own.test_as)
+    local ok, message, problem = pcall(test_message, app, fields.message, recipient)
+    if not ok then
+      message, problem = nil, type(message) == "table" and message.message or tostring(message)
+      if own.text and not own.test_as then
+        problem = problem .. " (`test_as` gives such fields to the test groups)"
+      end
+    end
+    messages[index] = message
+    if not message then
+      failures[#failures + 1] = named(recipient) .. ": " .. problem
+    end
+  end
+  if failures[1] then
+    failed_test(title, failures)
+  end
+  local tested = {}
+  for _, message in ipairs(messages) do
+    local send = message.users and app.targeted_send or app.group_send
+    -- The message is in the key: a changed one is tested anew.
+    local once = "campaign test " .. hash.sha256(json.encode({ fields.name, fields.run or "1", message }))
+    local ok, receipts = pcall(send, message, { once = once, priority = fields.priority })
+    if ok then
+      for group_id, message_id in pairs(receipts) do
+        tested[group_id] = message_id
+      end
+    else
+      local problem = type(receipts) == "table" and receipts.kind .. ": " .. receipts.message or tostring(receipts)
+      failures[#failures + 1] = named(message.to[1]) .. ": " .. problem
+    end
+  end
+  if failures[1] then
+    failed_test(title, failures)
+  end
+  return tested
+end
+
+local function counted(count)
+  return count == 1 and "1 recipient" or count .. " recipients"
+end
+
+-- Prints the report, and what to type next where something is left.
+local function show(title, report, known_as)
+  if report.already then
+    print(("%s: sent before, to %d of %s; nothing was sent now. To send anew, give it another `run`."):format(
+      title, report.sent, counted(report.total)))
+  else
+    print(("%s: sent to %d of %s in %.1f s"):format(title, report.sent, counted(report.total), report.elapsed))
+  end
+  for _, line in ipairs({
+    { report.skipped, "skipped" },
+    { report.cancelled, "cancelled" },
+    { report.duplicates, "named more than once, and sent to once" },
+    { report.bad_lines or 0, "bad lines left out" },
+    { report.rejected, "rejected; why:  mooncast runs export %s --state rejected\n"
+      .. "     to try them again:  mooncast runs retry %s  and run this script again" },
+    { report.in_doubt, "in doubt, they may have it or not:  mooncast runs export %s --state in_doubt\n"
+      .. "     once you know:  mooncast runs settle %s --as-sent  (or --again)" },
+  }) do
+    local count, text = line[1], line[2]
+    if count > 0 then
+      print(("  %d %s"):format(count, (text:gsub("%%s", function() return known_as end))))
+    end
+  end
+end
+
+-- The name of the broadcast as a shell takes it.
+local function quoted(name)
+  return name:find("^[%w._/:-]+$") and name or "'" .. name:gsub("'", "'\\''") .. "'"
+end
+
+local function run(spec)
+  if type(spec) ~= "table" then
+    refuse("a table of fields expected, got a " .. type(spec))
+  end
+  local fields, own = {}, {}
+  for name, value in pairs(spec) do
+    fields[name] = value
+  end
+  for _, name in ipairs(OWN) do
+    own[name], fields[name] = fields[name], nil
+  end
+  local app = im
+  if own.app ~= nil then
+    app = im.app(own.app)
+  end
+  check(own)
+  if own.text == nil and fields.message == nil then
+    refuse("`text` or `message` is missing: what is to be sent")
+  end
+  fields.message = message_of(fields.message, own)
+  -- All of it, before the test is sent.
+  app._check_broadcast("campaign.run", fields, OWN)
+  if type(fields.to) == "string" and not fs.exists(fields.to) then
+    refuse("`to`: there is no file " .. fields.to)
+  end
+
+  local title = ("%s (run %s)"):format(fields.name, fields.run or "1")
+  local tested = {}
+  if own.test then
+    tested = run_test(title, app, fields, own)
+    print(("%s: tested in %s"):format(title, #own.test == 1 and "1 group" or #own.test .. " groups"))
+    if own.test_only then
+      return { name = fields.name, run = tostring(fields.run or "1"), tested = tested }
+    end
+  end
+
+  if own.text and type(fields.message) == "function" then
+    fields.message = located(fields.message)
+  end
+  local known_as = quoted(fields.name .. "/" .. (fields.run or "1"))
+  local ok, report = pcall(app.broadcast, fields)
+  if not ok then
+    if type(report) == "table" and report.kind == "cancelled" then
+      print(("%s: not finished; to go on, run this script again, or:  mooncast runs resume %s"):format(title, known_as))
+    end
+    error(report, 0)
+  end
+  show(title, report, known_as)
+  report.tested = tested
+  return report
+end
+
+---Sends the test, then the broadcast; prints its report, and gives it. When the test fails the audience gets nothing.
+---@param spec campaign.spec
+---@return campaign.report
+function campaign.run(spec)
+  local ok, result = pcall(run, spec)
+  if ok then
+    return result
+  elseif getmetatable(result) == refusal then
+    error(result.text, 2)
+  end
+  error(result, 0)
+end
+
+return campaign
