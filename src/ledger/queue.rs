@@ -60,11 +60,13 @@ async fn write_all(store: Arc<Store>, mut receiver: mpsc::UnboundedReceiver<Wait
 
 /// Writes requests together, or each by itself when one of them spoils it for the others.
 async fn write(store: &Store, requests: &[Request]) -> Vec<Result<i64, LedgerError>> {
+    let healthy = store.is_healthy();
     match together(store, requests).await {
         Ok(answers) => answers.into_iter().map(Ok).collect(),
         Err(error) if error.is_fault() || requests.len() == 1 => {
-            if error.is_fault() {
-                tracing::error!(records = requests.len(), "what was to be recorded could not be: {error}");
+            // Told once, and not at each try until it works again.
+            if healthy && error.is_fault() {
+                tracing::error!("nothing is sent from now on until this is mended: {error}");
             }
             requests.iter().map(|_| Err(error.clone())).collect()
         }
