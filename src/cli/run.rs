@@ -15,8 +15,8 @@ use crate::config::{
 };
 use crate::delivery::{FailPoint, Tally, Underway};
 use crate::host::{
-    self, Broadcasts, Ended, Files, InterruptSwitch, MAX_SOURCE, OWN_BINARY, Outbound, Output,
-    RunSpec, RunStop, Services, Sources, Variables,
+    self, Broadcasts, Ended, Files, InterruptSwitch, MAX_SOURCE, OWN_BINARY, Outbound, Output, RunSpec,
+    RunStop, Services, Sources, Variables,
 };
 use crate::protocol::{Mode, Source, WorkerLimits};
 
@@ -200,13 +200,7 @@ pub(super) fn services(
 }
 
 /// Runs it, with Ctrl-C and progress, to its end.
-async fn drive(
-    spec: RunSpec,
-    services: Services,
-    terminal: Terminal,
-    clock: &Clock,
-    format: Format,
-) -> Over {
+async fn drive(spec: RunSpec, services: Services, terminal: Terminal, clock: &Clock, format: Format) -> Over {
     let (switch, interrupt) = InterruptSwitch::new();
     let listening = tokio::task::spawn_local(listen(switch));
     let services = Rc::new(services);

@@ -137,13 +137,15 @@ impl Delivery {
         };
         let mut after = 0;
         loop {
-            let page = ledger.sent_receipts(broadcast.id, after, PAGE).await.map_err(|error| unread(&error))?;
+            let page =
+                ledger.sent_receipts(broadcast.id, after, PAGE).await.map_err(|error| unread(&error))?;
             let Some(last) = page.last() else { return Ok(told) };
             after = last.seq;
             let mut wanted = page.into_iter();
             loop {
                 let now = self.clock.unix_time();
-                let in_time = |one: &Receipt| options.force || now.saturating_sub(one.sent_at) <= options.within;
+                let in_time =
+                    |one: &Receipt| options.force || now.saturating_sub(one.sent_at) <= options.within;
                 let mut batch = Vec::with_capacity(RECALL_MAX);
                 while batch.len() < RECALL_MAX
                     && let Some(one) = wanted.next()
@@ -207,9 +209,9 @@ impl Delivery {
             }
             Err(other) => return Err(other),
         }
-        insist(&self.clock, || ledger.mark_recalled(broadcast.id, &answers))
-            .await
-            .map_err(|error| Undelivered::new(Reason::Unrecorded, format!("{error}; {} were recalled", told.recalled)))
+        insist(&self.clock, || ledger.mark_recalled(broadcast.id, &answers)).await.map_err(|error| {
+            Undelivered::new(Reason::Unrecorded, format!("{error}; {} were recalled", told.recalled))
+        })
     }
 }
 

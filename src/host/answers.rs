@@ -162,7 +162,10 @@ async fn recall_broadcast(
         None => None,
     };
     let (open, found) = found.ok_or_else(|| {
-        Failure::invalid("broadcast", format!("there is no broadcast `{name}` with the run `{run}` in this app"))
+        Failure::invalid(
+            "broadcast",
+            format!("there is no broadcast `{name}` with the run `{run}` in this app"),
+        )
     })?;
     json(&app.recall_broadcast(&open.ledger, &found, options, stop).await.map_err(failure)?)
 }

@@ -16,8 +16,8 @@ use crate::clock::Clock;
 use crate::delivery::Underway;
 
 use super::logging::Format;
-use standing::{Meter, Standing};
 pub(super) use standing::time;
+use standing::{Meter, Standing};
 pub(super) use terminal::Terminal;
 
 /// How often the line on a terminal is renewed.
@@ -42,7 +42,12 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn start(shown: impl Shown + 'static, terminal: Terminal, clock: Clock, format: Format) -> Self {
+    pub(super) fn start(
+        shown: impl Shown + 'static,
+        terminal: Terminal,
+        clock: Clock,
+        format: Format,
+    ) -> Self {
         let showing = if format == Format::Text && stderr().is_terminal() {
             tokio::task::spawn_local(on_terminal(shown, terminal.clone(), clock))
         } else {
@@ -81,5 +86,58 @@ async fn elsewhere(shown: impl Shown, clock: Clock, format: Format) {
         if let Some(others) = shown.others() {
             tracing::info!("{others}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    struct Singles;
+
+    impl Shown for Singles {
+        fn broadcasts(&self) -> Vec<Rc<Underway>> {
+            Vec::new()
+        }
+
+        fn others(&self) -> Option<String> {
+            Some("sent to 3 groups".to_owned())
+        }
+    }
+
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn elsewhere_than_on_a_terminal_a_line_comes_every_ten_seconds() {
+        let clock = Clock::simulated(Duration::from_secs(1));
+        let kept = Kept::default();
+        let writer = kept.clone();
+        let log = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+        let _log = tracing::subscriber::set_default(log);
+        let lines = || String::from_utf8(kept.0.lock().unwrap().clone()).unwrap().matches("3 groups").count();
+        let test = async {
+            let showing = tokio::task::spawn_local(elsewhere(Singles, clock.clone(), Format::Text));
+            for (seconds, written) in [(9, 0), (2, 1), (9, 2), (10, 3)] {
+                clock.sleep(Duration::from_secs(seconds)).await;
+                assert_eq!(lines(), written);
+            }
+            showing.abort();
+        };
+        clock.block_on(test).unwrap();
     }
 }

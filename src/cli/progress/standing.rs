@@ -59,7 +59,8 @@ impl Meter {
             self.looks.clear();
             self.many = many;
         }
-        while self.looks.len() > 1 && self.looks.get(1).is_some_and(|(at, _)| now.saturating_since(*at) >= MEASURED)
+        while self.looks.len() > 1
+            && self.looks.get(1).is_some_and(|(at, _)| now.saturating_since(*at) >= MEASURED)
         {
             self.looks.pop_front();
         }
@@ -176,7 +177,13 @@ impl Standing {
 
 /// How long the rest will take: at the rate of late, or at the most there may be while that is not known or nothing
 /// could be sent. Nobody knows where somebody has to resume it.
-fn left(pending: u64, rate: Option<f64>, most: f64, waits: Option<&Waits>, clock: &Clock) -> Option<Duration> {
+fn left(
+    pending: u64,
+    rate: Option<f64>,
+    most: f64,
+    waits: Option<&Waits>,
+    clock: &Clock,
+) -> Option<Duration> {
     let closed = match waits {
         Some(Waits::Resume(_)) => return None,
         Some(Waits::Window(opens)) => opens.saturating_sub(clock.unix_time()),

@@ -43,7 +43,8 @@ impl Terminal {
 
     /// Renews it.
     pub(super) fn show(&self, standing: Option<&Standing>, others: Option<String>) {
-        let template = if standing.is_some() { "{prefix} [{bar:16}] {wide_msg}" } else { "{spinner} {wide_msg}" };
+        let template =
+            if standing.is_some() { "{prefix} [{bar:16}] {wide_msg}" } else { "{spinner} {wide_msg}" };
         if let Ok(style) = ProgressStyle::with_template(template) {
             self.0.set_style(style.progress_chars("=> "));
         }

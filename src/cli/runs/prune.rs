@@ -30,15 +30,18 @@ pub(super) struct Prune {
 pub(super) async fn run(prune: &Prune, ledger: &Ledger, clock: &Clock) -> anyhow::Result<Exit> {
     let days = prune.older_than;
     if days == 0 {
-        bail!("--older-than 0: give it at least a day, so that nothing is forgotten that a script may send again");
+        bail!(
+            "--older-than 0: give it at least a day, so that nothing is forgotten that a script may send again"
+        );
     }
     let instant = clock.unix_time().saturating_sub(DAY.saturating_mul(days));
-    let pruned =
-        if prune.dry_run { ledger.prunable(instant).await? } else { ledger.prune(instant).await? };
+    let pruned = if prune.dry_run { ledger.prunable(instant).await? } else { ledger.prune(instant).await? };
     let Pruned { broadcasts, sends, job_runs, expired } = pruned;
     let verb = if prune.dry_run { "would forget" } else { "forgot" };
     let before = show::instant(instant);
-    show::say(&format!("{verb} what was over before {before}: {broadcasts} broadcasts, {sends} single sends, {job_runs} job runs"))?;
+    show::say(&format!(
+        "{verb} what was over before {before}: {broadcasts} broadcasts, {sends} single sends, {job_runs} job runs"
+    ))?;
     show::say(&format!("{verb} {expired} uploads and values that have expired"))?;
     Ok(Exit::Delivered)
 }

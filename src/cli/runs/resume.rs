@@ -72,8 +72,7 @@ pub(super) fn run(
             std::future::pending::<()>().await;
         });
         let underway = Rc::new(Underway::new(&delivery, &found));
-        let progress =
-            Progress::start(One(Rc::clone(&underway)), Terminal::default(), clock.clone(), format);
+        let progress = Progress::start(One(Rc::clone(&underway)), Terminal::default(), clock.clone(), format);
         let driven = delivery.drive(&open.ledger, lease, &found.spec, &stop, &underway.progress).await;
         progress.stop();
         interrupt.abort();

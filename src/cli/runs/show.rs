@@ -61,7 +61,9 @@ pub(super) fn one(broadcast: &Broadcast, recalled: RecalledCounts, next: &Next) 
             writeln!(out, "  {:<10} {count}", state.name())?;
         }
     }
-    for (count, what) in [(recalled.done, "were recalled"), (recalled.refused, "the service would not recall")] {
+    for (count, what) in
+        [(recalled.done, "were recalled"), (recalled.refused, "the service would not recall")]
+    {
         if count > 0 {
             writeln!(out, "  {count} {what}")?;
         }

@@ -33,8 +33,8 @@ use pace::Pace;
 use round::Halt;
 
 pub use progress::{Look, Progress, Waits};
-pub use underway::Underway;
 pub use report::Report;
+pub use underway::Underway;
 
 /// How long a lease holds without being renewed. Whoever claims one for [`Delivery::drive`] asks for this.
 pub const LEASE: Duration = Duration::from_secs(30);

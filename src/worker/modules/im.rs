@@ -4,7 +4,8 @@ use mlua::{Lua, Table, Value};
 
 use crate::message::nearest;
 use crate::protocol::{
-    AppInfo, Call, Kind, RECALL_OPTIONS, Request, SEND_OPTIONS, SendOptions, UPLOAD_OPTIONS, UploadOptions, Urgency,
+    AppInfo, Call, Kind, RECALL_OPTIONS, Request, SEND_OPTIONS, SendOptions, UPLOAD_OPTIONS, UploadOptions,
+    Urgency,
 };
 
 use super::super::convert::{Empty, to_json};
@@ -124,12 +125,7 @@ fn recall(app: u32, (receipts, options): (Table, Option<Table>)) -> Result<Reque
     Ok(Request::Recall { app, receipts: pairs, force, from })
 }
 
-fn recall_broadcast(
-    app: u32,
-    name: &Value,
-    which: &Table,
-    options: Option<Table>,
-) -> Result<Request, Fault> {
+fn recall_broadcast(app: u32, name: &Value, which: &Table, options: Option<Table>) -> Result<Request, Fault> {
     for pair in which.pairs::<Value, Value>() {
         let key = pair?.0.to_string()?;
         if key != "broadcast" && key != "run" {
