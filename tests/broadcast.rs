@@ -123,6 +123,21 @@ fn a_bad_line_is_named_or_skipped_as_asked() {
 }
 
 #[test]
+fn a_quote_that_is_not_closed_is_named_and_not_read_to_the_end() {
+    let service = Service::accepting();
+    let rows = "g3,Eve\n".repeat(400_000);
+    for (content, line) in [
+        (format!("group_id,name\ng1,Ann\ng2,\"Bob\n{rows}"), "line 3: longer than"),
+        (format!("group_id,\"name\n{rows}"), "line 1: longer than"),
+    ] {
+        let project = project(r#"show(im.broadcast { name = "open", to = "a.csv", message = hello })"#)
+            .file("a.csv", content);
+        run(&project, &service).exits(1).says(line).says("is a quote opened there that is not closed?");
+    }
+    assert!(service.messages().is_empty());
+}
+
+#[test]
 fn a_message_over_the_limit_names_its_recipient_and_nothing_is_sent() {
     let service = Service::accepting();
     let project = project(

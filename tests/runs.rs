@@ -1,8 +1,9 @@
 //! Broadcasts that are killed, resumed, looked at and settled, through the binary.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 
-use crate::support::service::Service;
+use crate::support::service::{Service, accept, json};
 use crate::support::{Project, Ran};
 
 const SCRIPT: &str = r#"
@@ -74,9 +75,15 @@ fn a_broadcast_is_listed_shown_exported_and_settled() {
     runs(&["list"]).exits(0).prints("news/1");
     runs(&["show", "nothing"]).exits(2).says("no broadcast `nothing`");
     // No script is needed to go on.
-    runs(&["resume", "news"]).exits(3).prints("in_doubt").prints("next: mooncast runs settle 1");
-    let doubts = runs(&["export", "news", "--state", "in_doubt"]).exits(0).stdout.lines().count() - 1;
+    runs(&["resume", "news"])
+        .exits(3)
+        .prints("in_doubt")
+        .prints("next: mooncast runs settle news --run 1 --as-sent");
+    let export = runs(&["export", "news", "--run", "1", "--state", "in_doubt"]).exits(0).stdout;
+    let doubts = export.lines().count() - 1;
     assert!(doubts >= 1);
+    // The attempt whose answer never came is one.
+    assert!(export.lines().skip(1).all(|row| row.contains(",in_doubt,,1,")), "{export}");
     runs(&["settle", "news/1", "--again"]).exits(0).prints("pending again");
     runs(&["resume", "1"]).exits(0).prints("sent       60");
     runs(&["resume", "1"]).exits(0).prints("nothing is left to send");
@@ -93,4 +100,118 @@ fn looking_makes_no_ledger() {
     let project = project();
     project.mooncast(&["runs", "list"]).exits(2).says("nothing was sent");
     assert!(!project.path(".mooncast").exists());
+}
+
+const REFUSED: &str = r#"{"error":"illegal_argument","error_description":"no such group"}"#;
+
+/// Refuses the messages to group 1007, and accepts the others.
+fn refusing() -> Service {
+    Service::answering(|count, request| {
+        if String::from_utf8_lossy(&request.body).contains("\"1007\"") {
+            return json(400, REFUSED);
+        }
+        accept(count, request)
+    })
+}
+
+#[test]
+fn the_end_says_what_to_type_next_and_that_can_be_typed() {
+    let (service, project) = (refusing(), project());
+    let ran = project.run_against(&service).exits(3).says("news/1: 59 of 60 sent, 1 rejected");
+    let next = ran.stderr.lines().find_map(|line| line.trim().strip_prefix("next: mooncast ")).unwrap();
+    assert_eq!(next, "runs retry news --run 1");
+    let typed: Vec<&str> = next.split(' ').collect();
+    Ran::of(&project.command_against(&service, &typed).output().unwrap())
+        .exits(0)
+        .prints("1 are pending again; `mooncast runs resume news --run 1` sends them");
+}
+
+#[test]
+fn a_run_names_a_broadcast_whatever_its_name() {
+    let script = SCRIPT.replace("name = \"news\"", "name = \"2026\", run = \"a/b\"");
+    let project = Project::with_script(script).file("mooncast.toml", SETTINGS);
+    project.run_simulated().exits(0);
+    let show = |args: &[&str]| project.mooncast(&[&["runs", "--simulator", "show"], args].concat());
+    show(&["2026", "--run", "a/b"]).exits(0).prints("2026/a/b (number 1) is finished");
+    show(&["2026", "--run", "c"]).exits(2).says("no broadcast `2026` with the run `c`");
+    show(&["2026"]).exits(2);
+}
+
+#[test]
+fn a_log_for_programs_holds_nothing_else() {
+    let (service, project) = (refusing(), project());
+    let mut command = project.command_against(&service, &["--log-format", "json", "run", "scripts/main.lua"]);
+    let ran = Ran::of(&command.output().unwrap()).exits(3);
+    let lines: Vec<serde_json::Value> = ran
+        .stderr
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}")))
+        .collect();
+    let with = |field: &str| lines.iter().find(|line| line.get(field).is_some()).cloned();
+    assert_eq!(with("next").unwrap()["next"], "mooncast runs retry news --run 1", "{lines:?}");
+    assert_eq!(with("rejected").unwrap()["sent"], 59);
+}
+
+/// Runs a command on a terminal until `seen` is in what it shows there, and interrupts it.
+fn on_terminal(mut command: std::process::Command, seen: impl Fn(&str) -> bool) -> String {
+    let size = nix::pty::Winsize { ws_row: 24, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
+    let terminal = nix::pty::openpty(&size, None).unwrap();
+    command.stdout(std::process::Stdio::null()).stderr(terminal.slave).env("TERM", "xterm");
+    let mut child = command.spawn().unwrap();
+    // It holds the other end.
+    drop(command);
+    let (mut shown, mut told) = (String::new(), false);
+    let mut reader = std::fs::File::from(terminal.master);
+    let mut buffer = [0; 4096];
+    while let Ok(count @ 1..) = reader.read(&mut buffer) {
+        shown += &String::from_utf8_lossy(&buffer[..count]);
+        if !told && seen(&shown) {
+            told = true;
+            let pid = rustix::process::Pid::from_child(&child);
+            rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+        }
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{shown}");
+    shown
+}
+
+#[test]
+fn a_terminal_shows_how_a_broadcast_stands_in_a_run_and_in_a_resume() {
+    let script = SCRIPT.replace("60", "2000");
+    let (service, project) = (Service::accepting(), Project::with_script(script));
+    let seen = |shown: &str| shown.contains("/2000 sent, ") && shown.contains("/s, 1 min ");
+    let run = project.command_against(&service, &["run", "scripts/main.lua"]);
+    let shown = on_terminal(run, seen);
+    assert!(shown.contains("news/1 ["), "{shown}");
+    assert!(shown.contains("waits for its quota"), "{shown}");
+    assert!(shown.contains("next: mooncast runs resume news --run 1"), "{shown}");
+    on_terminal(project.command_against(&service, &["runs", "resume", "news"]), seen);
+}
+
+#[test]
+fn an_export_whose_reader_has_gone_ends_quietly() {
+    let project = Project::with_script(SCRIPT.replace("60", "3000")).file("mooncast.toml", SETTINGS);
+    project.run_simulated().exits(0);
+    for format in ["csv", "jsonl"] {
+        let mut command = project.command(&["runs", "export", "--simulator", "news", "--format", format]);
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = command.stdout(writer).stderr(std::process::Stdio::piped()).output().unwrap();
+        let ran = Ran::of(&output).exits(0);
+        assert_eq!(ran.stderr, "");
+    }
+}
+
+#[test]
+fn pruning_says_what_it_would_forget_and_keeps_what_is_young_or_unfinished() {
+    let project = project();
+    project.run_simulated().exits(0);
+    let prune = |args: &[&str]| project.mooncast(&[&["runs", "--simulator", "prune"], args].concat());
+    prune(&["--dry-run"])
+        .exits(0)
+        .prints("would forget what was over before ")
+        .prints(": 0 broadcasts, 0 single");
+    prune(&[]).exits(0).prints("forgot what was over before ").prints(": 0 broadcasts");
+    prune(&["--older-than", "0"]).exits(2).says("at least a day");
+    project.mooncast(&["runs", "--simulator", "show", "news"]).exits(0);
 }

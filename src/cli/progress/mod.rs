@@ -88,3 +88,56 @@ async fn elsewhere(shown: impl Shown, clock: Clock, format: Format) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    struct Singles;
+
+    impl Shown for Singles {
+        fn broadcasts(&self) -> Vec<Rc<Underway>> {
+            Vec::new()
+        }
+
+        fn others(&self) -> Option<String> {
+            Some("sent to 3 groups".to_owned())
+        }
+    }
+
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn elsewhere_than_on_a_terminal_a_line_comes_every_ten_seconds() {
+        let clock = Clock::simulated(Duration::from_secs(1));
+        let kept = Kept::default();
+        let writer = kept.clone();
+        let log = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+        let _log = tracing::subscriber::set_default(log);
+        let lines = || String::from_utf8(kept.0.lock().unwrap().clone()).unwrap().matches("3 groups").count();
+        let test = async {
+            let showing = tokio::task::spawn_local(elsewhere(Singles, clock.clone(), Format::Text));
+            for (seconds, written) in [(9, 0), (2, 1), (9, 2), (10, 3)] {
+                clock.sleep(Duration::from_secs(seconds)).await;
+                assert_eq!(lines(), written);
+            }
+            showing.abort();
+        };
+        clock.block_on(test).unwrap();
+    }
+}

@@ -217,12 +217,11 @@ fn json_item(reader: &mut BufReader<File>, line: &mut u64, at: &mut At) -> io::R
 
 /// Names the line of a record that does not end.
 fn unclosed(error: csv::Error, line: u64) -> io::Error {
-    match error.into_kind() {
-        csv::ErrorKind::Io(error) if error.kind() == io::ErrorKind::FileTooLarge => {
-            io::Error::other(format!("{}; a quote that is opened there is not closed", too_long(line)))
+    match error.kind() {
+        csv::ErrorKind::Io(cause) if cause.kind() == io::ErrorKind::FileTooLarge => {
+            io::Error::other(format!("{}; is a quote opened there that is not closed?", too_long(line)))
         }
-        csv::ErrorKind::Io(error) => error,
-        other => io::Error::other(format!("line {line}: {other:?}")),
+        _ => io::Error::other(error),
     }
 }
 
