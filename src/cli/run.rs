@@ -14,15 +14,17 @@ use crate::config::{
     AppFlags, Environment, Permissions, Project, ScriptLimits, Settings, parse_duration, parse_size,
 };
 use crate::delivery::{Counts, FailPoint, Tally};
+use crate::host::rehearsal::Plan;
 use crate::host::{
-    self, Broadcasts, Ended, Failed, Files, InterruptSwitch, MAX_SOURCE, OWN_BINARY, Outbound, Output,
-    RunSpec, RunStop, Services, Sources, Variables,
+    self, Broadcasts, Ended, Failed, Files, InterruptSwitch, MAX_SOURCE, OWN_BINARY, Outbound, Output, Part,
+    RunSpec, RunStop, Services, Silence, Sources, Variables,
 };
 use crate::protocol::{Mode, Source, WorkerLimits};
 
 use super::apps::{self, Apps};
 use super::progress::{Progress, Terminal};
-use super::{AppArgs, Exit, Global};
+use super::rehearse::stage::Scene;
+use super::{AppArgs, Exit, Global, rehearse};
 
 /// Bytes of unanswered requests that a script may have.
 const QUEUED_BYTES: u64 = 64 * 1024 * 1024;
@@ -41,6 +43,9 @@ pub(super) struct Run {
     /// Its arguments
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     args: Vec<String>,
+    /// Send only what `mooncast rehearse` showed under this name: anything else is refused before the first send
+    #[arg(long, value_name = "PLAN")]
+    plan: Option<Plan>,
     /// Send to the built-in simulator, whatever is configured
     #[arg(long)]
     simulator: bool,
@@ -108,12 +113,35 @@ pub(super) fn run(args: Run, global: &Global) -> anyhow::Result<Exit> {
         timeout: args.timeout.or(settings.scripts.timeout),
         ..settings.scripts
     };
+    let part = match &args.plan {
+        None => Part::default(),
+        Some(plan) => rehearse::held::to(
+            plan,
+            Scene {
+                project: &project,
+                settings: &settings,
+                file: &args.file,
+                script: script.clone(),
+                args: args.args.clone(),
+                limits: &limits,
+                simulated: args.simulator || settings.simulator,
+                lists: !settings.apps.is_empty(),
+                start: plan.start,
+                seed: plan.seed,
+                output: Rc::new(Silence),
+            },
+        )?,
+    };
     let clock = Clock::real();
     let fail_point = fail_point(&environment)?;
     let apps = apps::choose(&project, &settings, args.simulator, &clock, &fail_point)?;
-    let spec = spec(script, Mode::Run, args.args, &limits);
+    let mut spec = spec(script, Mode::Run, args.args, &limits);
+    if let Some(plan) = &args.plan {
+        spec.seed = plan.seed.into();
+    }
     let terminal = Terminal::default();
-    let services = services(&project, &settings, &apps, &clock, &args.file, Rc::new(terminal.clone()))?;
+    let mut services = services(&project, &settings, &apps, &clock, &args.file, Rc::new(terminal.clone()))?;
+    services.part = part;
     let (ended, counts, elapsed) = clock.block_on(drive(spec, services, terminal, &clock))?;
     let exit = summarise(&ended, counts, elapsed);
     // The script was told too, but it is the set-up that has to be mended.
@@ -185,6 +213,7 @@ pub(super) fn services(
         tally: Rc::new(Tally::default()),
         broadcasts: Broadcasts::default(),
         stop: RunStop::default(),
+        part: Part::default(),
     })
 }
 
@@ -207,7 +236,7 @@ async fn drive(
 }
 
 /// Presses the switch at every Ctrl-C and SIGTERM.
-async fn listen(switch: InterruptSwitch) {
+pub(super) async fn listen(switch: InterruptSwitch) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))

@@ -7,11 +7,13 @@ mod book;
 mod broadcast;
 mod failpoint;
 mod health;
+mod inspect;
 mod lists;
 mod recall;
 mod record;
 mod retry;
 mod send;
+mod stage;
 mod stop;
 mod tally;
 mod undelivered;
@@ -21,9 +23,11 @@ pub use book::{Book, Open};
 pub use broadcast::{Driven, End, LEASE, Look, Progress, Report};
 pub use failpoint::{FailPoint, NoFailPoint, Point};
 pub use health::Health;
+pub use inspect::Inspected;
 pub use lists::{GroupEntry, MemberEntry, Page};
 pub use recall::{NotRecalled, Recalled};
 pub use send::{Receipts, SendOptions};
+pub use stage::{Stage, Staged};
 pub use stop::{Stop, StopSwitch};
 pub use tally::{Counts, Tally};
 pub use undelivered::{Reason, Undelivered};
@@ -50,6 +54,7 @@ pub struct Delivery {
     clock: Clock,
     ledger: Option<Recorded>,
     fail_point: FailPoint,
+    stage: Option<Rc<dyn Stage>>,
 }
 
 /// Where an app's sends are written down.
@@ -78,6 +83,7 @@ impl Delivery {
             clock,
             ledger: None,
             fail_point: FailPoint::default(),
+            stage: None,
         })
     }
 
@@ -85,6 +91,13 @@ impl Delivery {
     #[must_use]
     pub fn recorded(mut self, book: Rc<Book>, key: &str) -> Self {
         self.ledger = Some(Recorded { book, key: key.to_owned(), id: tokio::sync::OnceCell::new() });
+        self
+    }
+
+    /// The same road with a stage at its end in place of the service: what would leave is shown there.
+    #[must_use]
+    pub fn staged(mut self, stage: Rc<dyn Stage>) -> Self {
+        self.stage = Some(stage);
         self
     }
 
@@ -109,6 +122,18 @@ impl Delivery {
             .map_err(|error| Undelivered::new(Reason::NoLedger, format!("{error}; nothing was sent")))?;
         let id = recorded.id.get_or_try_init(|| open.ledger.app(&recorded.key)).await;
         Ok(Some((open, *id.map_err(|error| record::unrecorded(&error))?)))
+    }
+
+    /// What the app is known by in the ledger; nothing where there is none.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        self.ledger.as_ref().map_or("", |recorded| &recorded.key)
+    }
+
+    /// The limits as they are set.
+    #[must_use]
+    pub const fn settings(&self) -> &AppLimits {
+        &self.settings
     }
 
     /// The app's name for scripts.

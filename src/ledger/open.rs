@@ -23,8 +23,8 @@ const CHECKED_PAGES: i64 = 1024;
 /// Each step from one version of the schema to the next, only ever added to.
 const STEPS: &[&str] = &[include_str!("migrations/0001_start.sql")];
 
-/// Opens the ledger in `folder`, which is made where there is none.
-pub(super) async fn open(folder: &Path, clock: Clock) -> Result<Store, LedgerError> {
+/// Opens the ledger in `folder`, which is made where there is none. Of a scratch one nothing has to be on the disk.
+pub(super) async fn open(folder: &Path, clock: Clock, scratch: bool) -> Result<Store, LedgerError> {
     let hold = clock.hold();
     let path = folder.join(FILE);
     // Only one process at a time opens: changing a new file's journal mode under another's feet is an error.
@@ -37,7 +37,7 @@ pub(super) async fn open(folder: &Path, clock: Clock) -> Result<Store, LedgerErr
         .filename(&path)
         .create_if_missing(false)
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
+        .synchronous(if scratch { SqliteSynchronous::Off } else { SqliteSynchronous::Full })
         .foreign_keys(true)
         .busy_timeout(PATIENCE)
         .row_buffer_size(256)
@@ -45,7 +45,7 @@ pub(super) async fn open(folder: &Path, clock: Clock) -> Result<Store, LedgerErr
         .pragma("cache_size", "-4096")
         // What a large write has left of the log is cut to 64 MB.
         .pragma("journal_size_limit", "67108864");
-    let store = Store::new(&path, options, clock.clone());
+    let store = Store::new(&path, options, clock.clone(), scratch);
     let mut connection = store.connect().await?;
     probe(&store, &mut connection).await?;
     migrate(&store, &mut connection).await?;

@@ -22,7 +22,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// The version of the frames; it changes with every change to them.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 /// The word on the command line that makes this binary a worker. For the host alone.
 pub const WORKER_COMMAND: &str = "__worker";
@@ -49,6 +49,8 @@ pub enum ToHost {
     Log(LogLine),
     /// Every task waits for an answer; so many answers were taken in so far.
     Waiting(u64),
+    /// The line of the script that asked for what was answered by [`Answer::Noted`] under this number.
+    Noted(u64, String),
     /// The script is over. The last frame.
     Done(Result<(), ScriptError>),
 }
