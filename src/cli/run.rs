@@ -125,6 +125,7 @@ pub(super) fn run(args: Run, global: &Global) -> anyhow::Result<Exit> {
                 args: args.args.clone(),
                 limits: &limits,
                 simulated: args.simulator || settings.simulator,
+                targets: false,
                 lists: !settings.apps.is_empty(),
                 start: plan.start,
                 seed: plan.seed,

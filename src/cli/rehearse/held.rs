@@ -8,7 +8,7 @@ use crate::host::rehearsal::{Gate, Plan};
 use crate::host::{Ended, Failed, Part, Silence};
 
 use super::stage::{Performance, Scene, perform};
-use super::text::number;
+use super::text::{number, plural};
 
 /// Rehearses the script as the plan says, and gives the part of the run that sends it.
 ///
@@ -59,17 +59,17 @@ fn compare(plan: &Plan, performance: &Performance, script: &str) -> anyhow::Resu
         .iter()
         .map(|seen| {
             format!(
-                "broadcast `{}` (run {}) with {} recipients and at most {} bytes a message",
+                "broadcast `{}` (run {}) with {} and at most {} bytes a message",
                 seen.name,
                 seen.run,
-                number(seen.plan.total),
+                plural(seen.plan.total, "recipient"),
                 number(seen.plan.largest_message_bytes)
             )
         })
         .collect();
     let singles = performance.rehearsal.singles().calls;
     if singles > 0 {
-        parts.push(format!("{} single sends", number(singles)));
+        parts.push(plural(singles, "single send"));
     }
     let now_there = if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") };
     bail!(

@@ -84,6 +84,7 @@ pub(super) fn run(args: Rehearse, global: &Global) -> anyhow::Result<Exit> {
         timeout: args.timeout,
         ..settings.scripts
     };
+    let simulated = args.simulator || settings.simulator;
     let name = script.name.clone();
     let output: Rc<dyn Output> =
         if args.json { Rc::new(ToStandardError) } else { Rc::new(Terminal::default()) };
@@ -94,15 +95,19 @@ pub(super) fn run(args: Rehearse, global: &Global) -> anyhow::Result<Exit> {
         script,
         args: args.args.clone(),
         limits: &limits,
-        simulated: args.simulator || settings.simulator,
+        simulated,
         lists,
+        targets: args.check_targets,
         start: stage::start(),
         seed: rand::rng().random(),
         output,
     })?;
-    let targets = match args.check_targets {
-        true => Some(Clock::real().block_on(targets::check(&performance))??),
-        false => None,
+    let targets = if args.check_targets {
+        // Connections belong to the runtime that made them, so these are others than the rehearsal's.
+        let lists = stage::lists(&project, &settings, simulated, true)?;
+        Some(Clock::real().block_on(targets::check(&performance, &lists))??)
+    } else {
+        None
     };
     let mut report = Report::new(&performance, &name, targets);
     report.command = report.plan.as_deref().map(|plan| command(&args, plan, std::env::args()));

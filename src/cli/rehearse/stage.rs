@@ -33,6 +33,8 @@ pub(in super::super) struct Scene<'a> {
     pub(in super::super) simulated: bool,
     /// Whether the apps' lists are read for real.
     pub(in super::super) lists: bool,
+    /// Whether it is kept whom the messages would reach.
+    pub(in super::super) targets: bool,
     /// Since 1970, when the rehearsal's clock begins.
     pub(in super::super) start: Duration,
     pub(in super::super) seed: u32,
@@ -46,7 +48,6 @@ pub(in super::super) struct Performance {
     pub(in super::super) rehearsal: Rc<Rehearsal>,
     pub(in super::super) files: Vec<host::FileChange>,
     pub(in super::super) apps: Vec<Rc<Delivery>>,
-    pub(in super::super) lists: Vec<Rc<Delivery>>,
     pub(in super::super) seed: u32,
     pub(in super::super) start: Duration,
     scratch: TempDir,
@@ -86,10 +87,11 @@ pub(in super::super) fn perform(scene: Scene<'_>) -> anyhow::Result<Performance>
         .tempdir()
         .context("a folder for the scratch ledger")?;
     let clock = Clock::simulated(scene.start);
-    let lists = lists(&scene)?;
+    let lists = lists(scene.project, scene.settings, scene.simulated, scene.lists)?;
     let configured = configured(&scene);
     let prefixes = configured.iter().map(|app| app.prefix.clone()).collect();
-    let rehearsal = Rc::new(Rehearsal::new(scene.start, lists.clone(), prefixes));
+    let rehearsal = Rehearsal::new(scene.start, lists, prefixes);
+    let rehearsal = Rc::new(if scene.targets { rehearsal.keeping_targets() } else { rehearsal });
     let book = Rc::new(Book::scratch(scratch.path().to_owned(), clock.clone(), COMMAND));
     let deliveries: Vec<Rc<Delivery>> = configured
         .iter()
@@ -125,7 +127,6 @@ pub(in super::super) fn perform(scene: Scene<'_>) -> anyhow::Result<Performance>
         rehearsal,
         files: services.files.changes(),
         apps: deliveries,
-        lists,
         seed: scene.seed,
         start: scene.start,
         scratch,
@@ -147,23 +148,25 @@ fn configured(scene: &Scene<'_>) -> Vec<App> {
 }
 
 /// Roads to the real lists, in real time and without a ledger; none where these are not to be read.
-fn lists(scene: &Scene<'_>) -> anyhow::Result<Vec<Rc<Delivery>>> {
+pub(super) fn lists(
+    project: &Project,
+    settings: &Settings,
+    simulated: bool,
+    wanted: bool,
+) -> anyhow::Result<Vec<Rc<Delivery>>> {
     let real = Clock::real();
-    if scene.simulated {
-        return Ok(
-            apps::choose(scene.project, scene.settings, true, &real, &FailPoint::default())?.deliveries
-        );
+    if simulated {
+        return Ok(apps::choose(project, settings, true, &real, &FailPoint::default())?.deliveries);
     }
-    if !scene.lists {
+    if !wanted {
         return Ok(Vec::new());
     }
-    if scene.settings.apps.is_empty() {
+    if settings.apps.is_empty() {
         bail!(
             "no app is configured, so there are no lists to read; name it in mooncast.toml or in the environment (`mooncast doctor` looks at both)"
         );
     }
-    scene
-        .settings
+    settings
         .apps
         .iter()
         .map(|app| Delivery::new(app, real.clone(), None).map(Rc::new))

@@ -126,7 +126,7 @@ fn problems(out: &mut impl Write, report: &Report) -> io::Result<()> {
     }
     writeln!(
         out,
-        "\n{} in {}; a run would send none of these",
+        "\n{} in {}; a run would stop at the first",
         plural(problems.total, "problem"),
         plural(problems.messages, "message")
     )?;
@@ -194,7 +194,7 @@ fn count(many: u64, what: &str, more: &str) -> String {
     if many == 0 { "none".to_owned() } else { format!("{}{more}", plural(many, what)) }
 }
 
-fn plural(many: u64, what: &str) -> String {
+pub(super) fn plural(many: u64, what: &str) -> String {
     if many == 1 { format!("1 {what}") } else { format!("{} {what}s", number(many)) }
 }
 

@@ -182,9 +182,6 @@ async fn begin(services: &Services, app: u32, spec: &[u8]) -> Result<Answer, Fai
     let mark = services.broadcasts.script_mark();
     let spec = asked.spec(Call::Group, mark);
     let found = ledger.find_or_create(app, &asked.name, &asked.run, &spec).await.map_err(fault)?;
-    if let Some(rehearsal) = services.part.as_rehearsal() {
-        rehearsal.use_ledger(ledger);
-    }
     if let Found::Finished(broadcast) = &found {
         watch::over(services, delivery, broadcast)?;
         return Ok(already(broadcast));

@@ -12,23 +12,25 @@ mod plan;
 mod problems;
 mod seen;
 mod stage;
+mod targets;
 mod time;
 mod uploads;
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::delivery::Delivery;
-use crate::ledger::Ledger;
 use crate::protocol::Failure;
 
 pub use outside::NotSent;
 pub use plan::{Gate, Plan};
 pub use problems::{Problem, Problems};
 pub use seen::{AppTotals, BroadcastSeen, How, Sample, Singles};
+pub use targets::Targets;
 pub use time::ScriptTime;
 pub use uploads::UploadSeen;
 
@@ -54,7 +56,8 @@ pub struct Rehearsal {
     problems: RefCell<Problems>,
     outside: RefCell<Vec<NotSent>>,
     uploads: RefCell<Vec<UploadSeen>>,
-    scratch: RefCell<Option<Ledger>>,
+    /// By app, where they will be looked up.
+    targets: Option<RefCell<BTreeMap<String, Targets>>>,
 }
 
 impl Rehearsal {
@@ -73,8 +76,20 @@ impl Rehearsal {
             problems: RefCell::default(),
             outside: RefCell::default(),
             uploads: RefCell::default(),
-            scratch: RefCell::default(),
+            targets: None,
         }
+    }
+
+    /// The same, with whom it reaches kept for looking them up: that takes memory for each.
+    #[must_use]
+    pub fn keeping_targets(self) -> Self {
+        Self { targets: Some(RefCell::default()), ..self }
+    }
+
+    /// Whom the messages of each app would reach.
+    #[must_use]
+    pub fn targets(&self) -> BTreeMap<String, Targets> {
+        self.targets.as_ref().map(|targets| targets.borrow().clone()).unwrap_or_default()
     }
 
     /// Totals of each app that something would be sent through.
@@ -111,16 +126,6 @@ impl Rehearsal {
     #[must_use]
     pub fn uploads(&self) -> Vec<UploadSeen> {
         self.uploads.borrow().clone()
-    }
-
-    /// The ledger that the rehearsal's broadcasts are in, once there is one.
-    #[must_use]
-    pub fn ledger(&self) -> Option<Ledger> {
-        self.scratch.borrow().clone()
-    }
-
-    pub(super) fn use_ledger(&self, ledger: &Ledger) {
-        self.scratch.borrow_mut().get_or_insert_with(|| ledger.clone());
     }
 
     /// The road to an app's real lists.

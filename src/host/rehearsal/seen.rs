@@ -1,6 +1,5 @@
 //! What would be sent, as a rehearsal has seen it.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -124,8 +123,6 @@ pub struct Singles {
     pub samples: Vec<Sample>,
     /// Calls.
     pub calls: u64,
-    /// The groups that they go to.
-    pub groups: BTreeSet<String>,
     pub(super) fingerprints: Vec<Fingerprint>,
 }
 
@@ -136,7 +133,6 @@ impl Singles {
 
     pub(super) fn taken(&mut self, message: &Message) {
         self.calls += 1;
-        self.groups.extend(message.to().iter().cloned());
         if self.samples.len() < SAMPLES {
             Sample::add(&mut self.samples, message);
         }

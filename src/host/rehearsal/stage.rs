@@ -17,6 +17,9 @@ impl Stage for Rehearsal {
                 apps.push(totals);
             }
         }
+        if let Some(targets) = &self.targets {
+            targets.borrow_mut().entry(staged.app.to_owned()).or_default().add(message);
+        }
         match staged.broadcast {
             None => self.singles.borrow_mut().taken(message),
             Some(id) => {
