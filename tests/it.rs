@@ -27,6 +27,7 @@ mod lua;
 mod messages;
 mod once;
 mod paths;
+mod rehearse;
 mod runs;
 mod secrets;
 mod simulator;

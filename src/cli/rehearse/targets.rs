@@ -77,15 +77,15 @@ impl Targets {
             )?;
         }
         for (missing, what) in [
-            (&self.missing_groups, "groups are not there"),
-            (&self.missing_members, "members are not in their group"),
-            (&self.missing_senders, "senders are in none of their groups"),
+            (&self.missing_groups, "groups that are not there"),
+            (&self.missing_members, "members who are not in their group"),
+            (&self.missing_senders, "senders who are in none of their groups"),
         ] {
             if missing.total > 0 {
                 let named: Vec<&str> = missing.listed.iter().take(SHOWN).map(String::as_str).collect();
                 let more = missing.total - named.len() as u64;
                 let more = if more > 0 { format!(" and {} more", number(more)) } else { String::new() };
-                writeln!(out, "  {} {what}: {}{more}", number(missing.total), named.join(", "))?;
+                writeln!(out, "  {what} ({}): {}{more}", number(missing.total), named.join(", "))?;
             }
         }
         if self.is_clean() {
