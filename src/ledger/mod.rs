@@ -14,6 +14,7 @@
 
 mod broadcast;
 mod commit;
+mod copy;
 mod data;
 mod error;
 mod jobs;

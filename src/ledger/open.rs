@@ -15,7 +15,9 @@ use super::LedgerError;
 use super::store::Store;
 
 /// The file's name in its folder.
-const FILE: &str = "ledger.db";
+pub(super) const FILE: &str = "ledger.db";
+/// The file that only one process at a time holds, while it opens the ledger.
+pub(super) const GATE: &str = "ledger.lock";
 /// How long a write waits for another process before it fails.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// A file up to this many pages (of 4 KB) is checked from end to end when it is opened: some 20 ms.
@@ -66,7 +68,7 @@ fn prepare(folder: &Path, path: &Path) -> Result<File, LedgerError> {
         .mode(0o700)
         .create(folder)
         .map_err(|error| LedgerError::of_system(folder, &error))?;
-    let gate = folder.join("ledger.lock");
+    let gate = folder.join(GATE);
     let opening = private()
         .create(true)
         .truncate(false)

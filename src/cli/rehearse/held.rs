@@ -18,7 +18,9 @@ use super::text::{number, plural};
 pub(in super::super) fn to(plan: &Plan, scene: Scene<'_>) -> anyhow::Result<Part> {
     let shown = scene.file.display().to_string();
     let scene = Scene { start: plan.start, seed: plan.seed, output: Rc::new(Silence), ..scene };
-    let performance = perform(scene)?;
+    // What it has to say the run itself says.
+    let quiet = tracing::subscriber::NoSubscriber::default();
+    let performance = tracing::subscriber::with_default(quiet, || perform(scene))?;
     let gate = compare(plan, &performance, &shown);
     performance.strike()?;
     Ok(Part::planned(gate?, plan.start))

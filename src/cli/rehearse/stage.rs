@@ -13,6 +13,7 @@ use crate::config::{App, Project, ScriptLimits, Settings};
 use crate::delivery::{Book, Counts, Delivery, FailPoint};
 use crate::host::rehearsal::{Plan, Rehearsal};
 use crate::host::{self, Ended, InterruptSwitch, Output, Part};
+use crate::ledger::Ledger;
 use crate::protocol::{Mode, Source};
 
 use super::super::apps::{self, Apps, SIMULATOR};
@@ -87,6 +88,10 @@ pub(in super::super) fn perform(scene: Scene<'_>) -> anyhow::Result<Performance>
         .tempdir()
         .context("a folder for the scratch ledger")?;
     let clock = Clock::simulated(scene.start);
+    // What was sent before counts here too: a broadcast that goes on, one that is left out, a key that was used.
+    let state = scene.project.state_folder();
+    let ledger = if scene.simulated { state.join(SIMULATOR) } else { state };
+    clock.block_on(Ledger::copy(&ledger, scratch.path()))?.context("a copy of the ledger")?;
     let lists = lists(scene.project, scene.settings, scene.simulated, scene.lists)?;
     let configured = configured(&scene);
     let prefixes = configured.iter().map(|app| app.prefix.clone()).collect();

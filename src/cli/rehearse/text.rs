@@ -21,7 +21,7 @@ pub(super) fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
     line("messages", count(totals.messages, "message", &format!(" in {}", plural(totals.calls, "call"))))?;
     line(
         "broadcasts",
-        format!("{}, {}", number(totals.broadcasts as u64), plural(totals.recipients, "recipient")),
+        format!("{} to {}", number(totals.broadcasts as u64), plural(totals.recipients, "recipient")),
     )?;
     line("single sends", number(totals.single_sends))?;
     if totals.messages > 0 {
