@@ -131,7 +131,7 @@ async fn with_ledger(road: &Delivery, clock: &Clock, folder: &Path, many: u32) -
     let found = ledger.find_or_create(app, "news", "1", &spec).await.unwrap();
     let lease = ledger.claim(found.broadcast().id, &owner, LEASE).await.unwrap().unwrap();
     let draft = road.check_draft(Call::Group, json!({ "type": "txt", "body": { "msg": TEXT } })).unwrap();
-    let message = NewMessage { content: draft.to_json(), size: draft.size() as u64 };
+    let message = NewMessage { content: draft.to_json(), size: draft.size() as u64, known_as: None };
     for first in (0..many).step_by(1_000) {
         let batch: Vec<_> = (first..many.min(first + 1_000))
             .map(|number| NewRecipient {

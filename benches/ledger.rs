@@ -140,6 +140,7 @@ async fn all(clock: &Clock, folder: &Path, many: u32) -> Result<(), LedgerError>
             "hello ".repeat(30)
         )),
         size: 200,
+        known_as: None,
     };
     let Some(lease) = claimed(&ledger, &owner, "plain").await? else { return Ok(()) };
     part(clock, "built, one message for all", many, build(&ledger, lease, many, |_| plain.clone())).await?;
@@ -158,6 +159,7 @@ async fn all(clock: &Clock, folder: &Path, many: u32) -> Result<(), LedgerError>
             "hello ".repeat(30)
         )),
         size: 200,
+        known_as: None,
     };
     part(clock, "built, a message for each", many, build(&ledger, lease, many, own)).await?;
     part(clock, "plan fixed", many, ledger.fix_plan(lease, None, None)).await?;

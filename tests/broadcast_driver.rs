@@ -44,8 +44,11 @@ impl Scene {
         let found = ledger.find_or_create(app, "news", "1", &spec).await.unwrap();
         let id = found.broadcast().id;
         let lease = ledger.claim(id, &owner, LEASE).await.unwrap().unwrap();
-        let message =
-            NewMessage { content: Bytes::from_static(br#"{"type":"txt","body":{"msg":"hi"}}"#), size: 12 };
+        let message = NewMessage {
+            content: Bytes::from_static(br#"{"type":"txt","body":{"msg":"hi"}}"#),
+            size: 12,
+            known_as: None,
+        };
         let users = if spec.call == Call::Targeted { vec!["u1".to_owned(), "u2".to_owned()] } else { vec![] };
         let recipients: Vec<_> = (1..=many)
             .map(|group| NewRecipient {

@@ -10,8 +10,8 @@ use mooncast::clock::Clock;
 use mooncast::config::{App, AppLimits, Credentials, Permissions, Project as Place, Timeouts};
 use mooncast::delivery::{Counts, Delivery, Tally};
 use mooncast::host::{
-    Broadcasts, Ended, Failed, Files, InterruptSwitch, Outbound, Output, RunSpec, RunStop, Services, Sources,
-    Variables, run,
+    Broadcasts, Ended, Failed, Files, InterruptSwitch, Outbound, Output, Part, RunSpec, RunStop, Services,
+    Sources, Variables, run,
 };
 use mooncast::protocol::{Mode, Source, WorkerLimits};
 use rustix::process::{Pid, Signal, kill_process};
@@ -52,6 +52,7 @@ fn services(project: &Project, app: &Rc<Delivery>, clock: &Clock) -> Rc<Services
         tally: Rc::new(Tally::default()),
         broadcasts: Broadcasts::default(),
         stop: RunStop::default(),
+        part: Part::default(),
     })
 }
 

@@ -28,6 +28,7 @@ mod messages;
 mod once;
 mod paths;
 mod recall;
+mod rehearse;
 mod runs;
 mod secrets;
 mod simulator;

@@ -118,7 +118,7 @@ impl Scene {
         let lease = open.ledger.claim(found.broadcast().id, &open.owner, LEASE).await.unwrap().unwrap();
         let message = serde_json::json!({ "type": "img", "body": { "file": file } });
         let draft = self.delivery.check_draft(Call::Group, message).unwrap();
-        let message = NewMessage { content: draft.to_json(), size: draft.size() as u64 };
+        let message = NewMessage { content: draft.to_json(), size: draft.size() as u64, known_as: None };
         let recipients = ["g1", "g2", "g3"].map(|group| NewRecipient {
             group_id: group.to_owned(),
             users: Vec::new(),

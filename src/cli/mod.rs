@@ -12,6 +12,7 @@ mod logging;
 mod new;
 mod next;
 mod progress;
+mod rehearse;
 mod run;
 mod runs;
 mod sim;
@@ -77,6 +78,8 @@ impl From<AppArgs> for AppFlags {
 enum Command {
     /// Run a script: its top level, then its `main(args)`
     Run(run::Run),
+    /// Run a script without sending: what would go to whom and when, and what breaks a limit
+    Rehearse(rehearse::Rehearse),
     /// Look for mistakes in scripts, without running or sending anything
     Check(check::Check),
     /// Make a project: a folder with settings, a first script, and what an editor needs to complete `im.`
@@ -111,6 +114,7 @@ pub fn main() -> ExitCode {
     }
     let result = match cli.command {
         Command::Run(args) => run::run(args, &cli.global),
+        Command::Rehearse(args) => rehearse::run(args, &cli.global),
         Command::Check(args) => check::run(&args, &cli.global),
         Command::New(args) => new::run(&args),
         Command::Runs(args) => runs::run(args, &cli.global),

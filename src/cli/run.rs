@@ -15,9 +15,10 @@ use crate::config::{
     AppFlags, Environment, Permissions, Project, ScriptLimits, Settings, parse_duration, parse_size,
 };
 use crate::delivery::{FailPoint, Tally, Underway};
+use crate::host::rehearsal::Plan;
 use crate::host::{
-    self, Broadcasts, Ended, Files, InterruptSwitch, MAX_SOURCE, OWN_BINARY, Outbound, Output, RunSpec,
-    RunStop, Services, Sources, Variables,
+    self, Broadcasts, Ended, Files, InterruptSwitch, MAX_SOURCE, OWN_BINARY, Outbound, Output, Part, RunSpec,
+    RunStop, Services, Silence, Sources, Variables,
 };
 use crate::protocol::{Mode, Source, WorkerLimits};
 
@@ -25,8 +26,9 @@ use super::apps::{self, Apps};
 use super::logging::Format;
 use super::next::Next;
 use super::progress::{Progress, Shown, Terminal};
+use super::rehearse::stage::Scene;
 use super::summary::Summary;
-use super::{AppArgs, Exit, Global};
+use super::{AppArgs, Exit, Global, rehearse};
 
 /// Bytes of unanswered requests that a script may have.
 const QUEUED_BYTES: u64 = 64 * 1024 * 1024;
@@ -45,6 +47,9 @@ pub(super) struct Run {
     /// Its arguments
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     args: Vec<String>,
+    /// Send only what `mooncast rehearse` showed under this name: anything else is refused before the first send
+    #[arg(long, value_name = "PLAN")]
+    plan: Option<Plan>,
     /// Send to the built-in simulator, whatever is configured
     #[arg(long)]
     simulator: bool,
@@ -112,12 +117,36 @@ pub(super) fn run(args: Run, global: &Global) -> anyhow::Result<Exit> {
         timeout: args.timeout.or(settings.scripts.timeout),
         ..settings.scripts
     };
+    let part = match &args.plan {
+        None => Part::default(),
+        Some(plan) => rehearse::held::to(
+            plan,
+            Scene {
+                project: &project,
+                settings: &settings,
+                file: &args.file,
+                script: script.clone(),
+                args: args.args.clone(),
+                limits: &limits,
+                simulated: args.simulator || settings.simulator,
+                targets: false,
+                lists: !settings.apps.is_empty(),
+                start: plan.start,
+                seed: plan.seed,
+                output: Rc::new(Silence),
+            },
+        )?,
+    };
     let clock = Clock::real();
     let fail_point = fail_point(&environment)?;
     let apps = apps::choose(&project, &settings, args.simulator, &clock, &fail_point)?;
-    let spec = spec(script, Mode::Run, args.args, &limits);
+    let mut spec = spec(script, Mode::Run, args.args, &limits);
+    if let Some(plan) = &args.plan {
+        spec.seed = plan.seed.into();
+    }
     let terminal = Terminal::default();
-    let services = services(&project, &settings, &apps, &clock, &args.file, Rc::new(terminal.clone()))?;
+    let mut services = services(&project, &settings, &apps, &clock, &args.file, Rc::new(terminal.clone()))?;
+    services.part = part;
     let format = global.log_format;
     let over = clock.block_on(drive(spec, services, terminal.clone(), &clock, format))?;
     let summary = Summary {
@@ -201,6 +230,7 @@ pub(super) fn services(
         tally: Rc::new(Tally::default()),
         broadcasts: Broadcasts::default(),
         stop: RunStop::default(),
+        part: Part::default(),
     })
 }
 
@@ -241,7 +271,7 @@ impl Shown for OfRun {
 }
 
 /// Presses the switch at every Ctrl-C and SIGTERM.
-async fn listen(switch: InterruptSwitch) {
+pub(super) async fn listen(switch: InterruptSwitch) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))

@@ -19,6 +19,7 @@ pub struct Book {
     folder: PathBuf,
     clock: Clock,
     command: String,
+    scratch: bool,
     open: tokio::sync::OnceCell<Open>,
     failure: OnceCell<LedgerError>,
 }
@@ -60,7 +61,20 @@ impl Book {
     #[must_use]
     pub fn new(folder: PathBuf, clock: Clock, command: &str) -> Self {
         let command = command.to_owned();
-        Self { folder, clock, command, open: tokio::sync::OnceCell::new(), failure: OnceCell::new() }
+        Self {
+            folder,
+            clock,
+            command,
+            scratch: false,
+            open: tokio::sync::OnceCell::new(),
+            failure: OnceCell::new(),
+        }
+    }
+
+    /// The same for a folder that is thrown away in the end.
+    #[must_use]
+    pub fn scratch(folder: PathBuf, clock: Clock, command: &str) -> Self {
+        Self { scratch: true, ..Self::new(folder, clock, command) }
     }
 
     /// Opens the ledger, or gives it when it is open. What dead processes had in flight of single sends is in doubt
@@ -71,7 +85,13 @@ impl Book {
     /// Whatever keeps the ledger from being opened and written. Nothing may be sent then.
     pub async fn open(&self) -> Result<&Open, LedgerError> {
         let open = self.open.get_or_try_init(async || {
-            let ledger = Ledger::open(&self.folder, self.clock.clone()).await?;
+            let (folder, clock) = (self.folder.as_path(), self.clock.clone());
+            let opening = if self.scratch {
+                Ledger::open_scratch(folder, clock).await
+            } else {
+                Ledger::open(folder, clock).await
+            };
+            let ledger = opening?;
             let owner = ledger.register(&self.command).await?;
             let buried = ledger.bury_dead().await?;
             if buried.in_doubt > 0 {

@@ -7,11 +7,13 @@ mod book;
 mod broadcast;
 mod failpoint;
 mod health;
+mod inspect;
 mod lists;
 mod recall;
 mod record;
 mod retry;
 mod send;
+mod stage;
 mod stop;
 mod tally;
 mod undelivered;
@@ -21,9 +23,11 @@ pub use book::{Book, Open};
 pub use broadcast::{Driven, End, LEASE, Look, Progress, Report, Underway, Waits};
 pub use failpoint::{FailPoint, NoFailPoint, Point};
 pub use health::Health;
+pub use inspect::Inspected;
 pub use lists::{GroupEntry, MemberEntry, Page};
 pub use recall::{BroadcastRecalled, NotRecalled, RecallOptions, Recalled};
 pub use send::{Receipts, SendOptions};
+pub use stage::{Stage, Staged};
 pub use stop::{Stop, StopSwitch};
 pub use tally::{Counts, Tally};
 pub use undelivered::{Reason, Undelivered};
@@ -54,6 +58,7 @@ pub struct Delivery {
     fail_point: FailPoint,
     /// The uploads under way, by their content.
     uploading: RefCell<HashMap<String, Rc<tokio::sync::Mutex<()>>>>,
+    stage: Option<Rc<dyn Stage>>,
 }
 
 /// Where an app's sends are written down.
@@ -83,6 +88,7 @@ impl Delivery {
             ledger: None,
             fail_point: FailPoint::default(),
             uploading: RefCell::default(),
+            stage: None,
         })
     }
 
@@ -90,6 +96,13 @@ impl Delivery {
     #[must_use]
     pub fn recorded(mut self, book: Rc<Book>, key: &str) -> Self {
         self.ledger = Some(Recorded { book, key: key.to_owned(), id: tokio::sync::OnceCell::new() });
+        self
+    }
+
+    /// The same road with a stage at its end in place of the service: what would leave is shown there.
+    #[must_use]
+    pub fn staged(mut self, stage: Rc<dyn Stage>) -> Self {
+        self.stage = Some(stage);
         self
     }
 
@@ -114,6 +127,18 @@ impl Delivery {
             .map_err(|error| Undelivered::new(Reason::NoLedger, format!("{error}; nothing was sent")))?;
         let id = recorded.id.get_or_try_init(|| open.ledger.app(&recorded.key)).await;
         Ok(Some((open, *id.map_err(|error| record::unrecorded(&error))?)))
+    }
+
+    /// What the app is known by in the ledger; nothing where there is none.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        self.ledger.as_ref().map_or("", |recorded| &recorded.key)
+    }
+
+    /// The limits as they are set.
+    #[must_use]
+    pub const fn settings(&self) -> &AppLimits {
+        &self.settings
     }
 
     /// The app's name for scripts.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::client::{self, Class};
 use crate::clock::Instant;
 use crate::config::TargetedCost;
+use crate::ledger::BroadcastId;
 use crate::message::{Call, Draft, Message, Problems, check, check_draft};
 use crate::quota::{Answer, Permit, Priority, Quota};
 
@@ -118,7 +119,7 @@ impl Delivery {
             // Without its intent on disk nothing leaves.
             record.intend().await?;
             let in_flight = tally.in_flight(message.group_count());
-            let outcome = self.request(call, body.clone(), permit).await;
+            let outcome = self.request(call, message, body.clone(), None, permit).await;
             drop(in_flight);
             self.fail_point.pass(Point::AfterRequest);
             let failure = match outcome {
@@ -210,9 +211,14 @@ impl Delivery {
     pub(super) async fn request(
         &self,
         call: client::SendCall,
+        message: &Message,
         body: bytes::Bytes,
+        broadcast: Option<BroadcastId>,
         permit: Permit,
     ) -> Result<client::Receipts, client::Failure> {
+        if let Some(stage) = &self.stage {
+            return Ok(self.perform(stage.as_ref(), message, broadcast, permit));
+        }
         let permit = Arc::new(Mutex::new(permit));
         let writing = Arc::clone(&permit);
         let on_write = move || lock(&writing).written();

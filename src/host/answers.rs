@@ -6,13 +6,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::delivery::{Delivery, Reason, RecallOptions, SendOptions, Stop, Undelivered, UploadOptions};
+use crate::delivery::{
+    Delivery, Reason, RecallOptions, SendOptions, SendableFile, Undelivered, UploadOptions,
+};
 use crate::message;
 use crate::protocol::{self, Answer, Failure, Kind, Request, Urgency};
 use crate::quota::Priority;
 
 use super::broadcasts;
-use super::services::Services;
+use super::rehearsal::{fingerprint, look};
+use super::services::{Part, Services};
 
 /// Answers one request. Whatever it takes is checked, granted and paced on this side of the pipe.
 pub(super) async fn answer(services: &Services, request: Request) -> Result<Answer, Failure> {
@@ -22,22 +25,31 @@ pub(super) async fn answer(services: &Services, request: Request) -> Result<Answ
         Request::Check { app, message } => check(app_of(services, app)?, &message),
         Request::Upload { app, path, options } => upload(services, app, &path, options).await,
         Request::Groups { app, cursor } => {
-            json(&app_of(services, app)?.groups(cursor.as_deref(), stop).await.map_err(failure)?)
+            let _hold = services.part.as_rehearsal().map(|_| services.clock.hold());
+            json(&lists_of(services, app)?.groups(cursor.as_deref(), stop).await.map_err(failure)?)
         }
         Request::Members { app, group_id, page } => {
-            json(&app_of(services, app)?.members(&group_id, page.max(1), stop).await.map_err(failure)?)
+            let _hold = services.part.as_rehearsal().map(|_| services.clock.hold());
+            json(&lists_of(services, app)?.members(&group_id, page.max(1), stop).await.map_err(failure)?)
         }
         Request::Recall { app, receipts, force, from } => {
             let app = app_of(services, app)?;
+            if let Some(rehearsal) = services.part.as_rehearsal() {
+                return rehearsal.recall(&receipts);
+            }
             json(&app.recall(&receipts, force, from.as_deref(), stop).await.map_err(failure)?)
         }
         Request::RecallBroadcast { app, name, run, force, from } => {
             let options = RecallOptions { force, from, ..RecallOptions::default() };
-            recall_broadcast(app_of(services, app)?, &name, &run, &options, stop).await
+            recall_broadcast(services, app, &name, &run, &options).await
         }
         Request::Broadcast(asked) => broadcasts::step(services, asked).await,
         Request::Sleep { ms } => sleep(services, Duration::from_millis(ms)).await,
-        Request::Now => Ok(Answer::Number(services.clock.unix_time().as_secs_f64())),
+        Request::Now => {
+            let now =
+                services.part.as_planned().map_or_else(|| services.clock.unix_time(), |plan| plan.time.now());
+            Ok(Answer::Number(now.as_secs_f64()))
+        }
         Request::Require(module) => services.sources.find(&module).map(Answer::Source),
         Request::FileRead(path) => services.files.read(&path).await.map(Answer::Bytes),
         Request::FileWrite { path, content, append } => {
@@ -50,6 +62,11 @@ pub(super) async fn answer(services: &Services, request: Request) -> Result<Answ
         Request::Env(name) => json(&services.variables.get(&name)?),
         Request::Secret(name) => services.variables.secret(&name).map(|_| Answer::Nothing),
         Request::Http(request) => {
+            let reads = request.method.eq_ignore_ascii_case("GET");
+            if let Some(rehearsal) = services.part.as_rehearsal().filter(|_| !reads) {
+                services.outbound.look(&request, &services.variables)?;
+                return Ok(rehearsal.http(&request));
+            }
             tokio::select! {
                 biased;
                 () = stop.asked() => Err(Failure::new(Kind::Cancelled, "the request was given up: the run ends")),
@@ -73,6 +90,14 @@ fn app_of(services: &Services, app: u32) -> Result<&Rc<Delivery>, Failure> {
     services.apps.get(app as usize).ok_or_else(|| {
         Failure::new(Kind::Invalid, "no app is configured, so nothing can be sent; see `mooncast doctor`")
     })
+}
+
+/// The road to an app's lists: in a rehearsal it is another one, where it may be taken at all.
+fn lists_of(services: &Services, app: u32) -> Result<&Rc<Delivery>, Failure> {
+    match services.part.as_rehearsal() {
+        Some(rehearsal) => rehearsal.lists(app),
+        None => app_of(services, app),
+    }
 }
 
 fn json<T: Serialize>(value: &T) -> Result<Answer, Failure> {
@@ -108,7 +133,27 @@ async fn send(
     options: protocol::SendOptions,
 ) -> Result<Answer, Failure> {
     let app = app_of(services, app)?;
-    let message = app.check(call_of(call), parse(message)?).map_err(|problems| failure(problems.into()))?;
+    let json = parse(message)?;
+    let rehearsal = services.part.as_rehearsal();
+    let stand_ins = rehearsal.map(|rehearsal| rehearsal.stand_in_receipts(&json));
+    let message = match app.check(call_of(call), json).map_err(|problems| failure(problems.into())) {
+        Ok(message) => message,
+        Err(why) => {
+            let Some((rehearsal, receipts)) = rehearsal.zip(stand_ins) else { return Err(why) };
+            let number = rehearsal.note(None, None, "", &why);
+            return Ok(Answer::Noted(number, Box::new(Answer::Receipts(receipts))));
+        }
+    };
+    if let Some(files) = services.part.files() {
+        let json = message.to_json();
+        let known_as = files.known_as(&json);
+        let print = fingerprint(app.key(), message.call(), known_as.as_deref().unwrap_or(&json));
+        match &services.part {
+            Part::Rehearsal(rehearsal, _) => rehearsal.single(print),
+            Part::Planned(plan) => plan.gate.single(&print, message.to())?,
+            Part::Free => {}
+        }
+    }
     let options = SendOptions {
         priority: priority(options.priority),
         timeout: options.timeout_ms.map(Duration::from_millis),
@@ -134,8 +179,46 @@ async fn upload(
     path: &str,
     options: protocol::UploadOptions,
 ) -> Result<Answer, Failure> {
+    let number = app;
     let app = app_of(services, app)?;
+    let hold = services.clock.hold();
     let opened = services.files.open_upload(path).await?;
+    let Some(files) = services.part.files() else {
+        drop(hold);
+        return json(&upload_for_real(services, app, opened.file, opened.name, options).await?);
+    };
+    let looked = look(opened.file).await?;
+    drop(hold);
+    let asked = options.clone();
+    let file = looked.file.try_clone().map_err(|error| Failure::invalid("path", error.to_string()))?;
+    let (value, filename) = match services.part.as_rehearsal() {
+        Some(rehearsal) => {
+            let file = SendableFile { file, name: opened.name };
+            let name = options.filename.as_deref();
+            let stop = services.stop.stop();
+            let inspected =
+                app.inspect(file, name, priority(options.priority), stop).await.map_err(failure)?;
+            (rehearsal.upload(number, &looked, &inspected, &options), inspected.filename)
+        }
+        None => {
+            let uploaded = upload_for_real(services, app, file, opened.name, options).await?;
+            let value = serde_json::to_value(&uploaded).unwrap_or_default();
+            let filename =
+                value.get("filename").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+            (value, filename)
+        }
+    };
+    files.uploaded(looked.content(), &filename, &asked, &value);
+    json(&value)
+}
+
+async fn upload_for_real(
+    services: &Services,
+    app: &Delivery,
+    file: std::fs::File,
+    name: String,
+    options: protocol::UploadOptions,
+) -> Result<crate::delivery::Uploaded, Failure> {
     let options = UploadOptions {
         restrict_access: options.restrict_access.unwrap_or(true),
         thumbnail: options.thumbnail,
@@ -143,17 +226,17 @@ async fn upload(
         priority: priority(options.priority),
         reuse: !options.fresh,
     };
-    let file = crate::delivery::SendableFile { file: opened.file, name: opened.name };
-    json(&app.upload(file, options, services.stop.stop()).await.map_err(failure)?)
+    app.upload(SendableFile { file, name }, options, services.stop.stop()).await.map_err(failure)
 }
 
 async fn recall_broadcast(
-    app: &Delivery,
+    services: &Services,
+    app: u32,
     name: &str,
     run: &str,
     options: &RecallOptions,
-    stop: &Stop,
 ) -> Result<Answer, Failure> {
+    let app = app_of(services, app)?;
     let found = match app.entry().await.map_err(failure)? {
         Some((open, id)) => {
             let found = open.ledger.find(id, name, run).await;
@@ -167,15 +250,24 @@ async fn recall_broadcast(
             format!("there is no broadcast `{name}` with the run `{run}` in this app"),
         )
     })?;
-    json(&app.recall_broadcast(&open.ledger, &found, options, stop).await.map_err(failure)?)
+    if let Some(rehearsal) = services.part.as_rehearsal() {
+        return json(&rehearsal.recall_broadcast(&found));
+    }
+    json(&app.recall_broadcast(&open.ledger, &found, options, services.stop.stop()).await.map_err(failure)?)
 }
 
 async fn sleep(services: &Services, time: Duration) -> Result<Answer, Failure> {
-    tokio::select! {
+    let plan = services.part.as_planned();
+    let wakes = plan.map(|plan| plan.time.sleeps(time));
+    let slept = tokio::select! {
         biased;
         () = services.stop.stop().asked() => Err(Failure::new(Kind::Cancelled, "the sleep was cut short: the run ends")),
         () = services.clock.sleep(time) => Ok(Answer::Nothing),
+    };
+    if let Some((plan, wakes)) = plan.zip(wakes) {
+        plan.time.woken(wakes);
     }
+    slept
 }
 
 /// A failure of the road in the words of a script.

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::delivery::{Delivery, Stop, StopSwitch, Tally};
@@ -10,6 +11,7 @@ use super::broadcasts::Broadcasts;
 use super::files::Files;
 use super::outbound::Outbound;
 use super::output::Output;
+use super::rehearsal::{FilesByContent, Gate, Rehearsal, ScriptTime};
 use super::sources::Sources;
 use super::variables::Variables;
 
@@ -37,6 +39,67 @@ pub struct Services {
     pub broadcasts: Broadcasts,
     /// How its waits are ended.
     pub stop: RunStop,
+    /// What it is held to, or what it is a rehearsal of.
+    pub part: Part,
+}
+
+/// What part a run plays beside a rehearsal.
+#[derive(Debug, Default)]
+pub enum Part {
+    /// None: it sends what its script says.
+    #[default]
+    Free,
+    /// It is the rehearsal.
+    Rehearsal(Rc<Rehearsal>, FilesByContent),
+    /// It sends only what was rehearsed.
+    Planned(Planned),
+}
+
+/// What holds a run to its rehearsal.
+#[derive(Debug)]
+pub struct Planned {
+    /// What may leave.
+    pub(super) gate: Gate,
+    /// The time that its script sees.
+    pub(super) time: ScriptTime,
+    pub(super) files: FilesByContent,
+}
+
+impl Part {
+    /// The part of a rehearsal.
+    #[must_use]
+    pub fn rehearsal(rehearsal: Rc<Rehearsal>) -> Self {
+        Self::Rehearsal(rehearsal, FilesByContent::default())
+    }
+
+    /// The part of a run that is held to a rehearsal which began at `start`.
+    #[must_use]
+    pub fn planned(gate: Gate, start: Duration) -> Self {
+        Self::Planned(Planned { gate, time: ScriptTime::new(start), files: FilesByContent::default() })
+    }
+
+    pub(super) const fn as_rehearsal(&self) -> Option<&Rc<Rehearsal>> {
+        match self {
+            Self::Rehearsal(rehearsal, _) => Some(rehearsal),
+            _ => None,
+        }
+    }
+
+    pub(super) const fn as_planned(&self) -> Option<&Planned> {
+        match self {
+            Self::Planned(planned) => Some(planned),
+            _ => None,
+        }
+    }
+
+    /// The files of this run by content, where that matters.
+    pub(super) const fn files(&self) -> Option<&FilesByContent> {
+        match self {
+            Self::Free => None,
+            Self::Rehearsal(_, files) => Some(files),
+            Self::Planned(planned) => Some(&planned.files),
+        }
+    }
 }
 
 /// Tells whatever a run waits for that nothing new is to begin.

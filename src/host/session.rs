@@ -11,7 +11,7 @@ use tokio::process::ChildStdin;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use crate::clock::{Clock, Instant};
+use crate::clock::{Clock, Hold, Instant};
 use crate::protocol::{
     Answer, AppInfo, Failure, Frames, Kind, Mode, Request, ScriptError, Source, Start, ToHost, ToWorker,
     VERSION, WorkerLimits, encode,
@@ -116,10 +116,18 @@ struct Outgoing {
     bytes: RefCell<Vec<u8>>,
     more: Notify,
     closed: Cell<bool>,
+    /// Answers so far.
+    answers: Cell<u64>,
+    /// Keeps a simulated clock still while the worker computes.
+    computing: RefCell<Option<Hold>>,
 }
 
 impl Outgoing {
-    fn push(&self, frame: &ToWorker) {
+    fn push(&self, frame: &ToWorker, clock: &Clock) {
+        if matches!(frame, ToWorker::Answer(..)) {
+            self.answers.set(self.answers.get() + 1);
+        }
+        self.computing.borrow_mut().get_or_insert_with(|| clock.hold());
         let mut bytes = self.bytes.borrow_mut();
         if let Err(error) = encode(frame, &mut bytes)
             && let ToWorker::Answer(id, _) = frame
@@ -129,6 +137,13 @@ impl Outgoing {
             let _ = encode(&ToWorker::Answer(*id, Answer::Failed(Box::new(failure))), &mut bytes);
         }
         self.more.notify_one();
+    }
+
+    /// Every task of the worker waits, after so many answers. It computes all the same if more are on their way to it.
+    fn waiting(&self, answers: u64) {
+        if answers == self.answers.get() {
+            self.computing.take();
+        }
     }
 
     /// Writes whatever gathers, in batches, until the worker's end of the pipe closes.
@@ -184,6 +199,7 @@ impl Session {
             self.process.kill();
         }
         // A script that came to its end has nothing left to ask; what is still waiting was asked by one that did not.
+        self.outgoing.computing.take();
         self.services.stop.press();
         while self.answering.join_next().await.is_some() {}
         self.services.broadcasts.end().await;
@@ -220,7 +236,7 @@ impl Session {
                 .map(|app| AppInfo { name: app.name().to_owned(), limits: app.limits() })
                 .collect(),
         };
-        self.outgoing.push(&ToWorker::Start(Box::new(start)));
+        self.outgoing.push(&ToWorker::Start(Box::new(start)), &self.services.clock);
     }
 
     /// Takes frames and holds limits until one of the two ends it.
@@ -277,7 +293,8 @@ impl Session {
                             // It would do what a check must not: as far as a check can see, the script is right.
                             None => return Some(Close::Done(Ok(()))),
                             Some(failure) => {
-                                self.outgoing.push(&ToWorker::Answer(id, Answer::Failed(Box::new(failure))));
+                                let answer = ToWorker::Answer(id, Answer::Failed(Box::new(failure)));
+                                self.outgoing.push(&answer, &self.services.clock);
                             }
                         }
                     } else {
@@ -286,7 +303,13 @@ impl Session {
                 }
                 Ok(Some(ToHost::Print(bytes))) => self.services.output.print(&bytes),
                 Ok(Some(ToHost::Log(line))) => self.services.output.log(&line),
-                Ok(Some(ToHost::Waiting(_) | ToHost::Hello(VERSION))) => {}
+                Ok(Some(ToHost::Waiting(answers))) => self.outgoing.waiting(answers),
+                Ok(Some(ToHost::Noted(number, place))) => {
+                    if let Some(rehearsal) = self.services.part.as_rehearsal() {
+                        rehearsal.place(number, &place);
+                    }
+                }
+                Ok(Some(ToHost::Hello(VERSION))) => {}
                 Ok(Some(ToHost::Hello(version))) => {
                     return Some(Close::Stop(format!(
                         "the program was replaced while it ran: its worker speaks version {version}, not {VERSION}; start it again"
@@ -303,12 +326,15 @@ impl Session {
     fn answer(&mut self, id: u64, request: Request) {
         let (services, outgoing) = (Rc::clone(&self.services), Rc::clone(&self.outgoing));
         let under_way = request.reaches_out().then(|| UnderWay::new(&self.under_way));
+        let clock = self.services.clock.clone();
+        let hold = (!request.takes_time()).then(|| clock.hold());
         self.answering.spawn_local(async move {
             let answer = answers::answer(&services, request)
                 .await
                 .unwrap_or_else(|failure| Answer::Failed(Box::new(failure)));
             drop(under_way);
-            outgoing.push(&ToWorker::Answer(id, answer));
+            outgoing.push(&ToWorker::Answer(id, answer), &clock);
+            drop(hold);
         });
     }
 }

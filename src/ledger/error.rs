@@ -108,6 +108,14 @@ pub enum LedgerError {
         /// The most that are allowed.
         max: u64,
     },
+    /// The plan is not the one that was wanted.
+    #[error("the plan is another one, of {total} recipients and at most {largest} bytes a message")]
+    OtherPlan {
+        /// How many would be sent to.
+        total: u64,
+        /// Its largest message, in bytes that count against the limit.
+        largest: u64,
+    },
     /// A row holds what this program cannot read.
     #[error("{path}: a row of the ledger cannot be read ({detail})", path = path.display())]
     Record {
@@ -129,6 +137,7 @@ impl LedgerError {
                 | Self::NotIn { .. }
                 | Self::NotNow { .. }
                 | Self::TooMany { .. }
+                | Self::OtherPlan { .. }
                 | Self::Record { .. }
         )
     }

@@ -14,10 +14,12 @@
 
 mod broadcast;
 mod commit;
+mod copy;
 mod data;
 mod error;
 mod files;
 mod jobs;
+mod later;
 mod open;
 mod owner;
 mod prune;
@@ -77,7 +79,22 @@ impl Ledger {
     /// [`LedgerError::Newer`], [`LedgerError::Corrupt`], [`LedgerError::ReadOnly`], [`LedgerError::Full`],
     /// [`LedgerError::Io`] or [`LedgerError::Locked`]: whatever would keep a send from being recorded.
     pub async fn open(folder: &Path, clock: Clock) -> Result<Self, LedgerError> {
-        let store = Arc::new(open::open(folder, clock).await?);
+        Self::with(open::open(folder, clock, false).await?)
+    }
+
+    /// The same for a ledger that is thrown away in the end, as a rehearsal's is: nothing has to be on the disk, and
+    /// moves of recipients are acknowledged at once and written when somebody looks.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ledger::open`].
+    pub async fn open_scratch(folder: &Path, clock: Clock) -> Result<Self, LedgerError> {
+        Self::with(open::open(folder, clock, true).await?)
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "it ends what gives a result")]
+    fn with(store: Store) -> Result<Self, LedgerError> {
+        let store = Arc::new(store);
         let queue = Queue::start(Arc::clone(&store));
         Ok(Self(Arc::new(Inner {
             store,

@@ -15,7 +15,9 @@ use super::LedgerError;
 use super::store::Store;
 
 /// The file's name in its folder.
-const FILE: &str = "ledger.db";
+pub(super) const FILE: &str = "ledger.db";
+/// The file that only one process at a time holds, while it opens the ledger.
+pub(super) const GATE: &str = "ledger.lock";
 /// How long a write waits for another process before it fails.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// A file up to this many pages (of 4 KB) is checked from end to end when it is opened: some 20 ms.
@@ -24,8 +26,8 @@ const CHECKED_PAGES: i64 = 1024;
 const STEPS: &[&str] =
     &[include_str!("migrations/0001_start.sql"), include_str!("migrations/0002_files.sql")];
 
-/// Opens the ledger in `folder`, which is made where there is none.
-pub(super) async fn open(folder: &Path, clock: Clock) -> Result<Store, LedgerError> {
+/// Opens the ledger in `folder`, which is made where there is none. Of a scratch one nothing has to be on the disk.
+pub(super) async fn open(folder: &Path, clock: Clock, scratch: bool) -> Result<Store, LedgerError> {
     let hold = clock.hold();
     let path = folder.join(FILE);
     // Only one process at a time opens: changing a new file's journal mode under another's feet is an error.
@@ -38,7 +40,7 @@ pub(super) async fn open(folder: &Path, clock: Clock) -> Result<Store, LedgerErr
         .filename(&path)
         .create_if_missing(false)
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
+        .synchronous(if scratch { SqliteSynchronous::Off } else { SqliteSynchronous::Full })
         .foreign_keys(true)
         .busy_timeout(PATIENCE)
         .row_buffer_size(256)
@@ -46,7 +48,7 @@ pub(super) async fn open(folder: &Path, clock: Clock) -> Result<Store, LedgerErr
         .pragma("cache_size", "-4096")
         // What a large write has left of the log is cut to 64 MB.
         .pragma("journal_size_limit", "67108864");
-    let store = Store::new(&path, options, clock.clone());
+    let store = Store::new(&path, options, clock.clone(), scratch);
     let mut connection = store.connect().await?;
     probe(&store, &mut connection).await?;
     migrate(&store, &mut connection).await?;
@@ -67,7 +69,7 @@ fn prepare(folder: &Path, path: &Path) -> Result<File, LedgerError> {
         .mode(0o700)
         .create(folder)
         .map_err(|error| LedgerError::of_system(folder, &error))?;
-    let gate = folder.join("ledger.lock");
+    let gate = folder.join(GATE);
     let opening = private()
         .create(true)
         .truncate(false)

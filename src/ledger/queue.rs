@@ -21,20 +21,31 @@ struct Waiting {
 }
 
 /// The way to the writer.
-pub(super) struct Queue(mpsc::UnboundedSender<Waiting>);
+pub(super) struct Queue {
+    way: mpsc::UnboundedSender<Waiting>,
+    store: Arc<Store>,
+}
 
 impl Queue {
     /// Starts a writer on the runtime that this is called in; it ends with the queue.
     pub(super) fn start(store: Arc<Store>) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
-        tokio::spawn(write_all(store, receiver));
-        Self(sender)
+        tokio::spawn(write_all(Arc::clone(&store), receiver));
+        Self { way: sender, store }
     }
 
     /// Has a request written, and waits until it is on the disk. What was asked is done even if nobody waits any more.
     pub(super) async fn ask(&self, request: Request) -> Result<i64, LedgerError> {
+        let request = match self.store.later() {
+            Some(later) => match later.take(request) {
+                None if later.is_full() => return self.store.catch_up().await.map(|()| 0),
+                None => return Ok(0),
+                Some(request) => request,
+            },
+            None => request,
+        };
         let (answer, answered) = oneshot::channel();
-        self.0.send(Waiting { request, answer }).map_err(|_| LedgerError::Closed)?;
+        self.way.send(Waiting { request, answer }).map_err(|_| LedgerError::Closed)?;
         answered.await.map_err(|_| LedgerError::Closed)?
     }
 }

@@ -12,6 +12,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use crate::clock::{Clock, Hold};
 
 use super::LedgerError;
+use super::later::Later;
 
 /// A statement with what it is given.
 pub(super) type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
@@ -27,13 +28,15 @@ pub(super) struct Store {
     reader: Mutex<Option<SqliteConnection>>,
     /// Whether the last write failed.
     failed: AtomicBool,
+    /// What a scratch ledger has yet to write.
+    later: Option<Later>,
     /// The most pages that the file may have: a disk that is full when a test says so.
     #[cfg(test)]
     pub(super) max_pages: std::sync::atomic::AtomicU32,
 }
 
 impl Store {
-    pub(super) fn new(path: &Path, options: SqliteConnectOptions, clock: Clock) -> Self {
+    pub(super) fn new(path: &Path, options: SqliteConnectOptions, clock: Clock, scratch: bool) -> Self {
         Self {
             path: path.to_owned(),
             clock,
@@ -41,6 +44,7 @@ impl Store {
             writer: Mutex::default(),
             reader: Mutex::default(),
             failed: AtomicBool::new(false),
+            later: scratch.then(Later::default),
             #[cfg(test)]
             max_pages: std::sync::atomic::AtomicU32::new(u32::MAX - 1),
         }
@@ -65,6 +69,11 @@ impl Store {
         LedgerError::Record { path: self.path.clone(), detail: format!("{detail}") }
     }
 
+    /// What a scratch ledger has yet to write; nothing of the kind in any other.
+    pub(super) const fn later(&self) -> Option<&Later> {
+        self.later.as_ref()
+    }
+
     /// A connection of its own, for long work.
     pub(super) async fn connect(&self) -> Result<SqliteConnection, LedgerError> {
         #[cfg(test)]
@@ -77,6 +86,12 @@ impl Store {
 
     /// Begins a write, alone among all processes until it ends. One that is dropped half-way is undone.
     pub(super) async fn write(&self) -> Result<Transaction<'_>, LedgerError> {
+        self.catch_up().await?;
+        self.write_now().await
+    }
+
+    /// The same without what is to be written later.
+    pub(super) async fn write_now(&self) -> Result<Transaction<'_>, LedgerError> {
         let hold = self.clock.hold();
         let mut home = self.writer.lock().await;
         let mut alarm = Alarm { failed: &self.failed, armed: true };
@@ -119,6 +134,12 @@ impl Store {
 
     /// The connection that reads. Each statement sees all that was committed before it.
     pub(super) async fn read(&self) -> Result<Reader<'_>, LedgerError> {
+        self.catch_up().await?;
+        self.read_now().await
+    }
+
+    /// The same for what no move of a recipient changes.
+    pub(super) async fn read_now(&self) -> Result<Reader<'_>, LedgerError> {
         let hold = self.clock.hold();
         let mut home = self.reader.lock().await;
         let connection = match home.take() {

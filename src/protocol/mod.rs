@@ -51,6 +51,8 @@ pub enum ToHost {
     Log(LogLine),
     /// Every task waits for an answer; so many answers were taken in so far.
     Waiting(u64),
+    /// The line of the script that asked for what was answered by [`Answer::Noted`] under this number.
+    Noted(u64, String),
     /// The script is over. The last frame.
     Done(Result<(), ScriptError>),
 }

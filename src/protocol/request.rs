@@ -149,6 +149,23 @@ impl Request {
         )
     }
 
+    /// Whether its answer may have to wait for an instant of the clock. While any other is answered, a simulated clock
+    /// stands still.
+    #[must_use]
+    pub const fn takes_time(&self) -> bool {
+        matches!(
+            self,
+            Self::Send { .. }
+                | Self::Upload { .. }
+                | Self::Groups { .. }
+                | Self::Members { .. }
+                | Self::Recall { .. }
+                | Self::Sleep { .. }
+                | Self::Http(_)
+                | Self::Broadcast(BroadcastStep::Wait { .. })
+        )
+    }
+
     /// Whether it only looks at what is there, so that a script that is merely checked may do it.
     #[must_use]
     pub const fn only_looks(&self) -> bool {
@@ -246,4 +263,7 @@ pub enum Answer {
     },
     /// It failed.
     Failed(Box<Failure>),
+    /// In a rehearsal: it would have failed, and the host keeps why under this number. The script goes on with the
+    /// answer as if it had not; the worker tells the line with [`ToHost::Noted`](super::ToHost).
+    Noted(u64, Box<Answer>),
 }

@@ -274,6 +274,13 @@ pub(super) fn to_lua(lua: &Lua, json: &Json) -> mlua::Result<Value> {
 pub(super) fn answer_values(lua: &Lua, answer: Answer) -> mlua::Result<MultiValue> {
     let mut values = vec![Value::Boolean(true)];
     match answer {
+        Answer::Noted(number, answer) => {
+            let mut values = answer_values(lua, *answer)?;
+            if let (Some(first), Ok(number)) = (values.get_mut(0), i64::try_from(number)) {
+                *first = Value::Integer(number);
+            }
+            return Ok(values);
+        }
         Answer::Nothing => {}
         Answer::Receipts(pairs) => values.push(Value::Table(receipts(lua, &pairs)?)),
         Answer::Json(bytes) => {

@@ -43,7 +43,11 @@ local function throw(fault)
 end
 
 local function settle(ok, ...)
-  if ok then
+  if ok == true then
+    return ...
+  elseif ok then
+    -- In a rehearsal: a number, under which the host keeps what would have failed here.
+    native.noted(ok, native.whereabouts())
     return ...
   end
   throw((...))

@@ -136,6 +136,15 @@ fn natives(lua: &Lua, context: &Rc<Context>) -> mlua::Result<Table> {
     )?;
 
     let shared = Rc::clone(context);
+    add(
+        "noted",
+        lua.create_function(move |_, (number, place): (u64, Option<String>)| {
+            shared.pipe.borrow_mut().send(&ToHost::Noted(number, place.unwrap_or_default()));
+            Ok(())
+        }),
+    )?;
+
+    let shared = Rc::clone(context);
     add("event", lua.create_function(move |_, ()| Ok(shared.event())))?;
 
     let shared = Rc::clone(context);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::ledger::{AppId, Exclusion, NewMessage, NewRecipient, Plan, Spec};
+use crate::ledger::{AppId, Broadcast, Exclusion, LedgerError, NewMessage, NewRecipient, Plan, Spec};
 use crate::message::Call;
 use crate::protocol::{Failure, Kind};
 
@@ -11,7 +11,9 @@ use super::audience::{Given, Named, Wrong, named};
 use super::drive::Role;
 use super::fault;
 use super::file::{Line, Lines};
-use crate::host::files::Files;
+use super::watch;
+use crate::host::rehearsal::{How, PlannedBroadcast};
+use crate::host::services::Services;
 
 /// Recipients of a file that are read at once.
 const PAGE: usize = 500;
@@ -24,7 +26,7 @@ pub(super) struct Building {
     exclusion: Option<Exclusion>,
     /// Known from the first recipient on: whether it names users.
     call: Option<Call>,
-    plain: Option<NewMessage>,
+    plain: Option<Option<NewMessage>>,
     lines: Option<Lines>,
 }
 
@@ -56,8 +58,8 @@ impl Building {
     }
 
     /// The next recipients of the file, for a message function to see.
-    pub(super) async fn page(&mut self, files: &Files) -> Result<Value, Failure> {
-        let (given, done) = self.read(files).await?;
+    pub(super) async fn page(&mut self, services: &Services) -> Result<Value, Failure> {
+        let (given, done) = self.read(services).await?;
         let (mut items, mut lines) = (Vec::with_capacity(given.len()), Vec::with_capacity(given.len()));
         for (given, line, _) in given {
             items.push(given.recipient);
@@ -67,42 +69,74 @@ impl Building {
     }
 
     /// Puts the next recipients of the file into the plan; gives whether they were the last.
-    pub(super) async fn take(&mut self, files: &Files) -> Result<bool, Failure> {
-        let (given, done) = self.read(files).await?;
+    pub(super) async fn take(&mut self, services: &Services) -> Result<bool, Failure> {
+        let (given, done) = self.read(services).await?;
         let named = given.into_iter().map(|(given, _, named)| (given, named)).collect();
-        self.add(named).await?;
+        self.add(services, named).await?;
         Ok(done)
     }
 
     /// Puts a batch of the worker's into the plan.
-    pub(super) async fn append(&mut self, batch: &[u8]) -> Result<(), Failure> {
+    pub(super) async fn append(&mut self, services: &Services, batch: &[u8]) -> Result<(), Failure> {
         let given: Vec<Given> = serde_json::from_slice(batch)
             .map_err(|error| Failure::invalid("to", format!("the recipients cannot be read: {error}")))?;
-        let named = given
-            .into_iter()
-            .map(|given| match named(&given.recipient) {
-                Ok(named) => Ok((given, named)),
-                Err(Wrong(field, what)) => Err(Failure::invalid(field, format!("{}: {what}", given.place()))),
-            })
-            .collect::<Result<_, _>>()?;
-        self.add(named).await
+        let mut all = Vec::with_capacity(given.len());
+        for given in given {
+            match named(&given.recipient) {
+                Ok(named) => all.push((given, named)),
+                Err(Wrong(field, what)) => {
+                    let why = Failure::invalid(field, format!("{}: {what}", given.place()));
+                    self.note(services, &given.place(), why)?;
+                }
+            }
+        }
+        self.add(services, all).await
     }
 
     /// Fixes the plan.
-    pub(super) async fn fix(&mut self) -> Result<Plan, Failure> {
+    pub(super) async fn fix(&mut self, services: &Services) -> Result<Plan, Failure> {
         if self.call.is_none() && self.asked.message.is_some() {
             // Nobody gets it, but its author will want to know.
-            self.plain_message(Call::Group)?;
+            self.plain_message(services, Call::Group)?;
         }
         if self.role.bad_lines > 0 {
             tracing::warn!("broadcast `{}`: {} bad lines were skipped", self.asked.name, self.role.bad_lines);
         }
         let (lease, max) = (self.role.lease, self.asked.max_recipients);
-        self.role.ledger.fix_plan(lease, self.exclusion.as_ref(), max).await.map_err(fault)
+        let Broadcast { app_key, name, run, .. } = &self.role.broadcast;
+        let planned = services.part.as_planned();
+        let wanted = planned.map(|planned| planned.gate.broadcast(app_key, name, run)).transpose()?;
+        let plan = self.role.ledger.fix_plan_as(lease, self.exclusion.as_ref(), max, wanted).await;
+        let plan = plan.map_err(|error| match error {
+            LedgerError::OtherPlan { .. } => Failure::denied(format!(
+                "broadcast `{name}` (run {run}) is not what was rehearsed (`--plan`): {error}; nothing of it was sent. Rehearse the script again"
+            )),
+            error => fault(error),
+        })?;
+        if let Some(rehearsal) = services.part.as_rehearsal() {
+            rehearsal.planned(PlannedBroadcast {
+                app: self.role.delivery.name(),
+                broadcast: &self.role.broadcast,
+                spec: &self.spec,
+                how: How::Built,
+                plan: plan.clone(),
+                bad_lines: self.role.bad_lines,
+            });
+        }
+        Ok(plan)
+    }
+
+    /// The number of problems whose line of the script is not known yet.
+    pub(super) fn unplaced(&self, services: &Services) -> Option<u64> {
+        self.role.watched.unplaced(services)
+    }
+
+    fn note(&self, services: &Services, recipient: &str, why: Failure) -> Result<(), Failure> {
+        self.role.watched.note(services, &self.asked.name, recipient, why)
     }
 
     /// Good lines of the file, and whether they were its last.
-    async fn read(&mut self, files: &Files) -> Result<(Vec<(Given, u64, Named)>, bool), Failure> {
+    async fn read(&mut self, services: &Services) -> Result<(Vec<(Given, u64, Named)>, bool), Failure> {
         let path = self
             .asked
             .path
@@ -112,7 +146,7 @@ impl Building {
             lines
         } else {
             Lines::check_name(&path)?;
-            let file = files.open_upload(&path).await.map_err(of_to)?.file;
+            let file = services.files.open_upload(&path).await.map_err(of_to)?.file;
             let path = path.clone();
             blocking(move || Lines::open(&path, file)).await??
         };
@@ -135,17 +169,16 @@ impl Building {
                 Ok(read) => good.push(read),
                 Err(_) if self.asked.skip_bad => self.role.bad_lines += 1,
                 Err(Wrong(field, what)) => {
-                    return Err(Failure::invalid(
-                        field,
-                        format!("`{path}`: line {number}: {what} (`skip_bad = true` leaves such lines out)"),
-                    ));
+                    let what =
+                        format!("`{path}`: line {number}: {what} (`skip_bad = true` leaves such lines out)");
+                    self.note(services, &format!("line {number}"), Failure::invalid(field, what))?;
                 }
             }
         }
         Ok((good, done))
     }
 
-    async fn add(&mut self, named: Vec<(Given, Named)>) -> Result<(), Failure> {
+    async fn add(&mut self, services: &Services, named: Vec<(Given, Named)>) -> Result<(), Failure> {
         let Some((_, first)) = named.first() else { return Ok(()) };
         let call = match self.call {
             Some(call) => call,
@@ -154,14 +187,25 @@ impl Building {
         let mut recipients = Vec::with_capacity(named.len());
         for (given, named) in named {
             if named.call() != call {
-                return Err(Failure::invalid("users", format!("{}: {}", given.place(), mixed(call))));
+                let why = Failure::invalid("users", format!("{}: {}", given.place(), mixed(call)));
+                self.note(services, &given.place(), why)?;
+                continue;
             }
             let message = match given.message {
-                None => Some(self.plain_message(call)?),
+                None => match self.plain_message(services, call)? {
+                    Some(plain) => Some(plain),
+                    None => continue,
+                },
                 Some(Value::Null) => None,
                 Some(ref message) => {
                     let place = format!("{} (group {})", given.place(), named.group_id);
-                    Some(self.checked(call, message.clone(), Some(&place))?)
+                    match self.checked(services, call, message.clone(), Some(&place)) {
+                        Ok(message) => Some(message),
+                        Err(why) => {
+                            self.note(services, &place, why)?;
+                            continue;
+                        }
+                    }
                 }
             };
             for (group_id, users) in named.split() {
@@ -184,7 +228,8 @@ impl Building {
         Ok(call)
     }
 
-    fn plain_message(&mut self, call: Call) -> Result<NewMessage, Failure> {
+    /// The message of all; none in a rehearsal in which something is wrong with it, which was noted.
+    fn plain_message(&mut self, services: &Services, call: Call) -> Result<Option<NewMessage>, Failure> {
         if let Some(plain) = &self.plain {
             return Ok(plain.clone());
         }
@@ -193,12 +238,24 @@ impl Building {
             .message
             .clone()
             .ok_or_else(|| Failure::invalid("message", "the broadcast has no message"))?;
-        let plain = self.checked(call, message, None)?;
+        let plain = match self.checked(services, call, message, None) {
+            Ok(plain) => Some(plain),
+            Err(why) => {
+                self.note(services, "", why)?;
+                None
+            }
+        };
         self.plain = Some(plain.clone());
         Ok(plain)
     }
 
-    fn checked(&self, call: Call, message: Value, place: Option<&str>) -> Result<NewMessage, Failure> {
+    fn checked(
+        &self,
+        services: &Services,
+        call: Call,
+        message: Value,
+        place: Option<&str>,
+    ) -> Result<NewMessage, Failure> {
         let draft = self.role.delivery.check_draft(call, message).map_err(|problems| {
             let listed: Vec<_> = problems.iter().map(|p| (p.field.clone(), p.message.clone())).collect();
             let place = place.map_or_else(String::new, |place| format!("{place}: "));
@@ -208,7 +265,9 @@ impl Building {
                 ..Failure::new(Kind::Invalid, format!("{place}{problems}"))
             }
         })?;
-        Ok(NewMessage { content: draft.to_json(), size: draft.size() as u64 })
+        let content = draft.to_json();
+        let known_as = watch::known_as(services, &content);
+        Ok(NewMessage { content, size: draft.size() as u64, known_as })
     }
 }
 

@@ -13,10 +13,14 @@ use crate::ledger::{Broadcast, Lease, Ledger};
 use crate::protocol::{Failure, Kind};
 
 use super::super::services::Services;
+use super::watch::Watched;
 use super::{Heartbeat, fault, report};
 
 /// How long a script waits before it is told how the broadcast stands.
 const TOLD: Duration = Duration::from_secs(1);
+
+/// The same in simulated time, of which hours pass in seconds.
+const TOLD_SIMULATED: Duration = Duration::from_mins(1);
 
 /// The right to build a broadcast and then to drive it, and what that takes.
 pub(super) struct Role {
@@ -28,6 +32,8 @@ pub(super) struct Role {
     pub(super) heartbeat: Heartbeat,
     /// Lines of its file that were left out.
     pub(super) bad_lines: u64,
+    /// What a rehearsal sees of it.
+    pub(super) watched: Watched,
 }
 
 impl Role {
@@ -80,7 +86,8 @@ impl Driving {
     /// Waits for its end or for about a second, and tells how it stands.
     pub(super) async fn wait(&self, clock: &Clock) -> Result<Value, Failure> {
         // Whether it came to its end in time is seen below.
-        let _ = clock.timeout(TOLD, self.ended()).await;
+        let told = if clock.is_simulated() { TOLD_SIMULATED } else { TOLD };
+        let _ = clock.timeout(told, self.ended()).await;
         let end = self.end.borrow().clone().transpose()?;
         let counts = self.ledger.counts(self.lease.broadcast).await.map_err(fault)?;
         Ok(json!({ "done": end.is_some(), "progress": report::progress(&counts), "report": end }))
@@ -89,7 +96,7 @@ impl Driving {
 
 /// Drives a broadcast, and makes of its end what its script is told.
 async fn to_end(role: Role, stop: &Stop, tally: &Tally, underway: &Underway) -> Result<Value, Failure> {
-    let Role { delivery, ledger, lease, broadcast, heartbeat, bad_lines } = role;
+    let Role { delivery, ledger, lease, broadcast, heartbeat, bad_lines, .. } = role;
     drop(heartbeat);
     let watch = &underway.progress;
     let driven = delivery.drive(&ledger, lease, &broadcast.spec, stop, watch).await.map_err(fault)?;

@@ -9,6 +9,7 @@ mod build;
 mod drive;
 mod file;
 mod report;
+mod watch;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -122,26 +123,27 @@ pub(super) async fn step(services: &Services, step: BroadcastStep) -> Result<Ans
         BroadcastStep::Begin { app, spec } => begin(services, app, &spec).await,
         BroadcastStep::Page { handle } => {
             let mut building = broadcasts.building(handle)?;
-            let page = building.page(&services.files).await;
+            let page = building.page(services).await;
             keep(services, handle, building, page).await
         }
         BroadcastStep::Take { handle } => {
             let mut building = broadcasts.building(handle)?;
-            let taken = building.take(&services.files).await;
+            let taken = building.take(services).await;
             keep(services, handle, building, taken.map(Value::from)).await
         }
         BroadcastStep::Append { handle, batch } => {
             let mut building = broadcasts.building(handle)?;
-            let added = building.append(&batch).await;
+            let added = building.append(services, &batch).await;
             keep(services, handle, building, added.map(|()| Value::Null)).await
         }
         BroadcastStep::Fix { handle } => {
             let mut building = broadcasts.building(handle)?;
-            match building.fix().await {
+            match building.fix(services).await {
                 Ok(plan) => {
+                    let number = building.unplaced(services);
                     let driving = Driving::start(services, building.into_drive());
                     broadcasts.put(handle, Open::Driving(driving));
-                    Ok(json_answer(&json!(plan)))
+                    Ok(watch::noted(number, json_answer(&json!(plan))))
                 }
                 Err(failure) => {
                     building.abandon().await;
@@ -171,8 +173,9 @@ async fn keep(
 ) -> Result<Answer, Failure> {
     match result {
         Ok(value) => {
+            let number = building.unplaced(services);
             services.broadcasts.put(handle, Open::Building(building));
-            Ok(json_answer(&value))
+            Ok(watch::noted(number, json_answer(&value)))
         }
         Err(failure) => {
             building.abandon().await;
@@ -195,6 +198,7 @@ async fn begin(services: &Services, app: u32, spec: &[u8]) -> Result<Answer, Fai
     let spec = asked.spec(Call::Group, mark);
     let found = ledger.find_or_create(app, &asked.name, &asked.run, &spec).await.map_err(fault)?;
     if let Found::Finished(broadcast) = &found {
+        watch::over(services, delivery, broadcast)?;
         return Ok(already(services, broadcast));
     }
     let id = found.broadcast().id;
@@ -206,10 +210,17 @@ async fn begin(services: &Services, app: u32, spec: &[u8]) -> Result<Answer, Fai
     let broadcast = ledger.show(id).await.map_err(fault)?;
     if broadcast.is_over() {
         ledger.release(lease).await.map_err(fault)?;
+        watch::over(services, delivery, &broadcast)?;
         return Ok(already(services, &broadcast));
     }
     let handle = services.broadcasts.last.get() + 1;
     services.broadcasts.last.set(handle);
+    let resumes = matches!(found, Found::Unfinished(_)) || broadcast.plan.is_some();
+    let watched = watch::Watched::of(services);
+    if resumes && let Err(failure) = watched.resumes(services, delivery, &broadcast) {
+        ledger.release(lease).await.map_err(fault)?;
+        return Err(failure);
+    }
     let role = drive::Role {
         delivery: Rc::clone(delivery),
         ledger: ledger.clone(),
@@ -217,8 +228,9 @@ async fn begin(services: &Services, app: u32, spec: &[u8]) -> Result<Answer, Fai
         broadcast,
         heartbeat,
         bad_lines: 0,
+        watched,
     };
-    let state = if matches!(found, Found::Unfinished(_)) || role.broadcast.plan.is_some() {
+    let state = if resumes {
         warn_if_changed(&role.broadcast, spec.script.as_ref());
         let driving = Driving::start(services, role);
         services.broadcasts.put(handle, Open::Driving(driving));

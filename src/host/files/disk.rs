@@ -152,6 +152,24 @@ impl Disk {
         }
     }
 
+    /// The absolute path that this leads to, links resolved as far as anything is there, if it may be reached.
+    pub(super) fn resolve(&self, text: &str, access: Access) -> Result<PathBuf, Failure> {
+        let located = self.locate(text, access)?;
+        let path = deepest(&located).map_err(|error| of_system(text, &error, access))?;
+        self.check_path(text, &located, &path, access)?;
+        Ok(joined(&located.grant.root, path))
+    }
+
+    /// Whether a file may be written here, without writing it.
+    pub(super) fn check_write(&self, text: &str) -> Result<(), Failure> {
+        self.to_write(text).map(drop)
+    }
+
+    /// The folder that relative paths start from.
+    pub(super) fn root(&self) -> &Path {
+        self.grants.start()
+    }
+
     fn open_regular(&self, text: &str) -> Result<(File, u64), Failure> {
         let place = self.existing(text, Access::Read)?;
         self.check_regular(text, place.found.as_ref(), Access::Read)?;

@@ -90,6 +90,10 @@ impl Grants {
         Ok(Self { start, grants })
     }
 
+    pub(super) fn start(&self) -> &Path {
+        &self.start
+    }
+
     /// Finds the narrowest place that allows this. A `..` takes away the name before it.
     pub(super) fn locate(&self, text: &str, access: Access) -> Result<Located<'_>, Failure> {
         if text.is_empty() {

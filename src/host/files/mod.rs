@@ -6,6 +6,7 @@
 
 mod disk;
 mod grants;
+mod overlay;
 mod protected;
 mod sentence;
 #[cfg(test)]
@@ -22,13 +23,20 @@ use crate::config::{Permissions, Project};
 use crate::protocol::{Failure, Kind};
 
 use disk::Disk;
+use overlay::Overlay;
+
+pub use overlay::FileChange;
 
 /// The most bytes of a file that a script may take in at once: what one frame of the protocol holds.
 const MAX_READ: u64 = 16 * 1024 * 1024;
 
 /// The files that the scripts of one project may reach.
 #[derive(Debug, Clone)]
-pub struct Files(Arc<Disk>);
+pub struct Files {
+    disk: Arc<Disk>,
+    /// Where changes go in a rehearsal.
+    overlay: Option<Arc<Overlay>>,
+}
 
 /// What a path leads to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -61,7 +69,21 @@ impl Files {
     ///
     /// When the project's folder, or a granted place that is there, cannot be opened.
     pub fn new(project: &Project, permissions: &Permissions, secret_files: &[PathBuf]) -> io::Result<Self> {
-        Disk::open(project, permissions, secret_files).map(|disk| Self(Arc::new(disk)))
+        Disk::open(project, permissions, secret_files)
+            .map(|disk| Self { disk: Arc::new(disk), overlay: None })
+    }
+
+    /// The same files with all changes kept in memory from now on, where later reads see them. `now` is in seconds since
+    /// 1970.
+    #[must_use]
+    pub fn overlaid(self, now: u64) -> Self {
+        Self { overlay: Some(Arc::new(Overlay::new(now))), ..self }
+    }
+
+    /// The changes that were kept in memory.
+    #[must_use]
+    pub fn changes(&self) -> Vec<FileChange> {
+        self.overlay.as_ref().map(|overlay| overlay.changes(self.disk.root())).unwrap_or_default()
     }
 
     /// The content of a regular file of at most 16 `MiB`. Never blocks on a pipe or a device.
@@ -70,7 +92,7 @@ impl Files {
     ///
     /// `denied` where the permissions say no; `invalid` for what is not there, no file, or too large.
     pub async fn read(&self, path: &str) -> Result<Bytes, Failure> {
-        self.blocking(path, Disk::read).await
+        self.blocking(path, Disk::read, Overlay::read).await
     }
 
     /// Puts a file's content: all of it at once (a reader sees the old one or the new one), or at its end.
@@ -79,11 +101,13 @@ impl Files {
     ///
     /// As [`Files::read`]; besides, scripts and their library are never written.
     pub async fn write(&self, path: &str, content: Bytes, append: bool) -> Result<(), Failure> {
+        let laid = content.clone();
         self.blocking(
             path,
             move |disk, path| {
                 if append { disk.append(path, &content) } else { disk.replace(path, &content) }
             },
+            move |overlay, disk, path| overlay.write(disk, path, &laid, append),
         )
         .await
     }
@@ -94,7 +118,7 @@ impl Files {
     ///
     /// As [`Files::read`].
     pub async fn list(&self, path: &str) -> Result<Vec<String>, Failure> {
-        self.blocking(path, Disk::list).await
+        self.blocking(path, Disk::list, Overlay::list).await
     }
 
     /// What a path leads to, or `None` when nothing is there.
@@ -103,7 +127,7 @@ impl Files {
     ///
     /// `denied` where the permissions say no.
     pub async fn info(&self, path: &str) -> Result<Option<FileInfo>, Failure> {
-        self.blocking(path, Disk::info).await
+        self.blocking(path, Disk::info, Overlay::info).await
     }
 
     /// Makes a folder and those above it; one that is there is left as it is.
@@ -112,7 +136,7 @@ impl Files {
     ///
     /// As [`Files::write`].
     pub async fn make_folder(&self, path: &str) -> Result<(), Failure> {
-        self.blocking(path, Disk::make_folder).await
+        self.blocking(path, Disk::make_folder, Overlay::make_folder).await
     }
 
     /// Removes a file, a link or an empty folder.
@@ -121,7 +145,7 @@ impl Files {
     ///
     /// As [`Files::write`].
     pub async fn remove(&self, path: &str) -> Result<(), Failure> {
-        self.blocking(path, Disk::remove).await
+        self.blocking(path, Disk::remove, Overlay::remove).await
     }
 
     /// Opens a regular file of any size to be uploaded.
@@ -130,17 +154,21 @@ impl Files {
     ///
     /// As [`Files::read`].
     pub async fn open_upload(&self, path: &str) -> Result<OpenedFile, Failure> {
-        self.blocking(path, Disk::open_upload).await
+        self.blocking(path, Disk::open_upload, Overlay::open_upload).await
     }
 
     async fn blocking<T: Send + 'static>(
         &self,
         path: &str,
         work: impl FnOnce(&Disk, &str) -> Result<T, Failure> + Send + 'static,
+        in_memory: impl FnOnce(&Overlay, &Disk, &str) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
-        let (disk, path) = (Arc::clone(&self.0), path.to_owned());
-        tokio::task::spawn_blocking(move || work(&disk, &path))
-            .await
-            .unwrap_or_else(|_| Err(Failure::new(Kind::Cancelled, "the host is shutting down")))
+        let (disk, overlay, path) = (Arc::clone(&self.disk), self.overlay.clone(), path.to_owned());
+        tokio::task::spawn_blocking(move || match overlay {
+            Some(overlay) => in_memory(&overlay, &disk, &path),
+            None => work(&disk, &path),
+        })
+        .await
+        .unwrap_or_else(|_| Err(Failure::new(Kind::Cancelled, "the host is shutting down")))
     }
 }

@@ -59,6 +59,17 @@ impl Outbound {
         }
     }
 
+    /// Checks a request as far as that is possible without making it.
+    ///
+    /// # Errors
+    ///
+    /// `invalid` for what is no request; `denied` for a host or a secret that is not granted.
+    pub fn look(&self, request: &HttpRequest, variables: &Variables) -> Result<(), Failure> {
+        let url = checked_url(&request.url)?;
+        Place::of(&url, &self.hosts)?;
+        outgoing::prepare(request, variables).map(drop)
+    }
+
     /// Makes one request, and gives its answer whatever its status.
     ///
     /// # Errors

@@ -28,6 +28,8 @@ pub struct NewMessage {
     pub content: Bytes,
     /// Bytes that count against the service's limit.
     pub size: u64,
+    /// What stands for it in the plan's hash, where that is not its content: the same with files by content.
+    pub known_as: Option<Bytes>,
 }
 
 impl Ledger {
@@ -122,7 +124,7 @@ async fn append(
     let mut hashes = Vec::with_capacity(recipients.len());
     for recipient in recipients {
         hashes.push(recipient.message.as_ref().map(|message| {
-            let hash = desk.hash(&message.content);
+            let hash = desk.hash(message.known_as.as_ref().unwrap_or(&message.content));
             if desk.number(&hash).is_none() && seen.insert(hash) {
                 fresh.push((hash, message));
             }

@@ -66,6 +66,21 @@ impl Ledger {
         exclude: Option<&Exclusion>,
         max_recipients: Option<u64>,
     ) -> Result<Plan, LedgerError> {
+        self.fix_plan_as(lease, exclude, max_recipients, None).await
+    }
+
+    /// The same, if the plan has this hash.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ledger::fix_plan`]; [`LedgerError::OtherPlan`] when it has another.
+    pub async fn fix_plan_as(
+        &self,
+        lease: Lease,
+        exclude: Option<&Exclusion>,
+        max_recipients: Option<u64>,
+        wanted: Option<&str>,
+    ) -> Result<Plan, LedgerError> {
         let _hold = self.store().clock.hold();
         let mut reader = self.store().connect().await?;
         let id = lease.broadcast.0;
@@ -99,6 +114,9 @@ impl Ledger {
         drop(reader);
         if let Some(max) = max_recipients.filter(|max| total > *max) {
             return Err(LedgerError::TooMany { total, max });
+        }
+        if wanted.is_some_and(|wanted| wanted != hash) {
+            return Err(LedgerError::OtherPlan { total, largest });
         }
         self.fix(lease, excluded, total, largest, hash).await
     }

@@ -63,7 +63,7 @@ impl Ledger {
     ///
     /// [`LedgerError::Unknown`], and faults of the store.
     pub async fn wishes(&self, id: BroadcastId) -> Result<Wishes, LedgerError> {
-        let mut read = self.store().read().await?;
+        let mut read = self.store().read_now().await?;
         let question = sqlx::query_as("SELECT wish, wish_note FROM broadcasts WHERE id = ?").bind(id.0);
         let row: Option<(i64, Option<String>)> = read.row(question).await?;
         read.done();

@@ -35,7 +35,11 @@ async fn open(folder: &Path, clock: &Clock) -> Ledger {
 }
 
 fn plain() -> NewMessage {
-    NewMessage { content: Bytes::from_static(br#"{"type":"txt","body":{"msg":"hi"}}"#), size: 12 }
+    NewMessage {
+        content: Bytes::from_static(br#"{"type":"txt","body":{"msg":"hi"}}"#),
+        size: 12,
+        known_as: None,
+    }
 }
 
 fn groups(range: std::ops::Range<u32>, message: &NewMessage) -> Vec<NewRecipient> {

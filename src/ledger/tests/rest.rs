@@ -182,3 +182,22 @@ fn recalled_messages_are_not_asked_for_again() {
         assert_eq!(left, ["m3"]);
     });
 }
+
+#[test]
+fn a_scratch_ledger_writes_its_moves_when_somebody_looks() {
+    with_folder(|folder, clock| async move {
+        let ledger = Ledger::open_scratch(&folder, clock.clone()).await.unwrap();
+        let owner = ledger.register("rehearse").await.unwrap();
+        let lease = planned(&ledger, &owner, &spec(), 10).await;
+        // The first is put back and tried again, all before anybody looks.
+        ledger.intend(lease, vec![1, 2]).await.unwrap();
+        ledger.settle(lease, vec![Outcome::failed(1, State::Pending, "no", 1)]).await.unwrap();
+        ledger.intend(lease, vec![1]).await.unwrap();
+        ledger.settle(lease, vec![Outcome::sent(1, "m1", 2), Outcome::sent(2, "m2", 1)]).await.unwrap();
+        let counts = counted(&ledger, lease.broadcast).await;
+        assert_eq!((counts.sent, counts.pending), (2, 8));
+        // What cannot be is still an error, at the next look.
+        ledger.intend(lease, vec![1]).await.unwrap();
+        assert!(ledger.counts(lease.broadcast).await.is_err());
+    });
+}

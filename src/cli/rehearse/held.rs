@@ -1,0 +1,81 @@
+//! A run that is held to its rehearsal: rehearsed once more, and begun only when that gives the same plan.
+
+use std::rc::Rc;
+
+use anyhow::bail;
+
+use crate::host::rehearsal::{Gate, Plan};
+use crate::host::{Ended, Failed, Part, Silence};
+
+use super::stage::{Performance, Scene, perform};
+use super::text::{number, plural};
+
+/// Rehearses the script as the plan says, and gives the part of the run that sends it.
+///
+/// # Errors
+///
+/// When what would be sent is not what the plan names. Nothing was sent.
+pub(in super::super) fn to(plan: &Plan, scene: Scene<'_>) -> anyhow::Result<Part> {
+    let shown = scene.file.display().to_string();
+    let scene = Scene { start: plan.start, seed: plan.seed, output: Rc::new(Silence), ..scene };
+    // What it has to say the run itself says.
+    let quiet = tracing::subscriber::NoSubscriber::default();
+    let performance = tracing::subscriber::with_default(quiet, || perform(scene))?;
+    let gate = compare(plan, &performance, &shown);
+    performance.strike()?;
+    Ok(Part::planned(gate?, plan.start))
+}
+
+fn compare(plan: &Plan, performance: &Performance, script: &str) -> anyhow::Result<Gate> {
+    match &performance.ended {
+        Ended::Finished => {}
+        Ended::Interrupted => bail!("interrupted before anything was sent"),
+        Ended::Failed(Failed::Script(error)) => {
+            bail!("nothing was sent: unlike in its rehearsal, {script} fails: {}", error.message)
+        }
+        Ended::Failed(failed) => bail!("nothing was sent: unlike in its rehearsal, {script} fails: {failed}"),
+    }
+    if let Some(problem) = performance.rehearsal.problems().listed().first() {
+        bail!(
+            "nothing was sent: unlike in its rehearsal, a message breaks a limit: {}: {}",
+            problem.place,
+            problem.message
+        );
+    }
+    let now = performance.rehearsal.plan(performance.seed);
+    if now.hash == plan.hash {
+        return Ok(performance.rehearsal.gate());
+    }
+    let how_many = if now.messages == plan.messages {
+        format!("its {} messages or their recipients have changed", number(now.messages))
+    } else {
+        format!(
+            "{} messages were rehearsed, and now there are {}",
+            number(plan.messages),
+            number(now.messages)
+        )
+    };
+    let mut parts: Vec<String> = performance
+        .rehearsal
+        .broadcasts()
+        .iter()
+        .map(|seen| {
+            format!(
+                "broadcast `{}` (run {}) with {} and at most {} bytes a message",
+                seen.name,
+                seen.run,
+                plural(seen.plan.total, "recipient"),
+                number(seen.plan.largest_message_bytes)
+            )
+        })
+        .collect();
+    let singles = performance.rehearsal.singles().calls;
+    if singles > 0 {
+        parts.push(plural(singles, "single send"));
+    }
+    let now_there = if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") };
+    bail!(
+        "nothing was sent: what {script} sends is not what was rehearsed: {how_many}. It would send {now_there}. \
+         The script, its lists or files, its arguments or the app are others than in the rehearsal; rehearse it again to see what it sends"
+    )
+}

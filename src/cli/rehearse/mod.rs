@@ -1,0 +1,171 @@
+//! `mooncast rehearse`: what a script would send, to whom and when, without sending it.
+//!
+//! - `stage`: the run itself, with a simulated clock, a scratch ledger and nobody at the end of the road;
+//! - `report`: what it found, in figures; `text`: the same for people;
+//! - `targets`: the recipients against the service's own lists.
+
+pub(super) mod held;
+mod report;
+pub(super) mod stage;
+mod targets;
+mod text;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use clap::Args;
+use rand::Rng;
+
+use crate::clock::Clock;
+use crate::config::{AppFlags, Environment, ScriptLimits, Settings, parse_duration, parse_size};
+use crate::host::{Ended, Output, log_line};
+use crate::protocol::LogLine;
+
+use super::progress::Terminal;
+use super::run::{self, Grants};
+use super::{AppArgs, Exit, Global};
+use report::Report;
+use stage::Scene;
+
+/// Runs a script without sending: shows what would be sent to whom, how long that takes, and every message that breaks
+/// a limit.
+///
+/// Nothing changes anywhere: uploads are hashed, files are written to memory, requests other than GET are only listed.
+/// Time is simulated, so that hours pass in seconds. In the end it names a plan; `mooncast run --plan PLAN FILE` sends
+/// that and nothing else. A message that breaks a limit is noted even where the script would catch the error, and the
+/// script goes on as if it had been sent.
+///
+/// Exit status: 0 all would be delivered; 1 the script failed; 2 usage or configuration; 3 some would not be delivered.
+#[derive(Debug, Args)]
+pub(super) struct Rehearse {
+    /// The script
+    file: PathBuf,
+    /// Its arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    args: Vec<String>,
+    /// Rehearse what would go to the built-in simulator, whatever is configured
+    #[arg(long)]
+    simulator: bool,
+    /// Print one JSON document; what the script prints goes to standard error then
+    #[arg(long)]
+    json: bool,
+    /// Let `im.groups` and `im.members` read the app's real lists
+    #[arg(long)]
+    read_lists: bool,
+    /// Look up the groups, members and senders in the app's real lists, and name those that are not there
+    #[arg(long)]
+    check_targets: bool,
+    #[command(flatten)]
+    app: AppArgs,
+    #[command(flatten)]
+    grants: Grants,
+    /// Stop the rehearsal after this (real) time, such as 90s or 2h
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    timeout: Option<Duration>,
+    /// CPU that the script may use between two calls to the host
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    cpu_limit: Option<Duration>,
+    /// Memory that the script's values may take, such as 256MiB
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    memory_limit: Option<u64>,
+}
+
+pub(super) fn run(args: Rehearse, global: &Global) -> anyhow::Result<Exit> {
+    let (project, script) = run::open(&args.file, global)?;
+    let lists = args.read_lists || args.check_targets;
+    let flags = AppFlags { offline: args.simulator || !lists, ..args.app.clone().into() };
+    let mut settings = Settings::load(&project, &Environment::of_process(), &flags)?;
+    settings.permissions.extend(args.grants.permissions()?);
+    let limits = ScriptLimits {
+        memory: args.memory_limit.unwrap_or(settings.scripts.memory),
+        cpu: args.cpu_limit.unwrap_or(settings.scripts.cpu),
+        timeout: args.timeout,
+        ..settings.scripts
+    };
+    let simulated = args.simulator || settings.simulator;
+    let name = script.name.clone();
+    let output: Rc<dyn Output> =
+        if args.json { Rc::new(ToStandardError) } else { Rc::new(Terminal::default()) };
+    let performance = stage::perform(Scene {
+        project: &project,
+        settings: &settings,
+        file: &args.file,
+        script,
+        args: args.args.clone(),
+        limits: &limits,
+        simulated,
+        lists,
+        targets: args.check_targets,
+        start: stage::start(),
+        seed: rand::rng().random(),
+        output,
+    })?;
+    let targets = if args.check_targets {
+        // Connections belong to the runtime that made them, so these are others than the rehearsal's.
+        let lists = stage::lists(&project, &settings, simulated, true)?;
+        Some(Clock::real().block_on(targets::check(&performance, &lists))??)
+    } else {
+        None
+    };
+    let mut report = Report::new(&performance, &name, targets);
+    report.command = report.plan.as_deref().map(|plan| command(&args, plan, std::env::args()));
+    let exit = match performance.ended {
+        Ended::Interrupted => Exit::Interrupted,
+        Ended::Failed(_) => Exit::Failed,
+        Ended::Finished if report.deliverable => Exit::Delivered,
+        Ended::Finished => Exit::Undelivered,
+    };
+    performance.strike()?;
+    let mut out = std::io::stdout().lock();
+    // A reader that has gone needs no report.
+    let _ = if args.json {
+        serde_json::to_writer_pretty(&mut out, &report).map_err(Into::into).and_then(|()| writeln!(out))
+    } else {
+        text::write(&mut out, &report)
+    };
+    Ok(exit)
+}
+
+/// The command that sends what was rehearsed: the one that was typed, with another verb.
+fn command(args: &Rehearse, plan: &str, typed: impl Iterator<Item = String>) -> String {
+    let mut words = vec!["mooncast".to_owned()];
+    let rest = args.args.len();
+    let typed: Vec<String> = typed.skip(1).collect();
+    let own = typed.len().saturating_sub(rest);
+    for (index, word) in typed.into_iter().enumerate() {
+        let is_own = index < own;
+        match word.as_str() {
+            "rehearse" if is_own && !words.iter().any(|word| word == "run") => {
+                words.extend(["run".to_owned(), "--plan".to_owned(), plan.to_owned()]);
+            }
+            "--json" | "--read-lists" | "--check-targets" if is_own => {}
+            _ => words.push(quoted(&word)),
+        }
+    }
+    words.join(" ")
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |letter: char| letter.is_alphanumeric() || "-_./=:,@%+".contains(letter);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// Keeps standard output for the document.
+struct ToStandardError;
+
+impl Output for ToStandardError {
+    fn print(&self, bytes: &[u8]) {
+        // Nobody is left to be told when standard error is gone.
+        let _ = std::io::stderr().lock().write_all(bytes);
+    }
+
+    fn log(&self, line: &LogLine) {
+        log_line(line);
+    }
+}

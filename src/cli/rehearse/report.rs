@@ -1,0 +1,294 @@
+//! What a rehearsal found, in figures: the JSON document as it is printed, and what the text is made of.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::config::{AppLimits, TargetedCost};
+use crate::host::rehearsal::{AppTotals, BroadcastSeen, How, NotSent, Problem, Sample, UploadSeen};
+use crate::host::{Ended, Failed, FileChange};
+use crate::message::Call;
+
+use super::stage::Performance;
+use super::targets::Targets;
+
+/// The whole of it.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    pub(super) script: String,
+    /// `finished`, `failed` or `interrupted`.
+    pub(super) outcome: &'static str,
+    pub(super) error: Option<ScriptFailure>,
+    /// Whether all would be delivered.
+    pub(super) deliverable: bool,
+    pub(super) plan: Option<String>,
+    pub(super) command: Option<String>,
+    pub(super) starts_at: String,
+    pub(super) totals: Totals,
+    pub(super) duration: Span,
+    pub(super) largest_message: Largest,
+    pub(super) apps: Vec<AppReport>,
+    pub(super) broadcasts: Vec<BroadcastReport>,
+    pub(super) single_sends: SinglesReport,
+    pub(super) problems: ProblemsReport,
+    pub(super) uploads: Vec<UploadSeen>,
+    pub(super) not_sent: Vec<NotSent>,
+    pub(super) files: Vec<FileChange>,
+    pub(super) targets: Option<Targets>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct ScriptFailure {
+    pub(super) message: String,
+    pub(super) traceback: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Totals {
+    pub(super) broadcasts: usize,
+    /// Recipients of the broadcasts' plans.
+    pub(super) recipients: u64,
+    /// Messages as the quotas count them: one a group, one a targeted call.
+    pub(super) messages: u64,
+    pub(super) calls: u64,
+    pub(super) single_sends: u64,
+    pub(super) duplicates: u64,
+    pub(super) skipped: u64,
+    pub(super) uploads: usize,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Span {
+    /// Seconds at the whole quota.
+    pub(super) at_quota: f64,
+    /// Seconds at our share of it.
+    pub(super) at_share: f64,
+    /// Seconds from the first call to the last as rehearsed, with windows, caps and waits.
+    pub(super) rehearsed: f64,
+    pub(super) first: Option<String>,
+    pub(super) last: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Largest {
+    pub(super) bytes: u64,
+    pub(super) limit: usize,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct AppReport {
+    pub(super) app: String,
+    pub(super) group_messages: u64,
+    pub(super) group_calls: u64,
+    pub(super) targeted_calls: u64,
+    pub(super) targeted_users: u64,
+    pub(super) group_per_second: u32,
+    pub(super) targeted_per_second: u32,
+    pub(super) share: f64,
+    pub(super) seconds_at_quota: f64,
+    pub(super) seconds_at_share: f64,
+    pub(super) first: Option<String>,
+    pub(super) last: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct BroadcastReport {
+    pub(super) app: String,
+    pub(super) name: String,
+    pub(super) run: String,
+    /// `built`, `resumed` or `already`.
+    pub(super) state: &'static str,
+    pub(super) targeted: bool,
+    pub(super) recipients: u64,
+    pub(super) sent: u64,
+    pub(super) calls: u64,
+    pub(super) duplicates: u64,
+    pub(super) excluded: u64,
+    pub(super) skipped: u64,
+    pub(super) bad_lines: u64,
+    pub(super) largest_message_bytes: u64,
+    pub(super) hash: String,
+    pub(super) first: Option<String>,
+    pub(super) last: Option<String>,
+    pub(super) seconds: f64,
+    pub(super) samples: Vec<SampleReport>,
+    pub(super) largest: Option<SampleReport>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct SampleReport {
+    pub(super) to: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) users: Vec<String>,
+    pub(super) bytes: usize,
+    pub(super) message: serde_json::Value,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct SinglesReport {
+    pub(super) calls: u64,
+    pub(super) samples: Vec<SampleReport>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct ProblemsReport {
+    pub(super) total: u64,
+    /// Messages or recipients that have any.
+    pub(super) messages: u64,
+    /// The first of them.
+    pub(super) listed: Vec<Problem>,
+}
+
+impl Report {
+    pub(super) fn new(performance: &Performance, script: &str, targets: Option<Targets>) -> Self {
+        let rehearsal = &performance.rehearsal;
+        let apps: Vec<AppReport> = rehearsal
+            .apps()
+            .iter()
+            .map(|totals| {
+                let app = performance.apps.iter().find(|app| app.name() == totals.app);
+                app_report(totals, &app.map_or_else(AppLimits::default, |app| app.settings().clone()))
+            })
+            .collect();
+        let broadcasts: Vec<_> = rehearsal.broadcasts().iter().map(broadcast_report).collect();
+        let singles = rehearsal.singles();
+        let (outcome, error) = outcome(&performance.ended);
+        let totals = rehearsal.apps();
+        let first = totals.iter().filter_map(|totals| totals.first).min();
+        let last = totals.iter().filter_map(|totals| totals.last).max();
+        let most = |of: fn(&AppReport) -> f64| apps.iter().map(of).fold(0.0, f64::max);
+        let sum = |of: fn(&BroadcastReport) -> u64| broadcasts.iter().map(of).sum();
+        let problems = rehearsal.problems();
+        // A message that was only planned counts too: one outside the limit is among the problems.
+        let planned = broadcasts.iter().map(|seen| seen.largest_message_bytes).max().unwrap_or_default();
+        let sent = totals.iter().map(|totals| totals.largest as u64).max().unwrap_or_default();
+        let limit = performance.apps.first().map_or(0, |app| app.settings().message_bytes);
+        Self {
+            script: script.to_owned(),
+            outcome,
+            error,
+            deliverable: performance.is_deliverable() && targets.as_ref().is_none_or(Targets::is_clean),
+            plan: performance.plan().map(|plan| plan.to_string()),
+            command: None,
+            starts_at: instant(performance.start),
+            totals: Totals {
+                broadcasts: broadcasts.len(),
+                recipients: sum(|seen| seen.recipients),
+                messages: apps.iter().map(|app| app.group_messages + app.targeted_calls).sum(),
+                calls: apps.iter().map(|app| app.group_calls + app.targeted_calls).sum(),
+                single_sends: singles.calls,
+                duplicates: sum(|seen| seen.duplicates),
+                skipped: sum(|seen| seen.skipped),
+                uploads: rehearsal.uploads().len(),
+            },
+            duration: Span {
+                at_quota: most(|app| app.seconds_at_quota),
+                at_share: most(|app| app.seconds_at_share),
+                rehearsed: seconds(first, last),
+                first: first.map(instant),
+                last: last.map(instant),
+            },
+            largest_message: Largest { bytes: planned.max(sent), limit },
+            single_sends: SinglesReport {
+                calls: singles.calls,
+                samples: singles.samples.iter().map(sample).collect(),
+            },
+            problems: ProblemsReport {
+                total: problems.total(),
+                messages: problems.messages(),
+                listed: problems.listed().to_vec(),
+            },
+            apps,
+            broadcasts,
+            uploads: rehearsal.uploads(),
+            not_sent: rehearsal.not_sent(),
+            files: performance.files.clone(),
+            targets,
+        }
+    }
+}
+
+fn outcome(ended: &Ended) -> (&'static str, Option<ScriptFailure>) {
+    match ended {
+        Ended::Finished => ("finished", None),
+        Ended::Interrupted => ("interrupted", None),
+        Ended::Failed(Failed::Script(error)) => {
+            let (message, traceback) = (error.message.clone(), error.traceback.clone());
+            ("failed", Some(ScriptFailure { message, traceback }))
+        }
+        Ended::Failed(failed) => {
+            ("failed", Some(ScriptFailure { message: failed.to_string(), traceback: Vec::new() }))
+        }
+    }
+}
+
+fn app_report(totals: &AppTotals, limits: &AppLimits) -> AppReport {
+    let targeted_cost = match limits.targeted_cost {
+        TargetedCost::Call => totals.targeted_calls,
+        TargetedCost::User => totals.targeted_users,
+    };
+    let at_quota = (totals.group_messages as f64 / f64::from(limits.group_per_second))
+        .max(targeted_cost as f64 / f64::from(limits.targeted_per_second));
+    AppReport {
+        app: totals.app.clone(),
+        group_messages: totals.group_messages,
+        group_calls: totals.group_calls,
+        targeted_calls: totals.targeted_calls,
+        targeted_users: totals.targeted_users,
+        group_per_second: limits.group_per_second,
+        targeted_per_second: limits.targeted_per_second,
+        share: limits.share,
+        seconds_at_quota: at_quota,
+        seconds_at_share: at_quota / limits.share,
+        first: totals.first.map(instant),
+        last: totals.last.map(instant),
+    }
+}
+
+fn broadcast_report(seen: &BroadcastSeen) -> BroadcastReport {
+    BroadcastReport {
+        app: seen.app.clone(),
+        name: seen.name.clone(),
+        run: seen.run.clone(),
+        state: match seen.how {
+            How::Built => "built",
+            How::Resumed => "resumed",
+            How::Already => "already",
+        },
+        targeted: seen.spec.call == Call::Targeted,
+        recipients: seen.plan.total,
+        sent: seen.sent,
+        calls: seen.calls,
+        duplicates: seen.plan.duplicates,
+        excluded: seen.plan.excluded,
+        skipped: seen.plan.skipped,
+        bad_lines: seen.bad_lines,
+        largest_message_bytes: seen.plan.largest_message_bytes,
+        hash: seen.plan.hash.clone(),
+        first: seen.first.map(instant),
+        last: seen.last.map(instant),
+        seconds: seconds(seen.first, seen.last),
+        samples: seen.samples.iter().map(sample).collect(),
+        largest: seen.largest.as_ref().map(sample),
+    }
+}
+
+fn sample(sample: &Sample) -> SampleReport {
+    SampleReport {
+        to: sample.to.clone(),
+        users: sample.users.clone(),
+        bytes: sample.bytes,
+        message: sample.message.clone(),
+    }
+}
+
+fn seconds(first: Option<Duration>, last: Option<Duration>) -> f64 {
+    first.zip(last).map_or(0.0, |(first, last)| last.saturating_sub(first).as_secs_f64())
+}
+
+/// As people and programs read it; one that no calendar names is the number of its second.
+fn instant(at: Duration) -> String {
+    let seconds = i64::try_from(at.as_secs()).unwrap_or(i64::MAX);
+    Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |at| at.to_string())
+}

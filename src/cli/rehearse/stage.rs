@@ -1,0 +1,180 @@
+//! Setting a rehearsal's stage: apps whose road ends in this process, a scratch ledger, a simulated clock.
+
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tempfile::TempDir;
+
+use crate::client::ClientError;
+use crate::clock::Clock;
+use crate::config::{App, Project, ScriptLimits, Settings};
+use crate::delivery::{Book, Counts, Delivery, FailPoint};
+use crate::host::rehearsal::{Plan, Rehearsal};
+use crate::host::{self, Ended, InterruptSwitch, Output, Part};
+use crate::ledger::Ledger;
+use crate::protocol::{Mode, Source};
+
+use super::super::apps::{self, Apps, SIMULATOR};
+use super::super::run;
+
+/// What the scratch ledger shows of who sends.
+const COMMAND: &str = "rehearse";
+
+/// What is rehearsed, and how.
+pub(in super::super) struct Scene<'a> {
+    pub(in super::super) project: &'a Project,
+    pub(in super::super) settings: &'a Settings,
+    pub(in super::super) file: &'a Path,
+    pub(in super::super) script: Source,
+    pub(in super::super) args: Vec<String>,
+    pub(in super::super) limits: &'a ScriptLimits,
+    /// Whether the messages are meant for the simulator.
+    pub(in super::super) simulated: bool,
+    /// Whether the apps' lists are read for real.
+    pub(in super::super) lists: bool,
+    /// Whether it is kept whom the messages would reach.
+    pub(in super::super) targets: bool,
+    /// Since 1970, when the rehearsal's clock begins.
+    pub(in super::super) start: Duration,
+    pub(in super::super) seed: u32,
+    pub(in super::super) output: Rc<dyn Output>,
+}
+
+/// A rehearsal that is over. Its scratch ledger goes with it.
+pub(in super::super) struct Performance {
+    pub(in super::super) ended: Ended,
+    pub(in super::super) counts: Counts,
+    pub(in super::super) rehearsal: Rc<Rehearsal>,
+    pub(in super::super) files: Vec<host::FileChange>,
+    pub(in super::super) apps: Vec<Rc<Delivery>>,
+    pub(in super::super) seed: u32,
+    pub(in super::super) start: Duration,
+    scratch: TempDir,
+}
+
+impl Performance {
+    /// The plan that was rehearsed, if a run could keep to it: nothing failed and nothing breaks a limit.
+    pub(in super::super) fn plan(&self) -> Option<Plan> {
+        self.is_deliverable().then(|| self.rehearsal.plan(self.seed))
+    }
+
+    /// Whether all would be delivered.
+    pub(in super::super) fn is_deliverable(&self) -> bool {
+        matches!(self.ended, Ended::Finished)
+            && self.counts.all_delivered()
+            && self.rehearsal.problems().total() == 0
+    }
+
+    /// Removes the scratch ledger.
+    pub(in super::super) fn strike(self) -> anyhow::Result<()> {
+        let path = self.scratch.path().to_owned();
+        self.scratch
+            .close()
+            .with_context(|| format!("{}: the scratch ledger cannot be removed", path.display()))
+    }
+}
+
+/// The instant that a rehearsal begins at: now, in whole seconds.
+pub(in super::super) fn start() -> Duration {
+    Duration::from_secs(Clock::real().unix_time().as_secs())
+}
+
+/// Runs a script whose messages reach nobody.
+pub(in super::super) fn perform(scene: Scene<'_>) -> anyhow::Result<Performance> {
+    let scratch = tempfile::Builder::new()
+        .prefix("mooncast-rehearsal-")
+        .tempdir()
+        .context("a folder for the scratch ledger")?;
+    let clock = Clock::simulated(scene.start);
+    // What was sent before counts here too: a broadcast that goes on, one that is left out, a key that was used.
+    let state = scene.project.state_folder();
+    let ledger = if scene.simulated { state.join(SIMULATOR) } else { state };
+    clock.block_on(Ledger::copy(&ledger, scratch.path()))?.context("a copy of the ledger")?;
+    let lists = lists(scene.project, scene.settings, scene.simulated, scene.lists)?;
+    let configured = configured(&scene);
+    let prefixes = configured.iter().map(|app| app.prefix.clone()).collect();
+    let rehearsal = Rehearsal::new(scene.start, lists, prefixes);
+    let rehearsal = Rc::new(if scene.targets { rehearsal.keeping_targets() } else { rehearsal });
+    let book = Rc::new(Book::scratch(scratch.path().to_owned(), clock.clone(), COMMAND));
+    let deliveries: Vec<Rc<Delivery>> = configured
+        .iter()
+        .map(|app| {
+            // Whatever else may fail, at this address nobody is.
+            let nowhere = App { name: app.name.clone(), limits: app.limits.clone(), ..apps::stand_in() };
+            let delivery = Delivery::new(&nowhere, clock.clone(), None)?;
+            Ok(Rc::new(delivery.recorded(Rc::clone(&book), app.key()).staged(Rc::clone(&rehearsal) as _)))
+        })
+        .collect::<Result<_, ClientError>>()
+        .context("the app's address")?;
+
+    let apps = Apps { deliveries: deliveries.clone(), book: Some(Rc::clone(&book)) };
+    let mut spec = run::spec(scene.script, Mode::Run, scene.args, scene.limits);
+    spec.seed = u64::from(scene.seed);
+    let mut services = run::services(scene.project, scene.settings, &apps, &clock, scene.file, scene.output)?;
+    services.files = services.files.overlaid(scene.start.as_secs());
+    services.part = Part::rehearsal(Rc::clone(&rehearsal));
+    let services = Rc::new(services);
+    let ended = clock.block_on(async {
+        let (switch, interrupt) = InterruptSwitch::new();
+        let listening = tokio::task::spawn_local(run::listen(switch));
+        let ended = host::run(spec, Rc::clone(&services), interrupt).await;
+        listening.abort();
+        ended
+    })?;
+    if let Some(error) = book.failure() {
+        bail!("the scratch ledger: {error}");
+    }
+    Ok(Performance {
+        ended,
+        counts: services.tally.counts(),
+        rehearsal,
+        files: services.files.changes(),
+        apps: deliveries,
+        seed: scene.seed,
+        start: scene.start,
+        scratch,
+    })
+}
+
+/// The apps whose messages are rehearsed; where none is configured, one with the default limits.
+fn configured(scene: &Scene<'_>) -> Vec<App> {
+    let mut apps = match scene.settings.apps.as_slice() {
+        [] => vec![apps::stand_in()],
+        apps => apps.to_vec(),
+    };
+    if scene.simulated {
+        for app in &mut apps {
+            app.prefix = format!("{SIMULATOR}/{}", app.name);
+        }
+    }
+    apps
+}
+
+/// Roads to the real lists, in real time and without a ledger; none where these are not to be read.
+pub(super) fn lists(
+    project: &Project,
+    settings: &Settings,
+    simulated: bool,
+    wanted: bool,
+) -> anyhow::Result<Vec<Rc<Delivery>>> {
+    let real = Clock::real();
+    if simulated {
+        return Ok(apps::choose(project, settings, true, &real, &FailPoint::default())?.deliveries);
+    }
+    if !wanted {
+        return Ok(Vec::new());
+    }
+    if settings.apps.is_empty() {
+        bail!(
+            "no app is configured, so there are no lists to read; name it in mooncast.toml or in the environment (`mooncast doctor` looks at both)"
+        );
+    }
+    settings
+        .apps
+        .iter()
+        .map(|app| Delivery::new(app, real.clone(), None).map(Rc::new))
+        .collect::<Result<_, _>>()
+        .context("the app's address")
+}

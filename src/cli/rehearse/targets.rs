@@ -1,0 +1,177 @@
+//! The recipients of a rehearsal against the service's own lists: a group or sender that does not exist is accepted by
+//! the service all the same, and nobody is told.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::io::{self, Write};
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+use crate::delivery::{Delivery, Stop, StopSwitch};
+use crate::host::rehearsal;
+
+use super::stage::Performance;
+use super::text::number;
+
+/// Those that are named; the rest is only counted.
+const LISTED: usize = 100;
+
+/// Those that are shown to people.
+const SHOWN: usize = 20;
+
+/// Groups whose members are asked for, at the most.
+const GROUPS_ASKED: usize = 1000;
+
+/// What was looked up, and what was not found.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Targets {
+    pub(super) groups_checked: u64,
+    pub(super) members_checked: u64,
+    pub(super) senders_checked: u64,
+    /// Members whose groups were not asked, for there are too many.
+    pub(super) members_not_checked: u64,
+    pub(super) missing_groups: Missing,
+    pub(super) missing_members: Missing,
+    /// Senders that are in none of the groups that were asked.
+    pub(super) missing_senders: Missing,
+}
+
+/// What is not there.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Missing {
+    pub(super) total: u64,
+    /// The first of them.
+    pub(super) listed: Vec<String>,
+}
+
+impl Missing {
+    fn add(&mut self, what: String) {
+        self.total += 1;
+        if self.listed.len() < LISTED {
+            self.listed.push(what);
+        }
+    }
+}
+
+impl Targets {
+    /// Whether all are there.
+    pub(super) fn is_clean(&self) -> bool {
+        [&self.missing_groups, &self.missing_members, &self.missing_senders]
+            .iter()
+            .all(|missing| missing.total == 0)
+    }
+
+    pub(super) fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        writeln!(
+            out,
+            "\nIn the service's lists: looked for {} groups, {} members and {} senders",
+            number(self.groups_checked),
+            number(self.members_checked),
+            number(self.senders_checked)
+        )?;
+        if self.members_not_checked > 0 {
+            writeln!(
+                out,
+                "  {} members were not looked for: they are in too many groups",
+                number(self.members_not_checked)
+            )?;
+        }
+        for (missing, what) in [
+            (&self.missing_groups, "groups that are not there"),
+            (&self.missing_members, "members who are not in their group"),
+            (&self.missing_senders, "senders who are in none of their groups"),
+        ] {
+            if missing.total > 0 {
+                let named: Vec<&str> = missing.listed.iter().take(SHOWN).map(String::as_str).collect();
+                let more = missing.total - named.len() as u64;
+                let more = if more > 0 { format!(" and {} more", number(more)) } else { String::new() };
+                writeln!(out, "  {what} ({}): {}{more}", number(missing.total), named.join(", "))?;
+            }
+        }
+        if self.is_clean() {
+            writeln!(out, "  all of them are there")?;
+        }
+        Ok(())
+    }
+}
+
+/// Looks up whom a rehearsal would reach. `lists` are the roads to the lists, one an app.
+pub(super) async fn check(performance: &Performance, lists: &[std::rc::Rc<Delivery>]) -> Result<Targets> {
+    let mut found = Targets::default();
+    // Pressed never: Ctrl-C ends the program, which changes nothing.
+    let (_switch, stop) = StopSwitch::new();
+    for (app, wanted) in performance.rehearsal.targets() {
+        let road = lists
+            .iter()
+            .find(|road| road.name() == app)
+            .with_context(|| format!("no lists for app {app}"))?;
+        look_up(road, &stop, &wanted, &mut found).await.with_context(|| format!("the lists of app {app}"))?;
+    }
+    Ok(found)
+}
+
+async fn look_up(
+    road: &Delivery,
+    stop: &Stop,
+    wanted: &rehearsal::Targets,
+    found: &mut Targets,
+) -> Result<()> {
+    let mut missing: BTreeSet<&String> = wanted.groups.iter().collect();
+    found.groups_checked += missing.len() as u64;
+    let mut cursor: Option<String> = None;
+    while !missing.is_empty() {
+        let page = road.groups(cursor.as_deref(), stop).await?;
+        for group in &page.items {
+            missing.remove(&group.group_id);
+        }
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    for group in &missing {
+        found.missing_groups.add((*group).clone());
+    }
+
+    let mut known: BTreeMap<&str, HashSet<String>> = BTreeMap::new();
+    for (group, users) in wanted.members.iter().filter(|(group, _)| !missing.contains(group)) {
+        if known.len() == GROUPS_ASKED {
+            found.members_not_checked += users.len() as u64;
+            continue;
+        }
+        let members = members(road, stop, group).await?;
+        found.members_checked += users.len() as u64;
+        for user in users.iter().filter(|user| !members.contains(*user)) {
+            found.missing_members.add(format!("{user} of {group}"));
+        }
+        known.insert(group, members);
+    }
+    for (sender, groups) in &wanted.senders {
+        found.senders_checked += 1;
+        let mut is_there = false;
+        for group in groups.iter().filter(|group| !missing.contains(group)) {
+            if !known.contains_key(group.as_str()) {
+                known.insert(group, members(road, stop, group).await?);
+            }
+            is_there = known.get(group.as_str()).is_some_and(|members| members.contains(sender));
+            if is_there {
+                break;
+            }
+        }
+        if !is_there {
+            found.missing_senders.add(sender.clone());
+        }
+    }
+    Ok(())
+}
+
+async fn members(road: &Delivery, stop: &Stop, group: &str) -> Result<HashSet<String>> {
+    let mut members = HashSet::new();
+    let mut page = Some(1);
+    while let Some(number) = page {
+        let answer = road.members(group, number, stop).await?;
+        members.extend(answer.items.into_iter().map(|member| member.user_id));
+        page = answer.next;
+    }
+    Ok(members)
+}

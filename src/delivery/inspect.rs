@@ -1,0 +1,54 @@
+//! A file that is looked at as if it were uploaded: for rehearsals.
+
+use std::time::Duration;
+
+use crate::client::{Upload, UploadError};
+use crate::quota::Priority;
+
+use super::{Delivery, Reason, SendableFile, Stop, Undelivered};
+
+/// What a file is, as far as it says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Inspected {
+    /// The name that readers would see.
+    pub filename: String,
+    /// Bytes.
+    pub size: u64,
+    /// In pixels.
+    pub width: Option<u32>,
+    /// In pixels.
+    pub height: Option<u32>,
+    /// How long it plays.
+    pub duration: Option<Duration>,
+}
+
+impl Delivery {
+    /// Checks a file as [`Delivery::upload`] does, and waits for its turn; then it stays where it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::Unusable`] when it is too large or no file, [`Reason::Cancelled`] when `stop` is pressed.
+    pub async fn inspect(
+        &self,
+        file: SendableFile,
+        filename: Option<&str>,
+        priority: Priority,
+        stop: &Stop,
+    ) -> Result<Inspected, Undelivered> {
+        let refuse =
+            |error: UploadError| Undelivered::new(Reason::Unusable, format!("{}: {error}", file.name));
+        let name = filename.unwrap_or(&file.name);
+        let upload = Upload::new(file.file, name, self.settings.upload_bytes).map_err(refuse)?;
+        let media = upload.media(&self.clock).await;
+        let mut permit = self.permit(&self.quotas.uploads, 1, priority, None, stop).await?;
+        permit.written();
+        permit.answered(crate::quota::Answer::Accepted);
+        Ok(Inspected {
+            filename: upload.filename().to_owned(),
+            size: upload.size(),
+            width: media.width,
+            height: media.height,
+            duration: media.duration,
+        })
+    }
+}

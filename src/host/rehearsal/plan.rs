@@ -1,0 +1,197 @@
+//! What a rehearsal commits to: the recipients and messages of every broadcast, and every single send.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use crate::message::Call;
+use crate::protocol::{Failure, Kind};
+
+use super::Rehearsal;
+use super::uploads::hex;
+
+/// Letters of the hash that are in a plan's name.
+const SHOWN: usize = 24;
+
+/// What a single send is known by: its app, call, recipients and message.
+pub(in super::super) type Fingerprint = [u8; 16];
+
+/// The fingerprint of a single send whose JSON has files by content.
+pub(in super::super) fn fingerprint(app: &str, call: Call, json: &[u8]) -> Fingerprint {
+    let call = match call {
+        Call::Group => "\ngroup\n",
+        Call::Targeted => "\ntargeted\n",
+    };
+    let digest: [u8; 32] =
+        Sha256::new_with_prefix(app).chain_update(call).chain_update(json).finalize().into();
+    let mut fingerprint = Fingerprint::default();
+    for (to, from) in fingerprint.iter_mut().zip(digest) {
+        *to = from;
+    }
+    fingerprint
+}
+
+/// A plan by name: when its clock began, its random seed, how many messages it has, and a hash of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// Since 1970, in whole seconds.
+    pub start: Duration,
+    /// The seed of `math.random`.
+    pub seed: u32,
+    /// Messages: the recipients of all broadcasts, and the single sends.
+    pub messages: u64,
+    /// The hash, in hexadecimal.
+    pub hash: String,
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:x}-{:08x}-{}-{}", self.start.as_secs(), self.seed, self.messages, self.hash)
+    }
+}
+
+impl FromStr for Plan {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut parts = text.trim().split('-');
+        let mut part = || parts.next().unwrap_or_default();
+        let (start, seed, messages, hash) = (part(), part(), part(), part());
+        let plan = || {
+            Some(Self {
+                start: Duration::from_secs(u64::from_str_radix(start, 16).ok()?),
+                seed: u32::from_str_radix(seed, 16).ok()?,
+                messages: messages.parse().ok()?,
+                hash: Some(hash)
+                    .filter(|hash| hash.len() == SHOWN && hash.bytes().all(|b| b.is_ascii_hexdigit()))?
+                    .to_ascii_lowercase(),
+            })
+        };
+        plan().filter(|plan| plan.to_string() == text.trim().to_ascii_lowercase()).ok_or_else(|| {
+            "it is no plan; `mooncast rehearse FILE` prints one, four parts with `-` between them".to_owned()
+        })
+    }
+}
+
+/// The key, name and run of a broadcast.
+type Known = (String, String, String);
+
+impl Rehearsal {
+    /// The plan of what was seen, of a rehearsal with this seed.
+    #[must_use]
+    pub fn plan(&self, seed: u32) -> Plan {
+        let gate = self.gate();
+        let mut hasher = Sha256::new();
+        for ((key, name, run), hash) in &gate.broadcasts {
+            // No field can hold a line feed.
+            hasher.update(format!("broadcast\n{key}\n{name}\n{run}\n{hash}\n"));
+        }
+        let mut singles = self.singles.borrow().fingerprints.clone();
+        singles.sort_unstable();
+        for single in &singles {
+            hasher.update(single);
+        }
+        let mut hash = hex(&hasher.finalize());
+        hash.truncate(SHOWN);
+        let planned: u64 = self.broadcasts.borrow().iter().map(|seen| seen.plan.total).sum();
+        Plan {
+            start: Duration::from_secs(self.start.as_secs()),
+            seed,
+            messages: planned + singles.len() as u64,
+            hash,
+        }
+    }
+
+    /// What holds a run to what was seen.
+    #[must_use]
+    pub fn gate(&self) -> Gate {
+        let mut singles = HashMap::new();
+        for fingerprint in &self.singles.borrow().fingerprints {
+            *singles.entry(*fingerprint).or_insert(0) += 1;
+        }
+        let broadcasts = self.broadcasts();
+        let broadcasts = broadcasts.into_iter().map(|seen| ((seen.key, seen.name, seen.run), seen.plan.hash));
+        Gate { singles: RefCell::new(singles), broadcasts: broadcasts.collect() }
+    }
+}
+
+/// Holds a run to its rehearsal: what was not in that does not leave.
+#[derive(Debug)]
+pub struct Gate {
+    /// How often each single send may still be made.
+    singles: RefCell<HashMap<Fingerprint, u64>>,
+    /// The plans' hashes.
+    broadcasts: BTreeMap<Known, String>,
+}
+
+impl Gate {
+    /// Lets a single send through, once for each time that it was rehearsed.
+    pub(in super::super) fn single(&self, fingerprint: &Fingerprint, to: &[String]) -> Result<(), Failure> {
+        match self.singles.borrow_mut().get_mut(fingerprint) {
+            Some(left) if *left > 0 => {
+                *left -= 1;
+                Ok(())
+            }
+            _ => Err(Failure::denied(format!(
+                "the message to {} was not rehearsed like this (`--plan`); it was not sent. Rehearse the script again",
+                to.join(", ")
+            ))),
+        }
+    }
+
+    /// The hash that the plan of a broadcast must have.
+    pub(in super::super) fn broadcast(&self, key: &str, name: &str, run: &str) -> Result<&str, Failure> {
+        let known = (key.to_owned(), name.to_owned(), run.to_owned());
+        self.broadcasts.get(&known).map(String::as_str).ok_or_else(|| {
+            Failure::new(
+                Kind::Denied,
+                format!(
+                    "broadcast `{name}` (run {run}) was not rehearsed (`--plan`); nothing of it was sent. Rehearse the script again"
+                ),
+            )
+        })
+    }
+
+    /// Lets a broadcast go on whose plan was fixed before.
+    pub(in super::super) fn resumed(
+        &self,
+        key: &str,
+        name: &str,
+        run: &str,
+        hash: Option<&str>,
+    ) -> Result<(), Failure> {
+        if Some(self.broadcast(key, name, run)?) == hash {
+            return Ok(());
+        }
+        Err(Failure::denied(format!(
+            "broadcast `{name}` (run {run}) was begun with other recipients or messages than were rehearsed (`--plan`); nothing more of it was sent. Give it another `run`, or go on without --plan"
+        )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_is_read_as_it_is_written_and_nothing_else_is() {
+        let plan = Plan {
+            start: Duration::from_secs(1_780_000_000),
+            seed: 7,
+            messages: 720_000,
+            hash: "0123456789abcdef01234567".to_owned(),
+        };
+        let text = plan.to_string();
+        assert_eq!(text.parse(), Ok(plan));
+        for bad in
+            ["", "x", &text[1..], &text[..text.len() - 1], &format!("{text}-1"), &text.replace('-', "_")]
+        {
+            let read = bad.parse::<Plan>();
+            assert!(read.is_err() || read.unwrap().to_string() != text, "{bad}");
+        }
+    }
+}

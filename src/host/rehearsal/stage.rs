@@ -1,0 +1,68 @@
+//! The end of the road: every message that gets here would have left.
+
+use crate::delivery::{Stage, Staged};
+use crate::ledger::{Broadcast, Plan, Spec};
+
+use super::{AppTotals, BroadcastSeen, How, Rehearsal};
+
+impl Stage for Rehearsal {
+    fn take(&self, staged: &Staged<'_>) -> u64 {
+        let (message, at) = (staged.message, self.start + staged.at.since_start());
+        let mut apps = self.apps.borrow_mut();
+        match apps.iter_mut().find(|totals| totals.app == staged.app) {
+            Some(totals) => totals.add(message, at),
+            None => {
+                let mut totals = AppTotals { app: staged.app.to_owned(), ..AppTotals::default() };
+                totals.add(message, at);
+                apps.push(totals);
+            }
+        }
+        if let Some(targets) = &self.targets {
+            targets.borrow_mut().entry(staged.app.to_owned()).or_default().add(message);
+        }
+        match staged.broadcast {
+            None => self.singles.borrow_mut().taken(message),
+            Some(id) => {
+                let mut broadcasts = self.broadcasts.borrow_mut();
+                if let Some(seen) = broadcasts.iter_mut().rev().find(|seen| seen.id == id) {
+                    seen.add(message, at);
+                }
+            }
+        }
+        self.ids(message.group_count())
+    }
+}
+
+/// A broadcast whose plan is known.
+pub(in super::super) struct PlannedBroadcast<'a> {
+    pub(in super::super) app: &'a str,
+    pub(in super::super) broadcast: &'a Broadcast,
+    pub(in super::super) spec: &'a Spec,
+    pub(in super::super) how: How,
+    pub(in super::super) plan: Plan,
+    pub(in super::super) bad_lines: u64,
+}
+
+impl Rehearsal {
+    /// A broadcast is about to be sent.
+    pub(in super::super) fn planned(&self, planned: PlannedBroadcast<'_>) {
+        let PlannedBroadcast { app, broadcast, spec, how, plan, bad_lines } = planned;
+        self.broadcasts.borrow_mut().push(BroadcastSeen {
+            id: broadcast.id,
+            app: app.to_owned(),
+            key: broadcast.app_key.clone(),
+            name: broadcast.name.clone(),
+            run: broadcast.run.clone(),
+            how,
+            plan,
+            spec: spec.clone(),
+            bad_lines,
+            calls: 0,
+            sent: 0,
+            first: None,
+            last: None,
+            samples: Vec::new(),
+            largest: None,
+        });
+    }
+}

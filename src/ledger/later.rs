@@ -1,0 +1,81 @@
+//! What a scratch ledger writes later: moves of recipients, which nobody reads between one look and the next.
+//!
+//! In a rehearsal the clock stands still while the ledger works, so no two calls share a commit: each would wait for
+//! its own. Nothing of a scratch ledger has to survive, so its moves are acknowledged at once and written together
+//! before anybody reads or writes anything else.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::LedgerError;
+use super::broadcast::Lease;
+use super::commit::{Request, commit};
+use super::store::{Store, Transaction};
+
+/// The most requests that are kept back.
+const MOST: usize = 8192;
+
+/// The requests that are kept back, in their order.
+#[derive(Debug, Default)]
+pub(super) struct Later(Mutex<Vec<Request>>);
+
+impl Later {
+    /// Keeps a move of recipients back; gives back any other request.
+    pub(super) fn take(&self, request: Request) -> Option<Request> {
+        if matches!(request, Request::Intend { .. } | Request::Settle { .. }) {
+            self.kept().push(request);
+            return None;
+        }
+        Some(request)
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.kept().len() >= MOST
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Vec<Request>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store {
+    /// Writes what was kept back.
+    pub(super) async fn catch_up(&self) -> Result<(), LedgerError> {
+        let kept = match self.later() {
+            Some(later) => std::mem::take(&mut *later.kept()),
+            None => return Ok(()),
+        };
+        if kept.is_empty() {
+            return Ok(());
+        }
+        let mut write = self.write_now().await?;
+        let result = write_all(&mut write, kept).await;
+        write.end(result).await
+    }
+}
+
+/// A commit puts outcomes before intents, so a recipient's intent and its outcome need one each.
+async fn write_all(write: &mut Transaction<'_>, kept: Vec<Request>) -> Result<(), LedgerError> {
+    let mut moved: HashSet<(Lease, i64)> = HashSet::new();
+    let (mut intents, mut outcomes) = (Vec::new(), Vec::new());
+    for request in kept {
+        match &request {
+            Request::Intend { lease, seqs } => {
+                if seqs.iter().any(|seq| moved.contains(&(*lease, *seq))) {
+                    commit(write, &std::mem::take(&mut intents)).await?;
+                    commit(write, &std::mem::take(&mut outcomes)).await?;
+                    moved.clear();
+                }
+                moved.extend(seqs.iter().map(|seq| (*lease, *seq)));
+                intents.push(request);
+            }
+            Request::Settle { lease, outcomes: settled } => {
+                moved.extend(settled.iter().map(|outcome| (*lease, outcome.seq)));
+                outcomes.push(request);
+            }
+            _ => outcomes.push(request),
+        }
+    }
+    commit(write, &intents).await?;
+    commit(write, &outcomes).await.map(drop)
+}
