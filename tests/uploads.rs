@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mooncast::clock::Clock;
@@ -22,7 +23,15 @@ const DAY: Duration = Duration::from_hours(24);
 
 /// Takes uploads, each under an address and with a secret of its own.
 fn service() -> Service {
-    Service::answering(|count, request| {
+    locked(Arc::default())
+}
+
+/// The same, but it takes no message while it is locked.
+fn locked(locked: Arc<AtomicBool>) -> Service {
+    Service::answering(move |count, request| {
+        if locked.load(Ordering::Relaxed) && request.path.ends_with("/messages/chatgroups") {
+            return json(401, r#"{"error":"unauthorized"}"#);
+        }
         if !request.path.ends_with("/chatfiles") {
             return accept(count, request);
         }
@@ -85,7 +94,11 @@ struct Scene {
 
 impl Scene {
     fn new(clock: &Clock) -> Self {
-        let (folder, service) = (tempfile::tempdir().unwrap(), Arc::new(service()));
+        Self::with(clock, service())
+    }
+
+    fn with(clock: &Clock, service: Service) -> Self {
+        let (folder, service) = (tempfile::tempdir().unwrap(), Arc::new(service));
         let app = App {
             name: "default".into(),
             prefix: format!("{}/org/app", service.url()),
@@ -153,9 +166,9 @@ fn a_file_is_used_for_six_days_and_then_uploaded_again() {
         let path = scene.folder.path().join("a.jpg");
         std::fs::write(&path, "an image").unwrap();
         let first = scene.upload(&path).await;
-        scene.clock.sleep(6 * DAY - Duration::from_mins(1)).await;
+        scene.clock.sleep(5 * DAY + Duration::from_hours(23)).await;
         assert_eq!(scene.upload(&path).await, first);
-        scene.clock.sleep(Duration::from_mins(2)).await;
+        scene.clock.sleep(Duration::from_hours(2)).await;
         assert_ne!(scene.upload(&path).await["url"], first["url"]);
         assert_eq!(uploads(&scene.service), 2);
     };
@@ -179,6 +192,28 @@ fn what_expired_before_it_was_sent_is_uploaded_again_and_the_plan_goes_on_with_i
         let new = (second["url"].as_str().unwrap().to_owned(), second["secret"].as_str().unwrap().to_owned());
         assert_eq!(scene.sent(), [new.clone(), new.clone(), new]);
         assert_eq!(uploads(&scene.service), 2);
+    };
+    clock.block_on(test).unwrap();
+}
+
+#[test]
+fn a_process_that_has_begun_to_send_goes_on_with_the_new_file_too() {
+    let clock = Clock::simulated(100 * DAY);
+    let test = async {
+        let lock = Arc::new(AtomicBool::new(true));
+        let scene = Scene::with(&clock, locked(Arc::clone(&lock)));
+        let path = scene.folder.path().join("a.jpg");
+        std::fs::write(&path, "an image").unwrap();
+        let file = scene.upload(&path).await;
+        let id = scene.plan(&file).await;
+        assert!(matches!(scene.drive(id).await.end, End::Paused(_)));
+        let before = scene.sent().len();
+        lock.store(false, Ordering::Relaxed);
+        scene.clock.sleep(8 * DAY).await;
+        assert_eq!(scene.drive(id).await.end, End::Finished);
+        let sent = scene.sent().split_off(before);
+        assert_eq!(sent.len(), 3);
+        assert!(sent.iter().all(|(url, _)| *url != file["url"]), "{sent:?}");
     };
     clock.block_on(test).unwrap();
 }

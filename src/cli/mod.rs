@@ -84,7 +84,7 @@ enum Command {
     Check(check::Check),
     /// Make a project: a folder with settings, a first script, and what an editor needs to complete `im.`
     New(new::New),
-    /// Look at broadcasts and steer them: list, show, pause, resume, cancel, retry, settle, export
+    /// Look at broadcasts and steer them: list, show, pause, resume, cancel, retry, settle, recall, export, prune
     Runs(runs::Runs),
     /// Run the simulator, a server that speaks the service's REST API
     Sim(sim::Sim),
@@ -110,8 +110,10 @@ pub fn main() -> ExitCode {
         }
     };
     if let Err(error) = logging::start(cli.global.log_format, &cli.global.log) {
-        return exit::report(&error);
+        // There is no log to tell it to.
+        return exit::report(&error, logging::Format::Text);
     }
+    let format = cli.global.log_format;
     let result = match cli.command {
         Command::Run(args) => run::run(args, &cli.global),
         Command::Rehearse(args) => rehearse::run(args, &cli.global),
@@ -127,6 +129,6 @@ pub fn main() -> ExitCode {
     };
     match result {
         Ok(exit) => exit.into(),
-        Err(error) => exit::report(&error),
+        Err(error) => exit::report(&error, format),
     }
 }

@@ -1,5 +1,6 @@
 //! What a run has come to, said once at its end.
 
+use std::fmt::Write as _;
 use std::io::Write;
 use std::rc::Rc;
 use std::time::Duration;
@@ -104,6 +105,7 @@ impl Summary<'_> {
         }
     }
 
+    /// Writing to a `String` cannot fail, so its results are let go of.
     fn sentence(&self) -> String {
         let (counts, seconds) = (self.counts, self.elapsed.as_secs_f64());
         let mut text = format!("sent to {} in {seconds:.1} s", groups(counts.sent));
@@ -113,12 +115,12 @@ impl Summary<'_> {
             (counts.not_sent, "not sent"),
         ] {
             if count > 0 {
-                text += &format!(", {count} {what}");
+                let _ = write!(text, ", {count} {what}");
             }
         }
         if counts.throttled > 0 {
             let refused = counts.throttled;
-            text += &format!("; the service refused {refused} calls as too many, each was sent again");
+            let _ = write!(text, "; the service refused {refused} calls as too many, each was sent again");
         }
         text
     }
@@ -142,11 +144,11 @@ fn stands(broadcast: &Underway) -> String {
         (Underway::left(&counts), "not sent yet"),
     ] {
         if count > 0 {
-            text += &format!(", {count} {what}");
+            let _ = write!(text, ", {count} {what}");
         }
     }
     if let Some(End::Paused(why)) = broadcast.end().map(|driven| &driven.end) {
-        text += &format!("; paused: {why}");
+        let _ = write!(text, "; paused: {why}");
     }
     text
 }

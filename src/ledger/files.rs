@@ -102,6 +102,9 @@ impl Ledger {
             Ok(())
         }
         .await;
-        write.end(result).await
+        let replaced = write.end(result).await;
+        // Messages that were read before are not those that are sent from now on.
+        drop(self.0.shelf.take(lease.broadcast));
+        replaced
     }
 }

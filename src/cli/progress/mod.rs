@@ -132,7 +132,7 @@ mod tests {
         let lines = || String::from_utf8(kept.0.lock().unwrap().clone()).unwrap().matches("3 groups").count();
         let test = async {
             let showing = tokio::task::spawn_local(elsewhere(Singles, clock.clone(), Format::Text));
-            for (seconds, written) in [(9, 0), (2, 1), (9, 2), (10, 3)] {
+            for (seconds, written) in [(9, 0), (2, 1), (10, 2), (10, 3)] {
                 clock.sleep(Duration::from_secs(seconds)).await;
                 assert_eq!(lines(), written);
             }

@@ -71,7 +71,7 @@ pub struct TakenOver {
 pub(in crate::ledger) struct Shelf(Mutex<HashMap<BroadcastId, HashMap<i64, Bytes>>>);
 
 impl Shelf {
-    fn take(&self, id: BroadcastId) -> HashMap<i64, Bytes> {
+    pub(in crate::ledger) fn take(&self, id: BroadcastId) -> HashMap<i64, Bytes> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&id).unwrap_or_default()
     }
 

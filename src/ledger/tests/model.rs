@@ -58,8 +58,8 @@ fn steps() -> impl Strategy<Value = Step> {
 /// What the ledger should hold.
 struct Model {
     states: Vec<State>,
-    /// Whether each was settled before, and so counts one attempt.
-    tried: Vec<bool>,
+    /// How often each was tried: once when it was settled, and once more for each sender that ended before that.
+    attempts: Vec<u32>,
     /// Whether each has the id of a message.
     known: Vec<bool>,
     stage: Stage,
@@ -72,9 +72,12 @@ impl Model {
     /// Moves all from one state to another; gives how many.
     fn shift(&mut self, from: State, to: State) -> u64 {
         let mut moved = 0;
-        for state in self.states.iter_mut().filter(|state| **state == from) {
-            *state = to;
-            moved += 1;
+        for (state, attempts) in self.states.iter_mut().zip(&mut self.attempts) {
+            if *state == from {
+                *state = to;
+                *attempts += u32::from(from == State::Sending);
+                moved += 1;
+            }
         }
         if to == State::Pending && moved > 0 && self.stage != Stage::Ready {
             (self.stage, self.wish) = (Stage::Ready, Wish::Run);
@@ -143,7 +146,7 @@ async fn check(folder: &Path, clock: &Clock, in_doubt: InDoubt, steps: Vec<Step>
     let mut ghost = None;
     let mut model = Model {
         states: vec![State::Pending; ALL.len()],
-        tried: vec![false; ALL.len()],
+        attempts: vec![0; ALL.len()],
         known: vec![false; ALL.len()],
         stage: Stage::Ready,
         wish: Wish::Run,
@@ -184,13 +187,14 @@ async fn check(folder: &Path, clock: &Clock, in_doubt: InDoubt, steps: Vec<Step>
             Step::Settle(index, state) => {
                 // The same as before is no error: its answer may have been lost.
                 let known = state == State::Sent;
-                let again = model.states[index] == state && model.tried[index] && model.known[index] == known;
+                let again =
+                    model.states[index] == state && model.attempts[index] == 1 && model.known[index] == known;
                 let allowed = model.states[index] == State::Sending || again;
                 let done = driver.ledger.settle(lease, vec![outcome(index, state)]).await;
                 assert_eq!(done.is_ok(), allowed, "{step:?}: {done:?}");
                 if allowed {
                     model.states[index] = state;
-                    (model.tried[index], model.known[index]) = (true, known);
+                    (model.attempts[index], model.known[index]) = (1, known);
                 }
             }
             Step::Crash => {
