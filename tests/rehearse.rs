@@ -73,7 +73,8 @@ fn hours_take_seconds_and_the_clock_goes_with_them() {
     assert_eq!(report["totals"]["broadcasts"], 1);
     assert_eq!(report["totals"]["single_sends"], 0);
     assert_eq!(report["duration"]["at_quota"], 360.0);
-    assert_eq!(report["duration"]["rehearsed"].as_f64().unwrap().round(), 35_995.0);
+    let rehearsed = report["duration"]["rehearsed"].as_f64().unwrap();
+    assert!((rehearsed - 35_995.0).abs() < 1.0, "{rehearsed}");
     let broadcast = &report["broadcasts"][0];
     assert_eq!(seconds(&broadcast["first"], &broadcast["last"]), 35_995);
     assert_eq!(seconds(&report["starts_at"], &broadcast["first"]), 0);
@@ -241,10 +242,8 @@ fn nothing_changes_anywhere() {
     );
     assert_eq!(report["uploads"][0]["filename"], "picture.gif");
     assert_eq!(report["totals"]["messages"], 3);
-    assert!(
-        !ran.stdout.contains(&report["broadcasts"][0]["largest"]["message"]["body"]["secret"].to_string())
-            || ran.stdout.contains("(hidden)")
-    );
+    let picture = &report["broadcasts"][0]["samples"][0]["message"]["body"];
+    assert_eq!((&picture["filename"], &picture["secret"]), (&json!("picture.gif"), &json!("(hidden)")));
 }
 
 #[test]

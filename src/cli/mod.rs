@@ -116,7 +116,7 @@ pub fn main() -> ExitCode {
     let format = cli.global.log_format;
     let result = match cli.command {
         Command::Run(args) => run::run(args, &cli.global),
-        Command::Rehearse(args) => rehearse::run(args, &cli.global),
+        Command::Rehearse(args) => rehearse::run(&args, &cli.global),
         Command::Check(args) => check::run(&args, &cli.global),
         Command::New(args) => new::run(&args),
         Command::Runs(args) => runs::run(args, &cli.global),

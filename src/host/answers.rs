@@ -35,7 +35,7 @@ pub(super) async fn answer(services: &Services, request: Request) -> Result<Answ
         Request::Recall { app, receipts, force, from } => {
             let app = app_of(services, app)?;
             if let Some(rehearsal) = services.part.as_rehearsal() {
-                return rehearsal.recall(&receipts);
+                return Ok(rehearsal.recall(&receipts));
             }
             json(&app.recall(&receipts, force, from.as_deref(), stop).await.map_err(failure)?)
         }
@@ -191,22 +191,16 @@ async fn upload(
     drop(hold);
     let asked = options.clone();
     let file = looked.file.try_clone().map_err(|error| Failure::invalid("path", error.to_string()))?;
-    let (value, filename) = match services.part.as_rehearsal() {
-        Some(rehearsal) => {
-            let file = SendableFile { file, name: opened.name };
-            let name = options.filename.as_deref();
-            let stop = services.stop.stop();
-            let inspected =
-                app.inspect(file, name, priority(options.priority), stop).await.map_err(failure)?;
-            (rehearsal.upload(number, &looked, &inspected, &options), inspected.filename)
-        }
-        None => {
-            let uploaded = upload_for_real(services, app, file, opened.name, options).await?;
-            let value = serde_json::to_value(&uploaded).unwrap_or_default();
-            let filename =
-                value.get("filename").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
-            (value, filename)
-        }
+    let (value, filename) = if let Some(rehearsal) = services.part.as_rehearsal() {
+        let file = SendableFile { file, name: opened.name };
+        let (name, priority) = (options.filename.as_deref(), priority(options.priority));
+        let inspected = app.inspect(file, name, priority, services.stop.stop()).await.map_err(failure)?;
+        (rehearsal.upload(number, &looked, &inspected, &options), inspected.filename)
+    } else {
+        let uploaded = upload_for_real(services, app, file, opened.name, options).await?;
+        let value = serde_json::to_value(&uploaded).unwrap_or_default();
+        let filename = value.get("filename").and_then(serde_json::Value::as_str).unwrap_or_default();
+        (value.clone(), filename.to_owned())
     };
     files.uploaded(looked.content(), &filename, &asked, &value);
     json(&value)

@@ -39,6 +39,7 @@ use stage::Scene;
 ///
 /// Exit status: 0 all would be delivered; 1 the script failed; 2 usage or configuration; 3 some would not be delivered.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "they are flags")]
 pub(super) struct Rehearse {
     /// The script
     file: PathBuf,
@@ -72,7 +73,7 @@ pub(super) struct Rehearse {
     memory_limit: Option<u64>,
 }
 
-pub(super) fn run(args: Rehearse, global: &Global) -> anyhow::Result<Exit> {
+pub(super) fn run(args: &Rehearse, global: &Global) -> anyhow::Result<Exit> {
     let (project, script) = run::open(&args.file, global)?;
     let lists = args.read_lists || args.check_targets;
     let flags = AppFlags { offline: args.simulator || !lists, ..args.app.clone().into() };
@@ -110,7 +111,7 @@ pub(super) fn run(args: Rehearse, global: &Global) -> anyhow::Result<Exit> {
         None
     };
     let mut report = Report::new(&performance, &name, targets);
-    report.command = report.plan.as_deref().map(|plan| command(&args, plan, std::env::args()));
+    report.command = report.plan.as_deref().map(|plan| command(args, plan, std::env::args()));
     let exit = match performance.ended {
         Ended::Interrupted => Exit::Interrupted,
         Ended::Failed(_) => Exit::Failed,

@@ -86,7 +86,10 @@ fn write_broadcast(out: &mut impl Write, broadcast: &BroadcastReport) -> io::Res
     writeln!(out)?;
     match (broadcast.state, &broadcast.first, &broadcast.last) {
         ("already", ..) => {
-            writeln!(out, "  It was sent before; nothing is left of it. For another, give it another `run`.")?
+            writeln!(
+                out,
+                "  It was sent before; nothing is left of it. For another, give it another `run`."
+            )?;
         }
         (_, Some(first), Some(last)) => {
             let took = time(broadcast.seconds);

@@ -26,8 +26,16 @@ pub(super) struct Building {
     exclusion: Option<Exclusion>,
     /// Known from the first recipient on: whether it names users.
     call: Option<Call>,
-    plain: Option<Option<NewMessage>>,
+    plain: Plain,
     lines: Option<Lines>,
+}
+
+/// The message of all.
+enum Plain {
+    Unread,
+    Checked(NewMessage),
+    /// In a rehearsal, where what is wrong with it was noted.
+    Wrong,
 }
 
 impl Building {
@@ -39,7 +47,9 @@ impl Building {
             Ok(exclusion)
         };
         match begun.await {
-            Ok(exclusion) => Ok(Self { role, asked, spec, exclusion, call: None, plain: None, lines: None }),
+            Ok(exclusion) => {
+                Ok(Self { role, asked, spec, exclusion, call: None, plain: Plain::Unread, lines: None })
+            }
             Err(failure) => {
                 role.release().await;
                 Err(failure)
@@ -230,23 +240,27 @@ impl Building {
 
     /// The message of all; none in a rehearsal in which something is wrong with it, which was noted.
     fn plain_message(&mut self, services: &Services, call: Call) -> Result<Option<NewMessage>, Failure> {
-        if let Some(plain) = &self.plain {
-            return Ok(plain.clone());
+        match &self.plain {
+            Plain::Unread => {}
+            Plain::Checked(plain) => return Ok(Some(plain.clone())),
+            Plain::Wrong => return Ok(None),
         }
         let message = self
             .asked
             .message
             .clone()
             .ok_or_else(|| Failure::invalid("message", "the broadcast has no message"))?;
-        let plain = match self.checked(services, call, message, None) {
-            Ok(plain) => Some(plain),
+        match self.checked(services, call, message, None) {
+            Ok(plain) => {
+                self.plain = Plain::Checked(plain.clone());
+                Ok(Some(plain))
+            }
             Err(why) => {
                 self.note(services, "", why)?;
-                None
+                self.plain = Plain::Wrong;
+                Ok(None)
             }
-        };
-        self.plain = Some(plain.clone());
-        Ok(plain)
+        }
     }
 
     fn checked(

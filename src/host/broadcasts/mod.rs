@@ -217,7 +217,7 @@ async fn begin(services: &Services, app: u32, spec: &[u8]) -> Result<Answer, Fai
     services.broadcasts.last.set(handle);
     let resumes = matches!(found, Found::Unfinished(_)) || broadcast.plan.is_some();
     let watched = watch::Watched::of(services);
-    if resumes && let Err(failure) = watched.resumes(services, delivery, &broadcast) {
+    if resumes && let Err(failure) = watch::resumes(services, delivery, &broadcast) {
         ledger.release(lease).await.map_err(fault)?;
         return Err(failure);
     }

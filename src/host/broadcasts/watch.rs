@@ -37,16 +37,15 @@ impl Watched {
         let rehearsal = services.part.as_rehearsal()?;
         self.0.filter(|number| rehearsal.awaits_place(*number))
     }
+}
 
-    /// One goes on whose plan was fixed before.
-    pub(super) fn resumes(
-        self,
-        services: &Services,
-        delivery: &Delivery,
-        broadcast: &Broadcast,
-    ) -> Result<(), Failure> {
-        known(services, delivery, broadcast, How::Resumed)
-    }
+/// One goes on whose plan was fixed before.
+pub(super) fn resumes(
+    services: &Services,
+    delivery: &Delivery,
+    broadcast: &Broadcast,
+) -> Result<(), Failure> {
+    known(services, delivery, broadcast, How::Resumed)
 }
 
 /// One of which nothing is left was asked for again.

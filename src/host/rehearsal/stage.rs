@@ -9,13 +9,12 @@ impl Stage for Rehearsal {
     fn take(&self, staged: &Staged<'_>) -> u64 {
         let (message, at) = (staged.message, self.start + staged.at.since_start());
         let mut apps = self.apps.borrow_mut();
-        match apps.iter_mut().find(|totals| totals.app == staged.app) {
-            Some(totals) => totals.add(message, at),
-            None => {
-                let mut totals = AppTotals { app: staged.app.to_owned(), ..AppTotals::default() };
-                totals.add(message, at);
-                apps.push(totals);
-            }
+        if let Some(totals) = apps.iter_mut().find(|totals| totals.app == staged.app) {
+            totals.add(message, at);
+        } else {
+            let mut totals = AppTotals { app: staged.app.to_owned(), ..AppTotals::default() };
+            totals.add(message, at);
+            apps.push(totals);
         }
         if let Some(targets) = &self.targets {
             targets.borrow_mut().entry(staged.app.to_owned()).or_default().add(message);
