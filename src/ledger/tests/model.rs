@@ -69,6 +69,18 @@ struct Model {
 }
 
 impl Model {
+    /// All pending, and the lease just taken.
+    fn new(until: Duration) -> Self {
+        Self {
+            states: vec![State::Pending; ALL.len()],
+            tried: vec![false; ALL.len()],
+            known: vec![false; ALL.len()],
+            stage: Stage::Ready,
+            wish: Wish::Run,
+            until,
+        }
+    }
+
     /// Moves all from one state to another; gives how many.
     fn shift(&mut self, from: State, to: State) -> u64 {
         let mut moved = 0;
@@ -141,14 +153,7 @@ async fn check(folder: &Path, clock: &Clock, in_doubt: InDoubt, steps: Vec<Step>
     driver.lease = Some(lease);
     let id = lease.broadcast;
     let mut ghost = None;
-    let mut model = Model {
-        states: vec![State::Pending; ALL.len()],
-        tried: vec![false; ALL.len()],
-        known: vec![false; ALL.len()],
-        stage: Stage::Ready,
-        wish: Wish::Run,
-        until: clock.unix_time() + LEASE,
-    };
+    let mut model = Model::new(clock.unix_time() + LEASE);
     // Processes that were taken over from while they lived.
     let mut overtaken = Vec::new();
     for step in steps {
@@ -200,10 +205,9 @@ async fn check(folder: &Path, clock: &Clock, in_doubt: InDoubt, steps: Vec<Step>
                 takes_over(&mut driver, id, in_doubt, &mut model, clock).await;
             }
             Step::Rival => {
-                let mut rival = Driver::start(folder, clock).await;
-                rival.lease = rival.ledger.claim(id, &rival.owner, LEASE).await.unwrap();
-                assert_eq!(rival.lease.is_some(), clock.unix_time() > model.until, "{step:?}");
-                if rival.lease.is_some() {
+                let claimed = rival(folder, clock, id).await;
+                assert_eq!(claimed.is_some(), clock.unix_time() > model.until, "{step:?}");
+                if let Some(rival) = claimed {
                     ghost = Some(lease);
                     overtaken.push(std::mem::replace(&mut driver, rival));
                     takes_over(&mut driver, id, in_doubt, &mut model, clock).await;
@@ -220,13 +224,7 @@ async fn check(folder: &Path, clock: &Clock, in_doubt: InDoubt, steps: Vec<Step>
             }
             Step::Ghost(index) => {
                 let Some(ghost) = ghost else { continue };
-                assert!(driver.ledger.intend(ghost, vec![seq(index)]).await.is_err());
-                assert!(driver.ledger.settle(ghost, vec![outcome(index, State::Sent)]).await.is_err());
-                assert!(driver.ledger.renew(ghost, LEASE).await.is_err());
-                assert!(driver.ledger.take_over(ghost).await.is_err());
-                assert!(driver.ledger.cancel_rest(ghost).await.is_err());
-                assert!(driver.ledger.finish(ghost, "{}").await.is_err());
-                driver.ledger.release(ghost).await.unwrap();
+                changes_nothing(&driver.ledger, ghost, index).await;
             }
             Step::Request(wish) => {
                 let over = model.stage != Stage::Ready;
@@ -262,6 +260,24 @@ async fn check(folder: &Path, clock: &Clock, in_doubt: InDoubt, steps: Vec<Step>
         }
         agree(&driver.ledger, lease, &model, &step).await;
     }
+}
+
+/// Another process, when it gets the lease.
+async fn rival(folder: &Path, clock: &Clock, id: BroadcastId) -> Option<Driver> {
+    let mut rival = Driver::start(folder, clock).await;
+    rival.lease = rival.ledger.claim(id, &rival.owner, LEASE).await.unwrap();
+    rival.lease.is_some().then_some(rival)
+}
+
+/// A driver that was taken over from can do nothing any more.
+async fn changes_nothing(ledger: &Ledger, ghost: Lease, index: usize) {
+    assert!(ledger.intend(ghost, vec![seq(index)]).await.is_err());
+    assert!(ledger.settle(ghost, vec![outcome(index, State::Sent)]).await.is_err());
+    assert!(ledger.renew(ghost, LEASE).await.is_err());
+    assert!(ledger.take_over(ghost).await.is_err());
+    assert!(ledger.cancel_rest(ghost).await.is_err());
+    assert!(ledger.finish(ghost, "{}").await.is_err());
+    ledger.release(ghost).await.unwrap();
 }
 
 /// What a new driver does first.
