@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 
 use super::random::{Random, seed, soak};
 use super::server::{Server, Told};
-use super::{Row, in_state, nobody_lost, nothing_silent, project, readable, rows, run};
+use super::{Row, in_state, nobody_lost, nothing_silent, project, readable, rows, run, settings};
 use crate::support::{Project, Ran};
 
 /// The most calls that one driver has under way.
@@ -30,7 +30,8 @@ fn survive(many: usize, kills: usize, in_doubt: &str) -> Survived {
     let seed = seed();
     println!("MOONCAST_SEED={seed}");
     let random = Random::new(seed);
-    let project = project(many, &format!(", in_doubt = \"{in_doubt}\", stop_after_failures = 1000000"));
+    let project = project(many, &format!(", in_doubt = \"{in_doubt}\", stop_after_failures = 1000000"))
+        .file("mooncast.toml", settings("2s"));
     let server = Server::spoiling(30, Random::new(random.below(u64::MAX)));
     // So early that they all come, whoever is held in doubt before.
     let latest = u64::try_from(many / 2).unwrap();

@@ -36,10 +36,14 @@ print(report.total, report.sent, report.rejected, report.in_doubt, report.alread
     )
 }
 
-/// A project that sends with its quota lifted, and gives up an answer soon.
+/// A project that sends with its quota lifted.
 fn project(recipients: usize, more: &str) -> Project {
-    Project::with_script(script(recipients, more))
-        .file("mooncast.toml", "[app.limits]\ngroup_per_second = 1000000\n[app.timeouts]\nread = \"2s\"\n")
+    Project::with_script(script(recipients, more)).file("mooncast.toml", settings("30s"))
+}
+
+/// Settings that lift the quota, and say how long an answer is waited for.
+fn settings(patience: &str) -> String {
+    format!("[app.limits]\ngroup_per_second = 1000000\n[app.timeouts]\nread = \"{patience}\"\n")
 }
 
 /// The command, led to the server.

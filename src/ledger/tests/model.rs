@@ -69,6 +69,18 @@ struct Model {
 }
 
 impl Model {
+    /// All pending, and the lease just taken.
+    fn new(until: Duration) -> Self {
+        Self {
+            states: vec![State::Pending; ALL.len()],
+            attempts: vec![0; ALL.len()],
+            known: vec![false; ALL.len()],
+            stage: Stage::Ready,
+            wish: Wish::Run,
+            until,
+        }
+    }
+
     /// Moves all from one state to another; gives how many.
     fn shift(&mut self, from: State, to: State) -> u64 {
         let mut moved = 0;
@@ -138,20 +150,14 @@ async fn agree(ledger: &Ledger, lease: Lease, model: &Model, step: &Step) {
     assert_eq!((shown.stage, shown.wish), (model.stage, model.wish), "after {step:?}");
 }
 
+#[expect(clippy::too_many_lines, reason = "an arm a step")]
 async fn check(folder: &Path, clock: &Clock, in_doubt: InDoubt, steps: Vec<Step>) {
     let mut driver = Driver::start(folder, clock).await;
     let lease = planned(&driver.ledger, &driver.owner, &Spec { in_doubt, ..spec() }, MANY).await;
     driver.lease = Some(lease);
     let id = lease.broadcast;
     let mut ghost = None;
-    let mut model = Model {
-        states: vec![State::Pending; ALL.len()],
-        attempts: vec![0; ALL.len()],
-        known: vec![false; ALL.len()],
-        stage: Stage::Ready,
-        wish: Wish::Run,
-        until: clock.unix_time() + LEASE,
-    };
+    let mut model = Model::new(clock.unix_time() + LEASE);
     // Processes that were taken over from while they lived.
     let mut overtaken = Vec::new();
     for step in steps {
@@ -204,10 +210,9 @@ async fn check(folder: &Path, clock: &Clock, in_doubt: InDoubt, steps: Vec<Step>
                 takes_over(&mut driver, id, in_doubt, &mut model, clock).await;
             }
             Step::Rival => {
-                let mut rival = Driver::start(folder, clock).await;
-                rival.lease = rival.ledger.claim(id, &rival.owner, LEASE).await.unwrap();
-                assert_eq!(rival.lease.is_some(), clock.unix_time() > model.until, "{step:?}");
-                if rival.lease.is_some() {
+                let claimed = rival(folder, clock, id).await;
+                assert_eq!(claimed.is_some(), clock.unix_time() > model.until, "{step:?}");
+                if let Some(rival) = claimed {
                     ghost = Some(lease);
                     overtaken.push(std::mem::replace(&mut driver, rival));
                     takes_over(&mut driver, id, in_doubt, &mut model, clock).await;
@@ -224,13 +229,7 @@ async fn check(folder: &Path, clock: &Clock, in_doubt: InDoubt, steps: Vec<Step>
             }
             Step::Ghost(index) => {
                 let Some(ghost) = ghost else { continue };
-                assert!(driver.ledger.intend(ghost, vec![seq(index)]).await.is_err());
-                assert!(driver.ledger.settle(ghost, vec![outcome(index, State::Sent)]).await.is_err());
-                assert!(driver.ledger.renew(ghost, LEASE).await.is_err());
-                assert!(driver.ledger.take_over(ghost).await.is_err());
-                assert!(driver.ledger.cancel_rest(ghost).await.is_err());
-                assert!(driver.ledger.finish(ghost, "{}").await.is_err());
-                driver.ledger.release(ghost).await.unwrap();
+                changes_nothing(&driver.ledger, ghost, index).await;
             }
             Step::Request(wish) => {
                 let over = model.stage != Stage::Ready;
@@ -266,6 +265,24 @@ async fn check(folder: &Path, clock: &Clock, in_doubt: InDoubt, steps: Vec<Step>
         }
         agree(&driver.ledger, lease, &model, &step).await;
     }
+}
+
+/// Another process, when it gets the lease.
+async fn rival(folder: &Path, clock: &Clock, id: BroadcastId) -> Option<Driver> {
+    let mut rival = Driver::start(folder, clock).await;
+    rival.lease = rival.ledger.claim(id, &rival.owner, LEASE).await.unwrap();
+    rival.lease.is_some().then_some(rival)
+}
+
+/// A driver that was taken over from can do nothing any more.
+async fn changes_nothing(ledger: &Ledger, ghost: Lease, index: usize) {
+    assert!(ledger.intend(ghost, vec![seq(index)]).await.is_err());
+    assert!(ledger.settle(ghost, vec![outcome(index, State::Sent)]).await.is_err());
+    assert!(ledger.renew(ghost, LEASE).await.is_err());
+    assert!(ledger.take_over(ghost).await.is_err());
+    assert!(ledger.cancel_rest(ghost).await.is_err());
+    assert!(ledger.finish(ghost, "{}").await.is_err());
+    ledger.release(ghost).await.unwrap();
 }
 
 /// What a new driver does first.
