@@ -22,6 +22,7 @@ mod owner;
 mod prune;
 mod queue;
 mod sends;
+mod shares;
 mod slices;
 mod state;
 mod store;
@@ -38,6 +39,7 @@ pub use jobs::{JobClaim, JobRun};
 pub use owner::{Buried, Owner, OwnerName};
 pub use prune::Pruned;
 pub use sends::{Begun, NewSend, SendFilter, SendOutcome, SendRow, Ticket};
+pub use shares::{Claim, Share};
 pub use state::{Counts, JobState, Stage, State, Wish};
 
 use crate::clock::Clock;
