@@ -114,7 +114,13 @@ pub(super) fn run(args: Run, global: &Global) -> anyhow::Result<Exit> {
     let spec = spec(script, Mode::Run, args.args, &limits);
     let terminal = Terminal::default();
     let services = services(&project, &settings, &apps, &clock, &args.file, Rc::new(terminal.clone()))?;
-    let (ended, counts, elapsed) = clock.block_on(drive(spec, services, terminal, &clock))?;
+    let (ended, counts, elapsed) = clock.block_on(async {
+        let driven = drive(spec, services, terminal, &clock).await;
+        for delivery in &apps.deliveries {
+            delivery.let_go().await;
+        }
+        driven
+    })?;
     let exit = summarise(&ended, counts, elapsed);
     // The script was told too, but it is the set-up that has to be mended.
     Ok(if apps.book.is_some_and(|book| book.failure().is_some()) { Exit::Usage } else { exit })

@@ -16,6 +16,9 @@ use crate::clock::Clock;
 use crate::ledger::{AppId, Claim, Ledger, LedgerError, Owner};
 use crate::quota::{Demand, Lent, Quota};
 
+#[cfg(test)]
+mod tests;
+
 /// For how long a claim is good.
 const LEASE: Duration = Duration::from_secs(1);
 /// How often it is renewed.
