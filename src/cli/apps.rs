@@ -124,7 +124,7 @@ fn simulate(
             let delivery = Delivery::new(&app, clock.clone(), None)?;
             // Its port changes with every run.
             let key = format!("{SIMULATOR}/{}", app.name);
-            Ok(Rc::new(delivery.recorded(Rc::clone(&book), &key).failing_at(fail_point.clone())))
+            Ok(Rc::new(delivery.recorded(Rc::clone(&book), &key).alone().failing_at(fail_point.clone())))
         })
         .collect::<Result<_, ClientError>>()
         .context("the simulator's address")?;

@@ -148,7 +148,13 @@ pub(super) fn run(args: Run, global: &Global) -> anyhow::Result<Exit> {
     let mut services = services(&project, &settings, &apps, &clock, &args.file, Rc::new(terminal.clone()))?;
     services.part = part;
     let format = global.log_format;
-    let over = clock.block_on(drive(spec, services, terminal.clone(), &clock, format))?;
+    let over = clock.block_on(async {
+        let driven = drive(spec, services, terminal.clone(), &clock, format).await;
+        for delivery in &apps.deliveries {
+            delivery.let_go().await;
+        }
+        driven
+    })?;
     let summary = Summary {
         ended: &over.ended,
         counts: over.services.tally.counts(),

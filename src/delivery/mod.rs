@@ -13,6 +13,7 @@ mod recall;
 mod record;
 mod retry;
 mod send;
+mod share;
 mod stage;
 mod stop;
 mod tally;
@@ -59,6 +60,7 @@ pub struct Delivery {
     /// The uploads under way, by their content.
     uploading: RefCell<HashMap<String, Rc<tokio::sync::Mutex<()>>>>,
     stage: Option<Rc<dyn Stage>>,
+    keepers: share::Keepers,
 }
 
 /// Where an app's sends are written down.
@@ -89,13 +91,26 @@ impl Delivery {
             fail_point: FailPoint::default(),
             uploading: RefCell::default(),
             stage: None,
+            keepers: share::Keepers::default(),
         })
     }
 
-    /// The same road with a ledger, in which the app is known by `key`: nothing leaves it without being written down.
+    /// The same road with a ledger, in which the app is known by `key`: nothing leaves it without being written down,
+    /// and its quotas are shared with all other processes on that ledger.
     #[must_use]
     pub fn recorded(mut self, book: Rc<Book>, key: &str) -> Self {
         self.ledger = Some(Recorded { book, key: key.to_owned(), id: tokio::sync::OnceCell::new() });
+        // A simulated clock is this process's own, so nobody else sends at its instants.
+        if !self.clock.is_simulated() {
+            self.quotas = Quotas::shared(&self.settings, &self.clock);
+        }
+        self
+    }
+
+    /// The same road to a service that began with this process and is used by no other.
+    #[must_use]
+    pub fn alone(mut self) -> Self {
+        self.quotas = Quotas::fresh(&self.settings, &self.clock);
         self
     }
 

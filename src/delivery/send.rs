@@ -175,6 +175,7 @@ impl Delivery {
         deadline: Option<Instant>,
         stop: &Stop,
     ) -> Result<Permit, Undelivered> {
+        self.share(quota).await?;
         tokio::select! {
             biased;
             () = stop.asked() => Err(Undelivered::cancelled("the call")),

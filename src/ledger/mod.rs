@@ -25,6 +25,7 @@ mod owner;
 mod prune;
 mod queue;
 mod sends;
+mod shares;
 mod slices;
 mod state;
 mod store;
@@ -42,6 +43,7 @@ pub use jobs::{JobClaim, JobRun};
 pub use owner::{Buried, Owner, OwnerName};
 pub use prune::Pruned;
 pub use sends::{Begun, NewSend, SendFilter, SendOutcome, SendRow, Ticket};
+pub use shares::{Claim, Share};
 pub use state::{Counts, JobState, Stage, State, Wish};
 
 use crate::clock::Clock;

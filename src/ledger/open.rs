@@ -23,8 +23,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A file up to this many pages (of 4 KB) is checked from end to end when it is opened: some 20 ms.
 const CHECKED_PAGES: i64 = 1024;
 /// Each step from one version of the schema to the next, only ever added to.
-const STEPS: &[&str] =
-    &[include_str!("migrations/0001_start.sql"), include_str!("migrations/0002_files.sql")];
+const STEPS: &[&str] = &[
+    include_str!("migrations/0001_start.sql"),
+    include_str!("migrations/0002_files.sql"),
+    include_str!("migrations/0003_shares.sql"),
+];
 
 /// Opens the ledger in `folder`, which is made where there is none. Of a scratch one nothing has to be on the disk.
 pub(super) async fn open(folder: &Path, clock: Clock, scratch: bool) -> Result<Store, LedgerError> {

@@ -31,6 +31,8 @@ pub(super) struct Shared {
     engine: Mutex<Engine>,
     /// Calls the driver out of its sleep.
     bell: Notify,
+    /// Calls whoever lends the places of a shared quota.
+    pub(super) want: Notify,
 }
 
 /// A call that the service would never take.
@@ -50,7 +52,21 @@ impl Quota {
     #[must_use]
     pub fn new(settings: Settings, clock: Clock) -> Self {
         let engine = Mutex::new(Engine::new(&settings, &clock));
-        Self(Arc::new(Shared { settings, clock, engine, bell: Notify::new() }))
+        Self(Arc::new(Shared { settings, clock, engine, bell: Notify::new(), want: Notify::new() }))
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.0
+    }
+
+    pub(super) fn largest_cost(&self) -> u32 {
+        self.0.settings.largest_cost.get()
+    }
+
+    /// Whether its places are lent to it.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.0.settings.shared
     }
 
     /// What it counts.
@@ -163,6 +179,9 @@ impl Future for Acquire<'_> {
             engine.driver = Driver::Awake;
         }
         drop(engine);
+        if shared.settings.shared {
+            shared.call_lender();
+        }
         if absent {
             tokio::spawn(drive(Driving { shared: Arc::clone(shared), over: false }));
         } else if call {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::ceiling::Ceiling;
 use super::pace::Pace;
 use super::permit::Answer;
-use super::places::Places;
+use super::places::{Lent, Places};
 use super::queue::{Entry, Priority, Queue};
 use super::round_trips::RoundTrips;
 use super::schedule::Schedule;
@@ -47,9 +47,13 @@ pub(super) enum Driver {
 impl Engine {
     pub(super) fn new(settings: &Settings, clock: &Clock) -> Self {
         let rate = settings.rate();
+        let mut places = Places::new(rate, &settings.history, clock.now());
+        if settings.shared {
+            places.lend(Lent { places: 0, until: Instant::ZERO });
+        }
         Self {
             queue: Queue::default(),
-            places: Places::new(rate, &settings.history, clock.now()),
+            places,
             trips: RoundTrips::default(),
             schedule: Schedule::default(),
             sent: Tally::over(Duration::from_secs(1)),

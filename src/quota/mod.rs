@@ -12,6 +12,7 @@
 //! - `pace`: lowers after a throttled answer, climbs back;
 //! - `ceiling`: governor;
 //! - `queue`: three priorities that share one quota;
+//! - `shared`: what a process needs of a quota that others draw on too, and what it is lent of it;
 //! - `engine`: all of these behind one lock; `permit`, `acquire`: the way in.
 //!
 //! May import: `clock`, `config`.
@@ -28,15 +29,18 @@ mod quotas;
 mod round_trips;
 mod schedule;
 mod settings;
+mod shared;
 mod status;
 mod tally;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use acquire::{Quota, TooCostly};
 pub use permit::{Answer, Permit};
+pub use places::Lent;
 pub use queue::Priority;
 pub use quotas::Quotas;
 pub use settings::{GROUPS_A_CALL, History, PastSend, Settings};
+pub use shared::Demand;
 pub use status::{Status, Waiter, Waiting};

@@ -42,6 +42,8 @@ pub(super) struct Places {
     total: u32,
     /// How long a message binds: a second, or more for a rate under one a second.
     second: Duration,
+    /// How many of them this process may use, where others use the same; all of them otherwise.
+    lent: Option<Lent>,
     /// Places held by permits of this process.
     held: u64,
     /// Places that come free at a known instant.
@@ -54,6 +56,15 @@ pub(super) struct Places {
     mean_hold: f64,
     deviation: f64,
     answers: u32,
+}
+
+/// Places of a quota that several processes share, as they were lent to this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lent {
+    /// How many.
+    pub places: u32,
+    /// From then on there are none.
+    pub until: Instant,
 }
 
 /// A written call; `open` until it is answered.
@@ -84,6 +95,7 @@ impl Places {
         let mut places = Self {
             total,
             second,
+            lent: None,
             held: 0,
             freeing: BTreeMap::new(),
             sent: VecDeque::new(),
@@ -171,7 +183,30 @@ impl Places {
 
     /// Whether a call of `cost` finds its places free. `release` comes first.
     pub(super) fn fits(&self, cost: u32, now: Instant) -> bool {
-        self.in_use(now) + self.places(cost) <= u64::from(self.total)
+        self.in_use(now) + self.places(cost) <= u64::from(self.allowed(now))
+    }
+
+    /// From now on this process may use only what it was lent.
+    pub(super) fn lend(&mut self, lent: Lent) {
+        self.lent = Some(lent);
+    }
+
+    fn allowed(&self, now: Instant) -> u32 {
+        match self.lent {
+            Some(lent) if now < lent.until => lent.places.min(self.total),
+            Some(_) => 0,
+            None => self.total,
+        }
+    }
+
+    /// All places of the quota, those of other processes included.
+    pub(super) fn total(&self) -> u32 {
+        self.total
+    }
+
+    /// For how long a call of `cost` can bind its places after it was written, by all that is assumed.
+    pub(super) fn longest(&self, cost: u32) -> Duration {
+        self.hold(cost) + ASSUMED_SPREAD
     }
 
     /// When the next place comes free, as far as is known now; `None` when that hangs on an event.

@@ -34,6 +34,23 @@ impl Quotas {
     /// The quotas that these limits grant. A limit of 0 is taken as 1.
     #[must_use]
     pub fn new(limits: &AppLimits, clock: &Clock) -> Self {
+        Self::of(limits, clock, &History::Unknown, false)
+    }
+
+    /// The same for a service that nobody has sent to before.
+    #[must_use]
+    pub fn fresh(limits: &AppLimits, clock: &Clock) -> Self {
+        Self::of(limits, clock, &History::Unused, false)
+    }
+
+    /// The same for several processes that share them: nothing is granted before places are lent ([`Quota::lend`]).
+    #[must_use]
+    pub fn shared(limits: &AppLimits, clock: &Clock) -> Self {
+        // Whoever lends knows which places the earlier processes have left.
+        Self::of(limits, clock, &History::Unused, true)
+    }
+
+    fn of(limits: &AppLimits, clock: &Clock, history: &History, shared: bool) -> Self {
         let users = match limits.targeted_cost {
             TargetedCost::Call => 1,
             // A call that has more users than a second allows could never be taken.
@@ -46,7 +63,8 @@ impl Quotas {
                 per_second: at_least_one(per_second),
                 largest_cost: at_least_one(largest_cost),
                 share: limits.share,
-                history: History::Unknown,
+                history: history.clone(),
+                shared,
             };
             Quota::new(settings, clock.clone())
         };

@@ -20,6 +20,9 @@ pub struct Settings {
     pub share: f64,
     /// What this app sent just before.
     pub history: History,
+    /// Whether other processes draw on the same quota: its places are lent to it then ([`super::Quota::lend`]), and it
+    /// has none before they are.
+    pub shared: bool,
 }
 
 /// What this app sent in the second before a quota was made.
@@ -48,7 +51,14 @@ impl Settings {
     /// A quota of `per_second` with calls that cost one each, the whole share, and an unknown history.
     #[must_use]
     pub const fn new(name: &'static str, per_second: NonZeroU32) -> Self {
-        Self { name, per_second, largest_cost: NonZeroU32::MIN, share: 1.0, history: History::Unknown }
+        Self {
+            name,
+            per_second,
+            largest_cost: NonZeroU32::MIN,
+            share: 1.0,
+            history: History::Unknown,
+            shared: false,
+        }
     }
 
     /// Our part of the rate, a second.

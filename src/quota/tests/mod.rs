@@ -1,7 +1,7 @@
 //! Proofs in virtual time, against a model of the service that counts in one of four ways.
 
 mod converge;
-mod model;
+pub(crate) mod model;
 mod scene;
 mod taking_turns;
 mod waits;

@@ -10,7 +10,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// The four ways in which a service may count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Counting {
+pub(crate) enum Counting {
     WallSecond,
     /// Refused messages count too.
     StrictWallSecond,
@@ -19,13 +19,13 @@ pub(super) enum Counting {
 }
 
 impl Counting {
-    pub(super) const ALL: [Self; 4] =
+    pub(crate) const ALL: [Self; 4] =
         [Self::WallSecond, Self::StrictWallSecond, Self::SlidingSecond, Self::Bucket];
 }
 
 /// A service that takes `limit` messages a second.
 #[derive(Debug)]
-pub(super) struct Service {
+pub(crate) struct Service {
     counting: Counting,
     limit: u32,
     second: u64,
@@ -36,13 +36,13 @@ pub(super) struct Service {
 }
 
 impl Service {
-    pub(super) fn new(counting: Counting, limit: u32) -> Self {
+    pub(crate) fn new(counting: Counting, limit: u32) -> Self {
         let tokens = f64::from(limit);
         Self { counting, limit, second: 0, count: 0, taken: VecDeque::new(), tokens, filled: Duration::ZERO }
     }
 
     /// Whether a call of `cost` that arrives `at` this instant is taken. Instants never go back.
-    pub(super) fn takes(&mut self, at: Duration, cost: u32) -> bool {
+    pub(crate) fn takes(&mut self, at: Duration, cost: u32) -> bool {
         match self.counting {
             Counting::WallSecond | Counting::StrictWallSecond => {
                 if at.as_secs() != self.second {

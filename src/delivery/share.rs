@@ -1,0 +1,169 @@
+//! A quota's places, shared with the other processes on the ledger.
+//!
+//! While somebody wants permits of a quota, one task claims its places from the ledger, several times before each
+//! claim runs out; a second after the last message it gives them back. A process that is killed or hangs loses them
+//! when its claim runs out. What it may not do is use places of a claim that has run out, so the claim's end is
+//! counted from before it was asked for, on the clock that never goes back.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use super::{Delivery, Undelivered};
+use crate::clock::Clock;
+use crate::ledger::{AppId, Claim, Ledger, LedgerError, Owner};
+use crate::quota::{Demand, Lent, Quota};
+
+#[cfg(test)]
+mod tests;
+
+/// For how long a claim is good.
+const LEASE: Duration = Duration::from_secs(1);
+/// How often it is renewed.
+const RENEW: Duration = Duration::from_millis(250);
+/// How often one claims again who has too few places.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// The tasks that claim, by quota.
+#[derive(Debug, Default)]
+pub(super) struct Keepers(RefCell<HashMap<&'static str, JoinHandle<()>>>);
+
+impl Keepers {
+    fn keeps(&self, quota: &Quota) -> bool {
+        self.0.borrow().get(quota.name()).is_some_and(|keeper| !keeper.is_finished())
+    }
+}
+
+impl Drop for Keepers {
+    fn drop(&mut self) {
+        self.0.borrow().values().for_each(JoinHandle::abort);
+    }
+}
+
+/// One process's claims on one quota.
+#[derive(Debug, Clone)]
+pub(super) struct Claimant {
+    pub(super) ledger: Ledger,
+    pub(super) owner: Owner,
+    pub(super) app: AppId,
+    pub(super) quota: Quota,
+    pub(super) clock: Clock,
+}
+
+impl Delivery {
+    /// Sees to it that a shared quota is lent its places.
+    pub(super) async fn share(&self, quota: &Quota) -> Result<(), Undelivered> {
+        if !quota.is_shared() || self.keepers.keeps(quota) {
+            return Ok(());
+        }
+        if let Some(claimant) = self.claimant(quota).await?
+            && !self.keepers.keeps(quota)
+        {
+            let keeper = tokio::spawn(claimant.keep());
+            self.keepers.0.borrow_mut().insert(quota.name(), keeper);
+        }
+        Ok(())
+    }
+
+    async fn claimant(&self, quota: &Quota) -> Result<Option<Claimant>, Undelivered> {
+        Ok(self.entry().await?.map(|(open, app)| Claimant {
+            ledger: open.ledger.clone(),
+            owner: open.owner.clone(),
+            app,
+            quota: quota.clone(),
+            clock: self.clock.clone(),
+        }))
+    }
+
+    /// Gives back the places of all quotas, so that the next process need not wait until the claims run out. Nothing
+    /// is sent after this for a moment.
+    pub async fn let_go(&self) {
+        for quota in self.quotas.all() {
+            let keeper = self.keepers.0.borrow_mut().remove(quota.name());
+            let Some(keeper) = keeper else { continue };
+            keeper.abort();
+            // It must not claim again after what follows.
+            let _ = keeper.await;
+            if let Ok(Some(claimant)) = self.claimant(quota).await
+                && let Err(error) = claimant.give_back().await
+            {
+                tracing::debug!("the quota's places come free a little later: {error}");
+            }
+        }
+    }
+}
+
+impl Claimant {
+    /// Claims places whenever somebody wants permits, for as long as the process runs.
+    pub(super) async fn keep(self) {
+        loop {
+            self.quota.wanted().await;
+            let mut failing = false;
+            let mut places = 0;
+            loop {
+                let demand = self.quota.demand();
+                if demand.need == 0 {
+                    break;
+                }
+                match self.claim(demand, places).await {
+                    Ok((mine, again)) => {
+                        places = mine;
+                        failing = false;
+                        self.clock.sleep(again).await;
+                    }
+                    Err(error) => {
+                        if !failing {
+                            tracing::warn!("the quota cannot be shared, so nothing is sent: {error}");
+                        }
+                        failing = true;
+                        self.clock.sleep(RENEW).await;
+                    }
+                }
+            }
+            if places > 0
+                && let Err(error) = self.give_back().await
+            {
+                tracing::debug!("the quota's places come free a little later: {error}");
+            }
+        }
+    }
+
+    /// One claim; gives the places that it brought, and when to claim again.
+    async fn claim(&self, demand: Demand, places: u32) -> Result<(u32, Duration), LedgerError> {
+        let until = self.clock.now() + LEASE;
+        let share = self.ledger.claim_places(&self.owner, self.ask(demand, demand.need, places)).await?;
+        // The fewer of the two at once; the next claim tells the ledger so.
+        let mine = share.places.min(share.fair);
+        self.quota.lend(Lent { places: mine, until });
+        let again = if mine < share.places {
+            Duration::from_millis(1)
+        } else if mine < demand.need {
+            AGAIN
+        } else {
+            RENEW
+        };
+        Ok((mine, again))
+    }
+
+    async fn give_back(&self) -> Result<(), LedgerError> {
+        self.quota.lend(Lent { places: 0, until: self.clock.now() });
+        let demand = self.quota.demand();
+        self.ledger.claim_places(&self.owner, self.ask(demand, 0, 0)).await.map(drop)
+    }
+
+    fn ask(&self, demand: Demand, need: u32, keep: u32) -> Claim<'_> {
+        Claim {
+            app: self.app,
+            quota: self.quota.name(),
+            total: demand.total,
+            need,
+            least: demand.least,
+            keep,
+            used: demand.used,
+            lease: LEASE,
+            cool: demand.cool,
+        }
+    }
+}

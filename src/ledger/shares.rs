@@ -1,0 +1,123 @@
+//! The places of an app's quota, dealt out among all processes on one ledger.
+//!
+//! A quota of N messages a second has N places, and a message holds one for a second (`quota/places.rs`). Here stands
+//! which process may use how many, so that together they never use more than N. A process that dies keeps what it
+//! has until its claim has run out and its last message is a second old.
+
+use std::time::Duration;
+
+use super::store::{Transaction, millis};
+use super::{AppId, Ledger, LedgerError, Owner};
+
+/// What a process asks of a quota.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim<'a> {
+    /// The app.
+    pub app: AppId,
+    /// Which of its quotas.
+    pub quota: &'a str,
+    /// The places that it has.
+    pub total: u32,
+    /// How many the process could use now; with 0 it gives back what it has.
+    pub need: u32,
+    /// Fewer than these are of no use to it.
+    pub least: u32,
+    /// How many of its places it goes on using at the most, before it knows the answer.
+    pub keep: u32,
+    /// How many are taken by messages at this moment.
+    pub used: u32,
+    /// For how long the claim is good.
+    pub lease: Duration,
+    /// For how long after its last use a place stays bound.
+    pub cool: Duration,
+}
+
+/// What a process may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// The places that are its own while the claim is good.
+    pub places: u32,
+    /// How many it ought to use at the most, as others have too few: it should claim again with this as `keep`.
+    pub fair: u32,
+}
+
+/// A row of the table.
+type Row = (i64, i64, bool, i64, i64, i64);
+
+impl Ledger {
+    /// Claims places of a quota for this owner, or renews its claim. Never more than the quota has are claimed by all
+    /// together.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn claim_places(&self, owner: &Owner, claim: Claim<'_>) -> Result<Share, LedgerError> {
+        let mut write = self.store().write().await?;
+        let result = claim_in(&mut write, owner.id, claim).await;
+        write.end(result).await
+    }
+}
+
+async fn claim_in(write: &mut Transaction<'_>, owner: i64, claim: Claim<'_>) -> Result<Share, LedgerError> {
+    // Read once it is our turn: while this waited for others, time went on.
+    let now = write.store.now();
+    let (lease, cool) = (millis(claim.lease), millis(claim.cool));
+    let rows: Vec<Row> = write
+        .rows(
+            sqlx::query_as(
+                "SELECT owner, places, short, min(lent_until, ?3 + ?4), cooling, min(cool_until, ?3 + ?5)
+                    FROM shares WHERE app = ?1 AND quota = ?2",
+            )
+            .bind(claim.app.0)
+            .bind(claim.quota)
+            .bind(now)
+            // Later than these none can be: a clock that was set back must not bind places for hours.
+            .bind(lease)
+            .bind(cool),
+        )
+        .await?;
+    let mut bound = 0;
+    let mut live = 1;
+    let mut short = Vec::new();
+    let mut own = (0, 0, 0);
+    for (of, places, is_short, lent_until, cooling, cool_until) in rows {
+        let lent = if now < lent_until + cool { places } else { 0 };
+        let cooling = if now < cool_until { cooling } else { 0 };
+        if of == owner {
+            own = (lent, cooling, cool_until);
+            continue;
+        }
+        bound += lent.max(cooling);
+        if now < lent_until {
+            live += 1;
+            if is_short {
+                short.push(places);
+            }
+        }
+    }
+    let total = i64::from(claim.total);
+    let (need, least) = (i64::from(claim.need).min(total), i64::from(claim.least).min(total));
+    let fair = (total / live).max(least);
+    let kept = own.0.min(i64::from(claim.keep));
+    let free = (total - bound).max(0);
+    let wanted = if short.is_empty() { need } else { need.min(fair) };
+    let places = if need == 0 { 0 } else { wanted.max(kept).min(free) };
+    let places = if places < least { 0 } else { places };
+    let ought = if short.iter().any(|of| *of < fair) { places.min(fair) } else { places };
+    // What its messages hold of what it gives back stays bound until they are old.
+    let used = i64::from(claim.used).min(own.0.max(own.1));
+    let (cooling, cool_until) = if used > places { (used.max(own.1), now + cool) } else { (own.1, own.2) };
+    let statement = sqlx::query(
+        "INSERT OR REPLACE INTO shares (app, quota, owner, places, short, lent_until, cooling, cool_until)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    );
+    let statement = statement.bind(claim.app.0).bind(claim.quota).bind(owner).bind(places);
+    let statement = statement.bind(places < need).bind(if need == 0 { now - cool } else { now + lease });
+    write.run(statement.bind(cooling).bind(cool_until)).await?;
+    let gone = sqlx::query(
+        "DELETE FROM shares WHERE app = ?1 AND quota = ?2 AND max(lent_until + ?3, cool_until) < ?4",
+    );
+    write.run(gone.bind(claim.app.0).bind(claim.quota).bind(cool).bind(now)).await?;
+    let count = |count: i64| u32::try_from(count).unwrap_or_default();
+    Ok(Share { places: count(places), fair: count(ought) })
+}

@@ -1,0 +1,67 @@
+//! A quota that several processes draw on.
+//!
+//! What is shared are places, not permits: processes with a and b places, each with its own window guard, hold no
+//! more than a + b messages in any second together. So whoever deals the places out (the ledger, through `delivery`)
+//! keeps all within the quota under every way of counting, as long as a place changes hands only while no message
+//! of the last second is in it.
+
+use std::time::Duration;
+
+use super::acquire::{Quota, Shared};
+use super::places::Lent;
+use super::queue::Priority;
+
+/// What a process needs of a shared quota at one instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Demand {
+    /// The places of the quota, those of other processes included.
+    pub total: u32,
+    /// The places that its messages are in.
+    pub used: u32,
+    /// The places that it could use soon; 0 when it is idle.
+    pub need: u32,
+    /// The places that its largest call takes.
+    pub least: u32,
+    /// For how long after its last use a place stays bound.
+    pub cool: Duration,
+}
+
+impl Quota {
+    /// Lends this process places until an instant, in place of those that it was lent before.
+    pub fn lend(&self, lent: Lent) {
+        self.shared().lock().places.lend(lent);
+        self.shared().call_driver();
+    }
+
+    /// What this process needs now.
+    #[must_use]
+    pub fn demand(&self) -> Demand {
+        let mut engine = self.shared().lock();
+        let now = self.shared().now();
+        let engine = &mut *engine;
+        engine.places.release(now, &engine.trips);
+        let total = engine.places.total();
+        let used = u32::try_from(engine.places.in_use(now)).unwrap_or(u32::MAX).min(total);
+        let waiting: u64 = Priority::ALL.into_iter().map(|priority| engine.queue.cost(priority)).sum();
+        let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
+        let least = self.largest_cost().min(total);
+        // Half a second's worth on top, so that a claim a few times a second keeps up with whoever begins to send.
+        let need = match used.saturating_add(waiting) {
+            0 => 0,
+            busy => busy.saturating_add(total.div_ceil(2)).max(least).min(total),
+        };
+        Demand { total, used, need, least, cool: engine.places.longest(self.largest_cost()) }
+    }
+
+    /// Waits until somebody waits for a permit, or has done since this was last awaited.
+    pub async fn wanted(&self) {
+        self.shared().want.notified().await;
+    }
+}
+
+impl Shared {
+    /// Somebody begins to wait.
+    pub(super) fn call_lender(&self) {
+        self.want.notify_one();
+    }
+}
