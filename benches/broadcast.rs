@@ -42,7 +42,7 @@ end }
 assert(report.sent == last)
 "#;
 
-/// The most memory that a process and its worker had, in MiB, as far as a look now and then tells.
+/// The most memory that a process and its worker had, in `MiB`, as far as a look now and then tells.
 fn memory(pid: u32) -> [f64; 2] {
     let peak = |pid: &str| {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
