@@ -192,8 +192,12 @@ fn broadcast(name: &str, message: &str) -> String {
 
 fn rehearsal(folder: &Path, many: u32) {
     let script = format!(
-        "local list = {{}}\nfor i = 1, {many} do list[i] = tostring({FIRST_GROUP} + i) end\n\
-         im.broadcast {{ name = \"ten hours\", to = list, message = {{ type = \"txt\", body = {{ msg = \"{TEXT}\" }} }} }}\n"
+        r#"local n = 0
+im.broadcast {{ name = "ten hours", message = {{ type = "txt", body = {{ msg = "{TEXT}" }} }}, to = function()
+  n = n + 1
+  if n <= {many} then return tostring({FIRST_GROUP} + n) end
+end }}
+"#
     );
     let mut run = Run::starting(folder, "rehearse", &script, &[]);
     run.watch();

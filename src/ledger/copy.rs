@@ -1,13 +1,13 @@
 //! A copy of a ledger as it stands, for whoever wants to try something on it.
 
-use std::fs::{self, File};
-use std::io::ErrorKind;
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 
-use super::open::{FILE, GATE};
+use super::open::FILE;
 use super::{Ledger, LedgerError};
 
 impl Ledger {
@@ -19,18 +19,11 @@ impl Ledger {
     /// Whatever keeps it from being read, or the copy from being written.
     pub async fn copy(from: &Path, to: &Path) -> Result<(), LedgerError> {
         let (file, copy) = (from.join(FILE), to.join(FILE));
-        let log = from.join(format!("{FILE}-wal"));
-        if !file.exists() {
+        if !file.exists() || copy_files(from, to)? {
             return Ok(());
         }
-        if !log.exists() {
-            // Nobody has it open, and nobody opens it while the gate is held.
-            let _gate = hold_gate(from)?;
-            if !log.exists() {
-                fs::copy(&file, &copy).map_err(|error| LedgerError::of_system(&copy, &error))?;
-                return Ok(());
-            }
-        }
+        // Somebody writes just now, so the store has to say what belongs together. It is not asked otherwise: the last
+        // one to leave it tidies up.
         let options = SqliteConnectOptions::new().filename(&file).read_only(true);
         let failed = |error: sqlx::Error| LedgerError::of(&file, &error);
         let mut connection = options.connect().await.map_err(failed)?;
@@ -41,16 +34,30 @@ impl Ledger {
     }
 }
 
-/// Keeps others from opening the ledger until it is dropped, where there is a gate.
-fn hold_gate(folder: &Path) -> Result<Option<File>, LedgerError> {
-    let gate = folder.join(GATE);
-    let failed = |error: std::io::Error| LedgerError::of_system(&gate, &error);
-    match File::open(&gate) {
-        Ok(file) => {
-            file.lock_shared().map_err(failed)?;
-            Ok(Some(file))
+/// Copies the file and its log; gives whether both stayed as they were meanwhile. If not, nothing is left of the copies.
+fn copy_files(from: &Path, to: &Path) -> Result<bool, LedgerError> {
+    let names = [FILE.to_owned(), format!("{FILE}-wal")];
+    let stamps = || names.iter().map(|name| stamp(&from.join(name))).collect::<Vec<_>>();
+    let before = stamps();
+    let mut copies: Vec<PathBuf> = Vec::new();
+    for name in &names {
+        let (file, copy) = (from.join(name), to.join(name));
+        if file.exists() {
+            fs::copy(&file, &copy).map_err(|error| LedgerError::of_system(&file, &error))?;
+            copies.push(copy);
         }
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(failed(error)),
     }
+    if stamps() == before {
+        return Ok(true);
+    }
+    for copy in copies {
+        fs::remove_file(&copy).map_err(|error| LedgerError::of_system(&copy, &error))?;
+    }
+    Ok(false)
+}
+
+/// What changes when a file does.
+fn stamp(path: &Path) -> Option<(u64, SystemTime)> {
+    let found = fs::metadata(path).ok()?;
+    Some((found.len(), found.modified().ok()?))
 }

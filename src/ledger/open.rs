@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{Connection, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use crate::clock::Clock;
 
@@ -16,8 +16,6 @@ use super::store::Store;
 
 /// The file's name in its folder.
 pub(super) const FILE: &str = "ledger.db";
-/// The file that only one process at a time holds, while it opens the ledger.
-pub(super) const GATE: &str = "ledger.lock";
 /// How long a write waits for another process before it fails.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// A file up to this many pages (of 4 KB) is checked from end to end when it is opened: some 20 ms.
@@ -50,7 +48,9 @@ pub(super) async fn open(folder: &Path, clock: Clock, scratch: bool) -> Result<S
         // 4 MB for each connection.
         .pragma("cache_size", "-4096")
         // What a large write has left of the log is cut to 64 MB.
-        .pragma("journal_size_limit", "67108864");
+        .pragma("journal_size_limit", "67108864")
+        // A plan of a million takes its seconds; nobody has to be warned of that.
+        .disable_statement_logging();
     let store = Store::new(&path, options, clock.clone(), scratch);
     let mut connection = store.connect().await?;
     probe(&store, &mut connection).await?;
@@ -72,7 +72,7 @@ fn prepare(folder: &Path, path: &Path) -> Result<File, LedgerError> {
         .mode(0o700)
         .create(folder)
         .map_err(|error| LedgerError::of_system(folder, &error))?;
-    let gate = folder.join(GATE);
+    let gate = folder.join("ledger.lock");
     let opening = private()
         .create(true)
         .truncate(false)
