@@ -1,6 +1,7 @@
 //! The statements of one group commit: few, however many requests there are.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::broadcast::{Delta, Lease, Outcome, apply, json};
 use super::sends::{self, NewSend, SendOutcome};
@@ -12,9 +13,15 @@ use super::{LedgerError, State};
 pub(super) enum Request {
     Intend { lease: Lease, seqs: Vec<i64> },
     Settle { lease: Lease, outcomes: Vec<Outcome> },
-    NewSend { owner: i64, send: NewSend },
+    NewSend { owner: i64, send: Arc<NewSend> },
     IntendSend { owner: i64, id: i64 },
     SettleSend { owner: i64, id: i64, outcome: SendOutcome },
+}
+
+/// Whether requests are written by one statement, as new sends and their outcomes are.
+pub(super) fn is_one_statement(requests: &[Request]) -> bool {
+    let alone = |request| matches!(request, &Request::NewSend { .. } | &Request::SettleSend { .. });
+    requests.len() <= sends::MOST && requests.iter().all(alone)
 }
 
 /// What the requests of a commit ask of one broadcast.
@@ -42,7 +49,7 @@ pub(super) async fn commit(
                     moves.outcomes.entry(outcome.state).or_default().push(outcome);
                 }
             }
-            Request::NewSend { owner, send } => fresh.push((index, *owner, send)),
+            Request::NewSend { owner, send } => fresh.push((index, *owner, &**send)),
             Request::IntendSend { owner, id } => sends::intend(write, *owner, *id).await?,
             Request::SettleSend { owner, id, outcome } => settled.push((*owner, *id, outcome)),
         }
@@ -50,17 +57,21 @@ pub(super) async fn commit(
     for (lease, moves) in &moves {
         move_recipients(write, *lease, moves).await?;
     }
-    if !fresh.is_empty() {
-        let rows: Vec<_> = fresh.iter().map(|(_, owner, send)| (*owner, *send)).collect();
-        let first = sends::insert(write, &rows).await?;
-        for (number, (index, ..)) in (first..).zip(&fresh) {
+    // New sends first: a statement takes what is left room for.
+    let mut settled = settled.as_slice();
+    for part in fresh.chunks(sends::MOST) {
+        let rows: Vec<_> = part.iter().map(|(_, owner, send)| (*owner, *send)).collect();
+        let (now, later) = settled.split_at(settled.len().min(sends::MOST - part.len()));
+        settled = later;
+        let first = sends::write(write, &rows, State::Sending, now).await?;
+        for (number, (index, ..)) in (first..).zip(part) {
             if let Some(answer) = answers.get_mut(*index) {
                 *answer = number;
             }
         }
     }
-    if !settled.is_empty() {
-        sends::settle(write, &settled).await?;
+    for part in settled.chunks(sends::MOST) {
+        sends::write(write, &[], State::Sending, part).await?;
     }
     Ok(answers)
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use super::LedgerError;
-use super::commit::{Request, commit};
+use super::commit::{Request, commit, is_one_statement};
 use super::store::Store;
 
 /// The most requests of one commit, so that no other process waits for long.
@@ -42,12 +42,16 @@ impl Queue {
 async fn write_all(store: Arc<Store>, mut receiver: mpsc::UnboundedReceiver<Waiting>) {
     let mut batch = Vec::new();
     while receiver.recv_many(&mut batch, MOST).await > 0 {
-        // Tasks that are about to ask get their turn first.
-        tokio::task::yield_now().await;
-        while batch.len() < MOST
-            && let Ok(more) = receiver.try_recv()
-        {
-            batch.push(more);
+        // Tasks that are about to ask get their turn first, as long as there are any.
+        let mut before = 0;
+        while before < batch.len() && batch.len() < MOST {
+            before = batch.len();
+            tokio::task::yield_now().await;
+            while batch.len() < MOST
+                && let Ok(more) = receiver.try_recv()
+            {
+                batch.push(more);
+            }
         }
         let (requests, answers): (Vec<_>, Vec<_>) =
             batch.drain(..).map(|Waiting { request, answer }| (request, answer)).unzip();
@@ -77,7 +81,7 @@ async fn write(store: &Store, requests: &[Request]) -> Vec<Result<i64, LedgerErr
 }
 
 async fn together(store: &Store, requests: &[Request]) -> Result<Vec<i64>, LedgerError> {
-    let mut write = store.write().await?;
+    let mut write = if is_one_statement(requests) { store.write_one().await? } else { store.write().await? };
     let result = commit(&mut write, requests).await;
     write.end(result).await
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use sqlx::error::ErrorKind;
 use sqlx::query::{Query, QueryAs};
 use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteRow};
 use sqlx::{ConnectOptions, FromRow, Sqlite, SqliteConnection};
@@ -77,6 +78,15 @@ impl Store {
 
     /// Begins a write, alone among all processes until it ends. One that is dropped half-way is undone.
     pub(super) async fn write(&self) -> Result<Transaction<'_>, LedgerError> {
+        self.begin(true).await
+    }
+
+    /// Begins a write of one statement, which is done or undone by itself.
+    pub(super) async fn write_one(&self) -> Result<Transaction<'_>, LedgerError> {
+        self.begin(false).await
+    }
+
+    async fn begin(&self, several: bool) -> Result<Transaction<'_>, LedgerError> {
         let hold = self.clock.hold();
         let mut home = self.writer.lock().await;
         let mut alarm = Alarm { failed: &self.failed, armed: true };
@@ -89,9 +99,12 @@ impl Store {
             connection,
             home,
             alarm: Alarm { failed: &self.failed, armed: false },
+            several,
             _hold: hold,
         };
-        transaction.run(sqlx::query("BEGIN IMMEDIATE")).await?;
+        if several {
+            transaction.run(sqlx::query("BEGIN IMMEDIATE")).await?;
+        }
         alarm.armed = false;
         transaction.alarm.armed = true;
         Ok(transaction)
@@ -150,6 +163,8 @@ pub(super) struct Transaction<'a> {
     connection: SqliteConnection,
     home: MutexGuard<'a, Option<SqliteConnection>>,
     alarm: Alarm<'a>,
+    /// Whether it was begun, and has to be ended, by a statement of its own.
+    several: bool,
     /// A simulated clock stands still while the disk works.
     _hold: Hold,
 }
@@ -159,6 +174,16 @@ impl Transaction<'_> {
     pub(super) async fn run(&mut self, statement: Statement<'_>) -> Result<u64, LedgerError> {
         let done = statement.execute(&mut self.connection).await;
         done.map(|done| done.rows_affected()).map_err(|error| self.store.error(&error))
+    }
+
+    /// Runs a statement that inserts rows, and gives the number of the last one; none when the table refuses to have
+    /// no value where one is due.
+    pub(super) async fn insert(&mut self, statement: Statement<'_>) -> Result<Option<i64>, LedgerError> {
+        match statement.execute(&mut self.connection).await {
+            Ok(done) => Ok(Some(done.last_insert_rowid())),
+            Err(sqlx::Error::Database(error)) if error.kind() == ErrorKind::NotNullViolation => Ok(None),
+            Err(error) => Err(self.store.error(&error)),
+        }
     }
 
     /// The first row that a question gives.
@@ -184,7 +209,9 @@ impl Transaction<'_> {
             Err(error) if error.is_fault() => return result,
             Err(_) => "ROLLBACK",
         };
-        self.run(sqlx::query(last)).await?;
+        if self.several {
+            self.run(sqlx::query(last)).await?;
+        }
         *self.home = Some(self.connection);
         self.alarm.armed = false;
         result

@@ -1,12 +1,16 @@
 //! Single sends: an audit of all, and `once` for those that ask for it.
 
+mod write;
+
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::broadcast::json;
 use super::commit::Request;
 use super::owner::lives;
-use super::store::{Transaction, from_millis, millis, stored};
+use super::store::{Transaction, from_millis, millis};
 use super::{AppId, Ledger, LedgerError, Owner, State};
+
+pub(super) use write::{MOST, write};
 
 /// A single send before it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +19,7 @@ pub struct NewSend {
     pub app: AppId,
     /// Its `once` key.
     pub once: Option<String>,
-    /// SHA-256 of the whole message, recipients included, in hexadecimal.
+    /// What tells its message from others, recipients included, where there is a `once` key; else nothing.
     pub hash: String,
     /// Its groups, and the users of a targeted one, as JSON; shown to people.
     pub recipients: String,
@@ -45,7 +49,7 @@ pub enum Begun {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Ticket {
     owner: i64,
-    send: NewSend,
+    send: Arc<NewSend>,
     row: Option<i64>,
 }
 
@@ -107,7 +111,7 @@ impl Ledger {
     ///
     /// Faults of the store.
     pub async fn begin_send(&self, owner: &Owner, send: NewSend) -> Result<Begun, LedgerError> {
-        let mut ticket = Ticket { owner: owner.id, send, row: None };
+        let mut ticket = Ticket { owner: owner.id, send: Arc::new(send), row: None };
         if ticket.send.once.is_none() {
             return Ok(Begun::New(ticket));
         }
@@ -132,7 +136,7 @@ impl Ledger {
     pub async fn intend_send(&self, ticket: &mut Ticket) -> Result<(), LedgerError> {
         let request = match ticket.row {
             Some(id) => Request::IntendSend { owner: ticket.owner, id },
-            None => Request::NewSend { owner: ticket.owner, send: ticket.send.clone() },
+            None => Request::NewSend { owner: ticket.owner, send: Arc::clone(&ticket.send) },
         };
         let number = self.0.queue.ask(request).await?;
         ticket.row.get_or_insert(number);
@@ -242,7 +246,7 @@ async fn begin(write: &mut Transaction<'_>, owner: i64, send: &NewSend) -> Resul
     );
     let row: Option<Row> = write.row(question.bind(send.app.0).bind(&send.once)).await?;
     let Some((id, hash, holder, state, receipts, since)) = row else {
-        return Ok(Key::Free(insert_as(write, &[(owner, send)], State::Pending).await?));
+        return Ok(Key::Free(write::write(write, &[(owner, send)], State::Pending, &[]).await?));
     };
     if hash != send.hash {
         return Ok(Key::Taken(Begun::Different));
@@ -274,35 +278,6 @@ async fn begin(write: &mut Transaction<'_>, owner: i64, send: &NewSend) -> Resul
     Ok(Key::Free(id))
 }
 
-/// Writes new sends as being sent; gives the number of the first, the others follow.
-pub(super) async fn insert(
-    write: &mut Transaction<'_>,
-    sends: &[(i64, &NewSend)],
-) -> Result<i64, LedgerError> {
-    insert_as(write, sends, State::Sending).await
-}
-
-async fn insert_as(
-    write: &mut Transaction<'_>,
-    sends: &[(i64, &NewSend)],
-    state: State,
-) -> Result<i64, LedgerError> {
-    let last: Option<(i64,)> = write.row(sqlx::query_as("SELECT coalesce(max(id), 0) FROM sends")).await?;
-    let first = last.map_or(0, |(last,)| last) + 1;
-    let rows: Vec<_> = sends
-        .iter()
-        .map(|(owner, send)| (owner, send.app.0, &send.once, &send.hash, &send.recipients, &send.origin))
-        .collect();
-    let statement = sqlx::query(
-        "INSERT INTO sends (id, owner, app, once, hash, recipients, origin, state, created_at, updated_at)
-            SELECT ?1 + key, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, ?2, ?3, ?3
-            FROM json_each(?4)",
-    );
-    let rows = json(write, &rows)?;
-    write.run(statement.bind(first).bind(state.number()).bind(write.store.now()).bind(rows)).await?;
-    Ok(first)
-}
-
 /// Writes that a send of this owner is being sent.
 pub(super) async fn intend(write: &mut Transaction<'_>, owner: i64, id: i64) -> Result<(), LedgerError> {
     let statement = sqlx::query(
@@ -312,43 +287,4 @@ pub(super) async fn intend(write: &mut Transaction<'_>, owner: i64, id: i64) -> 
         0 => Err(LedgerError::NotIn { what: format!("send {id}"), wanted: State::Pending, count: 1 }),
         _ => Ok(()),
     }
-}
-
-/// Settles sends; each must be its owner's, and in flight or settled so already.
-pub(super) async fn settle(
-    write: &mut Transaction<'_>,
-    sends: &[(i64, i64, &SendOutcome)],
-) -> Result<(), LedgerError> {
-    let now = write.store.now();
-    let mut rows = Vec::with_capacity(sends.len());
-    for (owner, id, outcome) in sends {
-        let receipts = json(write, &outcome.receipts)?;
-        let state = outcome.state.number();
-        rows.push((id, owner, state, outcome.attempts, receipts, &outcome.error));
-    }
-    let mut ids: Vec<i64> = sends.iter().map(|(_, id, _)| *id).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let twice = ids.len() < sends.len();
-    // Proved not to be sent: nobody's, until it is tried again.
-    let statement = sqlx::query(
-        "INSERT INTO sends (id, app, hash, recipients, origin, owner, state, attempts, receipts, error, created_at, updated_at)
-            SELECT value ->> 0, 0, '', '', '', CASE value ->> 2 WHEN 0 THEN 0 ELSE value ->> 1 END, value ->> 2,
-                value ->> 3, value ->> 4, value ->> 5, 0, ?1 FROM json_each(?2)
-                WHERE EXISTS (SELECT 1 FROM sends WHERE id = value ->> 0 AND
-                    (owner = value ->> 1 OR (owner = 0 AND state = 0)) AND state IN (0, 1, value ->> 2))
-            ON CONFLICT (id) DO UPDATE SET owner = excluded.owner, state = excluded.state, attempts = excluded.attempts,
-                receipts = excluded.receipts, error = excluded.error, updated_at = excluded.updated_at",
-    );
-    let rows = json(write, &rows)?;
-    let settled = if twice { 0 } else { write.run(statement.bind(now).bind(rows)).await? };
-    let many = stored(sends.len() as u64);
-    if stored(settled) == many {
-        return Ok(());
-    }
-    let what = match sends {
-        [(_, id, _)] => format!("send {id}"),
-        _ => "some sends".to_owned(),
-    };
-    Err(LedgerError::NotIn { what, wanted: State::Sending, count: sends.len() as u64 - settled })
 }

@@ -1,0 +1,90 @@
+//! New sends and outcomes of others, in one statement.
+//!
+//! Each statement goes to the connection's thread and back, so a group commit of single sends is one statement, which
+//! is a transaction by itself.
+
+use std::fmt::Write;
+use std::sync::LazyLock;
+
+use sqlx::AssertSqlSafe;
+
+use super::super::store::{Statement, Transaction};
+use super::super::{LedgerError, State};
+use super::{NewSend, SendOutcome};
+
+/// The most rows of one statement.
+pub(in crate::ledger) const MOST: usize = 512;
+
+/// Statements for up to so many rows. Rows that are not there are left out: few statements serve all numbers.
+static STATEMENTS: LazyLock<[(usize, String); 4]> =
+    LazyLock::new(|| [1, 8, 64, MOST].map(|rows| (rows, statement(rows))));
+
+fn statement(rows: usize) -> String {
+    let mut text = String::from(
+        // A send that may not be settled gets no state, which the table refuses, and nothing of it all is done. It
+        // may be when it is its owner's, or nobody's and proved not to be sent; and in flight, or settled so already.
+        "INSERT INTO sends (updated_at, created_at, id, owner, app, once, hash, recipients, origin, state, attempts, receipts, error)
+            SELECT ?, ?, column1, column2, column3, column4, column5, column6, column7,
+                CASE WHEN column1 IS NULL OR EXISTS (SELECT 1 FROM sends WHERE id = column1 AND
+                    (owner = column12 OR (owner = 0 AND state = 0)) AND state IN (0, 1, column8)) THEN column8 END,
+                column9, column10, column11 FROM (VALUES ",
+    );
+    for row in 0..rows {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{}(?,?,?,?,?,?,?,?,?,?,?,?)", if row == 0 { "" } else { "," });
+    }
+    text.push_str(
+        ") WHERE column2 IS NOT NULL
+            ON CONFLICT (id) DO UPDATE SET owner = excluded.owner, state = excluded.state, attempts = excluded.attempts,
+                receipts = excluded.receipts, error = excluded.error, updated_at = excluded.updated_at",
+    );
+    text
+}
+
+/// Writes new sends of (owner, send) in `state`, and what came of others: (owner, number, outcome), each of which must
+/// be its owner's, and in flight or settled so already. All together no more than [`MOST`].
+///
+/// Gives the number of the first new one; the others follow.
+pub(in crate::ledger) async fn write(
+    write: &mut Transaction<'_>,
+    fresh: &[(i64, &NewSend)],
+    state: State,
+    settled: &[(i64, i64, &SendOutcome)],
+) -> Result<i64, LedgerError> {
+    let rows = fresh.len() + settled.len();
+    let refused = || {
+        let what = match settled {
+            [(_, id, _)] => format!("send {id}"),
+            _ => "some sends".to_owned(),
+        };
+        LedgerError::NotIn { what, wanted: State::Sending, count: settled.len() as u64 }
+    };
+    let mut ids: Vec<i64> = settled.iter().map(|(_, id, _)| *id).collect();
+    ids.sort_unstable();
+    if ids.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err(refused());
+    }
+    let Some((_, text)) = STATEMENTS.iter().find(|(most, _)| rows <= *most) else {
+        return Err(write.store.record("more sends than a statement takes"));
+    };
+    let now = write.store.now();
+    let mut statement: Statement<'_> = sqlx::query(AssertSqlSafe(text.as_str())).bind(now).bind(now);
+    for (owner, id, outcome) in settled {
+        let receipts = serde_json::to_string(&outcome.receipts).map_err(|error| write.store.record(error))?;
+        // Proved not to be sent: nobody's, until it is tried again.
+        let next = if outcome.state == State::Pending { 0 } else { *owner };
+        statement = statement.bind(id).bind(next).bind(0).bind(None::<&str>).bind("").bind("").bind("");
+        statement = statement.bind(outcome.state.number()).bind(outcome.attempts).bind(receipts);
+        statement = statement.bind(outcome.error.as_deref()).bind(owner);
+    }
+    // The new ones last: the last number is one of theirs.
+    for (owner, send) in fresh {
+        statement = statement.bind(None::<i64>).bind(owner).bind(send.app.0).bind(send.once.as_deref());
+        statement = statement.bind(&*send.hash).bind(&*send.recipients).bind(&*send.origin);
+        statement = statement.bind(state.number()).bind(0).bind(None::<&str>).bind(None::<&str>).bind(owner);
+    }
+    match write.insert(statement).await? {
+        Some(last) => Ok(last + 1 - i64::try_from(fresh.len()).unwrap_or(i64::MAX)),
+        None => Err(refused()),
+    }
+}
