@@ -79,12 +79,12 @@ async fn claim_in(write: &mut Transaction<'_>, owner: i64, claim: Claim<'_>) -> 
     let mut bound = 0;
     let mut live = 1;
     let mut short = Vec::new();
-    let mut own = (0, 0, 0);
+    let mut own = (0, 0);
     for (of, places, is_short, lent_until, cooling, cool_until) in rows {
         let lent = if now < lent_until + cool { places } else { 0 };
         let cooling = if now < cool_until { cooling } else { 0 };
         if of == owner {
-            own = (lent, cooling, cool_until);
+            own = (lent, cooling);
             continue;
         }
         bound += lent.max(cooling);
@@ -104,9 +104,9 @@ async fn claim_in(write: &mut Transaction<'_>, owner: i64, claim: Claim<'_>) -> 
     let places = if need == 0 { 0 } else { wanted.max(kept).min(free) };
     let places = if places < least { 0 } else { places };
     let ought = if short.iter().any(|of| *of < fair) { places.min(fair) } else { places };
-    // What its messages hold of what it gives back stays bound until they are old.
+    // What its messages hold beyond that stays bound until they are old; what its guard has freed is free for all.
     let used = i64::from(claim.used).min(own.0.max(own.1));
-    let (cooling, cool_until) = if used > places { (used.max(own.1), now + cool) } else { (own.1, own.2) };
+    let (cooling, cool_until) = if used > places { (used, now + cool) } else { (0, 0) };
     let statement = sqlx::query(
         "INSERT OR REPLACE INTO shares (app, quota, owner, places, short, lent_until, cooling, cool_until)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
