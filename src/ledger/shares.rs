@@ -61,7 +61,7 @@ impl Ledger {
 async fn claim_in(write: &mut Transaction<'_>, owner: i64, claim: Claim<'_>) -> Result<Share, LedgerError> {
     // Read once it is our turn: while this waited for others, time went on.
     let now = write.store.now();
-    let (lease, cool) = (millis(claim.lease), millis(claim.cool));
+    let (length, cool) = (millis(claim.lease), millis(claim.cool));
     let rows: Vec<Row> = write
         .rows(
             sqlx::query_as(
@@ -72,19 +72,19 @@ async fn claim_in(write: &mut Transaction<'_>, owner: i64, claim: Claim<'_>) -> 
             .bind(claim.quota)
             .bind(now)
             // Later than these none can be: a clock that was set back must not bind places for hours.
-            .bind(lease)
+            .bind(length)
             .bind(cool),
         )
         .await?;
     let mut bound = 0;
     let mut live = 1;
     let mut short = Vec::new();
-    let mut own = (0, 0, 0);
+    let mut own = (0, 0);
     for (of, places, is_short, lent_until, cooling, cool_until) in rows {
         let lent = if now < lent_until + cool { places } else { 0 };
         let cooling = if now < cool_until { cooling } else { 0 };
         if of == owner {
-            own = (lent, cooling, cool_until);
+            own = (lent, cooling);
             continue;
         }
         bound += lent.max(cooling);
@@ -96,23 +96,23 @@ async fn claim_in(write: &mut Transaction<'_>, owner: i64, claim: Claim<'_>) -> 
         }
     }
     let total = i64::from(claim.total);
-    let (need, least) = (i64::from(claim.need).min(total), i64::from(claim.least).min(total));
+    let (wish, least) = (i64::from(claim.need).min(total), i64::from(claim.least).min(total));
     let fair = (total / live).max(least);
     let kept = own.0.min(i64::from(claim.keep));
     let free = (total - bound).max(0);
-    let wanted = if short.is_empty() { need } else { need.min(fair) };
-    let places = if need == 0 { 0 } else { wanted.max(kept).min(free) };
+    let wanted = if short.is_empty() { wish } else { wish.min(fair) };
+    let places = if wish == 0 { 0 } else { wanted.max(kept).min(free) };
     let places = if places < least { 0 } else { places };
     let ought = if short.iter().any(|of| *of < fair) { places.min(fair) } else { places };
-    // What its messages hold of what it gives back stays bound until they are old.
+    // What its messages hold beyond that stays bound until they are old; what its guard has freed is free for all.
     let used = i64::from(claim.used).min(own.0.max(own.1));
-    let (cooling, cool_until) = if used > places { (used.max(own.1), now + cool) } else { (own.1, own.2) };
+    let (cooling, cool_until) = if used > places { (used, now + cool) } else { (0, 0) };
     let statement = sqlx::query(
         "INSERT OR REPLACE INTO shares (app, quota, owner, places, short, lent_until, cooling, cool_until)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     );
     let statement = statement.bind(claim.app.0).bind(claim.quota).bind(owner).bind(places);
-    let statement = statement.bind(places < need).bind(if need == 0 { now - cool } else { now + lease });
+    let statement = statement.bind(places < wish).bind(if wish == 0 { now - cool } else { now + length });
     write.run(statement.bind(cooling).bind(cool_until)).await?;
     let gone = sqlx::query(
         "DELETE FROM shares WHERE app = ?1 AND quota = ?2 AND max(lent_until + ?3, cool_until) < ?4",
