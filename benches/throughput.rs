@@ -9,6 +9,7 @@
     reason = "a bench measures real time, and fails by panicking"
 )]
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -65,25 +66,22 @@ http {{ access_log off; keepalive_requests 100000000; client_body_temp_path {0}/
     server
 }
 
-/// CPU seconds and peak resident memory in `MiB` of a command's whole tree, and the seconds that it took.
-fn measured(command: &mut Command) -> (f64, f64, u64, String) {
+/// The seconds that a command took, the CPU seconds of its whole tree, and what it printed.
+fn measured(command: &mut Command) -> (f64, f64, String) {
     let began = std::time::Instant::now();
     let before = usage();
     let output = command.output().unwrap();
     let seconds = began.elapsed().as_secs_f64();
-    let (cpu, memory) = usage();
+    let cpu = usage() - before;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    (seconds, cpu - before.0, memory, String::from_utf8_lossy(&output.stdout).into_owned())
+    (seconds, cpu, String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// CPU seconds of all children so far, and the most that one of them had resident, in `MiB`.
-fn usage() -> (f64, u64) {
+/// CPU seconds of all children that have ended so far.
+fn usage() -> f64 {
     let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_CHILDREN).unwrap();
     let seconds = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
-    (
-        seconds(usage.user_time()) + seconds(usage.system_time()),
-        u64::try_from(usage.max_rss()).unwrap() / 1024,
-    )
+    seconds(usage.user_time()) + seconds(usage.system_time())
 }
 
 fn wrk(folder: &Path, body: &str) -> f64 {
@@ -95,7 +93,7 @@ fn wrk(folder: &Path, body: &str) -> f64 {
     let mut command = Command::new("wrk");
     command.args(["-t1", "-c64", "-d3s", "-s"]).arg(folder.join("post.lua"));
     command.arg(format!("http://127.0.0.1:{PORT}/org/app/messages/chatgroups"));
-    let (_, cpu, _, output) = measured(&mut command);
+    let (_, cpu, output) = measured(&mut command);
     let requests = output.lines().find_map(|line| line.strip_prefix("requests\t")).unwrap();
     cpu / requests.parse::<f64>().unwrap() * 100_000.0
 }
@@ -114,7 +112,6 @@ for i = 1, {TASKS} do
   end
 end
 task.all(tasks)
-local peak = 0
 "#
     );
     std::fs::write(folder.join("bench.lua"), script).unwrap();
@@ -124,9 +121,32 @@ local peak = 0
     std::fs::write(folder.join("mooncast.toml"), settings).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_mooncast"));
     command.current_dir(folder).args(["run", "bench.lua"]);
-    let (seconds, cpu, memory, _) = measured(&mut command);
-    // Peak resident memory is that of the larger process; the other one is no larger.
-    (seconds, cpu, memory * 2)
+    let began = std::time::Instant::now();
+    let before = usage();
+    let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+    let mut peaks = BTreeMap::new();
+    let status = loop {
+        look(child.id(), &mut peaks);
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    };
+    assert!(status.success(), "{status}");
+    (began.elapsed().as_secs_f64(), usage() - before, peaks.values().sum::<u64>() / 1024)
+}
+
+/// Notes the most memory that the host and its worker had so far, in kibibytes. A peak only grows, so that the last look
+/// at a process counts.
+fn look(host: u32, peaks: &mut BTreeMap<u32, u64>) {
+    let children = std::fs::read_to_string(format!("/proc/{host}/task/{host}/children")).unwrap_or_default();
+    for process in children.split_whitespace().filter_map(|id| id.parse().ok()).chain([host]) {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB"));
+        if let Some(peak) = peak.and_then(|peak| peak.trim().parse().ok()) {
+            peaks.insert(process, peak);
+        }
+    }
 }
 
 fn cold_start(folder: &Path) {
