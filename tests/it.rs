@@ -31,6 +31,7 @@ mod recall;
 mod rehearse;
 mod runs;
 mod secrets;
+mod shared_quota;
 mod simulator;
 mod stubs;
 mod support;

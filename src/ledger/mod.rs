@@ -26,7 +26,6 @@ mod prune;
 mod queue;
 mod sends;
 mod shares;
-mod slices;
 mod state;
 mod store;
 #[cfg(test)]

@@ -11,3 +11,6 @@ CREATE TABLE shares (
     cool_until INTEGER NOT NULL,
     PRIMARY KEY (app, quota, owner)
 ) WITHOUT ROWID;
+
+-- Places took the place of slices.
+DROP TABLE slices;

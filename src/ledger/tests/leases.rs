@@ -82,51 +82,12 @@ fn a_clock_set_back_by_an_hour_holds_nothing_up() {
         let ledger = open(&folder, &clock).await;
         let owner = ledger.register("run").await.unwrap();
         let lease = planned(&ledger, &owner, &spec(), 4).await;
-        let app = ledger.app("a").await.unwrap();
-        let interval = Duration::from_millis(50);
-        let first = ledger.take_slice(app, "group", 20, interval, Duration::ZERO).await.unwrap();
-        assert_eq!(first, START);
         let back = START.saturating_sub(HOUR);
         let earlier = Clock::simulated(back);
         let after = Ledger::open(&folder, earlier).await.unwrap();
         let other = after.register("run").await.unwrap();
         assert!(after.claim(lease.broadcast, &other, LEASE).await.unwrap().is_some());
-        let next = after.take_slice(app, "group", 20, interval, Duration::ZERO).await.unwrap();
-        assert_eq!(next, back + interval * 20);
     });
-}
-
-#[test]
-fn slices_of_two_processes_never_overlap() {
-    let folder = tempfile::tempdir().unwrap();
-    let place = |number: u32| {
-        let folder = folder.path().to_owned();
-        std::thread::spawn(move || {
-            let clock = Clock::real();
-            clock
-                .block_on(async {
-                    let ledger = open(&folder, &clock).await;
-                    let app = ledger.app("a").await.unwrap();
-                    let mut taken = Vec::new();
-                    for turn in 0..30 {
-                        let count = 1 + (turn + number) % 5;
-                        let begin = ledger
-                            .take_slice(app, "q", count, Duration::from_millis(7), Duration::ZERO)
-                            .await
-                            .unwrap();
-                        taken.extend((0..count).map(|place| begin + Duration::from_millis(7) * place));
-                    }
-                    taken
-                })
-                .unwrap()
-        })
-    };
-    let threads: Vec<_> = (0..3).map(place).collect();
-    let mut taken: Vec<_> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
-    taken.sort_unstable();
-    assert_eq!(taken.len(), 3 * 30 * 3);
-    let closest = taken.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).min().unwrap();
-    assert!(closest >= Duration::from_millis(7), "{closest:?}");
 }
 
 #[test]

@@ -1,0 +1,60 @@
+//! Two runs of one project at once: together they keep to the quota, and both get on.
+
+use std::io::{BufRead, BufReader};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{Project, Ran};
+
+const SETTINGS: &str = "[app.limits]\ngroup_per_second = 100\n";
+
+/// 150 messages from eight tasks, each in the name of who runs the script.
+const SCRIPT: &str = r#"
+local task = require("task")
+local left, tasks = 150, {}
+for i = 1, 8 do
+  tasks[i] = function()
+    while left > 0 do
+      left = left - 1
+      im.group_send { to = "184524748161025", from = arg[1], type = "txt", body = { msg = "hi" } }
+    end
+  end
+end
+task.all(tasks)
+"#;
+
+#[test]
+fn two_runs_on_one_ledger_are_refused_nothing_and_both_get_on() {
+    let project = Project::with_script(SCRIPT).file("mooncast.toml", SETTINGS);
+    let rate = ["--count", "sliding", "--group-per-second", "100"];
+    let listen = ["sim", "--listen", "127.0.0.1:0", "--record", "received.jsonl"];
+    let mut simulator = Project::start(project.command(&[&listen[..], &rate[..]].concat()));
+    let mut said = BufReader::new(simulator.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut variables = Vec::new();
+    for line in said.by_ref() {
+        if let Some((name, value)) = line.strip_prefix("export ").and_then(|line| line.split_once('=')) {
+            variables.push((name.to_owned(), value.to_owned()));
+        }
+        if line.contains("Ctrl-C ends it") {
+            break;
+        }
+    }
+    let start = |who: &str| {
+        let mut command = project.command(&["run", "scripts/main.lua", who]);
+        command.envs(variables.iter().cloned());
+        Project::start(command)
+    };
+    let runs = [start("one"), start("two")];
+    for run in runs {
+        Ran::of(&run.wait_with_output().unwrap()).exits(0).says("sent to 150 groups").never_says("refused");
+    }
+    kill_process(Pid::from_child(&simulator), Signal::INT).unwrap();
+    assert!(simulator.wait().unwrap().success());
+    let record = std::fs::read_to_string(project.path("received.jsonl")).unwrap();
+    assert_eq!(record.lines().count(), 300);
+    // Neither waits until the other has ended.
+    for who in [r#""one""#, r#""two""#] {
+        let early = record.lines().take(200).filter(|line| line.contains(who)).count();
+        assert!(early >= 20, "{who} has {early} of the first 200");
+    }
+}
