@@ -1,8 +1,8 @@
 //! A single send in the ledger: begun once, written down before its request leaves and after its answer came.
 
-use std::fmt::Write;
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -158,11 +158,7 @@ fn hash(message: &Message) -> String {
         Call::Targeted => "targeted\n",
     };
     let digest = Sha256::new_with_prefix(call).chain_update(message.to_json()).finalize();
-    digest.iter().fold(String::with_capacity(64), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    HEXLOWER.encode(&digest)
 }
 
 fn recipients(message: &Message) -> String {

@@ -2,12 +2,13 @@
 
 mod stream;
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::multipart::{Form, Part};
 use reqwest::{Body, Method};
@@ -162,11 +163,7 @@ impl Upload {
             }
         });
         let digest = digest.await.map_err(io::Error::other)??;
-        Ok(digest.iter().fold(String::with_capacity(64), |mut text, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        }))
+        Ok(HEXLOWER.encode(&digest))
     }
 
     fn form(&self, progress: Progress) -> Result<Form, reqwest::Error> {

@@ -13,10 +13,10 @@ mod watch;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::fmt::Write;
 use std::rc::Rc;
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::task::JoinHandle;
@@ -107,11 +107,7 @@ impl Broadcasts {
     fn script_mark(&self) -> Option<ScriptMark> {
         let script = self.script.borrow();
         let script = script.as_ref()?;
-        let mut hash = String::with_capacity(64);
-        for byte in Sha256::digest(&script.text) {
-            // Writing to a string cannot fail.
-            let _ = write!(hash, "{byte:02x}");
-        }
+        let hash = HEXLOWER.encode(&Sha256::digest(&script.text));
         Some(ScriptMark { path: script.name.clone(), hash })
     }
 }

@@ -6,13 +6,13 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use crate::message::Call;
 use crate::protocol::{Failure, Kind};
 
 use super::Rehearsal;
-use super::uploads::hex;
 
 /// Letters of the hash that are in a plan's name.
 const SHOWN: usize = 24;
@@ -95,7 +95,7 @@ impl Rehearsal {
         for single in &singles {
             hasher.update(single);
         }
-        let mut hash = hex(&hasher.finalize());
+        let mut hash = HEXLOWER.encode(&hasher.finalize());
         hash.truncate(SHOWN);
         let planned: u64 = self.broadcasts.borrow().iter().map(|seen| seen.plan.total).sum();
         Plan {

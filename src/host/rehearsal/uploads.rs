@@ -2,10 +2,10 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::fmt::Write;
 use std::fs::File;
 use std::io::{Read, Seek};
 
+use data_encoding::HEXLOWER;
 use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -39,7 +39,7 @@ pub(in super::super) struct StandIn {
 impl StandIn {
     fn new(content: &str, filename: &str, options: &UploadOptions) -> Self {
         let how = json!([content, filename, options.restrict_access, options.thumbnail]).to_string();
-        let hash = hex(&Sha256::digest(how));
+        let hash = HEXLOWER.encode(&Sha256::digest(how));
         let parts = [(0, 8), (8, 12), (12, 16), (16, 20), (20, 32)];
         let uuid: Vec<&str> = parts.iter().filter_map(|(from, to)| hash.get(*from..*to)).collect();
         Self { uuid: uuid.join("-"), secret: hash.get(32..).unwrap_or_default().to_owned() }
@@ -64,7 +64,7 @@ pub(in super::super) async fn look(mut file: File) -> Result<Looked, Failure> {
             hasher.update(piece.get(..count).unwrap_or_default());
         }
         file.rewind()?;
-        Ok(Looked { file, content: hex(&hasher.finalize()) })
+        Ok(Looked { file, content: HEXLOWER.encode(&hasher.finalize()) })
     };
     let looked = tokio::task::spawn_blocking(work).await;
     looked
@@ -160,12 +160,4 @@ fn replace(value: &mut Value, known_as: &HashMap<String, String>) -> bool {
         Value::Object(fields) => fields.values_mut().fold(false, |any, item| replace(item, known_as) | any),
         _ => false,
     }
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

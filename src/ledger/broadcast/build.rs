@@ -1,11 +1,12 @@
 //! Building: recipients and their messages, before anything is sent.
 
 use bytes::Bytes;
+use data_encoding::HEXLOWER;
 
 use crate::ledger::store::{Transaction, stored};
 use crate::ledger::{Ledger, LedgerError, Stage, State};
 
-use super::desk::{Desk, Hash, hex};
+use super::desk::{Desk, Hash};
 use super::shift::STRETCH;
 use super::{BroadcastId, Delta, Lease, Spec, apply};
 
@@ -154,7 +155,7 @@ async fn append(
     for (number, (hash, message)) in (next_message - stored(messages)..).zip(fresh) {
         numbers.insert(hash, number);
         let content = std::str::from_utf8(&message.content).map_err(|error| write.store.record(error))?;
-        rows.push((number, hex(&hash), message.size, content));
+        rows.push((number, HEXLOWER.encode(&hash), message.size, content));
     }
     if !rows.is_empty() {
         let statement = sqlx::query(

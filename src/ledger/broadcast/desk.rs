@@ -69,12 +69,3 @@ impl Desk {
         }
     }
 }
-
-/// A hash as text.
-pub(super) fn hex(hash: &[u8]) -> String {
-    use std::fmt::Write;
-    hash.iter().fold(String::with_capacity(hash.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}

@@ -2,6 +2,7 @@
 //!
 //! Memory stays the same however many recipients there are: the store sorts on disk, and rows stream by.
 
+use data_encoding::HEXLOWER;
 use futures_util::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -11,7 +12,6 @@ use crate::ledger::store::{count, stored};
 use crate::ledger::{Ledger, LedgerError, State};
 
 use super::build::{json, why_not};
-use super::desk::hex;
 use super::{BroadcastId, Delta, Lease, apply};
 
 /// How many rows one short write changes.
@@ -207,7 +207,7 @@ impl Ledger {
                 hasher.update(b"\n");
             }
         }
-        Ok((total, count(largest), hex(&hasher.finalize())))
+        Ok((total, count(largest), HEXLOWER.encode(&hasher.finalize())))
     }
 
     async fn fix(

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;
 use mlua::{Lua, LuaString, Table, Value};
@@ -36,18 +37,18 @@ pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
 }
 
 fn sha256(_: &Lua, _: &Context, (value,): (Value,)) -> Result<String, Fault> {
-    Ok(hex(&Sha256::digest(text("text", &value)?.as_bytes())))
+    Ok(HEXLOWER.encode(&Sha256::digest(text("text", &value)?.as_bytes())))
 }
 
 fn md5(_: &Lua, _: &Context, (value,): (Value,)) -> Result<String, Fault> {
-    Ok(hex(&Md5::digest(text("text", &value)?.as_bytes())))
+    Ok(HEXLOWER.encode(&Md5::digest(text("text", &value)?.as_bytes())))
 }
 
 fn hmac_sha256(_: &Lua, _: &Context, (key, value): (Value, Value)) -> Result<String, Fault> {
     let mut mac = Hmac::<Sha256>::new_from_slice(&text("key", &key)?.as_bytes())
         .map_err(|error| Fault::invalid("key", error.to_string()))?;
     mac.update(&text("text", &value)?.as_bytes());
-    Ok(hex(&mac.finalize().into_bytes()))
+    Ok(HEXLOWER.encode(&mac.finalize().into_bytes()))
 }
 
 fn base64_encode(_: &Lua, _: &Context, (value,): (Value,)) -> Result<String, Fault> {
@@ -74,46 +75,13 @@ fn base64_decode(lua: &Lua, _: &Context, (value,): (Value,)) -> Result<LuaString
 }
 
 fn hex_encode(_: &Lua, _: &Context, (value,): (Value,)) -> Result<String, Fault> {
-    Ok(hex(&text("text", &value)?.as_bytes()))
+    Ok(HEXLOWER.encode(&text("text", &value)?.as_bytes()))
 }
 
 fn hex_decode(lua: &Lua, _: &Context, (value,): (Value,)) -> Result<LuaString, Fault> {
     let text = text("text", &value)?;
-    let bytes = unhex(&text.as_bytes())
-        .ok_or_else(|| Fault::invalid("text", "text: not hex: expected pairs of 0-9 and a-f"))?;
+    let bytes = HEXLOWER_PERMISSIVE
+        .decode(&text.as_bytes())
+        .map_err(|_| Fault::invalid("text", "text: not hex: expected pairs of 0-9 and a-f"))?;
     Ok(lua.create_string(&bytes)?)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digits = |byte: &u8| [byte >> 4, byte & 15].map(|half| char::from(DIGITS[usize::from(half)]));
-    bytes.iter().flat_map(digits).collect()
-}
-
-fn unhex(text: &[u8]) -> Option<Vec<u8>> {
-    let digit = |letter: u8| char::from(letter).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let (pairs, []) = text.as_chunks::<2>() else { return None };
-    pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn hex_comes_back_as_it_went(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
-            prop_assert_eq!(unhex(hex(&bytes).as_bytes()), Some(bytes.clone()));
-            prop_assert_eq!(unhex(hex(&bytes).to_uppercase().as_bytes()), Some(bytes));
-        }
-    }
-
-    #[test]
-    fn what_is_no_hex_is_refused() {
-        for text in ["0", "0g", "a b", "é"] {
-            assert_eq!(unhex(text.as_bytes()), None, "{text}");
-        }
-    }
 }
