@@ -21,7 +21,7 @@ fn any_json() -> impl Strategy<Value = Value> {
         "[a-z]{0,4}".prop_map(Value::from),
     ];
     leaf.prop_recursive(3, 24, 5, |inner| {
-        let name = prop_oneof![any_name(), "[a-z_]{1,8}"];
+        let name = prop_oneof![any_name_of(1), "[a-z_]{1,8}"];
         prop_oneof![
             vec(inner.clone(), 0..5).prop_map(Value::from),
             btree_map(name, inner, 0..6).prop_map(|map| Value::from(Map::from_iter(map))),
