@@ -14,11 +14,10 @@ use crate::clock::Clock;
 use crate::config::{
     AppFlags, Environment, Permissions, Project, ScriptLimits, Settings, parse_duration, parse_size,
 };
-use crate::delivery::{FailPoint, Tally, Underway};
+use crate::delivery::{FailPoint, Underway};
 use crate::host::rehearsal::Plan;
 use crate::host::{
-    self, Broadcasts, Ended, Files, InterruptSwitch, MAX_SOURCE, OWN_BINARY, Outbound, Output, Part, RunSpec,
-    RunStop, Services, Silence, Sources, Variables,
+    self, Ended, InterruptSwitch, MAX_SOURCE, OWN_BINARY, Output, Part, RunSpec, Services, Silence,
 };
 use crate::protocol::{Mode, Source, WorkerLimits};
 
@@ -198,6 +197,7 @@ pub(super) fn spec(script: Source, mode: Mode, args: Vec<String>, limits: &Scrip
     RunSpec {
         program: OWN_BINARY.into(),
         script,
+        job: None,
         mode,
         args,
         limits: WorkerLimits {
@@ -219,25 +219,7 @@ pub(super) fn services(
     file: &std::path::Path,
     output: Rc<dyn Output>,
 ) -> anyhow::Result<Services> {
-    let permissions = &settings.permissions;
-    if let Some(problem) = host::net_problem(&permissions.net) {
-        bail!("net, of [permissions] or --allow-net: {problem}");
-    }
-    let script = file.canonicalize()?;
-    Ok(Services {
-        apps: apps.deliveries.clone(),
-        origin: project.shown(&script),
-        clock: clock.clone(),
-        sources: Sources::new(project, &script),
-        files: Files::new(project, permissions, &settings.secret_files).context("the project's folder")?,
-        variables: Variables::new(permissions),
-        outbound: Outbound::new(permissions, clock.clone()),
-        output,
-        tally: Rc::new(Tally::default()),
-        broadcasts: Broadcasts::default(),
-        stop: RunStop::default(),
-        part: Part::default(),
-    })
+    Ok(Services::new(project, settings, apps.deliveries.clone(), clock, file, output)?)
 }
 
 /// Runs it, with Ctrl-C and progress, to its end.
