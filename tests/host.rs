@@ -10,8 +10,8 @@ use mooncast::clock::Clock;
 use mooncast::config::{App, AppLimits, Credentials, Permissions, Project as Place, Timeouts};
 use mooncast::delivery::{Counts, Delivery, Tally};
 use mooncast::host::{
-    Broadcasts, Ended, Failed, Files, InterruptSwitch, Outbound, Output, Part, RunSpec, RunStop, Services,
-    Sources, Variables, run,
+    Broadcasts, Ended, Failed, Files, InterruptSwitch, Jobs, Outbound, Output, Part, RunSpec, RunStop,
+    Services, Sources, Variables, run,
 };
 use mooncast::protocol::{Mode, Source, WorkerLimits};
 use rustix::process::{Pid, Signal, kill_process};
@@ -51,6 +51,7 @@ fn services(project: &Project, app: &Rc<Delivery>, clock: &Clock) -> Rc<Services
         output: Rc::new(Silent),
         tally: Rc::new(Tally::default()),
         broadcasts: Broadcasts::default(),
+        jobs: Jobs::default(),
         stop: RunStop::default(),
         part: Part::default(),
     })
@@ -60,6 +61,7 @@ fn spec(source: &str) -> RunSpec {
     RunSpec {
         program: PathBuf::from(env!("CARGO_BIN_EXE_mooncast")),
         script: Source { name: "scripts/main.lua".into(), text: source.to_owned().into() },
+        job: None,
         mode: Mode::Run,
         args: Vec::new(),
         limits: WorkerLimits { memory: 64 << 20, cpu_ms: 500, tasks: 1000, queued_bytes: 1 << 20 },

@@ -11,18 +11,17 @@ use clap::Args;
 use rand::Rng;
 
 use crate::clock::Clock;
-use crate::config::{
-    AppFlags, Environment, Permissions, Project, ScriptLimits, Settings, parse_duration, parse_size,
-};
-use crate::delivery::{FailPoint, Tally, Underway};
+use crate::config::{AppFlags, Environment, Permissions, Project, ScriptLimits, Settings};
+use crate::delivery::{FailPoint, Underway};
 use crate::host::rehearsal::Plan;
 use crate::host::{
-    self, Broadcasts, Ended, Files, InterruptSwitch, MAX_SOURCE, OWN_BINARY, Outbound, Output, Part, RunSpec,
-    RunStop, Services, Silence, Sources, Variables,
+    self, Ended, InterruptSwitch, MAX_SOURCE, OWN_BINARY, Output, Part, PlanUnderway, RunSpec, Services,
+    Silence,
 };
 use crate::protocol::{Mode, Source, WorkerLimits};
 
 use super::apps::{self, Apps};
+use super::limits::LimitArgs;
 use super::logging::Format;
 use super::next::Next;
 use super::progress::{Progress, Shown, Terminal};
@@ -57,15 +56,8 @@ pub(super) struct Run {
     app: AppArgs,
     #[command(flatten)]
     grants: Grants,
-    /// Stop the run after this time, such as 90s or 2h
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-    timeout: Option<Duration>,
-    /// CPU that the script may use between two calls to the host
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-    cpu_limit: Option<Duration>,
-    /// Memory that the script's values may take, such as 256MiB
-    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
-    memory_limit: Option<u64>,
+    #[command(flatten)]
+    limits: LimitArgs,
 }
 
 /// What a script may reach, beyond what `[permissions]` grants.
@@ -111,12 +103,7 @@ pub(super) fn run(args: Run, global: &Global) -> anyhow::Result<Exit> {
     let flags = AppFlags { offline: args.simulator, ..args.app.clone().into() };
     let mut settings = Settings::load(&project, &environment, &flags)?;
     settings.permissions.extend(args.grants.permissions()?);
-    let limits = ScriptLimits {
-        memory: args.memory_limit.unwrap_or(settings.scripts.memory),
-        cpu: args.cpu_limit.unwrap_or(settings.scripts.cpu),
-        timeout: args.timeout.or(settings.scripts.timeout),
-        ..settings.scripts
-    };
+    let limits = args.limits.over(settings.scripts);
     let part = match &args.plan {
         None => Part::default(),
         Some(plan) => rehearse::held::to(
@@ -198,6 +185,7 @@ pub(super) fn spec(script: Source, mode: Mode, args: Vec<String>, limits: &Scrip
     RunSpec {
         program: OWN_BINARY.into(),
         script,
+        job: None,
         mode,
         args,
         limits: WorkerLimits {
@@ -219,25 +207,7 @@ pub(super) fn services(
     file: &std::path::Path,
     output: Rc<dyn Output>,
 ) -> anyhow::Result<Services> {
-    let permissions = &settings.permissions;
-    if let Some(problem) = host::net_problem(&permissions.net) {
-        bail!("net, of [permissions] or --allow-net: {problem}");
-    }
-    let script = file.canonicalize()?;
-    Ok(Services {
-        apps: apps.deliveries.clone(),
-        origin: project.shown(&script),
-        clock: clock.clone(),
-        sources: Sources::new(project, &script),
-        files: Files::new(project, permissions, &settings.secret_files).context("the project's folder")?,
-        variables: Variables::new(permissions),
-        outbound: Outbound::new(permissions, clock.clone()),
-        output,
-        tally: Rc::new(Tally::default()),
-        broadcasts: Broadcasts::default(),
-        stop: RunStop::default(),
-        part: Part::default(),
-    })
+    Ok(Services::new(project, settings, apps.deliveries.clone(), clock, file, output)?)
 }
 
 /// Runs it, with Ctrl-C and progress, to its end.
@@ -269,6 +239,13 @@ impl Shown for OfRun {
     }
 
     fn others(&self) -> Option<String> {
+        let plans = self.0.broadcasts.plans();
+        if !plans.is_empty() {
+            let plan = |plan: &Rc<PlanUnderway>| {
+                format!("planning `{}`: {} recipients so far", plan.name, plan.recipients())
+            };
+            return Some(plans.iter().map(plan).collect::<Vec<_>>().join("; "));
+        }
         let counts = self.0.tally.counts();
         // A broadcast is counted there when it ends.
         let idle = counts.in_flight == 0 && !self.0.broadcasts.watched().is_empty();

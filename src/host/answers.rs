@@ -17,6 +17,20 @@ use super::broadcasts;
 use super::rehearsal::{fingerprint, look};
 use super::services::{Part, Services};
 
+/// Why a request is refused while the top level of a script may only declare.
+pub(super) fn only_declares(request: &Request) -> Failure {
+    let what = match request {
+        Request::Send { .. } | Request::Broadcast(_) => "sends nothing",
+        _ => "does nothing",
+    };
+    Failure::new(
+        Kind::Denied,
+        format!(
+            "the top level of a script only declares its jobs here, and {what} by itself; put this call into a job's function (to run the whole script now: `mooncast run FILE`)"
+        ),
+    )
+}
+
 /// Answers one request. Whatever it takes is checked, granted and paced on this side of the pipe.
 pub(super) async fn answer(services: &Services, request: Request) -> Result<Answer, Failure> {
     match request {
@@ -52,6 +66,7 @@ async fn answer_other(services: &Services, request: Request) -> Result<Answer, F
             recall_broadcast(services, app, &name, &run, &options).await
         }
         Request::Broadcast(asked) => broadcasts::step(services, asked).await,
+        Request::Declare(declaration) => services.jobs.declare(&declaration).map(|()| Answer::Nothing),
         Request::Sleep { ms } => sleep(services, Duration::from_millis(ms)).await,
         Request::Now => {
             let now =

@@ -1,12 +1,13 @@
 //! The host's end of the pipe: starts a worker for each run, answers what its script asks for, and ends it.
 //!
-//! May import: `delivery` and what is below it, `protocol`, `clock`.
+//! May import: `delivery` and what is below it, `schedule`, `protocol`, `clock`.
 
 mod answers;
 mod broadcasts;
 mod death;
 mod files;
 mod interrupt;
+mod jobs;
 mod outbound;
 mod output;
 mod process;
@@ -16,12 +17,13 @@ mod session;
 mod sources;
 mod variables;
 
-pub use broadcasts::Broadcasts;
+pub use broadcasts::{Broadcasts, PlanUnderway};
 pub use files::{FileChange, Files};
 pub use interrupt::{Interrupt, InterruptSwitch};
+pub use jobs::Jobs;
 pub use outbound::{Outbound, net_problem};
 pub use output::{Output, Silence, log_line};
-pub use services::{Part, Planned, RunStop, Services};
+pub use services::{Part, Planned, RunStop, Services, SetUpError};
 pub use session::{Ended, Failed, OWN_BINARY, RunSpec, run};
-pub use sources::{MAX_SOURCE, Sources};
+pub use sources::{MAX_SOURCE, Snapshot, Sources};
 pub use variables::Variables;

@@ -1,15 +1,19 @@
 //! What one run may use of the house.
 
 use std::cell::Cell;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
 use crate::clock::Clock;
+use crate::config::{Project, Settings};
 use crate::delivery::{Delivery, Stop, StopSwitch, Tally};
 
 use super::broadcasts::Broadcasts;
 use super::files::Files;
-use super::outbound::Outbound;
+use super::jobs::Jobs;
+use super::outbound::{Outbound, net_problem};
 use super::output::Output;
 use super::rehearsal::{FilesByContent, Gate, Rehearsal, ScriptTime};
 use super::sources::Sources;
@@ -37,10 +41,65 @@ pub struct Services {
     pub tally: Rc<Tally>,
     /// The broadcasts that it builds and waits for.
     pub broadcasts: Broadcasts,
+    /// The jobs that it declares.
+    pub jobs: Jobs,
     /// How its waits are ended.
     pub stop: RunStop,
     /// What it is held to, or what it is a rehearsal of.
     pub part: Part,
+}
+
+/// Why a run cannot get what it needs.
+#[derive(Debug, thiserror::Error)]
+pub enum SetUpError {
+    /// A host in the permissions that is none.
+    #[error("net, of [permissions] or --allow-net: {0}")]
+    Net(String),
+    /// The folder or the script is not there any more.
+    #[error("{path}: {error}", path = .0.display(), error = .1)]
+    Missing(PathBuf, #[source] io::Error),
+}
+
+impl Services {
+    /// What a script of a project gets, with everything else as it is for most.
+    ///
+    /// # Errors
+    ///
+    /// [`SetUpError`], before anything is done.
+    pub fn new(
+        project: &Project,
+        settings: &Settings,
+        apps: Vec<Rc<Delivery>>,
+        clock: &Clock,
+        script: &Path,
+        output: Rc<dyn Output>,
+    ) -> Result<Self, SetUpError> {
+        let permissions = &settings.permissions;
+        if let Some(problem) = net_problem(&permissions.net) {
+            return Err(SetUpError::Net(problem));
+        }
+        let missing = |path: &Path| {
+            let path = path.to_owned();
+            move |error| SetUpError::Missing(path, error)
+        };
+        let script = script.canonicalize().map_err(missing(script))?;
+        Ok(Self {
+            apps,
+            origin: project.shown(&script),
+            clock: clock.clone(),
+            sources: Sources::new(project, &script),
+            files: Files::new(project, permissions, &settings.secret_files)
+                .map_err(missing(&project.root))?,
+            variables: Variables::new(permissions),
+            outbound: Outbound::new(permissions, clock.clone()),
+            output,
+            tally: Rc::new(Tally::default()),
+            broadcasts: Broadcasts::default(),
+            jobs: Jobs::default(),
+            stop: RunStop::default(),
+            part: Part::default(),
+        })
+    }
 }
 
 /// What part a run plays beside a rehearsal.

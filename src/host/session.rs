@@ -13,8 +13,8 @@ use tokio::task::JoinSet;
 
 use crate::clock::{Clock, Hold, Instant};
 use crate::protocol::{
-    Answer, AppInfo, Failure, Frames, Kind, Mode, Request, ScriptError, Source, Start, ToHost, ToWorker,
-    VERSION, WorkerLimits, encode,
+    Answer, AppInfo, Failure, Frames, JobStart, Kind, Mode, Request, ScriptError, Source, Start, ToHost,
+    ToWorker, VERSION, WorkerLimits, encode,
 };
 
 use super::interrupt::Interrupt;
@@ -50,6 +50,8 @@ pub struct RunSpec {
     pub program: PathBuf,
     /// The script.
     pub script: Source,
+    /// The job to run, with [`Mode::Job`].
+    pub job: Option<JobStart>,
     /// What it is loaded for.
     pub mode: Mode,
     /// Its arguments.
@@ -104,6 +106,7 @@ pub async fn run(spec: RunSpec, services: Rc<Services>, interrupt: Interrupt) ->
         interrupt,
         process,
         mode: spec.mode,
+        declaring: spec.mode.only_declares(),
         calls: 0,
         under_way: Rc::default(),
     };
@@ -168,6 +171,8 @@ struct Session {
     interrupt: Interrupt,
     process: Process,
     mode: Mode,
+    /// Whether the top level is still running in a mode in which it only declares.
+    declaring: bool,
     /// Requests that came in so far.
     calls: u64,
     /// Calls to the outside that are not answered yet: an interrupt waits for them.
@@ -226,6 +231,7 @@ impl Session {
             version: VERSION,
             mode: spec.mode,
             script: spec.script,
+            job: spec.job,
             args: spec.args,
             limits: spec.limits,
             seed: spec.seed,
@@ -297,6 +303,10 @@ impl Session {
                                 self.outgoing.push(&answer, &self.services.clock);
                             }
                         }
+                    } else if self.declaring && !request.only_looks() {
+                        let failure = answers::only_declares(&request);
+                        let answer = ToWorker::Answer(id, Answer::Failed(Box::new(failure)));
+                        self.outgoing.push(&answer, &self.services.clock);
                     } else {
                         self.answer(id, request);
                     }
@@ -309,6 +319,7 @@ impl Session {
                         rehearsal.place(number, &place);
                     }
                 }
+                Ok(Some(ToHost::Declared)) => self.declaring = false,
                 Ok(Some(ToHost::Hello(VERSION))) => {}
                 Ok(Some(ToHost::Hello(version))) => {
                     return Some(Close::Stop(format!(

@@ -1,7 +1,9 @@
 //! Where `require` finds modules: the project's scripts, their `lib/`, then the embedded standard library.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
@@ -26,7 +28,13 @@ pub struct Sources {
     folders: Vec<(String, Dir)>,
     /// The script that is run, which is no module: one that is named as a module of the library would hide it.
     script: String,
+    /// What modules are, whatever their files say by now.
+    pinned: Option<Arc<Snapshot>>,
+    found: Mutex<Snapshot>,
 }
+
+/// Modules by name: what a script required when it was loaded.
+pub type Snapshot = BTreeMap<String, Source>;
 
 impl Sources {
     /// The folders of a project, and that of the script that is run.
@@ -50,7 +58,19 @@ impl Sources {
             }
             seen.push(folder);
         }
-        Self { folders, script: project.shown(script) }
+        Self { folders, script: project.shown(script), pinned: None, found: Mutex::default() }
+    }
+
+    /// The same with these modules as they were, whatever their files say by now.
+    #[must_use]
+    pub fn pinned(self, modules: Arc<Snapshot>) -> Self {
+        Self { pinned: Some(modules), ..self }
+    }
+
+    /// The modules that were found so far, those of the standard library left out.
+    #[must_use]
+    pub fn found(&self) -> Snapshot {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The text of a module.
@@ -59,6 +79,9 @@ impl Sources {
     ///
     /// `invalid` when the name is none, or no such module is there, or its file cannot be read.
     pub fn find(&self, module: &str) -> Result<Source, Failure> {
+        if let Some(pinned) = self.pinned.as_ref().and_then(|modules| modules.get(module)) {
+            return Ok(pinned.clone());
+        }
         let path = module_path(module)?;
         let candidates = [format!("{path}.lua"), format!("{path}/init.lua")];
         for (shown, folder) in &self.folders {
@@ -68,7 +91,10 @@ impl Sources {
                     continue;
                 }
                 if let Some(text) = read(folder, candidate, module)? {
-                    return Ok(Source::new(name, text));
+                    let source = Source::new(name, text);
+                    let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+                    found.insert(module.to_owned(), source.clone());
+                    return Ok(source);
                 }
             }
         }

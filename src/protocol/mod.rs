@@ -9,6 +9,7 @@
 mod broadcast;
 mod failure;
 mod frame;
+mod jobs;
 mod names;
 mod request;
 mod start;
@@ -16,6 +17,7 @@ mod start;
 pub use broadcast::BroadcastStep;
 pub use failure::{Failure, Kind};
 pub use frame::{Frames, MAX_FRAME, ProtocolError, encode};
+pub use jobs::{Declaration, JOB_OPTIONS, JobStart, When};
 pub use names::{BROADCAST_FIELDS, RECALL_OPTIONS, SEND_OPTIONS, UPLOAD_OPTIONS};
 pub use request::{Answer, Call, HttpRequest, HttpValue, Part, Request, SendOptions, UploadOptions, Urgency};
 pub use start::{AppInfo, Mode, Source, Start, WorkerLimits};
@@ -24,7 +26,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// The version of the frames; it changes with every change to them.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 
 /// The word on the command line that makes this binary a worker. For the host alone.
 pub const WORKER_COMMAND: &str = "__worker";
@@ -53,6 +55,8 @@ pub enum ToHost {
     Waiting(u64),
     /// The line of the script that asked for what was answered by [`Answer::Noted`] under this number.
     Noted(u64, String),
+    /// The top level of the script is over: it has declared all its jobs.
+    Declared,
     /// The script is over. The last frame.
     Done(Result<(), ScriptError>),
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{BroadcastStep, Failure, Source};
+use super::{BroadcastStep, Declaration, Failure, Source};
 
 /// Which of the service's two sending calls a message is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,6 +98,8 @@ pub enum Request {
     },
     /// A step of a broadcast.
     Broadcast(BroadcastStep),
+    /// Declare a job. Answered by [`Answer::Nothing`].
+    Declare(Box<Declaration>),
     /// Wait. Answered by [`Answer::Nothing`].
     Sleep {
         /// For so many milliseconds.
@@ -172,6 +174,7 @@ impl Request {
         matches!(
             self,
             Self::Check { .. }
+                | Self::Declare(_)
                 | Self::Now
                 | Self::Require(_)
                 | Self::FileRead(_)

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::JobStart;
+
 /// What a worker runs, and within which limits.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Start {
@@ -17,6 +19,8 @@ pub struct Start {
     pub limits: WorkerLimits,
     /// The seed of `math.random`.
     pub seed: u64,
+    /// The job whose function is called after the top level, with [`Mode::Job`].
+    pub job: Option<JobStart>,
     /// The apps that the script can send through; the first is the default one.
     pub apps: Vec<AppInfo>,
 }
@@ -28,6 +32,18 @@ pub enum Mode {
     Run,
     /// To see whether it loads: at its first call that would send, write or wait, the host ends it as a success.
     Check,
+    /// To see which jobs it declares: a top level that does more than declare is an error.
+    Declare,
+    /// To declare them again, and then to run the one that [`Start::job`] names.
+    Job,
+}
+
+impl Mode {
+    /// Whether the top level only declares.
+    #[must_use]
+    pub const fn only_declares(self) -> bool {
+        matches!(self, Self::Declare | Self::Job)
+    }
 }
 
 /// A text of Lua and the name it goes by.

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use mlua::MultiValue;
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::protocol::{AppInfo, Failure, Kind, Request, ToHost, WorkerLimits};
+use crate::protocol::{AppInfo, Failure, Kind, Request, Start, ToHost, WorkerLimits};
 
 use super::fault::Fault;
 use super::pipe::Pipe;
@@ -17,6 +17,8 @@ use super::tasks::Tasks;
 pub(super) struct Context {
     pub(super) limits: WorkerLimits,
     pub(super) apps: Vec<AppInfo>,
+    /// The script's name.
+    pub(super) script: String,
     pub(super) pipe: RefCell<Pipe>,
     pub(super) tasks: RefCell<Tasks>,
     /// Sizes of the requests that are not answered, by their event.
@@ -32,10 +34,11 @@ pub(super) struct Context {
 }
 
 impl Context {
-    pub(super) fn new(limits: WorkerLimits, apps: Vec<AppInfo>, pipe: Pipe) -> Self {
+    pub(super) fn new(start: &Start, pipe: Pipe) -> Self {
         Self {
-            limits,
-            apps,
+            limits: start.limits,
+            apps: start.apps.clone(),
+            script: start.script.name.clone(),
             pipe: RefCell::new(pipe),
             tasks: RefCell::default(),
             requests: RefCell::default(),

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use mlua::{Function, MultiValue, Table, Value};
 
-use crate::protocol::{Mode, ScriptError, Start, ToHost};
+use crate::protocol::{JobStart, Mode, ScriptError, Start, ToHost};
 
 use super::context::Context;
 use super::fault::plain;
@@ -15,7 +15,7 @@ use super::tasks::{self, Stuck};
 
 /// Runs the script as `start` says and tells the host how it ended.
 pub(super) fn run(start: &Start, pipe: Pipe) -> Result<(), Stuck> {
-    let context = Rc::new(Context::new(start.limits, start.apps.clone(), pipe));
+    let context = Rc::new(Context::new(start, pipe));
     let outcome = match state::make(Rc::clone(&context), start.seed) {
         Ok(state) => execute(&state, start),
         Err(error) => Err(End::Failed(machinery(&error))),
@@ -74,10 +74,31 @@ fn execute(state: &State, start: &Start) -> Result<(), End> {
         in_task(state, main, MultiValue::from_vec(vec![Value::Table(arguments)]))?;
     }
     tasks::run_all(lua, &state.context)?;
+    if start.mode.only_declares() {
+        state.context.pipe.borrow_mut().send(&ToHost::Declared);
+    }
+    if let Some(job) = &start.job {
+        run_job(state, job)?;
+    }
     match state.unseen.raw_get::<Option<Table>>(1)? {
         Some(handle) => Err(End::Failed(failure_of(state, &handle)?)),
         None => Ok(()),
     }
+}
+
+/// Calls the function of a job.
+fn run_job(state: &State, job: &JobStart) -> Result<(), End> {
+    let Some(body) = state.jobs.raw_get::<Option<Function>>(job.name.as_str())? else {
+        let message = format!("the script declares no job named `{}`", report::clean(&job.name));
+        return Err(End::Failed(ScriptError { message, ..ScriptError::default() }));
+    };
+    let context = state.lua.create_table()?;
+    context.raw_set("name", job.name.as_str())?;
+    context.raw_set("scheduled_at", job.scheduled_at_ms as f64 / 1000.0)?;
+    context.raw_set("run", job.run.as_str())?;
+    context.raw_set("attempt", job.attempt)?;
+    in_task(state, body, MultiValue::from_vec(vec![Value::Table(context)]))?;
+    Ok(tasks::run_all(&state.lua, &state.context)?)
 }
 
 /// Runs a function as a task, to its end.

@@ -38,6 +38,8 @@ pub(super) struct State {
     pub(super) start_main: Function,
     /// Handles of failed tasks that nobody has waited for.
     pub(super) unseen: Table,
+    /// The functions of the jobs that were declared, by name.
+    pub(super) jobs: Table,
 }
 
 /// Makes the state, within the memory limit from its first allocation on.
@@ -54,9 +56,10 @@ pub(super) fn make(context: Rc<Context>, seed: u64) -> mlua::Result<State> {
     close_sandbox(&lua, &prelude, seed)?;
 
     let kit = modules::Kit::new(&lua, &context, &prelude)?;
-    let preloaded = modules::install(&kit)?;
+    let jobs = lua.create_table()?;
+    let preloaded = modules::install(&kit, &jobs)?;
     require::install(&kit, preloaded)?;
-    Ok(State { start_main: prelude.get("main")?, unseen: prelude.get("unseen")?, lua, context })
+    Ok(State { start_main: prelude.get("main")?, unseen: prelude.get("unseen")?, jobs, lua, context })
 }
 
 /// Looks at the CPU time every so many instructions. Once it is up, looks at every single one, so that a script

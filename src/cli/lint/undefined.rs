@@ -10,7 +10,7 @@ use super::walk::Walked;
 use super::{Finding, repair, syntax, text, walk};
 
 /// What a script finds without setting it; that these are all is tested.
-pub(super) const GLOBALS: [&str; 30] = [
+pub(super) const GLOBALS: [&str; 31] = [
     "_G",
     "_VERSION",
     "arg",
@@ -32,6 +32,7 @@ pub(super) const GLOBALS: [&str; 30] = [
     "rawlen",
     "rawset",
     "require",
+    "schedule",
     "select",
     "setmetatable",
     "string",

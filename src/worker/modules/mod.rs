@@ -14,6 +14,7 @@ mod im;
 mod json;
 mod log;
 mod os;
+mod schedule;
 mod secret;
 mod task;
 mod template;
@@ -31,7 +32,7 @@ use super::state::settled;
 /// Builds the table of a module.
 type Build = fn(&Kit) -> mlua::Result<Table>;
 
-/// The one list of modules: `im` is a global, the rest comes by `require`.
+/// The one list of modules: `im` and `schedule` are globals, the rest comes by `require`.
 const MODULES: &[(&str, Build)] = &[
     ("csv", csv::build),
     ("datetime", datetime::build),
@@ -47,7 +48,7 @@ const MODULES: &[(&str, Build)] = &[
 ];
 
 /// Builds all modules; gives the table of what `require` finds without a file.
-pub(super) fn install(kit: &Kit) -> mlua::Result<Table> {
+pub(super) fn install(kit: &Kit, jobs: &Table) -> mlua::Result<Table> {
     let loaded = kit.lua.create_table()?;
     for (name, build) in MODULES {
         loaded.raw_set(*name, build(kit)?)?;
@@ -55,6 +56,9 @@ pub(super) fn install(kit: &Kit) -> mlua::Result<Table> {
     let im = im::build(kit)?;
     kit.lua.globals().raw_set("im", &im)?;
     loaded.raw_set("im", im)?;
+    let schedule = schedule::build(kit, jobs)?;
+    kit.lua.globals().raw_set("schedule", &schedule)?;
+    loaded.raw_set("schedule", schedule)?;
     for name in ["coroutine", "table", "string", "utf8", "math"] {
         loaded.raw_set(name, kit.lua.globals().raw_get::<Value>(name)?)?;
     }

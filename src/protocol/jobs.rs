@@ -1,0 +1,63 @@
+//! What a script says of its jobs, and what a job's function is told.
+
+use serde::{Deserialize, Serialize};
+
+/// The names of the options of `schedule.cron`, `schedule.every` and `schedule.at`.
+pub const JOB_OPTIONS: [&str; 8] = ["grace", "jitter", "missed", "name", "overlap", "rerun", "timeout", "tz"];
+
+/// A job as a script declares it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Declaration {
+    /// Unique in the project.
+    pub name: String,
+    /// When it runs.
+    pub when: When,
+    /// The name of a time zone; UTC where there is none.
+    pub tz: Option<String>,
+    /// What becomes of missed instants: `once`, `skip` or `all`.
+    pub missed: Option<String>,
+    /// Milliseconds for which a missed instant is still worth running.
+    pub grace_ms: Option<u64>,
+    /// What an instant does that finds an earlier run going on: `skip`, `queue` or `cancel`.
+    pub overlap: Option<String>,
+    /// Milliseconds that a run may take.
+    pub timeout_ms: Option<u64>,
+    /// Milliseconds by which a run may be put off, so that many jobs do not start at once.
+    pub jitter_ms: Option<u64>,
+    /// Whether a run that was killed half-way is entered again whatever it had sent.
+    pub rerun: bool,
+    /// Where it is declared: `scripts/digest.lua:3`.
+    pub place: String,
+}
+
+/// When a job runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum When {
+    /// By a cron expression.
+    Cron(String),
+    /// Every so many milliseconds since midnight, UTC.
+    Every {
+        /// The length.
+        ms: u64,
+    },
+    /// Once, at a time as people write it.
+    At(String),
+    /// Once, at this instant.
+    AtInstant {
+        /// Milliseconds since 1970-01-01T00:00:00Z.
+        ms: i64,
+    },
+}
+
+/// What the function of a job is called with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobStart {
+    /// The job.
+    pub name: String,
+    /// The instant that it was scheduled for, in milliseconds since 1970-01-01T00:00:00Z.
+    pub scheduled_at_ms: i64,
+    /// That instant as text; what a broadcast takes as its `run`.
+    pub run: String,
+    /// 1 for the first time, one more each time that it is entered again.
+    pub attempt: u32,
+}

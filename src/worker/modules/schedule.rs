@@ -1,0 +1,100 @@
+//! `schedule`: the jobs that a script declares.
+
+use mlua::{Lua, Table, Value};
+
+use crate::protocol::{Declaration, JOB_OPTIONS, Request, When};
+
+use super::super::context::Context;
+use super::super::fault::Fault;
+use super::super::report::whereabouts;
+use super::Kit;
+use super::arguments::{boolean, each, utf8, wrong};
+use super::task::milliseconds;
+
+/// The options may be left out; a job's function is kept once the host has taken the declaration.
+const LUA_PART: &str = r"
+local jobs, declare, name_of = ...
+local function declares(kind)
+  return function(when, options, body)
+    if body == nil and type(options) == 'function' then
+      options, body = nil, options
+    end
+    local name = name_of(options)
+    declare(kind, when, options, name, body)
+    jobs[name] = body
+  end
+end
+return { cron = declares('cron'), every = declares('every'), at = declares('at') }
+";
+
+/// Builds the module; the functions of jobs go into `jobs`, by name.
+pub(super) fn build(kit: &Kit, jobs: &Table) -> mlua::Result<Table> {
+    kit.lua_part(LUA_PART, (jobs, kit.waiting(declare)?, kit.plain(name_of)?))
+}
+
+/// The name in the options; without one, the script's.
+fn name_of(_: &Lua, context: &Context, (options,): (Value,)) -> Result<String, Fault> {
+    let named = match &options {
+        Value::Table(options) => options.raw_get("name")?,
+        _ => Value::Nil,
+    };
+    match named {
+        Value::Nil => {
+            let path = context.script.strip_prefix("scripts/").unwrap_or(&context.script);
+            Ok(path.strip_suffix(".lua").unwrap_or(path).to_owned())
+        }
+        name => utf8("name", &name),
+    }
+}
+
+type Arguments = (String, Value, Value, String, Value);
+
+fn declare(lua: &Lua, _: &Context, (kind, when, options, name, body): Arguments) -> Result<Request, Fault> {
+    if !body.is_function() {
+        return Err(wrong("fn", "the job's function", &body));
+    }
+    let when = match (kind.as_str(), &when) {
+        ("cron", expression) => When::Cron(utf8("expr", expression)?),
+        ("every", length) => When::Every { ms: milliseconds("duration", length)? },
+        (_, Value::Integer(_) | Value::Number(_)) => When::AtInstant { ms: instant(&when)? },
+        (_, time) => When::At(utf8("time", time)?),
+    };
+    let place = whereabouts(lua).unwrap_or_default();
+    let mut job = Declaration {
+        name,
+        when,
+        tz: None,
+        missed: None,
+        grace_ms: None,
+        overlap: None,
+        timeout_ms: None,
+        jitter_ms: None,
+        rerun: false,
+        place,
+    };
+    each("options", &options, &JOB_OPTIONS, |option, value| {
+        match option {
+            "tz" => job.tz = Some(utf8(option, value)?),
+            "missed" => job.missed = Some(utf8(option, value)?),
+            "grace" => job.grace_ms = Some(milliseconds(option, value)?),
+            "overlap" => job.overlap = Some(utf8(option, value)?),
+            "timeout" => job.timeout_ms = Some(milliseconds(option, value)?),
+            "jitter" => job.jitter_ms = Some(milliseconds(option, value)?),
+            "rerun" => job.rerun = boolean(option, value)?,
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(Request::Declare(Box::new(job)))
+}
+
+/// Seconds since 1970 as milliseconds.
+fn instant(seconds: &Value) -> Result<i64, Fault> {
+    let seconds = seconds.as_f64().unwrap_or_default();
+    // The year 9999.
+    if !(0.0..=253_402_300_799.0).contains(&seconds) {
+        return Err(Fault::invalid("time", format!("time: {seconds} is no instant in seconds since 1970")));
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "checked just above")]
+    Ok((seconds * 1000.0).round() as i64)
+}
