@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::broadcast::{Delta, Lease, Outcome, apply, json};
+use super::broadcast::{Lease, Outcome};
+use super::moves::{Moves, move_all, move_carefully};
 use super::sends::{self, NewSend, SendOutcome};
-use super::store::{Transaction, count, stored};
+use super::store::Transaction;
 use super::{LedgerError, State};
 
 /// What is written in group commits.
@@ -24,17 +25,12 @@ pub(super) fn is_one_statement(requests: &[Request]) -> bool {
     requests.len() <= sends::MOST && requests.iter().all(alone)
 }
 
-/// What the requests of a commit ask of one broadcast.
-#[derive(Default)]
-struct Moves<'a> {
-    intents: Vec<i64>,
-    outcomes: BTreeMap<State, Vec<&'a Outcome>>,
-}
-
-/// Writes all requests; gives for each its answer, the number of a new send or nothing of meaning.
+/// Writes all requests; gives for each its answer, the number of a new send or nothing of meaning. What is wrong with a
+/// move of a recipient is found out only `carefully`.
 pub(super) async fn commit(
     write: &mut Transaction<'_>,
     requests: &[Request],
+    carefully: bool,
 ) -> Result<Vec<i64>, LedgerError> {
     let mut answers = vec![0; requests.len()];
     let mut moves: BTreeMap<Lease, Moves<'_>> = BTreeMap::new();
@@ -55,7 +51,11 @@ pub(super) async fn commit(
         }
     }
     for (lease, moves) in &moves {
-        move_recipients(write, *lease, moves).await?;
+        if carefully {
+            move_carefully(write, *lease, moves).await?;
+        } else {
+            move_all(write, *lease, moves).await?;
+        }
     }
     // New sends first: a statement takes what is left room for.
     let mut settled = settled.as_slice();
@@ -74,115 +74,4 @@ pub(super) async fn commit(
         sends::write(write, &[], State::Sending, part).await?;
     }
     Ok(answers)
-}
-
-async fn move_recipients(
-    write: &mut Transaction<'_>,
-    lease: Lease,
-    moves: &Moves<'_>,
-) -> Result<(), LedgerError> {
-    let mut delta = Delta::default();
-    for (state, outcomes) in &moves.outcomes {
-        let settled = settle(write, lease, *state, outcomes).await?;
-        delta.moved(State::Sending, *state, settled);
-    }
-    if !moves.intents.is_empty() {
-        intend(write, lease, moves.intents.clone()).await?;
-        delta.moved(State::Pending, State::Sending, moves.intents.len() as u64);
-    }
-    apply(write, lease.broadcast, Some(lease.number), &delta).await
-}
-
-async fn intend(write: &mut Transaction<'_>, lease: Lease, mut seqs: Vec<i64>) -> Result<(), LedgerError> {
-    let many = seqs.len() as u64;
-    seqs.sort_unstable();
-    seqs.dedup();
-    // Two who would both send to the same recipient.
-    if many > seqs.len() as u64 {
-        return Err(not_in(write, lease, State::Pending, many - seqs.len() as u64).await?);
-    }
-    let now = write.store.now();
-    let (first, last) = (seqs.first().copied().unwrap_or_default(), seqs.last().copied().unwrap_or_default());
-    // A plan that is not fixed has no recipient that may be sent to; the stage is looked at once a statement.
-    let moved = if last - first + 1 == stored(many) {
-        let statement = sqlx::query(
-            "UPDATE recipients SET state = 1, updated_at = ?1 WHERE broadcast = ?2 AND seq BETWEEN ?3 AND ?4
-                AND state = 0 AND (SELECT state FROM broadcasts WHERE id = ?2) = 1",
-        );
-        write.run(statement.bind(now).bind(lease.broadcast.0).bind(first).bind(last)).await?
-    } else {
-        let statement = sqlx::query(
-            "UPDATE recipients SET state = 1, updated_at = ?1
-                WHERE broadcast = ?2 AND seq IN (SELECT value FROM json_each(?3))
-                AND state = 0 AND (SELECT state FROM broadcasts WHERE id = ?2) = 1",
-        );
-        let set = json(write, &seqs)?;
-        write.run(statement.bind(now).bind(lease.broadcast.0).bind(set)).await?
-    };
-    if moved == many { Ok(()) } else { Err(not_in(write, lease, State::Pending, many - moved).await?) }
-}
-
-/// Settles recipients that were being sent to; gives how many. Those that are settled so already are left as they are.
-async fn settle(
-    write: &mut Transaction<'_>,
-    lease: Lease,
-    state: State,
-    outcomes: &[&Outcome],
-) -> Result<u64, LedgerError> {
-    let many = outcomes.len() as u64;
-    let mut seqs: Vec<i64> = outcomes.iter().map(|outcome| outcome.seq).collect();
-    seqs.sort_unstable();
-    seqs.dedup();
-    // The same recipient twice: each request is looked at by itself then, and one that says both is wrong.
-    if many > seqs.len() as u64 {
-        return Err(not_in(write, lease, State::Sending, many - seqs.len() as u64).await?);
-    }
-    let rows: Vec<_> = outcomes
-        .iter()
-        .map(|outcome| (outcome.seq, outcome.attempts, &outcome.message_id, &outcome.error))
-        .collect();
-    let rows = json(write, &rows)?;
-    // Not an UPDATE with a FROM: that looks at every recipient of the broadcast, for each of the list.
-    let statement = sqlx::query(
-        "INSERT INTO recipients (broadcast, seq, state, attempts, updated_at, group_id, users, message_id, error)
-            SELECT ?1, value ->> 0, ?2, value ->> 1, ?3, '', '', value ->> 2, value ->> 3 FROM json_each(?4)
-                WHERE EXISTS (SELECT 1 FROM recipients WHERE broadcast = ?1 AND seq = value ->> 0 AND state = 1)
-            ON CONFLICT (broadcast, seq) DO UPDATE SET state = excluded.state, attempts = excluded.attempts,
-                updated_at = excluded.updated_at, message_id = excluded.message_id, error = excluded.error",
-    );
-    let statement =
-        statement.bind(lease.broadcast.0).bind(state.number()).bind(write.store.now()).bind(&rows);
-    let moved = write.run(statement).await?;
-    if moved < many {
-        let question = sqlx::query_as(
-            "SELECT count(*) FROM json_each(?1) WHERE EXISTS (SELECT 1 FROM recipients WHERE broadcast = ?2
-                AND seq = value ->> 0 AND state = ?3 AND attempts = value ->> 1 AND message_id IS value ->> 2)",
-        );
-        let question = question.bind(&rows).bind(lease.broadcast.0).bind(state.number());
-        let (as_said,): (i64,) = write.row(question).await?.unwrap_or_default();
-        let as_said = count(as_said);
-        if as_said < many {
-            return Err(not_in(write, lease, State::Sending, many - as_said).await?);
-        }
-    }
-    Ok(moved)
-}
-
-/// Why recipients could not be moved: most often because another drives the broadcast now.
-async fn not_in(
-    write: &mut Transaction<'_>,
-    lease: Lease,
-    wanted: State,
-    many: u64,
-) -> Result<LedgerError, LedgerError> {
-    let question = sqlx::query_as("SELECT lease_number FROM broadcasts WHERE id = ?").bind(lease.broadcast.0);
-    let holder: Option<(i64,)> = write.row(question).await?;
-    if holder != Some((lease.number,)) {
-        return Ok(LedgerError::LeaseLost(lease.broadcast));
-    }
-    Ok(LedgerError::NotIn {
-        what: format!("the recipients of broadcast {}", lease.broadcast),
-        wanted,
-        count: many,
-    })
 }

@@ -62,8 +62,8 @@ async fn write_all(write: &mut Transaction<'_>, kept: Vec<Request>) -> Result<()
         match &request {
             Request::Intend { lease, seqs } => {
                 if seqs.iter().any(|seq| moved.contains(&(*lease, *seq))) {
-                    commit(write, &std::mem::take(&mut intents)).await?;
-                    commit(write, &std::mem::take(&mut outcomes)).await?;
+                    commit(write, &std::mem::take(&mut intents), true).await?;
+                    commit(write, &std::mem::take(&mut outcomes), true).await?;
                     moved.clear();
                 }
                 moved.extend(seqs.iter().map(|seq| (*lease, *seq)));
@@ -76,6 +76,6 @@ async fn write_all(write: &mut Transaction<'_>, kept: Vec<Request>) -> Result<()
             _ => outcomes.push(request),
         }
     }
-    commit(write, &intents).await?;
-    commit(write, &outcomes).await.map(drop)
+    commit(write, &intents, true).await?;
+    commit(write, &outcomes, true).await.map(drop)
 }

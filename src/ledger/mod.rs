@@ -20,6 +20,7 @@ mod error;
 mod files;
 mod jobs;
 mod later;
+mod moves;
 mod open;
 mod owner;
 mod prune;

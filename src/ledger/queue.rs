@@ -76,11 +76,11 @@ async fn write_all(store: Arc<Store>, mut receiver: mpsc::UnboundedReceiver<Wait
 /// Writes requests together, or each by itself when one of them spoils it for the others.
 async fn write(store: &Store, requests: &[Request]) -> Vec<Result<i64, LedgerError>> {
     let healthy = store.is_healthy();
-    match together(store, requests).await {
+    match together(store, requests, false).await {
         Ok(answers) => answers.into_iter().map(Ok).collect(),
-        Err(error) if error.is_fault() || requests.len() == 1 => {
+        Err(error) if error.is_fault() => {
             // Told once, and not at each try until it works again.
-            if healthy && error.is_fault() {
+            if healthy {
                 tracing::error!("nothing is sent from now on until this is mended: {error}");
             }
             requests.iter().map(|_| Err(error.clone())).collect()
@@ -88,7 +88,7 @@ async fn write(store: &Store, requests: &[Request]) -> Vec<Result<i64, LedgerErr
         Err(_) => {
             let mut results = Vec::with_capacity(requests.len());
             for request in requests {
-                let alone = together(store, std::slice::from_ref(request)).await;
+                let alone = together(store, std::slice::from_ref(request), true).await;
                 results.push(alone.map(|answers| answers.first().copied().unwrap_or_default()));
             }
             results
@@ -96,8 +96,8 @@ async fn write(store: &Store, requests: &[Request]) -> Vec<Result<i64, LedgerErr
     }
 }
 
-async fn together(store: &Store, requests: &[Request]) -> Result<Vec<i64>, LedgerError> {
+async fn together(store: &Store, requests: &[Request], carefully: bool) -> Result<Vec<i64>, LedgerError> {
     let mut write = if is_one_statement(requests) { store.write_one().await? } else { store.write().await? };
-    let result = commit(&mut write, requests).await;
+    let result = commit(&mut write, requests, carefully).await;
     write.end(result).await
 }

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::TryStreamExt;
 use sqlx::error::ErrorKind;
 use sqlx::query::{Query, QueryAs};
 use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteRow};
-use sqlx::{ConnectOptions, FromRow, Sqlite, SqliteConnection};
+use sqlx::{ConnectOptions, Executor, FromRow, Sqlite, SqliteConnection};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::clock::{Clock, Hold};
@@ -196,6 +197,12 @@ impl Transaction<'_> {
     pub(super) async fn run(&mut self, statement: Statement<'_>) -> Result<u64, LedgerError> {
         let done = statement.execute(&mut self.connection).await;
         done.map(|done| done.rows_affected()).map_err(|error| self.store.error(&error))
+    }
+
+    /// Runs a text of several statements and gives the number of rows that each changed.
+    pub(super) async fn run_all(&mut self, statements: Statement<'_>) -> Result<Vec<u64>, LedgerError> {
+        let done = (&mut self.connection).execute_many(statements).map_ok(|done| done.rows_affected());
+        done.try_collect().await.map_err(|error| self.store.error(&error))
     }
 
     /// Runs a statement that inserts rows, and gives the number of the last one; none when the table refuses to have

@@ -1,6 +1,8 @@
 //! Recipients that change their state, and the counts that follow them in the same transaction.
 
-use crate::ledger::store::{Transaction, count, stored};
+use sqlx::AssertSqlSafe;
+
+use crate::ledger::store::{Statement, Transaction, count, stored};
 use crate::ledger::{Ledger, LedgerError, State};
 
 use super::BroadcastId;
@@ -27,6 +29,29 @@ impl Delta {
     }
 }
 
+/// The statement of [`apply`] for the broadcast ?1, with its other arguments from `?next` on; see [`bind_apply`].
+pub(in crate::ledger) fn apply_text(next: usize) -> String {
+    let [pending, sending, sent, rejected, in_doubt, skipped, cancelled, lease] =
+        std::array::from_fn(|index| format!("?{}", next + index));
+    format!(
+        "UPDATE broadcasts SET n_pending = n_pending + {pending}, n_sending = n_sending + {sending},
+            n_sent = n_sent + {sent}, n_rejected = n_rejected + {rejected}, n_in_doubt = n_in_doubt + {in_doubt},
+            n_skipped = n_skipped + {skipped}, n_cancelled = n_cancelled + {cancelled},
+            wish = CASE WHEN {pending} > 0 AND state IN (2, 3) THEN 0 ELSE wish END,
+            state = CASE WHEN {pending} > 0 AND state IN (2, 3) THEN 1 ELSE state END
+            WHERE id = ?1 AND ({lease} IS NULL OR lease_number = {lease})"
+    )
+}
+
+/// Gives the text of [`apply_text`] what it needs.
+pub(in crate::ledger) fn bind_apply<'q>(
+    statement: Statement<'q>,
+    delta: &Delta,
+    lease: Option<i64>,
+) -> Statement<'q> {
+    delta.0.into_iter().fold(statement, Statement::bind).bind(lease)
+}
+
 /// Writes what changed to the counts. With a lease's number this is the fence too: nothing of the transaction stays
 /// when the lease is no longer held. A broadcast that was over and has something pending again is not over.
 pub(in crate::ledger) async fn apply(
@@ -35,24 +60,8 @@ pub(in crate::ledger) async fn apply(
     lease: Option<i64>,
     delta: &Delta,
 ) -> Result<(), LedgerError> {
-    let [pending, sending, sent, rejected, in_doubt, skipped, cancelled] = delta.0;
-    let statement = sqlx::query(
-        "UPDATE broadcasts SET n_pending = n_pending + ?1, n_sending = n_sending + ?2, n_sent = n_sent + ?3,
-            n_rejected = n_rejected + ?4, n_in_doubt = n_in_doubt + ?5, n_skipped = n_skipped + ?6,
-            n_cancelled = n_cancelled + ?7,
-            wish = CASE WHEN ?1 > 0 AND state IN (2, 3) THEN 0 ELSE wish END,
-            state = CASE WHEN ?1 > 0 AND state IN (2, 3) THEN 1 ELSE state END
-            WHERE id = ?8 AND (?9 IS NULL OR lease_number = ?9)",
-    )
-    .bind(pending)
-    .bind(sending)
-    .bind(sent)
-    .bind(rejected)
-    .bind(in_doubt)
-    .bind(skipped)
-    .bind(cancelled)
-    .bind(id.0)
-    .bind(lease);
+    let statement = sqlx::query(AssertSqlSafe(apply_text(2))).bind(id.0);
+    let statement = bind_apply(statement, delta, lease);
     match write.run(statement).await? {
         0 if lease.is_some() => Err(LedgerError::LeaseLost(id)),
         0 => Err(LedgerError::Unknown(id)),

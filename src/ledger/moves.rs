@@ -1,0 +1,223 @@
+//! Moves of a broadcast's recipients, as a group commit writes them.
+//!
+//! Each statement goes to the connection's thread and back, so all moves of a broadcast go there as one text of several
+//! statements, which expects that every recipient is where it should be. Where that is not so, the requests of the
+//! commit are looked at one by one, by careful statements that say what is wrong.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use sqlx::AssertSqlSafe;
+
+use super::broadcast::{Delta, Lease, Outcome, apply, apply_text, bind_apply, json};
+use super::store::{Transaction, count, stored};
+use super::{LedgerError, State};
+
+/// What the requests of a commit ask of one broadcast.
+#[derive(Default)]
+pub(super) struct Moves<'a> {
+    pub(super) intents: Vec<i64>,
+    pub(super) outcomes: BTreeMap<State, Vec<&'a Outcome>>,
+}
+
+/// The recipients of an intent, in the shape that the store is quickest with.
+enum Set {
+    Range(i64, i64),
+    List(String),
+}
+
+/// Writes moves of which each is expected to be due.
+///
+/// # Errors
+///
+/// [`LedgerError::NotIn`] when one is not; nothing of the transaction may stay then.
+pub(super) async fn move_all(
+    write: &mut Transaction<'_>,
+    lease: Lease,
+    moves: &Moves<'_>,
+) -> Result<(), LedgerError> {
+    let mut settled: Vec<i64> = moves.outcomes.values().flatten().map(|outcome| outcome.seq).collect();
+    let twice = repeated(&mut settled);
+    if twice > 0 {
+        return Err(missing(lease, State::Sending, twice));
+    }
+    let mut delta = Delta::default();
+    let mut expected = Vec::new();
+    let (mut text, mut arguments) = (String::new(), Vec::new());
+    // ?1 is the broadcast and ?2 the instant; what each statement has of its own follows.
+    let mut next = 3;
+    for (state, outcomes) in &moves.outcomes {
+        let rows = outcome_rows(write, outcomes)?;
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{};", settle_text(next));
+        next += 2;
+        arguments.push((state.number(), rows));
+        delta.moved(State::Sending, *state, outcomes.len() as u64);
+        expected.push(outcomes.len() as u64);
+    }
+    let mut seqs = moves.intents.clone();
+    let twice = repeated(&mut seqs);
+    if twice > 0 {
+        return Err(missing(lease, State::Pending, twice));
+    }
+    let set = if seqs.is_empty() { None } else { Some(set(write, &seqs)?) };
+    if let Some(set) = &set {
+        let _ = write!(text, "{};", intend_text(set, next));
+        next += 2;
+        delta.moved(State::Pending, State::Sending, moves.intents.len() as u64);
+        expected.push(moves.intents.len() as u64);
+    }
+    let _ = write!(text, "{}", apply_text(next));
+    expected.push(1);
+
+    let mut statement = sqlx::query(AssertSqlSafe(text)).bind(lease.broadcast.0).bind(write.store.now());
+    for (state, rows) in arguments {
+        statement = statement.bind(state).bind(rows);
+    }
+    statement = match set {
+        Some(Set::Range(first, last)) => statement.bind(first).bind(last),
+        Some(Set::List(list)) => statement.bind(list).bind(None::<i64>),
+        None => statement,
+    };
+    let changed = write.run_all(bind_apply(statement, &delta, Some(lease.number))).await?;
+    if changed == expected {
+        return Ok(());
+    }
+    let (is, due): (u64, u64) = (changed.iter().sum(), expected.iter().sum());
+    Err(missing(lease, State::Sending, due.saturating_sub(is)))
+}
+
+/// Writes moves, and says what is wrong with one that is not due.
+pub(super) async fn move_carefully(
+    write: &mut Transaction<'_>,
+    lease: Lease,
+    moves: &Moves<'_>,
+) -> Result<(), LedgerError> {
+    let mut delta = Delta::default();
+    for (state, outcomes) in &moves.outcomes {
+        let settled = settle(write, lease, *state, outcomes).await?;
+        delta.moved(State::Sending, *state, settled);
+    }
+    if !moves.intents.is_empty() {
+        intend(write, lease, moves.intents.clone()).await?;
+        delta.moved(State::Pending, State::Sending, moves.intents.len() as u64);
+    }
+    apply(write, lease.broadcast, Some(lease.number), &delta).await
+}
+
+/// Sorts recipients and leaves each in once; gives how many times one was there again.
+fn repeated(seqs: &mut Vec<i64>) -> u64 {
+    let many = seqs.len();
+    seqs.sort_unstable();
+    seqs.dedup();
+    (many - seqs.len()) as u64
+}
+
+/// Recipients in ascending order, each once.
+fn set(write: &Transaction<'_>, seqs: &[i64]) -> Result<Set, LedgerError> {
+    let (first, last) = (seqs.first().copied().unwrap_or_default(), seqs.last().copied().unwrap_or_default());
+    if last - first + 1 == stored(seqs.len() as u64) {
+        return Ok(Set::Range(first, last));
+    }
+    Ok(Set::List(json(write, seqs)?))
+}
+
+/// A plan that is not fixed has no recipient that may be sent to; the stage is looked at once a statement.
+fn intend_text(set: &Set, next: usize) -> String {
+    let which = match set {
+        Set::Range(..) => format!("BETWEEN ?{next} AND ?{}", next + 1),
+        Set::List(_) => format!("IN (SELECT value FROM json_each(?{next}))"),
+    };
+    format!(
+        "UPDATE recipients SET state = 1, updated_at = ?2 WHERE broadcast = ?1 AND seq {which}
+            AND state = 0 AND (SELECT state FROM broadcasts WHERE id = ?1) = 1"
+    )
+}
+
+/// Not an UPDATE with a FROM: that looks at every recipient of the broadcast, for each of the list.
+fn settle_text(next: usize) -> String {
+    let (state, rows) = (next, next + 1);
+    format!(
+        "INSERT INTO recipients (broadcast, seq, state, attempts, updated_at, group_id, users, message_id, error)
+            SELECT ?1, value ->> 0, ?{state}, value ->> 1, ?2, '', '', value ->> 2, value ->> 3 FROM json_each(?{rows})
+                WHERE EXISTS (SELECT 1 FROM recipients WHERE broadcast = ?1 AND seq = value ->> 0 AND state = 1)
+            ON CONFLICT (broadcast, seq) DO UPDATE SET state = excluded.state, attempts = excluded.attempts,
+                updated_at = excluded.updated_at, message_id = excluded.message_id, error = excluded.error"
+    )
+}
+
+fn outcome_rows(write: &Transaction<'_>, outcomes: &[&Outcome]) -> Result<String, LedgerError> {
+    let rows: Vec<_> = outcomes
+        .iter()
+        .map(|outcome| (outcome.seq, outcome.attempts, &outcome.message_id, &outcome.error))
+        .collect();
+    json(write, &rows)
+}
+
+async fn intend(write: &mut Transaction<'_>, lease: Lease, mut seqs: Vec<i64>) -> Result<(), LedgerError> {
+    let many = seqs.len() as u64;
+    // Two who would both send to the same recipient.
+    let twice = repeated(&mut seqs);
+    if twice > 0 {
+        return Err(not_in(write, lease, State::Pending, twice).await?);
+    }
+    let set = set(write, &seqs)?;
+    let statement = sqlx::query(AssertSqlSafe(intend_text(&set, 3)));
+    let statement = statement.bind(lease.broadcast.0).bind(write.store.now());
+    let statement = match set {
+        Set::Range(first, last) => statement.bind(first).bind(last),
+        Set::List(list) => statement.bind(list),
+    };
+    let moved = write.run(statement).await?;
+    if moved == many { Ok(()) } else { Err(not_in(write, lease, State::Pending, many - moved).await?) }
+}
+
+/// Settles recipients that were being sent to; gives how many. Those that are settled so already are left as they are.
+async fn settle(
+    write: &mut Transaction<'_>,
+    lease: Lease,
+    state: State,
+    outcomes: &[&Outcome],
+) -> Result<u64, LedgerError> {
+    let many = outcomes.len() as u64;
+    let twice = repeated(&mut outcomes.iter().map(|outcome| outcome.seq).collect());
+    if twice > 0 {
+        return Err(not_in(write, lease, State::Sending, twice).await?);
+    }
+    let rows = outcome_rows(write, outcomes)?;
+    let statement =
+        sqlx::query(AssertSqlSafe(settle_text(3))).bind(lease.broadcast.0).bind(write.store.now());
+    let moved = write.run(statement.bind(state.number()).bind(&rows)).await?;
+    if moved < many {
+        let question = sqlx::query_as(
+            "SELECT count(*) FROM json_each(?1) WHERE EXISTS (SELECT 1 FROM recipients WHERE broadcast = ?2
+                AND seq = value ->> 0 AND state = ?3 AND attempts = value ->> 1 AND message_id IS value ->> 2)",
+        );
+        let question = question.bind(&rows).bind(lease.broadcast.0).bind(state.number());
+        let (as_said,): (i64,) = write.row(question).await?.unwrap_or_default();
+        let as_said = count(as_said);
+        if as_said < many {
+            return Err(not_in(write, lease, State::Sending, many - as_said).await?);
+        }
+    }
+    Ok(moved)
+}
+
+/// Why recipients could not be moved: most often because another drives the broadcast now.
+async fn not_in(
+    write: &mut Transaction<'_>,
+    lease: Lease,
+    wanted: State,
+    many: u64,
+) -> Result<LedgerError, LedgerError> {
+    let question = sqlx::query_as("SELECT lease_number FROM broadcasts WHERE id = ?").bind(lease.broadcast.0);
+    let holder: Option<(i64,)> = write.row(question).await?;
+    if holder != Some((lease.number,)) {
+        return Ok(LedgerError::LeaseLost(lease.broadcast));
+    }
+    Ok(missing(lease, wanted, many))
+}
+
+fn missing(lease: Lease, wanted: State, count: u64) -> LedgerError {
+    LedgerError::NotIn { what: format!("the recipients of broadcast {}", lease.broadcast), wanted, count }
+}
