@@ -7,6 +7,7 @@ mod check;
 mod completions;
 mod doctor;
 mod exit;
+mod limits;
 pub mod lint;
 mod logging;
 mod new;

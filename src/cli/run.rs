@@ -11,17 +11,17 @@ use clap::Args;
 use rand::Rng;
 
 use crate::clock::Clock;
-use crate::config::{
-    AppFlags, Environment, Permissions, Project, ScriptLimits, Settings, parse_duration, parse_size,
-};
+use crate::config::{AppFlags, Environment, Permissions, Project, ScriptLimits, Settings};
 use crate::delivery::{FailPoint, Underway};
 use crate::host::rehearsal::Plan;
 use crate::host::{
-    self, Ended, InterruptSwitch, MAX_SOURCE, OWN_BINARY, Output, Part, RunSpec, Services, Silence,
+    self, Ended, InterruptSwitch, MAX_SOURCE, OWN_BINARY, Output, Part, PlanUnderway, RunSpec, Services,
+    Silence,
 };
 use crate::protocol::{Mode, Source, WorkerLimits};
 
 use super::apps::{self, Apps};
+use super::limits::LimitArgs;
 use super::logging::Format;
 use super::next::Next;
 use super::progress::{Progress, Shown, Terminal};
@@ -56,15 +56,8 @@ pub(super) struct Run {
     app: AppArgs,
     #[command(flatten)]
     grants: Grants,
-    /// Stop the run after this time, such as 90s or 2h
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-    timeout: Option<Duration>,
-    /// CPU that the script may use between two calls to the host
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-    cpu_limit: Option<Duration>,
-    /// Memory that the script's values may take, such as 256MiB
-    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
-    memory_limit: Option<u64>,
+    #[command(flatten)]
+    limits: LimitArgs,
 }
 
 /// What a script may reach, beyond what `[permissions]` grants.
@@ -110,12 +103,7 @@ pub(super) fn run(args: Run, global: &Global) -> anyhow::Result<Exit> {
     let flags = AppFlags { offline: args.simulator, ..args.app.clone().into() };
     let mut settings = Settings::load(&project, &environment, &flags)?;
     settings.permissions.extend(args.grants.permissions()?);
-    let limits = ScriptLimits {
-        memory: args.memory_limit.unwrap_or(settings.scripts.memory),
-        cpu: args.cpu_limit.unwrap_or(settings.scripts.cpu),
-        timeout: args.timeout.or(settings.scripts.timeout),
-        ..settings.scripts
-    };
+    let limits = args.limits.over(settings.scripts);
     let part = match &args.plan {
         None => Part::default(),
         Some(plan) => rehearse::held::to(
@@ -251,6 +239,13 @@ impl Shown for OfRun {
     }
 
     fn others(&self) -> Option<String> {
+        let plans = self.0.broadcasts.plans();
+        if !plans.is_empty() {
+            let plan = |plan: &Rc<PlanUnderway>| {
+                format!("planning `{}`: {} recipients so far", plan.name, plan.recipients())
+            };
+            return Some(plans.iter().map(plan).collect::<Vec<_>>().join("; "));
+        }
         let counts = self.0.tally.counts();
         // A broadcast is counted there when it ends.
         let idle = counts.in_flight == 0 && !self.0.broadcasts.watched().is_empty();

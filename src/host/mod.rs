@@ -17,7 +17,7 @@ mod session;
 mod sources;
 mod variables;
 
-pub use broadcasts::Broadcasts;
+pub use broadcasts::{Broadcasts, PlanUnderway};
 pub use files::{FileChange, Files};
 pub use interrupt::{Interrupt, InterruptSwitch};
 pub use jobs::Jobs;

@@ -13,7 +13,7 @@ mod watch;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
@@ -31,6 +31,7 @@ use super::answers;
 use super::services::Services;
 use asked::Asked;
 use build::Building;
+pub use build::PlanUnderway;
 use drive::Driving;
 
 /// How often it is renewed.
@@ -43,6 +44,7 @@ pub struct Broadcasts {
     last: Cell<u64>,
     script: RefCell<Option<Source>>,
     watched: RefCell<Vec<Rc<Underway>>>,
+    plans: RefCell<Vec<Weak<PlanUnderway>>>,
 }
 
 enum Open {
@@ -59,6 +61,13 @@ impl Broadcasts {
     /// Those that are driven, and those that ended with something left to say about them; the oldest first.
     pub fn watched(&self) -> Vec<Rc<Underway>> {
         self.watched.borrow().clone()
+    }
+
+    /// The plans that are being built.
+    pub fn plans(&self) -> Vec<Rc<PlanUnderway>> {
+        let mut plans = self.plans.borrow_mut();
+        plans.retain(|plan| plan.strong_count() > 0);
+        plans.iter().filter_map(Weak::upgrade).collect()
     }
 
     /// Keeps one to be shown, and no longer those that were delivered to all.
@@ -170,6 +179,7 @@ async fn keep(
     match result {
         Ok(value) => {
             let number = building.unplaced(services);
+            services.broadcasts.plans.borrow_mut().push(building.underway());
             services.broadcasts.put(handle, Open::Building(building));
             Ok(watch::noted(number, json_answer(&value)))
         }
