@@ -30,6 +30,7 @@ mod paths;
 mod recall;
 mod rehearse;
 mod runs;
+mod schedule;
 mod secrets;
 mod shared_quota;
 mod simulator;

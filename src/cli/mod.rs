@@ -7,6 +7,8 @@ mod check;
 mod completions;
 mod doctor;
 mod exit;
+mod instants;
+mod job;
 mod limits;
 pub mod lint;
 mod logging;
