@@ -6,6 +6,7 @@ use std::path::Path;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use super::alerts::AlertsSection;
 use super::scripts::ScriptsSection;
 use super::{AppLimits, ConfigError, Permissions, explain, units};
 use std::time::Duration;
@@ -19,6 +20,7 @@ pub(super) struct File {
     pub(super) apps: BTreeMap<String, AppSection>,
     pub(super) scripts: ScriptsSection,
     pub(super) permissions: Permissions,
+    pub(super) alerts: AlertsSection,
 }
 
 /// `[app]` or `[apps.NAME]`.

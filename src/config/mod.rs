@@ -2,6 +2,7 @@
 //!
 //! May import: nothing of the house.
 
+mod alerts;
 mod app;
 mod environment;
 mod error;
@@ -13,6 +14,7 @@ mod scripts;
 mod settings;
 mod units;
 
+pub use alerts::{AlertKind, AlertSettings};
 pub use app::{App, AppLimits, Credentials, TargetedCost, Timeouts};
 pub use environment::Environment;
 pub use error::ConfigError;

@@ -6,7 +6,9 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::file::{self, AppSection};
-use super::{App, ConfigError, Credentials, Environment, Permissions, Project, ScriptLimits, Timeouts};
+use super::{
+    AlertSettings, App, ConfigError, Credentials, Environment, Permissions, Project, ScriptLimits, Timeouts,
+};
 
 /// Everything that can be set.
 #[derive(Debug)]
@@ -20,6 +22,8 @@ pub struct Settings {
     pub scripts: ScriptLimits,
     /// What scripts may reach.
     pub permissions: Permissions,
+    /// Where alerts of the daemon go, if anywhere.
+    pub alerts: Option<AlertSettings>,
     /// Files with credentials in them, which no permission opens.
     pub secret_files: Vec<PathBuf>,
 }
@@ -63,7 +67,15 @@ impl Settings {
         for (name, section) in file.apps {
             apps.extend(make_app(&name, &format!("[apps.{name}]"), section, offline)?);
         }
-        Ok(Self { apps, simulator: file.simulator, scripts, permissions: file.permissions, secret_files })
+        let alerts = file.alerts.settings(environment)?;
+        Ok(Self {
+            apps,
+            simulator: file.simulator,
+            scripts,
+            permissions: file.permissions,
+            alerts,
+            secret_files,
+        })
     }
 }
 
