@@ -13,6 +13,8 @@ use mooncast::delivery::Delivery;
 use mooncast::ledger::Ledger;
 use mooncast::quota::{Answer, Priority};
 
+use sqlx::ConnectOptions;
+
 use crate::support::Project;
 use crate::support::service::{Service, json};
 
@@ -36,12 +38,13 @@ async fn alerts(settings: AlertSettings, folder: &Path, clock: &Clock) -> (Rc<Al
 
 fn failed(number: usize) -> Alert {
     Alert {
-        about: format!("digest {number}"),
-        text: format!("run {number} failed"),
-        job: Some("digest".to_owned()),
         figures: [("in_doubt", 3)].into(),
-        ..Alert::default()
+        ..Alert::run_failed("digest", &format!("{number}"), "it failed")
     }
+}
+
+fn stale(number: usize) -> Alert {
+    Alert::script_stale(&format!("scripts/{number}.lua"), "scripts/x.lua:1: unexpected symbol")
 }
 
 /// Delivers until the service has had so many requests and all are noted.
@@ -74,17 +77,17 @@ fn what_fails_is_posted_again_until_it_is_taken_and_then_never() {
     clock
         .block_on(async {
             let (alerts, ledger) = alerts(settings(&service), folder.path(), &clock).await;
-            alerts.raise(AlertKind::RunFailed, failed(1)).await;
-            alerts.raise(AlertKind::RunFailed, failed(1)).await;
+            alerts.raise(failed(1)).await;
+            alerts.raise(failed(1)).await;
             let began = clock.now();
             until(&alerts, &ledger, &clock, &service, 5).await;
             // 5, 10, 20 and 40 s, each a little less by chance.
             let waited = (clock.now() - began).as_secs();
             assert!((56..80).contains(&waited), "{waited} s");
             // Told once: the same key is no news, another one is.
-            alerts.raise(AlertKind::RunFailed, failed(1)).await;
+            alerts.raise(failed(1)).await;
             assert_eq!(ledger.alert_next_due().await.unwrap(), None);
-            alerts.raise(AlertKind::RunFailed, failed(2)).await;
+            alerts.raise(failed(2)).await;
             until(&alerts, &ledger, &clock, &service, 6).await;
         })
         .unwrap();
@@ -102,7 +105,7 @@ fn what_fails_is_posted_again_until_it_is_taken_and_then_never() {
     assert!(bodies[..5].iter().all(|body| *body == bodies[0]));
     let expected = serde_json::json!({
         "event": "run_failed", "key": "run_failed digest 1", "at": "2027-01-15T08:00:00Z", "project": "shop",
-        "text": "run 1 failed", "job": "digest", "figures": { "in_doubt": 3 },
+        "text": "job `digest`, run 1: it failed", "job": "digest", "run": "1", "figures": { "in_doubt": 3 },
     });
     assert_eq!(requests[0].json(), expected);
     assert_eq!(requests[5].json()["key"], "run_failed digest 2");
@@ -124,7 +127,7 @@ fn a_daemon_that_dies_before_it_notes_the_answer_tells_it_again() {
     clock
         .block_on(async {
             let (first, _) = alerts(settings(&service), folder.path(), &clock).await;
-            first.raise(AlertKind::Stale, failed(1)).await;
+            first.raise(stale(1)).await;
             // While the webhook does not answer, raising goes on as ever.
             let arrived = tokio::task::spawn_blocking({
                 let service = Arc::clone(&service);
@@ -135,7 +138,7 @@ fn a_daemon_that_dies_before_it_notes_the_answer_tells_it_again() {
                 arrived = arrived => arrived.unwrap(),
             }
             for number in 2..=40 {
-                first.raise(AlertKind::Stale, failed(number)).await;
+                first.raise(stale(number)).await;
             }
         })
         .unwrap();
@@ -151,10 +154,55 @@ fn a_daemon_that_dies_before_it_notes_the_answer_tells_it_again() {
         service.requests().iter().map(|request| request.json()["key"].as_str().unwrap().to_owned()).collect();
     assert_eq!(keys.len(), 41);
     // The one in doubt twice, after the others for whom nobody died.
-    assert_eq!((keys[0].as_str(), keys[40].as_str()), ("stale digest 1", "stale digest 1"));
+    let again = "stale scripts/1.lua: scripts/x.lua:1: unexpected symbol";
+    assert_eq!((keys[0].as_str(), keys[40].as_str()), (again, again));
     keys.sort();
     keys.dedup();
     assert_eq!(keys.len(), 40);
+}
+
+#[test]
+fn what_the_ledger_cannot_take_is_told_once_it_can() {
+    let service = Service::accepting();
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::simulated(START);
+    clock
+        .block_on(async {
+            let (alerts, ledger) = alerts(settings(&service), folder.path(), &clock).await;
+            let options = sqlx::sqlite::SqliteConnectOptions::new().filename(ledger.path());
+            let mut connection = options.connect().await.unwrap();
+            let mut rename = async |from: &str, to: &str| {
+                let statement = format!("ALTER TABLE {from} RENAME TO {to}");
+                sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
+            };
+            rename("alerts", "elsewhere").await;
+            alerts.raise(failed(1)).await;
+            alerts.raise(failed(2)).await;
+            assert!(ledger.alert_next_due().await.is_err());
+            rename("elsewhere", "alerts").await;
+            assert_eq!(ledger.alert_next_due().await.unwrap(), None);
+            until(&alerts, &ledger, &clock, &service, 2).await;
+        })
+        .unwrap();
+    assert_eq!(service.requests().len(), 2);
+}
+
+#[test]
+fn a_script_that_breaks_again_is_told_again() {
+    let service = Service::accepting();
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::simulated(START);
+    clock
+        .block_on(async {
+            let (alerts, ledger) = alerts(settings(&service), folder.path(), &clock).await;
+            for told in [1, 1, 2] {
+                alerts.raise(stale(1)).await;
+                until(&alerts, &ledger, &clock, &service, told).await;
+                clock.sleep(Duration::from_mins(40)).await;
+            }
+        })
+        .unwrap();
+    assert_eq!(service.requests().len(), 2);
 }
 
 #[test]
@@ -165,7 +213,7 @@ fn a_webhook_that_is_gone_for_days_is_given_up() {
     clock
         .block_on(async {
             let (alerts, ledger) = alerts(settings(&service), folder.path(), &clock).await;
-            alerts.raise(AlertKind::Undelivered, failed(1)).await;
+            alerts.raise(Alert::broadcast_halted("news", "1", "20 failures in a row")).await;
             let began = clock.now();
             until(&alerts, &ledger, &clock, &service, 1).await;
             let hours = (clock.now() - began).as_secs() / 3600;
@@ -184,7 +232,7 @@ fn an_instant_that_was_set_before_the_clock_went_back_is_not_waited_for() {
     later
         .block_on(async {
             let (alerts, _) = alerts(settings(&service), folder.path(), &later).await;
-            alerts.raise(AlertKind::Stale, failed(1)).await;
+            alerts.raise(stale(1)).await;
         })
         .unwrap();
     let clock = Clock::simulated(START);
@@ -206,9 +254,9 @@ fn only_what_is_wanted_is_raised() {
         .block_on(async {
             let wanted = AlertSettings { events: [AlertKind::Stale].into(), ..settings(&service) };
             let (alerts, ledger) = alerts(wanted, folder.path(), &clock).await;
-            alerts.raise(AlertKind::RunFailed, failed(1)).await;
+            alerts.raise(failed(1)).await;
             assert_eq!(ledger.alert_next_due().await.unwrap(), None);
-            alerts.raise(AlertKind::Stale, failed(1)).await;
+            alerts.raise(stale(1)).await;
             assert_eq!(ledger.alert_next_due().await.unwrap(), Some(START));
         })
         .unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::store::{from_millis, millis};
 use super::{Ledger, LedgerError};
 
-/// How long the key of an alert that is done is remembered.
+/// How long the key of an alert that is done is remembered at the longest.
 const REMEMBERED: Duration = Duration::from_hours(30 * 24);
 
 /// An instant further off than any wait is long was set before the clock went back.
@@ -27,15 +27,22 @@ pub struct DueAlert {
 }
 
 impl Ledger {
-    /// Keeps an alert for delivery, unless there is or lately was one with that key; gives whether it did.
+    /// Keeps an alert for delivery, unless there is one with that key, or was one that was done within `again_after`
+    /// (30 days at the most); gives whether it did.
     ///
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn alert_push(&self, key: &str, body: &str) -> Result<bool, LedgerError> {
+    pub async fn alert_push(
+        &self,
+        key: &str,
+        body: &str,
+        again_after: Duration,
+    ) -> Result<bool, LedgerError> {
         let now = self.store().now();
-        let old = sqlx::query("DELETE FROM alerts WHERE done_at < ?");
-        self.change(old.bind(now - millis(REMEMBERED))).await?;
+        let old = sqlx::query("DELETE FROM alerts WHERE done_at < ?1 OR (key = ?2 AND done_at < ?3)");
+        let old = old.bind(now - millis(REMEMBERED)).bind(key).bind(now - millis(again_after));
+        self.change(old).await?;
         let new = sqlx::query(
             "INSERT INTO alerts (key, body, raised_at, due_at) VALUES (?1, ?2, ?3, ?3) ON CONFLICT DO NOTHING",
         );

@@ -3,7 +3,8 @@
 //! [`Alerts::raise`] writes an alert to the ledger, and is done; [`Alerts::run`] posts what is there and tries again
 //! until the webhook answers with a status of 200 to 299: after 5 s, then twice as long each time up to an hour, for
 //! three days. A daemon that was killed goes on with what its ledger has; one that was killed between the answer and
-//! its note posts again, so whoever takes alerts should go by their `key`. A key is told once in thirty days.
+//! its note posts again, so whoever takes alerts should go by their `key`. A key is told again only
+//! after [`Alert::again_after`].
 //!
 //! A post is `application/json`:
 //!
@@ -26,10 +27,13 @@
 //!
 //! With `[alerts] secret` the header `X-Mooncast-Signature` is `sha256=` and the HMAC-SHA256 of the body in hexadecimal.
 
+mod alert;
 mod quota;
 
+pub use alert::Alert;
+
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -63,40 +67,6 @@ const PATIENCE: Duration = Duration::from_hours(72);
 /// Alerts that are remembered here while the ledger takes none.
 const OWED: usize = 1000;
 
-/// Bytes of a text: an error's may be long.
-const LONGEST_TEXT: usize = 4000;
-
-/// Something that people are to be told.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct Alert {
-    /// What makes it the same as another, after the kind: `digest 2026-11-23T09:00:00Z`.
-    #[serde(skip)]
-    pub about: String,
-    /// In one sentence.
-    pub text: String,
-    /// The command that helps.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub next: Option<String>,
-    /// The script that it is about.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub script: Option<String>,
-    /// The job.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub job: Option<String>,
-    /// The broadcast.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub broadcast: Option<String>,
-    /// Which run of the job or the broadcast.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub run: Option<String>,
-    /// The app.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub app: Option<String>,
-    /// Counts, by their names.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub figures: BTreeMap<&'static str, u64>,
-}
-
 #[derive(Serialize)]
 struct Posted<'a> {
     event: AlertKind,
@@ -116,8 +86,8 @@ pub struct Alerts {
     clock: Clock,
     project: String,
     more: Notify,
-    /// What the ledger could not take, as key and body.
-    owed: RefCell<VecDeque<(String, String)>>,
+    /// What the ledger could not take: key, body, and when the key may be told again.
+    owed: RefCell<VecDeque<(String, String, Duration)>>,
 }
 
 impl Alerts {
@@ -139,18 +109,14 @@ impl Alerts {
 
     /// Raises an alert if its kind is wanted and its key was not told lately. When this returns, the ledger has it;
     /// what the ledger cannot take is logged and kept in memory until it can.
-    pub async fn raise(&self, kind: AlertKind, mut alert: Alert) {
-        if !self.settings.events.contains(&kind) {
+    pub async fn raise(&self, alert: Alert) {
+        if !self.settings.events.contains(&alert.kind) {
             return;
         }
-        if alert.text.len() > LONGEST_TEXT {
-            alert.text.truncate(alert.text.floor_char_boundary(LONGEST_TEXT));
-            alert.text.push_str(" ...");
-        }
-        let key = format!("{} {}", kind.name(), alert.about);
+        let key = alert.key();
         let at = i64::try_from(self.clock.unix_time().as_millis()).unwrap_or(i64::MAX);
         let at = Timestamp::from_millisecond(at).unwrap_or(Timestamp::MAX).to_string();
-        let posted = Posted { event: kind, key: &key, at, project: &self.project, alert: &alert };
+        let posted = Posted { event: alert.kind, key: &key, at, project: &self.project, alert: &alert };
         let body = match serde_json::to_string(&posted) {
             Ok(body) => body,
             Err(error) => {
@@ -158,7 +124,7 @@ impl Alerts {
                 return;
             }
         };
-        match self.ledger.alert_push(&key, &body).await {
+        match self.ledger.alert_push(&key, &body, alert.again_after).await {
             Ok(true) => tracing::info!(key, "an alert was raised: {}", alert.text),
             Ok(false) => tracing::debug!(key, "the alert was told before"),
             Err(error) => {
@@ -167,7 +133,7 @@ impl Alerts {
                 if owed.len() == OWED {
                     owed.pop_front();
                 }
-                owed.push_back((key, body));
+                owed.push_back((key, body, alert.again_after));
             }
         }
         self.more.notify_one();
@@ -195,8 +161,8 @@ impl Alerts {
     async fn deliver(&self) -> Result<Duration, crate::ledger::LedgerError> {
         loop {
             let owed = self.owed.borrow().front().cloned();
-            let Some((key, body)) = owed else { break };
-            self.ledger.alert_push(&key, &body).await?;
+            let Some((key, body, again_after)) = owed else { break };
+            self.ledger.alert_push(&key, &body, again_after).await?;
             self.owed.borrow_mut().pop_front();
         }
         loop {

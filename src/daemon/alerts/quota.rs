@@ -36,23 +36,20 @@ impl Alerts {
                     }
                     *told = true;
                     let (name, minutes) = (app.name(), now.saturating_sub(*since).as_secs() / 60);
-                    let alert = Alert {
-                        about: format!(
-                            "{name} {} {}",
-                            status.name,
-                            run_name(Duration::from_secs(since.as_secs()))
-                        ),
-                        text: format!(
-                            "app `{name}`: the service has refused {} as too many for {minutes} minutes; \
-                             {} were refused in the last minute, the pace is down to {:.0} of {} a second",
-                            status.name, status.throttled_last_minute, status.pace, status.per_second
-                        ),
+                    let since = run_name(Duration::from_secs(since.as_secs()));
+                    let text = format!(
+                        "app `{name}`: the service has refused {} as too many for {minutes} minutes; {} were refused \
+                         in the last minute, the pace is down to {:.0} of {} a second",
+                        status.name, status.throttled_last_minute, status.pace, status.per_second
+                    );
+                    let about = format!("{name} {} {since}", status.name);
+                    self.raise(Alert {
                         next: Some("see who else uses the app, or set [app.limits] share".to_owned()),
                         app: Some(name.to_owned()),
                         figures: [("refused_last_minute", status.throttled_last_minute)].into(),
-                        ..Alert::default()
-                    };
-                    self.raise(AlertKind::Quota, alert).await;
+                        ..Alert::new(AlertKind::Quota, about, text)
+                    })
+                    .await;
                 }
             }
             self.clock.sleep(LOOK).await;
