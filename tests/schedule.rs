@@ -63,6 +63,7 @@ schedule.cron("0 9 * * *", { name = "morning", tz = "Asia/Shanghai" }, function(
 end)
 schedule.every("1h", { name = "hourly" }, function() error("on purpose") end)
 schedule.at("2020-01-01 00:00", { name = "past" }, print)
+schedule.at(4102444800, { name = "far", tz = "Asia/Tokyo" }, print)
 "#;
 
 #[test]
@@ -78,6 +79,7 @@ fn check_shows_the_next_five_instants() {
     assert!(out.contains("scripts/main.lua:8: job `hourly`: every 1h\n"), "{out}");
     assert_eq!(out.matches(":00:00 +00:00\n").count(), 5, "{out}");
     assert!(out.contains("job `past`: at 2020-01-01T00:00:00Z\n    never again"), "{out}");
+    assert!(out.contains("job `far`: at 2100-01-01T00:00:00Z\n    Fri 2100-01-01 09:00:00 +09:00"), "{out}");
     assert!(!out.contains("loaded"), "{out}");
 }
 
@@ -105,7 +107,7 @@ fn a_script_that_only_declares_says_how_to_run_a_job() {
         .run_simulated()
         .exits(0)
         .prints("loaded")
-        .says("scripts/main.lua declares 3 jobs, which were not run: `morning`, `hourly`, `past`. One of them now: `mooncast run scripts/main.lua --job NAME`; all at their times: `mooncast serve`");
+        .says("scripts/main.lua declares 4 jobs, which were not run: `morning`, `hourly`, `past`, `far`. One of them now: `mooncast run scripts/main.lua --job NAME`; all at their times: `mooncast serve`");
     // What has a business of its own is not told.
     let sends = "schedule.every('1h', print) im.group_send({ to = '1', type = 'txt', body = { msg = 'x' } })";
     Project::with_script(sends).run_simulated().exits(0).never_says("mooncast serve");
@@ -139,7 +141,7 @@ fn a_job_that_fails_or_is_not_there_says_so() {
     run("hourly").exits(1).says("on purpose").says("scripts/main.lua:8");
     run("mornin")
         .exits(2)
-        .says("scripts/main.lua declares no job named `mornin`; did you mean `morning`? Its jobs: `morning`, `hourly`, `past`");
+        .says("scripts/main.lua declares no job named `mornin`; did you mean `morning`? Its jobs: `morning`, `hourly`, `past`, `far`");
     let sends = Project::with_script("schedule.every('1h', print)\nim.group_send({})");
     sends
         .mooncast(&["run", "--simulator", "--job", "main", "scripts/main.lua"])
