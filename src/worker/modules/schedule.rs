@@ -93,7 +93,7 @@ fn declare(lua: &Lua, _: &Context, (kind, when, options, name, body): Arguments)
 fn instant(seconds: &Value) -> Result<i64, Fault> {
     let seconds = match seconds {
         Value::Integer(seconds) => *seconds as f64,
-        other => other.as_f64().unwrap_or(f64::NAN),
+        other => other.as_f64().unwrap_or_default(),
     };
     // The year 9999.
     if !(0.0..=253_402_300_799.0).contains(&seconds) {
