@@ -200,6 +200,8 @@ impl Session {
         self.begin(spec);
 
         let close = self.converse(pipes.output, watch).await;
+        // Until the process is gone and all is settled, a simulated clock stands still.
+        let _hold = self.services.clock.hold();
         if !matches!(close, Close::Done(_)) {
             self.process.kill();
         }
@@ -207,7 +209,7 @@ impl Session {
         self.outgoing.computing.take();
         self.services.stop.press();
         while self.answering.join_next().await.is_some() {}
-        self.services.broadcasts.end().await;
+        self.services.broadcasts.end(self.services.job.is_some()).await;
         self.outgoing.closed.set(true);
         self.outgoing.more.notify_one();
         writing.abort();

@@ -14,8 +14,6 @@ pub struct NewRun {
     pub job: String,
     /// The instant.
     pub scheduled_at: Duration,
-    /// Whether its schedule says it, so that no earlier instant is decided any more; otherwise a person does.
-    pub planned: bool,
     /// What becomes of it.
     pub entry: Entry,
     /// The hash of the script's version.
@@ -24,6 +22,17 @@ pub struct NewRun {
     pub rerun: bool,
     /// Real time that it may take.
     pub timeout: Option<Duration>,
+}
+
+/// How far the instants of a job are decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decided {
+    /// The job's name.
+    pub job: String,
+    /// All up to this one.
+    pub until: Duration,
+    /// The next one; shown to people.
+    pub next: Option<Duration>,
 }
 
 /// What becomes of an instant.
@@ -38,6 +47,20 @@ pub enum Entry {
     Wait,
     /// It does not run, for this reason.
     Skip(String),
+}
+
+/// What came of beginning a job run that waited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin {
+    /// It is begun.
+    Begun {
+        /// 1 for the first time, one more for each time that its process died.
+        attempt: u32,
+    },
+    /// Another process runs an earlier instant of the job.
+    Busy,
+    /// It is not this owner's to begin.
+    Gone,
 }
 
 /// What came of claiming a job run.
@@ -97,8 +120,7 @@ const LOOSE: &str = "its process died, and it had sent messages outside of broad
 
 impl Ledger {
     /// Takes instants of jobs, all in one commit: each is claimed or noted unless it was before. `versions` are those
-    /// that the runs name; they are kept for as long as a run that is not over needs them. `decided` says of further
-    /// jobs up to which instant all are decided, although none is written down.
+    /// that the runs name; they are kept for as long as a run that is not over needs them.
     ///
     /// # Errors
     ///
@@ -108,7 +130,7 @@ impl Ledger {
         owner: &Owner,
         runs: &[NewRun],
         versions: &[StoredVersion],
-        decided: &[(String, Duration)],
+        decided: &[Decided],
     ) -> Result<Vec<JobClaim>, LedgerError> {
         let mut write = self.store().write().await?;
         let result = async {
@@ -118,12 +140,9 @@ impl Ledger {
             let mut claims = Vec::with_capacity(runs.len());
             for run in runs {
                 claims.push(claim(&mut write, run, owner.id).await?);
-                if run.planned {
-                    decide(&mut write, &run.job, run.scheduled_at).await?;
-                }
             }
-            for (job, until) in decided {
-                decide(&mut write, job, *until).await?;
+            for decided in decided {
+                decide(&mut write, decided).await?;
             }
             Ok(claims)
         }
@@ -131,8 +150,7 @@ impl Ledger {
         write.end(result).await
     }
 
-    /// Begins a run that waited; gives the attempt that it is. None while another process runs an earlier instant of
-    /// the job, and when it is not this owner's to begin.
+    /// Begins a run that waited.
     ///
     /// # Errors
     ///
@@ -142,11 +160,11 @@ impl Ledger {
         job: &str,
         scheduled_at: Duration,
         owner: &Owner,
-    ) -> Result<Option<u32>, LedgerError> {
+    ) -> Result<Begin, LedgerError> {
         let mut write = self.store().write().await?;
         let result = async {
             if runs_elsewhere(&mut write, job, owner.id).await? {
-                return Ok(None);
+                return Ok(Begin::Busy);
             }
             let statement = sqlx::query_as(
                 "UPDATE job_runs SET state = 0, attempt = attempt + 1, started_at = ?
@@ -154,7 +172,8 @@ impl Ledger {
             );
             let statement =
                 statement.bind(write.store.now()).bind(job).bind(millis(scheduled_at)).bind(owner.id);
-            Ok(write.row::<(u32,)>(statement).await?.map(|(attempt,)| attempt))
+            let begun = write.row::<(u32,)>(statement).await?;
+            Ok(begun.map_or(Begin::Gone, |(attempt,)| Begin::Begun { attempt }))
         }
         .await;
         write.end(result).await
@@ -321,9 +340,11 @@ async fn runs_elsewhere(write: &mut Transaction<'_>, job: &str, owner: i64) -> R
     Ok(false)
 }
 
-async fn decide(write: &mut Transaction<'_>, job: &str, until: Duration) -> Result<(), LedgerError> {
-    let statement = sqlx::query("UPDATE jobs SET decided_until = ?1 WHERE name = ?2 AND decided_until < ?1");
-    write.run(statement.bind(millis(until)).bind(job)).await.map(drop)
+async fn decide(write: &mut Transaction<'_>, decided: &Decided) -> Result<(), LedgerError> {
+    let statement =
+        sqlx::query("UPDATE jobs SET decided_until = ?1, next_at = ?2 WHERE name = ?3 AND decided_until <= ?1");
+    let statement = statement.bind(millis(decided.until)).bind(decided.next.map(millis)).bind(&decided.job);
+    write.run(statement).await.map(drop)
 }
 
 async fn take_over(write: &mut Transaction<'_>, owner: i64) -> Result<Vec<Orphan>, LedgerError> {

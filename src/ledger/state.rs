@@ -103,6 +103,8 @@ stored! {
         Skipped = 4, "skipped";
         /// Claimed, and waiting for its turn.
         Waiting = 5, "waiting";
+        /// Somebody wanted its end.
+        Cancelled = 6, "cancelled";
     }
 }
 

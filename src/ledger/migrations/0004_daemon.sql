@@ -1,5 +1,6 @@
 INSERT INTO meanings (of, number, name, meaning) VALUES
     ('job run', 5, 'waiting', 'claimed, waits for its turn'),
+    ('job run', 6, 'cancelled', 'ended because somebody wanted that'),
     ('job wish', 0, 'run', 'a run now, whatever its schedule says'),
     ('job wish', 1, 'cancel', 'the end of the run that goes on');
 
@@ -7,11 +8,11 @@ INSERT INTO meanings (of, number, name, meaning) VALUES
 CREATE TABLE jobs (
     name TEXT PRIMARY KEY,
     script TEXT NOT NULL,
-    -- What the script says of it, and of that what decides about its instants, as JSON.
-    declared TEXT NOT NULL,
-    rule TEXT NOT NULL,
+    -- When it runs, in words; the same words mean the same instants.
+    times TEXT NOT NULL,
     -- All instants up to this one are decided: run, or left out.
     decided_until INTEGER NOT NULL,
+    next_at INTEGER,
     paused_at INTEGER,
     gone_at INTEGER
 ) WITHOUT ROWID;
