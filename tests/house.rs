@@ -30,7 +30,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "schedule",
         ],
     ),
-    ("schedule", &["protocol"]),
+    ("schedule", &["message", "protocol"]),
     (
         "host",
         &["schedule", "client", "clock", "config", "delivery", "ledger", "message", "protocol", "quota"],

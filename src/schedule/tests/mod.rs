@@ -1,0 +1,1 @@
+//! When jobs run, in tables, by chance, and over a year.
