@@ -10,6 +10,7 @@ mod file;
 mod permissions;
 mod project;
 mod scripts;
+mod serve;
 mod settings;
 mod units;
 
@@ -19,5 +20,6 @@ pub use error::ConfigError;
 pub use permissions::Permissions;
 pub use project::{FILE_NAME, Project, STATE_FOLDER};
 pub use scripts::ScriptLimits;
+pub use serve::ServeSettings;
 pub use settings::{AppFlags, Settings};
 pub use units::{parse_duration, parse_size};

@@ -84,7 +84,8 @@ impl Services {
             let path = path.to_owned();
             move |error| SetUpError::Missing(path, error)
         };
-        let script = script.canonicalize().map_err(missing(script))?;
+        // The file of a job's script may be gone by now; its run has the bytes.
+        let script = script.canonicalize().unwrap_or_else(|_| script.to_owned());
         Ok(Self {
             apps,
             origin: project.shown(&script),

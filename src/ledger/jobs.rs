@@ -341,8 +341,9 @@ async fn runs_elsewhere(write: &mut Transaction<'_>, job: &str, owner: i64) -> R
 }
 
 async fn decide(write: &mut Transaction<'_>, decided: &Decided) -> Result<(), LedgerError> {
-    let statement =
-        sqlx::query("UPDATE jobs SET decided_until = ?1, next_at = ?2 WHERE name = ?3 AND decided_until <= ?1");
+    let statement = sqlx::query(
+        "UPDATE jobs SET decided_until = ?1, next_at = ?2 WHERE name = ?3 AND decided_until <= ?1",
+    );
     let statement = statement.bind(millis(decided.until)).bind(decided.next.map(millis)).bind(&decided.job);
     write.run(statement).await.map(drop)
 }

@@ -15,12 +15,9 @@ pub struct Enlisted {
     pub name: String,
     /// The script that declares it.
     pub script: String,
-    /// What the script says of it, as JSON.
-    pub declared: String,
-    /// Of that, what decides about its instants.
-    pub rule: String,
-    /// Up to which instant nothing of it is to run, where it is new, or says something new of its instants, or comes
-    /// back.
+    /// When it runs, in words; the same words mean the same instants.
+    pub times: String,
+    /// Up to which instant nothing of it is to run, where it is new, has other times, or comes back.
     pub decided_until: Duration,
 }
 
@@ -31,10 +28,12 @@ pub struct Listed {
     pub name: String,
     /// The script that declares it.
     pub script: String,
-    /// What the script says of it, as JSON.
-    pub declared: String,
+    /// When it runs, in words.
+    pub times: String,
     /// All instants up to this one are decided.
     pub decided_until: Duration,
+    /// The next one.
+    pub next_at: Option<Duration>,
     /// Since when it is paused.
     pub paused_at: Option<Duration>,
     /// Since when no script declares it any more.
@@ -54,6 +53,8 @@ pub struct Wished {
     pub wish: JobWish,
     /// The instant of the run that is wished for.
     pub scheduled_at: Option<Duration>,
+    /// When it was said.
+    pub asked_at: Duration,
 }
 
 /// What people want of jobs; see [`Ledger::job_control`].
@@ -73,19 +74,17 @@ impl Ledger {
     ///
     /// Faults of the store.
     pub async fn enlist_jobs(&self, jobs: &[Enlisted]) -> Result<Vec<Duration>, LedgerError> {
-        let rows: Vec<_> = jobs
-            .iter()
-            .map(|job| (&job.name, &job.script, &job.declared, &job.rule, millis(job.decided_until)))
-            .collect();
+        let rows: Vec<_> =
+            jobs.iter().map(|job| (&job.name, &job.script, &job.times, millis(job.decided_until))).collect();
         let mut write = self.store().write().await?;
         let result = async {
             let rows = json(&write, &rows)?;
             let statement = sqlx::query(
-                "INSERT INTO jobs (name, script, declared, rule, decided_until)
-                    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?) WHERE true
-                    ON CONFLICT (name) DO UPDATE SET script = excluded.script, declared = excluded.declared,
-                        rule = excluded.rule, gone_at = NULL, decided_until = CASE
-                            WHEN jobs.gone_at IS NULL AND jobs.rule = excluded.rule THEN jobs.decided_until
+                "INSERT INTO jobs (name, script, times, decided_until)
+                    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?) WHERE true
+                    ON CONFLICT (name) DO UPDATE SET script = excluded.script, times = excluded.times,
+                        gone_at = NULL, decided_until = CASE
+                            WHEN jobs.gone_at IS NULL AND jobs.times = excluded.times THEN jobs.decided_until
                             ELSE max(jobs.decided_until, excluded.decided_until) END",
             );
             write.run(statement.bind(&rows)).await?;
@@ -111,9 +110,9 @@ impl Ledger {
     ///
     /// Faults of the store.
     pub async fn listed_jobs(&self, name: Option<&str>) -> Result<Vec<Listed>, LedgerError> {
-        type Row = (String, String, String, i64, Option<i64>, Option<i64>);
+        type Row = (String, String, String, i64, Option<i64>, Option<i64>, Option<i64>);
         let question = sqlx::query_as(
-            "SELECT name, script, declared, decided_until, paused_at, gone_at FROM jobs
+            "SELECT name, script, times, decided_until, next_at, paused_at, gone_at FROM jobs
                 WHERE (?1 IS NULL AND gone_at IS NULL) OR name = ?1 ORDER BY name",
         );
         let mut read = self.store().read().await?;
@@ -131,12 +130,13 @@ impl Ledger {
             .collect::<Result<std::collections::HashMap<_, _>, LedgerError>>()?;
         Ok(rows
             .into_iter()
-            .map(|(name, script, declared, decided_until, paused_at, gone_at)| Listed {
+            .map(|(name, script, times, decided_until, next_at, paused_at, gone_at)| Listed {
                 last: last.remove(&name),
                 name,
                 script,
-                declared,
+                times,
                 decided_until: from_millis(decided_until),
+                next_at: next_at.map(from_millis),
                 paused_at: paused_at.map(from_millis),
                 gone_at: gone_at.map(from_millis),
             })
@@ -204,13 +204,15 @@ impl Ledger {
         let mut read = self.store().read_now().await?;
         let paused: Vec<(String,)> =
             read.rows(sqlx::query_as("SELECT name FROM jobs WHERE paused_at IS NOT NULL")).await?;
-        let wishes: Vec<(i64, String, i64, Option<i64>)> = read
-            .rows(sqlx::query_as("SELECT id, job, wish, scheduled_at FROM job_wishes ORDER BY id"))
-            .await?;
+        type Row = (i64, String, i64, Option<i64>, i64);
+        let question =
+            sqlx::query_as("SELECT id, job, wish, scheduled_at, asked_at FROM job_wishes ORDER BY id");
+        let wishes: Vec<Row> = read.rows(question).await?;
         read.done();
-        let wished = |(id, job, wish, scheduled_at): (i64, String, i64, Option<i64>)| {
+        let wished = |(id, job, wish, scheduled_at, asked_at): Row| {
             let wish = JobWish::from_number(wish).map_err(|detail| self.store().record(detail))?;
-            Ok(Wished { id, job, wish, scheduled_at: scheduled_at.map(from_millis) })
+            let (scheduled_at, asked_at) = (scheduled_at.map(from_millis), from_millis(asked_at));
+            Ok(Wished { id, job, wish, scheduled_at, asked_at })
         };
         Ok(JobControl {
             paused: paused.into_iter().map(|(name,)| name).collect(),

@@ -62,7 +62,8 @@ impl Driving {
         let underway = services.broadcasts.watch(Underway::new(&role.delivery, &role.broadcast));
         match &services.job {
             None => Self::send(role, services.stop.stop().clone(), tally, underway, |_| ()),
-            Some(job) => job.keeper.keep(role, tally, underway),
+            // It counts by itself: it may outlive the run.
+            Some(job) => job.keeper.keep(role, Rc::default(), underway),
         }
     }
 

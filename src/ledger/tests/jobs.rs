@@ -6,7 +6,6 @@ fn run(job: &str, at: Duration, entry: Entry) -> NewRun {
     NewRun {
         job: job.to_owned(),
         scheduled_at: at,
-        planned: true,
         entry,
         version: "v1".to_owned(),
         rerun: false,
@@ -31,12 +30,15 @@ async fn claim(ledger: &Ledger, owner: &Owner, new: NewRun) -> JobClaim {
     ledger.claim_job_runs(owner, &[new], &[version("v1")], &[]).await.unwrap()[0]
 }
 
-fn enlisted(name: &str, rule: &str, decided_until: Duration) -> Enlisted {
+fn decided(until: Duration) -> Decided {
+    Decided { job: "a".to_owned(), until, next: Some(until + HOUR) }
+}
+
+fn enlisted(name: &str, times: &str, decided_until: Duration) -> Enlisted {
     Enlisted {
         name: name.to_owned(),
         script: "scripts/a.lua".to_owned(),
-        declared: "{}".to_owned(),
-        rule: rule.to_owned(),
+        times: times.to_owned(),
         decided_until,
     }
 }
@@ -55,8 +57,8 @@ fn an_instant_of_a_job_starts_once() {
         assert_eq!(claim(&ledger, &two, daily()).await, JobClaim::Running);
         let orphans = ledger.take_over_job_runs(&two).await.unwrap();
         assert!(orphans.len() == 1 && orphans[0].waits && orphans[0].timeout == Some(HOUR), "{orphans:?}");
-        assert_eq!(ledger.begin_job_run("daily", START, &two).await.unwrap(), Some(2));
-        assert_eq!(ledger.begin_job_run("daily", START, &two).await.unwrap(), None);
+        assert_eq!(ledger.begin_job_run("daily", START, &two).await.unwrap(), Begin::Begun { attempt: 2 });
+        assert_eq!(ledger.begin_job_run("daily", START, &two).await.unwrap(), Begin::Gone);
         assert!(ledger.finish_job_run("daily", START, &two, JobState::Done, Some("ok")).await.unwrap());
         assert!(!ledger.finish_job_run("daily", START, &two, JobState::Failed, None).await.unwrap());
         assert_eq!(claim(&ledger, &two, daily()).await, JobClaim::Over(JobState::Done));
@@ -85,7 +87,7 @@ fn a_run_that_sent_loosely_is_interrupted_unless_it_may_run_again() {
             loose.state == JobState::Interrupted && loose.note.as_ref().unwrap().contains("rerun"),
             "{loose:?}"
         );
-        assert_eq!(ledger.begin_job_run("waits", START, &two).await.unwrap(), Some(1));
+        assert_eq!(ledger.begin_job_run("waits", START, &two).await.unwrap(), Begin::Begun { attempt: 1 });
     });
 }
 
@@ -100,9 +102,9 @@ fn a_run_in_another_process_is_an_overlap() {
         assert_eq!(claim(&ledger, &two, run("skips", later, now())).await, JobClaim::Over(JobState::Skipped));
         let queued = run("queues", later, Entry::Run { or_skip: false });
         assert_eq!(claim(&ledger, &two, queued).await, JobClaim::Waits);
-        assert_eq!(ledger.begin_job_run("queues", later, &two).await.unwrap(), None);
+        assert_eq!(ledger.begin_job_run("queues", later, &two).await.unwrap(), Begin::Busy);
         ledger.finish_job_run("queues", START, &one, JobState::Done, None).await.unwrap();
-        assert_eq!(ledger.begin_job_run("queues", later, &two).await.unwrap(), Some(1));
+        assert_eq!(ledger.begin_job_run("queues", later, &two).await.unwrap(), Begin::Begun { attempt: 1 });
     });
 }
 
@@ -130,17 +132,18 @@ fn what_is_decided_stays_so_until_the_rule_changes_or_the_job_was_gone() {
             async |rule: &str, at: Duration| ledger.enlist_jobs(&[enlisted("a", rule, at)]).await.unwrap();
         assert_eq!(enlist("every", START).await, [START]);
         assert_eq!(enlist("every", START + HOUR).await, [START]);
-        claim(&ledger, &owner, run("a", START + HOUR / 2, now())).await;
+        let half = START + HOUR / 2;
+        ledger.claim_job_runs(&owner, &[run("a", half, now())], &[], &[decided(half)]).await.unwrap();
         assert_eq!(enlist("every", START + HOUR).await, [START + HOUR / 2]);
         assert_eq!(enlist("cron", START + HOUR).await, [START + HOUR]);
         assert_eq!(ledger.enlist_jobs(&[]).await.unwrap(), []);
         assert!(ledger.listed_jobs(None).await.unwrap().is_empty());
         assert!(ledger.listed_jobs(Some("a")).await.unwrap()[0].gone_at.is_some());
         assert_eq!(enlist("cron", START + HOUR * 2).await, [START + HOUR * 2]);
-        let decided = [("a".to_owned(), START + HOUR * 3)];
-        ledger.claim_job_runs(&owner, &[], &[], &decided).await.unwrap();
+        ledger.claim_job_runs(&owner, &[], &[], &[decided(START + HOUR * 3)]).await.unwrap();
         assert_eq!(enlist("cron", START).await, [START + HOUR * 3]);
         let listed = &ledger.listed_jobs(None).await.unwrap()[0];
+        assert_eq!(listed.next_at, Some(START + HOUR * 4));
         assert_eq!(listed.last.as_ref().unwrap().scheduled_at, START + HOUR / 2);
     });
 }
