@@ -26,7 +26,7 @@ pub use shutdown::{Order, listen};
 pub use version::{Version, short};
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
@@ -209,12 +209,12 @@ impl Daemon {
         if due.is_empty() {
             return;
         }
-        let (runs, tasks) = self.entries(&due).await;
+        let runs = self.entries(&due).await;
         let decided: Vec<Decided> = due
             .iter()
             .map(|due| Decided { job: due.name().to_owned(), until: due.until(), next: due.decision.next })
             .collect();
-        let claimed = self.claim(&runs, tasks, &decided).await;
+        let claimed = self.claim(&runs, &decided).await;
         let mut scheduler = self.scheduler.borrow_mut();
         for due in due {
             match &claimed {
@@ -227,9 +227,9 @@ impl Daemon {
         }
     }
 
-    /// What becomes of the instants that are due, and what is to be run of them.
-    async fn entries(&self, due: &[Due]) -> (Vec<NewRun>, Vec<Task>) {
-        let (mut runs, mut tasks) = (Vec::new(), Vec::new());
+    /// What becomes of the instants that are due.
+    async fn entries(&self, due: &[Due]) -> Vec<(Registered, NewRun)> {
+        let mut runs = Vec::new();
         let mut taken = 0;
         for due in due.iter().filter(|due| !due.paused) {
             let mut first = true;
@@ -249,34 +249,29 @@ impl Daemon {
                     Verdict::Run(at) => (*at, Entry::Wait),
                 };
                 taken += usize::from(matches!(entry, Entry::Run { .. }));
-                runs.push(new_run(&due.registered, at, entry));
-                tasks.push(Task::new(&due.registered, at));
+                runs.push((due.registered.clone(), new_run(&due.registered, at, entry)));
             }
         }
-        (runs, tasks)
+        runs
     }
 
     /// Begins a run that somebody asked for.
     async fn claim_one(&self, registered: &Registered, at: Duration) -> Result<(), LedgerError> {
         let entry = self.runner.entry(&registered.job, 0).await;
-        let run = new_run(registered, at, entry);
-        self.claim(&[run], vec![Task::new(registered, at)], &[]).await
+        self.claim(&[(registered.clone(), new_run(registered, at, entry))], &[]).await
     }
 
-    async fn claim(&self, runs: &[NewRun], tasks: Vec<Task>, decided: &[Decided]) -> Result<(), LedgerError> {
-        let Setup { ledger, owner, registry, .. } = &*self.setup;
-        let wanted: BTreeSet<&str> = runs.iter().map(|run| run.version.as_str()).collect();
+    async fn claim(&self, runs: &[(Registered, NewRun)], decided: &[Decided]) -> Result<(), LedgerError> {
+        let Setup { ledger, owner, .. } = &*self.setup;
         let mut versions = BTreeMap::new();
-        for registered in runs.iter().filter_map(|run| registry.find(&run.job)) {
-            if wanted.contains(registered.version.hash.as_str()) {
-                versions
-                    .entry(registered.version.hash.clone())
-                    .or_insert_with(|| recover::stored(&registered.version));
-            }
+        for (Registered { version, .. }, _) in runs {
+            versions.entry(version.hash.as_str()).or_insert_with(|| recover::stored(version));
         }
         let versions: Vec<_> = versions.into_values().collect();
-        let claims = ledger.claim_job_runs(owner, runs, &versions, decided).await?;
-        for ((claim, run), task) in claims.into_iter().zip(runs).zip(tasks) {
+        let new: Vec<NewRun> = runs.iter().map(|(_, run)| run.clone()).collect();
+        let claims = ledger.claim_job_runs(owner, &new, &versions, decided).await?;
+        for (claim, (registered, run)) in claims.into_iter().zip(runs) {
+            let task = Task::new(registered, run.scheduled_at);
             let (job, at) = (run.job.as_str(), run_name(run.scheduled_at));
             match (claim, &run.entry) {
                 (JobClaim::Claimed { attempt }, _) => self.runner.start(task, attempt),

@@ -21,7 +21,7 @@ impl Daemon {
     pub(super) async fn resume_broadcasts(&self) {
         let Setup { ledger, owner, apps, clock, .. } = &*self.setup;
         let resumed = async {
-            for id in ledger.entrusted(owner).await? {
+            for id in ledger.entrusted().await? {
                 self.keeper.adopt(ledger, owner, apps, clock, id).await?;
             }
             Ok::<_, LedgerError>(())

@@ -116,11 +116,6 @@ impl Runner {
         waiting.iter().chain(held.iter()).find(|task| task.job == job).map(|task| task.scheduled_at)
     }
 
-    /// Whether a run of this job goes on or waits.
-    pub(super) fn has(&self, job: &str) -> bool {
-        self.flights.borrow().contains_key(job) || self.waits(job).is_some()
-    }
-
     /// Has a run that was claimed wait for its turn.
     pub(super) fn queue(self: &Rc<Self>, task: Task) {
         tracing::info!(job = task.job, run = run_name(task.scheduled_at), "a run waits for its turn");

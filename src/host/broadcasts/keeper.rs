@@ -3,16 +3,20 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Instant};
 use crate::delivery::{Delivery, Driven, LEASE, Stop, StopSwitch, Tally, Underway};
 use crate::ledger::{Broadcast, BroadcastId, Ledger, LedgerError, Owner};
 
 use super::Heartbeat;
 use super::drive::{Driving, Role};
 use super::watch::Watched;
+
+/// How long one that could not be driven is left alone.
+const REST: Duration = Duration::from_secs(30);
 
 /// How a broadcast that was kept came to its end.
 #[derive(Debug, Clone)]
@@ -34,6 +38,8 @@ pub struct Keeper {
     stop: Stop,
     told: Box<dyn Fn(Kept)>,
     idle: Notify,
+    /// Until when those are left alone that could not be driven.
+    resting: RefCell<HashMap<BroadcastId, Instant>>,
 }
 
 impl Keeper {
@@ -42,7 +48,14 @@ impl Keeper {
     pub fn new(told: impl Fn(Kept) + 'static) -> Rc<Self> {
         let (switch, stop) = StopSwitch::new();
         let told = Box::new(told);
-        Rc::new(Self { driven: RefCell::default(), switch, stop, told, idle: Notify::new() })
+        Rc::new(Self {
+            driven: RefCell::default(),
+            switch,
+            stop,
+            told,
+            idle: Notify::new(),
+            resting: RefCell::default(),
+        })
     }
 
     /// Takes a broadcast that was left to the daemon and that nobody drives; gives whether it did.
@@ -58,7 +71,8 @@ impl Keeper {
         clock: &Clock,
         id: BroadcastId,
     ) -> Result<bool, LedgerError> {
-        if self.stop.is_asked() || self.driving(id).is_some() {
+        let rests = self.resting.borrow().get(&id).is_some_and(|until| clock.now() < *until);
+        if rests || self.stop.is_asked() || self.driving(id).is_some() {
             return Ok(false);
         }
         let broadcast = ledger.show(id).await?;
@@ -75,6 +89,7 @@ impl Keeper {
             ledger.release(lease).await?;
             return Ok(false);
         }
+        self.resting.borrow_mut().insert(id, clock.now() + REST);
         let (name, run, left) = (&broadcast.name, &broadcast.run, broadcast.counts.pending);
         tracing::info!(name, run, left, "a broadcast goes on where it stopped");
         let underway = Rc::new(Underway::new(&delivery, &broadcast));
@@ -98,6 +113,9 @@ impl Keeper {
                 (None, Ok(_)) => Err("it ended without a report".to_owned()),
             };
             keeper.driven.borrow_mut().remove(&id);
+            if end.is_ok() {
+                keeper.resting.borrow_mut().remove(&id);
+            }
             (keeper.told)(Kept { id, name: watched.name.clone(), run: watched.run.clone(), end });
             keeper.idle.notify_waiters();
         });

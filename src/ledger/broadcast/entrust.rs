@@ -1,6 +1,6 @@
 //! Broadcasts that a daemon goes on with whenever nobody drives them.
 
-use crate::ledger::{Ledger, LedgerError, Owner};
+use crate::ledger::{Ledger, LedgerError};
 
 use super::BroadcastId;
 
@@ -15,19 +15,19 @@ impl Ledger {
         self.change(statement.bind(id.0)).await.map(drop)
     }
 
-    /// Broadcasts that `owner`, a daemon, may have to drive, the oldest first: those left to it with something to send,
-    /// and those that are to be cancelled. Some of them may be driven by others; [`Ledger::claim`] tells.
+    /// Broadcasts that a daemon may have to drive, the oldest first: those left to it with something to send, and those
+    /// that are to be cancelled. Some of them are driven already; [`Ledger::claim`] tells.
     ///
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn entrusted(&self, owner: &Owner) -> Result<Vec<BroadcastId>, LedgerError> {
+    pub async fn entrusted(&self) -> Result<Vec<BroadcastId>, LedgerError> {
         let question = sqlx::query_as(
             "SELECT id FROM broadcasts WHERE state = 1 AND ((entrusted = 1 AND wish = 0) OR wish = 2)
-                AND (owner IS NULL OR owner <> ?) ORDER BY id",
+                ORDER BY id",
         );
         let mut read = self.store().read_now().await?;
-        let found: Vec<(i64,)> = read.rows(question.bind(owner.id)).await?;
+        let found: Vec<(i64,)> = read.rows(question).await?;
         read.done();
         Ok(found.into_iter().map(|(id,)| BroadcastId(id)).collect())
     }
