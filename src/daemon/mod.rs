@@ -2,11 +2,20 @@
 //!
 //! May import: `schedule`, `host` and what is below them.
 
+mod eyes;
+mod files;
+mod links;
 mod load;
+mod look;
 mod registry;
 mod scan;
+mod settings;
+mod settle;
 mod version;
+mod watch;
 
 pub use load::{Loaded, Loader, worker_limits};
 pub use registry::{Registered, Registry, ScriptStatus, Stale};
+pub use settings::Reread;
 pub use version::{Version, short};
+pub use watch::Watch;
