@@ -29,6 +29,7 @@ mod once;
 mod paths;
 mod recall;
 mod rehearse;
+mod reload;
 mod runs;
 mod secrets;
 mod shared_quota;

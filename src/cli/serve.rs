@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::clock::Clock;
 use crate::config::{AppFlags, Environment, Project, Settings};
-use crate::daemon::{self, Event, Loader, Registry, Setup};
+use crate::daemon::{self, Event, Loader, Registry, Reread, Setup, Watch};
 use crate::host::OWN_BINARY;
 
 use super::apps;
@@ -40,7 +40,8 @@ pub(super) fn run(args: Serve, global: &Global) -> anyhow::Result<Exit> {
     let environment = Environment::of_process();
     let flags = AppFlags { offline: args.simulator, ..args.app.into() };
     let mut settings = Settings::load(&project, &environment, &flags)?;
-    settings.permissions.extend(args.grants.permissions()?);
+    let granted = args.grants.permissions()?;
+    settings.permissions.extend(granted.clone());
     let clock = Clock::real();
     let fail_point = fail_point(&environment)?;
     let apps = apps::choose_for(daemon::COMMAND, &project, &settings, args.simulator, &clock, &fail_point)?;
@@ -51,6 +52,13 @@ pub(super) fn run(args: Serve, global: &Global) -> anyhow::Result<Exit> {
         let open = book.open().await?;
         let loader = Loader::new(project.clone(), apps.deliveries.clone(), clock.clone(), OWN_BINARY.into());
         let registry = Registry::new(loader, settings);
+        let place = project.clone();
+        let reread = Reread::new(move || {
+            let mut settings = Settings::load(&place, &Environment::of_process(), &flags)?;
+            settings.permissions.extend(granted.clone());
+            Ok(settings)
+        });
+        let watch = Watch::new(registry.clone(), reread);
         let scripts = project.root.join("scripts");
         registry.load_all().await.with_context(|| format!("{}", scripts.display()))?;
         let setup = Setup {
@@ -65,7 +73,9 @@ pub(super) fn run(args: Serve, global: &Global) -> anyhow::Result<Exit> {
             poll: daemon::POLL,
             told: Box::new(told),
         };
+        let watching = tokio::task::spawn_local(watch.run());
         daemon::serve(setup, heard).await?;
+        watching.abort();
         for delivery in &apps.deliveries {
             delivery.let_go().await;
         }

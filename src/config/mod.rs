@@ -3,6 +3,7 @@
 //! May import: nothing of the house.
 
 mod app;
+mod changes;
 mod environment;
 mod error;
 mod explain;
@@ -15,6 +16,7 @@ mod settings;
 mod units;
 
 pub use app::{App, AppLimits, Credentials, TargetedCost, Timeouts};
+pub use changes::Changes;
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use permissions::Permissions;

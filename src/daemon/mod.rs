@@ -1,6 +1,7 @@
 //! `mooncast serve`: the host that runs the project's jobs for as long as it lives, and takes changed scripts in.
 //!
-//! - `registry`, `load`, `version`, `scan`: which version of each script is in force;
+//! - `registry`, `load`, `version`, `scan`: which version of each script is in force; `watch` and what it is made of:
+//!   how saved files come to be so;
 //! - `scheduler`: which job is next; `runner`: its runs, each in a worker; `recover`: what a dead daemon has left;
 //! - `control`: what people say through the ledger; `shutdown`: how it ends; `event`: what they may want to be told.
 //!
@@ -10,20 +11,29 @@
 
 mod control;
 mod event;
+mod eyes;
+mod files;
+mod links;
 mod load;
+mod look;
 mod recover;
 mod registry;
 mod runner;
 mod scan;
 mod scheduler;
+mod settings;
+mod settle;
 mod shutdown;
 mod version;
+mod watch;
 
 pub use event::Event;
 pub use load::{Loaded, Loader, worker_limits};
 pub use registry::{Registered, Registry, ScriptStatus, Stale};
+pub use settings::Reread;
 pub use shutdown::{Order, listen};
 pub use version::{Version, short};
+pub use watch::Watch;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -330,3 +340,6 @@ fn broadcast_ended(setup: &Setup, kept: Kept) {
         }
     }
 }
+pub use settings::Reread;
+pub use version::{Version, short};
+pub use watch::Watch;

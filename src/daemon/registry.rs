@@ -1,7 +1,7 @@
 //! Which version of each script is in force, and who has which job: the only place where that is decided.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
@@ -30,6 +30,7 @@ struct Inner {
     entries: RefCell<BTreeMap<PathBuf, Entry>>,
     changes: watch::Sender<u64>,
     look: Notify,
+    looks: watch::Sender<u64>,
     decisions: Cell<u64>,
 }
 
@@ -96,6 +97,7 @@ impl Registry {
             entries: RefCell::default(),
             changes: watch::Sender::new(0),
             look: Notify::new(),
+            looks: watch::Sender::new(0),
             decisions: Cell::new(0),
         }))
     }
@@ -115,6 +117,7 @@ impl Registry {
     /// Puts other settings in force, for what begins from now on.
     pub fn set_settings(&self, settings: Settings) {
         self.0.settings.replace(Rc::new(settings));
+        self.tell();
     }
 
     /// All jobs in force, by script and then in the order of their declarations.
@@ -156,6 +159,17 @@ impl Registry {
         self.0.look.notify_one();
     }
 
+    /// How often the files have been looked at: they are watched from the first time on.
+    #[must_use]
+    pub fn watching(&self) -> watch::Receiver<u64> {
+        self.0.looks.subscribe()
+    }
+
+    /// Tells that the files have been looked at.
+    pub(super) fn looked(&self) {
+        self.0.looks.send_modify(|looks| *looks += 1);
+    }
+
     /// Waits until somebody wants all files looked at again.
     pub(super) async fn asked_to_look(&self) {
         self.0.look.notified().await;
@@ -169,7 +183,7 @@ impl Registry {
     pub async fn load_all(&self) -> std::io::Result<()> {
         let loader = &self.0.loader;
         let found = scan::scripts(&loader.project.root.join("scripts"))?;
-        self.retain(&found.scripts);
+        self.retain(&found.scripts.iter().cloned().collect());
         let settings = self.settings();
         let loads = found.scripts.into_iter().map(|path| {
             let settings = Rc::clone(&settings);
@@ -188,18 +202,21 @@ impl Registry {
         Ok(())
     }
 
-    /// What the script at `path` was loaded from last.
-    pub(super) fn tried(&self, path: &Path) -> Option<Tried> {
-        self.0.entries.borrow().get(path)?.tried.clone()
+    /// What each script was loaded from last.
+    pub(super) fn tried(&self) -> BTreeMap<PathBuf, Tried> {
+        let entries = self.0.entries.borrow();
+        entries.iter().filter_map(|(path, entry)| Some((path.clone(), entry.tried.clone()?))).collect()
     }
 
-    /// The scripts that are known.
-    pub(super) fn paths(&self) -> Vec<PathBuf> {
-        self.0.entries.borrow().keys().cloned().collect()
+    /// Has the scripts that are stale loaded again, whether their files changed or not.
+    pub(super) fn forget_refused(&self) {
+        for entry in self.0.entries.borrow_mut().values_mut().filter(|entry| entry.stale.is_some()) {
+            entry.tried = None;
+        }
     }
 
     /// Drops the scripts that are not among these.
-    pub(super) fn retain(&self, there: &[PathBuf]) {
+    pub(super) fn retain(&self, there: &BTreeSet<PathBuf>) {
         let gone: Vec<(PathBuf, Entry)> =
             self.0.entries.borrow_mut().extract_if(.., |path, _| !there.contains(path)).collect();
         for (path, entry) in &gone {
@@ -267,6 +284,9 @@ impl Registry {
         let mut entries = self.0.entries.borrow_mut();
         let entry = entries.entry(path.to_owned()).or_default();
         entry.waiting = None;
+        if entry.stale.as_ref().is_some_and(|stale| stale.error == error) {
+            return;
+        }
         let jobs = entry.job_names().join(", ");
         match &entry.in_force {
             Some(old) => {

@@ -1,37 +1,46 @@
 //! Which files are scripts: those under `scripts/`, but for the library, the tests and what editors leave behind.
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Folders directly under `scripts/` that hold no scripts of their own.
-const NOT_SCRIPTS: [&str; 2] = ["lib", "tests"];
-
-/// How deep scripts are looked for: a folder that is linked into itself has an end.
-const DEPTH: usize = 8;
+/// How deep scripts are looked for.
+const DEPTH: usize = 16;
 
 /// What is there.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Found {
     /// The scripts, in the order of their paths.
     pub(super) scripts: Vec<PathBuf>,
+    /// The other files of Lua, which scripts may require.
+    pub(super) modules: Vec<PathBuf>,
     /// The folders that were looked into.
     pub(super) folders: Vec<PathBuf>,
 }
 
-/// The scripts in `scripts`. A folder that is not there has none.
+/// What is in `scripts`. A folder that is not there has nothing in it.
 ///
 /// # Errors
 ///
 /// A folder that is there and cannot be read; its scripts may be there all the same.
 pub(super) fn scripts(scripts: &Path) -> io::Result<Found> {
     let mut found = Found::default();
-    let top = |name: &str| !NOT_SCRIPTS.contains(&name);
-    look(scripts, DEPTH, &top, &mut found)?;
+    let mut above = std::fs::metadata(scripts).map(|top| vec![(top.dev(), top.ino())]).unwrap_or_default();
+    look(scripts, Place::Top, &mut above, &mut found)?;
     found.scripts.sort();
+    found.modules.sort();
     Ok(found)
 }
 
-fn look(folder: &Path, depth: usize, wanted: &dyn Fn(&str) -> bool, found: &mut Found) -> io::Result<()> {
+/// Where a folder is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Top,
+    Below,
+    Library,
+}
+
+fn look(folder: &Path, place: Place, above: &mut Vec<(u64, u64)>, found: &mut Found) -> io::Result<()> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -48,12 +57,18 @@ fn look(folder: &Path, depth: usize, wanted: &dyn Fn(&str) -> bool, found: &mut 
         // Links are followed; one that leads nowhere is no script.
         let Ok(metadata) = std::fs::metadata(&path) else { continue };
         if metadata.is_dir() {
-            let any = |name: &str| name != "lib";
-            if depth > 0 && wanted(name) {
-                look(&path, depth - 1, &any, found)?;
+            let id = (metadata.dev(), metadata.ino());
+            if above.contains(&id) || above.len() > DEPTH {
+                continue;
             }
-        } else if metadata.is_file() && name.ends_with(".lua") && !name.ends_with("_test.lua") {
-            found.scripts.push(path);
+            above.push(id);
+            let library =
+                place == Place::Library || name == "lib" || (place == Place::Top && name == "tests");
+            look(&path, if library { Place::Library } else { Place::Below }, above, found)?;
+            above.pop();
+        } else if metadata.is_file() && name.ends_with(".lua") {
+            let module = place == Place::Library || name.ends_with("_test.lua");
+            if module { &mut found.modules } else { &mut found.scripts }.push(path);
         }
     }
     Ok(())
@@ -85,18 +100,21 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, "").unwrap();
         }
-        std::os::unix::fs::symlink(&root, root.join("team/again")).unwrap();
         std::os::unix::fs::symlink("nowhere.lua", root.join("dangling.lua")).unwrap();
         let found = scripts(&root).unwrap();
-        let names: Vec<_> =
-            found.scripts.iter().map(|path| path.strip_prefix(&root).unwrap().to_str().unwrap()).collect();
-        assert_eq!(names[..2], ["a.lua", "b.lua"]);
-        assert!(names.contains(&"team/c.lua"), "{names:?}");
-        assert!(
-            names
-                .iter()
-                .all(|name| name.ends_with("a.lua") || name.ends_with("b.lua") || name.ends_with("c.lua")),
-            "{names:?}"
-        );
+        let names = |paths: &[PathBuf]| -> Vec<String> {
+            paths.iter().map(|path| path.strip_prefix(&root).unwrap().display().to_string()).collect()
+        };
+        assert_eq!(names(&found.scripts), ["a.lua", "b.lua", "team/c.lua"]);
+        assert_eq!(names(&found.modules), ["a_test.lua", "lib/x.lua", "team/lib/z.lua", "tests/y.lua"]);
+        assert_eq!(found.folders.len(), 5);
+    }
+
+    #[test]
+    fn a_folder_that_is_linked_into_itself_has_an_end() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.lua"), "").unwrap();
+        std::os::unix::fs::symlink(folder.path(), folder.path().join("again")).unwrap();
+        assert_eq!(scripts(folder.path()).unwrap().scripts, [folder.path().join("a.lua")]);
     }
 }
