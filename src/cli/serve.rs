@@ -71,6 +71,7 @@ pub(super) fn run(args: Serve, global: &Global) -> anyhow::Result<Exit> {
             program: OWN_BINARY.into(),
             output: Rc::new(Terminal::default()),
             poll: daemon::POLL,
+            instead: None,
             told: Box::new(told),
         };
         let watching = tokio::task::spawn_local(watch.run());

@@ -202,6 +202,9 @@ impl Runner {
     }
 
     async fn run(&self, task: &Task, flight: &Flight, attempt: u32) -> Ended {
+        if self.setup.instead.as_ref().is_some_and(|instead| instead(&task.job, task.scheduled_at)) {
+            return Ended::Finished;
+        }
         let Setup { project, registry, apps, clock, output, program, ledger, owner, .. } = &*self.setup;
         let settings = registry.settings();
         let run = run_name(task.scheduled_at);
