@@ -276,7 +276,7 @@ impl Runner {
         };
         let note_text = note.as_deref().unwrap_or_default();
         match state {
-            JobState::Done => tracing::info!(job, run, sent = counts.sent, "a run is done"),
+            JobState::Done => tracing::info!(job, run, "a run is done"),
             JobState::Cancelled => tracing::warn!(job, run, "a run is cancelled: {note_text}"),
             _ => tracing::error!(job, run, "a run failed: {note_text}"),
         }

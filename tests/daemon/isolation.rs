@@ -21,7 +21,7 @@ fn fifty_that_misbehave_at_once_delay_no_other_by_a_second() {
         .file("mooncast.toml", "[scripts]\ncpu = \"2s\"\nmemory = \"48MiB\"\ntimeout = \"20s\"\n")
         .file(
             "scripts/good.lua",
-            "require('schedule').every('1s', function(c) print('late', require('datetime').now():timestamp() - c.scheduled_at) end)",
+            "require('schedule').every('1s', function(c) print('late', require('datetime').now():unix() - c.scheduled_at) end)",
         );
     for number in 0..50 {
         let mut text = String::new();
@@ -42,7 +42,9 @@ fn fifty_that_misbehave_at_once_delay_no_other_by_a_second() {
         .collect();
     let alive = serving.workers().len();
     let worst = lateness.iter().copied().fold(0.0, f64::max);
-    println!("{rounds} runs beside {alive} workers that misbehave: the latest began {worst:.3} s late; {lateness:?}");
+    println!(
+        "{rounds} runs beside {alive} workers that misbehave: the latest began {worst:.3} s late; {lateness:?}"
+    );
     serving.kill();
     assert!(alive >= 40, "only {alive} workers");
     // A run has begun when its function says so: its worker is there, and has loaded the script.

@@ -114,7 +114,11 @@ fn killed_in_the_middle_of_scheduled_broadcasts_every_instant_runs_and_no_group_
         }
     }
     assert!(accepted.values().all(|times| *times == 1), "a group has it twice, MOONCAST_SEED={seed}");
-    let again = logs.iter().flat_map(|log| log.lines()).filter(|line| line.contains("a run is entered again")).count();
+    let again = logs
+        .iter()
+        .flat_map(|log| log.lines())
+        .filter(|line| line.contains("a run is entered again"))
+        .count();
     assert!(again > 0, "{logs:#?}");
     println!(
         "killed {kills} times: {} instants, none missing and none twice; {sent} groups sent, {doubts} in doubt, {open} instants open at the end; {again} runs entered again (MOONCAST_SEED={seed})",

@@ -74,7 +74,8 @@ impl Scale {
                 None => ("cron", format!("{} {} * * *", job % 60, job % 24)),
             };
             let options = "missed = \"all\", grace = \"100h\", overlap = \"queue\"";
-            text += &format!("schedule.{kind}(\"{when}\", {{ name = \"{script}-{job}\", {options} }}, tell)\n");
+            text +=
+                &format!("schedule.{kind}(\"{when}\", {{ name = \"{script}-{job}\", {options} }}, tell)\n");
         }
         text
     }
@@ -89,11 +90,13 @@ fn live(place: &Place, ledger: &Path, runs: &Runs, kept: &Rc<Kept>, scale: &Scal
     let flags = AppFlags { offline: true, ..AppFlags::default() };
     let settings = Settings::load(place, &Environment::of(vec![]), &flags).unwrap();
     let program = PathBuf::from(env!("CARGO_BIN_EXE_mooncast"));
-    let registry = Registry::new(Loader::new(place.clone(), vec![], clock.clone(), program.clone()), settings);
+    let registry =
+        Registry::new(Loader::new(place.clone(), vec![], clock.clone(), program.clone()), settings);
     let taken = Rc::clone(runs);
     let real = scale.real;
     let instead = move |job: &str, at: Duration| {
-        let hash = job.bytes().fold(at.as_secs() / 60, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
+        let hash =
+            job.bytes().fold(at.as_secs() / 60, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
         if hash.is_multiple_of(real) {
             return false;
         }

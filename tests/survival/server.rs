@@ -135,6 +135,11 @@ impl Server {
         drop(self.shared.news.wait_while(log, |log| log.open > 0).unwrap());
     }
 
+    /// The same while answers are held back: those connections stay open.
+    pub(crate) fn client_is_gone_or_held(&self) {
+        self.shared.log.lock().unwrap().client = None;
+    }
+
     /// Holds all answers back once so many messages were accepted.
     pub(crate) fn hold_from(&self, count: usize) {
         self.shared.log.lock().unwrap().held_from = Some(count);
