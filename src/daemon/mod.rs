@@ -346,6 +346,3 @@ fn broadcast_ended(setup: &Setup, kept: Kept) {
         }
     }
 }
-pub use settings::Reread;
-pub use version::{Version, short};
-pub use watch::Watch;
