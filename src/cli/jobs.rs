@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use crate::clock::Clock;
 use crate::config::{AppFlags, Environment, Project, Settings};
 use crate::daemon;
-use crate::ledger::{JobRun, JobState, Ledger, Listed};
+use crate::ledger::{JobRun, JobState, Ledger, Listed, ScriptRow};
 use crate::schedule::run_name;
 
 use super::runs::{instant, ledger_folder};
@@ -77,7 +77,10 @@ pub(super) fn run(args: Jobs, global: &Global) -> anyhow::Result<Exit> {
 async fn steer(command: Command, ledger: &Ledger) -> anyhow::Result<Exit> {
     let mut out = std::io::stdout().lock();
     match command {
-        Command::List => list(&mut out, &ledger.listed_jobs(None).await?)?,
+        Command::List => {
+            list(&mut out, &ledger.listed_jobs(None).await?)?;
+            stale(&mut out, &ledger.scripts().await?)?;
+        }
         Command::Show { name, limit } => {
             let job = named(ledger, &name).await?;
             show(&mut out, &job, &ledger.job_runs(Some(&name), limit).await?)?;
@@ -157,6 +160,22 @@ fn list(out: &mut impl Write, jobs: &[Listed]) -> anyhow::Result<()> {
             |run| format!("{} {}", run.state.name(), instant(run.scheduled_at)),
         );
         writeln!(out, "{:<24} {:<21} {last:<34} {:<24} {}", job.name, next(job), job.script, job.times)?;
+    }
+    Ok(())
+}
+
+/// The scripts whose files are not in force as they are now.
+fn stale(out: &mut impl Write, scripts: &[ScriptRow]) -> anyhow::Result<()> {
+    for script in scripts {
+        let (Some(error), Some(since)) = (&script.error, script.stale_since) else { continue };
+        let (name, since) = (&script.name, instant(since));
+        match &script.hash {
+            Some(hash) => {
+                let hash = daemon::short(hash);
+                writeln!(out, "{name} is stale since {since}, version {hash} stays in force: {error}")?;
+            }
+            None => writeln!(out, "{name} is stale since {since}, and never was in force: {error}")?,
+        }
     }
     Ok(())
 }

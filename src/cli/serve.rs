@@ -61,6 +61,11 @@ pub(super) fn run(args: Serve, global: &Global) -> anyhow::Result<Exit> {
         let watch = Watch::new(registry.clone(), reread);
         let scripts = project.root.join("scripts");
         registry.load_all().await.with_context(|| format!("{}", scripts.display()))?;
+        let mut beside = tokio::task::JoinSet::new();
+        beside.spawn_local(daemon::keep_status(registry.clone(), open.ledger.clone()));
+        if let Some(interval) = daemon::systemd::watchdog_interval() {
+            beside.spawn_local(daemon::systemd::watchdog(clock.clone(), interval));
+        }
         let setup = Setup {
             project: project.clone(),
             registry,
@@ -74,9 +79,9 @@ pub(super) fn run(args: Serve, global: &Global) -> anyhow::Result<Exit> {
             instead: None,
             told: Box::new(told),
         };
-        let watching = tokio::task::spawn_local(watch.run());
+        beside.spawn_local(watch.run());
         daemon::serve(setup, heard).await?;
-        watching.abort();
+        drop(beside);
         for delivery in &apps.deliveries {
             delivery.let_go().await;
         }

@@ -3,7 +3,8 @@
 //! - `registry`, `load`, `version`, `scan`: which version of each script is in force; `watch` and what it is made of:
 //!   how saved files come to be so;
 //! - `scheduler`: which job is next; `runner`: its runs, each in a worker; `recover`: what a dead daemon has left;
-//! - `control`: what people say through the ledger; `shutdown`: how it ends; `event`: what they may want to be told.
+//! - `control`: what people say through the ledger; `shutdown`: how it ends; `event`: what they may want to be told;
+//!   `status`: what other processes can see; `systemd`: what the service manager is told.
 //!
 //! Everything is on one thread; what is decided is in the ledger before it is done, and one log line tells it.
 //!
@@ -24,6 +25,8 @@ mod scheduler;
 mod settings;
 mod settle;
 mod shutdown;
+mod status;
+pub mod systemd;
 mod version;
 mod watch;
 
@@ -32,6 +35,7 @@ pub use load::{Loaded, Loader, worker_limits};
 pub use registry::{Registered, Registry, ScriptStatus, Stale};
 pub use settings::Reread;
 pub use shutdown::{Order, listen};
+pub use status::keep_status;
 pub use version::{Version, short};
 pub use watch::Watch;
 
@@ -123,7 +127,9 @@ pub async fn serve(setup: Setup, mut orders: UnboundedReceiver<Order>) -> Result
     changed.mark_unchanged();
     daemon.enlist(true).await?;
     daemon.prune_versions().await;
+    systemd::ready();
     daemon.run(&mut orders, &mut changed).await;
+    systemd::stopping();
     daemon.shut_down(&mut orders).await;
     Ok(())
 }

@@ -5,6 +5,7 @@ mod folders;
 mod jobs;
 mod partly;
 mod saves;
+mod serve;
 mod settings;
 
 use std::future::Future;
