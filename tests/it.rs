@@ -32,6 +32,7 @@ mod recall;
 mod rehearse;
 mod reload;
 mod runs;
+mod schedule;
 mod secrets;
 mod serve;
 mod shared_quota;

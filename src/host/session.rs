@@ -334,7 +334,10 @@ impl Session {
                         rehearsal.place(number, &place);
                     }
                 }
-                Ok(Some(ToHost::Declared)) => self.declaring = false,
+                Ok(Some(ToHost::Declared)) => {
+                    self.declaring = false;
+                    self.services.jobs.end();
+                }
                 Ok(Some(ToHost::Hello(VERSION))) => {}
                 Ok(Some(ToHost::Hello(version))) => {
                     return Some(Close::Stop(format!(
