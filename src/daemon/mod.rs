@@ -298,7 +298,7 @@ impl Daemon {
                 (JobClaim::Claimed { attempt }, _) => self.runner.start(task, attempt),
                 (JobClaim::Waits, _) => self.runner.queue(task),
                 (JobClaim::Over(_), Entry::Skip(why)) => {
-                    tracing::info!(job, run = at, "a run is skipped: {why}")
+                    tracing::info!(job, run = at, "a run is skipped: {why}");
                 }
                 (JobClaim::Running | JobClaim::Over(_), _) => {
                     tracing::info!(job, run = at, "another process has this instant");

@@ -125,4 +125,4 @@ fn task(setup: &Rc<Setup>, orphan: &Orphan, version: StoredVersion) -> Option<Ta
 }
 
 /// How often the versions of runs that are over are forgotten.
-pub(super) const PRUNE: Duration = Duration::from_secs(3600);
+pub(super) const PRUNE: Duration = Duration::from_hours(1);
