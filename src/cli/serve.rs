@@ -17,8 +17,10 @@ use super::{AppArgs, Exit, Global};
 
 /// Runs the jobs that the project's scripts declare, until it is stopped.
 ///
-/// SIGTERM and SIGINT (Ctrl-C) let nothing new begin and finish what is in flight. `[serve] stop_within` (30 s) is the most
-/// that this takes, and a second one ends at once. SIGHUP looks at all files again.
+/// SIGTERM and SIGINT (Ctrl-C) let nothing new begin and finish what is in flight; a second one ends at once. SIGHUP looks
+/// at all files again.
+///
+/// `[serve] stop_within` (30 s) is the most that a stop takes.
 ///
 /// Exit status: 0 stopped; 2 usage or configuration.
 #[derive(Debug, Args)]
