@@ -96,7 +96,8 @@ impl Scene {
 
     /// Waits for the registry to be so.
     #[track_caller]
-    fn until(&self, what: &str, so: impl Fn(&Registry) -> bool) -> impl Future<Output = ()> {
+    fn until(&self, what: impl Into<String>, so: impl Fn(&Registry) -> bool) -> impl Future<Output = ()> {
+        let what = what.into();
         let mut changed = self.registry.changed();
         let place = std::panic::Location::caller();
         async move {
@@ -114,7 +115,7 @@ impl Scene {
     /// Waits until the job is there from a script of just this text.
     #[track_caller]
     fn in_force(&self, job: &str, text: &str) -> impl Future<Output = ()> {
-        self.until(&format!("{job} of {text}"), move |registry| {
+        self.until(format!("{job} of {text}"), move |registry| {
             registry.find(job).is_some_and(|found| source(&found) == text)
         })
     }
@@ -128,7 +129,7 @@ impl Scene {
         let is = |registry: &Registry| {
             registry.scripts().iter().any(|script| script.name == name && script.stale.is_some())
         };
-        self.until(&format!("{name} is stale"), is).await;
+        self.until(format!("{name} is stale"), is).await;
         self.status(name).stale.unwrap().error
     }
 

@@ -80,7 +80,7 @@ fn a_broken_version_never_takes_over_and_a_mended_one_does() {
         for number in 1..=many {
             let path = scene.path("scripts/digest.lua");
             let (broken, reason) = match number % 3 {
-                0 => (format!("{held}\nend"), "scripts/digest.lua:5: syntax error"),
+                0 => (format!("{held}\nend"), "scripts/digest.lua:5: <eof> expected"),
                 1 => (format!("{held}\nerror('no')"), "scripts/digest.lua:5: no"),
                 _ => (
                     format!("im.group_send {{ to = '1', type = 'txt', body = {{ msg = 'x' }} }}\n{held}"),
