@@ -185,9 +185,9 @@ fn fifty_saves_in_a_second_end_with_the_last_one() {
                 for number in 1..=50 {
                     let text = script("digest", turn * 100 + number);
                     if number % 2 == 0 {
-                        replace(&path, &text)
+                        replace(&path, &text);
                     } else {
-                        std::fs::write(&path, text).unwrap()
+                        std::fs::write(&path, text).unwrap();
                     }
                     std::thread::sleep(std::time::Duration::from_millis(20));
                 }
