@@ -7,7 +7,10 @@ mod check;
 mod completions;
 mod doctor;
 mod exit;
+mod instants;
+mod job;
 mod jobs;
+mod limits;
 pub mod lint;
 mod logging;
 mod new;
@@ -88,9 +91,7 @@ enum Command {
     New(new::New),
     /// Look at broadcasts and steer them: list, show, pause, resume, cancel, retry, settle, recall, export, prune
     Runs(runs::Runs),
-    /// Run the jobs that the project's scripts declare, until it is stopped
     Serve(serve::Serve),
-    /// Look at jobs and steer them: list, show, trigger, pause, resume, cancel
     Jobs(jobs::Jobs),
     /// Run the simulator, a server that speaks the service's REST API
     Sim(sim::Sim),

@@ -76,6 +76,7 @@ pub(super) fn run(args: Serve, global: &Global) -> anyhow::Result<Exit> {
             program: OWN_BINARY.into(),
             output: Rc::new(Terminal::default()),
             poll: daemon::POLL,
+            instead: None,
             told: Box::new(told),
         };
         beside.spawn_local(watch.run());

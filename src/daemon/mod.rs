@@ -67,6 +67,9 @@ pub const POLL: Duration = Duration::from_secs(1);
 /// How long a write of the ledger that failed waits until it is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// Runs an instant of a job in place of a worker, or gives false.
+pub type Instead = Box<dyn Fn(&str, Duration) -> bool>;
+
 /// What a daemon needs of the house.
 pub struct Setup {
     /// The project.
@@ -87,6 +90,8 @@ pub struct Setup {
     pub output: Rc<dyn Output>,
     /// How often the ledger is asked what people want: [`POLL`], but where time is simulated.
     pub poll: Duration,
+    /// Takes runs in place of a worker: gives whether it has run this instant of a job. For tests with a million.
+    pub instead: Option<Instead>,
     /// Hears what people may want to be told of.
     pub told: Box<dyn Fn(&Event)>,
 }

@@ -202,6 +202,9 @@ impl Runner {
     }
 
     async fn run(&self, task: &Task, flight: &Flight, attempt: u32) -> Ended {
+        if self.setup.instead.as_ref().is_some_and(|instead| instead(&task.job, task.scheduled_at)) {
+            return Ended::Finished;
+        }
         let Setup { project, registry, apps, clock, output, program, ledger, owner, .. } = &*self.setup;
         let settings = registry.settings();
         let run = run_name(task.scheduled_at);
@@ -273,7 +276,7 @@ impl Runner {
         };
         let note_text = note.as_deref().unwrap_or_default();
         match state {
-            JobState::Done => tracing::info!(job, run, sent = counts.sent, "a run is done"),
+            JobState::Done => tracing::info!(job, run, "a run is done"),
             JobState::Cancelled => tracing::warn!(job, run, "a run is cancelled: {note_text}"),
             _ => tracing::error!(job, run, "a run failed: {note_text}"),
         }

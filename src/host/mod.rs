@@ -17,7 +17,7 @@ mod session;
 mod sources;
 mod variables;
 
-pub use broadcasts::{Broadcasts, Keeper, Kept};
+pub use broadcasts::{Broadcasts, Keeper, Kept, PlanUnderway};
 pub use files::{FileChange, Files};
 pub use interrupt::{Interrupt, InterruptSwitch};
 pub use jobs::{Jobs, OfJob};

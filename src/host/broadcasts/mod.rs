@@ -14,7 +14,7 @@ mod watch;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
@@ -32,6 +32,7 @@ use super::answers;
 use super::services::Services;
 use asked::Asked;
 use build::Building;
+pub use build::PlanUnderway;
 use drive::Driving;
 
 pub use keeper::{Keeper, Kept};
@@ -46,6 +47,7 @@ pub struct Broadcasts {
     last: Cell<u64>,
     script: RefCell<Option<Source>>,
     watched: RefCell<Vec<Rc<Underway>>>,
+    plans: RefCell<Vec<Weak<PlanUnderway>>>,
 }
 
 enum Open {
@@ -62,6 +64,13 @@ impl Broadcasts {
     /// Those that are driven, and those that ended with something left to say about them; the oldest first.
     pub fn watched(&self) -> Vec<Rc<Underway>> {
         self.watched.borrow().clone()
+    }
+
+    /// The plans that are being built.
+    pub fn plans(&self) -> Vec<Rc<PlanUnderway>> {
+        let mut plans = self.plans.borrow_mut();
+        plans.retain(|plan| plan.strong_count() > 0);
+        plans.iter().filter_map(Weak::upgrade).collect()
     }
 
     /// Keeps one to be shown, and no longer those that were delivered to all.
@@ -186,6 +195,7 @@ async fn keep(
     match result {
         Ok(value) => {
             let number = building.unplaced(services);
+            services.broadcasts.plans.borrow_mut().push(building.underway());
             services.broadcasts.put(handle, Open::Building(building));
             Ok(watch::noted(number, json_answer(&value)))
         }
