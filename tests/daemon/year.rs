@@ -121,7 +121,7 @@ fn live(place: &Place, ledger: &Path, runs: &Runs, kept: &Rc<Kept>, scale: &Scal
                 output: Rc::clone(kept) as Rc<dyn Output>,
                 poll: Duration::from_hours(6),
                 instead: Some(Box::new(instead)),
-                told: Box::new(|event| panic!("{event:?}")),
+                told: Box::new(|event| Box::pin(async move { panic!("{event:?}") })),
             };
             let time = clock.clone();
             tokio::task::spawn_local(async move {
