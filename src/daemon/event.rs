@@ -107,7 +107,7 @@ impl Event {
 
 fn of_job(job: String, run: String, what: &str) -> Alert {
     Alert {
-        about: format!("{job} {run}"),
+        about: format!("job {job} {run}"),
         text: format!("job `{job}`, run {run}, {what}"),
         next: Some(format!("mooncast jobs show '{job}'")),
         job: Some(job),
@@ -118,7 +118,7 @@ fn of_job(job: String, run: String, what: &str) -> Alert {
 
 fn of_broadcast(name: String, run: String, what: &str) -> Alert {
     Alert {
-        about: format!("{name} {run}"),
+        about: format!("broadcast {name} {run}"),
         text: format!("broadcast `{name}`, run {run}, {what}"),
         next: Some(format!("mooncast runs show '{name}' --run '{run}'")),
         broadcast: Some(name),
