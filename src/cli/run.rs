@@ -170,7 +170,7 @@ pub(super) fn run(args: Run, global: &Global) -> anyhow::Result<Exit> {
 }
 
 /// Where a crash test wants the process to end.
-fn fail_point(environment: &Environment) -> anyhow::Result<FailPoint> {
+pub(super) fn fail_point(environment: &Environment) -> anyhow::Result<FailPoint> {
     environment
         .get(FAIL_POINT)
         .map_or_else(|| Ok(FailPoint::default()), |text| text.parse().context(FAIL_POINT))

@@ -7,7 +7,8 @@ use secrecy::SecretString;
 
 use super::file::{self, AppSection};
 use super::{
-    AlertSettings, App, ConfigError, Credentials, Environment, Permissions, Project, ScriptLimits, Timeouts,
+    AlertSettings, App, ConfigError, Credentials, Environment, Permissions, Project, ScriptLimits,
+    ServeSettings, Timeouts,
 };
 
 /// Everything that can be set.
@@ -20,6 +21,8 @@ pub struct Settings {
     pub simulator: bool,
     /// What runs may use.
     pub scripts: ScriptLimits,
+    /// The daemon.
+    pub serve: ServeSettings,
     /// What scripts may reach.
     pub permissions: Permissions,
     /// Where alerts of the daemon go, if anywhere.
@@ -72,6 +75,7 @@ impl Settings {
             apps,
             simulator: file.simulator,
             scripts,
+            serve: file.serve.into(),
             permissions: file.permissions,
             alerts,
             secret_files,
@@ -204,6 +208,12 @@ fn check_scripts(limits: &ScriptLimits) -> Result<(), ConfigError> {
     }
     if limits.cpu < Duration::from_millis(10) {
         return Err(ConfigError::invalid("[scripts] cpu", "a script needs 10ms or more between two calls"));
+    }
+    if limits.workers == 0 {
+        return Err(ConfigError::invalid(
+            "[scripts] workers",
+            "0 workers could run nothing; it must be 1 or more",
+        ));
     }
     if limits.tasks == 0 {
         return Err(ConfigError::invalid(

@@ -1,10 +1,51 @@
-//! The jobs that a script declares.
+//! The jobs that a script declares, and the one that a run is of.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::Duration;
 
-use crate::protocol::{Declaration, Failure};
+use tokio::sync::OnceCell;
+
+use crate::ledger::{Ledger, Owner};
+use crate::protocol::{Declaration, Failure, Kind};
 use crate::schedule::Job;
+
+use super::broadcasts::Keeper;
+
+/// The job run that a script runs for, in a daemon.
+pub struct OfJob {
+    /// The job's name.
+    pub name: String,
+    /// The instant that it was scheduled for.
+    pub scheduled_at: Duration,
+    /// That instant as text: which run its broadcasts are where they do not say.
+    pub run: String,
+    /// The ledger that it was claimed in.
+    pub ledger: Ledger,
+    /// By whom.
+    pub owner: Owner,
+    /// Who drives its broadcasts.
+    pub keeper: Rc<Keeper>,
+    /// Set once it is written down that it has sent what might be sent twice.
+    pub loose: OnceCell<()>,
+}
+
+impl OfJob {
+    /// Writes down, once, that something is about to be sent that is neither in a broadcast nor has a key of its own:
+    /// after a crash the run must not be entered again unasked.
+    pub(super) async fn loosen(&self) -> Result<(), Failure> {
+        let unsent = |why: String| Failure::new(Kind::Unreachable, format!("{why}; nothing was sent"));
+        let write = async || {
+            let ours = self.ledger.loosen_job_run(&self.name, self.scheduled_at, &self.owner).await;
+            if ours.map_err(|error| unsent(error.to_string()))? {
+                Ok(())
+            } else {
+                Err(unsent("the ledger says that another process has this run".to_owned()))
+            }
+        };
+        self.loose.get_or_try_init(write).await.copied()
+    }
+}
 
 /// The jobs that a run has declared so far.
 #[derive(Debug, Default)]
