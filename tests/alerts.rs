@@ -8,7 +8,7 @@ use std::time::Duration;
 use hmac::{Hmac, KeyInit, Mac};
 use mooncast::clock::Clock;
 use mooncast::config::{AlertKind, AlertSettings, App, AppLimits, Credentials, Timeouts};
-use mooncast::daemon::{Alert, Alerts};
+use mooncast::daemon::{Alert, Alerts, Event};
 use mooncast::delivery::Delivery;
 use mooncast::ledger::Ledger;
 use mooncast::quota::{Answer, Priority};
@@ -37,14 +37,18 @@ async fn alerts(settings: AlertSettings, folder: &Path, clock: &Clock) -> (Rc<Al
 }
 
 fn failed(number: usize) -> Alert {
-    Alert {
-        figures: [("in_doubt", 3)].into(),
-        ..Alert::run_failed("digest", &format!("{number}"), "it failed")
-    }
+    let event = Event::RunFailed {
+        job: "digest".to_owned(),
+        script: "scripts/digest.lua".to_owned(),
+        run: number.to_string(),
+        why: "it".to_owned(),
+    };
+    Alert { figures: [("in_doubt", 3)].into(), ..event.alert() }
 }
 
 fn stale(number: usize) -> Alert {
-    Alert::script_stale(&format!("scripts/{number}.lua"), "scripts/x.lua:1: unexpected symbol")
+    let error = "line 1: unexpected symbol".to_owned();
+    Event::ScriptStale { script: format!("scripts/{number}.lua"), error }.alert()
 }
 
 /// Delivers until the service has had so many requests and all are noted.
@@ -104,11 +108,12 @@ fn what_fails_is_posted_again_until_it_is_taken_and_then_never() {
     let bodies: Vec<_> = requests.iter().map(|request| request.body.clone()).collect();
     assert!(bodies[..5].iter().all(|body| *body == bodies[0]));
     let expected = serde_json::json!({
-        "event": "run_failed", "key": "run_failed digest 1", "at": "2027-01-15T08:00:00Z", "project": "shop",
-        "text": "job `digest`, run 1: it failed", "job": "digest", "run": "1", "figures": { "in_doubt": 3 },
+        "event": "run_failed", "key": "run_failed job digest 1", "at": "2027-01-15T08:00:00Z", "project": "shop",
+        "text": "job `digest`, run 1, failed: it", "next": "mooncast jobs show 'digest'",
+        "script": "scripts/digest.lua", "job": "digest", "run": "1", "figures": { "in_doubt": 3 },
     });
     assert_eq!(requests[0].json(), expected);
-    assert_eq!(requests[5].json()["key"], "run_failed digest 2");
+    assert_eq!(requests[5].json()["key"], "run_failed job digest 2");
 }
 
 #[test]
@@ -154,7 +159,7 @@ fn a_daemon_that_dies_before_it_notes_the_answer_tells_it_again() {
         service.requests().iter().map(|request| request.json()["key"].as_str().unwrap().to_owned()).collect();
     assert_eq!(keys.len(), 41);
     // The one in doubt twice, after the others for whom nobody died.
-    let again = "stale scripts/1.lua: scripts/x.lua:1: unexpected symbol";
+    let again = "stale scripts/1.lua line 1: unexpected symbol";
     assert_eq!((keys[0].as_str(), keys[40].as_str()), (again, again));
     keys.sort();
     keys.dedup();
@@ -213,7 +218,7 @@ fn a_webhook_that_is_gone_for_days_is_given_up() {
     clock
         .block_on(async {
             let (alerts, ledger) = alerts(settings(&service), folder.path(), &clock).await;
-            alerts.raise(Alert::broadcast_halted("news", "1", "20 failures in a row")).await;
+            alerts.raise(failed(1)).await;
             let began = clock.now();
             until(&alerts, &ledger, &clock, &service, 1).await;
             let hours = (clock.now() - began).as_secs() / 3600;

@@ -104,7 +104,6 @@ pub(super) fn run(args: Serve, global: &Global) -> anyhow::Result<Exit> {
 /// Tells people of an event, where they want to be told. The log has it already.
 async fn tell(alerts: Option<Rc<Alerts>>, event: Event) {
     if let Some(alerts) = alerts {
-        let (kind, alert) = event.alert();
-        alerts.raise(kind, alert).await;
+        alerts.raise(event.alert()).await;
     }
 }

@@ -1,5 +1,7 @@
 //! What happens in a daemon that people may want to be told of.
 
+use std::time::Duration;
+
 use crate::config::AlertKind;
 use crate::delivery::Report;
 
@@ -60,23 +62,26 @@ pub enum Event {
     },
 }
 
+/// What was mended and is broken again in the same way is told again.
+const HOURLY: Duration = Duration::from_hours(1);
+
 impl Event {
     /// As an alert.
     #[must_use]
-    pub fn alert(self) -> (AlertKind, Alert) {
+    pub fn alert(self) -> Alert {
         match self {
             Self::RunFailed { job, script, run, why } => {
-                let alert = of_job(job, run, &format!("failed: {why}"));
-                (AlertKind::RunFailed, Alert { script: Some(script), ..alert })
+                let alert = of_job(AlertKind::RunFailed, job, run, &format!("failed: {why}"));
+                Alert { script: Some(script), ..alert }
             }
             Self::RunInterrupted { job, run, why } => {
                 let what = format!("was killed half-way and is not entered again: {why}");
-                (AlertKind::RunFailed, of_job(job, run, &what))
+                of_job(AlertKind::RunFailed, job, run, &what)
             }
             Self::RunUndelivered { job, run, groups } => {
-                let alert =
-                    of_job(job, run, &format!("ended, and {groups} groups do not have their message"));
-                (AlertKind::Undelivered, Alert { figures: [("undelivered", groups)].into(), ..alert })
+                let what = format!("ended, and {groups} groups do not have their message");
+                let alert = of_job(AlertKind::Undelivered, job, run, &what);
+                Alert { figures: [("undelivered", groups)].into(), ..alert }
             }
             Self::BroadcastUndelivered { report } => {
                 let Report { name, run, total, sent, rejected, in_doubt, cancelled, .. } = report;
@@ -89,40 +94,35 @@ impl Event {
                     ("cancelled", cancelled),
                 ];
                 let figures = figures.into_iter().filter(|(_, count)| *count > 0).collect();
-                (AlertKind::Undelivered, Alert { figures, ..of_broadcast(name, run, &what) })
+                let alert = of_broadcast("broadcast", name, run, &what);
+                // It may be retried, and end so again.
+                Alert { figures, again_after: HOURLY, ..alert }
             }
             Self::BroadcastHalted { name, run, why } => {
                 let next = format!("mooncast runs resume '{name}' --run '{run}'");
-                let alert = of_broadcast(name, run, &format!("stopped: {why}"));
-                (AlertKind::Undelivered, Alert { next: Some(next), ..alert })
+                let alert = of_broadcast("halted", name, run, &format!("stopped: {why}"));
+                Alert { next: Some(next), again_after: HOURLY, ..alert }
             }
             Self::ScriptStale { script, error } => {
                 let text = format!("{script} is not in force as it is now: {error}");
-                let about = format!("{script} {error}");
-                (AlertKind::Stale, Alert { about, text, script: Some(script), ..Alert::default() })
+                let alert = Alert::new(AlertKind::Stale, format_args!("{script} {error}"), text);
+                let next = Some(format!("mooncast check '{script}'"));
+                Alert { script: Some(script), next, again_after: HOURLY, ..alert }
             }
         }
     }
 }
 
-fn of_job(job: String, run: String, what: &str) -> Alert {
-    Alert {
-        about: format!("job {job} {run}"),
-        text: format!("job `{job}`, run {run}, {what}"),
-        next: Some(format!("mooncast jobs show '{job}'")),
-        job: Some(job),
-        run: Some(run),
-        ..Alert::default()
-    }
+fn of_job(kind: AlertKind, job: String, run: String, what: &str) -> Alert {
+    let text = format!("job `{job}`, run {run}, {what}");
+    let alert = Alert::new(kind, format_args!("job {job} {run}"), text);
+    let next = Some(format!("mooncast jobs show '{job}'"));
+    Alert { next, job: Some(job), run: Some(run), ..alert }
 }
 
-fn of_broadcast(name: String, run: String, what: &str) -> Alert {
-    Alert {
-        about: format!("broadcast {name} {run}"),
-        text: format!("broadcast `{name}`, run {run}, {what}"),
-        next: Some(format!("mooncast runs show '{name}' --run '{run}'")),
-        broadcast: Some(name),
-        run: Some(run),
-        ..Alert::default()
-    }
+fn of_broadcast(word: &str, name: String, run: String, what: &str) -> Alert {
+    let text = format!("broadcast `{name}`, run {run}, {what}");
+    let alert = Alert::new(AlertKind::Undelivered, format_args!("{word} {name} {run}"), text);
+    let next = Some(format!("mooncast runs show '{name}' --run '{run}'"));
+    Alert { next, broadcast: Some(name), run: Some(run), ..alert }
 }
