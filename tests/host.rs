@@ -52,6 +52,7 @@ fn services(project: &Project, app: &Rc<Delivery>, clock: &Clock) -> Rc<Services
         tally: Rc::new(Tally::default()),
         broadcasts: Broadcasts::default(),
         jobs: Jobs::default(),
+        job: None,
         stop: RunStop::default(),
         part: Part::default(),
     })

@@ -12,10 +12,12 @@
     reason = "tests have no readers of their docs, and panics are how they fail"
 )]
 
+mod alerts;
 mod broadcast;
 mod broadcast_driver;
 mod client;
 mod commands;
+mod daemon;
 mod failures;
 mod host;
 mod hostile;
@@ -29,8 +31,11 @@ mod once;
 mod paths;
 mod recall;
 mod rehearse;
+mod reload;
 mod runs;
+mod schedule;
 mod secrets;
+mod serve;
 mod shared_quota;
 mod simulator;
 mod stubs;

@@ -6,7 +6,9 @@ use std::path::Path;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use super::alerts::AlertsSection;
 use super::scripts::ScriptsSection;
+use super::serve::ServeSection;
 use super::{AppLimits, ConfigError, Permissions, explain, units};
 use std::time::Duration;
 
@@ -18,7 +20,9 @@ pub(super) struct File {
     pub(super) app: Option<AppSection>,
     pub(super) apps: BTreeMap<String, AppSection>,
     pub(super) scripts: ScriptsSection,
+    pub(super) serve: ServeSection,
     pub(super) permissions: Permissions,
+    pub(super) alerts: AlertsSection,
 }
 
 /// `[app]` or `[apps.NAME]`.

@@ -177,6 +177,9 @@ async fn send(
             Part::Free => {}
         }
     }
+    if let (Some(job), None) = (&services.job, &options.once) {
+        job.loosen().await?;
+    }
     let options = SendOptions {
         priority: priority(options.priority),
         timeout: options.timeout_ms.map(Duration::from_millis),

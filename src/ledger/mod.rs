@@ -12,6 +12,7 @@
 //!
 //! May import: `clock`, `config`, `message`.
 
+mod alerts;
 mod broadcast;
 mod commit;
 mod copy;
@@ -25,6 +26,8 @@ mod open;
 mod owner;
 mod prune;
 mod queue;
+mod roster;
+mod scripts;
 mod sends;
 mod shares;
 mod state;
@@ -32,19 +35,24 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod uploads;
+mod versions;
 
 use std::path::Path;
 use std::sync::Arc;
 
+pub use alerts::DueAlert;
 pub use broadcast::*;
 pub use error::LedgerError;
 pub use files::SentFile;
-pub use jobs::{JobClaim, JobRun};
+pub use jobs::{Begin, Decided, Entry, JobClaim, JobRun, NewRun, Orphan};
 pub use owner::{Buried, Owner, OwnerName};
 pub use prune::Pruned;
+pub use roster::{Enlisted, JobControl, Listed, Wished};
+pub use scripts::ScriptRow;
 pub use sends::{Begun, NewSend, SendFilter, SendOutcome, SendRow, Ticket};
 pub use shares::{Claim, Share};
-pub use state::{Counts, JobState, Stage, State, Wish};
+pub use state::{Counts, JobState, JobWish, Stage, State, Wish};
+pub use versions::{StoredPart, StoredVersion};
 
 use crate::clock::Clock;
 

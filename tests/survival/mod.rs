@@ -3,8 +3,8 @@
 mod disk;
 mod kills;
 mod pairs;
-mod random;
-mod server;
+pub(crate) mod random;
+pub(crate) mod server;
 mod shim;
 
 use std::collections::BTreeMap;

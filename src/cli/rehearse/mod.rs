@@ -46,6 +46,9 @@ pub(super) struct Rehearse {
     /// Its arguments
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     args: Vec<String>,
+    /// Rehearse this job of the script, and nothing else
+    #[arg(long, value_name = "NAME")]
+    job: Option<String>,
     /// Rehearse what would go to the built-in simulator, whatever is configured
     #[arg(long)]
     simulator: bool,
@@ -84,6 +87,7 @@ pub(super) fn run(args: &Rehearse, global: &Global) -> anyhow::Result<Exit> {
         file: &args.file,
         script,
         args: args.args.clone(),
+        job: args.job.clone(),
         limits: &limits,
         simulated,
         lists,

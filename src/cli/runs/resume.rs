@@ -7,8 +7,9 @@ use clap::Args;
 
 use crate::clock::Clock;
 use crate::config::Project;
+use crate::daemon::COMMAND;
 use crate::delivery::{End, LEASE, StopSwitch, Underway};
-use crate::ledger::{LedgerError, Wish};
+use crate::ledger::{BroadcastId, Ledger, LedgerError, Wish};
 
 use super::super::logging::Format;
 use super::super::next::Next;
@@ -24,6 +25,13 @@ pub(super) struct Resume {
     broadcast: Which,
     #[command(flatten)]
     app: AppArgs,
+}
+
+/// Leaves a broadcast to the daemon, where one lives; gives its process.
+pub(super) async fn handed_over(ledger: &Ledger, id: BroadcastId) -> anyhow::Result<Option<u64>> {
+    let Some(daemon) = ledger.living(COMMAND).await?.into_iter().next() else { return Ok(None) };
+    ledger.entrust(id).await?;
+    Ok(Some(daemon.pid))
 }
 
 /// A single broadcast is all there is to show.
@@ -61,6 +69,12 @@ pub(super) fn run(
             return Ok(Exit::Delivered);
         }
         asked?;
+        if open.ledger.show(found.id).await?.driver.is_none()
+            && let Some(pid) = handed_over(&open.ledger, found.id).await?
+        {
+            show::say(&format!("{}/{} goes on in the daemon (process {pid})", found.name, found.run))?;
+            return Ok(Exit::Delivered);
+        }
         let Some(lease) = open.ledger.claim(found.id, &open.owner, LEASE).await? else {
             show::say(&format!("{}/{} goes on in the process that drives it", found.name, found.run))?;
             return Ok(Exit::Delivered);
