@@ -26,8 +26,8 @@ pub(super) struct Looker {
     files: Files,
     eyes: Eyes,
     first: bool,
-    /// Some script could not be judged, as something of it had not settled.
-    owed: bool,
+    /// The scripts that could not be judged, as something of them had not settled.
+    owed: BTreeSet<PathBuf>,
     unreadable: bool,
 }
 
@@ -63,7 +63,15 @@ pub(super) struct Verdict {
 
 impl Looker {
     pub(super) fn new(project: Project, clock: Clock, eyes: Eyes) -> Self {
-        Self { project, clock, files: Files::default(), eyes, first: true, owed: false, unreadable: false }
+        Self {
+            project,
+            clock,
+            files: Files::default(),
+            eyes,
+            first: true,
+            owed: BTreeSet::new(),
+            unreadable: false,
+        }
     }
 
     /// Whether what was told is worth a look.
@@ -110,20 +118,19 @@ impl Looker {
                 verdict.believed.insert(path.clone());
                 tried.insert(path, made_of);
             } else {
-                self.owed = true;
+                self.owed.insert(path);
             }
         }
         if let Some(found) = found {
-            if self.owed || self.first || told.all || !changed.is_empty() {
-                self.owed = false;
-                for path in &found.scripts {
-                    self.judge(path, tried.get(path), now, &loading, &mut verdict);
-                }
+            let owed = std::mem::take(&mut self.owed);
+            let all = self.first || told.all || !changed.is_empty();
+            for path in found.scripts.iter().filter(|path| all || owed.contains(*path)) {
+                self.judge(path, tried.get(path), now, &loading, &mut verdict);
             }
             verdict.there = Some(found.scripts.into_iter().chain(self.files.bury()).collect());
         }
         self.first = false;
-        let again = self.owed.then_some(now.instant + SETTLE);
+        let again = (!self.owed.is_empty()).then_some(now.instant + SETTLE);
         verdict.due = self.files.due().into_iter().chain(again).min();
         verdict
     }
@@ -162,7 +169,7 @@ impl Looker {
         verdict: &mut Verdict,
     ) {
         if loading.contains(path) {
-            self.owed = true;
+            self.owe(path);
             return;
         }
         let name = self.project.shown(path);
@@ -179,10 +186,15 @@ impl Looker {
             Some(script) => match self.differs(path, &script, tried, now) {
                 Some(true) => verdict.load.push((path.to_owned(), script)),
                 Some(false) => {}
-                None => self.owed = true,
+                None => self.owe(path),
             },
-            None => self.owed = true,
+            None => self.owe(path),
         }
+    }
+
+    /// Judges a script once more, later.
+    fn owe(&mut self, path: &Path) {
+        self.owed.insert(path.to_owned());
     }
 
     /// Whether a script's text is settled, or that from which it was loaded before.

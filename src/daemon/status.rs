@@ -9,6 +9,9 @@ use super::registry::{Registry, ScriptStatus};
 /// How long a write that failed waits until it is tried again.
 const AGAIN: Duration = Duration::from_secs(5);
 
+/// Between two writes: a library's change decides about many scripts one after the other.
+const GATHER: Duration = Duration::from_millis(250);
+
 /// Writes down how the scripts stand, at once and after each change, until it is dropped.
 pub async fn keep_status(registry: Registry, ledger: Ledger) {
     let mut changed = registry.changed();
@@ -18,7 +21,10 @@ pub async fn keep_status(registry: Registry, ledger: Ledger) {
         let rows: Vec<ScriptRow> = registry.scripts().into_iter().map(row).collect();
         if kept.as_ref() != Some(&rows) {
             match ledger.keep_scripts(&rows).await {
-                Ok(()) => kept = Some(rows),
+                Ok(()) => {
+                    kept = Some(rows);
+                    registry.loader().clock.sleep(GATHER).await;
+                }
                 Err(error) => {
                     tracing::warn!("how the scripts stand is not in the ledger: {error}");
                     registry.loader().clock.sleep(AGAIN).await;

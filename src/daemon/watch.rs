@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{self, UnboundedReceiver};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use crate::clock::Instant;
 use crate::protocol::Source;
@@ -20,6 +20,12 @@ use super::settings::Reread;
 /// Between two looks at everything, for file systems that tell nothing.
 const SCAN: Duration = Duration::from_secs(5);
 
+/// For how long loads that end are gathered while others go on.
+const GATHER: Duration = Duration::from_millis(50);
+
+/// A script that was loaded: its path, its text, what came of it.
+type Made = (PathBuf, Source, Loaded);
+
 /// What watches. Made before the scripts are loaded first, so that no change falls between the two.
 pub struct Watch {
     registry: Registry,
@@ -27,7 +33,7 @@ pub struct Watch {
     events: UnboundedReceiver<Vec<Event>>,
     /// Gone only while a look is under way.
     looker: Option<Looker>,
-    loads: JoinSet<(PathBuf, Source, Loaded)>,
+    loads: JoinSet<Made>,
     loading: BTreeMap<PathBuf, Source>,
 }
 
@@ -52,7 +58,7 @@ impl Watch {
     pub async fn run(mut self) {
         let clock = self.registry.loader().clock.clone();
         let mut told = Told::default();
-        let mut loaded: Vec<(PathBuf, Source, Loaded)> = Vec::new();
+        let mut loaded: Vec<Made> = Vec::new();
         let mut reread = false;
         loop {
             let due = self.look(std::mem::take(&mut told), std::mem::take(&mut loaded), reread).await;
@@ -76,13 +82,7 @@ impl Watch {
                         concerned
                     }
                     Some(done) = self.loads.join_next() => {
-                        match done {
-                            Ok(done) => {
-                                self.loading.remove(&done.0);
-                                loaded.push(done);
-                            }
-                            Err(error) => tracing::error!("a load broke off: {error}"),
-                        }
+                        self.gather(done, &mut loaded).await;
                         true
                     }
                     () = self.registry.asked_to_look() => {
@@ -102,13 +102,8 @@ impl Watch {
     }
 
     /// Looks once and does what follows from it; gives when to look again.
-    async fn look(
-        &mut self,
-        told: Told,
-        loaded: Vec<(PathBuf, Source, Loaded)>,
-        reread: bool,
-    ) -> Option<Instant> {
-        let tried = |(path, script, loaded): &(PathBuf, Source, Loaded)| {
+    async fn look(&mut self, told: Told, loaded: Vec<Made>, reread: bool) -> Option<Instant> {
+        let tried = |(path, script, loaded): &Made| {
             (path.clone(), Tried { script: script.clone(), asked: loaded.asked.clone() })
         };
         let question = Question {
@@ -162,6 +157,26 @@ impl Watch {
                 std::future::pending().await
             }
         }
+    }
+
+    /// Takes what a load gave, and what others give soon: a library's change loads many, and each decision is told.
+    async fn gather(&mut self, first: Result<Made, JoinError>, loaded: &mut Vec<Made>) {
+        let clock = self.registry.loader().clock.clone();
+        let mut next = Some(first);
+        let gathering = async {
+            while let Some(done) = next.take() {
+                match done {
+                    Ok(done) => {
+                        self.loading.remove(&done.0);
+                        loaded.push(done);
+                    }
+                    Err(error) => tracing::error!("a load broke off: {error}"),
+                }
+                next = self.loads.join_next().await;
+            }
+        };
+        // Those that take longer are waited for by the next one.
+        let _ = clock.timeout(GATHER, gathering).await;
     }
 
     fn load(&mut self, path: PathBuf, script: Source) {
