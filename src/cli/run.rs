@@ -219,7 +219,9 @@ pub(super) fn services(
     file: &std::path::Path,
     output: Rc<dyn Output>,
 ) -> anyhow::Result<Services> {
-    Ok(Services::new(project, settings, apps.deliveries.clone(), clock, file, output)?)
+    let mut services = Services::new(project, settings, apps.deliveries.clone(), clock, file, output)?;
+    services.store = services.store.kept_in(apps.book.clone());
+    Ok(services)
 }
 
 /// Runs it, with Ctrl-C and progress, to its end.

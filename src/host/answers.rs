@@ -84,6 +84,8 @@ async fn answer_other(services: &Services, request: Request) -> Result<Answer, F
         Request::Remove(path) => services.files.remove(&path).await.map(|()| Answer::Nothing),
         Request::Env(name) => json(&services.variables.get(&name)?),
         Request::Secret(name) => services.variables.secret(&name).map(|_| Answer::Nothing),
+        Request::Store(request) => json(&services.store.answer(request, &services.clock).await?),
+        Request::Test(_) => Err(Failure::denied("this is no test")),
         Request::Http(request) => {
             let reads = request.method.eq_ignore_ascii_case("GET");
             if let Some(rehearsal) = services.part.as_rehearsal().filter(|_| !reads) {

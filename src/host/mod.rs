@@ -15,6 +15,7 @@ pub mod rehearsal;
 mod services;
 mod session;
 mod sources;
+mod store;
 mod variables;
 
 pub use broadcasts::Broadcasts;
@@ -26,4 +27,5 @@ pub use output::{Output, Silence, log_line};
 pub use services::{Part, Planned, RunStop, Services, SetUpError};
 pub use session::{Ended, Failed, OWN_BINARY, RunSpec, run};
 pub use sources::{MAX_SOURCE, Snapshot, Sources};
+pub use store::{Store, StoreChange};
 pub use variables::Variables;

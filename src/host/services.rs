@@ -17,6 +17,7 @@ use super::outbound::{Outbound, net_problem};
 use super::output::Output;
 use super::rehearsal::{FilesByContent, Gate, Rehearsal, ScriptTime};
 use super::sources::Sources;
+use super::store::Store;
 use super::variables::Variables;
 
 /// What one run may use of the house.
@@ -43,6 +44,8 @@ pub struct Services {
     pub broadcasts: Broadcasts,
     /// The jobs that it declares.
     pub jobs: Jobs,
+    /// Its durable data.
+    pub store: Store,
     /// How its waits are ended.
     pub stop: RunStop,
     /// What it is held to, or what it is a rehearsal of.
@@ -85,6 +88,7 @@ impl Services {
         let script = script.canonicalize().map_err(missing(script))?;
         Ok(Self {
             apps,
+            store: Store::new(&project.shown(&script)),
             origin: project.shown(&script),
             clock: clock.clone(),
             sources: Sources::new(project, &script),

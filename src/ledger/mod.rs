@@ -36,6 +36,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use broadcast::*;
+pub use data::Added;
 pub use error::LedgerError;
 pub use files::SentFile;
 pub use jobs::{JobClaim, JobRun};

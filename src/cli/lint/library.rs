@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::cli::stubs;
 
 /// Modules that `require` finds without a file, whether they have a stub or not.
-const BUILT_IN: [&str; 17] = [
+const BUILT_IN: [&str; 18] = [
     "im",
     "json",
     "csv",
@@ -19,6 +19,7 @@ const BUILT_IN: [&str; 17] = [
     "template",
     "hash",
     "os",
+    "store",
     "coroutine",
     "table",
     "string",

@@ -64,6 +64,12 @@ pub(super) fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
         Some(bytes) => format!("{} {}, {} bytes", change.change, change.path, number(bytes)),
         None => format!("{} {}", change.change, change.path),
     })?;
+    listed(out, "Data that would be changed (`store`)", &report.store, |change| match &change.value {
+        Some(value) => {
+            format!("{} {}: {} = {}", change.change, change.of, change.key, cut(&value.to_string(), LETTERS))
+        }
+        None => format!("{} {}: {}", change.change, change.of, change.key),
+    })?;
     listed(out, "Requests that would be made", &report.not_sent, |request| request.what.clone())?;
     if let Some(targets) = &report.targets {
         targets.write(out)?;

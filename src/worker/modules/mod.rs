@@ -16,6 +16,7 @@ mod log;
 mod os;
 mod schedule;
 mod secret;
+mod store;
 mod task;
 mod template;
 
@@ -43,6 +44,7 @@ const MODULES: &[(&str, Build)] = &[
     ("json", json::build),
     ("log", log::build),
     ("os", os::build),
+    ("store", store::build),
     ("task", task::build),
     ("template", template::build),
 ];
