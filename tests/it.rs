@@ -33,6 +33,7 @@ mod runs;
 mod secrets;
 mod shared_quota;
 mod simulator;
+mod store;
 mod stubs;
 mod support;
 mod survival;

@@ -38,8 +38,9 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
 
-use crate::client::{Client, ClientError};
+use crate::client::{Client, ClientError, Wire};
 use crate::clock::Clock;
 use crate::config::{App, AppLimits};
 use crate::ledger::AppId;
@@ -80,11 +81,24 @@ impl Delivery {
     ///
     /// When the app's address or the system's TLS settings are of no use.
     pub fn new(app: &App, clock: Clock, state: Option<&Path>) -> Result<Self, ClientError> {
-        Ok(Self {
+        Ok(Self::with(app, Client::new(app, clock.clone(), state)?, clock))
+    }
+
+    /// The road of an app over a wire in place of the network.
+    ///
+    /// # Errors
+    ///
+    /// As [`Delivery::new`].
+    pub fn over(wire: Arc<dyn Wire>, app: &App, clock: Clock) -> Result<Self, ClientError> {
+        Ok(Self::with(app, Client::over(wire, app, clock.clone())?, clock))
+    }
+
+    fn with(app: &App, client: Client, clock: Clock) -> Self {
+        Self {
             name: app.name.clone(),
             settings: app.limits.clone(),
             limits: Limits { message_bytes: app.limits.message_bytes },
-            client: Client::new(app, clock.clone(), state)?,
+            client,
             quotas: Quotas::new(&app.limits, &clock),
             clock,
             ledger: None,
@@ -92,7 +106,7 @@ impl Delivery {
             uploading: RefCell::default(),
             stage: None,
             keepers: share::Keepers::default(),
-        })
+        }
     }
 
     /// The same road with a ledger, in which the app is known by `key`: nothing leaves it without being written down,

@@ -16,6 +16,7 @@ use crate::quota::Priority;
 use super::broadcasts;
 use super::rehearsal::{fingerprint, look};
 use super::services::{Part, Services};
+use super::testing;
 
 /// Why a request is refused while the top level of a script may only declare.
 pub(super) fn only_declares(request: &Request) -> Failure {
@@ -85,12 +86,16 @@ async fn answer_other(services: &Services, request: Request) -> Result<Answer, F
         Request::Env(name) => json(&services.variables.get(&name)?),
         Request::Secret(name) => services.variables.secret(&name).map(|_| Answer::Nothing),
         Request::Store(request) => json(&services.store.answer(request, &services.clock).await?),
-        Request::Test(_) => Err(Failure::denied("this is no test")),
+        Request::Test(step) => testing::answer(services, *step).await,
         Request::Http(request) => {
             let reads = request.method.eq_ignore_ascii_case("GET");
             if let Some(rehearsal) = services.part.as_rehearsal().filter(|_| !reads) {
                 services.outbound.look(&request, &services.variables)?;
                 return Ok(rehearsal.http(&request));
+            }
+            if let Some(bed) = services.part.testbed() {
+                services.outbound.look(&request, &services.variables)?;
+                return bed.request(&request);
             }
             tokio::select! {
                 biased;
@@ -176,7 +181,7 @@ async fn send(
         match &services.part {
             Part::Rehearsal(rehearsal, _) => rehearsal.single(print),
             Part::Planned(plan) => plan.gate.single(&print, message.to())?,
-            Part::Free => {}
+            Part::Free | Part::Test(_) | Part::Tested(_) => {}
         }
     }
     let options = SendOptions {

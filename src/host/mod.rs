@@ -16,6 +16,7 @@ mod services;
 mod session;
 mod sources;
 mod store;
+pub mod testing;
 mod variables;
 
 pub use broadcasts::Broadcasts;

@@ -18,6 +18,7 @@ use super::output::Output;
 use super::rehearsal::{FilesByContent, Gate, Rehearsal, ScriptTime};
 use super::sources::Sources;
 use super::store::Store;
+use super::testing::Testbed;
 use super::variables::Variables;
 
 /// What one run may use of the house.
@@ -116,6 +117,10 @@ pub enum Part {
     Rehearsal(Rc<Rehearsal>, FilesByContent),
     /// It sends only what was rehearsed.
     Planned(Planned),
+    /// It is a test.
+    Test(Rc<Testbed>),
+    /// It is run by a test.
+    Tested(Rc<Testbed>),
 }
 
 /// What holds a run to its rehearsal.
@@ -155,10 +160,18 @@ impl Part {
         }
     }
 
+    /// The testbed that it is on.
+    pub(super) const fn testbed(&self) -> Option<&Rc<Testbed>> {
+        match self {
+            Self::Test(bed) | Self::Tested(bed) => Some(bed),
+            _ => None,
+        }
+    }
+
     /// The files of this run by content, where that matters.
     pub(super) const fn files(&self) -> Option<&FilesByContent> {
         match self {
-            Self::Free => None,
+            Self::Free | Self::Test(_) | Self::Tested(_) => None,
             Self::Rehearsal(_, files) => Some(files),
             Self::Planned(planned) => Some(&planned.files),
         }

@@ -11,10 +11,8 @@ use serde_json::{Value, json};
 use crate::clock::Clock;
 use crate::delivery::Book;
 use crate::ledger::{Added, Ledger, LedgerError};
-use crate::protocol::{Failure, Kind, StoreRequest, StoreStep};
+use crate::protocol::{Failure, Kind, STORE_KEY_BYTES as KEY_BYTES, StoreRequest, StoreStep};
 
-/// The most bytes of a key, and of the name of shared data.
-const KEY_BYTES: usize = 256;
 /// The most bytes of a value, as JSON.
 const VALUE_BYTES: usize = 256 * 1024;
 /// Entries on a page.

@@ -23,7 +23,7 @@ pub use jobs::{Declaration, JOB_OPTIONS, JobStart, When};
 pub use names::{BROADCAST_FIELDS, RECALL_OPTIONS, SEND_OPTIONS, UPLOAD_OPTIONS};
 pub use request::{Answer, Call, HttpRequest, HttpValue, Part, Request, SendOptions, UploadOptions, Urgency};
 pub use start::{AppInfo, Mode, Source, Start, WorkerLimits};
-pub use store::{STORE_OPTIONS, StoreRequest, StoreStep};
+pub use store::{STORE_KEY_BYTES, STORE_OPTIONS, StoreRequest, StoreStep};
 pub use testing::TestStep;
 
 use bytes::Bytes;

@@ -19,7 +19,7 @@ pub struct Start {
     pub limits: WorkerLimits,
     /// The seed of `math.random`.
     pub seed: u64,
-    /// The job whose function is called after the top level, with [`Mode::Job`]; with [`Mode::Test`] the test.
+    /// The job whose function is called after the top level, with [`Mode::Job`].
     pub job: Option<JobStart>,
     /// The apps that the script can send through; the first is the default one.
     pub apps: Vec<AppInfo>,
@@ -36,15 +36,13 @@ pub enum Mode {
     Declare,
     /// To declare them again, and then to run the one that [`Start::job`] names.
     Job,
-    /// To declare its tests, and then to run the one that [`Start::job`] names.
-    Test,
 }
 
 impl Mode {
     /// Whether the top level only declares.
     #[must_use]
     pub const fn only_declares(self) -> bool {
-        matches!(self, Self::Declare | Self::Job | Self::Test)
+        matches!(self, Self::Declare | Self::Job)
     }
 }
 

@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 /// The names of the options of the functions of `store` that write.
 pub const STORE_OPTIONS: [&str; 1] = ["ttl"];
 
+/// The most bytes of a key, and of the name of shared data; each has one at least.
+pub const STORE_KEY_BYTES: usize = 256;
+
 /// A look at a script's data, or a change to it. Values are JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreRequest {

@@ -203,7 +203,7 @@ fn count(many: u64, what: &str, more: &str) -> String {
     if many == 0 { "none".to_owned() } else { format!("{}{more}", plural(many, what)) }
 }
 
-pub(super) fn plural(many: u64, what: &str) -> String {
+pub(in super::super) fn plural(many: u64, what: &str) -> String {
     if many == 1 { format!("1 {what}") } else { format!("{} {what}s", number(many)) }
 }
 

@@ -2,7 +2,7 @@
 
 use mlua::{Lua, Table, Value};
 
-use crate::protocol::{Request, STORE_OPTIONS, StoreRequest, StoreStep};
+use crate::protocol::{Request, STORE_KEY_BYTES, STORE_OPTIONS, StoreRequest, StoreStep};
 
 use super::super::context::Context;
 use super::super::convert::{Empty, to_json};
@@ -26,9 +26,19 @@ pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
             kit.waiting(swap)?,
             kit.waiting(increment)?,
             kit.waiting(page)?,
-            kit.plain(|_, _, name: Value| utf8("name", &name))?,
+            kit.plain(name)?,
         ),
     )
+}
+
+/// A name for shared data.
+fn name(_: &Lua, _: &Context, name: Value) -> Result<String, Fault> {
+    let name = utf8("name", &name)?;
+    if (1..=STORE_KEY_BYTES).contains(&name.len()) {
+        return Ok(name);
+    }
+    let message = format!("name: expected a name of 1 to {STORE_KEY_BYTES} bytes, got {}", name.len());
+    Err(Fault::invalid("name", message))
 }
 
 const fn asked(space: Space, step: StoreStep) -> Request {

@@ -1,0 +1,47 @@
+-- The examples of this folder, tested:  mooncast test
+
+local test = require("test")
+local expect = test.expect
+
+test("the greeting reaches three groups and says so", function(t)
+  local run = t.run("scripts/hello.lua")
+  expect(run.output).to_contain("Sent to 3 groups.")
+  for _, group in ipairs({ "184524748161025", "184524748161026", "184524748161027" }) do
+    expect(t.sent(group)).to_have_length(1)
+    expect(t.sent(group)[1]).to_match({ type = "txt", body = { msg = "Hello from Mooncast!" } })
+  end
+end)
+
+test("a broadcast tells every group of its file by name, and nobody twice", function(t)
+  t.run("scripts/broadcast.lua")
+  t.run("scripts/broadcast.lua")
+  expect(t.count()).to_equal(4)
+  expect(t.sent("184524748161026")[1].body.msg).to_match("^Hello Book circle!")
+end)
+
+test("a targeted message is for the owner and the admins alone", function(t)
+  t.run("scripts/targeted.lua")
+  expect(t.sent("184524748161025")[1].users).to_equal({ "user1", "user2" })
+end)
+
+test("an upload serves all of its messages", function(t)
+  t.run("scripts/upload.lua")
+  local sent = t.sent("184524748161027")
+  expect(sent).to_have_length(2)
+  expect(sent[1]).to_match({ type = "img", body = { filename = "picture.png" } })
+  expect(sent[2]).to_match({ type = "video", body = { filename = "clip.mp4", length = 1 } })
+end)
+
+test("the repair job tells the groups that it concerns, though the service stumbles", function(t)
+  t.fault("send:every=3:503")
+  local run = t.run("scripts/ad_hoc.lua")
+  expect(run.output).to_contain("10 groups were told.")
+  expect(t.count()).to_equal(10)
+end)
+
+test("what may have been sent is not repeated", function(t)
+  t.fault("send:at=2:reset-after")
+  local run = t.run("scripts/ad_hoc.lua")
+  expect(run.output).to_contain("Look yourself whether these got it")
+  expect(t.count()).to_equal(10)
+end)
