@@ -24,6 +24,7 @@ mod interrupt;
 mod invalid;
 mod lint;
 mod lua;
+mod luatest;
 mod messages;
 mod once;
 mod paths;

@@ -19,7 +19,12 @@ use super::services::{Part, Services};
 use super::testing;
 
 /// Why a request is refused while the top level of a script may only declare.
-pub(super) fn only_declares(request: &Request) -> Failure {
+pub(super) fn only_declares(services: &Services, request: &Request) -> Failure {
+    if matches!(services.part, Part::Test(_)) {
+        return Failure::denied(
+            "the top level of a file of tests only declares its tests; put this call into one: test(\"what holds\", function(t) … end)",
+        );
+    }
     let what = match request {
         Request::Send { .. } | Request::Broadcast(_) => "sends nothing",
         _ => "does nothing",
@@ -86,7 +91,7 @@ async fn answer_other(services: &Services, request: Request) -> Result<Answer, F
         Request::Env(name) => json(&services.variables.get(&name)?),
         Request::Secret(name) => services.variables.secret(&name).map(|_| Answer::Nothing),
         Request::Store(request) => json(&services.store.answer(request, &services.clock).await?),
-        Request::Test(step) => testing::answer(services, *step).await,
+        Request::Test(asked) => testing::answer(services, *asked).await,
         Request::Http(request) => {
             let reads = request.method.eq_ignore_ascii_case("GET");
             if let Some(rehearsal) = services.part.as_rehearsal().filter(|_| !reads) {

@@ -9,7 +9,7 @@ mod service;
 mod stage;
 mod text;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -79,7 +79,7 @@ struct Failure {
 pub(super) fn run(args: &Test, global: &Global) -> anyhow::Result<Exit> {
     let files = find::files(&args.paths, global)?;
     let mut files: Vec<File> =
-        files.into_iter().map(|path| open(path, args, global)).collect::<anyhow::Result<_>>()?;
+        files.iter().map(|path| open(path, args, global)).collect::<anyhow::Result<_>>()?;
     files.sort_by(|left, right| left.source.name.cmp(&right.source.name));
     files.dedup_by(|left, right| left.path == right.path);
     let clock = Clock::real();
@@ -106,8 +106,8 @@ pub(super) fn run(args: &Test, global: &Global) -> anyhow::Result<Exit> {
     Ok(if failed { Exit::Failed } else { Exit::Delivered })
 }
 
-fn open(path: PathBuf, args: &Test, global: &Global) -> anyhow::Result<File> {
-    let (project, source) = run::open(&path, global)?;
+fn open(path: &Path, args: &Test, global: &Global) -> anyhow::Result<File> {
+    let (project, source) = run::open(path, global)?;
     let flags = AppFlags { offline: true, ..AppFlags::default() };
     let mut settings = Settings::load(&project, &Environment::of_process(), &flags)?;
     settings.permissions.extend(args.grants.permissions()?);
@@ -178,6 +178,7 @@ fn failure_of(file: &File, failed: &Failed, said: String) -> Failure {
 /// The innermost line of the file that led to the error.
 fn line_of(name: &str, error: &ScriptError) -> Option<usize> {
     let own = format!("{name}:");
-    let texts = std::iter::once(&error.message).chain(&error.traceback);
-    texts.filter_map(|text| text.strip_prefix(&own)?.split(':').next()?.parse().ok()).next()
+    std::iter::once(&error.message)
+        .chain(&error.traceback)
+        .find_map(|text| text.strip_prefix(&own)?.split(':').next()?.parse().ok())
 }

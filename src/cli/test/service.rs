@@ -37,13 +37,11 @@ impl Wire for InProcess {
 
 impl TestService for InProcess {
     fn sent(&self, group: Option<&str>) -> Value {
-        match group {
-            Some(group) => messages(self.simulator.received_by(group)),
-            None => {
-                let all = self.simulator.received().into_iter();
-                all.map(|(group, received)| (group, messages(received))).collect::<Map<_, _>>().into()
-            }
+        if let Some(group) = group {
+            return messages(self.simulator.received_by(group));
         }
+        let all = self.simulator.received().into_iter();
+        all.map(|(group, received)| (group, messages(received))).collect::<Map<_, _>>().into()
     }
 
     fn count(&self, group: Option<&str>) -> u64 {

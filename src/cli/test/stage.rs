@@ -1,15 +1,17 @@
 //! What each test is given: a clock, a service, a ledger and files of its own.
 
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use tracing_subscriber::fmt::MakeWriter;
 
 use crate::client::ClientError;
 use crate::clock::Clock;
 use crate::delivery::{Book, Delivery};
-use crate::host::testing::{Declared, Parts, Testbed};
+use crate::host::testing::{Declared, Parts, Said, Testbed};
 use crate::host::{self, Ended, Files, InterruptSwitch, Part};
 use crate::protocol::{JobStart, Mode};
 use crate::simulator::{Latency, Simulator};
@@ -20,7 +22,7 @@ use super::File;
 use super::service::InProcess;
 
 /// When the clock of a test begins: 2026-01-05T09:00:00Z, a Monday.
-const START: Duration = Duration::from_secs(1_767_603_600);
+const START: Duration = Duration::from_hours(491_001);
 
 /// How long the way to the service and back takes.
 const LATENCY: Duration = Duration::from_millis(20);
@@ -88,11 +90,18 @@ pub(super) fn perform(
         files: files.overlaid(START.as_secs()),
         service: Rc::new(service),
     }));
-    let ended = match bed.services(&file.path, Rc::clone(bed.said()) as _) {
+    let ended = match bed.services(&file.path, Rc::new(Arc::clone(bed.said()))) {
         Err(failure) => bail!("{}: {}", file.source.name, failure.message),
         Ok(mut services) => {
             services.part = Part::Test(Rc::clone(&bed));
-            clock.block_on(async {
+            let log = tracing_subscriber::fmt()
+                .with_max_level(tracing::Level::INFO)
+                .without_time()
+                .with_target(false)
+                .with_ansi(false)
+                .with_writer(Ear(Arc::clone(bed.said())))
+                .finish();
+            let play = async {
                 let (switch, interrupt) = InterruptSwitch::new();
                 let listening = tokio::task::spawn_local(run::listen(switch));
                 let ended = host::run(spec, Rc::new(services), interrupt).await;
@@ -101,11 +110,36 @@ pub(super) fn perform(
                     delivery.let_go().await;
                 }
                 ended
-            })?
+            };
+            // What the host has to say belongs to the test too.
+            tracing::subscriber::with_default(log, || clock.block_on(play))?
         }
     };
     if let Some(error) = book.failure() {
         bail!("the scratch ledger: {error}");
     }
     Ok(Performance { ended, declared: bed.declared(), said: bed.said().text() })
+}
+
+/// Takes in what is logged.
+#[derive(Debug, Clone)]
+struct Ear(Arc<Said>);
+
+impl io::Write for Ear {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.add(&String::from_utf8_lossy(bytes));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Ear {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
 }

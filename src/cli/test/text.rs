@@ -27,6 +27,11 @@ pub(super) fn summary(outcomes: &[Outcome], took: Duration) {
     let _ = writeln!(io::stdout(), "\n{verdict} in {:.1} s", took.as_secs_f64());
 }
 
+/// Whether a frame of a traceback is of the library, or where the error is shown to be.
+fn is_known(frame: &str, place: &str) -> bool {
+    frame.starts_with("stdlib/") || (!place.is_empty() && frame.starts_with(place))
+}
+
 fn write_outcome(out: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
     let place = outcome.test.as_ref().map_or(outcome.file.as_str(), |test| &test.place);
     let name = outcome.test.as_ref().map_or("cannot be loaded", |test| &test.name);
@@ -40,8 +45,8 @@ fn write_outcome(out: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
     if let Some((number, text)) = line {
         writeln!(out, "      {number:>4} | {text}")?;
     }
-    // The first frame is where the message says that it is.
-    for frame in error.traceback.iter().skip(1) {
+    let place = line.as_ref().map(|(number, _)| format!("{}:{number}:", outcome.file)).unwrap_or_default();
+    for frame in error.traceback.iter().filter(|frame| !is_known(frame, &place)) {
         writeln!(out, "           {frame}")?;
     }
     let lines: Vec<&str> = said.lines().collect();

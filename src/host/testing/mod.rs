@@ -13,6 +13,7 @@ mod play;
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -79,7 +80,7 @@ pub struct Testbed {
     asked: RefCell<Vec<Asked>>,
     runs: Cell<u64>,
     /// What the test and its scripts print and log.
-    said: Rc<Said>,
+    said: Arc<Said>,
 }
 
 /// A test that a file declares.
@@ -102,7 +103,7 @@ impl Testbed {
             replies: RefCell::default(),
             asked: RefCell::default(),
             runs: Cell::new(0),
-            said: Rc::default(),
+            said: Arc::default(),
         }
     }
 
@@ -114,7 +115,7 @@ impl Testbed {
 
     /// What was printed and logged.
     #[must_use]
-    pub const fn said(&self) -> &Rc<Said> {
+    pub const fn said(&self) -> &Arc<Said> {
         &self.said
     }
 
@@ -139,12 +140,11 @@ impl Testbed {
                 format!("time: `{time}`: {why}; write \"2026-11-23T09:00Z\" or seconds since 1970"),
             )
         };
-        let at = match time.parse::<f64>() {
-            Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|error| wrong(&error))?,
-            Err(_) => {
-                let at: jiff::Timestamp = time.parse().map_err(|error: jiff::Error| wrong(&error))?;
-                Duration::try_from(at.as_duration()).map_err(|_| wrong(&"it is before 1970"))?
-            }
+        let at = if let Ok(seconds) = time.parse::<f64>() {
+            Duration::try_from_secs_f64(seconds).map_err(|error| wrong(&error))?
+        } else {
+            let at: jiff::Timestamp = time.parse().map_err(|error: jiff::Error| wrong(&error))?;
+            Duration::try_from(at.as_duration()).map_err(|_| wrong(&"it is before 1970"))?
         };
         self.parts.clock.set_unix_time(at);
         // What was due before then is nobody's business now.
@@ -154,14 +154,14 @@ impl Testbed {
 }
 
 /// Answers a step of a test.
-pub(super) async fn answer(services: &Services, step: TestStep) -> Result<Answer, Failure> {
+pub(super) async fn answer(services: &Services, asked: TestStep) -> Result<Answer, Failure> {
     let bed = match &services.part {
         Part::Test(bed) => bed,
         Part::Tested(_) => return Err(Failure::denied("a script that a test runs is no test itself")),
         _ => return Err(Failure::denied("tests are run by `mooncast test`")),
     };
     let stop = services.stop.stop();
-    let json = match step {
+    let json = match asked {
         TestStep::Declare { name, place } => return bed.declare(name, place),
         TestStep::Clock { time } => return bed.set_clock(&time),
         TestStep::Fault(faults) => {

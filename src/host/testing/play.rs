@@ -1,8 +1,8 @@
 //! Runs within a test: of scripts as `mooncast run` runs them, of jobs as the daemon does.
 
-use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
@@ -22,24 +22,25 @@ const SAID: usize = 64 * 1024;
 
 /// What was printed and logged, kept for whoever asks.
 #[derive(Debug, Default)]
-pub struct Said(RefCell<String>);
+pub struct Said(Mutex<String>);
 
 impl Said {
-    /// All of it, up to 64 KiB.
+    /// All of it, up to 64 `KiB`.
     #[must_use]
     pub fn text(&self) -> String {
-        self.0.borrow().clone()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn add(&self, more: &str) {
-        let mut text = self.0.borrow_mut();
+    /// Adds to it, as far as there is room.
+    pub fn add(&self, more: &str) {
+        let mut text = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if text.len() < SAID {
             text.push_str(more);
         }
     }
 }
 
-impl Output for Said {
+impl Output for Arc<Said> {
     fn print(&self, bytes: &[u8]) {
         self.add(&String::from_utf8_lossy(bytes));
     }
@@ -52,7 +53,7 @@ impl Output for Said {
 }
 
 /// What one run says, which is heard by the test's report too.
-struct Both(Rc<Said>, Rc<Said>);
+struct Both(Arc<Said>, Arc<Said>);
 
 impl Output for Both {
     fn print(&self, bytes: &[u8]) {
@@ -119,8 +120,8 @@ impl Testbed {
         play: Play<'_>,
         stop: &Stop,
     ) -> Result<(Value, Rc<Services>), Failure> {
-        let said = Rc::new(Said::default());
-        let output = Rc::new(Both(Rc::clone(&said), Rc::clone(&self.said)));
+        let said = Arc::new(Said::default());
+        let output = Rc::new(Both(Arc::clone(&said), Arc::clone(&self.said)));
         let mut services = self.services(play.path, output)?;
         services.part = Part::Tested(Rc::clone(self));
         let services = Rc::new(services);
