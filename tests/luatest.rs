@@ -189,6 +189,58 @@ fn a_broadcast_goes_at_the_quota_s_pace_and_can_be_looked_at_half_way() {
 }
 
 #[test]
+fn a_ten_hour_campaign_takes_seconds() {
+    let began = Instant::now();
+    with_tests(
+        "test('all day', function(t)
+           local before = os.time()
+           t.run('scripts/campaign.lua')
+           expect(t.count()).to_equal(1800)
+           expect(os.time() - before).to_be_at_least(9.9 * 3600)
+           expect(os.date('!%H', os.time())).to_match('^1[89]$')
+         end)",
+    )
+    .file(
+        "scripts/campaign.lua",
+        "local to = {}
+        for i = 1, 1800 do to[i] = tostring(184524748161024 + i) end
+        im.broadcast({ name = 'c', to = to, rate = 0.05, message = { type = 'txt', body = { msg = 'x' } } })",
+    )
+    .mooncast(&["test"])
+    .exits(0)
+    .prints("1 test passed");
+    assert!(began.elapsed() < Duration::from_secs(60));
+}
+
+#[test]
+fn the_same_test_sees_the_same_every_time() {
+    let project = with_tests(
+        "test('instants', function(t)
+           t.fault({ 'send:every=7:429', 'send:every=11:503,html', 'token:first=2:503', 'send:at=5:hang-before' })
+           t.run('scripts/campaign.lua')
+           local all = {}
+           for group, messages in pairs(t.sent()) do
+             all[#all + 1] = ('%s %.3f %s'):format(group, messages[1].at, messages[1].id)
+           end
+           table.sort(all)
+           error('seen: ' .. require('hash').sha256(table.concat(all, ' ')) .. ' ' .. #all)
+         end)",
+    )
+    .file(
+        "scripts/campaign.lua",
+        "local to = {}
+        for i = 1, 200 do to[i] = tostring(184524748161024 + i) end
+        im.broadcast({ name = 'c', to = to, message = { type = 'txt', body = { msg = 'x' } } })",
+    );
+    let seen = || {
+        let ran = project.mooncast(&["test"]).exits(1);
+        let line = ran.stdout.lines().find(|line| line.contains(": seen: "));
+        line.unwrap_or_else(|| panic!("{ran:#?}")).to_owned()
+    };
+    assert_eq!(seen(), seen());
+}
+
+#[test]
 fn jobs_run_when_they_are_due_or_asked_for() {
     with_tests(&format!(
         "local function texts(t, group)

@@ -32,7 +32,7 @@ impl Run<'_> {
         };
         let body = message.to_json();
         let (quota, cost, call) = self.delivery.price(&message);
-        let mut backoff = Backoff::default();
+        let mut backoff = Backoff::of(&self.delivery.clock);
         let mut place = Some(place);
         loop {
             let waits = place.take().unwrap_or_else(|| self.place());
