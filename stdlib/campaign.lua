@@ -15,6 +15,7 @@
 local fs = require("fs")
 local hash = require("hash")
 local json = require("json")
+local schedule = require("schedule")
 local template = require("template")
 
 ---@class campaign
@@ -188,7 +189,7 @@ local function run_test(title, app, fields, own)
   for _, message in ipairs(messages) do
     local send = message.users and app.targeted_send or app.group_send
     -- The message is in the key: a changed one is tested anew.
-    local once = "campaign test " .. hash.sha256(json.encode({ fields.name, fields.run or "1", message }))
+    local once = "campaign test " .. hash.sha256(json.encode({ fields.name, fields.run or schedule.run, message }))
     local ok, receipts = pcall(send, message, { once = once, priority = fields.priority })
     if ok then
       for group_id, message_id in pairs(receipts) do
@@ -265,20 +266,20 @@ local function run(spec)
     refuse("`to`: there is no file " .. fields.to)
   end
 
-  local title = ("%s (run %s)"):format(fields.name, fields.run or "1")
+  local title = ("%s (run %s)"):format(fields.name, fields.run or schedule.run)
   local tested = {}
   if own.test then
     tested = run_test(title, app, fields, own)
     print(("%s: tested in %s"):format(title, #own.test == 1 and "1 group" or #own.test .. " groups"))
     if own.test_only then
-      return { name = fields.name, run = tostring(fields.run or "1"), tested = tested }
+      return { name = fields.name, run = tostring(fields.run or schedule.run), tested = tested }
     end
   end
 
   if own.text and type(fields.message) == "function" then
     fields.message = located(fields.message)
   end
-  local known_as = quoted(fields.name .. "/" .. (fields.run or "1"))
+  local known_as = quoted(fields.name .. "/" .. (fields.run or schedule.run))
   local ok, report = pcall(app.broadcast, fields)
   if not ok then
     if type(report) == "table" and report.kind == "cancelled" then

@@ -53,6 +53,7 @@ fn services(project: &Project, app: &Rc<Delivery>, clock: &Clock) -> Rc<Services
         broadcasts: Broadcasts::default(),
         jobs: Jobs::default(),
         store: Store::new("scripts/main.lua"),
+        job: None,
         stop: RunStop::default(),
         part: Part::default(),
     })

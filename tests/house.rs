@@ -30,7 +30,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "schedule",
         ],
     ),
-    ("schedule", &["protocol"]),
+    ("schedule", &["message", "protocol"]),
     (
         "host",
         &["schedule", "client", "clock", "config", "delivery", "ledger", "message", "protocol", "quota"],
@@ -57,6 +57,8 @@ const KEPT: &[(&str, &[&str])] = &[
     ("clap", &["cli", "simulator"]),
     ("anyhow", &["cli"]),
     ("full_moon", &["cli"]),
+    ("notify_debouncer_full", &["daemon/eyes"]),
+    ("sd_notify", &["daemon/systemd"]),
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -31,8 +31,20 @@ pub(super) struct Apps {
     pub(super) book: Option<Rc<Book>>,
 }
 
-/// The apps that a command is to send through.
+/// The apps that a script is to send through.
 pub(super) fn choose(
+    project: &Project,
+    settings: &Settings,
+    simulated: bool,
+    clock: &Clock,
+    fail_point: &FailPoint,
+) -> anyhow::Result<Apps> {
+    choose_for(COMMAND, project, settings, simulated, clock, fail_point)
+}
+
+/// The apps that a command is to send through; the ledger shows it by that name.
+pub(super) fn choose_for(
+    command: &str,
     project: &Project,
     settings: &Settings,
     simulated: bool,
@@ -42,13 +54,13 @@ pub(super) fn choose(
     let state = project.state_folder();
     if simulated || settings.simulator {
         // Of its own: what was rehearsed there must not count as sent to the service.
-        let book = Rc::new(Book::new(state.join(SIMULATOR), clock.clone(), COMMAND));
+        let book = Rc::new(Book::new(state.join(SIMULATOR), clock.clone(), command));
         return simulate(settings, clock, book, fail_point);
     }
     if settings.apps.is_empty() {
         bail!(HOW);
     }
-    let book = Rc::new(Book::new(state.clone(), clock.clone(), COMMAND));
+    let book = Rc::new(Book::new(state.clone(), clock.clone(), command));
     let deliveries = settings
         .apps
         .iter()

@@ -12,14 +12,16 @@ use crate::config::{AppFlags, Environment, Project, Settings};
 use crate::delivery::Delivery;
 use crate::host::{self, Ended, Failed, InterruptSwitch, Silence, Sources};
 use crate::protocol::{Mode, ScriptError};
+use crate::schedule::Job;
 
 use super::apps::Apps;
+use super::instants::Claims;
 use super::lint::{Finding, Linter};
 use super::run::Grants;
-use super::{AppArgs, Exit, Global, apps, run};
+use super::{AppArgs, Exit, Global, apps, instants, run};
 
 /// Looks for mistakes in scripts and sends nothing: reads them for errors of syntax and misspelt names, then loads
-/// them up to their first call that would do something.
+/// them up to their first call that would do something. Shows the next instants of the jobs that they declare.
 ///
 /// Exit status: 0 nothing was found; 1 something was; 2 usage or configuration.
 #[derive(Debug, Args)]
@@ -44,13 +46,19 @@ pub(super) fn run(args: &Check, global: &Global) -> anyhow::Result<Exit> {
     let linter = Linter::new();
     let clock = Clock::real();
     let mut found = 0;
+    let mut claims = Claims::default();
     for file in &files {
-        let Examined { name, findings, note } = examine(file, args, global, &linter, &clock)?;
+        let Examined { name, mut findings, note, jobs } = examine(file, args, global, &linter, &clock)?;
+        findings.extend(claims.take(&jobs));
         found += findings.len();
         let mut out = std::io::stdout().lock();
         for finding in findings.into_iter().chain(note) {
             // A reader that has gone has seen enough.
             let _ = writeln!(out, "{name}:{finding}");
+        }
+        for line in jobs.iter().flat_map(|job| instants::describe(job, clock.unix_time())) {
+            // The same reader.
+            let _ = writeln!(out, "{line}");
         }
     }
     let scripts = if files.len() == 1 { "1 script".to_owned() } else { format!("{} scripts", files.len()) };
@@ -89,7 +97,7 @@ fn examine(
     let name = script.name.clone();
     let Ok(source) = std::str::from_utf8(&script.text) else {
         let findings = vec!["1: the file is not UTF-8 text".to_owned()];
-        return Ok(Examined { name, findings, note: None });
+        return Ok(Examined { name, findings, note: None, jobs: Vec::new() });
     };
     let sources = Sources::new(&project, &file.canonicalize()?);
     let module_text = |module: &str| {
@@ -98,16 +106,26 @@ fn examine(
     };
     let look = linter.look(source, &module_text);
     let mut findings: Vec<String> = look.findings.iter().map(show).collect();
-    let mut note = None;
+    let (mut note, mut jobs) = (None, Vec::new());
     if findings.is_empty() {
         let flags = AppFlags { offline: true, ..args.app.clone().into() };
         let mut settings = Settings::load(&project, &Environment::of_process(), &flags)?;
         settings.permissions.extend(args.grants.permissions()?);
         let apps = stand_ins(&settings, clock)?;
-        let spec = run::spec(script, Mode::Check, Vec::new(), &settings.scripts);
-        let services = Rc::new(run::services(&project, &settings, &apps, clock, file, Rc::new(Silence))?);
-        let (_switch, interrupt) = InterruptSwitch::new();
-        match clock.block_on(host::run(spec, services, interrupt))? {
+        let load = |mode| {
+            let spec = run::spec(script.clone(), mode, Vec::new(), &settings.scripts);
+            let services = Rc::new(run::services(&project, &settings, &apps, clock, file, Rc::new(Silence))?);
+            let (_switch, interrupt) = InterruptSwitch::new();
+            let ended = clock.block_on(host::run(spec, Rc::clone(&services), interrupt))?;
+            anyhow::Ok((ended, services.jobs.declared()))
+        };
+        let (mut ended, declared) = load(Mode::Check)?;
+        jobs = declared;
+        if !jobs.is_empty() && matches!(ended, Ended::Finished) {
+            // As the daemon will: there, a top level only declares.
+            (ended, jobs) = load(Mode::Declare)?;
+        }
+        match ended {
             Ended::Finished | Ended::Interrupted => {}
             // A script that needs arguments ends without them, and a check has none to give.
             Ended::Failed(Failed::Script(error))
@@ -122,7 +140,7 @@ fn examine(
             Ended::Failed(failed) => findings.push(format!("1: {failed}")),
         }
     }
-    Ok(Examined { name, findings, note })
+    Ok(Examined { name, findings, note, jobs })
 }
 
 /// The line of the script's top level that an error came out of.
@@ -142,6 +160,8 @@ struct Examined {
     findings: Vec<String>,
     /// What may be wrong, or only so without arguments.
     note: Option<String>,
+    /// What it declares.
+    jobs: Vec<Rc<Job>>,
 }
 
 fn show(finding: &Finding) -> String {

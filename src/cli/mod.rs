@@ -7,6 +7,10 @@ mod check;
 mod completions;
 mod doctor;
 mod exit;
+mod instants;
+mod job;
+mod jobs;
+mod limits;
 pub mod lint;
 mod logging;
 mod new;
@@ -15,6 +19,7 @@ mod progress;
 mod rehearse;
 mod run;
 mod runs;
+mod serve;
 mod sim;
 mod stubs;
 mod summary;
@@ -89,6 +94,10 @@ enum Command {
     New(new::New),
     /// Look at broadcasts and steer them: list, show, pause, resume, cancel, retry, settle, recall, export, prune
     Runs(runs::Runs),
+    /// Run the jobs that the project's scripts declare, until it is stopped
+    Serve(serve::Serve),
+    /// Look at jobs and steer them: list, show, trigger, pause, resume, cancel
+    Jobs(jobs::Jobs),
     /// Run the simulator, a server that speaks the service's REST API
     Sim(sim::Sim),
     /// Look at the settings, the address, the token and the clock
@@ -124,6 +133,8 @@ pub fn main() -> ExitCode {
         Command::Test(args) => test::run(&args, &cli.global),
         Command::New(args) => new::run(&args),
         Command::Runs(args) => runs::run(args, &cli.global),
+        Command::Serve(args) => serve::run(args, &cli.global),
+        Command::Jobs(args) => jobs::run(args, &cli.global),
         Command::Sim(args) => sim::run(args),
         Command::Doctor(args) => doctor::run(args, &cli.global),
         Command::Completions(args) => {

@@ -11,23 +11,23 @@ use clap::Args;
 use rand::Rng;
 
 use crate::clock::Clock;
-use crate::config::{
-    AppFlags, Environment, Permissions, Project, ScriptLimits, Settings, parse_duration, parse_size,
-};
-use crate::delivery::{FailPoint, Underway};
+use crate::config::{AppFlags, Environment, Permissions, Project, ScriptLimits, Settings};
+use crate::delivery::{Counts, FailPoint, Underway};
 use crate::host::rehearsal::Plan;
 use crate::host::{
-    self, Ended, InterruptSwitch, MAX_SOURCE, OWN_BINARY, Output, Part, RunSpec, Services, Silence,
+    self, Ended, InterruptSwitch, MAX_SOURCE, OWN_BINARY, Output, Part, PlanUnderway, RunSpec, Services,
+    Silence,
 };
 use crate::protocol::{Mode, Source, WorkerLimits};
 
 use super::apps::{self, Apps};
+use super::limits::LimitArgs;
 use super::logging::Format;
 use super::next::Next;
 use super::progress::{Progress, Shown, Terminal};
 use super::rehearse::stage::Scene;
 use super::summary::Summary;
-use super::{AppArgs, Exit, Global, rehearse};
+use super::{AppArgs, Exit, Global, job, rehearse};
 
 /// Bytes of unanswered requests that a script may have.
 const QUEUED_BYTES: u64 = 64 * 1024 * 1024;
@@ -35,7 +35,7 @@ const QUEUED_BYTES: u64 = 64 * 1024 * 1024;
 /// The variable that arms a fail point: `POINT:COUNT`.
 const FAIL_POINT: &str = "MOONCAST_FAIL_POINT";
 
-/// Runs a script: its top level, then the function `main(args)` where it defines one.
+/// Runs a script: its top level, then the function `main(args)` where it defines one. Or one of its jobs, now.
 ///
 /// Exit status: 0 all delivered; 1 the script failed; 2 usage or configuration; 3 finished, some not delivered;
 /// 130 interrupted.
@@ -46,6 +46,9 @@ pub(super) struct Run {
     /// Its arguments
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     args: Vec<String>,
+    /// Run this job of the script now, and nothing else; its top level only declares then
+    #[arg(long, value_name = "NAME")]
+    job: Option<String>,
     /// Send only what `mooncast rehearse` showed under this name: anything else is refused before the first send
     #[arg(long, value_name = "PLAN")]
     plan: Option<Plan>,
@@ -56,15 +59,8 @@ pub(super) struct Run {
     app: AppArgs,
     #[command(flatten)]
     grants: Grants,
-    /// Stop the run after this time, such as 90s or 2h
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-    timeout: Option<Duration>,
-    /// CPU that the script may use between two calls to the host
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-    cpu_limit: Option<Duration>,
-    /// Memory that the script's values may take, such as 256MiB
-    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
-    memory_limit: Option<u64>,
+    #[command(flatten)]
+    limits: LimitArgs,
 }
 
 /// What a script may reach, beyond what `[permissions]` grants.
@@ -110,12 +106,7 @@ pub(super) fn run(args: Run, global: &Global) -> anyhow::Result<Exit> {
     let flags = AppFlags { offline: args.simulator, ..args.app.clone().into() };
     let mut settings = Settings::load(&project, &environment, &flags)?;
     settings.permissions.extend(args.grants.permissions()?);
-    let limits = ScriptLimits {
-        memory: args.memory_limit.unwrap_or(settings.scripts.memory),
-        cpu: args.cpu_limit.unwrap_or(settings.scripts.cpu),
-        timeout: args.timeout.or(settings.scripts.timeout),
-        ..settings.scripts
-    };
+    let limits = args.limits.over(settings.scripts);
     let part = match &args.plan {
         None => Part::default(),
         Some(plan) => rehearse::held::to(
@@ -126,6 +117,7 @@ pub(super) fn run(args: Run, global: &Global) -> anyhow::Result<Exit> {
                 file: &args.file,
                 script: script.clone(),
                 args: args.args.clone(),
+                job: args.job.clone(),
                 limits: &limits,
                 simulated: args.simulator || settings.simulator,
                 targets: false,
@@ -139,7 +131,12 @@ pub(super) fn run(args: Run, global: &Global) -> anyhow::Result<Exit> {
     let clock = Clock::real();
     let fail_point = fail_point(&environment)?;
     let apps = apps::choose(&project, &settings, args.simulator, &clock, &fail_point)?;
+    let name = script.name.clone();
     let mut spec = spec(script, Mode::Run, args.args, &limits);
+    if let Some(job) = &args.job {
+        let now = args.plan.as_ref().map_or_else(|| clock.unix_time(), |plan| plan.start);
+        (spec.mode, spec.job) = (Mode::Job, Some(job::start(job, now)));
+    }
     if let Some(plan) = &args.plan {
         spec.seed = plan.seed.into();
     }
@@ -154,6 +151,7 @@ pub(super) fn run(args: Run, global: &Global) -> anyhow::Result<Exit> {
         }
         driven
     })?;
+    job::must_be_there(args.job.as_deref(), &over.services.jobs, &over.ended, &name)?;
     let summary = Summary {
         ended: &over.ended,
         counts: over.services.tally.counts(),
@@ -162,13 +160,17 @@ pub(super) fn run(args: Run, global: &Global) -> anyhow::Result<Exit> {
         next: Next::new(global, &project, args.simulator || settings.simulator),
     };
     let exit = summary.tell(format);
+    let idle = summary.counts == Counts::default() && summary.broadcasts.is_empty();
+    if args.job.is_none() && idle && matches!(over.ended, Ended::Finished) {
+        job::only_declared(&over.services.jobs.declared(), &name, format);
+    }
     let exit = terminal.lost().map_or(exit, |error| lost_prints(&error, exit));
     // The script was told too, but it is the set-up that has to be mended.
     Ok(if apps.book.is_some_and(|book| book.failure().is_some()) { Exit::Usage } else { exit })
 }
 
 /// Where a crash test wants the process to end.
-fn fail_point(environment: &Environment) -> anyhow::Result<FailPoint> {
+pub(super) fn fail_point(environment: &Environment) -> anyhow::Result<FailPoint> {
     environment
         .get(FAIL_POINT)
         .map_or_else(|| Ok(FailPoint::default()), |text| text.parse().context(FAIL_POINT))
@@ -219,9 +221,7 @@ pub(super) fn services(
     file: &std::path::Path,
     output: Rc<dyn Output>,
 ) -> anyhow::Result<Services> {
-    let mut services = Services::new(project, settings, apps.deliveries.clone(), clock, file, output)?;
-    services.store = services.store.kept_in(apps.book.clone());
-    Ok(services)
+    Ok(Services::new(project, settings, apps.deliveries.clone(), clock, file, output)?)
 }
 
 /// Runs it, with Ctrl-C and progress, to its end.
@@ -253,6 +253,13 @@ impl Shown for OfRun {
     }
 
     fn others(&self) -> Option<String> {
+        let plans = self.0.broadcasts.plans();
+        if !plans.is_empty() {
+            let plan = |plan: &Rc<PlanUnderway>| {
+                format!("planning `{}`: {} recipients so far", plan.name, plan.recipients())
+            };
+            return Some(plans.iter().map(plan).collect::<Vec<_>>().join("; "));
+        }
         let counts = self.0.tally.counts();
         // A broadcast is counted there when it ends.
         let idle = counts.in_flight == 0 && !self.0.broadcasts.watched().is_empty();

@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::scripts::ScriptsSection;
+use super::serve::ServeSection;
 use super::{AppLimits, ConfigError, Permissions, explain, units};
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ pub(super) struct File {
     pub(super) app: Option<AppSection>,
     pub(super) apps: BTreeMap<String, AppSection>,
     pub(super) scripts: ScriptsSection,
+    pub(super) serve: ServeSection,
     pub(super) permissions: Permissions,
 }
 

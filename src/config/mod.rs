@@ -3,6 +3,7 @@
 //! May import: nothing of the house.
 
 mod app;
+mod changes;
 mod environment;
 mod error;
 mod explain;
@@ -10,14 +11,17 @@ mod file;
 mod permissions;
 mod project;
 mod scripts;
+mod serve;
 mod settings;
 mod units;
 
 pub use app::{App, AppLimits, Credentials, TargetedCost, Timeouts};
+pub use changes::Changes;
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use permissions::Permissions;
 pub use project::{FILE_NAME, Project, STATE_FOLDER};
 pub use scripts::ScriptLimits;
+pub use serve::ServeSettings;
 pub use settings::{AppFlags, Settings};
 pub use units::{parse_duration, parse_size};

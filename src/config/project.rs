@@ -61,15 +61,14 @@ impl Project {
         self.root.join(STATE_FOLDER)
     }
 
-    /// Whether a script of this project holds tests: its name ends in `_test.lua`, or a folder above it is called
-    /// `tests`, unless one below that is called `lib`. `mooncast test` runs it, and nothing else does.
+    /// Whether a script of this project holds tests: its name ends in `_test.lua`, or it is in `scripts/tests` or `tests`,
+    /// but for the folders called `lib` there. `mooncast test` runs it, and nothing else does.
     #[must_use]
     pub fn is_test(&self, script: &Path) -> bool {
         let path = script.strip_prefix(&self.root).unwrap_or(script);
         let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-        let mut folders = path.parent().into_iter().flat_map(Path::components);
-        let among_tests = folders.any(|folder| folder.as_os_str() == "tests")
-            && folders.all(|folder| folder.as_os_str() != "lib");
+        let below = path.strip_prefix("scripts").unwrap_or(path).strip_prefix("tests");
+        let among_tests = below.is_ok_and(|below| !below.components().any(|part| part.as_os_str() == "lib"));
         name.ends_with("_test.lua") || (among_tests && name.ends_with(".lua"))
     }
 

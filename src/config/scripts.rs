@@ -17,11 +17,19 @@ pub struct ScriptLimits {
     pub timeout: Option<Duration>,
     /// Tasks alive at once. Default 10,000.
     pub tasks: u32,
+    /// Runs of a daemon that go on at once; more wait for their turn. Default 64.
+    pub workers: u32,
 }
 
 impl Default for ScriptLimits {
     fn default() -> Self {
-        Self { memory: 256 * 1024 * 1024, cpu: Duration::from_secs(10), timeout: None, tasks: 10_000 }
+        Self {
+            memory: 256 * 1024 * 1024,
+            cpu: Duration::from_secs(10),
+            timeout: None,
+            tasks: 10_000,
+            workers: 64,
+        }
     }
 }
 
@@ -36,6 +44,7 @@ pub(super) struct ScriptsSection {
     #[serde(deserialize_with = "units::duration")]
     timeout: Option<Duration>,
     tasks: Option<u32>,
+    workers: Option<u32>,
 }
 
 impl From<ScriptsSection> for ScriptLimits {
@@ -46,6 +55,7 @@ impl From<ScriptsSection> for ScriptLimits {
             cpu: section.cpu.unwrap_or(default.cpu),
             timeout: section.timeout,
             tasks: section.tasks.unwrap_or(default.tasks),
+            workers: section.workers.unwrap_or(default.workers),
         }
     }
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::file::{self, AppSection};
-use super::{App, ConfigError, Credentials, Environment, Permissions, Project, ScriptLimits, Timeouts};
+use super::{
+    App, ConfigError, Credentials, Environment, Permissions, Project, ScriptLimits, ServeSettings, Timeouts,
+};
 
 /// Everything that can be set.
 #[derive(Debug)]
@@ -18,6 +20,8 @@ pub struct Settings {
     pub simulator: bool,
     /// What runs may use.
     pub scripts: ScriptLimits,
+    /// The daemon.
+    pub serve: ServeSettings,
     /// What scripts may reach.
     pub permissions: Permissions,
     /// Files with credentials in them, which no permission opens.
@@ -63,7 +67,14 @@ impl Settings {
         for (name, section) in file.apps {
             apps.extend(make_app(&name, &format!("[apps.{name}]"), section, offline)?);
         }
-        Ok(Self { apps, simulator: file.simulator, scripts, permissions: file.permissions, secret_files })
+        Ok(Self {
+            apps,
+            simulator: file.simulator,
+            scripts,
+            serve: file.serve.into(),
+            permissions: file.permissions,
+            secret_files,
+        })
     }
 }
 
@@ -192,6 +203,12 @@ fn check_scripts(limits: &ScriptLimits) -> Result<(), ConfigError> {
     }
     if limits.cpu < Duration::from_millis(10) {
         return Err(ConfigError::invalid("[scripts] cpu", "a script needs 10ms or more between two calls"));
+    }
+    if limits.workers == 0 {
+        return Err(ConfigError::invalid(
+            "[scripts] workers",
+            "0 workers could run nothing; it must be 1 or more",
+        ));
     }
     if limits.tasks == 0 {
         return Err(ConfigError::invalid(

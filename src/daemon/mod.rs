@@ -1,3 +1,353 @@
 //! `mooncast serve`: the host that runs the project's jobs for as long as it lives, and takes changed scripts in.
 //!
+//! - `registry`, `load`, `version`, `scan`: which version of each script is in force; `watch` and what it is made of:
+//!   how saved files come to be so;
+//! - `scheduler`: which job is next; `runner`: its runs, each in a worker; `recover`: what a dead daemon has left;
+//! - `control`: what people say through the ledger; `shutdown`: how it ends; `event`: what they may want to be told;
+//!   `status`: what other processes can see; `systemd`: what the service manager is told.
+//!
+//! Everything is on one thread; what is decided is in the ledger before it is done, and one log line tells it.
+//!
 //! May import: `schedule`, `host` and what is below them.
+
+mod control;
+mod event;
+mod eyes;
+mod files;
+mod links;
+mod load;
+mod look;
+mod recover;
+mod registry;
+mod runner;
+mod scan;
+mod scheduler;
+mod settings;
+mod settle;
+mod shutdown;
+mod status;
+pub mod systemd;
+mod version;
+mod watch;
+
+pub use event::Event;
+pub use load::{Loaded, Loader, worker_limits};
+pub use registry::{Registered, Registry, ScriptStatus, Stale};
+pub use settings::Reread;
+pub use shutdown::{Order, listen};
+pub use status::keep_status;
+pub use version::{Version, short};
+pub use watch::Watch;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use crate::clock::{Clock, Instant};
+use crate::config::Project;
+use crate::delivery::{Delivery, End};
+use crate::host::{Keeper, Kept, Output};
+use crate::ledger::{Decided, Enlisted, Entry, JobClaim, Ledger, LedgerError, NewRun, Owner};
+use crate::schedule::{Verdict, run_name};
+
+use runner::{Runner, Task};
+use scheduler::{Due, Scheduler};
+
+/// The name by which the ledger knows the process of a daemon.
+pub const COMMAND: &str = "serve";
+
+/// How often the ledger is asked what people want.
+pub const POLL: Duration = Duration::from_secs(1);
+
+/// How long a write of the ledger that failed waits until it is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Runs an instant of a job in place of a worker, or gives false.
+pub type Instead = Box<dyn Fn(&str, Duration) -> bool>;
+
+/// What a daemon needs of the house.
+pub struct Setup {
+    /// The project.
+    pub project: Project,
+    /// Its scripts, loaded.
+    pub registry: Registry,
+    /// The apps that scripts may send through, the default one first.
+    pub apps: Vec<Rc<Delivery>>,
+    /// Where job runs are claimed.
+    pub ledger: Ledger,
+    /// Who this process is there: the owner of what the apps send, too.
+    pub owner: Owner,
+    /// The time that decides when jobs run, and that their scripts see.
+    pub clock: Clock,
+    /// The binary that workers are started from.
+    pub program: PathBuf,
+    /// Where prints and log lines of scripts go.
+    pub output: Rc<dyn Output>,
+    /// How often the ledger is asked what people want: [`POLL`], but where time is simulated.
+    pub poll: Duration,
+    /// Takes runs in place of a worker: gives whether it has run this instant of a job. For tests with a million.
+    pub instead: Option<Instead>,
+    /// Hears what people may want to be told of.
+    pub told: Box<dyn Fn(&Event)>,
+}
+
+impl Setup {
+    fn tell(&self, event: &Event) {
+        (self.told)(event);
+    }
+}
+
+/// A daemon at work.
+struct Daemon {
+    setup: Rc<Setup>,
+    keeper: Rc<Keeper>,
+    runner: Rc<Runner>,
+    scheduler: RefCell<Scheduler>,
+    /// Scripts that are stale, and what was told of them.
+    stale: RefCell<BTreeMap<String, String>>,
+}
+
+/// Runs the jobs in force until it is told to stop. When this returns, nothing goes on any more, or what does could not
+/// be finished in the time that it had.
+///
+/// # Errors
+///
+/// Faults of the ledger before it has begun; from then on they are told and waited for.
+pub async fn serve(setup: Setup, mut orders: UnboundedReceiver<Order>) -> Result<(), LedgerError> {
+    let setup = Rc::new(setup);
+    let hears = Rc::clone(&setup);
+    let keeper = Keeper::new(move |kept| broadcast_ended(&hears, kept));
+    let runner = Runner::new(Rc::clone(&setup), Rc::clone(&keeper));
+    let daemon = Daemon { setup, keeper, runner, scheduler: RefCell::default(), stale: RefCell::default() };
+    let mut changed = daemon.setup.registry.changed();
+    changed.mark_unchanged();
+    daemon.enlist(true).await?;
+    daemon.prune_versions().await;
+    systemd::ready();
+    daemon.run(&mut orders, &mut changed).await;
+    systemd::stopping();
+    daemon.shut_down(&mut orders).await;
+    Ok(())
+}
+
+impl Daemon {
+    async fn run(
+        &self,
+        orders: &mut UnboundedReceiver<Order>,
+        changed: &mut tokio::sync::watch::Receiver<u64>,
+    ) {
+        let Setup { clock, registry, poll, .. } = &*self.setup;
+        let mut next_look = clock.now();
+        let mut next_prune = clock.now() + recover::PRUNE;
+        loop {
+            if clock.now() >= next_look {
+                next_look = clock.now() + *poll;
+                self.resume_broadcasts().await;
+                self.enter_again().await;
+                self.heed().await;
+                self.runner.look_again();
+            }
+            if clock.now() >= next_prune {
+                next_prune = clock.now() + recover::PRUNE;
+                self.prune_versions().await;
+            }
+            self.claim_due().await;
+            let until = self.wake(next_look);
+            tokio::select! {
+                biased;
+                order = orders.recv() => match order {
+                    Some(Order::Look) => {
+                        tracing::info!("looking at all files again");
+                        registry.look_again();
+                    }
+                    Some(Order::Stop) | None => return,
+                },
+                Ok(()) = changed.changed() => {
+                    changed.mark_unchanged();
+                    if let Err(error) = self.enlist(false).await {
+                        tracing::error!("the jobs in force are not in the ledger yet: {error}");
+                        clock.sleep(AGAIN).await;
+                        changed.mark_changed();
+                    }
+                }
+                () = clock.sleep_until(until) => {}
+            }
+        }
+    }
+
+    /// When to look again: the wall clock may be set meanwhile, so that is never far.
+    fn wake(&self, next_look: Instant) -> Instant {
+        let clock = &self.setup.clock;
+        let next = self.scheduler.borrow_mut().next();
+        let wait = next.map(|at| at.saturating_sub(clock.unix_time()));
+        wait.map_or(next_look, |wait| next_look.min(clock.now() + wait))
+    }
+
+    /// Takes the jobs in force from the registry. What is new has no instants up to now; but for the start of the
+    /// daemon, where an `at` in the past counts as missed.
+    async fn enlist(&self, first: bool) -> Result<(), LedgerError> {
+        let Setup { ledger, clock, registry, .. } = &*self.setup;
+        let (jobs, now) = (registry.jobs(), clock.unix_time());
+        let enlisted: Vec<Enlisted> = jobs
+            .iter()
+            .map(|registered| Enlisted {
+                name: registered.job.name.clone(),
+                script: registered.version.name().to_owned(),
+                times: registered.job.times(),
+                decided_until: if first && registered.job.is_at() { Duration::ZERO } else { now },
+            })
+            .collect();
+        let decided = ledger.enlist_jobs(&enlisted).await?;
+        self.scheduler.borrow_mut().replace(jobs.into_iter().zip(decided).collect(), now);
+        self.tell_stale();
+        if first {
+            let (scripts, jobs) = (registry.scripts().len(), self.scheduler.borrow().len());
+            tracing::info!(scripts, jobs, "serving");
+        }
+        Ok(())
+    }
+
+    /// Tells of scripts that have become stale.
+    fn tell_stale(&self) {
+        let scripts = self.setup.registry.scripts();
+        let stale: BTreeMap<String, String> =
+            scripts.into_iter().filter_map(|script| Some((script.name, script.stale?.error))).collect();
+        let before = self.stale.replace(stale.clone());
+        for (script, error) in stale {
+            if before.get(&script) != Some(&error) {
+                self.setup.tell(&Event::ScriptStale { script, error });
+            }
+        }
+    }
+
+    /// Decides about all instants whose time has come, and begins what is to run.
+    async fn claim_due(&self) {
+        let due = self.scheduler.borrow_mut().due(self.setup.clock.unix_time());
+        if due.is_empty() {
+            return;
+        }
+        let runs = self.entries(&due).await;
+        let decided: Vec<Decided> = due
+            .iter()
+            .map(|due| Decided { job: due.name().to_owned(), until: due.until(), next: due.decision.next })
+            .collect();
+        let claimed = self.claim(&runs, &decided).await;
+        let mut scheduler = self.scheduler.borrow_mut();
+        for due in due {
+            match &claimed {
+                Ok(()) => scheduler.settle(due.name(), due.until(), due.decision.wake),
+                Err(_) => scheduler.settle(due.name(), due.last, Some(self.setup.clock.unix_time() + AGAIN)),
+            }
+        }
+        if let Err(error) = claimed {
+            tracing::error!("nothing begins while runs cannot be claimed: {error}");
+        }
+    }
+
+    /// What becomes of the instants that are due.
+    async fn entries(&self, due: &[Due]) -> Vec<(Registered, NewRun)> {
+        let mut runs = Vec::new();
+        let mut taken = 0;
+        for due in due.iter().filter(|due| !due.paused) {
+            let mut first = true;
+            for verdict in &due.decision.verdicts {
+                let (at, entry) = match verdict {
+                    Verdict::Skip(skipped) => {
+                        let (job, first, last) =
+                            (due.name(), run_name(skipped.first), run_name(skipped.last));
+                        let (count, why) = (skipped.count, skipped.why.words());
+                        tracing::warn!(job, first, last, count, "instants are left out: {why}");
+                        (skipped.last, Entry::Skip(format!("{count} from {first} on: {why}")))
+                    }
+                    Verdict::Run(at) if std::mem::take(&mut first) => {
+                        (*at, self.runner.entry(&due.registered.job, taken).await)
+                    }
+                    // Of several that are due the later ones wait for the first, whatever overlap says.
+                    Verdict::Run(at) => (*at, Entry::Wait),
+                };
+                taken += usize::from(matches!(entry, Entry::Run { .. }));
+                runs.push((due.registered.clone(), new_run(&due.registered, at, entry)));
+            }
+        }
+        runs
+    }
+
+    /// Begins a run that somebody asked for.
+    async fn claim_one(&self, registered: &Registered, at: Duration) -> Result<(), LedgerError> {
+        let entry = self.runner.entry(&registered.job, 0).await;
+        self.claim(&[(registered.clone(), new_run(registered, at, entry))], &[]).await
+    }
+
+    async fn claim(&self, runs: &[(Registered, NewRun)], decided: &[Decided]) -> Result<(), LedgerError> {
+        let Setup { ledger, owner, .. } = &*self.setup;
+        let mut versions = BTreeMap::new();
+        for (Registered { version, .. }, _) in runs {
+            versions.entry(version.hash.as_str()).or_insert_with(|| recover::stored(version));
+        }
+        let versions: Vec<_> = versions.into_values().collect();
+        let new: Vec<NewRun> = runs.iter().map(|(_, run)| run.clone()).collect();
+        let claims = ledger.claim_job_runs(owner, &new, &versions, decided).await?;
+        for (claim, (registered, run)) in claims.into_iter().zip(runs) {
+            let task = Task::new(registered, run.scheduled_at);
+            let (job, at) = (run.job.as_str(), run_name(run.scheduled_at));
+            match (claim, &run.entry) {
+                (JobClaim::Claimed { attempt }, _) => self.runner.start(task, attempt),
+                (JobClaim::Waits, _) => self.runner.queue(task),
+                (JobClaim::Over(_), Entry::Skip(why)) => {
+                    tracing::info!(job, run = at, "a run is skipped: {why}")
+                }
+                (JobClaim::Running | JobClaim::Over(_), _) => {
+                    tracing::info!(job, run = at, "another process has this instant");
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn new_run(registered: &Registered, scheduled_at: Duration, entry: Entry) -> NewRun {
+    let (job, version) = (&registered.job, &registered.version);
+    NewRun {
+        job: job.name.clone(),
+        scheduled_at,
+        entry,
+        version: version.hash.clone(),
+        rerun: job.rerun,
+        timeout: job.timeout,
+    }
+}
+
+/// A broadcast that the daemon drove came to its end, or stopped.
+fn broadcast_ended(setup: &Setup, kept: Kept) {
+    let Kept { name, run, end, .. } = kept;
+    match end {
+        Ok(driven) => match driven.end {
+            End::Finished | End::Cancelled => {
+                let report = driven.report;
+                let (sent, total) = (report.sent, report.total);
+                let (rejected, in_doubt, cancelled) = (report.rejected, report.in_doubt, report.cancelled);
+                tracing::info!(name, run, sent, total, rejected, in_doubt, cancelled, "a broadcast is over");
+                if !report.all_delivered() {
+                    setup.tell(&Event::BroadcastUndelivered { report });
+                }
+            }
+            End::Paused(why) => {
+                tracing::error!(
+                    name,
+                    run,
+                    "a broadcast paused by itself: {why}; `mooncast runs resume` lets it go on"
+                );
+                setup.tell(&Event::BroadcastHalted { name, run, why });
+            }
+            End::Stopped => tracing::info!(name, run, "a broadcast stopped: it goes on with the next start"),
+        },
+        Err(why) => {
+            tracing::error!(name, run, "a broadcast cannot be sent: {why}");
+            setup.tell(&Event::BroadcastHalted { name, run, why });
+        }
+    }
+}

@@ -43,7 +43,7 @@ use std::sync::Arc;
 use crate::client::{Client, ClientError, Wire};
 use crate::clock::Clock;
 use crate::config::{App, AppLimits};
-use crate::ledger::AppId;
+use crate::ledger::{AppId, Ledger};
 use crate::message::Limits;
 use crate::quota::Quotas;
 
@@ -149,13 +149,24 @@ impl Delivery {
     /// [`Reason::NoLedger`] when it cannot be opened, [`Reason::Unrecorded`] when it cannot be written.
     pub async fn entry(&self) -> Result<Option<(&Open, AppId)>, Undelivered> {
         let Some(recorded) = &self.ledger else { return Ok(None) };
-        let open = recorded
-            .book
-            .open()
-            .await
-            .map_err(|error| Undelivered::new(Reason::NoLedger, format!("{error}; nothing was sent")))?;
+        let open = self.opened(recorded).await?;
         let id = recorded.id.get_or_try_init(|| open.ledger.app(&recorded.key)).await;
         Ok(Some((open, *id.map_err(|error| record::unrecorded(&error))?)))
+    }
+
+    /// The ledger, opened if it was not; none where there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::NoLedger`] when it cannot be opened.
+    pub async fn open_ledger(&self) -> Result<Option<&Ledger>, Undelivered> {
+        let Some(recorded) = &self.ledger else { return Ok(None) };
+        Ok(Some(&self.opened(recorded).await?.ledger))
+    }
+
+    async fn opened<'a>(&self, recorded: &'a Recorded) -> Result<&'a Open, Undelivered> {
+        let failed = |error| Undelivered::new(Reason::NoLedger, format!("{error}; nothing was sent"));
+        recorded.book.open().await.map_err(failed)
     }
 
     /// What the app is known by in the ledger; nothing where there is none.

@@ -7,7 +7,7 @@ use rand::Rng;
 use crate::clock::Clock;
 
 /// Tries of one message, the first one included.
-pub(super) const TRIES: u32 = 6;
+const TRIES: u32 = 6;
 
 const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(30);

@@ -90,7 +90,13 @@ async fn answer_other(services: &Services, request: Request) -> Result<Answer, F
         Request::Remove(path) => services.files.remove(&path).await.map(|()| Answer::Nothing),
         Request::Env(name) => json(&services.variables.get(&name)?),
         Request::Secret(name) => services.variables.secret(&name).map(|_| Answer::Nothing),
-        Request::Store(request) => json(&services.store.answer(request, &services.clock).await?),
+        Request::Store(request) => {
+            let ledger = match services.apps.first() {
+                Some(app) => app.open_ledger().await.map_err(failure)?,
+                None => None,
+            };
+            json(&services.store.answer(request, ledger, &services.clock).await?)
+        }
         Request::Test(asked) => testing::answer(services, *asked).await,
         Request::Http(request) => {
             let reads = request.method.eq_ignore_ascii_case("GET");
@@ -188,6 +194,9 @@ async fn send(
             Part::Planned(plan) => plan.gate.single(&print, message.to())?,
             Part::Free | Part::Test(_) | Part::Tested(_) => {}
         }
+    }
+    if let (Some(job), None) = (&services.job, &options.once) {
+        job.loosen().await?;
     }
     let options = SendOptions {
         priority: priority(options.priority),

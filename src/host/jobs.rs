@@ -1,33 +1,93 @@
-//! The jobs that a script declares.
+//! The jobs that a script declares, and the one that a run is of.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::Duration;
 
-use crate::protocol::{Declaration, Failure};
+use tokio::sync::OnceCell;
+
+use crate::ledger::{Ledger, Owner};
+use crate::protocol::{Declaration, Failure, Kind};
 use crate::schedule::Job;
+
+use super::broadcasts::Keeper;
+
+/// The job run that a script runs for, in a daemon.
+pub struct OfJob {
+    /// The job's name.
+    pub name: String,
+    /// The instant that it was scheduled for.
+    pub scheduled_at: Duration,
+    /// That instant as text: which run its broadcasts are where they do not say.
+    pub run: String,
+    /// The ledger that it was claimed in.
+    pub ledger: Ledger,
+    /// By whom.
+    pub owner: Owner,
+    /// Who drives its broadcasts.
+    pub keeper: Rc<Keeper>,
+    /// Set once it is written down that it has sent what might be sent twice.
+    pub loose: OnceCell<()>,
+}
+
+impl OfJob {
+    /// Writes down, once, that something is about to be sent that is neither in a broadcast nor has a key of its own:
+    /// after a crash the run must not be entered again unasked.
+    pub(super) async fn loosen(&self) -> Result<(), Failure> {
+        let unsent = |why: String| Failure::new(Kind::Unreachable, format!("{why}; nothing was sent"));
+        let write = async || {
+            let ours = self.ledger.loosen_job_run(&self.name, self.scheduled_at, &self.owner).await;
+            match ours.map_err(|error| unsent(error.to_string()))? {
+                true => Ok(()),
+                false => Err(unsent("the ledger says that another process has this run".to_owned())),
+            }
+        };
+        self.loose.get_or_try_init(write).await.copied()
+    }
+}
 
 /// The jobs that a run has declared so far.
 #[derive(Debug, Default)]
-pub struct Jobs(RefCell<Vec<Rc<Job>>>);
+pub struct Jobs {
+    declared: RefCell<Vec<Rc<Job>>>,
+    complete: Cell<bool>,
+}
 
 impl Jobs {
     pub(super) fn declare(&self, declaration: &Declaration) -> Result<(), Failure> {
         let job =
             Job::new(declaration).map_err(|problem| Failure::invalid(problem.field, problem.message))?;
-        if let Some(other) = self.0.borrow().iter().find(|other| other.name == job.name) {
+        if let Some(other) = self.find(&job.name) {
             let message = format!(
                 "a job named `{}` is declared at {} already; give each a `name` of its own",
                 job.name, other.place
             );
             return Err(Failure::invalid("name", message));
         }
-        self.0.borrow_mut().push(Rc::new(job));
+        self.declared.borrow_mut().push(Rc::new(job));
         Ok(())
+    }
+
+    /// The top level of a script that only declares has come to its end.
+    pub(super) fn end(&self) {
+        self.complete.set(true);
+    }
+
+    /// Whether there will be no more, for a top level that only declares has come to its end.
+    #[must_use]
+    pub fn are_complete(&self) -> bool {
+        self.complete.get()
+    }
+
+    /// The one of that name.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<Rc<Job>> {
+        self.declared.borrow().iter().find(|job| job.name == name).cloned()
     }
 
     /// All of them, in the order in which they were declared.
     #[must_use]
     pub fn declared(&self) -> Vec<Rc<Job>> {
-        self.0.borrow().clone()
+        self.declared.borrow().clone()
     }
 }

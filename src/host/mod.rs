@@ -19,10 +19,10 @@ mod store;
 pub mod testing;
 mod variables;
 
-pub use broadcasts::Broadcasts;
+pub use broadcasts::{Broadcasts, Keeper, Kept, PlanUnderway};
 pub use files::{FileChange, Files};
 pub use interrupt::{Interrupt, InterruptSwitch};
-pub use jobs::Jobs;
+pub use jobs::{Jobs, OfJob};
 pub use outbound::{Outbound, net_problem};
 pub use output::{Output, Silence, log_line};
 pub use services::{Part, Planned, RunStop, Services, SetUpError};

@@ -69,6 +69,15 @@ impl Process {
         }
     }
 
+    /// Leaves more of the CPU to others.
+    pub(super) fn stand_back(&self, nice: i32) {
+        let pid = self.pid.and_then(|pid| rustix::process::Pid::from_raw(pid.as_raw()));
+        if pid.is_some() {
+            // One that has just ended takes none.
+            let _ = rustix::process::setpriority_process(pid, nice);
+        }
+    }
+
     /// Ends it, whatever it is doing.
     pub(super) fn kill(&mut self) {
         // One that has ended already is what was wanted.

@@ -12,7 +12,7 @@ use crate::delivery::{Delivery, Stop, StopSwitch, Tally};
 
 use super::broadcasts::Broadcasts;
 use super::files::Files;
-use super::jobs::Jobs;
+use super::jobs::{Jobs, OfJob};
 use super::outbound::{Outbound, net_problem};
 use super::output::Output;
 use super::rehearsal::{FilesByContent, Gate, Rehearsal, ScriptTime};
@@ -47,6 +47,8 @@ pub struct Services {
     pub jobs: Jobs,
     /// Its durable data.
     pub store: Store,
+    /// The job run that it is, in a daemon.
+    pub job: Option<Rc<OfJob>>,
     /// How its waits are ended.
     pub stop: RunStop,
     /// What it is held to, or what it is a rehearsal of.
@@ -86,7 +88,8 @@ impl Services {
             let path = path.to_owned();
             move |error| SetUpError::Missing(path, error)
         };
-        let script = script.canonicalize().map_err(missing(script))?;
+        // The file of a job's script may be gone by now; its run has the bytes.
+        let script = script.canonicalize().unwrap_or_else(|_| script.to_owned());
         Ok(Self {
             apps,
             store: Store::new(&project.shown(&script)),
@@ -101,6 +104,7 @@ impl Services {
             tally: Rc::new(Tally::default()),
             broadcasts: Broadcasts::default(),
             jobs: Jobs::default(),
+            job: None,
             stop: RunStop::default(),
             part: Part::default(),
         })

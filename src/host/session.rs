@@ -37,6 +37,15 @@ const READ: usize = 64 * 1024;
 /// Requests that a worker may have unanswered beyond one for each task it may have.
 const MORE_REQUESTS: usize = 100;
 
+/// How far a run of a daemon stands back for the host and for others, as `nice` counts it.
+const NICE: i32 = 5;
+
+/// The same for one that computes and computes.
+const NICEST: i32 = 19;
+
+/// CPU without a call to the host after which it does.
+const HOG: Duration = Duration::from_millis(200);
+
 /// Seconds of CPU beyond the script's limit at which the kernel steps in.
 const KERNEL_MARGIN: u64 = 3;
 
@@ -96,6 +105,9 @@ pub async fn run(spec: RunSpec, services: Rc<Services>, interrupt: Interrupt) ->
         Ok(started) => started,
         Err(error) => return Ended::Failed(Failed::NotStarted(error.to_string())),
     };
+    if spec.mode.only_declares() {
+        process.stand_back(NICE);
+    }
     let session = Session {
         outgoing: Rc::default(),
         answering: JoinSet::new(),
@@ -207,14 +219,15 @@ impl Session {
         self.outgoing.computing.take();
         self.services.stop.press();
         while self.answering.join_next().await.is_some() {}
-        self.services.broadcasts.end().await;
+        self.services.broadcasts.end(self.services.job.is_some()).await;
         self.outgoing.closed.set(true);
         self.outgoing.more.notify_one();
         writing.abort();
 
-        // It ends in real time, and whoever waits for it must find the clock where it was.
-        let _hold = self.services.clock.hold();
+        // A simulated clock stands still until the process is gone.
+        let hold = self.services.clock.hold();
         let status = self.process.wait().await.ok();
+        drop(hold);
         match close {
             Close::Done(_) | Close::Gone if self.interrupt.is_pressed() => Ended::Interrupted,
             Close::Interrupted => Ended::Interrupted,
@@ -324,7 +337,10 @@ impl Session {
                         rehearsal.place(number, &place);
                     }
                 }
-                Ok(Some(ToHost::Declared)) => self.declaring = false,
+                Ok(Some(ToHost::Declared)) => {
+                    self.declaring = false;
+                    self.services.jobs.end();
+                }
                 Ok(Some(ToHost::Hello(VERSION))) => {}
                 Ok(Some(ToHost::Hello(version))) => {
                     return Some(Close::Stop(format!(
@@ -378,6 +394,8 @@ struct Watch {
     timeout: Duration,
     calls_seen: u64,
     cpu_at_last_call: Duration,
+    /// Whether it is to stand back once it computes for long.
+    stands_back: bool,
     /// When an interrupted script has to be gone, once nothing of its is in flight.
     last_respite: Option<Instant>,
 }
@@ -390,6 +408,7 @@ impl Watch {
             timeout: spec.timeout.unwrap_or_default(),
             calls_seen: 0,
             cpu_at_last_call: Duration::ZERO,
+            stands_back: spec.mode.only_declares(),
             last_respite: None,
         }
     }
@@ -415,6 +434,10 @@ impl Watch {
             }
         }
         let cpu = process.cpu()?;
+        if self.stands_back && cpu.saturating_sub(self.cpu_at_last_call) > HOG {
+            self.stands_back = false;
+            process.stand_back(NICEST);
+        }
         if calls != self.calls_seen {
             self.calls_seen = calls;
             self.cpu_at_last_call = cpu;

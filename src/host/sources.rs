@@ -30,7 +30,8 @@ pub struct Sources {
     script: String,
     /// What modules are, whatever their files say by now.
     pinned: Option<Arc<Snapshot>>,
-    found: Mutex<Snapshot>,
+    /// Every module that was asked for, and what it was found to be in the project.
+    asked: Mutex<BTreeMap<String, Option<Source>>>,
 }
 
 /// Modules by name: what a script required when it was loaded.
@@ -58,7 +59,7 @@ impl Sources {
             }
             seen.push(folder);
         }
-        Self { folders, script: project.shown(script), pinned: None, found: Mutex::default() }
+        Self { folders, script: project.shown(script), pinned: None, asked: Mutex::default() }
     }
 
     /// The same with these modules as they were, whatever their files say by now.
@@ -70,7 +71,18 @@ impl Sources {
     /// The modules that were found so far, those of the standard library left out.
     #[must_use]
     pub fn found(&self) -> Snapshot {
-        self.found.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.asked().into_iter().filter_map(|(module, source)| Some((module, source?))).collect()
+    }
+
+    /// The modules that were asked for so far; those that are not in the project, with none.
+    #[must_use]
+    pub fn asked(&self) -> BTreeMap<String, Option<Source>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, module: &str, source: Option<&Source>) {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.insert(module.to_owned(), source.cloned());
     }
 
     /// The text of a module.
@@ -90,14 +102,15 @@ impl Sources {
                 if name == self.script {
                     continue;
                 }
-                if let Some(text) = read(folder, candidate, module)? {
+                let text = read(folder, candidate, module).inspect_err(|_| self.note(module, None))?;
+                if let Some(text) = text {
                     let source = Source::new(name, text);
-                    let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-                    found.insert(module.to_owned(), source.clone());
+                    self.note(module, Some(&source));
                     return Ok(source);
                 }
             }
         }
+        self.note(module, None);
         if let Some(file) = candidates.iter().find_map(|candidate| Some((candidate, Stdlib::get(candidate)?)))
         {
             return Ok(Source::new(format!("stdlib/{}", file.0), file.1.data.into_owned()));

@@ -2,14 +2,12 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::rc::Rc;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::clock::Clock;
-use crate::delivery::Book;
 use crate::ledger::{Added, Ledger, LedgerError};
 use crate::protocol::{Failure, Kind, STORE_KEY_BYTES as KEY_BYTES, StoreRequest, StoreStep};
 
@@ -23,7 +21,6 @@ const PAGE_BYTES: usize = 1024 * 1024;
 /// The data that one run may look into and change.
 #[derive(Debug)]
 pub struct Store {
-    book: Option<Rc<Book>>,
     /// The script's own namespace.
     own: String,
     /// What was changed, in a rehearsal.
@@ -45,17 +42,10 @@ pub struct StoreChange {
 }
 
 impl Store {
-    /// The data of a script, by its file relative to the project. Without a ledger all of it is empty, and nothing can
-    /// be written.
+    /// The data of a script, by its file relative to the project.
     #[must_use]
     pub fn new(script: &str) -> Self {
-        Self { book: None, own: format!("script:{script}"), changes: None }
-    }
-
-    /// The same, kept in a ledger.
-    #[must_use]
-    pub fn kept_in(self, book: Option<Rc<Book>>) -> Self {
-        Self { book, ..self }
+        Self { own: format!("script:{script}"), changes: None }
     }
 
     /// The same, with the changes listed; the ledger is one that is thrown away.
@@ -70,20 +60,24 @@ impl Store {
         self.changes.as_ref().map(|changes| changes.borrow().values().cloned().collect()).unwrap_or_default()
     }
 
-    /// Does what a script asks; the answer is JSON.
-    pub(super) async fn answer(&self, request: StoreRequest, clock: &Clock) -> Result<Value, Failure> {
+    /// Does what a script asks; the answer is JSON. Without a ledger all is empty, and nothing can be written.
+    pub(super) async fn answer(
+        &self,
+        request: StoreRequest,
+        ledger: Option<&Ledger>,
+        clock: &Clock,
+    ) -> Result<Value, Failure> {
         let StoreRequest { space, step } = request;
         check(space.as_deref(), &step)?;
         let namespace = space.map_or_else(|| self.own.clone(), |name| format!("shared:{name}"));
-        let Some(book) = &self.book else {
+        let Some(ledger) = ledger else {
             return match step {
                 StoreStep::Get(_) => Ok(json!([])),
                 StoreStep::List { .. } => Ok(json!({ "items": [] })),
                 _ => Err(Failure::denied("there is no ledger here, so nothing can be kept")),
             };
         };
-        let open = book.open().await.map_err(|error| fault(&error))?;
-        let done = self.step(&open.ledger, &namespace, step, clock).await;
+        let done = self.step(ledger, &namespace, step, clock).await;
         done.map_err(|error| fault(&error))?
     }
 

@@ -1,10 +1,67 @@
-//! Job runs: each scheduled instant of a job starts once.
+//! Job runs: each instant of a job starts once, whoever asks for it and however often.
 
 use std::time::Duration;
 
 use super::owner::lives;
 use super::store::{Transaction, from_millis, millis};
+use super::versions::{self, StoredVersion};
 use super::{JobState, Ledger, LedgerError, Owner};
+
+/// An instant of a job, decided upon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRun {
+    /// The job's name.
+    pub job: String,
+    /// The instant.
+    pub scheduled_at: Duration,
+    /// What becomes of it.
+    pub entry: Entry,
+    /// The hash of the script's version.
+    pub version: String,
+    /// Whether it is entered again after a crash whatever it had sent.
+    pub rerun: bool,
+    /// Real time that it may take.
+    pub timeout: Option<Duration>,
+}
+
+/// How far the instants of a job are decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decided {
+    /// The job's name.
+    pub job: String,
+    /// All up to this one.
+    pub until: Duration,
+    /// The next one; shown to people.
+    pub next: Option<Duration>,
+}
+
+/// What becomes of an instant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// It runs now. While another process runs an earlier instant of the job it is skipped, or waits.
+    Run {
+        /// Whether it is skipped then.
+        or_skip: bool,
+    },
+    /// It waits for its turn.
+    Wait,
+    /// It does not run, for this reason.
+    Skip(String),
+}
+
+/// What came of beginning a job run that waited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin {
+    /// It is begun.
+    Begun {
+        /// 1 for the first time, one more for each time that its process died.
+        attempt: u32,
+    },
+    /// Another process runs an earlier instant of the job.
+    Busy,
+    /// It is not this owner's to begin.
+    Gone,
+}
 
 /// What came of claiming a job run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,7 +71,9 @@ pub enum JobClaim {
         /// 1 for the first time, one more for each time that its process died.
         attempt: u32,
     },
-    /// A living owner runs it.
+    /// It is the claimer's, and waits for its turn: see [`Ledger::begin_job_run`].
+    Waits,
+    /// Somebody has it.
     Running,
     /// It ended, so.
     Over(JobState),
@@ -39,21 +98,104 @@ pub struct JobRun {
     pub finished_at: Option<Duration>,
 }
 
+/// A run whose process died before its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Orphan {
+    /// The job's name.
+    pub job: String,
+    /// The instant that it was scheduled for.
+    pub scheduled_at: Duration,
+    /// How often it was begun.
+    pub attempt: u32,
+    /// Whether it is the finder's now, and waits to be begun; otherwise it is interrupted for good.
+    pub waits: bool,
+    /// The hash of the script's version.
+    pub version: String,
+    /// Real time that it may take.
+    pub timeout: Option<Duration>,
+}
+
+/// Why a run that died is not entered again.
+const LOOSE: &str = "its process died, and it had sent messages outside of broadcasts and without `once`: entered again it might send them twice (`rerun = true` enters it all the same)";
+
 impl Ledger {
-    /// Takes a job run, if nobody has: it is new, or the owner that ran it died.
+    /// Takes instants of jobs, all in one commit: each is claimed or noted unless it was before. `versions` are those
+    /// that the runs name; they are kept for as long as a run that is not over needs them.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store; nothing was claimed.
+    pub async fn claim_job_runs(
+        &self,
+        owner: &Owner,
+        runs: &[NewRun],
+        versions: &[StoredVersion],
+        decided: &[Decided],
+    ) -> Result<Vec<JobClaim>, LedgerError> {
+        let mut write = self.store().write().await?;
+        let result = async {
+            for version in versions {
+                versions::keep(&mut write, version).await?;
+            }
+            let mut claims = Vec::with_capacity(runs.len());
+            for run in runs {
+                claims.push(claim(&mut write, run, owner.id).await?);
+            }
+            for decided in decided {
+                decide(&mut write, decided).await?;
+            }
+            Ok(claims)
+        }
+        .await;
+        write.end(result).await
+    }
+
+    /// Begins a run that waited.
     ///
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn claim_job_run(
+    pub async fn begin_job_run(
         &self,
         job: &str,
         scheduled_at: Duration,
         owner: &Owner,
-    ) -> Result<JobClaim, LedgerError> {
+    ) -> Result<Begin, LedgerError> {
         let mut write = self.store().write().await?;
-        let result = claim(&mut write, job, millis(scheduled_at), owner.id).await;
+        let result = async {
+            if runs_elsewhere(&mut write, job, owner.id).await? {
+                return Ok(Begin::Busy);
+            }
+            let statement = sqlx::query_as(
+                "UPDATE job_runs SET state = 0, attempt = attempt + 1, started_at = ?
+                    WHERE job = ? AND scheduled_at = ? AND owner = ? AND state = 5 RETURNING attempt",
+            );
+            let statement =
+                statement.bind(write.store.now()).bind(job).bind(millis(scheduled_at)).bind(owner.id);
+            let begun = write.row::<(u32,)>(statement).await?;
+            Ok(begun.map_or(Begin::Gone, |(attempt,)| Begin::Begun { attempt }))
+        }
+        .await;
         write.end(result).await
+    }
+
+    /// Writes down that a run is about to send what might be sent twice if it were entered again; gives whether it is
+    /// still this owner's, without which nothing may be sent.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn loosen_job_run(
+        &self,
+        job: &str,
+        scheduled_at: Duration,
+        owner: &Owner,
+    ) -> Result<bool, LedgerError> {
+        let statement = sqlx::query(
+            "UPDATE job_runs SET loose = 1 WHERE job = ? AND scheduled_at = ? AND owner = ? AND state = 0",
+        );
+        let statement = statement.bind(job).bind(millis(scheduled_at)).bind(owner.id);
+        Ok(self.change(statement).await? > 0)
     }
 
     /// Writes down how a job run ended; gives whether it was still this owner's.
@@ -71,7 +213,7 @@ impl Ledger {
     ) -> Result<bool, LedgerError> {
         let statement = sqlx::query(
             "UPDATE job_runs SET state = ?, note = ?, finished_at = ?
-                WHERE job = ? AND scheduled_at = ? AND owner = ? AND state = 0",
+                WHERE job = ? AND scheduled_at = ? AND owner = ? AND finished_at IS NULL",
         )
         .bind(state.number())
         .bind(note)
@@ -82,60 +224,165 @@ impl Ledger {
         Ok(self.change(statement).await? > 0)
     }
 
+    /// Takes over the runs whose process died: those that may be entered again wait under `owner` from now on, the
+    /// others are interrupted. The earliest instants come first.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn take_over_job_runs(&self, owner: &Owner) -> Result<Vec<Orphan>, LedgerError> {
+        let mut read = self.store().read().await?;
+        let question =
+            sqlx::query_as("SELECT count(*) FROM job_runs WHERE finished_at IS NULL AND owner <> ?");
+        let others: Option<(i64,)> = read.row(question.bind(owner.id)).await?;
+        read.done();
+        if others.unwrap_or_default().0 == 0 {
+            return Ok(Vec::new());
+        }
+        let mut write = self.store().write().await?;
+        let result = take_over(&mut write, owner.id).await;
+        write.end(result).await
+    }
+
     /// The latest runs of a job, or of all, at the most `limit`.
     ///
     /// # Errors
     ///
     /// Faults of the store.
     pub async fn job_runs(&self, job: Option<&str>, limit: u32) -> Result<Vec<JobRun>, LedgerError> {
-        type Row = (String, i64, i64, u32, Option<String>, i64, Option<i64>);
         let question = sqlx::query_as(
             "SELECT job, scheduled_at, state, attempt, note, started_at, finished_at FROM job_runs
                 WHERE ?1 IS NULL OR job = ?1 ORDER BY scheduled_at DESC, job LIMIT ?2",
         );
         let mut read = self.store().read().await?;
-        let rows: Vec<Row> = read.rows(question.bind(job).bind(limit)).await?;
+        let rows: Vec<RunRow> = read.rows(question.bind(job).bind(limit)).await?;
         read.done();
-        let read = |(job, scheduled_at, state, attempt, note, started_at, finished_at): Row| {
-            Ok(JobRun {
-                job,
-                scheduled_at: from_millis(scheduled_at),
-                state: JobState::from_number(state).map_err(|detail| self.store().record(detail))?,
-                attempt,
-                note,
-                started_at: from_millis(started_at),
-                finished_at: finished_at.map(from_millis),
-            })
-        };
-        rows.into_iter().map(read).collect()
+        rows.into_iter().map(|row| self.job_run(row)).collect()
+    }
+
+    pub(super) fn job_run(&self, row: RunRow) -> Result<JobRun, LedgerError> {
+        let (job, scheduled_at, state, attempt, note, started_at, finished_at) = row;
+        Ok(JobRun {
+            job,
+            scheduled_at: from_millis(scheduled_at),
+            state: JobState::from_number(state).map_err(|detail| self.store().record(detail))?,
+            attempt,
+            note,
+            started_at: from_millis(started_at),
+            finished_at: finished_at.map(from_millis),
+        })
     }
 }
 
-async fn claim(
-    write: &mut Transaction<'_>,
-    job: &str,
-    scheduled_at: i64,
-    owner: i64,
-) -> Result<JobClaim, LedgerError> {
-    let question = sqlx::query_as("SELECT state, owner FROM job_runs WHERE job = ? AND scheduled_at = ?");
-    let row: Option<(i64, i64)> = write.row(question.bind(job).bind(scheduled_at)).await?;
-    if let Some((state, holder)) = row {
-        let state = JobState::from_number(state).map_err(|detail| write.store.record(detail))?;
-        if state != JobState::Running {
-            return Ok(JobClaim::Over(state));
+/// The columns of a [`JobRun`] as they are stored.
+pub(super) type RunRow = (String, i64, i64, u32, Option<String>, i64, Option<i64>);
+
+async fn claim(write: &mut Transaction<'_>, run: &NewRun, owner: i64) -> Result<JobClaim, LedgerError> {
+    let elsewhere = "a run of an earlier instant goes on in another process";
+    let entry = match &run.entry {
+        Entry::Run { or_skip } if runs_elsewhere(write, &run.job, owner).await? => {
+            if *or_skip {
+                &Entry::Skip(elsewhere.to_owned())
+            } else {
+                &Entry::Wait
+            }
         }
-        if lives(write, holder).await? {
-            return Ok(JobClaim::Running);
+        entry => entry,
+    };
+    let (state, attempt, note) = match entry {
+        Entry::Run { .. } => (JobState::Running, 1, None),
+        Entry::Wait => (JobState::Waiting, 0, None),
+        Entry::Skip(why) => (JobState::Skipped, 0, Some(why.as_str())),
+    };
+    let now = write.store.now();
+    let statement = sqlx::query(
+        "INSERT INTO job_runs (job, scheduled_at, state, attempt, owner, note, started_at, finished_at, version, rerun, timeout)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+    )
+    .bind(&run.job)
+    .bind(millis(run.scheduled_at))
+    .bind(state.number())
+    .bind(attempt)
+    .bind(owner)
+    .bind(note)
+    .bind(now)
+    .bind((state == JobState::Skipped).then_some(now))
+    .bind(&run.version)
+    .bind(run.rerun)
+    .bind(run.timeout.map(millis));
+    if write.run(statement).await? > 0 {
+        return Ok(match state {
+            JobState::Running => JobClaim::Claimed { attempt: 1 },
+            JobState::Waiting => JobClaim::Waits,
+            over => JobClaim::Over(over),
+        });
+    }
+    let question = sqlx::query_as("SELECT state FROM job_runs WHERE job = ? AND scheduled_at = ?");
+    let row: Option<(i64,)> = write.row(question.bind(&run.job).bind(millis(run.scheduled_at))).await?;
+    let (state,) = row.ok_or_else(|| write.store.record("a job run that was not claimed"))?;
+    Ok(match JobState::from_number(state).map_err(|detail| write.store.record(detail))? {
+        JobState::Running | JobState::Waiting => JobClaim::Running,
+        over => JobClaim::Over(over),
+    })
+}
+
+/// Whether another living process runs an instant of the job.
+async fn runs_elsewhere(write: &mut Transaction<'_>, job: &str, owner: i64) -> Result<bool, LedgerError> {
+    let question = sqlx::query_as(
+        "SELECT owner FROM job_runs WHERE job = ? AND finished_at IS NULL AND state = 0 AND owner <> ?",
+    );
+    let others: Vec<(i64,)> = write.rows(question.bind(job).bind(owner)).await?;
+    for (other,) in others {
+        if lives(write, other).await? {
+            return Ok(true);
         }
     }
-    let statement = sqlx::query_as(
-        "INSERT INTO job_runs (job, scheduled_at, state, attempt, owner, started_at) VALUES (?, ?, 0, 1, ?, ?)
-            ON CONFLICT (job, scheduled_at) DO UPDATE SET attempt = attempt + 1, owner = excluded.owner,
-                started_at = excluded.started_at RETURNING attempt",
+    Ok(false)
+}
+
+async fn decide(write: &mut Transaction<'_>, decided: &Decided) -> Result<(), LedgerError> {
+    let statement = sqlx::query(
+        "UPDATE jobs SET decided_until = ?1, next_at = ?2 WHERE name = ?3 AND decided_until <= ?1",
     );
-    let now = write.store.now();
-    let taken: Option<(u32,)> =
-        write.row(statement.bind(job).bind(scheduled_at).bind(owner).bind(now)).await?;
-    let (attempt,) = taken.ok_or_else(|| write.store.record("a job run that was not claimed"))?;
-    Ok(JobClaim::Claimed { attempt })
+    let statement = statement.bind(millis(decided.until)).bind(decided.next.map(millis)).bind(&decided.job);
+    write.run(statement).await.map(drop)
+}
+
+async fn take_over(write: &mut Transaction<'_>, owner: i64) -> Result<Vec<Orphan>, LedgerError> {
+    type Row = (String, i64, u32, i64, i64, bool, Option<String>, Option<i64>);
+    let question = sqlx::query_as(
+        "SELECT job, scheduled_at, attempt, owner, state, loose AND NOT rerun, version, timeout FROM job_runs
+            WHERE finished_at IS NULL AND owner <> ? ORDER BY scheduled_at",
+    );
+    let rows: Vec<Row> = write.rows(question.bind(owner)).await?;
+    let mut orphans = Vec::new();
+    for (job, scheduled_at, attempt, holder, state, stays, version, timeout) in rows {
+        if lives(write, holder).await? {
+            continue;
+        }
+        let waits = !(stays && state == JobState::Running.number());
+        let now = write.store.now();
+        let (state, note) =
+            if waits { (JobState::Waiting, None) } else { (JobState::Interrupted, Some(LOOSE)) };
+        let statement = sqlx::query(
+            "UPDATE job_runs SET owner = ?, state = ?, note = ?, finished_at = ? WHERE job = ? AND scheduled_at = ?",
+        );
+        let statement = statement
+            .bind(owner)
+            .bind(state.number())
+            .bind(note)
+            .bind((!waits).then_some(now))
+            .bind(&job)
+            .bind(scheduled_at);
+        write.run(statement).await?;
+        orphans.push(Orphan {
+            job,
+            scheduled_at: from_millis(scheduled_at),
+            attempt,
+            waits,
+            version: version.unwrap_or_default(),
+            timeout: timeout.map(from_millis),
+        });
+    }
+    Ok(orphans)
 }

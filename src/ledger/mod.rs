@@ -24,6 +24,8 @@ mod open;
 mod owner;
 mod prune;
 mod queue;
+mod roster;
+mod scripts;
 mod sends;
 mod shares;
 mod state;
@@ -31,6 +33,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod uploads;
+mod versions;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -39,12 +42,15 @@ pub use broadcast::*;
 pub use data::Added;
 pub use error::LedgerError;
 pub use files::SentFile;
-pub use jobs::{JobClaim, JobRun};
+pub use jobs::{Begin, Decided, Entry, JobClaim, JobRun, NewRun, Orphan};
 pub use owner::{Buried, Owner, OwnerName};
 pub use prune::Pruned;
+pub use roster::{Enlisted, JobControl, Listed, Wished};
+pub use scripts::ScriptRow;
 pub use sends::{Begun, NewSend, SendFilter, SendOutcome, SendRow, Ticket};
 pub use shares::{Claim, Share};
-pub use state::{Counts, JobState, Stage, State, Wish};
+pub use state::{Counts, JobState, JobWish, Stage, State, Wish};
+pub use versions::{StoredPart, StoredVersion};
 
 use crate::clock::Clock;
 

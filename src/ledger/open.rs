@@ -25,6 +25,8 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0001_start.sql"),
     include_str!("migrations/0002_files.sql"),
     include_str!("migrations/0003_shares.sql"),
+    include_str!("migrations/0004_daemon.sql"),
+    include_str!("migrations/0006_scripts.sql"),
 ];
 
 /// Opens the ledger in `folder`, which is made where there is none. Of a scratch one nothing has to be on the disk.

@@ -101,6 +101,20 @@ stored! {
         Interrupted = 3, "interrupted";
         /// Not run on purpose: missed, or another run was going on.
         Skipped = 4, "skipped";
+        /// Claimed, and waiting for its turn.
+        Waiting = 5, "waiting";
+        /// Somebody wanted its end.
+        Cancelled = 6, "cancelled";
+    }
+}
+
+stored! {
+    /// What somebody wants of a job.
+    JobWish {
+        /// A run now, whatever its schedule says.
+        Run = 0, "run";
+        /// The end of the run that goes on.
+        Cancel = 1, "cancel";
     }
 }
 

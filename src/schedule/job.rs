@@ -1,11 +1,35 @@
 //! A job as a script declared it, understood.
 
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use crate::protocol::{Declaration, When};
 
+use super::cron::Cron;
+use super::options::{Missed, Overlap};
+use super::{at, zone};
+
 /// For how long a missed instant is worth running, where a script does not say.
 const GRACE: Duration = Duration::from_secs(3600);
+
+/// Characters of a name: it is a row of tables, and a word on the command line.
+const LONGEST_NAME: usize = 200;
+
+/// A century: longer durations are mistakes.
+const LONGEST: Duration = Duration::from_secs(36_525 * 86_400);
+
+/// The most by which the one run of an `at` may be put off.
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// So many instants tell how close together a job's are.
+const LOOKED_AT: usize = 200;
+
+/// 2026-01-01T00:00:00Z, where that look begins.
+const LOOK_FROM: Duration = Duration::from_secs(1_767_225_600);
 
 /// A job that is declared and makes sense.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,35 +46,20 @@ pub struct Job {
     pub overlap: Overlap,
     /// Real time that a run may take; without one the project's.
     pub timeout: Option<Duration>,
-    /// The most by which a run is put off.
+    /// The most by which a run is put off; see [`Job::delay`].
     pub jitter: Duration,
     /// Whether a run that was killed half-way is entered again whatever it had sent.
     pub rerun: bool,
-    when: When,
+    zone: TimeZone,
+    times: Times,
 }
 
-/// What becomes of instants that passed while nobody could run them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Missed {
-    /// The latest of them runs, if it is within the grace.
-    #[default]
-    Once,
-    /// None runs.
-    Skip,
-    /// All that are within the grace run, one after the other.
-    All,
-}
-
-/// What an instant does that finds an earlier run of its job going on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Overlap {
-    /// It is left out, and noted.
-    #[default]
-    Skip,
-    /// It waits for its turn.
-    Queue,
-    /// It ends the earlier one and runs.
-    Cancel,
+/// When it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Times {
+    Cron(Cron),
+    Every(Duration),
+    At(Timestamp),
 }
 
 /// What is wrong with a declaration.
@@ -58,60 +67,193 @@ pub enum Overlap {
 pub struct Problem {
     /// The argument or option.
     pub field: &'static str,
-    /// What is wrong and what is right.
+    /// What is wrong and what is right, with the field's name first.
     pub message: String,
 }
 
+impl Problem {
+    pub(super) fn new(field: &'static str, what: impl fmt::Display) -> Self {
+        Self { field, message: format!("{field}: {what}") }
+    }
+}
+
 impl Job {
-    /// Understands a declaration.
+    /// Understands a declaration. Whatever the worker has checked is checked again, for a worker is not trusted.
     ///
     /// # Errors
     ///
     /// The first [`Problem`].
     pub fn new(declared: &Declaration) -> Result<Self, Problem> {
-        let missed = match declared.missed.as_deref() {
-            None | Some("once") => Missed::Once,
-            Some("skip") => Missed::Skip,
-            Some("all") => Missed::All,
-            Some(other) => return Err(unknown("missed", other, "\"once\", \"skip\" or \"all\"")),
-        };
-        let overlap = match declared.overlap.as_deref() {
-            None | Some("skip") => Overlap::Skip,
-            Some("queue") => Overlap::Queue,
-            Some("cancel") => Overlap::Cancel,
-            Some(other) => return Err(unknown("overlap", other, "\"skip\", \"queue\" or \"cancel\"")),
-        };
-        Ok(Self {
+        check_name(&declared.name)?;
+        let zone = zone::by_name(declared.tz.as_deref())?;
+        let job = Self {
             name: declared.name.clone(),
             place: declared.place.clone(),
-            missed,
-            grace: declared.grace_ms.map_or(GRACE, Duration::from_millis),
-            overlap,
-            timeout: declared.timeout_ms.map(Duration::from_millis),
-            jitter: Duration::from_millis(declared.jitter_ms.unwrap_or(0)),
+            missed: Missed::read(declared.missed.as_deref())?,
+            grace: duration("grace", declared.grace_ms)?.unwrap_or(GRACE),
+            overlap: Overlap::read(declared.overlap.as_deref())?,
+            timeout: duration("timeout", declared.timeout_ms)?,
+            jitter: duration("jitter", declared.jitter_ms)?.unwrap_or_default(),
             rerun: declared.rerun,
-            when: declared.when.clone(),
-        })
+            times: Times::read(&declared.when, &zone)?,
+            zone,
+        };
+        if job.timeout == Some(Duration::ZERO) {
+            return Err(Problem::new("timeout", "0 s is no time to run in; leave it out for the project's"));
+        }
+        job.check_jitter()?;
+        Ok(job)
     }
 
     /// The first instant after `after` at which it runs, both since 1970-01-01T00:00:00Z; none when there is no more.
     #[must_use]
     pub fn next_after(&self, after: Duration) -> Option<Duration> {
-        match &self.when {
-            When::Every { ms } => {
-                let length = u128::from(*ms);
-                let next = (after.as_millis().checked_div(length)? + 1) * length;
-                Some(Duration::from_millis(u64::try_from(next).ok()?))
+        match &self.times {
+            Times::Cron(cron) => zone::since_epoch(cron.next_after(zone::timestamp(after), &self.zone)?),
+            Times::Every(length) => {
+                let passed = after.as_secs() / length.as_secs();
+                Some(Duration::from_secs(passed.checked_add(1)?.checked_mul(length.as_secs())?))
             }
-            When::AtInstant { ms } => {
-                let at = Duration::from_millis(u64::try_from(*ms).ok()?);
-                (at > after).then_some(at)
-            }
-            When::Cron(_) | When::At(_) => None,
+            Times::At(instant) => zone::since_epoch(*instant).filter(|instant| *instant > after),
         }
+    }
+
+    /// By how much the run of an instant is put off: the same for the same job and instant, below [`Job::jitter`].
+    #[must_use]
+    pub fn delay(&self, instant: Duration) -> Duration {
+        let most = u64::try_from(self.jitter.as_millis()).unwrap_or(u64::MAX);
+        if most == 0 {
+            return Duration::ZERO;
+        }
+        let mut hash = DefaultHasher::new();
+        (&self.name, instant).hash(&mut hash);
+        Duration::from_millis(hash.finish() % most)
+    }
+
+    /// The zone that its times are meant in.
+    #[must_use]
+    pub const fn zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
+    /// Whether it runs once at a time of its own, so that an instant before the job was known is missed, not none.
+    #[must_use]
+    pub const fn is_at(&self) -> bool {
+        matches!(self.times, Times::At(_))
+    }
+
+    /// When it runs, in words: `cron "0 9 * * mon-fri" in Asia/Shanghai`, `every 15m`, `at 2026-12-24T10:00:00Z`. The same words mean the
+    /// same instants, so a change of them is a change of the schedule.
+    #[must_use]
+    pub fn times(&self) -> String {
+        match &self.times {
+            Times::Cron(cron) => {
+                format!("cron \"{}\" in {}", cron.text, self.zone.iana_name().unwrap_or("UTC"))
+            }
+            Times::Every(length) => format!("every {}", words(*length)),
+            Times::At(instant) => format!("at {instant}"),
+        }
+    }
+
+    /// Runs that are put off must not pass one another.
+    fn check_jitter(&self) -> Result<(), Problem> {
+        if self.jitter.is_zero() {
+            return Ok(());
+        }
+        let (most, between) = match &self.times {
+            Times::At(_) => (DAY, "a day"),
+            Times::Every(length) => (*length, "the time between two runs"),
+            Times::Cron(_) => {
+                let instants =
+                    std::iter::successors(self.next_after(LOOK_FROM), |last| self.next_after(*last));
+                let mut last = None;
+                let closest = instants
+                    .take(LOOKED_AT)
+                    .filter_map(|instant| Some(instant - last.replace(instant)?))
+                    .min()
+                    .unwrap_or(DAY);
+                (closest, "the shortest time between two runs")
+            }
+        };
+        if self.jitter < most {
+            return Ok(());
+        }
+        let (jitter, most) = (words(self.jitter), words(most));
+        Err(Problem::new("jitter", format!("{jitter} must be less than {between}, {most}")))
     }
 }
 
-fn unknown(field: &'static str, value: &str, known: &str) -> Problem {
-    Problem { field, message: format!("{field}: \"{value}\" is unknown; write {known}") }
+impl Times {
+    fn read(when: &When, zone: &TimeZone) -> Result<Self, Problem> {
+        match when {
+            When::Cron(text) => Cron::parse(text)
+                .map(Self::Cron)
+                .map_err(|why| Problem::new("expr", format!("\"{}\": {why}", text.escape_debug()))),
+            When::Every { ms } => {
+                let length = Duration::from_millis(*ms);
+                if length.is_zero() || length.subsec_nanos() != 0 || length > LONGEST {
+                    let length = length.as_secs_f64();
+                    return Err(Problem::new(
+                        "duration",
+                        format!("{length} s is not right: whole seconds, from 1 s to 100 years"),
+                    ));
+                }
+                Ok(Self::Every(length))
+            }
+            When::At(text) => {
+                let instant = at::parse(text, zone).map_err(|why| Problem::new("time", why))?;
+                Self::at(instant).ok_or_else(|| Problem::new("time", format!("{instant} is before 1970")))
+            }
+            When::AtInstant { ms } => Timestamp::from_millisecond(*ms)
+                .ok()
+                .and_then(Self::at)
+                .ok_or_else(|| Problem::new("time", format!("{ms} ms is no instant from 1970 to 9999"))),
+        }
+    }
+
+    fn at(instant: Timestamp) -> Option<Self> {
+        (instant > Timestamp::UNIX_EPOCH).then_some(Self::At(instant))
+    }
+}
+
+fn check_name(name: &str) -> Result<(), Problem> {
+    let wrong = |what: String| Err(Problem::new("name", what));
+    let length = name.chars().count();
+    if name.is_empty() {
+        return wrong("it is empty; give the job a name that is unique in the project".to_owned());
+    }
+    if length > LONGEST_NAME {
+        return wrong(format!("it has {length} characters, and {LONGEST_NAME} is the most"));
+    }
+    if name.trim() != name || name.chars().any(char::is_control) {
+        return wrong(format!(
+            "`{}` begins or ends with space, or has control characters",
+            name.escape_debug()
+        ));
+    }
+    Ok(())
+}
+
+fn duration(field: &'static str, ms: Option<u64>) -> Result<Option<Duration>, Problem> {
+    match ms.map(Duration::from_millis) {
+        Some(long) if long > LONGEST => {
+            Err(Problem::new(field, format!("{} s is over 100 years", long.as_secs())))
+        }
+        within => Ok(within),
+    }
+}
+
+/// `1h 30m`
+fn words(length: Duration) -> String {
+    let (seconds, ms) = (length.as_secs(), length.subsec_millis());
+    let parts = [
+        (seconds / 86_400, "d"),
+        (seconds / 3600 % 24, "h"),
+        (seconds / 60 % 60, "m"),
+        (seconds % 60, "s"),
+        (ms.into(), "ms"),
+    ];
+    let parts: Vec<String> =
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, unit)| format!("{count}{unit}")).collect();
+    if parts.is_empty() { "0s".to_owned() } else { parts.join(" ") }
 }

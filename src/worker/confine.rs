@@ -14,6 +14,8 @@ const CPU_MARGIN: u64 = 2;
 
 /// Sets the limits that the kernel holds: address space, CPU time, no files, no core dump, no life after the host.
 pub(super) fn confine(limits: &WorkerLimits) -> io::Result<()> {
+    // Where memory runs out, it is a worker that ends, and not its host. Where there is no such file, no one is asked.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     limit(Resource::As, limits.memory.saturating_add(OWN_ADDRESS_SPACE))?;
     limit(Resource::Core, 0)?;
     limit(Resource::Fsize, 0)?;

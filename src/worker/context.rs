@@ -19,6 +19,8 @@ pub(super) struct Context {
     pub(super) apps: Vec<AppInfo>,
     /// The script's name.
     pub(super) script: String,
+    /// The `run` of broadcasts that name none: a job's instant, elsewhere 1.
+    pub(super) run: String,
     pub(super) pipe: RefCell<Pipe>,
     pub(super) tasks: RefCell<Tasks>,
     /// Sizes of the requests that are not answered, by their event.
@@ -39,6 +41,7 @@ impl Context {
             limits: start.limits,
             apps: start.apps.clone(),
             script: start.script.name.clone(),
+            run: start.job.as_ref().map_or_else(|| "1".to_owned(), |job| job.run.clone()),
             pipe: RefCell::new(pipe),
             tasks: RefCell::default(),
             requests: RefCell::default(),

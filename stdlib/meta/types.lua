@@ -135,7 +135,7 @@
 ---What `im.broadcast` is to do.
 ---@class im.broadcast
 ---@field name string  by which it is known; the same name and run goes on, or gives the report of what was done
----@field run? string|integer  which run of that name; "1" by default
+---@field run? string|integer  which run of that name; by default "1", and inside a job the instant that it runs for
 ---@field to string|(string|integer|im.recipient)[]|fun(): any  a .csv, .json or .jsonl file, a list, or an iterator
 ---@field message im.broadcast_message|fun(recipient: any): im.broadcast_message?  nil skips the recipient
 ---@field pack? integer  groups a call, 1 to 3; 1 by default
@@ -225,7 +225,7 @@
 ---A broadcast to recall: what it has sent.
 ---@class im.recall_broadcast
 ---@field broadcast string  its name
----@field run? string|integer  which run of that name; "1" by default
+---@field run? string|integer  which run of that name; by default "1", and inside a job the instant that it runs for
 
 ---What became of the recall of a broadcast.
 ---@class im.broadcast_recalled

@@ -134,7 +134,10 @@ fn resent_every_group_has_it_and_the_copies_are_those_in_flight_or_faulted() {
     for (group, row) in rows {
         assert!(
             if row.state == "sent" { accepted.contains_key(group) } else { refused.contains(group) },
-            "{group} never got it: {row:?}, MOONCAST_SEED={seed}"
+            "{group} is {}, and was accepted {:?} times ({}), MOONCAST_SEED={seed}",
+            row.state,
+            accepted.get(group),
+            row.why
         );
     }
 }

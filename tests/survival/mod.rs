@@ -3,8 +3,8 @@
 mod disk;
 mod kills;
 mod pairs;
-mod random;
-mod server;
+pub(crate) mod random;
+pub(crate) mod server;
 mod shim;
 
 use std::collections::BTreeMap;
@@ -20,6 +20,8 @@ use server::Server;
 struct Row {
     state: String,
     has_id: bool,
+    /// What the export says of its attempts and its error.
+    why: String,
 }
 
 /// A script that broadcasts to the groups `1001` and on.
@@ -78,7 +80,11 @@ fn rows(project: &Project) -> BTreeMap<String, Row> {
         let text = |field: &str| row[field].as_str().map(str::to_owned);
         (
             text("group_id").unwrap(),
-            Row { state: text("state").unwrap(), has_id: text("message_id").is_some() },
+            Row {
+                state: text("state").unwrap(),
+                has_id: text("message_id").is_some(),
+                why: format!("{} attempts, {}", row["attempts"], row["error"]),
+            },
         )
     };
     ran.stdout.lines().map(row).collect()

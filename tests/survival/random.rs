@@ -4,15 +4,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Random numbers (`SplitMix64`), for many threads.
 #[derive(Debug)]
-pub(super) struct Random(AtomicU64);
+pub(crate) struct Random(AtomicU64);
 
 impl Random {
-    pub(super) const fn new(seed: u64) -> Self {
+    pub(crate) const fn new(seed: u64) -> Self {
         Self(AtomicU64::new(seed))
     }
 
     /// One under `bound`.
-    pub(super) fn below(&self, bound: u64) -> u64 {
+    pub(crate) fn below(&self, bound: u64) -> u64 {
         const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
         let mut mixed = self.0.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -20,17 +20,17 @@ impl Random {
         (mixed ^ (mixed >> 31)) % bound
     }
 
-    pub(super) fn coin(&self) -> bool {
+    pub(crate) fn coin(&self) -> bool {
         self.below(2) == 0
     }
 }
 
 /// The seed that `MOONCAST_SEED` asks for, else a new one.
-pub(super) fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     std::env::var("MOONCAST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random)
 }
 
 /// Whether the long versions are asked for (`tests/soak`).
-pub(super) fn soak() -> bool {
+pub(crate) fn soak() -> bool {
     std::env::var_os("MOONCAST_SOAK").is_some()
 }

@@ -67,25 +67,25 @@ struct Shared {
 }
 
 /// Listens until the test ends.
-pub(super) struct Server {
+pub(crate) struct Server {
     address: SocketAddr,
     shared: Arc<Shared>,
 }
 
 /// What is told of a whole test.
 #[derive(Debug)]
-pub(super) struct Told {
-    pub(super) requests: usize,
-    pub(super) accepted: usize,
-    pub(super) faulted: usize,
-    pub(super) faulted_accepted: usize,
-    pub(super) throttled: usize,
-    pub(super) kills: usize,
+pub(crate) struct Told {
+    pub(crate) requests: usize,
+    pub(crate) accepted: usize,
+    pub(crate) faulted: usize,
+    pub(crate) faulted_accepted: usize,
+    pub(crate) throttled: usize,
+    pub(crate) kills: usize,
 }
 
 impl Server {
     /// One that spoils so many of a thousand requests.
-    pub(super) fn spoiling(faults: u64, random: Random) -> Self {
+    pub(crate) fn spoiling(faults: u64, random: Random) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared { log: Mutex::default(), news: Condvar::new(), random, faults });
@@ -105,27 +105,27 @@ impl Server {
     }
 
     /// One that does what it is asked.
-    pub(super) fn faithful() -> Self {
+    pub(crate) fn faithful() -> Self {
         Self::spoiling(0, Random::new(0))
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// Kills the client at each of these counts of accepted requests, before that request's answer.
-    pub(super) fn kill_at(&self, counts: impl IntoIterator<Item = usize>) {
+    pub(crate) fn kill_at(&self, counts: impl IntoIterator<Item = usize>) {
         let mut log = self.shared.log.lock().unwrap();
         log.kills = counts.into_iter().collect::<BTreeSet<_>>().into_iter().rev().collect();
     }
 
     /// Whom to kill.
-    pub(super) fn client(&self, child: &std::process::Child) {
+    pub(crate) fn client(&self, child: &std::process::Child) {
         self.shared.log.lock().unwrap().client = Some(Pid::from_child(child));
     }
 
     /// The client is gone: waits until all that it had written is read.
-    pub(super) fn client_is_gone(&self) {
+    pub(crate) fn client_is_gone(&self) {
         self.shared.log.lock().unwrap().client = None;
         // Connections are taken in the order in which they were made, so this one comes after all of the client's.
         let mut last = TcpStream::connect(self.address).unwrap();
@@ -135,19 +135,24 @@ impl Server {
         drop(self.shared.news.wait_while(log, |log| log.open > 0).unwrap());
     }
 
+    /// The same while answers are held back: those connections stay open.
+    pub(crate) fn client_is_gone_or_held(&self) {
+        self.shared.log.lock().unwrap().client = None;
+    }
+
     /// Holds all answers back once so many messages were accepted.
-    pub(super) fn hold_from(&self, count: usize) {
+    pub(crate) fn hold_from(&self, count: usize) {
         self.shared.log.lock().unwrap().held_from = Some(count);
     }
 
     /// Lets the answers go.
-    pub(super) fn let_go(&self) {
+    pub(crate) fn let_go(&self) {
         self.shared.log.lock().unwrap().held_from = None;
         self.shared.news.notify_all();
     }
 
     /// Waits until so many messages were accepted; false when that takes a minute.
-    pub(super) fn wait_for(&self, count: usize) -> bool {
+    pub(crate) fn wait_for(&self, count: usize) -> bool {
         let log = self.shared.log.lock().unwrap();
         let waited = self
             .shared
@@ -158,16 +163,16 @@ impl Server {
     }
 
     /// How often each group was accepted.
-    pub(super) fn accepted(&self) -> BTreeMap<String, usize> {
+    pub(crate) fn accepted(&self) -> BTreeMap<String, usize> {
         self.shared.log.lock().unwrap().accepted.clone()
     }
 
     /// The groups that were refused for good.
-    pub(super) fn refused(&self) -> BTreeSet<String> {
+    pub(crate) fn refused(&self) -> BTreeSet<String> {
         self.shared.log.lock().unwrap().refused.clone()
     }
 
-    pub(super) fn told(&self) -> Told {
+    pub(crate) fn told(&self) -> Told {
         let log = self.shared.log.lock().unwrap();
         Told {
             requests: log.requests,

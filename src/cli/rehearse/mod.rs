@@ -13,16 +13,16 @@ pub(super) mod text;
 use std::io::Write;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::Duration;
 
 use clap::Args;
 use rand::Rng;
 
 use crate::clock::Clock;
-use crate::config::{AppFlags, Environment, ScriptLimits, Settings, parse_duration, parse_size};
+use crate::config::{AppFlags, Environment, ScriptLimits, Settings};
 use crate::host::{Ended, Output, log_line};
 use crate::protocol::LogLine;
 
+use super::limits::LimitArgs;
 use super::progress::Terminal;
 use super::run::{self, Grants};
 use super::{AppArgs, Exit, Global};
@@ -46,6 +46,9 @@ pub(super) struct Rehearse {
     /// Its arguments
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     args: Vec<String>,
+    /// Rehearse this job of the script, and nothing else
+    #[arg(long, value_name = "NAME")]
+    job: Option<String>,
     /// Rehearse what would go to the built-in simulator, whatever is configured
     #[arg(long)]
     simulator: bool,
@@ -62,15 +65,8 @@ pub(super) struct Rehearse {
     app: AppArgs,
     #[command(flatten)]
     grants: Grants,
-    /// Stop the rehearsal after this (real) time, such as 90s or 2h
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-    timeout: Option<Duration>,
-    /// CPU that the script may use between two calls to the host
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-    cpu_limit: Option<Duration>,
-    /// Memory that the script's values may take, such as 256MiB
-    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
-    memory_limit: Option<u64>,
+    #[command(flatten)]
+    limits: LimitArgs,
 }
 
 pub(super) fn run(args: &Rehearse, global: &Global) -> anyhow::Result<Exit> {
@@ -79,12 +75,8 @@ pub(super) fn run(args: &Rehearse, global: &Global) -> anyhow::Result<Exit> {
     let flags = AppFlags { offline: args.simulator || !lists, ..args.app.clone().into() };
     let mut settings = Settings::load(&project, &Environment::of_process(), &flags)?;
     settings.permissions.extend(args.grants.permissions()?);
-    let limits = ScriptLimits {
-        memory: args.memory_limit.unwrap_or(settings.scripts.memory),
-        cpu: args.cpu_limit.unwrap_or(settings.scripts.cpu),
-        timeout: args.timeout,
-        ..settings.scripts
-    };
+    // The project's timeout is for messages that are sent.
+    let limits = args.limits.over(ScriptLimits { timeout: None, ..settings.scripts });
     let simulated = args.simulator || settings.simulator;
     let name = script.name.clone();
     let output: Rc<dyn Output> =
@@ -95,6 +87,7 @@ pub(super) fn run(args: &Rehearse, global: &Global) -> anyhow::Result<Exit> {
         file: &args.file,
         script,
         args: args.args.clone(),
+        job: args.job.clone(),
         limits: &limits,
         simulated,
         lists,

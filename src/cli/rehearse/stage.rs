@@ -17,7 +17,7 @@ use crate::ledger::Ledger;
 use crate::protocol::{Mode, Source};
 
 use super::super::apps::{self, Apps, SIMULATOR};
-use super::super::run;
+use super::super::{job, run};
 
 /// What the scratch ledger shows of who sends.
 const COMMAND: &str = "rehearse";
@@ -29,6 +29,8 @@ pub(in super::super) struct Scene<'a> {
     pub(in super::super) file: &'a Path,
     pub(in super::super) script: Source,
     pub(in super::super) args: Vec<String>,
+    /// The job that is run in place of the script.
+    pub(in super::super) job: Option<String>,
     pub(in super::super) limits: &'a ScriptLimits,
     /// Whether the messages are meant for the simulator.
     pub(in super::super) simulated: bool,
@@ -111,7 +113,11 @@ pub(in super::super) fn perform(scene: Scene<'_>) -> anyhow::Result<Performance>
         .context("the app's address")?;
 
     let apps = Apps { deliveries: deliveries.clone(), book: Some(Rc::clone(&book)) };
+    let name = scene.script.name.clone();
     let mut spec = run::spec(scene.script, Mode::Run, scene.args, scene.limits);
+    if let Some(job) = &scene.job {
+        (spec.mode, spec.job) = (Mode::Job, Some(job::start(job, scene.start)));
+    }
     spec.seed = u64::from(scene.seed);
     let mut services = run::services(scene.project, scene.settings, &apps, &clock, scene.file, scene.output)?;
     services.files = services.files.overlaid(scene.start.as_secs());
@@ -125,6 +131,7 @@ pub(in super::super) fn perform(scene: Scene<'_>) -> anyhow::Result<Performance>
         listening.abort();
         ended
     })?;
+    job::must_be_there(scene.job.as_deref(), &services.jobs, &ended, &name)?;
     if let Some(error) = book.failure() {
         bail!("the scratch ledger: {error}");
     }

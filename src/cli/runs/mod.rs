@@ -15,7 +15,7 @@ use clap::{Args, Subcommand};
 
 use crate::clock::Clock;
 use crate::config::{AppFlags, Environment, Project, Settings};
-use crate::ledger::{Filter, Ledger, Settlement, Wish};
+use crate::ledger::{Broadcast, Filter, Ledger, Settlement, Wish};
 
 use super::next::Next;
 use super::{Exit, Global, apps};
@@ -110,7 +110,7 @@ pub(super) fn run(args: Runs, global: &Global) -> anyhow::Result<Exit> {
 }
 
 /// The folder of a ledger that is there: looking must not make one.
-fn ledger_folder(project: &Project, simulator: bool) -> anyhow::Result<PathBuf> {
+pub(super) fn ledger_folder(project: &Project, simulator: bool) -> anyhow::Result<PathBuf> {
     let state = project.state_folder();
     let folder = if simulator { state.join(apps::SIMULATOR) } else { state };
     if !folder.join("ledger.db").is_file() {
@@ -141,18 +141,16 @@ async fn steer(command: Command, ledger: &Ledger, clock: &Clock, next: &Next) ->
         Command::Retry { broadcast } => {
             let found = broadcast.find(ledger).await?;
             let count = ledger.retry_rejected(found.id).await?;
-            let resume = next.command("resume", &found.name, &found.run);
-            show::say(&format!("{count} are pending again; `{resume}` sends them"))?;
+            show::say(&format!("{count} are pending again; {}", sender(ledger, &found, next).await?))?;
         }
         Command::Settle { broadcast, how } => {
             let found = broadcast.find(ledger).await?;
             let settlement = if how.as_sent { Settlement::AsSent } else { Settlement::Again };
             let count = ledger.settle_doubts(found.id, settlement).await?;
-            let resume = next.command("resume", &found.name, &found.run);
             show::say(&if how.as_sent {
                 format!("{count} count as sent")
             } else {
-                format!("{count} are pending again; `{resume}` sends them")
+                format!("{count} are pending again; {}", sender(ledger, &found, next).await?)
             })?;
         }
         Command::Export(export) => export::run(&export, ledger).await?,
@@ -161,6 +159,14 @@ async fn steer(command: Command, ledger: &Ledger, clock: &Clock, next: &Next) ->
         Command::Resume(_) | Command::Recall(_) => {}
     }
     Ok(Exit::Delivered)
+}
+
+/// Who sends what is pending again: the daemon, where one lives.
+async fn sender(ledger: &Ledger, found: &Broadcast, next: &Next) -> anyhow::Result<String> {
+    Ok(match resume::handed_over(ledger, found.id).await? {
+        Some(pid) => format!("the daemon (process {pid}) sends them"),
+        None => format!("`{}` sends them", next.command("resume", &found.name, &found.run)),
+    })
 }
 
 async fn wish(ledger: &Ledger, which: &Which, wish: Wish, what: &str) -> anyhow::Result<()> {

@@ -7,8 +7,9 @@ use clap::Args;
 
 use crate::clock::Clock;
 use crate::config::Project;
+use crate::daemon::COMMAND;
 use crate::delivery::{End, LEASE, StopSwitch, Underway};
-use crate::ledger::Wish;
+use crate::ledger::{BroadcastId, Ledger, LedgerError, Wish};
 
 use super::super::logging::Format;
 use super::super::next::Next;
@@ -24,6 +25,13 @@ pub(super) struct Resume {
     broadcast: Which,
     #[command(flatten)]
     app: AppArgs,
+}
+
+/// Leaves a broadcast to the daemon, where one lives; gives its process.
+pub(super) async fn handed_over(ledger: &Ledger, id: BroadcastId) -> anyhow::Result<Option<u64>> {
+    let Some(daemon) = ledger.living(COMMAND).await?.into_iter().next() else { return Ok(None) };
+    ledger.entrust(id).await?;
+    Ok(Some(daemon.pid))
 }
 
 /// A single broadcast is all there is to show.
@@ -54,11 +62,19 @@ pub(super) fn run(
         let open = book.open().await?;
         let found = resume.broadcast.find(&open.ledger).await?;
         let delivery = app::of(&apps, &found).await?;
-        if found.is_over() {
+        let asked = open.ledger.request(found.id, Wish::Run, None).await;
+        // Whoever drives it may end it at any moment.
+        if matches!(asked, Err(LedgerError::NotNow { .. })) && open.ledger.show(found.id).await?.is_over() {
             show::say(&format!("{}/{} is over: nothing is left to send", found.name, found.run))?;
             return Ok(Exit::Delivered);
         }
-        open.ledger.request(found.id, Wish::Run, None).await?;
+        asked?;
+        if open.ledger.show(found.id).await?.driver.is_none()
+            && let Some(pid) = handed_over(&open.ledger, found.id).await?
+        {
+            show::say(&format!("{}/{} goes on in the daemon (process {pid})", found.name, found.run))?;
+            return Ok(Exit::Delivered);
+        }
         let Some(lease) = open.ledger.claim(found.id, &open.owner, LEASE).await? else {
             show::say(&format!("{}/{} goes on in the process that drives it", found.name, found.run))?;
             return Ok(Exit::Delivered);
@@ -76,6 +92,7 @@ pub(super) fn run(
         let driven = delivery.drive(&open.ledger, lease, &found.spec, &stop, &underway.progress).await;
         progress.stop();
         interrupt.abort();
+        delivery.let_go().await;
         let driven = driven?;
         show::one(&open.ledger.show(found.id).await?, open.ledger.recalled(found.id).await?, next)?;
         Ok(match driven.end {

@@ -85,7 +85,6 @@ pub(super) fn perform(
         settings: Rc::clone(settings),
         limits: spec.limits,
         apps: deliveries.clone(),
-        book: Rc::clone(&book),
         clock: clock.clone(),
         files: files.overlaid(START.as_secs()),
         service: Rc::new(service),

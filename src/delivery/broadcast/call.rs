@@ -7,11 +7,10 @@ use crate::quota::Priority;
 
 use super::super::book::insist;
 use super::super::failpoint::Point;
-use super::super::retry::Backoff;
 use super::super::{Stop, Undelivered};
 use super::packs::Pack;
 use super::progress::{Guard, Waits};
-use super::verdict::{Fate, Next, judge};
+use super::verdict::{Fate, Next, Tries, judge};
 use super::{Run, ledger};
 
 impl Run<'_> {
@@ -32,7 +31,7 @@ impl Run<'_> {
         };
         let body = message.to_json();
         let (quota, cost, call) = self.delivery.price(&message);
-        let mut backoff = Backoff::of(&self.delivery.clock);
+        let mut tries = Tries::of(&self.delivery.clock);
         let mut place = Some(place);
         loop {
             let waits = place.take().unwrap_or_else(|| self.place());
@@ -56,7 +55,7 @@ impl Run<'_> {
             self.delivery.fail_point.pass(Point::AfterRequest);
 
             let unreachable = matches!(&answer, Err(failure) if failure.status.is_none());
-            let verdict = judge(&pack.recipients, self.spec.in_doubt, answer, &mut backoff);
+            let verdict = judge(&pack.recipients, self.spec.in_doubt, answer, &mut tries);
             for (recipient, outcome) in pack.recipients.iter_mut().zip(&verdict.outcomes) {
                 recipient.attempts = outcome.attempts;
             }

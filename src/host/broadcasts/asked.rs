@@ -8,6 +8,7 @@ use crate::ledger::{AppId, Exclusion, InDoubt, Ledger, Priority, ScriptMark, Spe
 use crate::message::Call;
 use crate::protocol::Failure;
 
+use super::super::jobs::OfJob;
 use super::fault;
 
 /// The fields of `im.broadcast` as they come over the pipe. The worker has checked them for its user's sake; here they
@@ -16,8 +17,8 @@ use super::fault;
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {
     pub(super) name: String,
-    #[serde(default = "first_run")]
-    pub(super) run: String,
+    #[serde(default)]
+    run: Option<String>,
     /// The file of its recipients, where they are in one.
     #[serde(default)]
     pub(super) path: Option<String>,
@@ -61,10 +62,6 @@ struct Window {
     tz: String,
 }
 
-fn first_run() -> String {
-    "1".to_owned()
-}
-
 const fn one() -> u8 {
     1
 }
@@ -74,7 +71,7 @@ impl Asked {
         let asked: Self = serde_json::from_slice(json).map_err(|error| {
             Failure::invalid("broadcast", format!("the broadcast cannot be read: {error}"))
         })?;
-        if asked.name.is_empty() || asked.run.is_empty() {
+        if asked.name.is_empty() || asked.run.as_ref().is_some_and(String::is_empty) {
             return Err(Failure::invalid("name", "a broadcast needs a name and a run"));
         }
         if !(1..=3).contains(&asked.pack) {
@@ -84,6 +81,11 @@ impl Asked {
             check_window(window)?;
         }
         Ok(asked)
+    }
+
+    /// Which run of that name it is; where it does not say, that of the job that it runs for.
+    pub(super) fn run(&self, job: Option<&OfJob>) -> String {
+        self.run.clone().unwrap_or_else(|| job.map_or("1", |job| &job.run).to_owned())
     }
 
     /// As the ledger keeps it.

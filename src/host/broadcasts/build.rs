@@ -1,5 +1,8 @@
 //! A plan that is being built: recipients and messages checked, and put into the ledger.
 
+use std::cell::Cell;
+use std::rc::{Rc, Weak};
+
 use serde_json::{Value, json};
 
 use crate::ledger::{AppId, Broadcast, Exclusion, LedgerError, NewMessage, NewRecipient, Plan, Spec};
@@ -18,9 +21,26 @@ use crate::host::services::Services;
 /// Recipients of a file that are read at once.
 const PAGE: usize = 500;
 
+/// A plan that is being built, as those see it who watch.
+#[derive(Debug)]
+pub struct PlanUnderway {
+    /// The broadcast's name.
+    pub name: String,
+    recipients: Cell<u64>,
+}
+
+impl PlanUnderway {
+    /// Recipients put into it so far, duplicates among them.
+    #[must_use]
+    pub fn recipients(&self) -> u64 {
+        self.recipients.get()
+    }
+}
+
 /// A plan that is being built.
 pub(super) struct Building {
     role: Role,
+    underway: Rc<PlanUnderway>,
     asked: Asked,
     spec: Spec,
     exclusion: Option<Exclusion>,
@@ -48,13 +68,20 @@ impl Building {
         };
         match begun.await {
             Ok(exclusion) => {
-                Ok(Self { role, asked, spec, exclusion, call: None, plain: Plain::Unread, lines: None })
+                let underway = Rc::new(PlanUnderway { name: asked.name.clone(), recipients: Cell::new(0) });
+                let (call, plain, lines) = (None, Plain::Unread, None);
+                Ok(Self { role, underway, asked, spec, exclusion, call, plain, lines })
             }
             Err(failure) => {
                 role.release().await;
                 Err(failure)
             }
         }
+    }
+
+    /// What is to be seen of it for as long as it is being built.
+    pub(super) fn underway(&self) -> Weak<PlanUnderway> {
+        Rc::downgrade(&self.underway)
     }
 
     /// Gives it up: nothing of it was sent, and the next run builds it anew.
@@ -222,7 +249,10 @@ impl Building {
                 recipients.push(NewRecipient { group_id, users, message: message.clone() });
             }
         }
-        self.role.ledger.append(self.role.lease, &recipients).await.map(drop).map_err(fault)
+        self.role.ledger.append(self.role.lease, &recipients).await.map_err(fault)?;
+        let so_far = self.underway.recipients() + recipients.len() as u64;
+        self.underway.recipients.set(so_far);
+        Ok(())
     }
 
     /// The first recipient says which call it is: that is kept with the broadcast.

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::delivery::{Delivery, End, Report, Stop, Tally, Underway};
-use crate::ledger::{Broadcast, Lease, Ledger};
+use crate::ledger::{Broadcast, BroadcastId, Lease, Ledger};
 use crate::protocol::{Failure, Kind};
 
 use super::super::services::Services;
@@ -56,23 +56,44 @@ pub(super) struct Driving {
 }
 
 impl Driving {
-    /// Begins to send in a task of its own, which the run's stop ends.
+    /// Begins to send in a task of its own, which the run's stop ends; or, where a daemon keeps it, the daemon's.
     pub(super) fn start(services: &Services, role: Role) -> Rc<Self> {
+        let tally = Rc::clone(&services.tally);
+        let underway = services.broadcasts.watch(Underway::new(&role.delivery, &role.broadcast));
+        match &services.job {
+            None => Self::send(role, services.stop.stop().clone(), tally, underway, |_| ()),
+            // It counts by itself: it may outlive the run.
+            Some(job) => job.keeper.keep(role, Rc::default(), underway),
+        }
+    }
+
+    /// Sends, and then says how it ended.
+    pub(super) fn send(
+        role: Role,
+        stop: Stop,
+        tally: Rc<Tally>,
+        underway: Rc<Underway>,
+        then: impl FnOnce(&Result<Value, Failure>) + 'static,
+    ) -> Rc<Self> {
         let driving = Rc::new(Self {
             ledger: role.ledger.clone(),
             lease: role.lease,
             end: RefCell::default(),
             ended: Notify::new(),
         });
-        let (stop, tally) = (services.stop.stop().clone(), Rc::clone(&services.tally));
         let task = Rc::clone(&driving);
-        let underway = services.broadcasts.watch(Underway::new(&role.delivery, &role.broadcast));
         tokio::task::spawn_local(async move {
             let end = to_end(role, &stop, &tally, &underway).await;
+            then(&end);
             task.end.replace(Some(end));
             task.ended.notify_waiters();
         });
         driving
+    }
+
+    /// Which broadcast it is.
+    pub(super) const fn id(&self) -> BroadcastId {
+        self.lease.broadcast
     }
 
     /// Waits for its end.

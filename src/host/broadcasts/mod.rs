@@ -8,12 +8,13 @@ mod audience;
 mod build;
 mod drive;
 mod file;
+mod keeper;
 mod report;
 mod watch;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
@@ -23,7 +24,7 @@ use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::delivery::{LEASE, Report, Underway};
-use crate::ledger::{Broadcast, Found, Lease, Ledger, LedgerError, ScriptMark};
+use crate::ledger::{Broadcast, BroadcastId, Found, Lease, Ledger, LedgerError, ScriptMark};
 use crate::message::Call;
 use crate::protocol::{Answer, BroadcastStep, Failure, Kind, Source};
 
@@ -31,7 +32,10 @@ use super::answers;
 use super::services::Services;
 use asked::Asked;
 use build::Building;
+pub use build::PlanUnderway;
 use drive::Driving;
+
+pub use keeper::{Keeper, Kept};
 
 /// How often it is renewed.
 const RENEWAL: Duration = Duration::from_secs(8);
@@ -43,6 +47,7 @@ pub struct Broadcasts {
     last: Cell<u64>,
     script: RefCell<Option<Source>>,
     watched: RefCell<Vec<Rc<Underway>>>,
+    plans: RefCell<Vec<Weak<PlanUnderway>>>,
 }
 
 enum Open {
@@ -61,6 +66,13 @@ impl Broadcasts {
         self.watched.borrow().clone()
     }
 
+    /// The plans that are being built.
+    pub fn plans(&self) -> Vec<Rc<PlanUnderway>> {
+        let mut plans = self.plans.borrow_mut();
+        plans.retain(|plan| plan.strong_count() > 0);
+        plans.iter().filter_map(Weak::upgrade).collect()
+    }
+
     /// Keeps one to be shown, and no longer those that were delivered to all.
     fn watch(&self, underway: Underway) -> Rc<Underway> {
         let underway = Rc::new(underway);
@@ -70,15 +82,28 @@ impl Broadcasts {
         underway
     }
 
-    /// Waits for those that are driven, which must have been told to stop, and gives up those that are being built.
-    pub(super) async fn end(&self) {
+    /// Gives up those that are being built. Those that are driven must have been told to stop and are waited for, but
+    /// where they are `kept`: then they go on without their script.
+    pub(super) async fn end(&self, kept: bool) {
         let all: Vec<Open> = self.open.borrow_mut().drain().map(|(_, open)| open).collect();
         for open in all {
             match open {
                 Open::Building(building) => building.abandon().await,
-                Open::Driving(driving) => driving.ended().await,
+                Open::Driving(driving) if !kept => driving.ended().await,
+                Open::Driving(_) => {}
             }
         }
+    }
+
+    /// The numbers of those that are driven.
+    #[must_use]
+    pub fn driven(&self) -> Vec<BroadcastId> {
+        let open = self.open.borrow();
+        let driven = open.values().filter_map(|open| match open {
+            Open::Driving(driving) => Some(driving.id()),
+            Open::Building(_) => None,
+        });
+        driven.collect()
     }
 
     fn put(&self, handle: u64, open: Open) {
@@ -170,6 +195,7 @@ async fn keep(
     match result {
         Ok(value) => {
             let number = building.unplaced(services);
+            services.broadcasts.plans.borrow_mut().push(building.underway());
             services.broadcasts.put(handle, Open::Building(building));
             Ok(watch::noted(number, json_answer(&value)))
         }
@@ -192,12 +218,21 @@ async fn begin(services: &Services, app: u32, spec: &[u8]) -> Result<Answer, Fai
     let (ledger, owner) = (&open.ledger, &open.owner);
     let mark = services.broadcasts.script_mark();
     let spec = asked.spec(Call::Group, mark);
-    let found = ledger.find_or_create(app, &asked.name, &asked.run, &spec).await.map_err(fault)?;
+    let run = asked.run(services.job.as_deref());
+    let found = ledger.find_or_create(app, &asked.name, &run, &spec).await.map_err(fault)?;
     if let Found::Finished(broadcast) = &found {
         watch::over(services, delivery, broadcast)?;
         return Ok(already(services, broadcast));
     }
     let id = found.broadcast().id;
+    if let Some(job) = &services.job {
+        // Its script may end before it does.
+        ledger.entrust(id).await.map_err(fault)?;
+        if let Some(driving) = job.keeper.driving(id) {
+            warn_if_changed(found.broadcast(), spec.script.as_ref());
+            return Ok(opened(services, Open::Driving(driving), "resume"));
+        }
+    }
     let Some(lease) = ledger.claim(id, owner, LEASE).await.map_err(fault)? else {
         return Err(driven_elsewhere(ledger, found.broadcast()).await);
     };
@@ -209,8 +244,6 @@ async fn begin(services: &Services, app: u32, spec: &[u8]) -> Result<Answer, Fai
         watch::over(services, delivery, &broadcast)?;
         return Ok(already(services, &broadcast));
     }
-    let handle = services.broadcasts.last.get() + 1;
-    services.broadcasts.last.set(handle);
     let resumes = matches!(found, Found::Unfinished(_)) || broadcast.plan.is_some();
     let watched = watch::Watched::of(services);
     if resumes && let Err(failure) = watch::resumes(services, delivery, &broadcast) {
@@ -226,17 +259,20 @@ async fn begin(services: &Services, app: u32, spec: &[u8]) -> Result<Answer, Fai
         bad_lines: 0,
         watched,
     };
-    let state = if resumes {
+    if resumes {
         warn_if_changed(&role.broadcast, spec.script.as_ref());
-        let driving = Driving::start(services, role);
-        services.broadcasts.put(handle, Open::Driving(driving));
-        "resume"
-    } else {
-        let building = Building::begin(role, asked, spec, app).await?;
-        services.broadcasts.put(handle, Open::Building(Box::new(building)));
-        "build"
-    };
-    Ok(json_answer(&json!({ "handle": handle, "state": state })))
+        return Ok(opened(services, Open::Driving(Driving::start(services, role)), "resume"));
+    }
+    let building = Building::begin(role, asked, spec, app).await?;
+    Ok(opened(services, Open::Building(Box::new(building)), "build"))
+}
+
+/// Gives a broadcast a handle, and says what comes next.
+fn opened(services: &Services, open: Open, state: &str) -> Answer {
+    let handle = services.broadcasts.last.get() + 1;
+    services.broadcasts.last.set(handle);
+    services.broadcasts.put(handle, open);
+    json_answer(&json!({ "handle": handle, "state": state }))
 }
 
 /// Says that nothing is left to send, and how to send anew. Those who never got it count for the exit status as they

@@ -7,7 +7,7 @@ use crate::ledger::{Broadcast, Plan};
 use crate::protocol::{Answer, Failure};
 
 /// The problems of one broadcast in a rehearsal; of nothing in any other run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Watched(Option<u64>);
 
 impl Watched {

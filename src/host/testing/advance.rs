@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::delivery::Stop;
 use crate::protocol::{Failure, JobStart, Kind, Mode, Source};
-use crate::schedule::{Job, Overlap};
+use crate::schedule::{Job, Overlap, run_name};
 
 use super::Testbed;
 use super::play::Play;
@@ -45,7 +44,8 @@ impl Testbed {
             };
             return Err(Failure::invalid("job", format!("job: there is no `{name}`; {known}")));
         }
-        let at = self.parts.clock.unix_time();
+        // As `run --job` does it: in whole seconds.
+        let at = Duration::from_secs(self.parts.clock.unix_time().as_secs());
         self.run_job(Due { name: name.to_owned(), at }, stop).await
     }
 
@@ -120,7 +120,7 @@ impl Testbed {
             return Err(Failure::invalid("job", format!("job: there is no `{}` any more", due.name)));
         };
         let ms = i64::try_from(due.at.as_millis()).unwrap_or(i64::MAX);
-        let run = Timestamp::from_millisecond(ms).map_or_else(|_| ms.to_string(), |at| at.to_string());
+        let run = run_name(due.at);
         let job = JobStart { name: due.name.clone(), scheduled_at_ms: ms, run: run.clone(), attempt: 1 };
         let play = Play { path: &path, source, mode: Mode::Job, job: Some(job), args: Vec::new() };
         let (mut came, _) = self.play(play, stop).await?;

@@ -21,7 +21,7 @@ use serde_json::Value;
 
 use crate::clock::Clock;
 use crate::config::{Project, Settings};
-use crate::delivery::{Book, Delivery};
+use crate::delivery::Delivery;
 use crate::protocol::{Answer, Failure, TestStep, WorkerLimits};
 
 use super::files::Files;
@@ -60,8 +60,6 @@ pub struct Parts {
     pub limits: WorkerLimits,
     /// The apps whose road leads to the service.
     pub apps: Vec<Rc<Delivery>>,
-    /// Their ledger, which is thrown away in the end.
-    pub book: Rc<Book>,
     /// The time of everything on it.
     pub clock: Clock,
     /// The project's files, with an overlay for changes.

@@ -180,7 +180,6 @@ impl Testbed {
         let services = Services::new(project, settings, apps.clone(), clock, path, output);
         let mut services = services.map_err(|error| Failure::invalid("script", error.to_string()))?;
         services.files = self.parts.files.clone();
-        services.store = services.store.kept_in(Some(Rc::clone(&self.parts.book)));
         Ok(services)
     }
 

@@ -3,6 +3,7 @@
 mod build;
 mod desk;
 mod drive;
+mod entrust;
 mod export;
 mod find;
 mod lease;

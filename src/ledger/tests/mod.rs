@@ -2,6 +2,7 @@
 
 mod broadcasts;
 mod faults;
+mod jobs;
 mod leases;
 mod model;
 mod rest;

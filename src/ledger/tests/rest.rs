@@ -127,23 +127,6 @@ fn data_is_kept_swapped_and_listed() {
 }
 
 #[test]
-fn an_instant_of_a_job_starts_once() {
-    with_folder(|folder, clock| async move {
-        let ledger = open(&folder, &clock).await;
-        let (one, two) = (ledger.register("serve").await.unwrap(), ledger.register("serve").await.unwrap());
-        let claim = async |owner: &Owner| ledger.claim_job_run("daily", START, owner).await.unwrap();
-        assert_eq!(claim(&one).await, JobClaim::Claimed { attempt: 1 });
-        assert_eq!(claim(&two).await, JobClaim::Running);
-        drop(one);
-        assert_eq!(claim(&two).await, JobClaim::Claimed { attempt: 2 });
-        assert!(ledger.finish_job_run("daily", START, &two, JobState::Done, Some("ok")).await.unwrap());
-        assert!(!ledger.finish_job_run("daily", START, &two, JobState::Failed, None).await.unwrap());
-        assert_eq!(claim(&two).await, JobClaim::Over(JobState::Done));
-        assert_eq!(ledger.job_runs(Some("daily"), 9).await.unwrap()[0].attempt, 2);
-    });
-}
-
-#[test]
 fn what_is_over_is_forgotten_and_what_is_in_doubt_is_not() {
     with_folder(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;

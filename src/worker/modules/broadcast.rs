@@ -60,8 +60,12 @@ pub(super) fn check(
     fields(lua, &what, &spec, &known).map(drop)
 }
 
-fn read(lua: &Lua, _: &Context, spec: Value) -> Result<(mlua::LuaString, bool), Fault> {
-    let (json, functions) = fields(lua, "broadcast", &spec, &BROADCAST_FIELDS)?;
+fn read(lua: &Lua, context: &Context, spec: Value) -> Result<(mlua::LuaString, bool), Fault> {
+    let (mut json, functions) = fields(lua, "broadcast", &spec, &BROADCAST_FIELDS)?;
+    json.entry("run").or_insert_with(|| Json::from(context.run.as_str()));
+    if let Some(Json::Object(excluded)) = json.get_mut("exclude") {
+        excluded.entry("run").or_insert_with(|| Json::from(context.run.as_str()));
+    }
     Ok((lua.create_string(Json::Object(json).to_string())?, functions))
 }
 

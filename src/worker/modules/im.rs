@@ -57,7 +57,7 @@ fn build_app(kit: &Kit, app: u32, info: &AppInfo) -> mlua::Result<Table> {
     let check = kit.waiting(move |lua, _, message| check(lua, app, &message))?;
     let groups = kit.waiting(move |_, _, cursor| Ok(Request::Groups { app, cursor }))?;
     let members = kit.waiting(move |_, _, (group_id, page)| Ok(Request::Members { app, group_id, page }))?;
-    let recall = kit.waiting(move |_, _, arguments| recall(app, arguments))?;
+    let recall = kit.waiting(move |_, context, arguments| recall(app, &context.run, arguments))?;
     kit.lua_part(LUA_PART, (functions, check, groups, members, recall, limits))
 }
 
@@ -98,10 +98,10 @@ fn upload(app: u32, (path, options): (String, Option<Table>)) -> Result<Request,
     Ok(Request::Upload { app, path, options: upload_options(options)? })
 }
 
-fn recall(app: u32, (receipts, options): (Table, Option<Table>)) -> Result<Request, Fault> {
+fn recall(app: u32, run: &str, (receipts, options): (Table, Option<Table>)) -> Result<Request, Fault> {
     let broadcast = receipts.get::<Value>("broadcast")?;
     if !broadcast.is_nil() {
-        return recall_broadcast(app, &broadcast, &receipts, options);
+        return recall_broadcast(app, run, &broadcast, &receipts, options);
     }
     let mut pairs = Vec::new();
     for pair in receipts.pairs::<Value, Value>() {
@@ -126,7 +126,13 @@ fn recall(app: u32, (receipts, options): (Table, Option<Table>)) -> Result<Reque
     Ok(Request::Recall { app, receipts: pairs, force, from })
 }
 
-fn recall_broadcast(app: u32, name: &Value, which: &Table, options: Option<Table>) -> Result<Request, Fault> {
+fn recall_broadcast(
+    app: u32,
+    run: &str,
+    name: &Value,
+    which: &Table,
+    options: Option<Table>,
+) -> Result<Request, Fault> {
     for pair in which.pairs::<Value, Value>() {
         let key = pair?.0.to_string()?;
         if key != "broadcast" && key != "run" {
@@ -139,7 +145,7 @@ fn recall_broadcast(app: u32, name: &Value, which: &Table, options: Option<Table
         return Err(Fault::invalid("broadcast", problem));
     };
     let run = match which.get::<Value>("run")? {
-        Value::Nil => "1".to_owned(),
+        Value::Nil => run.to_owned(),
         Value::Integer(run) => run.to_string(),
         Value::String(run) => run.to_str()?.to_owned(),
         other => {

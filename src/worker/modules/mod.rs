@@ -100,6 +100,10 @@ impl Kit {
         &self.lua
     }
 
+    pub(super) fn context(&self) -> &Context {
+        &self.context
+    }
+
     pub(super) const fn prelude(&self) -> &Table {
         &self.prelude
     }

@@ -13,7 +13,7 @@ use super::task::milliseconds;
 
 /// The options may be left out; a job's function is kept once the host has taken the declaration.
 const LUA_PART: &str = r"
-local jobs, declare, name_of = ...
+local jobs, declare, name_of, run = ...
 local function declares(kind)
   return function(when, options, body)
     if body == nil and type(options) == 'function' then
@@ -24,12 +24,13 @@ local function declares(kind)
     jobs[name] = body
   end
 end
-return { cron = declares('cron'), every = declares('every'), at = declares('at') }
+return { cron = declares('cron'), every = declares('every'), at = declares('at'), run = run }
 ";
 
 /// Builds the module; the functions of jobs go into `jobs`, by name.
 pub(super) fn build(kit: &Kit, jobs: &Table) -> mlua::Result<Table> {
-    kit.lua_part(LUA_PART, (jobs, kit.waiting(declare)?, kit.plain(name_of)?))
+    let run = kit.context().run.as_str();
+    kit.lua_part(LUA_PART, (jobs, kit.waiting(declare)?, kit.plain(name_of)?, run))
 }
 
 /// The name in the options; without one, the script's.

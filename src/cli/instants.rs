@@ -1,0 +1,56 @@
+//! The jobs of scripts that were checked: when they run next, and who has which name.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::schedule::Job;
+
+/// Instants that are shown of a job.
+const SHOWN: usize = 5;
+
+/// The names that are taken, and where.
+#[derive(Debug, Default)]
+pub(super) struct Claims(HashMap<String, String>);
+
+impl Claims {
+    /// Takes the names of a script's jobs; gives what is to be said of those that another script has, as
+    /// `LINE: reason`.
+    pub(super) fn take(&mut self, jobs: &[Rc<Job>]) -> Vec<String> {
+        let mut refused = Vec::new();
+        for job in jobs {
+            let line = job.place.rsplit(':').next().unwrap_or("1");
+            match self.0.get(&job.name) {
+                Some(other) => refused.push(format!(
+                    "{line}: the job name `{}` is taken by {other}; give this job a `name` of its own",
+                    job.name
+                )),
+                None => {
+                    self.0.insert(job.name.clone(), job.place.clone());
+                }
+            }
+        }
+        refused
+    }
+}
+
+/// A job and its next instants, in its zone and in UTC, one a line.
+pub(super) fn describe(job: &Job, now: Duration) -> Vec<String> {
+    let mut lines = vec![format!("{}: job `{}`: {}", job.place, job.name, job.times())];
+    let instants = std::iter::successors(job.next_after(now), |last| job.next_after(*last));
+    lines.extend(instants.take(SHOWN).filter_map(|instant| shown(job.zone(), instant)));
+    if lines.len() == 1 {
+        lines.push("    never again: its time has passed".to_owned());
+    }
+    lines
+}
+
+/// `Mon 2026-11-23 17:00:00 +08:00  2026-11-23T09:00:00Z`
+fn shown(zone: &TimeZone, instant: Duration) -> Option<String> {
+    let instant = Timestamp::from_duration(instant.try_into().ok()?).ok()?;
+    let there = instant.to_zoned(zone.clone()).strftime("    %a %F %T %:z").to_string();
+    Some(if *zone == TimeZone::UTC { there } else { format!("{there}  {instant}") })
+}

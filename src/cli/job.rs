@@ -1,0 +1,84 @@
+//! One job of a script, run now; and what is said of jobs that were not run.
+
+use std::fmt::Write as _;
+use std::io::Write;
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::{anyhow, bail};
+
+use crate::host::{Ended, Jobs};
+use crate::message::nearest;
+use crate::protocol::JobStart;
+use crate::schedule::{Job, run_name};
+
+use super::logging::Format;
+
+/// Names that are listed at most.
+const LISTED: usize = 20;
+
+/// What a job is told that runs because somebody wants it to, at an instant in whole seconds.
+pub(super) fn start(name: &str, now: Duration) -> JobStart {
+    let now = Duration::from_secs(now.as_secs());
+    JobStart {
+        name: name.to_owned(),
+        scheduled_at_ms: i64::try_from(now.as_millis()).unwrap_or(i64::MAX),
+        run: run_name(now),
+        attempt: 1,
+    }
+}
+
+/// Nothing, when the script has the job that was asked for, or did not come to say so.
+///
+/// # Errors
+///
+/// That it has none of that name, and which it has.
+pub(super) fn must_be_there(
+    name: Option<&str>,
+    jobs: &Jobs,
+    ended: &Ended,
+    script: &str,
+) -> anyhow::Result<()> {
+    let Some(name) = name else { return Ok(()) };
+    if jobs.find(name).is_some() || !jobs.are_complete() || matches!(ended, Ended::Interrupted) {
+        return Ok(());
+    }
+    let declared = jobs.declared();
+    if declared.is_empty() {
+        bail!(
+            "{script} declares no jobs, so there is no `{name}` to run; `mooncast run {script}` runs the script itself"
+        );
+    }
+    let hint = nearest(name, declared.iter().map(|job| job.name.as_str()))
+        .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+    Err(anyhow!("{script} declares no job named `{name}`{hint} Its jobs: {}", names(&declared)))
+}
+
+/// Says that jobs were declared and not run, where the script did nothing else.
+pub(super) fn only_declared(declared: &[Rc<Job>], script: &str, format: Format) {
+    let jobs = match declared {
+        [] => return,
+        [job] => format!("the job `{}`, which was not run", job.name),
+        jobs => format!("{} jobs, which were not run: {}", jobs.len(), names(jobs)),
+    };
+    let line = format!(
+        "{script} declares {jobs}. One of them now: `mooncast run {script} --job NAME`; all at their times: `mooncast serve`"
+    );
+    match format {
+        // Nobody is left to be told when standard error is gone.
+        Format::Text => drop(writeln!(std::io::stderr().lock(), "{line}")),
+        Format::Json => tracing::info!("{line}"),
+    }
+}
+
+/// `daily`, `weekly` and 3 more
+///
+/// Writing to a `String` cannot fail, so its results are let go of.
+fn names(jobs: &[Rc<Job>]) -> String {
+    let listed: Vec<String> = jobs.iter().take(LISTED).map(|job| format!("`{}`", job.name)).collect();
+    let mut text = listed.join(", ");
+    if jobs.len() > LISTED {
+        let _ = write!(text, " and {} more", jobs.len() - LISTED);
+    }
+    text
+}

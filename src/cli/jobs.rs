@@ -1,0 +1,217 @@
+//! `mooncast jobs`: jobs as the ledger knows them, and what is wished of them.
+
+use std::io::Write;
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+
+use crate::clock::Clock;
+use crate::config::{AppFlags, Environment, Project, Settings};
+use crate::daemon;
+use crate::ledger::{JobRun, JobState, Ledger, Listed, ScriptRow};
+use crate::schedule::run_name;
+
+use super::runs::{instant, ledger_folder};
+use super::{Exit, Global};
+
+/// Looks at jobs and steers them, also while `mooncast serve` runs them. Without a command it lists them.
+#[derive(Debug, Args)]
+pub(super) struct Jobs {
+    /// Those of a daemon that sends to the simulator
+    #[arg(long, global = true)]
+    simulator: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List jobs: when each runs next, how its last run ended, which script declares it
+    List,
+    /// Show a job and its recent runs
+    Show {
+        /// The job
+        name: String,
+        /// Runs to show at the most
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+    },
+    /// Have the daemon run it now, whatever its schedule says
+    Trigger {
+        /// The job
+        name: String,
+    },
+    /// Let its instants pass without a run, until it is resumed
+    Pause {
+        /// The job
+        name: String,
+    },
+    /// Let it run again, from its next instant on
+    Resume {
+        /// The job
+        name: String,
+    },
+    /// End its run that goes on, with its broadcasts, and those that wait for their turn
+    Cancel {
+        /// The job
+        name: String,
+    },
+}
+
+pub(super) fn run(args: Jobs, global: &Global) -> anyhow::Result<Exit> {
+    let project = match &global.project {
+        Some(folder) => Project::at(folder).with_context(|| format!("--project {}", folder.display()))?,
+        None => Project::of(None).context("the current folder")?,
+    };
+    let looking = AppFlags { offline: true, ..AppFlags::default() };
+    let settings = Settings::load(&project, &Environment::of_process(), &looking)?;
+    let folder = ledger_folder(&project, args.simulator || settings.simulator)
+        .context("no job is known: `mooncast serve` loads the scripts and writes down what they declare")?;
+    let clock = Clock::real();
+    clock.block_on(async {
+        let ledger = Ledger::open(&folder, clock.clone()).await?;
+        steer(args.command.unwrap_or(Command::List), &ledger).await
+    })?
+}
+
+async fn steer(command: Command, ledger: &Ledger) -> anyhow::Result<Exit> {
+    let mut out = std::io::stdout().lock();
+    match command {
+        Command::List => {
+            list(&mut out, &ledger.listed_jobs(None).await?)?;
+            stale(&mut out, &ledger.scripts().await?)?;
+        }
+        Command::Show { name, limit } => {
+            let job = named(ledger, &name).await?;
+            show(&mut out, &job, &ledger.job_runs(Some(&name), limit).await?)?;
+        }
+        Command::Trigger { name } => {
+            in_force(&named(ledger, &name).await?)?;
+            let Some(daemon) = ledger.living(daemon::COMMAND).await?.into_iter().next() else {
+                bail!(
+                    "no `mooncast serve` runs on this ledger, so nobody would run `{name}`; start it first"
+                );
+            };
+            let at = ledger.trigger_job(&name).await?;
+            let (run, pid) = (run_name(at), daemon.pid);
+            writeln!(
+                out,
+                "{name} is asked for: the daemon (process {pid}) begins run {run} within a second or two"
+            )?;
+        }
+        Command::Pause { name } => {
+            in_force(&named(ledger, &name).await?)?;
+            if ledger.pause_job(&name, true).await? {
+                writeln!(out, "{name} is paused: its instants pass; `mooncast jobs resume` lets it go on")?;
+            } else {
+                writeln!(out, "{name} is paused already")?;
+            }
+        }
+        Command::Resume { name } => {
+            named(ledger, &name).await?;
+            if ledger.pause_job(&name, false).await? {
+                writeln!(out, "{name} goes on with its next instant")?;
+            } else {
+                writeln!(out, "{name} is not paused")?;
+            }
+        }
+        Command::Cancel { name } => {
+            named(ledger, &name).await?;
+            let runs = ledger.job_runs(Some(&name), 100).await?;
+            let open = runs.iter().filter(|run| run.finished_at.is_none()).count();
+            if open == 0 {
+                writeln!(out, "no run of {name} goes on or waits")?;
+            } else if ledger.living(daemon::COMMAND).await?.is_empty() {
+                bail!("no `mooncast serve` runs on this ledger, so nothing goes on of `{name}`");
+            } else {
+                ledger.cancel_job(&name).await?;
+                writeln!(out, "{name} is being cancelled: {open} of its runs, with their broadcasts")?;
+            }
+        }
+    }
+    Ok(Exit::Delivered)
+}
+
+/// The job of this name; an unknown one is told with those that are known.
+async fn named(ledger: &Ledger, name: &str) -> anyhow::Result<Listed> {
+    if let Some(job) = ledger.listed_jobs(Some(name)).await?.into_iter().next() {
+        return Ok(job);
+    }
+    let known: Vec<String> = ledger.listed_jobs(None).await?.into_iter().map(|job| job.name).collect();
+    bail!("there is no job `{name}`; the jobs in force are: {}", known.join(", "));
+}
+
+fn in_force(job: &Listed) -> anyhow::Result<()> {
+    if let Some(gone) = job.gone_at {
+        bail!("no script declares `{}` any more, since {}", job.name, instant(gone));
+    }
+    Ok(())
+}
+
+fn list(out: &mut impl Write, jobs: &[Listed]) -> anyhow::Result<()> {
+    if jobs.is_empty() {
+        writeln!(out, "no jobs")?;
+        return Ok(());
+    }
+    writeln!(out, "{:<24} {:<21} {:<34} {:<24} times", "job", "next", "last", "script")?;
+    for job in jobs {
+        let last = job.last.as_ref().map_or_else(
+            || "never".to_owned(),
+            |run| format!("{} {}", run.state.name(), instant(run.scheduled_at)),
+        );
+        writeln!(out, "{:<24} {:<21} {last:<34} {:<24} {}", job.name, next(job), job.script, job.times)?;
+    }
+    Ok(())
+}
+
+/// The scripts whose files are not in force as they are now.
+fn stale(out: &mut impl Write, scripts: &[ScriptRow]) -> anyhow::Result<()> {
+    for script in scripts {
+        let (Some(error), Some(since)) = (&script.error, script.stale_since) else { continue };
+        let (name, since) = (&script.name, instant(since));
+        match &script.hash {
+            Some(hash) => {
+                let hash = daemon::short(hash);
+                writeln!(out, "{name} is stale since {since}, version {hash} stays in force: {error}")?;
+            }
+            None => writeln!(out, "{name} is stale since {since}, and never was in force: {error}")?,
+        }
+    }
+    Ok(())
+}
+
+fn next(job: &Listed) -> String {
+    match (job.gone_at, job.paused_at, job.next_at) {
+        (Some(_), _, _) => "gone".to_owned(),
+        (_, Some(_), _) => "paused".to_owned(),
+        (_, _, Some(at)) => instant(at),
+        _ => "never".to_owned(),
+    }
+}
+
+fn show(out: &mut impl Write, job: &Listed, runs: &[JobRun]) -> anyhow::Result<()> {
+    writeln!(out, "{}: {}", job.name, job.times)?;
+    writeln!(out, "  declared in {}", job.script)?;
+    if let Some(at) = job.gone_at {
+        writeln!(out, "  gone since {}: no script declares it any more", instant(at))?;
+    }
+    if let Some(at) = job.paused_at {
+        writeln!(out, "  paused since {}; `mooncast jobs resume` lets it go on", instant(at))?;
+    }
+    writeln!(out, "  next: {}", next(job))?;
+    for run in runs {
+        write!(out, "  {} {}", run_name(run.scheduled_at), run.state.name())?;
+        if run.attempt > 1 {
+            write!(out, ", attempt {}", run.attempt)?;
+        }
+        if let Some(at) = run.finished_at.filter(|_| run.state != JobState::Skipped) {
+            let took = at.saturating_sub(run.started_at).as_secs_f64();
+            write!(out, ", began {}, took {took:.1} s", instant(run.started_at))?;
+        }
+        if let Some(note) = &run.note {
+            write!(out, ": {note}")?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,33 @@
+//! What a command lets one script use, over what `[scripts]` says.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::config::{ScriptLimits, parse_duration, parse_size};
+
+/// Limits of one run.
+#[derive(Debug, Args)]
+pub(super) struct LimitArgs {
+    /// Stop after this time, always real, such as 90s or 2h
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    timeout: Option<Duration>,
+    /// CPU that the script may use between two calls to the host
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    cpu_limit: Option<Duration>,
+    /// Memory that the script's values may take, such as 256MiB
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    memory_limit: Option<u64>,
+}
+
+impl LimitArgs {
+    /// The project's limits with these over them.
+    pub(super) fn over(&self, project: ScriptLimits) -> ScriptLimits {
+        ScriptLimits {
+            memory: self.memory_limit.unwrap_or(project.memory),
+            cpu: self.cpu_limit.unwrap_or(project.cpu),
+            timeout: self.timeout.or(project.timeout),
+            ..project
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! `mooncast serve`
+
+use std::rc::Rc;
+
+use anyhow::Context;
+use clap::Args;
+
+use crate::clock::Clock;
+use crate::config::{AppFlags, Environment, Project, Settings};
+use crate::daemon::{self, Event, Loader, Registry, Reread, Setup, Watch};
+use crate::host::OWN_BINARY;
+
+use super::apps;
+use super::progress::Terminal;
+use super::run::{Grants, fail_point};
+use super::{AppArgs, Exit, Global};
+
+/// Runs the jobs that the project's scripts declare, until it is stopped.
+///
+/// SIGTERM and SIGINT (Ctrl-C) let nothing new begin and finish what is in flight, for `[serve] stop_within` (30 s) at the
+/// most; a second one ends at once. SIGHUP looks at all files again.
+///
+/// Exit status: 0 stopped; 2 usage or configuration.
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// Send to the built-in simulator, whatever is configured
+    #[arg(long)]
+    simulator: bool,
+    #[command(flatten)]
+    app: AppArgs,
+    #[command(flatten)]
+    grants: Grants,
+}
+
+pub(super) fn run(args: Serve, global: &Global) -> anyhow::Result<Exit> {
+    let project = match &global.project {
+        Some(folder) => Project::at(folder).with_context(|| format!("--project {}", folder.display()))?,
+        None => Project::of(None).context("the current folder")?,
+    };
+    let environment = Environment::of_process();
+    let flags = AppFlags { offline: args.simulator, ..args.app.into() };
+    let mut settings = Settings::load(&project, &environment, &flags)?;
+    let granted = args.grants.permissions()?;
+    settings.permissions.extend(granted.clone());
+    let clock = Clock::real();
+    let fail_point = fail_point(&environment)?;
+    let apps = apps::choose_for(daemon::COMMAND, &project, &settings, args.simulator, &clock, &fail_point)?;
+    let book = apps.book.as_ref().context("there is no ledger")?;
+    clock.block_on(async {
+        // Heard from the first moment on: what is begun before is little.
+        let (_orders, heard) = daemon::listen().context("signals cannot be listened for")?;
+        let open = book.open().await?;
+        let loader = Loader::new(project.clone(), apps.deliveries.clone(), clock.clone(), OWN_BINARY.into());
+        let registry = Registry::new(loader, settings);
+        let place = project.clone();
+        let reread = Reread::new(move || {
+            let mut settings = Settings::load(&place, &Environment::of_process(), &flags)?;
+            settings.permissions.extend(granted.clone());
+            Ok(settings)
+        });
+        let watch = Watch::new(registry.clone(), reread);
+        let scripts = project.root.join("scripts");
+        registry.load_all().await.with_context(|| format!("{}", scripts.display()))?;
+        let mut beside = tokio::task::JoinSet::new();
+        beside.spawn_local(daemon::keep_status(registry.clone(), open.ledger.clone()));
+        if let Some(interval) = daemon::systemd::watchdog_interval() {
+            beside.spawn_local(daemon::systemd::watchdog(clock.clone(), interval));
+        }
+        let setup = Setup {
+            project: project.clone(),
+            registry,
+            apps: apps.deliveries.clone(),
+            ledger: open.ledger.clone(),
+            owner: open.owner.clone(),
+            clock: clock.clone(),
+            program: OWN_BINARY.into(),
+            output: Rc::new(Terminal::default()),
+            poll: daemon::POLL,
+            instead: None,
+            told: Box::new(told),
+        };
+        beside.spawn_local(watch.run());
+        daemon::serve(setup, heard).await?;
+        drop(beside);
+        for delivery in &apps.deliveries {
+            delivery.let_go().await;
+        }
+        tracing::info!("stopped");
+        Ok(Exit::Delivered)
+    })?
+}
+
+/// What people may want to be told of is told by the log already.
+fn told(event: &Event) {
+    tracing::debug!("{event:?}");
+}

@@ -1,0 +1,77 @@
+//! What differs between two readings of the settings, in the words of the file.
+
+use secrecy::ExposeSecret;
+
+use super::{App, Credentials, Settings};
+
+/// What differs between two readings of the settings.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Changes {
+    /// What can be taken in while the program runs.
+    pub live: Vec<String>,
+    /// What is in force only after a restart.
+    pub restart: Vec<String>,
+}
+
+impl Settings {
+    /// What differs in `new`.
+    #[must_use]
+    pub fn changes(&self, new: &Self) -> Changes {
+        let mut changes = Changes::default();
+        if self.scripts != new.scripts {
+            changes.live.push("[scripts]".to_owned());
+        }
+        if self.serve != new.serve {
+            changes.live.push("[serve]".to_owned());
+        }
+        if self.permissions != new.permissions {
+            changes.live.push("[permissions]".to_owned());
+        }
+        if self.simulator != new.simulator {
+            changes.restart.push("simulator".to_owned());
+        }
+        for app in &self.apps {
+            match new.apps.iter().find(|other| other.name == app.name) {
+                Some(other) => app.differences(other, &mut changes.restart),
+                None => changes.restart.push(format!("{} (removed)", app.section())),
+            }
+        }
+        let added = new.apps.iter().filter(|app| self.apps.iter().all(|other| other.name != app.name));
+        changes.restart.extend(added.map(|app| format!("{} (added)", app.section())));
+        changes
+    }
+}
+
+impl App {
+    fn section(&self) -> String {
+        if self.name == "default" { "[app]".to_owned() } else { format!("[apps.{}]", self.name) }
+    }
+
+    fn differences(&self, new: &Self, names: &mut Vec<String>) {
+        let section = self.section();
+        if self.prefix != new.prefix {
+            names.push(format!("{section} address, org or name"));
+        }
+        if !self.credentials.same(&new.credentials) {
+            names.push(format!("{section} credentials"));
+        }
+        if self.limits != new.limits {
+            names.push(format!("{section} limits"));
+        }
+        if self.timeouts != new.timeouts {
+            names.push(format!("{section} timeouts"));
+        }
+    }
+}
+
+impl Credentials {
+    fn same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Token(one), Self::Token(two)) => one.expose_secret() == two.expose_secret(),
+            (Self::Client { id, secret }, Self::Client { id: other_id, secret: other }) => {
+                id == other_id && secret.expose_secret() == other.expose_secret()
+            }
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What people say to a daemon through the ledger: pause, resume, a run now, an end.
+
+use std::time::Duration;
+
+use crate::ledger::{JobWish, LedgerError, Wished};
+use crate::schedule::run_name;
+
+use super::{Daemon, Setup};
+
+/// How long a wish for an end is kept for another process that may have the run.
+const KEPT: Duration = Duration::from_secs(10);
+
+/// What the note of a run says that a person ended.
+const BY_HAND: &str = "cancelled by `mooncast jobs cancel`";
+
+impl Daemon {
+    /// Looks whether somebody wants something.
+    pub(super) async fn heed(&self) {
+        if let Err(error) = self.heeded().await {
+            tracing::error!("what is asked of jobs cannot be read: {error}");
+        }
+    }
+
+    async fn heeded(&self) -> Result<(), LedgerError> {
+        let Setup { ledger, clock, .. } = &*self.setup;
+        let control = ledger.job_control().await?;
+        let changed = self.scheduler.borrow_mut().pause(control.paused, clock.unix_time());
+        for (job, paused) in changed {
+            let what = if paused { "a job is paused: its instants pass" } else { "a job goes on" };
+            tracing::info!(job, "{what}");
+        }
+        for wished in control.wishes {
+            self.grant(wished).await?;
+        }
+        Ok(())
+    }
+
+    async fn grant(&self, wished: Wished) -> Result<(), LedgerError> {
+        let Setup { ledger, clock, registry, .. } = &*self.setup;
+        let job = wished.job.as_str();
+        match wished.wish {
+            JobWish::Run => {
+                let at = wished.scheduled_at.unwrap_or_else(|| clock.unix_time());
+                if let Some(registered) = registry.find(job) {
+                    tracing::info!(job, run = run_name(at), "a run is asked for");
+                    self.claim_one(&registered, at).await?;
+                } else {
+                    tracing::warn!(job, "a run is asked for of a job that no script declares");
+                }
+            }
+            JobWish::Cancel => {
+                let ended = self.runner.cancel(job, BY_HAND).await;
+                let old = clock.unix_time().saturating_sub(wished.asked_at) >= KEPT;
+                if ended == 0 && !old {
+                    return Ok(());
+                }
+            }
+        }
+        ledger.grant_job_wish(wished.id).await
+    }
+}

@@ -1,0 +1,211 @@
+//! The files that matter: what is believed of each, and which of them has to be read again.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::clock::Instant;
+use crate::host::MAX_SOURCE;
+use crate::protocol::Source;
+
+use super::links::{self, Way};
+use super::settle::{Digest, QUIET, Seen, Settling, Sign};
+
+/// A file that was not written for so long is whole, whoever put it there without a word.
+const AGED: Duration = Duration::from_mins(1);
+
+/// What was told since the last look.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    signs: HashMap<PathBuf, Sign>,
+    /// Events were lost, or somebody wants everything looked at.
+    pub(super) all: bool,
+}
+
+impl Told {
+    /// Notes a sign; one that says less does not replace one that says more.
+    pub(super) fn note(&mut self, path: PathBuf, sign: Sign) {
+        if sign == Sign::Hint {
+            self.signs.entry(path).or_insert(sign);
+        } else {
+            self.signs.insert(path, sign);
+        }
+    }
+
+    /// The paths that something was told of.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        self.signs.keys()
+    }
+
+    /// What was told of a file: of itself, of a link to it, or of a folder above it that was replaced.
+    fn of(&self, path: &Path, way: &Way) -> Option<Sign> {
+        if self.signs.is_empty() {
+            return None;
+        }
+        let own = self.signs.get(&way.end).or_else(|| self.signs.get(path));
+        let replaced = |path: &Path| {
+            path.ancestors().any(|path| self.signs.get(path).is_some_and(|sign| *sign == Sign::Done))
+        };
+        own.copied().or_else(|| {
+            let way = way.links.iter().map(PathBuf::as_path).chain(way.end.parent());
+            way.into_iter().any(replaced).then_some(Sign::Done)
+        })
+    }
+}
+
+/// The files that matter, by the paths under which they were found.
+#[derive(Debug, Default)]
+pub(super) struct Files(BTreeMap<PathBuf, File>);
+
+#[derive(Debug, Default)]
+struct File {
+    settling: Settling,
+    way: Way,
+    print: Option<Print>,
+    /// It was read so soon after it was written that a further write may not show in its times.
+    racy: bool,
+}
+
+/// What changes when a file does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Print {
+    device: u64,
+    inode: u64,
+    size: u64,
+    written: (i64, i64),
+    changed: (i64, i64),
+}
+
+/// The time of a look, by both clocks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Now {
+    pub(super) instant: Instant,
+    pub(super) unix: Duration,
+}
+
+impl Files {
+    /// Whether this file was looked at before.
+    pub(super) fn knows(&self, path: &Path) -> bool {
+        self.0.contains_key(path)
+    }
+
+    /// Looks at a file. `first` is the look of a beginning, when what is there is believed unless it is quite new.
+    /// Gives whether something else is believed of it now.
+    pub(super) fn look(&mut self, path: &Path, now: Now, told: Option<&Told>, first: bool) -> bool {
+        let known = self.0.contains_key(path);
+        let file = self.0.entry(path.to_owned()).or_default();
+        let metadata = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file);
+        let print = metadata.as_ref().map(Print::of);
+        if !known || print != file.print {
+            file.way = links::follow(path);
+        }
+        let mut sign = told.and_then(|told| told.of(path, &file.way));
+        let all = told.is_some_and(|told| told.all);
+        if known && sign.is_none() && !all && !file.racy && !file.settling.is_pending() && print == file.print
+        {
+            return false;
+        }
+        let age = print.map(|print| now.unix.saturating_sub(print.time()));
+        if sign.is_none() && print != file.print && age.is_some_and(|age| age > AGED) {
+            sign = Some(Sign::Done);
+        }
+        let seen = see(path, metadata.is_some());
+        file.print = print;
+        file.racy = age.is_some_and(|age| age < QUIET);
+        if first && !file.racy {
+            file.settling.believe(seen);
+            return true;
+        }
+        file.settling.look(now.instant, seen, sign)
+    }
+
+    /// Whether a text is what is believed of a file. One that is not known is looked at from now on.
+    pub(super) fn believes(&mut self, path: &Path, now: Now, source: &Source) -> bool {
+        if !self.knows(path) {
+            self.look(path, now, None, true);
+        }
+        let seen = text(source);
+        self.0.get(path).is_some_and(|file| file.settling.believed() == Some(&seen))
+    }
+
+    /// What is believed of a file that has settled; none while it has not.
+    pub(super) fn settled(&self, path: &Path) -> Option<&Seen> {
+        self.0.get(path).filter(|file| !file.settling.is_pending())?.settling.believed()
+    }
+
+    /// Drops what is believed to be gone, and gives what is still believed to be there.
+    pub(super) fn bury(&mut self) -> Vec<PathBuf> {
+        self.0.retain(|path, file| {
+            let gone = file.settling.believed().is_none_or(|seen| *seen == Seen::Missing);
+            !gone || file.settling.is_pending() || path.ends_with(crate::config::FILE_NAME)
+        });
+        self.paths()
+    }
+
+    /// The files that are known.
+    pub(super) fn paths(&self) -> Vec<PathBuf> {
+        self.0.keys().cloned().collect()
+    }
+
+    /// Whether an event at this path can mean something.
+    pub(super) fn concerns(&self, path: &Path) -> bool {
+        self.0.values().any(|file| file.way.links.iter().any(|link| link == path) || file.way.end == path)
+    }
+
+    /// The folders to watch so that a change of any of them is told.
+    pub(super) fn folders(&self) -> BTreeSet<PathBuf> {
+        self.0.values().flat_map(|file| file.way.folders.iter().cloned()).collect()
+    }
+
+    /// When to look again.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.0.values().filter_map(|file| file.settling.due()).min()
+    }
+}
+
+impl Print {
+    fn of(metadata: &std::fs::Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            written: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    /// When it was written last.
+    fn time(&self) -> Duration {
+        Duration::from_secs(u64::try_from(self.written.0).unwrap_or(0))
+    }
+}
+
+fn see(path: &Path, there: bool) -> Seen {
+    if !there {
+        return Seen::Missing;
+    }
+    match read(path) {
+        Ok(source) => text(&source),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Seen::Missing,
+        Err(error) => Seen::Unreadable(error.to_string()),
+    }
+}
+
+/// A file's text as Lua gets it, without a name.
+fn read(path: &Path) -> std::io::Result<Source> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(MAX_SOURCE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_SOURCE {
+        return Err(std::io::Error::other(format!("over the limit of {MAX_SOURCE} bytes for a script")));
+    }
+    Ok(Source::new(String::new(), bytes))
+}
+
+fn text(source: &Source) -> Seen {
+    let digest: Digest = Sha256::digest(&source.text).into();
+    Seen::Text(digest, !source.text.is_empty())
+}

@@ -1,0 +1,157 @@
+//! Loads a script: a short worker runs its top level, which only declares, and what it declares and required is noted.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use crate::clock::Clock;
+use crate::config::{Project, ScriptLimits, Settings};
+use crate::delivery::Delivery;
+use crate::host::{self, Ended, Failed, InterruptSwitch, MAX_SOURCE, RunSpec, Services, Silence, Sources};
+use crate::protocol::{Mode, ScriptError, Source, WorkerLimits};
+
+use super::version::{self, Version};
+
+/// Loads under way at once.
+const AT_ONCE: usize = 4;
+
+/// CPU that a top level may use: it only declares.
+const CPU: Duration = Duration::from_secs(5);
+
+/// Real time that a top level may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bytes of unanswered requests that a script may have.
+const QUEUED_BYTES: u64 = 64 * 1024 * 1024;
+
+/// What loading needs of the house.
+pub struct Loader {
+    /// The project whose scripts are loaded.
+    pub project: Project,
+    /// The apps that scripts may name.
+    pub apps: Vec<Rc<Delivery>>,
+    /// The time.
+    pub clock: Clock,
+    /// The binary that workers are started from.
+    pub program: PathBuf,
+    places: Semaphore,
+}
+
+/// What came of a load.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The version, or why there is none: with the file and the line where there is one.
+    pub version: Result<Version, String>,
+    /// What each module that was asked for was found to be; none for one that was not found in the project.
+    pub asked: BTreeMap<String, Option<Source>>,
+}
+
+impl Loader {
+    /// A loader of this project's scripts.
+    #[must_use]
+    pub fn new(project: Project, apps: Vec<Rc<Delivery>>, clock: Clock, program: PathBuf) -> Self {
+        Self { project, apps, clock, program, places: Semaphore::new(AT_ONCE) }
+    }
+
+    /// The text of a script that is at this path, under the name by which people know it.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be read, with its name.
+    pub fn read(&self, path: &Path) -> Result<Source, String> {
+        let name = self.project.shown(path);
+        let size = std::fs::metadata(path).map_err(|error| format!("{name}: {error}"))?.len();
+        if size > MAX_SOURCE {
+            return Err(format!("{name}: {size} bytes, over the limit of {MAX_SOURCE} for a script"));
+        }
+        let text = std::fs::read(path).map_err(|error| format!("{name}: {error}"))?;
+        Ok(Source::new(name, text))
+    }
+
+    /// Loads these bytes as the script at `path`. A few loads go on at once, others wait.
+    pub async fn load(&self, path: &Path, script: Source, settings: &Settings) -> Loaded {
+        // It is never closed, so there is always a place in the end.
+        let _place = self.places.acquire().await;
+        let services =
+            Services::new(&self.project, settings, self.apps.clone(), &self.clock, path, Rc::new(Silence));
+        let services = match services {
+            Ok(services) => Rc::new(services),
+            Err(error) => {
+                let version = Err(format!("{}: {error}", script.name));
+                return Loaded { version, asked: BTreeMap::new() };
+            }
+        };
+        let spec = self.spec(script.clone(), &settings.scripts);
+        let (_switch, interrupt) = InterruptSwitch::new();
+        let ended = host::run(spec, Rc::clone(&services), interrupt).await;
+        let version = match ended {
+            Ended::Finished => {
+                let modules = Arc::new(services.sources.found());
+                Ok(Version {
+                    path: path.to_owned(),
+                    hash: version::hash(&script, &modules),
+                    script,
+                    modules,
+                    jobs: services.jobs.declared(),
+                    loaded_at: self.clock.unix_time(),
+                })
+            }
+            Ended::Failed(Failed::Script(error)) => Err(place(&script.name, &error)),
+            Ended::Failed(failed) => Err(format!("{}: {failed}", script.name)),
+            Ended::Interrupted => Err(format!("{}: the load was interrupted", script.name)),
+        };
+        Loaded { version, asked: services.sources.asked() }
+    }
+
+    /// Where the script at `path` finds its modules.
+    #[must_use]
+    pub fn sources(&self, path: &Path) -> Sources {
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        Sources::new(&self.project, &path)
+    }
+
+    fn spec(&self, script: Source, limits: &ScriptLimits) -> RunSpec {
+        let limits = ScriptLimits { cpu: limits.cpu.min(CPU), ..*limits };
+        RunSpec {
+            program: self.program.clone(),
+            script,
+            job: None,
+            mode: Mode::Declare,
+            args: Vec::new(),
+            limits: worker_limits(&limits),
+            timeout: Some(limits.timeout.map_or(TIMEOUT, |timeout| timeout.min(TIMEOUT))),
+            // The same for each load of the same bytes, so that they declare the same.
+            seed: 0,
+        }
+    }
+}
+
+/// The limits of a run as a worker is told them.
+#[must_use]
+pub fn worker_limits(limits: &ScriptLimits) -> WorkerLimits {
+    WorkerLimits {
+        memory: limits.memory,
+        cpu_ms: u64::try_from(limits.cpu.as_millis()).unwrap_or(u64::MAX),
+        tasks: limits.tasks,
+        queued_bytes: QUEUED_BYTES,
+    }
+}
+
+/// An error with its place in front, as it has one: in the script, or in a module.
+fn place(name: &str, error: &ScriptError) -> String {
+    let own = format!("{name}:");
+    if error.message.starts_with(&own) {
+        return error.message.clone();
+    }
+    let line = error.traceback.iter().find_map(|frame| frame.strip_prefix(&own)?.split(':').next());
+    match line {
+        // A module's error begins with its own place; the script's line says who required it.
+        Some(line) if error.message.contains(".lua:") => format!("{} (from {name}:{line})", error.message),
+        Some(line) => format!("{name}:{line}: {}", error.message),
+        None => format!("{name}: {}", error.message),
+    }
+}

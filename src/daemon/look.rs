@@ -1,0 +1,232 @@
+//! One look at the files: which scripts have to be loaded, which are gone, and whether what was loaded may be believed.
+//!
+//! All of it touches the file system, which can be slow or stuck; so it runs on a thread where it holds nobody up.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use crate::clock::{Clock, Instant};
+use crate::config::Project;
+use crate::host::Sources;
+use crate::protocol::Source;
+
+use super::eyes::Eyes;
+use super::files::{Files, Now, Told};
+use super::registry::Tried;
+use super::scan::{self, Found};
+use super::settle::{SETTLE, Seen};
+
+/// Looks again in one look while new folders turn up: what is in them may have changed before they were watched.
+const ROUNDS: usize = 4;
+
+/// What is remembered from look to look.
+pub(super) struct Looker {
+    project: Project,
+    clock: Clock,
+    files: Files,
+    eyes: Eyes,
+    first: bool,
+    /// Some script could not be judged, as something of it had not settled.
+    owed: bool,
+    unreadable: bool,
+}
+
+/// What a look is to judge.
+#[derive(Debug, Default)]
+pub(super) struct Question {
+    /// What the file system told.
+    pub(super) told: Told,
+    /// What each script was loaded from last.
+    pub(super) tried: BTreeMap<PathBuf, Tried>,
+    /// The scripts that are being loaded.
+    pub(super) loading: BTreeSet<PathBuf>,
+    /// Those that have been, and what from.
+    pub(super) loaded: BTreeMap<PathBuf, Tried>,
+}
+
+/// What a look found.
+#[derive(Debug, Default)]
+pub(super) struct Verdict {
+    /// Scripts to load, with the bytes that are believed.
+    pub(super) load: Vec<(PathBuf, Source)>,
+    /// The scripts that are there, or were a moment ago; none when that cannot be said.
+    pub(super) there: Option<BTreeSet<PathBuf>>,
+    /// Scripts that cannot be read, and why.
+    pub(super) unreadable: Vec<(PathBuf, String)>,
+    /// Those of the loaded that were loaded from what is believed.
+    pub(super) believed: BTreeSet<PathBuf>,
+    /// Whether the settings file changed.
+    pub(super) settings: bool,
+    /// When to look again.
+    pub(super) due: Option<Instant>,
+}
+
+impl Looker {
+    pub(super) fn new(project: Project, clock: Clock, eyes: Eyes) -> Self {
+        Self { project, clock, files: Files::default(), eyes, first: true, owed: false, unreadable: false }
+    }
+
+    /// Whether what was told is worth a look.
+    pub(super) fn is_concerned(&self, told: &Told) -> bool {
+        told.all
+            || told.paths().any(|path| {
+                let is_lua = path.extension().is_some_and(|extension| extension == "lua");
+                is_lua
+                    || self.eyes.has(path)
+                    || self.files.concerns(path)
+                    || std::fs::symlink_metadata(path).is_ok_and(|found| found.is_dir() || found.is_symlink())
+            })
+    }
+
+    /// Looks.
+    pub(super) fn look(&mut self, question: Question) -> Verdict {
+        let Question { told, mut tried, loading, loaded } = question;
+        let now = Now { instant: self.clock.now(), unix: self.clock.unix_time() };
+        let settings = self.project.settings_file();
+        let mut changed = BTreeSet::new();
+        let mut found = None;
+        for round in 0..ROUNDS {
+            found = self.scan();
+            let mut paths: BTreeSet<PathBuf> = self.files.paths().into_iter().collect();
+            if let Some(found) = &found {
+                paths.extend(found.scripts.iter().chain(&found.modules).cloned());
+            }
+            paths.insert(settings.clone());
+            for path in paths {
+                // What was told is about what was known; said twice it would begin every settle anew.
+                let told = (round == 0 || !self.files.knows(&path)).then_some(&told);
+                if self.files.look(&path, now, told, self.first) {
+                    changed.insert(path);
+                }
+            }
+            if !self.eyes.watch(&self.folders(found.as_ref())) {
+                break;
+            }
+        }
+        let mut verdict =
+            Verdict { settings: changed.remove(&settings) && !self.first, ..Verdict::default() };
+        for (path, made_of) in loaded {
+            if self.is_believed(&path, &made_of, now) {
+                verdict.believed.insert(path.clone());
+                tried.insert(path, made_of);
+            } else {
+                self.owed = true;
+            }
+        }
+        if let Some(found) = found {
+            if self.owed || self.first || told.all || !changed.is_empty() {
+                self.owed = false;
+                for path in &found.scripts {
+                    self.judge(path, tried.get(path), now, &loading, &mut verdict);
+                }
+            }
+            verdict.there = Some(found.scripts.into_iter().chain(self.files.bury()).collect());
+        }
+        self.first = false;
+        let again = self.owed.then_some(now.instant + SETTLE);
+        verdict.due = self.files.due().into_iter().chain(again).min();
+        verdict
+    }
+
+    /// What is there; none when that cannot be said, and then nothing is gone.
+    fn scan(&mut self) -> Option<Found> {
+        match scan::scripts(&self.project.root.join("scripts")) {
+            Ok(found) => {
+                self.unreadable = false;
+                Some(found)
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.unreadable, true) {
+                    tracing::warn!("scripts: {error}; what is in force stays so until they can be read");
+                }
+                None
+            }
+        }
+    }
+
+    fn folders(&self, found: Option<&Found>) -> BTreeSet<PathBuf> {
+        let mut folders = self.files.folders();
+        folders.insert(self.project.root.clone());
+        let looked_into = found.iter().flat_map(|found| &found.folders);
+        folders.extend(looked_into.filter_map(|folder| folder.canonicalize().ok()));
+        folders
+    }
+
+    /// Whether a script has to be loaded.
+    fn judge(
+        &mut self,
+        path: &Path,
+        tried: Option<&Tried>,
+        now: Now,
+        loading: &BTreeSet<PathBuf>,
+        verdict: &mut Verdict,
+    ) {
+        if loading.contains(path) {
+            self.owed = true;
+            return;
+        }
+        let name = self.project.shown(path);
+        match self.files.settled(path) {
+            Some(Seen::Unreadable(why)) => {
+                verdict.unreadable.push((path.to_owned(), format!("{name}: {why}")));
+            }
+            Some(Seen::Text(..)) => {
+                let script = std::fs::read(path).map(|text| Source::new(name, text)).ok();
+                match script.filter(|script| self.files.believes(path, now, script)) {
+                    Some(script) => match self.differs(path, &script, tried, now) {
+                        Some(true) => verdict.load.push((path.to_owned(), script)),
+                        Some(false) => {}
+                        None => self.owed = true,
+                    },
+                    None => self.owed = true,
+                }
+            }
+            Some(Seen::Missing) => {}
+            None => self.owed = true,
+        }
+    }
+
+    /// Whether a load now would be of something else than the last one; none when that has not settled.
+    fn differs(&mut self, path: &Path, script: &Source, tried: Option<&Tried>, now: Now) -> Option<bool> {
+        let Some(tried) = tried else { return Some(true) };
+        let end = path.canonicalize().ok()?;
+        let sources = Sources::new(&self.project, &end);
+        let mut differs = tried.script.text != script.text;
+        for (module, was) in &tried.asked {
+            // What cannot be read is not there; the load will say why.
+            let _ = sources.find(module);
+            let is = sources.asked().remove(module).flatten();
+            if is == *was {
+                continue;
+            }
+            differs = true;
+            let settled = match (&is, was) {
+                (Some(is), _) => self.is_settled(is, now),
+                (None, Some(was)) => {
+                    let path = self.path(was);
+                    !self.files.knows(&path) || self.files.settled(&path).is_some()
+                }
+                (None, None) => true,
+            };
+            if !settled {
+                return None;
+            }
+        }
+        Some(differs)
+    }
+
+    /// Whether everything that a load was made of is believed.
+    fn is_believed(&mut self, path: &Path, made_of: &Tried, now: Now) -> bool {
+        self.files.believes(path, now, &made_of.script)
+            && made_of.asked.values().flatten().all(|module| self.is_settled(module, now))
+    }
+
+    fn is_settled(&mut self, module: &Source, now: Now) -> bool {
+        let path = self.path(module);
+        self.files.believes(&path, now, module)
+    }
+
+    fn path(&self, source: &Source) -> PathBuf {
+        self.project.root.join(&source.name)
+    }
+}

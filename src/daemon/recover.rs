@@ -1,0 +1,128 @@
+//! What a daemon that died has left: broadcasts go on from where they stopped, then runs are entered again.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::host::Snapshot;
+use crate::ledger::{JobState, LedgerError, Orphan, StoredPart, StoredVersion};
+use crate::protocol::Source;
+use crate::schedule::run_name;
+
+use super::runner::Task;
+use super::version::Version;
+use super::{Daemon, Event, Setup};
+
+/// What is said of a run whose script nobody has.
+const NO_SCRIPT: &str = "its process died, and its script is not in the ledger any more";
+
+impl Daemon {
+    /// Goes on with broadcasts that were left to the daemon and that nobody drives.
+    pub(super) async fn resume_broadcasts(&self) {
+        let Setup { ledger, owner, apps, clock, .. } = &*self.setup;
+        let resumed = async {
+            for id in ledger.entrusted().await? {
+                self.keeper.adopt(ledger, owner, apps, clock, id).await?;
+            }
+            Ok::<_, LedgerError>(())
+        };
+        if let Err(error) = resumed.await {
+            tracing::error!("broadcasts cannot be resumed: {error}");
+        }
+    }
+
+    /// Enters runs again whose process died, or says why that is not done.
+    pub(super) async fn enter_again(&self) {
+        let Setup { ledger, owner, .. } = &*self.setup;
+        let orphans = match ledger.take_over_job_runs(owner).await {
+            Ok(orphans) => orphans,
+            Err(error) => {
+                tracing::error!("unfinished runs cannot be entered again: {error}");
+                return;
+            }
+        };
+        for orphan in orphans {
+            let (job, run) = (orphan.job.clone(), run_name(orphan.scheduled_at));
+            let version = match ledger.version(&orphan.version).await {
+                _ if !orphan.waits => {
+                    let why = "it had sent messages outside of broadcasts and without `once`".to_owned();
+                    tracing::error!(job, run, "a run was interrupted and is not entered again: {why}");
+                    self.setup.tell(&Event::RunInterrupted { job, run, why });
+                    continue;
+                }
+                Ok(version) => version,
+                Err(error) => {
+                    tracing::error!(job, run, "the script of a run cannot be read: {error}");
+                    None
+                }
+            };
+            match version.and_then(|version| task(&self.setup, &orphan, version)) {
+                Some(task) => {
+                    tracing::warn!(job, run, attempt = orphan.attempt + 1, "a run is entered again");
+                    self.runner.queue(task);
+                }
+                None => self.give_up(&orphan).await,
+            }
+        }
+    }
+
+    async fn give_up(&self, orphan: &Orphan) {
+        let Setup { ledger, owner, .. } = &*self.setup;
+        let (job, run) = (orphan.job.clone(), run_name(orphan.scheduled_at));
+        tracing::error!(job, run, "a run was interrupted and is not entered again: {NO_SCRIPT}");
+        let ended =
+            ledger.finish_job_run(&job, orphan.scheduled_at, owner, JobState::Interrupted, Some(NO_SCRIPT));
+        if let Err(error) = ended.await {
+            tracing::error!(job, run, "that it is interrupted is not in the ledger: {error}");
+        }
+        self.setup.tell(&Event::RunInterrupted { job, run, why: NO_SCRIPT.to_owned() });
+    }
+
+    /// Forgets the scripts of runs that are over.
+    pub(super) async fn prune_versions(&self) {
+        let jobs = self.setup.registry.jobs();
+        let mut keep: Vec<String> = jobs.iter().map(|registered| registered.version.hash.clone()).collect();
+        keep.dedup();
+        if let Err(error) = self.setup.ledger.prune_versions(&keep).await {
+            tracing::warn!("scripts of runs that are over are kept: {error}");
+        }
+    }
+}
+
+/// A version as the ledger keeps it.
+pub(super) fn stored(version: &Version) -> StoredVersion {
+    let part = |module: &str, source: &Source| StoredPart {
+        module: module.to_owned(),
+        path: source.name.clone(),
+        text: source.text.clone(),
+    };
+    let modules = version.modules.iter().map(|(name, source)| part(name, source));
+    let parts = std::iter::once(part("", &version.script)).chain(modules).collect();
+    StoredVersion { hash: version.hash.clone(), parts }
+}
+
+/// A run with the very bytes that it began with.
+fn task(setup: &Rc<Setup>, orphan: &Orphan, version: StoredVersion) -> Option<Task> {
+    let mut script = None;
+    let mut modules = Snapshot::new();
+    for part in version.parts {
+        let source = Source { name: part.path, text: part.text };
+        if part.module.is_empty() {
+            script = Some(source);
+        } else {
+            modules.insert(part.module, source);
+        }
+    }
+    let script = script?;
+    Some(Task {
+        job: orphan.job.clone(),
+        scheduled_at: orphan.scheduled_at,
+        path: setup.project.root.join(&script.name),
+        script,
+        modules: Arc::new(modules),
+        timeout: orphan.timeout,
+    })
+}
+
+/// How often the versions of runs that are over are forgotten.
+pub(super) const PRUNE: Duration = Duration::from_secs(3600);

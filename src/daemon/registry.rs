@@ -1,0 +1,368 @@
+//! Which version of each script is in force, and who has which job: the only place where that is decided.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use tokio::sync::{Notify, watch};
+
+use crate::config::Settings;
+use crate::protocol::Source;
+use crate::schedule::Job;
+
+use super::load::{Loaded, Loader};
+use super::scan;
+use super::version::Version;
+
+/// Loads that are asked for at once when everything is loaded; the loader lets fewer go on.
+const ASKED_AT_ONCE: usize = 16;
+
+/// The scripts of a project and their jobs. Cheap to clone; all clones are the same one.
+#[derive(Clone)]
+pub struct Registry(Rc<Inner>);
+
+struct Inner {
+    loader: Loader,
+    settings: RefCell<Rc<Settings>>,
+    entries: RefCell<BTreeMap<PathBuf, Entry>>,
+    changes: watch::Sender<u64>,
+    look: Notify,
+    looks: watch::Sender<u64>,
+    decisions: Cell<u64>,
+}
+
+/// One script.
+#[derive(Debug, Default)]
+struct Entry {
+    in_force: Option<Rc<Version>>,
+    /// A version that loads and whose jobs others have.
+    waiting: Option<Rc<Version>>,
+    stale: Option<Stale>,
+    /// What was loaded last, whatever came of it.
+    tried: Option<Tried>,
+}
+
+/// What a load was made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Tried {
+    /// The script.
+    pub(super) script: Source,
+    /// What the modules that it asked for were.
+    pub(super) asked: BTreeMap<String, Option<Source>>,
+}
+
+/// A job, and the version that declares it.
+#[derive(Debug, Clone)]
+pub struct Registered {
+    /// The job.
+    pub job: Rc<Job>,
+    /// Its script.
+    pub version: Rc<Version>,
+}
+
+/// A script as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScriptStatus {
+    /// The path as people see it.
+    pub name: String,
+    /// The hash of the version in force; none when none ever was.
+    pub hash: Option<String>,
+    /// The names of its jobs.
+    pub jobs: Vec<String>,
+    /// When the version in force was loaded, since 1970-01-01T00:00:00Z.
+    pub loaded_at: Option<Duration>,
+    /// Why the file as it is now is not in force.
+    pub stale: Option<Stale>,
+}
+
+/// Why a script's file is not in force as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stale {
+    /// What is wrong with it: file, line, reason.
+    pub error: String,
+    /// Since when, since 1970-01-01T00:00:00Z.
+    pub since: Duration,
+}
+
+impl Registry {
+    /// One that knows no script yet.
+    #[must_use]
+    pub fn new(loader: Loader, settings: Settings) -> Self {
+        Self(Rc::new(Inner {
+            loader,
+            settings: RefCell::new(Rc::new(settings)),
+            entries: RefCell::default(),
+            changes: watch::Sender::new(0),
+            look: Notify::new(),
+            looks: watch::Sender::new(0),
+            decisions: Cell::new(0),
+        }))
+    }
+
+    /// What loads the scripts.
+    #[must_use]
+    pub fn loader(&self) -> &Loader {
+        &self.0.loader
+    }
+
+    /// The settings in force. A run takes those of its beginning.
+    #[must_use]
+    pub fn settings(&self) -> Rc<Settings> {
+        Rc::clone(&self.0.settings.borrow())
+    }
+
+    /// Puts other settings in force, for what begins from now on.
+    pub fn set_settings(&self, settings: Settings) {
+        self.0.settings.replace(Rc::new(settings));
+        self.tell();
+    }
+
+    /// All jobs in force, by script and then in the order of their declarations.
+    #[must_use]
+    pub fn jobs(&self) -> Vec<Registered> {
+        let entries = self.0.entries.borrow();
+        entries.values().filter_map(|entry| entry.in_force.as_ref()).flat_map(registered).collect()
+    }
+
+    /// The job of this name, if one is in force.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<Registered> {
+        let entries = self.0.entries.borrow();
+        let versions = entries.values().filter_map(|entry| entry.in_force.as_ref());
+        versions.flat_map(registered).find(|registered| registered.job.name == name)
+    }
+
+    /// All scripts as they stand, by name.
+    #[must_use]
+    pub fn scripts(&self) -> Vec<ScriptStatus> {
+        let entries = self.0.entries.borrow();
+        entries.iter().map(|(path, entry)| entry.status(self.0.loader.project.shown(path))).collect()
+    }
+
+    /// A number that grows with each change of what is in force or stale: wait on it, then look again.
+    #[must_use]
+    pub fn changed(&self) -> watch::Receiver<u64> {
+        self.0.changes.subscribe()
+    }
+
+    /// How many loads were decided on, whatever came of them.
+    #[must_use]
+    pub fn decisions(&self) -> u64 {
+        self.0.decisions.get()
+    }
+
+    /// Has whoever watches look at all files again, and at the settings (SIGHUP).
+    pub fn look_again(&self) {
+        self.0.look.notify_one();
+    }
+
+    /// How often the files have been looked at: they are watched from the first time on.
+    #[must_use]
+    pub fn watching(&self) -> watch::Receiver<u64> {
+        self.0.looks.subscribe()
+    }
+
+    /// Tells that the files have been looked at.
+    pub(super) fn looked(&self) {
+        self.0.looks.send_modify(|looks| *looks += 1);
+    }
+
+    /// Waits until somebody wants all files looked at again.
+    pub(super) async fn asked_to_look(&self) {
+        self.0.look.notified().await;
+    }
+
+    /// Loads every script that is there, and drops those that are gone.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be read; nothing has changed then.
+    pub async fn load_all(&self) -> std::io::Result<()> {
+        let loader = &self.0.loader;
+        let found = scan::scripts(&loader.project.root.join("scripts"))?;
+        self.retain(&found.scripts.iter().cloned().collect());
+        let settings = self.settings();
+        let loads = found.scripts.into_iter().map(|path| {
+            let settings = Rc::clone(&settings);
+            async move {
+                match loader.read(&path) {
+                    Ok(script) => {
+                        let loaded = loader.load(&path, script.clone(), &settings).await;
+                        self.decide(&path, script, loaded);
+                    }
+                    Err(error) => self.refuse(&path, error),
+                }
+            }
+        });
+        // In the order of their paths, so that of two that claim one name it is always the same that has it.
+        futures_util::stream::iter(loads).buffered(ASKED_AT_ONCE).collect::<Vec<()>>().await;
+        Ok(())
+    }
+
+    /// What each script was loaded from last.
+    pub(super) fn tried(&self) -> BTreeMap<PathBuf, Tried> {
+        let entries = self.0.entries.borrow();
+        entries.iter().filter_map(|(path, entry)| Some((path.clone(), entry.tried.clone()?))).collect()
+    }
+
+    /// Has the scripts that are stale loaded again, whether their files changed or not.
+    pub(super) fn forget_refused(&self) {
+        for entry in self.0.entries.borrow_mut().values_mut().filter(|entry| entry.stale.is_some()) {
+            entry.tried = None;
+        }
+    }
+
+    /// Drops the scripts that are not among these.
+    pub(super) fn retain(&self, there: &BTreeSet<PathBuf>) {
+        let gone: Vec<(PathBuf, Entry)> =
+            self.0.entries.borrow_mut().extract_if(.., |path, _| !there.contains(path)).collect();
+        for (path, entry) in &gone {
+            let (script, jobs) = (self.0.loader.project.shown(path), entry.job_names().join(", "));
+            tracing::info!(script, jobs, "a script is gone: its jobs end after the run in flight");
+        }
+        if !gone.is_empty() {
+            self.settle_waiting();
+            self.tell();
+        }
+    }
+
+    /// Decides what becomes of a script that was loaded.
+    pub(super) fn decide(&self, path: &Path, script: Source, loaded: Loaded) {
+        self.0.decisions.set(self.0.decisions.get() + 1);
+        let tried = Tried { script, asked: loaded.asked };
+        self.0.entries.borrow_mut().entry(path.to_owned()).or_default().tried = Some(tried);
+        match loaded.version {
+            Ok(version) => self.propose(path, Rc::new(version)),
+            Err(error) => self.refuse(path, error),
+        }
+        self.settle_waiting();
+        self.tell();
+    }
+
+    /// Puts a version in force unless somebody else has one of its jobs.
+    fn propose(&self, path: &Path, version: Rc<Version>) {
+        if let Some(error) = self.taken(path, &version) {
+            self.refuse(path, error);
+            if let Some(entry) = self.0.entries.borrow_mut().get_mut(path) {
+                entry.waiting = Some(version);
+            }
+            return;
+        }
+        let mut entries = self.0.entries.borrow_mut();
+        let entry = entries.entry(path.to_owned()).or_default();
+        let was_stale = entry.stale.take().is_some();
+        entry.waiting = None;
+        let (script, hash, jobs) = (version.name().to_owned(), version.short(), names(&version).join(", "));
+        match &entry.in_force {
+            None => tracing::info!(script, hash, jobs, "a script is in force"),
+            Some(old) if old.hash != version.hash => {
+                tracing::info!(
+                    script,
+                    hash,
+                    was = old.short(),
+                    jobs,
+                    "a new version of a script is in force"
+                );
+            }
+            Some(_) if was_stale => {
+                tracing::info!(script, hash, jobs, "a script is again as it is in force");
+                return;
+            }
+            // The same bytes, loaded once more: runs need not know.
+            Some(_) => return,
+        }
+        entry.in_force = Some(version);
+    }
+
+    /// Leaves what is in force, and shows why the file is not.
+    pub(super) fn refuse(&self, path: &Path, error: String) {
+        let since = self.0.loader.clock.unix_time();
+        let script = self.0.loader.project.shown(path);
+        let mut entries = self.0.entries.borrow_mut();
+        let entry = entries.entry(path.to_owned()).or_default();
+        entry.waiting = None;
+        if entry.stale.as_ref().is_some_and(|stale| stale.error == error) {
+            return;
+        }
+        let jobs = entry.job_names().join(", ");
+        match &entry.in_force {
+            Some(old) => {
+                let hash = old.short();
+                tracing::warn!(
+                    script,
+                    hash,
+                    jobs,
+                    "a script is refused, the version before stays in force: {error}"
+                );
+            }
+            None => tracing::warn!(script, "a script is refused: {error}"),
+        }
+        let since = entry.stale.take().map_or(since, |stale| stale.since);
+        entry.stale = Some(Stale { error, since });
+        drop(entries);
+        self.tell();
+    }
+
+    /// Puts in force what waited only for a job's name that is free by now.
+    fn settle_waiting(&self) {
+        loop {
+            let waiting: Vec<(PathBuf, Rc<Version>)> = {
+                let entries = self.0.entries.borrow();
+                let waits = entries.iter().filter_map(|(path, entry)| Some((path, entry.waiting.as_ref()?)));
+                waits.map(|(path, version)| (path.clone(), Rc::clone(version))).collect()
+            };
+            let Some((path, version)) =
+                waiting.into_iter().find(|(path, version)| self.taken(path, version).is_none())
+            else {
+                return;
+            };
+            self.propose(&path, version);
+        }
+    }
+
+    /// What is said to a version one of whose jobs another script has.
+    fn taken(&self, path: &Path, version: &Version) -> Option<String> {
+        let entries = self.0.entries.borrow();
+        let others = entries.iter().filter(|(other, _)| other.as_path() != path);
+        let mut held = others.filter_map(|(_, entry)| entry.in_force.as_ref()).flat_map(|other| &other.jobs);
+        let (other, mine) =
+            held.find_map(|other| Some((other, version.jobs.iter().find(|mine| mine.name == other.name)?)))?;
+        Some(format!(
+            "{}: a job named `{}` is in force from {} already; give this one another `name`, or remove that one",
+            mine.place, mine.name, other.place
+        ))
+    }
+
+    fn tell(&self) {
+        self.0.changes.send_modify(|number| *number += 1);
+    }
+}
+
+impl Entry {
+    fn status(&self, name: String) -> ScriptStatus {
+        ScriptStatus {
+            name,
+            hash: self.in_force.as_ref().map(|version| version.hash.clone()),
+            jobs: self.job_names().into_iter().map(str::to_owned).collect(),
+            loaded_at: self.in_force.as_ref().map(|version| version.loaded_at),
+            stale: self.stale.clone(),
+        }
+    }
+
+    fn job_names(&self) -> Vec<&str> {
+        self.in_force.as_deref().map(names).unwrap_or_default()
+    }
+}
+
+fn names(version: &Version) -> Vec<&str> {
+    version.jobs.iter().map(|job| job.name.as_str()).collect()
+}
+
+fn registered(version: &Rc<Version>) -> impl Iterator<Item = Registered> + use<> {
+    let version = Rc::clone(version);
+    let jobs = version.jobs.clone();
+    jobs.into_iter().map(move |job| Registered { job, version: Rc::clone(&version) })
+}

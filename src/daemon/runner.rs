@@ -1,0 +1,366 @@
+//! The runs: each in a worker of its own, at most so many at once and one of a job at a time; the others wait.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::Rng;
+use tokio::sync::Notify;
+
+use crate::host::{
+    self, Ended, Failed, Interrupt, InterruptSwitch, Keeper, OfJob, RunSpec, Services, Snapshot, Sources,
+};
+use crate::ledger::{Begin, Entry, JobState, Wish};
+use crate::protocol::{JobStart, Mode, Source};
+use crate::schedule::{Job, Overlap, run_name};
+
+use super::load::worker_limits;
+use super::registry::Registered;
+use super::{Event, Setup};
+
+/// How long a write of the ledger that failed waits until it is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// A run that is claimed.
+#[derive(Debug, Clone)]
+pub(super) struct Task {
+    pub(super) job: String,
+    pub(super) scheduled_at: Duration,
+    pub(super) path: PathBuf,
+    pub(super) script: Source,
+    pub(super) modules: Arc<Snapshot>,
+    pub(super) timeout: Option<Duration>,
+}
+
+impl Task {
+    pub(super) fn new(registered: &Registered, scheduled_at: Duration) -> Self {
+        let (job, version) = (&registered.job, &registered.version);
+        Self {
+            job: job.name.clone(),
+            scheduled_at,
+            path: version.path.clone(),
+            script: version.script.clone(),
+            modules: Arc::clone(&version.modules),
+            timeout: job.timeout,
+        }
+    }
+}
+
+/// A run that goes on.
+struct Flight {
+    scheduled_at: Duration,
+    switch: InterruptSwitch,
+    interrupt: Interrupt,
+    /// Why somebody wants its end.
+    cancelled: OnceCell<String>,
+    services: OnceCell<Rc<Services>>,
+}
+
+/// Runs jobs.
+pub(super) struct Runner {
+    setup: Rc<Setup>,
+    keeper: Rc<Keeper>,
+    flights: RefCell<HashMap<String, Rc<Flight>>>,
+    waiting: RefCell<VecDeque<Task>>,
+    /// Those that wait for another process.
+    held: RefCell<Vec<Task>>,
+    stopping: Cell<bool>,
+    idle: Notify,
+}
+
+impl Runner {
+    pub(super) fn new(setup: Rc<Setup>, keeper: Rc<Keeper>) -> Rc<Self> {
+        Rc::new(Self {
+            setup,
+            keeper,
+            flights: RefCell::default(),
+            waiting: RefCell::default(),
+            held: RefCell::default(),
+            stopping: Cell::new(false),
+            idle: Notify::new(),
+        })
+    }
+
+    /// What becomes of a new instant of a job, given what goes on and what waits. `taken` counts the runs that the same
+    /// decision lets begin now.
+    pub(super) async fn entry(&self, job: &Job, taken: usize) -> Entry {
+        let running = self.flights.borrow().get(&job.name).map(|flight| flight.scheduled_at);
+        if let Some(earlier) = running.or_else(|| self.waits(&job.name)) {
+            return match job.overlap {
+                Overlap::Skip => {
+                    let how = if running.is_some() { "goes on" } else { "waits for its turn" };
+                    Entry::Skip(format!("the run of {} {how}", run_name(earlier)))
+                }
+                Overlap::Queue => Entry::Wait,
+                Overlap::Cancel => {
+                    self.cancel(&job.name, "the job's next instant has come (`overlap = \"cancel\"`)").await;
+                    Entry::Wait
+                }
+            };
+        }
+        if self.free(taken) { Entry::Run { or_skip: job.overlap == Overlap::Skip } } else { Entry::Wait }
+    }
+
+    fn free(&self, taken: usize) -> bool {
+        let workers = self.setup.registry.settings().scripts.workers as usize;
+        let flights = self.flights.borrow();
+        flights.len() + taken < workers
+            && self.waiting.borrow().iter().all(|task| flights.contains_key(&task.job))
+    }
+
+    fn waits(&self, job: &str) -> Option<Duration> {
+        let (waiting, held) = (self.waiting.borrow(), self.held.borrow());
+        waiting.iter().chain(held.iter()).find(|task| task.job == job).map(|task| task.scheduled_at)
+    }
+
+    /// Has a run that was claimed wait for its turn.
+    pub(super) fn queue(self: &Rc<Self>, task: Task) {
+        tracing::info!(job = task.job, run = run_name(task.scheduled_at), "a run waits for its turn");
+        self.waiting.borrow_mut().push_back(task);
+        self.next();
+    }
+
+    /// Begins a run that was claimed as running.
+    pub(super) fn start(self: &Rc<Self>, task: Task, attempt: u32) {
+        let flight = self.board(&task);
+        let runner = Rc::clone(self);
+        tokio::task::spawn_local(async move { runner.fly(task, flight, Some(attempt)).await });
+    }
+
+    /// Begins what waits, for as long as there is room.
+    fn next(self: &Rc<Self>) {
+        let workers = self.setup.registry.settings().scripts.workers as usize;
+        while !self.stopping.get() && self.flights.borrow().len() < workers {
+            let task = {
+                let (flights, mut waiting) = (self.flights.borrow(), self.waiting.borrow_mut());
+                let first = waiting.iter().position(|task| !flights.contains_key(&task.job));
+                first.and_then(|index| waiting.remove(index))
+            };
+            let Some(task) = task else { return };
+            let flight = self.board(&task);
+            let runner = Rc::clone(self);
+            tokio::task::spawn_local(async move { runner.fly(task, flight, None).await });
+        }
+    }
+
+    /// Looks again at those that wait for another process.
+    pub(super) fn look_again(self: &Rc<Self>) {
+        let held = std::mem::take(&mut *self.held.borrow_mut());
+        self.waiting.borrow_mut().extend(held);
+        self.next();
+    }
+
+    fn board(&self, task: &Task) -> Rc<Flight> {
+        let (switch, interrupt) = InterruptSwitch::new();
+        let flight = Rc::new(Flight {
+            scheduled_at: task.scheduled_at,
+            switch,
+            interrupt,
+            cancelled: OnceCell::new(),
+            services: OnceCell::new(),
+        });
+        self.flights.borrow_mut().insert(task.job.clone(), Rc::clone(&flight));
+        flight
+    }
+
+    /// One run from its beginning to its end.
+    async fn fly(self: Rc<Self>, task: Task, flight: Rc<Flight>, attempt: Option<u32>) {
+        if let Some(attempt) = self.begun(&task, attempt).await {
+            let ended = self.run(&task, &flight, attempt).await;
+            self.ended(&task, &flight, ended).await;
+        }
+        self.flights.borrow_mut().remove(&task.job);
+        self.next();
+        self.idle.notify_waiters();
+    }
+
+    /// The attempt that a run is, once it is begun in the ledger; none where it does not begin.
+    async fn begun(&self, task: &Task, attempt: Option<u32>) -> Option<u32> {
+        if attempt.is_some() {
+            return attempt;
+        }
+        let Setup { ledger, owner, clock, .. } = &*self.setup;
+        loop {
+            match ledger.begin_job_run(&task.job, task.scheduled_at, owner).await {
+                Ok(Begin::Begun { attempt }) => return Some(attempt),
+                Ok(Begin::Busy) => {
+                    self.held.borrow_mut().push(task.clone());
+                    return None;
+                }
+                Ok(Begin::Gone) => return None,
+                Err(_) if self.stopping.get() => return None,
+                Err(error) => {
+                    let (job, run) = (task.job.as_str(), run_name(task.scheduled_at));
+                    tracing::error!(job, run, "the run cannot begin: {error}");
+                    clock.sleep(AGAIN).await;
+                }
+            }
+        }
+    }
+
+    async fn run(&self, task: &Task, flight: &Flight, attempt: u32) -> Ended {
+        if self.setup.instead.as_ref().is_some_and(|instead| instead(&task.job, task.scheduled_at)) {
+            return Ended::Finished;
+        }
+        let Setup { project, registry, apps, clock, output, program, ledger, owner, .. } = &*self.setup;
+        let settings = registry.settings();
+        let run = run_name(task.scheduled_at);
+        let services = Services::new(project, &settings, apps.clone(), clock, &task.path, Rc::clone(output));
+        let mut services = match services {
+            Ok(services) => services,
+            Err(error) => return Ended::Failed(Failed::NotStarted(error.to_string())),
+        };
+        services.origin.clone_from(&task.script.name);
+        let path = task.path.canonicalize().unwrap_or_else(|_| task.path.clone());
+        services.sources = Sources::new(project, &path).pinned(Arc::clone(&task.modules));
+        services.job = Some(Rc::new(OfJob {
+            name: task.job.clone(),
+            scheduled_at: task.scheduled_at,
+            run: run.clone(),
+            ledger: ledger.clone(),
+            owner: owner.clone(),
+            keeper: Rc::clone(&self.keeper),
+            loose: tokio::sync::OnceCell::new(),
+        }));
+        let services = Rc::new(services);
+        // It is set once, here.
+        let _ = flight.services.set(Rc::clone(&services));
+        let spec = RunSpec {
+            program: program.clone(),
+            script: task.script.clone(),
+            job: Some(JobStart {
+                name: task.job.clone(),
+                scheduled_at_ms: i64::try_from(task.scheduled_at.as_millis()).unwrap_or(i64::MAX),
+                run: run.clone(),
+                attempt,
+            }),
+            mode: Mode::Job,
+            args: Vec::new(),
+            limits: worker_limits(&settings.scripts),
+            timeout: task.timeout.or(settings.scripts.timeout),
+            seed: rand::rng().random(),
+        };
+        let late = clock.unix_time().saturating_sub(task.scheduled_at).as_millis();
+        let (job, script) = (task.job.as_str(), task.script.name.as_str());
+        tracing::info!(
+            job,
+            run,
+            attempt,
+            script,
+            late_ms = u64::try_from(late).unwrap_or(u64::MAX),
+            "a run begins"
+        );
+        host::run(spec, services, flight.interrupt.clone()).await
+    }
+
+    /// Writes down how a run ended. One that ended only because the daemon stops is left to the next one.
+    async fn ended(&self, task: &Task, flight: &Flight, ended: Ended) {
+        let (job, run) = (task.job.clone(), run_name(task.scheduled_at));
+        let counts = flight.services.get().map(|services| services.tally.counts()).unwrap_or_default();
+        let cut_short = |failed: &Failed| matches!(failed, Failed::Script(error) if error.kind.as_deref() == Some("cancelled"));
+        let (state, note) = match (flight.cancelled.get(), ended) {
+            (Some(why), Ended::Failed(_) | Ended::Interrupted) => (JobState::Cancelled, Some(why.clone())),
+            (_, Ended::Finished) => (JobState::Done, None),
+            (None, Ended::Interrupted) => {
+                tracing::warn!(job, run, "a run is cut short: the daemon stops");
+                return;
+            }
+            (None, Ended::Failed(failed)) if self.stopping.get() && cut_short(&failed) => {
+                tracing::warn!(job, run, "a run is cut short: the daemon stops");
+                return;
+            }
+            (None, Ended::Failed(failed)) => (JobState::Failed, Some(failed.to_string())),
+        };
+        let note_text = note.as_deref().unwrap_or_default();
+        match state {
+            JobState::Done => tracing::info!(job, run, "a run is done"),
+            JobState::Cancelled => tracing::warn!(job, run, "a run is cancelled: {note_text}"),
+            _ => tracing::error!(job, run, "a run failed: {note_text}"),
+        }
+        self.write_down(task, state, note.as_deref()).await;
+        if state == JobState::Failed {
+            let why = note.unwrap_or_default();
+            self.setup.tell(&Event::RunFailed { job: job.clone(), run: run.clone(), why });
+        }
+        if !counts.all_delivered() {
+            let groups = counts.rejected + counts.in_doubt + counts.not_sent;
+            self.setup.tell(&Event::RunUndelivered { job, run, groups });
+        }
+    }
+
+    async fn write_down(&self, task: &Task, state: JobState, note: Option<&str>) {
+        let Setup { ledger, owner, clock, .. } = &*self.setup;
+        loop {
+            match ledger.finish_job_run(&task.job, task.scheduled_at, owner, state, note).await {
+                Ok(_) => return,
+                Err(error) => {
+                    let (job, run) = (task.job.as_str(), run_name(task.scheduled_at));
+                    tracing::error!(
+                        job,
+                        run,
+                        "that a run is {} is not in the ledger yet: {error}",
+                        state.name()
+                    );
+                    clock.sleep(AGAIN).await;
+                }
+            }
+        }
+    }
+
+    /// Ends the run of a job that goes on, with its broadcasts, and those that wait; gives how many runs.
+    pub(super) async fn cancel(&self, job: &str, why: &str) -> usize {
+        let gone: Vec<Task> = {
+            let (held, waiting) = (self.held.borrow(), self.waiting.borrow());
+            held.iter().chain(waiting.iter()).filter(|task| task.job == job).cloned().collect()
+        };
+        self.held.borrow_mut().retain(|task| task.job != job);
+        self.waiting.borrow_mut().retain(|task| task.job != job);
+        for task in &gone {
+            let run = run_name(task.scheduled_at);
+            tracing::warn!(job, run, "a run that waited is cancelled: {why}");
+            self.write_down(task, JobState::Cancelled, Some(why)).await;
+        }
+        let flight = self.flights.borrow().get(job).map(Rc::clone);
+        let Some(flight) = flight else { return gone.len() };
+        if flight.cancelled.set(why.to_owned()).is_ok() {
+            flight.switch.press();
+            let broadcasts = flight.services.get().map(|services| services.broadcasts.driven());
+            for id in broadcasts.unwrap_or_default() {
+                // One that is over needs no end.
+                let _ = self.setup.ledger.request(id, Wish::Cancel, Some(why)).await;
+            }
+        }
+        gone.len() + 1
+    }
+
+    /// Lets nothing new begin.
+    pub(super) fn stop(&self) {
+        self.stopping.set(true);
+    }
+
+    /// Asks all runs to finish what is in flight; asked again, ends them at once.
+    pub(super) fn interrupt(&self) {
+        for flight in self.flights.borrow().values() {
+            flight.switch.press();
+        }
+    }
+
+    /// How many runs go on.
+    pub(super) fn count(&self) -> usize {
+        self.flights.borrow().len()
+    }
+
+    /// Waits until no run goes on.
+    pub(super) async fn idle(&self) {
+        loop {
+            let idle = self.idle.notified();
+            if self.flights.borrow().is_empty() {
+                return;
+            }
+            idle.await;
+        }
+    }
+}

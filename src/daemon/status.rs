@@ -1,0 +1,40 @@
+//! Keeps in the ledger how the scripts stand, so that other processes can show it.
+
+use std::time::Duration;
+
+use crate::ledger::{Ledger, ScriptRow};
+
+use super::registry::{Registry, ScriptStatus};
+
+/// How long a write that failed waits until it is tried again.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// Writes down how the scripts stand, at once and after each change, until it is dropped.
+pub async fn keep_status(registry: Registry, ledger: Ledger) {
+    let mut changed = registry.changed();
+    let mut kept = None;
+    loop {
+        changed.mark_unchanged();
+        let rows: Vec<ScriptRow> = registry.scripts().into_iter().map(row).collect();
+        if kept.as_ref() != Some(&rows) {
+            match ledger.keep_scripts(&rows).await {
+                Ok(()) => kept = Some(rows),
+                Err(error) => {
+                    tracing::warn!("how the scripts stand is not in the ledger: {error}");
+                    registry.loader().clock.sleep(AGAIN).await;
+                    continue;
+                }
+            }
+        }
+        // The registry, and with it the other end, lives as long as this.
+        if changed.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn row(script: ScriptStatus) -> ScriptRow {
+    let (error, stale_since) =
+        script.stale.map(|stale| (Some(stale.error), Some(stale.since))).unwrap_or_default();
+    ScriptRow { name: script.name, hash: script.hash, loaded_at: script.loaded_at, error, stale_since }
+}

@@ -1,0 +1,163 @@
+//! The broadcasts that a daemon drives: each once, whoever asks for it, and to its end, whatever becomes of its script.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::clock::{Clock, Instant};
+use crate::delivery::{Delivery, Driven, LEASE, Stop, StopSwitch, Tally, Underway};
+use crate::ledger::{Broadcast, BroadcastId, Ledger, LedgerError, Owner};
+
+use super::Heartbeat;
+use super::drive::{Driving, Role};
+use super::watch::Watched;
+
+/// How long one that could not be driven is left alone.
+const REST: Duration = Duration::from_secs(30);
+
+/// How a broadcast that was kept came to its end.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// Which one.
+    pub id: BroadcastId,
+    /// Its name.
+    pub name: String,
+    /// Which run of that name.
+    pub run: String,
+    /// What it came to, or why nobody knows.
+    pub end: Result<Driven, String>,
+}
+
+/// Drives broadcasts without their scripts.
+pub struct Keeper {
+    driven: RefCell<HashMap<BroadcastId, Rc<Driving>>>,
+    switch: StopSwitch,
+    stop: Stop,
+    told: Box<dyn Fn(Kept)>,
+    idle: Notify,
+    /// Until when those are left alone that could not be driven.
+    resting: RefCell<HashMap<BroadcastId, Instant>>,
+}
+
+impl Keeper {
+    /// One that drives nothing yet. `told` hears of each that ends.
+    #[must_use]
+    pub fn new(told: impl Fn(Kept) + 'static) -> Rc<Self> {
+        let (switch, stop) = StopSwitch::new();
+        let told = Box::new(told);
+        Rc::new(Self {
+            driven: RefCell::default(),
+            switch,
+            stop,
+            told,
+            idle: Notify::new(),
+            resting: RefCell::default(),
+        })
+    }
+
+    /// Takes a broadcast that was left to the daemon and that nobody drives; gives whether it did.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the ledger.
+    pub async fn adopt(
+        self: &Rc<Self>,
+        ledger: &Ledger,
+        owner: &Owner,
+        apps: &[Rc<Delivery>],
+        clock: &Clock,
+        id: BroadcastId,
+    ) -> Result<bool, LedgerError> {
+        let rests = self.resting.borrow().get(&id).is_some_and(|until| clock.now() < *until);
+        if rests || self.stop.is_asked() || self.driving(id).is_some() {
+            return Ok(false);
+        }
+        let broadcast = ledger.show(id).await?;
+        let Some(delivery) = app_of(apps, &broadcast).await else {
+            tracing::debug!(broadcast = %id, app = broadcast.app_key, "its app is not configured here");
+            return Ok(false);
+        };
+        let Some(lease) = ledger.claim(id, owner, LEASE).await? else { return Ok(false) };
+        let ledger = ledger.clone();
+        let heartbeat = Heartbeat::start(&ledger, lease, clock);
+        // Another may have driven it between the look and the claim.
+        let broadcast = ledger.show(id).await?;
+        if broadcast.is_over() {
+            ledger.release(lease).await?;
+            return Ok(false);
+        }
+        self.resting.borrow_mut().insert(id, clock.now() + REST);
+        let (name, run, left) = (&broadcast.name, &broadcast.run, broadcast.counts.pending);
+        tracing::info!(name, run, left, "a broadcast goes on where it stopped");
+        let underway = Rc::new(Underway::new(&delivery, &broadcast));
+        let watched = Watched::default();
+        self.keep(
+            Role { delivery, ledger, lease, broadcast, heartbeat, bad_lines: 0, watched },
+            Rc::default(),
+            underway,
+        );
+        Ok(true)
+    }
+
+    /// Drives one in a task of its own.
+    pub(super) fn keep(self: &Rc<Self>, role: Role, tally: Rc<Tally>, underway: Rc<Underway>) -> Rc<Driving> {
+        let (keeper, id) = (Rc::clone(self), role.broadcast.id);
+        let watched = Rc::clone(&underway);
+        let driving = Driving::send(role, self.stop.clone(), tally, underway, move |end| {
+            let end = match (watched.end(), end) {
+                (Some(driven), _) => Ok(driven.clone()),
+                (None, Err(failure)) => Err(failure.message.clone()),
+                (None, Ok(_)) => Err("it ended without a report".to_owned()),
+            };
+            keeper.driven.borrow_mut().remove(&id);
+            if end.is_ok() {
+                keeper.resting.borrow_mut().remove(&id);
+            }
+            (keeper.told)(Kept { id, name: watched.name.clone(), run: watched.run.clone(), end });
+            keeper.idle.notify_waiters();
+        });
+        self.driven.borrow_mut().insert(id, Rc::clone(&driving));
+        driving
+    }
+
+    /// The driving of a broadcast, if it is one of these.
+    pub(super) fn driving(&self, id: BroadcastId) -> Option<Rc<Driving>> {
+        self.driven.borrow().get(&id).map(Rc::clone)
+    }
+
+    /// How many it drives.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.driven.borrow().len()
+    }
+
+    /// Has all of them finish what is in flight and begin nothing new.
+    pub fn stop(&self) {
+        self.switch.press();
+    }
+
+    /// Waits until it drives none.
+    pub async fn idle(&self) {
+        loop {
+            let idle = self.idle.notified();
+            if self.driven.borrow().is_empty() {
+                return;
+            }
+            idle.await;
+        }
+    }
+}
+
+async fn app_of(apps: &[Rc<Delivery>], broadcast: &Broadcast) -> Option<Rc<Delivery>> {
+    for delivery in apps {
+        if let Ok(Some((_, app))) = delivery.entry().await
+            && app == broadcast.app
+        {
+            return Some(Rc::clone(delivery));
+        }
+    }
+    None
+}

@@ -1,0 +1,34 @@
+//! Broadcasts that a daemon goes on with whenever nobody drives them.
+
+use crate::ledger::{Ledger, LedgerError};
+
+use super::BroadcastId;
+
+impl Ledger {
+    /// Leaves a broadcast to the daemon: whenever nobody drives it and nobody has it paused, the daemon does.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn entrust(&self, id: BroadcastId) -> Result<(), LedgerError> {
+        let statement = sqlx::query("UPDATE broadcasts SET entrusted = 1 WHERE id = ? AND entrusted = 0");
+        self.change(statement.bind(id.0)).await.map(drop)
+    }
+
+    /// Broadcasts that a daemon may have to drive, the oldest first: those left to it with something to send, and those
+    /// that are to be cancelled. Some of them are driven already; [`Ledger::claim`] tells.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn entrusted(&self) -> Result<Vec<BroadcastId>, LedgerError> {
+        let question = sqlx::query_as(
+            "SELECT id FROM broadcasts WHERE state = 1 AND ((entrusted = 1 AND wish = 0) OR wish = 2)
+                ORDER BY id",
+        );
+        let mut read = self.store().read_now().await?;
+        let found: Vec<(i64,)> = read.rows(question).await?;
+        read.done();
+        Ok(found.into_iter().map(|(id,)| BroadcastId(id)).collect())
+    }
+}

@@ -1,0 +1,274 @@
+//! The jobs that a daemon has in force, and what people want of them.
+
+use std::time::Duration;
+
+use super::broadcast::json;
+use super::jobs::{JobRun, RunRow};
+use super::owner::lives;
+use super::store::{Transaction, from_millis, millis};
+use super::{JobWish, Ledger, LedgerError, OwnerName};
+
+/// A job that is in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Enlisted {
+    /// Its name.
+    pub name: String,
+    /// The script that declares it.
+    pub script: String,
+    /// When it runs, in words; the same words mean the same instants.
+    pub times: String,
+    /// Up to which instant nothing of it is to run, where it is new, has other times, or comes back.
+    pub decided_until: Duration,
+}
+
+/// A job as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name.
+    pub name: String,
+    /// The script that declares it.
+    pub script: String,
+    /// When it runs, in words.
+    pub times: String,
+    /// All instants up to this one are decided.
+    pub decided_until: Duration,
+    /// The next one.
+    pub next_at: Option<Duration>,
+    /// Since when it is paused.
+    pub paused_at: Option<Duration>,
+    /// Since when no script declares it any more.
+    pub gone_at: Option<Duration>,
+    /// Its latest run.
+    pub last: Option<JobRun>,
+}
+
+/// A wish that waits to be granted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wished {
+    /// Its number.
+    pub id: i64,
+    /// Of which job.
+    pub job: String,
+    /// What is wished.
+    pub wish: JobWish,
+    /// The instant of the run that is wished for.
+    pub scheduled_at: Option<Duration>,
+    /// When it was said.
+    pub asked_at: Duration,
+}
+
+/// What people want of jobs; see [`Ledger::job_control`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct JobControl {
+    /// The names of paused jobs.
+    pub paused: Vec<String>,
+    /// Wishes, the oldest first.
+    pub wishes: Vec<Wished>,
+}
+
+impl Ledger {
+    /// Says which jobs are in force: all others are gone. Gives for each, in the same order, up to which instant all
+    /// are decided.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn enlist_jobs(&self, jobs: &[Enlisted]) -> Result<Vec<Duration>, LedgerError> {
+        let rows: Vec<_> =
+            jobs.iter().map(|job| (&job.name, &job.script, &job.times, millis(job.decided_until))).collect();
+        let mut write = self.store().write().await?;
+        let result = async {
+            let rows = json(&write, &rows)?;
+            let statement = sqlx::query(
+                "INSERT INTO jobs (name, script, times, decided_until)
+                    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?) WHERE true
+                    ON CONFLICT (name) DO UPDATE SET script = excluded.script, times = excluded.times,
+                        gone_at = NULL, decided_until = CASE
+                            WHEN jobs.gone_at IS NULL AND jobs.times = excluded.times THEN jobs.decided_until
+                            ELSE max(jobs.decided_until, excluded.decided_until) END",
+            );
+            write.run(statement.bind(&rows)).await?;
+            let statement = sqlx::query(
+                "UPDATE jobs SET gone_at = ? WHERE gone_at IS NULL
+                    AND name NOT IN (SELECT value ->> 0 FROM json_each(?))",
+            );
+            let now = write.store.now();
+            write.run(statement.bind(now).bind(&rows)).await?;
+            let question = sqlx::query_as(
+                "SELECT j.decided_until FROM json_each(?) e JOIN jobs j ON j.name = e.value ->> 0 ORDER BY e.key",
+            );
+            let decided: Vec<(i64,)> = write.rows(question.bind(&rows)).await?;
+            Ok(decided.into_iter().map(|(until,)| from_millis(until)).collect())
+        }
+        .await;
+        write.end(result).await
+    }
+
+    /// All jobs that are in force, or one by its name, in force or not.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn listed_jobs(&self, name: Option<&str>) -> Result<Vec<Listed>, LedgerError> {
+        type Row = (String, String, String, i64, Option<i64>, Option<i64>, Option<i64>);
+        let question = sqlx::query_as(
+            "SELECT name, script, times, decided_until, next_at, paused_at, gone_at FROM jobs
+                WHERE (?1 IS NULL AND gone_at IS NULL) OR name = ?1 ORDER BY name",
+        );
+        let mut read = self.store().read().await?;
+        let rows: Vec<Row> = read.rows(question.bind(name)).await?;
+        let question = sqlx::query_as(
+            "SELECT job, scheduled_at, state, attempt, note, started_at, finished_at FROM job_runs r
+                JOIN jobs j ON j.name = r.job WHERE (?1 IS NULL OR r.job = ?1)
+                AND r.scheduled_at = (SELECT max(scheduled_at) FROM job_runs WHERE job = j.name)",
+        );
+        let last: Vec<RunRow> = read.rows(question.bind(name)).await?;
+        read.done();
+        let mut last = last
+            .into_iter()
+            .map(|row| Ok((row.0.clone(), self.job_run(row)?)))
+            .collect::<Result<std::collections::HashMap<_, _>, LedgerError>>()?;
+        Ok(rows
+            .into_iter()
+            .map(|(name, script, times, decided_until, next_at, paused_at, gone_at)| Listed {
+                last: last.remove(&name),
+                name,
+                script,
+                times,
+                decided_until: from_millis(decided_until),
+                next_at: next_at.map(from_millis),
+                paused_at: paused_at.map(from_millis),
+                gone_at: gone_at.map(from_millis),
+            })
+            .collect())
+    }
+
+    /// Pauses a job or lets it go on; gives whether that changes anything. The instants of a pause are left out.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn pause_job(&self, job: &str, paused: bool) -> Result<bool, LedgerError> {
+        let now = self.store().now();
+        let statement = if paused {
+            sqlx::query("UPDATE jobs SET paused_at = ? WHERE name = ? AND paused_at IS NULL")
+                .bind(now)
+                .bind(job)
+        } else {
+            sqlx::query(
+                "UPDATE jobs SET paused_at = NULL, decided_until = max(decided_until, ?)
+                    WHERE name = ? AND paused_at IS NOT NULL",
+            )
+            .bind(now)
+            .bind(job)
+        };
+        Ok(self.change(statement).await? > 0)
+    }
+
+    /// Asks for a run of a job now; gives the instant that it goes by, which no other run of the job has.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn trigger_job(&self, job: &str) -> Result<Duration, LedgerError> {
+        let mut write = self.store().write().await?;
+        let result = async {
+            let mut instant = write.store.now();
+            while is_taken(&mut write, job, instant).await? {
+                instant += 1;
+            }
+            wish(&mut write, job, JobWish::Run, Some(instant)).await?;
+            Ok(from_millis(instant))
+        }
+        .await;
+        write.end(result).await
+    }
+
+    /// Asks for the end of a job's run that goes on, and of those that wait for their turn.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn cancel_job(&self, job: &str) -> Result<(), LedgerError> {
+        let mut write = self.store().write().await?;
+        let result = wish(&mut write, job, JobWish::Cancel, None).await;
+        write.end(result).await
+    }
+
+    /// What people want of jobs; a daemon asks now and then.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn job_control(&self) -> Result<JobControl, LedgerError> {
+        let mut read = self.store().read_now().await?;
+        let paused: Vec<(String,)> =
+            read.rows(sqlx::query_as("SELECT name FROM jobs WHERE paused_at IS NOT NULL")).await?;
+        type Row = (i64, String, i64, Option<i64>, i64);
+        let question =
+            sqlx::query_as("SELECT id, job, wish, scheduled_at, asked_at FROM job_wishes ORDER BY id");
+        let wishes: Vec<Row> = read.rows(question).await?;
+        read.done();
+        let wished = |(id, job, wish, scheduled_at, asked_at): Row| {
+            let wish = JobWish::from_number(wish).map_err(|detail| self.store().record(detail))?;
+            let (scheduled_at, asked_at) = (scheduled_at.map(from_millis), from_millis(asked_at));
+            Ok(Wished { id, job, wish, scheduled_at, asked_at })
+        };
+        Ok(JobControl {
+            paused: paused.into_iter().map(|(name,)| name).collect(),
+            wishes: wishes.into_iter().map(wished).collect::<Result<_, LedgerError>>()?,
+        })
+    }
+
+    /// Forgets a wish that was granted.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn grant_job_wish(&self, id: i64) -> Result<(), LedgerError> {
+        self.change(sqlx::query("DELETE FROM job_wishes WHERE id = ?").bind(id)).await.map(drop)
+    }
+
+    /// The living owners of this name: which processes run that command on this ledger.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn living(&self, name: &str) -> Result<Vec<OwnerName>, LedgerError> {
+        let mut write = self.store().write().await?;
+        let result = async {
+            let question = sqlx::query_as("SELECT id, name, pid FROM owners WHERE name = ? ORDER BY id");
+            let rows: Vec<(i64, String, i64)> = write.rows(question.bind(name)).await?;
+            let mut living = Vec::new();
+            for (id, name, pid) in rows {
+                if lives(&mut write, id).await? {
+                    living.push(OwnerName::new(name, pid));
+                }
+            }
+            Ok(living)
+        }
+        .await;
+        write.end(result).await
+    }
+}
+
+async fn is_taken(write: &mut Transaction<'_>, job: &str, instant: i64) -> Result<bool, LedgerError> {
+    let question = sqlx::query_as(
+        "SELECT (SELECT count(*) FROM job_runs WHERE job = ?1 AND scheduled_at = ?2)
+            + (SELECT count(*) FROM job_wishes WHERE job = ?1 AND scheduled_at = ?2)",
+    );
+    let row: Option<(i64,)> = write.row(question.bind(job).bind(instant)).await?;
+    Ok(row.is_some_and(|(count,)| count > 0))
+}
+
+async fn wish(
+    write: &mut Transaction<'_>,
+    job: &str,
+    wish: JobWish,
+    scheduled_at: Option<i64>,
+) -> Result<(), LedgerError> {
+    let statement =
+        sqlx::query("INSERT INTO job_wishes (job, wish, scheduled_at, asked_at) VALUES (?, ?, ?, ?)");
+    let now = write.store.now();
+    write.run(statement.bind(job).bind(wish.number()).bind(scheduled_at).bind(now)).await.map(drop)
+}

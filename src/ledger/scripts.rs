@@ -1,0 +1,73 @@
+//! The scripts of a daemon as they stand, for whoever looks from another process.
+
+use std::time::Duration;
+
+use super::store::{from_millis, millis};
+use super::{Ledger, LedgerError};
+
+/// A script of a daemon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScriptRow {
+    /// The path as people see it: `scripts/digest.lua`.
+    pub name: String,
+    /// The hash of the version in force; none where none ever was.
+    pub hash: Option<String>,
+    /// When that was loaded.
+    pub loaded_at: Option<Duration>,
+    /// Why the file as it is now is not in force.
+    pub error: Option<String>,
+    /// Since when that is so.
+    pub stale_since: Option<Duration>,
+}
+
+type Row = (String, Option<String>, Option<i64>, Option<String>, Option<i64>);
+
+impl Ledger {
+    /// Writes down all scripts as they stand now; those that are not among them are gone.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn keep_scripts(&self, scripts: &[ScriptRow]) -> Result<(), LedgerError> {
+        let mut write = self.store().write().await?;
+        let result = async {
+            write.run(sqlx::query("DELETE FROM scripts")).await?;
+            for script in scripts {
+                let statement = sqlx::query(
+                    "INSERT INTO scripts (name, hash, loaded_at, error, stale_since) VALUES (?, ?, ?, ?, ?)",
+                );
+                let statement = statement
+                    .bind(&script.name)
+                    .bind(&script.hash)
+                    .bind(script.loaded_at.map(millis))
+                    .bind(&script.error)
+                    .bind(script.stale_since.map(millis));
+                write.run(statement).await?;
+            }
+            Ok(())
+        }
+        .await;
+        write.end(result).await
+    }
+
+    /// All scripts as a daemon knew them last, by name.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn scripts(&self) -> Result<Vec<ScriptRow>, LedgerError> {
+        let question =
+            sqlx::query_as("SELECT name, hash, loaded_at, error, stale_since FROM scripts ORDER BY name");
+        let mut read = self.store().read().await?;
+        let rows: Vec<Row> = read.rows(question).await?;
+        read.done();
+        let row = |(name, hash, loaded_at, error, stale_since): Row| ScriptRow {
+            name,
+            hash,
+            loaded_at: loaded_at.map(from_millis),
+            error,
+            stale_since: stale_since.map(from_millis),
+        };
+        Ok(rows.into_iter().map(row).collect())
+    }
+}

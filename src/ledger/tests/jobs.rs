@@ -1,0 +1,199 @@
+//! Job runs, the jobs' roster, what is wished of them, and the versions that unfinished runs need.
+
+use super::*;
+
+fn run(job: &str, at: Duration, entry: Entry) -> NewRun {
+    NewRun {
+        job: job.to_owned(),
+        scheduled_at: at,
+        entry,
+        version: "v1".to_owned(),
+        rerun: false,
+        timeout: Some(HOUR),
+    }
+}
+
+fn now() -> Entry {
+    Entry::Run { or_skip: true }
+}
+
+fn version(hash: &str) -> StoredVersion {
+    let part = |module: &str, text: &'static str| StoredPart {
+        module: module.to_owned(),
+        path: format!("scripts/{module}.lua"),
+        text: Bytes::from_static(text.as_bytes()),
+    };
+    StoredVersion { hash: hash.to_owned(), parts: vec![part("", "-- script"), part("lib", "-- lib")] }
+}
+
+async fn claim(ledger: &Ledger, owner: &Owner, new: NewRun) -> JobClaim {
+    ledger.claim_job_runs(owner, &[new], &[version("v1")], &[]).await.unwrap()[0]
+}
+
+fn decided(until: Duration) -> Decided {
+    Decided { job: "a".to_owned(), until, next: Some(until + HOUR) }
+}
+
+fn enlisted(name: &str, times: &str, decided_until: Duration) -> Enlisted {
+    Enlisted {
+        name: name.to_owned(),
+        script: "scripts/a.lua".to_owned(),
+        times: times.to_owned(),
+        decided_until,
+    }
+}
+
+#[test]
+fn an_instant_of_a_job_starts_once() {
+    with_folder(|folder, clock| async move {
+        let ledger = open(&folder, &clock).await;
+        let (one, two) = (ledger.register("serve").await.unwrap(), ledger.register("serve").await.unwrap());
+        let daily = || run("daily", START, now());
+        assert_eq!(claim(&ledger, &one, daily()).await, JobClaim::Claimed { attempt: 1 });
+        assert_eq!(claim(&ledger, &one, daily()).await, JobClaim::Running);
+        assert_eq!(claim(&ledger, &two, daily()).await, JobClaim::Running);
+        assert_eq!(ledger.take_over_job_runs(&two).await.unwrap(), []);
+        drop(one);
+        assert_eq!(claim(&ledger, &two, daily()).await, JobClaim::Running);
+        let orphans = ledger.take_over_job_runs(&two).await.unwrap();
+        assert!(orphans.len() == 1 && orphans[0].waits && orphans[0].timeout == Some(HOUR), "{orphans:?}");
+        assert_eq!(ledger.begin_job_run("daily", START, &two).await.unwrap(), Begin::Begun { attempt: 2 });
+        assert_eq!(ledger.begin_job_run("daily", START, &two).await.unwrap(), Begin::Gone);
+        assert!(ledger.finish_job_run("daily", START, &two, JobState::Done, Some("ok")).await.unwrap());
+        assert!(!ledger.finish_job_run("daily", START, &two, JobState::Failed, None).await.unwrap());
+        assert_eq!(claim(&ledger, &two, daily()).await, JobClaim::Over(JobState::Done));
+        assert_eq!(ledger.job_runs(Some("daily"), 9).await.unwrap()[0].attempt, 2);
+    });
+}
+
+#[test]
+fn a_run_that_sent_loosely_is_interrupted_unless_it_may_run_again() {
+    with_folder(|folder, clock| async move {
+        let ledger = open(&folder, &clock).await;
+        let (one, two) = (ledger.register("serve").await.unwrap(), ledger.register("serve").await.unwrap());
+        let again = NewRun { rerun: true, ..run("again", START, now()) };
+        for new in [run("loose", START, now()), again, run("waits", START, Entry::Wait)] {
+            claim(&ledger, &one, new).await;
+        }
+        assert!(ledger.loosen_job_run("loose", START, &one).await.unwrap());
+        assert!(ledger.loosen_job_run("again", START, &one).await.unwrap());
+        assert!(!ledger.loosen_job_run("loose", START, &two).await.unwrap(), "it is not its own");
+        drop(one);
+        let orphans = ledger.take_over_job_runs(&two).await.unwrap();
+        let waits: Vec<_> = orphans.iter().map(|orphan| (orphan.job.as_str(), orphan.waits)).collect();
+        assert_eq!(waits, [("again", true), ("loose", false), ("waits", true)]);
+        let loose = &ledger.job_runs(Some("loose"), 9).await.unwrap()[0];
+        assert!(
+            loose.state == JobState::Interrupted && loose.note.as_ref().unwrap().contains("rerun"),
+            "{loose:?}"
+        );
+        assert_eq!(ledger.begin_job_run("waits", START, &two).await.unwrap(), Begin::Begun { attempt: 1 });
+    });
+}
+
+#[test]
+fn a_run_in_another_process_is_an_overlap() {
+    with_folder(|folder, clock| async move {
+        let ledger = open(&folder, &clock).await;
+        let (one, two) = (ledger.register("serve").await.unwrap(), ledger.register("serve").await.unwrap());
+        let later = START + HOUR;
+        claim(&ledger, &one, run("skips", START, now())).await;
+        claim(&ledger, &one, run("queues", START, now())).await;
+        assert_eq!(claim(&ledger, &two, run("skips", later, now())).await, JobClaim::Over(JobState::Skipped));
+        let queued = run("queues", later, Entry::Run { or_skip: false });
+        assert_eq!(claim(&ledger, &two, queued).await, JobClaim::Waits);
+        assert_eq!(ledger.begin_job_run("queues", later, &two).await.unwrap(), Begin::Busy);
+        ledger.finish_job_run("queues", START, &one, JobState::Done, None).await.unwrap();
+        assert_eq!(ledger.begin_job_run("queues", later, &two).await.unwrap(), Begin::Begun { attempt: 1 });
+    });
+}
+
+#[test]
+fn versions_stay_for_as_long_as_a_run_needs_them() {
+    with_folder(|folder, clock| async move {
+        let ledger = open(&folder, &clock).await;
+        let owner = ledger.register("serve").await.unwrap();
+        claim(&ledger, &owner, run("daily", START, now())).await;
+        assert_eq!(ledger.prune_versions(&[]).await.unwrap(), 0);
+        assert_eq!(ledger.version("v1").await.unwrap(), Some(version("v1")));
+        ledger.finish_job_run("daily", START, &owner, JobState::Done, None).await.unwrap();
+        assert_eq!(ledger.prune_versions(&["v1".to_owned()]).await.unwrap(), 0);
+        assert_eq!(ledger.prune_versions(&[]).await.unwrap(), 2);
+        assert_eq!(ledger.version("v1").await.unwrap(), None);
+    });
+}
+
+#[test]
+fn what_is_decided_stays_so_until_the_rule_changes_or_the_job_was_gone() {
+    with_folder(|folder, clock| async move {
+        let ledger = open(&folder, &clock).await;
+        let owner = ledger.register("serve").await.unwrap();
+        let enlist =
+            async |rule: &str, at: Duration| ledger.enlist_jobs(&[enlisted("a", rule, at)]).await.unwrap();
+        assert_eq!(enlist("every", START).await, [START]);
+        assert_eq!(enlist("every", START + HOUR).await, [START]);
+        let half = START + HOUR / 2;
+        ledger.claim_job_runs(&owner, &[run("a", half, now())], &[], &[decided(half)]).await.unwrap();
+        assert_eq!(enlist("every", START + HOUR).await, [START + HOUR / 2]);
+        assert_eq!(enlist("cron", START + HOUR).await, [START + HOUR]);
+        assert_eq!(ledger.enlist_jobs(&[]).await.unwrap(), []);
+        assert!(ledger.listed_jobs(None).await.unwrap().is_empty());
+        assert!(ledger.listed_jobs(Some("a")).await.unwrap()[0].gone_at.is_some());
+        assert_eq!(enlist("cron", START + HOUR * 2).await, [START + HOUR * 2]);
+        ledger.claim_job_runs(&owner, &[], &[], &[decided(START + HOUR * 3)]).await.unwrap();
+        assert_eq!(enlist("cron", START).await, [START + HOUR * 3]);
+        let listed = &ledger.listed_jobs(None).await.unwrap()[0];
+        assert_eq!(listed.next_at, Some(START + HOUR * 4));
+        assert_eq!(listed.last.as_ref().unwrap().scheduled_at, START + HOUR / 2);
+    });
+}
+
+#[test]
+fn wishes_wait_until_they_are_granted_and_each_has_an_instant_of_its_own() {
+    with_folder(|folder, clock| async move {
+        let ledger = open(&folder, &clock).await;
+        let owner = ledger.register("serve").await.unwrap();
+        ledger.enlist_jobs(&[enlisted("a", "every", START)]).await.unwrap();
+        claim(&ledger, &owner, run("a", START, now())).await;
+        let first = ledger.trigger_job("a").await.unwrap();
+        let second = ledger.trigger_job("a").await.unwrap();
+        assert_eq!((first, second), (START + Duration::from_millis(1), START + Duration::from_millis(2)));
+        ledger.cancel_job("a").await.unwrap();
+        assert!(ledger.pause_job("a", true).await.unwrap());
+        assert!(!ledger.pause_job("a", true).await.unwrap());
+        let control = ledger.job_control().await.unwrap();
+        assert_eq!(control.paused, ["a"]);
+        let wishes: Vec<_> = control.wishes.iter().map(|wished| (wished.wish, wished.scheduled_at)).collect();
+        assert_eq!(
+            wishes,
+            [(JobWish::Run, Some(first)), (JobWish::Run, Some(second)), (JobWish::Cancel, None)]
+        );
+        for wished in control.wishes {
+            ledger.grant_job_wish(wished.id).await.unwrap();
+        }
+        clock.sleep(HOUR).await;
+        assert!(ledger.pause_job("a", false).await.unwrap());
+        assert_eq!(ledger.job_control().await.unwrap(), JobControl::default());
+        assert_eq!(ledger.listed_jobs(None).await.unwrap()[0].decided_until, START + HOUR);
+        assert_eq!(ledger.living("serve").await.unwrap().len(), 1);
+        drop(owner);
+        assert_eq!(ledger.living("serve").await.unwrap(), []);
+    });
+}
+
+#[test]
+fn a_broadcast_left_to_the_daemon_is_found_until_it_is_over_or_paused() {
+    with_folder(|folder, clock| async move {
+        let ledger = open(&folder, &clock).await;
+        let owner = ledger.register("serve").await.unwrap();
+        let lease = planned(&ledger, &owner, &spec(), 1).await;
+        let id = lease.broadcast;
+        assert_eq!(ledger.entrusted().await.unwrap(), []);
+        ledger.entrust(id).await.unwrap();
+        assert_eq!(ledger.entrusted().await.unwrap(), [id]);
+        ledger.request(id, Wish::Pause, None).await.unwrap();
+        assert_eq!(ledger.entrusted().await.unwrap(), []);
+        ledger.request(id, Wish::Cancel, None).await.unwrap();
+        assert_eq!(ledger.entrusted().await.unwrap(), [id]);
+    });
+}

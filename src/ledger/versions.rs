@@ -1,0 +1,83 @@
+//! Scripts as they were when their runs began, for runs that are entered again.
+
+use bytes::Bytes;
+
+use super::broadcast::json;
+use super::store::Transaction;
+use super::{Ledger, LedgerError};
+
+/// A script with the modules that it requires.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredVersion {
+    /// What it is known by.
+    pub hash: String,
+    /// Its parts: the script, under no module's name, and the modules.
+    pub parts: Vec<StoredPart>,
+}
+
+/// A text of Lua.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredPart {
+    /// The module's name; empty for the script.
+    pub module: String,
+    /// Its file, as errors show it.
+    pub path: String,
+    /// Its bytes.
+    pub text: Bytes,
+}
+
+impl Ledger {
+    /// A version that a run not yet over needs.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn version(&self, hash: &str) -> Result<Option<StoredVersion>, LedgerError> {
+        let question =
+            sqlx::query_as("SELECT module, path, text FROM versions WHERE hash = ? ORDER BY module");
+        let mut read = self.store().read().await?;
+        let rows: Vec<(String, String, Vec<u8>)> = read.rows(question.bind(hash)).await?;
+        read.done();
+        let parts: Vec<_> = rows
+            .into_iter()
+            .map(|(module, path, text)| StoredPart { module, path, text: text.into() })
+            .collect();
+        let whole = parts.first().is_some_and(|part| part.module.is_empty());
+        Ok(whole.then(|| StoredVersion { hash: hash.to_owned(), parts }))
+    }
+
+    /// Forgets the versions that no run needs any more, but for those named in `keep`. Gives how many texts went.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn prune_versions(&self, keep: &[String]) -> Result<u64, LedgerError> {
+        let mut write = self.store().write().await?;
+        let result = async {
+            let keep = json(&write, &keep)?;
+            let statement = sqlx::query(
+                "DELETE FROM versions WHERE hash NOT IN (SELECT value FROM json_each(?)) AND NOT EXISTS
+                    (SELECT 1 FROM job_runs r WHERE r.finished_at IS NULL AND r.version = versions.hash)",
+            );
+            write.run(statement.bind(keep)).await
+        }
+        .await;
+        write.end(result).await
+    }
+}
+
+/// Keeps a version, unless it is there.
+pub(super) async fn keep(write: &mut Transaction<'_>, version: &StoredVersion) -> Result<(), LedgerError> {
+    let known = sqlx::query_as("SELECT count(*) FROM versions WHERE hash = ?").bind(&version.hash);
+    let known: Option<(i64,)> = write.row(known).await?;
+    if known.is_some_and(|(parts,)| parts > 0) {
+        return Ok(());
+    }
+    for part in &version.parts {
+        let statement = sqlx::query("INSERT INTO versions (hash, module, path, text) VALUES (?, ?, ?, ?)");
+        let statement =
+            statement.bind(&version.hash).bind(&part.module).bind(&part.path).bind(&part.text[..]);
+        write.run(statement).await?;
+    }
+    Ok(())
+}

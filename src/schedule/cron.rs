@@ -1,0 +1,247 @@
+//! Cron expressions: croner reads them, and the search for the next time is in the civil calendar, so that how a zone
+//! maps it to instants stays in one place.
+
+use croner::parser::{CronParser, Seconds, Year};
+use croner::{CronComponent, CronPattern, Weekday};
+use jiff::civil::{Date, DateTime, Time};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, ToSpan};
+
+use super::zone;
+
+/// The fields of six; five have no seconds.
+const FIELDS: [(&str, &str); 6] = [
+    ("second", "0 to 59"),
+    ("minute", "0 to 59"),
+    ("hour", "0 to 23"),
+    ("day of the month", "1 to 31, L (the last) or 15W (the working day nearest to the 15th)"),
+    ("month", "1 to 12 or jan to dec"),
+    ("day of the week", "0 to 7 or sun to sat, fri#2 (the second) or friL (the last)"),
+];
+
+const NICKNAMES: [&str; 7] =
+    ["@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"];
+
+const MONTHS: [&str; 12] =
+    ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+const WEEKDAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
+
+const EVERY_HOUR: u64 = (1 << 24) - 1;
+
+const SECOND: SignedDuration = SignedDuration::from_secs(1);
+
+/// A cron expression that names at least one time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Cron {
+    /// As it was written.
+    pub(super) text: String,
+    // One bit a value.
+    seconds: u64,
+    minutes: u64,
+    hours: u64,
+    days: Box<CronPattern>,
+}
+
+impl Cron {
+    /// Reads five fields, six with seconds first, or a word such as `@daily`.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong and what would be right, without the expression itself.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let fields = fields(text)?;
+        let Some(mut pattern) = read(&fields) else { return Err(which_is_wrong(&fields)) };
+        // It takes five kilobytes, and is not asked for.
+        pattern.years = CronComponent::new(0, 0, 0, 0);
+        let cron = Self {
+            text: text.trim().to_owned(),
+            seconds: bits(&pattern.seconds),
+            minutes: bits(&pattern.minutes),
+            hours: bits(&pattern.hours),
+            days: Box::new(pattern),
+        };
+        if cron.ever() { Ok(cron) } else { Err("it names no day that ever comes".to_owned()) }
+    }
+
+    /// The first instant after `after`.
+    pub(super) fn next_after(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+        // Its instants are whole seconds.
+        let after = Timestamp::from_second(after.as_second()).ok()?;
+        if self.hours == EVERY_HOUR { self.by_the_hands(after, zone) } else { self.by_the_day(after, zone) }
+    }
+
+    /// Each time of the day once, whatever is done to the clocks.
+    fn by_the_day(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+        let mut from = zone.to_datetime(after);
+        loop {
+            from = self.first_from(from.checked_add(SECOND).ok()?)?;
+            // In the second half of a fold the clocks show times whose instant has passed.
+            let instant = zone::instant(zone, from)?;
+            if instant > after {
+                return Some(instant);
+            }
+        }
+    }
+
+    /// Whenever the clocks show a time that matches.
+    fn by_the_hands(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+        let mut from = after.checked_add(SECOND).ok()?;
+        loop {
+            let offset = zone.to_offset(from);
+            let instant = offset.to_timestamp(self.first_from(offset.to_datetime(from))?).ok()?;
+            match zone.following(from).next() {
+                Some(moved) if moved.timestamp() <= instant => from = moved.timestamp(),
+                _ => return Some(instant),
+            }
+        }
+    }
+
+    /// The first matching time of the calendar, `from` included.
+    fn first_from(&self, from: DateTime) -> Option<DateTime> {
+        let (mut date, mut time) = (from.date(), from.time());
+        loop {
+            if !self.month(date) {
+                date = date.last_of_month().tomorrow().ok()?;
+                time = Time::midnight();
+            } else if self.day(date)
+                && let Some(found) = self.time_from(time)
+            {
+                return Some(date.to_datetime(found));
+            } else {
+                date = date.tomorrow().ok()?;
+                time = Time::midnight();
+            }
+        }
+    }
+
+    /// The first matching time of a day that matches, `from` included.
+    fn time_from(&self, from: Time) -> Option<Time> {
+        let (hour, minute, second) = (from.hour(), from.minute(), from.second());
+        if has(self.hours, hour) {
+            if has(self.minutes, minute)
+                && let Some(second) = first(self.seconds, second)
+            {
+                return Time::new(hour, minute, second, 0).ok();
+            }
+            if let Some(minute) = first(self.minutes, minute + 1) {
+                return Time::new(hour, minute, first(self.seconds, 0)?, 0).ok();
+            }
+        }
+        let hour = first(self.hours, hour + 1)?;
+        Time::new(hour, first(self.minutes, 0)?, first(self.seconds, 0)?, 0).ok()
+    }
+
+    fn month(&self, date: Date) -> bool {
+        self.days.month_match(date.month().unsigned_abs().into()).unwrap_or(false)
+    }
+
+    fn day(&self, date: Date) -> bool {
+        let weekday =
+            Weekday::from_days_from_sunday(date.weekday().to_sunday_zero_offset().unsigned_abs().into());
+        let (year, month, day) = (date.year(), date.month().unsigned_abs(), date.day().unsigned_abs());
+        self.days.day_match(year.into(), month.into(), day.into(), weekday).unwrap_or(false)
+    }
+
+    /// Whether it names any time: within 28 years the calendar shows all that it has.
+    fn ever(&self) -> bool {
+        let days = jiff::civil::date(2000, 1, 1).series(1.day()).take(28 * 366 + 7);
+        self.time_from(Time::midnight()).is_some()
+            && days.into_iter().any(|day| self.month(day) && self.day(day))
+    }
+}
+
+/// The six fields of an expression, in lower case.
+fn fields(text: &str) -> Result<Vec<String>, String> {
+    let text = text.trim().to_lowercase();
+    let plain = match text.as_str() {
+        "@yearly" | "@annually" => "0 0 1 1 *",
+        "@monthly" => "0 0 1 * *",
+        "@weekly" => "0 0 * * 0",
+        "@daily" | "@midnight" => "0 0 * * *",
+        "@hourly" => "0 * * * *",
+        word if word.starts_with('@') => {
+            return Err(format!("the words that stand for an expression are {}", NICKNAMES.join(", ")));
+        }
+        fields => fields,
+    };
+    let mut fields: Vec<String> = plain.split_whitespace().map(str::to_owned).collect();
+    match fields.len() {
+        5 => fields.insert(0, "0".to_owned()),
+        6 => {}
+        count => {
+            return Err(format!(
+                "it has {count} field{}, and needs five (minute, hour, day of the month, month, day of the week) or \
+                 six (second first), such as \"0 9 * * mon-fri\"",
+                if count == 1 { "" } else { "s" }
+            ));
+        }
+    }
+    Ok(fields)
+}
+
+/// What croner makes of six fields, each of which is right by itself.
+fn read(fields: &[String]) -> Option<CronPattern> {
+    if !fields.iter().enumerate().all(|(place, field)| words_fit(place, field)) {
+        return None;
+    }
+    let parser = CronParser::builder().seconds(Seconds::Required).year(Year::Disallowed).build();
+    let pattern = parser.parse(&fields.join(" ")).ok()?.pattern;
+    let timed = [&pattern.seconds, &pattern.minutes, &pattern.hours];
+    timed.iter().all(|part| bits(part) != 0).then_some(pattern)
+}
+
+/// Whether a field's words are names of its own, and its steps within its range: croner takes any name anywhere,
+/// nothing between two commas, and a step of 70 minutes as one of an hour.
+fn words_fit(place: usize, field: &str) -> bool {
+    let (most, known): (u32, &[&str]) = match place {
+        0 | 1 => (59, &[]),
+        2 => (23, &[]),
+        3 => (31, &[]),
+        4 => (12, &MONTHS),
+        _ => (7, &WEEKDAYS),
+    };
+    field.split(',').all(|item| {
+        let step = item.split_once('/').map_or(1, |(_, step)| step.parse().unwrap_or(u32::MAX));
+        let mut words =
+            item.split(|letter: char| !letter.is_ascii_lowercase()).filter(|word| !word.is_empty());
+        !item.is_empty()
+            && step <= most
+            && words.all(|word| {
+                let day = word.strip_suffix('l').unwrap_or(word);
+                known.contains(&word)
+                    || matches!((place, word), (3, "l" | "w" | "lw") | (5, "l"))
+                    || (place == 5 && known.contains(&day))
+            })
+    })
+}
+
+/// Names the first field that is wrong all by itself.
+fn which_is_wrong(fields: &[String]) -> String {
+    for (place, field) in fields.iter().enumerate() {
+        let mut alone = vec!["*".to_owned(); fields.len()];
+        alone[place].clone_from(field);
+        if read(&alone).is_none() {
+            let (name, range) = FIELDS[place];
+            return format!(
+                "the {name} `{}` is not right: {range}, and lists (1,2), ranges (1-5), steps (*/2, 1-9/2) and *",
+                field.escape_debug()
+            );
+        }
+    }
+    "it cannot be read".to_owned()
+}
+
+fn bits(part: &CronComponent) -> u64 {
+    part.values().into_iter().filter(|value| *value < 64).fold(0, |bits, value| bits | 1 << value)
+}
+
+fn has(bits: u64, value: i8) -> bool {
+    first(bits, value) == Some(value)
+}
+
+/// The first value from `from` on, which is at most 60.
+fn first(bits: u64, from: i8) -> Option<i8> {
+    let from = u32::from(from.unsigned_abs());
+    let rest = bits.checked_shr(from)?;
+    (rest != 0).then(|| i8::try_from(rest.trailing_zeros() + from).unwrap_or(i8::MAX))
+}

@@ -1,0 +1,63 @@
+//! When jobs run, in tables, by chance, and over a year.
+
+mod missed;
+mod properties;
+mod refused;
+mod times;
+mod year;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::protocol::{Declaration, When};
+
+use super::{Job, Problem, run_name, zone};
+
+fn declared(when: When, tz: &str) -> Declaration {
+    Declaration {
+        name: "job".to_owned(),
+        when,
+        tz: Some(tz.to_owned()),
+        missed: None,
+        grace_ms: None,
+        overlap: None,
+        timeout_ms: None,
+        jitter_ms: None,
+        rerun: false,
+        place: "scripts/job.lua:1".to_owned(),
+    }
+}
+
+/// `every 90s`, `at 2026-12-24 18:00`, or a cron expression.
+fn when(text: &str) -> When {
+    if let Some(length) = text.strip_prefix("every ") {
+        let length: jiff::SignedDuration = length.parse().unwrap();
+        When::Every { ms: u64::try_from(length.as_millis()).unwrap() }
+    } else if let Some(time) = text.strip_prefix("at ") {
+        When::At(time.to_owned())
+    } else {
+        When::Cron(text.to_owned())
+    }
+}
+
+fn try_job(text: &str, tz: &str) -> Result<Job, Problem> {
+    Job::new(&declared(when(text), tz))
+}
+
+fn job(text: &str, tz: &str) -> Job {
+    try_job(text, tz).unwrap_or_else(|problem| panic!("{text} in {tz}: {}", problem.message))
+}
+
+fn instant(text: &str) -> Duration {
+    let timestamp: Timestamp = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+    zone::since_epoch(timestamp).unwrap()
+}
+
+/// The instants after `from`, as text in UTC.
+fn following(job: &Job, from: &str, count: usize) -> Vec<String> {
+    std::iter::successors(job.next_after(instant(from)), |last| job.next_after(*last))
+        .take(count)
+        .map(run_name)
+        .collect()
+}

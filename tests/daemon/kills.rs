@@ -1,0 +1,127 @@
+//! A daemon killed again and again in the middle of scheduled broadcasts: what each group got, by the service's own log.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::Serving;
+use crate::support::Project;
+use crate::survival::random::{Random, seed, soak};
+use crate::survival::server::Server;
+
+/// Groups of each instant.
+const GROUPS: usize = 30;
+
+/// An instant each second, and a group's number says of which instant it is.
+const SCRIPT: &str = r#"
+local schedule = require("schedule")
+local options = { name = "news", missed = "all", grace = "10h", overlap = "queue" }
+schedule.every("1s", options, function(context)
+  local groups = {}
+  for i = 1, 30 do groups[i] = math.tointeger(context.scheduled_at) * 100 + i end
+  local report = im.broadcast { name = "news", to = groups, message = { type = "txt", body = { msg = "once" } } }
+  print(context.run, report.sent, report.in_doubt)
+end)
+"#;
+
+fn command(project: &Project, server: &Server) -> Command {
+    let mut command = project.command(&["serve"]);
+    command
+        .env("MOONCAST_BASE_URL", server.url())
+        .env("MOONCAST_ORG", "org")
+        .env("MOONCAST_APP", "app")
+        .env("MOONCAST_TOKEN", "a-fixed-token");
+    command
+}
+
+/// The instants that the ledger knows, with their states.
+fn instants(project: &Project) -> Vec<(String, String)> {
+    let shown = project.mooncast(&["jobs", "show", "news", "--limit", "100000"]).exits(0).stdout;
+    let words = |line: &str| {
+        let mut words = line.split_whitespace();
+        let (run, state) = (words.next()?.to_owned(), words.next()?.trim_matches([',', ':']).to_owned());
+        run.starts_with("20").then_some((run, state))
+    };
+    shown.lines().filter_map(words).collect()
+}
+
+/// The state of each group of an instant's broadcast.
+fn groups(project: &Project, run: &str) -> BTreeMap<String, String> {
+    let ran = project.mooncast(&["runs", "export", "news", "--run", run, "--format", "jsonl"]).exits(0);
+    let row = |line: &str| {
+        let row: Value = serde_json::from_str(line).unwrap();
+        let text = |field: &str| row[field].as_str().unwrap().to_owned();
+        (text("group_id"), text("state"))
+    };
+    ran.stdout.lines().map(row).collect()
+}
+
+#[test]
+fn killed_in_the_middle_of_scheduled_broadcasts_every_instant_runs_and_no_group_has_it_twice() {
+    let kills = if soak() { 100 } else { 6 };
+    let seed = seed();
+    println!("MOONCAST_SEED={seed}");
+    let random = Random::new(seed);
+    let project = Project::new()
+        .file("scripts/news.lua", SCRIPT)
+        .file("mooncast.toml", "[app.limits]\ngroup_per_second = 1000000\n");
+    let server = Server::faithful();
+    let mut logs = Vec::new();
+    for _ in 0..kills {
+        let at = server.told().accepted + usize::try_from(random.below(2 * GROUPS as u64)).unwrap() + 1;
+        server.kill_at([at]);
+        let serving = Serving::launch(command(&project, &server));
+        server.client(serving.child());
+        let ran = serving.ended();
+        assert_eq!(ran.status, None, "{ran:#?}");
+        server.client_is_gone();
+        logs.push(ran.stderr);
+    }
+    assert_eq!(server.told().kills, kills);
+    // The last life goes on until three instants of its own are done.
+    let serving = Serving::start(command(&project, &server));
+    serving.prints("Z", 3);
+    let ran = serving.stop().exits(0);
+    logs.push(ran.stderr);
+
+    let mut instants = instants(&project);
+    instants.sort();
+    let second = |run: &str| run.parse::<jiff::Timestamp>().unwrap().as_second();
+    let (first, last) = (second(&instants[0].0), second(&instants[instants.len() - 1].0));
+    let accepted = server.accepted();
+    let (mut doubts, mut sent, mut open) = (0, 0, 0);
+    for (index, (run, state)) in instants.iter().enumerate() {
+        let context = format!("{run} {state}, MOONCAST_SEED={seed}");
+        assert_eq!(second(run), first + i64::try_from(index).unwrap(), "an instant is missing: {context}");
+        if state != "done" {
+            // The last ones may have been cut short by the stop.
+            assert!(second(run) > last - 10 && ["running", "waiting"].contains(&state.as_str()), "{context}");
+            open += 1;
+            continue;
+        }
+        let groups = groups(&project, run);
+        assert_eq!(groups.len(), GROUPS, "{context}");
+        for (group, state) in groups {
+            let times = accepted.get(&group).copied().unwrap_or(0);
+            match state.as_str() {
+                "sent" => assert_eq!(times, 1, "{context}: {group}"),
+                "in_doubt" => assert!(times <= 1, "{context}: {group} has it {times} times"),
+                _ => panic!("{context}: {group} is {state}"),
+            }
+            doubts += usize::from(state == "in_doubt");
+            sent += usize::from(state == "sent");
+        }
+    }
+    assert!(accepted.values().all(|times| *times == 1), "a group has it twice, MOONCAST_SEED={seed}");
+    let again = logs
+        .iter()
+        .flat_map(|log| log.lines())
+        .filter(|line| line.contains("a run is entered again"))
+        .count();
+    assert!(again > 0, "{logs:#?}");
+    println!(
+        "killed {kills} times: {} instants, none missing and none twice; {sent} groups sent, {doubts} in doubt, {open} instants open at the end; {again} runs entered again (MOONCAST_SEED={seed})",
+        instants.len()
+    );
+}

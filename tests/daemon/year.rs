@@ -1,0 +1,195 @@
+//! A year of jobs in simulated time, restarted now and then, with the clock set back and forth between: each instant
+//! once. Most runs are taken by the test in place of a worker; every so many are real ones.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use mooncast::clock::Clock;
+use mooncast::config::{AppFlags, Environment, Project as Place, Settings};
+use mooncast::daemon::{Loader, Order, Registry, Setup, serve};
+use mooncast::host::Output;
+use mooncast::ledger::{JobState, Ledger};
+
+use crate::support::Project;
+use crate::survival::random::soak;
+
+/// 2026-01-01T00:00:00Z.
+const START: u64 = 1_767_225_600;
+const HOUR: u64 = 3600;
+const DAY: u64 = 24 * HOUR;
+
+/// Keeps what scripts print.
+#[derive(Default)]
+struct Kept(RefCell<Vec<String>>);
+
+impl Output for Kept {
+    fn print(&self, bytes: &[u8]) {
+        self.0.borrow_mut().extend(String::from_utf8_lossy(bytes).lines().map(str::to_owned));
+    }
+}
+
+/// How much of it.
+struct Scale {
+    scripts: u64,
+    jobs_a_script: u64,
+    days: u64,
+    /// One of so many instants is run by a worker.
+    real: u64,
+}
+
+impl Scale {
+    fn of_this_run() -> Self {
+        if soak() {
+            // 1,000 jobs, each about every 8 h 45 m: a million instants.
+            Self { scripts: 20, jobs_a_script: 50, days: 365, real: 5_000 }
+        } else {
+            Self { scripts: 2, jobs_a_script: 20, days: 40, real: 300 }
+        }
+    }
+
+    /// The hours between two instants of a job; none for a daily one.
+    fn hours(script: u64, job: u64) -> Option<u64> {
+        let kind = (script + job) % 10;
+        (kind != 9).then_some(4 + kind)
+    }
+
+    /// The instants of a job from `from` on, before `until`, in seconds since 1970.
+    fn instants(script: u64, job: u64, from: u64, until: u64) -> impl Iterator<Item = u64> {
+        let (step, shift) = match Self::hours(script, job) {
+            Some(hours) => (hours * HOUR, 0),
+            None => (DAY, job % 24 * HOUR + job % 60 * 60),
+        };
+        let first = (from - shift).div_ceil(step) * step + shift;
+        (first..until).step_by(usize::try_from(step).unwrap())
+    }
+
+    fn script(&self, script: u64) -> String {
+        let mut text = "local schedule = require(\"schedule\")\nlocal function tell(c) print(c.name .. \" \" .. c.run .. \" \" .. c.attempt) end\n".to_owned();
+        for job in 0..self.jobs_a_script {
+            let (kind, when) = match Self::hours(script, job) {
+                Some(hours) => ("every", format!("{hours}h")),
+                None => ("cron", format!("{} {} * * *", job % 60, job % 24)),
+            };
+            let options = "missed = \"all\", grace = \"100h\", overlap = \"queue\"";
+            text +=
+                &format!("schedule.{kind}(\"{when}\", {{ name = \"{script}-{job}\", {options} }}, tell)\n");
+        }
+        text
+    }
+}
+
+/// What was run: how often each instant of a job, in place of a worker.
+type Runs = Rc<RefCell<BTreeMap<(String, u64), u32>>>;
+
+/// One life of a daemon, from one instant to another.
+fn live(place: &Place, ledger: &Path, runs: &Runs, kept: &Rc<Kept>, scale: &Scale, from: u64, until: u64) {
+    let clock = Clock::simulated(Duration::from_secs(from));
+    let flags = AppFlags { offline: true, ..AppFlags::default() };
+    let settings = Settings::load(place, &Environment::of(vec![]), &flags).unwrap();
+    let program = PathBuf::from(env!("CARGO_BIN_EXE_mooncast"));
+    let registry =
+        Registry::new(Loader::new(place.clone(), vec![], clock.clone(), program.clone()), settings);
+    let taken = Rc::clone(runs);
+    let real = scale.real;
+    let instead = move |job: &str, at: Duration| {
+        let hash =
+            job.bytes().fold(at.as_secs() / 60, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
+        if hash.is_multiple_of(real) {
+            return false;
+        }
+        *taken.borrow_mut().entry((job.to_owned(), at.as_secs())).or_default() += 1;
+        true
+    };
+    clock
+        .block_on(async {
+            let ledger = Ledger::open_scratch(ledger, clock.clone()).await.unwrap();
+            let owner = ledger.register("serve").await.unwrap();
+            registry.load_all().await.unwrap();
+            let (orders, heard) = tokio::sync::mpsc::unbounded_channel();
+            let setup = Setup {
+                project: place.clone(),
+                registry,
+                apps: vec![],
+                ledger,
+                owner,
+                clock: clock.clone(),
+                program,
+                output: Rc::clone(kept) as Rc<dyn Output>,
+                poll: Duration::from_hours(6),
+                instead: Some(Box::new(instead)),
+                told: Box::new(|event| panic!("{event:?}")),
+            };
+            let time = clock.clone();
+            tokio::task::spawn_local(async move {
+                time.sleep(Duration::from_secs(until - from)).await;
+                orders.send(Order::Stop).unwrap();
+            });
+            serve(setup, heard).await.unwrap();
+        })
+        .unwrap();
+}
+
+#[test]
+fn a_year_of_jobs_with_restarts_and_a_clock_set_back_and_forth_runs_each_instant_once() {
+    let scale = Scale::of_this_run();
+    let project = Project::new();
+    for script in 0..scale.scripts {
+        project.write(&format!("scripts/s{script}.lua"), scale.script(script));
+    }
+    let place = Place::at(&project.path("")).unwrap();
+    let (runs, kept) = (Runs::default(), Rc::new(Kept::default()));
+    let began = Instant::now();
+    // Lives of some days; after each the clock goes on, is set back by some hours, or nobody serves for a day.
+    let end = START + scale.days * DAY;
+    let (mut from, mut lives) = (START - 1, 0_u64);
+    while from < end {
+        let until = (from + scale.days * DAY / 12).min(end);
+        live(&place, &project.path("ledger"), &runs, &kept, &scale, from, until);
+        lives += 1;
+        from = match lives % 3 {
+            _ if until == end => end,
+            0 => until + DAY,
+            1 => until,
+            _ => until - 7 * HOUR,
+        };
+    }
+    let clock = Clock::real();
+    let ledger = clock.block_on(async {
+        let ledger = Ledger::open(&project.path("ledger"), clock.clone()).await.unwrap();
+        ledger.job_runs(None, u32::MAX).await.unwrap()
+    });
+    let ledger = ledger.unwrap();
+    let mut real: BTreeMap<String, u32> = BTreeMap::new();
+    for line in kept.0.borrow().iter() {
+        *real.entry(line.clone()).or_default() += 1;
+    }
+    let (mut expected, mut by_workers) = (0, 0);
+    let mut noted: BTreeMap<(&str, u64), JobState> = BTreeMap::new();
+    for run in &ledger {
+        assert_eq!(run.attempt, 1, "{run:?}");
+        assert!(noted.insert((&run.job, run.scheduled_at.as_secs()), run.state).is_none(), "{run:?}");
+    }
+    for (script, job) in (0..scale.scripts).flat_map(|s| (0..scale.jobs_a_script).map(move |j| (s, j))) {
+        let name = format!("{script}-{job}");
+        for at in Scale::instants(script, job, START, end) {
+            expected += 1;
+            let text = mooncast::schedule::run_name(Duration::from_secs(at));
+            let worked = real.get(&format!("{name} {text} 1")).copied().unwrap_or(0);
+            let stood_in = runs.borrow().get(&(name.clone(), at)).copied().unwrap_or(0);
+            assert_eq!(worked + stood_in, 1, "{name} {text}: {worked} by workers, {stood_in} without");
+            assert_eq!(noted.get(&(name.as_str(), at)), Some(&JobState::Done), "{name} {text}");
+            by_workers += worked;
+        }
+    }
+    assert_eq!(ledger.len(), expected, "runs that no schedule has");
+    assert!(by_workers > 0);
+    let jobs = scale.scripts * scale.jobs_a_script;
+    println!(
+        "{jobs} jobs, {expected} instants in {} days and {lives} lives, {by_workers} by workers: each once, in {:?}",
+        scale.days,
+        began.elapsed()
+    );
+}

@@ -1,0 +1,175 @@
+//! Saved scripts are taken in whole, once, and soon; with the library's registry and watcher and the real binary's
+//! workers. `MOONCAST_SOAK=1` has many more rounds.
+
+mod folders;
+mod jobs;
+mod partly;
+mod saves;
+mod serve;
+mod settings;
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use mooncast::clock::Clock;
+use mooncast::config::{
+    App, AppFlags, AppLimits, Credentials, Environment, Project as Place, Settings, Timeouts,
+};
+use mooncast::daemon::{Loader, Registered, Registry, Reread, ScriptStatus, Watch};
+use mooncast::delivery::Delivery;
+
+use crate::support::Project;
+use crate::support::service::Service;
+
+/// What no wait in these tests takes on a healthy machine, however loaded.
+const GUARD: Duration = Duration::from_secs(60);
+
+/// How often something is done: often when there is time for it.
+fn rounds(few: usize, many: usize) -> usize {
+    if std::env::var_os("MOONCAST_SOAK").is_some_and(|value| !value.is_empty()) { many } else { few }
+}
+
+/// A script with one job, which says its number.
+fn script(job: &str, number: usize) -> String {
+    format!(
+        "-- version {number}\nlocal schedule = require(\"schedule\")\nschedule.every(\"1h\", {{ name = \"{job}\" }}, function() return {number} end)\n"
+    )
+}
+
+/// A daemon's registry and watcher over a project.
+struct Scene {
+    registry: Registry,
+    clock: Clock,
+    root: PathBuf,
+    service: Service,
+}
+
+impl Scene {
+    /// Loads the project's scripts, watches them, and plays `play`; nothing may have been sent in the end.
+    fn play<F: Future<Output = ()>>(project: &Project, play: impl FnOnce(Rc<Self>) -> F) {
+        let clock = Clock::real();
+        let place = Place::at(&project.path("")).unwrap();
+        let service = Service::accepting();
+        let app = App {
+            name: "default".into(),
+            prefix: format!("{}/org/app", service.url()),
+            credentials: Credentials::Token("token".into()),
+            limits: AppLimits::default(),
+            timeouts: Timeouts::default(),
+        };
+        let apps = vec![Rc::new(Delivery::new(&app, clock.clone(), None).unwrap())];
+        let read = {
+            let place = place.clone();
+            move || {
+                Settings::load(
+                    &place,
+                    &Environment::of(vec![]),
+                    &AppFlags { offline: true, ..AppFlags::default() },
+                )
+            }
+        };
+        let settings = read().unwrap();
+        let program = PathBuf::from(env!("CARGO_BIN_EXE_mooncast"));
+        let loader = Loader::new(place.clone(), apps, clock.clone(), program);
+        let registry = Registry::new(loader, settings);
+        let scene = Rc::new(Self { registry, clock: clock.clone(), root: place.root, service });
+        clock
+            .block_on(async {
+                let watch = Watch::new(scene.registry.clone(), Reread::new(read));
+                let mut watching = scene.registry.watching();
+                scene.registry.load_all().await.unwrap();
+                let watch = tokio::task::spawn_local(watch.run());
+                // The folders are watched from the first look on.
+                watching.wait_for(|looks| *looks > 0).await.unwrap();
+                play(Rc::clone(&scene)).await;
+                watch.abort();
+            })
+            .unwrap();
+        assert_eq!(scene.service.requests().len(), 0, "something was sent");
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.root.join(path)
+    }
+
+    /// Waits for the registry to be so.
+    #[track_caller]
+    fn until(&self, what: &str, so: impl Fn(&Registry) -> bool) -> impl Future<Output = ()> {
+        let mut changed = self.registry.changed();
+        let place = std::panic::Location::caller();
+        async move {
+            let so = async {
+                while !so(&self.registry) {
+                    changed.changed().await.unwrap();
+                }
+            };
+            if self.clock.timeout(GUARD, so).await.is_err() {
+                panic!("{place}: never came: {what}; {:#?}", self.registry.scripts());
+            }
+        }
+    }
+
+    /// Waits until the job is there from a script of just this text.
+    #[track_caller]
+    fn in_force(&self, job: &str, text: &str) -> impl Future<Output = ()> {
+        self.until(&format!("{job} of {text}"), move |registry| {
+            registry.find(job).is_some_and(|found| source(&found) == text)
+        })
+    }
+
+    fn status(&self, name: &str) -> ScriptStatus {
+        self.registry.scripts().into_iter().find(|script| script.name == name).unwrap()
+    }
+
+    /// Waits until a script is stale, and gives why.
+    async fn stale(&self, name: &str) -> String {
+        let is = |registry: &Registry| {
+            registry.scripts().iter().any(|script| script.name == name && script.stale.is_some())
+        };
+        self.until(&format!("{name} is stale"), is).await;
+        self.status(name).stale.unwrap().error
+    }
+
+    /// Takes one more save and waits until it is in force: whatever was saved before has been seen then, too.
+    async fn sentinel(&self, number: usize) {
+        let text = script("sentinel", number);
+        replace(&self.path("scripts/sentinel.lua"), &text);
+        self.in_force("sentinel", &text).await;
+    }
+}
+
+/// The text that a job came from.
+fn source(found: &Registered) -> String {
+    String::from_utf8(found.version.script.text.to_vec()).unwrap()
+}
+
+/// Saves as most editors do: into a new file beside it, which then takes the name.
+fn replace(path: &Path, text: &str) {
+    let beside = path.with_extension("lua.new~");
+    std::fs::write(&beside, text).unwrap();
+    std::fs::rename(&beside, path).unwrap();
+}
+
+/// How long each of many took.
+#[derive(Default)]
+struct Latencies(Vec<Duration>);
+
+impl Latencies {
+    fn since(&mut self, start: Instant) {
+        self.0.push(start.elapsed());
+    }
+
+    /// Prints them, and holds them to what is promised where there are enough to say.
+    fn judge(mut self, what: &str) {
+        self.0.sort_unstable();
+        let at = |part: usize| self.0[(self.0.len() * part / 100).min(self.0.len() - 1)];
+        let (median, most) = (at(50), at(99));
+        println!("{what}: {} saves, median {median:?}, 99th percentile {most:?}", self.0.len());
+        if self.0.len() >= 100 {
+            assert!(median < Duration::from_millis(400), "{what}: median {median:?}");
+            assert!(most < Duration::from_secs(1), "{what}: 99th percentile {most:?}");
+        }
+    }
+}

@@ -1,0 +1,394 @@
+//! `mooncast serve` from outside: jobs at their instants, what is left of killed runs, what people say meanwhile, its end.
+
+use std::process::Command;
+use std::sync::Arc;
+
+use rustix::process::{Signal, kill_process};
+
+use crate::daemon::Serving;
+use crate::support::service::{Service, accept};
+use crate::support::{Project, Ran};
+use crate::survival::server::Server;
+
+/// A project with a script, whose quota is lifted.
+fn project(script: &str) -> Project {
+    Project::new()
+        .file(
+            "scripts/main.lua",
+            format!("local schedule, task = require('schedule'), require('task')\n{script}"),
+        )
+        .file("mooncast.toml", "[app.limits]\ngroup_per_second = 1000000\n")
+}
+
+fn against(project: &Project, server: &Server) -> Command {
+    let mut command = project.command(&["serve"]);
+    command
+        .env("MOONCAST_BASE_URL", server.url())
+        .env("MOONCAST_ORG", "org")
+        .env("MOONCAST_APP", "app")
+        .env("MOONCAST_TOKEN", "a-fixed-token");
+    command
+}
+
+fn simulated(project: &Project) -> Serving {
+    Serving::start(project.command(&["serve", "--simulator"]))
+}
+
+/// What `mooncast jobs` says, with the simulator's ledger.
+fn jobs(project: &Project, args: &[&str]) -> Ran {
+    project.mooncast(&[&["jobs", "--simulator"], args].concat())
+}
+
+/// What a job shows once that has this text.
+#[track_caller]
+fn shows(project: &Project, args: &[&str], text: &str) -> String {
+    let began = std::time::Instant::now();
+    loop {
+        let shown = project.mooncast(args).exits(0).stdout;
+        if shown.contains(text) {
+            return shown;
+        }
+        assert!(began.elapsed().as_secs() < 60, "never showed {text:?}: {shown}");
+    }
+}
+
+#[test]
+fn two_daemons_on_one_ledger_start_each_instant_once_and_both_stop_in_order() {
+    let project = project("schedule.every('1s', { name = 'tick' }, function(c) print('ran ' .. c.run) end)");
+    let (one, two) = (simulated(&project), simulated(&project));
+    one.says("job=\"tick\"", 4);
+    two.says("job=\"tick\"", 4);
+    let (one, two) = (one.stop().exits(0).says("stopped"), two.stop().exits(0).says("stopped"));
+    let mut runs: Vec<&str> = one.stdout.lines().chain(two.stdout.lines()).collect();
+    runs.sort_unstable();
+    let many = runs.len();
+    runs.dedup();
+    assert!(many >= 3 && runs.len() == many, "{runs:?}");
+}
+
+#[test]
+fn a_broadcast_takes_the_instant_as_its_run_and_single_sends_are_counted() {
+    let service = Service::accepting();
+    let project = project(
+        "schedule.every('1s', { name = 'both' }, function(c)
+          im.broadcast { name = 'b', to = { 1, 2 }, message = { type = 'txt', body = { msg = c.run } } }
+          im.group_send({ to = 3, type = 'txt', body = { msg = c.name } }, { once = c.run })
+          print(c.run)
+        end)",
+    );
+    let serving = Serving::start(project.command_against(&service, &["serve"]));
+    serving.prints("Z", 2);
+    let ran = serving.stop().exits(0).never_says("failed");
+    let listed = project.mooncast(&["runs", "list"]).exits(0).stdout;
+    for run in ran.stdout.lines() {
+        assert!(listed.contains(&format!("b/{run}")), "{run}: {listed}");
+        let texts = service.messages().into_iter().filter(|message| message["body"]["msg"] == run).count();
+        assert_eq!(texts, 2, "{run}");
+    }
+}
+
+#[test]
+fn a_run_killed_in_its_broadcast_is_entered_again_with_the_very_same_script() {
+    let script = |version: &str| {
+        format!(
+            "local schedule = require('schedule')
+            schedule.every('10000h', {{ name = 'news' }}, function(c)
+              local groups = {{}}
+              for i = 1, 100 do groups[i] = i end
+              print('{version} begins', c.attempt)
+              local r = im.broadcast {{ name = 'news', to = groups, message = {{ type = 'txt', body = {{ msg = 'x' }} }} }}
+              im.group_send({{ to = 101, type = 'txt', body = {{ msg = require('words') }} }}, {{ once = c.run }})
+              print('{version} ends', r.sent + r.in_doubt)
+            end)"
+        )
+    };
+    let project =
+        project("").file("scripts/main.lua", script("old")).file("scripts/lib/words.lua", "return 'old'");
+    let server = Server::faithful();
+    server.hold_from(40);
+    let serving = Serving::start(against(&project, &server));
+    project.mooncast(&["jobs", "trigger", "news"]).exits(0).prints("asked for");
+    assert!(server.wait_for(40));
+    server.client(serving.child());
+    serving.kill();
+    server.client_is_gone_or_held();
+    project.write("scripts/main.lua", script("new"));
+    project.write("scripts/lib/words.lua", "return 'new'");
+    server.let_go();
+    let serving = Serving::start(against(&project, &server));
+    serving.says("a broadcast goes on where it stopped", 1);
+    serving.prints("old ends\t100", 1);
+    let ran = serving.stop().exits(0).prints("old begins\t2").says("a run is entered again");
+    assert!(!ran.stdout.contains("new"), "{ran:#?}");
+    project.mooncast(&["jobs", "show", "news"]).exits(0).prints("done, attempt 2");
+    let accepted = server.accepted();
+    assert!(accepted.values().all(|times| *times == 1), "{accepted:?}");
+}
+
+#[test]
+fn a_killed_run_that_sent_by_itself_is_interrupted_and_with_rerun_it_is_entered_again() {
+    let script = |name: &str, options: &str| {
+        format!(
+            "schedule.every('10000h', {{ name = '{name}'{options} }}, function(c)
+              im.group_send {{ to = 1, type = 'txt', body = {{ msg = 'x' }} }}
+              print('{name}', c.attempt)
+              if c.attempt == 1 then task.sleep(100000) end
+            end)\n"
+        )
+    };
+    let project = project(&(script("loose", "") + &script("again", ", rerun = true")));
+    let server = Server::faithful();
+    let serving = Serving::start(against(&project, &server));
+    for job in ["loose", "again"] {
+        project.mooncast(&["jobs", "trigger", job]).exits(0);
+        serving.prints(job, 1);
+    }
+    serving.kill();
+    let serving = Serving::start(against(&project, &server));
+    serving.prints("again\t2", 1);
+    let ran = serving.stop().exits(0).says("a run was interrupted and is not entered again");
+    assert!(!ran.stdout.contains("loose"), "{ran:#?}");
+    project.mooncast(&["jobs", "show", "loose"]).exits(0).prints("interrupted").prints("rerun = true");
+    project.mooncast(&["jobs"]).exits(0).prints("interrupted 20");
+}
+
+#[test]
+fn a_broadcast_goes_on_when_its_worker_is_killed() {
+    let project = project(
+        "schedule.every('10000h', { name = 'news' }, function(c)
+          local groups = {}
+          for i = 1, 200 do groups[i] = i end
+          im.broadcast { name = 'news', to = groups, message = { type = 'txt', body = { msg = 'x' } } }
+        end)",
+    );
+    let server = Server::faithful();
+    server.hold_from(50);
+    let serving = Serving::start(against(&project, &server));
+    project.mooncast(&["jobs", "trigger", "news"]).exits(0);
+    assert!(server.wait_for(50));
+    for worker in serving.workers() {
+        kill_process(worker, Signal::KILL).unwrap();
+    }
+    serving.says("a run failed", 1);
+    server.let_go();
+    serving.says("a broadcast is over", 1);
+    serving.stop().exits(0).says("sent=200");
+    assert_eq!(server.accepted().len(), 200);
+}
+
+#[test]
+fn what_people_say_of_broadcasts_is_heard_by_the_daemon_and_nobody_else_drives_them() {
+    let project = project(
+        "schedule.every('10000h', { name = 'news' }, function(c)
+          local groups = {}
+          for i = 1, 40 do groups[i] = i end
+          im.broadcast { name = 'news', to = groups, rate = 10, message = { type = 'txt', body = { msg = 'x' } } }
+          print('delivered')
+        end)",
+    );
+    let server = Server::faithful();
+    let serving = Serving::start(against(&project, &server));
+    project.mooncast(&["jobs", "trigger", "news"]).exits(0);
+    assert!(server.wait_for(2));
+    let runs = |args: &[&str]| {
+        let mut command = against(&project, &server);
+        let program = command.get_program().to_owned();
+        let mut fresh = Command::new(program);
+        fresh.args(args).current_dir(command.get_current_dir().unwrap());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => fresh.env(name, value),
+                None => fresh.env_remove(name),
+            };
+        }
+        command = fresh;
+        Ran::of(&command.output().unwrap())
+    };
+    runs(&["runs", "pause", "news"]).exits(0);
+    runs(&["runs", "resume", "news"]).exits(0).prints("goes on in the process that drives it");
+    serving.prints("delivered", 1);
+    serving.says("a broadcast is over", 1);
+    runs(&["runs", "resume", "news"]).exits(0).prints("is over");
+    serving.stop().exits(0);
+    assert!(server.accepted().values().all(|times| *times == 1));
+}
+
+#[test]
+fn refused_recipients_are_sent_to_again_by_the_daemon() {
+    let refuse = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let refuses = Arc::clone(&refuse);
+    let service = Service::answering(move |number, request| {
+        if refuses.load(std::sync::atomic::Ordering::SeqCst) && request.json()["to"][0] == "7" {
+            let body = r#"{"error":"illegal_argument","error_description":"no such group"}"#;
+            return crate::support::service::json(400, body);
+        }
+        accept(number, request)
+    });
+    let project = project(
+        "schedule.every('10000h', { name = 'news' }, function(c)
+          im.broadcast { name = 'news', to = { 6, 7, 8 }, message = { type = 'txt', body = { msg = 'x' } } }
+        end)",
+    );
+    let serving = Serving::start(project.command_against(&service, &["serve"]));
+    project.mooncast(&["jobs", "trigger", "news"]).exits(0);
+    serving.says("rejected=1", 1);
+    refuse.store(false, std::sync::atomic::Ordering::SeqCst);
+    project.mooncast(&["runs", "retry", "news"]).exits(0).prints("the daemon (process");
+    serving.says("sent=3", 1);
+    serving.stop().exits(0);
+}
+
+#[test]
+fn jobs_are_listed_triggered_paused_resumed_and_cancelled_from_another_process() {
+    let project = project(
+        "schedule.every('1s', { name = 'tick' }, function(c) print('tick') end)
+        schedule.every('10000h', { name = 'long', timeout = '1h' }, function(c)
+          print('long begins')
+          task.sleep(100000)
+        end)",
+    );
+    jobs(&project, &[]).exits(2).says("mooncast serve");
+    let serving = simulated(&project);
+    serving.prints("tick", 1);
+    jobs(&project, &["list"]).exits(0).prints("tick").prints("every 1s").prints("scripts/main.lua");
+    jobs(&project, &["trigger", "lonk"]).exits(2).says("there is no job `lonk`").says("long");
+    jobs(&project, &["trigger", "long"]).exits(0).prints("asked for");
+    serving.prints("long begins", 1);
+    jobs(&project, &["show", "long"]).exits(0).prints("running");
+    jobs(&project, &["trigger", "long"]).exits(0);
+    serving.says("a run is skipped: the run of", 1);
+    jobs(&project, &["cancel", "long"]).exits(0).prints("being cancelled");
+    serving.says("a run is cancelled", 1);
+    shows(&project, &["jobs", "--simulator", "show", "long"], "cancelled");
+    jobs(&project, &["cancel", "long"]).exits(0).prints("no run of long goes on");
+
+    jobs(&project, &["pause", "tick"]).exits(0).prints("is paused");
+    serving.says("a job is paused", 1);
+    jobs(&project, &[]).exits(0).prints("paused");
+    let printed = serving.printed().len();
+    // Another job's runs show that time goes on: one asked for by a person runs although the job is paused.
+    jobs(&project, &["trigger", "tick"]).exits(0);
+    serving.prints("tick", printed);
+    jobs(&project, &["resume", "tick"]).exits(0).prints("goes on");
+    serving.says("a job goes on", 1);
+    serving.prints("tick", printed + 2);
+    serving.stop().exits(0);
+    jobs(&project, &["trigger", "tick"]).exits(2).says("no `mooncast serve` runs");
+}
+
+#[test]
+fn overlaps_are_skipped_queued_or_cancel_the_earlier_run() {
+    let project = project(
+        "for _, overlap in ipairs { 'skip', 'queue', 'cancel' } do
+          schedule.every('10000h', { name = overlap, overlap = overlap }, function(c)
+            print(overlap .. ' begins')
+            task.sleep(overlap == 'queue' and 1 or 100000)
+            print(overlap .. ' ends')
+          end)
+        end",
+    );
+    let serving = simulated(&project);
+    for job in ["skip", "queue", "cancel"] {
+        jobs(&project, &["trigger", job]).exits(0);
+    }
+    serving.prints("begins", 3);
+    for job in ["skip", "queue", "cancel"] {
+        jobs(&project, &["trigger", job]).exits(0);
+    }
+    serving.says("a run is skipped: the run of", 1);
+    serving.prints("queue ends", 2);
+    serving.prints("cancel begins", 2);
+    jobs(&project, &["show", "cancel"]).exits(0).prints("cancelled").prints("overlap").prints("running");
+    serving.signal(Signal::TERM);
+    serving.says("stopping", 1);
+    serving.signal(Signal::TERM);
+    serving.ended().exits(0);
+}
+
+#[test]
+fn workers_are_counted_and_the_others_wait_for_their_turn() {
+    let project = project(
+        "for i = 1, 6 do
+          schedule.every('10000h', { name = 'j' .. i }, function() print('in') task.sleep(0.3) print('out') end)
+        end",
+    )
+    .file("mooncast.toml", "[scripts]\nworkers = 2\n");
+    let serving = simulated(&project);
+    for i in 1..=6 {
+        jobs(&project, &["trigger", &format!("j{i}")]).exits(0);
+    }
+    serving.prints("out", 6);
+    let mut inside = 0;
+    for line in serving.printed() {
+        if line == "in" {
+            inside += 1;
+        } else {
+            inside -= 1;
+        }
+        assert!(inside <= 2, "{:?}", serving.printed());
+    }
+    serving.stop().exits(0);
+}
+
+#[test]
+fn a_run_over_its_time_is_stopped_and_a_failed_one_says_its_line() {
+    let project = project(
+        "schedule.every('1s', { name = 'slow', timeout = '1s' }, function() task.sleep(1000) end)
+        schedule.every('1s', { name = 'wrong' }, function() error('on purpose') end)",
+    );
+    let serving = simulated(&project);
+    serving.says("longer than its timeout of 1 s", 1);
+    serving.says("scripts/main.lua:3: on purpose", 1);
+    jobs(&project, &["show", "wrong"]).exits(0).prints("failed").prints("on purpose");
+    serving.stop().exits(0);
+}
+
+#[test]
+fn a_stop_finishes_what_is_in_flight_and_a_second_one_ends_at_once() {
+    let script =
+        "schedule.every('10000h', { name = 'a' }, function() print('in') task.sleep(%) print('out') end)";
+    let quick = project(&script.replace('%', "1"));
+    let serving = simulated(&quick);
+    jobs(&quick, &["trigger", "a"]).exits(0);
+    serving.prints("in", 1);
+    serving.stop().exits(0).prints("out").says("a run is done");
+
+    let slow = project(&script.replace('%', "1000")).file("mooncast.toml", "[serve]\nstop_within = \"4s\"\n");
+    let serving = simulated(&slow);
+    jobs(&slow, &["trigger", "a"]).exits(0);
+    serving.prints("in", 1);
+    let ran = serving.stop().exits(0).says("a run is cut short");
+    assert!(!ran.stdout.contains("out"), "{ran:#?}");
+    // It was not finished, so the next daemon enters it again.
+    let serving = simulated(&slow);
+    serving.says("a run is entered again", 1);
+    serving.prints("in", 1);
+    serving.signal(Signal::INT);
+    serving.says("stopping", 1);
+    serving.signal(Signal::INT);
+    serving.ended().exits(0);
+}
+
+#[test]
+fn an_at_in_the_past_counts_as_missed_and_saving_one_sends_nothing() {
+    let at = |seconds_ago: i64, name: &str| {
+        let then = jiff::Timestamp::now().as_second() - seconds_ago;
+        format!("require('schedule').at({then}, {{ name = '{name}' }}, function() print('{name} ran') end)\n")
+    };
+    let project = Project::new().file("scripts/main.lua", at(600, "late") + &at(7200, "old"));
+    let serving = simulated(&project);
+    serving.prints("late ran", 1);
+    serving.says("instants are left out: missed, and older", 1);
+    project.write("scripts/more.lua", at(600, "saved"));
+    serving.says("jobs=\"saved\"", 1);
+    project.write("scripts/soon.lua", at(-3, "soon"));
+    serving.prints("soon ran", 1);
+    let ran = serving.stop().exits(0);
+    assert!(!ran.stdout.contains("saved ran") && !ran.stdout.contains("old ran"), "{ran:#?}");
+    // The same instant does not come again.
+    let serving = simulated(&project);
+    serving.signal(Signal::HUP);
+    serving.says("looking at all files again", 1);
+    let ran = serving.stop().exits(0);
+    assert_eq!(ran.stdout, "", "{ran:#?}");
+}
