@@ -23,7 +23,7 @@ fn own(args: &[&str]) -> Ran {
 fn the_examples_pass_their_tests_and_nothing_is_left_of_them() {
     let state = Path::new(env!("CARGO_MANIFEST_DIR")).join(".mooncast");
     let before = state.exists();
-    own(&["test"]).exits(0).prints("10 tests passed");
+    own(&["test"]).exits(0).prints("11 tests passed");
     assert_eq!(state.exists(), before);
 }
 
@@ -273,6 +273,12 @@ fn jobs_run_when_they_are_due_or_asked_for() {
            expect(function() t.trigger('bad') end).to_fail('scripts/bad.lua:1: no')
            expect(function() t.advance('1h') end).to_fail('the job `bad` of 2026-01-05T10:00:00Z failed')
          end)
+         test('cron goes by its zone, over the change to summer time too', function(t)
+           t.clock('2026-03-28T00:00Z')
+           t.load('scripts/daily.lua')
+           t.advance('2d')
+           expect(texts(t, '{GROUP}')).to_equal({{ 'daily 2026-03-28T08:00:00Z 1', 'daily 2026-03-29T07:00:00Z 1' }})
+         end)
          test('a top level that sends cannot be loaded', function(t)
            expect(function() t.load('scripts/sends.lua') end).to_fail('only declares its jobs')
          end)"
@@ -290,11 +296,19 @@ fn jobs_run_when_they_are_due_or_asked_for() {
              end)"
         ),
     )
+    .file(
+        "scripts/daily.lua",
+        format!(
+            "schedule.cron('0 9 * * *', {{ name = 'daily', tz = 'Europe/Berlin' }}, function(c)
+               im.group_send({{ to = '{GROUP}', type = 'txt', body = {{ msg = c.name .. ' ' .. c.run .. ' ' .. c.attempt }} }})
+             end)"
+        ),
+    )
     .file("scripts/bad.lua", "schedule.every('1h', { name = 'bad' }, function() error('no') end)")
     .file("scripts/sends.lua", format!("im.group_send({{ to = '{GROUP}', type = 'txt', body = {{ msg = 'x' }} }})"))
     .mooncast(&["test"])
     .exits(0)
-    .prints("4 tests passed");
+    .prints("5 tests passed");
 }
 
 #[test]

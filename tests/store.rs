@@ -208,6 +208,20 @@ fn what_cannot_be_kept_is_refused_with_its_reason_and_line() {
 }
 
 #[test]
+fn a_top_level_that_only_declares_reads_and_does_not_write() {
+    let project = Project::with_script(
+        "local store = require('store')
+        local known = store.get('runs', 0)
+        schedule.every('1h', { name = 'count' }, function() print(known, store.increment('runs')) end)",
+    )
+    .file("scripts/bad.lua", "require('store').set('a', 1)\nschedule.every('1h', function() end)");
+    let job = |script: &str, name: &str| project.mooncast(&["run", "--simulator", "--job", name, script]);
+    job("scripts/main.lua", "count").exits(0).prints("0\t1\n");
+    job("scripts/main.lua", "count").exits(0).prints("1\t2\n");
+    job("scripts/bad.lua", "bad").exits(1).says("scripts/bad.lua:1: ").says("only declares its jobs");
+}
+
+#[test]
 fn a_check_sees_no_data_and_ends_at_the_first_write() {
     let project = Project::with_script(
         "local store = require('store')
