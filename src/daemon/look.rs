@@ -106,7 +106,7 @@ impl Looker {
         let mut verdict =
             Verdict { settings: changed.remove(&settings) && !self.first, ..Verdict::default() };
         for (path, made_of) in loaded {
-            if self.is_believed(&path, &made_of, now) {
+            if self.is_believed(&path, &made_of, tried.get(&path), now) {
                 verdict.believed.insert(path.clone());
                 tried.insert(path, made_of);
             } else {
@@ -169,21 +169,26 @@ impl Looker {
         match self.files.settled(path) {
             Some(Seen::Unreadable(why)) => {
                 verdict.unreadable.push((path.to_owned(), format!("{name}: {why}")));
+                return;
             }
-            Some(Seen::Text(..)) => {
-                let script = std::fs::read(path).map(|text| Source::new(name, text)).ok();
-                match script.filter(|script| self.files.believes(path, now, script)) {
-                    Some(script) => match self.differs(path, &script, tried, now) {
-                        Some(true) => verdict.load.push((path.to_owned(), script)),
-                        Some(false) => {}
-                        None => self.owed = true,
-                    },
-                    None => self.owed = true,
-                }
-            }
-            Some(Seen::Missing) => {}
+            Some(Seen::Missing) => return,
+            Some(Seen::Text(..)) | None => {}
+        }
+        let script = std::fs::read(path).map(|text| Source::new(name, text)).ok();
+        match script.filter(|script| self.is_trusted(path, script, tried, now)) {
+            Some(script) => match self.differs(path, &script, tried, now) {
+                Some(true) => verdict.load.push((path.to_owned(), script)),
+                Some(false) => {}
+                None => self.owed = true,
+            },
             None => self.owed = true,
         }
+    }
+
+    /// Whether a script's text is settled, or that from which it was loaded before.
+    fn is_trusted(&mut self, path: &Path, script: &Source, tried: Option<&Tried>, now: Now) -> bool {
+        tried.is_some_and(|tried| tried.script.text == script.text)
+            || (self.files.settled(path).is_some() && self.files.believes(path, now, script))
     }
 
     /// Whether a load now would be of something else than the last one; none when that has not settled.
@@ -215,10 +220,14 @@ impl Looker {
         Some(differs)
     }
 
-    /// Whether everything that a load was made of is believed.
-    fn is_believed(&mut self, path: &Path, made_of: &Tried, now: Now) -> bool {
-        self.files.believes(path, now, &made_of.script)
-            && made_of.asked.values().flatten().all(|module| self.is_settled(module, now))
+    /// Whether everything that a load was made of is believed, or was in the load before it.
+    fn is_believed(&mut self, path: &Path, made_of: &Tried, tried: Option<&Tried>, now: Now) -> bool {
+        let same = tried.is_some_and(|tried| tried.script.text == made_of.script.text);
+        (same || self.files.believes(path, now, &made_of.script))
+            && made_of.asked.iter().all(|(name, module)| {
+                let before = tried.and_then(|tried| tried.asked.get(name));
+                before == Some(module) || module.as_ref().is_none_or(|module| self.is_settled(module, now))
+            })
     }
 
     fn is_settled(&mut self, module: &Source, now: Now) -> bool {

@@ -1,6 +1,6 @@
 //! `mooncast serve`: the host that runs the project's jobs for as long as it lives, and takes changed scripts in.
 //!
-//! - `registry`, `load`, `version`, `scan`: which version of each script is in force; `watch` and what it is made of:
+//! - `registry`, `decide`, `load`, `version`, `scan`: which version of each script is in force; `watch` and what it is made of:
 //!   how saved files come to be so;
 //! - `scheduler`: which job is next; `runner`: its runs, each in a worker; `recover`: what a dead daemon has left;
 //! - `control`: what people say through the ledger; `shutdown`: how it ends; `event`: what they may want to be told;
@@ -11,6 +11,7 @@
 //! May import: `schedule`, `host` and what is below them.
 
 mod control;
+mod decide;
 mod event;
 mod eyes;
 mod files;

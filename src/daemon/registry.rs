@@ -1,8 +1,8 @@
-//! Which version of each script is in force, and who has which job: the only place where that is decided.
+//! Which version of each script is in force, and which jobs there are: what the scheduler looks at.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::config::Settings;
 use crate::protocol::Source;
 use crate::schedule::Job;
 
-use super::load::{Loaded, Loader};
+use super::load::Loader;
 use super::scan;
 use super::version::Version;
 
@@ -22,27 +22,27 @@ const ASKED_AT_ONCE: usize = 16;
 
 /// The scripts of a project and their jobs. Cheap to clone; all clones are the same one.
 #[derive(Clone)]
-pub struct Registry(Rc<Inner>);
+pub struct Registry(pub(super) Rc<Inner>);
 
-struct Inner {
-    loader: Loader,
+pub(super) struct Inner {
+    pub(super) loader: Loader,
     settings: RefCell<Rc<Settings>>,
-    entries: RefCell<BTreeMap<PathBuf, Entry>>,
+    pub(super) entries: RefCell<BTreeMap<PathBuf, Entry>>,
     changes: watch::Sender<u64>,
     look: Notify,
     looks: watch::Sender<u64>,
-    decisions: Cell<u64>,
+    pub(super) decisions: Cell<u64>,
 }
 
 /// One script.
 #[derive(Debug, Default)]
-struct Entry {
-    in_force: Option<Rc<Version>>,
+pub(super) struct Entry {
+    pub(super) in_force: Option<Rc<Version>>,
     /// A version that loads and whose jobs others have.
-    waiting: Option<Rc<Version>>,
-    stale: Option<Stale>,
+    pub(super) waiting: Option<Rc<Version>>,
+    pub(super) stale: Option<Stale>,
     /// What was loaded last, whatever came of it.
-    tried: Option<Tried>,
+    pub(super) tried: Option<Tried>,
 }
 
 /// What a load was made of.
@@ -188,17 +188,21 @@ impl Registry {
         let loads = found.scripts.into_iter().map(|path| {
             let settings = Rc::clone(&settings);
             async move {
-                match loader.read(&path) {
-                    Ok(script) => {
-                        let loaded = loader.load(&path, script.clone(), &settings).await;
-                        self.decide(&path, script, loaded);
-                    }
-                    Err(error) => self.refuse(&path, error),
-                }
+                let result = match loader.read(&path) {
+                    Ok(script) => Ok((script.clone(), loader.load(&path, script, &settings).await)),
+                    Err(error) => Err(error),
+                };
+                (path, result)
             }
         });
-        // In the order of their paths, so that of two that claim one name it is always the same that has it.
-        futures_util::stream::iter(loads).buffered(ASKED_AT_ONCE).collect::<Vec<()>>().await;
+        // Decided in the order of their paths, so that of two that claim one name it is always the same that has it.
+        let mut loads = futures_util::stream::iter(loads).buffered(ASKED_AT_ONCE);
+        while let Some((path, result)) = loads.next().await {
+            match result {
+                Ok((script, made)) => self.decide(&path, script, made),
+                Err(error) => self.refuse(&path, error),
+            }
+        }
         Ok(())
     }
 
@@ -215,128 +219,8 @@ impl Registry {
         }
     }
 
-    /// Drops the scripts that are not among these.
-    pub(super) fn retain(&self, there: &BTreeSet<PathBuf>) {
-        let gone: Vec<(PathBuf, Entry)> =
-            self.0.entries.borrow_mut().extract_if(.., |path, _| !there.contains(path)).collect();
-        for (path, entry) in &gone {
-            let (script, jobs) = (self.0.loader.project.shown(path), entry.job_names().join(", "));
-            tracing::info!(script, jobs, "a script is gone: its jobs end after the run in flight");
-        }
-        if !gone.is_empty() {
-            self.settle_waiting();
-            self.tell();
-        }
-    }
-
-    /// Decides what becomes of a script that was loaded.
-    pub(super) fn decide(&self, path: &Path, script: Source, loaded: Loaded) {
-        self.0.decisions.set(self.0.decisions.get() + 1);
-        let tried = Tried { script, asked: loaded.asked };
-        self.0.entries.borrow_mut().entry(path.to_owned()).or_default().tried = Some(tried);
-        match loaded.version {
-            Ok(version) => self.propose(path, Rc::new(version)),
-            Err(error) => self.refuse(path, error),
-        }
-        self.settle_waiting();
-        self.tell();
-    }
-
-    /// Puts a version in force unless somebody else has one of its jobs.
-    fn propose(&self, path: &Path, version: Rc<Version>) {
-        if let Some(error) = self.taken(path, &version) {
-            self.refuse(path, error);
-            if let Some(entry) = self.0.entries.borrow_mut().get_mut(path) {
-                entry.waiting = Some(version);
-            }
-            return;
-        }
-        let mut entries = self.0.entries.borrow_mut();
-        let entry = entries.entry(path.to_owned()).or_default();
-        let was_stale = entry.stale.take().is_some();
-        entry.waiting = None;
-        let (script, hash, jobs) = (version.name().to_owned(), version.short(), names(&version).join(", "));
-        match &entry.in_force {
-            None => tracing::info!(script, hash, jobs, "a script is in force"),
-            Some(old) if old.hash != version.hash => {
-                tracing::info!(
-                    script,
-                    hash,
-                    was = old.short(),
-                    jobs,
-                    "a new version of a script is in force"
-                );
-            }
-            Some(_) if was_stale => {
-                tracing::info!(script, hash, jobs, "a script is again as it is in force");
-                return;
-            }
-            // The same bytes, loaded once more: runs need not know.
-            Some(_) => return,
-        }
-        entry.in_force = Some(version);
-    }
-
-    /// Leaves what is in force, and shows why the file is not.
-    pub(super) fn refuse(&self, path: &Path, error: String) {
-        let since = self.0.loader.clock.unix_time();
-        let script = self.0.loader.project.shown(path);
-        let mut entries = self.0.entries.borrow_mut();
-        let entry = entries.entry(path.to_owned()).or_default();
-        entry.waiting = None;
-        if entry.stale.as_ref().is_some_and(|stale| stale.error == error) {
-            return;
-        }
-        let jobs = entry.job_names().join(", ");
-        match &entry.in_force {
-            Some(old) => {
-                let hash = old.short();
-                tracing::warn!(
-                    script,
-                    hash,
-                    jobs,
-                    "a script is refused, the version before stays in force: {error}"
-                );
-            }
-            None => tracing::warn!(script, "a script is refused: {error}"),
-        }
-        let since = entry.stale.take().map_or(since, |stale| stale.since);
-        entry.stale = Some(Stale { error, since });
-        drop(entries);
-        self.tell();
-    }
-
-    /// Puts in force what waited only for a job's name that is free by now.
-    fn settle_waiting(&self) {
-        loop {
-            let waiting: Vec<(PathBuf, Rc<Version>)> = {
-                let entries = self.0.entries.borrow();
-                let waits = entries.iter().filter_map(|(path, entry)| Some((path, entry.waiting.as_ref()?)));
-                waits.map(|(path, version)| (path.clone(), Rc::clone(version))).collect()
-            };
-            let Some((path, version)) =
-                waiting.into_iter().find(|(path, version)| self.taken(path, version).is_none())
-            else {
-                return;
-            };
-            self.propose(&path, version);
-        }
-    }
-
-    /// What is said to a version one of whose jobs another script has.
-    fn taken(&self, path: &Path, version: &Version) -> Option<String> {
-        let entries = self.0.entries.borrow();
-        let others = entries.iter().filter(|(other, _)| other.as_path() != path);
-        let mut held = others.filter_map(|(_, entry)| entry.in_force.as_ref()).flat_map(|other| &other.jobs);
-        let (other, mine) =
-            held.find_map(|other| Some((other, version.jobs.iter().find(|mine| mine.name == other.name)?)))?;
-        Some(format!(
-            "{}: a job named `{}` is in force from {} already; give this one another `name`, or remove that one",
-            mine.place, mine.name, other.place
-        ))
-    }
-
-    fn tell(&self) {
+    /// Wakes whoever waits for a change.
+    pub(super) fn tell(&self) {
         self.0.changes.send_modify(|number| *number += 1);
     }
 }
@@ -352,12 +236,14 @@ impl Entry {
         }
     }
 
-    fn job_names(&self) -> Vec<&str> {
+    /// The names of its jobs in force.
+    pub(super) fn job_names(&self) -> Vec<&str> {
         self.in_force.as_deref().map(names).unwrap_or_default()
     }
 }
 
-fn names(version: &Version) -> Vec<&str> {
+/// The names of a version's jobs.
+pub(super) fn names(version: &Version) -> Vec<&str> {
     version.jobs.iter().map(|job| job.name.as_str()).collect()
 }
 

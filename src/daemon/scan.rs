@@ -66,7 +66,7 @@ fn look(folder: &Path, place: Place, above: &mut Vec<(u64, u64)>, found: &mut Fo
                 place == Place::Library || name == "lib" || (place == Place::Top && name == "tests");
             look(&path, if library { Place::Library } else { Place::Below }, above, found)?;
             above.pop();
-        } else if metadata.is_file() && name.ends_with(".lua") {
+        } else if metadata.is_file() && path.extension().is_some_and(|extension| extension == "lua") {
             let module = place == Place::Library || name.ends_with("_test.lua");
             if module { &mut found.modules } else { &mut found.scripts }.push(path);
         }

@@ -18,7 +18,7 @@ use super::registry::{Registry, Tried};
 use super::settings::Reread;
 
 /// Between two looks at everything, for file systems that tell nothing.
-const SCAN: Duration = Duration::from_secs(10);
+const SCAN: Duration = Duration::from_secs(5);
 
 /// What watches. Made before the scripts are loaded first, so that no change falls between the two.
 pub struct Watch {
@@ -125,7 +125,8 @@ impl Watch {
             self.registry.retain(there);
         }
         for (path, script, loaded) in loaded {
-            if verdict.believed.contains(&path) {
+            let gone = verdict.there.as_ref().is_some_and(|there| !there.contains(&path));
+            if verdict.believed.contains(&path) && !gone {
                 self.registry.decide(&path, script, loaded);
             } else {
                 let script = script.name;

@@ -11,7 +11,7 @@ use crate::survival::random::{Random, seed, soak};
 use crate::survival::server::Server;
 
 /// Groups of each instant.
-const GROUPS: usize = 30;
+const GROUPS: usize = 100;
 
 /// An instant each second, and a group's number says of which instant it is.
 const SCRIPT: &str = r#"
@@ -19,8 +19,9 @@ local schedule = require("schedule")
 local options = { name = "news", missed = "all", grace = "10h", overlap = "queue" }
 schedule.every("1s", options, function(context)
   local groups = {}
-  for i = 1, 30 do groups[i] = math.tointeger(context.scheduled_at) * 100 + i end
-  local report = im.broadcast { name = "news", to = groups, message = { type = "txt", body = { msg = "once" } } }
+  for i = 1, 100 do groups[i] = math.tointeger(context.scheduled_at) * 1000 + i end
+  local message = { type = "txt", body = { msg = "once" } }
+  local report = im.broadcast { name = "news", to = groups, message = message, rate = 400 }
   print(context.run, report.sent, report.in_doubt)
 end)
 "#;

@@ -89,3 +89,16 @@ fn a_folder_that_is_replaced_is_watched_on() {
         scene.in_force("a", &script("a", 3)).await;
     });
 }
+
+#[test]
+fn a_change_that_no_event_tells_is_found_by_the_slow_scan() {
+    let project = Project::new().file("scripts/a.lua", script("a", 0));
+    std::fs::create_dir(project.path("elsewhere")).unwrap();
+    // What is written by its other name is told in that folder alone, which nobody watches.
+    std::fs::hard_link(project.path("scripts/a.lua"), project.path("elsewhere/a.lua")).unwrap();
+    Scene::play(&project, async |scene| {
+        std::fs::write(scene.path("elsewhere/a.lua"), script("a", 1)).unwrap();
+        scene.in_force("a", &script("a", 1)).await;
+        assert_eq!(scene.registry.decisions(), 2);
+    });
+}

@@ -39,7 +39,9 @@ fn the_second_to_claim_a_name_is_refused_and_told_who_has_it() {
 
 #[test]
 fn a_top_level_that_hangs_holds_up_nobody_else() {
-    let project = Project::new().file("scripts/a.lua", script("a", 0));
+    let project = Project::new()
+        .file("scripts/a.lua", script("a", 0))
+        .file("mooncast.toml", "[scripts]\ncpu = \"2s\"\n");
     Scene::play(&project, async |scene| {
         std::fs::write(scene.path("scripts/hangs.lua"), "while true do end").unwrap();
         scene.sentinel(1).await;

@@ -24,7 +24,7 @@ use crate::support::Project;
 use crate::support::service::Service;
 
 /// What no wait in these tests takes on a healthy machine, however loaded.
-const GUARD: Duration = Duration::from_secs(60);
+const GUARD: Duration = Duration::from_mins(1);
 
 /// How often something is done: often when there is time for it.
 fn rounds(few: usize, many: usize) -> usize {
@@ -96,7 +96,8 @@ impl Scene {
 
     /// Waits for the registry to be so.
     #[track_caller]
-    fn until(&self, what: &str, so: impl Fn(&Registry) -> bool) -> impl Future<Output = ()> {
+    fn until(&self, what: impl Into<String>, so: impl Fn(&Registry) -> bool) -> impl Future<Output = ()> {
+        let what = what.into();
         let mut changed = self.registry.changed();
         let place = std::panic::Location::caller();
         async move {
@@ -105,16 +106,15 @@ impl Scene {
                     changed.changed().await.unwrap();
                 }
             };
-            if self.clock.timeout(GUARD, so).await.is_err() {
-                panic!("{place}: never came: {what}; {:#?}", self.registry.scripts());
-            }
+            let came = self.clock.timeout(GUARD, so).await.is_ok();
+            assert!(came, "{place}: never came: {what}; {:#?}", self.registry.scripts());
         }
     }
 
     /// Waits until the job is there from a script of just this text.
     #[track_caller]
     fn in_force(&self, job: &str, text: &str) -> impl Future<Output = ()> {
-        self.until(&format!("{job} of {text}"), move |registry| {
+        self.until(format!("{job} of {text}"), move |registry| {
             registry.find(job).is_some_and(|found| source(&found) == text)
         })
     }
@@ -128,7 +128,7 @@ impl Scene {
         let is = |registry: &Registry| {
             registry.scripts().iter().any(|script| script.name == name && script.stale.is_some())
         };
-        self.until(&format!("{name} is stale"), is).await;
+        self.until(format!("{name} is stale"), is).await;
         self.status(name).stale.unwrap().error
     }
 

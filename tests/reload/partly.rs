@@ -1,6 +1,7 @@
 //! A part of a script is never in force.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::io::Write;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::support::Project;
 fn long(number: usize) -> String {
     let mut text = script("digest", number);
     for job in 0..4 {
-        text += &format!("schedule.every(\"1h\", {{ name = \"more {job}\" }}, function() end)\n");
+        let _ = writeln!(text, "schedule.every(\"1h\", {{ name = \"more {job}\" }}, function() end)");
     }
     text
 }

@@ -80,7 +80,7 @@ fn a_broken_version_never_takes_over_and_a_mended_one_does() {
         for number in 1..=many {
             let path = scene.path("scripts/digest.lua");
             let (broken, reason) = match number % 3 {
-                0 => (format!("{held}\nend"), "scripts/digest.lua:5: syntax error"),
+                0 => (format!("{held}\nend"), "scripts/digest.lua:5: <eof> expected"),
                 1 => (format!("{held}\nerror('no')"), "scripts/digest.lua:5: no"),
                 _ => (
                     format!("im.group_send {{ to = '1', type = 'txt', body = {{ msg = 'x' }} }}\n{held}"),
@@ -185,9 +185,9 @@ fn fifty_saves_in_a_second_end_with_the_last_one() {
                 for number in 1..=50 {
                     let text = script("digest", turn * 100 + number);
                     if number % 2 == 0 {
-                        replace(&path, &text)
+                        replace(&path, &text);
                     } else {
-                        std::fs::write(&path, text).unwrap()
+                        std::fs::write(&path, text).unwrap();
                     }
                     std::thread::sleep(std::time::Duration::from_millis(20));
                 }

@@ -188,7 +188,7 @@ fn the_unit_starts_what_there_is() {
     let mut words = setting("ExecStart").split_whitespace();
     assert_eq!(words.next(), Some("/usr/local/bin/mooncast"));
     let args: Vec<&str> = words.chain(["--help"]).collect();
-    Project::new().mooncast(&args).exits(0).prints("[serve] stop_within");
+    Project::new().mooncast(&args).exits(0).prints("Usage: mooncast serve");
     let stop: u64 = setting("TimeoutStopSec").parse().unwrap();
     assert!(Duration::from_secs(stop) > mooncast::config::ServeSettings::default().stop_within);
 }

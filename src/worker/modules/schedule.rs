@@ -91,7 +91,10 @@ fn declare(lua: &Lua, _: &Context, (kind, when, options, name, body): Arguments)
 
 /// Seconds since 1970 as milliseconds.
 fn instant(seconds: &Value) -> Result<i64, Fault> {
-    let seconds = seconds.as_f64().unwrap_or_default();
+    let seconds = match seconds {
+        Value::Integer(seconds) => *seconds as f64,
+        other => other.as_f64().unwrap_or_default(),
+    };
     // The year 9999.
     if !(0.0..=253_402_300_799.0).contains(&seconds) {
         return Err(Fault::invalid("time", format!("time: {seconds} is no instant in seconds since 1970")));
