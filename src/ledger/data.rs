@@ -51,12 +51,7 @@ impl Ledger {
         let now = self.store().now();
         let mut write = self.store().write().await?;
         let result = async {
-            // A namespace whose keys all expire would grow for ever, were nobody to ask for its old ones again.
-            let gone = sqlx::query(
-                "DELETE FROM data WHERE namespace = ?1 AND key IN
-                    (SELECT key FROM data WHERE namespace = ?1 AND expires_at <= ?2 LIMIT ?3)",
-            );
-            write.run(gone.bind(namespace).bind(now).bind(PRUNED_AT_ONCE)).await?;
+            write.run(clear(namespace, now)).await?;
             write.run(put(namespace, key, value, expires_at.map(millis))).await?;
             Ok(())
         }
@@ -81,10 +76,11 @@ impl Ledger {
         let now = self.store().now();
         let mut write = self.store().write().await?;
         let result = async {
-            let gone = sqlx::query("DELETE FROM data WHERE namespace = ? AND key = ? AND expires_at <= ?");
-            write.run(gone.bind(namespace).bind(key).bind(now)).await?;
-            let question = sqlx::query_as("SELECT value FROM data WHERE namespace = ? AND key = ?");
-            let held: Option<(String,)> = write.row(question.bind(namespace).bind(key)).await?;
+            write.run(clear(namespace, now)).await?;
+            let question = sqlx::query_as(
+                "SELECT value FROM data WHERE namespace = ? AND key = ? AND (expires_at IS NULL OR expires_at > ?)",
+            );
+            let held: Option<(String,)> = write.row(question.bind(namespace).bind(key).bind(now)).await?;
             if held.as_ref().map(|(value,)| value.as_str()) != expected {
                 return Ok(false);
             }
@@ -117,6 +113,7 @@ impl Ledger {
         let now = self.store().now();
         let mut write = self.store().write().await?;
         let result = async {
+            write.run(clear(namespace, now)).await?;
             let question = sqlx::query_as(
                 "SELECT value, expires_at FROM data WHERE namespace = ? AND key = ? AND (expires_at IS NULL OR expires_at > ?)",
             );
@@ -183,4 +180,14 @@ fn put<'q>(namespace: &str, key: &str, value: &str, expires_at: Option<i64>) -> 
             ON CONFLICT (namespace, key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at",
     );
     statement.bind(namespace.to_owned()).bind(key.to_owned()).bind(value.to_owned()).bind(expires_at)
+}
+
+/// The statement that clears expired keys away: a namespace whose keys all expire would grow for ever, were nobody to
+/// ask for its old ones again.
+fn clear<'q>(namespace: &str, now: i64) -> Statement<'q> {
+    let statement = sqlx::query(
+        "DELETE FROM data WHERE namespace = ?1 AND key IN
+            (SELECT key FROM data WHERE namespace = ?1 AND expires_at <= ?2 LIMIT ?3)",
+    );
+    statement.bind(namespace.to_owned()).bind(now).bind(PRUNED_AT_ONCE)
 }
