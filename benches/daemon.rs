@@ -3,7 +3,6 @@
 //!
 //! Run with `cargo bench --bench daemon`.
 
-#![expect(missing_docs, reason = "a benchmark")]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

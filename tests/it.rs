@@ -12,6 +12,7 @@
     reason = "tests have no readers of their docs, and panics are how they fail"
 )]
 
+mod alerts;
 mod broadcast;
 mod broadcast_driver;
 mod client;

@@ -392,3 +392,41 @@ fn an_at_in_the_past_counts_as_missed_and_saving_one_sends_nothing() {
     let ran = serving.stop().exits(0);
     assert_eq!(ran.stdout, "", "{ran:#?}");
 }
+
+#[test]
+fn a_paused_broadcast_stays_so_over_a_restart_and_resumed_it_goes_on_in_the_daemon() {
+    let project = project(
+        "schedule.every('10000h', { name = 'news' }, function(c)
+          local groups = {}
+          for i = 1, 50 do groups[i] = i end
+          im.broadcast { name = 'news', run = '1', to = groups, rate = 20, message = { type = 'txt', body = { msg = 'x' } } }
+        end)",
+    );
+    let server = Server::faithful();
+    let serving = Serving::start(against(&project, &server));
+    project.mooncast(&["jobs", "trigger", "news"]).exits(0);
+    assert!(server.wait_for(2));
+    project.mooncast(&["runs", "pause", "news"]).exits(0);
+    project.mooncast(&["jobs", "pause", "news"]).exits(0);
+    for worker in serving.workers() {
+        kill_process(worker, Signal::KILL).unwrap();
+    }
+    serving.says("a run failed", 1);
+    serving.stop().exits(0).says("a broadcast stopped");
+    let before = server.told().accepted;
+    assert!(before < 50);
+    let serving = Serving::start(against(&project, &server));
+    serving.says("a job is paused", 1);
+    assert_eq!(server.told().accepted, before);
+    let mut resume = against(&project, &server);
+    resume = {
+        let mut command = project.command(&["runs", "resume", "news"]);
+        command.envs(resume.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command
+    };
+    Ran::of(&resume.output().unwrap()).exits(0).prints("goes on in the daemon (process");
+    serving.says("a broadcast is over", 1);
+    serving.stop().exits(0);
+    let accepted = server.accepted();
+    assert!(accepted.len() == 50 && accepted.values().all(|times| *times == 1), "{accepted:?}");
+}

@@ -94,7 +94,9 @@ enum Command {
     New(new::New),
     /// Look at broadcasts and steer them: list, show, pause, resume, cancel, retry, settle, recall, export, prune
     Runs(runs::Runs),
+    #[command(about = "Run the jobs that the project's scripts declare, until it is stopped")]
     Serve(serve::Serve),
+    #[command(about = "Look at jobs and steer them: list, show, trigger, pause, resume, cancel")]
     Jobs(jobs::Jobs),
     /// Run the simulator, a server that speaks the service's REST API
     Sim(sim::Sim),

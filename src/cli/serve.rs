@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::clock::Clock;
 use crate::config::{AppFlags, Environment, Project, Settings};
-use crate::daemon::{self, Event, Loader, Registry, Reread, Setup, Watch};
+use crate::daemon::{self, Alerts, Event, Loader, Registry, Reread, Setup, Watch};
 use crate::host::OWN_BINARY;
 
 use super::apps;
@@ -17,8 +17,10 @@ use super::{AppArgs, Exit, Global};
 
 /// Runs the jobs that the project's scripts declare, until it is stopped.
 ///
-/// SIGTERM and SIGINT (Ctrl-C) let nothing new begin and finish what is in flight, for `[serve] stop_within` (30 s) at the
-/// most; a second one ends at once. SIGHUP looks at all files again.
+/// SIGTERM and SIGINT (Ctrl-C) let nothing new begin and finish what is in flight; a second one ends at once. SIGHUP looks
+/// at all files again.
+///
+/// `[serve] stop_within` (30 s) is the most that a stop takes.
 ///
 /// Exit status: 0 stopped; 2 usage or configuration.
 #[derive(Debug, Args)]
@@ -42,6 +44,8 @@ pub(super) fn run(args: Serve, global: &Global) -> anyhow::Result<Exit> {
     let mut settings = Settings::load(&project, &environment, &flags)?;
     let granted = args.grants.permissions()?;
     settings.permissions.extend(granted.clone());
+    let alerts = settings.alerts.clone();
+    let name = project.root.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let clock = Clock::real();
     let fail_point = fail_point(&environment)?;
     let apps = apps::choose_for(daemon::COMMAND, &project, &settings, args.simulator, &clock, &fail_point)?;
@@ -66,6 +70,13 @@ pub(super) fn run(args: Serve, global: &Global) -> anyhow::Result<Exit> {
         if let Some(interval) = daemon::systemd::watchdog_interval() {
             beside.spawn_local(daemon::systemd::watchdog(clock.clone(), interval));
         }
+        let alerts = alerts.map(|alerts| Alerts::new(alerts, open.ledger.clone(), clock.clone(), name));
+        let alerts = alerts.transpose().map_err(anyhow::Error::msg)?.map(Rc::new);
+        if let Some(alerts) = &alerts {
+            let (posts, watches, apps) = (Rc::clone(alerts), Rc::clone(alerts), apps.deliveries.clone());
+            beside.spawn_local(async move { posts.run().await });
+            beside.spawn_local(async move { watches.watch_quotas(&apps).await });
+        }
         let setup = Setup {
             project: project.clone(),
             registry,
@@ -77,7 +88,7 @@ pub(super) fn run(args: Serve, global: &Global) -> anyhow::Result<Exit> {
             output: Rc::new(Terminal::default()),
             poll: daemon::POLL,
             instead: None,
-            told: Box::new(told),
+            told: Box::new(move |event| Box::pin(tell(alerts.clone(), event))),
         };
         beside.spawn_local(watch.run());
         daemon::serve(setup, heard).await?;
@@ -90,7 +101,10 @@ pub(super) fn run(args: Serve, global: &Global) -> anyhow::Result<Exit> {
     })?
 }
 
-/// What people may want to be told of is told by the log already.
-fn told(event: &Event) {
-    tracing::debug!("{event:?}");
+/// Tells people of an event, where they want to be told. The log has it already.
+async fn tell(alerts: Option<Rc<Alerts>>, event: Event) {
+    if let Some(alerts) = alerts {
+        let (kind, alert) = event.alert();
+        alerts.raise(kind, alert).await;
+    }
 }

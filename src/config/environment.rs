@@ -66,6 +66,8 @@ impl Environment {
             "MOONCAST_TOKEN_FILE",
             "MOONCAST_STORE_FILE",
             "MOONCAST_CLIENT_ID_FILE",
+            "MOONCAST_ALERTS_URL_FILE",
+            "MOONCAST_ALERTS_SECRET_FILE",
         ]
         .into_iter()
         .filter_map(|name| self.get(name))

@@ -6,6 +6,7 @@ use std::path::Path;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use super::alerts::AlertsSection;
 use super::scripts::ScriptsSection;
 use super::serve::ServeSection;
 use super::{AppLimits, ConfigError, Permissions, explain, units};
@@ -21,6 +22,7 @@ pub(super) struct File {
     pub(super) scripts: ScriptsSection,
     pub(super) serve: ServeSection,
     pub(super) permissions: Permissions,
+    pub(super) alerts: AlertsSection,
 }
 
 /// `[app]` or `[apps.NAME]`.

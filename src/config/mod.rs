@@ -2,6 +2,7 @@
 //!
 //! May import: nothing of the house.
 
+mod alerts;
 mod app;
 mod changes;
 mod environment;
@@ -15,6 +16,7 @@ mod serve;
 mod settings;
 mod units;
 
+pub use alerts::{AlertKind, AlertSettings};
 pub use app::{App, AppLimits, Credentials, TargetedCost, Timeouts};
 pub use changes::Changes;
 pub use environment::Environment;

@@ -7,7 +7,8 @@ use secrecy::SecretString;
 
 use super::file::{self, AppSection};
 use super::{
-    App, ConfigError, Credentials, Environment, Permissions, Project, ScriptLimits, ServeSettings, Timeouts,
+    AlertSettings, App, ConfigError, Credentials, Environment, Permissions, Project, ScriptLimits,
+    ServeSettings, Timeouts,
 };
 
 /// Everything that can be set.
@@ -24,6 +25,8 @@ pub struct Settings {
     pub serve: ServeSettings,
     /// What scripts may reach.
     pub permissions: Permissions,
+    /// Where alerts of the daemon go, if anywhere.
+    pub alerts: Option<AlertSettings>,
     /// Files with credentials in them, which no permission opens.
     pub secret_files: Vec<PathBuf>,
 }
@@ -67,12 +70,14 @@ impl Settings {
         for (name, section) in file.apps {
             apps.extend(make_app(&name, &format!("[apps.{name}]"), section, offline)?);
         }
+        let alerts = file.alerts.settings(environment)?;
         Ok(Self {
             apps,
             simulator: file.simulator,
             scripts,
             serve: file.serve.into(),
             permissions: file.permissions,
+            alerts,
             secret_files,
         })
     }

@@ -10,6 +10,7 @@
 //!
 //! May import: `schedule`, `host` and what is below them.
 
+mod alerts;
 mod control;
 mod decide;
 mod event;
@@ -31,6 +32,7 @@ pub mod systemd;
 mod version;
 mod watch;
 
+pub use alerts::{Alert, Alerts};
 pub use event::Event;
 pub use load::{Loaded, Loader, worker_limits};
 pub use registry::{Registered, Registry, ScriptStatus, Stale};
@@ -46,6 +48,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_util::future::LocalBoxFuture;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::clock::{Clock, Instant};
@@ -92,13 +95,13 @@ pub struct Setup {
     pub poll: Duration,
     /// Takes runs in place of a worker: gives whether it has run this instant of a job. For tests with a million.
     pub instead: Option<Instead>,
-    /// Hears what people may want to be told of.
-    pub told: Box<dyn Fn(&Event)>,
+    /// Hears what people may want to be told of. What it gives is done before the event is written down as over.
+    pub told: Box<dyn Fn(Event) -> LocalBoxFuture<'static, ()>>,
 }
 
 impl Setup {
-    fn tell(&self, event: &Event) {
-        (self.told)(event);
+    async fn tell(&self, event: Event) {
+        (self.told)(event).await;
     }
 }
 
@@ -204,7 +207,7 @@ impl Daemon {
             .collect();
         let decided = ledger.enlist_jobs(&enlisted).await?;
         self.scheduler.borrow_mut().replace(jobs.into_iter().zip(decided).collect(), now);
-        self.tell_stale();
+        self.tell_stale().await;
         if first {
             let (scripts, jobs) = (registry.scripts().len(), self.scheduler.borrow().len());
             tracing::info!(scripts, jobs, "serving");
@@ -213,14 +216,14 @@ impl Daemon {
     }
 
     /// Tells of scripts that have become stale.
-    fn tell_stale(&self) {
+    async fn tell_stale(&self) {
         let scripts = self.setup.registry.scripts();
         let stale: BTreeMap<String, String> =
             scripts.into_iter().filter_map(|script| Some((script.name, script.stale?.error))).collect();
         let before = self.stale.replace(stale.clone());
         for (script, error) in stale {
             if before.get(&script) != Some(&error) {
-                self.setup.tell(&Event::ScriptStale { script, error });
+                self.setup.tell(Event::ScriptStale { script, error }).await;
             }
         }
     }
@@ -299,7 +302,7 @@ impl Daemon {
                 (JobClaim::Claimed { attempt }, _) => self.runner.start(task, attempt),
                 (JobClaim::Waits, _) => self.runner.queue(task),
                 (JobClaim::Over(_), Entry::Skip(why)) => {
-                    tracing::info!(job, run = at, "a run is skipped: {why}")
+                    tracing::info!(job, run = at, "a run is skipped: {why}");
                 }
                 (JobClaim::Running | JobClaim::Over(_), _) => {
                     tracing::info!(job, run = at, "another process has this instant");
@@ -323,7 +326,7 @@ fn new_run(registered: &Registered, scheduled_at: Duration, entry: Entry) -> New
 }
 
 /// A broadcast that the daemon drove came to its end, or stopped.
-fn broadcast_ended(setup: &Setup, kept: Kept) {
+fn broadcast_ended(setup: &Rc<Setup>, kept: Kept) {
     let Kept { name, run, end, .. } = kept;
     match end {
         Ok(driven) => match driven.end {
@@ -333,7 +336,7 @@ fn broadcast_ended(setup: &Setup, kept: Kept) {
                 let (rejected, in_doubt, cancelled) = (report.rejected, report.in_doubt, report.cancelled);
                 tracing::info!(name, run, sent, total, rejected, in_doubt, cancelled, "a broadcast is over");
                 if !report.all_delivered() {
-                    setup.tell(&Event::BroadcastUndelivered { report });
+                    tell(setup, Event::BroadcastUndelivered { report });
                 }
             }
             End::Paused(why) => {
@@ -342,13 +345,19 @@ fn broadcast_ended(setup: &Setup, kept: Kept) {
                     run,
                     "a broadcast paused by itself: {why}; `mooncast runs resume` lets it go on"
                 );
-                setup.tell(&Event::BroadcastHalted { name, run, why });
+                tell(setup, Event::BroadcastHalted { name, run, why });
             }
             End::Stopped => tracing::info!(name, run, "a broadcast stopped: it goes on with the next start"),
         },
         Err(why) => {
             tracing::error!(name, run, "a broadcast cannot be sent: {why}");
-            setup.tell(&Event::BroadcastHalted { name, run, why });
+            tell(setup, Event::BroadcastHalted { name, run, why });
         }
     }
+}
+
+/// Tells of an event from where nobody can wait for it.
+fn tell(setup: &Rc<Setup>, event: Event) {
+    let setup = Rc::clone(setup);
+    tokio::task::spawn_local(async move { setup.tell(event).await });
 }

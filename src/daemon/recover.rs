@@ -47,7 +47,7 @@ impl Daemon {
                 _ if !orphan.waits => {
                     let why = "it had sent messages outside of broadcasts and without `once`".to_owned();
                     tracing::error!(job, run, "a run was interrupted and is not entered again: {why}");
-                    self.setup.tell(&Event::RunInterrupted { job, run, why });
+                    self.setup.tell(Event::RunInterrupted { job, run, why }).await;
                     continue;
                 }
                 Ok(version) => version,
@@ -75,7 +75,7 @@ impl Daemon {
         if let Err(error) = ended.await {
             tracing::error!(job, run, "that it is interrupted is not in the ledger: {error}");
         }
-        self.setup.tell(&Event::RunInterrupted { job, run, why: NO_SCRIPT.to_owned() });
+        self.setup.tell(Event::RunInterrupted { job, run, why: NO_SCRIPT.to_owned() }).await;
     }
 
     /// Forgets the scripts of runs that are over.
@@ -125,4 +125,4 @@ fn task(setup: &Rc<Setup>, orphan: &Orphan, version: StoredVersion) -> Option<Ta
 }
 
 /// How often the versions of runs that are over are forgotten.
-pub(super) const PRUNE: Duration = Duration::from_secs(3600);
+pub(super) const PRUNE: Duration = Duration::from_hours(1);

@@ -280,15 +280,17 @@ impl Runner {
             JobState::Cancelled => tracing::warn!(job, run, "a run is cancelled: {note_text}"),
             _ => tracing::error!(job, run, "a run failed: {note_text}"),
         }
-        self.write_down(task, state, note.as_deref()).await;
+        // Before it is over in the ledger: a crash between the two tells it twice, and not never.
         if state == JobState::Failed {
-            let why = note.unwrap_or_default();
-            self.setup.tell(&Event::RunFailed { job: job.clone(), run: run.clone(), why });
+            let why = note.clone().unwrap_or_default();
+            let (job, script, run) = (job.clone(), task.script.name.clone(), run.clone());
+            self.setup.tell(Event::RunFailed { job, script, run, why }).await;
         }
         if !counts.all_delivered() {
             let groups = counts.rejected + counts.in_doubt + counts.not_sent;
-            self.setup.tell(&Event::RunUndelivered { job, run, groups });
+            self.setup.tell(Event::RunUndelivered { job, run, groups }).await;
         }
+        self.write_down(task, state, note.as_deref()).await;
     }
 
     async fn write_down(&self, task: &Task, state: JobState, note: Option<&str>) {

@@ -10,7 +10,7 @@ use crate::schedule::{Decision, decide};
 use super::registry::Registered;
 
 /// How far the clock may be behind what was decided before that is told.
-const AHEAD: Duration = Duration::from_secs(60);
+const AHEAD: Duration = Duration::from_mins(1);
 
 /// The jobs in force. All instants are since 1970-01-01T00:00:00Z.
 #[derive(Default)]

@@ -37,9 +37,10 @@ impl OfJob {
         let unsent = |why: String| Failure::new(Kind::Unreachable, format!("{why}; nothing was sent"));
         let write = async || {
             let ours = self.ledger.loosen_job_run(&self.name, self.scheduled_at, &self.owner).await;
-            match ours.map_err(|error| unsent(error.to_string()))? {
-                true => Ok(()),
-                false => Err(unsent("the ledger says that another process has this run".to_owned())),
+            if ours.map_err(|error| unsent(error.to_string()))? {
+                Ok(())
+            } else {
+                Err(unsent("the ledger says that another process has this run".to_owned()))
             }
         };
         self.loose.get_or_try_init(write).await.copied()

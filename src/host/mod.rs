@@ -23,7 +23,7 @@ pub use broadcasts::{Broadcasts, Keeper, Kept, PlanUnderway};
 pub use files::{FileChange, Files};
 pub use interrupt::{Interrupt, InterruptSwitch};
 pub use jobs::{Jobs, OfJob};
-pub use outbound::{Outbound, net_problem};
+pub use outbound::{Outbound, Webhook, net_problem};
 pub use output::{Output, Silence, log_line};
 pub use services::{Part, Planned, RunStop, Services, SetUpError};
 pub use session::{Ended, Failed, OWN_BINARY, RunSpec, run};

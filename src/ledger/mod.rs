@@ -12,6 +12,7 @@
 //!
 //! May import: `clock`, `config`, `message`.
 
+mod alerts;
 mod broadcast;
 mod commit;
 mod copy;
@@ -38,6 +39,7 @@ mod versions;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use alerts::DueAlert;
 pub use broadcast::*;
 pub use data::Added;
 pub use error::LedgerError;

@@ -26,6 +26,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0002_files.sql"),
     include_str!("migrations/0003_shares.sql"),
     include_str!("migrations/0004_daemon.sql"),
+    include_str!("migrations/0005_alerts.sql"),
     include_str!("migrations/0006_scripts.sql"),
     include_str!("migrations/0008_data.sql"),
 ];

@@ -201,13 +201,13 @@ impl Ledger {
     ///
     /// Faults of the store.
     pub async fn job_control(&self) -> Result<JobControl, LedgerError> {
+        type Row = (i64, String, i64, Option<i64>, i64);
         let mut read = self.store().read_now().await?;
         let paused: Vec<(String,)> =
             read.rows(sqlx::query_as("SELECT name FROM jobs WHERE paused_at IS NOT NULL")).await?;
-        type Row = (i64, String, i64, Option<i64>, i64);
         let question =
             sqlx::query_as("SELECT id, job, wish, scheduled_at, asked_at FROM job_wishes ORDER BY id");
-        let wishes: Vec<Row> = read.rows(question).await?;
+        let rows: Vec<Row> = read.rows(question).await?;
         read.done();
         let wished = |(id, job, wish, scheduled_at, asked_at): Row| {
             let wish = JobWish::from_number(wish).map_err(|detail| self.store().record(detail))?;
@@ -216,7 +216,7 @@ impl Ledger {
         };
         Ok(JobControl {
             paused: paused.into_iter().map(|(name,)| name).collect(),
-            wishes: wishes.into_iter().map(wished).collect::<Result<_, LedgerError>>()?,
+            wishes: rows.into_iter().map(wished).collect::<Result<_, LedgerError>>()?,
         })
     }
 

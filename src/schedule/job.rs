@@ -14,22 +14,22 @@ use super::options::{Missed, Overlap};
 use super::{at, zone};
 
 /// For how long a missed instant is worth running, where a script does not say.
-const GRACE: Duration = Duration::from_secs(3600);
+const GRACE: Duration = Duration::from_hours(1);
 
 /// Characters of a name: it is a row of tables, and a word on the command line.
 const LONGEST_NAME: usize = 200;
 
 /// A century: longer durations are mistakes.
-const LONGEST: Duration = Duration::from_secs(36_525 * 86_400);
+const LONGEST: Duration = Duration::from_hours(36_525 * 24);
 
 /// The most by which the one run of an `at` may be put off.
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 
 /// So many instants tell how close together a job's are.
 const LOOKED_AT: usize = 200;
 
 /// 2026-01-01T00:00:00Z, where that look begins.
-const LOOK_FROM: Duration = Duration::from_secs(1_767_225_600);
+const LOOK_FROM: Duration = Duration::from_hours(490_896);
 
 /// A job that is declared and makes sense.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -169,7 +169,7 @@ impl Job {
                 let mut last = None;
                 let closest = instants
                     .take(LOOKED_AT)
-                    .filter_map(|instant| Some(instant - last.replace(instant)?))
+                    .filter_map(|instant| instant.checked_sub(last.replace(instant)?))
                     .min()
                     .unwrap_or(DAY);
                 (closest, "the shortest time between two runs")

@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -95,9 +96,9 @@ fn live(place: &Place, ledger: &Path, runs: &Runs, kept: &Rc<Kept>, scale: &Scal
     let taken = Rc::clone(runs);
     let real = scale.real;
     let instead = move |job: &str, at: Duration| {
-        let hash =
-            job.bytes().fold(at.as_secs() / 60, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
-        if hash.is_multiple_of(real) {
+        let mut hasher = DefaultHasher::new();
+        (job, at).hash(&mut hasher);
+        if hasher.finish().is_multiple_of(real) {
             return false;
         }
         *taken.borrow_mut().entry((job.to_owned(), at.as_secs())).or_default() += 1;
@@ -120,7 +121,7 @@ fn live(place: &Place, ledger: &Path, runs: &Runs, kept: &Rc<Kept>, scale: &Scal
                 output: Rc::clone(kept) as Rc<dyn Output>,
                 poll: Duration::from_hours(6),
                 instead: Some(Box::new(instead)),
-                told: Box::new(|event| panic!("{event:?}")),
+                told: Box::new(|event| Box::pin(async move { panic!("{event:?}") })),
             };
             let time = clock.clone();
             tokio::task::spawn_local(async move {

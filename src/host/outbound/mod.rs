@@ -8,11 +8,14 @@
 //!   granted is trusted with them: one that sends back what it was sent shows it to the script.
 //! - Requests and answers are in real time; a simulated clock stands still meanwhile.
 //!
+//! `hook` is the house's own way out, for its alerts.
+//!
 //! May import: `clock`, `config`, `protocol`. With `client`, the only place that names reqwest.
 
 mod addresses;
 mod answer;
 mod clients;
+mod hook;
 mod hosts;
 mod outgoing;
 #[cfg(test)]
@@ -32,6 +35,7 @@ use addresses::meant;
 use clients::Clients;
 use hosts::{Hosts, Target};
 
+pub use hook::Webhook;
 pub use hosts::net_problem;
 
 /// The longest address that is taken.

@@ -1,0 +1,61 @@
+//! The quotas that the service refuses for long, although the pacer goes down with every refusal: somebody else must
+//! be using the app, or the limits in `mooncast.toml` are not what was granted.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::config::AlertKind;
+use crate::delivery::Delivery;
+use crate::quota::Quota;
+use crate::schedule::run_name;
+
+use super::{Alert, Alerts};
+
+/// Between two looks: a refusal is seen for a minute.
+const LOOK: Duration = Duration::from_secs(30);
+
+impl Alerts {
+    /// Looks at the apps' quotas for as long as it is polled, and raises one alert for each time that one is refused
+    /// without a minute's pause for as long as `[alerts] after` says.
+    pub async fn watch_quotas(&self, apps: &[Rc<Delivery>]) {
+        // Since when, for those that are refused; and whether that was told.
+        let mut refused: BTreeMap<(usize, &'static str), (Duration, bool)> = BTreeMap::new();
+        loop {
+            for (index, app) in apps.iter().enumerate() {
+                for status in app.quotas().all().map(Quota::status) {
+                    let now = self.clock.unix_time();
+                    let place = (index, status.name);
+                    if status.throttled_last_minute == 0 {
+                        refused.remove(&place);
+                        continue;
+                    }
+                    let (since, told) = refused.entry(place).or_insert((now, false));
+                    if *told || now.saturating_sub(*since) < self.settings.after {
+                        continue;
+                    }
+                    *told = true;
+                    let (name, minutes) = (app.name(), now.saturating_sub(*since).as_secs() / 60);
+                    let alert = Alert {
+                        about: format!(
+                            "{name} {} {}",
+                            status.name,
+                            run_name(Duration::from_secs(since.as_secs()))
+                        ),
+                        text: format!(
+                            "app `{name}`: the service has refused {} as too many for {minutes} minutes; \
+                             {} were refused in the last minute, the pace is down to {:.0} of {} a second",
+                            status.name, status.throttled_last_minute, status.pace, status.per_second
+                        ),
+                        next: Some("see who else uses the app, or set [app.limits] share".to_owned()),
+                        app: Some(name.to_owned()),
+                        figures: [("refused_last_minute", status.throttled_last_minute)].into(),
+                        ..Alert::default()
+                    };
+                    self.raise(AlertKind::Quota, alert).await;
+                }
+            }
+            self.clock.sleep(LOOK).await;
+        }
+    }
+}

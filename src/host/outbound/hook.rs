@@ -1,0 +1,107 @@
+//! Posts of the house itself to an address that its operator gave: unlike a script's, they need no permission.
+
+use std::cell::OnceCell;
+use std::error::Error;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use reqwest::Url;
+use reqwest::header::CONTENT_TYPE;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::client::tls_config;
+use crate::clock::Clock;
+
+/// How long a connection may take to be made, TLS included.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// How long a post may take until its status is there.
+const OVERALL: Duration = Duration::from_secs(30);
+
+/// Somebody else's address that takes JSON. Whoever knows it may be able to write there, so of the address only the
+/// host is shown.
+pub struct Webhook {
+    url: Url,
+    client: OnceCell<reqwest::Client>,
+    clock: Clock,
+}
+
+impl std::fmt::Debug for Webhook {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Webhook({})", self.host())
+    }
+}
+
+impl Webhook {
+    /// Nothing is opened before the first post.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the address, without the address.
+    pub fn new(url: &SecretString, clock: Clock) -> Result<Self, String> {
+        let url = Url::parse(url.expose_secret()).map_err(|error| format!("it cannot be read: {error}"))?;
+        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+            return Err("it must be an address of https or http".to_owned());
+        }
+        Ok(Self { url, client: OnceCell::new(), clock })
+    }
+
+    /// Its host, for people.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.url.host_str().unwrap_or_default()
+    }
+
+    /// Posts JSON with more headers, once; a simulated clock stands still meanwhile. Any status from 200 to 299 is a
+    /// delivery. Redirects are not followed.
+    ///
+    /// # Errors
+    ///
+    /// Why it was not delivered, or is not known to be.
+    pub async fn post(&self, body: String, headers: &[(&'static str, String)]) -> Result<(), String> {
+        let _hold = self.clock.hold();
+        let client = self.client()?;
+        let mut request = client.post(self.url.clone()).header(CONTENT_TYPE, "application/json").body(body);
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        let response = request.send().await.map_err(|error| cause(&error.without_url()))?;
+        if response.status().is_success() {
+            return Ok(());
+        }
+        Err(format!("{} answered with the status {}", self.host(), response.status()))
+    }
+
+    fn is_here(&self) -> bool {
+        let host = self.host().trim_matches(['[', ']']);
+        host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+    }
+
+    fn client(&self) -> Result<reqwest::Client, String> {
+        if let Some(client) = self.client.get() {
+            return Ok(client.clone());
+        }
+        let tls = tls_config().map_err(|error| error.to_string())?;
+        let builder = reqwest::Client::builder();
+        // This machine is not asked for by way of a proxy.
+        let builder = if self.is_here() { builder.no_proxy() } else { builder };
+        let client = builder
+            .tls_backend_preconfigured(tls)
+            .user_agent(concat!("mooncast/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .connect_timeout(CONNECT)
+            .timeout(OVERALL)
+            // Alerts are rare: a connection would be stale by the next one.
+            .pool_max_idle_per_host(0)
+            .build()
+            .map_err(|error| cause(&error))?;
+        Ok(self.client.get_or_init(|| client).clone())
+    }
+}
+
+/// What is wrong stands at the end of the chain.
+fn cause(error: &dyn Error) -> String {
+    error.source().map_or_else(|| error.to_string(), cause)
+}

@@ -1,0 +1,289 @@
+//! Alerts from the ledger to a webhook: at least once, whatever fails, and once where nothing does.
+
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+
+use hmac::{Hmac, KeyInit, Mac};
+use mooncast::clock::Clock;
+use mooncast::config::{AlertKind, AlertSettings, App, AppLimits, Credentials, Timeouts};
+use mooncast::daemon::{Alert, Alerts};
+use mooncast::delivery::Delivery;
+use mooncast::ledger::Ledger;
+use mooncast::quota::{Answer, Priority};
+
+use crate::support::Project;
+use crate::support::service::{Service, json};
+
+const START: Duration = Duration::from_hours(500_000);
+const SECOND: Duration = Duration::from_secs(1);
+
+fn settings(service: &Service) -> AlertSettings {
+    AlertSettings {
+        url: format!("{}/hooks/secret-path", service.url()).into(),
+        secret: Some("shared".into()),
+        events: AlertKind::ALL.into(),
+        after: Duration::from_mins(10),
+    }
+}
+
+async fn alerts(settings: AlertSettings, folder: &Path, clock: &Clock) -> (Rc<Alerts>, Ledger) {
+    let ledger = Ledger::open(folder, clock.clone()).await.unwrap();
+    let alerts = Alerts::new(settings, ledger.clone(), clock.clone(), "shop".to_owned()).unwrap();
+    (Rc::new(alerts), ledger)
+}
+
+fn failed(number: usize) -> Alert {
+    Alert {
+        about: format!("digest {number}"),
+        text: format!("run {number} failed"),
+        job: Some("digest".to_owned()),
+        figures: [("in_doubt", 3)].into(),
+        ..Alert::default()
+    }
+}
+
+/// Delivers until the service has had so many requests and all are noted.
+async fn until(alerts: &Rc<Alerts>, ledger: &Ledger, clock: &Clock, service: &Service, count: usize) {
+    let mut look = SECOND;
+    let running = tokio::task::spawn_local({
+        let alerts = Rc::clone(alerts);
+        async move { alerts.run().await }
+    });
+    while service.requests().len() < count || ledger.alert_next_due().await.unwrap().is_some() {
+        clock.sleep(look).await;
+        // Days are not looked at second by second.
+        look = (look + look / 100).min(Duration::from_mins(10));
+    }
+    running.abort();
+    assert!(running.await.unwrap_err().is_cancelled());
+}
+
+#[test]
+fn what_fails_is_posted_again_until_it_is_taken_and_then_never() {
+    let service = Service::answering(|number, _| match number {
+        0 => json(500, "{}"),
+        1 => b"HTTP/1.1 302 X\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n".to_vec(),
+        2 => Vec::new(),
+        3 => json(404, "gone"),
+        _ => json(204, ""),
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::simulated(START);
+    clock
+        .block_on(async {
+            let (alerts, ledger) = alerts(settings(&service), folder.path(), &clock).await;
+            alerts.raise(AlertKind::RunFailed, failed(1)).await;
+            alerts.raise(AlertKind::RunFailed, failed(1)).await;
+            let began = clock.now();
+            until(&alerts, &ledger, &clock, &service, 5).await;
+            // 5, 10, 20 and 40 s, each a little less by chance.
+            let waited = (clock.now() - began).as_secs();
+            assert!((56..80).contains(&waited), "{waited} s");
+            // Told once: the same key is no news, another one is.
+            alerts.raise(AlertKind::RunFailed, failed(1)).await;
+            assert_eq!(ledger.alert_next_due().await.unwrap(), None);
+            alerts.raise(AlertKind::RunFailed, failed(2)).await;
+            until(&alerts, &ledger, &clock, &service, 6).await;
+        })
+        .unwrap();
+    let requests = service.requests();
+    assert_eq!(requests.len(), 6);
+    for request in &requests {
+        assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/hooks/secret-path"));
+        let mut mac = Hmac::<sha2::Sha256>::new_from_slice(b"shared").unwrap();
+        mac.update(&request.body);
+        let expected = data_encoding::HEXLOWER.encode(&mac.finalize().into_bytes());
+        assert_eq!(request.header("x-mooncast-signature"), Some(format!("sha256={expected}").as_str()));
+        assert_eq!(request.header("content-type"), Some("application/json"));
+    }
+    let bodies: Vec<_> = requests.iter().map(|request| request.body.clone()).collect();
+    assert!(bodies[..5].iter().all(|body| *body == bodies[0]));
+    let expected = serde_json::json!({
+        "event": "run_failed", "key": "run_failed digest 1", "at": "2027-01-15T08:00:00Z", "project": "shop",
+        "text": "run 1 failed", "job": "digest", "figures": { "in_doubt": 3 },
+    });
+    assert_eq!(requests[0].json(), expected);
+    assert_eq!(requests[5].json()["key"], "run_failed digest 2");
+}
+
+#[test]
+fn a_daemon_that_dies_before_it_notes_the_answer_tells_it_again() {
+    let (let_go, held) = mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    let service = Arc::new(Service::answering(move |number, _| {
+        if number == 0 {
+            // Until the first daemon is gone.
+            let _ = held.lock().unwrap().recv();
+        }
+        json(200, "{}")
+    }));
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::simulated(START);
+    clock
+        .block_on(async {
+            let (first, _) = alerts(settings(&service), folder.path(), &clock).await;
+            first.raise(AlertKind::Stale, failed(1)).await;
+            // While the webhook does not answer, raising goes on as ever.
+            let arrived = tokio::task::spawn_blocking({
+                let service = Arc::clone(&service);
+                move || service.wait_for(1)
+            });
+            tokio::select! {
+                () = first.run() => {}
+                arrived = arrived => arrived.unwrap(),
+            }
+            for number in 2..=40 {
+                first.raise(AlertKind::Stale, failed(number)).await;
+            }
+        })
+        .unwrap();
+    let_go.send(()).unwrap();
+    let clock = Clock::simulated(START + SECOND);
+    clock
+        .block_on(async {
+            let (second, ledger) = alerts(settings(&service), folder.path(), &clock).await;
+            until(&second, &ledger, &clock, &service, 41).await;
+        })
+        .unwrap();
+    let mut keys: Vec<String> =
+        service.requests().iter().map(|request| request.json()["key"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(keys.len(), 41);
+    // The one in doubt twice, after the others for whom nobody died.
+    assert_eq!((keys[0].as_str(), keys[40].as_str()), ("stale digest 1", "stale digest 1"));
+    keys.sort();
+    keys.dedup();
+    assert_eq!(keys.len(), 40);
+}
+
+#[test]
+fn a_webhook_that_is_gone_for_days_is_given_up() {
+    let service = Service::answering(|_, _| json(503, "{}"));
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::simulated(START);
+    clock
+        .block_on(async {
+            let (alerts, ledger) = alerts(settings(&service), folder.path(), &clock).await;
+            alerts.raise(AlertKind::Undelivered, failed(1)).await;
+            let began = clock.now();
+            until(&alerts, &ledger, &clock, &service, 1).await;
+            let hours = (clock.now() - began).as_secs() / 3600;
+            assert!((70..=72).contains(&hours), "{hours} h");
+        })
+        .unwrap();
+    let tries = service.requests().len();
+    assert!((75..120).contains(&tries), "{tries}");
+}
+
+#[test]
+fn an_instant_that_was_set_before_the_clock_went_back_is_not_waited_for() {
+    let service = Service::answering(|number, _| json(if number == 0 { 500 } else { 200 }, "{}"));
+    let folder = tempfile::tempdir().unwrap();
+    let later = Clock::simulated(START + Duration::from_hours(48));
+    later
+        .block_on(async {
+            let (alerts, _) = alerts(settings(&service), folder.path(), &later).await;
+            alerts.raise(AlertKind::Stale, failed(1)).await;
+        })
+        .unwrap();
+    let clock = Clock::simulated(START);
+    clock
+        .block_on(async {
+            let (alerts, ledger) = alerts(settings(&service), folder.path(), &clock).await;
+            until(&alerts, &ledger, &clock, &service, 2).await;
+            assert!(clock.unix_time() < START + Duration::from_mins(3));
+        })
+        .unwrap();
+}
+
+#[test]
+fn only_what_is_wanted_is_raised() {
+    let service = Service::accepting();
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::simulated(START);
+    clock
+        .block_on(async {
+            let wanted = AlertSettings { events: [AlertKind::Stale].into(), ..settings(&service) };
+            let (alerts, ledger) = alerts(wanted, folder.path(), &clock).await;
+            alerts.raise(AlertKind::RunFailed, failed(1)).await;
+            assert_eq!(ledger.alert_next_due().await.unwrap(), None);
+            alerts.raise(AlertKind::Stale, failed(1)).await;
+            assert_eq!(ledger.alert_next_due().await.unwrap(), Some(START));
+        })
+        .unwrap();
+}
+
+#[test]
+fn a_quota_that_is_refused_for_long_is_told_once_for_each_time() {
+    let service = Service::accepting();
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::simulated(START);
+    let app = App {
+        name: "main".to_owned(),
+        prefix: format!("{}/org/app", service.url()),
+        credentials: Credentials::Token("a-token".into()),
+        limits: AppLimits::default(),
+        timeouts: Timeouts::default(),
+    };
+    clock
+        .block_on(async {
+            let (alerts, ledger) = alerts(settings(&service), folder.path(), &clock).await;
+            let delivery = Rc::new(Delivery::new(&app, clock.clone(), None).unwrap());
+            let watching = tokio::task::spawn_local({
+                let (alerts, apps) = (Rc::clone(&alerts), vec![Rc::clone(&delivery)]);
+                async move { alerts.watch_quotas(&apps).await }
+            });
+            let refuse = async |minutes: u32| {
+                for _ in 0..minutes * 2 {
+                    let mut permit = delivery.quotas().group.acquire(1, Priority::Normal).await.unwrap();
+                    permit.written();
+                    permit.answered(Answer::Throttled { retry_after: None });
+                    clock.sleep(Duration::from_secs(30)).await;
+                }
+            };
+            // Nine minutes are not long enough; fifteen are; and once more after a pause.
+            refuse(9).await;
+            clock.sleep(Duration::from_mins(5)).await;
+            assert_eq!(ledger.alert_next_due().await.unwrap(), None);
+            for _ in 0..2 {
+                refuse(25).await;
+                clock.sleep(Duration::from_mins(5)).await;
+            }
+            watching.abort();
+            until(&alerts, &ledger, &clock, &service, 2).await;
+        })
+        .unwrap();
+    let requests = service.requests();
+    assert_eq!(requests.len(), 2);
+    let told = requests[0].json();
+    assert_eq!((told["event"].as_str(), told["app"].as_str()), (Some("quota"), Some("main")));
+    assert!(
+        told["text"].as_str().unwrap().contains("refused group messages as too many for 10 minutes"),
+        "{told}"
+    );
+    assert_ne!(told["key"], requests[1].json()["key"]);
+}
+
+#[test]
+fn settings_that_make_no_sense_are_refused_without_the_address() {
+    for (section, says) in [
+        (
+            "url = \"ftp://user:pass@host/secret-path\"",
+            "[alerts] url: it must begin with https:// or http://",
+        ),
+        ("secret = \"x\"", "[alerts] url: it is missing"),
+        ("url = \"https://host/secret-path\"\nafter = \"10s\"", "[alerts] after: it must be 1m or more"),
+        ("url = \"https://host/secret-path\"\nevents = [\"failed\"]", "run_failed"),
+        ("url = \"https://host/secret-path\"\nulr = 1", "ulr"),
+    ] {
+        Project::with_script("print(1)")
+            .file("mooncast.toml", format!("[alerts]\n{section}\n"))
+            .run_simulated()
+            .exits(2)
+            .says(says)
+            .never_says("secret-path");
+    }
+    let right = "[alerts]\nurl = \"https://host/secret-path\"\nsecret = \"x\"\nevents = [\"stale\", \"quota\"]\nafter = \"1h\"\n";
+    Project::with_script("print(1)").file("mooncast.toml", right).run_simulated().exits(0).prints("1");
+}
