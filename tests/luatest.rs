@@ -209,7 +209,7 @@ fn a_ten_hour_campaign_takes_seconds() {
     .mooncast(&["test"])
     .exits(0)
     .prints("1 test passed");
-    assert!(began.elapsed() < Duration::from_secs(60));
+    assert!(began.elapsed() < Duration::from_mins(1));
 }
 
 #[test]

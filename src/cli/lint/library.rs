@@ -27,9 +27,12 @@ const BUILT_IN: [&str; 18] = [
     "math",
 ];
 
+/// What the library's `test` is made of; not for scripts.
+const OF_TESTS: &str = "test.host";
+
 /// Whether a module comes before any file of that name.
 pub(super) fn is_built_in(module: &str) -> bool {
-    BUILT_IN.contains(&module)
+    module == OF_TESTS || BUILT_IN.contains(&module)
 }
 
 /// The modules and their members.
