@@ -11,7 +11,7 @@ use mooncast::config::{App, AppLimits, Credentials, Permissions, Project as Plac
 use mooncast::delivery::{Counts, Delivery, Tally};
 use mooncast::host::{
     Broadcasts, Ended, Failed, Files, InterruptSwitch, Jobs, Outbound, Output, Part, RunSpec, RunStop,
-    Services, Sources, Variables, run,
+    Services, Sources, Store, Variables, run,
 };
 use mooncast::protocol::{Mode, Source, WorkerLimits};
 use rustix::process::{Pid, Signal, kill_process};
@@ -52,6 +52,7 @@ fn services(project: &Project, app: &Rc<Delivery>, clock: &Clock) -> Rc<Services
         tally: Rc::new(Tally::default()),
         broadcasts: Broadcasts::default(),
         jobs: Jobs::default(),
+        store: Store::new("scripts/main.lua"),
         job: None,
         stop: RunStop::default(),
         part: Part::default(),

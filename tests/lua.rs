@@ -13,7 +13,7 @@ fn lua_files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap().flatten() {
         let path = entry.path();
         if path.is_dir() {
-            if path.file_name().is_some_and(|name| name != "lib") {
+            if path.file_name().is_some_and(|name| name != "lib" && name != "tests") {
                 lua_files(&path, found);
             }
         } else if path.extension().is_some_and(|extension| extension == "lua") {

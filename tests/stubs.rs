@@ -10,8 +10,9 @@ type Modules = BTreeMap<String, BTreeSet<String>>;
 const LUA_S_OWN: [&str; 5] = ["coroutine", "table", "string", "utf8", "math"];
 
 /// Modules that are built in; those with a file in stdlib/ are found by it.
-const BUILT_IN: [&str; 13] = [
-    "im", "json", "csv", "http", "fs", "env", "log", "task", "datetime", "template", "hash", "os", "schedule",
+const BUILT_IN: [&str; 14] = [
+    "im", "json", "csv", "http", "fs", "env", "log", "task", "datetime", "template", "hash", "os",
+    "schedule", "store",
 ];
 
 /// What each file of the folders declares of the module that it is named after.

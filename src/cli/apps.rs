@@ -84,6 +84,42 @@ pub(super) fn stand_in() -> App {
     }
 }
 
+/// The limits that are in force in the simulator.
+pub(super) fn limits(settings: &Settings) -> AppLimits {
+    settings.apps.first().map_or_else(AppLimits::default, |app| app.limits.clone())
+}
+
+/// A service with these limits.
+pub(super) fn service(limits: &AppLimits) -> simulator::Settings {
+    let mut service = simulator::Settings::new("simulator", "demo");
+    service.limits.group_per_second = Some(limits.group_per_second);
+    service.limits.targeted_per_second = Some(limits.targeted_per_second);
+    service.limits.upload_per_second = Some(limits.upload_per_second);
+    service.limits.read_per_second = Some(limits.read_per_second);
+    service.limits.message_bytes = limits.message_bytes;
+    service.limits.upload_bytes = usize::try_from(limits.upload_bytes).unwrap_or(usize::MAX);
+    service
+}
+
+/// The project's apps as customers of that service, at an address that leads nowhere.
+pub(super) fn simulated_apps(settings: &Settings, service: &simulator::Settings) -> Vec<App> {
+    let names: Vec<String> = match settings.apps.as_slice() {
+        [] => vec!["default".to_owned()],
+        apps => apps.iter().map(|app| app.name.clone()).collect(),
+    };
+    let app = |name| App {
+        name,
+        prefix: format!("http://localhost{}", service.prefix),
+        credentials: Credentials::Client {
+            id: service.client_id.clone(),
+            secret: service.client_secret.expose_secret().to_owned().into(),
+        },
+        limits: limits(settings),
+        timeouts: Timeouts::default(),
+    };
+    names.into_iter().map(app).collect()
+}
+
 /// Starts the simulator on a thread of its own and gives an app that sends there. The project's limits are in force
 /// at both ends; its credentials stay where they are.
 fn simulate(
@@ -92,16 +128,10 @@ fn simulate(
     book: Rc<Book>,
     fail_point: &FailPoint,
 ) -> anyhow::Result<Apps> {
-    let limits = settings.apps.first().map_or_else(AppLimits::default, |app| app.limits.clone());
-    let mut service = simulator::Settings::new("simulator", "demo");
-    service.limits.group_per_second = Some(limits.group_per_second);
-    service.limits.targeted_per_second = Some(limits.targeted_per_second);
-    service.limits.upload_per_second = Some(limits.upload_per_second);
-    service.limits.read_per_second = Some(limits.read_per_second);
-    service.limits.message_bytes = limits.message_bytes;
-    service.limits.upload_bytes = usize::try_from(limits.upload_bytes).unwrap_or(usize::MAX);
-    let (id, secret) = (service.client_id.clone(), service.client_secret.expose_secret().to_owned());
-    let path = service.prefix.clone();
+    let limits = limits(settings);
+    let service = service(&limits);
+    let prefix = service.prefix.clone();
+    let customer = simulated_apps(settings, &service);
     let simulator = simulator::Simulator::new(service, Clock::real());
 
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("the simulator cannot listen")?;
@@ -119,20 +149,10 @@ fn simulate(
         }
     })?;
 
-    let names: Vec<String> = match settings.apps.as_slice() {
-        [] => vec!["default".to_owned()],
-        apps => apps.iter().map(|app| app.name.clone()).collect(),
-    };
-    let deliveries = names
+    let deliveries = customer
         .into_iter()
-        .map(|name| {
-            let app = App {
-                name,
-                prefix: format!("http://{address}{path}"),
-                credentials: Credentials::Client { id: id.clone(), secret: secret.clone().into() },
-                limits: limits.clone(),
-                timeouts: Timeouts::default(),
-            };
+        .map(|app| {
+            let app = App { prefix: format!("http://{address}{prefix}"), ..app };
             let delivery = Delivery::new(&app, clock.clone(), None)?;
             // Its port changes with every run.
             let key = format!("{SIMULATOR}/{}", app.name);

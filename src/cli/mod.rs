@@ -23,6 +23,7 @@ mod serve;
 mod sim;
 mod stubs;
 mod summary;
+mod test;
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -87,6 +88,8 @@ enum Command {
     Rehearse(rehearse::Rehearse),
     /// Look for mistakes in scripts, without running or sending anything
     Check(check::Check),
+    /// Run the tests of scripts, each with a service, a ledger and a clock to itself
+    Test(test::Test),
     /// Make a project: a folder with settings, a first script, and what an editor needs to complete `im.`
     New(new::New),
     /// Look at broadcasts and steer them: list, show, pause, resume, cancel, retry, settle, recall, export, prune
@@ -127,6 +130,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args, &cli.global),
         Command::Rehearse(args) => rehearse::run(&args, &cli.global),
         Command::Check(args) => check::run(&args, &cli.global),
+        Command::Test(args) => test::run(&args, &cli.global),
         Command::New(args) => new::run(&args),
         Command::Runs(args) => runs::run(args, &cli.global),
         Command::Serve(args) => serve::run(args, &cli.global),

@@ -23,6 +23,7 @@ mod send;
 mod token;
 mod transport;
 mod upload;
+mod wire;
 
 use std::fmt;
 use std::path::Path;
@@ -44,6 +45,7 @@ pub use recall::{RECALL_MAX, Recall, Recalled};
 pub use roots::tls_config;
 pub use send::{Receipts, SendCall};
 pub use upload::{Thumbnail, Upload, UploadError, Uploaded, check_size};
+pub use wire::{Carried, Wire};
 
 /// Speaks to the service for one app. Clones share connections and token.
 #[derive(Clone)]
@@ -83,12 +85,29 @@ impl Client {
     ///
     /// When the app's address or token cannot be used.
     pub fn new(app: &App, clock: Clock, state: Option<&Path>) -> Result<Self, ClientError> {
+        Self::with(app, state, |prefix| Transport::new(prefix, clock, app.timeouts))
+    }
+
+    /// A client whose requests go over a wire in place of the network, at the pace of `clock`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::new`].
+    pub fn over(wire: Arc<dyn Wire>, app: &App, clock: Clock) -> Result<Self, ClientError> {
+        Self::with(app, None, |prefix| Ok(Transport::new(prefix, clock, app.timeouts)?.over(wire)))
+    }
+
+    fn with(
+        app: &App,
+        state: Option<&Path>,
+        transport: impl FnOnce(&Url) -> Result<Transport, ClientError>,
+    ) -> Result<Self, ClientError> {
         let prefix = address(&app.prefix)?;
         let tokens = Tokens::new(app, below(&prefix, &["token"]), state)?;
         Ok(Self(Arc::new(Inner {
             group_messages: below(&prefix, &["messages", "chatgroups"]),
             targeted_messages: below(&prefix, &["messages", "chatgroups", "users"]),
-            transport: Transport::new(&prefix, clock, app.timeouts)?,
+            transport: transport(&prefix)?,
             prefix,
             tokens,
         })))

@@ -15,6 +15,7 @@ use reqwest::{Request, Response, Url};
 use super::ClientError;
 use super::roots;
 use super::upload::FileChanged;
+use super::wire::Wire;
 use crate::clock::{Clock, Elapsed, Instant};
 use crate::config::Timeouts;
 
@@ -51,10 +52,12 @@ pub(super) type Flow = Arc<AtomicU64>;
 
 pub(super) struct Transport {
     http: reqwest::Client,
+    /// The way of requests where that is no network.
+    wire: Option<Arc<dyn Wire>>,
     clock: Clock,
     /// Servers answer in real time, whatever time the house lives in.
     network: Clock,
-    timeouts: Timeouts,
+    pub(super) timeouts: Timeouts,
 }
 
 impl Transport {
@@ -74,7 +77,12 @@ impl Transport {
             .pool_idle_timeout(IDLE_CONNECTION)
             .build()
             .map_err(|error| ClientError::Http(chain(&error)))?;
-        Ok(Self { http, clock, network: Clock::real(), timeouts })
+        Ok(Self { http, wire: None, clock, network: Clock::real(), timeouts })
+    }
+
+    /// The same over a wire in place of the network.
+    pub(super) fn over(self, wire: Arc<dyn Wire>) -> Self {
+        Self { wire: Some(wire), ..self }
     }
 
     pub(super) fn clock(&self) -> &Clock {
@@ -90,6 +98,9 @@ impl Transport {
     ///
     /// With a `flow`, the request takes as long as bytes go.
     pub(super) async fn exchange(&self, request: Request, flow: Option<&Flow>) -> Result<Answer, Broken> {
+        if let Some(wire) = &self.wire {
+            return self.carried(&**wire, request).await;
+        }
         let _hold = self.clock.hold();
         let end = self.network.now() + self.timeouts.overall;
         let response = self.stage(end, flow, self.http.execute(request)).await?;
@@ -145,7 +156,7 @@ impl Transport {
         }
     }
 
-    fn retry_after(&self, headers: &HeaderMap) -> Option<Duration> {
+    pub(super) fn retry_after(&self, headers: &HeaderMap) -> Option<Duration> {
         let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
         let wait = if let Ok(seconds) = text.parse() {
             Duration::from_secs(seconds)
@@ -164,7 +175,7 @@ fn is_loopback(url: &Url) -> bool {
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
-fn ended<T>(result: Result<reqwest::Result<T>, Elapsed>, limit: Duration) -> Result<T, Broken> {
+pub(super) fn ended<T>(result: Result<reqwest::Result<T>, Elapsed>, limit: Duration) -> Result<T, Broken> {
     match result {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(Broken {
@@ -191,12 +202,12 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
     std::iter::successors(Some(error), |error| <dyn Error>::source(*error))
 }
 
-fn caused_by<E: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
+pub(super) fn caused_by<E: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
     causes(error).any(<dyn Error>::is::<E>)
 }
 
 /// The error and its causes in one line, without what merely repeats its cause.
-fn chain(error: &(dyn Error + 'static)) -> String {
+pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut parts: Vec<String> = Vec::new();
     for text in causes(error).map(ToString::to_string) {
         if !parts.last().is_some_and(|last| last.contains(&text)) {

@@ -124,6 +124,14 @@ impl Clock {
         }
     }
 
+    /// Sets the wall-clock time of a simulated clock, as an owner sets a machine's: nobody wakes of it. Free of effect on
+    /// a real one.
+    pub fn set_unix_time(&self, to: Duration) {
+        if let Source::Virtual(time) = &*self.0 {
+            time.set_unix_time(to);
+        }
+    }
+
     /// Waits until `deadline`. Real timers have a grain of 1 ms.
     #[expect(clippy::disallowed_methods, reason = "this is the one place that waits on the machine's clock")]
     pub async fn sleep_until(&self, deadline: Instant) {
@@ -229,6 +237,16 @@ mod tests {
             .unwrap();
         assert_eq!(order, [(1, 3600), (3, 3 * 3600), (5, 5 * 3600)]);
         assert_eq!(clock.unix_time(), Duration::from_secs(1_000 + 5 * 3600));
+    }
+
+    #[test]
+    fn a_wall_clock_that_is_set_wakes_nobody() {
+        let clock = Clock::simulated(Duration::from_secs(1_000));
+        clock.block_on(clock.sleep(Duration::from_secs(5))).unwrap();
+        clock.set_unix_time(Duration::from_secs(500));
+        assert_eq!((clock.unix_time().as_secs(), clock.now().since_start().as_secs()), (500, 5));
+        clock.block_on(clock.sleep(Duration::from_secs(5))).unwrap();
+        assert_eq!((clock.unix_time().as_secs(), clock.now().since_start().as_secs()), (505, 10));
     }
 
     #[test]

@@ -10,12 +10,13 @@ use super::Instant;
 
 #[derive(Debug)]
 pub(super) struct VirtualTime {
-    unix_start: Duration,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
+    /// The wall-clock time of the clock's start, as it is told now.
+    unix_start: Duration,
     now: Instant,
     holds: usize,
     next_sleeper: u64,
@@ -25,7 +26,7 @@ struct State {
 
 impl VirtualTime {
     pub(super) fn new(unix_start: Duration) -> Self {
-        Self { unix_start, state: Mutex::default() }
+        Self { state: Mutex::new(State { unix_start, ..State::default() }) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -37,7 +38,13 @@ impl VirtualTime {
     }
 
     pub(super) fn unix_time(&self) -> Duration {
-        self.unix_start + self.now().since_start()
+        let state = self.state();
+        state.unix_start + state.now.since_start()
+    }
+
+    pub(super) fn set_unix_time(&self, to: Duration) {
+        let mut state = self.state();
+        state.unix_start = to.saturating_sub(state.now.since_start());
     }
 
     pub(super) fn hold(&self) {

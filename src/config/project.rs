@@ -61,6 +61,17 @@ impl Project {
         self.root.join(STATE_FOLDER)
     }
 
+    /// Whether a script of this project holds tests: its name ends in `_test.lua`, or it is in `scripts/tests` or `tests`,
+    /// but for the folders called `lib` there. `mooncast test` runs it, and nothing else does.
+    #[must_use]
+    pub fn is_test(&self, script: &Path) -> bool {
+        let path = script.strip_prefix(&self.root).unwrap_or(script);
+        let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+        let below = path.strip_prefix("scripts").unwrap_or(path).strip_prefix("tests");
+        let among_tests = below.is_ok_and(|below| !below.components().any(|part| part.as_os_str() == "lib"));
+        name.ends_with("_test.lua") || (among_tests && name.ends_with(".lua"))
+    }
+
     /// A path as people see it: relative to the project where it is inside.
     #[must_use]
     pub fn shown(&self, path: &Path) -> String {
@@ -70,4 +81,32 @@ impl Project {
 
 fn marked_above(folder: &Path) -> Option<PathBuf> {
     folder.ancestors().find(|folder| folder.join(FILE_NAME).is_file()).map(Path::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tests_are_known_by_their_place_or_their_name() {
+        let project = Project { root: "/p/tests/project".into() };
+        let is_test = |path: &str| project.is_test(&project.root.join(path));
+        for path in [
+            "scripts/tests/a.lua",
+            "scripts/tests/deep/a.lua",
+            "scripts/a_test.lua",
+            "scripts/lib/a_test.lua",
+        ] {
+            assert!(is_test(path), "{path}");
+        }
+        for path in [
+            "scripts/a.lua",
+            "scripts/tests/lib/a.lua",
+            "scripts/tests/a.csv",
+            "scripts/test.lua",
+            "tests.lua",
+        ] {
+            assert!(!is_test(path), "{path}");
+        }
+    }
 }

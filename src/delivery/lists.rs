@@ -110,7 +110,7 @@ impl Delivery {
     where
         F: Future<Output = Result<T, Failure>>,
     {
-        let mut backoff = Backoff::default();
+        let mut backoff = Backoff::of(&self.clock);
         let give_up = self.clock.now() + PATIENCE;
         loop {
             let mut permit = self.permit(&self.quotas.reads, 1, Priority::Normal, None, stop).await?;

@@ -38,11 +38,12 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
 
-use crate::client::{Client, ClientError};
+use crate::client::{Client, ClientError, Wire};
 use crate::clock::Clock;
 use crate::config::{App, AppLimits};
-use crate::ledger::AppId;
+use crate::ledger::{AppId, Ledger};
 use crate::message::Limits;
 use crate::quota::Quotas;
 
@@ -80,11 +81,24 @@ impl Delivery {
     ///
     /// When the app's address or the system's TLS settings are of no use.
     pub fn new(app: &App, clock: Clock, state: Option<&Path>) -> Result<Self, ClientError> {
-        Ok(Self {
+        Ok(Self::with(app, Client::new(app, clock.clone(), state)?, clock))
+    }
+
+    /// The road of an app over a wire in place of the network.
+    ///
+    /// # Errors
+    ///
+    /// As [`Delivery::new`].
+    pub fn over(wire: Arc<dyn Wire>, app: &App, clock: Clock) -> Result<Self, ClientError> {
+        Ok(Self::with(app, Client::over(wire, app, clock.clone())?, clock))
+    }
+
+    fn with(app: &App, client: Client, clock: Clock) -> Self {
+        Self {
             name: app.name.clone(),
             settings: app.limits.clone(),
             limits: Limits { message_bytes: app.limits.message_bytes },
-            client: Client::new(app, clock.clone(), state)?,
+            client,
             quotas: Quotas::new(&app.limits, &clock),
             clock,
             ledger: None,
@@ -92,7 +106,7 @@ impl Delivery {
             uploading: RefCell::default(),
             stage: None,
             keepers: share::Keepers::default(),
-        })
+        }
     }
 
     /// The same road with a ledger, in which the app is known by `key`: nothing leaves it without being written down,
@@ -135,13 +149,24 @@ impl Delivery {
     /// [`Reason::NoLedger`] when it cannot be opened, [`Reason::Unrecorded`] when it cannot be written.
     pub async fn entry(&self) -> Result<Option<(&Open, AppId)>, Undelivered> {
         let Some(recorded) = &self.ledger else { return Ok(None) };
-        let open = recorded
-            .book
-            .open()
-            .await
-            .map_err(|error| Undelivered::new(Reason::NoLedger, format!("{error}; nothing was sent")))?;
+        let open = self.opened(recorded).await?;
         let id = recorded.id.get_or_try_init(|| open.ledger.app(&recorded.key)).await;
         Ok(Some((open, *id.map_err(|error| record::unrecorded(&error))?)))
+    }
+
+    /// The ledger, opened if it was not; none where there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::NoLedger`] when it cannot be opened.
+    pub async fn open_ledger(&self) -> Result<Option<&Ledger>, Undelivered> {
+        let Some(recorded) = &self.ledger else { return Ok(None) };
+        Ok(Some(&self.opened(recorded).await?.ledger))
+    }
+
+    async fn opened<'a>(&self, recorded: &'a Recorded) -> Result<&'a Open, Undelivered> {
+        let failed = |error| Undelivered::new(Reason::NoLedger, format!("{error}; nothing was sent"));
+        recorded.book.open().await.map_err(failed)
     }
 
     /// What the app is known by in the ledger; nothing where there is none.

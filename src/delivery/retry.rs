@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use rand::Rng;
 
+use crate::clock::Clock;
+
 /// Tries of one message, the first one included.
 const TRIES: u32 = 6;
 
@@ -19,11 +21,18 @@ pub(super) const PATIENCE: Duration = Duration::from_mins(10);
 /// Exponential backoff with full jitter.
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
+    /// In simulated time there is nobody to keep out of each other's way, and a test is to see the same every time.
+    even: bool,
     failures: u32,
     waited: Duration,
 }
 
 impl Backoff {
+    /// One that has not failed yet. In simulated time its waits are half of the longest each, without chance.
+    pub(super) fn of(clock: &Clock) -> Self {
+        Self { even: clock.is_simulated(), ..Self::default() }
+    }
+
     /// How long to wait before the next try, or none when there is to be none. It is no shorter than `at_least`, which
     /// is what the service, or a token that could not be fetched, asked for.
     pub(super) fn next(&mut self, at_least: Option<Duration>) -> Option<Duration> {
@@ -32,7 +41,8 @@ impl Backoff {
             return None;
         }
         let most = LONGEST.min(FIRST * 2_u32.pow(self.failures - 1));
-        let wait = at_least.unwrap_or_default() + most.mul_f64(rand::rng().random::<f64>());
+        let part = if self.even { 0.5 } else { rand::rng().random::<f64>() };
+        let wait = at_least.unwrap_or_default() + most.mul_f64(part);
         self.waited += wait;
         (self.waited <= BUDGET).then_some(wait)
     }

@@ -113,7 +113,7 @@ impl Delivery {
         let body = message.to_json();
         let (quota, cost, call) = self.price(message);
         let give_up = self.clock.now() + PATIENCE;
-        let mut backoff = Backoff::default();
+        let mut backoff = Backoff::of(&self.clock);
         loop {
             let permit = self.permit(quota, cost, priority, deadline, stop).await?;
             // Without its intent on disk nothing leaves.

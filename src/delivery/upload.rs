@@ -201,7 +201,7 @@ impl Delivery {
         stop: &Stop,
     ) -> Result<Uploaded, Undelivered> {
         let media = upload.media(&self.clock).await;
-        let mut backoff = Backoff::default();
+        let mut backoff = Backoff::of(&self.clock);
         let give_up = self.clock.now() + PATIENCE;
         loop {
             let mut permit = self.permit(&self.quotas.uploads, 1, priority, None, stop).await?;

@@ -16,9 +16,15 @@ use crate::quota::Priority;
 use super::broadcasts;
 use super::rehearsal::{fingerprint, look};
 use super::services::{Part, Services};
+use super::testing;
 
 /// Why a request is refused while the top level of a script may only declare.
-pub(super) fn only_declares(request: &Request) -> Failure {
+pub(super) fn only_declares(services: &Services, request: &Request) -> Failure {
+    if matches!(services.part, Part::Test(_)) {
+        return Failure::denied(
+            "the top level of a file of tests only declares its tests; put this call into one: test(\"what holds\", function(t) … end)",
+        );
+    }
     let what = match request {
         Request::Send { .. } | Request::Broadcast(_) => "sends nothing",
         _ => "does nothing",
@@ -84,11 +90,23 @@ async fn answer_other(services: &Services, request: Request) -> Result<Answer, F
         Request::Remove(path) => services.files.remove(&path).await.map(|()| Answer::Nothing),
         Request::Env(name) => json(&services.variables.get(&name)?),
         Request::Secret(name) => services.variables.secret(&name).map(|_| Answer::Nothing),
+        Request::Store(request) => {
+            let ledger = match services.apps.first() {
+                Some(app) => app.open_ledger().await.map_err(failure)?,
+                None => None,
+            };
+            json(&services.store.answer(request, ledger, &services.clock).await?)
+        }
+        Request::Test(asked) => testing::answer(services, *asked).await,
         Request::Http(request) => {
             let reads = request.method.eq_ignore_ascii_case("GET");
             if let Some(rehearsal) = services.part.as_rehearsal().filter(|_| !reads) {
                 services.outbound.look(&request, &services.variables)?;
                 return Ok(rehearsal.http(&request));
+            }
+            if let Some(bed) = services.part.testbed() {
+                services.outbound.look(&request, &services.variables)?;
+                return bed.request(&request);
             }
             tokio::select! {
                 biased;
@@ -174,7 +192,7 @@ async fn send(
         match &services.part {
             Part::Rehearsal(rehearsal, _) => rehearsal.single(print),
             Part::Planned(plan) => plan.gate.single(&print, message.to())?,
-            Part::Free => {}
+            Part::Free | Part::Test(_) | Part::Tested(_) => {}
         }
     }
     if let (Some(job), None) = (&services.job, &options.once) {

@@ -15,6 +15,8 @@ pub mod rehearsal;
 mod services;
 mod session;
 mod sources;
+mod store;
+pub mod testing;
 mod variables;
 
 pub use broadcasts::{Broadcasts, Keeper, Kept, PlanUnderway};
@@ -26,4 +28,5 @@ pub use output::{Output, Silence, log_line};
 pub use services::{Part, Planned, RunStop, Services, SetUpError};
 pub use session::{Ended, Failed, OWN_BINARY, RunSpec, run};
 pub use sources::{MAX_SOURCE, Snapshot, Sources};
+pub use store::{Store, StoreChange};
 pub use variables::Variables;

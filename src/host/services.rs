@@ -17,6 +17,8 @@ use super::outbound::{Outbound, net_problem};
 use super::output::Output;
 use super::rehearsal::{FilesByContent, Gate, Rehearsal, ScriptTime};
 use super::sources::Sources;
+use super::store::Store;
+use super::testing::Testbed;
 use super::variables::Variables;
 
 /// What one run may use of the house.
@@ -43,6 +45,8 @@ pub struct Services {
     pub broadcasts: Broadcasts,
     /// The jobs that it declares.
     pub jobs: Jobs,
+    /// Its durable data.
+    pub store: Store,
     /// The job run that it is, in a daemon.
     pub job: Option<Rc<OfJob>>,
     /// How its waits are ended.
@@ -88,6 +92,7 @@ impl Services {
         let script = script.canonicalize().unwrap_or_else(|_| script.to_owned());
         Ok(Self {
             apps,
+            store: Store::new(&project.shown(&script)),
             origin: project.shown(&script),
             clock: clock.clone(),
             sources: Sources::new(project, &script),
@@ -116,6 +121,10 @@ pub enum Part {
     Rehearsal(Rc<Rehearsal>, FilesByContent),
     /// It sends only what was rehearsed.
     Planned(Planned),
+    /// It is a test.
+    Test(Rc<Testbed>),
+    /// It is run by a test.
+    Tested(Rc<Testbed>),
 }
 
 /// What holds a run to its rehearsal.
@@ -155,10 +164,18 @@ impl Part {
         }
     }
 
+    /// The testbed that it is on.
+    pub(super) const fn testbed(&self) -> Option<&Rc<Testbed>> {
+        match self {
+            Self::Test(bed) | Self::Tested(bed) => Some(bed),
+            _ => None,
+        }
+    }
+
     /// The files of this run by content, where that matters.
     pub(super) const fn files(&self) -> Option<&FilesByContent> {
         match self {
-            Self::Free => None,
+            Self::Free | Self::Test(_) | Self::Tested(_) => None,
             Self::Rehearsal(_, files) => Some(files),
             Self::Planned(planned) => Some(&planned.files),
         }

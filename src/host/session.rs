@@ -318,8 +318,11 @@ impl Session {
                                 self.outgoing.push(&answer, &self.services.clock);
                             }
                         }
+                    } else if self.mode == Mode::Check && matches!(request, Request::Test(_)) {
+                        // A file of tests is only looked at.
+                        self.outgoing.push(&ToWorker::Answer(id, Answer::Nothing), &self.services.clock);
                     } else if self.declaring && !request.only_looks() {
-                        let failure = answers::only_declares(&request);
+                        let failure = answers::only_declares(&self.services, &request);
                         let answer = ToWorker::Answer(id, Answer::Failed(Box::new(failure)));
                         self.outgoing.push(&answer, &self.services.clock);
                     } else {

@@ -5,6 +5,20 @@ use std::time::Duration;
 use super::store::{Statement, from_millis, millis};
 use super::{Ledger, LedgerError};
 
+/// Expired keys of a namespace that one write clears away.
+const PRUNED_AT_ONCE: i64 = 100;
+
+/// What came of [`Ledger::data_add`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Added {
+    /// The value is this now.
+    Now(i64),
+    /// Nothing was added: the value is this, which is no whole number.
+    NoNumber(String),
+    /// Nothing was added: with the value, which is this, it would be more than 64 bits hold.
+    TooLarge(i64),
+}
+
 impl Ledger {
     /// The value of a key, if it has one that has not expired.
     ///
@@ -34,12 +48,15 @@ impl Ledger {
         value: &str,
         expires_at: Option<Duration>,
     ) -> Result<(), LedgerError> {
-        let statement = sqlx::query(
-            "INSERT INTO data (namespace, key, value, expires_at) VALUES (?, ?, ?, ?)
-                ON CONFLICT (namespace, key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at",
-        );
-        let statement = statement.bind(namespace).bind(key).bind(value).bind(expires_at.map(millis));
-        self.change(statement).await.map(drop)
+        let now = self.store().now();
+        let mut write = self.store().write().await?;
+        let result = async {
+            write.run(clear(namespace, now)).await?;
+            write.run(put(namespace, key, value, expires_at.map(millis))).await?;
+            Ok(())
+        }
+        .await;
+        write.end(result).await
     }
 
     /// Gives a key the value `new` if it has the value `expected` now (none: no value), at once for all processes.
@@ -59,23 +76,19 @@ impl Ledger {
         let now = self.store().now();
         let mut write = self.store().write().await?;
         let result = async {
-            let gone = sqlx::query("DELETE FROM data WHERE namespace = ? AND key = ? AND expires_at <= ?");
-            write.run(gone.bind(namespace).bind(key).bind(now)).await?;
-            let question = sqlx::query_as("SELECT value FROM data WHERE namespace = ? AND key = ?");
-            let held: Option<(String,)> = write.row(question.bind(namespace).bind(key)).await?;
+            write.run(clear(namespace, now)).await?;
+            let question = sqlx::query_as(
+                "SELECT value FROM data WHERE namespace = ? AND key = ? AND (expires_at IS NULL OR expires_at > ?)",
+            );
+            let held: Option<(String,)> = write.row(question.bind(namespace).bind(key).bind(now)).await?;
             if held.as_ref().map(|(value,)| value.as_str()) != expected {
                 return Ok(false);
             }
             let statement = match new {
-                Some(new) => sqlx::query(
-                    "INSERT INTO data (namespace, key, value, expires_at) VALUES (?, ?, ?, ?)
-                        ON CONFLICT (namespace, key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at",
-                )
-                .bind(namespace)
-                .bind(key)
-                .bind(new)
-                .bind(expires_at.map(millis)),
-                None => sqlx::query("DELETE FROM data WHERE namespace = ? AND key = ?").bind(namespace).bind(key),
+                Some(new) => put(namespace, key, new, expires_at.map(millis)),
+                None => {
+                    sqlx::query("DELETE FROM data WHERE namespace = ? AND key = ?").bind(namespace).bind(key)
+                }
             };
             write.run(statement).await?;
             Ok(true)
@@ -84,14 +97,48 @@ impl Ledger {
         write.end(result).await
     }
 
-    /// Deletes a key; gives whether there was one.
+    /// Adds `by` to the whole number that a key has as its value, at once for all processes. A key without a value
+    /// begins at 0 and expires at `expires_at` where that is said; one with a value expires when it did before.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn data_add(
+        &self,
+        namespace: &str,
+        key: &str,
+        by: i64,
+        expires_at: Option<Duration>,
+    ) -> Result<Added, LedgerError> {
+        let now = self.store().now();
+        let mut write = self.store().write().await?;
+        let result = async {
+            write.run(clear(namespace, now)).await?;
+            let question = sqlx::query_as(
+                "SELECT value, expires_at FROM data WHERE namespace = ? AND key = ? AND (expires_at IS NULL OR expires_at > ?)",
+            );
+            let held: Option<(String, Option<i64>)> =
+                write.row(question.bind(namespace).bind(key).bind(now)).await?;
+            let (value, expires_at) = held.unwrap_or_else(|| ("0".to_owned(), expires_at.map(millis)));
+            let Ok(number) = value.parse::<i64>() else { return Ok(Added::NoNumber(value)) };
+            let Some(sum) = number.checked_add(by) else { return Ok(Added::TooLarge(number)) };
+            write.run(put(namespace, key, &sum.to_string(), expires_at)).await?;
+            Ok(Added::Now(sum))
+        }
+        .await;
+        write.end(result).await
+    }
+
+    /// Deletes a key; gives whether there was one that had not expired.
     ///
     /// # Errors
     ///
     /// Faults of the store.
     pub async fn data_delete(&self, namespace: &str, key: &str) -> Result<bool, LedgerError> {
-        let statement = sqlx::query("DELETE FROM data WHERE namespace = ? AND key = ?");
-        Ok(self.change(statement.bind(namespace).bind(key)).await? > 0)
+        let statement = sqlx::query(
+            "DELETE FROM data WHERE namespace = ? AND key = ? AND (expires_at IS NULL OR expires_at > ?)",
+        );
+        Ok(self.change(statement.bind(namespace).bind(key).bind(self.store().now())).await? > 0)
     }
 
     /// A page of (key, value, when it expires) by key: those that begin with `prefix`, after the key `after`.
@@ -124,4 +171,23 @@ impl Ledger {
         let result = write.run(statement).await;
         write.end(result).await
     }
+}
+
+/// The statement that gives a key a value.
+fn put<'q>(namespace: &str, key: &str, value: &str, expires_at: Option<i64>) -> Statement<'q> {
+    let statement = sqlx::query(
+        "INSERT INTO data (namespace, key, value, expires_at) VALUES (?, ?, ?, ?)
+            ON CONFLICT (namespace, key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at",
+    );
+    statement.bind(namespace.to_owned()).bind(key.to_owned()).bind(value.to_owned()).bind(expires_at)
+}
+
+/// The statement that clears expired keys away: a namespace whose keys all expire would grow for ever, were nobody to
+/// ask for its old ones again.
+fn clear<'q>(namespace: &str, now: i64) -> Statement<'q> {
+    let statement = sqlx::query(
+        "DELETE FROM data WHERE namespace = ?1 AND key IN
+            (SELECT key FROM data WHERE namespace = ?1 AND expires_at <= ?2 LIMIT ?3)",
+    );
+    statement.bind(namespace.to_owned()).bind(now).bind(PRUNED_AT_ONCE)
 }

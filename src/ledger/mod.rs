@@ -42,6 +42,7 @@ use std::sync::Arc;
 
 pub use alerts::DueAlert;
 pub use broadcast::*;
+pub use data::Added;
 pub use error::LedgerError;
 pub use files::SentFile;
 pub use jobs::{Begin, Decided, Entry, JobClaim, JobRun, NewRun, Orphan};

@@ -13,6 +13,8 @@ mod jobs;
 mod names;
 mod request;
 mod start;
+mod store;
+mod testing;
 
 pub use broadcast::BroadcastStep;
 pub use failure::{Failure, Kind};
@@ -21,12 +23,14 @@ pub use jobs::{Declaration, JOB_OPTIONS, JobStart, When};
 pub use names::{BROADCAST_FIELDS, RECALL_OPTIONS, SEND_OPTIONS, UPLOAD_OPTIONS};
 pub use request::{Answer, Call, HttpRequest, HttpValue, Part, Request, SendOptions, UploadOptions, Urgency};
 pub use start::{AppInfo, Mode, Source, Start, WorkerLimits};
+pub use store::{STORE_KEY_BYTES, STORE_OPTIONS, StoreRequest, StoreStep};
+pub use testing::TestStep;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// The version of the frames; it changes with every change to them.
-pub const VERSION: u16 = 4;
+pub const VERSION: u16 = 5;
 
 /// The word on the command line that makes this binary a worker. For the host alone.
 pub const WORKER_COMMAND: &str = "__worker";

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{BroadcastStep, Declaration, Failure, Source};
+use super::{BroadcastStep, Declaration, Failure, Source, StoreRequest, TestStep};
 
 /// Which of the service's two sending calls a message is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,6 +134,10 @@ pub enum Request {
     Secret(String),
     /// An HTTP request to another service. Answered by [`Answer::Response`].
     Http(Box<HttpRequest>),
+    /// Look into the script's durable data, or change it. Answered by [`Answer::Json`].
+    Store(StoreRequest),
+    /// A step of a test. Answered by [`Answer::Nothing`] or [`Answer::Json`].
+    Test(Box<TestStep>),
 }
 
 impl Request {
@@ -155,6 +159,9 @@ impl Request {
     /// stands still.
     #[must_use]
     pub const fn takes_time(&self) -> bool {
+        if let Self::Test(step) = self {
+            return step.takes_time();
+        }
         matches!(
             self,
             Self::Send { .. }
@@ -171,6 +178,11 @@ impl Request {
     /// Whether it only looks at what is there, so that a script that is merely checked may do it.
     #[must_use]
     pub const fn only_looks(&self) -> bool {
+        match self {
+            Self::Store(request) => return request.step.only_looks(),
+            Self::Test(step) => return step.only_looks(),
+            _ => {}
+        }
         matches!(
             self,
             Self::Check { .. }

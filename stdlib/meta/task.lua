@@ -29,7 +29,7 @@ function task.spawn(body, ...) end
 function task.all(list) end
 
 ---Waits.
----@param time number|string  seconds, or a text like "90s", "5m", "1h 30m"
+---@param time number|string  seconds, or a text like "90s", "5m", "1h 30m", "2d"
 function task.sleep(time) end
 
 return task

@@ -123,7 +123,8 @@ impl<'a> Calls<'_, 'a> {
         let (Value::Text(module), Some(token)) = (self.values.of_argument(first), first.token()) else {
             return;
         };
-        if self.library.names().any(|name| name == module) || (self.has_file)(&module) {
+        let known = is_built_in(&module) || self.library.names().any(|name| name == module);
+        if known || (self.has_file)(&module) {
             return;
         }
         let near = super::names::nearest(&module, self.library.names());

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::cli::stubs;
 
 /// Modules that `require` finds without a file, whether they have a stub or not.
-const BUILT_IN: [&str; 17] = [
+const BUILT_IN: [&str; 18] = [
     "im",
     "json",
     "csv",
@@ -19,6 +19,7 @@ const BUILT_IN: [&str; 17] = [
     "template",
     "hash",
     "os",
+    "store",
     "coroutine",
     "table",
     "string",
@@ -26,9 +27,12 @@ const BUILT_IN: [&str; 17] = [
     "math",
 ];
 
+/// What the library's `test` is made of; not for scripts.
+const OF_TESTS: &str = "test.host";
+
 /// Whether a module comes before any file of that name.
 pub(super) fn is_built_in(module: &str) -> bool {
-    BUILT_IN.contains(&module)
+    module == OF_TESTS || BUILT_IN.contains(&module)
 }
 
 /// The modules and their members.

@@ -13,9 +13,10 @@ use super::{Exit, stubs};
 const STUBS_FOLDER: &str = ".luals";
 
 /// The files of a new project and what they hold.
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 6] = [
     ("mooncast.toml", include_str!("mooncast.toml")),
     ("scripts/hello.lua", include_str!("hello.lua")),
+    ("scripts/tests/hello.lua", include_str!("hello_test.lua")),
     ("scripts/lib/.gitkeep", ""),
     (".luarc.json", include_str!("luarc.json")),
     (".gitignore", include_str!("gitignore")),
@@ -34,7 +35,10 @@ pub(super) fn run(args: &New) -> anyhow::Result<Exit> {
     let folder = &args.folder;
     make(folder)?;
     let shown = folder.display();
-    writeln!(io::stdout(), "Made {shown}. Next:\n\n  cd {shown}\n  mooncast run scripts/hello.lua")?;
+    writeln!(
+        io::stdout(),
+        "Made {shown}. Next:\n\n  cd {shown}\n  mooncast run scripts/hello.lua\n  mooncast test"
+    )?;
     Ok(Exit::Delivered)
 }
 

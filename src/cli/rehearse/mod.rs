@@ -8,7 +8,7 @@ pub(super) mod held;
 mod report;
 pub(super) mod stage;
 mod targets;
-mod text;
+pub(super) mod text;
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::config::{AppLimits, TargetedCost};
 use crate::host::rehearsal::{AppTotals, BroadcastSeen, How, NotSent, Problem, Sample, UploadSeen};
-use crate::host::{Ended, Failed, FileChange};
+use crate::host::{Ended, Failed, FileChange, StoreChange};
 use crate::message::Call;
 
 use super::stage::Performance;
@@ -35,6 +35,7 @@ pub(super) struct Report {
     pub(super) uploads: Vec<UploadSeen>,
     pub(super) not_sent: Vec<NotSent>,
     pub(super) files: Vec<FileChange>,
+    pub(super) store: Vec<StoreChange>,
     pub(super) targets: Option<Targets>,
 }
 
@@ -204,6 +205,7 @@ impl Report {
             uploads: rehearsal.uploads(),
             not_sent: rehearsal.not_sent(),
             files: performance.files.clone(),
+            store: performance.store.clone(),
             targets,
         }
     }

@@ -50,6 +50,7 @@ pub(in super::super) struct Performance {
     pub(in super::super) counts: Counts,
     pub(in super::super) rehearsal: Rc<Rehearsal>,
     pub(in super::super) files: Vec<host::FileChange>,
+    pub(in super::super) store: Vec<host::StoreChange>,
     pub(in super::super) apps: Vec<Rc<Delivery>>,
     pub(in super::super) seed: u32,
     pub(in super::super) start: Duration,
@@ -120,6 +121,7 @@ pub(in super::super) fn perform(scene: Scene<'_>) -> anyhow::Result<Performance>
     spec.seed = u64::from(scene.seed);
     let mut services = run::services(scene.project, scene.settings, &apps, &clock, scene.file, scene.output)?;
     services.files = services.files.overlaid(scene.start.as_secs());
+    services.store = services.store.listing();
     services.part = Part::rehearsal(Rc::clone(&rehearsal));
     let services = Rc::new(services);
     let ended = clock.block_on(async {
@@ -138,6 +140,7 @@ pub(in super::super) fn perform(scene: Scene<'_>) -> anyhow::Result<Performance>
         counts: services.tally.counts(),
         rehearsal,
         files: services.files.changes(),
+        store: services.store.changes(),
         apps: deliveries,
         seed: scene.seed,
         start: scene.start,

@@ -64,6 +64,12 @@ pub(super) fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
         Some(bytes) => format!("{} {}, {} bytes", change.change, change.path, number(bytes)),
         None => format!("{} {}", change.change, change.path),
     })?;
+    listed(out, "Data that would be changed (`store`)", &report.store, |change| match &change.value {
+        Some(value) => {
+            format!("{} {}: {} = {}", change.change, change.of, change.key, cut(&value.to_string(), LETTERS))
+        }
+        None => format!("{} {}: {}", change.change, change.of, change.key),
+    })?;
     listed(out, "Requests that would be made", &report.not_sent, |request| request.what.clone())?;
     if let Some(targets) = &report.targets {
         targets.write(out)?;
@@ -197,7 +203,7 @@ fn count(many: u64, what: &str, more: &str) -> String {
     if many == 0 { "none".to_owned() } else { format!("{}{more}", plural(many, what)) }
 }
 
-pub(super) fn plural(many: u64, what: &str) -> String {
+pub(in super::super) fn plural(many: u64, what: &str) -> String {
     if many == 1 { format!("1 {what}") } else { format!("{} {what}s", number(many)) }
 }
 

@@ -31,7 +31,7 @@ impl Run<'_> {
         };
         let body = message.to_json();
         let (quota, cost, call) = self.delivery.price(&message);
-        let mut tries = Tries::default();
+        let mut tries = Tries::of(&self.delivery.clock);
         let mut place = Some(place);
         loop {
             let waits = place.take().unwrap_or_else(|| self.place());

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::client::{Class, Failure, Receipts};
+use crate::clock::Clock;
 use crate::ledger::{InDoubt, Outcome, Recipient, State};
 
 use super::super::retry::Backoff;
@@ -44,6 +45,13 @@ pub(super) enum Fate {
 pub(super) struct Tries {
     unsent: Backoff,
     doubtful: Backoff,
+}
+
+impl Tries {
+    /// None so far.
+    pub(super) fn of(clock: &Clock) -> Self {
+        Self { unsent: Backoff::of(clock), doubtful: Backoff::of(clock) }
+    }
 }
 
 /// Judges an answer by its class.

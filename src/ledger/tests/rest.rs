@@ -127,6 +127,48 @@ fn data_is_kept_swapped_and_listed() {
 }
 
 #[test]
+fn numbers_are_added_to_and_keep_the_end_that_they_began_with() {
+    with_folder(|folder, clock| async move {
+        let ledger = open(&folder, &clock).await;
+        let at = |seconds| Some(START + Duration::from_secs(seconds));
+        assert_eq!(ledger.data_add("s", "n", 2, at(10)).await.unwrap(), Added::Now(2));
+        assert_eq!(ledger.data_add("s", "n", -5, at(20)).await.unwrap(), Added::Now(-3));
+        clock.sleep(Duration::from_secs(10)).await;
+        assert_eq!(ledger.data_add("s", "n", 1, None).await.unwrap(), Added::Now(1));
+        clock.sleep(WEEK).await;
+        assert_eq!(ledger.data_get("s", "n").await.unwrap().as_deref(), Some("1"));
+        ledger.data_set("s", "t", "\"x\"", None).await.unwrap();
+        assert_eq!(ledger.data_add("s", "t", 1, None).await.unwrap(), Added::NoNumber("\"x\"".to_owned()));
+        ledger.data_set("s", "l", &i64::MAX.to_string(), None).await.unwrap();
+        assert_eq!(ledger.data_add("s", "l", 1, None).await.unwrap(), Added::TooLarge(i64::MAX));
+    });
+}
+
+#[test]
+fn whatever_is_written_clears_away_what_has_expired() {
+    with_folder(|folder, clock| async move {
+        let ledger = open(&folder, &clock).await;
+        let expired = async || ledger.prunable(START).await.unwrap().expired;
+        for round in 1..=3_u64 {
+            let end = Some(clock.unix_time() + Duration::from_secs(10));
+            for key in ["a", "b", "c"] {
+                ledger.data_set("s", key, "1", end).await.unwrap();
+            }
+            ledger.data_set("other", "a", "1", end).await.unwrap();
+            clock.sleep(Duration::from_secs(10) + Duration::from_millis(1)).await;
+            assert_eq!(expired().await, 4);
+            match round {
+                1 => ledger.data_set("s", "d", "1", None).await.unwrap(),
+                2 => assert!(!ledger.data_swap("s", "e", Some("1"), None, None).await.unwrap()),
+                _ => assert_eq!(ledger.data_add("s", "f", 1, None).await.unwrap(), Added::Now(1)),
+            }
+            assert_eq!(expired().await, 1);
+            assert!(!ledger.data_delete("other", "a").await.unwrap());
+        }
+    });
+}
+
+#[test]
 fn what_is_over_is_forgotten_and_what_is_in_doubt_is_not() {
     with_folder(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;

@@ -16,8 +16,10 @@ mod log;
 mod os;
 mod schedule;
 mod secret;
+mod store;
 mod task;
 mod template;
+mod testing;
 
 use std::rc::Rc;
 
@@ -43,6 +45,7 @@ const MODULES: &[(&str, Build)] = &[
     ("json", json::build),
     ("log", log::build),
     ("os", os::build),
+    ("store", store::build),
     ("task", task::build),
     ("template", template::build),
 ];
@@ -59,6 +62,7 @@ pub(super) fn install(kit: &Kit, jobs: &Table) -> mlua::Result<Table> {
     let schedule = schedule::build(kit, jobs)?;
     kit.lua.globals().raw_set("schedule", &schedule)?;
     loaded.raw_set("schedule", schedule)?;
+    loaded.raw_set(testing::NAME, testing::build(kit, jobs)?)?;
     for name in ["coroutine", "table", "string", "utf8", "math"] {
         loaded.raw_set(name, kit.lua.globals().raw_get::<Value>(name)?)?;
     }

@@ -24,17 +24,20 @@ fn sleep(_: &Lua, _: &Context, time: Value) -> Result<Request, Fault> {
     Ok(Request::Sleep { ms: milliseconds("time", &time)? })
 }
 
-/// A duration as scripts give it: seconds as a number, or a text like `"90s"`, `"5m"`, `"1h 30m"`.
+/// A duration as scripts give it: seconds as a number, or a text like `"90s"`, `"5m"`, `"1h 30m"`, `"2d"`.
 pub(super) fn milliseconds(field: &str, time: &Value) -> Result<u64, Fault> {
     let seconds = match time {
         Value::Integer(seconds) => *seconds as f64,
         Value::Number(seconds) => *seconds,
         Value::String(text) => {
             let text = text.to_str()?;
-            let span: jiff::SignedDuration = text.parse().map_err(|_| {
+            let span = duration(&text).ok_or_else(|| {
                 Fault::invalid(
                     field,
-                    format!("{field}: `{}` is no duration; write 90, \"90s\", \"5m\" or \"1h 30m\"", &*text),
+                    format!(
+                        "{field}: `{}` is no duration; write 90, \"90s\", \"5m\", \"1h 30m\" or \"2d\"",
+                        &*text
+                    ),
                 )
             })?;
             span.as_secs_f64()
@@ -51,4 +54,10 @@ pub(super) fn milliseconds(field: &str, time: &Value) -> Result<u64, Fault> {
     }
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked just above")]
     Ok((seconds * 1000.0).ceil() as u64)
+}
+
+/// A text as a duration; a day has 24 hours, and months have no length.
+fn duration(text: &str) -> Option<jiff::SignedDuration> {
+    let span: jiff::Span = text.parse().ok()?;
+    span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok()
 }

@@ -1,0 +1,69 @@
+//! Which files hold tests.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+use crate::config::Project;
+
+use super::super::Global;
+
+/// The files that were named, and those of tests below the folders that were named; by default below scripts/.
+///
+/// # Errors
+///
+/// When there is none.
+pub(super) fn files(paths: &[PathBuf], global: &Global) -> anyhow::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    if paths.is_empty() {
+        let project = project(global, None)?;
+        let scripts = project.root.join("scripts");
+        if scripts.is_dir() {
+            below(&scripts, &project, &mut found).with_context(|| format!("{}", scripts.display()))?;
+        }
+    }
+    for path in paths {
+        let shown = || format!("{}", path.display());
+        if !std::fs::metadata(path).with_context(shown)?.is_dir() {
+            found.push(path.clone());
+            continue;
+        }
+        let folder = path.canonicalize().with_context(shown)?;
+        let project = project(global, Some(&folder))?;
+        below(&folder, &project, &mut found).with_context(shown)?;
+    }
+    if found.is_empty() {
+        let places = match paths {
+            [] => "scripts/".to_owned(),
+            paths => paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", "),
+        };
+        bail!(
+            "no tests are in {places}: they are files in scripts/tests/, or ones whose name ends in _test.lua"
+        );
+    }
+    Ok(found)
+}
+
+fn project(global: &Global, folder: Option<&Path>) -> anyhow::Result<Project> {
+    match &global.project {
+        Some(folder) => Project::at(folder).with_context(|| format!("--project {}", folder.display())),
+        None => Project::of(folder).context("the project's folder"),
+    }
+}
+
+/// The tests below a folder; what begins with a dot is left out.
+fn below(folder: &Path, project: &Project, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        let path = entry.path();
+        if entry.file_type()?.is_dir() {
+            below(&path, project, found)?;
+        } else if project.is_test(&path) && path.is_file() {
+            found.push(path);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,184 @@
+//! `mooncast test`: the tests of a project's scripts, written in Lua.
+//!
+//! - `find`: which files hold tests; `stage`: what each test is given; `service`: the simulator at the end of its road;
+//! - `text` and `junit`: what came of them, for people and for programs.
+
+mod find;
+mod junit;
+mod service;
+mod stage;
+mod text;
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+
+use crate::clock::Clock;
+use crate::config::{AppFlags, Environment, Project, Settings, parse_duration};
+use crate::host::testing::Declared;
+use crate::host::{Ended, Failed};
+use crate::protocol::{Mode, ScriptError, Source};
+
+use super::run::{self, Grants};
+use super::{Exit, Global};
+
+/// Runs the tests of scripts.
+///
+/// A test runs scripts as `mooncast run` does, in simulated time against a simulator of its own; nothing leaves the
+/// machine, and files change in memory only. `mooncast new` makes a first one; `require("test")` says what there is.
+///
+/// Exit status: 0 all passed; 1 some failed; 2 usage or configuration, or no test was found; 130 interrupted.
+#[derive(Debug, Args)]
+pub(super) struct Test {
+    /// Files of tests, or folders; by default scripts/tests/ and all files scripts/**/*_test.lua
+    paths: Vec<PathBuf>,
+    /// Run only the tests that have this text in `FILE: NAME`
+    #[arg(long, value_name = "TEXT")]
+    filter: Option<String>,
+    /// Write a report for CI into this file
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Real time that one test may take
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "60s")]
+    timeout: Duration,
+    #[command(flatten)]
+    grants: Grants,
+}
+
+/// A file of tests.
+struct File {
+    path: PathBuf,
+    project: Project,
+    settings: Rc<Settings>,
+    source: Source,
+}
+
+/// What came of a test, or of a file that could not be loaded.
+struct Outcome {
+    /// `scripts/tests/hello.lua`
+    file: String,
+    /// None is the file itself.
+    test: Option<Declared>,
+    /// Real time.
+    took: Duration,
+    failure: Option<Failure>,
+}
+
+/// Why a test failed.
+struct Failure {
+    error: ScriptError,
+    /// The line of the file that the error is about.
+    line: Option<(usize, String)>,
+    /// What was printed and logged until then.
+    said: String,
+}
+
+pub(super) fn run(args: &Test, global: &Global) -> anyhow::Result<Exit> {
+    let files = find::files(&args.paths, global)?;
+    let mut files: Vec<File> =
+        files.iter().map(|path| open(path, args, global)).collect::<anyhow::Result<_>>()?;
+    files.sort_by(|left, right| left.source.name.cmp(&right.source.name));
+    files.dedup_by(|left, right| left.path == right.path);
+    let clock = Clock::real();
+    let began = clock.now();
+    let mut outcomes = Vec::new();
+    for file in &files {
+        if run_file(file, args, &clock, &mut outcomes)? == Progress::Interrupted {
+            return Ok(Exit::Interrupted);
+        }
+    }
+    if outcomes.is_empty() {
+        let among = format!("{} files", files.len());
+        match &args.filter {
+            Some(filter) => bail!("no test in {among} has `{filter}` in its `FILE: NAME`"),
+            None => bail!("no test is in {among}; a test is `test(\"what holds\", function(t) … end)`"),
+        }
+    }
+    let took = clock.now() - began;
+    let failed = outcomes.iter().any(|outcome| outcome.failure.is_some());
+    text::summary(&outcomes, took);
+    if let Some(path) = &args.junit {
+        junit::write(path, &outcomes, took).with_context(|| format!("--junit {}", path.display()))?;
+    }
+    Ok(if failed { Exit::Failed } else { Exit::Delivered })
+}
+
+fn open(path: &Path, args: &Test, global: &Global) -> anyhow::Result<File> {
+    let (project, source) = run::open(path, global)?;
+    let flags = AppFlags { offline: true, ..AppFlags::default() };
+    let mut settings = Settings::load(&project, &Environment::of_process(), &flags)?;
+    settings.permissions.extend(args.grants.permissions()?);
+    let path = path.canonicalize().with_context(|| format!("{}", path.display()))?;
+    Ok(File { path, project, settings: Rc::new(settings), source })
+}
+
+/// Whether to go on.
+#[derive(PartialEq, Eq)]
+enum Progress {
+    GoOn,
+    Interrupted,
+}
+
+/// Runs the tests of a file that the filter leaves.
+fn run_file(
+    file: &File,
+    args: &Test,
+    clock: &Clock,
+    outcomes: &mut Vec<Outcome>,
+) -> anyhow::Result<Progress> {
+    let loaded = stage::perform(file, Mode::Declare, None, args.timeout)?;
+    let declared = match &loaded.ended {
+        Ended::Interrupted => return Ok(Progress::Interrupted),
+        Ended::Finished => loaded.declared,
+        Ended::Failed(failed) => {
+            let failure = Some(failure_of(file, failed, loaded.said.clone()));
+            let outcome =
+                Outcome { file: file.source.name.clone(), test: None, took: Duration::ZERO, failure };
+            text::outcome(&outcome);
+            outcomes.push(outcome);
+            return Ok(Progress::GoOn);
+        }
+    };
+    for test in declared {
+        let full = format!("{}: {}", file.source.name, test.name);
+        if args.filter.as_ref().is_some_and(|filter| !full.contains(filter.as_str())) {
+            continue;
+        }
+        let began = clock.now();
+        let played = stage::perform(file, Mode::Job, Some(&test.name), args.timeout)?;
+        let failure = match &played.ended {
+            Ended::Interrupted => return Ok(Progress::Interrupted),
+            Ended::Finished => None,
+            Ended::Failed(failed) => Some(failure_of(file, failed, played.said)),
+        };
+        let took = clock.now() - began;
+        let outcome = Outcome { file: file.source.name.clone(), test: Some(test), took, failure };
+        text::outcome(&outcome);
+        outcomes.push(outcome);
+    }
+    Ok(Progress::GoOn)
+}
+
+fn failure_of(file: &File, failed: &Failed, said: String) -> Failure {
+    let error = match failed {
+        Failed::Script(error) => error.clone(),
+        failed => ScriptError { message: failed.to_string(), ..ScriptError::default() },
+    };
+    let number = line_of(&file.source.name, &error);
+    let text = String::from_utf8_lossy(&file.source.text);
+    let line = number.and_then(|number| {
+        text.lines().nth(number.checked_sub(1)?).map(|line| (number, line.trim_end().to_owned()))
+    });
+    Failure { error, line, said }
+}
+
+/// The innermost line of the file that led to the error.
+fn line_of(name: &str, error: &ScriptError) -> Option<usize> {
+    let own = format!("{name}:");
+    std::iter::once(&error.message)
+        .chain(&error.traceback)
+        .find_map(|text| text.strip_prefix(&own)?.split(':').next()?.parse().ok())
+}

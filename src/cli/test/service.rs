@@ -1,0 +1,77 @@
+//! The simulator at the end of a test's road: no network between, and its time is the test's.
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::{Request, Response};
+use serde_json::{Map, Value, json};
+
+use crate::client::{Carried, Wire};
+use crate::clock::Clock;
+use crate::host::testing::TestService;
+use crate::simulator::{Answer, Received, Simulator};
+
+/// The simulator in this process.
+#[derive(Debug, Clone)]
+pub(super) struct InProcess {
+    pub(super) simulator: Simulator,
+    pub(super) clock: Clock,
+}
+
+impl Wire for InProcess {
+    fn carry(&self, request: Request<Bytes>) -> BoxFuture<'_, Carried> {
+        Box::pin(async move {
+            self.clock.sleep(self.simulator.one_way()).await;
+            let answer = self.simulator.handle(&request);
+            self.clock.sleep(self.simulator.one_way()).await;
+            match answer {
+                Answer::Whole(response) => Carried::Whole(response),
+                Answer::Truncated(response) => {
+                    Carried::Truncated(Response::from_parts(response.into_parts().0, ()))
+                }
+                Answer::Reset => Carried::Reset,
+                Answer::Hang => std::future::pending().await,
+            }
+        })
+    }
+}
+
+impl TestService for InProcess {
+    fn sent(&self, group: Option<&str>) -> Value {
+        if let Some(group) = group {
+            return messages(self.simulator.received_by(group));
+        }
+        let all = self.simulator.received().into_iter();
+        all.map(|(group, received)| (group, messages(received))).collect::<Map<_, _>>().into()
+    }
+
+    fn count(&self, group: Option<&str>) -> u64 {
+        match group {
+            Some(group) => self.simulator.count(group),
+            None => self.simulator.stats().messages(),
+        }
+    }
+
+    fn plan(&self, faults: &str) -> Result<(), String> {
+        let plan = faults.parse().map_err(|error: crate::simulator::ParseFaultError| error.to_string())?;
+        self.simulator.plan(plan);
+        Ok(())
+    }
+}
+
+fn messages(received: Vec<Received>) -> Value {
+    received.into_iter().map(message).collect()
+}
+
+/// What was sent, by the names of the API, with what the service made of it.
+fn message(received: Received) -> Value {
+    let mut message: Map<String, Value> = serde_json::from_str(received.raw.get()).unwrap_or_default();
+    let at = std::time::Duration::from_millis(received.at).as_secs_f64();
+    message.insert("id".to_owned(), received.id.into());
+    message.insert("group".to_owned(), received.group.into());
+    message.insert("at".to_owned(), json!(at));
+    message.insert("from".to_owned(), received.from.into());
+    if received.recalled {
+        message.insert("recalled".to_owned(), true.into());
+    }
+    message.into()
+}

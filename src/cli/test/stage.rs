@@ -1,0 +1,144 @@
+//! What each test is given: a clock, a service, a ledger and files of its own.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::client::ClientError;
+use crate::clock::Clock;
+use crate::delivery::{Book, Delivery};
+use crate::host::testing::{Declared, Parts, Said, Testbed};
+use crate::host::{self, Ended, Files, InterruptSwitch, Part};
+use crate::protocol::{JobStart, Mode};
+use crate::simulator::{Latency, Simulator};
+
+use super::super::apps;
+use super::super::run;
+use super::File;
+use super::service::InProcess;
+
+/// When the clock of a test begins: 2026-01-05T09:00:00Z, a Monday.
+const START: Duration = Duration::from_hours(491_001);
+
+/// How long the way to the service and back takes.
+const LATENCY: Duration = Duration::from_millis(20);
+
+/// What the seeds of all scripts in tests begin with.
+const SEED: u64 = 1;
+
+/// What the ledger shows of who sends.
+const COMMAND: &str = "test";
+
+/// A test that is over, or a file that was loaded.
+pub(super) struct Performance {
+    pub(super) ended: Ended,
+    pub(super) declared: Vec<Declared>,
+    pub(super) said: String,
+}
+
+/// Loads a file for its tests, or runs the one of this name, on a testbed of its own.
+pub(super) fn perform(
+    file: &File,
+    mode: Mode,
+    test: Option<&str>,
+    timeout: Duration,
+) -> anyhow::Result<Performance> {
+    let scratch = tempfile::Builder::new()
+        .prefix("mooncast-test-")
+        .tempdir()
+        .context("a folder for the scratch ledger")?;
+    let clock = Clock::simulated(START);
+    let book = Rc::new(Book::scratch(scratch.path().to_owned(), clock.clone(), COMMAND));
+    let settings = &file.settings;
+    let mut service = apps::service(&apps::limits(settings));
+    service.latency = Latency::fixed(LATENCY);
+    let customers = apps::simulated_apps(settings, &service);
+    let service = InProcess { simulator: Simulator::new(service, clock.clone()), clock: clock.clone() };
+    let deliveries: Vec<Rc<Delivery>> = customers
+        .iter()
+        .map(|app| {
+            let delivery = Delivery::over(Arc::new(service.clone()), app, clock.clone())?;
+            let key = format!("{}/{}", apps::SIMULATOR, app.name);
+            Ok(Rc::new(delivery.recorded(Rc::clone(&book), &key).alone()))
+        })
+        .collect::<Result<_, ClientError>>()
+        .context("the simulator's address")?;
+    let files = Files::new(&file.project, &settings.permissions, &settings.secret_files)
+        .with_context(|| format!("{}", file.project.root.display()))?;
+
+    let mut spec = run::spec(file.source.clone(), mode, Vec::new(), &settings.scripts);
+    spec.seed = SEED;
+    spec.timeout = Some(timeout);
+    spec.job = test.map(|name| JobStart {
+        name: format!("test {name}"),
+        scheduled_at_ms: 0,
+        run: String::new(),
+        attempt: 1,
+    });
+    let bed = Rc::new(Testbed::new(Parts {
+        program: spec.program.clone(),
+        project: file.project.clone(),
+        settings: Rc::clone(settings),
+        limits: spec.limits,
+        apps: deliveries.clone(),
+        clock: clock.clone(),
+        files: files.overlaid(START.as_secs()),
+        service: Rc::new(service),
+    }));
+    let ended = match bed.services(&file.path, Rc::new(Arc::clone(bed.said()))) {
+        Err(failure) => bail!("{}: {}", file.source.name, failure.message),
+        Ok(mut services) => {
+            services.part = Part::Test(Rc::clone(&bed));
+            let log = tracing_subscriber::fmt()
+                .with_max_level(tracing::Level::INFO)
+                .without_time()
+                .with_target(false)
+                .with_ansi(false)
+                .with_writer(Ear(Arc::clone(bed.said())))
+                .finish();
+            let play = async {
+                let (switch, interrupt) = InterruptSwitch::new();
+                let listening = tokio::task::spawn_local(run::listen(switch));
+                let ended = host::run(spec, Rc::new(services), interrupt).await;
+                listening.abort();
+                for delivery in &deliveries {
+                    delivery.let_go().await;
+                }
+                ended
+            };
+            // What the host has to say belongs to the test too.
+            tracing::subscriber::with_default(log, || clock.block_on(play))?
+        }
+    };
+    if let Some(error) = book.failure() {
+        bail!("the scratch ledger: {error}");
+    }
+    Ok(Performance { ended, declared: bed.declared(), said: bed.said().text() })
+}
+
+/// Takes in what is logged.
+#[derive(Debug, Clone)]
+struct Ear(Arc<Said>);
+
+impl io::Write for Ear {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.add(&String::from_utf8_lossy(bytes));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Ear {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}

@@ -1,0 +1,60 @@
+//! What came of tests, for people.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use super::super::rehearse::text::plural;
+use super::{Failure, Outcome};
+
+/// Lines of what was printed that are shown: the last ones.
+const LINES: usize = 30;
+
+/// Tells what came of one test as soon as it is known.
+pub(super) fn outcome(outcome: &Outcome) {
+    // A reader that has gone has seen enough.
+    let _ = write_outcome(&mut io::stdout().lock(), outcome);
+}
+
+/// Tells what came of all of them.
+pub(super) fn summary(outcomes: &[Outcome], took: Duration) {
+    let failed = outcomes.iter().filter(|outcome| outcome.failure.is_some()).count() as u64;
+    let passed = outcomes.len() as u64 - failed;
+    let verdict = match failed {
+        0 => format!("{} passed", plural(passed, "test")),
+        _ => format!("{} failed, {passed} passed", plural(failed, "test")),
+    };
+    // The same reader.
+    let _ = writeln!(io::stdout(), "\n{verdict} in {:.1} s", took.as_secs_f64());
+}
+
+/// Whether a frame of a traceback is of the library, or where the error is shown to be.
+fn is_known(frame: &str, place: &str) -> bool {
+    frame.starts_with("stdlib/") || (!place.is_empty() && frame.starts_with(place))
+}
+
+fn write_outcome(out: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
+    let place = outcome.test.as_ref().map_or(outcome.file.as_str(), |test| &test.place);
+    let name = outcome.test.as_ref().map_or("cannot be loaded", |test| &test.name);
+    let Some(Failure { error, line, said }) = &outcome.failure else {
+        return writeln!(out, "ok    {}: {name} ({:.2} s)", outcome.file, outcome.took.as_secs_f64());
+    };
+    writeln!(out, "FAIL  {place}: {name}")?;
+    for text in error.message.lines() {
+        writeln!(out, "      {text}")?;
+    }
+    if let Some((number, text)) = line {
+        writeln!(out, "      {number:>4} | {text}")?;
+    }
+    let place = line.as_ref().map(|(number, _)| format!("{}:{number}:", outcome.file)).unwrap_or_default();
+    for frame in error.traceback.iter().filter(|frame| !is_known(frame, &place)) {
+        writeln!(out, "           {frame}")?;
+    }
+    let lines: Vec<&str> = said.lines().collect();
+    if !lines.is_empty() {
+        writeln!(out, "      printed and logged:")?;
+    }
+    for text in lines.iter().skip(lines.len().saturating_sub(LINES)) {
+        writeln!(out, "        {text}")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,232 @@
+//! The scripts' durable data: whose it is, what may be kept, and what a rehearsal would have changed.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::clock::Clock;
+use crate::ledger::{Added, Ledger, LedgerError};
+use crate::protocol::{Failure, Kind, STORE_KEY_BYTES as KEY_BYTES, StoreRequest, StoreStep};
+
+/// The most bytes of a value, as JSON.
+const VALUE_BYTES: usize = 256 * 1024;
+/// Entries on a page.
+const PAGE: u32 = 200;
+/// Bytes after which a page ends.
+const PAGE_BYTES: usize = 1024 * 1024;
+
+/// The data that one run may look into and change.
+#[derive(Debug)]
+pub struct Store {
+    /// The script's own namespace.
+    own: String,
+    /// What was changed, in a rehearsal.
+    changes: Option<RefCell<BTreeMap<(String, String), StoreChange>>>,
+}
+
+/// What became of one key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StoreChange {
+    /// `set` or `delete`.
+    pub change: &'static str,
+    /// Whose data: a script's file, or the name that was opened.
+    pub of: String,
+    /// The key.
+    pub key: String,
+    /// What it was set to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<Value>,
+}
+
+impl Store {
+    /// The data of a script, by its file relative to the project.
+    #[must_use]
+    pub fn new(script: &str) -> Self {
+        Self { own: format!("script:{script}"), changes: None }
+    }
+
+    /// The same, with the changes listed; the ledger is one that is thrown away.
+    #[must_use]
+    pub fn listing(self) -> Self {
+        Self { changes: Some(RefCell::default()), ..self }
+    }
+
+    /// What was changed, by script and key; empty unless they are listed.
+    #[must_use]
+    pub fn changes(&self) -> Vec<StoreChange> {
+        self.changes.as_ref().map(|changes| changes.borrow().values().cloned().collect()).unwrap_or_default()
+    }
+
+    /// Does what a script asks; the answer is JSON. Without a ledger all is empty, and nothing can be written.
+    pub(super) async fn answer(
+        &self,
+        request: StoreRequest,
+        ledger: Option<&Ledger>,
+        clock: &Clock,
+    ) -> Result<Value, Failure> {
+        let StoreRequest { space, step } = request;
+        check(space.as_deref(), &step)?;
+        let namespace = space.map_or_else(|| self.own.clone(), |name| format!("shared:{name}"));
+        let Some(ledger) = ledger else {
+            return match step {
+                StoreStep::Get(_) => Ok(json!([])),
+                StoreStep::List { .. } => Ok(json!({ "items": [] })),
+                _ => Err(Failure::denied("there is no ledger here, so nothing can be kept")),
+            };
+        };
+        let done = self.step(ledger, &namespace, step, clock).await;
+        done.map_err(|error| fault(&error))?
+    }
+
+    async fn step(
+        &self,
+        ledger: &Ledger,
+        space: &str,
+        step: StoreStep,
+        clock: &Clock,
+    ) -> Result<Result<Value, Failure>, LedgerError> {
+        let expires = |ttl_ms: Option<u64>| ttl_ms.map(|ttl| clock.unix_time() + Duration::from_millis(ttl));
+        Ok(Ok(match step {
+            StoreStep::Get(key) => match ledger.data_get(space, &key).await? {
+                Some(text) => json!([parsed(&text)]),
+                None => json!([]),
+            },
+            StoreStep::Set { key, value, ttl_ms } => {
+                let value = parsed(&value);
+                ledger.data_set(space, &key, &value.to_string(), expires(ttl_ms)).await?;
+                self.note(space, key, Some(value));
+                Value::Null
+            }
+            StoreStep::Delete(key) => {
+                let was_there = ledger.data_delete(space, &key).await?;
+                if was_there {
+                    self.note(space, key, None);
+                }
+                json!(was_there)
+            }
+            StoreStep::Swap { key, expected, new, ttl_ms } => {
+                let (expected, new) =
+                    (expected.map(|text| parsed(&text).to_string()), new.map(|text| parsed(&text)));
+                let text = new.as_ref().map(Value::to_string);
+                let swapped = ledger
+                    .data_swap(space, &key, expected.as_deref(), text.as_deref(), expires(ttl_ms))
+                    .await?;
+                if swapped {
+                    self.note(space, key, new);
+                }
+                json!(swapped)
+            }
+            StoreStep::Increment { key, by, ttl_ms } => {
+                match ledger.data_add(space, &key, by, expires(ttl_ms)).await? {
+                    Added::Now(sum) => {
+                        self.note(space, key, Some(sum.into()));
+                        json!(sum)
+                    }
+                    Added::NoNumber(held) => return Ok(Err(no_number(&key, &held))),
+                    Added::TooLarge(held) => {
+                        let message =
+                            format!("by: `{key}` is {held}, and with {by} it would not fit into 64 bits");
+                        return Ok(Err(Failure::invalid("by", message)));
+                    }
+                }
+            }
+            StoreStep::List { prefix, after } => page(ledger, space, &prefix, after.as_deref()).await?,
+        }))
+    }
+
+    fn note(&self, space: &str, key: String, value: Option<Value>) {
+        let Some(changes) = &self.changes else { return };
+        let of = space.split_once(':').map_or(space, |(_, name)| name).to_owned();
+        let change = if value.is_some() { "set" } else { "delete" };
+        changes.borrow_mut().insert((space.to_owned(), key.clone()), StoreChange { change, of, key, value });
+    }
+}
+
+/// As many entries as fit, and where the next page begins.
+async fn page(ledger: &Ledger, space: &str, prefix: &str, after: Option<&str>) -> Result<Value, LedgerError> {
+    let found = ledger.data_list(space, prefix, after.unwrap_or_default(), PAGE).await?;
+    let (mut items, mut bytes, mut last) = (Vec::new(), 0, None);
+    let full = found.len() == PAGE as usize;
+    let count = found.len();
+    for (key, text, _) in found {
+        bytes += key.len() + text.len();
+        items.push(json!([key, parsed(&text)]));
+        last = Some(key);
+        if bytes > PAGE_BYTES {
+            break;
+        }
+    }
+    let items_len = items.len();
+    let mut page = json!({ "items": items });
+    if let Some(next) = last.filter(|_| full || items_len < count) {
+        page["next"] = next.into();
+    }
+    Ok(page)
+}
+
+/// A value out of its text. Its fields are in order from here on, so equal values have equal texts.
+fn parsed(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+/// What a script may ask for, whatever its process sent.
+fn check(space: Option<&str>, step: &StoreStep) -> Result<(), Failure> {
+    if let Some(name) = space {
+        word("name", name)?;
+    }
+    match step {
+        StoreStep::Get(key) | StoreStep::Delete(key) | StoreStep::Increment { key, .. } => word("key", key),
+        StoreStep::Set { key, value: text, .. } => word("key", key).and_then(|()| value("value", text)),
+        StoreStep::Swap { key, expected, new, .. } => {
+            word("key", key)?;
+            expected.as_deref().map_or(Ok(()), |text| value("expected", text))?;
+            new.as_deref().map_or(Ok(()), |text| value("new", text))
+        }
+        StoreStep::List { prefix, .. } if prefix.len() > KEY_BYTES => word("prefix", prefix),
+        StoreStep::List { .. } => Ok(()),
+    }
+}
+
+fn word(field: &'static str, text: &str) -> Result<(), Failure> {
+    if (1..=KEY_BYTES).contains(&text.len()) {
+        return Ok(());
+    }
+    let message = format!("{field}: expected 1 to {KEY_BYTES} bytes, got {}", text.len());
+    Err(Failure::invalid(field, message))
+}
+
+fn value(field: &'static str, text: &str) -> Result<(), Failure> {
+    if text.len() > VALUE_BYTES {
+        let message = format!(
+            "{field}: {} bytes as JSON, over the limit of {VALUE_BYTES} for one value; keep it under several keys, or in a file",
+            text.len()
+        );
+        return Err(Failure::invalid(field, message));
+    }
+    serde_json::from_str::<serde::de::IgnoredAny>(text)
+        .map(drop)
+        .map_err(|error| Failure::invalid(field, format!("{field}: not JSON: {error}")))
+}
+
+fn no_number(key: &str, held: &str) -> Failure {
+    let shown: String = held.chars().take(60).collect();
+    Failure::invalid("key", format!("key: the value of `{key}` is {shown}, no whole number to add to"))
+}
+
+fn fault(error: &LedgerError) -> Failure {
+    Failure::new(Kind::Unreachable, format!("{error}; the script's data is in the ledger"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parsed;
+
+    #[test]
+    fn equal_values_have_equal_texts() {
+        let text = parsed(r#"{"b": [1, {"d": 1, "c": 2}], "a": null}"#).to_string();
+        assert_eq!(text, r#"{"a":null,"b":[1,{"c":2,"d":1}]}"#);
+    }
+}

@@ -1,0 +1,132 @@
+//! The clock in a test's hands, and the jobs that are due while it moves.
+
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use serde_json::{Value, json};
+
+use crate::delivery::Stop;
+use crate::protocol::{Failure, JobStart, Kind, Mode, Source};
+use crate::schedule::{Job, Overlap, run_name};
+
+use super::Testbed;
+use super::play::Play;
+
+/// A job of a script that a test has loaded.
+#[derive(Debug, Clone)]
+pub(super) struct Loaded {
+    pub(super) job: Rc<Job>,
+    pub(super) path: PathBuf,
+    pub(super) source: Source,
+    /// Since 1970: its instants up to this one have had their turn.
+    pub(super) after: Duration,
+    pub(super) running: bool,
+}
+
+/// An instant of a job.
+struct Due {
+    name: String,
+    at: Duration,
+}
+
+impl Testbed {
+    /// Runs a job of a loaded script at once, as of now.
+    pub(super) async fn trigger(self: &Rc<Self>, name: &str, stop: &Stop) -> Result<Value, Failure> {
+        if !self.loaded.borrow().iter().any(|loaded| loaded.job.name == name) {
+            let loaded: Vec<String> =
+                self.loaded.borrow().iter().map(|loaded| format!("`{}`", loaded.job.name)).collect();
+            let known = match loaded.as_slice() {
+                [] => "no script with jobs is loaded; begin with t.load(\"scripts/NAME.lua\")".to_owned(),
+                names => format!("loaded: {}", names.join(", ")),
+            };
+            return Err(Failure::invalid("job", format!("job: there is no `{name}`; {known}")));
+        }
+        // As `run --job` does it: in whole seconds.
+        let at = Duration::from_secs(self.parts.clock.unix_time().as_secs());
+        self.run_job(Due { name: name.to_owned(), at }, stop).await
+    }
+
+    /// Moves the clock, and runs the jobs of loaded scripts that are due meanwhile; ends when they have ended.
+    ///
+    /// As in the daemon, jobs run beside each other, and an instant that finds its own job running goes by its
+    /// `overlap`; but `cancel` is played as `skip`, and there is no jitter.
+    pub(super) async fn advance(self: &Rc<Self>, by: Duration, stop: &Stop) -> Result<Value, Failure> {
+        let clock = &self.parts.clock;
+        let end = clock.now() + by;
+        let mut running = FuturesUnordered::new();
+        let mut runs = Vec::new();
+        loop {
+            let left = end - clock.now();
+            let due = self.next_due().filter(|due| due.at.saturating_sub(clock.unix_time()) <= left);
+            let wait = due.as_ref().map_or(left, |due| due.at.saturating_sub(clock.unix_time()));
+            tokio::select! {
+                biased;
+                Some(ended) = running.next(), if !running.is_empty() => runs.push(ended),
+                () = stop.asked() => {
+                    return Err(Failure::new(Kind::Cancelled, "the clock was stopped: the test ends"));
+                }
+                () = clock.sleep(wait) => match due {
+                    None => break,
+                    Some(due) => {
+                        if self.begins(&due) {
+                            running.push(self.due_run(due, stop));
+                        }
+                    }
+                },
+            }
+        }
+        while let Some(ended) = running.next().await {
+            runs.push(ended);
+        }
+        Ok(Value::Array(runs.into_iter().collect::<Result<_, _>>()?))
+    }
+
+    async fn due_run(self: &Rc<Self>, due: Due, stop: &Stop) -> Result<Value, Failure> {
+        let name = due.name.clone();
+        let ended = self.run_job(due, stop).await;
+        self.with(&name, |loaded| loaded.running = false);
+        ended
+    }
+
+    /// The next instant of all jobs.
+    fn next_due(&self) -> Option<Due> {
+        let loaded = self.loaded.borrow();
+        let waits = |loaded: &&Loaded| !(loaded.running && loaded.job.overlap == Overlap::Queue);
+        let due = |loaded: &Loaded| {
+            let at = loaded.job.next_after(loaded.after)?;
+            Some(Due { name: loaded.job.name.clone(), at })
+        };
+        loaded.iter().filter(waits).filter_map(due).min_by_key(|due| due.at)
+    }
+
+    /// Takes an instant; whether it begins a run.
+    fn begins(&self, due: &Due) -> bool {
+        self.with(&due.name, |loaded| {
+            loaded.after = due.at;
+            !std::mem::replace(&mut loaded.running, true)
+        })
+        .unwrap_or(false)
+    }
+
+    fn with<T>(&self, name: &str, act: impl FnOnce(&mut Loaded) -> T) -> Option<T> {
+        self.loaded.borrow_mut().iter_mut().find(|loaded| loaded.job.name == name).map(act)
+    }
+
+    async fn run_job(self: &Rc<Self>, due: Due, stop: &Stop) -> Result<Value, Failure> {
+        let Some(Loaded { path, source, .. }) = self.with(&due.name, |loaded| loaded.clone()) else {
+            return Err(Failure::invalid("job", format!("job: there is no `{}` any more", due.name)));
+        };
+        let ms = i64::try_from(due.at.as_millis()).unwrap_or(i64::MAX);
+        let run = run_name(due.at);
+        let job = JobStart { name: due.name.clone(), scheduled_at_ms: ms, run: run.clone(), attempt: 1 };
+        let play = Play { path: &path, source, mode: Mode::Job, job: Some(job), args: Vec::new() };
+        let (mut came, _) = self.play(play, stop).await?;
+        came["job"] = due.name.into();
+        came["run"] = run.into();
+        came["scheduled_at"] = json!(ms as f64 / 1000.0);
+        Ok(came)
+    }
+}

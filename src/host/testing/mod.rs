@@ -1,0 +1,181 @@
+//! Tests written in Lua: what a test may ask of its host, on a testbed of its own.
+//!
+//! A test runs in a worker like any script, and the scripts that it runs in others, all in the simulated time of one
+//! clock. Messages take their usual road to a service which is in this process, and which the test looks into.
+//!
+//! - `play`: runs of scripts and of their jobs; `advance`: the clock, and what is due meanwhile;
+//! - `outside`: requests to other services, which never leave.
+
+mod advance;
+mod outside;
+mod play;
+
+use std::cell::{Cell, RefCell};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use crate::clock::Clock;
+use crate::config::{Project, Settings};
+use crate::delivery::Delivery;
+use crate::protocol::{Answer, Failure, TestStep, WorkerLimits};
+
+use super::files::Files;
+use super::services::{Part, Services};
+
+use advance::Loaded;
+use outside::{Asked, Reply};
+pub use play::Said;
+
+/// The service that a test's messages go to.
+pub trait TestService: std::fmt::Debug {
+    /// The messages of a group as a list, or those of all groups by group.
+    fn sent(&self, group: Option<&str>) -> Value;
+
+    /// How many messages a group got, or all of them together.
+    fn count(&self, group: Option<&str>) -> u64;
+
+    /// Plans these faults from now on.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the text.
+    fn plan(&self, faults: &str) -> Result<(), String>;
+}
+
+/// What a testbed is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The binary that workers are started from.
+    pub program: PathBuf,
+    /// The project whose scripts are tested.
+    pub project: Project,
+    /// Its settings.
+    pub settings: Rc<Settings>,
+    /// What a run may use.
+    pub limits: WorkerLimits,
+    /// The apps whose road leads to the service.
+    pub apps: Vec<Rc<Delivery>>,
+    /// The time of everything on it.
+    pub clock: Clock,
+    /// The project's files, with an overlay for changes.
+    pub files: Files,
+    /// Where messages go.
+    pub service: Rc<dyn TestService>,
+}
+
+/// All that one test uses: nothing of it is another's.
+#[derive(Debug)]
+pub struct Testbed {
+    parts: Parts,
+    declared: RefCell<Vec<Declared>>,
+    loaded: RefCell<Vec<Loaded>>,
+    replies: RefCell<Vec<Reply>>,
+    asked: RefCell<Vec<Asked>>,
+    runs: Cell<u64>,
+    /// What the test and its scripts print and log.
+    said: Arc<Said>,
+}
+
+/// A test that a file declares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Declared {
+    /// Unique in its file.
+    pub name: String,
+    /// Where: `scripts/tests/hello.lua:3`.
+    pub place: String,
+}
+
+impl Testbed {
+    /// A testbed on which nothing has happened yet.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            parts,
+            declared: RefCell::default(),
+            loaded: RefCell::default(),
+            replies: RefCell::default(),
+            asked: RefCell::default(),
+            runs: Cell::new(0),
+            said: Arc::default(),
+        }
+    }
+
+    /// The tests that were declared, in their order.
+    #[must_use]
+    pub fn declared(&self) -> Vec<Declared> {
+        self.declared.borrow().clone()
+    }
+
+    /// What was printed and logged.
+    #[must_use]
+    pub const fn said(&self) -> &Arc<Said> {
+        &self.said
+    }
+
+    fn declare(&self, name: String, place: String) -> Result<Answer, Failure> {
+        let mut declared = self.declared.borrow_mut();
+        if name.trim().is_empty() {
+            return Err(Failure::invalid("name", "name: a test needs a name that says what holds"));
+        }
+        if let Some(other) = declared.iter().find(|other| other.name == name) {
+            let message =
+                format!("a test named `{name}` is at {} already; give each its own name", other.place);
+            return Err(Failure::invalid("name", message));
+        }
+        declared.push(Declared { name, place });
+        Ok(Answer::Nothing)
+    }
+
+    fn set_clock(&self, time: &str) -> Result<Answer, Failure> {
+        let wrong = |why: &dyn std::fmt::Display| {
+            Failure::invalid(
+                "time",
+                format!("time: `{time}`: {why}; write \"2026-11-23T09:00Z\" or seconds since 1970"),
+            )
+        };
+        let at = if let Ok(seconds) = time.parse::<f64>() {
+            Duration::try_from_secs_f64(seconds).map_err(|error| wrong(&error))?
+        } else {
+            let at: jiff::Timestamp = time.parse().map_err(|error: jiff::Error| wrong(&error))?;
+            Duration::try_from(at.as_duration()).map_err(|_| wrong(&"it is before 1970"))?
+        };
+        self.parts.clock.set_unix_time(at);
+        // What was due before then is nobody's business now.
+        self.loaded.borrow_mut().iter_mut().for_each(|loaded| loaded.after = at);
+        Ok(Answer::Nothing)
+    }
+}
+
+/// Answers a step of a test.
+pub(super) async fn answer(services: &Services, asked: TestStep) -> Result<Answer, Failure> {
+    let bed = match &services.part {
+        Part::Test(bed) => bed,
+        Part::Tested(_) => return Err(Failure::denied("a script that a test runs is no test itself")),
+        _ => return Err(Failure::denied("tests are run by `mooncast test`")),
+    };
+    let stop = services.stop.stop();
+    let json = match asked {
+        TestStep::Declare { name, place } => return bed.declare(name, place),
+        TestStep::Clock { time } => return bed.set_clock(&time),
+        TestStep::Fault(faults) => {
+            let planned = bed.parts.service.plan(&faults);
+            return planned
+                .map(|()| Answer::Nothing)
+                .map_err(|why| Failure::invalid("faults", format!("faults: {why}")));
+        }
+        TestStep::Reply { url, status, body } => return bed.reply(url, status, body),
+        TestStep::Run { script, args } => bed.run_script(&script, args, stop).await?,
+        TestStep::Load(script) => bed.load(&script, stop).await?,
+        TestStep::Trigger(job) => bed.trigger(&job, stop).await?,
+        TestStep::Advance { ms } => bed.advance(Duration::from_millis(ms), stop).await?,
+        TestStep::Sent(group) => bed.parts.service.sent(group.as_deref()),
+        TestStep::Count(group) => bed.parts.service.count(group.as_deref()).into(),
+        TestStep::Requests => bed.requests(),
+    };
+    Ok(Answer::Json(Bytes::from(json.to_string())))
+}

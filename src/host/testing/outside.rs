@@ -1,0 +1,94 @@
+//! Requests to other services in a test: none leaves, and the test says what they are answered.
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use crate::protocol::{Answer, Failure, HttpRequest, HttpValue, Part};
+
+use super::Testbed;
+
+/// What requests to an address are answered.
+#[derive(Debug)]
+pub(super) struct Reply {
+    url: String,
+    status: u16,
+    body: String,
+}
+
+impl Reply {
+    fn is_for(&self, url: &str) -> bool {
+        match self.url.strip_suffix('*') {
+            Some(beginning) => url.starts_with(beginning),
+            None => url == self.url,
+        }
+    }
+}
+
+/// A request that was made.
+#[derive(Debug)]
+pub(super) struct Asked {
+    method: String,
+    url: String,
+    headers: Vec<(String, String)>,
+    body: Option<String>,
+}
+
+impl Testbed {
+    /// Says what requests to an address are answered from now on.
+    pub(super) fn reply(&self, url: String, status: u16, body: String) -> Result<Answer, Failure> {
+        if !(100..=599).contains(&status) {
+            return Err(Failure::invalid("status", format!("status: {status} is not between 100 and 599")));
+        }
+        // The last word counts.
+        self.replies.borrow_mut().insert(0, Reply { url, status, body });
+        Ok(Answer::Nothing)
+    }
+
+    /// Keeps a request that is granted, and answers it.
+    pub(in super::super) fn request(&self, request: &HttpRequest) -> Result<Answer, Failure> {
+        let headers =
+            request.headers.iter().map(|(name, value)| (name.to_lowercase(), shown(value))).collect();
+        self.asked.borrow_mut().push(Asked {
+            method: request.method.clone(),
+            url: request.url.clone(),
+            headers,
+            body: request.body.as_ref().map(shown),
+        });
+        let replies = self.replies.borrow();
+        let reply = replies.iter().find(|reply| reply.is_for(&request.url)).ok_or_else(|| {
+            Failure::denied(format!(
+                "no request leaves a test; say what this one is answered: t.reply(\"{}\", {{ status = 200, body = \"…\" }})",
+                request.url
+            ))
+        })?;
+        Ok(Answer::Response {
+            status: reply.status,
+            headers: Vec::new(),
+            body: Bytes::from(reply.body.clone().into_bytes()),
+        })
+    }
+
+    /// The requests in their order.
+    pub(super) fn requests(&self) -> Value {
+        let asked = self.asked.borrow();
+        let one = |asked: &Asked| {
+            let headers: serde_json::Map<_, _> =
+                asked.headers.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+            let mut one = json!({ "method": asked.method, "url": asked.url, "headers": headers });
+            if let Some(body) = &asked.body {
+                one["body"] = body.clone().into();
+            }
+            one
+        };
+        asked.iter().map(one).collect()
+    }
+}
+
+/// A text of a request, with secrets by their names.
+fn shown(value: &HttpValue) -> String {
+    let part = |part: &Part| match part {
+        Part::Text(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        Part::Secret(name) => format!("<secret {name}>"),
+    };
+    value.0.iter().map(part).collect()
+}

@@ -1,0 +1,209 @@
+//! Runs within a test: of scripts as `mooncast run` runs them, of jobs as the daemon does.
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::{Value, json};
+
+use crate::delivery::Stop;
+use crate::protocol::{Failure, JobStart, LogLine, Mode, Source};
+
+use super::super::interrupt::InterruptSwitch;
+use super::super::output::Output;
+use super::super::services::{Part, Services};
+use super::super::session::{self, Ended, Failed, RunSpec};
+use super::super::sources::MAX_SOURCE;
+use super::advance::Loaded;
+use super::{Parts, Testbed};
+
+/// The most bytes that are kept of what was said.
+const SAID: usize = 64 * 1024;
+
+/// What was printed and logged, kept for whoever asks.
+#[derive(Debug, Default)]
+pub struct Said(Mutex<String>);
+
+impl Said {
+    /// All of it, up to 64 `KiB`.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Adds to it, as far as there is room.
+    pub fn add(&self, more: &str) {
+        let mut text = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if text.len() < SAID {
+            text.push_str(more);
+        }
+    }
+}
+
+impl Output for Arc<Said> {
+    fn print(&self, bytes: &[u8]) {
+        self.add(&String::from_utf8_lossy(bytes));
+    }
+
+    fn log(&self, line: &LogLine) {
+        let level = format!("{:?}", line.level).to_lowercase();
+        let fields = if line.fields.is_empty() { String::new() } else { format!(" {}", line.fields) };
+        self.add(&format!("{level}: {}: {}{fields}\n", line.location, line.message));
+    }
+}
+
+/// What one run says, which is heard by the test's report too.
+struct Both(Arc<Said>, Arc<Said>);
+
+impl Output for Both {
+    fn print(&self, bytes: &[u8]) {
+        self.0.print(bytes);
+        self.1.print(bytes);
+    }
+
+    fn log(&self, line: &LogLine) {
+        self.0.log(line);
+        self.1.log(line);
+    }
+}
+
+/// What is to be run.
+pub(super) struct Play<'a> {
+    pub(super) path: &'a Path,
+    pub(super) source: Source,
+    pub(super) mode: Mode,
+    pub(super) job: Option<JobStart>,
+    pub(super) args: Vec<String>,
+}
+
+impl Testbed {
+    /// Runs a script to its end.
+    pub(super) async fn run_script(
+        self: &Rc<Self>,
+        script: &str,
+        args: Vec<String>,
+        stop: &Stop,
+    ) -> Result<Value, Failure> {
+        let (path, source) = self.open(script)?;
+        let play = Play { path: &path, source, mode: Mode::Run, job: None, args };
+        Ok(self.play(play, stop).await?.0)
+    }
+
+    /// Loads a script for its jobs.
+    pub(super) async fn load(self: &Rc<Self>, script: &str, stop: &Stop) -> Result<Value, Failure> {
+        let (path, source) = self.open(script)?;
+        let play =
+            Play { path: &path, source: source.clone(), mode: Mode::Declare, job: None, args: Vec::new() };
+        let (came, services) = self.play(play, stop).await?;
+        if let Some(error) = came["error"].as_str() {
+            return Err(Failure::invalid("script", format!("{script} cannot be loaded: {error}")));
+        }
+        let mut loaded = self.loaded.borrow_mut();
+        let mut names = Vec::new();
+        loaded.retain(|other| other.source.name != source.name);
+        for job in services.jobs.declared() {
+            if let Some(other) = loaded.iter().find(|other| other.job.name == job.name) {
+                let message =
+                    format!("a job named `{}` is declared at {} already", job.name, other.job.place);
+                return Err(Failure::invalid("script", message));
+            }
+            names.push(job.name.clone());
+            let after = self.parts.clock.unix_time();
+            loaded.push(Loaded { job, path: path.clone(), source: source.clone(), after, running: false });
+        }
+        Ok(json!(names))
+    }
+
+    /// Runs something in a worker of its own; gives what came of it, and what it used.
+    pub(super) async fn play(
+        self: &Rc<Self>,
+        play: Play<'_>,
+        stop: &Stop,
+    ) -> Result<(Value, Rc<Services>), Failure> {
+        let said = Arc::new(Said::default());
+        let output = Rc::new(Both(Arc::clone(&said), Arc::clone(&self.said)));
+        let mut services = self.services(play.path, output)?;
+        services.part = Part::Tested(Rc::clone(self));
+        let services = Rc::new(services);
+        let spec = RunSpec {
+            program: self.parts.program.clone(),
+            script: play.source,
+            job: play.job,
+            mode: play.mode,
+            args: play.args,
+            limits: self.parts.limits,
+            timeout: None,
+            seed: self.seed(),
+        };
+        let (switch, interrupt) = InterruptSwitch::new();
+        // Boxed, for a run answers steps, and a step is a run.
+        let mut run = Box::pin(session::run(spec, Rc::clone(&services), interrupt));
+        let ended = tokio::select! {
+            biased;
+            ended = &mut run => ended,
+            () = stop.asked() => {
+                switch.press();
+                switch.press();
+                run.await
+            }
+        };
+        let error = match ended {
+            Ended::Finished => None,
+            Ended::Interrupted => Some("it was interrupted".to_owned()),
+            Ended::Failed(Failed::Script(error)) => Some(error.message),
+            Ended::Failed(failed) => Some(failed.to_string()),
+        };
+        let counts = services.tally.counts();
+        let mut came = json!({
+            "ok": error.is_none(),
+            "output": said.text(),
+            "sent": counts.sent,
+            "rejected": counts.rejected,
+            "in_doubt": counts.in_doubt,
+            "not_sent": counts.not_sent,
+            "throttled": counts.throttled,
+            "delivered": counts.all_delivered(),
+        });
+        if let Some(error) = error {
+            came["error"] = error.into();
+        }
+        Ok((came, services))
+    }
+
+    /// What a script gets on this testbed.
+    ///
+    /// # Errors
+    ///
+    /// When the settings or the script are of no use.
+    pub fn services(&self, path: &Path, output: Rc<dyn Output>) -> Result<Services, Failure> {
+        let Parts { project, settings, apps, clock, .. } = &self.parts;
+        let services = Services::new(project, settings, apps.clone(), clock, path, output);
+        let mut services = services.map_err(|error| Failure::invalid("script", error.to_string()))?;
+        services.files = self.parts.files.clone();
+        Ok(services)
+    }
+
+    /// The seed of the next run: the same in every run of the test.
+    fn seed(&self) -> u64 {
+        let run = self.runs.get() + 1;
+        self.runs.set(run);
+        run
+    }
+
+    /// A script of the project, by its path there.
+    fn open(&self, script: &str) -> Result<(PathBuf, Source), Failure> {
+        let wrong =
+            |why: &dyn std::fmt::Display| Failure::invalid("script", format!("script: `{script}`: {why}"));
+        let project = &self.parts.project;
+        let path = project.root.join(script).canonicalize().map_err(|error| wrong(&error))?;
+        if !path.starts_with(&project.root) {
+            return Err(wrong(&"it is outside of the project"));
+        }
+        let metadata = std::fs::metadata(&path).map_err(|error| wrong(&error))?;
+        if !metadata.is_file() || metadata.len() > MAX_SOURCE {
+            return Err(wrong(&format!("it is no file of at most {MAX_SOURCE} bytes")));
+        }
+        let text = std::fs::read(&path).map_err(|error| wrong(&error))?;
+        Ok((path.clone(), Source::new(project.shown(&path), text)))
+    }
+}

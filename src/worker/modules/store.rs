@@ -1,0 +1,133 @@
+//! `store`: data that outlives a run. The host keeps it in the ledger.
+
+use mlua::{Lua, Table, Value};
+
+use crate::protocol::{Request, STORE_KEY_BYTES, STORE_OPTIONS, StoreRequest, StoreStep};
+
+use super::super::context::Context;
+use super::super::convert::{Empty, to_json};
+use super::super::fault::Fault;
+use super::Kit;
+use super::arguments::{each, integer, utf8};
+use super::task::milliseconds;
+
+const LUA_PART: &str = include_str!("store.lua");
+
+/// The name that `store.open` was given; none is the script's own data.
+type Space = Option<String>;
+
+pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
+    kit.lua_part(
+        LUA_PART,
+        (
+            kit.waiting(get)?,
+            kit.waiting(set)?,
+            kit.waiting(delete)?,
+            kit.waiting(swap)?,
+            kit.waiting(increment)?,
+            kit.waiting(page)?,
+            kit.plain(name)?,
+        ),
+    )
+}
+
+/// A name for shared data.
+fn name(_: &Lua, _: &Context, name: Value) -> Result<String, Fault> {
+    let name = utf8("name", &name)?;
+    if (1..=STORE_KEY_BYTES).contains(&name.len()) {
+        return Ok(name);
+    }
+    let message = format!("name: expected a name of 1 to {STORE_KEY_BYTES} bytes, got {}", name.len());
+    Err(Fault::invalid("name", message))
+}
+
+const fn asked(space: Space, step: StoreStep) -> Request {
+    Request::Store(StoreRequest { space, step })
+}
+
+fn get(_: &Lua, _: &Context, (space, key): (Space, Value)) -> Result<Request, Fault> {
+    Ok(asked(space, StoreStep::Get(utf8("key", &key)?)))
+}
+
+fn set(
+    lua: &Lua,
+    _: &Context,
+    (space, key, value, options): (Space, Value, Value, Value),
+) -> Result<Request, Fault> {
+    let key = utf8("key", &key)?;
+    let Some(value) = json(lua, "value", &value)? else {
+        return Err(Fault::invalid(
+            "value",
+            "value: nil cannot be kept; store.delete(key) deletes, and json.null can be kept",
+        ));
+    };
+    Ok(asked(space, StoreStep::Set { key, value, ttl_ms: ttl(&options)? }))
+}
+
+fn delete(_: &Lua, _: &Context, (space, key): (Space, Value)) -> Result<Request, Fault> {
+    Ok(asked(space, StoreStep::Delete(utf8("key", &key)?)))
+}
+
+fn swap(
+    lua: &Lua,
+    _: &Context,
+    (space, key, expected, new, options): (Space, Value, Value, Value, Value),
+) -> Result<Request, Fault> {
+    let step = StoreStep::Swap {
+        key: utf8("key", &key)?,
+        expected: json(lua, "expected", &expected)?,
+        new: json(lua, "new", &new)?,
+        ttl_ms: ttl(&options)?,
+    };
+    Ok(asked(space, step))
+}
+
+fn increment(
+    _: &Lua,
+    _: &Context,
+    (space, key, by, options): (Space, Value, Value, Value),
+) -> Result<Request, Fault> {
+    let by = if by.is_nil() { 1 } else { integer("by", &by)? };
+    Ok(asked(space, StoreStep::Increment { key: utf8("key", &key)?, by, ttl_ms: ttl(&options)? }))
+}
+
+fn page(
+    _: &Lua,
+    _: &Context,
+    (space, prefix, after): (Space, Value, Option<String>),
+) -> Result<Request, Fault> {
+    let prefix = if prefix.is_nil() { String::new() } else { utf8("prefix", &prefix)? };
+    Ok(asked(space, StoreStep::List { prefix, after }))
+}
+
+/// A value as JSON with the fields of its tables in order, so that equal values have equal texts; none for nil.
+fn json(lua: &Lua, field: &str, value: &Value) -> Result<Option<String>, Fault> {
+    if value.is_nil() {
+        return Ok(None);
+    }
+    let json = to_json(lua, value, Empty::Object).map_err(|fault| match fault {
+        Fault::Failure(mut failure) => {
+            failure.message = format!("{field}: {}", failure.message);
+            Fault::Failure(failure)
+        }
+        Fault::Lua(error) => Fault::Lua(error),
+    })?;
+    // What `to_json` writes is UTF-8.
+    Ok(Some(String::from_utf8_lossy(&json).into_owned()))
+}
+
+fn ttl(options: &Value) -> Result<Option<u64>, Fault> {
+    let mut ttl = None;
+    each("options", options, &STORE_OPTIONS, |_, value| {
+        let ms = milliseconds("ttl", value)?;
+        if ms == 0 {
+            return Err(Fault::invalid(
+                "options.ttl",
+                "ttl: 0 would expire at once; store.delete(key) deletes",
+            ));
+        }
+        ttl = Some(ms);
+        Ok(())
+    })?;
+    Ok(ttl)
+}

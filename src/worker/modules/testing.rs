@@ -1,0 +1,100 @@
+//! What `stdlib/test.lua` asks of the host. For it alone: scripts have no use for it.
+
+use mlua::{Lua, Table, Value};
+
+use crate::protocol::{Request, TestStep};
+
+use super::super::context::Context;
+use super::super::fault::Fault;
+use super::super::report::whereabouts;
+use super::Kit;
+use super::arguments::{each, integer, table, utf8, wrong};
+use super::task::milliseconds;
+
+/// The name by which the library requires it.
+pub(super) const NAME: &str = "test.host";
+
+/// Builds the module; the functions of tests go into `bodies`, by name.
+pub(super) fn build(kit: &Kit, bodies: &Table) -> mlua::Result<Table> {
+    let host = kit.lua().create_table()?;
+    host.raw_set("bodies", bodies)?;
+    host.raw_set("declare", kit.waiting(declare)?)?;
+    host.raw_set("run", kit.waiting(run)?)?;
+    host.raw_set("load", kit.waiting(|_, _, script: Value| step(TestStep::Load(utf8("script", &script)?)))?)?;
+    host.raw_set("trigger", kit.waiting(|_, _, job: Value| step(TestStep::Trigger(utf8("job", &job)?)))?)?;
+    host.raw_set("advance", kit.waiting(advance)?)?;
+    host.raw_set("clock", kit.waiting(clock)?)?;
+    host.raw_set("fault", kit.waiting(|_, _, rules: Value| step(TestStep::Fault(rules_of(&rules)?)))?)?;
+    host.raw_set("sent", kit.waiting(|_, _, group: Value| step(TestStep::Sent(group_of(&group)?)))?)?;
+    host.raw_set("count", kit.waiting(|_, _, group: Value| step(TestStep::Count(group_of(&group)?)))?)?;
+    host.raw_set("reply", kit.waiting(reply)?)?;
+    host.raw_set("requests", kit.waiting(|_, _, ()| step(TestStep::Requests))?)?;
+    Ok(host)
+}
+
+fn step(step: TestStep) -> Result<Request, Fault> {
+    Ok(Request::Test(Box::new(step)))
+}
+
+fn declare(lua: &Lua, _: &Context, (name, body): (Value, Value)) -> Result<Request, Fault> {
+    if !body.is_function() {
+        return Err(wrong("fn", "the test's function", &body));
+    }
+    step(TestStep::Declare { name: utf8("name", &name)?, place: whereabouts(lua).unwrap_or_default() })
+}
+
+fn run(_: &Lua, _: &Context, (script, args): (Value, Value)) -> Result<Request, Fault> {
+    let mut words = Vec::new();
+    if !args.is_nil() {
+        let list = table("args", &args)?;
+        for (number, word) in list.sequence_values::<Value>().enumerate() {
+            words.push(match word? {
+                Value::String(text) => utf8("args", &Value::String(text))?,
+                number @ (Value::Integer(_) | Value::Number(_)) => number.to_string()?,
+                other => return Err(wrong(&format!("args[{}]", number + 1), "a string", &other)),
+            });
+        }
+    }
+    step(TestStep::Run { script: utf8("script", &script)?, args: words })
+}
+
+fn advance(_: &Lua, _: &Context, time: Value) -> Result<Request, Fault> {
+    step(TestStep::Advance { ms: milliseconds("time", &time)? })
+}
+
+fn clock(_: &Lua, _: &Context, time: Value) -> Result<Request, Fault> {
+    let time = match &time {
+        Value::Integer(_) | Value::Number(_) => time.to_string()?,
+        text => utf8("time", text)?,
+    };
+    step(TestStep::Clock { time })
+}
+
+/// A rule, or a list of them.
+fn rules_of(rules: &Value) -> Result<String, Fault> {
+    let Value::Table(list) = rules else { return utf8("faults", rules) };
+    let rules: Vec<String> =
+        list.sequence_values::<Value>().map(|rule| utf8("faults", &rule?)).collect::<Result<_, _>>()?;
+    Ok(rules.join("\n"))
+}
+
+/// A group's id, by which it is meant alone; numbers are ids too.
+fn group_of(group: &Value) -> Result<Option<String>, Fault> {
+    Ok(match group {
+        Value::Nil => None,
+        Value::Integer(_) => Some(integer("group", group)?.to_string()),
+        text => Some(utf8("group", text)?),
+    })
+}
+
+fn reply(_: &Lua, _: &Context, (url, answer): (Value, Value)) -> Result<Request, Fault> {
+    let (mut status, mut body) = (200, String::new());
+    each("answer", &answer, &["body", "status"], |name, value| {
+        match name {
+            "body" => body = utf8("body", value)?,
+            _ => status = u16::try_from(integer("status", value)?).unwrap_or(0),
+        }
+        Ok(())
+    })?;
+    step(TestStep::Reply { url: utf8("url", &url)?, status, body })
+}

@@ -1,0 +1,316 @@
+-- Tests of a project's scripts, run by `mooncast test`. Each has a service, a ledger and a clock to itself; nothing
+-- leaves the machine, files change in memory only, and hours pass in no time.
+--
+-- ```lua
+-- local test = require("test")
+-- test("the greeting reaches its group", function(t)
+--   t.run("scripts/hello.lua")
+--   test.expect(t.sent("184524748161025")).to_have_length(1)
+-- end)
+-- ```
+--
+-- The clock begins at 2026-01-05T09:00:00Z, a Monday. It stands still while anybody computes, and moves as far as the
+-- scripts wait: for the quota, for `task.sleep`, for the service (20 ms there and back). To look at a run half-way, run
+-- it beside the test: `task.spawn(t.run, "scripts/campaign.lua")`, then `t.advance("10m")`.
+
+local host = require("test.host")
+local json = require("json")
+
+local test = {}
+
+---What came of a run.
+---@class test.run
+---@field ok boolean  whether the script came to its end
+---@field delivered boolean  whether nothing was rejected, left in doubt or given up
+---@field sent integer  groups that got their message
+---@field rejected integer
+---@field in_doubt integer
+---@field not_sent integer
+---@field throttled integer  answers of the service that there were too many
+---@field output string  what it printed and logged
+---@field error? string
+---@field job? string  of a job: its name
+---@field run? string  of a job: the instant as text
+---@field scheduled_at? number  of a job: the instant in seconds since 1970
+
+---What a test's function is given.
+---@class test.t
+---@field run fun(script: string, args?: string[]): test.run  runs a script as `mooncast run` does; raises its error
+---@field load fun(script: string): string[]  loads a script as the daemon does; gives the names of its jobs
+---@field trigger fun(job: string): test.run  runs a job of a loaded script now; raises its error
+---@field advance fun(time: number|string): test.run[]  moves the clock; runs what is due of loaded scripts meanwhile
+---@field clock fun(time: number|string)  sets the wall clock: seconds since 1970, or "2026-11-23T09:00Z"
+---@field fault fun(rules: string|string[])  the service's faults from now on, as `mooncast sim --fault` takes them
+---@field sent fun(group?: string): table  the messages of a group in their order; of all groups, by group
+---@field count fun(group?: string): integer  how many messages a group got, or all together
+---@field reply fun(url: string, answer?: { status?: integer, body?: string })  what `http` is answered there; `*` ends a beginning
+---@field requests fun(): table[]  the requests made by `http`: method, url, headers, body
+
+-- Showing values ------------------------------------------------------------------------------------------------------
+
+local LONGEST = 600
+
+local function key_shown(key)
+  if type(key) == "string" and key:find("^[%a_][%w_]*$") then
+    return key
+  end
+  return "[" .. (type(key) == "string" and ("%q"):format(key) or tostring(key)) .. "]"
+end
+
+local function sorted_keys(of)
+  local keys = {}
+  for key in pairs(of) do
+    keys[#keys + 1] = key
+  end
+  table.sort(keys, function(left, right)
+    if type(left) == type(right) and (type(left) == "number" or type(left) == "string") then
+      return left < right
+    end
+    return type(left) .. tostring(left) < type(right) .. tostring(right)
+  end)
+  return keys
+end
+
+local function show(value, depth)
+  if type(value) == "string" then
+    return (("%q"):format(value):gsub("\\\n", "\\n"))
+  elseif value == json.null then
+    return "json.null"
+  elseif type(value) ~= "table" then
+    return tostring(value)
+  elseif depth > 8 then
+    return "{…}"
+  end
+  local parts, length = {}, 0
+  local count = #value
+  for index = 1, count do
+    parts[#parts + 1] = show(value[index], depth + 1)
+  end
+  for _, key in ipairs(sorted_keys(value)) do
+    local in_list = math.type(key) == "integer" and key >= 1 and key <= count
+    if not in_list then
+      parts[#parts + 1] = key_shown(key) .. " = " .. show(value[key], depth + 1)
+    end
+    length = length + #(parts[#parts] or "")
+    if length > LONGEST then
+      parts[#parts + 1] = "…"
+      break
+    end
+  end
+  return #parts == 0 and "{}" or "{ " .. table.concat(parts, ", ") .. " }"
+end
+
+local function shown(value)
+  local text = show(value, 0)
+  if #text > LONGEST then
+    -- Not in the middle of a letter.
+    text = text:sub(1, (utf8.offset(text, 0, LONGEST) or LONGEST) - 1) .. "…"
+  end
+  return text
+end
+
+-- Comparing -----------------------------------------------------------------------------------------------------------
+
+local function place_of(path)
+  local text = table.concat(path)
+  return text == "" and "" or (text:gsub("^%.", ""))
+end
+
+local function step(key)
+  local name = key_shown(key)
+  return name:sub(1, 1) == "[" and name or "." .. name
+end
+
+-- Where two values differ: the place, what is expected there, what is there; nil where they do not. With `partly`,
+-- fields that are not expected do not count, and a text may be described by a pattern.
+local function difference(expected, got, partly, path)
+  if rawequal(expected, got) then
+    return nil
+  end
+  if partly and type(expected) == "string" and type(got) == "string" then
+    if got:find(expected) or got == expected then
+      return nil
+    end
+  elseif type(expected) == "table" and type(got) == "table" then
+    for _, key in ipairs(sorted_keys(expected)) do
+      path[#path + 1] = step(key)
+      local place, want, have = difference(expected[key], got[key], partly, path)
+      if place then
+        return place, want, have
+      end
+      path[#path] = nil
+    end
+    for _, key in ipairs(partly and {} or sorted_keys(got)) do
+      if expected[key] == nil then
+        path[#path + 1] = step(key)
+        return place_of(path), nil, got[key]
+      end
+    end
+    return nil
+  elseif type(expected) == type(got) and expected == got then
+    return nil
+  elseif math.type(expected) and math.type(got) and expected == got then
+    return nil
+  end
+  return place_of(path), expected, got
+end
+
+local function equal(expected, got, partly)
+  return difference(expected, got, partly, {}) == nil
+end
+
+-- Expectations --------------------------------------------------------------------------------------------------------
+
+-- Each gives whether it holds, what was expected in words, and what more there is to say.
+local holds = {}
+
+local function compared(got, expected, partly)
+  local place, want, have = difference(expected, got, partly, {})
+  if not place then
+    return true, shown(expected)
+  end
+  local more = place ~= ""
+    and ("they differ at %s: expected %s, got %s"):format(place, shown(want), shown(have)) or nil
+  return false, shown(expected), more
+end
+
+function holds.to_equal(got, expected)
+  return compared(got, expected, false)
+end
+
+function holds.to_match(got, expected)
+  local ok, words, more = compared(got, expected, true)
+  return ok, "something that matches " .. words, more
+end
+
+function holds.to_be_nil(got)
+  return got == nil, "nil"
+end
+
+function holds.to_have_length(got, length)
+  local kind = type(got)
+  if kind ~= "table" and kind ~= "string" then
+    return false, ("%s of them"):format(length)
+  end
+  return #got == length, ("a length of %s"):format(length), ("its length is %d"):format(#got)
+end
+
+function holds.to_contain(got, part)
+  if type(got) == "string" then
+    return type(part) == "string" and got:find(part, 1, true) ~= nil, "a text with " .. shown(part) .. " in it"
+  end
+  for _, item in ipairs(type(got) == "table" and got or {}) do
+    if type(part) == "string" and item == part or type(part) ~= "string" and equal(part, item, true) then
+      return true, "a list without " .. shown(part)
+    end
+  end
+  return false, "a list with " .. shown(part) .. " in it"
+end
+
+function holds.to_be_at_least(got, least)
+  return type(got) == type(least) and got >= least, "at least " .. shown(least)
+end
+
+function holds.to_be_at_most(got, most)
+  return type(got) == type(most) and got <= most, "at most " .. shown(most)
+end
+
+function holds.to_fail(got, pattern)
+  local ok, problem = pcall(got)
+  local text = tostring(problem)
+  if ok then
+    return false, "an error", "it came to its end without one"
+  end
+  local fits = pattern == nil or text:find(pattern, 1, true) or text:find(pattern)
+  return fits and true or false, "an error" .. (pattern and " with " .. shown(pattern) or ""), "the error is: " .. text
+end
+
+local function expectation(got, wanted)
+  local words = {}
+  for name, check in pairs(holds) do
+    words[name] = function(...)
+      local ok, expected, more = check(got, ...)
+      if ok ~= wanted then
+        local text = "expected: %s%s\n     got: %s"
+        text = text:format(wanted and "" or "anything but ", expected, shown(got))
+        error(more and wanted and text .. "\n          " .. more or text, 2)
+      end
+    end
+  end
+  return words
+end
+
+---What is expected of a value.
+---@class test.expectation
+---@field to_equal fun(expected: any)  the same value; tables by what is in them
+---@field to_match fun(expected: any)  a table with at least these fields, matched likewise; a text by a Lua pattern
+---@field to_contain fun(part: any)  a list with an item that matches; a text with this text in it
+---@field to_have_length fun(length: integer)
+---@field to_be_nil fun()
+---@field to_be_at_least fun(least: number|string)
+---@field to_be_at_most fun(most: number|string)
+---@field to_fail fun(text?: string)  of a function: it raises an error with this text, or that matches this pattern
+---@field never test.expectation  the opposite
+
+---Begins an expectation: `test.expect(value).to_equal(expected)`. One that does not hold ends the test.
+---@param value any
+---@return test.expectation
+function test.expect(value)
+  local words = expectation(value, true)
+  words.never = expectation(value, false)
+  return setmetatable(words, {
+    __index = function(_, name)
+      error(("there is no expectation `%s`; there are: %s"):format(tostring(name), table.concat(sorted_keys(holds), ", ")), 2)
+    end,
+  })
+end
+
+-- Tests ---------------------------------------------------------------------------------------------------------------
+
+local function came(run, what)
+  if not run.ok then
+    error(("%s failed: %s"):format(what, run.error), 3)
+  end
+  return run
+end
+
+local t = {
+  load = host.load,
+  clock = host.clock,
+  fault = host.fault,
+  sent = host.sent,
+  count = host.count,
+  reply = host.reply,
+  requests = host.requests,
+}
+
+function t.run(script, args)
+  return (came(host.run(script, args), tostring(script)))
+end
+
+function t.trigger(job)
+  return (came(host.trigger(job), ("the job `%s`"):format(job)))
+end
+
+function t.advance(time)
+  local runs = host.advance(time)
+  for _, run in ipairs(runs) do
+    came(run, ("the job `%s` of %s"):format(run.job, run.run))
+  end
+  return runs
+end
+
+setmetatable(t, {
+  __index = function(_, name)
+    error(("a test has no t.%s; it has: t.%s"):format(tostring(name), table.concat(sorted_keys(t), ", t.")), 2)
+  end,
+})
+
+return setmetatable(test, {
+  __call = function(_, name, body)
+    host.declare(name, body)
+    host.bodies["test " .. name] = function()
+      body(t)
+    end
+  end,
+})

@@ -1,0 +1,86 @@
+local test = require("test")
+local json = require("json")
+local expect = test.expect
+
+-- What an expectation that does not hold says, its line left out.
+local function problem(act)
+  local ok, text = pcall(act)
+  if ok then
+    error("it held", 2)
+  end
+  return (text:gsub("^[^:]+:%d+: ", ""))
+end
+
+test("equal tables are equal, whatever their order", function()
+  expect({ b = { 2, 3 }, a = 1 }).to_equal({ a = 1.0, b = { 2, 3 } })
+  expect(json.null).to_equal(json.null)
+  expect(nil).to_equal(nil)
+  expect({ 1, 2 }).never.to_equal({ 1, 2, 3 })
+  expect({ 1, 2, 3 }).never.to_equal({ 1, 2 })
+  expect({ a = false }).never.to_equal({})
+  expect("1").never.to_equal(1)
+end)
+
+test("a difference is named by its place", function()
+  local text = problem(function()
+    expect({ { body = { msg = "a" } } }).to_equal({ { body = { msg = "b" } } })
+  end)
+  expect(text).to_contain('they differ at [1].body.msg: expected "b", got "a"')
+  text = problem(function()
+    expect({ a = 1, ["odd key"] = 2 }).to_equal({ a = 1 })
+  end)
+  expect(text).to_contain('they differ at ["odd key"]: expected nil, got 2')
+end)
+
+test("an expectation shows its caller's line", function()
+  local ok, text = pcall(function()
+    expect(1).to_equal(2)
+  end)
+  expect(ok).to_equal(false)
+  expect(text).to_match("^tests/lua/tests/expect.lua:%d+: expected: 2\n")
+end)
+
+test("what matches has at least these fields", function()
+  expect({ a = 1, b = { c = "hello" } }).to_match({ b = { c = "^hel+o$" } })
+  expect({ a = 1 }).never.to_match({ b = 1 })
+  expect("x.y").to_match("x.y")
+  expect("a[1") .to_match("a%[1")
+  expect({ { id = 1 }, { id = 2 } }).to_match({ { id = 1 } })
+end)
+
+test("lists and texts contain", function()
+  expect({ { id = 1, more = true }, { id = 2 } }).to_contain({ id = 1 })
+  expect({ "one", "two" }).to_contain("two")
+  expect({ "one", "two" }).never.to_contain("tw")
+  expect("a.b").to_contain("a.b")
+  expect("axb").never.to_contain("a.b")
+  expect(nil).never.to_contain("x")
+end)
+
+test("lengths, bounds, nil and failures", function()
+  expect({ 1, 2 }).to_have_length(2)
+  expect("four").to_have_length(4)
+  expect(2).to_be_at_least(2)
+  expect(2).to_be_at_most(2)
+  expect(3).never.to_be_at_most(2)
+  expect(nil).to_be_nil()
+  expect(false).never.to_be_nil()
+  expect(function() error({ kind = "x" }) end).to_fail()
+  expect(function() error("no way (at all)") end).to_fail("way (at")
+  expect(function() end).never.to_fail()
+  expect(problem(function() expect(function() end).to_fail("x") end)).to_contain("it came to its end without one")
+end)
+
+test("what is not there is named with what is", function(t)
+  expect(problem(function() expect(1).to_be(1) end)).to_match("no expectation `to_be`; there are: to_be_at_least,")
+  expect(problem(function() t.send() end)).to_match("no t.send; it has: t.advance,")
+end)
+
+test("large and looped values are shown in part", function()
+  local loop = {}
+  loop.loop = loop
+  expect(problem(function() expect(loop).to_be_nil() end)).to_contain("{…}")
+  local long = problem(function() expect(("ü"):rep(5000)).to_be_nil() end)
+  expect(#long).to_be_at_most(700)
+  expect(utf8.len(long)).to_be_at_least(1)
+end)
