@@ -43,7 +43,7 @@ pub use alerts::DueAlert;
 pub use broadcast::*;
 pub use error::LedgerError;
 pub use files::SentFile;
-pub use jobs::{Begin, Decided, Entry, JobClaim, JobRun, NewRun, Orphan};
+pub use jobs::{Begin, Decided, EndedRun, Entry, JobClaim, JobRun, NewRun, Orphan};
 pub use owner::{Buried, Owner, OwnerName};
 pub use prune::Pruned;
 pub use roster::{Enlisted, JobControl, Listed, Wished};
