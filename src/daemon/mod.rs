@@ -145,21 +145,20 @@ impl Daemon {
         changed: &mut tokio::sync::watch::Receiver<u64>,
     ) {
         let Setup { clock, registry, poll, .. } = &*self.setup;
-        let mut next_look = clock.now();
+        // What was begun before comes first: broadcasts, then runs; then what is due by now.
+        self.look_around().await;
+        let mut next_look = clock.now() + *poll;
         let mut next_prune = clock.now() + recover::PRUNE;
         loop {
+            self.claim_due().await;
             if clock.now() >= next_look {
                 next_look = clock.now() + *poll;
-                self.resume_broadcasts().await;
-                self.enter_again().await;
-                self.heed().await;
-                self.runner.look_again();
+                self.look_around().await;
             }
             if clock.now() >= next_prune {
                 next_prune = clock.now() + recover::PRUNE;
                 self.prune_versions().await;
             }
-            self.claim_due().await;
             let until = self.wake(next_look);
             tokio::select! {
                 biased;
@@ -181,6 +180,14 @@ impl Daemon {
                 () = clock.sleep_until(until) => {}
             }
         }
+    }
+
+    /// Looks for what nobody goes on with, and for what people say.
+    async fn look_around(&self) {
+        self.resume_broadcasts().await;
+        self.enter_again().await;
+        self.heed().await;
+        self.runner.look_again();
     }
 
     /// When to look again: the wall clock may be set meanwhile, so that is never far.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::host::Snapshot;
-use crate::ledger::{JobState, LedgerError, Orphan, StoredPart, StoredVersion};
+use crate::ledger::{EndedRun, JobState, LedgerError, Orphan, StoredPart, StoredVersion};
 use crate::protocol::Source;
 use crate::schedule::run_name;
 
@@ -70,9 +70,13 @@ impl Daemon {
         let Setup { ledger, owner, .. } = &*self.setup;
         let (job, run) = (orphan.job.clone(), run_name(orphan.scheduled_at));
         tracing::error!(job, run, "a run was interrupted and is not entered again: {NO_SCRIPT}");
-        let ended =
-            ledger.finish_job_run(&job, orphan.scheduled_at, owner, JobState::Interrupted, Some(NO_SCRIPT));
-        if let Err(error) = ended.await {
+        let ended = EndedRun {
+            job: job.clone(),
+            scheduled_at: orphan.scheduled_at,
+            state: JobState::Interrupted,
+            note: Some(NO_SCRIPT.to_owned()),
+        };
+        if let Err(error) = ledger.finish_job_runs(owner, &[ended]).await {
             tracing::error!(job, run, "that it is interrupted is not in the ledger: {error}");
         }
         self.setup.tell(Event::RunInterrupted { job, run, why: NO_SCRIPT.to_owned() }).await;

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rand::Rng;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use crate::host::{
     self, Ended, Failed, Interrupt, InterruptSwitch, Keeper, OfJob, RunSpec, Services, Snapshot, Sources,
 };
-use crate::ledger::{Begin, Entry, JobState, Wish};
+use crate::ledger::{Begin, EndedRun, Entry, JobState, Wish};
 use crate::protocol::{JobStart, Mode, Source};
 use crate::schedule::{Job, Overlap, run_name};
 
@@ -67,6 +67,9 @@ pub(super) struct Runner {
     waiting: RefCell<VecDeque<Task>>,
     /// Those that wait for another process.
     held: RefCell<Vec<Task>>,
+    /// Runs whose end is to be written down, and whether somebody does.
+    endings: RefCell<Vec<(EndedRun, oneshot::Sender<()>)>>,
+    writing: Cell<bool>,
     stopping: Cell<bool>,
     idle: Notify,
 }
@@ -79,6 +82,8 @@ impl Runner {
             flights: RefCell::default(),
             waiting: RefCell::default(),
             held: RefCell::default(),
+            endings: RefCell::default(),
+            writing: Cell::new(false),
             stopping: Cell::new(false),
             idle: Notify::new(),
         })
@@ -293,21 +298,35 @@ impl Runner {
         self.write_down(task, state, note.as_deref()).await;
     }
 
+    /// Writes down how a run ended. Many that end at once share a commit.
     async fn write_down(&self, task: &Task, state: JobState, note: Option<&str>) {
+        let (written, wait) = oneshot::channel();
+        let note = note.map(str::to_owned);
+        let run = EndedRun { job: task.job.clone(), scheduled_at: task.scheduled_at, state, note };
+        self.endings.borrow_mut().push((run, written));
+        if !self.writing.replace(true) {
+            self.write_endings().await;
+            self.writing.set(false);
+        }
+        // It was let go of, so it is written.
+        let _ = wait.await;
+    }
+
+    async fn write_endings(&self) {
         let Setup { ledger, owner, clock, .. } = &*self.setup;
         loop {
-            match ledger.finish_job_run(&task.job, task.scheduled_at, owner, state, note).await {
-                Ok(_) => return,
-                Err(error) => {
-                    let (job, run) = (task.job.as_str(), run_name(task.scheduled_at));
-                    tracing::error!(
-                        job,
-                        run,
-                        "that a run is {} is not in the ledger yet: {error}",
-                        state.name()
-                    );
-                    clock.sleep(AGAIN).await;
-                }
+            let (runs, written): (Vec<EndedRun>, Vec<_>) = self.endings.borrow_mut().drain(..).unzip();
+            if runs.is_empty() {
+                return;
+            }
+            while let Err(error) = ledger.finish_job_runs(owner, &runs).await {
+                let count = runs.len();
+                tracing::error!(count, "that runs are over is not in the ledger yet: {error}");
+                clock.sleep(AGAIN).await;
+            }
+            for written in written {
+                // Whoever waits for it lives.
+                let _ = written.send(());
             }
         }
     }

@@ -38,13 +38,13 @@ const READ: usize = 64 * 1024;
 const MORE_REQUESTS: usize = 100;
 
 /// How far a run of a daemon stands back for the host and for others, as `nice` counts it.
-const NICE: i32 = 1;
+const NICE: i32 = 5;
 
 /// The same for one that computes and computes.
 const NICEST: i32 = 19;
 
 /// CPU without a call to the host after which it does.
-const HOG: Duration = Duration::from_millis(100);
+const HOG: Duration = Duration::from_millis(30);
 
 /// Seconds of CPU beyond the script's limit at which the kernel steps in.
 const KERNEL_MARGIN: u64 = 3;

@@ -98,6 +98,19 @@ pub struct JobRun {
     pub finished_at: Option<Duration>,
 }
 
+/// A run that has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndedRun {
+    /// The job's name.
+    pub job: String,
+    /// The instant that it was scheduled for.
+    pub scheduled_at: Duration,
+    /// How it ended.
+    pub state: JobState,
+    /// What is said of its end.
+    pub note: Option<String>,
+}
+
 /// A run whose process died before its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Orphan {
@@ -198,30 +211,32 @@ impl Ledger {
         Ok(self.change(statement).await? > 0)
     }
 
-    /// Writes down how a job run ended; gives whether it was still this owner's.
+    /// Writes down how job runs ended, all in one commit; gives how many of them were still this owner's.
     ///
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn finish_job_run(
-        &self,
-        job: &str,
-        scheduled_at: Duration,
-        owner: &Owner,
-        state: JobState,
-        note: Option<&str>,
-    ) -> Result<bool, LedgerError> {
-        let statement = sqlx::query(
-            "UPDATE job_runs SET state = ?, note = ?, finished_at = ?
-                WHERE job = ? AND scheduled_at = ? AND owner = ? AND finished_at IS NULL",
-        )
-        .bind(state.number())
-        .bind(note)
-        .bind(self.store().now())
-        .bind(job)
-        .bind(millis(scheduled_at))
-        .bind(owner.id);
-        Ok(self.change(statement).await? > 0)
+    pub async fn finish_job_runs(&self, owner: &Owner, runs: &[EndedRun]) -> Result<u64, LedgerError> {
+        let mut write = self.store().write().await?;
+        let result = async {
+            let mut ours = 0;
+            for run in runs {
+                let statement = sqlx::query(
+                    "UPDATE job_runs SET state = ?, note = ?, finished_at = ?
+                        WHERE job = ? AND scheduled_at = ? AND owner = ? AND finished_at IS NULL",
+                )
+                .bind(run.state.number())
+                .bind(run.note.as_deref())
+                .bind(write.store.now())
+                .bind(&run.job)
+                .bind(millis(run.scheduled_at))
+                .bind(owner.id);
+                ours += write.run(statement).await?;
+            }
+            Ok(ours)
+        }
+        .await;
+        write.end(result).await
     }
 
     /// Takes over the runs whose process died: those that may be entered again wait under `owner` from now on, the

@@ -45,7 +45,7 @@ pub use broadcast::*;
 pub use data::Added;
 pub use error::LedgerError;
 pub use files::SentFile;
-pub use jobs::{Begin, Decided, Entry, JobClaim, JobRun, NewRun, Orphan};
+pub use jobs::{Begin, Decided, EndedRun, Entry, JobClaim, JobRun, NewRun, Orphan};
 pub use owner::{Buried, Owner, OwnerName};
 pub use prune::Pruned;
 pub use roster::{Enlisted, JobControl, Listed, Wished};

@@ -30,6 +30,11 @@ async fn claim(ledger: &Ledger, owner: &Owner, new: NewRun) -> JobClaim {
     ledger.claim_job_runs(owner, &[new], &[version("v1")], &[]).await.unwrap()[0]
 }
 
+async fn finish(ledger: &Ledger, owner: &Owner, job: &str, state: JobState) -> u64 {
+    let ended = EndedRun { job: job.to_owned(), scheduled_at: START, state, note: Some("so".to_owned()) };
+    ledger.finish_job_runs(owner, &[ended]).await.unwrap()
+}
+
 fn decided(until: Duration) -> Decided {
     Decided { job: "a".to_owned(), until, next: Some(until + HOUR) }
 }
@@ -59,8 +64,8 @@ fn an_instant_of_a_job_starts_once() {
         assert!(orphans.len() == 1 && orphans[0].waits && orphans[0].timeout == Some(HOUR), "{orphans:?}");
         assert_eq!(ledger.begin_job_run("daily", START, &two).await.unwrap(), Begin::Begun { attempt: 2 });
         assert_eq!(ledger.begin_job_run("daily", START, &two).await.unwrap(), Begin::Gone);
-        assert!(ledger.finish_job_run("daily", START, &two, JobState::Done, Some("ok")).await.unwrap());
-        assert!(!ledger.finish_job_run("daily", START, &two, JobState::Failed, None).await.unwrap());
+        assert_eq!(finish(&ledger, &two, "daily", JobState::Done).await, 1);
+        assert_eq!(finish(&ledger, &two, "daily", JobState::Failed).await, 0);
         assert_eq!(claim(&ledger, &two, daily()).await, JobClaim::Over(JobState::Done));
         assert_eq!(ledger.job_runs(Some("daily"), 9).await.unwrap()[0].attempt, 2);
     });
@@ -103,7 +108,7 @@ fn a_run_in_another_process_is_an_overlap() {
         let queued = run("queues", later, Entry::Run { or_skip: false });
         assert_eq!(claim(&ledger, &two, queued).await, JobClaim::Waits);
         assert_eq!(ledger.begin_job_run("queues", later, &two).await.unwrap(), Begin::Busy);
-        ledger.finish_job_run("queues", START, &one, JobState::Done, None).await.unwrap();
+        finish(&ledger, &one, "queues", JobState::Done).await;
         assert_eq!(ledger.begin_job_run("queues", later, &two).await.unwrap(), Begin::Begun { attempt: 1 });
     });
 }
@@ -116,7 +121,7 @@ fn versions_stay_for_as_long_as_a_run_needs_them() {
         claim(&ledger, &owner, run("daily", START, now())).await;
         assert_eq!(ledger.prune_versions(&[]).await.unwrap(), 0);
         assert_eq!(ledger.version("v1").await.unwrap(), Some(version("v1")));
-        ledger.finish_job_run("daily", START, &owner, JobState::Done, None).await.unwrap();
+        finish(&ledger, &owner, "daily", JobState::Done).await;
         assert_eq!(ledger.prune_versions(&["v1".to_owned()]).await.unwrap(), 0);
         assert_eq!(ledger.prune_versions(&[]).await.unwrap(), 2);
         assert_eq!(ledger.version("v1").await.unwrap(), None);
