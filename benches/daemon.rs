@@ -91,7 +91,7 @@ fn cpu(daemon: &Child) -> Duration {
     Duration::from_millis((fields[11] + fields[12]) * 10)
 }
 
-/// Memory in MiB.
+/// Memory in `MiB`.
 fn resident(daemon: &Child) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.id())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();

@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -75,8 +76,8 @@ impl Scale {
                 None => ("cron", format!("{} {} * * *", job % 60, job % 24)),
             };
             let options = "missed = \"all\", grace = \"100h\", overlap = \"queue\"";
-            text +=
-                &format!("schedule.{kind}(\"{when}\", {{ name = \"{script}-{job}\", {options} }}, tell)\n");
+            writeln!(text, "schedule.{kind}(\"{when}\", {{ name = \"{script}-{job}\", {options} }}, tell)")
+                .unwrap();
         }
         text
     }
