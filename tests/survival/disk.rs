@@ -251,7 +251,7 @@ fn a_file_that_may_not_grow_is_told_and_nobody_is_lost() {
     let (project, server) = (project(300, ""), Server::faithful());
     let run = run(&project, &server);
     let mut command = Command::new("sh");
-    command.args(["-c", "trap '' XFSZ; ulimit -f 400; exec \"$@\"", "sh"]).arg(run.get_program());
+    command.args(["-c", "trap '' XFSZ; ulimit -f 800; exec \"$@\"", "sh"]).arg(run.get_program());
     command.args(run.get_args()).current_dir(run.get_current_dir().unwrap());
     for (name, value) in run.get_envs() {
         if let Some(value) = value {
