@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::claims;
 use super::owner::lives;
 use super::store::{Transaction, from_millis, millis};
 use super::versions::{self, StoredVersion};
@@ -147,15 +148,10 @@ impl Ledger {
     ) -> Result<Vec<JobClaim>, LedgerError> {
         let mut write = self.store().write().await?;
         let result = async {
-            for version in versions {
-                versions::keep(&mut write, version).await?;
-            }
-            let mut claims = Vec::with_capacity(runs.len());
-            for run in runs {
-                claims.push(claim(&mut write, run, owner.id).await?);
-            }
-            for decided in decided {
-                decide(&mut write, decided).await?;
+            versions::keep(&mut write, versions).await?;
+            let claims = claims::claim(&mut write, runs, owner.id).await?;
+            if !decided.is_empty() {
+                claims::decide(&mut write, decided).await?;
             }
             Ok(claims)
         }
@@ -218,24 +214,7 @@ impl Ledger {
     /// Faults of the store.
     pub async fn finish_job_runs(&self, owner: &Owner, runs: &[EndedRun]) -> Result<u64, LedgerError> {
         let mut write = self.store().write().await?;
-        let result = async {
-            let mut ours = 0;
-            for run in runs {
-                let statement = sqlx::query(
-                    "UPDATE job_runs SET state = ?, note = ?, finished_at = ?
-                        WHERE job = ? AND scheduled_at = ? AND owner = ? AND finished_at IS NULL",
-                )
-                .bind(run.state.number())
-                .bind(run.note.as_deref())
-                .bind(write.store.now())
-                .bind(&run.job)
-                .bind(millis(run.scheduled_at))
-                .bind(owner.id);
-                ours += write.run(statement).await?;
-            }
-            Ok(ours)
-        }
-        .await;
+        let result = claims::finish(&mut write, runs, owner.id).await;
         write.end(result).await
     }
 
@@ -292,55 +271,6 @@ impl Ledger {
 /// The columns of a [`JobRun`] as they are stored.
 pub(super) type RunRow = (String, i64, i64, u32, Option<String>, i64, Option<i64>);
 
-async fn claim(write: &mut Transaction<'_>, run: &NewRun, owner: i64) -> Result<JobClaim, LedgerError> {
-    let elsewhere = "a run of an earlier instant goes on in another process";
-    let entry = match &run.entry {
-        Entry::Run { or_skip } if runs_elsewhere(write, &run.job, owner).await? => {
-            if *or_skip {
-                &Entry::Skip(elsewhere.to_owned())
-            } else {
-                &Entry::Wait
-            }
-        }
-        entry => entry,
-    };
-    let (state, attempt, note) = match entry {
-        Entry::Run { .. } => (JobState::Running, 1, None),
-        Entry::Wait => (JobState::Waiting, 0, None),
-        Entry::Skip(why) => (JobState::Skipped, 0, Some(why.as_str())),
-    };
-    let now = write.store.now();
-    let statement = sqlx::query(
-        "INSERT INTO job_runs (job, scheduled_at, state, attempt, owner, note, started_at, finished_at, version, rerun, timeout)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-    )
-    .bind(&run.job)
-    .bind(millis(run.scheduled_at))
-    .bind(state.number())
-    .bind(attempt)
-    .bind(owner)
-    .bind(note)
-    .bind(now)
-    .bind((state == JobState::Skipped).then_some(now))
-    .bind(&run.version)
-    .bind(run.rerun)
-    .bind(run.timeout.map(millis));
-    if write.run(statement).await? > 0 {
-        return Ok(match state {
-            JobState::Running => JobClaim::Claimed { attempt: 1 },
-            JobState::Waiting => JobClaim::Waits,
-            over => JobClaim::Over(over),
-        });
-    }
-    let question = sqlx::query_as("SELECT state FROM job_runs WHERE job = ? AND scheduled_at = ?");
-    let row: Option<(i64,)> = write.row(question.bind(&run.job).bind(millis(run.scheduled_at))).await?;
-    let (state,) = row.ok_or_else(|| write.store.record("a job run that was not claimed"))?;
-    Ok(match JobState::from_number(state).map_err(|detail| write.store.record(detail))? {
-        JobState::Running | JobState::Waiting => JobClaim::Running,
-        over => JobClaim::Over(over),
-    })
-}
-
 /// Whether another living process runs an instant of the job.
 async fn runs_elsewhere(write: &mut Transaction<'_>, job: &str, owner: i64) -> Result<bool, LedgerError> {
     let question = sqlx::query_as(
@@ -353,14 +283,6 @@ async fn runs_elsewhere(write: &mut Transaction<'_>, job: &str, owner: i64) -> R
         }
     }
     Ok(false)
-}
-
-async fn decide(write: &mut Transaction<'_>, decided: &Decided) -> Result<(), LedgerError> {
-    let statement = sqlx::query(
-        "UPDATE jobs SET decided_until = ?1, next_at = ?2 WHERE name = ?3 AND decided_until <= ?1",
-    );
-    let statement = statement.bind(millis(decided.until)).bind(decided.next.map(millis)).bind(&decided.job);
-    write.run(statement).await.map(drop)
 }
 
 async fn take_over(write: &mut Transaction<'_>, owner: i64) -> Result<Vec<Orphan>, LedgerError> {

@@ -14,6 +14,7 @@
 
 mod alerts;
 mod broadcast;
+mod claims;
 mod commit;
 mod copy;
 mod data;

@@ -66,18 +66,22 @@ impl Ledger {
     }
 }
 
-/// Keeps a version, unless it is there.
-pub(super) async fn keep(write: &mut Transaction<'_>, version: &StoredVersion) -> Result<(), LedgerError> {
-    let known = sqlx::query_as("SELECT count(*) FROM versions WHERE hash = ?").bind(&version.hash);
-    let known: Option<(i64,)> = write.row(known).await?;
-    if known.is_some_and(|(parts,)| parts > 0) {
-        return Ok(());
-    }
-    for part in &version.parts {
-        let statement = sqlx::query("INSERT INTO versions (hash, module, path, text) VALUES (?, ?, ?, ?)");
-        let statement =
-            statement.bind(&version.hash).bind(&part.module).bind(&part.path).bind(&part.text[..]);
-        write.run(statement).await?;
+/// Keeps those of the versions that are not there.
+pub(super) async fn keep(write: &mut Transaction<'_>, versions: &[StoredVersion]) -> Result<(), LedgerError> {
+    let hashes: Vec<&str> = versions.iter().map(|version| version.hash.as_str()).collect();
+    let question = sqlx::query_as(
+        "SELECT value FROM json_each(?) WHERE EXISTS (SELECT 1 FROM versions WHERE hash = value)",
+    );
+    let known: Vec<(String,)> = write.rows(question.bind(json(write, &hashes)?)).await?;
+    let is_known = |version: &StoredVersion| known.iter().any(|(hash,)| *hash == version.hash);
+    for version in versions.iter().filter(|version| !is_known(version)) {
+        for part in &version.parts {
+            let statement =
+                sqlx::query("INSERT INTO versions (hash, module, path, text) VALUES (?, ?, ?, ?)");
+            let statement =
+                statement.bind(&version.hash).bind(&part.module).bind(&part.path).bind(&part.text[..]);
+            write.run(statement).await?;
+        }
     }
     Ok(())
 }

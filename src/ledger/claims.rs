@@ -1,0 +1,163 @@
+//! Claims of job runs: many at once in few statements.
+//!
+//! Each statement goes to the connection's thread and back. On a machine whose cores are all busy each way waits for a
+//! core, so a statement for each of a hundred jobs would begin the last of them a second late.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::broadcast::json;
+use super::jobs::{Decided, EndedRun, Entry, JobClaim, NewRun};
+use super::owner::lives;
+use super::store::{Transaction, millis};
+use super::{JobState, LedgerError};
+
+/// Claims runs; gives what came of each.
+pub(super) async fn claim(
+    write: &mut Transaction<'_>,
+    runs: &[NewRun],
+    owner: i64,
+) -> Result<Vec<JobClaim>, LedgerError> {
+    let elsewhere = run_elsewhere(write, runs, owner).await?;
+    let now = write.store.now();
+    let new: Vec<_> = runs.iter().map(|run| New::of(run, elsewhere.contains(run.job.as_str()))).collect();
+    let rows: Vec<_> = runs.iter().zip(&new).map(|(run, new)| new.row(run, now)).collect();
+    let statement = sqlx::query_as(
+        "INSERT INTO job_runs (job, scheduled_at, state, attempt, note, finished_at, version, rerun, timeout, owner, started_at)
+            SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
+                value ->> 7, value ->> 8, ?1, ?2 FROM json_each(?3) WHERE true
+            ON CONFLICT DO NOTHING RETURNING job, scheduled_at",
+    );
+    let statement = statement.bind(owner).bind(now).bind(json(write, &rows)?);
+    let inserted: Vec<(String, i64)> = write.rows(statement).await?;
+    let inserted: BTreeSet<_> = inserted.iter().map(|(job, at)| (job.as_str(), *at)).collect();
+    let is_new = |run: &NewRun| inserted.contains(&(run.job.as_str(), millis(run.scheduled_at)));
+    let old = if runs.iter().all(is_new) { BTreeMap::new() } else { states(write, runs).await? };
+    let claimed = runs.iter().zip(&new).map(|(run, new)| {
+        if is_new(run) {
+            return Ok(match new.state {
+                JobState::Running => JobClaim::Claimed { attempt: 1 },
+                JobState::Waiting => JobClaim::Waits,
+                over => JobClaim::Over(over),
+            });
+        }
+        let state = old.get(&(run.job.clone(), millis(run.scheduled_at)));
+        let state = state.ok_or_else(|| write.store.record("a job run that was not claimed"))?;
+        Ok(match JobState::from_number(*state).map_err(|detail| write.store.record(detail))? {
+            JobState::Running | JobState::Waiting => JobClaim::Running,
+            over => JobClaim::Over(over),
+        })
+    });
+    claimed.collect()
+}
+
+/// What a claim writes, where nobody else has the instant.
+struct New {
+    state: JobState,
+    note: Option<String>,
+}
+
+impl New {
+    fn of(run: &NewRun, runs_elsewhere: bool) -> Self {
+        let (state, note) = match &run.entry {
+            Entry::Run { or_skip: true } if runs_elsewhere => {
+                let why = "a run of an earlier instant goes on in another process";
+                (JobState::Skipped, Some(why.to_owned()))
+            }
+            Entry::Run { .. } if runs_elsewhere => (JobState::Waiting, None),
+            Entry::Run { .. } => (JobState::Running, None),
+            Entry::Wait => (JobState::Waiting, None),
+            Entry::Skip(why) => (JobState::Skipped, Some(why.clone())),
+        };
+        Self { state, note }
+    }
+
+    fn row(&self, run: &NewRun, now: i64) -> impl serde::Serialize {
+        let attempt = u32::from(self.state == JobState::Running);
+        let finished_at = (self.state == JobState::Skipped).then_some(now);
+        let (at, timeout) = (millis(run.scheduled_at), run.timeout.map(millis));
+        let (state, rerun) = (self.state.number(), u8::from(run.rerun));
+        (
+            run.job.clone(),
+            at,
+            state,
+            attempt,
+            self.note.clone(),
+            finished_at,
+            run.version.clone(),
+            rerun,
+            timeout,
+        )
+    }
+}
+
+/// The jobs of which another living process runs an instant.
+async fn run_elsewhere(
+    write: &mut Transaction<'_>,
+    runs: &[NewRun],
+    owner: i64,
+) -> Result<BTreeSet<String>, LedgerError> {
+    let jobs: BTreeSet<&str> = runs.iter().map(|run| run.job.as_str()).collect();
+    let question = sqlx::query_as(
+        "SELECT job, owner FROM job_runs WHERE job IN (SELECT value FROM json_each(?))
+            AND finished_at IS NULL AND state = 0 AND owner <> ?",
+    );
+    let others: Vec<(String, i64)> = write.rows(question.bind(json(write, &jobs)?).bind(owner)).await?;
+    let mut alive = BTreeMap::new();
+    let mut busy = BTreeSet::new();
+    for (job, other) in others {
+        let lives = match alive.get(&other) {
+            Some(lives) => *lives,
+            None => lives(write, other).await?,
+        };
+        alive.insert(other, lives);
+        if lives {
+            busy.insert(job);
+        }
+    }
+    Ok(busy)
+}
+
+/// How runs stand that somebody has claimed before.
+async fn states(
+    write: &mut Transaction<'_>,
+    runs: &[NewRun],
+) -> Result<BTreeMap<(String, i64), i64>, LedgerError> {
+    let keys: Vec<_> = runs.iter().map(|run| (run.job.as_str(), millis(run.scheduled_at))).collect();
+    let question = sqlx::query_as(
+        "SELECT r.job, r.scheduled_at, r.state FROM json_each(?) k CROSS JOIN job_runs r
+            ON r.job = k.value ->> 0 AND r.scheduled_at = k.value ->> 1",
+    );
+    let rows: Vec<(String, i64, i64)> = write.rows(question.bind(json(write, &keys)?)).await?;
+    Ok(rows.into_iter().map(|(job, at, state)| ((job, at), state)).collect())
+}
+
+/// Writes down up to where jobs are decided.
+pub(super) async fn decide(write: &mut Transaction<'_>, decided: &[Decided]) -> Result<(), LedgerError> {
+    let rows: Vec<_> = decided
+        .iter()
+        .map(|decided| (&decided.job, millis(decided.until), decided.next.map(millis)))
+        .collect();
+    let statement = sqlx::query(
+        "UPDATE jobs SET decided_until = d.value ->> 1, next_at = d.value ->> 2 FROM json_each(?) d
+            WHERE jobs.name = d.value ->> 0 AND jobs.decided_until <= d.value ->> 1",
+    );
+    let rows = json(write, &rows)?;
+    write.run(statement.bind(rows)).await.map(drop)
+}
+
+/// Writes down how runs ended; gives how many of them were still this owner's.
+pub(super) async fn finish(
+    write: &mut Transaction<'_>,
+    runs: &[EndedRun],
+    owner: i64,
+) -> Result<u64, LedgerError> {
+    let rows: Vec<_> =
+        runs.iter().map(|run| (&run.job, millis(run.scheduled_at), run.state.number(), &run.note)).collect();
+    let statement = sqlx::query(
+        "UPDATE job_runs SET state = e.value ->> 2, note = e.value ->> 3, finished_at = ?1 FROM json_each(?2) e
+            WHERE job_runs.job = e.value ->> 0 AND job_runs.scheduled_at = e.value ->> 1
+            AND job_runs.owner = ?3 AND job_runs.finished_at IS NULL",
+    );
+    let (now, rows) = (write.store.now(), json(write, &rows)?);
+    write.run(statement.bind(now).bind(rows).bind(owner)).await
+}
