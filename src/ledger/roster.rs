@@ -207,11 +207,10 @@ impl Ledger {
         let mut read = self.store().read_now().await?;
         let paused: Vec<(String,)> =
             read.rows(sqlx::query_as("SELECT name FROM jobs WHERE paused_at IS NOT NULL")).await?;
-        let question =
-            sqlx::query_as(
-                "SELECT id, job, wish, scheduled_at, asked_at, EXISTS (SELECT 1 FROM hook_requests r
+        let question = sqlx::query_as(
+            "SELECT id, job, wish, scheduled_at, asked_at, EXISTS (SELECT 1 FROM hook_requests r
                     WHERE r.job = w.job AND r.scheduled_at = w.scheduled_at) FROM job_wishes w ORDER BY id",
-            );
+        );
         let rows: Vec<Row> = read.rows(question).await?;
         read.done();
         let wished = |(id, job, wish, scheduled_at, asked_at, by_request): Row| {
@@ -257,7 +256,11 @@ impl Ledger {
     }
 }
 
-pub(super) async fn is_taken(write: &mut Transaction<'_>, job: &str, instant: i64) -> Result<bool, LedgerError> {
+pub(super) async fn is_taken(
+    write: &mut Transaction<'_>,
+    job: &str,
+    instant: i64,
+) -> Result<bool, LedgerError> {
     let question = sqlx::query_as(
         "SELECT (SELECT count(*) FROM job_runs WHERE job = ?1 AND scheduled_at = ?2)
             + (SELECT count(*) FROM job_wishes WHERE job = ?1 AND scheduled_at = ?2)",

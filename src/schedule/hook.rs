@@ -67,7 +67,10 @@ impl Hook {
         let header = header("header", declared.header.as_deref().unwrap_or(usual))?;
         let id = declared.id.as_deref().map(|name| self::header("id", name)).transpose()?;
         if id.as_ref() == Some(&header) {
-            return Err(Problem::new("id", format!("`{header}` is the header that shows who posts; name another")));
+            return Err(Problem::new(
+                "id",
+                format!("`{header}` is the header that shows who posts; name another"),
+            ));
         }
         Ok(Self { secret: declared.secret.clone(), scheme, header, id })
     }
@@ -77,9 +80,16 @@ impl Hook {
 fn header(field: &'static str, name: &str) -> Result<String, Problem> {
     let fine = |letter: char| letter.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(letter);
     let lower = name.to_ascii_lowercase();
-    if name.is_empty() || name.len() > LONGEST_NAME || !name.chars().all(fine) || TAKEN.contains(&lower.as_str()) {
+    if name.is_empty()
+        || name.len() > LONGEST_NAME
+        || !name.chars().all(fine)
+        || TAKEN.contains(&lower.as_str())
+    {
         let name = name.escape_debug();
-        return Err(Problem::new(field, format!("`{name}` is no header for this; write one like \"x-signature-256\"")));
+        return Err(Problem::new(
+            field,
+            format!("`{name}` is no header for this; write one like \"x-signature-256\""),
+        ));
     }
     Ok(lower)
 }

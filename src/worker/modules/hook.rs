@@ -63,10 +63,15 @@ fn declare(lua: &Lua, _: &Context, (name, options, body): (Value, Value, Value))
 fn secret_name(value: &Value) -> Result<String, Fault> {
     let expected = "env.secret(\"NAME\")";
     match value {
-        Value::UserData(secret) if secret.is::<Secret>() => match secret.borrow::<Secret>()?.value().0.as_slice() {
-            [Part::Secret(name)] => Ok(name.clone()),
-            _ => Err(Fault::invalid("secret", format!("secret: expected {expected} alone, with no text around it"))),
-        },
+        Value::UserData(secret) if secret.is::<Secret>() => {
+            match secret.borrow::<Secret>()?.value().0.as_slice() {
+                [Part::Secret(name)] => Ok(name.clone()),
+                _ => Err(Fault::invalid(
+                    "secret",
+                    format!("secret: expected {expected} alone, with no text around it"),
+                )),
+            }
+        }
         other => Err(wrong("secret", expected, other)),
     }
 }
