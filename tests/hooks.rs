@@ -35,7 +35,10 @@ fn command(project: &Project, args: &[&str]) -> Command {
 
 /// A daemon that listens, and where.
 fn serve(project: &Project) -> (Serving, String) {
-    let serving = Serving::start(command(project, &["serve", "--simulator", "--listen", "127.0.0.1:0"]));
+    listening(Serving::start(command(project, &["serve", "--simulator", "--listen", "127.0.0.1:0"])))
+}
+
+fn listening(serving: Serving) -> (Serving, String) {
     let logged = serving.logged();
     let line = logged.iter().find(|line| line.contains("listening for the requests of hooks")).unwrap();
     let address = line.split("address=").nth(1).unwrap().split(' ').next().unwrap().trim_matches('"');
@@ -54,7 +57,7 @@ fn ask(address: &str, head: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16
     let mut text =
         format!("{head} HTTP/1.1\r\nhost: here\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
     for (name, value) in headers {
-        text += &format!("{name}: {value}\r\n");
+        text.extend([name, ": ", value, "\r\n"]);
     }
     stream.write_all((text + "\r\n").as_bytes()).unwrap();
     stream.write_all(body).unwrap();
@@ -187,6 +190,9 @@ fn a_token_serves_as_well() {
     assert_eq!(asked(&bearer), 202);
     assert_eq!(asked(SECRET), 202);
     serving.prints("ran\tone\tnil", 2);
+    project.mooncast(&["jobs", "--simulator", "trigger", "bot"]).exits(0);
+    serving.prints("ran\t\tnil", 1);
+    project.mooncast(&["jobs", "--simulator"]).exits(0).prints("when posted");
     let ran = serving.stop().exits(0);
     assert!(!format!("{ran:?}").contains(SECRET) && !kept_anywhere(&project, SECRET));
 }
@@ -296,5 +302,43 @@ fn a_test_in_lua_posts_to_a_hook() {
         end)",
     );
     let ran = command(&project, &["test"]).output().unwrap();
-    crate::support::Ran::of(&ran).exits(0).prints("1 passed");
+    crate::support::Ran::of(&ran).exits(0).prints("1 test passed");
+}
+
+#[test]
+fn what_cannot_be_written_is_not_taken_and_what_was_taken_runs() {
+    let project = project(
+        "local http, env = require('http'), require('env')
+        http.hook('orders', { secret = env.secret('SHOP_SECRET') }, function(request)
+          print('order', request.body:sub(1, 3), #request.body)
+        end)",
+    );
+    let serve_with = |limit: &str| {
+        let plain = command(&project, &["serve", "--simulator", "--listen", "127.0.0.1:0"]);
+        let mut limited = Command::new("sh");
+        limited.args(["-c", &format!("trap '' XFSZ; ulimit -f {limit}; exec \"$@\""), "sh"]);
+        limited.arg(plain.get_program()).args(plain.get_args()).current_dir(project.path("."));
+        for (name, value) in plain.get_envs() {
+            limited.env(name, value.unwrap_or_default());
+        }
+        listening(Serving::start(limited))
+    };
+    // Paused, so that requests stay; a few of them are more than the file may hold.
+    serve(&project).0.stop().exits(0);
+    project.mooncast(&["jobs", "--simulator", "pause", "orders"]).exits(0);
+    let (serving, address) = serve_with("6000");
+    serving.says("a job is paused", 1);
+    let answers: Vec<u16> =
+        (100..112).map(|n| post(&address, "orders", &[], &format!("{n}{}", "x".repeat(500_000))).0).collect();
+    serving.says("a hook cannot take a request", 1);
+    serving.kill();
+    let taken: Vec<usize> = (0..answers.len()).filter(|index| answers[*index] == 202).collect();
+    assert!(!taken.is_empty() && taken.len() < answers.len(), "{answers:?}");
+    assert!(answers.iter().all(|status| [202, 503].contains(status)), "{answers:?}");
+    project.mooncast(&["jobs", "--simulator", "resume", "orders"]).exits(0);
+    let (serving, _) = serve(&project);
+    serving.prints("\t500003", taken.len());
+    let ran = serving.stop().exits(0);
+    let orders: Vec<String> = taken.iter().map(|index| format!("order\t{}\t500003", index + 100)).collect();
+    assert_eq!(ran.stdout.lines().collect::<Vec<_>>(), orders);
 }

@@ -27,7 +27,7 @@ impl Daemon {
     async fn heeded(&self) -> Result<(), LedgerError> {
         let Setup { ledger, clock, .. } = &*self.setup;
         let control = ledger.job_control().await?;
-        let control_paused = control.paused.clone();
+        let held = control.paused.clone();
         let changed = self.scheduler.borrow_mut().pause(control.paused, clock.unix_time());
         for (job, paused) in changed {
             let what = if paused { "a job is paused: its instants pass" } else { "a job goes on" };
@@ -35,7 +35,7 @@ impl Daemon {
         }
         for wished in control.wishes {
             // What a hook has taken waits for as long as the hook is paused.
-            if wished.by_request && control_paused.contains(&wished.job) {
+            if wished.by_request && held.contains(&wished.job) {
                 continue;
             }
             self.grant(wished).await?;

@@ -25,10 +25,13 @@ const KEPT: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
 /// How often it is told at the most that requests were refused.
 const TOLD_EVERY: Duration = Duration::from_mins(1);
 
+/// Finds the job of a name that is in force.
+pub type Find = Box<dyn Fn(&str) -> Option<Rc<Job>>>;
+
 /// What the listener needs of the daemon.
 pub struct House {
     /// The job of a name that is in force.
-    pub find: Box<dyn Fn(&str) -> Option<Rc<Job>>>,
+    pub find: Find,
     /// The settings as they are now.
     pub settings: Box<dyn Fn() -> Rc<Settings>>,
     /// Where requests are kept.
@@ -85,20 +88,18 @@ impl Desk {
         let mut shown = post.headers.get_all(header).iter();
         let shown =
             shown.next().filter(|_| shown.next().is_none()).map_or(&b""[..], |value| value.as_bytes());
-        let signed = self.signed(secret, shown, &post.body);
+        let signed = signed(secret, shown, &post.body);
         let same = self.same(secret, shown);
         let fits = match hook.map(|hook| hook.scheme) {
             Some(Scheme::HmacSha256) => signed,
             Some(Scheme::Token) => same,
             None => false,
         };
-        match hook.filter(|_| fits) {
-            Some(hook) => self.take(hook, post).await,
-            None => {
-                self.tell_refused(hook.map(|_| post.name.as_str()));
-                Reply::Unknown
-            }
+        if let Some(hook) = hook.filter(|_| fits) {
+            return self.take(hook, post).await;
         }
+        self.tell_refused(hook.map(|_| post.name.as_str()));
+        Reply::Unknown
     }
 
     /// The hook of that name and its secret, as far as the settings grant both now.
@@ -115,13 +116,6 @@ impl Desk {
                 None
             }
         }
-    }
-
-    /// Whether this is the body's HMAC with the secret.
-    fn signed(&self, secret: &[u8], shown: &[u8], body: &[u8]) -> bool {
-        let hex = shown.strip_prefix(b"sha256=").unwrap_or(shown);
-        let tag = HEXLOWER_PERMISSIVE.decode(hex).unwrap_or_default();
-        mac(secret, body).is_some_and(|mac| mac.verify_slice(&tag).is_ok())
     }
 
     /// Whether this is the secret. Compared by their HMACs, which takes as long for any other text.
@@ -180,15 +174,19 @@ impl Desk {
         }
         self.told.set(Some(now));
         let refused = self.refused.take();
-        match job {
-            Some(job) => {
-                tracing::warn!(job, refused, "a request was refused: its signature or token is wrong")
-            }
-            None => {
-                tracing::warn!(refused, "a request was refused: there is no such hook, or it is not granted")
-            }
+        if let Some(job) = job {
+            tracing::warn!(job, refused, "a request was refused: its signature or token is wrong");
+        } else {
+            tracing::warn!(refused, "a request was refused: there is no such hook, or it is not granted");
         }
     }
+}
+
+/// Whether this is the body's HMAC with the secret.
+fn signed(secret: &[u8], shown: &[u8], body: &[u8]) -> bool {
+    let hex = shown.strip_prefix(b"sha256=").unwrap_or(shown);
+    let tag = HEXLOWER_PERMISSIVE.decode(hex).unwrap_or_default();
+    mac(secret, body).is_some_and(|mac| mac.verify_slice(&tag).is_ok())
 }
 
 /// An HMAC of a text, not finished.

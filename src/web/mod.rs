@@ -26,8 +26,8 @@ use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 
-pub use hooks::House;
 use hooks::{Desk, Post, Reply};
+pub use hooks::{Find, House};
 
 /// The most bytes that a body may have.
 const MOST: usize = 1024 * 1024;
