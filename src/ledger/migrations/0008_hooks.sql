@@ -7,7 +7,7 @@ CREATE TABLE hook_requests (
     head TEXT NOT NULL,
     body BLOB NOT NULL,
     PRIMARY KEY (job, scheduled_at)
-) WITHOUT ROWID;
+);
 
 -- The deliveries that were taken, by the ids that their senders gave them, so that each runs once.
 CREATE TABLE hook_deliveries (
