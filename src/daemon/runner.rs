@@ -213,7 +213,10 @@ impl Runner {
         if self.setup.instead.as_ref().is_some_and(|instead| instead(&task.job, task.scheduled_at)) {
             return Ended::Finished;
         }
-        let Some(request) = self.request(task).await else { return Ended::Interrupted };
+        let request = match self.request(task).await {
+            Ok(request) => request,
+            Err(ended) => return ended,
+        };
         let Setup { project, registry, apps, clock, output, program, ledger, owner, .. } = &*self.setup;
         let settings = registry.settings();
         let run = run_name(task.scheduled_at);
@@ -266,19 +269,23 @@ impl Runner {
         host::run(spec, services, flight.interrupt.clone()).await
     }
 
-    /// The request that a run is for, or that it is for none; nothing where the daemon stops before that is known.
-    async fn request(&self, task: &Task) -> Option<Option<HookRequest>> {
+    /// The request that a run is for, of a hook. Without what is kept of it the run ends; so it does where the daemon
+    /// stops before that could be read.
+    async fn request(&self, task: &Task) -> Result<Option<HookRequest>, Ended> {
         if !task.hook {
-            return Some(None);
+            return Ok(None);
         }
         let Setup { ledger, clock, .. } = &*self.setup;
         loop {
             match ledger.hook_request(&task.job, task.scheduled_at).await {
-                // What does not decode was written by no version of ours.
-                Ok(found) => {
-                    return Some(found.and_then(|(head, body)| HookRequest::of_parts(&head, body).ok()));
+                Ok(None) => return Ok(None),
+                Ok(Some((head, body))) => {
+                    return HookRequest::of_parts(&head, body).map(Some).map_err(|error| {
+                        let why = format!("its request in the ledger makes no sense: {error}");
+                        Ended::Failed(Failed::NotStarted(why))
+                    });
                 }
-                Err(_) if self.stopping.get() => return None,
+                Err(_) if self.stopping.get() => return Err(Ended::Interrupted),
                 Err(error) => {
                     let (job, run) = (task.job.as_str(), run_name(task.scheduled_at));
                     tracing::error!(job, run, "the request of a run cannot be read: {error}");

@@ -106,6 +106,7 @@ fn no_more_wait_than_there_is_room_for() {
         let ledger = Ledger::open_scratch(&folder, clock.clone()).await.unwrap();
         for _ in 0..1000 {
             taken(&ledger, "a", None).await;
+            clock.sleep(Duration::from_millis(1)).await;
         }
         let full = |job, delivery| {
             let (ledger, request) = (ledger.clone(), request(job, delivery));
