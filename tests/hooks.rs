@@ -329,7 +329,7 @@ fn what_cannot_be_written_is_not_taken_and_what_was_taken_runs() {
     let (serving, address) = serve_with("6000");
     serving.says("a job is paused", 1);
     let answers: Vec<u16> =
-        (100..112).map(|n| post(&address, "orders", &[], &format!("{n}{}", "x".repeat(500_000))).0).collect();
+        (100..124).map(|n| post(&address, "orders", &[], &format!("{n}{}", "x".repeat(500_000))).0).collect();
     serving.says("a hook cannot take a request", 1);
     serving.kill();
     let taken: Vec<usize> = (0..answers.len()).filter(|index| answers[*index] == 202).collect();
