@@ -4,6 +4,7 @@
 //!
 //! - [`cli`]: one file a command.
 //! - [`daemon`]: `serve`: the registry of scripts, the watcher, the jobs' runs.
+//! - [`web`]: beside it, the listener for hooks.
 //! - [`host`]: starts workers, answers what their scripts ask for, holds permissions.
 //! - [`delivery`]: the one road of a message: check, permit, request, outcome.
 //! - [`schedule`]: when jobs run.
@@ -27,4 +28,5 @@ pub mod protocol;
 pub mod quota;
 pub mod schedule;
 pub mod simulator;
+pub mod web;
 pub mod worker;

@@ -38,6 +38,7 @@ local test = {}
 ---@field run fun(script: string, args?: string[]): test.run  runs a script as `mooncast run` does; raises its error
 ---@field load fun(script: string): string[]  loads a script as the daemon does; gives the names of its jobs
 ---@field trigger fun(job: string): test.run  runs a job of a loaded script now; raises its error
+---@field post fun(hook: string, request?: { body?: string, headers?: table<string, string>, query?: table<string, string> }): test.run  runs a hook of a loaded script, without a signature; raises its error
 ---@field advance fun(time: number|string): test.run[]  moves the clock; runs what is due of loaded scripts meanwhile
 ---@field clock fun(time: number|string)  sets the wall clock: seconds since 1970, or "2026-11-23T09:00Z"
 ---@field fault fun(rules: string|string[])  the service's faults from now on, as `mooncast sim --fault` takes them
@@ -290,6 +291,10 @@ end
 
 function t.trigger(job)
   return (came(host.trigger(job), ("the job `%s`"):format(job)))
+end
+
+function t.post(hook, request)
+  return (came(host.post(hook, request), ("the hook `%s`"):format(hook)))
 end
 
 function t.advance(time)

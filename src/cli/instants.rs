@@ -42,7 +42,7 @@ pub(super) fn describe(job: &Job, now: Duration) -> Vec<String> {
     let mut lines = vec![format!("{}: job `{}`: {}", job.place, job.name, job.times())];
     let instants = std::iter::successors(job.next_after(now), |last| job.next_after(*last));
     lines.extend(instants.take(SHOWN).filter_map(|instant| shown(job.zone(), instant)));
-    if lines.len() == 1 {
+    if lines.len() == 1 && job.hook().is_none() {
         lines.push("    never again: its time has passed".to_owned());
     }
     lines

@@ -25,6 +25,7 @@ pub(super) fn start(name: &str, now: Duration) -> JobStart {
         scheduled_at_ms: i64::try_from(now.as_millis()).unwrap_or(i64::MAX),
         run: run_name(now),
         attempt: 1,
+        request: None,
     }
 }
 

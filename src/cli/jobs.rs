@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::config::{AppFlags, Environment, Project, Settings};
 use crate::daemon;
 use crate::ledger::{JobRun, JobState, Ledger, Listed, ScriptRow};
-use crate::schedule::run_name;
+use crate::schedule::{AT_EACH_POST, run_name};
 
 use super::runs::{instant, ledger_folder};
 use super::{Exit, Global};
@@ -185,6 +185,7 @@ fn next(job: &Listed) -> String {
         (Some(_), _, _) => "gone".to_owned(),
         (_, Some(_), _) => "paused".to_owned(),
         (_, _, Some(at)) => instant(at),
+        _ if job.times.starts_with(AT_EACH_POST) => "when posted".to_owned(),
         _ => "never".to_owned(),
     }
 }

@@ -82,6 +82,9 @@ pub(super) struct Grants {
     /// Let the script use this environment variable in requests without seeing it; can be repeated
     #[arg(long, value_name = "NAME")]
     allow_secret: Vec<String>,
+    /// Let the script declare this hook, which others run by a request; can be repeated
+    #[arg(long, value_name = "NAME")]
+    allow_hook: Vec<String>,
 }
 
 impl Grants {
@@ -96,6 +99,7 @@ impl Grants {
             net: self.allow_net.clone(),
             env: self.allow_env.clone(),
             secrets: self.allow_secret.clone(),
+            hooks: self.allow_hook.clone(),
         })
     }
 }

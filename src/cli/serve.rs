@@ -1,14 +1,19 @@
 //! `mooncast serve`
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use anyhow::Context;
 use clap::Args;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc::UnboundedSender;
 
 use crate::clock::Clock;
-use crate::config::{AppFlags, Environment, Project, Settings};
-use crate::daemon::{self, Alerts, Event, Loader, Registry, Reread, Setup, Watch};
+use crate::config::{AppFlags, Environment, Project, ServeSettings, Settings};
+use crate::daemon::{self, Alerts, Event, Loader, Order, Registry, Reread, Setup, Watch};
 use crate::host::OWN_BINARY;
+use crate::ledger::Ledger;
+use crate::web::{self, House};
 
 use super::apps;
 use super::progress::Terminal;
@@ -28,6 +33,10 @@ pub(super) struct Serve {
     /// Send to the built-in simulator, whatever is configured
     #[arg(long)]
     simulator: bool,
+    /// Listen for the requests of hooks at this address of this machine, such as 127.0.0.1:7311 (port 0: any that is
+    /// free); over `[serve] listen`
+    #[arg(long, value_name = "ADDR", value_parser = ServeSettings::listen_at)]
+    listen: Option<SocketAddr>,
     #[command(flatten)]
     app: AppArgs,
     #[command(flatten)]
@@ -45,6 +54,7 @@ pub(super) fn run(args: Serve, global: &Global) -> anyhow::Result<Exit> {
     let granted = args.grants.permissions()?;
     settings.permissions.extend(granted.clone());
     let alerts = settings.alerts.clone();
+    let address = args.listen.or(settings.serve.listen);
     let name = project.root.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let clock = Clock::real();
     let fail_point = fail_point(&environment)?;
@@ -52,8 +62,15 @@ pub(super) fn run(args: Serve, global: &Global) -> anyhow::Result<Exit> {
     let book = apps.book.as_ref().context("there is no ledger")?;
     clock.block_on(async {
         // Heard from the first moment on: what is begun before is little.
-        let (_orders, heard) = daemon::listen().context("signals cannot be listened for")?;
+        let (orders, heard) = daemon::listen().context("signals cannot be listened for")?;
         let open = book.open().await?;
+        let listener = match address {
+            Some(address) => {
+                let listener = TcpListener::bind(address).await;
+                Some(listener.with_context(|| format!("{address} cannot be listened at"))?)
+            }
+            None => None,
+        };
         let loader = Loader::new(project.clone(), apps.deliveries.clone(), clock.clone(), OWN_BINARY.into());
         let registry = Registry::new(loader, settings);
         let place = project.clone();
@@ -69,6 +86,24 @@ pub(super) fn run(args: Serve, global: &Global) -> anyhow::Result<Exit> {
         beside.spawn_local(daemon::keep_status(registry.clone(), open.ledger.clone()));
         if let Some(interval) = daemon::systemd::watchdog_interval() {
             beside.spawn_local(daemon::systemd::watchdog(clock.clone(), interval));
+        }
+        match listener {
+            Some(listener) => {
+                let address = listener.local_addr().context("the listener")?;
+                tracing::info!(%address, "listening for the requests of hooks");
+                let house = house(&registry, &open.ledger, &clock, orders);
+                beside.spawn_local(async move {
+                    if let Err(error) = web::serve(listener, house).await {
+                        tracing::error!("nothing listens for the requests of hooks any more: {error}");
+                    }
+                });
+            }
+            None if registry.jobs().iter().any(|registered| registered.job.hook().is_some()) => {
+                tracing::warn!(
+                    "hooks are declared, and nothing listens for their requests: say where with `[serve] listen` or --listen"
+                );
+            }
+            None => {}
         }
         let alerts = alerts.map(|alerts| Alerts::new(alerts, open.ledger.clone(), clock.clone(), name));
         let alerts = alerts.transpose().map_err(anyhow::Error::msg)?.map(Rc::new);
@@ -99,6 +134,21 @@ pub(super) fn run(args: Serve, global: &Global) -> anyhow::Result<Exit> {
         tracing::info!("stopped");
         Ok(Exit::Delivered)
     })?
+}
+
+/// What the listener needs of the daemon.
+fn house(registry: &Registry, ledger: &Ledger, clock: &Clock, orders: UnboundedSender<Order>) -> House {
+    let (jobs, settings) = (registry.clone(), registry.clone());
+    House {
+        find: Box::new(move |name| Some(jobs.find(name)?.job)),
+        settings: Box::new(move || settings.settings()),
+        ledger: ledger.clone(),
+        clock: clock.clone(),
+        nudge: Box::new(move || {
+            // A daemon that hears no more has ended.
+            let _ = orders.send(Order::Heed);
+        }),
+    }
 }
 
 /// Tells people of an event, where they want to be told. The log has it already.

@@ -21,8 +21,11 @@ impl Settings {
         if self.scripts != new.scripts {
             changes.live.push("[scripts]".to_owned());
         }
-        if self.serve != new.serve {
+        if self.serve.stop_within != new.serve.stop_within {
             changes.live.push("[serve]".to_owned());
+        }
+        if self.serve.listen != new.serve.listen {
+            changes.restart.push("[serve] listen".to_owned());
         }
         if self.permissions != new.permissions {
             changes.live.push("[permissions]".to_owned());

@@ -20,6 +20,8 @@ pub struct Permissions {
     pub env: Vec<String>,
     /// Environment variables that `env.secret` may name: the host fills them in, scripts never see them.
     pub secrets: Vec<String>,
+    /// The hooks that `http.hook` may declare: by them others have scripts run.
+    pub hooks: Vec<String>,
 }
 
 impl Permissions {
@@ -30,5 +32,12 @@ impl Permissions {
         self.net.extend(more.net);
         self.env.extend(more.env);
         self.secrets.extend(more.secrets);
+        self.hooks.extend(more.hooks);
+    }
+
+    /// Whether a hook of this name may be declared.
+    #[must_use]
+    pub fn grants_hook(&self, name: &str) -> bool {
+        self.hooks.iter().any(|granted| granted == name)
     }
 }

@@ -75,7 +75,7 @@ impl Settings {
             apps,
             simulator: file.simulator,
             scripts,
-            serve: file.serve.into(),
+            serve: file.serve.settings()?,
             permissions: file.permissions,
             alerts,
             secret_files,

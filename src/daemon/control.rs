@@ -10,6 +10,9 @@ use super::{Daemon, Setup};
 /// How long a wish for an end is kept for another process that may have the run.
 const KEPT: Duration = Duration::from_secs(10);
 
+/// How long a hook's request is kept while no script declares the hook.
+const UNDECLARED: Duration = Duration::from_hours(24);
+
 /// What the note of a run says that a person ended.
 const BY_HAND: &str = "cancelled by `mooncast jobs cancel`";
 
@@ -24,12 +27,17 @@ impl Daemon {
     async fn heeded(&self) -> Result<(), LedgerError> {
         let Setup { ledger, clock, .. } = &*self.setup;
         let control = ledger.job_control().await?;
+        let held = control.paused.clone();
         let changed = self.scheduler.borrow_mut().pause(control.paused, clock.unix_time());
         for (job, paused) in changed {
             let what = if paused { "a job is paused: its instants pass" } else { "a job goes on" };
             tracing::info!(job, "{what}");
         }
         for wished in control.wishes {
+            // What a hook has taken waits for as long as the hook is paused.
+            if wished.by_request && held.contains(&wished.job) {
+                continue;
+            }
             self.grant(wished).await?;
         }
         Ok(())
@@ -44,6 +52,18 @@ impl Daemon {
                 if let Some(registered) = registry.find(job) {
                     tracing::info!(job, run = run_name(at), "a run is asked for");
                     self.claim_one(&registered, at).await?;
+                } else if wished.by_request {
+                    // Its script may be refused for now; the request was taken, and is worth a while.
+                    if clock.unix_time().saturating_sub(wished.asked_at) < UNDECLARED {
+                        return Ok(());
+                    }
+                    let run = run_name(at);
+                    tracing::error!(
+                        job,
+                        run,
+                        "a request is given up: no script has declared its hook for a day"
+                    );
+                    ledger.drop_hook_request(job, at).await?;
                 } else {
                     tracing::warn!(job, "a run is asked for of a job that no script declares");
                 }

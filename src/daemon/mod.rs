@@ -167,6 +167,7 @@ impl Daemon {
                         tracing::info!("looking at all files again");
                         registry.look_again();
                     }
+                    Some(Order::Heed) => self.heed().await,
                     Some(Order::Stop) | None => return,
                 },
                 Ok(()) = changed.changed() => {

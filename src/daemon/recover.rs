@@ -13,6 +13,9 @@ use super::runner::Task;
 use super::version::Version;
 use super::{Daemon, Event, Setup};
 
+/// For how long the id of a delivery is known.
+const DELIVERIES: Duration = Duration::from_hours(30 * 24);
+
 /// What is said of a run whose script nobody has.
 const NO_SCRIPT: &str = "its process died, and its script is not in the ledger any more";
 
@@ -90,6 +93,10 @@ impl Daemon {
         if let Err(error) = self.setup.ledger.prune_versions(&keep).await {
             tracing::warn!("scripts of runs that are over are kept: {error}");
         }
+        let before = self.setup.clock.unix_time().saturating_sub(DELIVERIES);
+        if let Err(error) = self.setup.ledger.prune_deliveries(before).await {
+            tracing::warn!("ids of old deliveries are kept: {error}");
+        }
     }
 }
 
@@ -125,6 +132,7 @@ fn task(setup: &Rc<Setup>, orphan: &Orphan, version: StoredVersion) -> Option<Ta
         script,
         modules: Arc::new(modules),
         timeout: orphan.timeout,
+        hook: true,
     })
 }
 

@@ -14,7 +14,7 @@ use crate::host::{
     self, Ended, Failed, Interrupt, InterruptSwitch, Keeper, OfJob, RunSpec, Services, Snapshot, Sources,
 };
 use crate::ledger::{Begin, EndedRun, Entry, JobState, Wish};
-use crate::protocol::{JobStart, Mode, Source};
+use crate::protocol::{HookRequest, JobStart, Mode, Source};
 use crate::schedule::{Job, Overlap, run_name};
 
 use super::load::worker_limits;
@@ -33,6 +33,8 @@ pub(super) struct Task {
     pub(super) script: Source,
     pub(super) modules: Arc<Snapshot>,
     pub(super) timeout: Option<Duration>,
+    /// Whether it may be the run of a hook's request.
+    pub(super) hook: bool,
 }
 
 impl Task {
@@ -45,6 +47,7 @@ impl Task {
             script: version.script.clone(),
             modules: Arc::clone(&version.modules),
             timeout: job.timeout,
+            hook: job.hook().is_some(),
         }
     }
 }
@@ -210,6 +213,10 @@ impl Runner {
         if self.setup.instead.as_ref().is_some_and(|instead| instead(&task.job, task.scheduled_at)) {
             return Ended::Finished;
         }
+        let request = match self.request(task).await {
+            Ok(request) => request,
+            Err(ended) => return ended,
+        };
         let Setup { project, registry, apps, clock, output, program, ledger, owner, .. } = &*self.setup;
         let settings = registry.settings();
         let run = run_name(task.scheduled_at);
@@ -241,6 +248,7 @@ impl Runner {
                 scheduled_at_ms: i64::try_from(task.scheduled_at.as_millis()).unwrap_or(i64::MAX),
                 run: run.clone(),
                 attempt,
+                request,
             }),
             mode: Mode::Job,
             args: Vec::new(),
@@ -259,6 +267,32 @@ impl Runner {
             "a run begins"
         );
         host::run(spec, services, flight.interrupt.clone()).await
+    }
+
+    /// The request that a run is for, of a hook. Without what is kept of it the run ends; so it does where the daemon
+    /// stops before that could be read.
+    async fn request(&self, task: &Task) -> Result<Option<HookRequest>, Ended> {
+        if !task.hook {
+            return Ok(None);
+        }
+        let Setup { ledger, clock, .. } = &*self.setup;
+        loop {
+            match ledger.hook_request(&task.job, task.scheduled_at).await {
+                Ok(None) => return Ok(None),
+                Ok(Some((head, body))) => {
+                    return HookRequest::of_parts(&head, body).map(Some).map_err(|error| {
+                        let why = format!("its request in the ledger makes no sense: {error}");
+                        Ended::Failed(Failed::NotStarted(why))
+                    });
+                }
+                Err(_) if self.stopping.get() => return Err(Ended::Interrupted),
+                Err(error) => {
+                    let (job, run) = (task.job.as_str(), run_name(task.scheduled_at));
+                    tracing::error!(job, run, "the request of a run cannot be read: {error}");
+                    clock.sleep(AGAIN).await;
+                }
+            }
+        }
     }
 
     /// Writes down how a run ended. One that ended only because the daemon stops is left to the next one.

@@ -21,6 +21,8 @@ pub enum Order {
     Stop,
     /// Look at all files again.
     Look,
+    /// Look at what people want of jobs, for somebody has just said something.
+    Heed,
 }
 
 /// Orders from the signals of this process: SIGTERM and SIGINT stop it, SIGHUP has it look. Must be called within a
@@ -87,7 +89,7 @@ async fn again(orders: &mut UnboundedReceiver<Order>) {
     loop {
         match orders.recv().await {
             Some(Order::Stop) => return,
-            Some(Order::Look) => {}
+            Some(Order::Look | Order::Heed) => {}
             None => std::future::pending().await,
         }
     }

@@ -10,7 +10,7 @@ use crate::delivery::{
     Delivery, Reason, RecallOptions, SendOptions, SendableFile, Undelivered, UploadOptions,
 };
 use crate::message;
-use crate::protocol::{self, Answer, Failure, Kind, Request, Urgency};
+use crate::protocol::{self, Answer, Failure, Kind, Request, Urgency, When};
 use crate::quota::Priority;
 
 use super::broadcasts;
@@ -72,7 +72,12 @@ async fn answer_other(services: &Services, request: Request) -> Result<Answer, F
             recall_broadcast(services, app, &name, &run, &options).await
         }
         Request::Broadcast(asked) => broadcasts::step(services, asked).await,
-        Request::Declare(declaration) => services.jobs.declare(&declaration).map(|()| Answer::Nothing),
+        Request::Declare(declaration) => {
+            if let When::Hook(hook) = &declaration.when {
+                services.variables.secret(&hook.secret)?;
+            }
+            services.jobs.declare(&declaration).map(|()| Answer::Nothing)
+        }
         Request::Sleep { ms } => sleep(services, Duration::from_millis(ms)).await,
         Request::Now => {
             let now =

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
+use crate::config::Permissions;
 use crate::ledger::{Ledger, Owner};
 use crate::protocol::{Declaration, Failure, Kind};
 use crate::schedule::Job;
@@ -50,14 +51,27 @@ impl OfJob {
 /// The jobs that a run has declared so far.
 #[derive(Debug, Default)]
 pub struct Jobs {
+    /// The hooks that are granted.
+    hooks: Vec<String>,
     declared: RefCell<Vec<Rc<Job>>>,
     complete: Cell<bool>,
 }
 
 impl Jobs {
+    pub(super) fn new(permissions: &Permissions) -> Self {
+        Self { hooks: permissions.hooks.clone(), ..Self::default() }
+    }
+
     pub(super) fn declare(&self, declaration: &Declaration) -> Result<(), Failure> {
         let job =
             Job::new(declaration).map_err(|problem| Failure::invalid(problem.field, problem.message))?;
+        let name = &job.name;
+        if job.hook().is_some() && !self.hooks.contains(name) {
+            let message = format!(
+                "the hook {name} is not granted; to grant it: `[permissions] hooks = [\"{name}\"]` or --allow-hook={name}"
+            );
+            return Err(Failure { field: Some("name".into()), ..Failure::denied(message) });
+        }
         if let Some(other) = self.find(&job.name) {
             let message = format!(
                 "a job named `{}` is declared at {} already; give each a `name` of its own",

@@ -103,7 +103,7 @@ impl Services {
             output,
             tally: Rc::new(Tally::default()),
             broadcasts: Broadcasts::default(),
-            jobs: Jobs::default(),
+            jobs: Jobs::new(permissions),
             job: None,
             stop: RunStop::default(),
             part: Part::default(),

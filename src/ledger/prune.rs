@@ -46,6 +46,7 @@ impl Ledger {
         for expired in ["DELETE FROM uploads WHERE expires_at < ?", "DELETE FROM data WHERE expires_at < ?"] {
             pruned.expired += self.change(sqlx::query(expired).bind(self.store().now())).await?;
         }
+        self.prune_deliveries(instant).await?;
         // A plan that still waits may need to upload its files again.
         let files = sqlx::query(
             "DELETE FROM files WHERE expires_at < ? AND NOT EXISTS

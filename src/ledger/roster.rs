@@ -55,6 +55,8 @@ pub struct Wished {
     pub scheduled_at: Option<Duration>,
     /// When it was said.
     pub asked_at: Duration,
+    /// Whether a hook's request wishes for it.
+    pub by_request: bool,
 }
 
 /// What people want of jobs; see [`Ledger::job_control`].
@@ -201,18 +203,20 @@ impl Ledger {
     ///
     /// Faults of the store.
     pub async fn job_control(&self) -> Result<JobControl, LedgerError> {
-        type Row = (i64, String, i64, Option<i64>, i64);
+        type Row = (i64, String, i64, Option<i64>, i64, bool);
         let mut read = self.store().read_now().await?;
         let paused: Vec<(String,)> =
             read.rows(sqlx::query_as("SELECT name FROM jobs WHERE paused_at IS NOT NULL")).await?;
-        let question =
-            sqlx::query_as("SELECT id, job, wish, scheduled_at, asked_at FROM job_wishes ORDER BY id");
+        let question = sqlx::query_as(
+            "SELECT id, job, wish, scheduled_at, asked_at, EXISTS (SELECT 1 FROM hook_requests r
+                    WHERE r.job = w.job AND r.scheduled_at = w.scheduled_at) FROM job_wishes w ORDER BY id",
+        );
         let rows: Vec<Row> = read.rows(question).await?;
         read.done();
-        let wished = |(id, job, wish, scheduled_at, asked_at): Row| {
+        let wished = |(id, job, wish, scheduled_at, asked_at, by_request): Row| {
             let wish = JobWish::from_number(wish).map_err(|detail| self.store().record(detail))?;
             let (scheduled_at, asked_at) = (scheduled_at.map(from_millis), from_millis(asked_at));
-            Ok(Wished { id, job, wish, scheduled_at, asked_at })
+            Ok(Wished { id, job, wish, scheduled_at, asked_at, by_request })
         };
         Ok(JobControl {
             paused: paused.into_iter().map(|(name,)| name).collect(),
@@ -252,7 +256,11 @@ impl Ledger {
     }
 }
 
-async fn is_taken(write: &mut Transaction<'_>, job: &str, instant: i64) -> Result<bool, LedgerError> {
+pub(super) async fn is_taken(
+    write: &mut Transaction<'_>,
+    job: &str,
+    instant: i64,
+) -> Result<bool, LedgerError> {
     let question = sqlx::query_as(
         "SELECT (SELECT count(*) FROM job_runs WHERE job = ?1 AND scheduled_at = ?2)
             + (SELECT count(*) FROM job_wishes WHERE job = ?1 AND scheduled_at = ?2)",
@@ -261,7 +269,7 @@ async fn is_taken(write: &mut Transaction<'_>, job: &str, instant: i64) -> Resul
     Ok(row.is_some_and(|(count,)| count > 0))
 }
 
-async fn wish(
+pub(super) async fn wish(
     write: &mut Transaction<'_>,
     job: &str,
     wish: JobWish,

@@ -1,9 +1,13 @@
 //! What a script says of its jobs, and what a job's function is told.
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// The names of the options of `schedule.cron`, `schedule.every` and `schedule.at`.
 pub const JOB_OPTIONS: [&str; 8] = ["grace", "jitter", "missed", "name", "overlap", "rerun", "timeout", "tz"];
+
+/// The names of the options of `http.hook`.
+pub const HOOK_OPTIONS: [&str; 7] = ["header", "id", "overlap", "rerun", "scheme", "secret", "timeout"];
 
 /// A job as a script declares it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +51,52 @@ pub enum When {
         /// Milliseconds since 1970-01-01T00:00:00Z.
         ms: i64,
     },
+    /// At each request that the daemon's listener takes for it.
+    Hook(Hook),
+}
+
+/// How the requests of a hook show that they are from who has its secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hook {
+    /// The name of the secret; its value stays with the host.
+    pub secret: String,
+    /// `hmac-sha256` or `token`.
+    pub scheme: Option<String>,
+    /// The header with the signature or the token.
+    pub header: Option<String>,
+    /// The header with the delivery's id; without one each request is a new one.
+    pub id: Option<String>,
+}
+
+/// A request that a hook has taken: what its function is called with.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct HookRequest {
+    /// POST, as things are.
+    pub method: String,
+    /// The names and values after the `?`, in their order.
+    pub query: Vec<(String, String)>,
+    /// Names (lower case) and values, without those that are to be known to the host alone.
+    pub headers: Vec<(String, String)>,
+    /// The body, byte for byte.
+    pub body: Bytes,
+}
+
+impl HookRequest {
+    /// Everything but the body as JSON, for whoever keeps it.
+    #[must_use]
+    pub fn head(&self) -> String {
+        serde_json::json!([self.method, self.query, self.headers]).to_string()
+    }
+
+    /// The request of a [`HookRequest::head`] and a body.
+    ///
+    /// # Errors
+    ///
+    /// When the text is no such head.
+    pub fn of_parts(head: &str, body: Vec<u8>) -> Result<Self, serde_json::Error> {
+        let (method, query, headers) = serde_json::from_str(head)?;
+        Ok(Self { method, query, headers, body: body.into() })
+    }
 }
 
 /// What the function of a job is called with.
@@ -60,4 +110,6 @@ pub struct JobStart {
     pub run: String,
     /// 1 for the first time, one more each time that it is entered again.
     pub attempt: u32,
+    /// The request that it is run for, of a hook; none where a person wants it to run.
+    pub request: Option<HookRequest>,
 }

@@ -19,7 +19,7 @@ mod testing;
 pub use broadcast::BroadcastStep;
 pub use failure::{Failure, Kind};
 pub use frame::{Frames, MAX_FRAME, ProtocolError, encode};
-pub use jobs::{Declaration, JOB_OPTIONS, JobStart, When};
+pub use jobs::{Declaration, HOOK_OPTIONS, Hook, HookRequest, JOB_OPTIONS, JobStart, When};
 pub use names::{BROADCAST_FIELDS, RECALL_OPTIONS, SEND_OPTIONS, UPLOAD_OPTIONS};
 pub use request::{Answer, Call, HttpRequest, HttpValue, Part, Request, SendOptions, UploadOptions, Urgency};
 pub use start::{AppInfo, Mode, Source, Start, WorkerLimits};
@@ -30,7 +30,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// The version of the frames; it changes with every change to them.
-pub const VERSION: u16 = 5;
+pub const VERSION: u16 = 6;
 
 /// The word on the command line that makes this binary a worker. For the host alone.
 pub const WORKER_COMMAND: &str = "__worker";

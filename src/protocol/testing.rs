@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::HookRequest;
+
 /// A step of a test.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TestStep {
@@ -23,6 +25,13 @@ pub enum TestStep {
     Load(String),
     /// Run a job of a loaded script now. Answered by what came of it.
     Trigger(String),
+    /// Run a hook of a loaded script with a request. Answered by what came of it.
+    Post {
+        /// The hook.
+        job: String,
+        /// What is posted.
+        request: HookRequest,
+    },
     /// Move the clock, and run what is due of loaded scripts meanwhile. Answered by a list of the jobs' runs.
     Advance {
         /// By so many milliseconds.
@@ -56,7 +65,10 @@ impl TestStep {
     /// Whether its answer may have to wait for an instant of the clock.
     #[must_use]
     pub const fn takes_time(&self) -> bool {
-        matches!(self, Self::Run { .. } | Self::Load(_) | Self::Trigger(_) | Self::Advance { .. })
+        matches!(
+            self,
+            Self::Run { .. } | Self::Load(_) | Self::Trigger(_) | Self::Post { .. } | Self::Advance { .. }
+        )
     }
 
     /// Whether a top level that only declares may take it.

@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use crate::protocol::{Declaration, When};
 
 use super::cron::Cron;
+use super::hook::Hook;
 use super::options::{Missed, Overlap};
 use super::{at, zone};
 
@@ -27,6 +28,9 @@ const DAY: Duration = Duration::from_hours(24);
 
 /// So many instants tell how close together a job's are.
 const LOOKED_AT: usize = 200;
+
+/// How [`Job::times`] begins for a hook; its name follows.
+pub const AT_EACH_POST: &str = "at each POST /hooks/";
 
 /// 2026-01-01T00:00:00Z, where that look begins.
 const LOOK_FROM: Duration = Duration::from_hours(490_896);
@@ -60,6 +64,7 @@ enum Times {
     Cron(Cron),
     Every(Duration),
     At(Timestamp),
+    Hook(Hook),
 }
 
 /// What is wrong with a declaration.
@@ -91,11 +96,15 @@ impl Job {
             place: declared.place.clone(),
             missed: Missed::read(declared.missed.as_deref())?,
             grace: duration("grace", declared.grace_ms)?.unwrap_or(GRACE),
-            overlap: Overlap::read(declared.overlap.as_deref())?,
+            overlap: match (&declared.when, declared.overlap.as_deref()) {
+                // What somebody has posted is not to be lost.
+                (When::Hook(_), None) => Overlap::Queue,
+                (_, overlap) => Overlap::read(overlap)?,
+            },
             timeout: duration("timeout", declared.timeout_ms)?,
             jitter: duration("jitter", declared.jitter_ms)?.unwrap_or_default(),
             rerun: declared.rerun,
-            times: Times::read(&declared.when, &zone)?,
+            times: Times::read(declared, &zone)?,
             zone,
         };
         if job.timeout == Some(Duration::ZERO) {
@@ -115,6 +124,16 @@ impl Job {
                 Some(Duration::from_secs(passed.checked_add(1)?.checked_mul(length.as_secs())?))
             }
             Times::At(instant) => zone::since_epoch(*instant).filter(|instant| *instant > after),
+            Times::Hook(_) => None,
+        }
+    }
+
+    /// How its requests show who they are from, where it is a hook: it has no instants then.
+    #[must_use]
+    pub const fn hook(&self) -> Option<&Hook> {
+        match &self.times {
+            Times::Hook(hook) => Some(hook),
+            _ => None,
         }
     }
 
@@ -152,6 +171,7 @@ impl Job {
             }
             Times::Every(length) => format!("every {}", words(*length)),
             Times::At(instant) => format!("at {instant}"),
+            Times::Hook(_) => format!("{AT_EACH_POST}{}", self.name),
         }
     }
 
@@ -161,7 +181,7 @@ impl Job {
             return Ok(());
         }
         let (most, between) = match &self.times {
-            Times::At(_) => (DAY, "a day"),
+            Times::At(_) | Times::Hook(_) => (DAY, "a day"),
             Times::Every(length) => (*length, "the time between two runs"),
             Times::Cron(_) => {
                 let instants =
@@ -184,8 +204,9 @@ impl Job {
 }
 
 impl Times {
-    fn read(when: &When, zone: &TimeZone) -> Result<Self, Problem> {
-        match when {
+    fn read(declared: &Declaration, zone: &TimeZone) -> Result<Self, Problem> {
+        match &declared.when {
+            When::Hook(hook) => Hook::read(&declared.name, hook).map(Self::Hook),
             When::Cron(text) => Cron::parse(text)
                 .map(Self::Cron)
                 .map_err(|why| Problem::new("expr", format!("\"{}\": {why}", text.escape_debug()))),

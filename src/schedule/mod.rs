@@ -14,12 +14,15 @@
 //!   divide a day (`15m`, `1h 30m`) therefore begin at each midnight, UTC; the others (`7m`, `36h`) keep an even
 //!   distance and begin nowhere.
 //!
+//! A hook (`hook.rs`) is a job without instants: each request that is taken for it is a run.
+//!
 //! **Missed instants** are those found more than [`TOLERANCE`] late; `missed.rs` has the rules.
 //!
 //! May import: `protocol`, `message` (for nearest names).
 
 mod at;
 mod cron;
+mod hook;
 mod job;
 mod missed;
 mod options;
@@ -28,7 +31,8 @@ mod zone;
 #[cfg(test)]
 mod tests;
 
-pub use job::{Job, Problem};
+pub use hook::{Hook, Scheme};
+pub use job::{AT_EACH_POST, Job, Problem};
 pub use missed::{Decision, MOST_AT_ONCE, Skipped, TOLERANCE, Verdict, Why, decide};
 pub use options::{Missed, Overlap};
 

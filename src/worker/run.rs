@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use mlua::{Function, MultiValue, Table, Value};
+use mlua::{Function, Lua, MultiValue, Table, Value};
 
-use crate::protocol::{JobStart, Mode, ScriptError, Start, ToHost};
+use crate::protocol::{HookRequest, JobStart, Mode, ScriptError, Start, ToHost};
 
 use super::context::Context;
 use super::fault::plain;
@@ -97,8 +97,25 @@ fn run_job(state: &State, job: &JobStart) -> Result<(), End> {
     context.raw_set("scheduled_at", job.scheduled_at_ms as f64 / 1000.0)?;
     context.raw_set("run", job.run.as_str())?;
     context.raw_set("attempt", job.attempt)?;
-    in_task(state, body, MultiValue::from_vec(vec![Value::Table(context)]))?;
+    let mut arguments = vec![Value::Table(context)];
+    if let Some(request) = &job.request {
+        arguments.push(Value::Table(request_table(&state.lua, request)?));
+    }
+    in_task(state, body, MultiValue::from_vec(arguments))?;
     Ok(tasks::run_all(&state.lua, &state.context)?)
+}
+
+/// The request that a hook is run for, as `http.hook` takes it on.
+fn request_table(lua: &Lua, request: &HookRequest) -> mlua::Result<Table> {
+    let table = lua.create_table()?;
+    table.raw_set("method", request.method.as_str())?;
+    let by_name = |pairs: &[(String, String)]| {
+        lua.create_table_from(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+    };
+    table.raw_set("query", by_name(&request.query)?)?;
+    table.raw_set("headers", by_name(&request.headers)?)?;
+    table.raw_set("body", lua.create_string(&request.body)?)?;
+    Ok(table)
 }
 
 /// Runs a function as a task, to its end.

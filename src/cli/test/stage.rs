@@ -78,6 +78,7 @@ pub(super) fn perform(
         scheduled_at_ms: 0,
         run: String::new(),
         attempt: 1,
+        request: None,
     });
     let bed = Rc::new(Testbed::new(Parts {
         program: spec.program.clone(),

@@ -9,7 +9,7 @@ use futures_util::stream::FuturesUnordered;
 use serde_json::{Value, json};
 
 use crate::delivery::Stop;
-use crate::protocol::{Failure, JobStart, Kind, Mode, Source};
+use crate::protocol::{Failure, HookRequest, JobStart, Kind, Mode, Source};
 use crate::schedule::{Job, Overlap, run_name};
 
 use super::Testbed;
@@ -35,6 +35,29 @@ struct Due {
 impl Testbed {
     /// Runs a job of a loaded script at once, as of now.
     pub(super) async fn trigger(self: &Rc<Self>, name: &str, stop: &Stop) -> Result<Value, Failure> {
+        self.run_now(name, None, stop).await
+    }
+
+    /// Runs a hook of a loaded script with a request, which needs no signature here.
+    pub(super) async fn post(
+        self: &Rc<Self>,
+        name: &str,
+        request: HookRequest,
+        stop: &Stop,
+    ) -> Result<Value, Failure> {
+        if self.with(name, |loaded| loaded.job.hook().is_none()) == Some(true) {
+            let message = format!("job: `{name}` is no hook, and takes no request; run it with t.trigger");
+            return Err(Failure::invalid("job", message));
+        }
+        self.run_now(name, Some(request), stop).await
+    }
+
+    async fn run_now(
+        self: &Rc<Self>,
+        name: &str,
+        request: Option<HookRequest>,
+        stop: &Stop,
+    ) -> Result<Value, Failure> {
         if !self.loaded.borrow().iter().any(|loaded| loaded.job.name == name) {
             let loaded: Vec<String> =
                 self.loaded.borrow().iter().map(|loaded| format!("`{}`", loaded.job.name)).collect();
@@ -46,7 +69,7 @@ impl Testbed {
         }
         // As `run --job` does it: in whole seconds.
         let at = Duration::from_secs(self.parts.clock.unix_time().as_secs());
-        self.run_job(Due { name: name.to_owned(), at }, stop).await
+        self.run_job(Due { name: name.to_owned(), at }, request, stop).await
     }
 
     /// Moves the clock, and runs the jobs of loaded scripts that are due meanwhile; ends when they have ended.
@@ -86,7 +109,7 @@ impl Testbed {
 
     async fn due_run(self: &Rc<Self>, due: Due, stop: &Stop) -> Result<Value, Failure> {
         let name = due.name.clone();
-        let ended = self.run_job(due, stop).await;
+        let ended = self.run_job(due, None, stop).await;
         self.with(&name, |loaded| loaded.running = false);
         ended
     }
@@ -115,13 +138,19 @@ impl Testbed {
         self.loaded.borrow_mut().iter_mut().find(|loaded| loaded.job.name == name).map(act)
     }
 
-    async fn run_job(self: &Rc<Self>, due: Due, stop: &Stop) -> Result<Value, Failure> {
+    async fn run_job(
+        self: &Rc<Self>,
+        due: Due,
+        request: Option<HookRequest>,
+        stop: &Stop,
+    ) -> Result<Value, Failure> {
         let Some(Loaded { path, source, .. }) = self.with(&due.name, |loaded| loaded.clone()) else {
             return Err(Failure::invalid("job", format!("job: there is no `{}` any more", due.name)));
         };
         let ms = i64::try_from(due.at.as_millis()).unwrap_or(i64::MAX);
         let run = run_name(due.at);
-        let job = JobStart { name: due.name.clone(), scheduled_at_ms: ms, run: run.clone(), attempt: 1 };
+        let name = due.name.clone();
+        let job = JobStart { name, scheduled_at_ms: ms, run: run.clone(), attempt: 1, request };
         let play = Play { path: &path, source, mode: Mode::Job, job: Some(job), args: Vec::new() };
         let (mut came, _) = self.play(play, stop).await?;
         came["job"] = due.name.into();

@@ -172,6 +172,7 @@ pub(super) async fn answer(services: &Services, asked: TestStep) -> Result<Answe
         TestStep::Run { script, args } => bed.run_script(&script, args, stop).await?,
         TestStep::Load(script) => bed.load(&script, stop).await?,
         TestStep::Trigger(job) => bed.trigger(&job, stop).await?,
+        TestStep::Post { job, request } => bed.post(&job, request, stop).await?,
         TestStep::Advance { ms } => bed.advance(Duration::from_millis(ms), stop).await?,
         TestStep::Sent(group) => bed.parts.service.sent(group.as_deref()),
         TestStep::Count(group) => bed.parts.service.count(group.as_deref()).into(),

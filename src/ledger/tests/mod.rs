@@ -2,6 +2,7 @@
 
 mod broadcasts;
 mod faults;
+mod hooks;
 mod jobs;
 mod leases;
 mod model;

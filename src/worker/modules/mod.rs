@@ -9,6 +9,7 @@ mod datetime;
 mod env;
 mod fs;
 mod hash;
+mod hook;
 mod http;
 mod im;
 mod json;
@@ -56,6 +57,7 @@ pub(super) fn install(kit: &Kit, jobs: &Table) -> mlua::Result<Table> {
     for (name, build) in MODULES {
         loaded.raw_set(*name, build(kit)?)?;
     }
+    loaded.raw_get::<Table>("http")?.raw_set("hook", hook::build(kit, jobs)?)?;
     let im = im::build(kit)?;
     kit.lua.globals().raw_set("im", &im)?;
     loaded.raw_set("im", im)?;

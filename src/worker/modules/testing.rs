@@ -2,13 +2,13 @@
 
 use mlua::{Lua, Table, Value};
 
-use crate::protocol::{Request, TestStep};
+use crate::protocol::{HookRequest, Request, TestStep};
 
 use super::super::context::Context;
 use super::super::fault::Fault;
 use super::super::report::whereabouts;
 use super::Kit;
-use super::arguments::{each, integer, table, utf8, wrong};
+use super::arguments::{each, integer, table, text, utf8, wrong};
 use super::task::milliseconds;
 
 /// The name by which the library requires it.
@@ -22,6 +22,7 @@ pub(super) fn build(kit: &Kit, bodies: &Table) -> mlua::Result<Table> {
     host.raw_set("run", kit.waiting(run)?)?;
     host.raw_set("load", kit.waiting(|_, _, script: Value| step(TestStep::Load(utf8("script", &script)?)))?)?;
     host.raw_set("trigger", kit.waiting(|_, _, job: Value| step(TestStep::Trigger(utf8("job", &job)?)))?)?;
+    host.raw_set("post", kit.waiting(post)?)?;
     host.raw_set("advance", kit.waiting(advance)?)?;
     host.raw_set("clock", kit.waiting(clock)?)?;
     host.raw_set("fault", kit.waiting(|_, _, rules: Value| step(TestStep::Fault(rules_of(&rules)?)))?)?;
@@ -56,6 +57,36 @@ fn run(_: &Lua, _: &Context, (script, args): (Value, Value)) -> Result<Request, 
         }
     }
     step(TestStep::Run { script: utf8("script", &script)?, args: words })
+}
+
+/// What is posted to a hook: the options are parts of the request.
+fn post(_: &Lua, _: &Context, (job, options): (Value, Value)) -> Result<Request, Fault> {
+    let mut request = HookRequest { method: "POST".to_owned(), ..HookRequest::default() };
+    each("request", &options, &["body", "headers", "query"], |name, value| {
+        match name {
+            "body" => request.body = text("body", value)?.as_bytes().to_vec().into(),
+            "headers" => {
+                request.headers = pairs("headers", value)?;
+                request.headers.iter_mut().for_each(|(name, _)| name.make_ascii_lowercase());
+            }
+            _ => request.query = pairs("query", value)?,
+        }
+        Ok(())
+    })?;
+    step(TestStep::Post { job: utf8("job", &job)?, request })
+}
+
+/// The names and texts of a table.
+fn pairs(field: &str, value: &Value) -> Result<Vec<(String, String)>, Fault> {
+    table(field, value)?
+        .pairs::<Value, Value>()
+        .map(|pair| {
+            let (name, value) = pair?;
+            let name = utf8(field, &name)?;
+            let value = utf8(&format!("{field}.{name}"), &value)?;
+            Ok((name, value))
+        })
+        .collect()
 }
 
 fn advance(_: &Lua, _: &Context, time: Value) -> Result<Request, Fault> {

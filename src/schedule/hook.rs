@@ -1,0 +1,95 @@
+//! Hooks: jobs that run when somebody posts a request, and how such a request shows who it is from.
+
+use crate::protocol;
+
+use super::job::Problem;
+
+/// Characters of a hook's name: it is the end of an address.
+const LONGEST_NAME: usize = 100;
+
+/// Headers that a hook may not take for its own: they say what the body is.
+const TAKEN: [&str; 5] = ["host", "content-length", "content-type", "transfer-encoding", "connection"];
+
+/// A hook that makes sense.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hook {
+    /// The name of the secret.
+    pub secret: String,
+    /// How a request shows that it is from who has the secret.
+    pub scheme: Scheme,
+    /// The header that does, in lower case.
+    pub header: String,
+    /// The header with the delivery's id, in lower case.
+    pub id: Option<String>,
+}
+
+/// How a request shows that it is from who has the secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// HMAC-SHA256 of the body with the secret, in hexadecimal, perhaps with `sha256=` before it.
+    HmacSha256,
+    /// The secret itself, perhaps with `Bearer ` before it.
+    Token,
+}
+
+impl Hook {
+    /// Understands what a script says of the hook `name`.
+    ///
+    /// # Errors
+    ///
+    /// The first [`Problem`].
+    pub(super) fn read(name: &str, declared: &protocol::Hook) -> Result<Self, Problem> {
+        let plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
+        if name.len() > LONGEST_NAME || !name.chars().all(plain) || matches!(name, "." | "..") {
+            let shown = name.escape_debug();
+            return Err(Problem::new(
+                "name",
+                format!(
+                    "`{shown}` is the end of an address, /hooks/NAME: give it letters, digits, `-`, `_` and `.`, at most {LONGEST_NAME}"
+                ),
+            ));
+        }
+        let scheme = match declared.scheme.as_deref() {
+            None | Some("hmac-sha256") => Scheme::HmacSha256,
+            Some("token") => Scheme::Token,
+            Some(other) => {
+                let other = other.escape_debug();
+                return Err(Problem::new(
+                    "scheme",
+                    format!("`{other}` is unknown; write \"hmac-sha256\" or \"token\""),
+                ));
+            }
+        };
+        let usual = match scheme {
+            Scheme::HmacSha256 => "x-signature-256",
+            Scheme::Token => "authorization",
+        };
+        let header = header("header", declared.header.as_deref().unwrap_or(usual))?;
+        let id = declared.id.as_deref().map(|name| self::header("id", name)).transpose()?;
+        if id.as_ref() == Some(&header) {
+            return Err(Problem::new(
+                "id",
+                format!("`{header}` is the header that shows who posts; name another"),
+            ));
+        }
+        Ok(Self { secret: declared.secret.clone(), scheme, header, id })
+    }
+}
+
+/// The name of a header in lower case.
+fn header(field: &'static str, name: &str) -> Result<String, Problem> {
+    let fine = |letter: char| letter.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(letter);
+    let lower = name.to_ascii_lowercase();
+    if name.is_empty()
+        || name.len() > LONGEST_NAME
+        || !name.chars().all(fine)
+        || TAKEN.contains(&lower.as_str())
+    {
+        let name = name.escape_debug();
+        return Err(Problem::new(
+            field,
+            format!("`{name}` is no header for this; write one like \"x-signature-256\""),
+        ));
+    }
+    Ok(lower)
+}

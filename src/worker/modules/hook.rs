@@ -1,0 +1,77 @@
+//! `http.hook`: jobs that others run by a request. What is secret of it, the host alone knows.
+
+use mlua::{Function, Lua, Table, Value};
+
+use crate::protocol::{Declaration, HOOK_OPTIONS, Hook, Part, Request, When};
+
+use super::super::context::Context;
+use super::super::fault::Fault;
+use super::super::report::whereabouts;
+use super::arguments::{boolean, each, utf8, wrong};
+use super::secret::Secret;
+use super::task::milliseconds;
+use super::{Kit, json};
+
+/// The function of a hook is given the request before what other jobs are given.
+const LUA_PART: &str = include_str!("hook.lua");
+
+/// Builds `http.hook`; the functions of hooks go into `jobs`, by name.
+pub(super) fn build(kit: &Kit, jobs: &Table) -> mlua::Result<Function> {
+    kit.lua_part(LUA_PART, (jobs, kit.waiting(declare)?, json::decode_function(kit)?))
+}
+
+fn declare(lua: &Lua, _: &Context, (name, options, body): (Value, Value, Value)) -> Result<Request, Fault> {
+    if !body.is_function() {
+        return Err(wrong("fn", "the hook's function", &body));
+    }
+    let mut secret = None;
+    let (mut scheme, mut header, mut id) = (None, None, None);
+    let (mut timeout_ms, mut overlap, mut rerun) = (None, None, false);
+    each("options", &options, &HOOK_OPTIONS, |option, value| {
+        match option {
+            "secret" => secret = Some(secret_name(value)?),
+            "scheme" => scheme = Some(utf8(option, value)?),
+            "header" => header = Some(utf8(option, value)?),
+            "id" => id = Some(utf8(option, value)?),
+            "timeout" => timeout_ms = Some(milliseconds(option, value)?),
+            "overlap" => overlap = Some(utf8(option, value)?),
+            _ => rerun = boolean(option, value)?,
+        }
+        Ok(())
+    })?;
+    let Some(secret) = secret else {
+        return Err(Fault::invalid(
+            "secret",
+            "secret: a hook needs one, or anybody could run it; write `secret = env.secret(\"NAME\")`",
+        ));
+    };
+    Ok(Request::Declare(Box::new(Declaration {
+        name: utf8("name", &name)?,
+        when: When::Hook(Hook { secret, scheme, header, id }),
+        tz: None,
+        missed: None,
+        grace_ms: None,
+        overlap,
+        timeout_ms,
+        jitter_ms: None,
+        rerun,
+        place: whereabouts(lua).unwrap_or_default(),
+    })))
+}
+
+/// The name of a secret that nothing was put around.
+fn secret_name(value: &Value) -> Result<String, Fault> {
+    let expected = "env.secret(\"NAME\")";
+    match value {
+        Value::UserData(secret) if secret.is::<Secret>() => {
+            match secret.borrow::<Secret>()?.value().0.as_slice() {
+                [Part::Secret(name)] => Ok(name.clone()),
+                _ => Err(Fault::invalid(
+                    "secret",
+                    format!("secret: expected {expected} alone, with no text around it"),
+                )),
+            }
+        }
+        other => Err(wrong("secret", expected, other)),
+    }
+}

@@ -1,0 +1,344 @@
+//! Hooks from outside: who may post, what of it reaches the script, and what is left of a daemon that dies in between.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
+
+use hmac::{Hmac, KeyInit, Mac};
+
+use crate::daemon::Serving;
+use crate::support::Project;
+
+/// What must be found nowhere.
+const SECRET: &str = "s3cr3t-of-the-shop-7b1f";
+
+const SETTINGS: &str = "[permissions]\nhooks = ['orders', 'bot']\nsecrets = ['SHOP_SECRET']\n";
+
+/// A hook `orders` that prints what it gets.
+const ORDERS: &str = "local http, env, task = require('http'), require('env'), require('task')
+http.hook('orders', { secret = env.secret('SHOP_SECRET'), id = 'X-Delivery' }, function(request, context)
+  print(request.method, request.query.page, request.body, request.headers['X-Kind'], context.name, context.attempt)
+  for name, value in pairs(request.headers) do print('header', name, value) end
+  local key = tostring(env.secret('SHOP_SECRET'))
+  print('done', request.json().order, key)
+end)\n";
+
+fn project(script: &str) -> Project {
+    Project::new().file("scripts/main.lua", script).file("mooncast.toml", SETTINGS)
+}
+
+fn command(project: &Project, args: &[&str]) -> Command {
+    let mut command = project.command(args);
+    command.env("SHOP_SECRET", SECRET);
+    command
+}
+
+/// A daemon that listens, and where.
+fn serve(project: &Project) -> (Serving, String) {
+    listening(Serving::start(command(project, &["serve", "--simulator", "--listen", "127.0.0.1:0"])))
+}
+
+fn listening(serving: Serving) -> (Serving, String) {
+    let logged = serving.logged();
+    let line = logged.iter().find(|line| line.contains("listening for the requests of hooks")).unwrap();
+    let address = line.split("address=").nth(1).unwrap().split(' ').next().unwrap().trim_matches('"');
+    (serving, address.to_owned())
+}
+
+fn signature(secret: &str, body: &[u8]) -> String {
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(body);
+    data_encoding::HEXLOWER.encode(&mac.finalize().into_bytes())
+}
+
+/// One request; gives the status, the headers and the body of the answer.
+fn ask(address: &str, head: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, String, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let mut text =
+        format!("{head} HTTP/1.1\r\nhost: here\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
+    for (name, value) in headers {
+        text.extend([name, ": ", value, "\r\n"]);
+    }
+    stream.write_all((text + "\r\n").as_bytes()).unwrap();
+    stream.write_all(body).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, head.to_lowercase(), body.to_owned())
+}
+
+/// A request that is signed as it should be.
+fn post(address: &str, hook: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
+    let signature = format!("sha256={}", signature(SECRET, body.as_bytes()));
+    let headers = [headers, &[("X-Signature-256", signature.as_str())]].concat();
+    let (status, _, answer) = ask(address, &format!("POST /hooks/{hook}?page=2"), &headers, body.as_bytes());
+    (status, answer)
+}
+
+/// Whether any file of the project's state has this text.
+fn kept_anywhere(project: &Project, text: &str) -> bool {
+    fn search(folder: &std::path::Path, text: &[u8]) -> bool {
+        std::fs::read_dir(folder).unwrap().flatten().any(|entry| {
+            let path = entry.path();
+            if path.is_dir() {
+                search(&path, text)
+            } else {
+                std::fs::read(&path).unwrap_or_default().windows(text.len()).any(|part| part == text)
+            }
+        })
+    }
+    search(&project.path(".mooncast"), text.as_bytes())
+}
+
+#[test]
+fn who_has_the_secret_runs_the_function_with_the_request_and_a_delivery_runs_once() {
+    let project = project(ORDERS);
+    let (serving, address) = serve(&project);
+    let body = r#"{"order":"A-17"}"#;
+    let headers = [
+        ("X-Kind", "paid"),
+        ("X-Delivery", "d-1"),
+        ("Cookie", "session=c00kie-of-the-shop"),
+        ("Authorization", "Bearer t0ken-of-the-shop"),
+    ];
+    let (status, first) = post(&address, "orders", &headers, body);
+    assert_eq!(status, 202, "{first}");
+    let run = serde_json::from_str::<serde_json::Value>(&first).unwrap()["run"].as_str().unwrap().to_owned();
+    serving.prints("done\tA-17\tsecret SHOP_SECRET", 1);
+    assert_eq!(post(&address, "orders", &headers, body), (202, first), "the same delivery, the same run");
+    let (status, second) = post(&address, "orders", &[("x-delivery", "d-2")], r#"{"order":"B-18"}"#);
+    assert_eq!(status, 202, "{second}");
+    serving.prints("done\tB-18", 1);
+    let shown = project.mooncast(&["jobs", "--simulator", "show", "orders"]).exits(0).prints(&run).stdout;
+    assert_eq!(shown.matches(" done,").count(), 2, "{shown}");
+    let ran = serving.stop().exits(0);
+    assert!(ran.stdout.contains("POST\t2\t{\"order\":\"A-17\"}\tpaid\torders\t1"), "{}", ran.stdout);
+    assert_eq!(ran.stdout.matches("A-17").count(), 2, "{}", ran.stdout);
+    for hidden in [SECRET, "c00kie-of-the-shop", "t0ken-of-the-shop", &signature(SECRET, body.as_bytes())] {
+        assert!(!ran.stdout.contains(hidden) && !ran.stderr.contains(hidden), "{hidden}: {ran:#?}");
+        assert!(!kept_anywhere(&project, hidden), "{hidden} is in the ledger");
+    }
+    assert!(kept_anywhere(&project, "d-1"), "this finds what is kept");
+}
+
+#[test]
+fn a_wrong_secret_and_a_hook_that_nobody_declares_look_alike_and_nothing_runs() {
+    let project = project(ORDERS);
+    let (serving, address) = serve(&project);
+    let body = b"{}";
+    let (right, wrong) = (signature(SECRET, body), signature("another", body));
+    let other_body = signature(SECRET, b"{} ");
+    let head = "POST /hooks/orders";
+    let refused = ask(&address, head, &[("x-signature-256", &wrong)], body);
+    assert_eq!(refused.0, 401, "{refused:?}");
+    let without_date = |(status, head, body): (u16, String, String)| {
+        let head: Vec<String> =
+            head.lines().filter(|line| !line.starts_with("date:")).map(str::to_owned).collect();
+        (status, head, body)
+    };
+    let refused = without_date(refused);
+    let alike = [
+        ask(&address, head, &[], body),
+        ask(&address, head, &[("x-signature-256", "")], body),
+        ask(&address, head, &[("x-signature-256", "sha256=")], body),
+        ask(&address, head, &[("x-signature-256", &right[..62])], body),
+        ask(&address, head, &[("x-signature-256", &other_body)], body),
+        ask(&address, head, &[("x-signature-256", SECRET)], body),
+        ask(&address, head, &[("x-signature-256", &right), ("x-signature-256", &wrong)], body),
+        ask(&address, "POST /hooks/unknown", &[("x-signature-256", &right)], body),
+        ask(&address, "POST /hooks/bot", &[("x-signature-256", &right)], body),
+    ];
+    for answer in alike {
+        assert_eq!(without_date(answer), refused);
+    }
+    let (status, head, _) = ask(&address, "GET /hooks/orders", &[("x-signature-256", &right)], b"");
+    assert!(status == 405 && head.contains("allow: post"), "{status} {head}");
+    for path in ["/", "/hooks", "/hooks/", "/hooks/orders/more", "/metrics"] {
+        assert_eq!(
+            ask(&address, &format!("POST {path}"), &[("x-signature-256", &right)], body).0,
+            404,
+            "{path}"
+        );
+    }
+    let large = vec![b'x'; 1024 * 1024 + 1];
+    for signature in [&signature(SECRET, &large), &wrong] {
+        assert_eq!(ask(&address, "POST /hooks/orders", &[("x-signature-256", signature)], &large).0, 413);
+    }
+    // What comes after all of these still runs, and alone.
+    assert_eq!(post(&address, "orders", &[], r#"{"order":"last"}"#).0, 202);
+    serving.prints("done\tlast", 1);
+    let ran = serving.stop().exits(0).says("a request was refused");
+    assert_eq!(ran.stdout.matches("done").count(), 1, "{}", ran.stdout);
+    assert!(!ran.stderr.contains(SECRET));
+}
+
+#[test]
+fn a_token_serves_as_well() {
+    let project = project(
+        "local http, env = require('http'), require('env')
+        http.hook('bot', { secret = env.secret('SHOP_SECRET'), scheme = 'token' }, function(request)
+          print('ran', request.body, request.headers.authorization)
+        end)",
+    );
+    let (serving, address) = serve(&project);
+    let bearer = format!("Bearer {SECRET}");
+    let asked = |token: &str| ask(&address, "POST /hooks/bot", &[("authorization", token)], b"one").0;
+    for wrong in ["", "Bearer", "Bearer ", "Bearer x", &bearer[..bearer.len() - 1], &format!("{SECRET}x")] {
+        assert_eq!(asked(wrong), 401, "{wrong}");
+    }
+    assert_eq!(asked(&bearer), 202);
+    assert_eq!(asked(SECRET), 202);
+    serving.prints("ran\tone\tnil", 2);
+    project.mooncast(&["jobs", "--simulator", "trigger", "bot"]).exits(0);
+    serving.prints("ran\t\tnil", 1);
+    project.mooncast(&["jobs", "--simulator"]).exits(0).prints("when posted");
+    let ran = serving.stop().exits(0);
+    assert!(!format!("{ran:?}").contains(SECRET) && !kept_anywhere(&project, SECRET));
+}
+
+#[test]
+fn a_request_that_was_taken_outlives_the_daemon() {
+    let project = project(
+        "local http, env, task = require('http'), require('env'), require('task')
+        http.hook('orders', { secret = env.secret('SHOP_SECRET') }, function(request, context)
+          print('begins', request.body, context.attempt)
+          if context.attempt == 1 and request.body == 'first' then task.sleep(100000) end
+          print('ends', request.body)
+        end)
+        http.hook('bot', { secret = env.secret('SHOP_SECRET') }, function(request)
+          print('bot', request.body)
+        end)",
+    );
+    let (serving, address) = serve(&project);
+    // One that runs, one that waits for its turn, and one whose run was not begun in any way.
+    assert_eq!(post(&address, "orders", &[], "first").0, 202);
+    serving.prints("begins\tfirst", 1);
+    assert_eq!(post(&address, "orders", &[], "second").0, 202);
+    project.mooncast(&["jobs", "--simulator", "pause", "bot"]).exits(0);
+    serving.says("a job is paused", 1);
+    assert_eq!(post(&address, "bot", &[], "third").0, 202);
+    serving.kill();
+    assert!(kept_anywhere(&project, "third"));
+    project.mooncast(&["jobs", "--simulator", "resume", "bot"]).exits(0);
+    let (serving, _) = serve(&project);
+    serving.prints("begins\tfirst\t2", 1);
+    serving.prints("ends\tfirst", 1);
+    serving.prints("ends\tsecond", 1);
+    serving.prints("bot\tthird", 1);
+    let ran = serving.stop().exits(0);
+    for (text, times) in [("begins\tfirst\t2", 1), ("begins\tsecond\t1", 1), ("bot\tthird", 1)] {
+        assert_eq!(ran.stdout.matches(text).count(), times, "{text}: {}", ran.stdout);
+    }
+}
+
+#[test]
+fn a_hook_that_is_not_granted_is_refused_when_its_script_is_loaded() {
+    let project = project(ORDERS).file("mooncast.toml", "[permissions]\nsecrets = ['SHOP_SECRET']\n");
+    let says = "the hook orders is not granted; to grant it: `[permissions] hooks = [\"orders\"]` or --allow-hook=orders";
+    let ran = |args: &[&str]| crate::support::Ran::of(&command(&project, args).output().unwrap());
+    ran(&["check"]).exits(1).prints(says);
+    ran(&["run", "--simulator", "scripts/main.lua"]).exits(1).says(says);
+    ran(&["run", "--simulator", "--allow-hook=orders", "scripts/main.lua"])
+        .exits(0)
+        .says("declares the job `orders`");
+    ran(&["check", "--allow-hook=orders"]).exits(0).prints("job `orders`: at each POST /hooks/orders");
+    let (serving, address) = serve(&project);
+    serving.says("a script is refused: scripts/main.lua:2: ", 1);
+    assert_eq!(post(&address, "orders", &[], "{}").0, 401);
+    serving.stop().exits(0).says(says);
+}
+
+#[test]
+fn what_a_hook_cannot_be_is_said_where_it_is_declared() {
+    let own = "secret = env.secret('SHOP_SECRET')";
+    for (name, options, says) in [
+        ("orders", String::new(), "secret: a hook needs one"),
+        ("orders", "secret = 'text'".to_owned(), "secret: expected env.secret(\"NAME\"), got string"),
+        ("orders", "secret = 'x' .. env.secret('SHOP_SECRET')".to_owned(), "alone, with no text around it"),
+        ("orders", format!("{own}, scheme = 'md5'"), "scheme: `md5` is unknown"),
+        ("orders", format!("{own}, header = 'x y'"), "header: `x y` is no header"),
+        ("orders", format!("{own}, id = 'X-Signature-256'"), "id: `x-signature-256` is the header"),
+        ("orders", format!("{own}, overlap = 'no'"), "overlap: `no` is unknown"),
+        ("orders", format!("{own}, every = '1s'"), "unknown `every`"),
+        ("a/b", own.to_owned(), "name: `a/b` is the end of an address"),
+    ] {
+        let project = project(&format!(
+            "local http, env = require('http'), require('env')\nhttp.hook('{name}', {{ {options} }}, function() end)"
+        ));
+        let ran = command(&project, &["run", "--simulator", "scripts/main.lua"]).output().unwrap();
+        crate::support::Ran::of(&ran).exits(1).says(says).says("scripts/main.lua:2");
+    }
+}
+
+#[test]
+fn only_addresses_of_this_machine_are_listened_at() {
+    let project = project(ORDERS);
+    let ran = command(&project, &["serve", "--simulator", "--listen", "0.0.0.0:7311"]).output().unwrap();
+    crate::support::Ran::of(&ran).exits(2).says("put a proxy with TLS in front of it");
+    project.write("mooncast.toml", format!("{SETTINGS}[serve]\nlisten = '[::]:80'\n"));
+    let ran = command(&project, &["serve", "--simulator"]).output().unwrap();
+    crate::support::Ran::of(&ran).exits(2).says("[serve] listen").says("put a proxy with TLS in front of it");
+    project.write("mooncast.toml", format!("{SETTINGS}[serve]\nlisten = 'everywhere'\n"));
+    let ran = command(&project, &["serve", "--simulator"]).output().unwrap();
+    crate::support::Ran::of(&ran).exits(2).says("`everywhere` is no address with a port");
+    project.write("mooncast.toml", SETTINGS);
+    let serving = Serving::start(command(&project, &["serve", "--simulator"]));
+    serving.stop().exits(0).says("hooks are declared, and nothing listens").never_says("listening for");
+}
+
+#[test]
+fn a_test_in_lua_posts_to_a_hook() {
+    let project = project(ORDERS).file(
+        "scripts/tests/main.lua",
+        "local test = require('test')
+        test('an order is printed', function(t)
+          t.load('scripts/main.lua')
+          local run = t.post('orders', { body = '{\"order\":\"T-1\"}', headers = { ['X-Kind'] = 'paid' }, query = { page = '3' } })
+          test.expect(run.output).to_contain('done\\tT-1')
+          test.expect(run.output).to_contain('POST\\t3\\t')
+          test.expect(run.output).to_contain('\\tpaid\\torders')
+          test.expect(function() t.post('nothing') end).to_fail('there is no `nothing`')
+        end)",
+    );
+    let ran = command(&project, &["test"]).output().unwrap();
+    crate::support::Ran::of(&ran).exits(0).prints("1 test passed");
+}
+
+#[test]
+fn what_cannot_be_written_is_not_taken_and_what_was_taken_runs() {
+    let project = project(
+        "local http, env = require('http'), require('env')
+        http.hook('orders', { secret = env.secret('SHOP_SECRET') }, function(request)
+          print('order', request.body:sub(1, 3), #request.body)
+        end)",
+    );
+    let serve_with = |limit: &str| {
+        let plain = command(&project, &["serve", "--simulator", "--listen", "127.0.0.1:0"]);
+        let mut limited = Command::new("sh");
+        limited.args(["-c", &format!("trap '' XFSZ; ulimit -f {limit}; exec \"$@\""), "sh"]);
+        limited.arg(plain.get_program()).args(plain.get_args()).current_dir(project.path("."));
+        for (name, value) in plain.get_envs() {
+            limited.env(name, value.unwrap_or_default());
+        }
+        listening(Serving::start(limited))
+    };
+    // Paused, so that requests stay; a few of them are more than the file may hold.
+    serve(&project).0.stop().exits(0);
+    project.mooncast(&["jobs", "--simulator", "pause", "orders"]).exits(0);
+    let (serving, address) = serve_with("6000");
+    serving.says("a job is paused", 1);
+    let answers: Vec<u16> =
+        (100..124).map(|n| post(&address, "orders", &[], &format!("{n}{}", "x".repeat(500_000))).0).collect();
+    serving.says("a hook cannot take a request", 1);
+    serving.kill();
+    let taken: Vec<usize> = (0..answers.len()).filter(|index| answers[*index] == 202).collect();
+    assert!(!taken.is_empty() && taken.len() < answers.len(), "{answers:?}");
+    assert!(answers.iter().all(|status| [202, 503].contains(status)), "{answers:?}");
+    project.mooncast(&["jobs", "--simulator", "resume", "orders"]).exits(0);
+    let (serving, _) = serve(&project);
+    serving.prints("\t500003", taken.len());
+    let ran = serving.stop().exits(0);
+    let orders: Vec<String> = taken.iter().map(|index| format!("order\t{}\t500003", index + 100)).collect();
+    assert_eq!(ran.stdout.lines().collect::<Vec<_>>(), orders);
+}
