@@ -2,7 +2,7 @@
 
 use secrecy::ExposeSecret;
 
-use super::{App, Credentials, Settings};
+use super::{AlertSettings, App, Credentials, Settings};
 
 /// What differs between two readings of the settings.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -29,6 +29,9 @@ impl Settings {
         }
         if self.permissions != new.permissions {
             changes.live.push("[permissions]".to_owned());
+        }
+        if !AlertSettings::same(self.alerts.as_ref(), new.alerts.as_ref()) {
+            changes.restart.push("[alerts]".to_owned());
         }
         if self.simulator != new.simulator {
             changes.restart.push("simulator".to_owned());
@@ -67,6 +70,22 @@ impl App {
     }
 }
 
+impl AlertSettings {
+    fn same(one: Option<&Self>, other: Option<&Self>) -> bool {
+        let secret = |alerts: &Self| alerts.secret.as_ref().map(|secret| secret.expose_secret().to_owned());
+        match (one, other) {
+            (None, None) => true,
+            (Some(one), Some(other)) => {
+                one.url.expose_secret() == other.url.expose_secret()
+                    && secret(one) == secret(other)
+                    && one.events == other.events
+                    && one.after == other.after
+            }
+            _ => false,
+        }
+    }
+}
+
 impl Credentials {
     fn same(&self, other: &Self) -> bool {
         match (self, other) {
@@ -76,5 +95,39 @@ impl Credentials {
             }
             _ => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{AppFlags, Environment, Project, Settings};
+
+    fn settings(text: &str) -> Settings {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("mooncast.toml"), text).unwrap();
+        let flags = AppFlags { offline: true, ..AppFlags::default() };
+        let nothing = Environment::of(Vec::new());
+        Settings::load(&Project::at(folder.path()).unwrap(), &nothing, &flags).unwrap()
+    }
+
+    #[test]
+    fn each_change_is_named_where_it_belongs() {
+        let before = "[alerts]\nurl = \"https://host/a\"\nsecret = \"x\"\n";
+        let restart = |after: &str| settings(before).changes(&settings(after)).restart;
+        assert!(restart(before).is_empty());
+        for after in [
+            "",
+            "[alerts]\nurl = \"https://host/b\"\nsecret = \"x\"\n",
+            "[alerts]\nurl = \"https://host/a\"\nsecret = \"y\"\n",
+            "[alerts]\nurl = \"https://host/a\"\nsecret = \"x\"\nafter = \"1h\"\n",
+            "[alerts]\nurl = \"https://host/a\"\nsecret = \"x\"\nevents = [\"stale\"]\n",
+        ] {
+            assert_eq!(restart(after), ["[alerts]"], "{after}");
+        }
+        let live = settings("").changes(&settings("[scripts]\ncpu = \"3s\"\n[permissions]\nenv = [\"A\"]\n"));
+        assert_eq!(
+            (live.live, live.restart),
+            (vec!["[scripts]".to_owned(), "[permissions]".to_owned()], vec![])
+        );
     }
 }
