@@ -145,6 +145,7 @@ impl Daemon {
         changed: &mut tokio::sync::watch::Receiver<u64>,
     ) {
         let Setup { clock, registry, poll, .. } = &*self.setup;
+        self.tell_untold().await;
         // What was begun before comes first: broadcasts, then runs; then what is due by now.
         self.look_around().await;
         let mut next_look = clock.now() + *poll;
@@ -335,7 +336,7 @@ fn new_run(registered: &Registered, scheduled_at: Duration, entry: Entry) -> New
 
 /// A broadcast that the daemon drove came to its end, or stopped.
 fn broadcast_ended(setup: &Rc<Setup>, kept: Kept) {
-    let Kept { name, run, end, .. } = kept;
+    let Kept { id, name, run, end } = kept;
     match end {
         Ok(driven) => match driven.end {
             End::Finished | End::Cancelled => {
@@ -343,9 +344,8 @@ fn broadcast_ended(setup: &Rc<Setup>, kept: Kept) {
                 let (sent, total) = (report.sent, report.total);
                 let (rejected, in_doubt, cancelled) = (report.rejected, report.in_doubt, report.cancelled);
                 tracing::info!(name, run, sent, total, rejected, in_doubt, cancelled, "a broadcast is over");
-                if !report.all_delivered() {
-                    tell(setup, Event::BroadcastUndelivered { report });
-                }
+                let setup = Rc::clone(setup);
+                tokio::task::spawn_local(async move { setup.tell_end(id, report).await });
             }
             End::Paused(why) => {
                 tracing::error!(

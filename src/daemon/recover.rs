@@ -4,8 +4,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::delivery::Report;
 use crate::host::Snapshot;
-use crate::ledger::{EndedRun, JobState, LedgerError, Orphan, StoredPart, StoredVersion};
+use crate::ledger::{BroadcastId, EndedRun, JobState, LedgerError, Orphan, StoredPart, StoredVersion};
 use crate::protocol::Source;
 use crate::schedule::run_name;
 
@@ -19,7 +20,41 @@ const DELIVERIES: Duration = Duration::from_hours(30 * 24);
 /// What is said of a run whose script nobody has.
 const NO_SCRIPT: &str = "its process died, and its script is not in the ledger any more";
 
+impl Setup {
+    /// Tells how a broadcast ended, where that is worth it; what was not told before a crash, the next start tells.
+    pub(super) async fn tell_end(&self, id: BroadcastId, report: Report) {
+        let (name, run) = (report.name.clone(), report.run.clone());
+        if !report.all_delivered() {
+            self.tell(Event::BroadcastUndelivered { report }).await;
+        }
+        if let Err(error) = self.ledger.told(id).await {
+            tracing::warn!(
+                name,
+                run,
+                "that its end was told is not in the ledger, and is told again: {error}"
+            );
+        }
+    }
+}
+
 impl Daemon {
+    /// Tells how broadcasts ended that a daemon drove which died before it could.
+    pub(super) async fn tell_untold(&self) {
+        let ledger = &self.setup.ledger;
+        let told = async {
+            for id in ledger.untold().await? {
+                let broadcast = ledger.show(id).await?;
+                let report = broadcast.report.as_deref().and_then(|report| serde_json::from_str(report).ok());
+                let unknown = || Report::new(&broadcast, &broadcast.counts, 0, Duration::ZERO);
+                self.setup.tell_end(id, report.unwrap_or_else(unknown)).await;
+            }
+            Ok::<_, LedgerError>(())
+        };
+        if let Err(error) = told.await {
+            tracing::error!("how broadcasts ended cannot be told: {error}");
+        }
+    }
+
     /// Goes on with broadcasts that were left to the daemon and that nobody drives.
     pub(super) async fn resume_broadcasts(&self) {
         let Setup { ledger, owner, apps, clock, .. } = &*self.setup;

@@ -31,4 +31,28 @@ impl Ledger {
         read.done();
         Ok(found.into_iter().map(|(id,)| BroadcastId(id)).collect())
     }
+
+    /// Broadcasts left to the daemon that are over, and of which [`Ledger::told`] was not said yet.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn untold(&self) -> Result<Vec<BroadcastId>, LedgerError> {
+        let question =
+            sqlx::query_as("SELECT id FROM broadcasts WHERE state IN (2, 3) AND entrusted = 1 ORDER BY id");
+        let mut read = self.store().read_now().await?;
+        let found: Vec<(i64,)> = read.rows(question).await?;
+        read.done();
+        Ok(found.into_iter().map(|(id,)| BroadcastId(id)).collect())
+    }
+
+    /// Whoever is to hear how a broadcast ended was told: it is left to the daemon no longer.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn told(&self, id: BroadcastId) -> Result<(), LedgerError> {
+        let statement = sqlx::query("UPDATE broadcasts SET entrusted = 0 WHERE id = ? AND state IN (2, 3)");
+        self.change(statement.bind(id.0)).await.map(drop)
+    }
 }

@@ -200,5 +200,13 @@ fn a_broadcast_left_to_the_daemon_is_found_until_it_is_over_or_paused() {
         assert_eq!(ledger.entrusted().await.unwrap(), []);
         ledger.request(id, Wish::Cancel, None).await.unwrap();
         assert_eq!(ledger.entrusted().await.unwrap(), [id]);
+        assert_eq!(ledger.untold().await.unwrap(), []);
+        // Said before the end it does not count.
+        ledger.told(id).await.unwrap();
+        ledger.cancel_rest(lease).await.unwrap();
+        ledger.finish(lease, "{}").await.unwrap();
+        assert_eq!((ledger.entrusted().await.unwrap(), ledger.untold().await.unwrap()), (vec![], vec![id]));
+        ledger.told(id).await.unwrap();
+        assert_eq!(ledger.untold().await.unwrap(), []);
     });
 }
