@@ -1,10 +1,15 @@
 //! Log lines on standard error.
 
 use std::io::{IsTerminal, Write, stderr};
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::ValueEnum;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
+
+use crate::web::{LogTail, Tailed};
 
 /// The form of log lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -22,8 +27,8 @@ pub(super) fn empty_line() {
     let _ = stderr().lock().write_all(b"\r\x1b[2K");
 }
 
-/// Starts the log. Colours only on a terminal that is not told otherwise.
-pub(super) fn start(format: Format, level: &str) -> anyhow::Result<()> {
+/// Starts the log; `tail` keeps its newest lines. Colours only on a terminal that is not told otherwise.
+pub(super) fn start(format: Format, level: &str, tail: Option<Arc<LogTail>>) -> anyhow::Result<()> {
     // The libraries underneath speak of every connection; they are asked only by name.
     let quiet = "hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,h2=warn";
     let filter = EnvFilter::try_new(format!("{quiet},{level}"))
@@ -36,13 +41,14 @@ pub(super) fn start(format: Format, level: &str) -> anyhow::Result<()> {
         }
         stderr()
     };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
-    let started = match format {
-        Format::Json => builder.json().flatten_event(true).with_ansi(false).try_init(),
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
+    let lines = match format {
+        Format::Json => lines.json().flatten_event(true).with_ansi(false).boxed(),
         Format::Text => {
             let colours = on_terminal && std::env::var_os("NO_COLOR").is_none();
-            builder.with_ansi(colours).with_target(false).compact().try_init()
+            lines.with_ansi(colours).with_target(false).compact().boxed()
         }
     };
+    let started = tracing_subscriber::registry().with(filter).with(lines).with(tail.map(Tailed)).try_init();
     started.map_err(|error| anyhow::anyhow!("the log cannot be started: {error}"))
 }

@@ -24,15 +24,19 @@ mod sim;
 mod stubs;
 mod summary;
 mod test;
+mod tokens;
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::clock::Clock;
 use crate::config::AppFlags;
 use crate::protocol::WORKER_COMMAND;
+use crate::web::LogTail;
 
 pub use exit::Exit;
 
@@ -98,6 +102,8 @@ enum Command {
     Serve(serve::Serve),
     #[command(about = "Look at jobs and steer them: list, show, trigger, pause, resume, cancel")]
     Jobs(jobs::Jobs),
+    /// Make the tokens of the page and its API anew, and show them
+    Tokens(tokens::Tokens),
     /// Run the simulator, a server that speaks the service's REST API
     Sim(sim::Sim),
     /// Look at the settings, the address, the token and the clock
@@ -121,7 +127,9 @@ pub fn main() -> ExitCode {
             return if error.use_stderr() { Exit::Usage.into() } else { Exit::Delivered.into() };
         }
     };
-    if let Err(error) = logging::start(cli.global.log_format, &cli.global.log) {
+    let log = Arc::new(LogTail::new(Clock::real()));
+    let tail = matches!(cli.command, Command::Serve(_)).then(|| Arc::clone(&log));
+    if let Err(error) = logging::start(cli.global.log_format, &cli.global.log, tail) {
         // There is no log to tell it to.
         return exit::report(&error, logging::Format::Text);
     }
@@ -133,7 +141,8 @@ pub fn main() -> ExitCode {
         Command::Test(args) => test::run(&args, &cli.global),
         Command::New(args) => new::run(&args),
         Command::Runs(args) => runs::run(args, &cli.global),
-        Command::Serve(args) => serve::run(args, &cli.global),
+        Command::Serve(args) => serve::run(args, &cli.global, log),
+        Command::Tokens(args) => tokens::run(&args, &cli.global),
         Command::Jobs(args) => jobs::run(args, &cli.global),
         Command::Sim(args) => sim::run(args),
         Command::Doctor(args) => doctor::run(args, &cli.global),

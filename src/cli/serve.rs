@@ -1,24 +1,25 @@
 //! `mooncast serve`
 
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc::UnboundedSender;
 
 use crate::clock::Clock;
-use crate::config::{AppFlags, Environment, Project, ServeSettings, Settings};
-use crate::daemon::{self, Alerts, Event, Loader, Order, Registry, Reread, Setup, Watch};
+use crate::config::{AppFlags, Environment, Listen, Project, ServeSettings, Settings};
+use crate::daemon::{self, Alerts, Daemon, Event, Loader, Order, Registry, Reread, Setup, Watch};
 use crate::host::OWN_BINARY;
-use crate::ledger::Ledger;
-use crate::web::{self, House};
+use crate::ledger::{Ledger, Role};
+use crate::web::{self, House, Listening, LogTail, Tls};
 
 use super::apps;
 use super::progress::Terminal;
 use super::run::{Grants, fail_point};
-use super::{AppArgs, Exit, Global};
+use super::{AppArgs, Exit, Global, tokens};
 
 /// Runs the jobs that the project's scripts declare, until it is stopped.
 ///
@@ -33,17 +34,17 @@ pub(super) struct Serve {
     /// Send to the built-in simulator, whatever is configured
     #[arg(long)]
     simulator: bool,
-    /// Listen for the requests of hooks at this address of this machine, such as 127.0.0.1:7311 (port 0: any that is
-    /// free); over `[serve] listen`
-    #[arg(long, value_name = "ADDR", value_parser = ServeSettings::listen_at)]
-    listen: Option<SocketAddr>,
+    /// Where the page, its API and the hooks are: an address such as 127.0.0.1:7311, which is the default (port 0: any
+    /// that is free), or `nowhere`; over `[serve] listen`
+    #[arg(long, value_name = "ADDR", value_parser = Listen::of)]
+    listen: Option<Listen>,
     #[command(flatten)]
     app: AppArgs,
     #[command(flatten)]
     grants: Grants,
 }
 
-pub(super) fn run(args: Serve, global: &Global) -> anyhow::Result<Exit> {
+pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Result<Exit> {
     let project = match &global.project {
         Some(folder) => Project::at(folder).with_context(|| format!("--project {}", folder.display()))?,
         None => Project::of(None).context("the current folder")?,
@@ -54,7 +55,12 @@ pub(super) fn run(args: Serve, global: &Global) -> anyhow::Result<Exit> {
     let granted = args.grants.permissions()?;
     settings.permissions.extend(granted.clone());
     let alerts = settings.alerts.clone();
-    let address = args.listen.or(settings.serve.listen);
+    if let Some(listen) = args.listen {
+        settings.serve.listen = listen;
+    }
+    let (serve, simulator) = (settings.serve.clone(), args.simulator || settings.simulator);
+    let secure = serve.tls.as_ref().map(Tls::load).transpose().map_err(anyhow::Error::msg)?;
+    let address = serve.address().map_err(anyhow::Error::msg)?;
     let name = project.root.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let clock = Clock::real();
     let fail_point = fail_point(&environment)?;
@@ -64,13 +70,7 @@ pub(super) fn run(args: Serve, global: &Global) -> anyhow::Result<Exit> {
         // Heard from the first moment on: what is begun before is little.
         let (orders, heard) = daemon::listen().context("signals cannot be listened for")?;
         let open = book.open().await?;
-        let listener = match address {
-            Some(address) => {
-                let listener = TcpListener::bind(address).await;
-                Some(listener.with_context(|| format!("{address} cannot be listened at"))?)
-            }
-            None => None,
-        };
+        let listening = listen(address, &serve, secure).await?;
         let loader = Loader::new(project.clone(), apps.deliveries.clone(), clock.clone(), OWN_BINARY.into());
         let registry = Registry::new(loader, settings);
         let place = project.clone();
@@ -87,25 +87,7 @@ pub(super) fn run(args: Serve, global: &Global) -> anyhow::Result<Exit> {
         if let Some(interval) = daemon::systemd::watchdog_interval() {
             beside.spawn_local(daemon::systemd::watchdog(clock.clone(), interval));
         }
-        match listener {
-            Some(listener) => {
-                let address = listener.local_addr().context("the listener")?;
-                tracing::info!(%address, "listening for the requests of hooks");
-                let house = house(&registry, &open.ledger, &clock, orders);
-                beside.spawn_local(async move {
-                    if let Err(error) = web::serve(listener, house).await {
-                        tracing::error!("nothing listens for the requests of hooks any more: {error}");
-                    }
-                });
-            }
-            None if registry.jobs().iter().any(|registered| registered.job.hook().is_some()) => {
-                tracing::warn!(
-                    "hooks are declared, and nothing listens for their requests: say where with `[serve] listen` or --listen"
-                );
-            }
-            None => {}
-        }
-        let alerts = alerts.map(|alerts| Alerts::new(alerts, open.ledger.clone(), clock.clone(), name));
+        let alerts = alerts.map(|alerts| Alerts::new(alerts, open.ledger.clone(), clock.clone(), name.clone()));
         let alerts = alerts.transpose().map_err(anyhow::Error::msg)?.map(Rc::new);
         if let Some(alerts) = &alerts {
             let (posts, watches, apps) = (Rc::clone(alerts), Rc::clone(alerts), apps.deliveries.clone());
@@ -126,7 +108,40 @@ pub(super) fn run(args: Serve, global: &Global) -> anyhow::Result<Exit> {
             told: Box::new(move |event| Box::pin(tell(alerts.clone(), event))),
         };
         beside.spawn_local(watch.run());
-        daemon::serve(setup, heard).await?;
+        let hooked = setup.registry.jobs().iter().any(|registered| registered.job.hook().is_some());
+        let (jobs, settings) = (setup.registry.clone(), setup.registry.clone());
+        let daemon = Daemon::new(setup);
+        match listening {
+            Some(listening) => {
+                let house = House {
+                    project: name,
+                    simulator,
+                    find: Box::new(move |name| Some(jobs.find(name)?.job)),
+                    settings: Box::new(move || settings.settings()),
+                    serve,
+                    apps: apps.deliveries.clone(),
+                    keeper: Rc::clone(daemon.keeper()),
+                    ledger: open.ledger.clone(),
+                    clock: clock.clone(),
+                    log,
+                    nudge: Box::new(move || {
+                        // A daemon that hears no more has ended.
+                        let _ = orders.send(Order::Heed);
+                    }),
+                };
+                show_tokens(&listening, &open.ledger).await?;
+                beside.spawn_local(async move {
+                    if let Err(error) = web::serve(listening, house).await {
+                        tracing::error!("nothing listens any more: {error}");
+                    }
+                });
+            }
+            None if hooked => tracing::warn!(
+                "hooks are declared, and nothing listens for their requests: say where with `[serve] listen` or --listen"
+            ),
+            None => {}
+        }
+        daemon.serve(heard).await?;
         drop(beside);
         for delivery in &apps.deliveries {
             delivery.let_go().await;
@@ -136,19 +151,44 @@ pub(super) fn run(args: Serve, global: &Global) -> anyhow::Result<Exit> {
     })?
 }
 
-/// What the listener needs of the daemon.
-fn house(registry: &Registry, ledger: &Ledger, clock: &Clock, orders: UnboundedSender<Order>) -> House {
-    let (jobs, settings) = (registry.clone(), registry.clone());
-    House {
-        find: Box::new(move |name| Some(jobs.find(name)?.job)),
-        settings: Box::new(move || settings.settings()),
-        ledger: ledger.clone(),
-        clock: clock.clone(),
-        nudge: Box::new(move || {
-            // A daemon that hears no more has ended.
-            let _ = orders.send(Order::Heed);
-        }),
+/// The socket, if one is wanted. The default address may be another daemon's, and then nothing is said against it.
+async fn listen(
+    address: Option<SocketAddr>,
+    serve: &ServeSettings,
+    tls: Option<Tls>,
+) -> anyhow::Result<Option<Listening>> {
+    let Some(address) = address else { return Ok(None) };
+    let listener = match TcpListener::bind(address).await {
+        Ok(listener) => listener,
+        Err(error) if serve.listen == Listen::Default => {
+            tracing::warn!(%address, "there is no page, for its address cannot be listened at ({error}); `[serve] listen` or --listen names another");
+            return Ok(None);
+        }
+        Err(error) => return Err(error).with_context(|| format!("{address} cannot be listened at")),
+    };
+    let listening = Listening { listener, tls, peers: serve.trusted_proxies.clone() };
+    let address = listening.address().context("the listener")?;
+    let scheme = if listening.tls.is_some() { "https" } else { "http" };
+    tracing::info!(%address, "listening: the page is at {scheme}://{address}/");
+    Ok(Some(listening))
+}
+
+/// Makes the tokens of the page where there are none yet, and shows them this once: on a terminal alone, for what is
+/// written elsewhere is kept.
+async fn show_tokens(listening: &Listening, ledger: &Ledger) -> anyhow::Result<()> {
+    if !ledger.tokens().await?.is_empty() {
+        return Ok(());
     }
+    if !std::io::stderr().is_terminal() {
+        tracing::warn!("nobody can look at the page yet: `mooncast tokens renew` makes tokens and shows them");
+        return Ok(());
+    }
+    let minted = Role::ALL.map(web::mint);
+    let hashes: Vec<_> = minted.iter().map(|one| (one.role, one.hash.clone())).collect();
+    if ledger.keep_tokens(&hashes, false).await? {
+        eprintln!("{}", tokens::shown(&minted, Some(listening.address()?)));
+    }
+    Ok(())
 }
 
 /// Tells people of an event, where they want to be told. The log has it already.

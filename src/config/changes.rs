@@ -24,9 +24,14 @@ impl Settings {
         if self.serve.stop_within != new.serve.stop_within {
             changes.live.push("[serve]".to_owned());
         }
-        if self.serve.listen != new.serve.listen {
-            changes.restart.push("[serve] listen".to_owned());
-        }
+        let named = [
+            (self.serve.listen != new.serve.listen, "[serve] listen"),
+            (self.serve.hosts != new.serve.hosts, "[serve] hosts"),
+            (self.serve.tls != new.serve.tls, "[serve] tls_certificate, tls_key"),
+            (self.serve.trusted_proxies != new.serve.trusted_proxies, "[serve] trusted_proxies"),
+        ];
+        let differing = named.into_iter().filter(|(differs, _)| *differs);
+        changes.restart.extend(differing.map(|(_, name)| name.to_owned()));
         if self.permissions != new.permissions {
             changes.live.push("[permissions]".to_owned());
         }

@@ -1,47 +1,102 @@
-//! `[serve]`: the daemon.
+//! `[serve]`: the daemon, and where it listens.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::{ConfigError, units};
 
+/// Where the page is, unless somebody says otherwise.
+pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7311);
+
 /// How the daemon behaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServeSettings {
     /// What runs get to end by themselves when the daemon is told to stop. Default 30 s.
     pub stop_within: Duration,
-    /// Where the hooks' requests are listened for; nowhere by default.
-    pub listen: Option<SocketAddr>,
+    /// Where it listens.
+    pub listen: Listen,
+    /// The names under which browsers may ask for the page, beside the address that it listens at. Against others
+    /// (DNS rebinding) it is closed.
+    pub hosts: Vec<String>,
+    /// The certificate and key for TLS.
+    pub tls: Option<TlsFiles>,
+    /// The proxies that end TLS in front of it: where some are named, nobody else may connect.
+    pub trusted_proxies: Vec<IpAddr>,
+}
+
+/// Where the daemon listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Listen {
+    /// At [`DEFAULT_LISTEN`], if that is free.
+    #[default]
+    Default,
+    /// Here, or the daemon does not start.
+    At(SocketAddr),
+    /// Nowhere: no page, and no hooks.
+    Nowhere,
+}
+
+/// Files in PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate, and those that lead from it to its root.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 impl Default for ServeSettings {
     fn default() -> Self {
-        Self { stop_within: Duration::from_secs(30), listen: None }
+        Self {
+            stop_within: Duration::from_secs(30),
+            listen: Listen::Default,
+            hosts: Vec::new(),
+            tls: None,
+            trusted_proxies: Vec::new(),
+        }
+    }
+}
+
+impl Listen {
+    /// Where to listen, of a text like `127.0.0.1:7311` or `nowhere`; the port 0 is any that is free.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub fn of(text: &str) -> Result<Self, String> {
+        if text == "nowhere" {
+            return Ok(Self::Nowhere);
+        }
+        text.parse().map(Self::At).map_err(|_| {
+            format!("`{text}` is no address with a port; write one like \"{DEFAULT_LISTEN}\", or \"nowhere\"")
+        })
     }
 }
 
 impl ServeSettings {
-    /// The address to listen at, of a text like `127.0.0.1:7311`; the port 0 is any that is free.
+    /// Where to listen, if anywhere.
     ///
     /// # Errors
     ///
-    /// What is wrong with it: it is no address, or others than this machine would reach it.
-    pub fn listen_at(text: &str) -> Result<SocketAddr, String> {
-        let Ok(address) = text.parse::<SocketAddr>() else {
-            return Err(format!(
-                "`{text}` is no address with a port; write one of this machine, like \"127.0.0.1:7311\""
-            ));
+    /// When others than this machine would reach it, and what they say would come without TLS.
+    pub fn address(&self) -> Result<Option<SocketAddr>, String> {
+        let address = match self.listen {
+            Listen::Nowhere => return Ok(None),
+            Listen::Default => DEFAULT_LISTEN,
+            Listen::At(address) => address,
         };
-        if !address.ip().is_loopback() {
-            return Err(format!(
-                "`{text}` could be reached from other machines, and requests would come without TLS; listen at a \
-                 loopback address like \"127.0.0.1:{}\", and put a proxy with TLS in front of it",
-                address.port()
-            ));
+        if address.ip().is_loopback() || self.tls.is_some() || !self.trusted_proxies.is_empty() {
+            return Ok(Some(address));
         }
-        Ok(address)
+        Err(format!(
+            "{address} can be reached from other machines, and tokens and pages would travel without TLS; listen at a \
+             loopback address like \"127.0.0.1:{}\", or name a certificate (`[serve] tls_certificate` and `tls_key`), or \
+             the proxy that ends TLS in front of it (`[serve] trusted_proxies`)",
+            address.port()
+        ))
     }
 }
 
@@ -52,14 +107,35 @@ pub(super) struct ServeSection {
     #[serde(deserialize_with = "units::duration")]
     stop_within: Option<Duration>,
     listen: Option<String>,
+    hosts: Vec<String>,
+    tls_certificate: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
+    trusted_proxies: Vec<IpAddr>,
 }
 
 impl ServeSection {
-    pub(super) fn settings(self) -> Result<ServeSettings, ConfigError> {
-        let listen = self.listen.as_deref().map(ServeSettings::listen_at).transpose();
+    /// The settings; paths are taken from the project's folder on.
+    pub(super) fn settings(self, root: &Path) -> Result<ServeSettings, ConfigError> {
+        let listen = self.listen.as_deref().map(Listen::of).transpose();
+        let listen = listen.map_err(|why| ConfigError::invalid("[serve] listen", why))?;
+        let tls = match (self.tls_certificate, self.tls_key) {
+            (None, None) => None,
+            (Some(certificate), Some(key)) => {
+                Some(TlsFiles { certificate: root.join(certificate), key: root.join(key) })
+            }
+            (Some(_), None) => {
+                return Err(ConfigError::invalid("[serve] tls_key", "is missing beside tls_certificate"));
+            }
+            (None, Some(_)) => {
+                return Err(ConfigError::invalid("[serve] tls_certificate", "is missing beside tls_key"));
+            }
+        };
         Ok(ServeSettings {
             stop_within: self.stop_within.unwrap_or(ServeSettings::default().stop_within),
-            listen: listen.map_err(|why| ConfigError::invalid("[serve] listen", why))?,
+            listen: listen.unwrap_or_default(),
+            hosts: self.hosts.into_iter().map(|host| host.to_ascii_lowercase()).collect(),
+            tls,
+            trusted_proxies: self.trusted_proxies,
         })
     }
 }

@@ -75,7 +75,7 @@ impl Settings {
             apps,
             simulator: file.simulator,
             scripts,
-            serve: file.serve.settings()?,
+            serve: file.serve.settings(&project.root)?,
             permissions: file.permissions,
             alerts,
             secret_files,

@@ -106,7 +106,7 @@ impl Setup {
 }
 
 /// A daemon at work.
-struct Daemon {
+pub struct Daemon {
     setup: Rc<Setup>,
     keeper: Rc<Keeper>,
     runner: Rc<Runner>,
@@ -115,30 +115,50 @@ struct Daemon {
     stale: RefCell<BTreeMap<String, String>>,
 }
 
-/// Runs the jobs in force until it is told to stop. When this returns, nothing goes on any more, or what does could not
-/// be finished in the time that it had.
+/// Runs the jobs in force until it is told to stop; see [`Daemon::serve`].
 ///
 /// # Errors
 ///
 /// Faults of the ledger before it has begun; from then on they are told and waited for.
-pub async fn serve(setup: Setup, mut orders: UnboundedReceiver<Order>) -> Result<(), LedgerError> {
-    let setup = Rc::new(setup);
-    let hears = Rc::clone(&setup);
-    let keeper = Keeper::new(move |kept| broadcast_ended(&hears, kept));
-    let runner = Runner::new(Rc::clone(&setup), Rc::clone(&keeper));
-    let daemon = Daemon { setup, keeper, runner, scheduler: RefCell::default(), stale: RefCell::default() };
-    let mut changed = daemon.setup.registry.changed();
-    changed.mark_unchanged();
-    daemon.enlist(true).await?;
-    daemon.prune_versions().await;
-    systemd::ready();
-    daemon.run(&mut orders, &mut changed).await;
-    systemd::stopping();
-    daemon.shut_down(&mut orders).await;
-    Ok(())
+pub async fn serve(setup: Setup, orders: UnboundedReceiver<Order>) -> Result<(), LedgerError> {
+    Daemon::new(setup).serve(orders).await
 }
 
 impl Daemon {
+    /// One that does nothing yet.
+    #[must_use]
+    pub fn new(setup: Setup) -> Self {
+        let setup = Rc::new(setup);
+        let hears = Rc::clone(&setup);
+        let keeper = Keeper::new(move |kept| broadcast_ended(&hears, kept));
+        let runner = Runner::new(Rc::clone(&setup), Rc::clone(&keeper));
+        Self { setup, keeper, runner, scheduler: RefCell::default(), stale: RefCell::default() }
+    }
+
+    /// Who drives its broadcasts.
+    #[must_use]
+    pub const fn keeper(&self) -> &Rc<Keeper> {
+        &self.keeper
+    }
+
+    /// Runs the jobs in force until it is told to stop. When this returns, nothing goes on any more, or what does
+    /// could not be finished in the time that it had.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the ledger before it has begun; from then on they are told and waited for.
+    pub async fn serve(self, mut orders: UnboundedReceiver<Order>) -> Result<(), LedgerError> {
+        let mut changed = self.setup.registry.changed();
+        changed.mark_unchanged();
+        self.enlist(true).await?;
+        self.prune_versions().await;
+        systemd::ready();
+        self.run(&mut orders, &mut changed).await;
+        systemd::stopping();
+        self.shut_down(&mut orders).await;
+        Ok(())
+    }
+
     async fn run(
         &self,
         orders: &mut UnboundedReceiver<Order>,

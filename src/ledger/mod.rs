@@ -12,6 +12,7 @@
 //!
 //! May import: `clock`, `config`, `message`.
 
+mod activity;
 mod alerts;
 mod broadcast;
 mod claims;
@@ -36,12 +37,14 @@ mod state;
 mod store;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod uploads;
 mod versions;
 
 use std::path::Path;
 use std::sync::Arc;
 
+pub use activity::{Activity, NewActivity};
 pub use alerts::DueAlert;
 pub use broadcast::*;
 pub use data::Added;
@@ -56,6 +59,7 @@ pub use scripts::ScriptRow;
 pub use sends::{Begun, NewSend, SendFilter, SendOutcome, SendRow, Ticket};
 pub use shares::{Claim, Share};
 pub use state::{Counts, JobState, JobWish, Stage, State, Wish};
+pub use tokens::Role;
 pub use versions::{StoredPart, StoredVersion};
 
 use crate::clock::Clock;

@@ -25,6 +25,16 @@ impl Priority {
     /// All of them, the most urgent first.
     pub const ALL: [Self; 3] = [Self::High, Self::Normal, Self::Low];
 
+    /// Its word, as scripts say it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::High => "high",
+            Self::Normal => "normal",
+            Self::Low => "low",
+        }
+    }
+
     /// How far one message moves its position: the inverse of its parts.
     const fn stride(self) -> u64 {
         match self {

@@ -1,158 +1,135 @@
-//! The daemon's listener: what others may ask of it over HTTP, which is to run a hook.
+//! The daemon's listener: the page, its API and its figures, and the requests that hooks take.
 //!
-//! A request is read here, up to its bounds, and handed to `hooks`, which is on the daemon's own thread and decides.
-//! What it answers never waits for a run.
+//! - `listener`: connections; `guard`: who may ask; `answer`: refusals;
+//! - `view`: what is shown, the same on the page, in the API and in the terminal; `board`: how everything stands now;
+//! - `acts`: what can be done; `hooks`: requests that begin runs;
+//! - `api`: everything in JSON; `house`: what all of it needs of the daemon.
 //!
-//! May import: `schedule`, `host`, `ledger`, `protocol`, `config`, `clock`.
+//! Handlers read the ledger, which knows nearly everything, by themselves; what only the daemon knows is asked of it on
+//! its own thread ([`Site::on_daemon`]), and what people want goes through the ledger, as it does from the command line.
+//!
+//! May import: `schedule`, `host` and what is below them.
 
+mod acts;
+mod answer;
+mod api;
+mod board;
+mod guard;
 mod hooks;
+mod house;
+mod listener;
+mod view;
 
-use std::io;
+use std::future::Future;
+use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
-use axum::extract::{Query, Request, State};
-use axum::http::{Method, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
-use serde_json::json;
-use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
+use crate::ledger::Ledger;
 
-use hooks::{Desk, Post, Reply};
-pub use hooks::{Find, House};
+use answer::Problem;
+use board::{Board, Watch};
+use guard::{Names, Tokens};
+use house::{Office, Work};
 
-/// The most bytes that a body may have.
-const MOST: usize = 1024 * 1024;
+pub use guard::{Minted, mint};
+pub use house::{Find, House};
+pub use listener::{Listening, Tls};
+pub use view::*;
 
-/// So much of a body that is too long is read before it is refused: who still writes would not hear the answer.
-const DRAINED: usize = 16 * MOST;
+/// Work for the daemon's thread that waits at once.
+const WORK: usize = 256;
 
-/// How long a body may take to arrive.
-const BODY_WITHIN: Duration = Duration::from_secs(30);
-
-/// Requests that are read and decided upon at once.
-const AT_ONCE: usize = 64;
-
-/// Seconds after which a request that is not taken now may come again.
-const AGAIN: &str = "10";
-
-/// Where the addresses of hooks begin.
-const HOOKS: &str = "/hooks/";
-
-/// What answers a request until it is handed over.
+/// What handlers share.
 #[derive(Clone)]
-struct Front {
-    posts: mpsc::Sender<(Post, oneshot::Sender<Reply>)>,
-    places: Arc<Semaphore>,
+struct Site(Arc<Shared>);
+
+struct Shared {
+    ledger: Ledger,
     clock: Clock,
+    log: Arc<LogTail>,
+    names: Names,
+    tokens: Tokens,
+    watch: Watch,
+    work: mpsc::Sender<Work>,
 }
 
-/// Answers requests on `listener` for as long as it is polled. Must be called on the daemon's own thread.
+impl Deref for Site {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl Site {
+    /// Does something on the daemon's own thread, and gives what came of it.
+    async fn on_daemon<T, F>(&self, work: impl FnOnce(Rc<Office>) -> F + Send + 'static) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + 'static,
+    {
+        let stops = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the daemon stops");
+        let (done, came) = oneshot::channel();
+        let work: Work = Box::new(move |office| {
+            Box::pin(async move {
+                // Who has asked may be gone.
+                let _ = done.send(work(office).await);
+            })
+        });
+        self.work.send(work).await.map_err(|_| stops())?;
+        came.await.map_err(|_| stops())
+    }
+}
+
+/// Answers requests for as long as it is polled. Must be called on the daemon's own thread.
 ///
 /// # Errors
 ///
 /// When the listener has no address.
-pub async fn serve(listener: TcpListener, house: House) -> io::Result<()> {
-    let (posts, mut posted) = mpsc::channel::<(Post, oneshot::Sender<Reply>)>(AT_ONCE);
-    let front = Front { posts, places: Arc::new(Semaphore::new(AT_ONCE)), clock: house.clock.clone() };
-    let router = Router::new().fallback(answer).with_state(front);
-    let desk = Rc::new(Desk::new(house));
-    let mut deciding = JoinSet::new();
-    let server = async { axum::serve(listener, router).await };
-    tokio::pin!(server);
+pub async fn serve(listening: Listening, house: House) -> std::io::Result<()> {
+    let address = listening.address()?;
+    let (work, mut wanted) = mpsc::channel(WORK);
+    let (board, watch) = Board::new();
+    let site = Site(Arc::new(Shared {
+        ledger: house.ledger.clone(),
+        clock: house.clock.clone(),
+        log: Arc::clone(&house.log),
+        names: Names::new(address, &house.serve.hosts),
+        tokens: Tokens::new(house.ledger.clone(), house.clock.clone()),
+        watch,
+        work,
+    }));
+    let clock = house.clock.clone();
+    let office = Rc::new(Office { house, hooks: hooks::Desk::new(), board });
+    let answering = listening.answer(router(&site), clock);
+    let watching = office.board.keep(&office.house);
+    let mut doing = JoinSet::new();
+    tokio::pin!(answering, watching);
     loop {
         tokio::select! {
-            ended = &mut server => return ended,
-            Some((post, reply)) = posted.recv() => {
-                let desk = Rc::clone(&desk);
-                deciding.spawn_local(async move {
-                    // Who has asked may be gone.
-                    let _ = reply.send(desk.decide(post).await);
-                });
+            () = &mut answering => return Ok(()),
+            () = &mut watching => {}
+            Some(work) = wanted.recv() => {
+                doing.spawn_local(work(Rc::clone(&office)));
             }
-            Some(_) = deciding.join_next() => {}
+            Some(_) = doing.join_next() => {}
         }
     }
 }
 
-async fn answer(State(front): State<Front>, request: Request) -> Response {
-    let name =
-        request.uri().path().strip_prefix(HOOKS).filter(|name| !name.is_empty() && !name.contains('/'));
-    let Some(name) = name.map(str::to_owned) else {
-        return error(StatusCode::NOT_FOUND, "there is nothing here");
-    };
-    if request.method() != Method::POST {
-        let refused = error(StatusCode::METHOD_NOT_ALLOWED, "a hook takes POST alone");
-        return ([(header::ALLOW, "POST")], refused).into_response();
-    }
-    let Ok(_place) = front.places.try_acquire() else { return later("too many requests at once") };
-    let (head, body) = request.into_parts();
-    let body = match front.clock.timeout(BODY_WITHIN, read(body)).await {
-        Ok(Read::Whole(body)) => body,
-        Ok(Read::TooLong) => {
-            return error(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body is over {MOST} bytes"));
-        }
-        Ok(Read::Broken) => return error(StatusCode::BAD_REQUEST, "the body broke off"),
-        Err(_) => return error(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive"),
-    };
-    let query = Query::<Vec<(String, String)>>::try_from_uri(&head.uri);
-    let Ok(Query(query)) = query else {
-        return error(StatusCode::BAD_REQUEST, "what stands after the `?` is not names and values");
-    };
-    let post = Post { name, method: head.method.to_string(), query, headers: head.headers, body };
-    let (reply, replied) = oneshot::channel();
-    if front.posts.send((post, reply)).await.is_err() {
-        return later("the daemon stops");
-    }
-    match replied.await {
-        Ok(Reply::Taken(run)) => json_of(StatusCode::ACCEPTED, &json!({ "run": run })),
-        Ok(Reply::Unknown) => {
-            error(StatusCode::UNAUTHORIZED, "there is no such hook, or it does not know you")
-        }
-        Ok(Reply::Full) => later("too many requests wait for their runs"),
-        Ok(Reply::Unwritten) => later("the request cannot be written down now"),
-        Err(_) => later("the daemon stops"),
-    }
-}
-
-/// What came of reading a body.
-enum Read {
-    Whole(Bytes),
-    TooLong,
-    Broken,
-}
-
-async fn read(body: Body) -> Read {
-    let mut chunks = body.into_data_stream();
-    let (mut whole, mut length) = (BytesMut::new(), 0);
-    while let Some(chunk) = chunks.next().await {
-        let Ok(chunk) = chunk else { return Read::Broken };
-        length += chunk.len();
-        if length <= MOST {
-            whole.extend_from_slice(&chunk);
-        } else if length > DRAINED {
-            break;
-        }
-    }
-    if length > MOST { Read::TooLong } else { Read::Whole(whole.freeze()) }
-}
-
-fn later(why: &str) -> Response {
-    ([(header::RETRY_AFTER, AGAIN)], error(StatusCode::SERVICE_UNAVAILABLE, why)).into_response()
-}
-
-fn error(status: StatusCode, why: &str) -> Response {
-    json_of(status, &json!({ "error": why }))
-}
-
-fn json_of(status: StatusCode, value: &serde_json::Value) -> Response {
-    (status, [(header::CONTENT_TYPE, "application/json")], value.to_string()).into_response()
+fn router(site: &Site) -> Router {
+    let guarded = Router::new()
+        .nest("/api/v1", api::routes())
+        .fallback(async || Problem::not_found("there is nothing here"))
+        .layer(from_fn_with_state(site.clone(), guard::watch));
+    // A hook is asked for by other services, under whatever name the proxy in front has.
+    hooks::routes().merge(guarded).with_state(site.clone())
 }

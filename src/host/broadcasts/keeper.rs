@@ -33,7 +33,7 @@ pub struct Kept {
 
 /// Drives broadcasts without their scripts.
 pub struct Keeper {
-    driven: RefCell<HashMap<BroadcastId, Rc<Driving>>>,
+    driven: RefCell<HashMap<BroadcastId, (Rc<Driving>, Rc<Underway>)>>,
     switch: StopSwitch,
     stop: Stop,
     told: Box<dyn Fn(Kept)>,
@@ -105,7 +105,7 @@ impl Keeper {
     /// Drives one in a task of its own.
     pub(super) fn keep(self: &Rc<Self>, role: Role, tally: Rc<Tally>, underway: Rc<Underway>) -> Rc<Driving> {
         let (keeper, id) = (Rc::clone(self), role.broadcast.id);
-        let watched = Rc::clone(&underway);
+        let (watched, shown) = (Rc::clone(&underway), Rc::clone(&underway));
         let driving = Driving::send(role, self.stop.clone(), tally, underway, move |end| {
             let end = match (watched.end(), end) {
                 (Some(driven), _) => Ok(driven.clone()),
@@ -119,13 +119,20 @@ impl Keeper {
             (keeper.told)(Kept { id, name: watched.name.clone(), run: watched.run.clone(), end });
             keeper.idle.notify_waiters();
         });
-        self.driven.borrow_mut().insert(id, Rc::clone(&driving));
+        self.driven.borrow_mut().insert(id, (Rc::clone(&driving), shown));
         driving
     }
 
     /// The driving of a broadcast, if it is one of these.
     pub(super) fn driving(&self, id: BroadcastId) -> Option<Rc<Driving>> {
-        self.driven.borrow().get(&id).map(Rc::clone)
+        self.driven.borrow().get(&id).map(|(driving, _)| Rc::clone(driving))
+    }
+
+    /// Those that it drives, by their numbers.
+    #[must_use]
+    pub fn underway(&self) -> Vec<(BroadcastId, Rc<Underway>)> {
+        let driven = self.driven.borrow();
+        driven.iter().map(|(id, (_, underway))| (*id, Rc::clone(underway))).collect()
     }
 
     /// How many it drives.

@@ -64,13 +64,29 @@ impl Ledger {
         after_seq: i64,
         limit: u32,
     ) -> Result<Vec<Exported>, LedgerError> {
+        self.recipients(id, None, after_seq, limit).await
+    }
+
+    /// The same of those in one state only, where one is named.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn recipients(
+        &self,
+        id: BroadcastId,
+        state: Option<State>,
+        after_seq: i64,
+        limit: u32,
+    ) -> Result<Vec<Exported>, LedgerError> {
         type Row = (i64, String, String, i64, Option<String>, u32, Option<String>, i64, i64);
         let question = sqlx::query_as(
             "SELECT seq, group_id, users, state, message_id, attempts, error, updated_at, recalled FROM recipients
-                WHERE broadcast = ? AND seq > ? ORDER BY seq LIMIT ?",
+                WHERE broadcast = ?1 AND seq > ?2 AND (?4 IS NULL OR state = ?4) ORDER BY seq LIMIT ?3",
         );
+        let question = question.bind(id.0).bind(after_seq).bind(limit).bind(state.map(State::number));
         let mut read = self.store().read().await?;
-        let rows: Vec<Row> = read.rows(question.bind(id.0).bind(after_seq).bind(limit)).await?;
+        let rows: Vec<Row> = read.rows(question).await?;
         read.done();
         let read = |(seq, group_id, users, state, message_id, attempts, error, updated_at, recalled): Row| {
             Ok(Exported {

@@ -41,6 +41,10 @@ pub struct Filter {
     pub name: Option<String>,
     /// Only those that are not over.
     pub unfinished: bool,
+    /// Only those that are over.
+    pub finished: bool,
+    /// Only those that were made before this one.
+    pub before: Option<BroadcastId>,
     /// Only those made at this instant or later.
     pub since: Option<Duration>,
     /// At the most so many; the newest come first. Default (zero): 1,000.
@@ -116,7 +120,7 @@ impl Ledger {
     pub async fn list(&self, filter: &Filter) -> Result<Vec<Broadcast>, LedgerError> {
         let sql = AssertSqlSafe(format!(
             "{} WHERE (?1 IS NULL OR b.app = ?1) AND (?2 IS NULL OR b.name = ?2) AND (NOT ?3 OR b.state IN (0, 1))
-                AND b.created_at >= ?4 ORDER BY b.id DESC LIMIT ?5",
+                AND b.created_at >= ?4 AND (NOT ?6 OR b.state IN (2, 3)) AND (?7 IS NULL OR b.id < ?7) ORDER BY b.id DESC LIMIT ?5",
             Broadcast::SELECT
         ));
         let question = sqlx::query_as(sql)
@@ -124,7 +128,9 @@ impl Ledger {
             .bind(filter.name.as_deref())
             .bind(filter.unfinished)
             .bind(filter.since.map_or(0, millis))
-            .bind(if filter.limit == 0 { 1_000 } else { stored(filter.limit) });
+            .bind(if filter.limit == 0 { 1_000 } else { stored(filter.limit) })
+            .bind(filter.finished)
+            .bind(filter.before.map(|before| before.0));
         let mut read = self.store().read().await?;
         let found = read.rows(question).await?;
         read.done();

@@ -1,0 +1,89 @@
+//! `mooncast tokens`: who may look at the page and its API, and who may act there.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::net::SocketAddr;
+
+use anyhow::Context;
+use clap::{Args, Subcommand, ValueEnum};
+use secrecy::ExposeSecret;
+
+use crate::clock::Clock;
+use crate::config::{AppFlags, Environment, Project, Settings};
+use crate::ledger::{Ledger, Role};
+use crate::web::{Minted, mint};
+
+use super::{Exit, Global, apps};
+
+/// Makes the tokens of the page and its API anew.
+#[derive(Debug, Args)]
+pub(super) struct Tokens {
+    /// Those of a daemon that sends to the simulator
+    #[arg(long, global = true)]
+    simulator: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make new tokens and show them, this once; the old ones are of no use any more
+    Renew {
+        /// Only the one of who may operate, or of who may read
+        role: Option<Which>,
+    },
+}
+
+/// A role, as a word of the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Which {
+    Operate,
+    Read,
+}
+
+impl From<Which> for Role {
+    fn from(which: Which) -> Self {
+        match which {
+            Which::Operate => Self::Operate,
+            Which::Read => Self::Read,
+        }
+    }
+}
+
+pub(super) fn run(args: &Tokens, global: &Global) -> anyhow::Result<Exit> {
+    let project = match &global.project {
+        Some(folder) => Project::at(folder).with_context(|| format!("--project {}", folder.display()))?,
+        None => Project::of(None).context("the current folder")?,
+    };
+    let looking = AppFlags { offline: true, ..AppFlags::default() };
+    let settings = Settings::load(&project, &Environment::of_process(), &looking)?;
+    let state = project.state_folder();
+    let folder = if args.simulator || settings.simulator { state.join(apps::SIMULATOR) } else { state };
+    let Command::Renew { role } = args.command;
+    let roles = role.map_or_else(|| Role::ALL.to_vec(), |role| vec![Role::from(role)]);
+    let minted: Vec<Minted> = roles.into_iter().map(mint).collect();
+    let clock = Clock::real();
+    clock.block_on(async {
+        let ledger = Ledger::open(&folder, clock.clone()).await?;
+        let hashes: Vec<_> = minted.iter().map(|one| (one.role, one.hash.clone())).collect();
+        ledger.keep_tokens(&hashes, true).await?;
+        writeln!(std::io::stdout(), "{}", shown(&minted, None))?;
+        Ok(Exit::Delivered)
+    })?
+}
+
+/// The tokens, as people are shown them.
+pub(super) fn shown(minted: &[Minted], address: Option<SocketAddr>) -> String {
+    let mut text = String::new();
+    if let Some(address) = address {
+        let _ = writeln!(text, "The page is at {address}. Its tokens, shown this once:");
+    }
+    for one in minted {
+        let may = match one.role {
+            Role::Operate => "look and act",
+            Role::Read => "look",
+        };
+        let _ = writeln!(text, "  {:<8} {}  (may {may})", one.role.name(), one.token.expose_secret());
+    }
+    text + "Keep them as you keep passwords; `mooncast tokens renew` makes new ones."
+}

@@ -1,0 +1,95 @@
+//! What was sent lately, in spans of ten seconds, by all processes on the ledger: for whoever shows it.
+
+use std::time::Duration;
+
+use super::store::{count, stored};
+use super::{AppId, Ledger, LedgerError};
+
+/// The length of a span.
+const SPAN: u64 = 10;
+
+/// For how long spans are kept.
+const KEPT: Duration = Duration::from_hours(24);
+
+/// What was sent of a quota in one span.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Activity {
+    /// Its beginning.
+    pub at: Duration,
+    /// What was written to the service, in what the quota counts.
+    pub sent: u64,
+    /// What of it the service refused as too much.
+    pub throttled: u64,
+}
+
+/// What one process has sent of a quota and not told yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewActivity {
+    /// The app.
+    pub app: AppId,
+    /// Which of its quotas.
+    pub quota: &'static str,
+    /// An instant of the span.
+    pub at: Duration,
+    /// What was written.
+    pub sent: u64,
+    /// What was refused.
+    pub throttled: u64,
+}
+
+impl Ledger {
+    /// Adds what was sent, and forgets what is older than a day.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn add_activity(&self, news: &[NewActivity]) -> Result<(), LedgerError> {
+        let mut write = self.store().write().await?;
+        let result = async {
+            for new in news {
+                let statement = sqlx::query(
+                    "INSERT INTO activity (app, quota, at, sent, throttled) VALUES (?, ?, ?, ?, ?)
+                        ON CONFLICT (app, quota, at) DO UPDATE SET sent = sent + excluded.sent,
+                            throttled = throttled + excluded.throttled",
+                );
+                let at = new.at.as_secs() / SPAN * SPAN;
+                let statement = statement.bind(new.app.0).bind(new.quota).bind(stored(at));
+                write.run(statement.bind(stored(new.sent)).bind(stored(new.throttled))).await?;
+                let old = sqlx::query("DELETE FROM activity WHERE app = ? AND quota = ? AND at < ?");
+                let until = new.at.saturating_sub(KEPT).as_secs();
+                write.run(old.bind(new.app.0).bind(new.quota).bind(stored(until))).await?;
+            }
+            Ok(())
+        }
+        .await;
+        write.end(result).await
+    }
+
+    /// What was sent of a quota since an instant, of one app or of all together, the oldest span first. Spans in which
+    /// nothing was sent are left out.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn activity(
+        &self,
+        app: Option<AppId>,
+        quota: &str,
+        since: Duration,
+    ) -> Result<Vec<Activity>, LedgerError> {
+        let question = sqlx::query_as(
+            "SELECT at, sum(sent), sum(throttled) FROM activity
+                WHERE (?1 IS NULL OR app = ?1) AND quota = ?2 AND at >= ?3 GROUP BY at ORDER BY at",
+        );
+        let question = question.bind(app.map(|app| app.0)).bind(quota).bind(stored(since.as_secs()));
+        let mut read = self.store().read_now().await?;
+        let rows: Vec<(i64, i64, i64)> = read.rows(question).await?;
+        read.done();
+        let row = |(at, sent, throttled)| Activity {
+            at: Duration::from_secs(count(at)),
+            sent: count(sent),
+            throttled: count(throttled),
+        };
+        Ok(rows.into_iter().map(row).collect())
+    }
+}

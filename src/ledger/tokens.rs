@@ -1,0 +1,76 @@
+//! Who may look at the page and its API, and who may act there: tokens, of which only hashes are kept.
+
+use std::fmt;
+
+use super::{Ledger, LedgerError};
+
+/// What the holder of a token may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// Look at everything.
+    Read,
+    /// Act, too.
+    Operate,
+}
+
+impl Role {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Operate, Self::Read];
+
+    /// Its word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Operate => "operate",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+impl Ledger {
+    /// Keeps the hash of the token of each role; of a role that has one already only where `renew` says so. Gives
+    /// whether all were taken: none is when one of them is there.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn keep_tokens(&self, tokens: &[(Role, String)], renew: bool) -> Result<bool, LedgerError> {
+        let mut write = self.store().write().await?;
+        let result = async {
+            let (there,) =
+                write.row(sqlx::query_as("SELECT count(*) FROM tokens")).await?.unwrap_or((0_i64,));
+            if there > 0 && !renew {
+                return Ok(false);
+            }
+            for (role, hash) in tokens {
+                let statement =
+                    sqlx::query("INSERT OR REPLACE INTO tokens (role, hash, made_at) VALUES (?, ?, ?)");
+                let now = write.store.now();
+                write.run(statement.bind(role.name()).bind(hash).bind(now)).await?;
+            }
+            Ok(true)
+        }
+        .await;
+        write.end(result).await
+    }
+
+    /// The hashes of all tokens.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn tokens(&self) -> Result<Vec<(Role, String)>, LedgerError> {
+        let mut read = self.store().read_now().await?;
+        let rows: Vec<(String, String)> =
+            read.rows(sqlx::query_as("SELECT role, hash FROM tokens ORDER BY role")).await?;
+        read.done();
+        let role = |name: &str| Role::ALL.into_iter().find(|role| role.name() == name);
+        Ok(rows.into_iter().filter_map(|(name, hash)| Some((role(&name)?, hash))).collect())
+    }
+}

@@ -1,0 +1,203 @@
+//! What people can do here, the same from the page and from the API; each says what it did.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::delivery::{RecallOptions, StopSwitch};
+use crate::ledger::{BroadcastId, Counts, Listed, Settlement, Wish};
+use crate::schedule::run_name;
+
+use super::Site;
+use super::answer::Problem;
+use axum::http::StatusCode;
+
+/// What can be done with a broadcast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BroadcastAct {
+    /// Let it wait until it is resumed.
+    Pause,
+    /// Let it go on.
+    Resume,
+    /// Send to nobody who is still pending.
+    Cancel,
+    /// Make those that the service refused pending again.
+    Retry,
+    /// Count those in doubt as sent.
+    SettleAsSent,
+    /// Send to those in doubt again.
+    SettleAgain,
+    /// Take back what was sent, as far as the service does.
+    Recall,
+}
+
+/// What can be done with a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum JobAct {
+    /// Run it now, whatever its schedule says.
+    Trigger,
+    /// Let its instants pass without a run.
+    Pause,
+    /// Let it run again from its next instant on.
+    Resume,
+    /// End its run that goes on, with its broadcasts, and those that wait for their turn.
+    Cancel,
+}
+
+/// What was done.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Done {
+    /// What was done, in a sentence.
+    pub message: String,
+    /// How many recipients, messages or runs it concerns, where they are counted.
+    pub count: Option<u64>,
+    /// The run that was asked for.
+    pub run: Option<String>,
+}
+
+impl Done {
+    fn said(message: impl Into<String>) -> Self {
+        Self { message: message.into(), ..Self::default() }
+    }
+
+    fn counted(count: u64, message: impl Into<String>) -> Self {
+        Self { message: message.into(), count: Some(count), run: None }
+    }
+}
+
+impl BroadcastAct {
+    /// Those that make sense for a broadcast that stands like this.
+    #[must_use]
+    pub fn sensible(counts: &Counts, over: bool, paused: bool) -> Vec<Self> {
+        let all = [
+            (Self::Pause, !over && !paused),
+            (Self::Resume, !over && paused),
+            (Self::Cancel, !over),
+            (Self::Retry, counts.rejected > 0),
+            (Self::SettleAsSent, counts.in_doubt > 0),
+            (Self::SettleAgain, counts.in_doubt > 0),
+            (Self::Recall, counts.sent > 0 && (over || paused)),
+        ];
+        all.into_iter().filter(|(_, sensible)| *sensible).map(|(act, _)| act).collect()
+    }
+}
+
+impl Site {
+    /// Does something with a broadcast.
+    pub(super) async fn act_on_broadcast(
+        &self,
+        id: BroadcastId,
+        act: BroadcastAct,
+    ) -> Result<Done, Problem> {
+        let ledger = &self.ledger;
+        let found = ledger.show(id).await?;
+        let name = format!("{}/{}", found.name, found.run);
+        let done = match act {
+            BroadcastAct::Pause => {
+                ledger.request(id, Wish::Pause, None).await?;
+                Done::said(format!("{name} pauses"))
+            }
+            BroadcastAct::Resume => {
+                ledger.request(id, Wish::Run, None).await?;
+                ledger.entrust(id).await?;
+                Done::said(format!("{name} goes on"))
+            }
+            BroadcastAct::Cancel => {
+                ledger.request(id, Wish::Cancel, None).await?;
+                Done::said(format!("{name} is cancelled: who is pending gets nothing"))
+            }
+            BroadcastAct::Retry => {
+                let count = ledger.retry_rejected(id).await?;
+                ledger.entrust(id).await?;
+                Done::counted(count, format!("{count} of {name} are pending again, and are sent"))
+            }
+            BroadcastAct::SettleAsSent => {
+                let count = ledger.settle_doubts(id, Settlement::AsSent).await?;
+                Done::counted(count, format!("{count} of {name} count as sent"))
+            }
+            BroadcastAct::SettleAgain => {
+                let count = ledger.settle_doubts(id, Settlement::Again).await?;
+                ledger.entrust(id).await?;
+                Done::counted(count, format!("{count} of {name} are pending again, and are sent"))
+            }
+            BroadcastAct::Recall => self.recall(id, &name).await?,
+        };
+        tracing::info!(broadcast = name, "asked for over the web: {}", done.message);
+        Ok(done)
+    }
+
+    async fn recall(&self, id: BroadcastId, name: &str) -> Result<Done, Problem> {
+        let recalled = self.on_daemon(move |office| async move {
+            let house = &office.house;
+            let found = house.ledger.show(id).await?;
+            let app = house.apps.iter().find(|app| app.key() == found.app_key).ok_or_else(|| {
+                let why = format!("the app {} is not configured here", found.app_key);
+                Problem::new(StatusCode::CONFLICT, why)
+            })?;
+            let (_switch, stop) = StopSwitch::new();
+            let told = app.recall_broadcast(&house.ledger, &found, &RecallOptions::default(), &stop).await;
+            told.map_err(|error| Problem::new(StatusCode::CONFLICT, error.to_string()))
+        });
+        let told = recalled.await??;
+        let mut message = format!("{} of {name} were recalled", told.recalled);
+        let refused: u64 = told.refused.values().sum();
+        for (count, what) in [
+            (told.before, "had been recalled before"),
+            (told.too_late, "were sent too long ago"),
+            (refused, "the service would not recall"),
+            (told.in_doubt, "are in doubt, and nobody knows their ids"),
+        ] {
+            if count > 0 {
+                message += &format!("; {count} {what}");
+            }
+        }
+        Ok(Done::counted(told.recalled, message))
+    }
+
+    /// Does something with a job.
+    pub(super) async fn act_on_job(&self, name: &str, act: JobAct) -> Result<Done, Problem> {
+        let ledger = &self.ledger;
+        let job = self.job(name).await?;
+        if let (JobAct::Trigger | JobAct::Pause, Some(_)) = (act, job.gone_at) {
+            let why = format!("no script declares `{name}` any more");
+            return Err(Problem::new(StatusCode::CONFLICT, why));
+        }
+        let done = match act {
+            JobAct::Trigger => {
+                let run = run_name(ledger.trigger_job(name).await?);
+                let message = format!("{name} is asked for: run {run} begins within a second or two");
+                Done { message, count: None, run: Some(run) }
+            }
+            JobAct::Pause => Done::said(if ledger.pause_job(name, true).await? {
+                format!("{name} is paused: its instants pass")
+            } else {
+                format!("{name} is paused already")
+            }),
+            JobAct::Resume => Done::said(if ledger.pause_job(name, false).await? {
+                format!("{name} goes on with its next instant")
+            } else {
+                format!("{name} is not paused")
+            }),
+            JobAct::Cancel => {
+                let runs = ledger.job_runs(Some(name), 100).await?;
+                let open = runs.iter().filter(|run| run.finished_at.is_none()).count() as u64;
+                if open > 0 {
+                    ledger.cancel_job(name).await?;
+                    Done::counted(open, format!("{name} is being cancelled: {open} of its runs, with their broadcasts"))
+                } else {
+                    Done::counted(0, format!("no run of {name} goes on or waits"))
+                }
+            }
+        };
+        self.on_daemon(async |office| (office.house.nudge)()).await?;
+        tracing::info!(job = name, "asked for over the web: {}", done.message);
+        Ok(done)
+    }
+
+    /// The job of this name, in force or not.
+    pub(super) async fn job(&self, name: &str) -> Result<Listed, Problem> {
+        let found = self.ledger.listed_jobs(Some(name)).await?.into_iter().next();
+        found.ok_or_else(|| Problem::not_found(format!("there is no job `{name}`")))
+    }
+}

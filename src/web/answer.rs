@@ -1,0 +1,78 @@
+//! Answers that are refusals: what happened and what to do, in JSON.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::ledger::LedgerError;
+
+/// Seconds after which a request that is not taken now may come again.
+const AGAIN: &str = "10";
+
+/// A refusal.
+#[derive(Debug, Clone)]
+pub(super) struct Problem {
+    pub(super) status: StatusCode,
+    pub(super) message: String,
+}
+
+/// What a refusal says.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ProblemBody {
+    /// What happened, and what to do next.
+    pub(super) error: String,
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status, message: message.into() }
+    }
+
+    /// Nobody knows who asks.
+    pub(super) fn unauthorized() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "show a token: `Authorization: Bearer TOKEN`; `mooncast tokens renew` makes and shows new ones",
+        )
+    }
+
+    /// There is nothing of that name.
+    pub(super) fn not_found(what: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, what)
+    }
+
+    /// The ledger did not do what was asked.
+    pub(super) fn of_ledger(error: &LedgerError) -> Self {
+        let status = match error {
+            LedgerError::Unknown(_) => StatusCode::NOT_FOUND,
+            LedgerError::NotNow { .. } => StatusCode::CONFLICT,
+            _ => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+impl From<LedgerError> for Problem {
+    fn from(error: LedgerError) -> Self {
+        Self::of_ledger(&error)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = axum::Json(ProblemBody { error: self.message });
+        let mut answer = (self.status, body).into_response();
+        let headers = answer.headers_mut();
+        match self.status {
+            StatusCode::UNAUTHORIZED => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static(AGAIN));
+            }
+            _ => {}
+        }
+        answer
+    }
+}

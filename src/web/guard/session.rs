@@ -1,0 +1,51 @@
+//! The cookie of a browser that has shown a token.
+
+use axum::http::{HeaderMap, HeaderValue, header};
+
+use crate::ledger::Role;
+
+/// The cookie's name.
+const NAME: &str = "mooncast";
+
+/// Who a browser speaks for, until when, and what proves it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::web) struct Session {
+    pub(super) role: Role,
+    /// Seconds since 1970.
+    pub(super) until: u64,
+    pub(super) tag: String,
+}
+
+impl Session {
+    /// The one that a browser shows.
+    pub(super) fn shown(headers: &HeaderMap) -> Option<Self> {
+        let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+        let mut values = cookies.flat_map(|line| line.split(';')).filter_map(|pair| {
+            let (name, value) = pair.trim().split_once('=')?;
+            (name == NAME).then_some(value)
+        });
+        let mut parts = values.next()?.split('.');
+        let (role, until, tag) = (parts.next()?, parts.next()?, parts.next()?);
+        let role = Role::ALL.into_iter().find(|known| known.name() == role)?;
+        Some(Self { role, until: until.parse().ok()?, tag: tag.to_owned() })
+    }
+
+    /// The header that gives it to a browser: for this host alone, out of reach of scripts, and never sent along with
+    /// what a page of another site asks for.
+    pub(in crate::web) fn cookie(&self, tls: bool) -> Option<HeaderValue> {
+        let Self { role, until, tag } = self;
+        let age = 7 * 24 * 3600;
+        cookie(&format!("{role}.{until}.{tag}"), age, tls)
+    }
+
+    /// The header that takes it away.
+    pub(in crate::web) fn farewell(tls: bool) -> Option<HeaderValue> {
+        cookie("", 0, tls)
+    }
+}
+
+fn cookie(value: &str, age: u32, tls: bool) -> Option<HeaderValue> {
+    let secure = if tls { "; Secure" } else { "" };
+    HeaderValue::from_str(&format!("{NAME}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={age}{secure}"))
+        .ok()
+}

@@ -1,0 +1,180 @@
+//! Which requests a hook takes: those of who has its secret. A hook that nobody declares and a secret that is wrong look
+//! alike from outside.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use axum::http::HeaderMap;
+use bytes::Bytes;
+use data_encoding::HEXLOWER_PERMISSIVE;
+use hmac::{Hmac, KeyInit, Mac};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::Sha256;
+
+use crate::clock::Instant;
+use crate::host::Variables;
+use crate::ledger::{NewHookRequest, Taken};
+use crate::protocol::HookRequest;
+use crate::schedule::{Hook, Scheme, run_name};
+use crate::web::house::House;
+
+/// Headers that are the host's and the sender's business alone; a hook's own header is another.
+const KEPT: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
+
+/// How often it is told at the most that requests were refused.
+const TOLD_EVERY: Duration = Duration::from_mins(1);
+
+/// A request for a hook, with its whole body.
+pub(in crate::web) struct Post {
+    pub(in crate::web) name: String,
+    pub(in crate::web) method: String,
+    pub(in crate::web) query: Vec<(String, String)>,
+    pub(in crate::web) headers: HeaderMap,
+    pub(in crate::web) body: Bytes,
+}
+
+/// What becomes of it.
+pub(in crate::web) enum Reply {
+    /// It is in the ledger, and this is its run.
+    Taken(String),
+    /// There is no such hook, or its secret is another.
+    Unknown,
+    /// Too many wait.
+    Full,
+    /// The ledger does not take it.
+    Unwritten,
+}
+
+/// Decides about requests.
+pub(in crate::web) struct Desk {
+    /// The key by which texts are compared, and what unknown hooks are compared with.
+    key: [u8; 32],
+    refused: Cell<u64>,
+    told: Cell<Option<Instant>>,
+}
+
+impl Desk {
+    pub(in crate::web) fn new() -> Self {
+        Self { key: rand::random(), refused: Cell::default(), told: Cell::default() }
+    }
+
+    pub(in crate::web) async fn decide(&self, house: &House, post: Post) -> Reply {
+        let known = known(house, &post.name);
+        // The same work whether there is such a hook or not.
+        let (hook, secret) = match &known {
+            Some((hook, secret)) => (Some(hook), secret.expose_secret().as_bytes()),
+            None => (None, &self.key[..]),
+        };
+        let header = hook.map_or("x-signature-256", |hook| &hook.header);
+        let mut shown = post.headers.get_all(header).iter();
+        let shown =
+            shown.next().filter(|_| shown.next().is_none()).map_or(&b""[..], |value| value.as_bytes());
+        let signed = signed(secret, shown, &post.body);
+        let same = self.same(secret, shown);
+        let fits = match hook.map(|hook| hook.scheme) {
+            Some(Scheme::HmacSha256) => signed,
+            Some(Scheme::Token) => same,
+            None => false,
+        };
+        if let Some(hook) = hook.filter(|_| fits) {
+            return take(house, hook, post).await;
+        }
+        self.tell_refused(house, hook.map(|_| post.name.as_str()));
+        Reply::Unknown
+    }
+
+    /// Whether this is the secret. Compared by their HMACs, which takes as long for any other text.
+    fn same(&self, secret: &[u8], shown: &[u8]) -> bool {
+        let bearer = shown.split_at_checked(7).filter(|(word, _)| word.eq_ignore_ascii_case(b"bearer "));
+        let token = bearer.map_or(shown, |(_, token)| token);
+        let tag = mac(&self.key, token).map(|mac| mac.finalize().into_bytes());
+        tag.zip(mac(&self.key, secret)).is_some_and(|(tag, mac)| mac.verify_slice(&tag).is_ok())
+    }
+
+    /// Tells of refused requests, now and then: anybody can make any number of them.
+    fn tell_refused(&self, house: &House, job: Option<&str>) {
+        self.refused.set(self.refused.get() + 1);
+        let now = house.clock.now();
+        if self.told.get().is_some_and(|told| now.saturating_since(told) < TOLD_EVERY) {
+            return;
+        }
+        self.told.set(Some(now));
+        let refused = self.refused.take();
+        if let Some(job) = job {
+            tracing::warn!(job, refused, "a request was refused: its signature or token is wrong");
+        } else {
+            tracing::warn!(refused, "a request was refused: there is no such hook, or it is not granted");
+        }
+    }
+}
+
+/// The hook of that name and its secret, as far as the settings grant both now.
+fn known(house: &House, name: &str) -> Option<(Hook, SecretString)> {
+    let hook = (house.find)(name)?.hook()?.clone();
+    let settings = (house.settings)();
+    if !settings.permissions.grants_hook(name) {
+        return None;
+    }
+    match Variables::new(&settings.permissions).secret(&hook.secret) {
+        Ok(secret) => Some((hook, secret)),
+        Err(why) => {
+            tracing::debug!(job = name, "a hook takes nothing: {}", why.message);
+            None
+        }
+    }
+}
+
+/// Writes a request down, and says so.
+async fn take(house: &House, hook: &Hook, post: Post) -> Reply {
+    let job = post.name.as_str();
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    let delivery = hook.id.as_ref().and_then(|id| post.headers.get(id));
+    let delivery = delivery.map(|id| text(id.as_bytes())).filter(|id| !id.is_empty());
+    let mut headers = Vec::new();
+    for name in post.headers.keys().map(axum::http::HeaderName::as_str) {
+        if name != hook.header && !KEPT.contains(&name) {
+            let values: Vec<String> =
+                post.headers.get_all(name).iter().map(|value| text(value.as_bytes())).collect();
+            headers.push((name.to_owned(), values.join(", ")));
+        }
+    }
+    let request = HookRequest { method: post.method, query: post.query, headers, body: Bytes::default() };
+    let new =
+        NewHookRequest { job: job.to_owned(), delivery, head: request.head(), body: post.body.to_vec() };
+    match house.ledger.take_hook_request(&new).await {
+        Ok(Taken::New(at)) => {
+            let run = run_name(at);
+            tracing::info!(job, run, bytes = new.body.len(), "a hook has taken a request");
+            (house.nudge)();
+            Reply::Taken(run)
+        }
+        Ok(Taken::Again(at)) => {
+            let run = run_name(at);
+            tracing::info!(job, run, "a delivery came again, and runs nothing new");
+            Reply::Taken(run)
+        }
+        Ok(Taken::Full) => {
+            tracing::warn!(job, "a hook takes nothing more: too many requests wait for their runs");
+            Reply::Full
+        }
+        Err(error) => {
+            tracing::error!(job, "a hook cannot take a request: {error}");
+            Reply::Unwritten
+        }
+    }
+}
+
+/// Whether this is the body's HMAC with the secret.
+fn signed(secret: &[u8], shown: &[u8], body: &[u8]) -> bool {
+    let hex = shown.strip_prefix(b"sha256=").unwrap_or(shown);
+    let tag = HEXLOWER_PERMISSIVE.decode(hex).unwrap_or_default();
+    mac(secret, body).is_some_and(|mac| mac.verify_slice(&tag).is_ok())
+}
+
+/// An HMAC of a text, not finished.
+fn mac(key: &[u8], text: &[u8]) -> Option<Hmac<Sha256>> {
+    // A key of any length will do.
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
+    mac.update(text);
+    Some(mac)
+}

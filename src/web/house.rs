@@ -1,0 +1,56 @@
+//! What the listener needs of the daemon, and what is done on the daemon's own thread.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use futures_util::future::LocalBoxFuture;
+
+use crate::clock::Clock;
+use crate::config::{ServeSettings, Settings};
+use crate::delivery::Delivery;
+use crate::host::Keeper;
+use crate::ledger::Ledger;
+use crate::schedule::Job;
+
+use super::LogTail;
+use super::board::Board;
+use super::hooks::Desk;
+
+/// Finds the job of a name that is in force.
+pub type Find = Box<dyn Fn(&str) -> Option<Rc<Job>>>;
+
+/// What the listener needs of the daemon.
+pub struct House {
+    /// The project, as people call it.
+    pub project: String,
+    /// Whether it sends to the simulator.
+    pub simulator: bool,
+    /// The job of a name that is in force.
+    pub find: Find,
+    /// The settings as they are now.
+    pub settings: Box<dyn Fn() -> Rc<Settings>>,
+    /// How it is to listen.
+    pub serve: ServeSettings,
+    /// The apps that are sent through, the default one first.
+    pub apps: Vec<Rc<Delivery>>,
+    /// Who drives the daemon's broadcasts.
+    pub keeper: Rc<Keeper>,
+    /// Where everything is written down.
+    pub ledger: Ledger,
+    /// The time.
+    pub clock: Clock,
+    /// The newest lines of the log.
+    pub log: Arc<LogTail>,
+    /// Says that something is wished for, so that nobody has to look for it.
+    pub nudge: Box<dyn Fn()>,
+}
+
+/// What stands on the daemon's thread.
+pub(super) struct Office {
+    pub(super) house: House,
+    pub(super) hooks: Desk,
+    pub(super) board: Board,
+}
+
+/// Work for the daemon's thread.
+pub(super) type Work = Box<dyn FnOnce(Rc<Office>) -> LocalBoxFuture<'static, ()> + Send>;

@@ -1,0 +1,151 @@
+//! Connections: taken, kept within bounds, and answered by a router.
+//!
+//! - `seats`: how many there are at once; who does nothing leaves when others come;
+//! - `tls`: with a certificate of one's own;
+//! - `guarded`: what is known of an answer that is still being written.
+//!
+//! A head that does not come, a body that is not read and a peer that is not welcome cost a connection and some
+//! seconds, nothing else.
+
+mod guarded;
+mod seats;
+mod tls;
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio_io_timeout::TimeoutStream;
+use tower::ServiceExt as _;
+
+use crate::clock::Clock;
+
+use guarded::Guarded;
+use seats::{Seat, Seats};
+pub use tls::Tls;
+
+/// Connections at once.
+const CONNECTIONS: usize = 256;
+
+/// How long the head of a request may take, also on a connection that stays open for it; and TLS's greeting.
+const HEAD_WITHIN: Duration = Duration::from_secs(15);
+
+/// How long a peer may read nothing of what is written to it.
+const READS_WITHIN: Duration = Duration::from_secs(30);
+
+/// How long nothing is accepted after that failed: the process may have too many files open.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// The bytes that the head of a request may have.
+const HEAD_BYTES: usize = 32 * 1024;
+
+/// Who asks: an extension of each request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer {
+    /// Where the connection comes from.
+    pub(super) address: IpAddr,
+    /// Whether what is said on it is encrypted up to here.
+    pub(super) tls: bool,
+}
+
+/// Where connections come from.
+pub struct Listening {
+    /// The socket.
+    pub listener: TcpListener,
+    /// What encrypts them.
+    pub tls: Option<Tls>,
+    /// Who may connect; anybody, where nobody is named.
+    pub peers: Vec<IpAddr>,
+}
+
+impl Listening {
+    /// Where it is.
+    ///
+    /// # Errors
+    ///
+    /// When the socket has no address.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Answers for as long as it is polled. Must be called on a thread with a local task set.
+    pub(super) async fn answer(self, router: Router, clock: Clock) {
+        let seats = Rc::new(Seats::new(CONNECTIONS));
+        loop {
+            let (stream, address) = match self.listener.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::debug!("a connection was not accepted: {error}");
+                    clock.sleep(AGAIN).await;
+                    continue;
+                }
+            };
+            let peer = Peer { address: address.ip().to_canonical(), tls: self.tls.is_some() };
+            if !self.peers.is_empty() && !self.peers.contains(&peer.address) {
+                tracing::debug!(%address, "a connection was refused: it does not come from a trusted proxy");
+                continue;
+            }
+            let Some(seat) = seats.take() else { continue };
+            // Without it events would wait for the answer to the ones before.
+            let _ = stream.set_nodelay(true);
+            let (tls, router, clock) = (self.tls.clone(), router.clone(), clock.clone());
+            tokio::task::spawn_local(async move {
+                let seat = Rc::new(seat);
+                let Some(tls) = tls else { return converse(stream, peer, router, &seat).await };
+                let greeting = clock.timeout(HEAD_WITHIN, tls.greet(stream));
+                let greeted = tokio::select! {
+                    greeted = greeting => greeted,
+                    () = seat.unseated() => return,
+                };
+                match greeted {
+                    Ok(Ok(stream)) => converse(stream, peer, router, &seat).await,
+                    Ok(Err(error)) => tracing::debug!(%address, "TLS was not agreed upon: {error}"),
+                    Err(_) => {}
+                }
+            });
+        }
+    }
+}
+
+/// One connection, to its end.
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + 'static,
+    peer: Peer,
+    router: Router,
+    seat: &Rc<Seat>,
+) {
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(READS_WITHIN));
+    let answering = Rc::clone(seat);
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let (mut request, busy) = (request.map(Body::new), answering.busy());
+        request.extensions_mut().insert(peer);
+        let router = router.clone();
+        async move {
+            let answer = router.oneshot(request).await?;
+            Ok::<_, std::convert::Infallible>(answer.map(|body| Guarded::new(body, busy)))
+        }
+    });
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_buf_size(HEAD_BYTES);
+    let connection = builder.serve_connection(TokioIo::new(Box::pin(stream)), service);
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = seat.unseated() => return,
+    };
+    if let Err(error) = ended {
+        tracing::debug!(address = %peer.address, "a connection ended: {error}");
+    }
+}
+

@@ -1,0 +1,118 @@
+//! The connections that there may be at once. Where all seats are taken, the one that has done nothing for longest
+//! gives up its own; who is being answered keeps it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::{Rc, Weak};
+
+use tokio::sync::Notify;
+
+/// All of them.
+pub(super) struct Seats {
+    most: usize,
+    /// By a number that grows, so that the first is the one that has sat there unused for longest.
+    taken: RefCell<BTreeMap<u64, Rc<Chair>>>,
+    next: Cell<u64>,
+}
+
+#[derive(Default)]
+struct Chair {
+    /// Requests that are being answered.
+    busy: Cell<usize>,
+    unseated: Notify,
+}
+
+/// One that is taken until this is dropped.
+pub(super) struct Seat {
+    chair: Rc<Chair>,
+    number: Cell<u64>,
+    seats: Weak<Seats>,
+}
+
+/// Keeps a seat for as long as it lives.
+pub(super) struct Busy(Rc<Seat>);
+
+impl Seats {
+    pub(super) fn new(most: usize) -> Self {
+        Self { most, taken: RefCell::default(), next: Cell::default() }
+    }
+
+    /// A seat; none where all are taken by those who are being answered.
+    pub(super) fn take(self: &Rc<Self>) -> Option<Seat> {
+        if self.taken.borrow().len() >= self.most {
+            let idle = self.taken.borrow().iter().find(|(_, chair)| chair.busy.get() == 0).map(|(of, _)| *of);
+            let gone = self.taken.borrow_mut().remove(&idle?)?;
+            gone.unseated.notify_one();
+        }
+        let chair = Rc::new(Chair::default());
+        let number = self.number();
+        self.taken.borrow_mut().insert(number, Rc::clone(&chair));
+        Some(Seat { chair, number: Cell::new(number), seats: Rc::downgrade(self) })
+    }
+
+    fn number(&self) -> u64 {
+        self.next.replace(self.next.get() + 1)
+    }
+}
+
+impl Seat {
+    /// Says that a request is being answered.
+    pub(super) fn busy(self: &Rc<Self>) -> Busy {
+        self.chair.busy.set(self.chair.busy.get() + 1);
+        Busy(Rc::clone(self))
+    }
+
+    /// Waits until others need the seat.
+    pub(super) async fn unseated(&self) {
+        self.chair.unseated.notified().await;
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if let Some(seats) = self.seats.upgrade() {
+            seats.taken.borrow_mut().remove(&self.number.get());
+        }
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let Self(seat) = self;
+        seat.chair.busy.set(seat.chair.busy.get() - 1);
+        // It goes to the end of the line of those who do nothing.
+        let Some(seats) = seat.seats.upgrade() else { return };
+        let mut taken = seats.taken.borrow_mut();
+        if let Some(chair) = taken.remove(&seat.number.get()) {
+            seat.number.set(seats.number());
+            taken.insert(seat.number.get(), chair);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_done_nothing_for_longest_leaves_first_and_who_is_answered_stays() {
+        let seats = Rc::new(Seats::new(2));
+        let (first, second) = (Rc::new(seats.take().unwrap()), Rc::new(seats.take().unwrap()));
+        drop(first.busy());
+        let third = Rc::new(seats.take().unwrap());
+        let left = |seat: &Rc<Seat>| !seats.taken.borrow().contains_key(&seat.number.get());
+        assert!(left(&second) && !left(&first) && !left(&third));
+        let (_one, _other) = (first.busy(), third.busy());
+        assert!(seats.take().is_none());
+    }
+
+    #[test]
+    fn a_seat_that_is_left_is_free() {
+        let seats = Rc::new(Seats::new(1));
+        let seat = Rc::new(seats.take().unwrap());
+        let busy = seat.busy();
+        assert!(seats.take().is_none());
+        drop((seat, busy));
+        assert!(seats.take().is_some());
+    }
+}

@@ -1,0 +1,74 @@
+//! Jobs and their runs.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::instant;
+use crate::ledger::{JobRun, Listed};
+use crate::schedule::run_name;
+
+/// A job as it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct JobView {
+    /// Its name.
+    pub name: String,
+    /// The script that declares it.
+    pub script: String,
+    /// When it runs, in words.
+    pub times: String,
+    /// When it runs next, if that is known.
+    pub next_at: Option<String>,
+    /// Since when it is paused.
+    pub paused_at: Option<String>,
+    /// Since when no script declares it any more.
+    pub gone_at: Option<String>,
+    /// Its latest run.
+    pub last: Option<JobRunView>,
+}
+
+/// A run of a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct JobRunView {
+    /// The job.
+    pub job: String,
+    /// Which run: the instant that it was scheduled for.
+    pub run: String,
+    /// `running`, `waiting`, `done`, `failed`, `interrupted`, `skipped` or `cancelled`.
+    pub state: String,
+    /// How often it was begun.
+    pub attempt: u32,
+    /// What was said of its end.
+    pub note: Option<String>,
+    /// When it was begun last.
+    pub started_at: String,
+    /// When it ended.
+    pub finished_at: Option<String>,
+}
+
+impl From<&Listed> for JobView {
+    fn from(job: &Listed) -> Self {
+        Self {
+            name: job.name.clone(),
+            script: job.script.clone(),
+            times: job.times.clone(),
+            next_at: job.next_at.map(instant),
+            paused_at: job.paused_at.map(instant),
+            gone_at: job.gone_at.map(instant),
+            last: job.last.as_ref().map(JobRunView::from),
+        }
+    }
+}
+
+impl From<&JobRun> for JobRunView {
+    fn from(run: &JobRun) -> Self {
+        Self {
+            job: run.job.clone(),
+            run: run_name(run.scheduled_at),
+            state: run.state.name().to_owned(),
+            attempt: run.attempt,
+            note: run.note.clone(),
+            started_at: instant(run.started_at),
+            finished_at: run.finished_at.map(instant),
+        }
+    }
+}

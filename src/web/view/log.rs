@@ -1,0 +1,120 @@
+//! The newest lines of the log.
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::Context;
+use utoipa::ToSchema;
+
+use super::instant;
+use crate::clock::Clock;
+
+/// Lines that are kept.
+const KEPT: usize = 500;
+
+/// The most bytes of one.
+const LONGEST: usize = 2_000;
+
+/// A line of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LogLine {
+    /// Its number: each line's is one more than that of the line before.
+    pub number: u64,
+    /// When it was written.
+    pub at: String,
+    /// `error`, `warn`, `info`, `debug` or `trace`.
+    pub level: String,
+    /// What happened, and with what.
+    pub text: String,
+}
+
+/// Keeps the newest lines of the log.
+#[derive(Debug)]
+pub struct LogTail {
+    lines: Mutex<VecDeque<LogLine>>,
+    clock: Clock,
+    number: watch::Sender<u64>,
+}
+
+impl LogTail {
+    /// One that has heard nothing yet.
+    #[must_use]
+    pub fn new(clock: Clock) -> Self {
+        Self { lines: Mutex::default(), clock, number: watch::Sender::new(0) }
+    }
+
+    /// The newest lines, at the most so many, the oldest first.
+    #[must_use]
+    pub fn newest(&self, most: usize) -> Vec<LogLine> {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.iter().skip(lines.len().saturating_sub(most)).cloned().collect()
+    }
+
+    /// The number of the newest line: wait on it, then look again.
+    #[must_use]
+    pub fn changed(&self) -> watch::Receiver<u64> {
+        self.number.subscribe()
+    }
+
+    fn put(&self, level: &tracing::Level, text: String) {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = lines.back().map_or(1, |line| line.number + 1);
+        if lines.len() >= KEPT {
+            lines.pop_front();
+        }
+        let at = instant(self.clock.unix_time());
+        lines.push_back(LogLine { number, at, level: level.as_str().to_ascii_lowercase(), text });
+        drop(lines);
+        self.number.send_replace(number);
+    }
+}
+
+/// A layer that hands every line on to the tail.
+#[derive(Debug)]
+pub struct Tailed(pub std::sync::Arc<LogTail>);
+
+impl<S: Subscriber> Layer<S> for Tailed {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut text = Text::default();
+        event.record(&mut text);
+        let Text { mut message, fields } = text;
+        message.push_str(&fields);
+        if message.len() > LONGEST {
+            let end = (0..=LONGEST).rev().find(|at| message.is_char_boundary(*at)).unwrap_or(0);
+            message.truncate(end);
+            message.push('…');
+        }
+        self.0.put(event.metadata().level(), message);
+    }
+}
+
+/// The sentence of a line, and its fields after it.
+#[derive(Default)]
+struct Text {
+    message: String,
+    fields: String,
+}
+
+impl Visit for Text {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "message" {
+            self.message.push_str(value);
+        } else {
+            let _ = write!(self.fields, " {}={value:?}", field.name());
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        if field.name() == "message" {
+            let _ = write!(self.message, "{value:?}");
+        } else {
+            let _ = write!(self.fields, " {}={value:?}", field.name());
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! What is shown: the same values on the page, in the API and in the terminal.
+//!
+//! Instants are texts like `2026-06-01T08:00:00Z`, lengths of time are seconds.
+
+mod activity;
+mod broadcast;
+mod job;
+mod log;
+mod overview;
+mod quota;
+mod script;
+mod wait;
+
+use std::time::Duration;
+
+pub use activity::ActivityView;
+pub use broadcast::{BroadcastView, CountsView, RecipientView};
+pub use job::{JobRunView, JobView};
+pub use log::{LogLine, LogTail, Tailed};
+pub use overview::Overview;
+pub use quota::{AppView, QuotaView, WaitingView};
+pub use script::ScriptView;
+pub use wait::{WaitKind, WaitView};
+
+/// An instant as people and programs read it, in UTC, to the second.
+pub(super) fn instant(at: Duration) -> String {
+    i64::try_from(at.as_secs())
+        .ok()
+        .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok())
+        .map_or_else(|| "?".to_owned(), |at| at.to_string())
+}
