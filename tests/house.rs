@@ -31,7 +31,10 @@ const ROOMS: &[(&str, &[&str])] = &[
             "schedule",
         ],
     ),
-    ("web", &["clock", "config", "host", "ledger", "protocol", "schedule"]),
+    (
+        "web",
+        &["clock", "config", "delivery", "host", "ledger", "protocol", "quota", "schedule"],
+    ),
     ("schedule", &["message", "protocol"]),
     (
         "host",
@@ -56,6 +59,8 @@ const KEPT: &[(&str, &[&str])] = &[
     ("governor", &["quota"]),
     ("sqlx", &["ledger"]),
     ("axum", &["simulator", "web"]),
+    ("hyper", &["web/listener"]),
+    ("tokio_rustls", &["web/listener"]),
     ("clap", &["cli", "simulator"]),
     ("anyhow", &["cli"]),
     ("full_moon", &["cli"]),
