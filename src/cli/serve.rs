@@ -55,9 +55,7 @@ pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Re
     let granted = args.grants.permissions()?;
     settings.permissions.extend(granted.clone());
     let alerts = settings.alerts.clone();
-    if let Some(listen) = args.listen {
-        settings.serve.listen = listen;
-    }
+    settings.serve.listen = args.listen.unwrap_or(settings.serve.listen);
     let (serve, simulator) = (settings.serve.clone(), args.simulator || settings.simulator);
     let secure = serve.tls.as_ref().map(Tls::load).transpose().map_err(anyhow::Error::msg)?;
     let address = serve.address().map_err(anyhow::Error::msg)?;
@@ -77,6 +75,7 @@ pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Re
         let reread = Reread::new(move || {
             let mut settings = Settings::load(&place, &Environment::of_process(), &flags)?;
             settings.permissions.extend(granted.clone());
+            settings.serve.listen = args.listen.unwrap_or(settings.serve.listen);
             Ok(settings)
         });
         let watch = Watch::new(registry.clone(), reread);
