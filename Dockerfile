@@ -22,7 +22,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     && install -d -o 65534 -g 65534 -m 750 /made/project
 
 # The C library and certificates, no more.
-FROM gcr.io/distroless/cc-debian12
+FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /made/ /
 USER 65534:65534
 WORKDIR /project

@@ -36,7 +36,10 @@ const VARIABLES: [(&str, &str); 8] = [
 const FILES: [(&str, &str); 3] = [
     ("mooncast.toml", "The settings; its folder is the project's."),
     ("scripts/", "The scripts, their modules in scripts/lib/ and their tests in scripts/tests/."),
-    (".mooncast/", "What Mooncast keeps for itself: the ledger, tokens. Without it nobody knows what was sent."),
+    (
+        ".mooncast/",
+        "What Mooncast keeps for itself: the ledger, tokens. Without it nobody knows what was sent.",
+    ),
 ];
 
 /// Prints the manual's main page, or writes the pages of all commands into a folder.
