@@ -2,12 +2,13 @@
 # Mooncast in a container: nobody's, without a shell, with a root that may be read-only. The project is the volume.
 #
 #   docker build -t mooncast .
-#   docker run --rm --read-only --tmpfs /tmp -v "$PWD:/project" --user "$(id -u)" mooncast rehearse scripts/hello.lua
-#   docker run -d --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges --stop-timeout 60 \
+#   docker run --rm --read-only -v "$PWD:/project" --user "$(id -u)" mooncast rehearse scripts/hello.lua
+#   docker run -d --read-only --cap-drop ALL --security-opt no-new-privileges --stop-timeout 60 --restart always \
 #     -v mooncast:/project --env-file mooncast.env mooncast
 #
-# The project has to be writable for who runs it (uid 65534): its ledger is in .mooncast/. Stopping takes as long as
-# `[serve] stop_within` says, hence the timeout.
+# The project has to be writable for who runs it (uid 65534): its ledger is in .mooncast/. /tmp is for rehearsals and
+# tests alone; serving needs none. Stopping takes as long as `[serve] stop_within` says, hence the timeout. `http.hook`
+# listens at the container's own loopback: a proxy in front shares its network (`--network container:NAME`).
 
 FROM rust:1.95.0-bookworm AS build
 # The image's own toolchain; rust-toolchain.toml would fetch what only tests need.
@@ -26,7 +27,7 @@ FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /made/ /
 USER 65534:65534
 WORKDIR /project
-VOLUME /project
+VOLUME ["/project", "/tmp"]
 ENTRYPOINT ["/usr/bin/mooncast"]
 CMD ["--log-format", "json", "serve"]
 # Settings, ledger's folder, address, token and clock. Unhealthy means that nothing can be sent just now, which a new

@@ -39,7 +39,7 @@ pub(super) fn run(args: &New) -> anyhow::Result<Exit> {
     let shown = folder.display();
     writeln!(
         io::stdout(),
-        "Made {shown}. Next:\n\n  cd {shown}\n  mooncast run scripts/hello.lua\n  mooncast test"
+        "Made a project in {shown}; next:\n\n  cd {shown}\n  mooncast run scripts/hello.lua\n  mooncast test"
     )?;
     Ok(Exit::Delivered)
 }
