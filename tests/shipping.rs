@@ -146,7 +146,7 @@ fn the_unit_the_user_and_the_folders_fit_together() {
     let environment = setting("EnvironmentFile").trim_start_matches('-');
     assert!(folders.contains(&format!("\nz {environment} 0640 root {user} -")), "{folders}");
     let manual = Project::new().mooncast(&["man"]).exits(0).stdout;
-    for line in read("etc/mooncast.environment").lines().filter(|line| line.contains("=")) {
+    for line in read("etc/mooncast.environment").lines().filter(|line| line.contains('=')) {
         let name = line.trim_start_matches("# ").split('=').next().unwrap();
         assert!(manual.contains(name), "the manual does not know {name}");
     }
@@ -283,12 +283,12 @@ fn every_test_that_a_promise_names_is_there() {
     let mut files = Vec::new();
     sources(&root().join("src"), &mut files);
     sources(&root().join("tests"), &mut files);
-    let text: String = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
+    let all: String = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
     let promises = read("SECURITY.md");
     let named: Vec<&str> = promises.split('`').filter(|word| word.contains("::")).collect();
     assert!(named.len() >= 15, "{named:?}");
     for name in named {
         let test = name.rsplit("::").next().unwrap();
-        assert!(text.contains(&format!("#[test]\nfn {test}()")), "SECURITY.md names {name}");
+        assert!(all.contains(&format!("#[test]\nfn {test}()")), "SECURITY.md names {name}");
     }
 }
