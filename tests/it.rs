@@ -39,6 +39,7 @@ mod schedule;
 mod secrets;
 mod serve;
 mod shared_quota;
+mod shipping;
 mod simulator;
 mod store;
 mod stubs;

@@ -1,9 +1,11 @@
 //! `mooncast completions`
 
+use std::io::Write;
+
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
-use super::Cli;
+use super::{Cli, Exit};
 
 /// Prints completions; put them where your shell looks for them.
 #[derive(Debug, Args)]
@@ -12,6 +14,10 @@ pub(super) struct Completions {
     shell: Shell,
 }
 
-pub(super) fn run(args: &Completions) {
-    clap_complete::generate(args.shell, &mut Cli::command(), "mooncast", &mut std::io::stdout());
+pub(super) fn run(args: &Completions) -> Exit {
+    let mut text = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "mooncast", &mut text);
+    // A reader that has gone has seen enough.
+    let _ = std::io::stdout().write_all(&text);
+    Exit::Delivered
 }

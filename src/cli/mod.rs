@@ -13,6 +13,7 @@ mod jobs;
 mod limits;
 pub mod lint;
 mod logging;
+mod man;
 mod new;
 mod next;
 mod progress;
@@ -110,6 +111,8 @@ enum Command {
     Doctor(doctor::Doctor),
     /// Print completions for a shell
     Completions(completions::Completions),
+    /// Print the manual, or write a page for each command into a folder
+    Man(man::Man),
 }
 
 /// Runs the program.
@@ -146,10 +149,8 @@ pub fn main() -> ExitCode {
         Command::Jobs(args) => jobs::run(args, &cli.global),
         Command::Sim(args) => sim::run(args),
         Command::Doctor(args) => doctor::run(args, &cli.global),
-        Command::Completions(args) => {
-            completions::run(&args);
-            Ok(Exit::Delivered)
-        }
+        Command::Completions(args) => Ok(completions::run(&args)),
+        Command::Man(args) => man::run(&args),
     };
     match result {
         Ok(exit) => exit.into(),

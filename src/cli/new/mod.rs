@@ -13,16 +13,18 @@ use super::{Exit, stubs};
 const STUBS_FOLDER: &str = ".luals";
 
 /// The files of a new project and what they hold.
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 7] = [
     ("mooncast.toml", include_str!("mooncast.toml")),
     ("scripts/hello.lua", include_str!("hello.lua")),
     ("scripts/tests/hello.lua", include_str!("hello_test.lua")),
     ("scripts/lib/.gitkeep", ""),
     (".luarc.json", include_str!("luarc.json")),
     (".gitignore", include_str!("gitignore")),
+    (".github/workflows/mooncast.yml", include_str!("mooncast.yml")),
 ];
 
-/// Make a project: a folder with settings, a first script, and what an editor needs to complete `im.`.
+/// Make a project: a folder with settings, a first script and its test, a CI file, and what an editor needs to
+/// complete `im.`.
 #[derive(Debug, Clone, Args)]
 pub(super) struct New {
     /// The folder to make; one that is there must be empty
@@ -37,7 +39,7 @@ pub(super) fn run(args: &New) -> anyhow::Result<Exit> {
     let shown = folder.display();
     writeln!(
         io::stdout(),
-        "Made {shown}. Next:\n\n  cd {shown}\n  mooncast run scripts/hello.lua\n  mooncast test"
+        "Made a project in {shown}; next:\n\n  cd {shown}\n  mooncast run scripts/hello.lua\n  mooncast test"
     )?;
     Ok(Exit::Delivered)
 }

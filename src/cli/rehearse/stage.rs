@@ -89,7 +89,7 @@ pub(in super::super) fn perform(scene: Scene<'_>) -> anyhow::Result<Performance>
     let scratch = tempfile::Builder::new()
         .prefix("mooncast-rehearsal-")
         .tempdir()
-        .context("a folder for the scratch ledger")?;
+        .context("there is no place for a scratch ledger (TMPDIR can name another)")?;
     let clock = Clock::simulated(scene.start);
     // What was sent before counts here too: a broadcast that goes on, one that is left out, a key that was used.
     let state = scene.project.state_folder();

@@ -50,7 +50,7 @@ pub(super) fn perform(
     let scratch = tempfile::Builder::new()
         .prefix("mooncast-test-")
         .tempdir()
-        .context("a folder for the scratch ledger")?;
+        .context("there is no place for a scratch ledger (TMPDIR can name another)")?;
     let clock = Clock::simulated(START);
     let book = Rc::new(Book::scratch(scratch.path().to_owned(), clock.clone(), COMMAND));
     let settings = &file.settings;
