@@ -103,7 +103,7 @@ impl Site {
 ///
 /// # Errors
 ///
-/// When the listener has no address.
+/// When the listener has no address, or the key of sessions can neither be read nor made.
 pub async fn serve(listening: Listening, house: House) -> std::io::Result<()> {
     let address = listening.address()?;
     let (work, mut wanted) = mpsc::channel(WORK);
@@ -113,7 +113,7 @@ pub async fn serve(listening: Listening, house: House) -> std::io::Result<()> {
         clock: house.clock.clone(),
         log: Arc::clone(&house.log),
         names: Names::new(address, listening.tls.is_some(), &house.serve.hosts),
-        tokens: Tokens::new(house.ledger.clone(), house.clock.clone()),
+        tokens: Tokens::new(house.ledger.clone(), house.clock.clone())?,
         watch,
         reading: Semaphore::new(READING),
         work,

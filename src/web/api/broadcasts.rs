@@ -88,7 +88,7 @@ pub(super) struct BroadcastDetail {
 }
 
 /// Broadcasts, the newest first.
-#[utoipa::path(get, path = "/broadcasts", params(Which), responses(
+#[utoipa::path(get, path = "/broadcasts", operation_id = "list_broadcasts", params(Which), responses(
     (status = 200, description = "A page of them", body = BroadcastPage),
     (status = 400, description = "A parameter is not right", body = ProblemBody),
 ))]
@@ -112,7 +112,7 @@ pub(super) async fn list(
 }
 
 /// A broadcast as it stands.
-#[utoipa::path(get, path = "/broadcasts/{id}", params(("id" = i64, Path, description = "Its number")), responses(
+#[utoipa::path(get, path = "/broadcasts/{id}", operation_id = "show_broadcast", params(("id" = i64, Path, description = "Its number")), responses(
     (status = 200, description = "How it stands", body = BroadcastDetail),
     (status = 400, description = "This is no number", body = ProblemBody),
     (status = 404, description = "There is no such broadcast", body = ProblemBody),
@@ -131,7 +131,7 @@ pub(super) async fn show(
 }
 
 /// Does something with a broadcast. A recall that takes long goes on after its answer.
-#[utoipa::path(post, path = "/broadcasts/{id}/{act}", params(
+#[utoipa::path(post, path = "/broadcasts/{id}/{act}", operation_id = "act_on_broadcast", params(
     ("id" = i64, Path, description = "Its number"),
     ("act" = inline(BroadcastAct), Path, description = "What to do"),
 ), responses(

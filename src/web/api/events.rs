@@ -39,7 +39,7 @@ pub(super) fn serve(router: Router<Site>) -> Router<Site> {
 /// How everything stands, each second while somebody listens: events `overview` with the JSON of `/overview`, numbered.
 ///
 /// The stream ends when the token that it was asked for with is renewed.
-#[utoipa::path(get, path = "/events", responses(
+#[utoipa::path(get, path = "/events", operation_id = "follow_events", responses(
     (status = 200, description = "Events without an end", body = String, content_type = "text/event-stream"),
     (status = 503, description = "As many streams as may be are open", body = ProblemBody),
 ))]

@@ -37,13 +37,13 @@ pub(super) struct JobDetail {
 }
 
 /// The jobs in force, by name.
-#[utoipa::path(get, path = "/jobs", responses((status = 200, description = "The jobs", body = [JobView])))]
+#[utoipa::path(get, path = "/jobs", operation_id = "list_jobs", responses((status = 200, description = "The jobs", body = [JobView])))]
 pub(super) async fn list(State(site): State<Site>, _: Viewer) -> Answer<Vec<JobView>> {
     Ok(Json(site.ledger.listed_jobs(None).await?.iter().map(JobView::from).collect()))
 }
 
 /// A job, in force or not, and its latest runs. A script that somebody ran is known as `run scripts/NAME.lua`.
-#[utoipa::path(get, path = "/jobs/{name}", params(("name" = String, Path, description = "The job")), responses(
+#[utoipa::path(get, path = "/jobs/{name}", operation_id = "show_job", params(("name" = String, Path, description = "The job")), responses(
     (status = 200, description = "How it stands", body = JobDetail),
     (status = 400, description = "The name is not in UTF-8", body = ProblemBody),
     (status = 404, description = "There is no such job", body = ProblemBody),
@@ -59,7 +59,7 @@ pub(super) async fn show(
 }
 
 /// Does something with a job.
-#[utoipa::path(post, path = "/jobs/{name}/{act}", params(
+#[utoipa::path(post, path = "/jobs/{name}/{act}", operation_id = "act_on_job", params(
     ("name" = String, Path, description = "The job"),
     ("act" = inline(JobAct), Path, description = "What to do"),
 ), responses(
@@ -77,7 +77,7 @@ pub(super) async fn act(
 }
 
 /// The latest runs of jobs, and of scripts that somebody ran.
-#[utoipa::path(get, path = "/runs", params(Which), responses(
+#[utoipa::path(get, path = "/runs", operation_id = "list_runs", params(Which), responses(
     (status = 200, description = "The runs, the newest first", body = [JobRunView]),
     (status = 400, description = "A parameter is not right", body = ProblemBody),
 ))]

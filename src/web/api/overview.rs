@@ -8,7 +8,7 @@ use crate::web::guard::Viewer;
 use crate::web::{Overview, Site};
 
 /// How everything stands.
-#[utoipa::path(get, path = "/overview", responses(
+#[utoipa::path(get, path = "/overview", operation_id = "show_overview", responses(
     (status = 200, description = "How everything stands now", body = Overview),
 ))]
 pub(super) async fn show(State(site): State<Site>, _: Viewer) -> Answer<Overview> {

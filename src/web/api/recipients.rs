@@ -85,7 +85,7 @@ pub(super) struct RecipientPage {
 }
 
 /// The recipients of a broadcast, in the plan's order.
-#[utoipa::path(get, path = "/broadcasts/{id}/recipients",
+#[utoipa::path(get, path = "/broadcasts/{id}/recipients", operation_id = "list_recipients",
     params(("id" = i64, Path, description = "The broadcast's number"), Which), responses(
     (status = 200, description = "A page of them", body = RecipientPage),
     (status = 400, description = "A number or parameter is not right", body = ProblemBody),
@@ -109,7 +109,7 @@ pub(super) async fn list(
 }
 
 /// All recipients of a broadcast as a file, the same as `mooncast runs export` writes.
-#[utoipa::path(get, path = "/broadcasts/{id}/export",
+#[utoipa::path(get, path = "/broadcasts/{id}/export", operation_id = "export_recipients",
     params(("id" = i64, Path, description = "The broadcast's number"), Wanted), responses(
     (status = 200, description = "A line for each", content((String = "text/csv"), (String = "application/jsonl"))),
     (status = 400, description = "A number or parameter is not right", body = ProblemBody),

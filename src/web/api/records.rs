@@ -44,7 +44,7 @@ pub(super) struct Span {
 }
 
 /// The newest lines of the daemon's log, the oldest first.
-#[utoipa::path(get, path = "/log", params(Lines), responses(
+#[utoipa::path(get, path = "/log", operation_id = "show_log", params(Lines), responses(
     (status = 200, description = "The lines", body = [LogLine]),
     (status = 400, description = "The parameter is not right", body = ProblemBody),
 ))]
@@ -58,14 +58,14 @@ pub(super) async fn log(
 }
 
 /// The apps with their quotas, and who waits for them; the default app first.
-#[utoipa::path(get, path = "/quotas", responses((status = 200, description = "The apps", body = [AppView])))]
+#[utoipa::path(get, path = "/quotas", operation_id = "list_quotas", responses((status = 200, description = "The apps", body = [AppView])))]
 pub(super) async fn quotas(State(site): State<Site>, _: Viewer) -> Answer<Vec<AppView>> {
     apps(&site).await.map(Json)
 }
 
 /// What was sent of a quota lately, by ten seconds, the oldest first, by all processes and of all apps. Spans in which
 /// nothing was sent are left out.
-#[utoipa::path(get, path = "/activity", params(Span), responses(
+#[utoipa::path(get, path = "/activity", operation_id = "show_activity", params(Span), responses(
     (status = 200, description = "The spans", body = [ActivityView]),
     (status = 400, description = "A parameter is not right", body = ProblemBody),
     (status = 404, description = "There is no such quota", body = ProblemBody),

@@ -34,7 +34,7 @@ pub(super) struct RunScript {
 }
 
 /// The scripts that the daemon knows, by name.
-#[utoipa::path(get, path = "/scripts", responses(
+#[utoipa::path(get, path = "/scripts", operation_id = "list_scripts", responses(
     (status = 200, description = "The scripts", body = [ScriptDetail]),
 ))]
 pub(super) async fn list(State(site): State<Site>, _: Viewer) -> Answer<Vec<ScriptDetail>> {
@@ -49,7 +49,7 @@ pub(super) async fn list(State(site): State<Site>, _: Viewer) -> Answer<Vec<Scri
 
 /// Runs the version of a script that is in force now: its top level, with sending allowed, and then `main(args)` where
 /// it defines one, as `mooncast run` would. Its runs are listed as those of the job `run SCRIPT`; one waits for another.
-#[utoipa::path(post, path = "/scripts/run", request_body = RunScript, responses(
+#[utoipa::path(post, path = "/scripts/run", operation_id = "run_script", request_body = RunScript, responses(
     (status = 202, description = "It begins within a second or two", body = Done),
     (status = 400, description = "The body is not right", body = ProblemBody),
     (status = 404, description = "There is no such script", body = ProblemBody),

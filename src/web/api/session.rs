@@ -19,7 +19,6 @@ use crate::web::listener::Peer;
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct SessionView {
     /// What they may do.
-    #[schema(inline)]
     role: RoleView,
 }
 
@@ -52,13 +51,13 @@ pub(super) struct Login {
 }
 
 /// Who asks.
-#[utoipa::path(get, path = "/session", responses((status = 200, description = "Who asks", body = SessionView)))]
+#[utoipa::path(get, path = "/session", operation_id = "show_session", responses((status = 200, description = "Who asks", body = SessionView)))]
 pub(super) async fn show(viewer: Viewer) -> Json<SessionView> {
     SessionView::of(viewer.role)
 }
 
 /// Gives a browser a cookie by which it is known for a week, or until the token is renewed.
-#[utoipa::path(post, path = "/session", request_body = Login, security(()), responses(
+#[utoipa::path(post, path = "/session", operation_id = "begin_session", request_body = Login, security(()), responses(
     (status = 200, description = "Who it is, and the cookie", body = SessionView, headers(("set-cookie" = String))),
     (status = 400, description = "The body is not right", body = ProblemBody),
     (status = 415, description = "The body is no JSON", body = ProblemBody),
@@ -76,7 +75,7 @@ pub(super) async fn begin(
 }
 
 /// Takes the cookie away.
-#[utoipa::path(delete, path = "/session", security(()), responses(
+#[utoipa::path(delete, path = "/session", operation_id = "end_session", security(()), responses(
     (status = 204, description = "The browser has no cookie any more", headers(("set-cookie" = String))),
 ))]
 pub(super) async fn end(Extension(peer): Extension<Peer>, headers: HeaderMap) -> Response {

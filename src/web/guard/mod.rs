@@ -1,10 +1,11 @@
 //! Who may ask for what: the name that a request is for, where it comes from, and whose token it shows.
 //!
 //! - `site`: names and origins, against pages of others that speak through somebody's browser;
-//! - `tokens`: the tokens of who may look and who may act; `session`: the cookie of a browser that showed one;
+//! - `tokens`: the tokens of who may look and who may act; `session`, `secret`: the cookie of a browser that showed one;
 //! - `headers`: what browsers are told that every answer may not do.
 
 mod headers;
+mod secret;
 mod session;
 mod site;
 mod tokens;
