@@ -45,3 +45,4 @@ mod stubs;
 mod support;
 mod survival;
 mod uploads;
+mod web;
