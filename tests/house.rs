@@ -31,7 +31,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "schedule",
         ],
     ),
-    ("web", &["clock", "config", "host", "ledger", "protocol", "schedule"]),
+    ("web", &["clock", "config", "delivery", "host", "ledger", "protocol", "quota", "schedule"]),
     ("schedule", &["message", "protocol"]),
     (
         "host",
@@ -61,6 +61,12 @@ const KEPT: &[(&str, &[&str])] = &[
     ("full_moon", &["cli"]),
     ("notify_debouncer_full", &["daemon/eyes"]),
     ("sd_notify", &["daemon/systemd"]),
+    ("metrics", &["daemon/figures", "delivery/figures", "host/figures", "ledger/figures", "web"]),
+    ("metrics_exporter_prometheus", &["web/metrics"]),
+    ("opentelemetry", &["cli/traces"]),
+    ("tracing_opentelemetry", &["cli/traces"]),
+    ("ratatui", &["cli/top"]),
+    ("crossterm", &["cli/top"]),
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -17,6 +17,7 @@ use crate::ledger::{Begin, EndedRun, Entry, JobState, Wish};
 use crate::protocol::{HookRequest, JobStart, Mode, Source};
 use crate::schedule::{Job, Overlap, run_name};
 
+use super::figures::{self, RunFigures};
 use super::load::worker_limits;
 use super::registry::Registered;
 use super::{Event, Setup};
@@ -75,6 +76,7 @@ pub(super) struct Runner {
     writing: Cell<bool>,
     stopping: Cell<bool>,
     idle: Notify,
+    figures: RunFigures,
 }
 
 impl Runner {
@@ -89,6 +91,7 @@ impl Runner {
             writing: Cell::new(false),
             stopping: Cell::new(false),
             idle: Notify::new(),
+            figures: RunFigures::default(),
         })
     }
 
@@ -171,6 +174,7 @@ impl Runner {
             services: OnceCell::new(),
         });
         self.flights.borrow_mut().insert(task.job.clone(), Rc::clone(&flight));
+        self.figures.running.set(self.count() as f64);
         flight
     }
 
@@ -181,6 +185,7 @@ impl Runner {
             self.ended(&task, &flight, ended).await;
         }
         self.flights.borrow_mut().remove(&task.job);
+        self.figures.running.set(self.count() as f64);
         self.next();
         self.idle.notify_waiters();
     }
@@ -256,14 +261,15 @@ impl Runner {
             timeout: task.timeout.or(settings.scripts.timeout),
             seed: rand::rng().random(),
         };
-        let late = clock.unix_time().saturating_sub(task.scheduled_at).as_millis();
+        let late = clock.unix_time().saturating_sub(task.scheduled_at);
+        self.figures.begins(attempt, late);
         let (job, script) = (task.job.as_str(), task.script.name.as_str());
         tracing::info!(
             job,
             run,
             attempt,
             script,
-            late_ms = u64::try_from(late).unwrap_or(u64::MAX),
+            late_ms = u64::try_from(late.as_millis()).unwrap_or(u64::MAX),
             "a run begins"
         );
         host::run(spec, services, flight.interrupt.clone()).await
@@ -357,6 +363,9 @@ impl Runner {
                 let count = runs.len();
                 tracing::error!(count, "that runs are over is not in the ledger yet: {error}");
                 clock.sleep(AGAIN).await;
+            }
+            for run in &runs {
+                figures::run_ended(&run.job, run.state);
             }
             for written in written {
                 // Whoever waits for it lives.

@@ -20,6 +20,7 @@ mod commit;
 mod copy;
 mod data;
 mod error;
+mod figures;
 mod files;
 mod hooks;
 mod jobs;
@@ -126,6 +127,14 @@ impl Ledger {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.0.store.path
+    }
+
+    /// The bytes that it takes on the disk, with what is not yet in its file.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        let path = self.path().display();
+        let parts = [format!("{path}"), format!("{path}-wal")];
+        parts.iter().filter_map(|part| std::fs::metadata(part).ok()).map(|part| part.len()).sum()
     }
 
     /// Whether the last write went well.

@@ -3,6 +3,7 @@
 //! - `listener`: connections; `guard`: who may ask; `answer`: refusals;
 //! - `view`: what is shown, the same on the page, in the API and in the terminal; `board`: how everything stands now;
 //! - `acts`: what can be done; `hooks`: requests that begin runs;
+//! - `metrics`: figures for Prometheus; `health`: whether the daemon lives and can do its work;
 //! - `api`: everything in JSON; `house`: what all of it needs of the daemon.
 //!
 //! Handlers read the ledger, which knows nearly everything, by themselves; what only the daemon knows is asked of it on
@@ -15,9 +16,11 @@ mod answer;
 mod api;
 mod board;
 mod guard;
+mod health;
 mod hooks;
 mod house;
 mod listener;
+mod metrics;
 mod view;
 
 use std::future::Future;
@@ -27,7 +30,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::StatusCode;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
@@ -42,6 +45,7 @@ use house::{Office, Work};
 pub use guard::{Minted, mint};
 pub use house::{Find, House};
 pub use listener::{Listening, Tls};
+pub use metrics::Figures;
 pub use view::*;
 
 /// Work for the daemon's thread that waits at once.
@@ -108,7 +112,7 @@ pub async fn serve(listening: Listening, house: House) -> std::io::Result<()> {
         work,
     }));
     let clock = house.clock.clone();
-    let office = Rc::new(Office { house, hooks: hooks::Desk::new(), board });
+    let office = Rc::new(Office { house, hooks: hooks::Desk::new(), board, readiness: health::Readiness::default() });
     let answering = listening.answer(router(&site), clock);
     let watching = office.board.keep(&office.house);
     let mut doing = JoinSet::new();
@@ -128,8 +132,10 @@ pub async fn serve(listening: Listening, house: House) -> std::io::Result<()> {
 fn router(site: &Site) -> Router {
     let guarded = Router::new()
         .nest("/api/v1", api::routes())
+        .merge(metrics::routes())
         .fallback(async || Problem::not_found("there is nothing here"))
         .layer(from_fn_with_state(site.clone(), guard::watch));
-    // A hook is asked for by other services, under whatever name the proxy in front has.
-    hooks::routes().merge(guarded).with_state(site.clone())
+    // A hook is asked for by other services, under whatever name the proxy in front has; and health by address.
+    let open = hooks::routes().merge(health::routes());
+    open.merge(guarded).layer(from_fn(metrics::count)).with_state(site.clone())
 }

@@ -11,6 +11,7 @@ mod plan;
 mod row;
 mod shift;
 mod spec;
+mod standing;
 mod wishes;
 
 pub use build::{NewMessage, NewRecipient};
@@ -20,6 +21,7 @@ pub use find::{Filter, Found};
 pub use lease::Lease;
 pub use plan::{Exclusion, Plan};
 pub use row::{Broadcast, Driver};
+pub use standing::Standing;
 pub use spec::{InDoubt, Priority, ScriptMark, Spec};
 pub use wishes::{Settlement, Wishes};
 
