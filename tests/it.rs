@@ -19,6 +19,7 @@ mod client;
 mod commands;
 mod daemon;
 mod failures;
+mod figures;
 mod hooks;
 mod host;
 mod hostile;

@@ -40,7 +40,7 @@ impl RunFigures {
 
 /// A run of a job is over.
 pub(super) fn run_ended(job: &str, state: JobState) {
-    counter!("mooncast_job_runs_total", "job" => job.to_owned(), "outcome" => state.name()).increment(1);
+    counter!("mooncast_job_runs_total", "job_name" => job.to_owned(), "outcome" => state.name()).increment(1);
 }
 
 /// What is counted of scripts that are loaded.
