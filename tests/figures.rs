@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mooncast::clock::Clock;
 use mooncast::ledger::Ledger;
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use crate::daemon::Serving;
 use crate::support::Project;
@@ -173,7 +174,6 @@ fn figures_are_right_after_a_campaign_and_dashboard_and_alerts_name_no_others() 
         (r#"mooncast_broadcasts{app="default",state="ready"}"#, 0.0),
         (r#"mooncast_recipients{app="default",state="sent"}"#, 0.0),
         (r#"mooncast_job_runs_total{job_name="news",outcome="done"}"#, 1.0),
-        ("mooncast_job_runs_running", 0.0),
         ("mooncast_job_start_delay_seconds_count", 1.0),
         (r#"mooncast_script_loads_total{result="taken"}"#, 1.0),
         (r#"mooncast_script_loads_total{result="refused"}"#, 1.0),
@@ -229,6 +229,8 @@ fn figures_are_for_whoever_has_the_token_and_health_is_for_all() {
     assert!(status == 401 && !text.contains("mooncast_ledger"), "{text}");
     assert_eq!(ask(&address, "/metrics", &address, Some("mooncast_read_wrong")).0, 401);
     assert_eq!(ask(&address, "/metrics", "elsewhere.example", Some(&token)).0, 421);
+    // It serves a moment after it says so.
+    while ask(&address, "/readyz", &address, None).0 == 503 {}
     // A prober asks by the address of a container, whose name nobody has told the daemon.
     for host in [address.as_str(), "10.1.2.3:7311"] {
         assert_eq!(ask(&address, "/healthz", host, None), (200, r#"{"alive":true}"#.to_owned()));
@@ -236,11 +238,35 @@ fn figures_are_for_whoever_has_the_token_and_health_is_for_all() {
     }
     let page = Page::of(&address, &token);
     page.shows(r#"mooncast_web_requests_total{route="/metrics",status="401"}"#, 2.0);
-    page.shows(r#"mooncast_web_requests_total{route="/readyz",status="200"}"#, 2.0);
+    page.shows(r#"mooncast_web_requests_total{route="/readyz",status="200"}"#, 3.0);
     assert_eq!(ask(&address, "/no/such/place", &address, Some(&token)).0, 404);
     let page = Page::of(&address, &token);
     page.shows(r#"mooncast_web_requests_total{route="none",status="404"}"#, 1.0);
     serving.stop().exits(0);
+}
+
+#[test]
+fn a_daemon_whose_ledger_cannot_be_written_lives_and_is_not_ready() {
+    let project = Project::with_script(NEWS);
+    let token = token(&project, &["--simulator"]);
+    let plain = project.command(&["serve", "--simulator", "--listen", "127.0.0.1:0"]);
+    let mut deaf = Command::new("sh");
+    deaf.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"]);
+    deaf.arg(plain.get_program()).args(plain.get_args()).current_dir(project.path("."));
+    let serving = Serving::start(deaf);
+    let address = address(&serving);
+    // From now on no file takes a byte more, as on a disk that is full.
+    let full = Rlimit { current: Some(0), maximum: None };
+    prlimit(Some(Pid::from_child(serving.child())), Resource::Fsize, full).unwrap();
+    let (status, text) = ask(&address, "/readyz", &address, None);
+    assert_eq!(status, 503, "{text}");
+    assert!(text.contains(r#""ready":false"#) && text.contains("the ledger cannot be written"), "{text}");
+    assert!(!text.contains('/'), "no paths: {text}");
+    assert_eq!(ask(&address, "/healthz", &address, None).0, 200);
+    let page = Page::of(&address, &token);
+    page.shows("mooncast_ledger_healthy", 0.0);
+    page.shows_some("mooncast_ledger_failed_writes_total");
+    serving.kill();
 }
 
 #[test]

@@ -45,4 +45,5 @@ mod store;
 mod stubs;
 mod support;
 mod survival;
+mod top;
 mod uploads;

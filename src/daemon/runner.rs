@@ -319,6 +319,7 @@ impl Runner {
             }
             (None, Ended::Failed(failed)) => (JobState::Failed, Some(failed.to_string())),
         };
+        figures::run_ended(&job, state);
         let note_text = note.as_deref().unwrap_or_default();
         match state {
             JobState::Done => tracing::info!(job, run, "a run is done"),
@@ -364,9 +365,6 @@ impl Runner {
                 tracing::error!(count, "that runs are over is not in the ledger yet: {error}");
                 clock.sleep(AGAIN).await;
             }
-            for run in &runs {
-                figures::run_ended(&run.job, run.state);
-            }
             for written in written {
                 // Whoever waits for it lives.
                 let _ = written.send(());
@@ -384,6 +382,7 @@ impl Runner {
         self.waiting.borrow_mut().retain(|task| task.job != job);
         for task in &gone {
             let run = run_name(task.scheduled_at);
+            figures::run_ended(job, JobState::Cancelled);
             tracing::warn!(job, run, "a run that waited is cancelled: {why}");
             self.write_down(task, JobState::Cancelled, Some(why)).await;
         }

@@ -82,9 +82,9 @@ impl Figures {
                     counter!("mooncast_requests_total", "app" => label(), "call" => call, "class" => class)
                 })
             }),
-            round_trips: Kind::ALL.map(|(_, call)| {
-                histogram!("mooncast_request_duration_seconds", "app" => label(), "call" => call)
-            }),
+            round_trips: Kind::ALL.map(
+                |(_, call)| histogram!("mooncast_request_duration_seconds", "app" => label(), "call" => call),
+            ),
             waits: quotas.all().map(|quota| {
                 let name = quota.name();
                 let word = name.replace(' ', "_");

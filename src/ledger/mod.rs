@@ -172,6 +172,19 @@ impl Ledger {
         Ok(AppId(id))
     }
 
+    /// The app of this key, if it is known.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn known_app(&self, key: &str) -> Result<Option<AppId>, LedgerError> {
+        let mut read = self.store().read_now().await?;
+        let row: Option<(i64,)> =
+            read.row(sqlx::query_as("SELECT id FROM apps WHERE key = ?").bind(key)).await?;
+        read.done();
+        Ok(row.map(|(id,)| AppId(id)))
+    }
+
     fn store(&self) -> &Store {
         &self.0.store
     }

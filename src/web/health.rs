@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
-use axum::http::{StatusCode, header};
 use axum::extract::State;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -37,9 +37,7 @@ async fn ready(State(site): State<Site>) -> Response {
     let reasons = site.on_daemon(async |office| office.readiness.lacks(&office.house).await).await;
     match reasons.unwrap_or_else(|problem| vec![problem.message]) {
         none if none.is_empty() => answer(StatusCode::OK, json!({ "ready": true })),
-        reasons => {
-            answer(StatusCode::SERVICE_UNAVAILABLE, json!({ "ready": false, "reasons": reasons }))
-        }
+        reasons => answer(StatusCode::SERVICE_UNAVAILABLE, json!({ "ready": false, "reasons": reasons })),
     }
 }
 

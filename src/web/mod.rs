@@ -112,7 +112,8 @@ pub async fn serve(listening: Listening, house: House) -> std::io::Result<()> {
         work,
     }));
     let clock = house.clock.clone();
-    let office = Rc::new(Office { house, hooks: hooks::Desk::new(), board, readiness: health::Readiness::default() });
+    let office =
+        Rc::new(Office { house, hooks: hooks::Desk::new(), board, readiness: health::Readiness::default() });
     let answering = listening.answer(router(&site), clock);
     let watching = office.board.keep(&office.house);
     let mut doing = JoinSet::new();

@@ -21,8 +21,8 @@ pub use find::{Filter, Found};
 pub use lease::Lease;
 pub use plan::{Exclusion, Plan};
 pub use row::{Broadcast, Driver};
-pub use standing::Standing;
 pub use spec::{InDoubt, Priority, ScriptMark, Spec};
+pub use standing::Standing;
 pub use wishes::{Settlement, Wishes};
 
 pub(super) use build::json;

@@ -38,8 +38,19 @@ impl Ledger {
         let rows: Vec<Row> = read.rows(question).await?;
         read.done();
         let standing = |row: Row| {
-            let (app_key, stage, wish, broadcasts, pending, sending, sent, rejected, in_doubt, skipped, cancelled) =
-                row;
+            let (
+                app_key,
+                stage,
+                wish,
+                broadcasts,
+                pending,
+                sending,
+                sent,
+                rejected,
+                in_doubt,
+                skipped,
+                cancelled,
+            ) = row;
             let stage = Stage::from_number(stage).map_err(|detail| self.store().record(detail))?;
             let wish = Wish::from_number(wish).map_err(|detail| self.store().record(detail))?;
             Ok(Standing {

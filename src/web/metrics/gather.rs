@@ -25,7 +25,10 @@ pub(super) fn describe() {
         ("mooncast_recipients", "Recipients of broadcasts that are not over, by state."),
         ("mooncast_scripts", "Scripts that have a version in force."),
         ("mooncast_scripts_stale", "Scripts whose file, as it is now, is not in force."),
-        ("mooncast_ledger_healthy", "1 while the ledger can be written, 0 while nothing is sent because it cannot."),
+        (
+            "mooncast_ledger_healthy",
+            "1 while the ledger can be written, 0 while nothing is sent because it cannot.",
+        ),
     ] {
         describe_gauge!(name, what);
     }
