@@ -63,6 +63,12 @@ const KEPT: &[(&str, &[&str])] = &[
     ("full_moon", &["cli"]),
     ("notify_debouncer_full", &["daemon/eyes"]),
     ("sd_notify", &["daemon/systemd"]),
+    ("metrics", &["daemon/figures", "delivery/figures", "host/figures", "ledger/figures", "web"]),
+    ("metrics_exporter_prometheus", &["web/metrics"]),
+    ("opentelemetry", &["cli/traces"]),
+    ("tracing_opentelemetry", &["cli/traces"]),
+    ("ratatui", &["cli/top"]),
+    ("crossterm", &["cli/top"]),
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

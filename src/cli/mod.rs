@@ -26,6 +26,7 @@ mod stubs;
 mod summary;
 mod test;
 mod tokens;
+mod top;
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -103,6 +104,8 @@ enum Command {
     Serve(serve::Serve),
     #[command(about = "Look at jobs and steer them: list, show, trigger, pause, resume, cancel")]
     Jobs(jobs::Jobs),
+    #[command(about = "Show on the terminal how everything stands: broadcasts, quotas, jobs, scripts")]
+    Top(top::Top),
     /// Make the tokens of the page and its API anew, and show them
     Tokens(tokens::Tokens),
     /// Run the simulator, a server that speaks the service's REST API
@@ -132,7 +135,10 @@ pub fn main() -> ExitCode {
     };
     let log = Arc::new(LogTail::new(Clock::real()));
     let tail = matches!(cli.command, Command::Serve(_)).then(|| Arc::clone(&log));
-    if let Err(error) = logging::start(cli.global.log_format, &cli.global.log, tail) {
+    // A line in the middle of a screen helps nobody.
+    let silent = matches!(&cli.command, Command::Top(top) if top.draws());
+    let level = if silent { "off" } else { cli.global.log.as_str() };
+    if let Err(error) = logging::start(cli.global.log_format, level, tail) {
         // There is no log to tell it to.
         return exit::report(&error, logging::Format::Text);
     }
@@ -147,6 +153,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(args, &cli.global, log),
         Command::Tokens(args) => tokens::run(&args, &cli.global),
         Command::Jobs(args) => jobs::run(args, &cli.global),
+        Command::Top(args) => top::run(&args, &cli.global),
         Command::Sim(args) => sim::run(args),
         Command::Doctor(args) => doctor::run(args, &cli.global),
         Command::Completions(args) => Ok(completions::run(&args)),

@@ -14,7 +14,7 @@ use crate::config::{AppFlags, Environment, Listen, Project, ServeSettings, Setti
 use crate::daemon::{self, Alerts, Daemon, Event, Loader, Order, Registry, Reread, Setup, Watch};
 use crate::host::OWN_BINARY;
 use crate::ledger::{Ledger, Role};
-use crate::web::{self, House, Listening, LogTail, Tls};
+use crate::web::{self, Figures, House, Listening, LogTail, Tls};
 
 use super::apps;
 use super::progress::Terminal;
@@ -59,6 +59,8 @@ pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Re
     let (serve, simulator) = (settings.serve.clone(), args.simulator || settings.simulator);
     let secure = serve.tls.as_ref().map(Tls::load).transpose().map_err(anyhow::Error::msg)?;
     let address = serve.address().map_err(anyhow::Error::msg)?;
+    // Before anything is made that counts.
+    let figures = Figures::begin().map_err(anyhow::Error::msg).context("nothing can be counted")?;
     let name = project.root.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let clock = Clock::real();
     let fail_point = fail_point(&environment)?;
@@ -82,6 +84,7 @@ pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Re
         let scripts = project.root.join("scripts");
         registry.load_all().await.with_context(|| format!("{}", scripts.display()))?;
         let mut beside = tokio::task::JoinSet::new();
+        beside.spawn_local(figures.clone().keep(clock.clone()));
         beside.spawn_local(daemon::keep_status(registry.clone(), open.ledger.clone()));
         if let Some(interval) = daemon::systemd::watchdog_interval() {
             beside.spawn_local(daemon::systemd::watchdog(clock.clone(), interval));
@@ -122,6 +125,8 @@ pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Re
                     keeper: Rc::clone(daemon.keeper()),
                     ledger: open.ledger.clone(),
                     clock: clock.clone(),
+                    unready: Box::new(daemon.unready()),
+                    figures,
                     log,
                     nudge: Box::new(move || {
                         // A daemon that hears no more has ended.

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::ledger::{Decided, Entry, JobClaim, LedgerError, NewRun};
+use crate::ledger::{Decided, Entry, JobClaim, JobState, LedgerError, NewRun};
 use crate::schedule::{Overlap, run_name, runs_of};
 
 use super::registry::Registered;
 use super::runner::Task;
 use super::version::Version;
-use super::{Daemon, Setup, recover};
+use super::{Daemon, Setup, figures, recover};
 
 /// A run that is to be claimed.
 pub(super) struct Claiming {
@@ -88,6 +88,7 @@ impl Daemon {
                 (JobClaim::Claimed { attempt }, _) => self.runner.start(task, attempt),
                 (JobClaim::Waits, _) => self.runner.queue(task),
                 (JobClaim::Over(_), Entry::Skip(why)) => {
+                    figures::run_ended(job, JobState::Skipped);
                     tracing::info!(job, run = at, "a run is skipped: {why}");
                 }
                 (JobClaim::Running | JobClaim::Over(_), _) => {

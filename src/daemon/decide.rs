@@ -47,6 +47,7 @@ impl Registry {
             }
             return;
         }
+        self.0.figures.taken.increment(1);
         let mut entries = self.0.entries.borrow_mut();
         let entry = entries.entry(path.to_owned()).or_default();
         let was_stale = entry.stale.take().is_some();
@@ -75,6 +76,7 @@ impl Registry {
 
     /// Leaves what is in force, and shows why the file is not.
     pub(super) fn refuse(&self, path: &Path, error: String) {
+        self.0.figures.refused.increment(1);
         let since = self.0.loader.clock.unix_time();
         let script = self.0.loader.project.shown(path);
         let mut entries = self.0.entries.borrow_mut();

@@ -16,6 +16,7 @@ mod control;
 mod decide;
 mod event;
 mod eyes;
+mod figures;
 mod files;
 mod links;
 mod load;
@@ -43,7 +44,7 @@ pub use status::keep_status;
 pub use version::{Version, short};
 pub use watch::Watch;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -115,6 +116,7 @@ pub struct Daemon {
     scheduler: RefCell<Scheduler>,
     /// Scripts that are stale, and what was told of them.
     stale: RefCell<BTreeMap<String, String>>,
+    unready: Rc<Cell<Option<&'static str>>>,
 }
 
 /// Runs the jobs in force until it is told to stop; see [`Daemon::serve`].
@@ -134,7 +136,14 @@ impl Daemon {
         let hears = Rc::clone(&setup);
         let keeper = Keeper::new(move |kept| broadcast_ended(&hears, kept));
         let runner = Runner::new(Rc::clone(&setup), Rc::clone(&keeper));
-        Self { setup, keeper, runner, scheduler: RefCell::default(), stale: RefCell::default() }
+        let unready = Rc::new(Cell::new(Some("the jobs in force are not in the ledger yet")));
+        Self { setup, keeper, runner, scheduler: RefCell::default(), stale: RefCell::default(), unready }
+    }
+
+    /// Gives why it begins nothing now, if it does not, for as long as it is asked.
+    pub fn unready(&self) -> impl Fn() -> Option<&'static str> + use<> {
+        let unready = Rc::clone(&self.unready);
+        move || unready.get()
     }
 
     /// Who drives its broadcasts.
@@ -154,8 +163,10 @@ impl Daemon {
         changed.mark_unchanged();
         self.enlist(true).await?;
         self.prune_versions().await;
+        self.unready.set(None);
         systemd::ready();
         self.run(&mut orders, &mut changed).await;
+        self.unready.set(Some("the daemon stops"));
         systemd::stopping();
         self.shut_down(&mut orders).await;
         Ok(())

@@ -12,7 +12,7 @@ use crate::schedule::run_name;
 
 use super::runner::Task;
 use super::version::Version;
-use super::{Daemon, Event, Setup};
+use super::{Daemon, Event, Setup, figures};
 
 /// For how long the id of a delivery is known.
 const DELIVERIES: Duration = Duration::from_hours(30 * 24);
@@ -84,6 +84,7 @@ impl Daemon {
             let version = match ledger.version(&orphan.version).await {
                 _ if !orphan.waits => {
                     let why = "it had sent messages outside of broadcasts and without `once`".to_owned();
+                    figures::run_ended(&job, JobState::Interrupted);
                     tracing::error!(job, run, "a run was interrupted and is not entered again: {why}");
                     self.setup.tell(Event::RunInterrupted { job, run, why }).await;
                     continue;
@@ -107,6 +108,7 @@ impl Daemon {
     async fn give_up(&self, orphan: &Orphan) {
         let Setup { ledger, owner, .. } = &*self.setup;
         let (job, run) = (orphan.job.clone(), run_name(orphan.scheduled_at));
+        figures::run_ended(&job, JobState::Interrupted);
         tracing::error!(job, run, "a run was interrupted and is not entered again: {NO_SCRIPT}");
         let ended = EndedRun {
             job: job.clone(),

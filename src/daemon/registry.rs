@@ -13,6 +13,7 @@ use crate::config::Settings;
 use crate::protocol::Source;
 use crate::schedule::Job;
 
+use super::figures::LoadFigures;
 use super::load::Loader;
 use super::scan;
 use super::version::Version;
@@ -32,6 +33,7 @@ pub(super) struct Inner {
     look: Notify,
     looks: watch::Sender<u64>,
     pub(super) decisions: Cell<u64>,
+    pub(super) figures: LoadFigures,
 }
 
 /// One script.
@@ -99,6 +101,7 @@ impl Registry {
             look: Notify::new(),
             looks: watch::Sender::new(0),
             decisions: Cell::new(0),
+            figures: LoadFigures::default(),
         }))
     }
 

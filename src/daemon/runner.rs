@@ -17,6 +17,7 @@ use crate::ledger::{Begin, EndedRun, Entry, JobState, NewRun, Wish};
 use crate::protocol::{HookRequest, JobStart, Mode, Source};
 use crate::schedule::{Overlap, run_name};
 
+use super::figures::{self, RunFigures};
 use super::load::worker_limits;
 use super::version::Version;
 use super::{Event, Setup};
@@ -77,6 +78,7 @@ pub(super) struct Runner {
     writing: Cell<bool>,
     stopping: Cell<bool>,
     idle: Notify,
+    figures: RunFigures,
 }
 
 impl Runner {
@@ -91,6 +93,7 @@ impl Runner {
             writing: Cell::new(false),
             stopping: Cell::new(false),
             idle: Notify::new(),
+            figures: RunFigures::default(),
         })
     }
 
@@ -173,6 +176,7 @@ impl Runner {
             services: OnceCell::new(),
         });
         self.flights.borrow_mut().insert(task.job.clone(), Rc::clone(&flight));
+        self.figures.running.set(self.count() as f64);
         flight
     }
 
@@ -183,6 +187,7 @@ impl Runner {
             self.ended(&task, &flight, ended).await;
         }
         self.flights.borrow_mut().remove(&task.job);
+        self.figures.running.set(self.count() as f64);
         self.next();
         self.idle.notify_waiters();
     }
@@ -259,14 +264,15 @@ impl Runner {
             timeout: task.timeout.or(settings.scripts.timeout),
             seed: rand::rng().random(),
         };
-        let late = clock.unix_time().saturating_sub(task.scheduled_at).as_millis();
+        let late = clock.unix_time().saturating_sub(task.scheduled_at);
+        self.figures.begins(attempt, late);
         let (job, script) = (task.job.as_str(), task.script.name.as_str());
         tracing::info!(
             job,
             run,
             attempt,
             script,
-            late_ms = u64::try_from(late).unwrap_or(u64::MAX),
+            late_ms = u64::try_from(late.as_millis()).unwrap_or(u64::MAX),
             "a run begins"
         );
         host::run(spec, services, flight.interrupt.clone()).await
@@ -316,6 +322,7 @@ impl Runner {
             }
             (None, Ended::Failed(failed)) => (JobState::Failed, Some(failed.to_string())),
         };
+        figures::run_ended(&job, state);
         let note_text = note.as_deref().unwrap_or_default();
         match state {
             JobState::Done => tracing::info!(job, run, "a run is done"),
@@ -378,6 +385,7 @@ impl Runner {
         self.waiting.borrow_mut().retain(|task| task.job != job);
         for task in &gone {
             let run = run_name(task.scheduled_at);
+            figures::run_ended(job, JobState::Cancelled);
             tracing::warn!(job, run, "a run that waited is cancelled: {why}");
             self.write_down(task, JobState::Cancelled, Some(why)).await;
         }

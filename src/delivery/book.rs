@@ -108,6 +108,11 @@ impl Book {
         })
     }
 
+    /// The ledger, if it is open.
+    pub(super) fn get(&self) -> Option<&Open> {
+        self.open.get()
+    }
+
     /// Why the ledger could not be opened, when that was tried and never came to be.
     #[must_use]
     pub fn failure(&self) -> Option<&LedgerError> {

@@ -6,6 +6,7 @@ use crate::client::{Class, Failure, PAGE_SIZE_MAX, Role};
 use crate::clock::Instant;
 use crate::quota::Priority;
 
+use super::figures::Kind;
 use super::retry::{Backoff, PATIENCE};
 use super::send::answer_of;
 use super::{Delivery, Stop, Undelivered};
@@ -115,8 +116,10 @@ impl Delivery {
         loop {
             let mut permit = self.permit(&self.quotas.reads, 1, Priority::Normal, None, stop).await?;
             permit.written();
+            let began = self.clock.now();
             let result = question().await;
             permit.answered(answer_of(result.as_ref().err()));
+            self.figures.request(Kind::Read, result.as_ref().err(), self.clock.now() - began);
             let failure = match result {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,

@@ -3,9 +3,11 @@
 //! A [`Delivery`] is one app's. `im.group_send` and `im.targeted_send` take [`Delivery::send`], and there is no other
 //! way to the service. May import: `ledger`, `quota`, `client`, `message`, `config`, `clock`.
 
+mod activity;
 mod book;
 mod broadcast;
 mod failpoint;
+mod figures;
 mod health;
 mod inspect;
 mod lists;
@@ -62,6 +64,8 @@ pub struct Delivery {
     uploading: RefCell<HashMap<String, Rc<tokio::sync::Mutex<()>>>>,
     stage: Option<Rc<dyn Stage>>,
     keepers: share::Keepers,
+    teller: activity::Teller,
+    figures: figures::Figures,
 }
 
 /// Where an app's sends are written down.
@@ -94,18 +98,21 @@ impl Delivery {
     }
 
     fn with(app: &App, client: Client, clock: Clock) -> Self {
+        let quotas = Quotas::new(&app.limits, &clock);
         Self {
             name: app.name.clone(),
             settings: app.limits.clone(),
             limits: Limits { message_bytes: app.limits.message_bytes },
             client,
-            quotas: Quotas::new(&app.limits, &clock),
+            figures: figures::Figures::new(&app.name, &quotas),
+            quotas,
             clock,
             ledger: None,
             fail_point: FailPoint::default(),
             uploading: RefCell::default(),
             stage: None,
             keepers: share::Keepers::default(),
+            teller: activity::Teller::default(),
         }
     }
 

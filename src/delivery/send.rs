@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::client::{self, Class};
 use crate::clock::Instant;
 use crate::config::TargetedCost;
-use crate::ledger::BroadcastId;
+use crate::ledger::{BroadcastId, State};
 use crate::message::{Call, Draft, Message, Problems, check, check_draft};
 use crate::quota::{Answer, Permit, Priority, Quota};
 
@@ -76,15 +76,26 @@ impl Delivery {
             Err(undelivered) => Err(undelivered),
         };
         let groups = message.group_count();
+        let count = |state, groups: usize| self.figures.messages(message.call(), state, groups as u64);
         match &result {
-            Ok(_) => tally.sent(groups),
+            Ok(_) => {
+                tally.sent(groups);
+                count(State::Sent, groups);
+            }
             Err(undelivered) => {
                 let delivered = undelivered.receipts.len();
                 tally.sent(delivered);
+                count(State::Sent, delivered);
                 let rest = groups - delivered.min(groups);
                 match undelivered.reason {
-                    Reason::InDoubt => tally.in_doubt(rest),
-                    Reason::Rejected | Reason::Auth => tally.rejected(rest),
+                    Reason::InDoubt => {
+                        tally.in_doubt(rest);
+                        count(State::InDoubt, rest);
+                    }
+                    Reason::Rejected | Reason::Auth => {
+                        tally.rejected(rest);
+                        count(State::Rejected, rest);
+                    }
                     Reason::Throttled
                     | Reason::Unreachable
                     | Reason::Cancelled
@@ -176,10 +187,13 @@ impl Delivery {
         stop: &Stop,
     ) -> Result<Permit, Undelivered> {
         self.share(quota).await?;
+        let began = self.clock.now();
         tokio::select! {
             biased;
             () = stop.asked() => Err(Undelivered::cancelled("the call")),
             permit = quota.acquire(cost, priority) => {
+                self.figures.waited(quota, self.clock.now() - began);
+                self.notice();
                 permit.map_err(|error| Undelivered::new(Reason::Cancelled, error.to_string()))
             }
             () = self.reached(deadline) => Err(Undelivered::overdue()),
@@ -222,9 +236,12 @@ impl Delivery {
         }
         let permit = Arc::new(Mutex::new(permit));
         let writing = Arc::clone(&permit);
+        let began = self.clock.now();
         let on_write = move || lock(&writing).written();
         let outcome = self.client.send(call, body, on_write).await;
-        lock(&permit).settle(answer_of(outcome.as_ref().err()));
+        let failure = outcome.as_ref().err();
+        lock(&permit).settle(answer_of(failure));
+        self.figures.request(message.call().into(), failure, self.clock.now() - began);
         outcome
     }
 }

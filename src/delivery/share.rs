@@ -77,9 +77,10 @@ impl Delivery {
         }))
     }
 
-    /// Gives back the places of all quotas, so that the next process need not wait until the claims run out. Nothing
-    /// is sent after this for a moment.
+    /// Gives back the places of all quotas, so that the next process need not wait until the claims run out, and tells
+    /// the ledger what was sent last. Nothing is sent after this for a moment.
     pub async fn let_go(&self) {
+        self.tell_the_rest().await;
         for quota in self.quotas.all() {
             let keeper = self.keepers.0.borrow_mut().remove(quota.name());
             let Some(keeper) = keeper else { continue };

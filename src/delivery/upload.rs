@@ -12,6 +12,7 @@ use crate::client::{Thumbnail, Upload, UploadError};
 use crate::ledger::{AppId, Ledger, LedgerError, SentFile};
 use crate::quota::Priority;
 
+use super::figures::Kind;
 use super::retry::{Backoff, PATIENCE};
 use super::send::answer_of;
 use super::{Delivery, Reason, Stop, Undelivered};
@@ -206,8 +207,10 @@ impl Delivery {
         loop {
             let mut permit = self.permit(&self.quotas.uploads, 1, priority, None, stop).await?;
             permit.written();
+            let began = self.clock.now();
             let result = self.client.upload(upload, |_| {}).await;
             permit.answered(answer_of(result.as_ref().err()));
+            self.figures.request(Kind::Upload, result.as_ref().err(), self.clock.now() - began);
             let failure = match result {
                 Ok(uploaded) => {
                     return Ok(Uploaded {

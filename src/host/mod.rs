@@ -5,6 +5,7 @@
 mod answers;
 mod broadcasts;
 mod death;
+mod figures;
 mod files;
 mod interrupt;
 mod jobs;

@@ -1,10 +1,15 @@
 //! A worker's process: how it starts, what it has used, how it is ended.
 
+use std::future::{Future as _, poll_fn};
 use std::io;
 use std::path::Path;
-use std::process::Stdio;
+use std::pin::pin;
+use std::process::{ExitStatus, Stdio};
+use std::task::{Poll, ready};
 use std::time::Duration;
 
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeVal;
 use nix::time::ClockId;
 use nix::unistd::Pid;
 use rustix::process::{Resource, Rlimit};
@@ -84,10 +89,36 @@ impl Process {
         let _ = self.child.start_kill();
     }
 
-    /// Waits for its end.
-    pub(super) async fn wait(&mut self) -> io::Result<std::process::ExitStatus> {
-        self.child.wait().await
+    /// The most memory that it has had at once, in bytes; none once it is gone. (What `wait4` tells of that begins with
+    /// what the host had when it started the worker.)
+    pub(super) fn peak_memory(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid?)).ok()?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        peak.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
     }
+
+    /// Waits for its end, and tells what CPU it has used from its beginning to its end.
+    pub(super) async fn wait(&mut self) -> (io::Result<ExitStatus>, Option<Duration>) {
+        let mut waiting = pin!(self.child.wait());
+        poll_fn(|context| {
+            // The system tells of all that have ended together: it is this one that ends here in between.
+            let before = cpu_of_children();
+            let status = ready!(waiting.as_mut().poll(context));
+            let used = cpu_of_children().zip(before).map(|(after, before)| after.saturating_sub(before));
+            Poll::Ready((status, used))
+        })
+        .await
+    }
+}
+
+/// CPU that all workers together have used that have ended.
+fn cpu_of_children() -> Option<Duration> {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).ok()?;
+    let time = |time: TimeVal| {
+        let (seconds, micros) = (u64::try_from(time.tv_sec()), u64::try_from(time.tv_usec()));
+        Duration::from_secs(seconds.unwrap_or(0)) + Duration::from_micros(micros.unwrap_or(0))
+    };
+    Some(time(usage.user_time()) + time(usage.system_time()))
 }
 
 /// What a worker said before it died.

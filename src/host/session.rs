@@ -17,6 +17,7 @@ use crate::protocol::{
     ToWorker, VERSION, WorkerLimits, encode,
 };
 
+use super::figures::Used;
 use super::interrupt::Interrupt;
 use super::process::{self, Pipes, Process};
 use super::services::Services;
@@ -24,6 +25,9 @@ use super::{answers, death};
 
 /// How often the limits of a worker are looked at.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// So many of these looks go by from one at its memory to the next.
+const LOOKS_AT_MEMORY: u32 = 10;
 
 /// What a script gets on top of its CPU limit to end with its own error before it is killed.
 const CPU_GRACE: Duration = Duration::from_millis(500);
@@ -123,6 +127,7 @@ pub async fn run(spec: RunSpec, services: Rc<Services>, interrupt: Interrupt) ->
         beside,
         calls: 0,
         under_way: Rc::default(),
+        peak_memory: None,
     };
     session.run(spec, pipes).await
 }
@@ -193,6 +198,8 @@ struct Session {
     calls: u64,
     /// Calls to the outside that are not answered yet: an interrupt waits for them.
     under_way: Rc<Cell<usize>>,
+    /// The most memory that the worker was seen with.
+    peak_memory: Option<u64>,
 }
 
 /// Why the frames stop.
@@ -216,6 +223,7 @@ impl Session {
         self.begin(spec);
 
         let close = self.converse(pipes.output, watch).await;
+        let memory_used = self.process.peak_memory().max(self.peak_memory);
         if !matches!(close, Close::Done(_)) {
             self.process.kill();
         }
@@ -230,8 +238,10 @@ impl Session {
 
         // A simulated clock stands still until the process is gone.
         let hold = self.services.clock.hold();
-        let status = self.process.wait().await.ok();
+        let (status, cpu) = self.process.wait().await;
+        let status = status.ok();
         drop(hold);
+        Used { cpu, memory: memory_used }.count();
         match close {
             Close::Done(_) | Close::Gone if self.interrupt.is_pressed() => Ended::Interrupted,
             Close::Interrupted => Ended::Interrupted,
@@ -271,6 +281,7 @@ impl Session {
         let mut next_look = self.clock.now() + LOOK;
         let interrupt = self.interrupt.clone();
         let mut stopping = false;
+        let mut looks: u32 = 0;
         loop {
             // Settled answers are let go of, so that their number is that of the ones still under way.
             while self.answering.try_join_next().is_some() {}
@@ -279,6 +290,10 @@ impl Session {
                     Ok(0) => return Close::Gone,
                     Ok(_) => {
                         frames.buffer().reserve(READ);
+                        if self.peak_memory.is_none() {
+                            // One that ends soon is seen once.
+                            self.peak_memory = self.process.peak_memory();
+                        }
                         if let Some(close) = self.take_in(&mut frames) {
                             return close;
                         }
@@ -289,6 +304,10 @@ impl Session {
                 () = self.clock.sleep_until(next_look) => {
                     next_look = self.clock.now() + LOOK;
                     let idle = self.under_way.get() == 0;
+                    if looks.is_multiple_of(LOOKS_AT_MEMORY) {
+                        self.peak_memory = self.process.peak_memory().max(self.peak_memory);
+                    }
+                    looks += 1;
                     if let Some(close) = watch.look(&self.process, self.calls, &self.interrupt, idle, self.clock.now()) {
                         return close;
                     }

@@ -21,6 +21,7 @@ mod commit;
 mod copy;
 mod data;
 mod error;
+mod figures;
 mod files;
 mod hooks;
 mod jobs;
@@ -129,6 +130,14 @@ impl Ledger {
         &self.0.store.path
     }
 
+    /// The bytes that it takes on the disk, with what is not yet in its file.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        let path = self.path().display();
+        let parts = [format!("{path}"), format!("{path}-wal")];
+        parts.iter().filter_map(|part| std::fs::metadata(part).ok()).map(|part| part.len()).sum()
+    }
+
     /// Whether the last write went well.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
@@ -162,6 +171,19 @@ impl Ledger {
         .await;
         let (id,) = write.end(id).await?.ok_or_else(|| self.store().record("no id for an app"))?;
         Ok(AppId(id))
+    }
+
+    /// The app of this key, if it is known.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn known_app(&self, key: &str) -> Result<Option<AppId>, LedgerError> {
+        let mut read = self.store().read_now().await?;
+        let row: Option<(i64,)> =
+            read.row(sqlx::query_as("SELECT id FROM apps WHERE key = ?").bind(key)).await?;
+        read.done();
+        Ok(row.map(|(id,)| AppId(id)))
     }
 
     fn store(&self) -> &Store {

@@ -11,9 +11,10 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteRow};
 use sqlx::{ConnectOptions, Executor, FromRow, Sqlite, SqliteConnection};
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::clock::{Clock, Hold};
+use crate::clock::{Clock, Hold, Instant};
 
 use super::LedgerError;
+use super::figures::Figures;
 use super::later::Later;
 
 /// A statement with what it is given.
@@ -30,6 +31,7 @@ pub(super) struct Store {
     reader: Mutex<Option<SqliteConnection>>,
     /// Whether the last write failed.
     failed: AtomicBool,
+    figures: Figures,
     /// What a scratch ledger has yet to write.
     later: Option<Later>,
     /// The most pages that the file may have: a disk that is full when a test says so.
@@ -46,6 +48,7 @@ impl Store {
             writer: Mutex::default(),
             reader: Mutex::default(),
             failed: AtomicBool::new(false),
+            figures: Figures::new(),
             later: scratch.then(Later::default),
             #[cfg(test)]
             max_pages: std::sync::atomic::AtomicU32::new(u32::MAX - 1),
@@ -106,7 +109,8 @@ impl Store {
     async fn begin(&self, several: bool) -> Result<Transaction<'_>, LedgerError> {
         let hold = self.clock.hold();
         let mut home = self.writer.lock().await;
-        let mut alarm = Alarm { failed: &self.failed, armed: true };
+        let began = self.clock.now();
+        let mut alarm = Alarm { store: self, armed: true };
         let connection = match home.take() {
             Some(connection) => connection,
             None => self.revive().await?,
@@ -115,8 +119,9 @@ impl Store {
             store: self,
             connection,
             home,
-            alarm: Alarm { failed: &self.failed, armed: false },
+            alarm: Alarm { store: self, armed: false },
             several,
+            began,
             _hold: hold,
         };
         if several {
@@ -167,14 +172,15 @@ impl Store {
 
 /// Says that a write has failed, unless it was disarmed.
 struct Alarm<'a> {
-    failed: &'a AtomicBool,
+    store: &'a Store,
     armed: bool,
 }
 
 impl Drop for Alarm<'_> {
     fn drop(&mut self) {
         if self.armed {
-            self.failed.store(true, Ordering::Relaxed);
+            self.store.failed.store(true, Ordering::Relaxed);
+            self.store.figures.failed();
         }
     }
 }
@@ -188,6 +194,7 @@ pub(super) struct Transaction<'a> {
     alarm: Alarm<'a>,
     /// Whether it was begun, and has to be ended, by a statement of its own.
     several: bool,
+    began: Instant,
     /// A simulated clock stands still while the disk works.
     _hold: Hold,
 }
@@ -243,6 +250,9 @@ impl Transaction<'_> {
         }
         *self.home = Some(self.connection);
         self.alarm.armed = false;
+        if result.is_ok() {
+            self.store.figures.committed(self.store.clock.now() - self.began);
+        }
         result
     }
 }

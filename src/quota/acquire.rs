@@ -110,10 +110,19 @@ impl Quota {
             pace: engine.rate(now),
             sent_last_second: engine.sent.total(now),
             throttled_last_minute: engine.throttled.total(now),
+            written: engine.sent.ever(),
+            refused: engine.throttled.ever(),
             spread: engine.trips.spread(),
             resumes_in: (!resumes_in.is_zero()).then_some(resumes_in),
             waiting: engine.waiting(now),
         }
+    }
+
+    /// What was written since the process began, and what of it the service refused as too much.
+    #[must_use]
+    pub fn ever(&self) -> (u64, u64) {
+        let engine = self.0.lock();
+        (engine.sent.ever(), engine.throttled.ever())
     }
 
     /// Everybody who waits, the most urgent priority first, with the wait that is expected of each. Takes time in

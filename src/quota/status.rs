@@ -17,6 +17,10 @@ pub struct Status {
     pub sent_last_second: u64,
     /// What the service refused as too much in the last minute.
     pub throttled_last_minute: u64,
+    /// What was written since the process began.
+    pub written: u64,
+    /// What of it the service refused as too much.
+    pub refused: u64,
     /// How far round trips differ; `None` while there was no answer.
     pub spread: Option<Duration>,
     /// For how long nothing leaves, because the service said when to come back.

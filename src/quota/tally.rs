@@ -1,4 +1,4 @@
-//! Counts of the recent past.
+//! Counts of the recent past, and of all time.
 
 use std::time::Duration;
 
@@ -12,12 +12,13 @@ pub(super) struct Tally {
     slot: Duration,
     counts: [u64; SLOTS],
     last: u128,
+    ever: u64,
 }
 
 impl Tally {
     /// Counts what happened in the last `span`, to a twentieth of it.
     pub(super) fn over(span: Duration) -> Self {
-        Self { slot: span / 20, counts: [0; SLOTS], last: 0 }
+        Self { slot: span / 20, counts: [0; SLOTS], last: 0, ever: 0 }
     }
 
     fn turn(&mut self, now: Instant) {
@@ -33,6 +34,12 @@ impl Tally {
     pub(super) fn add(&mut self, now: Instant, count: u32) {
         self.turn(now);
         self.counts[0] += u64::from(count);
+        self.ever += u64::from(count);
+    }
+
+    /// How many there were since the beginning.
+    pub(super) const fn ever(&self) -> u64 {
+        self.ever
     }
 
     pub(super) fn total(&mut self, now: Instant) -> u64 {
@@ -53,6 +60,6 @@ mod tests {
         tally.add(at(990), 1);
         assert_eq!(tally.total(at(999)), 3);
         assert_eq!(tally.total(at(1_000)), 1);
-        assert_eq!(tally.total(at(60_000)), 0);
+        assert_eq!((tally.total(at(60_000)), tally.ever()), (0, 3));
     }
 }

@@ -16,7 +16,9 @@ use crate::schedule::Job;
 
 use super::LogTail;
 use super::board::Board;
+use super::health::Readiness;
 use super::hooks::Desk;
+use super::metrics::Figures;
 
 /// Finds the job of a name that is in force.
 pub type Find = Box<dyn Fn(&str) -> Option<Rc<Job>>>;
@@ -41,6 +43,10 @@ pub struct House {
     pub ledger: Ledger,
     /// The time.
     pub clock: Clock,
+    /// Why the daemon does not begin anything now, if it does not.
+    pub unready: Box<dyn Fn() -> Option<&'static str>>,
+    /// What this process counts.
+    pub figures: Figures,
     /// The newest lines of the log.
     pub log: Arc<LogTail>,
     /// Says that something is wished for, so that nobody has to look for it.
@@ -54,6 +60,7 @@ pub(super) struct Office {
     pub(super) board: Board,
     /// Broadcasts whose messages are being recalled.
     pub(super) recalling: RefCell<BTreeSet<BroadcastId>>,
+    pub(super) readiness: Readiness,
 }
 
 /// Work for the daemon's thread.

@@ -3,6 +3,7 @@
 //! - `listener`: connections; `guard`: who may ask; `body`: what they say, within bounds; `answer`: refusals;
 //! - `view`: what is shown, the same on the page, in the API and in the terminal; `board`: how everything stands now;
 //! - `acts`: what can be done; `scripts`: which may be run; `hooks`: requests that begin runs;
+//! - `metrics`: figures for Prometheus; `health`: whether the daemon lives and can do its work;
 //! - `api`: everything in JSON; `house`: what all of it needs of the daemon.
 //!
 //! Handlers read the ledger, which knows nearly everything, by themselves; what only the daemon knows is asked of it on
@@ -16,9 +17,11 @@ mod api;
 mod board;
 mod body;
 mod guard;
+mod health;
 mod hooks;
 mod house;
 mod listener;
+mod metrics;
 mod scripts;
 mod view;
 
@@ -30,7 +33,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::StatusCode;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 
@@ -46,6 +49,7 @@ pub use acts::{BroadcastAct, Done, JobAct};
 pub use guard::{Minted, mint};
 pub use house::{Find, House};
 pub use listener::{Listening, Tls};
+pub use metrics::Figures;
 pub use scripts::{AskedFor, NotRun, ask_for_script, asked_scripts};
 pub use view::*;
 
@@ -119,7 +123,13 @@ pub async fn serve(listening: Listening, house: House) -> std::io::Result<()> {
         work,
     }));
     let clock = house.clock.clone();
-    let office = Rc::new(Office { house, hooks: hooks::Desk::new(), board, recalling: RefCell::default() });
+    let office = Rc::new(Office {
+        house,
+        hooks: hooks::Desk::new(),
+        board,
+        recalling: RefCell::default(),
+        readiness: health::Readiness::default(),
+    });
     let answering = listening.answer(router(&site), clock);
     let watching = office.board.keep(&office.house);
     let mut doing = JoinSet::new();
@@ -139,8 +149,10 @@ pub async fn serve(listening: Listening, house: House) -> std::io::Result<()> {
 fn router(site: &Site) -> Router {
     let guarded = Router::new()
         .nest("/api/v1", api::routes())
+        .merge(metrics::routes())
         .fallback(async || Problem::not_found("there is nothing here"))
         .layer(from_fn_with_state(site.clone(), guard::watch));
-    // A hook is asked for by other services, under whatever name the proxy in front has.
-    hooks::routes().merge(guarded).with_state(site.clone())
+    // A hook is asked for by other services, under whatever name the proxy in front has; and health by address.
+    let open = hooks::routes().merge(health::routes());
+    open.merge(guarded).layer(from_fn(metrics::count)).with_state(site.clone())
 }

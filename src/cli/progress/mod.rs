@@ -16,8 +16,8 @@ use crate::clock::Clock;
 use crate::delivery::Underway;
 
 use super::logging::Format;
-pub(super) use standing::time;
-use standing::{Meter, Standing};
+use standing::Standing;
+pub(super) use standing::{Meter, time};
 pub(super) use terminal::Terminal;
 
 /// How often the line on a terminal is renewed.

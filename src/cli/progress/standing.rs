@@ -47,14 +47,14 @@ struct Wait {
 
 /// Measures how fast recipients are sent to.
 #[derive(Debug, Default)]
-pub(super) struct Meter {
+pub(in crate::cli) struct Meter {
     looks: VecDeque<(Instant, u64)>,
     /// How many broadcasts it measures: another number is another measurement.
     many: usize,
 }
 
 impl Meter {
-    fn rate(&mut self, now: Instant, sent: u64, many: usize) -> Option<f64> {
+    pub(in crate::cli) fn rate(&mut self, now: Instant, sent: u64, many: usize) -> Option<f64> {
         if self.many != many {
             self.looks.clear();
             self.many = many;

@@ -19,6 +19,7 @@ use crate::ledger::{Broadcast, Filter, Ledger, Settlement, Wish};
 
 use super::next::Next;
 use super::{Exit, Global, apps};
+pub(super) use resume::handed_over;
 pub(super) use show::instant;
 use which::Which;
 

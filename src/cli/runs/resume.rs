@@ -28,7 +28,7 @@ pub(super) struct Resume {
 }
 
 /// Leaves a broadcast to the daemon, where one lives; gives its process.
-pub(super) async fn handed_over(ledger: &Ledger, id: BroadcastId) -> anyhow::Result<Option<u64>> {
+pub(in crate::cli) async fn handed_over(ledger: &Ledger, id: BroadcastId) -> anyhow::Result<Option<u64>> {
     let Some(daemon) = ledger.living(COMMAND).await?.into_iter().next() else { return Ok(None) };
     ledger.entrust(id).await?;
     Ok(Some(daemon.pid))

@@ -85,6 +85,9 @@ impl Run<'_> {
         self.delivery.fail_point.pass(Point::BeforeOutcome);
         insist(&self.delivery.clock, || self.ledger.settle(self.lease, outcomes.clone())).await?;
         self.progress.settled(&outcomes);
+        for outcome in &outcomes {
+            self.delivery.figures.messages(self.spec.call, outcome.state, 1);
+        }
         Ok(())
     }
 

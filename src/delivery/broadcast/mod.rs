@@ -196,6 +196,7 @@ impl Run<'_> {
             return Err(LedgerError::NotNow { broadcast: id, is: broadcast.stage.name(), why });
         }
         let taken = self.ledger.take_over(self.lease).await?;
+        self.delivery.figures.messages(self.spec.call, ledger::State::InDoubt, taken.in_doubt);
         if taken.in_doubt > 0 {
             tracing::warn!(
                 broadcast = %id,

@@ -11,6 +11,7 @@ mod plan;
 mod row;
 mod shift;
 mod spec;
+mod standing;
 mod wishes;
 
 pub use build::{NewMessage, NewRecipient};
@@ -21,6 +22,7 @@ pub use lease::Lease;
 pub use plan::{Exclusion, Plan};
 pub use row::{Broadcast, Driver};
 pub use spec::{InDoubt, Priority, ScriptMark, Spec};
+pub use standing::Standing;
 pub use wishes::{Settlement, Wishes};
 
 pub(super) use build::json;

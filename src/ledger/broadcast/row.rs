@@ -77,17 +77,22 @@ impl Broadcast {
     /// The word for its state: that of its stage, or what is wished of it meanwhile.
     #[must_use]
     pub const fn state_name(&self) -> &'static str {
-        match (self.stage, self.wish) {
-            (Stage::Building | Stage::Ready, Wish::Pause) => "paused",
-            (Stage::Building | Stage::Ready, Wish::Cancel) => "cancelling",
-            (stage, _) => stage.name(),
-        }
+        state_name(self.stage, self.wish)
     }
 
     /// Whether nothing of it is left to send.
     #[must_use]
     pub const fn is_over(&self) -> bool {
         matches!(self.stage, Stage::Finished | Stage::Cancelled)
+    }
+}
+
+/// The word for a broadcast's state.
+pub(super) const fn state_name(stage: Stage, wish: Wish) -> &'static str {
+    match (stage, wish) {
+        (Stage::Building | Stage::Ready, Wish::Pause) => "paused",
+        (Stage::Building | Stage::Ready, Wish::Cancel) => "cancelling",
+        (stage, _) => stage.name(),
     }
 }
 

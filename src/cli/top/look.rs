@@ -1,0 +1,163 @@
+//! How everything stands, as the ledger knows it: whatever process sends, and without asking any.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::config::AppLimits;
+use crate::ledger::{Broadcast, BroadcastId, Filter, Ledger, LedgerError};
+use crate::message::Call;
+use crate::web::{BroadcastView, JobView, ScriptView};
+
+use super::super::progress::Meter;
+
+/// How far back the use of quotas is shown, in spans of the ledger.
+const SPANS: u64 = 60;
+
+/// The length of a span in seconds.
+const SPAN: u64 = 10;
+
+/// Broadcasts that are over, of which so many are shown.
+const OVER: u64 = 5;
+
+/// An app as its settings describe it.
+pub(super) struct AppHere {
+    /// Its name in the settings.
+    pub(super) name: String,
+    /// What it is known by in the ledger.
+    pub(super) key: String,
+    pub(super) limits: AppLimits,
+}
+
+/// A broadcast, and what tells how to speak of it.
+pub(super) struct Standing {
+    pub(super) view: BroadcastView,
+    /// Whether somebody has it paused.
+    pub(super) paused: bool,
+    /// Whether a process drives it.
+    pub(super) driven: bool,
+    /// Whether its plan is fixed.
+    pub(super) planned: bool,
+}
+
+/// A quota and its use in the last minutes.
+pub(super) struct QuotaUse {
+    pub(super) app: String,
+    pub(super) quota: &'static str,
+    /// What the service grants, a second, times our share.
+    pub(super) most: f64,
+    /// What was written in each span of ten seconds, the oldest first.
+    pub(super) spans: Vec<u64>,
+    /// What of it was refused as too much.
+    pub(super) throttled: u64,
+}
+
+impl QuotaUse {
+    /// What was written a second lately: in the last whole span.
+    pub(super) fn rate(&self) -> f64 {
+        let last = self.spans.len().checked_sub(2).and_then(|whole| self.spans.get(whole));
+        last.copied().unwrap_or(0) as f64 / SPAN as f64
+    }
+}
+
+/// How everything stands.
+pub(super) struct Seen {
+    pub(super) at: Duration,
+    pub(super) broadcasts: Vec<Standing>,
+    pub(super) quotas: Vec<QuotaUse>,
+    pub(super) jobs: Vec<JobView>,
+    /// The stale ones first.
+    pub(super) scripts: Vec<ScriptView>,
+}
+
+/// Looks, again and again.
+pub(super) struct Looker {
+    pub(super) ledger: Ledger,
+    clock: Clock,
+    apps: Vec<AppHere>,
+    meters: HashMap<BroadcastId, Meter>,
+}
+
+impl Looker {
+    pub(super) fn new(ledger: Ledger, clock: Clock, apps: Vec<AppHere>) -> Self {
+        Self { ledger, clock, apps, meters: HashMap::new() }
+    }
+
+    pub(super) async fn look(&mut self) -> Result<Seen, LedgerError> {
+        let going = self.ledger.list(&Filter { unfinished: true, ..Filter::default() }).await?;
+        let over = Filter { finished: true, limit: OVER, ..Filter::default() };
+        let over = self.ledger.list(&over).await?;
+        self.meters.retain(|id, _| going.iter().any(|one| one.id == *id));
+        let mut scripts: Vec<ScriptView> =
+            self.ledger.scripts().await?.iter().map(ScriptView::from).collect();
+        scripts.sort_by_key(|script| script.error.is_none());
+        Ok(Seen {
+            at: self.clock.unix_time(),
+            broadcasts: going.iter().chain(&over).map(|one| self.standing(one)).collect(),
+            quotas: self.quotas().await?,
+            jobs: self.ledger.listed_jobs(None).await?.iter().map(JobView::from).collect(),
+            scripts,
+        })
+    }
+
+    fn standing(&mut self, broadcast: &Broadcast) -> Standing {
+        let mut view = BroadcastView::from(broadcast);
+        if let Some(app) = self.apps.iter().find(|app| app.key == broadcast.app_key) {
+            view.app.clone_from(&app.name);
+            let granted = match broadcast.spec.call {
+                Call::Group => app.limits.group_per_second,
+                Call::Targeted => app.limits.targeted_per_second,
+            };
+            let granted = f64::from(granted) * app.limits.share;
+            view.most = Some(broadcast.spec.rate.map_or(granted, |cap| cap.min(granted)));
+        }
+        if !view.over {
+            let settled = view.counts.sent + view.counts.rejected + view.counts.in_doubt;
+            let meter = self.meters.entry(broadcast.id).or_default();
+            view.rate = meter.rate(self.clock.now(), settled, 1);
+            let pending = view.counts.pending + view.counts.sending;
+            let rate = view.rate.filter(|rate| *rate > 0.0);
+            view.seconds_left = rate.map(|rate| pending as f64 / rate);
+        }
+        Standing {
+            paused: view.state == "paused",
+            driven: broadcast.driver.is_some(),
+            planned: broadcast.planned_at.is_some(),
+            view,
+        }
+    }
+
+    /// The quotas that were used in the last minutes, and every one for group messages.
+    async fn quotas(&self) -> Result<Vec<QuotaUse>, LedgerError> {
+        let now = self.clock.unix_time().as_secs() / SPAN * SPAN;
+        let since = now.saturating_sub((SPANS - 1) * SPAN);
+        let mut uses = Vec::new();
+        for app in &self.apps {
+            let id = self.ledger.known_app(&app.key).await?;
+            let limits = &app.limits;
+            for (quota, granted) in [
+                ("group messages", limits.group_per_second),
+                ("targeted calls", limits.targeted_per_second),
+                ("uploads", limits.upload_per_second),
+                ("reads", limits.read_per_second),
+            ] {
+                let rows = match id {
+                    Some(id) => self.ledger.activity(Some(id), quota, Duration::from_secs(since)).await?,
+                    None => Vec::new(),
+                };
+                if rows.is_empty() && quota != "group messages" {
+                    continue;
+                }
+                let sent = |at: u64| rows.iter().find(|row| row.at.as_secs() == at).map_or(0, |row| row.sent);
+                uses.push(QuotaUse {
+                    app: app.name.clone(),
+                    quota,
+                    most: f64::from(granted) * limits.share,
+                    spans: (0..SPANS).map(|span| sent(since + span * SPAN)).collect(),
+                    throttled: rows.iter().map(|row| row.throttled).sum(),
+                });
+            }
+        }
+        Ok(uses)
+    }
+}

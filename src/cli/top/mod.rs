@@ -1,0 +1,211 @@
+//! `mooncast top`: how everything stands, on a terminal.
+//!
+//! - `look`: what the ledger knows; `words`: how it is said;
+//! - `screen`: what is chosen and what keys do; `draw`: the screen; `plain`: the same without a terminal.
+
+mod draw;
+mod look;
+mod plain;
+mod screen;
+mod words;
+
+use std::io::{IsTerminal, Write as _, stdout};
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use ratatui::DefaultTerminal;
+use ratatui::crossterm::event::{self, Event};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use crate::clock::Clock;
+use crate::config::{AppFlags, Environment, Project, Settings};
+use crate::ledger::{BroadcastId, Ledger, Wish};
+
+use super::next::Next;
+use super::runs::{handed_over, instant, ledger_folder};
+use super::{Exit, Global, apps};
+use look::{AppHere, Looker, Seen};
+use screen::{Act, Screen, Step};
+
+/// How often it is looked.
+const OFTEN: Duration = Duration::from_secs(1);
+
+/// Shows how everything stands, and renews it each second: broadcasts, the use of quotas, jobs, scripts, of all
+/// processes on the ledger. Where there is no terminal, once.
+///
+/// q, Esc and Ctrl-C end it. Tab changes the pane, the arrows choose a line; p, r and c pause, resume and cancel the
+/// chosen broadcast, after a question.
+#[derive(Debug, Args)]
+pub(super) struct Top {
+    /// What is sent to the simulator
+    #[arg(long)]
+    simulator: bool,
+    /// Print it once, as plain text
+    #[arg(long)]
+    once: bool,
+}
+
+impl Top {
+    /// Whether it draws on the terminal: nothing else may write there then.
+    pub(super) fn draws(&self) -> bool {
+        !self.once && stdout().is_terminal() && std::io::stdin().is_terminal()
+    }
+}
+
+/// What the screen is of.
+pub(super) struct Title {
+    project: String,
+    simulator: bool,
+}
+
+impl Title {
+    fn text(&self, at: Duration) -> String {
+        let simulator = if self.simulator { " (simulator)" } else { "" };
+        format!("mooncast {}{simulator}  {}", self.project, instant(at))
+    }
+}
+
+pub(super) fn run(args: &Top, global: &Global) -> anyhow::Result<Exit> {
+    let project = match &global.project {
+        Some(folder) => Project::at(folder).with_context(|| format!("--project {}", folder.display()))?,
+        None => Project::of(None).context("the current folder")?,
+    };
+    let looking = AppFlags { offline: true, ..AppFlags::default() };
+    let settings = Settings::load(&project, &Environment::of_process(), &looking)?;
+    let simulator = args.simulator || settings.simulator;
+    let folder = ledger_folder(&project, simulator)?;
+    let name = project.root.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let title = Title { project: name, simulator };
+    let next = Next::new(global, &project, simulator);
+    let apps = apps_here(&settings, simulator);
+    let clock = Clock::real();
+    clock.block_on(async {
+        let ledger = Ledger::open(&folder, clock.clone()).await?;
+        let mut looker = Looker::new(ledger, clock.clone(), apps);
+        if args.draws() {
+            watch(&mut looker, Screen::new(title), &clock, &next).await?;
+        } else {
+            // A rate takes two looks.
+            looker.look().await?;
+            clock.sleep(OFTEN).await;
+            let mut text = Vec::new();
+            plain::print(&mut text, &title, &looker.look().await?)?;
+            stdout().write_all(&text)?;
+        }
+        Ok(Exit::Delivered)
+    })?
+}
+
+/// The apps as the settings describe them; those of the simulator have the first one's limits.
+fn apps_here(settings: &Settings, simulator: bool) -> Vec<AppHere> {
+    if simulator {
+        let service = apps::service(&apps::limits(settings));
+        let simulated = apps::simulated_apps(settings, &service);
+        let here = |app: crate::config::App| AppHere {
+            key: format!("{}/{}", apps::SIMULATOR, app.name),
+            name: app.name,
+            limits: app.limits,
+        };
+        return simulated.into_iter().map(here).collect();
+    }
+    let here = |app: &crate::config::App| AppHere {
+        name: app.name.clone(),
+        key: app.key().to_owned(),
+        limits: app.limits.clone(),
+    };
+    settings.apps.iter().map(here).collect()
+}
+
+/// The terminal as it was before, whatever ends this; after a panic the library sees to it.
+struct Restored(DefaultTerminal);
+
+impl Drop for Restored {
+    fn drop(&mut self) {
+        ratatui::restore();
+    }
+}
+
+/// Shows it until somebody has seen enough.
+async fn watch(looker: &mut Looker, mut screen: Screen, clock: &Clock, next: &Next) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("signals cannot be listened for")?;
+    let mut hang_up = signal(SignalKind::hangup()).context("signals cannot be listened for")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("signals cannot be listened for")?;
+    let mut seen = looker.look().await?;
+    let mut terminal = Restored(ratatui::try_init().context("the terminal")?);
+    let mut events = listen()?;
+    let mut next_look = clock.now() + OFTEN;
+    loop {
+        screen.follow(&seen);
+        terminal.0.draw(|frame| draw::draw(frame, &mut screen, &seen)).context("the terminal")?;
+        tokio::select! {
+            event = events.recv() => match event {
+                Some(Event::Key(key)) => match screen.press(key, &seen) {
+                    Step::Stay => {}
+                    Step::Quit => return Ok(()),
+                    Step::Do(act, id, name) => {
+                        screen.said = done(&looker.ledger, act, id, &name, next).await;
+                        look(looker, &mut seen, &mut screen).await;
+                    }
+                },
+                // Another size is drawn for above.
+                Some(_) => {}
+                // The terminal is gone.
+                None => return Ok(()),
+            },
+            () = clock.sleep_until(next_look) => {
+                next_look = clock.now() + OFTEN;
+                look(looker, &mut seen, &mut screen).await;
+            }
+            _ = terminate.recv() => return Ok(()),
+            _ = hang_up.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+        }
+    }
+}
+
+/// Looks again; what cannot be read is told, and what was seen before stays.
+async fn look(looker: &mut Looker, seen: &mut Seen, screen: &mut Screen) {
+    match looker.look().await {
+        Ok(now) => *seen = now,
+        Err(error) => screen.said = format!("this is from before: {error}"),
+    }
+}
+
+/// What happens on the terminal. Who reads it waits in the system, so it is another thread, which nobody waits for.
+fn listen() -> anyhow::Result<UnboundedReceiver<Event>> {
+    let (tell, heard) = unbounded_channel();
+    let read = move || while event::read().is_ok_and(|event| tell.send(event).is_ok()) {};
+    std::thread::Builder::new().name("keys".to_owned()).spawn(read).context("a thread for the keys")?;
+    Ok(heard)
+}
+
+/// Does something with a broadcast, and says what came of it.
+async fn done(ledger: &Ledger, act: Act, id: BroadcastId, name: &str, next: &Next) -> String {
+    let wish = match act {
+        Act::Pause => Wish::Pause,
+        Act::Resume => Wish::Run,
+        Act::Cancel => Wish::Cancel,
+    };
+    let acted = async {
+        ledger.request(id, wish, None).await?;
+        Ok::<_, anyhow::Error>(match act {
+            Act::Pause => format!("{name} pauses"),
+            Act::Cancel => format!("{name} is cancelled: who is pending gets nothing"),
+            Act::Resume => {
+                let found = ledger.show(id).await?;
+                match &found.driver {
+                    Some(driver) => format!("{name} goes on in process {}", driver.owner.pid),
+                    None => match handed_over(ledger, id).await? {
+                        Some(pid) => format!("{name} goes on in the daemon (process {pid})"),
+                        None => {
+                            format!("nobody sends it: {}", next.command("resume", &found.name, &found.run))
+                        }
+                    },
+                }
+            }
+        })
+    };
+    acted.await.unwrap_or_else(|error| error.to_string())
+}

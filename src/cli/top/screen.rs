@@ -1,0 +1,168 @@
+//! What is chosen on the screen, and what the keys do.
+
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+
+use crate::ledger::BroadcastId;
+
+use super::look::{Seen, Standing};
+use super::{Title, words};
+
+/// What the foot says while nothing is asked.
+const KEYS: &str = "q quit  Tab pane  ↑↓ choose  p pause  r resume  c cancel";
+
+/// A part of the screen in which lines are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pane {
+    Broadcasts,
+    Jobs,
+    Scripts,
+}
+
+/// What can be done with a broadcast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Act {
+    Pause,
+    Resume,
+    Cancel,
+}
+
+/// What a key leads to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Look at it as before.
+    Stay,
+    Quit,
+    /// Do this.
+    Do(Act, BroadcastId, String),
+}
+
+/// What is chosen and asked.
+pub(super) struct Screen {
+    pub(super) title: Title,
+    pub(super) pane: Pane,
+    lines: [usize; 3],
+    /// The broadcast that is chosen: others may come above it.
+    chosen: Option<BroadcastId>,
+    asked: Option<(Act, BroadcastId, String)>,
+    /// What was done, or why it was not.
+    pub(super) said: String,
+}
+
+impl Screen {
+    pub(super) fn new(title: Title) -> Self {
+        Self { title, pane: Pane::Broadcasts, lines: [0; 3], chosen: None, asked: None, said: String::new() }
+    }
+
+    /// The chosen line of a pane that has so many.
+    pub(super) fn line(&mut self, pane: Pane, count: usize) -> usize {
+        let line = &mut self.lines[pane as usize];
+        *line = (*line).min(count.saturating_sub(1));
+        *line
+    }
+
+    /// Whether a question waits for its answer.
+    pub(super) const fn asks(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// The last line of the screen.
+    pub(super) fn foot(&self) -> String {
+        match &self.asked {
+            Some((act, _, name)) => {
+                let what = match act {
+                    Act::Pause => "pause",
+                    Act::Resume => "resume",
+                    Act::Cancel => "cancel",
+                };
+                format!("(y/n) {what} {name}?")
+            }
+            None if self.said.is_empty() => KEYS.to_owned(),
+            None => self.said.clone(),
+        }
+    }
+
+    /// Follows the chosen broadcast to where it stands now.
+    pub(super) fn follow(&mut self, seen: &Seen) {
+        let position = |id| seen.broadcasts.iter().position(|one| one.view.id == id);
+        if let Some(line) = self.chosen.and_then(|BroadcastId(id)| position(id)) {
+            self.lines[Pane::Broadcasts as usize] = line;
+        }
+    }
+
+    /// What a key does.
+    pub(super) fn press(&mut self, key: KeyEvent, seen: &Seen) -> Step {
+        if key.kind == KeyEventKind::Release {
+            return Step::Stay;
+        }
+        if key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL) {
+            return Step::Quit;
+        }
+        if let Some((act, id, name)) = self.asked.take() {
+            self.said.clear();
+            return match key.code {
+                KeyCode::Char('y' | 'Y') => Step::Do(act, id, name),
+                _ => Step::Stay,
+            };
+        }
+        self.said.clear();
+        match key.code {
+            KeyCode::Char('q') | KeyCode::Esc => return Step::Quit,
+            KeyCode::Tab => self.turn(1),
+            KeyCode::BackTab => self.turn(2),
+            KeyCode::Down | KeyCode::Char('j') => self.choose(seen, |line| line + 1),
+            KeyCode::Up | KeyCode::Char('k') => self.choose(seen, |line| line.saturating_sub(1)),
+            KeyCode::Char('p') => self.ask(Act::Pause, seen),
+            KeyCode::Char('r') => self.ask(Act::Resume, seen),
+            KeyCode::Char('c') => self.ask(Act::Cancel, seen),
+            _ => {}
+        }
+        Step::Stay
+    }
+
+    fn turn(&mut self, by: usize) {
+        const PANES: [Pane; 3] = [Pane::Broadcasts, Pane::Jobs, Pane::Scripts];
+        self.pane = PANES[(self.pane as usize + by) % PANES.len()];
+    }
+
+    fn choose(&mut self, seen: &Seen, to: impl Fn(usize) -> usize) {
+        let count = match self.pane {
+            Pane::Broadcasts => seen.broadcasts.len(),
+            Pane::Jobs => seen.jobs.len(),
+            Pane::Scripts => seen.scripts.len(),
+        };
+        self.lines[self.pane as usize] = to(self.lines[self.pane as usize]);
+        let line = self.line(self.pane, count);
+        if self.pane == Pane::Broadcasts {
+            self.chosen = seen.broadcasts.get(line).map(|one| BroadcastId(one.view.id));
+        }
+    }
+
+    fn ask(&mut self, act: Act, seen: &Seen) {
+        let line = self.line(Pane::Broadcasts, seen.broadcasts.len());
+        let Some(one) = seen.broadcasts.get(line) else {
+            "there is no broadcast".clone_into(&mut self.said);
+            return;
+        };
+        let name = words::name(one);
+        match refused(act, one) {
+            Some(why) => self.said = format!("{name} {why}"),
+            None => {
+                // It is this one that is asked about, whatever comes above it meanwhile.
+                self.pane = Pane::Broadcasts;
+                self.chosen = Some(BroadcastId(one.view.id));
+                self.asked = Some((act, BroadcastId(one.view.id), name));
+            }
+        }
+    }
+}
+
+/// Why something makes no sense for a broadcast, if it makes none.
+fn refused(act: Act, one: &Standing) -> Option<&'static str> {
+    match act {
+        _ if one.view.over => Some("is over"),
+        _ if one.view.state == "cancelling" => Some("is being cancelled already"),
+        Act::Pause if one.paused => Some("is paused already"),
+        Act::Resume if !one.paused && one.driven => Some("is not paused"),
+        _ => None,
+    }
+}

@@ -1,0 +1,114 @@
+//! What is seen, in words: the same on a terminal and in a plain snapshot.
+
+use std::time::Duration;
+
+use crate::web::{JobView, ScriptView};
+
+use super::super::progress::time;
+use super::super::runs::instant;
+use super::look::{QuotaUse, Standing};
+
+/// A bar of so many characters.
+pub(super) fn bar(standing: &Standing, width: usize) -> String {
+    let counts = &standing.view.counts;
+    let done = counts.total - counts.pending - counts.sending;
+    let full = if counts.total == 0 {
+        0
+    } else {
+        usize::try_from(u128::from(done) * width as u128 / u128::from(counts.total)).unwrap_or(width)
+    };
+    "█".repeat(full) + &"░".repeat(width - full.min(width))
+}
+
+/// `NAME/RUN`.
+pub(super) fn name(standing: &Standing) -> String {
+    format!("{}/{}", standing.view.name, standing.view.run)
+}
+
+/// `120/400`, and what went wrong.
+pub(super) fn counts(standing: &Standing) -> String {
+    let counts = &standing.view.counts;
+    let mut text = format!("{}/{}", counts.sent, counts.total);
+    for (count, what) in [(counts.rejected, "rejected"), (counts.in_doubt, "in doubt")] {
+        if count > 0 {
+            text += &format!(", {count} {what}");
+        }
+    }
+    text
+}
+
+/// `19.8 of 20/s`.
+pub(super) fn rate(standing: &Standing) -> String {
+    match (standing.view.over, standing.view.rate, standing.view.most) {
+        (true, ..) | (_, None, _) => String::new(),
+        (_, Some(rate), Some(most)) => format!("{rate:.1} of {most:.0}/s"),
+        (_, Some(rate), None) => format!("{rate:.1}/s"),
+    }
+}
+
+/// How long it takes still, or what it waits for.
+pub(super) fn rest(standing: &Standing) -> String {
+    let view = &standing.view;
+    if view.over {
+        return view.state.clone();
+    }
+    let because = view.note.as_ref().map_or_else(String::new, |note| format!(": {note}"));
+    if standing.paused {
+        return format!("paused{because}");
+    }
+    if view.state == "cancelling" {
+        return format!("cancelling{because}");
+    }
+    match (standing.planned, standing.driven, view.seconds_left) {
+        (false, _, _) => "its plan is made".to_owned(),
+        (_, false, _) => "waits for a process to send it".to_owned(),
+        (.., Some(left)) => format!("{} left", time(Duration::from_secs_f64(left))),
+        _ if view.rate.is_some() => "nothing lately: its hours, its quota or the service".to_owned(),
+        _ => String::new(),
+    }
+}
+
+/// The name of a quota, with its app's where there are several.
+pub(super) fn quota(quota: &QuotaUse) -> String {
+    if quota.app == "default" { quota.quota.to_owned() } else { format!("{}: {}", quota.app, quota.quota) }
+}
+
+/// `19.8 of 20/s`, and what was refused.
+pub(super) fn usage(quota: &QuotaUse) -> String {
+    let refused = match quota.throttled {
+        0 => String::new(),
+        refused => format!(", {refused} refused as too many"),
+    };
+    format!("{:.1} of {:.0}/s{refused}", quota.rate(), quota.most)
+}
+
+/// An instant without its day, where that is the day of `now`.
+fn short(at: &str, now: Duration) -> String {
+    let now = instant(now);
+    let day = now.split_inclusive('T').next().unwrap_or_default();
+    at.strip_prefix(day).unwrap_or(at).to_owned()
+}
+
+/// When a job runs next.
+pub(super) fn next(job: &JobView, now: Duration) -> String {
+    match (&job.gone_at, &job.paused_at, &job.next_at) {
+        (Some(_), ..) => "gone".to_owned(),
+        (_, Some(_), _) => "paused".to_owned(),
+        (.., Some(at)) => short(at, now),
+        _ => job.times.clone(),
+    }
+}
+
+/// How a job's latest run stands.
+pub(super) fn last(job: &JobView, now: Duration) -> String {
+    let last = job.last.as_ref();
+    last.map_or_else(|| "never ran".to_owned(), |run| format!("{} {}", run.state, short(&run.run, now)))
+}
+
+/// How a script stands.
+pub(super) fn script(script: &ScriptView, now: Duration) -> String {
+    match (&script.error, &script.stale_since) {
+        (Some(error), Some(since)) => format!("stale since {}: {error}", short(since, now)),
+        _ => "in force".to_owned(),
+    }
+}

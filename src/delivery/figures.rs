@@ -1,0 +1,133 @@
+//! What is counted on the road, by handles that are kept: to count is to add to a number.
+
+use std::time::Duration;
+
+use metrics::{Counter, Histogram, counter, describe_counter, describe_histogram, histogram};
+
+use crate::client::{Class, Failure};
+use crate::ledger::State;
+use crate::message::Call;
+use crate::quota::{Quota, Quotas};
+
+/// What goes to the service, by the quota that it draws on.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Kind {
+    Group,
+    Targeted,
+    Upload,
+    Read,
+}
+
+impl Kind {
+    const ALL: [(Self, &'static str); 4] = [
+        (Self::Group, "group"),
+        (Self::Targeted, "targeted"),
+        (Self::Upload, "upload"),
+        (Self::Read, "read"),
+    ];
+}
+
+impl From<Call> for Kind {
+    fn from(call: Call) -> Self {
+        match call {
+            Call::Group => Self::Group,
+            Call::Targeted => Self::Targeted,
+        }
+    }
+}
+
+/// The classes of answers, as they are counted.
+const CLASSES: [&str; 7] =
+    ["accepted", "permanent", "auth", "throttled", "in_doubt", "nothing_sent", "repeat"];
+
+/// What becomes of messages.
+const OUTCOMES: [&str; 3] = ["sent", "rejected", "in_doubt"];
+
+/// What is counted of one app.
+#[derive(Debug)]
+pub(super) struct Figures {
+    /// By kind and outcome.
+    messages: [[Counter; 3]; 2],
+    /// By kind and class.
+    requests: [[Counter; 7]; 4],
+    round_trips: [Histogram; 4],
+    waits: [(&'static str, Histogram); 4],
+}
+
+impl Figures {
+    pub(super) fn new(app: &str, quotas: &Quotas) -> Self {
+        describe_counter!(
+            "mooncast_messages_total",
+            "Messages by what became of them; one to three groups counts as three."
+        );
+        describe_counter!(
+            "mooncast_requests_total",
+            "Requests to the service by the class of their answer, repetitions included."
+        );
+        describe_histogram!("mooncast_request_duration_seconds", "Time from a request to its answer.");
+        describe_histogram!(
+            "mooncast_quota_wait_seconds",
+            "Time that calls waited for a permit of their quota."
+        );
+        let label = || app.to_owned();
+        let outcomes = |call: &'static str| {
+            OUTCOMES.map(|outcome| {
+                counter!("mooncast_messages_total", "app" => label(), "call" => call, "outcome" => outcome)
+            })
+        };
+        Self {
+            messages: [outcomes("group"), outcomes("targeted")],
+            requests: Kind::ALL.map(|(_, call)| {
+                CLASSES.map(|class| {
+                    counter!("mooncast_requests_total", "app" => label(), "call" => call, "class" => class)
+                })
+            }),
+            round_trips: Kind::ALL.map(
+                |(_, call)| histogram!("mooncast_request_duration_seconds", "app" => label(), "call" => call),
+            ),
+            waits: quotas.all().map(|quota| {
+                let name = quota.name();
+                let word = name.replace(' ', "_");
+                (name, histogram!("mooncast_quota_wait_seconds", "app" => label(), "quota" => word))
+            }),
+        }
+    }
+
+    /// So many messages have come to this state; those that wait are not counted.
+    pub(super) fn messages(&self, call: Call, state: State, count: u64) {
+        let [sent, rejected, in_doubt] = match call {
+            Call::Group => &self.messages[0],
+            Call::Targeted => &self.messages[1],
+        };
+        match state {
+            State::Sent => sent.increment(count),
+            State::Rejected => rejected.increment(count),
+            State::InDoubt => in_doubt.increment(count),
+            State::Pending | State::Sending | State::Skipped | State::Cancelled => {}
+        }
+    }
+
+    /// A request was answered, or failed, after this time.
+    pub(super) fn request(&self, kind: Kind, failure: Option<&Failure>, took: Duration) {
+        let [accepted, permanent, auth, throttled, in_doubt, nothing_sent, repeat] =
+            &self.requests[kind as usize];
+        let counter = match failure.map(|failure| failure.class) {
+            None => accepted,
+            Some(Class::Permanent) => permanent,
+            Some(Class::Auth) => auth,
+            Some(Class::Throttled) => throttled,
+            Some(Class::InDoubt) => in_doubt,
+            Some(Class::NothingSent) => nothing_sent,
+            Some(Class::Repeat) => repeat,
+        };
+        counter.increment(1);
+        self.round_trips[kind as usize].record(took);
+    }
+
+    /// A call has waited this long for its permit.
+    pub(super) fn waited(&self, quota: &Quota, time: Duration) {
+        if let Some((_, waits)) = self.waits.iter().find(|(name, _)| *name == quota.name()) {
+            waits.record(time);
+        }
+    }
+}

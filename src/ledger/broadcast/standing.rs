@@ -1,0 +1,74 @@
+//! How many broadcasts there are, and how many recipients they have.
+
+use crate::ledger::state::Counts;
+use crate::ledger::store::count;
+use crate::ledger::{Ledger, LedgerError, Stage, Wish};
+
+use super::row::state_name;
+
+/// The broadcasts of an app that are in one state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The app: address, org and name.
+    pub app_key: String,
+    /// The state, by its word: see [`super::Broadcast::state_name`].
+    pub state: &'static str,
+    /// Whether nothing of them is left to send.
+    pub over: bool,
+    /// How many there are.
+    pub broadcasts: u64,
+    /// Their recipients, together.
+    pub recipients: Counts,
+}
+
+impl Ledger {
+    /// How many broadcasts there are in which state, by app.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn standings(&self) -> Result<Vec<Standing>, LedgerError> {
+        type Row = (String, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64);
+        let question = sqlx::query_as(
+            "SELECT a.key, b.state, b.wish, count(*), sum(n_pending), sum(n_sending), sum(n_sent), sum(n_rejected),
+                    sum(n_in_doubt), sum(n_skipped), sum(n_cancelled)
+                FROM broadcasts b JOIN apps a ON a.id = b.app GROUP BY a.key, b.state, b.wish",
+        );
+        let mut read = self.store().read().await?;
+        let rows: Vec<Row> = read.rows(question).await?;
+        read.done();
+        let standing = |row: Row| {
+            let (
+                app_key,
+                stage,
+                wish,
+                broadcasts,
+                pending,
+                sending,
+                sent,
+                rejected,
+                in_doubt,
+                skipped,
+                cancelled,
+            ) = row;
+            let stage = Stage::from_number(stage).map_err(|detail| self.store().record(detail))?;
+            let wish = Wish::from_number(wish).map_err(|detail| self.store().record(detail))?;
+            Ok(Standing {
+                app_key,
+                state: state_name(stage, wish),
+                over: matches!(stage, Stage::Finished | Stage::Cancelled),
+                broadcasts: count(broadcasts),
+                recipients: Counts {
+                    pending: count(pending),
+                    sending: count(sending),
+                    sent: count(sent),
+                    rejected: count(rejected),
+                    in_doubt: count(in_doubt),
+                    skipped: count(skipped),
+                    cancelled: count(cancelled),
+                },
+            })
+        };
+        rows.into_iter().map(standing).collect()
+    }
+}

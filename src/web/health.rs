@@ -1,0 +1,76 @@
+//! Whether the daemon lives (`/healthz`), and whether it can do its work (`/readyz`), for those who start and watch it.
+//!
+//! Nobody has to show a token or to know this site's name: a prober (of a container, of a load balancer) asks by the
+//! address, and has neither. So the answers hold nothing but words that are written here. A page of another site that
+//! has a browser ask can learn that much, and no more.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::json;
+use tokio::sync::Mutex;
+
+use super::Site;
+use super::house::House;
+use crate::clock::Instant;
+
+/// For how long it is known whether the ledger can be written: anybody may ask at any rate.
+const KNOWN: Duration = Duration::from_secs(5);
+
+/// The addresses.
+pub(super) fn routes() -> Router<Site> {
+    Router::new().route("/healthz", get(alive)).route("/readyz", get(ready))
+}
+
+async fn alive(State(site): State<Site>) -> Response {
+    match site.on_daemon(async |_| ()).await {
+        Ok(()) => answer(StatusCode::OK, json!({ "alive": true })),
+        Err(problem) => answer(problem.status, json!({ "alive": false, "reasons": [problem.message] })),
+    }
+}
+
+async fn ready(State(site): State<Site>) -> Response {
+    let reasons = site.on_daemon(async |office| office.readiness.lacks(&office.house).await).await;
+    match reasons.unwrap_or_else(|problem| vec![problem.message]) {
+        none if none.is_empty() => answer(StatusCode::OK, json!({ "ready": true })),
+        reasons => answer(StatusCode::SERVICE_UNAVAILABLE, json!({ "ready": false, "reasons": reasons })),
+    }
+}
+
+fn answer(status: StatusCode, body: serde_json::Value) -> Response {
+    (status, [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
+}
+
+/// Knows whether the ledger could be written, and when that was tried.
+#[derive(Debug, Default)]
+pub(super) struct Readiness(Mutex<Option<(Instant, bool)>>);
+
+impl Readiness {
+    /// Why the daemon cannot do its work, if it cannot.
+    async fn lacks(&self, house: &House) -> Vec<String> {
+        let mut reasons: Vec<String> = (house.unready)().map(str::to_owned).into_iter().collect();
+        if !self.writes(house).await {
+            // The log says why, with names that are nobody's business here.
+            reasons.push("the ledger cannot be written, so nothing is sent".to_owned());
+        }
+        reasons
+    }
+
+    async fn writes(&self, house: &House) -> bool {
+        let mut known = self.0.lock().await;
+        let now = house.clock.now();
+        if let Some((_, writes)) = known.filter(|(at, _)| now.saturating_since(*at) < KNOWN) {
+            return writes;
+        }
+        let probed = house.ledger.probe().await;
+        if let Err(error) = &probed {
+            tracing::warn!("not ready: {error}");
+        }
+        *known = Some((house.clock.now(), probed.is_ok()));
+        probed.is_ok()
+    }
+}

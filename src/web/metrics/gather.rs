@@ -1,0 +1,112 @@
+//! What is looked up when somebody asks: how quotas, broadcasts, scripts and the ledger stand now.
+
+use std::collections::BTreeMap;
+
+use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
+
+use crate::delivery::Delivery;
+use crate::ledger::{LedgerError, State};
+use crate::quota::Priority;
+use crate::web::House;
+
+/// The words for the states of broadcasts.
+const BROADCASTS: [&str; 6] = ["building", "ready", "paused", "cancelling", "finished", "cancelled"];
+
+/// What stands where an app is not configured here.
+const OTHER: &str = "other";
+
+/// Says what each figure is.
+pub(super) fn describe() {
+    for (name, what) in [
+        ("mooncast_quota_granted_per_second", "What the service grants of a quota, a second."),
+        ("mooncast_quota_pace_per_second", "What can be sent of a quota now, a second."),
+        ("mooncast_quota_waiters", "Calls that wait for a permit of a quota."),
+        ("mooncast_broadcasts", "Broadcasts by state."),
+        ("mooncast_recipients", "Recipients of broadcasts that are not over, by state."),
+        ("mooncast_scripts", "Scripts that have a version in force."),
+        ("mooncast_scripts_stale", "Scripts whose file, as it is now, is not in force."),
+        (
+            "mooncast_ledger_healthy",
+            "1 while the ledger can be written, 0 while nothing is sent because it cannot.",
+        ),
+    ] {
+        describe_gauge!(name, what);
+    }
+    describe_gauge!("mooncast_ledger_size_bytes", Unit::Bytes, "What the ledger takes on the disk.");
+    describe_counter!("mooncast_quota_used_total", "What was written of a quota, in what it counts.");
+    describe_counter!(
+        "mooncast_quota_refused_total",
+        "What the service refused as too much of what was written of a quota, in what it counts."
+    );
+}
+
+/// Looks everything up.
+pub(super) async fn look(house: &House) {
+    for app in &house.apps {
+        quotas(app);
+    }
+    gauge!("mooncast_ledger_healthy").set(if house.ledger.is_healthy() { 1.0 } else { 0.0 });
+    gauge!("mooncast_ledger_size_bytes").set(house.ledger.size() as f64);
+    for looked in [broadcasts(house).await, scripts(house).await] {
+        if let Err(error) = looked {
+            tracing::debug!("not all figures are of now: {error}");
+        }
+    }
+}
+
+fn quotas(app: &Delivery) {
+    for quota in app.quotas().all() {
+        let status = quota.status();
+        let labels = [("app", app.name().to_owned()), ("quota", status.name.replace(' ', "_"))];
+        gauge!("mooncast_quota_granted_per_second", &labels).set(f64::from(status.per_second));
+        gauge!("mooncast_quota_pace_per_second", &labels).set(status.pace);
+        counter!("mooncast_quota_used_total", &labels).absolute(status.written);
+        counter!("mooncast_quota_refused_total", &labels).absolute(status.refused);
+        for priority in Priority::ALL {
+            let waiting = status.waiting.iter().find(|waiting| waiting.priority == priority);
+            let [app, quota] = labels.clone();
+            gauge!("mooncast_quota_waiters", &[app, quota, ("priority", priority.name().to_owned())])
+                .set(waiting.map_or(0, |waiting| waiting.calls) as f64);
+        }
+    }
+}
+
+async fn broadcasts(house: &House) -> Result<(), LedgerError> {
+    let standings = house.ledger.standings().await?;
+    let mut names: Vec<&str> = house.apps.iter().map(|app| app.name()).collect();
+    let (mut many, mut recipients) = (BTreeMap::new(), BTreeMap::new());
+    for standing in &standings {
+        let app = house.apps.iter().find(|app| app.key() == standing.app_key);
+        let app = app.map_or(OTHER, |app| app.name());
+        if !names.contains(&app) {
+            names.push(app);
+        }
+        *many.entry((app, standing.state)).or_insert(0) += standing.broadcasts;
+        if !standing.over {
+            for state in State::ALL.iter().copied() {
+                *recipients.entry((app, state.name())).or_insert(0) += standing.recipients.of(state);
+            }
+        }
+    }
+    // What there is none of any more is told too.
+    for app in names {
+        for state in BROADCASTS {
+            let count = many.get(&(app, state)).copied().unwrap_or(0);
+            gauge!("mooncast_broadcasts", "app" => app.to_owned(), "state" => state).set(count as f64);
+        }
+        for state in State::ALL.iter().map(|state| state.name()) {
+            let count = recipients.get(&(app, state)).copied().unwrap_or(0);
+            gauge!("mooncast_recipients", "app" => app.to_owned(), "state" => state).set(count as f64);
+        }
+    }
+    Ok(())
+}
+
+async fn scripts(house: &House) -> Result<(), LedgerError> {
+    let scripts = house.ledger.scripts().await?;
+    let in_force = scripts.iter().filter(|script| script.hash.is_some()).count();
+    let stale = scripts.iter().filter(|script| script.error.is_some()).count();
+    gauge!("mooncast_scripts").set(in_force as f64);
+    gauge!("mooncast_scripts_stale").set(stale as f64);
+    Ok(())
+}

@@ -1,0 +1,100 @@
+//! Figures for Prometheus: `GET /metrics`, for whoever may look.
+//!
+//! Rooms count where they are, through the facade `metrics`; here their counts are kept and shown, and what only has to
+//! be looked up, as it stands now, is looked up when somebody asks (`gather`).
+
+mod gather;
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use metrics::{counter, describe_counter, describe_gauge, gauge};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+use super::Site;
+use super::answer::Problem;
+use super::guard::Viewer;
+use crate::clock::Clock;
+
+/// The form of the answer, as Prometheus names it.
+const FORM: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// How often what was counted is put where it is shown.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// The bounds of histograms of times, in seconds.
+const SECONDS: [f64; 16] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
+
+/// The bounds of histograms of memory: 4 MiB to 1 GiB.
+const BYTES: [f64; 9] = [
+    4_194_304.0,
+    8_388_608.0,
+    16_777_216.0,
+    33_554_432.0,
+    67_108_864.0,
+    134_217_728.0,
+    268_435_456.0,
+    536_870_912.0,
+    1_073_741_824.0,
+];
+
+/// What this process counts, from the moment that this is made.
+#[derive(Debug, Clone)]
+pub struct Figures(PrometheusHandle);
+
+impl Figures {
+    /// Begins to count. What was made before counts nothing, so this comes first; and once in a process.
+    ///
+    /// # Errors
+    ///
+    /// In words, when something counts already.
+    pub fn begin() -> Result<Self, String> {
+        let builder = PrometheusBuilder::new()
+            .set_buckets(&SECONDS)
+            .and_then(|builder| builder.set_buckets_for_metric(Matcher::Suffix("_bytes".to_owned()), &BYTES));
+        let builder = builder.map_err(|error| error.to_string())?;
+        let figures = Self(builder.install_recorder().map_err(|error| error.to_string())?);
+        describe_gauge!("mooncast_build_info", "The version of the program.");
+        gauge!("mooncast_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+        describe_counter!("mooncast_web_requests_total", "Requests that were answered, by route and status.");
+        gather::describe();
+        Ok(figures)
+    }
+
+    /// Sees to it that what is counted takes no more and more room; never ends.
+    pub async fn keep(self, clock: Clock) {
+        loop {
+            clock.sleep(UPKEEP).await;
+            self.0.run_upkeep();
+        }
+    }
+}
+
+/// The address of the figures.
+pub(super) fn routes() -> Router<Site> {
+    Router::new().route("/metrics", get(show))
+}
+
+async fn show(State(site): State<Site>, _: Viewer) -> Result<Response, Problem> {
+    let text = site.on_daemon(async |office| {
+        gather::look(&office.house).await;
+        office.house.figures.0.render()
+    });
+    Ok(([(CONTENT_TYPE, FORM)], text.await?).into_response())
+}
+
+/// Counts requests. What leads nowhere is counted together: anybody can think of any number of addresses.
+pub(super) async fn count(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let answer = next.run(request).await;
+    let route = route.map_or_else(|| "none".to_owned(), |route| route.as_str().to_owned());
+    let status = answer.status().as_u16().to_string();
+    counter!("mooncast_web_requests_total", "route" => route, "status" => status).increment(1);
+    answer
+}
