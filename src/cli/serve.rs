@@ -180,7 +180,9 @@ async fn show_tokens(listening: &Listening, ledger: &Ledger) -> anyhow::Result<(
         return Ok(());
     }
     if !std::io::stderr().is_terminal() {
-        tracing::warn!("nobody can look at the page yet: `mooncast tokens renew` makes tokens and shows them");
+        tracing::warn!(
+            "nobody can look at the page yet: `mooncast tokens renew` makes tokens and shows them"
+        );
         return Ok(());
     }
     let minted = Role::ALL.map(web::mint);

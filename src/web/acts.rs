@@ -85,11 +85,7 @@ impl BroadcastAct {
 
 impl Site {
     /// Does something with a broadcast.
-    pub(super) async fn act_on_broadcast(
-        &self,
-        id: BroadcastId,
-        act: BroadcastAct,
-    ) -> Result<Done, Problem> {
+    pub(super) async fn act_on_broadcast(&self, id: BroadcastId, act: BroadcastAct) -> Result<Done, Problem> {
         let ledger = &self.ledger;
         let found = ledger.show(id).await?;
         let name = format!("{}/{}", found.name, found.run);
@@ -184,7 +180,10 @@ impl Site {
                 let open = runs.iter().filter(|run| run.finished_at.is_none()).count() as u64;
                 if open > 0 {
                     ledger.cancel_job(name).await?;
-                    Done::counted(open, format!("{name} is being cancelled: {open} of its runs, with their broadcasts"))
+                    Done::counted(
+                        open,
+                        format!("{name} is being cancelled: {open} of its runs, with their broadcasts"),
+                    )
                 } else {
                     Done::counted(0, format!("no run of {name} goes on or waits"))
                 }

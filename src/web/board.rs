@@ -12,7 +12,9 @@ use crate::delivery::Look;
 use crate::ledger::{Broadcast, BroadcastId, Filter, LedgerError, Stage, Wish};
 
 use super::house::House;
-use super::view::{ActivityView, AppView, BroadcastView, JobView, Overview, ScriptView, WaitKind, WaitView, instant};
+use super::view::{
+    ActivityView, AppView, BroadcastView, JobView, Overview, ScriptView, WaitKind, WaitView, instant,
+};
 
 /// How often it is looked while somebody watches.
 const OFTEN: Duration = Duration::from_secs(1);

@@ -3,7 +3,7 @@
 //! - `listener`: connections; `guard`: who may ask; `answer`: refusals;
 //! - `view`: what is shown, the same on the page, in the API and in the terminal; `board`: how everything stands now;
 //! - `acts`: what can be done; `hooks`: requests that begin runs;
-//! - `api`: everything in JSON; `house`: what all of it needs of the daemon.
+//! - `page`: for people; `api`: everything in JSON; `house`: what all of it needs of the daemon.
 //!
 //! Handlers read the ledger, which knows nearly everything, by themselves; what only the daemon knows is asked of it on
 //! its own thread ([`Site::on_daemon`]), and what people want goes through the ledger, as it does from the command line.
@@ -18,6 +18,7 @@ mod guard;
 mod hooks;
 mod house;
 mod listener;
+mod page;
 mod view;
 
 use std::future::Future;
@@ -38,6 +39,7 @@ use answer::Problem;
 use board::{Board, Watch};
 use guard::{Names, Tokens};
 use house::{Office, Work};
+use page::Pages;
 
 pub use guard::{Minted, mint};
 pub use house::{Find, House};
@@ -57,6 +59,7 @@ struct Shared {
     log: Arc<LogTail>,
     names: Names,
     tokens: Tokens,
+    pages: Pages,
     watch: Watch,
     work: mpsc::Sender<Work>,
 }
@@ -93,17 +96,19 @@ impl Site {
 ///
 /// # Errors
 ///
-/// When the listener has no address.
+/// When the listener has no address, or the page's templates make no sense.
 pub async fn serve(listening: Listening, house: House) -> std::io::Result<()> {
     let address = listening.address()?;
     let (work, mut wanted) = mpsc::channel(WORK);
     let (board, watch) = Board::new();
+    let pages = Pages::new(&house.project, house.simulator).map_err(std::io::Error::other)?;
     let site = Site(Arc::new(Shared {
         ledger: house.ledger.clone(),
         clock: house.clock.clone(),
         log: Arc::clone(&house.log),
         names: Names::new(address, &house.serve.hosts),
         tokens: Tokens::new(house.ledger.clone(), house.clock.clone()),
+        pages,
         watch,
         work,
     }));
@@ -128,7 +133,7 @@ pub async fn serve(listening: Listening, house: House) -> std::io::Result<()> {
 fn router(site: &Site) -> Router {
     let guarded = Router::new()
         .nest("/api/v1", api::routes())
-        .fallback(async || Problem::not_found("there is nothing here"))
+        .merge(page::routes())
         .layer(from_fn_with_state(site.clone(), guard::watch));
     // A hook is asked for by other services, under whatever name the proxy in front has.
     hooks::routes().merge(guarded).with_state(site.clone())

@@ -19,8 +19,8 @@ use crate::ledger::Role;
 
 pub(super) use session::Session;
 pub(super) use site::Names;
-pub use tokens::{Minted, mint};
 pub(super) use tokens::Tokens;
+pub use tokens::{Minted, mint};
 
 use super::Site;
 use super::answer::Problem;

@@ -46,6 +46,8 @@ impl Session {
 
 fn cookie(value: &str, age: u32, tls: bool) -> Option<HeaderValue> {
     let secure = if tls { "; Secure" } else { "" };
-    HeaderValue::from_str(&format!("{NAME}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={age}{secure}"))
-        .ok()
+    HeaderValue::from_str(&format!(
+        "{NAME}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={age}{secure}"
+    ))
+    .ok()
 }

@@ -51,10 +51,7 @@ impl Names {
             let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or_default());
             let own = origin.is_none_or(|origin| self.is_origin(origin));
             if !own || site_of(headers).is_some_and(|site| site != "same-origin" && site != "none") {
-                return Err(Problem::new(
-                    StatusCode::FORBIDDEN,
-                    "a page of another origin may not act here",
-                ));
+                return Err(Problem::new(StatusCode::FORBIDDEN, "a page of another origin may not act here"));
             }
         }
         Ok(())

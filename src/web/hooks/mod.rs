@@ -75,10 +75,9 @@ async fn take(
     let reply = site.on_daemon(move |office| async move { office.hooks.decide(&office.house, post).await });
     match reply.await? {
         Reply::Taken(run) => Ok((StatusCode::ACCEPTED, axum::Json(json!({ "run": run }))).into_response()),
-        Reply::Unknown => Err(Problem::new(
-            StatusCode::UNAUTHORIZED,
-            "there is no such hook, or it does not know you",
-        )),
+        Reply::Unknown => {
+            Err(Problem::new(StatusCode::UNAUTHORIZED, "there is no such hook, or it does not know you"))
+        }
         Reply::Full => Err(later("too many requests wait for their runs")),
         Reply::Unwritten => Err(later("the request cannot be written down now")),
     }

@@ -148,4 +148,3 @@ async fn converse(
         tracing::debug!(address = %peer.address, "a connection ended: {error}");
     }
 }
-
