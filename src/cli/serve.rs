@@ -77,6 +77,9 @@ pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Re
         let reread = Reread::new(move || {
             let mut settings = Settings::load(&place, &Environment::of_process(), &flags)?;
             settings.permissions.extend(granted.clone());
+            if let Some(listen) = args.listen {
+                settings.serve.listen = listen;
+            }
             Ok(settings)
         });
         let watch = Watch::new(registry.clone(), reread);

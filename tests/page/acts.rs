@@ -27,7 +27,9 @@ fn a_broadcast_is_run_watched_paused_resumed_and_comes_to_its_end() {
         browser.click("dialog button").await;
         browser.wait_text("#notice", "news is asked for: run 20").await;
         browser.wait_text(CARD, "news/1").await;
-        browser.wait("Number(document.querySelector('#running .counts dd')?.innerText.replace(',', '')) > 20").await;
+        browser
+            .wait("Number(document.querySelector('#running .counts dd')?.innerText.replace(',', '')) > 20")
+            .await;
 
         // Loaded again half-way, it shows what is so.
         browser.client.refresh().await.unwrap();
@@ -37,7 +39,9 @@ fn a_broadcast_is_run_watched_paused_resumed_and_comes_to_its_end() {
 
         browser.click("#running a[href$='/pause']").await;
         browser.wait_text("dialog[open]", "Pause news/1?").await;
-        browser.wait_text("dialog[open]", "groups that are still pending wait until somebody resumes it").await;
+        browser
+            .wait_text("dialog[open]", "groups that are still pending wait until somebody resumes it")
+            .await;
         browser.click("dialog button").await;
         browser.wait_text("#notice", "news/1 pauses.").await;
         browser.wait_text(CARD, "waits for somebody who resumes it").await;
@@ -86,8 +90,10 @@ fn a_broadcast_is_cancelled_from_its_own_page_with_the_numbers_said_before() {
         browser.click("dialog button").await;
         browser.wait_text("#notice", "slow/1 is cancelled").await;
         browser.wait_text("#broadcast .chip", "cancelled").await;
-        let (sent, cancelled) =
-            (browser.number("a[href*='=sent'] strong").await, browser.number("a[href*='=cancelled'] strong").await);
+        let (sent, cancelled) = (
+            browser.number("a[href*='=sent'] strong").await,
+            browser.number("a[href*='=cancelled'] strong").await,
+        );
         assert_eq!(sent + cancelled, 500);
         assert!(cancelled <= pending && sent > 0, "{sent} {cancelled} {pending}");
         browser.click("#broadcast a[href*='=cancelled']").await;
@@ -120,7 +126,8 @@ fn doubts_are_settled_and_the_refused_are_sent_to_again() {
           im.broadcast { name = 'news', run = '1', to = { 1, 2, 3, 4, 5, 6, 7, 8 }, message = { type = 'txt', body = { msg = 'x' } } }
         end)",
     );
-    let site = Site::start(&project, project.command_against(&service, &["serve", "--listen", "127.0.0.1:0"]));
+    let site =
+        Site::start(&project, project.command_against(&service, &["serve", "--listen", "127.0.0.1:0"]));
     project.mooncast(&["jobs", "trigger", "news"]).exits(0);
     browse(async {
         let browser = site.operator("en-US").await;

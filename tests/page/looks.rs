@@ -18,7 +18,8 @@ fn every_place_fits_a_telephone_by_day_and_night_in_both_languages() {
             let browser = site.operator(language).await;
             assert_eq!(browser.value("document.documentElement.lang").await, json!(tag));
             browser.wait("document.querySelector('#finished a[href=\"/broadcasts/2\"], #finished a[href=\"/broadcasts/1\"]')").await;
-            let slow = browser.value("document.querySelector('#running article h3 a').getAttribute('href')").await;
+            let slow =
+                browser.value("document.querySelector('#running article h3 a').getAttribute('href')").await;
             let slow = slow.as_str().unwrap().to_owned();
             let places = [
                 ("first", "/".to_owned()),
@@ -31,10 +32,13 @@ fn every_place_fits_a_telephone_by_day_and_night_in_both_languages() {
             ];
             for (name, place) in &places {
                 browser.open(&site.url(place)).await;
-                for (width, height, dark) in [(1280, 900, false), (1280, 900, true), (360, 740, false), (360, 740, true)] {
+                for (width, height, dark) in
+                    [(1280, 900, false), (1280, 900, true), (360, 740, false), (360, 740, true)]
+                {
                     browser.show(width, height, dark).await;
                     browser.fits().await;
-                    let (time, size) = (if dark { "night" } else { "day" }, if width < 400 { "phone" } else { "desk" });
+                    let (time, size) =
+                        (if dark { "night" } else { "day" }, if width < 400 { "phone" } else { "desk" });
                     browser.picture(&format!("{name}-{tag}-{size}-{time}")).await;
                 }
             }
@@ -63,8 +67,13 @@ fn a_language_can_be_chosen_and_times_are_those_of_the_reader() {
         browser.wait_text("nav", "总览").await;
         browser.wait_text("#jobs", "立即执行").await;
         browser.wait_text("#quotas", "群消息").await;
-        browser.client.execute("document.cookie = 'mooncast_zone=Asia/Shanghai; path=/'", Vec::new()).await.unwrap();
-        let listed = browser.client.execute("return fetch('/log').then((answer) => answer.text())", Vec::new());
+        browser
+            .client
+            .execute("document.cookie = 'mooncast_zone=Asia/Shanghai; path=/'", Vec::new())
+            .await
+            .unwrap();
+        let listed =
+            browser.client.execute("return fetch('/log').then((answer) => answer.text())", Vec::new());
         assert!(listed.await.unwrap().as_str().unwrap().contains("+08:00"));
         browser.close().await;
     });
@@ -89,7 +98,8 @@ fn nothing_that_comes_from_outside_runs() {
         schedule.every('10000h', {{ name = 'failing' }}, function() error('{lua}') end)",
     ))
     .file("scripts/<img src=x onerror=window.injected=1>.lua", format!("error('{lua}')"));
-    let site = Site::start(&project, project.command_against(&service, &["serve", "--listen", "127.0.0.1:0"]));
+    let site =
+        Site::start(&project, project.command_against(&service, &["serve", "--listen", "127.0.0.1:0"]));
     browse(async {
         let browser = site.operator("en-US").await;
         browser.wait_text("#scripts .stale", "<img src=x onerror=window.injected=1>.lua").await;
@@ -104,17 +114,34 @@ fn nothing_that_comes_from_outside_runs() {
         browser.wait_text("#tail", "<script>window.injected=1</script>").await;
         browser.wait_text("#jobs", "failed").await;
         browser.picture("injection-first").await;
-        let broadcast = browser.value("document.querySelector('#finished tbody a').getAttribute('href')").await;
-        let job = browser.value("document.querySelector('#jobs tbody tr:first-child a').getAttribute('href')").await;
+        let broadcast =
+            browser.value("document.querySelector('#finished tbody a').getAttribute('href')").await;
+        let job = browser
+            .value("document.querySelector('#jobs tbody tr:first-child a').getAttribute('href')")
+            .await;
         let broadcast = broadcast.as_str().unwrap().to_owned();
         let mut seen = 0;
-        for place in ["/", &broadcast, &format!("{broadcast}/retry"), "/broadcasts", job.as_str().unwrap(), "/log", "/job?name=failing"] {
+        for place in [
+            "/",
+            &broadcast,
+            &format!("{broadcast}/retry"),
+            "/broadcasts",
+            job.as_str().unwrap(),
+            "/log",
+            "/job?name=failing",
+        ] {
             browser.open(&site.url(place)).await;
             assert_eq!(browser.value("window.injected ?? null").await, json!(null), "{place}");
             assert!(browser.client.get_alert_text().await.is_err());
             let shown = browser.value("document.body.innerText").await;
-            seen += usize::from(shown.as_str().unwrap().contains("<script>window.injected=1</script>'\"&{{7*7}}"));
-            assert_eq!(browser.value("document.querySelectorAll('main img, main script').length").await, json!(0), "{place}");
+            seen += usize::from(
+                shown.as_str().unwrap().contains("<script>window.injected=1</script>'\"&{{7*7}}"),
+            );
+            assert_eq!(
+                browser.value("document.querySelectorAll('main img, main script').length").await,
+                json!(0),
+                "{place}"
+            );
         }
         assert_eq!(seen, 7);
         // Even what would be put into the page does not run, and nothing but the page's own script may write HTML.

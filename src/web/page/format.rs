@@ -104,10 +104,10 @@ pub(super) fn relative(language: Language, now: i64, at: &str) -> Option<String>
     let step = match away {
         0..60 => 5,
         60..3_600 => 60,
-        3_600..86_400 => 300,
-        _ => 3_600,
+        _ => 300,
     };
-    let length = span(language, (away / step * step) as f64);
+    let away = if away < 86_400 { away / step * step } else { away / 86_400 * 86_400 };
+    let length = span(language, away as f64);
     language.say(if ahead > 0 { "in_time" } else { "ago" }, &[("time", length)])
 }
 
@@ -168,6 +168,7 @@ mod tests {
         assert_eq!(told("2026-06-01T08:00:03Z"), "now");
         assert_eq!(told("2026-06-01T08:12:30Z"), "in 12 min");
         assert_eq!(told("2026-06-01T05:53:00Z"), "2 h 5 min ago");
+        assert_eq!(told("2026-06-04T05:53:00Z"), "in 2 d");
     }
 
     #[test]

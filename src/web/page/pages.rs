@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Kwargs;
-use minijinja::{Environment, Error, ErrorKind, State, UndefinedBehavior, Value, context};
+use minijinja::{Environment, Error, ErrorKind, HtmlEscape, State, UndefinedBehavior, Value, context};
 use rust_embed::Embed;
 use tokio::sync::Semaphore;
 
@@ -59,6 +59,7 @@ impl Pages {
         templates.add_filter("time", time);
         templates.add_filter("relative", relative);
         templates.add_filter("short", short);
+        templates.add_filter("code", code);
         let built = assets::version("page.js").unwrap_or_default();
         let house = context! {
             project => project,
@@ -133,6 +134,20 @@ fn short(text: &str, most: usize) -> String {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default().trim_end()),
         None => text.to_owned(),
     }
+}
+
+/// A text of the page in which what stands between backticks is code.
+fn code(text: &str) -> Value {
+    let mut html = String::new();
+    for (index, piece) in text.split('`').enumerate() {
+        let piece = HtmlEscape(piece);
+        if index % 2 == 1 {
+            html += &format!("<code>{piece}</code>");
+        } else {
+            html += &piece.to_string();
+        }
+    }
+    Value::from_safe_string(html)
 }
 
 fn problem(detail: String) -> Error {
