@@ -46,3 +46,4 @@ mod stubs;
 mod support;
 mod survival;
 mod uploads;
+mod web;

@@ -8,8 +8,9 @@ use clap::{Args, Subcommand};
 use crate::clock::Clock;
 use crate::config::{AppFlags, Environment, Project, Settings};
 use crate::daemon;
-use crate::ledger::{JobRun, JobState, Ledger, Listed, ScriptRow};
-use crate::schedule::{AT_EACH_POST, run_name};
+use crate::ledger::{JobRun, JobState, Ledger, Listed, OwnerName, ScriptRow};
+use crate::schedule::{AT_EACH_POST, run_name, script_of};
+use crate::web::{AskedFor, ask_for_script, asked_scripts};
 
 use super::runs::{instant, ledger_folder};
 use super::{Exit, Global};
@@ -40,6 +41,14 @@ enum Command {
     Trigger {
         /// The job
         name: String,
+    },
+    /// Have the daemon run a script now, as `mooncast run` would: its top level, then main(args)
+    RunScript {
+        /// The script: its path below the project's folder, or below scripts/
+        script: String,
+        /// Its arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
     },
     /// Let its instants pass without a run, until it is resumed
     Pause {
@@ -78,7 +87,9 @@ async fn steer(command: Command, ledger: &Ledger) -> anyhow::Result<Exit> {
     let mut out = std::io::stdout().lock();
     match command {
         Command::List => {
-            list(&mut out, &ledger.listed_jobs(None).await?)?;
+            let mut jobs = ledger.listed_jobs(None).await?;
+            jobs.extend(asked_scripts(ledger, None).await?);
+            list(&mut out, &jobs)?;
             stale(&mut out, &ledger.scripts().await?)?;
         }
         Command::Show { name, limit } => {
@@ -86,12 +97,8 @@ async fn steer(command: Command, ledger: &Ledger) -> anyhow::Result<Exit> {
             show(&mut out, &job, &ledger.job_runs(Some(&name), limit).await?)?;
         }
         Command::Trigger { name } => {
-            in_force(&named(ledger, &name).await?)?;
-            let Some(daemon) = ledger.living(daemon::COMMAND).await?.into_iter().next() else {
-                bail!(
-                    "no `mooncast serve` runs on this ledger, so nobody would run `{name}`; start it first"
-                );
-            };
+            scheduled(&named(ledger, &name).await?)?;
+            let daemon = living(ledger, &name).await?;
             let at = ledger.trigger_job(&name).await?;
             let (run, pid) = (run_name(at), daemon.pid);
             writeln!(
@@ -99,8 +106,17 @@ async fn steer(command: Command, ledger: &Ledger) -> anyhow::Result<Exit> {
                 "{name} is asked for: the daemon (process {pid}) begins run {run} within a second or two"
             )?;
         }
+        Command::RunScript { script, args } => {
+            let daemon = living(ledger, &script).await?;
+            let AskedFor { script, job, at } = ask_for_script(ledger, &script, &args).await?;
+            let (run, pid) = (run_name(at), daemon.pid);
+            writeln!(
+                out,
+                "{script} is asked for: the daemon (process {pid}) begins run {run} of `{job}` within a second or two"
+            )?;
+        }
         Command::Pause { name } => {
-            in_force(&named(ledger, &name).await?)?;
+            scheduled(&named(ledger, &name).await?)?;
             if ledger.pause_job(&name, true).await? {
                 writeln!(out, "{name} is paused: its instants pass; `mooncast jobs resume` lets it go on")?;
             } else {
@@ -108,7 +124,7 @@ async fn steer(command: Command, ledger: &Ledger) -> anyhow::Result<Exit> {
             }
         }
         Command::Resume { name } => {
-            named(ledger, &name).await?;
+            must_be_job(&named(ledger, &name).await?)?;
             if ledger.pause_job(&name, false).await? {
                 writeln!(out, "{name} goes on with its next instant")?;
             } else {
@@ -132,16 +148,37 @@ async fn steer(command: Command, ledger: &Ledger) -> anyhow::Result<Exit> {
     Ok(Exit::Delivered)
 }
 
-/// The job of this name; an unknown one is told with those that are known.
+/// The daemon that would run something.
+async fn living(ledger: &Ledger, what: &str) -> anyhow::Result<OwnerName> {
+    let Some(daemon) = ledger.living(daemon::COMMAND).await?.into_iter().next() else {
+        bail!("no `mooncast serve` runs on this ledger, so nobody would run `{what}`; start it first");
+    };
+    Ok(daemon)
+}
+
+/// The job of this name, or the script whose runs are known by it; an unknown one is told with those that are known.
 async fn named(ledger: &Ledger, name: &str) -> anyhow::Result<Listed> {
-    if let Some(job) = ledger.listed_jobs(Some(name)).await?.into_iter().next() {
+    let found = match script_of(name) {
+        Some(_) => asked_scripts(ledger, Some(name)).await?,
+        None => ledger.listed_jobs(Some(name)).await?,
+    };
+    if let Some(job) = found.into_iter().next() {
         return Ok(job);
     }
     let known: Vec<String> = ledger.listed_jobs(None).await?.into_iter().map(|job| job.name).collect();
     bail!("there is no job `{name}`; the jobs in force are: {}", known.join(", "));
 }
 
-fn in_force(job: &Listed) -> anyhow::Result<()> {
+/// Runs of a script that somebody asks for have no instants.
+fn must_be_job(job: &Listed) -> anyhow::Result<()> {
+    if let Some(script) = script_of(&job.name) {
+        bail!("`{}` is no job; `mooncast jobs run-script {script}` runs the script", job.name);
+    }
+    Ok(())
+}
+
+fn scheduled(job: &Listed) -> anyhow::Result<()> {
+    must_be_job(job)?;
     if let Some(gone) = job.gone_at {
         bail!("no script declares `{}` any more, since {}", job.name, instant(gone));
     }
@@ -186,13 +223,15 @@ fn next(job: &Listed) -> String {
         (_, Some(_), _) => "paused".to_owned(),
         (_, _, Some(at)) => instant(at),
         _ if job.times.starts_with(AT_EACH_POST) => "when posted".to_owned(),
+        _ if script_of(&job.name).is_some() => "when asked".to_owned(),
         _ => "never".to_owned(),
     }
 }
 
 fn show(out: &mut impl Write, job: &Listed, runs: &[JobRun]) -> anyhow::Result<()> {
     writeln!(out, "{}: {}", job.name, job.times)?;
-    writeln!(out, "  declared in {}", job.script)?;
+    let what = if script_of(&job.name).is_some() { "runs" } else { "declared in" };
+    writeln!(out, "  {what} {}", job.script)?;
     if let Some(at) = job.gone_at {
         writeln!(out, "  gone since {}: no script declares it any more", instant(at))?;
     }
@@ -208,6 +247,9 @@ fn show(out: &mut impl Write, job: &Listed, runs: &[JobRun]) -> anyhow::Result<(
         if let Some(at) = run.finished_at.filter(|_| run.state != JobState::Skipped) {
             let took = at.saturating_sub(run.started_at).as_secs_f64();
             write!(out, ", began {}, took {took:.1} s", instant(run.started_at))?;
+        }
+        if let Some(args) = run.args.as_ref().filter(|args| !args.is_empty()) {
+            write!(out, ", with {}", serde_json::json!(args))?;
         }
         if let Some(note) = &run.note {
             write!(out, ": {note}")?;

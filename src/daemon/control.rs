@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::ledger::{JobWish, LedgerError, Wished};
-use crate::schedule::run_name;
+use crate::schedule::{run_name, script_of};
 
 use super::{Daemon, Setup};
 
@@ -46,8 +46,17 @@ impl Daemon {
     async fn grant(&self, wished: Wished) -> Result<(), LedgerError> {
         let Setup { ledger, clock, registry, .. } = &*self.setup;
         let job = wished.job.as_str();
-        match wished.wish {
-            JobWish::Run => {
+        match (wished.wish, &wished.args) {
+            (JobWish::Run, Some(args)) => {
+                let at = wished.scheduled_at.unwrap_or_else(|| clock.unix_time());
+                if let Some(version) = script_of(job).and_then(|script| registry.script(script)) {
+                    tracing::info!(job, run = run_name(at), "a run is asked for");
+                    self.claim_script(&version, at, args.clone()).await?;
+                } else {
+                    tracing::error!(job, "a run is asked for of a script that is not in force any more");
+                }
+            }
+            (JobWish::Run, None) => {
                 let at = wished.scheduled_at.unwrap_or_else(|| clock.unix_time());
                 if let Some(registered) = registry.find(job) {
                     tracing::info!(job, run = run_name(at), "a run is asked for");
@@ -68,7 +77,7 @@ impl Daemon {
                     tracing::warn!(job, "a run is asked for of a job that no script declares");
                 }
             }
-            JobWish::Cancel => {
+            (JobWish::Cancel, _) => {
                 let ended = self.runner.cancel(job, BY_HAND).await;
                 let old = clock.unix_time().saturating_sub(wished.asked_at) >= KEPT;
                 if ended == 0 && !old {

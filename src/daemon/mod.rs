@@ -2,7 +2,7 @@
 //!
 //! - `registry`, `decide`, `load`, `version`, `scan`: which version of each script is in force; `watch` and what it is made of:
 //!   how saved files come to be so;
-//! - `scheduler`: which job is next; `runner`: its runs, each in a worker; `recover`: what a dead daemon has left;
+//! - `scheduler`: which job is next; `claim`, `runner`: its runs, each in a worker; `recover`: what a dead daemon has left;
 //! - `control`: what people say through the ledger; `shutdown`: how it ends; `event`: what they may want to be told;
 //!   `status`: what other processes can see; `systemd`: what the service manager is told.
 //!
@@ -11,6 +11,7 @@
 //! May import: `schedule`, `host` and what is below them.
 
 mod alerts;
+mod claim;
 mod control;
 mod decide;
 mod event;
@@ -55,10 +56,11 @@ use crate::clock::{Clock, Instant};
 use crate::config::Project;
 use crate::delivery::{Delivery, End};
 use crate::host::{Keeper, Kept, Output};
-use crate::ledger::{Decided, Enlisted, Entry, JobClaim, Ledger, LedgerError, NewRun, Owner};
+use crate::ledger::{Decided, Enlisted, Entry, Ledger, LedgerError, Owner};
 use crate::schedule::{Verdict, run_name};
 
-use runner::{Runner, Task};
+use claim::Claiming;
+use runner::Runner;
 use scheduler::{Due, Scheduler};
 
 /// The name by which the ledger knows the process of a daemon.
@@ -282,7 +284,7 @@ impl Daemon {
     }
 
     /// What becomes of the instants that are due.
-    async fn entries(&self, due: &[Due]) -> Vec<(Registered, NewRun)> {
+    async fn entries(&self, due: &[Due]) -> Vec<Claiming> {
         let mut runs = Vec::new();
         let mut taken = 0;
         for due in due.iter().filter(|due| !due.paused) {
@@ -297,60 +299,17 @@ impl Daemon {
                         (skipped.last, Entry::Skip(format!("{count} from {first} on: {why}")))
                     }
                     Verdict::Run(at) if std::mem::take(&mut first) => {
-                        (*at, self.runner.entry(&due.registered.job, taken).await)
+                        let job = &due.registered.job;
+                        (*at, self.runner.entry(&job.name, job.overlap, taken).await)
                     }
                     // Of several that are due the later ones wait for the first, whatever overlap says.
                     Verdict::Run(at) => (*at, Entry::Wait),
                 };
                 taken += usize::from(matches!(entry, Entry::Run { .. }));
-                runs.push((due.registered.clone(), new_run(&due.registered, at, entry)));
+                runs.push(Claiming::of_job(&due.registered, at, entry));
             }
         }
         runs
-    }
-
-    /// Begins a run that somebody asked for.
-    async fn claim_one(&self, registered: &Registered, at: Duration) -> Result<(), LedgerError> {
-        let entry = self.runner.entry(&registered.job, 0).await;
-        self.claim(&[(registered.clone(), new_run(registered, at, entry))], &[]).await
-    }
-
-    async fn claim(&self, runs: &[(Registered, NewRun)], decided: &[Decided]) -> Result<(), LedgerError> {
-        let Setup { ledger, owner, .. } = &*self.setup;
-        let mut versions = BTreeMap::new();
-        for (Registered { version, .. }, _) in runs {
-            versions.entry(version.hash.as_str()).or_insert_with(|| recover::stored(version));
-        }
-        let versions: Vec<_> = versions.into_values().collect();
-        let new: Vec<NewRun> = runs.iter().map(|(_, run)| run.clone()).collect();
-        let claims = ledger.claim_job_runs(owner, &new, &versions, decided).await?;
-        for (claim, (registered, run)) in claims.into_iter().zip(runs) {
-            let task = Task::new(registered, run.scheduled_at);
-            let (job, at) = (run.job.as_str(), run_name(run.scheduled_at));
-            match (claim, &run.entry) {
-                (JobClaim::Claimed { attempt }, _) => self.runner.start(task, attempt),
-                (JobClaim::Waits, _) => self.runner.queue(task),
-                (JobClaim::Over(_), Entry::Skip(why)) => {
-                    tracing::info!(job, run = at, "a run is skipped: {why}");
-                }
-                (JobClaim::Running | JobClaim::Over(_), _) => {
-                    tracing::info!(job, run = at, "another process has this instant");
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-fn new_run(registered: &Registered, scheduled_at: Duration, entry: Entry) -> NewRun {
-    let (job, version) = (&registered.job, &registered.version);
-    NewRun {
-        job: job.name.clone(),
-        scheduled_at,
-        entry,
-        version: version.hash.clone(),
-        rerun: job.rerun,
-        timeout: job.timeout,
     }
 }
 

@@ -167,7 +167,8 @@ fn task(setup: &Rc<Setup>, orphan: &Orphan, version: StoredVersion) -> Option<Ta
         script,
         modules: Arc::new(modules),
         timeout: orphan.timeout,
-        hook: true,
+        hook: orphan.args.is_none(),
+        args: orphan.args.clone(),
     })
 }
 

@@ -135,6 +135,13 @@ impl Registry {
         versions.flat_map(registered).find(|registered| registered.job.name == name)
     }
 
+    /// The version in force of the script of this name, if it has one.
+    #[must_use]
+    pub fn script(&self, name: &str) -> Option<Rc<Version>> {
+        let entries = self.0.entries.borrow();
+        entries.values().filter_map(|entry| entry.in_force.as_ref()).find(|one| one.name() == name).cloned()
+    }
+
     /// All scripts as they stand, by name.
     #[must_use]
     pub fn scripts(&self) -> Vec<ScriptStatus> {

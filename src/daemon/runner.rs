@@ -13,12 +13,12 @@ use tokio::sync::{Notify, oneshot};
 use crate::host::{
     self, Ended, Failed, Interrupt, InterruptSwitch, Keeper, OfJob, RunSpec, Services, Snapshot, Sources,
 };
-use crate::ledger::{Begin, EndedRun, Entry, JobState, Wish};
+use crate::ledger::{Begin, EndedRun, Entry, JobState, NewRun, Wish};
 use crate::protocol::{HookRequest, JobStart, Mode, Source};
-use crate::schedule::{Job, Overlap, run_name};
+use crate::schedule::{Overlap, run_name};
 
 use super::load::worker_limits;
-use super::registry::Registered;
+use super::version::Version;
 use super::{Event, Setup};
 
 /// How long a write of the ledger that failed waits until it is tried again.
@@ -35,19 +35,21 @@ pub(super) struct Task {
     pub(super) timeout: Option<Duration>,
     /// Whether it may be the run of a hook's request.
     pub(super) hook: bool,
+    /// The arguments, where it is a run of the script itself and not of one of its jobs.
+    pub(super) args: Option<Vec<String>>,
 }
 
 impl Task {
-    pub(super) fn new(registered: &Registered, scheduled_at: Duration) -> Self {
-        let (job, version) = (&registered.job, &registered.version);
+    pub(super) fn new(version: &Version, run: &NewRun, hook: bool) -> Self {
         Self {
-            job: job.name.clone(),
-            scheduled_at,
+            job: run.job.clone(),
+            scheduled_at: run.scheduled_at,
             path: version.path.clone(),
             script: version.script.clone(),
             modules: Arc::clone(&version.modules),
-            timeout: job.timeout,
-            hook: job.hook().is_some(),
+            timeout: run.timeout,
+            hook,
+            args: run.args.clone(),
         }
     }
 }
@@ -94,22 +96,22 @@ impl Runner {
 
     /// What becomes of a new instant of a job, given what goes on and what waits. `taken` counts the runs that the same
     /// decision lets begin now.
-    pub(super) async fn entry(&self, job: &Job, taken: usize) -> Entry {
-        let running = self.flights.borrow().get(&job.name).map(|flight| flight.scheduled_at);
-        if let Some(earlier) = running.or_else(|| self.waits(&job.name)) {
-            return match job.overlap {
+    pub(super) async fn entry(&self, job: &str, overlap: Overlap, taken: usize) -> Entry {
+        let running = self.flights.borrow().get(job).map(|flight| flight.scheduled_at);
+        if let Some(earlier) = running.or_else(|| self.waits(job)) {
+            return match overlap {
                 Overlap::Skip => {
                     let how = if running.is_some() { "goes on" } else { "waits for its turn" };
                     Entry::Skip(format!("the run of {} {how}", run_name(earlier)))
                 }
                 Overlap::Queue => Entry::Wait,
                 Overlap::Cancel => {
-                    self.cancel(&job.name, "the job's next instant has come (`overlap = \"cancel\"`)").await;
+                    self.cancel(job, "the job's next instant has come (`overlap = \"cancel\"`)").await;
                     Entry::Wait
                 }
             };
         }
-        if self.free(taken) { Entry::Run { or_skip: job.overlap == Overlap::Skip } } else { Entry::Wait }
+        if self.free(taken) { Entry::Run { or_skip: overlap == Overlap::Skip } } else { Entry::Wait }
     }
 
     fn free(&self, taken: usize) -> bool {
@@ -231,7 +233,8 @@ impl Runner {
         services.job = Some(Rc::new(OfJob {
             name: task.job.clone(),
             scheduled_at: task.scheduled_at,
-            run: run.clone(),
+            // A script sends what `mooncast run` would: to have it again, it names another run itself.
+            run: if task.args.is_some() { "1".to_owned() } else { run.clone() },
             ledger: ledger.clone(),
             owner: owner.clone(),
             keeper: Rc::clone(&self.keeper),
@@ -243,15 +246,15 @@ impl Runner {
         let spec = RunSpec {
             program: program.clone(),
             script: task.script.clone(),
-            job: Some(JobStart {
+            job: task.args.is_none().then(|| JobStart {
                 name: task.job.clone(),
                 scheduled_at_ms: i64::try_from(task.scheduled_at.as_millis()).unwrap_or(i64::MAX),
                 run: run.clone(),
                 attempt,
                 request,
             }),
-            mode: Mode::Job,
-            args: Vec::new(),
+            mode: if task.args.is_some() { Mode::Run } else { Mode::Job },
+            args: task.args.clone().unwrap_or_default(),
             limits: worker_limits(&settings.scripts),
             timeout: task.timeout.or(settings.scripts.timeout),
             seed: rand::rng().random(),

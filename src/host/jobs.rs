@@ -19,7 +19,7 @@ pub struct OfJob {
     pub name: String,
     /// The instant that it was scheduled for.
     pub scheduled_at: Duration,
-    /// That instant as text: which run its broadcasts are where they do not say.
+    /// Which run its broadcasts are where they do not say: that instant as text, for a job.
     pub run: String,
     /// The ledger that it was claimed in.
     pub ledger: Ledger,

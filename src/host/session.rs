@@ -105,7 +105,8 @@ pub async fn run(spec: RunSpec, services: Rc<Services>, interrupt: Interrupt) ->
         Ok(started) => started,
         Err(error) => return Ended::Failed(Failed::NotStarted(error.to_string())),
     };
-    if spec.mode.only_declares() {
+    let beside = spec.mode.only_declares() || services.job.is_some();
+    if beside {
         process.stand_back(NICE);
     }
     let session = Session {
@@ -119,6 +120,7 @@ pub async fn run(spec: RunSpec, services: Rc<Services>, interrupt: Interrupt) ->
         process,
         mode: spec.mode,
         declaring: spec.mode.only_declares(),
+        beside,
         calls: 0,
         under_way: Rc::default(),
     };
@@ -185,6 +187,8 @@ struct Session {
     mode: Mode,
     /// Whether the top level is still running in a mode in which it only declares.
     declaring: bool,
+    /// Whether it runs beside others in a daemon, and stands back for them.
+    beside: bool,
     /// Requests that came in so far.
     calls: u64,
     /// Calls to the outside that are not answered yet: an interrupt waits for them.
@@ -208,7 +212,7 @@ impl Session {
         let writer = Rc::clone(&self.outgoing);
         let writing = tokio::task::spawn_local(async move { writer.write_to(pipes.input).await });
         let words = tokio::task::spawn_local(process::last_words(pipes.errors));
-        let watch = Watch::new(&spec, self.clock.now());
+        let watch = Watch::new(&spec, self.beside, self.clock.now());
         self.begin(spec);
 
         let close = self.converse(pipes.output, watch).await;
@@ -401,14 +405,14 @@ struct Watch {
 }
 
 impl Watch {
-    fn new(spec: &RunSpec, now: Instant) -> Self {
+    fn new(spec: &RunSpec, stands_back: bool, now: Instant) -> Self {
         Self {
             cpu_limit: Duration::from_millis(spec.limits.cpu_ms),
             deadline: spec.timeout.map(|timeout| now + timeout),
             timeout: spec.timeout.unwrap_or_default(),
             calls_seen: 0,
             cpu_at_last_call: Duration::ZERO,
-            stands_back: spec.mode.only_declares(),
+            stands_back,
             last_respite: None,
         }
     }

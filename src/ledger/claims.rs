@@ -22,9 +22,9 @@ pub(super) async fn claim(
     let new: Vec<_> = runs.iter().map(|run| New::of(run, elsewhere.contains(run.job.as_str()))).collect();
     let rows: Vec<_> = runs.iter().zip(&new).map(|(run, new)| new.row(run, now)).collect();
     let statement = sqlx::query_as(
-        "INSERT INTO job_runs (job, scheduled_at, state, attempt, note, finished_at, version, rerun, timeout, owner, started_at)
+        "INSERT INTO job_runs (job, scheduled_at, state, attempt, note, finished_at, version, rerun, timeout, args, owner, started_at)
             SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
-                value ->> 7, value ->> 8, ?1, ?2 FROM json_each(?3) WHERE true
+                value ->> 7, value ->> 8, value ->> 9, ?1, ?2 FROM json_each(?3) WHERE true
             ON CONFLICT DO NOTHING RETURNING job, scheduled_at",
     );
     let statement = statement.bind(owner).bind(now).bind(json(write, &rows)?);
@@ -86,6 +86,8 @@ impl New {
             run.version.clone(),
             rerun,
             timeout,
+            // Text within the text, as it is kept.
+            run.args.as_ref().map(|args| serde_json::json!(args).to_string()),
         )
     }
 }

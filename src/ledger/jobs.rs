@@ -23,6 +23,8 @@ pub struct NewRun {
     pub rerun: bool,
     /// Real time that it may take.
     pub timeout: Option<Duration>,
+    /// Its arguments, where somebody asked for the run of a script.
+    pub args: Option<Vec<String>>,
 }
 
 /// How far the instants of a job are decided.
@@ -97,6 +99,8 @@ pub struct JobRun {
     pub started_at: Duration,
     /// When it ended.
     pub finished_at: Option<Duration>,
+    /// Its arguments, where somebody asked for the run of a script.
+    pub args: Option<Vec<String>>,
 }
 
 /// A run that has ended.
@@ -127,6 +131,8 @@ pub struct Orphan {
     pub version: String,
     /// Real time that it may take.
     pub timeout: Option<Duration>,
+    /// Its arguments, where somebody asked for the run of a script.
+    pub args: Option<Vec<String>>,
 }
 
 /// Why a run that died is not entered again.
@@ -234,7 +240,7 @@ impl Ledger {
             return Ok(Vec::new());
         }
         let mut write = self.store().write().await?;
-        let result = take_over(&mut write, owner.id).await;
+        let result = self.orphans(&mut write, owner.id).await;
         write.end(result).await
     }
 
@@ -245,7 +251,7 @@ impl Ledger {
     /// Faults of the store.
     pub async fn job_runs(&self, job: Option<&str>, limit: u32) -> Result<Vec<JobRun>, LedgerError> {
         let question = sqlx::query_as(
-            "SELECT job, scheduled_at, state, attempt, note, started_at, finished_at FROM job_runs
+            "SELECT job, scheduled_at, state, attempt, note, started_at, finished_at, args FROM job_runs
                 WHERE ?1 IS NULL OR job = ?1 ORDER BY scheduled_at DESC, job LIMIT ?2",
         );
         let mut read = self.store().read().await?;
@@ -254,8 +260,48 @@ impl Ledger {
         rows.into_iter().map(|row| self.job_run(row)).collect()
     }
 
+    async fn orphans(&self, write: &mut Transaction<'_>, owner: i64) -> Result<Vec<Orphan>, LedgerError> {
+        type Row = (String, i64, u32, i64, i64, bool, Option<String>, Option<i64>, Option<String>);
+        let question = sqlx::query_as(
+            "SELECT job, scheduled_at, attempt, owner, state, loose AND NOT rerun, version, timeout, args FROM job_runs
+                WHERE finished_at IS NULL AND owner <> ? ORDER BY scheduled_at",
+        );
+        let rows: Vec<Row> = write.rows(question.bind(owner)).await?;
+        let mut orphans = Vec::new();
+        for (job, scheduled_at, attempt, holder, state, stays, version, timeout, args) in rows {
+            if lives(write, holder).await? {
+                continue;
+            }
+            let waits = !(stays && state == JobState::Running.number());
+            let now = write.store.now();
+            let (state, note) =
+                if waits { (JobState::Waiting, None) } else { (JobState::Interrupted, Some(LOOSE)) };
+            let statement = sqlx::query(
+                "UPDATE job_runs SET owner = ?, state = ?, note = ?, finished_at = ? WHERE job = ? AND scheduled_at = ?",
+            );
+            let statement = statement
+                .bind(owner)
+                .bind(state.number())
+                .bind(note)
+                .bind((!waits).then_some(now))
+                .bind(&job)
+                .bind(scheduled_at);
+            write.run(statement).await?;
+            orphans.push(Orphan {
+                job,
+                scheduled_at: from_millis(scheduled_at),
+                attempt,
+                waits,
+                version: version.unwrap_or_default(),
+                timeout: timeout.map(from_millis),
+                args: self.args(args)?,
+            });
+        }
+        Ok(orphans)
+    }
+
     pub(super) fn job_run(&self, row: RunRow) -> Result<JobRun, LedgerError> {
-        let (job, scheduled_at, state, attempt, note, started_at, finished_at) = row;
+        let (job, scheduled_at, state, attempt, note, started_at, finished_at, args) = row;
         Ok(JobRun {
             job,
             scheduled_at: from_millis(scheduled_at),
@@ -264,12 +310,13 @@ impl Ledger {
             note,
             started_at: from_millis(started_at),
             finished_at: finished_at.map(from_millis),
+            args: self.args(args)?,
         })
     }
 }
 
 /// The columns of a [`JobRun`] as they are stored.
-pub(super) type RunRow = (String, i64, i64, u32, Option<String>, i64, Option<i64>);
+pub(super) type RunRow = (String, i64, i64, u32, Option<String>, i64, Option<i64>, Option<String>);
 
 /// Whether another living process runs an instant of the job.
 async fn runs_elsewhere(write: &mut Transaction<'_>, job: &str, owner: i64) -> Result<bool, LedgerError> {
@@ -283,43 +330,4 @@ async fn runs_elsewhere(write: &mut Transaction<'_>, job: &str, owner: i64) -> R
         }
     }
     Ok(false)
-}
-
-async fn take_over(write: &mut Transaction<'_>, owner: i64) -> Result<Vec<Orphan>, LedgerError> {
-    type Row = (String, i64, u32, i64, i64, bool, Option<String>, Option<i64>);
-    let question = sqlx::query_as(
-        "SELECT job, scheduled_at, attempt, owner, state, loose AND NOT rerun, version, timeout FROM job_runs
-            WHERE finished_at IS NULL AND owner <> ? ORDER BY scheduled_at",
-    );
-    let rows: Vec<Row> = write.rows(question.bind(owner)).await?;
-    let mut orphans = Vec::new();
-    for (job, scheduled_at, attempt, holder, state, stays, version, timeout) in rows {
-        if lives(write, holder).await? {
-            continue;
-        }
-        let waits = !(stays && state == JobState::Running.number());
-        let now = write.store.now();
-        let (state, note) =
-            if waits { (JobState::Waiting, None) } else { (JobState::Interrupted, Some(LOOSE)) };
-        let statement = sqlx::query(
-            "UPDATE job_runs SET owner = ?, state = ?, note = ?, finished_at = ? WHERE job = ? AND scheduled_at = ?",
-        );
-        let statement = statement
-            .bind(owner)
-            .bind(state.number())
-            .bind(note)
-            .bind((!waits).then_some(now))
-            .bind(&job)
-            .bind(scheduled_at);
-        write.run(statement).await?;
-        orphans.push(Orphan {
-            job,
-            scheduled_at: from_millis(scheduled_at),
-            attempt,
-            waits,
-            version: version.unwrap_or_default(),
-            timeout: timeout.map(from_millis),
-        });
-    }
-    Ok(orphans)
 }

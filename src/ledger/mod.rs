@@ -14,6 +14,7 @@
 
 mod activity;
 mod alerts;
+mod asked;
 mod broadcast;
 mod claims;
 mod commit;

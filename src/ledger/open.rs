@@ -31,6 +31,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0007_data.sql"),
     include_str!("migrations/0008_hooks.sql"),
     include_str!("migrations/0009_web.sql"),
+    include_str!("migrations/0010_asked.sql"),
 ];
 
 /// Opens the ledger in `folder`, which is made where there is none. Of a scratch one nothing has to be on the disk.

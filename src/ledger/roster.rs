@@ -57,6 +57,8 @@ pub struct Wished {
     pub asked_at: Duration,
     /// Whether a hook's request wishes for it.
     pub by_request: bool,
+    /// The arguments of the run, where it is one of a script and not of a job.
+    pub args: Option<Vec<String>>,
 }
 
 /// What people want of jobs; see [`Ledger::job_control`].
@@ -120,7 +122,7 @@ impl Ledger {
         let mut read = self.store().read().await?;
         let rows: Vec<Row> = read.rows(question.bind(name)).await?;
         let question = sqlx::query_as(
-            "SELECT job, scheduled_at, state, attempt, note, started_at, finished_at FROM job_runs r
+            "SELECT job, scheduled_at, state, attempt, note, started_at, finished_at, args FROM job_runs r
                 JOIN jobs j ON j.name = r.job WHERE (?1 IS NULL OR r.job = ?1)
                 AND r.scheduled_at = (SELECT max(scheduled_at) FROM job_runs WHERE job = j.name)",
         );
@@ -203,20 +205,20 @@ impl Ledger {
     ///
     /// Faults of the store.
     pub async fn job_control(&self) -> Result<JobControl, LedgerError> {
-        type Row = (i64, String, i64, Option<i64>, i64, bool);
+        type Row = (i64, String, i64, Option<i64>, i64, bool, Option<String>);
         let mut read = self.store().read_now().await?;
         let paused: Vec<(String,)> =
             read.rows(sqlx::query_as("SELECT name FROM jobs WHERE paused_at IS NOT NULL")).await?;
         let question = sqlx::query_as(
             "SELECT id, job, wish, scheduled_at, asked_at, EXISTS (SELECT 1 FROM hook_requests r
-                    WHERE r.job = w.job AND r.scheduled_at = w.scheduled_at) FROM job_wishes w ORDER BY id",
+                    WHERE r.job = w.job AND r.scheduled_at = w.scheduled_at), args FROM job_wishes w ORDER BY id",
         );
         let rows: Vec<Row> = read.rows(question).await?;
         read.done();
-        let wished = |(id, job, wish, scheduled_at, asked_at, by_request): Row| {
+        let wished = |(id, job, wish, scheduled_at, asked_at, by_request, args): Row| {
             let wish = JobWish::from_number(wish).map_err(|detail| self.store().record(detail))?;
             let (scheduled_at, asked_at) = (scheduled_at.map(from_millis), from_millis(asked_at));
-            Ok(Wished { id, job, wish, scheduled_at, asked_at, by_request })
+            Ok(Wished { id, job, wish, scheduled_at, asked_at, by_request, args: self.args(args)? })
         };
         Ok(JobControl {
             paused: paused.into_iter().map(|(name,)| name).collect(),

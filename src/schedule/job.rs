@@ -29,6 +29,12 @@ const DAY: Duration = Duration::from_hours(24);
 /// So many instants tell how close together a job's are.
 const LOOKED_AT: usize = 200;
 
+/// How the runs of a script begin that somebody asks for, in place of a job's name; its path follows.
+const RUN: &str = "run ";
+
+/// Where such scripts are.
+const SCRIPTS: &str = "scripts/";
+
 /// How [`Job::times`] begins for a hook; its name follows.
 pub const AT_EACH_POST: &str = "at each POST /hooks/";
 
@@ -237,6 +243,18 @@ impl Times {
     }
 }
 
+/// By what the runs of a script are known that somebody asks for: `run scripts/news.lua`, which no job can be.
+#[must_use]
+pub fn runs_of(script: &str) -> String {
+    format!("{RUN}{script}")
+}
+
+/// The script whose runs are known by that.
+#[must_use]
+pub fn script_of(job: &str) -> Option<&str> {
+    job.strip_prefix(RUN).filter(|script| script.starts_with(SCRIPTS))
+}
+
 fn check_name(name: &str) -> Result<(), Problem> {
     let wrong = |what: String| Err(Problem::new("name", what));
     let length = name.chars().count();
@@ -245,6 +263,9 @@ fn check_name(name: &str) -> Result<(), Problem> {
     }
     if length > LONGEST_NAME {
         return wrong(format!("it has {length} characters, and {LONGEST_NAME} is the most"));
+    }
+    if script_of(name).is_some() {
+        return wrong(format!("`{name}` is what the runs of a script are called that somebody asks for"));
     }
     if name.trim() != name || name.chars().any(char::is_control) {
         return wrong(format!(

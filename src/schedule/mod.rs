@@ -32,7 +32,7 @@ mod zone;
 mod tests;
 
 pub use hook::{Hook, Scheme};
-pub use job::{AT_EACH_POST, Job, Problem};
+pub use job::{AT_EACH_POST, Job, Problem, runs_of, script_of};
 pub use missed::{Decision, MOST_AT_ONCE, Skipped, TOLERANCE, Verdict, Why, decide};
 pub use options::{Missed, Overlap};
 

@@ -1,15 +1,22 @@
 //! What people can do here, the same from the page and from the API; each says what it did.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::delivery::{RecallOptions, StopSwitch};
+use crate::delivery::{BroadcastRecalled, RecallOptions, StopSwitch};
 use crate::ledger::{BroadcastId, Counts, Listed, Settlement, Wish};
-use crate::schedule::run_name;
+use crate::schedule::{run_name, script_of};
 
 use super::Site;
 use super::answer::Problem;
+use super::house::House;
+use super::scripts::{AskedFor, ask_for_script, asked_scripts};
 use axum::http::StatusCode;
+
+/// How long an answer waits for what it is to tell of.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What can be done with a broadcast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -125,17 +132,21 @@ impl Site {
 
     async fn recall(&self, id: BroadcastId, name: &str) -> Result<Done, Problem> {
         let recalled = self.on_daemon(move |office| async move {
-            let house = &office.house;
-            let found = house.ledger.show(id).await?;
-            let app = house.apps.iter().find(|app| app.key() == found.app_key).ok_or_else(|| {
-                let why = format!("the app {} is not configured here", found.app_key);
-                Problem::new(StatusCode::CONFLICT, why)
-            })?;
-            let (_switch, stop) = StopSwitch::new();
-            let told = app.recall_broadcast(&house.ledger, &found, &RecallOptions::default(), &stop).await;
-            told.map_err(|error| Problem::new(StatusCode::CONFLICT, error.to_string()))
+            // Twice at once, each would find the other's messages refused.
+            if !office.recalling.borrow_mut().insert(id) {
+                return Err(Problem::new(StatusCode::CONFLICT, "it is being recalled already"));
+            }
+            let told = recall(&office.house, id).await;
+            office.recalling.borrow_mut().remove(&id);
+            told
         });
-        let told = recalled.await??;
+        // It goes on without whoever has asked.
+        let Ok(told) = self.clock.timeout(PATIENCE, recalled).await else {
+            return Ok(Done::said(format!(
+                "{name} is being recalled, which goes on; how far it is can be looked at"
+            )));
+        };
+        let told = told??;
         let mut message = format!("{} of {name} were recalled", told.recalled);
         let refused: u64 = told.refused.values().sum();
         for (count, what) in [
@@ -160,6 +171,10 @@ impl Site {
             return Err(Problem::new(StatusCode::CONFLICT, why));
         }
         let done = match act {
+            JobAct::Trigger | JobAct::Pause | JobAct::Resume if script_of(name).is_some() => {
+                let why = "this is no job: `POST /api/v1/scripts/run` runs a script";
+                return Err(Problem::new(StatusCode::CONFLICT, why));
+            }
             JobAct::Trigger => {
                 let run = run_name(ledger.trigger_job(name).await?);
                 let message = format!("{name} is asked for: run {run} begins within a second or two");
@@ -194,9 +209,34 @@ impl Site {
         Ok(done)
     }
 
-    /// The job of this name, in force or not.
+    /// Has a script run now.
+    pub(super) async fn run_script(&self, script: &str, args: &[String]) -> Result<Done, Problem> {
+        let AskedFor { script, job, at } = ask_for_script(&self.ledger, script, args).await?;
+        let run = run_name(at);
+        self.on_daemon(async |office| (office.house.nudge)()).await?;
+        let message = format!("{script} is asked for: run {run} of `{job}` begins within a second or two");
+        tracing::info!(job, "asked for over the web: {message}");
+        Ok(Done { message, count: None, run: Some(run) })
+    }
+
+    /// The job of this name, in force or not; or the script whose runs are known by it.
     pub(super) async fn job(&self, name: &str) -> Result<Listed, Problem> {
-        let found = self.ledger.listed_jobs(Some(name)).await?.into_iter().next();
+        let found = match script_of(name) {
+            Some(_) => asked_scripts(&self.ledger, Some(name)).await?,
+            None => self.ledger.listed_jobs(Some(name)).await?,
+        };
+        let found = found.into_iter().next();
         found.ok_or_else(|| Problem::not_found(format!("there is no job `{name}`")))
     }
+}
+
+async fn recall(house: &House, id: BroadcastId) -> Result<BroadcastRecalled, Problem> {
+    let found = house.ledger.show(id).await?;
+    let app = house.apps.iter().find(|app| app.key() == found.app_key).ok_or_else(|| {
+        let why = format!("the app {} is not configured here", found.app_key);
+        Problem::new(StatusCode::CONFLICT, why)
+    })?;
+    let (_switch, stop) = StopSwitch::new();
+    let told = app.recall_broadcast(&house.ledger, &found, &RecallOptions::default(), &stop).await;
+    told.map_err(|error| Problem::new(StatusCode::CONFLICT, error.to_string()))
 }

@@ -7,6 +7,8 @@ use utoipa::ToSchema;
 
 use crate::ledger::LedgerError;
 
+use super::scripts::NotRun;
+
 /// Seconds after which a request that is not taken now may come again.
 const AGAIN: &str = "10";
 
@@ -66,6 +68,18 @@ impl Problem {
 impl From<LedgerError> for Problem {
     fn from(error: LedgerError) -> Self {
         Self::of_ledger(&error)
+    }
+}
+
+impl From<NotRun> for Problem {
+    fn from(error: NotRun) -> Self {
+        let status = match &error {
+            NotRun::Unknown { .. } => StatusCode::NOT_FOUND,
+            NotRun::Stale { .. } => StatusCode::CONFLICT,
+            NotRun::TooLong(_) => StatusCode::BAD_REQUEST,
+            NotRun::Ledger(error) => return Self::of_ledger(error),
+        };
+        Self::new(status, error.to_string())
     }
 }
 

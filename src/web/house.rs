@@ -1,5 +1,7 @@
 //! What the listener needs of the daemon, and what is done on the daemon's own thread.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -9,7 +11,7 @@ use crate::clock::Clock;
 use crate::config::{ServeSettings, Settings};
 use crate::delivery::Delivery;
 use crate::host::Keeper;
-use crate::ledger::Ledger;
+use crate::ledger::{BroadcastId, Ledger};
 use crate::schedule::Job;
 
 use super::LogTail;
@@ -50,6 +52,8 @@ pub(super) struct Office {
     pub(super) house: House,
     pub(super) hooks: Desk,
     pub(super) board: Board,
+    /// Broadcasts whose messages are being recalled.
+    pub(super) recalling: RefCell<BTreeSet<BroadcastId>>,
 }
 
 /// Work for the daemon's thread.

@@ -1,8 +1,8 @@
 //! The daemon's listener: the page, its API and its figures, and the requests that hooks take.
 //!
-//! - `listener`: connections; `guard`: who may ask; `answer`: refusals;
+//! - `listener`: connections; `guard`: who may ask; `body`: what they say, within bounds; `answer`: refusals;
 //! - `view`: what is shown, the same on the page, in the API and in the terminal; `board`: how everything stands now;
-//! - `acts`: what can be done; `hooks`: requests that begin runs;
+//! - `acts`: what can be done; `scripts`: which may be run; `hooks`: requests that begin runs;
 //! - `page`: for people; `api`: everything in JSON; `house`: what all of it needs of the daemon.
 //!
 //! Handlers read the ledger, which knows nearly everything, by themselves; what only the daemon knows is asked of it on
@@ -14,13 +14,16 @@ mod acts;
 mod answer;
 mod api;
 mod board;
+mod body;
 mod guard;
 mod hooks;
 mod house;
 mod listener;
 mod page;
+mod scripts;
 mod view;
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::ops::Deref;
 use std::rc::Rc;
@@ -29,7 +32,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
@@ -41,13 +44,18 @@ use guard::{Names, Tokens};
 use house::{Office, Work};
 use page::Pages;
 
+pub use acts::{BroadcastAct, Done, JobAct};
 pub use guard::{Minted, mint};
 pub use house::{Find, House};
 pub use listener::{Listening, Tls};
+pub use scripts::{AskedFor, NotRun, ask_for_script, asked_scripts};
 pub use view::*;
 
 /// Work for the daemon's thread that waits at once.
 const WORK: usize = 256;
+
+/// Requests whose bodies are read at once.
+const READING: usize = 64;
 
 /// What handlers share.
 #[derive(Clone)]
@@ -61,6 +69,8 @@ struct Shared {
     tokens: Tokens,
     pages: Pages,
     watch: Watch,
+    /// Places for requests whose bodies are being read.
+    reading: Semaphore,
     work: mpsc::Sender<Work>,
 }
 
@@ -96,7 +106,8 @@ impl Site {
 ///
 /// # Errors
 ///
-/// When the listener has no address, or the page's templates make no sense.
+/// When the listener has no address, the key of sessions can neither be read nor made, or the page's templates make no
+/// sense.
 pub async fn serve(listening: Listening, house: House) -> std::io::Result<()> {
     let address = listening.address()?;
     let (work, mut wanted) = mpsc::channel(WORK);
@@ -106,14 +117,15 @@ pub async fn serve(listening: Listening, house: House) -> std::io::Result<()> {
         ledger: house.ledger.clone(),
         clock: house.clock.clone(),
         log: Arc::clone(&house.log),
-        names: Names::new(address, &house.serve.hosts),
-        tokens: Tokens::new(house.ledger.clone(), house.clock.clone()),
+        names: Names::new(address, listening.tls.is_some(), &house.serve.hosts),
+        tokens: Tokens::new(house.ledger.clone(), house.clock.clone())?,
         pages,
         watch,
+        reading: Semaphore::new(READING),
         work,
     }));
     let clock = house.clock.clone();
-    let office = Rc::new(Office { house, hooks: hooks::Desk::new(), board });
+    let office = Rc::new(Office { house, hooks: hooks::Desk::new(), board, recalling: RefCell::default() });
     let answering = listening.answer(router(&site), clock);
     let watching = office.board.keep(&office.house);
     let mut doing = JoinSet::new();

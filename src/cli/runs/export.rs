@@ -4,10 +4,10 @@ use std::io::{ErrorKind, Write};
 
 use clap::{Args, ValueEnum};
 
-use crate::ledger::{BroadcastId, Exported, Ledger, State};
+use crate::ledger::{BroadcastId, Ledger, State};
+use crate::web::ExportForm;
 
 use super::Which;
-use super::show;
 
 /// Recipients that are read at once.
 const PAGE: u32 = 1000;
@@ -42,6 +42,15 @@ enum Format {
     Jsonl,
 }
 
+impl From<Format> for ExportForm {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Csv => Self::Csv,
+            Format::Jsonl => Self::Jsonl,
+        }
+    }
+}
+
 pub(super) async fn run(export: &Export, ledger: &Ledger) -> anyhow::Result<()> {
     let broadcast = export.broadcast.find(ledger).await?;
     match write(export, ledger, broadcast.id).await {
@@ -57,62 +66,15 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 
 async fn write(export: &Export, ledger: &Ledger, id: BroadcastId) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
+    let form = ExportForm::from(export.format);
+    out.write_all(form.head().unwrap_or_default().as_bytes())?;
     let mut after = 0;
-    let mut csv = csv::Writer::from_writer(Vec::new());
-    if export.format == Format::Csv {
-        csv.write_record([
-            "seq",
-            "group_id",
-            "users",
-            "state",
-            "message_id",
-            "attempts",
-            "error",
-            "updated_at",
-            "recalled",
-        ])?;
-    }
     loop {
-        let page = ledger.export(id, after, PAGE).await?;
+        let mut page = ledger.export(id, after, PAGE).await?;
         let Some(last) = page.last() else { break };
         after = last.seq;
-        for row in page.iter().filter(|row| export.state.is_empty() || export.state.contains(&row.state)) {
-            match export.format {
-                Format::Csv => csv.write_record(fields(row))?,
-                Format::Jsonl => writeln!(out, "{}", object(row))?,
-            }
-        }
-        csv.flush()?;
-        out.write_all(csv.get_ref())?;
-        csv = csv::Writer::from_writer(Vec::new());
+        page.retain(|row| export.state.is_empty() || export.state.contains(&row.state));
+        out.write_all(form.lines(&page).as_bytes())?;
     }
-    csv.flush()?;
-    Ok(out.write_all(csv.get_ref())?)
-}
-
-fn fields(row: &Exported) -> [String; 9] {
-    [
-        row.seq.to_string(),
-        row.group_id.clone(),
-        row.users.join(";"),
-        row.state.name().to_owned(),
-        row.message_id.clone().unwrap_or_default(),
-        row.attempts.to_string(),
-        row.error.clone().unwrap_or_default(),
-        show::instant(row.updated_at),
-        recalled(row).unwrap_or_default().to_owned(),
-    ]
-}
-
-fn object(row: &Exported) -> serde_json::Value {
-    serde_json::json!({
-        "seq": row.seq, "group_id": row.group_id, "users": row.users, "state": row.state.name(),
-        "message_id": row.message_id, "attempts": row.attempts, "error": row.error,
-        "updated_at": show::instant(row.updated_at), "recalled": recalled(row),
-    })
-}
-
-/// What became of its recall, where one was asked for.
-fn recalled(row: &Exported) -> Option<&'static str> {
-    row.recalled.map(|done| if done { "yes" } else { "refused" })
+    Ok(())
 }

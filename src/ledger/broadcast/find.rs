@@ -43,6 +43,8 @@ pub struct Filter {
     pub unfinished: bool,
     /// Only those that are over.
     pub finished: bool,
+    /// Only those whose state has this word: [`Broadcast::state_name`].
+    pub state: Option<String>,
     /// Only those that were made before this one.
     pub before: Option<BroadcastId>,
     /// Only those made at this instant or later.
@@ -120,8 +122,10 @@ impl Ledger {
     pub async fn list(&self, filter: &Filter) -> Result<Vec<Broadcast>, LedgerError> {
         let sql = AssertSqlSafe(format!(
             "{} WHERE (?1 IS NULL OR b.app = ?1) AND (?2 IS NULL OR b.name = ?2) AND (NOT ?3 OR b.state IN (0, 1))
-                AND b.created_at >= ?4 AND (NOT ?6 OR b.state IN (2, 3)) AND (?7 IS NULL OR b.id < ?7) ORDER BY b.id DESC LIMIT ?5",
-            Broadcast::SELECT
+                AND b.created_at >= ?4 AND (NOT ?6 OR b.state IN (2, 3)) AND (?7 IS NULL OR b.id < ?7) AND (?8 IS NULL OR ?8 = {})
+                ORDER BY b.id DESC LIMIT ?5",
+            Broadcast::SELECT,
+            Broadcast::STATE_NAME
         ));
         let question = sqlx::query_as(sql)
             .bind(filter.app.map(|app| app.0))
@@ -130,7 +134,8 @@ impl Ledger {
             .bind(filter.since.map_or(0, millis))
             .bind(if filter.limit == 0 { 1_000 } else { stored(filter.limit) })
             .bind(filter.finished)
-            .bind(filter.before.map(|before| before.0));
+            .bind(filter.before.map(|before| before.0))
+            .bind(filter.state.as_deref());
         let mut read = self.store().read().await?;
         let found = read.rows(question).await?;
         read.done();

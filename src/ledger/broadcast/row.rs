@@ -69,6 +69,11 @@ impl Broadcast {
         "SELECT b.*, a.key AS app_key, o.name AS owner_name, o.pid AS owner_pid
         FROM broadcasts b JOIN apps a ON a.id = b.app LEFT JOIN owners o ON o.id = b.owner ";
 
+    /// What [`Broadcast::state_name`] gives, of a row.
+    pub(super) const STATE_NAME: &'static str =
+        "CASE WHEN b.state = 3 THEN 'cancelled' WHEN b.state = 2 THEN 'finished' WHEN b.wish = 1 THEN 'paused'
+            WHEN b.wish = 2 THEN 'cancelling' WHEN b.state = 0 THEN 'building' ELSE 'ready' END";
+
     /// The word for its state: that of its stage, or what is wished of it meanwhile.
     #[must_use]
     pub const fn state_name(&self) -> &'static str {

@@ -26,6 +26,7 @@ fn run(job: &str, at: Duration, entry: Entry) -> NewRun {
         version: "v1".to_owned(),
         rerun: false,
         timeout: None,
+        args: None,
     }
 }
 

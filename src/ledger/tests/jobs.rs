@@ -10,6 +10,7 @@ fn run(job: &str, at: Duration, entry: Entry) -> NewRun {
         version: "v1".to_owned(),
         rerun: false,
         timeout: Some(HOUR),
+        args: None,
     }
 }
 

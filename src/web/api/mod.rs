@@ -1,13 +1,56 @@
-//! Everything in JSON, below `/api/v1`.
+//! Everything in JSON, below `/api/v1`: all that the page can show and do.
+//!
+//! - `overview`, `events`: how everything stands, once and on and on;
+//! - `broadcasts`, `recipients`; `jobs`, `scripts`; `records`: the log, quotas, what was sent lately; `session`: who asks;
+//! - `take`: what requests say, understood or refused; `document`: what the API says of itself.
+//!
+//! A handler's first extractor is who asks, so that nobody else learns even whether a request makes sense.
 
+mod broadcasts;
+mod document;
+mod events;
+mod jobs;
 mod overview;
+mod recipients;
+mod records;
+mod scripts;
+mod session;
+mod take;
 
-use axum::Router;
-use axum::routing::get;
+use axum::http::StatusCode;
+use axum::{Json, Router};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::Site;
+use super::answer::Problem;
+
+/// What handlers give.
+type Answer<T> = Result<Json<T>, Problem>;
 
 /// The addresses of the API.
 pub(super) fn routes() -> Router<Site> {
-    Router::new().route("/overview", get(overview::show))
+    let (router, api) = OpenApiRouter::with_openapi(document::base())
+        .routes(routes!(overview::show))
+        .routes(routes!(events::follow))
+        .routes(routes!(broadcasts::list))
+        .routes(routes!(broadcasts::show))
+        .routes(routes!(broadcasts::act))
+        .routes(routes!(recipients::list))
+        .routes(routes!(recipients::export))
+        .routes(routes!(jobs::list))
+        .routes(routes!(jobs::show))
+        .routes(routes!(jobs::act))
+        .routes(routes!(jobs::runs))
+        .routes(routes!(scripts::list))
+        .routes(routes!(scripts::run))
+        .routes(routes!(records::log))
+        .routes(routes!(records::quotas))
+        .routes(routes!(records::activity))
+        .routes(routes!(session::show, session::begin, session::end))
+        .split_for_parts();
+    let served = events::serve(router);
+    document::serve(served, api).method_not_allowed_fallback(async || {
+        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this address takes other methods: `Allow` names them")
+    })
 }

@@ -1,14 +1,17 @@
-//! `GET /overview`
+//! `/overview`
 
 use axum::Json;
 use axum::extract::State;
 
-use crate::web::answer::Problem;
+use super::Answer;
 use crate::web::guard::Viewer;
 use crate::web::{Overview, Site};
 
 /// How everything stands.
-pub(super) async fn show(State(site): State<Site>, _: Viewer) -> Result<Json<Overview>, Problem> {
+#[utoipa::path(get, path = "/overview", operation_id = "show_overview", responses(
+    (status = 200, description = "How everything stands now", body = Overview),
+))]
+pub(super) async fn show(State(site): State<Site>, _: Viewer) -> Answer<Overview> {
     let looked = site.on_daemon(async |office| office.board.overview(&office.house).await);
     Ok(Json(looked.await??))
 }

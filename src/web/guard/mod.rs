@@ -1,10 +1,11 @@
 //! Who may ask for what: the name that a request is for, where it comes from, and whose token it shows.
 //!
 //! - `site`: names and origins, against pages of others that speak through somebody's browser;
-//! - `tokens`: the tokens of who may look and who may act; `session`: the cookie of a browser that showed one;
+//! - `tokens`: the tokens of who may look and who may act; `session`, `secret`: the cookie of a browser that showed one;
 //! - `headers`: what browsers are told that every answer may not do.
 
 mod headers;
+mod secret;
 mod session;
 mod site;
 mod tokens;
@@ -14,8 +15,9 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use std::time::Duration;
 
-use crate::ledger::Role;
+use crate::ledger::{LedgerError, Role};
 
 pub(super) use session::Session;
 pub(super) use site::Names;
@@ -24,15 +26,35 @@ pub use tokens::{Minted, mint};
 
 use super::Site;
 use super::answer::Problem;
+use super::body::Bounds;
 
-/// Lets a request through, or refuses it before anybody looks at it. What comes back may not be framed, cached or run.
+/// What a body may be: nothing that is asked for here takes more words.
+const BOUNDS: Bounds = Bounds { bytes: 64 * 1024, within: Duration::from_secs(10) };
+
+/// Lets a request through, with its whole body, or refuses it before anybody looks at it. What comes back may not be
+/// framed, cached or run.
 pub(super) async fn watch(State(site): State<Site>, request: Request, next: Next) -> Response {
-    let mut answer = match site.names.admit(&request) {
-        Ok(()) => next.run(request).await,
+    let mut answer = match admit(&site, request).await {
+        Ok(request) => next.run(request).await,
         Err(refused) => refused.into_response(),
     };
     headers::put(answer.headers_mut());
     answer
+}
+
+async fn admit(site: &Site, request: Request) -> Result<Request, Problem> {
+    site.names.admit(&request)?;
+    BOUNDS.refuse(request.headers())?;
+    if is_safe(request.method()) {
+        return Ok(request);
+    }
+    // Who writes slowly keeps a connection that others may need.
+    let _place = site.reading.try_acquire().map_err(|_| {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many requests arrive at once; try again")
+    })?;
+    let (head, body) = request.into_parts();
+    let body = BOUNDS.read(body, &site.clock).await?;
+    Ok(Request::from_parts(head, body.into()))
 }
 
 /// Whoever may look.
@@ -50,25 +72,32 @@ impl FromRequestParts<Site> for Viewer {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, Problem> {
-        let role = if let Some(token) = bearer(&parts.headers) {
-            site.tokens.role_of(token).await
-        } else if let Some(session) = Session::shown(&parts.headers) {
-            // A browser sends it along with whatever any page asks it to send.
-            if !is_safe(&parts.method) && !site::is_own(&parts.headers) {
-                return Err(Problem::new(
-                    StatusCode::FORBIDDEN,
-                    "the browser does not say that the request comes from a page of this host",
-                ));
-            }
-            site.tokens.role_in(&session).await
-        } else {
-            Ok(None)
-        };
-        match role {
-            Ok(Some(role)) => Ok(Self { role }),
-            Ok(None) => Err(Problem::unauthorized()),
-            Err(error) => Err(Problem::of_ledger(&error)),
+        let headers = &parts.headers;
+        // A browser sends its cookie along with whatever any page asks it to send.
+        if !headers.contains_key(header::AUTHORIZATION)
+            && Session::shown(headers).is_some()
+            && !site::is_own(&parts.method, headers)
+        {
+            return Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                "the browser does not say that the request comes from a page of this host",
+            ));
         }
+        role(site, headers).await?.map(|role| Self { role }).ok_or_else(Problem::unauthorized)
+    }
+}
+
+/// What they may do whose token or session is shown. A token that is shown counts alone, whatever else is.
+pub(super) async fn role(site: &Site, headers: &HeaderMap) -> Result<Option<Role>, LedgerError> {
+    if headers.contains_key(header::AUTHORIZATION) {
+        match bearer(headers) {
+            Some(token) => site.tokens.role_of(token).await,
+            None => Ok(None),
+        }
+    } else if let Some(session) = Session::shown(headers) {
+        site.tokens.role_in(&session).await
+    } else {
+        Ok(None)
     }
 }
 
@@ -86,9 +115,10 @@ impl FromRequestParts<Site> for Operator {
     }
 }
 
-/// The token of an `Authorization` header.
+/// The token of an `Authorization` header, where there is one and no more: of two, others might believe the other.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let mut all = headers.get_all(header::AUTHORIZATION).iter();
+    let value = all.next().filter(|_| all.next().is_none())?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

@@ -1,6 +1,8 @@
 //! Tokens: made here, shown once, and known from then on by their hashes.
 
 use std::fmt;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +11,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 
-use super::Session;
+use super::{Session, secret};
 use crate::clock::Clock;
 use crate::ledger::{Ledger, LedgerError, Role};
 
@@ -55,11 +57,20 @@ pub(in crate::web) struct Tokens {
     clock: Clock,
     /// By which hashes are compared, so that how long that takes tells nothing of them.
     key: Arc<[u8; 32]>,
+    /// By which sessions are signed.
+    secret: Arc<[u8; 32]>,
 }
 
 impl Tokens {
-    pub(in crate::web) fn new(ledger: Ledger, clock: Clock) -> Self {
-        Self { ledger, clock, key: Arc::new(rand::random()) }
+    /// Those of this ledger.
+    ///
+    /// # Errors
+    ///
+    /// When the key of sessions can neither be read nor made.
+    pub(in crate::web) fn new(ledger: Ledger, clock: Clock) -> io::Result<Self> {
+        let folder = ledger.path().parent().unwrap_or(Path::new("."));
+        let secret = Arc::new(secret::key(folder)?);
+        Ok(Self { ledger, clock, key: Arc::new(rand::random()), secret })
     }
 
     /// What the holder of a token may do; none where it is not in force.
@@ -88,12 +99,13 @@ impl Tokens {
         Ok(tag.is_some_and(same).then_some(session.role))
     }
 
-    /// A session's signature: by the hash of its token, which nobody has who has not the ledger.
+    /// A session's signature. It is of its token too, so that it ends with it.
     async fn sign(&self, role: Role, until: u64) -> Result<Option<String>, LedgerError> {
         let known = self.ledger.tokens().await?;
         let kept = known.into_iter().find(|(of, _)| *of == role);
         Ok(kept.map(|(_, kept)| {
-            HEXLOWER.encode(&self.tag(kept.as_bytes(), format!("session {role} {until}").as_bytes()))
+            let text = format!("session {role} {until} {kept}");
+            HEXLOWER.encode(&self.tag(&self.secret[..], text.as_bytes()))
         }))
     }
 

@@ -8,30 +8,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
 use serde_json::json;
 use tokio::sync::Semaphore;
 
 use super::Site;
 use super::answer::Problem;
+use super::body::Bounds;
 
 pub(super) use desk::Desk;
 use desk::{Post, Reply};
 
-/// The most bytes that a body may have.
-const MOST: usize = 1024 * 1024;
-
-/// So much of a body that is too long is read before it is refused: who still writes would not hear the answer.
-const DRAINED: usize = 16 * MOST;
-
-/// How long a body may take to arrive.
-const BODY_WITHIN: Duration = Duration::from_secs(30);
+/// What a body may be.
+const BOUNDS: Bounds = Bounds { bytes: 1024 * 1024, within: Duration::from_secs(30) };
 
 /// Requests that are read and decided upon at once.
 const AT_ONCE: usize = 64;
@@ -56,17 +48,7 @@ async fn take(
 ) -> Result<Response, Problem> {
     let Ok(_place) = places.try_acquire() else { return Err(later("too many requests at once")) };
     let (head, body) = request.into_parts();
-    let body = match site.clock.timeout(BODY_WITHIN, read(body)).await {
-        Ok(Read::Whole(body)) => body,
-        Ok(Read::TooLong) => {
-            let why = format!("the body is over {MOST} bytes");
-            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, why));
-        }
-        Ok(Read::Broken) => return Err(Problem::new(StatusCode::BAD_REQUEST, "the body broke off")),
-        Err(_) => {
-            return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive"));
-        }
-    };
+    let body = BOUNDS.read(body, &site.clock).await?;
     let Ok(Query(query)) = Query::<Vec<(String, String)>>::try_from_uri(&uri) else {
         let why = "what stands after the `?` is not names and values";
         return Err(Problem::new(StatusCode::BAD_REQUEST, why));
@@ -85,26 +67,4 @@ async fn take(
 
 fn later(why: &str) -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, why)
-}
-
-/// What came of reading a body.
-enum Read {
-    Whole(Bytes),
-    TooLong,
-    Broken,
-}
-
-async fn read(body: Body) -> Read {
-    let mut chunks = body.into_data_stream();
-    let (mut whole, mut length) = (BytesMut::new(), 0);
-    while let Some(chunk) = chunks.next().await {
-        let Ok(chunk) = chunk else { return Read::Broken };
-        length += chunk.len();
-        if length <= MOST {
-            whole.extend_from_slice(&chunk);
-        } else if length > DRAINED {
-            break;
-        }
-    }
-    if length > MOST { Read::TooLong } else { Read::Whole(whole.freeze()) }
 }

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -56,6 +57,17 @@ pub(super) struct Peer {
     pub(super) address: IpAddr,
     /// Whether what is said on it is encrypted up to here.
     pub(super) tls: bool,
+    /// Whether it is a proxy that is trusted.
+    pub(super) proxy: bool,
+}
+
+impl Peer {
+    /// Whether a request was encrypted where others could have heard it. A trusted proxy is believed: it is there to end
+    /// TLS, unless it says that it did not.
+    pub(super) fn is_secure(&self, headers: &HeaderMap) -> bool {
+        let plain = |said: &HeaderValue| said.as_bytes().eq_ignore_ascii_case(b"http");
+        self.tls || (self.proxy && !headers.get_all("x-forwarded-proto").iter().any(plain))
+    }
 }
 
 /// Where connections come from.
@@ -90,7 +102,8 @@ impl Listening {
                     continue;
                 }
             };
-            let peer = Peer { address: address.ip().to_canonical(), tls: self.tls.is_some() };
+            let (tls, proxy) = (self.tls.is_some(), !self.peers.is_empty());
+            let peer = Peer { address: address.ip().to_canonical(), tls, proxy };
             if !self.peers.is_empty() && !self.peers.contains(&peer.address) {
                 tracing::debug!(%address, "a connection was refused: it does not come from a trusted proxy");
                 continue;

@@ -1,12 +1,15 @@
 //! What can be done from the page. First it is asked, with numbers; then it is done, and told.
 
+use axum::Form;
 use axum::extract::{Path, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Redirect, Response};
 use minijinja::context;
+use serde::Deserialize;
 use minijinja::value::Serde;
 
 use crate::ledger::BroadcastId;
+use crate::schedule::runs_of;
 use crate::web::acts::{BroadcastAct, Done, JobAct};
 use crate::web::answer::Problem;
 use crate::web::{JobView, Site};
@@ -96,6 +99,43 @@ pub(super) async fn do_to_job(
         Ok(told(&visitor, &what, &which.name, &done))
     };
     visitor.done(&site, &format!("/job?name={}", format::in_query(&which.name)), does.await)
+}
+
+/// What is to be run, and with what: an argument a line.
+#[derive(Debug, Deserialize)]
+pub(super) struct Wanted {
+    name: String,
+    #[serde(default)]
+    args: String,
+}
+
+/// `GET /script/run?name=…`
+pub(super) async fn of_script(
+    State(site): State<Site>,
+    visitor: Visitor,
+    Query(which): Query<Which>,
+) -> Response {
+    let asks =
+        visitor.operates().map(|()| context! { script => which.name, ..visitor.context(&site) });
+    let template = if visitor.part { "part/ask_script.html" } else { "ask_script.html" };
+    visitor.answer(&site, template, asks)
+}
+
+/// `POST /script/run`
+pub(super) async fn do_to_script(
+    State(site): State<Site>,
+    visitor: Visitor,
+    Form(wanted): Form<Wanted>,
+) -> Response {
+    let does = async {
+        visitor.operates()?;
+        let args: Vec<String> =
+            wanted.args.lines().map(str::to_owned).filter(|line| !line.is_empty()).collect();
+        let done = site.run_script(&wanted.name, &args).await?;
+        Ok(told(&visitor, "done_script_run", &wanted.name, &done))
+    };
+    let runs = format::in_query(&runs_of(&wanted.name));
+    visitor.done(&site, &format!("/job?name={runs}"), does.await)
 }
 
 impl Visitor {

@@ -6,6 +6,7 @@ use minijinja::value::Serde;
 use minijinja::{Value, context};
 use serde::Deserialize;
 
+use crate::schedule::script_of;
 use crate::web::acts::JobAct;
 use crate::web::answer::Problem;
 use crate::web::{JobRunView, JobView, Site};
@@ -41,6 +42,7 @@ pub(super) async fn context(site: &Site, visitor: &Visitor, name: &str) -> Resul
         live => true,
         events => format!("/events?job={}", format::in_query(name)),
         job => Serde(&job),
+        asked => script_of(name),
         acts => Serde(sensible(&job, goes_on)),
         runs => Serde(&runs),
         most => RUNS,
@@ -48,9 +50,9 @@ pub(super) async fn context(site: &Site, visitor: &Visitor, name: &str) -> Resul
     })
 }
 
-/// What makes sense with a job that stands like this.
+/// What makes sense with a job that stands like this; the runs of a script can only be ended here.
 fn sensible(job: &JobView, goes_on: bool) -> Vec<JobAct> {
-    let (gone, paused) = (job.gone_at.is_some(), job.paused_at.is_some());
+    let (gone, paused) = (job.gone_at.is_some() || script_of(&job.name).is_some(), job.paused_at.is_some());
     let all = [
         (JobAct::Trigger, !gone),
         (JobAct::Pause, !gone && !paused),

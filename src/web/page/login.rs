@@ -2,7 +2,7 @@
 
 use axum::Form;
 use axum::extract::{Extension, Path, Query, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use minijinja::context;
 use serde::Deserialize;
@@ -41,10 +41,11 @@ pub(super) async fn enter(
     State(site): State<Site>,
     guest: Guest,
     Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
     Form(shown): Form<Shown>,
 ) -> Response {
     let next = within(&shown.next);
-    match begin(&site, shown.token.trim(), peer).await {
+    match begin(&site, shown.token.trim(), peer.is_secure(&headers)).await {
         Ok(Some(cookie)) => ([(header::SET_COOKIE, cookie)], Redirect::to(next)).into_response(),
         Ok(None) => {
             let context = context! { next, wrong => true, ..guest.context(&site) };
@@ -57,16 +58,16 @@ pub(super) async fn enter(
 }
 
 /// The cookie of a new session, where the token is in force.
-async fn begin(site: &Site, token: &str, peer: Peer) -> Result<Option<HeaderValue>, Problem> {
+async fn begin(site: &Site, token: &str, secure: bool) -> Result<Option<HeaderValue>, Problem> {
     let Some(role) = site.tokens.role_of(token).await? else { return Ok(None) };
     let session = site.tokens.session(role).await?;
-    Ok(session.and_then(|session| session.cookie(peer.tls)))
+    Ok(session.and_then(|session| session.cookie(secure)))
 }
 
 /// `POST /logout`
-pub(super) async fn leave(Extension(peer): Extension<Peer>) -> Response {
+pub(super) async fn leave(Extension(peer): Extension<Peer>, headers: HeaderMap) -> Response {
     let mut answer = Redirect::to("/login").into_response();
-    if let Some(cookie) = Session::farewell(peer.tls) {
+    if let Some(cookie) = Session::farewell(peer.is_secure(&headers)) {
         answer.headers_mut().append(header::SET_COOKIE, cookie);
     }
     answer

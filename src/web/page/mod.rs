@@ -46,6 +46,7 @@ pub(super) fn routes() -> Router<Site> {
         .route("/broadcasts/{id}/{act}", get(ask::of_broadcast).post(ask::do_to_broadcast))
         .route("/job", get(job::show))
         .route("/job/{act}", get(ask::of_job).post(ask::do_to_job))
+        .route("/script/run", get(ask::of_script).post(ask::do_to_script))
         .route("/log", get(log::show))
         .route("/events", get(events::listen))
         .route("/login", get(login::show).post(login::enter))

@@ -43,6 +43,8 @@ pub struct JobRunView {
     pub started_at: String,
     /// When it ended.
     pub finished_at: Option<String>,
+    /// The arguments, where somebody asked for the run of a script.
+    pub args: Option<Vec<String>>,
 }
 
 impl From<&Listed> for JobView {
@@ -69,6 +71,7 @@ impl From<&JobRun> for JobRunView {
             note: run.note.clone(),
             started_at: instant(run.started_at),
             finished_at: run.finished_at.map(instant),
+            args: run.args.clone(),
         }
     }
 }

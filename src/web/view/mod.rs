@@ -4,6 +4,7 @@
 
 mod activity;
 mod broadcast;
+mod export;
 mod job;
 mod log;
 mod overview;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 pub use activity::ActivityView;
 pub use broadcast::{BroadcastView, CountsView, RecipientView};
+pub use export::ExportForm;
 pub use job::{JobRunView, JobView};
 pub use log::{LogLine, LogTail, Tailed};
 pub use overview::Overview;

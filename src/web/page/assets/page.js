@@ -96,7 +96,7 @@ async function ask(href) {
   if (!answer.ok) return tell(html);
   dialog.replaceChildren(parse(html));
   if (!dialog.open) dialog.showModal();
-  dialog.querySelector('button').focus();
+  dialog.querySelector('textarea, button').focus();
 }
 
 async function act(form) {

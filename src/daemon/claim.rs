@@ -1,0 +1,100 @@
+//! Runs are claimed in the ledger before they begin: those of jobs, and those of scripts that somebody asks for.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::ledger::{Decided, Entry, JobClaim, LedgerError, NewRun};
+use crate::schedule::{Overlap, run_name, runs_of};
+
+use super::registry::Registered;
+use super::runner::Task;
+use super::version::Version;
+use super::{Daemon, Setup, recover};
+
+/// A run that is to be claimed.
+pub(super) struct Claiming {
+    version: Rc<Version>,
+    task: Task,
+    run: NewRun,
+}
+
+impl Claiming {
+    /// An instant of a job.
+    pub(super) fn of_job(registered: &Registered, scheduled_at: Duration, entry: Entry) -> Self {
+        let Registered { job, version } = registered;
+        let run = NewRun {
+            job: job.name.clone(),
+            scheduled_at,
+            entry,
+            version: version.hash.clone(),
+            rerun: job.rerun,
+            timeout: job.timeout,
+            args: None,
+        };
+        Self::new(version, run, job.hook().is_some())
+    }
+
+    /// A run of a script with arguments.
+    fn of_script(version: &Rc<Version>, scheduled_at: Duration, entry: Entry, args: Vec<String>) -> Self {
+        let run = NewRun {
+            job: runs_of(version.name()),
+            scheduled_at,
+            entry,
+            version: version.hash.clone(),
+            rerun: false,
+            timeout: None,
+            args: Some(args),
+        };
+        Self::new(version, run, false)
+    }
+
+    fn new(version: &Rc<Version>, run: NewRun, hook: bool) -> Self {
+        Self { version: Rc::clone(version), task: Task::new(version, &run, hook), run }
+    }
+}
+
+impl Daemon {
+    /// Begins a run of a job that somebody asked for.
+    pub(super) async fn claim_one(&self, registered: &Registered, at: Duration) -> Result<(), LedgerError> {
+        let job = &registered.job;
+        let entry = self.runner.entry(&job.name, job.overlap, 0).await;
+        self.claim(&[Claiming::of_job(registered, at, entry)], &[]).await
+    }
+
+    /// Begins a run of a script that somebody asked for. Those of one script come one after the other.
+    pub(super) async fn claim_script(
+        &self,
+        version: &Rc<Version>,
+        at: Duration,
+        args: Vec<String>,
+    ) -> Result<(), LedgerError> {
+        let entry = self.runner.entry(&runs_of(version.name()), Overlap::Queue, 0).await;
+        self.claim(&[Claiming::of_script(version, at, entry, args)], &[]).await
+    }
+
+    pub(super) async fn claim(&self, runs: &[Claiming], decided: &[Decided]) -> Result<(), LedgerError> {
+        let Setup { ledger, owner, .. } = &*self.setup;
+        let mut versions = BTreeMap::new();
+        for Claiming { version, .. } in runs {
+            versions.entry(version.hash.as_str()).or_insert_with(|| recover::stored(version));
+        }
+        let versions: Vec<_> = versions.into_values().collect();
+        let new: Vec<NewRun> = runs.iter().map(|claiming| claiming.run.clone()).collect();
+        let claims = ledger.claim_job_runs(owner, &new, &versions, decided).await?;
+        for (claim, Claiming { task, run, .. }) in claims.into_iter().zip(runs) {
+            let (task, job, at) = (task.clone(), run.job.as_str(), run_name(run.scheduled_at));
+            match (claim, &run.entry) {
+                (JobClaim::Claimed { attempt }, _) => self.runner.start(task, attempt),
+                (JobClaim::Waits, _) => self.runner.queue(task),
+                (JobClaim::Over(_), Entry::Skip(why)) => {
+                    tracing::info!(job, run = at, "a run is skipped: {why}");
+                }
+                (JobClaim::Running | JobClaim::Over(_), _) => {
+                    tracing::info!(job, run = at, "another process has this instant");
+                }
+            }
+        }
+        Ok(())
+    }
+}

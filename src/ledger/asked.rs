@@ -1,0 +1,56 @@
+//! Runs of scripts that somebody asks for: recorded as runs of jobs are, with the arguments that were given.
+
+use std::time::Duration;
+
+use super::jobs::{JobRun, RunRow};
+use super::roster::{is_taken, wish};
+use super::store::from_millis;
+use super::{JobWish, Ledger, LedgerError};
+
+impl Ledger {
+    /// Asks for a run of a script with these arguments, under the name by which its runs are known; gives the instant
+    /// that it goes by, which no other of them has.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn ask_for_run(&self, job: &str, args: &[String]) -> Result<Duration, LedgerError> {
+        let args = serde_json::to_string(args).map_err(|error| self.store().record(error))?;
+        let mut write = self.store().write().await?;
+        let result = async {
+            let mut instant = write.store.now();
+            while is_taken(&mut write, job, instant).await? {
+                instant += 1;
+            }
+            wish(&mut write, job, JobWish::Run, Some(instant)).await?;
+            let statement = sqlx::query("UPDATE job_wishes SET args = ? WHERE job = ? AND scheduled_at = ?");
+            write.run(statement.bind(args).bind(job).bind(instant)).await?;
+            Ok(from_millis(instant))
+        }
+        .await;
+        write.end(result).await
+    }
+
+    /// The latest run of each script that somebody has asked for, by the names of the runs; or of one of them.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn asked_runs(&self, job: Option<&str>) -> Result<Vec<JobRun>, LedgerError> {
+        let question = sqlx::query_as(
+            "SELECT job, scheduled_at, state, attempt, note, started_at, finished_at, args FROM job_runs r
+                WHERE args IS NOT NULL AND (?1 IS NULL OR job = ?1) AND scheduled_at =
+                    (SELECT max(scheduled_at) FROM job_runs o WHERE o.args IS NOT NULL AND o.job = r.job)
+                ORDER BY job",
+        );
+        let mut read = self.store().read().await?;
+        let rows: Vec<RunRow> = read.rows(question.bind(job)).await?;
+        read.done();
+        rows.into_iter().map(|row| self.job_run(row)).collect()
+    }
+
+    /// The arguments that a row keeps.
+    pub(super) fn args(&self, args: Option<String>) -> Result<Option<Vec<String>>, LedgerError> {
+        args.map(|args| serde_json::from_str(&args).map_err(|error| self.store().record(error))).transpose()
+    }
+}

@@ -1,0 +1,157 @@
+//! `/broadcasts`: what they are, and what can be done with them.
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::Answer;
+use super::take::{Asked, Named, from, within};
+use crate::ledger::{Broadcast, BroadcastId, Filter, Wish};
+use crate::web::acts::{BroadcastAct, Done};
+use crate::web::answer::{Problem, ProblemBody};
+use crate::web::guard::{Operator, Viewer};
+use crate::web::{BroadcastView, Site};
+
+/// Broadcasts of a page, at the most and where nobody says how many.
+const MOST: u32 = 1000;
+const SOME: u32 = 100;
+
+/// Which broadcasts.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Which {
+    /// Only those that stand like this.
+    #[param(inline)]
+    state: Option<Standing>,
+    /// Only those of this name.
+    name: Option<String>,
+    /// Only those that were made before this one: the `before` of a page is the next one's.
+    #[param(minimum = 1)]
+    before: Option<i64>,
+    /// At the most so many. Default 100.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+}
+
+/// How a broadcast stands: one of its states, or several of them.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Standing {
+    /// Something of it is left to send.
+    Unfinished,
+    /// Nothing of it is left to send.
+    Over,
+    Building,
+    Ready,
+    Paused,
+    Cancelling,
+    Finished,
+    Cancelled,
+}
+
+impl Standing {
+    fn filter(self) -> Filter {
+        let state = match self {
+            Self::Unfinished => return Filter { unfinished: true, ..Filter::default() },
+            Self::Over => return Filter { finished: true, ..Filter::default() },
+            Self::Building => "building",
+            Self::Ready => "ready",
+            Self::Paused => "paused",
+            Self::Cancelling => "cancelling",
+            Self::Finished => "finished",
+            Self::Cancelled => "cancelled",
+        };
+        Filter { state: Some(state.to_owned()), ..Filter::default() }
+    }
+}
+
+/// A page of broadcasts, the newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct BroadcastPage {
+    broadcasts: Vec<BroadcastView>,
+    /// What to ask for as `before` to have those that come next; none where there are no more.
+    before: Option<i64>,
+}
+
+/// A broadcast, and what can be done with it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct BroadcastDetail {
+    broadcast: BroadcastView,
+    /// What makes sense now.
+    acts: Vec<BroadcastAct>,
+    /// Messages that were recalled.
+    recalled: u64,
+    /// Messages that the service would not recall.
+    recall_refused: u64,
+}
+
+/// Broadcasts, the newest first.
+#[utoipa::path(get, path = "/broadcasts", operation_id = "list_broadcasts", params(Which), responses(
+    (status = 200, description = "A page of them", body = BroadcastPage),
+    (status = 400, description = "A parameter is not right", body = ProblemBody),
+))]
+pub(super) async fn list(
+    State(site): State<Site>,
+    _: Viewer,
+    Asked(which): Asked<Which>,
+) -> Answer<BroadcastPage> {
+    let limit = within("limit", which.limit, MOST, SOME)?;
+    let filter = Filter {
+        name: which.name,
+        before: from("before", which.before, 1)?.map(BroadcastId),
+        limit: u64::from(limit) + 1,
+        ..which.state.map(Standing::filter).unwrap_or_default()
+    };
+    let mut found = site.ledger.list(&filter).await?;
+    let more = found.len() > limit as usize;
+    found.truncate(limit as usize);
+    let before = found.last().filter(|_| more).map(|last| last.id.0);
+    Ok(Json(BroadcastPage { broadcasts: views(&site, found).await?, before }))
+}
+
+/// A broadcast as it stands.
+#[utoipa::path(get, path = "/broadcasts/{id}", operation_id = "show_broadcast", params(("id" = i64, Path, description = "Its number")), responses(
+    (status = 200, description = "How it stands", body = BroadcastDetail),
+    (status = 400, description = "This is no number", body = ProblemBody),
+    (status = 404, description = "There is no such broadcast", body = ProblemBody),
+))]
+pub(super) async fn show(
+    State(site): State<Site>,
+    _: Viewer,
+    Named(id): Named<i64>,
+) -> Answer<BroadcastDetail> {
+    let found = site.ledger.show(BroadcastId(id)).await?;
+    let recalled = site.ledger.recalled(found.id).await?;
+    let acts = BroadcastAct::sensible(&found.counts, found.is_over(), found.wish == Wish::Pause);
+    let broadcast = views(&site, vec![found]).await?.pop();
+    let broadcast = broadcast.ok_or_else(|| Problem::not_found("the broadcast is gone"))?;
+    Ok(Json(BroadcastDetail { broadcast, acts, recalled: recalled.done, recall_refused: recalled.refused }))
+}
+
+/// Does something with a broadcast. A recall that takes long goes on after its answer.
+#[utoipa::path(post, path = "/broadcasts/{id}/{act}", operation_id = "act_on_broadcast", params(
+    ("id" = i64, Path, description = "Its number"),
+    ("act" = inline(BroadcastAct), Path, description = "What to do"),
+), responses(
+    (status = 200, description = "What was done", body = Done),
+    (status = 400, description = "This is no number, or nothing that can be done", body = ProblemBody),
+    (status = 404, description = "There is no such broadcast", body = ProblemBody),
+    (status = 409, description = "That cannot be done as it stands", body = ProblemBody),
+))]
+pub(super) async fn act(
+    State(site): State<Site>,
+    _: Operator,
+    Named((id, act)): Named<(i64, BroadcastAct)>,
+) -> Answer<Done> {
+    site.act_on_broadcast(BroadcastId(id), act).await.map(Json)
+}
+
+/// With what only their driver knows, where that is this daemon.
+async fn views(site: &Site, found: Vec<Broadcast>) -> Result<Vec<BroadcastView>, Problem> {
+    site.on_daemon(move |office| async move {
+        found.iter().map(|one| office.board.broadcast(&office.house, one)).collect()
+    })
+    .await
+}

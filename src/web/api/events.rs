@@ -1,0 +1,95 @@
+//! `/events`: how everything stands, again and again, as server-sent events.
+//!
+//! A stream holds nothing but its place: who reads slowly is given the newest that there is when they come to it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Router};
+use futures_util::stream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use crate::web::answer::{Problem, ProblemBody};
+use crate::web::guard::{Viewer, role};
+use crate::web::{Overview, Site};
+
+/// Streams at once.
+const STREAMS: usize = 32;
+
+/// After how much silence a comment says that there is still somebody.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// What a stream begins with: a stream that broke off is asked for again after two seconds.
+const RETRY: &str = "retry: 2000\n\n";
+
+/// The streams that there may be.
+#[derive(Clone)]
+pub(super) struct Places(Arc<Semaphore>);
+
+/// Has the streams of these addresses share their places.
+pub(super) fn serve(router: Router<Site>) -> Router<Site> {
+    router.layer(Extension(Places(Arc::new(Semaphore::new(STREAMS)))))
+}
+
+/// How everything stands, each second while somebody listens: events `overview` with the JSON of `/overview`, numbered.
+///
+/// The stream ends when the token that it was asked for with is renewed.
+#[utoipa::path(get, path = "/events", operation_id = "follow_events", responses(
+    (status = 200, description = "Events without an end", body = String, content_type = "text/event-stream"),
+    (status = 503, description = "As many streams as may be are open", body = ProblemBody),
+))]
+pub(super) async fn follow(
+    State(site): State<Site>,
+    _: Viewer,
+    headers: HeaderMap,
+    Extension(Places(places)): Extension<Places>,
+) -> Result<Response, Problem> {
+    let Ok(place) = places.try_acquire_owned() else {
+        let why = format!("{STREAMS} streams of events are open, which is the most");
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, why));
+    };
+    let shown = site.watch.subscribe();
+    let stream = Stream { site, headers, shown, number: 0, _place: place };
+    let events = stream::unfold(Some(stream), |stream| async move {
+        let mut stream = stream?;
+        let event = stream.next().await?;
+        Some((Ok::<_, std::convert::Infallible>(event), Some(stream)))
+    });
+    let events = stream::StreamExt::chain(stream::iter([Ok(RETRY.to_owned())]), events);
+    Ok(([(CONTENT_TYPE, "text/event-stream")], Body::from_stream(events)).into_response())
+}
+
+/// Somebody who listens.
+struct Stream {
+    site: Site,
+    headers: HeaderMap,
+    shown: watch::Receiver<Option<Arc<Overview>>>,
+    number: u64,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Stream {
+    /// What is told next; nothing once the listener may not listen any more.
+    async fn next(&mut self) -> Option<String> {
+        let changed = self.site.clock.timeout(HEARTBEAT, self.shown.changed()).await;
+        // A ledger that cannot be read says nothing against the listener.
+        if matches!(role(&self.site, &self.headers).await, Ok(None)) {
+            return None;
+        }
+        match changed {
+            Ok(Ok(())) => {
+                let overview = self.shown.borrow_and_update().clone()?;
+                let json = serde_json::to_string(&*overview).ok()?;
+                self.number += 1;
+                Some(format!("id: {}\nevent: overview\ndata: {json}\n\n", self.number))
+            }
+            Ok(Err(_)) => None,
+            Err(_) => Some(":\n\n".to_owned()),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! `/broadcasts/{id}/recipients` and `/broadcasts/{id}/export`: who has the message, and who has not.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::Answer;
+use super::take::{Asked, Named, from, within};
+use crate::ledger::{BroadcastId, State as Settled};
+use crate::web::answer::{Problem, ProblemBody};
+use crate::web::guard::Viewer;
+use crate::web::{ExportForm, RecipientView, Site};
+
+/// Recipients of a page, at the most and where nobody says how many; an export reads as many at once.
+const MOST: u32 = 1000;
+const SOME: u32 = 100;
+
+/// Which recipients.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Which {
+    /// Only those in this state.
+    #[param(inline)]
+    state: Option<InState>,
+    /// Only those that come after this one in the plan: the `after` of a page is the next one's.
+    #[param(minimum = 0)]
+    after: Option<i64>,
+    /// At the most so many. Default 100.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+}
+
+/// What to export, and how.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Wanted {
+    /// Only those in this state.
+    #[param(inline)]
+    state: Option<InState>,
+    /// The form. Default `csv`.
+    #[param(inline)]
+    format: Option<ExportForm>,
+}
+
+/// A state of recipients.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum InState {
+    Pending,
+    Sending,
+    Sent,
+    Rejected,
+    InDoubt,
+    Skipped,
+    Cancelled,
+}
+
+impl From<InState> for Settled {
+    fn from(state: InState) -> Self {
+        match state {
+            InState::Pending => Self::Pending,
+            InState::Sending => Self::Sending,
+            InState::Sent => Self::Sent,
+            InState::Rejected => Self::Rejected,
+            InState::InDoubt => Self::InDoubt,
+            InState::Skipped => Self::Skipped,
+            InState::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+/// A page of recipients, in the plan's order.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RecipientPage {
+    recipients: Vec<RecipientView>,
+    /// What to ask for as `after` to have those that come next; none where there are no more.
+    after: Option<i64>,
+}
+
+/// The recipients of a broadcast, in the plan's order.
+#[utoipa::path(get, path = "/broadcasts/{id}/recipients", operation_id = "list_recipients",
+    params(("id" = i64, Path, description = "The broadcast's number"), Which), responses(
+    (status = 200, description = "A page of them", body = RecipientPage),
+    (status = 400, description = "A number or parameter is not right", body = ProblemBody),
+    (status = 404, description = "There is no such broadcast", body = ProblemBody),
+))]
+pub(super) async fn list(
+    State(site): State<Site>,
+    _: Viewer,
+    Named(id): Named<i64>,
+    Asked(which): Asked<Which>,
+) -> Answer<RecipientPage> {
+    let limit = within("limit", which.limit, MOST, SOME)?;
+    let after = from("after", which.after, 0)?.unwrap_or_default();
+    let id = site.ledger.show(BroadcastId(id)).await?.id;
+    let state = which.state.map(Settled::from);
+    let mut found = site.ledger.recipients(id, state, after, limit + 1).await?;
+    let more = found.len() > limit as usize;
+    found.truncate(limit as usize);
+    let after = found.last().filter(|_| more).map(|last| last.seq);
+    Ok(Json(RecipientPage { recipients: found.into_iter().map(RecipientView::from).collect(), after }))
+}
+
+/// All recipients of a broadcast as a file, the same as `mooncast runs export` writes.
+#[utoipa::path(get, path = "/broadcasts/{id}/export", operation_id = "export_recipients",
+    params(("id" = i64, Path, description = "The broadcast's number"), Wanted), responses(
+    (status = 200, description = "A line for each", content((String = "text/csv"), (String = "application/jsonl"))),
+    (status = 400, description = "A number or parameter is not right", body = ProblemBody),
+    (status = 404, description = "There is no such broadcast", body = ProblemBody),
+))]
+pub(super) async fn export(
+    State(site): State<Site>,
+    _: Viewer,
+    Named(id): Named<i64>,
+    Asked(wanted): Asked<Wanted>,
+) -> Result<Response, Problem> {
+    let id = site.ledger.show(BroadcastId(id)).await?.id;
+    let (form, state) = (wanted.format.unwrap_or_default(), wanted.state.map(Settled::from));
+    let head = stream::iter(form.head().map(Ok));
+    let ledger = site.ledger.clone();
+    // A page is read once the one before it was written to whoever asks.
+    let pages = stream::try_unfold(0, move |after| {
+        let ledger = ledger.clone();
+        async move {
+            let page = ledger.recipients(id, state, after, MOST).await?;
+            let last = page.last().map(|last| last.seq);
+            Ok::<_, crate::ledger::LedgerError>(last.map(|last| (form.lines(&page), last)))
+        }
+    });
+    let name = format!("attachment; filename=\"broadcast-{id}.{}\"", form.ending());
+    let headers = [(CONTENT_TYPE, form.media_type().to_owned()), (CONTENT_DISPOSITION, name)];
+    Ok((headers, Body::from_stream(stream::StreamExt::chain(head, pages))).into_response())
+}

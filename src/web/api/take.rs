@@ -1,0 +1,84 @@
+//! What a request says in its address and its body: understood, or refused in the words of [`Problem`].
+
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+
+use crate::web::Site;
+use crate::web::answer::Problem;
+
+/// What stands after the `?`.
+pub(super) struct Asked<T>(pub(super) T);
+
+/// The names and numbers in the path.
+pub(super) struct Named<T>(pub(super) T);
+
+/// A body in JSON.
+pub(super) struct Said<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequestParts<Site> for Asked<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, Problem> {
+        let asked = Query::from_request_parts(parts, site).await;
+        asked.map(|Query(asked)| Self(asked)).map_err(|refused| {
+            let why = refused.body_text();
+            let why = why.strip_prefix("Failed to deserialize query string: ").unwrap_or(&why);
+            Problem::new(StatusCode::BAD_REQUEST, format!("what stands after the `?` is not right: {why}"))
+        })
+    }
+}
+
+impl<T: DeserializeOwned + Send> FromRequestParts<Site> for Named<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, Problem> {
+        let named = Path::from_request_parts(parts, site).await;
+        named.map(|Path(named)| Self(named)).map_err(|refused| {
+            let why = refused.body_text();
+            let why = why.strip_prefix("Invalid URL: ").unwrap_or(&why);
+            Problem::new(StatusCode::BAD_REQUEST, format!("the address is not right: {why}"))
+        })
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest<Site> for Said<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, site: &Site) -> Result<Self, Problem> {
+        let said = Json::from_request(request, site).await;
+        said.map(|Json(said)| Self(said)).map_err(|refused| match &refused {
+            JsonRejection::MissingJsonContentType(_) => Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "the body has to be JSON, and its `Content-Type` application/json",
+            ),
+            _ => Problem::new(
+                StatusCode::BAD_REQUEST,
+                format!("the body is not right: {}", refused.body_text()),
+            ),
+        })
+    }
+}
+
+/// A number within its bounds, or the one that stands for none.
+pub(super) fn within(name: &str, asked: Option<u32>, most: u32, otherwise: u32) -> Result<u32, Problem> {
+    let number = asked.unwrap_or(otherwise);
+    if (1..=most).contains(&number) {
+        return Ok(number);
+    }
+    Err(Problem::new(StatusCode::BAD_REQUEST, format!("`{name}` is {number}; 1 to {most} is right")))
+}
+
+/// A number that is not too small, where there is one.
+pub(super) fn from(name: &str, asked: Option<i64>, least: i64) -> Result<Option<i64>, Problem> {
+    match asked {
+        Some(number) if number < least => {
+            let why = format!("`{name}` is {number}; {least} or more is right");
+            Err(Problem::new(StatusCode::BAD_REQUEST, why))
+        }
+        fine => Ok(fine),
+    }
+}

@@ -1,0 +1,66 @@
+//! Bodies of requests, read up to their bounds and within their time.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, StatusCode, header};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+
+use crate::clock::Clock;
+
+use super::answer::Problem;
+
+/// So many times the bound are read of a body that is too long before it is refused: who still writes would not hear
+/// the answer.
+const DRAINED: usize = 16;
+
+/// How long a body may be, and how long it may take to arrive.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) bytes: usize,
+    pub(super) within: Duration,
+}
+
+impl Bounds {
+    /// Whether a body that says how long it is says that it is too long. Refused before a byte of it is asked for.
+    pub(super) fn refuse(self, headers: &HeaderMap) -> Result<(), Problem> {
+        let said = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        if said.is_some_and(|said: u64| said > self.bytes as u64) { Err(self.too_long()) } else { Ok(()) }
+    }
+
+    /// The whole body.
+    ///
+    /// # Errors
+    ///
+    /// The answer, where it is too long, too slow or breaks off.
+    pub(super) async fn read(self, body: Body, clock: &Clock) -> Result<Bytes, Problem> {
+        match clock.timeout(self.within, self.whole(body)).await {
+            Ok(whole) => whole,
+            Err(_) => {
+                let why = format!("the body took more than {} s to arrive", self.within.as_secs());
+                Err(Problem::new(StatusCode::REQUEST_TIMEOUT, why))
+            }
+        }
+    }
+
+    async fn whole(self, body: Body) -> Result<Bytes, Problem> {
+        let mut chunks = body.into_data_stream();
+        let (mut whole, mut length) = (BytesMut::new(), 0);
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk
+                .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the body broke off: send it again"))?;
+            length += chunk.len();
+            if length <= self.bytes {
+                whole.extend_from_slice(&chunk);
+            } else if length > DRAINED * self.bytes {
+                break;
+            }
+        }
+        if length > self.bytes { Err(self.too_long()) } else { Ok(whole.freeze()) }
+    }
+
+    fn too_long(self) -> Problem {
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is over {} bytes", self.bytes))
+    }
+}

@@ -1,0 +1,52 @@
+//! The key that sessions are signed with: in a file of its own beside the ledger, so that they outlive a restart, and who
+//! has read the ledger alone (a copy of it, say) cannot make one.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+/// Its file.
+const NAME: &str = "session.key";
+
+/// The key, made where there is none yet.
+pub(super) fn key(folder: &Path) -> io::Result<[u8; 32]> {
+    let path = folder.join(NAME);
+    match fs::read(&path) {
+        // One that was cut short is no key.
+        Ok(kept) => {
+            if let Ok(key) = kept.try_into() {
+                return Ok(key);
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let key: [u8; 32] = rand::random();
+    let new = folder.join(format!("{NAME}.{}", std::process::id()));
+    // What a process of that number has left.
+    let _ = fs::remove_file(&new);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+    file.write_all(&key)?;
+    file.sync_all()?;
+    fs::rename(&new, &path)?;
+    Ok(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn a_key_is_made_once_and_for_its_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = key(folder.path()).unwrap();
+        assert_eq!(key(folder.path()).unwrap(), first);
+        let path = folder.path().join(NAME);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        fs::write(&path, &first[..31]).unwrap();
+        assert_ne!(key(folder.path()).unwrap(), first);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

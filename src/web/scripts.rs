@@ -1,0 +1,105 @@
+//! Scripts that somebody wants to run now: which may, and what is known of such runs. The same from the API and from
+//! the command line.
+
+use std::time::Duration;
+
+use crate::ledger::{Ledger, LedgerError, Listed, ScriptRow};
+use crate::schedule::{runs_of, script_of};
+
+use super::view::instant;
+
+/// What stands in place of the times of a job.
+const WHEN_ASKED: &str = "when somebody asks";
+
+/// The most bytes that the arguments of a run may have together.
+const MOST: usize = 64 * 1024;
+
+/// Why a script is not run.
+#[derive(Debug, thiserror::Error)]
+pub enum NotRun {
+    /// No script is known by that.
+    #[error("there is no script `{name}`; the daemon knows {known}")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// Its file is not in force.
+    #[error("{name} is stale since {since}, so it is not clear what would run: {error}")]
+    Stale {
+        /// The script.
+        name: String,
+        /// Since when.
+        since: String,
+        /// What is wrong with it.
+        error: String,
+    },
+    /// The arguments are too long.
+    #[error("the arguments have {0} bytes, and {MOST} is the most")]
+    TooLong(usize),
+    /// The ledger does not take it.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// A run that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AskedFor {
+    /// The script.
+    pub script: String,
+    /// By what its runs are known.
+    pub job: String,
+    /// The instant that this one goes by.
+    pub at: Duration,
+}
+
+/// Asks the daemon to run a script with these arguments, as `mooncast run` would: its path below the project's folder,
+/// or below `scripts/`.
+///
+/// # Errors
+///
+/// [`NotRun`]; nothing runs then.
+pub async fn ask_for_script(ledger: &Ledger, name: &str, args: &[String]) -> Result<AskedFor, NotRun> {
+    let length = args.iter().map(String::len).sum();
+    if length > MOST {
+        return Err(NotRun::TooLong(length));
+    }
+    let scripts = ledger.scripts().await?;
+    let below = format!("scripts/{name}");
+    let Some(script) = scripts.iter().find(|script| script.name == name || script.name == below) else {
+        let known: Vec<&str> = scripts.iter().map(|script| script.name.as_str()).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        return Err(NotRun::Unknown { name: name.to_owned(), known });
+    };
+    in_force(script)?;
+    let (script, job) = (script.name.clone(), runs_of(&script.name));
+    let at = ledger.ask_for_run(&job, args).await?;
+    Ok(AskedFor { script, job, at })
+}
+
+fn in_force(script: &ScriptRow) -> Result<(), NotRun> {
+    let Some(error) = &script.error else { return Ok(()) };
+    let since = script.stale_since.map_or_else(|| "?".to_owned(), instant);
+    Err(NotRun::Stale { name: script.name.clone(), since, error: error.clone() })
+}
+
+/// The scripts that somebody has run, as jobs are listed; or the one whose runs are known by `job`.
+///
+/// # Errors
+///
+/// Faults of the store.
+pub async fn asked_scripts(ledger: &Ledger, job: Option<&str>) -> Result<Vec<Listed>, LedgerError> {
+    let runs = ledger.asked_runs(job).await?;
+    let listed = runs.into_iter().map(|run| Listed {
+        name: run.job.clone(),
+        script: script_of(&run.job).unwrap_or_default().to_owned(),
+        times: WHEN_ASKED.to_owned(),
+        decided_until: run.scheduled_at,
+        next_at: None,
+        paused_at: None,
+        gone_at: None,
+        last: Some(run),
+    });
+    Ok(listed.collect())
+}

@@ -1,0 +1,230 @@
+//! What somebody sends who wants the daemon to fall, to grow, or to say what it should not.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::{Answer, GUARD, Site, raw, request, rest};
+use crate::support::Project;
+
+/// What memory may grow by, in kilobytes, where it must not grow: less than any of these attacks would take.
+const FLAT: u64 = 24 * 1024;
+
+/// What an answer takes at the most, in which somebody has to wait for nobody.
+const AT_ONCE: Duration = Duration::from_secs(5);
+
+fn open(site: &Site, bytes: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(&site.address).unwrap();
+    stream.set_read_timeout(Some(GUARD)).unwrap();
+    stream.write_all(bytes).unwrap();
+    stream
+}
+
+fn is_answered_at_once(site: &Site) {
+    let began = Instant::now();
+    assert_eq!(site.ask("GET /session").status, 200);
+    assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
+}
+
+#[test]
+fn no_path_leads_out_of_it() {
+    let hidden = "what-nobody-is-to-read-4711";
+    let project = Project::with_script(format!("-- {hidden}"));
+    let site =
+        Site::of(project.file("secret.txt", hidden).file("mooncast.toml", "# what-nobody-is-to-read-4711\n"));
+    let bearer = format!("authorization: Bearer {}\r\n", site.operate);
+    for path in [
+        "/../secret.txt",
+        "/..%2fsecret.txt",
+        "/..%2f..%2f..%2f..%2fetc%2fpasswd",
+        "/%2e%2e/secret.txt",
+        "/.%2e%5csecret.txt",
+        "/static/../secret.txt",
+        "/static/..%2f..%2fsecret.txt",
+        "/static/%2e%2e/%2e%2e/mooncast.toml",
+        "/static/....//secret.txt",
+        "/static//etc/passwd",
+        "/static/%00secret.txt",
+        "/api/v1/../../secret.txt",
+        "/api/v1/broadcasts/..%2f..%2foverview",
+        "/api/v1/%2e%2e/%2e%2e/secret.txt",
+        "/hooks/..%2fapi%2fv1%2foverview",
+        "/hooks/../api/v1/overview",
+        "//api/v1/overview",
+        "/scripts/main.lua",
+        "/.mooncast/simulator/ledger.db",
+        "*",
+    ] {
+        for method in ["GET", "POST", "OPTIONS"] {
+            let (address, bearer) = (&site.address, &bearer);
+            let head = format!(
+                "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: 0\r\n{bearer}\r\n"
+            );
+            let answer = raw(address, head.as_bytes());
+            assert!([400, 401, 404, 405].contains(&answer.status), "{method} {path}: {answer:?}");
+            assert!(!answer.body.contains(hidden) && !answer.body.contains("root:"), "{path}: {answer:?}");
+            assert!(!answer.body.contains("\"project\""), "{path}: {answer:?}");
+        }
+    }
+    site.serving.stop().exits(0);
+}
+
+#[test]
+fn a_body_without_end_is_refused_early_and_takes_no_memory() {
+    let site = Site::start("");
+    let bearer = format!("Bearer {}", site.operate);
+    is_answered_at_once(&site);
+    let before = site.memory();
+    let large = 100 * 1024 * 1024;
+    let part = vec![b'a'; 1024 * 1024];
+    for (path, lines) in [
+        ("/api/v1/scripts/run", format!("authorization: {bearer}\r\ncontent-length: {large}\r\n")),
+        ("/api/v1/scripts/run", format!("content-length: {large}\r\n")),
+        ("/api/v1/scripts/run", "transfer-encoding: chunked\r\n".to_owned()),
+        ("/api/v1/broadcasts/1/pause", format!("authorization: {bearer}\r\ntransfer-encoding: chunked\r\n")),
+        ("/nothing", format!("content-length: {large}\r\n")),
+        ("/hooks/any", format!("content-length: {large}\r\n")),
+    ] {
+        let chunked = lines.contains("chunked");
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\n{lines}\r\n",
+            site.address
+        );
+        let mut stream = open(&site, head.as_bytes());
+        let mut written = 0;
+        while written < large {
+            let lead = if chunked { format!("{:x}\r\n", part.len()) } else { String::new() };
+            let tail: &[u8] = if chunked { b"\r\n" } else { b"" };
+            let whole = [lead.as_bytes(), &part, tail].concat();
+            if stream.write_all(&whole).is_err() {
+                break;
+            }
+            written += part.len();
+        }
+        assert!(written < large, "{path}: all of it was read");
+        Answer::of(&rest(&mut stream)).refused(413);
+    }
+    // Who asks first is told before anything is sent.
+    let head = format!(
+        "POST /api/v1/scripts/run HTTP/1.1\r\nhost: {}\r\nexpect: 100-continue\r\ncontent-length: {large}\r\n\r\n",
+        site.address
+    );
+    Answer::of(&rest(&mut open(&site, head.as_bytes()))).refused(413);
+    // What is just within the bounds is read.
+    let args = vec!["x".repeat(60_000)];
+    site.post("/scripts/run", &json!({ "script": "none", "args": args })).refused(404);
+    let args = vec!["x".repeat(66_000)];
+    site.post("/scripts/run", &json!({ "script": "none", "args": args })).refused(413);
+    let long = "x".repeat(100_000);
+    let answer = request(&site.address, &format!("GET /api/v1/jobs/{long}"), &[], b"");
+    assert!([414, 431].contains(&answer.status), "{answer:?}");
+    let after = site.memory();
+    assert!(after < before + FLAT, "{before} kB before, {after} kB after");
+    is_answered_at_once(&site);
+    site.serving.stop().exits(0);
+}
+
+#[test]
+fn a_thousand_connections_that_do_nothing_keep_nobody_out() {
+    let (_, most) = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).unwrap();
+    nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE, most, most).unwrap();
+    let site = Site::start("");
+    is_answered_at_once(&site);
+    let before = site.memory();
+    let kept =
+        open(&site, format!("GET /api/v1/session HTTP/1.1\r\nhost: {}\r\n\r\n", site.address).as_bytes());
+    let idle: Vec<TcpStream> = (0..1000).map(|_| TcpStream::connect(&site.address).unwrap()).collect();
+    is_answered_at_once(&site);
+    // The same with heads that do not come to their end.
+    let slow: Vec<TcpStream> =
+        (0..300).map(|_| open(&site, b"GET /api/v1/session HTTP/1.1\r\nhost: x\r\nx-slow: ")).collect();
+    is_answered_at_once(&site);
+    let after = site.memory();
+    assert!(after < before + FLAT, "{before} kB before, {after} kB after");
+    let files = std::fs::read_dir(format!("/proc/{}/fd", site.serving.child().id())).unwrap().count();
+    assert!(files < 400, "{files} files are open");
+    drop((kept, idle));
+    // Those that are slow, and still there, are let go of after a while; so is a body that does not come.
+    let head =
+        format!("POST /api/v1/scripts/run HTTP/1.1\r\nhost: {}\r\ncontent-length: 9\r\n\r\n", site.address);
+    let mut body = open(&site, head.as_bytes());
+    let told = Answer::of(&rest(&mut body)).refused(408);
+    assert!(told.contains("took more than 10 s"), "{told}");
+    for mut stream in slow {
+        let last = rest(&mut stream);
+        assert!(last.is_empty() || last.starts_with(b"HTTP/1.1 408"), "{}", String::from_utf8_lossy(&last));
+    }
+    is_answered_at_once(&site);
+    site.serving.stop().exits(0);
+}
+
+/// A stream of events, its head read.
+fn follow(site: &Site) -> (u16, BufReader<TcpStream>) {
+    let (address, token) = (&site.address, &site.operate);
+    let head =
+        format!("GET /api/v1/events HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\n\r\n");
+    let mut reader = BufReader::new(open(site, head.as_bytes()));
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap();
+    (line.split(' ').nth(1).unwrap().parse().unwrap(), reader)
+}
+
+/// Waits for the next event; gives its number and what it says.
+fn event(reader: &mut BufReader<TcpStream>) -> (u64, serde_json::Value) {
+    let mut number = 0;
+    loop {
+        let mut line = String::new();
+        assert!(reader.read_line(&mut line).unwrap() > 0, "the events end");
+        if let Some(id) = line.strip_prefix("id: ") {
+            number = id.trim().parse().unwrap();
+        }
+        if let Some(data) = line.strip_prefix("data: ") {
+            return (number, serde_json::from_str(data).unwrap());
+        }
+    }
+}
+
+#[test]
+fn who_reads_events_slowly_costs_nothing_and_holds_up_nobody() {
+    // An overview of some size.
+    let site = Site::start(
+        "local schedule = require('schedule')
+        for n = 1, 300 do schedule.every('24h', { name = 'job ' .. n }, function() end) end",
+    );
+    let (status, mut reads) = follow(&site);
+    assert_eq!(status, 200);
+    let (first, overview) = event(&mut reads);
+    assert_eq!((first, overview["jobs"].as_array().unwrap().len()), (1, 300));
+    // They never read a byte of what follows.
+    let slow: Vec<_> = (0..31).map(|_| follow(&site)).collect();
+    assert!(slow.iter().all(|(status, _)| *status == 200));
+    let (full, mut refused) = follow(&site);
+    assert_eq!(full, 503, "at most 32");
+    let mut said = String::new();
+    while !said.contains("\"error\"") {
+        assert!(refused.read_line(&mut said).unwrap() > 0, "{said}");
+        if said.contains("content-length") && said.ends_with("\r\n\r\n") {
+            break;
+        }
+    }
+    event(&mut reads);
+    let before = site.memory();
+    for expected in 3..13 {
+        assert_eq!(event(&mut reads).0, expected, "each second one, and none left out");
+    }
+    let after = site.memory();
+    assert!(after < before + FLAT / 2, "{before} kB before, {after} kB after");
+    is_answered_at_once(&site);
+    // Who leaves makes room.
+    drop(slow);
+    for attempt in 0.. {
+        if follow(&site).0 == 200 {
+            break;
+        }
+        assert!(attempt < 20, "nobody's place is free again");
+        event(&mut reads);
+    }
+    site.serving.stop().exits(0);
+}
