@@ -31,7 +31,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "schedule",
         ],
     ),
-    ("web", &["clock", "config", "host", "ledger", "protocol", "schedule"]),
+    ("web", &["clock", "config", "delivery", "host", "ledger", "protocol", "quota", "schedule"]),
     ("schedule", &["message", "protocol"]),
     (
         "host",

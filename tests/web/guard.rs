@@ -133,15 +133,18 @@ fn a_name_or_an_origin_that_is_another_is_refused() {
         let headers = [&[("authorization", token.as_str())], more].concat();
         site.ask_with("POST /jobs/none/trigger", &headers, b"").status
     };
-    for fine in [&[][..], &[("origin", &own)], &[("origin", &secure)], &[("sec-fetch-site", "same-origin")]] {
+    let (own, secure, near) = (own.as_str(), secure.as_str(), near.as_str());
+    let fine: [&[(&str, &str)]; 4] =
+        [&[], &[("origin", own)], &[("origin", secure)], &[("sec-fetch-site", "same-origin")]];
+    for fine in fine {
         assert_eq!(post(fine), 404, "{fine:?}");
     }
     for foreign in [
         &[("origin", "http://evil.example")][..],
         &[("origin", "null")],
         &[("origin", "")],
-        &[("origin", &near)],
-        &[("origin", &own), ("origin", "http://evil.example")],
+        &[("origin", near)],
+        &[("origin", own), ("origin", "http://evil.example")],
         &[("origin", "http://localhost:1")],
         &[("sec-fetch-site", "cross-site")],
         &[("sec-fetch-site", "same-site")],

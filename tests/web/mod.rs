@@ -179,7 +179,8 @@ pub fn request(address: &str, head: &str, headers: &[(&str, &str)], body: &[u8])
     if !headers.iter().any(|(name, _)| *name == "host") {
         text += &format!("host: {address}\r\n");
     }
-    if !body.is_empty() || head.starts_with("POST") {
+    let said = headers.iter().any(|(name, _)| *name == "content-length");
+    if !said && (!body.is_empty() || head.starts_with("POST")) {
         text += &format!("content-length: {}\r\n", body.len());
     }
     for (name, value) in headers {

@@ -18,6 +18,7 @@ end";
 const NAME: &str = "run%20scripts%2Fmain.lua";
 
 fn run(site: &Site, args: &Value) -> String {
+    site.until("/scripts", |scripts| !scripts.as_array().unwrap().is_empty());
     let asked = site.post("/scripts/run", &json!({ "script": "scripts/main.lua", "args": args }));
     assert_eq!(asked.status, 202, "{asked:?}");
     asked.json()["run"].as_str().unwrap().to_owned()
@@ -70,6 +71,7 @@ fn a_script_that_is_unknown_or_stale_is_refused_with_the_reason() {
     let site = Site::of(Project::with_script(GREET).file("scripts/sends.lua", "im.group_send { to = '1' }"));
     let refused =
         |script: &str, status| site.post("/scripts/run", &json!({ "script": script })).refused(status);
+    site.until("/scripts", |scripts| scripts.as_array().unwrap().len() == 2);
     assert!(refused("scripts/none.lua", 404).contains("scripts/main.lua, scripts/sends.lua"));
     for outside in ["../main.lua", "/etc/passwd", "scripts/../scripts/main.lua", "", "scripts/"] {
         refused(outside, 404);

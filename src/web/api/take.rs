@@ -6,6 +6,7 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use crate::web::Site;
 use crate::web::answer::Problem;
@@ -49,17 +50,18 @@ impl<T: DeserializeOwned> FromRequest<Site> for Said<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, site: &Site) -> Result<Self, Problem> {
-        let said = Json::from_request(request, site).await;
-        said.map(|Json(said)| Self(said)).map_err(|refused| match &refused {
+        // An object: a list of the same values in the same order would pass as well.
+        let said: Result<Json<Map<String, Value>>, _> = Json::from_request(request, site).await;
+        let wrong =
+            |why: &str| Problem::new(StatusCode::BAD_REQUEST, format!("the body is not right: {why}"));
+        let Json(said) = said.map_err(|refused| match &refused {
             JsonRejection::MissingJsonContentType(_) => Problem::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "the body has to be JSON, and its `Content-Type` application/json",
             ),
-            _ => Problem::new(
-                StatusCode::BAD_REQUEST,
-                format!("the body is not right: {}", refused.body_text()),
-            ),
-        })
+            _ => wrong(&refused.body_text()),
+        })?;
+        serde_json::from_value(Value::Object(said)).map(Self).map_err(|why| wrong(&why.to_string()))
     }
 }
 
