@@ -31,6 +31,7 @@ mod lua;
 mod luatest;
 mod messages;
 mod once;
+mod page;
 mod paths;
 mod recall;
 mod rehearse;

@@ -31,6 +31,16 @@ impl Problem {
         Self { status, message: message.into() }
     }
 
+    /// What kind of a refusal it is.
+    pub(super) const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What happened, and what to do next.
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// Nobody knows who asks.
     pub(super) fn unauthorized() -> Self {
         Self::new(

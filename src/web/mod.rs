@@ -4,7 +4,7 @@
 //! - `view`: what is shown, the same on the page, in the API and in the terminal; `board`: how everything stands now;
 //! - `acts`: what can be done; `scripts`: which may be run; `hooks`: requests that begin runs;
 //! - `metrics`: figures for Prometheus; `health`: whether the daemon lives and can do its work;
-//! - `api`: everything in JSON; `house`: what all of it needs of the daemon.
+//! - `page`: for people; `api`: everything in JSON; `house`: what all of it needs of the daemon.
 //!
 //! Handlers read the ledger, which knows nearly everything, by themselves; what only the daemon knows is asked of it on
 //! its own thread ([`Site::on_daemon`]), and what people want goes through the ledger, as it does from the command line.
@@ -22,6 +22,7 @@ mod hooks;
 mod house;
 mod listener;
 mod metrics;
+mod page;
 mod scripts;
 mod view;
 
@@ -44,6 +45,7 @@ use answer::Problem;
 use board::{Board, Watch};
 use guard::{Names, Tokens};
 use house::{Office, Work};
+use page::Pages;
 
 pub use acts::{BroadcastAct, Done, JobAct};
 pub use guard::{Minted, mint};
@@ -69,6 +71,7 @@ struct Shared {
     log: Arc<LogTail>,
     names: Names,
     tokens: Tokens,
+    pages: Pages,
     watch: Watch,
     /// Places for requests whose bodies are being read.
     reading: Semaphore,
@@ -107,17 +110,20 @@ impl Site {
 ///
 /// # Errors
 ///
-/// When the listener has no address, or the key of sessions can neither be read nor made.
+/// When the listener has no address, the key of sessions can neither be read nor made, or the page's templates make no
+/// sense.
 pub async fn serve(listening: Listening, house: House) -> std::io::Result<()> {
     let address = listening.address()?;
     let (work, mut wanted) = mpsc::channel(WORK);
     let (board, watch) = Board::new();
+    let pages = Pages::new(&house.project, house.simulator).map_err(std::io::Error::other)?;
     let site = Site(Arc::new(Shared {
         ledger: house.ledger.clone(),
         clock: house.clock.clone(),
         log: Arc::clone(&house.log),
         names: Names::new(address, listening.tls.is_some(), &house.serve.hosts),
         tokens: Tokens::new(house.ledger.clone(), house.clock.clone())?,
+        pages,
         watch,
         reading: Semaphore::new(READING),
         work,
@@ -150,7 +156,7 @@ fn router(site: &Site) -> Router {
     let guarded = Router::new()
         .nest("/api/v1", api::routes())
         .merge(metrics::routes())
-        .fallback(async || Problem::not_found("there is nothing here"))
+        .merge(page::routes())
         .layer(from_fn_with_state(site.clone(), guard::watch));
     // A hook is asked for by other services, under whatever name the proxy in front has; and health by address.
     let open = hooks::routes().merge(health::routes());

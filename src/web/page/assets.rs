@@ -1,0 +1,45 @@
+//! Style, script and icon: they are in the program.
+
+use axum::extract::{Path, Query};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use data_encoding::HEXLOWER;
+use rust_embed::Embed;
+use serde::Deserialize;
+
+#[derive(Embed)]
+#[folder = "src/web/page/assets"]
+struct Assets;
+
+/// What stands behind the name.
+#[derive(Deserialize)]
+pub(super) struct Version {
+    v: Option<String>,
+}
+
+/// The address of a file, which is another when its bytes are.
+pub(super) fn address(file: &str) -> String {
+    format!("/assets/{file}?v={}", version(file).unwrap_or_default())
+}
+
+/// Names the files as they are.
+pub(super) fn version(file: &str) -> Option<String> {
+    let hash = Assets::get(file)?.metadata.sha256_hash();
+    Some(HEXLOWER.encode(hash.get(..6)?))
+}
+
+/// `GET /assets/{file}`: nothing of it is secret.
+pub(super) async fn give(Path(file): Path<String>, Query(asked): Query<Version>) -> Response {
+    let Some(asset) = Assets::get(&file) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let kind = match file.rsplit_once('.').map(|(_, ending)| ending) {
+        Some("css") => "text/css; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        _ => "application/octet-stream",
+    };
+    let same = asked.v.is_some() && asked.v == version(&file);
+    let keep = if same { "public, max-age=31536000, immutable" } else { "no-cache" };
+    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, keep)], asset.data).into_response()
+}

@@ -1,0 +1,214 @@
+// Puts what the server sends into place, and asks in a dialog. Without it the page works too: it stands still, and asks
+// on a page of its own.
+'use strict';
+
+// Only what our own server wrote goes through here, and its templates have escaped what they were given.
+const policy = window.trustedTypes
+  ? trustedTypes.createPolicy('mooncast', { createHTML: (html) => html })
+  : { createHTML: (html) => html };
+
+const PART = { 'X-Mooncast-Part': '1' };
+const $ = (id) => document.getElementById(id);
+
+function parse(html) {
+  const template = document.createElement('template');
+  template.innerHTML = policy.createHTML(html);
+  return template.content;
+}
+
+// Tells the server where we are, so that instants are ours.
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+if (zone) document.cookie = `mooncast_zone=${zone}; path=/; max-age=31536000; samesite=strict`;
+
+// Makes one element like another, and leaves alone what is alike: the focus, what is unfolded, how far it is scrolled.
+function become(old, fresh) {
+  if (old.isEqualNode(fresh)) return;
+  if (old.nodeType !== fresh.nodeType || old.nodeName !== fresh.nodeName) return old.replaceWith(fresh);
+  if (old.nodeType !== Node.ELEMENT_NODE) {
+    old.nodeValue = fresh.nodeValue;
+    return;
+  }
+  const unfolded = old.nodeName === 'DETAILS' && old.open;
+  for (const { name } of [...old.attributes]) {
+    if (!fresh.hasAttribute(name)) old.removeAttribute(name);
+  }
+  for (const { name, value } of fresh.attributes) {
+    if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  }
+  if (unfolded) old.open = true;
+  const keyed = new Map();
+  for (const child of old.children) {
+    if (child.dataset.key) keyed.set(child.dataset.key, child);
+  }
+  let at = old.firstChild;
+  for (const child of [...fresh.childNodes]) {
+    const key = child.dataset && child.dataset.key;
+    let like = null;
+    if (key) {
+      like = keyed.get(key) || null;
+    } else if (at && !(at.dataset && at.dataset.key) && at.nodeName === child.nodeName) {
+      like = at;
+    }
+    if (!like) {
+      old.insertBefore(child, at);
+      continue;
+    }
+    if (like === at) at = at.nextSibling;
+    else old.insertBefore(like, at);
+    become(like, child);
+  }
+  while (at) {
+    const next = at.nextSibling;
+    at.remove();
+    at = next;
+  }
+}
+
+function place(id, html) {
+  const fresh = parse(html).firstElementChild;
+  const old = $(id);
+  if (!old || !fresh) return;
+  const focused = old.contains(document.activeElement) ? document.activeElement : null;
+  become(old, fresh);
+  if (focused && focused.isConnected && document.activeElement !== focused) focused.focus({ preventScroll: true });
+}
+
+function tell(html) {
+  const notice = $('notice');
+  notice.replaceChildren(parse(html));
+  notice.scrollIntoView({ block: 'nearest' });
+}
+
+function unreached() {
+  const words = document.createElement('p');
+  words.className = 'notice wrong';
+  words.textContent = document.body.dataset.notReached;
+  $('notice').replaceChildren(words);
+}
+
+// Questions.
+const dialog = $('ask');
+
+async function ask(href) {
+  const answer = await fetch(href, { headers: PART });
+  const html = await answer.text();
+  if (answer.status === 401) return location.reload();
+  if (!answer.ok) return tell(html);
+  dialog.replaceChildren(parse(html));
+  if (!dialog.open) dialog.showModal();
+  dialog.querySelector('textarea, button').focus();
+}
+
+async function act(form) {
+  const button = form.querySelector('button');
+  button.disabled = true;
+  try {
+    const answer = await fetch(form.action, { method: 'POST', headers: PART, body: new URLSearchParams(new FormData(form)) });
+    const html = await answer.text();
+    dialog.close();
+    if (answer.status === 401) return location.reload();
+    tell(html);
+  } catch {
+    dialog.close();
+    unreached();
+  }
+}
+
+if (dialog) {
+  document.addEventListener('click', (event) => {
+    const plain = event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey;
+    const link = event.target.closest('a');
+    if (!link || !plain) return;
+    if ('ask' in link.dataset) {
+      event.preventDefault();
+      ask(link.href).catch(unreached);
+    } else if ('leave' in link.dataset && dialog.contains(link)) {
+      event.preventDefault();
+      dialog.close();
+    }
+  });
+  dialog.addEventListener('submit', (event) => {
+    event.preventDefault();
+    act(event.target);
+  });
+  // Beside the dialog is out of it.
+  dialog.addEventListener('click', (event) => {
+    if (event.target === dialog) dialog.close();
+  });
+}
+
+// What changes.
+const events = document.body.dataset.events;
+const live = $('live');
+const lost = $('lost');
+let source = null;
+let heard = 0;
+let later = 0;
+
+function shown(state, text) {
+  live.hidden = false;
+  live.className = `live ${state}`;
+  live.textContent = text;
+}
+
+function clock(at) {
+  return new Date(at).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false });
+}
+
+function miss(words) {
+  if (!lost.hidden && !words) return;
+  lost.textContent = words || lost.dataset.lost.replace('@', clock(heard || Date.now()));
+  lost.hidden = false;
+  document.body.classList.add('lost');
+  shown('off', '');
+}
+
+function hear(event) {
+  const news = JSON.parse(event.data);
+  heard = Date.now();
+  if (news.build !== document.body.dataset.build && !(dialog && dialog.open)) return location.reload();
+  for (const [id, html] of Object.entries(news.parts)) place(id, html);
+  lost.hidden = true;
+  document.body.classList.remove('lost');
+  shown('on', `${live.dataset.live} ${news.at}`);
+}
+
+function listen() {
+  leave();
+  source = new EventSource(events);
+  source.onmessage = hear;
+  source.addEventListener('over', () => location.reload());
+  source.onerror = () => {
+    miss();
+    // A browser gives up by itself when it is answered, and not with a stream.
+    if (source && source.readyState === EventSource.CLOSED) later = setTimeout(again, 5000);
+  };
+}
+
+function leave() {
+  clearTimeout(later);
+  if (source) source.close();
+  source = null;
+}
+
+async function again() {
+  try {
+    const answer = await fetch(events, { method: 'HEAD', headers: PART });
+    if (answer.status === 401) return location.reload();
+    if (answer.status === 503) miss(lost.dataset.full);
+  } catch {
+    // It is tried again anyhow.
+  }
+  listen();
+}
+
+if (events) {
+  listen();
+  // A connection may die without a word; and a browser has few of them for one host.
+  setInterval(() => {
+    if (source && heard && Date.now() - heard > 10000) miss();
+  }, 2000);
+  document.addEventListener('visibilitychange', () => (document.hidden ? leave() : listen()));
+  addEventListener('pagehide', leave);
+  addEventListener('pageshow', (event) => event.persisted && listen());
+}

@@ -1,0 +1,84 @@
+//! `GET /broadcasts/{id}`: one broadcast, and whom it goes to.
+
+use axum::extract::{Path, Query, State};
+use axum::response::Response;
+use minijinja::value::Serde;
+use minijinja::{Value, context};
+use serde::Deserialize;
+
+use crate::ledger;
+use crate::ledger::BroadcastId;
+use crate::web::answer::Problem;
+use crate::web::{BroadcastView, RecipientView, Site};
+
+use super::card::Card;
+use super::visitor::Visitor;
+
+/// The parts that change by themselves.
+pub(super) const PARTS: &[&str] = &["broadcast"];
+
+/// Recipients on a page.
+const PAGE: u32 = 100;
+
+/// Which recipients are asked for.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Which {
+    state: Option<String>,
+    after: Option<i64>,
+}
+
+/// `GET /broadcasts/{id}`
+pub(super) async fn show(
+    State(site): State<Site>,
+    visitor: Visitor,
+    Path(id): Path<i64>,
+    Query(which): Query<Which>,
+) -> Response {
+    let came = whole(&site, &visitor, BroadcastId(id), &which).await;
+    visitor.answer(&site, "broadcast.html", came)
+}
+
+/// A broadcast, with what its driver knows.
+pub(super) async fn look(site: &Site, id: BroadcastId) -> Result<BroadcastView, Problem> {
+    let found = site.ledger.show(id).await?;
+    site.on_daemon(async move |office| office.board.broadcast(&office.house, &found)).await
+}
+
+/// What the part that changes is given.
+pub(super) async fn context(site: &Site, visitor: &Visitor, id: BroadcastId) -> Result<Value, Problem> {
+    let view = look(site, id).await?;
+    Ok(context! {
+        live => true,
+        events => format!("/events?broadcast={}", id.0),
+        broadcast => Card::value(&view),
+        ..visitor.context(site)
+    })
+}
+
+async fn whole(site: &Site, visitor: &Visitor, id: BroadcastId, which: &Which) -> Result<Value, Problem> {
+    let state = which.state.as_deref().filter(|state| !state.is_empty());
+    let chosen = match state.map(|state| (state, ledger::State::from_name(state))) {
+        Some((state, None)) => {
+            return Err(Problem::not_found(format!("there is no state `{state}` of recipients")));
+        }
+        Some((_, chosen)) => chosen,
+        None => None,
+    };
+    let after = which.after.unwrap_or_default();
+    let mut found = site.ledger.recipients(id, chosen, after, PAGE + 1).await?;
+    let more = found.len() > PAGE as usize;
+    found.truncate(PAGE as usize);
+    let recipients: Vec<RecipientView> = found.into_iter().map(RecipientView::from).collect();
+    let last = recipients.last().map_or(after, |recipient| recipient.seq);
+    let recalled = site.ledger.recalled(id).await?;
+    Ok(context! {
+        states => ledger::State::ALL.iter().map(|state| state.name()).collect::<Vec<_>>(),
+        chosen => state.unwrap_or_default(),
+        after => after,
+        next => more.then_some(last),
+        recipients => Serde(&recipients),
+        recalled => recalled.done,
+        unrecalled => recalled.refused,
+        ..context(site, visitor, id).await?
+    })
+}

@@ -1,0 +1,124 @@
+//! A broadcast as it is drawn: a bar by state, and what can be done with it.
+
+use minijinja::Value;
+use minijinja::value::Serde;
+use serde::Serialize;
+
+use crate::ledger::{Counts, State};
+use crate::web::acts::BroadcastAct;
+use crate::web::{BroadcastView, CountsView};
+
+/// The length of a bar.
+const LENGTH: u64 = 1_000;
+
+/// What is seen of a state that somebody is in, however few they are.
+const LEAST: u64 = 6;
+
+/// A part of a bar.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Piece {
+    pub(super) state: &'static str,
+    pub(super) count: u64,
+    pub(super) x: u64,
+    pub(super) width: u64,
+}
+
+/// A broadcast as it is drawn.
+#[derive(Debug, Serialize)]
+pub(super) struct Card {
+    #[serde(flatten)]
+    view: BroadcastView,
+    bar: Vec<Piece>,
+    /// How much of it is settled, of a hundred.
+    percent: u64,
+    acts: Vec<BroadcastAct>,
+}
+
+impl Card {
+    pub(super) fn of(view: &BroadcastView) -> Self {
+        let counts = counts(&view.counts);
+        let settled = counts.total() - counts.pending - counts.sending;
+        Self {
+            bar: bar(&counts),
+            percent: (settled * 100).checked_div(counts.total()).unwrap_or_default(),
+            acts: acts(view),
+            view: view.clone(),
+        }
+    }
+
+    /// For a template.
+    pub(super) fn value(view: &BroadcastView) -> Value {
+        Value::from(Serde(Self::of(view)))
+    }
+}
+
+/// What makes sense now.
+pub(super) fn acts(view: &BroadcastView) -> Vec<BroadcastAct> {
+    let paused = view.state == "paused";
+    let mut acts = BroadcastAct::sensible(&counts(&view.counts), view.over, paused);
+    if view.state == "cancelling" {
+        // That cannot be taken back.
+        let steers = |act: &BroadcastAct| {
+            matches!(act, BroadcastAct::Pause | BroadcastAct::Resume | BroadcastAct::Cancel)
+        };
+        acts.retain(|act| !steers(act));
+    }
+    acts
+}
+
+fn counts(view: &CountsView) -> Counts {
+    Counts {
+        pending: view.pending,
+        sending: view.sending,
+        sent: view.sent,
+        rejected: view.rejected,
+        in_doubt: view.in_doubt,
+        skipped: view.skipped,
+        cancelled: view.cancelled,
+    }
+}
+
+/// The pieces of a bar, what is done first, each long enough to be seen.
+fn bar(counts: &Counts) -> Vec<Piece> {
+    let order = [
+        State::Sent,
+        State::Rejected,
+        State::InDoubt,
+        State::Skipped,
+        State::Cancelled,
+        State::Sending,
+        State::Pending,
+    ];
+    let total = counts.total();
+    let there: Vec<(State, u64)> =
+        order.into_iter().map(|state| (state, counts.of(state))).filter(|(_, count)| *count > 0).collect();
+    let mut widths: Vec<u64> = there.iter().map(|(_, count)| (count * LENGTH / total).max(LEAST)).collect();
+    let sum: u64 = widths.iter().sum();
+    if let Some(longest) = widths.iter_mut().max() {
+        *longest = (*longest + LENGTH).saturating_sub(sum);
+    }
+    let mut x = 0;
+    let piece = |((state, count), width): ((State, u64), u64)| {
+        let piece = Piece { state: state.name(), count, x, width };
+        x += width;
+        piece
+    };
+    there.into_iter().zip(widths).map(piece).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_is_whole_and_shows_the_few_too() {
+        let counts = Counts { pending: 60_000, sent: 39_998, rejected: 1, in_doubt: 1, ..Counts::default() };
+        let bar = bar(&counts);
+        let states: Vec<&str> = bar.iter().map(|piece| piece.state).collect();
+        assert_eq!(states, ["sent", "rejected", "in_doubt", "pending"]);
+        assert!(bar.iter().all(|piece| piece.width >= LEAST));
+        let last = bar.last().unwrap();
+        assert_eq!(last.x + last.width, LENGTH);
+        assert!(super::bar(&Counts::default()).is_empty());
+    }
+}

@@ -1,0 +1,152 @@
+//! `GET /events`: the parts of a page, each time that they have changed, as the reader sees them.
+//!
+//! A stream begins with all of them, so who was cut off sees everything as it is. Who reads slowly is sent the newest alone:
+//! a part is made when it can be written.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts as _, Query, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::sse::{Event, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use minijinja::Value;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{OwnedSemaphorePermit, watch};
+
+use crate::ledger::BroadcastId;
+use crate::web::answer::Problem;
+use crate::web::guard::Viewer;
+use crate::web::{Overview, Site};
+
+use super::visitor::Visitor;
+use super::{broadcast, first, format, job, log};
+
+/// After so many seconds it is looked whether the session is still good.
+const LOOKS_AFTER: u32 = 10;
+
+/// Which place is watched: the first screen, where nothing else is named.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Place {
+    broadcast: Option<i64>,
+    job: Option<String>,
+    log: Option<log::Only>,
+}
+
+/// What is sent.
+#[derive(Serialize)]
+struct News<'a> {
+    /// When this was so, where the reader is.
+    at: String,
+    /// Of which build the page would be.
+    build: String,
+    /// The parts that have changed, whole.
+    parts: BTreeMap<&'a str, &'a str>,
+}
+
+/// Somebody who watches.
+struct Watching {
+    site: Site,
+    visitor: Visitor,
+    place: Place,
+    parts: Parts,
+    overview: watch::Receiver<Option<Arc<Overview>>>,
+    /// What was sent last of each part.
+    sent: BTreeMap<&'static str, String>,
+    looks: u32,
+    over: bool,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// `GET /events`
+pub(super) async fn listen(
+    State(site): State<Site>,
+    visitor: Visitor,
+    Query(place): Query<Place>,
+    parts: Parts,
+) -> Response {
+    let Ok(permit) = Arc::clone(&site.pages.streams).try_acquire_owned() else {
+        let why =
+            "as many browsers are told of changes as can be; this page shows how it was when it was loaded";
+        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, why).into_response();
+    };
+    let watching = Watching {
+        overview: site.watch.subscribe(),
+        site,
+        visitor,
+        place,
+        parts,
+        sent: BTreeMap::new(),
+        looks: 0,
+        over: false,
+        _permit: permit,
+    };
+    let told = stream::unfold(watching, async |mut watching| {
+        let event = watching.next().await?;
+        Some((Ok::<_, std::convert::Infallible>(event), watching))
+    });
+    Sse::new(told).into_response()
+}
+
+impl Watching {
+    async fn next(&mut self) -> Option<Event> {
+        if self.over {
+            return None;
+        }
+        loop {
+            self.overview.changed().await.ok()?;
+            let overview = self.overview.borrow_and_update().clone()?;
+            match self.look(&overview).await {
+                Ok(event) => return Some(event),
+                // It may be that the ledger cannot be read just now.
+                Err(problem) if problem.status().is_server_error() => {}
+                Err(_) => {
+                    // What is watched is gone, or the session is: the page itself will say so.
+                    self.over = true;
+                    return Some(Event::default().event("over").data("-"));
+                }
+            }
+        }
+    }
+
+    async fn look(&mut self, overview: &Overview) -> Result<Event, Problem> {
+        self.looks += 1;
+        if self.looks.is_multiple_of(LOOKS_AFTER) {
+            Viewer::from_request_parts(&mut self.parts, &self.site).await?;
+        }
+        let (names, context) = self.seen(overview).await?;
+        let mut changed = Vec::new();
+        for name in names.iter().chain(&["banner"]).copied() {
+            let html = self.site.pages.render(&format!("part/{name}.html"), &context)?;
+            if self.sent.get(name) != Some(&html) {
+                self.sent.insert(name, html);
+                changed.push(name);
+            }
+        }
+        let parts = self.sent.iter().filter(|(name, _)| changed.contains(name));
+        let now = i64::try_from(self.site.clock.unix_time().as_secs()).unwrap_or_default();
+        let at = format::instant_of(now, self.visitor.zone());
+        let news = News {
+            at: at.map(|at| at.strftime("%H:%M:%S").to_string()).unwrap_or_default(),
+            build: self.site.pages.build(),
+            parts: parts.map(|(name, html)| (*name, html.as_str())).collect(),
+        };
+        let event = Event::default().json_data(news);
+        event.map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+    }
+
+    /// The parts of the place, and what they are made of.
+    async fn seen(&self, overview: &Overview) -> Result<(&'static [&'static str], Value), Problem> {
+        let (site, visitor) = (&self.site, &self.visitor);
+        Ok(match &self.place {
+            Place { broadcast: Some(id), .. } => {
+                (broadcast::PARTS, broadcast::context(site, visitor, BroadcastId(*id)).await?)
+            }
+            Place { job: Some(name), .. } => (job::PARTS, job::context(site, visitor, name).await?),
+            Place { log: Some(only), .. } => (log::PARTS, log::context(site, visitor, *only)),
+            Place { .. } => (first::PARTS, first::context(site, visitor, overview)),
+        })
+    }
+}

@@ -1,0 +1,62 @@
+//! `GET /`: everything that is seen first.
+
+use axum::extract::State;
+use axum::response::Response;
+use minijinja::value::Serde;
+use minijinja::{Value, context};
+
+use crate::web::answer::Problem;
+use crate::web::{Overview, QuotaView, Site};
+
+use super::card::Card;
+use super::chart::Chart;
+use super::visitor::Visitor;
+
+/// The parts that change by themselves.
+pub(super) const PARTS: &[&str] = &["running", "chart", "quotas", "jobs", "scripts", "finished", "tail"];
+
+/// The quota that the chart is drawn against.
+const GROUP_MESSAGES: &str = "group messages";
+
+/// Broadcasts that go on, of which so many are shown.
+const RUNNING: usize = 20;
+
+/// Lines of the log.
+const LINES: usize = 15;
+
+/// `GET /`
+pub(super) async fn show(State(site): State<Site>, visitor: Visitor) -> Response {
+    let came = looked(&site).await.map(|overview| context(&site, &visitor, &overview));
+    visitor.answer(&site, "first.html", came)
+}
+
+/// How everything stands.
+pub(super) async fn looked(site: &Site) -> Result<Overview, Problem> {
+    Ok(site.on_daemon(async |office| office.board.overview(&office.house).await).await??)
+}
+
+/// What the templates are given.
+pub(super) fn context(site: &Site, visitor: &Visitor, overview: &Overview) -> Value {
+    let quotas = overview.apps.iter().flat_map(|app| &app.quotas);
+    let quota = quotas.filter(|quota| quota.name == GROUP_MESSAGES).map(|quota| quota.per_second).sum();
+    let now = site.clock.unix_time().as_secs();
+    let mut log = site.log.newest(LINES);
+    log.reverse();
+    let (bad, good): (Vec<_>, Vec<_>) = overview.scripts.iter().partition(|script| script.error.is_some());
+    let waits = |quota: &QuotaView| quota.waiting.iter().any(|waiting| waiting.calls > 0);
+    context! {
+        live => true,
+        events => "/events",
+        running => overview.broadcasts.iter().take(RUNNING).map(Card::value).collect::<Vec<_>>(),
+        unfinished => overview.broadcasts.len(),
+        finished => overview.finished.iter().map(Card::value).collect::<Vec<_>>(),
+        chart => Serde(Chart::of(&overview.activity, quota, now, visitor.zone())),
+        apps => Serde(&overview.apps),
+        waited => overview.apps.iter().flat_map(|app| &app.quotas).any(waits),
+        jobs => Serde(&overview.jobs),
+        stale => Serde(&bad),
+        scripts => Serde(&good),
+        log => Serde(&log),
+        ..visitor.context(site)
+    }
+}

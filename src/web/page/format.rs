@@ -1,0 +1,178 @@
+//! Numbers, lengths of time and instants as people read them.
+
+use std::fmt::Write as _;
+
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
+
+use super::words::Language;
+
+/// With a mark between thousands.
+pub(super) fn number(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A rate, as exactly as it is worth.
+pub(super) fn rate(rate: f64) -> String {
+    if rate < 99.95 && (rate - rate.round()).abs() >= 0.05 {
+        return format!("{rate:.1}");
+    }
+    number(whole(rate))
+}
+
+/// A length of time, in its two largest units.
+pub(super) fn span(language: Language, seconds: f64) -> String {
+    let seconds = whole(seconds);
+    let units = [("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)];
+    let first = units.iter().position(|(_, length)| seconds >= *length).unwrap_or(3);
+    let mut rest = seconds;
+    let mut parts = Vec::new();
+    for (name, length) in units.iter().skip(first).take(2) {
+        let many = rest / length;
+        rest %= length;
+        if many > 0 || parts.is_empty() {
+            parts.extend(language.say(name, &[("n", number(many))]));
+        }
+    }
+    parts.join(" ")
+}
+
+/// Bytes.
+pub(super) fn bytes(bytes: u64) -> String {
+    if bytes < 10_000 {
+        return format!("{} B", number(bytes));
+    }
+    format!("{:.1} KiB", bytes as f64 / 1024.0)
+}
+
+fn whole(value: f64) -> u64 {
+    // What is negative or no number is nothing that is shown.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it saturates, which will do"
+    )]
+    let whole = value.round().max(0.0) as u64;
+    whole
+}
+
+/// The beginning of ten seconds, or any other number of seconds since 1970.
+pub(super) fn instant_of(seconds: i64, zone: &str) -> Option<Zoned> {
+    Some(Timestamp::from_second(seconds).ok()?.to_zoned(zone_of(zone)))
+}
+
+fn zone_of(zone: &str) -> TimeZone {
+    TimeZone::get(zone).unwrap_or(TimeZone::UTC)
+}
+
+/// An instant: short, as today's readers need it, with the whole of it beside. Safe to be put into a page.
+pub(super) fn time(language: Language, zone: &str, now: i64, at: &str) -> Option<String> {
+    let at: Timestamp = at.parse().ok()?;
+    let (there, now) = (at.to_zoned(zone_of(zone)), instant_of(now, zone)?);
+    let (day, year) = match language {
+        Language::English => ("%b %-d %H:%M", "%Y-%m-%d %H:%M"),
+        Language::Chinese => ("%-m月%-d日 %H:%M", "%Y年%-m月%-d日 %H:%M"),
+    };
+    let short = if there.date() == now.date() {
+        "%H:%M:%S"
+    } else if there.year() == now.year() {
+        day
+    } else {
+        year
+    };
+    let whole = there.strftime("%Y-%m-%d %H:%M:%S %:z");
+    Some(format!("<time datetime=\"{at}\" title=\"{whole}\">{}</time>", there.strftime(short)))
+}
+
+/// How long ago or ahead an instant is, in words.
+pub(super) fn relative(language: Language, now: i64, at: &str) -> Option<String> {
+    let at: Timestamp = at.parse().ok()?;
+    let ahead = at.as_second() - now;
+    if ahead.abs() < 5 {
+        return language.text("now").map(str::to_owned);
+    }
+    let away = ahead.unsigned_abs();
+    // In steps, so that what stands still does not change each second.
+    let step = match away {
+        0..60 => 5,
+        60..3_600 => 60,
+        _ => 300,
+    };
+    let away = if away < 86_400 { away / step * step } else { away / 86_400 * 86_400 };
+    let length = span(language, away as f64);
+    language.say(if ahead > 0 { "in_time" } else { "ago" }, &[("time", length)])
+}
+
+/// A text as it stands in an address behind a `?`.
+pub(super) fn in_query(text: &str) -> String {
+    let mut query = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'/') {
+            query.push(byte.into());
+        } else {
+            let _ = write!(query, "%{byte:02X}");
+        }
+    }
+    query
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_780_300_800; // 2026-06-01T08:00:00Z
+
+    #[test]
+    fn numbers_and_rates_are_short() {
+        let all = [0, 12, 123, 1_240, 100_000, 1_234_567].map(number);
+        assert_eq!(all, ["0", "12", "123", "1,240", "100,000", "1,234,567"]);
+        assert_eq!([0.0, 19.96, 19.5, 18.24, 1_000.4].map(rate), ["0", "20", "19.5", "18.2", "1,000"]);
+        assert_eq!([812, 20_480].map(bytes), ["812 B", "20.0 KiB"]);
+    }
+
+    #[test]
+    fn lengths_of_time_have_two_units() {
+        let said = |seconds| span(Language::English, seconds);
+        assert_eq!(
+            [0.2, 59.6, 61.0, 7_500.0, 90_000.0].map(said),
+            ["0 s", "1 min", "1 min 1 s", "2 h 5 min", "1 d 1 h"]
+        );
+        assert_eq!(span(Language::Chinese, 7_500.0), "2 小时 5 分");
+    }
+
+    #[test]
+    fn instants_are_told_where_the_reader_is() {
+        let told = |language, zone, at| time(language, zone, NOW, at).unwrap();
+        let shanghai = told(Language::English, "Asia/Shanghai", "2026-06-01T07:30:00Z");
+        assert!(
+            shanghai.contains(">15:30:00<") && shanghai.contains("2026-06-01 15:30:00 +08:00"),
+            "{shanghai}"
+        );
+        assert!(told(Language::English, "UTC", "2026-05-31T07:30:00Z").contains(">May 31 07:30<"));
+        assert!(told(Language::Chinese, "UTC", "2026-05-31T07:30:00Z").contains(">5月31日 07:30<"));
+        assert!(told(Language::English, "UTC", "2025-05-31T07:30:00Z").contains(">2025-05-31 07:30<"));
+        assert_eq!(time(Language::English, "UTC", NOW, "<script>"), None);
+    }
+
+    #[test]
+    fn what_is_near_is_told_by_its_distance() {
+        let told = |at| relative(Language::English, NOW, at).unwrap();
+        assert_eq!(told("2026-06-01T08:00:03Z"), "now");
+        assert_eq!(told("2026-06-01T08:12:30Z"), "in 12 min");
+        assert_eq!(told("2026-06-01T05:53:00Z"), "2 h 5 min ago");
+        assert_eq!(told("2026-06-04T05:53:00Z"), "in 2 d");
+    }
+
+    #[test]
+    fn a_text_in_a_query_is_one_value() {
+        assert_eq!(in_query("a b&c=春/1"), "a%20b%26c%3D%E6%98%A5/1");
+    }
+}

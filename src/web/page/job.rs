@@ -1,0 +1,63 @@
+//! `GET /job`: one job, and its runs. Its name may be any text, so it stands behind the `?`.
+
+use axum::extract::{Query, State};
+use axum::response::Response;
+use minijinja::value::Serde;
+use minijinja::{Value, context};
+use serde::Deserialize;
+
+use crate::schedule::script_of;
+use crate::web::acts::JobAct;
+use crate::web::answer::Problem;
+use crate::web::{JobRunView, JobView, Site};
+
+use super::format;
+use super::visitor::Visitor;
+
+/// The parts that change by themselves.
+pub(super) const PARTS: &[&str] = &["job", "runs"];
+
+/// Runs that are shown.
+const RUNS: u32 = 100;
+
+/// Which job is asked for.
+#[derive(Debug, Deserialize)]
+pub(super) struct Which {
+    pub(super) name: String,
+}
+
+/// `GET /job?name=…`
+pub(super) async fn show(State(site): State<Site>, visitor: Visitor, Query(which): Query<Which>) -> Response {
+    let came = context(&site, &visitor, &which.name).await;
+    visitor.answer(&site, "job.html", came)
+}
+
+/// What the templates are given.
+pub(super) async fn context(site: &Site, visitor: &Visitor, name: &str) -> Result<Value, Problem> {
+    let job = JobView::from(&site.job(name).await?);
+    let runs = site.ledger.job_runs(Some(name), RUNS).await?;
+    let runs: Vec<JobRunView> = runs.iter().map(JobRunView::from).collect();
+    let goes_on = runs.iter().any(|run| run.finished_at.is_none());
+    Ok(context! {
+        live => true,
+        events => format!("/events?job={}", format::in_query(name)),
+        job => Serde(&job),
+        asked => script_of(name),
+        acts => Serde(sensible(&job, goes_on)),
+        runs => Serde(&runs),
+        most => RUNS,
+        ..visitor.context(site)
+    })
+}
+
+/// What makes sense with a job that stands like this; the runs of a script can only be ended here.
+fn sensible(job: &JobView, goes_on: bool) -> Vec<JobAct> {
+    let (gone, paused) = (job.gone_at.is_some() || script_of(&job.name).is_some(), job.paused_at.is_some());
+    let all = [
+        (JobAct::Trigger, !gone),
+        (JobAct::Pause, !gone && !paused),
+        (JobAct::Resume, paused),
+        (JobAct::Cancel, goes_on),
+    ];
+    all.into_iter().filter(|(_, sensible)| *sensible).map(|(act, _)| act).collect()
+}

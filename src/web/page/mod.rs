@@ -1,0 +1,67 @@
+//! The page: what operators see in a browser, and what they do there.
+//!
+//! The server writes the whole of it, in the language of whoever looks; without scripts every link and form works. The one
+//! script (`assets/page.js`) puts what `events` sends into place, and asks in a dialog instead of on a page.
+//!
+//! - `visitor`: who looks, in which language and time zone; `words`: the texts; `pages`: templates and what they know;
+//! - `first`, `broadcast`, `history`, `job`, `log`: the places; `card`, `chart`: what is drawn there;
+//! - `ask`: what can be done, after a question; `login`: in, out, and which language; `events`: what changes;
+//! - `assets`: style, script and icon.
+
+mod ask;
+mod assets;
+mod broadcast;
+mod card;
+mod chart;
+mod events;
+mod first;
+mod format;
+mod history;
+mod job;
+mod log;
+mod login;
+mod notice;
+mod pages;
+mod visitor;
+mod words;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+
+use super::Site;
+use super::answer::Problem;
+
+pub(super) use pages::Pages;
+use visitor::Guest;
+
+/// The addresses of the page, and everything that is no address.
+pub(super) fn routes() -> Router<Site> {
+    Router::new()
+        .route("/", get(first::show))
+        .route("/broadcasts", get(history::show))
+        .route("/broadcasts/{id}", get(broadcast::show))
+        .route("/broadcasts/{id}/{act}", get(ask::of_broadcast).post(ask::do_to_broadcast))
+        .route("/job", get(job::show))
+        .route("/job/{act}", get(ask::of_job).post(ask::do_to_job))
+        .route("/script/run", get(ask::of_script).post(ask::do_to_script))
+        .route("/log", get(log::show))
+        .route("/events", get(events::listen))
+        .route("/login", get(login::show).post(login::enter))
+        .route("/logout", post(login::leave))
+        .route("/language/{to}", get(login::language))
+        .route("/assets/{file}", get(assets::give))
+        .fallback(nothing)
+}
+
+/// Says that there is nothing at an address: to people on a page, to programs in JSON.
+async fn nothing(State(site): State<Site>, guest: Guest, request: Request) -> Response {
+    let problem = Problem::not_found("there is nothing here");
+    let accepts = request.headers().get(header::ACCEPT).and_then(|accepts| accepts.to_str().ok());
+    if accepts.is_some_and(|accepts| accepts.contains("text/html")) {
+        return guest.refuse(&site, &problem);
+    }
+    problem.into_response()
+}

@@ -1,0 +1,162 @@
+//! The templates, and what they can do. What they are given is escaped, whatever it is.
+
+#[cfg(test)]
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Kwargs;
+use minijinja::{Environment, Error, ErrorKind, HtmlEscape, State, UndefinedBehavior, Value, context};
+use rust_embed::Embed;
+use tokio::sync::Semaphore;
+
+use crate::web::answer::Problem;
+
+use super::words::Language;
+use super::{assets, format};
+
+/// Browsers that are told of changes at once.
+const STREAMS: usize = 32;
+
+/// What a template may cost, in steps: far more than the longest page takes.
+const FUEL: u64 = 5_000_000;
+
+#[derive(Embed)]
+#[folder = "src/web/page/templates"]
+struct Templates;
+
+/// Everything that pages are made of.
+#[derive(Clone)]
+pub(in crate::web) struct Pages {
+    templates: Arc<Environment<'static>>,
+    house: Value,
+    /// Places for browsers that are told of changes.
+    pub(super) streams: Arc<Semaphore>,
+}
+
+impl Pages {
+    /// Reads the templates.
+    ///
+    /// # Errors
+    ///
+    /// When one of them makes no sense.
+    pub(in crate::web) fn new(project: &str, simulator: bool) -> Result<Self, Error> {
+        let mut templates = Environment::new();
+        templates.set_undefined_behavior(UndefinedBehavior::Strict);
+        templates.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
+        templates.set_fuel(Some(FUEL));
+        for name in Templates::iter() {
+            let file = Templates::get(&name).map(|file| file.data.into_owned()).unwrap_or_default();
+            let source = String::from_utf8(file).map_err(|error| problem(error.to_string()))?;
+            templates.add_template_owned(name.into_owned(), source)?;
+        }
+        templates.add_function("t", t);
+        templates.add_filter("number", |count: u64| format::number(count));
+        templates.add_filter("rate", |rate: f64| format::rate(rate));
+        templates.add_filter("bytes", |bytes: u64| format::bytes(bytes));
+        templates.add_filter("span", |state: &State, seconds: f64| format::span(language(state), seconds));
+        templates.add_filter("time", time);
+        templates.add_filter("relative", relative);
+        templates.add_filter("short", short);
+        templates.add_filter("code", code);
+        let built = assets::version("page.js").unwrap_or_default();
+        let house = context! {
+            project => project,
+            simulator => simulator,
+            version => env!("CARGO_PKG_VERSION"),
+            css => assets::address("page.css"),
+            js => assets::address("page.js"),
+            icon => assets::address("icon.svg"),
+            build => format!("{}-{built}", assets::version("page.css").unwrap_or_default()),
+        };
+        Ok(Self { templates: Arc::new(templates), house, streams: Arc::new(Semaphore::new(STREAMS)) })
+    }
+
+    /// What does not change.
+    pub(super) fn house(&self) -> Value {
+        self.house.clone()
+    }
+
+    /// Names the style and the script as they are.
+    pub(super) fn build(&self) -> String {
+        self.house.get_attr("build").map(|build| build.to_string()).unwrap_or_default()
+    }
+
+    /// Fills a template in.
+    pub(super) fn render(&self, template: &str, context: &Value) -> Result<String, Problem> {
+        let rendered = self.templates.get_template(template).and_then(|found| found.render(context));
+        rendered.map_err(|error| {
+            tracing::error!(template, "a page cannot be made: {error:#}");
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("this page cannot be made: {error:#}"))
+        })
+    }
+}
+
+/// `{{ t('name', n=3) }}`: a text of the page.
+fn t(state: &State, name: &str, told: Kwargs) -> Result<String, Error> {
+    let mut values = Vec::new();
+    for place in told.args() {
+        let value: Value = told.get(place)?;
+        let count = value.is_number().then(|| u64::try_from(value.clone()).ok()).flatten();
+        values.push((place, count.map_or_else(|| value.to_string(), format::number)));
+    }
+    let said = language(state).say(name, &values);
+    said.ok_or_else(|| problem(format!("there is no text `{name}` that tells {:?}", values)))
+}
+
+/// The reader's language.
+fn language(state: &State) -> Language {
+    let tag = state.lookup("lang");
+    tag.and_then(|tag| Language::of(tag.as_str()?)).unwrap_or(Language::English)
+}
+
+fn now(state: &State) -> i64 {
+    state.lookup("now").and_then(|now| i64::try_from(now).ok()).unwrap_or_default()
+}
+
+/// An instant where the reader is.
+fn time(state: &State, at: &str) -> Value {
+    let zone = state.lookup("zone");
+    let zone = zone.as_ref().and_then(Value::as_str).unwrap_or("UTC");
+    format::time(language(state), zone, now(state), at)
+        .map_or_else(|| Value::from(at), Value::from_safe_string)
+}
+
+/// How far an instant is.
+fn relative(state: &State, at: &str) -> String {
+    format::relative(language(state), now(state), at).unwrap_or_else(|| at.to_owned())
+}
+
+/// The beginning of a text that may be long.
+fn short(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default().trim_end()),
+        None => text.to_owned(),
+    }
+}
+
+/// A text of the page in which what stands between backticks is code.
+fn code(text: &str) -> Value {
+    let mut html = String::new();
+    for (index, piece) in text.split('`').enumerate() {
+        let piece = HtmlEscape(piece);
+        if index % 2 == 1 {
+            html += &format!("<code>{piece}</code>");
+        } else {
+            html += &piece.to_string();
+        }
+    }
+    Value::from_safe_string(html)
+}
+
+fn problem(detail: String) -> Error {
+    Error::new(ErrorKind::InvalidOperation, detail)
+}
+
+/// For tests: everything that a template asks `t` for.
+#[cfg(test)]
+pub(super) fn sources() -> BTreeMap<String, String> {
+    let source = |name: &str| String::from_utf8(Templates::get(name).unwrap().data.into_owned()).unwrap();
+    Templates::iter().map(|name| (name.to_string(), source(&name))).collect()
+}

@@ -1,0 +1,141 @@
+//! The texts of the page, in each language that it speaks.
+//!
+//! A text has places like `{name}` for what is told in it. Where it counts, its forms stand beside each other: `{n} group|{n}
+//! groups`, for one and for any other number.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+type Texts = BTreeMap<String, String>;
+
+static ENGLISH: LazyLock<Texts> = LazyLock::new(|| read(include_str!("words/en.toml")));
+static CHINESE: LazyLock<Texts> = LazyLock::new(|| read(include_str!("words/zh.toml")));
+
+/// A language that the page speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Language {
+    English,
+    Chinese,
+}
+
+impl Language {
+    /// The one of a tag such as `zh-CN`.
+    pub(super) fn of(tag: &str) -> Option<Self> {
+        match tag.split(['-', '_']).next()? {
+            "en" => Some(Self::English),
+            "zh" => Some(Self::Chinese),
+            _ => None,
+        }
+    }
+
+    /// The one that an `Accept-Language` header likes best.
+    pub(super) fn preferred(accepted: &str) -> Self {
+        let mut best = (0.0, Self::English);
+        for range in accepted.split(',') {
+            let (tag, quality) = range.split_once(";q=").unwrap_or((range, "1"));
+            let quality = quality.trim().parse().unwrap_or(0.0_f32);
+            if let Some(language) = Self::of(tag.trim()).filter(|_| quality > best.0) {
+                best = (quality, language);
+            }
+        }
+        best.1
+    }
+
+    /// As pages name it.
+    pub(super) const fn tag(self) -> &'static str {
+        match self {
+            Self::English => "en",
+            Self::Chinese => "zh-CN",
+        }
+    }
+
+    fn texts(self) -> &'static Texts {
+        match self {
+            Self::English => &ENGLISH,
+            Self::Chinese => &CHINESE,
+        }
+    }
+
+    /// A text; none where there is none of that name.
+    pub(super) fn text(self, name: &str) -> Option<&'static str> {
+        self.texts().get(name).map(String::as_str)
+    }
+
+    /// A text with what is told in it. `n` chooses among its forms.
+    pub(super) fn say(self, name: &str, told: &[(&str, String)]) -> Option<String> {
+        let forms = self.text(name)?;
+        let (one, many) = forms.split_once('|').unwrap_or((forms, forms));
+        let single = told.iter().any(|(name, value)| *name == "n" && value == "1");
+        let mut rest = if single { one } else { many };
+        let mut said = String::new();
+        // What is told is never looked through for places of its own.
+        while let Some((before, after)) = rest.split_once('{') {
+            let (place, after) = after.split_once('}')?;
+            let (_, value) = told.iter().find(|(name, _)| *name == place)?;
+            said.push_str(before);
+            said.push_str(value);
+            rest = after;
+        }
+        said.push_str(rest);
+        Some(said)
+    }
+}
+
+/// The texts of a file. One that cannot be read has none, and the tests say so.
+fn read(file: &str) -> Texts {
+    toml::from_str(file).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn places(text: &str) -> BTreeSet<&str> {
+        text.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(place, _)| place).collect()
+    }
+
+    #[test]
+    fn every_text_is_there_in_both_languages_and_tells_the_same() {
+        assert!(ENGLISH.len() > 100, "{}", ENGLISH.len());
+        assert!(ENGLISH.keys().eq(CHINESE.keys()), "{:?}", {
+            let (english, chinese): (BTreeSet<_>, BTreeSet<_>) =
+                (ENGLISH.keys().collect(), CHINESE.keys().collect());
+            english.symmetric_difference(&chinese).copied().cloned().collect::<Vec<_>>()
+        });
+        for (name, text) in &*ENGLISH {
+            let chinese = &CHINESE[name];
+            assert_eq!(places(text), places(chinese), "{name}");
+            assert!(!text.trim().is_empty() && !chinese.trim().is_empty(), "{name}");
+            if let Some((one, many)) = text.split_once('|') {
+                assert_eq!(places(one), places(many), "{name}");
+                assert!(places(one).contains("n"), "{name} has forms and counts nothing");
+            }
+        }
+    }
+
+    #[test]
+    fn a_count_chooses_the_form_and_what_is_told_stays_as_it_is() {
+        let said = |n: &str| Language::English.say("groups", &[("n", n.to_owned())]).unwrap();
+        assert_eq!((said("1").as_str(), said("1,240").as_str()), ("1 group", "1,240 groups"));
+        let told = [("name", "{n}".to_owned()), ("n", "7".to_owned())];
+        assert!(Language::English.say("ask_retry", &told).unwrap().contains("{n}"));
+        assert_eq!(Language::English.say("groups", &[]), None);
+        assert_eq!(Language::English.say("no such text", &[]), None);
+    }
+
+    #[test]
+    fn browsers_say_which_language_they_like() {
+        let liked = [
+            ("zh-CN,zh;q=0.9,en;q=0.8", Language::Chinese),
+            ("en-GB,en;q=0.9,zh;q=0.8", Language::English),
+            ("de,zh-Hans;q=0.7,en;q=0.3", Language::Chinese),
+            ("de", Language::English),
+            ("", Language::English),
+            ("zh;q=x, ;;q=,en;q=0.1", Language::English),
+        ];
+        for (accepted, language) in liked {
+            assert_eq!(Language::preferred(accepted), language, "{accepted}");
+        }
+    }
+}

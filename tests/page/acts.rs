@@ -1,0 +1,193 @@
+//! What operators do on the page, and what it says of that.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use fantoccini::key::Key;
+use serde_json::json;
+
+use super::{NEWS, Site, browse};
+use crate::support::Project;
+use crate::support::service::{Service, accept, json as answer};
+
+/// The card of a broadcast on the first screen.
+const CARD: &str = "#running article";
+
+#[test]
+fn a_broadcast_is_run_watched_paused_resumed_and_comes_to_its_end() {
+    let project = Project::with_script(NEWS);
+    let site = Site::simulated(&project);
+    browse(async {
+        let browser = site.operator("en-US").await;
+        browser.wait_text("#running", "No broadcast goes on").await;
+        browser.picture("first-quiet").await;
+        browser.click("a[href='/job/trigger?name=news']").await;
+        browser.wait_text("dialog[open]", "Run news now?").await;
+        browser.picture("dialog-run").await;
+        browser.click("dialog button").await;
+        browser.wait_text("#notice", "news is asked for: run 20").await;
+        browser.wait_text(CARD, "news/1").await;
+        browser
+            .wait("Number(document.querySelector('#running .counts dd')?.innerText.replace(',', '')) > 20")
+            .await;
+
+        // Loaded again half-way, it shows what is so.
+        browser.client.refresh().await.unwrap();
+        let counts = "[...document.querySelectorAll('#running .counts dd')].map((one) => Number(one.innerText.replace(',', ''))).reduce((a, b) => a + b, 0)";
+        assert_eq!(browser.value(counts).await, json!(2000));
+        browser.picture("first-running").await;
+
+        browser.click("#running a[href$='/pause']").await;
+        browser.wait_text("dialog[open]", "Pause news/1?").await;
+        browser
+            .wait_text("dialog[open]", "groups that are still pending wait until somebody resumes it")
+            .await;
+        browser.click("dialog button").await;
+        browser.wait_text("#notice", "news/1 pauses.").await;
+        browser.wait_text(CARD, "waits for somebody who resumes it").await;
+        assert_eq!(browser.text("#running .chip").await, "paused");
+        browser.picture("first-paused").await;
+        let listed = project.mooncast(&["runs", "list", "--unfinished"]).exits(0).stdout;
+        assert!(listed.contains("paused"), "{listed}");
+
+        // Who thinks better of it leaves everything as it is.
+        browser.click("#running a[href$='/cancel']").await;
+        browser.wait_text("dialog[open]", "get nothing").await;
+        browser.picture("dialog-cancel").await;
+        browser.press(Key::Escape, 1).await;
+        browser.wait("document.querySelector('dialog[open]') === null").await;
+        assert_eq!(browser.text("#running .chip").await, "paused");
+
+        browser.click("#running a[href$='/resume']").await;
+        browser.wait_text("dialog[open]", "Resume news/1?").await;
+        browser.click("dialog button").await;
+        browser.wait_text("#finished", "news/1").await;
+        browser.wait_text("#running", "No broadcast goes on").await;
+        browser.wait_text("#finished", "2,000").await;
+        browser.click("#finished a[href='/broadcasts/1']").await;
+        browser.wait_text("#recipients", "184524748161100").await;
+        browser.picture("broadcast-finished").await;
+        browser.close().await;
+    });
+}
+
+#[test]
+fn a_broadcast_is_cancelled_from_its_own_page_with_the_numbers_said_before() {
+    let project = Project::with_script(NEWS);
+    let site = Site::simulated(&project);
+    project.mooncast(&["jobs", "trigger", "slow"]).exits(0);
+    browse(async {
+        let browser = site.operator("en-US").await;
+        browser.click(&format!("{} h3 a", "#running article")).await;
+        browser.wait("document.querySelector('.tiles li strong').innerText !== '0'").await;
+        browser.wait_text("#broadcast", "/s of 2/s").await;
+        browser.picture("broadcast-running").await;
+        browser.click("#broadcast a[href$='/cancel']").await;
+        browser.wait_text("dialog[open]", "Cancel slow/1?").await;
+        let said = browser.text("dialog p").await;
+        let pending: u64 = said.split(' ').next().unwrap().parse().unwrap();
+        assert!((1..500).contains(&pending) && said.contains("that have it keep it"), "{said}");
+        browser.click("dialog button").await;
+        browser.wait_text("#notice", "slow/1 is cancelled").await;
+        browser.wait_text("#broadcast .chip", "cancelled").await;
+        let (sent, cancelled) = (
+            browser.number("a[href*='=sent'] strong").await,
+            browser.number("a[href*='=cancelled'] strong").await,
+        );
+        assert_eq!(sent + cancelled, 500);
+        assert!(cancelled <= pending && sent > 0, "{sent} {cancelled} {pending}");
+        browser.click("#broadcast a[href*='=cancelled']").await;
+        browser.wait("document.querySelectorAll('#recipients tbody tr').length === 100").await;
+        browser.click("#recipients a[rel=next]").await;
+        browser.wait_text("#recipients .pages", "First page").await;
+        let states = "new Set([...document.querySelectorAll('#recipients tbody .state')].map((one) => one.innerText)).size";
+        assert_eq!(browser.value(states).await, json!(1));
+        browser.picture("broadcast-cancelled").await;
+        browser.close().await;
+    });
+}
+
+#[test]
+fn doubts_are_settled_and_the_refused_are_sent_to_again() {
+    let good = Arc::new(AtomicBool::new(false));
+    let is_good = Arc::clone(&good);
+    let service = Service::answering(move |number, request| {
+        let group = request.json()["to"][0].as_str().unwrap_or_default().to_owned();
+        match group.as_str() {
+            _ if is_good.load(Ordering::SeqCst) => accept(number, request),
+            // Accepted or not: nobody can tell.
+            "3" | "4" | "5" => answer(200, "{\"data\": {}}"),
+            "8" => answer(400, r#"{"error":"illegal_argument","error_description":"no such <b>group</b>"}"#),
+            _ => accept(number, request),
+        }
+    });
+    let project = Project::with_script(
+        "require('schedule').every('10000h', { name = 'news' }, function()
+          im.broadcast { name = 'news', run = '1', to = { 1, 2, 3, 4, 5, 6, 7, 8 }, message = { type = 'txt', body = { msg = 'x' } } }
+        end)",
+    );
+    let site =
+        Site::start(&project, project.command_against(&service, &["serve", "--listen", "127.0.0.1:0"]));
+    project.mooncast(&["jobs", "trigger", "news"]).exits(0);
+    browse(async {
+        let browser = site.operator("en-US").await;
+        browser.click("#finished a[href='/broadcasts/1']").await;
+        browser.wait_text("#recipients", "no such <b>group</b>").await;
+        assert_eq!(browser.number("a[href*='=in_doubt'] strong").await, 3);
+        browser.picture("broadcast-doubts").await;
+        browser.click("a[href$='/settle_as_sent']").await;
+        browser.wait_text("dialog[open]", "3 groups are in doubt: they may have the message").await;
+        browser.picture("dialog-settle").await;
+        browser.click("dialog button").await;
+        browser.wait_text("#notice", "3 groups of news/1 count as sent.").await;
+        browser.wait("document.querySelector(\"a[href$='/settle_as_sent']\") === null").await;
+        assert_eq!(browser.number("a[href*='=sent'] strong").await, 7);
+        good.store(true, Ordering::SeqCst);
+        browser.click("a[href$='/retry']").await;
+        browser.wait_text("dialog[open]", "1 group that the service refused").await;
+        browser.click("dialog button").await;
+        browser.wait("document.querySelector(\"a[href*='=sent'] strong\").innerText === '8'").await;
+        browser.close().await;
+    });
+    // What was settled as sent was not sent again.
+    assert_eq!(service.messages().len(), 9);
+}
+
+#[test]
+fn a_job_is_run_and_paused_with_the_keyboard_alone() {
+    let project = Project::with_script(NEWS);
+    let site = Site::simulated(&project);
+    browse(async {
+        let browser = site.operator("en-US").await;
+        browser.client.refresh().await.unwrap();
+        browser.wait("document.querySelector('#live.on') !== null").await;
+        browser.press(Key::Tab, 1).await;
+        assert_eq!(browser.value("document.activeElement.className").await, json!("skip"));
+        browser.picture("keyboard-skip").await;
+        browser.press(Key::Enter, 1).await;
+        let is = "document.activeElement.getAttribute('aria-label') === 'Pause: quick'";
+        for _ in 0..40 {
+            browser.press(Key::Tab, 1).await;
+            if browser.value(is).await == json!(true) {
+                break;
+            }
+        }
+        assert_eq!(browser.value(is).await, json!(true));
+        let outlined = "getComputedStyle(document.activeElement).outlineStyle";
+        assert_eq!(browser.value(outlined).await, json!("solid"));
+        browser.press(Key::Enter, 1).await;
+        browser.wait_text("dialog[open]", "Pause quick?").await;
+        browser.wait("document.activeElement.matches('dialog button')").await;
+        browser.picture("keyboard-dialog").await;
+        browser.press(Key::Enter, 1).await;
+        browser.wait_text("#notice", "quick is paused").await;
+        browser.wait("document.querySelector(\"a[href='/job/resume?name=quick']\") !== null").await;
+        // The focus is where it was: on what lets it go on again.
+        browser.wait("document.activeElement.getAttribute('aria-label') === 'Resume: quick'").await;
+        browser.press(Key::Enter, 1).await;
+        browser.wait_text("dialog[open]", "Resume quick?").await;
+        browser.press(Key::Enter, 1).await;
+        browser.wait_text("#notice", "quick goes on").await;
+        browser.close().await;
+    });
+}

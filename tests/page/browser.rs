@@ -1,0 +1,196 @@
+//! A browser, and what a person does with it.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+use base64::Engine as _;
+use fantoccini::actions::{InputSource as _, KeyAction, KeyActions};
+use fantoccini::key::Key;
+use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::{GUARD, pictures};
+
+/// One that runs. It ends when it is dropped.
+pub(super) struct Browser {
+    pub(super) client: Client,
+    driver: Child,
+    _profile: TempDir,
+}
+
+/// A command of the browser's own protocol.
+#[derive(Debug)]
+struct Own(&'static str, Value);
+
+impl WebDriverCompatibleCommand for Own {
+    fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
+        base.join(&format!("session/{}/goog/cdp/execute", session.unwrap()))
+    }
+
+    fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
+        (http::Method::POST, Some(json!({ "cmd": self.0, "params": self.1 }).to_string()))
+    }
+}
+
+impl Browser {
+    /// A fresh one, as wide as a desk's, that likes a language.
+    pub(super) async fn start(language: &str) -> Self {
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver is needed: `tests/run` installs chromium and chromium-driver");
+        let mut said = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let port = said.find_map(|line| {
+            line.split("started successfully on port ").nth(1)?.trim_end_matches('.').parse::<u16>().ok()
+        });
+        let profile = tempfile::tempdir().unwrap();
+        let folder = format!("--user-data-dir={}", profile.path().display());
+        let flags = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--hide-scrollbars",
+            &folder,
+        ];
+        let options = json!({
+            "goog:chromeOptions": { "args": flags, "prefs": { "intl.accept_languages": language } },
+            "goog:loggingPrefs": { "browser": "ALL" },
+            "unhandledPromptBehavior": "ignore",
+            "timeouts": { "script": 30_000 },
+        });
+        let Value::Object(options) = options else { unreachable!() };
+        let mut builder = ClientBuilder::new(HttpConnector::new());
+        builder.capabilities(options.into_iter().collect::<Capabilities>());
+        let client = builder.connect(&format!("http://127.0.0.1:{}", port.unwrap())).await.unwrap();
+        let browser = Self { client, driver, _profile: profile };
+        browser.show(1280, 900, false).await;
+        browser
+    }
+
+    /// Changes its size, and day for night.
+    pub(super) async fn show(&self, width: u32, height: u32, dark: bool) {
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        self.own("Emulation.setDeviceMetricsOverride", size).await;
+        let scheme = if dark { "dark" } else { "light" };
+        let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        self.own("Emulation.setEmulatedMedia", media).await;
+    }
+
+    async fn own(&self, command: &'static str, params: Value) -> Value {
+        self.client.issue_cmd(Own(command, params)).await.unwrap()
+    }
+
+    pub(super) async fn open(&self, url: &str) {
+        self.client.goto(url).await.unwrap();
+    }
+
+    pub(super) async fn click(&self, selector: &str) {
+        self.wait(&format!("document.querySelector({selector:?}) !== null")).await;
+        self.client.find(Locator::Css(selector)).await.unwrap().click().await.unwrap();
+    }
+
+    pub(super) async fn fill(&self, selector: &str, text: &str) {
+        self.client.find(Locator::Css(selector)).await.unwrap().send_keys(text).await.unwrap();
+    }
+
+    /// Presses a key, again and again.
+    pub(super) async fn press(&self, key: Key, times: usize) {
+        for _ in 0..times {
+            let value = char::from(key);
+            let keys = KeyActions::new("keys".to_owned())
+                .then(KeyAction::Down { value })
+                .then(KeyAction::Up { value });
+            self.client.perform_actions(keys).await.unwrap();
+        }
+    }
+
+    /// The value of an expression.
+    pub(super) async fn value(&self, expression: &str) -> Value {
+        self.client.execute(&format!("return {expression}"), Vec::new()).await.unwrap()
+    }
+
+    /// What is written in an element.
+    pub(super) async fn text(&self, selector: &str) -> String {
+        let text = self.value(&format!("document.querySelector({selector:?})?.innerText ?? ''")).await;
+        text.as_str().unwrap().to_owned()
+    }
+
+    /// A number that is written in an element.
+    pub(super) async fn number(&self, selector: &str) -> u64 {
+        let text = self.text(selector).await;
+        let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+        digits.parse().unwrap_or_else(|_| panic!("{selector}: {text:?}"))
+    }
+
+    /// Waits until an expression is true. It is looked at whenever something on the page has changed.
+    #[track_caller]
+    pub(super) fn wait<'a>(&'a self, expression: &str) -> impl Future<Output = ()> + use<'a> {
+        let caller = std::panic::Location::caller();
+        let script = format!(
+            "const done = arguments[arguments.length - 1];
+            const good = () => {{ try {{ return Boolean({expression}); }} catch {{ return false; }} }};
+            if (good()) return done(true);
+            const watcher = new MutationObserver(() => {{ if (good()) finish(true); }});
+            const end = setTimeout(() => finish(good()), 500);
+            function finish(came) {{ watcher.disconnect(); clearTimeout(end); done(came); }}
+            watcher.observe(document, {{ subtree: true, childList: true, attributes: true, characterData: true }});"
+        );
+        let expression = expression.to_owned();
+        async move {
+            let began = Instant::now();
+            // A page that goes away meanwhile answers with an error, and the next one is asked.
+            while self.client.execute_async(&script, Vec::new()).await.ok() != Some(json!(true)) {
+                if began.elapsed() > GUARD {
+                    let page = self.client.source().await.unwrap_or_default();
+                    panic!("{caller}: never came true: {expression}\n{page}");
+                }
+            }
+        }
+    }
+
+    /// Waits until this is written in an element.
+    #[track_caller]
+    pub(super) fn wait_text<'a>(&'a self, selector: &str, text: &str) -> impl Future<Output = ()> + use<'a> {
+        self.wait(&format!("document.querySelector({selector:?}).innerText.includes({text:?})"))
+    }
+
+    /// Keeps a picture of the whole page, for people to look at.
+    pub(super) async fn picture(&self, name: &str) {
+        let taken = self.own("Page.captureScreenshot", json!({ "captureBeyondViewport": true })).await;
+        let bytes = base64::prelude::BASE64_STANDARD.decode(taken["data"].as_str().unwrap()).unwrap();
+        std::fs::write(pictures().join(format!("{name}.png")), bytes).unwrap();
+    }
+
+    /// That the page is no wider than the window, and that each thing to press has a name.
+    pub(super) async fn fits(&self) {
+        let wide = "document.scrollingElement.scrollWidth <= document.documentElement.clientWidth";
+        assert_eq!(self.value(wide).await, json!(true), "{}", self.client.current_url().await.unwrap());
+        let nameless = "[...document.querySelectorAll('a, button, summary')]
+            .filter((one) => !(one.innerText || one.getAttribute('aria-label') || '').trim() && !one.querySelector('img')).length";
+        assert_eq!(self.value(nameless).await, json!(0));
+    }
+
+    /// Closes it.
+    pub(super) async fn close(self) {
+        self.client.clone().close().await.unwrap();
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // One that has ended is what was wanted.
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}

@@ -1,0 +1,67 @@
+//! What changes by itself: scripts, restarts, tabs that nobody sees.
+
+use serde_json::json;
+
+use super::{NEWS, Site, browse};
+use crate::support::Project;
+
+#[test]
+fn a_stale_script_is_shown_with_its_line_until_it_is_mended() {
+    let project = Project::with_script(NEWS);
+    let site = Site::simulated(&project);
+    browse(async {
+        let browser = site.operator("en-US").await;
+        browser.wait_text("#scripts", "scripts/main.lua").await;
+        browser.click("#chart summary, #jobs h2").await;
+        project.write("scripts/main.lua", format!("{NEWS}\nlocal = 3\n"));
+        browser.wait_text("#scripts .stale", "1 script is stale").await;
+        browser.wait_text("#scripts .stale pre", "scripts/main.lua:14").await;
+        browser.wait_text("#scripts .stale", "goes on").await;
+        browser.picture("first-stale").await;
+        project.write("scripts/main.lua", format!("{NEWS}\njob('another', 1)\n"));
+        browser.wait_text("#jobs", "another").await;
+        browser.wait("document.querySelector('#scripts .stale') === null").await;
+        browser.close().await;
+    });
+}
+
+#[test]
+fn a_page_says_since_when_it_hears_nothing_and_goes_on_after_a_restart() {
+    let project = Project::with_script(NEWS);
+    let mut site = Site::simulated(&project);
+    project.mooncast(&["jobs", "trigger", "quick"]).exits(0);
+    browse(async {
+        let browser = site.operator("en-US").await;
+        browser.wait_text("#finished", "quick/1").await;
+        browser.wait("document.querySelector('#lost').hidden").await;
+        site.stop();
+        browser.wait_text("#lost", "Disconnected since").await;
+        assert_eq!(browser.value("document.querySelector('#live').className").await, json!("live off"));
+        browser.picture("first-lost").await;
+        // Nothing is said to have been done while nobody hears.
+        browser.click("a[href='/job/trigger?name=quick']").await;
+        browser.wait_text("#notice", "The daemon was not reached").await;
+        site.again(&project);
+        browser.wait("document.querySelector('#lost').hidden && document.querySelector('#live.on')").await;
+        project.mooncast(&["jobs", "trigger", "news"]).exits(0);
+        browser.wait_text("#running", "news/1").await;
+        browser.wait_text("#finished", "quick/1").await;
+        browser.close().await;
+    });
+}
+
+#[test]
+fn a_session_ends_with_its_token() {
+    let project = Project::with_script(NEWS);
+    let site = Site::simulated(&project);
+    browse(async {
+        let browser = site.operator("en-US").await;
+        project.mooncast(&["tokens", "renew"]).exits(0);
+        browser.wait("location.pathname === '/login'").await;
+        browser.fill("#token", &site.operate).await;
+        browser.click("main button").await;
+        browser.wait_text("#wrong", "No token in force is like that").await;
+        browser.picture("login-wrong").await;
+        browser.close().await;
+    });
+}
