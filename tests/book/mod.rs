@@ -1,9 +1,9 @@
 //! The book, and the project's first page: every example in them runs, every link leads somewhere, both languages say the
 //! same, and the reference is what the stubs and the commands say.
 
-mod page;
+pub mod page;
 mod play;
-mod reference;
+pub mod reference;
 pub mod stub;
 mod twins;
 
@@ -107,17 +107,19 @@ fn play(language: &str, path: &str, page: &Page) -> Vec<String> {
     Play::new(page, project, if beginner { "" } else { "spring" }).play()
 }
 
+/// The pages that people wrote, each with its book's language (none for the project's own) and its path there.
+pub fn written() -> Vec<(&'static str, String, Page)> {
+    let first = FIRST_PAGES.iter().map(|path| ("", (*path).to_owned(), Page::read(&root().join(path))));
+    let chapters = LANGUAGES.iter().flat_map(|language| {
+        let paths = chapters(language).into_iter().filter(|path| is_written(path));
+        paths.map(|path| (*language, path.clone(), chapter(language, &path)))
+    });
+    first.chain(chapters).collect()
+}
+
 #[test]
 fn every_example_runs() {
-    let mut pages: Vec<(&str, String, Page)> = FIRST_PAGES
-        .iter()
-        .map(|path| ("", (*path).to_owned(), Page::read(&root().join(path))))
-        .collect();
-    for language in LANGUAGES {
-        let written = chapters(language).into_iter().filter(|path| is_written(path));
-        let read = written.map(|path| (language, path.clone(), chapter(language, &path)));
-        pages.extend(read);
-    }
+    let pages = written();
     for language in ["", "en", "zh"] {
         let of = |wanted: &str| {
             let own = pages.iter().filter(|(page, ..)| *page == language);
@@ -185,7 +187,9 @@ fn no_link_is_broken() {
             let path = page.path.parent().unwrap().join(file);
             let path = if file.is_empty() { page.path.clone() } else { path };
             let is_page = path.extension().is_some_and(|end| end == "md");
-            if !path.is_file() || (is_page && !anchor.is_empty() && !Page::read(&path).anchors.contains(anchor)) {
+            if !path.is_file()
+                || (is_page && !anchor.is_empty() && !Page::read(&path).anchors.contains(anchor))
+            {
                 broken.push(format!("{}:{line}: {target}", page.shown()));
             }
         }
@@ -198,11 +202,19 @@ fn no_link_is_broken() {
 fn the_reference_is_what_the_program_says() {
     let heads = |language| match language {
         "zh" => (
-            Head { title: "Lua", text: "本页由编辑器桩文件和标准库自动生成，内容为英文。`im` 和 `schedule` 是全局变量，其余用 `require` 加载。" },
-            Head { title: "命令", text: "本页由各命令的 `--help` 自动生成，内容为英文。" },
+            Head {
+                title: "Lua",
+                text: "本页由编辑器桩文件和标准库自动生成，内容为英文。`im` 和 `schedule` 是全局变量，其余用 `require` 加载。",
+            },
+            Head {
+                title: "命令", text: "本页由各命令的 `--help` 自动生成，内容为英文。"
+            },
         ),
         _ => (
-            Head { title: "Lua", text: "Made from the stubs that editors read. `im` and `schedule` are globals; the others come by `require`." },
+            Head {
+                title: "Lua",
+                text: "Made from the stubs that editors read. `im` and `schedule` are globals; the others come by `require`.",
+            },
             Head { title: "Commands", text: "Made from what each command says with `--help`." },
         ),
     };

@@ -69,8 +69,7 @@ impl<'a> Play<'a> {
     }
 
     fn lua(&mut self, block: &Block, number: usize) {
-        let path =
-            block.value("file").map_or_else(|| format!("scripts/example_{number}.lua"), str::to_owned);
+        let path = block.value("file").map_or_else(|| format!("scripts/example_{number}.lua"), str::to_owned);
         self.write(&path, &block.text);
         let fails = block.value("fails");
         if fails.is_none() {

@@ -58,9 +58,8 @@ pub fn lua(head: &Head) -> String {
 }
 
 fn describe(page: &mut String, entry: &Entry, module: &str) {
-    let bare = entry.text.is_empty() && entry.members.is_empty() && entry.of.is_empty();
-    let inner = !entry.name.contains(['.', ':']) && entry.name != module;
-    if entry.name.contains("._") || inner || (bare && entry.kind != Kind::Function) {
+    let own = entry.name.contains(['.', ':']) || entry.name == module;
+    if entry.name.contains("._") || !own || entry.is_inner() {
         return;
     }
     let Entry { name, members, .. } = entry;
@@ -93,7 +92,12 @@ fn describe(page: &mut String, entry: &Entry, module: &str) {
         Kind::Class => {
             let _ = write!(page, "\n### `{name}`\n\n{}", prose(&entry.text));
             if !entry.of.is_empty() {
-                let _ = writeln!(page, "All of `{}`{}", entry.of, if members.is_empty() { "." } else { ", and:\n" });
+                let _ = writeln!(
+                    page,
+                    "All of `{}`{}",
+                    entry.of,
+                    if members.is_empty() { "." } else { ", and:\n" }
+                );
             }
             if !members.is_empty() {
                 page.push_str("| field | type | |\n|---|---|---|\n");
@@ -126,7 +130,7 @@ fn prose(lines: &[String]) -> String {
     if code {
         text.push_str("```\n");
     }
-    if !text.is_empty() {
+    if !text.is_empty() && !text.ends_with("\n\n") {
         text.push('\n');
     }
     text.replace("```lua\n", "```lua,sketch\n")

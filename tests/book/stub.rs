@@ -44,6 +44,11 @@ pub struct Member {
 }
 
 impl Entry {
+    /// Whether nothing is said of it: it is not for scripts.
+    pub const fn is_inner(&self) -> bool {
+        self.text.is_empty() && self.members.is_empty() && self.returns.is_empty() && self.of.is_empty()
+    }
+
     /// The names of its members.
     pub fn names(&self) -> Vec<&str> {
         self.members.iter().map(|member| member.name.trim_end_matches('?')).collect()
@@ -103,7 +108,7 @@ impl Entry {
             "|" => self.of.push_str(&format!("{}{rest}", if self.of.is_empty() { "" } else { "|" })),
             "field" | "param" => self.members.push(Member::named(rest)),
             "operator" => self.members.push(operator(rest)),
-            "return" => self.returns.push(Member::typed(rest)),
+            "return" => self.returns.push(Member::returned(rest)),
             "overload" => self.overloads.push(rest.to_owned()),
             "type" => rest.clone_into(&mut self.of),
             _ => {}
@@ -141,7 +146,19 @@ impl Member {
         Self { name: name.to_owned(), ..Self::typed(rest.trim_start()) }
     }
 
-    /// `type  text`; of a returned value that has a name, the name is let go of.
+    /// `type name  text`, where the name may be missing; it says nothing that the type does not.
+    fn returned(rest: &str) -> Self {
+        let typed = Self::typed(rest);
+        let plain = |word: &str| word.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_');
+        match typed.of.rsplit_once(' ') {
+            Some((of, name)) if plain(name) && !of.ends_with([':', ',']) => {
+                Self { of: of.to_owned(), ..typed }
+            }
+            _ => typed,
+        }
+    }
+
+    /// `type  text`
     fn typed(rest: &str) -> Self {
         let (of, text) = rest.split_once("  ").unwrap_or((rest, ""));
         Self { name: String::new(), of: of.trim().to_owned(), text: text.trim().to_owned() }
