@@ -47,18 +47,20 @@ pub fn lua(head: &Head) -> String {
             module => format!("require(\"{module}\")"),
         };
         let _ = write!(page, "\n## {title}\n\n{}", prose(&file.head));
+        let of_module = |entry: &&Entry| entry.kind == Kind::Class && entry.name == name;
+        page.extend(file.entries.iter().filter(of_module).map(|entry| prose(&entry.text)));
         // What can be called comes before what it is called with.
         let (calls, tables): (Vec<_>, Vec<_>) =
             file.entries.iter().partition(|entry| matches!(entry.kind, Kind::Function | Kind::Value));
         for entry in calls.into_iter().chain(tables) {
-            describe(&mut page, entry, &name);
+            describe(&mut page, entry);
         }
     }
     page
 }
 
-fn describe(page: &mut String, entry: &Entry, module: &str) {
-    let own = entry.name.contains(['.', ':']) || entry.name == module;
+fn describe(page: &mut String, entry: &Entry) {
+    let own = entry.name.contains(['.', ':']);
     if entry.name.contains("._") || !own || entry.is_inner() {
         return;
     }
@@ -83,11 +85,11 @@ fn describe(page: &mut String, entry: &Entry, module: &str) {
                 let _ = writeln!(page, "- also `{overload}`");
             }
         }
-        Kind::Value => {
-            let _ = write!(page, "\n### `{name}`\n\n{}- `{}`\n", prose(&entry.text), entry.of);
-        }
-        Kind::Alias => {
-            let _ = write!(page, "\n### `{name}`\n\n{}- `{}`\n", prose(&entry.text), entry.of);
+        Kind::Value | Kind::Alias => {
+            let _ = write!(page, "\n### `{name}`\n\n{}", prose(&entry.text));
+            if !entry.of.is_empty() {
+                let _ = writeln!(page, "- `{}`", entry.of);
+            }
         }
         Kind::Class => {
             let _ = write!(page, "\n### `{name}`\n\n{}", prose(&entry.text));
