@@ -65,6 +65,9 @@ impl File {
             if let Some(note) = line.strip_prefix("---@") {
                 in_head &= note.starts_with("meta");
                 entry.annotate(note);
+            } else if let Some(other) = line.strip_prefix("---| ") {
+                entry.of.push_str(if entry.of.is_empty() { "" } else { "|" });
+                entry.of.push_str(other);
             } else if let Some(text) = line.strip_prefix("---").filter(|text| !text.starts_with('-')) {
                 in_head = false;
                 // Below a class, the next doc comment is another's.
@@ -105,7 +108,6 @@ impl Entry {
                 let (name, of) = rest.split_once(' ').unwrap_or((rest, ""));
                 (self.kind, self.name, self.of) = (Kind::Alias, name.to_owned(), of.to_owned());
             }
-            "|" => self.of.push_str(&format!("{}{rest}", if self.of.is_empty() { "" } else { "|" })),
             "field" | "param" => self.members.push(Member::named(rest)),
             "operator" => self.members.push(operator(rest)),
             "return" => self.returns.push(Member::returned(rest)),

@@ -151,25 +151,25 @@ fn messages_have_the_fields_that_are_checked() {
 
 /// A test in Lua of every table that a stub declares.
 fn probes(classes: &BTreeMap<String, Entry>) -> String {
-    let mut lua = PREAMBLE.to_owned();
+    let mut lua = vec![PREAMBLE.to_owned()];
     let list = |fields: &BTreeMap<String, bool>| {
         let fields = fields.iter().map(|(name, optional)| format!("{name} = {optional}"));
         format!("{{ {} }}", fields.collect::<Vec<_>>().join(", "))
     };
     for (class, call) in OPTIONS {
         let fields = fields_of(classes, class);
-        lua += &format!(
+        lua.push(format!(
             "test('{class}', function(t) knows('{class}', function(o) {call} end, {}) end)\n",
             list(&fields)
-        );
+        ));
     }
     for (class, values) in VALUES {
         let mut fields = fields_of(classes, class);
         fields.retain(|name, _| !NEVER.contains(&format!("{class}.{name}").as_str()));
-        lua += &format!(
+        lua.push(format!(
             "test('{class}', function(t) stage(t) has('{class}', {{ {values} }}, {}) end)\n",
             list(&fields)
-        );
+        ));
     }
     for (object, value) in OBJECTS {
         let prefix = format!("{object}:");
@@ -177,10 +177,10 @@ fn probes(classes: &BTreeMap<String, Entry>) -> String {
             entries().into_iter().filter_map(|(_, entry)| Some(entry.name.strip_prefix(&prefix)?.to_owned()));
         let methods: Vec<String> = methods.map(|method| format!("'{method}'")).collect();
         assert!(!methods.is_empty(), "{object}");
-        lua += &format!(
+        lua.push(format!(
             "test('{object}:', function(t) can('{object}', {value}, {{ {} }}) end)\n",
             methods.join(", ")
-        );
+        ));
     }
     for (file, entry) in entries() {
         let native = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("stdlib/meta/{file}.lua")).is_file();
@@ -191,11 +191,11 @@ fn probes(classes: &BTreeMap<String, Entry>) -> String {
         };
         let optional = first.name.ends_with('?');
         let name = &entry.name;
-        lua += &format!(
+        lua.push(format!(
             "test('{name} without arguments', function(t) test.expect((pcall({name}))).to_equal({optional}) end)\n"
-        );
+        ));
     }
-    lua
+    lua.concat()
 }
 
 #[test]
