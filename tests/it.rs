@@ -13,6 +13,7 @@
 )]
 
 mod alerts;
+mod book;
 mod broadcast;
 mod broadcast_driver;
 mod client;

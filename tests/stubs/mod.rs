@@ -1,4 +1,8 @@
-//! The editor stubs and the documented library against what scripts really find: the same members, no more, no less.
+//! The editor stubs and the documented library against what scripts really find: the same members, no more, no less;
+//! the same parameters, options and fields (`shapes`); and the calls of all examples against them (`examples`).
+
+mod examples;
+mod shapes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

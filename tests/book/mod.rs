@@ -1,0 +1,242 @@
+//! The book, and the project's first page: every example in them runs, every link leads somewhere, both languages say the
+//! same, and the reference is what the stubs and the commands say.
+
+pub mod page;
+mod play;
+pub mod reference;
+pub mod stub;
+mod twins;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use page::Page;
+use play::Play;
+use reference::Head;
+
+use crate::support::Project;
+
+/// With this variable set, the reference is written and not only compared.
+const BLESS: &str = "MOONCAST_BLESS";
+
+/// Pages that are played at once.
+const AT_ONCE: usize = 4;
+
+/// The most blocks of a book that may not be run here.
+const MOST_LOOKED_AT: usize = 5;
+
+const LANGUAGES: [&str; 2] = ["en", "zh"];
+
+const FIRST_PAGES: [&str; 2] = ["README.md", "README.zh-CN.md"];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn source(language: &str) -> PathBuf {
+    root().join("docs").join(language).join("src")
+}
+
+/// The chapters of a book in the order of its summary, by their paths.
+fn chapters(language: &str) -> Vec<String> {
+    let summary = Page::read(&source(language).join("SUMMARY.md"));
+    summary.links.into_iter().map(|(_, target)| target).collect()
+}
+
+fn chapter(language: &str, path: &str) -> Page {
+    Page::read(&source(language).join(path))
+}
+
+/// The Markdown files below a folder, relative to it.
+fn markdown(folder: &Path, below: &str, found: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(folder.join(below)).unwrap() {
+        let entry = entry.unwrap();
+        let name = format!("{below}{}", entry.file_name().to_str().unwrap());
+        if entry.file_type().unwrap().is_dir() {
+            markdown(folder, &format!("{name}/"), found);
+        } else if Path::new(&name).extension().is_some_and(|end| end == "md") && name != "SUMMARY.md" {
+            found.insert(name);
+        }
+    }
+}
+
+fn is_written(path: &str) -> bool {
+    !path.starts_with("reference/")
+}
+
+/// A project as `mooncast new` makes it, with the files that the chapters use.
+fn of_the_book(language: &str) -> Project {
+    let project = Project::new();
+    project.mooncast(&["new", "spring"]).exits(0);
+    let start = chapter(language, "quick-start.md");
+    let list = start.blocks.iter().find(|block| block.language == "csv").expect("the list of groups");
+    project.write("spring/scripts/groups.csv", &list.text);
+    copy(&root().join("scripts/assets"), &project.path("spring/assets"));
+    // Each chapter brings the tests that it is about.
+    std::fs::remove_file(project.path("spring/scripts/tests/hello.lua")).unwrap();
+    project
+}
+
+/// This project, as somebody has it who follows the first page.
+fn of_the_source() -> Project {
+    let project = Project::new().file("mooncast.toml", "simulator = true\n");
+    copy(&root().join("scripts"), &project.path("scripts"));
+    project
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+fn play(language: &str, path: &str, page: &Page) -> Vec<String> {
+    if language.is_empty() {
+        return Play::new(page, of_the_source(), "").play();
+    }
+    let beginner = path == "quick-start.md";
+    let project = if beginner { Project::new() } else { of_the_book(language) };
+    Play::new(page, project, if beginner { "" } else { "spring" }).play()
+}
+
+/// The pages that people wrote, each with its book's language (none for the project's own) and its path there.
+pub fn written() -> Vec<(&'static str, String, Page)> {
+    let first = FIRST_PAGES.iter().map(|path| ("", (*path).to_owned(), Page::read(&root().join(path))));
+    let chapters = LANGUAGES.iter().flat_map(|language| {
+        let paths = chapters(language).into_iter().filter(|path| is_written(path));
+        paths.map(|path| (*language, path.clone(), chapter(language, &path)))
+    });
+    first.chain(chapters).collect()
+}
+
+#[test]
+fn every_example_runs() {
+    let pages = written();
+    for language in ["", "en", "zh"] {
+        let of = |wanted: &str| {
+            let own = pages.iter().filter(|(page, ..)| *page == language);
+            own.flat_map(|(.., page)| &page.blocks).filter(|block| block.language == wanted).count()
+        };
+        let (lua, shell, toml) = (of("lua"), of("sh"), of("toml"));
+        assert!(lua >= 4 && shell >= 2 && toml >= 3, "{language}: {lua} Lua, {shell} shell, {toml} settings");
+        let own = pages.iter().filter(|(page, ..)| *page == language).flat_map(|(.., page)| &page.blocks);
+        let looked_at = own.filter(|block| block.value("needs").is_some()).count();
+        assert!(looked_at <= MOST_LOOKED_AT, "{language}: {looked_at} blocks are not run");
+    }
+    let waiting = Mutex::new(pages.iter());
+    let failures = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                loop {
+                    let Some((language, path, page)) = waiting.lock().unwrap().next() else { break };
+                    let failed = play(language, path, page);
+                    failures.lock().unwrap().extend(failed);
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    assert!(failures.is_empty(), "{} examples:\n{}", failures.len(), failures.join("\n\n"));
+}
+
+#[test]
+fn each_chapter_is_there_in_both_languages_and_in_both_summaries() {
+    for language in LANGUAGES {
+        let mut found = BTreeSet::new();
+        markdown(&source(language), "", &mut found);
+        assert!(found.len() > 10, "{found:?}");
+        assert_eq!(found, chapters(language).into_iter().collect(), "the summary of {language}");
+    }
+    assert_eq!(chapters("en"), chapters("zh"));
+}
+
+#[test]
+fn both_languages_have_the_same_code() {
+    let mut differences = twins::differences(
+        &Page::read(&root().join(FIRST_PAGES[0])),
+        &Page::read(&root().join(FIRST_PAGES[1])),
+    );
+    for path in chapters("en") {
+        differences.extend(twins::differences(&chapter("en", &path), &chapter("zh", &path)));
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n\n"));
+}
+
+#[test]
+fn no_link_is_broken() {
+    let mut pages: Vec<Page> = FIRST_PAGES.iter().map(|path| Page::read(&root().join(path))).collect();
+    for language in LANGUAGES {
+        pages.push(chapter(language, "SUMMARY.md"));
+        pages.extend(chapters(language).iter().map(|path| chapter(language, path)));
+    }
+    let mut broken = Vec::new();
+    let mut followed = 0;
+    for page in &pages {
+        for (line, target) in page.links.iter().filter(|(_, target)| !target.contains("://")) {
+            followed += 1;
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let path = page.path.parent().unwrap().join(file);
+            let path = if file.is_empty() { page.path.clone() } else { path };
+            let is_page = path.extension().is_some_and(|end| end == "md");
+            if !path.is_file()
+                || (is_page && !anchor.is_empty() && !Page::read(&path).anchors.contains(anchor))
+            {
+                broken.push(format!("{}:{line}: {target}", page.shown()));
+            }
+        }
+    }
+    assert!(followed > 40, "{followed} links");
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn the_reference_is_what_the_program_says() {
+    let heads = |language| match language {
+        "zh" => (
+            Head {
+                title: "Lua",
+                text: "本页由编辑器桩文件和标准库自动生成，内容为英文。`im` 和 `schedule` 是全局变量，其余用 `require` 加载。",
+            },
+            Head {
+                title: "命令", text: "本页由各命令的 `--help` 自动生成，内容为英文。"
+            },
+        ),
+        _ => (
+            Head {
+                title: "Lua",
+                text: "Made from the stubs that editors read. `im` and `schedule` are globals; the others come by `require`.",
+            },
+            Head { title: "Commands", text: "Made from what each command says with `--help`." },
+        ),
+    };
+    let mut differ = Vec::new();
+    for language in LANGUAGES {
+        let (of_lua, of_commands) = heads(language);
+        let pages = [("lua.md", reference::lua(&of_lua)), ("commands.md", reference::commands(&of_commands))];
+        for (name, page) in pages {
+            let path = source(language).join("reference").join(name);
+            if std::fs::read_to_string(&path).is_ok_and(|old| old == page) {
+                continue;
+            }
+            if std::env::var_os(BLESS).is_some() {
+                std::fs::write(&path, page).unwrap();
+            } else {
+                differ.push(path.display().to_string());
+            }
+        }
+    }
+    assert!(
+        differ.is_empty(),
+        "not what would be generated: {}; write them with\n  {BLESS}=1 cargo test --test it book::",
+        differ.join(", ")
+    );
+}

@@ -1,0 +1,169 @@
+//! The pages that nobody writes: the Lua modules out of their stubs, the commands out of their help.
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use super::stub::{Entry, File, Kind, Member};
+use crate::support::Project;
+
+/// The modules in the order of their use; a file that is missing here comes after them.
+const ORDER: [&str; 20] = [
+    "im", "types", "schedule", "campaign", "message", "iter", "retry", "test", "task", "store", "http", "fs",
+    "csv", "json", "template", "datetime", "env", "log", "hash", "os",
+];
+
+/// The head of a page in each language: title and first words.
+pub struct Head {
+    pub title: &'static str,
+    pub text: &'static str,
+}
+
+/// The Lua files of a folder, by their names without their ends.
+pub fn files() -> Vec<(String, File)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    for folder in ["stdlib", "stdlib/meta"] {
+        for entry in std::fs::read_dir(root.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|end| end == "lua") {
+                let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+                files.push((name, File::read(&std::fs::read_to_string(&path).unwrap())));
+            }
+        }
+    }
+    let place = |name: &str| ORDER.iter().position(|known| *known == name).unwrap_or(ORDER.len());
+    files.sort_by(|(left, _), (right, _)| (place(left), left).cmp(&(place(right), right)));
+    files
+}
+
+/// The page of the Lua modules.
+pub fn lua(head: &Head) -> String {
+    let mut page = format!("# {}\n\n{}\n", head.title, head.text);
+    for (name, file) in files() {
+        let title = match name.as_str() {
+            "types" => "Tables of im".to_owned(),
+            "im" | "schedule" | "os" => name.clone(),
+            module => format!("require(\"{module}\")"),
+        };
+        let _ = write!(page, "\n## {title}\n\n{}", prose(&file.head));
+        let of_module = |entry: &&Entry| entry.kind == Kind::Class && entry.name == name;
+        page.extend(file.entries.iter().filter(of_module).map(|entry| prose(&entry.text)));
+        // What can be called comes before what it is called with.
+        let (calls, tables): (Vec<_>, Vec<_>) =
+            file.entries.iter().partition(|entry| matches!(entry.kind, Kind::Function | Kind::Value));
+        for entry in calls.into_iter().chain(tables) {
+            describe(&mut page, entry);
+        }
+    }
+    page
+}
+
+fn describe(page: &mut String, entry: &Entry) {
+    let own = entry.name.contains(['.', ':']);
+    if entry.name.contains("._") || !own || entry.is_inner() {
+        return;
+    }
+    let Entry { name, members, .. } = entry;
+    match entry.kind {
+        Kind::Function => {
+            let optional = |name: &String| members.iter().any(|member| member.name == format!("{name}?"));
+            let shown: Vec<String> = entry
+                .arguments
+                .iter()
+                .map(|name| if optional(name) { format!("{name}?") } else { name.clone() })
+                .collect();
+            let _ = write!(page, "\n### `{name}({})`\n\n{}", shown.join(", "), prose(&entry.text));
+            for member in members {
+                let Member { name, of, text } = member;
+                let _ = writeln!(page, "- `{}`: `{of}`{}", name.trim_end_matches('?'), after(text));
+            }
+            for returned in &entry.returns {
+                let _ = writeln!(page, "- gives `{}`{}", returned.of, after(&returned.text));
+            }
+            for overload in &entry.overloads {
+                let _ = writeln!(page, "- also `{overload}`");
+            }
+        }
+        Kind::Value | Kind::Alias => {
+            let _ = write!(page, "\n### `{name}`\n\n{}", prose(&entry.text));
+            if !entry.of.is_empty() {
+                let _ = writeln!(page, "- `{}`", entry.of);
+            }
+        }
+        Kind::Class => {
+            let _ = write!(page, "\n### `{name}`\n\n{}", prose(&entry.text));
+            if !entry.of.is_empty() {
+                let _ = writeln!(
+                    page,
+                    "All of `{}`{}",
+                    entry.of,
+                    if members.is_empty() { "." } else { ", and:\n" }
+                );
+            }
+            if !members.is_empty() {
+                page.push_str("| field | type | |\n|---|---|---|\n");
+            }
+            for Member { name, of, text } in members {
+                let cell = |text: &str| text.replace('|', "\\|");
+                let _ = writeln!(page, "| `{name}` | `{}` | {} |", cell(of), cell(text));
+            }
+        }
+    }
+}
+
+fn after(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(": {text}") }
+}
+
+/// Lines of a comment as paragraphs; what is set in is code.
+fn prose(lines: &[String]) -> String {
+    let mut text = String::new();
+    let mut code = false;
+    for line in lines.iter().skip_while(|line| line.is_empty()) {
+        let is_code = line.starts_with("  ");
+        if is_code != code && !(code && line.is_empty()) {
+            text.push_str(if is_code { "```lua,sketch\n" } else { "```\n" });
+            code = is_code;
+        }
+        text.push_str(if is_code { &line[2..] } else { line });
+        text.push('\n');
+    }
+    if code {
+        text.push_str("```\n");
+    }
+    if !text.is_empty() && !text.ends_with("\n\n") {
+        text.push('\n');
+    }
+    text.replace("```lua\n", "```lua,sketch\n")
+}
+
+/// The page of the commands.
+pub fn commands(head: &Head) -> String {
+    let project = Project::new();
+    let mut page = format!("# {}\n\n{}\n", head.title, head.text);
+    let mut next: VecDeque<Vec<String>> = [Vec::new()].into();
+    while let Some(words) = next.pop_front() {
+        let mut args: Vec<&str> = words.iter().map(String::as_str).collect();
+        args.push("--help");
+        let help = project.mooncast(&args).exits(0).stdout;
+        let name = [vec!["mooncast".to_owned()], words.clone()].concat().join(" ");
+        let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
+        let _ = write!(page, "\n## {name}\n\n```text\n{}\n```\n", lines.join("\n"));
+        for command in subcommands(&lines).into_iter().rev() {
+            next.push_front([words.clone(), vec![command]].concat());
+        }
+    }
+    page
+}
+
+/// The commands that a help lists.
+fn subcommands(help: &[&str]) -> Vec<String> {
+    let list = help.iter().skip_while(|line| **line != "Commands:").skip(1);
+    list.take_while(|line| !line.is_empty())
+        .filter_map(|line| line.strip_prefix("  ").filter(|line| !line.starts_with(' ')))
+        .filter_map(|line| line.split(' ').next())
+        .filter(|name| *name != "help")
+        .map(str::to_owned)
+        .collect()
+}
