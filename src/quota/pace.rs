@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use crate::clock::Instant;
 
-/// The pace never goes below this part of the quota, so that its end is noticed.
+/// The pace never goes below this part of the quota.
 const LEAST: f64 = 1.0 / 64.0;
 /// One episode lowers the pace to this part of it at most, and from the full pace to this.
 const DEEPEST: f64 = 0.475;
@@ -40,11 +40,11 @@ const TRY: f64 = 2.0;
 const TRY_PART: f64 = 0.04;
 /// A try is refused within this, or not at all.
 const JUDGED: Duration = Duration::from_millis(1500);
-/// The rest before the first try after a fall, and how much longer it is after each that was refused.
+/// The rest before the first try after a fall, and how much longer it is after each that was refused, or shorter
+/// after each that was not; the longest and the shortest.
 const FIRST_REST: Duration = Duration::from_secs(2);
 const LONGER: u32 = 6;
 const REST: Duration = Duration::from_secs(45);
-/// The rest within a series is as much shorter each time, down to this.
 const LEAST_REST: Duration = Duration::from_millis(500);
 /// What the second try of a series raises the pace by; each later one by as much more.
 const RISE: f64 = 0.01;
@@ -60,7 +60,7 @@ pub(super) struct Pace {
     top: f64,
     current: f64,
     rest: Duration,
-    /// When the next try begins, or the one that is not judged yet began, and what it has still to send.
+    /// The next try, or the one not judged yet: when it begins, and what it has still to send.
     try_begins: Instant,
     left: f64,
     /// Tries in a row that were not refused, and the pace before them.
@@ -75,7 +75,6 @@ pub(super) struct Pace {
 struct Episode {
     began: Instant,
     ends: Instant,
-    /// The pace at its beginning.
     from: f64,
     /// A try was refused, not the pace.
     of_try: bool,
@@ -141,7 +140,6 @@ impl Pace {
         self.rest = (self.rest * LONGER).min(REST);
     }
 
-    /// An answer came that was not a refusal.
     pub(super) fn accepted(&mut self, now: Instant, cost: u32) {
         if let Some(episode) = self.episode.as_mut().filter(|episode| now < episode.ends) {
             episode.answered += f64::from(cost);
@@ -175,7 +173,6 @@ impl Pace {
         let part = (episode.refused - 1.0) / episode.answered.max(episode.from).max(1.0);
         // Together with the backend we are accepted at `granted` a second.
         let too_much = if part < 1.0 { self.granted * part / (1.0 - part) } else { self.granted };
-        let deepest = episode.from * DEEPEST;
         let full = episode.from >= 0.99 * self.top;
         let less = if full || part > FAR {
             self.rest = FIRST_REST;
@@ -183,7 +180,8 @@ impl Pace {
         } else {
             (too_much / 2.0).max(STEP * episode.from).max(STEP_MESSAGES.min(0.1 * episode.from))
         };
-        self.current = self.current.min((episode.from - less).max(deepest)).max(self.top * LEAST);
+        let lowered = (episode.from - less).max(episode.from * DEEPEST);
+        self.current = self.current.min(lowered).max(self.top * LEAST);
     }
 
     /// Whether a refusal may be chance.
@@ -225,7 +223,6 @@ mod tests {
             pace.refused(at(1_000 + refused), at(950), 1);
         }
         assert!((pace.at(at(1_500)) - 47.5).abs() < 1e-9);
-        // What was written before the episode and refused after its end is no news.
         pace.refused(at(3_000), at(990), 1);
         assert!(pace.at(at(3_000)) >= 47.5);
     }
