@@ -93,7 +93,8 @@ impl Engine {
         }
         self.ceiling.check(cost).map_err(Some)?;
         self.places.take(cost.get());
-        let spacing = self.spacing(cost.get(), now);
+        let on_top = self.pace.on_top(now, cost.get());
+        let spacing = if on_top { Duration::ZERO } else { self.spacing(cost.get(), now) };
         self.schedule.take(now, spacing, waited);
         Ok(())
     }

@@ -9,7 +9,7 @@
 //! - `places`: the window guard, with the proof that no second holds more than N messages;
 //! - `round_trips`: what is known of the way to the service, from which the guard learns how long a place is held;
 //! - `schedule`: even spacing by scheduled instants, caught up in small batches when a timer wakes late;
-//! - `pace`: lowers after a throttled answer, climbs back;
+//! - `pace`: lowers after a throttled answer, goes up by tries;
 //! - `ceiling`: governor;
 //! - `queue`: three priorities that share one quota;
 //! - `shared`: what a process needs of a quota that others draw on too, and what it is lent of it;

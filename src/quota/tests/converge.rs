@@ -1,9 +1,8 @@
 //! The app's own backend takes half of the quota: we take what is left, and leave it its half.
 //!
-//! Sixteen phases of the backend and the network are played for each case, and the requirement is: after the first
-//! ten seconds no more than 3% of ours and 1% of the backend's refused, and 90% of what is free used. It holds for
-//! each of them, but for those phases of an even backend in which it is refused in our place and nobody tells us (see
-//! `pace`): there the test says how many of the sixteen may be so, and what the backend loses at the worst.
+//! Sixteen phases of the backend and the network are played for each case, and the requirement holds for each of
+//! them: after the first ten seconds no more than 3% of ours and 1% of the backend's refused, and 90% of what is free
+//! used. `MOONCAST_SOAK` set, four hundred are.
 
 use std::time::Duration;
 
@@ -11,7 +10,9 @@ use super::model::{Backend, Counting};
 use super::scene::{Outcome, Scene};
 
 /// How many backends and networks are played for each case.
-const SEEDS: u64 = 16;
+fn seeds() -> u64 {
+    if std::env::var_os("MOONCAST_SOAK").is_some() { 400 } else { 16 }
+}
 
 /// What came of one seed, as parts of one.
 #[derive(Debug, Clone, Copy)]
@@ -20,16 +21,6 @@ struct Parts {
     backends: f64,
     used: f64,
 }
-
-/// The phases in which the backend is refused in our place: how many, and how much of what it sends.
-#[derive(Debug, Clone, Copy)]
-struct Unseen {
-    seeds: usize,
-    worst: f64,
-}
-
-/// All seeds are within the bounds.
-const NEVER: Unseen = Unseen { seeds: 0, worst: 0.01 };
 
 fn beside(backend: Backend, per_second: u32, counting: Counting, seed: u64) -> Parts {
     let scene = Scene {
@@ -47,12 +38,12 @@ fn beside(backend: Backend, per_second: u32, counting: Counting, seed: u64) -> P
     }
 }
 
-fn converges(backend: Backend, per_second: u32, unseen: fn(Counting) -> Unseen) {
+fn converges(backend: Backend, per_second: u32) {
     let mut failed = Vec::new();
     // A second that refuses once refuses to its end, so the strict count takes and refuses the very same.
     for counting in [Counting::WallSecond, Counting::SlidingSecond, Counting::Bucket] {
         let play = |odd| {
-            let seeds = (0..SEEDS).filter(move |seed| seed % 2 == odd);
+            let seeds = (0..seeds()).filter(move |seed| seed % 2 == odd);
             std::thread::spawn(move || {
                 seeds.map(|seed| beside(backend, per_second, counting, seed)).collect::<Vec<_>>()
             })
@@ -62,17 +53,16 @@ fn converges(backend: Backend, per_second: u32, unseen: fn(Counting) -> Unseen) 
         let ours = parts.iter().map(|parts| parts.ours).fold(0.0, f64::max);
         let backends = parts.iter().map(|parts| parts.backends).fold(0.0, f64::max);
         let used = parts.iter().map(|parts| parts.used).fold(1.0, f64::min);
-        let over = parts.iter().filter(|parts| parts.backends > 0.01).count();
         let line = format!(
-            "{per_second}/s, {counting:?}, {backend:?}, worst of {SEEDS}: {:.2}% of ours and {:.2}% of the \
-             backend's refused (over 1% for {over}), {:.1}% used",
+            "{per_second}/s, {counting:?}, {backend:?}, worst of {}: {:.2}% of ours and {:.2}% of the \
+             backend's refused, {:.1}% used",
+            seeds(),
             ours * 100.0,
             backends * 100.0,
             used * 100.0,
         );
         println!("{line}");
-        let unseen = unseen(counting);
-        if ours > 0.03 || used < 0.9 || over > unseen.seeds || backends > unseen.worst {
+        if ours > 0.03 || backends > 0.01 || used < 0.9 {
             failed.push(line);
         }
     }
@@ -81,32 +71,25 @@ fn converges(backend: Backend, per_second: u32, unseen: fn(Counting) -> Unseen) 
 
 #[test]
 fn with_an_even_backend_at_20() {
-    converges(Backend::Even, 20, |counting| match counting {
-        Counting::WallSecond | Counting::StrictWallSecond => Unseen { seeds: 1, worst: 0.036 },
-        Counting::SlidingSecond => NEVER,
-        Counting::Bucket => Unseen { seeds: 2, worst: 0.112 },
-    });
+    converges(Backend::Even, 20);
 }
 
 #[test]
 fn with_an_even_backend_at_100() {
-    converges(Backend::Even, 100, |counting| match counting {
-        Counting::Bucket => Unseen { seeds: 1, worst: 0.041 },
-        _ => NEVER,
-    });
+    converges(Backend::Even, 100);
 }
 
 #[test]
 fn with_an_even_backend_at_1000() {
-    converges(Backend::Even, 1000, |_| NEVER);
+    converges(Backend::Even, 1000);
 }
 
 #[test]
 fn with_an_uneven_backend_at_100() {
-    converges(Backend::Late(Duration::from_millis(100)), 100, |_| NEVER);
+    converges(Backend::Late(Duration::from_millis(100)), 100);
 }
 
 #[test]
 fn with_a_random_backend_at_1000() {
-    converges(Backend::Poisson, 1000, |_| NEVER);
+    converges(Backend::Poisson, 1000);
 }
