@@ -76,7 +76,8 @@ pub(super) fn perform(
     spec.job = test.map(|name| JobStart {
         name: format!("test {name}"),
         scheduled_at_ms: 0,
-        run: String::new(),
+        // What a broadcast is that does not say, as under `mooncast run`.
+        run: "1".to_owned(),
         attempt: 1,
         request: None,
     });
