@@ -17,7 +17,7 @@
 //! What cannot be met: only our own refusals are seen. A backend whose last message of every second comes just
 //! before that second's end, and is refused in our place, looks the same as one that sends a message less. Just under
 //! half is right beside a backend that takes half, whichever it is (`tests/converge.rs`); beside another, at 20 a
-//! second, a fifth of what is free may stay unused, or the backend lose a part. `share` is for those who know.
+//! second, a third of what is free may stay unused, or the backend lose a part. `share` is for those who know.
 
 use std::time::Duration;
 
