@@ -37,10 +37,11 @@ pub(super) fn run(args: &New) -> anyhow::Result<Exit> {
     let folder = &args.folder;
     make(folder)?;
     let shown = folder.display();
-    writeln!(
+    // The project is there, whether somebody reads this or not.
+    let _ = writeln!(
         io::stdout(),
         "Made a project in {shown}; next:\n\n  cd {shown}\n  mooncast run scripts/hello.lua\n  mooncast test"
-    )?;
+    );
     Ok(Exit::Delivered)
 }
 
