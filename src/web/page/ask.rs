@@ -5,8 +5,8 @@ use axum::extract::{Path, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Redirect, Response};
 use minijinja::context;
-use serde::Deserialize;
 use minijinja::value::Serde;
+use serde::Deserialize;
 
 use crate::ledger::BroadcastId;
 use crate::schedule::runs_of;
@@ -115,8 +115,7 @@ pub(super) async fn of_script(
     visitor: Visitor,
     Query(which): Query<Which>,
 ) -> Response {
-    let asks =
-        visitor.operates().map(|()| context! { script => which.name, ..visitor.context(&site) });
+    let asks = visitor.operates().map(|()| context! { script => which.name, ..visitor.context(&site) });
     let template = if visitor.part { "part/ask_script.html" } else { "ask_script.html" };
     visitor.answer(&site, template, asks)
 }

@@ -22,6 +22,8 @@ mod log;
 mod login;
 mod notice;
 mod pages;
+#[cfg(test)]
+mod tests;
 mod visitor;
 mod words;
 

@@ -154,7 +154,7 @@ fn problem(detail: String) -> Error {
     Error::new(ErrorKind::InvalidOperation, detail)
 }
 
-/// For tests: everything that a template asks `t` for.
+/// All templates, for those who look through them.
 #[cfg(test)]
 pub(super) fn sources() -> BTreeMap<String, String> {
     let source = |name: &str| String::from_utf8(Templates::get(name).unwrap().data.into_owned()).unwrap();

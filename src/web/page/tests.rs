@@ -1,0 +1,202 @@
+//! What templates make of what they are given.
+
+use minijinja::value::Serde;
+use minijinja::{Value, context};
+
+use super::card::Card;
+use super::pages::{self, Pages};
+use super::words::Language;
+use crate::ledger::{JobState, Stage, State};
+use crate::web::acts::{BroadcastAct, JobAct};
+use crate::web::{
+    AppView, BroadcastView, CountsView, QuotaView, ScriptView, WaitKind, WaitView, WaitingView,
+};
+
+const PROBE: &str = "<script>alert(1)</script>";
+const AT: &str = "2026-06-01T07:59:00Z";
+const BOTH: [Language; 2] = [Language::English, Language::Chinese];
+
+fn base(pages: &Pages, language: Language) -> Value {
+    context! {
+        lang => language.tag(), zone => "Asia/Shanghai", now => 1_780_300_800, address => "/", notice => PROBE,
+        healthy => false, live => false, known => true, may_act => true, house => pages.house(),
+    }
+}
+
+fn broadcast(waits_for: Option<WaitView>) -> BroadcastView {
+    BroadcastView {
+        id: 7,
+        name: PROBE.to_owned(),
+        run: PROBE.to_owned(),
+        app: PROBE.to_owned(),
+        state: "ready".to_owned(),
+        over: false,
+        note: Some(PROBE.to_owned()),
+        driven_by: Some(PROBE.to_owned()),
+        counts: CountsView { total: 2_000, pending: 1_240, sent: 760, ..CountsView::default() },
+        duplicates: 1,
+        largest_message_bytes: 812,
+        plan: Some("ab12".to_owned()),
+        rate: Some(18.24),
+        most: Some(20.0),
+        seconds_left: Some(62.0),
+        waits_for,
+        created_at: AT.to_owned(),
+        planned_at: Some(AT.to_owned()),
+        finished_at: None,
+    }
+}
+
+/// A template filled in; nothing of what it was given is taken for more than text.
+fn made(pages: &Pages, template: &str, context: &Value) -> String {
+    let made = pages.render(template, context).map_err(|problem| problem.message().to_owned());
+    let made = made.unwrap_or_else(|problem| panic!("{template}: {problem}"));
+    assert!(!made.contains("<script>") && !made.contains(" style="), "{made}");
+    made
+}
+
+/// A name of the enum, as pages and addresses have it.
+fn word(value: impl serde::Serialize) -> String {
+    serde_json::to_value(value).unwrap().as_str().unwrap().to_owned()
+}
+
+#[test]
+fn every_text_that_a_template_names_is_there() {
+    let mut asked = 0;
+    for (template, source) in pages::sources() {
+        for rest in source.split("t('").skip(1) {
+            let (name, after) = rest.split_once('\'').unwrap();
+            if after.starts_with(" ~") {
+                continue;
+            }
+            asked += 1;
+            assert!(Language::Chinese.text(name).is_some(), "{template} asks for {name}");
+        }
+    }
+    assert!(asked > 100, "{asked}");
+    let mut names: Vec<String> = State::ALL.iter().map(|one| format!("state_{}", one.name())).collect();
+    names.extend(Stage::ALL.iter().map(|one| format!("is_{}", one.name())));
+    names.extend(["is_paused", "is_cancelling"].map(str::to_owned));
+    names.extend(JobState::ALL.iter().map(|one| format!("run_{}", one.name())));
+    let acts = [
+        BroadcastAct::Pause,
+        BroadcastAct::Resume,
+        BroadcastAct::Cancel,
+        BroadcastAct::Retry,
+        BroadcastAct::SettleAsSent,
+        BroadcastAct::SettleAgain,
+        BroadcastAct::Recall,
+    ];
+    let acts = acts.map(word).into_iter();
+    let jobs = [JobAct::Trigger, JobAct::Pause, JobAct::Resume, JobAct::Cancel].map(word);
+    for act in acts.chain(jobs.map(|act| format!("job_{act}"))) {
+        names.extend(["act", "ask", "done"].map(|what| format!("{what}_{act}")));
+        names.push(format!("ask_{act}_long"));
+    }
+    for name in names {
+        assert!(Language::English.text(&name).is_some(), "there is no {name}");
+    }
+}
+
+#[test]
+fn a_broadcast_that_runs_says_how_far_it_is_and_what_it_waits_for() {
+    let pages = Pages::new(PROBE, true).unwrap();
+    let kinds = [
+        WaitKind::Resume,
+        WaitKind::Window,
+        WaitKind::Unreachable,
+        WaitKind::Retry,
+        WaitKind::ServiceSaid,
+        WaitKind::Throttled,
+        WaitKind::Quota,
+        WaitKind::Answers,
+        WaitKind::Driver,
+    ];
+    for language in BOTH {
+        for kind in kinds {
+            let wait = WaitView {
+                seconds: Some(62.0),
+                calls: Some(3),
+                note: Some(PROBE.to_owned()),
+                until: (kind == WaitKind::Window).then(|| AT.to_owned()),
+                kind,
+            };
+            let card = Card::value(&broadcast(Some(wait)));
+            let more = context! { running => [card.clone()], unfinished => 1, broadcast => card };
+            let context = context! { ..more, ..base(&pages, language) };
+            for template in ["part/running.html", "part/broadcast.html"] {
+                let html = made(&pages, template, &context);
+                assert!(html.contains("1,240") && html.contains("18.2"), "{html}");
+                assert!(html.contains("&lt;script&gt;alert(1)&lt;&#x2f;script&gt;"), "{html}");
+                let waits = language.say(&format!("wait_{}", word(kind)), &[("n", "3".to_owned())]);
+                assert!(html.contains(&waits.unwrap()), "{kind:?}: {html}");
+            }
+        }
+    }
+}
+
+#[test]
+fn questions_say_numbers() {
+    let pages = Pages::new("spring", false).unwrap();
+    let view = BroadcastView { name: "spring".to_owned(), run: "1".to_owned(), ..broadcast(None) };
+    let ask = |language, act: &str| {
+        let context = context! {
+            about => "broadcast", act => act, sensible => true, broadcast => Serde(&view), back => "/", action => "/x",
+            ..base(&pages, language)
+        };
+        made(&pages, "part/ask.html", &context)
+    };
+    let english = ask(Language::English, "cancel");
+    assert!(english.contains("Cancel spring&#x2f;1?"), "{english}");
+    let said = "1,240 groups that are still pending get nothing; 760 that have it keep it.";
+    assert!(english.contains(said), "{english}");
+    let chinese = ask(Language::Chinese, "cancel");
+    assert!(chinese.contains("1,240 个待发送的群组将不会收到消息；760 个已发送的群组保留消息"), "{chinese}");
+}
+
+#[test]
+fn who_waits_and_what_is_stale_is_shown_and_an_unhealthy_ledger_stands_above_all() {
+    let pages = Pages::new("spring", true).unwrap();
+    let quota = QuotaView {
+        name: "group messages".to_owned(),
+        per_second: 20,
+        pace: 12.5,
+        sent_last_second: 12,
+        throttled_last_minute: 3,
+        resumes_in: Some(4.0),
+        waiting: vec![WaitingView {
+            priority: "high".to_owned(),
+            calls: 2,
+            cost: 2,
+            longest: 1.0,
+            first: 1.0,
+            last: 8.0,
+        }],
+    };
+    let apps = [AppView { name: PROBE.to_owned(), key: PROBE.to_owned(), quotas: vec![quota] }];
+    let stale = [ScriptView {
+        name: PROBE.to_owned(),
+        version: Some("0123456789abcdef".to_owned()),
+        loaded_at: Some(AT.to_owned()),
+        error: Some(format!("scripts/a.lua:3: {PROBE}")),
+        stale_since: Some(AT.to_owned()),
+    }];
+    let more =
+        context! { apps => Serde(&apps), waited => true, stale => Serde(&stale), scripts => Serde([(); 0]) };
+    for language in BOTH {
+        let context = context! { ..more.clone(), ..base(&pages, language) };
+        let quotas = made(&pages, "part/quotas.html", &context);
+        let waits = language.say("who_waits", &[("n", "2".to_owned())]).unwrap();
+        assert!(quotas.contains(&waits) && quotas.contains("12.5"), "{quotas}");
+        let scripts = made(&pages, "part/scripts.html", &context);
+        assert!(
+            scripts.contains("scripts&#x2f;a.lua:3: &lt;script&gt;") && scripts.contains("01234567"),
+            "{scripts}"
+        );
+        assert!(scripts.contains(">15:59:00<"), "{scripts}");
+        let banner = made(&pages, "part/banner.html", &context);
+        let (bad, simulated) =
+            (language.text("unhealthy").unwrap(), language.text("simulator_long").unwrap());
+        assert!(banner.contains(bad) && banner.contains(simulated), "{banner}");
+    }
+}
