@@ -19,18 +19,44 @@ pub(super) enum Request {
     SettleSend { owner: i64, id: i64, outcome: SendOutcome },
 }
 
+impl Request {
+    /// The lease under which it moves recipients, if it does.
+    pub(super) const fn moves_of(&self) -> Option<Lease> {
+        match self {
+            Self::Intend { lease, .. } | Self::Settle { lease, .. } => Some(*lease),
+            Self::NewSend { .. } | Self::IntendSend { .. } | Self::SettleSend { .. } => None,
+        }
+    }
+}
+
 /// Whether requests are written by one statement, as new sends and their outcomes are.
 pub(super) fn is_one_statement(requests: &[Request]) -> bool {
     let alone = |request| matches!(request, &Request::NewSend { .. } | &Request::SettleSend { .. });
     requests.len() <= sends::MOST && requests.iter().all(alone)
 }
 
-/// Writes all requests; gives for each its answer, the number of a new send or nothing of meaning. What is wrong with a
-/// move of a recipient is found out only `carefully`.
+/// Whether requests are moves of recipients of one broadcast, which bring a transaction of their own.
+pub(super) fn is_one_broadcast(requests: &[Request]) -> bool {
+    let first = requests.first().and_then(Request::moves_of);
+    first.is_some() && requests.iter().all(|request| request.moves_of() == first)
+}
+
+/// How requests are written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// As moves of one broadcast, in a transaction of their own.
+    Whole,
+    /// In a transaction that was begun.
+    Together,
+    /// In a transaction that was begun, and in a way that finds out what is wrong with a move of a recipient.
+    Carefully,
+}
+
+/// Writes all requests; gives for each its answer, the number of a new send or nothing of meaning.
 pub(super) async fn commit(
     write: &mut Transaction<'_>,
     requests: &[Request],
-    carefully: bool,
+    manner: Manner,
 ) -> Result<Vec<i64>, LedgerError> {
     let mut answers = vec![0; requests.len()];
     let mut moves: BTreeMap<Lease, Moves<'_>> = BTreeMap::new();
@@ -51,10 +77,9 @@ pub(super) async fn commit(
         }
     }
     for (lease, moves) in &moves {
-        if carefully {
-            move_carefully(write, *lease, moves).await?;
-        } else {
-            move_all(write, *lease, moves).await?;
+        match manner {
+            Manner::Carefully => move_carefully(write, *lease, moves).await?,
+            _ => move_all(write, *lease, moves, manner == Manner::Whole).await?,
         }
     }
     // New sends first: a statement takes what is left room for.

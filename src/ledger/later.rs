@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::LedgerError;
 use super::broadcast::Lease;
-use super::commit::{Request, commit};
+use super::commit::{Manner, Request, commit};
 use super::store::{Store, Transaction};
 
 /// The most requests that are kept back.
@@ -22,7 +22,7 @@ pub(super) struct Later(Mutex<Vec<Request>>);
 impl Later {
     /// Keeps a move of recipients back; gives back any other request.
     pub(super) fn take(&self, request: Request) -> Option<Request> {
-        if matches!(request, Request::Intend { .. } | Request::Settle { .. }) {
+        if request.moves_of().is_some() {
             self.kept().push(request);
             return None;
         }
@@ -62,8 +62,8 @@ async fn write_all(write: &mut Transaction<'_>, kept: Vec<Request>) -> Result<()
         match &request {
             Request::Intend { lease, seqs } => {
                 if seqs.iter().any(|seq| moved.contains(&(*lease, *seq))) {
-                    commit(write, &std::mem::take(&mut intents), true).await?;
-                    commit(write, &std::mem::take(&mut outcomes), true).await?;
+                    commit(write, &std::mem::take(&mut intents), Manner::Carefully).await?;
+                    commit(write, &std::mem::take(&mut outcomes), Manner::Carefully).await?;
                     moved.clear();
                 }
                 moved.extend(seqs.iter().map(|seq| (*lease, *seq)));
@@ -76,6 +76,6 @@ async fn write_all(write: &mut Transaction<'_>, kept: Vec<Request>) -> Result<()
             _ => outcomes.push(request),
         }
     }
-    commit(write, &intents, true).await?;
-    commit(write, &outcomes, true).await.map(drop)
+    commit(write, &intents, Manner::Carefully).await?;
+    commit(write, &outcomes, Manner::Carefully).await.map(drop)
 }

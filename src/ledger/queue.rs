@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use super::LedgerError;
-use super::commit::{Request, commit, is_one_statement};
+use super::commit::{Manner, Request, commit, is_one_broadcast, is_one_statement};
 use super::store::Store;
 
 /// The most requests of one commit, so that no other process waits for long.
@@ -97,7 +97,15 @@ async fn write(store: &Store, requests: &[Request]) -> Vec<Result<i64, LedgerErr
 }
 
 async fn together(store: &Store, requests: &[Request], carefully: bool) -> Result<Vec<i64>, LedgerError> {
-    let mut write = if is_one_statement(requests) { store.write_one().await? } else { store.write().await? };
-    let result = commit(&mut write, requests, carefully).await;
+    let manner = if carefully {
+        Manner::Carefully
+    } else if is_one_broadcast(requests) {
+        Manner::Whole
+    } else {
+        Manner::Together
+    };
+    let by_itself = manner == Manner::Whole || is_one_statement(requests);
+    let mut write = if by_itself { store.write_one().await? } else { store.write().await? };
+    let result = commit(&mut write, requests, manner).await;
     write.end(result).await
 }

@@ -206,10 +206,22 @@ impl Transaction<'_> {
         done.map(|done| done.rows_affected()).map_err(|error| self.store.error(&error))
     }
 
-    /// Runs a text of several statements and gives the number of rows that each changed.
-    pub(super) async fn run_all(&mut self, statements: Statement<'_>) -> Result<Vec<u64>, LedgerError> {
-        let done = (&mut self.connection).execute_many(statements).map_ok(|done| done.rows_affected());
-        done.try_collect().await.map_err(|error| self.store.error(&error))
+    /// Runs a text of several statements and gives the number of rows that the last write among them changed; nothing
+    /// when a table refuses to have no value where one is due, and then none is begun after that statement.
+    pub(super) async fn run_all(&mut self, statements: Statement<'_>) -> Result<Option<u64>, LedgerError> {
+        let mut done = (&mut self.connection).execute_many(statements);
+        let mut changed = 0;
+        loop {
+            match done.try_next().await {
+                // The end of a transaction repeats the number of the statement before it.
+                Ok(Some(one)) => changed = one.rows_affected(),
+                Ok(None) => return Ok(Some(changed)),
+                Err(sqlx::Error::Database(error)) if error.kind() == ErrorKind::NotNullViolation => {
+                    return Ok(None);
+                }
+                Err(error) => return Err(self.store.error(&error)),
+            }
+        }
     }
 
     /// Runs a statement that inserts rows, and gives the number of the last one; none when the table refuses to have

@@ -1,7 +1,7 @@
 //! One round: everything that waits is sent, many calls at once, until nothing waits or something halts it.
 
-use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 
 use crate::clock::Instant;
 use crate::ledger::{LedgerError, Wish};
@@ -67,8 +67,14 @@ impl Run<'_> {
                 biased;
                 () = self.stop.asked(), if halt.is_none() => news = Some(Ok(Halt::Stopped)),
                 Some(ended) = calls.next(), if !calls.is_empty() => {
-                    window.ended(clock.now());
-                    news = self.heed(ended);
+                    let mut next = Some(ended);
+                    // All that have ended by now make room at once.
+                    while let Some(ended) = next {
+                        window.ended(clock.now());
+                        let heard = self.heed(ended);
+                        news = news.or(heard);
+                        next = calls.next().now_or_never().flatten();
+                    }
                 }
                 () = self.room.notified(), if halt.is_none() => {}
                 () = clock.sleep_until(next_look) => {

@@ -94,13 +94,18 @@ impl Ledger {
         limit: u32,
     ) -> Result<Vec<Recipient>, LedgerError> {
         let id = lease.broadcast;
+        // A page as one value: each row, and each value of it, would take its own way from the connection's thread.
         let question = sqlx::query_as(
-            "SELECT seq, group_id, users, message, attempts FROM recipients
-                WHERE broadcast = ? AND seq > ? AND state = 0 AND message IS NOT NULL ORDER BY seq LIMIT ?",
+            "SELECT json_group_array(json_array(seq, group_id, users, message, attempts)) FROM
+                (SELECT seq, group_id, users, message, attempts FROM recipients
+                    WHERE broadcast = ? AND seq > ? AND state = 0 AND message IS NOT NULL ORDER BY seq LIMIT ?)",
         );
         let mut read = self.store().read().await?;
-        let rows: Vec<(i64, String, String, i64, i64)> =
-            read.rows(question.bind(id.0).bind(after_seq).bind(limit)).await?;
+        let page: Option<(String,)> = read.row(question.bind(id.0).bind(after_seq).bind(limit)).await?;
+        let page = page.map_or_else(|| "[]".to_owned(), |(page,)| page);
+        let mut rows: Vec<(i64, String, String, i64, i64)> =
+            serde_json::from_str(&page).map_err(|error| self.store().record(error))?;
+        rows.sort_unstable_by_key(|row| row.0);
         let mut known = self.0.shelf.take(id);
         let mut missing: Vec<i64> =
             rows.iter().map(|row| row.3).filter(|number| !known.contains_key(number)).collect();

@@ -29,12 +29,14 @@ impl Delta {
     }
 }
 
-/// The statement of [`apply`] for the broadcast ?1, with its other arguments from `?next` on; see [`bind_apply`].
-pub(in crate::ledger) fn apply_text(next: usize) -> String {
+/// The statement of [`apply`] for the broadcast ?1, with its other arguments from `?next` on; see [`bind_apply`]. The
+/// table refuses it, and nothing of it is done, where the `condition` does not hold.
+pub(in crate::ledger) fn apply_text(next: usize, condition: &str) -> String {
     let [pending, sending, sent, rejected, in_doubt, skipped, cancelled, lease] =
         std::array::from_fn(|index| format!("?{}", next + index));
     format!(
-        "UPDATE broadcasts SET n_pending = n_pending + {pending}, n_sending = n_sending + {sending},
+        "UPDATE broadcasts SET n_pending = n_pending + {pending},
+            n_sending = CASE WHEN {condition} THEN n_sending + {sending} END,
             n_sent = n_sent + {sent}, n_rejected = n_rejected + {rejected}, n_in_doubt = n_in_doubt + {in_doubt},
             n_skipped = n_skipped + {skipped}, n_cancelled = n_cancelled + {cancelled},
             wish = CASE WHEN {pending} > 0 AND state IN (2, 3) THEN 0 ELSE wish END,
@@ -60,7 +62,7 @@ pub(in crate::ledger) async fn apply(
     lease: Option<i64>,
     delta: &Delta,
 ) -> Result<(), LedgerError> {
-    let statement = sqlx::query(AssertSqlSafe(apply_text(2))).bind(id.0);
+    let statement = sqlx::query(AssertSqlSafe(apply_text(2, "true"))).bind(id.0);
     let statement = bind_apply(statement, delta, lease);
     match write.run(statement).await? {
         0 if lease.is_some() => Err(LedgerError::LeaseLost(id)),
