@@ -442,3 +442,16 @@ fn a_report_for_ci_names_every_test() {
     assert!(failures[0].starts_with("scripts/tests/main.lua:3: expected: "), "{failures:?}");
     assert!(said.contains("red") && !report.contains('\u{1b}'), "{report}");
 }
+
+#[test]
+fn a_broadcast_can_be_recalled_in_a_test_and_has_the_run_1_there() {
+    let project = with_tests(
+        "test('taken back', function(t)
+          local text = { type = 'txt', body = { msg = 'x' } }
+          local report = im.broadcast { name = 'news', to = { '1', '2' }, message = text }
+          expect(report.run).to_equal('1')
+          expect(im.recall({ broadcast = 'news' }).recalled).to_equal(2)
+        end)",
+    );
+    project.mooncast(&["test"]).exits(0).prints("1 test passed");
+}

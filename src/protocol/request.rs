@@ -169,6 +169,7 @@ impl Request {
                 | Self::Groups { .. }
                 | Self::Members { .. }
                 | Self::Recall { .. }
+                | Self::RecallBroadcast { .. }
                 | Self::Sleep { .. }
                 | Self::Http(_)
                 | Self::Broadcast(BroadcastStep::Wait { .. })
