@@ -191,3 +191,24 @@ fn a_job_is_run_and_paused_with_the_keyboard_alone() {
         browser.close().await;
     });
 }
+
+#[test]
+fn a_script_is_run_with_arguments() {
+    let project = Project::with_script("function main(args) print('asked', table.concat(args, '+')) end");
+    let site = Site::simulated(&project);
+    browse(async {
+        let browser = site.operator("en-US").await;
+        browser.click("#scripts a[data-ask]").await;
+        browser.wait_text("dialog[open]", "Run scripts/main.lua now?").await;
+        browser.fill("dialog textarea", "first one\nsecond").await;
+        browser.picture("dialog-script").await;
+        browser.click("dialog button").await;
+        browser.wait_text("#notice", "scripts/main.lua is asked for: run 20").await;
+        site.serving.as_ref().unwrap().prints("asked\tfirst one+second", 1);
+        browser.open(&site.url("/job?name=run%20scripts/main.lua")).await;
+        browser.wait_text("#runs", "done").await;
+        browser.wait_text("#runs", "first one second").await;
+        browser.picture("script-runs").await;
+        browser.close().await;
+    });
+}
