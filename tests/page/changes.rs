@@ -24,7 +24,7 @@ fn the_last_hour_is_drawn_below_its_quota_and_told_in_numbers() {
             NewActivity {
                 app,
                 quota: "group messages",
-                at: now - Duration::from_secs(ago * 10),
+                at: now.saturating_sub(Duration::from_secs(ago * 10)),
                 sent,
                 throttled,
             }

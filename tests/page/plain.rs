@@ -49,7 +49,7 @@ impl<'a> Plain<'a> {
     fn logged_in(site: &'a Site, token: &str) -> Self {
         let mut plain = Self::of(site);
         let answer = plain.post("/login", &format!("token={token}")).is(303);
-        plain.cookie = answer.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+        answer.header("set-cookie").unwrap().split(';').next().unwrap().clone_into(&mut plain.cookie);
         plain
     }
 
