@@ -110,9 +110,9 @@ fn who_has_the_secret_runs_the_function_with_the_request_and_a_delivery_runs_onc
     let (status, second) = post(&address, "orders", &[("x-delivery", "d-2")], r#"{"order":"B-18"}"#);
     assert_eq!(status, 202, "{second}");
     serving.prints("done\tB-18", 1);
+    let ran = serving.stop().exits(0);
     let shown = project.mooncast(&["jobs", "--simulator", "show", "orders"]).exits(0).prints(&run).stdout;
     assert_eq!(shown.matches(" done,").count(), 2, "{shown}");
-    let ran = serving.stop().exits(0);
     assert!(ran.stdout.contains("POST\t2\t{\"order\":\"A-17\"}\tpaid\torders\t1"), "{}", ran.stdout);
     assert_eq!(ran.stdout.matches("A-17").count(), 2, "{}", ran.stdout);
     for hidden in [SECRET, "c00kie-of-the-shop", "t0ken-of-the-shop", &signature(SECRET, body.as_bytes())] {

@@ -8,10 +8,12 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Args;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 use crate::config::{AppFlags, Environment, Listen, Project, ServeSettings, Settings};
 use crate::daemon::{self, Alerts, Daemon, Event, Loader, Order, Registry, Reread, Setup, Watch};
+use crate::delivery::Delivery;
 use crate::host::OWN_BINARY;
 use crate::ledger::{Ledger, Role};
 use crate::web::{self, House, Listening, LogTail, Tls};
@@ -85,18 +87,13 @@ pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Re
         let watch = Watch::new(registry.clone(), reread);
         let scripts = project.root.join("scripts");
         registry.load_all().await.with_context(|| format!("{}", scripts.display()))?;
-        let mut beside = tokio::task::JoinSet::new();
+        let mut beside = JoinSet::new();
         beside.spawn_local(daemon::keep_status(registry.clone(), open.ledger.clone()));
         if let Some(interval) = daemon::systemd::watchdog_interval() {
             beside.spawn_local(daemon::systemd::watchdog(clock.clone(), interval));
         }
         let alerts = alerts.map(|alerts| Alerts::new(alerts, open.ledger.clone(), clock.clone(), name.clone()));
-        let alerts = alerts.transpose().map_err(anyhow::Error::msg)?.map(Rc::new);
-        if let Some(alerts) = &alerts {
-            let (posts, watches, apps) = (Rc::clone(alerts), Rc::clone(alerts), apps.deliveries.clone());
-            beside.spawn_local(async move { posts.run().await });
-            beside.spawn_local(async move { watches.watch_quotas(&apps).await });
-        }
+        let alerts = watch_out(alerts, &apps.deliveries, &mut beside).map_err(anyhow::Error::msg)?;
         let setup = Setup {
             project: project.clone(),
             registry,
@@ -194,6 +191,19 @@ async fn show_tokens(listening: &Listening, ledger: &Ledger) -> anyhow::Result<(
         eprintln!("{}", tokens::shown(&minted, Some(listening.address()?)));
     }
     Ok(())
+}
+
+/// Posts alerts, where somebody wants them, and looks for what only quotas show.
+fn watch_out(
+    alerts: Option<Result<Alerts, String>>,
+    apps: &[Rc<Delivery>],
+    beside: &mut JoinSet<()>,
+) -> Result<Option<Rc<Alerts>>, String> {
+    let Some(alerts) = alerts.transpose()?.map(Rc::new) else { return Ok(None) };
+    let (posts, watches, apps) = (Rc::clone(&alerts), Rc::clone(&alerts), apps.to_vec());
+    beside.spawn_local(async move { posts.run().await });
+    beside.spawn_local(async move { watches.watch_quotas(&apps).await });
+    Ok(Some(alerts))
 }
 
 /// Tells people of an event, where they want to be told. The log has it already.

@@ -1,5 +1,6 @@
 //! What people can do here, the same from the page and from the API; each says what it did.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -156,7 +157,7 @@ impl Site {
             (told.in_doubt, "are in doubt, and nobody knows their ids"),
         ] {
             if count > 0 {
-                message += &format!("; {count} {what}");
+                let _ = write!(message, "; {count} {what}");
             }
         }
         Ok(Done::counted(told.recalled, message))

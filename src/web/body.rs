@@ -35,13 +35,11 @@ impl Bounds {
     ///
     /// The answer, where it is too long, too slow or breaks off.
     pub(super) async fn read(self, body: Body, clock: &Clock) -> Result<Bytes, Problem> {
-        match clock.timeout(self.within, self.whole(body)).await {
-            Ok(whole) => whole,
-            Err(_) => {
-                let why = format!("the body took more than {} s to arrive", self.within.as_secs());
-                Err(Problem::new(StatusCode::REQUEST_TIMEOUT, why))
-            }
-        }
+        let slow = |_| {
+            let why = format!("the body took more than {} s to arrive", self.within.as_secs());
+            Problem::new(StatusCode::REQUEST_TIMEOUT, why)
+        };
+        clock.timeout(self.within, self.whole(body)).await.map_err(slow)?
     }
 
     async fn whole(self, body: Body) -> Result<Bytes, Problem> {

@@ -82,7 +82,7 @@ fn a_name_or_an_origin_that_is_another_is_refused() {
     let (address, port) = (site.address.as_str(), site.address.split(':').nth(1).unwrap());
     let bearer = format!("authorization: Bearer {}\r\n", site.operate);
     let get = |target: &str, hosts: &[&str]| {
-        let hosts: String = hosts.iter().map(|host| format!("Host: {host}\r\n")).collect();
+        let hosts = hosts.iter().map(|host| format!("Host: {host}\r\n")).collect::<Vec<_>>().concat();
         raw(address, format!("GET {target} HTTP/1.1\r\nconnection: close\r\n{hosts}{bearer}\r\n").as_bytes())
     };
     let path = "/api/v1/session";
@@ -129,7 +129,7 @@ fn a_name_or_an_origin_that_is_another_is_refused() {
     let secure = format!("https://{address}");
     let near = format!("http://{address}.evil.example");
     let token = format!("Bearer {}", site.operate);
-    let post = |more: &[(&str, &str)]| {
+    let act = |more: &[(&str, &str)]| {
         let headers = [&[("authorization", token.as_str())], more].concat();
         site.ask_with("POST /jobs/none/trigger", &headers, b"").status
     };
@@ -137,7 +137,7 @@ fn a_name_or_an_origin_that_is_another_is_refused() {
     let fine: [&[(&str, &str)]; 4] =
         [&[], &[("origin", own)], &[("origin", secure)], &[("sec-fetch-site", "same-origin")]];
     for fine in fine {
-        assert_eq!(post(fine), 404, "{fine:?}");
+        assert_eq!(act(fine), 404, "{fine:?}");
     }
     for foreign in [
         &[("origin", "http://evil.example")][..],
@@ -150,7 +150,7 @@ fn a_name_or_an_origin_that_is_another_is_refused() {
         &[("sec-fetch-site", "same-site")],
         &[("sec-fetch-site", "same-origin"), ("sec-fetch-site", "cross-site")],
     ] {
-        assert_eq!(post(foreign), 403, "{foreign:?}");
+        assert_eq!(act(foreign), 403, "{foreign:?}");
     }
     site.serving.stop().exits(0);
 }

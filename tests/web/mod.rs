@@ -105,7 +105,7 @@ impl Site {
             "GET /api/v1/events HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).unwrap();
-        let mut bytes = [0; 65536];
+        let mut bytes = [0; 8192];
         for _ in 0..600 {
             let value = self.json(path);
             if so(&value) {
@@ -177,11 +177,11 @@ fn whole(mut chunks: &[u8]) -> Vec<u8> {
 pub fn request(address: &str, head: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     let mut text = format!("{head} HTTP/1.1\r\nconnection: close\r\n");
     if !headers.iter().any(|(name, _)| *name == "host") {
-        text += &format!("host: {address}\r\n");
+        text.extend(["host: ", address, "\r\n"]);
     }
     let said = headers.iter().any(|(name, _)| *name == "content-length");
     if !said && (!body.is_empty() || head.starts_with("POST")) {
-        text += &format!("content-length: {}\r\n", body.len());
+        text.extend(["content-length: ", &body.len().to_string(), "\r\n"]);
     }
     for (name, value) in headers {
         text.extend([name, ": ", value, "\r\n"]);
@@ -200,7 +200,7 @@ pub fn raw(address: &str, bytes: &[u8]) -> Answer {
 
 /// All that still comes on a connection.
 pub fn rest(stream: &mut impl Read) -> Vec<u8> {
-    let (mut all, mut part) = (Vec::new(), [0; 65536]);
+    let (mut all, mut part) = (Vec::new(), [0; 8192]);
     // A peer that was not read to its end resets the connection after its answer.
     while let Ok(read) = stream.read(&mut part) {
         if read == 0 {

@@ -31,9 +31,12 @@ pub struct Kept {
     pub end: Result<Driven, String>,
 }
 
+/// A driving, and what it shows.
+type Shown = (Rc<Driving>, Rc<Underway>);
+
 /// Drives broadcasts without their scripts.
 pub struct Keeper {
-    driven: RefCell<HashMap<BroadcastId, (Rc<Driving>, Rc<Underway>)>>,
+    driven: RefCell<HashMap<BroadcastId, Shown>>,
     switch: StopSwitch,
     stop: Stop,
     told: Box<dyn Fn(Kept)>,

@@ -50,7 +50,8 @@ pub(super) fn routes() -> Router<Site> {
         .routes(routes!(session::show, session::begin, session::end))
         .split_for_parts();
     let served = events::serve(router);
-    document::serve(served, api).method_not_allowed_fallback(async || {
+    let nothing = async || Problem::not_found("there is nothing here");
+    document::serve(served, api).fallback(nothing).method_not_allowed_fallback(async || {
         Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this address takes other methods: `Allow` names them")
     })
 }

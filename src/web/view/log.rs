@@ -62,7 +62,7 @@ impl LogTail {
         self.number.subscribe()
     }
 
-    fn put(&self, level: &tracing::Level, text: String) {
+    fn put(&self, level: tracing::Level, text: String) {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let number = lines.back().map_or(1, |line| line.number + 1);
         if lines.len() >= KEPT {
@@ -90,7 +90,7 @@ impl<S: Subscriber> Layer<S> for Tailed {
             message.truncate(end);
             message.push('…');
         }
-        self.0.put(event.metadata().level(), message);
+        self.0.put(*event.metadata().level(), message);
     }
 }
 
