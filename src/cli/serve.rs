@@ -8,7 +8,6 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Args;
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 use crate::config::{AppFlags, Environment, Listen, Project, ServeSettings, Settings};
@@ -57,9 +56,7 @@ pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Re
     let granted = args.grants.permissions()?;
     settings.permissions.extend(granted.clone());
     let alerts = settings.alerts.clone();
-    if let Some(listen) = args.listen {
-        settings.serve.listen = listen;
-    }
+    settings.serve.listen = args.listen.unwrap_or(settings.serve.listen);
     let (serve, simulator) = (settings.serve.clone(), args.simulator || settings.simulator);
     let secure = serve.tls.as_ref().map(Tls::load).transpose().map_err(anyhow::Error::msg)?;
     let address = serve.address().map_err(anyhow::Error::msg)?;
@@ -79,15 +76,13 @@ pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Re
         let reread = Reread::new(move || {
             let mut settings = Settings::load(&place, &Environment::of_process(), &flags)?;
             settings.permissions.extend(granted.clone());
-            if let Some(listen) = args.listen {
-                settings.serve.listen = listen;
-            }
+            settings.serve.listen = args.listen.unwrap_or(settings.serve.listen);
             Ok(settings)
         });
         let watch = Watch::new(registry.clone(), reread);
         let scripts = project.root.join("scripts");
         registry.load_all().await.with_context(|| format!("{}", scripts.display()))?;
-        let mut beside = JoinSet::new();
+        let mut beside = tokio::task::JoinSet::new();
         beside.spawn_local(daemon::keep_status(registry.clone(), open.ledger.clone()));
         if let Some(interval) = daemon::systemd::watchdog_interval() {
             beside.spawn_local(daemon::systemd::watchdog(clock.clone(), interval));
@@ -197,7 +192,7 @@ async fn show_tokens(listening: &Listening, ledger: &Ledger) -> anyhow::Result<(
 fn watch_out(
     alerts: Option<Result<Alerts, String>>,
     apps: &[Rc<Delivery>],
-    beside: &mut JoinSet<()>,
+    beside: &mut tokio::task::JoinSet<()>,
 ) -> Result<Option<Rc<Alerts>>, String> {
     let Some(alerts) = alerts.transpose()?.map(Rc::new) else { return Ok(None) };
     let (posts, watches, apps) = (Rc::clone(&alerts), Rc::clone(&alerts), apps.to_vec());

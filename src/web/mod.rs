@@ -6,7 +6,7 @@
 //! - `page`: for people; `api`: everything in JSON; `house`: what all of it needs of the daemon.
 //!
 //! Handlers read the ledger, which knows nearly everything, by themselves; what only the daemon knows is asked of it on
-//! its own thread ([`Site::on_daemon`]), and what people want goes through the ledger, as it does from the command line.
+//! its own thread (`Site::on_daemon`), and what people want goes through the ledger, as it does from the command line.
 //!
 //! May import: `schedule`, `host` and what is below them.
 
