@@ -37,9 +37,9 @@ fn every_place_fits_a_telephone_by_day_and_night_in_both_languages() {
                 {
                     browser.show(width, height, dark).await;
                     browser.fits().await;
-                    let (time, size) =
+                    let (hour, screen) =
                         (if dark { "night" } else { "day" }, if width < 400 { "phone" } else { "desk" });
-                    browser.picture(&format!("{name}-{tag}-{size}-{time}")).await;
+                    browser.picture(&format!("{name}-{tag}-{screen}-{hour}")).await;
                 }
             }
             // No text has stayed in the other language.

@@ -1,4 +1,4 @@
-//! The page, in a browser: Debian's Chromium, driven through its ChromeDriver, before a real `mooncast serve`.
+//! The page, in a browser: Debian's Chromium, driven through its own driver, before a real `mooncast serve`.
 
 mod acts;
 mod browser;

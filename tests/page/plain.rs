@@ -49,7 +49,7 @@ impl<'a> Plain<'a> {
     fn logged_in(site: &'a Site, token: &str) -> Self {
         let mut plain = Self::of(site);
         let answer = plain.post("/login", &format!("token={token}")).is(303);
-        plain.cookie = answer.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+        answer.header("set-cookie").unwrap().split(';').next().unwrap().clone_into(&mut plain.cookie);
         plain
     }
 
@@ -133,7 +133,11 @@ fn who_may_only_look_sees_everything_and_nothing_to_press() {
         reader.get(act).is(403).says("may only look");
         reader.post(act, "").is(403).says("may only look");
     }
-    operator.get("/").is(200).says("/broadcasts/1/cancel");
+    for format in ["csv", "jsonl"] {
+        let export = format!("/api/v1/broadcasts/1/export?format={format}");
+        reader.get("/broadcasts/1").says(&export);
+        reader.get(&export).is(200).says("184524748161500");
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::http::StatusCode;
@@ -94,6 +95,7 @@ impl Pages {
 }
 
 /// `{{ t('name', n=3) }}`: a text of the page.
+#[expect(clippy::needless_pass_by_value, reason = "minijinja gives it away")]
 fn t(state: &State, name: &str, told: Kwargs) -> Result<String, Error> {
     let mut values = Vec::new();
     for place in told.args() {
@@ -102,7 +104,7 @@ fn t(state: &State, name: &str, told: Kwargs) -> Result<String, Error> {
         values.push((place, count.map_or_else(|| value.to_string(), format::number)));
     }
     let said = language(state).say(name, &values);
-    said.ok_or_else(|| problem(format!("there is no text `{name}` that tells {:?}", values)))
+    said.ok_or_else(|| problem(format!("there is no text `{name}` that tells {values:?}")))
 }
 
 /// The reader's language.
@@ -142,9 +144,9 @@ fn code(text: &str) -> Value {
     for (index, piece) in text.split('`').enumerate() {
         let piece = HtmlEscape(piece);
         if index % 2 == 1 {
-            html += &format!("<code>{piece}</code>");
+            let _ = write!(html, "<code>{piece}</code>");
         } else {
-            html += &piece.to_string();
+            let _ = write!(html, "{piece}");
         }
     }
     Value::from_safe_string(html)

@@ -143,6 +143,7 @@ const live = $('live');
 const lost = $('lost');
 let source = null;
 let heard = 0;
+let begun = 0;
 let later = 0;
 
 function shown(state, text) {
@@ -175,6 +176,7 @@ function hear(event) {
 
 function listen() {
   leave();
+  begun = Date.now();
   source = new EventSource(events);
   source.onmessage = hear;
   source.addEventListener('over', () => location.reload());
@@ -206,7 +208,7 @@ if (events) {
   listen();
   // A connection may die without a word; and a browser has few of them for one host.
   setInterval(() => {
-    if (source && heard && Date.now() - heard > 10000) miss();
+    if (source && Date.now() - Math.max(heard, begun) > 10000) miss();
   }, 2000);
   document.addEventListener('visibilitychange', () => (document.hidden ? leave() : listen()));
   addEventListener('pagehide', leave);
