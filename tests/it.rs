@@ -46,4 +46,5 @@ mod stubs;
 mod support;
 mod survival;
 mod top;
+mod traces;
 mod uploads;
