@@ -75,7 +75,7 @@ fn spans(body: &[u8]) -> Vec<Span> {
                 2 => span.id = field.to_vec(),
                 4 => span.parent = field.to_vec(),
                 5 => span.name = String::from_utf8(field.to_vec()).unwrap(),
-                9 => span.attributes += &format!("{} ", String::from_utf8_lossy(field)),
+                9 => span.attributes.extend([String::from_utf8_lossy(field), " ".into()]),
                 _ => {}
             }
         }

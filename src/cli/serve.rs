@@ -8,10 +8,12 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Args;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 use crate::config::{AppFlags, Environment, Listen, Project, ServeSettings, Settings};
 use crate::daemon::{self, Alerts, Daemon, Event, Loader, Order, Registry, Reread, Setup, Watch};
+use crate::delivery::Delivery;
 use crate::host::OWN_BINARY;
 use crate::ledger::{Ledger, Role};
 use crate::web::{self, Figures, House, Listening, LogTail, Tls};
@@ -54,19 +56,19 @@ pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Re
     let mut settings = Settings::load(&project, &environment, &flags)?;
     let granted = args.grants.permissions()?;
     settings.permissions.extend(granted.clone());
-    let alerts = settings.alerts.clone();
     if let Some(listen) = args.listen {
         settings.serve.listen = listen;
     }
-    let (serve, simulator) = (settings.serve.clone(), args.simulator || settings.simulator);
+    let (serve, alerts) = (settings.serve.clone(), settings.alerts.clone());
+    let simulator = args.simulator || settings.simulator;
     let secure = serve.tls.as_ref().map(Tls::load).transpose().map_err(anyhow::Error::msg)?;
     let address = serve.address().map_err(anyhow::Error::msg)?;
     // Before anything is made that counts.
     let figures = Figures::begin().map_err(anyhow::Error::msg).context("nothing can be counted")?;
     let name = project.root.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let clock = Clock::real();
-    let fail_point = fail_point(&environment)?;
-    let apps = apps::choose_for(daemon::COMMAND, &project, &settings, args.simulator, &clock, &fail_point)?;
+    let point = fail_point(&environment)?;
+    let apps = apps::choose_for(daemon::COMMAND, &project, &settings, args.simulator, &clock, &point)?;
     let book = apps.book.as_ref().context("there is no ledger")?;
     clock.block_on(async {
         // Heard from the first moment on: what is begun before is little.
@@ -82,21 +84,16 @@ pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Re
             Ok(settings)
         });
         let watch = Watch::new(registry.clone(), reread);
-        let scripts = project.root.join("scripts");
-        registry.load_all().await.with_context(|| format!("{}", scripts.display()))?;
-        let mut beside = tokio::task::JoinSet::new();
+        registry.load_all().await.with_context(|| project.root.join("scripts").display().to_string())?;
+        let mut beside = JoinSet::new();
         beside.spawn_local(figures.clone().keep(clock.clone()));
         beside.spawn_local(daemon::keep_status(registry.clone(), open.ledger.clone()));
         if let Some(interval) = daemon::systemd::watchdog_interval() {
             beside.spawn_local(daemon::systemd::watchdog(clock.clone(), interval));
         }
-        let alerts = alerts.map(|alerts| Alerts::new(alerts, open.ledger.clone(), clock.clone(), name.clone()));
-        let alerts = alerts.transpose().map_err(anyhow::Error::msg)?.map(Rc::new);
-        if let Some(alerts) = &alerts {
-            let (posts, watches, apps) = (Rc::clone(alerts), Rc::clone(alerts), apps.deliveries.clone());
-            beside.spawn_local(async move { posts.run().await });
-            beside.spawn_local(async move { watches.watch_quotas(&apps).await });
-        }
+        let alerts =
+            alerts.map(|alerts| Alerts::new(alerts, open.ledger.clone(), clock.clone(), name.clone()));
+        let alerts = post(alerts, &apps.deliveries, &mut beside)?;
         let setup = Setup {
             project: project.clone(),
             registry,
@@ -112,8 +109,7 @@ pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Re
         };
         beside.spawn_local(watch.run());
         let hooked = setup.registry.jobs().iter().any(|registered| registered.job.hook().is_some());
-        let (jobs, settings) = (setup.registry.clone(), setup.registry.clone());
-        let daemon = Daemon::new(setup);
+        let (jobs, settings, daemon) = (setup.registry.clone(), setup.registry.clone(), Daemon::new(setup));
         match listening {
             Some(listening) => {
                 let house = House {
@@ -196,6 +192,19 @@ async fn show_tokens(listening: &Listening, ledger: &Ledger) -> anyhow::Result<(
         eprintln!("{}", tokens::shown(&minted, Some(listening.address()?)));
     }
     Ok(())
+}
+
+/// Sends alerts where they are wanted, and watches the quotas for them, beside the daemon.
+fn post(
+    alerts: Option<Result<Alerts, String>>,
+    apps: &[Rc<Delivery>],
+    beside: &mut JoinSet<()>,
+) -> anyhow::Result<Option<Rc<Alerts>>> {
+    let Some(alerts) = alerts.transpose().map_err(anyhow::Error::msg)?.map(Rc::new) else { return Ok(None) };
+    let (posts, watches, apps) = (Rc::clone(&alerts), Rc::clone(&alerts), apps.to_vec());
+    beside.spawn_local(async move { posts.run().await });
+    beside.spawn_local(async move { watches.watch_quotas(&apps).await });
+    Ok(Some(alerts))
 }
 
 /// Tells people of an event, where they want to be told. The log has it already.
