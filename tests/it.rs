@@ -49,5 +49,6 @@ mod stubs;
 mod support;
 mod survival;
 mod top;
+mod traces;
 mod uploads;
 mod web;

@@ -27,6 +27,7 @@ mod summary;
 mod test;
 mod tokens;
 mod top;
+mod traces;
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -41,6 +42,7 @@ use crate::protocol::WORKER_COMMAND;
 use crate::web::LogTail;
 
 pub use exit::Exit;
+use traces::Traces;
 
 /// Sends group messages from Lua scripts: checked against the service's limits, paced to the app's quota.
 #[derive(Debug, Parser)]
@@ -138,7 +140,12 @@ pub fn main() -> ExitCode {
     // A line in the middle of a screen helps nobody.
     let silent = matches!(&cli.command, Command::Top(top) if top.draws());
     let level = if silent { "off" } else { cli.global.log.as_str() };
-    if let Err(error) = logging::start(cli.global.log_format, level, tail) {
+    let traces = matches!(cli.command, Command::Run(_) | Command::Serve(_)).then(Traces::wanted).transpose();
+    let traces = match traces {
+        Ok(traces) => traces.flatten(),
+        Err(error) => return exit::report(&error, cli.global.log_format),
+    };
+    if let Err(error) = logging::start(cli.global.log_format, level, tail, traces.as_ref()) {
         // There is no log to tell it to.
         return exit::report(&error, logging::Format::Text);
     }
@@ -159,6 +166,9 @@ pub fn main() -> ExitCode {
         Command::Completions(args) => Ok(completions::run(&args)),
         Command::Man(args) => man::run(&args),
     };
+    if let Some(traces) = traces {
+        traces.end();
+    }
     match result {
         Ok(exit) => exit.into(),
         Err(error) => exit::report(&error, format),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Args;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 use crate::config::{AppFlags, Environment, Listen, Project, ServeSettings, Settings};
@@ -64,8 +65,8 @@ pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Re
     let figures = Figures::begin().map_err(anyhow::Error::msg).context("nothing can be counted")?;
     let name = project.root.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let clock = Clock::real();
-    let fail_point = fail_point(&environment)?;
-    let apps = apps::choose_for(daemon::COMMAND, &project, &settings, args.simulator, &clock, &fail_point)?;
+    let point = fail_point(&environment)?;
+    let apps = apps::choose_for(daemon::COMMAND, &project, &settings, args.simulator, &clock, &point)?;
     let book = apps.book.as_ref().context("there is no ledger")?;
     clock.block_on(async {
         // Heard from the first moment on: what is begun before is little.
@@ -82,16 +83,16 @@ pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Re
             Ok(settings)
         });
         let watch = Watch::new(registry.clone(), reread);
-        let scripts = project.root.join("scripts");
-        registry.load_all().await.with_context(|| format!("{}", scripts.display()))?;
-        let mut beside = tokio::task::JoinSet::new();
+        registry.load_all().await.with_context(|| project.root.join("scripts").display().to_string())?;
+        let mut beside = JoinSet::new();
         beside.spawn_local(figures.clone().keep(clock.clone()));
         beside.spawn_local(daemon::keep_status(registry.clone(), open.ledger.clone()));
         if let Some(interval) = daemon::systemd::watchdog_interval() {
             beside.spawn_local(daemon::systemd::watchdog(clock.clone(), interval));
         }
-        let alerts = alerts.map(|alerts| Alerts::new(alerts, open.ledger.clone(), clock.clone(), name.clone()));
-        let alerts = watch_out(alerts, &apps.deliveries, &mut beside).map_err(anyhow::Error::msg)?;
+        let alerts =
+            alerts.map(|alerts| Alerts::new(alerts, open.ledger.clone(), clock.clone(), name.clone()));
+        let alerts = post(alerts, &apps.deliveries, &mut beside)?;
         let setup = Setup {
             project: project.clone(),
             registry,
@@ -107,8 +108,7 @@ pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Re
         };
         beside.spawn_local(watch.run());
         let hooked = setup.registry.jobs().iter().any(|registered| registered.job.hook().is_some());
-        let (jobs, settings) = (setup.registry.clone(), setup.registry.clone());
-        let daemon = Daemon::new(setup);
+        let (jobs, settings, daemon) = (setup.registry.clone(), setup.registry.clone(), Daemon::new(setup));
         match listening {
             Some(listening) => {
                 let house = House {
@@ -193,13 +193,13 @@ async fn show_tokens(listening: &Listening, ledger: &Ledger) -> anyhow::Result<(
     Ok(())
 }
 
-/// Posts alerts, where somebody wants them, and looks for what only quotas show.
-fn watch_out(
+/// Sends alerts where they are wanted, and watches the quotas for them, beside the daemon.
+fn post(
     alerts: Option<Result<Alerts, String>>,
     apps: &[Rc<Delivery>],
-    beside: &mut tokio::task::JoinSet<()>,
-) -> Result<Option<Rc<Alerts>>, String> {
-    let Some(alerts) = alerts.transpose()?.map(Rc::new) else { return Ok(None) };
+    beside: &mut JoinSet<()>,
+) -> anyhow::Result<Option<Rc<Alerts>>> {
+    let Some(alerts) = alerts.transpose().map_err(anyhow::Error::msg)?.map(Rc::new) else { return Ok(None) };
     let (posts, watches, apps) = (Rc::clone(&alerts), Rc::clone(&alerts), apps.to_vec());
     beside.spawn_local(async move { posts.run().await });
     beside.spawn_local(async move { watches.watch_quotas(&apps).await });

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use super::Delivery;
 use crate::clock::Clock;
 use crate::ledger::{AppId, Ledger, LedgerError, NewActivity};
-use crate::quota::Quotas;
+use crate::quota::{Quota, Quotas};
 
 /// How often it is told at the most.
 const EVERY: Duration = Duration::from_secs(2);
@@ -108,7 +108,7 @@ impl Account {
     /// Tells what is new, and gives whether anything was.
     async fn tell(&self) -> Result<bool, LedgerError> {
         let mut told = self.told.lock().await;
-        let now = self.quotas.all().map(|quota| quota.ever());
+        let now = self.quotas.all().map(Quota::ever);
         // It was sent since the last look, so about half a look ago.
         let at = self.clock.unix_time().saturating_sub(EVERY / 2);
         let news: Vec<NewActivity> = self

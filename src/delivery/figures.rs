@@ -19,12 +19,16 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    const ALL: [(Self, &'static str); 4] = [
-        (Self::Group, "group"),
-        (Self::Targeted, "targeted"),
-        (Self::Upload, "upload"),
-        (Self::Read, "read"),
-    ];
+    const ALL: [Self; 4] = [Self::Group, Self::Targeted, Self::Upload, Self::Read];
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Group => "group",
+            Self::Targeted => "targeted",
+            Self::Upload => "upload",
+            Self::Read => "read",
+        }
+    }
 }
 
 impl From<Call> for Kind {
@@ -39,6 +43,19 @@ impl From<Call> for Kind {
 /// The classes of answers, as they are counted.
 const CLASSES: [&str; 7] =
     ["accepted", "permanent", "auth", "throttled", "in_doubt", "nothing_sent", "repeat"];
+
+/// The class of an answer, or of its failure to come.
+pub(super) const fn class_of(failure: Option<&Failure>) -> &'static str {
+    let Some(failure) = failure else { return "accepted" };
+    match failure.class {
+        Class::Permanent => "permanent",
+        Class::Auth => "auth",
+        Class::Throttled => "throttled",
+        Class::InDoubt => "in_doubt",
+        Class::NothingSent => "nothing_sent",
+        Class::Repeat => "repeat",
+    }
+}
 
 /// What becomes of messages.
 const OUTCOMES: [&str; 3] = ["sent", "rejected", "in_doubt"];
@@ -77,13 +94,13 @@ impl Figures {
         };
         Self {
             messages: [outcomes("group"), outcomes("targeted")],
-            requests: Kind::ALL.map(|(_, call)| {
+            requests: Kind::ALL.map(Kind::name).map(|call| {
                 CLASSES.map(|class| {
                     counter!("mooncast_requests_total", "app" => label(), "call" => call, "class" => class)
                 })
             }),
-            round_trips: Kind::ALL.map(
-                |(_, call)| histogram!("mooncast_request_duration_seconds", "app" => label(), "call" => call),
+            round_trips: Kind::ALL.map(Kind::name).map(
+                |call| histogram!("mooncast_request_duration_seconds", "app" => label(), "call" => call),
             ),
             waits: quotas.all().map(|quota| {
                 let name = quota.name();
@@ -109,18 +126,11 @@ impl Figures {
 
     /// A request was answered, or failed, after this time.
     pub(super) fn request(&self, kind: Kind, failure: Option<&Failure>, took: Duration) {
-        let [accepted, permanent, auth, throttled, in_doubt, nothing_sent, repeat] =
-            &self.requests[kind as usize];
-        let counter = match failure.map(|failure| failure.class) {
-            None => accepted,
-            Some(Class::Permanent) => permanent,
-            Some(Class::Auth) => auth,
-            Some(Class::Throttled) => throttled,
-            Some(Class::InDoubt) => in_doubt,
-            Some(Class::NothingSent) => nothing_sent,
-            Some(Class::Repeat) => repeat,
-        };
-        counter.increment(1);
+        let class = class_of(failure);
+        let counted = CLASSES.iter().zip(&self.requests[kind as usize]).find(|(name, _)| **name == class);
+        if let Some((_, counter)) = counted {
+            counter.increment(1);
+        }
         self.round_trips[kind as usize].record(took);
     }
 

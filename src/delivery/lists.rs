@@ -1,6 +1,7 @@
 //! The app's groups and their members, page by page.
 
 use serde::Serialize;
+use tracing::Instrument as _;
 
 use crate::client::{Class, Failure, PAGE_SIZE_MAX, Role};
 use crate::clock::Instant;
@@ -9,7 +10,7 @@ use crate::quota::Priority;
 use super::figures::Kind;
 use super::retry::{Backoff, PATIENCE};
 use super::send::answer_of;
-use super::{Delivery, Stop, Undelivered};
+use super::{Delivery, Stop, Undelivered, trace};
 
 /// Some items, and where the next ones begin.
 #[derive(Debug, Serialize)]
@@ -117,7 +118,9 @@ impl Delivery {
             let mut permit = self.permit(&self.quotas.reads, 1, Priority::Normal, None, stop).await?;
             permit.written();
             let began = self.clock.now();
-            let result = question().await;
+            let span = trace::request(&self.name, Kind::Read, 0);
+            let result = question().instrument(span.clone()).await;
+            trace::answered(&span, result.as_ref().err());
             permit.answered(answer_of(result.as_ref().err()));
             self.figures.request(Kind::Read, result.as_ref().err(), self.clock.now() - began);
             let failure = match result {

@@ -19,6 +19,7 @@ mod share;
 mod stage;
 mod stop;
 mod tally;
+mod trace;
 mod undelivered;
 mod upload;
 

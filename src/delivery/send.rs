@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tracing::Instrument as _;
+
 use crate::client::{self, Class};
 use crate::clock::Instant;
 use crate::config::TargetedCost;
@@ -13,7 +15,7 @@ use crate::quota::{Answer, Permit, Priority, Quota};
 use super::failpoint::Point;
 use super::record::{Beginning, Record};
 use super::retry::{Backoff, PATIENCE};
-use super::{Delivery, Reason, Stop, Tally, Undelivered};
+use super::{Delivery, Reason, Stop, Tally, Undelivered, trace};
 
 /// (group id, message id) of each group that has the message.
 pub type Receipts = Vec<(String, String)>;
@@ -55,6 +57,10 @@ impl Delivery {
     /// # Errors
     ///
     /// [`Undelivered`], of which [`Reason::InDoubt`] is the one that must not be tried again blindly.
+    #[tracing::instrument(
+        target = "traces", name = "message", skip_all,
+        fields(app = self.name, quota = self.price(message).0.name(), groups = message.group_count())
+    )]
     pub async fn send(
         &self,
         message: &Message,
@@ -238,8 +244,10 @@ impl Delivery {
         let writing = Arc::clone(&permit);
         let began = self.clock.now();
         let on_write = move || lock(&writing).written();
-        let outcome = self.client.send(call, body, on_write).await;
+        let span = trace::request(&self.name, message.call().into(), message.group_count());
+        let outcome = self.client.send(call, body, on_write).instrument(span.clone()).await;
         let failure = outcome.as_ref().err();
+        trace::answered(&span, failure);
         lock(&permit).settle(answer_of(failure));
         self.figures.request(message.call().into(), failure, self.clock.now() - began);
         outcome

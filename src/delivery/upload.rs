@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
+use tracing::Instrument as _;
 
 use crate::client::{Thumbnail, Upload, UploadError};
 use crate::ledger::{AppId, Ledger, LedgerError, SentFile};
@@ -15,7 +16,7 @@ use crate::quota::Priority;
 use super::figures::Kind;
 use super::retry::{Backoff, PATIENCE};
 use super::send::answer_of;
-use super::{Delivery, Reason, Stop, Undelivered};
+use super::{Delivery, Reason, Stop, Undelivered, trace};
 
 /// For how long a file at the service is used: it keeps one for seven days (contract), and whoever gets a message has
 /// at least one of them to fetch it.
@@ -208,7 +209,9 @@ impl Delivery {
             let mut permit = self.permit(&self.quotas.uploads, 1, priority, None, stop).await?;
             permit.written();
             let began = self.clock.now();
-            let result = self.client.upload(upload, |_| {}).await;
+            let span = trace::request(&self.name, Kind::Upload, 0);
+            let result = self.client.upload(upload, |_| {}).instrument(span.clone()).await;
+            trace::answered(&span, result.as_ref().err());
             permit.answered(answer_of(result.as_ref().err()));
             self.figures.request(Kind::Upload, result.as_ref().err(), self.clock.now() - began);
             let failure = match result {

@@ -10,6 +10,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::ChildStdin;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span, info_span};
 
 use crate::clock::{Clock, Hold, Instant};
 use crate::protocol::{
@@ -129,7 +131,30 @@ pub async fn run(spec: RunSpec, services: Rc<Services>, interrupt: Interrupt) ->
         under_way: Rc::default(),
         peak_memory: None,
     };
-    session.run(spec, pipes).await
+    let span = span_of(&spec);
+    let ended = session.run(spec, pipes).instrument(span.clone()).await;
+    if matches!(ended, Ended::Failed(_)) {
+        span.record("otel.status_code", "ERROR");
+    }
+    ended
+}
+
+/// The span of a run, for whoever traces; what only looks at a script is none.
+fn span_of(spec: &RunSpec) -> Span {
+    let script = &*spec.script.name;
+    match (&spec.job, spec.mode) {
+        (Some(job), _) => info_span!(
+            target: "traces",
+            "job",
+            job = job.name,
+            run = job.run,
+            attempt = job.attempt,
+            script,
+            otel.status_code = Empty,
+        ),
+        (None, Mode::Run) => info_span!(target: "traces", "script", script, otel.status_code = Empty),
+        (None, _) => Span::none(),
+    }
 }
 
 /// Frames that wait to be written.
@@ -383,14 +408,15 @@ impl Session {
         let under_way = request.reaches_out().then(|| UnderWay::new(&self.under_way));
         let clock = self.services.clock.clone();
         let hold = (!request.takes_time()).then(|| clock.hold());
-        self.answering.spawn_local(async move {
+        let answering = async move {
             let answer = answers::answer(&services, request)
                 .await
                 .unwrap_or_else(|failure| Answer::Failed(Box::new(failure)));
             drop(under_way);
             outgoing.push(&ToWorker::Answer(id, answer), &clock);
             drop(hold);
-        });
+        };
+        self.answering.spawn_local(answering.in_current_span());
     }
 }
 

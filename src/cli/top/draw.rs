@@ -52,13 +52,13 @@ fn head<'a>(text: String, chosen: bool) -> Block<'a> {
 }
 
 /// A table of which the chosen line stands out, where its pane is chosen.
-fn table<'a>(
+fn table(
     frame: &mut Frame<'_>,
     area: Rect,
     pane: Pane,
     screen: &mut Screen,
     heading: String,
-    rows: Vec<Row<'a>>,
+    rows: Vec<Row<'_>>,
     widths: &[Constraint],
 ) {
     let chosen = screen.pane == pane;
@@ -138,8 +138,7 @@ fn draw_quotas(frame: &mut Frame<'_>, area: Rect, seen: &Seen) {
         let colour = if quota.throttled > 0 { Color::Red } else { Color::Cyan };
         let spark = Sparkline::default()
             .data(quota.spans.iter().skip(newest))
-            // What the quota lets through in a span, so that full height means full use.
-            .max((quota.most * 10.0).max(1.0).round() as u64)
+            .max(quota.most_in_a_span())
             .style(Style::new().fg(colour));
         frame.render_widget(spark, graph);
         frame.render_widget(Paragraph::new(words::usage(quota)), usage);
@@ -160,8 +159,8 @@ fn draw_jobs(frame: &mut Frame<'_>, area: Rect, screen: &mut Screen, seen: &Seen
 
 fn draw_scripts(frame: &mut Frame<'_>, area: Rect, screen: &mut Screen, seen: &Seen) {
     let rows = seen.scripts.iter().map(|script| {
-        let stale = script.error.is_some();
-        let style = if stale { Style::new().fg(Color::Red) } else { Style::new() };
+        let refused = script.error.is_some();
+        let style = if refused { Style::new().fg(Color::Red) } else { Style::new() };
         let text = Line::styled(words::script(script, seen.at), style);
         Row::new(vec![Cell::from(script.name.clone()), Cell::from(text)])
     });

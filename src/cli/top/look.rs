@@ -44,8 +44,10 @@ pub(super) struct Standing {
 pub(super) struct QuotaUse {
     pub(super) app: String,
     pub(super) quota: &'static str,
-    /// What the service grants, a second, times our share.
+    /// Our part of what the service grants, a second.
     pub(super) most: f64,
+    /// What the service grants, a second.
+    granted: u32,
     /// What was written in each span of ten seconds, the oldest first.
     pub(super) spans: Vec<u64>,
     /// What of it was refused as too much.
@@ -53,6 +55,11 @@ pub(super) struct QuotaUse {
 }
 
 impl QuotaUse {
+    /// What the service grants in a span: full height means full use.
+    pub(super) fn most_in_a_span(&self) -> u64 {
+        u64::from(self.granted).max(1) * SPAN
+    }
+
     /// What was written a second lately: in the last whole span.
     pub(super) fn rate(&self) -> f64 {
         let last = self.spans.len().checked_sub(2).and_then(|whole| self.spans.get(whole));
@@ -153,6 +160,7 @@ impl Looker {
                     app: app.name.clone(),
                     quota,
                     most: f64::from(granted) * limits.share,
+                    granted,
                     spans: (0..SPANS).map(|span| sent(since + span * SPAN)).collect(),
                     throttled: rows.iter().map(|row| row.throttled).sum(),
                 });

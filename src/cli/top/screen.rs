@@ -144,15 +144,14 @@ impl Screen {
             return;
         };
         let name = words::name(one);
-        match refused(act, one) {
-            Some(why) => self.said = format!("{name} {why}"),
-            None => {
-                // It is this one that is asked about, whatever comes above it meanwhile.
-                self.pane = Pane::Broadcasts;
-                self.chosen = Some(BroadcastId(one.view.id));
-                self.asked = Some((act, BroadcastId(one.view.id), name));
-            }
+        if let Some(why) = refused(act, one) {
+            self.said = format!("{name} {why}");
+            return;
         }
+        // It is this one that is asked about, whatever comes above it meanwhile.
+        self.pane = Pane::Broadcasts;
+        self.chosen = Some(BroadcastId(one.view.id));
+        self.asked = Some((act, BroadcastId(one.view.id), name));
     }
 }
 

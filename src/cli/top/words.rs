@@ -1,5 +1,6 @@
 //! What is seen, in words: the same on a terminal and in a plain snapshot.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::web::{JobView, ScriptView};
@@ -25,13 +26,13 @@ pub(super) fn name(standing: &Standing) -> String {
     format!("{}/{}", standing.view.name, standing.view.run)
 }
 
-/// `120/400`, and what went wrong.
+/// `120/400`, and what went wrong. Writing to a `String` cannot fail.
 pub(super) fn counts(standing: &Standing) -> String {
     let counts = &standing.view.counts;
     let mut text = format!("{}/{}", counts.sent, counts.total);
     for (count, what) in [(counts.rejected, "rejected"), (counts.in_doubt, "in doubt")] {
         if count > 0 {
-            text += &format!(", {count} {what}");
+            let _ = write!(text, ", {count} {what}");
         }
     }
     text

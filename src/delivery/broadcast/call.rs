@@ -19,6 +19,10 @@ impl Run<'_> {
     /// # Errors
     ///
     /// Whatever keeps the ledger from being written: nothing may be sent then.
+    #[tracing::instrument(
+        target = "traces", name = "message", skip_all,
+        fields(app = self.delivery.name, quota = self.quota().name(), groups = pack.recipients.len())
+    )]
     pub(super) async fn call(
         &self,
         mut pack: Pack,

@@ -23,6 +23,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tracing::field::Empty;
 
 use crate::clock::Instant;
 use crate::ledger::{self, Broadcast, Lease, Ledger, LedgerError, Spec, Stage, Wish};
@@ -106,6 +107,10 @@ impl Delivery {
     ///
     /// [`LedgerError::LeaseLost`] when another drives it now, [`LedgerError::NotNow`] when its plan is not fixed or it
     /// is over, and faults of the store: nothing was sent from then on.
+    #[tracing::instrument(
+        target = "traces", name = "broadcast", skip_all,
+        fields(id = lease.broadcast.0, app = self.name, name = Empty, run = Empty, groups = Empty)
+    )]
     pub async fn drive(
         &self,
         ledger: &Ledger,
@@ -148,6 +153,9 @@ impl Run<'_> {
     async fn to_its_end(&self) -> Result<Driven, LedgerError> {
         let began = self.delivery.clock.now();
         let broadcast = self.begin().await?;
+        let span = tracing::Span::current();
+        span.record("name", &broadcast.name).record("run", &broadcast.run);
+        span.record("groups", broadcast.counts.total());
         loop {
             let halt = match self.permission().await? {
                 Wish::Run => match self.renew_files(broadcast.app).await? {

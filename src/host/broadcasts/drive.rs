@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::Notify;
+use tracing::Instrument as _;
 
 use crate::clock::Clock;
 use crate::delivery::{Delivery, End, Report, Stop, Tally, Underway};
@@ -82,12 +83,14 @@ impl Driving {
             ended: Notify::new(),
         });
         let task = Rc::clone(&driving);
-        tokio::task::spawn_local(async move {
+        let drive = async move {
             let end = to_end(role, &stop, &tally, &underway).await;
             then(&end);
             task.end.replace(Some(end));
             task.ended.notify_waiters();
-        });
+        };
+        // Traced as a part of the run that asked for it.
+        tokio::task::spawn_local(drive.in_current_span());
         driving
     }
 

@@ -1,0 +1,169 @@
+//! Spans of runs, broadcasts, messages and requests, handed to a collector by OTLP where the environment names one
+//! (`OTEL_EXPORTER_OTLP_ENDPOINT`); the SDK heeds the other standard variables.
+//!
+//! Rooms make spans of the target `traces`; the log never shows them, and without a collector they are never made.
+
+use std::env;
+use std::fmt;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use anyhow::Context;
+use opentelemetry::KeyValue;
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_otlp::{Protocol, WithExportConfig as _};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
+use tracing::Subscriber;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::clock::{Clock, Instant};
+
+/// What stands in for the service's name where nobody gives it another.
+const NAME: &str = "mooncast";
+
+/// The target of all spans that are handed over.
+const TARGET: &str = "traces";
+
+/// How long the end of the program waits at the most until the last spans are handed over.
+const LAST: Duration = Duration::from_secs(3);
+
+/// How often it is told at the most that spans are lost.
+const TOLD_EVERY: Duration = Duration::from_mins(5);
+
+/// Hands spans over.
+pub(super) struct Traces(SdkTracerProvider);
+
+impl Traces {
+    /// What the environment asks for; nothing where it names no collector.
+    pub(super) fn wanted() -> anyhow::Result<Option<Self>> {
+        let set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
+        let off = env::var("OTEL_SDK_DISABLED").is_ok_and(|value| value.eq_ignore_ascii_case("true"));
+        let named = set("OTEL_EXPORTER_OTLP_ENDPOINT") || set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
+        if off || !named {
+            return Ok(None);
+        }
+        // The exporter's own HTTP client asks for what speaks TLS in this process. If somebody has said so already, it
+        // is this one.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let exporter = opentelemetry_otlp::SpanExporter::builder()
+            .with_http()
+            .with_protocol(Protocol::HttpBinary)
+            .build()
+            .context("OTEL_EXPORTER_OTLP_ENDPOINT")?;
+        let exporter = Telling { exporter, clock: Clock::real(), lost: Mutex::default() };
+        let mut resource =
+            Resource::builder().with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));
+        let attributes = env::var("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
+        if !set("OTEL_SERVICE_NAME") && !attributes.contains("service.name=") {
+            resource = resource.with_service_name(NAME);
+        }
+        let provider = SdkTracerProvider::builder().with_batch_exporter(exporter);
+        Ok(Some(Self(provider.with_resource(resource.build()).build())))
+    }
+
+    /// The layer that takes the spans.
+    pub(super) fn layer<S>(&self) -> impl Layer<S> + use<S>
+    where
+        S: Subscriber + for<'span> LookupSpan<'span>,
+    {
+        let layer = tracing_opentelemetry::layer().with_tracer(self.0.tracer(NAME));
+        let plain = layer.with_location(false).with_threads(false).with_tracked_inactivity(false);
+        plain
+            .with_level(false)
+            .with_target(false)
+            .with_filter(Targets::new().with_target(TARGET, tracing::Level::INFO))
+    }
+
+    /// Hands over what is left. Must not be called on a runtime.
+    pub(super) fn end(self) {
+        // What is lost was told.
+        let _ = self.0.shutdown_with_timeout(LAST);
+    }
+}
+
+/// An exporter that tells when the collector takes nothing, but not each time.
+struct Telling {
+    exporter: opentelemetry_otlp::SpanExporter,
+    clock: Clock,
+    lost: Mutex<Lost>,
+}
+
+/// Spans that were lost, and when that was told.
+#[derive(Default)]
+struct Lost {
+    spans: usize,
+    told: Option<Instant>,
+}
+
+impl fmt::Debug for Telling {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The exporter's own text has the headers, and with them perhaps a token.
+        formatter.debug_struct("Telling").finish_non_exhaustive()
+    }
+}
+
+impl SpanExporter for Telling {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let count = batch.len();
+        let result = self.exporter.export(batch).await;
+        if let Err(error) = &result {
+            self.tell(count, error);
+        }
+        result
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.exporter.shutdown_with_timeout(timeout)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.exporter.force_flush()
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.exporter.set_resource(resource);
+    }
+}
+
+impl Telling {
+    fn tell(&self, count: usize, error: &OTelSdkError) {
+        let Ok(mut lost) = self.lost.lock() else { return };
+        lost.spans += count;
+        let now = self.clock.now();
+        if lost.told.is_some_and(|told| now.saturating_since(told) < TOLD_EVERY) {
+            return;
+        }
+        lost.told = Some(now);
+        let spans = std::mem::take(&mut lost.spans);
+        let why = without_address(&error.to_string());
+        tracing::warn!(spans, "spans are lost, their collector does not take them: {why}");
+    }
+}
+
+/// A text of the HTTP library without the address that it names: it may hold a key.
+fn without_address(text: &str) -> String {
+    match text.split_once("url (") {
+        Some((before, rest)) => {
+            let after = rest.split_once(')').map_or("", |(_, after)| after);
+            format!("{before}the collector{after}")
+        }
+        None if text.contains("://") => "it cannot be reached, or answers with an error".to_owned(),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_address;
+
+    #[test]
+    fn no_address_is_shown() {
+        let shown = without_address("error sending request for url (http://u:p@h:1/v1?key=1): refused");
+        assert_eq!(shown, "error sending request for the collector: refused");
+        assert!(!without_address("GET https://h/v1?key=1 failed").contains("key"));
+    }
+}

@@ -1,0 +1,35 @@
+//! Spans of requests, for whoever traces; they are not made where nobody does.
+
+use tracing::field::Empty;
+use tracing::{Span, info_span};
+
+use super::figures::{Kind, class_of};
+use crate::client::Failure;
+
+/// The span of a request that is about to leave.
+pub(super) fn request(app: &str, kind: Kind, groups: usize) -> Span {
+    info_span!(
+        target: "traces",
+        "request",
+        otel.kind = "client",
+        app,
+        call = kind.name(),
+        groups,
+        class = Empty,
+        status = Empty,
+        otel.status_code = Empty,
+    )
+}
+
+/// Says how it was answered.
+pub(super) fn answered(span: &Span, failure: Option<&Failure>) {
+    if span.is_disabled() {
+        return;
+    }
+    span.record("class", class_of(failure));
+    let Some(failure) = failure else { return };
+    span.record("otel.status_code", "ERROR");
+    if let Some(status) = failure.status {
+        span.record("status", status);
+    }
+}
