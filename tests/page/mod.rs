@@ -27,7 +27,7 @@ local function job(name, count, rate)
     im.broadcast { name = name, run = '1', to = groups, rate = rate, message = { type = 'txt', body = { msg = name } } }
   end)
 end
-job('news', 2000, 400)
+job('news', 2000, 200)
 job('slow', 500, 2)
 job('quick', 3)
 ";
