@@ -26,7 +26,7 @@ use crate::clock::{Clock, Instant};
 const NAME: &str = "mooncast";
 
 /// The target of all spans that are handed over.
-const TARGET: &str = "traces";
+pub(super) const TARGET: &str = "traces";
 
 /// How long the end of the program waits at the most until the last spans are handed over.
 const LAST: Duration = Duration::from_secs(3);

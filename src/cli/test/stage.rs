@@ -18,6 +18,7 @@ use crate::simulator::{Latency, Simulator};
 
 use super::super::apps;
 use super::super::run;
+use super::super::traces::TARGET;
 use super::File;
 use super::service::InProcess;
 
@@ -96,7 +97,8 @@ pub(super) fn perform(
         Ok(mut services) => {
             services.part = Part::Test(Rc::clone(&bed));
             let log = tracing_subscriber::fmt()
-                .with_max_level(tracing::Level::INFO)
+                // No spans: one that another thread lets go of would be looked for in that thread's own log.
+                .with_env_filter(format!("info,{TARGET}=off"))
                 .without_time()
                 .with_target(false)
                 .with_ansi(false)
