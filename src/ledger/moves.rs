@@ -56,8 +56,8 @@ pub(super) async fn move_all(
     let mut arguments = Vec::new();
     // ?1 is the broadcast and ?2 the instant; what each statement has of its own follows.
     let mut next = 3;
-    // How many the last statement changes.
-    let mut last = 0;
+    // How many the latest statement changes.
+    let mut due = 0;
     for (state, outcomes) in &moves.outcomes {
         delta.moved(State::Sending, *state, outcomes.len() as u64);
         let (delivered, rest): (Vec<&Outcome>, Vec<&Outcome>) =
@@ -70,13 +70,13 @@ pub(super) async fn move_all(
         for (attempts, outcomes) in alike {
             let _ = write!(text, "{};", deliver_text(next));
             next += 2;
-            last = outcomes.len();
+            due = outcomes.len();
             arguments.push((i64::from(attempts), json(write, &Delivered(&outcomes))?));
         }
         if !rest.is_empty() {
             let _ = write!(text, "{};", settle_text(next, true));
             next += 2;
-            last = rest.len();
+            due = rest.len();
             arguments.push((state.number(), outcome_rows(write, &rest)?));
         }
     }
@@ -84,7 +84,7 @@ pub(super) async fn move_all(
     if let Some(set) = &set {
         let _ = write!(text, "{};", intend_text(set, next));
         next += 2;
-        last = seqs.len();
+        due = seqs.len();
         delta.moved(State::Pending, State::Sending, seqs.len() as u64);
     }
     // Outcomes that are not due are refused where they are written; the rest is seen here.
@@ -100,15 +100,15 @@ pub(super) async fn move_all(
         Some(Set::List(list)) => statement.bind(list).bind(None::<i64>),
         None => statement,
     };
-    statement = statement.bind(stored(last as u64)).bind(lease.number);
+    statement = statement.bind(stored(due as u64)).bind(lease.number);
     match write.run_all(bind_apply(statement, &delta, None)).await? {
         Some(1) => return Ok(()),
-        // A broadcast that is gone: it had no recipient either, so nothing was done.
-        Some(_) => {}
         None if whole => {
             write.run(sqlx::query("ROLLBACK")).await?;
         }
-        None => {}
+        // Whoever began the transaction undoes it; and a broadcast that is gone had no recipient either, so that nothing
+        // was done.
+        _ => {}
     }
     Err(missing(lease, State::Sending, (moves.intents.len() + settled.len()) as u64))
 }
