@@ -162,6 +162,8 @@ impl Visitor {
 
 /// What was done, in the reader's language.
 fn told(visitor: &Visitor, what: &str, name: &str, done: &Done) -> String {
+    // A recall that takes long goes on without an answer.
+    let what = if what == "done_recall" && done.count.is_none() { "done_recall_goes_on" } else { what };
     let n = format::number(done.count.unwrap_or_default());
     let run = done.run.clone().unwrap_or_default();
     let values = [("name", name.to_owned()), ("n", n), ("run", run)];
