@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use crate::clock::Clock;
-use crate::config::{AppFlags, Environment, Project, Settings};
+use crate::config::{AppFlags, Environment, Settings};
 use crate::delivery::Delivery;
 use crate::host::{self, Ended, Failed, InterruptSwitch, Silence, Sources};
 use crate::protocol::{Mode, ScriptError};
@@ -78,10 +78,7 @@ fn project_scripts(global: &Global) -> anyhow::Result<PathBuf> {
     if global.project.is_none() && here.is_dir() {
         return Ok(here.to_owned());
     }
-    let project = match &global.project {
-        Some(folder) => Project::at(folder).with_context(|| format!("--project {}", folder.display()))?,
-        None => Project::of(None).context("the current folder")?,
-    };
+    let project = global.project()?;
     Ok(project.root.join("scripts"))
 }
 

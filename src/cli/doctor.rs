@@ -4,11 +4,10 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context;
 use clap::Args;
 
 use crate::clock::Clock;
-use crate::config::{AppFlags, Environment, Project, Settings};
+use crate::config::{AppFlags, Environment, Settings};
 use crate::delivery::{Delivery, FailPoint, Health};
 
 use super::{AppArgs, Exit, Global, apps};
@@ -29,10 +28,7 @@ pub(super) struct Doctor {
 }
 
 pub(super) fn run(args: Doctor, global: &Global) -> anyhow::Result<Exit> {
-    let project = match &global.project {
-        Some(folder) => Project::at(folder).with_context(|| format!("--project {}", folder.display()))?,
-        None => Project::of(None).context("the current folder")?,
-    };
+    let project = global.project()?;
     let flags = AppFlags { offline: args.simulator, ..args.app.into() };
     let settings = Settings::load(&project, &Environment::of_process(), &flags)?;
     let mut report = Report::default();

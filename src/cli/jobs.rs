@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 
 use crate::clock::Clock;
-use crate::config::{AppFlags, Environment, Project, Settings};
+use crate::config::{AppFlags, Environment, Settings};
 use crate::daemon;
 use crate::ledger::{JobRun, JobState, Ledger, Listed, OwnerName, ScriptRow};
 use crate::schedule::{AT_EACH_POST, run_name, script_of};
@@ -68,10 +68,7 @@ enum Command {
 }
 
 pub(super) fn run(args: Jobs, global: &Global) -> anyhow::Result<Exit> {
-    let project = match &global.project {
-        Some(folder) => Project::at(folder).with_context(|| format!("--project {}", folder.display()))?,
-        None => Project::of(None).context("the current folder")?,
-    };
+    let project = global.project()?;
     let looking = AppFlags { offline: true, ..AppFlags::default() };
     let settings = Settings::load(&project, &Environment::of_process(), &looking)?;
     let folder = ledger_folder(&project, args.simulator || settings.simulator)

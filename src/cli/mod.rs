@@ -34,10 +34,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 
 use crate::clock::Clock;
-use crate::config::AppFlags;
+use crate::config::{AppFlags, Project};
 use crate::protocol::WORKER_COMMAND;
 use crate::web::LogTail;
 
@@ -66,6 +67,16 @@ struct Global {
     /// What is logged: error, warn, info, debug, trace, or filters such as `mooncast=debug`
     #[arg(long, global = true, value_name = "LEVEL", default_value = "info")]
     log: String,
+}
+
+impl Global {
+    /// The project of a command that names no script.
+    fn project(&self) -> anyhow::Result<Project> {
+        match &self.project {
+            Some(folder) => Project::at(folder).with_context(|| format!("--project {}", folder.display())),
+            None => Project::of(None).context("the current folder"),
+        }
+    }
 }
 
 /// Which app to send through.

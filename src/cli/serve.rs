@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
-use crate::config::{AppFlags, Environment, Listen, Project, ServeSettings, Settings};
+use crate::config::{AppFlags, Environment, Listen, ServeSettings, Settings};
 use crate::daemon::{self, Alerts, Daemon, Event, Loader, Order, Registry, Reread, Setup, Watch};
 use crate::delivery::Delivery;
 use crate::host::OWN_BINARY;
@@ -47,10 +47,7 @@ pub(super) struct Serve {
 }
 
 pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Result<Exit> {
-    let project = match &global.project {
-        Some(folder) => Project::at(folder).with_context(|| format!("--project {}", folder.display()))?,
-        None => Project::of(None).context("the current folder")?,
-    };
+    let project = global.project()?;
     let environment = Environment::of_process();
     let flags = AppFlags { offline: args.simulator, ..args.app.into() };
     let mut settings = Settings::load(&project, &environment, &flags)?;

@@ -4,12 +4,11 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::SocketAddr;
 
-use anyhow::Context;
 use clap::{Args, Subcommand, ValueEnum};
 use secrecy::ExposeSecret;
 
 use crate::clock::Clock;
-use crate::config::{AppFlags, Environment, Project, Settings};
+use crate::config::{AppFlags, Environment, Settings};
 use crate::ledger::{Ledger, Role};
 use crate::web::{Minted, mint};
 
@@ -51,10 +50,7 @@ impl From<Which> for Role {
 }
 
 pub(super) fn run(args: &Tokens, global: &Global) -> anyhow::Result<Exit> {
-    let project = match &global.project {
-        Some(folder) => Project::at(folder).with_context(|| format!("--project {}", folder.display()))?,
-        None => Project::of(None).context("the current folder")?,
-    };
+    let project = global.project()?;
     let looking = AppFlags { offline: true, ..AppFlags::default() };
     let settings = Settings::load(&project, &Environment::of_process(), &looking)?;
     let state = project.state_folder();

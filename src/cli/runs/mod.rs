@@ -10,7 +10,7 @@ mod which;
 
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::{Args, Subcommand};
 
 use crate::clock::Clock;
@@ -87,10 +87,7 @@ struct How {
 }
 
 pub(super) fn run(args: Runs, global: &Global) -> anyhow::Result<Exit> {
-    let project = match &global.project {
-        Some(folder) => Project::at(folder).with_context(|| format!("--project {}", folder.display()))?,
-        None => Project::of(None).context("the current folder")?,
-    };
+    let project = global.project()?;
     // A project that sends to the simulator has its broadcasts there.
     let looking = AppFlags { offline: true, ..AppFlags::default() };
     let settings = Settings::load(&project, &Environment::of_process(), &looking)?;

@@ -20,7 +20,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::clock::Clock;
-use crate::config::{AppFlags, Environment, Project, Settings};
+use crate::config::{AppFlags, Environment, Settings};
 use crate::ledger::{BroadcastId, Ledger, Wish};
 
 use super::next::Next;
@@ -68,10 +68,7 @@ impl Title {
 }
 
 pub(super) fn run(args: &Top, global: &Global) -> anyhow::Result<Exit> {
-    let project = match &global.project {
-        Some(folder) => Project::at(folder).with_context(|| format!("--project {}", folder.display()))?,
-        None => Project::of(None).context("the current folder")?,
-    };
+    let project = global.project()?;
     let looking = AppFlags { offline: true, ..AppFlags::default() };
     let settings = Settings::load(&project, &Environment::of_process(), &looking)?;
     let simulator = args.simulator || settings.simulator;
