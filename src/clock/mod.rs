@@ -10,6 +10,7 @@ mod virtual_time;
 use std::future::Future;
 use std::ops::{Add, Sub};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use virtual_time::VirtualTime;
@@ -75,7 +76,11 @@ pub struct Clock(Arc<Source>);
 
 #[derive(Debug)]
 enum Source {
-    Real { origin: tokio::time::Instant },
+    Real {
+        origin: tokio::time::Instant,
+        /// The wall-clock time at `origin` in microseconds, as another clock has it that is followed; 0 where none is.
+        followed: AtomicU64,
+    },
     Virtual(VirtualTime),
 }
 
@@ -84,7 +89,10 @@ impl Clock {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the machine's clock")]
     pub fn real() -> Self {
-        Self(Arc::new(Source::Real { origin: tokio::time::Instant::now() }))
+        Self(Arc::new(Source::Real {
+            origin: tokio::time::Instant::now(),
+            followed: AtomicU64::new(0),
+        }))
     }
 
     /// A clock that stands still until [`Clock::block_on`]'s runtime has nothing left to do, and then jumps to the
@@ -105,23 +113,43 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the machine's clock")]
     pub fn now(&self) -> Instant {
         match &*self.0 {
-            Source::Real { origin } => {
+            Source::Real { origin, .. } => {
                 Instant(tokio::time::Instant::now().saturating_duration_since(*origin))
             }
             Source::Virtual(time) => time.now(),
         }
     }
 
-    /// The wall-clock time since 1970-01-01T00:00:00Z. A real one can be set back by its owner.
+    /// The wall-clock time since 1970-01-01T00:00:00Z. A real one can be set back by its owner, unless it follows another
+    /// ([`Clock::follow`]).
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the machine's clock")]
     pub fn unix_time(&self) -> Duration {
         match &*self.0 {
-            Source::Real { .. } => {
+            Source::Real { followed, .. } => {
+                let followed = followed.load(Ordering::Relaxed);
+                if followed > 0 {
+                    return Duration::from_micros(followed) + self.now().since_start();
+                }
                 std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
             }
             Source::Virtual(time) => time.unix_time(),
         }
+    }
+
+    /// Has the wall-clock time follow that of another clock, which said that it was `theirs` at some instant from
+    /// `asked` until now. As long as both agree within that, nothing changes. Free of effect on a simulated clock.
+    pub fn follow(&self, theirs: Duration, asked: Instant) {
+        let Source::Real { followed, .. } = &*self.0 else { return };
+        let now = self.now();
+        let mine = match followed.load(Ordering::Relaxed) {
+            // Read at the very end, as what was waited for comes before that.
+            0 => theirs,
+            micros => Duration::from_micros(micros) + now.since_start(),
+        };
+        let agreed = mine.clamp(theirs, theirs + now.saturating_since(asked));
+        let origin = agreed.saturating_sub(now.since_start());
+        followed.store(u64::try_from(origin.as_micros()).unwrap_or_default().max(1), Ordering::Relaxed);
     }
 
     /// Sets the wall-clock time of a simulated clock, as an owner sets a machine's: nobody wakes of it. Free of effect on
@@ -136,7 +164,7 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that waits on the machine's clock")]
     pub async fn sleep_until(&self, deadline: Instant) {
         match &*self.0 {
-            Source::Real { origin } => {
+            Source::Real { origin, .. } => {
                 // An instant beyond what the timer can name is as good as never.
                 match origin.checked_add(deadline.0) {
                     Some(deadline) => tokio::time::sleep_until(deadline).await,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::sql::sql;
 use super::store::{count, stored};
 use super::{AppId, Ledger, LedgerError};
 
@@ -47,15 +48,15 @@ impl Ledger {
         let mut write = self.store().write().await?;
         let result = async {
             for new in news {
-                let statement = sqlx::query(
+                let statement = sql(
                     "INSERT INTO activity (app, quota, at, sent, throttled) VALUES (?, ?, ?, ?, ?)
-                        ON CONFLICT (app, quota, at) DO UPDATE SET sent = sent + excluded.sent,
-                            throttled = throttled + excluded.throttled",
+                        ON CONFLICT (app, quota, at) DO UPDATE SET sent = activity.sent + excluded.sent,
+                            throttled = activity.throttled + excluded.throttled",
                 );
                 let at = new.at.as_secs() / SPAN * SPAN;
                 let statement = statement.bind(new.app.0).bind(new.quota).bind(stored(at));
                 write.run(statement.bind(stored(new.sent)).bind(stored(new.throttled))).await?;
-                let old = sqlx::query("DELETE FROM activity WHERE app = ? AND quota = ? AND at < ?");
+                let old = sql("DELETE FROM activity WHERE app = ? AND quota = ? AND at < ?");
                 let until = new.at.saturating_sub(KEPT).as_secs();
                 write.run(old.bind(new.app.0).bind(new.quota).bind(stored(until))).await?;
             }
@@ -77,8 +78,8 @@ impl Ledger {
         quota: &str,
         since: Duration,
     ) -> Result<Vec<Activity>, LedgerError> {
-        let question = sqlx::query_as(
-            "SELECT at, sum(sent), sum(throttled) FROM activity
+        let question = sql(
+            "SELECT at, CAST(sum(sent) AS BIGINT), CAST(sum(throttled) AS BIGINT) FROM activity
                 WHERE (?1 IS NULL OR app = ?1) AND quota = ?2 AND at >= ?3 GROUP BY at ORDER BY at",
         );
         let question = question.bind(app.map(|app| app.0)).bind(quota).bind(stored(since.as_secs()));

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::store::{from_millis, millis};
+use super::sql::sql;
+use super::store::{from_millis, millis, small};
 use super::{Ledger, LedgerError};
 
 /// How long the key of an alert that is done is remembered at the longest.
@@ -40,10 +41,10 @@ impl Ledger {
         again_after: Duration,
     ) -> Result<bool, LedgerError> {
         let now = self.store().now();
-        let old = sqlx::query("DELETE FROM alerts WHERE done_at < ?1 OR (key = ?2 AND done_at < ?3)");
+        let old = sql("DELETE FROM alerts WHERE done_at < ?1 OR (key = ?2 AND done_at < ?3)");
         let old = old.bind(now - millis(REMEMBERED)).bind(key).bind(now - millis(again_after));
         self.change(old).await?;
-        let new = sqlx::query(
+        let new = sql(
             "INSERT INTO alerts (key, body, raised_at, due_at) VALUES (?1, ?2, ?3, ?3) ON CONFLICT DO NOTHING",
         );
         Ok(self.change(new.bind(key).bind(body).bind(now)).await? > 0)
@@ -56,14 +57,14 @@ impl Ledger {
     ///
     /// Faults of the store.
     pub async fn alerts_due(&self, limit: u32, hold: Duration) -> Result<Vec<DueAlert>, LedgerError> {
-        type Row = (i64, String, String, i64, u32);
+        type Row = (i64, String, String, i64, i64);
         // Mostly there is none, and then nothing is written.
         if self.alert_next_due().await?.is_none_or(|due| due > from_millis(self.store().now())) {
             return Ok(Vec::new());
         }
         let now = self.store().now();
         let mut write = self.store().write().await?;
-        let question = sqlx::query_as(
+        let question = sql(
             "UPDATE alerts SET due_at = ?1, tries = tries + 1 WHERE id IN (SELECT id FROM alerts
                 WHERE done_at IS NULL AND (due_at <= ?2 OR due_at > ?3) ORDER BY id LIMIT ?4)
                 RETURNING id, key, body, raised_at, tries",
@@ -78,7 +79,7 @@ impl Ledger {
             key,
             body,
             raised_at: from_millis(raised_at),
-            tries,
+            tries: small(tries),
         };
         Ok(rows.into_iter().map(due).collect())
     }
@@ -89,7 +90,7 @@ impl Ledger {
     ///
     /// Faults of the store.
     pub async fn alert_next_due(&self) -> Result<Option<Duration>, LedgerError> {
-        let question = sqlx::query_as(
+        let question = sql(
             "SELECT CASE WHEN min(due_at) > ?1 THEN 0 ELSE min(due_at) END FROM alerts WHERE done_at IS NULL",
         );
         let mut read = self.store().read().await?;
@@ -105,7 +106,7 @@ impl Ledger {
     ///
     /// Faults of the store.
     pub async fn alert_done(&self, id: i64) -> Result<(), LedgerError> {
-        let statement = sqlx::query("UPDATE alerts SET done_at = ?, error = NULL WHERE id = ?");
+        let statement = sql("UPDATE alerts SET done_at = ?, error = NULL WHERE id = ?");
         self.change(statement.bind(self.store().now()).bind(id)).await.map(drop)
     }
 
@@ -120,7 +121,7 @@ impl Ledger {
         error: &str,
         again_at: Option<Duration>,
     ) -> Result<(), LedgerError> {
-        let statement = sqlx::query(
+        let statement = sql(
             "UPDATE alerts SET error = ?1, due_at = coalesce(?2, due_at),
                 done_at = CASE WHEN ?2 IS NULL THEN ?3 END WHERE id = ?4",
         );

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::sql::sql;
 use super::jobs::{JobRun, RunRow};
 use super::roster::{is_taken, wish};
 use super::store::from_millis;
@@ -23,7 +24,7 @@ impl Ledger {
                 instant += 1;
             }
             wish(&mut write, job, JobWish::Run, Some(instant)).await?;
-            let statement = sqlx::query("UPDATE job_wishes SET args = ? WHERE job = ? AND scheduled_at = ?");
+            let statement = sql("UPDATE job_wishes SET args = ? WHERE job = ? AND scheduled_at = ?");
             write.run(statement.bind(args).bind(job).bind(instant)).await?;
             Ok(from_millis(instant))
         }
@@ -37,7 +38,7 @@ impl Ledger {
     ///
     /// Faults of the store.
     pub async fn asked_runs(&self, job: Option<&str>) -> Result<Vec<JobRun>, LedgerError> {
-        let question = sqlx::query_as(
+        let question = sql(
             "SELECT job, scheduled_at, state, attempt, note, started_at, finished_at, args FROM job_runs r
                 WHERE args IS NOT NULL AND (?1 IS NULL OR job = ?1) AND scheduled_at =
                     (SELECT max(scheduled_at) FROM job_runs o WHERE o.args IS NOT NULL AND o.job = r.job)

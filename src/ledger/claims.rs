@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::sql::sql;
 use super::broadcast::json;
 use super::jobs::{Decided, EndedRun, Entry, JobClaim, NewRun};
 use super::owner::lives;
@@ -21,10 +22,11 @@ pub(super) async fn claim(
     let now = write.store.now();
     let new: Vec<_> = runs.iter().map(|run| New::of(run, elsewhere.contains(run.job.as_str()))).collect();
     let rows: Vec<_> = runs.iter().zip(&new).map(|(run, new)| new.row(run, now)).collect();
-    let statement = sqlx::query_as(
+    let statement = sql(
         "INSERT INTO job_runs (job, scheduled_at, state, attempt, note, finished_at, version, rerun, timeout, args, owner, started_at)
-            SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
-                value ->> 7, value ->> 8, value ->> 9, ?1, ?2 FROM json_each(?3) WHERE true
+            SELECT value ->> 0, CAST(value ->> 1 AS BIGINT), CAST(value ->> 2 AS BIGINT), CAST(value ->> 3 AS BIGINT),
+                value ->> 4, CAST(value ->> 5 AS BIGINT), value ->> 6, CAST(value ->> 7 AS BOOLEAN),
+                CAST(value ->> 8 AS BIGINT), value ->> 9, ?1, ?2 FROM json_each(?3) WHERE true
             ON CONFLICT DO NOTHING RETURNING job, scheduled_at",
     );
     let statement = statement.bind(owner).bind(now).bind(json(write, &rows)?);
@@ -99,8 +101,8 @@ async fn run_elsewhere(
     owner: i64,
 ) -> Result<BTreeSet<String>, LedgerError> {
     let jobs: BTreeSet<&str> = runs.iter().map(|run| run.job.as_str()).collect();
-    let question = sqlx::query_as(
-        "SELECT job, owner FROM job_runs WHERE job IN (SELECT value FROM json_each(?))
+    let question = sql(
+        "SELECT job, owner FROM job_runs WHERE job IN (SELECT atom FROM json_each(?))
             AND finished_at IS NULL AND state = 0 AND owner <> ?",
     );
     let others: Vec<(String, i64)> = write.rows(question.bind(json(write, &jobs)?).bind(owner)).await?;
@@ -125,9 +127,9 @@ async fn states(
     runs: &[NewRun],
 ) -> Result<BTreeMap<(String, i64), i64>, LedgerError> {
     let keys: Vec<_> = runs.iter().map(|run| (run.job.as_str(), millis(run.scheduled_at))).collect();
-    let question = sqlx::query_as(
+    let question = sql(
         "SELECT r.job, r.scheduled_at, r.state FROM json_each(?) k CROSS JOIN job_runs r
-            ON r.job = k.value ->> 0 AND r.scheduled_at = k.value ->> 1",
+            ON r.job = k.value ->> 0 AND r.scheduled_at = CAST(k.value ->> 1 AS BIGINT)",
     );
     let rows: Vec<(String, i64, i64)> = write.rows(question.bind(json(write, &keys)?)).await?;
     Ok(rows.into_iter().map(|(job, at, state)| ((job, at), state)).collect())
@@ -139,9 +141,9 @@ pub(super) async fn decide(write: &mut Transaction<'_>, decided: &[Decided]) -> 
         .iter()
         .map(|decided| (&decided.job, millis(decided.until), decided.next.map(millis)))
         .collect();
-    let statement = sqlx::query(
-        "UPDATE jobs SET decided_until = d.value ->> 1, next_at = d.value ->> 2 FROM json_each(?) d
-            WHERE jobs.name = d.value ->> 0 AND jobs.decided_until <= d.value ->> 1",
+    let statement = sql(
+        "UPDATE jobs SET decided_until = CAST(d.value ->> 1 AS BIGINT), next_at = CAST(d.value ->> 2 AS BIGINT) FROM json_each(?) d
+            WHERE jobs.name = d.value ->> 0 AND jobs.decided_until <= CAST(d.value ->> 1 AS BIGINT)",
     );
     let rows = json(write, &rows)?;
     write.run(statement.bind(rows)).await.map(drop)
@@ -155,9 +157,9 @@ pub(super) async fn finish(
 ) -> Result<u64, LedgerError> {
     let rows: Vec<_> =
         runs.iter().map(|run| (&run.job, millis(run.scheduled_at), run.state.number(), &run.note)).collect();
-    let statement = sqlx::query(
-        "UPDATE job_runs SET state = e.value ->> 2, note = e.value ->> 3, finished_at = ?1 FROM json_each(?2) e
-            WHERE job_runs.job = e.value ->> 0 AND job_runs.scheduled_at = e.value ->> 1
+    let statement = sql(
+        "UPDATE job_runs SET state = CAST(e.value ->> 2 AS BIGINT), note = e.value ->> 3, finished_at = ?1 FROM json_each(?2) e
+            WHERE job_runs.job = e.value ->> 0 AND job_runs.scheduled_at = CAST(e.value ->> 1 AS BIGINT)
             AND job_runs.owner = ?3 AND job_runs.finished_at IS NULL",
     );
     let (now, rows) = (write.store.now(), json(write, &rows)?);

@@ -50,6 +50,8 @@ pub(super) enum Manner {
     Together,
     /// In a transaction that was begun, and in a way that finds out what is wrong with a move of a recipient.
     Carefully,
+    /// The same for what may have been written before without anybody being told.
+    Again,
 }
 
 /// Writes all requests; gives for each its answer, the number of a new send or nothing of meaning.
@@ -78,7 +80,8 @@ pub(super) async fn commit(
     }
     for (lease, moves) in &moves {
         match manner {
-            Manner::Carefully => move_carefully(write, *lease, moves).await?,
+            Manner::Carefully => move_carefully(write, *lease, moves, false).await?,
+            Manner::Again => move_carefully(write, *lease, moves, true).await?,
             _ => move_all(write, *lease, moves, manner == Manner::Whole).await?,
         }
     }
@@ -88,8 +91,8 @@ pub(super) async fn commit(
         let rows: Vec<_> = part.iter().map(|(_, owner, send)| (*owner, *send)).collect();
         let (now, later) = settled.split_at(settled.len().min(sends::MOST - part.len()));
         settled = later;
-        let first = sends::write(write, &rows, State::Sending, now).await?;
-        for (number, (index, ..)) in (first..).zip(part) {
+        let numbers = sends::write(write, &rows, State::Sending, now).await?;
+        for (number, (index, ..)) in numbers.into_iter().zip(part) {
             if let Some(answer) = answers.get_mut(*index) {
                 *answer = number;
             }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::store::{Statement, from_millis, millis};
+use super::sql::sql;
+use super::sql::Statement;
+use super::store::{from_millis, millis};
 use super::{Ledger, LedgerError};
 
 /// Expired keys of a namespace that one write clears away.
@@ -26,7 +28,7 @@ impl Ledger {
     ///
     /// Faults of the store.
     pub async fn data_get(&self, namespace: &str, key: &str) -> Result<Option<String>, LedgerError> {
-        let question = sqlx::query_as(
+        let question = sql(
             "SELECT value FROM data WHERE namespace = ? AND key = ? AND (expires_at IS NULL OR expires_at > ?)",
         );
         let mut read = self.store().read().await?;
@@ -77,7 +79,7 @@ impl Ledger {
         let mut write = self.store().write().await?;
         let result = async {
             write.run(clear(namespace, now)).await?;
-            let question = sqlx::query_as(
+            let question = sql(
                 "SELECT value FROM data WHERE namespace = ? AND key = ? AND (expires_at IS NULL OR expires_at > ?)",
             );
             let held: Option<(String,)> = write.row(question.bind(namespace).bind(key).bind(now)).await?;
@@ -87,7 +89,7 @@ impl Ledger {
             let statement = match new {
                 Some(new) => put(namespace, key, new, expires_at.map(millis)),
                 None => {
-                    sqlx::query("DELETE FROM data WHERE namespace = ? AND key = ?").bind(namespace).bind(key)
+                    sql("DELETE FROM data WHERE namespace = ? AND key = ?").bind(namespace).bind(key)
                 }
             };
             write.run(statement).await?;
@@ -114,7 +116,7 @@ impl Ledger {
         let mut write = self.store().write().await?;
         let result = async {
             write.run(clear(namespace, now)).await?;
-            let question = sqlx::query_as(
+            let question = sql(
                 "SELECT value, expires_at FROM data WHERE namespace = ? AND key = ? AND (expires_at IS NULL OR expires_at > ?)",
             );
             let held: Option<(String, Option<i64>)> =
@@ -135,7 +137,7 @@ impl Ledger {
     ///
     /// Faults of the store.
     pub async fn data_delete(&self, namespace: &str, key: &str) -> Result<bool, LedgerError> {
-        let statement = sqlx::query(
+        let statement = sql(
             "DELETE FROM data WHERE namespace = ? AND key = ? AND (expires_at IS NULL OR expires_at > ?)",
         );
         Ok(self.change(statement.bind(namespace).bind(key).bind(self.store().now())).await? > 0)
@@ -153,7 +155,7 @@ impl Ledger {
         after: &str,
         limit: u32,
     ) -> Result<Vec<(String, String, Option<Duration>)>, LedgerError> {
-        let question = sqlx::query_as(
+        let question = sql(
             "SELECT key, value, expires_at FROM data
                 WHERE namespace = ?1 AND key >= ?2 AND key > ?3 AND substr(key, 1, length(?2)) = ?2
                 AND (expires_at IS NULL OR expires_at > ?4) ORDER BY key LIMIT ?5",
@@ -166,7 +168,7 @@ impl Ledger {
     }
 
     /// One statement, in a write of its own; gives how many rows it changed.
-    pub(super) async fn change(&self, statement: Statement<'_>) -> Result<u64, LedgerError> {
+    pub(super) async fn change(&self, statement: Statement) -> Result<u64, LedgerError> {
         let mut write = self.store().write().await?;
         let result = write.run(statement).await;
         write.end(result).await
@@ -174,8 +176,8 @@ impl Ledger {
 }
 
 /// The statement that gives a key a value.
-fn put<'q>(namespace: &str, key: &str, value: &str, expires_at: Option<i64>) -> Statement<'q> {
-    let statement = sqlx::query(
+fn put<'q>(namespace: &str, key: &str, value: &str, expires_at: Option<i64>) -> Statement {
+    let statement = sql(
         "INSERT INTO data (namespace, key, value, expires_at) VALUES (?, ?, ?, ?)
             ON CONFLICT (namespace, key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at",
     );
@@ -184,8 +186,8 @@ fn put<'q>(namespace: &str, key: &str, value: &str, expires_at: Option<i64>) -> 
 
 /// The statement that clears expired keys away: a namespace whose keys all expire would grow for ever, were nobody to
 /// ask for its old ones again.
-fn clear<'q>(namespace: &str, now: i64) -> Statement<'q> {
-    let statement = sqlx::query(
+fn clear<'q>(namespace: &str, now: i64) -> Statement {
+    let statement = sql(
         "DELETE FROM data WHERE namespace = ?1 AND key IN
             (SELECT key FROM data WHERE namespace = ?1 AND expires_at <= ?2 LIMIT ?3)",
     );

@@ -23,7 +23,8 @@ pub enum LedgerError {
     },
     /// The file is damaged, or no ledger at all.
     #[error(
-        "{path}: the ledger is damaged ({detail}); keep a copy, then restore it from a backup or recover it with `sqlite3 {path} .recover`",
+        "{path}: the ledger is damaged ({detail}); keep a copy, then restore it from a backup{}",
+        if path.is_absolute() || path.is_file() { format!(" or recover it with `sqlite3 {} .recover`", path.display()) } else { String::new() },
         path = path.display()
     )]
     Corrupt {
@@ -59,6 +60,22 @@ pub enum LedgerError {
     Locked {
         /// The ledger's file.
         path: PathBuf,
+    },
+    /// A store on a server lets this user not in.
+    #[error("{path}: the store lets nobody in like this ({detail}); look at the user, the password and the database of its address", path = path.display())]
+    Denied {
+        /// The server's address, without credentials.
+        path: PathBuf,
+        /// What the server says.
+        detail: String,
+    },
+    /// A store on a server does not answer, or is not there.
+    #[error("{path}: the store cannot be reached ({detail}); nothing is sent until it answers", path = path.display())]
+    Away {
+        /// The server's address, without credentials.
+        path: PathBuf,
+        /// What was tried, and what came of it.
+        detail: String,
     },
     /// Any other refusal of the store: an error in this program.
     #[error("{path}: the ledger refused a statement ({detail}); please report this", path = path.display())]
@@ -162,6 +179,49 @@ impl LedgerError {
             _ => None,
         };
         Self::of_code(&path, code, detail)
+    }
+
+    /// Whether the store on a server does not answer for now: what was asked may be asked again later.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        match self {
+            Self::Away { .. } => true,
+            Self::Unhealthy(error) => error.is_away(),
+            _ => false,
+        }
+    }
+
+    /// Whether a connection to a server broke; a new one may do.
+    pub(super) const fn broke(&self) -> bool {
+        matches!(self, Self::Away { .. })
+    }
+
+    /// The error that a server at `path` gave.
+    pub(super) fn of_server(path: &Path, error: &sqlx::Error) -> Self {
+        let path = path.to_owned();
+        match error {
+            sqlx::Error::Database(error) => {
+                let code = error.code().unwrap_or_default();
+                let detail = format!("{}, code {code}", error.message());
+                // Codes of https://www.postgresql.org/docs/current/errcodes-appendix.html, the first two are the class.
+                match (&*code, code.get(..2)) {
+                    ("53100", _) => Self::Full { path },
+                    ("25006" | "42501", _) => Self::ReadOnly { path, detail },
+                    ("55P03", _) => Self::Locked { path },
+                    // A transaction that had to make way, one that was given up, a server that goes or comes.
+                    ("40001" | "40P01" | "25P03", _) | (_, Some("08" | "53" | "57" | "58")) => {
+                        Self::Away { path, detail }
+                    }
+                    ("28P01" | "28000" | "3D000", _) => Self::Denied { path, detail },
+                    (_, Some("XX")) => Self::Corrupt { path, detail },
+                    _ => Self::Refused { path, detail },
+                }
+            }
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
+                Self::Record { path, detail: error.to_string() }
+            }
+            _ => Self::Away { path, detail: error.to_string() },
+        }
     }
 
     /// The error of a result code of the store.

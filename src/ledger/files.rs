@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use super::sql::sql;
 use super::store::{from_millis, millis};
+use super::broadcast::holds;
 use super::{AppId, BroadcastId, Lease, Ledger, LedgerError};
 
 /// A file at the service, and where it came from.
@@ -20,6 +22,27 @@ pub struct SentFile {
     pub expires_at: Duration,
 }
 
+/// Puts the file ?1 with the secret ?2 in the place of ?4 in all messages of the broadcast ?3: as content, and as thumb.
+const REPLACE_IN_FILE: &[&str] = &[
+    "UPDATE messages SET content = CASE WHEN ?2 IS NULL THEN json_remove(json_set(content, '$.body.url', ?1), '$.body.secret')
+        ELSE json_set(content, '$.body.url', ?1, '$.body.secret', ?2) END
+        WHERE broadcast = ?3 AND json_extract(content, '$.body.url') = ?4",
+    "UPDATE messages SET content = CASE WHEN ?2 IS NULL THEN json_remove(json_set(content, '$.body.thumb', ?1), '$.body.thumb_secret')
+        ELSE json_set(content, '$.body.thumb', ?1, '$.body.thumb_secret', ?2) END
+        WHERE broadcast = ?3 AND json_extract(content, '$.body.thumb') = ?4",
+];
+/// The same in a server.
+const REPLACE_IN_SERVER: &[&str] = &[
+    "UPDATE messages SET content = CAST(CASE WHEN ?2 IS NULL
+        THEN jsonb_set(CAST(content AS JSONB), '{body,url}', to_jsonb(?1)) #- '{body,secret}'
+        ELSE jsonb_set(jsonb_set(CAST(content AS JSONB), '{body,url}', to_jsonb(?1)), '{body,secret}', to_jsonb(?2)) END AS TEXT)
+        WHERE broadcast = ?3 AND CAST(content AS JSONB) #>> '{body,url}' = ?4",
+    "UPDATE messages SET content = CAST(CASE WHEN ?2 IS NULL
+        THEN jsonb_set(CAST(content AS JSONB), '{body,thumb}', to_jsonb(?1)) #- '{body,thumb_secret}'
+        ELSE jsonb_set(jsonb_set(CAST(content AS JSONB), '{body,thumb}', to_jsonb(?1)), '{body,thumb_secret}', to_jsonb(?2)) END AS TEXT)
+        WHERE broadcast = ?3 AND CAST(content AS JSONB) #>> '{body,thumb}' = ?4",
+];
+
 impl Ledger {
     /// Remembers where a file at the service came from; what was known of the same address before is forgotten.
     ///
@@ -27,7 +50,7 @@ impl Ledger {
     ///
     /// Faults of the store.
     pub async fn file_put(&self, app: AppId, file: &SentFile) -> Result<(), LedgerError> {
-        let statement = sqlx::query(
+        let statement = sql(
             "INSERT INTO files (app, url, path, content, options, expires_at) VALUES (?, ?, ?, ?, ?, ?)
                 ON CONFLICT (app, url) DO UPDATE SET path = excluded.path",
         )
@@ -48,14 +71,18 @@ impl Ledger {
     /// Faults of the store.
     pub async fn files_to_send(&self, app: AppId, id: BroadcastId) -> Result<Vec<SentFile>, LedgerError> {
         type Row = (String, String, String, String, i64);
-        let question = sqlx::query_as(
+        let urls = if self.is_shared() {
+            "CAST(m.content AS JSONB) #>> '{body,url}', CAST(m.content AS JSONB) #>> '{body,thumb}'"
+        } else {
+            "json_extract(m.content, '$.body.url'), json_extract(m.content, '$.body.thumb')"
+        };
+        let question = sql(format!(
             "SELECT DISTINCT f.url, f.path, f.content, f.options, f.expires_at FROM messages m
-                JOIN files f ON f.app = ?1
-                    AND f.url IN (json_extract(m.content, '$.body.url'), json_extract(m.content, '$.body.thumb'))
+                JOIN files f ON f.app = ?1 AND f.url IN ({urls})
                 WHERE m.broadcast = ?2 AND EXISTS (SELECT 1 FROM files WHERE app = ?1)
                     AND m.id IN (SELECT message FROM recipients WHERE broadcast = ?2 AND state IN (0, 1))
-                ORDER BY f.url",
-        );
+                ORDER BY f.url"
+        ));
         let mut read = self.store().read().await?;
         let rows: Vec<Row> = read.rows(question.bind(app.0).bind(id.0)).await?;
         read.done();
@@ -85,19 +112,12 @@ impl Ledger {
         let id = lease.broadcast.0;
         let mut write = self.store().write().await?;
         let result = async {
-            let held = sqlx::query_as("SELECT id FROM broadcasts WHERE id = ? AND lease_number = ?");
-            if write.row::<(i64,)>(held.bind(id).bind(lease.number)).await?.is_none() {
+            if !holds(&mut write, lease).await? {
                 return Err(LedgerError::LeaseLost(lease.broadcast));
             }
-            for statement in [
-                "UPDATE messages SET content = CASE WHEN ?2 IS NULL THEN json_remove(json_set(content, '$.body.url', ?1), '$.body.secret')
-                    ELSE json_set(content, '$.body.url', ?1, '$.body.secret', ?2) END
-                    WHERE broadcast = ?3 AND json_extract(content, '$.body.url') = ?4",
-                "UPDATE messages SET content = CASE WHEN ?2 IS NULL THEN json_remove(json_set(content, '$.body.thumb', ?1), '$.body.thumb_secret')
-                    ELSE json_set(content, '$.body.thumb', ?1, '$.body.thumb_secret', ?2) END
-                    WHERE broadcast = ?3 AND json_extract(content, '$.body.thumb') = ?4",
-            ] {
-                write.run(sqlx::query(statement).bind(url).bind(secret).bind(id).bind(old)).await?;
+            let statements = if self.is_shared() { REPLACE_IN_SERVER } else { REPLACE_IN_FILE };
+            for statement in statements {
+                write.run(sql(*statement).bind(url).bind(secret).bind(id).bind(old)).await?;
             }
             Ok(())
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::sql::sql;
 use super::roster::{is_taken, wish};
 use super::store::{from_millis, millis};
 use super::{JobWish, Ledger, LedgerError};
@@ -48,13 +49,13 @@ impl Ledger {
         let result = async {
             if let Some(delivery) = &new.delivery {
                 let question =
-                    sqlx::query_as("SELECT scheduled_at FROM hook_deliveries WHERE job = ? AND delivery = ?");
+                    sql("SELECT scheduled_at FROM hook_deliveries WHERE job = ? AND delivery = ?");
                 let before: Option<(i64,)> = write.row(question.bind(&new.job).bind(delivery)).await?;
                 if let Some((instant,)) = before {
                     return Ok(Taken::Again(from_millis(instant)));
                 }
             }
-            let question = sqlx::query_as(
+            let question = sql(
                 "SELECT count(*), coalesce(sum(length(head) + length(body)), 0), count(*) FILTER (WHERE job = ?)
                     FROM hook_requests",
             );
@@ -68,12 +69,12 @@ impl Ledger {
                 instant += 1;
             }
             let statement =
-                sqlx::query("INSERT INTO hook_requests (job, scheduled_at, head, body) VALUES (?, ?, ?, ?)");
+                sql("INSERT INTO hook_requests (job, scheduled_at, head, body) VALUES (?, ?, ?, ?)");
             let statement = statement.bind(&new.job).bind(instant).bind(&new.head).bind(&new.body[..]);
             write.run(statement).await?;
             if let Some(delivery) = &new.delivery {
                 let statement =
-                    sqlx::query("INSERT INTO hook_deliveries (job, delivery, scheduled_at) VALUES (?, ?, ?)");
+                    sql("INSERT INTO hook_deliveries (job, delivery, scheduled_at) VALUES (?, ?, ?)");
                 write.run(statement.bind(&new.job).bind(delivery).bind(instant)).await?;
             }
             wish(&mut write, &new.job, JobWish::Run, Some(instant)).await?;
@@ -94,7 +95,7 @@ impl Ledger {
         scheduled_at: Duration,
     ) -> Result<Option<(String, Vec<u8>)>, LedgerError> {
         let question =
-            sqlx::query_as("SELECT head, body FROM hook_requests WHERE job = ? AND scheduled_at = ?");
+            sql("SELECT head, body FROM hook_requests WHERE job = ? AND scheduled_at = ?");
         let mut read = self.store().read_now().await?;
         let found = read.row(question.bind(job).bind(millis(scheduled_at))).await?;
         read.done();
@@ -107,7 +108,7 @@ impl Ledger {
     ///
     /// Faults of the store.
     pub async fn drop_hook_request(&self, job: &str, scheduled_at: Duration) -> Result<(), LedgerError> {
-        let statement = sqlx::query("DELETE FROM hook_requests WHERE job = ? AND scheduled_at = ?");
+        let statement = sql("DELETE FROM hook_requests WHERE job = ? AND scheduled_at = ?");
         self.change(statement.bind(job).bind(millis(scheduled_at))).await.map(drop)
     }
 
@@ -117,7 +118,7 @@ impl Ledger {
     ///
     /// Faults of the store.
     pub async fn prune_deliveries(&self, instant: Duration) -> Result<u64, LedgerError> {
-        let statement = sqlx::query("DELETE FROM hook_deliveries WHERE scheduled_at < ?");
+        let statement = sql("DELETE FROM hook_deliveries WHERE scheduled_at < ?");
         self.change(statement.bind(millis(instant))).await
     }
 }

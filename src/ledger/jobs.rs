@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use super::sql::sql;
 use super::claims;
 use super::owner::lives;
-use super::store::{Transaction, from_millis, millis};
+use super::store::{Transaction, from_millis, millis, small};
 use super::versions::{self, StoredVersion};
 use super::{JobState, Ledger, LedgerError, Owner};
 
@@ -155,7 +156,7 @@ impl Ledger {
         let mut write = self.store().write().await?;
         let result = async {
             versions::keep(&mut write, versions).await?;
-            let claims = claims::claim(&mut write, runs, owner.id).await?;
+            let claims = claims::claim(&mut write, runs, owner.id()).await?;
             if !decided.is_empty() {
                 claims::decide(&mut write, decided).await?;
             }
@@ -178,17 +179,17 @@ impl Ledger {
     ) -> Result<Begin, LedgerError> {
         let mut write = self.store().write().await?;
         let result = async {
-            if runs_elsewhere(&mut write, job, owner.id).await? {
+            if runs_elsewhere(&mut write, job, owner.id()).await? {
                 return Ok(Begin::Busy);
             }
-            let statement = sqlx::query_as(
+            let statement = sql(
                 "UPDATE job_runs SET state = 0, attempt = attempt + 1, started_at = ?
                     WHERE job = ? AND scheduled_at = ? AND owner = ? AND state = 5 RETURNING attempt",
             );
             let statement =
-                statement.bind(write.store.now()).bind(job).bind(millis(scheduled_at)).bind(owner.id);
-            let begun = write.row::<(u32,)>(statement).await?;
-            Ok(begun.map_or(Begin::Gone, |(attempt,)| Begin::Begun { attempt }))
+                statement.bind(write.store.now()).bind(job).bind(millis(scheduled_at)).bind(owner.id());
+            let begun = write.row::<(i64,)>(statement).await?;
+            Ok(begun.map_or(Begin::Gone, |(attempt,)| Begin::Begun { attempt: small(attempt) }))
         }
         .await;
         write.end(result).await
@@ -206,10 +207,10 @@ impl Ledger {
         scheduled_at: Duration,
         owner: &Owner,
     ) -> Result<bool, LedgerError> {
-        let statement = sqlx::query(
-            "UPDATE job_runs SET loose = 1 WHERE job = ? AND scheduled_at = ? AND owner = ? AND state = 0",
+        let statement = sql(
+            "UPDATE job_runs SET loose = true WHERE job = ? AND scheduled_at = ? AND owner = ? AND state = 0",
         );
-        let statement = statement.bind(job).bind(millis(scheduled_at)).bind(owner.id);
+        let statement = statement.bind(job).bind(millis(scheduled_at)).bind(owner.id());
         Ok(self.change(statement).await? > 0)
     }
 
@@ -220,7 +221,7 @@ impl Ledger {
     /// Faults of the store.
     pub async fn finish_job_runs(&self, owner: &Owner, runs: &[EndedRun]) -> Result<u64, LedgerError> {
         let mut write = self.store().write().await?;
-        let result = claims::finish(&mut write, runs, owner.id).await;
+        let result = claims::finish(&mut write, runs, owner.id()).await;
         write.end(result).await
     }
 
@@ -233,14 +234,14 @@ impl Ledger {
     pub async fn take_over_job_runs(&self, owner: &Owner) -> Result<Vec<Orphan>, LedgerError> {
         let mut read = self.store().read().await?;
         let question =
-            sqlx::query_as("SELECT count(*) FROM job_runs WHERE finished_at IS NULL AND owner <> ?");
-        let others: Option<(i64,)> = read.row(question.bind(owner.id)).await?;
+            sql("SELECT count(*) FROM job_runs WHERE finished_at IS NULL AND owner <> ?");
+        let others: Option<(i64,)> = read.row(question.bind(owner.id())).await?;
         read.done();
         if others.unwrap_or_default().0 == 0 {
             return Ok(Vec::new());
         }
         let mut write = self.store().write().await?;
-        let result = self.orphans(&mut write, owner.id).await;
+        let result = self.orphans(&mut write, owner.id()).await;
         write.end(result).await
     }
 
@@ -250,7 +251,7 @@ impl Ledger {
     ///
     /// Faults of the store.
     pub async fn job_runs(&self, job: Option<&str>, limit: u32) -> Result<Vec<JobRun>, LedgerError> {
-        let question = sqlx::query_as(
+        let question = sql(
             "SELECT job, scheduled_at, state, attempt, note, started_at, finished_at, args FROM job_runs
                 WHERE ?1 IS NULL OR job = ?1 ORDER BY scheduled_at DESC, job LIMIT ?2",
         );
@@ -261,8 +262,8 @@ impl Ledger {
     }
 
     async fn orphans(&self, write: &mut Transaction<'_>, owner: i64) -> Result<Vec<Orphan>, LedgerError> {
-        type Row = (String, i64, u32, i64, i64, bool, Option<String>, Option<i64>, Option<String>);
-        let question = sqlx::query_as(
+        type Row = (String, i64, i64, i64, i64, bool, Option<String>, Option<i64>, Option<String>);
+        let question = sql(
             "SELECT job, scheduled_at, attempt, owner, state, loose AND NOT rerun, version, timeout, args FROM job_runs
                 WHERE finished_at IS NULL AND owner <> ? ORDER BY scheduled_at",
         );
@@ -276,7 +277,7 @@ impl Ledger {
             let now = write.store.now();
             let (state, note) =
                 if waits { (JobState::Waiting, None) } else { (JobState::Interrupted, Some(LOOSE)) };
-            let statement = sqlx::query(
+            let statement = sql(
                 "UPDATE job_runs SET owner = ?, state = ?, note = ?, finished_at = ? WHERE job = ? AND scheduled_at = ?",
             );
             let statement = statement
@@ -290,7 +291,7 @@ impl Ledger {
             orphans.push(Orphan {
                 job,
                 scheduled_at: from_millis(scheduled_at),
-                attempt,
+                attempt: small(attempt),
                 waits,
                 version: version.unwrap_or_default(),
                 timeout: timeout.map(from_millis),
@@ -306,7 +307,7 @@ impl Ledger {
             job,
             scheduled_at: from_millis(scheduled_at),
             state: JobState::from_number(state).map_err(|detail| self.store().record(detail))?,
-            attempt,
+            attempt: small(attempt),
             note,
             started_at: from_millis(started_at),
             finished_at: finished_at.map(from_millis),
@@ -316,11 +317,11 @@ impl Ledger {
 }
 
 /// The columns of a [`JobRun`] as they are stored.
-pub(super) type RunRow = (String, i64, i64, u32, Option<String>, i64, Option<i64>, Option<String>);
+pub(super) type RunRow = (String, i64, i64, i64, Option<String>, i64, Option<i64>, Option<String>);
 
 /// Whether another living process runs an instant of the job.
 async fn runs_elsewhere(write: &mut Transaction<'_>, job: &str, owner: i64) -> Result<bool, LedgerError> {
-    let question = sqlx::query_as(
+    let question = sql(
         "SELECT owner FROM job_runs WHERE job = ? AND finished_at IS NULL AND state = 0 AND owner <> ?",
     );
     let others: Vec<(i64,)> = write.rows(question.bind(job).bind(owner)).await?;

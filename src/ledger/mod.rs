@@ -18,6 +18,7 @@ mod asked;
 mod broadcast;
 mod claims;
 mod commit;
+mod connection;
 mod copy;
 mod data;
 mod error;
@@ -29,12 +30,15 @@ mod later;
 mod moves;
 mod open;
 mod owner;
+mod postgres;
 mod prune;
+mod pulse;
 mod queue;
 mod roster;
 mod scripts;
 mod sends;
 mod shares;
+mod sql;
 mod state;
 mod store;
 #[cfg(test)]
@@ -43,7 +47,7 @@ mod tokens;
 mod uploads;
 mod versions;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use activity::{Activity, NewActivity};
@@ -63,6 +67,9 @@ pub use shares::{Claim, Share};
 pub use state::{Counts, JobState, JobWish, Stage, State, Wish};
 pub use tokens::Role;
 pub use versions::{StoredPart, StoredVersion};
+
+use sql::sql;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::clock::Clock;
 
@@ -84,6 +91,15 @@ impl std::fmt::Debug for Ledger {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_tuple("Ledger").field(&self.0.store.path).finish()
     }
+}
+
+/// Where a ledger is.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// A file in a folder of this machine, for the programs of this machine.
+    Folder(PathBuf),
+    /// A Postgres server's address with its credentials, for the hosts of a fleet.
+    Server(SecretString),
 }
 
 /// An app as the ledger knows it; see [`Ledger::app`].
@@ -112,6 +128,18 @@ impl Ledger {
         Self::with(open::open(folder, clock, true).await?)
     }
 
+    /// Opens the ledger that a place names.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ledger::open`]; of a server [`LedgerError::Away`] and [`LedgerError::Denied`] too.
+    pub async fn open_at(place: &Place, clock: Clock) -> Result<Self, LedgerError> {
+        match place {
+            Place::Folder(folder) => Self::open(folder, clock).await,
+            Place::Server(address) => Self::with(open::open_server(address.expose_secret(), clock).await?),
+        }
+    }
+
     #[expect(clippy::unnecessary_wraps, reason = "it ends what gives a result")]
     fn with(store: Store) -> Result<Self, LedgerError> {
         let store = Arc::new(store);
@@ -124,13 +152,13 @@ impl Ledger {
         })))
     }
 
-    /// The ledger's file.
+    /// The ledger's file, or the server's address without credentials.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.0.store.path
     }
 
-    /// The bytes that it takes on the disk, with what is not yet in its file.
+    /// The bytes that it takes on this machine's disk, with what is not yet in its file; 0 where it is on a server.
     #[must_use]
     pub fn size(&self) -> u64 {
         let path = self.path().display();
@@ -151,7 +179,7 @@ impl Ledger {
     /// [`LedgerError::Unhealthy`] when it still does not, and any fault of the store when it did before.
     pub async fn probe(&self) -> Result<(), LedgerError> {
         let mut write = self.store().write().await?;
-        let beaten = write.run(sqlx::query("UPDATE pulse SET beats = beats + 1")).await.map(drop);
+        let beaten = write.run(sql("UPDATE pulse SET beats = beats + 1")).await.map(drop);
         write.end(beaten).await
     }
 
@@ -164,9 +192,9 @@ impl Ledger {
         let mut write = self.store().write().await?;
         let id = async {
             write
-                .run(sqlx::query("INSERT INTO apps (key) VALUES (?) ON CONFLICT DO NOTHING").bind(key))
+                .run(sql("INSERT INTO apps (key) VALUES (?) ON CONFLICT DO NOTHING").bind(key))
                 .await?;
-            write.row::<(i64,)>(sqlx::query_as("SELECT id FROM apps WHERE key = ?").bind(key)).await
+            write.row::<(i64,)>(sql("SELECT id FROM apps WHERE key = ?").bind(key)).await
         }
         .await;
         let (id,) = write.end(id).await?.ok_or_else(|| self.store().record("no id for an app"))?;
@@ -181,7 +209,7 @@ impl Ledger {
     pub async fn known_app(&self, key: &str) -> Result<Option<AppId>, LedgerError> {
         let mut read = self.store().read_now().await?;
         let row: Option<(i64,)> =
-            read.row(sqlx::query_as("SELECT id FROM apps WHERE key = ?").bind(key)).await?;
+            read.row(sql("SELECT id FROM apps WHERE key = ?").bind(key)).await?;
         read.done();
         Ok(row.map(|(id,)| AppId(id)))
     }

@@ -10,11 +10,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde::{Serialize, Serializer};
-use sqlx::AssertSqlSafe;
 
-use super::broadcast::{Delta, Lease, Outcome, apply, apply_text, bind_apply, json};
+use super::sql::sql;
+use super::broadcast::{Delta, Lease, Outcome, apply, apply_text, bind_apply, holds, json};
 use super::store::{Transaction, count, stored};
-use super::{LedgerError, State};
+use super::{LedgerError, State, postgres};
 
 /// What the requests of a commit ask of one broadcast.
 #[derive(Default)]
@@ -50,6 +50,11 @@ pub(super) async fn move_all(
     let twice = repeated(&mut seqs);
     if twice > 0 {
         return Err(missing(lease, State::Pending, twice));
+    }
+    if write.store.server().is_some() {
+        let many = (moves.intents.len() + settled.len()) as u64;
+        let moved = postgres::moves::move_all(write, lease, moves).await?;
+        return if moved { Ok(()) } else { Err(missing(lease, State::Sending, many)) };
     }
     let mut delta = Delta::default();
     let mut text = String::from(if whole { "BEGIN IMMEDIATE;" } else { "" });
@@ -89,9 +94,9 @@ pub(super) async fn move_all(
     }
     // Outcomes that are not due are refused where they are written; the rest is seen here.
     let condition = format!("changes() = ?{next} AND lease_number = ?{}", next + 1);
-    let _ = write!(text, "{}{}", apply_text(next + 2, &condition), if whole { ";COMMIT" } else { "" });
+    let _ = write!(text, "{}{}", apply_text(next + 2, &condition, false), if whole { ";COMMIT" } else { "" });
 
-    let mut statement = sqlx::query(AssertSqlSafe(text)).bind(lease.broadcast.0).bind(write.store.now());
+    let mut statement = sql(text).bind(lease.broadcast.0).bind(write.store.now());
     for (number, rows) in arguments {
         statement = statement.bind(number).bind(rows);
     }
@@ -104,7 +109,7 @@ pub(super) async fn move_all(
     match write.run_all(bind_apply(statement, &delta, None)).await? {
         Some(1) => return Ok(()),
         None if whole => {
-            write.run(sqlx::query("ROLLBACK")).await?;
+            write.run(sql("ROLLBACK")).await?;
         }
         // Whoever began the transaction undoes it; and a broadcast that is gone had no recipient either, so that nothing
         // was done.
@@ -113,11 +118,13 @@ pub(super) async fn move_all(
     Err(missing(lease, State::Sending, (moves.intents.len() + settled.len()) as u64))
 }
 
-/// Writes moves, and says what is wrong with one that is not due.
+/// Writes moves, and says what is wrong with one that is not due. `again`, they may have been written before, and nobody
+/// was told.
 pub(super) async fn move_carefully(
     write: &mut Transaction<'_>,
     lease: Lease,
     moves: &Moves<'_>,
+    again: bool,
 ) -> Result<(), LedgerError> {
     let mut delta = Delta::default();
     for (state, outcomes) in &moves.outcomes {
@@ -125,8 +132,8 @@ pub(super) async fn move_carefully(
         delta.moved(State::Sending, *state, settled);
     }
     if !moves.intents.is_empty() {
-        intend(write, lease, moves.intents.clone()).await?;
-        delta.moved(State::Pending, State::Sending, moves.intents.len() as u64);
+        let intended = intend(write, lease, moves.intents.clone(), again).await?;
+        delta.moved(State::Pending, State::Sending, intended);
     }
     apply(write, lease.broadcast, Some(lease.number), &delta).await
 }
@@ -152,7 +159,7 @@ fn set(write: &Transaction<'_>, seqs: &[i64]) -> Result<Set, LedgerError> {
 fn intend_text(set: &Set, next: usize) -> String {
     let which = match set {
         Set::Range(..) => format!("BETWEEN ?{next} AND ?{}", next + 1),
-        Set::List(_) => format!("IN (SELECT value FROM json_each(?{next}))"),
+        Set::List(_) => format!("IN (SELECT CAST(atom AS BIGINT) FROM json_each(?{next}))"),
     };
     format!(
         "UPDATE recipients SET state = 1, updated_at = ?2 WHERE broadcast = ?1 AND seq {which}
@@ -164,7 +171,7 @@ fn intend_text(set: &Set, next: usize) -> String {
 /// being sent to is left as it is or, with `refuse`, gets no state, which the table refuses.
 fn settle_text(next: usize, refuse: bool) -> String {
     const DUE: &str =
-        "EXISTS (SELECT 1 FROM recipients WHERE broadcast = ?1 AND seq = value ->> 0 AND state = 1)";
+        "EXISTS (SELECT 1 FROM recipients WHERE broadcast = ?1 AND seq = CAST(value ->> 0 AS BIGINT) AND state = 1)";
     let rows = next + 1;
     let (state, which) = if refuse {
         (format!("CASE WHEN {DUE} THEN ?{next} END"), "true")
@@ -173,7 +180,7 @@ fn settle_text(next: usize, refuse: bool) -> String {
     };
     format!(
         "INSERT INTO recipients (broadcast, seq, state, attempts, updated_at, group_id, users, message_id, error)
-            SELECT ?1, value ->> 0, {state}, value ->> 1, ?2, '', '', value ->> 2, value ->> 3
+            SELECT ?1, CAST(value ->> 0 AS BIGINT), {state}, CAST(value ->> 1 AS BIGINT), ?2, '', '', value ->> 2, value ->> 3
                 FROM json_each(?{rows}) WHERE {which}
             ON CONFLICT (broadcast, seq) DO UPDATE SET state = excluded.state, attempts = excluded.attempts,
                 updated_at = excluded.updated_at, message_id = excluded.message_id, error = excluded.error"
@@ -210,22 +217,44 @@ fn outcome_rows(write: &Transaction<'_>, outcomes: &[&Outcome]) -> Result<String
     json(write, &rows)
 }
 
-async fn intend(write: &mut Transaction<'_>, lease: Lease, mut seqs: Vec<i64>) -> Result<(), LedgerError> {
+/// Gives how many were not yet being sent to.
+async fn intend(
+    write: &mut Transaction<'_>,
+    lease: Lease,
+    mut seqs: Vec<i64>,
+    again: bool,
+) -> Result<u64, LedgerError> {
     let many = seqs.len() as u64;
     // Two who would both send to the same recipient.
     let twice = repeated(&mut seqs);
     if twice > 0 {
         return Err(not_in(write, lease, State::Pending, twice).await?);
     }
+    let before = if again { sending(write, lease, &seqs).await? } else { 0 };
     let set = set(write, &seqs)?;
-    let statement = sqlx::query(AssertSqlSafe(intend_text(&set, 3)));
+    let statement = sql(intend_text(&set, 3));
     let statement = statement.bind(lease.broadcast.0).bind(write.store.now());
     let statement = match set {
         Set::Range(first, last) => statement.bind(first).bind(last),
         Set::List(list) => statement.bind(list),
     };
     let moved = write.run(statement).await?;
-    if moved == many { Ok(()) } else { Err(not_in(write, lease, State::Pending, many - moved).await?) }
+    if moved + before == many {
+        Ok(moved)
+    } else {
+        Err(not_in(write, lease, State::Pending, many.saturating_sub(moved + before)).await?)
+    }
+}
+
+/// How many recipients are being sent to.
+async fn sending(write: &mut Transaction<'_>, lease: Lease, seqs: &[i64]) -> Result<u64, LedgerError> {
+    let question = sql(
+        "SELECT count(*) FROM recipients WHERE broadcast = ? AND state = 1
+            AND seq IN (SELECT CAST(atom AS BIGINT) FROM json_each(?))",
+    );
+    let found: Option<(i64,)> =
+        write.row(question.bind(lease.broadcast.0).bind(json(write, seqs)?)).await?;
+    Ok(count(found.unwrap_or_default().0))
 }
 
 /// Settles recipients that were being sent to; gives how many. Those that are settled so already are left as they are.
@@ -242,12 +271,13 @@ async fn settle(
     }
     let rows = outcome_rows(write, outcomes)?;
     let statement =
-        sqlx::query(AssertSqlSafe(settle_text(3, false))).bind(lease.broadcast.0).bind(write.store.now());
+        sql(settle_text(3, false)).bind(lease.broadcast.0).bind(write.store.now());
     let moved = write.run(statement.bind(state.number()).bind(&rows)).await?;
     if moved < many {
-        let question = sqlx::query_as(
+        let question = sql(
             "SELECT count(*) FROM json_each(?1) WHERE EXISTS (SELECT 1 FROM recipients WHERE broadcast = ?2
-                AND seq = value ->> 0 AND state = ?3 AND attempts = value ->> 1 AND message_id IS value ->> 2)",
+                AND seq = CAST(value ->> 0 AS BIGINT) AND state = ?3 AND attempts = CAST(value ->> 1 AS BIGINT)
+                AND message_id IS NOT DISTINCT FROM value ->> 2)",
         );
         let question = question.bind(&rows).bind(lease.broadcast.0).bind(state.number());
         let (as_said,): (i64,) = write.row(question).await?.unwrap_or_default();
@@ -266,9 +296,7 @@ async fn not_in(
     wanted: State,
     many: u64,
 ) -> Result<LedgerError, LedgerError> {
-    let question = sqlx::query_as("SELECT lease_number FROM broadcasts WHERE id = ?").bind(lease.broadcast.0);
-    let holder: Option<(i64,)> = write.row(question).await?;
-    if holder != Some((lease.number,)) {
+    if !holds(write, lease).await? {
         return Ok(LedgerError::LeaseLost(lease.broadcast));
     }
     Ok(missing(lease, wanted, many))

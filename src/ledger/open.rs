@@ -12,7 +12,10 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use crate::clock::Clock;
 
 use super::LedgerError;
-use super::store::Store;
+use super::connection::Connection as AnyConnection;
+use super::postgres::{self, Server};
+use super::sql::sql;
+use super::store::{Place, Store};
 
 /// The file's name in its folder.
 pub(super) const FILE: &str = "ledger.db";
@@ -32,6 +35,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0008_hooks.sql"),
     include_str!("migrations/0009_web.sql"),
     include_str!("migrations/0010_asked.sql"),
+    include_str!("migrations/0011_hosts.sql"),
 ];
 
 /// Opens the ledger in `folder`, which is made where there is none. Of a scratch one nothing has to be on the disk.
@@ -58,18 +62,35 @@ pub(super) async fn open(folder: &Path, clock: Clock, scratch: bool) -> Result<S
         .pragma("journal_size_limit", "67108864")
         // A plan of a million takes its seconds; nobody has to be warned of that.
         .disable_statement_logging();
-    let store = Store::new(&path, options, clock.clone(), scratch);
-    let mut connection = store.connect().await?;
+    let store = Store::new(&path, Place::File(options), clock.clone(), scratch);
+    let AnyConnection::Sqlite(mut connection) = store.connect().await? else { return Err(LedgerError::Closed) };
     probe(&store, &mut connection).await?;
     migrate(&store, &mut connection).await?;
     connection.close().await.map_err(|error| store.error(&error))?;
-    // A file that cannot be written is an error now, and not at the first send.
-    let mut pulse = store.write().await?;
-    let beaten = pulse.run(sqlx::query("UPDATE pulse SET beats = beats + 1")).await;
-    pulse.end(beaten).await?;
+    prove(&store).await?;
     drop(opening);
     drop(hold);
     Ok(store)
+}
+
+/// Opens the ledger on the server at an address.
+pub(super) async fn open_server(address: &str, clock: Clock) -> Result<Store, LedgerError> {
+    let hold = clock.hold();
+    let (server, shown) = Server::new(address)?;
+    let store = Store::new(&shown, Place::Server(server), clock.clone(), false);
+    let mut connection = store.connect().await?;
+    postgres::migrate(&store, &mut connection).await?;
+    drop(connection);
+    prove(&store).await?;
+    drop(hold);
+    Ok(store)
+}
+
+/// A store that cannot be written is an error now, and not at the first send.
+async fn prove(store: &Store) -> Result<(), LedgerError> {
+    let mut pulse = store.write().await?;
+    let beaten = pulse.run(sql("UPDATE pulse SET beats = beats + 1")).await.map(drop);
+    pulse.end(beaten).await
 }
 
 /// Makes what is missing and sees to the rights. The file that it gives keeps others from opening until it is dropped.

@@ -1,13 +1,18 @@
 //! Who holds a lease or has a send in flight, and whether it is still alive.
 //!
-//! Each owner keeps a file locked. The system lets go of the lock the moment that its process dies, however it dies:
-//! that needs no heartbeat, and no clock that could be set back.
+//! Beside a file, each owner keeps a lock file locked. The system lets go of the lock the moment that its process dies,
+//! however it dies: that needs no heartbeat, and no clock that could be set back. On a store that many machines share it
+//! says now and then that it lives (`pulse`).
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tokio::task::AbortHandle;
+
+use super::sql::sql;
 use super::open::private;
+use super::pulse::{self, Pulse, host_name};
 use super::store::{Transaction, count};
 use super::{Ledger, LedgerError, State};
 
@@ -16,20 +21,33 @@ const FOLDER: &str = "owners";
 
 /// A living part of a program that drives broadcasts and sends. Dead when its last clone is dropped.
 #[derive(Debug, Clone)]
-pub struct Owner {
-    pub(super) id: i64,
-    _life: Arc<Life>,
+pub struct Owner(Arc<Life>);
+
+impl Owner {
+    /// Its number. One that was taken for dead comes back under a new one.
+    pub(super) fn id(&self) -> i64 {
+        match &*self.0 {
+            Life::Locked { id, .. } => *id,
+            Life::Beating { pulse, .. } => pulse.id(),
+        }
+    }
 }
 
 #[derive(Debug)]
-struct Life {
-    lock: File,
+enum Life {
+    /// As long as a file is locked.
+    Locked { id: i64, lock: File },
+    /// As long as it says so now and then.
+    Beating { pulse: Arc<Pulse>, task: AbortHandle },
 }
 
 impl Drop for Life {
     fn drop(&mut self) {
-        // A child that is being started may hold the file open for a moment longer.
-        let _ = self.lock.unlock();
+        match self {
+            // A child that is being started may hold the file open for a moment longer.
+            Self::Locked { lock, .. } => drop(lock.unlock()),
+            Self::Beating { task, .. } => task.abort(),
+        }
     }
 }
 
@@ -49,19 +67,26 @@ impl Ledger {
     ///
     /// Faults of the store.
     pub async fn register(&self, name: &str) -> Result<Owner, LedgerError> {
+        if self.is_shared() {
+            let pulse = Pulse::start(self, name).await?;
+            let task = tokio::spawn(Arc::clone(&pulse).beat(self.clone())).abort_handle();
+            return Ok(Owner(Arc::new(Life::Beating { pulse, task })));
+        }
         let folder = self.owners();
         let (lock_name, lock) =
             make_lock(&folder).map_err(|error| LedgerError::of_system(&folder, &error))?;
         let statement =
-            sqlx::query_as("INSERT INTO owners (name, pid, lock, since) VALUES (?, ?, ?, ?) RETURNING id")
+            sql("INSERT INTO owners (name, pid, lock, since, host, program) VALUES (?, ?, ?, ?, ?, ?) RETURNING id")
                 .bind(name)
                 .bind(i64::from(std::process::id()))
                 .bind(lock_name)
-                .bind(self.store().now());
+                .bind(self.store().now())
+                .bind(host_name())
+                .bind(env!("CARGO_PKG_VERSION"));
         let mut write = self.store().write().await?;
         let id = write.row(statement).await;
         let (id,): (i64,) = write.end(id).await?.ok_or_else(|| self.store().record("no id for an owner"))?;
-        Ok(Owner { id, _life: Arc::new(Life { lock }) })
+        Ok(Owner(Arc::new(Life::Locked { id, lock })))
     }
 
     /// Finds dead owners: what they had in flight of single sends is in doubt from now on. Broadcasts are settled by
@@ -71,8 +96,11 @@ impl Ledger {
     ///
     /// Faults of the store.
     pub async fn bury_dead(&self) -> Result<Buried, LedgerError> {
+        if self.is_shared() {
+            return self.bury_silent().await;
+        }
         let mut read = self.store().read().await?;
-        let owners: Vec<(i64, String)> = read.rows(sqlx::query_as("SELECT id, lock FROM owners")).await?;
+        let owners: Vec<(i64, String)> = read.rows(sql("SELECT id, lock FROM owners")).await?;
         read.done();
         let mut buried = Buried::default();
         for (id, lock) in owners {
@@ -98,21 +126,25 @@ impl Ledger {
 
 /// Whether the owner of this number lives; `write` sees the ledger as it is.
 pub(super) async fn lives(write: &mut Transaction<'_>, owner: i64) -> Result<bool, LedgerError> {
+    if write.store.server().is_some() {
+        return pulse::beats(write, owner).await;
+    }
     let lock: Option<(String,)> =
-        write.row(sqlx::query_as("SELECT lock FROM owners WHERE id = ?").bind(owner)).await?;
+        write.row(sql("SELECT lock FROM owners WHERE id = ?").bind(owner)).await?;
     let folder = write.store.path.with_file_name(FOLDER);
     Ok(lock.is_some_and(|(lock,)| is_alive(&folder.join(lock))))
 }
 
-async fn bury(write: &mut Transaction<'_>, owner: i64) -> Result<u64, LedgerError> {
+/// What an owner that is dead had in flight of single sends is in doubt; gives how many. It goes first, so that it writes
+/// nothing any more.
+pub(super) async fn bury(write: &mut Transaction<'_>, owner: i64) -> Result<u64, LedgerError> {
     let now = write.store.now();
-    let doubts = sqlx::query("UPDATE sends SET state = ?, updated_at = ? WHERE owner = ? AND state = 1")
+    write.run(sql("DELETE FROM owners WHERE id = ?").bind(owner)).await?;
+    let doubts = sql("UPDATE sends SET state = ?, updated_at = ? WHERE owner = ? AND state = 1")
         .bind(State::InDoubt.number())
         .bind(now)
         .bind(owner);
-    let moved = write.run(doubts).await?;
-    write.run(sqlx::query("DELETE FROM owners WHERE id = ?").bind(owner)).await?;
-    Ok(moved)
+    write.run(doubts).await
 }
 
 fn make_lock(folder: &Path) -> std::io::Result<(String, File)> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::sql::sql;
 use super::store::{count, millis};
 use super::{BroadcastId, Ledger, LedgerError};
 
@@ -29,7 +30,7 @@ impl Ledger {
         let mut pruned = Pruned { sends: self.prune_sends(instant).await?, ..Pruned::default() };
         for id in self.over(instant).await? {
             // From here on nobody finds it; what a crash leaves of it is cleared with the next one.
-            let hidden = sqlx::query(
+            let hidden = sql(
                 "UPDATE broadcasts SET state = 0, lease_number = lease_number + 1 WHERE id = ?
                 AND state IN (2, 3) AND n_in_doubt = 0 AND owner IS NULL",
             );
@@ -38,17 +39,17 @@ impl Ledger {
             }
             self.clear(BroadcastId(id), None).await?;
             pruned.broadcasts +=
-                self.change(sqlx::query("DELETE FROM broadcasts WHERE id = ?").bind(id)).await?;
+                self.change(sql("DELETE FROM broadcasts WHERE id = ?").bind(id)).await?;
         }
         let runs =
-            sqlx::query("DELETE FROM job_runs WHERE state <> 0 AND finished_at < ?").bind(millis(instant));
+            sql("DELETE FROM job_runs WHERE state <> 0 AND finished_at < ?").bind(millis(instant));
         pruned.job_runs = self.change(runs).await?;
         for expired in ["DELETE FROM uploads WHERE expires_at < ?", "DELETE FROM data WHERE expires_at < ?"] {
-            pruned.expired += self.change(sqlx::query(expired).bind(self.store().now())).await?;
+            pruned.expired += self.change(sql(expired).bind(self.store().now())).await?;
         }
         self.prune_deliveries(instant).await?;
         // A plan that still waits may need to upload its files again.
-        let files = sqlx::query(
+        let files = sql(
             "DELETE FROM files WHERE expires_at < ? AND NOT EXISTS
                 (SELECT 1 FROM broadcasts b WHERE b.app = files.app AND b.state IN (0, 1))",
         );
@@ -63,7 +64,7 @@ impl Ledger {
     /// Faults of the store.
     pub async fn prunable(&self, instant: Duration) -> Result<Pruned, LedgerError> {
         let (before, now) = (millis(instant), self.store().now());
-        let question = sqlx::query_as(
+        let question = sql(
             "SELECT (SELECT count(*) FROM sends WHERE updated_at < ?1 AND state IN (0, 2, 3, 6)),
                 (SELECT count(*) FROM job_runs WHERE state <> 0 AND finished_at < ?1),
                 (SELECT count(*) FROM uploads WHERE expires_at < ?2)
@@ -83,7 +84,7 @@ impl Ledger {
 
     /// Broadcasts that were over before `instant` with nothing in doubt.
     async fn over(&self, instant: Duration) -> Result<Vec<i64>, LedgerError> {
-        let question = sqlx::query_as(
+        let question = sql(
             "SELECT id FROM broadcasts WHERE state IN (2, 3) AND finished_at < ? AND n_in_doubt = 0 AND owner IS NULL",
         );
         let mut read = self.store().read().await?;

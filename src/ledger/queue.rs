@@ -76,11 +76,18 @@ async fn write_all(store: Arc<Store>, mut receiver: mpsc::UnboundedReceiver<Wait
 /// Writes requests together, or each by itself when one of them spoils it for the others.
 async fn write(store: &Store, requests: &[Request]) -> Vec<Result<i64, LedgerError>> {
     let healthy = store.is_healthy();
-    match together(store, requests, false).await {
+    let mut written = together(store, requests, None).await;
+    // Of a commit that a server did not answer nobody knows; said again it is the same.
+    let mut by_itself = Manner::Carefully;
+    while written.as_ref().is_err_and(LedgerError::broke) && !store.clock.is_simulated() {
+        by_itself = Manner::Again;
+        written = together(store, requests, Some(Manner::Again)).await;
+    }
+    match written {
         Ok(answers) => answers.into_iter().map(Ok).collect(),
         Err(error) if error.is_fault() => {
             // Told once, and not at each try until it works again.
-            if healthy {
+            if healthy && store.server().is_none() {
                 tracing::error!("nothing is sent from now on until this is mended: {error}");
             }
             requests.iter().map(|_| Err(error.clone())).collect()
@@ -88,7 +95,7 @@ async fn write(store: &Store, requests: &[Request]) -> Vec<Result<i64, LedgerErr
         Err(_) => {
             let mut results = Vec::with_capacity(requests.len());
             for request in requests {
-                let alone = together(store, std::slice::from_ref(request), true).await;
+                let alone = together(store, std::slice::from_ref(request), Some(by_itself)).await;
                 results.push(alone.map(|answers| answers.first().copied().unwrap_or_default()));
             }
             results
@@ -96,16 +103,16 @@ async fn write(store: &Store, requests: &[Request]) -> Vec<Result<i64, LedgerErr
     }
 }
 
-async fn together(store: &Store, requests: &[Request], carefully: bool) -> Result<Vec<i64>, LedgerError> {
-    let manner = if carefully {
-        Manner::Carefully
-    } else if is_one_broadcast(requests) {
-        Manner::Whole
-    } else {
-        Manner::Together
-    };
-    let by_itself = manner == Manner::Whole || is_one_statement(requests);
-    let mut write = if by_itself { store.write_one().await? } else { store.write().await? };
+/// Writes requests in one commit, in a manner that is given or the quickest.
+async fn together(
+    store: &Store,
+    requests: &[Request],
+    manner: Option<Manner>,
+) -> Result<Vec<i64>, LedgerError> {
+    let quickest = if is_one_broadcast(requests) { Manner::Whole } else { Manner::Together };
+    let manner = manner.unwrap_or(quickest);
+    let single = manner == Manner::Whole || is_one_statement(requests);
+    let mut write = store.write_group(single).await?;
     let result = commit(&mut write, requests, manner).await;
     write.end(result).await
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::sql::sql;
 use super::broadcast::json;
 use super::jobs::{JobRun, RunRow};
 use super::owner::lives;
@@ -83,22 +84,23 @@ impl Ledger {
         let mut write = self.store().write().await?;
         let result = async {
             let rows = json(&write, &rows)?;
-            let statement = sqlx::query(
+            let statement = sql(
                 "INSERT INTO jobs (name, script, times, decided_until)
-                    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?) WHERE true
+                    SELECT value ->> 0, value ->> 1, value ->> 2, CAST(value ->> 3 AS BIGINT) FROM json_each(?) WHERE true
                     ON CONFLICT (name) DO UPDATE SET script = excluded.script, times = excluded.times,
                         gone_at = NULL, decided_until = CASE
                             WHEN jobs.gone_at IS NULL AND jobs.times = excluded.times THEN jobs.decided_until
-                            ELSE max(jobs.decided_until, excluded.decided_until) END",
+                            WHEN jobs.decided_until > excluded.decided_until THEN jobs.decided_until
+                            ELSE excluded.decided_until END",
             );
             write.run(statement.bind(&rows)).await?;
-            let statement = sqlx::query(
+            let statement = sql(
                 "UPDATE jobs SET gone_at = ? WHERE gone_at IS NULL
                     AND name NOT IN (SELECT value ->> 0 FROM json_each(?))",
             );
             let now = write.store.now();
             write.run(statement.bind(now).bind(&rows)).await?;
-            let question = sqlx::query_as(
+            let question = sql(
                 "SELECT j.decided_until FROM json_each(?) e JOIN jobs j ON j.name = e.value ->> 0 ORDER BY e.key",
             );
             let decided: Vec<(i64,)> = write.rows(question.bind(&rows)).await?;
@@ -115,13 +117,13 @@ impl Ledger {
     /// Faults of the store.
     pub async fn listed_jobs(&self, name: Option<&str>) -> Result<Vec<Listed>, LedgerError> {
         type Row = (String, String, String, i64, Option<i64>, Option<i64>, Option<i64>);
-        let question = sqlx::query_as(
+        let question = sql(
             "SELECT name, script, times, decided_until, next_at, paused_at, gone_at FROM jobs
                 WHERE (?1 IS NULL AND gone_at IS NULL) OR name = ?1 ORDER BY name",
         );
         let mut read = self.store().read().await?;
         let rows: Vec<Row> = read.rows(question.bind(name)).await?;
-        let question = sqlx::query_as(
+        let question = sql(
             "SELECT job, scheduled_at, state, attempt, note, started_at, finished_at, args FROM job_runs r
                 JOIN jobs j ON j.name = r.job WHERE (?1 IS NULL OR r.job = ?1)
                 AND r.scheduled_at = (SELECT max(scheduled_at) FROM job_runs WHERE job = j.name)",
@@ -155,13 +157,14 @@ impl Ledger {
     pub async fn pause_job(&self, job: &str, paused: bool) -> Result<bool, LedgerError> {
         let now = self.store().now();
         let statement = if paused {
-            sqlx::query("UPDATE jobs SET paused_at = ? WHERE name = ? AND paused_at IS NULL")
+            sql("UPDATE jobs SET paused_at = ? WHERE name = ? AND paused_at IS NULL")
                 .bind(now)
                 .bind(job)
         } else {
-            sqlx::query(
-                "UPDATE jobs SET paused_at = NULL, decided_until = max(decided_until, ?)
-                    WHERE name = ? AND paused_at IS NOT NULL",
+            sql(
+                "UPDATE jobs SET paused_at = NULL,
+                    decided_until = CASE WHEN decided_until > ?1 THEN decided_until ELSE ?1 END
+                    WHERE name = ?2 AND paused_at IS NOT NULL",
             )
             .bind(now)
             .bind(job)
@@ -208,8 +211,8 @@ impl Ledger {
         type Row = (i64, String, i64, Option<i64>, i64, bool, Option<String>);
         let mut read = self.store().read_now().await?;
         let paused: Vec<(String,)> =
-            read.rows(sqlx::query_as("SELECT name FROM jobs WHERE paused_at IS NOT NULL")).await?;
-        let question = sqlx::query_as(
+            read.rows(sql("SELECT name FROM jobs WHERE paused_at IS NOT NULL")).await?;
+        let question = sql(
             "SELECT id, job, wish, scheduled_at, asked_at, EXISTS (SELECT 1 FROM hook_requests r
                     WHERE r.job = w.job AND r.scheduled_at = w.scheduled_at), args FROM job_wishes w ORDER BY id",
         );
@@ -232,7 +235,7 @@ impl Ledger {
     ///
     /// Faults of the store.
     pub async fn grant_job_wish(&self, id: i64) -> Result<(), LedgerError> {
-        self.change(sqlx::query("DELETE FROM job_wishes WHERE id = ?").bind(id)).await.map(drop)
+        self.change(sql("DELETE FROM job_wishes WHERE id = ?").bind(id)).await.map(drop)
     }
 
     /// The living owners of this name: which processes run that command on this ledger.
@@ -243,7 +246,7 @@ impl Ledger {
     pub async fn living(&self, name: &str) -> Result<Vec<OwnerName>, LedgerError> {
         let mut write = self.store().write().await?;
         let result = async {
-            let question = sqlx::query_as("SELECT id, name, pid FROM owners WHERE name = ? ORDER BY id");
+            let question = sql("SELECT id, name, pid FROM owners WHERE name = ? ORDER BY id");
             let rows: Vec<(i64, String, i64)> = write.rows(question.bind(name)).await?;
             let mut living = Vec::new();
             for (id, name, pid) in rows {
@@ -263,7 +266,7 @@ pub(super) async fn is_taken(
     job: &str,
     instant: i64,
 ) -> Result<bool, LedgerError> {
-    let question = sqlx::query_as(
+    let question = sql(
         "SELECT (SELECT count(*) FROM job_runs WHERE job = ?1 AND scheduled_at = ?2)
             + (SELECT count(*) FROM job_wishes WHERE job = ?1 AND scheduled_at = ?2)",
     );
@@ -278,7 +281,7 @@ pub(super) async fn wish(
     scheduled_at: Option<i64>,
 ) -> Result<(), LedgerError> {
     let statement =
-        sqlx::query("INSERT INTO job_wishes (job, wish, scheduled_at, asked_at) VALUES (?, ?, ?, ?)");
+        sql("INSERT INTO job_wishes (job, wish, scheduled_at, asked_at) VALUES (?, ?, ?, ?)");
     let now = write.store.now();
     write.run(statement.bind(job).bind(wish.number()).bind(scheduled_at).bind(now)).await.map(drop)
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::sql::sql;
 use super::store::{from_millis, millis};
 use super::{Ledger, LedgerError};
 
@@ -31,9 +32,9 @@ impl Ledger {
     pub async fn keep_scripts(&self, scripts: &[ScriptRow]) -> Result<(), LedgerError> {
         let mut write = self.store().write().await?;
         let result = async {
-            write.run(sqlx::query("DELETE FROM scripts")).await?;
+            write.run(sql("DELETE FROM scripts")).await?;
             for script in scripts {
-                let statement = sqlx::query(
+                let statement = sql(
                     "INSERT INTO scripts (name, hash, loaded_at, error, stale_since) VALUES (?, ?, ?, ?, ?)",
                 );
                 let statement = statement
@@ -57,7 +58,7 @@ impl Ledger {
     /// Faults of the store.
     pub async fn scripts(&self) -> Result<Vec<ScriptRow>, LedgerError> {
         let question =
-            sqlx::query_as("SELECT name, hash, loaded_at, error, stale_since FROM scripts ORDER BY name");
+            sql("SELECT name, hash, loaded_at, error, stale_since FROM scripts ORDER BY name");
         let mut read = self.store().read().await?;
         let rows: Vec<Row> = read.rows(question).await?;
         read.done();

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use super::sql::sql;
 use super::store::{Transaction, millis};
 use super::{AppId, Ledger, LedgerError, Owner};
 
@@ -53,7 +54,7 @@ impl Ledger {
     /// Faults of the store.
     pub async fn claim_places(&self, owner: &Owner, claim: Claim<'_>) -> Result<Share, LedgerError> {
         let mut write = self.store().write().await?;
-        let result = claim_in(&mut write, owner.id, claim).await;
+        let result = claim_in(&mut write, owner.id(), claim).await;
         write.end(result).await
     }
 }
@@ -64,16 +65,16 @@ async fn claim_in(write: &mut Transaction<'_>, owner: i64, claim: Claim<'_>) -> 
     let (length, cool) = (millis(claim.lease), millis(claim.cool));
     let rows: Vec<Row> = write
         .rows(
-            sqlx::query_as(
-                "SELECT owner, places, short, min(lent_until, ?3 + ?4), cooling, min(cool_until, ?3 + ?5)
+            sql(
+                "SELECT owner, places, short, CASE WHEN lent_until > ?3 THEN ?3 ELSE lent_until END, cooling,
+                    CASE WHEN cool_until > ?4 THEN ?4 ELSE cool_until END
                     FROM shares WHERE app = ?1 AND quota = ?2",
             )
             .bind(claim.app.0)
             .bind(claim.quota)
-            .bind(now)
             // Later than these none can be: a clock that was set back must not bind places for hours.
-            .bind(length)
-            .bind(cool),
+            .bind(now + length)
+            .bind(now + cool),
         )
         .await?;
     let mut bound = 0;
@@ -107,15 +108,17 @@ async fn claim_in(write: &mut Transaction<'_>, owner: i64, claim: Claim<'_>) -> 
     // What its messages hold beyond that stays bound until they are old; what its guard has freed is free for all.
     let used = i64::from(claim.used).min(own.0.max(own.1));
     let (cooling, cool_until) = if used > places { (used, now + cool) } else { (0, 0) };
-    let statement = sqlx::query(
-        "INSERT OR REPLACE INTO shares (app, quota, owner, places, short, lent_until, cooling, cool_until)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    let statement = sql(
+        "INSERT INTO shares (app, quota, owner, places, short, lent_until, cooling, cool_until)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+            ON CONFLICT (app, quota, owner) DO UPDATE SET places = excluded.places, short = excluded.short,
+                lent_until = excluded.lent_until, cooling = excluded.cooling, cool_until = excluded.cool_until",
     );
     let statement = statement.bind(claim.app.0).bind(claim.quota).bind(owner).bind(places);
     let statement = statement.bind(places < wish).bind(if wish == 0 { now - cool } else { now + length });
     write.run(statement.bind(cooling).bind(cool_until)).await?;
-    let gone = sqlx::query(
-        "DELETE FROM shares WHERE app = ?1 AND quota = ?2 AND max(lent_until + ?3, cool_until) < ?4",
+    let gone = sql(
+        "DELETE FROM shares WHERE app = ?1 AND quota = ?2 AND lent_until + ?3 < ?4 AND cool_until < ?4",
     );
     write.run(gone.bind(claim.app.0).bind(claim.quota).bind(cool).bind(now)).await?;
     let count = |count: i64| u32::try_from(count).unwrap_or_default();

@@ -1,36 +1,46 @@
-//! The connections: one that writes, one that reads, and what happens after a write that failed.
+//! The connections: one that writes, one for group commits where the store is a server, one that reads; and what
+//! happens after a write that failed.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures_util::TryStreamExt;
-use sqlx::error::ErrorKind;
-use sqlx::query::{Query, QueryAs};
-use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteRow};
-use sqlx::{ConnectOptions, Executor, FromRow, Sqlite, SqliteConnection};
+use sqlx::ConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::clock::{Clock, Hold, Instant};
 
 use super::LedgerError;
+use super::connection::{Connection, Record, is_refusal};
 use super::figures::Figures;
 use super::later::Later;
+use super::postgres::Server;
+use super::sql::{Statement, sql};
 
-/// A statement with what it is given.
-pub(super) type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
-/// A statement that gives rows of `T`.
-pub(super) type Question<'q, T> = QueryAs<'q, Sqlite, T, SqliteArguments>;
+/// Where a store is.
+pub(super) enum Place {
+    /// One file, of this machine.
+    File(SqliteConnectOptions),
+    /// A server, shared by many machines.
+    Server(Server),
+}
 
-/// One file, open for as long as the program runs.
+/// One store, open for as long as the program runs.
 pub(super) struct Store {
+    /// Its file, or the server's address without credentials.
     pub(super) path: PathBuf,
     pub(super) clock: Clock,
-    options: SqliteConnectOptions,
-    writer: Mutex<Option<SqliteConnection>>,
-    reader: Mutex<Option<SqliteConnection>>,
+    place: Place,
+    writer: Mutex<Option<Connection>>,
+    /// For group commits, which wait for no other write where the store is a server.
+    mover: Mutex<Option<Connection>>,
+    reader: Mutex<Option<Connection>>,
     /// Whether the last write failed.
     failed: AtomicBool,
+    /// Why this program may not work on it any more.
+    outdated: OnceLock<LedgerError>,
     figures: Figures,
     /// What a scratch ledger has yet to write.
     later: Option<Later>,
@@ -39,15 +49,28 @@ pub(super) struct Store {
     pub(super) max_pages: std::sync::atomic::AtomicU32,
 }
 
+/// How a write begins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Of several statements, alone among all processes.
+    Alone,
+    /// A group commit of several statements. In a file it is alone too; a server keeps apart what meets by the rows.
+    Beside,
+    /// A group commit of one statement, which is done or undone by itself.
+    Single,
+}
+
 impl Store {
-    pub(super) fn new(path: &Path, options: SqliteConnectOptions, clock: Clock, scratch: bool) -> Self {
+    pub(super) fn new(path: &Path, place: Place, clock: Clock, scratch: bool) -> Self {
         Self {
             path: path.to_owned(),
             clock,
-            options,
+            place,
             writer: Mutex::default(),
+            mover: Mutex::default(),
             reader: Mutex::default(),
             failed: AtomicBool::new(false),
+            outdated: OnceLock::new(),
             figures: Figures::new(),
             later: scratch.then(Later::default),
             #[cfg(test)]
@@ -55,7 +78,7 @@ impl Store {
         }
     }
 
-    /// Milliseconds since 1970-01-01T00:00:00Z.
+    /// Milliseconds since 1970-01-01T00:00:00Z. The clock follows a server's, where there is one.
     pub(super) fn now(&self) -> i64 {
         millis(self.clock.unix_time())
     }
@@ -64,9 +87,20 @@ impl Store {
         !self.failed.load(Ordering::Relaxed)
     }
 
+    /// The server, where the store is one.
+    pub(super) const fn server(&self) -> Option<&Server> {
+        match &self.place {
+            Place::Server(server) => Some(server),
+            Place::File(_) => None,
+        }
+    }
+
     /// The error of the store in the words of the house.
     pub(super) fn error(&self, error: &sqlx::Error) -> LedgerError {
-        LedgerError::of(&self.path, error)
+        match self.place {
+            Place::File(_) => LedgerError::of(&self.path, error),
+            Place::Server(_) => LedgerError::of_server(&self.path, error),
+        }
     }
 
     /// A row that cannot be read.
@@ -80,52 +114,67 @@ impl Store {
     }
 
     /// A connection of its own, for long work.
-    pub(super) async fn connect(&self) -> Result<SqliteConnection, LedgerError> {
+    pub(super) async fn connect(&self) -> Result<Connection, LedgerError> {
+        let options = match &self.place {
+            Place::File(options) => options,
+            Place::Server(server) => return server.connect(self).await.map(Connection::Postgres),
+        };
         #[cfg(test)]
         let options =
-            self.options.clone().pragma("max_page_count", self.max_pages.load(Ordering::Relaxed).to_string());
-        #[cfg(not(test))]
-        let options = &self.options;
-        options.connect().await.map_err(|error| self.error(&error))
+            options.clone().pragma("max_page_count", self.max_pages.load(Ordering::Relaxed).to_string());
+        options.connect().await.map(Connection::Sqlite).map_err(|error| self.error(&error))
     }
 
     /// Begins a write, alone among all processes until it ends. One that is dropped half-way is undone.
     pub(super) async fn write(&self) -> Result<Transaction<'_>, LedgerError> {
         self.catch_up().await?;
-        self.begin(true).await
+        self.begin(Kind::Alone).await
     }
 
     /// The same without what is to be written later.
     pub(super) async fn write_now(&self) -> Result<Transaction<'_>, LedgerError> {
-        self.begin(true).await
+        self.begin(Kind::Alone).await
     }
 
-    /// Begins a write of one statement, which is done or undone by itself.
-    pub(super) async fn write_one(&self) -> Result<Transaction<'_>, LedgerError> {
+    /// Begins a group commit, of one statement or of several.
+    pub(super) async fn write_group(&self, single: bool) -> Result<Transaction<'_>, LedgerError> {
         self.catch_up().await?;
-        self.begin(false).await
+        self.begin(if single { Kind::Single } else { Kind::Beside }).await
     }
 
-    async fn begin(&self, several: bool) -> Result<Transaction<'_>, LedgerError> {
+    async fn begin(&self, kind: Kind) -> Result<Transaction<'_>, LedgerError> {
+        if let Some(error) = self.outdated.get() {
+            return Err(error.clone());
+        }
         let hold = self.clock.hold();
-        let mut home = self.writer.lock().await;
+        let line = if self.server().is_some() && kind != Kind::Alone { &self.mover } else { &self.writer };
+        let mut home = line.lock().await;
         let began = self.clock.now();
         let mut alarm = Alarm { store: self, armed: true };
-        let connection = match home.take() {
-            Some(connection) => connection,
-            None => self.revive().await?,
+        let connection = match &self.place {
+            Place::File(_) => match home.take() {
+                Some(connection) => connection,
+                None => self.revive().await?,
+            },
+            Place::Server(server) => server.begin(self, home.take(), kind == Kind::Alone).await?,
         };
         let mut transaction = Transaction {
             store: self,
             connection,
             home,
             alarm: Alarm { store: self, armed: false },
-            several,
+            several: kind != Kind::Single,
             began,
             _hold: hold,
         };
-        if several {
-            transaction.run(sqlx::query("BEGIN IMMEDIATE")).await?;
+        match &self.place {
+            Place::File(_) if kind != Kind::Single => {
+                transaction.run(sql("BEGIN IMMEDIATE")).await?;
+            }
+            Place::Server(_) if kind == Kind::Beside => {
+                transaction.run(sql("BEGIN")).await?;
+            }
+            _ => {}
         }
         alarm.armed = false;
         transaction.alarm.armed = true;
@@ -133,14 +182,12 @@ impl Store {
     }
 
     /// A new connection, after a failure only once a write to the file has succeeded.
-    async fn revive(&self) -> Result<SqliteConnection, LedgerError> {
+    async fn revive(&self) -> Result<Connection, LedgerError> {
         let attempt = async {
             let mut connection = self.connect().await?;
             if !self.is_healthy() {
-                sqlx::query("UPDATE pulse SET beats = beats + 1")
-                    .execute(&mut connection)
-                    .await
-                    .map_err(|error| self.error(&error))?;
+                let beat = connection.run(sql("UPDATE pulse SET beats = beats + 1")).await;
+                beat.map_err(|error| self.error(&error))?;
             }
             Ok(connection)
         };
@@ -148,8 +195,26 @@ impl Store {
         let connection = attempt
             .await
             .map_err(|error| if healthy { error } else { LedgerError::Unhealthy(Box::new(error)) })?;
-        self.failed.store(false, Ordering::Relaxed);
+        self.works();
         Ok(connection)
+    }
+
+    /// Writes nothing any more: a newer program has made of the store what this one cannot read.
+    pub(super) fn outdated(&self, error: &LedgerError) {
+        if self.outdated.set(error.clone()).is_ok() {
+            tracing::error!("nothing is sent any more: {error}");
+        }
+    }
+
+    /// Writes succeed again.
+    pub(super) fn works(&self) {
+        self.failed.store(false, Ordering::Relaxed);
+    }
+
+    /// Nothing can be written for now.
+    pub(super) fn fails(&self) {
+        self.failed.store(true, Ordering::Relaxed);
+        self.figures.failed();
     }
 
     /// The connection that reads. Each statement sees all that was committed before it.
@@ -162,11 +227,24 @@ impl Store {
     pub(super) async fn read_now(&self) -> Result<Reader<'_>, LedgerError> {
         let hold = self.clock.hold();
         let mut home = self.reader.lock().await;
-        let connection = match home.take() {
-            Some(connection) => connection,
-            None => self.connect().await?,
+        let connection = match (home.take(), &self.place) {
+            (Some(connection), _) => connection,
+            (None, Place::File(_)) => self.connect().await?,
+            (None, Place::Server(server)) => server.insist(self).await?,
         };
         Ok(Reader { store: self, connection, home, _hold: hold })
+    }
+
+    /// Waits for what a statement gives; a server that does not answer is given up.
+    async fn answer<T>(
+        &self,
+        asked: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, LedgerError> {
+        let answer = match self.server() {
+            Some(server) => server.in_time(self, asked).await?,
+            None => asked.await,
+        };
+        answer.map_err(|error| self.error(&error))
     }
 }
 
@@ -179,75 +257,77 @@ struct Alarm<'a> {
 impl Drop for Alarm<'_> {
     fn drop(&mut self) {
         if self.armed {
-            self.store.failed.store(true, Ordering::Relaxed);
-            self.store.figures.failed();
+            self.store.fails();
         }
     }
 }
 
 /// A write that goes on. Dropped without [`Transaction::end`], its connection is closed, which undoes it, and the
-/// next write proves first that the file can be written.
+/// next write proves first that the store can be written.
 pub(super) struct Transaction<'a> {
     pub(super) store: &'a Store,
-    connection: SqliteConnection,
-    home: MutexGuard<'a, Option<SqliteConnection>>,
+    connection: Connection,
+    home: MutexGuard<'a, Option<Connection>>,
     alarm: Alarm<'a>,
     /// Whether it was begun, and has to be ended, by a statement of its own.
     several: bool,
     began: Instant,
-    /// A simulated clock stands still while the disk works.
+    /// A simulated clock stands still while the store works.
     _hold: Hold,
 }
 
 impl Transaction<'_> {
     /// Runs a statement and gives the number of rows that it changed.
-    pub(super) async fn run(&mut self, statement: Statement<'_>) -> Result<u64, LedgerError> {
-        let done = statement.execute(&mut self.connection).await;
-        done.map(|done| done.rows_affected()).map_err(|error| self.store.error(&error))
+    pub(super) async fn run(&mut self, statement: Statement) -> Result<u64, LedgerError> {
+        self.store.answer(self.connection.run(statement)).await
     }
 
-    /// Runs a text of several statements and gives the number of rows that the last write among them changed; nothing
-    /// when a table refuses to have no value where one is due, and then none is begun after that statement.
-    pub(super) async fn run_all(&mut self, statements: Statement<'_>) -> Result<Option<u64>, LedgerError> {
-        let mut done = (&mut self.connection).execute_many(statements);
-        let mut changed = 0;
-        loop {
-            match done.try_next().await {
-                // The end of a transaction repeats the number of the statement before it.
-                Ok(Some(one)) => changed = one.rows_affected(),
-                Ok(None) => return Ok(Some(changed)),
-                Err(sqlx::Error::Database(error)) if error.kind() == ErrorKind::NotNullViolation => {
-                    return Ok(None);
-                }
-                Err(error) => return Err(self.store.error(&error)),
-            }
-        }
+    /// As [`Connection::run_all`].
+    pub(super) async fn run_all(&mut self, statements: Statement) -> Result<Option<u64>, LedgerError> {
+        self.store.answer(self.connection.run_all(statements)).await
     }
 
-    /// Runs a statement that inserts rows, and gives the number of the last one; none when the table refuses to have
-    /// no value where one is due.
-    pub(super) async fn insert(&mut self, statement: Statement<'_>) -> Result<Option<i64>, LedgerError> {
-        match statement.execute(&mut self.connection).await {
-            Ok(done) => Ok(Some(done.last_insert_rowid())),
-            Err(sqlx::Error::Database(error)) if error.kind() == ErrorKind::NotNullViolation => Ok(None),
-            Err(error) => Err(self.store.error(&error)),
-        }
+    /// As [`Connection::insert`].
+    pub(super) async fn insert(&mut self, statement: Statement) -> Result<Option<i64>, LedgerError> {
+        self.store.answer(self.connection.insert(statement)).await
     }
 
     /// The first row that a question gives.
-    pub(super) async fn row<T>(&mut self, question: Question<'_, T>) -> Result<Option<T>, LedgerError>
-    where
-        T: Send + Unpin + for<'r> FromRow<'r, SqliteRow>,
-    {
-        question.fetch_optional(&mut self.connection).await.map_err(|error| self.store.error(&error))
+    pub(super) async fn row<T: Record>(&mut self, question: Statement) -> Result<Option<T>, LedgerError> {
+        self.store.answer(self.connection.row(question)).await
+    }
+
+    /// The same; nothing when a table refuses to have no value where one is due.
+    pub(super) async fn row_unless_refused<T: Record>(
+        &mut self,
+        question: Statement,
+    ) -> Result<Option<T>, LedgerError> {
+        let asked = async {
+            match self.connection.row(question).await {
+                Err(error) if is_refusal(&error) => Ok(None),
+                other => other,
+            }
+        };
+        self.store.answer(asked).await
     }
 
     /// All rows that a question gives.
-    pub(super) async fn rows<T>(&mut self, question: Question<'_, T>) -> Result<Vec<T>, LedgerError>
-    where
-        T: Send + Unpin + for<'r> FromRow<'r, SqliteRow>,
-    {
-        question.fetch_all(&mut self.connection).await.map_err(|error| self.store.error(&error))
+    pub(super) async fn rows<T: Record>(&mut self, question: Statement) -> Result<Vec<T>, LedgerError> {
+        self.store.answer(self.connection.rows(question)).await
+    }
+
+    /// The same; nothing when a table refuses to have no value where one is due.
+    pub(super) async fn rows_unless_refused<T: Record>(
+        &mut self,
+        question: Statement,
+    ) -> Result<Option<Vec<T>>, LedgerError> {
+        let asked = async {
+            match self.connection.rows(question).await {
+                Err(error) if is_refusal(&error) => Ok(None),
+                other => other.map(Some),
+            }
+        };
+        self.store.answer(asked).await
     }
 
     /// Commits what went well, and undoes what did not.
@@ -258,7 +338,7 @@ impl Transaction<'_> {
             Err(_) => "ROLLBACK",
         };
         if self.several {
-            self.run(sqlx::query(last)).await?;
+            self.run(sql(last)).await?;
         }
         *self.home = Some(self.connection);
         self.alarm.armed = false;
@@ -272,26 +352,41 @@ impl Transaction<'_> {
 /// The right to read.
 pub(super) struct Reader<'a> {
     store: &'a Store,
-    connection: SqliteConnection,
-    home: MutexGuard<'a, Option<SqliteConnection>>,
+    connection: Connection,
+    home: MutexGuard<'a, Option<Connection>>,
     _hold: Hold,
 }
 
 impl Reader<'_> {
     /// All rows that a question gives.
-    pub(super) async fn rows<T>(&mut self, question: Question<'_, T>) -> Result<Vec<T>, LedgerError>
-    where
-        T: Send + Unpin + for<'r> FromRow<'r, SqliteRow>,
-    {
-        question.fetch_all(&mut self.connection).await.map_err(|error| self.store.error(&error))
+    pub(super) async fn rows<T: Record>(&mut self, question: Statement) -> Result<Vec<T>, LedgerError> {
+        match self.store.answer(self.connection.rows(question.clone())).await {
+            // It broke since it was used last: once more, on one that is new.
+            Err(error) if error.broke() => {
+                self.connection = self.again(error).await?;
+                self.store.answer(self.connection.rows(question)).await
+            }
+            other => other,
+        }
     }
 
     /// The first row that a question gives.
-    pub(super) async fn row<T>(&mut self, question: Question<'_, T>) -> Result<Option<T>, LedgerError>
-    where
-        T: Send + Unpin + for<'r> FromRow<'r, SqliteRow>,
-    {
-        question.fetch_optional(&mut self.connection).await.map_err(|error| self.store.error(&error))
+    pub(super) async fn row<T: Record>(&mut self, question: Statement) -> Result<Option<T>, LedgerError> {
+        match self.store.answer(self.connection.row(question.clone())).await {
+            Err(error) if error.broke() => {
+                self.connection = self.again(error).await?;
+                self.store.answer(self.connection.row(question)).await
+            }
+            other => other,
+        }
+    }
+
+    /// A new connection in place of one that broke.
+    async fn again(&self, error: LedgerError) -> Result<Connection, LedgerError> {
+        match self.store.server() {
+            Some(server) => server.insist(self.store).await,
+            None => Err(error),
+        }
     }
 
     /// Gives the connection back; one that is dropped instead is closed.
@@ -313,6 +408,11 @@ pub(super) fn from_millis(millis: i64) -> Duration {
 /// A count or a number as the store keeps it.
 pub(super) fn stored(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// A small count as the store gave it.
+pub(super) fn small(stored: i64) -> u32 {
+    u32::try_from(stored).unwrap_or(if stored < 0 { 0 } else { u32::MAX })
 }
 
 /// A count as the store gave it.

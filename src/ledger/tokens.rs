@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::sql::sql;
 use super::{Ledger, LedgerError};
 
 /// What the holder of a token may do.
@@ -44,13 +45,16 @@ impl Ledger {
         let mut write = self.store().write().await?;
         let result = async {
             let (there,) =
-                write.row(sqlx::query_as("SELECT count(*) FROM tokens")).await?.unwrap_or((0_i64,));
+                write.row(sql("SELECT count(*) FROM tokens")).await?.unwrap_or((0_i64,));
             if there > 0 && !renew {
                 return Ok(false);
             }
             for (role, hash) in tokens {
                 let statement =
-                    sqlx::query("INSERT OR REPLACE INTO tokens (role, hash, made_at) VALUES (?, ?, ?)");
+                    sql(
+                    "INSERT INTO tokens (role, hash, made_at) VALUES (?, ?, ?)
+                        ON CONFLICT (role) DO UPDATE SET hash = excluded.hash, made_at = excluded.made_at",
+                );
                 let now = write.store.now();
                 write.run(statement.bind(role.name()).bind(hash).bind(now)).await?;
             }
@@ -68,7 +72,7 @@ impl Ledger {
     pub async fn tokens(&self) -> Result<Vec<(Role, String)>, LedgerError> {
         let mut read = self.store().read_now().await?;
         let rows: Vec<(String, String)> =
-            read.rows(sqlx::query_as("SELECT role, hash FROM tokens ORDER BY role")).await?;
+            read.rows(sql("SELECT role, hash FROM tokens ORDER BY role")).await?;
         read.done();
         let role = |name: &str| Role::ALL.into_iter().find(|role| role.name() == name);
         Ok(rows.into_iter().filter_map(|(name, hash)| Some((role(&name)?, hash))).collect())

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::sql::sql;
 use super::store::{from_millis, millis};
 use super::{AppId, Ledger, LedgerError};
 
@@ -18,7 +19,7 @@ impl Ledger {
         content: &str,
         options: &str,
     ) -> Result<Option<(String, Duration)>, LedgerError> {
-        let question = sqlx::query_as(
+        let question = sql(
             "SELECT file, expires_at FROM uploads WHERE app = ? AND content = ? AND options = ? AND expires_at > ?",
         );
         let question = question.bind(app.0).bind(content).bind(options).bind(self.store().now());
@@ -41,7 +42,7 @@ impl Ledger {
         file: &str,
         expires_at: Duration,
     ) -> Result<(), LedgerError> {
-        let statement = sqlx::query(
+        let statement = sql(
             "INSERT INTO uploads (app, content, options, file, uploaded_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)
                 ON CONFLICT (app, content, options) DO UPDATE SET file = excluded.file,
                     uploaded_at = excluded.uploaded_at, expires_at = excluded.expires_at",

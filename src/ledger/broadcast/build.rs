@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
 
+use crate::ledger::sql::sql;
 use crate::ledger::store::{Transaction, stored};
 use crate::ledger::{Ledger, LedgerError, Stage, State};
 
@@ -60,7 +61,7 @@ impl Ledger {
         let mut write = self.store().write().await?;
         let result = async {
             let statement =
-                sqlx::query("UPDATE broadcasts SET spec = ? WHERE id = ? AND lease_number = ? AND state = 0")
+                sql("UPDATE broadcasts SET spec = ? WHERE id = ? AND lease_number = ? AND state = 0")
                     .bind(spec)
                     .bind(lease.broadcast.0)
                     .bind(lease.number);
@@ -73,7 +74,7 @@ impl Ledger {
         write.end(result).await?;
         self.clear(lease.broadcast, Some(lease.number)).await?;
         // Numbers that were given out and are of nobody would count as duplicates when the plan is fixed.
-        let statement = sqlx::query(
+        let statement = sql(
             "UPDATE broadcasts SET next_seq = 1, next_message = 1 WHERE id = ? AND lease_number = ? AND state = 0",
         );
         let mut write = self.store().write().await?;
@@ -105,7 +106,7 @@ impl Ledger {
 
 /// Why a builder's write found nothing to change.
 pub(super) async fn why_not(write: &mut Transaction<'_>, lease: Lease) -> Result<LedgerError, LedgerError> {
-    let question = sqlx::query_as("SELECT state FROM broadcasts WHERE id = ? AND lease_number = ?");
+    let question = sql("SELECT state FROM broadcasts WHERE id = ? AND lease_number = ?");
     let row: Option<(i64,)> = write.row(question.bind(lease.broadcast.0).bind(lease.number)).await?;
     let Some((stage,)) = row else { return Ok(LedgerError::LeaseLost(lease.broadcast)) };
     let stage = Stage::from_number(stage).map_err(|detail| write.store.record(detail))?;
@@ -134,7 +135,7 @@ async fn append(
     }
     let skipped = hashes.iter().filter(|hash| hash.is_none()).count() as u64;
     let (many, messages) = (recipients.len() as u64, fresh.len() as u64);
-    let statement = sqlx::query_as(
+    let statement = sql(
         "UPDATE broadcasts SET next_seq = next_seq + ?, next_message = next_message + ?
             WHERE id = ? AND lease_number = ? AND state = 0 RETURNING next_seq, next_message",
     )
@@ -158,9 +159,10 @@ async fn append(
         rows.push((number, HEXLOWER.encode(&hash), message.size, content));
     }
     if !rows.is_empty() {
-        let statement = sqlx::query(
+        let statement = sql(
             "INSERT INTO messages (broadcast, id, hash, size, content)
-                SELECT ?, value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?)",
+                SELECT ?, CAST(value ->> 0 AS BIGINT), value ->> 1, CAST(value ->> 2 AS BIGINT), value ->> 3
+                    FROM json_each(?)",
         );
         write.run(statement.bind(lease.broadcast.0).bind(json(write, &rows)?)).await?;
     }
@@ -169,10 +171,10 @@ async fn append(
         let number = hash.and_then(|hash| desk.number(&hash).or_else(|| numbers.get(&hash).copied()));
         rows.push((&recipient.group_id, users_json(write, &recipient.users)?, number));
     }
-    let statement = sqlx::query(
+    let statement = sql(
         "INSERT INTO recipients (broadcast, seq, state, updated_at, group_id, users, message)
-            SELECT ?, ? + key, CASE WHEN value ->> 2 IS NULL THEN 5 ELSE 0 END, ?, value ->> 0, value ->> 1, value ->> 2
-            FROM json_each(?)",
+            SELECT ?, ? + key, CASE WHEN value ->> 2 IS NULL THEN 5 ELSE 0 END, ?, value ->> 0, value ->> 1,
+                CAST(value ->> 2 AS BIGINT) FROM json_each(?)",
     )
     .bind(lease.broadcast.0)
     .bind(next_seq - stored(many))
@@ -205,9 +207,9 @@ async fn clear_stretch(
     after: i64,
 ) -> Result<i64, LedgerError> {
     let question =
-        sqlx::query_as("SELECT max(next_seq, next_message) FROM broadcasts WHERE id = ?").bind(id.0);
+        sql("SELECT CASE WHEN next_seq > next_message THEN next_seq ELSE next_message END FROM broadcasts WHERE id = ?").bind(id.0);
     let (next,): (i64,) = write.row(question).await?.ok_or(LedgerError::Unknown(id))?;
-    let states = sqlx::query_as(
+    let states = sql(
         "SELECT state, count(*) FROM recipients WHERE broadcast = ? AND seq BETWEEN ? AND ? GROUP BY state",
     );
     let states: Vec<(i64, i64)> = write.rows(states.bind(id.0).bind(after + 1).bind(after + STRETCH)).await?;
@@ -221,7 +223,7 @@ async fn clear_stretch(
         "DELETE FROM recipients WHERE broadcast = ? AND seq BETWEEN ? AND ?",
         "DELETE FROM messages WHERE broadcast = ? AND id BETWEEN ? AND ?",
     ] {
-        write.run(sqlx::query(statement).bind(id.0).bind(after + 1).bind(after + STRETCH)).await?;
+        write.run(sql(statement).bind(id.0).bind(after + 1).bind(after + STRETCH)).await?;
     }
     Ok(next - 1)
 }

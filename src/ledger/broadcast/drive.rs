@@ -1,15 +1,17 @@
 //! What a driver does: takes recipients, says what it is about to send, and what came of it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 
+use crate::ledger::sql::sql;
 use crate::ledger::commit::Request;
+use crate::ledger::postgres::drivers;
 use crate::ledger::store::count;
 use crate::ledger::{Counts, Ledger, LedgerError, Stage, State, Wish};
 
-use super::{BroadcastId, InDoubt, Lease};
+use super::{BroadcastId, InDoubt, Lease, holds};
 
 /// A recipient that waits to be sent to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +68,9 @@ pub struct TakenOver {
     pub pending: u64,
 }
 
+/// A recipient that waits, as it is stored: its sequence number, group, users, message and attempts.
+type Waiting = (i64, String, String, i64, i64);
+
 /// The messages of the page that each broadcast is at.
 #[derive(Debug, Default)]
 pub(in crate::ledger) struct Shelf(Mutex<HashMap<BroadcastId, HashMap<i64, Bytes>>>);
@@ -94,18 +99,12 @@ impl Ledger {
         limit: u32,
     ) -> Result<Vec<Recipient>, LedgerError> {
         let id = lease.broadcast;
-        // A page as one value: each row, and each value of it, would take its own way from the connection's thread.
-        let question = sqlx::query_as(
-            "SELECT json_group_array(json_array(seq, group_id, users, message, attempts)) FROM
-                (SELECT seq, group_id, users, message, attempts FROM recipients
-                    WHERE broadcast = ? AND seq > ? AND state = 0 AND message IS NOT NULL ORDER BY seq LIMIT ?)",
-        );
+        let rows = if self.is_shared() {
+            self.next_of_stretches(lease, after_seq, limit).await?
+        } else {
+            self.next_in_order(id, after_seq, limit).await?
+        };
         let mut read = self.store().read().await?;
-        let page: Option<(String,)> = read.row(question.bind(id.0).bind(after_seq).bind(limit)).await?;
-        let page = page.map_or_else(|| "[]".to_owned(), |(page,)| page);
-        let mut rows: Vec<(i64, String, String, i64, i64)> =
-            serde_json::from_str(&page).map_err(|error| self.store().record(error))?;
-        rows.sort_unstable_by_key(|row| row.0);
         let mut known = self.0.shelf.take(id);
         let mut missing: Vec<i64> =
             rows.iter().map(|row| row.3).filter(|number| !known.contains_key(number)).collect();
@@ -113,8 +112,8 @@ impl Ledger {
         let mut page = HashMap::new();
         if !missing.is_empty() {
             let list = serde_json::to_string(&missing).map_err(|error| self.store().record(error))?;
-            let question = sqlx::query_as(
-                "SELECT id, content FROM messages WHERE broadcast = ? AND id IN (SELECT value FROM json_each(?))",
+            let question = sql(
+                "SELECT id, content FROM messages WHERE broadcast = ? AND id IN (SELECT CAST(atom AS BIGINT) FROM json_each(?))",
             );
             let found: Vec<(i64, String)> = read.rows(question.bind(id.0).bind(list)).await?;
             known.extend(found.into_iter().map(|(number, content)| (number, Bytes::from(content))));
@@ -139,6 +138,77 @@ impl Ledger {
             self.0.shelf.put(id, page);
         }
         Ok(recipients)
+    }
+
+    async fn next_in_order(
+        &self,
+        id: BroadcastId,
+        after_seq: i64,
+        limit: u32,
+    ) -> Result<Vec<Waiting>, LedgerError> {
+        // A page as one value: each row, and each value of it, would take its own way from the connection's thread.
+        let question = sql("SELECT json_group_array(json_array(seq, group_id, users, message, attempts)) FROM
+                (SELECT seq, group_id, users, message, attempts FROM recipients
+                    WHERE broadcast = ? AND seq > ? AND state = 0 AND message IS NOT NULL ORDER BY seq LIMIT ?)");
+        let mut read = self.store().read().await?;
+        let page: Option<(String,)> = read.row(question.bind(id.0).bind(after_seq).bind(limit)).await?;
+        read.done();
+        let page = page.map_or_else(|| "[]".to_owned(), |(page,)| page);
+        let mut rows: Vec<Waiting> =
+            serde_json::from_str(&page).map_err(|error| self.store().record(error))?;
+        rows.sort_unstable_by_key(|row| row.0);
+        Ok(rows)
+    }
+
+    /// The same of the stretches that this driver holds; where nothing of them waits, of the next that nobody does.
+    async fn next_of_stretches(
+        &self,
+        lease: Lease,
+        after_seq: i64,
+        limit: u32,
+    ) -> Result<Vec<Waiting>, LedgerError> {
+        let mut read = self.store().read().await?;
+        let mut stretches: VecDeque<(i64, i64)> =
+            read.rows(drivers::held(lease, after_seq)).await?.into();
+        read.done();
+        loop {
+            let (first, last) = match stretches.pop_front() {
+                Some(held) => held,
+                None => {
+                    let mut write = self.store().write().await?;
+                    let taken = drivers::take_stretch(&mut write, lease, after_seq).await;
+                    let Some(taken) = write.end(taken).await? else { return Ok(Vec::new()) };
+                    taken
+                }
+            };
+            let question = sql(
+                "SELECT seq, group_id, users, message, attempts FROM recipients
+                    WHERE broadcast = ? AND seq > ? AND seq <= ? AND state = 0 AND message IS NOT NULL
+                    ORDER BY seq LIMIT ?",
+            );
+            let question = question.bind(lease.broadcast.0).bind(after_seq.max(first - 1)).bind(last);
+            let mut read = self.store().read().await?;
+            let rows: Vec<Waiting> = read.rows(question.bind(limit)).await?;
+            read.done();
+            if !rows.is_empty() {
+                return Ok(rows);
+            }
+        }
+    }
+
+    /// Gives back what this driver holds of the recipients, where others drive the broadcast too: it has come to the end
+    /// of them, and nothing of it is in flight.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn hand_back(&self, lease: Lease) -> Result<(), LedgerError> {
+        if !self.is_shared() {
+            return Ok(());
+        }
+        let mut write = self.store().write().await?;
+        let result = drivers::give_back(&mut write, lease).await;
+        write.end(result).await
     }
 
     /// Writes down that these recipients are about to be sent to. Once this returns it is on the disk, and only then
@@ -171,16 +241,22 @@ impl Ledger {
         let broadcast = self.show(lease.broadcast).await?;
         let number = Some(lease.number);
         let id = lease.broadcast;
-        Ok(match broadcast.spec.in_doubt {
-            InDoubt::Hold => {
-                let error = Some("its sender ended before the answer");
-                let moved = self.shift(id, number, State::Sending, State::InDoubt, error).await?;
-                TakenOver { in_doubt: moved, pending: 0 }
-            }
-            InDoubt::Resend => {
-                let moved = self.shift(id, number, State::Sending, State::Pending, None).await?;
-                TakenOver { in_doubt: 0, pending: moved }
-            }
+        let (to, error) = match broadcast.spec.in_doubt {
+            InDoubt::Hold => (State::InDoubt, Some("its sender ended before the answer")),
+            InDoubt::Resend => (State::Pending, None),
+        };
+        let (mut moved, mut alone) = (0, true);
+        if self.is_shared() {
+            let mut write = self.store().write().await?;
+            let buried = drivers::bury(&mut write, lease, to, error).await;
+            (moved, alone) = write.end(buried).await?;
+        }
+        if alone {
+            moved += self.shift(id, number, State::Sending, to, error).await?;
+        }
+        Ok(match to {
+            State::Pending => TakenOver { in_doubt: 0, pending: moved },
+            _ => TakenOver { in_doubt: moved, pending: 0 },
         })
     }
 
@@ -202,32 +278,45 @@ impl Ledger {
     pub async fn finish(&self, lease: Lease, report: &str) -> Result<Stage, LedgerError> {
         let id = lease.broadcast;
         let mut write = self.store().write().await?;
-        let statement = sqlx::query_as(
+        let shared = self.is_shared();
+        let statement = sql(if shared {
+            "UPDATE broadcasts b SET state = CASE WHEN wish = ? THEN 3 ELSE 2 END, report = ?, finished_at = ?,
+                owner = NULL, lease_until = 0
+                WHERE id = ? AND EXISTS (SELECT 1 FROM drivers d WHERE d.broadcast = b.id AND d.number = ?)
+                AND state = 1 AND n_pending = 0 AND n_sending = 0 RETURNING state"
+        } else {
             "UPDATE broadcasts SET state = CASE WHEN wish = ? THEN 3 ELSE 2 END, report = ?, finished_at = ?,
                 owner = NULL, lease_until = 0
-                WHERE id = ? AND lease_number = ? AND state = 1 AND n_pending = 0 AND n_sending = 0 RETURNING state",
-        )
+                WHERE id = ? AND lease_number = ? AND state = 1 AND n_pending = 0 AND n_sending = 0 RETURNING state"
+        })
         .bind(Wish::Cancel.number())
         .bind(report)
         .bind(self.store().now())
         .bind(id.0)
         .bind(lease.number);
         let result = async {
-            if let Some((stage,)) = write.row::<(i64,)>(statement).await? {
-                return Stage::from_number(stage).map_err(|detail| self.store().record(detail));
+            let stage = |number| Stage::from_number(number).map_err(|detail| self.store().record(detail));
+            if let Some((ended,)) = write.row::<(i64,)>(statement).await? {
+                if shared {
+                    drivers::end_all(&mut write, id).await?;
+                }
+                return stage(ended);
             }
-            let held = sqlx::query_as("SELECT state FROM broadcasts WHERE id = ? AND lease_number = ?");
-            match write.row::<(i64,)>(held.bind(id.0).bind(lease.number)).await? {
-                None => Err(LedgerError::LeaseLost(id)),
-                Some((stage,)) => {
-                    let stage = Stage::from_number(stage).map_err(|detail| self.store().record(detail))?;
-                    let why = if stage == Stage::Ready {
+            let held = holds(&mut write, lease).await?;
+            let found = write.row::<(i64,)>(sql("SELECT state FROM broadcasts WHERE id = ?").bind(id.0)).await?;
+            let found = found.map(|(number,)| stage(number)).transpose()?;
+            match found {
+                // Another driver has ended it.
+                Some(ended @ (Stage::Finished | Stage::Cancelled)) if shared => Ok(ended),
+                Some(found) if held => {
+                    let why = if found == Stage::Ready {
                         "some recipients are not settled"
                     } else {
                         "it is not being sent"
                     };
-                    Err(LedgerError::NotNow { broadcast: id, is: stage.name(), why })
+                    Err(LedgerError::NotNow { broadcast: id, is: found.name(), why })
                 }
+                _ => Err(LedgerError::LeaseLost(id)),
             }
         }
         .await;
@@ -242,7 +331,7 @@ impl Ledger {
     ///
     /// [`LedgerError::Unknown`], and faults of the store.
     pub async fn counts(&self, id: BroadcastId) -> Result<Counts, LedgerError> {
-        let question = sqlx::query_as(
+        let question = sql(
             "SELECT n_pending, n_sending, n_sent, n_rejected, n_in_doubt, n_skipped, n_cancelled
                 FROM broadcasts WHERE id = ?",
         );

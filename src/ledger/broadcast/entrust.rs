@@ -1,5 +1,6 @@
 //! Broadcasts that a daemon goes on with whenever nobody drives them.
 
+use crate::ledger::sql::sql;
 use crate::ledger::{Ledger, LedgerError};
 
 use super::BroadcastId;
@@ -11,7 +12,7 @@ impl Ledger {
     ///
     /// Faults of the store.
     pub async fn entrust(&self, id: BroadcastId) -> Result<(), LedgerError> {
-        let statement = sqlx::query("UPDATE broadcasts SET entrusted = 1 WHERE id = ? AND entrusted = 0");
+        let statement = sql("UPDATE broadcasts SET entrusted = true WHERE id = ? AND NOT entrusted");
         self.change(statement.bind(id.0)).await.map(drop)
     }
 
@@ -22,8 +23,8 @@ impl Ledger {
     ///
     /// Faults of the store.
     pub async fn entrusted(&self) -> Result<Vec<BroadcastId>, LedgerError> {
-        let question = sqlx::query_as(
-            "SELECT id FROM broadcasts WHERE state = 1 AND ((entrusted = 1 AND wish = 0) OR wish = 2)
+        let question = sql(
+            "SELECT id FROM broadcasts WHERE state = 1 AND ((entrusted AND wish = 0) OR wish = 2)
                 ORDER BY id",
         );
         let mut read = self.store().read_now().await?;
@@ -39,7 +40,7 @@ impl Ledger {
     /// Faults of the store.
     pub async fn untold(&self) -> Result<Vec<BroadcastId>, LedgerError> {
         let question =
-            sqlx::query_as("SELECT id FROM broadcasts WHERE state IN (2, 3) AND entrusted = 1 ORDER BY id");
+            sql("SELECT id FROM broadcasts WHERE state IN (2, 3) AND entrusted ORDER BY id");
         let mut read = self.store().read_now().await?;
         let found: Vec<(i64,)> = read.rows(question).await?;
         read.done();
@@ -52,7 +53,7 @@ impl Ledger {
     ///
     /// Faults of the store.
     pub async fn told(&self, id: BroadcastId) -> Result<(), LedgerError> {
-        let statement = sqlx::query("UPDATE broadcasts SET entrusted = 0 WHERE id = ? AND state IN (2, 3)");
+        let statement = sql("UPDATE broadcasts SET entrusted = false WHERE id = ? AND state IN (2, 3)");
         self.change(statement.bind(id.0)).await.map(drop)
     }
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::ledger::store::{count, from_millis};
+use crate::ledger::sql::sql;
+use crate::ledger::store::{count, from_millis, small};
 use crate::ledger::{Ledger, LedgerError, State};
 
 use super::BroadcastId;
@@ -79,8 +80,8 @@ impl Ledger {
         after_seq: i64,
         limit: u32,
     ) -> Result<Vec<Exported>, LedgerError> {
-        type Row = (i64, String, String, i64, Option<String>, u32, Option<String>, i64, i64);
-        let question = sqlx::query_as(
+        type Row = (i64, String, String, i64, Option<String>, i64, Option<String>, i64, i64);
+        let question = sql(
             "SELECT seq, group_id, users, state, message_id, attempts, error, updated_at, recalled FROM recipients
                 WHERE broadcast = ?1 AND seq > ?2 AND (?4 IS NULL OR state = ?4) ORDER BY seq LIMIT ?3",
         );
@@ -95,7 +96,7 @@ impl Ledger {
                 users: self.users(&users)?,
                 state: State::from_number(state).map_err(|detail| self.store().record(detail))?,
                 message_id,
-                attempts,
+                attempts: small(attempts),
                 error,
                 updated_at: from_millis(updated_at),
                 recalled: (recalled != 0).then_some(recalled == 1),
@@ -115,7 +116,7 @@ impl Ledger {
         after_seq: i64,
         limit: u32,
     ) -> Result<Vec<Receipt>, LedgerError> {
-        let question = sqlx::query_as(
+        let question = sql(
             "SELECT seq, group_id, message_id, updated_at FROM recipients
                 WHERE broadcast = ? AND seq > ? AND state = 2 AND recalled <> 1 AND message_id IS NOT NULL
                 ORDER BY seq LIMIT ?",
@@ -139,7 +140,7 @@ impl Ledger {
     ///
     /// Faults of the store.
     pub async fn recalled(&self, id: BroadcastId) -> Result<RecalledCounts, LedgerError> {
-        let question = sqlx::query_as(
+        let question = sql(
             "SELECT count(*) FILTER (WHERE recalled = 1), count(*) FILTER (WHERE recalled = 2) FROM recipients
                 WHERE broadcast = ?",
         );
@@ -165,8 +166,8 @@ impl Ledger {
         let mut write = self.store().write().await?;
         let result = async {
             for (recalled, seqs) in lists {
-                let statement = sqlx::query(
-                    "UPDATE recipients SET recalled = ? WHERE broadcast = ? AND seq IN (SELECT value FROM json_each(?))",
+                let statement = sql(
+                    "UPDATE recipients SET recalled = ? WHERE broadcast = ? AND seq IN (SELECT CAST(atom AS BIGINT) FROM json_each(?))",
                 );
                 write.run(statement.bind(recalled).bind(id.0).bind(seqs)).await?;
             }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use sqlx::AssertSqlSafe;
 
+use crate::ledger::sql::sql;
 use crate::ledger::store::{Transaction, millis, stored};
 use crate::ledger::{AppId, Ledger, LedgerError, Stage};
 
@@ -69,7 +69,7 @@ impl Ledger {
         let json = serde_json::to_string(spec).map_err(|error| self.store().record(error))?;
         let mut write = self.store().write().await?;
         let result = async {
-            let insert = sqlx::query(
+            let insert = sql(
                 "INSERT INTO broadcasts (app, name, run, spec, created_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             );
             let insert = insert.bind(app.0).bind(name).bind(run).bind(json).bind(self.store().now());
@@ -93,9 +93,9 @@ impl Ledger {
     ///
     /// [`LedgerError::Unknown`], and faults of the store.
     pub async fn show(&self, id: BroadcastId) -> Result<Broadcast, LedgerError> {
-        let sql = AssertSqlSafe(format!("{} WHERE b.id = ?", Broadcast::SELECT));
+        let text = format!("{} WHERE b.id = ?", Broadcast::SELECT);
         let mut read = self.store().read().await?;
-        let found = read.row(sqlx::query_as(sql).bind(id.0)).await?;
+        let found = read.row(sql(text).bind(id.0)).await?;
         read.done();
         found.ok_or(LedgerError::Unknown(id))
     }
@@ -106,10 +106,9 @@ impl Ledger {
     ///
     /// Faults of the store.
     pub async fn find(&self, app: AppId, name: &str, run: &str) -> Result<Option<Broadcast>, LedgerError> {
-        let sql =
-            AssertSqlSafe(format!("{} WHERE b.app = ? AND b.name = ? AND b.run = ?", Broadcast::SELECT));
+        let text = format!("{} WHERE b.app = ? AND b.name = ? AND b.run = ?", Broadcast::SELECT);
         let mut read = self.store().read().await?;
-        let found = read.row(sqlx::query_as(sql).bind(app.0).bind(name).bind(run)).await?;
+        let found = read.row(sql(text).bind(app.0).bind(name).bind(run)).await?;
         read.done();
         Ok(found)
     }
@@ -120,14 +119,14 @@ impl Ledger {
     ///
     /// Faults of the store.
     pub async fn list(&self, filter: &Filter) -> Result<Vec<Broadcast>, LedgerError> {
-        let sql = AssertSqlSafe(format!(
+        let text = format!(
             "{} WHERE (?1 IS NULL OR b.app = ?1) AND (?2 IS NULL OR b.name = ?2) AND (NOT ?3 OR b.state IN (0, 1))
                 AND b.created_at >= ?4 AND (NOT ?6 OR b.state IN (2, 3)) AND (?7 IS NULL OR b.id < ?7) AND (?8 IS NULL OR ?8 = {})
                 ORDER BY b.id DESC LIMIT ?5",
             Broadcast::SELECT,
             Broadcast::STATE_NAME
-        ));
-        let question = sqlx::query_as(sql)
+        );
+        let question = sql(text)
             .bind(filter.app.map(|app| app.0))
             .bind(filter.name.as_deref())
             .bind(filter.unfinished)
@@ -149,6 +148,6 @@ async fn named(
     name: &str,
     run: &str,
 ) -> Result<Option<Broadcast>, LedgerError> {
-    let sql = AssertSqlSafe(format!("{} WHERE b.app = ? AND b.name = ? AND b.run = ?", Broadcast::SELECT));
-    write.row(sqlx::query_as(sql).bind(app.0).bind(name).bind(run)).await
+    let text = format!("{} WHERE b.app = ? AND b.name = ? AND b.run = ?", Broadcast::SELECT);
+    write.row(sql(text).bind(app.0).bind(name).bind(run)).await
 }

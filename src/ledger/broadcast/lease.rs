@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use crate::ledger::sql::sql;
 use crate::ledger::owner::lives;
+use crate::ledger::postgres::drivers;
 use crate::ledger::store::{Transaction, millis};
 use crate::ledger::{Ledger, LedgerError, Owner};
 
@@ -32,8 +34,38 @@ impl Ledger {
         owner: &Owner,
         length: Duration,
     ) -> Result<Option<Lease>, LedgerError> {
+        self.claim_as(id, owner, length, false).await
+    }
+
+    /// The same for one whose plan is fixed, beside others that send it too where the store is a fleet's: each takes
+    /// recipients that no other has. Gives nothing when this owner sends it already.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ledger::claim`].
+    pub async fn join(
+        &self,
+        id: BroadcastId,
+        owner: &Owner,
+        length: Duration,
+    ) -> Result<Option<Lease>, LedgerError> {
+        self.claim_as(id, owner, length, true).await
+    }
+
+    async fn claim_as(
+        &self,
+        id: BroadcastId,
+        owner: &Owner,
+        length: Duration,
+        shared: bool,
+    ) -> Result<Option<Lease>, LedgerError> {
         let mut write = self.store().write().await?;
-        let result = claim(&mut write, id, owner.id, millis(length)).await;
+        let length = millis(length);
+        let result = if self.is_shared() {
+            drivers::claim(&mut write, id, owner.id(), length, shared).await
+        } else {
+            claim(&mut write, id, owner.id(), length).await
+        };
         write.end(result).await
     }
 
@@ -44,9 +76,11 @@ impl Ledger {
     /// [`LedgerError::LeaseLost`], and faults of the store.
     pub async fn renew(&self, lease: Lease, length: Duration) -> Result<(), LedgerError> {
         let length = millis(length);
-        let statement = sqlx::query(
-            "UPDATE broadcasts SET lease_until = ?, lease_for = ? WHERE id = ? AND lease_number = ?",
-        )
+        let statement = sql(if self.is_shared() {
+            "UPDATE drivers SET lease_until = ?, lease_for = ? WHERE broadcast = ? AND number = ?"
+        } else {
+            "UPDATE broadcasts SET lease_until = ?, lease_for = ? WHERE id = ? AND lease_number = ?"
+        })
         .bind(self.store().now().saturating_add(length))
         .bind(length)
         .bind(lease.broadcast.0)
@@ -65,15 +99,35 @@ impl Ledger {
     ///
     /// Faults of the store.
     pub async fn release(&self, lease: Lease) -> Result<(), LedgerError> {
-        let statement = sqlx::query(
+        let statement = sql(
             "UPDATE broadcasts SET owner = NULL, lease_until = 0 WHERE id = ? AND lease_number = ?",
         )
         .bind(lease.broadcast.0)
         .bind(lease.number);
         let mut write = self.store().write().await?;
-        let result = write.run(statement).await.map(drop);
+        let result = if self.is_shared() {
+            drivers::release(&mut write, lease).await
+        } else {
+            write.run(statement).await.map(drop)
+        };
         write.end(result).await
     }
+
+    /// Whether many machines share the store, so that a broadcast can have several drivers.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.store().server().is_some()
+    }
+}
+
+/// Whether a lease is held still.
+pub(in crate::ledger) async fn holds(write: &mut Transaction<'_>, lease: Lease) -> Result<bool, LedgerError> {
+    if write.store.server().is_some() {
+        return drivers::holds(write, lease).await;
+    }
+    let question = sql("SELECT lease_number FROM broadcasts WHERE id = ?").bind(lease.broadcast.0);
+    let holder: Option<(i64,)> = write.row(question).await?;
+    Ok(holder == Some((lease.number,)))
 }
 
 async fn claim(
@@ -83,7 +137,7 @@ async fn claim(
     length: i64,
 ) -> Result<Option<Lease>, LedgerError> {
     let question =
-        sqlx::query_as("SELECT owner, lease_until, lease_for FROM broadcasts WHERE id = ?").bind(id.0);
+        sql("SELECT owner, lease_until, lease_for FROM broadcasts WHERE id = ?").bind(id.0);
     let Some((holder, until, length_then)) = write.row::<(Option<i64>, i64, i64)>(question).await? else {
         return Err(LedgerError::Unknown(id));
     };
@@ -94,7 +148,7 @@ async fn claim(
             return Ok(None);
         }
     }
-    let taken = sqlx::query_as(
+    let taken = sql(
         "UPDATE broadcasts SET owner = ?, lease_number = lease_number + 1, lease_until = ?, lease_for = ?
             WHERE id = ? RETURNING lease_number",
     )

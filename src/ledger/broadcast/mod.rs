@@ -28,6 +28,7 @@ pub use wishes::{Settlement, Wishes};
 pub(super) use build::json;
 pub(super) use desk::Desks;
 pub(super) use drive::Shelf;
+pub(super) use lease::holds;
 pub(super) use shift::{Delta, apply, apply_text, bind_apply};
 
 /// A broadcast's number, unique in its ledger and never used again.

@@ -6,8 +6,10 @@ use data_encoding::HEXLOWER;
 use futures_util::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use sqlx::SqliteConnection;
 
+use crate::ledger::sql::sql;
+use crate::ledger::connection::Connection;
+use crate::ledger::sql::Statement;
 use crate::ledger::store::{count, stored};
 use crate::ledger::{Ledger, LedgerError, State};
 
@@ -84,10 +86,10 @@ impl Ledger {
         let _hold = self.store().clock.hold();
         let mut reader = self.store().connect().await?;
         let id = lease.broadcast.0;
-        let duplicates = sqlx::query_as(
+        let duplicates = sql(
             "SELECT seq, state FROM (SELECT seq, state,
                 row_number() OVER (PARTITION BY group_id, users ORDER BY seq) AS nth
-                FROM recipients WHERE broadcast = ?) WHERE nth > 1",
+                FROM recipients WHERE broadcast = ?) n WHERE nth > 1",
         );
         self.sweep(lease, &mut reader, duplicates.bind(id), Fate::Dropped).await?;
         let mut excluded = 0;
@@ -95,20 +97,20 @@ impl Ledger {
             let ids: Vec<i64> = exclusion.broadcasts.iter().map(|id| id.0).collect();
             let states: Vec<i64> = exclusion.states.iter().map(|state| state.number()).collect();
             let text = |list: &[i64]| serde_json::to_string(list).map_err(|error| self.store().record(error));
-            let question = sqlx::query_as(
+            let question = sql(
                 "SELECT seq, state FROM recipients WHERE broadcast = ? AND state = 0 AND (group_id, users) IN (
-                    SELECT group_id, users FROM recipients WHERE broadcast IN (SELECT value FROM json_each(?))
-                    AND state IN (SELECT value FROM json_each(?)))",
+                    SELECT group_id, users FROM recipients WHERE broadcast IN (SELECT CAST(atom AS BIGINT) FROM json_each(?))
+                    AND state IN (SELECT CAST(atom AS BIGINT) FROM json_each(?)))",
             );
             let question = question.bind(id).bind(text(&ids)?).bind(text(&states)?);
             self.sweep(lease, &mut reader, question, Fate::Skipped).await?;
             // Not what was swept just now: an earlier try that was refused may have done it.
-            let marked = sqlx::query_as(
+            let marked = sql(
                 "SELECT count(*) FROM recipients WHERE broadcast = ? AND state = 5 AND error = 'excluded'",
             );
-            let marked: (i64,) =
-                marked.bind(id).fetch_one(&mut reader).await.map_err(|error| self.store().error(&error))?;
-            excluded = count(marked.0);
+            let marked: Option<(i64,)> =
+                reader.row(marked.bind(id)).await.map_err(|error| self.store().error(&error))?;
+            excluded = count(marked.unwrap_or_default().0);
         }
         let (total, largest, hash) = self.digest(lease.broadcast, &mut reader).await?;
         drop(reader);
@@ -125,11 +127,12 @@ impl Ledger {
     async fn sweep(
         &self,
         lease: Lease,
-        reader: &mut SqliteConnection,
-        question: crate::ledger::store::Question<'_, (i64, i64)>,
+        reader: &mut Connection,
+        question: Statement,
         fate: Fate,
     ) -> Result<(), LedgerError> {
-        let mut rows = question.fetch(reader);
+        let mut rows =
+            reader.stream::<(i64, i64)>(question).map_err(|error| self.store().error(&error))?;
         let mut chunk = Vec::new();
         loop {
             let row = rows.try_next().await.map_err(|error| self.store().error(&error))?;
@@ -160,14 +163,14 @@ impl Ledger {
             }
             let seqs = json(&write, &seqs)?;
             let statement = match fate {
-                Fate::Dropped => sqlx::query(
-                    "DELETE FROM recipients WHERE broadcast = ? AND seq IN (SELECT value FROM json_each(?))",
+                Fate::Dropped => sql(
+                    "DELETE FROM recipients WHERE broadcast = ? AND seq IN (SELECT CAST(atom AS BIGINT) FROM json_each(?))",
                 )
                 .bind(lease.broadcast.0)
                 .bind(seqs),
-                Fate::Skipped => sqlx::query(
+                Fate::Skipped => sql(
                     "UPDATE recipients SET state = 5, error = 'excluded'
-                        WHERE broadcast = ? AND seq IN (SELECT value FROM json_each(?))",
+                        WHERE broadcast = ? AND seq IN (SELECT CAST(atom AS BIGINT) FROM json_each(?))",
                 )
                 .bind(lease.broadcast.0)
                 .bind(seqs),
@@ -185,15 +188,17 @@ impl Ledger {
     async fn digest(
         &self,
         id: BroadcastId,
-        reader: &mut SqliteConnection,
+        reader: &mut Connection,
     ) -> Result<(u64, u64, String), LedgerError> {
-        let mut rows = sqlx::query_as::<_, (String, String, String, i64)>(
+        let question = sql(
             "SELECT r.group_id, r.users, m.hash, m.size FROM recipients r
                 CROSS JOIN messages m ON m.broadcast = r.broadcast AND m.id = r.message
                 WHERE r.broadcast = ? AND r.state = 0 ORDER BY r.seq",
         )
-        .bind(id.0)
-        .fetch(reader);
+        .bind(id.0);
+        let mut rows = reader
+            .stream::<(String, String, String, i64)>(question)
+            .map_err(|error| self.store().error(&error))?;
         let (mut total, mut largest) = (0, 0);
         let mut hasher = Sha256::new();
         while let Some((group, users, message, size)) =
@@ -219,7 +224,7 @@ impl Ledger {
         hash: String,
     ) -> Result<Plan, LedgerError> {
         // What an earlier try that was refused had swept away already counts too.
-        let statement = sqlx::query_as(
+        let statement = sql(
             "UPDATE broadcasts SET state = 1, duplicates = next_seq - 1 - n_pending - n_skipped, excluded = ?,
                 largest = ?, plan = ?, planned_at = ?
                 WHERE id = ? AND lease_number = ? AND state = 0 AND n_pending = ? RETURNING duplicates, n_skipped",

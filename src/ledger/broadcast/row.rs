@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::sqlite::SqliteRow;
-use sqlx::{FromRow, Row};
+use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 
 use crate::ledger::owner::OwnerName;
 use crate::ledger::store::{count, from_millis};
@@ -96,8 +95,15 @@ pub(super) const fn state_name(stage: Stage, wish: Wish) -> &'static str {
     }
 }
 
-impl<'r> FromRow<'r, SqliteRow> for Broadcast {
-    fn from_row(row: &'r SqliteRow) -> sqlx::Result<Self> {
+impl<'r, R: Row> FromRow<'r, R> for Broadcast
+where
+    for<'name> &'name str: ColumnIndex<R>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+    String: Decode<'r, R::Database> + Type<R::Database>,
+    Option<i64>: Decode<'r, R::Database> + Type<R::Database>,
+    Option<String>: Decode<'r, R::Database> + Type<R::Database>,
+{
+    fn from_row(row: &'r R) -> sqlx::Result<Self> {
         let number = |column: &str| row.try_get::<i64, _>(column);
         let many = |column: &str| number(column).map(count);
         let instant = |column: &str| row.try_get::<Option<i64>, _>(column).map(|at| at.map(from_millis));
@@ -116,7 +122,7 @@ impl<'r> FromRow<'r, SqliteRow> for Broadcast {
             app_key: row.try_get("app_key")?,
             name: row.try_get("name")?,
             run: row.try_get("run")?,
-            spec: serde_json::from_str(row.try_get("spec")?).map_err(|error| bad(error.to_string()))?,
+            spec: serde_json::from_str(&row.try_get::<String, _>("spec")?).map_err(|error| bad(error.to_string()))?,
             stage: Stage::from_number(number("state")?).map_err(bad)?,
             wish: Wish::from_number(number("wish")?).map_err(bad)?,
             wish_note: row.try_get("wish_note")?,

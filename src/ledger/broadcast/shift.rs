@@ -1,8 +1,9 @@
 //! Recipients that change their state, and the counts that follow them in the same transaction.
 
-use sqlx::AssertSqlSafe;
 
-use crate::ledger::store::{Statement, Transaction, count, stored};
+use crate::ledger::sql::sql;
+use crate::ledger::sql::Statement;
+use crate::ledger::store::{Transaction, count, stored};
 use crate::ledger::{Ledger, LedgerError, State};
 
 use super::BroadcastId;
@@ -15,6 +16,11 @@ pub(super) const STRETCH: i64 = 20_000;
 pub(in crate::ledger) struct Delta([i64; State::ALL.len()]);
 
 impl Delta {
+    /// The change of each, in the order of [`State::ALL`].
+    pub(in crate::ledger) const fn changes(&self) -> [i64; State::ALL.len()] {
+        self.0
+    }
+
     /// So many leave one state for another.
     pub(in crate::ledger) fn moved(&mut self, from: State, to: State, many: u64) {
         self.add(from, -stored(many));
@@ -30,10 +36,17 @@ impl Delta {
 }
 
 /// The statement of [`apply`] for the broadcast ?1, with its other arguments from `?next` on; see [`bind_apply`]. The
-/// table refuses it, and nothing of it is done, where the `condition` does not hold.
-pub(in crate::ledger) fn apply_text(next: usize, condition: &str) -> String {
+/// table refuses it, and nothing of it is done, where the `condition` does not hold. `shared`, there are many drivers.
+pub(in crate::ledger) fn apply_text(next: usize, condition: &str, shared: bool) -> String {
     let [pending, sending, sent, rejected, in_doubt, skipped, cancelled, lease] =
         std::array::from_fn(|index| format!("?{}", next + index));
+    let held = if shared {
+        format!(
+            "EXISTS (SELECT 1 FROM drivers d WHERE d.broadcast = broadcasts.id AND d.number = {lease} FOR KEY SHARE)"
+        )
+    } else {
+        format!("lease_number = {lease}")
+    };
     format!(
         "UPDATE broadcasts SET n_pending = n_pending + {pending},
             n_sending = CASE WHEN {condition} THEN n_sending + {sending} END,
@@ -41,16 +54,12 @@ pub(in crate::ledger) fn apply_text(next: usize, condition: &str) -> String {
             n_skipped = n_skipped + {skipped}, n_cancelled = n_cancelled + {cancelled},
             wish = CASE WHEN {pending} > 0 AND state IN (2, 3) THEN 0 ELSE wish END,
             state = CASE WHEN {pending} > 0 AND state IN (2, 3) THEN 1 ELSE state END
-            WHERE id = ?1 AND ({lease} IS NULL OR lease_number = {lease})"
+            WHERE id = ?1 AND ({lease} IS NULL OR {held})"
     )
 }
 
 /// Gives the text of [`apply_text`] what it needs.
-pub(in crate::ledger) fn bind_apply<'q>(
-    statement: Statement<'q>,
-    delta: &Delta,
-    lease: Option<i64>,
-) -> Statement<'q> {
+pub(in crate::ledger) fn bind_apply(statement: Statement, delta: &Delta, lease: Option<i64>) -> Statement {
     delta.0.into_iter().fold(statement, Statement::bind).bind(lease)
 }
 
@@ -62,7 +71,8 @@ pub(in crate::ledger) async fn apply(
     lease: Option<i64>,
     delta: &Delta,
 ) -> Result<(), LedgerError> {
-    let statement = sqlx::query(AssertSqlSafe(apply_text(2, "true"))).bind(id.0);
+    let shared = write.store.server().is_some();
+    let statement = sql(apply_text(2, "true", shared)).bind(id.0);
     let statement = bind_apply(statement, delta, lease);
     match write.run(statement).await? {
         0 if lease.is_some() => Err(LedgerError::LeaseLost(id)),
@@ -96,6 +106,10 @@ impl Ledger {
     }
 }
 
+/// Whatever no other driver holds.
+const NOT_OTHERS: &str = "AND NOT EXISTS (SELECT 1 FROM stretches s WHERE s.broadcast = recipients.broadcast
+    AND recipients.seq BETWEEN s.first AND s.last AND s.driver <> ?)";
+
 /// Gives how many were moved, and the last sequence number that is worth a look.
 async fn shift_stretch(
     write: &mut Transaction<'_>,
@@ -105,7 +119,7 @@ async fn shift_stretch(
     after: i64,
     error: Option<&str>,
 ) -> Result<(u64, i64), LedgerError> {
-    let question = sqlx::query_as(
+    let question = sql(
         "SELECT next_seq, CASE ? WHEN 0 THEN n_pending WHEN 1 THEN n_sending WHEN 2 THEN n_sent WHEN 3 THEN n_rejected
             WHEN 4 THEN n_in_doubt ELSE 0 END FROM broadcasts WHERE id = ?",
     );
@@ -114,10 +128,14 @@ async fn shift_stretch(
     let mut delta = Delta::default();
     let mut moved = 0;
     if left > 0 {
-        let statement = sqlx::query(
-            "UPDATE recipients SET state = ?, error = ?, updated_at = ?, attempts = attempts + (state = 1)
-                WHERE broadcast = ? AND seq BETWEEN ? AND ? AND state = ?",
-        )
+        let shared = write.store.server().is_some();
+        // A driver leaves alone what others hold.
+        let statement = sql(format!(
+            "UPDATE recipients SET state = ?, error = ?, updated_at = ?,
+                attempts = attempts + CASE WHEN state = 1 THEN 1 ELSE 0 END
+                WHERE broadcast = ? AND seq BETWEEN ? AND ? AND state = ? {}",
+            if shared && lease.is_some() { NOT_OTHERS } else { "" }
+        ))
         .bind(to.number())
         .bind(error)
         .bind(write.store.now())
@@ -125,7 +143,12 @@ async fn shift_stretch(
         .bind(after + 1)
         .bind(after + STRETCH)
         .bind(from.number());
+        let statement = if shared { statement.bind(lease) } else { statement };
         moved = write.run(statement).await?;
+        if shared && to == State::Pending && moved > 0 {
+            let again = sql("UPDATE stretches SET done = false WHERE broadcast = ? AND last > ? AND first <= ?");
+            write.run(again.bind(id.0).bind(after).bind(after + STRETCH)).await?;
+        }
         delta.moved(from, to, moved);
     }
     apply(write, id, lease, &delta).await?;

@@ -1,5 +1,6 @@
 //! How many broadcasts there are, and how many recipients they have.
 
+use crate::ledger::sql::sql;
 use crate::ledger::state::Counts;
 use crate::ledger::store::count;
 use crate::ledger::{Ledger, LedgerError, Stage, Wish};
@@ -29,9 +30,9 @@ impl Ledger {
     /// Faults of the store.
     pub async fn standings(&self) -> Result<Vec<Standing>, LedgerError> {
         type Row = (String, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64);
-        let question = sqlx::query_as(
-            "SELECT a.key, b.state, b.wish, count(*), sum(n_pending), sum(n_sending), sum(n_sent), sum(n_rejected),
-                    sum(n_in_doubt), sum(n_skipped), sum(n_cancelled)
+        let question = sql(
+            "SELECT a.key, b.state, b.wish, count(*), CAST(sum(n_pending) AS BIGINT), CAST(sum(n_sending) AS BIGINT), CAST(sum(n_sent) AS BIGINT), CAST(sum(n_rejected) AS BIGINT),
+                    CAST(sum(n_in_doubt) AS BIGINT), CAST(sum(n_skipped) AS BIGINT), CAST(sum(n_cancelled) AS BIGINT)
                 FROM broadcasts b JOIN apps a ON a.id = b.app GROUP BY a.key, b.state, b.wish",
         );
         let mut read = self.store().read().await?;

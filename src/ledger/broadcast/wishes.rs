@@ -1,5 +1,6 @@
 //! What people want of a broadcast, said in any process and heard by its driver.
 
+use crate::ledger::sql::sql;
 use crate::ledger::{Ledger, LedgerError, Stage, State, Wish};
 
 use super::BroadcastId;
@@ -32,7 +33,7 @@ impl Ledger {
     pub async fn request(&self, id: BroadcastId, wish: Wish, note: Option<&str>) -> Result<(), LedgerError> {
         let mut write = self.store().write().await?;
         let result = async {
-            let question = sqlx::query_as("SELECT state, wish FROM broadcasts WHERE id = ?").bind(id.0);
+            let question = sql("SELECT state, wish FROM broadcasts WHERE id = ?").bind(id.0);
             let row: Option<(i64, i64)> = write.row(question).await?;
             let (stage, was) = row.ok_or(LedgerError::Unknown(id))?;
             let stage = Stage::from_number(stage).map_err(|detail| self.store().record(detail))?;
@@ -50,7 +51,7 @@ impl Ledger {
                     why: "that cannot be taken back",
                 });
             }
-            let statement = sqlx::query("UPDATE broadcasts SET wish = ?, wish_note = ? WHERE id = ?");
+            let statement = sql("UPDATE broadcasts SET wish = ?, wish_note = ? WHERE id = ?");
             write.run(statement.bind(wish.number()).bind(note).bind(id.0)).await
         }
         .await;
@@ -64,7 +65,7 @@ impl Ledger {
     /// [`LedgerError::Unknown`], and faults of the store.
     pub async fn wishes(&self, id: BroadcastId) -> Result<Wishes, LedgerError> {
         let mut read = self.store().read_now().await?;
-        let question = sqlx::query_as("SELECT wish, wish_note FROM broadcasts WHERE id = ?").bind(id.0);
+        let question = sql("SELECT wish, wish_note FROM broadcasts WHERE id = ?").bind(id.0);
         let row: Option<(i64, Option<String>)> = read.row(question).await?;
         read.done();
         let (wish, note) = row.ok_or(LedgerError::Unknown(id))?;

@@ -5,9 +5,10 @@ mod write;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::ledger::sql::sql;
 use super::commit::Request;
 use super::owner::lives;
-use super::store::{Transaction, from_millis, millis};
+use super::store::{Transaction, from_millis, millis, small};
 use super::{AppId, Ledger, LedgerError, Owner, State};
 
 pub(super) use write::{MOST, write};
@@ -111,12 +112,12 @@ impl Ledger {
     ///
     /// Faults of the store.
     pub async fn begin_send(&self, owner: &Owner, send: NewSend) -> Result<Begun, LedgerError> {
-        let mut ticket = Ticket { owner: owner.id, send: Arc::new(send), row: None };
+        let mut ticket = Ticket { owner: owner.id(), send: Arc::new(send), row: None };
         if ticket.send.once.is_none() {
             return Ok(Begun::New(ticket));
         }
         let mut write = self.store().write().await?;
-        let result = begin(&mut write, owner.id, &ticket.send).await;
+        let result = begin(&mut write, owner.id(), &ticket.send).await;
         Ok(match write.end(result).await? {
             Key::Free(row) => {
                 ticket.row = Some(row);
@@ -165,8 +166,8 @@ impl Ledger {
     /// Faults of the store.
     pub async fn sends(&self, filter: SendFilter, limit: u32) -> Result<Vec<SendRow>, LedgerError> {
         type Row =
-            (i64, i64, Option<String>, String, String, i64, u32, Option<String>, Option<String>, i64, i64);
-        let question = sqlx::query_as(
+            (i64, i64, Option<String>, String, String, i64, i64, Option<String>, Option<String>, i64, i64);
+        let question = sql(
             "SELECT id, app, once, recipients, origin, state, attempts, receipts, error, created_at, updated_at FROM sends
                 WHERE id < ?1 AND (?2 IS NULL OR app = ?2) AND (?3 IS NULL OR state = ?3) ORDER BY id DESC LIMIT ?4",
         )
@@ -198,7 +199,7 @@ impl Ledger {
                 recipients,
                 origin,
                 state: State::from_number(state).map_err(|detail| self.store().record(detail))?,
-                attempts,
+                attempts: small(attempts),
                 receipts: receipts.map_err(|error| self.store().record(error))?.unwrap_or_default(),
                 error,
                 created_at: from_millis(created_at),
@@ -216,7 +217,7 @@ impl Ledger {
     /// Faults of the store.
     pub async fn settle_send_doubt(&self, id: i64, as_sent: bool) -> Result<bool, LedgerError> {
         let state = if as_sent { State::Sent } else { State::Cancelled };
-        let statement = sqlx::query("UPDATE sends SET state = ?, updated_at = ? WHERE id = ? AND state = 4")
+        let statement = sql("UPDATE sends SET state = ?, updated_at = ? WHERE id = ? AND state = 4")
             .bind(state.number())
             .bind(self.store().now())
             .bind(id);
@@ -227,7 +228,7 @@ impl Ledger {
 
     /// Forgets settled sends from before `instant`; those in doubt stay. Gives how many.
     pub(super) async fn prune_sends(&self, instant: Duration) -> Result<u64, LedgerError> {
-        let statement = sqlx::query("DELETE FROM sends WHERE updated_at < ? AND state IN (0, 2, 3, 6)");
+        let statement = sql("DELETE FROM sends WHERE updated_at < ? AND state IN (0, 2, 3, 6)");
         let mut write = self.store().write().await?;
         let result = write.run(statement.bind(millis(instant))).await;
         write.end(result).await
@@ -241,12 +242,14 @@ enum Key {
 
 async fn begin(write: &mut Transaction<'_>, owner: i64, send: &NewSend) -> Result<Key, LedgerError> {
     type Row = (i64, String, i64, i64, Option<String>, i64);
-    let question = sqlx::query_as(
+    let question = sql(
         "SELECT id, hash, owner, state, receipts, updated_at FROM sends WHERE app = ? AND once = ?",
     );
     let row: Option<Row> = write.row(question.bind(send.app.0).bind(&send.once)).await?;
     let Some((id, hash, holder, state, receipts, since)) = row else {
-        return Ok(Key::Free(write::write(write, &[(owner, send)], State::Pending, &[]).await?));
+        let numbers = write::write(write, &[(owner, send)], State::Pending, &[]).await?;
+        let number = numbers.first().copied();
+        return Ok(Key::Free(number.ok_or_else(|| write.store.record("no number for a send"))?));
     };
     if hash != send.hash {
         return Ok(Key::Taken(Begun::Different));
@@ -264,13 +267,13 @@ async fn begin(write: &mut Transaction<'_>, owner: i64, send: &NewSend) -> Resul
             return Ok(Key::Taken(Begun::InFlight));
         }
         State::Sending => {
-            let statement = sqlx::query("UPDATE sends SET state = 4, updated_at = ? WHERE id = ?");
+            let statement = sql("UPDATE sends SET state = 4, updated_at = ? WHERE id = ?");
             write.run(statement.bind(now).bind(id)).await?;
             return Ok(Key::Taken(Begun::InDoubt { since: from_millis(now) }));
         }
         State::Pending | State::Rejected | State::Skipped | State::Cancelled => {}
     }
-    let statement = sqlx::query(
+    let statement = sql(
         "UPDATE sends SET owner = ?, state = 0, recipients = ?, origin = ?, error = NULL, updated_at = ? WHERE id = ?",
     );
     let statement = statement.bind(owner).bind(&send.recipients).bind(&send.origin).bind(now).bind(id);
@@ -280,7 +283,7 @@ async fn begin(write: &mut Transaction<'_>, owner: i64, send: &NewSend) -> Resul
 
 /// Writes that a send of this owner is being sent.
 pub(super) async fn intend(write: &mut Transaction<'_>, owner: i64, id: i64) -> Result<(), LedgerError> {
-    let statement = sqlx::query(
+    let statement = sql(
         "UPDATE sends SET state = 1, updated_at = ?, owner = ?2 WHERE id = ?3 AND owner IN (0, ?2) AND state = 0",
     );
     match write.run(statement.bind(write.store.now()).bind(owner).bind(id)).await? {

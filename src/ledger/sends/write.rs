@@ -6,10 +6,11 @@
 use std::fmt::Write;
 use std::sync::LazyLock;
 
-use sqlx::AssertSqlSafe;
 
-use super::super::store::{Statement, Transaction};
-use super::super::{LedgerError, State};
+use crate::ledger::sql::sql;
+use super::super::sql::Statement;
+use super::super::store::{Transaction, stored};
+use super::super::{LedgerError, State, postgres};
 use super::{NewSend, SendOutcome};
 
 /// The most rows of one statement.
@@ -44,13 +45,13 @@ fn statement(rows: usize) -> String {
 /// Writes new sends of (owner, send) in `state`, and what came of others: (owner, number, outcome), each of which must
 /// be its owner's, and in flight or settled so already. All together no more than [`MOST`].
 ///
-/// Gives the number of the first new one; the others follow.
+/// Gives the numbers of the new ones, in their order.
 pub(in crate::ledger) async fn write(
     write: &mut Transaction<'_>,
     fresh: &[(i64, &NewSend)],
     state: State,
     settled: &[(i64, i64, &SendOutcome)],
-) -> Result<i64, LedgerError> {
+) -> Result<Vec<i64>, LedgerError> {
     let rows = fresh.len() + settled.len();
     let refused = || {
         let what = match settled {
@@ -64,11 +65,14 @@ pub(in crate::ledger) async fn write(
     if ids.windows(2).any(|pair| pair[0] == pair[1]) {
         return Err(refused());
     }
+    if write.store.server().is_some() {
+        return postgres::sends::write(write, fresh, state, settled).await?.ok_or_else(refused);
+    }
     let Some((_, text)) = STATEMENTS.iter().find(|(most, _)| rows <= *most) else {
         return Err(write.store.record("more sends than a statement takes"));
     };
     let now = write.store.now();
-    let mut statement: Statement<'_> = sqlx::query(AssertSqlSafe(text.as_str())).bind(now).bind(now);
+    let mut statement: Statement = sql(text.as_str()).bind(now).bind(now);
     for (owner, id, outcome) in settled {
         let receipts = serde_json::to_string(&outcome.receipts).map_err(|error| write.store.record(error))?;
         // Proved not to be sent: nobody's, until it is tried again.
@@ -84,7 +88,7 @@ pub(in crate::ledger) async fn write(
         statement = statement.bind(state.number()).bind(0).bind(None::<&str>).bind(None::<&str>).bind(owner);
     }
     match write.insert(statement).await? {
-        Some(last) => Ok(last + 1 - i64::try_from(fresh.len()).unwrap_or(i64::MAX)),
+        Some(last) => Ok((last + 1 - stored(fresh.len() as u64)..=last).collect()),
         None => Err(refused()),
     }
 }

@@ -1,0 +1,133 @@
+//! A connection to the store, whichever it is.
+
+use futures_util::TryStreamExt as _;
+use futures_util::stream::BoxStream;
+use sqlx::error::ErrorKind;
+use sqlx::postgres::PgRow;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{AssertSqlSafe, Executor, FromRow, PgConnection, SqliteConnection};
+
+use super::sql::Statement;
+
+/// What both stores can read from a row.
+pub(super) trait Record:
+    Send + Unpin + for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow>
+{
+}
+
+impl<T> Record for T where T: Send + Unpin + for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> {}
+
+/// One connection. A statement that was dropped half-way leaves it in a state that nobody knows.
+pub(super) enum Connection {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+impl Connection {
+    pub(super) const fn is_postgres(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+
+    /// Runs a statement and gives the number of rows that it changed.
+    pub(super) async fn run(&mut self, statement: Statement) -> Result<u64, sqlx::Error> {
+        match self {
+            Self::Sqlite(connection) => {
+                let (text, given) = statement.for_sqlite()?;
+                Ok(sqlx::query_with(text, given).execute(connection).await?.rows_affected())
+            }
+            Self::Postgres(connection) => {
+                let (text, given) = statement.for_postgres()?;
+                Ok(sqlx::query_with(text, given).execute(connection).await?.rows_affected())
+            }
+        }
+    }
+
+    /// The first row that a question gives.
+    pub(super) async fn row<T: Record>(&mut self, question: Statement) -> Result<Option<T>, sqlx::Error> {
+        match self {
+            Self::Sqlite(connection) => {
+                let (text, given) = question.for_sqlite()?;
+                sqlx::query_as_with(text, given).fetch_optional(connection).await
+            }
+            Self::Postgres(connection) => {
+                let (text, given) = question.for_postgres()?;
+                sqlx::query_as_with(text, given).fetch_optional(connection).await
+            }
+        }
+    }
+
+    /// All rows that a question gives.
+    pub(super) async fn rows<T: Record>(&mut self, question: Statement) -> Result<Vec<T>, sqlx::Error> {
+        match self {
+            Self::Sqlite(connection) => {
+                let (text, given) = question.for_sqlite()?;
+                sqlx::query_as_with(text, given).fetch_all(connection).await
+            }
+            Self::Postgres(connection) => {
+                let (text, given) = question.for_postgres()?;
+                sqlx::query_as_with(text, given).fetch_all(connection).await
+            }
+        }
+    }
+
+    /// The rows that a question gives, one by one: there may be millions.
+    pub(super) fn stream<T: Record + 'static>(
+        &mut self,
+        question: Statement,
+    ) -> Result<BoxStream<'_, Result<T, sqlx::Error>>, sqlx::Error> {
+        Ok(match self {
+            Self::Sqlite(connection) => {
+                let (text, given) = question.for_sqlite()?;
+                sqlx::query_as_with(text, given).fetch(connection)
+            }
+            Self::Postgres(connection) => {
+                let (text, given) = question.for_postgres()?;
+                sqlx::query_as_with(text, given).fetch(connection)
+            }
+        })
+    }
+
+    /// Runs a text of several statements, which are given nothing.
+    pub(super) async fn script(&mut self, text: String) -> Result<(), sqlx::Error> {
+        let script = sqlx::raw_sql(AssertSqlSafe(text));
+        match self {
+            Self::Sqlite(connection) => script.execute(connection).await.map(drop),
+            Self::Postgres(connection) => script.execute(connection).await.map(drop),
+        }
+    }
+
+    /// Runs a text of several statements in SQLite and gives the number of rows that the last write among them changed;
+    /// nothing when a table refuses to have no value where one is due, and then none is begun after that statement.
+    pub(super) async fn run_all(&mut self, statements: Statement) -> Result<Option<u64>, sqlx::Error> {
+        let Self::Sqlite(connection) = self else { return self.run(statements).await.map(Some) };
+        let (text, given) = statements.for_sqlite()?;
+        let mut done = connection.execute_many(sqlx::query_with(text, given));
+        let mut changed = 0;
+        loop {
+            match done.try_next().await {
+                // The end of a transaction repeats the number of the statement before it.
+                Ok(Some(one)) => changed = one.rows_affected(),
+                Ok(None) => return Ok(Some(changed)),
+                Err(error) if is_refusal(&error) => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Runs a statement that inserts rows in SQLite, and gives the number of the last one; none when the table refuses
+    /// to have no value where one is due.
+    pub(super) async fn insert(&mut self, statement: Statement) -> Result<Option<i64>, sqlx::Error> {
+        let Self::Sqlite(connection) = self else { return self.run(statement).await.map(|_| None) };
+        let (text, given) = statement.for_sqlite()?;
+        match sqlx::query_with(text, given).execute(connection).await {
+            Ok(done) => Ok(Some(done.last_insert_rowid())),
+            Err(error) if is_refusal(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Whether a table refuses to have no value where one is due.
+pub(super) fn is_refusal(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(error) if error.kind() == ErrorKind::NotNullViolation)
+}

@@ -1,0 +1,176 @@
+//! Who drives a broadcast on a store that many machines share: while it is sent, any number of processes, each of which
+//! holds stretches of the recipients.
+//!
+//! All of this is written alone ([`Store::write`]), but for the moves of recipients (`moves`), which lock the row of
+//! their driver. So whoever deletes that row has waited for what its driver wrote last, and sees it; from then on the
+//! driver writes nothing any more.
+//!
+//! [`Store::write`]: crate::ledger::store::Store::write
+
+use crate::ledger::broadcast::{BroadcastId, Delta, Lease, apply};
+use crate::ledger::sql::sql;
+use crate::ledger::store::Transaction;
+use crate::ledger::{LedgerError, Stage, State};
+
+/// How many recipients a driver takes at once: a dead one's wait until its lease has run out.
+const STRETCH: i64 = 1000;
+
+/// Claims a broadcast as [`crate::ledger::Ledger::claim`]; `shared`, beside others that send it too.
+pub(in crate::ledger) async fn claim(
+    write: &mut Transaction<'_>,
+    id: BroadcastId,
+    owner: i64,
+    length: i64,
+    shared: bool,
+) -> Result<Option<Lease>, LedgerError> {
+    let question = sql("SELECT state, next_seq FROM broadcasts WHERE id = ?").bind(id.0);
+    let (stage, next_seq) = write.row::<(i64, i64)>(question).await?.ok_or(LedgerError::Unknown(id))?;
+    end_dead(write, id).await?;
+    let question = sql("SELECT owner FROM drivers WHERE broadcast = ?").bind(id.0);
+    let drivers: Vec<(i64,)> = write.rows(question).await?;
+    let ready = stage == Stage::Ready.number();
+    let may = if shared && ready { !drivers.contains(&(owner,)) } else { drivers.is_empty() };
+    if !may {
+        return Ok(None);
+    }
+    if ready {
+        let statement = sql(
+            "INSERT INTO stretches (broadcast, first, last)
+                SELECT ?1, first, first + ?3 - 1 FROM generate_series(CAST(1 AS BIGINT), ?2 - 1, ?3) first
+                WHERE NOT EXISTS (SELECT 1 FROM stretches WHERE broadcast = ?1)",
+        );
+        write.run(statement.bind(id.0).bind(next_seq).bind(STRETCH)).await?;
+    }
+    let now = write.store.now();
+    let taken = sql(
+        "UPDATE broadcasts SET owner = ?, lease_number = lease_number + 1, lease_until = ?, lease_for = ?
+            WHERE id = ? RETURNING lease_number",
+    );
+    let taken = taken.bind(owner).bind(now.saturating_add(length)).bind(length).bind(id.0);
+    let Some((number,)) = write.row::<(i64,)>(taken).await? else { return Ok(None) };
+    let statement =
+        sql("INSERT INTO drivers (broadcast, number, owner, lease_until, lease_for) VALUES (?, ?, ?, ?, ?)");
+    let statement = statement.bind(id.0).bind(number).bind(owner).bind(now.saturating_add(length));
+    write.run(statement.bind(length)).await?;
+    Ok(Some(Lease { broadcast: id, number }))
+}
+
+/// Ends drivers that are dead, or whose lease has run out, so that they write nothing any more.
+async fn end_dead(write: &mut Transaction<'_>, id: BroadcastId) -> Result<(), LedgerError> {
+    // A lease that ends later than its own length from now shows that the clock was set back.
+    let statement = sql(
+        "DELETE FROM drivers d WHERE broadcast = ?1 AND (lease_until < ?2 OR lease_until > ?2 + lease_for
+            OR NOT EXISTS (SELECT 1 FROM owners o WHERE o.id = d.owner AND o.alive_until >= ?2))",
+    );
+    let now = write.store.now();
+    write.run(statement.bind(id.0).bind(now)).await.map(drop)
+}
+
+/// Whether a driver is one still.
+pub(in crate::ledger) async fn holds(write: &mut Transaction<'_>, lease: Lease) -> Result<bool, LedgerError> {
+    let question = sql("SELECT number FROM drivers WHERE broadcast = ? AND number = ?");
+    let row: Option<(i64,)> = write.row(question.bind(lease.broadcast.0).bind(lease.number)).await?;
+    Ok(row.is_some())
+}
+
+/// Settles what dead drivers had in flight, as `to`, and frees their stretches. Gives how many recipients were moved, and
+/// whether this driver is the only one.
+pub(in crate::ledger) async fn bury(
+    write: &mut Transaction<'_>,
+    lease: Lease,
+    to: State,
+    error: Option<&str>,
+) -> Result<(u64, bool), LedgerError> {
+    let id = lease.broadcast;
+    end_dead(write, id).await?;
+    if !holds(write, lease).await? {
+        return Err(LedgerError::LeaseLost(id));
+    }
+    let statement = sql(
+        "UPDATE recipients r SET state = ?2, error = ?3, updated_at = ?4, attempts = attempts + 1 FROM stretches s
+            WHERE r.broadcast = ?1 AND s.broadcast = ?1 AND r.seq BETWEEN s.first AND s.last AND r.state = 1
+            AND s.driver IS NOT NULL AND NOT EXISTS
+                (SELECT 1 FROM drivers d WHERE d.broadcast = ?1 AND d.number = s.driver)",
+    );
+    let now = write.store.now();
+    let moved = write.run(statement.bind(id.0).bind(to.number()).bind(error).bind(now)).await?;
+    let statement = sql(
+        "UPDATE stretches s SET driver = NULL, done = false WHERE broadcast = ?1 AND driver IS NOT NULL AND NOT EXISTS
+            (SELECT 1 FROM drivers d WHERE d.broadcast = ?1 AND d.number = s.driver)",
+    );
+    write.run(statement.bind(id.0)).await?;
+    let mut delta = Delta::default();
+    delta.moved(State::Sending, to, moved);
+    apply(write, id, Some(lease.number), &delta).await?;
+    let others = sql("SELECT count(*) FROM drivers WHERE broadcast = ? AND number <> ?");
+    let others: Option<(i64,)> = write.row(others.bind(id.0).bind(lease.number)).await?;
+    Ok((moved, others.unwrap_or_default().0 == 0))
+}
+
+/// The stretches of a driver that reach beyond a recipient, in order.
+pub(in crate::ledger) fn held(lease: Lease, after_seq: i64) -> crate::ledger::sql::Statement {
+    let question = "SELECT first, last FROM stretches WHERE broadcast = ? AND driver = ? AND last > ? ORDER BY first";
+    sql(question).bind(lease.broadcast.0).bind(lease.number).bind(after_seq)
+}
+
+/// Takes the next stretch behind a recipient of which anything may wait, and gives back those that are done. Gives
+/// nothing when there is none.
+pub(in crate::ledger) async fn take_stretch(
+    write: &mut Transaction<'_>,
+    lease: Lease,
+    after_seq: i64,
+) -> Result<Option<(i64, i64)>, LedgerError> {
+    if !holds(write, lease).await? {
+        return Err(LedgerError::LeaseLost(lease.broadcast));
+    }
+    let done = sql(
+        "UPDATE stretches s SET driver = NULL, done = true WHERE broadcast = ?1 AND driver = ?2 AND NOT EXISTS
+            (SELECT 1 FROM recipients r WHERE r.broadcast = ?1 AND r.seq BETWEEN s.first AND s.last
+                AND r.state IN (0, 1))",
+    );
+    write.run(done.bind(lease.broadcast.0).bind(lease.number)).await?;
+    let taken = sql(
+        "UPDATE stretches SET driver = ?2 WHERE broadcast = ?1 AND first =
+            (SELECT min(first) FROM stretches WHERE broadcast = ?1 AND driver IS NULL AND NOT done AND first > ?3)
+            RETURNING first, last",
+    );
+    write.row(taken.bind(lease.broadcast.0).bind(lease.number).bind(after_seq)).await
+}
+
+/// Gives back all stretches of a driver of which nothing is in flight.
+pub(in crate::ledger) async fn give_back(
+    write: &mut Transaction<'_>,
+    lease: Lease,
+) -> Result<(), LedgerError> {
+    let statement = sql(
+        "UPDATE stretches s SET driver = NULL, done = NOT EXISTS
+            (SELECT 1 FROM recipients r WHERE r.broadcast = ?1 AND r.seq BETWEEN s.first AND s.last AND r.state = 0)
+            WHERE broadcast = ?1 AND driver = ?2 AND NOT EXISTS
+            (SELECT 1 FROM recipients r WHERE r.broadcast = ?1 AND r.seq BETWEEN s.first AND s.last AND r.state = 1)",
+    );
+    write.run(statement.bind(lease.broadcast.0).bind(lease.number)).await.map(drop)
+}
+
+/// Ends a driver. What it has in flight is settled by the next one.
+pub(in crate::ledger) async fn release(write: &mut Transaction<'_>, lease: Lease) -> Result<(), LedgerError> {
+    give_back(write, lease).await?;
+    let statement = sql("DELETE FROM drivers WHERE broadcast = ? AND number = ?");
+    write.run(statement.bind(lease.broadcast.0).bind(lease.number)).await?;
+    let statement = sql(
+        "UPDATE broadcasts SET owner = (SELECT max(d.owner) FROM drivers d WHERE d.broadcast = id) WHERE id = ?",
+    );
+    write.run(statement.bind(lease.broadcast.0)).await.map(drop)
+}
+
+/// A broadcast is over: nobody drives it any more.
+pub(in crate::ledger) async fn end_all(
+    write: &mut Transaction<'_>,
+    id: BroadcastId,
+) -> Result<(), LedgerError> {
+    for statement in
+        ["DELETE FROM drivers WHERE broadcast = ?", "DELETE FROM stretches WHERE broadcast = ?"]
+    {
+        write.run(sql(statement).bind(id.0)).await?;
+    }
+    Ok(())
+}

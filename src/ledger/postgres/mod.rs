@@ -1,0 +1,196 @@
+//! A store that many machines share: a Postgres server.
+//!
+//! Nearly every statement is the one that SQLite runs. Writes that are alone in a file are alone here too, by one lock
+//! of the server's for the schema (`take_turn`); what has to be quick is not, and is kept apart by the rows that it
+//! locks: moves of recipients, by the row of their driver (`moves`, `drivers`), and single sends, each of which is
+//! its owner's (`sends`).
+//!
+//! The clock of whoever uses such a store follows the server's, so that instants mean the same to all.
+//!
+//! A connection that breaks is made anew, with growing waits, for as long as [`PATIENCE`] lasts; meanwhile nothing can be
+//! written, and so nothing is sent. What was not yet begun is begun anew. Of what was under way nobody knows, and whoever
+//! asked is told.
+
+pub(super) mod drivers;
+pub(super) mod moves;
+mod schema;
+pub(super) mod sends;
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use rand::Rng as _;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, Executor, PgConnection, Row as _};
+
+use super::LedgerError;
+use super::connection::Connection;
+use super::store::Store;
+
+pub(super) use schema::{migrate, still_readable};
+
+/// How long a connection may take to be made.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long a statement may take to be answered: a network that is cut says nothing.
+const ANSWER: Duration = Duration::from_secs(20);
+/// How long a broken connection is tried again before whoever waits for it is told.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// The first wait between two tries; it doubles up to [`LONGEST_WAIT`].
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+/// After this the server undoes what a program has begun and neither goes on with nor ends: it was stopped, or cut off,
+/// and everybody else waits for it.
+const ABANDONED: &str = "5s";
+
+/// Where the server is, and how to come in.
+pub(super) struct Server {
+    options: PgConnectOptions,
+}
+
+impl Server {
+    /// The server at an address as libpq has it (`postgres://user:password@host:port/database`), and that address without
+    /// credentials.
+    pub(super) fn new(address: &str) -> Result<(Self, PathBuf), LedgerError> {
+        let shown = PathBuf::from(without_credentials(address));
+        let options = PgConnectOptions::from_str(address).map_err(|error| LedgerError::Away {
+            path: shown.clone(),
+            detail: format!("its address cannot be read: {error}"),
+        })?;
+        let options = options
+            .application_name("mooncast")
+            .options([
+                ("idle_in_transaction_session_timeout", ABANDONED),
+                ("synchronous_commit", "on"),
+                ("jit", "off"),
+            ])
+            .disable_statement_logging();
+        Ok((Self { options }, shown))
+    }
+
+    /// A new connection, tried once.
+    pub(super) async fn connect(&self, store: &Store) -> Result<PgConnection, LedgerError> {
+        match store.clock.timeout(CONNECT, self.options.connect()).await {
+            Ok(connected) => connected.map_err(|error| store.error(&error)),
+            Err(_) => Err(away(store, &format!("no connection in {} s", CONNECT.as_secs()))),
+        }
+    }
+
+    /// A new connection, tried again while the server is away.
+    pub(super) async fn insist(&self, store: &Store) -> Result<Connection, LedgerError> {
+        let began = store.clock.now();
+        let mut wait = FIRST_WAIT;
+        loop {
+            let error = match self.connect(store).await {
+                Ok(connection) => {
+                    if !store.is_healthy() {
+                        tracing::info!("{} answers again", store.path.display());
+                        store.works();
+                    }
+                    return Ok(Connection::Postgres(connection));
+                }
+                Err(error) => error,
+            };
+            // Told once, and not at each try.
+            if store.is_healthy() {
+                tracing::error!("nothing is sent until this is over: {error}");
+            }
+            store.fails();
+            let waited = store.clock.now().saturating_since(began);
+            if !error.broke() || store.clock.is_simulated() {
+                return Err(error);
+            }
+            if waited >= PATIENCE {
+                return Err(LedgerError::Unhealthy(Box::new(error)));
+            }
+            // So that a fleet does not come all at once.
+            let part = rand::rng().random_range(0.5..1.0);
+            store.clock.sleep(wait.mul_f64(part)).await;
+            wait = LONGEST_WAIT.min(wait * 2);
+        }
+    }
+
+    /// A connection that works, with its transaction begun where it is to be alone.
+    pub(super) async fn begin(
+        &self,
+        store: &Store,
+        mut given: Option<Connection>,
+        alone: bool,
+    ) -> Result<Connection, LedgerError> {
+        let mut tries = 0;
+        loop {
+            let mut connection = match given.take() {
+                Some(connection) => connection,
+                None => self.insist(store).await?,
+            };
+            if !alone {
+                return Ok(connection);
+            }
+            match take_turn(store, &mut connection).await {
+                Ok(()) => return Ok(connection),
+                // It broke since it was used last, and nothing was done yet.
+                Err(error) if error.broke() && tries < 10 => tries += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Waits for an answer, but not for ever.
+    pub(super) async fn in_time<T>(
+        &self,
+        store: &Store,
+        asked: impl Future<Output = T>,
+    ) -> Result<T, LedgerError> {
+        let answered = store.clock.timeout(ANSWER, asked).await;
+        answered.map_err(|_| away(store, &format!("no answer in {} s", ANSWER.as_secs())))
+    }
+}
+
+/// Begins a transaction that is alone among all of the schema that are begun so, and has the clock follow the server's.
+async fn take_turn(store: &Store, connection: &mut Connection) -> Result<(), LedgerError> {
+    const TURN: &str = "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended(current_schema(), 7311));
+        SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)";
+    let Connection::Postgres(connection) = connection else { return Ok(()) };
+    let asked = store.clock.now();
+    let answered = store.clock.timeout(ANSWER, connection.fetch_all(sqlx::raw_sql(TURN))).await;
+    let rows = answered
+        .map_err(|_| away(store, &format!("no answer in {} s", ANSWER.as_secs())))?
+        .map_err(|error| store.error(&error))?;
+    let micros: i64 = match rows.last() {
+        Some(row) => row.try_get(0).map_err(|error| store.error(&error))?,
+        None => return Err(store.record("a server without a time")),
+    };
+    store.clock.follow(Duration::from_micros(u64::try_from(micros).unwrap_or_default()), asked);
+    Ok(())
+}
+
+fn away(store: &Store, detail: &str) -> LedgerError {
+    LedgerError::Away { path: store.path.clone(), detail: detail.to_owned() }
+}
+
+/// An address without user, password and parameters.
+fn without_credentials(address: &str) -> String {
+    let Some((scheme, rest)) = address.split_once("://") else { return "the store".to_owned() };
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    // The last one: a password may hold one, though it should not.
+    let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+    format!("{scheme}://{place}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_credentials;
+
+    #[test]
+    fn credentials_are_shown_nowhere() {
+        for (address, shown) in [
+            ("postgres://user:secret@host:5432/db?sslmode=require", "postgres://host:5432/db"),
+            ("postgresql://host/db", "postgresql://host/db"),
+            ("postgres://user:se@cret@host/db", "postgres://host/db"),
+            ("postgres://user@/db?host=/run&password=secret", "postgres:///db"),
+            ("secret", "the store"),
+        ] {
+            assert_eq!(without_credentials(address), shown);
+        }
+    }
+}

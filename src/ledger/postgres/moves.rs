@@ -1,0 +1,61 @@
+//! Moves of a broadcast's recipients in one statement, which is a transaction by itself.
+//!
+//! It locks the row of the lease's driver, so that nobody can take the broadcast over while it runs, and expects that
+//! every recipient is where it should be: where one is not, or the driver is gone, the counts get no value, the table
+//! refuses that, and nothing is done.
+
+use crate::ledger::broadcast::{Delta, Lease, Outcome};
+use crate::ledger::moves::Moves;
+use crate::ledger::sql::sql;
+use crate::ledger::store::{Transaction, stored};
+use crate::ledger::{LedgerError, State};
+
+const MOVE: &str = "WITH held AS (
+        SELECT 1 FROM drivers WHERE broadcast = ?1 AND number = ?2 FOR KEY SHARE
+    ), settled AS (
+        UPDATE recipients r SET state = o.state, attempts = o.attempts, updated_at = ?3, message_id = o.message_id,
+                error = o.error
+            FROM unnest(?4, ?5, ?6, ?7, ?8) o (seq, state, attempts, message_id, error)
+            WHERE r.broadcast = ?1 AND r.seq = o.seq AND r.state = 1 RETURNING 1
+    ), intended AS (
+        UPDATE recipients SET state = 1, updated_at = ?3 WHERE broadcast = ?1 AND seq = ANY (?9) AND state = 0
+            AND (SELECT state FROM broadcasts WHERE id = ?1) = 1 RETURNING 1
+    )
+    UPDATE broadcasts SET n_pending = n_pending + ?10,
+            n_sending = CASE WHEN EXISTS (SELECT 1 FROM held) AND (SELECT count(*) FROM settled) = ?17
+                AND (SELECT count(*) FROM intended) = ?18 THEN n_sending + ?11 END,
+            n_sent = n_sent + ?12, n_rejected = n_rejected + ?13, n_in_doubt = n_in_doubt + ?14,
+            n_skipped = n_skipped + ?15, n_cancelled = n_cancelled + ?16
+        WHERE id = ?1 RETURNING id";
+
+/// Writes moves of which each is expected to be due; gives whether all were. If not, none was made.
+pub(in crate::ledger) async fn move_all(
+    write: &mut Transaction<'_>,
+    lease: Lease,
+    moves: &Moves<'_>,
+) -> Result<bool, LedgerError> {
+    let mut delta = Delta::default();
+    let outcomes: Vec<&Outcome> = moves.outcomes.values().flatten().copied().collect();
+    for (state, outcomes) in &moves.outcomes {
+        delta.moved(State::Sending, *state, outcomes.len() as u64);
+    }
+    delta.moved(State::Pending, State::Sending, moves.intents.len() as u64);
+    let numbers = |of: fn(&Outcome) -> i64| outcomes.iter().map(|outcome| of(outcome)).collect::<Vec<i64>>();
+    let texts =
+        |of: fn(&Outcome) -> &Option<String>| outcomes.iter().map(|one| of(one).clone()).collect::<Vec<_>>();
+    let mut statement = sql(MOVE)
+        .bind(lease.broadcast.0)
+        .bind(lease.number)
+        .bind(write.store.now())
+        .bind(numbers(|outcome| outcome.seq))
+        .bind(numbers(|outcome| outcome.state.number()))
+        .bind(numbers(|outcome| i64::from(outcome.attempts)))
+        .bind(texts(|outcome| &outcome.message_id))
+        .bind(texts(|outcome| &outcome.error))
+        .bind(moves.intents.clone());
+    for change in delta.changes() {
+        statement = statement.bind(change);
+    }
+    let statement = statement.bind(stored(outcomes.len() as u64)).bind(stored(moves.intents.len() as u64));
+    Ok(write.row_unless_refused::<(i64,)>(statement).await?.is_some())
+}

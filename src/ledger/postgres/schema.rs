@@ -1,0 +1,76 @@
+//! The schema in Postgres, and which programs can work on it.
+
+use sqlx::postgres::PgRow;
+use sqlx::{Executor, Row as _};
+
+use crate::ledger::LedgerError;
+use crate::ledger::connection::Connection;
+use crate::ledger::sql::sql;
+use crate::ledger::store::{Reader, Store};
+
+/// A step from one version of the schema to the next; only ever added to.
+struct Step {
+    script: &'static str,
+    /// The least version that a program must know to go on working once this is done. A step that only adds what older
+    /// programs need not know leaves it where it was, so that they go on beside newer ones while hosts are replaced.
+    least: i64,
+}
+
+const STEPS: &[Step] = &[Step { script: include_str!("schema/0001_start.sql"), least: 1 }];
+
+/// The newest version that this program knows.
+const KNOWN: i64 = STEPS.len() as i64;
+
+/// Brings the schema to the newest version, each step in a transaction of its own, one program at a time.
+pub(in crate::ledger) async fn migrate(
+    store: &Store,
+    connection: &mut Connection,
+) -> Result<(), LedgerError> {
+    // What is not there yet has to be asked for by name, for the lock covers what comes after it.
+    const BEGIN: &str = "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended(current_schema(), 7312));
+        CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL, least BIGINT NOT NULL);
+        SELECT coalesce(max(version), 0), coalesce(max(least), 0) FROM schema_version";
+    let Connection::Postgres(connection) = connection else { return Ok(()) };
+    let error = |error: sqlx::Error| store.error(&error);
+    let rows: Vec<PgRow> = connection.fetch_all(sqlx::raw_sql(QUIET)).await.map_err(error)?;
+    if rows.last().and_then(|row| row.try_get::<Option<String>, _>(0).ok().flatten()).is_none() {
+        let detail = "it has no schema to write to: create the one that search_path names".to_owned();
+        return Err(LedgerError::ReadOnly { path: store.path.clone(), detail });
+    }
+    loop {
+        let rows: Vec<PgRow> = connection.fetch_all(sqlx::raw_sql(BEGIN)).await.map_err(error)?;
+        let Some(row) = rows.last() else { return Err(store.record("a schema without a version")) };
+        let (version, least) = (row.try_get(0).map_err(error)?, row.try_get(1).map_err(error)?);
+        check(store, version, least)?;
+        let next = usize::try_from(version).ok().and_then(|done| STEPS.get(done));
+        let Some(step) = next else {
+            connection.execute(sqlx::raw_sql("COMMIT")).await.map_err(error)?;
+            return Ok(());
+        };
+        connection.execute(sqlx::raw_sql(step.script)).await.map_err(error)?;
+        let done = "DELETE FROM schema_version; INSERT INTO schema_version (version, least) VALUES";
+        let done = format!("{done} ({}, {}); COMMIT", version + 1, step.least);
+        connection.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(done))).await.map_err(error)?;
+    }
+}
+
+/// Nobody has to hear that a table is there already.
+const QUIET: &str = "SET client_min_messages = warning; SELECT current_schema()";
+
+fn check(store: &Store, version: i64, least: i64) -> Result<(), LedgerError> {
+    if KNOWN < least {
+        return Err(LedgerError::Newer { path: store.path.clone(), found: version, known: KNOWN });
+    }
+    Ok(())
+}
+
+/// Whether this program may still work on the schema: a newer one may have changed it meanwhile.
+pub(in crate::ledger) async fn still_readable(
+    store: &Store,
+    read: &mut Reader<'_>,
+) -> Result<(), LedgerError> {
+    let question = sql("SELECT coalesce(max(version), 0), coalesce(max(least), 0) FROM schema_version");
+    let row: Option<(i64, i64)> = read.row(question).await?;
+    let (version, least) = row.unwrap_or_default();
+    check(store, version, least)
+}

@@ -1,0 +1,144 @@
+//! The life of an owner on a store that many machines share: it says so several times before the others take it for dead.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use super::owner::{Buried, Owner, bury};
+use super::sql::{Statement, sql};
+use super::store::{Transaction, millis};
+use super::{Ledger, LedgerError, postgres};
+
+/// After this without a word an owner is dead.
+pub const LIFE: Duration = Duration::from_secs(10);
+/// How often it says that it lives.
+const BEAT: Duration = Duration::from_millis(2500);
+
+/// An owner that says that it lives.
+#[derive(Debug)]
+pub(super) struct Pulse {
+    id: AtomicI64,
+    name: String,
+}
+
+impl Pulse {
+    /// Makes an owner of this name.
+    pub(super) async fn start(ledger: &Ledger, name: &str) -> Result<Arc<Self>, LedgerError> {
+        let pulse = Self { id: AtomicI64::new(0), name: name.to_owned() };
+        pulse.enter(ledger).await?;
+        Ok(Arc::new(pulse))
+    }
+
+    pub(super) fn id(&self) -> i64 {
+        self.id.load(Ordering::Relaxed)
+    }
+
+    /// Makes a row for it.
+    async fn enter(&self, ledger: &Ledger) -> Result<(), LedgerError> {
+        let mut write = ledger.store().write().await?;
+        let now = write.store.now();
+        let statement = sql("INSERT INTO owners (name, pid, lock, since, host, program, alive_until)
+                VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id")
+        .bind(self.name.as_str())
+        .bind(i64::from(std::process::id()))
+        .bind(format!("{:032x}", rand::random::<u128>()))
+        .bind(now)
+        .bind(host_name())
+        .bind(env!("CARGO_PKG_VERSION"))
+        .bind(now + millis(LIFE));
+        let id = write.row::<(i64,)>(statement).await;
+        let (id,) = write.end(id).await?.ok_or_else(|| ledger.store().record("no id for an owner"))?;
+        self.id.store(id, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Says that it lives, for as long as the program runs. One that could not say so for too long may have been buried:
+    /// what it held is others' then, and it comes back under a new number.
+    pub(super) async fn beat(self: Arc<Self>, ledger: Ledger) {
+        let clock = ledger.store().clock.clone();
+        loop {
+            clock.sleep(BEAT).await;
+            match self.once(&ledger).await {
+                Ok(true) => {}
+                Ok(false) => {
+                    tracing::warn!(
+                        "the others took this process for dead, as it was silent for {} s; what it was sending is theirs",
+                        LIFE.as_secs()
+                    );
+                    if let Err(error) = self.enter(&ledger).await {
+                        tracing::warn!("this process cannot come back yet: {error}");
+                    }
+                }
+                Err(error) => tracing::debug!("no sign of life: {error}"),
+            }
+        }
+    }
+
+    /// One sign of life; gives whether anybody waited for it.
+    async fn once(&self, ledger: &Ledger) -> Result<bool, LedgerError> {
+        let store = ledger.store();
+        let mut read = store.read_now().await?;
+        postgres::still_readable(store, &mut read).await.inspect_err(|error| {
+            if matches!(error, LedgerError::Newer { .. }) {
+                store.outdated(error);
+            }
+        })?;
+        read.done();
+        let mut write = store.write().await?;
+        let beaten = write.run(self.beaten(store.now())).await;
+        Ok(write.end(beaten).await? > 0)
+    }
+
+    fn beaten(&self, now: i64) -> Statement {
+        sql("UPDATE owners SET alive_until = ? WHERE id = ?").bind(now + millis(LIFE)).bind(self.id())
+    }
+}
+
+impl Ledger {
+    /// Says that this owner is gone, so that nobody waits until it would be taken for dead. It sends nothing any more.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn depart(&self, owner: &Owner) -> Result<(), LedgerError> {
+        if !self.is_shared() {
+            return Ok(());
+        }
+        let mut write = self.store().write().await?;
+        let result = bury(&mut write, owner.id()).await.map(drop);
+        write.end(result).await
+    }
+
+    /// As [`Ledger::bury_dead`], where owners say that they live.
+    pub(super) async fn bury_silent(&self) -> Result<Buried, LedgerError> {
+        let mut read = self.store().read().await?;
+        let question = sql("SELECT id FROM owners WHERE alive_until < ?").bind(self.store().now());
+        let owners: Vec<(i64,)> = read.rows(question).await?;
+        read.done();
+        let mut buried = Buried::default();
+        for (id,) in owners {
+            let mut write = self.store().write().await?;
+            let result = async {
+                if beats(&mut write, id).await? { Ok(None) } else { bury(&mut write, id).await.map(Some) }
+            }
+            .await;
+            if let Some(moved) = write.end(result).await? {
+                buried.owners += 1;
+                buried.in_doubt += moved;
+            }
+        }
+        Ok(buried)
+    }
+}
+
+/// Whether an owner has said that it lives still.
+pub(super) async fn beats(write: &mut Transaction<'_>, owner: i64) -> Result<bool, LedgerError> {
+    let question = sql("SELECT id FROM owners WHERE id = ? AND alive_until >= ?").bind(owner);
+    let row: Option<(i64,)> = write.row(question.bind(write.store.now())).await?;
+    Ok(row.is_some())
+}
+
+/// The name of this machine.
+pub(super) fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}

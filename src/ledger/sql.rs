@@ -1,0 +1,145 @@
+//! A statement with what it is given: one text for both stores.
+//!
+//! Statements are written in what SQLite and Postgres have in common, with SQLite's `?` and `?1` for what they are
+//! given. A list comes as one JSON text, which `json_each` takes apart: SQLite's own function, and one of the schema's in
+//! Postgres (`postgres/schema`). What a value of it is has to be said there: `CAST(value ->> 0 AS BIGINT)`.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+use sqlx::postgres::PgArguments;
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{Arguments, AssertSqlSafe, SqlStr};
+
+/// A statement with what it is given.
+#[derive(Debug, Clone)]
+pub(super) struct Statement {
+    text: Cow<'static, str>,
+    values: Vec<Value>,
+}
+
+/// What a statement is given. Even one that is not there has a type: Postgres asks for it.
+#[derive(Debug, Clone)]
+pub(super) enum Value {
+    Flag(bool),
+    Number(Option<i64>),
+    Text(Option<String>),
+    Bytes(Vec<u8>),
+    /// For Postgres alone, as are [`Value::Texts`].
+    Numbers(Vec<i64>),
+    Texts(Vec<Option<String>>),
+}
+
+/// A statement of this text.
+pub(super) fn sql(text: impl Into<Cow<'static, str>>) -> Statement {
+    Statement { text: text.into(), values: Vec::new() }
+}
+
+impl Statement {
+    /// Gives it one more value.
+    pub(super) fn bind(mut self, value: impl Into<Value>) -> Self {
+        self.values.push(value.into());
+        self
+    }
+
+    /// As SQLite takes it.
+    pub(super) fn for_sqlite(self) -> Result<(SqlStr, SqliteArguments), sqlx::Error> {
+        let mut arguments = SqliteArguments::default();
+        for value in self.values {
+            let added = match value {
+                Value::Flag(flag) => arguments.add(flag),
+                Value::Number(number) => Arguments::add(&mut arguments, number),
+                Value::Text(text) => Arguments::add(&mut arguments, text),
+                Value::Bytes(bytes) => Arguments::add(&mut arguments, bytes),
+                Value::Numbers(_) | Value::Texts(_) => Err("SQLite has no lists".into()),
+            };
+            added.map_err(sqlx::Error::Encode)?;
+        }
+        Ok((safe(self.text), arguments))
+    }
+
+    /// As Postgres takes it.
+    pub(super) fn for_postgres(self) -> Result<(SqlStr, PgArguments), sqlx::Error> {
+        let mut arguments = PgArguments::default();
+        for value in self.values {
+            let added = match value {
+                Value::Flag(flag) => arguments.add(flag),
+                Value::Number(number) => arguments.add(number),
+                Value::Text(text) => arguments.add(text),
+                Value::Bytes(bytes) => arguments.add(bytes),
+                Value::Numbers(numbers) => arguments.add(numbers),
+                Value::Texts(texts) => arguments.add(texts),
+            };
+            added.map_err(sqlx::Error::Encode)?;
+        }
+        Ok((safe(Cow::Owned(in_postgres(&self.text))), arguments))
+    }
+}
+
+/// All texts are this module's own: what people give is bound.
+fn safe(text: Cow<'static, str>) -> SqlStr {
+    use sqlx::SqlSafeStr as _;
+    match text {
+        Cow::Borrowed(text) => text.into_sql_str(),
+        Cow::Owned(text) => AssertSqlSafe(text).into_sql_str(),
+    }
+}
+
+/// The text with Postgres's placeholders. What tells SQLite in which order to join (`CROSS JOIN`) is left to the planner.
+fn in_postgres(text: &str) -> String {
+    let mut changed = String::with_capacity(text.len() + 16);
+    let mut next = 0;
+    let mut parts = text.split('?');
+    changed.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        if part.starts_with(|first: char| first.is_ascii_digit()) {
+            changed.push('$');
+        } else {
+            next += 1;
+            // Writing to a string cannot fail.
+            let _ = write!(changed, "${next}");
+        }
+        changed.push_str(part);
+    }
+    changed.replace("CROSS JOIN", "JOIN")
+}
+
+macro_rules! from {
+    ($($of:ty => $value:ident => $to:expr;)+) => {
+        $(impl From<$of> for Value {
+            fn from($value: $of) -> Self {
+                $to
+            }
+        })+
+    };
+}
+
+from! {
+    bool => flag => Self::Flag(flag);
+    i64 => number => Self::Number(Some(number));
+    &i64 => number => Self::Number(Some(*number));
+    i32 => number => Self::Number(Some(number.into()));
+    u32 => number => Self::Number(Some(number.into()));
+    Option<i64> => number => Self::Number(number);
+    &str => text => Self::Text(Some(text.to_owned()));
+    String => text => Self::Text(Some(text));
+    &String => text => Self::Text(Some(text.clone()));
+    Option<&str> => text => Self::Text(text.map(str::to_owned));
+    Option<String> => text => Self::Text(text);
+    &Option<String> => text => Self::Text(text.clone());
+    &[u8] => bytes => Self::Bytes(bytes.to_vec());
+    Vec<i64> => numbers => Self::Numbers(numbers);
+    Vec<Option<String>> => texts => Self::Texts(texts);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_postgres;
+
+    #[test]
+    fn placeholders_are_those_of_postgres() {
+        assert_eq!(in_postgres("SELECT ? WHERE a = ? AND b IN (?)"), "SELECT $1 WHERE a = $2 AND b IN ($3)");
+        assert_eq!(in_postgres("?1 ?2 ?12 ?1"), "$1 $2 $12 $1");
+        assert_eq!(in_postgres("a CROSS JOIN b"), "a JOIN b");
+    }
+}
