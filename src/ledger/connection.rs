@@ -5,7 +5,7 @@ use futures_util::stream::BoxStream;
 use sqlx::error::ErrorKind;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{AssertSqlSafe, Executor, FromRow, PgConnection, SqliteConnection};
+use sqlx::{Executor, FromRow, PgConnection, SqliteConnection};
 
 use super::sql::Statement;
 
@@ -24,10 +24,6 @@ pub(super) enum Connection {
 }
 
 impl Connection {
-    pub(super) const fn is_postgres(&self) -> bool {
-        matches!(self, Self::Postgres(_))
-    }
-
     /// Runs a statement and gives the number of rows that it changed.
     pub(super) async fn run(&mut self, statement: Statement) -> Result<u64, sqlx::Error> {
         match self {
@@ -85,15 +81,6 @@ impl Connection {
                 sqlx::query_as_with(text, given).fetch(connection)
             }
         })
-    }
-
-    /// Runs a text of several statements, which are given nothing.
-    pub(super) async fn script(&mut self, text: String) -> Result<(), sqlx::Error> {
-        let script = sqlx::raw_sql(AssertSqlSafe(text));
-        match self {
-            Self::Sqlite(connection) => script.execute(connection).await.map(drop),
-            Self::Postgres(connection) => script.execute(connection).await.map(drop),
-        }
     }
 
     /// Runs a text of several statements in SQLite and gives the number of rows that the last write among them changed;

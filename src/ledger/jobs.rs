@@ -265,7 +265,7 @@ impl Ledger {
         type Row = (String, i64, i64, i64, i64, bool, Option<String>, Option<i64>, Option<String>);
         let question = sql(
             "SELECT job, scheduled_at, attempt, owner, state, loose AND NOT rerun, version, timeout, args FROM job_runs
-                WHERE finished_at IS NULL AND owner <> ? ORDER BY scheduled_at",
+                WHERE finished_at IS NULL AND owner <> ? ORDER BY scheduled_at, job",
         );
         let rows: Vec<Row> = write.rows(question.bind(owner)).await?;
         let mut orphans = Vec::new();

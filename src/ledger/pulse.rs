@@ -10,7 +10,7 @@ use super::store::{Transaction, millis};
 use super::{Ledger, LedgerError, postgres};
 
 /// After this without a word an owner is dead.
-pub const LIFE: Duration = Duration::from_secs(10);
+pub(super) const LIFE: Duration = Duration::from_secs(10);
 /// How often it says that it lives.
 const BEAT: Duration = Duration::from_millis(2500);
 

@@ -306,8 +306,6 @@ impl Ledger {
             let found = write.row::<(i64,)>(sql("SELECT state FROM broadcasts WHERE id = ?").bind(id.0)).await?;
             let found = found.map(|(number,)| stage(number)).transpose()?;
             match found {
-                // Another driver has ended it.
-                Some(ended @ (Stage::Finished | Stage::Cancelled)) if shared => Ok(ended),
                 Some(found) if held => {
                     let why = if found == Stage::Ready {
                         "some recipients are not settled"

@@ -23,8 +23,8 @@ pub(in crate::ledger) async fn claim(
     length: i64,
     shared: bool,
 ) -> Result<Option<Lease>, LedgerError> {
-    let question = sql("SELECT state, next_seq FROM broadcasts WHERE id = ?").bind(id.0);
-    let (stage, next_seq) = write.row::<(i64, i64)>(question).await?.ok_or(LedgerError::Unknown(id))?;
+    let question = sql("SELECT state FROM broadcasts WHERE id = ?").bind(id.0);
+    let (stage,) = write.row::<(i64,)>(question).await?.ok_or(LedgerError::Unknown(id))?;
     end_dead(write, id).await?;
     let question = sql("SELECT owner FROM drivers WHERE broadcast = ?").bind(id.0);
     let drivers: Vec<(i64,)> = write.rows(question).await?;
@@ -33,13 +33,10 @@ pub(in crate::ledger) async fn claim(
     if !may {
         return Ok(None);
     }
-    if ready {
-        let statement = sql(
-            "INSERT INTO stretches (broadcast, first, last)
-                SELECT ?1, first, first + ?3 - 1 FROM generate_series(CAST(1 AS BIGINT), ?2 - 1, ?3) first
-                WHERE NOT EXISTS (SELECT 1 FROM stretches WHERE broadcast = ?1)",
-        );
-        write.run(statement.bind(id.0).bind(next_seq).bind(STRETCH)).await?;
+    if drivers.is_empty() {
+        // What the one before had in flight is settled, wherever it is, by `take_over`.
+        let free = "UPDATE stretches SET driver = NULL, done = false WHERE broadcast = ? AND driver IS NOT NULL";
+        write.run(sql(free).bind(id.0)).await?;
     }
     let now = write.store.now();
     let taken = sql(
@@ -123,6 +120,13 @@ pub(in crate::ledger) async fn take_stretch(
     if !holds(write, lease).await? {
         return Err(LedgerError::LeaseLost(lease.broadcast));
     }
+    let made = sql(
+        "INSERT INTO stretches (broadcast, first, last)
+            SELECT ?1, first, first + ?2 - 1
+                FROM generate_series(CAST(1 AS BIGINT), (SELECT next_seq - 1 FROM broadcasts WHERE id = ?1), ?2) first
+            WHERE NOT EXISTS (SELECT 1 FROM stretches WHERE broadcast = ?1)",
+    );
+    write.run(made.bind(lease.broadcast.0).bind(STRETCH)).await?;
     let done = sql(
         "UPDATE stretches s SET driver = NULL, done = true WHERE broadcast = ?1 AND driver = ?2 AND NOT EXISTS
             (SELECT 1 FROM recipients r WHERE r.broadcast = ?1 AND r.seq BETWEEN s.first AND s.last

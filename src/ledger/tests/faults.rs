@@ -5,6 +5,10 @@ use std::sync::atomic::Ordering;
 
 use super::*;
 
+async fn open_file(folder: &Path, clock: &Clock) -> Ledger {
+    Ledger::open(folder, clock.clone()).await.unwrap()
+}
+
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
@@ -12,10 +16,10 @@ fn mode(path: &Path) -> u32 {
 #[test]
 fn only_its_owner_can_read_it() {
     with_folder(|folder, clock| async move {
-        drop(open(&folder, &clock).await);
+        drop(open_file(&folder, &clock).await);
         assert_eq!(mode(&folder), 0o700);
         std::fs::set_permissions(folder.join("ledger.db"), std::fs::Permissions::from_mode(0o644)).unwrap();
-        let ledger = open(&folder, &clock).await;
+        let ledger = open_file(&folder, &clock).await;
         let owner = ledger.register("run").await.unwrap();
         planned(&ledger, &owner, &spec(), 10).await;
         let mut files = 0;
@@ -31,9 +35,9 @@ fn only_its_owner_can_read_it() {
 #[test]
 fn a_newer_ledger_is_left_alone() {
     with_folder(|folder, clock| async move {
-        let ledger = open(&folder, &clock).await;
+        let ledger = open_file(&folder, &clock).await;
         let mut write = ledger.store().write().await.unwrap();
-        let done = write.run(sqlx::query("PRAGMA user_version = 99")).await;
+        let done = write.run(sql("PRAGMA user_version = 99")).await;
         write.end(done).await.unwrap();
         let error = Ledger::open(&folder, clock).await.unwrap_err();
         assert!(matches!(error, LedgerError::Newer { found: 99, .. }), "{error}");
@@ -43,12 +47,12 @@ fn a_newer_ledger_is_left_alone() {
 #[test]
 fn noise_and_a_cut_file_are_told_before_anything_is_sent() {
     with_folder(|folder, clock| async move {
-        let ledger = open(&folder, &clock).await;
+        let ledger = open_file(&folder, &clock).await;
         let owner = ledger.register("run").await.unwrap();
         planned(&ledger, &owner, &spec(), 2_000).await;
         // All of it in the one file, as after the last of a program's processes has ended.
         let mut write = ledger.store().connect().await.unwrap();
-        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut write).await.unwrap();
+        write.run(sql("PRAGMA wal_checkpoint(TRUNCATE)")).await.unwrap();
         drop((write, owner, ledger));
         let whole = std::fs::read(folder.join("ledger.db")).unwrap();
         let noise: Vec<u8> =
@@ -87,7 +91,7 @@ fn a_folder_that_cannot_be_written_is_an_error() {
         }
         for writable in ["folder", "file"] {
             let place = folder.join(writable).with_extension("d");
-            drop(open(&place, &clock).await);
+            drop(open_file(&place, &clock).await);
             let target = if writable == "folder" { place.join("ledger.db") } else { place.clone() };
             let mode = if target.is_dir() { 0o500 } else { 0o400 };
             std::fs::set_permissions(&target, std::fs::Permissions::from_mode(mode)).unwrap();
@@ -100,7 +104,7 @@ fn a_folder_that_cannot_be_written_is_an_error() {
 #[test]
 fn a_full_disk_stops_sending_until_there_is_space() {
     with_folder(|folder, clock| async move {
-        let ledger = open(&folder, &clock).await;
+        let ledger = open_file(&folder, &clock).await;
         let owner = ledger.register("run").await.unwrap();
         let lease = planned(&ledger, &owner, &spec(), 3_000).await;
         ledger.intend(lease, vec![1]).await.unwrap();
@@ -127,7 +131,7 @@ fn a_full_disk_stops_sending_until_there_is_space() {
 #[test]
 fn while_the_file_is_gone_nothing_leads_to_a_send() {
     with_folder(|folder, clock| async move {
-        let ledger = open(&folder, &clock).await;
+        let ledger = open_file(&folder, &clock).await;
         let owner = ledger.register("run").await.unwrap();
         let lease = planned(&ledger, &owner, &spec(), 10).await;
         let away = folder.with_extension("away");
@@ -167,7 +171,7 @@ fn codes_of_the_store_have_their_words() {
 #[test]
 fn a_call_that_is_given_up_half_way_leaves_nothing_half() {
     with_folder(|folder, clock| async move {
-        let ledger = open(&folder, &clock).await;
+        let ledger = open_file(&folder, &clock).await;
         let owner = ledger.register("run").await.unwrap();
         let app = ledger.app("a").await.unwrap();
         let found = ledger.find_or_create(app, "news", "1", &spec()).await.unwrap();
@@ -193,18 +197,18 @@ fn a_call_that_is_given_up_half_way_leaves_nothing_half() {
 #[test]
 fn after_a_failure_a_write_must_succeed_first() {
     with_folder(|folder, clock| async move {
-        let ledger = open(&folder, &clock).await;
+        let ledger = open_file(&folder, &clock).await;
         let owner = ledger.register("run").await.unwrap();
         let lease = planned(&ledger, &owner, &spec(), 10).await;
         // The pulse alone cannot be written; all else could.
         let mut other = ledger.store().connect().await.unwrap();
         let stop = "CREATE TRIGGER stop BEFORE UPDATE ON pulse BEGIN SELECT raise(ABORT, 'no'); END";
-        sqlx::query(stop).execute(&mut other).await.unwrap();
+        other.run(sql(stop)).await.unwrap();
         ledger.intend(lease, vec![1]).await.unwrap();
         drop(ledger.store().write().await.unwrap());
         let error = ledger.intend(lease, vec![2]).await.unwrap_err();
         assert!(matches!(error, LedgerError::Unhealthy(_)), "{error}");
-        sqlx::query("DROP TRIGGER stop").execute(&mut other).await.unwrap();
+        other.run(sql("DROP TRIGGER stop")).await.unwrap();
         ledger.intend(lease, vec![2]).await.unwrap();
         assert_eq!(counted(&ledger, lease.broadcast).await.sending, 2);
     });

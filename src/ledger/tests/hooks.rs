@@ -84,6 +84,7 @@ fn a_run_that_is_entered_again_still_has_its_request_and_an_interrupted_one_has_
             let claimed = [run("a", at[0], now.clone()), run("b", at[1], now)];
             ledger.claim_job_runs(&owner, &claimed, &[], &[]).await.unwrap();
             assert!(ledger.loosen_job_run("b", at[1], &owner).await.unwrap());
+            dies(&ledger, owner, &clock).await;
             at
         };
         let ledger = open(&folder, &clock).await;

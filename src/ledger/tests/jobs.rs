@@ -59,7 +59,7 @@ fn an_instant_of_a_job_starts_once() {
         assert_eq!(claim(&ledger, &one, daily()).await, JobClaim::Running);
         assert_eq!(claim(&ledger, &two, daily()).await, JobClaim::Running);
         assert_eq!(ledger.take_over_job_runs(&two).await.unwrap(), []);
-        drop(one);
+        dies(&ledger, one, &clock).await;
         assert_eq!(claim(&ledger, &two, daily()).await, JobClaim::Running);
         let orphans = ledger.take_over_job_runs(&two).await.unwrap();
         assert!(orphans.len() == 1 && orphans[0].waits && orphans[0].timeout == Some(HOUR), "{orphans:?}");
@@ -84,7 +84,7 @@ fn a_run_that_sent_loosely_is_interrupted_unless_it_may_run_again() {
         assert!(ledger.loosen_job_run("loose", START, &one).await.unwrap());
         assert!(ledger.loosen_job_run("again", START, &one).await.unwrap());
         assert!(!ledger.loosen_job_run("loose", START, &two).await.unwrap(), "it is not its own");
-        drop(one);
+        dies(&ledger, one, &clock).await;
         let orphans = ledger.take_over_job_runs(&two).await.unwrap();
         let waits: Vec<_> = orphans.iter().map(|orphan| (orphan.job.as_str(), orphan.waits)).collect();
         assert_eq!(waits, [("again", true), ("loose", false), ("waits", true)]);
@@ -182,7 +182,7 @@ fn wishes_wait_until_they_are_granted_and_each_has_an_instant_of_its_own() {
         assert_eq!(ledger.job_control().await.unwrap(), JobControl::default());
         assert_eq!(ledger.listed_jobs(None).await.unwrap()[0].decided_until, START + HOUR);
         assert_eq!(ledger.living("serve").await.unwrap().len(), 1);
-        drop(owner);
+        dies(&ledger, owner, &clock).await;
         assert_eq!(ledger.living("serve").await.unwrap(), []);
     });
 }

@@ -66,7 +66,8 @@ fn a_dead_driver_is_followed_at_once() {
             let owner = ledger.register("run").await.unwrap();
             let lease = planned(&ledger, &owner, &Spec { in_doubt, ..spec() }, 4).await;
             ledger.intend(lease, vec![1, 3, 4]).await.unwrap();
-            drop((ledger, owner));
+            dies(&ledger, owner, &clock).await;
+            drop(ledger);
             let ledger = open(&folder, &clock).await;
             let owner = ledger.register("run").await.unwrap();
             let lease = ledger.claim(lease.broadcast, &owner, LEASE).await.unwrap().unwrap();
@@ -84,7 +85,7 @@ fn a_clock_set_back_by_an_hour_holds_nothing_up() {
         let lease = planned(&ledger, &owner, &spec(), 4).await;
         let back = START.saturating_sub(HOUR);
         let earlier = Clock::simulated(back);
-        let after = Ledger::open(&folder, earlier).await.unwrap();
+        let after = open(&folder, &earlier).await;
         let other = after.register("run").await.unwrap();
         assert!(after.claim(lease.broadcast, &other, LEASE).await.unwrap().is_some());
     });

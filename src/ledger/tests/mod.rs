@@ -7,6 +7,7 @@ mod jobs;
 mod leases;
 mod model;
 mod rest;
+pub(crate) mod server;
 
 use std::path::Path;
 use std::time::Duration;
@@ -29,11 +30,23 @@ where
 {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::simulated(START);
-    clock.block_on(test(folder.path().join("project"), clock.clone())).unwrap();
+    let project = folder.path().join("project");
+    clock.block_on(test(project.clone(), clock.clone())).unwrap();
+    clock.block_on(server::clean(&project)).unwrap();
 }
 
+/// The ledger of a folder: a file in it, or a schema that is the folder's own in the server that the tests are given.
 async fn open(folder: &Path, clock: &Clock) -> Ledger {
-    Ledger::open(folder, clock.clone()).await.unwrap()
+    let place = server::place(folder).await;
+    Ledger::open_at(&place, clock.clone()).await.unwrap()
+}
+
+/// An owner's process dies, and so much time passes that everybody can know.
+async fn dies(ledger: &Ledger, owner: Owner, clock: &Clock) {
+    drop(owner);
+    if ledger.is_shared() {
+        clock.sleep(pulse::LIFE + Duration::from_secs(1)).await;
+    }
 }
 
 fn plain() -> NewMessage {

@@ -67,7 +67,7 @@ fn what_a_dead_owner_had_in_flight_is_in_doubt() {
         }
         let living = ledger.register("serve").await.unwrap();
         assert_eq!(ledger.bury_dead().await.unwrap(), Buried::default());
-        drop(owner);
+        dies(&ledger, owner, &clock).await;
         assert_eq!(ledger.bury_dead().await.unwrap(), Buried { owners: 1, in_doubt: 2 });
         let again = async |key| ledger.begin_send(&living, send(app, Some(key), "h")).await.unwrap();
         assert!(matches!(again("key").await, Begun::InDoubt { .. }));

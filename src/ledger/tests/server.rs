@@ -1,0 +1,44 @@
+//! The store that tests use: a file, or where `MOONCAST_TEST_STORE` names a Postgres server, a schema for each folder.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
+use std::str::FromStr;
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Executor};
+
+use crate::ledger::Place;
+
+/// The ledger of a folder.
+pub(crate) async fn place(folder: &Path) -> Place {
+    let Some(server) = address() else { return Place::Folder(folder.to_owned()) };
+    let schema = schema(folder);
+    run(&server, &format!("CREATE SCHEMA IF NOT EXISTS {schema}")).await;
+    Place::Server(format!("{server}?options[search_path]={schema}").into())
+}
+
+/// Drops what a test has left in the server.
+pub(crate) async fn clean(folder: &Path) {
+    if let Some(server) = address() {
+        run(&server, &format!("DROP SCHEMA IF EXISTS {} CASCADE", schema(folder))).await;
+    }
+}
+
+/// The server that the tests are given.
+pub(crate) fn address() -> Option<String> {
+    std::env::var("MOONCAST_TEST_STORE").ok()
+}
+
+/// Folders of tests are never used again, and neither is a process's number while it runs.
+fn schema(folder: &Path) -> String {
+    let mut hasher = DefaultHasher::new();
+    (folder, std::process::id()).hash(&mut hasher);
+    format!("t{:x}", hasher.finish())
+}
+
+async fn run(server: &str, statement: &str) {
+    let options = PgConnectOptions::from_str(server).unwrap();
+    let mut connection = options.disable_statement_logging().connect().await.unwrap();
+    let statement = format!("SET client_min_messages = warning; {statement}");
+    connection.execute(sqlx::raw_sql(AssertSqlSafe(statement))).await.unwrap();
+}
