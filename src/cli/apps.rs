@@ -10,6 +10,7 @@ use crate::client::ClientError;
 use crate::clock::Clock;
 use crate::config::{App, AppLimits, Credentials, Project, Settings, Timeouts};
 use crate::delivery::{Book, Delivery, FailPoint};
+use crate::ledger::Place;
 use crate::simulator;
 
 /// What a newcomer is told.
@@ -51,16 +52,16 @@ pub(super) fn choose_for(
     clock: &Clock,
     fail_point: &FailPoint,
 ) -> anyhow::Result<Apps> {
-    let state = project.state_folder();
+    let (state, place) = (project.state_folder(), place(project, settings, simulated));
     if simulated || settings.simulator {
         // Of its own: what was rehearsed there must not count as sent to the service.
-        let book = Rc::new(Book::new(state.join(SIMULATOR), clock.clone(), command));
+        let book = Rc::new(Book::new(place, clock.clone(), command));
         return simulate(settings, clock, book, fail_point);
     }
     if settings.apps.is_empty() {
         bail!(HOW);
     }
-    let book = Rc::new(Book::new(state.clone(), clock.clone(), command));
+    let book = Rc::new(Book::new(place, clock.clone(), command));
     let deliveries = settings
         .apps
         .iter()
@@ -71,6 +72,16 @@ pub(super) fn choose_for(
         .collect::<Result<_, ClientError>>()
         .context("the app's address")?;
     Ok(Apps { deliveries, book: Some(book) })
+}
+
+/// Where the ledger is that a command looks into or writes.
+pub(super) fn place(project: &Project, settings: &Settings, simulated: bool) -> Place {
+    let state = project.state_folder();
+    match &settings.store {
+        _ if simulated || settings.simulator => Place::Folder(state.join(SIMULATOR)),
+        Some(address) => Place::Server(address.clone()),
+        None => Place::Folder(state),
+    }
 }
 
 /// An app with the default limits at an address where nobody is, for what sends nothing.

@@ -12,7 +12,7 @@ use crate::ledger::{JobRun, JobState, Ledger, Listed, OwnerName, ScriptRow};
 use crate::schedule::{AT_EACH_POST, run_name, script_of};
 use crate::web::{AskedFor, ask_for_script, asked_scripts};
 
-use super::runs::{instant, ledger_folder};
+use super::runs::{instant, ledger_place};
 use super::{Exit, Global};
 
 /// Looks at jobs and steers them, also while `mooncast serve` runs them. Without a command it lists them.
@@ -71,11 +71,11 @@ pub(super) fn run(args: Jobs, global: &Global) -> anyhow::Result<Exit> {
     let project = global.project()?;
     let looking = AppFlags { offline: true, ..AppFlags::default() };
     let settings = Settings::load(&project, &Environment::of_process(), &looking)?;
-    let folder = ledger_folder(&project, args.simulator || settings.simulator)
+    let place = ledger_place(&project, &settings, args.simulator || settings.simulator)
         .context("no job is known: `mooncast serve` loads the scripts and writes down what they declare")?;
     let clock = Clock::real();
     clock.block_on(async {
-        let ledger = Ledger::open(&folder, clock.clone()).await?;
+        let ledger = Ledger::open_at(&place, clock.clone()).await?;
         steer(args.command.unwrap_or(Command::List), &ledger).await
     })?
 }

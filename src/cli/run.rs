@@ -153,6 +153,9 @@ pub(super) fn run(args: Run, global: &Global) -> anyhow::Result<Exit> {
         for delivery in &apps.deliveries {
             delivery.let_go().await;
         }
+        if let Some(book) = &apps.book {
+            book.close().await;
+        }
         driven
     })?;
     job::must_be_there(args.job.as_deref(), &over.services.jobs, &over.ended, &name)?;

@@ -143,6 +143,9 @@ pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Re
         for delivery in &apps.deliveries {
             delivery.let_go().await;
         }
+        if let Some(book) = &apps.book {
+            book.close().await;
+        }
         tracing::info!("stopped");
         Ok(Exit::Delivered)
     })?

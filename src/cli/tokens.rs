@@ -53,14 +53,13 @@ pub(super) fn run(args: &Tokens, global: &Global) -> anyhow::Result<Exit> {
     let project = global.project()?;
     let looking = AppFlags { offline: true, ..AppFlags::default() };
     let settings = Settings::load(&project, &Environment::of_process(), &looking)?;
-    let state = project.state_folder();
-    let folder = if args.simulator || settings.simulator { state.join(apps::SIMULATOR) } else { state };
+    let place = apps::place(&project, &settings, args.simulator);
     let Command::Renew { role } = args.command;
     let roles = role.map_or_else(|| Role::ALL.to_vec(), |role| vec![Role::from(role)]);
     let minted: Vec<Minted> = roles.into_iter().map(mint).collect();
     let clock = Clock::real();
     clock.block_on(async {
-        let ledger = Ledger::open(&folder, clock.clone()).await?;
+        let ledger = Ledger::open_at(&place, clock.clone()).await?;
         let hashes: Vec<_> = minted.iter().map(|one| (one.role, one.hash.clone())).collect();
         ledger.keep_tokens(&hashes, true).await?;
         writeln!(std::io::stdout(), "{}", shown(&minted, None))?;

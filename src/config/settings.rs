@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
-use super::file::{self, AppSection};
+use super::file::{self, AppSection, StoreSection};
 use super::{
     AlertSettings, App, ConfigError, Credentials, Environment, Permissions, Project, ScriptLimits,
     ServeSettings, Timeouts,
@@ -17,6 +17,8 @@ pub struct Settings {
     /// The apps that are configured, the default one first. Empty where none is; where nothing goes to them, the default
     /// one is there all the same, for its limits.
     pub apps: Vec<App>,
+    /// The address of the Postgres server that has the ledger, with its credentials; none where it is a file of the project.
+    pub store: Option<SecretString>,
     /// Whether the project says that it sends to the simulator.
     pub simulator: bool,
     /// What runs may use.
@@ -73,6 +75,7 @@ impl Settings {
         let alerts = file.alerts.settings(environment)?;
         Ok(Self {
             apps,
+            store: store(file.store, environment)?,
             simulator: file.simulator,
             scripts,
             serve: file.serve.settings(&project.root)?,
@@ -81,6 +84,25 @@ impl Settings {
             secret_files,
         })
     }
+}
+
+/// The store's address: the environment's over the file's.
+fn store(
+    section: Option<StoreSection>,
+    environment: &Environment,
+) -> Result<Option<SecretString>, ConfigError> {
+    let (setting, address) = match (environment.value("MOONCAST_STORE")?, section) {
+        (Some(address), _) => ("MOONCAST_STORE", SecretString::from(address)),
+        (None, Some(section)) => ("store", section.address()),
+        (None, None) => return Ok(None),
+    };
+    let scheme = address.expose_secret().split_once("://").map(|(scheme, _)| scheme);
+    if !matches!(scheme, Some("postgres" | "postgresql")) {
+        // What it is instead may be a password: it is not shown.
+        let message = "must be a Postgres server's address, postgres://USER:PASSWORD@HOST/DATABASE; without it the ledger is a file in .mooncast";
+        return Err(ConfigError::invalid(setting, message));
+    }
+    Ok(Some(address))
 }
 
 /// Puts flags over the environment over what the file says of the default app.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::ledger::{Ledger, LedgerError, Owner, SendOutcome, Ticket};
+use crate::ledger::{Ledger, LedgerError, Owner, Place, SendOutcome, Ticket};
 
 /// How often an outcome is written before it is given up.
 const TRIES: u32 = 6;
@@ -16,7 +16,7 @@ const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// One process's way to the ledger. The apps of a process share it.
 #[derive(Debug)]
 pub struct Book {
-    folder: PathBuf,
+    place: Place,
     clock: Clock,
     command: String,
     scratch: bool,
@@ -57,12 +57,12 @@ impl Open {
 }
 
 impl Book {
-    /// The ledger in `folder`, not opened yet. `command` is shown to people who ask who sends.
+    /// The ledger in `place`, not opened yet. `command` is shown to people who ask who sends.
     #[must_use]
-    pub fn new(folder: PathBuf, clock: Clock, command: &str) -> Self {
+    pub fn new(place: Place, clock: Clock, command: &str) -> Self {
         let command = command.to_owned();
         Self {
-            folder,
+            place,
             clock,
             command,
             scratch: false,
@@ -74,7 +74,7 @@ impl Book {
     /// The same for a folder that is thrown away in the end.
     #[must_use]
     pub fn scratch(folder: PathBuf, clock: Clock, command: &str) -> Self {
-        Self { scratch: true, ..Self::new(folder, clock, command) }
+        Self { scratch: true, ..Self::new(Place::Folder(folder), clock, command) }
     }
 
     /// Opens the ledger, or gives it when it is open. What dead processes had in flight of single sends is in doubt
@@ -85,11 +85,10 @@ impl Book {
     /// Whatever keeps the ledger from being opened and written. Nothing may be sent then.
     pub async fn open(&self) -> Result<&Open, LedgerError> {
         let open = self.open.get_or_try_init(async || {
-            let (folder, clock) = (self.folder.as_path(), self.clock.clone());
-            let opening = if self.scratch {
-                Ledger::open_scratch(folder, clock).await
-            } else {
-                Ledger::open(folder, clock).await
+            let clock = self.clock.clone();
+            let opening = match &self.place {
+                Place::Folder(folder) if self.scratch => Ledger::open_scratch(folder, clock).await,
+                place => Ledger::open_at(place, clock).await,
             };
             let ledger = opening?;
             let owner = ledger.register(&self.command).await?;
@@ -106,6 +105,15 @@ impl Book {
             // The first one says why; the others follow from it.
             let _ = self.failure.set(error.clone());
         })
+    }
+
+    /// Says that this process sends nothing any more, so that on a store of a fleet nobody waits for it.
+    pub async fn close(&self) {
+        if let Some(open) = self.open.get()
+            && let Err(error) = open.ledger.depart(&open.owner).await
+        {
+            tracing::debug!("the others learn a little later that this process has ended: {error}");
+        }
     }
 
     /// The ledger, if it is open.

@@ -185,7 +185,7 @@ fn left(
     clock: &Clock,
 ) -> Option<Duration> {
     let closed = match waits {
-        Some(Waits::Resume(_)) => return None,
+        Some(Waits::Resume(_) | Waits::Store(_)) => return None,
         Some(Waits::Window(opens)) => opens.saturating_sub(clock.unix_time()),
         _ => Duration::ZERO,
     };
@@ -212,6 +212,8 @@ fn waits_for(waits: Option<Waits>, quota: &Status, in_flight: u64, clock: &Clock
             let calls = if calls == 1 { "1 call tries".to_owned() } else { format!("{calls} calls try") };
             return unusual(format!("{what}, {calls} again in {wait}"));
         }
+        Some(Waits::Store(why)) => return unusual(format!("nothing is sent: {why}")),
+        Some(Waits::Hosts) => return usual("other hosts send to the rest".to_owned()),
         None => {}
     }
     if let Some(wait) = quota.resumes_in {

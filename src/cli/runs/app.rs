@@ -10,7 +10,7 @@ use crate::delivery::{Delivery, FailPoint};
 use crate::ledger::Broadcast;
 
 use super::super::apps::{self, Apps};
-use super::ledger_folder;
+use super::ledger_place;
 
 /// The project's apps, where something was sent from it before.
 pub(super) fn apps(
@@ -19,9 +19,9 @@ pub(super) fn apps(
     simulator: bool,
     clock: &Clock,
 ) -> anyhow::Result<Apps> {
-    ledger_folder(project, simulator)?;
     let flags = AppFlags { offline: simulator, ..flags };
     let settings = Settings::load(project, &Environment::of_process(), &flags)?;
+    ledger_place(project, &settings, simulator)?;
     apps::choose(project, &settings, simulator, clock, &FailPoint::default())
 }
 

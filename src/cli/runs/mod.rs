@@ -8,14 +8,13 @@ mod resume;
 mod show;
 mod which;
 
-use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::{Args, Subcommand};
 
 use crate::clock::Clock;
 use crate::config::{AppFlags, Environment, Project, Settings};
-use crate::ledger::{Broadcast, Filter, Ledger, Settlement, Wish};
+use crate::ledger::{Broadcast, Filter, Ledger, Place, Settlement, Wish};
 
 use super::next::Next;
 use super::{Exit, Global, apps};
@@ -97,28 +96,33 @@ pub(super) fn run(args: Runs, global: &Global) -> anyhow::Result<Exit> {
         Command::Resume(asked) => resume::run(asked, &project, simulator, global.log_format, &next),
         Command::Recall(asked) => recall::run(asked, &project, simulator),
         command => {
-            let folder = ledger_folder(&project, simulator)?;
+            let place = ledger_place(&project, &settings, simulator)?;
             let clock = Clock::real();
             clock.block_on(async {
-                let ledger = Ledger::open(&folder, clock.clone()).await?;
+                let ledger = Ledger::open_at(&place, clock.clone()).await?;
                 steer(command, &ledger, &clock, &next).await
             })?
         }
     }
 }
 
-/// The folder of a ledger that is there: looking must not make one.
-pub(super) fn ledger_folder(project: &Project, simulator: bool) -> anyhow::Result<PathBuf> {
-    let state = project.state_folder();
-    let folder = if simulator { state.join(apps::SIMULATOR) } else { state };
-    if !folder.join("ledger.db").is_file() {
+/// Where a ledger is that is there: looking must not make one.
+pub(super) fn ledger_place(
+    project: &Project,
+    settings: &Settings,
+    simulator: bool,
+) -> anyhow::Result<Place> {
+    let place = apps::place(project, settings, simulator);
+    if let Place::Folder(folder) = &place
+        && !folder.join("ledger.db").is_file()
+    {
         bail!(
             "nothing was sent from {} yet: there is no {}",
             project.root.display(),
             folder.join("ledger.db").display()
         );
     }
-    Ok(folder)
+    Ok(place)
 }
 
 async fn steer(command: Command, ledger: &Ledger, clock: &Clock, next: &Next) -> anyhow::Result<Exit> {

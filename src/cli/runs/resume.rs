@@ -75,6 +75,12 @@ pub(super) fn run(
             show::say(&format!("{}/{} goes on in the daemon (process {pid})", found.name, found.run))?;
             return Ok(Exit::Delivered);
         }
+        // Whoever has it on a fleet's store goes on by itself.
+        let elsewhere = open.ledger.is_shared() && open.ledger.show(found.id).await?.driver.is_some();
+        if elsewhere {
+            show::say(&format!("{}/{} goes on in the hosts that drive it", found.name, found.run))?;
+            return Ok(Exit::Delivered);
+        }
         let Some(lease) = open.ledger.claim(found.id, &open.owner, LEASE).await? else {
             show::say(&format!("{}/{} goes on in the process that drives it", found.name, found.run))?;
             return Ok(Exit::Delivered);
@@ -93,6 +99,7 @@ pub(super) fn run(
         progress.stop();
         interrupt.abort();
         delivery.let_go().await;
+        book.close().await;
         let driven = driven?;
         show::one(&open.ledger.show(found.id).await?, open.ledger.recalled(found.id).await?, next)?;
         Ok(match driven.end {

@@ -24,7 +24,7 @@ use crate::config::{AppFlags, Environment, Settings};
 use crate::ledger::{BroadcastId, Ledger, Wish};
 
 use super::next::Next;
-use super::runs::{handed_over, instant, ledger_folder};
+use super::runs::{handed_over, instant, ledger_place};
 use super::{Exit, Global, apps};
 use look::{AppHere, Looker, Seen};
 use screen::{Act, Screen, Step};
@@ -72,14 +72,14 @@ pub(super) fn run(args: &Top, global: &Global) -> anyhow::Result<Exit> {
     let looking = AppFlags { offline: true, ..AppFlags::default() };
     let settings = Settings::load(&project, &Environment::of_process(), &looking)?;
     let simulator = args.simulator || settings.simulator;
-    let folder = ledger_folder(&project, simulator)?;
+    let place = ledger_place(&project, &settings, simulator)?;
     let name = project.root.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let title = Title { project: name, simulator };
     let next = Next::new(global, &project, simulator);
     let apps = apps_here(&settings, simulator);
     let clock = Clock::real();
     clock.block_on(async {
-        let ledger = Ledger::open(&folder, clock.clone()).await?;
+        let ledger = Ledger::open_at(&place, clock.clone()).await?;
         let mut looker = Looker::new(ledger, clock.clone(), apps);
         if args.draws() {
             watch(&mut looker, Screen::new(title), &clock, &next).await?;

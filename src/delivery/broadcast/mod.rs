@@ -26,7 +26,7 @@ use tokio::sync::Notify;
 use tracing::field::Empty;
 
 use crate::clock::Instant;
-use crate::ledger::{self, Broadcast, Lease, Ledger, LedgerError, Spec, Stage, Wish};
+use crate::ledger::{self, Broadcast, Counts, Lease, Ledger, LedgerError, Spec, Stage, Wish};
 
 use super::{Delivery, Stop};
 use hours::Hours;
@@ -157,42 +157,102 @@ impl Run<'_> {
         span.record("name", &broadcast.name).record("run", &broadcast.run);
         span.record("groups", broadcast.counts.total());
         loop {
-            let halt = match self.permission().await? {
-                Wish::Run => match self.renew_files(broadcast.app).await? {
-                    Ok(()) => self.round().await?,
-                    Err(_) if self.stop.is_asked() => Halt::Stopped,
-                    Err(why) => Halt::Paused(why),
-                },
-                Wish::Pause => Halt::Stopped,
-                Wish::Cancel => {
-                    self.ledger.cancel_rest(self.lease).await?;
-                    Halt::Over
+            match self.go_on(&broadcast, began).await {
+                Ok(Some(driven)) => return Ok(driven),
+                Ok(None) => {}
+                Err(error) if error.is_away() && !self.stop.is_asked() => self.wait_for_store(&error).await,
+                Err(LedgerError::LeaseLost(_)) if self.ledger.is_shared() => {
+                    return self.left_to_others(&broadcast, began).await;
                 }
-            };
-            let counts = self.ledger.counts(self.lease.broadcast).await?;
-            self.progress.begin(counts);
-            let elapsed = self.delivery.clock.now().saturating_since(began);
-            let report = Report::new(&broadcast, &counts, self.progress.look().sent_now, elapsed);
-            let end = match halt {
-                Halt::Over if counts.pending > 0 => continue,
-                Halt::Over => match self.finish(&report).await? {
-                    Some(end) => end,
-                    None => continue,
-                },
-                Halt::Wish => continue,
-                Halt::Stopped => End::Stopped,
-                Halt::Paused(why) => {
-                    let note = format!("{BY_ITSELF}{why}");
-                    match self.ledger.request(self.lease.broadcast, Wish::Pause, Some(&note)).await {
-                        Ok(()) => End::Paused(why),
-                        // Somebody has cancelled it meanwhile.
-                        Err(LedgerError::NotNow { .. }) => continue,
-                        Err(error) => return Err(error),
-                    }
-                }
-            };
-            return Ok(Driven { end, report });
+                Err(error) => return Err(error),
+            }
         }
+    }
+
+    /// One round, or what somebody wants instead. Gives nothing while it is to go on.
+    async fn go_on(&self, broadcast: &Broadcast, began: Instant) -> Result<Option<Driven>, LedgerError> {
+        let halt = match self.permission().await? {
+            Wish::Run => match self.renew_files(broadcast.app).await? {
+                Ok(()) => self.round().await?,
+                Err(_) if self.stop.is_asked() => Halt::Stopped,
+                Err(why) => Halt::Paused(why),
+            },
+            Wish::Pause => Halt::Stopped,
+            Wish::Cancel => {
+                self.ledger.cancel_rest(self.lease).await?;
+                Halt::Over
+            }
+        };
+        let over = matches!(halt, Halt::Over);
+        if over {
+            self.ledger.hand_back(self.lease).await?;
+        }
+        let counts = self.ledger.counts(self.lease.broadcast).await?;
+        self.progress.begin(counts);
+        if over && self.ledger.is_shared() && counts.pending + counts.sending > 0 {
+            self.wait_for_hosts().await?;
+            return Ok(None);
+        }
+        let report = self.report(broadcast, &counts, began);
+        let end = match halt {
+            Halt::Over if counts.pending > 0 => return Ok(None),
+            Halt::Over => match self.finish(&report).await? {
+                Some(end) => end,
+                None => return Ok(None),
+            },
+            Halt::Wish => return Ok(None),
+            Halt::Stopped => End::Stopped,
+            Halt::Paused(why) => {
+                let note = format!("{BY_ITSELF}{why}");
+                match self.ledger.request(self.lease.broadcast, Wish::Pause, Some(&note)).await {
+                    Ok(()) => End::Paused(why),
+                    // Somebody has cancelled it meanwhile.
+                    Err(LedgerError::NotNow { .. }) => return Ok(None),
+                    Err(error) => return Err(error),
+                }
+            }
+        };
+        Ok(Some(Driven { end, report }))
+    }
+
+    fn report(&self, broadcast: &Broadcast, counts: &Counts, began: Instant) -> Report {
+        let elapsed = self.delivery.clock.now().saturating_since(began);
+        let sent_now = if self.ledger.is_shared() {
+            // By all hosts.
+            counts.sent.saturating_sub(broadcast.counts.sent)
+        } else {
+            self.progress.look().sent_now
+        };
+        Report::new(broadcast, counts, sent_now, elapsed)
+    }
+
+    /// Nothing is left for this host for now: others send to the rest, and may die over it.
+    async fn wait_for_hosts(&self) -> Result<(), LedgerError> {
+        self.progress.waits_for(Some(Waits::Hosts));
+        // Asked to stop, it is seen by whoever goes on.
+        let _ = self.delivery.pause(LOOK, None, self.stop).await;
+        self.progress.waits_for(None);
+        self.renew().await?;
+        self.settle_dead().await
+    }
+
+    /// The store does not answer, so nothing can be sent.
+    async fn wait_for_store(&self, error: &LedgerError) {
+        self.progress.waits_for(Some(Waits::Store(error.to_string())));
+        let _ = self.delivery.pause(LOOK, None, self.stop).await;
+        self.progress.waits_for(None);
+    }
+
+    /// The lease is gone: another host has ended the broadcast, or has taken this one for dead.
+    async fn left_to_others(&self, broadcast: &Broadcast, began: Instant) -> Result<Driven, LedgerError> {
+        let now = self.ledger.show(broadcast.id).await?;
+        self.progress.begin(now.counts);
+        let end = match now.stage {
+            Stage::Finished => End::Finished,
+            Stage::Cancelled => End::Cancelled,
+            Stage::Building | Stage::Ready => End::Stopped,
+        };
+        Ok(Driven { end, report: self.report(broadcast, &now.counts, began) })
     }
 
     /// Takes the broadcast over from whoever drove it before.
@@ -203,21 +263,27 @@ impl Run<'_> {
             let why = "only one whose plan is fixed, and that is not over, can be sent";
             return Err(LedgerError::NotNow { broadcast: id, is: broadcast.stage.name(), why });
         }
-        let taken = self.ledger.take_over(self.lease).await?;
-        self.delivery.figures.messages(self.spec.call, ledger::State::InDoubt, taken.in_doubt);
-        if taken.in_doubt > 0 {
-            tracing::warn!(
-                broadcast = %id,
-                in_doubt = taken.in_doubt,
-                "an earlier driver ended before these answers came; they may have been sent"
-            );
-        }
+        self.settle_dead().await?;
         let note = broadcast.wish_note.as_deref().unwrap_or_default();
         if broadcast.wish == Wish::Pause && note.starts_with(BY_ITSELF) {
             self.ledger.request(id, Wish::Run, None).await?;
         }
         self.progress.begin(self.ledger.counts(id).await?);
         Ok(broadcast)
+    }
+
+    /// Settles what dead drivers had in flight.
+    async fn settle_dead(&self) -> Result<(), LedgerError> {
+        let taken = self.ledger.take_over(self.lease).await?;
+        self.delivery.figures.messages(self.spec.call, ledger::State::InDoubt, taken.in_doubt);
+        if taken.in_doubt > 0 {
+            tracing::warn!(
+                broadcast = %self.lease.broadcast,
+                in_doubt = taken.in_doubt,
+                "another driver ended before these answers came; they may have been sent"
+            );
+        }
+        Ok(())
     }
 
     /// Waits while the broadcast is paused. Gives a pause only when this driver is asked to stop.
@@ -257,7 +323,8 @@ impl Run<'_> {
             Ok(_) => Ok(Some(End::Finished)),
             Err(error @ LedgerError::NotNow { .. }) => {
                 let counts = self.ledger.counts(self.lease.broadcast).await?;
-                if counts.pending > 0 { Ok(None) } else { Err(error) }
+                let others = self.ledger.is_shared() && counts.sending > 0;
+                if counts.pending > 0 || others { Ok(None) } else { Err(error) }
             }
             Err(error) => Err(error),
         }

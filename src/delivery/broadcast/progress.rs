@@ -31,6 +31,10 @@ pub enum Waits {
         /// Whether the service cannot be reached at all.
         unreachable: bool,
     },
+    /// The store, which does not answer; what it says.
+    Store(String),
+    /// Other hosts, which send to the rest.
+    Hosts,
 }
 
 /// A look at a [`Progress`].

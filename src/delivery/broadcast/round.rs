@@ -113,6 +113,10 @@ impl Run<'_> {
     async fn look(&self, next: &mut Instant) -> Option<Result<Halt, LedgerError>> {
         let looked = async {
             self.renew().await?;
+            if self.ledger.is_shared() {
+                // Others move recipients too.
+                self.progress.begin(self.ledger.counts(self.lease.broadcast).await?);
+            }
             self.ledger.wishes(self.lease.broadcast).await
         }
         .await;

@@ -23,6 +23,9 @@ impl Ledger {
     /// Takes the lease of a broadcast for `length`, if nobody has it: it was never taken, was released, has run out,
     /// or the one who held it is dead. Call [`Ledger::take_over`] next.
     ///
+    /// Where many machines share the store, a broadcast whose plan is fixed can have a lease for each owner: each of them
+    /// sends to recipients that no other has.
+    ///
     /// A lease that ends later than its own length from now shows that the clock was set back; it counts as run out.
     ///
     /// # Errors
@@ -34,22 +37,18 @@ impl Ledger {
         owner: &Owner,
         length: Duration,
     ) -> Result<Option<Lease>, LedgerError> {
-        self.claim_as(id, owner, length, false).await
+        self.claim_as(id, owner, length, true).await
     }
 
-    /// The same for one whose plan is fixed, beside others that send it too where the store is a fleet's: each takes
-    /// recipients that no other has. Gives nothing when this owner sends it already.
-    ///
-    /// # Errors
-    ///
-    /// As [`Ledger::claim`].
-    pub async fn join(
+    /// The same, alone on any store.
+    #[cfg(test)]
+    pub(in crate::ledger) async fn claim_alone(
         &self,
         id: BroadcastId,
         owner: &Owner,
         length: Duration,
     ) -> Result<Option<Lease>, LedgerError> {
-        self.claim_as(id, owner, length, true).await
+        self.claim_as(id, owner, length, false).await
     }
 
     async fn claim_as(

@@ -60,7 +60,7 @@ fn duplicates_are_dropped_and_exclusions_skipped() {
         ledger.settle(first, vec![Outcome::sent(2, "m", 1)]).await.unwrap();
         let app = ledger.app("https://service/org/app").await.unwrap();
         let found = ledger.find_or_create(app, "more", "1", &spec()).await.unwrap();
-        let lease = ledger.claim(found.broadcast().id, &owner, LEASE).await.unwrap().unwrap();
+        let lease = ledger.claim_alone(found.broadcast().id, &owner, LEASE).await.unwrap().unwrap();
         let other = NewMessage { content: Bytes::from_static(b"{}"), size: 700, known_as: None };
         ledger.append(lease, &groups(0..4, &plain())).await.unwrap();
         ledger.append(lease, &groups(2..6, &other)).await.unwrap();

@@ -175,7 +175,7 @@ fn a_call_that_is_given_up_half_way_leaves_nothing_half() {
         let owner = ledger.register("run").await.unwrap();
         let app = ledger.app("a").await.unwrap();
         let found = ledger.find_or_create(app, "news", "1", &spec()).await.unwrap();
-        let lease = ledger.claim(found.broadcast().id, &owner, LEASE).await.unwrap().unwrap();
+        let lease = ledger.claim_alone(found.broadcast().id, &owner, LEASE).await.unwrap().unwrap();
         for polls in 1..40 {
             let recipients = groups(0..50, &plain());
             let mut append = Box::pin(ledger.append(lease, &recipients));

@@ -10,14 +10,14 @@ fn one_drives_and_the_other_waits() {
         let second = other.register("run").await.unwrap();
         let lease = planned(&one, &first, &spec(), 4).await;
         let id = lease.broadcast;
-        assert_eq!(other.claim(id, &second, LEASE).await.unwrap(), None);
+        assert_eq!(other.claim_alone(id, &second, LEASE).await.unwrap(), None);
         assert_eq!(other.show(id).await.unwrap().driver.unwrap().owner.name, "serve");
         clock.sleep(LEASE / 2).await;
         one.renew(lease, LEASE).await.unwrap();
         clock.sleep(LEASE / 2 + Duration::from_secs(1)).await;
-        assert_eq!(other.claim(id, &second, LEASE).await.unwrap(), None);
+        assert_eq!(other.claim_alone(id, &second, LEASE).await.unwrap(), None);
         one.release(lease).await.unwrap();
-        let next = other.claim(id, &second, LEASE).await.unwrap().unwrap();
+        let next = other.claim_alone(id, &second, LEASE).await.unwrap().unwrap();
         assert_eq!(next.number, lease.number + 1);
     });
 }
@@ -33,7 +33,7 @@ fn a_driver_that_lost_its_lease_changes_nothing() {
         one.intend(old, vec![1, 2]).await.unwrap();
         // It hangs for longer than its lease.
         clock.sleep(LEASE + Duration::from_secs(1)).await;
-        let new = other.claim(id, &second, LEASE).await.unwrap().unwrap();
+        let new = other.claim_alone(id, &second, LEASE).await.unwrap().unwrap();
         assert_eq!(other.take_over(new).await.unwrap(), TakenOver { in_doubt: 2, pending: 0 });
         let before = other.export(id, 0, 99).await.unwrap();
         let lost = LedgerError::LeaseLost(id);
@@ -70,7 +70,7 @@ fn a_dead_driver_is_followed_at_once() {
             drop(ledger);
             let ledger = open(&folder, &clock).await;
             let owner = ledger.register("run").await.unwrap();
-            let lease = ledger.claim(lease.broadcast, &owner, LEASE).await.unwrap().unwrap();
+            let lease = ledger.claim_alone(lease.broadcast, &owner, LEASE).await.unwrap().unwrap();
             assert_eq!(ledger.take_over(lease).await.unwrap(), expected);
             counted(&ledger, lease.broadcast).await;
         }
@@ -87,7 +87,7 @@ fn a_clock_set_back_by_an_hour_holds_nothing_up() {
         let earlier = Clock::simulated(back);
         let after = open(&folder, &earlier).await;
         let other = after.register("run").await.unwrap();
-        assert!(after.claim(lease.broadcast, &other, LEASE).await.unwrap().is_some());
+        assert!(after.claim_alone(lease.broadcast, &other, LEASE).await.unwrap().is_some());
     });
 }
 
@@ -107,7 +107,7 @@ fn processes_write_beside_each_other() {
                         let app = ledger.app("a").await.unwrap();
                         let name = format!("news {number}");
                         let found = ledger.find_or_create(app, &name, "1", &spec()).await.unwrap();
-                        let lease = ledger.claim(found.broadcast().id, &owner, LEASE).await.unwrap().unwrap();
+                        let lease = ledger.claim_alone(found.broadcast().id, &owner, LEASE).await.unwrap().unwrap();
                         ledger.append(lease, &groups(0..300, &plain())).await.unwrap();
                         ledger.fix_plan(lease, None, None).await.unwrap();
                         let send = async |seq: i64| {

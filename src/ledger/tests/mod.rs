@@ -71,7 +71,7 @@ fn groups(range: std::ops::Range<u32>, message: &NewMessage) -> Vec<NewRecipient
 async fn planned(ledger: &Ledger, owner: &Owner, spec: &Spec, many: u32) -> Lease {
     let app = ledger.app("https://service/org/app").await.unwrap();
     let found = ledger.find_or_create(app, "news", "1", spec).await.unwrap();
-    let lease = ledger.claim(found.broadcast().id, owner, LEASE).await.unwrap().unwrap();
+    let lease = ledger.claim_alone(found.broadcast().id, owner, LEASE).await.unwrap().unwrap();
     ledger.append(lease, &groups(0..many, &plain())).await.unwrap();
     let plan = ledger.fix_plan(lease, None, None).await.unwrap();
     assert_eq!(plan.total, u64::from(many));

@@ -130,7 +130,7 @@ impl Driver {
         if let Some(lease) = self.lease {
             return lease;
         }
-        let lease = self.ledger.claim(id, &self.owner, LEASE).await.unwrap().expect("nobody else has it");
+        let lease = self.ledger.claim_alone(id, &self.owner, LEASE).await.unwrap().expect("nobody else has it");
         self.lease = Some(lease);
         lease
     }
@@ -274,7 +274,7 @@ async fn check(folder: &Path, clock: &Clock, in_doubt: InDoubt, steps: Vec<Step>
 /// Another process, when it gets the lease.
 async fn rival(folder: &Path, clock: &Clock, id: BroadcastId) -> Option<Driver> {
     let mut rival = Driver::start(folder, clock).await;
-    rival.lease = rival.ledger.claim(id, &rival.owner, LEASE).await.unwrap();
+    rival.lease = rival.ledger.claim_alone(id, &rival.owner, LEASE).await.unwrap();
     rival.lease.is_some().then_some(rival)
 }
 

@@ -31,6 +31,8 @@ pub enum WaitKind {
     Resume,
     /// Its window is closed.
     Window,
+    /// The store does not answer, so nothing is sent.
+    Store,
     /// The service cannot be reached.
     Unreachable,
     /// The service fails, and calls are tried again.
@@ -43,6 +45,8 @@ pub enum WaitKind {
     Quota,
     /// Answers of the service.
     Answers,
+    /// Other hosts, which send to the rest.
+    Hosts,
     /// A process that drives it.
     Driver,
 }
@@ -67,6 +71,8 @@ impl WaitView {
                 seconds: Some(at.saturating_since(clock.now()).as_secs_f64()),
                 ..Self::of(if *unreachable { WaitKind::Unreachable } else { WaitKind::Retry })
             },
+            Some(Waits::Store(why)) => Self { note: Some(why.clone()), ..Self::of(WaitKind::Store) },
+            Some(Waits::Hosts) => Self::of(WaitKind::Hosts),
             None => {
                 if let Some(wait) = quota.resumes_in {
                     Self { seconds: Some(wait.as_secs_f64()), ..Self::of(WaitKind::ServiceSaid) }
