@@ -28,7 +28,10 @@ pub(super) struct File {
 
 /// `store = "postgres://…"`, or the same as `url` in `[store]`.
 #[derive(Debug, Deserialize)]
-#[serde(untagged, expecting = "`store` must be the address of a Postgres server, or a table with that as its `url`")]
+#[serde(
+    untagged,
+    expecting = "`store` must be the address of a Postgres server, or a table with that as its `url`"
+)]
 pub(super) enum StoreSection {
     Address(SecretString),
     Table(StoreTable),

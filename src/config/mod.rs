@@ -24,6 +24,6 @@ pub use error::ConfigError;
 pub use permissions::Permissions;
 pub use project::{FILE_NAME, Project, STATE_FOLDER};
 pub use scripts::ScriptLimits;
-pub use serve::{DEFAULT_LISTEN, Listen, ServeSettings, TlsFiles};
+pub use serve::{DEFAULT_LISTEN, Listen, Roles, ServeSettings, TlsFiles};
 pub use settings::{AppFlags, Settings};
 pub use units::{parse_duration, parse_size};

@@ -25,6 +25,7 @@ mod error;
 mod figures;
 mod files;
 mod hooks;
+mod hosts;
 mod jobs;
 mod later;
 mod moves;
@@ -57,6 +58,7 @@ pub use data::Added;
 pub use error::LedgerError;
 pub use files::SentFile;
 pub use hooks::{NewHookRequest, Taken};
+pub use hosts::Host;
 pub use jobs::{Begin, Decided, EndedRun, Entry, JobClaim, JobRun, NewRun, Orphan};
 pub use owner::{Buried, Owner, OwnerName};
 pub use prune::Pruned;
@@ -68,8 +70,8 @@ pub use state::{Counts, JobState, JobWish, Stage, State, Wish};
 pub use tokens::Role;
 pub use versions::{StoredPart, StoredVersion};
 
-use sql::sql;
 use secrecy::{ExposeSecret as _, SecretString};
+use sql::sql;
 
 use crate::clock::Clock;
 
@@ -191,9 +193,7 @@ impl Ledger {
     pub async fn app(&self, key: &str) -> Result<AppId, LedgerError> {
         let mut write = self.store().write().await?;
         let id = async {
-            write
-                .run(sql("INSERT INTO apps (key) VALUES (?) ON CONFLICT DO NOTHING").bind(key))
-                .await?;
+            write.run(sql("INSERT INTO apps (key) VALUES (?) ON CONFLICT DO NOTHING").bind(key)).await?;
             write.row::<(i64,)>(sql("SELECT id FROM apps WHERE key = ?").bind(key)).await
         }
         .await;
@@ -208,8 +208,7 @@ impl Ledger {
     /// Faults of the store.
     pub async fn known_app(&self, key: &str) -> Result<Option<AppId>, LedgerError> {
         let mut read = self.store().read_now().await?;
-        let row: Option<(i64,)> =
-            read.row(sql("SELECT id FROM apps WHERE key = ?").bind(key)).await?;
+        let row: Option<(i64,)> = read.row(sql("SELECT id FROM apps WHERE key = ?").bind(key)).await?;
         read.done();
         Ok(row.map(|(id,)| AppId(id)))
     }

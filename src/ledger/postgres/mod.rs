@@ -12,6 +12,7 @@
 //! asked is told.
 
 pub(super) mod drivers;
+pub(super) mod enlisted;
 pub(super) mod moves;
 mod schema;
 pub(super) mod sends;
