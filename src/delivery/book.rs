@@ -13,6 +13,12 @@ const TRIES: u32 = 6;
 /// The wait after the first failure to write an outcome; it doubles with each.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 
+/// For how long an outcome waits for a store that is away.
+const OUTAGE: Duration = Duration::from_mins(10);
+
+/// How often it is looked meanwhile.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// One process's way to the ledger. The apps of a process share it.
 #[derive(Debug)]
 pub struct Book {
@@ -138,9 +144,16 @@ where
     F: Future<Output = Result<(), LedgerError>>,
 {
     let mut wait = FIRST_WAIT;
-    for _ in 1..TRIES {
+    let began = clock.now();
+    let mut tries = 1;
+    while tries < TRIES {
         match write().await {
+            // A server that is away comes back.
+            Err(error) if error.is_away() && clock.now().saturating_since(began) < OUTAGE => {
+                clock.sleep(LOOK).await;
+            }
             Err(error) if error.is_fault() => {
+                tries += 1;
                 // The ledger has told it already, once for all that it could not write.
                 tracing::debug!("an outcome could not be written down, trying again: {error}");
                 clock.sleep(wait).await;

@@ -112,7 +112,7 @@ impl Ledger {
     /// As [`Ledger::bury_dead`], where owners say that they live.
     pub(super) async fn bury_silent(&self) -> Result<Buried, LedgerError> {
         let mut read = self.store().read().await?;
-        let question = sql("SELECT id FROM owners WHERE alive_until < ?").bind(self.store().now());
+        let question = sql("SELECT id FROM owners WHERE alive_until < ?").bind(self.store().dead_before());
         let owners: Vec<(i64,)> = read.rows(question).await?;
         read.done();
         let mut buried = Buried::default();
@@ -134,7 +134,7 @@ impl Ledger {
 /// Whether an owner has said that it lives still.
 pub(super) async fn beats(write: &mut Transaction<'_>, owner: i64) -> Result<bool, LedgerError> {
     let question = sql("SELECT id FROM owners WHERE id = ? AND alive_until >= ?").bind(owner);
-    let row: Option<(i64,)> = write.row(question.bind(write.store.now())).await?;
+    let row: Option<(i64,)> = write.row(question.bind(write.store.dead_before())).await?;
     Ok(row.is_some())
 }
 

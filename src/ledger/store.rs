@@ -87,6 +87,12 @@ impl Store {
         !self.failed.load(Ordering::Relaxed)
     }
 
+    /// Whoever has not said that it lives until this instant (in milliseconds since 1970) counts as dead, where the store
+    /// is a server.
+    pub(super) fn dead_before(&self) -> i64 {
+        self.server().map_or_else(|| self.now(), |server| server.dead_before(self))
+    }
+
     /// The server, where the store is one.
     pub(super) const fn server(&self) -> Option<&Server> {
         match &self.place {

@@ -57,11 +57,11 @@ pub(in crate::ledger) async fn claim(
 async fn end_dead(write: &mut Transaction<'_>, id: BroadcastId) -> Result<(), LedgerError> {
     // A lease that ends later than its own length from now shows that the clock was set back.
     let statement = sql(
-        "DELETE FROM drivers d WHERE broadcast = ?1 AND (lease_until < ?2 OR lease_until > ?2 + lease_for
+        "DELETE FROM drivers d WHERE broadcast = ?1 AND (lease_until < ?2 OR lease_until > ?3 + lease_for
             OR NOT EXISTS (SELECT 1 FROM owners o WHERE o.id = d.owner AND o.alive_until >= ?2))",
     );
-    let now = write.store.now();
-    write.run(statement.bind(id.0).bind(now)).await.map(drop)
+    let (dead_before, now) = (write.store.dead_before(), write.store.now());
+    write.run(statement.bind(id.0).bind(dead_before).bind(now)).await.map(drop)
 }
 
 /// Whether a driver is one still.

@@ -22,7 +22,7 @@ pub(in crate::ledger) async fn enlist(
     owner: i64,
     jobs: &[Enlisted],
 ) -> Result<(), LedgerError> {
-    let now = write.store.now();
+    let (alive, now) = (write.store.dead_before(), write.store.now());
     let rows: Vec<_> = jobs
         .iter()
         .map(|job| (&job.name, &job.script, &job.times, millis(job.decided_until), &job.version))
@@ -39,15 +39,15 @@ pub(in crate::ledger) async fn enlist(
                 WHERE jobs.gone_at IS NOT NULL OR jobs.version IS NULL OR NOT {IS_HAD} OR EXISTS
                     (SELECT 1 FROM enlisted e WHERE e.owner = ?3 AND e.job = jobs.name AND e.version <> excluded.version)"
     );
-    write.run(sql(put).bind(now).bind(rows.as_str()).bind(owner)).await?;
+    write.run(sql(put).bind(alive).bind(rows.as_str()).bind(owner)).await?;
     write.run(sql("DELETE FROM enlisted WHERE owner = ?").bind(owner)).await?;
     // One that was taken for dead meanwhile has no row to refer to, and comes again.
     let mine = sql("INSERT INTO enlisted (owner, job, version) SELECT o.id, e.value ->> 0, e.value ->> 4
             FROM json_each(?2) e JOIN owners o ON o.id = ?1");
     write.run(mine.bind(owner).bind(rows)).await?;
-    let gone = sql("UPDATE jobs SET gone_at = ?1 WHERE gone_at IS NULL AND NOT EXISTS
+    let gone = sql("UPDATE jobs SET gone_at = ?2 WHERE gone_at IS NULL AND NOT EXISTS
         (SELECT 1 FROM enlisted h JOIN owners w ON w.id = h.owner AND w.alive_until >= ?1 WHERE h.job = jobs.name)");
-    write.run(gone.bind(now)).await.map(drop)
+    write.run(gone.bind(alive).bind(now)).await.map(drop)
 }
 
 /// Whether a host should say again what it has: nobody knows it any more, or a version is in force that died out.
@@ -60,7 +60,8 @@ pub(in crate::ledger) async fn is_due(write: &mut Transaction<'_>, owner: i64) -
         "SELECT count(*) FROM jobs JOIN enlisted e ON e.job = jobs.name
             WHERE e.owner = ?2 AND jobs.version IS DISTINCT FROM e.version AND NOT {IS_HAD}"
     );
-    let orphaned: Option<(i64,)> = write.row(sql(orphaned).bind(write.store.now()).bind(owner)).await?;
+    let orphaned: Option<(i64,)> =
+        write.row(sql(orphaned).bind(write.store.dead_before()).bind(owner)).await?;
     Ok(orphaned.unwrap_or_default().0 > 0)
 }
 
@@ -74,6 +75,6 @@ pub(in crate::ledger) async fn elsewhere(
             WHERE jobs.version <> k.value ->> 1 AND jobs.gone_at IS NULL AND {IS_HAD}"
     );
     let rows = json(write, jobs)?;
-    let found: Vec<(String,)> = write.rows(sql(question).bind(write.store.now()).bind(rows)).await?;
+    let found: Vec<(String,)> = write.rows(sql(question).bind(write.store.dead_before()).bind(rows)).await?;
     Ok(found.into_iter().map(|(job,)| job).collect())
 }

@@ -7,9 +7,10 @@
 //!
 //! The clock of whoever uses such a store follows the server's, so that instants mean the same to all.
 //!
-//! A connection that breaks is made anew, with growing waits, for as long as [`PATIENCE`] lasts; meanwhile nothing can be
-//! written, and so nothing is sent. What was not yet begun is begun anew. Of what was under way nobody knows, and whoever
-//! asked is told.
+//! A connection that breaks is made anew, with growing waits; meanwhile nothing can be written, and so nothing is sent.
+//! Whoever asks waits for the first [`PATIENCE`] of an outage, and is told from then on; who drives a broadcast or has an
+//! outcome to write asks again. What was not yet begun is begun anew. Of what was under way nobody knows, and whoever asked
+//! is told that. Who comes back gives the others [`CALM`] to come back too before it takes anybody for dead.
 
 pub(super) mod drivers;
 pub(super) mod enlisted;
@@ -19,11 +20,14 @@ pub(super) mod sends;
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rand::Rng as _;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Executor, PgConnection, Row as _};
+
+use crate::clock::Instant;
 
 use super::LedgerError;
 use super::connection::Connection;
@@ -32,11 +36,15 @@ use super::store::Store;
 pub(super) use schema::{migrate, still_readable};
 
 /// How long a connection may take to be made.
-const CONNECT: Duration = Duration::from_secs(5);
+const CONNECT: Duration = Duration::from_secs(3);
 /// How long a statement may take to be answered: a network that is cut says nothing.
 const ANSWER: Duration = Duration::from_secs(20);
-/// How long a broken connection is tried again before whoever waits for it is told.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// For how long of an outage whoever asks waits for its end.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often it is looked after that whether the outage is over.
+const LOOK: Duration = Duration::from_secs(1);
+/// For how long after an outage nobody counts as dead: several signs of life fit into it.
+const CALM: Duration = Duration::from_secs(6);
 /// The first wait between two tries; it doubles up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
@@ -47,6 +55,18 @@ const ABANDONED: &str = "5s";
 /// Where the server is, and how to come in.
 pub(super) struct Server {
     options: PgConnectOptions,
+    outage: Mutex<Option<Outage>>,
+    /// Until when nobody counts as dead.
+    calm_until: Mutex<Option<Instant>>,
+}
+
+/// A time in which the server does not answer.
+#[derive(Clone)]
+struct Outage {
+    since: Instant,
+    /// When it was tried last.
+    tried: Instant,
+    error: LedgerError,
 }
 
 impl Server {
@@ -66,7 +86,7 @@ impl Server {
                 ("jit", "off"),
             ])
             .disable_statement_logging();
-        Ok((Self { options }, shown))
+        Ok((Self { options, outage: Mutex::default(), calm_until: Mutex::default() }, shown))
     }
 
     /// A new connection, tried once.
@@ -77,31 +97,29 @@ impl Server {
         }
     }
 
-    /// A new connection, tried again while the server is away.
+    /// A new connection, tried again at the beginning of an outage.
     pub(super) async fn insist(&self, store: &Store) -> Result<Connection, LedgerError> {
-        let began = store.clock.now();
         let mut wait = FIRST_WAIT;
         loop {
+            let now = store.clock.now();
+            if let Some(Outage { since, tried, error }) = lock(&self.outage).clone()
+                && now.saturating_since(since) >= PATIENCE
+                && now.saturating_since(tried) < LOOK
+            {
+                return Err(LedgerError::Unhealthy(Box::new(error)));
+            }
             let error = match self.connect(store).await {
                 Ok(connection) => {
-                    if !store.is_healthy() {
-                        tracing::info!("{} answers again", store.path.display());
-                        store.works();
-                    }
+                    self.answers(store);
                     return Ok(Connection::Postgres(connection));
                 }
                 Err(error) => error,
             };
-            // Told once, and not at each try.
-            if store.is_healthy() {
-                tracing::error!("nothing is sent until this is over: {error}");
-            }
-            store.fails();
-            let waited = store.clock.now().saturating_since(began);
+            let since = self.is_silent(store, &error);
             if !error.broke() || store.clock.is_simulated() {
                 return Err(error);
             }
-            if waited >= PATIENCE {
+            if store.clock.now().saturating_since(since) >= PATIENCE {
                 return Err(LedgerError::Unhealthy(Box::new(error)));
             }
             // So that a fleet does not come all at once.
@@ -109,6 +127,36 @@ impl Server {
             store.clock.sleep(wait.mul_f64(part)).await;
             wait = LONGEST_WAIT.min(wait * 2);
         }
+    }
+
+    /// It cannot be reached: gives since when.
+    fn is_silent(&self, store: &Store, error: &LedgerError) -> Instant {
+        let now = store.clock.now();
+        store.fails();
+        let mut outage = lock(&self.outage);
+        // Told once, and not at each try.
+        if outage.is_none() {
+            tracing::error!("nothing is sent until this is over: {error}");
+        }
+        let since = outage.as_ref().map_or(now, |outage| outage.since);
+        *outage = Some(Outage { since, tried: now, error: error.clone() });
+        since
+    }
+
+    /// It is there.
+    fn answers(&self, store: &Store) {
+        store.works();
+        let now = store.clock.now();
+        let Some(outage) = lock(&self.outage).take() else { return };
+        let seconds = now.saturating_since(outage.since).as_secs();
+        tracing::info!(seconds, "{} answers again", store.path.display());
+        *lock(&self.calm_until) = Some(now + CALM);
+    }
+
+    /// Whoever has not said that it lives until this instant (in milliseconds since 1970) counts as dead.
+    pub(super) fn dead_before(&self, store: &Store) -> i64 {
+        let calm = lock(&self.calm_until).is_some_and(|until| store.clock.now() < until);
+        if calm { 0 } else { store.now() }
     }
 
     /// A connection that works, with its transaction begun where it is to be alone.
@@ -163,6 +211,10 @@ async fn take_turn(store: &Store, connection: &mut Connection) -> Result<(), Led
     };
     store.clock.follow(Duration::from_micros(u64::try_from(micros).unwrap_or_default()), asked);
     Ok(())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn away(store: &Store, detail: &str) -> LedgerError {
