@@ -88,6 +88,8 @@ async fn lend(ledger: Ledger, owner: Owner, app: mooncast::ledger::AppId, quota:
             least: demand.least,
             keep: demand.need,
             used: demand.used,
+            pace: demand.pace,
+            weight: demand.weight,
             lease,
             cool: demand.cool,
         };

@@ -163,6 +163,8 @@ impl Claimant {
             least: demand.least,
             keep,
             used: demand.used,
+            pace: demand.pace,
+            weight: demand.weight,
             lease: LEASE,
             cool: demand.cool,
         }

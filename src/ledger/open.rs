@@ -36,6 +36,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0009_web.sql"),
     include_str!("migrations/0010_asked.sql"),
     include_str!("migrations/0011_hosts.sql"),
+    include_str!("migrations/0013_paces.sql"),
 ];
 
 /// Opens the ledger in `folder`, which is made where there is none. Of a scratch one nothing has to be on the disk.

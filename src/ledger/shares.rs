@@ -27,6 +27,11 @@ pub struct Claim<'a> {
     pub keep: u32,
     /// How many are taken by messages at this moment.
     pub used: u32,
+    /// Which part of the quota there is by what the service answered here lately, in thousandths: a refusal here slows
+    /// all down.
+    pub pace: u32,
+    /// How urgent is what waits here: others get places in proportion.
+    pub weight: u32,
     /// For how long the claim is good.
     pub lease: Duration,
     /// For how long after its last use a place stays bound.
@@ -43,7 +48,7 @@ pub struct Share {
 }
 
 /// A row of the table.
-type Row = (i64, i64, bool, i64, i64, i64);
+type Row = (i64, i64, bool, i64, i64, i64, i64, i64);
 
 impl Ledger {
     /// Claims places of a quota for this owner, or renews its claim. Never more than the quota has are claimed by all
@@ -67,7 +72,7 @@ async fn claim_in(write: &mut Transaction<'_>, owner: i64, claim: Claim<'_>) -> 
         .rows(
             sql(
                 "SELECT owner, places, short, CASE WHEN lent_until > ?3 THEN ?3 ELSE lent_until END, cooling,
-                    CASE WHEN cool_until > ?4 THEN ?4 ELSE cool_until END
+                    CASE WHEN cool_until > ?4 THEN ?4 ELSE cool_until END, pace, weight
                     FROM shares WHERE app = ?1 AND quota = ?2",
             )
             .bind(claim.app.0)
@@ -78,10 +83,11 @@ async fn claim_in(write: &mut Transaction<'_>, owner: i64, claim: Claim<'_>) -> 
         )
         .await?;
     let mut bound = 0;
-    let mut live = 1;
+    let (mut pace, own_weight) = (i64::from(claim.pace.min(1000)), i64::from(claim.weight.max(1)));
+    let mut weights = own_weight;
     let mut short = Vec::new();
     let mut own = (0, 0);
-    for (of, places, is_short, lent_until, cooling, cool_until) in rows {
+    for (of, places, is_short, lent_until, cooling, cool_until, of_pace, weight) in rows {
         let lent = if now < lent_until + cool { places } else { 0 };
         let cooling = if now < cool_until { cooling } else { 0 };
         if of == owner {
@@ -90,36 +96,50 @@ async fn claim_in(write: &mut Transaction<'_>, owner: i64, claim: Claim<'_>) -> 
         }
         bound += lent.max(cooling);
         if now < lent_until {
-            live += 1;
+            pace = pace.min(of_pace);
+            weights += weight;
             if is_short {
-                short.push(places);
+                short.push((places, weight));
             }
         }
     }
-    let total = i64::from(claim.total);
+    let total = paced(i64::from(claim.total), pace);
     let (wish, least) = (i64::from(claim.need).min(total), i64::from(claim.least).min(total));
-    let fair = (total / live).max(least);
+    let fair_of = |weight: i64| (total * weight / weights).max(least);
+    let fair = fair_of(own_weight);
     let kept = own.0.min(i64::from(claim.keep));
     let free = (total - bound).max(0);
     let wanted = if short.is_empty() { wish } else { wish.min(fair) };
     let places = if wish == 0 { 0 } else { wanted.max(kept).min(free) };
     let places = if places < least { 0 } else { places };
-    let ought = if short.iter().any(|of| *of < fair) { places.min(fair) } else { places };
+    let ought = if short.iter().any(|(places, weight)| *places < fair_of(*weight)) {
+        places.min(fair)
+    } else {
+        places
+    };
     // What its messages hold beyond that stays bound until they are old; what its guard has freed is free for all.
     let used = i64::from(claim.used).min(own.0.max(own.1));
     let (cooling, cool_until) = if used > places { (used, now + cool) } else { (0, 0) };
     let statement = sql(
-        "INSERT INTO shares (app, quota, owner, places, short, lent_until, cooling, cool_until)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+        "INSERT INTO shares (app, quota, owner, places, short, lent_until, cooling, cool_until, pace, weight)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
             ON CONFLICT (app, quota, owner) DO UPDATE SET places = excluded.places, short = excluded.short,
-                lent_until = excluded.lent_until, cooling = excluded.cooling, cool_until = excluded.cool_until",
+                lent_until = excluded.lent_until, cooling = excluded.cooling, cool_until = excluded.cool_until,
+                pace = excluded.pace, weight = excluded.weight",
     );
     let statement = statement.bind(claim.app.0).bind(claim.quota).bind(owner).bind(places);
     let statement = statement.bind(places < wish).bind(if wish == 0 { now - cool } else { now + length });
-    write.run(statement.bind(cooling).bind(cool_until)).await?;
+    let statement = statement.bind(cooling).bind(cool_until);
+    write.run(statement.bind(i64::from(claim.pace)).bind(own_weight)).await?;
     let gone =
         sql("DELETE FROM shares WHERE app = ?1 AND quota = ?2 AND lent_until + ?3 < ?4 AND cool_until < ?4");
     write.run(gone.bind(claim.app.0).bind(claim.quota).bind(cool).bind(now)).await?;
     let count = |count: i64| u32::try_from(count).unwrap_or_default();
     Ok(Share { places: count(places), fair: count(ought) })
+}
+
+/// The places of a quota of which there is only a part for now: a few more than that, so that whoever tries whether there
+/// is more again can.
+fn paced(total: i64, pace: i64) -> i64 {
+    if pace >= 1000 { total } else { (total * pace / 1000 + total / 20 + 2).min(total) }
 }

@@ -76,6 +76,11 @@ impl Engine {
         self.pace.at(now)
     }
 
+    /// The adapted pace as a part of what it is when nothing is refused, in thousandths.
+    pub(super) fn paced(&mut self, now: Instant) -> u32 {
+        self.pace.part(now)
+    }
+
     fn spacing(&mut self, cost: u32, now: Instant) -> Duration {
         let rate = self.pace.at(now).min(self.places.brisk_flow(now));
         Duration::from_secs_f64(f64::from(cost) / rate)

@@ -107,6 +107,15 @@ impl Pace {
         self.current
     }
 
+    /// The pace of `now` as a part of the highest, in thousandths.
+    pub(super) fn part(&mut self, now: Instant) -> u32 {
+        let part = (self.at(now) / self.top * 1000.0).ceil();
+        // From 0 to 1000.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is clamped")]
+        let part = part.clamp(1.0, 1000.0) as u32;
+        part
+    }
+
     /// Whether a permit of `now` goes on top of the pace, because it belongs to a try.
     pub(super) fn on_top(&mut self, now: Instant, cost: u32) -> bool {
         let on_top = self.current < self.top && self.left > 0.0 && now >= self.try_begins;

@@ -35,6 +35,15 @@ impl Priority {
         }
     }
 
+    /// Its parts of what all that wait are given.
+    pub(super) const fn parts(self) -> u32 {
+        match self {
+            Self::High => 16,
+            Self::Normal => 4,
+            Self::Low => 1,
+        }
+    }
+
     /// How far one message moves its position: the inverse of its parts.
     const fn stride(self) -> u64 {
         match self {

@@ -24,6 +24,10 @@ pub struct Demand {
     pub least: u32,
     /// For how long after its last use a place stays bound.
     pub cool: Duration,
+    /// Which part of the quota there is by what the service answered this process lately, in thousandths.
+    pub pace: u32,
+    /// How urgent is what waits here: the parts of the priorities in which somebody does.
+    pub weight: u32,
 }
 
 impl Quota {
@@ -50,7 +54,13 @@ impl Quota {
             0 => 0,
             busy => busy.saturating_add(total.div_ceil(2)).max(least).min(total),
         };
-        Demand { total, used, need, least, cool: engine.places.longest(self.largest_cost()) }
+        let parts = |priority| if engine.queue.cost(priority) > 0 { priority.parts() } else { 0 };
+        let weight = match Priority::ALL.into_iter().map(parts).sum() {
+            0 => Priority::default().parts(),
+            weight => weight,
+        };
+        let pace = engine.paced(now);
+        Demand { total, used, need, least, cool: engine.places.longest(self.largest_cost()), pace, weight }
     }
 
     /// Waits until somebody waits for a permit, or has done since this was last awaited.

@@ -9,6 +9,7 @@ mod leases;
 mod model;
 mod rest;
 pub(crate) mod server;
+mod shares;
 
 use std::path::Path;
 use std::time::Duration;

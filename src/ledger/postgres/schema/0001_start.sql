@@ -211,6 +211,9 @@ CREATE TABLE shares (
     lent_until BIGINT NOT NULL,
     cooling BIGINT NOT NULL,
     cool_until BIGINT NOT NULL,
+    -- Which part of the quota its owner takes there to be just now, in thousandths; and how urgent is what waits there.
+    pace BIGINT NOT NULL DEFAULT 1000,
+    weight BIGINT NOT NULL DEFAULT 4,
     PRIMARY KEY (app, quota, owner)
 );
 

@@ -1,0 +1,77 @@
+//! Places of a quota among processes that all want more than there are.
+
+use super::*;
+
+const TOTAL: u32 = 100;
+const COOL: Duration = Duration::from_millis(1100);
+
+/// One who wants all that there is.
+struct Hungry {
+    owner: Owner,
+    pace: u32,
+    weight: u32,
+    places: u32,
+}
+
+impl Hungry {
+    async fn new(ledger: &Ledger, pace: u32, weight: u32) -> Self {
+        Self { owner: ledger.register("run").await.unwrap(), pace, weight, places: 0 }
+    }
+
+    async fn claim(&mut self, ledger: &Ledger, app: AppId) {
+        let claim = Claim {
+            app,
+            quota: "messages",
+            total: TOTAL,
+            need: TOTAL,
+            least: 1,
+            keep: self.places,
+            used: self.places,
+            pace: self.pace,
+            weight: self.weight,
+            lease: Duration::from_secs(1),
+            cool: COOL,
+        };
+        let share = ledger.claim_places(&self.owner, claim).await.unwrap();
+        self.places = share.places.min(share.fair);
+    }
+}
+
+/// What each has after some seconds of claims.
+async fn settled<const N: usize>(ledger: &Ledger, clock: &Clock, mut all: [Hungry; N]) -> [u32; N] {
+    let app = ledger.app("a").await.unwrap();
+    for _ in 0..40 {
+        for one in &mut all {
+            one.claim(ledger, app).await;
+            clock.sleep(Duration::from_millis(50)).await;
+        }
+    }
+    let held = all.map(|one| one.places);
+    assert!(held.iter().sum::<u32>() <= TOTAL, "{held:?}");
+    held
+}
+
+#[test]
+fn what_is_urgent_has_more_places_on_whichever_host_it_waits() {
+    with_folder(|folder, clock| async move {
+        let ledger = open(&folder, &clock).await;
+        let all = [
+            Hungry::new(&ledger, 1000, 16).await,
+            Hungry::new(&ledger, 1000, 4).await,
+            Hungry::new(&ledger, 1000, 4).await,
+        ];
+        let [alert, one, other] = settled(&ledger, &clock, all).await;
+        assert!(alert >= 60 && one >= 12 && other >= 12, "{alert}, {one}, {other}");
+    });
+}
+
+#[test]
+fn a_refusal_at_one_slows_all() {
+    with_folder(|folder, clock| async move {
+        let ledger = open(&folder, &clock).await;
+        let all = [Hungry::new(&ledger, 1000, 4).await, Hungry::new(&ledger, 475, 4).await];
+        let [calm, refused] = settled(&ledger, &clock, all).await;
+        // Half of the quota, and a few to try with.
+        assert!((48..=56).contains(&(calm + refused)) && calm.abs_diff(refused) <= 4, "{calm}, {refused}");
+    });
+}
