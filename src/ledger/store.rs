@@ -236,7 +236,7 @@ impl Store {
     }
 
     /// Waits for what a statement gives; a server that does not answer is given up.
-    async fn answer<T>(
+    pub(super) async fn answer<T>(
         &self,
         asked: impl Future<Output = Result<T, sqlx::Error>>,
     ) -> Result<T, LedgerError> {

@@ -8,6 +8,7 @@ mod leases;
 mod model;
 mod rest;
 pub(crate) mod server;
+mod transfer;
 
 use std::path::Path;
 use std::time::Duration;
