@@ -45,6 +45,7 @@ mod shared_quota;
 mod shipping;
 mod simulator;
 mod store;
+mod store_command;
 mod stubs;
 mod support;
 mod survival;

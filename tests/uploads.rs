@@ -11,7 +11,7 @@ use mooncast::config::{App, AppLimits, Credentials, Timeouts};
 use mooncast::delivery::{
     Book, Delivery, Driven, End, LEASE, Progress, SendableFile, StopSwitch, UploadOptions,
 };
-use mooncast::ledger::{BroadcastId, NewMessage, NewRecipient, Spec};
+use mooncast::ledger::{BroadcastId, NewMessage, NewRecipient, Place, Spec};
 use mooncast::message::Call;
 use mooncast::quota::Priority;
 
@@ -106,7 +106,7 @@ impl Scene {
             limits: AppLimits::default(),
             timeouts: Timeouts::default(),
         };
-        let book = Rc::new(Book::new(folder.path().join("ledger"), clock.clone(), "test"));
+        let book = Rc::new(Book::new(Place::Folder(folder.path().join("ledger")), clock.clone(), "test"));
         let delivery = Delivery::new(&app, clock.clone(), None).unwrap().recorded(book, KEY);
         Self { folder, service, clock: clock.clone(), delivery, spec: Spec::new(Call::Group) }
     }

@@ -1,6 +1,5 @@
 //! `mooncast doctor`
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,13 +8,15 @@ use clap::Args;
 use crate::clock::Clock;
 use crate::config::{AppFlags, Environment, Settings};
 use crate::delivery::{Delivery, FailPoint, Health};
+use crate::ledger::Place;
 
-use super::{AppArgs, Exit, Global, apps};
+use super::findings::Report;
+use super::{AppArgs, Exit, Global, apps, store};
 
 /// How far this machine's clock may be from the service's: more, and a token's end is misjudged.
 const CLOCK_MARGIN: Duration = Duration::from_secs(30);
 
-/// Looks at the settings, the address, the token, the clock and the state folder; sends no message.
+/// Looks at the settings, the store, the address, the token, the clock and the state folder; sends no message.
 ///
 /// Exit status: 0 all is well; 1 something is not; 2 the settings cannot be read.
 #[derive(Debug, Args)]
@@ -44,13 +45,20 @@ pub(super) fn run(args: Doctor, global: &Global) -> anyhow::Result<Exit> {
     report.line(writable, "state folder", &folder);
 
     let clock = Clock::real();
+    let place = apps::place(&project, &settings, args.simulator);
+    if matches!(place, Place::Server(_)) {
+        clock.block_on(store::look(&place, &clock, &mut report))?;
+    }
     let apps = apps::choose(&project, &settings, args.simulator, &clock, &FailPoint::default())?;
     clock.block_on(async {
         for app in &apps.deliveries {
             examine(app, &clock, &mut report).await;
         }
+        if let Some(book) = &apps.book {
+            book.close().await;
+        }
     })?;
-    Ok(if report.unwell { Exit::Failed } else { Exit::Delivered })
+    Ok(if report.is_unwell() { Exit::Failed } else { Exit::Delivered })
 }
 
 async fn examine(app: &Delivery, clock: &Clock, report: &mut Report) {
@@ -78,20 +86,5 @@ fn state_folder(folder: &PathBuf) -> (bool, String) {
             (true, format!("{} will be made when it is needed", folder.display()))
         }
         Err(error) => (false, format!("{} cannot be written: {error}", folder.display())),
-    }
-}
-
-/// Lines on standard output, and whether one of them is bad news.
-#[derive(Default)]
-struct Report {
-    unwell: bool,
-}
-
-impl Report {
-    fn line(&mut self, well: bool, what: &str, text: &str) {
-        self.unwell |= !well;
-        let mark = if well { "ok  " } else { "BAD " };
-        // A reader that has gone needs no more lines.
-        let _ = writeln!(std::io::stdout(), "{mark} {what}: {text}");
     }
 }

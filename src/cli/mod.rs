@@ -7,6 +7,7 @@ mod check;
 mod completions;
 mod doctor;
 mod exit;
+mod findings;
 mod hosts;
 mod instants;
 mod job;
@@ -23,6 +24,7 @@ mod run;
 mod runs;
 mod serve;
 mod sim;
+mod store;
 mod stubs;
 mod summary;
 mod test;
@@ -124,9 +126,11 @@ enum Command {
     Top(top::Top),
     /// Make the tokens of the page and its API anew, and show them
     Tokens(tokens::Tokens),
+    /// Look at the ledger's store, bring it to the newest version, or copy it into another one
+    Store(store::Store),
     /// Run the simulator, a server that speaks the service's REST API
     Sim(sim::Sim),
-    /// Look at the settings, the address, the token and the clock
+    /// Look at the settings, the store, the address, the token and the clock
     Doctor(doctor::Doctor),
     /// Print completions for a shell
     Completions(completions::Completions),
@@ -176,6 +180,7 @@ pub fn main() -> ExitCode {
         Command::Jobs(args) => jobs::run(args, &cli.global),
         Command::Hosts(args) => hosts::run(&args, &cli.global),
         Command::Top(args) => top::run(&args, &cli.global),
+        Command::Store(args) => store::run(args, &cli.global),
         Command::Sim(args) => sim::run(args),
         Command::Doctor(args) => doctor::run(args, &cli.global),
         Command::Completions(args) => Ok(completions::run(&args)),

@@ -44,6 +44,7 @@ pub use pages::{GroupPages, MemberPages};
 pub use recall::{RECALL_MAX, Recall, Recalled};
 pub use roots::tls_config;
 pub use send::{Receipts, SendCall};
+pub use token::{Kept, Shelf, Turn};
 pub use upload::{Thumbnail, Upload, UploadError, Uploaded, check_size};
 pub use wire::{Carried, Wire};
 
@@ -111,6 +112,12 @@ impl Client {
             prefix,
             tokens,
         })))
+    }
+
+    /// Keeps a fetched token on a shelf that other machines reach too, and no more in the project's state folder. The app
+    /// is known there by `key`. Nothing where the token is fixed.
+    pub fn shelve(&self, key: &str, shelf: Arc<dyn Shelf>) {
+        self.0.tokens.shelve(key, shelf);
     }
 
     /// Makes sure that there is a token, without any other call: fetches one when none is kept. A fixed token is

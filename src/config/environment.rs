@@ -42,7 +42,7 @@ impl Environment {
     /// # Errors
     ///
     /// When both are set, or the file cannot be read.
-    pub(super) fn value(&self, name: &str) -> Result<Option<String>, ConfigError> {
+    pub fn value(&self, name: &str) -> Result<Option<String>, ConfigError> {
         let variable = format!("{name}_FILE");
         match (self.get(name), self.get(&variable)) {
             (Some(_), Some(_)) => {

@@ -3,7 +3,7 @@
 use toml::de::Error;
 
 /// Settings whose values are shown nowhere.
-const SECRET: [&str; 2] = ["client_secret", "token"];
+const SECRET: [&str; 5] = ["client_secret", "secret", "store", "token", "url"];
 
 /// Characters of a value that are shown.
 const SHOWN: usize = 40;
@@ -45,7 +45,9 @@ fn setting_at(text: &str, start: usize) -> Option<(Option<String>, String)> {
 /// `is "20", but `, where the value is short and may be seen.
 fn value(key: &str, value: &str) -> String {
     let fits = !value.is_empty() && value.chars().count() <= SHOWN && !value.contains(char::is_control);
-    if fits && !SECRET.contains(&key) { format!("is {value}, but ") } else { String::new() }
+    // An address with a password in it, wherever it stands.
+    let address = value.contains("://") && value.contains('@');
+    if fits && !address && !SECRET.contains(&key) { format!("is {value}, but ") } else { String::new() }
 }
 
 /// What a setting must be. `expected` is the parser's name for it.
@@ -111,6 +113,33 @@ mod tests {
             let error = toml::from_str::<File>(text).unwrap_err();
             let said = explain(text, &error);
             assert!(!said.contains("12345") && said.ends_with("must be a text in quotes"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_store_s_address_is_shown_nowhere_however_it_is_miswritten() {
+        for text in [
+            "store = postgres://u:CANARY@h/db",
+            "store = \"postgres://u:CANARY@h/db",
+            "store = 'postgres://u:CANARY@h/db' x",
+            "store = ['postgres://u:CANARY@h/db']",
+            "stroe = 'postgres://u:CANARY@h/db'",
+            "simulator = 'postgres://u:CANARY@h/db'",
+            "scripts = 'postgres://u:CANARY@h/db'",
+            "app = 'postgres://u:CANARY@h/db'",
+            "serve = { stop_within = 'postgres://u:CANARY@h/db' }",
+            "store = 'postgres://u:CANARY@h/db'\nstore = 'postgres://u:CANARY@h/db'",
+            "store = { url = 'postgres://u:CANARY@h/db', more = 'CANARY' }",
+            "[store]\nurl = ['postgres://u:CANARY@h/db']",
+            "[store]\nurll = 'postgres://u:CANARY@h/db'",
+            "[store]\nurl = 'postgres://u:CANARY@h/db'\npassword = 'CANARY'",
+            "[store]\nurl = \"postgres://u:CANARY\\@h/db\"",
+            "[store.url]\nis = 'postgres://u:CANARY@h/db'",
+            "'store' = 5\nurl = 'postgres://u:CANARY@h/db'",
+        ] {
+            let error = toml::from_str::<File>(text).unwrap_err();
+            let said = explain(text, &error);
+            assert!(!said.contains("CANARY"), "{text}\n{said}");
         }
     }
 }

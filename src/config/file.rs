@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::alerts::AlertsSection;
 use super::scripts::ScriptsSection;
 use super::serve::ServeSection;
+use super::store::StoreSection;
 use super::{AppLimits, ConfigError, Permissions, explain, units};
 use std::time::Duration;
 
@@ -24,33 +25,6 @@ pub(super) struct File {
     pub(super) permissions: Permissions,
     pub(super) alerts: AlertsSection,
     pub(super) store: Option<StoreSection>,
-}
-
-/// `store = "postgres://…"`, or the same as `url` in `[store]`.
-#[derive(Debug, Deserialize)]
-#[serde(
-    untagged,
-    expecting = "`store` must be the address of a Postgres server, or a table with that as its `url`"
-)]
-pub(super) enum StoreSection {
-    Address(SecretString),
-    Table(StoreTable),
-}
-
-/// `[store]`
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct StoreTable {
-    url: SecretString,
-}
-
-impl StoreSection {
-    /// The server's address.
-    pub(super) fn address(self) -> SecretString {
-        match self {
-            Self::Address(address) | Self::Table(StoreTable { url: address }) => address,
-        }
-    }
 }
 
 /// `[app]` or `[apps.NAME]`.

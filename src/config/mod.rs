@@ -14,6 +14,7 @@ mod project;
 mod scripts;
 mod serve;
 mod settings;
+mod store;
 mod units;
 
 pub use alerts::{AlertKind, AlertSettings};
@@ -26,4 +27,5 @@ pub use project::{FILE_NAME, Project, STATE_FOLDER};
 pub use scripts::ScriptLimits;
 pub use serve::{DEFAULT_LISTEN, Listen, Roles, ServeSettings, TlsFiles};
 pub use settings::{AppFlags, Settings};
+pub use store::{STORE_VARIABLE, is_server};
 pub use units::{parse_duration, parse_size};

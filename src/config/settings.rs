@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 
-use super::file::{self, AppSection, StoreSection};
+use super::file::{self, AppSection};
+use super::store::store;
 use super::{
     AlertSettings, App, ConfigError, Credentials, Environment, Permissions, Project, ScriptLimits,
     ServeSettings, Timeouts,
@@ -84,25 +85,6 @@ impl Settings {
             secret_files,
         })
     }
-}
-
-/// The store's address: the environment's over the file's.
-fn store(
-    section: Option<StoreSection>,
-    environment: &Environment,
-) -> Result<Option<SecretString>, ConfigError> {
-    let (setting, address) = match (environment.value("MOONCAST_STORE")?, section) {
-        (Some(address), _) => ("MOONCAST_STORE", SecretString::from(address)),
-        (None, Some(section)) => ("store", section.address()),
-        (None, None) => return Ok(None),
-    };
-    let scheme = address.expose_secret().split_once("://").map(|(scheme, _)| scheme);
-    if !matches!(scheme, Some("postgres" | "postgresql")) {
-        // What it is instead may be a password: it is not shown.
-        let message = "must be a Postgres server's address, postgres://USER:PASSWORD@HOST/DATABASE; without it the ledger is a file in .mooncast";
-        return Err(ConfigError::invalid(setting, message));
-    }
-    Ok(Some(address))
 }
 
 /// Puts flags over the environment over what the file says of the default app.

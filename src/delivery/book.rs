@@ -83,6 +83,12 @@ impl Book {
         Self { scratch: true, ..Self::new(Place::Folder(folder), clock, command) }
     }
 
+    /// Whether the ledger is in a store that many machines share.
+    #[must_use]
+    pub const fn is_shared(&self) -> bool {
+        matches!(self.place, Place::Server(_))
+    }
+
     /// Opens the ledger, or gives it when it is open. What dead processes had in flight of single sends is in doubt
     /// from then on.
     ///

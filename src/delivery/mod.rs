@@ -16,6 +16,7 @@ mod record;
 mod retry;
 mod send;
 mod share;
+mod shelf;
 mod stage;
 mod stop;
 mod tally;
@@ -158,7 +159,14 @@ impl Delivery {
     pub async fn entry(&self) -> Result<Option<(&Open, AppId)>, Undelivered> {
         let Some(recorded) = &self.ledger else { return Ok(None) };
         let open = self.opened(recorded).await?;
-        let id = recorded.id.get_or_try_init(|| open.ledger.app(&recorded.key)).await;
+        let id = recorded.id.get_or_try_init(async || {
+            let id = open.ledger.app(&recorded.key).await?;
+            if open.ledger.is_shared() {
+                shelf::shelve(&self.client, &recorded.key, &open.ledger, id);
+            }
+            Ok(id)
+        });
+        let id = id.await;
         Ok(Some((open, *id.map_err(|error| record::unrecorded(&error))?)))
     }
 

@@ -69,6 +69,22 @@ pub enum LedgerError {
         /// What the server says.
         detail: String,
     },
+    /// A server's address is none.
+    #[error("{path}: the store's address cannot be read: {detail}; it is postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full, and letters like @ / ? # % in a password are written %40 %2F %3F %23 %25", path = path.display())]
+    Unreadable {
+        /// The address, without credentials.
+        path: PathBuf,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The connection to a server is not as safe as it has to be, or not as the server wants it.
+    #[error("{path}: there is no safe connection to the store ({detail}); look at sslmode and sslrootcert of its address, and at the server's certificate", path = path.display())]
+    Untrusted {
+        /// The server's address, without credentials.
+        path: PathBuf,
+        /// What is wrong.
+        detail: String,
+    },
     /// A store on a server does not answer, or is not there.
     #[error("{path}: the store cannot be reached ({detail}); nothing is sent until it answers", path = path.display())]
     Away {
@@ -212,6 +228,10 @@ impl LedgerError {
                     ("40001" | "40P01" | "25P03", _) | (_, Some("08" | "53" | "57" | "58")) => {
                         Self::Away { path, detail }
                     }
+                    // The server takes nobody who does not encrypt.
+                    ("28000", _) if detail.contains("no encryption") || detail.contains("SSL off") => {
+                        Self::Untrusted { path, detail }
+                    }
                     ("28P01" | "28000" | "3D000", _) => Self::Denied { path, detail },
                     (_, Some("XX")) => Self::Corrupt { path, detail },
                     _ => Self::Refused { path, detail },
@@ -220,6 +240,7 @@ impl LedgerError {
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
                 Self::Record { path, detail: error.to_string() }
             }
+            sqlx::Error::Tls(error) => Self::Untrusted { path, detail: error.to_string() },
             _ => Self::Away { path, detail: error.to_string() },
         }
     }

@@ -14,6 +14,7 @@
 
 mod activity;
 mod alerts;
+mod app_tokens;
 mod asked;
 mod broadcast;
 mod claims;
@@ -22,12 +23,14 @@ mod connection;
 mod copy;
 mod data;
 mod error;
+mod examine;
 mod figures;
 mod files;
 mod hooks;
 mod hosts;
 mod jobs;
 mod later;
+mod look;
 mod moves;
 mod open;
 mod owner;
@@ -42,9 +45,11 @@ mod shares;
 mod sql;
 mod state;
 mod store;
+mod tables;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tokens;
+mod transfer;
 mod uploads;
 mod versions;
 
@@ -53,13 +58,16 @@ use std::sync::Arc;
 
 pub use activity::{Activity, NewActivity};
 pub use alerts::DueAlert;
+pub use app_tokens::{KeptToken, TokenTurn};
 pub use broadcast::*;
 pub use data::Added;
 pub use error::LedgerError;
+pub use examine::Examined;
 pub use files::SentFile;
 pub use hooks::{NewHookRequest, Taken};
 pub use hosts::Host;
 pub use jobs::{Begin, Decided, EndedRun, Entry, JobClaim, JobRun, NewRun, Orphan};
+pub use look::{Look, ServerLook};
 pub use owner::{Buried, Owner, OwnerName};
 pub use prune::Pruned;
 pub use roster::{Enlisted, JobControl, Listed, Wished};
@@ -68,6 +76,7 @@ pub use sends::{Begun, NewSend, SendFilter, SendOutcome, SendRow, Ticket};
 pub use shares::{Claim, Share};
 pub use state::{Counts, JobState, JobWish, Stage, State, Wish};
 pub use tokens::Role;
+pub use transfer::{Copied, CopiedTable, CopyError};
 pub use versions::{StoredPart, StoredVersion};
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -117,7 +126,7 @@ impl Ledger {
     /// [`LedgerError::Newer`], [`LedgerError::Corrupt`], [`LedgerError::ReadOnly`], [`LedgerError::Full`],
     /// [`LedgerError::Io`] or [`LedgerError::Locked`]: whatever would keep a send from being recorded.
     pub async fn open(folder: &Path, clock: Clock) -> Result<Self, LedgerError> {
-        Self::with(open::open(folder, clock, false).await?)
+        Ok(Self::with(open::open(folder, clock, false).await?.0))
     }
 
     /// The same for a ledger that is thrown away in the end, as a rehearsal's is: nothing has to be on the disk, and
@@ -127,7 +136,7 @@ impl Ledger {
     ///
     /// As [`Ledger::open`].
     pub async fn open_scratch(folder: &Path, clock: Clock) -> Result<Self, LedgerError> {
-        Self::with(open::open(folder, clock, true).await?)
+        Ok(Self::with(open::open(folder, clock, true).await?.0))
     }
 
     /// Opens the ledger that a place names.
@@ -136,22 +145,37 @@ impl Ledger {
     ///
     /// As [`Ledger::open`]; of a server [`LedgerError::Away`] and [`LedgerError::Denied`] too.
     pub async fn open_at(place: &Place, clock: Clock) -> Result<Self, LedgerError> {
-        match place {
-            Place::Folder(folder) => Self::open(folder, clock).await,
-            Place::Server(address) => Self::with(open::open_server(address.expose_secret(), clock).await?),
-        }
+        Ok(Self::opened(place, clock).await?.0)
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "it ends what gives a result")]
-    fn with(store: Store) -> Result<Self, LedgerError> {
+    /// Brings the schema of a place to the newest version, as whoever opens it does. Gives the version that was found, 0
+    /// where there was none, and the one that it has now.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ledger::open_at`].
+    pub async fn migrate(place: &Place, clock: Clock) -> Result<(Self, i64, i64), LedgerError> {
+        let (ledger, (found, now)) = Self::opened(place, clock).await?;
+        Ok((ledger, found, now))
+    }
+
+    async fn opened(place: &Place, clock: Clock) -> Result<(Self, open::Step), LedgerError> {
+        let (store, step) = match place {
+            Place::Folder(folder) => open::open(folder, clock, false).await?,
+            Place::Server(address) => open::open_server(address.expose_secret(), clock).await?,
+        };
+        Ok((Self::with(store), step))
+    }
+
+    fn with(store: Store) -> Self {
         let store = Arc::new(store);
         let queue = Queue::start(Arc::clone(&store));
-        Ok(Self(Arc::new(Inner {
+        Self(Arc::new(Inner {
             store,
             queue,
             shelf: broadcast::Shelf::default(),
             desks: broadcast::Desks::default(),
-        })))
+        }))
     }
 
     /// The ledger's file, or the server's address without credentials.

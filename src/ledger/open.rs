@@ -36,11 +36,17 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0009_web.sql"),
     include_str!("migrations/0010_asked.sql"),
     include_str!("migrations/0011_hosts.sql"),
+    include_str!("migrations/0012_app_tokens.sql"),
     include_str!("migrations/0013_paces.sql"),
 ];
+/// The newest version that this program knows.
+pub(super) const KNOWN: i64 = STEPS.len() as i64;
+
+/// Versions of a schema: the one that was found, and the one that was made of it.
+pub(super) type Step = (i64, i64);
 
 /// Opens the ledger in `folder`, which is made where there is none. Of a scratch one nothing has to be on the disk.
-pub(super) async fn open(folder: &Path, clock: Clock, scratch: bool) -> Result<Store, LedgerError> {
+pub(super) async fn open(folder: &Path, clock: Clock, scratch: bool) -> Result<(Store, Step), LedgerError> {
     let hold = clock.hold();
     let path = folder.join(FILE);
     // Only one process at a time opens: changing a new file's journal mode under another's feet is an error.
@@ -68,25 +74,25 @@ pub(super) async fn open(folder: &Path, clock: Clock, scratch: bool) -> Result<S
         return Err(LedgerError::Closed);
     };
     probe(&store, &mut connection).await?;
-    migrate(&store, &mut connection).await?;
+    let step = migrate(&store, &mut connection).await?;
     connection.close().await.map_err(|error| store.error(&error))?;
     prove(&store).await?;
     drop(opening);
     drop(hold);
-    Ok(store)
+    Ok((store, step))
 }
 
 /// Opens the ledger on the server at an address.
-pub(super) async fn open_server(address: &str, clock: Clock) -> Result<Store, LedgerError> {
+pub(super) async fn open_server(address: &str, clock: Clock) -> Result<(Store, Step), LedgerError> {
     let hold = clock.hold();
     let (server, shown) = Server::new(address)?;
     let store = Store::new(&shown, Place::Server(server), clock.clone(), false);
     let mut connection = store.connect().await?;
-    postgres::migrate(&store, &mut connection).await?;
+    let step = postgres::migrate(&store, &mut connection).await?;
     drop(connection);
     prove(&store).await?;
     drop(hold);
-    Ok(store)
+    Ok((store, step))
 }
 
 /// A store that cannot be written is an error now, and not at the first send.
@@ -157,8 +163,8 @@ async fn one(
 }
 
 /// Brings the schema to the newest version, each step in a transaction of its own.
-async fn migrate(store: &Store, connection: &mut SqliteConnection) -> Result<(), LedgerError> {
-    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
+async fn migrate(store: &Store, connection: &mut SqliteConnection) -> Result<Step, LedgerError> {
+    let known = KNOWN;
     let version = one(store, connection, "PRAGMA user_version").await?;
     if version > known {
         return Err(LedgerError::Newer { path: store.path.clone(), found: version, known });
@@ -168,5 +174,5 @@ async fn migrate(store: &Store, connection: &mut SqliteConnection) -> Result<(),
         let script = sqlx::raw_sql(sqlx::AssertSqlSafe(script));
         script.execute(&mut *connection).await.map_err(|error| store.error(&error))?;
     }
-    Ok(())
+    Ok((version, known))
 }

@@ -242,7 +242,10 @@ impl Store {
     }
 
     /// Waits for what a statement gives; a server that does not answer is given up.
-    async fn answer<T>(&self, asked: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, LedgerError> {
+    pub(super) async fn answer<T>(
+        &self,
+        asked: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, LedgerError> {
         let answer = match self.server() {
             Some(server) => server.in_time(self, asked).await?,
             None => asked.await,

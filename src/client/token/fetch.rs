@@ -13,7 +13,7 @@ use crate::client::class::{Class, Nature};
 use crate::client::failure::Failure;
 use crate::client::transport::Transport;
 
-const CALL: Call = Call::post("/token", Nature::Repeatable);
+pub(super) const CALL: Call = Call::post("/token", Nature::Repeatable);
 
 /// A token as the service gave it.
 pub(super) struct Fetched {

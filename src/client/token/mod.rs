@@ -1,13 +1,16 @@
 //! The app's token: fixed, or fetched with the client id and secret, one fetch for all who wait.
 //!
 //! The service bans accounts that ask for tokens too often. So a failed fetch is remembered and answers everybody for
-//! a while, a token is kept on disk between processes, and processes that share a project take turns.
+//! a while, a token is kept on disk between processes, and processes that share a project take turns. Where many machines
+//! share a store, it is kept there, sealed, and they all have one.
 
 mod fetch;
+mod seal;
+mod shelf;
 mod store;
 
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use reqwest::Url;
@@ -21,7 +24,11 @@ use super::transport::Transport;
 use crate::clock::{Clock, Instant};
 use crate::config::{App, Credentials};
 use fetch::Fetched;
+use seal::Seal;
+use shelf::{Opened, Shelved};
 use store::Store;
+
+pub use shelf::{Kept, Shelf, Turn};
 
 /// A token is renewed this long before its end, or a tenth of its life before where that is shorter.
 const MARGIN: Duration = Duration::from_mins(5);
@@ -29,6 +36,12 @@ const MARGIN: Duration = Duration::from_mins(5);
 const REFUSAL_KEPT: Duration = Duration::from_mins(1);
 /// The wait after the first failed fetch; it doubles with each further one, up to [`REFUSAL_KEPT`].
 const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// For how long another machine's fetch is its own business.
+const TURN: Duration = Duration::from_secs(30);
+/// How often one looks whether another machine's fetch is done.
+const TURN_POLL: Duration = Duration::from_millis(200);
+/// How long other machines are waited for before a token is fetched all the same.
+const TURN_PATIENCE: Duration = Duration::from_mins(1);
 
 /// A token in use.
 #[derive(Clone)]
@@ -73,12 +86,16 @@ struct ClientCredentials {
     secret: SecretString,
     url: Url,
     store: Option<Store>,
+    /// In place of `store`, once it is there.
+    shelved: OnceLock<Shelved>,
 }
 
 #[derive(Default)]
 struct State {
     generation: u64,
     held: Option<Held>,
+    /// The number on the shelf of the newest token that is known here.
+    number: i64,
     /// The token that the service refused last: not to be taken from disk again.
     refused: Option<SecretString>,
     /// Whether the next token takes the place of a refused one.
@@ -111,10 +128,21 @@ impl Tokens {
                 id: id.clone(),
                 secret: secret.clone(),
                 url,
+                shelved: OnceLock::new(),
                 store: state_dir.map(|dir| Store::new(dir, app.key(), id)),
             })),
         };
         Ok(Self { source, state: Mutex::default(), turn: tokio::sync::Mutex::new(()) })
+    }
+
+    /// Keeps the token on a shelf from now on, for the app of this key; nothing where it is fixed.
+    pub(super) fn shelve(&self, app: &str, shelf: Arc<dyn Shelf>) {
+        if let Source::Client(credentials) = &self.source
+            && let Some(seal) = Seal::new(app, &credentials.id, &credentials.secret)
+        {
+            // The first one stays.
+            let _ = credentials.shelved.set(Shelved { shelf, seal });
+        }
     }
 
     /// Whether a refused token can be replaced.
@@ -178,8 +206,11 @@ impl Tokens {
         if let Some(failure) = self.trouble(clock) {
             return Err(failure);
         }
+        if let Some(shelved) = credentials.shelved.get() {
+            return self.renew_for_all(credentials, shelved, transport).await;
+        }
         let Some(store) = &credentials.store else {
-            return self.fetch(credentials, transport).await;
+            return self.fetch(credentials, None, transport).await;
         };
         if let Some(lease) = self.adopt(store, clock) {
             return Ok(lease);
@@ -189,17 +220,78 @@ impl Tokens {
         if let Some(lease) = self.adopt(store, clock) {
             return Ok(lease);
         }
-        self.fetch(credentials, transport).await
+        self.fetch(credentials, None, transport).await
+    }
+
+    /// The same for all machines: the token that another one has fetched, or a new one when it is our turn.
+    async fn renew_for_all(
+        &self,
+        credentials: &ClientCredentials,
+        shelved: &Shelved,
+        transport: &Transport,
+    ) -> Result<Lease, Failure> {
+        let clock = transport.clock();
+        let patience = clock.now() + TURN_PATIENCE;
+        let mut known = self.state().number;
+        loop {
+            match shelved.turn(known, TURN).await {
+                Ok(Turn::Mine) => return self.fetch(credentials, Some(shelved), transport).await,
+                Ok(Turn::Kept(kept)) if kept.number > known => {
+                    known = kept.number;
+                    if let Some(lease) = self.adopt_shelved(shelved.open(&kept), known, clock) {
+                        return Ok(lease);
+                    }
+                }
+                Ok(Turn::Kept(Kept { trouble: Some((words, left)), .. })) => {
+                    let failure = shelf::of_another(&words, left);
+                    let until = clock.now() + left;
+                    self.state().trouble = Some(Trouble { failure: failure.clone(), until });
+                    return Err(failure);
+                }
+                Ok(Turn::Theirs | Turn::Kept(_)) if clock.now() < patience => {
+                    if let Some(lease) = self.go_on(clock) {
+                        return Ok(lease);
+                    }
+                    clock.sleep(TURN_POLL).await;
+                }
+                Ok(_) => return self.fetch(credentials, Some(shelved), transport).await,
+                Err(error) => {
+                    tracing::warn!(%error, "the token is fetched without regard to the other hosts");
+                    return self.fetch(credentials, None, transport).await;
+                }
+            }
+        }
+    }
+
+    /// The token in use, where it still serves; another machine fetches the next one, and is left some time for it.
+    fn go_on(&self, clock: &Clock) -> Option<Lease> {
+        let mut state = self.state();
+        let held = state.held.as_mut().filter(|held| clock.now() < held.ends_at)?;
+        held.renew_at = (clock.now() + TURN_POLL).min(held.ends_at);
+        Some(held.lease.clone())
+    }
+
+    fn adopt_shelved(&self, opened: Option<Opened>, number: i64, clock: &Clock) -> Option<Lease> {
+        let Opened { token, renew_unix, ends_unix, replaced_unix } = opened?;
+        let lease = self.adopt_token(&token, (renew_unix, ends_unix), replaced_unix, clock)?;
+        self.state().number = number;
+        Some(lease)
     }
 
     fn adopt(&self, store: &Store, clock: &Clock) -> Option<Lease> {
         let stored = store.load()?;
-        if self
-            .state()
-            .refused
-            .as_ref()
-            .is_some_and(|bad| bad.expose_secret() == stored.token.expose_secret())
-        {
+        self.adopt_token(&stored.token, (stored.renew_unix, stored.ends_unix), None, clock)
+    }
+
+    /// Takes a token that another process has fetched, unless it was refused or is to be renewed.
+    fn adopt_token(
+        &self,
+        token: &SecretString,
+        (renew_unix, ends_unix): (Option<u64>, Option<u64>),
+        replaced_unix: Option<u64>,
+        clock: &Clock,
+    ) -> Option<Lease> {
+        if self.state().refused.as_ref().is_some_and(|bad| bad.expose_secret() == token.expose_secret()) {
             return None;
         }
         let from_now = |unix: Option<u64>| {
@@ -207,30 +299,58 @@ impl Tokens {
                 + unix
                     .map_or(Duration::MAX, |unix| Duration::from_secs(unix).saturating_sub(clock.unix_time()))
         };
-        let (renew_at, ends_at) = (from_now(stored.renew_unix), from_now(stored.ends_unix));
+        let (renew_at, ends_at) = (from_now(renew_unix), from_now(ends_unix));
         if renew_at <= clock.now() {
             return None;
         }
-        let lease = Lease::new(&stored.token, 0)?;
-        Some(self.take(Held { lease, renew_at, ends_at, replaced_at: None }))
+        let lease = Lease::new(token, 0)?;
+        let ago = |unix: u64| clock.unix_time().saturating_sub(Duration::from_secs(unix));
+        let replaced_at = replaced_unix.map(|unix| clock.now().saturating_sub(ago(unix)));
+        Some(self.take(Held { lease, renew_at, ends_at, replaced_at }))
     }
 
-    async fn fetch(&self, credentials: &ClientCredentials, transport: &Transport) -> Result<Lease, Failure> {
+    async fn fetch(
+        &self,
+        credentials: &ClientCredentials,
+        shelved: Option<&Shelved>,
+        transport: &Transport,
+    ) -> Result<Lease, Failure> {
         let clock = transport.clock();
-        let Fetched { token, life } = match fetch::fetch(credentials, transport).await {
+        let fetched = fetch::fetch(credentials, transport).await;
+        let usable = fetched.and_then(|fetched| match Lease::new(&fetched.token, 0) {
+            Some(lease) => Ok((fetched, lease)),
+            None => Err(fetch::unusable()),
+        });
+        let (Fetched { token, life }, lease) = match usable {
             Ok(fetched) => fetched,
-            Err(failure) => return Err(self.remember(failure, clock)),
-        };
-        let Some(lease) = Lease::new(&token, 0) else {
-            return Err(self.remember(fetch::unusable(), clock));
+            Err(failure) => {
+                let failure = self.remember(failure, clock);
+                let wait = failure.retry_after.unwrap_or(FIRST_WAIT);
+                if let Some(shelved) = shelved
+                    && let Err(error) = shelved.trouble(&failure, wait).await
+                {
+                    tracing::debug!("the other hosts learn for themselves that there is no token: {error}");
+                }
+                return Err(failure);
+            }
         };
         let fresh = life.map(|life| life.saturating_sub(MARGIN.min(life / 10)));
-        if let Some(store) = &credentials.store {
-            let unix = |after: Option<Duration>| Some(clock.unix_time().saturating_add(after?).as_secs());
-            store.save(&token, unix(fresh), unix(life));
+        let replacing = self.state().replacing;
+        let unix = |after: Option<Duration>| Some(clock.unix_time().saturating_add(after?).as_secs());
+        let (renew_unix, ends_unix) = (unix(fresh), unix(life));
+        if let Some(shelved) = shelved {
+            let replaced_unix = replacing.then(|| clock.unix_time().as_secs());
+            let opened = Opened { token, renew_unix, ends_unix, replaced_unix };
+            match shelved.keep(&opened).await {
+                Ok(number) => self.state().number = number,
+                Err(error) => tracing::warn!(%error, "the token could not be kept for the other hosts"),
+            }
+        } else if let Some(store) = credentials.store.as_ref().filter(|_| credentials.shelved.get().is_none())
+        {
+            store.save(&token, renew_unix, ends_unix);
         }
         let from_now = |after: Option<Duration>| clock.now() + after.unwrap_or(Duration::MAX);
-        let replaced_at = self.state().replacing.then(|| clock.now());
+        let replaced_at = replacing.then(|| clock.now());
         Ok(self.take(Held { lease, renew_at: from_now(fresh), ends_at: from_now(life), replaced_at }))
     }
 

@@ -33,7 +33,7 @@ use super::LedgerError;
 use super::connection::Connection;
 use super::store::Store;
 
-pub(super) use schema::{migrate, still_readable};
+pub(super) use schema::{KNOWN, migrate, still_readable};
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -74,10 +74,12 @@ impl Server {
     /// credentials.
     pub(super) fn new(address: &str) -> Result<(Self, PathBuf), LedgerError> {
         let shown = PathBuf::from(without_credentials(address));
-        let options = PgConnectOptions::from_str(address).map_err(|error| LedgerError::Away {
-            path: shown.clone(),
-            detail: format!("its address cannot be read: {error}"),
-        })?;
+        let unreadable = |detail: String| LedgerError::Unreadable { path: shown.clone(), detail };
+        // The library would go on without what it does not know, and write it into the log.
+        if let Some(name) = unknown_parameter(address) {
+            return Err(unreadable(format!("it has no setting `{name}`")));
+        }
+        let options = PgConnectOptions::from_str(address).map_err(|error| unreadable(reason(&error)))?;
         let options = options
             .application_name("mooncast")
             .options([
@@ -221,9 +223,53 @@ fn away(store: &Store, detail: &str) -> LedgerError {
     LedgerError::Away { path: store.path.clone(), detail: detail.to_owned() }
 }
 
+/// What an address may say behind its `?`.
+const PARAMETERS: &[&str] = &[
+    "application_name",
+    "dbname",
+    "host",
+    "hostaddr",
+    "options",
+    "password",
+    "port",
+    "sslcert",
+    "sslkey",
+    "sslmode",
+    "sslrootcert",
+    "user",
+];
+
+/// The first name behind an address's `?` that means nothing.
+fn unknown_parameter(address: &str) -> Option<&str> {
+    let (_, parameters) = address.split_once('?')?;
+    let names = parameters.split('&').map(|one| one.split('=').next().unwrap_or_default());
+    let known = |name: &str| {
+        PARAMETERS.contains(&name) || (name.starts_with("options[") && name.ends_with(']')) || name.is_empty()
+    };
+    names.into_iter().find(|name| !known(name)).map(|name| {
+        // A password that was not written as an address has it: no more is shown than a name could be.
+        let word = name.chars().all(|letter| letter.is_ascii_alphanumeric() || "_-".contains(letter));
+        if word && !parameters.contains('@') { name } else { "…" }
+    })
+}
+
+/// Why an address cannot be read, without any of its text.
+fn reason(error: &sqlx::Error) -> String {
+    let text = match error {
+        sqlx::Error::Configuration(error) => error.to_string(),
+        _ => return "it is none".to_owned(),
+    };
+    text.split('`').next().unwrap_or_default().split('"').next().unwrap_or_default().trim().to_owned()
+}
+
 /// An address without user, password and parameters.
 fn without_credentials(address: &str) -> String {
     let Some((scheme, rest)) = address.split_once("://") else { return "the store".to_owned() };
+    let authority = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    if rest[authority..].contains('@') {
+        // A password with a letter that should have been written as %2F, %3F or %23: where it ends is a guess.
+        return format!("{scheme}://…");
+    }
     let rest = rest.split(['?', '#']).next().unwrap_or_default();
     // The last one: a password may hold one, though it should not.
     let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
@@ -232,7 +278,7 @@ fn without_credentials(address: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::without_credentials;
+    use super::{Server, without_credentials};
 
     #[test]
     fn credentials_are_shown_nowhere() {
@@ -241,9 +287,35 @@ mod tests {
             ("postgresql://host/db", "postgresql://host/db"),
             ("postgres://user:se@cret@host/db", "postgres://host/db"),
             ("postgres://user@/db?host=/run&password=secret", "postgres:///db"),
+            ("postgres://user:se/cret@host/db", "postgres://…"),
+            ("postgres://user:se?cret@host/db", "postgres://…"),
+            ("postgres://user:se#cret@host/db", "postgres://…"),
+            ("postgres://host/db?password=se@cret", "postgres://…"),
             ("secret", "the store"),
         ] {
             assert_eq!(without_credentials(address), shown);
+        }
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_read_is_not_quoted() {
+        for address in [
+            "postgres://user:CANARY@host:port/db",
+            "postgres://user:CANARY@host:99999/db",
+            "postgres://user:CANARY@[host/db",
+            "postgres://user:CANARY@ho st/db",
+            "postgres://user:CA/NARY@host/db",
+            "postgres://user@host/db?passwrod=CANARY",
+            "postgres://user@host/db?CANARY@x",
+            "postgres://user:x?CANARY=y@host/db",
+            "postgres://user:CANARY@host/db?sslmode=CANARY",
+            "postgres://user:CANARY@host/db?port=CANARY",
+            "postgres://user:CANARY@host/db?hostaddr=CANARY",
+            "CANARY",
+        ] {
+            let Err(error) = Server::new(address) else { panic!("{address} is taken") };
+            let said = format!("{error} {error:?}");
+            assert!(!said.contains("CANARY") && !said.contains("NARY"), "{address}: {said}");
         }
     }
 }

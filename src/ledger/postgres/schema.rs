@@ -16,36 +16,42 @@ struct Step {
     least: i64,
 }
 
-const STEPS: &[Step] = &[Step { script: include_str!("schema/0001_start.sql"), least: 1 }];
+const STEPS: &[Step] = &[
+    Step { script: include_str!("schema/0001_start.sql"), least: 1 },
+    Step { script: include_str!("schema/0002_app_tokens.sql"), least: 1 },
+];
 
 /// The newest version that this program knows.
-const KNOWN: i64 = STEPS.len() as i64;
+pub(in crate::ledger) const KNOWN: i64 = STEPS.len() as i64;
 
-/// Brings the schema to the newest version, each step in a transaction of its own, one program at a time.
+/// Brings the schema to the newest version, each step in a transaction of its own, one program at a time. Gives the
+/// version that was found, and the one that it has now.
 pub(in crate::ledger) async fn migrate(
     store: &Store,
     connection: &mut Connection,
-) -> Result<(), LedgerError> {
+) -> Result<(i64, i64), LedgerError> {
     // What is not there yet has to be asked for by name, for the lock covers what comes after it.
     const BEGIN: &str = "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended(current_schema(), 7312));
         CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL, least BIGINT NOT NULL);
         SELECT coalesce(max(version), 0), coalesce(max(least), 0) FROM schema_version";
-    let Connection::Postgres(connection) = connection else { return Ok(()) };
+    let Connection::Postgres(connection) = connection else { return Ok((KNOWN, KNOWN)) };
     let error = |error: sqlx::Error| store.error(&error);
     let rows: Vec<PgRow> = connection.fetch_all(sqlx::raw_sql(QUIET)).await.map_err(error)?;
     if rows.last().and_then(|row| row.try_get::<Option<String>, _>(0).ok().flatten()).is_none() {
         let detail = "it has no schema to write to: create the one that search_path names".to_owned();
         return Err(LedgerError::ReadOnly { path: store.path.clone(), detail });
     }
+    let mut found = None;
     loop {
         let rows: Vec<PgRow> = connection.fetch_all(sqlx::raw_sql(BEGIN)).await.map_err(error)?;
         let Some(row) = rows.last() else { return Err(store.record("a schema without a version")) };
         let (version, least) = (row.try_get(0).map_err(error)?, row.try_get(1).map_err(error)?);
         check(store, version, least)?;
+        let found = *found.get_or_insert(version);
         let next = usize::try_from(version).ok().and_then(|done| STEPS.get(done));
         let Some(step) = next else {
             connection.execute(sqlx::raw_sql("COMMIT")).await.map_err(error)?;
-            return Ok(());
+            return Ok((found, version));
         };
         connection.execute(sqlx::raw_sql(step.script)).await.map_err(error)?;
         let done = "DELETE FROM schema_version; INSERT INTO schema_version (version, least) VALUES";

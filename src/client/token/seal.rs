@@ -1,0 +1,111 @@
+//! A token as it is kept where others can look: encrypted with a key that is made of the app's client secret.
+//!
+//! Whoever knows the secret could fetch a token anyway. Whoever has only what is sealed has nothing, as long as the secret
+//! cannot be guessed.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::hkdf::{HKDF_SHA256, KeyType, Salt};
+use ring::rand::{SecureRandom, SystemRandom};
+use secrecy::{ExposeSecret, SecretString};
+
+/// Tells what is sealed like this from what will once be sealed in another way.
+const SALT: &[u8] = b"mooncast, an app's token, 1";
+/// The bytes of a seal's name.
+const NAME: usize = 15;
+
+/// Seals and opens the tokens of one app, client and secret.
+pub(super) struct Seal {
+    key: LessSafeKey,
+    name: String,
+    /// Whose tokens they are: one that is moved to another app cannot be opened there.
+    of: Vec<u8>,
+}
+
+/// So many bytes of a key.
+struct Length(usize);
+
+impl KeyType for Length {
+    fn len(&self) -> usize {
+        self.0
+    }
+}
+
+impl Seal {
+    /// The seal of the app of this key, for the client `id`; none where the cryptography refuses.
+    pub(super) fn new(app: &str, id: &str, secret: &SecretString) -> Option<Self> {
+        let of = [app.as_bytes(), id.as_bytes()].join(&0);
+        let root = Salt::new(HKDF_SHA256, SALT).extract(secret.expose_secret().as_bytes());
+        let key = [b"key".as_slice(), &of];
+        let key = UnboundKey::from(root.expand(&key, &CHACHA20_POLY1305).ok()?);
+        let mut name = [0; NAME];
+        root.expand(&[b"name", &of], Length(NAME)).ok()?.fill(&mut name).ok()?;
+        Some(Self { key: LessSafeKey::new(key), name: URL_SAFE_NO_PAD.encode(name), of })
+    }
+
+    /// Tells one secret from another, and says nothing else of it.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn seal(&self, mut text: Vec<u8>) -> Option<String> {
+        let mut nonce = [0; NONCE_LEN];
+        SystemRandom::new().fill(&mut nonce).ok()?;
+        let of = Aad::from(&self.of);
+        self.key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), of, &mut text).ok()?;
+        Some(URL_SAFE_NO_PAD.encode([nonce.as_slice(), &text].concat()))
+    }
+
+    /// What was sealed; none where it was sealed by another secret, or changed.
+    pub(super) fn open(&self, sealed: &str) -> Option<Vec<u8>> {
+        let bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
+        let (nonce, text) = bytes.split_at_checked(NONCE_LEN)?;
+        let mut text = text.to_vec();
+        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+        let opened = self.key.open_in_place(nonce, Aad::from(&self.of), &mut text).ok()?.len();
+        text.truncate(opened);
+        Some(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seal(app: &str, id: &str, secret: &str) -> Seal {
+        Seal::new(app, id, &secret.into()).unwrap()
+    }
+
+    #[test]
+    fn only_the_same_secret_of_the_same_app_opens_it() {
+        let own = seal("http://service/org/app", "id", "secret");
+        let sealed = own.seal(b"CANARY-token".to_vec()).unwrap();
+        assert_eq!(own.open(&sealed).unwrap(), b"CANARY-token");
+        assert_eq!(seal("http://service/org/app", "id", "secret").open(&sealed).unwrap(), b"CANARY-token");
+        assert_ne!(own.seal(b"CANARY-token".to_vec()).unwrap(), sealed);
+        for other in [
+            seal("http://service/org/app", "id", "other"),
+            seal("http://service/org/app", "di", "secret"),
+            seal("http://service/org/ap", "pid", "secret"),
+        ] {
+            assert_eq!(other.open(&sealed), None);
+            assert_ne!(other.name(), own.name());
+        }
+    }
+
+    #[test]
+    fn what_was_changed_does_not_open() {
+        let seal = seal("app", "id", "secret");
+        let sealed = seal.seal(b"token".to_vec()).unwrap();
+        let bytes = URL_SAFE_NO_PAD.decode(&sealed).unwrap();
+        for at in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[at] ^= 1;
+            assert_eq!(seal.open(&URL_SAFE_NO_PAD.encode(changed)), None);
+        }
+        for nonsense in ["", "x", "not base64!", &sealed[..20]] {
+            assert_eq!(seal.open(nonsense), None);
+        }
+    }
+}

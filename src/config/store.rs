@@ -1,0 +1,64 @@
+//! Where the ledger is: a file of the project, or `store = "postgres://…"`, a server that the hosts of a fleet share.
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+
+use super::{ConfigError, Environment};
+
+/// The variable that says it.
+pub const STORE_VARIABLE: &str = "MOONCAST_STORE";
+
+/// `store = "postgres://…"`, or the same as `url` in `[store]`.
+#[derive(Debug, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "`store` must be the address of a Postgres server, or a table with that as its `url`"
+)]
+pub(super) enum StoreSection {
+    Address(SecretString),
+    Table(StoreTable),
+}
+
+/// `[store]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StoreTable {
+    url: SecretString,
+}
+
+impl StoreSection {
+    /// The server's address.
+    fn address(self) -> SecretString {
+        match self {
+            Self::Address(address) | Self::Table(StoreTable { url: address }) => address,
+        }
+    }
+}
+
+/// The store's address: the environment's over the file's.
+pub(super) fn store(
+    section: Option<StoreSection>,
+    environment: &Environment,
+) -> Result<Option<SecretString>, ConfigError> {
+    match (environment.value(STORE_VARIABLE)?, section) {
+        (Some(address), _) => checked(STORE_VARIABLE, address.into()).map(Some),
+        (None, Some(section)) => checked("store", section.address()).map(Some),
+        (None, None) => Ok(None),
+    }
+}
+
+/// Whether this is how a server is named.
+#[must_use]
+pub fn is_server(address: &str) -> bool {
+    let scheme = address.split_once("://").map(|(scheme, _)| scheme);
+    matches!(scheme, Some("postgres" | "postgresql"))
+}
+
+fn checked(setting: &str, address: SecretString) -> Result<SecretString, ConfigError> {
+    if !is_server(address.expose_secret()) {
+        // What it is instead may be a password: it is not shown.
+        let message = "must be a Postgres server's address, postgres://USER:PASSWORD@HOST/DATABASE; without it the ledger is a file in .mooncast";
+        return Err(ConfigError::invalid(setting, message));
+    }
+    Ok(address)
+}

@@ -1,0 +1,68 @@
+//! The app's token in the ledger, for all hosts that share it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use crate::client::{Client, Kept, Shelf, Turn};
+use crate::ledger::{AppId, Ledger, LedgerError, TokenTurn};
+
+#[cfg(test)]
+mod tests;
+
+/// Tokens of one app in a ledger.
+#[derive(Debug)]
+struct OfLedger {
+    ledger: Ledger,
+    app: AppId,
+    /// Tells this process from the others.
+    fetcher: String,
+}
+
+/// Has a client keep its token in the ledger.
+pub(super) fn shelve(client: &Client, key: &str, ledger: &Ledger, app: AppId) {
+    let fetcher = format!("{:032x}", rand::random::<u128>());
+    client.shelve(key, Arc::new(OfLedger { ledger: ledger.clone(), app, fetcher }));
+}
+
+impl Shelf for OfLedger {
+    fn turn<'a>(
+        &'a self,
+        seal: &'a str,
+        known: i64,
+        length: Duration,
+    ) -> BoxFuture<'a, Result<Turn, String>> {
+        Box::pin(async move {
+            let turn = self.ledger.token_turn(self.app, seal, known, &self.fetcher, length).await;
+            Ok(match turn.map_err(in_words)? {
+                TokenTurn::Mine => Turn::Mine,
+                TokenTurn::Theirs => Turn::Theirs,
+                TokenTurn::Kept(kept) => {
+                    Turn::Kept(Kept { sealed: kept.sealed, number: kept.number, trouble: kept.trouble })
+                }
+            })
+        })
+    }
+
+    fn keep<'a>(&'a self, seal: &'a str, sealed: &'a str) -> BoxFuture<'a, Result<i64, String>> {
+        Box::pin(async move { self.ledger.keep_token(self.app, seal, sealed).await.map_err(in_words) })
+    }
+
+    fn trouble<'a>(
+        &'a self,
+        seal: &'a str,
+        trouble: &'a str,
+        length: Duration,
+    ) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(async move {
+            let told = self.ledger.token_trouble(self.app, seal, &self.fetcher, trouble, length);
+            told.await.map_err(in_words)
+        })
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
+fn in_words(error: LedgerError) -> String {
+    error.to_string()
+}

@@ -1,0 +1,213 @@
+//! Hosts with one ledger, each with a client of its own: how often they ask the service for a token.
+
+use std::path::Path;
+use std::sync::Mutex;
+
+use bytes::Bytes;
+use http::{Request, Response};
+
+use super::*;
+use crate::client::{Carried, Class, SendCall, Wire};
+use crate::clock::Clock;
+use crate::config::{App, AppLimits, Credentials, Timeouts};
+use crate::ledger::tests::server;
+
+const KEY: &str = "http://service/org/app";
+const SECRET: &str = "CANARY-secret";
+
+/// A service that gives the tokens CANARY-t1, CANARY-t2, …, each after a while, and refuses those that it is told to.
+#[derive(Debug)]
+struct Service {
+    clock: Clock,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    fetched: u64,
+    /// Tokens below this are refused.
+    first_good: u64,
+    /// Whether it gives none.
+    closed: bool,
+}
+
+impl Service {
+    fn fetched(&self) -> u64 {
+        self.state.lock().unwrap().fetched
+    }
+
+    fn answer(&self, request: &Request<Bytes>) -> Response<Bytes> {
+        let mut state = self.state.lock().unwrap();
+        let (status, body) = if request.uri().path().ends_with("/token") {
+            state.fetched += 1;
+            let number = state.fetched;
+            if state.closed || !String::from_utf8_lossy(request.body()).contains(SECRET) {
+                (401, r#"{"error":"unauthorized","error_description":"CANARY-secret"}"#.to_owned())
+            } else {
+                (200, format!(r#"{{"access_token":"CANARY-t{number}","expires_in":3600}}"#))
+            }
+        } else {
+            let token = request.headers()["authorization"].to_str().unwrap();
+            let number: u64 = token.strip_prefix("Bearer CANARY-t").unwrap().parse().unwrap();
+            if number < state.first_good {
+                (401, r#"{"error":"unauthorized"}"#.to_owned())
+            } else {
+                (200, r#"{"data":{"1":"m1"}}"#.to_owned())
+            }
+        };
+        Response::builder().status(status).body(body.into()).unwrap()
+    }
+}
+
+impl Wire for Service {
+    fn carry(&self, request: Request<Bytes>) -> BoxFuture<'_, Carried> {
+        Box::pin(async move {
+            self.clock.sleep(Duration::from_millis(300)).await;
+            Carried::Whole(self.answer(&request))
+        })
+    }
+}
+
+/// A host: a client and a ledger of its own, on the store of all.
+async fn host(folder: &Path, service: &Arc<Service>, secret: &str) -> (Client, Ledger) {
+    let app = App {
+        name: "default".into(),
+        prefix: KEY.into(),
+        credentials: Credentials::Client { id: "id".into(), secret: secret.to_owned().into() },
+        limits: AppLimits::default(),
+        timeouts: Timeouts::default(),
+    };
+    let clock = service.clock.clone();
+    let client = Client::over(Arc::clone(service) as _, &app, clock.clone()).unwrap();
+    let ledger = Ledger::open_at(&server::place(folder).await, clock).await.unwrap();
+    let id = ledger.app(KEY).await.unwrap();
+    shelve(&client, KEY, &ledger, id);
+    (client, ledger)
+}
+
+async fn send(client: &Client) -> Result<(), crate::client::Failure> {
+    let body = Bytes::from_static(br#"{"to":["1"]}"#);
+    client.send(SendCall::Group, body, || ()).await.map(drop)
+}
+
+fn with_service<F, Fut>(test: F)
+where
+    F: FnOnce(std::path::PathBuf, Arc<Service>) -> Fut,
+    Fut: Future<Output = ()>,
+{
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::simulated(Duration::from_secs(1_767_225_600));
+    let service = Arc::new(Service { clock: clock.clone(), state: Mutex::default() });
+    let project = folder.path().join("project");
+    clock.block_on(test(project.clone(), service)).unwrap();
+    clock.block_on(server::clean(&project)).unwrap();
+}
+
+#[test]
+fn all_hosts_have_one_token_and_renew_it_once() {
+    with_service(|folder, service| async move {
+        let mut hosts = Vec::new();
+        for _ in 0..4 {
+            hosts.push(host(&folder, &service, SECRET).await);
+        }
+        let all_send = async || {
+            let sends = hosts.iter().flat_map(|(client, _)| (0..5).map(move |_| send(client)));
+            for sent in futures_util::future::join_all(sends).await {
+                sent.unwrap();
+            }
+        };
+        all_send().await;
+        assert_eq!(service.fetched(), 1);
+        // Somebody who comes later finds it, also where everybody else is gone.
+        let (late, _ledger) = host(&folder, &service, SECRET).await;
+        send(&late).await.unwrap();
+        assert_eq!(service.fetched(), 1);
+        // It is renewed before its end, once; meanwhile the old one serves.
+        service.clock.sleep(Duration::from_mins(56)).await;
+        all_send().await;
+        all_send().await;
+        assert_eq!(service.fetched(), 2);
+        // It is refused to all of them, and replaced once.
+        service.state.lock().unwrap().first_good = 3;
+        all_send().await;
+        assert_eq!(service.fetched(), 3);
+        // Who comes with one that is older still fetches none.
+        send(&late).await.unwrap();
+        assert_eq!(service.fetched(), 3);
+    });
+}
+
+#[test]
+fn what_is_refused_twice_is_asked_for_by_no_host_for_a_while() {
+    with_service(|folder, service| async move {
+        let mut hosts = Vec::new();
+        for _ in 0..4 {
+            hosts.push(host(&folder, &service, SECRET).await);
+        }
+        service.state.lock().unwrap().first_good = 100;
+        for _ in 0..3 {
+            for (client, _) in &hosts {
+                assert_eq!(send(client).await.unwrap_err().class, Class::Auth);
+            }
+        }
+        assert_eq!(service.fetched(), 2);
+    });
+}
+
+#[test]
+fn one_host_asks_in_vain_for_all_and_says_why() {
+    with_service(|folder, service| async move {
+        let (first, _one) = host(&folder, &service, SECRET).await;
+        let (second, _two) = host(&folder, &service, SECRET).await;
+        service.state.lock().unwrap().closed = true;
+        for client in [&first, &second, &first, &second] {
+            let failure = send(client).await.unwrap_err();
+            assert_eq!((failure.class, failure.status), (Class::Auth, Some(401)));
+            assert!(!failure.to_string().contains("CANARY"), "{failure}");
+        }
+        assert_eq!(service.fetched(), 1);
+        service.state.lock().unwrap().closed = false;
+        service.clock.sleep(Duration::from_secs(61)).await;
+        send(&second).await.unwrap();
+        send(&first).await.unwrap();
+        assert_eq!(service.fetched(), 2);
+    });
+}
+
+#[test]
+fn a_host_that_dies_in_its_turn_is_waited_for_and_no_longer() {
+    with_service(|folder, service| async move {
+        let (first, _one) = host(&folder, &service, SECRET).await;
+        let (second, _two) = host(&folder, &service, SECRET).await;
+        // Dropped while its request is on the way.
+        assert!(service.clock.timeout(Duration::from_millis(100), send(&first)).await.is_err());
+        let began = service.clock.now();
+        send(&second).await.unwrap();
+        let waited = service.clock.now() - began;
+        assert!(waited > Duration::from_secs(25) && waited < Duration::from_secs(35), "{waited:?}");
+    });
+}
+
+#[test]
+fn the_ledger_holds_neither_token_nor_secret_and_another_secret_opens_nothing() {
+    with_service(|folder, service| async move {
+        let (client, ledger) = host(&folder, &service, SECRET).await;
+        send(&client).await.unwrap();
+        let rows = ledger.all_app_tokens().await;
+        assert_eq!(rows.len(), 1);
+        assert!(!rows[0].contains("CANARY") && !rows[0].contains("secret"), "{rows:?}");
+        // One whose secret was changed meanwhile asks for a token of its own, and takes nobody's away.
+        let (other, _other) = host(&folder, &service, "CANARY-secret-of-tomorrow").await;
+        send(&other).await.unwrap();
+        send(&client).await.unwrap();
+        assert_eq!(service.fetched(), 2);
+        let (again, _again) = host(&folder, &service, SECRET).await;
+        send(&again).await.unwrap();
+        assert_eq!(service.fetched(), 2);
+        let files = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        for file in files.filter(|file| file.path().is_file()) {
+            let bytes = std::fs::read(file.path()).unwrap();
+            assert!(!bytes.windows(6).any(|window| window == b"CANARY"), "{:?}", file.path());
+        }
+    });
+}

@@ -1,0 +1,156 @@
+//! An app's token, sealed, for all processes on one store; and whose turn it is to fetch the next one.
+//!
+//! What is kept here can be read by nobody who has the ledger alone: it is sealed before it comes, with a key that is
+//! made of the app's client secret (`client::token::seal`).
+
+use std::time::Duration;
+
+use super::sql::sql;
+use super::store::{Transaction, from_millis, millis};
+use super::{AppId, Ledger, LedgerError};
+
+/// How long what nobody uses any more is kept: the row of a secret that was replaced.
+const FORGOTTEN: Duration = Duration::from_hours(24 * 30);
+
+/// What the ledger has of an app's token.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct KeptToken {
+    /// The token, sealed; none where none was fetched yet.
+    pub sealed: Option<String>,
+    /// Its number: higher with each new one, 0 where there is none.
+    pub number: i64,
+    /// Why no token could be had last, in the words of whoever tried, and for how long that is everybody's answer.
+    pub trouble: Option<(String, Duration)>,
+}
+
+/// Whether a process may fetch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenTurn {
+    /// It is its turn.
+    Mine,
+    /// Another one fetches.
+    Theirs,
+    /// There is no need: this is newer than what the process knows, or says why there is none for now.
+    Kept(KeptToken),
+}
+
+type Row = (Option<String>, i64, String, i64, Option<String>);
+
+const ROW: &str =
+    "SELECT sealed, number, fetcher, busy_until, trouble FROM app_tokens WHERE app = ? AND seal = ?";
+
+impl Ledger {
+    /// Asks for the turn to fetch a token in place of the one of this number, for `length` at the most.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn token_turn(
+        &self,
+        app: AppId,
+        seal: &str,
+        known: i64,
+        fetcher: &str,
+        length: Duration,
+    ) -> Result<TokenTurn, LedgerError> {
+        let mut write = self.store().write().await?;
+        let turn = turn(&mut write, app, seal, known, fetcher, length).await;
+        write.end(turn).await
+    }
+
+    /// Keeps a new token; gives its number.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn keep_token(&self, app: AppId, seal: &str, sealed: &str) -> Result<i64, LedgerError> {
+        let mut write = self.store().write().await?;
+        let number = async {
+            let now = write.store.now();
+            let forgotten = sql("DELETE FROM app_tokens WHERE app = ? AND seal <> ? AND changed_at < ?");
+            write.run(forgotten.bind(app.0).bind(seal).bind(now - millis(FORGOTTEN))).await?;
+            let statement = sql(
+                "INSERT INTO app_tokens (app, seal, sealed, number, fetcher, busy_until, changed_at)
+                    VALUES (?1, ?2, ?3, 1, '', 0, ?4)
+                    ON CONFLICT (app, seal) DO UPDATE SET sealed = excluded.sealed, number = app_tokens.number + 1,
+                        fetcher = '', busy_until = 0, trouble = NULL, changed_at = excluded.changed_at
+                    RETURNING number",
+            );
+            let statement = statement.bind(app.0).bind(seal).bind(sealed).bind(now);
+            write.row::<(i64,)>(statement).await
+        }
+        .await;
+        let (number,) =
+            write.end(number).await?.ok_or_else(|| self.store().record("no number for a token"))?;
+        Ok(number)
+    }
+
+    /// Gives the turn back without a token: why, for all who would fetch within `length`.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn token_trouble(
+        &self,
+        app: AppId,
+        seal: &str,
+        fetcher: &str,
+        trouble: &str,
+        length: Duration,
+    ) -> Result<(), LedgerError> {
+        let mut write = self.store().write().await?;
+        let statement = sql("UPDATE app_tokens SET trouble = ?, busy_until = ?, changed_at = ?
+                WHERE app = ? AND seal = ? AND fetcher = ?");
+        let now = write.store.now();
+        let statement = statement.bind(trouble).bind(now + millis(length)).bind(now);
+        let told = write.run(statement.bind(app.0).bind(seal).bind(fetcher)).await.map(drop);
+        write.end(told).await
+    }
+}
+
+async fn turn(
+    write: &mut Transaction<'_>,
+    app: AppId,
+    seal: &str,
+    known: i64,
+    fetcher: &str,
+    length: Duration,
+) -> Result<TokenTurn, LedgerError> {
+    let now = write.store.now();
+    if let Some(row) = write.row::<Row>(sql(ROW).bind(app.0).bind(seal)).await? {
+        let (busy, of) = (row.3 > now, row.2.clone());
+        let kept = kept(row, now);
+        if kept.number > known || kept.trouble.is_some() {
+            return Ok(TokenTurn::Kept(kept));
+        }
+        if busy && of != fetcher {
+            return Ok(TokenTurn::Theirs);
+        }
+    }
+    let statement = sql(
+        "INSERT INTO app_tokens (app, seal, fetcher, busy_until, changed_at) VALUES (?1, ?2, ?3, ?4, ?5)
+            ON CONFLICT (app, seal) DO UPDATE SET fetcher = excluded.fetcher, busy_until = excluded.busy_until,
+                trouble = NULL, changed_at = excluded.changed_at",
+    );
+    let statement = statement.bind(app.0).bind(seal).bind(fetcher).bind(now + millis(length)).bind(now);
+    write.run(statement).await?;
+    Ok(TokenTurn::Mine)
+}
+
+fn kept((sealed, number, _, busy_until, trouble): Row, now: i64) -> KeptToken {
+    let trouble = trouble.filter(|_| busy_until > now);
+    KeptToken { sealed, number, trouble: trouble.map(|words| (words, from_millis(busy_until - now))) }
+}
+
+#[cfg(test)]
+impl Ledger {
+    /// All rows, as texts.
+    pub(crate) async fn all_app_tokens(&self) -> Vec<String> {
+        let mut read = self.store().read().await.unwrap();
+        let question = sql("SELECT seal, sealed, number, fetcher, trouble FROM app_tokens");
+        let rows: Vec<(String, Option<String>, i64, String, Option<String>)> =
+            read.rows(question).await.unwrap();
+        read.done();
+        rows.iter().map(|row| format!("{row:?}")).collect()
+    }
+}

@@ -1,0 +1,194 @@
+//! Whether what is in a ledger agrees with itself.
+
+use super::owner::lives;
+use super::sql::sql;
+use super::store::{Transaction, count};
+use super::tables::TABLES;
+use super::transfer::behind;
+use super::{Ledger, LedgerError, Stage};
+
+/// Faults of one kind that are named.
+const NAMED: usize = 5;
+
+/// What a ledger holds, and what is wrong in it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Examined {
+    /// How many rows each table has.
+    pub rows: Vec<(&'static str, u64)>,
+    /// What contradicts itself, in words.
+    pub faults: Vec<String>,
+}
+
+/// A broadcast as it is examined.
+struct Suspect {
+    name: String,
+    stage: i64,
+}
+
+impl Ledger {
+    /// Counts what is in the ledger, and looks for what contradicts itself. Others may go on meanwhile: each broadcast is
+    /// read as it stands at one instant.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn examine(&self) -> Result<Examined, LedgerError> {
+        let mut found = Examined::default();
+        let mut read = self.store().read().await?;
+        let question = sql("SELECT id, name, run, state FROM broadcasts ORDER BY id");
+        let broadcasts: Vec<(i64, String, String, i64)> = read.rows(question).await?;
+        let mut recipients = 0;
+        for (id, name, run, stage) in broadcasts {
+            let suspect = Suspect { name: format!("{name}/{run}"), stage };
+            let question = sql(COUNTED).bind(id);
+            let Some(counted) = read.row::<Counted>(question).await? else { continue };
+            recipients += suspect.compare(&counted, &mut found.faults);
+            let missing: Option<(i64,)> = read.row(sql(WITHOUT_MESSAGE).bind(id)).await?;
+            let missing = missing.unwrap_or_default().0;
+            if missing > 0 {
+                found.faults.push(format!("{}: {missing} recipients have no message", suspect.name));
+            }
+            if counted.1 > 0 {
+                let mut write = self.store().write().await?;
+                let abandoned = abandoned(&mut write, id).await;
+                let abandoned = write.end(abandoned).await?;
+                if abandoned > 0 {
+                    found.faults.push(format!(
+                        "{}: {abandoned} recipients are being sent to by nobody that lives; whoever drives it next settles them as in doubt",
+                        suspect.name
+                    ));
+                }
+            }
+        }
+        for table in ["recipients", "messages"] {
+            let mut last = -1;
+            let mut strays = 0;
+            // From one broadcast's rows to the next one's: there are few, and each has many.
+            loop {
+                let next = format!("SELECT min(broadcast) FROM {table} WHERE broadcast > ?");
+                let Some((Some(next),)) = read.row::<(Option<i64>,)>(sql(next).bind(last)).await? else {
+                    break;
+                };
+                let known: Option<(i64,)> =
+                    read.row(sql("SELECT id FROM broadcasts WHERE id = ?").bind(next)).await?;
+                // One that was made or pruned a moment ago is none.
+                let still = sql(format!("SELECT min(broadcast) FROM {table} WHERE broadcast = ?")).bind(next);
+                if known.is_none()
+                    && read.row::<(Option<i64>,)>(still).await?.is_some_and(|(still,)| still.is_some())
+                {
+                    strays += 1;
+                    if strays <= NAMED {
+                        found.faults.push(format!("{table} of a broadcast {next} that is not there"));
+                    }
+                }
+                last = next;
+            }
+        }
+        for table in TABLES {
+            let rows = if table.name == "recipients" {
+                recipients
+            } else {
+                let rows: Option<(i64,)> =
+                    read.row(sql(format!("SELECT count(*) FROM {}", table.name))).await?;
+                count(rows.unwrap_or_default().0)
+            };
+            found.rows.push((table.name, rows));
+        }
+        read.done();
+        let mut write = self.store().write().await?;
+        let rest = rest(&mut write).await;
+        found.faults.extend(write.end(rest).await?);
+        Ok(found)
+    }
+}
+
+/// Rows by state, what the broadcast says of each state, and the number that its next recipient would get.
+type Counted = (i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64);
+
+const COUNTED: &str = "SELECT
+    count(CASE WHEN r.state = 0 THEN 1 END), count(CASE WHEN r.state = 1 THEN 1 END),
+    count(CASE WHEN r.state = 2 THEN 1 END), count(CASE WHEN r.state = 3 THEN 1 END),
+    count(CASE WHEN r.state = 4 THEN 1 END), count(CASE WHEN r.state = 5 THEN 1 END),
+    count(CASE WHEN r.state = 6 THEN 1 END),
+    b.n_pending, b.n_sending, b.n_sent, b.n_rejected, b.n_in_doubt, b.n_skipped, b.n_cancelled, b.next_seq
+    FROM broadcasts b LEFT JOIN recipients r ON r.broadcast = b.id WHERE b.id = ? GROUP BY b.id";
+
+const WITHOUT_MESSAGE: &str =
+    "SELECT count(*) FROM recipients r WHERE r.broadcast = ?1 AND r.message IS NOT NULL
+    AND r.message NOT IN (SELECT m.id FROM messages m WHERE m.broadcast = ?1)";
+
+impl Suspect {
+    /// Compares what is counted with what is said; gives the number of recipients.
+    fn compare(&self, of: &Counted, faults: &mut Vec<String>) -> u64 {
+        let counted = [of.0, of.1, of.2, of.3, of.4, of.5, of.6];
+        let said = [of.7, of.8, of.9, of.10, of.11, of.12, of.13];
+        let states = ["pending", "sending", "sent", "rejected", "in doubt", "skipped", "cancelled"];
+        for ((state, counted), said) in states.iter().zip(counted).zip(said) {
+            if counted != said {
+                faults.push(format!("{}: it says {said} {state}, and {counted} recipients are", self.name));
+            }
+        }
+        let all: i64 = counted.iter().sum();
+        if all != of.14 - 1 {
+            faults.push(format!(
+                "{}: {} recipients were numbered, and {all} are there",
+                self.name,
+                of.14 - 1
+            ));
+        }
+        let over = [Stage::Finished, Stage::Cancelled].iter().any(|stage| stage.number() == self.stage);
+        if over && counted[0] + counted[1] > 0 {
+            let waiting = counted[0] + counted[1];
+            faults.push(format!("{}: it is over, and {waiting} recipients still wait", self.name));
+        }
+        count(all)
+    }
+}
+
+/// How many recipients of a broadcast are in flight with nobody alive who would settle them.
+async fn abandoned(write: &mut Transaction<'_>, broadcast: i64) -> Result<i64, LedgerError> {
+    let now = write.store.now();
+    if write.store.server().is_some() {
+        let question =
+            sql("SELECT count(*) FROM recipients r WHERE r.broadcast = ?1 AND r.state = 1 AND NOT EXISTS
+                (SELECT 1 FROM stretches s JOIN drivers d ON d.broadcast = s.broadcast AND d.number = s.driver
+                    JOIN owners o ON o.id = d.owner
+                    WHERE s.broadcast = ?1 AND r.seq BETWEEN s.first AND s.last
+                        AND d.lease_until >= ?2 AND o.alive_until >= ?2)");
+        let row: Option<(i64,)> = write.row(question.bind(broadcast).bind(now)).await?;
+        return Ok(row.unwrap_or_default().0);
+    }
+    let question = sql("SELECT owner, lease_until, n_sending FROM broadcasts WHERE id = ?").bind(broadcast);
+    let Some((owner, until, sending)) = write.row::<(Option<i64>, i64, i64)>(question).await? else {
+        return Ok(0);
+    };
+    let driven = match owner {
+        Some(owner) => until >= now && lives(write, owner).await?,
+        None => false,
+    };
+    Ok(if driven { 0 } else { sending })
+}
+
+/// What is wrong beside broadcasts.
+async fn rest(write: &mut Transaction<'_>) -> Result<Vec<String>, LedgerError> {
+    let mut faults = Vec::new();
+    let question = sql("SELECT owner, count(*) FROM sends WHERE state = 1 GROUP BY owner ORDER BY owner");
+    let in_flight: Vec<(i64, i64)> = write.rows(question).await?;
+    let mut abandoned = 0;
+    for (owner, sends) in in_flight {
+        if !lives(write, owner).await? {
+            abandoned += sends;
+        }
+    }
+    if abandoned > 0 {
+        faults.push(format!(
+            "{abandoned} single sends are in flight of processes that died; the next one that sends settles them as in doubt"
+        ));
+    }
+    for table in behind(write).await? {
+        faults.push(format!(
+            "{table}: the next row would get a number that is taken; set its sequence behind the highest"
+        ));
+    }
+    Ok(faults)
+}

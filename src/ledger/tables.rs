@@ -1,0 +1,387 @@
+//! The tables as they are copied from one store to another: their columns, what each holds, and in which order.
+//!
+//! What is only of the moment is not among them ([`OF_THE_MOMENT`]): who lives, who drives what, who may use how much of a
+//! quota, and tokens, which whoever needs one fetches.
+
+use std::fmt::Write as _;
+
+use sqlx::postgres::PgRow;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Column as _, FromRow, Row as _, TypeInfo as _, ValueRef as _};
+
+use super::sql::{Statement, Value, sql};
+
+/// One table.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub(super) name: &'static str,
+    /// The columns; those of the key come first.
+    pub(super) columns: &'static [(&'static str, Kind)],
+    /// How many columns are the key.
+    pub(super) key: usize,
+    /// How many rows are read and written at once: a page is a few megabytes at the most.
+    page: usize,
+}
+
+/// What a column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Number,
+    Text,
+    Flag,
+    Bytes,
+    /// A holder of a lease: nobody, in a copy.
+    Nobody,
+    /// The end of a lease: over, in a copy.
+    Over,
+}
+
+use Kind::{Bytes, Flag, Nobody, Number, Over, Text};
+
+/// Tables that are not copied.
+#[cfg(test)]
+pub(super) const OF_THE_MOMENT: &[&str] =
+    &["app_tokens", "drivers", "meanings", "owners", "pulse", "schema_version", "shares", "stretches"];
+
+/// Tables whose rows are numbered by the store, and never twice.
+pub(super) const NUMBERED: &[&str] = &["apps", "owners", "broadcasts", "sends", "job_wishes", "alerts"];
+
+/// Those that are, each behind what it refers to.
+pub(super) const TABLES: &[Table] = &[
+    Table { name: "apps", columns: &[("id", Number), ("key", Text)], key: 1, page: 500 },
+    Table {
+        name: "broadcasts",
+        columns: &[
+            ("id", Number),
+            ("app", Number),
+            ("name", Text),
+            ("run", Text),
+            ("spec", Text),
+            ("state", Number),
+            ("wish", Number),
+            ("wish_note", Text),
+            ("owner", Nobody),
+            ("lease_number", Number),
+            ("lease_until", Over),
+            ("lease_for", Over),
+            ("next_seq", Number),
+            ("next_message", Number),
+            ("n_pending", Number),
+            ("n_sending", Number),
+            ("n_sent", Number),
+            ("n_rejected", Number),
+            ("n_in_doubt", Number),
+            ("n_skipped", Number),
+            ("n_cancelled", Number),
+            ("duplicates", Number),
+            ("excluded", Number),
+            ("largest", Number),
+            ("plan", Text),
+            ("report", Text),
+            ("created_at", Number),
+            ("planned_at", Number),
+            ("finished_at", Number),
+            ("entrusted", Flag),
+        ],
+        key: 1,
+        page: 100,
+    },
+    Table {
+        name: "messages",
+        columns: &[
+            ("broadcast", Number),
+            ("id", Number),
+            ("hash", Text),
+            ("size", Number),
+            ("content", Text),
+        ],
+        key: 2,
+        page: 200,
+    },
+    Table {
+        name: "recipients",
+        columns: &[
+            ("broadcast", Number),
+            ("seq", Number),
+            ("state", Number),
+            ("attempts", Number),
+            ("recalled", Number),
+            ("updated_at", Number),
+            ("message", Number),
+            ("group_id", Text),
+            ("users", Text),
+            ("message_id", Text),
+            ("error", Text),
+        ],
+        key: 2,
+        page: 500,
+    },
+    Table {
+        name: "sends",
+        columns: &[
+            ("id", Number),
+            ("app", Number),
+            ("once", Text),
+            ("hash", Text),
+            ("recipients", Text),
+            ("origin", Text),
+            ("owner", Number),
+            ("state", Number),
+            ("attempts", Number),
+            ("receipts", Text),
+            ("error", Text),
+            ("created_at", Number),
+            ("updated_at", Number),
+        ],
+        key: 1,
+        page: 500,
+    },
+    Table {
+        name: "uploads",
+        columns: &[
+            ("app", Number),
+            ("content", Text),
+            ("options", Text),
+            ("file", Text),
+            ("uploaded_at", Number),
+            ("expires_at", Number),
+        ],
+        key: 3,
+        page: 500,
+    },
+    Table {
+        name: "files",
+        columns: &[
+            ("app", Number),
+            ("url", Text),
+            ("path", Text),
+            ("content", Text),
+            ("options", Text),
+            ("expires_at", Number),
+        ],
+        key: 2,
+        page: 500,
+    },
+    Table {
+        name: "data",
+        columns: &[("namespace", Text), ("key", Text), ("value", Text), ("expires_at", Number)],
+        key: 2,
+        // A value may have 256 KiB.
+        page: 20,
+    },
+    Table {
+        name: "jobs",
+        columns: &[
+            ("name", Text),
+            ("script", Text),
+            ("times", Text),
+            ("decided_until", Number),
+            ("next_at", Number),
+            ("paused_at", Number),
+            ("gone_at", Number),
+        ],
+        key: 1,
+        page: 500,
+    },
+    Table {
+        name: "job_runs",
+        columns: &[
+            ("job", Text),
+            ("scheduled_at", Number),
+            ("state", Number),
+            ("attempt", Number),
+            ("owner", Number),
+            ("note", Text),
+            ("started_at", Number),
+            ("finished_at", Number),
+            ("version", Text),
+            ("loose", Flag),
+            ("rerun", Flag),
+            ("timeout", Number),
+            ("args", Text),
+        ],
+        key: 2,
+        page: 100,
+    },
+    Table {
+        name: "job_wishes",
+        columns: &[
+            ("id", Number),
+            ("job", Text),
+            ("wish", Number),
+            ("scheduled_at", Number),
+            ("asked_at", Number),
+            ("args", Text),
+        ],
+        key: 1,
+        page: 100,
+    },
+    Table {
+        name: "versions",
+        columns: &[("hash", Text), ("module", Text), ("path", Text), ("text", Bytes)],
+        key: 2,
+        page: 10,
+    },
+    Table {
+        name: "alerts",
+        columns: &[
+            ("id", Number),
+            ("key", Text),
+            ("body", Text),
+            ("raised_at", Number),
+            ("tries", Number),
+            ("due_at", Number),
+            ("done_at", Number),
+            ("error", Text),
+        ],
+        key: 1,
+        page: 100,
+    },
+    Table {
+        name: "scripts",
+        columns: &[
+            ("name", Text),
+            ("hash", Text),
+            ("loaded_at", Number),
+            ("error", Text),
+            ("stale_since", Number),
+        ],
+        key: 1,
+        page: 100,
+    },
+    // Behind the runs: the end of a run drops its request.
+    Table {
+        name: "hook_requests",
+        columns: &[("job", Text), ("scheduled_at", Number), ("head", Text), ("body", Bytes)],
+        key: 2,
+        page: 50,
+    },
+    Table {
+        name: "hook_deliveries",
+        columns: &[("job", Text), ("delivery", Text), ("scheduled_at", Number)],
+        key: 2,
+        page: 500,
+    },
+    Table {
+        name: "tokens",
+        columns: &[("role", Text), ("hash", Text), ("made_at", Number)],
+        key: 1,
+        page: 100,
+    },
+    Table {
+        name: "activity",
+        columns: &[("app", Number), ("quota", Text), ("at", Number), ("sent", Number), ("throttled", Number)],
+        key: 3,
+        page: 500,
+    },
+];
+
+/// What stands in one column of one row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Cell {
+    Nothing,
+    Number(i64),
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+/// One row, column by column.
+#[derive(Debug)]
+pub(super) struct Cells(pub(super) Vec<Cell>);
+
+impl Table {
+    /// Asks for a page of the rows behind a key, in the order of the key.
+    pub(super) fn page(&self, server: bool, after: Option<&[Cell]>) -> Statement {
+        let mut text = String::from("SELECT ");
+        for (at, (name, kind)) in self.columns.iter().enumerate() {
+            text.push_str(if at == 0 { "" } else { ", " });
+            text.push_str(match kind {
+                Nobody => "CAST(NULL AS BIGINT)",
+                Over => "CAST(0 AS BIGINT)",
+                _ => name,
+            });
+        }
+        let key: Vec<String> = self.columns[..self.key]
+            .iter()
+            // Both stores compare texts by their bytes.
+            .map(|(name, kind)| match kind {
+                Text if server => format!("{name} COLLATE \"C\""),
+                _ => (*name).to_owned(),
+            })
+            .collect();
+        let key = key.join(", ");
+        // Writing to a string cannot fail.
+        let _ = write!(text, " FROM {}", self.name);
+        if after.is_some() {
+            let _ = write!(text, " WHERE ({key}) > ({})", vec!["?"; self.key].join(", "));
+        }
+        let _ = write!(text, " ORDER BY {key} LIMIT {}", self.page);
+        let after = after.unwrap_or_default();
+        after.iter().fold(sql(text), |question, cell| question.bind(cell.value(None)))
+    }
+
+    /// Whether a page of so many rows is the last one.
+    pub(super) const fn is_last(&self, rows: usize) -> bool {
+        rows < self.page
+    }
+
+    /// Writes rows.
+    pub(super) fn insert(&self, rows: &[Cells]) -> Statement {
+        let names: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
+        let row = format!("({})", vec!["?"; names.len()].join(", "));
+        let text = format!(
+            "INSERT INTO {} ({}) VALUES {}",
+            self.name,
+            names.join(", "),
+            vec![row.as_str(); rows.len()].join(", ")
+        );
+        let cells = rows.iter().flat_map(|row| row.0.iter().zip(self.columns));
+        cells.fold(sql(text), |statement, (cell, (_, kind))| statement.bind(cell.value(Some(*kind))))
+    }
+}
+
+impl Cell {
+    /// As it is bound: what is not there has the type of its column.
+    fn value(&self, kind: Option<Kind>) -> Value {
+        match (self, kind) {
+            (Self::Number(number), Some(Flag)) => Value::Flag(*number != 0),
+            (Self::Number(number), _) => Value::Number(Some(*number)),
+            (Self::Text(text), _) => Value::Text(Some(text.clone())),
+            (Self::Bytes(bytes), _) => Value::Bytes(bytes.clone()),
+            (Self::Nothing, Some(Text)) => Value::Text(None),
+            (Self::Nothing, _) => Value::Number(None),
+        }
+    }
+}
+
+impl FromRow<'_, SqliteRow> for Cells {
+    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+        let cell = |at| {
+            let raw = row.try_get_raw(at)?;
+            if raw.is_null() {
+                return Ok(Cell::Nothing);
+            }
+            match raw.type_info().name() {
+                "TEXT" => row.try_get(at).map(Cell::Text),
+                "BLOB" => row.try_get(at).map(Cell::Bytes),
+                _ => row.try_get(at).map(Cell::Number),
+            }
+        };
+        (0..row.len()).map(cell).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl FromRow<'_, PgRow> for Cells {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        let cell = |at: usize| {
+            let cell = match row.column(at).type_info().name() {
+                "TEXT" => row.try_get::<Option<String>, _>(at)?.map(Cell::Text),
+                "BYTEA" => row.try_get::<Option<Vec<u8>>, _>(at)?.map(Cell::Bytes),
+                "BOOL" => row.try_get::<Option<bool>, _>(at)?.map(|flag| Cell::Number(flag.into())),
+                _ => row.try_get::<Option<i64>, _>(at)?.map(Cell::Number),
+            };
+            Ok(cell.unwrap_or(Cell::Nothing))
+        };
+        (0..row.len()).map(cell).collect::<Result<_, _>>().map(Self)
+    }
+}

@@ -1,0 +1,275 @@
+//! Copies between stores: from a file to a file, and where the tests are given a server, there and back.
+
+use std::path::PathBuf;
+
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions as _, SqliteConnection};
+
+use super::*;
+use crate::ledger::tables::{Cell, Cells, Kind, OF_THE_MOMENT, TABLES, Table};
+
+/// A file of a folder, opened beside the ledger.
+async fn file(folder: &Path) -> SqliteConnection {
+    SqliteConnectOptions::new().filename(folder.join("ledger.db")).connect().await.unwrap()
+}
+
+async fn asked<T>(connection: &mut SqliteConnection, question: String) -> Vec<T>
+where
+    T: Send + Unpin + for<'r> sqlx::FromRow<'r, sqlx::sqlite::SqliteRow>,
+{
+    sqlx::query_as(AssertSqlSafe(question)).fetch_all(connection).await.unwrap()
+}
+
+/// A text that is worth copying, and like no other.
+fn text(random: &mut StdRng, number: usize) -> String {
+    const PIECES: [&str; 8] =
+        ["", "grüße", "消息", "\u{1F680}", "'; --", "\"\\\n\t", "null", "0123456789abcdef"];
+    let pieces = (0..random.random_range(0..4)).map(|_| PIECES[random.random_range(0..PIECES.len())]);
+    format!("{}{number}", pieces.collect::<String>())
+}
+
+/// Fills a table of a file with rows of all that its columns can hold.
+async fn fill(connection: &mut SqliteConnection, table: &Table, rows: usize, random: &mut StdRng) {
+    let info: Vec<(String, bool)> =
+        asked(connection, format!("SELECT name, \"notnull\" FROM pragma_table_info('{}')", table.name)).await;
+    let must = |name: &str| info.iter().any(|(known, must)| known == name && *must);
+    let rows = (1..=rows).map(|number| {
+        let cells = table.columns.iter().enumerate().map(|(at, (name, kind))| {
+            let number_of_row = i64::try_from(number).unwrap();
+            let is_key = at < table.key;
+            if !is_key && !must(name) && random.random_bool(0.3) {
+                return Cell::Nothing;
+            }
+            match kind {
+                Kind::Number if *name == "app" || (*name == "broadcast" && is_key) => Cell::Number(1),
+                Kind::Number if is_key => Cell::Number(number_of_row),
+                Kind::Number => Cell::Number(random.random_range(-5..i64::from(u32::MAX) * 1000)),
+                Kind::Nobody | Kind::Over => Cell::Number(7),
+                Kind::Flag => Cell::Number(random.random_bool(0.5).into()),
+                Kind::Bytes => {
+                    Cell::Bytes((0..random.random_range(0..2000)).map(|_| random.random()).collect())
+                }
+                Kind::Text => Cell::Text(text(random, number)),
+            }
+        });
+        Cells(cells.collect())
+    });
+    for page in rows.collect::<Vec<_>>().chunks(100) {
+        let (text, given) = table.insert(page).for_sqlite().unwrap();
+        sqlx::query_with(text, given).execute(&mut *connection).await.unwrap();
+    }
+}
+
+/// All rows of a file but for what a copy leaves out, read without any of what copies.
+async fn dump(folder: &Path) -> Vec<(String, Vec<Vec<Cell>>)> {
+    let mut connection = file(folder).await;
+    let names: Vec<(String,)> = asked(
+        &mut connection,
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
+            .to_owned(),
+    )
+    .await;
+    let mut dump = Vec::new();
+    for (name,) in names {
+        if OF_THE_MOMENT.contains(&name.as_str()) {
+            continue;
+        }
+        let columns: Vec<(String,)> = asked(
+            &mut connection,
+            format!(
+                "SELECT name FROM pragma_table_info('{name}') WHERE name NOT IN ('lease_until', 'lease_for')
+                    AND NOT (name = 'owner' AND '{name}' = 'broadcasts')"
+            ),
+        )
+        .await;
+        let columns: Vec<String> = columns.into_iter().map(|(column,)| format!("\"{column}\"")).collect();
+        let rows: Vec<Cells> =
+            asked(&mut connection, format!("SELECT {0} FROM {name} ORDER BY {0}", columns.join(", "))).await;
+        dump.push((name, rows.into_iter().map(|row| row.0).collect()));
+    }
+    dump
+}
+
+/// A file with rows in all tables, of a process that died.
+async fn filled(folder: &Path, clock: &Clock, seed: u64) -> i64 {
+    let ledger = Ledger::open(folder, clock.clone()).await.unwrap();
+    for app in ["first", "second"] {
+        ledger.app(app).await.unwrap();
+    }
+    let owner = ledger.register("run").await.unwrap();
+    let number = owner.id();
+    drop(owner);
+    drop(ledger);
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut connection = file(folder).await;
+    sqlx::query("DELETE FROM apps WHERE id > 1").execute(&mut connection).await.unwrap();
+    for table in TABLES.iter().filter(|table| table.name != "apps") {
+        // So many that there are several pages, and no full last one, and one that is just full.
+        let rows =
+            [1, 20, 500, 733][random.random_range(0..4)].min(if table.name == "data" { 45 } else { 1000 });
+        fill(&mut connection, table, rows, &mut random).await;
+    }
+    number
+}
+
+async fn sequences(folder: &Path) -> Vec<(String, i64)> {
+    asked(&mut file(folder).await, "SELECT name, seq FROM sqlite_sequence ORDER BY name".to_owned()).await
+}
+
+/// Another store of a test: a server's where there is one.
+async fn between(folder: &Path) -> (PathBuf, Place) {
+    let folder = folder.join("between");
+    let place = server::place(&folder).await;
+    (folder, place)
+}
+
+#[test]
+fn all_of_a_ledger_comes_through_another_store_as_it_was() {
+    with_folder(|folder, clock| async move {
+        let seed = rand::random();
+        println!("seed {seed}");
+        let (from, to) = (folder.join("from"), folder.join("to"));
+        filled(&from, &clock, seed).await;
+        let (folder_between, between) = between(&folder).await;
+        let from_place = Place::Folder(from.clone());
+        let there = Ledger::transfer(&from_place, &between, &clock).await.unwrap();
+        let back = Ledger::transfer(&between, &Place::Folder(to.clone()), &clock).await.unwrap();
+        assert!(there.tables.iter().all(|table| table.rows > 0), "{there:?}");
+        assert_eq!(there.tables, back.tables);
+        let (before, after) = (dump(&from).await, dump(&to).await);
+        assert_eq!(before.len(), TABLES.len());
+        for ((name, before), (_, after)) in before.iter().zip(&after) {
+            assert!(before == after, "{name} differs, seed {seed}");
+        }
+        assert_eq!(sequences(&from).await, sequences(&to).await);
+        let again = Ledger::transfer(&from_place, &between, &clock).await;
+        assert!(matches!(again, Err(CopyError::NotEmpty { table: "apps", .. })), "{again:?}");
+        let itself = Ledger::transfer(&from_place, &from_place, &clock).await;
+        assert!(matches!(itself, Err(CopyError::Same(_))), "{itself:?}");
+        server::clean(&folder_between).await;
+    });
+}
+
+#[test]
+fn a_copy_goes_on_where_the_ledger_was() {
+    with_folder(|folder, clock| async move {
+        let (from, there) = (folder.join("from"), between(&folder).await);
+        let ledger = Ledger::open(&from, clock.clone()).await.unwrap();
+        let owner = ledger.register("run").await.unwrap();
+        let dead = owner.id();
+        let lease = planned(&ledger, &owner, &spec(), 10).await;
+        ledger.intend(lease, vec![1, 2, 3, 4]).await.unwrap();
+        ledger
+            .settle(lease, vec![Outcome::sent(1, "m1", 1), Outcome::failed(2, State::Rejected, "no", 1)])
+            .await
+            .unwrap();
+        let app = ledger.app("https://service/org/app").await.unwrap();
+        let send = |once: &str| NewSend {
+            app,
+            once: Some(once.to_owned()),
+            hash: "h".to_owned(),
+            recipients: "[\"g\"]".to_owned(),
+            origin: "scripts/main.lua:1".to_owned(),
+        };
+        let Begun::New(mut ticket) = ledger.begin_send(&owner, send("flying")).await.unwrap() else {
+            panic!()
+        };
+        ledger.intend_send(&mut ticket).await.unwrap();
+        let places = (Place::Folder(from.clone()), there.1.clone());
+        let refused = Ledger::transfer(&places.0, &places.1, &clock).await;
+        assert!(matches!(refused, Err(CopyError::InUse { .. })), "{refused:?}");
+        drop(owner);
+        let copied = Ledger::transfer(&places.0, &places.1, &clock).await.unwrap();
+        assert_eq!(copied.in_doubt, 1);
+
+        let ledger = Ledger::open_at(&places.1, clock.clone()).await.unwrap();
+        let owner = ledger.register("serve").await.unwrap();
+        assert!(owner.id() > dead, "{} is the number of one that is dead", owner.id());
+        assert!(matches!(ledger.begin_send(&owner, send("flying")).await.unwrap(), Begun::InDoubt { .. }));
+        let examined = ledger.examine().await.unwrap();
+        // What was in flight is nobody's until somebody drives it.
+        assert_eq!(examined.faults.len(), 1, "{examined:?}");
+        assert!(
+            examined.faults[0].starts_with("news/1: 2 recipients are being sent to by nobody"),
+            "{examined:?}"
+        );
+        let lease = ledger.claim_alone(lease.broadcast, &owner, LEASE).await.unwrap().unwrap();
+        ledger.take_over(lease).await.unwrap();
+        let counts = counted(&ledger, lease.broadcast).await;
+        assert_eq!((counts.sent, counts.rejected, counts.in_doubt, counts.pending), (1, 1, 2, 6));
+        assert_eq!(ledger.pending(lease, 0, 99).await.unwrap().len(), 6);
+        assert_eq!(ledger.examine().await.unwrap().faults, Vec::<String>::new());
+        drop(owner);
+        drop(ledger);
+        server::clean(&there.0).await;
+    });
+}
+
+#[test]
+fn a_ledger_that_contradicts_itself_is_told() {
+    with_folder(|folder, clock| async move {
+        let ledger = Ledger::open(&folder, clock.clone()).await.unwrap();
+        let owner = ledger.register("run").await.unwrap();
+        let lease = planned(&ledger, &owner, &spec(), 4).await;
+        ledger.intend(lease, vec![1]).await.unwrap();
+        let faults = async || ledger.examine().await.unwrap().faults;
+        assert_eq!(faults().await, Vec::<String>::new());
+        let mut connection = file(&folder).await;
+        for (break_it, said) in [
+            ("UPDATE broadcasts SET n_sent = 3", "news/1: it says 3 sent, and 0 recipients are"),
+            ("DELETE FROM recipients WHERE seq = 4", "news/1: 4 recipients were numbered, and 3 are there"),
+            ("UPDATE recipients SET message = 9 WHERE seq = 3", "news/1: 1 recipients have no message"),
+            ("UPDATE broadcasts SET state = 2", "news/1: it is over, and 3 recipients still wait"),
+        ] {
+            sqlx::query(break_it).execute(&mut connection).await.unwrap();
+            let faults = faults().await;
+            assert!(faults.iter().any(|fault| fault == said), "{faults:?}");
+        }
+        drop(owner);
+        let faults = faults().await;
+        assert!(faults.iter().any(|fault| fault.contains("by nobody that lives")), "{faults:?}");
+    });
+}
+
+#[test]
+fn no_table_and_no_column_is_forgotten() {
+    with_folder(|folder, clock| async move {
+        drop(Ledger::open(&folder.join("file"), clock.clone()).await.unwrap());
+        let mut connection = file(&folder.join("file")).await;
+        let names: Vec<(String,)> = asked(
+            &mut connection,
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'".to_owned(),
+        )
+        .await;
+        for (name,) in names {
+            let Some(table) = TABLES.iter().find(|table| table.name == name) else {
+                assert!(OF_THE_MOMENT.contains(&name.as_str()), "{name} is neither copied nor of the moment");
+                continue;
+            };
+            let of: Vec<(String,)> =
+                asked(&mut connection, format!("SELECT name FROM pragma_table_info('{name}') ORDER BY name"))
+                    .await;
+            let mut known: Vec<&str> = table.columns.iter().map(|(column, _)| *column).collect();
+            known.sort_unstable();
+            assert_eq!(of.iter().map(|(column,)| column.as_str()).collect::<Vec<_>>(), known, "{name}");
+        }
+        let Some(_) = server::address() else { return };
+        let ledger = open(&folder, &clock).await;
+        let mut read = ledger.store().read_now().await.unwrap();
+        let question =
+            "SELECT CAST(table_name AS TEXT), CAST(column_name AS TEXT) FROM information_schema.columns
+            WHERE table_schema = current_schema()";
+        let columns: Vec<(String, String)> = read.rows(sql(question)).await.unwrap();
+        read.done();
+        for (table, column) in &columns {
+            let known = TABLES.iter().find(|known| known.name == table);
+            let is_known = known.is_some_and(|known| known.columns.iter().any(|(name, _)| name == column));
+            assert!(is_known || OF_THE_MOMENT.contains(&table.as_str()), "{table}.{column}");
+        }
+        for table in TABLES {
+            assert_eq!(columns.iter().filter(|(name, _)| name == table.name).count(), table.columns.len());
+        }
+    });
+}

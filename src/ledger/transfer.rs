@@ -1,0 +1,303 @@
+//! All of a ledger copied into another store: from a file to a server, and back.
+//!
+//! Nobody may work on either meanwhile: both are held by a write that is alone, and owners that live are a refusal. The
+//! copy is one commit, made only once it was read back and found to be the same: before that the other store is as empty
+//! as it was. Rows go in pages, so that their number does not matter.
+
+use std::path::PathBuf;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::clock::Clock;
+
+use super::owner::{bury, lives};
+use super::sql::sql;
+use super::store::{Transaction, count};
+use super::tables::{Cell, Cells, NUMBERED, TABLES, Table};
+use super::{Ledger, LedgerError, OwnerName, Place};
+
+/// How long the server waits for this program while the other store works.
+const PATIENCE: &str = "SET LOCAL idle_in_transaction_session_timeout = '2min'";
+
+/// What was copied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copied {
+    /// Where it came from: a file, or a server's address without credentials.
+    pub from: PathBuf,
+    /// Where it is now.
+    pub to: PathBuf,
+    /// Each table, all of them the same on both sides.
+    pub tables: Vec<CopiedTable>,
+    /// Single sends in flight of processes that had died, in doubt from now on in both.
+    pub in_doubt: u64,
+}
+
+/// A table that is the same on both sides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopiedTable {
+    /// Its name.
+    pub name: &'static str,
+    /// How many rows it has.
+    pub rows: u64,
+    /// SHA-256 of all of them in the order of their keys, in hexadecimal.
+    pub hash: String,
+}
+
+/// Why a ledger was not copied. The other store is as it was.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CopyError {
+    /// A store failed.
+    #[error(transparent)]
+    Store(#[from] LedgerError),
+    /// A process works on one of the stores, or did until a moment ago.
+    #[error(
+        "{path}: `{name}` (process {pid}) works on this ledger, or did until a moment ago; stop it, then copy",
+        path = path.display(), name = by.name, pid = by.pid
+    )]
+    InUse {
+        /// Which store.
+        path: PathBuf,
+        /// Who.
+        by: OwnerName,
+    },
+    /// There is something where the copy is to be.
+    #[error("{path}: it is not empty, there are rows in `{table}`; a copy goes only into a store where nothing is", path = path.display())]
+    NotEmpty {
+        /// Which store.
+        path: PathBuf,
+        /// The first table that has rows.
+        table: &'static str,
+    },
+    /// Both are the same store.
+    #[error("{}: a ledger cannot be copied into itself", .0.display())]
+    Same(PathBuf),
+    /// The copy is not the same.
+    #[error(
+        "`{table}` was not the same when it was read back ({there} rows of {here}), so nothing was copied; please report this"
+    )]
+    Differs {
+        /// The table.
+        table: &'static str,
+        /// Rows that were read.
+        here: u64,
+        /// Rows that were read back.
+        there: u64,
+    },
+}
+
+impl Ledger {
+    /// Copies all of the ledger in `from` into the empty store `to`, and reads it back.
+    ///
+    /// # Errors
+    ///
+    /// [`CopyError`]; then nothing is in `to`.
+    pub async fn transfer(from: &Place, to: &Place, clock: &Clock) -> Result<Copied, CopyError> {
+        let (source, target) =
+            (Self::open_at(from, clock.clone()).await?, Self::open_at(to, clock.clone()).await?);
+        let (from, to) = (source.path().to_owned(), target.path().to_owned());
+        if from == to {
+            return Err(CopyError::Same(from));
+        }
+        let mut write = target.store().write().await?;
+        idle(&mut write).await?;
+        if let Some(by) = living(&mut write).await? {
+            return Err(CopyError::InUse { path: to, by });
+        }
+        for table in TABLES {
+            let question =
+                sql(format!("SELECT count(*) FROM (SELECT 1 AS one FROM {} LIMIT 1) AS first", table.name));
+            if write.row::<(i64,)>(question).await? != Some((0,)) {
+                return Err(CopyError::NotEmpty { path: to, table: table.name });
+            }
+        }
+        let mut read = source.store().write().await?;
+        idle(&mut read).await?;
+        if let Some(by) = living(&mut read).await? {
+            return Err(CopyError::InUse { path: from, by });
+        }
+        let in_doubt = end_dead(&mut read).await?;
+        let mut tables = Vec::with_capacity(TABLES.len());
+        for table in TABLES {
+            let mut seen = Seen::default();
+            each_page(&mut read, table, async |page| {
+                seen.look(&page);
+                write.run(table.insert(&page)).await.map(drop)
+            })
+            .await?;
+            tables.push(seen.of(table));
+        }
+        for table in NUMBERED {
+            let highest = highest(&mut read, table).await?;
+            go_on_behind(&mut write, table, highest).await?;
+        }
+        for (table, copied) in TABLES.iter().zip(&tables) {
+            let mut seen = Seen::default();
+            each_page_there(&mut write, table, |page| seen.look(page)).await?;
+            let there = seen.of(table);
+            if there != *copied {
+                let (here, there) = (copied.rows, there.rows);
+                return Err(CopyError::Differs { table: table.name, here, there });
+            }
+        }
+        write.end(Ok(())).await?;
+        read.end(Ok(())).await?;
+        Ok(Copied { from, to, tables, in_doubt })
+    }
+}
+
+/// What was seen of a table.
+#[derive(Default)]
+struct Seen {
+    rows: u64,
+    hash: Sha256,
+}
+
+impl Seen {
+    fn look(&mut self, page: &[Cells]) {
+        for row in page {
+            self.rows += 1;
+            for cell in &row.0 {
+                let (kind, bytes): (u8, &[u8]) = match cell {
+                    Cell::Nothing => (0, &[]),
+                    Cell::Number(number) => (1, &number.to_be_bytes()),
+                    Cell::Text(text) => (2, text.as_bytes()),
+                    Cell::Bytes(bytes) => (3, bytes),
+                };
+                self.hash.update([kind]);
+                self.hash.update((bytes.len() as u64).to_be_bytes());
+                self.hash.update(bytes);
+            }
+        }
+    }
+
+    fn of(self, table: &Table) -> CopiedTable {
+        let hash = data_encoding::HEXLOWER.encode(&self.hash.finalize());
+        CopiedTable { name: table.name, rows: self.rows, hash }
+    }
+}
+
+/// Gives the rows of a table page by page, in the order of their keys.
+async fn each_page(
+    read: &mut Transaction<'_>,
+    table: &Table,
+    mut give: impl AsyncFnMut(Vec<Cells>) -> Result<(), LedgerError>,
+) -> Result<(), LedgerError> {
+    let server = read.store.server().is_some();
+    let mut after: Option<Vec<Cell>> = None;
+    loop {
+        let page: Vec<Cells> = read.rows(table.page(server, after.as_deref())).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.0[..table.key].to_vec());
+        let over = table.is_last(page.len());
+        give(page).await?;
+        if over {
+            return Ok(());
+        }
+    }
+}
+
+/// The same for whoever only looks.
+async fn each_page_there(
+    read: &mut Transaction<'_>,
+    table: &Table,
+    mut look: impl FnMut(&[Cells]),
+) -> Result<(), LedgerError> {
+    each_page(read, table, async |page| {
+        look(&page);
+        Ok(())
+    })
+    .await
+}
+
+async fn idle(write: &mut Transaction<'_>) -> Result<(), LedgerError> {
+    if write.store.server().is_none() {
+        return Ok(());
+    }
+    write.run(sql(PATIENCE)).await.map(drop)
+}
+
+/// An owner that lives, if there is one.
+async fn living(write: &mut Transaction<'_>) -> Result<Option<OwnerName>, LedgerError> {
+    let owners: Vec<(i64, String, i64)> =
+        write.rows(sql("SELECT id, name, pid FROM owners ORDER BY id")).await?;
+    for (id, name, pid) in owners {
+        if lives(write, id).await? {
+            return Ok(Some(OwnerName::new(name, pid)));
+        }
+    }
+    Ok(None)
+}
+
+/// Ends owners, none of which lives, so that nobody who was only silent writes on. Gives how many single sends of theirs
+/// are in doubt from now on.
+async fn end_dead(write: &mut Transaction<'_>) -> Result<u64, LedgerError> {
+    let owners: Vec<(i64,)> = write.rows(sql("SELECT id FROM owners")).await?;
+    let mut in_doubt = 0;
+    for (id,) in owners {
+        in_doubt += bury(write, id).await?;
+    }
+    if write.store.server().is_some() {
+        write.run(sql("DELETE FROM drivers")).await?;
+    }
+    Ok(in_doubt)
+}
+
+/// The highest number that a table's rows have, or ever had as far as the store remembers.
+async fn highest(read: &mut Transaction<'_>, table: &str) -> Result<i64, LedgerError> {
+    let rows = read.row::<(i64,)>(sql(format!("SELECT coalesce(max(id), 0) FROM {table}"))).await?;
+    let given = if read.store.server().is_some() {
+        sql("SELECT coalesce(pg_sequence_last_value(CAST(pg_get_serial_sequence(?, 'id') AS regclass)), 0)")
+    } else {
+        sql("SELECT seq FROM sqlite_sequence WHERE name = ?")
+    };
+    let given = read.row::<(i64,)>(given.bind(table)).await?;
+    Ok(rows.unwrap_or_default().0.max(given.unwrap_or_default().0))
+}
+
+/// Has the store number a table's next row behind this one. Owners are not copied, but rows name them: a new one must not
+/// have the number of one that is dead.
+async fn go_on_behind(write: &mut Transaction<'_>, table: &str, highest: i64) -> Result<(), LedgerError> {
+    if highest == 0 {
+        return Ok(());
+    }
+    if write.store.server().is_some() {
+        let set = sql("SELECT setval(CAST(pg_get_serial_sequence(?, 'id') AS regclass), ?)");
+        return write.run(set.bind(table).bind(highest)).await.map(drop);
+    }
+    // Tables that number without a memory have no row there, and need none.
+    let remembers = sql("SELECT count(*) FROM sqlite_schema WHERE name = ? AND sql LIKE '%AUTOINCREMENT%'");
+    if write.row::<(i64,)>(remembers.bind(table)).await? != Some((1,)) {
+        return Ok(());
+    }
+    write.run(sql("DELETE FROM sqlite_sequence WHERE name = ?").bind(table)).await?;
+    let set = sql("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)");
+    write.run(set.bind(table).bind(highest)).await.map(drop)
+}
+
+impl Copied {
+    /// How many rows all tables have together.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.tables.iter().map(|table| table.rows).sum()
+    }
+}
+
+/// Tables whose next row the store would number with a number that is taken: a restore that went wrong.
+pub(super) async fn behind(write: &mut Transaction<'_>) -> Result<Vec<&'static str>, LedgerError> {
+    let mut found = Vec::new();
+    if write.store.server().is_none() {
+        return Ok(found);
+    }
+    for table in NUMBERED {
+        let question = sql(format!(
+            "SELECT coalesce((SELECT max(id) FROM {table}), 0)
+                - coalesce(pg_sequence_last_value(CAST(pg_get_serial_sequence(?, 'id') AS regclass)), 0)"
+        ));
+        let ahead = write.row::<(i64,)>(question.bind(*table)).await?;
+        if ahead.is_some_and(|(ahead,)| count(ahead) > 0) {
+            found.push(*table);
+        }
+    }
+    Ok(found)
+}
