@@ -37,7 +37,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0010_asked.sql"),
     include_str!("migrations/0011_hosts.sql"),
     include_str!("migrations/0012_app_tokens.sql"),
-    include_str!("migrations/0013_paces.sql"),
+    include_str!("migrations/0013_fleet.sql"),
 ];
 /// The newest version that this program knows.
 pub(super) const KNOWN: i64 = STEPS.len() as i64;

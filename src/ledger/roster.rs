@@ -82,8 +82,10 @@ impl Ledger {
     ///
     /// Faults of the store.
     pub async fn enlist_jobs(&self, owner: &Owner, jobs: &[Enlisted]) -> Result<Vec<Duration>, LedgerError> {
-        let rows: Vec<_> =
-            jobs.iter().map(|job| (&job.name, &job.script, &job.times, millis(job.decided_until))).collect();
+        let rows: Vec<_> = jobs
+            .iter()
+            .map(|job| (&job.name, &job.script, &job.times, millis(job.decided_until), &job.version))
+            .collect();
         let mut write = self.store().write().await?;
         let result = async {
             let rows = json(&write, &rows)?;
@@ -91,20 +93,17 @@ impl Ledger {
                 enlisted::enlist(&mut write, owner.id(), jobs).await?;
                 return decided_until(&mut write, &rows).await;
             }
-            let statement = sql(
-                "INSERT INTO jobs (name, script, times, decided_until)
-                    SELECT value ->> 0, value ->> 1, value ->> 2, CAST(value ->> 3 AS BIGINT) FROM json_each(?) WHERE true
+            let statement = sql("INSERT INTO jobs (name, script, times, decided_until, version)
+                    SELECT value ->> 0, value ->> 1, value ->> 2, CAST(value ->> 3 AS BIGINT), value ->> 4
+                        FROM json_each(?) WHERE true
                     ON CONFLICT (name) DO UPDATE SET script = excluded.script, times = excluded.times,
-                        gone_at = NULL, decided_until = CASE
+                        version = excluded.version, gone_at = NULL, decided_until = CASE
                             WHEN jobs.gone_at IS NULL AND jobs.times = excluded.times THEN jobs.decided_until
                             WHEN jobs.decided_until > excluded.decided_until THEN jobs.decided_until
-                            ELSE excluded.decided_until END",
-            );
+                            ELSE excluded.decided_until END");
             write.run(statement.bind(&rows)).await?;
-            let statement = sql(
-                "UPDATE jobs SET gone_at = ? WHERE gone_at IS NULL
-                    AND name NOT IN (SELECT value ->> 0 FROM json_each(?))",
-            );
+            let statement = sql("UPDATE jobs SET gone_at = ? WHERE gone_at IS NULL
+                    AND name NOT IN (SELECT value ->> 0 FROM json_each(?))");
             let now = write.store.now();
             write.run(statement.bind(now).bind(&rows)).await?;
             decided_until(&mut write, &rows).await

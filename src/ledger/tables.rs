@@ -40,8 +40,17 @@ use Kind::{Bytes, Flag, Nobody, Number, Over, Text};
 
 /// Tables that are not copied.
 #[cfg(test)]
-pub(super) const OF_THE_MOMENT: &[&str] =
-    &["app_tokens", "drivers", "meanings", "owners", "pulse", "schema_version", "shares", "stretches"];
+pub(super) const OF_THE_MOMENT: &[&str] = &[
+    "app_tokens",
+    "drivers",
+    "enlisted",
+    "meanings",
+    "owners",
+    "pulse",
+    "schema_version",
+    "shares",
+    "stretches",
+];
 
 /// Tables whose rows are numbered by the store, and never twice.
 pub(super) const NUMBERED: &[&str] = &["apps", "owners", "broadcasts", "sends", "job_wishes", "alerts"];
@@ -179,6 +188,7 @@ pub(super) const TABLES: &[Table] = &[
             ("next_at", Number),
             ("paused_at", Number),
             ("gone_at", Number),
+            ("version", Text),
         ],
         key: 1,
         page: 500,
