@@ -4,7 +4,7 @@
 //! copy is one commit, made only once it was read back and found to be the same: before that the other store is as empty
 //! as it was. Rows go in pages, so that their number does not matter.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
@@ -143,6 +143,36 @@ impl Ledger {
         write.end(Ok(())).await?;
         read.end(Ok(())).await?;
         Ok(Copied { from, to, tables, in_doubt })
+    }
+}
+
+impl Ledger {
+    /// Copies the ledger in `place` as it stands at one instant into the folder `to`, for whoever wants to try something on
+    /// it. Whoever works on it goes on meanwhile, and finds nothing changed.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps it from being read, or the copy from being written.
+    pub async fn sketch(place: &Place, to: &Path, clock: &Clock) -> Result<(), LedgerError> {
+        const SNAPSHOT: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+        if let Place::Folder(from) = place {
+            return Self::copy(from, to).await;
+        }
+        let source = Self::open_at(place, clock.clone()).await?;
+        let target = Self::open_scratch(to, clock.clone()).await?;
+        let mut read = source.store().write_group(false).await?;
+        read.run(sql(SNAPSHOT)).await?;
+        idle(&mut read).await?;
+        let mut write = target.store().write().await?;
+        for table in TABLES {
+            each_page(&mut read, table, async |page| write.run(table.insert(&page)).await.map(drop)).await?;
+        }
+        for table in NUMBERED {
+            let highest = highest(&mut read, table).await?;
+            go_on_behind(&mut write, table, highest).await?;
+        }
+        write.end(Ok(())).await?;
+        read.end(Ok(())).await
     }
 }
 

@@ -92,9 +92,9 @@ pub(in super::super) fn perform(scene: Scene<'_>) -> anyhow::Result<Performance>
         .context("there is no place for a scratch ledger (TMPDIR can name another)")?;
     let clock = Clock::simulated(scene.start);
     // What was sent before counts here too: a broadcast that goes on, one that is left out, a key that was used.
-    let state = scene.project.state_folder();
-    let ledger = if scene.simulated { state.join(SIMULATOR) } else { state };
-    clock.block_on(Ledger::copy(&ledger, scratch.path()))?.context("a copy of the ledger")?;
+    let ledger = apps::place(scene.project, scene.settings, scene.simulated);
+    let now = Clock::real();
+    now.block_on(Ledger::sketch(&ledger, scratch.path(), &now))?.context("a copy of the ledger")?;
     let lists = lists(scene.project, scene.settings, scene.simulated, scene.lists)?;
     let configured = configured(&scene);
     let prefixes = configured.iter().map(|app| app.prefix.clone()).collect();

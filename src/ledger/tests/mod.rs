@@ -10,6 +10,7 @@ mod model;
 mod rest;
 pub(crate) mod server;
 mod shares;
+mod sketch;
 mod transfer;
 
 use std::path::Path;
