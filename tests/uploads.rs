@@ -11,7 +11,7 @@ use mooncast::config::{App, AppLimits, Credentials, Timeouts};
 use mooncast::delivery::{
     Book, Delivery, Driven, End, LEASE, Progress, SendableFile, StopSwitch, UploadOptions,
 };
-use mooncast::ledger::{BroadcastId, NewMessage, NewRecipient, Spec};
+use mooncast::ledger::{BroadcastId, NewMessage, NewRecipient, Place, Spec};
 use mooncast::message::Call;
 use mooncast::quota::Priority;
 
@@ -83,7 +83,8 @@ fn the_same_content_is_uploaded_once_also_at_once_and_by_a_later_run() {
     }
 }
 
-/// A road with a ledger in a folder, whose clock moves as it is told.
+/// A road with a ledger in a folder, whose clock moves as it is told: by weeks, in which an owner on a server would say
+/// hundreds of thousands of times that it lives.
 struct Scene {
     folder: tempfile::TempDir,
     service: Arc<Service>,
@@ -106,7 +107,7 @@ impl Scene {
             limits: AppLimits::default(),
             timeouts: Timeouts::default(),
         };
-        let book = Rc::new(Book::new(folder.path().join("ledger"), clock.clone(), "test"));
+        let book = Rc::new(Book::new(Place::Folder(folder.path().join("ledger")), clock.clone(), "test"));
         let delivery = Delivery::new(&app, clock.clone(), None).unwrap().recorded(book, KEY);
         Self { folder, service, clock: clock.clone(), delivery, spec: Spec::new(Call::Group) }
     }

@@ -43,7 +43,7 @@ mod sql;
 mod state;
 mod store;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tokens;
 mod uploads;
 mod versions;
