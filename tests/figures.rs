@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mooncast::clock::Clock;
-use mooncast::ledger::Ledger;
+use mooncast::ledger::{Ledger, Place};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use crate::daemon::Serving;
@@ -285,8 +285,10 @@ fn a_run_tells_what_it_sent_and_what_was_refused() {
     project.run_against(&service).exits(0);
     let of = |folder: &str, quota: &'static str| {
         let (clock, folder) = (Clock::real(), project.path(folder));
+        let simulated = folder.ends_with("simulator");
+        let place = if simulated { Place::Folder(folder) } else { project.schema().place(&folder) };
         let rows = clock.block_on(async {
-            let ledger = Ledger::open(&folder, clock.clone()).await.unwrap();
+            let ledger = Ledger::open_at(&place, clock.clone()).await.unwrap();
             ledger.activity(None, quota, Duration::ZERO).await.unwrap()
         });
         let now = clock.unix_time().as_secs();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use crate::support::service::{Service, accept, json};
-use crate::support::{Project, Ran};
+use crate::support::{Project, Ran, store};
 
 const SCRIPT: &str = r#"
 local groups = {}
@@ -98,6 +98,11 @@ fn a_broadcast_is_listed_shown_exported_and_settled() {
 #[test]
 fn looking_makes_no_ledger() {
     let project = project();
+    // A server has a schema already, and whoever looks makes the tables.
+    if store::server().is_some() {
+        project.mooncast(&["runs", "list"]).exits(0).prints("no broadcasts");
+        return;
+    }
     project.mooncast(&["runs", "list"]).exits(2).says("nothing was sent");
     assert!(!project.path(".mooncast").exists());
 }

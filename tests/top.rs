@@ -10,7 +10,7 @@ use nix::pty::{Winsize, openpty};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::service::{Service, accept};
-use crate::support::{Project, Ran};
+use crate::support::{Project, Ran, store};
 
 /// A project whose script is sending to 400 groups, three of which have it, to a service that answers no more.
 fn sending() -> (Project, Service, Child) {
@@ -56,7 +56,10 @@ fn without_a_terminal_it_shows_how_everything_stands_once() {
     end(child);
     project.mooncast(&["runs", "pause", "news"]).exits(0);
     project.mooncast(&["top", "--once"]).exits(0).prints("paused");
-    Project::new().mooncast(&["top", "--once"]).exits(2).says("nothing was sent");
+    // On a server there are always tables to look at.
+    if store::server().is_none() {
+        Project::new().mooncast(&["top", "--once"]).exits(2).says("nothing was sent");
+    }
 }
 
 /// The program on a terminal of its own.

@@ -83,7 +83,8 @@ fn the_same_content_is_uploaded_once_also_at_once_and_by_a_later_run() {
     }
 }
 
-/// A road with a ledger in a folder, whose clock moves as it is told.
+/// A road with a ledger in a folder, whose clock moves as it is told: by weeks, in which an owner on a server would say
+/// hundreds of thousands of times that it lives.
 struct Scene {
     folder: tempfile::TempDir,
     service: Arc<Service>,

@@ -28,7 +28,10 @@ const VARIABLES: [(&str, &str); 9] = [
     ("MOONCAST_CLIENT_ID", "The app's client id."),
     ("MOONCAST_CLIENT_SECRET", "The secret that belongs to it."),
     ("MOONCAST_TOKEN", "A token made elsewhere, in place of client id and secret."),
-    ("MOONCAST_STORE", "The Postgres server that has the ledger, postgres://…, in place of a file in .mooncast/."),
+    (
+        "MOONCAST_STORE",
+        "The Postgres server that has the ledger, postgres://…, in place of a file in .mooncast/.",
+    ),
     ("MOONCAST_ALERTS_URL", "Where the daemon posts what went wrong."),
     ("MOONCAST_ALERTS_SECRET", "What these posts are signed with."),
 ];

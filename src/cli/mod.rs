@@ -8,6 +8,7 @@ mod completions;
 mod doctor;
 mod exit;
 mod findings;
+mod hosts;
 mod instants;
 mod job;
 mod jobs;
@@ -119,6 +120,8 @@ enum Command {
     Serve(serve::Serve),
     #[command(about = "Look at jobs and steer them: list, show, trigger, pause, resume, cancel")]
     Jobs(jobs::Jobs),
+    #[command(about = "Show the daemons that work on the ledger: roles, scripts, whether they are alive")]
+    Hosts(hosts::Hosts),
     #[command(about = "Show on the terminal how everything stands: broadcasts, quotas, jobs, scripts")]
     Top(top::Top),
     /// Make the tokens of the page and its API anew, and show them
@@ -175,6 +178,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(args, &cli.global, log),
         Command::Tokens(args) => tokens::run(&args, &cli.global),
         Command::Jobs(args) => jobs::run(args, &cli.global),
+        Command::Hosts(args) => hosts::run(&args, &cli.global),
         Command::Top(args) => top::run(&args, &cli.global),
         Command::Store(args) => store::run(args, &cli.global),
         Command::Sim(args) => sim::run(args),

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
-use crate::config::{AppFlags, Environment, Listen, ServeSettings, Settings};
+use crate::config::{AppFlags, Environment, Listen, Roles, ServeSettings, Settings};
 use crate::daemon::{self, Alerts, Daemon, Event, Loader, Order, Registry, Reread, Setup, Watch};
 use crate::delivery::Delivery;
 use crate::host::OWN_BINARY;
@@ -40,10 +40,18 @@ pub(super) struct Serve {
     /// that is free), or `nowhere`; over `[serve] listen`
     #[arg(long, value_name = "ADDR", value_parser = Listen::of)]
     listen: Option<Listen>,
+    /// What this host does of what a fleet does: some of schedule, send and page, with commas between them; over
+    /// `[serve] roles`. By default all of it
+    #[arg(long, value_name = "ROLES", value_parser = roles)]
+    roles: Option<Roles>,
     #[command(flatten)]
     app: AppArgs,
     #[command(flatten)]
     grants: Grants,
+}
+
+fn roles(text: &str) -> Result<Roles, String> {
+    Roles::of(text.split(','))
 }
 
 pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Result<Exit> {
@@ -55,6 +63,7 @@ pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Re
     settings.permissions.extend(granted.clone());
     let alerts = settings.alerts.clone();
     settings.serve.listen = args.listen.unwrap_or(settings.serve.listen);
+    settings.serve.roles = args.roles.unwrap_or(settings.serve.roles);
     let (serve, simulator) = (settings.serve.clone(), args.simulator || settings.simulator);
     let secure = serve.tls.as_ref().map(Tls::load).transpose().map_err(anyhow::Error::msg)?;
     let address = serve.address().map_err(anyhow::Error::msg)?;
@@ -77,6 +86,7 @@ pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Re
             let mut settings = Settings::load(&place, &Environment::of_process(), &flags)?;
             settings.permissions.extend(granted.clone());
             settings.serve.listen = args.listen.unwrap_or(settings.serve.listen);
+            settings.serve.roles = args.roles.unwrap_or(settings.serve.roles);
             Ok(settings)
         });
         let watch = Watch::new(registry.clone(), reread);
@@ -96,6 +106,7 @@ pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Re
             apps: apps.deliveries.clone(),
             ledger: open.ledger.clone(),
             owner: open.owner.clone(),
+            roles: serve.roles,
             clock: clock.clone(),
             program: OWN_BINARY.into(),
             output: Rc::new(Terminal::default()),

@@ -85,7 +85,9 @@ impl End {
                 bail!("{what}: {variable} is not set, and neither is {variable}_FILE")
             };
             if !is_server(&address) {
-                bail!("{what}: {variable} is no Postgres server's address, postgres://USER:PASSWORD@HOST/DATABASE")
+                bail!(
+                    "{what}: {variable} is no Postgres server's address, postgres://USER:PASSWORD@HOST/DATABASE"
+                )
             }
             return Ok(Place::Server(address.into()));
         }
@@ -143,7 +145,9 @@ async fn migrate(place: &Place, clock: &Clock) -> anyhow::Result<Exit> {
     let known = Ledger::look(place, clock).await?.known;
     let said = match found {
         _ if now > known => {
-            format!("{path}: version {now}, newer than the {known} that this program knows, which can work on it")
+            format!(
+                "{path}: version {now}, newer than the {known} that this program knows, which can work on it"
+            )
         }
         _ if found == now => format!("{path}: version {now} already, the newest that this program knows"),
         0 => format!("{path}: made, version {now}"),
@@ -190,12 +194,15 @@ pub(super) async fn look(place: &Place, clock: &Clock, report: &mut Report) -> b
         _ if usable => versions,
         _ if least > known => format!("{versions}: use the newer mooncast that wrote it"),
         0 => "none yet; `mooncast store migrate` makes it, and so does whoever opens it first".to_owned(),
-        _ => format!("{versions}; `mooncast store migrate` brings it there, and so does whoever opens it first"),
+        _ => format!(
+            "{versions}; `mooncast store migrate` brings it there, and so does whoever opens it first"
+        ),
     };
     // Nobody has done anything wrong where it is only not there yet, or older.
     report.line(least <= known, "schema", &schema);
     if let Some(server) = server {
-        let apart = format!("{:.1} s apart from this machine's; hosts go by the store's", server.apart.as_secs_f64());
+        let apart =
+            format!("{:.1} s apart from this machine's; hosts go by the store's", server.apart.as_secs_f64());
         report.line(server.apart <= CLOCK_MARGIN, "clock of the store", &apart);
     }
     report.line(true, "size", &ByteSize(size).to_string());

@@ -89,10 +89,7 @@ impl Clock {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the machine's clock")]
     pub fn real() -> Self {
-        Self(Arc::new(Source::Real {
-            origin: tokio::time::Instant::now(),
-            followed: AtomicU64::new(0),
-        }))
+        Self(Arc::new(Source::Real { origin: tokio::time::Instant::now(), followed: AtomicU64::new(0) }))
     }
 
     /// A clock that stands still until [`Clock::block_on`]'s runtime has nothing left to do, and then jumps to the

@@ -25,7 +25,7 @@ pub use error::ConfigError;
 pub use permissions::Permissions;
 pub use project::{FILE_NAME, Project, STATE_FOLDER};
 pub use scripts::ScriptLimits;
-pub use serve::{DEFAULT_LISTEN, Listen, ServeSettings, TlsFiles};
+pub use serve::{DEFAULT_LISTEN, Listen, Roles, ServeSettings, TlsFiles};
 pub use settings::{AppFlags, Settings};
 pub use store::{STORE_VARIABLE, is_server};
 pub use units::{parse_duration, parse_size};

@@ -25,6 +25,53 @@ pub struct ServeSettings {
     pub tls: Option<TlsFiles>,
     /// The proxies that end TLS in front of it: where some are named, nobody else may connect.
     pub trusted_proxies: Vec<IpAddr>,
+    /// What it does of all that a daemon does, for the hosts of a fleet.
+    pub roles: Roles,
+}
+
+/// What a host does. One alone does all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Roles {
+    /// It runs jobs, and the scripts that somebody wants to run. What their scripts send one by one leaves from there.
+    pub schedule: bool,
+    /// It drives broadcasts.
+    pub send: bool,
+    /// It listens: the page, its API, hooks, metrics.
+    pub page: bool,
+}
+
+impl Roles {
+    /// All of them.
+    pub const ALL: Self = Self { schedule: true, send: true, page: true };
+
+    /// The roles of a list of words.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub fn of<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
+        let mut roles = Self { schedule: false, send: false, page: false };
+        for word in words {
+            match word.trim() {
+                "schedule" => roles.schedule = true,
+                "send" => roles.send = true,
+                "page" => roles.page = true,
+                other => return Err(format!("`{other}` is no role; there are schedule, send and page")),
+            }
+        }
+        if roles == (Self { schedule: false, send: false, page: false }) {
+            return Err("a host without a role does nothing; name some of schedule, send and page".to_owned());
+        }
+        Ok(roles)
+    }
+}
+
+impl std::fmt::Display for Roles {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let words = [(self.schedule, "schedule"), (self.send, "send"), (self.page, "page")];
+        let words: Vec<&str> = words.into_iter().filter(|(is, _)| *is).map(|(_, word)| word).collect();
+        formatter.write_str(&words.join(","))
+    }
 }
 
 /// Where the daemon listens.
@@ -56,6 +103,7 @@ impl Default for ServeSettings {
             hosts: Vec::new(),
             tls: None,
             trusted_proxies: Vec::new(),
+            roles: Roles::ALL,
         }
     }
 }
@@ -84,6 +132,7 @@ impl ServeSettings {
     /// When others than this machine would reach it, and what they say would come without TLS.
     pub fn address(&self) -> Result<Option<SocketAddr>, String> {
         let address = match self.listen {
+            _ if !self.roles.page => return Ok(None),
             Listen::Nowhere => return Ok(None),
             Listen::Default => DEFAULT_LISTEN,
             Listen::At(address) => address,
@@ -111,6 +160,7 @@ pub(super) struct ServeSection {
     tls_certificate: Option<PathBuf>,
     tls_key: Option<PathBuf>,
     trusted_proxies: Vec<IpAddr>,
+    roles: Option<Vec<String>>,
 }
 
 impl ServeSection {
@@ -118,6 +168,8 @@ impl ServeSection {
     pub(super) fn settings(self, root: &Path) -> Result<ServeSettings, ConfigError> {
         let listen = self.listen.as_deref().map(Listen::of).transpose();
         let listen = listen.map_err(|why| ConfigError::invalid("[serve] listen", why))?;
+        let roles = self.roles.map_or(Ok(Roles::ALL), |words| Roles::of(words.iter().map(String::as_str)));
+        let roles = roles.map_err(|why| ConfigError::invalid("[serve] roles", why))?;
         let tls = match (self.tls_certificate, self.tls_key) {
             (None, None) => None,
             (Some(certificate), Some(key)) => {
@@ -136,6 +188,7 @@ impl ServeSection {
             hosts: self.hosts.into_iter().map(|host| host.to_ascii_lowercase()).collect(),
             tls,
             trusted_proxies: self.trusted_proxies,
+            roles,
         })
     }
 }

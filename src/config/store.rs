@@ -10,7 +10,10 @@ pub const STORE_VARIABLE: &str = "MOONCAST_STORE";
 
 /// `store = "postgres://…"`, or the same as `url` in `[store]`.
 #[derive(Debug, Deserialize)]
-#[serde(untagged, expecting = "`store` must be the address of a Postgres server, or a table with that as its `url`")]
+#[serde(
+    untagged,
+    expecting = "`store` must be the address of a Postgres server, or a table with that as its `url`"
+)]
 pub(super) enum StoreSection {
     Address(SecretString),
     Table(StoreTable),

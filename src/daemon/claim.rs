@@ -55,8 +55,8 @@ impl Claiming {
 }
 
 impl Daemon {
-    /// Begins a run of a job that somebody asked for.
-    pub(super) async fn claim_one(&self, registered: &Registered, at: Duration) -> Result<(), LedgerError> {
+    /// Begins a run of a job that somebody asked for; gives whether that was this host's to do.
+    pub(super) async fn claim_one(&self, registered: &Registered, at: Duration) -> Result<bool, LedgerError> {
         let job = &registered.job;
         let entry = self.runner.entry(&job.name, job.overlap, 0).await;
         self.claim(&[Claiming::of_job(registered, at, entry)], &[]).await
@@ -68,12 +68,13 @@ impl Daemon {
         version: &Rc<Version>,
         at: Duration,
         args: Vec<String>,
-    ) -> Result<(), LedgerError> {
+    ) -> Result<bool, LedgerError> {
         let entry = self.runner.entry(&runs_of(version.name()), Overlap::Queue, 0).await;
         self.claim(&[Claiming::of_script(version, at, entry, args)], &[]).await
     }
 
-    pub(super) async fn claim(&self, runs: &[Claiming], decided: &[Decided]) -> Result<(), LedgerError> {
+    /// Claims runs, and begins those that are to begin here; gives whether all of them were this host's to claim.
+    pub(super) async fn claim(&self, runs: &[Claiming], decided: &[Decided]) -> Result<bool, LedgerError> {
         let Setup { ledger, owner, .. } = &*self.setup;
         let mut versions = BTreeMap::new();
         for Claiming { version, .. } in runs {
@@ -82,6 +83,7 @@ impl Daemon {
         let versions: Vec<_> = versions.into_values().collect();
         let new: Vec<NewRun> = runs.iter().map(|claiming| claiming.run.clone()).collect();
         let claims = ledger.claim_job_runs(owner, &new, &versions, decided).await?;
+        let mut here = true;
         for (claim, Claiming { task, run, .. }) in claims.into_iter().zip(runs) {
             let (task, job, at) = (task.clone(), run.job.as_str(), run_name(run.scheduled_at));
             match (claim, &run.entry) {
@@ -91,11 +93,22 @@ impl Daemon {
                     figures::run_ended(job, JobState::Skipped);
                     tracing::info!(job, run = at, "a run is skipped: {why}");
                 }
+                (JobClaim::Running | JobClaim::Over(_), _) if ledger.is_shared() => {
+                    tracing::debug!(job, run = at, "another host has this instant");
+                }
                 (JobClaim::Running | JobClaim::Over(_), _) => {
                     tracing::info!(job, run = at, "another process has this instant");
                 }
+                (JobClaim::Elsewhere, _) => {
+                    here = false;
+                    tracing::warn!(
+                        job,
+                        run = at,
+                        "another version of this job's script is in force in the fleet: a host that has it runs this"
+                    );
+                }
             }
         }
-        Ok(())
+        Ok(here)
     }
 }

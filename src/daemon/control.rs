@@ -7,7 +7,7 @@ use crate::schedule::{run_name, script_of};
 
 use super::{Daemon, Setup};
 
-/// How long a wish for an end is kept for another process that may have the run.
+/// How long a wish is kept for another process: one that may have the run that is to end, or the script.
 const KEPT: Duration = Duration::from_secs(10);
 
 /// How long a hook's request is kept while no script declares the hook.
@@ -46,12 +46,16 @@ impl Daemon {
     async fn grant(&self, wished: Wished) -> Result<(), LedgerError> {
         let Setup { ledger, clock, registry, .. } = &*self.setup;
         let job = wished.job.as_str();
+        // What cannot be done here may be another's to do.
+        let old = clock.unix_time().saturating_sub(wished.asked_at) >= KEPT;
         match (wished.wish, &wished.args) {
             (JobWish::Run, Some(args)) => {
                 let at = wished.scheduled_at.unwrap_or_else(|| clock.unix_time());
                 if let Some(version) = script_of(job).and_then(|script| registry.script(script)) {
                     tracing::info!(job, run = run_name(at), "a run is asked for");
                     self.claim_script(&version, at, args.clone()).await?;
+                } else if ledger.is_shared() && !old {
+                    return Ok(());
                 } else {
                     tracing::error!(job, "a run is asked for of a script that is not in force any more");
                 }
@@ -60,7 +64,11 @@ impl Daemon {
                 let at = wished.scheduled_at.unwrap_or_else(|| clock.unix_time());
                 if let Some(registered) = registry.find(job) {
                     tracing::info!(job, run = run_name(at), "a run is asked for");
-                    self.claim_one(&registered, at).await?;
+                    if !self.claim_one(&registered, at).await? {
+                        return Ok(());
+                    }
+                } else if ledger.is_shared() && !old {
+                    return Ok(());
                 } else if wished.by_request {
                     // Its script may be refused for now; the request was taken, and is worth a while.
                     if clock.unix_time().saturating_sub(wished.asked_at) < UNDECLARED {
@@ -79,7 +87,6 @@ impl Daemon {
             }
             (JobWish::Cancel, _) => {
                 let ended = self.runner.cancel(job, BY_HAND).await;
-                let old = clock.unix_time().saturating_sub(wished.asked_at) >= KEPT;
                 if ended == 0 && !old {
                     return Ok(());
                 }

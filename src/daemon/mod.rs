@@ -54,7 +54,7 @@ use futures_util::future::LocalBoxFuture;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::clock::{Clock, Instant};
-use crate::config::Project;
+use crate::config::{Project, Roles};
 use crate::delivery::{Delivery, End};
 use crate::host::{Keeper, Kept, Output};
 use crate::ledger::{Decided, Enlisted, Entry, Ledger, LedgerError, Owner};
@@ -88,6 +88,8 @@ pub struct Setup {
     pub ledger: Ledger,
     /// Who this process is there: the owner of what the apps send, too.
     pub owner: Owner,
+    /// What it does of all this.
+    pub roles: Roles,
     /// The time that decides when jobs run, and that their scripts see.
     pub clock: Clock,
     /// The binary that workers are started from.
@@ -134,7 +136,7 @@ impl Daemon {
     pub fn new(setup: Setup) -> Self {
         let setup = Rc::new(setup);
         let hears = Rc::clone(&setup);
-        let keeper = Keeper::new(move |kept| broadcast_ended(&hears, kept));
+        let keeper = Keeper::new(setup.roles.send, move |kept| broadcast_ended(&hears, kept));
         let runner = Runner::new(Rc::clone(&setup), Rc::clone(&keeper));
         let unready = Rc::new(Cell::new(Some("the jobs in force are not in the ledger yet")));
         Self { setup, keeper, runner, scheduler: RefCell::default(), stale: RefCell::default(), unready }
@@ -219,10 +221,40 @@ impl Daemon {
 
     /// Looks for what nobody goes on with, and for what people say.
     async fn look_around(&self) {
-        self.resume_broadcasts().await;
-        self.enter_again().await;
-        self.heed().await;
+        let Setup { ledger, roles, .. } = &*self.setup;
+        if ledger.is_shared() {
+            self.look_at_fleet().await;
+        }
+        if roles.send {
+            self.resume_broadcasts().await;
+        }
+        if roles.schedule {
+            self.enter_again().await;
+            self.heed().await;
+        }
         self.runner.look_again();
+    }
+
+    /// Settles what hosts have left that are dead, and sees to it that the others know this one.
+    async fn look_at_fleet(&self) {
+        let Setup { ledger, owner, .. } = &*self.setup;
+        match ledger.bury_dead().await {
+            Ok(buried) if buried.owners > 0 => {
+                let (processes, in_doubt) = (buried.owners, buried.in_doubt);
+                tracing::warn!(processes, in_doubt, "other processes are silent, and count as dead");
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!("dead hosts cannot be looked for: {error}"),
+        }
+        match ledger.must_enlist(owner).await {
+            Ok(true) => {
+                if let Err(error) = self.enlist(false).await {
+                    tracing::error!("the jobs of this host are not in the ledger yet: {error}");
+                }
+            }
+            Ok(false) => {}
+            Err(error) => tracing::error!("whether the others know this host cannot be seen: {error}"),
+        }
     }
 
     /// When to look again: the wall clock may be set meanwhile, so that is never far.
@@ -236,8 +268,11 @@ impl Daemon {
     /// Takes the jobs in force from the registry. What is new has no instants up to now; but for the start of the
     /// daemon, where an `at` in the past counts as missed.
     async fn enlist(&self, first: bool) -> Result<(), LedgerError> {
-        let Setup { ledger, clock, registry, .. } = &*self.setup;
+        let Setup { ledger, owner, roles, clock, registry, .. } = &*self.setup;
         let (jobs, now) = (registry.jobs(), clock.unix_time());
+        ledger.describe(owner, &roles.to_string(), &registry.fingerprint()).await?;
+        // One that runs no jobs has none.
+        let jobs = if roles.schedule { jobs } else { Vec::new() };
         let enlisted: Vec<Enlisted> = jobs
             .iter()
             .map(|registered| Enlisted {
@@ -245,9 +280,10 @@ impl Daemon {
                 script: registered.version.name().to_owned(),
                 times: registered.job.times(),
                 decided_until: if first && registered.job.is_at() { Duration::ZERO } else { now },
+                version: registered.version.hash.clone(),
             })
             .collect();
-        let decided = ledger.enlist_jobs(&enlisted).await?;
+        let decided = if roles.schedule { ledger.enlist_jobs(owner, &enlisted).await? } else { Vec::new() };
         self.scheduler.borrow_mut().replace(jobs.into_iter().zip(decided).collect(), now);
         self.tell_stale().await;
         if first {
@@ -285,7 +321,7 @@ impl Daemon {
         let mut scheduler = self.scheduler.borrow_mut();
         for due in due {
             match &claimed {
-                Ok(()) => scheduler.settle(due.name(), due.until(), due.decision.wake),
+                Ok(_) => scheduler.settle(due.name(), due.until(), due.decision.wake),
                 Err(_) => scheduler.settle(due.name(), due.last, Some(self.setup.clock.unix_time() + AGAIN)),
             }
         }

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use futures_util::StreamExt as _;
+use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, watch};
 
 use crate::config::Settings;
@@ -150,6 +152,16 @@ impl Registry {
     pub fn scripts(&self) -> Vec<ScriptStatus> {
         let entries = self.0.entries.borrow();
         entries.iter().map(|(path, entry)| entry.status(self.0.loader.project.shown(path))).collect()
+    }
+
+    /// What stands for all scripts in force together: equal on two hosts where all of them are.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let mut hasher = Sha256::new();
+        for script in self.scripts() {
+            hasher.update(format!("{}\n{}\n", script.name, script.hash.unwrap_or_default()));
+        }
+        HEXLOWER.encode(&hasher.finalize())
     }
 
     /// A number that grows with each change of what is in force or stale: wait on it, then look again.

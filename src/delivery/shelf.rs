@@ -27,7 +27,12 @@ pub(super) fn shelve(client: &Client, key: &str, ledger: &Ledger, app: AppId) {
 }
 
 impl Shelf for OfLedger {
-    fn turn<'a>(&'a self, seal: &'a str, known: i64, length: Duration) -> BoxFuture<'a, Result<Turn, String>> {
+    fn turn<'a>(
+        &'a self,
+        seal: &'a str,
+        known: i64,
+        length: Duration,
+    ) -> BoxFuture<'a, Result<Turn, String>> {
         Box::pin(async move {
             let turn = self.ledger.token_turn(self.app, seal, known, &self.fetcher, length).await;
             Ok(match turn.map_err(in_words)? {

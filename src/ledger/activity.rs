@@ -48,11 +48,10 @@ impl Ledger {
         let mut write = self.store().write().await?;
         let result = async {
             for new in news {
-                let statement = sql(
-                    "INSERT INTO activity (app, quota, at, sent, throttled) VALUES (?, ?, ?, ?, ?)
+                let statement =
+                    sql("INSERT INTO activity (app, quota, at, sent, throttled) VALUES (?, ?, ?, ?, ?)
                         ON CONFLICT (app, quota, at) DO UPDATE SET sent = activity.sent + excluded.sent,
-                            throttled = activity.throttled + excluded.throttled",
-                );
+                            throttled = activity.throttled + excluded.throttled");
                 let at = new.at.as_secs() / SPAN * SPAN;
                 let statement = statement.bind(new.app.0).bind(new.quota).bind(stored(at));
                 write.run(statement.bind(stored(new.sent)).bind(stored(new.throttled))).await?;
@@ -78,10 +77,9 @@ impl Ledger {
         quota: &str,
         since: Duration,
     ) -> Result<Vec<Activity>, LedgerError> {
-        let question = sql(
-            "SELECT at, CAST(sum(sent) AS BIGINT), CAST(sum(throttled) AS BIGINT) FROM activity
-                WHERE (?1 IS NULL OR app = ?1) AND quota = ?2 AND at >= ?3 GROUP BY at ORDER BY at",
-        );
+        let question =
+            sql("SELECT at, CAST(sum(sent) AS BIGINT), CAST(sum(throttled) AS BIGINT) FROM activity
+                WHERE (?1 IS NULL OR app = ?1) AND quota = ?2 AND at >= ?3 GROUP BY at ORDER BY at");
         let question = question.bind(app.map(|app| app.0)).bind(quota).bind(stored(since.as_secs()));
         let mut read = self.store().read_now().await?;
         let rows: Vec<(i64, i64, i64)> = read.rows(question).await?;

@@ -64,11 +64,10 @@ impl Ledger {
         }
         let now = self.store().now();
         let mut write = self.store().write().await?;
-        let question = sql(
-            "UPDATE alerts SET due_at = ?1, tries = tries + 1 WHERE id IN (SELECT id FROM alerts
+        let question =
+            sql("UPDATE alerts SET due_at = ?1, tries = tries + 1 WHERE id IN (SELECT id FROM alerts
                 WHERE done_at IS NULL AND (due_at <= ?2 OR due_at > ?3) ORDER BY id LIMIT ?4)
-                RETURNING id, key, body, raised_at, tries",
-        );
+                RETURNING id, key, body, raised_at, tries");
         let question =
             question.bind(now + millis(hold)).bind(now).bind(now + millis(LONGEST_WAIT)).bind(limit);
         let rows = write.rows::<Row>(question).await;
@@ -121,10 +120,8 @@ impl Ledger {
         error: &str,
         again_at: Option<Duration>,
     ) -> Result<(), LedgerError> {
-        let statement = sql(
-            "UPDATE alerts SET error = ?1, due_at = coalesce(?2, due_at),
-                done_at = CASE WHEN ?2 IS NULL THEN ?3 END WHERE id = ?4",
-        );
+        let statement = sql("UPDATE alerts SET error = ?1, due_at = coalesce(?2, due_at),
+                done_at = CASE WHEN ?2 IS NULL THEN ?3 END WHERE id = ?4");
         let statement = statement.bind(error).bind(again_at.map(millis)).bind(self.store().now()).bind(id);
         self.change(statement).await.map(drop)
     }

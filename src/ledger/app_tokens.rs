@@ -80,7 +80,8 @@ impl Ledger {
             write.row::<(i64,)>(statement).await
         }
         .await;
-        let (number,) = write.end(number).await?.ok_or_else(|| self.store().record("no number for a token"))?;
+        let (number,) =
+            write.end(number).await?.ok_or_else(|| self.store().record("no number for a token"))?;
         Ok(number)
     }
 
@@ -98,10 +99,8 @@ impl Ledger {
         length: Duration,
     ) -> Result<(), LedgerError> {
         let mut write = self.store().write().await?;
-        let statement = sql(
-            "UPDATE app_tokens SET trouble = ?, busy_until = ?, changed_at = ?
-                WHERE app = ? AND seal = ? AND fetcher = ?",
-        );
+        let statement = sql("UPDATE app_tokens SET trouble = ?, busy_until = ?, changed_at = ?
+                WHERE app = ? AND seal = ? AND fetcher = ?");
         let now = write.store.now();
         let statement = statement.bind(trouble).bind(now + millis(length)).bind(now);
         let told = write.run(statement.bind(app.0).bind(seal).bind(fetcher)).await.map(drop);
@@ -149,7 +148,8 @@ impl Ledger {
     pub(crate) async fn all_app_tokens(&self) -> Vec<String> {
         let mut read = self.store().read().await.unwrap();
         let question = sql("SELECT seal, sealed, number, fetcher, trouble FROM app_tokens");
-        let rows: Vec<(String, Option<String>, i64, String, Option<String>)> = read.rows(question).await.unwrap();
+        let rows: Vec<(String, Option<String>, i64, String, Option<String>)> =
+            read.rows(question).await.unwrap();
         read.done();
         rows.iter().map(|row| format!("{row:?}")).collect()
     }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::sql::sql;
 use super::jobs::{JobRun, RunRow};
 use super::roster::{is_taken, wish};
+use super::sql::sql;
 use super::store::from_millis;
 use super::{JobWish, Ledger, LedgerError};
 

@@ -5,10 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::sql::sql;
 use super::broadcast::json;
 use super::jobs::{Decided, EndedRun, Entry, JobClaim, NewRun};
 use super::owner::lives;
+use super::sql::sql;
 use super::store::{Transaction, millis};
 use super::{JobState, LedgerError};
 
@@ -101,10 +101,8 @@ async fn run_elsewhere(
     owner: i64,
 ) -> Result<BTreeSet<String>, LedgerError> {
     let jobs: BTreeSet<&str> = runs.iter().map(|run| run.job.as_str()).collect();
-    let question = sql(
-        "SELECT job, owner FROM job_runs WHERE job IN (SELECT atom FROM json_each(?))
-            AND finished_at IS NULL AND state = 0 AND owner <> ?",
-    );
+    let question = sql("SELECT job, owner FROM job_runs WHERE job IN (SELECT atom FROM json_each(?))
+            AND finished_at IS NULL AND state = 0 AND owner <> ?");
     let others: Vec<(String, i64)> = write.rows(question.bind(json(write, &jobs)?).bind(owner)).await?;
     let mut alive = BTreeMap::new();
     let mut busy = BTreeSet::new();
@@ -127,16 +125,17 @@ async fn states(
     runs: &[NewRun],
 ) -> Result<BTreeMap<(String, i64), i64>, LedgerError> {
     let keys: Vec<_> = runs.iter().map(|run| (run.job.as_str(), millis(run.scheduled_at))).collect();
-    let question = sql(
-        "SELECT r.job, r.scheduled_at, r.state FROM json_each(?) k CROSS JOIN job_runs r
-            ON r.job = k.value ->> 0 AND r.scheduled_at = CAST(k.value ->> 1 AS BIGINT)",
-    );
+    let question = sql("SELECT r.job, r.scheduled_at, r.state FROM json_each(?) k CROSS JOIN job_runs r
+            ON r.job = k.value ->> 0 AND r.scheduled_at = CAST(k.value ->> 1 AS BIGINT)");
     let rows: Vec<(String, i64, i64)> = write.rows(question.bind(json(write, &keys)?)).await?;
     Ok(rows.into_iter().map(|(job, at, state)| ((job, at), state)).collect())
 }
 
 /// Writes down up to where jobs are decided.
 pub(super) async fn decide(write: &mut Transaction<'_>, decided: &[Decided]) -> Result<(), LedgerError> {
+    if decided.is_empty() {
+        return Ok(());
+    }
     let rows: Vec<_> = decided
         .iter()
         .map(|decided| (&decided.job, millis(decided.until), decided.next.map(millis)))

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::sql::sql;
 use super::sql::Statement;
+use super::sql::sql;
 use super::store::{from_millis, millis};
 use super::{Ledger, LedgerError};
 
@@ -155,11 +155,9 @@ impl Ledger {
         after: &str,
         limit: u32,
     ) -> Result<Vec<(String, String, Option<Duration>)>, LedgerError> {
-        let question = sql(
-            "SELECT key, value, expires_at FROM data
+        let question = sql("SELECT key, value, expires_at FROM data
                 WHERE namespace = ?1 AND key >= ?2 AND key > ?3 AND substr(key, 1, length(?2)) = ?2
-                AND (expires_at IS NULL OR expires_at > ?4) ORDER BY key LIMIT ?5",
-        );
+                AND (expires_at IS NULL OR expires_at > ?4) ORDER BY key LIMIT ?5");
         let question = question.bind(namespace).bind(prefix).bind(after).bind(self.store().now()).bind(limit);
         let mut read = self.store().read().await?;
         let rows: Vec<(String, String, Option<i64>)> = read.rows(question).await?;
@@ -187,9 +185,7 @@ fn put<'q>(namespace: &str, key: &str, value: &str, expires_at: Option<i64>) -> 
 /// The statement that clears expired keys away: a namespace whose keys all expire would grow for ever, were nobody to
 /// ask for its old ones again.
 fn clear<'q>(namespace: &str, now: i64) -> Statement {
-    let statement = sql(
-        "DELETE FROM data WHERE namespace = ?1 AND key IN
-            (SELECT key FROM data WHERE namespace = ?1 AND expires_at <= ?2 LIMIT ?3)",
-    );
+    let statement = sql("DELETE FROM data WHERE namespace = ?1 AND key IN
+            (SELECT key FROM data WHERE namespace = ?1 AND expires_at <= ?2 LIMIT ?3)");
     statement.bind(namespace.to_owned()).bind(now).bind(PRUNED_AT_ONCE)
 }

@@ -241,7 +241,9 @@ impl LedgerError {
                 Self::Record { path, detail: error.to_string() }
             }
             sqlx::Error::Tls(error) => Self::Untrusted { path, detail: error.to_string() },
-            sqlx::Error::Io(error) if is_untrusted(error) => Self::Untrusted { path, detail: error.to_string() },
+            sqlx::Error::Io(error) if is_untrusted(error) => {
+                Self::Untrusted { path, detail: error.to_string() }
+            }
             _ => Self::Away { path, detail: error.to_string() },
         }
     }

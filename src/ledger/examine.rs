@@ -66,11 +66,16 @@ impl Ledger {
             // From one broadcast's rows to the next one's: there are few, and each has many.
             loop {
                 let next = format!("SELECT min(broadcast) FROM {table} WHERE broadcast > ?");
-                let Some((Some(next),)) = read.row::<(Option<i64>,)>(sql(next).bind(last)).await? else { break };
-                let known: Option<(i64,)> = read.row(sql("SELECT id FROM broadcasts WHERE id = ?").bind(next)).await?;
+                let Some((Some(next),)) = read.row::<(Option<i64>,)>(sql(next).bind(last)).await? else {
+                    break;
+                };
+                let known: Option<(i64,)> =
+                    read.row(sql("SELECT id FROM broadcasts WHERE id = ?").bind(next)).await?;
                 // One that was made or pruned a moment ago is none.
                 let still = sql(format!("SELECT min(broadcast) FROM {table} WHERE broadcast = ?")).bind(next);
-                if known.is_none() && read.row::<(Option<i64>,)>(still).await?.is_some_and(|(still,)| still.is_some()) {
+                if known.is_none()
+                    && read.row::<(Option<i64>,)>(still).await?.is_some_and(|(still,)| still.is_some())
+                {
                     strays += 1;
                     if strays <= NAMED {
                         found.faults.push(format!("{table} of a broadcast {next} that is not there"));
@@ -108,8 +113,9 @@ const COUNTED: &str = "SELECT
     b.n_pending, b.n_sending, b.n_sent, b.n_rejected, b.n_in_doubt, b.n_skipped, b.n_cancelled, b.next_seq
     FROM broadcasts b LEFT JOIN recipients r ON r.broadcast = b.id WHERE b.id = ? GROUP BY b.id";
 
-const WITHOUT_MESSAGE: &str = "SELECT count(*) FROM recipients r WHERE r.broadcast = ?1 AND r.message IS NOT NULL
-    AND r.message NOT IN (SELECT m.id FROM messages m WHERE m.broadcast = ?1)";
+const WITHOUT_MESSAGE: &str =
+    "SELECT count(*) FROM recipients r WHERE r.broadcast = ?1 AND r.message IS NOT NULL
+    AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.broadcast = ?1 AND m.id = r.message)";
 
 impl Suspect {
     /// Compares what is counted with what is said; gives the number of recipients.
@@ -124,7 +130,11 @@ impl Suspect {
         }
         let all: i64 = counted.iter().sum();
         if all != of.14 - 1 {
-            faults.push(format!("{}: {} recipients were numbered, and {all} are there", self.name, of.14 - 1));
+            faults.push(format!(
+                "{}: {} recipients were numbered, and {all} are there",
+                self.name,
+                of.14 - 1
+            ));
         }
         let over = [Stage::Finished, Stage::Cancelled].iter().any(|stage| stage.number() == self.stage);
         if over && counted[0] + counted[1] > 0 {
@@ -139,18 +149,19 @@ impl Suspect {
 async fn abandoned(write: &mut Transaction<'_>, broadcast: i64) -> Result<i64, LedgerError> {
     let now = write.store.now();
     if write.store.server().is_some() {
-        let question = sql(
-            "SELECT count(*) FROM recipients r WHERE r.broadcast = ?1 AND r.state = 1 AND NOT EXISTS
+        let question =
+            sql("SELECT count(*) FROM recipients r WHERE r.broadcast = ?1 AND r.state = 1 AND NOT EXISTS
                 (SELECT 1 FROM stretches s JOIN drivers d ON d.broadcast = s.broadcast AND d.number = s.driver
                     JOIN owners o ON o.id = d.owner
                     WHERE s.broadcast = ?1 AND r.seq BETWEEN s.first AND s.last
-                        AND d.lease_until >= ?2 AND o.alive_until >= ?2)",
-        );
+                        AND d.lease_until >= ?2 AND o.alive_until >= ?2)");
         let row: Option<(i64,)> = write.row(question.bind(broadcast).bind(now)).await?;
         return Ok(row.unwrap_or_default().0);
     }
     let question = sql("SELECT owner, lease_until, n_sending FROM broadcasts WHERE id = ?").bind(broadcast);
-    let Some((owner, until, sending)) = write.row::<(Option<i64>, i64, i64)>(question).await? else { return Ok(0) };
+    let Some((owner, until, sending)) = write.row::<(Option<i64>, i64, i64)>(question).await? else {
+        return Ok(0);
+    };
     let driven = match owner {
         Some(owner) => until >= now && lives(write, owner).await?,
         None => false,
@@ -175,7 +186,9 @@ async fn rest(write: &mut Transaction<'_>) -> Result<Vec<String>, LedgerError> {
         ));
     }
     for table in behind(write).await? {
-        faults.push(format!("{table}: the next row would get a number that is taken; set its sequence behind the highest"));
+        faults.push(format!(
+            "{table}: the next row would get a number that is taken; set its sequence behind the highest"
+        ));
     }
     Ok(faults)
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use super::broadcast::holds;
 use super::sql::sql;
 use super::store::{from_millis, millis};
-use super::broadcast::holds;
 use super::{AppId, BroadcastId, Lease, Ledger, LedgerError};
 
 /// A file at the service, and where it came from.
@@ -50,16 +50,15 @@ impl Ledger {
     ///
     /// Faults of the store.
     pub async fn file_put(&self, app: AppId, file: &SentFile) -> Result<(), LedgerError> {
-        let statement = sql(
-            "INSERT INTO files (app, url, path, content, options, expires_at) VALUES (?, ?, ?, ?, ?, ?)
-                ON CONFLICT (app, url) DO UPDATE SET path = excluded.path",
-        )
-        .bind(app.0)
-        .bind(&file.url)
-        .bind(&file.path)
-        .bind(&file.content)
-        .bind(&file.options)
-        .bind(millis(file.expires_at));
+        let statement =
+            sql("INSERT INTO files (app, url, path, content, options, expires_at) VALUES (?, ?, ?, ?, ?, ?)
+                ON CONFLICT (app, url) DO UPDATE SET path = excluded.path")
+            .bind(app.0)
+            .bind(&file.url)
+            .bind(&file.path)
+            .bind(&file.content)
+            .bind(&file.options)
+            .bind(millis(file.expires_at));
         self.change(statement).await.map(drop)
     }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::sql::sql;
 use super::roster::{is_taken, wish};
+use super::sql::sql;
 use super::store::{from_millis, millis};
 use super::{JobWish, Ledger, LedgerError};
 
@@ -94,8 +94,7 @@ impl Ledger {
         job: &str,
         scheduled_at: Duration,
     ) -> Result<Option<(String, Vec<u8>)>, LedgerError> {
-        let question =
-            sql("SELECT head, body FROM hook_requests WHERE job = ? AND scheduled_at = ?");
+        let question = sql("SELECT head, body FROM hook_requests WHERE job = ? AND scheduled_at = ?");
         let mut read = self.store().read_now().await?;
         let found = read.row(question.bind(job).bind(millis(scheduled_at))).await?;
         read.done();

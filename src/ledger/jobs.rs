@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::sql::sql;
 use super::claims;
 use super::owner::lives;
+use super::postgres::enlisted;
+use super::sql::sql;
 use super::store::{Transaction, from_millis, millis, small};
 use super::versions::{self, StoredVersion};
 use super::{JobState, Ledger, LedgerError, Owner};
@@ -70,6 +71,8 @@ pub enum Begin {
 /// What came of claiming a job run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobClaim {
+    /// Another version of its script is in force in the fleet: a host that has that one runs it.
+    Elsewhere,
     /// It is the claimer's to run.
     Claimed {
         /// 1 for the first time, one more for each time that its process died.
@@ -156,11 +159,28 @@ impl Ledger {
         let mut write = self.store().write().await?;
         let result = async {
             versions::keep(&mut write, versions).await?;
-            let claims = claims::claim(&mut write, runs, owner.id()).await?;
-            if !decided.is_empty() {
+            if !self.is_shared() {
+                let claims = claims::claim(&mut write, runs, owner.id()).await?;
                 claims::decide(&mut write, decided).await?;
+                return Ok(claims);
             }
-            Ok(claims)
+            let named: Vec<_> = runs
+                .iter()
+                .filter(|run| run.args.is_none())
+                .map(|run| (run.job.as_str(), run.version.as_str()))
+                .collect();
+            let elsewhere = enlisted::elsewhere(&mut write, &named).await?;
+            let here: Vec<NewRun> =
+                runs.iter().filter(|run| !elsewhere.contains(&run.job)).cloned().collect();
+            let mut claims = claims::claim(&mut write, &here, owner.id()).await?.into_iter();
+            let here: Vec<Decided> =
+                decided.iter().filter(|one| !elsewhere.contains(&one.job)).cloned().collect();
+            claims::decide(&mut write, &here).await?;
+            let claim = |run: &NewRun| {
+                let claimed = if elsewhere.contains(&run.job) { None } else { claims.next() };
+                claimed.unwrap_or(JobClaim::Elsewhere)
+            };
+            Ok(runs.iter().map(claim).collect())
         }
         .await;
         write.end(result).await
@@ -182,10 +202,8 @@ impl Ledger {
             if runs_elsewhere(&mut write, job, owner.id()).await? {
                 return Ok(Begin::Busy);
             }
-            let statement = sql(
-                "UPDATE job_runs SET state = 0, attempt = attempt + 1, started_at = ?
-                    WHERE job = ? AND scheduled_at = ? AND owner = ? AND state = 5 RETURNING attempt",
-            );
+            let statement = sql("UPDATE job_runs SET state = 0, attempt = attempt + 1, started_at = ?
+                    WHERE job = ? AND scheduled_at = ? AND owner = ? AND state = 5 RETURNING attempt");
             let statement =
                 statement.bind(write.store.now()).bind(job).bind(millis(scheduled_at)).bind(owner.id());
             let begun = write.row::<(i64,)>(statement).await?;
@@ -233,13 +251,14 @@ impl Ledger {
     /// Faults of the store.
     pub async fn take_over_job_runs(&self, owner: &Owner) -> Result<Vec<Orphan>, LedgerError> {
         let mut read = self.store().read().await?;
-        let question =
-            sql("SELECT count(*) FROM job_runs WHERE finished_at IS NULL AND owner <> ?");
+        let question = sql("SELECT count(*) FROM job_runs WHERE finished_at IS NULL AND owner <> ?");
         let others: Option<(i64,)> = read.row(question.bind(owner.id())).await?;
         read.done();
         if others.unwrap_or_default().0 == 0 {
             return Ok(Vec::new());
         }
+        // One that only was silent must not go on beside whoever enters its run again.
+        self.bury_dead().await?;
         let mut write = self.store().write().await?;
         let result = self.orphans(&mut write, owner.id()).await;
         write.end(result).await
@@ -251,10 +270,9 @@ impl Ledger {
     ///
     /// Faults of the store.
     pub async fn job_runs(&self, job: Option<&str>, limit: u32) -> Result<Vec<JobRun>, LedgerError> {
-        let question = sql(
-            "SELECT job, scheduled_at, state, attempt, note, started_at, finished_at, args FROM job_runs
-                WHERE ?1 IS NULL OR job = ?1 ORDER BY scheduled_at DESC, job LIMIT ?2",
-        );
+        let question =
+            sql("SELECT job, scheduled_at, state, attempt, note, started_at, finished_at, args FROM job_runs
+                WHERE ?1 IS NULL OR job = ?1 ORDER BY scheduled_at DESC, job LIMIT ?2");
         let mut read = self.store().read().await?;
         let rows: Vec<RunRow> = read.rows(question.bind(job).bind(limit)).await?;
         read.done();
@@ -321,9 +339,8 @@ pub(super) type RunRow = (String, i64, i64, i64, Option<String>, i64, Option<i64
 
 /// Whether another living process runs an instant of the job.
 async fn runs_elsewhere(write: &mut Transaction<'_>, job: &str, owner: i64) -> Result<bool, LedgerError> {
-    let question = sql(
-        "SELECT owner FROM job_runs WHERE job = ? AND finished_at IS NULL AND state = 0 AND owner <> ?",
-    );
+    let question =
+        sql("SELECT owner FROM job_runs WHERE job = ? AND finished_at IS NULL AND state = 0 AND owner <> ?");
     let others: Vec<(i64,)> = write.rows(question.bind(job).bind(owner)).await?;
     for (other,) in others {
         if lives(write, other).await? {

@@ -27,6 +27,7 @@ mod examine;
 mod figures;
 mod files;
 mod hooks;
+mod hosts;
 mod jobs;
 mod later;
 mod look;
@@ -64,8 +65,9 @@ pub use error::LedgerError;
 pub use examine::Examined;
 pub use files::SentFile;
 pub use hooks::{NewHookRequest, Taken};
-pub use look::{Look, ServerLook};
+pub use hosts::Host;
 pub use jobs::{Begin, Decided, EndedRun, Entry, JobClaim, JobRun, NewRun, Orphan};
+pub use look::{Look, ServerLook};
 pub use owner::{Buried, Owner, OwnerName};
 pub use prune::Pruned;
 pub use roster::{Enlisted, JobControl, Listed, Wished};
@@ -77,8 +79,8 @@ pub use tokens::Role;
 pub use transfer::{Copied, CopiedTable, CopyError};
 pub use versions::{StoredPart, StoredVersion};
 
-use sql::sql;
 use secrecy::{ExposeSecret as _, SecretString};
+use sql::sql;
 
 use crate::clock::Clock;
 
@@ -215,9 +217,7 @@ impl Ledger {
     pub async fn app(&self, key: &str) -> Result<AppId, LedgerError> {
         let mut write = self.store().write().await?;
         let id = async {
-            write
-                .run(sql("INSERT INTO apps (key) VALUES (?) ON CONFLICT DO NOTHING").bind(key))
-                .await?;
+            write.run(sql("INSERT INTO apps (key) VALUES (?) ON CONFLICT DO NOTHING").bind(key)).await?;
             write.row::<(i64,)>(sql("SELECT id FROM apps WHERE key = ?").bind(key)).await
         }
         .await;
@@ -232,8 +232,7 @@ impl Ledger {
     /// Faults of the store.
     pub async fn known_app(&self, key: &str) -> Result<Option<AppId>, LedgerError> {
         let mut read = self.store().read_now().await?;
-        let row: Option<(i64,)> =
-            read.row(sql("SELECT id FROM apps WHERE key = ?").bind(key)).await?;
+        let row: Option<(i64,)> = read.row(sql("SELECT id FROM apps WHERE key = ?").bind(key)).await?;
         read.done();
         Ok(row.map(|(id,)| AppId(id)))
     }

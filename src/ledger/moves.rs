@@ -11,8 +11,8 @@ use std::fmt::Write;
 
 use serde::{Serialize, Serializer};
 
-use super::sql::sql;
 use super::broadcast::{Delta, Lease, Outcome, apply, apply_text, bind_apply, holds, json};
+use super::sql::sql;
 use super::store::{Transaction, count, stored};
 use super::{LedgerError, State, postgres};
 
@@ -170,8 +170,7 @@ fn intend_text(set: &Set, next: usize) -> String {
 /// Not an UPDATE with a FROM: that looks at every recipient of the broadcast, for each of the list. One that was not
 /// being sent to is left as it is or, with `refuse`, gets no state, which the table refuses.
 fn settle_text(next: usize, refuse: bool) -> String {
-    const DUE: &str =
-        "EXISTS (SELECT 1 FROM recipients WHERE broadcast = ?1 AND seq = CAST(value ->> 0 AS BIGINT) AND state = 1)";
+    const DUE: &str = "EXISTS (SELECT 1 FROM recipients WHERE broadcast = ?1 AND seq = CAST(value ->> 0 AS BIGINT) AND state = 1)";
     let rows = next + 1;
     let (state, which) = if refuse {
         (format!("CASE WHEN {DUE} THEN ?{next} END"), "true")
@@ -248,12 +247,9 @@ async fn intend(
 
 /// How many recipients are being sent to.
 async fn sending(write: &mut Transaction<'_>, lease: Lease, seqs: &[i64]) -> Result<u64, LedgerError> {
-    let question = sql(
-        "SELECT count(*) FROM recipients WHERE broadcast = ? AND state = 1
-            AND seq IN (SELECT CAST(atom AS BIGINT) FROM json_each(?))",
-    );
-    let found: Option<(i64,)> =
-        write.row(question.bind(lease.broadcast.0).bind(json(write, seqs)?)).await?;
+    let question = sql("SELECT count(*) FROM recipients WHERE broadcast = ? AND state = 1
+            AND seq IN (SELECT CAST(atom AS BIGINT) FROM json_each(?))");
+    let found: Option<(i64,)> = write.row(question.bind(lease.broadcast.0).bind(json(write, seqs)?)).await?;
     Ok(count(found.unwrap_or_default().0))
 }
 
@@ -270,8 +266,7 @@ async fn settle(
         return Err(not_in(write, lease, State::Sending, twice).await?);
     }
     let rows = outcome_rows(write, outcomes)?;
-    let statement =
-        sql(settle_text(3, false)).bind(lease.broadcast.0).bind(write.store.now());
+    let statement = sql(settle_text(3, false)).bind(lease.broadcast.0).bind(write.store.now());
     let moved = write.run(statement.bind(state.number()).bind(&rows)).await?;
     if moved < many {
         let question = sql(

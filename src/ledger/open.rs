@@ -69,7 +69,9 @@ pub(super) async fn open(folder: &Path, clock: Clock, scratch: bool) -> Result<(
         // A plan of a million takes its seconds; nobody has to be warned of that.
         .disable_statement_logging();
     let store = Store::new(&path, Place::File(options), clock.clone(), scratch);
-    let AnyConnection::Sqlite(mut connection) = store.connect().await? else { return Err(LedgerError::Closed) };
+    let AnyConnection::Sqlite(mut connection) = store.connect().await? else {
+        return Err(LedgerError::Closed);
+    };
     probe(&store, &mut connection).await?;
     let step = migrate(&store, &mut connection).await?;
     connection.close().await.map_err(|error| store.error(&error))?;

@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use tokio::task::AbortHandle;
 
-use super::sql::sql;
 use super::open::private;
 use super::pulse::{self, Pulse, host_name};
+use super::sql::sql;
 use super::store::{Transaction, count};
 use super::{Ledger, LedgerError, State};
 
@@ -129,8 +129,7 @@ pub(super) async fn lives(write: &mut Transaction<'_>, owner: i64) -> Result<boo
     if write.store.server().is_some() {
         return pulse::beats(write, owner).await;
     }
-    let lock: Option<(String,)> =
-        write.row(sql("SELECT lock FROM owners WHERE id = ?").bind(owner)).await?;
+    let lock: Option<(String,)> = write.row(sql("SELECT lock FROM owners WHERE id = ?").bind(owner)).await?;
     let folder = write.store.path.with_file_name(FOLDER);
     Ok(lock.is_some_and(|(lock,)| is_alive(&folder.join(lock))))
 }

@@ -30,29 +30,23 @@ impl Ledger {
         let mut pruned = Pruned { sends: self.prune_sends(instant).await?, ..Pruned::default() };
         for id in self.over(instant).await? {
             // From here on nobody finds it; what a crash leaves of it is cleared with the next one.
-            let hidden = sql(
-                "UPDATE broadcasts SET state = 0, lease_number = lease_number + 1 WHERE id = ?
-                AND state IN (2, 3) AND n_in_doubt = 0 AND owner IS NULL",
-            );
+            let hidden = sql("UPDATE broadcasts SET state = 0, lease_number = lease_number + 1 WHERE id = ?
+                AND state IN (2, 3) AND n_in_doubt = 0 AND owner IS NULL");
             if self.change(hidden.bind(id)).await? == 0 {
                 continue;
             }
             self.clear(BroadcastId(id), None).await?;
-            pruned.broadcasts +=
-                self.change(sql("DELETE FROM broadcasts WHERE id = ?").bind(id)).await?;
+            pruned.broadcasts += self.change(sql("DELETE FROM broadcasts WHERE id = ?").bind(id)).await?;
         }
-        let runs =
-            sql("DELETE FROM job_runs WHERE state <> 0 AND finished_at < ?").bind(millis(instant));
+        let runs = sql("DELETE FROM job_runs WHERE state <> 0 AND finished_at < ?").bind(millis(instant));
         pruned.job_runs = self.change(runs).await?;
         for expired in ["DELETE FROM uploads WHERE expires_at < ?", "DELETE FROM data WHERE expires_at < ?"] {
             pruned.expired += self.change(sql(expired).bind(self.store().now())).await?;
         }
         self.prune_deliveries(instant).await?;
         // A plan that still waits may need to upload its files again.
-        let files = sql(
-            "DELETE FROM files WHERE expires_at < ? AND NOT EXISTS
-                (SELECT 1 FROM broadcasts b WHERE b.app = files.app AND b.state IN (0, 1))",
-        );
+        let files = sql("DELETE FROM files WHERE expires_at < ? AND NOT EXISTS
+                (SELECT 1 FROM broadcasts b WHERE b.app = files.app AND b.state IN (0, 1))");
         self.change(files.bind(millis(instant))).await?;
         Ok(pruned)
     }
@@ -64,12 +58,11 @@ impl Ledger {
     /// Faults of the store.
     pub async fn prunable(&self, instant: Duration) -> Result<Pruned, LedgerError> {
         let (before, now) = (millis(instant), self.store().now());
-        let question = sql(
-            "SELECT (SELECT count(*) FROM sends WHERE updated_at < ?1 AND state IN (0, 2, 3, 6)),
+        let question =
+            sql("SELECT (SELECT count(*) FROM sends WHERE updated_at < ?1 AND state IN (0, 2, 3, 6)),
                 (SELECT count(*) FROM job_runs WHERE state <> 0 AND finished_at < ?1),
                 (SELECT count(*) FROM uploads WHERE expires_at < ?2)
-                    + (SELECT count(*) FROM data WHERE expires_at < ?2)",
-        );
+                    + (SELECT count(*) FROM data WHERE expires_at < ?2)");
         let mut read = self.store().read().await?;
         let row: Option<(i64, i64, i64)> = read.row(question.bind(before).bind(now)).await?;
         read.done();

@@ -7,12 +7,14 @@ use std::time::Duration;
 use super::owner::{Buried, Owner, bury};
 use super::sql::{Statement, sql};
 use super::store::{Transaction, millis};
-use super::{Ledger, LedgerError, postgres};
+use super::{BroadcastId, Ledger, LedgerError, postgres};
 
 /// After this without a word an owner is dead.
 pub(super) const LIFE: Duration = Duration::from_secs(10);
 /// How often it says that it lives.
 const BEAT: Duration = Duration::from_millis(2500);
+/// How often it is looked for a sign of life that is waited for.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// An owner that says that it lives.
 #[derive(Debug)]
@@ -107,6 +109,34 @@ impl Ledger {
         let mut write = self.store().write().await?;
         let result = bury(&mut write, owner.id()).await.map(drop);
         write.end(result).await
+    }
+
+    /// Waits until the driver of a broadcast has said anew that it lives, or is known to be dead or gone; gives whether
+    /// it lives. Where stores are files that is known at once.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn hears_driver(&self, id: BroadcastId) -> Result<bool, LedgerError> {
+        if !self.is_shared() {
+            return Ok(self.show(id).await?.driver.is_some());
+        }
+        let mut heard = None;
+        loop {
+            let question = sql(
+                "SELECT o.id, o.alive_until FROM broadcasts b JOIN owners o ON o.id = b.owner
+                    WHERE b.id = ? AND o.alive_until >= ?",
+            );
+            let mut read = self.store().read_now().await?;
+            let now: Option<(i64, i64)> = read.row(question.bind(id.0).bind(self.store().now())).await?;
+            read.done();
+            match (now, heard) {
+                (None, _) => return Ok(false),
+                (Some(now), Some(before)) if now != before => return Ok(true),
+                _ => heard = now,
+            }
+            self.store().clock.sleep(LOOK).await;
+        }
     }
 
     /// As [`Ledger::bury_dead`], where owners say that they live.

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use super::sql::sql;
 use super::broadcast::json;
 use super::jobs::{JobRun, RunRow};
 use super::owner::lives;
+use super::postgres::enlisted;
+use super::sql::sql;
 use super::store::{Transaction, from_millis, millis};
-use super::{JobWish, Ledger, LedgerError, OwnerName};
+use super::{JobWish, Ledger, LedgerError, Owner, OwnerName};
 
 /// A job that is in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct Enlisted {
     pub times: String,
     /// Up to which instant nothing of it is to run, where it is new, has other times, or comes back.
     pub decided_until: Duration,
+    /// The version of that script.
+    pub version: String,
 }
 
 /// A job as it stands.
@@ -72,18 +75,22 @@ pub struct JobControl {
 }
 
 impl Ledger {
-    /// Says which jobs are in force: all others are gone. Gives for each, in the same order, up to which instant all
-    /// are decided.
+    /// Says which jobs are in force: all others are gone, where no other host has them. Gives for each, in the same
+    /// order, up to which instant all are decided.
     ///
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn enlist_jobs(&self, jobs: &[Enlisted]) -> Result<Vec<Duration>, LedgerError> {
+    pub async fn enlist_jobs(&self, owner: &Owner, jobs: &[Enlisted]) -> Result<Vec<Duration>, LedgerError> {
         let rows: Vec<_> =
             jobs.iter().map(|job| (&job.name, &job.script, &job.times, millis(job.decided_until))).collect();
         let mut write = self.store().write().await?;
         let result = async {
             let rows = json(&write, &rows)?;
+            if self.is_shared() {
+                enlisted::enlist(&mut write, owner.id(), jobs).await?;
+                return decided_until(&mut write, &rows).await;
+            }
             let statement = sql(
                 "INSERT INTO jobs (name, script, times, decided_until)
                     SELECT value ->> 0, value ->> 1, value ->> 2, CAST(value ->> 3 AS BIGINT) FROM json_each(?) WHERE true
@@ -100,13 +107,24 @@ impl Ledger {
             );
             let now = write.store.now();
             write.run(statement.bind(now).bind(&rows)).await?;
-            let question = sql(
-                "SELECT j.decided_until FROM json_each(?) e JOIN jobs j ON j.name = e.value ->> 0 ORDER BY e.key",
-            );
-            let decided: Vec<(i64,)> = write.rows(question.bind(&rows)).await?;
-            Ok(decided.into_iter().map(|(until,)| from_millis(until)).collect())
+            decided_until(&mut write, &rows).await
         }
         .await;
+        write.end(result).await
+    }
+
+    /// Whether this host should call [`Ledger::enlist_jobs`] and [`Ledger::describe`] again, though nothing has changed
+    /// here: the others took it for dead, or the version of a job that is in force has died out.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn must_enlist(&self, owner: &Owner) -> Result<bool, LedgerError> {
+        if !self.is_shared() {
+            return Ok(false);
+        }
+        let mut write = self.store().write().await?;
+        let result = enlisted::is_due(&mut write, owner.id()).await;
         write.end(result).await
     }
 
@@ -117,10 +135,8 @@ impl Ledger {
     /// Faults of the store.
     pub async fn listed_jobs(&self, name: Option<&str>) -> Result<Vec<Listed>, LedgerError> {
         type Row = (String, String, String, i64, Option<i64>, Option<i64>, Option<i64>);
-        let question = sql(
-            "SELECT name, script, times, decided_until, next_at, paused_at, gone_at FROM jobs
-                WHERE (?1 IS NULL AND gone_at IS NULL) OR name = ?1 ORDER BY name",
-        );
+        let question = sql("SELECT name, script, times, decided_until, next_at, paused_at, gone_at FROM jobs
+                WHERE (?1 IS NULL AND gone_at IS NULL) OR name = ?1 ORDER BY name");
         let mut read = self.store().read().await?;
         let rows: Vec<Row> = read.rows(question.bind(name)).await?;
         let question = sql(
@@ -157,15 +173,11 @@ impl Ledger {
     pub async fn pause_job(&self, job: &str, paused: bool) -> Result<bool, LedgerError> {
         let now = self.store().now();
         let statement = if paused {
-            sql("UPDATE jobs SET paused_at = ? WHERE name = ? AND paused_at IS NULL")
-                .bind(now)
-                .bind(job)
+            sql("UPDATE jobs SET paused_at = ? WHERE name = ? AND paused_at IS NULL").bind(now).bind(job)
         } else {
-            sql(
-                "UPDATE jobs SET paused_at = NULL,
+            sql("UPDATE jobs SET paused_at = NULL,
                     decided_until = CASE WHEN decided_until > ?1 THEN decided_until ELSE ?1 END
-                    WHERE name = ?2 AND paused_at IS NOT NULL",
-            )
+                    WHERE name = ?2 AND paused_at IS NOT NULL")
             .bind(now)
             .bind(job)
         };
@@ -261,15 +273,22 @@ impl Ledger {
     }
 }
 
+/// Up to which instants jobs are decided, in the order of the rows that name them.
+async fn decided_until(write: &mut Transaction<'_>, rows: &str) -> Result<Vec<Duration>, LedgerError> {
+    let question = sql(
+        "SELECT j.decided_until FROM json_each(?) e JOIN jobs j ON j.name = e.value ->> 0 ORDER BY e.key",
+    );
+    let decided: Vec<(i64,)> = write.rows(question.bind(rows)).await?;
+    Ok(decided.into_iter().map(|(until,)| from_millis(until)).collect())
+}
+
 pub(super) async fn is_taken(
     write: &mut Transaction<'_>,
     job: &str,
     instant: i64,
 ) -> Result<bool, LedgerError> {
-    let question = sql(
-        "SELECT (SELECT count(*) FROM job_runs WHERE job = ?1 AND scheduled_at = ?2)
-            + (SELECT count(*) FROM job_wishes WHERE job = ?1 AND scheduled_at = ?2)",
-    );
+    let question = sql("SELECT (SELECT count(*) FROM job_runs WHERE job = ?1 AND scheduled_at = ?2)
+            + (SELECT count(*) FROM job_wishes WHERE job = ?1 AND scheduled_at = ?2)");
     let row: Option<(i64,)> = write.row(question.bind(job).bind(instant)).await?;
     Ok(row.is_some_and(|(count,)| count > 0))
 }
@@ -280,8 +299,7 @@ pub(super) async fn wish(
     wish: JobWish,
     scheduled_at: Option<i64>,
 ) -> Result<(), LedgerError> {
-    let statement =
-        sql("INSERT INTO job_wishes (job, wish, scheduled_at, asked_at) VALUES (?, ?, ?, ?)");
+    let statement = sql("INSERT INTO job_wishes (job, wish, scheduled_at, asked_at) VALUES (?, ?, ?, ?)");
     let now = write.store.now();
     write.run(statement.bind(job).bind(wish.number()).bind(scheduled_at).bind(now)).await.map(drop)
 }

@@ -57,8 +57,7 @@ impl Ledger {
     ///
     /// Faults of the store.
     pub async fn scripts(&self) -> Result<Vec<ScriptRow>, LedgerError> {
-        let question =
-            sql("SELECT name, hash, loaded_at, error, stale_since FROM scripts ORDER BY name");
+        let question = sql("SELECT name, hash, loaded_at, error, stale_since FROM scripts ORDER BY name");
         let mut read = self.store().read().await?;
         let rows: Vec<Row> = read.rows(question).await?;
         read.done();

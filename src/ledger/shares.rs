@@ -117,9 +117,8 @@ async fn claim_in(write: &mut Transaction<'_>, owner: i64, claim: Claim<'_>) -> 
     let statement = statement.bind(claim.app.0).bind(claim.quota).bind(owner).bind(places);
     let statement = statement.bind(places < wish).bind(if wish == 0 { now - cool } else { now + length });
     write.run(statement.bind(cooling).bind(cool_until)).await?;
-    let gone = sql(
-        "DELETE FROM shares WHERE app = ?1 AND quota = ?2 AND lent_until + ?3 < ?4 AND cool_until < ?4",
-    );
+    let gone =
+        sql("DELETE FROM shares WHERE app = ?1 AND quota = ?2 AND lent_until + ?3 < ?4 AND cool_until < ?4");
     write.run(gone.bind(claim.app.0).bind(claim.quota).bind(cool).bind(now)).await?;
     let count = |count: i64| u32::try_from(count).unwrap_or_default();
     Ok(Share { places: count(places), fair: count(ought) })

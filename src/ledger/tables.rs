@@ -101,7 +101,13 @@ pub(super) const TABLES: &[Table] = &[
     },
     Table {
         name: "messages",
-        columns: &[("broadcast", Number), ("id", Number), ("hash", Text), ("size", Number), ("content", Text)],
+        columns: &[
+            ("broadcast", Number),
+            ("id", Number),
+            ("hash", Text),
+            ("size", Number),
+            ("content", Text),
+        ],
         key: 2,
         page: 200,
     },

@@ -44,17 +44,13 @@ impl Ledger {
     pub async fn keep_tokens(&self, tokens: &[(Role, String)], renew: bool) -> Result<bool, LedgerError> {
         let mut write = self.store().write().await?;
         let result = async {
-            let (there,) =
-                write.row(sql("SELECT count(*) FROM tokens")).await?.unwrap_or((0_i64,));
+            let (there,) = write.row(sql("SELECT count(*) FROM tokens")).await?.unwrap_or((0_i64,));
             if there > 0 && !renew {
                 return Ok(false);
             }
             for (role, hash) in tokens {
-                let statement =
-                    sql(
-                    "INSERT INTO tokens (role, hash, made_at) VALUES (?, ?, ?)
-                        ON CONFLICT (role) DO UPDATE SET hash = excluded.hash, made_at = excluded.made_at",
-                );
+                let statement = sql("INSERT INTO tokens (role, hash, made_at) VALUES (?, ?, ?)
+                        ON CONFLICT (role) DO UPDATE SET hash = excluded.hash, made_at = excluded.made_at");
                 let now = write.store.now();
                 write.run(statement.bind(role.name()).bind(hash).bind(now)).await?;
             }

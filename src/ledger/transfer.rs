@@ -73,7 +73,9 @@ pub enum CopyError {
     #[error("{}: a ledger cannot be copied into itself", .0.display())]
     Same(PathBuf),
     /// The copy is not the same.
-    #[error("`{table}` was not the same when it was read back ({there} rows of {here}), so nothing was copied; please report this")]
+    #[error(
+        "`{table}` was not the same when it was read back ({there} rows of {here}), so nothing was copied; please report this"
+    )]
     Differs {
         /// The table.
         table: &'static str,
@@ -103,7 +105,8 @@ impl Ledger {
             return Err(CopyError::InUse { path: to, by });
         }
         for table in TABLES {
-            let question = sql(format!("SELECT count(*) FROM (SELECT 1 AS one FROM {} LIMIT 1) AS first", table.name));
+            let question =
+                sql(format!("SELECT count(*) FROM (SELECT 1 AS one FROM {} LIMIT 1) AS first", table.name));
             if write.row::<(i64,)>(question).await? != Some((0,)) {
                 return Err(CopyError::NotEmpty { path: to, table: table.name });
             }
@@ -216,7 +219,8 @@ async fn idle(write: &mut Transaction<'_>) -> Result<(), LedgerError> {
 
 /// An owner that lives, if there is one.
 async fn living(write: &mut Transaction<'_>) -> Result<Option<OwnerName>, LedgerError> {
-    let owners: Vec<(i64, String, i64)> = write.rows(sql("SELECT id, name, pid FROM owners ORDER BY id")).await?;
+    let owners: Vec<(i64, String, i64)> =
+        write.rows(sql("SELECT id, name, pid FROM owners ORDER BY id")).await?;
     for (id, name, pid) in owners {
         if lives(write, id).await? {
             return Ok(Some(OwnerName::new(name, pid)));

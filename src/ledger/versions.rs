@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use super::sql::sql;
 use super::broadcast::json;
+use super::sql::sql;
 use super::store::Transaction;
 use super::{Ledger, LedgerError};
 
@@ -34,8 +34,7 @@ impl Ledger {
     ///
     /// Faults of the store.
     pub async fn version(&self, hash: &str) -> Result<Option<StoredVersion>, LedgerError> {
-        let question =
-            sql("SELECT module, path, text FROM versions WHERE hash = ? ORDER BY module");
+        let question = sql("SELECT module, path, text FROM versions WHERE hash = ? ORDER BY module");
         let mut read = self.store().read().await?;
         let rows: Vec<(String, String, Vec<u8>)> = read.rows(question.bind(hash)).await?;
         read.done();
@@ -56,10 +55,9 @@ impl Ledger {
         let mut write = self.store().write().await?;
         let result = async {
             let keep = json(&write, &keep)?;
-            let statement = sql(
-                "DELETE FROM versions WHERE hash NOT IN (SELECT atom FROM json_each(?)) AND NOT EXISTS
-                    (SELECT 1 FROM job_runs r WHERE r.finished_at IS NULL AND r.version = versions.hash)",
-            );
+            let statement =
+                sql("DELETE FROM versions WHERE hash NOT IN (SELECT atom FROM json_each(?)) AND NOT EXISTS
+                    (SELECT 1 FROM job_runs r WHERE r.finished_at IS NULL AND r.version = versions.hash)");
             write.run(statement.bind(keep)).await
         }
         .await;
@@ -70,15 +68,13 @@ impl Ledger {
 /// Keeps those of the versions that are not there.
 pub(super) async fn keep(write: &mut Transaction<'_>, versions: &[StoredVersion]) -> Result<(), LedgerError> {
     let hashes: Vec<&str> = versions.iter().map(|version| version.hash.as_str()).collect();
-    let question = sql(
-        "SELECT atom FROM json_each(?) WHERE EXISTS (SELECT 1 FROM versions WHERE hash = atom)",
-    );
+    let question =
+        sql("SELECT atom FROM json_each(?) WHERE EXISTS (SELECT 1 FROM versions WHERE hash = atom)");
     let known: Vec<(String,)> = write.rows(question.bind(json(write, &hashes)?)).await?;
     let is_known = |version: &StoredVersion| known.iter().any(|(hash,)| *hash == version.hash);
     for version in versions.iter().filter(|version| !is_known(version)) {
         for part in &version.parts {
-            let statement =
-                sql("INSERT INTO versions (hash, module, path, text) VALUES (?, ?, ?, ?)");
+            let statement = sql("INSERT INTO versions (hash, module, path, text) VALUES (?, ?, ?, ?)");
             let statement =
                 statement.bind(&version.hash).bind(&part.module).bind(&part.path).bind(&part.text[..]);
             write.run(statement).await?;

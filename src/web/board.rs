@@ -13,7 +13,8 @@ use crate::ledger::{Broadcast, BroadcastId, Filter, LedgerError, Stage, Wish};
 
 use super::house::House;
 use super::view::{
-    ActivityView, AppView, BroadcastView, JobView, Overview, ScriptView, WaitKind, WaitView, instant,
+    ActivityView, AppView, BroadcastView, HostView, JobView, Overview, ScriptView, WaitKind, WaitView,
+    instant,
 };
 
 /// How often it is looked while somebody watches.
@@ -116,6 +117,8 @@ impl Board {
             finished: finished.iter().map(BroadcastView::from).collect(),
             jobs: jobs.iter().map(JobView::from).collect(),
             scripts: scripts.iter().map(ScriptView::from).collect(),
+            fleet: ledger.is_shared(),
+            hosts: HostView::all(&ledger.hosts().await?),
             activity: activity.into_iter().map(ActivityView::from).collect(),
         })
     }
@@ -152,7 +155,7 @@ impl Board {
 /// knows where somebody has to do something first.
 fn left(view: &BroadcastView) -> Option<f64> {
     let closed = match view.waits_for.as_ref().map(|wait| (wait.kind, wait.seconds)) {
-        Some((WaitKind::Resume | WaitKind::Driver, _)) => return None,
+        Some((WaitKind::Resume | WaitKind::Driver | WaitKind::Store, _)) => return None,
         Some((WaitKind::Window, seconds)) => seconds.unwrap_or_default(),
         _ => 0.0,
     };

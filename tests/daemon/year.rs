@@ -117,6 +117,7 @@ fn live(place: &Place, ledger: &Path, runs: &Runs, kept: &Rc<Kept>, scale: &Scal
                 apps: vec![],
                 ledger,
                 owner,
+                roles: mooncast::config::Roles::ALL,
                 clock: clock.clone(),
                 program,
                 output: Rc::clone(kept) as Rc<dyn Output>,

@@ -2,20 +2,35 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 
 use tempfile::TempDir;
 
+use store::Schema;
+
 pub mod service;
+pub mod store;
 
 /// A project in a temporary folder.
 pub struct Project {
     folder: TempDir,
+    schema: Arc<Schema>,
 }
 
 impl Project {
     /// An empty one.
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self { folder: tempfile::tempdir().unwrap(), schema: Arc::default() }
+    }
+
+    /// One of another host, with the same store on a server.
+    pub fn beside(&self) -> Self {
+        Self { schema: Arc::clone(&self.schema), ..Self::new() }
+    }
+
+    /// Its store on a server.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
     }
 
     /// One with a single script, `scripts/main.lua`.
@@ -41,7 +56,7 @@ impl Project {
         self.folder.path().join(path)
     }
 
-    /// The command, in the project's folder and without any variable of this program.
+    /// The command, in the project's folder and without any variable of this program but that of its store.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mooncast"));
         command.args(args).current_dir(self.folder.path()).stdin(Stdio::null());
@@ -49,6 +64,9 @@ impl Project {
             if name.to_string_lossy().starts_with("MOONCAST_") {
                 command.env_remove(name);
             }
+        }
+        if let Some(address) = self.schema.address() {
+            command.env("MOONCAST_STORE", address);
         }
         command
     }

@@ -6,6 +6,7 @@
  * FAULT_OPEN=1    opening such a file to write it fails too, from the first on
  * FAULT_TOLD=PATH a file that is made when something was made to fail
  * FAULT_CLOCK=PATH while there is such a file, the wall clock is an hour behind
+ * FAULT_SECONDS=N  or it is wrong by so many seconds
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -89,7 +90,7 @@ int clock_gettime(clockid_t clock, struct timespec *now) {
     int done = (int)syscall(SYS_clock_gettime, clock, now);
     const char *set_back = getenv("FAULT_CLOCK");
     if (clock == CLOCK_REALTIME && set_back && syscall(SYS_faccessat, AT_FDCWD, set_back, F_OK) == 0) {
-        now->tv_sec -= 3600;
+        now->tv_sec += getenv("FAULT_SECONDS") ? number("FAULT_SECONDS") : -3600;
     }
     return done;
 }

@@ -5,7 +5,7 @@ mod kills;
 mod pairs;
 pub(crate) mod random;
 pub(crate) mod server;
-mod shim;
+pub(crate) mod shim;
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -49,7 +49,7 @@ fn settings(patience: &str) -> String {
 }
 
 /// The command, led to the server.
-fn command(project: &Project, server: &Server, args: &[&str]) -> Command {
+pub(crate) fn command(project: &Project, server: &Server, args: &[&str]) -> Command {
     let mut command = project.command(args);
     command
         .env("MOONCAST_BASE_URL", server.url())

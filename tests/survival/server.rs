@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -64,6 +65,8 @@ struct Shared {
     random: Random,
     /// Of a thousand requests, how many go wrong.
     faults: u64,
+    /// How long an answer takes, in milliseconds.
+    slow: AtomicU64,
 }
 
 /// Listens until the test ends.
@@ -88,7 +91,7 @@ impl Server {
     pub(crate) fn spoiling(faults: u64, random: Random) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let shared = Arc::new(Shared { log: Mutex::default(), news: Condvar::new(), random, faults });
+        let shared = Arc::new(Shared { log: Mutex::default(), news: Condvar::new(), random, faults, slow: AtomicU64::new(0) });
         let server = Arc::clone(&shared);
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
@@ -107,6 +110,17 @@ impl Server {
     /// One that does what it is asked.
     pub(crate) fn faithful() -> Self {
         Self::spoiling(0, Random::new(0))
+    }
+
+    /// One whose answers take so many milliseconds.
+    pub(crate) fn slow(millis: u64) -> Self {
+        let server = Self::faithful();
+        server.shared.slow.store(millis, Ordering::Relaxed);
+        server
+    }
+
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
     }
 
     pub(crate) fn url(&self) -> String {
@@ -225,6 +239,7 @@ impl Shared {
                     return;
                 }
             };
+            std::thread::sleep(Duration::from_millis(self.slow.load(Ordering::Relaxed)));
             if writer.write_all(&answer).is_err() {
                 return;
             }

@@ -60,3 +60,8 @@ impl Fault {
 pub(super) fn clock(command: &mut Command, set_back: &Path) {
     command.env("LD_PRELOAD", library()).env("FAULT_CLOCK", set_back);
 }
+
+/// For a command the wall clock is wrong by so many seconds.
+pub(crate) fn clock_apart(command: &mut Command, seconds: i64) {
+    command.env("LD_PRELOAD", library()).env("FAULT_CLOCK", "/").env("FAULT_SECONDS", seconds.to_string());
+}

@@ -8,7 +8,6 @@ mod resume;
 mod show;
 mod which;
 
-
 use anyhow::bail;
 use clap::{Args, Subcommand};
 
@@ -107,11 +106,7 @@ pub(super) fn run(args: Runs, global: &Global) -> anyhow::Result<Exit> {
 }
 
 /// Where a ledger is that is there: looking must not make one.
-pub(super) fn ledger_place(
-    project: &Project,
-    settings: &Settings,
-    simulator: bool,
-) -> anyhow::Result<Place> {
+pub(super) fn ledger_place(project: &Project, settings: &Settings, simulator: bool) -> anyhow::Result<Place> {
     let place = apps::place(project, settings, simulator);
     if let Place::Folder(folder) = &place
         && !folder.join("ledger.db").is_file()

@@ -75,8 +75,8 @@ pub(super) fn run(
             show::say(&format!("{}/{} goes on in the daemon (process {pid})", found.name, found.run))?;
             return Ok(Exit::Delivered);
         }
-        // Whoever has it on a fleet's store goes on by itself.
-        let elsewhere = open.ledger.is_shared() && open.ledger.show(found.id).await?.driver.is_some();
+        // Whoever has it on a fleet's store goes on by itself, unless it has just died.
+        let elsewhere = open.ledger.is_shared() && open.ledger.hears_driver(found.id).await?;
         if elsewhere {
             show::say(&format!("{}/{} goes on in the hosts that drive it", found.name, found.run))?;
             return Ok(Exit::Delivered);

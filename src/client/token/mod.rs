@@ -345,7 +345,8 @@ impl Tokens {
                 Ok(number) => self.state().number = number,
                 Err(error) => tracing::warn!(%error, "the token could not be kept for the other hosts"),
             }
-        } else if let Some(store) = credentials.store.as_ref().filter(|_| credentials.shelved.get().is_none()) {
+        } else if let Some(store) = credentials.store.as_ref().filter(|_| credentials.shelved.get().is_none())
+        {
             store.save(&token, renew_unix, ends_unix);
         }
         let from_now = |after: Option<Duration>| clock.now() + after.unwrap_or(Duration::MAX);

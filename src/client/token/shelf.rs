@@ -18,7 +18,8 @@ use crate::client::scrub::Scrubbed;
 pub trait Shelf: Debug + Send + Sync {
     /// Asks for the turn to fetch a token in place of the one of this number, for `length` at the most. `seal` tells the
     /// tokens of one client secret from those of another.
-    fn turn<'a>(&'a self, seal: &'a str, known: i64, length: Duration) -> BoxFuture<'a, Result<Turn, String>>;
+    fn turn<'a>(&'a self, seal: &'a str, known: i64, length: Duration)
+    -> BoxFuture<'a, Result<Turn, String>>;
     /// Keeps a new token, which ends the turn; gives its number, which is higher than all before.
     fn keep<'a>(&'a self, seal: &'a str, sealed: &'a str) -> BoxFuture<'a, Result<i64, String>>;
     /// Ends the turn without a token: why, for all who would fetch within `length`.

@@ -149,6 +149,53 @@ impl Delivery {
     }
 }
 
+impl Delivery {
+    /// Leaves a broadcast whose plan is fixed to other hosts of a fleet, and waits until they have sent it, or `stop` is
+    /// pressed.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn leave_to_others(
+        &self,
+        ledger: &Ledger,
+        lease: Lease,
+        stop: &Stop,
+        watch: &Progress,
+    ) -> Result<Driven, LedgerError> {
+        let began = self.clock.now();
+        ledger.release(lease).await?;
+        let mut before = None;
+        loop {
+            let now = match ledger.show(lease.broadcast).await {
+                Err(error) if error.is_away() && !stop.is_asked() => {
+                    watch.waits_for(Some(Waits::Store(error.to_string())));
+                    // Asked to stop, it is seen below.
+                    let _ = self.pause(LOOK, None, stop).await;
+                    continue;
+                }
+                other => other?,
+            };
+            watch.begin(now.counts);
+            let paused = (now.wish == Wish::Pause).then(|| Waits::Resume(now.wish_note.clone()));
+            watch.waits_for(Some(paused.unwrap_or(Waits::Hosts)));
+            let sent_before = *before.get_or_insert(now.counts.sent);
+            let end = match now.stage {
+                Stage::Finished => End::Finished,
+                Stage::Cancelled => End::Cancelled,
+                Stage::Building | Stage::Ready if stop.is_asked() => End::Stopped,
+                Stage::Building | Stage::Ready => {
+                    let _ = self.pause(LOOK, None, stop).await;
+                    continue;
+                }
+            };
+            let elapsed = self.clock.now().saturating_since(began);
+            let sent_now = now.counts.sent.saturating_sub(sent_before);
+            return Ok(Driven { end, report: Report::new(&now, &now.counts, sent_now, elapsed) });
+        }
+    }
+}
+
 impl Run<'_> {
     async fn to_its_end(&self) -> Result<Driven, LedgerError> {
         let began = self.delivery.clock.now();

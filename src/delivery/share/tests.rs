@@ -12,6 +12,7 @@ use rand::{Rng, SeedableRng};
 use super::Claimant;
 use crate::clock::Clock;
 use crate::ledger::Ledger;
+use crate::ledger::tests::server;
 use crate::quota::tests::model::{Counting, Service};
 use crate::quota::{Answer, History, Priority, Quota, Settings};
 
@@ -41,7 +42,8 @@ impl World {
     /// Sends all that its quota lets it, from one instant until it is killed at another; gives how much that was.
     async fn live(self: Rc<Self>, from: f64, until: f64) -> u64 {
         self.clock.sleep(Duration::from_secs_f64(from)).await;
-        let ledger = Ledger::open(&self.folder, self.clock.clone()).await.unwrap();
+        let place = server::place(&self.folder).await;
+        let ledger = Ledger::open_at(&place, self.clock.clone()).await.unwrap();
         let owner = ledger.register("run").await.unwrap();
         let app = ledger.app("a").await.unwrap();
         let settings =
@@ -94,6 +96,7 @@ fn play(per_second: u32, seed: u64, lives: &[(f64, f64)]) -> Vec<u64> {
             for life in lives {
                 sent.push(life.await.unwrap());
             }
+            server::clean(folder.path()).await;
             sent
         })
         .unwrap();

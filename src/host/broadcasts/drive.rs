@@ -62,15 +62,16 @@ impl Driving {
         let tally = Rc::clone(&services.tally);
         let underway = services.broadcasts.watch(Underway::new(&role.delivery, &role.broadcast));
         match &services.job {
-            None => Self::send(role, services.stop.stop().clone(), tally, underway, |_| ()),
+            None => Self::send(role, true, services.stop.stop().clone(), tally, underway, |_| ()),
             // It counts by itself: it may outlive the run.
             Some(job) => job.keeper.keep(role, Rc::default(), underway),
         }
     }
 
-    /// Sends, and then says how it ended.
+    /// Sends, or leaves that to other hosts, and then says how it ended.
     pub(super) fn send(
         role: Role,
+        sends: bool,
         stop: Stop,
         tally: Rc<Tally>,
         underway: Rc<Underway>,
@@ -84,7 +85,7 @@ impl Driving {
         });
         let task = Rc::clone(&driving);
         let drive = async move {
-            let end = to_end(role, &stop, &tally, &underway).await;
+            let end = to_end(role, sends, &stop, &tally, &underway).await;
             then(&end);
             task.end.replace(Some(end));
             task.ended.notify_waiters();
@@ -119,11 +120,22 @@ impl Driving {
 }
 
 /// Drives a broadcast, and makes of its end what its script is told.
-async fn to_end(role: Role, stop: &Stop, tally: &Tally, underway: &Underway) -> Result<Value, Failure> {
+async fn to_end(
+    role: Role,
+    sends: bool,
+    stop: &Stop,
+    tally: &Tally,
+    underway: &Underway,
+) -> Result<Value, Failure> {
     let Role { delivery, ledger, lease, broadcast, heartbeat, bad_lines, .. } = role;
     drop(heartbeat);
     let watch = &underway.progress;
-    let driven = delivery.drive(&ledger, lease, &broadcast.spec, stop, watch).await.map_err(fault)?;
+    let driven = if sends {
+        delivery.drive(&ledger, lease, &broadcast.spec, stop, watch).await
+    } else {
+        delivery.leave_to_others(&ledger, lease, stop, watch).await
+    };
+    let driven = driven.map_err(fault)?;
     tally.broadcast(&driven.report, watch.look().sent_now);
     underway.ended(&driven);
     let report = &driven.report;

@@ -37,6 +37,8 @@ type Shown = (Rc<Driving>, Rc<Underway>);
 /// Drives broadcasts without their scripts.
 pub struct Keeper {
     driven: RefCell<HashMap<BroadcastId, Shown>>,
+    /// Whether it sends, or leaves that to other hosts and waits for them.
+    sends: bool,
     switch: StopSwitch,
     stop: Stop,
     told: Box<dyn Fn(Kept)>,
@@ -46,13 +48,15 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// One that drives nothing yet. `told` hears of each that ends.
+    /// One that drives nothing yet. `told` hears of each that ends. One that does not send leaves broadcasts whose plan is
+    /// fixed to other hosts, and waits for them.
     #[must_use]
-    pub fn new(told: impl Fn(Kept) + 'static) -> Rc<Self> {
+    pub fn new(sends: bool, told: impl Fn(Kept) + 'static) -> Rc<Self> {
         let (switch, stop) = StopSwitch::new();
         let told = Box::new(told);
         Rc::new(Self {
             driven: RefCell::default(),
+            sends,
             switch,
             stop,
             told,
@@ -109,7 +113,7 @@ impl Keeper {
     pub(super) fn keep(self: &Rc<Self>, role: Role, tally: Rc<Tally>, underway: Rc<Underway>) -> Rc<Driving> {
         let (keeper, id) = (Rc::clone(self), role.broadcast.id);
         let (watched, shown) = (Rc::clone(&underway), Rc::clone(&underway));
-        let driving = Driving::send(role, self.stop.clone(), tally, underway, move |end| {
+        let driving = Driving::send(role, self.sends, self.stop.clone(), tally, underway, move |end| {
             let end = match (watched.end(), end) {
                 (Some(driven), _) => Ok(driven.clone()),
                 (None, Err(failure)) => Err(failure.message.clone()),

@@ -135,10 +135,8 @@ async fn append(
     }
     let skipped = hashes.iter().filter(|hash| hash.is_none()).count() as u64;
     let (many, messages) = (recipients.len() as u64, fresh.len() as u64);
-    let statement = sql(
-        "UPDATE broadcasts SET next_seq = next_seq + ?, next_message = next_message + ?
-            WHERE id = ? AND lease_number = ? AND state = 0 RETURNING next_seq, next_message",
-    )
+    let statement = sql("UPDATE broadcasts SET next_seq = next_seq + ?, next_message = next_message + ?
+            WHERE id = ? AND lease_number = ? AND state = 0 RETURNING next_seq, next_message")
     .bind(stored(many))
     .bind(stored(messages))
     .bind(lease.broadcast.0)
@@ -159,11 +157,9 @@ async fn append(
         rows.push((number, HEXLOWER.encode(&hash), message.size, content));
     }
     if !rows.is_empty() {
-        let statement = sql(
-            "INSERT INTO messages (broadcast, id, hash, size, content)
+        let statement = sql("INSERT INTO messages (broadcast, id, hash, size, content)
                 SELECT ?, CAST(value ->> 0 AS BIGINT), value ->> 1, CAST(value ->> 2 AS BIGINT), value ->> 3
-                    FROM json_each(?)",
-        );
+                    FROM json_each(?)");
         write.run(statement.bind(lease.broadcast.0).bind(json(write, &rows)?)).await?;
     }
     let mut rows = Vec::with_capacity(recipients.len());
@@ -171,15 +167,14 @@ async fn append(
         let number = hash.and_then(|hash| desk.number(&hash).or_else(|| numbers.get(&hash).copied()));
         rows.push((&recipient.group_id, users_json(write, &recipient.users)?, number));
     }
-    let statement = sql(
-        "INSERT INTO recipients (broadcast, seq, state, updated_at, group_id, users, message)
+    let statement =
+        sql("INSERT INTO recipients (broadcast, seq, state, updated_at, group_id, users, message)
             SELECT ?, ? + key, CASE WHEN value ->> 2 IS NULL THEN 5 ELSE 0 END, ?, value ->> 0, value ->> 1,
-                CAST(value ->> 2 AS BIGINT) FROM json_each(?)",
-    )
-    .bind(lease.broadcast.0)
-    .bind(next_seq - stored(many))
-    .bind(write.store.now())
-    .bind(json(write, &rows)?);
+                CAST(value ->> 2 AS BIGINT) FROM json_each(?)")
+        .bind(lease.broadcast.0)
+        .bind(next_seq - stored(many))
+        .bind(write.store.now())
+        .bind(json(write, &rows)?);
     write.run(statement).await?;
     for (hash, number) in numbers {
         desk.remember(hash, number);

@@ -5,9 +5,9 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 
-use crate::ledger::sql::sql;
 use crate::ledger::commit::Request;
 use crate::ledger::postgres::drivers;
+use crate::ledger::sql::sql;
 use crate::ledger::store::count;
 use crate::ledger::{Counts, Ledger, LedgerError, Stage, State, Wish};
 
@@ -168,8 +168,7 @@ impl Ledger {
         limit: u32,
     ) -> Result<Vec<Waiting>, LedgerError> {
         let mut read = self.store().read().await?;
-        let mut stretches: VecDeque<(i64, i64)> =
-            read.rows(drivers::held(lease, after_seq)).await?.into();
+        let mut stretches: VecDeque<(i64, i64)> = read.rows(drivers::held(lease, after_seq)).await?.into();
         read.done();
         loop {
             let (first, last) = match stretches.pop_front() {
@@ -181,11 +180,9 @@ impl Ledger {
                     taken
                 }
             };
-            let question = sql(
-                "SELECT seq, group_id, users, message, attempts FROM recipients
+            let question = sql("SELECT seq, group_id, users, message, attempts FROM recipients
                     WHERE broadcast = ? AND seq > ? AND seq <= ? AND state = 0 AND message IS NOT NULL
-                    ORDER BY seq LIMIT ?",
-            );
+                    ORDER BY seq LIMIT ?");
             let question = question.bind(lease.broadcast.0).bind(after_seq.max(first - 1)).bind(last);
             let mut read = self.store().read().await?;
             let rows: Vec<Waiting> = read.rows(question.bind(limit)).await?;
@@ -303,7 +300,8 @@ impl Ledger {
                 return stage(ended);
             }
             let held = holds(&mut write, lease).await?;
-            let found = write.row::<(i64,)>(sql("SELECT state FROM broadcasts WHERE id = ?").bind(id.0)).await?;
+            let found =
+                write.row::<(i64,)>(sql("SELECT state FROM broadcasts WHERE id = ?").bind(id.0)).await?;
             let found = found.map(|(number,)| stage(number)).transpose()?;
             match found {
                 Some(found) if held => {
@@ -329,10 +327,9 @@ impl Ledger {
     ///
     /// [`LedgerError::Unknown`], and faults of the store.
     pub async fn counts(&self, id: BroadcastId) -> Result<Counts, LedgerError> {
-        let question = sql(
-            "SELECT n_pending, n_sending, n_sent, n_rejected, n_in_doubt, n_skipped, n_cancelled
-                FROM broadcasts WHERE id = ?",
-        );
+        let question =
+            sql("SELECT n_pending, n_sending, n_sent, n_rejected, n_in_doubt, n_skipped, n_cancelled
+                FROM broadcasts WHERE id = ?");
         let mut read = self.store().read().await?;
         let row: Option<(i64, i64, i64, i64, i64, i64, i64)> = read.row(question.bind(id.0)).await?;
         read.done();

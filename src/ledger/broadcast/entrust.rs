@@ -23,10 +23,9 @@ impl Ledger {
     ///
     /// Faults of the store.
     pub async fn entrusted(&self) -> Result<Vec<BroadcastId>, LedgerError> {
-        let question = sql(
-            "SELECT id FROM broadcasts WHERE state = 1 AND ((entrusted AND wish = 0) OR wish = 2)
-                ORDER BY id",
-        );
+        let question =
+            sql("SELECT id FROM broadcasts WHERE state = 1 AND ((entrusted AND wish = 0) OR wish = 2)
+                ORDER BY id");
         let mut read = self.store().read_now().await?;
         let found: Vec<(i64,)> = read.rows(question).await?;
         read.done();
@@ -39,8 +38,7 @@ impl Ledger {
     ///
     /// Faults of the store.
     pub async fn untold(&self) -> Result<Vec<BroadcastId>, LedgerError> {
-        let question =
-            sql("SELECT id FROM broadcasts WHERE state IN (2, 3) AND entrusted ORDER BY id");
+        let question = sql("SELECT id FROM broadcasts WHERE state IN (2, 3) AND entrusted ORDER BY id");
         let mut read = self.store().read_now().await?;
         let found: Vec<(i64,)> = read.rows(question).await?;
         read.done();

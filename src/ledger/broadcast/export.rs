@@ -116,11 +116,9 @@ impl Ledger {
         after_seq: i64,
         limit: u32,
     ) -> Result<Vec<Receipt>, LedgerError> {
-        let question = sql(
-            "SELECT seq, group_id, message_id, updated_at FROM recipients
+        let question = sql("SELECT seq, group_id, message_id, updated_at FROM recipients
                 WHERE broadcast = ? AND seq > ? AND state = 2 AND recalled <> 1 AND message_id IS NOT NULL
-                ORDER BY seq LIMIT ?",
-        );
+                ORDER BY seq LIMIT ?");
         let mut read = self.store().read().await?;
         let rows: Vec<(i64, String, String, i64)> =
             read.rows(question.bind(id.0).bind(after_seq).bind(limit)).await?;

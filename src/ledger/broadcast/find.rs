@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-
 use crate::ledger::sql::sql;
 use crate::ledger::store::{Transaction, millis, stored};
 use crate::ledger::{AppId, Ledger, LedgerError, Stage};

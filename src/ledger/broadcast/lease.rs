@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::ledger::sql::sql;
 use crate::ledger::owner::lives;
 use crate::ledger::postgres::drivers;
+use crate::ledger::sql::sql;
 use crate::ledger::store::{Transaction, millis};
 use crate::ledger::{Ledger, LedgerError, Owner};
 
@@ -98,11 +98,10 @@ impl Ledger {
     ///
     /// Faults of the store.
     pub async fn release(&self, lease: Lease) -> Result<(), LedgerError> {
-        let statement = sql(
-            "UPDATE broadcasts SET owner = NULL, lease_until = 0 WHERE id = ? AND lease_number = ?",
-        )
-        .bind(lease.broadcast.0)
-        .bind(lease.number);
+        let statement =
+            sql("UPDATE broadcasts SET owner = NULL, lease_until = 0 WHERE id = ? AND lease_number = ?")
+                .bind(lease.broadcast.0)
+                .bind(lease.number);
         let mut write = self.store().write().await?;
         let result = if self.is_shared() {
             drivers::release(&mut write, lease).await
@@ -135,8 +134,7 @@ async fn claim(
     owner: i64,
     length: i64,
 ) -> Result<Option<Lease>, LedgerError> {
-    let question =
-        sql("SELECT owner, lease_until, lease_for FROM broadcasts WHERE id = ?").bind(id.0);
+    let question = sql("SELECT owner, lease_until, lease_for FROM broadcasts WHERE id = ?").bind(id.0);
     let Some((holder, until, length_then)) = write.row::<(Option<i64>, i64, i64)>(question).await? else {
         return Err(LedgerError::Unknown(id));
     };

@@ -7,9 +7,9 @@ use futures_util::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::ledger::sql::sql;
 use crate::ledger::connection::Connection;
 use crate::ledger::sql::Statement;
+use crate::ledger::sql::sql;
 use crate::ledger::store::{count, stored};
 use crate::ledger::{Ledger, LedgerError, State};
 
@@ -86,11 +86,9 @@ impl Ledger {
         let _hold = self.store().clock.hold();
         let mut reader = self.store().connect().await?;
         let id = lease.broadcast.0;
-        let duplicates = sql(
-            "SELECT seq, state FROM (SELECT seq, state,
+        let duplicates = sql("SELECT seq, state FROM (SELECT seq, state,
                 row_number() OVER (PARTITION BY group_id, users ORDER BY seq) AS nth
-                FROM recipients WHERE broadcast = ?) n WHERE nth > 1",
-        );
+                FROM recipients WHERE broadcast = ?) n WHERE nth > 1");
         self.sweep(lease, &mut reader, duplicates.bind(id), Fate::Dropped).await?;
         let mut excluded = 0;
         if let Some(exclusion) = exclude {
@@ -131,8 +129,7 @@ impl Ledger {
         question: Statement,
         fate: Fate,
     ) -> Result<(), LedgerError> {
-        let mut rows =
-            reader.stream::<(i64, i64)>(question).map_err(|error| self.store().error(&error))?;
+        let mut rows = reader.stream::<(i64, i64)>(question).map_err(|error| self.store().error(&error))?;
         let mut chunk = Vec::new();
         loop {
             let row = rows.try_next().await.map_err(|error| self.store().error(&error))?;
@@ -190,11 +187,9 @@ impl Ledger {
         id: BroadcastId,
         reader: &mut Connection,
     ) -> Result<(u64, u64, String), LedgerError> {
-        let question = sql(
-            "SELECT r.group_id, r.users, m.hash, m.size FROM recipients r
+        let question = sql("SELECT r.group_id, r.users, m.hash, m.size FROM recipients r
                 CROSS JOIN messages m ON m.broadcast = r.broadcast AND m.id = r.message
-                WHERE r.broadcast = ? AND r.state = 0 ORDER BY r.seq",
-        )
+                WHERE r.broadcast = ? AND r.state = 0 ORDER BY r.seq")
         .bind(id.0);
         let mut rows = reader
             .stream::<(String, String, String, i64)>(question)

@@ -122,7 +122,8 @@ where
             app_key: row.try_get("app_key")?,
             name: row.try_get("name")?,
             run: row.try_get("run")?,
-            spec: serde_json::from_str(&row.try_get::<String, _>("spec")?).map_err(|error| bad(error.to_string()))?,
+            spec: serde_json::from_str(&row.try_get::<String, _>("spec")?)
+                .map_err(|error| bad(error.to_string()))?,
             stage: Stage::from_number(number("state")?).map_err(bad)?,
             wish: Wish::from_number(number("wish")?).map_err(bad)?,
             wish_note: row.try_get("wish_note")?,

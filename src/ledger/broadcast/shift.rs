@@ -1,8 +1,7 @@
 //! Recipients that change their state, and the counts that follow them in the same transaction.
 
-
-use crate::ledger::sql::sql;
 use crate::ledger::sql::Statement;
+use crate::ledger::sql::sql;
 use crate::ledger::store::{Transaction, count, stored};
 use crate::ledger::{Ledger, LedgerError, State};
 
@@ -146,7 +145,8 @@ async fn shift_stretch(
         let statement = if shared { statement.bind(lease) } else { statement };
         moved = write.run(statement).await?;
         if shared && to == State::Pending && moved > 0 {
-            let again = sql("UPDATE stretches SET done = false WHERE broadcast = ? AND last > ? AND first <= ?");
+            let again =
+                sql("UPDATE stretches SET done = false WHERE broadcast = ? AND last > ? AND first <= ?");
             write.run(again.bind(id.0).bind(after).bind(after + STRETCH)).await?;
         }
         delta.moved(from, to, moved);

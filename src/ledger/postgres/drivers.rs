@@ -35,7 +35,8 @@ pub(in crate::ledger) async fn claim(
     }
     if drivers.is_empty() {
         // What the one before had in flight is settled, wherever it is, by `take_over`.
-        let free = "UPDATE stretches SET driver = NULL, done = false WHERE broadcast = ? AND driver IS NOT NULL";
+        let free =
+            "UPDATE stretches SET driver = NULL, done = false WHERE broadcast = ? AND driver IS NOT NULL";
         write.run(sql(free).bind(id.0)).await?;
     }
     let now = write.store.now();
@@ -106,7 +107,8 @@ pub(in crate::ledger) async fn bury(
 
 /// The stretches of a driver that reach beyond a recipient, in order.
 pub(in crate::ledger) fn held(lease: Lease, after_seq: i64) -> crate::ledger::sql::Statement {
-    let question = "SELECT first, last FROM stretches WHERE broadcast = ? AND driver = ? AND last > ? ORDER BY first";
+    let question =
+        "SELECT first, last FROM stretches WHERE broadcast = ? AND driver = ? AND last > ? ORDER BY first";
     sql(question).bind(lease.broadcast.0).bind(lease.number).bind(after_seq)
 }
 
@@ -171,8 +173,7 @@ pub(in crate::ledger) async fn end_all(
     write: &mut Transaction<'_>,
     id: BroadcastId,
 ) -> Result<(), LedgerError> {
-    for statement in
-        ["DELETE FROM drivers WHERE broadcast = ?", "DELETE FROM stretches WHERE broadcast = ?"]
+    for statement in ["DELETE FROM drivers WHERE broadcast = ?", "DELETE FROM stretches WHERE broadcast = ?"]
     {
         write.run(sql(statement).bind(id.0)).await?;
     }

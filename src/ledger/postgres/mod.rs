@@ -12,6 +12,7 @@
 //! asked is told.
 
 pub(super) mod drivers;
+pub(super) mod enlisted;
 pub(super) mod moves;
 mod schema;
 pub(super) mod sends;
@@ -58,8 +59,7 @@ impl Server {
         if let Some(name) = unknown_parameter(address) {
             return Err(unreadable(format!("it has no setting `{name}`")));
         }
-        let options =
-            PgConnectOptions::from_str(address).map_err(|error| unreadable(reason(&error)))?;
+        let options = PgConnectOptions::from_str(address).map_err(|error| unreadable(reason(&error)))?;
         if let Some((name, file, error)) = missing_file(address) {
             return Err(unreadable(format!("{name}: {file}: {error}")));
         }

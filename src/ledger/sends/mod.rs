@@ -5,11 +5,11 @@ mod write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::ledger::sql::sql;
 use super::commit::Request;
 use super::owner::lives;
 use super::store::{Transaction, from_millis, millis, small};
 use super::{AppId, Ledger, LedgerError, Owner, State};
+use crate::ledger::sql::sql;
 
 pub(super) use write::{MOST, write};
 
@@ -242,9 +242,8 @@ enum Key {
 
 async fn begin(write: &mut Transaction<'_>, owner: i64, send: &NewSend) -> Result<Key, LedgerError> {
     type Row = (i64, String, i64, i64, Option<String>, i64);
-    let question = sql(
-        "SELECT id, hash, owner, state, receipts, updated_at FROM sends WHERE app = ? AND once = ?",
-    );
+    let question =
+        sql("SELECT id, hash, owner, state, receipts, updated_at FROM sends WHERE app = ? AND once = ?");
     let row: Option<Row> = write.row(question.bind(send.app.0).bind(&send.once)).await?;
     let Some((id, hash, holder, state, receipts, since)) = row else {
         let numbers = write::write(write, &[(owner, send)], State::Pending, &[]).await?;

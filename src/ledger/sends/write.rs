@@ -6,12 +6,11 @@
 use std::fmt::Write;
 use std::sync::LazyLock;
 
-
-use crate::ledger::sql::sql;
 use super::super::sql::Statement;
 use super::super::store::{Transaction, stored};
 use super::super::{LedgerError, State, postgres};
 use super::{NewSend, SendOutcome};
+use crate::ledger::sql::sql;
 
 /// The most rows of one statement.
 pub(in crate::ledger) const MOST: usize = 512;

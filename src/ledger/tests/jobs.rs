@@ -46,6 +46,8 @@ fn enlisted(name: &str, times: &str, decided_until: Duration) -> Enlisted {
         script: "scripts/a.lua".to_owned(),
         times: times.to_owned(),
         decided_until,
+        // Other times are another script.
+        version: if times == "cron" { "v2" } else { "v1" }.to_owned(),
     }
 }
 
@@ -134,15 +136,16 @@ fn what_is_decided_stays_so_until_the_rule_changes_or_the_job_was_gone() {
     with_folder(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
         let owner = ledger.register("serve").await.unwrap();
-        let enlist =
-            async |rule: &str, at: Duration| ledger.enlist_jobs(&[enlisted("a", rule, at)]).await.unwrap();
+        let enlist = async |rule: &str, at: Duration| {
+            ledger.enlist_jobs(&owner, &[enlisted("a", rule, at)]).await.unwrap()
+        };
         assert_eq!(enlist("every", START).await, [START]);
         assert_eq!(enlist("every", START + HOUR).await, [START]);
         let half = START + HOUR / 2;
         ledger.claim_job_runs(&owner, &[run("a", half, now())], &[], &[decided(half)]).await.unwrap();
         assert_eq!(enlist("every", START + HOUR).await, [START + HOUR / 2]);
         assert_eq!(enlist("cron", START + HOUR).await, [START + HOUR]);
-        assert_eq!(ledger.enlist_jobs(&[]).await.unwrap(), []);
+        assert_eq!(ledger.enlist_jobs(&owner, &[]).await.unwrap(), []);
         assert!(ledger.listed_jobs(None).await.unwrap().is_empty());
         assert!(ledger.listed_jobs(Some("a")).await.unwrap()[0].gone_at.is_some());
         assert_eq!(enlist("cron", START + HOUR * 2).await, [START + HOUR * 2]);
@@ -159,7 +162,7 @@ fn wishes_wait_until_they_are_granted_and_each_has_an_instant_of_its_own() {
     with_folder(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
         let owner = ledger.register("serve").await.unwrap();
-        ledger.enlist_jobs(&[enlisted("a", "every", START)]).await.unwrap();
+        ledger.enlist_jobs(&owner, &[enlisted("a", "every", START)]).await.unwrap();
         claim(&ledger, &owner, run("a", START, now())).await;
         let first = ledger.trigger_job("a").await.unwrap();
         let second = ledger.trigger_job("a").await.unwrap();

@@ -107,7 +107,8 @@ fn processes_write_beside_each_other() {
                         let app = ledger.app("a").await.unwrap();
                         let name = format!("news {number}");
                         let found = ledger.find_or_create(app, &name, "1", &spec()).await.unwrap();
-                        let lease = ledger.claim_alone(found.broadcast().id, &owner, LEASE).await.unwrap().unwrap();
+                        let lease =
+                            ledger.claim_alone(found.broadcast().id, &owner, LEASE).await.unwrap().unwrap();
                         ledger.append(lease, &groups(0..300, &plain())).await.unwrap();
                         ledger.fix_plan(lease, None, None).await.unwrap();
                         let send = async |seq: i64| {

@@ -3,6 +3,7 @@
 mod broadcasts;
 mod faults;
 mod hooks;
+mod hosts;
 mod jobs;
 mod leases;
 mod model;

@@ -130,7 +130,8 @@ impl Driver {
         if let Some(lease) = self.lease {
             return lease;
         }
-        let lease = self.ledger.claim_alone(id, &self.owner, LEASE).await.unwrap().expect("nobody else has it");
+        let lease =
+            self.ledger.claim_alone(id, &self.owner, LEASE).await.unwrap().expect("nobody else has it");
         self.lease = Some(lease);
         lease
     }

@@ -24,7 +24,8 @@ where
 
 /// A text that is worth copying, and like no other.
 fn text(random: &mut StdRng, number: usize) -> String {
-    const PIECES: [&str; 8] = ["", "grüße", "消息", "\u{1F680}", "'; --", "\"\\\n\t", "null", "0123456789abcdef"];
+    const PIECES: [&str; 8] =
+        ["", "grüße", "消息", "\u{1F680}", "'; --", "\"\\\n\t", "null", "0123456789abcdef"];
     let pieces = (0..random.random_range(0..4)).map(|_| PIECES[random.random_range(0..PIECES.len())]);
     format!("{}{number}", pieces.collect::<String>())
 }
@@ -47,7 +48,9 @@ async fn fill(connection: &mut SqliteConnection, table: &Table, rows: usize, ran
                 Kind::Number => Cell::Number(random.random_range(-5..i64::from(u32::MAX) * 1000)),
                 Kind::Nobody | Kind::Over => Cell::Number(7),
                 Kind::Flag => Cell::Number(random.random_bool(0.5).into()),
-                Kind::Bytes => Cell::Bytes((0..random.random_range(0..2000)).map(|_| random.random()).collect()),
+                Kind::Bytes => {
+                    Cell::Bytes((0..random.random_range(0..2000)).map(|_| random.random()).collect())
+                }
                 Kind::Text => Cell::Text(text(random, number)),
             }
         });
@@ -64,7 +67,8 @@ async fn dump(folder: &Path) -> Vec<(String, Vec<Vec<Cell>>)> {
     let mut connection = file(folder).await;
     let names: Vec<(String,)> = asked(
         &mut connection,
-        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name".to_owned(),
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
+            .to_owned(),
     )
     .await;
     let mut dump = Vec::new();
@@ -103,7 +107,8 @@ async fn filled(folder: &Path, clock: &Clock, seed: u64) -> i64 {
     sqlx::query("DELETE FROM apps WHERE id > 1").execute(&mut connection).await.unwrap();
     for table in TABLES.iter().filter(|table| table.name != "apps") {
         // So many that there are several pages, and no full last one, and one that is just full.
-        let rows = [1, 20, 500, 733][random.random_range(0..4)].min(if table.name == "data" { 45 } else { 1000 });
+        let rows =
+            [1, 20, 500, 733][random.random_range(0..4)].min(if table.name == "data" { 45 } else { 1000 });
         fill(&mut connection, table, rows, &mut random).await;
     }
     number
@@ -156,7 +161,10 @@ fn a_copy_goes_on_where_the_ledger_was() {
         let dead = owner.id();
         let lease = planned(&ledger, &owner, &spec(), 10).await;
         ledger.intend(lease, vec![1, 2, 3, 4]).await.unwrap();
-        ledger.settle(lease, vec![Outcome::sent(1, "m1", 1), Outcome::failed(2, State::Rejected, "no", 1)]).await.unwrap();
+        ledger
+            .settle(lease, vec![Outcome::sent(1, "m1", 1), Outcome::failed(2, State::Rejected, "no", 1)])
+            .await
+            .unwrap();
         let app = ledger.app("https://service/org/app").await.unwrap();
         let send = |once: &str| NewSend {
             app,
@@ -165,7 +173,9 @@ fn a_copy_goes_on_where_the_ledger_was() {
             recipients: "[\"g\"]".to_owned(),
             origin: "scripts/main.lua:1".to_owned(),
         };
-        let Begun::New(mut ticket) = ledger.begin_send(&owner, send("flying")).await.unwrap() else { panic!() };
+        let Begun::New(mut ticket) = ledger.begin_send(&owner, send("flying")).await.unwrap() else {
+            panic!()
+        };
         ledger.intend_send(&mut ticket).await.unwrap();
         let places = (Place::Folder(from.clone()), there.1.clone());
         let refused = Ledger::transfer(&places.0, &places.1, &clock).await;
@@ -181,7 +191,10 @@ fn a_copy_goes_on_where_the_ledger_was() {
         let examined = ledger.examine().await.unwrap();
         // What was in flight is nobody's until somebody drives it.
         assert_eq!(examined.faults.len(), 1, "{examined:?}");
-        assert!(examined.faults[0].starts_with("news/1: 2 recipients are being sent to by nobody"), "{examined:?}");
+        assert!(
+            examined.faults[0].starts_with("news/1: 2 recipients are being sent to by nobody"),
+            "{examined:?}"
+        );
         let lease = ledger.claim_alone(lease.broadcast, &owner, LEASE).await.unwrap().unwrap();
         ledger.take_over(lease).await.unwrap();
         let counts = counted(&ledger, lease.broadcast).await;
@@ -236,7 +249,8 @@ fn no_table_and_no_column_is_forgotten() {
                 continue;
             };
             let of: Vec<(String,)> =
-                asked(&mut connection, format!("SELECT name FROM pragma_table_info('{name}') ORDER BY name")).await;
+                asked(&mut connection, format!("SELECT name FROM pragma_table_info('{name}') ORDER BY name"))
+                    .await;
             let mut known: Vec<&str> = table.columns.iter().map(|(column, _)| *column).collect();
             known.sort_unstable();
             assert_eq!(of.iter().map(|(column,)| column.as_str()).collect::<Vec<_>>(), known, "{name}");
@@ -244,7 +258,8 @@ fn no_table_and_no_column_is_forgotten() {
         let Some(_) = server::address() else { return };
         let ledger = open(&folder, &clock).await;
         let mut read = ledger.store().read_now().await.unwrap();
-        let question = "SELECT CAST(table_name AS TEXT), CAST(column_name AS TEXT) FROM information_schema.columns
+        let question =
+            "SELECT CAST(table_name AS TEXT), CAST(column_name AS TEXT) FROM information_schema.columns
             WHERE table_schema = current_schema()";
         let mut columns: Vec<(String, String)> = read.rows(sql(question)).await.unwrap();
         read.done();

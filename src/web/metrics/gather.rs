@@ -7,7 +7,7 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 use crate::delivery::Delivery;
 use crate::ledger::{LedgerError, State};
 use crate::quota::Priority;
-use crate::web::House;
+use crate::web::{HostView, House};
 
 /// The words for the states of broadcasts.
 const BROADCASTS: [&str; 6] = ["building", "ready", "paused", "cancelling", "finished", "cancelled"];
@@ -23,6 +23,10 @@ pub(super) fn describe() {
         ("mooncast_quota_waiters", "Calls that wait for a permit of a quota."),
         ("mooncast_broadcasts", "Broadcasts by state."),
         ("mooncast_recipients", "Recipients of broadcasts that are not over, by state."),
+        (
+            "mooncast_hosts",
+            "Daemons that work on this ledger, by whether they are alive, silent or have other scripts.",
+        ),
         ("mooncast_scripts", "Scripts that have a version in force."),
         ("mooncast_scripts_stale", "Scripts whose file, as it is now, is not in force."),
         (
@@ -47,7 +51,7 @@ pub(super) async fn look(house: &House) {
     }
     gauge!("mooncast_ledger_healthy").set(if house.ledger.is_healthy() { 1.0 } else { 0.0 });
     gauge!("mooncast_ledger_size_bytes").set(house.ledger.size() as f64);
-    for looked in [broadcasts(house).await, scripts(house).await] {
+    for looked in [broadcasts(house).await, scripts(house).await, hosts(house).await] {
         if let Err(error) = looked {
             tracing::debug!("not all figures are of now: {error}");
         }
@@ -99,6 +103,15 @@ async fn broadcasts(house: &House) -> Result<(), LedgerError> {
             gauge!("mooncast_recipients", "app" => app.to_owned(), "state" => state).set(count as f64);
         }
     }
+    Ok(())
+}
+
+async fn hosts(house: &House) -> Result<(), LedgerError> {
+    let hosts = HostView::all(&house.ledger.hosts().await?);
+    let many = |is: fn(&HostView) -> bool| hosts.iter().filter(|host| is(host)).count() as f64;
+    gauge!("mooncast_hosts", "state" => "alive").set(many(|host| host.alive));
+    gauge!("mooncast_hosts", "state" => "silent").set(many(|host| !host.alive));
+    gauge!("mooncast_hosts", "state" => "differs").set(many(|host| host.alive && host.differs));
     Ok(())
 }
 

@@ -13,7 +13,8 @@ use super::chart::Chart;
 use super::visitor::Visitor;
 
 /// The parts that change by themselves.
-pub(super) const PARTS: &[&str] = &["running", "chart", "quotas", "jobs", "scripts", "finished", "tail"];
+pub(super) const PARTS: &[&str] =
+    &["running", "chart", "quotas", "jobs", "scripts", "hosts", "finished", "tail"];
 
 /// The quota that the chart is drawn against.
 const GROUP_MESSAGES: &str = "group messages";
@@ -56,6 +57,8 @@ pub(super) fn context(site: &Site, visitor: &Visitor, overview: &Overview) -> Va
         jobs => Serde(&overview.jobs),
         stale => Serde(&bad),
         scripts => Serde(&good),
+        fleet => overview.fleet,
+        hosts => Serde(&overview.hosts),
         log => Serde(&log),
         ..visitor.context(site)
     }

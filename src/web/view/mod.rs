@@ -5,6 +5,7 @@
 mod activity;
 mod broadcast;
 mod export;
+mod host;
 mod job;
 mod log;
 mod overview;
@@ -17,6 +18,7 @@ use std::time::Duration;
 pub use activity::ActivityView;
 pub use broadcast::{BroadcastView, CountsView, RecipientView};
 pub use export::ExportForm;
+pub use host::HostView;
 pub use job::{JobRunView, JobView};
 pub use log::{LogLine, LogTail, Tailed};
 pub use overview::Overview;

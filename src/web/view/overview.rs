@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{ActivityView, AppView, BroadcastView, JobView, ScriptView};
+use super::{ActivityView, AppView, BroadcastView, HostView, JobView, ScriptView};
 
 /// How everything stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -28,6 +28,10 @@ pub struct Overview {
     pub jobs: Vec<JobView>,
     /// Scripts, by name.
     pub scripts: Vec<ScriptView>,
+    /// Whether several hosts may share the ledger.
+    pub fleet: bool,
+    /// The daemons that work on the ledger, the one that runs longest first.
+    pub hosts: Vec<HostView>,
     /// Group messages of the last hour, by ten seconds, the oldest first; spans in which nothing was sent are left out.
     pub activity: Vec<ActivityView>,
 }

@@ -1,0 +1,79 @@
+//! `mooncast hosts`: the daemons that work on the ledger.
+
+use std::io::Write;
+
+use anyhow::Context;
+use clap::Args;
+
+use crate::clock::Clock;
+use crate::config::{AppFlags, Environment, Settings};
+use crate::ledger::Ledger;
+use crate::web::HostView;
+
+use super::runs::ledger_place;
+use super::{Exit, Global};
+
+/// Shows the daemons that work on the ledger: on which machine each runs, what it does, whether it is alive, and whether
+/// its scripts are those of the others.
+///
+/// Exit status: 0 all are alive and have the same scripts; 2 usage or configuration; 3 some are silent or differ.
+#[derive(Debug, Args)]
+pub(super) struct Hosts {
+    /// Those of a daemon that sends to the simulator
+    #[arg(long)]
+    simulator: bool,
+    /// As one JSON list
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &Hosts, global: &Global) -> anyhow::Result<Exit> {
+    let project = global.project()?;
+    let looking = AppFlags { offline: true, ..AppFlags::default() };
+    let settings = Settings::load(&project, &Environment::of_process(), &looking)?;
+    let place = ledger_place(&project, &settings, args.simulator || settings.simulator)
+        .context("no daemon has run here yet")?;
+    let clock = Clock::real();
+    clock.block_on(async {
+        let ledger = Ledger::open_at(&place, clock.clone()).await?;
+        let hosts = HostView::all(&ledger.hosts().await?);
+        let out = &mut std::io::stdout().lock();
+        if args.json {
+            writeln!(out, "{}", serde_json::to_string_pretty(&hosts)?)?;
+        } else {
+            list(out, &hosts)?;
+        }
+        let well = hosts.iter().all(|host| host.alive && !host.differs);
+        Ok(if well { Exit::Delivered } else { Exit::Undelivered })
+    })?
+}
+
+fn list(out: &mut impl Write, hosts: &[HostView]) -> anyhow::Result<()> {
+    if hosts.is_empty() {
+        writeln!(out, "no daemon works on this ledger; `mooncast serve` starts one")?;
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "{:<24} {:>8}  {:<9} {:<20} {:<10} {:<21} state",
+        "host", "process", "version", "roles", "scripts", "since"
+    )?;
+    for host in hosts {
+        let state = match (host.alive, host.differs) {
+            (false, _) => "silent",
+            (true, true) => "alive, with other scripts than most",
+            (true, false) => "alive",
+        };
+        let scripts: String = host.scripts.chars().take(8).collect();
+        writeln!(
+            out,
+            "{:<24} {:>8}  {:<9} {:<20} {scripts:<10} {:<21} {state}",
+            host.host,
+            host.pid,
+            host.version,
+            host.roles.join(","),
+            host.since
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,79 @@
+//! Which version of a job is in force in a fleet, where hosts may have others for a while.
+//!
+//! It is the one that was saved last: a host whose script changes while it runs puts its version in force. A host that
+//! starts does not, as its files may be old; unless nobody who lives has the one that is in force.
+
+use std::collections::BTreeSet;
+
+use crate::ledger::LedgerError;
+use crate::ledger::broadcast::json;
+use crate::ledger::roster::Enlisted;
+use crate::ledger::sql::sql;
+use crate::ledger::store::{Transaction, millis};
+
+/// Whether some living host has the version of a job that is in force.
+const IS_HAD: &str =
+    "EXISTS (SELECT 1 FROM enlisted h JOIN owners w ON w.id = h.owner AND w.alive_until >= ?1
+    WHERE h.job = jobs.name AND h.version = jobs.version)";
+
+/// Says which jobs a host has; those that no living host has are gone.
+pub(in crate::ledger) async fn enlist(
+    write: &mut Transaction<'_>,
+    owner: i64,
+    jobs: &[Enlisted],
+) -> Result<(), LedgerError> {
+    let now = write.store.now();
+    let rows: Vec<_> = jobs
+        .iter()
+        .map(|job| (&job.name, &job.script, &job.times, millis(job.decided_until), &job.version))
+        .collect();
+    let rows = json(write, &rows)?;
+    let put = format!(
+        "INSERT INTO jobs (name, script, times, decided_until, version)
+            SELECT value ->> 0, value ->> 1, value ->> 2, CAST(value ->> 3 AS BIGINT), value ->> 4 FROM json_each(?2)
+            ON CONFLICT (name) DO UPDATE SET script = excluded.script, times = excluded.times, gone_at = NULL,
+                version = excluded.version, decided_until = CASE
+                    WHEN jobs.gone_at IS NULL AND jobs.times = excluded.times THEN jobs.decided_until
+                    WHEN jobs.decided_until > excluded.decided_until THEN jobs.decided_until
+                    ELSE excluded.decided_until END
+                WHERE jobs.gone_at IS NOT NULL OR jobs.version IS NULL OR NOT {IS_HAD} OR EXISTS
+                    (SELECT 1 FROM enlisted e WHERE e.owner = ?3 AND e.job = jobs.name AND e.version <> excluded.version)"
+    );
+    write.run(sql(put).bind(now).bind(rows.as_str()).bind(owner)).await?;
+    write.run(sql("DELETE FROM enlisted WHERE owner = ?").bind(owner)).await?;
+    // One that was taken for dead meanwhile has no row to refer to, and comes again.
+    let mine = sql("INSERT INTO enlisted (owner, job, version) SELECT o.id, e.value ->> 0, e.value ->> 4
+            FROM json_each(?2) e JOIN owners o ON o.id = ?1");
+    write.run(mine.bind(owner).bind(rows)).await?;
+    let gone = sql("UPDATE jobs SET gone_at = ?1 WHERE gone_at IS NULL AND NOT EXISTS
+        (SELECT 1 FROM enlisted h JOIN owners w ON w.id = h.owner AND w.alive_until >= ?1 WHERE h.job = jobs.name)");
+    write.run(gone.bind(now)).await.map(drop)
+}
+
+/// Whether a host should say again what it has: nobody knows it any more, or a version is in force that died out.
+pub(in crate::ledger) async fn is_due(write: &mut Transaction<'_>, owner: i64) -> Result<bool, LedgerError> {
+    let known = sql("SELECT id FROM owners WHERE id = ? AND roles IS NOT NULL").bind(owner);
+    if write.row::<(i64,)>(known).await?.is_none() {
+        return Ok(true);
+    }
+    let orphaned = format!(
+        "SELECT count(*) FROM jobs JOIN enlisted e ON e.job = jobs.name
+            WHERE e.owner = ?2 AND jobs.version IS DISTINCT FROM e.version AND NOT {IS_HAD}"
+    );
+    let orphaned: Option<(i64,)> = write.row(sql(orphaned).bind(write.store.now()).bind(owner)).await?;
+    Ok(orphaned.unwrap_or_default().0 > 0)
+}
+
+/// Those of (job, version) whose version is not in force, while somebody who lives has the one that is.
+pub(in crate::ledger) async fn elsewhere(
+    write: &mut Transaction<'_>,
+    jobs: &[(&str, &str)],
+) -> Result<BTreeSet<String>, LedgerError> {
+    let question = format!(
+        "SELECT jobs.name FROM json_each(?2) k JOIN jobs ON jobs.name = k.value ->> 0
+            WHERE jobs.version <> k.value ->> 1 AND jobs.gone_at IS NULL AND {IS_HAD}"
+    );
+    let rows = json(write, jobs)?;
+    let found: Vec<(String,)> = write.rows(sql(question).bind(write.store.now()).bind(rows)).await?;
+    Ok(found.into_iter().map(|(job,)| job).collect())
+}

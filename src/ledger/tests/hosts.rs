@@ -1,0 +1,122 @@
+//! Hosts, and which version of a job is in force among them.
+
+use super::*;
+
+fn job(name: &str, version: &str) -> Enlisted {
+    Enlisted {
+        name: name.to_owned(),
+        script: "scripts/a.lua".to_owned(),
+        times: "every".to_owned(),
+        decided_until: START,
+        version: version.to_owned(),
+    }
+}
+
+fn run(job: &str, version: &str, at: Duration) -> NewRun {
+    NewRun {
+        job: job.to_owned(),
+        scheduled_at: at,
+        entry: Entry::Run { or_skip: false },
+        version: version.to_owned(),
+        rerun: false,
+        timeout: None,
+        args: None,
+    }
+}
+
+async fn claim(ledger: &Ledger, owner: &Owner, new: NewRun) -> JobClaim {
+    let decided = Decided { job: new.job.clone(), until: new.scheduled_at, next: None };
+    ledger.claim_job_runs(owner, &[new], &[], &[decided]).await.unwrap()[0]
+}
+
+#[test]
+fn a_daemon_is_known_by_what_it_says_of_itself() {
+    with_folder(|folder, clock| async move {
+        let ledger = open(&folder, &clock).await;
+        let owner = ledger.register("serve").await.unwrap();
+        let other = ledger.register("run").await.unwrap();
+        assert_eq!(ledger.hosts().await.unwrap(), []);
+        ledger.describe(&owner, "schedule,send", "5f").await.unwrap();
+        let hosts = ledger.hosts().await.unwrap();
+        assert_eq!(hosts.len(), 1, "a command that is no daemon is none");
+        let host = &hosts[0];
+        assert_eq!((host.roles.as_str(), host.scripts.as_str(), host.alive), ("schedule,send", "5f", true));
+        assert_eq!((host.pid, host.program.as_str()), (u64::from(std::process::id()), env!("CARGO_PKG_VERSION")));
+        assert!(!host.host.is_empty() && host.since == START);
+        dies(&ledger, owner, &clock).await;
+        assert!(!ledger.hosts().await.unwrap()[0].alive);
+        ledger.bury_dead().await.unwrap();
+        assert_eq!(ledger.hosts().await.unwrap(), []);
+        drop(other);
+    });
+}
+
+#[test]
+fn one_who_leaves_is_gone_at_once() {
+    with_folder(|folder, clock| async move {
+        let ledger = open(&folder, &clock).await;
+        let owner = ledger.register("serve").await.unwrap();
+        ledger.describe(&owner, "page", "5f").await.unwrap();
+        ledger.depart(&owner).await.unwrap();
+        drop(owner);
+        assert!(ledger.hosts().await.unwrap().iter().all(|host| !host.alive));
+    });
+}
+
+#[test]
+fn a_job_runs_where_the_version_is_that_was_saved_last() {
+    with_folder(|folder, clock| async move {
+        let (one, two) = (open(&folder, &clock).await, open(&folder, &clock).await);
+        if !one.is_shared() {
+            // A file has one daemon: whatever it has is in force.
+            let owner = one.register("serve").await.unwrap();
+            one.enlist_jobs(&owner, &[job("a", "v1")]).await.unwrap();
+            assert!(!one.must_enlist(&owner).await.unwrap());
+            assert_eq!(claim(&one, &owner, run("a", "v2", START)).await, JobClaim::Claimed { attempt: 1 });
+            return;
+        }
+        let (first, second) = (one.register("serve").await.unwrap(), two.register("serve").await.unwrap());
+        for (ledger, owner, version) in [(&one, &first, "v1"), (&two, &second, "v0")] {
+            assert!(ledger.must_enlist(owner).await.unwrap(), "nobody knows it yet");
+            ledger.describe(owner, "schedule", version).await.unwrap();
+            ledger.enlist_jobs(owner, &[job("a", version)]).await.unwrap();
+            assert!(!ledger.must_enlist(owner).await.unwrap());
+        }
+        // Whoever starts with another version puts it in force for nobody.
+        assert_eq!(claim(&two, &second, run("a", "v0", START)).await, JobClaim::Elsewhere);
+        assert_eq!(one.listed_jobs(None).await.unwrap()[0].decided_until, START);
+        assert_eq!(claim(&one, &first, run("a", "v1", START + HOUR)).await, JobClaim::Claimed { attempt: 1 });
+        // A version that is saved while the host runs is in force from then on.
+        two.enlist_jobs(&second, &[job("a", "v2")]).await.unwrap();
+        assert_eq!(claim(&one, &first, run("a", "v1", START + HOUR * 2)).await, JobClaim::Elsewhere);
+        let later = START + HOUR * 2;
+        assert_eq!(claim(&two, &second, run("a", "v2", later)).await, JobClaim::Waits, "the run before goes on");
+        assert!(!one.must_enlist(&first).await.unwrap());
+        // One who starts again with what it had is not newer for that.
+        one.enlist_jobs(&first, &[job("a", "v1")]).await.unwrap();
+        assert_eq!(claim(&one, &first, run("a", "v1", START + HOUR * 3)).await, JobClaim::Elsewhere);
+        // Whatever nobody has any more is not in force.
+        dies(&two, second, &clock).await;
+        assert!(one.must_enlist(&first).await.unwrap());
+        let decided = one.enlist_jobs(&first, &[job("a", "v1")]).await.unwrap();
+        assert_eq!(decided, [later], "what nobody decided about is this host's to decide");
+        assert!(!one.must_enlist(&first).await.unwrap());
+        assert_ne!(claim(&one, &first, run("a", "v1", START + HOUR * 3)).await, JobClaim::Elsewhere);
+    });
+}
+
+#[test]
+fn a_job_is_gone_when_no_host_has_it() {
+    with_folder(|folder, clock| async move {
+        let ledger = open(&folder, &clock).await;
+        let (one, two) = (ledger.register("serve").await.unwrap(), ledger.register("serve").await.unwrap());
+        for owner in [&one, &two] {
+            ledger.describe(owner, "schedule", "5f").await.unwrap();
+            ledger.enlist_jobs(owner, &[job("a", "v1")]).await.unwrap();
+        }
+        ledger.enlist_jobs(&one, &[]).await.unwrap();
+        assert_eq!(ledger.listed_jobs(None).await.unwrap().len(), usize::from(ledger.is_shared()));
+        ledger.enlist_jobs(&two, &[]).await.unwrap();
+        assert_eq!(ledger.listed_jobs(None).await.unwrap(), []);
+    });
+}

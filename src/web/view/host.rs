@@ -1,0 +1,89 @@
+//! Hosts of a fleet.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::instant;
+use crate::ledger::Host;
+
+/// A daemon that works on this ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HostView {
+    /// Its number; a daemon that starts again has another.
+    pub id: u64,
+    /// The machine that it runs on.
+    pub host: String,
+    /// Its process there.
+    pub pid: u64,
+    /// The version of the program.
+    pub version: String,
+    /// What it does: some of `schedule`, `send` and `page`.
+    pub roles: Vec<String>,
+    /// What stands for its scripts.
+    pub scripts: String,
+    /// Whether its scripts are others than those of most living hosts.
+    pub differs: bool,
+    /// Since when it runs.
+    pub since: String,
+    /// Whether it is alive.
+    pub alive: bool,
+}
+
+impl HostView {
+    /// Hosts, each compared with the others.
+    pub fn all(hosts: &[Host]) -> Vec<Self> {
+        let usual = usual(hosts);
+        let view = |host: &Host| Self {
+            id: host.id,
+            host: host.host.clone(),
+            pid: host.pid,
+            version: host.program.clone(),
+            roles: host.roles.split(',').map(str::to_owned).collect(),
+            scripts: host.scripts.clone(),
+            differs: usual.is_some_and(|usual| usual != host.scripts),
+            since: instant(host.since),
+            alive: host.alive,
+        };
+        hosts.iter().map(view).collect()
+    }
+}
+
+/// The scripts that most living hosts have; of as many, those of the one that runs longest.
+fn usual(hosts: &[Host]) -> Option<&str> {
+    let living = || hosts.iter().filter(|host| host.alive);
+    let many = |scripts: &str| living().filter(|host| host.scripts == scripts).count();
+    // The last one of equals counts.
+    living().rev().max_by_key(|host| many(&host.scripts)).map(|host| host.scripts.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn host(id: u64, scripts: &str, alive: bool) -> Host {
+        Host {
+            id,
+            host: "a".into(),
+            pid: 1,
+            program: "0.1.0".into(),
+            roles: "schedule,send".into(),
+            scripts: scripts.into(),
+            since: Duration::from_secs(id),
+            alive_until: None,
+            alive,
+        }
+    }
+
+    #[test]
+    fn who_differs_from_most_is_told() {
+        let differ = |hosts: &[Host]| -> Vec<u64> {
+            HostView::all(hosts).into_iter().filter(|host| host.differs).map(|host| host.id).collect()
+        };
+        assert_eq!(differ(&[host(1, "x", true), host(2, "y", true), host(3, "y", true)]), [1]);
+        assert_eq!(differ(&[host(1, "x", true), host(2, "y", true)]), [2]);
+        assert_eq!(differ(&[host(1, "x", true), host(2, "y", false), host(3, "y", false)]), [2, 3]);
+        assert_eq!(differ(&[]), [0_u64; 0]);
+    }
+}
