@@ -21,6 +21,7 @@ mod commands;
 mod daemon;
 mod failures;
 mod figures;
+mod fleet;
 mod hooks;
 mod host;
 mod hostile;
