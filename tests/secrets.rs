@@ -150,6 +150,11 @@ fn the_token_and_the_secret_are_nowhere_but_in_the_token_file() {
     };
     assert_eq!(with(SECRET), [&project.path("secret.txt")]);
     let token_files = with(TOKEN);
+    if project.schema().address().is_some() {
+        // On a store that hosts share it is there, and nobody can read it.
+        assert!(token_files.is_empty(), "{token_files:?}");
+        return;
+    }
     assert_eq!(token_files.len(), 1, "{token_files:?}");
     assert!(token_files[0].starts_with(project.path(".mooncast")));
     assert_eq!(std::fs::metadata(token_files[0]).unwrap().permissions().mode() & 0o777, 0o600);

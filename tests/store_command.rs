@@ -3,13 +3,10 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::str::FromStr;
 
-use mooncast::clock::Clock;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions, Executor};
 
+use crate::support::store::{Schema, server};
 use crate::support::{Project, Ran};
 
 const PASSWORD: &str = "CANARY-7d1f";
@@ -26,40 +23,16 @@ fn sent() -> Project {
     project
 }
 
-/// A schema of a test's own in the server that the tests are given.
-struct Schema {
-    server: String,
-    name: String,
+/// A schema of a test's own and its address, where the tests are given a server.
+fn schema() -> Option<(Schema, String)> {
+    let schema = Schema::default();
+    let address = schema.address()?;
+    Some((schema, address))
 }
 
-impl Schema {
-    fn new() -> Option<Self> {
-        let server = std::env::var("MOONCAST_TEST_STORE").ok()?;
-        let schema = Self { server, name: format!("c{:016x}", rand::random::<u64>()) };
-        schema.run(&format!("CREATE SCHEMA {}", schema.name));
-        Some(schema)
-    }
-
-    fn address(&self) -> String {
-        format!("{}?options[search_path]={}", self.server, self.name)
-    }
-
-    fn run(&self, statement: &str) {
-        let options = PgConnectOptions::from_str(&self.server).unwrap().disable_statement_logging();
-        let statement =
-            format!("SET client_min_messages = warning; SET search_path = {}; {statement}", self.name);
-        let run = async {
-            let mut connection = options.connect().await.unwrap();
-            connection.execute(sqlx::raw_sql(AssertSqlSafe(statement))).await.unwrap();
-        };
-        Clock::real().block_on(run).unwrap();
-    }
-}
-
-impl Drop for Schema {
-    fn drop(&mut self) {
-        self.run(&format!("DROP SCHEMA {} CASCADE", self.name));
-    }
+/// Runs the command with the ledger in a file, or where the settings say.
+fn of_file(project: &Project, args: &[&str]) -> Ran {
+    Ran::of(&project.command(args).env_remove("MOONCAST_STORE").output().unwrap())
 }
 
 fn with_store(project: &Project, store: &str, args: &[&str]) -> Ran {
@@ -72,14 +45,14 @@ fn a_file_is_copied_into_another_and_goes_on_there() {
     let to = Project::with_script(SENDS).file("mooncast.toml", "");
     let (from, there) = (project.path(".mooncast/simulator"), to.path(".mooncast/simulator"));
     let (from, there) = (from.to_str().unwrap(), there.to_str().unwrap());
-    let ran = project.mooncast(&["store", "copy", from, there]).exits(0);
+    let ran = of_file(&project, &["store", "copy", from, there]).exits(0);
     ran.prints("recipients                3  ").prints("read back and the same");
     // What was sent counts as sent.
-    to.run_simulated().exits(0).says("already");
-    project.mooncast(&["store", "copy", from, there]).exits(2).says("it is not empty").says("apps");
-    project.mooncast(&["store", "copy", from, from]).exits(2).says("into itself");
+    to.run_simulated().exits(0).says("nothing is sent again");
+    of_file(&project, &["store", "copy", from, there]).exits(2).says("it is not empty").says("apps");
+    of_file(&project, &["store", "copy", from, from]).exits(2).says("into itself");
     let nowhere = project.path("nowhere");
-    project.mooncast(&["store", "copy", nowhere.to_str().unwrap(), from]).exits(2).says("FROM: there is no");
+    of_file(&project, &["store", "copy", nowhere.to_str().unwrap(), from]).exits(2).says("FROM: there is no");
     assert!(!nowhere.exists());
 }
 
@@ -88,7 +61,10 @@ fn a_copy_s_ends_are_named_in_several_ways_and_shown_in_none() {
     let project = sent();
     let copy = |from: &str, to: &str| {
         let mut command = project.command(&["store", "copy", from, to, "--log", "trace"]);
-        command.env("NOWHERE", format!("postgres://u:{PASSWORD}@127.0.0.1:9/db")).env("WORD", PASSWORD);
+        command
+            .env_remove("MOONCAST_STORE")
+            .env("NOWHERE", format!("postgres://u:{PASSWORD}@127.0.0.1:9/db"))
+            .env("WORD", PASSWORD);
         Ran::of(&command.output().unwrap()).exits(2).never_says(PASSWORD)
     };
     copy("env:NOWHERE", "x").says("postgres://127.0.0.1:9/db: the store cannot be reached");
@@ -105,16 +81,16 @@ fn a_copy_s_ends_are_named_in_several_ways_and_shown_in_none() {
 #[test]
 fn a_store_is_looked_at_and_brought_to_the_newest_version() {
     let project = sent();
-    let check = project.mooncast(&["store", "check", "--simulator"]).exits(0);
+    let check = of_file(&project, &["store", "check", "--simulator"]).exits(0);
     check
         .prints("ledger.db (SQLite")
         .prints("can be read and written")
         .prints("recipients 3")
         .prints("nothing is left in flight");
-    project.mooncast(&["store", "check"]).exits(2).says("there is no ledger yet");
-    project.mooncast(&["store", "migrate"]).exits(0).prints("ledger.db: made, version ");
-    project.mooncast(&["store", "migrate"]).exits(0).prints("already, the newest");
-    project.mooncast(&["store", "check"]).exits(0).prints("rows: none yet");
+    of_file(&project, &["store", "check"]).exits(2).says("there is no ledger yet");
+    of_file(&project, &["store", "migrate"]).exits(0).prints("ledger.db: made, version ");
+    of_file(&project, &["store", "migrate"]).exits(0).prints("already, the newest");
+    of_file(&project, &["store", "check"]).exits(0).prints("rows: none yet");
 }
 
 #[test]
@@ -139,6 +115,7 @@ fn the_store_s_password_is_shown_nowhere() {
             [["run", "scripts/main.lua"], ["store", "check"], ["runs", "list"], ["doctor", "--log=trace"]]
         {
             let mut command = project.command(&args);
+            command.env_remove("MOONCAST_STORE");
             command.env("MOONCAST_BASE_URL", "http://127.0.0.1:9").env("MOONCAST_ORG", "o");
             command.env("MOONCAST_APP", "a").env("MOONCAST_TOKEN", "t");
             let ran = Ran::of(&command.output().unwrap());
@@ -150,47 +127,45 @@ fn the_store_s_password_is_shown_nowhere() {
 
 #[test]
 fn a_ledger_goes_to_a_server_and_back() {
-    let Some(schema) = Schema::new() else { return };
+    let Some((schema, address)) = schema() else { return };
     let project = sent();
     let from = project.path(".mooncast/simulator");
     let from = from.to_str().unwrap();
-    with_store(&project, &schema.address(), &["store", "check"])
-        .exits(0)
-        .prints("none yet; `mooncast store migrate`");
-    with_store(&project, &schema.address(), &["store", "migrate"]).exits(0).prints(": made, version ");
-    with_store(&project, &schema.address(), &["store", "copy", from, "MOONCAST_STORE"]).exits(0);
-    let check = with_store(&project, &schema.address(), &["store", "check"]).exits(0);
+    with_store(&project, &address, &["store", "check"]).exits(0).prints("none yet; `mooncast store migrate`");
+    with_store(&project, &address, &["store", "migrate"]).exits(0).prints(": made, version ");
+    with_store(&project, &address, &["store", "copy", from, "MOONCAST_STORE"]).exits(0);
+    let check = with_store(&project, &address, &["store", "check"]).exits(0);
     check
         .prints("PostgreSQL")
         .prints("no TLS")
         .prints("recipients 3")
         .prints("clock of the store: 0.0 s apart");
-    with_store(&project, &schema.address(), &["runs", "list"]).exits(0).prints("news");
+    with_store(&project, &address, &["runs", "list"]).exits(0).prints("news");
     let back = project.path("back");
     let back = back.to_str().unwrap();
-    with_store(&project, &schema.address(), &["store", "copy", "env:MOONCAST_STORE", back]).exits(0);
+    with_store(&project, &address, &["store", "copy", "env:MOONCAST_STORE", back]).exits(0);
     // A part of it that is gone is found.
     schema.run("DELETE FROM recipients WHERE seq = 2; ALTER SEQUENCE sends_id_seq RESTART");
-    let check = with_store(&project, &schema.address(), &["store", "check"]).exits(2);
+    let check = with_store(&project, &address, &["store", "check"]).exits(2);
     check
         .prints("BAD  rows: news/1: it says 3 sent, and 2 recipients are")
         .prints("BAD  rows: sends: the next row");
     // A newer program may have been here.
     schema.run("UPDATE schema_version SET version = 90, least = 1");
-    with_store(&project, &schema.address(), &["store", "migrate"]).exits(0).prints("version 90, newer than");
+    with_store(&project, &address, &["store", "migrate"]).exits(0).prints("version 90, newer than");
     schema.run("UPDATE schema_version SET least = 90");
-    with_store(&project, &schema.address(), &["store", "check"]).exits(2).prints("use the newer mooncast");
-    with_store(&project, &schema.address(), &["store", "migrate"]).exits(2).says("is of version 90");
+    with_store(&project, &address, &["store", "check"]).exits(2).prints("use the newer mooncast");
+    with_store(&project, &address, &["store", "migrate"]).exits(2).says("is of version 90");
 }
 
 #[test]
 fn doctor_looks_at_a_server_too() {
-    let Some(schema) = Schema::new() else { return };
+    let Some((_schema, address)) = schema() else { return };
     let project = Project::new().file(
         "mooncast.toml",
         "[app]\nbase_url = 'http://127.0.0.1:9'\norg = 'o'\nname = 'a'\ntoken = 't'\n",
     );
-    let ran = with_store(&project, &schema.address(), &["doctor"]).exits(1);
+    let ran = with_store(&project, &address, &["doctor"]).exits(1);
     ran.prints("ok   store: postgres://").prints("ok   clock of the store: ");
     let ran = with_store(&project, "postgres://u@127.0.0.1:9/db", &["doctor"]).exits(1);
     ran.prints("BAD  store: postgres://127.0.0.1:9/db: the store cannot be reached");
@@ -247,9 +222,7 @@ fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
 
 #[test]
 fn a_server_is_held_to_its_certificate() {
-    if std::env::var_os("MOONCAST_TEST_STORE").is_none() {
-        return;
-    }
+    let Some(plain) = server() else { return };
     let server = Guarded::start();
     let project = Project::new();
     let check = |address: &str| {
@@ -270,14 +243,14 @@ fn a_server_is_held_to_its_certificate() {
         ("localhost", "sslmode=verify-full&sslrootcert=KEYS/other.crt"),
         ("127.0.0.1", verified),
         ("localhost", "sslmode=verify-full"),
-        ("localhost", "sslmode=verify-full&sslrootcert=KEYS/nowhere.crt"),
     ] {
         check(&server.at(host, PASSWORD, parameters)).exits(2).prints(untrusted);
     }
+    let nowhere =
+        check(&server.at("localhost", PASSWORD, "sslmode=verify-full&sslrootcert=KEYS/nowhere.crt")).exits(2);
+    nowhere.prints("sslrootcert: ").prints("nowhere.crt: No such file");
     let wrong = check(&server.at("localhost", "CANARY-7d1f-not", verified)).exits(2);
     wrong.prints("the store lets nobody in like this").never_says("CANARY");
     // A server that does not encrypt is none for who insists.
-    if let Ok(plain) = std::env::var("MOONCAST_TEST_STORE") {
-        check(&format!("{plain}?sslmode=require")).exits(2).prints(untrusted);
-    }
+    check(&format!("{plain}?sslmode=require")).exits(2).prints(untrusted);
 }

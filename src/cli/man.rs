@@ -21,13 +21,17 @@ const STATUSES: [(&str, &str); 5] = [
 ];
 
 /// The variables that the settings take.
-const VARIABLES: [(&str, &str); 8] = [
+const VARIABLES: [(&str, &str); 9] = [
     ("MOONCAST_BASE_URL", "The service's address."),
     ("MOONCAST_ORG", "The organisation's name at the service."),
     ("MOONCAST_APP", "The app's name at the service."),
     ("MOONCAST_CLIENT_ID", "The app's client id."),
     ("MOONCAST_CLIENT_SECRET", "The secret that belongs to it."),
     ("MOONCAST_TOKEN", "A token made elsewhere, in place of client id and secret."),
+    (
+        "MOONCAST_STORE",
+        "The Postgres server that has the ledger, postgres://…, in place of a file in .mooncast/.",
+    ),
     ("MOONCAST_ALERTS_URL", "Where the daemon posts what went wrong."),
     ("MOONCAST_ALERTS_SECRET", "What these posts are signed with."),
 ];

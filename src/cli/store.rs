@@ -142,11 +142,14 @@ pub(super) fn run(args: Store, global: &Global) -> anyhow::Result<Exit> {
 async fn migrate(place: &Place, clock: &Clock) -> anyhow::Result<Exit> {
     let (ledger, found, now) = Ledger::migrate(place, clock.clone()).await?;
     let path = ledger.path().display();
+    let known = Ledger::look(place, clock).await?.known;
     let said = match found {
-        _ if found == now => format!("{path}: version {now} already, the newest that this program knows"),
-        _ if found > now => {
-            format!("{path}: version {found}, newer than the {now} of this program, which can work on it")
+        _ if now > known => {
+            format!(
+                "{path}: version {now}, newer than the {known} that this program knows, which can work on it"
+            )
         }
+        _ if found == now => format!("{path}: version {now} already, the newest that this program knows"),
         0 => format!("{path}: made, version {now}"),
         _ => format!("{path}: from version {found} to {now}"),
     };
@@ -231,6 +234,7 @@ async fn examine(place: &Place, clock: &Clock, report: &mut Report) {
 async fn copy(from: &Place, to: &Place, clock: &Clock) -> anyhow::Result<Exit> {
     let copied = Ledger::transfer(from, to, clock).await.context("nothing was copied")?;
     let mut out = std::io::stdout();
+    writeln!(out, "{:<16} {:>10}  SHA-256", "table", "rows")?;
     for table in &copied.tables {
         writeln!(out, "{:<16} {:>10}  {}", table.name, table.rows, &table.hash[..16])?;
     }

@@ -26,6 +26,7 @@ impl Settings {
         }
         let named = [
             (self.serve.listen != new.serve.listen, "[serve] listen"),
+            (self.serve.roles != new.serve.roles, "[serve] roles"),
             (self.serve.hosts != new.serve.hosts, "[serve] hosts"),
             (self.serve.tls != new.serve.tls, "[serve] tls_certificate, tls_key"),
             (self.serve.trusted_proxies != new.serve.trusted_proxies, "[serve] trusted_proxies"),
@@ -37,6 +38,11 @@ impl Settings {
         }
         if !AlertSettings::same(self.alerts.as_ref(), new.alerts.as_ref()) {
             changes.restart.push("[alerts]".to_owned());
+        }
+        let address =
+            |settings: &Self| settings.store.as_ref().map(|address| address.expose_secret().to_owned());
+        if address(self) != address(new) {
+            changes.restart.push("store".to_owned());
         }
         if self.simulator != new.simulator {
             changes.restart.push("simulator".to_owned());
@@ -129,6 +135,13 @@ mod tests {
         ] {
             assert_eq!(restart(after), ["[alerts]"], "{after}");
         }
+        let server = |password: &str| settings(&format!("store = \"postgres://u:{password}@h/db\"\n"));
+        assert!(server("a").changes(&server("a")).restart.is_empty());
+        assert_eq!(server("a").changes(&server("b")).restart, ["store"]);
+        assert_eq!(
+            server("a").changes(&settings("[serve]\nroles = [\"page\"]\n")).restart,
+            ["[serve] roles", "store"]
+        );
         let live = settings("").changes(&settings("[scripts]\ncpu = \"3s\"\n[permissions]\nenv = [\"A\"]\n"));
         assert_eq!(
             (live.live, live.restart),

@@ -241,6 +241,9 @@ impl LedgerError {
                 Self::Record { path, detail: error.to_string() }
             }
             sqlx::Error::Tls(error) => Self::Untrusted { path, detail: error.to_string() },
+            sqlx::Error::Io(error) if is_untrusted(error) => {
+                Self::Untrusted { path, detail: error.to_string() }
+            }
             _ => Self::Away { path, detail: error.to_string() },
         }
     }
@@ -272,4 +275,10 @@ impl LedgerError {
             _ => Self::Io { path, detail },
         }
     }
+}
+
+/// Whether a connection did not come to be because of the other side's certificate.
+fn is_untrusted(error: &std::io::Error) -> bool {
+    let tls = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
+    matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
 }

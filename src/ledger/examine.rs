@@ -115,7 +115,7 @@ const COUNTED: &str = "SELECT
 
 const WITHOUT_MESSAGE: &str =
     "SELECT count(*) FROM recipients r WHERE r.broadcast = ?1 AND r.message IS NOT NULL
-    AND r.message NOT IN (SELECT m.id FROM messages m WHERE m.broadcast = ?1)";
+    AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.broadcast = ?1 AND m.id = r.message)";
 
 impl Suspect {
     /// Compares what is counted with what is said; gives the number of recipients.

@@ -80,6 +80,9 @@ impl Server {
             return Err(unreadable(format!("it has no setting `{name}`")));
         }
         let options = PgConnectOptions::from_str(address).map_err(|error| unreadable(reason(&error)))?;
+        if let Some((name, file, error)) = missing_file(address) {
+            return Err(unreadable(format!("{name}: {file}: {error}")));
+        }
         let options = options
             .application_name("mooncast")
             .options([
@@ -250,6 +253,16 @@ fn unknown_parameter(address: &str) -> Option<&str> {
         // A password that was not written as an address has it: no more is shown than a name could be.
         let word = name.chars().all(|letter| letter.is_ascii_alphanumeric() || "_-".contains(letter));
         if word && !parameters.contains('@') { name } else { "…" }
+    })
+}
+
+/// A file that an address names and that cannot be opened. One with escapes in its name is left to the library.
+fn missing_file(address: &str) -> Option<(&str, &str, std::io::Error)> {
+    let (_, parameters) = address.split_once('?')?;
+    let mut files = parameters.split('&').filter_map(|one| one.split_once('='));
+    files.find_map(|(name, file)| {
+        let is_file = ["sslrootcert", "sslcert", "sslkey"].contains(&name) && !file.contains(['%', '+']);
+        std::fs::File::open(file).err().filter(|_| is_file).map(|error| (name, file, error))
     })
 }
 
