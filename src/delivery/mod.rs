@@ -158,7 +158,7 @@ impl Delivery {
     pub async fn entry(&self) -> Result<Option<(&Open, AppId)>, Undelivered> {
         let Some(recorded) = &self.ledger else { return Ok(None) };
         let open = self.opened(recorded).await?;
-        let id = recorded.id.get_or_try_init(|| open.ledger.app(&recorded.key)).await;
+        let id = recorded.id.get_or_try_init(|| Box::pin(open.ledger.app(&recorded.key))).await;
         Ok(Some((open, *id.map_err(|error| record::unrecorded(&error))?)))
     }
 
@@ -174,7 +174,11 @@ impl Delivery {
 
     async fn opened<'a>(&self, recorded: &'a Recorded) -> Result<&'a Open, Undelivered> {
         let failed = |error| Undelivered::new(Reason::NoLedger, format!("{error}; nothing was sent"));
-        recorded.book.open().await.map_err(failed)
+        match recorded.book.get() {
+            Some(open) => Ok(open),
+            // Apart, so that each message's future is not as large as the opening.
+            None => Box::pin(recorded.book.open()).await.map_err(failed),
+        }
     }
 
     /// What the app is known by in the ledger; nothing where there is none.
