@@ -99,7 +99,7 @@ impl Transport {
     /// With a `flow`, the request takes as long as bytes go.
     pub(super) async fn exchange(&self, request: Request, flow: Option<&Flow>) -> Result<Answer, Broken> {
         if let Some(wire) = &self.wire {
-            return self.carried(&**wire, request).await;
+            return Box::pin(self.carried(&**wire, request)).await;
         }
         let _hold = self.clock.hold();
         let end = self.network.now() + self.timeouts.overall;

@@ -159,12 +159,15 @@ impl Delivery {
     pub async fn entry(&self) -> Result<Option<(&Open, AppId)>, Undelivered> {
         let Some(recorded) = &self.ledger else { return Ok(None) };
         let open = self.opened(recorded).await?;
-        let id = recorded.id.get_or_try_init(async || {
-            let id = open.ledger.app(&recorded.key).await?;
-            if open.ledger.is_shared() {
-                shelf::shelve(&self.client, &recorded.key, &open.ledger, id);
-            }
-            Ok(id)
+        // Asked once: not in every message's future.
+        let id = recorded.id.get_or_try_init(|| {
+            Box::pin(async {
+                let id = open.ledger.app(&recorded.key).await?;
+                if open.ledger.is_shared() {
+                    shelf::shelve(&self.client, &recorded.key, &open.ledger, id);
+                }
+                Ok(id)
+            })
         });
         let id = id.await;
         Ok(Some((open, *id.map_err(|error| record::unrecorded(&error))?)))
@@ -182,7 +185,11 @@ impl Delivery {
 
     async fn opened<'a>(&self, recorded: &'a Recorded) -> Result<&'a Open, Undelivered> {
         let failed = |error| Undelivered::new(Reason::NoLedger, format!("{error}; nothing was sent"));
-        recorded.book.open().await.map_err(failed)
+        match recorded.book.get() {
+            Some(open) => Ok(open),
+            // Apart, so that each message's future is not as large as the opening.
+            None => Box::pin(recorded.book.open()).await.map_err(failed),
+        }
     }
 
     /// What the app is known by in the ledger; nothing where there is none.

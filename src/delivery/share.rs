@@ -58,7 +58,7 @@ impl Delivery {
         if !quota.is_shared() || self.keepers.keeps(quota) {
             return Ok(());
         }
-        if let Some(claimant) = self.claimant(quota).await?
+        if let Some(claimant) = Box::pin(self.claimant(quota)).await?
             && !self.keepers.keeps(quota)
         {
             let keeper = tokio::spawn(claimant.keep());

@@ -408,14 +408,15 @@ impl Session {
         let under_way = request.reaches_out().then(|| UnderWay::new(&self.under_way));
         let clock = self.services.clock.clone();
         let hold = (!request.takes_time()).then(|| clock.hold());
-        let answering = async move {
+        // A task's future is moved several times until it runs.
+        let answering = Box::pin(async move {
             let answer = answers::answer(&services, request)
                 .await
                 .unwrap_or_else(|failure| Answer::Failed(Box::new(failure)));
             drop(under_way);
             outgoing.push(&ToWorker::Answer(id, answer), &clock);
             drop(hold);
-        };
+        });
         self.answering.spawn_local(answering.in_current_span());
     }
 }

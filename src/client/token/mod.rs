@@ -183,7 +183,8 @@ impl Tokens {
         if let Some(lease) = self.held(|held| clock.now() < held.renew_at) {
             return Ok(lease);
         }
-        let renewed = self.renew(credentials, transport).await;
+        // Apart, so that a call with a token at hand is not as large as one that fetches it.
+        let renewed = Box::pin(self.renew(credentials, transport)).await;
         renewed.or_else(|failure| self.held(|held| clock.now() < held.ends_at).ok_or(failure))
     }
 

@@ -31,7 +31,7 @@ impl Run<'_> {
     ) -> Result<Fate, LedgerError> {
         let message = match &pack.message {
             Ok(message) => message.clone(),
-            Err(why) => return self.refuse(&pack, why).await,
+            Err(why) => return Box::pin(self.refuse(&pack, why)).await,
         };
         let body = message.to_json();
         let (quota, cost, call) = self.delivery.price(&message);
@@ -47,7 +47,7 @@ impl Run<'_> {
             let permit = match permit {
                 Ok(permit) => permit,
                 Err(_) if halt.is_asked() => return Ok(Fate::Untouched),
-                Err(undelivered) => return self.refuse(&pack, &undelivered.message).await,
+                Err(undelivered) => return Box::pin(self.refuse(&pack, &undelivered.message)).await,
             };
             self.delivery.fail_point.pass(Point::BeforeIntent);
             self.ledger.intend(self.lease, seqs(&pack)).await?;

@@ -261,7 +261,7 @@ fn no_table_and_no_column_is_forgotten() {
         let question =
             "SELECT CAST(table_name AS TEXT), CAST(column_name AS TEXT) FROM information_schema.columns
             WHERE table_schema = current_schema()";
-        let mut columns: Vec<(String, String)> = read.rows(sql(question)).await.unwrap();
+        let columns: Vec<(String, String)> = read.rows(sql(question)).await.unwrap();
         read.done();
         for (table, column) in &columns {
             let known = TABLES.iter().find(|known| known.name == table);
