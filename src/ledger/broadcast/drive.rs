@@ -236,21 +236,17 @@ impl Ledger {
     /// [`LedgerError::LeaseLost`], [`LedgerError::Unknown`], and faults of the store.
     pub async fn take_over(&self, lease: Lease) -> Result<TakenOver, LedgerError> {
         let broadcast = self.show(lease.broadcast).await?;
-        let number = Some(lease.number);
-        let id = lease.broadcast;
         let (to, error) = match broadcast.spec.in_doubt {
             InDoubt::Hold => (State::InDoubt, Some("its sender ended before the answer")),
             InDoubt::Resend => (State::Pending, None),
         };
-        let (mut moved, mut alone) = (0, true);
-        if self.is_shared() {
+        let moved = if self.is_shared() {
             let mut write = self.store().write().await?;
             let buried = drivers::bury(&mut write, lease, to, error).await;
-            (moved, alone) = write.end(buried).await?;
-        }
-        if alone {
-            moved += self.shift(id, number, State::Sending, to, error).await?;
-        }
+            write.end(buried).await?
+        } else {
+            self.shift(lease.broadcast, Some(lease.number), State::Sending, to, error).await?
+        };
         Ok(match to {
             State::Pending => TakenOver { in_doubt: 0, pending: moved },
             _ => TakenOver { in_doubt: moved, pending: 0 },

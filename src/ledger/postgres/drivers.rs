@@ -13,7 +13,7 @@ use crate::ledger::store::Transaction;
 use crate::ledger::{LedgerError, Stage, State};
 
 /// How many recipients a driver takes at once: a dead one's wait until its lease has run out.
-const STRETCH: i64 = 1000;
+const STRETCH: i64 = if cfg!(test) { 16 } else { 1000 };
 
 /// Claims a broadcast as [`crate::ledger::Ledger::claim`]; `shared`, beside others that send it too.
 pub(in crate::ledger) async fn claim(
@@ -23,8 +23,8 @@ pub(in crate::ledger) async fn claim(
     length: i64,
     shared: bool,
 ) -> Result<Option<Lease>, LedgerError> {
-    let question = sql("SELECT state FROM broadcasts WHERE id = ?").bind(id.0);
-    let (stage,) = write.row::<(i64,)>(question).await?.ok_or(LedgerError::Unknown(id))?;
+    let question = sql("SELECT state, n_sending FROM broadcasts WHERE id = ?").bind(id.0);
+    let (stage, sending) = write.row::<(i64, i64)>(question).await?.ok_or(LedgerError::Unknown(id))?;
     end_dead(write, id).await?;
     let question = sql("SELECT owner FROM drivers WHERE broadcast = ?").bind(id.0);
     let drivers: Vec<(i64,)> = write.rows(question).await?;
@@ -33,11 +33,8 @@ pub(in crate::ledger) async fn claim(
     if !may {
         return Ok(None);
     }
-    if drivers.is_empty() {
-        // What the one before had in flight is settled, wherever it is, by `take_over`.
-        let free =
-            "UPDATE stretches SET driver = NULL, done = false WHERE broadcast = ? AND driver IS NOT NULL";
-        write.run(sql(free).bind(id.0)).await?;
+    if drivers.is_empty() && sending > 0 {
+        leave_to_nobody(write, id).await?;
     }
     let now = write.store.now();
     let taken = sql(
@@ -51,6 +48,28 @@ pub(in crate::ledger) async fn claim(
     let statement = statement.bind(id.0).bind(number).bind(owner).bind(now.saturating_add(length));
     write.run(statement.bind(length)).await?;
     Ok(Some(Lease { broadcast: id, number }))
+}
+
+/// What is in flight though nobody drives the broadcast belongs to a driver that never was, so that whoever comes first
+/// settles it (`bury`), however many come at once.
+async fn leave_to_nobody(write: &mut Transaction<'_>, id: BroadcastId) -> Result<(), LedgerError> {
+    make_stretches(write, id).await?;
+    let left = sql(
+        "UPDATE stretches s SET driver = 0 WHERE broadcast = ?1 AND driver IS NULL AND EXISTS
+            (SELECT 1 FROM recipients r WHERE r.broadcast = ?1 AND r.seq BETWEEN s.first AND s.last AND r.state = 1)",
+    );
+    write.run(left.bind(id.0)).await.map(drop)
+}
+
+/// Makes the stretches of a broadcast, where there are none.
+async fn make_stretches(write: &mut Transaction<'_>, id: BroadcastId) -> Result<(), LedgerError> {
+    let made = sql(
+        "INSERT INTO stretches (broadcast, first, last)
+            SELECT ?1, first, first + ?2 - 1
+                FROM generate_series(CAST(1 AS BIGINT), (SELECT next_seq - 1 FROM broadcasts WHERE id = ?1), ?2) first
+            WHERE NOT EXISTS (SELECT 1 FROM stretches WHERE broadcast = ?1)",
+    );
+    write.run(made.bind(id.0).bind(STRETCH)).await.map(drop)
 }
 
 /// Ends drivers that are dead, or whose lease has run out, so that they write nothing any more.
@@ -71,14 +90,13 @@ pub(in crate::ledger) async fn holds(write: &mut Transaction<'_>, lease: Lease) 
     Ok(row.is_some())
 }
 
-/// Settles what dead drivers had in flight, as `to`, and frees their stretches. Gives how many recipients were moved, and
-/// whether this driver is the only one.
+/// Settles what dead drivers had in flight, as `to`, and frees their stretches. Gives how many recipients were moved.
 pub(in crate::ledger) async fn bury(
     write: &mut Transaction<'_>,
     lease: Lease,
     to: State,
     error: Option<&str>,
-) -> Result<(u64, bool), LedgerError> {
+) -> Result<u64, LedgerError> {
     let id = lease.broadcast;
     end_dead(write, id).await?;
     if !holds(write, lease).await? {
@@ -100,9 +118,7 @@ pub(in crate::ledger) async fn bury(
     let mut delta = Delta::default();
     delta.moved(State::Sending, to, moved);
     apply(write, id, Some(lease.number), &delta).await?;
-    let others = sql("SELECT count(*) FROM drivers WHERE broadcast = ? AND number <> ?");
-    let others: Option<(i64,)> = write.row(others.bind(id.0).bind(lease.number)).await?;
-    Ok((moved, others.unwrap_or_default().0 == 0))
+    Ok(moved)
 }
 
 /// The stretches of a driver that reach beyond a recipient, in order.
@@ -122,13 +138,7 @@ pub(in crate::ledger) async fn take_stretch(
     if !holds(write, lease).await? {
         return Err(LedgerError::LeaseLost(lease.broadcast));
     }
-    let made = sql(
-        "INSERT INTO stretches (broadcast, first, last)
-            SELECT ?1, first, first + ?2 - 1
-                FROM generate_series(CAST(1 AS BIGINT), (SELECT next_seq - 1 FROM broadcasts WHERE id = ?1), ?2) first
-            WHERE NOT EXISTS (SELECT 1 FROM stretches WHERE broadcast = ?1)",
-    );
-    write.run(made.bind(lease.broadcast.0).bind(STRETCH)).await?;
+    make_stretches(write, lease.broadcast).await?;
     let done = sql(
         "UPDATE stretches s SET driver = NULL, done = true WHERE broadcast = ?1 AND driver = ?2 AND NOT EXISTS
             (SELECT 1 FROM recipients r WHERE r.broadcast = ?1 AND r.seq BETWEEN s.first AND s.last

@@ -1,6 +1,7 @@
 //! Tests of the ledger.
 
 mod broadcasts;
+mod drivers;
 mod faults;
 mod hooks;
 mod hosts;

@@ -166,7 +166,7 @@ async fn check(folder: &Path, clock: &Clock, in_doubt: InDoubt, steps: Vec<Step>
     let mut overtaken = Vec::new();
     for step in steps {
         if driver.lease.is_none() {
-            model.until = clock.unix_time() + LEASE;
+            takes_over(&mut driver, id, in_doubt, &mut model, clock).await;
         }
         let lease = driver.lease(id).await;
         match step.clone() {

@@ -13,7 +13,8 @@ use crate::ledger::Place;
 pub(crate) async fn place(folder: &Path) -> Place {
     let Some(server) = address() else { return Place::Folder(folder.to_owned()) };
     let schema = schema(folder);
-    run(&server, &format!("CREATE SCHEMA IF NOT EXISTS {schema}")).await;
+    // Several of one folder may open it at once.
+    run(&server, &format!("SELECT pg_advisory_lock(7310); CREATE SCHEMA IF NOT EXISTS {schema}")).await;
     Place::Server(format!("{server}?options[search_path]={schema}").into())
 }
 
