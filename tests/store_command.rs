@@ -6,6 +6,7 @@ use std::process::Command;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
+use crate::support::service::{Service, accept, json};
 use crate::support::store::{Schema, server};
 use crate::support::{Project, Ran};
 
@@ -169,6 +170,33 @@ fn doctor_looks_at_a_server_too() {
     ran.prints("ok   store: postgres://").prints("ok   clock of the store: ");
     let ran = with_store(&project, "postgres://u@127.0.0.1:9/db", &["doctor"]).exits(1);
     ran.prints("BAD  store: postgres://127.0.0.1:9/db: the store cannot be reached");
+}
+
+#[test]
+fn hosts_that_share_a_store_share_the_token() {
+    if server().is_none() {
+        return;
+    }
+    let service = Service::answering(|number, request| {
+        if !request.path.ends_with("/token") {
+            assert_eq!(request.header("authorization"), Some("Bearer CANARY-token"));
+            return accept(number, request);
+        }
+        json(200, r#"{"access_token":"CANARY-token","expires_in":3600}"#)
+    });
+    let script = r#"im.group_send { to = "1", type = "txt", body = { msg = "hi" } }"#;
+    let one = Project::with_script(script);
+    let two = one.beside().file("scripts/main.lua", script);
+    for host in [&one, &two, &one] {
+        let mut command = host.command(&["run", "scripts/main.lua"]);
+        command.env("MOONCAST_BASE_URL", service.url()).env("MOONCAST_ORG", "org").env("MOONCAST_APP", "app");
+        command.env("MOONCAST_CLIENT_ID", "id").env("MOONCAST_CLIENT_SECRET", "CANARY-secret");
+        Ran::of(&command.output().unwrap()).exits(0).never_says("CANARY");
+    }
+    let fetched = service.requests().iter().filter(|request| request.path.ends_with("/token")).count();
+    assert_eq!(fetched, 1);
+    one.schema().run("DO $$ BEGIN ASSERT (SELECT count(*) FROM app_tokens WHERE sealed <> '') = 1; END $$");
+    one.schema().run("DO $$ BEGIN ASSERT (SELECT count(*) FROM app_tokens t WHERE t::text LIKE '%CANARY%') = 0; END $$");
 }
 
 /// A server that takes only who encrypts and knows the password, with a certificate of its own authority.

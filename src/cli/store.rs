@@ -25,7 +25,8 @@ const CLOCK_MARGIN: Duration = Duration::from_secs(5);
 
 /// Looks at the ledger's store, brings it to the newest version, or copies it into another one.
 ///
-/// The store is the project's: a file in .mooncast, or the Postgres server that MOONCAST_STORE or `store` in mooncast.toml names.
+/// The store is the project's: a file in .mooncast, or the Postgres server that `MOONCAST_STORE` or `store` in
+/// mooncast.toml names.
 #[derive(Debug, Args)]
 pub(super) struct Store {
     /// That of what was sent to the simulator
@@ -48,8 +49,8 @@ enum Command {
     /// Copy a whole ledger into a store where nothing is: from a file to a Postgres server, or back
     ///
     /// FROM and TO are each a folder (a project's, or the one with ledger.db), a postgres:// address, or env:NAME for an
-    /// address in the variable NAME, or in the file that NAME_FILE names: the list of processes shows addresses, and
-    /// passwords in them, to every user of the machine. MOONCAST_STORE alone is short for env:MOONCAST_STORE.
+    /// address in the variable NAME, or in the file that `NAME_FILE` names: the list of processes shows addresses,
+    /// and passwords in them, to every user of the machine. `MOONCAST_STORE` alone is short for `env:MOONCAST_STORE`.
     ///
     /// Stop everything that uses either of them before; it refuses where somebody does. What was copied is read back and
     /// compared before it counts.

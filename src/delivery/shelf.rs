@@ -23,7 +23,7 @@ struct OfLedger {
 /// Has a client keep its token in the ledger.
 pub(super) fn shelve(client: &Client, key: &str, ledger: &Ledger, app: AppId) {
     let fetcher = format!("{:032x}", rand::random::<u128>());
-    client.shelve(key, Arc::new(OfLedger { ledger: ledger.clone(), app, fetcher }));
+    client.keep_token_on(key, Arc::new(OfLedger { ledger: ledger.clone(), app, fetcher }));
 }
 
 impl Shelf for OfLedger {

@@ -86,7 +86,7 @@ async fn at_server(store: &Store) -> Result<Look, LedgerError> {
     let theirs = Duration::from_micros(count(micros.unwrap_or_default().0));
     let latest = before.0 + (store.clock.now() - before.1);
     // The answer may have taken all of the time, or none.
-    let apart = if theirs < before.0 { before.0 - theirs } else { theirs.saturating_sub(latest) };
+    let apart = before.0.saturating_sub(theirs).max(theirs.saturating_sub(latest));
     let question = sql(
         "SELECT version(), (SELECT CASE WHEN ssl THEN version END FROM pg_stat_ssl WHERE pid = pg_backend_pid()),
             to_regclass('schema_version') IS NOT NULL,

@@ -40,6 +40,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0013_fleet.sql"),
 ];
 /// The newest version that this program knows.
+#[expect(clippy::cast_possible_wrap, reason = "there are a few")]
 pub(super) const KNOWN: i64 = STEPS.len() as i64;
 
 /// Versions of a schema: the one that was found, and the one that was made of it.

@@ -136,7 +136,7 @@ impl Tokens {
     }
 
     /// Keeps the token on a shelf from now on, for the app of this key; nothing where it is fixed.
-    pub(super) fn shelve(&self, app: &str, shelf: Arc<dyn Shelf>) {
+    pub(super) fn keep_on(&self, app: &str, shelf: Arc<dyn Shelf>) {
         if let Source::Client(credentials) = &self.source
             && let Some(seal) = Seal::new(app, &credentials.id, &credentials.secret)
         {
@@ -236,7 +236,6 @@ impl Tokens {
         let mut known = self.state().number;
         loop {
             match shelved.turn(known, TURN).await {
-                Ok(Turn::Mine) => return self.fetch(credentials, Some(shelved), transport).await,
                 Ok(Turn::Kept(kept)) if kept.number > known => {
                     known = kept.number;
                     if let Some(lease) = self.adopt_shelved(shelved.open(&kept), known, clock) {
@@ -255,6 +254,7 @@ impl Tokens {
                     }
                     clock.sleep(TURN_POLL).await;
                 }
+                // It is our turn, or others were waited for long enough.
                 Ok(_) => return self.fetch(credentials, Some(shelved), transport).await,
                 Err(error) => {
                     tracing::warn!(%error, "the token is fetched without regard to the other hosts");
