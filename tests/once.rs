@@ -2,8 +2,8 @@
 
 use std::os::unix::process::ExitStatusExt;
 
-use crate::support::{Project, store};
 use crate::support::service::{Service, json};
+use crate::support::{Project, store};
 
 const ONCE: &str = r#"
 local receipts = im.group_send({ to = 7, type = "txt", body = { msg = "x" } }, { once = "welcome" })

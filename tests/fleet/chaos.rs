@@ -135,7 +135,8 @@ impl Fleet {
         let listed = self.command(0, &["runs", "list"]).output().unwrap();
         let text = String::from_utf8(listed.stdout).unwrap();
         let line = text.lines().find(|line| {
-            line.split_whitespace().any(|word| word.starts_with("news/") && !known.iter().any(|run| word.ends_with(run)))
+            line.split_whitespace()
+                .any(|word| word.starts_with("news/") && !known.iter().any(|run| word.ends_with(run)))
         })?;
         let run = line.split_whitespace().find_map(|word| word.strip_prefix("news/")).unwrap().to_owned();
         Some((run, line.contains("finished")))
@@ -188,7 +189,8 @@ fn round(fleet: &mut Fleet, random: &Random, known: &mut Vec<String>, fault: Fau
     };
     fleet.begin(fault, host);
     let mut goes_on = true;
-    let (mut count, mut changed, mut longest) = (fleet.server.told().accepted, Instant::now(), Duration::ZERO);
+    let (mut count, mut changed, mut longest) =
+        (fleet.server.told().accepted, Instant::now(), Duration::ZERO);
     let run = loop {
         std::thread::sleep(Duration::from_millis(50));
         let now = fleet.server.told().accepted;
@@ -222,7 +224,9 @@ fn round(fleet: &mut Fleet, random: &Random, known: &mut Vec<String>, fault: Fau
     for (group, state) in &states {
         let times = accepted.get(group).copied().unwrap_or(0);
         match state.as_str() {
-            "sent" => assert_eq!(times, 1, "{context}: {group} is sent, and has it {times} times\n{}", fleet.told()),
+            "sent" => {
+                assert_eq!(times, 1, "{context}: {group} is sent, and has it {times} times\n{}", fleet.told())
+            }
             "in_doubt" => {
                 assert!(times <= 1, "{context}: {group} has it {times} times\n{}", fleet.told());
                 doubts += 1;
@@ -262,7 +266,12 @@ fn whatever_fails_no_group_has_it_twice_none_is_lost_and_the_fleet_goes_on() {
         );
         // What a host has under way: its part of the quota in the time of an answer, and of a commit.
         assert!(round.doubts <= QUOTA as usize / 2, "{context}: {} in doubt\n{}", round.doubts, fleet.told());
-        assert!(round.longest < 2 * LIFE, "{context}: {:?} without a message\n{}", round.longest, fleet.told());
+        assert!(
+            round.longest < 2 * LIFE,
+            "{context}: {:?} without a message\n{}",
+            round.longest,
+            fleet.told()
+        );
         doubts += round.doubts;
     }
     for host in &mut fleet.hosts {

@@ -45,8 +45,10 @@ impl Network {
         let mut done = ip(&["netns", "add", &space]) && ip(&["-n", &space, "link", "set", "lo", "up"]);
         for (way, second) in [('s', 231), ('p', 232)] {
             let (here, there) = (self.interface(way, host), format!("way{way}"));
-            let (near, far) =
-                (format!("10.{second}.{}.254", self.number), format!("10.{second}.{}.{}", self.number, host + 1));
+            let (near, far) = (
+                format!("10.{second}.{}.254", self.number),
+                format!("10.{second}.{}.{}", self.number, host + 1),
+            );
             done = done
                 && ip(&["link", "add", &here, "type", "veth", "peer", "name", &there, "netns", &space])
                 && ip(&["addr", "add", &near, "peer", &far, "dev", &here])

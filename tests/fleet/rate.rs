@@ -26,15 +26,31 @@ impl Outside {
     fn start(project: &Project, groups: u64) -> Self {
         let (quota, groups) = (QUOTA.to_string(), groups.to_string());
         let mut child = Project::start(project.command(&[
-            "sim", "--listen", "127.0.0.1:0", "--record", "received.jsonl", "--count", "sliding", "--counts-only",
-            "--group-per-second", &quota, "--groups", &groups, "--members", "1", "--latency", "5ms-40ms",
+            "sim",
+            "--listen",
+            "127.0.0.1:0",
+            "--record",
+            "received.jsonl",
+            "--count",
+            "sliding",
+            "--counts-only",
+            "--group-per-second",
+            &quota,
+            "--groups",
+            &groups,
+            "--members",
+            "1",
+            "--latency",
+            "5ms-40ms",
         ]));
         let mut said = BufReader::new(child.stdout.take().unwrap());
         let (mut variables, mut line) = (Vec::new(), String::new());
         while !line.contains("Ctrl-C ends it") {
             line.clear();
             assert!(said.read_line(&mut line).unwrap() > 0, "it ended at once");
-            if let Some((name, value)) = line.trim().strip_prefix("export ").and_then(|line| line.split_once('=')) {
+            if let Some((name, value)) =
+                line.trim().strip_prefix("export ").and_then(|line| line.split_once('='))
+            {
                 variables.push((name.to_owned(), value.trim_matches(['"', '\'']).to_owned()));
             }
         }

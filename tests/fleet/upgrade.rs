@@ -35,11 +35,16 @@ fn a_schema_that_newer_programs_changed_is_refused_before_anything_is_sent() {
     let (project, server) = (project(10), Server::faithful());
     project.mooncast(&["runs", "list"]).exits(0);
     project.schema().run("UPDATE schema_version SET version = 99, least = 98");
-    ended(run(&project, &server)).exits(2).says("this ledger is of version 99").says("use the newer mooncast");
+    ended(run(&project, &server))
+        .exits(2)
+        .says("this ledger is of version 99")
+        .says("use the newer mooncast");
     project.mooncast(&["runs", "list"]).exits(2).says("this ledger is of version 99");
     assert_eq!(server.told().requests, 0);
     // One that newer programs only added to is worked on, and left as it is.
-    project.schema().run("UPDATE schema_version SET version = 99, least = 1; ALTER TABLE pulse ADD COLUMN news TEXT");
+    project
+        .schema()
+        .run("UPDATE schema_version SET version = 99, least = 1; ALTER TABLE pulse ADD COLUMN news TEXT");
     ended(run(&project, &server)).exits(0);
     assert_eq!(server.accepted().len(), 10);
     project.schema().run("DO $$ BEGIN ASSERT (SELECT version FROM schema_version) = 99; END $$");

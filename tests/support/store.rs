@@ -25,7 +25,8 @@ impl Schema {
 
     /// What a ledger is opened at: this schema, or where the tests are given no server, a file in this folder.
     pub fn place(&self, folder: &Path) -> Place {
-        self.address().map_or_else(|| Place::Folder(folder.to_owned()), |address| Place::Server(address.into()))
+        self.address()
+            .map_or_else(|| Place::Folder(folder.to_owned()), |address| Place::Server(address.into()))
     }
 
     /// Its address on this server.

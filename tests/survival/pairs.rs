@@ -57,9 +57,7 @@ fn a_resume_beside_a_run_leaves_it_to_the_run() {
     server.hold_from(20);
     let first = Project::start(run(&project, &server));
     assert!(server.wait_for(20));
-    ended(command(&project, &server, &["runs", "resume", "news"]))
-        .exits(0)
-        .prints("goes on in the ");
+    ended(command(&project, &server, &["runs", "resume", "news"])).exits(0).prints("goes on in the ");
     server.let_go();
     Ran::of(&first.wait_with_output().unwrap()).exits(0).prints("200\t200\t0\t0");
     each_once(&project, &server, 200);

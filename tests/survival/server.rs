@@ -91,7 +91,13 @@ impl Server {
     pub(crate) fn spoiling(faults: u64, random: Random) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let shared = Arc::new(Shared { log: Mutex::default(), news: Condvar::new(), random, faults, slow: AtomicU64::new(0) });
+        let shared = Arc::new(Shared {
+            log: Mutex::default(),
+            news: Condvar::new(),
+            random,
+            faults,
+            slow: AtomicU64::new(0),
+        });
         let server = Arc::clone(&shared);
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {

@@ -73,7 +73,8 @@ async fn states(ledger: &Ledger, id: BroadcastId) -> Vec<State> {
 #[test]
 fn two_drivers_have_different_recipients() {
     with_folder(|folder, clock| async move {
-        let (mut one, mut other) = (Driver::start(&folder, &clock).await, Driver::start(&folder, &clock).await);
+        let (mut one, mut other) =
+            (Driver::start(&folder, &clock).await, Driver::start(&folder, &clock).await);
         let Some(id) = fixed(&one.ledger, InDoubt::Hold).await else { return };
         let lease = one.lease(id).await;
         other.lease(id).await;
@@ -100,7 +101,8 @@ fn a_late_driver_settles_nothing_and_the_others_take_over_its_part_alone() {
     with_folder(|folder, clock| async move {
         for in_doubt in [InDoubt::Hold, InDoubt::Resend] {
             let folder = folder.join(format!("{in_doubt:?}"));
-            let (mut late, mut other) = (Driver::start(&folder, &clock).await, Driver::start(&folder, &clock).await);
+            let (mut late, mut other) =
+                (Driver::start(&folder, &clock).await, Driver::start(&folder, &clock).await);
             let Some(id) = fixed(&other.ledger, in_doubt).await else { return };
             let (old, new) = (late.lease(id).await, other.lease(id).await);
             (late.next(0, 99).await, other.next(0, 99).await);
@@ -138,7 +140,8 @@ fn a_late_driver_settles_nothing_and_the_others_take_over_its_part_alone() {
 #[test]
 fn a_cancel_leaves_alone_what_another_holds() {
     with_folder(|folder, clock| async move {
-        let (mut one, mut other) = (Driver::start(&folder, &clock).await, Driver::start(&folder, &clock).await);
+        let (mut one, mut other) =
+            (Driver::start(&folder, &clock).await, Driver::start(&folder, &clock).await);
         let Some(id) = fixed(&one.ledger, InDoubt::Hold).await else { return };
         let (lease, others) = (one.lease(id).await, other.lease(id).await);
         (one.next(0, 99).await, other.next(0, 99).await);
@@ -200,7 +203,8 @@ enum Step {
 }
 
 fn steps() -> impl Strategy<Value = Step> {
-    let settled = prop::sample::select(vec![State::Pending, State::Sent, State::Sent, State::Rejected, State::InDoubt]);
+    let settled =
+        prop::sample::select(vec![State::Pending, State::Sent, State::Sent, State::Rejected, State::InDoubt]);
     let who = 0..2_usize;
     prop_oneof![
         6 => (who.clone(), 1..20_u32).prop_map(|(who, limit)| Step::Next(who, limit)),
@@ -314,7 +318,8 @@ async fn check(folder: &Path, clock: &Clock, steps: Vec<Step>) {
         let alike = one.page.iter().filter(|seq| other.page.contains(seq)).count();
         if both && alike > 0 {
             let (a, b) = (one.lease.unwrap(), other.lease.unwrap());
-            let renewed = [one.ledger.renew(a, LEASE).await.is_ok(), other.ledger.renew(b, LEASE).await.is_ok()];
+            let renewed =
+                [one.ledger.renew(a, LEASE).await.is_ok(), other.ledger.renew(b, LEASE).await.is_ok()];
             assert!(renewed.contains(&false), "both have {:?} and {:?} after {step:?}", one.page, other.page);
         }
         agree(&one.ledger, id, &times, &step).await;

@@ -41,7 +41,10 @@ fn a_daemon_is_known_by_what_it_says_of_itself() {
         assert_eq!(hosts.len(), 1, "a command that is no daemon is none");
         let host = &hosts[0];
         assert_eq!((host.roles.as_str(), host.scripts.as_str(), host.alive), ("schedule,send", "5f", true));
-        assert_eq!((host.pid, host.program.as_str()), (u64::from(std::process::id()), env!("CARGO_PKG_VERSION")));
+        assert_eq!(
+            (host.pid, host.program.as_str()),
+            (u64::from(std::process::id()), env!("CARGO_PKG_VERSION"))
+        );
         assert!(!host.host.is_empty() && host.since == START);
         dies(&ledger, owner, &clock).await;
         assert!(!ledger.hosts().await.unwrap()[0].alive);
@@ -90,7 +93,11 @@ fn a_job_runs_where_the_version_is_that_was_saved_last() {
         two.enlist_jobs(&second, &[job("a", "v2")]).await.unwrap();
         assert_eq!(claim(&one, &first, run("a", "v1", START + HOUR * 2)).await, JobClaim::Elsewhere);
         let later = START + HOUR * 2;
-        assert_eq!(claim(&two, &second, run("a", "v2", later)).await, JobClaim::Waits, "the run before goes on");
+        assert_eq!(
+            claim(&two, &second, run("a", "v2", later)).await,
+            JobClaim::Waits,
+            "the run before goes on"
+        );
         assert!(!one.must_enlist(&first).await.unwrap());
         // One who starts again with what it had is not newer for that.
         one.enlist_jobs(&first, &[job("a", "v1")]).await.unwrap();
