@@ -196,7 +196,9 @@ fn hosts_that_share_a_store_share_the_token() {
     let fetched = service.requests().iter().filter(|request| request.path.ends_with("/token")).count();
     assert_eq!(fetched, 1);
     one.schema().run("DO $$ BEGIN ASSERT (SELECT count(*) FROM app_tokens WHERE sealed <> '') = 1; END $$");
-    one.schema().run("DO $$ BEGIN ASSERT (SELECT count(*) FROM app_tokens t WHERE t::text LIKE '%CANARY%') = 0; END $$");
+    one.schema().run(
+        "DO $$ BEGIN ASSERT (SELECT count(*) FROM app_tokens t WHERE t::text LIKE '%CANARY%') = 0; END $$",
+    );
 }
 
 /// A server that takes only who encrypts and knows the password, with a certificate of its own authority.

@@ -15,7 +15,7 @@ use crate::config::{AppFlags, Environment, Listen, Roles, ServeSettings, Setting
 use crate::daemon::{self, Alerts, Daemon, Event, Loader, Order, Registry, Reread, Setup, Watch};
 use crate::delivery::Delivery;
 use crate::host::OWN_BINARY;
-use crate::ledger::{Ledger, Role};
+use crate::ledger::{Ledger, Place, Role};
 use crate::web::{self, Figures, House, Listening, LogTail, Tls};
 
 use super::apps;
@@ -74,6 +74,10 @@ pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Re
     let point = fail_point(&environment)?;
     let apps = apps::choose_for(daemon::COMMAND, &project, &settings, args.simulator, &clock, &point)?;
     let book = apps.book.as_ref().context("there is no ledger")?;
+    let state = match apps::place(&project, &settings, args.simulator) {
+        Place::Folder(folder) => folder,
+        Place::Server(_) => project.state_folder(),
+    };
     clock.block_on(async {
         // Heard from the first moment on: what is begun before is little.
         let (orders, heard) = daemon::listen().context("signals cannot be listened for")?;
@@ -128,6 +132,7 @@ pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Re
                     apps: apps.deliveries.clone(),
                     keeper: Rc::clone(daemon.keeper()),
                     ledger: open.ledger.clone(),
+                    state,
                     clock: clock.clone(),
                     unready: Box::new(daemon.unready()),
                     figures,

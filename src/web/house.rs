@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -41,6 +42,8 @@ pub struct House {
     pub keeper: Rc<Keeper>,
     /// Where everything is written down.
     pub ledger: Ledger,
+    /// The folder of what is this machine's own.
+    pub state: PathBuf,
     /// The time.
     pub clock: Clock,
     /// Why the daemon does not begin anything now, if it does not.

@@ -122,7 +122,7 @@ pub async fn serve(listening: Listening, house: House) -> std::io::Result<()> {
         clock: house.clock.clone(),
         log: Arc::clone(&house.log),
         names: Names::new(address, listening.tls.is_some(), &house.serve.hosts),
-        tokens: Tokens::new(house.ledger.clone(), house.clock.clone())?,
+        tokens: Tokens::new(house.ledger.clone(), &house.state, house.clock.clone())?,
         pages,
         watch,
         reading: Semaphore::new(READING),

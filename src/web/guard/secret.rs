@@ -1,9 +1,9 @@
 //! The key that sessions are signed with: in a file of its own beside the ledger, so that they outlive a restart, and who
 //! has read the ledger alone (a copy of it, say) cannot make one.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 /// Its file.
@@ -22,6 +22,8 @@ pub(super) fn key(folder: &Path) -> io::Result<[u8; 32]> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
+    // Where the ledger is elsewhere, nobody may have needed it yet.
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let key: [u8; 32] = rand::random();
     let new = folder.join(format!("{NAME}.{}", std::process::id()));
     // What a process of that number has left.
@@ -41,12 +43,14 @@ mod tests {
     #[test]
     fn a_key_is_made_once_and_for_its_owner_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let first = key(folder.path()).unwrap();
-        assert_eq!(key(folder.path()).unwrap(), first);
-        let path = folder.path().join(NAME);
+        let folder = folder.path().join("state");
+        let first = key(&folder).unwrap();
+        assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(key(&folder).unwrap(), first);
+        let path = folder.join(NAME);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         fs::write(&path, &first[..31]).unwrap();
-        assert_ne!(key(folder.path()).unwrap(), first);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert_ne!(key(&folder).unwrap(), first);
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
     }
 }

@@ -62,13 +62,12 @@ pub(in crate::web) struct Tokens {
 }
 
 impl Tokens {
-    /// Those of this ledger.
+    /// Those of this ledger; the key of sessions is this machine's own, in `folder`.
     ///
     /// # Errors
     ///
     /// When the key of sessions can neither be read nor made.
-    pub(in crate::web) fn new(ledger: Ledger, clock: Clock) -> io::Result<Self> {
-        let folder = ledger.path().parent().unwrap_or(Path::new("."));
+    pub(in crate::web) fn new(ledger: Ledger, folder: &Path, clock: Clock) -> io::Result<Self> {
         let secret = Arc::new(secret::key(folder)?);
         Ok(Self { ledger, clock, key: Arc::new(rand::random()), secret })
     }
