@@ -1,6 +1,7 @@
 //! Which apps a command sends through: the configured ones, or the simulator in this process.
 
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use anyhow::{Context, bail};
@@ -30,6 +31,18 @@ pub(super) struct Apps {
     pub(super) deliveries: Vec<Rc<Delivery>>,
     /// Where what they send is written down; none for what sends nothing.
     pub(super) book: Option<Rc<Book>>,
+}
+
+impl Apps {
+    /// Says that this process sends nothing any more: what it held is free for others at once.
+    pub(super) async fn let_go(&self) {
+        for delivery in &self.deliveries {
+            delivery.let_go().await;
+        }
+        if let Some(book) = &self.book {
+            book.close().await;
+        }
+    }
 }
 
 /// The apps that a script is to send through.
@@ -81,6 +94,14 @@ pub(super) fn place(project: &Project, settings: &Settings, simulated: bool) -> 
         _ if simulated || settings.simulator => Place::Folder(state.join(SIMULATOR)),
         Some(address) => Place::Server(address.clone()),
         None => Place::Folder(state),
+    }
+}
+
+/// The folder of what is this machine's own, wherever the ledger is.
+pub(super) fn state(project: &Project, settings: &Settings, simulated: bool) -> PathBuf {
+    match place(project, settings, simulated) {
+        Place::Folder(folder) => folder,
+        Place::Server(_) => project.state_folder(),
     }
 }
 

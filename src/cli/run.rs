@@ -150,12 +150,7 @@ pub(super) fn run(args: Run, global: &Global) -> anyhow::Result<Exit> {
     let format = global.log_format;
     let over = clock.block_on(async {
         let driven = drive(spec, services, terminal.clone(), &clock, format).await;
-        for delivery in &apps.deliveries {
-            delivery.let_go().await;
-        }
-        if let Some(book) = &apps.book {
-            book.close().await;
-        }
+        apps.let_go().await;
         driven
     })?;
     job::must_be_there(args.job.as_deref(), &over.services.jobs, &over.ended, &name)?;

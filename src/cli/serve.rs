@@ -15,7 +15,7 @@ use crate::config::{AppFlags, Environment, Listen, Roles, ServeSettings, Setting
 use crate::daemon::{self, Alerts, Daemon, Event, Loader, Order, Registry, Reread, Setup, Watch};
 use crate::delivery::Delivery;
 use crate::host::OWN_BINARY;
-use crate::ledger::{Ledger, Place, Role};
+use crate::ledger::{Ledger, Role};
 use crate::web::{self, Figures, House, Listening, LogTail, Tls};
 
 use super::apps;
@@ -50,6 +50,12 @@ pub(super) struct Serve {
     grants: Grants,
 }
 
+/// Puts flags over the file's settings.
+fn over(serve: &mut ServeSettings, listen: Option<Listen>, roles: Option<Roles>) {
+    serve.listen = listen.unwrap_or(serve.listen);
+    serve.roles = roles.unwrap_or(serve.roles);
+}
+
 fn roles(text: &str) -> Result<Roles, String> {
     Roles::of(text.split(','))
 }
@@ -62,8 +68,7 @@ pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Re
     let granted = args.grants.permissions()?;
     settings.permissions.extend(granted.clone());
     let alerts = settings.alerts.clone();
-    settings.serve.listen = args.listen.unwrap_or(settings.serve.listen);
-    settings.serve.roles = args.roles.unwrap_or(settings.serve.roles);
+    over(&mut settings.serve, args.listen, args.roles);
     let (serve, simulator) = (settings.serve.clone(), args.simulator || settings.simulator);
     let secure = serve.tls.as_ref().map(Tls::load).transpose().map_err(anyhow::Error::msg)?;
     let address = serve.address().map_err(anyhow::Error::msg)?;
@@ -74,10 +79,7 @@ pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Re
     let point = fail_point(&environment)?;
     let apps = apps::choose_for(daemon::COMMAND, &project, &settings, args.simulator, &clock, &point)?;
     let book = apps.book.as_ref().context("there is no ledger")?;
-    let state = match apps::place(&project, &settings, args.simulator) {
-        Place::Folder(folder) => folder,
-        Place::Server(_) => project.state_folder(),
-    };
+    let state = apps::state(&project, &settings, args.simulator);
     clock.block_on(async {
         // Heard from the first moment on: what is begun before is little.
         let (orders, heard) = daemon::listen().context("signals cannot be listened for")?;
@@ -89,8 +91,7 @@ pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Re
         let reread = Reread::new(move || {
             let mut settings = Settings::load(&place, &Environment::of_process(), &flags)?;
             settings.permissions.extend(granted.clone());
-            settings.serve.listen = args.listen.unwrap_or(settings.serve.listen);
-            settings.serve.roles = args.roles.unwrap_or(settings.serve.roles);
+            over(&mut settings.serve, args.listen, args.roles);
             Ok(settings)
         });
         let watch = Watch::new(registry.clone(), reread);
@@ -156,12 +157,7 @@ pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Re
         }
         daemon.serve(heard).await?;
         drop(beside);
-        for delivery in &apps.deliveries {
-            delivery.let_go().await;
-        }
-        if let Some(book) = &apps.book {
-            book.close().await;
-        }
+        apps.let_go().await;
         tracing::info!("stopped");
         Ok(Exit::Delivered)
     })?

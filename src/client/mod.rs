@@ -116,8 +116,8 @@ impl Client {
 
     /// Keeps a fetched token on a shelf that other machines reach too, and no more in the project's state folder. The app
     /// is known there by `key`. Nothing where the token is fixed.
-    pub fn keep_token_on(&self, key: &str, shelf: Arc<dyn Shelf>) {
-        self.0.tokens.keep_on(key, shelf);
+    pub fn keep_token_on(&self, key: &str, place: Arc<dyn Shelf>) {
+        self.0.tokens.keep_on(key, place);
     }
 
     /// Makes sure that there is a token, without any other call: fetches one when none is kept. A fixed token is

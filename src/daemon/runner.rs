@@ -140,7 +140,7 @@ impl Runner {
     pub(super) fn start(self: &Rc<Self>, task: Task, attempt: u32) {
         let flight = self.board(&task);
         let runner = Rc::clone(self);
-        tokio::task::spawn_local(async move { runner.fly(task, flight, Some(attempt)).await });
+        tokio::task::spawn_local(async move { Box::pin(runner.fly(task, flight, Some(attempt))).await });
     }
 
     /// Begins what waits, for as long as there is room.
@@ -155,7 +155,7 @@ impl Runner {
             let Some(task) = task else { return };
             let flight = self.board(&task);
             let runner = Rc::clone(self);
-            tokio::task::spawn_local(async move { runner.fly(task, flight, None).await });
+            tokio::task::spawn_local(async move { Box::pin(runner.fly(task, flight, None)).await });
         }
     }
 

@@ -146,10 +146,10 @@ fn kept((sealed, number, _, busy_until, trouble): Row, now: i64) -> KeptToken {
 impl Ledger {
     /// All rows, as texts.
     pub(crate) async fn all_app_tokens(&self) -> Vec<String> {
+        type Row = (String, Option<String>, i64, String, Option<String>);
         let mut read = self.store().read().await.unwrap();
         let question = sql("SELECT seal, sealed, number, fetcher, trouble FROM app_tokens");
-        let rows: Vec<(String, Option<String>, i64, String, Option<String>)> =
-            read.rows(question).await.unwrap();
+        let rows: Vec<Row> = read.rows(question).await.unwrap();
         read.done();
         rows.iter().map(|row| format!("{row:?}")).collect()
     }

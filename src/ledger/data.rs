@@ -174,7 +174,7 @@ impl Ledger {
 }
 
 /// The statement that gives a key a value.
-fn put<'q>(namespace: &str, key: &str, value: &str, expires_at: Option<i64>) -> Statement {
+fn put(namespace: &str, key: &str, value: &str, expires_at: Option<i64>) -> Statement {
     let statement = sql(
         "INSERT INTO data (namespace, key, value, expires_at) VALUES (?, ?, ?, ?)
             ON CONFLICT (namespace, key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at",
@@ -184,7 +184,7 @@ fn put<'q>(namespace: &str, key: &str, value: &str, expires_at: Option<i64>) -> 
 
 /// The statement that clears expired keys away: a namespace whose keys all expire would grow for ever, were nobody to
 /// ask for its old ones again.
-fn clear<'q>(namespace: &str, now: i64) -> Statement {
+fn clear(namespace: &str, now: i64) -> Statement {
     let statement = sql("DELETE FROM data WHERE namespace = ?1 AND key IN
             (SELECT key FROM data WHERE namespace = ?1 AND expires_at <= ?2 LIMIT ?3)");
     statement.bind(namespace.to_owned()).bind(now).bind(PRUNED_AT_ONCE)

@@ -65,7 +65,8 @@ impl Ledger {
             }
             Place::Server(address) => {
                 let (server, shown) = Server::new(address.expose_secret())?;
-                at_server(&Store::new(&shown, StorePlace::Server(server), clock.clone(), false)).await
+                at_server(&Store::new(&shown, StorePlace::Server(Box::new(server)), clock.clone(), false))
+                    .await
             }
         }
     }

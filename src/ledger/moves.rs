@@ -53,8 +53,10 @@ pub(super) async fn move_all(
     }
     if write.store.server().is_some() {
         let many = (moves.intents.len() + settled.len()) as u64;
-        let moved = postgres::moves::move_all(write, lease, moves).await?;
-        return if moved { Ok(()) } else { Err(missing(lease, State::Sending, many)) };
+        if postgres::moves::move_all(write, lease, moves).await? {
+            return Ok(());
+        }
+        return Err(missing(lease, State::Sending, many));
     }
     let mut delta = Delta::default();
     let mut text = String::from(if whole { "BEGIN IMMEDIATE;" } else { "" });

@@ -70,7 +70,7 @@ pub(super) async fn open(folder: &Path, clock: Clock, scratch: bool) -> Result<(
         .pragma("journal_size_limit", "67108864")
         // A plan of a million takes its seconds; nobody has to be warned of that.
         .disable_statement_logging();
-    let store = Store::new(&path, Place::File(options), clock.clone(), scratch);
+    let store = Store::new(&path, Place::File(Box::new(options)), clock.clone(), scratch);
     let AnyConnection::Sqlite(mut connection) = store.connect().await? else {
         return Err(LedgerError::Closed);
     };
@@ -87,7 +87,7 @@ pub(super) async fn open(folder: &Path, clock: Clock, scratch: bool) -> Result<(
 pub(super) async fn open_server(address: &str, clock: Clock) -> Result<(Store, Step), LedgerError> {
     let hold = clock.hold();
     let (server, shown) = Server::new(address)?;
-    let store = Store::new(&shown, Place::Server(server), clock.clone(), false);
+    let store = Store::new(&shown, Place::Server(Box::new(server)), clock.clone(), false);
     let mut connection = store.connect().await?;
     let step = postgres::migrate(&store, &mut connection).await?;
     drop(connection);

@@ -22,9 +22,9 @@ use super::sql::{Statement, sql};
 /// Where a store is.
 pub(super) enum Place {
     /// One file, of this machine.
-    File(SqliteConnectOptions),
+    File(Box<SqliteConnectOptions>),
     /// A server, shared by many machines.
-    Server(Server),
+    Server(Box<Server>),
 }
 
 /// One store, open for as long as the program runs.
@@ -96,7 +96,7 @@ impl Store {
     /// The server, where the store is one.
     pub(super) const fn server(&self) -> Option<&Server> {
         match &self.place {
-            Place::Server(server) => Some(server),
+            Place::Server(server) => Some(&**server),
             Place::File(_) => None,
         }
     }
@@ -122,8 +122,11 @@ impl Store {
     /// A connection of its own, for long work.
     pub(super) async fn connect(&self) -> Result<Connection, LedgerError> {
         let options = match &self.place {
-            Place::File(options) => options,
-            Place::Server(server) => return server.connect(self).await.map(Connection::Postgres),
+            Place::File(options) => &**options,
+            // Seldom, and large: not in every future.
+            Place::Server(server) => {
+                return Box::pin(server.connect(self)).await.map(Connection::Postgres);
+            }
         };
         #[cfg(test)]
         let options =
@@ -162,7 +165,7 @@ impl Store {
                 Some(connection) => connection,
                 None => self.revive().await?,
             },
-            Place::Server(server) => server.begin(self, home.take(), kind == Kind::Alone).await?,
+            Place::Server(server) => Box::pin(server.begin(self, home.take(), kind == Kind::Alone)).await?,
         };
         let mut transaction = Transaction {
             store: self,
@@ -236,7 +239,7 @@ impl Store {
         let connection = match (home.take(), &self.place) {
             (Some(connection), _) => connection,
             (None, Place::File(_)) => self.connect().await?,
-            (None, Place::Server(server)) => server.insist(self).await?,
+            (None, Place::Server(server)) => Box::pin(server.insist(self)).await?,
         };
         Ok(Reader { store: self, connection, home, _hold: hold })
     }
@@ -390,7 +393,7 @@ impl Reader<'_> {
     /// A new connection in place of one that broke.
     async fn again(&self, error: LedgerError) -> Result<Connection, LedgerError> {
         match self.store.server() {
-            Some(server) => server.insist(self.store).await,
+            Some(server) => Box::pin(server.insist(self.store)).await,
             None => Err(error),
         }
     }

@@ -225,7 +225,12 @@ fn round(fleet: &mut Fleet, random: &Random, known: &mut Vec<String>, fault: Fau
         let times = accepted.get(group).copied().unwrap_or(0);
         match state.as_str() {
             "sent" => {
-                assert_eq!(times, 1, "{context}: {group} is sent, and has it {times} times\n{}", fleet.told())
+                assert_eq!(
+                    times,
+                    1,
+                    "{context}: {group} is sent, and has it {times} times\n{}",
+                    fleet.told()
+                );
             }
             "in_doubt" => {
                 assert!(times <= 1, "{context}: {group} has it {times} times\n{}", fleet.told());

@@ -136,12 +136,12 @@ impl Tokens {
     }
 
     /// Keeps the token on a shelf from now on, for the app of this key; nothing where it is fixed.
-    pub(super) fn keep_on(&self, app: &str, shelf: Arc<dyn Shelf>) {
+    pub(super) fn keep_on(&self, app: &str, place: Arc<dyn Shelf>) {
         if let Source::Client(credentials) = &self.source
             && let Some(seal) = Seal::new(app, &credentials.id, &credentials.secret)
         {
             // The first one stays.
-            let _ = credentials.shelved.set(Shelved { shelf, seal });
+            let _ = credentials.shelved.set(Shelved { shelf: place, seal });
         }
     }
 

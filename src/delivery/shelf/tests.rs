@@ -96,7 +96,7 @@ where
     Fut: Future<Output = ()>,
 {
     let folder = tempfile::tempdir().unwrap();
-    let clock = Clock::simulated(Duration::from_secs(1_767_225_600));
+    let clock = Clock::simulated(Duration::from_hours(490_896));
     let service = Arc::new(Service { clock: clock.clone(), state: Mutex::default() });
     let project = folder.path().join("project");
     clock.block_on(test(project.clone(), service)).unwrap();

@@ -171,14 +171,13 @@ impl Ledger {
         let mut stretches: VecDeque<(i64, i64)> = read.rows(drivers::held(lease, after_seq)).await?.into();
         read.done();
         loop {
-            let (first, last) = match stretches.pop_front() {
-                Some(held) => held,
-                None => {
-                    let mut write = self.store().write().await?;
-                    let taken = drivers::take_stretch(&mut write, lease, after_seq).await;
-                    let Some(taken) = write.end(taken).await? else { return Ok(Vec::new()) };
-                    taken
-                }
+            let (first, last) = if let Some(held) = stretches.pop_front() {
+                held
+            } else {
+                let mut write = self.store().write().await?;
+                let taken = drivers::take_stretch(&mut write, lease, after_seq).await;
+                let Some(taken) = write.end(taken).await? else { return Ok(Vec::new()) };
+                taken
             };
             let question = sql("SELECT seq, group_id, users, message, attempts FROM recipients
                     WHERE broadcast = ? AND seq > ? AND seq <= ? AND state = 0 AND message IS NOT NULL

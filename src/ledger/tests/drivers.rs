@@ -105,7 +105,8 @@ fn a_late_driver_settles_nothing_and_the_others_take_over_its_part_alone() {
                 (Driver::start(&folder, &clock).await, Driver::start(&folder, &clock).await);
             let Some(id) = fixed(&other.ledger, in_doubt).await else { return };
             let (old, new) = (late.lease(id).await, other.lease(id).await);
-            (late.next(0, 99).await, other.next(0, 99).await);
+            late.next(0, 99).await;
+            other.next(0, 99).await;
             late.ledger.intend(old, vec![1, 2]).await.unwrap();
             other.ledger.intend(new, vec![17, 18]).await.unwrap();
             other.ledger.settle(new, vec![sent(18)]).await.unwrap();
@@ -144,7 +145,8 @@ fn a_cancel_leaves_alone_what_another_holds() {
             (Driver::start(&folder, &clock).await, Driver::start(&folder, &clock).await);
         let Some(id) = fixed(&one.ledger, InDoubt::Hold).await else { return };
         let (lease, others) = (one.lease(id).await, other.lease(id).await);
-        (one.next(0, 99).await, other.next(0, 99).await);
+        one.next(0, 99).await;
+        other.next(0, 99).await;
         one.ledger.request(id, Wish::Cancel, None).await.unwrap();
         assert_eq!(one.ledger.cancel_rest(lease).await.unwrap(), u64::from(MANY) - 16);
         assert_eq!(counted(&one.ledger, id).await.pending, 16);
@@ -335,7 +337,9 @@ async fn check(folder: &Path, clock: &Clock, steps: Vec<Step>) {
             break;
         }
         last.ledger.intend(lease, next.clone()).await.unwrap();
-        next.iter().for_each(|seq| times[at(*seq)] += 1);
+        for seq in &next {
+            times[at(*seq)] += 1;
+        }
         last.ledger.settle(lease, next.into_iter().map(sent).collect()).await.unwrap();
     }
     agree(&last.ledger, id, &times, &Step::Wait(0)).await;

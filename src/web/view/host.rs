@@ -31,6 +31,7 @@ pub struct HostView {
 
 impl HostView {
     /// Hosts, each compared with the others.
+    #[must_use]
     pub fn all(hosts: &[Host]) -> Vec<Self> {
         let usual = usual(hosts);
         let view = |host: &Host| Self {
