@@ -1,6 +1,6 @@
 //! The tables as they are copied from one store to another: their columns, what each holds, and in which order.
 //!
-//! What is only of the moment is not among them ([`OF_THE_MOMENT`]): who lives, who drives what, who may use how much of a
+//! What is only of the moment is not among them (`OF_THE_MOMENT`): who lives, who drives what, who may use how much of a
 //! quota, and tokens, which whoever needs one fetches.
 
 use std::fmt::Write as _;
