@@ -78,6 +78,18 @@ fn size_of(file: &std::path::Path) -> u64 {
     parts.iter().sum()
 }
 
+/// The bytes that the schema's tables take, with their indices.
+const SIZE: &str = "(SELECT CAST(coalesce(sum(pg_total_relation_size(c.oid)), 0) AS BIGINT) FROM pg_class c
+    WHERE c.relkind = 'r' AND c.relnamespace = to_regnamespace(current_schema()))";
+
+/// The bytes that a ledger takes on its server.
+pub(super) async fn size_at_server(store: &Store) -> Result<u64, LedgerError> {
+    let mut read = store.read_now().await?;
+    let size: Option<(i64,)> = read.row(sql(format!("SELECT {SIZE}"))).await?;
+    read.done();
+    Ok(count(size.unwrap_or_default().0))
+}
+
 async fn at_server(store: &Store) -> Result<Look, LedgerError> {
     // Once: who looks wants to know how it is now.
     let mut connection = store.connect().await?;
@@ -88,12 +100,10 @@ async fn at_server(store: &Store) -> Result<Look, LedgerError> {
     let latest = before.0 + (store.clock.now() - before.1);
     // The answer may have taken all of the time, or none.
     let apart = before.0.saturating_sub(theirs).max(theirs.saturating_sub(latest));
-    let question = sql(
+    let question = sql(format!(
         "SELECT version(), (SELECT CASE WHEN ssl THEN version END FROM pg_stat_ssl WHERE pid = pg_backend_pid()),
-            to_regclass('schema_version') IS NOT NULL,
-            (SELECT CAST(coalesce(sum(pg_total_relation_size(c.oid)), 0) AS BIGINT) FROM pg_class c
-                WHERE c.relkind = 'r' AND c.relnamespace = to_regnamespace(current_schema()))",
-    );
+            to_regclass('schema_version') IS NOT NULL, {SIZE}"
+    ));
     let row: Option<(String, Option<String>, bool, i64)> = store.answer(connection.row(question)).await?;
     let (version, tls, made, size) = row.unwrap_or_default();
     let question = sql("SELECT coalesce(max(version), 0), coalesce(max(least), 0) FROM schema_version");

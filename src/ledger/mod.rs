@@ -184,12 +184,18 @@ impl Ledger {
         &self.0.store.path
     }
 
-    /// The bytes that it takes on this machine's disk, with what is not yet in its file; 0 where it is on a server.
-    #[must_use]
-    pub fn size(&self) -> u64 {
+    /// The bytes that it takes, with what is not yet in its file.
+    ///
+    /// # Errors
+    ///
+    /// Faults of a server.
+    pub async fn size(&self) -> Result<u64, LedgerError> {
+        if self.is_shared() {
+            return look::size_at_server(self.store()).await;
+        }
         let path = self.path().display();
         let parts = [format!("{path}"), format!("{path}-wal")];
-        parts.iter().filter_map(|part| std::fs::metadata(part).ok()).map(|part| part.len()).sum()
+        Ok(parts.iter().filter_map(|part| std::fs::metadata(part).ok()).map(|part| part.len()).sum())
     }
 
     /// Whether the last write went well.

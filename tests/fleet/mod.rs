@@ -2,6 +2,7 @@
 //! (`MOONCAST_TEST_STORE`, as `tests/run` gives it) there is no fleet, and these tests do nothing.
 
 mod chaos;
+mod hosts;
 mod network;
 mod rate;
 mod upgrade;

@@ -195,7 +195,6 @@ async fn keep(
     match result {
         Ok(value) => {
             let number = building.unplaced(services);
-            services.broadcasts.plans.borrow_mut().push(building.underway());
             services.broadcasts.put(handle, Open::Building(building));
             Ok(watch::noted(number, json_answer(&value)))
         }
@@ -264,6 +263,7 @@ async fn begin(services: &Services, app: u32, spec: &[u8]) -> Result<Answer, Fai
         return Ok(opened(services, Open::Driving(Driving::start(services, role)), "resume"));
     }
     let building = Building::begin(role, asked, spec, app).await?;
+    services.broadcasts.plans.borrow_mut().push(building.underway());
     Ok(opened(services, Open::Building(Box::new(building)), "build"))
 }
 

@@ -50,12 +50,16 @@ pub(super) async fn look(house: &House) {
         quotas(app);
     }
     gauge!("mooncast_ledger_healthy").set(if house.ledger.is_healthy() { 1.0 } else { 0.0 });
-    gauge!("mooncast_ledger_size_bytes").set(house.ledger.size() as f64);
-    for looked in [broadcasts(house).await, scripts(house).await, hosts(house).await] {
+    for looked in [size(house).await, broadcasts(house).await, scripts(house).await, hosts(house).await] {
         if let Err(error) = looked {
             tracing::debug!("not all figures are of now: {error}");
         }
     }
+}
+
+async fn size(house: &House) -> Result<(), LedgerError> {
+    gauge!("mooncast_ledger_size_bytes").set(house.ledger.size().await? as f64);
+    Ok(())
 }
 
 fn quotas(app: &Delivery) {

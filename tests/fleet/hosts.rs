@@ -1,0 +1,126 @@
+//! What each host of a fleet does, how it is shown, and what all of them say only once.
+
+use serde_json::Value;
+
+use super::has_server;
+use crate::daemon::Serving;
+use crate::support::service::{Service, json};
+use crate::support::{Project, Ran};
+
+const SCRIPT: &str = r#"
+require("schedule").every("10000h", { name = "news" }, function()
+  local groups = {}
+  for i = 1, 30 do groups[i] = 1000 + i end
+  local report = im.broadcast { name = "news", to = groups, message = { type = "txt", body = { msg = "hi" } } }
+  print("reported", report.sent, report.in_doubt)
+end)
+"#;
+
+const LIMITS: &str = "[app.limits]\ngroup_per_second = 1000\n";
+
+fn serve(project: &Project, service: &Service, roles: &str) -> Serving {
+    let args = ["serve", "--listen", "127.0.0.1:0", "--roles", roles];
+    Serving::start(project.command_against(service, &args))
+}
+
+/// A host beside the first, with the same files.
+fn beside(first: &Project, script: &str, settings: &str) -> Project {
+    let other = first.beside();
+    other.write("scripts/main.lua", script);
+    other.write("mooncast.toml", settings);
+    other
+}
+
+fn hosts(project: &Project) -> (Option<i32>, Vec<Value>) {
+    let ran = project.mooncast(&["hosts", "--json"]);
+    (ran.status, serde_json::from_str(&ran.stdout).unwrap())
+}
+
+#[test]
+fn who_only_schedules_has_others_send() {
+    if !has_server() {
+        return;
+    }
+    let service = Service::accepting();
+    let first = Project::with_script(SCRIPT).file("mooncast.toml", LIMITS);
+    let second = beside(&first, SCRIPT, LIMITS);
+    let (scheduler, sender) = (serve(&first, &service, "schedule"), serve(&second, &service, "send"));
+
+    let (status, shown) = hosts(&first);
+    assert_eq!(status, Some(0), "{shown:?}");
+    let mut roles: Vec<_> = shown.iter().map(|host| host["roles"][0].as_str().unwrap()).collect();
+    roles.sort_unstable();
+    assert_eq!(roles, ["schedule", "send"]);
+    assert!(shown.iter().all(|host| host["alive"] == true && host["differs"] == false), "{shown:?}");
+
+    first.mooncast(&["jobs", "trigger", "news"]).exits(0);
+    // The script is told of the end, though its host has sent nothing.
+    scheduler.prints("reported\t30\t0", 1);
+    sender.says("a broadcast goes on where it stopped", 1);
+    sender.says("a broadcast is over", 1);
+    assert_eq!(service.messages().len(), 30);
+    assert!(sender.printed().is_empty());
+    scheduler.stop().exits(0).never_says("goes on where it stopped");
+    sender.stop().exits(0).never_says("a run begins");
+    assert_eq!(hosts(&first).1, [] as [Value; 0], "who has stopped is none");
+}
+
+#[test]
+fn a_host_with_other_scripts_is_shown_and_leaves_the_job_to_those_that_have_the_version_in_force() {
+    if !has_server() {
+        return;
+    }
+    let service = Service::accepting();
+    let first = Project::with_script(SCRIPT).file("mooncast.toml", LIMITS);
+    let other = SCRIPT.replace("reported", "of the other version");
+    let (second, third) = (beside(&first, SCRIPT, LIMITS), beside(&first, &other, LIMITS));
+    let serving = [&first, &second, &third].map(|project| serve(project, &service, "schedule,send"));
+    let (status, shown) = hosts(&first);
+    assert_eq!(status, Some(3));
+    let differ: Vec<_> = shown.iter().filter(|host| host["differs"] == true).collect();
+    assert_eq!(differ.len(), 1, "{shown:?}");
+    assert_eq!(differ[0]["pid"].as_u64().unwrap(), u64::from(serving[2].child().id()));
+    Ran::of(&first.command(&["hosts"]).output().unwrap())
+        .exits(3)
+        .prints("alive, with other scripts than most");
+
+    first.mooncast(&["jobs", "trigger", "news"]).exits(0);
+    service.wait_for(30);
+    // A run that goes on ends by itself when its host is told to stop.
+    let [one, two, three] = serving.map(|host| host.stop().exits(0).stdout);
+    assert_eq!(service.messages().len(), 30);
+    assert_eq!([&one, &two].into_iter().filter(|printed| printed.contains("reported\t30")).count(), 1);
+    assert_eq!(three, "", "it sends, but does not run the job");
+}
+
+#[test]
+fn what_goes_wrong_is_told_once_and_not_once_a_host() {
+    if !has_server() {
+        return;
+    }
+    let service = Service::accepting();
+    let webhook = Service::answering(|_, _| json(204, ""));
+    let broken = "error('nobody can run this')";
+    let settings = format!("{LIMITS}[alerts]\nurl = \"{}/alerts\"\n", webhook.url());
+    let first = Project::with_script(broken).file("mooncast.toml", &settings);
+    let second = beside(&first, broken, &settings);
+    let serving = [&first, &second].map(|project| serve(project, &service, "schedule,send"));
+    webhook.wait_for(1);
+    for host in serving {
+        // Whatever was to be told is told by the end, or with the next start.
+        host.stop().exits(0);
+    }
+    let told = webhook.requests();
+    assert_eq!(told.len(), 1, "{:?}", told.iter().map(|one| one.json().to_string()).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_role_that_there_is_not_is_refused() {
+    let project = Project::with_script(SCRIPT);
+    project
+        .mooncast(&["serve", "--simulator", "--roles", "schedule,sing"])
+        .exits(2)
+        .says("`sing` is no role; there are schedule, send and page");
+    let project = project.file("mooncast.toml", "[serve]\nroles = []\n");
+    project.mooncast(&["serve", "--simulator"]).exits(2).says("a host without a role does nothing");
+}
