@@ -1,12 +1,13 @@
 //! The durable store: broadcasts and their recipients, single sends, uploads, job runs, the scripts' data.
 //!
-//! All SQL of the house is in this module, and nothing of the store that is behind it (SQLite, in one file) shows in
-//! its interface. What a caller awaited is on the disk: a power cut does not undo it. After a write that failed, every
+//! All SQL of the house is in this module, and nothing of the store that is behind it (SQLite in one file, or a Postgres
+//! server that the hosts of a fleet share) shows in its interface, but for what a fleet alone has. What a caller awaited is on the disk: a power cut does not undo it. After a write that failed, every
 //! further write proves first that the store works again, and fails with [`LedgerError::Unhealthy`] until it does; so
 //! whoever sends only after an intent was acknowledged sends nothing meanwhile.
 //!
 //! Any number of processes may have the same ledger open. No lock is held from one call to the next. A broadcast is
-//! written by the one who holds its [`Lease`], whose number fences off all who held it before.
+//! written by the one who holds its [`Lease`], or in a fleet by those who do, and its number fences off all who held one
+//! before.
 //!
 //! Instants are durations since 1970-01-01T00:00:00Z, as [`Clock::unix_time`] gives them, kept to the millisecond.
 //!
