@@ -14,6 +14,9 @@ use super::store::Store;
 /// The most requests of one commit, so that no other process waits for long.
 const MOST: usize = 4096;
 
+/// How often a commit is said again to a server that lets go of it each time.
+const TRIES: u32 = 10;
+
 /// A request, and where its answer goes.
 struct Waiting {
     request: Request,
@@ -79,7 +82,9 @@ async fn write(store: &Store, requests: &[Request]) -> Vec<Result<i64, LedgerErr
     let mut written = together(store, requests, None).await;
     // Of a commit that a server did not answer nobody knows; said again it is the same.
     let mut by_itself = Manner::Carefully;
-    while written.as_ref().is_err_and(LedgerError::broke) && !store.clock.is_simulated() {
+    let mut tries = 0;
+    while written.as_ref().is_err_and(LedgerError::broke) && !store.clock.is_simulated() && tries < TRIES {
+        tries += 1;
         by_itself = Manner::Again;
         written = together(store, requests, Some(Manner::Again)).await;
     }
