@@ -1,6 +1,5 @@
 //! Alerts from the ledger to a webhook: at least once, whatever fails, and once where nothing does.
 
-use std::path::Path;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
@@ -12,8 +11,6 @@ use mooncast::daemon::{Alert, Alerts, Event};
 use mooncast::delivery::Delivery;
 use mooncast::ledger::Ledger;
 use mooncast::quota::{Answer, Priority};
-
-use sqlx::ConnectOptions;
 
 use crate::support::Project;
 use crate::support::service::{Service, json};
@@ -30,8 +27,8 @@ fn settings(service: &Service) -> AlertSettings {
     }
 }
 
-async fn alerts(settings: AlertSettings, folder: &Path, clock: &Clock) -> (Rc<Alerts>, Ledger) {
-    let ledger = Ledger::open(folder, clock.clone()).await.unwrap();
+async fn alerts(settings: AlertSettings, project: &Project, clock: &Clock) -> (Rc<Alerts>, Ledger) {
+    let ledger = Ledger::open_at(&project.place(), clock.clone()).await.unwrap();
     let alerts = Alerts::new(settings, ledger.clone(), clock.clone(), "shop".to_owned()).unwrap();
     (Rc::new(alerts), ledger)
 }
@@ -76,11 +73,11 @@ fn what_fails_is_posted_again_until_it_is_taken_and_then_never() {
         3 => json(404, "gone"),
         _ => json(204, ""),
     });
-    let folder = tempfile::tempdir().unwrap();
+    let project = Project::new();
     let clock = Clock::simulated(START);
     clock
         .block_on(async {
-            let (alerts, ledger) = alerts(settings(&service), folder.path(), &clock).await;
+            let (alerts, ledger) = alerts(settings(&service), &project, &clock).await;
             alerts.raise(failed(1)).await;
             alerts.raise(failed(1)).await;
             let began = clock.now();
@@ -127,11 +124,11 @@ fn a_daemon_that_dies_before_it_notes_the_answer_tells_it_again() {
         }
         json(200, "{}")
     }));
-    let folder = tempfile::tempdir().unwrap();
+    let project = Project::new();
     let clock = Clock::simulated(START);
     clock
         .block_on(async {
-            let (first, _) = alerts(settings(&service), folder.path(), &clock).await;
+            let (first, _) = alerts(settings(&service), &project, &clock).await;
             first.raise(stale(1)).await;
             // While the webhook does not answer, raising goes on as ever.
             let arrived = tokio::task::spawn_blocking({
@@ -151,7 +148,7 @@ fn a_daemon_that_dies_before_it_notes_the_answer_tells_it_again() {
     let clock = Clock::simulated(START + SECOND);
     clock
         .block_on(async {
-            let (second, ledger) = alerts(settings(&service), folder.path(), &clock).await;
+            let (second, ledger) = alerts(settings(&service), &project, &clock).await;
             until(&second, &ledger, &clock, &service, 41).await;
         })
         .unwrap();
@@ -169,22 +166,17 @@ fn a_daemon_that_dies_before_it_notes_the_answer_tells_it_again() {
 #[test]
 fn what_the_ledger_cannot_take_is_told_once_it_can() {
     let service = Service::accepting();
-    let folder = tempfile::tempdir().unwrap();
+    let project = Project::new();
     let clock = Clock::simulated(START);
     clock
         .block_on(async {
-            let (alerts, ledger) = alerts(settings(&service), folder.path(), &clock).await;
-            let options = sqlx::sqlite::SqliteConnectOptions::new().filename(ledger.path());
-            let mut connection = options.connect().await.unwrap();
-            let mut rename = async |from: &str, to: &str| {
-                let statement = format!("ALTER TABLE {from} RENAME TO {to}");
-                sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
-            };
-            rename("alerts", "elsewhere").await;
+            let (alerts, ledger) = alerts(settings(&service), &project, &clock).await;
+            let rename = |from, to| project.run_in_store(&format!("ALTER TABLE {from} RENAME TO {to}"));
+            rename("alerts", "elsewhere");
             alerts.raise(failed(1)).await;
             alerts.raise(failed(2)).await;
             assert!(ledger.alert_next_due().await.is_err());
-            rename("elsewhere", "alerts").await;
+            rename("elsewhere", "alerts");
             assert_eq!(ledger.alert_next_due().await.unwrap(), None);
             until(&alerts, &ledger, &clock, &service, 2).await;
         })
@@ -195,11 +187,11 @@ fn what_the_ledger_cannot_take_is_told_once_it_can() {
 #[test]
 fn a_script_that_breaks_again_is_told_again() {
     let service = Service::accepting();
-    let folder = tempfile::tempdir().unwrap();
+    let project = Project::new();
     let clock = Clock::simulated(START);
     clock
         .block_on(async {
-            let (alerts, ledger) = alerts(settings(&service), folder.path(), &clock).await;
+            let (alerts, ledger) = alerts(settings(&service), &project, &clock).await;
             for told in [1, 1, 2] {
                 alerts.raise(stale(1)).await;
                 until(&alerts, &ledger, &clock, &service, told).await;
@@ -213,11 +205,11 @@ fn a_script_that_breaks_again_is_told_again() {
 #[test]
 fn a_webhook_that_is_gone_for_days_is_given_up() {
     let service = Service::answering(|_, _| json(503, "{}"));
-    let folder = tempfile::tempdir().unwrap();
+    let project = Project::new();
     let clock = Clock::simulated(START);
     clock
         .block_on(async {
-            let (alerts, ledger) = alerts(settings(&service), folder.path(), &clock).await;
+            let (alerts, ledger) = alerts(settings(&service), &project, &clock).await;
             alerts.raise(failed(1)).await;
             let began = clock.now();
             until(&alerts, &ledger, &clock, &service, 1).await;
@@ -232,18 +224,18 @@ fn a_webhook_that_is_gone_for_days_is_given_up() {
 #[test]
 fn an_instant_that_was_set_before_the_clock_went_back_is_not_waited_for() {
     let service = Service::answering(|number, _| json(if number == 0 { 500 } else { 200 }, "{}"));
-    let folder = tempfile::tempdir().unwrap();
+    let project = Project::new();
     let later = Clock::simulated(START + Duration::from_hours(48));
     later
         .block_on(async {
-            let (alerts, _) = alerts(settings(&service), folder.path(), &later).await;
+            let (alerts, _) = alerts(settings(&service), &project, &later).await;
             alerts.raise(stale(1)).await;
         })
         .unwrap();
     let clock = Clock::simulated(START);
     clock
         .block_on(async {
-            let (alerts, ledger) = alerts(settings(&service), folder.path(), &clock).await;
+            let (alerts, ledger) = alerts(settings(&service), &project, &clock).await;
             until(&alerts, &ledger, &clock, &service, 2).await;
             assert!(clock.unix_time() < START + Duration::from_mins(3));
         })
@@ -253,12 +245,12 @@ fn an_instant_that_was_set_before_the_clock_went_back_is_not_waited_for() {
 #[test]
 fn only_what_is_wanted_is_raised() {
     let service = Service::accepting();
-    let folder = tempfile::tempdir().unwrap();
+    let project = Project::new();
     let clock = Clock::simulated(START);
     clock
         .block_on(async {
             let wanted = AlertSettings { events: [AlertKind::Stale].into(), ..settings(&service) };
-            let (alerts, ledger) = alerts(wanted, folder.path(), &clock).await;
+            let (alerts, ledger) = alerts(wanted, &project, &clock).await;
             alerts.raise(failed(1)).await;
             assert_eq!(ledger.alert_next_due().await.unwrap(), None);
             alerts.raise(stale(1)).await;
@@ -270,7 +262,7 @@ fn only_what_is_wanted_is_raised() {
 #[test]
 fn a_quota_that_is_refused_for_long_is_told_once_for_each_time() {
     let service = Service::accepting();
-    let folder = tempfile::tempdir().unwrap();
+    let project = Project::new();
     let clock = Clock::simulated(START);
     let app = App {
         name: "main".to_owned(),
@@ -281,7 +273,7 @@ fn a_quota_that_is_refused_for_long_is_told_once_for_each_time() {
     };
     clock
         .block_on(async {
-            let (alerts, ledger) = alerts(settings(&service), folder.path(), &clock).await;
+            let (alerts, ledger) = alerts(settings(&service), &project, &clock).await;
             let delivery = Rc::new(Delivery::new(&app, clock.clone(), None).unwrap());
             let watching = tokio::task::spawn_local({
                 let (alerts, apps) = (Rc::clone(&alerts), vec![Rc::clone(&delivery)]);

@@ -13,8 +13,9 @@ use mooncast::ledger::{Ledger, Place};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use crate::daemon::Serving;
-use crate::support::Project;
 use crate::support::service::{Service, accept, json};
+use crate::support::store::{self, Refusal};
+use crate::support::{Project, Ran};
 
 /// A job that sends what a test needs, when it is asked to.
 const NEWS: &str = "local schedule = require('schedule')
@@ -252,11 +253,15 @@ fn a_daemon_whose_ledger_cannot_be_written_lives_and_is_not_ready() {
     let mut deaf = Command::new("sh");
     deaf.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"]);
     deaf.arg(plain.get_program()).args(plain.get_args()).current_dir(project.path("."));
+    deaf.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let serving = Serving::start(deaf);
     let address = address(&serving);
-    // From now on no file takes a byte more, as on a disk that is full.
+    // From now on no file takes a byte more, as on a disk that is full; or the server's does not.
     let full = Rlimit { current: Some(0), maximum: None };
     prlimit(Some(Pid::from_child(serving.child())), Resource::Fsize, full).unwrap();
+    if store::server().is_some() {
+        project.schema().fill_disk(0, Refusal::ForGood);
+    }
     let (status, text) = ask(&address, "/readyz", &address, None);
     assert_eq!(status, 503, "{text}");
     assert!(text.contains(r#""ready":false"#) && text.contains("the ledger cannot be written"), "{text}");
@@ -284,9 +289,9 @@ fn a_run_tells_what_it_sent_and_what_was_refused() {
     );
     project.run_against(&service).exits(0);
     let of = |folder: &str, quota: &'static str| {
-        let (clock, folder) = (Clock::real(), project.path(folder));
+        let clock = Clock::real();
         let simulated = folder.ends_with("simulator");
-        let place = if simulated { Place::Folder(folder) } else { project.schema().place(&folder) };
+        let place = if simulated { Place::Folder(project.path(folder)) } else { project.place() };
         let rows = clock.block_on(async {
             let ledger = Ledger::open_at(&place, clock.clone()).await.unwrap();
             ledger.activity(None, quota, Duration::ZERO).await.unwrap()
@@ -302,7 +307,7 @@ fn a_run_tells_what_it_sent_and_what_was_refused() {
     assert_eq!(of(".mooncast", "group messages"), (6, 3));
     assert_eq!(of(".mooncast", "targeted calls"), (1, 0));
     assert_eq!(of(".mooncast", "reads"), (0, 0));
-    project.run_simulated().exits(0);
+    Ran::of(&project.within(&["run", "--simulator", "scripts/main.lua"]).output().unwrap()).exits(0);
     assert_eq!(of(".mooncast/simulator", "group messages"), (3, 0));
     assert_eq!(of(".mooncast", "group messages"), (6, 3), "the simulator's are its own");
 }

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mooncast::clock::Clock;
@@ -15,6 +15,7 @@ use mooncast::host::{
 };
 use mooncast::protocol::{Mode, Source, WorkerLimits};
 use rustix::process::{Pid, Signal, kill_process};
+use rustix::thread::gettid;
 
 use crate::support::Project;
 use crate::support::service::{Service, accept};
@@ -72,34 +73,27 @@ fn spec(source: &str) -> RunSpec {
     }
 }
 
-/// The worker processes of this one.
-fn workers() -> Vec<Pid> {
-    let children = |task: PathBuf| std::fs::read_to_string(task.join("children")).unwrap_or_default();
-    let tasks = std::fs::read_dir("/proc/self/task").unwrap().map(|entry| entry.unwrap().path());
-    let pids: Vec<i32> = tasks
-        .flat_map(|task| {
-            children(task).split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<_>>()
-        })
-        .collect();
+/// The worker processes that a thread of this one has started.
+fn workers(of: Pid) -> Vec<Pid> {
+    let started = format!("/proc/self/task/{}/children", of.as_raw_pid());
     let is_worker = |pid: &i32| {
         std::fs::read(Path::new("/proc").join(pid.to_string()).join("cmdline"))
             .is_ok_and(|line| line.starts_with(b"mooncast-worker"))
     };
-    pids.into_iter().filter(is_worker).filter_map(Pid::from_raw).collect()
+    let pids = std::fs::read_to_string(started).unwrap();
+    let pids = pids.split_whitespace().map(|pid| pid.parse().unwrap());
+    pids.filter(is_worker).filter_map(Pid::from_raw).collect()
 }
-
-/// Both tests look at the workers of this process.
-static ALONE: Mutex<()> = Mutex::new(());
 
 #[test]
 fn a_worker_killed_in_the_middle_of_a_send_a_hundred_times_leaves_the_host_whole() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     // The service kills the worker whose message has just come in, then answers.
     let killed = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&killed);
+    let this = gettid();
     let service = Service::answering(move |number, request| {
         if request.json()["body"]["msg"] == "kill" {
-            for worker in workers() {
+            for worker in workers(this) {
                 kill_process(worker, Signal::KILL).unwrap();
                 count.fetch_add(1, Ordering::SeqCst);
             }
@@ -136,12 +130,11 @@ fn a_worker_killed_in_the_middle_of_a_send_a_hundred_times_leaves_the_host_whole
         .unwrap();
     assert_eq!(killed.load(Ordering::SeqCst), 100);
     assert_eq!(service.messages().len(), 101);
-    assert!(workers().is_empty());
+    assert!(workers(gettid()).is_empty());
 }
 
 #[test]
 fn a_good_script_is_served_while_others_misbehave() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let service = Service::accepting();
     let clock = Clock::real();
     let project = Project::new().file("scripts/main.lua", "");
@@ -180,7 +173,7 @@ fn a_good_script_is_served_while_others_misbehave() {
             }
         })
         .unwrap();
-    assert!(workers().is_empty());
+    assert!(workers(gettid()).is_empty());
 }
 
 #[test]

@@ -2,8 +2,10 @@
 
 use std::io::Read;
 use std::process::Child;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -82,8 +84,38 @@ fn a_second_interrupt_ends_at_once() {
         r#"for i = 1, 3 do im.group_send { to = i, type = "txt", body = { msg = "x" } } end"#,
     );
     let mut child = Project::start(project.command_against(&service, &["run", "scripts/main.lua"]));
+    let began = Instant::now();
     service.wait_for(2);
     interrupt(&mut child);
     interrupt(&mut child);
-    Ran::of(&child.wait_with_output().unwrap()).exits(130).says("interrupted");
+    let ran = Ran::of(&child.wait_with_output().unwrap()).exits(130).says("interrupted");
+    ran.says("sent to 1 group in").says("1 in doubt (it may have been sent");
+    assert!(began.elapsed() < Duration::from_secs(20), "an answer is waited for up to 30 s");
+}
+
+#[test]
+fn a_second_interrupt_ends_a_broadcast_at_once_and_what_was_in_flight_is_in_doubt() {
+    let held = Arc::new(AtomicBool::new(true));
+    let holds = Arc::clone(&held);
+    let service = Service::answering(move |number, request| {
+        while number > 0 && holds.load(Ordering::Relaxed) {
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+        accept(number, request)
+    });
+    let project = Project::with_script(
+        r#"local report = im.broadcast { name = "news", to = { 1, 2, 3 }, message = { type = "txt", body = { msg = "x" } } }
+        print(report.sent, report.in_doubt)"#,
+    );
+    let mut child = Project::start(project.command_against(&service, &["run", "scripts/main.lua"]));
+    let began = Instant::now();
+    service.wait_for(3);
+    interrupt(&mut child);
+    interrupt(&mut child);
+    let ran = Ran::of(&child.wait_with_output().unwrap()).exits(130).says("interrupted");
+    ran.says("next: mooncast runs resume");
+    assert!(began.elapsed() < Duration::from_secs(20), "an answer is waited for up to 30 s");
+    held.store(false, Ordering::Relaxed);
+    project.run_against(&service).exits(3).prints("1\t2\n");
+    assert_eq!(service.messages().len(), 3);
 }

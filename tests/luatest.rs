@@ -195,7 +195,7 @@ fn a_ten_hour_campaign_takes_seconds() {
         "test('all day', function(t)
            local before = os.time()
            t.run('scripts/campaign.lua')
-           expect(t.count()).to_equal(1800)
+           expect(t.count()).to_equal(600)
            expect(os.time() - before).to_be_at_least(9.9 * 3600)
            expect(os.date('!%H', os.time())).to_match('^1[89]$')
          end)",
@@ -203,8 +203,8 @@ fn a_ten_hour_campaign_takes_seconds() {
     .file(
         "scripts/campaign.lua",
         "local to = {}
-        for i = 1, 1800 do to[i] = tostring(184524748161024 + i) end
-        im.broadcast({ name = 'c', to = to, rate = 0.05, message = { type = 'txt', body = { msg = 'x' } } })",
+        for i = 1, 600 do to[i] = tostring(184524748161024 + i) end
+        im.broadcast({ name = 'c', to = to, rate = 1 / 60, message = { type = 'txt', body = { msg = 'x' } } })",
     )
     .mooncast(&["test"])
     .exits(0)

@@ -3,7 +3,7 @@
 use std::os::unix::process::ExitStatusExt;
 
 use crate::support::service::{Service, json};
-use crate::support::{Project, store};
+use crate::support::{Project, side_by_side, store};
 
 const ONCE: &str = r#"
 local receipts = im.group_send({ to = 7, type = "txt", body = { msg = "x" } }, { once = "welcome" })
@@ -78,12 +78,13 @@ fn a_refused_key_is_free_again() {
 
 #[test]
 fn a_crash_between_intent_and_outcome_leaves_the_key_in_doubt() {
-    for (point, sent, then) in [
+    let points = [
         ("before-intent:1", 0, 0),
         ("after-intent:1", 0, 1),
         ("after-request:1", 1, 1),
         ("before-outcome:1", 1, 1),
-    ] {
+    ];
+    side_by_side(points, |(point, sent, then)| {
         let service = Service::accepting();
         let project = Project::with_script(ONCE);
         let mut command = project.command_against(&service, &["run", "scripts/main.lua"]);
@@ -95,7 +96,7 @@ fn a_crash_between_intent_and_outcome_leaves_the_key_in_doubt() {
         if then == 1 {
             again.says("in doubt");
         }
-    }
+    });
 }
 
 #[test]

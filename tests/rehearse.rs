@@ -310,7 +310,8 @@ fn lists_are_read_only_when_it_is_asked_for() {
     run(&["rehearse", "--read-lists", "scripts/main.lua"]).exits(0).prints("3\n");
     assert!(service.messages().is_empty());
     // Without a service there are the simulator's.
-    project.mooncast(&["rehearse", "--simulator", "scripts/main.lua"]).exits(0).prints("100\n");
+    let simulated = project.within(&["rehearse", "--simulator", "scripts/main.lua"]).output().unwrap();
+    Ran::of(&simulated).exits(0).prints("100\n");
     project.mooncast(&["rehearse", "--read-lists", "scripts/main.lua"]).exits(2);
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use crate::support::service::{Service, accept, json};
-use crate::support::{Project, Ran, store};
+use crate::support::{Project, Ran, side_by_side, store};
 
 const SCRIPT: &str = r#"
 local groups = {}
@@ -30,31 +30,29 @@ fn received(service: &Service) -> BTreeMap<String, usize> {
 
 #[test]
 fn killed_anywhere_and_started_again_every_group_has_it_once_or_is_reported() {
-    for point in ["before-intent", "after-intent", "after-request", "before-outcome"] {
-        for count in [1, 25] {
-            let (service, project) = (Service::accepting(), project());
-            let mut command = project.command_against(&service, &["run", "scripts/main.lua"]);
-            let killed =
-                Ran::of(&command.env("MOONCAST_FAIL_POINT", format!("{point}:{count}")).output().unwrap());
-            assert_eq!(killed.status, None, "{point}:{count}: {killed:#?}");
-            let ran = project.run_against(&service);
-            let got = received(&service);
-            assert!(got.values().all(|count| *count == 1), "{point}:{count}: sent twice: {got:?}");
-            let line =
-                ran.stdout.lines().next().unwrap_or_else(|| panic!("{point}:{count}: {ran:#?}")).to_owned();
-            let numbers: Vec<usize> =
-                line.split('\t').take(3).map(|number| number.parse().unwrap()).collect();
-            assert_eq!(numbers[0], 60);
-            assert_eq!(numbers[1] + numbers[2], 60, "{point}:{count}: lost: {ran:#?}");
-            assert!(got.len() >= numbers[1], "{point}:{count}: {} got it, {ran:#?}", got.len());
-        }
-    }
+    let points = ["before-intent", "after-intent", "after-request", "before-outcome"];
+    side_by_side(points.into_iter().flat_map(|point| [(point, 1), (point, 25)]), |(point, count)| {
+        let (service, project) = (Service::accepting(), project());
+        let mut command = project.command_against(&service, &["run", "scripts/main.lua"]);
+        let killed =
+            Ran::of(&command.env("MOONCAST_FAIL_POINT", format!("{point}:{count}")).output().unwrap());
+        assert_eq!(killed.status, None, "{point}:{count}: {killed:#?}");
+        let ran = project.run_against(&service);
+        let got = received(&service);
+        assert!(got.values().all(|count| *count == 1), "{point}:{count}: sent twice: {got:?}");
+        let line =
+            ran.stdout.lines().next().unwrap_or_else(|| panic!("{point}:{count}: {ran:#?}")).to_owned();
+        let numbers: Vec<usize> = line.split('\t').take(3).map(|number| number.parse().unwrap()).collect();
+        assert_eq!(numbers[0], 60);
+        assert_eq!(numbers[1] + numbers[2], 60, "{point}:{count}: lost: {ran:#?}");
+        assert!(got.len() >= numbers[1], "{point}:{count}: {} got it, {ran:#?}", got.len());
+    });
 }
 
 #[test]
 fn a_project_that_sends_to_the_simulator_has_its_broadcasts_there() {
-    let settings = format!("simulator = true\n{SETTINGS}");
-    let project = Project::with_script(SCRIPT).file("mooncast.toml", &settings);
+    let project = Project::with_script(SCRIPT);
+    project.simulate(SETTINGS);
     assert_eq!(project.mooncast(&["run", "scripts/main.lua"]).status, Some(0));
     let listed = project.mooncast(&["runs", "list"]);
     assert!(listed.stdout.contains("news"), "{listed:#?}");

@@ -20,7 +20,7 @@ const SENDS: &str = r#"
 /// A project that has sent something to the simulator.
 fn sent() -> Project {
     let project = Project::with_script(SENDS);
-    project.run_simulated().exits(0);
+    of_file(&project, &["run", "--simulator", "scripts/main.lua"]).exits(0);
     project
 }
 
@@ -31,9 +31,9 @@ fn schema() -> Option<(Schema, String)> {
     Some((schema, address))
 }
 
-/// Runs the command with the ledger in a file, or where the settings say.
+/// Runs the command with the ledger in a file, or where the settings say; the simulator is one within it.
 fn of_file(project: &Project, args: &[&str]) -> Ran {
-    Ran::of(&project.command(args).env_remove("MOONCAST_STORE").output().unwrap())
+    Ran::of(&project.within(args).output().unwrap())
 }
 
 fn with_store(project: &Project, store: &str, args: &[&str]) -> Ran {
@@ -49,7 +49,7 @@ fn a_file_is_copied_into_another_and_goes_on_there() {
     let ran = of_file(&project, &["store", "copy", from, there]).exits(0);
     ran.prints("recipients                3  ").prints("read back and the same");
     // What was sent counts as sent.
-    to.run_simulated().exits(0).says("nothing is sent again");
+    of_file(&to, &["run", "--simulator", "scripts/main.lua"]).exits(0).says("nothing is sent again");
     of_file(&project, &["store", "copy", from, there]).exits(2).says("it is not empty").says("apps");
     of_file(&project, &["store", "copy", from, from]).exits(2).says("into itself");
     let nowhere = project.path("nowhere");

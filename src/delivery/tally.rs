@@ -67,6 +67,11 @@ impl Tally {
         }
     }
 
+    /// Counts as in doubt what is in flight, for its answer is not waited for.
+    pub fn give_up(&self) {
+        self.in_doubt.set(self.in_doubt.get() + self.in_flight.get());
+    }
+
     pub(super) fn sent(&self, groups: usize) {
         add(&self.sent, groups);
     }

@@ -255,8 +255,17 @@ impl Session {
         // A script that came to its end has nothing left to ask; what is still waiting was asked by one that did not.
         self.outgoing.computing.take();
         self.services.stop.press();
-        while self.answering.join_next().await.is_some() {}
-        self.services.broadcasts.end(self.services.job.is_some()).await;
+        let finishing = async {
+            while self.answering.join_next().await.is_some() {}
+            self.services.broadcasts.end(self.services.job.is_some()).await;
+        };
+        tokio::select! {
+            biased;
+            () = finishing => {}
+            // Nobody waits for the answers any more.
+            () = self.interrupt.pressed(2) => self.services.tally.give_up(),
+        }
+        self.answering.abort_all();
         self.outgoing.closed.set(true);
         self.outgoing.more.notify_one();
         writing.abort();

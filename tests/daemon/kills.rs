@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Serving;
 use crate::support::Project;
-use crate::survival::random::{Random, seed, soak};
+use crate::survival::random::{Random, deaths, seed, soak};
 use crate::survival::server::Server;
 
 /// Groups of each instant.
@@ -60,7 +60,7 @@ fn groups(project: &Project, run: &str) -> BTreeMap<String, String> {
 
 #[test]
 fn killed_in_the_middle_of_scheduled_broadcasts_every_instant_runs_and_no_group_has_it_twice() {
-    let kills = if soak() { 100 } else { 6 };
+    let kills = if soak() { 100 } else { deaths(6) };
     let seed = seed();
     println!("MOONCAST_SEED={seed}");
     let random = Random::new(seed);

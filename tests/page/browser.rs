@@ -39,16 +39,8 @@ impl WebDriverCompatibleCommand for Own {
 impl Browser {
     /// A fresh one, as wide as a desk's, that likes a language.
     pub(super) async fn start(language: &str) -> Self {
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromedriver is needed: `tests/run` installs chromium and chromium-driver");
-        let mut said = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let port = said.find_map(|line| {
-            line.split("started successfully on port ").nth(1)?.trim_end_matches('.').parse::<u16>().ok()
-        });
+        // It takes a free port of one address family, which somebody may have in the other.
+        let (driver, port) = (0..5).find_map(|_| Self::drive()).expect("chromedriver cannot listen");
         let profile = tempfile::tempdir().unwrap();
         let folder = format!("--user-data-dir={}", profile.path().display());
         let flags = [
@@ -72,10 +64,28 @@ impl Browser {
         let Value::Object(options) = options else { unreachable!() };
         let mut builder = ClientBuilder::new(HttpConnector::new());
         builder.capabilities(options.into_iter().collect::<Capabilities>());
-        let client = builder.connect(&format!("http://127.0.0.1:{}", port.unwrap())).await.unwrap();
+        let client = builder.connect(&format!("http://127.0.0.1:{}", port)).await.unwrap();
         let browser = Self { client, driver, _profile: profile };
         browser.show(1280, 900, false).await;
         browser
+    }
+
+    /// Starts a driver, and gives where it listens.
+    fn drive() -> Option<(Child, u16)> {
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver is needed: `tests/run` installs chromium and chromium-driver");
+        let mut said = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let port = said.find_map(|line| {
+            line.split("started successfully on port ").nth(1)?.trim_end_matches('.').parse().ok()
+        });
+        if port.is_none() {
+            driver.wait().unwrap();
+        }
+        Some((driver, port?))
     }
 
     /// Changes its size, and day for night.

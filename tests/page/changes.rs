@@ -13,9 +13,9 @@ use crate::support::Project;
 fn the_last_hour_is_drawn_below_its_quota_and_told_in_numbers() {
     let project = Project::with_script(NEWS);
     let clock = Clock::real();
-    let folder = project.path(".mooncast/simulator");
+    let place = project.simulate("");
     let written = clock.block_on(async {
-        let ledger = Ledger::open(&folder, clock.clone()).await.unwrap();
+        let ledger = Ledger::open_at(&place, clock.clone()).await.unwrap();
         let app = ledger.app("an app").await.unwrap();
         let now = clock.unix_time();
         let span = |ago: u64| {

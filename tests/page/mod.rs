@@ -43,7 +43,7 @@ struct Site {
 impl Site {
     /// Starts one on the simulator.
     fn simulated(project: &Project) -> Self {
-        project.write("mooncast.toml", "simulator = true\n[app.limits]\ngroup_per_second = 1000\n");
+        project.simulate("[app.limits]\ngroup_per_second = 1000\n");
         Self::start(project, project.command(&["serve", "--listen", "127.0.0.1:0"]))
     }
 

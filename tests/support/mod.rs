@@ -2,35 +2,65 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use mooncast::ledger::Place;
 use tempfile::TempDir;
 
+use simulated::Simulated;
 use store::Schema;
 
 pub mod service;
+mod simulated;
 pub mod store;
 
 /// A project in a temporary folder.
 pub struct Project {
     folder: TempDir,
     schema: Arc<Schema>,
+    simulated: Arc<OnceLock<Simulated>>,
 }
 
 impl Project {
     /// An empty one.
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), schema: Arc::default() }
+        Self { folder: tempfile::tempdir().unwrap(), schema: Arc::default(), simulated: Arc::default() }
     }
 
     /// One of another host, with the same store on a server.
     pub fn beside(&self) -> Self {
-        Self { schema: Arc::clone(&self.schema), ..Self::new() }
+        Self { schema: Arc::clone(&self.schema), simulated: Arc::clone(&self.simulated), ..Self::new() }
     }
 
     /// Its store on a server.
     pub fn schema(&self) -> &Schema {
         &self.schema
+    }
+
+    /// Where its ledger is.
+    pub fn place(&self) -> Place {
+        self.schema.place(&self.path(".mooncast"))
+    }
+
+    /// Has all that it does from now on sent to the simulator, with these settings; gives where its ledger is.
+    pub fn simulate(&self, settings: &str) -> Place {
+        let place = self.schema.place(&self.path(".mooncast/simulator"));
+        match place {
+            Place::Folder(_) => self.write("mooncast.toml", format!("simulator = true\n{settings}")),
+            Place::Server(_) => {
+                self.simulated.get_or_init(Simulated::start);
+                self.write("mooncast.toml", settings);
+            }
+        }
+        place
+    }
+
+    /// Runs statements in its ledger, as somebody from outside would.
+    pub fn run_in_store(&self, statements: &str) {
+        match self.place() {
+            Place::Folder(folder) => store::run_in_file(&folder.join("ledger.db"), statements),
+            Place::Server(_) => self.schema.run(statements),
+        }
     }
 
     /// One with a single script, `scripts/main.lua`.
@@ -56,17 +86,32 @@ impl Project {
         self.folder.path().join(path)
     }
 
-    /// The command, in the project's folder and without any variable of this program but that of its store.
+    /// The command, in the project's folder and without any variable of this program but that of its store. Where the
+    /// store is on a server, `--simulator` is one outside, so that what is sent there is in that store.
     pub fn command(&self, args: &[&str]) -> Command {
+        if let Some(address) = self.schema.address() {
+            let others: Vec<_> = args.iter().copied().filter(|arg| *arg != "--simulator").collect();
+            let mut command = self.within(&others);
+            command.env("MOONCAST_STORE", address);
+            if others.len() < args.len() {
+                self.simulated.get_or_init(Simulated::start);
+            }
+            if let Some(simulated) = self.simulated.get() {
+                simulated.lead(&mut command);
+            }
+            return command;
+        }
+        self.within(args)
+    }
+
+    /// The command as it stands, with the store that its settings name.
+    pub fn within(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mooncast"));
         command.args(args).current_dir(self.folder.path()).stdin(Stdio::null());
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("MOONCAST_") {
                 command.env_remove(name);
             }
-        }
-        if let Some(address) = self.schema.address() {
-            command.env("MOONCAST_STORE", address);
         }
         command
     }
@@ -97,10 +142,48 @@ impl Project {
         command
     }
 
+    /// Whether this text is anywhere in what it keeps: in its state's files, or in its ledger on a server, a copy of which
+    /// is among them then.
+    #[track_caller]
+    pub fn keeps(&self, text: &str) -> bool {
+        let copy = self.path(".mooncast/copy");
+        if self.schema.address().is_some() {
+            let args = ["store", "copy", "env:MOONCAST_STORE", copy.to_str().unwrap()];
+            self.mooncast(&args).exits(0);
+        }
+        let found = holds(&self.path(".mooncast"), text.as_bytes());
+        let _ = std::fs::remove_dir_all(copy);
+        found
+    }
+
     /// Starts the command and leaves it running.
     pub fn start(mut command: Command) -> Child {
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
+}
+
+/// Tries all of these at the same time: on a server each waits until the others are known to be dead.
+pub fn side_by_side<T: Send>(cases: impl IntoIterator<Item = T>, test: impl Fn(T) + Sync) {
+    std::thread::scope(|scope| {
+        let test = &test;
+        let running: Vec<_> = cases.into_iter().map(|case| scope.spawn(move || test(case))).collect();
+        for one in running {
+            if let Err(panic) = one.join() {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    });
+}
+
+/// Whether a file in a folder holds these bytes.
+fn holds(folder: &Path, text: &[u8]) -> bool {
+    std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path()).any(|path| {
+        if path.is_dir() {
+            holds(&path, text)
+        } else {
+            std::fs::read(&path).unwrap().windows(text.len()).any(|part| part == text)
+        }
+    })
 }
 
 /// A command that has ended.

@@ -6,11 +6,19 @@ use std::sync::OnceLock;
 
 use mooncast::ledger::Place;
 use sqlx::postgres::PgConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor};
 
 /// The server that the tests are given; none where their stores are files.
 pub fn server() -> Option<String> {
     std::env::var("MOONCAST_TEST_STORE").ok()
+}
+
+/// How often a server refuses to write.
+#[derive(Debug, Clone, Copy)]
+pub enum Refusal {
+    Once,
+    ForGood,
 }
 
 /// A schema of a server, made when somebody asks for its address; dropped with this.
@@ -39,6 +47,48 @@ impl Schema {
         address
     }
 
+    /// Has the server say that its disk is full, from this write on or once: each statement that writes counts, from 0.
+    pub fn fill_disk(&self, from: u64, refusal: Refusal) {
+        let comparison = match refusal {
+            Refusal::Once => "=",
+            Refusal::ForGood => ">=",
+        };
+        let statements = format!(
+            "CREATE SEQUENCE disk_writes MINVALUE 0;
+            CREATE FUNCTION disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                IF nextval('disk_writes') {comparison} {from} THEN
+                    RAISE EXCEPTION 'could not extend a file: No space left on device' USING ERRCODE = '53100';
+                END IF;
+                RETURN NULL;
+            END $$;
+            DO $$ DECLARE name text; BEGIN
+                FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = current_schema() LOOP
+                    EXECUTE format('CREATE TRIGGER disk BEFORE INSERT OR UPDATE ON %I EXECUTE FUNCTION disk()', name);
+                END LOOP;
+            END $$"
+        );
+        let (address, _) = self.0.get().unwrap();
+        // Whoever writes meanwhile may have taken the tables in another order.
+        let filled = (0..20).find_map(|_| match run(address, &statements) {
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("40P01") => None,
+            ran => Some(ran),
+        });
+        filled.unwrap().unwrap();
+    }
+
+    /// There is space again; gives how many statements have written, or tried to.
+    pub fn free_disk(&self) -> i64 {
+        let (address, _) = self.0.get().unwrap();
+        let tried = alone(async {
+            let mut connection =
+                PgConnectOptions::from_str(address)?.disable_statement_logging().connect().await?;
+            let question = "SELECT CASE WHEN is_called THEN last_value + 1 ELSE 0 END FROM disk_writes";
+            sqlx::query_scalar(question).fetch_one(&mut connection).await
+        });
+        self.run("DROP FUNCTION disk() CASCADE; DROP SEQUENCE disk_writes");
+        tried.unwrap()
+    }
+
     /// Runs statements in it, as somebody from outside would.
     pub fn run(&self, statements: &str) {
         let (address, _) = self.0.get().unwrap();
@@ -56,16 +106,29 @@ impl Drop for Schema {
     }
 }
 
-/// On a thread of its own, for the test may have a runtime.
+/// Runs statements in a file.
+pub fn run_in_file(path: &Path, statements: &str) {
+    alone(async {
+        let mut connection = SqliteConnectOptions::new().filename(path).connect().await?;
+        connection.execute(sqlx::raw_sql(AssertSqlSafe(statements))).await.map(drop)
+    })
+    .unwrap();
+}
+
 fn run(server: &str, statements: &str) -> Result<(), sqlx::Error> {
+    alone(async {
+        let options = PgConnectOptions::from_str(server)?.disable_statement_logging();
+        let mut connection = options.connect().await?;
+        let quiet = format!("SET client_min_messages = warning; {statements}");
+        connection.execute(sqlx::raw_sql(AssertSqlSafe(quiet))).await.map(drop)
+    })
+}
+
+/// On a thread of its own, for the test may have a runtime.
+fn alone<T: Send>(work: impl Future<Output = Result<T, sqlx::Error>> + Send) -> Result<T, sqlx::Error> {
     let work = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let options = PgConnectOptions::from_str(server)?.disable_statement_logging();
-            let mut connection = options.connect().await?;
-            let quiet = format!("SET client_min_messages = warning; {statements}");
-            connection.execute(sqlx::raw_sql(AssertSqlSafe(quiet))).await.map(drop)
-        })
+        runtime.block_on(work)
     };
     std::thread::scope(|scope| scope.spawn(work).join()).unwrap()
 }

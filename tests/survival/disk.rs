@@ -1,5 +1,5 @@
-//! A ledger whose disk lets it down, and a clock that is set back: a clear error or a correct run, no send without its
-//! intent, and nobody lost once the fault is gone.
+//! A ledger's file whose disk lets it down: a clear error or a correct run, no send without its intent, and nobody lost
+//! once the fault is gone.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,31 +11,11 @@ use sqlx::{Connection, SqliteConnection};
 
 use super::random::{Random, seed, soak};
 use super::server::Server;
-use super::shim::{self, Fault};
-use super::{ended, in_state, nobody_lost, nothing_silent, project, readable, rows, run};
+use super::shim::Fault;
+use super::{clear, ended, goes_on, half_sent, nobody_lost, nothing_silent, project, readable, rows, run};
 use crate::support::{Project, Ran};
 
 const MANY: usize = 20;
-
-/// A run that met a fault: it succeeded all the same, or said which file failed it.
-fn clear(ran: &Ran, context: &str) {
-    readable(ran, context);
-    match ran.status {
-        Some(0 | 3) => {}
-        Some(1 | 2) => assert!(ran.stderr.contains(".mooncast"), "{context}: {ran:#?}"),
-        _ => panic!("{context}: {ran:#?}"),
-    }
-}
-
-/// The fault is gone: the same call goes on to the end.
-fn goes_on(project: &Project, server: &Server, many: usize, context: &str) {
-    nothing_silent(&rows(project), server, context);
-    let ran = ended(run(project, server));
-    assert!([Some(0), Some(3)].contains(&ran.status), "{context}: {ran:#?}");
-    let rows = rows(project);
-    nothing_silent(&rows, server, context);
-    nobody_lost(&rows, many, context);
-}
 
 /// Lets one write fail; gives whether it came to that.
 fn write_fails(fault: Fault) -> bool {
@@ -70,18 +50,6 @@ fn whichever_write_fails_the_run_says_so_or_is_right() {
             scope.spawn(move || write_fails(fault));
         }
     });
-}
-
-/// A project whose broadcast was killed half-way.
-fn half_sent(many: usize) -> (Project, Server) {
-    let (project, server) = (project(many, ""), Server::faithful());
-    server.kill_at([many / 2]);
-    let child = Project::start(run(&project, &server));
-    server.client(&child);
-    assert_eq!(child.wait_with_output().unwrap().status.code(), None);
-    server.client_is_gone();
-    assert_eq!(server.told().kills, 1);
-    (project, server)
 }
 
 /// Puts all of the ledger into its one file, as a backup of it would.
@@ -263,48 +231,4 @@ fn a_file_that_may_not_grow_is_told_and_nobody_is_lost() {
     clear(&ran, "ulimit");
     ran.exits(1).says("ledger.db");
     goes_on(&project, &server, 2_000, "without the limit");
-}
-
-fn hour_behind(project: &Project, server: &Server, set_back: &Path) -> Command {
-    let mut command = run(project, server);
-    shim::clock(&mut command, set_back);
-    command
-}
-
-/// Instants of all recipients' last changes.
-fn instants(project: &Project) -> Vec<String> {
-    let ran = project.mooncast(&["runs", "export", "news", "--format", "jsonl"]).exits(0);
-    let row = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["updated_at"].to_string();
-    ran.stdout.lines().map(row).collect()
-}
-
-#[test]
-fn the_clock_set_back_an_hour_half_way_changes_nothing() {
-    let (project, server) = (project(200, ""), Server::faithful());
-    let set_back = project.path("set-back");
-    server.hold_from(50);
-    let child = Project::start(hour_behind(&project, &server, &set_back));
-    assert!(server.wait_for(50));
-    std::fs::write(&set_back, "").unwrap();
-    server.let_go();
-    Ran::of(&child.wait_with_output().unwrap()).exits(0).prints("200\t200\t0\t0");
-    let instants = instants(&project);
-    let (first, last) = (instants.iter().min().unwrap(), instants.iter().max().unwrap());
-    assert_ne!(first[..14], last[..14], "the clock was not set back: {first} {last}");
-    nothing_silent(&rows(&project), &server, "set back");
-    assert_eq!(server.accepted().len(), 200);
-}
-
-#[test]
-fn a_run_after_the_clock_was_set_back_takes_over_from_a_dead_one() {
-    let (project, server) = half_sent(100);
-    let set_back = project.path("set-back");
-    std::fs::write(&set_back, "").unwrap();
-    let doubts = in_state(&rows(&project), "sending");
-    let ran = ended(hour_behind(&project, &server, &set_back));
-    assert!(ran.status == Some(3) && doubts > 0, "{ran:#?}");
-    let rows = rows(&project);
-    nothing_silent(&rows, &server, "set back");
-    nobody_lost(&rows, 100, "set back");
-    assert_eq!(in_state(&rows, "in_doubt"), doubts);
 }

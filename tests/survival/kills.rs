@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 
-use super::random::{Random, seed, soak};
+use super::random::{Random, deaths, seed, soak};
 use super::server::{Server, Told};
 use super::{Row, in_state, nobody_lost, nothing_silent, project, readable, rows, run, settings};
 use crate::support::{Project, Ran};
@@ -77,7 +77,7 @@ fn survive(many: usize, kills: usize, in_doubt: &str) -> Survived {
 
 /// Many recipients, and how often it is killed.
 fn scale() -> (usize, usize) {
-    if soak() { (3_000, 30) } else { (400, 5) }
+    if soak() { (3_000, 30) } else { (400, deaths(5)) }
 }
 
 fn show(mode: &str, survived: &Survived, copies: usize) {

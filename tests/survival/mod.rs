@@ -1,6 +1,8 @@
 //! Broadcasts that survive anything: killed, faulted and raced, judged by what a service outside the process accepted.
 
+mod clock;
 mod disk;
+mod full;
 mod kills;
 mod pairs;
 pub(crate) mod random;
@@ -135,4 +137,39 @@ fn readable(ran: &Ran, context: &str) {
     }
     // One thing that is wrong is not told for every recipient.
     assert!(ran.stderr.lines().count() < 20, "{context}: {ran:#?}");
+}
+
+/// A project whose broadcast was killed half-way.
+fn half_sent(many: usize) -> (Project, Server) {
+    let (project, server) = (project(many, ""), Server::faithful());
+    server.kill_at([many / 2]);
+    let child = Project::start(run(&project, &server));
+    server.client(&child);
+    assert_eq!(child.wait_with_output().unwrap().status.code(), None);
+    server.client_is_gone();
+    assert_eq!(server.told().kills, 1);
+    (project, server)
+}
+
+/// A run that met a fault: it succeeded all the same, or said which file failed it.
+fn clear(ran: &Ran, context: &str) {
+    readable(ran, context);
+    match ran.status {
+        Some(0 | 3) => {}
+        Some(1 | 2) => assert!(
+            ran.stderr.contains(".mooncast") || ran.stderr.contains("postgres://"),
+            "{context}: {ran:#?}"
+        ),
+        _ => panic!("{context}: {ran:#?}"),
+    }
+}
+
+/// The fault is gone: the same call goes on to the end.
+fn goes_on(project: &Project, server: &Server, many: usize, context: &str) {
+    nothing_silent(&rows(project), server, context);
+    let ran = ended(run(project, server));
+    assert!([Some(0), Some(3)].contains(&ran.status), "{context}: {ran:#?}");
+    let rows = rows(project);
+    nothing_silent(&rows, server, context);
+    nobody_lost(&rows, many, context);
 }

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::support::store;
+
 /// Random numbers (`SplitMix64`), for many threads.
 #[derive(Debug)]
 pub(crate) struct Random(AtomicU64);
@@ -28,6 +30,11 @@ impl Random {
 /// The seed that `MOONCAST_SEED` asks for, else a new one.
 pub(crate) fn seed() -> u64 {
     std::env::var("MOONCAST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random)
+}
+
+/// How often something is killed in the short version of a test: on a server each death is known only after a while.
+pub(crate) fn deaths(on_files: usize) -> usize {
+    if store::server().is_some() { on_files.div_ceil(2) } else { on_files }
 }
 
 /// Whether the long versions are asked for (`tests/soak`).

@@ -238,17 +238,13 @@ fn tokens_are_shown_once_and_kept_as_hashes() {
     let ran = site.serving.stop().exits(0);
     let tag = cookie.rsplit('.').next().unwrap();
     for secret in [operate.as_str(), &read, tag, "wrong-one-0815"] {
-        let bare = secret.rsplit('_').next().unwrap();
+        // What is by chance has any letter, `_` too.
+        let bare = secret.splitn(3, '_').nth(2).filter(|_| secret.starts_with("mooncast_")).unwrap_or(secret);
+        assert!(bare.len() >= 14, "{bare}");
         assert!(!ran.stderr.contains(bare) && !ran.stdout.contains(bare), "{ran:#?}");
-        let mut files = 0;
-        for entry in walk(&site.project.path(".mooncast")) {
-            files += 1;
-            let bytes = std::fs::read(&entry).unwrap();
-            let there = bytes.windows(bare.len()).any(|part| part == bare.as_bytes());
-            assert!(!there, "{bare} is in {}", entry.display());
-        }
-        assert!(files >= 2);
+        assert!(!site.project.keeps(bare), "{bare} is kept");
     }
+    assert!(site.project.keeps("owners"), "this finds what is kept");
     let again = site.project.mooncast(&["tokens", "--simulator", "renew", "read"]).exits(0).stdout;
     assert_ne!(token_in(&again, "read"), read);
     // A daemon whose log is kept shows none.
@@ -257,11 +253,6 @@ fn tokens_are_shown_once_and_kept_as_hashes() {
     serving.says("nobody can look at the page yet: `mooncast tokens renew`", 1);
     request(&address, "GET /api/v1/overview", &[], b"").refused(401);
     serving.stop().exits(0).never_says("mooncast_operate_");
-}
-
-fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
-    let entries = std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());
-    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
 }
 
 #[test]

@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::delivery::{LEASE, Report, Underway};
-use crate::ledger::{Broadcast, BroadcastId, Found, Lease, Ledger, LedgerError, ScriptMark};
+use crate::ledger::{Broadcast, BroadcastId, Found, Lease, Ledger, LedgerError, Owner, ScriptMark};
 use crate::message::Call;
 use crate::protocol::{Answer, BroadcastStep, Failure, Kind, Source};
 
@@ -232,7 +232,7 @@ async fn begin(services: &Services, app: u32, spec: &[u8]) -> Result<Answer, Fai
             return Ok(opened(services, Open::Driving(driving), "resume"));
         }
     }
-    let Some(lease) = ledger.claim(id, owner, LEASE).await.map_err(fault)? else {
+    let Some(lease) = claim(ledger, id, owner).await.map_err(fault)? else {
         return Err(driven_elsewhere(ledger, found.broadcast()).await);
     };
     let heartbeat = Heartbeat::start(ledger, lease, &services.clock);
@@ -265,6 +265,20 @@ async fn begin(services: &Services, app: u32, spec: &[u8]) -> Result<Answer, Fai
     let building = Building::begin(role, asked, spec, app).await?;
     services.broadcasts.plans.borrow_mut().push(building.underway());
     Ok(opened(services, Open::Building(Box::new(building)), "build"))
+}
+
+/// The lease of a broadcast; none where a process that lives has it. On a store that hosts share, one that has just died
+/// is waited for until that is known.
+async fn claim(ledger: &Ledger, id: BroadcastId, owner: &Owner) -> Result<Option<Lease>, LedgerError> {
+    let lease = ledger.claim(id, owner, LEASE).await?;
+    if lease.is_some() || !ledger.is_shared() {
+        return Ok(lease);
+    }
+    tracing::info!("another process has broadcast {id}, and may be dead: waiting for its next sign of life");
+    if ledger.hears_driver(id).await? {
+        return Ok(None);
+    }
+    ledger.claim(id, owner, LEASE).await
 }
 
 /// Gives a broadcast a handle, and says what comes next.
