@@ -35,7 +35,7 @@ impl Interrupt {
     }
 
     /// Waits until it was pressed this often.
-    pub(super) async fn pressed(&self, presses: Presses) {
+    pub async fn pressed(&self, presses: u8) {
         let mut receiver = self.0.clone();
         if receiver.wait_for(|now| *now >= presses).await.is_err() {
             // The switch is gone: nobody will ever press it again.

@@ -9,11 +9,13 @@ use crate::clock::Clock;
 use crate::config::Project;
 use crate::daemon::COMMAND;
 use crate::delivery::{End, LEASE, StopSwitch, Underway};
+use crate::host::{Interrupt, InterruptSwitch};
 use crate::ledger::{BroadcastId, Ledger, LedgerError, Wish};
 
 use super::super::logging::Format;
 use super::super::next::Next;
 use super::super::progress::{Progress, Shown, Terminal};
+use super::super::run::listen;
 use super::super::{AppArgs, Exit};
 use super::which::Which;
 use super::{app, show};
@@ -44,6 +46,25 @@ impl Shown for One {
 
     fn others(&self) -> Option<String> {
         None
+    }
+}
+
+/// Drives to the end, or once it is interrupted until what is in flight is finished; interrupted again, not even so far.
+async fn unless_interrupted<T>(
+    driving: impl Future<Output = T>,
+    finish: &StopSwitch,
+    interrupt: &Interrupt,
+) -> Option<T> {
+    tokio::pin!(driving);
+    tokio::select! {
+        biased;
+        driven = &mut driving => return Some(driven),
+        () = interrupt.pressed(1) => finish.press(),
+    }
+    tokio::select! {
+        biased;
+        driven = &mut driving => Some(driven),
+        () = interrupt.pressed(2) => None,
     }
 }
 
@@ -85,22 +106,23 @@ pub(super) fn run(
             show::say(&format!("{}/{} goes on in the process that drives it", found.name, found.run))?;
             return Ok(Exit::Delivered);
         };
-        let (switch, stop) = StopSwitch::new();
-        let interrupt = tokio::task::spawn_local(async move {
-            // One that cannot be heard ends the program at once, and leaves the broadcast resumable all the same.
-            if tokio::signal::ctrl_c().await.is_ok() {
-                switch.press();
-            }
-            std::future::pending::<()>().await;
-        });
+        let (switch, interrupt) = InterruptSwitch::new();
+        let listening = tokio::task::spawn_local(listen(switch));
+        let (finish, stop) = StopSwitch::new();
         let underway = Rc::new(Underway::new(&delivery, &found));
         let progress = Progress::start(One(Rc::clone(&underway)), Terminal::default(), clock.clone(), format);
-        let driven = delivery.drive(&open.ledger, lease, &found.spec, &stop, &underway.progress).await;
+        let driving = delivery.drive(&open.ledger, lease, &found.spec, &stop, &underway.progress);
+        let driven = unless_interrupted(driving, &finish, &interrupt).await;
         progress.stop();
-        interrupt.abort();
+        listening.abort();
         delivery.let_go().await;
         book.close().await;
-        let driven = driven?;
+        let Some(driven) = driven.transpose()? else {
+            show::say(
+                "ended at once: what was in flight is in doubt, and the same command goes on with the others",
+            )?;
+            return Ok(Exit::Interrupted);
+        };
         show::one(&open.ledger.show(found.id).await?, open.ledger.recalled(found.id).await?, next)?;
         Ok(match driven.end {
             End::Stopped => Exit::Interrupted,
