@@ -157,7 +157,7 @@ async fn leap(clock: &Clock, until: u64, orders: &UnboundedSender<Order>) {
             return;
         }
         let awake = left.min(Duration::from_secs(5));
-        clock.set_unix_time(clock.unix_time() + (left - awake).min(asleep));
+        clock.set_unix_time(clock.unix_time() + left.saturating_sub(awake).min(asleep));
         clock.sleep(awake).await;
         orders.send(Order::Look).unwrap();
         // At first it has to see its scripts.

@@ -64,7 +64,7 @@ impl Browser {
         let Value::Object(options) = options else { unreachable!() };
         let mut builder = ClientBuilder::new(HttpConnector::new());
         builder.capabilities(options.into_iter().collect::<Capabilities>());
-        let client = builder.connect(&format!("http://127.0.0.1:{}", port)).await.unwrap();
+        let client = builder.connect(&format!("http://127.0.0.1:{port}")).await.unwrap();
         let browser = Self { client, driver, _profile: profile };
         browser.show(1280, 900, false).await;
         browser
