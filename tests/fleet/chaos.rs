@@ -192,7 +192,8 @@ fn round(fleet: &mut Fleet, random: &Random, known: &mut Vec<String>, fault: Fau
     let (mut count, mut changed, mut longest) =
         (fleet.server.told().accepted, Instant::now(), Duration::ZERO);
     let run = loop {
-        std::thread::sleep(Duration::from_millis(50));
+        // What else is looked at has no word for it.
+        fleet.server.wait_within(Duration::from_millis(50), count + 1);
         let now = fleet.server.told().accepted;
         let all = now >= before + MANY;
         if now != count {

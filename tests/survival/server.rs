@@ -173,12 +173,13 @@ impl Server {
 
     /// Waits until so many messages were accepted; false when that takes a minute.
     pub(crate) fn wait_for(&self, count: usize) -> bool {
+        self.wait_within(Duration::from_mins(1), count)
+    }
+
+    /// The same; false when it takes longer than this.
+    pub(crate) fn wait_within(&self, longest: Duration, count: usize) -> bool {
         let log = self.shared.log.lock().unwrap();
-        let waited = self
-            .shared
-            .news
-            .wait_timeout_while(log, Duration::from_mins(1), |log| log.total < count)
-            .unwrap();
+        let waited = self.shared.news.wait_timeout_while(log, longest, |log| log.total < count).unwrap();
         !waited.1.timed_out()
     }
 
