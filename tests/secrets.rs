@@ -3,7 +3,7 @@
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::support::service::{Service, accept, json};
 use crate::support::{Project, Ran};
@@ -61,6 +61,9 @@ fn the_token_and_the_secret_are_nowhere_but_in_the_token_file() {
     // While the last message is being answered the worker waits, so its memory stands still and can be read.
     let seen: Arc<Mutex<Vec<u8>>> = Arc::default();
     let worker = Arc::clone(&seen);
+    // Other tests have workers too.
+    let host: Arc<OnceLock<u32>> = Arc::default();
+    let of = Arc::clone(&host);
     let service = Service::answering(move |number, request| {
         if request.path.ends_with("/token") {
             assert!(holds(&request.body, SECRET));
@@ -78,7 +81,7 @@ fn the_token_and_the_secret_are_nowhere_but_in_the_token_file() {
         }
         if request.method == "POST" && request.json()["body"]["msg"] == "look" {
             let mut all = worker.lock().unwrap();
-            for pid in descendants(std::process::id()) {
+            for pid in descendants(*of.wait()) {
                 let name = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
                 if name.starts_with(b"mooncast-worker") {
                     all.extend(memory(pid));
@@ -134,7 +137,9 @@ fn the_token_and_the_secret_are_nowhere_but_in_the_token_file() {
         "scripts/main.lua",
     ]);
     command.env("MOONCAST_CLIENT_SECRET_FILE", project.path("secret.txt"));
-    let ran = Ran::of(&command.output().unwrap()).exits(1).never_says(SECRET).never_says(TOKEN);
+    let child = Project::start(command);
+    host.set(child.id()).unwrap();
+    let ran = Ran::of(&child.wait_with_output().unwrap()).exits(1).never_says(SECRET).never_says(TOKEN);
 
     let memory = seen.lock().unwrap();
     assert!(holds(&memory, "looked"), "{ran:#?}");
