@@ -5,6 +5,7 @@ mod chaos;
 mod hosts;
 mod network;
 mod rate;
+mod token;
 mod upgrade;
 
 use std::path::Path;

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 use std::str::FromStr;
-use std::sync::OnceLock;
+use std::sync::{OnceLock, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use mooncast::ledger::Place;
 use sqlx::postgres::PgConnectOptions;
@@ -87,6 +89,30 @@ impl Schema {
         });
         self.run("DROP FUNCTION disk() CASCADE; DROP SEQUENCE disk_writes");
         tried.unwrap()
+    }
+
+    /// Locks a table of it until this question is answered with yes, or a minute is over; gives who does so, and whether
+    /// it was.
+    pub fn hold(&self, table: &'static str, until_so: &'static str) -> JoinHandle<bool> {
+        let (address, _) = self.0.get().unwrap();
+        let (address, (holds, held)) = (address.clone(), mpsc::channel());
+        let until = Instant::now() + Duration::from_mins(1);
+        let holding = std::thread::spawn(move || {
+            let was_so = alone(async {
+                let mut connection = PgConnectOptions::from_str(&address)?.connect().await?;
+                let lock = format!("BEGIN; LOCK TABLE {table}");
+                connection.execute(sqlx::raw_sql(AssertSqlSafe(lock))).await?;
+                let _ = holds.send(());
+                let mut so = false;
+                while !so && Instant::now() < until {
+                    so = sqlx::query_scalar(until_so).fetch_one(&mut connection).await?;
+                }
+                connection.execute("COMMIT").await.map(|_| so)
+            });
+            was_so.unwrap()
+        });
+        held.recv().unwrap();
+        holding
     }
 
     /// Runs statements in it, as somebody from outside would.

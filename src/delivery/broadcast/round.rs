@@ -1,5 +1,8 @@
 //! One round: everything that waits is sent, many calls at once, until nothing waits or something halts it.
 
+use std::collections::VecDeque;
+use std::pin::pin;
+
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 
@@ -31,12 +34,56 @@ pub(super) enum Halt {
     Paused(String),
 }
 
+/// What is under way, and what has ended and was not looked at yet.
+struct Calls<F: Future> {
+    under_way: FuturesUnordered<F>,
+    ended: VecDeque<F::Output>,
+}
+
+impl<F: Future> Default for Calls<F> {
+    fn default() -> Self {
+        Self { under_way: FuturesUnordered::new(), ended: VecDeque::new() }
+    }
+}
+
+impl<F: Future> Calls<F> {
+    fn are_over(&self) -> bool {
+        self.under_way.is_empty() && self.ended.is_empty()
+    }
+
+    /// Waits until one has ended.
+    async fn ended(&mut self) {
+        if self.ended.is_empty()
+            && let Some(ended) = self.under_way.next().await
+        {
+            self.ended.push_back(ended);
+        }
+    }
+
+    /// One that has ended by now.
+    fn take(&mut self) -> Option<F::Output> {
+        self.ended.pop_front().or_else(|| self.under_way.next().now_or_never().flatten())
+    }
+
+    /// Waits for something else while they go on: what it waits for, the ledger's writer for one, a call may have.
+    async fn beside<T>(&mut self, other: impl Future<Output = T>) -> T {
+        let mut other = pin!(other);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut other => return done,
+                Some(ended) = self.under_way.next(), if !self.under_way.is_empty() => self.ended.push_back(ended),
+            }
+        }
+    }
+}
+
 impl Run<'_> {
     pub(super) async fn round(&self) -> Result<Halt, LedgerError> {
         let clock = &self.delivery.clock;
         let mut packs = Packs::new(self.ledger, self.lease, self.spec, self.delivery.limits);
         let mut window = Window::new(clock.now());
-        let mut calls = FuturesUnordered::new();
+        let mut calls = Calls::default();
         let (switch, halted) = StopSwitch::new();
         let mut halt: Option<Result<Halt, LedgerError>> = None;
         let mut next_look = clock.now() + LOOK;
@@ -44,11 +91,11 @@ impl Run<'_> {
         loop {
             while halt.is_none()
                 && !packs.ended()
-                && calls.len() < window.size()
+                && calls.under_way.len() < window.size()
                 && self.waiting.get() < most_waiting
             {
-                match packs.next().await {
-                    Ok(Some(pack)) => calls.push(self.call(pack, halted.clone(), self.place())),
+                match calls.beside(packs.next()).await {
+                    Ok(Some(pack)) => calls.under_way.push(self.call(pack, halted.clone(), self.place())),
                     Ok(None) => {}
                     Err(error) => {
                         halt = Some(Err(error));
@@ -56,7 +103,7 @@ impl Run<'_> {
                     }
                 }
             }
-            if calls.is_empty() && (halt.is_some() || packs.ended()) {
+            if calls.are_over() && (halt.is_some() || packs.ended()) {
                 return halt.unwrap_or(Ok(Halt::Over));
             }
             if self.waiting.get() >= most_waiting {
@@ -66,20 +113,17 @@ impl Run<'_> {
             tokio::select! {
                 biased;
                 () = self.stop.asked(), if halt.is_none() => news = Some(Ok(Halt::Stopped)),
-                Some(ended) = calls.next(), if !calls.is_empty() => {
-                    let mut next = Some(ended);
-                    // All that have ended by now make room at once.
-                    while let Some(ended) = next {
-                        window.ended(clock.now());
-                        let heard = self.heed(ended);
-                        news = news.or(heard);
-                        next = calls.next().now_or_never().flatten();
-                    }
-                }
+                () = calls.ended(), if !calls.are_over() => {}
                 () = self.room.notified(), if halt.is_none() => {}
                 () = clock.sleep_until(next_look) => {
-                    news = self.look(&mut next_look).await;
+                    news = calls.beside(self.look(&mut next_look)).await;
                 }
+            }
+            // All that have ended by now make room at once.
+            while let Some(ended) = calls.take() {
+                window.ended(clock.now());
+                let heard = self.heed(ended);
+                news = news.or(heard);
             }
             if let Some(news) = news
                 && halt.is_none()
