@@ -256,11 +256,14 @@ fn a_daemon_whose_ledger_cannot_be_written_lives_and_is_not_ready() {
     deaf.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let serving = Serving::start(deaf);
     let address = address(&serving);
-    // From now on no file takes a byte more, as on a disk that is full; or the server's does not.
-    let full = Rlimit { current: Some(0), maximum: None };
-    prlimit(Some(Pid::from_child(serving.child())), Resource::Fsize, full).unwrap();
+    // The page has its own file by then.
+    assert_eq!(ask(&address, "/healthz", &address, None).0, 200);
     if store::server().is_some() {
         project.schema().fill_disk(0, Refusal::ForGood);
+    } else {
+        // From now on no file takes a byte more, as on a disk that is full.
+        let full = Rlimit { current: Some(0), maximum: None };
+        prlimit(Some(Pid::from_child(serving.child())), Resource::Fsize, full).unwrap();
     }
     let (status, text) = ask(&address, "/readyz", &address, None);
     assert_eq!(status, 503, "{text}");

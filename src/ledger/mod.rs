@@ -212,7 +212,7 @@ impl Ledger {
     /// [`LedgerError::Unhealthy`] when it still does not, and any fault of the store when it did before.
     pub async fn probe(&self) -> Result<(), LedgerError> {
         let mut write = self.store().write().await?;
-        let beaten = write.run(sql("UPDATE pulse SET beats = beats + 1")).await.map(drop);
+        let beaten = write.run(sql(store::PROOF)).await.map(drop);
         write.end(beaten).await
     }
 

@@ -185,6 +185,9 @@ impl Store {
             }
             _ => {}
         }
+        if self.server().is_some() && !self.is_healthy() {
+            transaction.prove().await?;
+        }
         alarm.armed = false;
         transaction.alarm.armed = true;
         Ok(transaction)
@@ -195,7 +198,7 @@ impl Store {
         let attempt = async {
             let mut connection = self.connect().await?;
             if !self.is_healthy() {
-                let beat = connection.run(sql("UPDATE pulse SET beats = beats + 1")).await;
+                let beat = connection.run(sql(PROOF)).await;
                 beat.map_err(|error| self.error(&error))?;
             }
             Ok(connection)
@@ -256,6 +259,9 @@ impl Store {
         answer.map_err(|error| self.error(&error))
     }
 }
+
+/// A write that changes nothing which means anything.
+pub(super) const PROOF: &str = "UPDATE pulse SET beats = beats + 1";
 
 /// Says that a write has failed, unless it was disarmed.
 struct Alarm<'a> {
@@ -337,6 +343,15 @@ impl Transaction<'_> {
             }
         };
         self.store.answer(asked).await
+    }
+
+    /// Shows after a failure that the store can be written again.
+    async fn prove(&mut self) -> Result<(), LedgerError> {
+        let still =
+            |error: LedgerError| if error.broke() { error } else { LedgerError::Unhealthy(Box::new(error)) };
+        self.run(sql(PROOF)).await.map_err(still)?;
+        self.store.works();
+        Ok(())
     }
 
     /// Commits what went well, and undoes what did not.

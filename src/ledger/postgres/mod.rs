@@ -148,9 +148,8 @@ impl Server {
         since
     }
 
-    /// It is there.
+    /// It is there; whether it can be written, the next write shows.
     fn answers(&self, store: &Store) {
-        store.works();
         let now = store.clock.now();
         let Some(outage) = lock(&self.outage).take() else { return };
         let seconds = now.saturating_since(outage.since).as_secs();

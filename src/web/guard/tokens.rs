@@ -68,7 +68,14 @@ impl Tokens {
     ///
     /// When the key of sessions can neither be read nor made.
     pub(in crate::web) fn new(ledger: Ledger, folder: &Path, clock: Clock) -> io::Result<Self> {
-        let secret = Arc::new(secret::key(folder)?);
+        let secret = secret::key(folder).map_err(|error| {
+            let place = folder.display();
+            io::Error::new(
+                error.kind(),
+                format!("the key of sessions can neither be read nor made in {place} ({error}); see to that, then start again"),
+            )
+        })?;
+        let secret = Arc::new(secret);
         Ok(Self { ledger, clock, key: Arc::new(rand::random()), secret })
     }
 
