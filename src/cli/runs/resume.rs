@@ -112,7 +112,7 @@ pub(super) fn run(
         let underway = Rc::new(Underway::new(&delivery, &found));
         let progress = Progress::start(One(Rc::clone(&underway)), Terminal::default(), clock.clone(), format);
         let driving = delivery.drive(&open.ledger, lease, &found.spec, &stop, &underway.progress);
-        let driven = unless_interrupted(driving, &finish, &interrupt).await;
+        let driven = Box::pin(unless_interrupted(driving, &finish, &interrupt)).await;
         progress.stop();
         listening.abort();
         delivery.let_go().await;
