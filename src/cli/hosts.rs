@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Args;
 
 use crate::clock::Clock;
-use crate::config::{AppFlags, Environment, Settings};
+use crate::config::{Environment, Settings};
 use crate::ledger::Ledger;
 use crate::web::HostView;
 
@@ -29,8 +29,7 @@ pub(super) struct Hosts {
 
 pub(super) fn run(args: &Hosts, global: &Global) -> anyhow::Result<Exit> {
     let project = global.project()?;
-    let looking = AppFlags { offline: true, ..AppFlags::default() };
-    let settings = Settings::load(&project, &Environment::of_process(), &looking)?;
+    let settings = Settings::load_offline(&project, &Environment::of_process())?;
     let place = ledger_place(&project, &settings, args.simulator || settings.simulator)
         .context("no daemon has run here yet")?;
     let clock = Clock::real();

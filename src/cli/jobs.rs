@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 
 use crate::clock::Clock;
-use crate::config::{AppFlags, Environment, Settings};
+use crate::config::{Environment, Settings};
 use crate::daemon;
 use crate::ledger::{JobRun, JobState, Ledger, Listed, OwnerName, ScriptRow};
 use crate::schedule::{AT_EACH_POST, run_name, script_of};
@@ -69,8 +69,7 @@ enum Command {
 
 pub(super) fn run(args: Jobs, global: &Global) -> anyhow::Result<Exit> {
     let project = global.project()?;
-    let looking = AppFlags { offline: true, ..AppFlags::default() };
-    let settings = Settings::load(&project, &Environment::of_process(), &looking)?;
+    let settings = Settings::load_offline(&project, &Environment::of_process())?;
     let place = ledger_place(&project, &settings, args.simulator || settings.simulator)
         .context("no job is known: `mooncast serve` loads the scripts and writes down what they declare")?;
     let clock = Clock::real();

@@ -12,14 +12,12 @@ use clap::{Args, Subcommand};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::clock::Clock;
-use crate::config::{AppFlags, Environment, FILE_NAME, STATE_FOLDER, STORE_VARIABLE, Settings, is_server};
-use crate::ledger::{Ledger, Look, Place};
+use crate::config::{Environment, FILE_NAME, STATE_FOLDER, STORE_VARIABLE, Settings, is_server};
+use crate::ledger::{LEDGER_FILE, Ledger, Look, Place};
 
 use super::findings::Report;
 use super::{Exit, Global, apps};
 
-/// The ledger's name in its folder.
-const LEDGER: &str = "ledger.db";
 /// How far a server's clock may be from this machine's. Hosts go by the server's, so it harms nothing; it is told.
 const CLOCK_MARGIN: Duration = Duration::from_secs(5);
 
@@ -104,12 +102,12 @@ impl End {
 
 /// The folder of a ledger, however it is named: its file, itself, or the project.
 fn folder(path: &Path) -> PathBuf {
-    if path.file_name().is_some_and(|name| name == LEDGER) {
+    if path.file_name().is_some_and(|name| name == LEDGER_FILE) {
         return path.parent().map_or_else(PathBuf::new, Path::to_owned);
     }
     let of_project = path.join(STATE_FOLDER);
-    let is_project = path.join(FILE_NAME).is_file() || of_project.join(LEDGER).is_file();
-    if is_project && !path.join(LEDGER).is_file() { of_project } else { path.to_owned() }
+    let is_project = path.join(FILE_NAME).is_file() || of_project.join(LEDGER_FILE).is_file();
+    if is_project && !path.join(LEDGER_FILE).is_file() { of_project } else { path.to_owned() }
 }
 
 pub(super) fn run(args: Store, global: &Global) -> anyhow::Result<Exit> {
@@ -118,17 +116,14 @@ pub(super) fn run(args: Store, global: &Global) -> anyhow::Result<Exit> {
     match args.command {
         Command::Copy { from, to } => {
             let (from, to) = (from.place("FROM", &environment)?, to.place("TO", &environment)?);
-            if let Place::Folder(folder) = &from
-                && !folder.join(LEDGER).is_file()
-            {
-                bail!("FROM: there is no {}", folder.join(LEDGER).display())
+            if let Some(file) = from.missing_file() {
+                bail!("FROM: there is no {}", file.display())
             }
             clock.block_on(copy(&from, &to, &clock))?
         }
         command => {
             let project = global.project()?;
-            let looking = AppFlags { offline: true, ..AppFlags::default() };
-            let settings = Settings::load(&project, &environment, &looking)?;
+            let settings = Settings::load_offline(&project, &environment)?;
             let place = apps::place(&project, &settings, args.simulator);
             clock.block_on(async {
                 match command {
@@ -159,10 +154,8 @@ async fn migrate(place: &Place, clock: &Clock) -> anyhow::Result<Exit> {
 }
 
 async fn check(place: &Place, clock: &Clock) -> anyhow::Result<Exit> {
-    if let Place::Folder(folder) = place
-        && !folder.join(LEDGER).is_file()
-    {
-        bail!("there is no ledger yet: no {}", folder.join(LEDGER).display())
+    if let Some(file) = place.missing_file() {
+        bail!("there is no ledger yet: no {}", file.display())
     }
     let mut report = Report::default();
     if look(place, clock, &mut report).await {

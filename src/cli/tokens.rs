@@ -8,7 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use secrecy::ExposeSecret;
 
 use crate::clock::Clock;
-use crate::config::{AppFlags, Environment, Settings};
+use crate::config::{Environment, Settings};
 use crate::ledger::{Ledger, Role};
 use crate::web::{Minted, mint};
 
@@ -51,8 +51,7 @@ impl From<Which> for Role {
 
 pub(super) fn run(args: &Tokens, global: &Global) -> anyhow::Result<Exit> {
     let project = global.project()?;
-    let looking = AppFlags { offline: true, ..AppFlags::default() };
-    let settings = Settings::load(&project, &Environment::of_process(), &looking)?;
+    let settings = Settings::load_offline(&project, &Environment::of_process())?;
     let place = apps::place(&project, &settings, args.simulator);
     let Command::Renew { role } = args.command;
     let roles = role.map_or_else(|| Role::ALL.to_vec(), |role| vec![Role::from(role)]);

@@ -111,14 +111,13 @@ impl Credentials {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{AppFlags, Environment, Project, Settings};
+    use super::super::{Environment, Project, Settings};
 
     fn settings(text: &str) -> Settings {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("mooncast.toml"), text).unwrap();
-        let flags = AppFlags { offline: true, ..AppFlags::default() };
         let nothing = Environment::of(Vec::new());
-        Settings::load(&Project::at(folder.path()).unwrap(), &nothing, &flags).unwrap()
+        Settings::load_offline(&Project::at(folder.path()).unwrap(), &nothing).unwrap()
     }
 
     #[test]

@@ -52,6 +52,15 @@ pub struct AppFlags {
 }
 
 impl Settings {
+    /// Reads the project's settings for what sends nothing: no credentials need be there, and there are no flags.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::load`].
+    pub fn load_offline(project: &Project, environment: &Environment) -> Result<Self, ConfigError> {
+        Self::load(project, environment, &AppFlags { offline: true, ..AppFlags::default() })
+    }
+
     /// Reads the project's settings and puts the environment and the flags over them.
     ///
     /// # Errors

@@ -69,6 +69,7 @@ pub use hooks::{NewHookRequest, Taken};
 pub use hosts::Host;
 pub use jobs::{Begin, Decided, EndedRun, Entry, JobClaim, JobRun, NewRun, Orphan};
 pub use look::{Look, ServerLook};
+pub use open::FILE as LEDGER_FILE;
 pub use owner::{Buried, Owner, OwnerName};
 pub use prune::Pruned;
 pub use roster::{Enlisted, JobControl, Listed, Wished};
@@ -112,6 +113,17 @@ pub enum Place {
     Folder(PathBuf),
     /// A Postgres server's address with its credentials, for the hosts of a fleet.
     Server(SecretString),
+}
+
+impl Place {
+    /// The ledger's file that ought to be here where none is: looking must not make one.
+    #[must_use]
+    pub fn missing_file(&self) -> Option<PathBuf> {
+        match self {
+            Self::Folder(folder) => Some(folder.join(open::FILE)).filter(|file| !file.is_file()),
+            Self::Server(_) => None,
+        }
+    }
 }
 
 /// An app as the ledger knows it; see [`Ledger::app`].

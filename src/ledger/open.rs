@@ -17,8 +17,8 @@ use super::postgres::{self, Server};
 use super::sql::sql;
 use super::store::{Place, Store};
 
-/// The file's name in its folder.
-pub(super) const FILE: &str = "ledger.db";
+/// The name of a ledger's file in its folder.
+pub const FILE: &str = "ledger.db";
 /// How long a write waits for another process before it fails.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// A file up to this many pages (of 4 KB) is checked from end to end when it is opened: some 20 ms.

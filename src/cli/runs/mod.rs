@@ -12,7 +12,7 @@ use anyhow::bail;
 use clap::{Args, Subcommand};
 
 use crate::clock::Clock;
-use crate::config::{AppFlags, Environment, Project, Settings};
+use crate::config::{Environment, Project, Settings};
 use crate::ledger::{Broadcast, Filter, Ledger, Place, Settlement, Wish};
 
 use super::next::Next;
@@ -87,8 +87,7 @@ struct How {
 pub(super) fn run(args: Runs, global: &Global) -> anyhow::Result<Exit> {
     let project = global.project()?;
     // A project that sends to the simulator has its broadcasts there.
-    let looking = AppFlags { offline: true, ..AppFlags::default() };
-    let settings = Settings::load(&project, &Environment::of_process(), &looking)?;
+    let settings = Settings::load_offline(&project, &Environment::of_process())?;
     let simulator = args.simulator || settings.simulator;
     let next = Next::new(global, &project, simulator);
     match args.command {
@@ -108,14 +107,8 @@ pub(super) fn run(args: Runs, global: &Global) -> anyhow::Result<Exit> {
 /// Where a ledger is that is there: looking must not make one.
 pub(super) fn ledger_place(project: &Project, settings: &Settings, simulator: bool) -> anyhow::Result<Place> {
     let place = apps::place(project, settings, simulator);
-    if let Place::Folder(folder) = &place
-        && !folder.join("ledger.db").is_file()
-    {
-        bail!(
-            "nothing was sent from {} yet: there is no {}",
-            project.root.display(),
-            folder.join("ledger.db").display()
-        );
+    if let Some(file) = place.missing_file() {
+        bail!("nothing was sent from {} yet: there is no {}", project.root.display(), file.display());
     }
     Ok(place)
 }

@@ -17,7 +17,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use crate::clock::Clock;
-use crate::config::{AppFlags, Environment, Project, Settings, parse_duration};
+use crate::config::{Environment, Project, Settings, parse_duration};
 use crate::host::testing::Declared;
 use crate::host::{Ended, Failed};
 use crate::protocol::{Mode, ScriptError, Source};
@@ -108,8 +108,7 @@ pub(super) fn run(args: &Test, global: &Global) -> anyhow::Result<Exit> {
 
 fn open(path: &Path, args: &Test, global: &Global) -> anyhow::Result<File> {
     let (project, source) = run::open(path, global)?;
-    let flags = AppFlags { offline: true, ..AppFlags::default() };
-    let mut settings = Settings::load(&project, &Environment::of_process(), &flags)?;
+    let mut settings = Settings::load_offline(&project, &Environment::of_process())?;
     settings.permissions.extend(args.grants.permissions()?);
     let path = path.canonicalize().with_context(|| format!("{}", path.display()))?;
     Ok(File { path, project, settings: Rc::new(settings), source })

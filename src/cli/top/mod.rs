@@ -20,7 +20,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::clock::Clock;
-use crate::config::{AppFlags, Environment, Settings};
+use crate::config::{Environment, Settings};
 use crate::ledger::{BroadcastId, Ledger, Wish};
 
 use super::next::Next;
@@ -69,8 +69,7 @@ impl Title {
 
 pub(super) fn run(args: &Top, global: &Global) -> anyhow::Result<Exit> {
     let project = global.project()?;
-    let looking = AppFlags { offline: true, ..AppFlags::default() };
-    let settings = Settings::load(&project, &Environment::of_process(), &looking)?;
+    let settings = Settings::load_offline(&project, &Environment::of_process())?;
     let simulator = args.simulator || settings.simulator;
     let place = ledger_place(&project, &settings, simulator)?;
     let name = project.root.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());

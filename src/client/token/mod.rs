@@ -5,6 +5,7 @@
 //! share a store, it is kept there, sealed, and they all have one.
 
 mod fetch;
+mod saved;
 mod seal;
 mod shelf;
 mod store;
@@ -24,8 +25,9 @@ use super::transport::Transport;
 use crate::clock::{Clock, Instant};
 use crate::config::{App, Credentials};
 use fetch::Fetched;
+use saved::Saved;
 use seal::Seal;
-use shelf::{Opened, Shelved};
+use shelf::Shelved;
 use store::Store;
 
 pub use shelf::{Kept, Shelf, Turn};
@@ -213,12 +215,12 @@ impl Tokens {
         let Some(store) = &credentials.store else {
             return self.fetch(credentials, None, transport).await;
         };
-        if let Some(lease) = self.adopt(store, clock) {
+        if let Some(lease) = self.adopt(store.load(), clock) {
             return Ok(lease);
         }
         let _lock = store.lock(clock).await;
         // Another process may have renewed it while we waited for the lock.
-        if let Some(lease) = self.adopt(store, clock) {
+        if let Some(lease) = self.adopt(store.load(), clock) {
             return Ok(lease);
         }
         self.fetch(credentials, None, transport).await
@@ -238,7 +240,8 @@ impl Tokens {
             match shelved.turn(known, TURN).await {
                 Ok(Turn::Kept(kept)) if kept.number > known => {
                     known = kept.number;
-                    if let Some(lease) = self.adopt_shelved(shelved.open(&kept), known, clock) {
+                    if let Some(lease) = self.adopt(shelved.open(&kept), clock) {
+                        self.state().number = known;
                         return Ok(lease);
                     }
                 }
@@ -272,26 +275,9 @@ impl Tokens {
         Some(held.lease.clone())
     }
 
-    fn adopt_shelved(&self, opened: Option<Opened>, number: i64, clock: &Clock) -> Option<Lease> {
-        let Opened { token, renew_unix, ends_unix, replaced_unix } = opened?;
-        let lease = self.adopt_token(&token, (renew_unix, ends_unix), replaced_unix, clock)?;
-        self.state().number = number;
-        Some(lease)
-    }
-
-    fn adopt(&self, store: &Store, clock: &Clock) -> Option<Lease> {
-        let stored = store.load()?;
-        self.adopt_token(&stored.token, (stored.renew_unix, stored.ends_unix), None, clock)
-    }
-
     /// Takes a token that another process has fetched, unless it was refused or is to be renewed.
-    fn adopt_token(
-        &self,
-        token: &SecretString,
-        (renew_unix, ends_unix): (Option<u64>, Option<u64>),
-        replaced_unix: Option<u64>,
-        clock: &Clock,
-    ) -> Option<Lease> {
+    fn adopt(&self, saved: Option<Saved>, clock: &Clock) -> Option<Lease> {
+        let Saved { token, renew_unix, ends_unix, replaced_unix } = saved?;
         if self.state().refused.as_ref().is_some_and(|bad| bad.expose_secret() == token.expose_secret()) {
             return None;
         }
@@ -304,7 +290,7 @@ impl Tokens {
         if renew_at <= clock.now() {
             return None;
         }
-        let lease = Lease::new(token, 0)?;
+        let lease = Lease::new(&token, 0)?;
         let ago = |unix: u64| clock.unix_time().saturating_sub(Duration::from_secs(unix));
         let replaced_at = replaced_unix.map(|unix| clock.now().saturating_sub(ago(unix)));
         Some(self.take(Held { lease, renew_at, ends_at, replaced_at }))
@@ -339,16 +325,16 @@ impl Tokens {
         let replacing = self.state().replacing;
         let unix = |after: Option<Duration>| Some(clock.unix_time().saturating_add(after?).as_secs());
         let (renew_unix, ends_unix) = (unix(fresh), unix(life));
+        let replaced_unix = replacing.then(|| clock.unix_time().as_secs());
+        let saved = Saved { token, renew_unix, ends_unix, replaced_unix };
         if let Some(shelved) = shelved {
-            let replaced_unix = replacing.then(|| clock.unix_time().as_secs());
-            let opened = Opened { token, renew_unix, ends_unix, replaced_unix };
-            match shelved.keep(&opened).await {
+            match shelved.keep(&saved).await {
                 Ok(number) => self.state().number = number,
                 Err(error) => tracing::warn!(%error, "the token could not be kept for the other hosts"),
             }
         } else if let Some(store) = credentials.store.as_ref().filter(|_| credentials.shelved.get().is_none())
         {
-            store.save(&token, renew_unix, ends_unix);
+            store.save(&saved);
         }
         let from_now = |after: Option<Duration>| clock.now() + after.unwrap_or(Duration::MAX);
         let replaced_at = replacing.then(|| clock.now());

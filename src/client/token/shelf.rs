@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::fetch;
+use super::saved::Saved;
 use super::seal::Seal;
 use crate::client::class::Class;
 use crate::client::failure::Failure;
@@ -59,24 +59,6 @@ pub(super) struct Shelved {
     pub(super) seal: Seal,
 }
 
-/// What is sealed. Times are in seconds since 1970.
-#[derive(Deserialize)]
-pub(super) struct Opened {
-    pub(super) token: SecretString,
-    pub(super) renew_unix: Option<u64>,
-    pub(super) ends_unix: Option<u64>,
-    /// When it was fetched in the place of a refused one.
-    pub(super) replaced_unix: Option<u64>,
-}
-
-#[derive(Serialize)]
-struct Sealing<'a> {
-    token: &'a str,
-    renew_unix: Option<u64>,
-    ends_unix: Option<u64>,
-    replaced_unix: Option<u64>,
-}
-
 /// A failure as the other processes are told of it.
 #[derive(Serialize, Deserialize)]
 struct Told {
@@ -93,17 +75,14 @@ impl Shelved {
         self.shelf.turn(self.seal.name(), known, length).await
     }
 
-    pub(super) fn open(&self, kept: &Kept) -> Option<Opened> {
+    pub(super) fn open(&self, kept: &Kept) -> Option<Saved> {
         serde_json::from_slice(&self.seal.open(kept.sealed.as_ref()?)?).ok()
     }
 
     /// Keeps a token for all; gives its number.
-    pub(super) async fn keep(&self, of: &Opened) -> Result<i64, String> {
-        let Opened { token, renew_unix, ends_unix, replaced_unix } = of;
-        let (renew_unix, ends_unix, replaced_unix) = (*renew_unix, *ends_unix, *replaced_unix);
-        let token = token.expose_secret();
-        let text = serde_json::to_vec(&Sealing { token, renew_unix, ends_unix, replaced_unix });
-        let sealed = text.ok().and_then(|text| self.seal.seal(text));
+    pub(super) async fn keep(&self, token: &Saved) -> Result<i64, String> {
+        let text = serde_json::to_vec(token).ok();
+        let sealed = text.and_then(|text| self.seal.seal(text));
         let sealed = sealed.ok_or_else(|| "it cannot be sealed".to_owned())?;
         self.shelf.keep(self.seal.name(), &sealed).await
     }

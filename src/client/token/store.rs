@@ -12,11 +12,11 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustix::fs::OFlags;
-use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::clock::Clock;
+
+use super::saved::Saved;
 
 /// How often a lock that another process holds is tried again.
 const LOCK_POLL: Duration = Duration::from_millis(50);
@@ -32,23 +32,6 @@ pub(super) struct Store {
     lock: PathBuf,
 }
 
-/// A token from disk.
-#[derive(Deserialize)]
-pub(super) struct Stored {
-    pub(super) token: SecretString,
-    /// When to renew it, in seconds since 1970; none for when it is refused.
-    pub(super) renew_unix: Option<u64>,
-    /// When it ends, in seconds since 1970; none when that is not known.
-    pub(super) ends_unix: Option<u64>,
-}
-
-#[derive(Serialize)]
-struct Writing<'a> {
-    token: &'a str,
-    renew_unix: Option<u64>,
-    ends_unix: Option<u64>,
-}
-
 impl Store {
     /// The place in `directory` of the token of the app `key` for the client `id`.
     pub(super) fn new(directory: &Path, key: &str, id: &str) -> Self {
@@ -62,7 +45,7 @@ impl Store {
     }
 
     /// The stored token, whether or not it still serves.
-    pub(super) fn load(&self) -> Option<Stored> {
+    pub(super) fn load(&self) -> Option<Saved> {
         match self.read() {
             Ok(stored) => Some(stored),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -73,7 +56,7 @@ impl Store {
         }
     }
 
-    fn read(&self) -> io::Result<Stored> {
+    fn read(&self) -> io::Result<Saved> {
         let file = OpenOptions::new().read(true).custom_flags(no_follow()).open(&self.token)?;
         let metadata = file.metadata()?;
         if !metadata.is_file() || metadata.mode() & 0o777 != 0o600 {
@@ -91,15 +74,15 @@ impl Store {
     }
 
     /// Puts the token in the place of the one before, at once and whole.
-    pub(super) fn save(&self, token: &SecretString, renew_unix: Option<u64>, ends_unix: Option<u64>) {
-        if let Err(error) = self.write(token, renew_unix, ends_unix) {
+    pub(super) fn save(&self, token: &Saved) {
+        if let Err(error) = self.write(token) {
             tracing::warn!(file = %self.token.display(), %error, "the token could not be stored");
         }
     }
 
-    fn write(&self, token: &SecretString, renew_unix: Option<u64>, ends_unix: Option<u64>) -> io::Result<()> {
+    fn write(&self, token: &Saved) -> io::Result<()> {
         self.make_directory()?;
-        let text = serde_json::to_vec(&Writing { token: token.expose_secret(), renew_unix, ends_unix })?;
+        let text = serde_json::to_vec(token)?;
         // Made with mode 0600, not changed to it afterwards.
         let mut file = tempfile::Builder::new().prefix(".token-").tempfile_in(&self.directory)?;
         file.write_all(&text)?;
@@ -147,7 +130,18 @@ mod tests {
     use std::fs::Permissions;
     use std::os::unix::fs::PermissionsExt;
 
+    use secrecy::ExposeSecret;
+
     use super::*;
+
+    fn token() -> Saved {
+        Saved {
+            token: "tok".to_owned().into(),
+            renew_unix: Some(16),
+            ends_unix: Some(17),
+            replaced_unix: None,
+        }
+    }
 
     fn store(directory: &Path) -> Store {
         Store::new(directory, "http://service/org/app", "id")
@@ -158,7 +152,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = store(&directory.path().join("deep"));
         assert!(store.load().is_none());
-        store.save(&SecretString::from("tok"), Some(16), Some(17));
+        store.save(&token());
         let mode = std::fs::metadata(&store.token).unwrap().mode();
         assert_eq!(mode & 0o777, 0o600);
         let stored = store.load().unwrap();
@@ -181,7 +175,7 @@ mod tests {
     fn a_file_that_others_can_read_is_ignored() {
         let directory = tempfile::tempdir().unwrap();
         let store = store(directory.path());
-        store.save(&SecretString::from("tok"), None, None);
+        store.save(&token());
         for mode in [0o640, 0o604, 0o400, 0o700] {
             std::fs::set_permissions(&store.token, Permissions::from_mode(mode)).unwrap();
             assert!(store.load().is_none(), "{mode:o}");
@@ -192,7 +186,7 @@ mod tests {
     fn a_link_or_a_broken_file_is_ignored() {
         let directory = tempfile::tempdir().unwrap();
         let store = store(directory.path());
-        store.save(&SecretString::from("tok"), None, None);
+        store.save(&token());
         let elsewhere = directory.path().join("elsewhere");
         std::fs::rename(&store.token, &elsewhere).unwrap();
         std::os::unix::fs::symlink(&elsewhere, &store.token).unwrap();

@@ -1,22 +1,23 @@
 //! One worker from its start to its end: frames in, answers out, limits held.
 
-use std::cell::{Cell, RefCell};
+mod outgoing;
+mod watch;
+
+use std::cell::Cell;
 use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::ChildStdin;
-use tokio::sync::Notify;
+use tokio::io::AsyncReadExt;
 use tokio::task::JoinSet;
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span, info_span};
 
-use crate::clock::{Clock, Hold, Instant};
+use crate::clock::Clock;
 use crate::protocol::{
     Answer, AppInfo, Failure, Frames, JobStart, Kind, Mode, Request, ScriptError, Source, Start, ToHost,
-    ToWorker, VERSION, WorkerLimits, encode,
+    ToWorker, VERSION, WorkerLimits,
 };
 
 use super::figures::Used;
@@ -24,18 +25,14 @@ use super::interrupt::Interrupt;
 use super::process::{self, Pipes, Process};
 use super::services::Services;
 use super::{answers, death};
+use outgoing::Outgoing;
+use watch::Watch;
 
 /// How often the limits of a worker are looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// So many of these looks go by from one at its memory to the next.
 const LOOKS_AT_MEMORY: u32 = 10;
-
-/// What a script gets on top of its CPU limit to end with its own error before it is killed.
-const CPU_GRACE: Duration = Duration::from_millis(500);
-
-/// What a script gets after an interrupt, once nothing of its is in flight any more.
-const INTERRUPT_GRACE: Duration = Duration::from_secs(2);
 
 /// Bytes read from a worker at once.
 const READ: usize = 64 * 1024;
@@ -45,15 +42,6 @@ const MORE_REQUESTS: usize = 100;
 
 /// How far a run of a daemon stands back for the host and for others, as `nice` counts it.
 const NICE: i32 = 5;
-
-/// The same for one that computes and computes.
-const NICEST: i32 = 19;
-
-/// CPU without a call to the host after which it does.
-const HOG: Duration = Duration::from_millis(30);
-
-/// Seconds of CPU beyond the script's limit at which the kernel steps in.
-const KERNEL_MARGIN: u64 = 3;
 
 /// Where the kernel finds the binary that runs, even after its file was replaced.
 pub const OWN_BINARY: &str = "/proc/self/exe";
@@ -157,55 +145,6 @@ fn span_of(spec: &RunSpec) -> Span {
     }
 }
 
-/// Frames that wait to be written.
-#[derive(Debug, Default)]
-struct Outgoing {
-    bytes: RefCell<Vec<u8>>,
-    more: Notify,
-    closed: Cell<bool>,
-    /// Answers so far.
-    answers: Cell<u64>,
-    /// Keeps a simulated clock still while the worker computes.
-    computing: RefCell<Option<Hold>>,
-}
-
-impl Outgoing {
-    fn push(&self, frame: &ToWorker, clock: &Clock) {
-        if matches!(frame, ToWorker::Answer(..)) {
-            self.answers.set(self.answers.get() + 1);
-        }
-        self.computing.borrow_mut().get_or_insert_with(|| clock.hold());
-        let mut bytes = self.bytes.borrow_mut();
-        if let Err(error) = encode(frame, &mut bytes)
-            && let ToWorker::Answer(id, _) = frame
-        {
-            let failure = Failure::new(Kind::Invalid, format!("the answer cannot be handed over: {error}"));
-            // A failure is small: it fits.
-            let _ = encode(&ToWorker::Answer(*id, Answer::Failed(Box::new(failure))), &mut bytes);
-        }
-        self.more.notify_one();
-    }
-
-    /// Every task of the worker waits, after so many answers. It computes all the same if more are on their way to it.
-    fn waiting(&self, answers: u64) {
-        if answers == self.answers.get() {
-            self.computing.take();
-        }
-    }
-
-    /// Writes whatever gathers, in batches, until the worker's end of the pipe closes.
-    async fn write_to(&self, mut input: ChildStdin) {
-        while !self.closed.get() {
-            let batch = std::mem::take(&mut *self.bytes.borrow_mut());
-            if batch.is_empty() {
-                self.more.notified().await;
-            } else if input.write_all(&batch).await.is_err() {
-                return;
-            }
-        }
-    }
-}
-
 struct Session {
     outgoing: Rc<Outgoing>,
     answering: JoinSet<()>,
@@ -253,7 +192,7 @@ impl Session {
             self.process.kill();
         }
         // A script that came to its end has nothing left to ask; what is still waiting was asked by one that did not.
-        self.outgoing.computing.take();
+        self.outgoing.let_clock_go();
         self.services.stop.press();
         let finishing = async {
             while self.answering.join_next().await.is_some() {}
@@ -266,8 +205,7 @@ impl Session {
             () = self.interrupt.pressed(2) => self.services.tally.give_up(),
         }
         self.answering.abort_all();
-        self.outgoing.closed.set(true);
-        self.outgoing.more.notify_one();
+        self.outgoing.close();
         writing.abort();
 
         // A simulated clock stands still until the process is gone.
@@ -443,70 +381,5 @@ impl UnderWay {
 impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.set(self.0.get() - 1);
-    }
-}
-
-/// The limits that the host holds: CPU between two calls, real time, an end after an interrupt.
-struct Watch {
-    cpu_limit: Duration,
-    deadline: Option<Instant>,
-    timeout: Duration,
-    calls_seen: u64,
-    cpu_at_last_call: Duration,
-    /// Whether it is to stand back once it computes for long.
-    stands_back: bool,
-    /// When an interrupted script has to be gone, once nothing of its is in flight.
-    last_respite: Option<Instant>,
-}
-
-impl Watch {
-    fn new(spec: &RunSpec, stands_back: bool, now: Instant) -> Self {
-        Self {
-            cpu_limit: Duration::from_millis(spec.limits.cpu_ms),
-            deadline: spec.timeout.map(|timeout| now + timeout),
-            timeout: spec.timeout.unwrap_or_default(),
-            calls_seen: 0,
-            cpu_at_last_call: Duration::ZERO,
-            stands_back,
-            last_respite: None,
-        }
-    }
-
-    fn look(
-        &mut self,
-        process: &Process,
-        calls: u64,
-        interrupt: &Interrupt,
-        idle: bool,
-        now: Instant,
-    ) -> Option<Close> {
-        if self.deadline.is_some_and(|deadline| now >= deadline) {
-            return Some(Close::Stop(format!(
-                "the run took longer than its timeout of {} s and was stopped",
-                self.timeout.as_secs_f64()
-            )));
-        }
-        if interrupt.is_pressed() && idle {
-            let respite = *self.last_respite.get_or_insert(now + INTERRUPT_GRACE);
-            if now >= respite {
-                return Some(Close::Interrupted);
-            }
-        }
-        let cpu = process.cpu()?;
-        if self.stands_back && cpu.saturating_sub(self.cpu_at_last_call) > HOG {
-            self.stands_back = false;
-            process.stand_back(NICEST);
-        }
-        if calls != self.calls_seen {
-            self.calls_seen = calls;
-            self.cpu_at_last_call = cpu;
-            process.extend_cpu_limit((cpu + self.cpu_limit).as_secs() + KERNEL_MARGIN);
-        } else if cpu.saturating_sub(self.cpu_at_last_call) > self.cpu_limit + CPU_GRACE {
-            return Some(Close::Stop(format!(
-                "the script computed for over {} s without a call to the host (`[scripts] cpu`) and was stopped",
-                self.cpu_limit.as_secs_f64()
-            )));
-        }
-        None
     }
 }
