@@ -16,8 +16,8 @@ use tracing::{Instrument as _, Span, info_span};
 
 use crate::clock::Clock;
 use crate::protocol::{
-    Answer, AppInfo, Failure, Frames, JobStart, Kind, Mode, Request, ScriptError, Source, Start, ToHost,
-    ToWorker, VERSION, WorkerLimits,
+    Answer, AppInfo, Frames, JobStart, Mode, Request, ScriptError, Source, Start, ToHost, ToWorker, VERSION,
+    WorkerLimits,
 };
 
 use super::figures::Used;

@@ -116,6 +116,12 @@ impl Ledger {
     pub fn is_shared(&self) -> bool {
         self.store().server().is_some()
     }
+
+    /// Whether it is thrown away in the end, so that only this process works on it.
+    #[must_use]
+    pub fn is_scratch(&self) -> bool {
+        self.store().later().is_some()
+    }
 }
 
 /// Whether a lease is held still.
