@@ -15,7 +15,7 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use crate::daemon::Serving;
 use crate::support::service::{Service, accept, json};
 use crate::support::store::{self, Refusal};
-use crate::support::{Project, Ran};
+use crate::support::{Project, Ran, until, wrapped};
 
 /// A job that sends what a test needs, when it is asked to.
 const NEWS: &str = "local schedule = require('schedule')
@@ -230,7 +230,7 @@ fn figures_are_for_whoever_has_the_token_and_health_is_for_all() {
     assert_eq!(ask(&address, "/metrics", &address, Some("mooncast_read_wrong")).0, 401);
     assert_eq!(ask(&address, "/metrics", "elsewhere.example", Some(&token)).0, 421);
     // It serves a moment after it says so.
-    while ask(&address, "/readyz", &address, None).0 == 503 {}
+    until("it is ready", || ask(&address, "/readyz", &address, None).0 != 503);
     // A prober asks by the address of a container, whose name nobody has told the daemon.
     for host in [address.as_str(), "10.1.2.3:7311"] {
         assert_eq!(ask(&address, "/healthz", host, None), (200, r#"{"alive":true}"#.to_owned()));
@@ -250,11 +250,7 @@ fn a_daemon_whose_ledger_cannot_be_written_lives_and_is_not_ready() {
     let project = Project::with_script(NEWS);
     let token = token(&project, &["--simulator"]);
     let plain = project.command(&["serve", "--simulator", "--listen", "127.0.0.1:0"]);
-    let mut deaf = Command::new("sh");
-    deaf.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"]);
-    deaf.arg(plain.get_program()).args(plain.get_args()).current_dir(project.path("."));
-    deaf.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let serving = Serving::start(deaf);
+    let serving = Serving::start(wrapped(&["sh", "-c", "trap '' XFSZ; exec \"$@\"", "sh"], &plain));
     let address = address(&serving);
     // The page has its own file by then.
     assert_eq!(ask(&address, "/healthz", &address, None).0, 200);

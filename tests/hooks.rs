@@ -7,7 +7,7 @@ use std::process::Command;
 use hmac::{Hmac, KeyInit, Mac};
 
 use crate::daemon::Serving;
-use crate::support::Project;
+use crate::support::{Project, wrapped};
 use crate::support::store::{self, Refusal};
 
 /// What must be found nowhere.
@@ -301,13 +301,8 @@ fn what_cannot_be_written_is_not_taken_and_what_was_taken_runs() {
     );
     let serve_with = |limit: &str| {
         let plain = command(&project, &["serve", "--simulator", "--listen", "127.0.0.1:0"]);
-        let mut limited = Command::new("sh");
-        limited.args(["-c", &format!("trap '' XFSZ; ulimit -f {limit}; exec \"$@\""), "sh"]);
-        limited.arg(plain.get_program()).args(plain.get_args()).current_dir(project.path("."));
-        for (name, value) in plain.get_envs() {
-            limited.env(name, value.unwrap_or_default());
-        }
-        listening(Serving::start(limited))
+        let limited = format!("trap '' XFSZ; ulimit -f {limit}; exec \"$@\"");
+        listening(Serving::start(wrapped(&["sh", "-c", &limited, "sh"], &plain)))
     };
     // Paused, so that requests stay; a few of them are more than the file may hold.
     serve(&project).0.stop().exits(0);

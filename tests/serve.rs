@@ -8,6 +8,7 @@ use rustix::process::{Signal, kill_process};
 use crate::daemon::Serving;
 use crate::support::service::{Service, accept};
 use crate::support::{Project, Ran, store};
+use crate::survival::{command, ended, left_to};
 use crate::survival::server::Server;
 
 /// A project with a script, whose quota is lifted.
@@ -21,13 +22,7 @@ fn project(script: &str) -> Project {
 }
 
 fn against(project: &Project, server: &Server) -> Command {
-    let mut command = project.command(&["serve"]);
-    command
-        .env("MOONCAST_BASE_URL", server.url())
-        .env("MOONCAST_ORG", "org")
-        .env("MOONCAST_APP", "app")
-        .env("MOONCAST_TOKEN", "a-fixed-token");
-    command
+    command(project, server, &["serve"])
 }
 
 fn simulated(project: &Project) -> Serving {
@@ -181,7 +176,7 @@ fn what_people_say_of_broadcasts_is_heard_by_the_daemon_and_nobody_else_drives_t
     let project = project(
         "schedule.every('10000h', { name = 'news' }, function(c)
           local groups = {}
-          for i = 1, 40 do groups[i] = i end
+          for i = 1, 60 do groups[i] = i end
           im.broadcast { name = 'news', to = groups, rate = 10, message = { type = 'txt', body = { msg = 'x' } } }
           print('delivered')
         end)",
@@ -190,22 +185,12 @@ fn what_people_say_of_broadcasts_is_heard_by_the_daemon_and_nobody_else_drives_t
     let serving = Serving::start(against(&project, &server));
     project.mooncast(&["jobs", "trigger", "news"]).exits(0);
     assert!(server.wait_for(2));
-    let runs = |args: &[&str]| {
-        let mut command = against(&project, &server);
-        let program = command.get_program().to_owned();
-        let mut fresh = Command::new(program);
-        fresh.args(args).current_dir(command.get_current_dir().unwrap());
-        for (name, value) in command.get_envs() {
-            match value {
-                Some(value) => fresh.env(name, value),
-                None => fresh.env_remove(name),
-            };
-        }
-        command = fresh;
-        Ran::of(&command.output().unwrap())
-    };
+    let runs = |args: &[&str]| ended(command(&project, &server, args));
     runs(&["runs", "pause", "news"]).exits(0);
-    runs(&["runs", "resume", "news"]).exits(0).prints("goes on in the ");
+    // It cannot be over before that is said.
+    server.hold_from(server.told().accepted + 20);
+    runs(&["runs", "resume", "news"]).exits(0).prints(left_to());
+    server.let_go();
     serving.prints("delivered", 1);
     serving.says("a broadcast is over", 1);
     runs(&["runs", "resume", "news"]).exits(0).prints("is over");
@@ -422,13 +407,8 @@ fn a_paused_broadcast_stays_so_over_a_restart_and_resumed_it_goes_on_in_the_daem
     let serving = Serving::start(against(&project, &server));
     serving.says("a job is paused", 1);
     assert_eq!(server.told().accepted, before);
-    let mut resume = against(&project, &server);
-    resume = {
-        let mut command = project.command(&["runs", "resume", "news"]);
-        command.envs(resume.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        command
-    };
-    Ran::of(&resume.output().unwrap()).exits(0).prints("goes on in the daemon (process");
+    let resume = command(&project, &server, &["runs", "resume", "news"]);
+    ended(resume).exits(0).prints("goes on in the daemon (process");
     serving.says("a broadcast is over", 1);
     serving.stop().exits(0);
     let accepted = server.accepted();

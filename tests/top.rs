@@ -10,7 +10,7 @@ use nix::pty::{Winsize, openpty};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::service::{Service, accept};
-use crate::support::{Project, Ran, store};
+use crate::support::{Project, Ran, store, wrapped};
 
 /// A project whose script is sending to 400 groups, three of which have it, to a service that answers no more.
 fn sending() -> (Project, Service, Child) {
@@ -78,15 +78,8 @@ impl Screen {
         let terminal = std::fs::read_link(format!("/proc/self/fd/{}", fd(&pty.slave))).unwrap();
         let plain = against(project, service, &["top"]);
         // Of a session of its own, so that the terminal tells it of its size and of its end.
-        let mut command = Command::new("setsid");
-        command.arg("--ctty").arg(plain.get_program()).args(plain.get_args());
-        command.current_dir(plain.get_current_dir().unwrap()).env("TERM", "xterm-256color");
-        for (name, value) in plain.get_envs() {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
+        let mut command = wrapped(&["setsid", "--ctty"], &plain);
+        command.env("TERM", "xterm-256color");
         let end = || Stdio::from(pty.slave.try_clone().unwrap());
         let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
         drop(command);

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::has_server;
 use crate::daemon::Serving;
 use crate::support::service::{Service, json};
-use crate::support::{Project, Ran};
+use crate::support::{Project, Ran, until};
 
 const SCRIPT: &str = r#"
 require("schedule").every("10000h", { name = "news" }, function()
@@ -87,7 +87,7 @@ fn a_host_with_other_scripts_is_shown_and_leaves_the_job_to_those_that_have_the_
     first.mooncast(&["jobs", "trigger", "news"]).exits(0);
     // Whichever host has it.
     let over = || first.mooncast(&["jobs", "list"]).exits(0).stdout.contains("done ");
-    assert!((0..1_000).any(|_| over()), "the run never ends well");
+    until("the run ends well", over);
     let [one, two, three] = serving.map(|host| host.stop().exits(0).stdout);
     assert_eq!(service.messages().len(), 30);
     assert_eq!([&one, &two].into_iter().filter(|printed| printed.contains("reported\t30")).count(), 1);
@@ -111,6 +111,7 @@ fn what_goes_wrong_is_told_once_and_not_once_a_host() {
         // Whatever was to be told is told by the end, or with the next start.
         host.stop().exits(0);
     }
+    first.schema().run("DO $$ BEGIN ASSERT (SELECT count(*) FROM alerts) = 1; END $$");
     let told = webhook.requests();
     assert_eq!(told.len(), 1, "{:?}", told.iter().map(|one| one.json().to_string()).collect::<Vec<_>>());
 }

@@ -5,6 +5,8 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 
+use crate::support::wrapped;
+
 /// A network of namespaces, taken apart again in the end.
 pub(super) struct Network {
     /// What its names and addresses begin with.
@@ -61,16 +63,7 @@ impl Network {
 
     /// The command within the namespace of a host.
     pub(super) fn within(&self, host: usize, command: &Command) -> Command {
-        let mut within = Command::new("ip");
-        within.args(["netns", "exec", &self.space(host)]).arg(command.get_program()).args(command.get_args());
-        for (name, value) in command.get_envs() {
-            match value {
-                Some(value) => within.env(name, value),
-                None => within.env_remove(name),
-            };
-        }
-        within.current_dir(command.get_current_dir().unwrap()).stdin(std::process::Stdio::null());
-        within
+        wrapped(&["ip", "netns", "exec", &self.space(host)], command)
     }
 
     /// Cuts a host off from the store, or ends that.

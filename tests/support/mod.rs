@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use mooncast::ledger::Place;
 use tempfile::TempDir;
@@ -13,6 +14,35 @@ use store::Schema;
 pub mod service;
 mod simulated;
 pub mod store;
+
+/// How long anything is waited for: whatever takes longer never comes.
+pub const GUARD: Duration = Duration::from_mins(2);
+
+/// Looks again and again until something is so.
+#[track_caller]
+pub fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !so() {
+        assert!(began.elapsed() < GUARD, "never: {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// The command with other words before it, in the same folder and with the same variables.
+pub fn wrapped(words: &[&str], command: &Command) -> Command {
+    let mut wrapped = Command::new(words[0]);
+    wrapped.args(&words[1..]).arg(command.get_program()).args(command.get_args()).stdin(Stdio::null());
+    if let Some(folder) = command.get_current_dir() {
+        wrapped.current_dir(folder);
+    }
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => wrapped.env(name, value),
+            None => wrapped.env_remove(name),
+        };
+    }
+    wrapped
+}
 
 /// A project in a temporary folder.
 pub struct Project {

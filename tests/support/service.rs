@@ -6,6 +6,8 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use serde_json::Value;
 
+use super::GUARD;
+
 /// A request that came in whole.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -88,11 +90,12 @@ impl Service {
     }
 
     /// Waits until this many requests have come in.
+    #[track_caller]
     pub fn wait_for(&self, count: usize) {
-        let mut requests = self.shared.requests.lock().unwrap();
-        while requests.len() < count {
-            requests = self.shared.arrived.wait(requests).unwrap();
-        }
+        let requests = self.shared.requests.lock().unwrap();
+        let few = |requests: &mut Vec<Request>| requests.len() < count;
+        let (requests, waited) = self.shared.arrived.wait_timeout_while(requests, GUARD, few).unwrap();
+        assert!(!waited.timed_out(), "{} requests, not {count}", requests.len());
     }
 }
 

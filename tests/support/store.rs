@@ -106,6 +106,7 @@ impl Schema {
                 let mut so = false;
                 while !so && Instant::now() < until {
                     so = sqlx::query_scalar(until_so).fetch_one(&mut connection).await?;
+                    connection.execute("SELECT pg_sleep(0.02)").await?;
                 }
                 connection.execute("COMMIT").await.map(|_| so)
             });

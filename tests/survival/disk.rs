@@ -13,7 +13,7 @@ use super::random::{Random, seed, soak};
 use super::server::Server;
 use super::shim::Fault;
 use super::{clear, ended, goes_on, half_sent, nobody_lost, nothing_silent, project, readable, rows, run};
-use crate::support::{Project, Ran};
+use crate::support::{Project, Ran, wrapped};
 
 const MANY: usize = 20;
 
@@ -137,19 +137,8 @@ fn unshare() -> Option<&'static [&'static str]> {
 
 /// The run in a mount namespace of its own, where a shell has made it a disk first.
 fn mounted(way: &[&str], project: &Project, server: &Server, script: &str) -> Ran {
-    let run = run(project, server);
-    let mut command = Command::new("unshare");
-    command.args(way).args(["sh", "-ec", script, "sh"]).arg(run.get_program()).args(run.get_args());
-    for (name, value) in run.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    ended({
-        command.current_dir(run.get_current_dir().unwrap());
-        command
-    })
+    let words = [&["unshare"], way, &["sh", "-ec", script, "sh"]].concat();
+    ended(wrapped(&words, &run(project, server)))
 }
 
 #[test]
@@ -218,16 +207,8 @@ fn a_full_disk_is_told_and_with_space_it_goes_on() {
 fn a_file_that_may_not_grow_is_told_and_nobody_is_lost() {
     // The limit leaves room for a new ledger, and for a part of the broadcast.
     let (project, server) = (project(2_000, ""), Server::faithful());
-    let run = run(&project, &server);
-    let mut command = Command::new("sh");
-    command.args(["-c", "trap '' XFSZ; ulimit -f 800; exec \"$@\"", "sh"]).arg(run.get_program());
-    command.args(run.get_args()).current_dir(run.get_current_dir().unwrap());
-    for (name, value) in run.get_envs() {
-        if let Some(value) = value {
-            command.env(name, value);
-        }
-    }
-    let ran = ended(command);
+    let limited = ["sh", "-c", "trap '' XFSZ; ulimit -f 800; exec \"$@\"", "sh"];
+    let ran = ended(wrapped(&limited, &run(&project, &server)));
     clear(&ran, "ulimit");
     ran.exits(1).says("ledger.db");
     goes_on(&project, &server, 2_000, "without the limit");

@@ -31,7 +31,7 @@ fn survive(many: usize, kills: usize, in_doubt: &str) -> Survived {
     println!("MOONCAST_SEED={seed}");
     let random = Random::new(seed);
     let project = project(many, &format!(", in_doubt = \"{in_doubt}\", stop_after_failures = 1000000"))
-        .file("mooncast.toml", settings("2s"));
+        .file("mooncast.toml", settings(if soak() { "2s" } else { "10s" }));
     let server = Server::spoiling(30, Random::new(random.below(u64::MAX)));
     // So early that they all come, whoever is held in doubt before.
     let latest = u64::try_from(many / 2).unwrap();

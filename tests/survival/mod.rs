@@ -14,7 +14,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{Project, Ran};
+use crate::support::{Project, Ran, store};
 use server::Server;
 
 /// A recipient as `runs export` tells of it.
@@ -66,7 +66,7 @@ fn run(project: &Project, server: &Server) -> Command {
     command(project, server, &["run", "scripts/main.lua"])
 }
 
-fn ended(mut command: Command) -> Ran {
+pub(crate) fn ended(mut command: Command) -> Ran {
     Ran::of(&command.output().unwrap())
 }
 
@@ -137,6 +137,11 @@ fn readable(ran: &Ran, context: &str) {
     }
     // One thing that is wrong is not told for every recipient.
     assert!(ran.stderr.lines().count() < 20, "{context}: {ran:#?}");
+}
+
+/// What `runs resume` says where somebody else drives the broadcast.
+pub(crate) fn left_to() -> &'static str {
+    if store::server().is_some() { "goes on in the hosts that drive it" } else { "goes on in the process that drives it" }
 }
 
 /// A project whose broadcast was killed half-way.

@@ -3,8 +3,8 @@
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::server::Server;
-use super::{command, ended, in_state, nobody_lost, nothing_silent, project, rows, run};
-use crate::support::{Project, Ran, store};
+use super::{command, ended, in_state, left_to, nobody_lost, nothing_silent, project, rows, run};
+use crate::support::{Project, Ran, store, until};
 
 /// Each group has it, once.
 fn each_once(project: &Project, server: &Server, many: usize) {
@@ -57,7 +57,7 @@ fn a_resume_beside_a_run_leaves_it_to_the_run() {
     server.hold_from(20);
     let first = Project::start(run(&project, &server));
     assert!(server.wait_for(20));
-    ended(command(&project, &server, &["runs", "resume", "news"])).exits(0).prints("goes on in the ");
+    ended(command(&project, &server, &["runs", "resume", "news"])).exits(0).prints(left_to());
     server.let_go();
     Ran::of(&first.wait_with_output().unwrap()).exits(0).prints("200\t200\t0\t0");
     each_once(&project, &server, 200);
@@ -116,9 +116,7 @@ fn a_worker_or_host_killed_while_a_plan_is_built_leaves_nothing_sent_and_the_nex
     for whom in ["worker", "host"] {
         let (project, server) = (project(1, "").file("scripts/main.lua", source(true)), Server::faithful());
         let child = Project::start(run(&project, &server));
-        while !project.path("reached").exists() {
-            std::thread::yield_now();
-        }
+        until("the plan is half built", || project.path("reached").exists());
         let victim = if whom == "worker" {
             Pid::from_raw(children(child.id())[0]).unwrap()
         } else {

@@ -10,7 +10,7 @@ use crate::config::Project;
 use crate::daemon::COMMAND;
 use crate::delivery::{End, LEASE, StopSwitch, Underway};
 use crate::host::{Interrupt, InterruptSwitch};
-use crate::ledger::{BroadcastId, Ledger, LedgerError, Wish};
+use crate::ledger::{Broadcast, BroadcastId, Ledger, LedgerError, Wish};
 
 use super::super::logging::Format;
 use super::super::next::Next;
@@ -86,11 +86,14 @@ pub(super) fn run(
         let asked = open.ledger.request(found.id, Wish::Run, None).await;
         // Whoever drives it may end it at any moment.
         if matches!(asked, Err(LedgerError::NotNow { .. })) && open.ledger.show(found.id).await?.is_over() {
-            show::say(&format!("{}/{} is over: nothing is left to send", found.name, found.run))?;
-            return Ok(Exit::Delivered);
+            return nothing_left(&found);
         }
         asked?;
-        if open.ledger.show(found.id).await?.driver.is_none()
+        let now = open.ledger.show(found.id).await?;
+        if now.is_over() {
+            return nothing_left(&found);
+        }
+        if now.driver.is_none()
             && let Some(pid) = handed_over(&open.ledger, found.id).await?
         {
             show::say(&format!("{}/{} goes on in the daemon (process {pid})", found.name, found.run))?;
@@ -106,6 +109,11 @@ pub(super) fn run(
             show::say(&format!("{}/{} goes on in the process that drives it", found.name, found.run))?;
             return Ok(Exit::Delivered);
         };
+        // Its last driver may have ended it meanwhile; from now on nobody else does.
+        if open.ledger.show(found.id).await?.is_over() {
+            open.ledger.release(lease).await?;
+            return nothing_left(&found);
+        }
         let (switch, interrupt) = InterruptSwitch::new();
         let listening = tokio::task::spawn_local(listen(switch));
         let (finish, stop) = StopSwitch::new();
@@ -134,4 +142,9 @@ pub(super) fn run(
             }
         })
     })?
+}
+
+fn nothing_left(found: &Broadcast) -> anyhow::Result<Exit> {
+    show::say(&format!("{}/{} is over: nothing is left to send", found.name, found.run))?;
+    Ok(Exit::Delivered)
 }
