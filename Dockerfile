@@ -20,7 +20,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     cargo build --release --locked --bin mooncast \
     && install -D target/release/mooncast /made/usr/bin/mooncast \
     && install -D -m 644 LICENSE /made/usr/share/doc/mooncast/copyright \
-    && install -d -o 65534 -g 65534 -m 750 /made/project
+    && install -d -o 65534 -g 65534 -m 750 /made/project /made/project/.mooncast
 
 # The C library and certificates, no more.
 FROM gcr.io/distroless/cc-debian12:nonroot

@@ -7,8 +7,8 @@ use std::process::Command;
 use hmac::{Hmac, KeyInit, Mac};
 
 use crate::daemon::Serving;
-use crate::support::{Project, wrapped};
 use crate::support::store::{self, Refusal};
+use crate::support::{Project, wrapped};
 
 /// What must be found nowhere.
 const SECRET: &str = "s3cr3t-of-the-shop-7b1f";

@@ -8,8 +8,8 @@ use rustix::process::{Signal, kill_process};
 use crate::daemon::Serving;
 use crate::support::service::{Service, accept};
 use crate::support::{Project, Ran, store};
-use crate::survival::{command, ended, left_to};
 use crate::survival::server::Server;
+use crate::survival::{command, ended, left_to};
 
 /// A project with a script, whose quota is lifted.
 fn project(script: &str) -> Project {

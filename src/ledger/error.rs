@@ -223,9 +223,8 @@ impl LedgerError {
                 match (&*code, code.get(..2)) {
                     ("53100", _) => Self::Full { path },
                     ("25006" | "42501", _) => Self::ReadOnly { path, detail },
-                    ("55P03", _) => Self::Locked { path },
-                    // A transaction that had to make way, one that was given up, a server that goes or comes.
-                    ("40001" | "40P01" | "25P03", _) | (_, Some("08" | "53" | "57" | "58")) => {
+                    // A transaction that had to make way or waited too long, one that was given up, a server that goes or comes.
+                    ("40001" | "40P01" | "25P03" | "55P03", _) | (_, Some("08" | "53" | "57" | "58")) => {
                         Self::Away { path, detail }
                     }
                     // The server takes nobody who does not encrypt.

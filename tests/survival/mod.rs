@@ -141,7 +141,11 @@ fn readable(ran: &Ran, context: &str) {
 
 /// What `runs resume` says where somebody else drives the broadcast.
 pub(crate) fn left_to() -> &'static str {
-    if store::server().is_some() { "goes on in the hosts that drive it" } else { "goes on in the process that drives it" }
+    if store::server().is_some() {
+        "goes on in the hosts that drive it"
+    } else {
+        "goes on in the process that drives it"
+    }
 }
 
 /// A project whose broadcast was killed half-way.

@@ -1,4 +1,4 @@
-//! The key that sessions are signed with: in a file of its own beside the ledger, so that they outlive a restart, and who
+//! The key that sessions are signed with: in a file of this machine's own, never in the ledger: sessions outlive a restart, and who
 //! has read the ledger alone (a copy of it, say) cannot make one.
 
 use std::fs::{self, DirBuilder, OpenOptions};
