@@ -126,12 +126,13 @@ fn faults_and_timeouts_take_simulated_time() {
     let send = format!("im.group_send({{ to = '{GROUP}', type = 'txt', body = {{ msg = 'x' }} }})");
     with_tests(&format!(
         "local function send() {send} end
-         test('an answer that never comes', function(t)
+         test('answers that never come', function(t)
            t.fault('send:hang-after')
            local before = os.time()
-           expect(send).to_fail('in_doubt')
-           expect(os.time() - before).to_be_at_least(600)
-           expect(t.count()).to_equal(1)
+           for _ = 1, 3 do expect(send).to_fail('in_doubt') end
+           -- Longer than the test may take.
+           expect(os.time() - before).to_be_at_least(90)
+           expect(t.count()).to_equal(3)
          end)
          test('a service that is down', function(t)
            t.fault({{ 'token:503', 'send:503' }})
@@ -150,7 +151,6 @@ fn faults_and_timeouts_take_simulated_time() {
            expect(function() t.fault('send:sometimes:429') end).to_fail('faults: ')
          end)"
     ))
-    .file("mooncast.toml", "[app.timeouts]\nread = \"10m\"\noverall = \"20m\"\n")
     .mooncast(&["test"])
     .exits(0)
     .prints("4 tests passed");
