@@ -223,6 +223,7 @@ impl Daemon {
     async fn look_around(&self) {
         let Setup { ledger, roles, .. } = &*self.setup;
         if ledger.is_shared() {
+            self.runner.end_lost();
             self.look_at_fleet().await;
         }
         if roles.send {

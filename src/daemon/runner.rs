@@ -58,6 +58,10 @@ impl Task {
 /// A run that goes on.
 struct Flight {
     scheduled_at: Duration,
+    /// Under which number of this process it was claimed.
+    owner: i64,
+    /// Whether it is another host's by now.
+    lost: Cell<bool>,
     switch: InterruptSwitch,
     interrupt: Interrupt,
     /// Why somebody wants its end.
@@ -170,6 +174,8 @@ impl Runner {
         let (switch, interrupt) = InterruptSwitch::new();
         let flight = Rc::new(Flight {
             scheduled_at: task.scheduled_at,
+            owner: self.setup.owner.id(),
+            lost: Cell::new(false),
             switch,
             interrupt,
             cancelled: OnceCell::new(),
@@ -306,6 +312,9 @@ impl Runner {
 
     /// Writes down how a run ended. One that ended only because the daemon stops is left to the next one.
     async fn ended(&self, task: &Task, flight: &Flight, ended: Ended) {
+        if flight.lost.get() {
+            return;
+        }
         let (job, run) = (task.job.clone(), run_name(task.scheduled_at));
         let counts = flight.services.get().map(|services| services.tally.counts()).unwrap_or_default();
         let cut_short = |failed: &Failed| matches!(failed, Failed::Script(error) if error.kind.as_deref() == Some("cancelled"));
@@ -400,6 +409,24 @@ impl Runner {
             }
         }
         gone.len() + 1
+    }
+
+    /// Ends at once the runs that are others', as this host was silent for too long: they are entered again where they may
+    /// be.
+    pub(super) fn end_lost(&self) {
+        let owner = self.setup.owner.id();
+        for (job, flight) in self.flights.borrow().iter() {
+            if flight.owner != owner && !flight.lost.replace(true) {
+                let run = run_name(flight.scheduled_at);
+                tracing::warn!(
+                    job,
+                    run,
+                    "a run is ended here: the others took this host for dead, and have it now"
+                );
+                flight.switch.press();
+                flight.switch.press();
+            }
+        }
     }
 
     /// Lets nothing new begin.

@@ -24,8 +24,9 @@ const FOLDER: &str = "owners";
 pub struct Owner(Arc<Life>);
 
 impl Owner {
-    /// Its number. One that was taken for dead comes back under a new one.
-    pub(super) fn id(&self) -> i64 {
+    /// Its number. One that was taken for dead comes back under a new one: what it held under the old one is others'.
+    #[must_use]
+    pub fn id(&self) -> i64 {
         match &*self.0 {
             Life::Locked { id, .. } => *id,
             Life::Beating { pulse, .. } => pulse.id(),

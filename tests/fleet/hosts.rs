@@ -1,5 +1,6 @@
 //! What each host of a fleet does, how it is shown, and what all of them say only once.
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use super::has_server;
@@ -92,6 +93,35 @@ fn a_host_with_other_scripts_is_shown_and_leaves_the_job_to_those_that_have_the_
     assert_eq!(service.messages().len(), 30);
     assert_eq!([&one, &two].into_iter().filter(|printed| printed.contains("reported\t30")).count(), 1);
     assert_eq!(three, "", "it sends, but does not run the job");
+}
+
+#[test]
+fn a_run_that_others_have_taken_over_is_ended_where_it_was() {
+    if !has_server() {
+        return;
+    }
+    let service = Service::accepting();
+    let script = "local schedule, fs, task = require('schedule'), require('fs'), require('task')
+        schedule.every('10000h', { name = 'news' }, function()
+          if fs.exists('stuck') then task.sleep(3600) end
+          print('ends')
+        end)";
+    let first = Project::with_script(script).file("mooncast.toml", LIMITS).file("stuck", "");
+    let second = beside(&first, script, LIMITS);
+    let one = serve(&first, &service, "schedule,send");
+    first.mooncast(&["jobs", "trigger", "news"]).exits(0);
+    one.says("a run begins", 1);
+    let two = serve(&second, &service, "schedule,send");
+    one.signal(Signal::STOP);
+    two.prints("ends", 1);
+    one.signal(Signal::CONT);
+    one.says("a run is ended here: the others took this host for dead", 1);
+    // Neither does it count as going on there.
+    two.stop().exits(0);
+    std::fs::remove_file(first.path("stuck")).unwrap();
+    first.mooncast(&["jobs", "trigger", "news"]).exits(0);
+    one.prints("ends", 1);
+    one.stop().exits(0).never_says("skipped");
 }
 
 #[test]
