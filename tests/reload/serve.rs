@@ -101,6 +101,10 @@ fn a_run_in_flight_ends_on_the_version_that_it_began_with() {
     served.says("a script is gone");
     std::fs::write(project.path("go"), "").unwrap();
     served.says("version 2 of library 2 and 2");
+    // Others know it once it is in the ledger.
+    crate::support::until("the job is gone", || {
+        project.mooncast(&["jobs", "--simulator"]).exits(0).stdout.contains("no jobs")
+    });
     project
         .mooncast(&["jobs", "--simulator", "trigger", "digest"])
         .exits(2)
