@@ -222,9 +222,8 @@ impl Daemon {
     /// Looks for what nobody goes on with, and for what people say.
     async fn look_around(&self) {
         let Setup { ledger, roles, .. } = &*self.setup;
-        if ledger.is_shared() {
-            self.runner.end_lost();
-            self.look_at_fleet().await;
+        if ledger.is_shared() && !self.look_at_fleet().await {
+            return;
         }
         if roles.send {
             self.resume_broadcasts().await;
@@ -236,9 +235,15 @@ impl Daemon {
         self.runner.look_again();
     }
 
-    /// Settles what hosts have left that are dead, and sees to it that the others know this one.
-    async fn look_at_fleet(&self) {
+    /// Settles what hosts have left that are dead, and sees to it that the others know this one; gives whether it may go
+    /// on. One that they took for dead holds nothing until it is back.
+    async fn look_at_fleet(&self) -> bool {
         let Setup { ledger, owner, .. } = &*self.setup;
+        match ledger.is_known(owner).await {
+            Ok(true) => self.runner.end_lost(),
+            Ok(false) => return false,
+            Err(error) => tracing::error!("whether the others know this host cannot be seen: {error}"),
+        }
         match ledger.bury_dead().await {
             Ok(buried) if buried.owners > 0 => {
                 let (processes, in_doubt) = (buried.owners, buried.in_doubt);
@@ -254,8 +259,9 @@ impl Daemon {
                 }
             }
             Ok(false) => {}
-            Err(error) => tracing::error!("whether the others know this host cannot be seen: {error}"),
+            Err(error) => tracing::error!("whether the others have its jobs cannot be seen: {error}"),
         }
+        true
     }
 
     /// When to look again: the wall clock may be set meanwhile, so that is never far.

@@ -104,6 +104,11 @@ impl Runner {
     /// What becomes of a new instant of a job, given what goes on and what waits. `taken` counts the runs that the same
     /// decision lets begin now.
     pub(super) async fn entry(&self, job: &str, overlap: Overlap, taken: usize) -> Entry {
+        self.end_lost();
+        // One that others have now only has to be out of the way.
+        if self.flights.borrow().get(job).is_some_and(|flight| flight.lost.get()) {
+            return Entry::Wait;
+        }
         let running = self.flights.borrow().get(job).map(|flight| flight.scheduled_at);
         if let Some(earlier) = running.or_else(|| self.waits(job)) {
             return match overlap {
@@ -398,7 +403,7 @@ impl Runner {
             tracing::warn!(job, run, "a run that waited is cancelled: {why}");
             self.write_down(task, JobState::Cancelled, Some(why)).await;
         }
-        let flight = self.flights.borrow().get(job).map(Rc::clone);
+        let flight = self.flights.borrow().get(job).filter(|flight| !flight.lost.get()).map(Rc::clone);
         let Some(flight) = flight else { return gone.len() };
         if flight.cancelled.set(why.to_owned()).is_ok() {
             flight.switch.press();

@@ -107,6 +107,11 @@ pub enum LedgerError {
     /// The runtime that the ledger was opened in has ended.
     #[error("the ledger is closed")]
     Closed,
+    /// The other hosts of a fleet took this process for dead, as it was silent for too long.
+    #[error(
+        "the other hosts took this process for dead, as it was silent for too long; it is one of them again within seconds"
+    )]
+    Buried,
     /// Another driver has taken the broadcast over.
     #[error("broadcast {0} is driven by another process now")]
     LeaseLost(BroadcastId),
@@ -165,7 +170,8 @@ impl LedgerError {
     pub const fn is_fault(&self) -> bool {
         !matches!(
             self,
-            Self::LeaseLost(_)
+            Self::Buried
+                | Self::LeaseLost(_)
                 | Self::Unknown(_)
                 | Self::NotIn { .. }
                 | Self::NotNow { .. }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::claims;
 use super::owner::lives;
 use super::postgres::enlisted;
+use super::pulse::is_known;
 use super::sql::sql;
 use super::store::{Transaction, from_millis, millis, small};
 use super::versions::{self, StoredVersion};
@@ -148,7 +149,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store; nothing was claimed.
+    /// [`LedgerError::Buried`], and faults of the store; nothing was claimed.
     pub async fn claim_job_runs(
         &self,
         owner: &Owner,
@@ -163,6 +164,9 @@ impl Ledger {
                 let claims = claims::claim(&mut write, runs, owner.id()).await?;
                 claims::decide(&mut write, decided).await?;
                 return Ok(claims);
+            }
+            if !is_known(&mut write, owner.id()).await? {
+                return Err(LedgerError::Buried);
             }
             let named: Vec<_> = runs
                 .iter()

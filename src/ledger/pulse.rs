@@ -137,6 +137,17 @@ impl Ledger {
         }
     }
 
+    /// Whether an owner counts as alive, or was buried and is not back yet.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn is_known(&self, owner: &Owner) -> Result<bool, LedgerError> {
+        let mut write = self.store().write().await?;
+        let known = is_known(&mut write, owner.id()).await;
+        write.end(known).await
+    }
+
     /// As [`Ledger::bury_dead`], where owners say that they live.
     pub(super) async fn bury_silent(&self) -> Result<Buried, LedgerError> {
         let mut read = self.store().read().await?;
@@ -157,6 +168,12 @@ impl Ledger {
         }
         Ok(buried)
     }
+}
+
+/// Whether an owner was not buried yet.
+pub(super) async fn is_known(write: &mut Transaction<'_>, owner: i64) -> Result<bool, LedgerError> {
+    let row: Option<(i64,)> = write.row(sql("SELECT id FROM owners WHERE id = ?").bind(owner)).await?;
+    Ok(row.is_some())
 }
 
 /// Whether an owner has said that it lives still.

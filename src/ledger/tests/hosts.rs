@@ -113,6 +113,22 @@ fn a_job_runs_where_the_version_is_that_was_saved_last() {
 }
 
 #[test]
+fn who_was_buried_claims_nothing() {
+    with_folder(|folder, clock| async move {
+        let ledger = open(&folder, &clock).await;
+        let owner = ledger.register("serve").await.unwrap();
+        assert!(ledger.is_known(&owner).await.unwrap());
+        ledger.depart(&owner).await.unwrap();
+        if ledger.is_shared() {
+            assert!(!ledger.is_known(&owner).await.unwrap());
+            let claimed = ledger.claim_job_runs(&owner, &[run("a", "v1", START)], &[], &[]).await;
+            assert!(matches!(claimed, Err(LedgerError::Buried)), "{claimed:?}");
+            assert!(ledger.job_runs(None, 9).await.unwrap().is_empty());
+        }
+    });
+}
+
+#[test]
 fn a_job_is_gone_when_no_host_has_it() {
     with_folder(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
