@@ -16,6 +16,7 @@ mod alerts;
 mod book;
 mod broadcast;
 mod broadcast_driver;
+mod cases;
 mod client;
 mod commands;
 mod daemon;

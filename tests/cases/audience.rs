@@ -1,0 +1,1 @@
+//! What comes in as an audience: files as people have them, read right or refused.

@@ -1,0 +1,1 @@
+//! Inputs that changed under an unfinished broadcast, and the order in which things leave.

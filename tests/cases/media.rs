@@ -1,0 +1,1 @@
+//! Sizes and lengths of pictures, sounds and videos.

@@ -1,0 +1,11 @@
+//! Inputs that went wrong once, each with the right result. A test stands for a kind of input. They work from outside: the binary, Lua, HTTP.
+
+mod audience;
+mod changes;
+mod files;
+mod isolation;
+mod media;
+mod network;
+mod operators;
+mod schedules;
+mod values;

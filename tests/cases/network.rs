@@ -1,0 +1,1 @@
+//! The client as the network is: encodings, keep-alive, tokens, timeouts, proxies.

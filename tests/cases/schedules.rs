@@ -1,0 +1,1 @@
+//! Scheduled times, reloads, hooks and alerts.

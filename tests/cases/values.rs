@@ -1,0 +1,1 @@
+//! Values in messages and scripts: ids, numbers, templates, empty texts, Lua's own functions, the REPL.
