@@ -7,32 +7,34 @@ local function concerns(group)
   return (group.name or ""):match("5$") ~= nil
 end
 
-local sent, failed, unclear = 0, {}, {}
-for group in im.groups() do
-  if concerns(group) then
-    local ok, problem = pcall(retry.call, function()
-      return im.group_send({
-        to = group.group_id,
-        type = "txt",
-        body = { msg = "Yesterday's announcement had a wrong date. The meeting is on 21 June." },
-      })
-    end)
-    if ok then
-      sent = sent + 1
-    elseif type(problem) ~= "table" or problem.kind == "auth" or problem.kind == "cancelled" then
-      error(problem, 0) -- the next group would fare no better
-    elseif problem.kind == "in_doubt" then
-      unclear[#unclear + 1] = group.group_id
-    else
-      failed[#failed + 1] = group.group_id .. ": " .. tostring(problem)
+function main()
+  local sent, failed, unclear = 0, {}, {}
+  for group in im.groups() do
+    if concerns(group) then
+      local ok, problem = pcall(retry.call, function()
+        return im.group_send({
+          to = group.group_id,
+          type = "txt",
+          body = { msg = "Yesterday's announcement had a wrong date. The meeting is on 21 June." },
+        })
+      end)
+      if ok then
+        sent = sent + 1
+      elseif type(problem) ~= "table" or problem.kind == "auth" or problem.kind == "cancelled" then
+        error(problem, 0) -- the next group would fare no better
+      elseif problem.kind == "in_doubt" then
+        unclear[#unclear + 1] = group.group_id
+      else
+        failed[#failed + 1] = group.group_id .. ": " .. tostring(problem)
+      end
     end
   end
-end
 
-print(sent .. " groups were told.")
-if #failed > 0 then
-  print("Not sent:\n  " .. table.concat(failed, "\n  "))
-end
-if #unclear > 0 then
-  print("Look yourself whether these got it: " .. table.concat(unclear, ", "))
+  print(sent .. " groups were told.")
+  if #failed > 0 then
+    print("Not sent:\n  " .. table.concat(failed, "\n  "))
+  end
+  if #unclear > 0 then
+    print("Look yourself whether these got it: " .. table.concat(unclear, ", "))
+  end
 end

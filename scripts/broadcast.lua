@@ -1,11 +1,13 @@
 -- Tells every group of a file something, once: run it again, and it goes on where it stopped or says what it sent.
 
-local report = im.broadcast({
-  name = "summer-meeting",
-  to = "scripts/groups.csv",
-  message = function(row)
-    return { type = "txt", body = { msg = "Hello " .. row.name .. "! The summer meeting is on 21 June." } }
-  end,
-})
+function main()
+  local report = im.broadcast({
+    name = "summer-meeting",
+    to = "scripts/groups.csv",
+    message = function(row)
+      return { type = "txt", body = { msg = "Hello " .. row.name .. "! The summer meeting is on 21 June." } }
+    end,
+  })
 
-print(("%d of %d groups were told, %d are in doubt."):format(report.sent, report.total, report.in_doubt))
+  print(("%d of %d groups were told, %d are in doubt."):format(report.sent, report.total, report.in_doubt))
+end

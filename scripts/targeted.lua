@@ -3,17 +3,19 @@
 
 local group_id = "184524748161025"
 
-local users = {}
-for user_id, role in im.members(group_id) do
-  if role ~= "member" and #users < 20 then
-    users[#users + 1] = user_id
+function main()
+  local users = {}
+  for user_id, role in im.members(group_id) do
+    if role ~= "member" and #users < 20 then
+      users[#users + 1] = user_id
+    end
   end
-end
 
-local receipts = im.targeted_send({
-  to = { group_id },
-  users = users,
-  type = "txt",
-  body = { msg = "Please look through the new members today." },
-})
-print("sent to " .. table.concat(users, ", ") .. ": " .. receipts[group_id])
+  local receipts = im.targeted_send({
+    to = { group_id },
+    users = users,
+    type = "txt",
+    body = { msg = "Please look through the new members today." },
+  })
+  print("sent to " .. table.concat(users, ", ") .. ": " .. receipts[group_id])
+end

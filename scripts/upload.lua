@@ -3,10 +3,12 @@
 
 local groups = { "184524748161025", "184524748161026", "184524748161027" }
 
-local picture = im.upload("scripts/assets/picture.png", { thumbnail = { width = 200, height = 200 } })
-local clip = im.upload("scripts/assets/clip.mp4")
-print(("uploaded %s (%d bytes) and %s (%d bytes)"):format(picture.filename, picture.size, clip.filename, clip.size))
+function main()
+  local picture = im.upload("scripts/assets/picture.png", { thumbnail = { width = 200, height = 200 } })
+  local clip = im.upload("scripts/assets/clip.mp4")
+  print(("uploaded %s (%d bytes) and %s (%d bytes)"):format(picture.filename, picture.size, clip.filename, clip.size))
 
-im.group_send({ to = groups, type = "img", body = { file = picture } })
-im.group_send({ to = groups, type = "video", body = { file = clip, thumb = picture } })
-print("Both sent to " .. #groups .. " groups.")
+  im.group_send({ to = groups, type = "img", body = { file = picture } })
+  im.group_send({ to = groups, type = "video", body = { file = clip, thumb = picture } })
+  print("Both sent to " .. #groups .. " groups.")
+end

@@ -268,3 +268,24 @@ fn what_sends_nothing_to_the_app_needs_no_credentials() {
     project.mooncast(&["doctor", "--simulator"]).exits(0);
     project.mooncast(&["check"]).exits(0).prints("nothing found");
 }
+
+fn read(project: &Project, path: &str) -> String {
+    std::fs::read_to_string(project.path(path)).unwrap()
+}
+
+#[test]
+fn stubs_of_an_older_version_are_written_anew() {
+    let project = Project::new();
+    project.write("mooncast.toml", "simulator = true\n");
+    project.write(".luals/im.lua", "-- of an older version");
+    project.write(".luals/mine.lua", "-- kept");
+    project.mooncast(&["stubs"]).exits(0).prints("changed").prints(".luals/mine.lua is not a stub");
+    assert!(read(&project, ".luals/im.lua").contains("group_send"));
+    assert_eq!(read(&project, ".luals/mine.lua"), "-- kept");
+    assert!(read(&project, ".luarc.json").contains(".luals"));
+    project.mooncast(&["stubs"]).exits(0).prints(" 0 changed");
+
+    project.write(".luarc.json", "{}");
+    project.mooncast(&["stubs"]).exits(0).prints("add it to `workspace.library`");
+    assert_eq!(read(&project, ".luarc.json"), "{}");
+}

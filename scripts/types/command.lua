@@ -1,9 +1,11 @@
 -- A command message: the members' clients act on it and show nothing. Here only to those who are online.
 
-local receipts = im.group_send({
-  to = { "184524748161025" },
-  type = "cmd",
-  body = { action = "refresh_announcements" },
-  routetype = "ROUTE_ONLINE",
-})
-print("command sent: " .. receipts["184524748161025"])
+function main()
+  local receipts = im.group_send({
+    to = { "184524748161025" },
+    type = "cmd",
+    body = { action = "refresh_announcements" },
+    routetype = "ROUTE_ONLINE",
+  })
+  print("command sent: " .. receipts["184524748161025"])
+end

@@ -3,6 +3,8 @@
 
 local message = require("message")
 
-local invitation = message.custom("invitation/summer", { date = "21 June", place = "The garden" })
-local receipts = im.group_send(invitation:to("184524748161025"):from("user1"):silent())
-print("custom message sent: " .. receipts["184524748161025"])
+function main()
+  local invitation = message.custom("invitation/summer", { date = "21 June", place = "The garden" })
+  local receipts = im.group_send(invitation:to("184524748161025"):from("user1"):silent())
+  print("custom message sent: " .. receipts["184524748161025"])
+end

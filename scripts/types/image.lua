@@ -1,11 +1,13 @@
 -- An image message: the file is uploaded first, and what the upload gives goes into the body. It fills in the address,
 -- the secret, the name and the size in pixels.
 
-local picture = im.upload("scripts/assets/picture.png")
+function main()
+  local picture = im.upload("scripts/assets/picture.png")
 
-local receipts = im.group_send({
-  to = { "184524748161025" },
-  type = "img",
-  body = { file = picture },
-})
-print("image sent: " .. receipts["184524748161025"])
+  local receipts = im.group_send({
+    to = { "184524748161025" },
+    type = "img",
+    body = { file = picture },
+  })
+  print("image sent: " .. receipts["184524748161025"])
+end

@@ -1,12 +1,14 @@
 -- A text message with everything that can go round it: the sender, read receipts, fields of your own for the clients,
 -- and no push notification. All of these fields may be left out.
 
-local receipts = im.group_send({
-  to = { "184524748161025" },
-  from = "user1",
-  type = "txt",
-  body = { msg = "The office closes at noon today." },
-  need_group_ack = true,
-  ext = { topic = "office", em_ignore_notification = true },
-})
-print("text sent: " .. receipts["184524748161025"])
+function main()
+  local receipts = im.group_send({
+    to = { "184524748161025" },
+    from = "user1",
+    type = "txt",
+    body = { msg = "The office closes at noon today." },
+    need_group_ack = true,
+    ext = { topic = "office", em_ignore_notification = true },
+  })
+  print("text sent: " .. receipts["184524748161025"])
+end

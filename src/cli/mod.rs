@@ -114,6 +114,8 @@ enum Command {
     Test(test::Test),
     /// Make a project: a folder with settings, a first script, and what an editor needs to complete `im.`
     New(new::New),
+    #[command(about = "Write the editor's files of a project anew, as this version of Mooncast has them")]
+    Stubs(stubs::Stubs),
     /// Look at broadcasts and steer them: list, show, pause, resume, cancel, retry, settle, recall, export, prune
     Runs(runs::Runs),
     #[command(about = "Run the jobs that the project's scripts declare, until it is stopped")]
@@ -174,6 +176,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args, &cli.global),
         Command::Test(args) => test::run(&args, &cli.global),
         Command::New(args) => new::run(&args),
+        Command::Stubs(args) => stubs::run(&args, &cli.global),
         Command::Runs(args) => runs::run(args, &cli.global),
         Command::Serve(args) => serve::run(args, &cli.global, log),
         Command::Tokens(args) => tokens::run(&args, &cli.global),

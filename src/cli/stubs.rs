@@ -1,6 +1,96 @@
-//! The Lua files that are part of the binary: editor stubs, and the standard library.
+//! `mooncast stubs`, and the Lua files that are part of the binary: editor stubs, and the standard library.
 
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+
+use anyhow::Context;
+use clap::Args;
 use rust_embed::RustEmbed;
+
+use super::{Exit, Global};
+
+/// The folder with the editor's stubs, which `.luarc.json` names.
+pub(super) const FOLDER: &str = ".luals";
+
+/// What tells an editor with `LuaLS` where the stubs are.
+pub(super) const EDITOR_SETTINGS: (&str, &str) = (".luarc.json", include_str!("new/luarc.json"));
+
+/// Write the editor's files of a project anew: the stubs of this version of Mooncast, by which an editor completes `im.`
+///
+/// Files in `.luals` that this version does not have are left alone and named; so is a `.luarc.json` that is there.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Stubs {}
+
+/// Writes the stubs and prints what changed.
+pub(super) fn run(_: &Stubs, global: &Global) -> anyhow::Result<Exit> {
+    let root = global.project()?.root;
+    let done = refresh(&root)?;
+    let mut out = io::stdout();
+    // The files are written whether this is read or not.
+    let _ = writeln!(out, "{}/{FOLDER}: {} stubs, {} changed", root.display(), all().len(), done.changed);
+    for file in done.unknown {
+        let _ = writeln!(
+            out,
+            "{FOLDER}/{file} is not a stub of this version; delete it if you no longer need it"
+        );
+    }
+    if done.editor_settings_lack_folder {
+        let file = EDITOR_SETTINGS.0;
+        let _ = writeln!(out, "{file} does not name `{FOLDER}`: add it to `workspace.library` there");
+    }
+    Ok(Exit::Delivered)
+}
+
+/// What [`refresh`] found and did.
+struct Refreshed {
+    /// Stubs that were missing or had another text.
+    changed: usize,
+    /// Files in the folder that are no stubs of this version.
+    unknown: Vec<String>,
+    editor_settings_lack_folder: bool,
+}
+
+fn refresh(root: &Path) -> anyhow::Result<Refreshed> {
+    let folder = root.join(FOLDER);
+    let stubs = all();
+    let mut changed = 0;
+    for stub in &stubs {
+        let path = folder.join(&stub.file);
+        if fs::read_to_string(&path).ok().as_deref() != Some(&stub.text) {
+            write(&path, &stub.text)?;
+            changed += 1;
+        }
+    }
+    let mut unknown: Vec<String> = fs::read_dir(&folder)
+        .with_context(|| format!("{} cannot be read", folder.display()))?
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| !stubs.iter().any(|stub| stub.file == *name))
+        .collect();
+    unknown.sort();
+    let settings = root.join(EDITOR_SETTINGS.0);
+    let editor_settings_lack_folder = match fs::read_to_string(&settings) {
+        Ok(text) => !text.contains(FOLDER),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            write(&settings, EDITOR_SETTINGS.1)?;
+            false
+        }
+        Err(error) => {
+            return Err(error).with_context(|| format!("{} cannot be read", settings.display()));
+        }
+    };
+    Ok(Refreshed { changed, unknown, editor_settings_lack_folder })
+}
+
+/// Writes a file of a project, with the folders above it.
+pub(super) fn write(path: &Path, content: &str) -> anyhow::Result<()> {
+    let cannot = || format!("{} cannot be written", path.display());
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).with_context(cannot)?;
+    }
+    fs::write(path, content).with_context(cannot)
+}
 
 #[derive(RustEmbed)]
 #[folder = "stdlib/"]

@@ -9,16 +9,13 @@ use clap::Args;
 
 use super::{Exit, stubs};
 
-/// The folder with the editor's stubs, which `.luarc.json` names.
-const STUBS_FOLDER: &str = ".luals";
-
 /// The files of a new project and what they hold.
 const FILES: [(&str, &str); 7] = [
     ("mooncast.toml", include_str!("mooncast.toml")),
     ("scripts/hello.lua", include_str!("hello.lua")),
     ("scripts/tests/hello.lua", include_str!("hello_test.lua")),
     ("scripts/lib/.gitkeep", ""),
-    (".luarc.json", include_str!("luarc.json")),
+    stubs::EDITOR_SETTINGS,
     (".gitignore", include_str!("gitignore")),
     (".github/workflows/mooncast.yml", include_str!("mooncast.yml")),
 ];
@@ -48,10 +45,10 @@ pub(super) fn run(args: &New) -> anyhow::Result<Exit> {
 fn make(folder: &Path) -> anyhow::Result<()> {
     refuse_taken(folder)?;
     for (path, content) in FILES {
-        write(&folder.join(path), content)?;
+        stubs::write(&folder.join(path), content)?;
     }
     for stub in stubs::all() {
-        write(&folder.join(STUBS_FOLDER).join(stub.file), &stub.text)?;
+        stubs::write(&folder.join(stubs::FOLDER).join(stub.file), &stub.text)?;
     }
     Ok(())
 }
@@ -70,14 +67,6 @@ fn refuse_taken(folder: &Path) -> anyhow::Result<()> {
             Some(_) => bail!("{shown} is there already, and not empty; give the project another name"),
         },
     }
-}
-
-fn write(path: &Path, content: &str) -> anyhow::Result<()> {
-    let cannot = || format!("{} cannot be written", path.display());
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).with_context(cannot)?;
-    }
-    fs::write(path, content).with_context(cannot)
 }
 
 #[cfg(test)]
