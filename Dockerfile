@@ -3,12 +3,13 @@
 #
 #   docker build -t mooncast .
 #   docker run --rm --read-only -v "$PWD:/project" --user "$(id -u)" mooncast rehearse scripts/hello.lua
-#   docker run -d --read-only --cap-drop ALL --security-opt no-new-privileges --stop-timeout 60 --restart always \
-#     -v mooncast:/project --env-file mooncast.env mooncast
+#   docker run -d --network host --read-only --cap-drop ALL --security-opt no-new-privileges --stop-timeout 60 \
+#     --restart always -v mooncast:/project --env-file mooncast.env mooncast
 #
-# The project has to be writable for who runs it (uid 65534): its ledger is in .mooncast/. /tmp is for rehearsals and
-# tests alone; serving needs none. Stopping takes as long as `[serve] stop_within` says, hence the timeout. `http.hook`
-# listens at the container's own loopback: a proxy in front shares its network (`--network container:NAME`).
+# The user that runs it (uid 65534) needs to write the project: the ledger is in .mooncast/. /tmp is for rehearsals and
+# tests; `serve` needs none. A stop takes as long as `[serve] stop_within` says, hence the timeout. `serve` listens on
+# 127.0.0.1:7311. With --network host that is the machine's own loopback; without it, the container's, and a proxy in
+# front shares the container's network (`--network container:NAME`).
 
 FROM rust:1.95.0-bookworm AS build
 # The image's own toolchain; rust-toolchain.toml would fetch what only tests need.

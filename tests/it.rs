@@ -51,6 +51,7 @@ mod store_command;
 mod stubs;
 mod support;
 mod survival;
+mod systemd;
 mod top;
 mod traces;
 mod uploads;

@@ -24,7 +24,7 @@ const BLESS: &str = "MOONCAST_BLESS";
 const AT_ONCE: usize = 4;
 
 /// The most blocks of a book that may not be run here.
-const MOST_LOOKED_AT: usize = 5;
+const MOST_LOOKED_AT: usize = 7;
 
 const LANGUAGES: [&str; 2] = ["en", "zh"];
 
