@@ -10,8 +10,8 @@ use mooncast::clock::Clock;
 use mooncast::config::{App, AppLimits, Credentials, Permissions, Project as Place, Timeouts};
 use mooncast::delivery::{Counts, Delivery, Tally};
 use mooncast::host::{
-    Broadcasts, Ended, Failed, Files, InterruptSwitch, Jobs, Outbound, Output, Part, RunSpec, RunStop,
-    Services, Sources, Store, Variables, run,
+    Broadcasts, Budget, Ended, Failed, Files, InterruptSwitch, Jobs, Outbound, Output, Part, RunSpec,
+    RunStop, Services, Sources, Store, Variables, run,
 };
 use mooncast::protocol::{Mode, Source, WorkerLimits};
 use rustix::process::{Pid, Signal, kill_process};
@@ -57,6 +57,7 @@ fn services(project: &Project, app: &Rc<Delivery>, clock: &Clock) -> Rc<Services
         job: None,
         stop: RunStop::default(),
         part: Part::default(),
+        memory: Budget::alone(64 << 20),
     })
 }
 
@@ -67,7 +68,7 @@ fn spec(source: &str) -> RunSpec {
         job: None,
         mode: Mode::Run,
         args: Vec::new(),
-        limits: WorkerLimits { memory: 64 << 20, cpu_ms: 500, tasks: 1000, queued_bytes: 1 << 20 },
+        limits: WorkerLimits { memory: 64 << 20, cpu_ms: 500, tasks: 1000 },
         timeout: Some(Duration::from_mins(1)),
         seed: 1,
     }

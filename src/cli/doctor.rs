@@ -8,6 +8,7 @@ use clap::Args;
 use crate::clock::Clock;
 use crate::config::{AppFlags, Environment, Settings};
 use crate::delivery::{Delivery, FailPoint, Health};
+use crate::host::{OWN_BINARY, confinement};
 use crate::ledger::Place;
 
 use super::findings::Report;
@@ -16,7 +17,8 @@ use super::{AppArgs, Exit, Global, apps, store};
 /// How far this machine's clock may be from the service's: more, and a token's end is misjudged.
 const CLOCK_MARGIN: Duration = Duration::from_secs(30);
 
-/// Looks at the settings, the store, the address, the token, the clock and the state folder; sends no message.
+/// Looks at the settings, the store, the address, the token, the clock, the state folder and how the processes of scripts are
+/// confined; sends no message.
 ///
 /// Exit status: 0 all is well; 1 something is not; 2 the settings cannot be read.
 #[derive(Debug, Args)]
@@ -45,6 +47,7 @@ pub(super) fn run(args: Doctor, global: &Global) -> anyhow::Result<Exit> {
     report.line(writable, "state folder", &folder);
 
     let clock = Clock::real();
+    clock.block_on(workers(&mut report))?;
     let place = apps::place(&project, &settings, args.simulator);
     if matches!(place, Place::Server(_)) {
         clock.block_on(store::look(&place, &clock, &mut report))?;
@@ -59,6 +62,16 @@ pub(super) fn run(args: Doctor, global: &Global) -> anyhow::Result<Exit> {
         }
     })?;
     Ok(if report.is_unwell() { Exit::Failed } else { Exit::Delivered })
+}
+
+/// How the processes of scripts are confined on this machine.
+async fn workers(report: &mut Report) {
+    match confinement(OWN_BINARY.as_ref()).await {
+        Ok(how) => report.line(true, "scripts", &how),
+        Err(error) => {
+            report.line(false, "scripts", &format!("no process for a script can be started: {error}"))
+        }
+    }
 }
 
 async fn examine(app: &Delivery, clock: &Clock, report: &mut Report) {

@@ -16,6 +16,7 @@ mod limits;
 pub mod lint;
 mod logging;
 mod man;
+mod memory;
 mod new;
 mod next;
 mod progress;
@@ -147,6 +148,7 @@ pub fn main() -> ExitCode {
     if std::env::args_os().nth(1).as_deref() == Some(OsStr::new(WORKER_COMMAND)) {
         return crate::worker::main();
     }
+    memory::keep_to_itself();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -29,9 +29,6 @@ use super::rehearse::stage::Scene;
 use super::summary::Summary;
 use super::{AppArgs, Exit, Global, job, rehearse};
 
-/// Bytes of unanswered requests that a script may have.
-const QUEUED_BYTES: u64 = 64 * 1024 * 1024;
-
 /// The variable that arms a fail point: `POINT:COUNT`.
 const FAIL_POINT: &str = "MOONCAST_FAIL_POINT";
 
@@ -208,7 +205,6 @@ pub(super) fn spec(script: Source, mode: Mode, args: Vec<String>, limits: &Scrip
             memory: limits.memory,
             cpu_ms: u64::try_from(limits.cpu.as_millis()).unwrap_or(u64::MAX),
             tasks: limits.tasks,
-            queued_bytes: QUEUED_BYTES,
         },
         timeout: limits.timeout,
         seed: rand::rng().random(),

@@ -19,6 +19,9 @@ pub struct ScriptLimits {
     pub tasks: u32,
     /// Runs of a daemon that go on at once; more wait for their turn. Default 64.
     pub workers: u32,
+    /// Bytes that the calls of one run may hold in the host: requests, files, bodies, answers. Beyond them its calls wait.
+    /// Default 64 `MiB`; all runs together have four times as much.
+    pub host_memory: u64,
 }
 
 impl Default for ScriptLimits {
@@ -29,6 +32,7 @@ impl Default for ScriptLimits {
             timeout: None,
             tasks: 10_000,
             workers: 64,
+            host_memory: 64 * 1024 * 1024,
         }
     }
 }
@@ -45,6 +49,8 @@ pub(super) struct ScriptsSection {
     timeout: Option<Duration>,
     tasks: Option<u32>,
     workers: Option<u32>,
+    #[serde(deserialize_with = "units::size")]
+    host_memory: Option<u64>,
 }
 
 impl From<ScriptsSection> for ScriptLimits {
@@ -56,6 +62,7 @@ impl From<ScriptsSection> for ScriptLimits {
             timeout: section.timeout,
             tasks: section.tasks.unwrap_or(default.tasks),
             workers: section.workers.unwrap_or(default.workers),
+            host_memory: section.host_memory.unwrap_or(default.host_memory),
         }
     }
 }

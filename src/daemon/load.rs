@@ -25,9 +25,6 @@ const CPU: Duration = Duration::from_secs(5);
 /// Real time that a top level may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Bytes of unanswered requests that a script may have.
-const QUEUED_BYTES: u64 = 64 * 1024 * 1024;
-
 /// What loading needs of the house.
 pub struct Loader {
     /// The project whose scripts are loaded.
@@ -137,7 +134,6 @@ pub fn worker_limits(limits: &ScriptLimits) -> WorkerLimits {
         memory: limits.memory,
         cpu_ms: u64::try_from(limits.cpu.as_millis()).unwrap_or(u64::MAX),
         tasks: limits.tasks,
-        queued_bytes: QUEUED_BYTES,
     }
 }
 

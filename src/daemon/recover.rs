@@ -82,8 +82,7 @@ impl Daemon {
         for orphan in orphans {
             let (job, run) = (orphan.job.clone(), run_name(orphan.scheduled_at));
             let version = match ledger.version(&orphan.version).await {
-                _ if !orphan.waits => {
-                    let why = "it had sent messages outside of broadcasts and without `once`".to_owned();
+                _ if let Some(why) = orphan.why.clone() => {
                     figures::run_ended(&job, JobState::Interrupted);
                     tracing::error!(job, run, "a run was interrupted and is not entered again: {why}");
                     self.setup.tell(Event::RunInterrupted { job, run, why }).await;

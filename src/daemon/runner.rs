@@ -11,7 +11,8 @@ use rand::Rng;
 use tokio::sync::{Notify, oneshot};
 
 use crate::host::{
-    self, Ended, Failed, Interrupt, InterruptSwitch, Keeper, OfJob, RunSpec, Services, Snapshot, Sources,
+    self, Ended, Failed, HostMemory, Interrupt, InterruptSwitch, Keeper, OfJob, RunSpec, Services, Snapshot,
+    Sources,
 };
 use crate::ledger::{Begin, EndedRun, Entry, JobState, NewRun, Wish};
 use crate::protocol::{HookRequest, JobStart, Mode, Source};
@@ -83,6 +84,8 @@ pub(super) struct Runner {
     stopping: Cell<bool>,
     idle: Notify,
     figures: RunFigures,
+    /// What the calls of all runs hold here.
+    memory: HostMemory,
 }
 
 impl Runner {
@@ -98,6 +101,7 @@ impl Runner {
             stopping: Cell::new(false),
             idle: Notify::new(),
             figures: RunFigures::default(),
+            memory: HostMemory::default(),
         })
     }
 
@@ -244,6 +248,7 @@ impl Runner {
             Err(error) => return Ended::Failed(Failed::NotStarted(error.to_string())),
         };
         services.origin.clone_from(&task.script.name);
+        services.memory = self.memory.of_run(settings.scripts.host_memory);
         let path = task.path.canonicalize().unwrap_or_else(|_| task.path.clone());
         services.sources = Sources::new(project, &path).pinned(Arc::clone(&task.modules));
         services.job = Some(Rc::new(OfJob {
@@ -326,13 +331,9 @@ impl Runner {
         let (state, note) = match (flight.cancelled.get(), ended) {
             (Some(why), Ended::Failed(_) | Ended::Interrupted) => (JobState::Cancelled, Some(why.clone())),
             (_, Ended::Finished) => (JobState::Done, None),
-            (None, Ended::Interrupted) => {
-                tracing::warn!(job, run, "a run is cut short: the daemon stops");
-                return;
-            }
+            (None, Ended::Interrupted) => return self.cut_short(task).await,
             (None, Ended::Failed(failed)) if self.stopping.get() && cut_short(&failed) => {
-                tracing::warn!(job, run, "a run is cut short: the daemon stops");
-                return;
+                return self.cut_short(task).await;
             }
             (None, Ended::Failed(failed)) => (JobState::Failed, Some(failed.to_string())),
         };
@@ -354,6 +355,16 @@ impl Runner {
             self.setup.tell(Event::RunUndelivered { job, run, groups }).await;
         }
         self.write_down(task, state, note.as_deref()).await;
+    }
+
+    /// Leaves a run to the next daemon, and says in the ledger that this one did not die during it.
+    async fn cut_short(&self, task: &Task) {
+        let Setup { ledger, owner, .. } = &*self.setup;
+        let (job, run) = (task.job.as_str(), run_name(task.scheduled_at));
+        tracing::warn!(job, run, "a run is cut short: the daemon stops");
+        if let Err(error) = ledger.cut_short_job_run(job, task.scheduled_at, owner).await {
+            tracing::warn!(job, run, "that the daemon stopped in order is not in the ledger: {error}");
+        }
     }
 
     /// Writes down how a run ended. Many that end at once share a commit.

@@ -14,6 +14,7 @@ use crate::protocol::{self, Answer, Failure, Kind, Request, Urgency, When};
 use crate::quota::Priority;
 
 use super::broadcasts;
+use super::budget::Held;
 use super::rehearsal::{fingerprint, look};
 use super::services::{Part, Services};
 use super::testing;
@@ -38,15 +39,19 @@ pub(super) fn only_declares(services: &Services, request: &Request) -> Failure {
 }
 
 /// Answers one request. Whatever it takes is checked, granted and paced on this side of the pipe.
-pub(super) async fn answer(services: &Services, request: Request) -> Result<Answer, Failure> {
+pub(super) async fn answer(
+    services: &Services,
+    request: Request,
+    memory: &mut Held,
+) -> Result<Answer, Failure> {
     match request {
         Request::Send { app, call, message, options } => send(services, app, call, &message, options).await,
         // Apart, so that a send's task is not as large as the largest of all answers.
-        other => Box::pin(answer_other(services, other)).await,
+        other => Box::pin(answer_other(services, other, memory)).await,
     }
 }
 
-async fn answer_other(services: &Services, request: Request) -> Result<Answer, Failure> {
+async fn answer_other(services: &Services, request: Request, memory: &mut Held) -> Result<Answer, Failure> {
     let stop = services.stop.stop();
     match request {
         Request::Send { app, call, message, options } => send(services, app, call, &message, options).await,
@@ -116,7 +121,7 @@ async fn answer_other(services: &Services, request: Request) -> Result<Answer, F
             tokio::select! {
                 biased;
                 () = stop.asked() => Err(Failure::new(Kind::Cancelled, "the request was given up: the run ends")),
-                answer = services.outbound.request(*request, &services.variables) => answer,
+                answer = services.outbound.request(*request, &services.variables, memory) => answer,
             }
         }
     }
@@ -152,7 +157,15 @@ fn json<T: Serialize>(value: &T) -> Result<Answer, Failure> {
         .map_err(|error| Failure::new(Kind::Invalid, format!("the answer has no JSON form: {error}")))
 }
 
+/// The most bytes of a message's JSON: far more than any service takes. Its values take many times as much.
+const LONGEST_MESSAGE: usize = 1024 * 1024;
+
 fn parse(message: &[u8]) -> Result<serde_json::Value, Failure> {
+    if message.len() > LONGEST_MESSAGE {
+        let problem =
+            format!("{} bytes as JSON, and no message has more than {LONGEST_MESSAGE}", message.len());
+        return Err(Failure::invalid("message", problem));
+    }
     serde_json::from_slice(message).map_err(|error| Failure::invalid("message", format!("not JSON: {error}")))
 }
 
@@ -230,6 +243,8 @@ async fn upload(
 ) -> Result<Answer, Failure> {
     let number = app;
     let app = app_of(services, app)?;
+    // They are never closed, so there is a place in the end.
+    let _place = services.memory.uploads.acquire().await;
     let hold = services.clock.hold();
     let opened = services.files.open_upload(path).await?;
     let Some(files) = services.part.files() else {

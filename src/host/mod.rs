@@ -4,6 +4,7 @@
 
 mod answers;
 mod broadcasts;
+mod budget;
 mod death;
 mod figures;
 mod files;
@@ -13,6 +14,7 @@ mod outbound;
 mod output;
 mod process;
 pub mod rehearsal;
+mod reserve;
 mod services;
 mod session;
 mod sources;
@@ -21,11 +23,13 @@ pub mod testing;
 mod variables;
 
 pub use broadcasts::{Broadcasts, Keeper, Kept, PlanUnderway};
+pub use budget::{Budget, HostMemory};
 pub use files::{FileChange, Files};
 pub use interrupt::{Interrupt, InterruptSwitch};
 pub use jobs::{Jobs, OfJob};
 pub use outbound::{Outbound, Webhook, net_problem};
 pub use output::{Output, Silence, log_line};
+pub use process::confinement;
 pub use services::{Part, Planned, RunStop, Services, SetUpError};
 pub use session::{Ended, Failed, OWN_BINARY, RunSpec, run};
 pub use sources::{MAX_SOURCE, Snapshot, Sources};

@@ -12,11 +12,10 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 use nix::time::ClockId;
 use nix::unistd::Pid;
-use rustix::process::{Resource, Rlimit};
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
-use crate::protocol::WORKER_COMMAND;
+use crate::protocol::{PROBE, WORKER_COMMAND};
 
 /// What a worker's last words may take.
 const LAST_WORDS: u64 = 4096;
@@ -57,21 +56,31 @@ pub(super) fn start(program: &Path) -> io::Result<(Process, Pipes)> {
     Ok((Process { child, pid }, Pipes { input, output, errors }))
 }
 
+/// How workers of `program` are confined, as one of them says it: its user, and the walls that the kernel holds.
+///
+/// # Errors
+///
+/// When a worker cannot be started, or cannot confine itself.
+pub async fn confinement(program: &Path) -> io::Result<String> {
+    let output = Command::new(program)
+        .args([WORKER_COMMAND, PROBE])
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    }
+    Err(io::Error::other(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
+}
+
 impl Process {
     /// CPU that it has used so far; none once it is gone.
     pub(super) fn cpu(&self) -> Option<Duration> {
         let clock = ClockId::pid_cpu_clock_id(self.pid?).ok()?;
         Some(clock.now().ok()?.into())
-    }
-
-    /// Moves the kernel's own limit on: it is to end a worker only if this host no longer can.
-    pub(super) fn extend_cpu_limit(&self, seconds: u64) {
-        let pid = self.pid.and_then(|pid| rustix::process::Pid::from_raw(pid.as_raw()));
-        let limit = Rlimit { current: Some(seconds), maximum: None };
-        if pid.is_some() {
-            // A worker that has just ended has no limit to move.
-            let _ = rustix::process::prlimit(pid, Resource::Cpu, limit);
-        }
     }
 
     /// Leaves more of the CPU to others.

@@ -11,6 +11,7 @@ use crate::config::{Project, Settings};
 use crate::delivery::{Delivery, Stop, StopSwitch, Tally};
 
 use super::broadcasts::Broadcasts;
+use super::budget::Budget;
 use super::files::Files;
 use super::jobs::{Jobs, OfJob};
 use super::outbound::{Outbound, net_problem};
@@ -51,6 +52,8 @@ pub struct Services {
     pub job: Option<Rc<OfJob>>,
     /// How its waits are ended.
     pub stop: RunStop,
+    /// The memory and the files that its calls may hold in the host.
+    pub memory: Rc<Budget>,
     /// What it is held to, or what it is a rehearsal of.
     pub part: Part,
 }
@@ -106,6 +109,7 @@ impl Services {
             jobs: Jobs::new(permissions),
             job: None,
             stop: RunStop::default(),
+            memory: Budget::alone(settings.scripts.host_memory),
             part: Part::default(),
         })
     }

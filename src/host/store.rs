@@ -12,11 +12,11 @@ use crate::ledger::{Added, Ledger, LedgerError};
 use crate::protocol::{Failure, Kind, STORE_KEY_BYTES as KEY_BYTES, StoreRequest, StoreStep};
 
 /// The most bytes of a value, as JSON.
-const VALUE_BYTES: usize = 256 * 1024;
+pub(super) const VALUE_BYTES: usize = 256 * 1024;
 /// Entries on a page.
 const PAGE: u32 = 200;
 /// Bytes after which a page ends.
-const PAGE_BYTES: usize = 1024 * 1024;
+pub(super) const PAGE_BYTES: usize = 1024 * 1024;
 
 /// The data that one run may look into and change.
 #[derive(Debug)]
@@ -95,9 +95,9 @@ impl Store {
                 None => json!([]),
             },
             StoreStep::Set { key, value, ttl_ms } => {
-                let value = parsed(&value);
-                ledger.data_set(space, &key, &value.to_string(), expires(ttl_ms)).await?;
-                self.note(space, key, Some(value));
+                let value = ordered(&value);
+                ledger.data_set(space, &key, &value, expires(ttl_ms)).await?;
+                self.note(space, key, Some(&value));
                 Value::Null
             }
             StoreStep::Delete(key) => {
@@ -108,21 +108,19 @@ impl Store {
                 json!(was_there)
             }
             StoreStep::Swap { key, expected, new, ttl_ms } => {
-                let (expected, new) =
-                    (expected.map(|text| parsed(&text).to_string()), new.map(|text| parsed(&text)));
-                let text = new.as_ref().map(Value::to_string);
+                let (expected, new) = (expected.map(|text| ordered(&text)), new.map(|text| ordered(&text)));
                 let swapped = ledger
-                    .data_swap(space, &key, expected.as_deref(), text.as_deref(), expires(ttl_ms))
+                    .data_swap(space, &key, expected.as_deref(), new.as_deref(), expires(ttl_ms))
                     .await?;
                 if swapped {
-                    self.note(space, key, new);
+                    self.note(space, key, new.as_deref());
                 }
                 json!(swapped)
             }
             StoreStep::Increment { key, by, ttl_ms } => {
                 match ledger.data_add(space, &key, by, expires(ttl_ms)).await? {
                     Added::Now(sum) => {
-                        self.note(space, key, Some(sum.into()));
+                        self.note(space, key, Some(&sum.to_string()));
                         json!(sum)
                     }
                     Added::NoNumber(held) => return Ok(Err(no_number(&key, &held))),
@@ -137,8 +135,9 @@ impl Store {
         }))
     }
 
-    fn note(&self, space: &str, key: String, value: Option<Value>) {
+    fn note(&self, space: &str, key: String, value: Option<&str>) {
         let Some(changes) = &self.changes else { return };
+        let value = value.map(parsed);
         let of = space.split_once(':').map_or(space, |(_, name)| name).to_owned();
         let change = if value.is_some() { "set" } else { "delete" };
         changes.borrow_mut().insert((space.to_owned(), key.clone()), StoreChange { change, of, key, value });
@@ -147,24 +146,24 @@ impl Store {
 
 /// As many entries as fit, and where the next page begins.
 async fn page(ledger: &Ledger, space: &str, prefix: &str, after: Option<&str>) -> Result<Value, LedgerError> {
-    let found = ledger.data_list(space, prefix, after.unwrap_or_default(), PAGE).await?;
+    let found = ledger.data_list(space, prefix, after.unwrap_or_default(), PAGE, PAGE_BYTES).await?;
     let (mut items, mut bytes, mut last) = (Vec::new(), 0, None);
     let full = found.len() == PAGE as usize;
-    let count = found.len();
     for (key, text, _) in found {
-        bytes += key.len() + text.len();
+        bytes += text.chars().count();
         items.push(json!([key, parsed(&text)]));
         last = Some(key);
-        if bytes > PAGE_BYTES {
-            break;
-        }
     }
-    let items_len = items.len();
     let mut page = json!({ "items": items });
-    if let Some(next) = last.filter(|_| full || items_len < count) {
+    if let Some(next) = last.filter(|_| full || bytes > PAGE_BYTES) {
         page["next"] = next.into();
     }
     Ok(page)
+}
+
+/// The text of a value with its fields in order. The value itself, which may take many times as much, is gone again.
+fn ordered(text: &str) -> String {
+    parsed(text).to_string()
 }
 
 /// A value out of its text. Its fields are in order from here on, so equal values have equal texts.

@@ -23,10 +23,10 @@ pub(super) async fn claim(
     let new: Vec<_> = runs.iter().map(|run| New::of(run, elsewhere.contains(run.job.as_str()))).collect();
     let rows: Vec<_> = runs.iter().zip(&new).map(|(run, new)| new.row(run, now)).collect();
     let statement = sql(
-        "INSERT INTO job_runs (job, scheduled_at, state, attempt, note, finished_at, version, rerun, timeout, args, owner, started_at)
+        "INSERT INTO job_runs (job, scheduled_at, state, attempt, entries, note, finished_at, version, rerun, timeout, args, owner, started_at)
             SELECT value ->> 0, CAST(value ->> 1 AS BIGINT), CAST(value ->> 2 AS BIGINT), CAST(value ->> 3 AS BIGINT),
-                value ->> 4, CAST(value ->> 5 AS BIGINT), value ->> 6, CAST(value ->> 7 AS BOOLEAN),
-                CAST(value ->> 8 AS BIGINT), value ->> 9, ?1, ?2 FROM json_each(?3) WHERE true
+                CAST(value ->> 3 AS BIGINT), value ->> 4, CAST(value ->> 5 AS BIGINT), value ->> 6,
+                CAST(value ->> 7 AS BOOLEAN), CAST(value ->> 8 AS BIGINT), value ->> 9, ?1, ?2 FROM json_each(?3) WHERE true
             ON CONFLICT DO NOTHING RETURNING job, scheduled_at",
     );
     let statement = statement.bind(owner).bind(now).bind(json(write, &rows)?);

@@ -143,7 +143,8 @@ impl Ledger {
         Ok(self.change(statement.bind(namespace).bind(key).bind(self.store().now())).await? > 0)
     }
 
-    /// A page of (key, value, when it expires) by key: those that begin with `prefix`, after the key `after`.
+    /// A page of (key, value, when it expires) by key: those that begin with `prefix`, after the key `after`. It ends after
+    /// `limit` of them, or with the one whose value brings the page over `characters`.
     ///
     /// # Errors
     ///
@@ -154,11 +155,17 @@ impl Ledger {
         prefix: &str,
         after: &str,
         limit: u32,
+        characters: usize,
     ) -> Result<Vec<(String, String, Option<Duration>)>, LedgerError> {
-        let question = sql("SELECT key, value, expires_at FROM data
-                WHERE namespace = ?1 AND key >= ?2 AND key > ?3 AND substr(key, 1, length(?2)) = ?2
-                AND (expires_at IS NULL OR expires_at > ?4) ORDER BY key LIMIT ?5");
-        let question = question.bind(namespace).bind(prefix).bind(after).bind(self.store().now()).bind(limit);
+        let question = sql("SELECT key, value, expires_at FROM (
+                SELECT key, value, expires_at,
+                    sum(length(value)) OVER (ORDER BY key ROWS UNBOUNDED PRECEDING) - length(value) AS before
+                FROM (SELECT key, value, expires_at FROM data
+                    WHERE namespace = ?1 AND key >= ?2 AND key > ?3 AND substr(key, 1, length(?2)) = ?2
+                    AND (expires_at IS NULL OR expires_at > ?4) ORDER BY key LIMIT ?5) AS first) AS page
+                WHERE before <= ?6 ORDER BY key");
+        let question = question.bind(namespace).bind(prefix).bind(after).bind(self.store().now());
+        let question = question.bind(limit).bind(i64::try_from(characters).unwrap_or(i64::MAX));
         let mut read = self.store().read().await?;
         let rows: Vec<(String, String, Option<i64>)> = read.rows(question).await?;
         read.done();

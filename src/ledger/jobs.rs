@@ -130,8 +130,8 @@ pub struct Orphan {
     pub scheduled_at: Duration,
     /// How often it was begun.
     pub attempt: u32,
-    /// Whether it is the finder's now, and waits to be begun; otherwise it is interrupted for good.
-    pub waits: bool,
+    /// Why it is interrupted for good. Without a reason it is the finder's now, and waits to be begun.
+    pub why: Option<String>,
     /// The hash of the script's version.
     pub version: String,
     /// Real time that it may take.
@@ -142,6 +142,21 @@ pub struct Orphan {
 
 /// Why a run that died is not entered again.
 const LOOSE: &str = "its process died, and it had sent messages outside of broadcasts and without `once`: entered again it might send them twice (`rerun = true` enters it all the same)";
+
+/// A run during which its host died so often is not entered again: it may be what the host dies of.
+const MOST_DEATHS: i64 = 2;
+
+/// Why a run is not entered a third time, and how it is run all the same.
+fn died(job: &str, is_script: bool) -> String {
+    // The run of a script goes by a name with the script after a word.
+    let again = match job.split_once(' ').filter(|_| is_script) {
+        Some((_, script)) => format!("`mooncast jobs run-script '{script}'` runs the script anew"),
+        None => format!("`mooncast jobs trigger '{job}'` runs the job anew"),
+    };
+    format!(
+        "its host died during it twice, so it is not entered a third time; find out what the host died of (its log, memory), then {again}"
+    )
+}
 
 impl Ledger {
     /// Takes instants of jobs, all in one commit: each is claimed or noted unless it was before. `versions` are those
@@ -206,8 +221,10 @@ impl Ledger {
             if runs_elsewhere(&mut write, job, owner.id()).await? {
                 return Ok(Begin::Busy);
             }
-            let statement = sql("UPDATE job_runs SET state = 0, attempt = attempt + 1, started_at = ?
-                    WHERE job = ? AND scheduled_at = ? AND owner = ? AND state = 5 RETURNING attempt");
+            let statement = sql(
+                "UPDATE job_runs SET state = 0, attempt = attempt + 1, entries = entries + 1, started_at = ?
+                    WHERE job = ? AND scheduled_at = ? AND owner = ? AND state = 5 RETURNING attempt",
+            );
             let statement =
                 statement.bind(write.store.now()).bind(job).bind(millis(scheduled_at)).bind(owner.id());
             let begun = write.row::<(i64,)>(statement).await?;
@@ -234,6 +251,25 @@ impl Ledger {
         );
         let statement = statement.bind(job).bind(millis(scheduled_at)).bind(owner.id());
         Ok(self.change(statement).await? > 0)
+    }
+
+    /// Writes down that a run was cut short because its process stops in order, so that this counts as no death of the host
+    /// during it. Who enters it again takes it over as if its process had died.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn cut_short_job_run(
+        &self,
+        job: &str,
+        scheduled_at: Duration,
+        owner: &Owner,
+    ) -> Result<(), LedgerError> {
+        let statement = sql(
+            "UPDATE job_runs SET entries = entries - 1 WHERE job = ? AND scheduled_at = ? AND owner = ? AND state = 0 AND entries > 0",
+        );
+        let statement = statement.bind(job).bind(millis(scheduled_at)).bind(owner.id());
+        self.change(statement).await.map(drop)
     }
 
     /// Writes down how job runs ended, all in one commit; gives how many of them were still this owner's.
@@ -284,28 +320,33 @@ impl Ledger {
     }
 
     async fn orphans(&self, write: &mut Transaction<'_>, owner: i64) -> Result<Vec<Orphan>, LedgerError> {
-        type Row = (String, i64, i64, i64, i64, bool, Option<String>, Option<i64>, Option<String>);
+        type Row = (String, i64, i64, i64, i64, bool, i64, Option<String>, Option<i64>, Option<String>);
         let question = sql(
-            "SELECT job, scheduled_at, attempt, owner, state, loose AND NOT rerun, version, timeout, args FROM job_runs
+            "SELECT job, scheduled_at, attempt, owner, state, loose AND NOT rerun, entries, version, timeout, args FROM job_runs
                 WHERE finished_at IS NULL AND owner <> ? ORDER BY scheduled_at, job",
         );
         let rows: Vec<Row> = write.rows(question.bind(owner)).await?;
         let mut orphans = Vec::new();
-        for (job, scheduled_at, attempt, holder, state, stays, version, timeout, args) in rows {
+        for (job, scheduled_at, attempt, holder, state, stays, entries, version, timeout, args) in rows {
             if lives(write, holder).await? {
                 continue;
             }
-            let waits = !(stays && state == JobState::Running.number());
+            let ran = state == JobState::Running.number();
+            let note = if ran && entries >= MOST_DEATHS {
+                Some(died(&job, args.is_some()))
+            } else {
+                (ran && stays).then(|| LOOSE.to_owned())
+            };
+            let waits = note.is_none();
             let now = write.store.now();
-            let (state, note) =
-                if waits { (JobState::Waiting, None) } else { (JobState::Interrupted, Some(LOOSE)) };
+            let state = if waits { JobState::Waiting } else { JobState::Interrupted };
             let statement = sql(
                 "UPDATE job_runs SET owner = ?, state = ?, note = ?, finished_at = ? WHERE job = ? AND scheduled_at = ?",
             );
             let statement = statement
                 .bind(owner)
                 .bind(state.number())
-                .bind(note)
+                .bind(note.clone())
                 .bind((!waits).then_some(now))
                 .bind(&job)
                 .bind(scheduled_at);
@@ -314,7 +355,7 @@ impl Ledger {
                 job,
                 scheduled_at: from_millis(scheduled_at),
                 attempt: small(attempt),
-                waits,
+                why: note,
                 version: version.unwrap_or_default(),
                 timeout: timeout.map(from_millis),
                 args: self.args(args)?,

@@ -209,6 +209,7 @@ pub(super) const TABLES: &[Table] = &[
             ("rerun", Flag),
             ("timeout", Number),
             ("args", Text),
+            ("entries", Number),
         ],
         key: 2,
         page: 100,

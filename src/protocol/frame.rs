@@ -11,6 +11,9 @@ pub const MAX_FRAME: usize = 17 * 1024 * 1024;
 
 const HEADER: usize = 4;
 
+/// The most bytes of a buffer that is kept once it is empty.
+const KEPT: usize = 256 * 1024;
+
 /// What can be wrong with a frame.
 #[derive(Debug, thiserror::Error)]
 pub enum ProtocolError {
@@ -53,12 +56,13 @@ pub fn encode<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), Protocol
 #[derive(Debug)]
 pub struct Frames<T> {
     buffer: BytesMut,
+    taken: usize,
     kind: PhantomData<fn() -> T>,
 }
 
 impl<T> Default for Frames<T> {
     fn default() -> Self {
-        Self { buffer: BytesMut::new(), kind: PhantomData }
+        Self { buffer: BytesMut::new(), taken: 0, kind: PhantomData }
     }
 }
 
@@ -80,12 +84,29 @@ impl<T: DeserializeOwned> Frames<T> {
             return Err(ProtocolError::TooLarge(length));
         }
         if self.buffer.len() < HEADER + length {
-            self.buffer.reserve(HEADER + length - self.buffer.len());
             return Ok(None);
         }
         let value = postcard::from_bytes(&self.buffer[HEADER..HEADER + length]);
         self.buffer.advance(HEADER + length);
+        if self.buffer.is_empty() && self.buffer.capacity() > KEPT {
+            self.buffer = BytesMut::new();
+        }
+        self.taken = HEADER + length;
         Ok(Some(value?))
+    }
+
+    /// Bytes of the frame that [`Frames::take`] gave last.
+    #[must_use]
+    pub const fn taken(&self) -> usize {
+        self.taken
+    }
+
+    /// Bytes that are still to come of the frame whose beginning is here; none of which nothing is here.
+    #[must_use]
+    pub fn missing(&self) -> usize {
+        let length =
+            self.buffer.first_chunk::<HEADER>().map_or(0, |header| u32::from_le_bytes(*header) as usize);
+        (HEADER + length).saturating_sub(self.buffer.len().max(HEADER))
     }
 }
 

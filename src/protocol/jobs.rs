@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::capped;
+
 /// The names of the options of `schedule.cron`, `schedule.every` and `schedule.at`.
 pub const JOB_OPTIONS: [&str; 8] = ["grace", "jitter", "missed", "name", "overlap", "rerun", "timeout", "tz"];
 
@@ -74,8 +76,10 @@ pub struct HookRequest {
     /// POST, as things are.
     pub method: String,
     /// The names and values after the `?`, in their order.
+    #[serde(deserialize_with = "capped::list::<_, _, 10_000>")]
     pub query: Vec<(String, String)>,
     /// Names (lower case) and values, without those that are to be known to the host alone.
+    #[serde(deserialize_with = "capped::list::<_, _, 10_000>")]
     pub headers: Vec<(String, String)>,
     /// The body, byte for byte.
     pub body: Bytes,

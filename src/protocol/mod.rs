@@ -7,6 +7,7 @@
 //! May import: nothing of the house.
 
 mod broadcast;
+mod capped;
 mod failure;
 mod frame;
 mod jobs;
@@ -21,7 +22,9 @@ pub use failure::{Failure, Kind};
 pub use frame::{Frames, MAX_FRAME, ProtocolError, encode};
 pub use jobs::{Declaration, HOOK_OPTIONS, Hook, HookRequest, JOB_OPTIONS, JobStart, When};
 pub use names::{BROADCAST_FIELDS, RECALL_OPTIONS, SEND_OPTIONS, UPLOAD_OPTIONS};
-pub use request::{Answer, Call, HttpRequest, HttpValue, Part, Request, SendOptions, UploadOptions, Urgency};
+pub use request::{
+    Answer, Call, HttpRequest, HttpValue, MAX_RECEIPTS, Part, Request, SendOptions, UploadOptions, Urgency,
+};
 pub use start::{AppInfo, Mode, Source, Start, WorkerLimits};
 pub use store::{STORE_KEY_BYTES, STORE_OPTIONS, StoreRequest, StoreStep};
 pub use testing::TestStep;
@@ -30,10 +33,13 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// The version of the frames; it changes with every change to them.
-pub const VERSION: u16 = 6;
+pub const VERSION: u16 = 7;
 
 /// The word on the command line that makes this binary a worker. For the host alone.
 pub const WORKER_COMMAND: &str = "__worker";
+
+/// The argument after [`WORKER_COMMAND`] with which a worker only prints how it is confined.
+pub const PROBE: &str = "confinement";
 
 /// What the host tells a worker.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -78,6 +84,23 @@ pub struct LogLine {
     pub location: String,
 }
 
+/// The most bytes of a line for the log, and of its fields.
+const LONGEST_LINE: usize = 8 * 1024;
+
+impl LogLine {
+    /// The line without what is over the most that a log takes.
+    #[must_use]
+    pub fn clipped(mut self) -> Self {
+        for text in [&mut self.message, &mut self.fields, &mut self.location] {
+            if text.len() > LONGEST_LINE {
+                text.truncate(text.floor_char_boundary(LONGEST_LINE));
+                text.push('…');
+            }
+        }
+        self
+    }
+}
+
 /// How grave a log line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LogLevel {
@@ -97,6 +120,7 @@ pub struct ScriptError {
     /// What happened, in one line; at most 8 KB and without control characters.
     pub message: String,
     /// The script's own lines that led there, innermost first: `scripts/a.lua:3: in function 'send'`.
+    #[serde(deserialize_with = "capped::list::<_, _, 1000>")]
     pub traceback: Vec<String>,
     /// The `kind` of the error value, where it was one of the host's.
     pub kind: Option<String>,

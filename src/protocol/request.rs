@@ -3,7 +3,14 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::capped;
 use super::{BroadcastStep, Declaration, Failure, Source, StoreRequest, TestStep};
+
+/// The most messages that one [`Request::Recall`] may name.
+pub const MAX_RECEIPTS: usize = 100_000;
+
+/// The most headers of a request, and the most pieces of a value: more than any server takes.
+const MAX_PARTS: usize = 1000;
 
 /// Which of the service's two sending calls a message is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,7 +83,8 @@ pub enum Request {
     Recall {
         /// The app that sent them.
         app: u32,
-        /// (group id, message id)
+        /// (group id, message id), at most [`MAX_RECEIPTS`].
+        #[serde(deserialize_with = "capped::list::<_, _, MAX_RECEIPTS>")]
         receipts: Vec<(String, String)>,
         /// Whether to recall what is older than the service's window.
         force: bool,
@@ -227,7 +235,7 @@ pub struct UploadOptions {
 
 /// A text with secrets in it by name only; the host fills them in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HttpValue(pub Vec<Part>);
+pub struct HttpValue(#[serde(deserialize_with = "capped::list::<_, _, MAX_PARTS>")] pub Vec<Part>);
 
 /// A piece of an [`HttpValue`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -246,6 +254,7 @@ pub struct HttpRequest {
     /// The whole address.
     pub url: String,
     /// Names and values.
+    #[serde(deserialize_with = "capped::list::<_, _, MAX_PARTS>")]
     pub headers: Vec<(String, HttpValue)>,
     /// The body, or none.
     pub body: Option<HttpValue>,

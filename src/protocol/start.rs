@@ -80,8 +80,6 @@ pub struct WorkerLimits {
     pub cpu_ms: u64,
     /// Tasks alive at once.
     pub tasks: u32,
-    /// Bytes of requests that the host has not answered yet.
-    pub queued_bytes: u64,
 }
 
 /// One app as a script may know it: its name and limits, nothing of its address or credentials.

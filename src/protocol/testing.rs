@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::HookRequest;
+use super::{HookRequest, capped};
 
 /// A step of a test.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +19,7 @@ pub enum TestStep {
         /// The script, relative to the project.
         script: String,
         /// Its arguments.
+        #[serde(deserialize_with = "capped::list::<_, _, 10_000>")]
         args: Vec<String>,
     },
     /// Load a script as the daemon does. Answered by the names of the jobs that it declares.

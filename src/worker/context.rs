@@ -1,16 +1,20 @@
 //! What the functions of a script share: the pipe, the requests under way, the limits.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use mlua::MultiValue;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::protocol::{AppInfo, Failure, Kind, Request, Start, ToHost, WorkerLimits};
 
+use super::confine;
 use super::fault::Fault;
 use super::pipe::Pipe;
 use super::tasks::Tasks;
+
+/// CPU in milliseconds after which the kernel's limit is moved on.
+const LIMIT_STEP_MS: u64 = 500;
 
 /// One for each state; reached through `Rc` by every native function.
 #[derive(Debug)]
@@ -23,14 +27,15 @@ pub(super) struct Context {
     pub(super) run: String,
     pub(super) pipe: RefCell<Pipe>,
     pub(super) tasks: RefCell<Tasks>,
-    /// Sizes of the requests that are not answered, by their event.
-    requests: RefCell<HashMap<u64, usize>>,
-    queued_bytes: Cell<u64>,
+    /// The events of the requests that are not answered.
+    requests: RefCell<HashSet<u64>>,
     /// Answers taken in so far.
     pub(super) answered: Cell<u64>,
     last_event: Cell<u64>,
     /// Milliseconds of CPU that had been used at the last call to the host.
     cpu_at_last_call: Cell<u64>,
+    /// Milliseconds of CPU that had been used when the kernel's limit was last moved on.
+    limit_moved_at: Cell<u64>,
     /// The line where the time was last found to be up, as the beginning of an error's text.
     pub(super) over_time_at: RefCell<String>,
 }
@@ -45,10 +50,10 @@ impl Context {
             pipe: RefCell::new(pipe),
             tasks: RefCell::default(),
             requests: RefCell::default(),
-            queued_bytes: Cell::new(0),
             answered: Cell::new(0),
             last_event: Cell::new(0),
             cpu_at_last_call: Cell::new(cpu_ms()),
+            limit_moved_at: Cell::new(0),
             over_time_at: RefCell::default(),
         }
     }
@@ -62,24 +67,12 @@ impl Context {
 
     /// Puts a request on its way; its answer will be delivered under the event returned.
     pub(super) fn request(&self, request: Request) -> Result<u64, Fault> {
-        if self.queued_bytes.get() > self.limits.queued_bytes {
-            return Err(Failure::new(
-                Kind::Invalid,
-                format!(
-                    "over {} bytes of requests wait for their answers; wait for some tasks before starting more",
-                    self.limits.queued_bytes
-                ),
-            )
-            .into());
-        }
         let event = self.event();
-        let size = self
-            .pipe
+        self.pipe
             .borrow_mut()
             .try_send(&ToHost::Request(event, request))
             .map_err(|error| Failure::new(Kind::Invalid, format!("too large to hand over: {error}")))?;
-        self.requests.borrow_mut().insert(event, size);
-        self.queued_bytes.set(self.queued_bytes.get() + size as u64);
+        self.requests.borrow_mut().insert(event);
         self.called_home();
         Ok(event)
     }
@@ -91,8 +84,9 @@ impl Context {
 
     /// Takes note of an answer; false when nothing had been asked under that event.
     pub(super) fn note_answer(&self, event: u64) -> bool {
-        let Some(size) = self.requests.borrow_mut().remove(&event) else { return false };
-        self.queued_bytes.set(self.queued_bytes.get().saturating_sub(size as u64));
+        if !self.requests.borrow_mut().remove(&event) {
+            return false;
+        }
         self.answered.set(self.answered.get() + 1);
         self.called_home();
         true
@@ -100,7 +94,13 @@ impl Context {
 
     /// The CPU limit counts from here.
     pub(super) fn called_home(&self) {
-        self.cpu_at_last_call.set(cpu_ms());
+        let now = cpu_ms();
+        self.cpu_at_last_call.set(now);
+        if now >= self.limit_moved_at.get() + LIMIT_STEP_MS {
+            self.limit_moved_at.set(now);
+            // The host's own limit is in force all the same.
+            let _ = confine::move_cpu_limit(now, self.limits.cpu_ms);
+        }
     }
 
     /// Whether the script has computed for longer than it may without a call to the host.

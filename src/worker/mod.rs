@@ -16,15 +16,25 @@ mod run;
 mod state;
 mod tasks;
 
+use std::ffi::OsStr;
+use std::io::Write as _;
 use std::process::ExitCode;
 
-use crate::protocol::{ToHost, ToWorker, VERSION};
+use rustix::process::getppid;
+
+use crate::protocol::{PROBE, ToHost, ToWorker, VERSION};
 
 use pipe::Pipe;
 
-/// Runs one script as the host says, over standard input and output.
+/// Runs one script as the host says, over standard input and output. With [`PROBE`] as its argument it only prints how
+/// it is confined.
 #[must_use]
 pub fn main() -> ExitCode {
+    confine::close_inherited();
+    let host = getppid();
+    if std::env::args_os().nth(2).as_deref() == Some(OsStr::new(PROBE)) {
+        return probe(confine::probe(host));
+    }
     let mut pipe = match Pipe::open() {
         Ok(pipe) => pipe,
         Err(error) => return complain(&error),
@@ -40,10 +50,18 @@ pub fn main() -> ExitCode {
         Ok(None) => return ExitCode::SUCCESS,
         Err(error) => return complain(&error),
     };
-    if let Err(error) = confine::confine(&start.limits) {
+    if let Err(error) = confine::confine(&start.limits, host) {
         return complain(&error);
     }
     match run::run(&start, pipe) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(&error),
+    }
+}
+
+fn probe(confined: std::io::Result<confine::Confined>) -> ExitCode {
+    let written = confined.and_then(|confined| writeln!(std::io::stdout(), "{confined}"));
+    match written {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => complain(&error),
     }

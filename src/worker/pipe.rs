@@ -1,8 +1,12 @@
-//! The worker's end of the pipe: blocking, and in batches.
+//! The worker's end of the pipe, in batches. It blocks, but for one case: while the host takes nothing in, which is how
+//! calls wait that are over the run's budget there, the answers that it sends are taken out of its way.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::AsFd;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::stdio::{stdin, stdout};
 
 use crate::protocol::{Frames, ProtocolError, ToHost, ToWorker, encode};
@@ -35,9 +39,11 @@ pub(super) enum PipeError {
 
 impl Pipe {
     pub(super) fn open() -> io::Result<Self> {
+        let output = File::from(stdout().try_clone_to_owned()?);
+        fcntl_setfl(&output, fcntl_getfl(&output)? | OFlags::NONBLOCK)?;
         Ok(Self {
             input: File::from(stdin().try_clone_to_owned()?),
-            output: File::from(stdout().try_clone_to_owned()?),
+            output,
             frames: Frames::default(),
             unsent: Vec::with_capacity(BATCH),
             scratch: vec![0; READ].into_boxed_slice(),
@@ -46,15 +52,13 @@ impl Pipe {
     }
 
     /// Puts a frame on its way; it leaves with the next [`Pipe::flush`], or when enough has gathered.
-    /// Returns its size, or why it cannot be sent.
-    pub(super) fn try_send(&mut self, frame: &ToHost) -> Result<usize, ProtocolError> {
-        let before = self.unsent.len();
+    /// Says why where it cannot be sent.
+    pub(super) fn try_send(&mut self, frame: &ToHost) -> Result<(), ProtocolError> {
         encode(frame, &mut self.unsent)?;
-        let size = self.unsent.len() - before;
         if self.unsent.len() >= BATCH {
             self.flush();
         }
-        Ok(size)
+        Ok(())
     }
 
     /// The same for frames that are small by their nature.
@@ -66,10 +70,51 @@ impl Pipe {
 
     /// Writes all that waits. A host that has gone is noticed at the next [`Pipe::receive`].
     pub(super) fn flush(&mut self) {
-        if !self.unsent.is_empty() && !self.broken {
-            self.broken = self.output.write_all(&self.unsent).is_err();
+        let unsent = std::mem::take(&mut self.unsent);
+        let mut rest = &unsent[..];
+        while !rest.is_empty() && !self.broken {
+            match self.output.write(rest) {
+                Ok(count) => rest = &rest[count..],
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.broken = self.wait_to_write().is_err();
+                }
+                Err(_) => self.broken = true,
+            }
         }
+        self.unsent = unsent;
         self.unsent.clear();
+    }
+
+    /// Waits until more can be written, and takes in meanwhile what the host writes.
+    fn wait_to_write(&mut self) -> io::Result<()> {
+        let mut ends = [
+            PollFd::new(self.output.as_fd(), PollFlags::POLLOUT),
+            PollFd::new(self.input.as_fd(), PollFlags::POLLIN),
+        ];
+        match poll(&mut ends, PollTimeout::NONE) {
+            Ok(_) => {}
+            Err(nix::errno::Errno::EINTR) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+        if ends[0].any().unwrap_or(true) {
+            return Ok(());
+        }
+        if self.take_in()? { Ok(()) } else { Err(ErrorKind::BrokenPipe.into()) }
+    }
+
+    /// Reads what is there, or waits for it; false when the host has gone.
+    fn take_in(&mut self) -> io::Result<bool> {
+        loop {
+            match self.input.read(&mut self.scratch) {
+                Ok(count) => {
+                    self.frames.buffer().extend_from_slice(&self.scratch[..count]);
+                    return Ok(count > 0);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// The next frame if one is already here.
@@ -84,14 +129,8 @@ impl Pipe {
             if let Some(frame) = self.frames.take()? {
                 return Ok(Some(frame));
             }
-            if self.broken {
+            if self.broken || !self.take_in()? {
                 return Ok(None);
-            }
-            match self.input.read(&mut self.scratch) {
-                Ok(0) => return Ok(None),
-                Ok(count) => self.frames.buffer().extend_from_slice(&self.scratch[..count]),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error.into()),
             }
         }
     }

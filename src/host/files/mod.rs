@@ -28,7 +28,7 @@ use overlay::Overlay;
 pub use overlay::FileChange;
 
 /// The most bytes of a file that a script may take in at once: what one frame of the protocol holds.
-const MAX_READ: u64 = 16 * 1024 * 1024;
+pub(super) const MAX_READ: u64 = 16 * 1024 * 1024;
 
 /// The files that the scripts of one project may reach.
 #[derive(Debug, Clone)]

@@ -9,6 +9,8 @@ use reqwest::header::HeaderMap;
 
 use crate::protocol::{Answer, Failure, Kind};
 
+use super::Growing;
+
 /// The most bytes of a body: what one frame of the protocol holds.
 const MAX_BODY: usize = 16 * 1024 * 1024;
 
@@ -57,7 +59,7 @@ impl From<reqwest::Error> for Broken {
 }
 
 /// Reads the whole answer.
-pub(super) async fn read(mut response: Response) -> Result<Answer, Broken> {
+pub(super) async fn read(mut response: Response, memory: &mut Growing<'_>) -> Result<Answer, Broken> {
     let status = response.status().as_u16();
     let headers = headers(response.headers())?;
     let too_large = || Broken::after_sending(format!("its answer is larger than {MAX_BODY} bytes"));
@@ -66,8 +68,15 @@ pub(super) async fn read(mut response: Response) -> Result<Answer, Broken> {
     }
     let mut body = BytesMut::new();
     while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > MAX_BODY {
+        let length = body.len() + chunk.len();
+        if length > MAX_BODY {
             return Err(too_large());
+        }
+        if length > body.capacity() {
+            // As the body doubles, so does what it holds.
+            let larger = length.next_power_of_two().min(MAX_BODY);
+            memory.to(larger as u64).await;
+            body.reserve(larger - body.len());
         }
         body.put(chunk);
     }

@@ -25,11 +25,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use reqwest::Url;
+use tokio::sync::Semaphore;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Hold};
 use crate::config::Permissions;
 use crate::protocol::{Answer, Failure, HttpRequest, Kind};
 
+use super::budget::Held;
 use super::variables::Variables;
 use addresses::meant;
 use clients::Clients;
@@ -41,6 +43,12 @@ pub use hosts::net_problem;
 /// The longest address that is taken.
 const MAX_URL: usize = 16 * 1024;
 
+/// Requests of one run that are under way at once: each has a connection.
+const AT_ONCE: usize = 64;
+
+/// Bytes of a connection and of an answer as most are; a longer body takes more.
+const EXCHANGE: u64 = 256 * 1024;
+
 /// Requests of scripts to services other than the chat service.
 #[derive(Debug)]
 pub struct Outbound {
@@ -49,6 +57,7 @@ pub struct Outbound {
     clock: Clock,
     /// Servers answer in real time, whatever time the house lives in.
     network: Clock,
+    places: Semaphore,
 }
 
 impl Outbound {
@@ -60,6 +69,7 @@ impl Outbound {
             clients: Clients::default(),
             clock,
             network: Clock::real(),
+            places: Semaphore::new(AT_ONCE),
         }
     }
 
@@ -81,8 +91,18 @@ impl Outbound {
     /// `invalid` for what is no request; `denied` for a host or a secret that is not granted; `unreachable` when no
     /// answer came and the same call may be made again; `in_doubt` when none came to a method that must not be
     /// repeated blindly (POST, PATCH and the like) and that may have arrived.
-    pub async fn request(&self, request: HttpRequest, variables: &Variables) -> Result<Answer, Failure> {
-        let _hold = self.clock.hold();
+    /// Requests that are under way at once are so many for each run; more wait for their turn. `memory` is what the
+    /// answer may hold: it grows with the body.
+    pub(super) async fn request(
+        &self,
+        request: HttpRequest,
+        variables: &Variables,
+        memory: &mut Held,
+    ) -> Result<Answer, Failure> {
+        // They are never closed, so there is a place in the end.
+        let _place = self.places.acquire().await;
+        let mut memory = Growing { memory, clock: &self.clock, hold: Some(self.clock.hold()) };
+        memory.to(EXCHANGE).await;
         let url = checked_url(&request.url)?;
         let place = Place::of(&url, &self.hosts)?;
         let prepared = outgoing::prepare(&request, variables)?;
@@ -105,12 +125,31 @@ impl Outbound {
         let repeatable = prepared.repeatable;
         let exchange = async {
             let response = client.execute(prepared.request(url)).await?;
-            answer::read(response).await
+            answer::read(response, &mut memory).await
         };
         match self.network.timeout(end - self.network.now(), exchange).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(broken)) => Err(broken.failure(&place.shown(), repeatable)),
             Err(_) => Err(answer::Broken::after_sending(timed_out()).failure(&place.shown(), repeatable)),
+        }
+    }
+}
+
+/// The memory of an answer that is being read.
+pub(super) struct Growing<'a> {
+    memory: &'a mut Held,
+    clock: &'a Clock,
+    /// A simulated clock stands still, but while memory is waited for: what holds it may wait for the clock.
+    hold: Option<Hold>,
+}
+
+impl Growing<'_> {
+    /// Waits until the answer may hold so many bytes.
+    async fn to(&mut self, bytes: u64) {
+        if !self.memory.try_grow(bytes) {
+            self.hold.take();
+            self.memory.grow(bytes).await;
+            self.hold = Some(self.clock.hold());
         }
     }
 }

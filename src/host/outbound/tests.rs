@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+use super::super::budget::Budget;
 use super::*;
 use crate::protocol::{HttpValue, Part};
 
@@ -99,7 +100,7 @@ async fn ask(net: &[&str], request: HttpRequest) -> Result<(u16, Vec<(String, By
     );
     // A simulated clock, to show that the network does not wait for it.
     let outbound = Outbound::new(&permissions, Clock::simulated(Duration::ZERO));
-    match outbound.request(request, &variables).await {
+    match outbound.request(request, &variables, &mut Budget::alone(1).of_answer()).await {
         Ok(Answer::Response { status, headers, body }) => Ok((status, headers, body)),
         Ok(other) => panic!("{other:?}"),
         Err(failure) => {

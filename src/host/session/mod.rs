@@ -16,15 +16,16 @@ use tracing::{Instrument as _, Span, info_span};
 
 use crate::clock::Clock;
 use crate::protocol::{
-    Answer, AppInfo, Frames, JobStart, Mode, Request, ScriptError, Source, Start, ToHost, ToWorker, VERSION,
-    WorkerLimits,
+    Answer, AppInfo, Failure, Frames, JobStart, Kind, Mode, Request, ScriptError, Source, Start, ToHost,
+    VERSION, WorkerLimits,
 };
 
+use super::budget::Held;
 use super::figures::Used;
 use super::interrupt::Interrupt;
 use super::process::{self, Pipes, Process};
 use super::services::Services;
-use super::{answers, death};
+use super::{answers, death, reserve};
 use outgoing::Outgoing;
 use watch::Watch;
 
@@ -191,6 +192,7 @@ impl Session {
         if !matches!(close, Close::Done(_)) {
             self.process.kill();
         }
+        self.outgoing.close();
         // A script that came to its end has nothing left to ask; what is still waiting was asked by one that did not.
         self.outgoing.let_clock_go();
         self.services.stop.press();
@@ -205,7 +207,6 @@ impl Session {
             () = self.interrupt.pressed(2) => self.services.tally.give_up(),
         }
         self.answering.abort_all();
-        self.outgoing.close();
         writing.abort();
 
         // A simulated clock stands still until the process is gone.
@@ -243,13 +244,17 @@ impl Session {
                 .map(|app| AppInfo { name: app.name().to_owned(), limits: app.limits() })
                 .collect(),
         };
-        self.outgoing.push(&ToWorker::Start(Box::new(start)), &self.services.clock);
+        self.outgoing.push_start(Box::new(start), &self.services.clock);
     }
 
-    /// Takes frames and holds limits until one of the two ends it.
+    /// Takes frames and holds limits until one of the two ends it. While the run holds all the memory that it may, nothing is
+    /// read: the worker, and with it the script, waits.
     async fn converse(&mut self, mut output: impl AsyncReadExt + Unpin, mut watch: Watch) -> Close {
+        let memory = Rc::clone(&self.services.memory);
         let mut frames = Frames::<ToHost>::default();
         frames.buffer().reserve(READ);
+        // What has come of a large frame, and what is still to come.
+        let mut incoming = memory.of_request(0);
         let mut next_look = self.clock.now() + LOOK;
         let interrupt = self.interrupt.clone();
         let mut stopping = false;
@@ -257,10 +262,26 @@ impl Session {
         loop {
             // Settled answers are let go of, so that their number is that of the ones still under way.
             while self.answering.try_join_next().is_some() {}
+            let freed = memory.freed();
+            let missing = frames.missing();
+            let wanted = (frames.buffer().len() + missing) as u64;
+            let admitted = wanted <= incoming.bytes() || memory.admits(wanted);
+            if admitted && missing > READ && incoming.bytes() < wanted {
+                incoming.set(wanted);
+                frames.buffer().reserve(missing);
+            }
+            if !admitted {
+                // What holds the memory may wait for a simulated clock.
+                self.outgoing.let_clock_go();
+            }
             tokio::select! {
-                read = output.read_buf(frames.buffer()) => match read {
+                () = freed, if !admitted => {}
+                read = output.read_buf(frames.buffer()), if admitted => match read {
                     Ok(0) => return Close::Gone,
                     Ok(_) => {
+                        if frames.missing() == 0 {
+                            incoming.set(0);
+                        }
                         frames.buffer().reserve(READ);
                         if self.peak_memory.is_none() {
                             // One that ends soon is seen once.
@@ -309,23 +330,21 @@ impl Session {
                             // It would do what a check must not: as far as a check can see, the script is right.
                             None => return Some(Close::Done(Ok(()))),
                             Some(failure) => {
-                                let answer = ToWorker::Answer(id, Answer::Failed(Box::new(failure)));
-                                self.outgoing.push(&answer, &self.services.clock);
+                                self.refuse(id, Answer::Failed(Box::new(failure)));
                             }
                         }
                     } else if self.mode == Mode::Check && matches!(request, Request::Test(_)) {
                         // A file of tests is only looked at.
-                        self.outgoing.push(&ToWorker::Answer(id, Answer::Nothing), &self.services.clock);
+                        self.refuse(id, Answer::Nothing);
                     } else if self.declaring && !request.only_looks() {
                         let failure = answers::only_declares(&self.services, &request);
-                        let answer = ToWorker::Answer(id, Answer::Failed(Box::new(failure)));
-                        self.outgoing.push(&answer, &self.services.clock);
+                        self.refuse(id, Answer::Failed(Box::new(failure)));
                     } else {
-                        self.answer(id, request);
+                        self.answer(id, request, frames.taken());
                     }
                 }
                 Ok(Some(ToHost::Print(bytes))) => self.services.output.print(&bytes),
-                Ok(Some(ToHost::Log(line))) => self.services.output.log(&line),
+                Ok(Some(ToHost::Log(line))) => self.services.output.log(&line.clipped()),
                 Ok(Some(ToHost::Waiting(answers))) => self.outgoing.waiting(answers),
                 Ok(Some(ToHost::Noted(number, place))) => {
                     if let Some(rehearsal) = self.services.part.as_rehearsal() {
@@ -350,21 +369,49 @@ impl Session {
         }
     }
 
-    fn answer(&mut self, id: u64, request: Request) {
+    /// Answers a request that is not carried out.
+    fn refuse(&self, id: u64, answer: Answer) {
+        let memory = self.services.memory.of_answer();
+        self.outgoing.push_answer(id, answer, &self.services.clock, memory);
+    }
+
+    fn answer(&mut self, id: u64, request: Request, size: usize) {
         let (services, outgoing) = (Rc::clone(&self.services), Rc::clone(&self.outgoing));
         let under_way = request.reaches_out().then(|| UnderWay::new(&self.under_way));
         let clock = self.services.clock.clone();
-        let hold = (!request.takes_time()).then(|| clock.hold());
+        let takes_time = request.takes_time();
+        let asked = services.memory.of_request(reserve::of_request(&request, size));
+        let wanted = reserve::of_answer(&request);
+        let mut memory = services.memory.of_answer();
+        let granted = memory.try_grow(wanted);
+        let mut hold = (granted && !takes_time).then(|| clock.hold());
         // A task's future is moved several times until it runs.
         let answering = Box::pin(async move {
-            let answer = answers::answer(&services, request)
-                .await
-                .unwrap_or_else(|failure| Answer::Failed(Box::new(failure)));
-            drop(under_way);
-            outgoing.push(&ToWorker::Answer(id, answer), &clock);
+            let waited = if granted { Ok(()) } else { wait_for_memory(&services, &mut memory, wanted).await };
+            if !granted && !takes_time {
+                hold = Some(clock.hold());
+            }
+            let answered = match waited {
+                Ok(()) => answers::answer(&services, request, &mut memory).await,
+                Err(failure) => Err(failure),
+            };
+            let answer = answered.unwrap_or_else(|failure| Answer::Failed(Box::new(failure)));
+            drop((asked, under_way));
+            outgoing.push_answer(id, answer, &clock, memory);
             drop(hold);
         });
         self.answering.spawn_local(answering.in_current_span());
+    }
+}
+
+/// Waits until a call may hold so much, or the run ends.
+async fn wait_for_memory(services: &Services, memory: &mut Held, bytes: u64) -> Result<(), Failure> {
+    tokio::select! {
+        biased;
+        () = services.stop.stop().asked() => {
+            Err(Failure::new(Kind::Cancelled, "the call was given up before it began: the run ends"))
+        }
+        () = memory.grow(bytes) => Ok(()),
     }
 }
 

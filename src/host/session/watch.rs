@@ -20,9 +20,6 @@ const NICEST: i32 = 19;
 /// CPU without a call to the host after which a run of a daemon stands back the more.
 const HOG: Duration = Duration::from_millis(30);
 
-/// Seconds of CPU beyond the script's limit at which the kernel steps in.
-const KERNEL_MARGIN: u64 = 3;
-
 /// The limits that the host holds: CPU between two calls, real time, an end after an interrupt.
 pub(super) struct Watch {
     cpu_limit: Duration,
@@ -77,7 +74,6 @@ impl Watch {
         if calls != self.calls_seen {
             self.calls_seen = calls;
             self.cpu_at_last_call = cpu;
-            process.extend_cpu_limit((cpu + self.cpu_limit).as_secs() + KERNEL_MARGIN);
         } else if cpu.saturating_sub(self.cpu_at_last_call) > self.cpu_limit + CPU_GRACE {
             return Some(Close::Stop(format!(
                 "the script computed for over {} s without a call to the host (`[scripts] cpu`) and was stopped",

@@ -64,7 +64,10 @@ fn an_instant_of_a_job_starts_once() {
         dies(&ledger, one, &clock).await;
         assert_eq!(claim(&ledger, &two, daily()).await, JobClaim::Running);
         let orphans = ledger.take_over_job_runs(&two).await.unwrap();
-        assert!(orphans.len() == 1 && orphans[0].waits && orphans[0].timeout == Some(HOUR), "{orphans:?}");
+        assert!(
+            orphans.len() == 1 && orphans[0].why.is_none() && orphans[0].timeout == Some(HOUR),
+            "{orphans:?}"
+        );
         assert_eq!(ledger.begin_job_run("daily", START, &two).await.unwrap(), Begin::Begun { attempt: 2 });
         assert_eq!(ledger.begin_job_run("daily", START, &two).await.unwrap(), Begin::Gone);
         assert_eq!(finish(&ledger, &two, "daily", JobState::Done).await, 1);
@@ -88,7 +91,8 @@ fn a_run_that_sent_loosely_is_interrupted_unless_it_may_run_again() {
         assert!(!ledger.loosen_job_run("loose", START, &two).await.unwrap(), "it is not its own");
         dies(&ledger, one, &clock).await;
         let orphans = ledger.take_over_job_runs(&two).await.unwrap();
-        let waits: Vec<_> = orphans.iter().map(|orphan| (orphan.job.as_str(), orphan.waits)).collect();
+        let waits: Vec<_> =
+            orphans.iter().map(|orphan| (orphan.job.as_str(), orphan.why.is_none())).collect();
         assert_eq!(waits, [("again", true), ("loose", false), ("waits", true)]);
         let loose = &ledger.job_runs(Some("loose"), 9).await.unwrap()[0];
         assert!(
@@ -96,6 +100,40 @@ fn a_run_that_sent_loosely_is_interrupted_unless_it_may_run_again() {
             "{loose:?}"
         );
         assert_eq!(ledger.begin_job_run("waits", START, &two).await.unwrap(), Begin::Begun { attempt: 1 });
+    });
+}
+
+#[test]
+fn a_run_during_which_its_host_died_twice_is_not_entered_a_third_time() {
+    with_folder(|folder, clock| async move {
+        let ledger = open(&folder, &clock).await;
+        let mut owner = ledger.register("serve").await.unwrap();
+        claim(&ledger, &owner, NewRun { rerun: true, ..run("daily", START, now()) }).await;
+        // A stop in order counts for nothing, however often there is one.
+        for attempt in 2..6 {
+            ledger.cut_short_job_run("daily", START, &owner).await.unwrap();
+            dies(&ledger, owner, &clock).await;
+            owner = ledger.register("serve").await.unwrap();
+            assert!(ledger.take_over_job_runs(&owner).await.unwrap()[0].why.is_none());
+            assert_eq!(ledger.begin_job_run("daily", START, &owner).await.unwrap(), Begin::Begun { attempt });
+        }
+        for (deaths, ends) in [(1, false), (2, true)] {
+            dies(&ledger, owner, &clock).await;
+            owner = ledger.register("serve").await.unwrap();
+            let orphans = ledger.take_over_job_runs(&owner).await.unwrap();
+            assert_eq!(orphans[0].why.is_some(), ends, "{deaths} {orphans:?}");
+            if !ends {
+                // It died while it waited: that was not during it.
+                dies(&ledger, owner, &clock).await;
+                owner = ledger.register("serve").await.unwrap();
+                assert!(ledger.take_over_job_runs(&owner).await.unwrap()[0].why.is_none());
+                ledger.begin_job_run("daily", START, &owner).await.unwrap();
+            }
+        }
+        let run = &ledger.job_runs(Some("daily"), 9).await.unwrap()[0];
+        assert_eq!(run.state, JobState::Interrupted);
+        assert!(run.note.as_ref().unwrap().contains("mooncast jobs trigger 'daily'"), "{run:?}");
+        assert_eq!(ledger.take_over_job_runs(&owner).await.unwrap(), []);
     });
 }
 

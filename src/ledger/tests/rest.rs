@@ -109,7 +109,13 @@ fn data_is_kept_swapped_and_listed() {
         ledger.data_set("s", "ab", "3", None).await.unwrap();
         ledger.data_set("t", "a%3", "4", None).await.unwrap();
         let keys = async |prefix: &str, after: &str| -> Vec<String> {
-            ledger.data_list("s", prefix, after, 9).await.unwrap().into_iter().map(|row| row.0).collect()
+            ledger
+                .data_list("s", prefix, after, 9, 1000)
+                .await
+                .unwrap()
+                .into_iter()
+                .map(|row| row.0)
+                .collect()
         };
         assert_eq!(keys("a%", "").await, ["a%1", "a%2"]);
         assert_eq!(keys("", "a%1").await, ["a%2", "ab"]);

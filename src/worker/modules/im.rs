@@ -4,8 +4,8 @@ use mlua::{Lua, Table, Value};
 
 use crate::message::nearest;
 use crate::protocol::{
-    AppInfo, Call, Kind, RECALL_OPTIONS, Request, SEND_OPTIONS, SendOptions, UPLOAD_OPTIONS, UploadOptions,
-    Urgency,
+    AppInfo, Call, Kind, MAX_RECEIPTS, RECALL_OPTIONS, Request, SEND_OPTIONS, SendOptions, UPLOAD_OPTIONS,
+    UploadOptions, Urgency,
 };
 
 use super::super::convert::{Empty, to_json};
@@ -123,6 +123,10 @@ fn recall(app: u32, run: &str, (receipts, options): (Table, Option<Table>)) -> R
     }
     let (force, from) = recall_options(options)?;
     pairs.sort();
+    if pairs.len() > MAX_RECEIPTS {
+        let message = format!("receipts: {} of them, where {MAX_RECEIPTS} are the most at once", pairs.len());
+        return Err(Fault::invalid("receipts", message));
+    }
     Ok(Request::Recall { app, receipts: pairs, force, from })
 }
 

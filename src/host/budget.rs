@@ -1,0 +1,294 @@
+//! The memory that the calls of a run may hold in the host: requests that came in, bodies and files on their way, answers
+//! that the worker has not read. Beyond it the calls wait.
+//!
+//! A call takes what its answer may need before it begins, and gives back what it did not need. Two rules keep calls from
+//! waiting for each other for ever: where all memory of answers is held by calls that wait for more, the first of them goes
+//! on; and a run that holds nothing may always read one request. So a run holds at most its budget, one request and one
+//! answer. May import: nothing of the house.
+
+use std::cell::Cell;
+use std::pin::pin;
+use std::rc::Rc;
+
+use tokio::sync::{Mutex, Notify, Semaphore};
+
+/// So many budgets all runs of a host have together.
+const ALL_RUNS: u64 = 4;
+
+/// Uploads of one run that are under way at once; more wait for their turn.
+const UPLOADS: usize = 16;
+
+/// What all runs of a host hold together.
+#[derive(Debug, Default)]
+pub struct HostMemory(Rc<Pool>);
+
+#[derive(Debug, Default)]
+struct Pool {
+    limit: Cell<u64>,
+    used: Cell<u64>,
+    freed: Notify,
+}
+
+/// What the calls of one run hold.
+#[derive(Debug)]
+pub struct Budget {
+    pool: Rc<Pool>,
+    limit: u64,
+    requests: Cell<u64>,
+    answers: Cell<u64>,
+    /// How much of the answers is held by calls that wait for more.
+    blocked: Cell<u64>,
+    /// Calls that wait, in their order.
+    turn: Mutex<()>,
+    /// The call that goes on beyond the budget, until it ends: no other does so meanwhile.
+    beyond: Cell<Option<u64>>,
+    last: Cell<u64>,
+    /// Places for uploads: each holds a file open.
+    pub(super) uploads: Semaphore,
+}
+
+impl HostMemory {
+    /// A budget of so many bytes for one run. The latest one decides what all runs have together.
+    #[must_use]
+    pub fn of_run(&self, bytes: u64) -> Rc<Budget> {
+        self.0.limit.set(bytes.saturating_mul(ALL_RUNS));
+        Rc::new(Budget {
+            pool: Rc::clone(&self.0),
+            limit: bytes,
+            requests: Cell::new(0),
+            answers: Cell::new(0),
+            blocked: Cell::new(0),
+            turn: Mutex::default(),
+            beyond: Cell::new(None),
+            last: Cell::new(0),
+            uploads: Semaphore::new(UPLOADS),
+        })
+    }
+}
+
+impl Budget {
+    /// A budget of a run beside which there is no other.
+    #[must_use]
+    pub fn alone(bytes: u64) -> Rc<Self> {
+        HostMemory::default().of_run(bytes)
+    }
+
+    /// Memory of a request that has come in: it is here already, so it is counted whatever there is.
+    pub(super) fn of_request(self: &Rc<Self>, bytes: u64) -> Held {
+        let mut held = Held { budget: Rc::clone(self), of: Of::Requests, number: 0, bytes: 0 };
+        held.set(bytes);
+        held
+    }
+
+    /// Memory of an answer; nothing so far.
+    pub(super) fn of_answer(self: &Rc<Self>) -> Held {
+        self.last.set(self.last.get() + 1);
+        Held { budget: Rc::clone(self), of: Of::Answers, number: self.last.get(), bytes: 0 }
+    }
+
+    /// Whether a request of so many bytes may be read.
+    pub(super) fn admits(&self, bytes: u64) -> bool {
+        self.used() == 0 || self.fits(bytes)
+    }
+
+    /// Waits until some memory was given back.
+    pub(super) async fn freed(&self) {
+        self.pool.freed.notified().await;
+    }
+
+    fn used(&self) -> u64 {
+        self.requests.get() + self.answers.get()
+    }
+
+    fn fits(&self, more: u64) -> bool {
+        self.used().saturating_add(more) <= self.limit
+            && self.pool.used.get().saturating_add(more) <= self.pool.limit.get()
+    }
+
+    /// Whether a call may hold so much more: it fits, or no other call could give anything back. Then the call goes on
+    /// beyond the budget, to its end.
+    fn grants(&self, call: u64, more: u64) -> bool {
+        if self.fits(more) {
+            return true;
+        }
+        let stuck = self.answers.get() <= self.blocked.get();
+        if stuck {
+            self.beyond.set(Some(call));
+        }
+        stuck
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Of {
+    Requests,
+    Answers,
+}
+
+/// Memory that one call holds, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Held {
+    budget: Rc<Budget>,
+    of: Of,
+    /// Which call it is, where it is one of an answer.
+    number: u64,
+    bytes: u64,
+}
+
+impl Held {
+    /// How much it is.
+    pub(super) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Holds so many bytes in all if that can be had at once; gives whether it does.
+    pub(super) fn try_grow(&mut self, bytes: u64) -> bool {
+        let Some(more) = bytes.checked_sub(self.bytes).filter(|more| *more > 0) else { return true };
+        // Those that wait come first.
+        let granted = self.budget.beyond.get() == Some(self.number)
+            || self.budget.turn.try_lock().is_ok() && self.budget.grants(self.number, more);
+        if granted {
+            self.set(bytes);
+        }
+        granted
+    }
+
+    /// Holds so many bytes in all, as soon as they can be had.
+    pub(super) async fn grow(&mut self, bytes: u64) {
+        if self.try_grow(bytes) {
+            return;
+        }
+        let more = bytes.saturating_sub(self.bytes);
+        let budget = Rc::clone(&self.budget);
+        let _blocked = Blocked::new(&budget, self.bytes);
+        let _turn = budget.turn.lock().await;
+        loop {
+            let mut freed = pin!(budget.pool.freed.notified());
+            freed.as_mut().enable();
+            if budget.grants(self.number, more) {
+                break;
+            }
+            freed.await;
+        }
+        self.set(bytes);
+    }
+
+    /// Holds so many bytes and no other number: what is needed by now is known.
+    pub(super) fn set(&mut self, bytes: u64) {
+        let (budget, before) = (&self.budget, self.bytes);
+        let count = match self.of {
+            Of::Requests => &budget.requests,
+            Of::Answers => &budget.answers,
+        };
+        for count in [count, &budget.pool.used] {
+            count.set((count.get() + bytes).saturating_sub(before));
+        }
+        self.bytes = bytes;
+        if bytes < before {
+            budget.pool.freed.notify_waiters();
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if self.budget.beyond.get() == Some(self.number) {
+            self.budget.beyond.set(None);
+        }
+        self.set(0);
+    }
+}
+
+/// Counts what a call holds while it waits for more.
+struct Blocked<'a>(&'a Budget, u64);
+
+impl<'a> Blocked<'a> {
+    fn new(budget: &'a Budget, bytes: u64) -> Self {
+        budget.blocked.set(budget.blocked.get() + bytes);
+        // The first that waits may go on by this.
+        budget.pool.freed.notify_waiters();
+        Self(budget, bytes)
+    }
+}
+
+impl Drop for Blocked<'_> {
+    fn drop(&mut self) {
+        self.0.blocked.set(self.0.blocked.get().saturating_sub(self.1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_waits_until_something_is_given_back() {
+        let budget = Budget::alone(100);
+        let mut first = budget.of_answer();
+        assert!(first.try_grow(80));
+        let mut second = budget.of_answer();
+        assert!(!second.try_grow(30));
+        let mut growing = Box::pin(second.grow(30));
+        assert!(growing.as_mut().now_or_never().is_none());
+        first.set(70);
+        assert!(growing.now_or_never().is_some());
+        assert_eq!((second.bytes(), budget.used()), (30, 100));
+        drop(first);
+        assert_eq!(budget.used(), 30);
+    }
+
+    #[test]
+    fn one_answer_that_is_larger_than_the_budget_is_had_alone() {
+        let budget = Budget::alone(100);
+        let request = budget.of_request(500);
+        let (mut large, mut small) = (budget.of_answer(), budget.of_answer());
+        assert!(large.try_grow(1000) && !small.try_grow(1));
+        drop(large);
+        assert!(small.try_grow(1));
+        drop(request);
+    }
+
+    #[test]
+    fn calls_that_all_wait_for_more_go_on_one_after_the_other() {
+        let budget = Budget::alone(100);
+        let (mut one, mut two) = (budget.of_answer(), budget.of_answer());
+        assert!(one.try_grow(50) && two.try_grow(50));
+        let mut first = Box::pin(one.grow(60));
+        assert!(first.as_mut().now_or_never().is_none());
+        let mut second = Box::pin(two.grow(60));
+        assert!(second.as_mut().now_or_never().is_none());
+        assert!(first.now_or_never().is_some(), "each holds what the other waits for");
+        assert!(second.as_mut().now_or_never().is_none());
+        assert!(one.try_grow(90), "it goes on to its end");
+        drop(one);
+        assert!(second.now_or_never().is_some());
+    }
+
+    #[test]
+    fn all_runs_have_four_budgets_and_each_run_one_answer() {
+        let memory = HostMemory::default();
+        let runs: Vec<_> = (0..6).map(|_| memory.of_run(100)).collect();
+        let mut held: Vec<_> = runs.iter().map(Budget::of_answer).collect();
+        assert!(held.iter_mut().all(|held| held.try_grow(100)));
+        assert!(runs.iter().all(|run| !run.admits(1)));
+        let mut more: Vec<_> = runs.iter().map(Budget::of_answer).collect();
+        assert!(!more.iter_mut().any(|held| held.try_grow(1)));
+    }
+
+    #[test]
+    fn a_call_that_is_given_up_holds_nothing() {
+        let budget = Budget::alone(10);
+        let mut first = budget.of_answer();
+        assert!(first.try_grow(10));
+        let mut waits = budget.of_answer();
+        {
+            let mut growing = Box::pin(waits.grow(5));
+            assert!(growing.as_mut().now_or_never().is_none());
+        }
+        drop((first, waits));
+        assert_eq!((budget.used(), budget.blocked.get()), (0, 0));
+        assert!(budget.admits(1000));
+    }
+}

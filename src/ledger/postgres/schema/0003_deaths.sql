@@ -1,0 +1,2 @@
+-- How often the run was entered without an end or a stop in order: once more than its host died during it, while it goes on.
+ALTER TABLE job_runs ADD COLUMN entries BIGINT NOT NULL DEFAULT 0;

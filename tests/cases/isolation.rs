@@ -1,1 +1,0 @@
-//! What a script can do to the host: memory, descriptors, secrets.

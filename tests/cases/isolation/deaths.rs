@@ -1,0 +1,55 @@
+//! A run during which the host died.
+
+use super::{Daemon, until};
+use crate::support::Project;
+
+/// A job that says that it was entered, and waits.
+fn job(options: &str) -> String {
+    format!(
+        "require('schedule').every('1s', {{ name = 'deadly', overlap = 'skip', {options} }}, function(context)
+            print('entered', context.run, context.attempt)
+            require('task').sleep('10m')
+        end)"
+    )
+}
+
+fn shown(project: &Project) -> String {
+    project.mooncast(&["jobs", "show", "deadly", "--simulator"]).exits(0).stdout
+}
+
+#[test]
+fn a_run_during_which_the_host_died_twice_is_not_entered_a_third_time_but_told_of() {
+    let project = Project::new().file("scripts/deadly.lua", job("rerun = true"));
+    let daemon = Daemon::start(&project, &[]);
+    daemon.says("entered");
+    let run = daemon.kill().split("entered\t").nth(1).unwrap().split('\t').next().unwrap().to_owned();
+    let daemon = Daemon::start(&project, &[]);
+    daemon.says(&format!("entered\t{run}\t2"));
+    daemon.kill();
+    let daemon = Daemon::start(&project, &[]);
+    // Its next instant runs; this one does not.
+    daemon.says("died during it twice");
+    daemon.says("entered");
+    let said = daemon.kill();
+    assert!(!said.contains(&format!("entered\t{run}")), "{said}");
+    assert!(said.contains("mooncast jobs trigger 'deadly'"), "{said}");
+    let shown = shown(&project);
+    let line = shown.lines().find(|line| line.contains(&run)).unwrap_or_else(|| panic!("{shown}"));
+    assert!(line.contains("interrupted") && line.contains("died during it twice"), "{line}");
+}
+
+#[test]
+fn a_stop_in_order_is_no_death() {
+    let project = Project::new().file("scripts/deadly.lua", job(""));
+    project.write("mooncast.toml", "[serve]\nstop_within = \"4s\"\n");
+    let daemon = Daemon::start(&project, &[]);
+    daemon.says("entered");
+    let run = daemon.stop().split("entered\t").nth(1).unwrap().split('\t').next().unwrap().to_owned();
+    for attempt in 2..5 {
+        let daemon = Daemon::start(&project, &[]);
+        daemon.says(&format!("entered\t{run}\t{attempt}"));
+        daemon.stop();
+    }
+    until("it waits to be entered again", || shown(&project).contains(&run));
+    assert!(!shown(&project).contains("interrupted"), "{}", shown(&project));
+}
