@@ -138,6 +138,7 @@ async fn with_ledger(road: &Delivery, clock: &Clock, folder: &Path, many: u32) -
                 group_id: group(number),
                 users: Vec::new(),
                 message: Some(message.clone()),
+                fields: Vec::new(),
             })
             .collect();
         ledger.append(lease, &batch).await.unwrap();

@@ -50,6 +50,7 @@ async fn plan(ledger: &Ledger, owner: &Owner, many: u32) -> Result<(), LedgerErr
             group_id: group(index),
             users: Vec::new(),
             message: Some(message.clone()),
+            fields: Vec::new(),
         };
         ledger.append(lease, &(first..many.min(first + 5_000)).map(one).collect::<Vec<_>>()).await?;
     }

@@ -72,6 +72,7 @@ async fn build(
                     .to_string(),
                 users: Vec::new(),
                 message: Some(message(index)),
+                fields: Vec::new(),
             })
             .collect();
         ledger.append(lease, &batch).await?;

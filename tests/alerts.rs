@@ -29,7 +29,7 @@ fn settings(service: &Service) -> AlertSettings {
 
 async fn alerts(settings: AlertSettings, project: &Project, clock: &Clock) -> (Rc<Alerts>, Ledger) {
     let ledger = Ledger::open_at(&project.place(), clock.clone()).await.unwrap();
-    let alerts = Alerts::new(settings, ledger.clone(), clock.clone(), "shop".to_owned()).unwrap();
+    let alerts = Alerts::new(Some(settings), ledger.clone(), clock.clone(), "shop".to_owned()).unwrap();
     (Rc::new(alerts), ledger)
 }
 

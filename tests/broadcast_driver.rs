@@ -58,6 +58,7 @@ impl Scene {
                 group_id: group.to_string(),
                 users: users.clone(),
                 message: Some(message.clone()),
+                fields: Vec::new(),
             })
             .collect();
         ledger.append(lease, &recipients).await.unwrap();

@@ -149,6 +149,7 @@ impl Scene {
             group_id: group.to_owned(),
             users: Vec::new(),
             message: Some(message.clone()),
+            fields: Vec::new(),
         });
         open.ledger.append(lease, &recipients).await.unwrap();
         open.ledger.fix_plan(lease, None, None).await.unwrap();

@@ -9,7 +9,6 @@ use crate::clock::Clock;
 use crate::config::{AppFlags, Environment, Settings};
 use crate::delivery::{Delivery, FailPoint, Health};
 use crate::host::{OWN_BINARY, confinement};
-use crate::ledger::Place;
 
 use super::findings::Report;
 use super::{AppArgs, Exit, Global, apps, store};
@@ -49,8 +48,10 @@ pub(super) fn run(args: Doctor, global: &Global) -> anyhow::Result<Exit> {
     let clock = Clock::real();
     clock.block_on(workers(&mut report))?;
     let place = apps::place(&project, &settings, args.simulator);
-    if matches!(place, Place::Server(_)) {
-        clock.block_on(store::look(&place, &clock, &mut report))?;
+    if let Some(file) = place.missing_file() {
+        report.line(true, "store", &format!("{} will be made when it is needed", file.display()));
+    } else {
+        clock.block_on(store::look_and_examine(&place, &clock, &mut report))?;
     }
     let apps = apps::choose(&project, &settings, args.simulator, &clock, &FailPoint::default())?;
     clock.block_on(async {

@@ -40,6 +40,15 @@ impl Next {
 
     /// `mooncast runs VERB NAME --run RUN`, as a shell takes it.
     pub(super) fn command(&self, verb: &str, name: &str, run: &str) -> String {
+        format!("{} {} --run {}", self.verb(verb), quoted(name), quoted(run))
+    }
+
+    /// `mooncast runs settle --send NUMBER`.
+    pub(super) fn settle_send(&self, number: i64) -> String {
+        format!("{} --send {number}", self.verb("settle"))
+    }
+
+    fn verb(&self, verb: &str) -> String {
         let mut command = "mooncast".to_owned();
         if let Some(project) = &self.project {
             command += " --project ";
@@ -50,7 +59,7 @@ impl Next {
         if self.simulator {
             command += " --simulator";
         }
-        format!("{command} {} --run {}", quoted(name), quoted(run))
+        command
     }
 }
 

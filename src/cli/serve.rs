@@ -94,17 +94,18 @@ pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Re
             over(&mut settings.serve, args.listen, args.roles);
             Ok(settings)
         });
+        let alerts = Alerts::new(alerts, open.ledger.clone(), clock.clone(), name.clone());
+        let alerts = Rc::new(alerts.map_err(anyhow::Error::msg)?);
+        let reread = reread.taking(take(Rc::clone(&alerts), apps.deliveries.clone(), simulator));
         let watch = Watch::new(registry.clone(), reread);
         registry.load_all().await.with_context(|| project.root.join("scripts").display().to_string())?;
         let mut beside = JoinSet::new();
+        post(&alerts, &apps.deliveries, &mut beside);
         beside.spawn_local(figures.clone().keep(clock.clone()));
         beside.spawn_local(daemon::keep_status(registry.clone(), open.ledger.clone()));
         if let Some(interval) = daemon::systemd::watchdog_interval() {
             beside.spawn_local(daemon::systemd::watchdog(clock.clone(), interval));
         }
-        let alerts =
-            alerts.map(|alerts| Alerts::new(alerts, open.ledger.clone(), clock.clone(), name.clone()));
-        let alerts = post(alerts, &apps.deliveries, &mut beside)?;
         let setup = Setup {
             project: project.clone(),
             registry,
@@ -117,7 +118,7 @@ pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Re
             output: Rc::new(Terminal::default()),
             poll: daemon::POLL,
             instead: None,
-            told: Box::new(move |event| Box::pin(tell(alerts.clone(), event))),
+            told: Box::new(move |event| Box::pin(tell(Rc::clone(&alerts), event))),
         };
         beside.spawn_local(watch.run());
         let hooked = setup.registry.jobs().iter().any(|registered| registered.job.hook().is_some());
@@ -206,21 +207,44 @@ async fn show_tokens(listening: &Listening, ledger: &Ledger) -> anyhow::Result<(
 }
 
 /// Sends alerts where they are wanted, and watches the quotas for them, beside the daemon.
-fn post(
-    alerts: Option<Result<Alerts, String>>,
-    apps: &[Rc<Delivery>],
-    beside: &mut JoinSet<()>,
-) -> anyhow::Result<Option<Rc<Alerts>>> {
-    let Some(alerts) = alerts.transpose().map_err(anyhow::Error::msg)?.map(Rc::new) else { return Ok(None) };
-    let (posts, watches, apps) = (Rc::clone(&alerts), Rc::clone(&alerts), apps.to_vec());
+fn post(alerts: &Rc<Alerts>, apps: &[Rc<Delivery>], beside: &mut JoinSet<()>) {
+    let (posts, watches, apps) = (Rc::clone(alerts), Rc::clone(alerts), apps.to_vec());
     beside.spawn_local(async move { posts.run().await });
     beside.spawn_local(async move { watches.watch_quotas(&apps).await });
-    Ok(Some(alerts))
+}
+
+/// Puts changed limits and alerts in force, and gives what takes a restart all the same.
+fn take(
+    alerts: Rc<Alerts>,
+    apps: Vec<Rc<Delivery>>,
+    simulator: bool,
+) -> impl Fn(&Settings, &Settings) -> Vec<String> {
+    move |before, new| {
+        let mut restart = Vec::new();
+        for app in &apps {
+            // All apps of the simulator have the first one's limits.
+            let of = |settings: &Settings| {
+                let named = settings.apps.iter().find(|other| other.name == app.name());
+                let found = if simulator { settings.apps.first() } else { named };
+                found.map(|app| app.limits.clone())
+            };
+            let (Some(limits), before) = (of(new), of(before)) else { continue };
+            if before.as_ref() != Some(&limits) {
+                let name = app.name();
+                restart.extend(app.set_limits(&limits).into_iter().map(|what| format!("app {name}: {what}")));
+                if simulator {
+                    restart.push("the limits of the simulator itself".to_owned());
+                }
+            }
+        }
+        if let Err(why) = alerts.set(new.alerts.clone()) {
+            restart.push(format!("[alerts] ({why})"));
+        }
+        restart
+    }
 }
 
 /// Tells people of an event, where they want to be told. The log has it already.
-async fn tell(alerts: Option<Rc<Alerts>>, event: Event) {
-    if let Some(alerts) = alerts {
-        alerts.raise(event.alert()).await;
-    }
+async fn tell(alerts: Rc<Alerts>, event: Event) {
+    alerts.raise(event.alert()).await;
 }

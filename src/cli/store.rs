@@ -158,14 +158,19 @@ async fn check(place: &Place, clock: &Clock) -> anyhow::Result<Exit> {
         bail!("there is no ledger yet: no {}", file.display())
     }
     let mut report = Report::default();
-    if look(place, clock, &mut report).await {
-        examine(place, clock, &mut report).await;
-    }
+    look_and_examine(place, clock, &mut report).await;
     Ok(if report.is_unwell() { Exit::Usage } else { Exit::Delivered })
 }
 
+/// Looks at a store from outside, and where this program can work on it as it is, at what is in it.
+pub(super) async fn look_and_examine(place: &Place, clock: &Clock, report: &mut Report) {
+    if look(place, clock, report).await {
+        examine(place, clock, report).await;
+    }
+}
+
 /// Looks at a store from outside; gives whether this program can work on it as it is.
-pub(super) async fn look(place: &Place, clock: &Clock, report: &mut Report) -> bool {
+async fn look(place: &Place, clock: &Clock, report: &mut Report) -> bool {
     let look = match Ledger::look(place, clock).await {
         Ok(look) => look,
         Err(error) => {

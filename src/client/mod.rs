@@ -44,7 +44,7 @@ pub use pages::{GroupPages, MemberPages};
 pub use recall::{RECALL_MAX, Recall, Recalled};
 pub use roots::tls_config;
 pub use send::{Receipts, SendCall};
-pub use token::{Kept, Shelf, Turn};
+pub use token::{Kept, Shelf, TokenWait, Turn};
 pub use upload::{Thumbnail, Upload, UploadError, Uploaded, check_size};
 pub use wire::{Carried, Wire};
 
@@ -128,6 +128,12 @@ impl Client {
     /// Why there is none.
     pub async fn authorise(&self) -> Result<(), Failure> {
         self.0.tokens.lease(&self.0.transport).await.map(drop)
+    }
+
+    /// Why calls wait for the app's token, where they do.
+    #[must_use]
+    pub fn token_wait(&self) -> Option<TokenWait> {
+        self.0.tokens.wait(self.0.transport.clock())
     }
 
     fn url(&self, segments: &[&str]) -> Url {

@@ -37,7 +37,7 @@ impl Settings {
             changes.live.push("[permissions]".to_owned());
         }
         if !AlertSettings::same(self.alerts.as_ref(), new.alerts.as_ref()) {
-            changes.restart.push("[alerts]".to_owned());
+            changes.live.push("[alerts]".to_owned());
         }
         let address =
             |settings: &Self| settings.store.as_ref().map(|address| address.expose_secret().to_owned());
@@ -49,7 +49,12 @@ impl Settings {
         }
         for app in &self.apps {
             match new.apps.iter().find(|other| other.name == app.name) {
-                Some(other) => app.differences(other, &mut changes.restart),
+                Some(other) => {
+                    app.differences(other, &mut changes.restart);
+                    if app.limits != other.limits {
+                        changes.live.push(format!("{} limits", app.section()));
+                    }
+                }
                 None => changes.restart.push(format!("{} (removed)", app.section())),
             }
         }
@@ -71,9 +76,6 @@ impl App {
         }
         if !self.credentials.same(&new.credentials) {
             names.push(format!("{section} credentials"));
-        }
-        if self.limits != new.limits {
-            names.push(format!("{section} limits"));
         }
         if self.timeouts != new.timeouts {
             names.push(format!("{section} timeouts"));
@@ -123,8 +125,8 @@ mod tests {
     #[test]
     fn each_change_is_named_where_it_belongs() {
         let before = "[alerts]\nurl = \"https://host/a\"\nsecret = \"x\"\n";
-        let restart = |after: &str| settings(before).changes(&settings(after)).restart;
-        assert!(restart(before).is_empty());
+        let live = |after: &str| settings(before).changes(&settings(after)).live;
+        assert!(live(before).is_empty());
         for after in [
             "",
             "[alerts]\nurl = \"https://host/b\"\nsecret = \"x\"\n",
@@ -132,7 +134,7 @@ mod tests {
             "[alerts]\nurl = \"https://host/a\"\nsecret = \"x\"\nafter = \"1h\"\n",
             "[alerts]\nurl = \"https://host/a\"\nsecret = \"x\"\nevents = [\"stale\"]\n",
         ] {
-            assert_eq!(restart(after), ["[alerts]"], "{after}");
+            assert_eq!(live(after), ["[alerts]"], "{after}");
         }
         let server = |password: &str| settings(&format!("store = \"postgres://u:{password}@h/db\"\n"));
         assert!(server("a").changes(&server("a")).restart.is_empty());

@@ -5,19 +5,33 @@ use crate::host::net_problem;
 
 use super::registry::Registry;
 
+/// Puts limits and alerts in force that differ from those before; gives what of it takes a restart, in words.
+type Take = Box<dyn Fn(&Settings, &Settings) -> Vec<String>>;
+
 /// Reads the settings once more.
-pub struct Reread(Box<dyn Fn() -> Result<Settings, ConfigError>>);
+pub struct Reread {
+    read: Box<dyn Fn() -> Result<Settings, ConfigError>>,
+    take: Option<Take>,
+}
 
 impl Reread {
-    /// By this function.
+    /// By this function. Limits and alerts stay as they are until a restart.
     #[must_use]
     pub fn new(read: impl Fn() -> Result<Settings, ConfigError> + 'static) -> Self {
-        Self(Box::new(read))
+        Self { read: Box::new(read), take: None }
     }
 
-    /// Reads them and puts in force what can be: for runs that begin from now on.
+    /// The same with a function that puts `[app.limits]` and `[alerts]` in force: it is given the settings before and the
+    /// new ones, and gives what takes a restart all the same.
+    #[must_use]
+    pub fn taking(self, take: impl Fn(&Settings, &Settings) -> Vec<String> + 'static) -> Self {
+        Self { take: Some(Box::new(take)), ..self }
+    }
+
+    /// Reads them and puts in force what can be: permissions and limits of scripts for runs that begin from now on, limits
+    /// of apps and alerts at once.
     pub(super) fn apply(&self, registry: &Registry) {
-        let new = match (self.0)() {
+        let new = match (self.read)() {
             Ok(new) => new,
             Err(error) => {
                 tracing::warn!("the settings are refused, those before stay in force: {error}");
@@ -31,15 +45,39 @@ impl Reread {
             return;
         }
         let old = registry.settings();
-        let changes = old.changes(&new);
+        let mut changes = old.changes(&new);
+        let (at_once, for_runs): (Vec<String>, Vec<String>) =
+            changes.live.into_iter().partition(|name| name == "[alerts]" || name.ends_with(" limits"));
+        let mut apps = old.apps.clone();
+        let mut alerts = old.alerts.clone();
+        if !at_once.is_empty() {
+            if let Some(take) = &self.take {
+                let refused = take(&old, &new);
+                let at_once = at_once.join(", ");
+                tracing::info!(at_once, "changed settings are in force from now on");
+                changes.restart.extend(refused);
+                for app in &mut apps {
+                    if let Some(other) = new.apps.iter().find(|other| other.name == app.name) {
+                        app.limits = other.limits.clone();
+                    }
+                }
+                alerts.clone_from(&new.alerts);
+            } else {
+                changes.restart.extend(at_once.iter().cloned());
+            }
+        }
         if !changes.restart.is_empty() {
             let restart = changes.restart.join(", ");
             tracing::warn!(restart, "some changed settings are in force only after a restart");
         }
-        if !changes.live.is_empty() {
-            let live = changes.live.join(", ");
+        if !for_runs.is_empty() {
+            let live = for_runs.join(", ");
             tracing::info!(live, "changed settings are in force for runs that begin from now on");
-            registry.set_settings(Settings { apps: old.apps.clone(), simulator: old.simulator, ..new });
+        }
+        if !for_runs.is_empty() || (self.take.is_some() && !at_once.is_empty()) {
+            registry.set_settings(Settings { apps, alerts, simulator: old.simulator, ..new });
+        }
+        if !for_runs.is_empty() {
             // A permission may be all that a refused script waited for.
             registry.forget_refused();
         }

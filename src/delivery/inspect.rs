@@ -38,7 +38,7 @@ impl Delivery {
         let refuse =
             |error: UploadError| Undelivered::new(Reason::Unusable, format!("{}: {error}", file.name));
         let name = filename.unwrap_or(&file.name);
-        let upload = Upload::new(file.file, name, self.settings.upload_bytes).map_err(refuse)?;
+        let upload = Upload::new(file.file, name, self.settings.borrow().upload_bytes).map_err(refuse)?;
         let media = upload.media(&self.clock).await;
         let mut permit = self.permit(&self.quotas.uploads, 1, priority, None, stop).await?;
         permit.written();

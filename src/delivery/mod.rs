@@ -6,6 +6,7 @@
 mod activity;
 mod book;
 mod broadcast;
+mod cancel;
 mod failpoint;
 mod figures;
 mod health;
@@ -18,6 +19,7 @@ mod send;
 mod share;
 mod shelf;
 mod stage;
+mod standing;
 mod stop;
 mod tally;
 mod trace;
@@ -26,6 +28,7 @@ mod upload;
 
 pub use book::{Book, Open};
 pub use broadcast::{Driven, End, LEASE, Look, Progress, Report, Underway, Waits};
+pub use cancel::{Cancelled, cancel};
 pub use failpoint::{FailPoint, NoFailPoint, Point};
 pub use health::Health;
 pub use inspect::Inspected;
@@ -33,18 +36,19 @@ pub use lists::{GroupEntry, MemberEntry, Page};
 pub use recall::{BroadcastRecalled, NotRecalled, RecallOptions, Recalled};
 pub use send::{Receipts, SendOptions};
 pub use stage::{Stage, Staged};
+pub use standing::{DriverStatus, RateMeter, Wait, WaitKind};
 pub use stop::{Stop, StopSwitch};
 pub use tally::{Counts, Tally};
 pub use undelivered::{Reason, Undelivered};
 pub use upload::{SendableFile, UploadOptions, Uploaded};
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::client::{Client, ClientError, Wire};
+use crate::client::{Client, ClientError, TokenWait, Wire};
 use crate::clock::Clock;
 use crate::config::{App, AppLimits};
 use crate::ledger::{AppId, Ledger};
@@ -55,8 +59,8 @@ use crate::quota::Quotas;
 #[derive(Debug)]
 pub struct Delivery {
     name: String,
-    settings: AppLimits,
-    limits: Limits,
+    settings: RefCell<AppLimits>,
+    limits: Cell<Limits>,
     client: Client,
     quotas: Quotas,
     clock: Clock,
@@ -103,8 +107,8 @@ impl Delivery {
         let quotas = Quotas::new(&app.limits, &clock);
         Self {
             name: app.name.clone(),
-            settings: app.limits.clone(),
-            limits: Limits { message_bytes: app.limits.message_bytes },
+            settings: RefCell::new(app.limits.clone()),
+            limits: Cell::new(Limits { message_bytes: app.limits.message_bytes }),
             client,
             figures: figures::Figures::new(&app.name, &quotas),
             quotas,
@@ -125,7 +129,7 @@ impl Delivery {
         self.ledger = Some(Recorded { book, key: key.to_owned(), id: tokio::sync::OnceCell::new() });
         // A simulated clock is this process's own, so nobody else sends at its instants.
         if !self.clock.is_simulated() {
-            self.quotas = Quotas::shared(&self.settings, &self.clock);
+            self.quotas = Quotas::shared(self.settings.get_mut(), &self.clock);
         }
         self
     }
@@ -133,7 +137,7 @@ impl Delivery {
     /// The same road to a service that began with this process and is used by no other.
     #[must_use]
     pub fn alone(mut self) -> Self {
-        self.quotas = Quotas::fresh(&self.settings, &self.clock);
+        self.quotas = Quotas::fresh(self.settings.get_mut(), &self.clock);
         self
     }
 
@@ -200,14 +204,36 @@ impl Delivery {
 
     /// The limits as they are set.
     #[must_use]
-    pub const fn settings(&self) -> &AppLimits {
-        &self.settings
+    pub fn settings(&self) -> AppLimits {
+        self.settings.borrow().clone()
+    }
+
+    /// Puts other limits in force, for what is sent from now on. Gives what takes a restart.
+    #[must_use]
+    pub fn set_limits(&self, limits: &AppLimits) -> Vec<String> {
+        let before = self.settings();
+        let mut limits = limits.clone();
+        let mut restart = Vec::new();
+        if limits.targeted_cost != before.targeted_cost {
+            limits.targeted_cost = before.targeted_cost;
+            restart.push("targeted_cost".to_owned());
+        }
+        restart.extend(self.quotas.grant(&limits).into_iter().map(|name| format!("the rate of {name}")));
+        self.limits.set(Limits { message_bytes: limits.message_bytes });
+        self.settings.replace(limits);
+        restart
     }
 
     /// The app's name for scripts.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Why calls wait for the app's token, where they do.
+    #[must_use]
+    pub fn token_wait(&self) -> Option<TokenWait> {
+        self.client.token_wait()
     }
 
     /// The app's quotas, for whoever shows them.
@@ -219,7 +245,7 @@ impl Delivery {
     /// The limits in force, as `im.limits` shows them.
     #[must_use]
     pub fn limits(&self) -> Vec<(String, f64)> {
-        let settings = &self.settings;
+        let settings = &*self.settings.borrow();
         [
             ("group_per_second", f64::from(settings.group_per_second)),
             ("targeted_per_second", f64::from(settings.targeted_per_second)),

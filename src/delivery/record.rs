@@ -70,11 +70,24 @@ impl Delivery {
                     let entry = Some((open, ticket));
                     return Ok(Beginning::New(Record { delivery: self, entry, attempts: 0 }));
                 }
-                Begun::Done(receipts) => return Ok(Beginning::Done(receipts)),
+                Begun::Done(receipts) => {
+                    let unknown = message
+                        .to()
+                        .iter()
+                        .filter(|to| receipts.iter().all(|(group, _)| group != *to))
+                        .count();
+                    if unknown > 0 {
+                        tracing::warn!(
+                            "once = \"{key}\" was sent, and an operator settled it: the message ids of {unknown} of its {} groups are not known",
+                            message.group_count()
+                        );
+                    }
+                    return Ok(Beginning::Done(receipts));
+                }
                 Begun::InFlight => self.pause(LOOK, deadline, stop).await?,
                 Begun::InDoubt { .. } => {
                     let why = format!(
-                        "a message with once = \"{key}\" is in doubt: it may have been sent before; look before sending it with another key"
+                        "a message with once = \"{key}\" is in doubt: it may have been sent before. Look whether the group has it; `mooncast runs list` shows it, and `mooncast runs settle --once KEY` settles it, `--as-sent` or `--again`"
                     );
                     return Err(Undelivered::new(Reason::InDoubt, why));
                 }

@@ -40,7 +40,7 @@ impl Delivery {
     ///
     /// Every problem that it has.
     pub fn check(&self, call: Call, json: serde_json::Value) -> Result<Message, Problems> {
-        check(call, json, &self.limits)
+        check(call, json, &self.limits.get())
     }
 
     /// Checks the JSON of a message whose recipients come later.
@@ -49,7 +49,7 @@ impl Delivery {
     ///
     /// Every problem that it has.
     pub fn check_draft(&self, call: Call, json: serde_json::Value) -> Result<Draft, Problems> {
-        check_draft(call, json, &self.limits)
+        check_draft(call, json, &self.limits.get())
     }
 
     /// Sends a message, once: waits for its permit, writes it, and tries again only what was certainly not sent.
@@ -174,7 +174,7 @@ impl Delivery {
         match message.call() {
             Call::Group => (&self.quotas.group, count(message.group_count()), client::SendCall::Group),
             Call::Targeted => {
-                let cost = match self.settings.targeted_cost {
+                let cost = match self.settings.borrow().targeted_cost {
                     TargetedCost::Call => 1,
                     TargetedCost::User => count(message.user_count()),
                 };

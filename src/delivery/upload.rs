@@ -140,7 +140,7 @@ impl Delivery {
     fn prepare(&self, file: SendableFile, how: &How) -> Result<Upload, Undelivered> {
         let refuse =
             |error: UploadError| Undelivered::new(Reason::Unusable, format!("{}: {error}", file.name));
-        Ok(Upload::new(file.file, &how.filename, self.settings.upload_bytes)
+        Ok(Upload::new(file.file, &how.filename, self.settings.borrow().upload_bytes)
             .map_err(refuse)?
             .restrict_access(how.restrict_access)
             .thumbnail(how.thumbnail.map(|(height, width)| Thumbnail { height, width })))

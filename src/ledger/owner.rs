@@ -16,6 +16,9 @@ use super::sql::sql;
 use super::store::{Transaction, count};
 use super::{Ledger, LedgerError, State};
 
+/// Why a send is in doubt whose sender died.
+pub(super) const ENDED_BEFORE: &str = "its sender ended before the answer";
+
 /// The folder of the lock files, beside the ledger.
 const FOLDER: &str = "owners";
 
@@ -120,6 +123,11 @@ impl Ledger {
         Ok(buried)
     }
 
+    /// Whether the owner with this lock lives, beside a file.
+    pub(super) fn owner_lives(&self, lock: &str) -> bool {
+        is_alive(&self.owners().join(lock))
+    }
+
     fn owners(&self) -> PathBuf {
         self.store().path.with_file_name(FOLDER)
     }
@@ -140,8 +148,9 @@ pub(super) async fn lives(write: &mut Transaction<'_>, owner: i64) -> Result<boo
 pub(super) async fn bury(write: &mut Transaction<'_>, owner: i64) -> Result<u64, LedgerError> {
     let now = write.store.now();
     write.run(sql("DELETE FROM owners WHERE id = ?").bind(owner)).await?;
-    let doubts = sql("UPDATE sends SET state = ?, updated_at = ? WHERE owner = ? AND state = 1")
+    let doubts = sql("UPDATE sends SET state = ?, error = ?, updated_at = ? WHERE owner = ? AND state = 1")
         .bind(State::InDoubt.number())
+        .bind(ENDED_BEFORE)
         .bind(now)
         .bind(owner);
     write.run(doubts).await

@@ -42,6 +42,7 @@ use Kind::{Bytes, Flag, Nobody, Number, Over, Text};
 #[cfg(test)]
 pub(super) const OF_THE_MOMENT: &[&str] = &[
     "app_tokens",
+    "driver_status",
     "drivers",
     "enlisted",
     "meanings",
@@ -124,6 +125,18 @@ pub(super) const TABLES: &[Table] = &[
         ],
         key: 2,
         page: 500,
+    },
+    Table {
+        name: "recipient_fields",
+        columns: &[
+            ("broadcast", Number),
+            ("first", Number),
+            ("last", Number),
+            ("names", Text),
+            ("content", Bytes),
+        ],
+        key: 2,
+        page: 20,
     },
     Table {
         name: "sends",

@@ -60,7 +60,20 @@ impl Quota {
     }
 
     pub(super) fn largest_cost(&self) -> u32 {
-        self.0.settings.largest_cost.get()
+        self.0.lock().largest_cost.get()
+    }
+
+    /// Grants another rate from now on: what is under way keeps its places. Gives whether it did: a rate that is less than
+    /// the largest call, now or before, needs a new quota.
+    #[must_use]
+    pub fn grant(&self, per_second: NonZeroU32, share: f64) -> bool {
+        let mut engine = self.0.lock();
+        let settings =
+            Settings { per_second, share, largest_cost: engine.largest_cost, ..self.0.settings.clone() };
+        let granted = engine.grant(&settings, &self.0.clock);
+        drop(engine);
+        self.0.call_driver();
+        granted
     }
 
     /// Whether its places are lent to it.
@@ -84,7 +97,7 @@ impl Quota {
     ///
     /// [`TooCostly`] when `cost` is 0 or more than [`Settings::largest_cost`].
     pub async fn acquire(&self, cost: u32, priority: Priority) -> Result<Permit, TooCostly> {
-        let most = self.0.settings.largest_cost;
+        let most = self.0.lock().largest_cost;
         match NonZeroU32::new(cost).filter(|cost| *cost <= most) {
             Some(cost) => Ok(Acquire { shared: &self.0, cost, priority, number: None }.await),
             None => Err(TooCostly { name: self.name(), cost, most: most.get() }),
@@ -106,7 +119,7 @@ impl Quota {
         let resumes_in = engine.not_before.saturating_since(now);
         Status {
             name: self.name(),
-            per_second: self.0.settings.per_second.get(),
+            per_second: engine.per_second.get(),
             pace: engine.rate(now),
             sent_last_second: engine.sent.total(now),
             throttled_last_minute: engine.throttled.total(now),

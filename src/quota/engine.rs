@@ -26,6 +26,8 @@ pub(super) struct Engine {
     pub(super) throttled: Tally,
     /// Nothing leaves before this, because the service said so.
     pub(super) not_before: Instant,
+    pub(super) per_second: NonZeroU32,
+    pub(super) largest_cost: NonZeroU32,
     pace: Pace,
     ceiling: Ceiling,
     /// Those who were served and have not come for their permit yet.
@@ -59,11 +61,25 @@ impl Engine {
             sent: Tally::over(Duration::from_secs(1)),
             throttled: Tally::over(Duration::from_mins(1)),
             not_before: Instant::ZERO,
+            per_second: settings.per_second,
+            largest_cost: settings.largest_cost,
             pace: Pace::new(f64::from(settings.per_second.get()), rate),
             ceiling: Ceiling::new(rate, settings.largest_cost, clock.clone()),
             served: HashSet::new(),
             driver: Driver::Absent,
         }
+    }
+
+    /// Grants another rate; gives whether it did.
+    pub(super) fn grant(&mut self, settings: &Settings, clock: &Clock) -> bool {
+        let rate = settings.rate();
+        if !self.places.resize(rate, settings.largest_cost.get()) {
+            return false;
+        }
+        self.per_second = settings.per_second;
+        self.pace.grant(f64::from(settings.per_second.get()), rate);
+        self.ceiling = Ceiling::new(rate, settings.largest_cost, clock.clone());
+        true
     }
 
     /// Messages a second that can leave now.

@@ -99,6 +99,15 @@ impl Pace {
         }
     }
 
+    /// The service grants another rate: the pace stays the same part of it.
+    pub(super) fn grant(&mut self, granted: f64, top: f64) {
+        let part = top / self.top;
+        self.granted = granted;
+        self.top = top;
+        self.current = (self.current * part).min(top);
+        self.tried_from = (self.tried_from * part).min(top);
+    }
+
     /// The pace of `now`.
     pub(super) fn at(&mut self, now: Instant) -> f64 {
         while self.current < self.top && now >= self.try_begins + JUDGED {

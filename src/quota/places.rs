@@ -128,6 +128,18 @@ impl Places {
         places
     }
 
+    /// From now on there are places for `rate` messages a second; those that are held stay held, so that no second holds
+    /// more than the larger number while they are. Gives whether that can be: where the largest call has more messages
+    /// than a second, before or after, its places would be counted by two measures.
+    pub(super) fn resize(&mut self, rate: f64, largest_cost: u32) -> bool {
+        let new = Self::new(rate, &History::Unused, Instant::ZERO);
+        if largest_cost > self.total.min(new.total) || self.second != new.second {
+            return false;
+        }
+        self.total = new.total;
+        true
+    }
+
     /// The places that a call of `cost` takes: one a message, and all of them for a call that has more.
     fn places(&self, cost: u32) -> u64 {
         u64::from(cost.min(self.total))

@@ -50,6 +50,24 @@ impl Quotas {
         Self::of(limits, clock, &History::Unused, true)
     }
 
+    /// Grants what other limits say from now on. Gives the names of the quotas for which that takes a restart.
+    #[must_use]
+    pub fn grant(&self, limits: &AppLimits) -> Vec<&'static str> {
+        let rates = [
+            limits.group_per_second,
+            limits.targeted_per_second,
+            limits.upload_per_second,
+            limits.read_per_second,
+        ];
+        let mut refused = Vec::new();
+        for (quota, rate) in self.all().into_iter().zip(rates) {
+            if !quota.grant(NonZeroU32::new(rate).unwrap_or(NonZeroU32::MIN), limits.share) {
+                refused.push(quota.name());
+            }
+        }
+        refused
+    }
+
     fn of(limits: &AppLimits, clock: &Clock, history: &History, shared: bool) -> Self {
         let users = match limits.targeted_cost {
             TargetedCost::Call => 1,

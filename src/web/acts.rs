@@ -6,15 +6,19 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::delivery::{BroadcastRecalled, RecallOptions, StopSwitch};
-use crate::ledger::{BroadcastId, Counts, Listed, Settlement, Wish};
+use crate::delivery::{BroadcastRecalled, RecallOptions, StopSwitch, cancel};
+use crate::ledger::{BroadcastId, Listed, Settlement, Wish};
 use crate::schedule::{run_name, script_of};
 
 use super::Site;
 use super::answer::Problem;
 use super::house::House;
 use super::scripts::{AskedFor, ask_for_script, asked_scripts};
+use super::view::{BroadcastView, SendView};
 use axum::http::StatusCode;
+
+/// The state of a single send that can be settled.
+pub(super) const IN_DOUBT: &str = "in_doubt";
 
 /// How long an answer waits for what it is to tell of.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -37,6 +41,16 @@ pub enum BroadcastAct {
     SettleAgain,
     /// Take back what was sent, as far as the service does.
     Recall,
+}
+
+/// What can be done with a single send in doubt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SendAct {
+    /// Count it as sent.
+    SettleAsSent,
+    /// Count it as not sent, and let its `once` key be used again.
+    SettleAgain,
 }
 
 /// What can be done with a job.
@@ -77,11 +91,17 @@ impl Done {
 impl BroadcastAct {
     /// Those that make sense for a broadcast that stands like this.
     #[must_use]
-    pub fn sensible(counts: &Counts, over: bool, paused: bool) -> Vec<Self> {
+    pub fn sensible(view: &BroadcastView) -> Vec<Self> {
+        let (counts, over) = (&view.counts, view.over);
+        let (paused, interrupted) = (view.state == "paused", view.state == "interrupted");
+        let cancelling = view.state == "cancelling";
+        let planned = view.planned_at.is_some();
         let all = [
-            (Self::Pause, !over && !paused),
-            (Self::Resume, !over && paused),
-            (Self::Cancel, !over),
+            (Self::Pause, !over && !paused && !cancelling && !interrupted),
+            // One whose plan was never fixed is built anew by its script.
+            (Self::Resume, paused || (interrupted && planned)),
+            // That cannot be taken back; it is said again where no process heard it.
+            (Self::Cancel, !over && (!cancelling || view.driven_by.is_none())),
             (Self::Retry, counts.rejected > 0),
             (Self::SettleAsSent, counts.in_doubt > 0),
             (Self::SettleAgain, counts.in_doubt > 0),
@@ -107,10 +127,7 @@ impl Site {
                 ledger.entrust(id).await?;
                 Done::said(format!("{name} goes on"))
             }
-            BroadcastAct::Cancel => {
-                ledger.request(id, Wish::Cancel, None).await?;
-                Done::said(format!("{name} is cancelled: who is pending gets nothing"))
-            }
+            BroadcastAct::Cancel => Done::said(cancel(ledger, id).await?.sentence(&name)),
             BroadcastAct::Retry => {
                 let count = ledger.retry_rejected(id).await?;
                 ledger.entrust(id).await?;
@@ -128,6 +145,26 @@ impl Site {
             BroadcastAct::Recall => self.recall(id, &name).await?,
         };
         tracing::info!(broadcast = name, "asked for over the web: {}", done.message);
+        Ok(done)
+    }
+
+    /// A single send by its number.
+    pub(super) async fn send(&self, id: i64) -> Result<SendView, Problem> {
+        let found = self.ledger.send(id).await?;
+        let found = found.ok_or_else(|| Problem::not_found(format!("there is no single send {id}")))?;
+        Ok(SendView::from(&found))
+    }
+
+    /// Settles a single send that is in doubt.
+    pub(super) async fn act_on_send(&self, id: i64, act: SendAct) -> Result<Done, Problem> {
+        let as_sent = act == SendAct::SettleAsSent;
+        let view = self.send(id).await?;
+        if !self.ledger.settle_send_doubt(id, as_sent).await? {
+            let why = format!("single send {id} is not in doubt: it is {}", view.state);
+            return Err(Problem::new(StatusCode::CONFLICT, why));
+        }
+        let done = Done::said(view.settled(as_sent));
+        tracing::info!(send = id, "asked for over the web: {}", done.message);
         Ok(done)
     }
 

@@ -4,7 +4,7 @@
 //! - `view`: what is shown, the same on the page, in the API and in the terminal; `board`: how everything stands now;
 //! - `acts`: what can be done; `scripts`: which may be run; `hooks`: requests that begin runs;
 //! - `metrics`: figures for Prometheus; `health`: whether the daemon lives and can do its work;
-//! - `page`: for people; `api`: everything in JSON; `house`: what all of it needs of the daemon.
+//! - `page`: for people; `words`: its texts; `api`: everything in JSON; `house`: what all of it needs of the daemon.
 //!
 //! Handlers read the ledger, which knows nearly everything, by themselves; what only the daemon knows is asked of it on
 //! its own thread (`Site::on_daemon`), and what people want goes through the ledger, as it does from the command line.
@@ -25,6 +25,7 @@ mod metrics;
 mod page;
 mod scripts;
 mod view;
+mod words;
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -47,7 +48,7 @@ use guard::{Names, Tokens};
 use house::{Office, Work};
 use page::Pages;
 
-pub use acts::{BroadcastAct, Done, JobAct};
+pub use acts::{BroadcastAct, Done, JobAct, SendAct};
 pub use guard::{Minted, mint};
 pub use house::{Find, House};
 pub use listener::{Listening, Tls};

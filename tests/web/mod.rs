@@ -61,6 +61,15 @@ impl Site {
         Self { project, serving, address, operate, read }
     }
 
+    /// One of a project that has sent to a service already.
+    pub fn of_against(project: Project, service: &Service) -> Self {
+        let shown = project.mooncast(&["tokens", "renew"]).exits(0).stdout;
+        let (operate, read) = (token_in(&shown, "operate"), token_in(&shown, "read"));
+        let (serving, address) =
+            listening(project.command_against(service, &["serve", "--listen", "127.0.0.1:0"]));
+        Self { project, serving, address, operate, read }
+    }
+
     /// Ends it at once, and starts it again.
     pub fn restart(self) -> Self {
         let Self { project, serving, operate, read, .. } = self;

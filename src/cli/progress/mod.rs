@@ -17,7 +17,7 @@ use crate::delivery::Underway;
 
 use super::logging::Format;
 use standing::Standing;
-pub(super) use standing::{Meter, time};
+pub(super) use standing::{Figure, Meter, time};
 pub(super) use terminal::Terminal;
 
 /// How often the line on a terminal is renewed.

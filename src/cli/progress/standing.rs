@@ -6,11 +6,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::clock::{Clock, Instant};
-use crate::delivery::{Look, Underway, Waits};
-use crate::quota::Status;
+use crate::delivery::{Look, Underway, Wait, WaitKind};
+use crate::web::WaitView;
 
 use super::super::logging::Format;
-use super::super::runs::instant;
+use super::super::runs::local_text;
 
 /// The time over which a rate is measured.
 const MEASURED: Duration = Duration::from_secs(10);
@@ -34,12 +34,12 @@ pub(super) struct Standing {
     most: f64,
     /// How long it will take still, where that can be told.
     left: Option<Duration>,
-    waits_for: Option<Wait>,
+    waits_for: Option<Waiting>,
 }
 
 /// What is waited for.
 #[derive(Debug)]
-struct Wait {
+struct Waiting {
     text: String,
     /// It is the usual one, the quota's turn.
     usual: bool,
@@ -88,8 +88,9 @@ impl Standing {
             _ => quota.pace,
         };
         let pending = sum(|look| Underway::left(&look.counts));
-        let waits = looks.iter().find_map(|(_, look)| look.waits_for.clone());
-        let left = left(pending, rate, most, waits.as_ref(), clock);
+        let waits: Vec<Wait> = looks.iter().filter_map(|(one, _)| one.wait()).collect();
+        let wait = waits.iter().min_by_key(|wait| wait.kind);
+        let left = left(pending, rate, most, wait, clock);
         Some(Self {
             name: match looks.len() {
                 1 => format!("{}/{}", first.name, first.run),
@@ -103,7 +104,7 @@ impl Standing {
             rate,
             most,
             left,
-            waits_for: waits_for(waits, &quota, sum(|look| look.in_flight), clock),
+            waits_for: waits_for(wait, clock),
         })
     }
 
@@ -177,60 +178,32 @@ impl Standing {
 
 /// How long the rest will take: at the rate of late, or at the most there may be while that is not known or nothing
 /// could be sent. Nobody knows where somebody has to resume it.
-fn left(
-    pending: u64,
-    rate: Option<f64>,
-    most: f64,
-    waits: Option<&Waits>,
-    clock: &Clock,
-) -> Option<Duration> {
-    let closed = match waits {
-        Some(Waits::Resume(_) | Waits::Store(_)) => return None,
-        Some(Waits::Window(opens)) => opens.saturating_sub(clock.unix_time()),
+fn left(pending: u64, rate: Option<f64>, most: f64, wait: Option<&Wait>, clock: &Clock) -> Option<Duration> {
+    let kind = wait.map(|wait| wait.kind);
+    let closed = match kind {
+        Some(WaitKind::Resume | WaitKind::Store) => return None,
+        Some(WaitKind::Window) => {
+            wait.and_then(|wait| wait.until).unwrap_or_default().saturating_sub(clock.unix_time())
+        }
         _ => Duration::ZERO,
     };
-    let rate = rate.filter(|rate| *rate > 0.0 && waits.is_none()).unwrap_or(most);
+    let sends = kind.is_none_or(WaitKind::is_usual);
+    let rate = rate.filter(|rate| *rate > 0.0 && sends).unwrap_or(most);
     Duration::try_from_secs_f64(pending as f64 / rate).ok().map(|sending| closed + sending)
 }
 
-/// What is waited for, in words: the rarest reason first.
-fn waits_for(waits: Option<Waits>, quota: &Status, in_flight: u64, clock: &Clock) -> Option<Wait> {
-    let unusual = |text: String| Some(Wait { text, usual: false });
-    let usual = |text: String| Some(Wait { text, usual: true });
-    match waits {
-        Some(Waits::Resume(None)) => return unusual("paused, waits for `mooncast runs resume`".to_owned()),
-        Some(Waits::Resume(Some(note))) => {
-            return unusual(format!("paused ({note}), waits for `mooncast runs resume`"));
-        }
-        Some(Waits::Window(opens)) => {
-            let wait = time(opens.saturating_sub(clock.unix_time()));
-            return unusual(format!("its window opens in {wait}, at {}", instant(opens)));
-        }
-        Some(Waits::Retry { calls, at, unreachable }) => {
-            let wait = time(at.saturating_since(clock.now()));
-            let what = if unreachable { "the service cannot be reached" } else { "the service has failed" };
-            let calls = if calls == 1 { "1 call tries".to_owned() } else { format!("{calls} calls try") };
-            return unusual(format!("{what}, {calls} again in {wait}"));
-        }
-        Some(Waits::Store(why)) => return unusual(format!("nothing is sent: {why}")),
-        Some(Waits::Hosts) => return usual("other hosts send to the rest".to_owned()),
-        None => {}
+/// What is waited for, in the words of the page.
+fn waits_for(wait: Option<&Wait>, clock: &Clock) -> Option<Waiting> {
+    let wait = wait?;
+    let mut text = WaitView::new(wait, clock.unix_time()).sentence(&local_text);
+    if wait.kind == WaitKind::Resume {
+        text += "; `mooncast runs resume` does";
     }
-    if let Some(wait) = quota.resumes_in {
-        return unusual(format!("the service said to come back in {}", time(wait)));
-    }
-    if quota.throttled_last_minute > 0 {
-        let refused = quota.throttled_last_minute;
-        return usual(format!("slowed down: {refused} calls of the last minute were refused as too many"));
-    }
-    if quota.waiting.iter().any(|waiting| waiting.calls > 0) {
-        return usual("waits for its quota".to_owned());
-    }
-    if in_flight > 0 { usual("waits for answers".to_owned()) } else { None }
+    Some(Waiting { text, usual: wait.kind.is_usual() })
 }
 
 /// A rate with no more digits than it has.
-struct Figure(f64);
+pub(in crate::cli) struct Figure(pub(in crate::cli) f64);
 
 impl std::fmt::Display for Figure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -282,12 +255,18 @@ mod tests {
     #[test]
     fn the_time_left_counts_the_window_and_is_unknown_in_a_pause() {
         let clock = Clock::simulated(Duration::from_secs(1_000));
-        let seconds = |waits: Option<Waits>, rate| {
+        let seconds = |waits: Option<Wait>, rate| {
             left(100, rate, 20.0, waits.as_ref(), &clock).map(|left| left.as_secs())
         };
         assert_eq!(seconds(None, None), Some(5));
         assert_eq!(seconds(None, Some(10.0)), Some(10));
-        assert_eq!(seconds(Some(Waits::Window(Duration::from_secs(1_060))), Some(0.0)), Some(65));
-        assert_eq!(seconds(Some(Waits::Resume(None)), Some(10.0)), None);
+        assert_eq!(
+            seconds(
+                Some(Wait { until: Some(Duration::from_secs(1_060)), ..Wait::of(WaitKind::Window) }),
+                Some(0.0)
+            ),
+            Some(65)
+        );
+        assert_eq!(seconds(Some(Wait::of(WaitKind::Resume)), Some(10.0)), None);
     }
 }

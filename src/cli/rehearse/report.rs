@@ -149,7 +149,7 @@ impl Report {
             .iter()
             .map(|totals| {
                 let app = performance.apps.iter().find(|app| app.name() == totals.app);
-                app_report(totals, &app.map_or_else(AppLimits::default, |app| app.settings().clone()))
+                app_report(totals, &app.map_or_else(AppLimits::default, |app| app.settings()))
             })
             .collect();
         let broadcasts: Vec<_> = rehearsal.broadcasts().iter().map(broadcast_report).collect();

@@ -1,18 +1,18 @@
 //! `mooncast runs export`
 
-use std::io::{ErrorKind, Write};
+use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
 
+use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 
-use crate::ledger::{BroadcastId, Ledger, State};
-use crate::web::ExportForm;
+use crate::ledger::{Ledger, State};
+use crate::web::{ExportForm, ExportOptions, write_export};
 
 use super::Which;
 
-/// Recipients that are read at once.
-const PAGE: u32 = 1000;
-
-/// Prints every recipient: seq, `group_id`, users, state, `message_id`, attempts, error, `updated_at`, recalled.
+/// Writes every recipient: seq, `group_id`, users, state, `message_id`, attempts, error, `updated_at`, recalled, and the
+/// audience's own columns.
 #[derive(Debug, Args)]
 pub(super) struct Export {
     #[command(flatten)]
@@ -20,9 +20,15 @@ pub(super) struct Export {
     /// The form
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    /// CSV for programs: no byte order mark, and no apostrophe before what a spreadsheet would take for a formula
+    #[arg(long)]
+    plain: bool,
     /// Only those in this state, such as `sent`, `rejected`, `in_doubt` or `pending`; can be repeated
     #[arg(long, value_name = "STATE", value_parser = state)]
     state: Vec<State>,
+    /// The file to write; standard output by default
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
 }
 
 /// A state by its word.
@@ -35,46 +41,55 @@ fn state(word: &str) -> Result<State, String> {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// A header and a line each
+    /// A header and a line each, for spreadsheets
     #[default]
     Csv,
+    /// A JSON list
+    Json,
     /// A JSON object a line
     Jsonl,
+    /// Excel's own form; every cell is text
+    Xlsx,
 }
 
 impl From<Format> for ExportForm {
     fn from(format: Format) -> Self {
         match format {
             Format::Csv => Self::Csv,
+            Format::Json => Self::Json,
             Format::Jsonl => Self::Jsonl,
+            Format::Xlsx => Self::Xlsx,
         }
     }
 }
 
 pub(super) async fn run(export: &Export, ledger: &Ledger) -> anyhow::Result<()> {
-    let broadcast = export.broadcast.find(ledger).await?;
-    match write(export, ledger, broadcast.id).await {
-        // Who reads it has seen enough (`mooncast runs export … | head`).
-        Err(error) if is_closed_pipe(&error) => Ok(()),
-        other => other,
+    if export.plain && export.format != Format::Csv {
+        bail!("--plain is for `--format csv`: the other forms have neither byte order mark nor apostrophes");
     }
-}
-
-fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
-}
-
-async fn write(export: &Export, ledger: &Ledger, id: BroadcastId) -> anyhow::Result<()> {
+    let id = export.broadcast.find(ledger).await?.id;
+    let options =
+        ExportOptions { form: export.format.into(), plain: export.plain, states: export.state.clone() };
+    if let Some(path) = &export.output {
+        let shown = || path.display().to_string();
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        // Under its name there is the whole of it or nothing new.
+        let mut file =
+            tempfile::NamedTempFile::new_in(folder.unwrap_or_else(|| ".".as_ref())).with_context(shown)?;
+        write_export(ledger, id, &options, &mut std::io::BufWriter::new(file.as_file_mut()))
+            .await
+            .with_context(shown)?;
+        file.flush().with_context(shown)?;
+        file.persist(path).map_err(|error| error.error).with_context(shown)?;
+        return Ok(());
+    }
     let mut out = std::io::stdout().lock();
-    let form = ExportForm::from(export.format);
-    out.write_all(form.head().unwrap_or_default().as_bytes())?;
-    let mut after = 0;
-    loop {
-        let mut page = ledger.export(id, after, PAGE).await?;
-        let Some(last) = page.last() else { break };
-        after = last.seq;
-        page.retain(|row| export.state.is_empty() || export.state.contains(&row.state));
-        out.write_all(form.lines(&page).as_bytes())?;
+    if export.format == Format::Xlsx && std::io::stdout().is_terminal() {
+        bail!("an XLSX file is not for a terminal: `--output FILE.xlsx` names the file to write");
     }
-    Ok(())
+    match write_export(ledger, id, &options, &mut out).await {
+        // The reader has seen enough (`mooncast runs export … | head`).
+        Err(error) if error.is_closed_pipe() => Ok(()),
+        other => Ok(other?),
+    }
 }

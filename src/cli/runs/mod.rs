@@ -5,6 +5,7 @@ mod export;
 mod prune;
 mod recall;
 mod resume;
+mod sends;
 mod show;
 mod which;
 
@@ -13,12 +14,15 @@ use clap::{Args, Subcommand};
 
 use crate::clock::Clock;
 use crate::config::{Environment, Project, Settings};
+use crate::delivery::cancel;
 use crate::ledger::{Broadcast, Filter, Ledger, Place, Settlement, Wish};
+
+use crate::web::{BroadcastView, standing};
 
 use super::next::Next;
 use super::{Exit, Global, apps};
 pub(super) use resume::handed_over;
-pub(super) use show::instant;
+pub(super) use show::{instant, local_text};
 use which::Which;
 
 /// Looks at broadcasts and steers them, also while another process sends them.
@@ -33,7 +37,7 @@ pub(super) struct Runs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// List broadcasts, the newest first
+    /// List broadcasts, the newest first, and single sends that are in doubt
     List {
         /// Only those that are not over
         #[arg(long)]
@@ -60,28 +64,10 @@ enum Command {
         #[command(flatten)]
         broadcast: Which,
     },
-    /// Settle those in doubt
-    Settle {
-        #[command(flatten)]
-        broadcast: Which,
-        #[command(flatten)]
-        how: How,
-    },
+    Settle(sends::Settle),
     Recall(recall::Recall),
     Export(export::Export),
     Prune(prune::Prune),
-}
-
-/// How those in doubt are settled.
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-struct How {
-    /// They count as sent
-    #[arg(long)]
-    as_sent: bool,
-    /// They are sent again, at the next resume
-    #[arg(long)]
-    again: bool,
 }
 
 pub(super) fn run(args: Runs, global: &Global) -> anyhow::Result<Exit> {
@@ -116,33 +102,41 @@ pub(super) fn ledger_place(project: &Project, settings: &Settings, simulator: bo
 async fn steer(command: Command, ledger: &Ledger, clock: &Clock, next: &Next) -> anyhow::Result<Exit> {
     match command {
         Command::List { unfinished } => {
-            show::list(&ledger.list(&Filter { unfinished, ..Filter::default() }).await?)?;
+            let found = ledger.list(&Filter { unfinished, ..Filter::default() }).await?;
+            show::list(&found, next)?;
+            sends::list(ledger, next).await?;
         }
         Command::Show { broadcast } => {
             let found = broadcast.find(ledger).await?;
-            show::one(&found, ledger.recalled(found.id).await?, next)?;
+            show_one(ledger, &found, clock, next).await?;
         }
         Command::Pause { broadcast } => {
             wish(ledger, &broadcast, Wish::Pause, "pauses; `mooncast runs resume` lets it go on").await?;
         }
         Command::Cancel { broadcast } => {
-            wish(ledger, &broadcast, Wish::Cancel, "is cancelled: who is pending gets nothing").await?;
+            let found = broadcast.find(ledger).await?;
+            let cancelled = cancel(ledger, found.id).await?;
+            show::say(&cancelled.sentence(&format!("{}/{}", found.name, found.run)))?;
         }
         Command::Retry { broadcast } => {
             let found = broadcast.find(ledger).await?;
             let count = ledger.retry_rejected(found.id).await?;
             show::say(&format!("{count} are pending again; {}", sender(ledger, &found, next).await?))?;
         }
-        Command::Settle { broadcast, how } => {
-            let found = broadcast.find(ledger).await?;
-            let settlement = if how.as_sent { Settlement::AsSent } else { Settlement::Again };
-            let count = ledger.settle_doubts(found.id, settlement).await?;
-            show::say(&if how.as_sent {
-                format!("{count} count as sent")
-            } else {
-                format!("{count} are pending again; {}", sender(ledger, &found, next).await?)
-            })?;
-        }
+        Command::Settle(asked) => match asked.of()? {
+            sends::Doubts::Sends(numbers) => sends::settle(ledger, &numbers, asked.how.as_sent).await?,
+            sends::Doubts::Broadcast(which) => {
+                let found = which.find(ledger).await?;
+                let as_sent = asked.how.as_sent;
+                let settlement = if as_sent { Settlement::AsSent } else { Settlement::Again };
+                let count = ledger.settle_doubts(found.id, settlement).await?;
+                show::say(&if as_sent {
+                    format!("{count} count as sent")
+                } else {
+                    format!("{count} are pending again; {}", sender(ledger, &found, next).await?)
+                })?;
+            }
+        },
         Command::Export(export) => export::run(&export, ledger).await?,
         Command::Prune(asked) => return prune::run(&asked, ledger, clock).await,
         // They need an app, and are done before a ledger alone is opened.
@@ -157,6 +151,13 @@ async fn sender(ledger: &Ledger, found: &Broadcast, next: &Next) -> anyhow::Resu
         Some(pid) => format!("the daemon (process {pid}) sends them"),
         None => format!("`{}` sends them", next.command("resume", &found.name, &found.run)),
     })
+}
+
+/// Shows all of one as it stands now.
+async fn show_one(ledger: &Ledger, found: &Broadcast, clock: &Clock, next: &Next) -> anyhow::Result<()> {
+    let view = standing(ledger, std::slice::from_ref(found), clock.unix_time()).await?.pop();
+    let view = view.unwrap_or_else(|| BroadcastView::from(found));
+    show::one(found, &view, ledger.recalled(found.id).await?, next)
 }
 
 async fn wish(ledger: &Ledger, which: &Which, wish: Wish, what: &str) -> anyhow::Result<()> {

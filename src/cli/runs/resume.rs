@@ -131,7 +131,7 @@ pub(super) fn run(
             )?;
             return Ok(Exit::Interrupted);
         };
-        show::one(&open.ledger.show(found.id).await?, open.ledger.recalled(found.id).await?, next)?;
+        super::show_one(&open.ledger, &open.ledger.show(found.id).await?, &clock, next).await?;
         Ok(match driven.end {
             End::Stopped => Exit::Interrupted,
             End::Paused(_) => Exit::Undelivered,

@@ -3,9 +3,12 @@
 use std::io::Write;
 use std::time::Duration;
 
-use crate::ledger::{Broadcast, RecalledCounts, State};
+use crate::ledger::{Broadcast, RecalledCounts, Stage, State};
+
+use crate::web::{BroadcastView, WaitKind};
 
 use super::super::next::Next;
+use super::super::progress::{Figure, time};
 
 /// A line on standard output.
 pub(super) fn say(text: &str) -> anyhow::Result<()> {
@@ -13,14 +16,14 @@ pub(super) fn say(text: &str) -> anyhow::Result<()> {
 }
 
 /// A line for each.
-pub(super) fn list(broadcasts: &[Broadcast]) -> anyhow::Result<()> {
+pub(super) fn list(broadcasts: &[Broadcast], next: &Next) -> anyhow::Result<()> {
     if broadcasts.is_empty() {
         return say("no broadcasts");
     }
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
-        "{:>6}  {:<10} {:<28} {:>9} {:>9} {:>9} {:>9}  made",
+        "{:>6}  {:<11} {:<28} {:>9} {:>9} {:>9} {:>9}  made",
         "number", "state", "name/run", "total", "sent", "rejected", "in doubt"
     )?;
     for broadcast in broadcasts {
@@ -28,7 +31,7 @@ pub(super) fn list(broadcasts: &[Broadcast]) -> anyhow::Result<()> {
         let name = format!("{}/{}", broadcast.name, broadcast.run);
         writeln!(
             out,
-            "{:>6}  {:<10} {:<28} {:>9} {:>9} {:>9} {:>9}  {}",
+            "{:>6}  {:<11} {:<28} {:>9} {:>9} {:>9} {:>9}  {}",
             broadcast.id.0,
             broadcast.state_name(),
             name,
@@ -39,11 +42,29 @@ pub(super) fn list(broadcasts: &[Broadcast]) -> anyhow::Result<()> {
             instant(broadcast.created_at),
         )?;
     }
+    for broadcast in broadcasts.iter().filter(|broadcast| broadcast.is_interrupted()) {
+        let (name, run) = (&broadcast.name, &broadcast.run);
+        writeln!(out, "{name}/{run} is interrupted: {}", way_on(broadcast, next))?;
+    }
     Ok(())
 }
 
+/// What lets an interrupted broadcast go on.
+fn way_on(broadcast: &Broadcast, next: &Next) -> String {
+    if broadcast.stage == Stage::Building {
+        return "no process builds its plan, and nothing of it was sent; run its script again".to_owned();
+    }
+    let command = next.command("resume", &broadcast.name, &broadcast.run);
+    format!("no process drives it; `{command}` lets it go on")
+}
+
 /// All of one, with the command that is next.
-pub(super) fn one(broadcast: &Broadcast, recalled: RecalledCounts, next: &Next) -> anyhow::Result<()> {
+pub(super) fn one(
+    broadcast: &Broadcast,
+    view: &BroadcastView,
+    recalled: RecalledCounts,
+    next: &Next,
+) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     let number = broadcast.id.0;
     writeln!(out, "{}/{} (number {number}) is {}", broadcast.name, broadcast.run, broadcast.state_name())?;
@@ -52,9 +73,10 @@ pub(super) fn one(broadcast: &Broadcast, recalled: RecalledCounts, next: &Next) 
     }
     match &broadcast.driver {
         Some(driver) => writeln!(out, "  driven by: {} (process {})", driver.owner.name, driver.owner.pid)?,
-        None if !broadcast.is_over() => writeln!(out, "  driven by: nobody")?,
+        None if broadcast.is_interrupted() => writeln!(out, "  {}", way_on(broadcast, next))?,
         None => {}
     }
+    standing(&mut out, view)?;
     for state in State::ALL {
         let count = broadcast.counts.of(*state);
         if count > 0 {
@@ -85,10 +107,36 @@ pub(super) fn one(broadcast: &Broadcast, recalled: RecalledCounts, next: &Next) 
     Ok(())
 }
 
-/// An instant as people read it, in UTC.
+/// How fast it is, when it ends, and what it waits for.
+fn standing(out: &mut impl Write, view: &BroadcastView) -> anyhow::Result<()> {
+    if let Some(rate) = view.rate {
+        let most = view.most.map_or_else(String::new, |most| format!(" of {}", Figure(most)));
+        writeln!(out, "  rate: {rate:.1}{most} a second")?;
+    }
+    if let (Some(end), Some(left)) = (&view.expected_end, view.seconds_left) {
+        let left = Duration::try_from_secs_f64(left).unwrap_or_default();
+        writeln!(out, "  expected end: {}, in {}", local_text(end), time(left))?;
+    }
+    // What an interrupted one waits for is said with its way on.
+    if let Some(wait) = view.waits_for.as_ref().filter(|wait| wait.kind != WaitKind::Driver) {
+        writeln!(out, "  now: {}", wait.sentence(&local_text))?;
+    }
+    Ok(())
+}
+
+/// An instant as people read it: where this command runs (`TZ`), with the offset from UTC.
 pub(in crate::cli) fn instant(at: Duration) -> String {
     i64::try_from(at.as_secs())
         .ok()
         .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok())
-        .map_or_else(|| "?".to_owned(), |at| at.to_string())
+        .map_or_else(|| "?".to_owned(), local)
+}
+
+/// The same of a text as programs read it; a text that is none stays as it is.
+pub(in crate::cli) fn local_text(at: &str) -> String {
+    at.parse().map_or_else(|_| at.to_owned(), local)
+}
+
+fn local(at: jiff::Timestamp) -> String {
+    at.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S %:z").to_string()
 }

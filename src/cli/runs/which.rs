@@ -6,7 +6,7 @@ use clap::Args;
 use crate::ledger::{Broadcast, BroadcastId, Filter, Ledger};
 
 /// Which broadcast.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct Which {
     /// Its number as `runs list` shows it, its name, or NAME/RUN
     broadcast: String,
@@ -16,6 +16,11 @@ pub(super) struct Which {
 }
 
 impl Which {
+    /// The broadcast of this name or number, and perhaps this run.
+    pub(super) const fn new(broadcast: String, run: Option<String>) -> Self {
+        Self { broadcast, run }
+    }
+
     /// The broadcast that was named; of several with one name the newest.
     pub(super) async fn find(&self, ledger: &Ledger) -> anyhow::Result<Broadcast> {
         let named = &self.broadcast;

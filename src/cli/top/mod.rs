@@ -21,6 +21,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::clock::Clock;
 use crate::config::{Environment, Settings};
+use crate::delivery::cancel;
 use crate::ledger::{BroadcastId, Ledger, Wish};
 
 use super::next::Next;
@@ -185,11 +186,13 @@ async fn done(ledger: &Ledger, act: Act, id: BroadcastId, name: &str, next: &Nex
         Act::Cancel => Wish::Cancel,
     };
     let acted = async {
+        if act == Act::Cancel {
+            return Ok(cancel(ledger, id).await?.sentence(name));
+        }
         ledger.request(id, wish, None).await?;
         Ok::<_, anyhow::Error>(match act {
             Act::Pause => format!("{name} pauses"),
-            Act::Cancel => format!("{name} is cancelled: who is pending gets nothing"),
-            Act::Resume => {
+            Act::Cancel | Act::Resume => {
                 let found = ledger.show(id).await?;
                 match &found.driver {
                     Some(driver) => format!("{name} goes on in process {}", driver.owner.pid),

@@ -45,6 +45,15 @@ const TURN_POLL: Duration = Duration::from_millis(200);
 /// How long other machines are waited for before a token is fetched all the same.
 const TURN_PATIENCE: Duration = Duration::from_mins(1);
 
+/// Why calls wait for a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenWait {
+    /// After how long it is fetched again, where the last try failed.
+    pub left: Option<Duration>,
+    /// Why that failed.
+    pub why: Option<String>,
+}
+
 /// A token in use.
 #[derive(Clone)]
 pub(super) struct Lease {
@@ -150,6 +159,17 @@ impl Tokens {
     /// Whether a refused token can be replaced.
     pub(super) fn renewable(&self) -> bool {
         matches!(self.source, Source::Client(_))
+    }
+
+    /// Why calls wait for a token, where they do: it is being fetched, or could not be.
+    pub(super) fn wait(&self, clock: &Clock) -> Option<TokenWait> {
+        if matches!(self.source, Source::Fixed(_)) || self.held(|held| clock.now() < held.ends_at).is_some() {
+            return None;
+        }
+        if let Some(failure) = self.trouble(clock) {
+            return Some(TokenWait { left: failure.retry_after, why: Some(failure.to_string()) });
+        }
+        self.turn.try_lock().is_err().then_some(TokenWait { left: None, why: None })
     }
 
     pub(super) fn client_secret(&self) -> Option<&str> {

@@ -34,6 +34,7 @@ pub use alert::Alert;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -80,14 +81,29 @@ struct Posted<'a> {
 /// The way to the webhook.
 #[derive(Debug)]
 pub struct Alerts {
-    settings: AlertSettings,
-    hook: Webhook,
+    /// Where they go, if anywhere now.
+    to: RefCell<Option<Rc<Target>>>,
     ledger: Ledger,
     clock: Clock,
     project: String,
     more: Notify,
     /// What the ledger could not take: key, body, and when the key may be told again.
     owed: RefCell<VecDeque<(String, String, Duration)>>,
+}
+
+/// Where alerts go, and which.
+#[derive(Debug)]
+struct Target {
+    settings: AlertSettings,
+    hook: Webhook,
+}
+
+impl Target {
+    fn new(settings: AlertSettings, clock: &Clock) -> Result<Self, String> {
+        let hook =
+            Webhook::new(&settings.url, clock.clone()).map_err(|why| format!("[alerts] url: {why}"))?;
+        Ok(Self { settings, hook })
+    }
 }
 
 impl Alerts {
@@ -97,20 +113,36 @@ impl Alerts {
     ///
     /// What is wrong with the address, without the address.
     pub fn new(
-        settings: AlertSettings,
+        settings: Option<AlertSettings>,
         ledger: Ledger,
         clock: Clock,
         project: String,
     ) -> Result<Self, String> {
-        let hook =
-            Webhook::new(&settings.url, clock.clone()).map_err(|why| format!("[alerts] url: {why}"))?;
-        Ok(Self { settings, hook, ledger, clock, project, more: Notify::new(), owed: RefCell::default() })
+        let to = settings.map(|settings| Target::new(settings, &clock)).transpose()?;
+        let to = RefCell::new(to.map(Rc::new));
+        Ok(Self { to, ledger, clock, project, more: Notify::new(), owed: RefCell::default() })
+    }
+
+    /// Sends alerts to another place from now on, or nowhere; what is not delivered yet goes there too.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the address, without the address; then nothing is changed.
+    pub fn set(&self, settings: Option<AlertSettings>) -> Result<(), String> {
+        let to = settings.map(|settings| Target::new(settings, &self.clock)).transpose()?;
+        self.to.replace(to.map(Rc::new));
+        self.more.notify_one();
+        Ok(())
+    }
+
+    fn to(&self) -> Option<Rc<Target>> {
+        self.to.borrow().clone()
     }
 
     /// Raises an alert if its kind is wanted and its key was not told lately. When this returns, the ledger has it;
     /// what the ledger cannot take is logged and kept in memory until it can.
     pub async fn raise(&self, alert: Alert) {
-        if !self.settings.events.contains(&alert.kind) {
+        if self.to().is_none_or(|to| !to.settings.events.contains(&alert.kind)) {
             return;
         }
         let key = alert.key();
@@ -159,6 +191,7 @@ impl Alerts {
 
     /// Posts all that is due; gives how long there is nothing more.
     async fn deliver(&self) -> Result<Duration, crate::ledger::LedgerError> {
+        let Some(to) = self.to() else { return Ok(LOOK) };
         loop {
             let owed = self.owed.borrow().front().cloned();
             let Some((key, body, again_after)) = owed else { break };
@@ -172,19 +205,19 @@ impl Alerts {
                 return Ok(next.map_or(LOOK, |next| next.saturating_sub(self.clock.unix_time())));
             }
             for alert in due {
-                self.post(alert).await?;
+                self.post(&to, alert).await?;
             }
         }
     }
 
-    async fn post(&self, alert: DueAlert) -> Result<(), crate::ledger::LedgerError> {
+    async fn post(&self, to: &Target, alert: DueAlert) -> Result<(), crate::ledger::LedgerError> {
         let DueAlert { id, key, body, raised_at, tries } = alert;
         let mut headers = Vec::new();
-        if let Some(signature) = self.signature(&body) {
+        if let Some(signature) = to.signature(&body) {
             headers.push(("x-mooncast-signature", signature));
         }
-        let host = self.hook.host();
-        match self.hook.post(body, &headers).await {
+        let host = to.hook.host();
+        match to.hook.post(body, &headers).await {
             Ok(()) => {
                 tracing::info!(key, tries, "an alert was delivered to {host}");
                 self.ledger.alert_done(id).await
@@ -210,7 +243,9 @@ impl Alerts {
             }
         }
     }
+}
 
+impl Target {
     fn signature(&self, body: &str) -> Option<String> {
         let secret = self.settings.secret.as_ref()?.expose_secret();
         // A key of any length is taken.

@@ -31,7 +31,7 @@ impl Alerts {
                         continue;
                     }
                     let (since, told) = refused.entry(place).or_insert((now, false));
-                    if *told || now.saturating_sub(*since) < self.settings.after {
+                    if *told || self.to().is_none_or(|to| now.saturating_sub(*since) < to.settings.after) {
                         continue;
                     }
                     *told = true;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan};
+use jiff::{Timestamp, ToSpan, Zoned};
 use serde::Deserialize;
 
 /// From an hour to an hour in a time zone, around midnight where the first is the later one; or all day.
@@ -44,10 +44,41 @@ impl Hours {
     }
 }
 
+impl Hours {
+    /// When sending ends that begins at an instant (since 1970) and takes so long, in open hours only.
+    pub(super) fn end_of(&self, begins: Duration, sending: Duration) -> Duration {
+        let Some(open) = &self.0 else { return begins.saturating_add(sending) };
+        let (mut now, mut left) = (begins, sending);
+        // A year of days is as far as anybody plans.
+        for _ in 0..400 {
+            now += self.closed_for(now);
+            let Some(opened) = open.open_for(now) else { break };
+            if left <= opened {
+                break;
+            }
+            now += opened;
+            left = left.saturating_sub(opened);
+        }
+        now.saturating_add(left)
+    }
+}
+
 impl Open {
-    fn closed_for(&self, unix_time: Duration) -> Option<Duration> {
+    /// How long it stays open from this instant on, which is in it.
+    fn open_for(&self, unix_time: Duration) -> Option<Duration> {
+        let now = self.civil(unix_time)?;
+        let day = if now.time() < self.to { now.date() } else { now.date().checked_add(1.day()).ok()? };
+        let closes = day.to_datetime(self.to).to_zoned(self.zone.clone()).ok()?;
+        Duration::try_from(closes.timestamp().duration_since(now.timestamp())).ok()
+    }
+
+    fn civil(&self, unix_time: Duration) -> Option<Zoned> {
         let seconds = i64::try_from(unix_time.as_secs()).ok()?;
-        let now = Timestamp::from_second(seconds).ok()?.to_zoned(self.zone.clone());
+        Some(Timestamp::from_second(seconds).ok()?.to_zoned(self.zone.clone()))
+    }
+
+    fn closed_for(&self, unix_time: Duration) -> Option<Duration> {
+        let now = self.civil(unix_time)?;
         let time = now.time();
         let is_open = if self.from < self.to {
             (self.from..self.to).contains(&time)

@@ -5,7 +5,7 @@
 //! - `round`: many calls at once, until nothing waits or something halts them;
 //! - `files`: files of messages that expire at the service before they can be sent;
 //! - `window`, `pace`: how many calls at once, and a cap of the broadcast's own;
-//! - `progress`, `underway`, `report`: what others see.
+//! - `progress`, `underway`, `report`: what others see; `tell`: what they learn through the ledger.
 
 mod call;
 mod files;
@@ -15,6 +15,7 @@ mod packs;
 mod progress;
 mod report;
 mod round;
+mod tell;
 mod underway;
 mod verdict;
 mod window;
@@ -138,7 +139,14 @@ impl Delivery {
             renewed: Cell::new(self.clock.now()),
             files_until: Cell::new(None),
         };
-        let driven = run.to_its_end().await;
+        let over = Notify::new();
+        let drives = async {
+            let driven = run.to_its_end().await;
+            over.notify_one();
+            driven
+        };
+        // Apart, so that the driver's future is not larger for it.
+        let (driven, ()) = futures_util::future::join(drives, Box::pin(run.tell(&over))).await;
         if !matches!(&driven, Ok(Driven { end: End::Finished | End::Cancelled, .. })) {
             // One that cannot be given back runs out, or dies with its owner.
             if let Err(error) = ledger.release(lease).await {

@@ -44,6 +44,8 @@ pub struct Look {
     pub counts: Counts,
     /// Of those sent, the ones that this driver sent.
     pub sent_now: u64,
+    /// Recipients that this driver has settled: sent, refused or in doubt.
+    pub settled_now: u64,
     /// Throttled answers, each followed by a repetition.
     pub throttled: u64,
     /// Calls that are with the service right now.
@@ -98,6 +100,7 @@ impl Progress {
             *count += 1;
             counts.pending = counts.pending.saturating_sub(1);
             look.sent_now += u64::from(outcome.state == State::Sent);
+            look.settled_now += 1;
         }
     }
 

@@ -81,7 +81,7 @@ impl<F: Future> Calls<F> {
 impl Run<'_> {
     pub(super) async fn round(&self) -> Result<Halt, LedgerError> {
         let clock = &self.delivery.clock;
-        let mut packs = Packs::new(self.ledger, self.lease, self.spec, self.delivery.limits);
+        let mut packs = Packs::new(self.ledger, self.lease, self.spec, self.delivery.limits.get());
         let mut window = Window::new(clock.now());
         let mut calls = Calls::default();
         let (switch, halted) = StopSwitch::new();

@@ -7,7 +7,7 @@ use crate::ledger::{Broadcast, Counts};
 use crate::message::Call;
 use crate::quota::Quota;
 
-use super::super::Delivery;
+use super::super::{Delivery, Wait};
 use super::{Driven, Progress};
 
 /// A broadcast that this process drives, while it goes on and after.
@@ -48,6 +48,14 @@ impl Underway {
             Call::Group => &self.delivery.quotas.group,
             Call::Targeted => &self.delivery.quotas.targeted,
         }
+    }
+
+    /// What it waits for, where it waits.
+    #[must_use]
+    pub fn wait(&self) -> Option<Wait> {
+        let (delivery, status) = (&self.delivery, self.quota().status());
+        let capped = self.cap.is_some_and(|cap| cap <= status.pace);
+        Wait::seen(&self.progress.look(), &status, capped, delivery.token_wait(), &delivery.clock)
     }
 
     /// Says how the driving ended.

@@ -30,6 +30,11 @@ impl Given {
         Self { recipient, number: line, line: Some(line), message: None }
     }
 
+    /// The line of its file, where it is of one.
+    pub(super) const fn line(&self) -> Option<u64> {
+        self.line
+    }
+
     /// How errors name it.
     pub(super) fn place(&self) -> String {
         match self.line {

@@ -1,6 +1,7 @@
 //! A plan that is being built: recipients and messages checked, and put into the ledger.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 
 use serde_json::{Value, json};
@@ -13,6 +14,7 @@ use super::asked::Asked;
 use super::audience::{Given, Named, Wrong, named};
 use super::drive::Role;
 use super::fault;
+use super::fields::Columns;
 use super::file::{Line, Lines};
 use super::watch;
 use crate::host::rehearsal::{How, PlannedBroadcast};
@@ -48,6 +50,9 @@ pub(super) struct Building {
     call: Option<Call>,
     plain: Plain,
     lines: Option<Lines>,
+    columns: Columns,
+    /// The columns of lines that the worker makes messages for, by line.
+    awaited: HashMap<u64, Vec<(String, Value)>>,
 }
 
 /// The message of all.
@@ -70,7 +75,9 @@ impl Building {
             Ok(exclusion) => {
                 let underway = Rc::new(PlanUnderway { name: asked.name.clone(), recipients: Cell::new(0) });
                 let (call, plain, lines) = (None, Plain::Unread, None);
-                Ok(Self { role, underway, asked, spec, exclusion, call, plain, lines })
+                let columns = Columns::default();
+                let awaited = HashMap::new();
+                Ok(Self { role, underway, asked, spec, exclusion, call, plain, lines, columns, awaited })
             }
             Err(failure) => {
                 role.release().await;
@@ -99,6 +106,11 @@ impl Building {
         let (given, done) = self.read(services).await?;
         let (mut items, mut lines) = (Vec::with_capacity(given.len()), Vec::with_capacity(given.len()));
         for (given, line, _) in given {
+            let header = self.lines.as_ref().and_then(Lines::header);
+            let fields = self.columns.of(given.recipient.clone(), header, &self.asked.name);
+            if !fields.is_empty() {
+                self.awaited.insert(line, fields);
+            }
             items.push(given.recipient);
             lines.push(line);
         }
@@ -245,8 +257,18 @@ impl Building {
                     }
                 }
             };
+            let known = given.line().and_then(|line| self.awaited.remove(&line));
+            let fields = known.unwrap_or_else(|| {
+                let header = self.lines.as_ref().and_then(Lines::header);
+                self.columns.of(given.recipient, header, &self.asked.name)
+            });
             for (group_id, users) in named.split() {
-                recipients.push(NewRecipient { group_id, users, message: message.clone() });
+                recipients.push(NewRecipient {
+                    group_id,
+                    users,
+                    message: message.clone(),
+                    fields: fields.clone(),
+                });
             }
         }
         self.role.ledger.append(self.role.lease, &recipients).await.map_err(fault)?;

@@ -74,6 +74,14 @@ impl Lines {
         Ok(Self::Csv { reader, header })
     }
 
+    /// The names of its columns, where it has a header.
+    pub(super) fn header(&self) -> Option<&[String]> {
+        match self {
+            Self::Csv { header, .. } => Some(header),
+            Self::Jsonl { .. } | Self::Json { .. } => None,
+        }
+    }
+
     /// The next recipients, at the most so many; fewer only at the end.
     pub(super) fn page(&mut self, most: usize) -> io::Result<Vec<Line>> {
         let mut page = Vec::with_capacity(most);

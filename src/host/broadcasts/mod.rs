@@ -7,6 +7,7 @@ mod asked;
 mod audience;
 mod build;
 mod drive;
+mod fields;
 mod file;
 mod keeper;
 mod report;

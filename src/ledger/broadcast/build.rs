@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
+use serde_json::Value;
 
 use crate::ledger::sql::sql;
 use crate::ledger::store::{Transaction, stored};
@@ -9,7 +10,7 @@ use crate::ledger::{Ledger, LedgerError, Stage, State};
 
 use super::desk::{Desk, Hash};
 use super::shift::STRETCH;
-use super::{BroadcastId, Delta, Lease, Spec, apply};
+use super::{BroadcastId, Delta, Lease, Spec, apply, fields};
 
 /// A recipient as it comes from the audience.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct NewRecipient {
     pub users: Vec<String>,
     /// The message; none when it is to be skipped.
     pub message: Option<NewMessage>,
+    /// The audience's own columns: names and values, kept for exports. What does not name the recipient itself.
+    pub fields: Vec<(String, Value)>,
 }
 
 /// A checked message without its recipients. Clones of one are stored once, and so are equal ones that are not too far
@@ -176,6 +179,7 @@ async fn append(
         .bind(write.store.now())
         .bind(json(write, &rows)?);
     write.run(statement).await?;
+    fields::keep(write, lease.broadcast, next_seq - stored(many), recipients).await?;
     for (hash, number) in numbers {
         desk.remember(hash, number);
     }
@@ -214,9 +218,13 @@ async fn clear_stretch(
         delta.add(state, -many);
     }
     apply(write, id, lease, &delta).await?;
+    if after == 0 {
+        write.run(sql("DELETE FROM driver_status WHERE broadcast = ?").bind(id.0)).await?;
+    }
     for statement in [
         "DELETE FROM recipients WHERE broadcast = ? AND seq BETWEEN ? AND ?",
         "DELETE FROM messages WHERE broadcast = ? AND id BETWEEN ? AND ?",
+        "DELETE FROM recipient_fields WHERE broadcast = ? AND first BETWEEN ? AND ?",
     ] {
         write.run(sql(statement).bind(id.0).bind(after + 1).bind(after + STRETCH)).await?;
     }

@@ -316,6 +316,41 @@ impl Ledger {
         Ok(stage)
     }
 
+    /// Ends a broadcast that is cancelled, built or not, of which nothing is pending or in flight; keeps its report, and
+    /// gives the lease back.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::NotNow`] when something is left, [`LedgerError::LeaseLost`], and faults of the store.
+    pub async fn end_cancelled(&self, lease: Lease, report: &str) -> Result<(), LedgerError> {
+        let id = lease.broadcast;
+        let statement =
+            sql("UPDATE broadcasts SET state = 3, report = ?, finished_at = ?, owner = NULL, lease_until = 0
+                WHERE id = ? AND wish = ? AND state IN (0, 1) AND n_pending = 0 AND n_sending = 0")
+            .bind(report)
+            .bind(self.store().now())
+            .bind(id.0)
+            .bind(Wish::Cancel.number());
+        let mut write = self.store().write().await?;
+        let result = async {
+            if !holds(&mut write, lease).await? {
+                return Err(LedgerError::LeaseLost(id));
+            }
+            if write.run(statement).await? == 0 {
+                let why = "some recipients are not settled";
+                return Err(LedgerError::NotNow { broadcast: id, is: "being cancelled", why });
+            }
+            if self.is_shared() {
+                drivers::end_all(&mut write, id).await?;
+            }
+            Ok(())
+        }
+        .await;
+        write.end(result).await?;
+        drop(self.0.shelf.take(id));
+        Ok(())
+    }
+
     /// How many recipients are in each state.
     ///
     /// # Errors

@@ -29,6 +29,8 @@ pub struct Exported {
     pub updated_at: Duration,
     /// Whether it was recalled, where that was asked for.
     pub recalled: Option<bool>,
+    /// The audience's own columns, where they were read ([`Ledger::export_pages`]).
+    pub fields: Vec<(String, serde_json::Value)>,
 }
 
 /// How many messages of a broadcast were asked to be recalled.
@@ -80,12 +82,25 @@ impl Ledger {
         after_seq: i64,
         limit: u32,
     ) -> Result<Vec<Exported>, LedgerError> {
+        self.recipients_in(id, state.as_slice(), after_seq, limit).await
+    }
+
+    /// The same of those in some states, or in any where none is named.
+    pub(super) async fn recipients_in(
+        &self,
+        id: BroadcastId,
+        states: &[State],
+        after_seq: i64,
+        limit: u32,
+    ) -> Result<Vec<Exported>, LedgerError> {
         type Row = (i64, String, String, i64, Option<String>, i64, Option<String>, i64, i64);
+        let states_listed: Vec<i64> = states.iter().map(|state| state.number()).collect();
+        let list = serde_json::to_string(&states_listed).map_err(|error| self.store().record(error))?;
         let question = sql(
             "SELECT seq, group_id, users, state, message_id, attempts, error, updated_at, recalled FROM recipients
-                WHERE broadcast = ?1 AND seq > ?2 AND (?4 IS NULL OR state = ?4) ORDER BY seq LIMIT ?3",
+                WHERE broadcast = ?1 AND seq > ?2 AND (?4 OR state IN (SELECT CAST(atom AS BIGINT) FROM json_each(?5))) ORDER BY seq LIMIT ?3",
         );
-        let question = question.bind(id.0).bind(after_seq).bind(limit).bind(state.map(State::number));
+        let question = question.bind(id.0).bind(after_seq).bind(limit).bind(states.is_empty()).bind(list);
         let mut read = self.store().read().await?;
         let rows: Vec<Row> = read.rows(question).await?;
         read.done();
@@ -100,6 +115,7 @@ impl Ledger {
                 error,
                 updated_at: from_millis(updated_at),
                 recalled: (recalled != 0).then_some(recalled == 1),
+                fields: Vec::new(),
             })
         };
         rows.into_iter().map(read).collect()

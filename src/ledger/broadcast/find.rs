@@ -6,6 +6,7 @@ use crate::ledger::sql::sql;
 use crate::ledger::store::{Transaction, millis, stored};
 use crate::ledger::{AppId, Ledger, LedgerError, Stage};
 
+use super::row::INTERRUPTED;
 use super::{Broadcast, BroadcastId, Spec};
 
 /// What was found under a name and a run.
@@ -92,11 +93,11 @@ impl Ledger {
     ///
     /// [`LedgerError::Unknown`], and faults of the store.
     pub async fn show(&self, id: BroadcastId) -> Result<Broadcast, LedgerError> {
-        let text = format!("{} WHERE b.id = ?", Broadcast::SELECT);
+        let text = format!("{} WHERE b.id = ?", Broadcast::select(self.is_shared()));
         let mut read = self.store().read().await?;
-        let found = read.row(sql(text).bind(id.0)).await?;
+        let found: Option<Broadcast> = read.row(sql(text).bind(id.0)).await?;
         read.done();
-        found.ok_or(LedgerError::Unknown(id))
+        found.map(|found| self.with_living_driver(found)).ok_or(LedgerError::Unknown(id))
     }
 
     /// A broadcast by its name and run.
@@ -105,11 +106,12 @@ impl Ledger {
     ///
     /// Faults of the store.
     pub async fn find(&self, app: AppId, name: &str, run: &str) -> Result<Option<Broadcast>, LedgerError> {
-        let text = format!("{} WHERE b.app = ? AND b.name = ? AND b.run = ?", Broadcast::SELECT);
+        let select = Broadcast::select(self.is_shared());
+        let text = format!("{select} WHERE b.app = ? AND b.name = ? AND b.run = ?");
         let mut read = self.store().read().await?;
-        let found = read.row(sql(text).bind(app.0).bind(name).bind(run)).await?;
+        let found: Option<Broadcast> = read.row(sql(text).bind(app.0).bind(name).bind(run)).await?;
         read.done();
-        Ok(found)
+        Ok(found.map(|found| self.with_living_driver(found)))
     }
 
     /// Broadcasts, the newest first.
@@ -118,26 +120,44 @@ impl Ledger {
     ///
     /// Faults of the store.
     pub async fn list(&self, filter: &Filter) -> Result<Vec<Broadcast>, LedgerError> {
+        // Whether a process drives it is not in its row alone.
+        let by_driver =
+            filter.state.as_deref().filter(|state| ["building", "ready", INTERRUPTED].contains(state));
+        let limit = if filter.limit == 0 { 1_000 } else { filter.limit };
         let text = format!(
             "{} WHERE (?1 IS NULL OR b.app = ?1) AND (?2 IS NULL OR b.name = ?2) AND (NOT ?3 OR b.state IN (0, 1))
                 AND b.created_at >= ?4 AND (NOT ?6 OR b.state IN (2, 3)) AND (?7 IS NULL OR b.id < ?7) AND (?8 IS NULL OR ?8 = {})
                 ORDER BY b.id DESC LIMIT ?5",
-            Broadcast::SELECT,
+            Broadcast::select(self.is_shared()),
             Broadcast::STATE_NAME
         );
         let question = sql(text)
             .bind(filter.app.map(|app| app.0))
             .bind(filter.name.as_deref())
-            .bind(filter.unfinished)
+            .bind(filter.unfinished || by_driver.is_some())
             .bind(filter.since.map_or(0, millis))
-            .bind(if filter.limit == 0 { 1_000 } else { stored(filter.limit) })
+            .bind(if by_driver.is_some() { i64::MAX } else { stored(limit) })
             .bind(filter.finished)
             .bind(filter.before.map(|before| before.0))
-            .bind(filter.state.as_deref());
+            .bind(filter.state.as_deref().filter(|_| by_driver.is_none()));
         let mut read = self.store().read().await?;
-        let found = read.rows(question).await?;
+        let found: Vec<Broadcast> = read.rows(question).await?;
         read.done();
-        Ok(found)
+        let found = found.into_iter().map(|found| self.with_living_driver(found));
+        let wanted = found.filter(|found| by_driver.is_none_or(|state| found.state_name() == state));
+        Ok(wanted.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect())
+    }
+
+    /// The same broadcast without a driver that is dead, or whose lease has run out.
+    fn with_living_driver(&self, mut broadcast: Broadcast) -> Broadcast {
+        if self.is_shared() {
+            return broadcast;
+        }
+        let now = self.store().clock.unix_time();
+        broadcast.driver = broadcast.driver.filter(|driver| {
+            (now..=now + driver.given).contains(&driver.until) && self.owner_lives(&driver.lock)
+        });
+        broadcast
     }
 }
 
@@ -147,6 +167,7 @@ async fn named(
     name: &str,
     run: &str,
 ) -> Result<Option<Broadcast>, LedgerError> {
-    let text = format!("{} WHERE b.app = ? AND b.name = ? AND b.run = ?", Broadcast::SELECT);
+    let select = Broadcast::select(write.store.server().is_some());
+    let text = format!("{select} WHERE b.app = ? AND b.name = ? AND b.run = ?");
     write.row(sql(text).bind(app.0).bind(name).bind(run)).await
 }

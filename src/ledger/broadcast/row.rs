@@ -31,7 +31,7 @@ pub struct Broadcast {
     pub wish: Wish,
     /// Why, where they said so.
     pub wish_note: Option<String>,
-    /// Who holds its lease, if anybody does.
+    /// The process that holds its lease and lives, if there is one.
     pub driver: Option<Driver>,
     /// Recipients by state.
     pub counts: Counts,
@@ -60,23 +60,43 @@ pub struct Driver {
     pub owner: OwnerName,
     /// Until when it holds without being renewed.
     pub until: Duration,
+    /// For how long it was given.
+    pub(in crate::ledger) given: Duration,
+    /// What its owner's life is known by.
+    pub(in crate::ledger) lock: String,
 }
 
 impl Broadcast {
-    /// The columns that a row is read from.
-    pub(super) const SELECT: &'static str =
-        "SELECT b.*, a.key AS app_key, o.name AS owner_name, o.pid AS owner_pid
-        FROM broadcasts b JOIN apps a ON a.id = b.app LEFT JOIN owners o ON o.id = b.owner ";
+    /// The columns that a row is read from. On a server, where a broadcast can have several drivers, one that lives.
+    pub(super) fn select(shared: bool) -> &'static str {
+        if shared {
+            "SELECT b.*, a.key AS app_key, o.name AS owner_name, o.pid AS owner_pid, o.lock AS owner_lock
+            FROM broadcasts b JOIN apps a ON a.id = b.app LEFT JOIN LATERAL
+                (SELECT * FROM owners w WHERE w.id IN (SELECT d.owner FROM drivers d WHERE d.broadcast = b.id)
+                    AND w.alive_until >= CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)
+                    ORDER BY w.id LIMIT 1) o ON true "
+        } else {
+            "SELECT b.*, a.key AS app_key, o.name AS owner_name, o.pid AS owner_pid, o.lock AS owner_lock
+            FROM broadcasts b JOIN apps a ON a.id = b.app LEFT JOIN owners o ON o.id = b.owner "
+        }
+    }
 
     /// What [`Broadcast::state_name`] gives, of a row.
     pub(super) const STATE_NAME: &'static str =
         "CASE WHEN b.state = 3 THEN 'cancelled' WHEN b.state = 2 THEN 'finished' WHEN b.wish = 1 THEN 'paused'
             WHEN b.wish = 2 THEN 'cancelling' WHEN b.state = 0 THEN 'building' ELSE 'ready' END";
 
-    /// The word for its state: that of its stage, or what is wished of it meanwhile.
+    /// The word for its state: that of its stage, or what is wished of it meanwhile; `interrupted` where it is not over,
+    /// not paused, and no process drives it.
     #[must_use]
     pub const fn state_name(&self) -> &'static str {
-        state_name(self.stage, self.wish)
+        if self.is_interrupted() { INTERRUPTED } else { state_name(self.stage, self.wish) }
+    }
+
+    /// Whether something is left to send, it may be sent, and no process drives it.
+    #[must_use]
+    pub const fn is_interrupted(&self) -> bool {
+        !self.is_over() && self.driver.is_none() && matches!(self.wish, Wish::Run)
     }
 
     /// Whether nothing of it is left to send.
@@ -85,6 +105,9 @@ impl Broadcast {
         matches!(self.stage, Stage::Finished | Stage::Cancelled)
     }
 }
+
+/// The word for the state of a broadcast that no process drives, though it may be sent.
+pub(super) const INTERRUPTED: &str = "interrupted";
 
 /// The word for a broadcast's state.
 pub(super) const fn state_name(stage: Stage, wish: Wish) -> &'static str {
@@ -113,6 +136,8 @@ where
             Some(name) => Some(Driver {
                 owner: OwnerName::new(name, number("owner_pid")?),
                 until: from_millis(number("lease_until")?),
+                given: from_millis(number("lease_for")?),
+                lock: row.try_get("owner_lock")?,
             }),
             None => None,
         };

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::commit::Request;
-use super::owner::lives;
+use super::owner::{ENDED_BEFORE, lives};
 use super::store::{Transaction, from_millis, millis, small};
 use super::{AppId, Ledger, LedgerError, Owner, State};
-use crate::ledger::sql::sql;
+use crate::ledger::sql::{Statement, sql};
 
 pub(super) use write::{MOST, write};
 
@@ -165,8 +165,6 @@ impl Ledger {
     ///
     /// Faults of the store.
     pub async fn sends(&self, filter: SendFilter, limit: u32) -> Result<Vec<SendRow>, LedgerError> {
-        type Row =
-            (i64, i64, Option<String>, String, String, i64, i64, Option<String>, Option<String>, i64, i64);
         let question = sql(
             "SELECT id, app, once, recipients, origin, state, attempts, receipts, error, created_at, updated_at FROM sends
                 WHERE id < ?1 AND (?2 IS NULL OR app = ?2) AND (?3 IS NULL OR state = ?3) ORDER BY id DESC LIMIT ?4",
@@ -175,6 +173,36 @@ impl Ledger {
         .bind(filter.app.map(|app| app.0))
         .bind(filter.state.map(State::number))
         .bind(limit);
+        self.send_rows(question).await
+    }
+
+    /// A single send by its number.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn send(&self, id: i64) -> Result<Option<SendRow>, LedgerError> {
+        let filter = SendFilter { before: id.checked_add(1), ..SendFilter::default() };
+        Ok(self.sends(filter, 1).await?.pop().filter(|send| send.id == id))
+    }
+
+    /// Single sends in doubt with a number below, the newest first, at the most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn sends_in_doubt(&self, before: Option<i64>, limit: u32) -> Result<Vec<SendRow>, LedgerError> {
+        // The number stands in the text, so that the index of those in doubt serves.
+        let question = sql(
+            "SELECT id, app, once, recipients, origin, state, attempts, receipts, error, created_at, updated_at FROM sends
+                WHERE state = 4 AND id < ? ORDER BY id DESC LIMIT ?",
+        );
+        self.send_rows(question.bind(before.unwrap_or(i64::MAX)).bind(limit)).await
+    }
+
+    async fn send_rows(&self, question: Statement) -> Result<Vec<SendRow>, LedgerError> {
+        type Row =
+            (i64, i64, Option<String>, String, String, i64, i64, Option<String>, Option<String>, i64, i64);
         let mut read = self.store().read().await?;
         let rows: Vec<Row> = read.rows(question).await?;
         read.done();
@@ -266,8 +294,8 @@ async fn begin(write: &mut Transaction<'_>, owner: i64, send: &NewSend) -> Resul
             return Ok(Key::Taken(Begun::InFlight));
         }
         State::Sending => {
-            let statement = sql("UPDATE sends SET state = 4, updated_at = ? WHERE id = ?");
-            write.run(statement.bind(now).bind(id)).await?;
+            let statement = sql("UPDATE sends SET state = 4, error = ?, updated_at = ? WHERE id = ?");
+            write.run(statement.bind(ENDED_BEFORE).bind(now).bind(id)).await?;
             return Ok(Key::Taken(Begun::InDoubt { since: from_millis(now) }));
         }
         State::Pending | State::Rejected | State::Skipped | State::Cancelled => {}

@@ -68,10 +68,14 @@ fn duplicates_are_dropped_and_exclusions_skipped() {
             group_id: "g1".into(),
             users: list.iter().map(ToString::to_string).collect(),
             message: Some(plain()),
+            fields: vec![],
         };
         ledger.append(lease, &[users(&["a", "b"]), users(&["a"]), users(&["a", "b"])]).await.unwrap();
         ledger
-            .append(lease, &[NewRecipient { group_id: "g9".into(), users: vec![], message: None }])
+            .append(
+                lease,
+                &[NewRecipient { group_id: "g9".into(), users: vec![], message: None, fields: vec![] }],
+            )
             .await
             .unwrap();
         let exclude = Exclusion { broadcasts: vec![first.broadcast], states: vec![State::Sent] };

@@ -68,6 +68,7 @@ fn groups(range: std::ops::Range<u32>, message: &NewMessage) -> Vec<NewRecipient
             group_id: format!("g{group}"),
             users: vec![],
             message: Some(message.clone()),
+            fields: vec![],
         })
         .collect()
 }

@@ -7,11 +7,11 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Answer;
 use super::take::{Asked, Named, from, within};
-use crate::ledger::{Broadcast, BroadcastId, Filter, Wish};
+use crate::ledger::{Broadcast, BroadcastId, Filter};
 use crate::web::acts::{BroadcastAct, Done};
 use crate::web::answer::{Problem, ProblemBody};
 use crate::web::guard::{Operator, Viewer};
-use crate::web::{BroadcastView, Site};
+use crate::web::{BroadcastView, Site, standing};
 
 /// Broadcasts of a page, at the most and where nobody says how many.
 const MOST: u32 = 1000;
@@ -45,6 +45,8 @@ enum Standing {
     Over,
     Building,
     Ready,
+    /// It may be sent, and no process drives it.
+    Interrupted,
     Paused,
     Cancelling,
     Finished,
@@ -58,6 +60,7 @@ impl Standing {
             Self::Over => return Filter { finished: true, ..Filter::default() },
             Self::Building => "building",
             Self::Ready => "ready",
+            Self::Interrupted => "interrupted",
             Self::Paused => "paused",
             Self::Cancelling => "cancelling",
             Self::Finished => "finished",
@@ -124,9 +127,9 @@ pub(super) async fn show(
 ) -> Answer<BroadcastDetail> {
     let found = site.ledger.show(BroadcastId(id)).await?;
     let recalled = site.ledger.recalled(found.id).await?;
-    let acts = BroadcastAct::sensible(&found.counts, found.is_over(), found.wish == Wish::Pause);
     let broadcast = views(&site, vec![found]).await?.pop();
     let broadcast = broadcast.ok_or_else(|| Problem::not_found("the broadcast is gone"))?;
+    let acts = BroadcastAct::sensible(&broadcast);
     Ok(Json(BroadcastDetail { broadcast, acts, recalled: recalled.done, recall_refused: recalled.refused }))
 }
 
@@ -148,10 +151,7 @@ pub(super) async fn act(
     site.act_on_broadcast(BroadcastId(id), act).await.map(Json)
 }
 
-/// With what only their driver knows, where that is this daemon.
+/// With what their drivers have told.
 async fn views(site: &Site, found: Vec<Broadcast>) -> Result<Vec<BroadcastView>, Problem> {
-    site.on_daemon(move |office| async move {
-        found.iter().map(|one| office.board.broadcast(&office.house, one)).collect()
-    })
-    .await
+    Ok(standing(&site.ledger, &found, site.clock.unix_time()).await?)
 }

@@ -1,7 +1,7 @@
 //! Everything in JSON, below `/api/v1`: all that the page can show and do.
 //!
 //! - `overview`, `events`: how everything stands, once and on and on;
-//! - `broadcasts`, `recipients`; `jobs`, `scripts`; `records`: the log, quotas, what was sent lately; `session`: who asks;
+//! - `broadcasts`, `recipients`, `sends`; `jobs`, `scripts`; `records`: the log, quotas, what was sent lately; `session`: who asks;
 //! - `take`: what requests say, understood or refused; `document`: what the API says of itself.
 //!
 //! A handler's first extractor is who asks, so that nobody else learns even whether a request makes sense.
@@ -14,6 +14,7 @@ mod overview;
 mod recipients;
 mod records;
 mod scripts;
+mod sends;
 mod session;
 mod take;
 
@@ -38,6 +39,8 @@ pub(super) fn routes() -> Router<Site> {
         .routes(routes!(broadcasts::act))
         .routes(routes!(recipients::list))
         .routes(routes!(recipients::export))
+        .routes(routes!(sends::list))
+        .routes(routes!(sends::act))
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::show))
         .routes(routes!(jobs::act))

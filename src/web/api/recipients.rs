@@ -3,22 +3,27 @@
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
+use tokio::io::AsyncReadExt as _;
 use utoipa::{IntoParams, ToSchema};
 
 use super::Answer;
 use super::take::{Asked, Named, from, within};
-use crate::ledger::{BroadcastId, State as Settled};
+use crate::ledger::{BroadcastId, ExportPages, LedgerError, State as Settled};
 use crate::web::answer::{Problem, ProblemBody};
 use crate::web::guard::Viewer;
-use crate::web::{ExportForm, RecipientView, Site};
+use crate::web::{ExportError, ExportForm, ExportOptions, RecipientView, Site, TextExport, workbook};
 
-/// Recipients of a page, at the most and where nobody says how many; an export reads as many at once.
+/// Recipients of a page, at the most and where nobody says how many.
 const MOST: u32 = 1000;
 const SOME: u32 = 100;
+
+/// Bytes of a file that are read at once.
+const PIECE: usize = 64 << 10;
 
 /// Which recipients.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -47,6 +52,9 @@ pub(super) struct Wanted {
     /// The form. Default `csv`.
     #[param(inline)]
     format: Option<ExportForm>,
+    /// CSV for programs: without a byte order mark, and without an apostrophe before what a spreadsheet would take for
+    /// a formula. Default false.
+    plain: Option<bool>,
 }
 
 /// A state of recipients.
@@ -111,7 +119,9 @@ pub(super) async fn list(
 /// All recipients of a broadcast as a file, the same as `mooncast runs export` writes.
 #[utoipa::path(get, path = "/broadcasts/{id}/export", operation_id = "export_recipients",
     params(("id" = i64, Path, description = "The broadcast's number"), Wanted), responses(
-    (status = 200, description = "A line for each", content((String = "text/csv"), (String = "application/jsonl"))),
+    (status = 200, description = "The recipients", content(
+        (String = "text/csv"), (String = "application/json"), (String = "application/jsonl"),
+        (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))),
     (status = 400, description = "A number or parameter is not right", body = ProblemBody),
     (status = 404, description = "There is no such broadcast", body = ProblemBody),
 ))]
@@ -122,19 +132,46 @@ pub(super) async fn export(
     Asked(wanted): Asked<Wanted>,
 ) -> Result<Response, Problem> {
     let id = site.ledger.show(BroadcastId(id)).await?.id;
-    let (form, state) = (wanted.format.unwrap_or_default(), wanted.state.map(Settled::from));
-    let head = stream::iter(form.head().map(Ok));
-    let ledger = site.ledger.clone();
-    // A page is read once the one before it was written to whoever asks.
-    let pages = stream::try_unfold(0, move |after| {
-        let ledger = ledger.clone();
-        async move {
-            let page = ledger.recipients(id, state, after, MOST).await?;
-            let last = page.last().map(|last| last.seq);
-            Ok::<_, crate::ledger::LedgerError>(last.map(|last| (form.lines(&page), last)))
-        }
-    });
-    let name = format!("attachment; filename=\"broadcast-{id}.{}\"", form.ending());
+    let options = ExportOptions {
+        form: wanted.format.unwrap_or_default(),
+        plain: wanted.plain.unwrap_or_default(),
+        states: wanted.state.map(Settled::from).into_iter().collect(),
+    };
+    let form = options.form;
+    let pages = site.ledger.export_pages(id, &options.states).await?;
+    let body = if form == ExportForm::Xlsx { sheet(pages).await? } else { text(&options, pages) };
+    let state = wanted.state.map_or_else(String::new, |state| format!("-{}", Settled::from(state).name()));
+    let name = format!("attachment; filename=\"broadcast-{id}{state}.{}\"", form.ending());
     let headers = [(CONTENT_TYPE, form.media_type().to_owned()), (CONTENT_DISPOSITION, name)];
-    Ok((headers, Body::from_stream(stream::StreamExt::chain(head, pages))).into_response())
+    Ok((headers, body).into_response())
+}
+
+/// Text, of which a page is read once the one before it was written to whoever asks.
+fn text(options: &ExportOptions, pages: ExportPages) -> Body {
+    let text = TextExport::new(options, pages.names());
+    let head = stream::iter([Ok::<_, LedgerError>(text.head())]);
+    let rest = stream::try_unfold(Some((text, pages)), async |going| {
+        let Some((mut text, mut pages)) = going else { return Ok(None) };
+        Ok::<_, LedgerError>(match pages.next().await? {
+            Some(page) => Some((text.page(&page), Some((text, pages)))),
+            None => Some((text.tail().to_owned(), None)),
+        })
+    });
+    Body::from_stream(stream::StreamExt::chain(head, rest))
+}
+
+/// A workbook, which is written to a temporary file first: its beginning is known last.
+async fn sheet(pages: ExportPages) -> Result<Body, Problem> {
+    let file = workbook(pages).await.map_err(|error| match error {
+        ExportError::Ledger(error) => Problem::from(error),
+        other => Problem::new(StatusCode::SERVICE_UNAVAILABLE, other.to_string()),
+    })?;
+    let file = tokio::fs::File::from_std(file);
+    let pieces = stream::try_unfold(file, async |mut file| {
+        let mut piece = vec![0; PIECE];
+        let length = file.read(&mut piece).await?;
+        piece.truncate(length);
+        Ok::<_, std::io::Error>((length > 0).then_some((piece, file)))
+    });
+    Ok(Body::from_stream(pieces))
 }

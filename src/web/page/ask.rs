@@ -10,13 +10,13 @@ use serde::Deserialize;
 
 use crate::ledger::BroadcastId;
 use crate::schedule::runs_of;
-use crate::web::acts::{BroadcastAct, Done, JobAct};
+use crate::web::acts::{BroadcastAct, Done, IN_DOUBT, JobAct, SendAct};
 use crate::web::answer::Problem;
 use crate::web::{JobView, Site};
 
 use super::job::Which;
 use super::visitor::Visitor;
-use super::{broadcast, card, format, notice};
+use super::{broadcast, format, notice};
 
 /// `GET /broadcasts/{id}/{act}`
 pub(super) async fn of_broadcast(
@@ -30,7 +30,7 @@ pub(super) async fn of_broadcast(
         Ok(context! {
             about => "broadcast",
             act => Serde(act),
-            sensible => card::acts(&view).contains(&act),
+            sensible => BroadcastAct::sensible(&view).contains(&act),
             broadcast => Serde(&view),
             back => format!("/broadcasts/{id}"),
             action => format!("/broadcasts/{id}/{}", name(act)),
@@ -54,6 +54,42 @@ pub(super) async fn do_to_broadcast(
         Ok(told(&visitor, &what, &format!("{}/{}", view.name, view.run), &done))
     };
     visitor.done(&site, &format!("/broadcasts/{id}"), does.await)
+}
+
+/// `GET /sends/{id}/{act}`
+pub(super) async fn of_send(
+    State(site): State<Site>,
+    visitor: Visitor,
+    Path((id, act)): Path<(i64, SendAct)>,
+) -> Response {
+    let asks = async {
+        visitor.operates()?;
+        let send = site.send(id).await?;
+        Ok(context! {
+            about => "send",
+            act => Serde(act),
+            sensible => send.state == IN_DOUBT,
+            send => Serde(&send),
+            back => "/",
+            action => format!("/sends/{id}/{}", name(act)),
+            ..visitor.context(&site)
+        })
+    };
+    visitor.answer(&site, visitor.asking(), asks.await)
+}
+
+/// `POST /sends/{id}/{act}`
+pub(super) async fn do_to_send(
+    State(site): State<Site>,
+    visitor: Visitor,
+    Path((id, act)): Path<(i64, SendAct)>,
+) -> Response {
+    let does = async {
+        visitor.operates()?;
+        let done = site.act_on_send(id, act).await?;
+        Ok(told(&visitor, &format!("done_send_{}", name(act)), &id.to_string(), &done))
+    };
+    visitor.done(&site, "/", does.await)
 }
 
 /// `GET /job/{act}?name=…`

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::ledger;
 use crate::ledger::BroadcastId;
 use crate::web::answer::Problem;
-use crate::web::{BroadcastView, RecipientView, Site};
+use crate::web::{BroadcastView, RecipientView, Site, standing};
 
 use super::card::Card;
 use super::visitor::Visitor;
@@ -41,7 +41,8 @@ pub(super) async fn show(
 /// A broadcast, with what its driver knows.
 pub(super) async fn look(site: &Site, id: BroadcastId) -> Result<BroadcastView, Problem> {
     let found = site.ledger.show(id).await?;
-    site.on_daemon(async move |office| office.board.broadcast(&office.house, &found)).await
+    let mut views = standing(&site.ledger, &[found], site.clock.unix_time()).await?;
+    views.pop().ok_or_else(|| Problem::not_found("the broadcast is gone"))
 }
 
 /// What the part that changes is given.

@@ -41,7 +41,7 @@ impl Card {
         Self {
             bar: bar(&counts),
             percent: (settled * 100).checked_div(counts.total()).unwrap_or_default(),
-            acts: acts(view),
+            acts: BroadcastAct::sensible(view),
             view: view.clone(),
         }
     }
@@ -50,20 +50,6 @@ impl Card {
     pub(super) fn value(view: &BroadcastView) -> Value {
         Value::from(Serde(Self::of(view)))
     }
-}
-
-/// What makes sense now.
-pub(super) fn acts(view: &BroadcastView) -> Vec<BroadcastAct> {
-    let paused = view.state == "paused";
-    let mut acts = BroadcastAct::sensible(&counts(&view.counts), view.over, paused);
-    if view.state == "cancelling" {
-        // That cannot be taken back.
-        let steers = |act: &BroadcastAct| {
-            matches!(act, BroadcastAct::Pause | BroadcastAct::Resume | BroadcastAct::Cancel)
-        };
-        acts.retain(|act| !steers(act));
-    }
-    acts
 }
 
 fn counts(view: &CountsView) -> Counts {

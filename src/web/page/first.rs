@@ -14,13 +14,16 @@ use super::visitor::Visitor;
 
 /// The parts that change by themselves.
 pub(super) const PARTS: &[&str] =
-    &["running", "chart", "quotas", "jobs", "scripts", "hosts", "finished", "tail"];
+    &["running", "doubts", "chart", "quotas", "jobs", "scripts", "hosts", "finished", "tail"];
 
 /// The quota that the chart is drawn against.
 const GROUP_MESSAGES: &str = "group messages";
 
 /// Broadcasts that go on, of which so many are shown.
 const RUNNING: usize = 20;
+
+/// Single sends in doubt, of which so many are shown.
+const DOUBTS: usize = 20;
 
 /// Lines of the log.
 const LINES: usize = 15;
@@ -51,6 +54,8 @@ pub(super) fn context(site: &Site, visitor: &Visitor, overview: &Overview) -> Va
         running => overview.broadcasts.iter().take(RUNNING).map(Card::value).collect::<Vec<_>>(),
         unfinished => overview.broadcasts.len(),
         finished => overview.finished.iter().map(Card::value).collect::<Vec<_>>(),
+        doubts => Serde(&overview.doubts),
+        doubts_most => DOUBTS,
         chart => Serde(Chart::of(&overview.activity, quota, now, visitor.zone())),
         apps => Serde(&overview.apps),
         waited => overview.apps.iter().flat_map(|app| &app.quotas).any(waits),

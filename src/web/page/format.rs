@@ -5,20 +5,8 @@ use std::fmt::Write as _;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
-use super::words::Language;
-
-/// With a mark between thousands.
-pub(super) fn number(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
+use crate::web::words::{Language, whole};
+pub(super) use crate::web::words::{number, span};
 
 /// A rate, as exactly as it is worth.
 pub(super) fn rate(rate: f64) -> String {
@@ -28,40 +16,12 @@ pub(super) fn rate(rate: f64) -> String {
     number(whole(rate))
 }
 
-/// A length of time, in its two largest units.
-pub(super) fn span(language: Language, seconds: f64) -> String {
-    let seconds = whole(seconds);
-    let units = [("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)];
-    let first = units.iter().position(|(_, length)| seconds >= *length).unwrap_or(3);
-    let mut rest = seconds;
-    let mut parts = Vec::new();
-    for (name, length) in units.iter().skip(first).take(2) {
-        let many = rest / length;
-        rest %= length;
-        if many > 0 || parts.is_empty() {
-            parts.extend(language.say(name, &[("n", number(many))]));
-        }
-    }
-    parts.join(" ")
-}
-
 /// Bytes.
 pub(super) fn bytes(bytes: u64) -> String {
     if bytes < 10_000 {
         return format!("{} B", number(bytes));
     }
     format!("{:.1} KiB", bytes as f64 / 1024.0)
-}
-
-fn whole(value: f64) -> u64 {
-    // What is negative or no number is nothing that is shown.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "it saturates, which will do"
-    )]
-    let whole = value.round().max(0.0) as u64;
-    whole
 }
 
 /// The beginning of ten seconds, or any other number of seconds since 1970.

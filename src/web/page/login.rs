@@ -13,7 +13,7 @@ use crate::web::guard::Session;
 use crate::web::listener::Peer;
 
 use super::visitor::{self, Guest, within};
-use super::words::Language;
+use crate::web::words::Language;
 
 /// Where to go on.
 #[derive(Debug, Deserialize)]

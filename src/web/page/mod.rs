@@ -3,7 +3,7 @@
 //! The server writes the whole of it, in the language of whoever looks; without scripts every link and form works. The one
 //! script (`assets/page.js`) puts what `events` sends into place, and asks in a dialog instead of on a page.
 //!
-//! - `visitor`: who looks, in which language and time zone; `words`: the texts; `pages`: templates and what they know;
+//! - `visitor`: who looks, in which language and time zone; `pages`: templates and what they know;
 //! - `first`, `broadcast`, `history`, `job`, `log`: the places; `card`, `chart`: what is drawn there;
 //! - `ask`: what can be done, after a question; `login`: in, out, and which language; `events`: what changes;
 //! - `assets`: style, script and icon.
@@ -25,7 +25,6 @@ mod pages;
 #[cfg(test)]
 mod tests;
 mod visitor;
-mod words;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -46,6 +45,7 @@ pub(super) fn routes() -> Router<Site> {
         .route("/broadcasts", get(history::show))
         .route("/broadcasts/{id}", get(broadcast::show))
         .route("/broadcasts/{id}/{act}", get(ask::of_broadcast).post(ask::do_to_broadcast))
+        .route("/sends/{id}/{act}", get(ask::of_send).post(ask::do_to_send))
         .route("/job", get(job::show))
         .route("/job/{act}", get(ask::of_job).post(ask::do_to_job))
         .route("/script/run", get(ask::of_script).post(ask::do_to_script))

@@ -14,8 +14,8 @@ use tokio::sync::Semaphore;
 
 use crate::web::answer::Problem;
 
-use super::words::Language;
 use super::{assets, format};
+use crate::web::words::Language;
 
 /// Browsers that are told of changes at once.
 const STREAMS: usize = 32;

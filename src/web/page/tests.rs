@@ -5,11 +5,11 @@ use minijinja::{Value, context};
 
 use super::card::Card;
 use super::pages::{self, Pages};
-use super::words::Language;
 use crate::ledger::{JobState, Stage, State};
-use crate::web::acts::{BroadcastAct, JobAct};
+use crate::web::acts::{BroadcastAct, JobAct, SendAct};
+use crate::web::words::Language;
 use crate::web::{
-    AppView, BroadcastView, CountsView, QuotaView, ScriptView, WaitKind, WaitView, WaitingView,
+    AppView, BroadcastView, CountsView, QuotaView, ScriptView, SendView, WaitKind, WaitView, WaitingView,
 };
 
 const PROBE: &str = "<script>alert(1)</script>";
@@ -40,6 +40,7 @@ fn broadcast(waits_for: Option<WaitView>) -> BroadcastView {
         rate: Some(18.24),
         most: Some(20.0),
         seconds_left: Some(62.0),
+        expected_end: Some(AT.to_owned()),
         waits_for,
         created_at: AT.to_owned(),
         planned_at: Some(AT.to_owned()),
@@ -76,7 +77,7 @@ fn every_text_that_a_template_names_is_there() {
     assert!(asked > 100, "{asked}");
     let mut names: Vec<String> = State::ALL.iter().map(|one| format!("state_{}", one.name())).collect();
     names.extend(Stage::ALL.iter().map(|one| format!("is_{}", one.name())));
-    names.extend(["is_paused", "is_cancelling"].map(str::to_owned));
+    names.extend(["is_paused", "is_cancelling", "is_interrupted"].map(str::to_owned));
     names.extend(JobState::ALL.iter().map(|one| format!("run_{}", one.name())));
     let acts = [
         BroadcastAct::Pause,
@@ -93,6 +94,10 @@ fn every_text_that_a_template_names_is_there() {
         names.extend(["act", "ask", "done"].map(|what| format!("{what}_{act}")));
         names.push(format!("ask_{act}_long"));
     }
+    for act in [SendAct::SettleAsSent, SendAct::SettleAgain].map(word) {
+        names.extend(["act", "ask", "done"].map(|what| format!("{what}_send_{act}")));
+        names.push(format!("ask_send_{act}_long"));
+    }
     for name in names {
         assert!(Language::English.text(&name).is_some(), "there is no {name}");
     }
@@ -107,6 +112,10 @@ fn a_broadcast_that_runs_says_how_far_it_is_and_what_it_waits_for() {
         WaitKind::Unreachable,
         WaitKind::Retry,
         WaitKind::ServiceSaid,
+        WaitKind::Store,
+        WaitKind::Hosts,
+        WaitKind::Token,
+        WaitKind::OwnRate,
         WaitKind::Throttled,
         WaitKind::Quota,
         WaitKind::Answers,
@@ -119,7 +128,7 @@ fn a_broadcast_that_runs_says_how_far_it_is_and_what_it_waits_for() {
                 calls: Some(3),
                 note: Some(PROBE.to_owned()),
                 until: (kind == WaitKind::Window).then(|| AT.to_owned()),
-                kind,
+                ..WaitView::of(kind)
             };
             let card = Card::value(&broadcast(Some(wait)));
             let more = context! { running => [card.clone()], unfinished => 1, broadcast => card };
@@ -198,5 +207,39 @@ fn who_waits_and_what_is_stale_is_shown_and_an_unhealthy_ledger_stands_above_all
         let (bad, simulated) =
             (language.text("unhealthy").unwrap(), language.text("simulator_long").unwrap());
         assert!(banner.contains(bad) && banner.contains(simulated), "{banner}");
+    }
+}
+
+#[test]
+fn single_sends_in_doubt_are_shown_with_what_settles_them() {
+    let pages = Pages::new(PROBE, true).unwrap();
+    let send = SendView {
+        id: 12,
+        once: Some(PROBE.to_owned()),
+        groups: vec![PROBE.to_owned()],
+        users: Vec::new(),
+        origin: PROBE.to_owned(),
+        state: "in_doubt".to_owned(),
+        attempts: 1,
+        error: Some(PROBE.to_owned()),
+        receipts: Vec::new(),
+        created_at: AT.to_owned(),
+        updated_at: AT.to_owned(),
+    };
+    for language in BOTH {
+        let doubts = [Value::from(Serde(&send))];
+        let context = context! { doubts => doubts, doubts_most => 1, ..base(&pages, language) };
+        let html = made(&pages, "part/doubts.html", &context);
+        assert!(
+            html.contains("/sends/12/settle_as_sent") && html.contains("/sends/12/settle_again"),
+            "{html}"
+        );
+        let none = context! { doubts => Vec::<Value>::new(), doubts_most => 1, ..base(&pages, language) };
+        assert!(made(&pages, "part/doubts.html", &none).contains("hidden"));
+        for act in ["settle_as_sent", "settle_again"] {
+            let asks = context! { about => "send", act => act, sensible => true, send => Serde(&send), back => "/", action => "/x" };
+            let html = made(&pages, "part/ask.html", &context! { ..asks, ..base(&pages, language) });
+            assert!(html.contains("12 ("), "{html}");
+        }
     }
 }

@@ -13,7 +13,7 @@ use crate::web::answer::Problem;
 use crate::web::guard::Viewer;
 
 use super::notice;
-use super::words::Language;
+use crate::web::words::Language;
 
 /// The cookie of who has chosen a language.
 pub(super) const LANGUAGE: &str = "mooncast_language";

@@ -1,10 +1,14 @@
 //! Broadcasts and their recipients.
 
+use std::collections::HashMap;
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{WaitView, instant};
-use crate::ledger::{Broadcast, Counts, Exported};
+use crate::delivery::{DriverStatus, Wait, WaitKind};
+use crate::ledger::{Broadcast, BroadcastId, Counts, Exported, Ledger, LedgerError, Wish};
 
 /// Recipients by state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -53,7 +57,7 @@ pub struct BroadcastView {
     pub run: String,
     /// The app that it is sent to: address, org and name.
     pub app: String,
-    /// `building`, `ready`, `paused`, `cancelling`, `finished` or `cancelled`.
+    /// `building`, `ready`, `interrupted` (no process drives it), `paused`, `cancelling`, `finished` or `cancelled`.
     pub state: String,
     /// Whether nothing of it is left to send.
     pub over: bool,
@@ -71,10 +75,12 @@ pub struct BroadcastView {
     pub plan: Option<String>,
     /// Recipients a second lately, where that is known.
     pub rate: Option<f64>,
-    /// The most that there may be a second: its own cap, or the pace of its quota. Known where this daemon drives it.
+    /// The most that there may be a second: its own rate, or the pace of its quota.
     pub most: Option<f64>,
     /// How long it will take still, in seconds, where that can be told.
     pub seconds_left: Option<f64>,
+    /// When it will end, where that can be told.
+    pub expected_end: Option<String>,
     /// What it waits for.
     pub waits_for: Option<WaitView>,
     /// When it was made.
@@ -107,12 +113,66 @@ impl From<&Broadcast> for BroadcastView {
             rate: None,
             most: None,
             seconds_left: None,
+            expected_end: None,
             waits_for: None,
             created_at: instant(broadcast.created_at),
             planned_at: broadcast.planned_at.map(instant),
             finished_at: broadcast.finished_at.map(instant),
         }
     }
+}
+
+impl BroadcastView {
+    /// How it stands now, since 1970, by what its drivers have told the ledger: the same whatever process drives it.
+    #[must_use]
+    pub fn standing(broadcast: &Broadcast, told: Vec<DriverStatus>, now: Duration) -> Self {
+        let mut view = Self::from(broadcast);
+        if broadcast.is_over() {
+            return view;
+        }
+        if broadcast.wish == Wish::Pause {
+            let note = broadcast.wish_note.clone();
+            view.waits_for = Some(WaitView::new(&Wait { note, ..Wait::of(WaitKind::Resume) }, now));
+        } else if broadcast.is_interrupted() {
+            view.waits_for = Some(WaitView::of(WaitKind::Driver));
+        }
+        let driven = broadcast.driver.is_some();
+        let Some(status) = DriverStatus::together(told).filter(|_| driven) else { return view };
+        view.rate = status.rate;
+        view.most = Some(status.most);
+        if view.waits_for.is_none() {
+            view.waits_for = status.wait.map(|wait| WaitView::new(&wait, now));
+            view.seconds_left = status.ends_at.map(|ends| ends.saturating_sub(now).as_secs_f64());
+            view.expected_end = status.ends_at.map(instant);
+        }
+        view
+    }
+}
+
+/// How some broadcasts stand now, by what is in the ledger.
+///
+/// # Errors
+///
+/// Faults of the ledger.
+pub async fn standing(
+    ledger: &Ledger,
+    broadcasts: &[Broadcast],
+    now: Duration,
+) -> Result<Vec<BroadcastView>, LedgerError> {
+    let one = match broadcasts {
+        [one] => Some(one.id),
+        _ => None,
+    };
+    let mut told: HashMap<BroadcastId, Vec<DriverStatus>> = HashMap::new();
+    if broadcasts.iter().any(|broadcast| !broadcast.is_over()) {
+        for (id, status) in ledger.driver_statuses(one).await? {
+            // One that another version has written says nothing to this one.
+            told.entry(id).or_default().extend(serde_json::from_str::<DriverStatus>(&status));
+        }
+    }
+    let stands =
+        |one: &Broadcast| BroadcastView::standing(one, told.remove(&one.id).unwrap_or_default(), now);
+    Ok(broadcasts.iter().map(stands).collect())
 }
 
 /// A recipient, as `runs export` gives it.

@@ -11,20 +11,25 @@ mod log;
 mod overview;
 mod quota;
 mod script;
+mod send;
 mod wait;
 
 use std::time::Duration;
 
 pub use activity::ActivityView;
-pub use broadcast::{BroadcastView, CountsView, RecipientView};
-pub use export::ExportForm;
+pub use broadcast::{BroadcastView, CountsView, RecipientView, standing};
+pub use export::{ExportError, ExportForm, ExportOptions, write_export};
+pub(in crate::web) use export::{TextExport, workbook};
 pub use host::HostView;
 pub use job::{JobRunView, JobView};
 pub use log::{LogLine, LogTail, Tailed};
 pub use overview::Overview;
 pub use quota::{AppView, QuotaView, WaitingView};
 pub use script::ScriptView;
-pub use wait::{WaitKind, WaitView};
+pub use send::{SendReceipt, SendView};
+pub use wait::WaitView;
+
+pub use crate::delivery::WaitKind;
 
 /// An instant as people and programs read it, in UTC, to the second.
 pub(super) fn instant(at: Duration) -> String {

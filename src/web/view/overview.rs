@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{ActivityView, AppView, BroadcastView, HostView, JobView, ScriptView};
+use super::{ActivityView, AppView, BroadcastView, HostView, JobView, ScriptView, SendView};
 
 /// How everything stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -24,6 +24,8 @@ pub struct Overview {
     pub broadcasts: Vec<BroadcastView>,
     /// Broadcasts that are over, the newest first, the latest twenty.
     pub finished: Vec<BroadcastView>,
+    /// Single sends in doubt, the newest first, twenty at the most.
+    pub doubts: Vec<SendView>,
     /// Jobs in force, by name.
     pub jobs: Vec<JobView>,
     /// Scripts, by name.

@@ -1,18 +1,21 @@
 //! What a broadcast waits for.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::instant;
-use crate::clock::Clock;
-use crate::delivery::{Look, Waits};
-use crate::quota::Status;
+use crate::delivery::{Wait, WaitKind};
+use crate::web::words::{Language, number, span};
 
 /// What a broadcast waits for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct WaitView {
     /// What it is.
     pub kind: WaitKind,
+    /// In a sentence without its end: `waits for its quota`.
+    pub text: String,
     /// How many seconds it will take, where that is known.
     pub seconds: Option<f64>,
     /// Until when, where that is an instant.
@@ -23,70 +26,73 @@ pub struct WaitView {
     pub note: Option<String>,
 }
 
-/// The kinds of waiting, the rarest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum WaitKind {
-    /// It is paused, and waits for somebody who resumes it.
-    Resume,
-    /// Its window is closed.
-    Window,
-    /// The store does not answer, so nothing is sent.
-    Store,
-    /// The service cannot be reached.
-    Unreachable,
-    /// The service fails, and calls are tried again.
-    Retry,
-    /// The service said when to come back.
-    ServiceSaid,
-    /// The service has refused calls as too many, and the pace is lowered.
-    Throttled,
-    /// Its turn in the quota.
-    Quota,
-    /// Answers of the service.
-    Answers,
-    /// Other hosts, which send to the rest.
-    Hosts,
-    /// A process that drives it.
-    Driver,
-}
-
 impl WaitView {
-    /// Nothing but a kind.
-    pub(in crate::web) const fn of(kind: WaitKind) -> Self {
-        Self { kind, seconds: None, until: None, calls: None, note: None }
+    /// What is waited for, as it stands now, since 1970.
+    #[must_use]
+    pub fn new(wait: &Wait, now: Duration) -> Self {
+        let mut view = Self {
+            kind: wait.kind,
+            text: String::new(),
+            seconds: wait.until.map(|until| until.saturating_sub(now).as_secs_f64()),
+            // Of the others nobody wants to know the time of day.
+            until: wait.until.filter(|_| wait.kind == WaitKind::Window).map(instant),
+            calls: wait.calls,
+            note: wait.note.clone(),
+        };
+        view.text = view.sentence(&str::to_owned);
+        view
     }
 
-    /// What a broadcast that is driven here waits for.
-    pub(in crate::web) fn underway(look: &Look, quota: &Status, clock: &Clock) -> Option<Self> {
-        let view = match &look.waits_for {
-            Some(Waits::Resume(note)) => Self { note: note.clone(), ..Self::of(WaitKind::Resume) },
-            Some(Waits::Window(opens)) => Self {
-                seconds: Some(opens.saturating_sub(clock.unix_time()).as_secs_f64()),
-                until: Some(instant(*opens)),
-                ..Self::of(WaitKind::Window)
-            },
-            Some(Waits::Retry { calls, at, unreachable }) => Self {
-                calls: Some(*calls),
-                seconds: Some(at.saturating_since(clock.now()).as_secs_f64()),
-                ..Self::of(if *unreachable { WaitKind::Unreachable } else { WaitKind::Retry })
-            },
-            Some(Waits::Store(why)) => Self { note: Some(why.clone()), ..Self::of(WaitKind::Store) },
-            Some(Waits::Hosts) => Self::of(WaitKind::Hosts),
-            None => {
-                if let Some(wait) = quota.resumes_in {
-                    Self { seconds: Some(wait.as_secs_f64()), ..Self::of(WaitKind::ServiceSaid) }
-                } else if quota.throttled_last_minute > 0 {
-                    Self { calls: Some(quota.throttled_last_minute), ..Self::of(WaitKind::Throttled) }
-                } else if quota.waiting.iter().any(|waiting| waiting.calls > 0) {
-                    Self::of(WaitKind::Quota)
-                } else if look.in_flight > 0 {
-                    Self { calls: Some(look.in_flight), ..Self::of(WaitKind::Answers) }
-                } else {
-                    return None;
-                }
-            }
-        };
-        Some(view)
+    /// Nothing but a kind.
+    #[must_use]
+    pub fn of(kind: WaitKind) -> Self {
+        Self::new(&Wait::of(kind), Duration::ZERO)
+    }
+
+    /// In words, as the page says it in English; `time` makes of an instant what people read.
+    #[must_use]
+    pub fn sentence(&self, time: &dyn Fn(&str) -> String) -> String {
+        let english = Language::English;
+        let say = |name: &str, told: &[(&str, String)]| english.say(name, told).unwrap_or_default();
+        let kind = serde_json::to_value(self.kind).unwrap_or_default();
+        let name = format!("wait_{}", kind.as_str().unwrap_or_default());
+        let text = say(&name, &[("n", number(self.calls.unwrap_or_default()))]);
+        // It stands within a sentence.
+        let mut text =
+            text.get(..1).map_or_else(String::new, str::to_lowercase) + text.get(1..).unwrap_or_default();
+        if let Some(until) = &self.until {
+            text += &format!(", {} {}", say("wait_until", &[]), time(until));
+        } else if let Some(seconds) = self.seconds.filter(|seconds| *seconds >= 1.0) {
+            text += &format!(", {}", say("wait_for", &[("time", span(english, seconds))]));
+        }
+        if let Some(note) = &self.note {
+            text += &format!(": {note}");
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_a_sentence_with_its_time() {
+        let now = Duration::from_secs(1_780_300_800);
+        let said = |wait: Wait| WaitView::new(&wait, now).text;
+        let window = Wait { until: Some(now + Duration::from_secs(60)), ..Wait::of(WaitKind::Window) };
+        assert_eq!(said(window.clone()), "its window is closed, until 2026-06-01T08:01:00Z");
+        assert_eq!(
+            WaitView::new(&window, now).sentence(&|_| "9:00".to_owned()),
+            "its window is closed, until 9:00"
+        );
+        let retry = Wait { until: Some(now + Duration::from_secs(3)), ..Wait::of(WaitKind::Unreachable) };
+        assert_eq!(said(retry), "the service cannot be reached; calls are tried again, for 3 s");
+        let paused = Wait { note: Some("lunch".to_owned()), ..Wait::of(WaitKind::Resume) };
+        assert_eq!(said(paused), "paused: waits for somebody who resumes it: lunch");
+        assert_eq!(
+            said(Wait { calls: Some(1), ..Wait::of(WaitKind::Answers) }),
+            "waits for 1 answer of the service"
+        );
     }
 }

@@ -17,6 +17,9 @@ use super::arguments::{each, integer, utf8, wrong};
 /// Drawing recipients and calling the script's functions, which must be Lua.
 const LUA_PART: &str = include_str!("broadcast.lua");
 
+/// Bytes of one field that are handed over for exports: more than they keep.
+const LONGEST: usize = 16_384;
+
 /// Bytes of a batch from which on it is handed over, however few recipients it holds.
 const FULL: usize = 1 << 20;
 
@@ -235,7 +238,8 @@ fn add(
 ) -> Result<u64, Fault> {
     let batch = batch.borrow::<Batch>()?;
     let place = line.map_or_else(|| format!("recipient {number}"), |line| format!("line {line}"));
-    let recipient = recipient_json(lua, &recipient)?;
+    // The host has the lines of its file.
+    let recipient = recipient_json(lua, &recipient, line.is_none())?;
     let mut bytes = batch.0.borrow_mut();
     if !bytes.is_empty() {
         bytes.push(b',');
@@ -267,13 +271,38 @@ fn add(
     Ok(if bytes.len() >= FULL { u64::MAX >> 1 } else { batch.1.get() })
 }
 
-/// What the host needs of a recipient; its other fields are for the message.
-fn recipient_json(lua: &Lua, recipient: &Value) -> Result<Vec<u8>, Fault> {
+/// What the host needs of a recipient: its other fields are for the message, and its plain ones for exports, where the
+/// host does not have them.
+fn recipient_json(lua: &Lua, recipient: &Value, plain: bool) -> Result<Vec<u8>, Fault> {
     let Value::Table(fields) = recipient else { return to_json(lua, recipient, Empty::Object) };
     let needed: Table = lua.create_table()?;
+    if plain {
+        for pair in fields.pairs::<Value, Value>() {
+            let (Value::String(name), value) = pair? else { continue };
+            let (Ok(_), Some(value)) = (name.to_str(), exported(lua, value)?) else { continue };
+            needed.raw_set(name, value)?;
+        }
+    }
     needed.raw_set("group_id", fields.get::<Value>("group_id")?)?;
     needed.raw_set("users", fields.get::<Value>("users")?)?;
     to_json(lua, &Value::Table(needed), Empty::OfMessage)
+}
+
+/// A field as an export shows it: a text (as much as it keeps), a number or a boolean; nothing of any other kind.
+fn exported(lua: &Lua, value: Value) -> Result<Option<Value>, Fault> {
+    Ok(match value {
+        Value::String(text) => match text.to_str() {
+            Ok(text) if text.len() > LONGEST => {
+                let cut = text.get(..text.floor_char_boundary(LONGEST)).unwrap_or_default();
+                Some(Value::String(lua.create_string(cut)?))
+            }
+            Ok(_) => Some(Value::String(text)),
+            Err(_) => None,
+        },
+        Value::Number(number) if !number.is_finite() => None,
+        Value::Boolean(_) | Value::Integer(_) | Value::Number(_) => Some(value),
+        _ => None,
+    })
 }
 
 fn append(_: &Lua, _: &Context, (handle, batch): (u64, AnyUserData)) -> Result<Request, Fault> {

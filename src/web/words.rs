@@ -1,4 +1,4 @@
-//! The texts of the page, in each language that it speaks.
+//! The texts of the page, in each language that it speaks, and what of them is said elsewhere too.
 //!
 //! A text has places like `{name}` for what is told in it. Where it counts, its forms stand beside each other: `{n} group|{n}
 //! groups`, for one and for any other number.
@@ -8,19 +8,19 @@ use std::sync::LazyLock;
 
 type Texts = BTreeMap<String, String>;
 
-static ENGLISH: LazyLock<Texts> = LazyLock::new(|| read(include_str!("words/en.toml")));
-static CHINESE: LazyLock<Texts> = LazyLock::new(|| read(include_str!("words/zh.toml")));
+static ENGLISH: LazyLock<Texts> = LazyLock::new(|| read(include_str!("page/words/en.toml")));
+static CHINESE: LazyLock<Texts> = LazyLock::new(|| read(include_str!("page/words/zh.toml")));
 
 /// A language that the page speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Language {
+pub(in crate::web) enum Language {
     English,
     Chinese,
 }
 
 impl Language {
     /// The one of a tag such as `zh-CN`.
-    pub(super) fn of(tag: &str) -> Option<Self> {
+    pub(in crate::web) fn of(tag: &str) -> Option<Self> {
         match tag.split(['-', '_']).next()? {
             "en" => Some(Self::English),
             "zh" => Some(Self::Chinese),
@@ -29,7 +29,7 @@ impl Language {
     }
 
     /// The one that an `Accept-Language` header likes best.
-    pub(super) fn preferred(accepted: &str) -> Self {
+    pub(in crate::web) fn preferred(accepted: &str) -> Self {
         let mut best = (0.0, Self::English);
         for range in accepted.split(',') {
             let (tag, quality) = range.split_once(";q=").unwrap_or((range, "1"));
@@ -42,7 +42,7 @@ impl Language {
     }
 
     /// As pages name it.
-    pub(super) const fn tag(self) -> &'static str {
+    pub(in crate::web) const fn tag(self) -> &'static str {
         match self {
             Self::English => "en",
             Self::Chinese => "zh-CN",
@@ -57,12 +57,12 @@ impl Language {
     }
 
     /// A text; none where there is none of that name.
-    pub(super) fn text(self, name: &str) -> Option<&'static str> {
+    pub(in crate::web) fn text(self, name: &str) -> Option<&'static str> {
         self.texts().get(name).map(String::as_str)
     }
 
     /// A text with what is told in it. `n` chooses among its forms.
-    pub(super) fn say(self, name: &str, told: &[(&str, String)]) -> Option<String> {
+    pub(in crate::web) fn say(self, name: &str, told: &[(&str, String)]) -> Option<String> {
         let forms = self.text(name)?;
         let (one, many) = forms.split_once('|').unwrap_or((forms, forms));
         let single = told.iter().any(|(name, value)| *name == "n" && value == "1");
@@ -79,6 +79,48 @@ impl Language {
         said.push_str(rest);
         Some(said)
     }
+}
+
+/// A length of time, in its two largest units.
+pub(in crate::web) fn span(language: Language, seconds: f64) -> String {
+    let seconds = whole(seconds);
+    let units = [("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)];
+    let first = units.iter().position(|(_, length)| seconds >= *length).unwrap_or(3);
+    let mut rest = seconds;
+    let mut parts = Vec::new();
+    for (name, length) in units.iter().skip(first).take(2) {
+        let many = rest / length;
+        rest %= length;
+        if many > 0 || parts.is_empty() {
+            parts.extend(language.say(name, &[("n", number(many))]));
+        }
+    }
+    parts.join(" ")
+}
+
+/// The nearest whole number; none below zero.
+pub(in crate::web) fn whole(value: f64) -> u64 {
+    // What is negative or no number is nothing that is shown.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it saturates, which will do"
+    )]
+    let whole = value.round().max(0.0) as u64;
+    whole
+}
+
+/// With a mark between thousands.
+pub(in crate::web) fn number(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// The texts of a file. One that cannot be read has none, and the tests say so.

@@ -1,0 +1,127 @@
+//! What the driver tells the ledger of a broadcast, beside the road: rate, expected end, and what it waits for.
+
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::super::standing::{DriverStatus, RateMeter, Wait, WaitKind};
+use super::{Run, Underway};
+use crate::clock::Instant;
+
+/// How often it is looked whether there is news.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// How often a rate that changed is told.
+const EVERY: Duration = Duration::from_secs(2);
+
+/// So much of a rate is worth telling.
+const WORTH: f64 = 0.02;
+
+impl Run<'_> {
+    /// Tells what is new until `over`. What it was writing then is written to its end.
+    pub(super) async fn tell(&self, over: &Notify) {
+        let clock = &self.delivery.clock;
+        // In a simulated time nobody looks, and a scratch ledger is this process's own.
+        if clock.is_simulated() || self.ledger.is_scratch() {
+            return;
+        }
+        let mut meter = RateMeter::default();
+        let mut told: Option<(DriverStatus, Instant)> = None;
+        let ended = over.notified();
+        tokio::pin!(ended);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut ended => break,
+                () = clock.sleep(LOOK) => {}
+            }
+            let status = self.status(&mut meter);
+            let now = clock.now();
+            if told.as_ref().is_some_and(|(before, at)| !is_news(before, &status, now.saturating_since(*at)))
+            {
+                continue;
+            }
+            // It has a JSON form.
+            let text = serde_json::to_string(&status).unwrap_or_default();
+            match self.ledger.tell_status(self.lease, &text).await {
+                Ok(()) => told = Some((status, now)),
+                Err(error) => {
+                    tracing::debug!("how broadcast {} stands is not told: {error}", self.lease.broadcast);
+                }
+            }
+        }
+        if told.is_some()
+            && let Err(error) = self.ledger.forget_status(self.lease).await
+        {
+            tracing::debug!("how broadcast {} stood is not forgotten: {error}", self.lease.broadcast);
+        }
+    }
+
+    fn status(&self, meter: &mut RateMeter) -> DriverStatus {
+        let clock = &self.delivery.clock;
+        let look = self.progress.look();
+        let quota = self.quota().status();
+        let rate = meter.rate(clock.now(), look.settled_now);
+        let capped = self.spec.rate.is_some_and(|cap| cap <= quota.pace);
+        let most = self.spec.rate.map_or(quota.pace, |cap| cap.min(quota.pace));
+        let wait = Wait::seen(&look, &quota, capped, self.delivery.token_wait(), clock);
+        let ends_at = self.ends_at(Underway::left(&look.counts), rate, most, wait.as_ref());
+        DriverStatus { rate, most, wait, ends_at }
+    }
+
+    /// When the rest will have been sent: at the rate of late, or at the most while nothing could be sent. Nobody can
+    /// tell where somebody has to do something first.
+    fn ends_at(&self, left: u64, rate: Option<f64>, most: f64, wait: Option<&Wait>) -> Option<Duration> {
+        let now = self.delivery.clock.unix_time();
+        match wait.map(|wait| wait.kind) {
+            Some(WaitKind::Resume | WaitKind::Store | WaitKind::Driver) => return None,
+            _ => {}
+        }
+        let usual = wait.is_none_or(|wait| wait.kind.is_usual());
+        let rate = rate.filter(|rate| *rate > 0.0 && usual).unwrap_or(most);
+        let sending = Duration::try_from_secs_f64(left as f64 / rate).ok()?;
+        let begins =
+            wait.filter(|wait| !wait.kind.is_usual()).and_then(|wait| wait.until).unwrap_or(now).max(now);
+        Some(self.hours.end_of(begins, sending))
+    }
+}
+
+/// Whether a status is worth a write.
+fn is_news(before: &DriverStatus, now: &DriverStatus, age: Duration) -> bool {
+    let waits = |status: &DriverStatus| status.wait.as_ref().map(|wait| (wait.kind, wait.note.clone()));
+    if waits(before) != waits(now) {
+        return true;
+    }
+    let until = |status: &DriverStatus| status.wait.as_ref().and_then(|wait| wait.until).unwrap_or_default();
+    let ends = |status: &DriverStatus| status.ends_at.unwrap_or_default();
+    let second = Duration::from_secs(1);
+    let moved = until(before).abs_diff(until(now)) > second || ends(before).abs_diff(ends(now)) > second * 5;
+    let differs = |one: f64, other: f64| (one - other).abs() > WORTH * one.abs().max(other.abs());
+    let rates = differs(before.most, now.most)
+        || match (before.rate, now.rate) {
+            (Some(one), Some(other)) => differs(one, other),
+            (one, other) => one.is_some() != other.is_some(),
+        };
+    age >= EVERY && (moved || rates)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_reason_is_told_at_once_and_a_rate_every_two_seconds() {
+        let status = |rate, kind| DriverStatus {
+            rate: Some(rate),
+            most: 20.0,
+            wait: Some(Wait::of(kind)),
+            ends_at: None,
+        };
+        let before = status(10.0, WaitKind::Quota);
+        let (short, long) = (Duration::from_millis(500), Duration::from_secs(2));
+        assert!(is_news(&before, &status(10.0, WaitKind::Window), short));
+        assert!(!is_news(&before, &status(12.0, WaitKind::Quota), short));
+        assert!(is_news(&before, &status(12.0, WaitKind::Quota), long));
+        assert!(!is_news(&before, &status(10.1, WaitKind::Quota), long));
+    }
+}

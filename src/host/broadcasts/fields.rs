@@ -1,0 +1,106 @@
+//! The audience's own columns of a recipient, as they are kept for exports.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+/// Columns of one broadcast at the most.
+const MOST: usize = 200;
+
+/// Letters of one value at the most: a cell of a spreadsheet takes 32,767.
+const LONGEST: usize = 4_000;
+
+/// What names the recipient itself, and is in every export.
+const ITS_OWN: [&str; 2] = ["group_id", "users"];
+
+/// Takes the columns of the recipients of one broadcast, within bounds.
+#[derive(Debug, Default)]
+pub(super) struct Columns {
+    known: BTreeSet<String>,
+    /// Whether it was said that something is left out.
+    told: bool,
+}
+
+impl Columns {
+    /// The columns of a recipient, in the order of the file's header where there is one.
+    pub(super) fn of(
+        &mut self,
+        recipient: Value,
+        header: Option<&[String]>,
+        broadcast: &str,
+    ) -> Vec<(String, Value)> {
+        let Value::Object(mut fields) = recipient else { return Vec::new() };
+        let mut ordered = Vec::with_capacity(fields.len());
+        for name in header.unwrap_or_default() {
+            ordered.extend(fields.remove_entry(name));
+        }
+        ordered.extend(fields);
+        ordered.retain(|(name, _)| !ITS_OWN.contains(&name.as_str()));
+        let mut left_out = false;
+        ordered.retain(|(name, _)| {
+            let takes = self.takes(name);
+            left_out |= !takes;
+            takes
+        });
+        for (_, value) in &mut ordered {
+            left_out |= shorten(value);
+        }
+        if left_out && !std::mem::replace(&mut self.told, true) {
+            tracing::warn!(
+                "broadcast `{broadcast}`: exports keep {MOST} columns of its audience and {LONGEST} letters of a value; the rest is left out of exports"
+            );
+        }
+        ordered
+    }
+
+    fn takes(&mut self, name: &str) -> bool {
+        if self.known.contains(name) {
+            return true;
+        }
+        self.known.len() < MOST && self.known.insert(name.to_owned())
+    }
+}
+
+/// Cuts a value that is too long; gives whether it did.
+fn shorten(value: &mut Value) -> bool {
+    let text = match &*value {
+        Value::String(text) => text.clone(),
+        Value::Array(_) | Value::Object(_) => value.to_string(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => return false,
+    };
+    let Some((end, _)) = text.char_indices().nth(LONGEST) else { return false };
+    *value = Value::from(format!("{}…", text.get(..end).unwrap_or_default()));
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn columns_come_in_the_order_of_the_header_without_what_names_the_recipient() {
+        let mut columns = Columns::default();
+        let header = ["z".to_owned(), "group_id".to_owned(), "名称".to_owned()];
+        let row = json!({ "group_id": "g", "users": ["u"], "名称": "上海", "z": 1, "a": null });
+        let taken = columns.of(row, Some(&header), "news");
+        assert_eq!(
+            taken,
+            [("z", json!(1)), ("名称", json!("上海")), ("a", json!(null))].map(|(n, v)| (n.to_owned(), v))
+        );
+        assert!(columns.of(json!("g"), None, "news").is_empty());
+    }
+
+    #[test]
+    fn columns_and_values_are_bounded() {
+        let mut columns = Columns::default();
+        let many: serde_json::Map<String, Value> = (0..300).map(|n| (format!("c{n}"), json!(n))).collect();
+        assert_eq!(columns.of(Value::Object(many), None, "news").len(), MOST);
+        assert!(columns.of(json!({ "another": 1 }), None, "news").is_empty());
+        let long = columns.of(json!({ "c0": "长".repeat(5_000) }), None, "news");
+        assert_eq!(long[0].1.as_str().unwrap().chars().count(), LONGEST + 1);
+        let nested = columns.of(json!({ "c0": vec!["x"; 3_000] }), None, "news");
+        assert!(nested[0].1.is_string());
+    }
+}

@@ -1,0 +1,217 @@
+//! The audience's own columns of recipients: kept for exports, in batches, beside the rows that change while a broadcast
+//! is sent.
+
+use std::io::{Read as _, Write as _};
+
+use flate2::Compression;
+use flate2::read::DeflateDecoder;
+use flate2::write::DeflateEncoder;
+use serde_json::Value;
+
+use crate::ledger::sql::sql;
+use crate::ledger::store::Transaction;
+use crate::ledger::{Ledger, LedgerError, State};
+
+use super::{BroadcastId, Exported, NewRecipient};
+
+/// Recipients of one row at the most.
+const BATCH: usize = 1000;
+
+/// Bytes of a row once it is read: a batch of the largest recipients takes less.
+const LARGEST: u64 = 64 << 20;
+
+/// Recipients that are read at once.
+const PAGE: u32 = 1000;
+
+/// Keeps the columns of recipients that were just added from this number on.
+pub(super) async fn keep(
+    write: &mut Transaction<'_>,
+    id: BroadcastId,
+    first: i64,
+    recipients: &[NewRecipient],
+) -> Result<(), LedgerError> {
+    // A scratch ledger is thrown away before anybody exports from it.
+    if write.store.later().is_some() {
+        return Ok(());
+    }
+    let mut first = first;
+    for batch in recipients.chunks(BATCH) {
+        let last = first + i64::try_from(batch.len()).unwrap_or(i64::MAX) - 1;
+        if batch.iter().any(|recipient| !recipient.fields.is_empty()) {
+            let names = names_of(batch);
+            let content = pack(&names, batch).map_err(|error| write.store.record(error))?;
+            let names = serde_json::to_string(&names).map_err(|error| write.store.record(error))?;
+            let statement = sql(
+                "INSERT INTO recipient_fields (broadcast, first, last, names, content) VALUES (?, ?, ?, ?, ?)",
+            );
+            let statement = statement.bind(id.0).bind(first).bind(last).bind(names);
+            write.run(statement.bind(content.as_slice())).await?;
+        }
+        first = last + 1;
+    }
+    Ok(())
+}
+
+/// The names of all columns, in the order in which they come.
+fn names_of(recipients: &[NewRecipient]) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for recipient in recipients {
+        for (at, (name, _)) in recipient.fields.iter().enumerate() {
+            // Mostly all have the same ones.
+            if names.get(at).is_none_or(|known| known != name) && !names.contains(&name.as_str()) {
+                names.push(name);
+            }
+        }
+    }
+    names
+}
+
+fn pack(names: &[&str], recipients: &[NewRecipient]) -> std::io::Result<Vec<u8>> {
+    let rows: Vec<Vec<&Value>> = recipients
+        .iter()
+        .map(|recipient| {
+            let mut row = vec![&Value::Null; names.len()];
+            for (at, (name, value)) in recipient.fields.iter().enumerate() {
+                let same = names.get(at).is_some_and(|known| known == name);
+                let at = if same { Some(at) } else { names.iter().position(|known| known == name) };
+                if let Some(cell) = at.and_then(|at| row.get_mut(at)) {
+                    *cell = value;
+                }
+            }
+            row
+        })
+        .collect();
+    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
+    serde_json::to_writer(&mut encoder, &rows)?;
+    encoder.flush()?;
+    encoder.finish()
+}
+
+fn unpack(content: &[u8]) -> std::io::Result<Vec<Vec<Value>>> {
+    let reader = DeflateDecoder::new(content).take(LARGEST);
+    serde_json::from_reader(std::io::BufReader::new(reader)).map_err(std::io::Error::other)
+}
+
+/// One batch, as it was read back.
+#[derive(Debug)]
+struct Batch {
+    first: i64,
+    last: i64,
+    names: Vec<String>,
+    rows: Vec<Vec<Value>>,
+}
+
+/// All recipients of a broadcast with their columns, read page by page.
+#[derive(Debug)]
+pub struct ExportPages {
+    ledger: Ledger,
+    id: BroadcastId,
+    states: Vec<State>,
+    names: Vec<String>,
+    after: i64,
+    batch: Option<Batch>,
+}
+
+impl ExportPages {
+    /// The names of the audience's own columns, in the order in which they first came; none of a broadcast that was
+    /// made before they were kept.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The next recipients, in the plan's order; nothing after the last.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn next(&mut self) -> Result<Option<Vec<Exported>>, LedgerError> {
+        let mut page = self.ledger.recipients_in(self.id, &self.states, self.after, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(None) };
+        self.after = last.seq;
+        if !self.names.is_empty() {
+            for row in &mut page {
+                self.fill(row).await?;
+            }
+        }
+        Ok(Some(page))
+    }
+
+    async fn fill(&mut self, row: &mut Exported) -> Result<(), LedgerError> {
+        let seq = row.seq;
+        if self.batch.as_ref().is_none_or(|batch| !(batch.first..=batch.last).contains(&seq)) {
+            self.batch = self.ledger.batch_at(self.id, seq).await?.filter(|batch| batch.last >= seq);
+        }
+        let Some(batch) = &mut self.batch else { return Ok(()) };
+        let at = usize::try_from(seq - batch.first).unwrap_or(usize::MAX);
+        if let Some(values) = batch.rows.get_mut(at) {
+            row.fields = batch.names.iter().cloned().zip(std::mem::take(values)).collect();
+        }
+        Ok(())
+    }
+}
+
+impl Ledger {
+    /// All recipients of a broadcast with the audience's own columns: those in these states, or in any where none is
+    /// named.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn export_pages(&self, id: BroadcastId, states: &[State]) -> Result<ExportPages, LedgerError> {
+        // From one list of names to the next that differs: there are many rows, and nearly always one list.
+        let question =
+            sql("SELECT names FROM recipient_fields WHERE broadcast = ? GROUP BY names ORDER BY min(first)");
+        let mut read = self.store().read().await?;
+        let lists: Vec<(String,)> = read.rows(question.bind(id.0)).await?;
+        read.done();
+        let mut names: Vec<String> = Vec::new();
+        for (list,) in lists {
+            let list: Vec<String> =
+                serde_json::from_str(&list).map_err(|error| self.store().record(error))?;
+            names.extend(list.into_iter().filter(|name| !names.contains(name)).collect::<Vec<_>>());
+        }
+        Ok(ExportPages { ledger: self.clone(), id, states: states.to_vec(), names, after: 0, batch: None })
+    }
+
+    /// The batch that a recipient would be in.
+    async fn batch_at(&self, id: BroadcastId, seq: i64) -> Result<Option<Batch>, LedgerError> {
+        let question = sql("SELECT first, last, names, content FROM recipient_fields
+                WHERE broadcast = ? AND first <= ? ORDER BY first DESC LIMIT 1");
+        let mut read = self.store().read().await?;
+        let row: Option<(i64, i64, String, Vec<u8>)> = read.row(question.bind(id.0).bind(seq)).await?;
+        read.done();
+        let Some((first, last, names, content)) = row else { return Ok(None) };
+        let names = serde_json::from_str(&names).map_err(|error| self.store().record(error))?;
+        let rows = unpack(&content).map_err(|error| self.store().record(error))?;
+        Ok(Some(Batch { first, last, names, rows }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn recipient(fields: &[(&str, Value)]) -> NewRecipient {
+        let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        NewRecipient { group_id: "g".to_owned(), users: Vec::new(), message: None, fields }
+    }
+
+    #[test]
+    fn columns_are_read_back_as_they_were_given() {
+        let all = [
+            recipient(&[("名称", json!("上海")), ("n", json!(18_446_744_073_709_551_615_u64))]),
+            recipient(&[]),
+            recipient(&[("n", json!(null)), ("late", json!({ "a": [1, "=1"] }))]),
+        ];
+        let names = names_of(&all);
+        assert_eq!(names, ["名称", "n", "late"]);
+        let rows = unpack(&pack(&names, &all).unwrap()).unwrap();
+        assert_eq!(rows[0], [json!("上海"), json!(18_446_744_073_709_551_615_u64), Value::Null]);
+        assert_eq!(rows[1], [Value::Null, Value::Null, Value::Null]);
+        assert_eq!(rows[2], [Value::Null, Value::Null, json!({ "a": [1, "=1"] })]);
+        assert!(unpack(b"noise").is_err());
+    }
+}

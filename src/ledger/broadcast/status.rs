@@ -1,0 +1,71 @@
+//! What the drivers of broadcasts tell of them, for whoever shows it. It is of the moment: what a driver that ended or died
+//! has told is not given any more.
+
+use crate::ledger::sql::sql;
+use crate::ledger::{Ledger, LedgerError};
+
+use super::{BroadcastId, Lease};
+
+impl Ledger {
+    /// Keeps what a driver tells of its broadcast in place of what it told before, and forgets what drivers told that are
+    /// none any more.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn tell_status(&self, lease: Lease, status: &str) -> Result<(), LedgerError> {
+        let mut write = self.store().write().await?;
+        let told = sql("INSERT INTO driver_status (broadcast, driver, said_at, status) VALUES (?, ?, ?, ?)
+                ON CONFLICT (broadcast, driver) DO UPDATE SET said_at = excluded.said_at, status = excluded.status")
+        .bind(lease.broadcast.0)
+        .bind(lease.number)
+        .bind(self.store().now())
+        .bind(status);
+        let old = sql(if self.is_shared() {
+            "DELETE FROM driver_status WHERE broadcast = ?1 AND driver <> ?2 AND NOT EXISTS
+                (SELECT 1 FROM drivers d WHERE d.broadcast = driver_status.broadcast AND d.number = driver_status.driver)"
+        } else {
+            "DELETE FROM driver_status WHERE broadcast = ?1 AND driver <> ?2"
+        });
+        let result = async {
+            write.run(told).await?;
+            write.run(old.bind(lease.broadcast.0).bind(lease.number)).await.map(drop)
+        }
+        .await;
+        write.end(result).await
+    }
+
+    /// Forgets what a driver told that ends.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn forget_status(&self, lease: Lease) -> Result<(), LedgerError> {
+        let statement = sql("DELETE FROM driver_status WHERE broadcast = ? AND driver = ?");
+        self.change(statement.bind(lease.broadcast.0).bind(lease.number)).await.map(drop)
+    }
+
+    /// What the drivers of unfinished broadcasts told last; of one of them, or of all.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn driver_statuses(
+        &self,
+        id: Option<BroadcastId>,
+    ) -> Result<Vec<(BroadcastId, String)>, LedgerError> {
+        let question = sql(if self.is_shared() {
+            "SELECT s.broadcast, s.status FROM driver_status s
+                JOIN drivers d ON d.broadcast = s.broadcast AND d.number = s.driver
+                WHERE (?1 IS NULL OR s.broadcast = ?1) ORDER BY s.broadcast, s.driver"
+        } else {
+            "SELECT s.broadcast, s.status FROM driver_status s
+                JOIN broadcasts b ON b.id = s.broadcast AND b.lease_number = s.driver AND b.state IN (0, 1)
+                WHERE (?1 IS NULL OR s.broadcast = ?1) ORDER BY s.broadcast"
+        });
+        let mut read = self.store().read_now().await?;
+        let rows: Vec<(i64, String)> = read.rows(question.bind(id.map(|id| id.0))).await?;
+        read.done();
+        Ok(rows.into_iter().map(|(id, status)| (BroadcastId(id), status)).collect())
+    }
+}

@@ -1,0 +1,111 @@
+//! `/sends`: single sends, and what can be done with those in doubt.
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::Answer;
+use super::take::{Asked, Named, from, within};
+use crate::ledger::{SendFilter, State as Settled};
+use crate::web::acts::{Done, SendAct};
+use crate::web::answer::ProblemBody;
+use crate::web::guard::{Operator, Viewer};
+use crate::web::{SendView, Site};
+
+/// Sends of a page, at the most and where nobody says how many.
+const MOST: u32 = 1000;
+const SOME: u32 = 100;
+
+/// Which single sends.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Which {
+    /// Only those in this state.
+    #[param(inline)]
+    state: Option<SendState>,
+    /// Only those with a number below: the `before` of a page is the next one's.
+    #[param(minimum = 1)]
+    before: Option<i64>,
+    /// At the most so many. Default 100.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+}
+
+/// A state of single sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum SendState {
+    Pending,
+    Sending,
+    Sent,
+    Rejected,
+    InDoubt,
+    Cancelled,
+}
+
+impl From<SendState> for Settled {
+    fn from(state: SendState) -> Self {
+        match state {
+            SendState::Pending => Self::Pending,
+            SendState::Sending => Self::Sending,
+            SendState::Sent => Self::Sent,
+            SendState::Rejected => Self::Rejected,
+            SendState::InDoubt => Self::InDoubt,
+            SendState::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+/// A page of single sends, the newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SendPage {
+    sends: Vec<SendView>,
+    /// What to ask for as `before` to have those that come next; none where there are no more.
+    before: Option<i64>,
+}
+
+/// Single sends, the newest first.
+#[utoipa::path(get, path = "/sends", operation_id = "list_sends", params(Which), responses(
+    (status = 200, description = "A page of them", body = SendPage),
+    (status = 400, description = "A parameter is not right", body = ProblemBody),
+))]
+pub(super) async fn list(
+    State(site): State<Site>,
+    _: Viewer,
+    Asked(which): Asked<Which>,
+) -> Answer<SendPage> {
+    let limit = within("limit", which.limit, MOST, SOME)?;
+    let before = from("before", which.before, 1)?;
+    // What a process had in flight that died since is in doubt.
+    site.ledger.bury_dead().await?;
+    let mut found = if which.state == Some(SendState::InDoubt) {
+        site.ledger.sends_in_doubt(before, limit + 1).await?
+    } else {
+        let filter = SendFilter { state: which.state.map(Settled::from), before, ..SendFilter::default() };
+        site.ledger.sends(filter, limit + 1).await?
+    };
+    let more = found.len() > limit as usize;
+    found.truncate(limit as usize);
+    let before = found.last().filter(|_| more).map(|last| last.id);
+    Ok(Json(SendPage { sends: found.iter().map(SendView::from).collect(), before }))
+}
+
+/// Settles a single send that is in doubt.
+#[utoipa::path(post, path = "/sends/{id}/{act}", operation_id = "act_on_send", params(
+    ("id" = i64, Path, description = "Its number"),
+    ("act" = inline(SendAct), Path, description = "What to do"),
+), responses(
+    (status = 200, description = "What was done", body = Done),
+    (status = 400, description = "This is no number, or nothing that can be done", body = ProblemBody),
+    (status = 404, description = "There is no such single send", body = ProblemBody),
+    (status = 409, description = "It is not in doubt", body = ProblemBody),
+))]
+pub(super) async fn act(
+    State(site): State<Site>,
+    _: Operator,
+    Named((id, act)): Named<(i64, SendAct)>,
+) -> Answer<Done> {
+    site.act_on_send(id, act).await.map(Json)
+}

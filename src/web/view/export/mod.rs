@@ -1,0 +1,138 @@
+//! All recipients of a broadcast as a file: CSV and XLSX for spreadsheets, JSON and JSONL for programs.
+//!
+//! - `cells`: the columns, and what stands in a cell; `text`: the forms that are text; `xlsx`: Excel's own.
+//!
+//! Memory is that of a page of recipients, however many there are.
+
+mod cells;
+mod text;
+mod xlsx;
+
+use std::fs::File;
+use std::io::{self, Write};
+
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::ledger::{BroadcastId, ExportPages, Ledger, LedgerError, State};
+
+pub(in crate::web) use text::TextExport;
+use xlsx::Workbook;
+
+/// The form of an export.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ExportForm {
+    /// A header and a line each, for spreadsheets: it begins with a byte order mark, and a cell that a spreadsheet
+    /// would take for a formula begins with an apostrophe.
+    #[default]
+    Csv,
+    /// A JSON list of objects.
+    Json,
+    /// A JSON object a line.
+    Jsonl,
+    /// Excel's own form, in which every cell is text.
+    Xlsx,
+}
+
+impl ExportForm {
+    /// What it is called where its type is asked for.
+    #[must_use]
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Csv => "text/csv; charset=utf-8",
+            Self::Json => "application/json; charset=utf-8",
+            Self::Jsonl => "application/jsonl; charset=utf-8",
+            Self::Xlsx => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        }
+    }
+
+    /// How its file's name ends.
+    #[must_use]
+    pub const fn ending(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Json => "json",
+            Self::Jsonl => "jsonl",
+            Self::Xlsx => "xlsx",
+        }
+    }
+}
+
+/// What to export, and how.
+#[derive(Debug, Clone)]
+pub struct ExportOptions {
+    /// The form.
+    pub form: ExportForm,
+    /// CSV for programs: without a byte order mark and without apostrophes.
+    pub plain: bool,
+    /// Only recipients in these states; all where none is named.
+    pub states: Vec<State>,
+}
+
+/// Why an export was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The ledger cannot be read.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The file cannot be written.
+    #[error("the export cannot be written: {0}")]
+    Io(#[from] io::Error),
+    /// The work was given up because the program ends.
+    #[error("the program ends")]
+    Ends,
+}
+
+impl ExportError {
+    /// Whether nobody reads it any more.
+    #[must_use]
+    pub fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+/// Writes an export to its end.
+///
+/// # Errors
+///
+/// Faults of the ledger and of `out`.
+pub async fn write_export(
+    ledger: &Ledger,
+    id: BroadcastId,
+    options: &ExportOptions,
+    out: &mut impl Write,
+) -> Result<(), ExportError> {
+    let mut pages = ledger.export_pages(id, &options.states).await?;
+    if options.form == ExportForm::Xlsx {
+        let mut file = workbook(pages).await?;
+        io::copy(&mut file, out)?;
+        return Ok(out.flush()?);
+    }
+    let mut text = TextExport::new(options, pages.names());
+    out.write_all(text.head().as_bytes())?;
+    while let Some(page) = pages.next().await? {
+        out.write_all(text.page(&page).as_bytes())?;
+    }
+    out.write_all(text.tail().as_bytes())?;
+    Ok(out.flush()?)
+}
+
+/// An XLSX file, whole, in a temporary file without a name, to be read from its beginning. Times in it are local.
+///
+/// # Errors
+///
+/// Faults of the ledger, and of the folder for temporary files.
+pub(in crate::web) async fn workbook(mut pages: ExportPages) -> Result<File, ExportError> {
+    let mut book = Workbook::new(pages.names(), TimeZone::system())?;
+    while let Some(page) = pages.next().await? {
+        // Beside the thread that sends.
+        book = blocking(move || book.add(&page).map(|()| book)).await??;
+    }
+    Ok(blocking(move || book.finish()).await??)
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ExportError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| ExportError::Ends)
+}

@@ -1,0 +1,97 @@
+//! The forms of an export that are text.
+
+use serde_json::{Map, Value, json};
+
+use super::cells::{cells, disarmed, header, recalled};
+use super::{ExportForm, ExportOptions};
+use crate::ledger::Exported;
+use crate::web::view::instant;
+
+/// By what programs tell that a text is UTF-8.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// An export that is text, made page by page.
+#[derive(Debug)]
+pub(in crate::web) struct TextExport {
+    form: ExportForm,
+    plain: bool,
+    own: Vec<String>,
+    /// Whether a recipient was written.
+    begun: bool,
+}
+
+impl TextExport {
+    /// One of these columns of the audience's own.
+    #[must_use]
+    pub(in crate::web) fn new(options: &ExportOptions, own: &[String]) -> Self {
+        Self { form: options.form, plain: options.plain, own: own.to_vec(), begun: false }
+    }
+
+    /// What the file begins with.
+    #[must_use]
+    pub(in crate::web) fn head(&self) -> String {
+        match self.form {
+            ExportForm::Csv => {
+                let line = self.line(&header(&self.own));
+                if self.plain { line } else { format!("{BYTE_ORDER_MARK}{line}") }
+            }
+            ExportForm::Json => "[".to_owned(),
+            ExportForm::Jsonl | ExportForm::Xlsx => String::new(),
+        }
+    }
+
+    /// The next recipients.
+    #[must_use]
+    pub(in crate::web) fn page(&mut self, recipients: &[Exported]) -> String {
+        let mut text = String::new();
+        for one in recipients {
+            let first = !std::mem::replace(&mut self.begun, true);
+            match self.form {
+                ExportForm::Csv => text += &self.line(&cells(one, &self.own, instant(one.updated_at))),
+                ExportForm::Json => {
+                    text += if first { "\n" } else { ",\n" };
+                    text += &self.object(one).to_string();
+                }
+                ExportForm::Jsonl | ExportForm::Xlsx => {
+                    text += &self.object(one).to_string();
+                    text.push('\n');
+                }
+            }
+        }
+        text
+    }
+
+    /// What the file ends with.
+    #[must_use]
+    pub(in crate::web) fn tail(&self) -> &'static str {
+        match self.form {
+            ExportForm::Json => "\n]\n",
+            ExportForm::Csv | ExportForm::Jsonl | ExportForm::Xlsx => "",
+        }
+    }
+
+    fn line(&self, cells: &[String]) -> String {
+        let mut csv = csv::Writer::from_writer(Vec::new());
+        // Writing to memory cannot fail.
+        let _ = if self.plain {
+            csv.write_record(cells)
+        } else {
+            csv.write_record(cells.iter().map(|cell| disarmed(cell).into_owned()))
+        };
+        let written = csv.into_inner().unwrap_or_default();
+        String::from_utf8_lossy(&written).into_owned()
+    }
+
+    fn object(&self, row: &Exported) -> Value {
+        let mut object = json!({
+            "seq": row.seq, "group_id": row.group_id, "users": row.users, "state": row.state.name(),
+            "message_id": row.message_id, "attempts": row.attempts, "error": row.error,
+            "updated_at": instant(row.updated_at), "recalled": recalled(row),
+        });
+        if !self.own.is_empty() {
+            let fields: Map<String, Value> = row.fields.iter().cloned().collect();
+            object["fields"] = Value::Object(fields);
+        }
+        object
+    }
+}

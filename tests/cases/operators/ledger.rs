@@ -1,0 +1,77 @@
+//! Row "doctor", and times on the command line.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::support::service::Service;
+use crate::support::{Project, Ran, store};
+
+use super::{FAST, news, runs};
+
+fn sent(service: &Service) -> Project {
+    let project = Project::with_script(news(3)).file("mooncast.toml", FAST);
+    project.run_against(service).exits(0);
+    project
+}
+
+fn doctor(project: &Project, service: &Service) -> Ran {
+    Ran::of(&project.command_against(service, &["doctor"]).output().unwrap())
+}
+
+#[test]
+fn doctor_says_of_a_ledger_full_of_noise_what_store_check_says() {
+    if store::server().is_some() {
+        return;
+    }
+    let service = Service::accepting();
+    let project = sent(&service);
+    for side in ["-wal", "-shm"] {
+        let _ = std::fs::remove_file(project.path(format!(".mooncast/ledger.db{side}")));
+    }
+    project.write(".mooncast/ledger.db", [0xa5; 32_768]);
+    let checked = project.mooncast(&["store", "check"]);
+    let bad = checked.stdout.lines().find(|line| line.starts_with("BAD")).unwrap().to_owned();
+    doctor(&project, &service).exits(1).prints(&bad);
+}
+
+#[test]
+fn doctor_says_that_a_ledger_is_newer_and_that_it_cannot_be_written() {
+    if store::server().is_some() {
+        return;
+    }
+    let service = Service::accepting();
+    let project = sent(&service);
+    doctor(&project, &service).prints("store: ").prints("it can be read and written");
+    project.run_in_store("PRAGMA user_version = 9999");
+    doctor(&project, &service).exits(1).prints("use the newer mooncast");
+    let project = sent(&service);
+    let file = project.path(".mooncast/ledger.db");
+    for side in ["-wal", "-shm"] {
+        let _ = std::fs::remove_file(project.path(format!(".mooncast/ledger.db{side}")));
+    }
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0)).unwrap();
+    // Root reads and writes whatever the mode is.
+    if std::fs::File::open(&file).is_err() {
+        doctor(&project, &service).exits(1).prints("BAD  store");
+    }
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+#[test]
+fn times_on_the_command_line_are_local_with_their_zone() {
+    let service = Service::accepting();
+    let project = sent(&service);
+    let row = |stdout: &str| stdout.lines().find(|line| line.contains("news/1")).unwrap().to_owned();
+    let shanghai = runs(&project, &service, &["list"]).exits(0).stdout;
+    assert!(row(&shanghai).ends_with("+08:00"), "{shanghai}");
+    runs(&project, &service, &["show", "news"]).exits(0).prints("+08:00");
+    let command = |zone: &str| {
+        let mut command = project.command_against(&service, &["runs", "list"]);
+        Ran::of(&command.env("TZ", zone).output().unwrap()).exits(0).stdout
+    };
+    assert!(row(&command("America/New_York")).contains(" -0"), "{}", command("America/New_York"));
+    assert!(row(&command("UTC")).ends_with("+00:00"));
+    // Programs read what they read before.
+    let lines = runs(&project, &service, &["export", "news", "--format", "jsonl"]).exits(0).stdout;
+    let first: serde_json::Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    assert!(first["updated_at"].as_str().unwrap().ends_with('Z'), "{first}");
+}
