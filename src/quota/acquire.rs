@@ -60,7 +60,7 @@ impl Quota {
     }
 
     pub(super) fn largest_cost(&self) -> u32 {
-        self.0.lock().largest_cost.get()
+        self.0.settings.largest_cost.get()
     }
 
     /// Grants another rate from now on: what is under way keeps its places. Gives whether it did: a rate that is less than
@@ -68,8 +68,7 @@ impl Quota {
     #[must_use]
     pub fn grant(&self, per_second: NonZeroU32, share: f64) -> bool {
         let mut engine = self.0.lock();
-        let settings =
-            Settings { per_second, share, largest_cost: engine.largest_cost, ..self.0.settings.clone() };
+        let settings = Settings { per_second, share, ..self.0.settings.clone() };
         let granted = engine.grant(&settings, &self.0.clock);
         drop(engine);
         self.0.call_driver();
@@ -97,7 +96,7 @@ impl Quota {
     ///
     /// [`TooCostly`] when `cost` is 0 or more than [`Settings::largest_cost`].
     pub async fn acquire(&self, cost: u32, priority: Priority) -> Result<Permit, TooCostly> {
-        let most = self.0.lock().largest_cost;
+        let most = self.0.settings.largest_cost;
         match NonZeroU32::new(cost).filter(|cost| *cost <= most) {
             Some(cost) => Ok(Acquire { shared: &self.0, cost, priority, number: None }.await),
             None => Err(TooCostly { name: self.name(), cost, most: most.get() }),

@@ -27,7 +27,6 @@ pub(super) struct Engine {
     /// Nothing leaves before this, because the service said so.
     pub(super) not_before: Instant,
     pub(super) per_second: NonZeroU32,
-    pub(super) largest_cost: NonZeroU32,
     pace: Pace,
     ceiling: Ceiling,
     /// Those who were served and have not come for their permit yet.
@@ -62,7 +61,6 @@ impl Engine {
             throttled: Tally::over(Duration::from_mins(1)),
             not_before: Instant::ZERO,
             per_second: settings.per_second,
-            largest_cost: settings.largest_cost,
             pace: Pace::new(f64::from(settings.per_second.get()), rate),
             ceiling: Ceiling::new(rate, settings.largest_cost, clock.clone()),
             served: HashSet::new(),

@@ -7,7 +7,7 @@ use crate::clock::Clock;
 use crate::config::AppLimits;
 use crate::ledger::{Broadcast, BroadcastId, Filter, Ledger, LedgerError};
 use crate::message::Call;
-use crate::web::{BroadcastView, JobView, ScriptView};
+use crate::web::{BroadcastView, JobView, ScriptView, standing};
 
 use super::super::progress::Meter;
 
@@ -100,15 +100,25 @@ impl Looker {
         scripts.sort_by_key(|script| script.error.is_none());
         Ok(Seen {
             at: self.clock.unix_time(),
-            broadcasts: going.iter().chain(&over).map(|one| self.standing(one)).collect(),
+            broadcasts: self.standings(&going, &over).await?,
             quotas: self.quotas().await?,
             jobs: self.ledger.listed_jobs(None).await?.iter().map(JobView::from).collect(),
             scripts,
         })
     }
 
-    fn standing(&mut self, broadcast: &Broadcast) -> Standing {
-        let mut view = BroadcastView::from(broadcast);
+    async fn standings(
+        &mut self,
+        going: &[Broadcast],
+        over: &[Broadcast],
+    ) -> Result<Vec<Standing>, LedgerError> {
+        let views = standing(&self.ledger, going, self.clock.unix_time()).await?;
+        let going = going.iter().zip(views);
+        let over = over.iter().map(|one| (one, BroadcastView::from(one)));
+        Ok(going.chain(over).map(|(one, view)| self.standing(one, view)).collect())
+    }
+
+    fn standing(&mut self, broadcast: &Broadcast, mut view: BroadcastView) -> Standing {
         if let Some(app) = self.apps.iter().find(|app| app.key == broadcast.app_key) {
             view.app.clone_from(&app.name);
             let granted = match broadcast.spec.call {
@@ -116,15 +126,14 @@ impl Looker {
                 Call::Targeted => app.limits.targeted_per_second,
             };
             let granted = f64::from(granted) * app.limits.share;
-            view.most = Some(broadcast.spec.rate.map_or(granted, |cap| cap.min(granted)));
+            let most = broadcast.spec.rate.map_or(granted, |cap| cap.min(granted));
+            view.most = view.most.or(Some(most));
         }
         if !view.over {
             let settled = view.counts.sent + view.counts.rejected + view.counts.in_doubt;
             let meter = self.meters.entry(broadcast.id).or_default();
-            view.rate = meter.rate(self.clock.now(), settled, 1);
-            let pending = view.counts.pending + view.counts.sending;
-            let rate = view.rate.filter(|rate| *rate > 0.0);
-            view.seconds_left = rate.map(|rate| pending as f64 / rate);
+            let measured = meter.rate(self.clock.now(), settled, 1);
+            view.rate = view.rate.or(measured);
         }
         Standing {
             paused: view.state == "paused",

@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::web::{JobView, ScriptView};
+use crate::web::{JobView, ScriptView, WaitView};
 
 use super::super::progress::time;
-use super::super::runs::instant;
+use super::super::runs::{instant, local_text};
 use super::look::{QuotaUse, Standing};
 
 /// A bar of so many characters.
@@ -60,12 +60,17 @@ pub(super) fn rest(standing: &Standing) -> String {
     if view.state == "cancelling" {
         return format!("cancelling{because}");
     }
-    match (standing.planned, standing.driven, view.seconds_left) {
-        (false, _, _) => "its plan is made".to_owned(),
-        (_, false, _) => "waits for a process to send it".to_owned(),
-        (.., Some(left)) => format!("{} left", time(Duration::from_secs_f64(left))),
-        _ if view.rate.is_some() => "nothing lately: its hours, its quota or the service".to_owned(),
-        _ => String::new(),
+    if !standing.planned && standing.driven {
+        return "its plan is made".to_owned();
+    }
+    let left = view.seconds_left.and_then(|left| Duration::try_from_secs_f64(left).ok());
+    let left = left.map(|left| format!("{} left", time(left)));
+    let wait = view.waits_for.as_ref();
+    let said = |wait: &WaitView| wait.sentence(&local_text);
+    match (wait, left) {
+        (Some(wait), Some(left)) if wait.kind.is_usual() => format!("{left}, {}", said(wait)),
+        (Some(wait), _) => said(wait),
+        (None, left) => left.unwrap_or_default(),
     }
 }
 
@@ -83,11 +88,11 @@ pub(super) fn usage(quota: &QuotaUse) -> String {
     format!("{:.1} of {:.0}/s{refused}", quota.rate(), quota.most)
 }
 
-/// An instant without its day, where that is the day of `now`.
+/// A local instant without its day, where that is the day of `now`.
 fn short(at: &str, now: Duration) -> String {
-    let now = instant(now);
-    let day = now.split_inclusive('T').next().unwrap_or_default();
-    at.strip_prefix(day).unwrap_or(at).to_owned()
+    let (at, now) = (local_text(at), instant(now));
+    let day = now.split_inclusive(' ').next().unwrap_or_default();
+    at.strip_prefix(day).unwrap_or(&at).to_owned()
 }
 
 /// When a job runs next.

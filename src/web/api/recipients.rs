@@ -140,8 +140,7 @@ pub(super) async fn export(
     let form = options.form;
     let pages = site.ledger.export_pages(id, &options.states).await?;
     let body = if form == ExportForm::Xlsx { sheet(pages).await? } else { text(&options, pages) };
-    let state = wanted.state.map_or_else(String::new, |state| format!("-{}", Settled::from(state).name()));
-    let name = format!("attachment; filename=\"broadcast-{id}{state}.{}\"", form.ending());
+    let name = format!("attachment; filename=\"broadcast-{id}.{}\"", form.ending());
     let headers = [(CONTENT_TYPE, form.media_type().to_owned()), (CONTENT_DISPOSITION, name)];
     Ok((headers, body).into_response())
 }

@@ -88,10 +88,13 @@ im.broadcast { name = "news", to = groups, window = window, message = { type = "
 
 #[test]
 fn a_wait_for_another_try_and_for_a_pause_is_told() {
-    let service = Service::answering(|_, _| json(503, "{}"));
+    let service = Service::accepting();
     let project = Project::with_script(news(40));
-    let driving = Driving::start(&project, &service);
-    shows(&project, &service, "calls are tried again");
+    // Nothing listens there.
+    let mut command = project.command_against(&service, &["run", "scripts/main.lua"]);
+    command.env("MOONCAST_BASE_URL", "http://127.0.0.1:1");
+    let driving = Driving(Project::start(command));
+    shows(&project, &service, "the service cannot be reached; calls are tried again");
     drop(driving);
     runs(&project, &service, &["pause", "news"]).exits(0);
     let shown = shows(&project, &service, "paused: waits for somebody who resumes it");
