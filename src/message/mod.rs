@@ -12,6 +12,7 @@ mod body;
 mod check;
 mod draft;
 mod fields;
+mod ids;
 mod kind;
 mod limits;
 mod nearest;
@@ -24,9 +25,10 @@ mod writer;
 mod tests;
 
 pub use body::{Body, ShareSecret, Size};
-pub use check::{check, check_draft, id};
+pub use check::{check, check_draft};
 pub use draft::Draft;
 pub use fields::{Shape, body_fields, fields, shape};
+pub use ids::{id, id_text};
 pub use kind::{Kind, types};
 pub use limits::{
     CUSTOM_EVENT_CHARS, CUSTOM_EXTS, GROUPS_PER_CALL, Limits, MESSAGE_BYTES, ROAM_IGNORE_USERS,
@@ -35,6 +37,7 @@ pub use limits::{
 pub use nearest::nearest;
 pub use problem::{Problem, Problems};
 pub use sendable::Message;
+pub use shown::{is_invisible, quoted};
 
 /// Which of the service's two sending calls a message is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use icu_properties::CodePointSetData;
+use icu_properties::props::{DefaultIgnorableCodePoint, EnumeratedProperty, GeneralCategory};
 use serde_json::Value;
 
 /// Characters of a value that are shown.
@@ -42,6 +44,35 @@ pub(super) fn text(text: &str) -> String {
     shorten(text)
 }
 
+/// A text in double quotes: short, on one line, with invisible characters as `\u{200b}`.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    format!("\"{}\"", shorten(text))
+}
+
+/// Whether people see nothing, or a blank, where this character stands: blanks of any script, controls, zero-width
+/// characters, marks of writing direction, fillers, and characters that no font has.
+#[must_use]
+pub fn is_invisible(letter: char) -> bool {
+    if letter.is_ascii() {
+        return !letter.is_ascii_graphic();
+    }
+    let drawn_empty = matches!(letter, '\u{2800}' | '\u{1d159}');
+    drawn_empty
+        || matches!(
+            GeneralCategory::for_char(letter),
+            GeneralCategory::Control
+                | GeneralCategory::Format
+                | GeneralCategory::LineSeparator
+                | GeneralCategory::ParagraphSeparator
+                | GeneralCategory::PrivateUse
+                | GeneralCategory::SpaceSeparator
+                | GeneralCategory::Surrogate
+                | GeneralCategory::Unassigned
+        )
+        || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(letter)
+}
+
 /// `1 group`, `2 groups`.
 pub(super) fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
@@ -55,9 +86,11 @@ fn shorten(text: &str) -> String {
             break;
         }
         match letter {
+            ' ' => shown.push(letter),
+            '\t' | '\n' | '\r' => shown.extend(letter.escape_default()),
+            _ if is_invisible(letter) => shown.extend(letter.escape_unicode()),
             // Quotes and backslashes are harmless, and JSON has escaped those that it must.
-            '"' | '\'' | '\\' => shown.push(letter),
-            _ => shown.extend(letter.escape_debug()),
+            _ => shown.push(letter),
         }
     }
     shown
@@ -86,12 +119,13 @@ impl io::Write for Prefix {
 mod tests {
     use serde_json::json;
 
-    use super::value;
+    use super::{quoted, value};
 
     #[test]
     fn values_are_short_and_on_one_line() {
         assert_eq!(value(&json!("a\nb\u{1b}[31m\u{202e}\u{9b}")), r#""a\nb\u001b[31m\u{202e}\u{9b}""#);
         assert_eq!(value(&json!("群组")), "\"群组\"");
+        assert_eq!(quoted("a b\t\u{3000}\u{3164}\u{fe0f}e\u{301}"), "\"a b\\t\\u{3000}\\u{3164}\\u{fe0f}e\u{301}\"");
         assert_eq!(value(&json!(1.5)), "1.5");
         assert_eq!(value(&json!({"secret": "s3cret"})), "an object of 1 field");
         assert_eq!(value(&json!([1, 2])), "a list of 2");

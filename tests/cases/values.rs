@@ -1,1 +1,3 @@
 //! Values in messages and scripts: ids, numbers, templates, empty texts, Lua's own functions, the REPL.
+
+mod ids;

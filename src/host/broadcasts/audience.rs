@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::message::{Call, USERS_PER_CALL, id};
+use crate::message::{Call, USERS_PER_CALL, id, id_text};
 
 /// A recipient as it was handed over, with what is to be said about it.
 #[derive(Debug, Deserialize)]
@@ -68,9 +68,15 @@ pub(super) fn named(recipient: &Value) -> Result<Named, Wrong> {
     };
     let users = match fields.get("users") {
         None | Some(Value::Null) => Vec::new(),
-        Some(Value::String(list)) => {
-            list.split(';').map(str::trim).filter(|user| !user.is_empty()).map(str::to_owned).collect()
-        }
+        Some(Value::String(list)) => list
+            .split(';')
+            .enumerate()
+            .filter(|(_, user)| !user.trim().is_empty())
+            .map(|(index, user)| match id_text(&format!("users[{}]", index + 1), user) {
+                Ok(id) => Ok(id.to_owned()),
+                Err(problem) => Err(Wrong("users", problem.message)),
+            })
+            .collect::<Result<_, _>>()?,
         Some(Value::Array(list)) => list
             .iter()
             .enumerate()
@@ -119,6 +125,9 @@ mod tests {
         assert_eq!(named(&json!({ "group_id": "g1", "users": "" })), Ok(plain("g1")));
         let targeted = named(&json!({ "group_id": "g1", "users": "a; b;a;" })).unwrap();
         assert_eq!(targeted.users, ["a", "b"]);
+        assert_eq!(named(&json!({ "group_id": " g1\u{3000}", "users": ["a", "a "] })).unwrap().users, ["a"]);
+        assert_eq!(named(&json!("\u{feff}g1 ")), Ok(plain("g1")));
+        assert_eq!(named(&json!({ "group_id": "g1", "users": "a;b c" })).unwrap_err().0, "users");
         assert_eq!(named(&json!({ "users": [] })).unwrap_err().0, "group_id");
         assert_eq!(named(&json!({ "group_id": "" })).unwrap_err().0, "group_id");
         assert!(named(&json!({ "group_id": "g", "users": ["a", true] })).unwrap_err().1.contains("users[1]"));

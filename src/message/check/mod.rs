@@ -21,8 +21,6 @@ use super::{
 };
 use object::Object;
 
-pub use readers::id;
-
 /// Checks a message with its recipients, as `im.group_send` and `im.targeted_send` take it.
 ///
 /// # Errors

@@ -2,60 +2,39 @@
 
 use serde_json::{Map, Number, Value};
 
+use crate::message::ids::{self, InvalidId, whole_digits};
 use crate::message::{Problem, ShareSecret, shown};
-
-/// Above this, whole numbers that a script computed may have lost their last digits (2^53).
-const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// A value is not what its field needs.
 #[derive(Debug)]
-pub(super) struct Wrong {
-    pub(super) expected: &'static str,
-    pub(super) shown: String,
+pub(super) enum Wrong {
+    /// Any value but an id.
+    Value {
+        /// Reads "a string".
+        expected: &'static str,
+        /// The value, as it may be shown.
+        shown: String,
+    },
+    /// An id.
+    Id(InvalidId),
 }
 
 impl Wrong {
     fn new(expected: &'static str, value: &Value) -> Self {
-        Self { expected, shown: shown::value(value) }
+        Self::Value { expected, shown: shown::value(value) }
     }
 
     pub(super) fn at(self, field: impl Into<String>) -> Problem {
-        Problem::wrong_value(field, self.expected, self.shown)
+        match self {
+            Self::Value { expected, shown } => Problem::wrong_value(field, expected, shown),
+            Self::Id(invalid) => invalid.at(field),
+        }
     }
 }
 
-/// An id of a group or a user: a string, or a whole number without loss of digits (a float up to 2^53). `field` is
-/// the name under which a problem is reported.
-///
-/// # Errors
-///
-/// An empty string, a number that is not whole or not exact, or a value of another type.
-pub fn id(field: &str, value: Value) -> Result<String, Problem> {
-    id_of(value).map_err(|wrong| wrong.at(field))
-}
-
+/// An id of a group or a user.
 pub(super) fn id_of(value: Value) -> Result<String, Wrong> {
-    match value {
-        Value::String(id) if !id.is_empty() => Ok(id),
-        Value::Number(number) => whole_digits(&number).ok_or_else(|| {
-            Wrong::new(
-                "an id, which as a number is whole and exact (write it as a string)",
-                &Value::Number(number),
-            )
-        }),
-        Value::String(_) => Err(Wrong::new("an id of at least one character", &value)),
-        _ => Err(Wrong::new("an id: a string or a whole number", &value)),
-    }
-}
-
-/// The digits of a whole number, if it has lost none.
-fn whole_digits(number: &Number) -> Option<String> {
-    if !number.is_f64() {
-        return Some(number.to_string());
-    }
-    // Adding zero makes 0 of -0.
-    let float = number.as_f64()? + 0.0;
-    (float.fract() == 0.0 && float.abs() <= MAX_EXACT).then(|| format!("{float:.0}"))
+    ids::read(value).map_err(Wrong::Id)
 }
 
 pub(super) fn string(value: Value) -> Result<String, Wrong> {
@@ -76,7 +55,7 @@ pub(super) fn text(value: Value) -> Result<String, Wrong> {
 pub(super) fn secret(value: Value) -> Result<ShareSecret, Wrong> {
     match value {
         Value::String(secret) => Ok(ShareSecret::new(secret)),
-        _ => Err(Wrong { expected: "a string", shown: shown::sort(&value).to_owned() }),
+        _ => Err(Wrong::Value { expected: "a string", shown: shown::sort(&value).to_owned() }),
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::object::Object;
 use super::{readers, unwritable};
 use crate::message::problem::Findings;
-use crate::message::{Call, Draft, Message, Problem, Problems, USERS_PER_CALL, shown};
+use crate::message::{Call, Draft, Message, Problem, Problems, USERS_PER_CALL, ids, shown};
 
 /// Reads `to`: one id, or a list.
 pub(super) fn read_to(fields: &mut Object<'_>, call: Call) -> Vec<String> {
@@ -136,15 +136,15 @@ impl Draft {
     ///
     /// # Errors
     ///
-    /// Ids that are empty or repeated, more of them than the call may name, none at all, or members for a group
+    /// Ids that are repeated or that [`id_text`](crate::message::id_text) would not give back as they are, more of them than the call may name, none at all, or members for a group
     /// message.
     pub fn address(&self, to: Vec<String>, users: Vec<String>) -> Result<Message, Problems> {
         let mut problems = Findings::default();
-        check_filled("to", &to, &mut problems);
+        check_ids("to", &to, &mut problems);
         check_to(&to, self.call(), &mut problems);
         match self.call() {
             Call::Targeted => {
-                check_filled("users", &users, &mut problems);
+                check_ids("users", &users, &mut problems);
                 check_users(&users, &mut problems);
             }
             Call::Group if users.is_empty() => {}
@@ -166,11 +166,18 @@ impl Message {
     }
 }
 
-fn check_filled(name: &str, ids: &[String], problems: &mut Findings) {
+/// Ids were trimmed when they were read; one that is otherwise was stored by an older version.
+fn check_ids(name: &str, ids: &[String], problems: &mut Findings) {
     for (index, id) in ids.iter().enumerate() {
-        if id.is_empty() {
-            problems
-                .add(Problem::empty(format!("{name}[{}]", index + 1), "an id has at least one character"));
+        let field = || format!("{name}[{}]", index + 1);
+        match ids::trimmed(id) {
+            Ok(trimmed) if trimmed.len() == id.len() => {}
+            Ok(_) => problems.add(Problem::wrong_value(
+                field(),
+                "an id without blanks around it",
+                shown::quoted(id),
+            )),
+            Err(invalid) => problems.add(invalid.at(field())),
         }
     }
 }

@@ -1,0 +1,192 @@
+//! Ids of groups and users: blanks around an id are cut off, an id with a character that cannot be seen is refused.
+//!
+//! Everything that names a group or a user is read here: `to`, `users`, `from`, `roam_ignore_users`, and the
+//! recipients of broadcasts from lists, CSV, JSON and JSONL.
+
+use serde_json::{Number, Value};
+
+use super::problem::Problem;
+use super::shown;
+
+/// Above this, whole numbers that a script computed may have lost their last digits (2^53).
+const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// What an id is not, and what a person can do about it: the two parts of a problem's sentence.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct InvalidId {
+    /// Reads "an id of at least one character".
+    pub(super) expected: &'static str,
+    /// The value, quoted, with invisible characters made visible.
+    pub(super) shown: String,
+    /// Where in the value it goes wrong, and the remedy; empty where the sentence says it already.
+    pub(super) remedy: String,
+}
+
+/// Reads an id of a group or a user from JSON: a string, or a whole number without loss of digits (a float up to
+/// 2^53). `field` is the name under which a problem is reported.
+///
+/// # Errors
+///
+/// A number that is not whole or not exact, a value of another type, or a string that [`id_text`] refuses.
+pub fn id(field: &str, value: Value) -> Result<String, Problem> {
+    read(value).map_err(|invalid| invalid.at(field))
+}
+
+/// An id that was written as text, without the blanks around it (white space of any script, byte order marks).
+/// `field` is the name under which a problem is reported.
+///
+/// # Errors
+///
+/// Nothing but blanks; a blank, control, zero-width, direction or other invisible character inside or at an end; a
+/// number that a spreadsheet has shortened (`1.84525E+14`).
+pub fn id_text<'text>(field: &str, text: &'text str) -> Result<&'text str, Problem> {
+    trimmed(text).map_err(|invalid| invalid.at(field))
+}
+
+/// As [`id`], without the name of a field.
+pub(super) fn read(value: Value) -> Result<String, InvalidId> {
+    match value {
+        Value::String(text) => {
+            let id = trimmed(&text)?;
+            Ok(if id.len() == text.len() { text } else { id.to_owned() })
+        }
+        Value::Number(number) => whole_digits(&number).ok_or_else(|| {
+            let expected = "an id, which as a number is whole and exact (write it as a string)";
+            InvalidId::new(expected, shown::value(&Value::Number(number)))
+        }),
+        other => Err(InvalidId::new("an id: a string or a whole number", shown::value(&other))),
+    }
+}
+
+/// As [`id_text`], without the name of a field.
+pub(super) fn trimmed(text: &str) -> Result<&str, InvalidId> {
+    let id = text.trim_matches(|letter: char| letter.is_whitespace() || letter == BYTE_ORDER_MARK);
+    if id.is_empty() {
+        return Err(InvalidId::new("an id of at least one character", shown::quoted(text)));
+    }
+    if let Some((before, letter)) = id.chars().enumerate().find(|(_, letter)| is_refused(*letter)) {
+        let remedy = format!(" (its character {} is {})", before + 1, name_of(letter));
+        let expected = "an id without blanks or invisible characters inside";
+        return Err(InvalidId { remedy, ..InvalidId::new(expected, shown::quoted(id)) });
+    }
+    if is_shortened(id) {
+        let remedy =
+            ": a spreadsheet has shortened this id; format the column as text, enter the id again and save";
+        let invalid = InvalidId::new("an id with all its digits", shown::quoted(id));
+        return Err(InvalidId { remedy: remedy.to_owned(), ..invalid });
+    }
+    Ok(id)
+}
+
+/// The digits of a whole number, if it has lost none.
+pub(super) fn whole_digits(number: &Number) -> Option<String> {
+    if !number.is_f64() {
+        return Some(number.to_string());
+    }
+    // Adding zero makes 0 of -0.
+    let float = number.as_f64()? + 0.0;
+    (float.fract() == 0.0 && float.abs() <= MAX_EXACT).then(|| format!("{float:.0}"))
+}
+
+impl InvalidId {
+    fn new(expected: &'static str, shown: String) -> Self {
+        Self { expected, shown, remedy: String::new() }
+    }
+
+    /// The problem of a field of this name.
+    pub(super) fn at(self, field: impl Into<String>) -> Problem {
+        let mut problem = Problem::wrong_value(field, self.expected, self.shown);
+        problem.message.push_str(&self.remedy);
+        problem
+    }
+}
+
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// What a decoder puts in place of bytes that it cannot read.
+const REPLACEMENT: char = '\u{fffd}';
+
+fn is_refused(letter: char) -> bool {
+    // Nearly every id is of these alone.
+    !letter.is_ascii_graphic() && (letter == REPLACEMENT || shown::is_invisible(letter))
+}
+
+/// Says what a character is that nobody sees.
+fn name_of(letter: char) -> String {
+    let kind = match letter {
+        ' ' => return "a blank".to_owned(),
+        '\t' => return "a tab".to_owned(),
+        '\n' | '\r' => return "a line break".to_owned(),
+        REPLACEMENT => "the sign for bytes that could not be read",
+        '\u{200b}' | '\u{200c}' | '\u{200d}' | '\u{2060}' | BYTE_ORDER_MARK => "zero-width",
+        '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+            "a mark of writing direction"
+        }
+        _ if letter.is_whitespace() => "a blank",
+        _ if letter.is_control() => "a control character",
+        _ => "invisible",
+    };
+    format!("U+{:04X}, {kind}", u32::from(letter))
+}
+
+/// Whether this is how spreadsheets show a number that is too long for them: `1.84525E+14`.
+fn is_shortened(id: &str) -> bool {
+    let Some((digits, exponent)) = id.split_once(['E', 'e']) else { return false };
+    let all_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let mantissa = match digits.split_once(['.', ',']) {
+        Some((whole, fraction)) => all_digits(whole) && all_digits(fraction),
+        None => all_digits(digits),
+    };
+    mantissa && exponent.strip_prefix('+').is_some_and(all_digits)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn blanks_around_an_id_are_cut_off() {
+        for text in ["g1", " g1", "g1\t\r\n", "\u{feff}g1", "\u{a0}g1\u{3000}", "\u{2003}\u{feff} g1\u{85}"] {
+            assert_eq!(id("to", json!(text)).unwrap(), "g1", "{text:?}");
+        }
+        assert_eq!(id_text("to", " 群组 "), Ok("群组"));
+        // Letters with marks, and other scripts, are seen.
+        for text in ["user.name+tag@x", "e\u{301}a", "पाठक", "ก็", "😀"] {
+            assert_eq!(id_text("to", text), Ok(text));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_seen_in_an_id_is_refused() {
+        for hidden in [
+            ' ', '\t', '\n', '\0', '\u{1b}', '\u{7f}', '\u{85}', '\u{a0}', '\u{ad}', '\u{34f}', '\u{61c}', '\u{115f}',
+            '\u{180e}', '\u{200b}', '\u{200d}', '\u{200e}', '\u{202e}', '\u{2028}', '\u{2060}', '\u{2069}', '\u{2800}',
+            '\u{3000}', '\u{3164}', '\u{fe0f}', '\u{feff}', '\u{ffa0}', '\u{fffd}', '\u{e000}', '\u{e0001}', '\u{e0101}',
+        ] {
+            let text = format!("1845{hidden}25");
+            let problem = id("users[2]", json!(text)).unwrap_err();
+            assert!(problem.message.starts_with("`users[2]` must be an id without blanks"), "{}", problem.message);
+            assert!(problem.message.contains("character 5 is "), "{}", problem.message);
+            let seen = !shown::is_invisible(hidden);
+            assert!(seen || hidden == ' ' || !problem.message.contains(hidden), "{hidden:?}: {}", problem.message);
+        }
+        let problem = id_text("group_id", "\u{200b}184524748161025").unwrap_err();
+        assert_eq!(problem.value.as_deref(), Some(r#""\u{200b}184524748161025""#));
+        assert!(problem.message.ends_with("(its character 1 is U+200B, zero-width)"), "{}", problem.message);
+        for text in ["", "  ", "\u{feff}\t", "\u{3000}"] {
+            assert!(id_text("to", text).unwrap_err().message.contains("at least one character"), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_a_spreadsheet_shortened_is_refused() {
+        for text in ["1.84525E+14", "1,84525E+14", "2E+14", "1.84524748161025e+14"] {
+            assert!(id_text("to", text).unwrap_err().message.contains("format the column as text"), "{text}");
+        }
+        for text in ["1e5", "12E3", "a1.5E+3", "1.5E+", "E+14", "1.2.3E+4"] {
+            assert_eq!(id_text("to", text), Ok(text));
+        }
+    }
+}

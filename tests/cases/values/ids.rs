@@ -1,0 +1,125 @@
+//! Row "padded": ids are trimmed wherever they occur, and one that hides something is refused.
+
+use serde_json::json;
+
+use crate::support::service::Service;
+use crate::support::{Project, Ran};
+
+/// Runs a script against a service that accepts all; gives what came of it and the bodies that arrived.
+#[track_caller]
+fn run(script: &str) -> (Ran, Vec<serde_json::Value>) {
+    let service = Service::accepting();
+    let ran = Project::with_script(script).run_against(&service);
+    (ran, service.requests().iter().map(crate::support::service::Request::json).collect())
+}
+
+#[test]
+fn padded_ids_of_a_message_are_trimmed() {
+    let (ran, sent) = run(
+        "im.group_send { from = ' shop\\t', to = { '184524748161025 ', '\\u{3000}184524748161026' }, type = 'txt',
+            roam_ignore_users = { '\\u{feff}user1', 'user2\\n' }, body = { msg = 'm' } }",
+    );
+    ran.exits(0);
+    assert_eq!(sent[0]["to"], json!(["184524748161025", "184524748161026"]));
+    assert_eq!(sent[0]["from"], "shop");
+    assert_eq!(sent[0]["roam_ignore_users"], json!(["user1", "user2"]));
+}
+
+#[test]
+fn padded_ids_of_a_targeted_message_are_trimmed() {
+    let (ran, sent) = run(
+        "im.targeted_send { to = '\\u{a0}184524748161025', users = { ' user1', 'user2\\u{2003}' }, type = 'txt', body = { msg = 'm' } }",
+    );
+    ran.exits(0);
+    assert_eq!(sent[0]["to"], json!(["184524748161025"]));
+    assert_eq!(sent[0]["users"], json!(["user1", "user2"]));
+}
+
+#[test]
+fn padded_ids_of_a_list_are_one_recipient() {
+    let (ran, sent) = run(
+        "local r = im.broadcast { name = 'b', to = { '184524748161025 ', ' 184524748161025', { group_id = '\\t184524748161026' } },
+            message = { type = 'txt', body = { msg = 'm' } } }
+        print(r.total, r.duplicates)",
+    );
+    assert_eq!(ran.exits(0).stdout, "2\t1\n");
+    let mut to: Vec<_> = sent.iter().map(|body| body["to"].clone()).collect();
+    to.sort_by_key(ToString::to_string);
+    assert_eq!(to, [json!(["184524748161025"]), json!(["184524748161026"])]);
+}
+
+#[test]
+fn padded_users_of_recipients_are_trimmed() {
+    let (ran, sent) = run(
+        "im.broadcast { name = 'b', to = { { group_id = '184524748161025', users = { 'user1 ', 'user1', '\\u{feff}user2' } } },
+            message = { type = 'txt', body = { msg = 'm' } } }",
+    );
+    ran.exits(0);
+    assert_eq!(sent[0]["users"], json!(["user1", "user2"]));
+}
+
+#[test]
+fn padded_ids_of_files_are_one_recipient() {
+    for (name, content) in [
+        ("a.csv", "group_id,name\n184524748161025 ,Ann\n 184524748161026,Bob\n184524748161025,Ann again\n"),
+        ("a.json", r#"[" 184524748161025", "184524748161026\u3000", 184524748161025]"#),
+        (
+            "a.jsonl",
+            "\"184524748161025\\t\"\n{\"group_id\": \" 184524748161026\"}\n{\"group_id\": 184524748161025}\n",
+        ),
+    ] {
+        let service = Service::accepting();
+        let script = format!(
+            "local r = im.broadcast {{ name = 'b', to = '{name}', message = {{ type = 'txt', body = {{ msg = 'm' }} }} }}
+            print(r.total, r.duplicates)"
+        );
+        let project = Project::with_script(script).file(name, content);
+        assert_eq!(project.run_against(&service).exits(0).stdout, "2\t1\n", "{name}");
+        let mut to: Vec<_> =
+            service.requests().iter().map(|request| request.json()["to"].to_string()).collect();
+        to.sort();
+        assert_eq!(to, [r#"["184524748161025"]"#, r#"["184524748161026"]"#], "{name}");
+    }
+}
+
+#[test]
+fn ids_that_hide_something_are_refused() {
+    for hidden in ["200b", "200d", "feff", "a0", "202e", "2066", "3000", "3164", "ad", "fe0f", "7", "85", "2028"] {
+        for message in [
+            format!("to = '1845\\u{{{hidden}}}25'"),
+            format!("to = {{ 'g', '1845\\u{{{hidden}}}25' }}"),
+            format!("to = 'g', from = '1845\\u{{{hidden}}}25'"),
+            format!("to = 'g', roam_ignore_users = {{ '1845\\u{{{hidden}}}25' }}"),
+        ] {
+            let (ran, sent) =
+                run(&format!("im.group_send {{ {message}, type = 'txt', body = {{ msg = 'm' }} }}"));
+            ran.exits(1);
+            assert!(sent.is_empty(), "{message}");
+            assert!(ran.stderr.contains("its character 5 is"), "{message}: {}", ran.stderr);
+        }
+    }
+}
+
+#[test]
+fn zero_width_characters_at_the_ends_are_refused_and_shown() {
+    let (ran, sent) = run("im.targeted_send { to = 'g', users = { 'user1\\u{200b}' }, type = 'txt', body = { msg = 'm' } }");
+    ran.exits(1);
+    assert!(sent.is_empty());
+    assert!(ran.stderr.contains(r#""user1\u{200b}""#), "{}", ran.stderr);
+}
+
+#[test]
+fn an_id_that_a_spreadsheet_shortened_is_refused_in_a_script() {
+    let (ran, sent) = run("im.group_send { to = '1.84525E+14', type = 'txt', body = { msg = 'm' } }");
+    ran.exits(1);
+    assert!(sent.is_empty());
+    assert!(ran.stderr.contains("format the column as text"), "{}", ran.stderr);
+}
+
+#[test]
+fn members_are_listed_of_the_trimmed_group() {
+    let service = Service::answering(|_, _| crate::support::service::json(200, r#"{"data": [], "count": 0}"#));
+    let script = "for _ in im.members(' 184524748161025 ') do end";
+    Project::with_script(script).run_against(&service).exits(0);
+    assert!(service.requests()[0].path.starts_with("/org/app/chatgroups/184524748161025/users"));
+}
