@@ -75,7 +75,8 @@ async fn answer_other(services: &Services, request: Request, memory: &mut Held) 
             json(&app.recall(&receipts, force, from, stop).await.map_err(failure)?)
         }
         Request::RecallBroadcast { app, name, run, force, from } => {
-            let from = from.as_deref().map(|from| id_of("options.from", from)).transpose()?.map(str::to_owned);
+            let from =
+                from.as_deref().map(|from| id_of("options.from", from)).transpose()?.map(str::to_owned);
             let options = RecallOptions { force, from, ..RecallOptions::default() };
             recall_broadcast(services, app, &name, &run, &options).await
         }

@@ -161,16 +161,51 @@ mod tests {
     #[test]
     fn what_cannot_be_seen_in_an_id_is_refused() {
         for hidden in [
-            ' ', '\t', '\n', '\0', '\u{1b}', '\u{7f}', '\u{85}', '\u{a0}', '\u{ad}', '\u{34f}', '\u{61c}', '\u{115f}',
-            '\u{180e}', '\u{200b}', '\u{200d}', '\u{200e}', '\u{202e}', '\u{2028}', '\u{2060}', '\u{2069}', '\u{2800}',
-            '\u{3000}', '\u{3164}', '\u{fe0f}', '\u{feff}', '\u{ffa0}', '\u{fffd}', '\u{e000}', '\u{e0001}', '\u{e0101}',
+            ' ',
+            '\t',
+            '\n',
+            '\0',
+            '\u{1b}',
+            '\u{7f}',
+            '\u{85}',
+            '\u{a0}',
+            '\u{ad}',
+            '\u{34f}',
+            '\u{61c}',
+            '\u{115f}',
+            '\u{180e}',
+            '\u{200b}',
+            '\u{200d}',
+            '\u{200e}',
+            '\u{202e}',
+            '\u{2028}',
+            '\u{2060}',
+            '\u{2069}',
+            '\u{2800}',
+            '\u{3000}',
+            '\u{3164}',
+            '\u{fe0f}',
+            '\u{feff}',
+            '\u{ffa0}',
+            '\u{fffd}',
+            '\u{e000}',
+            '\u{e0001}',
+            '\u{e0101}',
         ] {
             let text = format!("1845{hidden}25");
             let problem = id("users[2]", json!(text)).unwrap_err();
-            assert!(problem.message.starts_with("`users[2]` must be an id without blanks"), "{}", problem.message);
+            assert!(
+                problem.message.starts_with("`users[2]` must be an id without blanks"),
+                "{}",
+                problem.message
+            );
             assert!(problem.message.contains("character 5 is "), "{}", problem.message);
             let seen = !shown::is_invisible(hidden);
-            assert!(seen || hidden == ' ' || !problem.message.contains(hidden), "{hidden:?}: {}", problem.message);
+            assert!(
+                seen || hidden == ' ' || !problem.message.contains(hidden),
+                "{hidden:?}: {}",
+                problem.message
+            );
         }
         let problem = id_text("group_id", "\u{200b}184524748161025").unwrap_err();
         assert_eq!(problem.value.as_deref(), Some(r#""\u{200b}184524748161025""#));

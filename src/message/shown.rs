@@ -125,7 +125,10 @@ mod tests {
     fn values_are_short_and_on_one_line() {
         assert_eq!(value(&json!("a\nb\u{1b}[31m\u{202e}\u{9b}")), r#""a\nb\u001b[31m\u{202e}\u{9b}""#);
         assert_eq!(value(&json!("群组")), "\"群组\"");
-        assert_eq!(quoted("a b\t\u{3000}\u{3164}\u{fe0f}e\u{301}"), "\"a b\\t\\u{3000}\\u{3164}\\u{fe0f}e\u{301}\"");
+        assert_eq!(
+            quoted("a b\t\u{3000}\u{3164}\u{fe0f}e\u{301}"),
+            "\"a b\\t\\u{3000}\\u{3164}\\u{fe0f}e\u{301}\""
+        );
         assert_eq!(value(&json!(1.5)), "1.5");
         assert_eq!(value(&json!({"secret": "s3cret"})), "an object of 1 field");
         assert_eq!(value(&json!([1, 2])), "a list of 2");

@@ -84,7 +84,9 @@ fn padded_ids_of_files_are_one_recipient() {
 
 #[test]
 fn ids_that_hide_something_are_refused() {
-    for hidden in ["200b", "200d", "feff", "a0", "202e", "2066", "3000", "3164", "ad", "fe0f", "7", "85", "2028"] {
+    for hidden in
+        ["200b", "200d", "feff", "a0", "202e", "2066", "3000", "3164", "ad", "fe0f", "7", "85", "2028"]
+    {
         for message in [
             format!("to = '1845\\u{{{hidden}}}25'"),
             format!("to = {{ 'g', '1845\\u{{{hidden}}}25' }}"),
@@ -102,7 +104,9 @@ fn ids_that_hide_something_are_refused() {
 
 #[test]
 fn zero_width_characters_at_the_ends_are_refused_and_shown() {
-    let (ran, sent) = run("im.targeted_send { to = 'g', users = { 'user1\\u{200b}' }, type = 'txt', body = { msg = 'm' } }");
+    let (ran, sent) = run(
+        "im.targeted_send { to = 'g', users = { 'user1\\u{200b}' }, type = 'txt', body = { msg = 'm' } }",
+    );
     ran.exits(1);
     assert!(sent.is_empty());
     assert!(ran.stderr.contains(r#""user1\u{200b}""#), "{}", ran.stderr);
@@ -118,7 +122,8 @@ fn an_id_that_a_spreadsheet_shortened_is_refused_in_a_script() {
 
 #[test]
 fn members_are_listed_of_the_trimmed_group() {
-    let service = Service::answering(|_, _| crate::support::service::json(200, r#"{"data": [], "count": 0}"#));
+    let service =
+        Service::answering(|_, _| crate::support::service::json(200, r#"{"data": [], "count": 0}"#));
     let script = "for _ in im.members(' 184524748161025 ') do end";
     Project::with_script(script).run_against(&service).exits(0);
     assert!(service.requests()[0].path.starts_with("/org/app/chatgroups/184524748161025/users"));
