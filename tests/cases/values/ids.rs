@@ -95,8 +95,7 @@ fn ids_that_hide_something_are_refused() {
         ] {
             let (ran, sent) =
                 run(&format!("im.group_send {{ {message}, type = 'txt', body = {{ msg = 'm' }} }}"));
-            ran.exits(1);
-            assert!(sent.is_empty(), "{message}");
+        X!(sent.is_empty(), "{message}");
             assert!(ran.stderr.contains("its character 5 is"), "{message}: {}", ran.stderr);
         }
     }
@@ -107,7 +106,7 @@ fn zero_width_characters_at_the_ends_are_refused_and_shown() {
     let (ran, sent) = run(
         "im.targeted_send { to = 'g', users = { 'user1\\u{200b}' }, type = 'txt', body = { msg = 'm' } }",
     );
-    ran.exits(1);
+    let ran = ran.exits(1);
     assert!(sent.is_empty());
     assert!(ran.stderr.contains(r#""user1\u{200b}""#), "{}", ran.stderr);
 }
@@ -115,7 +114,7 @@ fn zero_width_characters_at_the_ends_are_refused_and_shown() {
 #[test]
 fn an_id_that_a_spreadsheet_shortened_is_refused_in_a_script() {
     let (ran, sent) = run("im.group_send { to = '1.84525E+14', type = 'txt', body = { msg = 'm' } }");
-    ran.exits(1);
+    let ran = ran.exits(1);
     assert!(sent.is_empty());
     assert!(ran.stderr.contains("format the column as text"), "{}", ran.stderr);
 }
