@@ -22,6 +22,7 @@ pub mod config;
 pub mod daemon;
 pub mod delivery;
 pub mod host;
+pub mod input;
 pub mod ledger;
 pub mod message;
 pub mod protocol;

@@ -218,11 +218,15 @@ local function show(title, report, known_as)
   else
     print(("%s: sent to %d of %s in %.1f s"):format(title, report.sent, counted(report.total), report.elapsed))
   end
+  if report.no_recipients then
+    print("  there are no recipients; once there are some, run this script again")
+  end
   for _, line in ipairs({
-    { report.skipped, "skipped" },
+    { report.skipped - (report.bad_lines or 0), "skipped" },
     { report.cancelled, "cancelled" },
     { report.duplicates, "named more than once, and sent to once" },
-    { report.bad_lines or 0, "bad lines left out" },
+    { report.bad_lines or 0, "bad lines left out; which and why:  mooncast runs export %s --state skipped" },
+    { report.empty_rows or 0, "rows without any text" },
     { report.rejected, "rejected; why:  mooncast runs export %s --state rejected\n"
       .. "     to try them again:  mooncast runs retry %s  and run this script again" },
     { report.in_doubt, "in doubt, they may have it or not:  mooncast runs export %s --state in_doubt\n"

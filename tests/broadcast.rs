@@ -104,7 +104,7 @@ fn a_function_makes_each_message_once_and_nil_skips() {
 #[test]
 fn a_bad_line_is_named_or_skipped_as_asked() {
     for (file, content, line) in [
-        ("a.csv", "group_id,name\ng1,Ann\n,Bob\ng3,Eve\n", "line 3: `group_id`"),
+        ("a.csv", "group_id,name\ng1,Ann\n,Bob\ng3,Eve\n", "line 3, column 1 (`group_id`): \"\" is blank"),
         ("a.csv", "group_id,name\ng1,Ann\ng2\ng3,Eve\n", "line 3: it has 1 fields where the header has 2"),
         ("a.jsonl", "\"g1\"\n{\"group_id\":\n\"g3\"\n", "line 2: it is not JSON"),
         ("a.json", "[\"g1\",\n {\"name\":1},\n\"g3\"]", "line 2: `group_id` is missing"),
@@ -117,7 +117,7 @@ fn a_bad_line_is_named_or_skipped_as_asked() {
         run(&project, &service).exits(1).says(line);
         assert!(service.messages().is_empty());
         project.write("scripts/main.lua", source(", skip_bad = true"));
-        run(&project, &service).exits(0).prints("total 2 sent 2").says("1 bad line");
+        run(&project, &service).exits(0).prints("total 3 sent 2 rejected 0 skipped 1").says("1 bad line");
         assert_eq!(groups(&service), ["g1", "g3"]);
     }
 }
@@ -127,12 +127,12 @@ fn a_quote_that_is_not_closed_is_named_and_not_read_to_the_end() {
     let service = Service::accepting();
     let rows = "g3,Eve\n".repeat(400_000);
     for (content, line) in [
-        (format!("group_id,name\ng1,Ann\ng2,\"Bob\n{rows}"), "line 3: longer than"),
-        (format!("group_id,\"name\n{rows}"), "line 1: longer than"),
+        (format!("group_id,name\ng1,Ann\ng2,\"Bob\n{rows}"), "line 3, column 2 (`name`): a quote opens here"),
+        (format!("group_id,\"name\n{rows}"), "line 1, column 2: a quote opens here"),
     ] {
         let project = project(r#"show(im.broadcast { name = "open", to = "a.csv", message = hello })"#)
             .file("a.csv", content);
-        run(&project, &service).exits(1).says(line).says("is a quote opened there that is not closed?");
+        run(&project, &service).exits(1).says(line).says("is not closed within 1048576 bytes");
     }
     assert!(service.messages().is_empty());
 }

@@ -12,6 +12,7 @@ pub struct Tally {
     in_doubt: Cell<u64>,
     not_sent: Cell<u64>,
     refused: Cell<u64>,
+    without_recipients: Cell<u64>,
     in_flight: Cell<u64>,
 }
 
@@ -30,13 +31,15 @@ pub struct Counts {
     pub throttled: u64,
     /// Groups whose message is with the service right now.
     pub in_flight: u64,
+    /// Broadcasts whose audience had no recipients.
+    pub without_recipients: u64,
 }
 
 impl Counts {
     /// Whether everything that was to be sent was.
     #[must_use]
     pub const fn all_delivered(&self) -> bool {
-        self.rejected == 0 && self.in_doubt == 0 && self.not_sent == 0
+        self.rejected == 0 && self.in_doubt == 0 && self.not_sent == 0 && self.without_recipients == 0
     }
 }
 
@@ -51,6 +54,7 @@ impl Tally {
             not_sent: self.not_sent.get(),
             throttled: self.refused.get(),
             in_flight: self.in_flight.get(),
+            without_recipients: self.without_recipients.get(),
         }
     }
 
@@ -65,6 +69,11 @@ impl Tally {
         ] {
             count.set(count.get() + more);
         }
+    }
+
+    /// Counts a broadcast whose audience had no recipients.
+    pub fn no_recipients(&self) {
+        add(&self.without_recipients, 1);
     }
 
     /// Counts as in doubt what is in flight, for its answer is not waited for.

@@ -1,7 +1,7 @@
 //! The names of what a script can say beside its messages: the worker checks them, and the linter knows them.
 
 /// The fields of `im.broadcast`.
-pub const BROADCAST_FIELDS: [&str; 14] = [
+pub const BROADCAST_FIELDS: [&str; 18] = [
     "name",
     "run",
     "to",
@@ -16,6 +16,10 @@ pub const BROADCAST_FIELDS: [&str; 14] = [
     "max_recipients",
     "on_progress",
     "skip_bad",
+    "id_column",
+    "encoding",
+    "separator",
+    "sheet",
 ];
 
 /// What the second argument of the sending calls can say.

@@ -1,6 +1,7 @@
 ---@meta csv
 
--- Tables as text (CSV). Every field is a string; text is UTF-8, a mark at its start (BOM) is skipped.
+-- Tables as text (CSV). Every field is a string. The encoding (UTF-8, UTF-16, GB18030) and the separator (comma, semicolon,
+-- tab) are recognised; what can be read in two ways is refused with its line. Rows without any text are passed over.
 
 ---@class csv
 local csv = {}
@@ -8,10 +9,13 @@ local csv = {}
 ---How a text is laid out.
 ---@class csv.layout
 ---@field header? boolean  whether the first row holds the names of the columns; true by default
----@field separator? string  one letter; "," by default
+---@field separator? string  one character; recognised where it is left out
+---@field encoding? string  such as "gb18030"; recognised where it is left out
 
 ---How rows are written.
----@class csv.encode_options: csv.layout
+---@class csv.encode_options
+---@field header? boolean  whether the first row holds the names of the columns; true by default
+---@field separator? string  one character; "," by default
 ---@field columns? string[]  the columns, in this order; all names there are, sorted, by default
 
 ---A row: by the names of the header, or a list where there is none.

@@ -129,14 +129,14 @@
 ---A recipient with fields of its own, which are for the message function.
 ---@class im.recipient
 ---@field group_id string|integer
----@field users? string|string[]  the members who see it; as a text separated by `;`
+---@field users? string|string[]  the members who see it; as a text separated by `;` or `；`
 ---@field [string] any
 
 ---What `im.broadcast` is to do.
 ---@class im.broadcast
 ---@field name string  by which it is known; the same name and run goes on, or gives the report of what was done
 ---@field run? string|integer  which run of that name; by default "1", and inside a job the instant that it runs for
----@field to string|(string|integer|im.recipient)[]|fun(): any  a .csv, .json or .jsonl file, a list, or an iterator
+---@field to string|(string|integer|im.recipient)[]|fun(): any  a .csv, .xlsx, .json or .jsonl file, a list, or an iterator
 ---@field message im.broadcast_message|fun(recipient: any): im.broadcast_message?  nil skips the recipient
 ---@field pack? integer  groups a call, 1 to 3; 1 by default
 ---@field in_doubt? "hold"|"resend"  what becomes of those that may have been delivered; "hold" by default
@@ -147,7 +147,11 @@
 ---@field stop_after_failures? integer  pauses after so many failures in a row
 ---@field max_recipients? integer  refuses a plan with more
 ---@field on_progress? fun(progress: im.progress)  called about once a second
----@field skip_bad? boolean  leaves out bad lines of a file
+---@field skip_bad? boolean  leaves out bad lines of a file; each is a skipped row of the plan, with its number and reason
+---@field id_column? string  the column or field that holds the group's id; "group_id" by default
+---@field encoding? string  of a file, such as "gb18030"; recognised where it is left out
+---@field separator? string  of a CSV file's columns, one character; recognised where it is left out
+---@field sheet? string  of a workbook; the first one by default
 
 ---How a broadcast stands: recipients by state.
 ---@class im.progress
@@ -172,6 +176,8 @@
 ---@field cancelled integer
 ---@field duplicates integer  named more than once
 ---@field bad_lines? integer  left out by `skip_bad`
+---@field empty_rows? integer  rows of the file without any text, which were passed over
+---@field no_recipients? true  there were none: nothing is kept of it, and the same name and run begins anew
 ---@field elapsed number  seconds
 ---@field rate number  messages a second
 ---@field already? true  it was done before, and nothing was sent now

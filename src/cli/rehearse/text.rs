@@ -90,6 +90,9 @@ fn write_broadcast(out: &mut impl Write, broadcast: &BroadcastReport) -> io::Res
         }
     }
     writeln!(out)?;
+    if let Some(read) = &broadcast.read {
+        writeln!(out, "  read as {read}")?;
+    }
     match (broadcast.state, &broadcast.first, &broadcast.last) {
         ("already", ..) => {
             writeln!(

@@ -4,6 +4,7 @@ use jiff::civil::Time;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::input::Options;
 use crate::ledger::{AppId, Exclusion, InDoubt, Ledger, Priority, ScriptMark, Spec, State};
 use crate::message::Call;
 use crate::protocol::Failure;
@@ -43,6 +44,14 @@ pub(super) struct Asked {
     pub(super) max_recipients: Option<u64>,
     #[serde(default)]
     pub(super) skip_bad: bool,
+    #[serde(default)]
+    id_column: Option<String>,
+    #[serde(default)]
+    encoding: Option<String>,
+    #[serde(default)]
+    separator: Option<String>,
+    #[serde(default)]
+    sheet: Option<String>,
 }
 
 /// Recipients of an earlier broadcast that are left out.
@@ -80,7 +89,34 @@ impl Asked {
         if let Some(window) = &asked.window {
             check_window(window)?;
         }
+        asked.options()?;
         Ok(asked)
+    }
+
+    /// How its file is to be read.
+    pub(super) fn options(&self) -> Result<Options, Failure> {
+        let invalid =
+            |field: &'static str, what: String| Failure::invalid(field, format!("`{field}`: {what}"));
+        if self.path.is_none() {
+            for (field, given) in
+                [("encoding", &self.encoding), ("separator", &self.separator), ("sheet", &self.sheet)]
+            {
+                if given.is_some() {
+                    let what = "it says how a file of recipients is read, and `to` is no file; leave it out";
+                    return Err(invalid(field, what.to_owned()));
+                }
+            }
+        }
+        if let Some(encoding) = &self.encoding {
+            Options::check_encoding(encoding).map_err(|what| invalid("encoding", what))?;
+        }
+        let separator = self.separator.as_deref().map(Options::separator).transpose();
+        Ok(Options {
+            encoding: self.encoding.clone(),
+            separator: separator.map_err(|what| invalid("separator", what))?,
+            sheet: self.sheet.clone(),
+            id_column: self.id_column.clone(),
+        })
     }
 
     /// Which run of that name it is; where it does not say, that of the job that it runs for.

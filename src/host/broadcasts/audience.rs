@@ -3,7 +3,8 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::message::{Call, USERS_PER_CALL, id, id_text};
+use crate::input::{group_id, split_users, user};
+use crate::message::{Call, USERS_PER_CALL, id};
 
 /// A recipient as it was handed over, with what is to be said about it.
 #[derive(Debug, Deserialize)]
@@ -30,9 +31,9 @@ impl Given {
         Self { recipient, number: line, line: Some(line), message: None }
     }
 
-    /// The line of its file, where it is of one.
-    pub(super) const fn line(&self) -> Option<u64> {
-        self.line
+    /// Which one it is, counted from 1.
+    pub(super) const fn number(&self) -> u64 {
+        self.number
     }
 
     /// How errors name it.
@@ -58,37 +59,48 @@ pub(super) struct Wrong(pub(super) &'static str, pub(super) String);
 /// Reads a recipient.
 pub(super) fn named(recipient: &Value) -> Result<Named, Wrong> {
     let Value::Object(fields) = recipient else {
-        return Ok(Named { group_id: id_of("group_id", "group_id", recipient)?, users: Vec::new() });
+        return Ok(Named { group_id: group_of(recipient)?, users: Vec::new() });
     };
     let group = match fields.get("group_id") {
         None | Some(Value::Null) => {
             return Err(Wrong("group_id", "`group_id` is missing: the id of the group".to_owned()));
         }
-        Some(group) => id_of("group_id", "group_id", group)?,
+        Some(group) => group_of(group)?,
     };
     let users = match fields.get("users") {
         None | Some(Value::Null) => Vec::new(),
-        Some(Value::String(list)) => list
-            .split(';')
-            .enumerate()
-            .filter(|(_, user)| !user.trim().is_empty())
-            .map(|(index, user)| match id_text(&format!("users[{}]", index + 1), user) {
-                Ok(id) => Ok(id.to_owned()),
-                Err(problem) => Err(Wrong("users", problem.message)),
-            })
-            .collect::<Result<_, _>>()?,
+        Some(Value::String(list)) => {
+            split_users(list).map_err(|what| Wrong("users", format!("`users`: {what}")))?
+        }
+        Some(Value::Array(list)) if list.is_empty() => {
+            let what = "`users` is an empty list, which names nobody; leave it out for the whole group";
+            return Err(Wrong("users", what.to_owned()));
+        }
         Some(Value::Array(list)) => list
             .iter()
             .enumerate()
-            .map(|(index, user)| id_of("users", &format!("users[{index}]"), user))
+            .map(|(index, user)| user_of(&format!("users[{index}]"), user))
             .collect::<Result<_, _>>()?,
         Some(_) => return Err(Wrong("users", "`users` must be a list of user ids".to_owned())),
     };
     Ok(Named { group_id: group, users: without_repeats(users) })
 }
 
-fn id_of(field: &'static str, name: &str, value: &Value) -> Result<String, Wrong> {
-    id(name, value.clone()).map_err(|problem| Wrong(field, problem.message))
+fn group_of(value: &Value) -> Result<String, Wrong> {
+    match value {
+        Value::String(text) => match group_id(text) {
+            Ok(id) => Ok(id.to_owned()),
+            Err(what) => Err(Wrong("group_id", format!("`group_id`: {what}"))),
+        },
+        other => id("group_id", other.clone()).map_err(|problem| Wrong("group_id", problem.message)),
+    }
+}
+
+fn user_of(name: &str, value: &Value) -> Result<String, Wrong> {
+    match value {
+        Value::String(text) => user(text).map_err(|what| Wrong("users", format!("`{name}`: {what}"))),
+        other => id(name, other.clone()).map_err(|problem| Wrong("users", problem.message)),
+    }
 }
 
 fn without_repeats(users: Vec<String>) -> Vec<String> {

@@ -3,10 +3,12 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::ledger::{AppId, Broadcast, Exclusion, LedgerError, NewMessage, NewRecipient, Plan, Spec};
+use crate::input::{Audience, Fault, Line, Options};
+use crate::ledger::{AppId, Broadcast, Counts, Exclusion, LedgerError, NewMessage, NewRecipient, Plan, Spec};
 use crate::message::Call;
 use crate::protocol::{Failure, Kind};
 
@@ -15,13 +17,15 @@ use super::audience::{Given, Named, Wrong, named};
 use super::drive::Role;
 use super::fault;
 use super::fields::Columns;
-use super::file::{Line, Lines};
-use super::watch;
+use super::{report, watch};
 use crate::host::rehearsal::{How, PlannedBroadcast};
 use crate::host::services::Services;
 
 /// Recipients of a file that are read at once.
 const PAGE: usize = 500;
+
+/// Lines that are left out and told one by one; the others are in the plan alone.
+const TOLD: usize = 5;
 
 /// A plan that is being built, as those see it who watch.
 #[derive(Debug)]
@@ -49,10 +53,17 @@ pub(super) struct Building {
     /// Known from the first recipient on: whether it names users.
     call: Option<Call>,
     plain: Plain,
-    lines: Option<Lines>,
+    options: Options,
+    file: Option<Audience>,
+    /// What the file was taken for, and its rows without any text, once all of it was read.
+    read: Option<(String, u64)>,
     columns: Columns,
-    /// The columns of lines that the worker makes messages for, by line.
+    /// The columns of recipients that the worker makes messages for, by their numbers.
     awaited: HashMap<u64, Vec<(String, Value)>>,
+    /// Recipients of the file that the worker was given.
+    given: u64,
+    /// Lines that are left out, until it is known which call the broadcast makes: that begins the plan anew.
+    held: Vec<String>,
 }
 
 /// The message of all.
@@ -67,17 +78,30 @@ impl Building {
     /// Begins anew, whatever an earlier try has left.
     pub(super) async fn begin(role: Role, asked: Asked, spec: Spec, app: AppId) -> Result<Self, Failure> {
         let begun = async {
+            let options = asked.options()?;
             let exclusion = asked.exclusion(&role.ledger, app).await?;
             role.ledger.discard_unbuilt(role.lease, &spec).await.map_err(fault)?;
-            Ok(exclusion)
+            Ok((exclusion, options))
         };
         match begun.await {
-            Ok(exclusion) => {
+            Ok((exclusion, options)) => {
                 let underway = Rc::new(PlanUnderway { name: asked.name.clone(), recipients: Cell::new(0) });
-                let (call, plain, lines) = (None, Plain::Unread, None);
-                let columns = Columns::default();
-                let awaited = HashMap::new();
-                Ok(Self { role, underway, asked, spec, exclusion, call, plain, lines, columns, awaited })
+                Ok(Self {
+                    role,
+                    underway,
+                    asked,
+                    spec,
+                    exclusion,
+                    call: None,
+                    plain: Plain::Unread,
+                    options,
+                    file: None,
+                    read: None,
+                    columns: Columns::default(),
+                    awaited: HashMap::new(),
+                    given: 0,
+                    held: Vec::new(),
+                })
             }
             Err(failure) => {
                 role.release().await;
@@ -98,7 +122,9 @@ impl Building {
 
     /// What its driver needs.
     pub(super) fn into_drive(self) -> Role {
-        self.role
+        let mut role = self.role;
+        role.blank_rows = self.read.map_or(0, |(_, blank)| blank);
+        role
     }
 
     /// The next recipients of the file, for a message function to see.
@@ -106,10 +132,11 @@ impl Building {
         let (given, done) = self.read(services).await?;
         let (mut items, mut lines) = (Vec::with_capacity(given.len()), Vec::with_capacity(given.len()));
         for (given, line, _) in given {
-            let header = self.lines.as_ref().and_then(Lines::header);
+            let header = self.file.as_ref().and_then(Audience::header);
             let fields = self.columns.of(given.recipient.clone(), header, &self.asked.name);
+            self.given += 1;
             if !fields.is_empty() {
-                self.awaited.insert(line, fields);
+                self.awaited.insert(self.given, fields);
             }
             items.push(given.recipient);
             lines.push(line);
@@ -148,9 +175,8 @@ impl Building {
             // Nobody gets it, but its author will want to know.
             self.plain_message(services, Call::Group)?;
         }
-        if self.role.bad_lines > 0 {
-            tracing::warn!("broadcast `{}`: {} bad lines were skipped", self.asked.name, self.role.bad_lines);
-        }
+        self.put_held().await?;
+        self.tell_read();
         let (lease, max) = (self.role.lease, self.asked.max_recipients);
         let Broadcast { app_key, name, run, .. } = &self.role.broadcast;
         let planned = services.part.as_planned();
@@ -170,6 +196,7 @@ impl Building {
                 how: How::Built,
                 plan: plan.clone(),
                 bad_lines: self.role.bad_lines,
+                read: self.read.as_ref().map(|(read, _)| read.clone()),
             });
         }
         Ok(plan)
@@ -191,40 +218,115 @@ impl Building {
             .path
             .clone()
             .ok_or_else(|| Failure::new(Kind::Invalid, "this broadcast reads no file"))?;
-        let lines = if let Some(lines) = self.lines.take() {
-            lines
+        let unreadable = |fault: Fault| Failure::invalid("to", format!("`{path}`: {fault}"));
+        let file = if let Some(file) = self.file.take() {
+            file
         } else {
-            Lines::check_name(&path)?;
+            Audience::check_name(&path, &self.options)
+                .map_err(|(field, what)| Failure::invalid(field, what))?;
             let file = services.files.open_upload(&path).await.map_err(of_to)?.file;
-            let path = path.clone();
-            blocking(move || Lines::open(&path, file)).await??
+            let (path, options) = (path.clone(), self.options.clone());
+            blocking(move || Audience::open(&path, file, &options)).await?.map_err(unreadable)?
         };
-        let (lines, page) = blocking(move || {
-            let mut lines = lines;
-            let page = lines.page(PAGE);
-            (lines, page)
+        let (file, page) = blocking(move || {
+            let mut file = file;
+            let page = file.page(PAGE);
+            (file, page)
         })
         .await?;
-        self.lines = Some(lines);
-        let page = page.map_err(|error| Failure::invalid("to", format!("`{path}`: {error}")))?;
+        let page = page.map_err(unreadable)?;
         let done = page.len() < PAGE;
-        let mut good = Vec::with_capacity(page.len());
+        if done {
+            self.read = Some((file.read_as(), file.blank_rows()));
+        }
+        self.file = Some(file);
+        let (mut good, mut bad) = (Vec::with_capacity(page.len()), Vec::new());
         for Line { number, value } in page {
-            let read = value.map_err(|what| Wrong("to", what)).and_then(|value| {
-                let named = named(&value)?;
+            let read = value.map_err(|fault| Wrong("to", fault.to_string())).and_then(|value| {
+                let at_line = |Wrong(field, what)| Wrong(field, format!("line {number}: {what}"));
+                let named = named(&value).map_err(at_line)?;
                 Ok((Given::of_line(value, number), number, named))
             });
             match read {
                 Ok(read) => good.push(read),
-                Err(_) if self.asked.skip_bad => self.role.bad_lines += 1,
+                Err(Wrong(_, what)) if self.asked.skip_bad => bad.push(what),
                 Err(Wrong(field, what)) => {
-                    let what =
-                        format!("`{path}`: line {number}: {what} (`skip_bad = true` leaves such lines out)");
+                    let what = format!("`{path}`: {what} (`skip_bad = true` leaves such lines out)");
                     self.note(services, &format!("line {number}"), Failure::invalid(field, what))?;
                 }
             }
         }
+        self.skip(&path, bad).await?;
         Ok((good, done))
+    }
+
+    /// Puts the lines that are left out into the plan, each with its reason.
+    async fn skip(&mut self, path: &str, bad: Vec<String>) -> Result<(), Failure> {
+        if bad.is_empty() {
+            return Ok(());
+        }
+        let told = usize::try_from(self.role.bad_lines).unwrap_or(usize::MAX);
+        for what in bad.iter().take(TOLD.saturating_sub(told)) {
+            tracing::warn!("broadcast `{}`: `{path}`: {what}; the line is left out", self.asked.name);
+        }
+        self.role.bad_lines += bad.len() as u64;
+        self.held.extend(bad);
+        if self.call.is_some() { self.put_held().await } else { Ok(()) }
+    }
+
+    async fn put_held(&mut self) -> Result<(), Failure> {
+        let held = std::mem::take(&mut self.held);
+        if held.is_empty() {
+            return Ok(());
+        }
+        self.role.ledger.append_skipped(self.role.lease, &held).await.map_err(fault)
+    }
+
+    /// Says what the file was taken for, and how many of its lines are left out.
+    fn tell_read(&self) {
+        let Broadcast { name, run, .. } = &self.role.broadcast;
+        if let (Some((read, _)), Some(path)) = (&self.read, &self.asked.path) {
+            tracing::info!("broadcast `{name}` (run {run}): `{path}` read as {read}");
+        }
+        match self.role.bad_lines {
+            0 => {}
+            1 => tracing::warn!("broadcast `{name}`: 1 bad line was skipped"),
+            many => tracing::warn!("broadcast `{name}`: {many} bad lines were skipped"),
+        }
+    }
+
+    /// The report of a broadcast that had nothing to send, of which nothing is kept.
+    pub(super) async fn end_without_recipients(
+        self,
+        services: &Services,
+        plan: &Plan,
+    ) -> Result<Value, Failure> {
+        let Role { ledger, lease, mut broadcast, heartbeat, bad_lines, .. } = self.role;
+        ledger.forget_unbuilt(lease).await.map_err(fault)?;
+        drop(heartbeat);
+        let (name, run) = (&broadcast.name, &broadcast.run);
+        let left_out = plan.skipped.saturating_sub(bad_lines);
+        if left_out > 0 {
+            tracing::info!(
+                "broadcast `{name}` (run {run}) has nothing to send: {left_out} recipients were left out; nothing of it is kept, and the same name and run begin anew"
+            );
+        } else {
+            services.tally.no_recipients();
+            let of = self.asked.path.as_ref().map_or_else(String::new, |path| format!(" in `{path}`"));
+            tracing::warn!(
+                "broadcast `{name}` (run {run}): there are no recipients{of}; nothing was sent, and nothing of it is kept: once there are some, the same name and run send to them"
+            );
+        }
+        broadcast.counts = Counts { skipped: plan.skipped, ..Counts::default() };
+        broadcast.duplicates = plan.duplicates;
+        let mut report = report::of(&broadcast, 0, Duration::ZERO, bad_lines);
+        if left_out == 0 {
+            report["no_recipients"] = Value::Bool(true);
+        }
+        if let Some((_, empty @ 1..)) = self.read {
+            report["empty_rows"] = Value::from(empty);
+        }
+        Ok(report)
     }
 
     async fn add(&mut self, services: &Services, named: Vec<(Given, Named)>) -> Result<(), Failure> {
@@ -233,6 +335,7 @@ impl Building {
             Some(call) => call,
             None => self.decide(first.call()).await?,
         };
+        self.put_held().await?;
         let mut recipients = Vec::with_capacity(named.len());
         for (given, named) in named {
             if named.call() != call {
@@ -257,9 +360,9 @@ impl Building {
                     }
                 }
             };
-            let known = given.line().and_then(|line| self.awaited.remove(&line));
+            let known = self.awaited.remove(&given.number());
             let fields = known.unwrap_or_else(|| {
-                let header = self.lines.as_ref().and_then(Lines::header);
+                let header = self.file.as_ref().and_then(Audience::header);
                 self.columns.of(given.recipient, header, &self.asked.name)
             });
             for (group_id, users) in named.split() {

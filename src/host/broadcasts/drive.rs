@@ -33,6 +33,8 @@ pub(super) struct Role {
     pub(super) heartbeat: Heartbeat,
     /// Lines of its file that were left out.
     pub(super) bad_lines: u64,
+    /// Rows of its file without any text.
+    pub(super) blank_rows: u64,
     /// What a rehearsal sees of it.
     pub(super) watched: Watched,
 }
@@ -127,7 +129,7 @@ async fn to_end(
     tally: &Tally,
     underway: &Underway,
 ) -> Result<Value, Failure> {
-    let Role { delivery, ledger, lease, broadcast, heartbeat, bad_lines, .. } = role;
+    let Role { delivery, ledger, lease, broadcast, heartbeat, bad_lines, blank_rows, .. } = role;
     drop(heartbeat);
     let watch = &underway.progress;
     let driven = if sends {
@@ -151,6 +153,9 @@ async fn to_end(
             let mut report = json!(report);
             if bad_lines > 0 {
                 report["bad_lines"] = Value::from(bad_lines);
+            }
+            if blank_rows > 0 {
+                report["empty_rows"] = Value::from(blank_rows);
             }
             Ok(report)
         }

@@ -102,7 +102,7 @@ impl Keeper {
         let underway = Rc::new(Underway::new(&delivery, &broadcast));
         let watched = Watched::default();
         self.keep(
-            Role { delivery, ledger, lease, broadcast, heartbeat, bad_lines: 0, watched },
+            Role { delivery, ledger, lease, broadcast, heartbeat, bad_lines: 0, blank_rows: 0, watched },
             Rc::default(),
             underway,
         );

@@ -8,7 +8,6 @@ mod audience;
 mod build;
 mod drive;
 mod fields;
-mod file;
 mod keeper;
 mod report;
 mod watch;
@@ -161,6 +160,11 @@ pub(super) async fn step(services: &Services, step: BroadcastStep) -> Result<Ans
         BroadcastStep::Fix { handle } => {
             let mut building = broadcasts.building(handle)?;
             match building.fix(services).await {
+                Ok(plan) if plan.total == 0 => {
+                    let number = building.unplaced(services);
+                    let report = building.end_without_recipients(services, &plan).await?;
+                    Ok(watch::noted(number, json_answer(&json!({ "report": report }))))
+                }
                 Ok(plan) => {
                     let number = building.unplaced(services);
                     let driving = Driving::start(services, building.into_drive());
@@ -257,6 +261,7 @@ async fn begin(services: &Services, app: u32, spec: &[u8]) -> Result<Answer, Fai
         broadcast,
         heartbeat,
         bad_lines: 0,
+        blank_rows: 0,
         watched,
     };
     if resumes {

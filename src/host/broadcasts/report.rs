@@ -39,7 +39,7 @@ pub(super) fn stored(broadcast: &Broadcast) -> Value {
         .filter(Value::is_object)
         .unwrap_or_else(|| json!({}));
     let mut report = of(broadcast, 0, Duration::ZERO, 0);
-    for field in ["elapsed", "rate", "bad_lines"] {
+    for field in ["elapsed", "rate", "bad_lines", "empty_rows"] {
         if let Some(value) = kept.get(field) {
             report[field] = value.clone();
         }

@@ -76,6 +76,7 @@ fn known(services: &Services, delivery: &Delivery, broadcast: &Broadcast, how: H
             how,
             plan,
             bad_lines: 0,
+            read: None,
         });
     }
     Ok(())

@@ -87,6 +87,8 @@ pub struct BroadcastSeen {
     pub spec: Spec,
     /// Lines of its file that were left out.
     pub bad_lines: u64,
+    /// What its file was taken for: encoding, rows, separator.
+    pub read: Option<String>,
     /// Calls.
     pub calls: u64,
     /// Recipients that would have been sent to.

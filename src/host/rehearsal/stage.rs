@@ -40,12 +40,13 @@ pub(in super::super) struct PlannedBroadcast<'a> {
     pub(in super::super) how: How,
     pub(in super::super) plan: Plan,
     pub(in super::super) bad_lines: u64,
+    pub(in super::super) read: Option<String>,
 }
 
 impl Rehearsal {
     /// A broadcast is about to be sent.
     pub(in super::super) fn planned(&self, planned: PlannedBroadcast<'_>) {
-        let PlannedBroadcast { app, broadcast, spec, how, plan, bad_lines } = planned;
+        let PlannedBroadcast { app, broadcast, spec, how, plan, bad_lines, read } = planned;
         self.broadcasts.borrow_mut().push(BroadcastSeen {
             id: broadcast.id,
             app: app.to_owned(),
@@ -56,6 +57,7 @@ impl Rehearsal {
             plan,
             spec: spec.clone(),
             bad_lines,
+            read,
             calls: 0,
             sent: 0,
             first: None,

@@ -53,6 +53,34 @@ impl Ledger {
         Ok(last)
     }
 
+    /// Adds lines of an audience that cannot be sent to, each with its reason: they are `skipped`, without a group.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ledger::append`].
+    pub async fn append_skipped(&self, lease: Lease, reasons: &[String]) -> Result<(), LedgerError> {
+        let mut write = self.store().write().await?;
+        let result = append_skipped(&mut write, lease, reasons).await;
+        write.end(result).await
+    }
+
+    /// Forgets a broadcast whose plan was never fixed, as though nobody had asked for it.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::LeaseLost`], [`LedgerError::NotNow`] when the plan is fixed, and faults of the store.
+    pub async fn forget_unbuilt(&self, lease: Lease) -> Result<(), LedgerError> {
+        drop(self.0.desks.take(lease));
+        self.clear(lease.broadcast, Some(lease.number)).await?;
+        let statement = sql("DELETE FROM broadcasts WHERE id = ? AND lease_number = ? AND state = 0");
+        let mut write = self.store().write().await?;
+        let result = match write.run(statement.bind(lease.broadcast.0).bind(lease.number)).await {
+            Ok(0) => Err(why_not(&mut write, lease).await?),
+            other => other.map(drop),
+        };
+        write.end(result).await
+    }
+
     /// Throws away what was built of a plan that was never fixed, to build it anew as `spec` says.
     ///
     /// # Errors
@@ -184,6 +212,33 @@ async fn append(
         desk.remember(hash, number);
     }
     Ok(next_seq - 1)
+}
+
+async fn append_skipped(
+    write: &mut Transaction<'_>,
+    lease: Lease,
+    reasons: &[String],
+) -> Result<(), LedgerError> {
+    let many = stored(reasons.len() as u64);
+    let statement = sql("UPDATE broadcasts SET next_seq = next_seq + ?
+            WHERE id = ? AND lease_number = ? AND state = 0 RETURNING next_seq")
+    .bind(many)
+    .bind(lease.broadcast.0)
+    .bind(lease.number);
+    let Some((next_seq,)) = write.row::<(i64,)>(statement).await? else {
+        return Err(why_not(write, lease).await?);
+    };
+    let mut delta = Delta::default();
+    delta.add(State::Skipped, many);
+    apply(write, lease.broadcast, Some(lease.number), &delta).await?;
+    let rows: Vec<[&String; 1]> = reasons.iter().map(|reason| [reason]).collect();
+    let statement = sql("INSERT INTO recipients (broadcast, seq, state, updated_at, group_id, users, error)
+            SELECT ?, ? + key, 5, ?, '', '', value ->> 0 FROM json_each(?)")
+    .bind(lease.broadcast.0)
+    .bind(next_seq - many)
+    .bind(write.store.now())
+    .bind(json(write, &rows)?);
+    write.run(statement).await.map(drop)
 }
 
 fn users_json(write: &Transaction<'_>, users: &[String]) -> Result<String, LedgerError> {

@@ -56,7 +56,8 @@ impl Ledger {
     /// Fixes the plan of a broadcast: from now on it can be sent, and nothing can be added. The first of equal
     /// recipients stays; sequence numbers have gaps where others were.
     ///
-    /// Stopped half-way, or refused for its size, the plan stays unfixed.
+    /// Stopped half-way, or refused for its size, the plan stays unfixed; so does one without a recipient to send to,
+    /// whose total is 0.
     ///
     /// # Errors
     ///
@@ -88,7 +89,7 @@ impl Ledger {
         let id = lease.broadcast.0;
         let duplicates = sql("SELECT seq, state FROM (SELECT seq, state,
                 row_number() OVER (PARTITION BY group_id, users ORDER BY seq) AS nth
-                FROM recipients WHERE broadcast = ?) n WHERE nth > 1");
+                FROM recipients WHERE broadcast = ? AND NOT (state = 5 AND group_id = '')) n WHERE nth > 1");
         self.sweep(lease, &mut reader, duplicates.bind(id), Fate::Dropped).await?;
         let mut excluded = 0;
         if let Some(exclusion) = exclude {
@@ -118,7 +119,30 @@ impl Ledger {
         if wanted.is_some_and(|wanted| wanted != hash) {
             return Err(LedgerError::OtherPlan { total, largest });
         }
+        if total == 0 {
+            return self.nothing_to_send(lease, excluded, hash).await;
+        }
         self.fix(lease, excluded, total, largest, hash).await
+    }
+
+    /// The plan of a broadcast that has nothing to send, which is not fixed.
+    async fn nothing_to_send(&self, lease: Lease, excluded: u64, hash: String) -> Result<Plan, LedgerError> {
+        let question = sql("SELECT next_seq - 1 - n_pending - n_skipped, n_skipped FROM broadcasts
+                WHERE id = ? AND lease_number = ? AND state = 0")
+        .bind(lease.broadcast.0)
+        .bind(lease.number);
+        let mut read = self.store().read().await?;
+        let row: Option<(i64, i64)> = read.row(question).await?;
+        read.done();
+        let (dropped, skipped) = row.ok_or(LedgerError::LeaseLost(lease.broadcast))?;
+        Ok(Plan {
+            total: 0,
+            duplicates: count(dropped),
+            excluded,
+            skipped: count(skipped),
+            largest_message_bytes: 0,
+            hash,
+        })
     }
 
     /// Drops or skips the rows that a question gives, in short writes.

@@ -7,10 +7,10 @@ local error, ipairs, pcall, type = error, ipairs, pcall, type
 local BATCH = 500
 
 -- Puts what `add_next` adds into batches, until it adds nothing more.
-local function in_batches(handle, add_next)
+local function in_batches(handle, id_column, add_next)
   local more = true
   while more do
-    local batch, full = new_batch(), false
+    local batch, full = new_batch(id_column), false
     repeat
       more, full = add_next(batch)
     until not more or full
@@ -19,7 +19,7 @@ local function in_batches(handle, add_next)
 end
 
 -- Recipients out of a list or an iterator.
-local function build_from(handle, to, make)
+local function build_from(handle, to, id_column, make)
   local number = 0
   local next_recipient = to
   if type(to) == "table" then
@@ -27,7 +27,7 @@ local function build_from(handle, to, make)
       return to[number + 1]
     end
   end
-  in_batches(handle, function(batch)
+  in_batches(handle, id_column, function(batch)
     local recipient = next_recipient()
     if recipient == nil then
       return false
@@ -77,18 +77,22 @@ return function(spec)
     return begun.report
   end
   local handle = begun.handle
+  local nothing_sent
   if begun.state == "build" then
     local ok, problem = pcall(function()
       if type(to) == "string" then
         build_from_file(handle, make)
       else
-        build_from(handle, to, make)
+        build_from(handle, to, spec.id_column, make)
       end
-      ask.fix(handle)
+      nothing_sent = ask.fix(handle).report
     end)
     if not ok then
       pcall(ask.abandon, handle)
       error(problem, 0)
+    end
+    if nothing_sent then
+      return nothing_sent
     end
   end
   while true do

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use mlua::{AnyUserData, Function, Lua, Table, UserData, Value};
 use serde_json::{Map, Value as Json};
 
+use crate::input::Options;
 use crate::message::nearest;
 use crate::protocol::{BROADCAST_FIELDS, BroadcastStep, Request};
 
@@ -43,7 +44,7 @@ pub(super) fn build(kit: &Kit, app: u32) -> mlua::Result<Function> {
     let parts = (
         kit.plain(read)?,
         ask,
-        kit.plain(|_, _, ()| Ok(Batch::default()))?,
+        kit.plain(|_, _, id_column: Option<String>| Ok(Batch { id_column, ..Batch::default() }))?,
         kit.plain(add)?,
         kit.waiting(append)?,
         kit.prelude.get::<Function>("can_wait")?,
@@ -98,6 +99,9 @@ fn fields(lua: &Lua, what: &str, spec: &Value, known: &[&str]) -> Result<(Map<St
             "window" => words(name, value, &["from", "to", "tz"])?,
             "exclude" => exclude(lua, value)?,
             "skip_bad" => Json::from(super::arguments::boolean(name, value)?),
+            "id_column" | "sheet" => Json::from(word(name, value)?),
+            "encoding" => checked(name, value, Options::check_encoding)?,
+            "separator" => checked(name, value, |text| Options::separator(text).map(drop))?,
             _ => {
                 functions = true;
                 return match value {
@@ -111,7 +115,7 @@ fn fields(lua: &Lua, what: &str, spec: &Value, known: &[&str]) -> Result<(Map<St
     })?;
     for (name, what) in [
         ("name", "a name of your own, by which it is found again"),
-        ("to", "a list of groups, an iterator, or a .csv, .json or .jsonl file"),
+        ("to", "a list of groups, an iterator, or a .csv, .xlsx, .json or .jsonl file"),
         ("message", "a message without `to`, or a function of the recipient that gives one"),
     ] {
         if given.raw_get::<Value>(name)?.is_nil() {
@@ -119,6 +123,13 @@ fn fields(lua: &Lua, what: &str, spec: &Value, known: &[&str]) -> Result<(Map<St
         }
     }
     Ok((json, functions))
+}
+
+/// A text that has to be in order.
+fn checked(name: &str, value: &Value, check: impl Fn(&str) -> Result<(), String>) -> Result<Json, Fault> {
+    let text = utf8(name, value)?;
+    check(&text).map_err(|what| Fault::invalid(name, format!("`{name}`: {what}")))?;
+    Ok(Json::from(text))
 }
 
 fn parsed(json: &[u8]) -> Result<Json, Fault> {
@@ -226,7 +237,12 @@ fn exclude(lua: &Lua, value: &Value) -> Result<Json, Fault> {
 
 /// Recipients and their messages on their way to the host: the inside of a JSON list.
 #[derive(Default)]
-struct Batch(RefCell<Vec<u8>>, std::cell::Cell<u64>);
+struct Batch {
+    bytes: RefCell<Vec<u8>>,
+    recipients: std::cell::Cell<u64>,
+    /// The field that names the group, where it is not `group_id`.
+    id_column: Option<String>,
+}
 
 impl UserData for Batch {}
 
@@ -239,8 +255,8 @@ fn add(
     let batch = batch.borrow::<Batch>()?;
     let place = line.map_or_else(|| format!("recipient {number}"), |line| format!("line {line}"));
     // The host has the lines of its file.
-    let recipient = recipient_json(lua, &recipient, line.is_none())?;
-    let mut bytes = batch.0.borrow_mut();
+    let recipient = recipient_json(lua, &recipient, line.is_none(), batch.id_column.as_deref())?;
+    let mut bytes = batch.bytes.borrow_mut();
     if !bytes.is_empty() {
         bytes.push(b',');
     }
@@ -267,13 +283,18 @@ fn add(
         }
     }
     bytes.push(b'}');
-    batch.1.set(batch.1.get() + 1);
-    Ok(if bytes.len() >= FULL { u64::MAX >> 1 } else { batch.1.get() })
+    batch.recipients.set(batch.recipients.get() + 1);
+    Ok(if bytes.len() >= FULL { u64::MAX >> 1 } else { batch.recipients.get() })
 }
 
 /// What the host needs of a recipient: its other fields are for the message, and its plain ones for exports, where the
 /// host does not have them.
-fn recipient_json(lua: &Lua, recipient: &Value, plain: bool) -> Result<Vec<u8>, Fault> {
+fn recipient_json(
+    lua: &Lua,
+    recipient: &Value,
+    plain: bool,
+    id_column: Option<&str>,
+) -> Result<Vec<u8>, Fault> {
     let Value::Table(fields) = recipient else { return to_json(lua, recipient, Empty::Object) };
     let needed: Table = lua.create_table()?;
     if plain {
@@ -283,7 +304,7 @@ fn recipient_json(lua: &Lua, recipient: &Value, plain: bool) -> Result<Vec<u8>, 
             needed.raw_set(name, value)?;
         }
     }
-    needed.raw_set("group_id", fields.get::<Value>("group_id")?)?;
+    needed.raw_set("group_id", fields.get::<Value>(id_column.unwrap_or("group_id"))?)?;
     needed.raw_set("users", fields.get::<Value>("users")?)?;
     to_json(lua, &Value::Table(needed), Empty::OfMessage)
 }
@@ -307,7 +328,7 @@ fn exported(lua: &Lua, value: Value) -> Result<Option<Value>, Fault> {
 
 fn append(_: &Lua, _: &Context, (handle, batch): (u64, AnyUserData)) -> Result<Request, Fault> {
     let batch = batch.borrow::<Batch>()?;
-    let bytes = batch.0.take();
+    let bytes = batch.bytes.take();
     let mut list = Vec::with_capacity(bytes.len() + 2);
     list.push(b'[');
     list.extend_from_slice(&bytes);

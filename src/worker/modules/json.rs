@@ -2,6 +2,8 @@
 
 use mlua::{Lua, LuaString, Table, Value};
 
+use crate::input::decode_json;
+
 use super::super::context::Context;
 use super::super::convert::{Empty, mark_list, mark_object, to_json, to_lua};
 use super::super::fault::Fault;
@@ -37,8 +39,8 @@ fn encode(lua: &Lua, _: &Context, (value, options): (Value, Option<Table>)) -> R
 }
 
 fn decode(lua: &Lua, _: &Context, text: LuaString) -> Result<Value, Fault> {
-    let value: serde_json::Value = serde_json::from_slice(&text.as_bytes())
-        .map_err(|error| Fault::invalid("text", format!("json.decode: not JSON: {error}")))?;
+    let value = decode_json(&text.as_bytes())
+        .map_err(|fault| Fault::invalid("text", format!("json.decode: {fault}")))?;
     Ok(to_lua(lua, &value)?)
 }
 

@@ -1,27 +1,31 @@
 //! `csv`: tables in text, read row by row and written.
 
-mod rows;
 mod write;
 
 use std::cell::RefCell;
+use std::io::Cursor;
 
 use mlua::{AnyUserData, Lua, LuaString, Table, UserData, Value};
+
+use crate::input::{self, Options, Row};
 
 use super::super::context::Context;
 use super::super::fault::Fault;
 use super::Kit;
-use super::arguments::{boolean, each, table, text};
+use super::arguments::{boolean, each, table, text, utf8};
 use super::fs;
-use rows::Rows;
 
 /// What is easier said in Lua: iterators, and reading the file first.
 const LUA_PART: &str = include_str!("csv.lua");
 
-/// How a text is laid out.
-#[derive(Debug, Clone, Copy)]
+/// A text that is a table.
+type Rows = input::Table<Cursor<Vec<u8>>>;
+
+/// How a text is laid out; what is not said is recognised.
+#[derive(Debug, Clone)]
 struct Layout {
     header: bool,
-    separator: u8,
+    options: Options,
 }
 
 pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
@@ -37,34 +41,51 @@ struct Open(RefCell<Rows>);
 impl UserData for Open {}
 
 fn open(_: &Lua, _: &Context, (content, options): (Value, Value)) -> Result<Open, Fault> {
-    let layout = layout(&options)?;
-    let content = text("text", &content)?;
-    Ok(Open(RefCell::new(Rows::new(content.as_bytes().to_vec(), layout))))
+    Ok(Open(RefCell::new(table_of(&content, &options)?)))
 }
 
 fn next_row(lua: &Lua, _: &Context, (open,): (AnyUserData,)) -> Result<Option<Table>, Fault> {
     let open = open.borrow::<Open>()?;
     let mut rows = open.0.borrow_mut();
-    rows.advance()?.then(|| row(lua, &rows)).transpose()
+    advance(&mut rows)?.then(|| row(lua, &rows)).transpose()
 }
 
 fn parse(lua: &Lua, _: &Context, (content, options): (Value, Value)) -> Result<Table, Fault> {
-    let layout = layout(&options)?;
-    let mut rows = Rows::new(text("text", &content)?.as_bytes().to_vec(), layout);
+    let mut rows = table_of(&content, &options)?;
     let list = lua.create_table()?;
-    while rows.advance()? {
+    while advance(&mut rows)? {
         list.raw_push(row(lua, &rows)?)?;
     }
     Ok(list)
 }
 
+fn table_of(content: &Value, options: &Value) -> Result<Rows, Fault> {
+    let Layout { header, options } = layout(options)?;
+    let content = Cursor::new(text("text", content)?.as_bytes().to_vec());
+    Rows::open(content, &options, header, None).map_err(bad)
+}
+
+/// Reads the next row; false where there is none.
+fn advance(rows: &mut Rows) -> Result<bool, Fault> {
+    match rows.advance().map_err(bad)? {
+        Row::Good(_) => Ok(true),
+        Row::Bad(fault) => Err(bad(fault)),
+        Row::End => Ok(false),
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` takes")]
+fn bad(fault: input::Fault) -> Fault {
+    Fault::invalid("text", fault.to_string())
+}
+
 /// The row that was read last: by the names of the header, or a list where there is none.
 fn row(lua: &Lua, rows: &Rows) -> Result<Table, Fault> {
     let Some(header) = rows.header() else {
-        return Ok(lua.create_sequence_from(rows.fields())?);
+        return Ok(lua.create_sequence_from(rows.cells())?);
     };
     let row = lua.create_table_with_capacity(0, header.len())?;
-    for (name, field) in header.iter().zip(rows.fields()) {
+    for (name, field) in header.iter().zip(rows.cells()) {
         // A column without a name, as spreadsheets leave them at the end, cannot be asked for.
         if !name.is_empty() {
             row.raw_set(name.as_str(), field)?;
@@ -75,7 +96,7 @@ fn row(lua: &Lua, rows: &Rows) -> Result<Table, Fault> {
 
 fn encode(lua: &Lua, _: &Context, (rows, options): (Value, Value)) -> Result<LuaString, Fault> {
     let rows = table("rows", &rows)?;
-    let mut layout = Layout { header: true, separator: b',' };
+    let mut layout = Layout { header: true, options: Options::default() };
     let mut columns = None;
     each("options", &options, &["columns", "header", "separator"], |name, value| {
         match name {
@@ -84,12 +105,21 @@ fn encode(lua: &Lua, _: &Context, (rows, options): (Value, Value)) -> Result<Lua
         }
         Ok(())
     })?;
-    Ok(lua.create_string(write::write(&rows, columns, layout)?)?)
+    Ok(lua.create_string(write::write(&rows, columns, &layout)?)?)
 }
 
 fn layout(options: &Value) -> Result<Layout, Fault> {
-    let mut layout = Layout { header: true, separator: b',' };
-    each("options", options, &["header", "separator"], |name, value| set(&mut layout, name, value))?;
+    let mut layout = Layout { header: true, options: Options::default() };
+    each("options", options, &["encoding", "header", "separator"], |name, value| {
+        if name == "encoding" {
+            let encoding = utf8("options.encoding", value)?;
+            Options::check_encoding(&encoding)
+                .map_err(|what| Fault::invalid("options.encoding", format!("options.encoding: {what}")))?;
+            layout.options.encoding = Some(encoding);
+            return Ok(());
+        }
+        set(&mut layout, name, value)
+    })?;
     Ok(layout)
 }
 
@@ -98,12 +128,9 @@ fn set(layout: &mut Layout, name: &str, value: &Value) -> Result<(), Fault> {
         layout.header = boolean("options.header", value)?;
         return Ok(());
     }
-    match *text("options.separator", value)?.as_bytes() {
-        [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r') => layout.separator = byte,
-        _ => {
-            let message = "options.separator: expected one letter, such as \",\", \";\" or \"\\t\"";
-            return Err(Fault::invalid("options.separator", message));
-        }
-    }
+    let separator = utf8("options.separator", value)?;
+    let separator = Options::separator(&separator)
+        .map_err(|what| Fault::invalid("options.separator", format!("options.separator: {what}")))?;
+    layout.options.separator = Some(separator);
     Ok(())
 }

@@ -16,7 +16,7 @@ pub(super) fn columns(value: &Value) -> Result<Vec<String>, Fault> {
 }
 
 /// Writes rows: tables by the names of the columns (all names there are, sorted, where none are given), or lists.
-pub(super) fn write(rows: &Table, columns: Option<Vec<String>>, layout: Layout) -> Result<Vec<u8>, Fault> {
+pub(super) fn write(rows: &Table, columns: Option<Vec<String>>, layout: &Layout) -> Result<Vec<u8>, Fault> {
     let rows: Vec<Table> = (1..)
         .zip(rows.sequence_values::<Value>())
         .map(|(number, row)| table(&format!("rows[{number}]"), &row?))
@@ -25,7 +25,10 @@ pub(super) fn write(rows: &Table, columns: Option<Vec<String>>, layout: Layout) 
         Some(columns) => columns,
         None => names(&rows)?,
     };
-    let mut writer = WriterBuilder::new().delimiter(layout.separator).flexible(true).from_writer(Vec::new());
+    let mut writer = WriterBuilder::new()
+        .delimiter(layout.options.separator.unwrap_or(b','))
+        .flexible(true)
+        .from_writer(Vec::new());
     if layout.header && !columns.is_empty() {
         record(&mut writer, columns.iter().map(|name| Ok(name.clone())))?;
     }

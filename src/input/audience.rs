@@ -1,0 +1,262 @@
+//! The recipients of a file, read page by page: a table by its header, JSON as a list, JSONL as a value a line.
+
+use std::fs::File;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use crate::message::quoted;
+
+use super::fault::{Fault, column};
+use super::header::{self, GROUP_ID};
+use super::ids::{group_id, split_users};
+use super::items::Items;
+use super::options::Options;
+use super::table::{Row, Table};
+use super::text::Text;
+
+/// A recipient and its line, or what is wrong with that line.
+#[derive(Debug)]
+pub struct Line {
+    /// As an editor counts.
+    pub number: u64,
+    /// An id, or an object whose `group_id` is the id.
+    pub value: Result<Value, Fault>,
+}
+
+impl Line {
+    fn id(&self) -> Option<&str> {
+        match self.value.as_ref().ok()? {
+            Value::String(id) => Some(id),
+            Value::Object(fields) => fields.get(GROUP_ID)?.as_str(),
+            _ => None,
+        }
+    }
+}
+
+/// The least digits of an id that is a long number, as the service gives them.
+const LONG: usize = 10;
+
+fn is_long_number(id: &str) -> bool {
+    id.len() >= LONG && id.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether the ids are long numbers for the most part.
+fn are_numbers(page: &[Line]) -> bool {
+    let ids: Vec<&str> = page.iter().filter_map(Line::id).collect();
+    let long = ids.iter().filter(|id| is_long_number(id)).count();
+    long > 0 && long * 2 >= ids.len()
+}
+
+/// Among long numbers, an id of another kind is a cell of another column, or cut off.
+fn check_number(id: &str) -> Result<(), String> {
+    if is_long_number(id) {
+        return Ok(());
+    }
+    Err(format!(
+        "the id {} is unlike the others, which are numbers of {LONG} digits and more; is it cut off, or from another column?",
+        quoted(id)
+    ))
+}
+
+/// What a file is, by the end of its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Table,
+    Lines,
+    List,
+}
+
+/// An open file of recipients.
+pub struct Audience {
+    body: Body,
+    id_column: String,
+    /// Whether the ids of its first page are long numbers.
+    numbers: Option<bool>,
+}
+
+enum Body {
+    Table(Table<File>),
+    Items(Items<Text<File>>, u64),
+}
+
+impl Audience {
+    /// Refuses a name whose end says none of the forms, and options that its form does not have.
+    ///
+    /// # Errors
+    ///
+    /// The field at fault, and a sentence.
+    pub fn check_name(path: &str, options: &Options) -> Result<(), (&'static str, String)> {
+        let form = form(path).map_err(|what| ("to", what))?;
+        let given = [
+            ("separator", options.separator.is_some() && form != Form::Table),
+            ("sheet", options.sheet.is_some()),
+        ];
+        match given.iter().find(|(_, wrong)| *wrong) {
+            Some((name, _)) => Err((*name, format!("`{name}` says nothing about `{path}`; leave it out"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Opens a file by the end of its name.
+    ///
+    /// # Errors
+    ///
+    /// What makes all of it unreadable.
+    pub fn open(path: &str, file: File, options: &Options) -> Result<Self, Fault> {
+        let id_column = options.id_column.as_deref().map_or(GROUP_ID, str::trim).to_owned();
+        let body = match form(path).map_err(Fault::whole)? {
+            Form::Table => Body::Table(Table::open(file, options, true, Some(&id_column))?),
+            Form::Lines => Body::Items(Items::lines(Text::open(file, options)?), 0),
+            Form::List => Body::Items(Items::list(Text::open(file, options)?), 0),
+        };
+        Ok(Self { body, id_column, numbers: None })
+    }
+
+    /// The next recipients, at the most so many; fewer only at the end.
+    ///
+    /// # Errors
+    ///
+    /// What makes the rest unreadable.
+    pub fn page(&mut self, most: usize) -> Result<Vec<Line>, Fault> {
+        let mut page = Vec::with_capacity(most);
+        while page.len() < most {
+            match self.advance()? {
+                Some(line) => page.push(line),
+                None => break,
+            }
+        }
+        let numbers = *self.numbers.get_or_insert_with(|| are_numbers(&page));
+        if numbers {
+            for line in &mut page {
+                if let Err(what) = line.id().map_or(Ok(()), check_number) {
+                    line.value = Err(Fault::line(line.number, what));
+                }
+            }
+        }
+        Ok(page)
+    }
+
+    fn advance(&mut self) -> Result<Option<Line>, Fault> {
+        match &mut self.body {
+            Body::Table(table) => match table.advance()? {
+                Row::Good(number) => Ok(Some(Line { number, value: of_row(table, number) })),
+                Row::Bad(fault) => Ok(Some(Line { number: fault.line.unwrap_or(0), value: Err(fault) })),
+                Row::End => Ok(None),
+            },
+            Body::Items(items, rows) => {
+                let Some(item) = items.advance()? else { return Ok(None) };
+                *rows += 1;
+                let value = item.value.and_then(|value| of_json(value, item.line, &self.id_column));
+                Ok(Some(Line { number: item.line, value }))
+            }
+        }
+    }
+
+    /// The names of its columns, where it has a header.
+    #[must_use]
+    pub fn header(&self) -> Option<&[String]> {
+        match &self.body {
+            Body::Table(table) => table.header(),
+            Body::Items(..) => None,
+        }
+    }
+
+    /// What the file was taken for, and how much of it was read: "GB18030, 3 rows, columns separated by comma".
+    #[must_use]
+    pub fn read_as(&self) -> String {
+        let (encoding, (rows, blank), separator) = match &self.body {
+            Body::Table(table) => {
+                let (encoding, separator) = table.taken_for();
+                (encoding, table.counts(), format!(", separated by {separator}"))
+            }
+            Body::Items(items, rows) => (items.source.encoding(), (*rows, items.blank), String::new()),
+        };
+        let blank = match blank {
+            0 => String::new(),
+            1 => ", 1 empty row passed over".to_owned(),
+            many => format!(", {many} empty rows passed over"),
+        };
+        format!("{encoding}, {rows} row{}{separator}{blank}", if rows == 1 { "" } else { "s" })
+    }
+
+    /// Rows without any text, which were passed over.
+    #[must_use]
+    pub fn blank_rows(&self) -> u64 {
+        match &self.body {
+            Body::Table(table) => table.counts().1,
+            Body::Items(items, _) => items.blank,
+        }
+    }
+}
+
+fn form(path: &str) -> Result<Form, String> {
+    let extension = Path::new(path).extension().and_then(|extension| extension.to_str());
+    match extension.unwrap_or_default().to_ascii_lowercase().as_str() {
+        "csv" | "tsv" => Ok(Form::Table),
+        "jsonl" | "ndjson" => Ok(Form::Lines),
+        "json" => Ok(Form::List),
+        _ => Err(format!("`{path}`: recipients come from a .csv, .json or .jsonl file")),
+    }
+}
+
+fn of_row(table: &Table<File>, line: u64) -> Result<Value, Fault> {
+    let names = table.header().unwrap_or_default();
+    let mut fields = Map::new();
+    for (index, (name, cell)) in names.iter().zip(table.cells()).enumerate() {
+        let wrong = |what: String| Fault::at(line, column(index, Some(name)), what);
+        if table.id() == Some(index) {
+            let id = group_id(cell).map_err(wrong)?;
+            fields.insert(name.clone(), Value::from(id));
+            fields.insert(GROUP_ID.to_owned(), Value::from(id));
+        } else if name == "users" {
+            let users = split_users(cell).map_err(wrong)?;
+            if users.is_empty() && !cell.trim().is_empty() {
+                return Err(wrong(format!(
+                    "{} names no user; leave it empty for the whole group",
+                    quoted(cell)
+                )));
+            }
+            fields.insert(name.clone(), Value::from(cell));
+        } else if !name.is_empty() && !(name == GROUP_ID && fields.contains_key(GROUP_ID)) {
+            fields.insert(name.clone(), Value::from(cell));
+        }
+    }
+    // The column of ids decides, whatever another one is called.
+    if let Some(id) = table.id().and_then(|index| names.get(index)).and_then(|name| fields.get(name)).cloned()
+    {
+        fields.insert(GROUP_ID.to_owned(), id);
+    }
+    Ok(Value::Object(fields))
+}
+
+fn of_json(mut value: Value, line: u64, id_column: &str) -> Result<Value, Fault> {
+    let place = |name: &str| format!("`{name}`");
+    let Value::Object(fields) = &mut value else {
+        let id = json_id(&value).map_err(|what| Fault::line(line, what))?;
+        return Ok(Value::from(id));
+    };
+    let Some(id) = fields.get(id_column).filter(|id| !id.is_null()) else {
+        let names: Vec<String> = fields.keys().cloned().collect();
+        let hint = header::proposed(&names, id_column).map_or_else(String::new, |name| {
+            format!("; `{name}` seems to be meant: say `id_column = \"{name}\"`")
+        });
+        return Err(Fault::line(line, format!("`{id_column}` is missing: the id of the group{hint}")));
+    };
+    let id = json_id(id).map_err(|what| Fault::at(line, place(id_column), what))?;
+    fields.insert(id_column.to_owned(), Value::from(id.as_str()));
+    fields.insert(GROUP_ID.to_owned(), Value::from(id));
+    Ok(value)
+}
+
+/// An id in JSON: a text, or a whole number written without a fraction or an exponent.
+fn json_id(value: &Value) -> Result<String, String> {
+    match value {
+        Value::String(text) => group_id(text).map(str::to_owned),
+        Value::Number(number) if number.is_f64() => Err(format!(
+            "{number} is a number that may have lost digits; write the id as a text in quotes, with all its digits"
+        )),
+        Value::Number(number) => group_id(&number.to_string()).map(str::to_owned),
+        other => crate::message::id("group_id", other.clone()).map_err(|problem| problem.message),
+    }
+}

@@ -1,0 +1,278 @@
+//! CSV, strictly: what programs read differently is told and not guessed.
+//!
+//! A cell that begins with a quote ends with one, and a quote in it is doubled; in any other cell there is no quote.
+//! CR, LF and CR LF end a row. So the `csv` crate, Python's `csv` and Excel read what passes here in the same way.
+
+use super::LONGEST;
+use super::fault::{Fault, column};
+use super::text::Blocks;
+
+/// A row.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Record {
+    text: Vec<u8>,
+    /// Where each cell ends, and whether it has quotes.
+    cells: Vec<(usize, bool)>,
+    /// The line that it begins in.
+    pub(super) line: u64,
+}
+
+impl Record {
+    pub(super) const fn len(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// A cell's text.
+    pub(super) fn get(&self, index: usize) -> Option<&str> {
+        let (end, _) = *self.cells.get(index)?;
+        let start = index.checked_sub(1).map_or(0, |before| self.cells[before].0);
+        std::str::from_utf8(&self.text[start..end]).ok()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
+        (0..self.len()).map(|index| self.get(index).unwrap_or_default())
+    }
+
+    /// The cells with quotes that hold a line break.
+    pub(super) fn broken_cells(&self) -> impl Iterator<Item = usize> {
+        (0..self.len()).filter(|&index| {
+            self.cells[index].1 && self.get(index).is_some_and(|cell| cell.contains(['\n', '\r']))
+        })
+    }
+
+    /// Whether no cell has any text.
+    pub(super) fn is_blank(&self) -> bool {
+        self.text.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'))
+            || self.iter().all(|cell| cell.trim().is_empty())
+    }
+
+    fn clear(&mut self) {
+        self.text.clear();
+        self.cells.clear();
+    }
+
+    fn end_cell(&mut self, quoted: bool) {
+        self.cells.push((self.text.len(), quoted));
+    }
+}
+
+/// What was read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Row,
+    /// A row with a fault that ends with the row.
+    Bad(Fault),
+    End,
+}
+
+/// Rows out of a text.
+pub(super) struct Records<S> {
+    pub(super) source: S,
+    separator: u8,
+    /// The line that comes next.
+    line: u64,
+    /// The last row ended with CR: an LF right after it belongs to it.
+    after_return: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum At {
+    CellStart,
+    Plain,
+    Quoted,
+    /// After a quote within quotes: the end of the cell, or half of a doubled one.
+    Quote,
+}
+
+impl<S: Blocks> Records<S> {
+    pub(super) const fn new(source: S, separator: u8, line: u64) -> Self {
+        Self { source, separator, line, after_return: false }
+    }
+
+    pub(super) const fn separator(&self) -> u8 {
+        self.separator
+    }
+
+    /// Reads the next row. After a fault nothing more can be read.
+    pub(super) fn read(&mut self, record: &mut Record, names: &[String]) -> Result<Step, Fault> {
+        record.clear();
+        self.skip_feed()?;
+        record.line = self.line;
+        let (mut at, mut opened, mut stray, mut returned) = (At::CellStart, self.line, None, false);
+        loop {
+            let block = self.source.block()?;
+            if block.is_empty() {
+                return self.end(record, at, opened, stray, names);
+            }
+            let (mut used, mut ended) = (0, false);
+            for &byte in block {
+                used += 1;
+                match (at, byte) {
+                    (At::Quoted, b'"') => at = At::Quote,
+                    (At::Quoted, _) => {
+                        if byte == b'\n' && !returned || byte == b'\r' {
+                            self.line += 1;
+                        }
+                        returned = byte == b'\r';
+                        record.text.push(byte);
+                    }
+                    (At::Quote, b'"') => {
+                        record.text.push(byte);
+                        (at, returned) = (At::Quoted, false);
+                    }
+                    (_, b'\n' | b'\r') => {
+                        self.line += 1;
+                        self.after_return = byte == b'\r';
+                        ended = true;
+                        break;
+                    }
+                    (_, byte) if byte == self.separator => {
+                        record.end_cell(at == At::Quote);
+                        at = At::CellStart;
+                    }
+                    (At::CellStart, b'"') => (at, opened, returned) = (At::Quoted, self.line, false),
+                    (At::Quote, _) => return Err(after_quote(record, opened, self.line, names)),
+                    (_, byte) => {
+                        if byte == b'"' && stray.is_none() {
+                            stray = Some(record.len());
+                        }
+                        at = At::Plain;
+                        record.text.push(byte);
+                    }
+                }
+            }
+            self.source.consume(used);
+            if ended {
+                record.end_cell(at == At::Quote);
+                return Ok(finished(record, stray, names));
+            }
+            if record.text.len() > LONGEST {
+                return Err(too_long(record, at, opened, names));
+            }
+        }
+    }
+
+    fn skip_feed(&mut self) -> Result<(), Fault> {
+        if self.after_return {
+            self.after_return = false;
+            if self.source.block()?.first() == Some(&b'\n') {
+                self.source.consume(1);
+            }
+        }
+        Ok(())
+    }
+
+    fn end(
+        &self,
+        record: &mut Record,
+        at: At,
+        opened: u64,
+        stray: Option<usize>,
+        names: &[String],
+    ) -> Result<Step, Fault> {
+        match at {
+            At::Quoted => Err(Fault::at(
+                opened,
+                place(record, names),
+                "a quote opens here and is never closed, so all that follows is in this cell; remove the quote, or write one that belongs to the text twice",
+            )),
+            At::CellStart if record.len() == 0 => Ok(Step::End),
+            _ => {
+                record.end_cell(at == At::Quote);
+                Ok(finished(record, stray, names))
+            }
+        }
+    }
+}
+
+fn finished(record: &Record, stray: Option<usize>, names: &[String]) -> Step {
+    let Some(index) = stray else { return Step::Row };
+    let cell = crate::message::quoted(record.get(index).unwrap_or_default());
+    Step::Bad(Fault::at(
+        record.line,
+        column(index, names.get(index).map(String::as_str)),
+        format!(
+            "a quote stands inside the cell {cell}; put the whole cell in quotes and write the quote twice, or remove it"
+        ),
+    ))
+}
+
+fn place(record: &Record, names: &[String]) -> String {
+    column(record.len(), names.get(record.len()).map(String::as_str))
+}
+
+fn after_quote(record: &Record, opened: u64, line: u64, names: &[String]) -> Fault {
+    let closes = if line == opened { String::new() } else { format!(" in line {line}") };
+    Fault::at(
+        opened,
+        place(record, names),
+        format!(
+            "a quote opens here, and there is text after the quote that closes it{closes}; remove the quote, or write one that belongs to the text twice"
+        ),
+    )
+}
+
+fn too_long(record: &Record, at: At, opened: u64, names: &[String]) -> Fault {
+    if matches!(at, At::Quoted | At::Quote) {
+        let what = format!(
+            "a quote opens here and is not closed within {LONGEST} bytes; is it one that does not belong here?"
+        );
+        return Fault::at(opened, place(record, names), what);
+    }
+    Fault::line(record.line, format!("longer than {LONGEST} bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(text: &str) -> Result<Vec<(u64, Vec<String>)>, String> {
+        let mut records = Records::new(text.as_bytes(), b',', 1);
+        let (mut record, mut all) = (Record::default(), Vec::new());
+        loop {
+            match records.read(&mut record, &[]).map_err(|fault| fault.to_string())? {
+                Step::Row => all.push((record.line, record.iter().map(str::to_owned).collect())),
+                Step::Bad(fault) => return Err(fault.to_string()),
+                Step::End => return Ok(all),
+            }
+        }
+    }
+
+    #[test]
+    fn rows_and_their_lines() {
+        let row =
+            |line, cells: &[&str]| (line, cells.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>());
+        for (text, rows) in [
+            ("", vec![]),
+            ("a", vec![row(1, &["a"])]),
+            ("a\n", vec![row(1, &["a"])]),
+            ("a,\r\n,b\r\n", vec![row(1, &["a", ""]), row(2, &["", "b"])]),
+            ("a\rb\r\rc", vec![row(1, &["a"]), row(2, &["b"]), row(3, &[""]), row(4, &["c"])]),
+            ("\n\na", vec![row(1, &[""]), row(2, &[""]), row(3, &["a"])]),
+            ("\"a\r\nb\",\"\"\"\"\r\nc", vec![row(1, &["a\r\nb", "\""]), row(3, &["c"])]),
+            ("\"a\rb\nc\"\n\"\"\n", vec![row(1, &["a\rb\nc"]), row(4, &[""])]),
+        ] {
+            assert_eq!(all(text), Ok(rows), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_quote_in_the_wrong_place_is_named_with_its_line() {
+        for (text, says) in [
+            ("a\nb\"c\n", "line 2, column 1: a quote stands inside the cell \"b\"c\""),
+            ("a, \"b\"\n", "line 1, column 2: a quote stands inside the cell"),
+            ("a\nb,\"c\nd\n", "line 2, column 2: a quote opens here and is never closed"),
+            (
+                "a\n\"b\"c\n",
+                "line 2, column 1: a quote opens here, and there is text after the quote that closes it;",
+            ),
+            (
+                "a\n\"b\nc\" \n",
+                "line 2, column 1: a quote opens here, and there is text after the quote that closes it in line 3",
+            ),
+        ] {
+            let error = all(text).unwrap_err();
+            assert!(error.starts_with(says), "{text:?}: {error}");
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! Which encoding a text is in: told by its mark, or found by reading all of it once.
+
+use std::io::{self, Read, Seek, SeekFrom};
+
+use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
+use encoding_rs::{Encoding, GB18030, GBK, UTF_8, UTF_16BE, UTF_16LE};
+
+use super::fault::Fault;
+use super::options::Asked;
+
+/// What a text was taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) encoding: &'static Encoding,
+    /// Bytes of the mark that it begins with.
+    pub(super) mark: u64,
+}
+
+/// Finds out, and goes back to the start.
+pub(super) fn detect<R: Read + Seek>(source: &mut R, asked: Option<Asked>) -> Result<Found, Fault> {
+    let failed = |error: io::Error| Fault::whole(format!("it cannot be read: {error}"));
+    let mut head = [0; 8];
+    let length = read_some(source, &mut head).map_err(failed)?;
+    let head = &head[..length];
+    no_text(head)?;
+    let found = match marked(head)? {
+        Some(found) => agreed(found, asked)?,
+        None => match asked {
+            Some(Asked::One(encoding)) => Found { encoding, mark: 0 },
+            _ => {
+                source.seek(SeekFrom::Start(0)).map_err(failed)?;
+                let seen = Seen::of(source).map_err(failed)?;
+                Found { encoding: seen.encoding(asked)?, mark: 0 }
+            }
+        },
+    };
+    source.seek(SeekFrom::Start(found.mark)).map_err(failed)?;
+    Ok(found)
+}
+
+fn read_some(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match source.read(&mut buffer[filled..])? {
+            0 => break,
+            count => filled += count,
+        }
+    }
+    Ok(filled)
+}
+
+/// Refuses what is no text, by its first bytes.
+fn no_text(head: &[u8]) -> Result<(), Fault> {
+    let what = match head {
+        [b'P', b'K', 3, 4, ..] => {
+            "it is no text but an Excel workbook (or another ZIP archive); give it the ending .xlsx, or save it as CSV"
+        }
+        [0xd0, 0xcf, 0x11, 0xe0, ..] => {
+            "it is no text but an old Excel workbook (.xls), or one with a password; save it as .xlsx without a password, or as CSV"
+        }
+        [b'%', b'P', b'D', b'F', ..] => "it is a PDF and no text",
+        [0x1f, 0x8b, ..] => "it is compressed (gzip); unpack it first",
+        _ => return Ok(()),
+    };
+    Err(Fault::whole(what))
+}
+
+/// What the mark at the start says.
+fn marked(head: &[u8]) -> Result<Option<Found>, Fault> {
+    let found = |encoding, mark| Ok(Some(Found { encoding, mark }));
+    match head {
+        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => {
+            Err(Fault::whole("it is in UTF-32, which is not read; save it as UTF-8"))
+        }
+        [0xef, 0xbb, 0xbf, ..] => found(UTF_8, 3),
+        [0xff, 0xfe, ..] => found(UTF_16LE, 2),
+        [0xfe, 0xff, ..] => found(UTF_16BE, 2),
+        [0x84, 0x31, 0x95, 0x33, ..] => found(GB18030, 4),
+        _ => Ok(None),
+    }
+}
+
+/// The mark against what was asked for.
+fn agreed(found: Found, asked: Option<Asked>) -> Result<Found, Fault> {
+    match asked {
+        None => Ok(found),
+        Some(Asked::Utf16) if found.encoding != UTF_8 && found.encoding != GB18030 => Ok(found),
+        Some(Asked::One(encoding)) if encoding == found.encoding => Ok(found),
+        Some(asked) => {
+            let asked = match asked {
+                Asked::Utf16 => "UTF-16",
+                Asked::One(encoding) => encoding.name(),
+            };
+            Err(Fault::whole(format!(
+                "it begins with the mark of {}, but `encoding` says {asked}; leave `encoding` out",
+                found.encoding.name()
+            )))
+        }
+    }
+}
+
+/// What was seen of a text without a mark.
+#[derive(Default)]
+struct Seen {
+    bytes: u64,
+    nuls: u64,
+    /// Units of two bytes that are an ASCII character, the low byte first or the high one.
+    low_first: u64,
+    high_first: u64,
+    /// Characters of several bytes in UTF-8, and bytes that are none.
+    long: u64,
+    broken: u64,
+    /// Where the first of those is: line and character.
+    first_broken: Option<(u64, u64)>,
+    /// Runs of bytes over 127, and those of them that are common Chinese characters in GB18030 too.
+    runs: u64,
+    double_runs: u64,
+    /// Runs of common Chinese characters and signs in GB18030, and how many bytes there are over 127.
+    common_runs: u64,
+    high: u64,
+    /// What it looks like, in general and among Chinese encodings.
+    guess: Option<(&'static Encoding, &'static Encoding)>,
+}
+
+/// Up to so many bytes over 127 a guess by frequency says little.
+const SHORT: u64 = 24;
+
+impl Seen {
+    fn of(source: &mut impl Read) -> io::Result<Self> {
+        let mut seen = Self::default();
+        let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
+        let mut position = Position::default();
+        let mut run: Vec<u8> = Vec::new();
+        let mut buffer = vec![0; 1 << 16];
+        let mut kept = 0;
+        loop {
+            let read = read_some(source, &mut buffer[kept..])?;
+            let last = read == 0 || kept + read < buffer.len();
+            let fresh = &buffer[kept..kept + read];
+            detector.feed(fresh, last);
+            seen.count(fresh, &mut run);
+            let all = kept + read;
+            kept = seen.validate(&buffer[..all], last, &mut position);
+            buffer.copy_within(all - kept..all, 0);
+            if last {
+                break;
+            }
+        }
+        seen.end_run(&mut run);
+        let guess = |domain| detector.guess(domain, Utf8Detection::Deny);
+        seen.guess = Some((guess(None), guess(Some(b"cn".as_slice()))));
+        Ok(seen)
+    }
+
+    fn count(&mut self, fresh: &[u8], run: &mut Vec<u8>) {
+        for &byte in fresh {
+            if byte == 0 {
+                self.nuls += 1;
+            }
+            if byte >= 0x80 {
+                self.high += 1;
+                run.push(byte);
+                if run.len() == 4096 {
+                    self.end_run(run);
+                }
+            } else if !run.is_empty() {
+                self.end_run(run);
+            }
+        }
+        if self.nuls > 0 || self.bytes == 0 {
+            // Blocks begin at even places, for all but the last are of an even length.
+            for unit in fresh.chunks_exact(2) {
+                match *unit {
+                    [1..=0x7f, 0] => self.low_first += 1,
+                    [0, 1..=0x7f] => self.high_first += 1,
+                    _ => {}
+                }
+            }
+        }
+        self.bytes += fresh.len() as u64;
+    }
+
+    /// Whether UTF-8 and GB18030 both make letters of it: two bytes each, and common Chinese characters.
+    fn end_run(&mut self, run: &mut Vec<u8>) {
+        if run.is_empty() {
+            return;
+        }
+        self.runs += 1;
+        let all = |fits: fn(u8, u8) -> bool| {
+            run.len() % 2 == 0 && run.chunks_exact(2).all(|pair| fits(pair[0], pair[1]))
+        };
+        let both = run.len() >= 4
+            && all(|first, second| matches!(first, 0xc2..=0xd7) && matches!(second, 0xa1..=0xbf));
+        let common =
+            all(|first, second| matches!(first, 0xa1..=0xa9 | 0xb0..=0xd7) && matches!(second, 0xa1..=0xfe));
+        self.double_runs += u64::from(both);
+        self.common_runs += u64::from(common);
+        run.clear();
+    }
+
+    /// Checks for UTF-8; gives how many bytes at the end belong to a character that goes on.
+    fn validate(&mut self, mut bytes: &[u8], last: bool, position: &mut Position) -> usize {
+        loop {
+            let (valid, broken) = match std::str::from_utf8(bytes) {
+                Ok(valid) => (valid.len(), Some(0)),
+                Err(error) => (error.valid_up_to(), error.error_len()),
+            };
+            let (good, rest) = bytes.split_at(valid);
+            self.long += good.iter().filter(|byte| **byte >= 0xc0).count() as u64;
+            if self.first_broken.is_none() {
+                position.pass(good);
+            }
+            let skipped = match broken {
+                Some(0) => return 0,
+                Some(length) => length,
+                None if last => rest.len(),
+                None => return rest.len(),
+            };
+            self.broken += 1;
+            self.first_broken.get_or_insert((position.line, position.column));
+            bytes = &rest[skipped..];
+        }
+    }
+
+    fn encoding(&self, asked: Option<Asked>) -> Result<&'static Encoding, Fault> {
+        if self.nuls > 0 || asked.is_some_and(Asked::is_utf16) {
+            return self.utf16();
+        }
+        if self.broken == 0 {
+            if self.runs > 0 && self.runs == self.double_runs {
+                return Err(Fault::whole(
+                    "its text can be read as UTF-8 and as GB18030; say which: `encoding = \"utf-8\"` or `encoding = \"gb18030\"`",
+                ));
+            }
+            return Ok(UTF_8);
+        }
+        // UTF-8 with a fault in it is no other encoding: reading on tells where the fault is.
+        if self.long > self.broken {
+            return Ok(UTF_8);
+        }
+        let (guess, chinese) = self.guess.unwrap_or((UTF_8, UTF_8));
+        let common = self.runs == self.common_runs && self.high <= SHORT;
+        if guess == GBK || chinese == GBK && common {
+            return Ok(GB18030);
+        }
+        let guess = if chinese == GBK && self.high <= SHORT { GB18030 } else { guess };
+        let (line, column) = self.first_broken.unwrap_or((1, 1));
+        Err(Fault::at(
+            line,
+            format!("character {column}"),
+            format!(
+                "the text is neither UTF-8 nor GB18030 for certain (it may be {name}); save it as UTF-8, or say what it is, for example `encoding = \"{label}\"`",
+                name = guess.name(),
+                label = guess.name().to_ascii_lowercase()
+            ),
+        ))
+    }
+
+    /// UTF-16 without a mark, where its ASCII characters tell the order of the bytes.
+    fn utf16(&self) -> Result<&'static Encoding, Fault> {
+        let units = self.bytes / 2;
+        let certain = |more: u64, less: u64| self.bytes % 2 == 0 && more * 5 >= units && more > less * 4;
+        if certain(self.low_first, self.high_first) {
+            Ok(UTF_16LE)
+        } else if certain(self.high_first, self.low_first) {
+            Ok(UTF_16BE)
+        } else {
+            Err(Fault::whole(
+                "it holds bytes of zero and is no text in an encoding that is recognised; save it as UTF-8",
+            ))
+        }
+    }
+}
+
+/// A place in a text: line and character, both counted from 1. CR, LF and CR LF end a line each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Position {
+    pub(super) line: u64,
+    pub(super) column: u64,
+    after_return: bool,
+}
+
+impl Default for Position {
+    fn default() -> Self {
+        Self { line: 1, column: 1, after_return: false }
+    }
+}
+
+impl Position {
+    /// Goes past this text, which is UTF-8.
+    pub(super) fn pass(&mut self, text: &[u8]) {
+        for &byte in text {
+            match byte {
+                b'\n' if self.after_return => self.after_return = false,
+                b'\n' | b'\r' => {
+                    self.line += 1;
+                    self.column = 1;
+                    self.after_return = byte == b'\r';
+                }
+                _ => {
+                    self.after_return = false;
+                    // Bytes within a character are no characters of their own.
+                    self.column += u64::from(byte & 0xc0 != 0x80);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! The values of a JSON list or of JSON lines, one after the other.
+
+use serde_json::Value;
+
+use super::LONGEST;
+use super::detect::Position;
+use super::fault::Fault;
+use super::json;
+use super::text::Blocks;
+
+/// A value, its line, and what is wrong with it where something is.
+pub(super) struct Item {
+    pub(super) line: u64,
+    pub(super) value: Result<Value, Fault>,
+}
+
+/// The values of a text.
+pub(super) struct Items<S> {
+    pub(super) source: S,
+    form: Form,
+    position: Position,
+    pub(super) blank: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// A value a line.
+    Lines,
+    /// One list: not begun, in it before its first item, in it after a comma, and at its end.
+    Before,
+    First,
+    Next,
+    After,
+}
+
+impl<S: Blocks> Items<S> {
+    /// Of a text with a value a line.
+    pub(super) fn lines(source: S) -> Self {
+        Self { source, form: Form::Lines, position: Position::default(), blank: 0 }
+    }
+
+    /// Of a text that is one list.
+    pub(super) fn list(source: S) -> Self {
+        Self { form: Form::Before, ..Self::lines(source) }
+    }
+
+    /// The next value.
+    ///
+    /// # Errors
+    ///
+    /// What makes the rest unreadable.
+    pub(super) fn advance(&mut self) -> Result<Option<Item>, Fault> {
+        if self.form == Form::Lines { self.line() } else { self.item() }
+    }
+
+    fn peek(&mut self) -> Result<Option<u8>, Fault> {
+        Ok(self.source.block()?.first().copied())
+    }
+
+    fn pass(&mut self) -> Result<(), Fault> {
+        if let Some(byte) = self.peek()? {
+            self.position.pass(&[byte]);
+            self.source.consume(1);
+        }
+        Ok(())
+    }
+
+    fn line(&mut self) -> Result<Option<Item>, Fault> {
+        let mut text = Vec::new();
+        loop {
+            let start = self.position;
+            text.clear();
+            let mut ended = false;
+            while !ended {
+                let block = self.source.block()?;
+                if block.is_empty() {
+                    break;
+                }
+                let length = block.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+                let part = &block[..length.unwrap_or(block.len())];
+                text.extend_from_slice(part);
+                self.position.pass(part);
+                let count = part.len();
+                self.source.consume(count);
+                if text.len() > LONGEST {
+                    return Err(Fault::line(start.line, format!("longer than {LONGEST} bytes")));
+                }
+                ended = length.is_some();
+            }
+            if ended {
+                self.pass_line_end()?;
+            }
+            if text.iter().any(|byte| !byte.is_ascii_whitespace()) {
+                let value = json::decode_from(&text, start);
+                return Ok(Some(Item { line: start.line, value }));
+            }
+            if !ended {
+                return Ok(None);
+            }
+            self.blank += 1;
+        }
+    }
+
+    fn pass_line_end(&mut self) -> Result<(), Fault> {
+        let first = self.peek()?;
+        self.pass()?;
+        if first == Some(b'\r') && self.peek()? == Some(b'\n') {
+            self.pass()?;
+        }
+        Ok(())
+    }
+
+    fn wrong<T>(&self, what: impl Into<String>) -> Result<T, Fault> {
+        Err(Fault::at(self.position.line, format!("character {}", self.position.column), what))
+    }
+
+    /// The next item of the list, found by its brackets and quotes alone.
+    fn item(&mut self) -> Result<Option<Item>, Fault> {
+        if self.form == Form::Before {
+            self.blanks()?;
+            if self.peek()? != Some(b'[') {
+                return self
+                    .wrong("the file is no JSON list of recipients: it begins with something else than `[`");
+            }
+            self.pass()?;
+            self.form = Form::First;
+        }
+        if self.form == Form::After {
+            return Ok(None);
+        }
+        self.blanks()?;
+        if self.form == Form::First && self.peek()? == Some(b']') {
+            self.pass()?;
+            return self.end().map(|()| None);
+        }
+        let start = self.position;
+        let text = self.item_text(start)?;
+        let closes = self.peek()? == Some(b']');
+        self.pass()?;
+        self.form = Form::Next;
+        if closes {
+            self.end()?;
+        }
+        Ok(Some(Item { line: start.line, value: json::decode_from(&text, start) }))
+    }
+
+    /// The text up to the comma or bracket behind the item.
+    fn item_text(&mut self, start: Position) -> Result<Vec<u8>, Fault> {
+        let (mut text, mut depth, mut quoted, mut escaped) = (Vec::new(), 0_u32, false, false);
+        loop {
+            let block = self.source.block()?;
+            if block.is_empty() {
+                return self.wrong("the list ends without its `]`");
+            }
+            let mut used = 0;
+            let mut ended = false;
+            for &byte in block {
+                match byte {
+                    _ if escaped => escaped = false,
+                    b'\\' if quoted => escaped = true,
+                    b'"' => quoted = !quoted,
+                    _ if quoted => {}
+                    b',' | b']' if depth == 0 => {
+                        ended = true;
+                        break;
+                    }
+                    b'[' | b'{' => depth += 1,
+                    b']' | b'}' => depth = depth.saturating_sub(1),
+                    _ => {}
+                }
+                used += 1;
+            }
+            text.extend_from_slice(&block[..used]);
+            self.position.pass(&block[..used]);
+            self.source.consume(used);
+            if text.len() > LONGEST {
+                return Err(Fault::line(start.line, format!("longer than {LONGEST} bytes")));
+            }
+            if ended {
+                return Ok(text);
+            }
+        }
+    }
+
+    fn blanks(&mut self) -> Result<(), Fault> {
+        while self.peek()?.is_some_and(|byte| byte.is_ascii_whitespace()) {
+            self.pass()?;
+        }
+        Ok(())
+    }
+
+    /// Nothing may stand after the list.
+    fn end(&mut self) -> Result<(), Fault> {
+        self.form = Form::After;
+        self.blanks()?;
+        match self.peek()? {
+            None => Ok(()),
+            Some(_) => self
+                .wrong("text after the end of the list; a file holds one list, so put all into one `[ … ]`"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(text: &str, list: bool) -> Result<Vec<(u64, Value)>, String> {
+        let mut items = if list { Items::list(text.as_bytes()) } else { Items::lines(text.as_bytes()) };
+        let mut all = Vec::new();
+        while let Some(item) = items.advance().map_err(|fault| fault.to_string())? {
+            all.push((item.line, item.value.map_err(|fault| fault.to_string())?));
+        }
+        Ok(all)
+    }
+
+    #[test]
+    fn items_come_with_their_lines() {
+        let text = "\n[\"a,]\\\"\",\n {\"x\": [1, \"}\"]} ,\r\n3\n]\n";
+        let items = all(text, true).unwrap();
+        assert_eq!(items.iter().map(|item| item.0).collect::<Vec<_>>(), [2, 3, 4]);
+        assert_eq!(items[0].1, "a,]\"");
+        assert!(all("[ ]", true).unwrap().is_empty());
+        let items = all("\n\"a\"\r\n\r{\"b\":1}\n\n3", false).unwrap();
+        assert_eq!(items.iter().map(|item| item.0).collect::<Vec<_>>(), [2, 4, 6]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_place() {
+        for (text, list, says) in [
+            ("[\"a\"]\n[\"b\"]\n", true, "line 2, character 1: text after the end of the list"),
+            ("[1,]", true, "it is not JSON"),
+            ("[,1]", true, "it is not JSON"),
+            ("[1 2]", true, "line 1, character 4: text after the end"),
+            ("[1\n", true, "line 2, character 1: the list ends without"),
+            ("{}", true, "no JSON list"),
+            ("", true, "no JSON list"),
+            ("[1]}", true, "text after the end"),
+            ("[{\"a\":1,\n\"a\":2}]", true, "line 2, character 3: the key \"a\" stands twice"),
+            ("1 2\n", false, "line 1, character 3: text after the end"),
+            ("1\n{\"a\":1,\"a\":2}", false, "line 2, character"),
+        ] {
+            let error = all(text, list).unwrap_err();
+            assert!(error.contains(says), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! JSON, strictly: a key that stands twice in an object is refused, and so is text after the end.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+
+use super::detect::Position;
+use super::fault::Fault;
+
+/// What some programs put before UTF-8 text.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Reads one JSON value; a byte order mark before it is passed over.
+///
+/// # Errors
+///
+/// Anything but one JSON value with white space around it; a key that stands twice in an object.
+pub fn decode(text: &[u8]) -> Result<Value, Fault> {
+    decode_from(text.strip_prefix(MARK).unwrap_or(text), Position::default())
+}
+
+/// The same of a part of a text that begins at a place.
+pub(super) fn decode_from(text: &[u8], start: Position) -> Result<Value, Fault> {
+    let failed = |error: serde_json::Error| told(&error, text, start);
+    let mut strict = serde_json::Deserializer::from_slice(text);
+    Strict.deserialize(&mut strict).map_err(failed)?;
+    strict.end().map_err(failed)?;
+    serde_json::from_slice(text).map_err(failed)
+}
+
+fn told(error: &serde_json::Error, text: &[u8], start: Position) -> Fault {
+    // It counts lines by LF alone, and bytes.
+    let begins =
+        text.split_inclusive(|byte| *byte == b'\n').take(error.line().saturating_sub(1)).map(<[u8]>::len);
+    let offset = (begins.sum::<usize>() + error.column().saturating_sub(1)).min(text.len());
+    let mut position = start;
+    position.pass(&text[..offset]);
+    let mut what = error.to_string();
+    if let Some(at) = what.rfind(" at line ") {
+        what.truncate(at);
+    }
+    let what = match what.as_str() {
+        "trailing characters" => "text after the end of the JSON value; one value is expected".to_owned(),
+        other if other.starts_with("the key ") => other.to_owned(),
+        other => {
+            return Fault::line(
+                position.line,
+                format!("it is not JSON: {other} (character {})", position.column),
+            );
+        }
+    };
+    Fault::at(position.line, format!("character {}", position.column), what)
+}
+
+/// Goes through a value and keeps nothing but the keys of the objects that it is in.
+struct Strict;
+
+impl<'de> DeserializeSeed<'de> for Strict {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("JSON")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element_seed(Self)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
+        let mut keys = HashSet::new();
+        while let Some(key) = fields.next_key::<String>()? {
+            if keys.contains(&key) {
+                let key = crate::message::quoted(&key);
+                return Err(A::Error::custom(format!(
+                    "the key {key} stands twice in one object; remove one"
+                )));
+            }
+            keys.insert(key);
+            fields.next_value_seed(Self)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_value_and_each_key_once() {
+        assert_eq!(decode(b"\xef\xbb\xbf {\"a\": [1, {\"a\": null}], \"b\": 1.5}\n").unwrap()["b"], 1.5);
+        for (text, says) in [
+            ("{\"a\":1,\n \"b\":{\"c\":1, \"c\":2}}", "line 2, character 16: the key \"c\" stands twice"),
+            ("{\"a\":1,\"\\u0061\":2}", "the key \"a\" stands twice"),
+            ("[1]\n[2]", "line 2, character 1: text after the end"),
+            ("{} x", "line 1, character 4: text after the end"),
+            ("群", "line 1: it is not JSON"),
+            ("", "it is not JSON: EOF"),
+            ("[1,]", "it is not JSON"),
+            ("{\"a\":NaN}", "it is not JSON"),
+        ] {
+            let fault = decode(text.as_bytes()).unwrap_err().to_string();
+            assert!(fault.contains(says), "{text}: {fault}");
+        }
+    }
+}

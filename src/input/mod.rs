@@ -1,0 +1,31 @@
+//! Reading what comes in: tables as text (CSV), workbooks (XLSX) and JSON, for audiences and for scripts alike.
+//!
+//! A text's encoding and a table's separator are recognised, and said. What could be read in two ways is refused with
+//! the line, the column, the value and the remedy, for a message to the wrong group is worse than none.
+//!
+//! May import: `message`.
+
+mod audience;
+mod csv;
+mod detect;
+mod fault;
+mod header;
+mod ids;
+mod items;
+mod json;
+mod options;
+mod separator;
+mod swallowed;
+mod table;
+mod text;
+
+pub use audience::{Audience, Line};
+pub use fault::Fault;
+pub use ids::{group_id, split_users, user};
+pub use json::decode as decode_json;
+pub use options::Options;
+pub use table::{Row, Table};
+pub use text::Text;
+
+/// The most bytes of one record: far more than any has, far less than would hurt.
+const LONGEST: usize = 1 << 20;

@@ -1,0 +1,91 @@
+//! What a script says about a file that it names.
+
+use encoding_rs::{Encoding, UTF_16LE};
+
+use super::fault::Fault;
+
+/// What a script says about a file, where it does not leave that to the reader.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The label of the text's encoding, such as `gb18030`.
+    pub encoding: Option<String>,
+    /// What separates the cells of a row: one ASCII character.
+    pub separator: Option<u8>,
+    /// The name of a workbook's sheet.
+    pub sheet: Option<String>,
+    /// The column, or the field, that holds the id of the group.
+    pub id_column: Option<String>,
+}
+
+impl Options {
+    /// Reads a separator.
+    ///
+    /// # Errors
+    ///
+    /// Anything but one printable ASCII character or a tab; a quote, a letter or a digit.
+    pub fn separator(text: &str) -> Result<u8, String> {
+        match *text.as_bytes() {
+            [byte @ (b'\t' | b' '..=b'~')] if byte != b'"' && !byte.is_ascii_alphanumeric() => Ok(byte),
+            _ => Err("expected one character, such as \",\", \";\" or \"\\t\"".to_owned()),
+        }
+    }
+
+    /// Checks the name of an encoding.
+    ///
+    /// # Errors
+    ///
+    /// A name that stands for none.
+    pub fn check_encoding(label: &str) -> Result<(), String> {
+        Asked::of(label).map(drop).map_err(|fault| fault.what)
+    }
+}
+
+/// An encoding that was asked for by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// UTF-16 in the order of bytes that its mark or its text tells.
+    Utf16,
+    /// This one.
+    One(&'static Encoding),
+}
+
+impl Asked {
+    pub(super) fn of(label: &str) -> Result<Self, Fault> {
+        let trimmed = label.trim();
+        if trimmed.eq_ignore_ascii_case("utf-16") || trimmed.eq_ignore_ascii_case("utf16") {
+            return Ok(Self::Utf16);
+        }
+        match Encoding::for_label_no_replacement(trimmed.as_bytes()) {
+            Some(encoding) if encoding == encoding_rs::GBK => Ok(Self::One(encoding_rs::GB18030)),
+            Some(encoding) => Ok(Self::One(encoding)),
+            None => Err(Fault::whole(format!(
+                "there is no encoding \"{}\"; such are \"utf-8\", \"gb18030\", \"utf-16\", \"big5\" and \"windows-1252\"",
+                label.escape_debug()
+            ))),
+        }
+    }
+
+    pub(super) fn is_utf16(self) -> bool {
+        matches!(self, Self::Utf16) || self == Self::One(UTF_16LE) || self == Self::One(encoding_rs::UTF_16BE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn separators_and_encodings_are_checked() {
+        for text in [",", ";", "\t", "|", ":"] {
+            assert!(Options::separator(text).is_ok(), "{text:?}");
+        }
+        for text in ["", "\"", "\n", "a", "1", "，", ",,"] {
+            assert!(Options::separator(text).is_err(), "{text:?}");
+        }
+        for label in ["utf-8", "UTF8", "gbk", "GB18030", "gb2312", "utf-16", "UTF-16LE", "big5", "latin1"] {
+            Options::check_encoding(label).unwrap();
+        }
+        assert!(Options::check_encoding("utf-9").unwrap_err().contains("gb18030"));
+        assert_eq!(Asked::of("gbk").unwrap(), Asked::One(encoding_rs::GB18030));
+    }
+}

@@ -1,0 +1,232 @@
+//! A table in text: its separator, its header and its rows.
+
+use std::io::{Read, Seek};
+
+use super::csv::{Record, Records, Step};
+use super::fault::Fault;
+use super::options::Options;
+use super::text::{Blocks, Text};
+use super::{header, separator, swallowed};
+
+/// How much of a text is looked at to find its separator.
+const SAMPLE: usize = 1 << 16;
+
+/// A table that is being read.
+pub struct Table<R> {
+    records: Records<Text<R>>,
+    record: Record,
+    header: Option<Vec<String>>,
+    /// Cells of each row: as many as the first has.
+    width: Option<usize>,
+    id: Option<usize>,
+    rows: u64,
+    blank: u64,
+}
+
+/// What was read.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Row {
+    /// A row of this line; [`Table::cells`] has it.
+    Good(u64),
+    /// A row that cannot be used, after which others come.
+    Bad(Fault),
+    /// There is no more.
+    End,
+}
+
+impl<R: Read + Seek> Table<R> {
+    /// Opens a table with a header or without. `id_column` is the column of ids where one is wanted.
+    ///
+    /// # Errors
+    ///
+    /// A text or a header that cannot be read.
+    pub fn open(
+        source: R,
+        options: &Options,
+        has_header: bool,
+        id_column: Option<&str>,
+    ) -> Result<Self, Fault> {
+        let mut text = Text::open(source, options)?;
+        let hinted = hint(&mut text)?;
+        let separator = match (options.separator, hinted) {
+            (Some(asked), _) => asked,
+            (None, Some(hinted)) => hinted,
+            (None, None) => {
+                let sample = text.peek(SAMPLE)?.to_vec();
+                separator::guess(&sample, text.is_ended(), id_column)?
+            }
+        };
+        let line = if hinted.is_some() { 2 } else { 1 };
+        let mut table = Self {
+            records: Records::new(text, separator, line),
+            record: Record::default(),
+            header: None,
+            width: None,
+            id: None,
+            rows: 0,
+            blank: 0,
+        };
+        if has_header {
+            table.read_header(id_column)?;
+        }
+        Ok(table)
+    }
+}
+
+impl<R: Read> Table<R> {
+    fn read_header(&mut self, id_column: Option<&str>) -> Result<(), Fault> {
+        loop {
+            match self.records.read(&mut self.record, &[])? {
+                Step::Row if self.record.is_blank() => {}
+                Step::Row => break,
+                Step::Bad(fault) => return Err(fault),
+                Step::End => {
+                    if id_column.is_some() {
+                        return Err(Fault::whole("it is empty; its first line names the columns"));
+                    }
+                    return Ok(());
+                }
+            }
+        }
+        let names = header::names(&self.record)?;
+        if let Some(wanted) = id_column {
+            self.id = Some(header::id_column(&names, wanted, self.record.line)?);
+            header::check_users(&names, self.record.line)?;
+        }
+        self.width = Some(names.len());
+        self.check_swallowed(&names)?;
+        self.header = Some(names);
+        Ok(())
+    }
+
+    fn check_swallowed(&self, names: &[String]) -> Result<(), Fault> {
+        let (id, width) = (self.id.unwrap_or(0), self.width.unwrap_or(0));
+        swallowed::check(&self.record, char::from(self.records.separator()), id, width, names)
+    }
+
+    /// Reads the next row; rows without any text are passed over and counted.
+    ///
+    /// # Errors
+    ///
+    /// What makes the rest unreadable: a quote in the wrong place, bytes that are no text.
+    pub fn advance(&mut self) -> Result<Row, Fault> {
+        let names = self.header.as_deref().unwrap_or_default();
+        loop {
+            match self.records.read(&mut self.record, names)? {
+                Step::End => return Ok(Row::End),
+                Step::Row if self.record.is_blank() => self.blank += 1,
+                Step::Bad(fault) => {
+                    self.rows += 1;
+                    return Ok(Row::Bad(fault));
+                }
+                Step::Row => break,
+            }
+        }
+        self.check_swallowed(names)?;
+        self.rows += 1;
+        let (cells, width) = (self.record.len(), *self.width.get_or_insert(self.record.len()));
+        if cells != width {
+            let first = if self.header.is_some() { "the header" } else { "the first row" };
+            let what = format!(
+                "it has {cells} fields where {first} has {width}; a cell that holds a {} belongs in quotes",
+                separator::name(self.records.separator())
+            );
+            return Ok(Row::Bad(Fault::line(self.record.line, what)));
+        }
+        Ok(Row::Good(self.record.line))
+    }
+
+    /// The names of the columns, where the table has them.
+    #[must_use]
+    pub fn header(&self) -> Option<&[String]> {
+        self.header.as_deref()
+    }
+
+    /// Which column holds the ids, where one is wanted.
+    #[must_use]
+    pub const fn id(&self) -> Option<usize> {
+        self.id
+    }
+
+    /// The cells of the row that was read last.
+    pub fn cells(&self) -> impl Iterator<Item = &str> {
+        self.record.iter()
+    }
+
+    /// Rows so far: those with text, bad ones included, and those without any.
+    #[must_use]
+    pub const fn counts(&self) -> (u64, u64) {
+        (self.rows, self.blank)
+    }
+
+    /// The encoding, and the word for the separator.
+    #[must_use]
+    pub fn taken_for(&self) -> (&'static str, String) {
+        (self.records.source.encoding(), separator::name(self.records.separator()))
+    }
+}
+
+/// The separator that a first line `sep=;` says, which Excel writes and hides; that line is passed over.
+fn hint<R: Read>(text: &mut Text<R>) -> Result<Option<u8>, Fault> {
+    let start = text.peek(8)?;
+    let (separator, length) = match *start {
+        [b's', b'e', b'p', b'=', separator, b'\r', b'\n', ..] => (separator, 7),
+        [b's', b'e', b'p', b'=', separator, b'\r' | b'\n', ..] => (separator, 6),
+        _ => return Ok(None),
+    };
+    text.consume(length);
+    Ok(Some(separator))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    type Rows = Vec<(u64, Vec<String>)>;
+
+    fn read(text: &str, id_column: Option<&str>) -> Result<(Rows, Vec<String>), String> {
+        let source = Cursor::new(text.as_bytes().to_vec());
+        let mut table =
+            Table::open(source, &Options::default(), true, id_column).map_err(|fault| fault.to_string())?;
+        let (mut rows, mut bad) = (Vec::new(), Vec::new());
+        loop {
+            match table.advance().map_err(|fault| fault.to_string())? {
+                Row::Good(line) => rows.push((line, table.cells().map(str::to_owned).collect())),
+                Row::Bad(fault) => bad.push(fault.to_string()),
+                Row::End => return Ok((rows, bad)),
+            }
+        }
+    }
+
+    #[test]
+    fn lines_are_counted_as_editors_count_them() {
+        let (rows, bad) =
+            read("\r\ngroup_id,name\r\n\r\n1,\"a\nb\"\r\n, \n2\n3,c", Some("group_id")).unwrap();
+        assert_eq!(rows.iter().map(|row| row.0).collect::<Vec<_>>(), [4, 8]);
+        assert_eq!(
+            bad,
+            ["line 7: it has 1 fields where the header has 2; a cell that holds a comma belongs in quotes"]
+        );
+        assert_eq!(read("sep=;\na;b\n1;2\n", None).unwrap().0, [(3, vec!["1".to_owned(), "2".to_owned()])]);
+    }
+
+    #[test]
+    fn a_quote_that_swallows_rows_is_refused_with_the_line_where_it_opens() {
+        for text in [
+            "group_id,name\n11,A\n12,\"B\n13,C\n14,D\"\n15,E\n",
+            "group_id,name,city\n11,A,x\n12,\"B,y\n13,C\",z\n",
+            "group_id,name\n184524748100001,\"A\n184524748100002,B\"\n",
+        ] {
+            let error = read(text, Some("group_id")).unwrap_err();
+            assert!(error.contains("look like rows") && error.starts_with("line "), "{error}");
+        }
+        let error =
+            read("group_id,\"name\n184524748100001,A\n184524748100002,B\"\n", Some("group_id")).unwrap_err();
+        assert!(error.starts_with("line 1"), "{error}");
+        // Text of several lines is text.
+        let text = "group_id,name\n11,\"Dear all,\nplease come, friends,\n1, 2, 3\"\n12,\"Hello\n\nAnn\"\n";
+        assert_eq!(read(text, Some("group_id")).unwrap().0.len(), 2);
+    }
+}

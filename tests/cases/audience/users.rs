@@ -1,0 +1,28 @@
+//! The users of a targeted broadcast.
+
+use super::{broadcast, refused};
+
+#[test]
+fn users_are_separated_by_either_semicolon_and_a_comma_is_asked_about() {
+    let head = "group_id,users\n184524748161025,user1；user2\n";
+    let (ran, service) = broadcast("a.csv", format!("{head}184524748161027, user1 ; user1\n"), "");
+    ran.exits(0);
+    let mut users: Vec<String> =
+        service.messages().iter().map(|message| message["users"].to_string()).collect();
+    users.sort();
+    assert_eq!(users, ["[\"user1\",\"user2\"]", "[\"user1\"]"]);
+    for (cell, comma) in [("\"user1,user2\"", "`,`"), ("user1，user2", "`，`"), ("user1、user2", "`、`")]
+    {
+        let content = format!("{head}184524748161026,{cell}\n");
+        refused("a.csv", content, "", &["line 3, column 2 (`users`)", comma, "separated by `;`"]);
+    }
+    let content = "{\"group_id\":\"184524748161025\",\"users\":[\"a\",\"b,c\"]}\n";
+    refused("a.jsonl", content, "", &["line 1", "users", "one user or several"]);
+}
+
+#[test]
+fn users_that_name_nobody_do_not_make_it_a_message_to_the_whole_group() {
+    refused("a.jsonl", "{\"group_id\":\"184524748161025\",\"users\":[]}\n", "", &["line 1", "names nobody"]);
+    refused("a.csv", "group_id,users\n184524748161025,;\n", "", &["line 2", "names no user"]);
+    refused("a.csv", "group_id,Users\n184524748161025,ann\n", "", &["line 1", "called `users`"]);
+}
