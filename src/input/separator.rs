@@ -56,7 +56,7 @@ fn fit(sample: &[u8], whole: bool, separator: u8, id_column: Option<&str>) -> Fi
         let step = records.read(&mut record, &[]);
         let unreadable = step.is_err();
         // The last row of a sample may be cut off.
-        if !whole && records.source.is_empty() {
+        if rows > 0 && !whole && records.source.is_empty() {
             break;
         }
         match step {

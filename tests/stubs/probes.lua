@@ -19,12 +19,12 @@ local function failed(t, given, fault)
   return problem
 end
 
-local function broadcast()
-  return im.broadcast({ name = "b", run = 1, to = "bad.csv", message = { type = "txt", body = { msg = "x" } }, skip_bad = true })
+local function broadcast(file)
+  return im.broadcast({ name = file or "b", run = 1, to = file or "bad.csv", message = { type = "txt", body = { msg = "x" } }, skip_bad = true })
 end
 
-local function campaigned()
-  return campaign.run({ name = "c", run = 1, to = "bad.csv", text = "x", test = { "9" }, skip_bad = true })
+local function campaigned(file)
+  return campaign.run({ name = file or "c", run = 1, to = file or "bad.csv", text = "x", test = { "9" }, skip_bad = true })
 end
 
 local function progress()

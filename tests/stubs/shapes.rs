@@ -32,7 +32,7 @@ const OPTIONS: [(&str, &str); 16] = [
 
 /// Tables that calls give: how to come by some that have all of its fields between them.
 const VALUES: [(&str, &str); 20] = [
-    ("campaign.report", "campaigned(), campaigned()"),
+    ("campaign.report", "campaigned(), campaigned(), campaigned('none.csv')"),
     ("fs.info", "fs.info('bad.csv')"),
     ("http.hook_request", "told(t.post('hook'), 'request')"),
     ("http.response", "http.get('https://host.example')"),
@@ -46,7 +46,7 @@ const VALUES: [(&str, &str); 20] = [
     ("im.problem", "select(2, im.check({}))[1]"),
     ("im.progress", "progress()"),
     ("im.recalled", "im.recall(im.group_send(hello))"),
-    ("im.report", "broadcast(), broadcast()"),
+    ("im.report", "broadcast(), broadcast(), broadcast('none.csv')"),
     ("os.fields", "os.date('*t')"),
     ("schedule.Context", "told(t.trigger('job'), 'context')"),
     ("store.data", "store.open('x')"),
@@ -217,7 +217,8 @@ fn tables_are_what_their_stubs_say() {
     let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/assets");
     let project = Project::new()
         .file("mooncast.toml", SETTINGS)
-        .file("bad.csv", "group_id\n1\n\"\"\n")
+        .file("bad.csv", "group_id,name\n1,a\n,b\n,\n")
+        .file("none.csv", "group_id\n")
         .file("picture.png", std::fs::read(assets.join("picture.png")).unwrap())
         .file("clip.mp4", std::fs::read(assets.join("clip.mp4")).unwrap())
         .file("scripts/jobs.lua", JOBS)

@@ -28,7 +28,7 @@ fails("invalid", "line 2, column 1 (`a`): a quote opens here and is never closed
 fails("invalid", "line 2, character 1: ", csv.parse, "a\n\xff\n")
 fails("invalid", "line 2, column 1 (`a`): a quote stands inside the cell", csv.parse, 'a\nb"c\n')
 fails("invalid", "there is text after the quote", csv.parse, 'a\n"b"c\n')
-assert(csv.parse("a;b\n1;2\n,\n")[1].b == "2")
+assert(csv.parse("a;b\n1;2\n;\n")[1].b == "2")
 assert(csv.parse("\xff\xfea\0\t\0b\0\n\0001\0\t\0002\0")[1].b == "2")
 assert(csv.parse("a\n\xb3\xc2\n")[1].a == "陈" and csv.parse("a\n\xb3\xc2\n", { encoding = "gbk" })[1].a == "陈")
 fails("invalid", "comma or by semicolon", csv.parse, "a,b;c\n1,2;3\n")
