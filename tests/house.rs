@@ -67,7 +67,7 @@ const KEPT: &[(&str, &[&str])] = &[
     ("full_moon", &["cli"]),
     ("encoding_rs", &["input"]),
     ("chardetng", &["input"]),
-    ("calamine", &["input"]),
+    ("calamine", &["input", "web/view/export/xlsx"]),
     ("notify_debouncer_full", &["daemon/eyes"]),
     ("sd_notify", &["daemon/systemd"]),
     ("metrics", &["daemon/figures", "delivery/figures", "host/figures", "ledger/figures", "web"]),
