@@ -3,6 +3,7 @@
 mod acts;
 mod browser;
 mod changes;
+mod doubts;
 mod looks;
 mod plain;
 

@@ -123,4 +123,22 @@ mod tests {
         assert_eq!(Hours::new(None).unwrap().closed_for(Duration::ZERO), Duration::ZERO);
         assert!(Hours::new(Some(&serde_json::json!({ "from": "9", "to": "x", "tz": "Nowhere" }))).is_err());
     }
+
+    #[test]
+    fn the_end_counts_open_hours_only() {
+        let window = serde_json::json!({ "from": "09:00", "to": "17:00", "tz": "UTC" });
+        let hours = Hours::new(Some(&window)).unwrap();
+        let at = |text: &str| {
+            Duration::try_from(text.parse::<Timestamp>().unwrap().as_duration()).unwrap()
+        };
+        let ends = |begins: &str, hours_long: u64| {
+            let end = hours.end_of(at(begins), Duration::from_hours(hours_long));
+            Timestamp::from_second(i64::try_from(end.as_secs()).unwrap()).unwrap().to_string()
+        };
+        assert_eq!(ends("2026-06-01T10:00:00Z", 2), "2026-06-01T12:00:00Z");
+        assert_eq!(ends("2026-06-01T16:00:00Z", 2), "2026-06-02T10:00:00Z");
+        assert_eq!(ends("2026-06-01T20:00:00Z", 17), "2026-06-04T10:00:00Z");
+        let always = Hours::new(None).unwrap();
+        assert_eq!(always.end_of(Duration::from_secs(5), Duration::from_secs(6)), Duration::from_secs(11));
+    }
 }

