@@ -5,8 +5,8 @@ use crate::support::service::Service;
 use crate::support::{Project, Ran};
 
 const SCRIPT: &str = r#"
-function main(what)
-  if what == "once" then
+function main(args)
+  if args[1] == "once" then
     im.group_send({ to = "184524748161025", type = "txt", body = { msg = "hi" } }, { once = "order 7" })
   else
     local groups = {}
