@@ -10,7 +10,7 @@ use crate::config::{Environment, Settings};
 use crate::ledger::Ledger;
 use crate::web::HostView;
 
-use super::runs::ledger_place;
+use super::runs::{ledger_place, local_text};
 use super::{Exit, Global};
 
 /// Shows the daemons that work on the ledger: on which machine each runs, what it does, whether it is alive, and whether
@@ -54,7 +54,7 @@ fn list(out: &mut impl Write, hosts: &[HostView]) -> anyhow::Result<()> {
     }
     writeln!(
         out,
-        "{:<24} {:>8}  {:<9} {:<20} {:<10} {:<21} state",
+        "{:<24} {:>8}  {:<9} {:<20} {:<10} {:<26} state",
         "host", "process", "version", "roles", "scripts", "since"
     )?;
     for host in hosts {
@@ -66,12 +66,12 @@ fn list(out: &mut impl Write, hosts: &[HostView]) -> anyhow::Result<()> {
         let scripts: String = host.scripts.chars().take(8).collect();
         writeln!(
             out,
-            "{:<24} {:>8}  {:<9} {:<20} {scripts:<10} {:<21} {state}",
+            "{:<24} {:>8}  {:<9} {:<20} {scripts:<10} {:<26} {state}",
             host.host,
             host.pid,
             host.version,
             host.roles.join(","),
-            host.since
+            local_text(&host.since)
         )?;
     }
     Ok(())

@@ -186,13 +186,13 @@ fn list(out: &mut impl Write, jobs: &[Listed]) -> anyhow::Result<()> {
         writeln!(out, "no jobs")?;
         return Ok(());
     }
-    writeln!(out, "{:<24} {:<21} {:<34} {:<24} times", "job", "next", "last", "script")?;
+    writeln!(out, "{:<24} {:<26} {:<38} {:<24} times", "job", "next", "last", "script")?;
     for job in jobs {
         let last = job.last.as_ref().map_or_else(
             || "never".to_owned(),
             |run| format!("{} {}", run.state.name(), instant(run.scheduled_at)),
         );
-        writeln!(out, "{:<24} {:<21} {last:<34} {:<24} {}", job.name, next(job), job.script, job.times)?;
+        writeln!(out, "{:<24} {:<26} {last:<38} {:<24} {}", job.name, next(job), job.script, job.times)?;
     }
     Ok(())
 }

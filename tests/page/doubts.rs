@@ -26,7 +26,8 @@ fn doubts_are_settled_and_an_interrupted_broadcast_is_resumed_from_the_page() {
         let ran = Ran::of(&command.env("MOONCAST_FAIL_POINT", point).output().unwrap());
         assert_eq!(ran.status, None, "{ran:#?}");
     }
-    let site = Site::start(&project, project.command_against(&service, &["serve", "--listen", "127.0.0.1:0"]));
+    let site =
+        Site::start(&project, project.command_against(&service, &["serve", "--listen", "127.0.0.1:0"]));
     browse(async {
         for (language, tag) in [("en-US", "en"), ("zh-CN,zh", "zh-CN")] {
             let browser = site.operator(language).await;

@@ -128,9 +128,7 @@ mod tests {
     fn the_end_counts_open_hours_only() {
         let window = serde_json::json!({ "from": "09:00", "to": "17:00", "tz": "UTC" });
         let hours = Hours::new(Some(&window)).unwrap();
-        let at = |text: &str| {
-            Duration::try_from(text.parse::<Timestamp>().unwrap().as_duration()).unwrap()
-        };
+        let at = |text: &str| Duration::try_from(text.parse::<Timestamp>().unwrap().as_duration()).unwrap();
         let ends = |begins: &str, hours_long: u64| {
             let end = hours.end_of(at(begins), Duration::from_hours(hours_long));
             Timestamp::from_second(i64::try_from(end.as_secs()).unwrap()).unwrap().to_string()

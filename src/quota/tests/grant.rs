@@ -25,7 +25,8 @@ async fn send_until(quota: &Quota, clock: &Clock, end: Instant) -> Vec<Instant> 
 /// The most that any second from an instant on holds.
 fn most_in_a_second(sent: &[Instant], from: Instant) -> usize {
     let in_second = |first: &Instant| {
-        let within = |one: &&Instant| **one >= *first && one.saturating_since(*first) < Duration::from_secs(1);
+        let within =
+            |one: &&Instant| **one >= *first && one.saturating_since(*first) < Duration::from_secs(1);
         sent.iter().filter(within).count()
     };
     sent.iter().filter(|first| **first >= from).map(in_second).max().unwrap_or_default()
