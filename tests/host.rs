@@ -46,7 +46,7 @@ fn services(project: &Project, app: &Rc<Delivery>, clock: &Clock) -> Rc<Services
         origin: "scripts/main.lua".to_owned(),
         clock: clock.clone(),
         sources: Sources::new(&place, &project.path("scripts/main.lua")),
-        files: Files::new(&place, &none, &[]).unwrap(),
+        files: Files::new(&place, &none, &[], None).unwrap(),
         variables: Variables::new(&none),
         outbound: Outbound::new(&none, clock.clone()),
         output: Rc::new(Silent),

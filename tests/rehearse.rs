@@ -184,25 +184,25 @@ fn the_list_of_problems_is_capped_and_the_count_is_not() {
 const BUSY: &str = r#"
     local fs, http, csv = require("fs"), require("http"), require("csv")
     local url = arg[1]
-    fs.mkdir("out/deep")
-    fs.write("out/deep/list.csv", "group_id\ng1\n")
-    fs.append("out/deep/list.csv", "g2\n")
-    fs.append("kept.txt", " and more")
-    assert(fs.read("kept.txt") == "kept and more")
-    fs.remove("old.txt")
-    assert(not fs.info("old.txt"))
-    assert(fs.info("out/deep/list.csv").size == 15)
-    assert(table.concat(fs.list("out"), " ") == "deep")
-    assert(not pcall(fs.remove, "out"), "it is not empty")
+    fs.mkdir("data/out/deep")
+    fs.write("data/out/deep/list.csv", "group_id\ng1\n")
+    fs.append("data/out/deep/list.csv", "g2\n")
+    fs.append("data/kept.txt", " and more")
+    assert(fs.read("data/kept.txt") == "kept and more")
+    fs.remove("data/old.txt")
+    assert(not fs.info("data/old.txt"))
+    assert(fs.info("data/out/deep/list.csv").size == 15)
+    assert(table.concat(fs.list("data/out"), " ") == "deep")
+    assert(not pcall(fs.remove, "data/out"), "it is not empty")
     assert(not pcall(fs.write, "scripts/main.lua", "x"), "what is refused is refused here too")
-    assert(#csv.read("out/deep/list.csv") == 2)
+    assert(#csv.read("data/out/deep/list.csv") == 2)
     assert(http.get(url .. "/real").status == 200)
     assert(http.post(url .. "/orders?key=1", "12345").status == 200)
     local file = im.upload("picture.gif")
     assert(file.width == 3 and file.height == 5 and file.size == 13 and file.url and file.uuid)
     local sent = im.group_send({ to = "g9", type = "txt", body = { msg = "hi" } }, { once = "k" })
     assert(im.recall(sent).recalled == 1)
-    im.broadcast { name = "news", to = "out/deep/list.csv",
+    im.broadcast { name = "news", to = "data/out/deep/list.csv",
       message = { type = "img", body = { file = file } } }
 "#;
 
@@ -210,8 +210,8 @@ const BUSY: &str = r#"
 fn nothing_changes_anywhere() {
     let service = Service::answering(|_, _| service::json(200, "{}"));
     let project = Project::with_script(BUSY)
-        .file("kept.txt", "kept")
-        .file("old.txt", "old")
+        .file("data/kept.txt", "kept")
+        .file("data/old.txt", "old")
         .file("picture.gif", b"GIF89a\x03\0\x05\0\0\0\0");
     let before = files(&project);
     let scratch = tempfile::tempdir().unwrap();
@@ -232,11 +232,11 @@ fn nothing_changes_anywhere() {
     assert_eq!(
         report["files"],
         json!([
-            { "change": "write", "path": "kept.txt", "bytes": 13 },
-            { "change": "remove", "path": "old.txt" },
-            { "change": "make folder", "path": "out" },
-            { "change": "make folder", "path": "out/deep" },
-            { "change": "write", "path": "out/deep/list.csv", "bytes": 15 },
+            { "change": "write", "path": "data/kept.txt", "bytes": 13 },
+            { "change": "remove", "path": "data/old.txt" },
+            { "change": "make folder", "path": "data/out" },
+            { "change": "make folder", "path": "data/out/deep" },
+            { "change": "write", "path": "data/out/deep/list.csv", "bytes": 15 },
         ])
     );
     assert_eq!(

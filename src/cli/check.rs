@@ -8,15 +8,15 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use crate::clock::Clock;
-use crate::config::{AppFlags, Environment, Settings};
+use crate::config::{AppFlags, Environment, Project, Settings};
 use crate::delivery::Delivery;
-use crate::host::{self, Ended, Failed, InterruptSwitch, Silence, Sources};
+use crate::host::{self, Ended, Failed, Files, InterruptSwitch, Silence, Sources};
 use crate::protocol::{Mode, ScriptError};
 use crate::schedule::Job;
 
 use super::apps::Apps;
 use super::instants::Claims;
-use super::lint::{Finding, Linter};
+use super::lint::{Finding, Linter, WrittenPath};
 use super::run::Grants;
 use super::{AppArgs, Exit, Global, apps, instants, run};
 
@@ -108,6 +108,7 @@ fn examine(
         let flags = AppFlags { offline: true, ..args.app.clone().into() };
         let mut settings = Settings::load(&project, &Environment::of_process(), &flags)?;
         settings.permissions.extend(args.grants.permissions()?);
+        findings.extend(refused_writes(&look.writes, &project, &settings, file)?);
         let apps = stand_ins(&settings, clock)?;
         let load = |mode| {
             let spec = run::spec(script.clone(), mode, Vec::new(), &settings.scripts);
@@ -138,6 +139,21 @@ fn examine(
         }
     }
     Ok(Examined { name, findings, note, jobs })
+}
+
+/// The paths that stand in a script where it writes, and that nothing grants.
+fn refused_writes(
+    writes: &[WrittenPath],
+    project: &Project,
+    settings: &Settings,
+    file: &Path,
+) -> anyhow::Result<Vec<String>> {
+    let files = Files::new(project, &settings.permissions, &settings.secret_files, Some(file))
+        .with_context(|| format!("{}", project.root.display()))?;
+    let refused = |WrittenPath { line, column, path }: &WrittenPath| {
+        files.write_refused(path).map(|failure| format!("{line}:{column}: {}", failure.message))
+    };
+    Ok(writes.iter().filter_map(refused).collect())
 }
 
 /// The line of the script's top level that an error came out of.

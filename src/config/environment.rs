@@ -68,6 +68,8 @@ impl Environment {
             "MOONCAST_CLIENT_ID_FILE",
             "MOONCAST_ALERTS_URL_FILE",
             "MOONCAST_ALERTS_SECRET_FILE",
+            "MOONCAST_CALLBACK_SECRET_FILE",
+            "MOONCAST_APP_CERTIFICATE_FILE",
         ]
         .into_iter()
         .filter_map(|name| self.get(name))

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-/// What scripts may reach. The project's folder is readable and writable as it is, but for what the host keeps
-/// there (its state, its settings, the scripts themselves); nothing else is.
+/// What scripts may reach. The project's folder is readable, its folder `data` is writable too, but for what the host
+/// keeps there (its state, its settings, files with credentials) and the scripts; nothing else is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Permissions {

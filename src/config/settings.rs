@@ -6,7 +6,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::file::{self, AppSection};
-use super::store::store;
+use super::store::{key_file, store};
 use super::{
     AlertSettings, App, ConfigError, Credentials, Environment, Permissions, Project, ScriptLimits,
     ServeSettings, Timeouts,
@@ -83,12 +83,17 @@ impl Settings {
             apps.extend(make_app(&name, &format!("[apps.{name}]"), section, offline)?);
         }
         let alerts = file.alerts.settings(environment)?;
+        let serve = file.serve.settings(&project.root)?;
+        // A certificate's file may hold its key too.
+        secret_files.extend(serve.tls.iter().flat_map(|tls| [tls.key.clone(), tls.certificate.clone()]));
+        let store = store(file.store, environment)?;
+        secret_files.extend(store.as_ref().and_then(key_file));
         Ok(Self {
             apps,
-            store: store(file.store, environment)?,
+            store,
             simulator: file.simulator,
             scripts,
-            serve: file.serve.settings(&project.root)?,
+            serve,
             permissions: file.permissions,
             alerts,
             secret_files,

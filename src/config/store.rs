@@ -1,5 +1,7 @@
 //! Where the ledger is: a file of the project, or `store = "postgres://…"`, a server that the hosts of a fleet share.
 
+use std::path::PathBuf;
+
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
@@ -45,6 +47,29 @@ pub(super) fn store(
         (None, Some(section)) => checked("store", section.address()).map(Some),
         (None, None) => Ok(None),
     }
+}
+
+/// The file of the client's private key that a server's address names (`sslkey=FILE`).
+pub(super) fn key_file(address: &SecretString) -> Option<PathBuf> {
+    let (_, query) = address.expose_secret().split_once('?')?;
+    let value = query.split('&').find_map(|pair| pair.strip_prefix("sslkey="))?;
+    let decoded = percent_decoded(value)?;
+    Some(PathBuf::from(decoded))
+}
+
+/// A value of a query with its `%2F` read.
+fn percent_decoded(value: &str) -> Option<String> {
+    let mut bytes = value.bytes();
+    let mut decoded = Vec::with_capacity(value.len());
+    while let Some(byte) = bytes.next() {
+        decoded.push(if byte == b'%' {
+            let digits = [bytes.next()?, bytes.next()?];
+            u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
+        } else {
+            byte
+        });
+    }
+    String::from_utf8(decoded).ok()
 }
 
 /// Whether this is how a server is named.

@@ -5,6 +5,7 @@ use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::time::Duration;
 
+use rustix::fs::{Mode, OFlags, open};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use tracing::Instrument as _;
@@ -122,7 +123,9 @@ impl Delivery {
         let path = &known.path;
         let advice = "put the very file back there and resume; or cancel, and send under another run with what is there now";
         let how: How = serde_json::from_str(&known.options).map_err(|error| format!("{path}: {error}"))?;
-        let file = File::open(path).map_err(|error| {
+        // A pipe that stands there now is not waited for.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file = open(path.as_str(), flags, Mode::empty()).map(File::from).map_err(|error| {
             format!("the file {path} has to be uploaded again, because it expires at the service, and it cannot be opened: {error}; {advice}")
         })?;
         let file = SendableFile { file, name: path.clone() };

@@ -98,8 +98,8 @@ impl Services {
             store: Store::new(&project.shown(&script)),
             origin: project.shown(&script),
             clock: clock.clone(),
-            sources: Sources::new(project, &script),
-            files: Files::new(project, permissions, &settings.secret_files)
+            sources: Sources::new(project, &script).without(&settings.secret_files),
+            files: Files::new(project, permissions, &settings.secret_files, Some(&script))
                 .map_err(missing(&project.root))?,
             variables: Variables::new(permissions),
             outbound: Outbound::new(permissions, clock.clone()),

@@ -1,16 +1,15 @@
 //! Where `require` finds modules: the project's scripts, their `lib/`, then the embedded standard library.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use cap_std::ambient_authority;
-use cap_std::fs::Dir;
 use rust_embed::RustEmbed;
 
 use crate::config::Project;
 use crate::protocol::{Failure, Source};
+
+use super::files::ModuleFolders;
 
 /// The largest script or module in bytes.
 pub const MAX_SOURCE: u64 = 4 * 1024 * 1024;
@@ -25,7 +24,7 @@ struct Stdlib;
 /// Folders that modules are looked for in, in this order.
 #[derive(Debug)]
 pub struct Sources {
-    folders: Vec<(String, Dir)>,
+    folders: ModuleFolders,
     /// The script that is run, which is no module: one that is named as a module of the library would hide it.
     script: String,
     /// What modules are, whatever their files say by now.
@@ -48,18 +47,14 @@ impl Sources {
             wanted.push(own.join("lib"));
             wanted.insert(0, own);
         }
-        let mut seen = Vec::new();
-        let mut folders = Vec::new();
-        for folder in wanted {
-            if seen.contains(&folder) {
-                continue;
-            }
-            if let Ok(dir) = Dir::open_ambient_dir(&folder, ambient_authority()) {
-                folders.push((project.shown(&folder), dir));
-            }
-            seen.push(folder);
-        }
+        let folders = ModuleFolders::open(project, wanted);
         Self { folders, script: project.shown(script), pinned: None, asked: Mutex::default() }
+    }
+
+    /// The same, and none of these files is ever a module.
+    #[must_use]
+    pub fn without(self, secret_files: &[PathBuf]) -> Self {
+        Self { folders: self.folders.without(secret_files), ..self }
     }
 
     /// The same with these modules as they were, whatever their files say by now.
@@ -96,13 +91,18 @@ impl Sources {
         }
         let path = module_path(module)?;
         let candidates = [format!("{path}.lua"), format!("{path}/init.lua")];
-        for (shown, folder) in &self.folders {
+        let unreadable = |path: &str, why: String| {
+            self.note(module, None);
+            Failure::invalid("module", format!("module '{module}': {path}: {why}"))
+        };
+        for (index, shown) in self.folders.names().enumerate() {
             for candidate in &candidates {
                 let name = if shown.is_empty() { candidate.clone() } else { format!("{shown}/{candidate}") };
                 if name == self.script {
                     continue;
                 }
-                let text = read(folder, candidate, module).inspect_err(|_| self.note(module, None))?;
+                let text = self.folders.read(index, candidate, MAX_SOURCE);
+                let text = text.map_err(|why| unreadable(candidate, why))?;
                 if let Some(text) = text {
                     let source = Source::new(name, text);
                     self.note(module, Some(&source));
@@ -115,7 +115,7 @@ impl Sources {
         {
             return Ok(Source::new(format!("stdlib/{}", file.0), file.1.data.into_owned()));
         }
-        let folders: Vec<&str> = self.folders.iter().map(|(name, _)| name.as_str()).collect();
+        let folders: Vec<&str> = self.folders.names().collect();
         Err(Failure::invalid(
             "module",
             format!("module '{module}' not found in {}, nor in the standard library", folders.join(", ")),
@@ -145,19 +145,4 @@ fn module_path(module: &str) -> Result<String, Failure> {
         ));
     }
     Ok(path)
-}
-
-fn read(folder: &Dir, path: &str, module: &str) -> Result<Option<Vec<u8>>, Failure> {
-    let unreadable = |why: String| Failure::invalid("module", format!("module '{module}': {path}: {why}"));
-    match folder.metadata(path) {
-        Ok(metadata) if metadata.is_file() && metadata.len() <= MAX_SOURCE => {}
-        Ok(metadata) if metadata.is_file() => {
-            return Err(unreadable(format!("{} bytes are over the limit of {MAX_SOURCE}", metadata.len())));
-        }
-        _ => return Ok(None),
-    }
-    let mut text = Vec::new();
-    let file = folder.open(path).map_err(|error| unreadable(error.to_string()))?;
-    file.take(MAX_SOURCE).read_to_end(&mut text).map_err(|error| unreadable(error.to_string()))?;
-    Ok(Some(text))
 }

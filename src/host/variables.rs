@@ -9,7 +9,16 @@ use crate::config::Permissions;
 use crate::protocol::{Failure, Kind};
 
 /// The program's own credentials: no permission grants these, nor the files named by the same with `_FILE`.
-const OWN: [&str; 4] = ["MOONCAST_CLIENT_SECRET", "MOONCAST_TOKEN", "MOONCAST_CLIENT_ID", "MOONCAST_STORE"];
+const OWN: [&str; 8] = [
+    "MOONCAST_CLIENT_SECRET",
+    "MOONCAST_TOKEN",
+    "MOONCAST_CLIENT_ID",
+    "MOONCAST_STORE",
+    "MOONCAST_ALERTS_URL",
+    "MOONCAST_ALERTS_SECRET",
+    "MOONCAST_CALLBACK_SECRET",
+    "MOONCAST_APP_CERTIFICATE",
+];
 
 /// Where variables are looked up.
 type Lookup = Box<dyn Fn(&str) -> Option<OsString> + Send + Sync>;

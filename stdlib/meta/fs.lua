@@ -1,7 +1,8 @@
 ---@meta fs
 
 -- Files of the project, and others that `[permissions] read` and `write` grant. Paths are relative to the project.
--- Out of reach, whatever is granted: mooncast.toml, .mooncast, .git, .env files; for writing also scripts/ and stdlib/.
+-- Without a grant, scripts write in the project's folder `data` alone, which is made when something is written there.
+-- Out of reach, whatever is granted: mooncast.toml, .mooncast, .git, .env files; for writing also what is run as a script.
 
 ---@class fs
 local fs = {}

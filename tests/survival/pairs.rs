@@ -104,7 +104,7 @@ fn a_worker_or_host_killed_while_a_plan_is_built_leaves_nothing_sent_and_the_nex
             local function numbers()
               n = n + 1
               if {stops} and n == 1500 then
-                fs.write("reached", "yes")
+                fs.write("data/reached", "yes")
                 task.sleep(60)
               end
               if n <= 2000 then return "g" .. n end
@@ -116,7 +116,7 @@ fn a_worker_or_host_killed_while_a_plan_is_built_leaves_nothing_sent_and_the_nex
     for whom in ["worker", "host"] {
         let (project, server) = (project(1, "").file("scripts/main.lua", source(true)), Server::faithful());
         let child = Project::start(run(&project, &server));
-        until("the plan is half built", || project.path("reached").exists());
+        until("the plan is half built", || project.path("data/reached").exists());
         let victim = if whom == "worker" {
             Pid::from_raw(children(child.id())[0]).unwrap()
         } else {

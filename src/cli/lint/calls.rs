@@ -11,22 +11,26 @@ use super::message::Messages;
 use super::names::{Call, RECALL_OPTIONS, SEND_OPTIONS, UPLOAD_OPTIONS};
 use super::value::{Value, Values};
 use super::walk::Walked;
-use super::{globals, members, undefined};
+use super::{WrittenPath, globals, members, undefined};
 
-/// What is wrong with the calls of a script.
+/// What is wrong with the calls of a script, and the paths that it writes to.
 pub(super) fn findings(
     walked: &Walked<'_>,
     library: &Library,
     module_text: &dyn Fn(&str) -> Option<String>,
-) -> Vec<Finding> {
+) -> (Vec<Finding>, Vec<WrittenPath>) {
     let has_file = &|module: &str| module_text(module).is_some();
     let values = Values { walked };
-    let mut calls = Calls { library, has_file, added: added(&values), values, findings: Vec::new() };
+    let added = added(&values);
+    let mut calls = Calls { library, has_file, added, values, findings: Vec::new(), writes: Vec::new() };
     walked.chains.iter().for_each(|chain| calls.chain(chain));
     calls.findings.extend(globals::findings(walked, library));
     calls.findings.extend(undefined::findings(walked, library, module_text));
-    calls.findings
+    (calls.findings, calls.writes)
 }
+
+/// What of `fs` changes what its first argument names.
+const WRITERS: [&str; 4] = ["write", "append", "mkdir", "remove"];
 
 /// Members that the script itself puts into modules, as tests do that stand in for them.
 fn added(values: &Values<'_, '_>) -> BTreeSet<(String, String)> {
@@ -53,6 +57,7 @@ struct Calls<'w, 'a> {
     added: BTreeSet<(String, String)>,
     values: Values<'w, 'a>,
     findings: Vec<Finding>,
+    writes: Vec<WrittenPath>,
 }
 
 impl<'a> Calls<'_, 'a> {
@@ -96,6 +101,15 @@ impl<'a> Calls<'_, 'a> {
         }
         let (called, before) = self.values.callee(called, arguments);
         let Value::Member(module, name) = called else { return };
+        if module == "fs" && WRITERS.contains(&name.as_str()) {
+            let path = arguments.get(before);
+            if let Some((Value::Text(path), Some(token))) =
+                path.map(|path| (self.values.of_argument(path), path.token()))
+            {
+                let position = token.token().start_position();
+                self.writes.push(WrittenPath { line: position.line(), column: position.character(), path });
+            }
+        }
         if module != "im" {
             return;
         }

@@ -55,6 +55,17 @@ impl Finding {
     }
 }
 
+/// A path that stands in a script, where it writes to it, makes it or removes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrittenPath {
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+    /// The path as it stands.
+    pub path: String,
+}
+
 /// Gives the text of a module that is a file.
 pub type ModuleText<'a> = dyn Fn(&str) -> Option<String> + Sync + 'a;
 
@@ -65,11 +76,13 @@ pub struct Look {
     pub findings: Vec<Finding>,
     /// The first line where it takes its arguments, as `arg` or as `...`.
     pub arguments: Option<usize>,
+    /// The paths that it writes to, as far as they stand in it.
+    pub writes: Vec<WrittenPath>,
 }
 
 impl Look {
     fn of(finding: Finding) -> Self {
-        Self { findings: vec![finding], arguments: None }
+        Self { findings: vec![finding], ..Self::default() }
     }
 }
 
@@ -133,11 +146,11 @@ impl Linter {
         if let Some(first) = walked.errors.iter().min() {
             return Look::of(first.clone());
         }
-        let mut findings = calls::findings(&walked, &self.library, module_text);
+        let (mut findings, writes) = calls::findings(&walked, &self.library, module_text);
         findings.sort();
         findings.dedup();
         let arg = walked.scopes.globals.get("arg").and_then(|arg| arg.first);
         let arg = arg.map(|token| token.token().start_position().line());
-        Look { findings, arguments: arg.into_iter().chain(walked.arguments).min() }
+        Look { findings, arguments: arg.into_iter().chain(walked.arguments).min(), writes }
     }
 }

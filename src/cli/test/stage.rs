@@ -68,7 +68,7 @@ pub(super) fn perform(
         })
         .collect::<Result<_, ClientError>>()
         .context("the simulator's address")?;
-    let files = Files::new(&file.project, &settings.permissions, &settings.secret_files)
+    let files = Files::new(&file.project, &settings.permissions, &settings.secret_files, Some(&file.path))
         .with_context(|| format!("{}", file.project.root.display()))?;
 
     let mut spec = run::spec(file.source.clone(), mode, Vec::new(), &settings.scripts);

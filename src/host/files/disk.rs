@@ -1,25 +1,36 @@
-//! The blocking work on files: each call finds the place, asks whether it is protected, then does one thing.
+//! The blocking work on files: each call walks to its place once, checks what it has come to, and uses that.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use cap_std::fs::{Dir, File, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
-use rustix::fs::{OFlags, PROC_SUPER_MAGIC, fstatfs};
+use rustix::fs::{
+    AtFlags, Dir, FileType, Mode, OFlags, Stat, fchmod, fstat, mkdirat, openat, renameat, unlinkat,
+};
+use rustix::io::Errno;
 
 use crate::config::{Permissions, Project};
 use crate::protocol::Failure;
 
-use super::grants::{Access, Grants, Located, joined};
-use super::protected::{HOSTS_OWN, Protected};
-use super::sentence::{denied, invalid, of_system, outside};
+use super::grants::{Access, DATA, Grant, Grants, Located, check_text, joined};
+use super::names;
+use super::protected::{Guard, Protected};
+use super::sentence::{denied, escapes, invalid, nowhere, of_system, outside};
+use super::walk::{Spot, Stopped, Walk, kind};
 use super::{FileInfo, MAX_READ, OpenedFile};
 
 /// The most names of one folder that are listed: they travel in one frame.
 const MAX_NAMES: usize = 50_000;
 
 /// Neither waits for the other end of a pipe, nor follows a link put there meanwhile, nor takes over a terminal.
-const CAREFUL: OFlags = OFlags::NONBLOCK.union(OFlags::NOFOLLOW).union(OFlags::NOCTTY);
+const CAREFUL: OFlags = OFlags::NONBLOCK.union(OFlags::NOFOLLOW).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+
+/// What a new file or folder may be at the most; the process's mask takes away from it.
+const NEW_FILE: u32 = 0o666;
+const NEW_FOLDER: u32 = 0o777;
 
 #[derive(Debug)]
 pub(super) struct Disk {
@@ -27,12 +38,11 @@ pub(super) struct Disk {
     protected: Protected,
 }
 
-/// A place that may be reached: a path in an open folder, free of links.
+/// A file's place that may be written: a name in an open folder.
 struct Place<'a> {
-    dir: &'a Dir,
-    path: PathBuf,
-    /// What is there now.
-    found: Option<Metadata>,
+    guard: Guard<'a>,
+    folder: OwnedFd,
+    spot: Spot,
 }
 
 impl Disk {
@@ -40,10 +50,11 @@ impl Disk {
         project: &Project,
         permissions: &Permissions,
         secret_files: &[PathBuf],
+        script: Option<&Path>,
     ) -> io::Result<Self> {
         Ok(Self {
             grants: Grants::open(project, permissions)?,
-            protected: Protected::new(&project.root, secret_files),
+            protected: Protected::new(&project.root, script, secret_files),
         })
     }
 
@@ -56,9 +67,7 @@ impl Disk {
             return Err(too_large());
         }
         let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
-        file.take(MAX_READ + 1)
-            .read_to_end(&mut content)
-            .map_err(|error| of_system(text, &error, Access::Read))?;
+        file.take(MAX_READ + 1).read_to_end(&mut content).map_err(|error| of_system(text, &error))?;
         // It may have grown meanwhile.
         if content.len() as u64 > MAX_READ {
             return Err(too_large());
@@ -69,34 +78,45 @@ impl Disk {
     pub(super) fn open_upload(&self, text: &str) -> Result<OpenedFile, Failure> {
         let (file, len) = self.open_regular(text)?;
         let name = Path::new(text).file_name().map(|name| name.to_string_lossy().into_owned());
-        Ok(OpenedFile { file: file.into_std(), name: name.unwrap_or_else(|| "file".to_owned()), len })
+        Ok(OpenedFile { file, name: name.unwrap_or_else(|| "file".to_owned()), len })
     }
 
     pub(super) fn replace(&self, text: &str, content: &[u8]) -> Result<(), Failure> {
         let place = self.to_write(text)?;
-        put(&place, content).map_err(|error| of_system(text, &error, Access::Write))
+        let old = place.spot.found.as_ref().map(|(_, stat)| stat);
+        put(&place.folder, place.spot.name(), old, content).map_err(|error| of_system(text, &error))
     }
 
     pub(super) fn append(&self, text: &str, content: &[u8]) -> Result<(), Failure> {
         let place = self.to_write(text)?;
-        let failed = |error: io::Error| of_system(text, &error, Access::Write);
-        let mut options = careful();
-        options.append(true).create(true);
-        let mut file = place.dir.open_with(&place.path, &options).map_err(failed)?;
-        self.check_open(text, &file, Access::Write)?;
-        file.write_all(content).map_err(failed)
+        let failed = |error: io::Error| of_system(text, &error);
+        let flags = CAREFUL | OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE;
+        let file = openat(&place.folder, place.spot.name(), flags, Mode::from_raw_mode(NEW_FILE));
+        let file = file.map_err(|error| failed(error.into()))?;
+        // What was looked at may have been replaced meanwhile: what is open decides.
+        let stat = fstat(&file).map_err(|error| failed(error.into()))?;
+        check_regular(text, &stat)?;
+        if let Some(reason) = place.guard.in_place(&stat) {
+            return Err(denied(text, reason));
+        }
+        File::from(file).write_all(content).map_err(failed)
     }
 
     pub(super) fn list(&self, text: &str) -> Result<Vec<String>, Failure> {
-        let place = self.existing(text, Access::Read)?;
-        if !place.found.as_ref().is_some_and(Metadata::is_dir) {
+        let (guard, located) = self.locate(text, Access::Read)?;
+        let spot = self.walk(text, &guard, &located, true)?;
+        let failed = |error: Errno| of_system(text, &error.into());
+        let (found, stat) = spot.found.as_ref().ok_or_else(|| invalid(text, "is not there"))?;
+        if kind(stat) != FileType::Directory {
             return Err(invalid(text, "is no folder"));
         }
-        let failed = |error: io::Error| of_system(text, &error, Access::Read);
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder = openat(found, ".", flags, Mode::empty()).map_err(failed)?;
         let mut names = Vec::new();
-        for entry in place.dir.read_dir(&place.path).map_err(failed)? {
-            let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
-            if Protected::name(&name) {
+        for entry in Dir::new(folder).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name == "." || name == ".." || names::is_hosts(OsStr::new(&name)) {
                 continue;
             }
             if names.len() == MAX_NAMES {
@@ -109,60 +129,74 @@ impl Disk {
     }
 
     pub(super) fn info(&self, text: &str) -> Result<Option<FileInfo>, Failure> {
-        let located = self.locate(text, Access::Read)?;
-        let place = match located.real() {
-            Ok(_) => self.existing(text, Access::Read)?,
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+        let (guard, located) = self.locate(text, Access::Read)?;
+        let spot = match Walk::from(located.grant.dir.as_fd(), &guard)
+            .and_then(|walk| walk.to(&located.path, true))
+        {
+            Ok(spot) => spot,
+            Err(Stopped::Nowhere) => return Ok(None),
+            Err(Stopped::System(error)) if error.raw_os_error() == Some(Errno::NOTDIR.raw_os_error()) => {
                 return Ok(None);
             }
-            Err(error) => return Err(of_system(text, &error, Access::Read)),
+            Err(stopped) => return Err(of_walk(text, stopped, Access::Read)),
         };
-        Ok(place.found.map(|found| FileInfo {
-            kind: match (found.is_file(), found.is_dir()) {
-                (true, _) => "file",
-                (_, true) => "folder",
+        self.check_spot(text, &guard, &located, &spot)?;
+        Ok(spot.found.map(|(_, stat)| FileInfo {
+            kind: match kind(&stat) {
+                FileType::RegularFile => "file",
+                FileType::Directory => "folder",
                 _ => "other",
             },
-            size: found.len(),
-            modified_unix: u64::try_from(found.mtime()).unwrap_or(0),
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            modified_unix: u64::try_from(stat.st_mtime).unwrap_or(0),
         }))
     }
 
     pub(super) fn make_folder(&self, text: &str) -> Result<(), Failure> {
-        let located = self.locate(text, Access::Write)?;
-        let failed = |error: io::Error| of_system(text, &error, Access::Write);
-        let path = deepest(&located).map_err(failed)?;
-        self.check_path(text, &located, &path, Access::Write)?;
-        let dir = &located.grant.dir;
-        dir.create_dir_all(&path).map_err(failed)
+        let (guard, located) = self.locate(text, Access::Write)?;
+        let spot = self.walk(text, &guard, &located, true)?;
+        if spot.found.is_some() {
+            return if spot.is_folder() { Ok(()) } else { Err(invalid(text, "is there already")) };
+        }
+        make(&guard, &spot, spot.missing.len())
+            .map(drop)
+            .map_err(|stopped| of_walk(text, stopped, Access::Write))
     }
 
     pub(super) fn remove(&self, text: &str) -> Result<(), Failure> {
-        let located = self.locate(text, Access::Write)?;
-        let failed = |error: io::Error| of_system(text, &error, Access::Write);
-        let Some(entry) = located.entry().map_err(failed)? else {
+        let (guard, located) = self.locate(text, Access::Write)?;
+        let spot = self.walk(text, &guard, &located, false)?;
+        let failed = |error: Errno| of_system(text, &error.into());
+        let Some((folder, _)) = &spot.parent else {
             return Err(invalid(text, "is the granted folder itself, which stays"));
         };
-        self.check_path(text, &located, &entry, Access::Write)?;
-        let dir = &located.grant.dir;
-        if dir.symlink_metadata(&entry).map_err(failed)?.is_dir() {
-            dir.remove_dir(&entry).map_err(failed)
-        } else {
-            dir.remove_file(&entry).map_err(failed)
+        if located.grant.made && spot.real == Path::new(DATA) {
+            return Err(invalid(text, "is the granted folder itself, which stays"));
         }
+        let Some((_, stat)) = &spot.found else { return Err(invalid(text, "is not there")) };
+        let flags = if kind(stat) == FileType::Directory { AtFlags::REMOVEDIR } else { AtFlags::empty() };
+        unlinkat(folder, spot.name(), flags).map_err(failed)
     }
 
     /// The absolute path that this leads to, links resolved as far as anything is there, if it may be reached.
     pub(super) fn resolve(&self, text: &str, access: Access) -> Result<PathBuf, Failure> {
-        let located = self.locate(text, access)?;
-        let path = deepest(&located).map_err(|error| of_system(text, &error, access))?;
-        self.check_path(text, &located, &path, access)?;
-        Ok(joined(&located.grant.root, path))
+        let (guard, located) = self.locate(text, access)?;
+        let spot = self.walk(text, &guard, &located, true)?;
+        Ok(joined(&located.grant.root, spot.real))
     }
 
-    /// Whether a file may be written here, without writing it.
-    pub(super) fn check_write(&self, text: &str) -> Result<(), Failure> {
-        self.to_write(text).map(drop)
+    /// Whether a file may be written here, without writing it. Gives the folder that would be made for it.
+    pub(super) fn check_write(&self, text: &str) -> Result<Option<PathBuf>, Failure> {
+        let (guard, located) = self.locate(text, Access::Write)?;
+        let spot = self.walk(text, &guard, &located, true)?;
+        self.check_place(text, &guard, &located, &spot)?;
+        let made = spot.missing.len() > 1;
+        Ok(made.then(|| joined(&located.grant.root, spot.real.parent().unwrap_or(Path::new(".")))))
+    }
+
+    /// Whether a folder or something else is at this absolute path, and may be reached.
+    pub(super) fn folder_at(&self, path: &Path) -> Result<Option<bool>, Failure> {
+        Ok(self.info(&path.to_string_lossy())?.map(|info| info.kind == "folder"))
     }
 
     /// The folder that relative paths start from.
@@ -171,141 +205,147 @@ impl Disk {
     }
 
     fn open_regular(&self, text: &str) -> Result<(File, u64), Failure> {
-        let place = self.existing(text, Access::Read)?;
-        self.check_regular(text, place.found.as_ref(), Access::Read)?;
-        let mut options = careful();
-        options.read(true);
-        let file = place
-            .dir
-            .open_with(&place.path, &options)
-            .map_err(|error| of_system(text, &error, Access::Read))?;
+        let (guard, located) = self.locate(text, Access::Read)?;
+        let spot = self.walk(text, &guard, &located, true)?;
+        let failed = |error: Errno| of_system(text, &error.into());
+        let Some((_, stat)) = &spot.found else { return Err(invalid(text, "is not there")) };
+        check_regular(text, stat)?;
+        let Some((folder, _)) = &spot.parent else { return Err(invalid(text, "is a folder")) };
+        let file = openat(folder, spot.name(), CAREFUL | OFlags::RDONLY, Mode::empty()).map_err(failed)?;
         // What was looked at may have been replaced meanwhile: what is open decides.
-        let size = self.check_open(text, &file, Access::Read)?;
-        Ok((file, size))
+        let stat = fstat(&file).map_err(failed)?;
+        check_regular(text, &stat)?;
+        if let Some(reason) = guard.file(&stat) {
+            return Err(denied(text, reason));
+        }
+        Ok((file.into(), u64::try_from(stat.st_size).unwrap_or(0)))
     }
 
-    /// A path where something is.
-    fn existing<'a>(&'a self, text: &str, access: Access) -> Result<Place<'a>, Failure> {
-        let located = self.locate(text, access)?;
-        let failed = |error: io::Error| of_system(text, &error, access);
-        let path = located.real().map_err(failed)?;
-        self.check_path(text, &located, &path, access)?;
-        let dir = &located.grant.dir;
-        let found = dir.metadata(&path).map_err(failed)?;
-        Ok(Place { dir, path, found: Some(found) })
-    }
-
-    /// A path for a file, there or not yet there.
+    /// A place for a file, there or not yet there. The project's folder for what scripts write is made.
     fn to_write<'a>(&'a self, text: &str) -> Result<Place<'a>, Failure> {
-        let located = self.locate(text, Access::Write)?;
-        match located.real() {
-            Ok(_) => {
-                let place = self.existing(text, Access::Write)?;
-                self.check_regular(text, place.found.as_ref(), Access::Write)?;
-                Ok(place)
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                let entry = located.entry().map_err(|error| match error.kind() {
-                    ErrorKind::NotFound => {
-                        invalid(text, "lies in a folder that is not there; make it with fs.mkdir")
-                    }
-                    _ => of_system(text, &error, Access::Write),
-                })?;
-                let path = entry.ok_or_else(|| invalid(text, "is a folder"))?;
-                self.check_path(text, &located, &path, Access::Write)?;
-                let dir = &located.grant.dir;
-                if dir.symlink_metadata(&path).is_ok() {
-                    return Err(invalid(text, "is a link that leads nowhere"));
-                }
-                Ok(Place { dir, path, found: None })
-            }
-            Err(error) => Err(of_system(text, &error, Access::Write)),
+        let (guard, located) = self.locate(text, Access::Write)?;
+        let mut spot = self.walk(text, &guard, &located, true)?;
+        self.check_place(text, &guard, &located, &spot)?;
+        let failed = |stopped| of_walk(text, stopped, Access::Write);
+        if spot.missing.len() > 1 {
+            make(&guard, &spot, spot.missing.len() - 1).map_err(failed)?;
+            spot = self.walk(text, &guard, &located, true)?;
+            self.check_place(text, &guard, &located, &spot)?;
         }
+        let Some((folder, _)) = &spot.parent else { return Err(invalid(text, "is a folder")) };
+        let folder = folder.try_clone().map_err(|error| of_system(text, &error))?;
+        Ok(Place { guard, folder, spot })
     }
 
-    /// Where a path is by its names. Those count as well as where they lead, and before it is told whether anything
-    /// is there: a protected folder may itself be a link, or not be there yet.
-    fn locate<'a>(&'a self, text: &str, access: Access) -> Result<Located<'a>, Failure> {
-        let located = self.grants.locate(text, access)?;
-        match self.protected.by_path(&located.grant.root, &located.path, access) {
-            Some(reason) => Err(denied(text, reason)),
-            None => Ok(located),
+    /// Whether a file can be written to a place.
+    fn check_place(&self, text: &str, guard: &Guard, located: &Located, spot: &Spot) -> Result<(), Failure> {
+        if let Some((_, stat)) = &spot.found {
+            check_regular(text, stat)?;
+            return guard.file(stat).map_or(Ok(()), |reason| Err(denied(text, reason)));
         }
-    }
-
-    fn check_path(&self, text: &str, located: &Located, real: &Path, access: Access) -> Result<(), Failure> {
-        let grant = located.grant;
-        if !grant.covers(real) {
-            return Err(outside(text, &joined(&grant.root, real), access));
+        let made = located.grant.made && spot.missing.len() == 2 && spot.real.components().count() == 2;
+        if spot.missing.len() > 1 && !made {
+            return Err(invalid(text, "lies in a folder that is not there; make it with fs.mkdir"));
         }
-        match self.protected.by_path(&grant.root, real, access) {
-            Some(reason) => Err(denied(text, reason)),
-            None => Ok(()),
-        }
-    }
-
-    fn check_open(&self, text: &str, file: &File, access: Access) -> Result<u64, Failure> {
-        // The environment and the memory of this very process are files there.
-        let system = fstatfs(file).map_err(|error| of_system(text, &error.into(), access))?;
-        if system.f_type == PROC_SUPER_MAGIC {
-            return Err(denied(text, HOSTS_OWN));
-        }
-        let found = file.metadata().map_err(|error| of_system(text, &error, access))?;
-        self.check_regular(text, Some(&found), access)?;
-        Ok(found.len())
-    }
-
-    fn check_regular(&self, text: &str, found: Option<&Metadata>, access: Access) -> Result<(), Failure> {
-        let Some(found) = found else { return Ok(()) };
-        if found.is_dir() {
+        if located.grant.made && spot.missing.len() == 1 && spot.real.components().count() == 1 {
             return Err(invalid(text, "is a folder"));
         }
-        if !found.is_file() {
-            return Err(invalid(text, "is no regular file"));
+        Ok(())
+    }
+
+    /// The grant for a path, and what is protected now.
+    fn locate<'a>(&'a self, text: &str, access: Access) -> Result<(Guard<'a>, Located<'a>), Failure> {
+        check_text(text)?;
+        match self.grants.locate(text, access) {
+            Ok(located) => Ok((self.protected.guard(located.grant, access), located)),
+            Err(path) => {
+                let shown = self.grants.shown(&path);
+                // No grant would open these.
+                let reason = (access == Access::Write && shown != path)
+                    .then(|| self.protected.by_names(shown))
+                    .flatten();
+                Err(reason.map_or_else(|| outside(text, shown, access), |reason| denied(text, reason)))
+            }
         }
-        self.protected.by_identity(found, access).map_or(Ok(()), |reason| Err(denied(text, reason)))
+    }
+
+    fn walk(&self, text: &str, guard: &Guard, located: &Located, follow: bool) -> Result<Spot, Failure> {
+        let access = guard.access();
+        let walk = Walk::from(located.grant.dir.as_fd(), guard);
+        let spot = walk
+            .and_then(|walk| walk.to(&located.path, follow))
+            .map_err(|stopped| of_walk(text, stopped, access))?;
+        self.check_spot(text, guard, located, &spot)?;
+        Ok(spot)
+    }
+
+    fn check_spot(&self, text: &str, guard: &Guard, located: &Located, spot: &Spot) -> Result<(), Failure> {
+        let Grant { root, .. } = located.grant;
+        if !located.grant.covers(&spot.real) {
+            let real = joined(root, &spot.real);
+            return Err(outside(text, self.grants.shown(&real), guard.access()));
+        }
+        guard.spot(spot).map_or(Ok(()), |reason| Err(denied(text, reason)))
     }
 }
 
-fn careful() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.custom_flags(CAREFUL.bits().cast_signed());
-    options
+fn check_regular(text: &str, stat: &Stat) -> Result<(), Failure> {
+    match kind(stat) {
+        FileType::RegularFile => Ok(()),
+        FileType::Directory => Err(invalid(text, "is a folder")),
+        _ => Err(invalid(text, "is no regular file")),
+    }
+}
+
+fn of_walk(text: &str, stopped: Stopped, access: Access) -> Failure {
+    match stopped {
+        Stopped::System(error) => of_system(text, &error),
+        Stopped::Refused(reason) => denied(text, reason),
+        Stopped::Escapes => escapes(text, access),
+        Stopped::Nowhere => nowhere(text),
+    }
+}
+
+/// Makes the first missing folders of a place, each in the one before it.
+fn make(guard: &Guard, spot: &Spot, count: usize) -> Result<(), Stopped> {
+    let Some((parent, _)) = &spot.parent else { return Ok(()) };
+    let mut folder = parent.try_clone().map_err(Stopped::System)?;
+    let mut within = spot.within.clone();
+    for name in spot.missing.iter().take(count) {
+        if let Some(reason) = guard.name(&within, name).or_else(|| guard.written(&within, name)) {
+            return Err(Stopped::Refused(reason));
+        }
+        match mkdirat(&folder, name, Mode::from_raw_mode(NEW_FOLDER)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let made = Walk::from(folder.as_fd(), guard)?.to(Path::new(name), false)?;
+        let (fd, stat) = made.found.ok_or(Stopped::Nowhere)?;
+        if kind(&stat) != FileType::Directory {
+            return Err(Stopped::System(Errno::NOTDIR.into()));
+        }
+        within.push(super::protected::Id::of(&stat));
+        folder = fd;
+    }
+    Ok(())
 }
 
 /// Writes beside the place, then takes it over in one step.
-fn put(place: &Place, content: &[u8]) -> io::Result<()> {
-    let name = format!(".mooncast-{:016x}.tmp", rand::random::<u64>());
-    let beside = joined(place.path.parent().unwrap_or(Path::new(".")), name);
-    let mut options = careful();
-    options.write(true).create_new(true);
-    let mut file = place.dir.open_with(&beside, &options)?;
+fn put(folder: &OwnedFd, name: &OsStr, old: Option<&Stat>, content: &[u8]) -> io::Result<()> {
+    let beside = format!(".mooncast-{:016x}.tmp", rand::random::<u64>());
+    let flags = CAREFUL | OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+    let mut file = File::from(openat(folder, &beside, flags, Mode::from_raw_mode(NEW_FILE))?);
     let written = file
         .write_all(content)
-        .and_then(|()| match &place.found {
-            Some(old) => file.set_permissions(old.permissions()),
+        .and_then(|()| match old {
+            Some(old) => Ok(fchmod(&file, Mode::from_raw_mode(old.st_mode))?),
             None => Ok(()),
         })
         .and_then(|()| file.sync_data())
-        .and_then(|()| place.dir.rename(&beside, place.dir, &place.path));
+        .and_then(|()| Ok(renameat(folder, &beside, folder, name)?));
     if written.is_err() {
         // The failure that matters is the first one.
-        let _ = place.dir.remove_file(&beside);
+        let _ = unlinkat(folder, &beside, AtFlags::empty());
     }
     written
-}
-
-/// A path of which the upper part may be there: that part free of links, the rest as it is named.
-fn deepest(located: &Located) -> io::Result<PathBuf> {
-    for upper in located.path.ancestors() {
-        match located.grant.dir.canonicalize(joined(".", upper)) {
-            Ok(real) => {
-                let rest = located.path.strip_prefix(upper).unwrap_or(Path::new(""));
-                return Ok(joined(real, rest));
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(located.path.clone())
 }

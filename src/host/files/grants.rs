@@ -2,15 +2,20 @@
 
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 
-use cap_std::ambient_authority;
-use cap_std::fs::Dir;
+use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use crate::config::{Permissions, Project};
 use crate::protocol::Failure;
 
+use super::names;
+use super::protected::Id;
 use super::sentence;
+
+/// The folder of a project that scripts write to without a grant. It is made when something is written there.
+pub(super) const DATA: &str = "data";
 
 /// The longest path that the system takes (`PATH_MAX`).
 const MAX_PATH: usize = 4096;
@@ -28,16 +33,23 @@ pub(super) struct Grant {
     /// The place as it was named, made absolute.
     named: PathBuf,
     /// The folder that is open: the place itself, or the nearest one above it.
-    pub(super) dir: Dir,
+    pub(super) dir: OwnedFd,
     /// Where that folder really is.
     pub(super) root: PathBuf,
     /// What of the folder is granted; empty for all.
     below: PathBuf,
-    writable: bool,
+    /// Whether it grants reading, and whether writing.
+    access: [bool; 2],
+    /// The folders above the open one.
+    pub(super) above: Vec<Id>,
+    /// Whether names that begin with a dot may be written in it.
+    pub(super) opens_hidden: bool,
+    /// Whether the folder that is granted is made when something is written there.
+    pub(super) made: bool,
 }
 
 impl Grant {
-    fn open(named: PathBuf, writable: bool) -> io::Result<Self> {
+    fn open(named: PathBuf, access: [bool; 2], project: &Path) -> io::Result<Self> {
         let (mut folder, mut below) = nearest(&named)?;
         if !folder.is_dir()
             && let (Some(parent), Some(name)) = (folder.parent(), folder.file_name())
@@ -45,9 +57,46 @@ impl Grant {
             below = joined(name, &below);
             folder = parent.to_owned();
         }
-        let dir = Dir::open_ambient_dir(&folder, ambient_authority())
-            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", folder.display())))?;
-        Ok(Self { named, dir, root: folder, below, writable })
+        let opens_hidden = match joined(&folder, &below).strip_prefix(project) {
+            Ok(inside) => inside.components().any(|part| names::is_hidden(part.as_os_str())),
+            Err(_) => !project.starts_with(&folder),
+        };
+        Self::at(named, folder, below, access, opens_hidden)
+    }
+
+    /// A folder that is there, and all below it, for reading.
+    pub(super) fn readable(folder: &Path) -> io::Result<Self> {
+        Self::at(folder.to_owned(), folder.to_owned(), PathBuf::new(), [true, false], false)
+    }
+
+    /// The project's folder for what scripts write: a name in it, wherever a link of that name leads.
+    fn data(project: &Path) -> io::Result<Self> {
+        let grant = Self::at(project.join(DATA), project.to_owned(), DATA.into(), [false, true], true)?;
+        Ok(Self { made: true, ..grant })
+    }
+
+    fn at(
+        named: PathBuf,
+        root: PathBuf,
+        below: PathBuf,
+        access: [bool; 2],
+        opens_hidden: bool,
+    ) -> io::Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = openat(CWD, &root, flags, Mode::empty()).map_err(|error| {
+            let error = io::Error::from(error);
+            io::Error::new(error.kind(), format!("{}: {error}", root.display()))
+        })?;
+        let above = root.ancestors().skip(1).filter_map(Id::at).collect();
+        Ok(Self { named, dir, root, below, access, above, opens_hidden, made: false })
+    }
+
+    /// Whether it grants this.
+    const fn allows(&self, access: Access) -> bool {
+        match access {
+            Access::Read => self.access[0],
+            Access::Write => self.access[1],
+        }
     }
 
     /// The path inside the open folder, for one that lies in this place by its names.
@@ -81,10 +130,10 @@ pub(super) struct Located<'a> {
 impl Grants {
     pub(super) fn open(project: &Project, permissions: &Permissions) -> io::Result<Self> {
         let start = project.root.clone();
-        let mut grants = vec![Grant::open(start.clone(), true)?];
-        for (paths, writable) in [(&permissions.read, false), (&permissions.write, true)] {
+        let mut grants = vec![Grant::open(start.clone(), [true, false], &start)?, Grant::data(&start)?];
+        for (paths, access) in [(&permissions.read, [true, false]), (&permissions.write, [true, true])] {
             for path in paths {
-                grants.push(Grant::open(plain(&start.join(path)), writable)?);
+                grants.push(Grant::open(plain(&start.join(path)), access, &start)?);
             }
         }
         Ok(Self { start, grants })
@@ -95,40 +144,36 @@ impl Grants {
     }
 
     /// Finds the narrowest place that allows this. A `..` takes away the name before it.
-    pub(super) fn locate(&self, text: &str, access: Access) -> Result<Located<'_>, Failure> {
-        if text.is_empty() {
-            return Err(sentence::invalid(text, "is no path; it is empty"));
-        }
-        if text.contains('\0') {
-            return Err(sentence::invalid(&text.replace('\0', "\\0"), "is no path; it holds a NUL"));
-        }
-        if text.len() > MAX_PATH {
-            return Err(sentence::invalid(text, "is longer than any path can be"));
-        }
+    /// Where none does, the error is the absolute path.
+    pub(super) fn locate(&self, text: &str, access: Access) -> Result<Located<'_>, PathBuf> {
         let path = plain(&self.start.join(text));
         self.grants
             .iter()
-            .filter(|grant| access == Access::Read || grant.writable)
+            .filter(|grant| grant.allows(access))
             .filter_map(|grant| Some((grant, grant.inside(&path)?)))
             .max_by_key(|(grant, _)| grant.named.components().count())
             .map(|(grant, path)| Located { grant, path: joined(".", &path) })
-            .ok_or_else(|| sentence::outside(text, &path, access))
+            .ok_or(path)
+    }
+
+    /// A path in the project as an error shows it, and as a grant names it.
+    pub(super) fn shown<'p>(&self, path: &'p Path) -> &'p Path {
+        path.strip_prefix(&self.start).unwrap_or(path)
     }
 }
 
-impl Located<'_> {
-    /// Where the path really leads inside the grant's folder.
-    pub(super) fn real(&self) -> io::Result<PathBuf> {
-        self.grant.dir.canonicalize(&self.path)
+/// Whether a text can be a path at all.
+pub(super) fn check_text(text: &str) -> Result<(), Failure> {
+    if text.is_empty() {
+        return Err(sentence::invalid(text, "is no path; it is empty"));
     }
-
-    /// The folder that holds the path, links resolved, and its last name as it stands.
-    pub(super) fn entry(&self) -> io::Result<Option<PathBuf>> {
-        let mut names = self.path.components().filter(|name| matches!(name, Component::Normal(_)));
-        let Some(last) = names.next_back() else { return Ok(None) };
-        let parent = self.path.parent().unwrap_or(Path::new("."));
-        Ok(Some(joined(self.grant.dir.canonicalize(joined(".", parent))?, last)))
+    if text.contains('\0') {
+        return Err(sentence::invalid(&text.replace('\0', "\\0"), "is no path; it holds a NUL"));
     }
+    if text.len() > MAX_PATH {
+        return Err(sentence::invalid(text, "is longer than any path can be"));
+    }
+    Ok(())
 }
 
 /// Joins without leaving a slash at the end or a `.` at the start.

@@ -1,19 +1,24 @@
 //! The files that scripts reach: the project's own, and what the permissions grant besides.
 //!
-//! Every path is decided by what it really leads to, links resolved, inside folders that were opened before (cap-std);
-//! what holds credentials or scripts is refused whatever is granted. All work is blocking and runs on threads of its
-//! own. May import: `config`, `protocol`.
+//! Scripts read the project's folder and write to its folder `data`; `[permissions]` grants more. A path is walked once,
+//! name by name, from a folder that was opened before: what was checked is what is used. What holds credentials or
+//! scripts is refused whatever is granted. All work is blocking and runs on threads of its own. May import: `config`,
+//! `protocol`.
 
+mod code;
 mod disk;
 mod grants;
+mod modules;
+mod names;
 mod overlay;
 mod protected;
 mod sentence;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -25,6 +30,7 @@ use crate::protocol::{Failure, Kind};
 use disk::Disk;
 use overlay::Overlay;
 
+pub(super) use modules::ModuleFolders;
 pub use overlay::FileChange;
 
 /// The most bytes of a file that a script may take in at once: what one frame of the protocol holds.
@@ -63,14 +69,26 @@ pub struct OpenedFile {
 }
 
 impl Files {
-    /// Opens the project's folder and the places that are granted. `secret_files` are refused whatever is granted.
+    /// Opens the project's folder and the places that are granted. `secret_files` are refused whatever is granted; so is
+    /// writing to what is run, `script` among it.
     ///
     /// # Errors
     ///
     /// When the project's folder, or a granted place that is there, cannot be opened.
-    pub fn new(project: &Project, permissions: &Permissions, secret_files: &[PathBuf]) -> io::Result<Self> {
-        Disk::open(project, permissions, secret_files)
+    pub fn new(
+        project: &Project,
+        permissions: &Permissions,
+        secret_files: &[PathBuf],
+        script: Option<&Path>,
+    ) -> io::Result<Self> {
+        Disk::open(project, permissions, secret_files, script)
             .map(|disk| Self { disk: Arc::new(disk), overlay: None })
+    }
+
+    /// Why a script may not write here, where that is so.
+    #[must_use]
+    pub fn write_refused(&self, path: &str) -> Option<Failure> {
+        self.disk.check_write(path).err().filter(|failure| failure.kind == Kind::Denied)
     }
 
     /// The same files with all changes kept in memory from now on, where later reads see them. `now` is in seconds since

@@ -103,7 +103,11 @@ impl Overlay {
             Some(_) => {
                 return Err(invalid(text, "lies in a folder that is not there; make it with fs.mkdir"));
             }
-            None => disk.check_write(text)?,
+            None => {
+                if let Some(made) = disk.check_write(text)? {
+                    laid.insert(made, Laid::Folder);
+                }
+            }
         }
         let old = match laid.get_mut(&place) {
             Some(Laid::Folder) => return Err(invalid(text, "is a folder")),
@@ -167,12 +171,15 @@ impl Overlay {
                 Some(Laid::File(_)) => {
                     return Err(invalid(text, "leads through something that is no folder"));
                 }
-                None if folder.is_dir() => return Ok(()),
-                None if folder.exists() => return Err(invalid(text, "is there already")),
-                Some(Laid::Nothing) | None => {
-                    laid.insert(folder.to_owned(), Laid::Folder);
-                }
+                Some(Laid::Nothing) => {}
+                // What may not be looked at is above what is granted, and so is there.
+                None => match disk.folder_at(folder).unwrap_or(Some(true)) {
+                    Some(true) => return Ok(()),
+                    Some(false) => return Err(invalid(text, "is there already")),
+                    None => {}
+                },
             }
+            laid.insert(folder.to_owned(), Laid::Folder);
         }
         Ok(())
     }

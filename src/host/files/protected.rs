@@ -1,140 +1,254 @@
 //! What scripts never reach, whatever is granted: credentials and settings for anyone, scripts for writing.
+//!
+//! A thing is known by its device and inode where it is there, and by its name in every spelling that a file system may
+//! take for the same. What is asked for is asked once for each call, so a file that is put there later counts too.
 
+use std::ffi::{OsStr, OsString};
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 
-use cap_std::fs::{Metadata, MetadataExt};
+use rustix::fs::{CWD, Mode, OFlags, Stat, fstat, openat, stat};
 
 use crate::config::{FILE_NAME, STATE_FOLDER};
 
-use super::grants::Access;
-
-/// The version control's own folder: its settings can hold credentials, its hooks are programs.
-const REPOSITORY: &str = ".git";
-
-/// How the names of files with secrets in them begin.
-const DOTENV: &str = ".env";
-
-/// The project's folders with scripts.
-const CODE: [&str; 2] = ["scripts", "stdlib"];
+use super::code::{Code, holds};
+use super::grants::{Access, Grant};
+use super::names::{self, CODE, DOTENV, REPOSITORY};
+use super::walk::Spot;
 
 /// The most files that are looked at to find the other names of one that has several.
 const MAX_TWINS: usize = 10_000;
 
-/// What is refused, and why.
 /// Why a place of the host's is refused.
 pub(super) const HOSTS_OWN: &str =
     "leads to what is the host's own, which scripts never reach, whatever is granted";
+const SECRET: &str = "leads to a file with credentials, which scripts never reach, whatever is granted";
+const OTHER_NAME: &str = "is another name of a file that scripts never reach, whatever is granted";
+const SCRIPTS: &str = "leads to the project's scripts, which scripts cannot change";
+const RUN: &str = "leads to a file that is run as a script or a module, which scripts cannot change";
+const LUA: &str = "has the name of a script or a module, which scripts cannot change; give it another ending";
+const HIDDEN: &str = "has a name that begins with a dot in the project's folder; tools run what such files hold, so grant \
+                      the very name to write it";
+const TWICE: &str =
+    "has another name somewhere (a hard link), under which it would change too; write the whole file anew";
+const TOO_MANY: &str =
+    "cannot be written: the project's scripts are too many files to tell whether this is one of them";
 
+/// Which file it is, under whatever name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Id {
+    pub(super) device: u64,
+    inode: u64,
+}
+
+impl Id {
+    pub(super) fn of(stat: &Stat) -> Self {
+        Self { device: stat.st_dev, inode: stat.st_ino }
+    }
+
+    /// What a path leads to now, links followed.
+    pub(super) fn at(path: &Path) -> Option<Self> {
+        stat(path).ok().map(|stat| Self::of(&stat))
+    }
+}
+
+/// What is the host's in one project.
 #[derive(Debug)]
 pub(super) struct Protected {
     root: PathBuf,
+    script: Option<PathBuf>,
     secret_files: Vec<PathBuf>,
+    /// The host's own as it was at first. They stay open, so that their numbers are given to nothing else.
+    first: Vec<(Id, OwnedFd)>,
+}
+
+/// What is protected at the moment of one call.
+#[derive(Debug)]
+pub(super) struct Guard<'a> {
+    protected: &'a Protected,
+    access: Access,
+    /// The folders above the granted one.
+    above: &'a [Id],
+    /// Whether names that begin with a dot may be written.
+    hidden: bool,
+    root: Option<Id>,
+    /// The host's own folders and files.
+    own: Vec<Id>,
+    secrets: Vec<Id>,
+    /// Where files with credentials are, there or not: the folder, and the name in it.
+    secret_places: Vec<(Id, String)>,
+    code: Code,
 }
 
 impl Protected {
-    pub(super) fn new(root: &Path, secret_files: &[PathBuf]) -> Self {
-        let real = |path: &PathBuf| path.canonicalize().or_else(|_| std::path::absolute(path));
-        Self {
-            root: root.to_owned(),
-            secret_files: secret_files.iter().filter_map(|path| real(path).ok()).collect(),
+    /// `script` is the one that is run.
+    pub(super) fn new(root: &Path, script: Option<&Path>, secret_files: &[PathBuf]) -> Self {
+        let absolute = |path: &PathBuf| std::path::absolute(path).ok();
+        let secret_files: Vec<PathBuf> = secret_files.iter().filter_map(absolute).collect();
+        let own = own_places(root);
+        let first = own.iter().chain(&secret_files).filter_map(|path| {
+            let fd = openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok()?;
+            Some((Id::of(&fstat(&fd).ok()?), fd))
+        });
+        let first = first.collect();
+        Self { root: root.to_owned(), script: script.map(Path::to_owned), secret_files, first }
+    }
+
+    /// What holds for one call by way of a grant.
+    pub(super) fn guard<'a>(&'a self, grant: &'a Grant, access: Access) -> Guard<'a> {
+        let first = self.first.iter().map(|(id, _)| *id);
+        let place = |path: &PathBuf| Some((Id::at(path.parent()?)?, names::folded(path.file_name()?)));
+        let code = match access {
+            Access::Read => Code::default(),
+            Access::Write => Code::of(&self.root, self.script.as_deref()),
+        };
+        Guard {
+            protected: self,
+            access,
+            above: &grant.above,
+            hidden: grant.opens_hidden,
+            root: Id::at(&self.root),
+            own: first.chain(own_places(&self.root).iter().filter_map(|path| Id::at(path))).collect(),
+            secrets: self.secret_files.iter().filter_map(|path| Id::at(path)).collect(),
+            secret_places: self.secret_files.iter().filter_map(place).collect(),
+            code,
         }
     }
 
-    /// Whether this name, inside any granted place, is one that scripts never reach.
-    pub(super) fn name(name: &str) -> bool {
-        name == STATE_FOLDER || name == FILE_NAME || name == REPOSITORY || name.starts_with(DOTENV)
-    }
-
-    /// Why a place is refused. `folder` is the granted folder and `inside` the path in it, links resolved.
-    pub(super) fn by_path(&self, folder: &Path, inside: &Path, access: Access) -> Option<&'static str> {
-        let named = |part: Component| part.as_os_str().to_str().is_some_and(Self::name);
-        let real = super::grants::joined(folder, inside);
-        if inside.components().any(named) || self.own().iter().any(|own| real.starts_with(own)) {
+    /// Why a place in the project is refused for writing by its names alone.
+    pub(super) fn by_names(&self, inside: &Path) -> Option<&'static str> {
+        let mut parts =
+            inside.components().map(|part| part.as_os_str()).filter(|name| *name != ".").peekable();
+        let code = parts.peek().is_some_and(|name| names::is_code(name));
+        let lua = inside.file_name().is_some_and(names::is_lua);
+        if parts.any(names::is_hosts) {
             return Some(HOSTS_OWN);
         }
-        if self.secret_files.contains(&real) {
-            return Some("leads to a file with credentials, which scripts never reach, whatever is granted");
+        if code { Some(SCRIPTS) } else { lua.then_some(LUA) }
+    }
+}
+
+impl Guard<'_> {
+    pub(super) const fn access(&self) -> Access {
+        self.access
+    }
+
+    /// Why a name in these folders, the outermost first, is refused.
+    pub(super) fn name(&self, within: &[Id], name: &OsStr) -> Option<&'static str> {
+        if names::is_hosts(name) {
+            return Some(HOSTS_OWN);
         }
-        if access == Access::Write && self.code().iter().any(|code| real.starts_with(code)) {
-            return Some("leads to the project's scripts, which scripts cannot change");
+        let here = within.last();
+        if here.is_some_and(|here| has(&self.secret_places, *here, name)) {
+            return Some(SECRET);
         }
-        None
+        if self.access == Access::Read {
+            return None;
+        }
+        if here.copied() == self.root && names::is_code(name) {
+            return Some(SCRIPTS);
+        }
+        let hidden = !self.hidden && names::is_hidden(name) && self.is_in(self.root.as_slice(), within);
+        hidden.then_some(HIDDEN)
+    }
+
+    /// Why a folder is refused.
+    pub(super) fn folder(&self, id: Id) -> Option<&'static str> {
+        if self.own.contains(&id) || self.own.iter().any(|own| self.above.contains(own)) {
+            return Some(HOSTS_OWN);
+        }
+        let code = &self.code.folders;
+        (code.contains(&id) || code.iter().any(|code| self.above.contains(code))).then_some(SCRIPTS)
+    }
+
+    /// Why nothing may be written, made or removed under this name in these folders.
+    pub(super) fn written(&self, within: &[Id], name: &OsStr) -> Option<&'static str> {
+        if self.access == Access::Read {
+            return None;
+        }
+        if !self.code.is_complete() {
+            return Some(TOO_MANY);
+        }
+        if names::is_lua(name)
+            && (self.is_in(&self.code.modules, within) || self.is_in(self.root.as_slice(), within))
+        {
+            return Some(LUA);
+        }
+        within.last().is_some_and(|here| has(&self.code.places, *here, name)).then_some(RUN)
+    }
+
+    /// Why a place is refused that a walk has come to.
+    pub(super) fn spot(&self, spot: &Spot) -> Option<&'static str> {
+        let within = match &spot.parent {
+            Some((_, parent)) => {
+                let end = spot.within.iter().rposition(|id| id == parent).map_or(0, |last| last + 1);
+                &spot.within[..end]
+            }
+            None => &spot.within[..],
+        };
+        let name = spot.missing.last().map_or_else(|| spot.name(), OsString::as_os_str);
+        self.written(within, name)
     }
 
     /// Why an open file is refused: it is one of the refused ones under another name.
-    pub(super) fn by_identity(&self, file: &Metadata, access: Access) -> Option<&'static str> {
-        let same = |path: &Path| is_same(path, file);
-        let other_name = "is another name of a file that scripts never reach, whatever is granted";
-        if self.secret_files.iter().any(|path| same(path)) || same(&self.root.join(FILE_NAME)) {
-            return Some(other_name);
+    pub(super) fn file(&self, file: &Stat) -> Option<&'static str> {
+        let id = Id::of(file);
+        if self.secrets.contains(&id) || self.own.contains(&id) {
+            return Some(OTHER_NAME);
         }
-        if file.nlink() < 2 {
+        if self.access == Access::Write && self.code.files.contains(&id) {
+            return Some(RUN);
+        }
+        if file.st_nlink < 2 {
             return None;
         }
         let mut left = MAX_TWINS;
-        let git = self.root.join(REPOSITORY);
-        let hidden = holds(&self.root.join(STATE_FOLDER), true, file, &mut left)
+        let root = &self.protected.root;
+        let git = root.join(REPOSITORY);
+        let hidden = holds(&root.join(STATE_FOLDER), true, id, &mut left)
             // Objects of a repository are shared by its clones and hold no credentials: only its own files count.
-            || holds(&git, false, file, &mut left)
-            || holds(&git.join("hooks"), false, file, &mut left)
-            || dotenv_holds(&self.root, file);
+            || holds(&git, false, id, &mut left)
+            || holds(&git.join("hooks"), false, id, &mut left)
+            || dotenv_holds(root, id);
         if hidden || left == 0 {
-            return Some(other_name);
+            return Some(OTHER_NAME);
         }
-        let code = access == Access::Write
-            && CODE.iter().any(|folder| holds(&self.root.join(folder), true, file, &mut left));
-        (code || left == 0).then_some("is another name of a script, which scripts cannot change")
+        let own = self.protected.script.as_deref().and_then(Path::parent);
+        let code = self.access == Access::Write
+            && (CODE.iter().any(|folder| holds(&root.join(folder), true, id, &mut left))
+                || own.is_some_and(|own| {
+                    holds(own, false, id, &mut left) || holds(&own.join("lib"), true, id, &mut left)
+                }));
+        (code || left == 0).then_some(RUN)
     }
 
-    /// The host's own places in the project, under their names and where those really lead.
-    fn own(&self) -> Vec<PathBuf> {
-        self.places(&[STATE_FOLDER, FILE_NAME, REPOSITORY])
+    /// Why nothing may be added to an open file that is not replaced.
+    pub(super) fn in_place(&self, file: &Stat) -> Option<&'static str> {
+        self.file(file).or_else(|| (file.st_nlink > 1).then_some(TWICE))
     }
 
-    fn code(&self) -> Vec<PathBuf> {
-        self.places(&CODE)
-    }
-
-    fn places(&self, names: &[&str]) -> Vec<PathBuf> {
-        let mut places: Vec<PathBuf> = names.iter().map(|name| self.root.join(name)).collect();
-        let real: Vec<PathBuf> = places.iter().filter_map(|place| place.canonicalize().ok()).collect();
-        places.extend(real);
-        places
+    fn is_in(&self, folders: &[Id], within: &[Id]) -> bool {
+        folders.iter().any(|folder| within.contains(folder) || self.above.contains(folder))
     }
 }
 
-fn is_same(path: &Path, file: &Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    std::fs::metadata(path).is_ok_and(|other| (other.dev(), other.ino()) == (file.dev(), file.ino()))
+fn has(places: &[(Id, String)], folder: Id, name: &OsStr) -> bool {
+    places.iter().any(|(place, _)| *place == folder) && {
+        let name = names::folded(name);
+        places.iter().any(|(place, known)| *place == folder && *known == name)
+    }
 }
 
-/// Whether a folder holds the file under some name. Counts `left` down for every entry; at 0 it gives up.
-fn holds(folder: &Path, deep: bool, file: &Metadata, left: &mut usize) -> bool {
-    let Ok(entries) = std::fs::read_dir(folder) else { return false };
-    for entry in entries.filter_map(io::Result::ok) {
-        if *left == 0 {
-            return false;
-        }
-        *left -= 1;
-        let Ok(kind) = entry.file_type() else { continue };
-        let path = entry.path();
-        if kind.is_dir() {
-            if deep && holds(&path, deep, file, left) {
-                return true;
-            }
-        } else if is_same(&path, file) {
-            return true;
-        }
-    }
-    false
+/// The host's own places in the project.
+fn own_places(root: &Path) -> [PathBuf; 3] {
+    [STATE_FOLDER, FILE_NAME, REPOSITORY].map(|name| root.join(name))
 }
 
 /// Whether one of the project's `.env` files is that file.
-fn dotenv_holds(root: &Path, file: &Metadata) -> bool {
+fn dotenv_holds(root: &Path, file: Id) -> bool {
     let Ok(entries) = std::fs::read_dir(root) else { return false };
     entries.filter_map(io::Result::ok).any(|entry| {
-        entry.file_name().to_str().is_some_and(|name| name.starts_with(DOTENV))
-            && is_same(&entry.path(), file)
+        names::folded(&entry.file_name()).starts_with(DOTENV) && Id::at(&entry.path()) == Some(file)
     })
 }

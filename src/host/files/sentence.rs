@@ -29,13 +29,18 @@ pub(super) fn invalid(path: &str, what: &str) -> Failure {
 pub(super) fn outside(path: &str, real: &Path, access: Access) -> Failure {
     let (doing, word) = match access {
         Access::Read => ("is outside the project", "read"),
-        Access::Write => ("may not be written", "write"),
+        Access::Write => ("may not be written: scripts write in data/", "write"),
     };
     let real = shown(&real.display().to_string());
     denied(
         path,
         &format!("{doing}; to grant it: `[permissions] {word} = [\"{real}\"]` or --allow-{word}={real}"),
     )
+}
+
+/// A link to what is not there.
+pub(super) fn nowhere(path: &str) -> Failure {
+    invalid(path, "is a link that leads nowhere")
 }
 
 /// A link that leads out of what is granted.
@@ -59,7 +64,7 @@ pub(super) fn denied(path: &str, what: &str) -> Failure {
 }
 
 /// What the system said, for a path that was allowed.
-pub(super) fn of_system(path: &str, error: &io::Error, access: Access) -> Failure {
+pub(super) fn of_system(path: &str, error: &io::Error) -> Failure {
     match error.kind() {
         ErrorKind::NotFound => invalid(path, "is not there"),
         ErrorKind::NotADirectory => invalid(path, "leads through something that is no folder"),
@@ -67,11 +72,7 @@ pub(super) fn of_system(path: &str, error: &io::Error, access: Access) -> Failur
         ErrorKind::AlreadyExists => invalid(path, "is there already"),
         ErrorKind::DirectoryNotEmpty => invalid(path, "is a folder that is not empty"),
         ErrorKind::InvalidFilename => invalid(path, "has a name that is too long"),
-        _ if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
-            invalid(path, "is a link that leads nowhere")
-        }
-        // cap-std's own refusal carries no number of the system's.
-        ErrorKind::PermissionDenied if error.raw_os_error().is_none() => escapes(path, access),
+        _ if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => nowhere(path),
         ErrorKind::PermissionDenied => {
             denied(path, "is closed by the system to the user that Mooncast runs as")
         }

@@ -81,10 +81,10 @@ impl Tree {
         let project = Project::at(&at("project")).unwrap();
         let permissions = Permissions {
             read: vec!["../readonly".into(), at("single.txt")],
-            write: vec![at("writable"), at("later/report.csv")],
+            write: vec![".".into(), at("writable"), at("later/report.csv")],
             ..Permissions::default()
         };
-        let disk = Disk::open(&project, &permissions, &[at("project/credentials.json")]).unwrap();
+        let disk = Disk::open(&project, &permissions, &[at("project/credentials.json")], None).unwrap();
         Self { folder, disk }
     }
 
@@ -146,6 +146,24 @@ fn what_is_granted_can_be_used() {
     assert_eq!((opened.name.as_str(), opened.len), ("a.csv", 5));
     // Scripts may be read, for they are no secret.
     assert_eq!(disk.read("scripts/hello.lua").unwrap(), SECRET);
+    tree.guarded_is_whole();
+}
+
+#[test]
+fn without_a_grant_scripts_write_to_their_folder_alone() {
+    let tree = Tree::new();
+    let project = Project::at(Path::new(&tree.at("project"))).unwrap();
+    let disk = Disk::open(&project, &Permissions::default(), &[], None).unwrap();
+    disk.replace("data/new.txt", b"new").unwrap();
+    for path in ["new.txt", "inner/new.txt", "./data/../new.txt", "out-file", &tree.at("project/new.txt")] {
+        let failure = disk.replace(path, b"new").unwrap_err();
+        assert_eq!(failure.kind, Kind::Denied, "{path}");
+        assert_eq!(disk.append(path, b"new").unwrap_err().kind, Kind::Denied, "{path}");
+        assert_eq!(kind(disk.make_folder(path)), Kind::Denied, "{path}");
+        assert_eq!(kind(disk.remove(path)), Kind::Denied, "{path}");
+    }
+    let failure = disk.replace("out/new.csv", b"new").unwrap_err();
+    assert!(failure.message.contains("--allow-write=out/new.csv"), "{}", failure.message);
     tree.guarded_is_whole();
 }
 
@@ -340,7 +358,7 @@ fn what_the_system_tells_of_this_process_is_never_reached() {
     let tree = Tree::new();
     let project = Project::at(&tree.folder.path().join("project")).unwrap();
     let all = Permissions { read: vec!["/".into()], write: vec!["/".into()], ..Permissions::default() };
-    let disk = Disk::open(&project, &all, &[]).unwrap();
+    let disk = Disk::open(&project, &all, &[], None).unwrap();
     let own = format!("/proc/{}/environ", std::process::id());
     for path in [
         "/proc/self/environ",
@@ -395,18 +413,18 @@ fn a_write_replaces_the_file_in_one_step_and_keeps_its_mode() {
 fn the_faces_work_off_the_hosts_thread() {
     let tree = Tree::new();
     let project = Project::at(Path::new(&tree.at("project"))).unwrap();
-    let files = Files::new(&project, &Permissions::default(), &[]).unwrap();
+    let files = Files::new(&project, &Permissions::default(), &[], None).unwrap();
     Clock::real()
         .block_on(async {
-            files.make_folder("async").await.unwrap();
-            files.write("async/x", Bytes::from_static(b"1"), false).await.unwrap();
-            files.write("async/x", Bytes::from_static(b"2"), true).await.unwrap();
-            assert_eq!(files.read("async/x").await.unwrap(), "12");
-            assert_eq!(files.list("async").await.unwrap(), ["x"]);
-            assert_eq!(files.info("async/x").await.unwrap().unwrap().size, 2);
-            assert_eq!(files.open_upload("async/x").await.unwrap().len, 2);
-            files.remove("async/x").await.unwrap();
-            assert_eq!(files.info("async/x").await.unwrap(), None);
+            files.make_folder("data/async").await.unwrap();
+            files.write("data/async/x", Bytes::from_static(b"1"), false).await.unwrap();
+            files.write("data/async/x", Bytes::from_static(b"2"), true).await.unwrap();
+            assert_eq!(files.read("data/async/x").await.unwrap(), "12");
+            assert_eq!(files.list("data/async").await.unwrap(), ["x"]);
+            assert_eq!(files.info("data/async/x").await.unwrap().unwrap().size, 2);
+            assert_eq!(files.open_upload("data/async/x").await.unwrap().len, 2);
+            files.remove("data/async/x").await.unwrap();
+            assert_eq!(files.info("data/async/x").await.unwrap(), None);
         })
         .unwrap();
 }

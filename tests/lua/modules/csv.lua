@@ -40,10 +40,10 @@ fails("invalid", "headers", csv.parse, "", { headers = true })
 fails("invalid", "separator", csv.parse, "", { separator = "ab" })
 fails("invalid", "true or false", csv.parse, "", { header = "yes" })
 
-fs.mkdir("out")
-fs.write("out/groups.csv", "group_id,city\n1,Paris\n2,Rome\n")
+fs.mkdir("data/out")
+fs.write("data/out/groups.csv", "group_id,city\n1,Paris\n2,Rome\n")
 local seen = {}
-for row in csv.rows("out/groups.csv") do
+for row in csv.rows("data/out/groups.csv") do
   seen[#seen + 1] = row.group_id .. row.city
 end
 assert(table.concat(seen, " ") == "1Paris 2Rome")
@@ -52,8 +52,8 @@ for row in csv.rows("a\n1\n2\n") do
   seen[#seen + 1] = row.a
 end
 assert(table.concat(seen) == "12")
-assert(#csv.read("out/groups.csv") == 2)
-fails("invalid", "is not there", csv.read, "out/nothing.csv")
+assert(#csv.read("data/out/groups.csv") == 2)
+fails("invalid", "is not there", csv.read, "data/out/nothing.csv")
 local next_row = csv.rows("a,b\n1,2\n1\n")
 assert(next_row().a == "1")
 fails("invalid", "line 3", next_row)
@@ -67,4 +67,4 @@ fails("invalid", "rows[2].a", csv.encode, { { a = 1 }, { a = {} } })
 fails("invalid", "rows[1]", csv.encode, { 5 })
 local back = csv.parse(csv.encode({ { a = 'q"\n,', b = " " } }))
 assert(back[1].a == 'q"\n,' and back[1].b == " ")
-fs.remove("out/groups.csv")
+fs.remove("data/out/groups.csv")

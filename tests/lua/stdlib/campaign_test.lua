@@ -42,11 +42,11 @@ function im.targeted_send(message, options)
   return targeted_send(message, options)
 end
 
-fs.write("audience.csv", "group_id,name\n184524748161025,Runners\n184524748161026,Readers\n")
+fs.write("data/audience.csv", "group_id,name\n184524748161025,Runners\n184524748161026,Readers\n")
 
 local spring = {
   name = "spring",
-  to = "audience.csv",
+  to = "data/audience.csv",
   text = "Hi {{ name }}!",
   from = "shop",
   ext = { colour = "green" },

@@ -1,0 +1,126 @@
+//! What is run: the files that scripts and modules resolve to, wherever links lead.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use super::names::{self, CODE};
+use super::protected::Id;
+
+/// The most names that are looked at for what is run.
+const MAX_NAMES: usize = 50_000;
+
+/// The most links that lead to one file, as the system has it.
+const MAX_LINKS: usize = 40;
+
+/// What is run, at one moment.
+#[derive(Debug, Default)]
+pub(super) struct Code {
+    /// Folders that hold nothing but what is run.
+    pub(super) folders: Vec<Id>,
+    /// Folders in which what has a script's name is run.
+    pub(super) modules: Vec<Id>,
+    /// Files that are run under another name.
+    pub(super) files: Vec<Id>,
+    /// Where links lead, whether something is there or not: a folder, and a name in it.
+    pub(super) places: Vec<(Id, String)>,
+    seen: usize,
+}
+
+impl Code {
+    /// What is run in a project, and beside a script of it.
+    pub(super) fn of(root: &Path, script: Option<&Path>) -> Self {
+        let mut code = Self::default();
+        for name in CODE {
+            let folder = root.join(name);
+            code.trace(&folder);
+            code.folders.extend(Id::at(&folder));
+            code.scan(&folder, true);
+        }
+        if let Some(script) = script {
+            code.trace(script);
+            code.files.extend(Id::at(script));
+            if let Some(own) = script.parent() {
+                code.modules.extend(Id::at(own));
+                code.scan(own, false);
+                code.linked_folder(&own.join("lib"));
+            }
+        }
+        code
+    }
+
+    /// Whether everything was looked at.
+    pub(super) fn is_complete(&self) -> bool {
+        self.seen < MAX_NAMES
+    }
+
+    /// Notes what a folder's links lead to.
+    fn scan(&mut self, folder: &Path, deep: bool) {
+        let Ok(entries) = fs::read_dir(folder) else { return };
+        for entry in entries.filter_map(io::Result::ok) {
+            self.seen += 1;
+            if !self.is_complete() {
+                return;
+            }
+            let Ok(kind) = entry.file_type() else { continue };
+            let path = entry.path();
+            if kind.is_dir() {
+                if deep {
+                    self.scan(&path, true);
+                }
+            } else if kind.is_symlink() {
+                let folder = fs::metadata(&path).is_ok_and(|found| found.is_dir());
+                if folder && deep {
+                    self.linked_folder(&path);
+                } else if names::is_lua(&entry.file_name()) && !folder {
+                    self.trace(&path);
+                    self.files.extend(Id::at(&path));
+                }
+            }
+        }
+    }
+
+    fn linked_folder(&mut self, link: &Path) {
+        self.trace(link);
+        if let Some(id) = Id::at(link)
+            && !self.modules.contains(&id)
+            && !self.folders.contains(&id)
+        {
+            self.modules.push(id);
+            self.scan(link, true);
+        }
+    }
+
+    /// Notes each place that a link leads to, one after the other.
+    fn trace(&mut self, link: &Path) {
+        let mut path = link.to_owned();
+        for _ in 0..MAX_LINKS {
+            let Ok(target) = fs::read_link(&path) else { return };
+            let Some(next) = path.parent().map(|folder| folder.join(target)) else { return };
+            let (Some(parent), Some(name)) = (next.parent(), next.file_name()) else { return };
+            self.places.extend(Id::at(parent).map(|folder| (folder, names::folded(name))));
+            path = next;
+        }
+    }
+}
+
+/// Whether a folder holds the file under some name. Counts `left` down for every entry; at 0 it gives up.
+pub(super) fn holds(folder: &Path, deep: bool, file: Id, left: &mut usize) -> bool {
+    let Ok(entries) = fs::read_dir(folder) else { return false };
+    for entry in entries.filter_map(io::Result::ok) {
+        if *left == 0 {
+            return false;
+        }
+        *left -= 1;
+        let Ok(kind) = entry.file_type() else { continue };
+        let path = entry.path();
+        if kind.is_dir() {
+            if deep && holds(&path, deep, file, left) {
+                return true;
+            }
+        } else if Id::at(&path) == Some(file) {
+            return true;
+        }
+    }
+    false
+}

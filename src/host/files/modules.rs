@@ -1,0 +1,91 @@
+//! The folders that modules are looked for in. What a script may not read is no module either.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
+use rustix::io::Errno;
+
+use crate::config::Project;
+
+use super::grants::{Access, Grant};
+use super::protected::Protected;
+use super::walk::{Stopped, Walk, kind};
+
+/// Folders that modules are looked for in, in this order.
+#[derive(Debug)]
+pub(in super::super) struct ModuleFolders {
+    root: PathBuf,
+    protected: Protected,
+    folders: Vec<(String, Grant)>,
+}
+
+impl ModuleFolders {
+    /// Opens those that are there, each once.
+    pub(in super::super) fn open(project: &Project, wanted: Vec<PathBuf>) -> Self {
+        let mut seen: Vec<PathBuf> = Vec::new();
+        let mut folders = Vec::new();
+        for folder in wanted {
+            if seen.contains(&folder) {
+                continue;
+            }
+            if let Ok(grant) = Grant::readable(&folder) {
+                folders.push((project.shown(&folder), grant));
+            }
+            seen.push(folder);
+        }
+        let root = project.root.clone();
+        Self { protected: Protected::new(&root, None, &[]), root, folders }
+    }
+
+    /// The same, and none of these files is ever a module.
+    pub(in super::super) fn without(self, secret_files: &[PathBuf]) -> Self {
+        Self { protected: Protected::new(&self.root, None, secret_files), ..self }
+    }
+
+    /// The folders as people see them.
+    pub(in super::super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.folders.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// The text of a file in the folder of this index, if one is there. The error says why it cannot be read.
+    pub(in super::super) fn read(
+        &self,
+        index: usize,
+        path: &str,
+        most: u64,
+    ) -> Result<Option<Vec<u8>>, String> {
+        let Some((_, grant)) = self.folders.get(index) else { return Ok(None) };
+        let guard = self.protected.guard(grant, Access::Read);
+        let walked = Walk::from(grant.dir.as_fd(), &guard).and_then(|walk| walk.to(Path::new(path), true));
+        let spot = match walked {
+            Ok(spot) => spot,
+            Err(Stopped::Refused(reason)) => return Err(reason.to_owned()),
+            Err(Stopped::System(_) | Stopped::Escapes | Stopped::Nowhere) => return Ok(None),
+        };
+        let (Some((_, stat)), Some((folder, _))) = (&spot.found, &spot.parent) else { return Ok(None) };
+        if kind(stat) != FileType::RegularFile {
+            return Ok(None);
+        }
+        let said = |error: Errno| std::io::Error::from(error).to_string();
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file = openat(folder, spot.name(), flags, Mode::empty()).map_err(said)?;
+        // What was looked at may have been replaced meanwhile: what is open decides.
+        let stat = fstat(&file).map_err(said)?;
+        if kind(&stat) != FileType::RegularFile {
+            return Ok(None);
+        }
+        if let Some(reason) = guard.file(&stat) {
+            return Err(reason.to_owned());
+        }
+        let mut text = Vec::new();
+        File::from(file).take(most + 1).read_to_end(&mut text).map_err(|error| error.to_string())?;
+        if text.len() as u64 > most {
+            let size = u64::try_from(stat.st_size).unwrap_or(0).max(most + 1);
+            return Err(format!("{size} bytes are over the limit of {most}"));
+        }
+        Ok(Some(text))
+    }
+}

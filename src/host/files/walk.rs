@@ -1,0 +1,235 @@
+//! One walk along a path. Each name is looked up once, in a folder that is open; what was checked is what is used.
+//!
+//! A folder that is exchanged for a link while a script reads through it is either the old folder or the link: the walk
+//! sees one of them, checks it, and goes on from its descriptor.
+
+use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{FileType, Mode, OFlags, PROC_SUPER_MAGIC, Stat, fstat, fstatfs, openat, readlinkat};
+use rustix::io::Errno;
+
+use super::protected::{Guard, HOSTS_OWN, Id};
+
+/// The most links on one path, as the system has it.
+const MAX_LINKS: usize = 40;
+
+/// A file, a folder or a link, whatever its rights say, without opening it for anything.
+const LOOK: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// Why a walk ended before its place.
+#[derive(Debug)]
+pub(super) enum Stopped {
+    /// The system said so.
+    System(io::Error),
+    /// Something on the way is protected.
+    Refused(&'static str),
+    /// A link leads out of the granted folder.
+    Escapes,
+    /// A link leads to what is not there.
+    Nowhere,
+}
+
+impl From<Errno> for Stopped {
+    fn from(error: Errno) -> Self {
+        Self::System(error.into())
+    }
+}
+
+/// A walk that goes on from folder to folder.
+#[derive(Debug)]
+pub(super) struct Walk<'a> {
+    base: BorrowedFd<'a>,
+    base_id: Id,
+    guard: &'a Guard<'a>,
+    folders: Vec<Folder>,
+    links: usize,
+    /// How many names were left behind the last link: those before them are the link's.
+    after_link: Option<usize>,
+}
+
+#[derive(Debug)]
+struct Folder {
+    name: OsString,
+    fd: OwnedFd,
+    id: Id,
+}
+
+/// Where a path leads.
+#[derive(Debug)]
+pub(super) struct Spot {
+    /// The folder that holds it, open; none for the granted folder itself.
+    pub(super) parent: Option<(OwnedFd, Id)>,
+    /// Its path in the granted folder, free of links; for what is not there, the names as they would be.
+    pub(super) real: PathBuf,
+    /// What is there.
+    pub(super) found: Option<(OwnedFd, Stat)>,
+    /// Names that are missing below `parent`: none where something is there, more than one where a folder is missing.
+    pub(super) missing: Vec<OsString>,
+    /// The folders that it is in.
+    pub(super) within: Vec<Id>,
+}
+
+impl Spot {
+    /// The last name.
+    pub(super) fn name(&self) -> &OsStr {
+        self.real.file_name().unwrap_or_else(|| OsStr::new("."))
+    }
+
+    /// Whether a folder is there.
+    pub(super) fn is_folder(&self) -> bool {
+        self.found.as_ref().is_some_and(|(_, stat)| kind(stat) == FileType::Directory)
+    }
+}
+
+/// What kind of file this is.
+pub(super) fn kind(stat: &Stat) -> FileType {
+    FileType::from_raw_mode(stat.st_mode)
+}
+
+impl<'a> Walk<'a> {
+    /// Begins at a folder that is open.
+    pub(super) fn from(base: BorrowedFd<'a>, guard: &'a Guard<'a>) -> Result<Self, Stopped> {
+        let base_id = Id::of(&fstat(base)?);
+        if let Some(reason) = guard.folder(base_id) {
+            return Err(Stopped::Refused(reason));
+        }
+        let walk = Self { base, base_id, guard, folders: Vec::new(), links: 0, after_link: None };
+        walk.check_system(base)?;
+        Ok(walk)
+    }
+
+    /// Goes to the end of a path without `..`. `follow` is whether a link in its last name is followed.
+    pub(super) fn to(mut self, path: &Path, follow: bool) -> Result<Spot, Stopped> {
+        let mut names: VecDeque<OsString> = parts(path);
+        while let Some(name) = names.pop_front() {
+            if name == ".." {
+                if self.folders.pop().is_none() {
+                    return Err(Stopped::Escapes);
+                }
+                continue;
+            }
+            self.check_name(&name)?;
+            let fd = match openat(self.here(), &name, LOOK, Mode::empty()) {
+                Ok(fd) => fd,
+                Err(Errno::NOENT) => return self.nothing(name, names),
+                Err(error) => return Err(error.into()),
+            };
+            let stat = fstat(&fd)?;
+            match kind(&stat) {
+                FileType::Symlink if follow || !names.is_empty() => self.follow(&fd, &mut names)?,
+                FileType::Directory => self.enter(name, fd, &stat)?,
+                _ if names.is_empty() => return self.end(&name, fd, stat),
+                _ => return Err(Stopped::System(Errno::NOTDIR.into())),
+            }
+        }
+        self.folder()
+    }
+
+    fn here(&self) -> BorrowedFd<'_> {
+        self.folders.last().map_or(self.base, |folder| folder.fd.as_fd())
+    }
+
+    fn here_id(&self) -> Id {
+        self.folders.last().map_or(self.base_id, |folder| folder.id)
+    }
+
+    fn check_name(&self, name: &OsStr) -> Result<(), Stopped> {
+        let reason = self.guard.name(&self.within(), name);
+        reason.map_or(Ok(()), |reason| Err(Stopped::Refused(reason)))
+    }
+
+    fn follow(&mut self, link: &OwnedFd, names: &mut VecDeque<OsString>) -> Result<(), Stopped> {
+        self.links += 1;
+        if self.links > MAX_LINKS {
+            return Err(Stopped::System(Errno::LOOP.into()));
+        }
+        let target = PathBuf::from(OsString::from_vec(readlinkat(link, "", Vec::new())?.into_bytes()));
+        if target.is_absolute() {
+            return Err(Stopped::Escapes);
+        }
+        self.after_link = Some(names.len());
+        for part in parts(&target).into_iter().rev() {
+            names.push_front(part);
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, name: OsString, fd: OwnedFd, stat: &Stat) -> Result<(), Stopped> {
+        let id = Id::of(stat);
+        if id.device != self.here_id().device {
+            self.check_system(fd.as_fd())?;
+        }
+        if let Some(reason) = self.guard.folder(id) {
+            return Err(Stopped::Refused(reason));
+        }
+        self.folders.push(Folder { name, fd, id });
+        Ok(())
+    }
+
+    /// The environment and the memory of this very process are files of `/proc`.
+    fn check_system(&self, fd: BorrowedFd<'_>) -> Result<(), Stopped> {
+        if fstatfs(fd)?.f_type == PROC_SUPER_MAGIC { Err(Stopped::Refused(HOSTS_OWN)) } else { Ok(()) }
+    }
+
+    fn within(&self) -> Vec<Id> {
+        std::iter::once(self.base_id).chain(self.folders.iter().map(|folder| folder.id)).collect()
+    }
+
+    fn real(&self, last: Option<&OsStr>) -> PathBuf {
+        self.folders.iter().map(|folder| folder.name.as_os_str()).chain(last).collect()
+    }
+
+    fn parent(self) -> Result<(OwnedFd, Id), Stopped> {
+        let id = self.here_id();
+        Ok((self.here().try_clone_to_owned().map_err(Stopped::System)?, id))
+    }
+
+    fn end(self, name: &OsStr, fd: OwnedFd, stat: Stat) -> Result<Spot, Stopped> {
+        let (real, within) = (self.real(Some(name)), self.within());
+        Ok(Spot { parent: Some(self.parent()?), real, found: Some((fd, stat)), missing: Vec::new(), within })
+    }
+
+    fn nothing(self, name: OsString, rest: VecDeque<OsString>) -> Result<Spot, Stopped> {
+        if self.after_link.is_some_and(|after| rest.len() >= after) {
+            return Err(Stopped::Nowhere);
+        }
+        let mut missing = vec![name];
+        let within = self.within();
+        for name in rest {
+            if let Some(reason) = self.guard.name(&within, &name) {
+                return Err(Stopped::Refused(reason));
+            }
+            missing.push(name);
+        }
+        let real = self.real(None).join(missing.iter().collect::<PathBuf>());
+        Ok(Spot { parent: Some(self.parent()?), real, found: None, missing, within })
+    }
+
+    fn folder(mut self) -> Result<Spot, Stopped> {
+        let (real, within) = (self.real(None), self.within());
+        let Some(last) = self.folders.pop() else {
+            let fd = self.base.try_clone_to_owned().map_err(Stopped::System)?;
+            let stat = fstat(&fd)?;
+            return Ok(Spot { parent: None, real, found: Some((fd, stat)), missing: Vec::new(), within });
+        };
+        let stat = fstat(&last.fd)?;
+        let found = Some((last.fd, stat));
+        Ok(Spot { parent: Some(self.parent()?), real, found, missing: Vec::new(), within })
+    }
+}
+
+/// The names of a path, `..` among them.
+fn parts(path: &Path) -> VecDeque<OsString> {
+    path.components()
+        .filter_map(|part| match part {
+            Component::Normal(name) => Some(name.to_owned()),
+            Component::ParentDir => Some("..".into()),
+            Component::CurDir | Component::RootDir | Component::Prefix(_) => None,
+        })
+        .collect()
+}

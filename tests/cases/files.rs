@@ -1,1 +1,0 @@
-//! What a script can read and write.
