@@ -1,6 +1,6 @@
 //! Log lines on standard error.
 
-use std::io::{IsTerminal, Write, stderr};
+use std::io::{self, IsTerminal, Write, stderr};
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -50,11 +50,16 @@ pub(super) fn start(
         }
         stderr()
     };
-    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {
-        Format::Json => lines.json().flatten_event(true).with_ansi(false).boxed(),
+        Format::Json => tracing_subscriber::fmt::layer()
+            .with_writer(writer)
+            .json()
+            .flatten_event(true)
+            .with_ansi(false)
+            .boxed(),
         Format::Text => {
             let colours = on_terminal && std::env::var_os("NO_COLOR").is_none();
+            let lines = tracing_subscriber::fmt::layer().with_writer(move || OneEvent(writer()));
             lines.with_ansi(colours).with_target(false).compact().boxed()
         }
     };
@@ -64,4 +69,52 @@ pub(super) fn start(
         Some(traces) => tracing_subscriber::registry().with(log).with(traces.layer()).try_init(),
     };
     started.map_err(|error| anyhow::anyhow!("the log cannot be started: {error}"))
+}
+
+/// Writes events so that nothing in one looks like another: names and texts in them are other people's.
+struct OneEvent<W>(W);
+
+impl<W: Write> Write for OneEvent<W> {
+    /// Takes one whole event.
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        self.0.write_all(shown(&String::from_utf8_lossy(event)).as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// An event with its further lines indented and what cannot be seen made visible, but for the colours.
+fn shown(event: &str) -> String {
+    let (text, end) = event.strip_suffix('\n').map_or((event, ""), |text| (text, "\n"));
+    let mut shown = String::with_capacity(event.len());
+    for letter in text.chars() {
+        match letter {
+            '\n' => shown.push_str("\n    "),
+            '\t' | '\x1b' => shown.push(letter),
+            letter if letter.is_control() || is_direction(letter) => shown.extend(letter.escape_unicode()),
+            letter => shown.push(letter),
+        }
+    }
+    shown + end
+}
+
+/// Turns the letters around that follow, or ends a line for some readers.
+const fn is_direction(letter: char) -> bool {
+    matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn an_event_is_one_event() {
+        let event = "INFO \x1b[1mfine\x1b[0m a\nERROR forged\rb\u{202e}c\u{85}d\n";
+        let expected = "INFO \x1b[1mfine\x1b[0m a\n    ERROR forged\\u{d}b\\u{202e}c\\u{85}d\n";
+        assert_eq!(shown(event), expected);
+        assert_eq!(shown("群组 ok\n"), "群组 ok\n");
+    }
 }

@@ -20,24 +20,22 @@ fn raced(project: &Project, names: [&str; 2], script: &str) -> (Ran, u64) {
                 count.fetch_add(1, Ordering::Relaxed);
             }
         });
-        let ran = project.mooncast(&[
-            "run",
-            "--simulator",
-            "--allow-write=swap",
-            "--timeout",
-            "100s",
-            "scripts/main.lua",
-        ]);
+        let ran = project.mooncast(&["run", "--simulator", "--timeout", "100s", "scripts/main.lua"]);
         over.store(true, Ordering::Relaxed);
         ran
     });
     (ran, count.into_inner())
 }
 
-/// `swap` is a folder with harmless files, `other` a link to somewhere else.
+/// `swap` is a folder with harmless files, `other` a link to somewhere else; both are in `data` too.
 fn project(leads_to: &str) -> Project {
-    let project = Project::new().file("swap/token", "harmless").file("swap/token.csv", "group_id\ng1\n");
-    symlink(leads_to, project.path("other")).unwrap();
+    let mut project = Project::new();
+    for folder in ["", "data/"] {
+        project = project
+            .file(&format!("{folder}swap/token"), "harmless")
+            .file(&format!("{folder}swap/token.csv"), "group_id\ng1\n");
+        symlink(leads_to, project.path(format!("{folder}other"))).unwrap();
+    }
     project
 }
 
@@ -50,7 +48,6 @@ fn what_is_read_through_an_exchanged_folder_is_never_the_hosts() {
         &project,
         ["swap", "other"],
         r#"
-        local template = require("template")
         local seen = { read = 0, refused = 0 }
         for i = 1, 4000 do
           local ok, text = pcall(fs.read, "swap/token")
@@ -80,7 +77,7 @@ fn what_is_read_through_an_exchanged_folder_is_never_the_hosts() {
 
 #[test]
 fn what_is_written_through_an_exchanged_folder_lands_nowhere_else() {
-    let project = project("scripts");
+    let project = project("../scripts");
     project.write("scripts/keep", "AS-IT-WAS");
     let before = |project: &Project| {
         let mut names: Vec<_> = std::fs::read_dir(project.path("scripts"))
@@ -92,14 +89,14 @@ fn what_is_written_through_an_exchanged_folder_lands_nowhere_else() {
     };
     let (ran, count) = raced(
         &project,
-        ["swap", "other"],
+        ["data/swap", "data/other"],
         r#"
         local written = 0
         for i = 1, 1500 do
-          if pcall(fs.write, "swap/w" .. i % 7, "x") then written = written + 1 end
-          pcall(fs.append, "swap/keep", "OVERWRITTEN")
-          pcall(fs.mkdir, "swap/d" .. i % 5 .. "/e")
-          pcall(fs.remove, "swap/keep")
+          if pcall(fs.write, "data/swap/w" .. i % 7, "x") then written = written + 1 end
+          pcall(fs.append, "data/swap/keep", "OVERWRITTEN")
+          pcall(fs.mkdir, "data/swap/d" .. i % 5 .. "/e")
+          pcall(fs.remove, "data/swap/keep")
         end
         print("done", written > 0)"#,
     );
