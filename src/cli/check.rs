@@ -17,6 +17,7 @@ use crate::schedule::Job;
 use super::apps::Apps;
 use super::instants::Claims;
 use super::lint::{Finding, Linter, WrittenPath};
+use super::logging::one_line;
 use super::run::Grants;
 use super::{AppArgs, Exit, Global, apps, instants, run};
 
@@ -54,7 +55,7 @@ pub(super) fn run(args: &Check, global: &Global) -> anyhow::Result<Exit> {
         let mut out = std::io::stdout().lock();
         for finding in findings.into_iter().chain(note) {
             // A reader that has gone has seen enough.
-            let _ = writeln!(out, "{name}:{finding}");
+            let _ = writeln!(out, "{}:{finding}", one_line(&name));
         }
         for line in jobs.iter().flat_map(|job| instants::describe(job, clock.unix_time())) {
             // The same reader.

@@ -1,5 +1,6 @@
 //! Log lines on standard error.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write, stderr};
 use std::sync::Arc;
 
@@ -101,6 +102,19 @@ fn shown(event: &str) -> String {
     shown + end
 }
 
+/// A name or text of others as it is printed into a line: what cannot be seen is made visible.
+pub(super) fn one_line(text: &str) -> Cow<'_, str> {
+    let odd = |letter: char| letter.is_control() || is_direction(letter);
+    if !text.contains(odd) {
+        return Cow::Borrowed(text);
+    }
+    let mut line = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if odd(letter) { line.extend(letter.escape_default()) } else { line.push(letter) }
+    }
+    Cow::Owned(line)
+}
+
 /// Turns the letters around that follow, or ends a line for some readers.
 const fn is_direction(letter: char) -> bool {
     matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -108,7 +122,7 @@ const fn is_direction(letter: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::shown;
+    use super::{one_line, shown};
 
     #[test]
     fn an_event_is_one_event() {
@@ -116,5 +130,6 @@ mod tests {
         let expected = "INFO \x1b[1mfine\x1b[0m a\n    ERROR forged\\u{d}b\\u{202e}c\\u{85}d\n";
         assert_eq!(shown(event), expected);
         assert_eq!(shown("群组 ok\n"), "群组 ok\n");
+        assert_eq!(one_line("群\n\x1b[2J\u{202e}x"), "群\\n\\u{1b}[2J\\u{202e}x");
     }
 }

@@ -8,6 +8,7 @@ use clap::Args;
 use crate::ledger::{Ledger, SendRow};
 use crate::web::SendView;
 
+use super::super::logging::one_line;
 use super::super::next::Next;
 use super::show;
 use super::which::Which;
@@ -130,9 +131,9 @@ pub(super) async fn list(ledger: &Ledger, next: &Next) -> anyhow::Result<()> {
             "{:>6}  {:<25}  {:<20} {:<24} {:<24} {}",
             send.id,
             show::instant(send.updated_at),
-            send.once.as_deref().unwrap_or("-"),
+            one_line(send.once.as_deref().unwrap_or("-")),
             view.to(),
-            send.origin,
+            one_line(&send.origin),
             send.error.as_deref().unwrap_or_default(),
         )?;
     }

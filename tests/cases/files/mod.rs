@@ -2,6 +2,7 @@
 
 mod names;
 mod races;
+mod saying;
 mod writing;
 
 use crate::support::{Project, Ran};
