@@ -86,14 +86,14 @@ fn each_test_has_a_service_a_ledger_files_and_a_clock_to_itself() {
     let body = format!(
         "  expect(os.date('!%Y-%m-%dT%H:%M:%SZ')).to_equal('2026-01-05T09:00:00Z')
            expect(t.count()).to_equal(0)
-           expect(require('fs').exists('seen.txt')).to_equal(false)
+           expect(require('fs').exists('data/seen.txt')).to_equal(false)
            local run = t.run('scripts/send.lua')
            expect(run).to_match({{ ok = true, delivered = true, sent = 1 }})
            expect(run.output).to_match('^1\\t0%.%d+\\n$')
            t.run('scripts/send.lua')
            expect(t.count('{GROUP}')).to_equal(2)
            expect(t.sent()['{GROUP}']).to_have_length(2)
-           expect(require('fs').read('seen.txt')).to_equal('2')
+           expect(require('fs').read('data/seen.txt')).to_equal('2')
            t.advance('1d')",
     );
     let project =
@@ -102,13 +102,13 @@ fn each_test_has_a_service_a_ledger_files_and_a_clock_to_itself() {
                 "scripts/send.lua",
                 format!(
                     "local count = require('store').increment('runs')
-            require('fs').write('seen.txt', tostring(count))
+            require('fs').write('data/seen.txt', tostring(count))
             im.group_send({{ to = '{GROUP}', type = 'txt', body = {{ msg = 'hello' }} }})
             print(count, math.random())"
                 ),
             );
     project.mooncast(&["test"]).exits(0).prints("2 tests passed");
-    assert!(!project.path("seen.txt").exists() && !project.path(".mooncast").exists());
+    assert!(!project.path("data/seen.txt").exists() && !project.path(".mooncast").exists());
 }
 
 #[test]

@@ -64,6 +64,7 @@ fn the_same_content_is_uploaded_once_also_at_once_and_by_a_later_run() {
         for _ in pairs(urls) do count = count + 1 end
         print("urls " .. count, im.upload("a.txt").secret ~= nil)"#,
     )
+    .file("mooncast.toml", "[permissions]\nwrite = [\"a.txt\"]\n")
     .file("a.txt", "the same")
     .file("b/a.txt", "the same");
     project.run_against(&service).exits(0).prints("urls 1\ttrue");

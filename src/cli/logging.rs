@@ -90,16 +90,29 @@ impl<W: Write> Write for OneEvent<W> {
 /// An event with its further lines indented and what cannot be seen made visible, but for the colours.
 fn shown(event: &str) -> String {
     let (text, end) = event.strip_suffix('\n').map_or((event, ""), |text| (text, "\n"));
-    let mut shown = String::with_capacity(event.len());
-    for letter in text.chars() {
+    visible(text, |letter| letter == '\x1b') + end
+}
+
+/// A text of several lines, the further ones indented and what cannot be seen made visible.
+pub(super) fn indented(text: &str) -> String {
+    visible(text, |_| false)
+}
+
+fn visible(text: &str, is_kept: impl Fn(char) -> bool) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
         match letter {
+            // A line that is indented stays as it is.
+            '\n' if letters.peek() == Some(&' ') => shown.push(letter),
             '\n' => shown.push_str("\n    "),
-            '\t' | '\x1b' => shown.push(letter),
+            '\t' => shown.push(letter),
+            letter if is_kept(letter) => shown.push(letter),
             letter if letter.is_control() || is_direction(letter) => shown.extend(letter.escape_unicode()),
             letter => shown.push(letter),
         }
     }
-    shown + end
+    shown
 }
 
 /// A name or text of others as it is printed into a line: what cannot be seen is made visible.

@@ -10,6 +10,7 @@ use crate::host::{Ended, Failed};
 
 use super::Exit;
 use super::logging::Format;
+use super::logging::indented;
 use super::next::Next;
 
 /// A run that is over.
@@ -44,12 +45,12 @@ impl Summary<'_> {
     fn write(&self, err: &mut impl Write) -> std::io::Result<()> {
         match self.ended {
             Ended::Failed(Failed::Script(error)) => {
-                writeln!(err, "error: {}", error.message)?;
+                writeln!(err, "error: {}", indented(&error.message))?;
                 for frame in &error.traceback {
                     writeln!(err, "    {frame}")?;
                 }
             }
-            Ended::Failed(failed) => writeln!(err, "error: {failed}")?,
+            Ended::Failed(failed) => writeln!(err, "error: {}", indented(&failed.to_string()))?,
             Ended::Interrupted => writeln!(err, "interrupted")?,
             Ended::Finished => {}
         }

@@ -25,7 +25,7 @@ fn a_text_in_the_log_is_no_event_of_its_own() {
     ));
     let ran = project.run_simulated().exits(0);
     is_honest(&ran);
-    ran.says("ERROR forged\\u{d}over");
+    ran.says("\n    2026-11-29T00:00:00Z ERROR forged");
     // As JSON it is one line by its form.
     let ran = project.mooncast(&["--log-format", "json", "run", "--simulator", "scripts/main.lua"]).exits(0);
     for line in ran.stderr.lines() {
