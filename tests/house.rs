@@ -68,6 +68,7 @@ const KEPT: &[(&str, &[&str])] = &[
     ("encoding_rs", &["input"]),
     ("chardetng", &["input"]),
     ("calamine", &["input", "web/view/export/xlsx"]),
+    ("zip", &["input"]),
     ("notify_debouncer_full", &["daemon/eyes"]),
     ("sd_notify", &["daemon/systemd"]),
     ("metrics", &["daemon/figures", "delivery/figures", "host/figures", "ledger/figures", "web"]),

@@ -1,5 +1,6 @@
 //! The recipients of a file, read page by page: a table by its header, JSON as a list, JSONL as a value a line.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::path::Path;
 
@@ -7,11 +8,13 @@ use serde_json::{Map, Value};
 
 use crate::message::quoted;
 
+use super::cell::Cell;
 use super::fault::{Fault, column};
 use super::header::{self, GROUP_ID};
 use super::ids::{group_id, split_users};
 use super::items::Items;
 use super::options::Options;
+use super::sheet::Sheet;
 use super::table::{Row, Table};
 use super::text::Text;
 
@@ -41,20 +44,25 @@ fn is_long_number(id: &str) -> bool {
     id.len() >= LONG && id.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Whether the ids are long numbers for the most part.
-fn are_numbers(page: &[Line]) -> bool {
+/// How many digits most of the ids have, where they are long numbers for the most part.
+fn digits(page: &[Line]) -> Option<usize> {
     let ids: Vec<&str> = page.iter().filter_map(Line::id).collect();
-    let long = ids.iter().filter(|id| is_long_number(id)).count();
-    long > 0 && long * 2 >= ids.len()
+    let mut lengths = [0_usize; 32];
+    for id in ids.iter().filter(|id| is_long_number(id)) {
+        lengths[id.len().min(31)] += 1;
+    }
+    let long: usize = lengths.iter().sum();
+    let most = lengths.iter().enumerate().max_by_key(|(_, many)| **many).map(|(length, _)| length);
+    most.filter(|_| long > 0 && long * 2 >= ids.len())
 }
 
-/// Among long numbers, an id of another kind is a cell of another column, or cut off.
-fn check_number(id: &str) -> Result<(), String> {
-    if is_long_number(id) {
+/// Among long numbers, an id of another kind or of a far other length is a cell of another column, or cut off.
+fn check_number(id: &str, digits: usize) -> Result<(), String> {
+    if is_long_number(id) && id.len().abs_diff(digits) <= 3 {
         return Ok(());
     }
     Err(format!(
-        "the id {} is unlike the others, which are numbers of {LONG} digits and more; is it cut off, or from another column?",
+        "the id {} is unlike the others, most of which are numbers of {digits} digits; is it cut off, or from another column?",
         quoted(id)
     ))
 }
@@ -63,6 +71,7 @@ fn check_number(id: &str) -> Result<(), String> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     Table,
+    Sheet,
     Lines,
     List,
 }
@@ -71,12 +80,13 @@ enum Form {
 pub struct Audience {
     body: Body,
     id_column: String,
-    /// Whether the ids of its first page are long numbers.
-    numbers: Option<bool>,
+    /// How many digits most ids of its first page have, where they are long numbers.
+    digits: Option<Option<usize>>,
 }
 
 enum Body {
     Table(Table<File>),
+    Sheet(Box<Sheet>),
     Items(Items<Text<File>>, u64),
 }
 
@@ -90,7 +100,8 @@ impl Audience {
         let form = form(path).map_err(|what| ("to", what))?;
         let given = [
             ("separator", options.separator.is_some() && form != Form::Table),
-            ("sheet", options.sheet.is_some()),
+            ("encoding", options.encoding.is_some() && form == Form::Sheet),
+            ("sheet", options.sheet.is_some() && form != Form::Sheet),
         ];
         match given.iter().find(|(_, wrong)| *wrong) {
             Some((name, _)) => Err((*name, format!("`{name}` says nothing about `{path}`; leave it out"))),
@@ -107,10 +118,11 @@ impl Audience {
         let id_column = options.id_column.as_deref().map_or(GROUP_ID, str::trim).to_owned();
         let body = match form(path).map_err(Fault::whole)? {
             Form::Table => Body::Table(Table::open(file, options, true, Some(&id_column))?),
+            Form::Sheet => Body::Sheet(Box::new(Sheet::open(file, options, &id_column)?)),
             Form::Lines => Body::Items(Items::lines(Text::open(file, options)?), 0),
             Form::List => Body::Items(Items::list(Text::open(file, options)?), 0),
         };
-        Ok(Self { body, id_column, numbers: None })
+        Ok(Self { body, id_column, digits: None })
     }
 
     /// The next recipients, at the most so many; fewer only at the end.
@@ -126,10 +138,9 @@ impl Audience {
                 None => break,
             }
         }
-        let numbers = *self.numbers.get_or_insert_with(|| are_numbers(&page));
-        if numbers {
+        if let Some(digits) = *self.digits.get_or_insert_with(|| digits(&page)) {
             for line in &mut page {
-                if let Err(what) = line.id().map_or(Ok(()), check_number) {
+                if let Err(what) = line.id().map_or(Ok(()), |id| check_number(id, digits)) {
                     line.value = Err(Fault::line(line.number, what));
                 }
             }
@@ -144,6 +155,10 @@ impl Audience {
                 Row::Bad(fault) => Ok(Some(Line { number: fault.line.unwrap_or(0), value: Err(fault) })),
                 Row::End => Ok(None),
             },
+            Body::Sheet(sheet) => {
+                let Some((number, cells)) = sheet.next()? else { return Ok(None) };
+                Ok(Some(Line { number, value: of_sheet(sheet, number, &cells) }))
+            }
             Body::Items(items, rows) => {
                 let Some(item) = items.advance()? else { return Ok(None) };
                 *rows += 1;
@@ -158,6 +173,7 @@ impl Audience {
     pub fn header(&self) -> Option<&[String]> {
         match &self.body {
             Body::Table(table) => table.header(),
+            Body::Sheet(sheet) => Some(&sheet.header),
             Body::Items(..) => None,
         }
     }
@@ -170,6 +186,7 @@ impl Audience {
                 let (encoding, separator) = table.taken_for();
                 (encoding, table.counts(), format!(", separated by {separator}"))
             }
+            Body::Sheet(sheet) => ("XLSX", (sheet.read, sheet.blank), format!(", sheet `{}`", sheet.name)),
             Body::Items(items, rows) => (items.source.encoding(), (*rows, items.blank), String::new()),
         };
         let blank = match blank {
@@ -185,6 +202,7 @@ impl Audience {
     pub fn blank_rows(&self) -> u64 {
         match &self.body {
             Body::Table(table) => table.counts().1,
+            Body::Sheet(sheet) => sheet.blank,
             Body::Items(items, _) => items.blank,
         }
     }
@@ -194,37 +212,60 @@ fn form(path: &str) -> Result<Form, String> {
     let extension = Path::new(path).extension().and_then(|extension| extension.to_str());
     match extension.unwrap_or_default().to_ascii_lowercase().as_str() {
         "csv" | "tsv" => Ok(Form::Table),
+        "xlsx" | "xlsm" => Ok(Form::Sheet),
+        "xls" | "xlsb" | "ods" => Err(format!("`{path}` is a workbook in another format; save it as .xlsx")),
         "jsonl" | "ndjson" => Ok(Form::Lines),
         "json" => Ok(Form::List),
-        _ => Err(format!("`{path}`: recipients come from a .csv, .json or .jsonl file")),
+        _ => Err(format!("`{path}`: recipients come from a .csv, .xlsx, .json or .jsonl file")),
     }
 }
 
 fn of_row(table: &Table<File>, line: u64) -> Result<Value, Fault> {
     let names = table.header().unwrap_or_default();
+    let cells = table.cells().map(|cell| Ok(cell.into()));
+    of_cells(names, table.id().unwrap_or_default(), line, cells)
+}
+
+fn of_sheet(sheet: &Sheet, line: u64, cells: &[Cell]) -> Result<Value, Fault> {
+    if let Some(beyond) = cells.iter().skip(sheet.header.len()).position(|cell| !cell.is_blank()) {
+        let place = column(sheet.header.len() + beyond, None);
+        return Err(Fault::at(line, place, "the cell stands in a column that the header does not name"));
+    }
+    let texts = (0..sheet.header.len()).map(|index| {
+        let cell = cells.get(index).unwrap_or(&Cell::Empty);
+        let is_id = index == sheet.id || sheet.header[index] == "users";
+        (if is_id { cell.id() } else { cell.text() }).map(Cow::from)
+    });
+    of_cells(&sheet.header, sheet.id, line, texts)
+}
+
+/// A recipient out of the cells of a row.
+fn of_cells<'cell>(
+    names: &[String],
+    id: usize,
+    line: u64,
+    cells: impl Iterator<Item = Result<Cow<'cell, str>, String>>,
+) -> Result<Value, Fault> {
     let mut fields = Map::new();
-    for (index, (name, cell)) in names.iter().zip(table.cells()).enumerate() {
+    for (index, (name, cell)) in names.iter().zip(cells).enumerate() {
         let wrong = |what: String| Fault::at(line, column(index, Some(name)), what);
-        if table.id() == Some(index) {
-            let id = group_id(cell).map_err(wrong)?;
-            fields.insert(name.clone(), Value::from(id));
-            fields.insert(GROUP_ID.to_owned(), Value::from(id));
-        } else if name == "users" {
-            let users = split_users(cell).map_err(wrong)?;
-            if users.is_empty() && !cell.trim().is_empty() {
-                return Err(wrong(format!(
-                    "{} names no user; leave it empty for the whole group",
-                    quoted(cell)
-                )));
-            }
-            fields.insert(name.clone(), Value::from(cell));
-        } else if !name.is_empty() && !(name == GROUP_ID && fields.contains_key(GROUP_ID)) {
+        let cell = cell.map_err(wrong)?;
+        if id == index {
+            fields.insert(name.clone(), Value::from(group_id(&cell).map_err(wrong)?));
+            continue;
+        }
+        if name == "users" && split_users(&cell).map_err(wrong)?.is_empty() && !cell.trim().is_empty() {
+            return Err(wrong(format!(
+                "{} names no user; leave it empty for the whole group",
+                quoted(&cell)
+            )));
+        }
+        if !name.is_empty() {
             fields.insert(name.clone(), Value::from(cell));
         }
     }
     // The column of ids decides, whatever another one is called.
-    if let Some(id) = table.id().and_then(|index| names.get(index)).and_then(|name| fields.get(name)).cloned()
-    {
+    if let Some(id) = names.get(id).and_then(|name| fields.get(name)).cloned() {
         fields.insert(GROUP_ID.to_owned(), id);
     }
     Ok(Value::Object(fields))

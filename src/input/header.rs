@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use crate::message::{nearest, quoted};
 
-use super::csv::Record;
 use super::fault::{Fault, column};
 
 /// The column of ids where nothing else is said.
@@ -53,9 +52,9 @@ const MEANT: &[&str] = &[
     "群组ids",
 ];
 
-/// The names in a record, without blanks around them.
-pub(super) fn names(record: &Record) -> Result<Vec<String>, Fault> {
-    let names: Vec<String> = record.iter().map(|name| name.trim().to_owned()).collect();
+/// The names in a row, without blanks around them.
+pub(super) fn names<'cell>(cells: impl Iterator<Item = &'cell str>, line: u64) -> Result<Vec<String>, Fault> {
+    let names: Vec<String> = cells.map(|name| name.trim().to_owned()).collect();
     let mut seen: HashMap<&str, usize> = HashMap::new();
     for (index, name) in names.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
         if let Some(before) = seen.insert(name, index) {
@@ -64,7 +63,7 @@ pub(super) fn names(record: &Record) -> Result<Vec<String>, Fault> {
                 quoted(name),
                 before + 1
             );
-            return Err(Fault::at(record.line, format!("column {}", index + 1), what));
+            return Err(Fault::at(line, format!("column {}", index + 1), what));
         }
         let hidden = name.chars().find(|letter| {
             !letter.is_whitespace() && (letter.is_control() || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{ad}'))
@@ -75,7 +74,7 @@ pub(super) fn names(record: &Record) -> Result<Vec<String>, Fault> {
                 quoted(name),
                 u32::from(hidden)
             );
-            return Err(Fault::at(record.line, format!("column {}", index + 1), what));
+            return Err(Fault::at(line, format!("column {}", index + 1), what));
         }
     }
     Ok(names)

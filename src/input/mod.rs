@@ -5,7 +5,9 @@
 //!
 //! May import: `message`.
 
+mod archive;
 mod audience;
+mod cell;
 mod csv;
 mod detect;
 mod fault;
@@ -15,6 +17,7 @@ mod items;
 mod json;
 mod options;
 mod separator;
+mod sheet;
 mod swallowed;
 mod table;
 mod text;

@@ -70,7 +70,7 @@ fn fit(sample: &[u8], whole: bool, separator: u8, id_column: Option<&str>) -> Fi
             fit.width = record.len();
             fit.has_id = id_column.is_some_and(|wanted| {
                 record.iter().any(|name| name.trim() == wanted)
-                    || header::names(&record).is_ok_and(|names| header::means_id(&names))
+                    || header::names(record.iter(), 1).is_ok_and(|names| header::means_id(&names))
                         && record.len() > 1
                         && wanted == header::GROUP_ID
             });

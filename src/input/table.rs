@@ -88,7 +88,7 @@ impl<R: Read> Table<R> {
                 }
             }
         }
-        let names = header::names(&self.record)?;
+        let names = header::names(self.record.iter(), self.record.line)?;
         if let Some(wanted) = id_column {
             self.id = Some(header::id_column(&names, wanted, self.record.line)?);
             header::check_users(&names, self.record.line)?;

@@ -1,0 +1,196 @@
+//! A workbook's sheet (XLSX), row by row. A thread of its own reads it, a few hundred rows ahead.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use calamine::{Reader as _, SheetType, SheetVisible, Xlsx};
+
+use crate::message::nearest;
+
+use super::archive;
+use super::cell::Cell;
+use super::fault::Fault;
+use super::{header, options::Options};
+
+/// Rows that are handed over at once.
+const BATCH: usize = 128;
+
+/// Batches that wait to be taken.
+const AHEAD: usize = 4;
+
+/// The most columns of an audience.
+const COLUMNS: u32 = 1_000;
+
+/// A row: its number as Excel shows it, and its cells.
+pub(super) type Row = (u64, Vec<Cell>);
+
+enum Handed {
+    Rows(Vec<Row>),
+    Failed(Fault),
+    End,
+}
+
+/// A sheet that is being read.
+pub(super) struct Sheet {
+    rows: Receiver<Handed>,
+    batch: std::vec::IntoIter<Row>,
+    pub(super) name: String,
+    pub(super) header: Vec<String>,
+    pub(super) id: usize,
+    pub(super) read: u64,
+    pub(super) blank: u64,
+}
+
+impl Sheet {
+    pub(super) fn open(mut file: File, options: &Options, id_column: &str) -> Result<Self, Fault> {
+        archive::check(&mut file)?;
+        let mut book: Xlsx<BufReader<File>> =
+            Xlsx::new(BufReader::new(file)).map_err(|error| unreadable(&error))?;
+        let name = chosen(&book, options.sheet.as_deref())?;
+        let (hand, rows) = sync_channel(AHEAD);
+        let of = name.clone();
+        std::thread::Builder::new()
+            .name("workbook".to_owned())
+            .spawn(move || {
+                let last = match read(&mut book, &of, &hand) {
+                    Ok(()) => Handed::End,
+                    Err(fault) => Handed::Failed(fault),
+                };
+                // The broadcast may have been given up.
+                let _ = hand.send(last);
+            })
+            .map_err(|error| Fault::whole(format!("it cannot be read: {error}")))?;
+        let mut sheet =
+            Self { rows, batch: Vec::new().into_iter(), name, header: Vec::new(), id: 0, read: 0, blank: 0 };
+        let Some((line, cells)) = sheet.next()? else {
+            return Err(Fault::whole(format!(
+                "its sheet `{}` is empty; the first row names the columns",
+                sheet.name
+            )));
+        };
+        sheet.blank = 0;
+        sheet.read = 0;
+        let mut names = Vec::with_capacity(cells.len());
+        for cell in &cells {
+            names.push(cell.text().map_err(|what| Fault::line(line, what))?);
+        }
+        sheet.header = header::names(names.iter().map(String::as_str), line)?;
+        sheet.id = header::id_column(&sheet.header, id_column, line)?;
+        header::check_users(&sheet.header, line)?;
+        Ok(sheet)
+    }
+
+    /// The next row with any text.
+    pub(super) fn next(&mut self) -> Result<Option<Row>, Fault> {
+        loop {
+            for row in self.batch.by_ref() {
+                if row.1.iter().all(Cell::is_blank) {
+                    self.blank += 1;
+                } else {
+                    self.read += 1;
+                    return Ok(Some(row));
+                }
+            }
+            match self.rows.recv() {
+                Ok(Handed::Rows(rows)) => self.batch = rows.into_iter(),
+                Ok(Handed::Failed(fault)) => return Err(fault),
+                Ok(Handed::End) => {
+                    self.rows = ended();
+                    return Ok(None);
+                }
+                Err(_) => {
+                    return Err(Fault::whole(
+                        "the workbook cannot be read to its end; save it anew, or as CSV",
+                    ));
+                }
+            }
+        }
+    }
+}
+
+/// Where nothing but the end comes from.
+fn ended() -> Receiver<Handed> {
+    let (hand, rows) = sync_channel(1);
+    let _ = hand.send(Handed::End);
+    rows
+}
+
+fn unreadable(error: &dyn std::fmt::Display) -> Fault {
+    Fault::whole(format!(
+        "it is no Excel workbook that can be read ({error}); save it as .xlsx anew, or as CSV"
+    ))
+}
+
+/// The sheet asked for, or the first one.
+fn chosen(book: &Xlsx<BufReader<File>>, asked: Option<&str>) -> Result<String, Fault> {
+    let sheets: Vec<_> =
+        book.sheets_metadata().iter().filter(|sheet| sheet.typ == SheetType::WorkSheet).collect();
+    let names = || sheets.iter().map(|sheet| format!("`{}`", sheet.name)).collect::<Vec<_>>().join(", ");
+    if let Some(asked) = asked {
+        if sheets.iter().any(|sheet| sheet.name == asked) {
+            return Ok(asked.to_owned());
+        }
+        let hint = nearest(asked, sheets.iter().map(|sheet| sheet.name.as_str()))
+            .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+        return Err(Fault::whole(format!("it has no sheet `{asked}`; it has: {}{hint}", names())));
+    }
+    match sheets.first() {
+        None => Err(Fault::whole("it has no sheet")),
+        Some(first) if first.visible != SheetVisible::Visible => Err(Fault::whole(format!(
+            "its first sheet, `{}`, is hidden; say which one holds the recipients: `sheet = \"NAME\"`. It has: {}",
+            first.name,
+            names()
+        ))),
+        Some(first) => Ok(first.name.clone()),
+    }
+}
+
+fn read(book: &mut Xlsx<BufReader<File>>, name: &str, hand: &SyncSender<Handed>) -> Result<(), Fault> {
+    let mut cells = book.worksheet_cells_reader(name).map_err(|error| unreadable(&error))?;
+    let formats: Vec<String> = cells
+        .styles()
+        .iter()
+        .map(|style| {
+            style
+                .number_format
+                .as_ref()
+                .map_or_else(|| "General".to_owned(), |known| known.format_code.clone())
+        })
+        .collect();
+    let mut batch: Vec<Row> = Vec::with_capacity(BATCH);
+    while let Some((cell, style)) = cells.next_cell_with_style_id().map_err(|error| unreadable(&error))? {
+        let (row, column) = cell.get_position();
+        if column >= COLUMNS {
+            return Err(Fault::line(
+                u64::from(row) + 1,
+                format!("it has more than {COLUMNS} columns; keep those that the messages need"),
+            ));
+        }
+        let line = u64::from(row) + 1;
+        match batch.last() {
+            Some((last, _)) if *last == line => {}
+            Some((last, _)) if *last > line => {
+                return Err(Fault::line(line, "its rows are not in their order; save the workbook anew"));
+            }
+            _ => {
+                if batch.len() == BATCH && hand.send(Handed::Rows(std::mem::take(&mut batch))).is_err() {
+                    return Ok(());
+                }
+                batch.push((line, Vec::new()));
+            }
+        }
+        let value = Cell::of(cell.get_value(), formats.get(style).map_or("General", String::as_str));
+        if let Some((_, cells)) = batch.last_mut()
+            && value != Cell::Empty
+        {
+            let place = column as usize;
+            if cells.len() <= place {
+                cells.resize(place + 1, Cell::Empty);
+            }
+            cells[place] = value;
+        }
+    }
+    let _ = hand.send(Handed::Rows(batch));
+    Ok(())
+}
