@@ -133,6 +133,8 @@ impl Scene {
             filename: None,
             priority: Priority::Normal,
             reuse: true,
+            // The content is of no kind.
+            force: true,
         };
         let (_switch, stop) = StopSwitch::new();
         serde_json::to_value(self.delivery.upload(file, options, &stop).await.unwrap()).unwrap()

@@ -1,5 +1,7 @@
 //! A call with a token: made, judged by the contract's table, and repeated once when the token was refused.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use reqwest::Request;
 use reqwest::header::AUTHORIZATION;
@@ -10,8 +12,14 @@ use super::body::Seal;
 use super::class::{Class, Nature, Outcome, classify};
 use super::failure::{CallName, Failure};
 use super::scrub::Scrubbed;
+use super::send::TimeLimit;
 use super::token::{Lease, Tokens};
-use super::transport::{Answer, Broken, Flow, Transport};
+use super::transport::{Answer, Broken, Deadline, Flow, Transport};
+
+/// How often one call is made again with another token. Each 401 says that nothing was done.
+const RENEWALS: u32 = 3;
+/// A token's own call ends by the deadline; whoever waits for it learns its reason if he waits a little longer.
+const GRACE: Duration = Duration::from_millis(100);
 
 /// A call's name and kind.
 #[derive(Debug, Clone, Copy)]
@@ -50,22 +58,28 @@ impl From<Request> for Prepared {
     }
 }
 
-/// Makes a call with a token of `tokens`. A 401 renews the token once and then makes the call once more, for which
-/// `prepare` is asked again; a 401 says that nothing was done.
+/// Makes a call with a token of `tokens`. A 401 renews the token and then makes the call once more, for which `prepare`
+/// is asked again. The call fails when the new token is refused too and no call has ever succeeded with it.
+///
+/// With a `limit`, the call and its waits for tokens end by then.
 pub(super) async fn authorised(
     transport: &Transport,
     tokens: &Tokens,
     call: Call,
+    limit: Option<TimeLimit>,
     mut prepare: impl FnMut() -> Result<Prepared, Failure>,
 ) -> Result<Success, Failure> {
-    let mut lease = tokens.lease(transport).await?;
-    let mut renewed = false;
+    let deadline =
+        limit.map(|TimeLimit { left, given }| Deadline { at: transport.pace().now() + left, given });
+    let mut lease = leased(transport, tokens, call, deadline).await?;
+    let mut renewals = 0;
     loop {
         let Prepared { mut request, seal, flow } = prepare()?;
         request.headers_mut().insert(AUTHORIZATION, lease.header());
-        let result = transport.exchange(request, flow.as_ref()).await;
+        let result = transport.exchange(request, flow.as_ref(), deadline).await;
         match result {
             Ok(answer) if (200..300).contains(&answer.status) => {
+                tokens.accepted(&lease);
                 return Ok(Success { call, status: answer.status, body: answer.body });
             }
             Ok(answer) => {
@@ -73,12 +87,12 @@ pub(super) async fn authorised(
                 if answer.status != 401 {
                     return Err(failure);
                 }
-                tokens.refused(&lease, transport.clock(), &failure);
-                if renewed || !tokens.renewable() {
+                let is_hopeless = tokens.refused(&lease, transport.clock(), &failure);
+                if is_hopeless || renewals == RENEWALS || !tokens.renewable() {
                     return Err(failure);
                 }
-                renewed = true;
-                lease = tokens.lease(transport).await?;
+                renewals += 1;
+                lease = leased(transport, tokens, call, deadline).await?;
             }
             Err(broken) => {
                 let written = seal.map_or(broken.connected, |seal| !seal.nothing_written());
@@ -86,6 +100,22 @@ pub(super) async fn authorised(
             }
         }
     }
+}
+
+/// A token, by the deadline.
+async fn leased(
+    transport: &Transport,
+    tokens: &Tokens,
+    call: Call,
+    deadline: Option<Deadline>,
+) -> Result<Lease, Failure> {
+    let Some(Deadline { at, given }) = deadline else { return tokens.lease(transport, None).await };
+    let wait = at - transport.pace().now() + GRACE;
+    let leased = transport.pace().timeout(wait, tokens.lease(transport, deadline)).await;
+    leased.unwrap_or_else(|_| {
+        let detail = Scrubbed::new(&format!("no token within {given:.1?}"), &[]);
+        Err(Failure::plain(Class::NothingSent, call.name, &detail))
+    })
 }
 
 /// What no text may show.
@@ -127,7 +157,12 @@ pub(super) fn refusal(call: Call, answer: &Answer, secrets: &[&str]) -> Failure 
         code: body.code,
         description: description.map(shown),
         retry_after: answer.retry_after,
-        detail: shown(&body.detail),
+        detail: match &answer.location {
+            Some(location) => shown(&format!(
+                "it redirects to {location}, and redirects are not followed; set base_url to the service's own address"
+            )),
+            None => shown(&body.detail),
+        },
     }
 }
 
@@ -138,7 +173,12 @@ pub(super) fn lost(call: Call, broken: &Broken, written: bool, secrets: &[&str])
     } else {
         classify(call.nature, Outcome::Broken { written })
     };
-    Failure::plain(class, call.name, &Scrubbed::new(&broken.detail, secrets))
+    let detail = if broken.overdue && !written {
+        format!("{}; no connection was ready to take it", broken.detail)
+    } else {
+        broken.detail.clone()
+    };
+    Failure::plain(class, call.name, &Scrubbed::new(&detail, secrets))
 }
 
 impl Success {

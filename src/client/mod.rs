@@ -12,10 +12,13 @@ mod answer;
 mod body;
 mod call;
 mod class;
+mod decode;
 mod failure;
+mod keepalive;
 mod lists;
 pub mod media;
 mod pages;
+mod proxy;
 mod recall;
 mod roots;
 mod scrub;
@@ -38,12 +41,16 @@ use token::Tokens;
 use transport::Transport;
 
 pub use class::Class;
+pub use decode::{Codings, DecodeError};
 pub use failure::{CallName, Failure};
+pub use keepalive::{Checkout, Connections};
 pub use lists::{Group, GroupsPage, Member, MembersPage, PAGE_SIZE_MAX, Role};
+pub use media::{Content, Media};
 pub use pages::{GroupPages, MemberPages};
+pub use proxy::Proxies;
 pub use recall::{RECALL_MAX, Recall, Recalled};
 pub use roots::tls_config;
-pub use send::{Receipts, SendCall};
+pub use send::{Receipts, SendCall, TimeLimit};
 pub use token::{Kept, Shelf, TokenWait, Turn};
 pub use upload::{Thumbnail, Upload, UploadError, Uploaded, check_size};
 pub use wire::{Carried, Wire};
@@ -72,6 +79,9 @@ pub enum ClientError {
     /// TLS could not be set up.
     #[error("TLS cannot be set up: {0}")]
     Tls(String),
+    /// A variable of the environment names no proxy.
+    #[error("{0}; set it to the proxy's address, or unset it")]
+    Proxy(String),
     /// The HTTP library could not be set up.
     #[error("the HTTP client cannot be set up: {0}")]
     Http(String),
@@ -127,7 +137,7 @@ impl Client {
     ///
     /// Why there is none.
     pub async fn authorise(&self) -> Result<(), Failure> {
-        self.0.tokens.lease(&self.0.transport).await.map(drop)
+        self.0.tokens.lease(&self.0.transport, None).await.map(drop)
     }
 
     /// Why calls wait for the app's token, where they do.
@@ -145,7 +155,17 @@ impl Client {
         call: Call,
         prepare: impl FnMut() -> Result<Prepared, Failure>,
     ) -> Result<Success, Failure> {
-        call::authorised(&self.0.transport, &self.0.tokens, call, prepare).await
+        self.call_within(call, None, prepare).await
+    }
+
+    /// The same, given up when the limit is reached, the wait for a token included.
+    async fn call_within(
+        &self,
+        call: Call,
+        limit: Option<TimeLimit>,
+        prepare: impl FnMut() -> Result<Prepared, Failure>,
+    ) -> Result<Success, Failure> {
+        call::authorised(&self.0.transport, &self.0.tokens, call, limit, prepare).await
     }
 }
 

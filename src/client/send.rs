@@ -1,7 +1,9 @@
 //! Sending a message that is already checked, serialised and permitted.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Body, Method, Request};
 use serde::Deserialize;
 
@@ -28,6 +30,15 @@ impl SendCall {
             Self::Targeted => Call::post("/messages/chatgroups/users", Nature::Send),
         }
     }
+}
+
+/// How long a call may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeLimit {
+    /// What is left of it.
+    pub left: Duration,
+    /// The whole of it, for people.
+    pub given: Duration,
 }
 
 /// What the service took: a group and the message's id in it, in the order of the answer.
@@ -58,6 +69,24 @@ impl Client {
     where
         F: FnOnce() + Send + 'static,
     {
+        self.send_within(None, call, body, on_write).await
+    }
+
+    /// The same, given up when the limit is reached: it covers the waits for a token, a connection and the answer.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::send`].
+    pub async fn send_within<F>(
+        &self,
+        limit: Option<TimeLimit>,
+        call: SendCall,
+        body: Bytes,
+        on_write: F,
+    ) -> Result<Receipts, Failure>
+    where
+        F: FnOnce() + Send + 'static,
+    {
         if body.is_empty() {
             return Err(call.call().refuse("the message is empty"));
         }
@@ -67,11 +96,9 @@ impl Client {
         };
         let mut on_write = Some(on_write);
         let success = self
-            .call(call.call(), || {
+            .call_within(call.call(), limit, || {
                 let mut request = Request::new(Method::POST, url.clone());
-                let json = HeaderValue::from_static("application/json");
-                request.headers_mut().insert(ACCEPT, json.clone());
-                request.headers_mut().insert(CONTENT_TYPE, json);
+                request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
                 let (body, seal) = WatchedBody::new(body.clone(), on_write.take());
                 *request.body_mut() = Some(Body::wrap(body));
                 Ok(Prepared { request, seal: Some(seal), flow: None })

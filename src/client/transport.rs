@@ -9,10 +9,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{ACCEPT, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Request, Response, Url};
 
 use super::ClientError;
+use super::decode;
+use super::keepalive::Connections;
+use super::proxy::Proxies;
 use super::roots;
 use super::upload::FileChanged;
 use super::wire::Wire;
@@ -32,6 +35,8 @@ const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) retry_after: Option<Duration>,
+    /// Where a redirect leads, without user, password and query.
+    pub(super) location: Option<String>,
     /// Empty where the answer of an unsuccessful call broke off: its status says enough.
     pub(super) body: Bytes,
 }
@@ -45,13 +50,30 @@ pub(super) struct Broken {
     pub(super) connected: bool,
     /// Whether the fault lies with the file that was being uploaded.
     pub(super) file_changed: bool,
+    /// Whether an answer was waited for until the time was over.
+    pub(super) overdue: bool,
+}
+
+impl Broken {
+    /// The answer was lost on a connection that was had.
+    pub(super) fn lost(detail: impl Into<String>) -> Self {
+        Self { detail: detail.into(), connected: true, file_changed: false, overdue: false }
+    }
+}
+
+/// The end of the time that a caller gives a call, on [`Transport::pace`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deadline {
+    pub(super) at: Instant,
+    /// The whole time that was given, for people.
+    pub(super) given: Duration,
 }
 
 /// Counts the bytes of a request's body as they go, so that a long upload is not taken for a hang.
 pub(super) type Flow = Arc<AtomicU64>;
 
 pub(super) struct Transport {
-    http: reqwest::Client,
+    connections: Connections,
     /// The way of requests where that is no network.
     wire: Option<Arc<dyn Wire>>,
     clock: Clock,
@@ -65,19 +87,29 @@ impl Transport {
     /// a proxy.
     pub(super) fn new(service: &Url, clock: Clock, timeouts: Timeouts) -> Result<Self, ClientError> {
         let tls = roots::tls_config().map_err(|error| ClientError::Tls(error.to_string()))?;
-        let builder = reqwest::Client::builder();
-        let builder = if is_loopback(service) { builder.no_proxy() } else { builder };
-        let http = builder
-            .tls_backend_preconfigured(tls)
-            .user_agent(concat!("mooncast/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .connect_timeout(timeouts.connect)
-            .pool_idle_timeout(IDLE_CONNECTION)
-            .build()
-            .map_err(|error| ClientError::Http(chain(&error)))?;
-        Ok(Self { http, wire: None, clock, network: Clock::real(), timeouts })
+        let proxies = if is_loopback(service) {
+            Proxies::default()
+        } else {
+            Proxies::of_environment().map_err(ClientError::Proxy)?
+        };
+        let connections = Connections::new(IDLE_CONNECTION, move |rest| {
+            let builder = reqwest::Client::builder().pool_idle_timeout(rest);
+            let builder = if rest.is_zero() { builder.pool_max_idle_per_host(0) } else { builder };
+            proxies
+                .lead(builder)
+                .tls_backend_preconfigured(tls.clone())
+                .user_agent(concat!("mooncast/", env!("CARGO_PKG_VERSION")))
+                .redirect(reqwest::redirect::Policy::none())
+                .retry(reqwest::retry::never())
+                .referer(false)
+                // Answers are decompressed here, in more forms than the library knows.
+                .no_gzip()
+                .no_deflate()
+                .connect_timeout(timeouts.connect)
+                .build()
+        });
+        let connections = connections.map_err(|error| ClientError::Http(chain(&error)))?;
+        Ok(Self { connections, wire: None, clock, network: Clock::real(), timeouts })
     }
 
     /// The same over a wire in place of the network.
@@ -89,62 +121,90 @@ impl Transport {
         &self.clock
     }
 
+    /// The clock that calls take their time by: answers of the network come in real time.
+    pub(super) fn pace(&self) -> &Clock {
+        if self.wire.is_some() { &self.clock } else { &self.network }
+    }
+
     /// Where requests with a form are built.
-    pub(super) fn http(&self) -> &reqwest::Client {
-        &self.http
+    pub(super) fn http(&self) -> reqwest::Client {
+        self.connections.client()
     }
 
     /// Makes one request and reads its answer. A simulated clock stands still meanwhile.
     ///
-    /// With a `flow`, the request takes as long as bytes go.
-    pub(super) async fn exchange(&self, request: Request, flow: Option<&Flow>) -> Result<Answer, Broken> {
+    /// With a `flow`, the request takes as long as bytes go; otherwise it ends by the `deadline`, where there is one.
+    pub(super) async fn exchange(
+        &self,
+        mut request: Request,
+        flow: Option<&Flow>,
+        deadline: Option<Deadline>,
+    ) -> Result<Answer, Broken> {
+        request.headers_mut().entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));
         if let Some(wire) = &self.wire {
-            return Box::pin(self.carried(&**wire, request)).await;
+            return Box::pin(self.carried(&**wire, request, deadline)).await;
         }
         let _hold = self.clock.hold();
-        let end = self.network.now() + self.timeouts.overall;
-        let response = self.stage(end, flow, self.http.execute(request)).await?;
+        let mut limits = Limits { end: self.network.now() + self.timeouts.overall, deadline };
+        if flow.is_some() {
+            limits.deadline = None;
+        }
+        let checkout = self.connections.checkout(&self.network).await;
+        let response = self.stage(limits, flow, checkout.client.execute(request)).await;
+        let response = response.inspect_err(|broken| {
+            if broken.connected && !broken.overdue {
+                self.connections.lost(&checkout, &self.network);
+            }
+        })?;
         let status = response.status().as_u16();
         let retry_after = self.retry_after(response.headers());
-        let body = match self.body(end, flow, response).await {
+        let location = (300..400).contains(&status).then(|| location(response.headers())).flatten();
+        self.connections.answered(response.headers(), &self.network);
+        let codings = decode::Codings::of(response.headers());
+        let body = self.body(limits, flow, response).await;
+        let body = body.and_then(|body| {
+            decode::text(&codings, body, ANSWER_BYTES).map_err(|error| Broken::lost(error.to_string()))
+        });
+        let body = match body {
             Ok(body) => body,
             Err(broken) if (200..300).contains(&status) => return Err(broken),
             Err(_) => Bytes::new(),
         };
-        Ok(Answer { status, retry_after, body })
+        Ok(Answer { status, retry_after, location, body })
     }
 
-    async fn body(&self, end: Instant, flow: Option<&Flow>, mut response: Response) -> Result<Bytes, Broken> {
-        let Some(first) = self.stage(end, flow, response.chunk()).await? else { return Ok(Bytes::new()) };
-        let Some(second) = self.stage(end, flow, response.chunk()).await? else { return Ok(first) };
+    async fn body(
+        &self,
+        limits: Limits,
+        flow: Option<&Flow>,
+        mut response: Response,
+    ) -> Result<Bytes, Broken> {
+        let Some(first) = self.stage(limits, flow, response.chunk()).await? else { return Ok(Bytes::new()) };
+        let Some(second) = self.stage(limits, flow, response.chunk()).await? else { return Ok(first) };
         let mut whole = BytesMut::from(first);
         whole.extend_from_slice(&second);
-        while let Some(chunk) = self.stage(end, flow, response.chunk()).await? {
+        while let Some(chunk) = self.stage(limits, flow, response.chunk()).await? {
             if whole.len() + chunk.len() > ANSWER_BYTES {
-                return Err(Broken {
-                    detail: format!("the answer is longer than {ANSWER_BYTES} bytes"),
-                    connected: true,
-                    file_changed: false,
-                });
+                return Err(Broken::lost(format!("the answer is longer than {ANSWER_BYTES} bytes")));
             }
             whole.extend_from_slice(&chunk);
         }
         Ok(whole.freeze())
     }
 
-    /// Waits for a step of the exchange: no longer than a read may take, and not beyond `end`. With a `flow` there
+    /// Waits for a step of the exchange: no longer than a read may take, and not beyond its limits. With a `flow` there
     /// is no end, and a read's time counts from the last byte that went (up to twice that time, since the flow is
     /// looked at once in it).
     async fn stage<T>(
         &self,
-        end: Instant,
+        limits: Limits,
         flow: Option<&Flow>,
         step: impl Future<Output = reqwest::Result<T>>,
     ) -> Result<T, Broken> {
         let read = self.timeouts.read;
         let Some(flow) = flow else {
-            let limit = read.min(end - self.network.now());
-            return ended(self.network.timeout(limit, step).await, limit);
+            let (limit, given) = limits.tightest(read, self.network.now());
+            return ended(self.network.timeout(limit, step).await, given);
         };
         let mut step = pin!(step);
         loop {
@@ -169,6 +229,39 @@ impl Transport {
     }
 }
 
+/// When an exchange ends at the latest.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) end: Instant,
+    pub(super) deadline: Option<Deadline>,
+}
+
+impl Limits {
+    /// How long a step that takes `read` at the most may take from `now`, and the limit that this is, for people.
+    pub(super) fn tightest(self, read: Duration, now: Instant) -> (Duration, Duration) {
+        let limit = read.min(self.end - now);
+        match self.deadline {
+            Some(deadline) if deadline.at - now < limit => (deadline.at - now, deadline.given),
+            _ => (limit, limit),
+        }
+    }
+}
+
+/// Where a redirect leads, without what may be secret in it.
+pub(super) fn location(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(LOCATION)?.to_str().ok()?;
+    let Ok(mut url) = Url::parse(text) else {
+        let end = text.find(['?', '#']).unwrap_or(text.len());
+        return text.get(..end).map(str::to_owned);
+    };
+    // Neither can fail for an address with a host, and for another there is nothing to hide.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_query(None);
+    url.set_fragment(None);
+    Some(url.into())
+}
+
 fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
@@ -181,6 +274,7 @@ pub(super) fn ended<T>(result: Result<reqwest::Result<T>, Elapsed>, limit: Durat
         Ok(Err(error)) => Err(Broken {
             connected: !error.is_connect(),
             file_changed: caused_by::<FileChanged>(&error),
+            overdue: false,
             detail: match error
                 .url()
                 .filter(|_| error.is_connect())
@@ -190,11 +284,9 @@ pub(super) fn ended<T>(result: Result<reqwest::Result<T>, Elapsed>, limit: Durat
                 None => chain(&error.without_url()),
             },
         }),
-        Err(Elapsed) => Err(Broken {
-            detail: format!("no answer within {limit:.1?}"),
-            connected: true,
-            file_changed: false,
-        }),
+        Err(Elapsed) => {
+            Err(Broken { overdue: true, ..Broken::lost(format!("no answer within {limit:.1?}")) })
+        }
     }
 }
 

@@ -8,7 +8,8 @@ use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 
-use super::transport::{Answer, Broken, Transport, caused_by, chain, ended};
+use super::decode;
+use super::transport::{Answer, Broken, Deadline, Limits, Transport, caused_by, chain, ended, location};
 use super::upload::FileChanged;
 
 /// Carries requests to a service and its answers back.
@@ -31,21 +32,34 @@ pub enum Carried {
 
 impl Transport {
     /// Makes one request over the wire.
-    pub(super) async fn carried(&self, wire: &dyn Wire, request: reqwest::Request) -> Result<Answer, Broken> {
+    pub(super) async fn carried(
+        &self,
+        wire: &dyn Wire,
+        request: reqwest::Request,
+        deadline: Option<Deadline>,
+    ) -> Result<Answer, Broken> {
         let request = self.whole(request).await?;
-        let limit = self.timeouts.read.min(self.timeouts.overall);
+        let now = self.clock().now();
+        let limits = Limits { end: now + self.timeouts.overall, deadline };
+        let (limit, given) = limits.tightest(self.timeouts.read, now);
         let carried =
-            ended(self.clock().timeout(limit, async { Ok(wire.carry(request).await) }).await, limit)?;
-        let lost = |detail: &str| Broken { detail: detail.to_owned(), connected: true, file_changed: false };
+            ended(self.clock().timeout(limit, async { Ok(wire.carry(request).await) }).await, given)?;
         let (head, body) = match carried {
             Carried::Whole(response) => response.into_parts(),
             Carried::Truncated(response) if response.status().is_success() => {
-                return Err(lost("the answer broke off"));
+                return Err(Broken::lost("the answer broke off"));
             }
             Carried::Truncated(response) => (response.into_parts().0, Bytes::new()),
-            Carried::Reset => return Err(lost("the connection was reset")),
+            Carried::Reset => return Err(Broken::lost("the connection was reset")),
         };
-        Ok(Answer { status: head.status.as_u16(), retry_after: self.retry_after(&head.headers), body })
+        let body = decode::text(&decode::Codings::of(&head.headers), body, usize::MAX)
+            .map_err(|error| Broken::lost(error.to_string()))?;
+        Ok(Answer {
+            status: head.status.as_u16(),
+            retry_after: self.retry_after(&head.headers),
+            location: head.status.is_redirection().then(|| location(&head.headers)).flatten(),
+            body,
+        })
     }
 
     /// The request with its body in one piece. A file is read in real time: the clock stands still for it.
@@ -55,6 +69,7 @@ impl Transport {
             detail: chain(error),
             connected: true,
             file_changed: caused_by::<FileChanged>(error),
+            overdue: false,
         };
         let (head, body) =
             Request::<reqwest::Body>::try_from(request).map_err(|error| broken(&error))?.into_parts();

@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use encoding_rs::Encoding;
+use zeroize::Zeroizing;
+
 use super::ConfigError;
 
 /// Where variables are looked up; tests give their own.
@@ -37,7 +40,8 @@ impl Environment {
         (self.0)(name).filter(|value| !value.is_empty())
     }
 
-    /// The value of `name`, or the content of the file that `name_FILE` names, without white space at its end.
+    /// The value of `name`, or the content of the file that `name_FILE` names: without a byte order mark and white space
+    /// around it, and in UTF-8 or, with its mark, UTF-16.
     ///
     /// # Errors
     ///
@@ -51,10 +55,14 @@ impl Environment {
             (value, None) => Ok(value),
             (None, Some(path)) => {
                 let path = PathBuf::from(path);
-                let content = std::fs::read_to_string(&path).map_err(|source| {
-                    ConfigError::invalid(&variable, format!("{}: {source}", path.display()))
+                let problem = |what: &dyn std::fmt::Display| {
+                    ConfigError::invalid(&variable, format!("{}: {what}", path.display()))
+                };
+                let content = Zeroizing::new(std::fs::read(&path).map_err(|source| problem(&source))?);
+                let text = text(&content).ok_or_else(|| {
+                    problem(&"it is neither UTF-8 nor UTF-16 with its mark; save it as plain text")
                 })?;
-                Ok(Some(content.trim_end().to_owned()))
+                Ok(Some(text.trim().to_owned()))
             }
         }
     }
@@ -75,5 +83,36 @@ impl Environment {
         .filter_map(|name| self.get(name))
         .map(PathBuf::from)
         .collect()
+    }
+}
+
+/// A file's text without its byte order mark.
+fn text(content: &[u8]) -> Option<Zeroizing<String>> {
+    let (encoding, mark) = Encoding::for_bom(content).unwrap_or((encoding_rs::UTF_8, 0));
+    let content = content.get(mark..)?;
+    let text = encoding.decode_without_bom_handling_and_without_replacement(content)?;
+    Some(Zeroizing::new(text.into_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_holds_its_value_and_nothing_around_it() {
+        let wide = |order: fn(u16) -> [u8; 2]| -> Vec<u8> {
+            "\u{feff}s3crét\r\n".encode_utf16().flat_map(order).collect()
+        };
+        for content in [
+            "s3crét".as_bytes().to_vec(),
+            "s3crét\n".as_bytes().to_vec(),
+            "\u{feff}s3crét\r\n".as_bytes().to_vec(),
+            "\u{feff}\r\n s3crét \n\n".as_bytes().to_vec(),
+            wide(u16::to_le_bytes),
+            wide(u16::to_be_bytes),
+        ] {
+            assert_eq!(text(&content).unwrap().trim(), "s3crét", "{content:?}");
+        }
+        assert!(text(b"s3cr\xe9t").is_none());
     }
 }

@@ -20,6 +20,8 @@ pub struct Inspected {
     pub height: Option<u32>,
     /// How long it plays.
     pub duration: Option<Duration>,
+    /// `image`, `audio`, `video` or `other`, where that is known and the script did not say `force`.
+    pub media: Option<&'static str>,
 }
 
 impl Delivery {
@@ -32,14 +34,18 @@ impl Delivery {
         &self,
         file: SendableFile,
         filename: Option<&str>,
+        force: bool,
         priority: Priority,
         stop: &Stop,
     ) -> Result<Inspected, Undelivered> {
-        let refuse =
-            |error: UploadError| Undelivered::new(Reason::Unusable, format!("{}: {error}", file.name));
-        let name = filename.unwrap_or(&file.name);
+        let shown = file.name;
+        let refuse = |error: UploadError| Undelivered::new(Reason::Unusable, format!("{shown}: {error}"));
+        let name = filename.unwrap_or(&shown);
         let upload = Upload::new(file.file, name, self.settings.borrow().upload_bytes).map_err(refuse)?;
         let media = upload.media(&self.clock).await;
+        if !force {
+            upload.check_content(&media).map_err(refuse)?;
+        }
         let mut permit = self.permit(&self.quotas.uploads, 1, priority, None, stop).await?;
         permit.written();
         permit.answered(crate::quota::Answer::Accepted);
@@ -49,6 +55,7 @@ impl Delivery {
             width: media.width,
             height: media.height,
             duration: media.duration,
+            media: media.content.name().filter(|_| !force),
         })
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tracing::Instrument as _;
 
-use crate::client::{self, Class};
+use crate::client::{self, Class, TimeLimit};
 use crate::clock::Instant;
 use crate::config::TargetedCost;
 use crate::ledger::{BroadcastId, State};
@@ -73,9 +73,8 @@ impl Delivery {
             // Sent by an earlier call, which counted it.
             Ok(Beginning::Done(receipts)) => return Ok(receipts),
             Ok(Beginning::New(mut record)) => {
-                let priority = options.priority;
                 let result =
-                    self.try_until_settled(message, &mut record, priority, deadline, stop, tally).await;
+                    self.try_until_settled(message, &mut record, &options, deadline, stop, tally).await;
                 record.end(&result).await;
                 result
             }
@@ -122,7 +121,7 @@ impl Delivery {
         &self,
         message: &Message,
         record: &mut Record<'_>,
-        priority: Priority,
+        options: &SendOptions,
         deadline: Option<Instant>,
         stop: &Stop,
         tally: &Tally,
@@ -131,12 +130,19 @@ impl Delivery {
         let (quota, cost, call) = self.price(message);
         let give_up = self.clock.now() + PATIENCE;
         let mut backoff = Backoff::of(&self.clock);
+        let mut last = None;
         loop {
-            let permit = self.permit(quota, cost, priority, deadline, stop).await?;
+            let permit = self.permit(quota, cost, options.priority, deadline, stop).await;
+            let permit = permit.map_err(|error| self.overdue_after(last.as_ref(), deadline, error))?;
+            let limit = deadline.zip(options.timeout);
+            let limit = limit.map(|(at, given)| TimeLimit { left: at - self.clock.now(), given });
+            if limit.is_some_and(|limit| limit.left.is_zero()) {
+                return Err(self.overdue_after(last.as_ref(), deadline, Undelivered::overdue()));
+            }
             // Without its intent on disk nothing leaves.
             record.intend().await?;
             let in_flight = tally.in_flight(message.group_count());
-            let outcome = self.request(call, message, body.clone(), None, permit).await;
+            let outcome = self.request(call, message, body.clone(), None, limit, permit).await;
             drop(in_flight);
             self.fail_point.pass(Point::AfterRequest);
             let failure = match outcome {
@@ -150,6 +156,7 @@ impl Delivery {
                         return Err(Undelivered::from_failure(failure));
                     }
                     record.withdraw(false, &failure.to_string()).await?;
+                    last = Some(failure);
                 }
                 Class::NothingSent => match backoff.next(failure.retry_after) {
                     Some(wait) => {
@@ -159,12 +166,29 @@ impl Delivery {
                             "nothing was sent, trying again: {failure}"
                         );
                         record.withdraw(true, &failure.to_string()).await?;
-                        self.pause(wait, deadline, stop).await?;
+                        let paused = self.pause(wait, deadline, stop).await;
+                        paused.map_err(|error| self.overdue_after(Some(&failure), deadline, error))?;
+                        last = Some(failure);
                     }
                     None => return Err(Undelivered::from_failure(failure)),
                 },
                 _ => return Err(Undelivered::from_failure(failure)),
             }
+        }
+    }
+
+    /// An error of waiting, with the failure before it where the time given ran out.
+    fn overdue_after(
+        &self,
+        last: Option<&client::Failure>,
+        deadline: Option<Instant>,
+        error: Undelivered,
+    ) -> Undelivered {
+        match (last, deadline) {
+            (Some(failure), Some(deadline)) if self.clock.now() >= deadline => {
+                Undelivered::overdue_after(failure.clone())
+            }
+            _ => error,
         }
     }
 
@@ -228,13 +252,14 @@ impl Delivery {
         }
     }
 
-    /// One request, from its permit to its answer.
+    /// One request, from its permit to its answer, given up when the limit is reached.
     pub(super) async fn request(
         &self,
         call: client::SendCall,
         message: &Message,
         body: bytes::Bytes,
         broadcast: Option<BroadcastId>,
+        limit: Option<TimeLimit>,
         permit: Permit,
     ) -> Result<client::Receipts, client::Failure> {
         if let Some(stage) = &self.stage {
@@ -245,7 +270,7 @@ impl Delivery {
         let began = self.clock.now();
         let on_write = move || lock(&writing).written();
         let span = trace::request(&self.name, message.call().into(), message.group_count());
-        let outcome = self.client.send(call, body, on_write).instrument(span.clone()).await;
+        let outcome = self.client.send_within(limit, call, body, on_write).instrument(span.clone()).await;
         let failure = outcome.as_ref().err();
         trace::answered(&span, failure);
         lock(&permit).settle(answer_of(failure));

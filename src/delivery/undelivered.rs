@@ -70,6 +70,13 @@ impl Undelivered {
         Self::new(Reason::Cancelled, message)
     }
 
+    /// The time given ran out after a try that failed.
+    pub(super) fn overdue_after(failure: Failure) -> Self {
+        let failed = Self::from_failure(failure);
+        let message = format!("{}; its `timeout` passed before another try", failed.message);
+        Self { message, ..failed }
+    }
+
     /// What the client's last failure means when nothing more is tried.
     pub(super) fn from_failure(failure: Failure) -> Self {
         let (reason, advice) = match failure.class {

@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use tracing::Instrument as _;
 
-use crate::client::{Thumbnail, Upload, UploadError};
+use crate::client::{Media, Thumbnail, Upload, UploadError};
 use crate::ledger::{AppId, Ledger, LedgerError, SentFile};
 use crate::quota::Priority;
 
@@ -45,6 +45,8 @@ pub struct UploadOptions {
     pub priority: Priority,
     /// Whether what the service has of the same content will do.
     pub reuse: bool,
+    /// Whether it is uploaded also when it is empty or not what its name says.
+    pub force: bool,
 }
 
 /// What makes two uploads of the same content the same.
@@ -53,6 +55,8 @@ struct How {
     filename: String,
     restrict_access: bool,
     thumbnail: Option<(u32, u32)>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    force: bool,
 }
 
 /// A file at the service, as scripts see it and put it into a message's `body.file`.
@@ -70,6 +74,17 @@ pub struct Uploaded {
     height: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     duration: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    media: Option<String>,
+}
+
+impl Uploaded {
+    /// What the file says of itself, as it is read now; an earlier upload may have read less.
+    fn describe(&mut self, media: &Media, force: bool) {
+        (self.width, self.height) = (media.width, media.height);
+        self.duration = media.duration.map(|duration| duration.as_secs_f64());
+        self.media = media.content.name().filter(|_| !force).map(str::to_owned);
+    }
 }
 
 /// Where an upload is remembered.
@@ -98,17 +113,28 @@ impl Delivery {
             filename: options.filename.unwrap_or_else(|| file.name.clone()),
             restrict_access: options.restrict_access,
             thumbnail: options.thumbnail,
+            force: options.force,
         };
         let path = path_of(&file.file);
+        let name = file.name.clone();
         let upload = self.prepare(file, &how)?;
+        let media = upload.media(&self.clock).await;
+        if !options.force {
+            let refused = upload.check_content(&media);
+            refused.map_err(|error| Undelivered::new(Reason::Unusable, format!("{name}: {error}")))?;
+        }
         let Some((open, app)) = self.entry().await? else {
-            return self.send_file(&upload, options.priority, stop).await;
+            let mut uploaded = self.send_file(&upload, options.priority, stop).await?;
+            uploaded.describe(&media, options.force);
+            return Ok(uploaded);
         };
         let content = upload.sha256(&self.clock).await.map_err(|error| {
             Undelivered::new(Reason::Unusable, format!("{}: it cannot be read: {error}", upload.filename()))
         })?;
         let memory = Memory { ledger: &open.ledger, app, path, content, options: as_json(&how) };
-        self.upload_once(&upload, &memory, options.reuse, options.priority, stop).await
+        let mut uploaded = self.upload_once(&upload, &memory, options.reuse, options.priority, stop).await?;
+        uploaded.describe(&media, options.force);
+        Ok(uploaded)
     }
 
     /// Uploads a file anew that a plan refers to: from where it was, if it still is what it was. The error says in a
@@ -197,7 +223,7 @@ impl Delivery {
         Rc::clone(uploading.entry(key).or_default())
     }
 
-    /// Uploads a file: looks at what is in it, and repeats for as long as that can help. A file that was uploaded twice
+    /// Uploads a file, and repeats for as long as that can help. A file that was uploaded twice
     /// is only a file too many.
     async fn send_file(
         &self,
@@ -205,7 +231,6 @@ impl Delivery {
         priority: Priority,
         stop: &Stop,
     ) -> Result<Uploaded, Undelivered> {
-        let media = upload.media(&self.clock).await;
         let mut backoff = Backoff::of(&self.clock);
         let give_up = self.clock.now() + PATIENCE;
         loop {
@@ -225,9 +250,10 @@ impl Delivery {
                         secret: uploaded.secret.map(|secret| secret.expose_secret().to_owned()),
                         filename: upload.filename().to_owned(),
                         size: upload.size(),
-                        width: media.width,
-                        height: media.height,
-                        duration: media.duration.map(|duration| duration.as_secs_f64()),
+                        width: None,
+                        height: None,
+                        duration: None,
+                        media: None,
                     });
                 }
                 Err(failure) => failure,

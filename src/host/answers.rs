@@ -267,7 +267,8 @@ async fn upload(
     let (value, filename) = if let Some(rehearsal) = services.part.as_rehearsal() {
         let file = SendableFile { file, name: opened.name };
         let (name, priority) = (options.filename.as_deref(), priority(options.priority));
-        let inspected = app.inspect(file, name, priority, services.stop.stop()).await.map_err(failure)?;
+        let inspected =
+            app.inspect(file, name, options.force, priority, services.stop.stop()).await.map_err(failure)?;
         (rehearsal.upload(number, &looked, &inspected, &options), inspected.filename)
     } else {
         let uploaded = upload_for_real(services, app, file, opened.name, options).await?;
@@ -292,6 +293,7 @@ async fn upload_for_real(
         filename: options.filename,
         priority: priority(options.priority),
         reuse: !options.fresh,
+        force: options.force,
     };
     app.upload(SendableFile { file, name }, options, services.stop.stop()).await.map_err(failure)
 }

@@ -26,7 +26,8 @@ pub const BROADCAST_FIELDS: [&str; 18] = [
 pub const SEND_OPTIONS: [&str; 3] = ["once", "priority", "timeout"];
 
 /// What the second argument of `im.upload` can say.
-pub const UPLOAD_OPTIONS: [&str; 5] = ["filename", "priority", "restrict_access", "reuse", "thumbnail"];
+pub const UPLOAD_OPTIONS: [&str; 6] =
+    ["filename", "force", "priority", "restrict_access", "reuse", "thumbnail"];
 
 /// What the second argument of `im.recall` can say.
 pub const RECALL_OPTIONS: [&str; 2] = ["force", "from"];

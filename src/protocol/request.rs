@@ -229,6 +229,8 @@ pub struct UploadOptions {
     pub filename: Option<String>,
     /// Whether to upload also what the service has already.
     pub fresh: bool,
+    /// Whether to upload also what is empty or not what its name says.
+    pub force: bool,
     /// Its place among those that wait.
     pub priority: Urgency,
 }

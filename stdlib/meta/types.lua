@@ -189,6 +189,7 @@
 ---@field thumbnail? { width: integer, height: integer }  pixels, 1 to 10000
 ---@field priority? "high"|"normal"|"low"  its place among those that wait for the quota
 ---@field reuse? boolean  false uploads also what the service has already; true by default
+---@field force? boolean  true uploads also an empty file and one that is not what its name says, and says nothing of its kind
 
 ---How messages are recalled.
 ---@class im.recall_options
@@ -202,9 +203,10 @@
 ---@field secret? string
 ---@field filename string
 ---@field size integer  bytes
----@field width? integer  pixels, of an image
----@field height? integer  pixels, of an image
+---@field width? integer  pixels, of an image or a video, as it is shown
+---@field height? integer  pixels, of an image or a video, as it is shown
 ---@field duration? number  seconds, of audio and video
+---@field media? "image"|"audio"|"video"|"other"  what is in the file, where that is known
 
 ---What was delivered: message ids by group id.
 ---@alias im.receipts table<string, string>

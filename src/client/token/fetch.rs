@@ -11,7 +11,7 @@ use super::ClientCredentials;
 use crate::client::call::{Call, Success, lost, refusal};
 use crate::client::class::{Class, Nature};
 use crate::client::failure::Failure;
-use crate::client::transport::Transport;
+use crate::client::transport::{Deadline, Transport};
 
 pub(super) const CALL: Call = Call::post("/token", Nature::Repeatable);
 
@@ -43,6 +43,7 @@ struct Given {
 pub(super) async fn fetch(
     credentials: &ClientCredentials,
     transport: &Transport,
+    deadline: Option<Deadline>,
 ) -> Result<Fetched, Failure> {
     let secret = credentials.secret.expose_secret();
     let ask = Ask { grant_type: "client_credentials", client_id: &credentials.id, client_secret: secret };
@@ -51,7 +52,7 @@ pub(super) async fn fetch(
     let mut request = Request::new(Method::POST, credentials.url.clone());
     request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     *request.body_mut() = Some(body.into());
-    let answer = match transport.exchange(request, None).await {
+    let answer = match transport.exchange(request, None, deadline).await {
         Ok(answer) => answer,
         Err(broken) => return Err(for_waiters(lost(CALL, &broken, broken.connected, &[secret]))),
     };

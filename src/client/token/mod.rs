@@ -11,6 +11,7 @@ mod shelf;
 mod store;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::ClientError;
 use super::class::Class;
 use super::failure::Failure;
-use super::transport::Transport;
+use super::transport::{Deadline, Transport};
 use crate::clock::{Clock, Instant};
 use crate::config::{App, Credentials};
 use fetch::Fetched;
@@ -36,6 +37,8 @@ pub use shelf::{Kept, Shelf, Turn};
 const MARGIN: Duration = Duration::from_mins(5);
 /// How long everybody is told of a refusal that asking again would not change.
 const REFUSAL_KEPT: Duration = Duration::from_mins(1);
+/// The most refused tokens that are replaced in [`REFUSAL_KEPT`].
+const REPLACED_MAX: usize = 10;
 /// The wait after the first failed fetch; it doubles with each further one, up to [`REFUSAL_KEPT`].
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// For how long another machine's fetch is its own business.
@@ -83,6 +86,8 @@ impl Lease {
 pub(super) struct Tokens {
     source: Source,
     state: Mutex<State>,
+    /// The generation of the newest token that a call succeeded with.
+    accepted: AtomicU64,
     /// Held by the one who fetches.
     turn: tokio::sync::Mutex<()>,
 }
@@ -111,6 +116,10 @@ struct State {
     refused: Option<SecretString>,
     /// Whether the next token takes the place of a refused one.
     replacing: bool,
+    /// When tokens were refused, in the last [`REFUSAL_KEPT`].
+    refusals: Vec<Instant>,
+    /// The generation of the token whose refusal is the trouble.
+    given_up: Option<u64>,
     failed_fetches: u32,
     trouble: Option<Trouble>,
 }
@@ -119,8 +128,10 @@ struct Held {
     lease: Lease,
     renew_at: Instant,
     ends_at: Instant,
-    /// When this process fetched it in the place of a refused one.
+    /// When it was fetched in the place of a refused one; none once a call has succeeded with it.
     replaced_at: Option<Instant>,
+    /// For other processes, as long as it counts as a replacement for them.
+    saved: Option<Saved>,
 }
 
 /// A failure that answers everybody until its time is over.
@@ -143,7 +154,12 @@ impl Tokens {
                 store: state_dir.map(|dir| Store::new(dir, app.key(), id)),
             })),
         };
-        Ok(Self { source, state: Mutex::default(), turn: tokio::sync::Mutex::new(()) })
+        Ok(Self {
+            source,
+            state: Mutex::default(),
+            accepted: AtomicU64::new(0),
+            turn: tokio::sync::Mutex::new(()),
+        })
     }
 
     /// Keeps the token on a shelf from now on, for the app of this key; nothing where it is fixed.
@@ -185,7 +201,13 @@ impl Tokens {
     ///
     /// Why there is none, as the asker should take it: his own call was not made. [`Class::Auth`] and
     /// [`Class::Permanent`] as they are, everything else is [`Class::NothingSent`].
-    pub(super) async fn lease(&self, transport: &Transport) -> Result<Lease, Failure> {
+    ///
+    /// A fetch of this asker's ends by the `deadline`.
+    pub(super) async fn lease(
+        &self,
+        transport: &Transport,
+        deadline: Option<Deadline>,
+    ) -> Result<Lease, Failure> {
         let credentials = match &self.source {
             Source::Fixed(lease) => return Ok(lease.clone()),
             Source::Client(credentials) => credentials,
@@ -206,34 +228,75 @@ impl Tokens {
             return Ok(lease);
         }
         // Apart, so that a call with a token at hand is not as large as one that fetches it.
-        let renewed = Box::pin(self.renew(credentials, transport)).await;
+        let renewed = Box::pin(self.renew(credentials, transport, deadline)).await;
         renewed.or_else(|failure| self.held(|held| clock.now() < held.ends_at).ok_or(failure))
     }
 
-    /// The service answered 401 to `lease`. The first to say so takes the token out of use; who comes with an old
-    /// token changes nothing. When a token is refused that was fetched a moment ago in the place of a refused one,
-    /// the next one would be refused as well: that is told to everybody for a while, instead of fetching on and on.
-    pub(super) fn refused(&self, lease: &Lease, clock: &Clock, failure: &Failure) {
+    /// A call succeeded with `lease`. The first time, the token no longer counts as a replacement, here and for the
+    /// processes of the same project; and when it had been given up, it was wrong to.
+    pub(super) fn accepted(&self, lease: &Lease) {
+        if lease.generation <= self.accepted.load(Ordering::Relaxed) {
+            return;
+        }
+        self.accepted.fetch_max(lease.generation, Ordering::Relaxed);
         let mut state = self.state();
-        let Some(held) = state.held.take_if(|held| held.lease.generation == lease.generation) else { return };
-        state.refused = Some(SecretString::from(lease.token()));
-        state.replacing = true;
-        if held.replaced_at.is_some_and(|at| clock.now() - at < REFUSAL_KEPT) {
-            state.trouble = Some(Trouble { failure: failure.clone(), until: clock.now() + REFUSAL_KEPT });
+        if state.given_up.take_if(|given_up| *given_up == lease.generation).is_some() {
+            state.trouble = None;
+        }
+        let Some(held) = state.held.as_mut().filter(|held| held.lease.generation == lease.generation) else {
+            return;
+        };
+        held.replaced_at = None;
+        let saved = held.saved.take();
+        drop(state);
+        if let (Some(saved), Source::Client(credentials)) = (saved, &self.source)
+            && let Some(store) = &credentials.store
+        {
+            store.save(&Saved { replaced_unix: None, ..saved });
         }
     }
 
+    /// The service answered 401 to `lease`. The first call to say so takes the token out of use; a call with an old
+    /// token changes nothing. A token that some call has succeeded with is replaced again. When a token is refused that
+    /// was fetched in the place of a refused one and never served, or too many were refused of late, the next one would
+    /// be refused as well: that is told to everybody for a while, instead of fetching on and on.
+    ///
+    /// Gives whether it is told so.
+    pub(super) fn refused(&self, lease: &Lease, clock: &Clock, failure: &Failure) -> bool {
+        let mut state = self.state();
+        let Some(held) = state.held.take_if(|held| held.lease.generation == lease.generation) else {
+            return state.given_up == Some(lease.generation);
+        };
+        let now = clock.now();
+        let is_recent = |at: Instant| now - at < REFUSAL_KEPT;
+        state.refused = Some(SecretString::from(lease.token()));
+        state.replacing = true;
+        state.refusals.retain(|at| is_recent(*at));
+        let is_hopeless = held.replaced_at.is_some_and(is_recent) || state.refusals.len() >= REPLACED_MAX;
+        state.refusals.push(now);
+        if is_hopeless {
+            state.trouble = Some(Trouble { failure: failure.clone(), until: now + REFUSAL_KEPT });
+            state.given_up = Some(lease.generation);
+        }
+        is_hopeless
+    }
+
     /// By the one whose turn it is: a token from disk, or a new one.
-    async fn renew(&self, credentials: &ClientCredentials, transport: &Transport) -> Result<Lease, Failure> {
+    async fn renew(
+        &self,
+        credentials: &ClientCredentials,
+        transport: &Transport,
+        deadline: Option<Deadline>,
+    ) -> Result<Lease, Failure> {
         let clock = transport.clock();
         if let Some(failure) = self.trouble(clock) {
             return Err(failure);
         }
         if let Some(shelved) = credentials.shelved.get() {
-            return self.renew_for_all(credentials, shelved, transport).await;
+            return self.renew_for_all(credentials, shelved, transport, deadline).await;
         }
         let Some(store) = &credentials.store else {
-            return self.fetch(credentials, None, transport).await;
+            return self.fetch(credentials, None, transport, deadline).await;
         };
         if let Some(lease) = self.adopt(store.load(), clock) {
             return Ok(lease);
@@ -243,7 +306,7 @@ impl Tokens {
         if let Some(lease) = self.adopt(store.load(), clock) {
             return Ok(lease);
         }
-        self.fetch(credentials, None, transport).await
+        self.fetch(credentials, None, transport, deadline).await
     }
 
     /// The same for all machines: the token that another one has fetched, or a new one when it is our turn.
@@ -252,6 +315,7 @@ impl Tokens {
         credentials: &ClientCredentials,
         shelved: &Shelved,
         transport: &Transport,
+        deadline: Option<Deadline>,
     ) -> Result<Lease, Failure> {
         let clock = transport.clock();
         let patience = clock.now() + TURN_PATIENCE;
@@ -278,10 +342,10 @@ impl Tokens {
                     clock.sleep(TURN_POLL).await;
                 }
                 // It is our turn, or others were waited for long enough.
-                Ok(_) => return self.fetch(credentials, Some(shelved), transport).await,
+                Ok(_) => return self.fetch(credentials, Some(shelved), transport, deadline).await,
                 Err(error) => {
                     tracing::warn!(%error, "the token is fetched without regard to the other hosts");
-                    return self.fetch(credentials, None, transport).await;
+                    return self.fetch(credentials, None, transport, deadline).await;
                 }
             }
         }
@@ -297,7 +361,9 @@ impl Tokens {
 
     /// Takes a token that another process has fetched, unless it was refused or is to be renewed.
     fn adopt(&self, saved: Option<Saved>, clock: &Clock) -> Option<Lease> {
-        let Saved { token, renew_unix, ends_unix, replaced_unix } = saved?;
+        let saved = saved?;
+        let Saved { token, renew_unix, ends_unix, replaced_unix } = &saved;
+        let (renew_unix, ends_unix, replaced_unix) = (*renew_unix, *ends_unix, *replaced_unix);
         if self.state().refused.as_ref().is_some_and(|bad| bad.expose_secret() == token.expose_secret()) {
             return None;
         }
@@ -310,10 +376,11 @@ impl Tokens {
         if renew_at <= clock.now() {
             return None;
         }
-        let lease = Lease::new(&token, 0)?;
+        let lease = Lease::new(token, 0)?;
         let ago = |unix: u64| clock.unix_time().saturating_sub(Duration::from_secs(unix));
         let replaced_at = replaced_unix.map(|unix| clock.now().saturating_sub(ago(unix)));
-        Some(self.take(Held { lease, renew_at, ends_at, replaced_at }))
+        let saved = replaced_unix.is_some().then_some(saved);
+        Some(self.take(Held { lease, renew_at, ends_at, replaced_at, saved }))
     }
 
     async fn fetch(
@@ -321,9 +388,10 @@ impl Tokens {
         credentials: &ClientCredentials,
         shelved: Option<&Shelved>,
         transport: &Transport,
+        deadline: Option<Deadline>,
     ) -> Result<Lease, Failure> {
         let clock = transport.clock();
-        let fetched = fetch::fetch(credentials, transport).await;
+        let fetched = fetch::fetch(credentials, transport, deadline).await;
         let usable = fetched.and_then(|fetched| match Lease::new(&fetched.token, 0) {
             Some(lease) => Ok((fetched, lease)),
             None => Err(fetch::unusable()),
@@ -356,9 +424,10 @@ impl Tokens {
         {
             store.save(&saved);
         }
+        let saved = replacing.then_some(saved);
         let from_now = |after: Option<Duration>| clock.now() + after.unwrap_or(Duration::MAX);
         let replaced_at = replacing.then(|| clock.now());
-        Ok(self.take(Held { lease, renew_at: from_now(fresh), ends_at: from_now(life), replaced_at }))
+        Ok(self.take(Held { lease, renew_at: from_now(fresh), ends_at: from_now(life), replaced_at, saved }))
     }
 
     fn remember(&self, failure: Failure, clock: &Clock) -> Failure {

@@ -20,11 +20,16 @@ use super::Client;
 use super::call::{Call, Prepared};
 use super::class::Nature;
 use super::failure::Failure;
-use super::media::{self, Media};
+use super::media::{self, Content, Media};
 use crate::clock::Clock;
 pub(super) use stream::FileChanged;
 use stream::{Position, Progress, stream};
 
+/// The endings of formats whose files are always recognised.
+const READ: [&str; 25] = [
+    "jpg", "jpeg", "jpe", "png", "gif", "webp", "bmp", "tif", "tiff", "heic", "heif", "avif", "mp3", "wav",
+    "amr", "m4a", "aac", "ogg", "oga", "opus", "flac", "mp4", "m4v", "mov", "3gp",
+];
 /// Bytes of a file that are hashed at once.
 const HASHED: usize = 64 * 1024;
 
@@ -60,6 +65,20 @@ pub enum UploadError {
         limit: u64,
         /// The file's size.
         size: u64,
+    },
+    /// It has no byte.
+    #[error("the file is empty (0 bytes); to upload it all the same, give `force = true`")]
+    Empty,
+    /// Its name says that it is something else.
+    #[error(
+        "by its name the file is {named}, but it holds {found}; look at the file, or give it a name that fits; to upload it \
+         as it is, give `force = true`"
+    )]
+    Unlike {
+        /// By its name.
+        named: &'static str,
+        /// By what is in it.
+        found: &'static str,
     },
     /// It is a folder, a pipe or a device.
     #[error("it is not a regular file")]
@@ -142,6 +161,31 @@ impl Upload {
         let reader = Position::new(Arc::clone(&self.file), self.len);
         // A file that makes a reading library panic is as unknown as one that it cannot read.
         tokio::task::spawn_blocking(move || media::probe(reader)).await.unwrap_or_default()
+    }
+
+    /// Whether the file can be what its name says.
+    ///
+    /// # Errors
+    ///
+    /// [`UploadError::Empty`], or [`UploadError::Unlike`] for a file with the name of a picture, a sound or a film that
+    /// holds something else.
+    pub fn check_content(&self, media: &Media) -> Result<(), UploadError> {
+        let unlike = |named| Err(UploadError::Unlike { named, found: media.content.in_words() });
+        let is_known = Path::new(&self.filename).extension().is_some_and(|extension| {
+            READ.contains(&extension.to_string_lossy().to_ascii_lowercase().as_str())
+        });
+        let kind = self.content_type.split('/').next().unwrap_or_default();
+        match (media.content, kind) {
+            (Content::Empty, _) => Err(UploadError::Empty),
+            (Content::Sound | Content::Video | Content::SoundOrVideo, "image") => unlike("an image"),
+            (Content::Image, "audio") => unlike("a sound"),
+            (Content::Image, "video") => unlike("a video"),
+            // A format that is not read may be anything.
+            (Content::Other, "image") if is_known => unlike("an image"),
+            (Content::Other, "audio") if is_known => unlike("a sound"),
+            (Content::Other, "video") if is_known => unlike("a video"),
+            _ => Ok(()),
+        }
     }
 
     /// SHA-256 of its content in hexadecimal, read on a thread where blocking is allowed. A simulated clock stands

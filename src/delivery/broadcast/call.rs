@@ -53,8 +53,10 @@ impl Run<'_> {
             self.ledger.intend(self.lease, seqs(&pack)).await?;
             self.delivery.fail_point.pass(Point::AfterIntent);
             let in_flight = self.progress.in_flight();
-            let answer =
-                self.delivery.request(call, &message, body.clone(), Some(self.lease.broadcast), permit).await;
+            let answer = self
+                .delivery
+                .request(call, &message, body.clone(), Some(self.lease.broadcast), None, permit)
+                .await;
             drop(in_flight);
             self.delivery.fail_point.pass(Point::AfterRequest);
 

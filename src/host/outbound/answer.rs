@@ -7,12 +7,16 @@ use bytes::{BufMut, Bytes, BytesMut};
 use reqwest::Response;
 use reqwest::header::HeaderMap;
 
+use crate::client::{Codings, DecodeError};
 use crate::protocol::{Answer, Failure, Kind};
 
 use super::Growing;
 
 /// The most bytes of a body: what one frame of the protocol holds.
 const MAX_BODY: usize = 16 * 1024 * 1024;
+
+/// The most bytes that a byte of a compressed body can become.
+const MOST_OF_A_BYTE: usize = 1032;
 
 /// The most bytes of an answer's headers.
 const MAX_HEADER_BYTES: usize = 64 * 1024;
@@ -61,7 +65,8 @@ impl From<reqwest::Error> for Broken {
 /// Reads the whole answer.
 pub(super) async fn read(mut response: Response, memory: &mut Growing<'_>) -> Result<Answer, Broken> {
     let status = response.status().as_u16();
-    let headers = headers(response.headers())?;
+    let codings = Codings::of(response.headers());
+    let mut headers = headers(response.headers())?;
     let too_large = || Broken::after_sending(format!("its answer is larger than {MAX_BODY} bytes"));
     if response.content_length().is_some_and(|length| length > MAX_BODY as u64) {
         return Err(too_large());
@@ -80,7 +85,24 @@ pub(super) async fn read(mut response: Response, memory: &mut Growing<'_>) -> Re
         }
         body.put(chunk);
     }
-    Ok(Answer::Response { status, headers, body: body.freeze() })
+    let body = body.freeze();
+    if !codings.is_empty() {
+        // How much comes of it is known only afterwards.
+        memory.to(body.len().saturating_mul(MOST_OF_A_BYTE).min(MAX_BODY) as u64).await;
+    }
+    let body = match codings.undo(body.clone(), MAX_BODY) {
+        Ok(plain) => {
+            if !codings.is_empty() {
+                // They speak of the body as it travelled.
+                headers.retain(|(name, _)| !matches!(name.as_str(), "content-encoding" | "content-length"));
+            }
+            plain
+        }
+        // The script may know it.
+        Err(DecodeError::UnknownCoding(_)) => body,
+        Err(error) => return Err(Broken::after_sending(error.to_string())),
+    };
+    Ok(Answer::Response { status, headers, body })
 }
 
 /// Each name once: values of a header that comes several times are joined by `, `.

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::Client;
 use reqwest::dns::{Name, Resolve, Resolving};
 
-use crate::client::tls_config;
+use crate::client::{Connections, tls_config};
 use crate::protocol::{Failure, Kind};
 
 /// The most hosts whose connections are kept open.
@@ -18,7 +18,7 @@ const MAX_KEPT: usize = 32;
 /// How long a connection may take to be made, TLS included.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// How long a connection is kept without being used.
+/// How long a connection is kept without being used, where its server does not announce less.
 const IDLE: Duration = Duration::from_secs(30);
 
 /// One client a host, kept as long as the host stays at the same addresses.
@@ -28,46 +28,53 @@ pub(super) struct Clients(Mutex<HashMap<String, Pinned>>);
 #[derive(Debug)]
 struct Pinned {
     addresses: Vec<SocketAddr>,
-    client: Client,
+    connections: Arc<Connections>,
 }
 
 impl Clients {
-    /// A client that reaches `host` at these addresses.
-    pub(super) fn pinned(&self, host: &str, addresses: &[SocketAddr]) -> Result<Client, Failure> {
+    /// Connections that reach `host` at these addresses.
+    pub(super) fn pinned(&self, host: &str, addresses: &[SocketAddr]) -> Result<Arc<Connections>, Failure> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pinned) = kept.get(host)
             && pinned.addresses == addresses
         {
-            return Ok(pinned.client.clone());
+            return Ok(Arc::clone(&pinned.connections));
         }
         if kept.len() >= MAX_KEPT {
             kept.clear();
         }
-        let client = build(host, addresses)?;
-        let pinned = Pinned { addresses: addresses.to_vec(), client: client.clone() };
+        let connections = Arc::new(build(host, addresses)?);
+        let pinned = Pinned { addresses: addresses.to_vec(), connections: Arc::clone(&connections) };
         kept.insert(host.to_owned(), pinned);
-        Ok(client)
+        Ok(connections)
     }
 }
 
-fn build(host: &str, addresses: &[SocketAddr]) -> Result<Client, Failure> {
+fn build(host: &str, addresses: &[SocketAddr]) -> Result<Connections, Failure> {
     let unusable = |why: &dyn std::fmt::Display| {
         Failure::new(Kind::Unreachable, format!("no request can be made here: {why}"))
     };
     let tls = tls_config().map_err(|error| unusable(&error))?;
-    Client::builder()
-        .tls_backend_preconfigured(tls)
-        .user_agent(concat!("mooncast/", env!("CARGO_PKG_VERSION")))
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .referer(false)
-        .no_proxy()
-        .dns_resolver(NoNames)
-        .resolve_to_addrs(host, addresses)
-        .connect_timeout(CONNECT)
-        .pool_idle_timeout(IDLE)
-        .build()
-        .map_err(|error| unusable(&error))
+    let (host, addresses) = (host.to_owned(), addresses.to_vec());
+    let build = move |rest: Duration| {
+        let builder = Client::builder().pool_idle_timeout(rest);
+        let builder = if rest.is_zero() { builder.pool_max_idle_per_host(0) } else { builder };
+        builder
+            .tls_backend_preconfigured(tls.clone())
+            .user_agent(concat!("mooncast/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            // Answers are decompressed here, in more forms than the library knows.
+            .no_gzip()
+            .no_deflate()
+            .no_proxy()
+            .dns_resolver(NoNames)
+            .resolve_to_addrs(&host, &addresses)
+            .connect_timeout(CONNECT)
+            .build()
+    };
+    Connections::new(IDLE, build).map_err(|error| unusable(&error))
 }
 
 /// Resolves nothing: what is not pinned is not reached.

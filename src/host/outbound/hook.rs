@@ -6,10 +6,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use reqwest::Url;
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{CONTENT_TYPE, LOCATION};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::client::tls_config;
+use crate::client::{Proxies, tls_config};
 use crate::clock::Clock;
 
 /// How long a connection may take to be made, TLS included.
@@ -69,7 +69,13 @@ impl Webhook {
         if response.status().is_success() {
             return Ok(());
         }
-        Err(format!("{} answered with the status {}", self.host(), response.status()))
+        let status = response.status();
+        let location = response.headers().get(LOCATION).filter(|_| status.is_redirection());
+        // Of the address that it leads to, too, only the host is shown.
+        let leads_to = location.and_then(|value| self.url.join(value.to_str().ok()?).ok()).map(|url| {
+            format!(", a redirect to {}, which is not followed", url.origin().ascii_serialization())
+        });
+        Err(format!("{} answered with the status {status}{}", self.host(), leads_to.unwrap_or_default()))
     }
 
     fn is_here(&self) -> bool {
@@ -82,10 +88,10 @@ impl Webhook {
             return Ok(client.clone());
         }
         let tls = tls_config().map_err(|error| error.to_string())?;
-        let builder = reqwest::Client::builder();
         // This machine is not asked for by way of a proxy.
-        let builder = if self.is_here() { builder.no_proxy() } else { builder };
-        let client = builder
+        let proxies = if self.is_here() { Proxies::default() } else { Proxies::of_environment()? };
+        let client = proxies
+            .lead(reqwest::Client::builder())
             .tls_backend_preconfigured(tls)
             .user_agent(concat!("mooncast/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())

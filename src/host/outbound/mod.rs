@@ -121,10 +121,16 @@ impl Outbound {
             );
             return Err(Failure { field: Some("url".into()), ..Failure::denied(message) });
         }
-        let client = self.clients.pinned(&place.host, &addresses)?;
+        let connections = self.clients.pinned(&place.host, &addresses)?;
         let repeatable = prepared.repeatable;
         let exchange = async {
-            let response = client.execute(prepared.request(url)).await?;
+            let checkout = connections.checkout(&self.network).await;
+            let response = checkout.client.execute(prepared.request(url)).await.inspect_err(|error| {
+                if !error.is_connect() {
+                    connections.lost(&checkout, &self.network);
+                }
+            })?;
+            connections.answered(response.headers(), &self.network);
             answer::read(response, &mut memory).await
         };
         match self.network.timeout(end - self.network.now(), exchange).await {

@@ -1,6 +1,6 @@
 //! A request with its secrets filled in. From here on nothing of it is shown to anybody.
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Body, Method, Request, Url};
 use secrecy::ExposeSecret;
 
@@ -65,6 +65,7 @@ pub(super) fn prepare(request: &HttpRequest, variables: &Variables) -> Result<Pr
         let message = format!("the headers take {bytes} bytes, where {MAX_HEADER_BYTES} are the most");
         return Err(Failure::invalid("headers", message));
     }
+    headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static("gzip, deflate"));
     let body = request.body.as_ref().map(|body| filler.fill(body)).transpose()?;
     let repeatable = method.is_idempotent();
     Ok(Prepared { method, headers, body, secret: filler.secret, repeatable })

@@ -187,9 +187,9 @@ fn a_name_is_never_resolved_a_second_time() {
         // No such name exists: only the address that was given can be meant.
         let client = clients.pinned("pinned.invalid", &[here]).unwrap();
         let elsewhere = format!("http://localhost:{}/", server.port);
-        assert!(client.get(&elsewhere).send().await.unwrap_err().is_connect());
+        assert!(client.client().get(&elsewhere).send().await.unwrap_err().is_connect());
         let url = format!("http://pinned.invalid:{}/", server.port);
-        assert_eq!(client.get(&url).send().await.unwrap().status().as_u16(), 204);
+        assert_eq!(client.client().get(&url).send().await.unwrap().status().as_u16(), 204);
     });
 }
 

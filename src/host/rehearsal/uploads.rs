@@ -97,6 +97,9 @@ impl Rehearsal {
             value["width"] = Value::from(width);
             value["height"] = Value::from(height);
         }
+        if let Some(media) = inspected.media {
+            value["media"] = Value::from(media);
+        }
         if let Some(duration) = inspected.duration {
             value["duration"] = Value::from(duration.as_secs_f64());
         }

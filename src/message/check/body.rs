@@ -21,16 +21,20 @@ pub(super) fn read(kind: Kind, body: Map<String, Value>, problems: &mut Findings
         }
         Kind::Audio => {
             let (url, secret, filename, file) = read_file(&mut fields, kind);
-            Body::Audio { url, secret, filename, length: read_audio_length(&mut fields).or(file.duration) }
+            let length = read_audio_length(&mut fields).or(file.duration);
+            note_unmeasured(&mut fields, &file, length);
+            Body::Audio { url, secret, filename, length }
         }
         Kind::Video => {
             let (url, share_secret, filename, file) = read_file(&mut fields, kind);
             let (thumb, secret_of_thumb) = file::read_thumb(&mut fields);
+            let length = fields.optional("length", whole).or(file.duration);
+            note_unmeasured(&mut fields, &file, length);
             Body::Video {
                 url,
                 secret: share_secret,
                 filename,
-                length: fields.optional("length", whole).or(file.duration),
+                length,
                 file_length: fields.optional("file_length", whole).or(file.bytes),
                 thumb,
                 thumb_secret: fields.optional("thumb_secret", secret).or(secret_of_thumb),
@@ -67,6 +71,18 @@ fn read_file(
     let secret = fields.optional("secret", secret).or(file.secret.take());
     let filename = fields.optional("filename", string).or(file.filename.take());
     (url, secret, filename, file)
+}
+
+/// Notes that nothing tells how long a file plays.
+fn note_unmeasured(fields: &mut Object<'_>, file: &file::File, length: Option<u64>) {
+    if file.is_unmeasured && length.is_none() {
+        fields.note("length", |field| {
+            let message = format!(
+                "`{field}` is missing: how long the file plays cannot be read from it; give `length = SECONDS`, a whole number"
+            );
+            Problem::new(field, message)
+        });
+    }
 }
 
 fn read_size(fields: &mut Object<'_>) -> Option<Size> {

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::object::Object;
 use super::readers::{seconds, secret, string, text, whole};
-use crate::message::{Kind, Problem, ShareSecret, Size};
+use crate::message::{Kind, Problem, ShareSecret, Size, shown};
 
 /// What an uploaded file can fill in a body; nothing where none was given.
 #[derive(Debug, Default)]
@@ -18,6 +18,8 @@ pub(super) struct File {
     pub(super) duration: Option<u64>,
     /// Bytes.
     pub(super) bytes: Option<u64>,
+    /// Whether it plays for a time that its upload could not tell.
+    pub(super) is_unmeasured: bool,
 }
 
 /// Reads `body.file`, of which a `kind` message needs only a part. Its other fields are tolerated.
@@ -35,6 +37,7 @@ pub(super) fn read(body: &mut Object<'_>, kind: Kind) -> File {
         filename: fields.optional("filename", string),
         ..File::default()
     };
+    let media = fields.optional("media", string);
     match kind {
         Kind::Img => {
             let (width, height) = (fields.optional("width", whole), fields.optional("height", whole));
@@ -47,7 +50,37 @@ pub(super) fn read(body: &mut Object<'_>, kind: Kind) -> File {
         }
         _ => {}
     }
+    if let Some(media) = media {
+        note_unlike(body, kind, &media);
+        file.is_unmeasured = matches!(kind, Kind::Audio | Kind::Video) && file.duration.is_none();
+    }
     file
+}
+
+/// Notes that a file is not of its message's kind. A file message takes every file, and what `im.upload` was told to
+/// `force` has no `media`.
+fn note_unlike(body: &mut Object<'_>, kind: Kind, media: &str) {
+    let wanted = match kind {
+        Kind::Img => "image",
+        Kind::Audio => "audio",
+        Kind::Video => "video",
+        _ => return,
+    };
+    if media == wanted {
+        return;
+    }
+    body.note("file", |field| {
+        let found = match media {
+            "image" => "an image; send it as a message of type img",
+            "audio" => "a sound; send it as a message of type audio",
+            "video" => "a video; send it as a message of type video",
+            _ => "a file of another kind; send it as a message of type file",
+        };
+        let message = format!(
+            "`{field}` is {found}, or, if it is right as it is, upload it with `im.upload(path, {{ force = true }})`"
+        );
+        Problem::new(field, message).limit(&wanted).value(&shown::text(media))
+    });
 }
 
 /// Reads `body.thumb`: a URL, or an uploaded file, which has a secret too.
@@ -57,7 +90,15 @@ pub(super) fn read_thumb(body: &mut Object<'_>) -> (Option<String>, Option<Share
         Some(Value::Object(map)) => {
             let mut fields = body.nested("body.thumb.", without_nulls(map));
             let url = fields.required("url", "a file that im.upload returned has one", text);
-            (Some(url), fields.optional("secret", secret))
+            let secret = fields.optional("secret", secret);
+            if let Some(media) = fields.optional("media", string).filter(|media| media != "image") {
+                fields.note("media", |_| {
+                    let message = "`body.thumb` is no image; upload a picture for it, or, if it is right as it is, upload it \
+                                   with `im.upload(path, { force = true })`";
+                    Problem::new("body.thumb", message).limit(&"image").value(&shown::text(&media))
+                });
+            }
+            (Some(url), secret)
         }
         Some(Value::String(url)) if !url.is_empty() => (Some(url), None),
         Some(value) => {

@@ -71,11 +71,11 @@ pub(super) fn whole(value: Value) -> Result<u64, Wrong> {
     number(value, "a whole number, 0 or more", |number| whole_digits(number)?.parse().ok())
 }
 
-/// Seconds, rounded to whole ones.
+/// Seconds, rounded up to whole ones, and never 0: a player takes a sound of no length for a broken one.
 pub(super) fn seconds(value: Value) -> Result<u64, Wrong> {
     number(value, "a number of seconds, 0 or more", |number| {
         let seconds = number.as_f64().filter(|seconds| *seconds >= 0.0)?;
-        format!("{:.0}", seconds.round() + 0.0).parse().ok()
+        format!("{:.0}", seconds.ceil().max(1.0)).parse().ok()
     })
 }
 

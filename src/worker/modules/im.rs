@@ -190,6 +190,7 @@ fn upload_options(table: Option<Table>) -> Result<UploadOptions, Fault> {
     let mut options = UploadOptions::default();
     each_option(table, &UPLOAD_OPTIONS, |name, value| {
         match name {
+            "force" => options.force = boolean(name, &value)?,
             "filename" => options.filename = Some(string(name, &value)?),
             "priority" => options.priority = urgency(&value)?,
             "reuse" => options.fresh = !boolean(name, &value)?,

@@ -1,0 +1,98 @@
+//! Sounds and films of the other formats: what their headers say, and their packets counted where these say nothing.
+
+use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::time::Duration;
+
+use lofty::config::ParseOptions;
+use lofty::file::AudioFile;
+use lofty::probe::Probe;
+use symphonia::core::codecs::CodecParameters;
+use symphonia::core::formats::probe::Hint;
+use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
+use symphonia::core::io::{MediaSource, MediaSourceStream};
+use symphonia::core::meta::MetadataOptions;
+
+use super::{Content, Media};
+
+/// Ogg with all that goes into it, FLAC, AIFF, APE, `WavPack`, Musepack.
+pub(super) fn by_header<R: Read + Seek>(reader: &mut BufReader<R>) -> Option<Media> {
+    let options = ParseOptions::new().read_tags(false).read_cover_art(false);
+    let file = Probe::new(reader).options(options).guess_file_type().ok()?.read().ok()?;
+    let duration = file.properties().duration();
+    (!duration.is_zero()).then_some(Media {
+        content: Content::Sound,
+        duration: Some(duration),
+        ..Media::default()
+    })
+}
+
+/// A reader for the library that counts packets.
+struct Source<R> {
+    reader: R,
+    length: u64,
+}
+
+impl<R: Read> Read for Source<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.reader.read(buffer)
+    }
+}
+
+impl<R: Seek> Seek for Source<R> {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        self.reader.seek(to)
+    }
+}
+
+impl<R: Read + Seek + Send + Sync> MediaSource for Source<R> {
+    fn is_seekable(&self) -> bool {
+        true
+    }
+
+    fn byte_len(&self) -> Option<u64> {
+        Some(self.length)
+    }
+}
+
+/// Matroska and `WebM`, FLAC without a length, CAF and more: every packet of the file is looked at.
+pub(super) fn by_packets<R: Read + Seek + Send + Sync>(mut reader: R) -> Option<Media> {
+    let length = reader.seek(SeekFrom::End(0)).ok()?;
+    reader.seek(SeekFrom::Start(0)).ok()?;
+    let source = MediaSourceStream::new(Box::new(Source { reader, length }), Default::default());
+    let probe = symphonia::default::get_probe();
+    let mut format =
+        probe.probe(&Hint::new(), source, FormatOptions::default(), MetadataOptions::default()).ok()?;
+    let mut media = Media::default();
+    for track in format.tracks() {
+        match &track.codec_params {
+            Some(CodecParameters::Video(video)) => {
+                media.content = Content::Video;
+                media.width = media.width.or(video.width.map(u32::from));
+                media.height = media.height.or(video.height.map(u32::from));
+            }
+            Some(CodecParameters::Audio(_)) if media.content == Content::Other => {
+                media.content = Content::Sound
+            }
+            _ => {}
+        }
+    }
+    media.duration = count(&mut *format);
+    (media.content != Content::Other).then_some(media)
+}
+
+/// The end of the last packet of all tracks.
+fn count(format: &mut (dyn FormatReader + '_)) -> Option<Duration> {
+    let kind =
+        if format.first_track(TrackType::Audio).is_some() { TrackType::Audio } else { TrackType::Video };
+    let track = format.first_track(kind)?;
+    let (id, base, start) = (track.id, track.time_base?, track.start_ts);
+    let mut units = 0_u64;
+    while let Ok(Some(packet)) = format.next_packet() {
+        if packet.track_id == id {
+            let end = packet.pts.get().saturating_sub(start.get()).max(0).unsigned_abs();
+            units = units.max(end.saturating_add(packet.dur.get()));
+        }
+    }
+    let seconds = units as f64 * f64::from(base.numer.get()) / f64::from(base.denom.get());
+    Duration::try_from_secs_f64(seconds).ok().filter(|duration| !duration.is_zero())
+}
