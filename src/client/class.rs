@@ -10,7 +10,7 @@ pub enum Class {
     Permanent,
     /// The service does not accept the credentials; it is permanent too. Nothing was sent.
     ///
-    /// Rows: a 401 for a fixed token, a second 401 after the token was refreshed, and `/token` refusing the client id
+    /// Rows: a 401 for a fixed token, a 401 for a refreshed token that never worked, and `/token` refusing the client id
     /// or secret (400 `invalid_grant`, 401).
     Auth,
     /// Nothing was sent: slow down, then repeat.

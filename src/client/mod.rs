@@ -1,8 +1,8 @@
 //! The service's REST API for one app: token, sends, uploads, lists, recalls, and what each failure means.
 //!
 //! It is given bytes and gives receipts: what a message is, when it may leave and what is kept of it is for others to
-//! know. It repeats nothing, with one exception: a call answered with 401, which did nothing, is made once more with
-//! a new token. Whoever wants more goes by [`Failure::class`].
+//! know. It repeats nothing, with one exception: a call answered with 401, which did nothing, is made again with a
+//! new token. Whoever wants more goes by [`Failure::class`].
 //!
 //! A client's connections live on the runtime that first used them, so a thread that sends has a client of its own.
 //!

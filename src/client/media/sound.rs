@@ -9,7 +9,7 @@ use lofty::probe::Probe;
 use symphonia::core::codecs::CodecParameters;
 use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
-use symphonia::core::io::{MediaSource, MediaSourceStream};
+use symphonia::core::io::{MediaSource, MediaSourceStream, MediaSourceStreamOptions};
 use symphonia::core::meta::MetadataOptions;
 
 use super::{Content, Media};
@@ -58,7 +58,7 @@ impl<R: Read + Seek + Send + Sync> MediaSource for Source<R> {
 pub(super) fn by_packets<R: Read + Seek + Send + Sync>(mut reader: R) -> Option<Media> {
     let length = reader.seek(SeekFrom::End(0)).ok()?;
     reader.seek(SeekFrom::Start(0)).ok()?;
-    let source = MediaSourceStream::new(Box::new(Source { reader, length }), Default::default());
+    let source = MediaSourceStream::new(Box::new(Source { reader, length }), MediaSourceStreamOptions::default());
     let probe = symphonia::default::get_probe();
     let mut format =
         probe.probe(&Hint::new(), source, FormatOptions::default(), MetadataOptions::default()).ok()?;
