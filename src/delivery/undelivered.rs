@@ -72,9 +72,12 @@ impl Undelivered {
 
     /// The time given ran out after a try that failed.
     pub(super) fn overdue_after(failure: Failure) -> Self {
-        let failed = Self::from_failure(failure);
-        let message = format!("{}; its `timeout` passed before another try", failed.message);
-        Self { message, ..failed }
+        let message = format!("{failure}; its `timeout` passed before another try");
+        Self {
+            status: failure.status,
+            code: failure.error.map(Into::into),
+            ..Self::new(Reason::Cancelled, message)
+        }
     }
 
     /// What the client's last failure means when nothing more is tried.

@@ -4,7 +4,7 @@
 use std::io::{BufRead, Read};
 use std::time::Duration;
 
-use super::Media;
+use super::{Content, Media};
 
 const FRAME: Duration = Duration::from_millis(20);
 /// Bytes of a frame after its leading byte, by frame type; none for types that do not exist.
@@ -49,7 +49,7 @@ pub(super) fn probe(reader: &mut impl BufRead) -> Option<Media> {
         frames += 1;
     }
     let duration = FRAME.checked_mul(frames)?;
-    Some(Media { duration: (frames > 0).then_some(duration), ..Media::default() })
+    Some(Media { content: Content::Sound, duration: (frames > 0).then_some(duration), ..Media::default() })
 }
 
 #[cfg(test)]

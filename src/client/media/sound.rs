@@ -58,7 +58,8 @@ impl<R: Read + Seek + Send + Sync> MediaSource for Source<R> {
 pub(super) fn by_packets<R: Read + Seek + Send + Sync>(mut reader: R) -> Option<Media> {
     let length = reader.seek(SeekFrom::End(0)).ok()?;
     reader.seek(SeekFrom::Start(0)).ok()?;
-    let source = MediaSourceStream::new(Box::new(Source { reader, length }), MediaSourceStreamOptions::default());
+    let source =
+        MediaSourceStream::new(Box::new(Source { reader, length }), MediaSourceStreamOptions::default());
     let probe = symphonia::default::get_probe();
     let mut format =
         probe.probe(&Hint::new(), source, FormatOptions::default(), MetadataOptions::default()).ok()?;
