@@ -171,10 +171,14 @@ impl Upload {
     /// holds something else.
     pub fn check_content(&self, media: &Media) -> Result<(), UploadError> {
         let unlike = |named| Err(UploadError::Unlike { named, found: media.content.in_words() });
-        let is_known = Path::new(&self.filename).extension().is_some_and(|extension| {
-            READ.contains(&extension.to_string_lossy().to_ascii_lowercase().as_str())
-        });
-        let kind = self.content_type.split('/').next().unwrap_or_default();
+        let extension = Path::new(&self.filename).extension().unwrap_or_default();
+        let extension = extension.to_string_lossy().to_ascii_lowercase();
+        let is_known = READ.contains(&extension.as_str());
+        let kind = match self.content_type.split('/').next() {
+            // The list of content types lacks it.
+            _ if extension == "amr" => "audio",
+            kind => kind.unwrap_or_default(),
+        };
         match (media.content, kind) {
             (Content::Empty, _) => Err(UploadError::Empty),
             (Content::Sound | Content::Video | Content::SoundOrVideo, "image") => unlike("an image"),
