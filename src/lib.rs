@@ -9,11 +9,12 @@
 //! - [`delivery`]: the one road of a message: check, permit, request, outcome.
 //! - [`schedule`]: when jobs run.
 //! - [`quota`]: pacing; [`client`]: the REST API; [`ledger`]: the durable store, with all SQL.
+//! - [`zones`]: time zones and times of the day as people write them.
 //! - [`message`]: message types and limit checks; [`config`]: the settings.
 //! - [`protocol`]: the frames between host and worker; [`clock`]: the only source of time.
 //!
-//! To the side: [`worker`], the Lua side, which runs in a process of its own and knows `protocol` and `message`
-//! alone; and [`simulator`], the fake service, which imports nothing of the house.
+//! To the side: [`worker`], the Lua side, which runs in a process of its own and knows `protocol`, `message`
+//! and `zones` alone; and [`simulator`], the fake service, which imports nothing of the house.
 
 pub mod cli;
 pub mod client;
@@ -31,3 +32,4 @@ pub mod schedule;
 pub mod simulator;
 pub mod web;
 pub mod worker;
+pub mod zones;

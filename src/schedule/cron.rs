@@ -184,7 +184,11 @@ fn read(fields: &[String]) -> Option<CronPattern> {
     if !fields.iter().enumerate().all(|(place, field)| words_fit(place, field)) {
         return None;
     }
-    let parser = CronParser::builder().seconds(Seconds::Required).year(Year::Disallowed).build();
+    // As Vixie cron: a field of days that begins with `*` restricts the other; two that do not add up.
+    let restricts = |place: usize| fields.get(place).is_some_and(|field| field.starts_with(['*', '?']));
+    let both = restricts(3) || restricts(5);
+    let parser =
+        CronParser::builder().seconds(Seconds::Required).year(Year::Disallowed).dom_and_dow(both).build();
     let pattern = parser.parse(&fields.join(" ")).ok()?.pattern;
     let timed = [&pattern.seconds, &pattern.minutes, &pattern.hours];
     timed.iter().all(|part| bits(part) != 0).then_some(pattern)
@@ -205,6 +209,7 @@ fn words_fit(place: usize, field: &str) -> bool {
         let mut words =
             item.split(|letter: char| !letter.is_ascii_lowercase()).filter(|word| !word.is_empty());
         !item.is_empty()
+            && (!item.contains('?') || field == "?")
             && step <= most
             && words.all(|word| {
                 let day = word.strip_suffix('l').unwrap_or(word);

@@ -173,7 +173,7 @@ impl Job {
     pub fn times(&self) -> String {
         match &self.times {
             Times::Cron(cron) => {
-                format!("cron \"{}\" in {}", cron.text, self.zone.iana_name().unwrap_or("UTC"))
+                format!("cron \"{}\" in {}", cron.text, crate::zones::words(&self.zone))
             }
             Times::Every(length) => format!("every {}", words(*length)),
             Times::At(instant) => format!("at {instant}"),

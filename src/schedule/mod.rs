@@ -18,7 +18,7 @@
 //!
 //! **Missed instants** are those found more than [`TOLERANCE`] late; `missed.rs` has the rules.
 //!
-//! May import: `protocol`, `message` (for nearest names).
+//! May import: `protocol`, `zones`.
 
 mod at;
 mod cron;

@@ -3,30 +3,15 @@
 use std::time::Duration;
 
 use jiff::civil::DateTime;
-use jiff::tz::{AmbiguousOffset, TimeZone, db};
+use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
-
-use crate::message::nearest;
 
 use super::job::Problem;
 
-/// A time zone by its IANA name; UTC where there is none.
+/// A time zone by its IANA name or its offset; UTC where there is none.
 pub(super) fn by_name(name: Option<&str>) -> Result<TimeZone, Problem> {
     let Some(name) = name else { return Ok(TimeZone::UTC) };
-    if let Ok(zone) = TimeZone::get(name) {
-        return Ok(zone);
-    }
-    let known: Vec<String> = db().available().map(|known| known.as_str().to_owned()).collect();
-    let names = || known.iter().map(String::as_str);
-    // The city alone is the commonest slip of all.
-    let city = |full: &str| full.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
-    let wanted = name.trim().replace(' ', "_").to_ascii_lowercase();
-    let near = names().find(|known| city(known) == wanted).or_else(|| nearest(name, names()));
-    let hint = match near {
-        Some(near) => format!("did you mean \"{near}\"?"),
-        None => "write an IANA name such as \"Asia/Shanghai\" or \"UTC\"".to_owned(),
-    };
-    Err(Problem::new("tz", format!("`{}` is no time zone that is known; {hint}", name.escape_debug())))
+    crate::zones::zone(name).map_err(|why| Problem::new("tz", why))
 }
 
 /// The instant at which the clocks of a zone show a time. One that they leave out in spring stands for the first

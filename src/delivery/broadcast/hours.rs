@@ -7,6 +7,8 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, Zoned};
 use serde::Deserialize;
 
+use crate::zones::{self, DayTime};
+
 /// From an hour to an hour in a time zone, around midnight where the first is the later one; or all day.
 #[derive(Debug, Clone)]
 pub(super) struct Hours(Option<Open>);
@@ -14,7 +16,7 @@ pub(super) struct Hours(Option<Open>);
 #[derive(Debug, Clone)]
 struct Open {
     from: Time,
-    to: Time,
+    to: DayTime,
     zone: TimeZone,
 }
 
@@ -31,9 +33,8 @@ impl Hours {
     pub(super) fn new(window: Option<&serde_json::Value>) -> Result<Self, String> {
         let Some(window) = window else { return Ok(Self(None)) };
         let said = Said::deserialize(window).map_err(|error| error.to_string())?;
-        let time = |text: &str| text.parse::<Time>().map_err(|error| error.to_string());
-        let zone = TimeZone::get(&said.tz).map_err(|error| error.to_string())?;
-        Ok(Self(Some(Open { from: time(&said.from)?, to: time(&said.to)?, zone })))
+        let (from, to) = (zones::day_time(&said.from)?.time(), zones::day_time(&said.to)?);
+        Ok(Self(Some(Open { from, to, zone: zones::zone(&said.tz)? })))
     }
 
     /// How long it is closed from this instant (since 1970) on; zero while it is open.
@@ -67,8 +68,9 @@ impl Open {
     /// How long it stays open from this instant on, which is in it.
     fn open_for(&self, unix_time: Duration) -> Option<Duration> {
         let now = self.civil(unix_time)?;
-        let day = if now.time() < self.to { now.date() } else { now.date().checked_add(1.day()).ok()? };
-        let closes = day.to_datetime(self.to).to_zoned(self.zone.clone()).ok()?;
+        let to = self.to.time();
+        let day = if now.time() < to { now.date() } else { now.date().checked_add(1.day()).ok()? };
+        let closes = day.to_datetime(to).to_zoned(self.zone.clone()).ok()?;
         Duration::try_from(closes.timestamp().duration_since(now.timestamp())).ok()
     }
 
@@ -80,10 +82,10 @@ impl Open {
     fn closed_for(&self, unix_time: Duration) -> Option<Duration> {
         let now = self.civil(unix_time)?;
         let time = now.time();
-        let is_open = if self.from < self.to {
-            (self.from..self.to).contains(&time)
-        } else {
-            time >= self.from || time < self.to
+        let is_open = match self.to {
+            DayTime::End => time >= self.from,
+            DayTime::At(to) if self.from < to => (self.from..to).contains(&time),
+            DayTime::At(to) => time >= self.from || time < to,
         };
         if is_open {
             return Some(Duration::ZERO);
@@ -114,6 +116,10 @@ mod tests {
         assert_eq!(closed("22:00", "06:00", "UTC", "2026-06-01T23:00:00Z"), 0);
         assert_eq!(closed("22:00", "06:00", "UTC", "2026-06-01T05:59:00Z"), 0);
         assert_eq!(closed("22:00", "06:00", "UTC", "2026-06-01T06:00:00Z"), 16 * 60);
+        // Up to the end of the day, all day, and by an offset.
+        assert_eq!(closed("9:00", "24:00", "+08:00", "2026-06-01T15:59:00Z"), 0);
+        assert_eq!(closed("9:00", "24:00", "+08:00", "2026-06-01T16:00:00Z"), 9 * 60);
+        assert_eq!(closed("00:00", "24:00", "UTC", "2026-06-01T23:59:00Z"), 0);
         // The night in which clocks go forward in Berlin has an hour less.
         assert_eq!(closed("09:00", "21:00", "Europe/Berlin", "2026-03-28T20:00:00Z"), 11 * 60);
     }

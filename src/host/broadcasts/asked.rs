@@ -1,6 +1,5 @@
 //! What a script asked a broadcast to be.
 
-use jiff::civil::Time;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -8,6 +7,7 @@ use crate::input::Options;
 use crate::ledger::{AppId, Exclusion, InDoubt, Ledger, Priority, ScriptMark, Spec, State};
 use crate::message::Call;
 use crate::protocol::Failure;
+use crate::zones::{DayTime, day_time, zone};
 
 use super::super::jobs::OfJob;
 use super::fault;
@@ -177,13 +177,19 @@ fn check_window(window: &Value) -> Result<(), Failure> {
     let window: Window = serde_json::from_value(window.clone())
         .map_err(|error| Failure::invalid("window", format!("{example}: {error}")))?;
     let time = |field: &str, text: &str| {
-        text.parse::<Time>()
-            .map_err(|error| Failure::invalid(format!("window.{field}"), format!("{example}: {error}")))
+        day_time(text)
+            .map_err(|why| Failure::invalid(format!("window.{field}"), format!("`window.{field}`: {why}")))
     };
-    if time("from", &window.from)? == time("to", &window.to)? {
-        return Err(Failure::invalid("window", format!("{example}: `from` and `to` are the same")));
+    let (from, to) = (time("from", &window.from)?, time("to", &window.to)?);
+    if from == DayTime::End {
+        let why = "`window.from`: \"24:00\" is the end of a day; write \"00:00\" for its beginning";
+        return Err(Failure::invalid("window.from", why));
     }
-    jiff::tz::TimeZone::get(&window.tz)
-        .map(drop)
-        .map_err(|error| Failure::invalid("window.tz", format!("`window.tz`: {error}")))
+    if from == to {
+        return Err(Failure::invalid(
+            "window",
+            format!("{example}: `from` and `to` are the same; the whole day is from \"00:00\" to \"24:00\""),
+        ));
+    }
+    zone(&window.tz).map(drop).map_err(|why| Failure::invalid("window.tz", format!("`window.tz`: {why}")))
 }

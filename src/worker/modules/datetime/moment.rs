@@ -2,7 +2,7 @@
 
 use jiff::civil::Time;
 use jiff::fmt::strtime::{BrokenDownTime, Config, PosixCustom};
-use jiff::fmt::temporal::{DateTimeParser, Pieces, PiecesOffset};
+use jiff::fmt::temporal::{Pieces, PiecesOffset};
 use jiff::tz::{Offset, TimeZone};
 use jiff::{RoundMode, SignedDuration, Span, Timestamp, Unit, Zoned, ZonedRound};
 
@@ -16,10 +16,7 @@ pub(in super::super) struct Moment(Zoned);
 
 /// A zone by its name (`Asia/Shanghai`), by its offset (`+08:00`), or UTC.
 pub(super) fn zone(name: Option<&str>) -> Result<TimeZone, String> {
-    let Some(name) = name else { return Ok(TimeZone::UTC) };
-    DateTimeParser::new().parse_time_zone(name).map_err(|_| {
-        format!("`{name}` is no time zone that is known; write it like Asia/Shanghai, UTC or +08:00")
-    })
+    name.map_or(Ok(TimeZone::UTC), crate::zones::zone)
 }
 
 /// The letters of `strftime`, in the words of the POSIX locale.
