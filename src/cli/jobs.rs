@@ -50,6 +50,13 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Have the daemon run a hook's failed run again, with the request that it was for
+    Retry {
+        /// The hook
+        name: String,
+        /// Which run, as `jobs show` names it; by default the latest one that failed
+        run: Option<String>,
+    },
     /// Let its instants pass without a run, until it is resumed
     Pause {
         /// The job
@@ -111,6 +118,16 @@ async fn steer(command: Command, ledger: &Ledger) -> anyhow::Result<Exit> {
                 "{script} is asked for: the daemon (process {pid}) begins run {run} of `{job}` within a second or two"
             )?;
         }
+        Command::Retry { name, run } => {
+            let job = named(ledger, &name).await?;
+            scheduled(&job)?;
+            living(ledger, &name).await?;
+            let wanted = run.as_deref().map(instant_of).transpose()?;
+            let Some(at) = ledger.retry_hook_run(&name, wanted).await? else {
+                bail!("{}", no_retry(&job, run.as_deref()));
+            };
+            writeln!(out, "{name} runs again with its request, as run {}", run_name(at))?;
+        }
         Command::Pause { name } => {
             scheduled(&named(ledger, &name).await?)?;
             if ledger.pause_job(&name, true).await? {
@@ -142,6 +159,29 @@ async fn steer(command: Command, ledger: &Ledger) -> anyhow::Result<Exit> {
         }
     }
     Ok(Exit::Delivered)
+}
+
+/// The instant that a run goes by.
+fn instant_of(run: &str) -> anyhow::Result<std::time::Duration> {
+    let instant: Option<jiff::Timestamp> = run.trim().parse().ok();
+    instant.and_then(|instant| instant.as_duration().try_into().ok()).with_context(|| {
+        format!(
+            "`{}` is no run; `mooncast jobs show` names them, such as 2026-11-23T09:00:00Z",
+            run.escape_debug()
+        )
+    })
+}
+
+/// Why a run cannot be run again, and what can be done.
+fn no_retry(job: &Listed, run: Option<&str>) -> String {
+    let name = &job.name;
+    if job.times.starts_with(AT_EACH_POST) {
+        let which = run.map_or_else(|| "no failed run".to_owned(), |run| format!("no failed run {run}"));
+        return format!(
+            "{name} has {which} whose request is kept; `mooncast jobs show '{name}'` shows its runs"
+        );
+    }
+    format!("{name} is no hook, so its runs have no request; `mooncast jobs trigger '{name}'` runs it now")
 }
 
 /// The daemon that would run something.
@@ -194,6 +234,12 @@ fn list(out: &mut impl Write, jobs: &[Listed]) -> anyhow::Result<()> {
         );
         writeln!(out, "{:<24} {:<26} {last:<38} {:<24} {}", job.name, next(job), job.script, job.times)?;
     }
+    for job in jobs.iter().filter(|job| job.next_at.is_none() && job.paused_at.is_none()) {
+        let skipped = job.last.as_ref().filter(|run| run.state == JobState::Skipped);
+        if let Some((run, note)) = skipped.and_then(|run| Some((run, run.note.as_ref()?))) {
+            writeln!(out, "{}: {} did not run: {note}", job.name, run_name(run.scheduled_at))?;
+        }
+    }
     Ok(())
 }
 
@@ -208,6 +254,11 @@ fn stale(out: &mut impl Write, scripts: &[ScriptRow]) -> anyhow::Result<()> {
                 writeln!(out, "{name} is stale since {since}, version {hash} stays in force: {error}")?;
             }
             None => writeln!(out, "{name} is stale since {since}, and never was in force: {error}")?,
+        }
+    }
+    for script in scripts.iter().filter(|script| script.stale_since.is_none()) {
+        if let Some(what) = &script.error {
+            writeln!(out, "{} is {what}", script.name)?;
         }
     }
     Ok(())
@@ -247,8 +298,15 @@ fn show(out: &mut impl Write, job: &Listed, runs: &[JobRun]) -> anyhow::Result<(
         if let Some(args) = run.args.as_ref().filter(|args| !args.is_empty()) {
             write!(out, ", with {}", serde_json::json!(args))?;
         }
-        if let Some(note) = &run.note {
-            write!(out, ": {note}")?;
+        match &run.note {
+            Some(note) => write!(out, ": {note}")?,
+            None if run.state == JobState::Waiting && job.paused_at.is_some() => {
+                write!(out, ": it waits until the job is resumed")?;
+            }
+            None if run.state == JobState::Waiting && job.gone_at.is_some() => {
+                write!(out, ": no script declares the job now; it ends soon unless one does")?;
+            }
+            None => {}
         }
         writeln!(out)?;
     }

@@ -121,7 +121,7 @@ enum Command {
     Runs(runs::Runs),
     #[command(about = "Run the jobs that the project's scripts declare, until it is stopped")]
     Serve(serve::Serve),
-    #[command(about = "Look at jobs and steer them: list, show, trigger, pause, resume, cancel")]
+    #[command(about = "Look at jobs and steer them: list, show, trigger, retry, pause, resume, cancel")]
     Jobs(jobs::Jobs),
     #[command(about = "Show the daemons that work on the ledger: roles, scripts, whether they are alive")]
     Hosts(hosts::Hosts),

@@ -1,11 +1,12 @@
-//! The requests that hooks have taken: each is on the disk before it is answered, and there until its run is over.
+//! The requests that hooks have taken: each is on the disk before it is answered, and there until its run is over; that of a
+//! run that failed is kept for another one.
 
 use std::time::Duration;
 
 use super::roster::{is_taken, wish};
 use super::sql::sql;
 use super::store::{from_millis, millis};
-use super::{JobWish, Ledger, LedgerError};
+use super::{JobState, JobWish, Ledger, LedgerError};
 
 /// Requests whose runs are not over, of a hook and of all together, that are taken at the most.
 const MOST: i64 = 1000;
@@ -48,16 +49,26 @@ impl Ledger {
         let mut write = self.store().write().await?;
         let result = async {
             if let Some(delivery) = &new.delivery {
-                let question =
-                    sql("SELECT scheduled_at FROM hook_deliveries WHERE job = ? AND delivery = ?");
-                let before: Option<(i64,)> = write.row(question.bind(&new.job).bind(delivery)).await?;
-                if let Some((instant,)) = before {
-                    return Ok(Taken::Again(from_millis(instant)));
+                let question = sql("SELECT d.scheduled_at, r.state FROM hook_deliveries d LEFT JOIN job_runs r
+                        ON r.job = d.job AND r.scheduled_at = d.scheduled_at WHERE d.job = ? AND d.delivery = ?");
+                let before: Option<(i64, Option<i64>)> =
+                    write.row(question.bind(&new.job).bind(delivery)).await?;
+                if let Some((instant, state)) = before {
+                    // One that failed, or that was left out, is worth another run; what is kept of it is replaced.
+                    let again = [JobState::Failed, JobState::Skipped].map(JobState::number);
+                    if !state.is_some_and(|state| again.contains(&state)) {
+                        return Ok(Taken::Again(from_millis(instant)));
+                    }
+                    for table in ["hook_requests", "hook_deliveries"] {
+                        let statement = format!("DELETE FROM {table} WHERE job = ? AND scheduled_at = ?");
+                        write.run(sql(statement).bind(&new.job).bind(instant)).await?;
+                    }
                 }
             }
             let question = sql(
                 "SELECT count(*), coalesce(sum(length(head) + length(body)), 0), count(*) FILTER (WHERE job = ?)
-                    FROM hook_requests",
+                    FROM hook_requests q WHERE NOT EXISTS (SELECT 1 FROM job_runs r WHERE r.job = q.job
+                        AND r.scheduled_at = q.scheduled_at AND r.finished_at IS NOT NULL)",
             );
             let waiting: Option<(i64, i64, i64)> = write.row(question.bind(&new.job)).await?;
             let (all, bytes, own) = waiting.unwrap_or_default();
@@ -111,12 +122,73 @@ impl Ledger {
         self.change(statement.bind(job).bind(millis(scheduled_at))).await.map(drop)
     }
 
-    /// Forgets the ids of deliveries that were taken before `instant`: the same id would run anew. Gives how many.
+    /// Has a failed or interrupted run of a hook run again, with its request: the latest such run, or that of an instant.
+    /// Gives the instant of the new run; none where there is no such run, or nothing is kept of its request.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn retry_hook_run(
+        &self,
+        job: &str,
+        run: Option<Duration>,
+    ) -> Result<Option<Duration>, LedgerError> {
+        let mut write = self.store().write().await?;
+        let result = async {
+            let question = sql("SELECT q.scheduled_at FROM hook_requests q JOIN job_runs r
+                    ON r.job = q.job AND r.scheduled_at = q.scheduled_at
+                    WHERE q.job = ?1 AND (?2 IS NULL OR q.scheduled_at = ?2) AND r.finished_at IS NOT NULL
+                    ORDER BY q.scheduled_at DESC LIMIT 1");
+            let found: Option<(i64,)> = write.row(question.bind(job).bind(run.map(millis))).await?;
+            let Some((old,)) = found else { return Ok(None) };
+            let mut instant = write.store.now();
+            while is_taken(&mut write, job, instant).await? {
+                instant += 1;
+            }
+            for table in ["hook_requests", "hook_deliveries"] {
+                let statement =
+                    format!("UPDATE {table} SET scheduled_at = ? WHERE job = ? AND scheduled_at = ?");
+                write.run(sql(statement).bind(instant).bind(job).bind(old)).await?;
+            }
+            wish(&mut write, job, JobWish::Run, Some(instant)).await?;
+            Ok(Some(from_millis(instant)))
+        }
+        .await;
+        write.end(result).await
+    }
+
+    /// The runs of a hook that ended and whose requests are kept: those that can be run again, the latest first.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn kept_hook_runs(&self, job: &str) -> Result<Vec<Duration>, LedgerError> {
+        let question = sql("SELECT q.scheduled_at FROM hook_requests q JOIN job_runs r
+                ON r.job = q.job AND r.scheduled_at = q.scheduled_at
+                WHERE q.job = ? AND r.finished_at IS NOT NULL ORDER BY q.scheduled_at DESC");
+        let mut read = self.store().read().await?;
+        let rows: Vec<(i64,)> = read.rows(question.bind(job)).await?;
+        read.done();
+        Ok(rows.into_iter().map(|(at,)| from_millis(at)).collect())
+    }
+
+    /// Forgets the ids of deliveries that were taken before `instant`: the same id would run anew. So it does the requests
+    /// of runs that ended before. Gives how many ids.
     ///
     /// # Errors
     ///
     /// Faults of the store.
     pub async fn prune_deliveries(&self, instant: Duration) -> Result<u64, LedgerError> {
+        let old = sql("DELETE FROM hook_requests WHERE scheduled_at < ?1 AND EXISTS (SELECT 1 FROM job_runs r
+                WHERE r.job = hook_requests.job AND r.scheduled_at = hook_requests.scheduled_at AND r.finished_at IS NOT NULL)");
+        self.change(old.bind(millis(instant))).await?;
+        // Those that failed are kept up to a number, the latest of them.
+        let many = sql("DELETE FROM hook_requests WHERE EXISTS (SELECT 1 FROM job_runs r
+                WHERE r.job = hook_requests.job AND r.scheduled_at = hook_requests.scheduled_at AND r.finished_at IS NOT NULL)
+                AND scheduled_at < (SELECT min(scheduled_at) FROM (SELECT q.scheduled_at FROM hook_requests q JOIN job_runs r
+                    ON r.job = q.job AND r.scheduled_at = q.scheduled_at AND r.finished_at IS NOT NULL
+                    ORDER BY q.scheduled_at DESC LIMIT 1000) kept)");
+        self.change(many).await?;
         let statement = sql("DELETE FROM hook_deliveries WHERE scheduled_at < ?");
         self.change(statement.bind(millis(instant))).await
     }

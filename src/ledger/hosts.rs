@@ -41,6 +41,30 @@ impl Ledger {
         self.change(statement.bind(roles).bind(scripts).bind(owner.id())).await.map(drop)
     }
 
+    /// Says through which apps a daemon sends. All living daemons of a ledger have the same: where another one has others,
+    /// nothing is written, and its process and its apps are given.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn claim_apps(&self, owner: &Owner, apps: &str) -> Result<Option<(u64, String)>, LedgerError> {
+        let mut write = self.store().write().await?;
+        let result = async {
+            let question =
+                sql("SELECT id, pid, apps FROM owners WHERE apps IS NOT NULL AND apps <> ? AND id <> ? ORDER BY id");
+            let others: Vec<(i64, i64, String)> = write.rows(question.bind(apps).bind(owner.id())).await?;
+            for (id, pid, others) in others {
+                if lives(&mut write, id).await? {
+                    return Ok(Some((count(pid), others)));
+                }
+            }
+            write.run(sql("UPDATE owners SET apps = ? WHERE id = ?").bind(apps).bind(owner.id())).await?;
+            Ok(None)
+        }
+        .await;
+        write.end(result).await
+    }
+
     /// All daemons, the one that runs longest first; those that are dead stay in sight until somebody buries them.
     ///
     /// # Errors

@@ -72,7 +72,7 @@ pub use look::{Look, ServerLook};
 pub use open::FILE as LEDGER_FILE;
 pub use owner::{Buried, Owner, OwnerName};
 pub use prune::Pruned;
-pub use roster::{Enlisted, JobControl, Listed, Wished};
+pub use roster::{Enlisted, JobControl, Listed, OldTimes, Wished};
 pub use scripts::ScriptRow;
 pub use sends::{Begun, NewSend, SendFilter, SendOutcome, SendRow, Ticket};
 pub use shares::{Claim, Share};

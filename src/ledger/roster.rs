@@ -19,7 +19,8 @@ pub struct Enlisted {
     pub script: String,
     /// When it runs, in words; the same words mean the same instants.
     pub times: String,
-    /// Up to which instant nothing of it is to run, where it is new, has other times, or comes back.
+    /// Up to which instant nothing of it is to run, where it is new or has other times. One that comes back as it was keeps
+    /// what was decided about it.
     pub decided_until: Duration,
     /// The version of that script.
     pub version: String,
@@ -44,6 +45,19 @@ pub struct Listed {
     pub gone_at: Option<Duration>,
     /// Its latest run.
     pub last: Option<JobRun>,
+}
+
+/// The times that a job had before others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OldTimes {
+    /// The job's name.
+    pub job: String,
+    /// When it ran, in words.
+    pub times: String,
+    /// All its instants up to this one are decided.
+    pub decided_until: Duration,
+    /// The first instant by those times that is not decided.
+    pub next_at: Option<Duration>,
 }
 
 /// A wish that waits to be granted.
@@ -98,7 +112,7 @@ impl Ledger {
                         FROM json_each(?) WHERE true
                     ON CONFLICT (name) DO UPDATE SET script = excluded.script, times = excluded.times,
                         version = excluded.version, gone_at = NULL, decided_until = CASE
-                            WHEN jobs.gone_at IS NULL AND jobs.times = excluded.times THEN jobs.decided_until
+                            WHEN jobs.times = excluded.times THEN jobs.decided_until
                             WHEN jobs.decided_until > excluded.decided_until THEN jobs.decided_until
                             ELSE excluded.decided_until END");
             write.run(statement.bind(&rows)).await?;
@@ -110,6 +124,34 @@ impl Ledger {
         }
         .await;
         write.end(result).await
+    }
+
+    /// The times that the ledger has of those of these jobs that have others now; paused jobs are left out, as their
+    /// instants pass. Ask before [`Ledger::enlist_jobs`].
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn old_times(&self, jobs: &[Enlisted]) -> Result<Vec<OldTimes>, LedgerError> {
+        type Row = (String, String, i64, Option<i64>);
+        let names: Vec<_> = jobs.iter().map(|job| (&job.name, &job.times)).collect();
+        let mut write = self.store().write().await?;
+        let result = async {
+            let question = sql("SELECT j.name, j.times, j.decided_until, j.next_at FROM json_each(?) e
+                    JOIN jobs j ON j.name = e.value ->> 0
+                    WHERE j.times <> e.value ->> 1 AND j.paused_at IS NULL ORDER BY j.name");
+            let rows: Vec<Row> = write.rows(question.bind(json(&write, &names)?)).await?;
+            Ok(rows)
+        }
+        .await;
+        let rows = write.end(result).await?;
+        let old = |(job, times, decided_until, next_at): Row| OldTimes {
+            job,
+            times,
+            decided_until: from_millis(decided_until),
+            next_at: next_at.map(from_millis),
+        };
+        Ok(rows.into_iter().map(old).collect())
     }
 
     /// Whether this host should call [`Ledger::enlist_jobs`] and [`Ledger::describe`] again, though nothing has changed

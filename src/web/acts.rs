@@ -59,6 +59,8 @@ pub enum SendAct {
 pub enum JobAct {
     /// Run it now, whatever its schedule says.
     Trigger,
+    /// Run its latest failed run again, with the request that it was for: of a hook alone.
+    Retry,
     /// Let its instants pass without a run.
     Pause,
     /// Let it run again from its next instant on.
@@ -204,18 +206,27 @@ impl Site {
     pub(super) async fn act_on_job(&self, name: &str, act: JobAct) -> Result<Done, Problem> {
         let ledger = &self.ledger;
         let job = self.job(name).await?;
-        if let (JobAct::Trigger | JobAct::Pause, Some(_)) = (act, job.gone_at) {
+        if let (JobAct::Trigger | JobAct::Retry | JobAct::Pause, Some(_)) = (act, job.gone_at) {
             let why = format!("no script declares `{name}` any more");
             return Err(Problem::new(StatusCode::CONFLICT, why));
         }
         let done = match act {
-            JobAct::Trigger | JobAct::Pause | JobAct::Resume if script_of(name).is_some() => {
+            JobAct::Trigger | JobAct::Retry | JobAct::Pause | JobAct::Resume if script_of(name).is_some() => {
                 let why = "this is no job: `POST /api/v1/scripts/run` runs a script";
                 return Err(Problem::new(StatusCode::CONFLICT, why));
             }
             JobAct::Trigger => {
                 let run = run_name(ledger.trigger_job(name).await?);
                 let message = format!("{name} is asked for: run {run} begins within a second or two");
+                Done { message, count: None, run: Some(run) }
+            }
+            JobAct::Retry => {
+                let Some(at) = ledger.retry_hook_run(name, None).await? else {
+                    let why = format!("{name} has no failed run whose request is kept");
+                    return Err(Problem::new(StatusCode::CONFLICT, why));
+                };
+                let run = run_name(at);
+                let message = format!("{name} runs again with its request, as run {run}");
                 Done { message, count: None, run: Some(run) }
             }
             JobAct::Pause => Done::said(if ledger.pause_job(name, true).await? {

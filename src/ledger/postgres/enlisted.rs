@@ -33,7 +33,7 @@ pub(in crate::ledger) async fn enlist(
             SELECT value ->> 0, value ->> 1, value ->> 2, CAST(value ->> 3 AS BIGINT), value ->> 4 FROM json_each(?2)
             ON CONFLICT (name) DO UPDATE SET script = excluded.script, times = excluded.times, gone_at = NULL,
                 version = excluded.version, decided_until = CASE
-                    WHEN jobs.gone_at IS NULL AND jobs.times = excluded.times THEN jobs.decided_until
+                    WHEN jobs.times = excluded.times THEN jobs.decided_until
                     WHEN jobs.decided_until > excluded.decided_until THEN jobs.decided_until
                     ELSE excluded.decided_until END
                 WHERE jobs.gone_at IS NOT NULL OR jobs.version IS NULL OR NOT {IS_HAD} OR EXISTS

@@ -74,7 +74,7 @@ fn a_delivery_is_taken_once_and_its_request_stays_until_its_run_is_over() {
 }
 
 #[test]
-fn a_run_that_is_entered_again_still_has_its_request_and_an_interrupted_one_has_none() {
+fn a_run_that_is_entered_again_and_an_interrupted_one_still_have_their_requests() {
     with_folder(|folder, clock| async move {
         let at = {
             let ledger = open(&folder, &clock).await;
@@ -98,7 +98,10 @@ fn a_run_that_is_entered_again_still_has_its_request_and_an_interrupted_one_has_
             .collect();
         assert_eq!(waits, [("a".to_owned(), true), ("b".to_owned(), false)]);
         assert!(ledger.hook_request("a", at[0]).await.unwrap().is_some());
-        assert!(ledger.hook_request("b", at[1]).await.unwrap().is_none());
+        assert!(ledger.hook_request("b", at[1]).await.unwrap().is_some());
+        let again = ledger.retry_hook_run("b", None).await.unwrap().unwrap();
+        assert!(ledger.hook_request("b", again).await.unwrap().is_some());
+        assert_eq!(ledger.retry_hook_run("b", None).await.unwrap(), None, "it is not over yet");
     });
 }
 

@@ -58,7 +58,8 @@ async fn take(
     match reply.await? {
         Reply::Taken(run) => Ok((StatusCode::ACCEPTED, axum::Json(json!({ "run": run }))).into_response()),
         Reply::Unknown => {
-            Err(Problem::new(StatusCode::UNAUTHORIZED, "there is no such hook, or it does not know you"))
+            // 404 and not 401: that would tell that something is here to be let into.
+            Err(Problem::not_found("there is no such hook, or its secret is another one"))
         }
         Reply::Full => Err(later("too many requests wait for their runs")),
         Reply::Unwritten => Err(later("the request cannot be written down now")),

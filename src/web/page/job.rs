@@ -38,12 +38,13 @@ pub(super) async fn context(site: &Site, visitor: &Visitor, name: &str) -> Resul
     let runs = site.ledger.job_runs(Some(name), RUNS).await?;
     let runs: Vec<JobRunView> = runs.iter().map(JobRunView::from).collect();
     let goes_on = runs.iter().any(|run| run.finished_at.is_none());
+    let kept = !site.ledger.kept_hook_runs(name).await?.is_empty();
     Ok(context! {
         live => true,
         events => format!("/events?job={}", format::in_query(name)),
         job => Serde(&job),
         asked => script_of(name),
-        acts => Serde(sensible(&job, goes_on)),
+        acts => Serde(sensible(&job, goes_on, kept)),
         runs => Serde(&runs),
         most => RUNS,
         ..visitor.context(site)
@@ -51,10 +52,11 @@ pub(super) async fn context(site: &Site, visitor: &Visitor, name: &str) -> Resul
 }
 
 /// What makes sense with a job that stands like this; the runs of a script can only be ended here.
-fn sensible(job: &JobView, goes_on: bool) -> Vec<JobAct> {
+fn sensible(job: &JobView, goes_on: bool, kept: bool) -> Vec<JobAct> {
     let (gone, paused) = (job.gone_at.is_some() || script_of(&job.name).is_some(), job.paused_at.is_some());
     let all = [
         (JobAct::Trigger, !gone),
+        (JobAct::Retry, !gone && kept),
         (JobAct::Pause, !gone && !paused),
         (JobAct::Resume, paused),
         (JobAct::Cancel, goes_on),
