@@ -9,6 +9,7 @@ use clap::Args;
 
 use crate::clock::Clock;
 use crate::config::{AppFlags, Environment, Project, Settings};
+use crate::daemon::scan;
 use crate::delivery::Delivery;
 use crate::host::{self, Ended, Failed, Files, InterruptSwitch, Silence, Sources};
 use crate::protocol::{Mode, ScriptError};
@@ -39,7 +40,7 @@ pub(super) fn run(args: &Check, global: &Global) -> anyhow::Result<Exit> {
     let paths = if args.paths.is_empty() { vec![project_scripts(global)?] } else { args.paths.clone() };
     let mut files = Vec::new();
     for path in &paths {
-        collect(path, &mut files).with_context(|| format!("{}", path.display()))?;
+        collect(path, global, &mut files).with_context(|| format!("{}", path.display()))?;
     }
     if files.is_empty() {
         bail!("no script is in {}", shown(&paths));
@@ -48,8 +49,19 @@ pub(super) fn run(args: &Check, global: &Global) -> anyhow::Result<Exit> {
     let clock = Clock::real();
     let mut found = 0;
     let mut claims = Claims::default();
-    for file in &files {
-        let Examined { name, mut findings, note, jobs } = examine(file, args, global, &linter, &clock)?;
+    for Looked { path: file, left_out } in &files {
+        let Examined { name, mut findings, mut note, mut jobs } =
+            examine(file, args, global, &linter, &clock)?;
+        if let Some(why) = left_out.filter(|_| !jobs.is_empty()) {
+            let many = jobs.len();
+            note = Some(format!("1: `mooncast serve` leaves this file out with its jobs ({many}): {why}"));
+            jobs.clear();
+        } else if file.to_str().is_none() {
+            note = Some(format!(
+                "1: `mooncast serve` leaves this file out: {}",
+                left_out.unwrap_or("its name is not UTF-8")
+            ));
+        }
         findings.extend(claims.take(&jobs));
         found += findings.len();
         let mut out = std::io::stdout().lock();
@@ -203,25 +215,54 @@ fn stand_ins(settings: &Settings, clock: &Clock) -> anyhow::Result<Apps> {
     Ok(Apps { deliveries, book: None })
 }
 
-/// The scripts below a path, in the order of their names; what begins with a dot is left out.
-fn collect(path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+/// A file that is looked at.
+struct Looked {
+    path: PathBuf,
+    /// Why `mooncast serve` does not take it for a script.
+    left_out: Option<&'static str>,
+}
+
+/// The files of Lua below a path, in the order of their names, by the rule of `mooncast serve`.
+fn collect(path: &Path, global: &Global, files: &mut Vec<Looked>) -> anyhow::Result<()> {
+    let scripts = scripts_above(path, global)?;
     if !std::fs::metadata(path)?.is_dir() {
-        files.push(path.to_owned());
+        let left_out =
+            scripts.and_then(|scripts| scan::why_left_out(&scripts, &std::path::absolute(path).ok()?));
+        files.push(Looked { path: path.to_owned(), left_out });
         return Ok(());
     }
-    let mut entries: Vec<_> = std::fs::read_dir(path)?.collect::<Result<_, _>>()?;
-    entries.sort_by_key(std::fs::DirEntry::file_name);
-    for entry in entries {
-        let path = entry.path();
-        if entry.file_name().as_encoded_bytes().starts_with(b".") {
-            continue;
-        }
-        let is_script = path.extension().is_some_and(|extension| extension == "lua");
-        if entry.file_type()?.is_dir() || is_script {
-            collect(&path, files)?;
+    let found = scan::scripts(path)?;
+    let outside = found.scripts.into_iter().map(|path| Looked { path, left_out: None });
+    let others = found.left_out.into_iter().map(|left| Looked { path: left.path, left_out: Some(left.why) });
+    let mut all: Vec<Looked> = outside.chain(others).collect();
+    if let Some(scripts) = scripts {
+        // A folder below the scripts is judged by where it is.
+        let full = std::path::absolute(path)?;
+        for looked in &mut all {
+            let below = looked.path.strip_prefix(path).unwrap_or(&looked.path);
+            looked.left_out = scan::why_left_out(&scripts, &full.join(below));
         }
     }
+    all.sort_by(|one, other| one.path.cmp(&other.path));
+    files.append(&mut all);
     Ok(())
+}
+
+/// The folder `scripts` of the project that a path is in, by the spelling of the path; none where it is outside.
+fn scripts_above(path: &Path, global: &Global) -> anyhow::Result<Option<PathBuf>> {
+    let full = std::path::absolute(path)?;
+    let project = match &global.project {
+        Some(_) => global.project()?,
+        None => Project::of(Some(path))?,
+    };
+    let is_scripts = |folder: &&Path| {
+        folder.file_name().is_some_and(|name| name == "scripts")
+            && folder
+                .parent()
+                .and_then(|root| root.canonicalize().ok())
+                .is_some_and(|root| root == project.root)
+    };
+    Ok(full.ancestors().find(is_scripts).map(Path::to_owned))
 }
 
 fn shown(paths: &[PathBuf]) -> String {

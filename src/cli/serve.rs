@@ -2,20 +2,21 @@
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
-use crate::config::{AppFlags, Environment, Listen, Roles, ServeSettings, Settings};
+use crate::config::{AppFlags, Environment, Listen, Project, Roles, ServeSettings, Settings};
 use crate::daemon::{self, Alerts, Daemon, Event, Loader, Order, Registry, Reread, Setup, Watch};
 use crate::delivery::Delivery;
 use crate::host::OWN_BINARY;
-use crate::ledger::{Ledger, Role};
+use crate::ledger::{Ledger, Owner, Role};
 use crate::web::{self, Figures, House, Listening, LogTail, Tls};
 
 use super::apps;
@@ -48,6 +49,17 @@ pub(super) struct Serve {
     app: AppArgs,
     #[command(flatten)]
     grants: Grants,
+}
+
+/// The path by which the project was named, where links may lead through it: that of `--project`, or of the shell's
+/// current folder.
+fn named_place(global: &Global, project: &Project) -> Option<PathBuf> {
+    let named = match &global.project {
+        Some(named) => std::path::absolute(named).ok()?,
+        None => PathBuf::from(std::env::var_os("PWD")?),
+    };
+    let leads_here = named.canonicalize().is_ok_and(|leads| leads == project.root);
+    (leads_here && named != project.root).then_some(named)
 }
 
 /// Puts flags over the file's settings.
@@ -84,6 +96,9 @@ pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Re
         // Heard from the first moment on: what is begun before is little.
         let (orders, heard) = daemon::listen().context("signals cannot be listened for")?;
         let open = book.open().await?;
+        if !simulator {
+            one_app_set(&open.ledger, &open.owner, &apps.deliveries).await?;
+        }
         let listening = listen(address, &serve, secure).await?;
         let loader = Loader::new(project.clone(), apps.deliveries.clone(), clock.clone(), OWN_BINARY.into());
         let registry = Registry::new(loader, settings);
@@ -98,6 +113,10 @@ pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Re
         let alerts = Rc::new(alerts.map_err(anyhow::Error::msg)?);
         let reread = reread.taking(take(Rc::clone(&alerts), apps.deliveries.clone(), simulator));
         let watch = Watch::new(registry.clone(), reread);
+        let watch = match named_place(global, &project) {
+            Some(named) => watch.named(named),
+            None => watch,
+        };
         registry.load_all().await.with_context(|| project.root.join("scripts").display().to_string())?;
         let mut beside = JoinSet::new();
         post(&alerts, &apps.deliveries, &mut beside);
@@ -162,6 +181,20 @@ pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Re
         tracing::info!("stopped");
         Ok(Exit::Delivered)
     })?
+}
+
+/// Sees to it that the living daemons of a ledger send through the same apps: they would share each job's times between
+/// them.
+async fn one_app_set(ledger: &Ledger, owner: &Owner, apps: &[Rc<Delivery>]) -> anyhow::Result<()> {
+    let mut own: Vec<&str> = apps.iter().map(|app| app.key()).collect();
+    own.sort_unstable();
+    let own = own.join(", ");
+    if let Some((process, others)) = ledger.claim_apps(owner, &own).await? {
+        bail!(
+            "another `mooncast serve` (process {process}) works on this ledger and sends through {others}; this one would send through {own}, and the two would share each job's scheduled times between those apps. Stop that one, or give this one a project folder or a `store` of its own"
+        );
+    }
+    Ok(())
 }
 
 /// The socket, if one is wanted. The default address may be another daemon's, and then nothing is said against it.

@@ -28,6 +28,7 @@ impl Daemon {
         let Setup { ledger, clock, .. } = &*self.setup;
         let control = ledger.job_control().await?;
         let held = control.paused.clone();
+        self.runner.pause(held.iter().cloned().collect());
         let changed = self.scheduler.borrow_mut().pause(control.paused, clock.unix_time());
         for (job, paused) in changed {
             let what = if paused { "a job is paused: its instants pass" } else { "a job goes on" };

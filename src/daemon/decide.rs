@@ -1,6 +1,6 @@
 //! What becomes of a script that was loaded: the only place where that is decided, with one log line for each decision.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -9,6 +9,9 @@ use crate::protocol::Source;
 use super::load::Loaded;
 use super::registry::{Entry, Registry, Stale, Tried, names};
 use super::version::Version;
+
+/// What is said of a script that declares no job and sends at its top level.
+pub(super) const FOR_RUN: &str = "its top level sends, and it declares no jobs; `mooncast run` runs it";
 
 impl Registry {
     /// Drops the scripts that are not among these.
@@ -27,26 +30,76 @@ impl Registry {
 
     /// Decides what becomes of a script that was loaded.
     pub(super) fn decide(&self, path: &Path, script: Source, loaded: Loaded) {
-        self.0.decisions.set(self.0.decisions.get() + 1);
-        let tried = Tried { script, asked: loaded.asked };
-        self.0.entries.borrow_mut().entry(path.to_owned()).or_default().tried = Some(tried);
-        match loaded.version {
-            Ok(version) => self.propose(path, Rc::new(version)),
-            Err(error) => self.refuse(path, error),
+        self.decide_together(vec![(path.to_owned(), script, loaded)]);
+        self.refuse_waiting();
+    }
+
+    /// Decides what becomes of scripts that were loaded, together: one may take a job's name over that another of them gives
+    /// up. One whose names are taken waits; see [`Registry::refuse_waiting`].
+    pub(super) fn decide_together(&self, loaded: Vec<(PathBuf, Source, Loaded)>) {
+        if loaded.is_empty() {
+            return;
+        }
+        for (path, script, loaded) in loaded {
+            self.0.decisions.set(self.0.decisions.get() + 1);
+            let tried = Tried { script, asked: loaded.asked };
+            let was_in_force = {
+                let mut entries = self.0.entries.borrow_mut();
+                let entry = entries.entry(path.clone()).or_default();
+                entry.tried = Some(tried);
+                (entry.unreadable, entry.for_run) = (false, false);
+                entry.in_force.is_some()
+            };
+            match loaded.version {
+                Ok(version) => {
+                    self.0.entries.borrow_mut().entry(path).or_default().waiting = Some(Rc::new(version));
+                }
+                Err(_) if loaded.for_run && !was_in_force => self.leave_to_run(&path),
+                Err(error) => self.refuse(&path, error),
+            }
         }
         self.settle_waiting();
         self.tell();
     }
 
-    /// Puts a version in force unless somebody else has one of its jobs.
-    fn propose(&self, path: &Path, version: Rc<Version>) {
-        if let Some(error) = self.taken(path, &version) {
-            self.refuse(path, error);
-            if let Some(entry) = self.0.entries.borrow_mut().get_mut(path) {
-                entry.waiting = Some(version);
+    /// Refuses the scripts that wait for a job's name which another script keeps. Once the name is free, they are in force.
+    pub(super) fn refuse_waiting(&self) {
+        let waiting: Vec<(PathBuf, Rc<Version>)> = self.waiting().into_iter().collect();
+        for (path, version) in waiting {
+            let others = self.0.entries.borrow();
+            let error = taken(
+                &path,
+                &version,
+                others.iter().filter_map(|(path, entry)| Some((path, entry.in_force.as_ref()?))),
+            );
+            drop(others);
+            let is_told = |error: &String| {
+                let entries = self.0.entries.borrow();
+                entries
+                    .get(&path)
+                    .and_then(|entry| entry.stale.as_ref())
+                    .is_some_and(|stale| stale.error == *error)
+            };
+            if let Some(error) = error.filter(|error| !is_told(error)) {
+                self.refuse(&path, error);
+                if let Some(entry) = self.0.entries.borrow_mut().get_mut(&path) {
+                    entry.waiting = Some(version);
+                }
             }
-            return;
         }
+    }
+
+    /// A script that declares nothing and sends at its top level is no fault of anybody's.
+    fn leave_to_run(&self, path: &Path) {
+        let script = self.0.loader.project.shown(path);
+        let mut entries = self.0.entries.borrow_mut();
+        let entry = entries.entry(path.to_owned()).or_default();
+        (entry.waiting, entry.stale, entry.for_run) = (None, None, true);
+        tracing::info!(script, "a script is for `mooncast run`: {FOR_RUN}");
+    }
+
+    /// Puts a version in force.
+    fn put_in_force(&self, path: &Path, version: Rc<Version>) {
         self.0.figures.taken.increment(1);
         let mut entries = self.0.entries.borrow_mut();
         let entry = entries.entry(path.to_owned()).or_default();
@@ -103,33 +156,58 @@ impl Registry {
         self.tell();
     }
 
-    /// Puts in force what waited only for a job's name that is free by now.
-    fn settle_waiting(&self) {
-        loop {
-            let waiting: Vec<(PathBuf, Rc<Version>)> = {
-                let entries = self.0.entries.borrow();
-                let waits = entries.iter().filter_map(|(path, entry)| Some((path, entry.waiting.as_ref()?)));
-                waits.map(|(path, version)| (path.clone(), Rc::clone(version))).collect()
-            };
-            let Some((path, version)) =
-                waiting.into_iter().find(|(path, version)| self.taken(path, version).is_none())
-            else {
-                return;
-            };
-            self.propose(&path, version);
+    /// Says of a script that its file cannot be read now.
+    pub(super) fn refuse_unreadable(&self, path: &Path, error: String) {
+        self.refuse(path, error);
+        if let Some(entry) = self.0.entries.borrow_mut().get_mut(path) {
+            entry.unreadable = true;
         }
     }
 
-    /// What is said to a version one of whose jobs another script has.
-    fn taken(&self, path: &Path, version: &Version) -> Option<String> {
+    /// The versions that wait for a job's name.
+    fn waiting(&self) -> BTreeMap<PathBuf, Rc<Version>> {
         let entries = self.0.entries.borrow();
-        let others = entries.iter().filter(|(other, _)| other.as_path() != path);
-        let mut held = others.filter_map(|(_, entry)| entry.in_force.as_ref()).flat_map(|other| &other.jobs);
-        let (other, mine) =
-            held.find_map(|other| Some((other, version.jobs.iter().find(|mine| mine.name == other.name)?)))?;
-        Some(format!(
-            "{}: a job named `{}` is in force from {} already; give this one another `name`, or remove that one",
-            mine.place, mine.name, other.place
-        ))
+        let waits = entries.iter().filter_map(|(path, entry)| Some((path, entry.waiting.as_ref()?)));
+        waits.map(|(path, version)| (path.clone(), Rc::clone(version))).collect()
     }
+
+    /// Puts in force what waits, as many of them together as have no job's name in common with what stays in force.
+    fn settle_waiting(&self) {
+        let mut going = self.waiting();
+        loop {
+            let entries = self.0.entries.borrow();
+            let refused = {
+                let stay = || entries.iter().filter(|(path, _)| !going.contains_key(*path));
+                let stay = || stay().filter_map(|(path, entry)| Some((path, entry.in_force.as_ref()?)));
+                let by_those_that_stay =
+                    going.iter().find(|(path, version)| taken(path, version, stay()).is_some());
+                let by_each_other =
+                    || going.iter().rev().find(|(path, version)| taken(path, version, &going).is_some());
+                by_those_that_stay.or_else(by_each_other).map(|(path, _)| path.clone())
+            };
+            match refused {
+                Some(path) => going.remove(&path),
+                None => break,
+            };
+        }
+        for (path, version) in going {
+            self.put_in_force(&path, version);
+        }
+    }
+}
+
+/// What is said to a version one of whose jobs another script has.
+fn taken<'a>(
+    path: &Path,
+    version: &Version,
+    others: impl IntoIterator<Item = (&'a PathBuf, &'a Rc<Version>)>,
+) -> Option<String> {
+    let others = others.into_iter().filter(|(other, _)| other.as_path() != path);
+    let mut held = others.flat_map(|(_, other)| &other.jobs);
+    let (other, mine) =
+        held.find_map(|other| Some((other, version.jobs.iter().find(|mine| mine.name == other.name)?)))?;
+    Some(format!(
+        "{}: a job named `{}` is in force from {} already; give this one another `name`, or remove that one",
+        mine.place, mine.name, other.place
+    ))
 }

@@ -14,6 +14,7 @@ use crate::delivery::Delivery;
 use crate::host::{self, Ended, Failed, InterruptSwitch, MAX_SOURCE, RunSpec, Services, Silence, Sources};
 use crate::protocol::{Mode, ScriptError, Source, WorkerLimits};
 
+use super::late;
 use super::version::{self, Version};
 
 /// Loads under way at once.
@@ -43,6 +44,8 @@ pub struct Loader {
 pub struct Loaded {
     /// The version, or why there is none: with the file and the line where there is one.
     pub version: Result<Version, String>,
+    /// Whether it declares no job and its top level sends: it is for `mooncast run`.
+    pub for_run: bool,
     /// What each module that was asked for was found to be; none for one that was not found in the project.
     pub asked: BTreeMap<String, Option<Source>>,
 }
@@ -79,29 +82,69 @@ impl Loader {
             Ok(services) => Rc::new(services),
             Err(error) => {
                 let version = Err(format!("{}: {error}", script.name));
-                return Loaded { version, asked: BTreeMap::new() };
+                return Loaded { version, for_run: false, asked: BTreeMap::new() };
             }
         };
         let spec = self.spec(script.clone(), &settings.scripts);
         let (_switch, interrupt) = InterruptSwitch::new();
         let ended = host::run(spec, Rc::clone(&services), interrupt).await;
         let version = match ended {
-            Ended::Finished => {
+            Ended::Finished => self.late_modules(path, &script, &services, settings).await.map(|()| {
                 let modules = Arc::new(services.sources.found());
-                Ok(Version {
+                Version {
                     path: path.to_owned(),
                     hash: version::hash(&script, &modules),
-                    script,
+                    script: script.clone(),
                     modules,
                     jobs: services.jobs.declared(),
                     loaded_at: self.clock.unix_time(),
-                })
-            }
+                }
+            }),
             Ended::Failed(Failed::Script(error)) => Err(place(&script.name, &error)),
             Ended::Failed(failed) => Err(format!("{}: {failed}", script.name)),
             Ended::Interrupted => Err(format!("{}: the load was interrupted", script.name)),
         };
-        Loaded { version, asked: services.sources.asked() }
+        let for_run = services.jobs.was_refused()
+            && services.jobs.declared().is_empty()
+            && !late::mentions_jobs(&script.text);
+        Loaded { version, for_run, asked: services.sources.asked() }
+    }
+
+    /// Takes in the modules that the script requires only later, in a job's function, and looks whether they are Lua: what a
+    /// job requires is part of its version.
+    async fn late_modules(
+        &self,
+        path: &Path,
+        script: &Source,
+        services: &Services,
+        settings: &Settings,
+    ) -> Result<(), String> {
+        let early = services.sources.found();
+        late::find(&services.sources, script);
+        for (module, source) in services.sources.found() {
+            if early.contains_key(&module) {
+                continue;
+            }
+            let services = Services::new(
+                &self.project,
+                settings,
+                self.apps.clone(),
+                &self.clock,
+                path,
+                Rc::new(Silence),
+            );
+            let services = services.map_err(|error| format!("{}: {error}", script.name))?;
+            let spec = self.spec(late::not_run(&source), &settings.scripts);
+            let (_switch, interrupt) = InterruptSwitch::new();
+            if let Ended::Failed(failed) = host::run(spec, Rc::new(services), interrupt).await {
+                let why = match failed {
+                    Failed::Script(error) => place(&source.name, &error),
+                    failed => format!("{}: {failed}", source.name),
+                };
+                return Err(format!("{why} (a module that {} requires)", script.name));
+            }
+        }
+        Ok(())
     }
 
     /// Where the script at `path` finds its modules.

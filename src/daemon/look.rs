@@ -12,6 +12,7 @@ use crate::protocol::Source;
 
 use super::eyes::Eyes;
 use super::files::{Files, Now, Told};
+use super::place::Place;
 use super::registry::Tried;
 use super::scan::{self, Found};
 use super::settle::{SETTLE, Seen};
@@ -29,6 +30,8 @@ pub(super) struct Looker {
     /// The scripts that could not be judged, as something of them had not settled.
     owed: BTreeSet<PathBuf>,
     unreadable: bool,
+    place: Place,
+    left_out: BTreeSet<PathBuf>,
 }
 
 /// What a look is to judge.
@@ -38,6 +41,8 @@ pub(super) struct Question {
     pub(super) told: Told,
     /// What each script was loaded from last.
     pub(super) tried: BTreeMap<PathBuf, Tried>,
+    /// The scripts that could not be read the last time.
+    pub(super) unreadable: BTreeSet<PathBuf>,
     /// The scripts that are being loaded.
     pub(super) loading: BTreeSet<PathBuf>,
     /// Those that have been, and what from.
@@ -64,6 +69,8 @@ pub(super) struct Verdict {
 impl Looker {
     pub(super) fn new(project: Project, clock: Clock, eyes: Eyes) -> Self {
         Self {
+            place: Place::new(&project),
+            left_out: BTreeSet::new(),
             project,
             clock,
             files: Files::default(),
@@ -72,6 +79,11 @@ impl Looker {
             owed: BTreeSet::new(),
             unreadable: false,
         }
+    }
+
+    /// Looks at where this path leads, too: the one by which the project was named.
+    pub(super) fn named(&mut self, path: PathBuf) {
+        self.place.named(path);
     }
 
     /// Whether what was told is worth a look.
@@ -88,7 +100,7 @@ impl Looker {
 
     /// Looks.
     pub(super) fn look(&mut self, question: Question) -> Verdict {
-        let Question { told, mut tried, loading, loaded } = question;
+        let Question { told, mut tried, unreadable, loading, loaded } = question;
         let now = Now { instant: self.clock.now(), unix: self.clock.unix_time() };
         let settings = self.project.settings_file();
         let mut changed = BTreeSet::new();
@@ -97,7 +109,7 @@ impl Looker {
             found = self.scan();
             let mut paths: BTreeSet<PathBuf> = self.files.paths().into_iter().collect();
             if let Some(found) = &found {
-                paths.extend(found.scripts.iter().chain(&found.modules).cloned());
+                paths.extend(found.scripts.iter().chain(found.modules()).cloned());
             }
             paths.insert(settings.clone());
             for path in paths {
@@ -125,7 +137,8 @@ impl Looker {
             let owed = std::mem::take(&mut self.owed);
             let all = self.first || told.all || !changed.is_empty();
             for path in found.scripts.iter().filter(|path| all || owed.contains(*path)) {
-                self.judge(path, tried.get(path), now, &loading, &mut verdict);
+                let was_unreadable = unreadable.contains(path);
+                self.judge(path, tried.get(path), was_unreadable, now, &loading, &mut verdict);
             }
             verdict.there = Some(found.scripts.into_iter().chain(self.files.bury()).collect());
         }
@@ -137,18 +150,35 @@ impl Looker {
 
     /// What is there; none when that cannot be said, and then nothing is gone.
     fn scan(&mut self) -> Option<Found> {
-        match scan::scripts(&self.project.root.join("scripts")) {
+        let found = self.place.look().and_then(|()| scan::scripts(&self.project.root.join("scripts")));
+        match found {
             Ok(found) => {
                 self.unreadable = false;
+                self.tell_left_out(&found);
                 Some(found)
             }
             Err(error) => {
                 if !std::mem::replace(&mut self.unreadable, true) {
-                    tracing::warn!("scripts: {error}; what is in force stays so until they can be read");
+                    tracing::error!("scripts: {error}; what is in force stays so until they can be read");
                 }
                 None
             }
         }
+    }
+
+    /// Says once of each file of Lua that it is no script.
+    fn tell_left_out(&mut self, found: &Found) {
+        for left in &found.left_out {
+            if self.left_out.insert(left.path.clone()) {
+                let (file, why) = (self.project.shown(&left.path), left.why);
+                if left.path.to_str().is_some() {
+                    tracing::info!(file, "left out: {why}");
+                } else {
+                    tracing::warn!(file, "left out: {why}; rename it");
+                }
+            }
+        }
+        self.left_out.retain(|path| found.left_out.iter().any(|left| left.path == *path));
     }
 
     fn folders(&self, found: Option<&Found>) -> BTreeSet<PathBuf> {
@@ -164,6 +194,7 @@ impl Looker {
         &mut self,
         path: &Path,
         tried: Option<&Tried>,
+        was_unreadable: bool,
         now: Now,
         loading: &BTreeSet<PathBuf>,
         verdict: &mut Verdict,
@@ -184,8 +215,8 @@ impl Looker {
         let script = std::fs::read(path).map(|text| Source::new(name, text)).ok();
         match script.filter(|script| self.is_trusted(path, script, tried, now)) {
             Some(script) => match self.differs(path, &script, tried, now) {
-                Some(true) => verdict.load.push((path.to_owned(), script)),
-                Some(false) => {}
+                Some(differs) if differs || was_unreadable => verdict.load.push((path.to_owned(), script)),
+                Some(_) => {}
                 None => self.owe(path),
             },
             None => self.owe(path),

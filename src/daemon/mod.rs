@@ -14,17 +14,20 @@ mod alerts;
 mod claim;
 mod control;
 mod decide;
+mod dropped;
 mod event;
 mod eyes;
 mod figures;
 mod files;
+mod late;
 mod links;
 mod load;
 mod look;
+mod place;
 mod recover;
 mod registry;
 mod runner;
-mod scan;
+pub mod scan;
 mod scheduler;
 mod settings;
 mod settle;
@@ -232,6 +235,7 @@ impl Daemon {
             self.enter_again().await;
             self.heed().await;
         }
+        self.runner.end_removed().await;
         self.runner.look_again();
     }
 
@@ -272,8 +276,9 @@ impl Daemon {
         wait.map_or(next_look, |wait| next_look.min(clock.now() + wait))
     }
 
-    /// Takes the jobs in force from the registry. What is new has no instants up to now; but for the start of the
-    /// daemon, where an `at` in the past counts as missed.
+    /// Takes the jobs in force from the registry. What is new has no instants up to now, but for an `at`, whose time may have
+    /// been missed. A job that comes back, or whose script could not be loaded for a while, goes on from where it was
+    /// decided.
     async fn enlist(&self, first: bool) -> Result<(), LedgerError> {
         let Setup { ledger, owner, roles, clock, registry, .. } = &*self.setup;
         let (jobs, now) = (registry.jobs(), clock.unix_time());
@@ -286,11 +291,13 @@ impl Daemon {
                 name: registered.job.name.clone(),
                 script: registered.version.name().to_owned(),
                 times: registered.job.times(),
-                decided_until: if first && registered.job.is_at() { Duration::ZERO } else { now },
+                decided_until: if registered.job.is_at() { Duration::ZERO } else { now },
                 version: registered.version.hash.clone(),
             })
             .collect();
+        let old = if roles.schedule { ledger.old_times(&enlisted).await? } else { Vec::new() };
         let decided = if roles.schedule { ledger.enlist_jobs(owner, &enlisted).await? } else { Vec::new() };
+        dropped::note(self, &jobs, old, now).await?;
         self.scheduler.borrow_mut().replace(jobs.into_iter().zip(decided).collect(), now);
         self.tell_stale().await;
         if first {

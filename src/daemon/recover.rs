@@ -7,10 +7,10 @@ use std::time::Duration;
 use crate::delivery::Report;
 use crate::host::Snapshot;
 use crate::ledger::{BroadcastId, EndedRun, JobState, LedgerError, Orphan, StoredPart, StoredVersion};
-use crate::protocol::Source;
+use crate::protocol::{HookRequest, Source};
 use crate::schedule::run_name;
 
-use super::runner::Task;
+use super::runner::{self, Task};
 use super::version::Version;
 use super::{Daemon, Event, Setup, figures};
 
@@ -85,7 +85,9 @@ impl Daemon {
                 _ if let Some(why) = orphan.why.clone() => {
                     figures::run_ended(&job, JobState::Interrupted);
                     tracing::error!(job, run, "a run was interrupted and is not entered again: {why}");
-                    self.setup.tell(Event::RunInterrupted { job, run, why }).await;
+                    if !self.takes_alert(&orphan).await {
+                        self.setup.tell(Event::RunInterrupted { job, run, why }).await;
+                    }
                     continue;
                 }
                 Ok(version) => version,
@@ -102,6 +104,13 @@ impl Daemon {
                 None => self.give_up(&orphan).await,
             }
         }
+    }
+
+    /// Whether a run takes an alert of this daemon: no alert tells of it.
+    async fn takes_alert(&self, orphan: &Orphan) -> bool {
+        let request = self.setup.ledger.hook_request(&orphan.job, orphan.scheduled_at).await;
+        let Ok(Some((head, body))) = request else { return false };
+        HookRequest::of_parts(&head, body).is_ok_and(|request| runner::is_alert(&request))
     }
 
     async fn give_up(&self, orphan: &Orphan) {
@@ -170,6 +179,7 @@ fn task(setup: &Rc<Setup>, orphan: &Orphan, version: StoredVersion) -> Option<Ta
         timeout: orphan.timeout,
         hook: orphan.args.is_none(),
         args: orphan.args.clone(),
+        entered: orphan.attempt > 0,
     })
 }
 

@@ -1,7 +1,7 @@
 //! Which version of each script is in force, and which jobs there are: what the scheduler looks at.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
@@ -47,6 +47,10 @@ pub(super) struct Entry {
     pub(super) stale: Option<Stale>,
     /// What was loaded last, whatever came of it.
     pub(super) tried: Option<Tried>,
+    /// Whether its file could not be read the last time.
+    pub(super) unreadable: bool,
+    /// Whether it declares no job and sends at its top level: it is for `mooncast run`.
+    pub(super) for_run: bool,
 }
 
 /// What a load was made of.
@@ -80,6 +84,8 @@ pub struct ScriptStatus {
     pub loaded_at: Option<Duration>,
     /// Why the file as it is now is not in force.
     pub stale: Option<Stale>,
+    /// Whether it declares no job and sends at its top level: it is for `mooncast run`.
+    pub for_run: bool,
 }
 
 /// Why a script's file is not in force as it is now.
@@ -145,6 +151,17 @@ impl Registry {
     pub fn script(&self, name: &str) -> Option<Rc<Version>> {
         let entries = self.0.entries.borrow();
         entries.values().filter_map(|entry| entry.in_force.as_ref()).find(|one| one.name() == name).cloned()
+    }
+
+    /// Whether there is a script at this path.
+    pub(super) fn knows(&self, path: &std::path::Path) -> bool {
+        self.0.entries.borrow().contains_key(path)
+    }
+
+    /// Whether the script at this path is refused and none of its versions is in force, so that its jobs are not known.
+    pub(super) fn is_refused(&self, path: &std::path::Path) -> bool {
+        let entries = self.0.entries.borrow();
+        entries.get(path).is_some_and(|entry| entry.in_force.is_none() && entry.stale.is_some())
     }
 
     /// All scripts as they stand, by name.
@@ -222,7 +239,7 @@ impl Registry {
         while let Some((path, result)) = loads.next().await {
             match result {
                 Ok((script, made)) => self.decide(&path, script, made),
-                Err(error) => self.refuse(&path, error),
+                Err(error) => self.refuse_unreadable(&path, error),
             }
         }
         Ok(())
@@ -232,6 +249,12 @@ impl Registry {
     pub(super) fn tried(&self) -> BTreeMap<PathBuf, Tried> {
         let entries = self.0.entries.borrow();
         entries.iter().filter_map(|(path, entry)| Some((path.clone(), entry.tried.clone()?))).collect()
+    }
+
+    /// The scripts whose files could not be read the last time.
+    pub(super) fn unreadable(&self) -> BTreeSet<PathBuf> {
+        let entries = self.0.entries.borrow();
+        entries.iter().filter(|(_, entry)| entry.unreadable).map(|(path, _)| path.clone()).collect()
     }
 
     /// Has the scripts that are stale loaded again, whether their files changed or not.
@@ -255,6 +278,7 @@ impl Entry {
             jobs: self.job_names().into_iter().map(str::to_owned).collect(),
             loaded_at: self.in_force.as_ref().map(|version| version.loaded_at),
             stale: self.stale.clone(),
+            for_run: self.for_run,
         }
     }
 

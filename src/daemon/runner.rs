@@ -1,7 +1,7 @@
 //! The runs: each in a worker of its own, at most so many at once and one of a job at a time; the others wait.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use rand::Rng;
 use tokio::sync::{Notify, oneshot};
 
+use crate::clock::Instant;
 use crate::host::{
     self, Ended, Failed, HostMemory, Interrupt, InterruptSwitch, Keeper, OfJob, RunSpec, Services, Snapshot,
     Sources,
@@ -18,10 +19,18 @@ use crate::ledger::{Begin, EndedRun, Entry, JobState, NewRun, Wish};
 use crate::protocol::{HookRequest, JobStart, Mode, Source};
 use crate::schedule::{Overlap, run_name};
 
+use super::alerts::ALERT_HEADER;
 use super::figures::{self, RunFigures};
 use super::load::worker_limits;
 use super::version::Version;
 use super::{Event, Setup};
+
+/// How long a job has to be gone until its runs that wait are ended: of a hook, whose requests were promised a run, longer.
+const REMOVED: Duration = Duration::from_secs(10);
+const REMOVED_HOOK: Duration = Duration::from_hours(24);
+
+/// What is said of them.
+const NO_JOB: &str = "no script declares the job any more";
 
 /// How long a write of the ledger that failed waits until it is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -39,6 +48,8 @@ pub(super) struct Task {
     pub(super) hook: bool,
     /// The arguments, where it is a run of the script itself and not of one of its jobs.
     pub(super) args: Option<Vec<String>>,
+    /// Whether it had begun before its process died.
+    pub(super) entered: bool,
 }
 
 impl Task {
@@ -52,6 +63,7 @@ impl Task {
             timeout: run.timeout,
             hook,
             args: run.args.clone(),
+            entered: false,
         }
     }
 }
@@ -68,6 +80,8 @@ struct Flight {
     /// Why somebody wants its end.
     cancelled: OnceCell<String>,
     services: OnceCell<Rc<Services>>,
+    /// Whether it takes an alert of this daemon: no alert tells how it ended.
+    of_alert: Cell<bool>,
 }
 
 /// Runs jobs.
@@ -82,6 +96,10 @@ pub(super) struct Runner {
     endings: RefCell<Vec<(EndedRun, oneshot::Sender<()>)>>,
     writing: Cell<bool>,
     stopping: Cell<bool>,
+    /// The paused jobs: their runs that wait do not begin.
+    paused: RefCell<HashSet<String>>,
+    /// Jobs that no script declares though runs of them wait, and since when that was seen.
+    removed: RefCell<HashMap<String, Instant>>,
     idle: Notify,
     figures: RunFigures,
     /// What the calls of all runs hold here.
@@ -99,6 +117,8 @@ impl Runner {
             endings: RefCell::default(),
             writing: Cell::new(false),
             stopping: Cell::new(false),
+            paused: RefCell::default(),
+            removed: RefCell::default(),
             idle: Notify::new(),
             figures: RunFigures::default(),
             memory: HostMemory::default(),
@@ -134,7 +154,11 @@ impl Runner {
         let workers = self.setup.registry.settings().scripts.workers as usize;
         let flights = self.flights.borrow();
         flights.len() + taken < workers
-            && self.waiting.borrow().iter().all(|task| flights.contains_key(&task.job))
+            && self
+                .waiting
+                .borrow()
+                .iter()
+                .all(|task| flights.contains_key(&task.job) || !self.may_begin(task))
     }
 
     fn waits(&self, job: &str) -> Option<Duration> {
@@ -162,13 +186,64 @@ impl Runner {
         while !self.stopping.get() && self.flights.borrow().len() < workers {
             let task = {
                 let (flights, mut waiting) = (self.flights.borrow(), self.waiting.borrow_mut());
-                let first = waiting.iter().position(|task| !flights.contains_key(&task.job));
+                let may = |task: &Task| !flights.contains_key(&task.job) && self.may_begin(task);
+                let first = waiting.iter().position(may);
                 first.and_then(|index| waiting.remove(index))
             };
             let Some(task) = task else { return };
             let flight = self.board(&task);
             let runner = Rc::clone(self);
             tokio::task::spawn_local(async move { Box::pin(runner.fly(task, flight, None)).await });
+        }
+    }
+
+    /// Says which jobs are paused: what waits of them goes on waiting.
+    pub(super) fn pause(&self, paused: HashSet<String>) {
+        self.paused.replace(paused);
+    }
+
+    /// Whether a run that waits may begin: its job is neither paused nor removed. One that had begun before its process died
+    /// is entered again whatever became of the job.
+    fn may_begin(&self, task: &Task) -> bool {
+        task.entered || !(self.paused.borrow().contains(&task.job) || self.is_removed(task))
+    }
+
+    /// Whether no script declares the job of a run any more. One whose script cannot be loaded now is not removed. In a
+    /// fleet another host may have the script.
+    fn is_removed(&self, task: &Task) -> bool {
+        let registry = &self.setup.registry;
+        !self.setup.ledger.is_shared()
+            && match &task.args {
+                Some(_) => registry.script(&task.script.name).is_none() && !registry.knows(&task.path),
+                None => registry.find(&task.job).is_none() && !registry.is_refused(&task.path),
+            }
+    }
+
+    /// Ends the runs that wait of jobs that were removed, once these have been gone for a while: a script that is replaced
+    /// is away for a moment.
+    pub(super) async fn end_removed(&self) {
+        let now = self.setup.clock.now();
+        let waiting: Vec<Task> = self.waiting.borrow().iter().cloned().collect();
+        let gone: Vec<Task> =
+            waiting.into_iter().filter(|task| !task.entered && self.is_removed(task)).collect();
+        let due: Vec<Task> = {
+            let mut removed = self.removed.borrow_mut();
+            removed.retain(|job, _| gone.iter().any(|task| task.job == *job));
+            gone.into_iter()
+                .filter(|task| {
+                    let since = *removed.entry(task.job.clone()).or_insert(now);
+                    let patience = if task.hook { REMOVED_HOOK } else { REMOVED };
+                    now.saturating_since(since) >= patience
+                })
+                .collect()
+        };
+        for task in due {
+            let is_it = |other: &Task| other.job == task.job && other.scheduled_at == task.scheduled_at;
+            self.waiting.borrow_mut().retain(|other| !is_it(other));
+            let (job, run) = (task.job.as_str(), run_name(task.scheduled_at));
+            figures::run_ended(job, JobState::Cancelled);
+            tracing::warn!(job, run, "a run that waited is ended: {NO_JOB}");
+            self.write_down(&task, JobState::Cancelled, Some(NO_JOB)).await;
         }
     }
 
@@ -189,6 +264,7 @@ impl Runner {
             interrupt,
             cancelled: OnceCell::new(),
             services: OnceCell::new(),
+            of_alert: Cell::new(false),
         });
         self.flights.borrow_mut().insert(task.job.clone(), Rc::clone(&flight));
         self.figures.running.set(self.count() as f64);
@@ -239,6 +315,7 @@ impl Runner {
             Ok(request) => request,
             Err(ended) => return ended,
         };
+        flight.of_alert.set(request.as_ref().is_some_and(is_alert));
         let Setup { project, registry, apps, clock, output, program, ledger, owner, .. } = &*self.setup;
         let settings = registry.settings();
         let run = run_name(task.scheduled_at);
@@ -345,12 +422,20 @@ impl Runner {
             _ => tracing::error!(job, run, "a run failed: {note_text}"),
         }
         // Before it is over in the ledger: a crash between the two tells it twice, and not never.
-        if state == JobState::Failed {
+        let tells = !flight.of_alert.get();
+        if !tells && (state == JobState::Failed || !counts.all_delivered()) {
+            tracing::error!(
+                job,
+                run,
+                "a run that takes an alert failed or did not deliver: no alert tells of it"
+            );
+        }
+        if state == JobState::Failed && tells {
             let why = note.clone().unwrap_or_default();
             let (job, script, run) = (job.clone(), task.script.name.clone(), run.clone());
             self.setup.tell(Event::RunFailed { job, script, run, why }).await;
         }
-        if !counts.all_delivered() {
+        if !counts.all_delivered() && tells {
             let groups = counts.rejected + counts.in_doubt + counts.not_sent;
             self.setup.tell(Event::RunUndelivered { job, run, groups }).await;
         }
@@ -472,4 +557,9 @@ impl Runner {
             idle.await;
         }
     }
+}
+
+/// Whether a request is an alert that this daemon, or one like it, has posted.
+pub(super) fn is_alert(request: &HookRequest) -> bool {
+    request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(ALERT_HEADER))
 }

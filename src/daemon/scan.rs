@@ -1,46 +1,90 @@
-//! Which files are scripts: those under `scripts/`, but for the library, the tests and what editors leave behind.
+//! Which files are scripts: those under `scripts/`, but for the library, the tests and what editors leave behind. The one
+//! rule for `mooncast serve` and `mooncast check`.
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// How deep scripts are looked for.
 const DEPTH: usize = 16;
 
+/// A file of Lua that is no script of a daemon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Why it is left out, in words.
+    pub why: &'static str,
+}
+
 /// What is there.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Found {
+pub struct Found {
     /// The scripts, in the order of their paths.
-    pub(super) scripts: Vec<PathBuf>,
-    /// The other files of Lua, which scripts may require.
-    pub(super) modules: Vec<PathBuf>,
+    pub scripts: Vec<PathBuf>,
+    /// The other files of Lua, in the order of their paths; scripts may require those whose names are UTF-8.
+    pub left_out: Vec<LeftOut>,
     /// The folders that were looked into.
-    pub(super) folders: Vec<PathBuf>,
+    pub folders: Vec<PathBuf>,
+}
+
+impl Found {
+    /// The files of Lua that scripts may require.
+    pub(super) fn modules(&self) -> impl Iterator<Item = &PathBuf> {
+        self.left_out.iter().map(|left| &left.path).filter(|path| path.file_name().is_some_and(is_text))
+    }
 }
 
 /// What is in `scripts`. A folder that is not there has nothing in it.
 ///
 /// # Errors
 ///
-/// A folder that is there and cannot be read; its scripts may be there all the same.
-pub(super) fn scripts(scripts: &Path) -> io::Result<Found> {
+/// A folder that is there and cannot be read, and a link to a folder that is not there; its scripts may be there all the
+/// same.
+pub fn scripts(scripts: &Path) -> io::Result<Found> {
     let mut found = Found::default();
-    let mut above = std::fs::metadata(scripts).map(|top| vec![(top.dev(), top.ino())]).unwrap_or_default();
-    look(scripts, Place::Top, &mut above, &mut found)?;
+    let mut above = match std::fs::metadata(scripts) {
+        Ok(top) => vec![(top.dev(), top.ino())],
+        Err(error) if std::fs::symlink_metadata(scripts).is_ok() => return Err(error),
+        Err(_) => Vec::new(),
+    };
+    look(scripts, scripts, &mut above, &mut found)?;
     found.scripts.sort();
-    found.modules.sort();
+    found.left_out.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(found)
 }
 
-/// Where a folder is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Top,
-    Below,
-    Library,
+/// Why a file below `scripts` is no script of a daemon; none where it is one.
+#[must_use]
+pub fn why_left_out(scripts: &Path, file: &Path) -> Option<&'static str> {
+    let below: Vec<&OsStr> = file
+        .strip_prefix(scripts)
+        .ok()?
+        .components()
+        .filter_map(|part| if let Component::Normal(name) = part { Some(name) } else { None })
+        .collect();
+    let (name, folders) = below.split_last()?;
+    if below.iter().any(|part| part.as_encoded_bytes().starts_with(b".")) {
+        Some("its name, or that of its folder, begins with a dot")
+    } else if !below.iter().all(|part| is_text(part)) {
+        Some("its name, or that of its folder, is not UTF-8")
+    } else if name.as_encoded_bytes().ends_with(b"_test.lua")
+        || folders.first().is_some_and(|top| *top == "tests")
+    {
+        Some("it is a file of tests, for `mooncast test`")
+    } else if folders.iter().any(|folder| *folder == "lib") {
+        Some("it is in a folder `lib`: a module, for scripts to require")
+    } else {
+        None
+    }
 }
 
-fn look(folder: &Path, place: Place, above: &mut Vec<(u64, u64)>, found: &mut Found) -> io::Result<()> {
+fn is_text(name: &OsStr) -> bool {
+    name.to_str().is_some()
+}
+
+fn look(top: &Path, folder: &Path, above: &mut Vec<(u64, u64)>, found: &mut Found) -> io::Result<()> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -49,9 +93,7 @@ fn look(folder: &Path, place: Place, above: &mut Vec<(u64, u64)>, found: &mut Fo
     found.folders.push(folder.to_owned());
     for entry in entries {
         let path = entry?.path();
-        // A name that is no text is none that `require` or a command line could say.
-        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
-        if name.starts_with('.') {
+        if path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b".")) {
             continue;
         }
         // Links are followed; one that leads nowhere is no script.
@@ -62,13 +104,13 @@ fn look(folder: &Path, place: Place, above: &mut Vec<(u64, u64)>, found: &mut Fo
                 continue;
             }
             above.push(id);
-            let library =
-                place == Place::Library || name == "lib" || (place == Place::Top && name == "tests");
-            look(&path, if library { Place::Library } else { Place::Below }, above, found)?;
+            look(top, &path, above, found)?;
             above.pop();
         } else if metadata.is_file() && path.extension().is_some_and(|extension| extension == "lua") {
-            let module = place == Place::Library || name.ends_with("_test.lua");
-            if module { &mut found.modules } else { &mut found.scripts }.push(path);
+            match why_left_out(top, &path) {
+                Some(why) => found.left_out.push(LeftOut { path, why }),
+                None => found.scripts.push(path),
+            }
         }
     }
     Ok(())
@@ -76,6 +118,8 @@ fn look(folder: &Path, place: Place, above: &mut Vec<(u64, u64)>, found: &mut Fo
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStrExt;
+
     use super::*;
 
     #[test]
@@ -101,13 +145,26 @@ mod tests {
             std::fs::write(path, "").unwrap();
         }
         std::os::unix::fs::symlink("nowhere.lua", root.join("dangling.lua")).unwrap();
+        let odd = root.join(OsStr::from_bytes(b"odd\xff.lua"));
+        std::fs::write(&odd, "").unwrap();
         let found = scripts(&root).unwrap();
         let names = |paths: &[PathBuf]| -> Vec<String> {
             paths.iter().map(|path| path.strip_prefix(&root).unwrap().display().to_string()).collect()
         };
         assert_eq!(names(&found.scripts), ["a.lua", "b.lua", "team/c.lua"]);
-        assert_eq!(names(&found.modules), ["a_test.lua", "lib/x.lua", "team/lib/z.lua", "tests/y.lua"]);
+        let modules: Vec<PathBuf> = found.modules().cloned().collect();
+        assert_eq!(names(&modules), ["a_test.lua", "lib/x.lua", "team/lib/z.lua", "tests/y.lua"]);
         assert_eq!(found.folders.len(), 5);
+        let left = found.left_out.iter().find(|left| left.path == odd).unwrap();
+        assert!(left.why.contains("not UTF-8"), "{}", left.why);
+    }
+
+    #[test]
+    fn a_link_to_a_folder_that_is_gone_is_an_error_and_a_folder_that_never_was_is_empty() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(scripts(&folder.path().join("scripts")).unwrap(), Found::default());
+        std::os::unix::fs::symlink("gone", folder.path().join("scripts")).unwrap();
+        scripts(&folder.path().join("scripts")).unwrap_err();
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::ledger::{Ledger, ScriptRow};
 
+use super::decide::FOR_RUN;
 use super::registry::{Registry, ScriptStatus};
 
 /// How long a write that failed waits until it is tried again.
@@ -40,7 +41,9 @@ pub async fn keep_status(registry: Registry, ledger: Ledger) {
 }
 
 fn row(script: ScriptStatus) -> ScriptRow {
+    // Without an instant from which on it is stale, the text is no error.
+    let for_run = script.for_run.then(|| format!("for `mooncast run`: {FOR_RUN}"));
     let (error, stale_since) =
-        script.stale.map(|stale| (Some(stale.error), Some(stale.since))).unwrap_or_default();
+        script.stale.map_or((for_run, None), |stale| (Some(stale.error), Some(stale.since)));
     ScriptRow { name: script.name, hash: script.hash, loaded_at: script.loaded_at, error, stale_since }
 }

@@ -54,6 +54,15 @@ impl Watch {
         }
     }
 
+    /// Looks at where this path leads, too: the one by which the project was named.
+    #[must_use]
+    pub fn named(mut self, path: PathBuf) -> Self {
+        if let Some(looker) = &mut self.looker {
+            looker.named(path);
+        }
+        self
+    }
+
     /// Takes changes in until it is dropped.
     pub async fn run(mut self) {
         let clock = self.registry.loader().clock.clone();
@@ -109,6 +118,7 @@ impl Watch {
         let question = Question {
             told,
             tried: self.registry.tried(),
+            unreadable: self.registry.unreadable(),
             loading: self.loading.keys().cloned().collect(),
             loaded: loaded.iter().map(tried).collect(),
         };
@@ -119,20 +129,25 @@ impl Watch {
         if let Some(there) = &verdict.there {
             self.registry.retain(there);
         }
-        for (path, script, loaded) in loaded {
-            let gone = verdict.there.as_ref().is_some_and(|there| !there.contains(&path));
-            if verdict.believed.contains(&path) && !gone {
-                self.registry.decide(&path, script, loaded);
-            } else {
-                let script = script.name;
-                tracing::debug!(script, "a load is let go of: its files changed meanwhile");
-            }
+        let is_good = |path: &PathBuf| {
+            let gone = verdict.there.as_ref().is_some_and(|there| !there.contains(path));
+            verdict.believed.contains(path) && !gone
+        };
+        let (good, others): (Vec<Made>, Vec<Made>) = loaded.into_iter().partition(|(path, ..)| is_good(path));
+        for (_, script, _) in others {
+            let script = script.name;
+            tracing::debug!(script, "a load is let go of: its files changed meanwhile");
         }
+        self.registry.decide_together(good);
         for (path, error) in verdict.unreadable {
-            self.registry.refuse(&path, error);
+            self.registry.refuse_unreadable(&path, error);
         }
         for (path, script) in verdict.load {
             self.load(path, script);
+        }
+        // What was saved together is judged together: whoever has a name now may be about to give it up.
+        if self.loading.is_empty() && verdict.due.is_none() {
+            self.registry.refuse_waiting();
         }
         self.registry.looked();
         verdict.due

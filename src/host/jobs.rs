@@ -55,6 +55,8 @@ pub struct Jobs {
     hooks: Vec<String>,
     declared: RefCell<Vec<Rc<Job>>>,
     complete: Cell<bool>,
+    /// Whether a call was refused as the top level only declares.
+    refused: Cell<bool>,
 }
 
 impl Jobs {
@@ -86,6 +88,17 @@ impl Jobs {
     /// The top level of a script that only declares has come to its end.
     pub(super) fn end(&self) {
         self.complete.set(true);
+    }
+
+    /// A call of the top level was refused, as that only declares.
+    pub(super) fn refuse(&self) {
+        self.refused.set(true);
+    }
+
+    /// Whether a call of the top level was refused, as that only declares.
+    #[must_use]
+    pub fn was_refused(&self) -> bool {
+        self.refused.get()
     }
 
     /// Whether there will be no more, for a top level that only declares has come to its end.

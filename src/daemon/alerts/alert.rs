@@ -73,6 +73,13 @@ impl Alert {
         }
     }
 
+    /// What it is about, whichever run: by this alerts are counted.
+    pub(super) fn subject(&self) -> String {
+        let parts = [&self.job, &self.broadcast, &self.script, &self.app];
+        let about = parts.into_iter().flatten().next();
+        format!("{} {}", self.kind.name(), about.map_or(self.about.as_str(), String::as_str))
+    }
+
     /// By which whoever takes alerts knows one that comes twice.
     #[must_use]
     pub fn key(&self) -> String {

@@ -33,7 +33,7 @@ mod quota;
 pub use alert::Alert;
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ use serde::Serialize;
 use sha2::Sha256;
 use tokio::sync::Notify;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Instant};
 use crate::config::{AlertKind, AlertSettings};
 use crate::host::Webhook;
 use crate::ledger::{DueAlert, Ledger};
@@ -64,6 +64,13 @@ const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
 /// How long a webhook may be out of reach before an alert is given up.
 const PATIENCE: Duration = Duration::from_hours(72);
+
+/// The header of a post by which a hook of this same daemon knows an alert: its run raises none.
+pub(super) const ALERT_HEADER: &str = "x-mooncast-alert";
+
+/// Alerts about the same job, broadcast, script or app that are raised within [`MINUTE`]; what is more is counted.
+const MOST_A_MINUTE: u32 = 10;
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// Alerts that are remembered here while the ledger takes none.
 const OWED: usize = 1000;
@@ -89,6 +96,8 @@ pub struct Alerts {
     more: Notify,
     /// What the ledger could not take: key, body, and when the key may be told again.
     owed: RefCell<VecDeque<(String, String, Duration)>>,
+    /// By what they are about: when a minute began, alerts raised in it, and left out since.
+    lately: RefCell<HashMap<String, (Instant, u32, u32)>>,
 }
 
 /// Where alerts go, and which.
@@ -120,7 +129,15 @@ impl Alerts {
     ) -> Result<Self, String> {
         let to = settings.map(|settings| Target::new(settings, &clock)).transpose()?;
         let to = RefCell::new(to.map(Rc::new));
-        Ok(Self { to, ledger, clock, project, more: Notify::new(), owed: RefCell::default() })
+        Ok(Self {
+            to,
+            ledger,
+            clock,
+            project,
+            more: Notify::new(),
+            owed: RefCell::default(),
+            lately: RefCell::default(),
+        })
     }
 
     /// Sends alerts to another place from now on, or nowhere; what is not delivered yet goes there too.
@@ -141,11 +158,20 @@ impl Alerts {
 
     /// Raises an alert if its kind is wanted and its key was not told lately. When this returns, the ledger has it;
     /// what the ledger cannot take is logged and kept in memory until it can.
-    pub async fn raise(&self, alert: Alert) {
+    ///
+    /// At most ten a minute are about the same: the next one tells how many were left out.
+    pub async fn raise(&self, mut alert: Alert) {
         if self.to().is_none_or(|to| !to.settings.events.contains(&alert.kind)) {
             return;
         }
         let key = alert.key();
+        match self.left_out(&alert) {
+            None => return,
+            Some(0) => {}
+            Some(more) => {
+                alert.text = format!("{} (and {more} more alerts like this were left out)", alert.text)
+            }
+        }
         let at = i64::try_from(self.clock.unix_time().as_millis()).unwrap_or(i64::MAX);
         let at = Timestamp::from_millisecond(at).unwrap_or(Timestamp::MAX).to_string();
         let posted = Posted { event: alert.kind, key: &key, at, project: &self.project, alert: &alert };
@@ -169,6 +195,30 @@ impl Alerts {
             }
         }
         self.more.notify_one();
+    }
+
+    /// How many alerts about the same were left out before this one; none where it is left out itself.
+    fn left_out(&self, alert: &Alert) -> Option<u32> {
+        let now = self.clock.now();
+        let about = alert.subject();
+        let mut lately = self.lately.borrow_mut();
+        lately.retain(|_, (since, _, left)| *left > 0 || now.saturating_since(*since) < MINUTE);
+        let (since, raised, left) = lately.entry(about.clone()).or_insert((now, 0, 0));
+        if now.saturating_since(*since) >= MINUTE {
+            (*since, *raised) = (now, 0);
+        }
+        if *raised < MOST_A_MINUTE {
+            *raised += 1;
+            return Some(std::mem::take(left));
+        }
+        *left += 1;
+        if *left == 1 {
+            tracing::warn!(
+                about,
+                "more than {MOST_A_MINUTE} alerts a minute are about the same: the others are counted"
+            );
+        }
+        None
     }
 
     /// Delivers, for as long as it is polled. Dropped at any instant, it leaves nothing that the next one does not
@@ -213,6 +263,7 @@ impl Alerts {
     async fn post(&self, to: &Target, alert: DueAlert) -> Result<(), crate::ledger::LedgerError> {
         let DueAlert { id, key, body, raised_at, tries } = alert;
         let mut headers = Vec::new();
+        headers.push((ALERT_HEADER, "1".to_owned()));
         if let Some(signature) = to.signature(&body) {
             headers.push(("x-mooncast-signature", signature));
         }

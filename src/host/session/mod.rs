@@ -337,6 +337,7 @@ impl Session {
                         // A file of tests is only looked at.
                         self.refuse(id, Answer::Nothing);
                     } else if self.declaring && !request.only_looks() {
+                        self.services.jobs.refuse();
                         let failure = answers::only_declares(&self.services, &request);
                         self.refuse(id, Answer::Failed(Box::new(failure)));
                     } else {

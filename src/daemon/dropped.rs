@@ -1,0 +1,47 @@
+//! Scheduled times that no run comes of because a job's times changed: each is a row of the job and a line of the log.
+
+use std::time::Duration;
+
+use crate::ledger::{Entry, LedgerError, OldTimes};
+use crate::schedule::run_name;
+
+use super::Daemon;
+use super::claim::Claiming;
+use super::registry::Registered;
+
+/// Writes down what the jobs whose times changed do not run: the time by the old words that had come and was not decided,
+/// and the time of an `at` that lies before what was decided.
+pub(super) async fn note(
+    daemon: &Daemon,
+    jobs: &[Registered],
+    old: Vec<OldTimes>,
+    now: Duration,
+) -> Result<(), LedgerError> {
+    let mut runs = Vec::new();
+    for OldTimes { job, times, decided_until, next_at } in old {
+        let Some(registered) = jobs.iter().find(|one| one.job.name == job) else { continue };
+        let new = registered.job.times();
+        if let Some(at) = next_at.filter(|at| *at <= now && *at > decided_until) {
+            let why = format!("its times were changed from {times} to {new} before it ran");
+            runs.push(left_out(registered, at, why));
+        }
+        let at = registered.job.next_after(Duration::ZERO).filter(|_| registered.job.is_at());
+        if let Some(at) = at.filter(|at| *at <= decided_until) {
+            let why = format!(
+                "its times were changed from {times}, and were decided up to {} already; give the job another `name` to have it run",
+                run_name(decided_until)
+            );
+            runs.push(left_out(registered, at, why));
+        }
+    }
+    if !runs.is_empty() {
+        daemon.claim(&runs, &[]).await?;
+    }
+    Ok(())
+}
+
+fn left_out(registered: &Registered, at: Duration, why: String) -> Claiming {
+    let (job, run) = (registered.job.name.as_str(), run_name(at));
+    tracing::warn!(job, run, "a scheduled time is left out: {why}");
+    Claiming::of_job(registered, at, Entry::Skip(why))
+}

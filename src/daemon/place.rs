@@ -1,0 +1,61 @@
+//! Where the project is: its folder, and the path by which it was named, which may be a link that is moved to the next
+//! release. The daemon stays with the folder that it was started in, and says so.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::config::Project;
+
+/// The project's folder as the watcher looks at it.
+#[derive(Debug)]
+pub(super) struct Place {
+    root: PathBuf,
+    named: Option<PathBuf>,
+    /// Where the link led that was told of last.
+    told: Option<PathBuf>,
+}
+
+impl Place {
+    pub(super) fn new(project: &Project) -> Self {
+        Self { root: project.root.clone(), named: None, told: None }
+    }
+
+    /// The path by which the project was named.
+    pub(super) fn named(&mut self, path: PathBuf) {
+        self.named = Some(path);
+    }
+
+    /// Looks whether the folder is there, and tells once where the name leads elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// The folder is gone: what was in it cannot be said.
+    pub(super) fn look(&mut self) -> io::Result<()> {
+        if let Some(named) = &self.named {
+            let leads = named.canonicalize().ok();
+            let elsewhere = leads.filter(|leads| *leads != self.root);
+            if elsewhere != self.told {
+                tell(named, &self.root, elsewhere.as_deref());
+                self.told = elsewhere;
+            }
+        }
+        match std::fs::metadata(&self.root) {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let root = self.root.display();
+                Err(io::Error::new(error.kind(), format!("the project's folder {root} is gone ({error})")))
+            }
+        }
+    }
+}
+
+fn tell(named: &Path, root: &Path, elsewhere: Option<&Path>) {
+    let (named, root) = (named.display(), root.display());
+    match elsewhere {
+        Some(elsewhere) => tracing::error!(
+            "{named} leads to {} now, and this daemon goes on with the scripts and the settings of {root}: its jobs stay as they are; restart it to have those of the new folder",
+            elsewhere.display()
+        ),
+        None => tracing::info!("{named} leads to {root} again, or to nothing"),
+    }
+}
