@@ -289,6 +289,12 @@ fn whatever_fails_no_group_has_it_twice_none_is_lost_and_the_fleet_goes_on() {
         host.take().unwrap().stop().exits(0);
     }
     let told = fleet.server.told();
+    let wanted = known.len() * MANY;
+    assert!(
+        (wanted - doubts..=wanted).contains(&told.accepted),
+        "{} accepted of {wanted}, {doubts} in doubt (MOONCAST_SEED={seed})",
+        told.accepted
+    );
     println!(
         "{} rounds of {MANY}: {} accepted, none twice, {doubts} in doubt (MOONCAST_SEED={seed})",
         known.len(),
