@@ -1,1 +1,0 @@
-//! Scheduled times, reloads, hooks and alerts.

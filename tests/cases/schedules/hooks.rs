@@ -1,0 +1,123 @@
+//! Deliveries that fail and come again, refusals, and alerts about alerts.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+
+use super::logged;
+use crate::daemon::Serving;
+use crate::support::{Project, Ran, until};
+
+const SETTINGS: &str = "[permissions]\nhooks = ['orders', 'alarm']\nsecrets = ['SHOP_SECRET']\n";
+
+/// A hook that fails or prints.
+fn orders(body: &str) -> String {
+    format!(
+        "local http, env = require('http'), require('env')
+        http.hook('orders', {{ secret = env.secret('SHOP_SECRET'), scheme = 'token', id = 'X-Delivery' }}, function(request)
+          {body}
+        end)\n"
+    )
+}
+
+fn start(project: &Project, address: &str) -> Serving {
+    let mut command = project.command(&["serve", "--simulator", "--listen", address]);
+    command.env("SHOP_SECRET", "s3cret");
+    Serving::start(command)
+}
+
+/// An address of this machine that nothing listens at.
+fn free() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+/// Posts a delivery; gives the status and the answer.
+fn post(address: &str, hook: &str, token: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let body = r#"{"order":"A-17"}"#;
+    write!(
+        stream,
+        "POST /hooks/{hook} HTTP/1.1\r\nhost: here\r\nconnection: close\r\nauthorization: Bearer {token}\r\nx-delivery: d-1\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, answer.split("\r\n\r\n").nth(1).unwrap().to_owned())
+}
+
+fn jobs(project: &Project, args: &[&str]) -> Ran {
+    let args = [&["jobs", "--simulator"], args].concat();
+    Ran::of(&project.command(&args).output().unwrap())
+}
+
+/// A daemon whose hook has failed once, and is mended.
+fn mended() -> (Project, Serving, String, String) {
+    let project = Project::new().file("mooncast.toml", SETTINGS);
+    project.write("scripts/orders.lua", orders("error('a bug')"));
+    let address = free();
+    let serving = start(&project, &address);
+    let (status, first) = post(&address, "orders", "s3cret");
+    assert_eq!(status, 202, "{first}");
+    serving.says("a run failed", 1);
+    until("the failure is written down", || jobs(&project, &["show", "orders"]).stdout.contains(" failed"));
+    project.write("scripts/orders.lua", orders("print('done', request.json().order)"));
+    serving.says("a new version of a script is in force", 1);
+    (project, serving, address, first)
+}
+
+#[test]
+fn failed_delivery_that_comes_again_runs_again_once() {
+    let (_project, serving, address, first) = mended();
+    let (status, second) = post(&address, "orders", "s3cret");
+    assert_eq!(status, 202, "{second}");
+    assert_ne!(first, second, "a new run");
+    serving.prints("done\tA-17", 1);
+    serving.says("a run is done", 1);
+    assert_eq!(post(&address, "orders", "s3cret"), (202, second), "what is done is done");
+    serving.stop().exits(0);
+}
+
+#[test]
+fn failed_delivery_is_run_again_by_jobs_retry_with_its_request() {
+    let (project, serving, ..) = mended();
+    jobs(&project, &["retry", "orders"]).exits(0).prints("orders runs again with its request");
+    serving.prints("done\tA-17", 1);
+    let nothing = jobs(&project, &["retry", "orders"]);
+    assert!(nothing.stderr.contains("no failed run whose request is kept"), "{nothing:#?}");
+    serving.stop().exits(0);
+}
+
+#[test]
+fn refused_a_wrong_secret_and_an_unknown_hook_are_both_answered_by_404_as_the_book_says() {
+    let project = Project::new().file("mooncast.toml", SETTINGS);
+    project.write("scripts/orders.lua", orders("print('done')"));
+    let address = free();
+    let serving = start(&project, &address);
+    let wrong = post(&address, "orders", "wrong");
+    assert_eq!(wrong.0, 404, "{wrong:?}");
+    assert_eq!(post(&address, "nowhere", "s3cret"), wrong);
+    serving.stop().exits(0);
+}
+
+#[test]
+fn alert_loop_an_alert_whose_own_hook_fails_alerts_about_nothing() {
+    let address = free();
+    let settings = format!("{SETTINGS}\n[alerts]\nurl = 'http://{address}/hooks/alarm'\nsecret = 's3cret'\n");
+    let project = Project::new().file("mooncast.toml", settings);
+    project.write(
+        "scripts/alarm.lua",
+        "local http, env, schedule = require('http'), require('env'), require('schedule')
+        http.hook('alarm', { secret = env.secret('SHOP_SECRET'), header = 'X-Mooncast-Signature' }, function() error('a bug') end)
+        schedule.every('10000h', { name = 'bad' }, function() error('the first') end)\n",
+    );
+    let serving = start(&project, &address);
+    jobs(&project, &["trigger", "bad"]).exits(0);
+    serving.says("a run failed", 2);
+    serving.says("no alert tells of it", 1);
+    // A second failure is told as the first one was, and nothing else.
+    jobs(&project, &["trigger", "bad"]).exits(0);
+    serving.says("no alert tells of it", 2);
+    assert_eq!(logged(&serving, "an alert was raised"), 2, "{:#?}", serving.logged());
+    serving.stop().exits(0);
+}

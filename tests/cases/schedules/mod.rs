@@ -1,0 +1,29 @@
+//! Scheduled times, reloads, hooks and alerts.
+
+mod hooks;
+mod jobs;
+mod reload;
+mod times;
+
+use crate::daemon::Serving;
+use crate::support::Project;
+use crate::support::service::Service;
+
+/// Two hours, in the milliseconds of the ledger.
+const TWO_HOURS: &str = "UPDATE jobs SET decided_until = decided_until - 7200000";
+
+/// A script with a job of every hour that says which version of it ran.
+fn hourly(job: &str, word: &str) -> String {
+    format!(
+        "require('schedule').every('1h', {{ name = '{job}', grace = '100h' }}, function() print('ran {word}') end)\n"
+    )
+}
+
+/// A daemon without a page that sends to a service.
+fn serve(project: &Project, service: &Service) -> Serving {
+    Serving::start(project.command_against(service, &["serve", "--listen", "nowhere"]))
+}
+
+fn logged(serving: &Serving, text: &str) -> usize {
+    serving.logged().iter().filter(|line| line.contains(text)).count()
+}

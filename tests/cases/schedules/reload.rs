@@ -1,0 +1,113 @@
+//! Files that are saved, moved, hidden or left out under a running daemon.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+use super::{Service, hourly, logged, serve};
+use crate::daemon::Serving;
+use crate::support::{Project, Ran};
+
+#[test]
+fn swap_two_scripts_that_exchange_jobs_are_taken_in_together() {
+    let (project, service) = (Project::new(), Service::accepting());
+    let save = |a: &str, b: &str| {
+        project.write("scripts/a.lua", hourly("X", "ax") + &hourly(a, a));
+        project.write("scripts/b.lua", hourly("Y", "by") + &hourly(b, b));
+    };
+    save("P", "Q");
+    let serving = serve(&project, &service);
+    save("Q", "P");
+    serving.says("a new version of a script is in force", 2);
+    assert_eq!(logged(&serving, "is refused"), 0, "{:#?}", serving.logged());
+    serving.stop().exits(0);
+}
+
+#[test]
+fn passing_fault_a_script_that_was_too_long_for_a_moment_is_well_again() {
+    let (project, service) = (Project::new(), Service::accepting());
+    project.write("scripts/a.lua", hourly("a", "a"));
+    let serving = serve(&project, &service);
+    project.write("scripts/a.lua", vec![b'-'; 5 * 1024 * 1024]);
+    serving.says("a script is refused", 1);
+    project.write("scripts/a.lua", hourly("a", "a"));
+    serving.says("a script is again as it is in force", 1);
+    serving.stop().exits(0);
+}
+
+#[test]
+fn project_through_a_link_that_moves_is_told_loudly_and_the_jobs_are_kept() {
+    let (project, service) = (Project::new(), Service::accepting());
+    for release in ["1", "2"] {
+        project.write(&format!("releases/{release}/scripts/a.lua"), hourly("a", release));
+        project.write(&format!("releases/{release}/mooncast.toml"), "");
+    }
+    std::os::unix::fs::symlink("releases/1", project.path("current")).unwrap();
+    let args = ["serve", "--project", "current", "--listen", "nowhere"];
+    let serving = Serving::start(project.command_against(&service, &args));
+    std::os::unix::fs::symlink("releases/2", project.path("next")).unwrap();
+    std::fs::rename(project.path("next"), project.path("current")).unwrap();
+    serving.says("releases/2 now, and this daemon goes on with", 1);
+    std::fs::rename(project.path("releases/1"), project.path("releases/gone")).unwrap();
+    serving.says("the project's folder", 1);
+    assert_eq!(logged(&serving, "a script is gone"), 0, "{:#?}", serving.logged());
+    serving.stop();
+}
+
+#[test]
+fn check_and_serve_leave_the_same_files_out_and_say_so() {
+    let (project, service) = (Project::new(), Service::accepting());
+    for (path, job) in [
+        ("scripts/a.lua", "a"),
+        ("scripts/lib/b.lua", "b"),
+        ("scripts/tests/c.lua", "c"),
+        ("scripts/d_test.lua", "d"),
+        ("scripts/team/lib/e.lua", "e"),
+    ] {
+        project.write(path, hourly(job, job));
+    }
+    let odd = project.path("scripts").join(OsStr::from_bytes(b"odd\xff.lua"));
+    std::fs::write(odd, "local x = 1\n").unwrap();
+    let ran = project.mooncast(&["check"]);
+    assert_eq!(ran.stdout.matches(": job `").count(), 1, "{ran:#?}");
+    assert_eq!(ran.stdout.matches("leaves this file out").count(), 5, "{ran:#?}");
+    let serving = serve(&project, &service);
+    serving.says("left out: ", 5);
+    serving.says("not UTF-8", 1);
+    serving.stop().exits(0);
+}
+
+#[test]
+fn lazy_require_a_module_that_a_job_requires_is_of_its_version() {
+    let (project, service) = (Project::new(), Service::accepting());
+    let script =
+        "require('schedule').every('10000h', { name = 'a' }, function() print(require('texts').hello) end)\n";
+    project.write("scripts/a.lua", script);
+    project.write("scripts/lib/texts.lua", "return { hello = 'first' }\n");
+    let serving = serve(&project, &service);
+    project.write("scripts/lib/texts.lua", "return { hello = \n");
+    serving.says("is refused, the version before stays in force", 1);
+    let asked = project.command_against(&service, &["jobs", "trigger", "a"]).output().unwrap();
+    Ran::of(&asked).exits(0);
+    serving.prints("first", 1);
+    project.write("scripts/lib/texts.lua", "return { hello = 'second' }\n");
+    serving.says("in force", 2);
+    serving.stop().exits(0);
+}
+
+#[test]
+fn first_start_a_script_that_only_sends_is_for_mooncast_run() {
+    let (project, service) = (Project::new(), Service::accepting());
+    project.write("scripts/a.lua", hourly("a", "a"));
+    project.write("scripts/send.lua", "im.group_send({ to = '1', type = 'txt', body = { msg = 'x' } })\n");
+    let serving = serve(&project, &service);
+    serving.says("a script is for `mooncast run`", 1);
+    assert_eq!(logged(&serving, "is refused"), 0, "{:#?}", serving.logged());
+    let listed = || {
+        let list = project.command_against(&service, &["jobs"]).output().unwrap();
+        String::from_utf8_lossy(&list.stdout).into_owned()
+    };
+    crate::support::until("the script is listed", || {
+        listed().contains("scripts/send.lua is for `mooncast run`")
+    });
+    serving.stop().exits(0);
+}

@@ -1,0 +1,114 @@
+//! When a job runs: cron expressions, zones, windows, times that are past.
+
+use super::{Service, logged, serve};
+use crate::support::Project;
+
+/// The lines of `check` that show when a job runs, without blanks before them.
+fn shown(expression: &str) -> Vec<String> {
+    let script = format!("require('schedule').cron('{expression}', {{ name = 'a' }}, function() end)\n");
+    let ran = Project::with_script(script).mooncast(&["check"]).exits(0);
+    let lines = ran.stdout.lines().filter(|line| line.starts_with("    "));
+    let lines: Vec<String> = lines.map(|line| line.trim().to_owned()).collect();
+    assert_eq!(lines.len(), 5, "{}", ran.stdout);
+    lines
+}
+
+fn day(line: &str) -> u32 {
+    line["Mon 2026-11-".len()..][..2].parse().unwrap()
+}
+
+#[test]
+fn cron_a_day_of_the_month_that_begins_with_a_star_restricts_the_weekday() {
+    for line in shown("0 9 */1 * mon") {
+        assert!(line.starts_with("Mon "), "{line}");
+    }
+    for line in shown("0 16 */2 * sat") {
+        assert!(line.starts_with("Sat ") && day(&line) % 2 == 1, "{line}");
+    }
+}
+
+#[test]
+fn cron_a_weekday_that_begins_with_a_star_restricts_the_day_of_the_month() {
+    for line in shown("0 9 1-7 * */6") {
+        assert!((line.starts_with("Sun ") || line.starts_with("Sat ")) && day(&line) <= 7, "{line}");
+    }
+    // Two that do not begin with a star add up.
+    let lines = shown("0 9 1-31/2 * sat");
+    assert!(lines.iter().any(|line| !line.starts_with("Sat ")), "{lines:?}");
+}
+
+#[test]
+fn zones_what_is_no_zone_is_refused_with_what_is_meant_in_schedules_and_in_datetime() {
+    for (zone, meant) in [
+        ("GMT+8", "+08:00"),
+        ("UTC+8", "Asia/Shanghai"),
+        ("UTC-5", "-05:00"),
+        ("Foo+8", "POSIX"),
+        ("CST-8", "POSIX"),
+        ("Asia/Beijing", "Asia/Shanghai"),
+        ("CST", "Asia/Shanghai"),
+        ("JST", "Asia/Tokyo"),
+        ("KST", "Asia/Seoul"),
+    ] {
+        let script = format!(
+            "require('schedule').cron('0 9 * * *', {{ name = 'a', tz = '{zone}' }}, function() end)\n"
+        );
+        let ran = Project::with_script(script).mooncast(&["check"]).exits(1);
+        assert!(ran.stdout.contains(meant) && !ran.stdout.contains("Etc/"), "{zone}: {ran:#?}");
+        let script = format!("print(require('datetime').now('{zone}'))\n");
+        let ran = Project::with_script(script).run_simulated();
+        assert!(ran.status == Some(1) && ran.stderr.contains(meant), "{zone}: {ran:#?}");
+    }
+}
+
+#[test]
+fn zones_an_offset_is_one_in_schedules_and_in_datetime() {
+    let script = "require('schedule').cron('0 9 * * *', { name = 'a', tz = '+08:00' }, function() end)\n";
+    Project::with_script(script).mooncast(&["check"]).exits(0).prints("09:00:00 +08:00").prints("in +08:00");
+    let script = "print(require('datetime').from_unix(0, '+08:00'):iso())\n";
+    Project::with_script(script).run_simulated().exits(0).prints("1970-01-01T08:00:00+08:00");
+}
+
+#[test]
+fn window_a_day_that_ends_at_24_an_hour_of_one_digit_and_an_offset_are_read() {
+    let script = "im.broadcast({ name = 'a', to = { '184524748161025' }, message = { type = 'txt', body = { msg = 'x' } },
+        window = { from = '0:00', to = '24:00', tz = '+08:00' } })\n";
+    Project::with_script(script).run_simulated().exits(0);
+    let script = script.replace("24:00", "24:30");
+    Project::with_script(script).run_simulated().exits(1).says("to \"24:00\"");
+}
+
+#[test]
+fn at_a_minute_ago_runs_when_it_is_saved_under_a_running_daemon() {
+    let (project, service) = (Project::new(), Service::accepting());
+    project.write("scripts/other.lua", super::hourly("other", "other"));
+    let serving = serve(&project, &service);
+    let script = "local schedule, datetime = require('schedule'), require('datetime')
+        schedule.at(TIME, { name = 'once' }, function() print('ran once') end)\n";
+    project.write("scripts/once.lua", script.replace("TIME", &ago(60)));
+    serving.prints("ran once", 1);
+    serving.stop().exits(0);
+}
+
+#[test]
+fn at_three_days_ago_is_a_line_in_the_log_and_in_the_list_of_jobs() {
+    let (project, service) = (Project::new(), Service::accepting());
+    project.write("scripts/other.lua", super::hourly("other", "other"));
+    let serving = serve(&project, &service);
+    let script = "require('schedule').at(TIME, { name = 'old' }, function() print('ran old') end)\n";
+    project.write("scripts/old.lua", script.replace("TIME", &ago(3 * 86_400)));
+    serving.says("instants are left out: missed, and older than the job's grace", 1);
+    serving.says("a run is skipped", 1);
+    let list = project.command_against(&service, &["jobs"]).output().unwrap();
+    let list = String::from_utf8_lossy(&list.stdout).into_owned();
+    assert!(list.contains("did not run: 1 from"), "{list}");
+    assert_eq!(logged(&serving, "a run begins"), 0);
+    serving.stop().exits(0);
+}
+
+/// A time so many seconds ago, as `schedule.at` takes it.
+fn ago(seconds: u64) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let at = jiff::Timestamp::from_second((now - seconds).try_into().unwrap()).unwrap();
+    format!("'{at}'")
+}
