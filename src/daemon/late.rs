@@ -44,7 +44,8 @@ pub(super) fn mentions_jobs(text: &[u8]) -> bool {
     has(b"schedule") || has(b"hook")
 }
 
-/// The names of the modules in `require("name")`, `require "name"`, `require('name')` and `require [[name]]`.
+/// The names of the modules in `require("name")`, `require "name"`, `require('name')`, `require [[name]]` and
+/// `pcall(require, "name")`.
 fn named(text: &[u8]) -> Vec<String> {
     const WORD: &[u8] = b"require";
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
@@ -61,10 +62,10 @@ fn named(text: &[u8]) -> Vec<String> {
     names
 }
 
-/// The text that stands after `require`: in quotes or brackets, with or without a parenthesis.
+/// The text that stands after `require`: in quotes or brackets, with or without a parenthesis or a comma.
 fn quoted(rest: &[u8]) -> Option<String> {
     let rest = rest.trim_ascii_start();
-    let rest = rest.strip_prefix(b"(").unwrap_or(rest).trim_ascii_start();
+    let rest = rest.strip_prefix(b"(").or_else(|| rest.strip_prefix(b",")).unwrap_or(rest).trim_ascii_start();
     let (rest, end): (&[u8], &[u8]) = match rest {
         [b'"', rest @ ..] => (rest, b"\""),
         [b'\'', rest @ ..] => (rest, b"'"),
@@ -85,7 +86,7 @@ mod tests {
             local a = require("lib.a") local b = require 'b' local c = require [[c]]
             schedule.every("1h", function() require ( "d" ).go(); pcall(require, "e") end)
             local prequire = prequire("no") required("no") require(name) require("f"#;
-        assert_eq!(named(text), ["lib.a", "b", "c", "d"]);
+        assert_eq!(named(text), ["lib.a", "b", "c", "d", "e"]);
     }
 
     #[test]

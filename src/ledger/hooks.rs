@@ -187,7 +187,7 @@ impl Ledger {
                 WHERE r.job = hook_requests.job AND r.scheduled_at = hook_requests.scheduled_at AND r.finished_at IS NOT NULL)
                 AND scheduled_at < (SELECT min(scheduled_at) FROM (SELECT q.scheduled_at FROM hook_requests q JOIN job_runs r
                     ON r.job = q.job AND r.scheduled_at = q.scheduled_at AND r.finished_at IS NOT NULL
-                    ORDER BY q.scheduled_at DESC LIMIT 1000) kept)");
+                    ORDER BY q.scheduled_at DESC LIMIT 200) kept)");
         self.change(many).await?;
         let statement = sql("DELETE FROM hook_deliveries WHERE scheduled_at < ?");
         self.change(statement.bind(millis(instant))).await

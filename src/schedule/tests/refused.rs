@@ -42,7 +42,7 @@ fn schedules_that_are_wrong_say_where_and_what_is_right() {
         ("@daily", "Asia/Shangai", "tz", &["`Asia/Shangai`", "did you mean \"Asia/Shanghai\"?"]),
         ("@daily", "Shanghai", "tz", &["did you mean \"Asia/Shanghai\"?"]),
         ("@daily", "new york", "tz", &["did you mean \"America/New_York\"?"]),
-        ("@daily", "+08:00", "tz", &["`+08:00`", "such as \"Asia/Shanghai\""]),
+        ("@daily", "+8", "tz", &["`+8`", "did you mean \"+08:00\"?"]),
         ("@daily", "", "tz", &["such as \"Asia/Shanghai\""]),
     ] {
         let problem = try_job(text, tz).expect_err(text);
