@@ -83,7 +83,7 @@ impl<'a> Calls<'_, 'a> {
                 self.findings.extend(members::limit(self.library, &member, set));
             }
             if let Some(arguments) = arguments(suffix) {
-                self.call(value.clone(), &arguments);
+                self.call(value.clone(), &arguments, chain.guarded);
             }
             value = self.values.step(&value, suffix);
         }
@@ -94,9 +94,12 @@ impl<'a> Calls<'_, 'a> {
         !is_built_in(module) && (self.has_file)(module)
     }
 
-    fn call(&mut self, called: Value<'a>, arguments: &[Argument<'a>]) {
+    fn call(&mut self, called: Value<'a>, arguments: &[Argument<'a>], guarded: bool) {
         if matches!(&called, Value::Global(name) if name == "require") {
-            self.require(arguments);
+            // One that may be missing on purpose: the script asks first, or catches the error.
+            if !guarded {
+                self.require(arguments);
+            }
             return;
         }
         let (called, before) = self.values.callee(called, arguments);
@@ -110,10 +113,14 @@ impl<'a> Calls<'_, 'a> {
                 self.writes.push(WrittenPath { line: position.line(), column: position.character(), path });
             }
         }
+        let own = arguments.get(before..).unwrap_or_default();
         if module != "im" {
+            // What is given to `pcall` may be meant to fail.
+            if before == 0 {
+                self.arguments(&module, &name, own);
+            }
             return;
         }
-        let own = arguments.get(before..).unwrap_or_default();
         let mut messages = Messages { values: &self.values, findings: &mut self.findings };
         match (name.as_str(), own) {
             ("group_send", [message, rest @ ..]) => {
@@ -129,6 +136,25 @@ impl<'a> Calls<'_, 'a> {
             ("upload", [_, options, ..]) => messages.options(Some(options), "im.upload", &UPLOAD_OPTIONS),
             ("recall", [_, options, ..]) => messages.options(Some(options), "im.recall", &RECALL_OPTIONS),
             _ => {}
+        }
+    }
+
+    /// The arguments of a function of another module than `im`.
+    fn arguments(&mut self, module: &str, name: &str, given: &[Argument<'a>]) {
+        let key = (module.to_owned(), name.to_owned());
+        if self.is_replaced(module) || self.added.contains(&key) {
+            return;
+        }
+        if let Some(signature) = self.library.signatures().of(module, name) {
+            let signatures = self.library.signatures();
+            let called = format!("{module}.{name}");
+            self.findings.extend(super::arguments::findings(
+                signatures,
+                &self.values,
+                &called,
+                signature,
+                given,
+            ));
         }
     }
 

@@ -12,6 +12,8 @@ pub(super) struct Chain<'a> {
     pub(super) suffixes: Vec<&'a Suffix>,
     /// Whether a value is assigned to it.
     pub(super) target: bool,
+    /// Whether it stands where it is run on a condition, or where its error is caught.
+    pub(super) guarded: bool,
 }
 
 /// A member that is taken by a name that stands in the script.

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cli::stubs;
 
+use super::signatures::Signatures;
+
 /// Modules that `require` finds without a file, whether they have a stub or not.
 const BUILT_IN: [&str; 18] = [
     "im",
@@ -40,6 +42,7 @@ pub(super) fn is_built_in(module: &str) -> bool {
 pub(super) struct Library {
     modules: BTreeMap<String, BTreeSet<String>>,
     limits: BTreeSet<String>,
+    signatures: Signatures,
 }
 
 impl Library {
@@ -51,12 +54,21 @@ impl Library {
             (!members.is_empty()).then(|| (name.to_owned(), members))
         });
         let limits = stubs.iter().flat_map(|stub| fields("im.limits", &stub.text));
-        Self { modules: modules.collect(), limits: limits.collect() }
+        let mut signatures = Signatures::default();
+        for stub in &stubs {
+            signatures.add(stub.file.strip_suffix(".lua").unwrap_or_default(), &stub.text);
+        }
+        Self { modules: modules.collect(), limits: limits.collect(), signatures }
     }
 
     /// The members of a module, where they are known.
     pub(super) fn members(&self, module: &str) -> Option<&BTreeSet<String>> {
         self.modules.get(module)
+    }
+
+    /// What functions take.
+    pub(super) const fn signatures(&self) -> &Signatures {
+        &self.signatures
     }
 
     /// The fields of `im.limits`.

@@ -3,6 +3,7 @@
 //! Reading runs nothing, so it says only what is wrong whatever happens: a value that the script makes while it runs is
 //! taken as right. Pure: no files, no network. May import: `message`, and the embedded library of `cli::stubs`.
 
+mod arguments;
 mod calls;
 mod chain;
 mod fields;
@@ -15,6 +16,7 @@ mod names;
 mod nesting;
 mod repair;
 mod scopes;
+mod signatures;
 mod syntax;
 mod text;
 mod undefined;
@@ -153,4 +155,27 @@ impl Linter {
         let arg = arg.map(|token| token.token().start_position().line());
         Look { findings, arguments: arg.into_iter().chain(walked.arguments).min(), writes }
     }
+}
+
+/// The names of all modules, for a prompt.
+pub(super) fn module_names() -> Vec<String> {
+    let library = library::Library::new();
+    let mut names: Vec<String> = library.names().map(str::to_owned).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// The globals that every script finds.
+pub(super) fn global_names() -> Vec<String> {
+    undefined::GLOBALS.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// The members of a module, or of `im.limits`; none where it is no module.
+pub(super) fn member_names(module: &str) -> Vec<String> {
+    let library = library::Library::new();
+    if module == "im.limits" {
+        return library.limits().iter().cloned().collect();
+    }
+    library.members(module).map(|members| members.iter().cloned().collect()).unwrap_or_default()
 }

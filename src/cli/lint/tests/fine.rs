@@ -123,3 +123,27 @@ fn the_examples_and_the_library_are_fine() {
     }
     assert!(seen > 20, "only {seen} files");
 }
+
+#[test]
+fn modules_that_may_be_missing_are_left_alone() {
+    assert_fine(&[
+        "local ok, x = pcall(function() return require('nowhere_x') end)",
+        "local ok, x = pcall(require, 'nowhere_x')",
+        "local x = DEV and require('nowhere_x')",
+        "local x = DEV and require('nowhere_x') or nil",
+        "if DEV then require('nowhere_x') end",
+        "if DEV then\nelseif QA then require('nowhere_x') else require('nowhere_y') end",
+        "xpcall(function() require('nowhere_x') end, print)",
+    ]);
+}
+
+#[test]
+fn arguments_that_a_function_takes_are_left_alone() {
+    assert_fine(&[
+        "local log = require('log')\nlog.warn('x', { y = 1 })\nlog.info(5)\nlog.error({ 1 }, nil)",
+        "local http = require('http')\nhttp.post('https://a', 'b', { json = nil, timeout = '5s', headers = {} })",
+        "local http = require('http')\nhttp.post('https://a', nil, { json = { a = 1 } })",
+        "require('json').encode({ a = 1 }, { pretty = true })",
+        "require('template').render('{{ a }}', { a = 1 })",
+    ]);
+}

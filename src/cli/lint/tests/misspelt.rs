@@ -79,3 +79,23 @@ fn every_mistake_is_named_in_the_order_of_the_lines() {
     let lines: Vec<_> = found.iter().map(|finding| &finding[..1]).collect();
     assert_eq!(lines, ["1", "3", "4"], "{found:#?}");
 }
+
+#[test]
+fn arguments_that_a_function_does_not_take_are_named() {
+    assert_found(&[
+        ("local log = require('log')\nlog.warn('x', 'y')", 2, "argument 2 of `log.warn`, `fields`"),
+        ("local log = require('log')\nlog.info('x', {}, 3)", 2, "`log.info` is given 3 arguments"),
+        (
+            "local http = require('http')\nhttp.post('https://a', { json = {} })",
+            2,
+            "for `options`, argument 3",
+        ),
+        (
+            "local http = require('http')\nhttp.get('https://a', { jsn = 1 })",
+            2,
+            "`http.get` has no option `jsn`",
+        ),
+        ("require('http').get('https://a', { timout = 5 })", 1, "did you mean `timeout`?"),
+        ("require('campaign').run({ name = 'a', texxt = 'b' })", 1, "did you mean `text`?"),
+    ]);
+}

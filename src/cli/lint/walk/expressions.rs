@@ -25,7 +25,11 @@ impl<'a> Walker<'a, '_> {
                     if matches!(operator.as_str(), "==" | "~=") {
                         self.ask(rhs);
                     }
-                    self.expression(rhs, inner);
+                    if matches!(operator.as_str(), "and" | "or") {
+                        self.guarded(|walker| walker.expression(rhs, inner));
+                    } else {
+                        self.expression(rhs, inner);
+                    }
                     (expression, used) = (lhs, inner);
                 }
                 Expression::Parentheses { expression: inner, .. } => expression = inner,
@@ -104,7 +108,7 @@ impl<'a> Walker<'a, '_> {
 
     pub(super) fn chain(&mut self, prefix: &'a Prefix, suffixes: Vec<&'a Suffix>, target: bool) {
         let id = self.out.chains.len();
-        self.out.chains.push(Chain { prefix, suffixes: suffixes.clone(), target });
+        self.out.chains.push(Chain { prefix, suffixes: suffixes.clone(), target, guarded: self.guards > 0 });
         match prefix {
             Prefix::Expression(expression) => self.expression(expression, Use::Escape),
             Prefix::Name(name) => {
@@ -124,7 +128,13 @@ impl<'a> Walker<'a, '_> {
                     {
                         arguments.iter().for_each(|argument| self.ask(argument));
                     }
-                    self.arguments(arguments, Use::Give(id, index));
+                    let catches = matches!(prefix, Prefix::Name(name)
+                        if index == 0 && matches!(name.token().to_string().as_str(), "pcall" | "xpcall"));
+                    if catches {
+                        self.guarded(|walker| walker.arguments(arguments, Use::Give(id, index)));
+                    } else {
+                        self.arguments(arguments, Use::Give(id, index));
+                    }
                 }
                 Suffix::Call(Call::MethodCall(call)) => self.arguments(call.args(), Use::Escape),
                 _ => {}

@@ -55,6 +55,8 @@ struct Walker<'a, 's> {
     functions: Vec<Function>,
     /// Places of names that the script only asks about.
     asked: BTreeSet<usize>,
+    /// Conditions and calls that catch errors around what is walked.
+    guards: usize,
 }
 
 /// Walks the tree of a script.
@@ -65,6 +67,7 @@ pub(super) fn walk(parsed: &Parsed) -> Walked<'_> {
         out: Walked::default(),
         functions: vec![main],
         asked: BTreeSet::new(),
+        guards: 0,
     };
     walker.scoped(|walker| walker.statements(parsed.ast.nodes(), true));
     walker.out
@@ -87,6 +90,12 @@ impl<'a> Walker<'a, '_> {
         body(self);
         self.labels(Labels::close);
         self.out.scopes.close();
+    }
+
+    fn guarded(&mut self, body: impl FnOnce(&mut Self)) {
+        self.guards += 1;
+        body(self);
+        self.guards -= 1;
     }
 
     fn looped(&mut self, body: impl FnOnce(&mut Self)) {

@@ -65,12 +65,17 @@ impl<'a> Walker<'a, '_> {
             }
             Stmt::If(branches) => {
                 self.condition(branches.condition());
-                self.block(branches.block());
+                self.guarded(|walker| walker.block(branches.block()));
                 for branch in branches.else_if().into_iter().flatten() {
-                    self.condition(branch.condition());
-                    self.block(branch.block());
+                    self.guarded(|walker| {
+                        walker.condition(branch.condition());
+                        walker.block(branch.block());
+                    });
                 }
-                branches.else_block().into_iter().for_each(|block| self.block(block));
+                branches
+                    .else_block()
+                    .into_iter()
+                    .for_each(|block| self.guarded(|walker| walker.block(block)));
             }
             Stmt::LocalAssignment(local) => self.local_assignment(local),
             Stmt::LocalFunction(function) => {
