@@ -42,6 +42,7 @@ fn services(project: &Project, app: &Rc<Delivery>, clock: &Clock) -> Rc<Services
     let place = Place::at(&project.path("")).unwrap();
     let none = Permissions::default();
     Rc::new(Services {
+        console: None,
         apps: vec![Rc::clone(app)],
         origin: "scripts/main.lua".to_owned(),
         clock: clock.clone(),

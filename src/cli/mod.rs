@@ -6,6 +6,7 @@ mod apps;
 mod check;
 mod completions;
 mod doctor;
+mod eval;
 mod exit;
 mod findings;
 mod hosts;
@@ -21,6 +22,7 @@ mod new;
 mod next;
 mod progress;
 mod rehearse;
+mod repl;
 mod run;
 mod runs;
 mod serve;
@@ -107,6 +109,10 @@ impl From<AppArgs> for AppFlags {
 enum Command {
     /// Run a script: its top level, then its `main(args)`
     Run(run::Run),
+    /// Run a piece of Lua and print its values
+    Eval(eval::Eval),
+    /// Run lines of Lua as they are typed
+    Repl(repl::Repl),
     /// Run a script without sending: what would go to whom and when, and what breaks a limit
     Rehearse(rehearse::Rehearse),
     /// Look for mistakes in scripts, without running or sending anything
@@ -174,6 +180,8 @@ pub fn main() -> ExitCode {
     let format = cli.global.log_format;
     let result = match cli.command {
         Command::Run(args) => run::run(args, &cli.global),
+        Command::Eval(args) => eval::run(args, &cli.global),
+        Command::Repl(args) => repl::run(&args, &cli.global),
         Command::Rehearse(args) => rehearse::run(&args, &cli.global),
         Command::Check(args) => check::run(&args, &cli.global),
         Command::Test(args) => test::run(&args, &cli.global),

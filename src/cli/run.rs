@@ -1,7 +1,7 @@
 //! `mooncast run`
 
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
@@ -29,6 +29,9 @@ use super::rehearse::stage::Scene;
 use super::summary::Summary;
 use super::{AppArgs, Exit, Global, job, rehearse};
 
+/// How a script from standard input is called.
+const STANDARD_INPUT: &str = "stdin";
+
 /// The variable that arms a fail point: `POINT:COUNT`.
 const FAIL_POINT: &str = "MOONCAST_FAIL_POINT";
 
@@ -38,7 +41,7 @@ const FAIL_POINT: &str = "MOONCAST_FAIL_POINT";
 /// 130 interrupted.
 #[derive(Debug, Args)]
 pub(super) struct Run {
-    /// The script
+    /// The script; `-` reads it from standard input
     file: PathBuf,
     /// Its arguments
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -142,7 +145,9 @@ pub(super) fn run(args: Run, global: &Global) -> anyhow::Result<Exit> {
         spec.seed = plan.seed.into();
     }
     let terminal = Terminal::default();
-    let mut services = services(&project, &settings, &apps, &clock, &args.file, Rc::new(terminal.clone()))?;
+    let file =
+        if args.file.as_os_str() == "-" { project.root.join(STANDARD_INPUT) } else { args.file.clone() };
+    let mut services = services(&project, &settings, &apps, &clock, &file, Rc::new(terminal.clone()))?;
     services.part = part;
     let format = global.log_format;
     let over = clock.block_on(async {
@@ -177,6 +182,9 @@ pub(super) fn fail_point(environment: &Environment) -> anyhow::Result<FailPoint>
 
 /// The project that a script belongs to, and its text.
 pub(super) fn open(file: &std::path::Path, global: &Global) -> anyhow::Result<(Project, Source)> {
+    if file.as_os_str() == "-" {
+        return Ok((global.project()?, Source::new(STANDARD_INPUT.to_owned(), standard_input()?)));
+    }
     let shown = file.display();
     let metadata = std::fs::metadata(file).with_context(|| format!("{shown}"))?;
     if !metadata.is_file() {
@@ -192,6 +200,16 @@ pub(super) fn open(file: &std::path::Path, global: &Global) -> anyhow::Result<(P
     let text = std::fs::read(file).with_context(|| format!("{shown}"))?;
     let name = project.shown(&file.canonicalize().with_context(|| format!("{shown}"))?);
     Ok((project, Source::new(name, text)))
+}
+
+/// All of standard input, as the text of a script.
+pub(super) fn standard_input() -> anyhow::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    std::io::stdin().lock().take(MAX_SOURCE + 1).read_to_end(&mut text).context("standard input")?;
+    if text.len() as u64 > MAX_SOURCE {
+        bail!("standard input: over the limit of {MAX_SOURCE} bytes for a script");
+    }
+    Ok(text)
 }
 
 pub(super) fn spec(script: Source, mode: Mode, args: Vec<String>, limits: &ScriptLimits) -> RunSpec {

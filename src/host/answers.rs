@@ -15,6 +15,7 @@ use crate::quota::Priority;
 
 use super::broadcasts;
 use super::budget::Held;
+use super::console;
 use super::rehearsal::{fingerprint, look};
 use super::services::{Part, Services};
 use super::testing;
@@ -44,6 +45,7 @@ pub(super) async fn answer(
     request: Request,
     memory: &mut Held,
 ) -> Result<Answer, Failure> {
+    console::permit(services, &request).await?;
     match request {
         Request::Send { app, call, message, options } => send(services, app, call, &message, options).await,
         // Apart, so that a send's task is not as large as the largest of all answers.
@@ -56,6 +58,7 @@ async fn answer_other(services: &Services, request: Request, memory: &mut Held) 
     match request {
         Request::Send { app, call, message, options } => send(services, app, call, &message, options).await,
         Request::Check { app, message } => check(app_of(services, app)?, &message),
+        Request::Console(step) => console::step(services, step).await,
         Request::Upload { app, path, options } => upload(services, app, &path, options).await,
         Request::Groups { app, cursor } => {
             let _hold = services.part.as_rehearsal().map(|_| services.clock.hold());

@@ -5,6 +5,7 @@
 mod answers;
 mod broadcasts;
 mod budget;
+mod console;
 mod death;
 mod figures;
 mod files;
@@ -24,6 +25,7 @@ mod variables;
 
 pub use broadcasts::{Broadcasts, Keeper, Kept, PlanUnderway};
 pub use budget::{Budget, HostMemory};
+pub use console::{Console, Line};
 pub use files::{FileChange, Files};
 pub use interrupt::{Interrupt, InterruptSwitch};
 pub use jobs::{Jobs, OfJob};

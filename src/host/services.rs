@@ -12,6 +12,7 @@ use crate::delivery::{Delivery, Stop, StopSwitch, Tally};
 
 use super::broadcasts::Broadcasts;
 use super::budget::Budget;
+use super::console::Console;
 use super::files::Files;
 use super::jobs::{Jobs, OfJob};
 use super::outbound::{Outbound, net_problem};
@@ -54,6 +55,8 @@ pub struct Services {
     pub stop: RunStop,
     /// The memory and the files that its calls may hold in the host.
     pub memory: Rc<Budget>,
+    /// The person who types its lines, and is asked before it sends.
+    pub console: Option<Rc<dyn Console>>,
     /// What it is held to, or what it is a rehearsal of.
     pub part: Part,
 }
@@ -110,6 +113,7 @@ impl Services {
             job: None,
             stop: RunStop::default(),
             memory: Budget::alone(settings.scripts.host_memory),
+            console: None,
             part: Part::default(),
         })
     }

@@ -8,6 +8,7 @@
 
 mod broadcast;
 mod capped;
+mod console;
 mod failure;
 mod frame;
 mod jobs;
@@ -18,6 +19,7 @@ mod store;
 mod testing;
 
 pub use broadcast::BroadcastStep;
+pub use console::ConsoleStep;
 pub use failure::{Failure, Kind};
 pub use frame::{Frames, MAX_FRAME, ProtocolError, encode};
 pub use jobs::{Declaration, HOOK_OPTIONS, Hook, HookRequest, JOB_OPTIONS, JobStart, When};
@@ -33,7 +35,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// The version of the frames; it changes with every change to them.
-pub const VERSION: u16 = 7;
+pub const VERSION: u16 = 8;
 
 /// The word on the command line that makes this binary a worker. For the host alone.
 pub const WORKER_COMMAND: &str = "__worker";

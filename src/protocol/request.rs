@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::capped;
-use super::{BroadcastStep, Declaration, Failure, Source, StoreRequest, TestStep};
+use super::{BroadcastStep, ConsoleStep, Declaration, Failure, Source, StoreRequest, TestStep};
 
 /// The most messages that one [`Request::Recall`] may name.
 pub const MAX_RECEIPTS: usize = 100_000;
@@ -146,6 +146,8 @@ pub enum Request {
     Store(StoreRequest),
     /// A step of a test. Answered by [`Answer::Nothing`] or [`Answer::Json`].
     Test(Box<TestStep>),
+    /// A step of a console. Answered by [`Answer::Nothing`] or [`Answer::Json`].
+    Console(ConsoleStep),
 }
 
 impl Request {
@@ -180,6 +182,7 @@ impl Request {
                 | Self::RecallBroadcast { .. }
                 | Self::Sleep { .. }
                 | Self::Http(_)
+                | Self::Console(_)
                 | Self::Broadcast(BroadcastStep::Wait { .. })
         )
     }

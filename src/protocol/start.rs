@@ -30,6 +30,10 @@ pub struct Start {
 pub enum Mode {
     /// To run its top level and then `main(args)`.
     Run,
+    /// To run it as an expression or as statements, and to print its values.
+    Eval,
+    /// To run the lines that the host gives, one after the other; there is no script.
+    Console,
     /// To see whether it loads: at its first call that would send, write or wait, the host ends it as a success.
     Check,
     /// To see which jobs it declares: a top level that does more than declare is an error.

@@ -9,7 +9,7 @@ local create, resume, running, status, close, yield, isyieldable =
   coroutine.create, coroutine.resume, coroutine.running, coroutine.status, coroutine.close, coroutine.yield,
   coroutine.isyieldable
 local concat, insert, pack, remove, unpack = table.concat, table.insert, table.pack, table.remove, table.unpack
-local ipairs, raw_load = ipairs, load
+local ipairs, raw_load, show = ipairs, load, native.show
 
 -- What a coroutine yields when it waits for an event; scripts never see it.
 local WAIT = {}
@@ -317,10 +317,15 @@ local function safe_rep(text, count, separator)
   return rep(text, count, separator)
 end
 
+-- A text as it is, a table with what it holds.
+local function shown(value)
+  return type(value) == "table" and show(value) or tostring(value)
+end
+
 local function print_line(...)
   local parts = {}
   for i = 1, select("#", ...) do
-    parts[i] = tostring((select(i, ...)))
+    parts[i] = shown((select(i, ...)))
   end
   native.print(concat(parts, "\t"))
 end
@@ -340,4 +345,6 @@ return {
   coroutine = coroutines,
   globals = { setmetatable = safe_setmetatable, load = safe_load, print = print_line },
   string_rep = safe_rep,
+  show = show,
+  shown = shown,
 }

@@ -4,10 +4,11 @@ use std::rc::Rc;
 
 use mlua::{Function, Lua, MultiValue, Table, Value};
 
-use crate::protocol::{HookRequest, JobStart, Mode, ScriptError, Start, ToHost};
+use crate::protocol::{HookRequest, JobStart, Mode, ScriptError, Source, Start, ToHost};
 
 use super::context::Context;
 use super::fault::plain;
+use super::modules;
 use super::pipe::Pipe;
 use super::report;
 use super::state::{self, State};
@@ -58,16 +59,22 @@ fn execute(state: &State, start: &Start) -> Result<(), End> {
     let arguments = lua.create_sequence_from(start.args.iter().map(String::as_str))?;
     lua.globals().raw_set("arg", &arguments)?;
 
-    let chunk = lua
-        .load(start.script.text.as_ref())
-        .set_name(format!("@{}", start.script.name))
-        .set_mode(mlua::chunk::ChunkMode::Text)
-        .into_function()?;
-    in_task(
-        state,
-        chunk,
-        start.args.iter().map(|text| lua.create_string(text).map(Value::String)).collect::<Result<_, _>>()?,
-    )?;
+    let strings =
+        start.args.iter().map(|text| lua.create_string(text).map(Value::String)).collect::<Result<_, _>>()?;
+    match start.mode {
+        Mode::Console => {
+            in_task(state, modules::console::build(&state.kit)?, strings)?;
+            // The person has ended it: nothing that lines have begun is waited for.
+            return Ok(());
+        }
+        Mode::Eval => {
+            let handle = in_task(state, evaluated(lua, &start.script)?, strings)?;
+            print_results(state, &handle)?;
+        }
+        _ => {
+            in_task(state, compiled(lua, &start.script.text, &start.script.name)?, strings)?;
+        }
+    }
     if start.mode == Mode::Run
         && let Value::Function(main) = lua.globals().raw_get("main")?
     {
@@ -84,6 +91,33 @@ fn execute(state: &State, start: &Start) -> Result<(), End> {
         Some(handle) => Err(End::Failed(failure_of(state, &handle)?)),
         None => Ok(()),
     }
+}
+
+fn compiled(lua: &Lua, text: &[u8], name: &str) -> mlua::Result<Function> {
+    let chunk = lua.load(text).set_name(format!("@{name}"));
+    chunk.set_mode(mlua::chunk::ChunkMode::Text).into_function()
+}
+
+/// An expression, or statements.
+fn evaluated(lua: &Lua, source: &Source) -> mlua::Result<Function> {
+    let expression = [b"return ", source.text.as_ref()].concat();
+    compiled(lua, &expression, &source.name).or_else(|_| compiled(lua, &source.text, &source.name))
+}
+
+/// Prints what a task gave, as Lua would write it.
+fn print_results(state: &State, handle: &Table) -> mlua::Result<()> {
+    let results: Table = handle.raw_get("results")?;
+    let count: i64 = results.raw_get("n")?;
+    let mut shown = Vec::new();
+    for index in 1..=count {
+        let text: mlua::LuaString = state.show.call(results.raw_get::<Value>(index)?)?;
+        shown.push(text.as_bytes().to_vec());
+    }
+    if count > 0 {
+        let line = [shown.join(&b'\t'), b"\n".to_vec()].concat();
+        state.context.pipe.borrow_mut().send(&ToHost::Print(line.into()));
+    }
+    Ok(())
 }
 
 /// Calls the function of a job.
@@ -119,7 +153,7 @@ fn request_table(lua: &Lua, request: &HookRequest) -> mlua::Result<Table> {
 }
 
 /// Runs a function as a task, to its end.
-fn in_task(state: &State, body: Function, arguments: MultiValue) -> Result<(), End> {
+fn in_task(state: &State, body: Function, arguments: MultiValue) -> Result<Table, End> {
     let mut all = arguments;
     all.push_front(Value::Function(body));
     let handle: Table = state.start_main.call(all)?;
@@ -129,7 +163,7 @@ fn in_task(state: &State, body: Function, arguments: MultiValue) -> Result<(), E
     if handle.raw_get::<bool>("failed")? {
         return Err(End::Failed(failure_of(state, &handle)?));
     }
-    Ok(())
+    Ok(handle)
 }
 
 fn failure_of(state: &State, handle: &Table) -> mlua::Result<ScriptError> {

@@ -15,6 +15,9 @@ use super::{convert, modules, report, require, tasks};
 
 const PRELUDE: &str = include_str!("prelude.lua");
 
+/// How values are shown to people.
+const SHOW: &str = include_str!("show.lua");
+
 /// The name that the prelude's own lines have in a stack; they are never shown.
 pub(super) const PRELUDE_NAME: &str = "=mooncast";
 
@@ -40,6 +43,10 @@ pub(super) struct State {
     pub(super) unseen: Table,
     /// The functions of the jobs that were declared, by name.
     pub(super) jobs: Table,
+    /// What modules are made with.
+    pub(super) kit: modules::Kit,
+    /// Shows a value as Lua would write it.
+    pub(super) show: Function,
 }
 
 /// Makes the state, within the memory limit from its first allocation on.
@@ -59,7 +66,8 @@ pub(super) fn make(context: Rc<Context>, seed: u64) -> mlua::Result<State> {
     let jobs = lua.create_table()?;
     let preloaded = modules::install(&kit, &jobs)?;
     require::install(&kit, preloaded)?;
-    Ok(State { start_main: prelude.get("main")?, unseen: prelude.get("unseen")?, jobs, lua, context })
+    let (start_main, unseen, show) = (prelude.get("main")?, prelude.get("unseen")?, prelude.get("show")?);
+    Ok(State { start_main, unseen, show, jobs, kit, lua, context })
 }
 
 /// Looks at the CPU time every so many instructions. Once it is up, looks at every single one, so that a script
@@ -181,6 +189,7 @@ fn natives(lua: &Lua, context: &Rc<Context>) -> mlua::Result<Table> {
         }),
     )?;
 
+    natives.raw_set("show", lua.load(SHOW).set_name(PRELUDE_NAME).call::<Function>(())?)?;
     natives.raw_set("longest", context.limits.memory)?;
     Ok(natives)
 }

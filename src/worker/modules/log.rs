@@ -1,6 +1,6 @@
 //! `log`: lines for the host's log, with their place in the script.
 
-use mlua::{Lua, Table, Value};
+use mlua::{Function, Lua, Table, Value};
 
 use crate::protocol::{LogLevel, LogLine, ToHost};
 
@@ -18,7 +18,9 @@ pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
         ("warn", LogLevel::Warn),
         ("error", LogLevel::Error),
     ] {
-        let write = move |lua: &Lua, context: &Context, arguments| write(lua, context, level, arguments);
+        let shown = kit.prelude().get::<Function>("shown")?;
+        let write =
+            move |lua: &Lua, context: &Context, arguments| write(lua, context, &shown, level, arguments);
         module.raw_set(name, kit.plain(write)?)?;
     }
     Ok(module)
@@ -27,6 +29,7 @@ pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
 fn write(
     lua: &Lua,
     context: &Context,
+    shown: &Function,
     level: LogLevel,
     (message, fields): (Value, Option<Table>),
 ) -> Result<(), Fault> {
@@ -38,7 +41,7 @@ fn write(
     };
     let line = LogLine {
         level,
-        message: clean(&message.to_string()?),
+        message: clean(&shown.call::<mlua::LuaString>(message)?.to_string_lossy()),
         fields,
         location: whereabouts(lua).unwrap_or_default(),
     };

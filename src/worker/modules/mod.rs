@@ -4,6 +4,7 @@
 
 mod arguments;
 mod broadcast;
+pub(super) mod console;
 mod csv;
 mod datetime;
 mod env;

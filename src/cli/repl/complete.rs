@@ -1,0 +1,87 @@
+//! What Tab completes: globals, modules and their members.
+
+use rustyline::completion::Completer;
+use rustyline::highlight::Highlighter;
+use rustyline::hint::Hinter;
+use rustyline::validate::Validator;
+use rustyline::{Context, Helper};
+
+use super::super::lint::{global_names, member_names, module_names};
+
+/// The names that are known.
+#[derive(Debug)]
+pub(super) struct Names {
+    globals: Vec<String>,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        let mut globals = global_names();
+        globals.extend(module_names());
+        globals.sort();
+        globals.dedup();
+        Self { globals }
+    }
+}
+
+impl Names {
+    /// Where the word begins that ends at the end of `typed`, and what it may become.
+    fn candidates(&self, typed: &str) -> (usize, Vec<String>) {
+        let is_part = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '.');
+        let word = typed.rfind(|letter| !is_part(letter)).map_or(typed, |at| {
+            let next = typed[at..].chars().next().map_or(1, char::len_utf8);
+            &typed[at + next..]
+        });
+        if word.is_empty() && !typed.is_empty() {
+            return (typed.len(), Vec::new());
+        }
+        let (begin, known): (usize, Vec<String>) = match word.rsplit_once('.') {
+            Some((holder, member)) => (typed.len() - member.len(), member_names(holder)),
+            None => (typed.len() - word.len(), self.globals.clone()),
+        };
+        let start = &typed[begin..];
+        (begin, known.into_iter().filter(|name| name.starts_with(start)).collect())
+    }
+}
+
+impl Completer for Names {
+    type Candidate = String;
+
+    fn complete(&self, line: &str, at: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
+        Ok(self.candidates(line.get(..at).unwrap_or(line)))
+    }
+}
+
+impl Hinter for Names {
+    type Hint = String;
+}
+
+impl Highlighter for Names {}
+
+impl Validator for Names {}
+
+impl Helper for Names {}
+
+#[cfg(test)]
+mod tests {
+    use super::Names;
+
+    #[test]
+    fn names_are_completed() {
+        let names = Names::default();
+        for (typed, begin, expected) in [
+            ("im.group_s", 3, "group_send"),
+            ("x = im.limits.mess", 14, "message_bytes"),
+            ("print(json.enc", 11, "encode"),
+            ("datet", 0, "datetime"),
+            ("群 = campai", 6, "campaign"),
+            ("tostr", 0, "tostring"),
+        ] {
+            let (at, candidates) = names.candidates(typed);
+            assert_eq!(at, begin, "{typed}");
+            assert!(candidates.iter().any(|name| name == expected), "{typed}: {candidates:?}");
+        }
+        assert!(names.candidates("nosuch.").1.is_empty());
+        assert!(names.candidates("f(").1.is_empty());
+    }
+}

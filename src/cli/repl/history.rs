@@ -1,0 +1,69 @@
+//! The lines of earlier times, in a file that only its owner can read.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use rustyline::Editor;
+use rustyline::history::FileHistory;
+
+use super::complete::Names;
+
+/// Words of lines that may hold something secret. Such lines, and those that begin with a blank, are not kept.
+const SECRET: [&str; 6] = ["secret", "token", "password", "passwd", "bearer", "authorization"];
+
+/// The most bytes of the file that are read.
+const MOST: u64 = 1 << 20;
+
+/// Takes in the lines of a file, where there is one that can be read.
+pub(super) fn load(editor: &mut Editor<Names, FileHistory>, file: &Path) {
+    if std::fs::metadata(file).is_ok_and(|metadata| metadata.len() > MOST) {
+        tracing::warn!("{}: over {MOST} bytes, and left unread; remove it to begin anew", file.display());
+        return;
+    }
+    for line in std::fs::read_to_string(file).unwrap_or_default().lines() {
+        // A line that cannot be kept is not worth an end.
+        let _ = editor.add_history_entry(line);
+    }
+}
+
+/// Keeps a line, in memory and in the file, unless it may hold something secret.
+pub(super) fn add(editor: &mut Editor<Names, FileHistory>, file: &Path, line: &str) {
+    if line.trim().is_empty() || line.starts_with(char::is_whitespace) || may_hold_secret(line) {
+        return;
+    }
+    let _ = editor.add_history_entry(line);
+    if let Err(error) = append(file, line) {
+        tracing::debug!("{}: the line is not kept: {error}", file.display());
+    }
+}
+
+fn may_hold_secret(line: &str) -> bool {
+    let line = line.to_lowercase();
+    SECRET.iter().any(|word| line.contains(word))
+}
+
+fn append(file: &Path, line: &str) -> std::io::Result<()> {
+    if let Some(folder) = file.parent() {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(file)?;
+    file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+    file.write_all(format!("{line}\n").as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::may_hold_secret;
+
+    #[test]
+    fn lines_with_secrets_are_known() {
+        for line in
+            ["x = env.secret(\"KEY\")", "Authorization = \"Bearer abc\"", "PASSWORD='a'", "app_token = 1"]
+        {
+            assert!(may_hold_secret(line), "{line}");
+        }
+        assert!(!may_hold_secret("im.group_send({ to = \"1\" })"));
+    }
+}

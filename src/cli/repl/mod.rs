@@ -1,0 +1,191 @@
+//! `mooncast repl`: lines of Lua, one after the other, in one worker.
+
+mod complete;
+mod history;
+mod person;
+mod reader;
+
+use std::io::IsTerminal as _;
+use std::rc::Rc;
+
+use clap::Args;
+
+use crate::clock::Clock;
+use crate::config::{AppFlags, Environment, Project, Settings};
+use crate::host::{self, Ended, InterruptSwitch, Services};
+use crate::protocol::{Mode, Source};
+
+use super::apps::{self, Apps};
+use super::lint::module_names;
+use super::logging::Format;
+use super::next::Next;
+use super::progress::Terminal;
+use super::run::{Grants, fail_point, services, spec};
+use super::summary::Summary;
+use super::{AppArgs, Exit, Global};
+pub(super) use person::{Asking, Person};
+use reader::Reader;
+
+/// Lines of standard input, for questions to the person.
+pub(super) fn reader(history: Option<std::path::PathBuf>) -> anyhow::Result<Reader> {
+    Reader::start(history)
+}
+
+/// The name of the lines in errors and in the ledger.
+const NAME: &str = "repl";
+
+/// Runs lines of Lua as they are typed, or as they come on standard input.
+///
+/// Values are printed as Lua, an unfinished line is continued on the next one, Tab completes `im`, the modules and their
+/// fields. Modules need no `require` here. `.help` shows the commands, `.exit` or Ctrl-D ends, Ctrl-C ends the line.
+///
+/// It sends to the built-in simulator unless an app is configured; then it asks before the first send.
+#[derive(Debug, Args)]
+pub(super) struct Repl {
+    #[command(flatten)]
+    target: Target,
+}
+
+/// Where typed code sends.
+#[derive(Debug, Args)]
+pub(super) struct Target {
+    /// Send to the built-in simulator, whatever is configured
+    #[arg(long)]
+    simulator: bool,
+    /// Send without asking before the first send
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    app: AppArgs,
+    #[command(flatten)]
+    grants: Grants,
+}
+
+/// What typed code runs with.
+pub(super) struct Surroundings {
+    pub(super) project: Project,
+    pub(super) settings: Settings,
+    pub(super) apps: Apps,
+    pub(super) clock: Clock,
+    pub(super) simulated: bool,
+    pub(super) terminal: Terminal,
+}
+
+impl Target {
+    /// The project's settings and its apps, or the simulator where it has none.
+    pub(super) fn open(&self, global: &Global) -> anyhow::Result<Surroundings> {
+        let project = global.project()?;
+        let environment = Environment::of_process();
+        let flags = AppFlags { offline: self.simulator, ..self.app.clone().into() };
+        let mut settings = Settings::load(&project, &environment, &flags)?;
+        settings.permissions.extend(self.grants.permissions()?);
+        let simulated = self.simulator || settings.simulator || settings.apps.is_empty();
+        let clock = Clock::real();
+        let apps = apps::choose(&project, &settings, simulated, &clock, &fail_point(&environment)?)?;
+        Ok(Surroundings { project, settings, apps, clock, simulated, terminal: Terminal::default() })
+    }
+
+    /// How the person is asked before the first send.
+    pub(super) fn asking(&self, surroundings: &Surroundings) -> Asking {
+        if surroundings.simulated || self.yes { Asking::Never } else { Asking::First }
+    }
+}
+
+impl Surroundings {
+    /// What one worker may use.
+    pub(super) fn services(&self, name: &str, person: Rc<Person>) -> anyhow::Result<Services> {
+        let file = self.project.root.join(name);
+        let output = Rc::new(self.terminal.clone());
+        let mut services = services(&self.project, &self.settings, &self.apps, &self.clock, &file, output)?;
+        services.console = Some(person);
+        Ok(services)
+    }
+
+    /// Tells what was sent, where something was.
+    pub(super) fn tell(
+        &self,
+        global: &Global,
+        ended: &Ended,
+        services: &Services,
+        began: crate::clock::Instant,
+    ) -> Exit {
+        let summary = Summary {
+            ended,
+            counts: services.tally.counts(),
+            elapsed: self.clock.now() - began,
+            broadcasts: &services.broadcasts.watched(),
+            next: Next::new(global, &self.project, self.simulated),
+        };
+        summary.tell(global.log_format)
+    }
+}
+
+pub(super) fn run(args: &Repl, global: &Global) -> anyhow::Result<Exit> {
+    let surroundings = args.target.open(global)?;
+    let typed = std::io::stdin().is_terminal();
+    let history = typed.then(|| surroundings.project.state_folder().join("history"));
+    let reader = Reader::start(history)?;
+    let person = Rc::new(Person::new(args.target.asking(&surroundings), reader, typed));
+    if typed && global.log_format == Format::Text {
+        greet(&surroundings);
+    }
+    let exit = surroundings.clock.block_on(async {
+        let exit = all(&surroundings, &person, global).await;
+        surroundings.apps.let_go().await;
+        exit
+    })??;
+    Ok(if person.failed() && !typed && exit == Exit::Delivered { Exit::Failed } else { exit })
+}
+
+/// Runs lines until there are none left; a worker that was ended is followed by a fresh one.
+async fn all(surroundings: &Surroundings, person: &Rc<Person>, global: &Global) -> anyhow::Result<Exit> {
+    let began = surroundings.clock.now();
+    let mut worst = Exit::Delivered;
+    loop {
+        let services = Rc::new(surroundings.services(NAME, Rc::clone(person))?);
+        let source = Source::new(NAME.to_owned(), Vec::new());
+        let mut spec = spec(source, Mode::Console, module_names(), &surroundings.settings.scripts);
+        spec.timeout = None;
+        let (switch, interrupt) = InterruptSwitch::new();
+        let listening = tokio::task::spawn_local(listen(switch, Rc::clone(person)));
+        let ended = host::run(spec, Rc::clone(&services), interrupt).await;
+        listening.abort();
+        let goes_on = matches!(ended, Ended::Failed(_)) && !person.is_over();
+        let exit = surroundings.tell(global, &ended, &services, began);
+        if exit != Exit::Delivered && !goes_on {
+            worst = exit;
+        }
+        if !goes_on {
+            return Ok(worst);
+        }
+        person.lost();
+    }
+}
+
+/// Ctrl-C ends the line that runs; where none runs, or on SIGTERM, it ends the program.
+async fn listen(switch: InterruptSwitch, person: Rc<Person>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        tracing::warn!("Ctrl-C cannot be listened for; it will end the program at once");
+        return;
+    };
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => if !person.interrupt() { switch.press(); },
+            _ = terminate.recv() => switch.press(),
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the greeting of a terminal")]
+fn greet(surroundings: &Surroundings) {
+    let to = if surroundings.simulated {
+        "Sends go to the built-in simulator.".to_owned()
+    } else {
+        let names: Vec<&str> = surroundings.apps.deliveries.iter().map(|app| app.name()).collect();
+        format!("Sends go to the configured app ({}); it asks before the first one.", names.join(", "))
+    };
+    println!("Mooncast {}, Lua 5.4. {to} `.help` shows the commands.", env!("CARGO_PKG_VERSION"));
+}

@@ -1,0 +1,174 @@
+//! The person at the console: types lines, is told what went wrong, and says whether something may be sent.
+
+use std::cell::Cell;
+use std::io::Write as _;
+
+use futures_util::future::LocalBoxFuture;
+use tokio::sync::watch;
+
+use crate::host::{Console, Line};
+use crate::protocol::Failure;
+
+use super::reader::{Reader, Typed};
+
+const HELP: &str = "\
+.help      shows this
+.exit      ends (so does Ctrl-D)
+Ctrl-C     ends the line that is typed or runs
+Tab        completes im, the modules and their fields
+
+An expression is printed, statements are run; an unfinished line is continued on the next one.
+Globals stay from line to line, locals end with theirs. Modules need no `require`: datetime.now()";
+
+/// Whether the person is asked before something is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli) enum Asking {
+    /// Before the first time.
+    First,
+    /// Not, or not any more.
+    Never,
+}
+
+/// The person at the console.
+pub(in crate::cli) struct Person {
+    asking: Cell<Asking>,
+    reader: Reader,
+    /// Whether lines come from a terminal.
+    typed: bool,
+    /// Whether a line is running.
+    running: Cell<bool>,
+    /// How many lines were given.
+    line: Cell<u64>,
+    /// The last line that is to end.
+    ending: watch::Sender<u64>,
+    over: Cell<bool>,
+    failed: Cell<bool>,
+    answering: tokio::sync::Mutex<()>,
+}
+
+impl Person {
+    pub(in crate::cli) fn new(asking: Asking, reader: Reader, typed: bool) -> Self {
+        Self {
+            asking: Cell::new(asking),
+            reader,
+            typed,
+            running: Cell::new(false),
+            line: Cell::new(0),
+            ending: watch::Sender::new(0),
+            over: Cell::new(false),
+            failed: Cell::new(false),
+            answering: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Whether a line failed.
+    pub(in crate::cli) fn failed(&self) -> bool {
+        self.failed.get()
+    }
+
+    /// Whether the last line was read.
+    pub(super) fn is_over(&self) -> bool {
+        self.over.get()
+    }
+
+    /// Ends the line that runs; false where none does.
+    pub(super) fn interrupt(&self) -> bool {
+        let running = self.running.get();
+        if running {
+            self.ending.send_replace(self.line.get());
+        }
+        running
+    }
+
+    /// The worker is gone, with what its lines had set.
+    pub(super) fn lost(&self) {
+        self.failed.set(true);
+        self.running.set(false);
+        tell("the process that ran the lines is gone, and so are their variables; a new one begins");
+    }
+
+    async fn read(&self, incomplete: bool, problem: Option<String>) -> Line {
+        // What still waits for an interrupt of the last line is let go of.
+        self.running.set(false);
+        self.ending.send_replace(self.line.get());
+        if let Some(problem) = problem {
+            self.failed.set(true);
+            tell(&format!("error: {problem}"));
+        }
+        loop {
+            match self.reader.line(if incomplete { ">> " } else { "> " }).await {
+                Typed::Line(line) if !incomplete && line.trim() == ".exit" => return self.end(),
+                Typed::Line(line) if !incomplete && line.trim() == ".help" => tell(HELP),
+                Typed::Line(line) if !incomplete && line.trim().is_empty() => {}
+                Typed::Line(line) if !incomplete && line.trim_start().starts_with('.') => {
+                    self.failed.set(true);
+                    tell(&format!(
+                        "there is no command `{}`; `.help` shows those that there are",
+                        line.trim()
+                    ));
+                }
+                Typed::Line(line) => {
+                    self.running.set(true);
+                    self.line.set(self.line.get() + 1);
+                    return Line::Text(line);
+                }
+                Typed::Interrupted if incomplete => return Line::Reset,
+                Typed::Interrupted => {}
+                Typed::End => {
+                    if incomplete {
+                        self.failed.set(true);
+                        tell("error: the input ends in the middle of a statement");
+                    }
+                    return self.end();
+                }
+            }
+        }
+    }
+
+    fn end(&self) -> Line {
+        self.over.set(true);
+        Line::End
+    }
+
+    async fn ask(&self) -> Result<(), Failure> {
+        let _one_at_a_time = self.answering.lock().await;
+        if self.asking.get() == Asking::Never {
+            return Ok(());
+        }
+        if !self.typed {
+            return Err(Failure::denied(
+                "this would send through the configured app, and nobody can be asked: standard input is no terminal; add `--yes` to send, or `--simulator` to try it",
+            ));
+        }
+        match self.reader.line("This sends through the configured app. Send? [y/N] ").await {
+            Typed::Line(answer) if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") => {
+                self.asking.set(Asking::Never);
+                Ok(())
+            }
+            _ => Err(Failure::denied("nothing was sent: the question was not answered with `y`")),
+        }
+    }
+}
+
+impl Console for Person {
+    fn next(&self, incomplete: bool, problem: Option<String>) -> LocalBoxFuture<'_, Line> {
+        Box::pin(self.read(incomplete, problem))
+    }
+
+    fn interrupted(&self) -> LocalBoxFuture<'_, ()> {
+        let (line, mut ending) = (self.line.get(), self.ending.subscribe());
+        Box::pin(async move {
+            // The sender lives as long as this does.
+            let _ = ending.wait_for(|last| *last >= line).await;
+        })
+    }
+
+    fn may_send(&self) -> LocalBoxFuture<'_, Result<(), Failure>> {
+        Box::pin(self.ask())
+    }
+}
+
+fn tell(text: &str) {
+    // Nobody is left to be told when standard error is gone.
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}

@@ -1,0 +1,107 @@
+//! Lines from a terminal or from a pipe, read on a thread of their own.
+
+use std::io::{BufRead as _, IsTerminal as _};
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Receiver, Sender};
+
+use anyhow::Context;
+use rustyline::error::ReadlineError;
+use rustyline::history::FileHistory;
+use rustyline::{Config, Editor};
+use tokio::sync::oneshot;
+
+use super::complete::Names;
+use super::history;
+
+/// What was typed.
+#[derive(Debug)]
+pub(in crate::cli) enum Typed {
+    /// A line without its end.
+    Line(String),
+    /// Ctrl-C.
+    Interrupted,
+    /// Ctrl-D, or the end of the input.
+    End,
+}
+
+/// What a line is answered with.
+type Reply = oneshot::Sender<Typed>;
+
+/// Asks the thread that reads.
+pub(in crate::cli) struct Reader(Sender<(String, Reply)>);
+
+impl Reader {
+    /// Starts the thread. Lines typed at a terminal are kept in the file `history`.
+    pub(in crate::cli) fn start(history: Option<PathBuf>) -> anyhow::Result<Self> {
+        let (sender, receiver) = mpsc::channel();
+        let read = move || {
+            // Where the terminal cannot be edited on, lines are read all the same.
+            match history.and_then(|file| editor(file).ok()) {
+                Some((editor, file)) => edited(editor, &file, &receiver),
+                None => plain(&receiver),
+            }
+        };
+        std::thread::Builder::new()
+            .name("console".to_owned())
+            .spawn(read)
+            .context("a thread to read lines")?;
+        Ok(Self(sender))
+    }
+
+    /// The next line; a terminal shows `prompt` before it.
+    pub(super) async fn line(&self, prompt: &str) -> Typed {
+        let (reply, line) = oneshot::channel();
+        if self.0.send((prompt.to_owned(), reply)).is_err() {
+            return Typed::End;
+        }
+        line.await.unwrap_or(Typed::End)
+    }
+}
+
+type Terminal = Editor<Names, FileHistory>;
+
+fn editor(file: PathBuf) -> rustyline::Result<(Terminal, PathBuf)> {
+    let config = Config::builder().history_ignore_dups(true)?.history_ignore_space(true).build();
+    let mut editor = Editor::with_config(config)?;
+    editor.set_helper(Some(Names::default()));
+    history::load(&mut editor, &file);
+    Ok((editor, file))
+}
+
+fn edited(mut editor: Terminal, file: &std::path::Path, asked: &Receiver<(String, Reply)>) {
+    while let Ok((prompt, reply)) = asked.recv() {
+        let typed = match editor.readline(&prompt) {
+            Ok(line) => {
+                // An answer to a question is no line.
+                if prompt.starts_with('>') {
+                    history::add(&mut editor, file, &line);
+                }
+                Typed::Line(line)
+            }
+            Err(ReadlineError::Interrupted) => Typed::Interrupted,
+            Err(_) => Typed::End,
+        };
+        // Nobody waits for it when the program ends.
+        let _ = reply.send(typed);
+    }
+}
+
+fn plain(asked: &Receiver<(String, Reply)>) {
+    let shows_prompt = std::io::stdin().is_terminal();
+    while let Ok((prompt, reply)) = asked.recv() {
+        if shows_prompt {
+            use std::io::Write as _;
+            let mut out = std::io::stderr().lock();
+            let _ = write!(out, "{prompt}").and_then(|()| out.flush());
+        }
+        let mut line = String::new();
+        let typed = match std::io::stdin().lock().read_line(&mut line) {
+            Ok(count) if count > 0 => {
+                let line = line.strip_suffix('\n').unwrap_or(&line);
+                Typed::Line(line.strip_suffix('\r').unwrap_or(line).trim_start_matches('\u{feff}').to_owned())
+            }
+            _ => Typed::End,
+        };
+        let _ = reply.send(typed);
+    }
+}

@@ -1,0 +1,79 @@
+-- Lines as they are typed: each is run as a task of its own, so that it can wait and be ended, in the state of those before.
+
+local next_line, interrupted, spawn, show, globals = ...
+local concat, getmetatable, ipairs, load, pack, pcall, setmetatable, tostring, type =
+  table.concat, getmetatable, ipairs, load, table.pack, pcall, setmetatable, tostring, type
+local find, print, require = string.find, print, globals.require
+
+-- The name of a line in errors.
+local NAME = "=repl"
+
+-- An expression, or statements; nil and the problem where it is neither.
+local function compile(text)
+  local chunk = load("return " .. text, NAME, "t", globals)
+  if chunk then
+    return chunk
+  end
+  return load(text, NAME, "t", globals)
+end
+
+local function sentence(value)
+  if type(value) ~= "table" then
+    return tostring(value)
+  end
+  local metatable = getmetatable(value)
+  return metatable and tostring(value) or show(value)
+end
+
+-- Runs a chunk to its end or to an interrupt; gives what is wrong with it, if something is.
+local function run(chunk)
+  local handle = spawn(chunk)
+  spawn(function()
+    interrupted()
+    handle:cancel()
+  end)
+  local results = pack(pcall(handle.wait, handle))
+  if not results[1] then
+    return sentence(results[2])
+  end
+  local parts = {}
+  for index = 2, results.n do
+    parts[#parts + 1] = show(results[index])
+  end
+  if results.n > 1 then
+    print(concat(parts, "\t"))
+  end
+end
+
+return function(...)
+  local modules = {}
+  for _, name in ipairs({ ... }) do
+    modules[name] = true
+  end
+  setmetatable(globals, {
+    __index = function(_, name)
+      if modules[name] then
+        return require(name)
+      end
+    end,
+  })
+  local text, problem = nil, nil
+  while true do
+    local answer = next_line(text ~= nil, problem)
+    problem = nil
+    if answer == nil then
+      return
+    elseif answer.reset then
+      text = nil
+    else
+      text = text and text .. "\n" .. answer.line or answer.line
+      local chunk, wrong = compile(text)
+      if chunk then
+        text = nil
+        problem = run(chunk)
+      elseif not find(wrong, "<eof>'?$") then
+        text, problem = nil, wrong
+      end
+    end
+  end
+end
