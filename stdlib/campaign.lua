@@ -57,6 +57,9 @@ local function complete(message, own)
   end
   completed.from = completed.from or own.from
   completed.ext = completed.ext or own.ext
+  if completed.allow_empty == nil then
+    completed.allow_empty = own.allow_empty
+  end
   return completed
 end
 
@@ -69,7 +72,13 @@ local function from_text(text, own)
   local compiled = template.compile(text)
   return function(recipient)
     local values = type(recipient) == "table" and recipient or { group_id = recipient }
-    return { type = "txt", body = { msg = compiled:render(values) }, from = own.from, ext = own.ext }
+    return {
+      type = "txt",
+      body = { msg = compiled:render(values) },
+      from = own.from,
+      ext = own.ext,
+      allow_empty = own.allow_empty,
+    }
   end
 end
 
@@ -95,9 +104,11 @@ local function message_of(message, own)
     elseif type(own.text) ~= "string" then
       refuse("`text` must be a text, got a " .. type(own.text))
     end
+    -- Braces of another width would go out as they stand: they are refused here.
+    template.compile(own.text)
     -- Without a place to fill in it is one message, which is stored once.
     return own.text:find("{[{%%#]") and from_text(own.text, own)
-      or { type = "txt", body = { msg = own.text }, from = own.from, ext = own.ext }
+      or { type = "txt", body = { msg = own.text }, from = own.from, ext = own.ext, allow_empty = own.allow_empty }
   elseif type(message) == "function" then
     return function(recipient)
       return complete(message(recipient), own)
@@ -255,6 +266,8 @@ local function run(spec)
   for _, name in ipairs(OWN) do
     own[name], fields[name] = fields[name], nil
   end
+  -- For the test's messages too, which are no broadcast's.
+  own.allow_empty = fields.allow_empty
   local app = im
   if own.app ~= nil then
     app = im.app(own.app)

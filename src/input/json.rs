@@ -6,6 +6,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
+use crate::message::exact_numbers;
+
 use super::detect::Position;
 use super::fault::Fault;
 
@@ -27,7 +29,8 @@ pub(super) fn decode_from(text: &[u8], start: Position) -> Result<Value, Fault> 
     let mut strict = serde_json::Deserializer::from_slice(text);
     Strict.deserialize(&mut strict).map_err(failed)?;
     strict.end().map_err(failed)?;
-    serde_json::from_slice(text).map_err(failed)
+    // A number that would lose digits becomes a text with all of them.
+    serde_json::from_slice(&exact_numbers(text)).map_err(failed)
 }
 
 fn told(error: &serde_json::Error, text: &[u8], start: Position) -> Fault {

@@ -123,7 +123,7 @@ impl Draft {
     }
 
     /// The JSON of the draft, with sorted keys in `ext`: equal drafts give equal bytes.
-    /// [`check_draft`](super::check_draft) reads it back.
+    /// [`check_stored`](super::check_stored) reads it back.
     #[must_use]
     pub fn to_json(&self) -> Bytes {
         self.0.json.clone()

@@ -11,14 +11,23 @@ pub enum Shape {
     List,
 }
 
-/// The fields of a message for `call`, in the seed's order.
+/// The fields of a message for `call`, in the seed's order. The last one, `allow_empty`, is not sent: it lets a text
+/// go out that shows nothing.
 #[must_use]
 pub const fn fields(call: Call) -> &'static [&'static str] {
     match call {
-        Call::Group => {
-            &["from", "to", "type", "need_group_ack", "body", "roam_ignore_users", "routetype", "ext"]
-        }
-        Call::Targeted => &["from", "to", "type", "body", "ext", "users"],
+        Call::Group => &[
+            "from",
+            "to",
+            "type",
+            "need_group_ack",
+            "body",
+            "roam_ignore_users",
+            "routetype",
+            "ext",
+            "allow_empty",
+        ],
+        Call::Targeted => &["from", "to", "type", "body", "ext", "users", "allow_empty"],
     }
 }
 

@@ -16,6 +16,7 @@ mod ids;
 mod kind;
 mod limits;
 mod nearest;
+mod numbers;
 mod problem;
 mod sendable;
 mod shown;
@@ -25,7 +26,7 @@ mod writer;
 mod tests;
 
 pub use body::{Body, ShareSecret, Size};
-pub use check::{check, check_draft};
+pub use check::{check, check_draft, check_stored};
 pub use draft::Draft;
 pub use fields::{Shape, body_fields, fields, shape};
 pub use ids::{id, id_text};
@@ -35,6 +36,7 @@ pub use limits::{
     TARGETED_GROUPS, USERS_PER_CALL,
 };
 pub use nearest::nearest;
+pub use numbers::exact_numbers;
 pub use problem::{Problem, Problems};
 pub use sendable::Message;
 pub use shown::{is_invisible, quoted};

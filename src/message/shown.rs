@@ -73,6 +73,18 @@ pub fn is_invisible(letter: char) -> bool {
         || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(letter)
 }
 
+/// Whether a text has no character that people see. Characters of private use count as seen: apps draw them.
+pub(super) fn shows_nothing(text: &str) -> bool {
+    let is_seen = |letter: char| {
+        !is_invisible(letter)
+            || matches!(
+                GeneralCategory::for_char(letter),
+                GeneralCategory::PrivateUse | GeneralCategory::Unassigned
+            ) && !CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(letter)
+    };
+    !text.chars().any(is_seen)
+}
+
 /// `1 group`, `2 groups`.
 pub(super) fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })

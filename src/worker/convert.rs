@@ -3,7 +3,7 @@
 use mlua::{Lua, LuaString, MultiValue, Table, Value};
 use serde_json::Value as Json;
 
-use crate::message::{Shape, shape};
+use crate::message::{Shape, exact_numbers, shape};
 use crate::protocol::Answer;
 
 use super::fault::{Fault, receipts};
@@ -237,14 +237,16 @@ pub(super) fn mark_object(lua: &Lua, table: &Table) -> mlua::Result<()> {
     table.set_metatable(lua.named_registry_value(OBJECT_MARK)?)
 }
 
-/// A JSON value as Lua's. Empty tables are marked, so that they stay what they are when written again.
+/// A JSON value as Lua's. An integer that Lua has no number for becomes a text. Empty tables are marked, so that they stay what they are when written again.
 pub(super) fn to_lua(lua: &Lua, json: &Json) -> mlua::Result<Value> {
     Ok(match json {
         Json::Null => Value::NULL,
         Json::Bool(value) => Value::Boolean(*value),
-        Json::Number(number) => match number.as_i64() {
-            Some(integer) => Value::Integer(integer),
-            None => Value::Number(number.as_f64().unwrap_or(f64::NAN)),
+        Json::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(integer), _) => Value::Integer(integer),
+            (None, Some(double)) if number.is_f64() => Value::Number(double),
+            // Over 2^63 - 1: Lua has no number that keeps its digits.
+            _ => Value::String(lua.create_string(number.to_string())?),
         },
         Json::String(text) => Value::String(lua.create_string(text)?),
         Json::Array(items) => {
@@ -284,7 +286,7 @@ pub(super) fn answer_values(lua: &Lua, answer: Answer) -> mlua::Result<MultiValu
         Answer::Nothing => {}
         Answer::Receipts(pairs) => values.push(Value::Table(receipts(lua, &pairs)?)),
         Answer::Json(bytes) => {
-            let json: Json = serde_json::from_slice(&bytes).map_err(mlua::Error::external)?;
+            let json: Json = serde_json::from_slice(&exact_numbers(&bytes)).map_err(mlua::Error::external)?;
             // A field that is null is a field that is not there, for Lua.
             values.push(if json.is_null() { Value::Nil } else { to_lua(lua, &json)? });
         }

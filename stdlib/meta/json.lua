@@ -15,7 +15,8 @@ json.null = nil
 ---@return string
 function json.encode(value, options) end
 
----The value that a JSON text stands for.
+---The value that a JSON text stands for. A number that Lua would change, an integer beyond 2^63 or a decimal with more digits
+---than a double has, becomes a text with every digit.
 ---@param text string
 ---@return any
 function json.decode(text) end

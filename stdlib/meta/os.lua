@@ -7,12 +7,12 @@ local os = {}
 
 ---The fields of a date.
 ---@class os.fields
----@field year integer
----@field month integer
----@field day integer
----@field hour? integer  12 by default
----@field min? integer
----@field sec? integer
+---@field year integer|string
+---@field month integer|string
+---@field day integer|string
+---@field hour? integer|string  12 by default
+---@field min? integer|string
+---@field sec? integer|string
 ---@field wday? integer  1 is Sunday
 ---@field yday? integer
 ---@field isdst? boolean  always false
@@ -24,7 +24,7 @@ function os.time(fields) end
 
 ---A date as text by the letters of strftime ("%c" by default), or as fields for "*t".
 ---@param format? string
----@param time? integer  now by default
+---@param time? integer|string  now by default
 ---@return string|os.fields
 function os.date(format, time) end
 

@@ -1,7 +1,8 @@
 ---@meta template
 
 -- Texts with places to fill in, in the language of Jinja: `{{ name }}`, `{% for %}`, `{% if %}`, filters. A name that is
--- not given is an error; nothing is escaped, nothing is included from elsewhere.
+-- not given is an error; nothing is escaped, nothing is included from elsewhere. Names can be in any script; `row["Full Name"]`
+-- reaches those with blanks or dashes.
 
 ---@class template
 local template = {}

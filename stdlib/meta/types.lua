@@ -7,6 +7,7 @@
 ---@field to string|integer|(string|integer)[]  one group id or a list: up to 3 for group_send, 1 for targeted_send
 ---@field from? string  the sender's user id; "admin" when left out, never empty
 ---@field ext? table<string, any>  your own fields; `em_ignore_notification = true` sends without a push notification
+---@field allow_empty? boolean  sends a text that is empty or blank, which is refused otherwise
 
 ---What messages to whole groups can have besides.
 ---@class im.message.group: im.message.common
@@ -125,6 +126,7 @@
 ---@field need_group_ack? boolean  ask for read receipts; not with `users`
 ---@field roam_ignore_users? string[]  up to 20 members who will not find it in their history; not with `users`
 ---@field routetype? "ROUTE_ONLINE"  only to members who are online; not with `users`
+---@field allow_empty? boolean  sends a text that is empty or blank, which is refused otherwise
 
 ---A recipient with fields of its own, which are for the message function.
 ---@class im.recipient
@@ -152,6 +154,7 @@
 ---@field encoding? string  of a file, such as "gb18030"; recognised where it is left out
 ---@field separator? string  of a CSV file's columns, one character; recognised where it is left out
 ---@field sheet? string  of a workbook; the first one by default
+---@field allow_empty? boolean  sends texts that are empty or blank, which are refused otherwise
 
 ---How a broadcast stands: recipients by state.
 ---@class im.progress

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::ledger::{Lease, Ledger, LedgerError, Recipient, Spec};
-use crate::message::{Call, Draft, GROUPS_PER_CALL, Limits, Message, check_draft};
+use crate::message::{Call, Draft, GROUPS_PER_CALL, Limits, Message, check_stored};
 
 /// Recipients a page: what is in memory at once, however many there are.
 const PAGE: u32 = 512;
@@ -87,5 +87,5 @@ fn goes_with(recipients: &[Recipient], next: &Recipient) -> bool {
 
 fn read(call: Call, json: &[u8], limits: Limits) -> Result<Draft, String> {
     let json = serde_json::from_slice(json).map_err(|error| format!("the stored message: {error}"))?;
-    check_draft(call, json, &limits).map_err(|problems| problems.to_string())
+    check_stored(call, json, &limits).map_err(|problems| problems.to_string())
 }

@@ -11,10 +11,15 @@ use crate::message::problem::Findings;
 use crate::message::{Body, CUSTOM_EVENT_CHARS, CUSTOM_EXTS, Kind, Problem, ShareSecret, Size, shown};
 
 /// Reads a body that is not empty.
-pub(super) fn read(kind: Kind, body: Map<String, Value>, problems: &mut Findings) -> Body {
+pub(super) fn read(
+    kind: Kind,
+    body: Map<String, Value>,
+    may_be_empty: bool,
+    problems: &mut Findings,
+) -> Body {
     let mut fields = Object::new("body.", body, problems);
     let body = match kind {
-        Kind::Txt => Body::Txt { msg: fields.required("msg", "the text", string) },
+        Kind::Txt => Body::Txt { msg: read_text(&mut fields, may_be_empty) },
         Kind::Img => {
             let (url, secret, filename, file) = read_file(&mut fields, kind);
             Body::Img { url, secret, filename, size: read_size(&mut fields).or(file.size) }
@@ -54,6 +59,26 @@ pub(super) fn read(kind: Kind, body: Map<String, Value>, problems: &mut Findings
     };
     fields.end(|name| unknown::body(kind, name));
     body
+}
+
+/// The text of a message; one that shows nothing is most often a mistake of a template or of its data.
+fn read_text(fields: &mut Object<'_>, may_be_empty: bool) -> String {
+    let given = fields.has("msg");
+    let mut wrong = false;
+    let read = |value| string(value).inspect_err(|_| wrong = true);
+    let msg = fields.required("msg", "the text", read);
+    if given && !wrong && !may_be_empty && shown::shows_nothing(&msg) {
+        let what = if msg.is_empty() {
+            "is empty".to_owned()
+        } else {
+            format!("shows nothing: {}", shown::quoted(&msg))
+        };
+        fields.note("msg", |field| {
+            let message = format!("`{field}` {what}; to send it all the same, set `allow_empty = true`");
+            Problem::new(field, message).limit("not empty").value(&shown::quoted(&msg))
+        });
+    }
+    msg
 }
 
 /// The fields that all types with a file share, and what else the file may fill. What the body says itself comes

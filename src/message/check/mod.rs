@@ -34,7 +34,7 @@ pub fn check(call: Call, value: Value, limits: &Limits) -> Result<Message, Probl
         Call::Group => Vec::new(),
         Call::Targeted => recipients::read_users(&mut fields),
     };
-    let draft = read_draft(call, fields, limits.message_bytes);
+    let draft = read_draft(call, fields, limits.message_bytes, EmptyText::AsMessageSays);
     recipients::join(problems.verdict(draft)?, to, users)
 }
 
@@ -44,10 +44,38 @@ pub fn check(call: Call, value: Value, limits: &Limits) -> Result<Message, Probl
 ///
 /// Every limit that the message breaks; `to` and `users` are problems here.
 pub fn check_draft(call: Call, value: Value, limits: &Limits) -> Result<Draft, Problems> {
+    read_without_recipients(call, value, limits, EmptyText::AsMessageSays)
+}
+
+/// Checks a draft that was stored ([`Draft::to_json`]): as [`check_draft`], but whether its text may be empty was decided
+/// before it was stored.
+///
+/// # Errors
+///
+/// Every limit that the message breaks.
+pub fn check_stored(call: Call, value: Value, limits: &Limits) -> Result<Draft, Problems> {
+    read_without_recipients(call, value, limits, EmptyText::Allowed)
+}
+
+/// Whether a text that shows nothing is refused.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum EmptyText {
+    /// Unless the message's `allow_empty` is true.
+    AsMessageSays,
+    /// Never.
+    Allowed,
+}
+
+fn read_without_recipients(
+    call: Call,
+    value: Value,
+    limits: &Limits,
+    empty: EmptyText,
+) -> Result<Draft, Problems> {
     let mut problems = Findings::default();
     let mut fields = Object::new("", top_level(value)?, &mut problems);
     recipients::refuse(&mut fields, call);
-    let draft = read_draft(call, fields, limits.message_bytes);
+    let draft = read_draft(call, fields, limits.message_bytes, empty);
     problems.verdict(draft)
 }
 
@@ -63,7 +91,9 @@ fn top_level(value: Value) -> Result<Map<String, Value>, Problem> {
 }
 
 /// Reads all but the recipients. There is none where a body could not be made out.
-fn read_draft(call: Call, mut fields: Object<'_>, max_bytes: usize) -> Option<Draft> {
+fn read_draft(call: Call, mut fields: Object<'_>, max_bytes: usize, empty: EmptyText) -> Option<Draft> {
+    let asked = fields.optional("allow_empty", readers::boolean);
+    let may_be_empty = empty == EmptyText::Allowed || asked == Some(true);
     let from = fields.optional("from", readers::id_of);
     let kind = read_kind(&mut fields);
     let (need_group_ack, roam_ignore_users, online_only) = match call {
@@ -80,7 +110,7 @@ fn read_draft(call: Call, mut fields: Object<'_>, max_bytes: usize) -> Option<Dr
     let problems = fields.end(|name| unknown::top_level(call, name));
 
     let body = match (kind, body) {
-        (Some(kind), Some(body)) => body::read(kind, body, problems),
+        (Some(kind), Some(body)) => body::read(kind, body, may_be_empty, problems),
         (_, body) => {
             // Not to be sent like this, but if it is too large already, that is to be said now.
             check_size(json_bytes(body.as_ref()), json_bytes(ext.as_ref()), max_bytes, problems);

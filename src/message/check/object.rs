@@ -28,6 +28,11 @@ impl<'p> Object<'p> {
         self.map.remove(name)
     }
 
+    /// Whether a field is there and not read yet.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.map.contains_key(name)
+    }
+
     /// Reads a field that may be absent. One that is wrong is noted and reads as its type's default.
     pub(super) fn optional<T: Default>(
         &mut self,

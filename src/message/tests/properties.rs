@@ -59,7 +59,7 @@ fn any_body() -> impl Strategy<Value = (&'static str, Value)> {
     let file = (".{1,30}", name(), name(), count(), option::of((any::<u64>(), any::<u32>())), count());
     let exts = option::of(btree_map(any::<String>(), any::<String>(), 0..=16));
     prop_oneof![
-        any::<String>().prop_map(|msg| ("txt", json!({"msg": msg}))),
+        any::<String>().prop_map(|msg| ("txt", json!({"msg": format!("{msg}.")}))),
         ".+".prop_map(|action| ("cmd", json!({"action": action}))),
         (any::<i32>(), ".+", ".+").prop_map(|(lat, lng, addr)| {
             ("loc", json!({"lat": f64::from(lat) / 4.0, "lng": lng, "addr": addr}))
@@ -155,7 +155,7 @@ proptest! {
     #[test]
     fn the_limit_is_exact_to_the_byte(letters in "[a-z群\"\\\\\n]{0,200}", with_ext in any::<bool>()) {
         let build = |msg: &str| {
-            let mut message = json!({"to": "g", "type": "txt", "body": {"msg": msg}});
+            let mut message = json!({"to": "g", "type": "txt", "body": {"msg": format!(".{msg}")}});
             if with_ext {
                 message["ext"] = json!({"k": letters});
             }

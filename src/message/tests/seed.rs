@@ -98,7 +98,7 @@ fn every_type_can_be_targeted() {
 #[test]
 fn only_the_fields_given_are_sent() {
     for (kind, body) in [
-        ("txt", json!({"msg": ""})),
+        ("txt", json!({"msg": "."})),
         ("img", json!({"url": "u"})),
         ("audio", json!({"url": "u"})),
         ("video", json!({"url": "u"})),

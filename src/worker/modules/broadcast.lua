@@ -1,7 +1,8 @@
 -- `im.broadcast`: recipients and messages are drawn here, each once, and handed to the host in batches.
 
 local read, ask, new_batch, add, append, can_wait, throw = ...
-local error, ipairs, pcall, type = error, ipairs, pcall, type
+local error, getmetatable, ipairs, next, pcall, rawset, setmetatable, type =
+  error, getmetatable, ipairs, next, pcall, rawset, setmetatable, type
 
 -- The most recipients that are handed over at once.
 local BATCH = 500
@@ -61,6 +62,18 @@ local function build_from_file(handle, make)
   until page.done
 end
 
+-- The message with leave to show nothing, where it does not say itself. The one given stays as it is.
+local function allowing_empty(message)
+  if type(message) ~= "table" or message.allow_empty ~= nil then
+    return message
+  end
+  local allowed = setmetatable({ allow_empty = true }, getmetatable(message))
+  for name, value in next, message do
+    rawset(allowed, name, value)
+  end
+  return allowed
+end
+
 return function(spec)
   local json, functions = read(spec)
   if functions and not can_wait() then
@@ -72,6 +85,11 @@ return function(spec)
   end
   local to, message, on_progress = spec.to, spec.message, spec.on_progress
   local make = type(message) == "function" and message or nil
+  if make and spec.allow_empty then
+    make = function(recipient)
+      return allowing_empty(message(recipient))
+    end
+  end
   local begun = ask.begin(json)
   if begun.state == "already" then
     return begun.report

@@ -76,7 +76,7 @@ fn read(lua: &Lua, context: &Context, spec: Value) -> Result<(mlua::LuaString, b
 /// The fields as JSON, and whether there are functions among them.
 fn fields(lua: &Lua, what: &str, spec: &Value, known: &[&str]) -> Result<(Map<String, Json>, bool), Fault> {
     let mut json = Map::new();
-    let mut functions = false;
+    let (mut functions, mut allow_empty) = (false, false);
     let Value::Table(given) = spec else { return Err(wrong(what, "a table of fields", spec)) };
     each(what, spec, known, |name, value| {
         let read = match name {
@@ -102,6 +102,11 @@ fn fields(lua: &Lua, what: &str, spec: &Value, known: &[&str]) -> Result<(Map<St
             "id_column" | "sheet" => Json::from(word(name, value)?),
             "encoding" => checked(name, value, Options::check_encoding)?,
             "separator" => checked(name, value, |text| Options::separator(text).map(drop))?,
+            // For the messages, not for the host.
+            "allow_empty" => {
+                allow_empty = super::arguments::boolean(name, value)?;
+                return Ok(());
+            }
             _ => {
                 functions = true;
                 return match value {
@@ -121,6 +126,9 @@ fn fields(lua: &Lua, what: &str, spec: &Value, known: &[&str]) -> Result<(Map<St
         if given.raw_get::<Value>(name)?.is_nil() {
             return Err(Fault::invalid(name, format!("`{name}` is missing: {what}")));
         }
+    }
+    if allow_empty && let Some(Json::Object(message)) = json.get_mut("message") {
+        message.entry("allow_empty").or_insert(Json::Bool(true));
     }
     Ok((json, functions))
 }

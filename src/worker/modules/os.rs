@@ -40,12 +40,12 @@ pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
 }
 
 /// Seconds since 1970 of the fields of a table, which may be over or under their ranges; the table is put right.
-fn time_of(_: &Lua, _: &Context, (fields,): (Value,)) -> Result<i64, Fault> {
+fn time_of(lua: &Lua, _: &Context, (fields,): (Value,)) -> Result<i64, Fault> {
     let fields = table("table", &fields)?;
     let field = |name: &str, default: Option<i64>| match (fields.raw_get::<Value>(name)?, default) {
         (Value::Nil, Some(default)) => Ok(default),
         (Value::Nil, None) => Err(Fault::invalid(name, format!("field '{name}' missing in date table"))),
-        (value, _) => integer(name, &value),
+        (value, _) => whole(lua, name, &value),
     };
     let date = [field("year", None)?, field("month", None)?, field("day", None)?];
     let time = [field("hour", Some(12))?, field("min", Some(0))?, field("sec", Some(0))?];
@@ -53,6 +53,14 @@ fn time_of(_: &Lua, _: &Context, (fields,): (Value,)) -> Result<i64, Fault> {
         .ok_or_else(|| Fault::invalid("table", "the date is not between the years -9999 and 9999"))?;
     fill(&fields, &zoned)?;
     Ok(zoned.timestamp().as_second())
+}
+
+/// A whole number, or a text that reads as one.
+fn whole(lua: &Lua, name: &str, value: &Value) -> Result<i64, Fault> {
+    match lua.coerce_integer(value.clone())? {
+        Some(number) if value.is_string() => Ok(number),
+        _ => integer(name, value),
+    }
 }
 
 fn normal([year, month, day]: [i64; 3], [hour, minute, second]: [i64; 3]) -> Option<Zoned> {
@@ -67,9 +75,11 @@ fn normal([year, month, day]: [i64; 3], [hour, minute, second]: [i64; 3]) -> Opt
 }
 
 fn date(lua: &Lua, _: &Context, (format, time): (Value, Value)) -> Result<Value, Fault> {
+    // As Lua does: a number is the text that it prints as, a text of digits the number.
+    let format = lua.coerce_string(format.clone())?.map_or(format, Value::String);
     let format = utf8("format", &format)?;
     let format = format.strip_prefix('!').unwrap_or(&format);
-    let zoned = Timestamp::from_second(integer("time", &time)?)
+    let zoned = Timestamp::from_second(whole(lua, "time", &time)?)
         .map_err(|_| Fault::invalid("time", "the time is not between the years -9999 and 9999"))?
         .to_zoned(TimeZone::UTC);
     if format.starts_with("*t") {

@@ -1,10 +1,12 @@
 //! `template`: texts with places to fill in, in the language of Jinja (minijinja).
 //!
 //! A name that is not given is an error, nothing is escaped, nothing is included from elsewhere, and a template that
-//! loops for long is ended.
+//! loops for long is ended. Names can be in any script; `row` holds all values, for names with blanks and dashes
+//! (`row["Full Name"]`). Braces of another width are refused, for they would go out as they stand.
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior};
+use minijinja::value::merge_maps;
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, context};
 use mlua::{AnyUserData, Lua, Table, UserData, Value};
 
 use super::super::context::Context;
@@ -61,6 +63,9 @@ fn render_compiled(
 }
 
 fn compiled(text: String) -> Result<Compiled, Fault> {
+    if let Some(message) = foreign_braces(&text) {
+        return Err(Fault::invalid("text", message));
+    }
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     // What names the missing variable is off by default where nothing is debugged, that is in every release.
@@ -79,17 +84,63 @@ impl Compiled {
             Value::Nil => b"{}".to_vec(),
             values => to_json(lua, &Value::Table(table("values", values)?), Empty::Object)?,
         };
-        let values = serde_json::from_slice(&json).map_err(mlua::Error::external)?;
-        self.render(values).map_err(|error| fault("values", &error))
+        let values: minijinja::Value = serde_json::from_slice(&json).map_err(mlua::Error::external)?;
+        self.render(&values).map_err(|error| Fault::invalid("values", sentence_of_values(&error, &values)))
     }
 
-    fn render(&self, values: minijinja::Value) -> Result<String, Error> {
-        self.0.get_template(NAME)?.render(values)
+    fn render(&self, values: &minijinja::Value) -> Result<String, Error> {
+        // Of two of the same name the last one counts: a value of the script's own named `row` stays.
+        let all = merge_maps([context! { row => values }, values.clone()]);
+        self.0.get_template(NAME)?.render(all)
     }
+}
+
+/// Names that a template reaches through `row` alone, as they are to be written there.
+fn through_row(values: &minijinja::Value) -> Vec<String> {
+    let is_part = |letter: char| letter == '_' || letter.is_alphanumeric();
+    let is_name =
+        |name: &str| name.chars().all(is_part) && !name.starts_with(|first: char| first.is_numeric());
+    let Ok(names) = values.try_iter() else { return Vec::new() };
+    let names = names.filter_map(|name| name.as_str().map(str::to_owned));
+    names.filter(|name| !is_name(name)).map(|name| format!("row[{name:?}]")).collect()
+}
+
+/// What is wrong with a template whose places are marked with braces of another width, as input methods write them.
+fn foreign_braces(text: &str) -> Option<String> {
+    let is_open = |letter: char| matches!(letter, '{' | '\u{ff5b}' | '\u{fe5b}');
+    let is_inner = |letter: char| is_open(letter) || matches!(letter, '%' | '\u{ff05}' | '\u{fe6a}');
+    let is_foreign = |letter: char| !letter.is_ascii();
+    for (index, line) in text.lines().enumerate() {
+        for (first, second) in line.chars().zip(line.chars().skip(1)) {
+            if is_open(first) && is_inner(second) && (is_foreign(first) || is_foreign(second)) {
+                let line = index + 1;
+                return Some(format!(
+                    "template: line {line}: `{first}{second}` are not the braces that mark a place to fill in; write `{{{{ name }}}}` with the braces of an English keyboard, or `{{{{ \"{first}{second}\" }}}}` to have them in the text"
+                ));
+            }
+        }
+    }
+    None
 }
 
 fn fault(field: &str, error: &Error) -> Fault {
     Fault::invalid(field, sentence(error))
+}
+
+/// As [`sentence`], and what to write where a name cannot stand by itself.
+fn sentence_of_values(error: &Error, values: &minijinja::Value) -> String {
+    let mut text = sentence(error);
+    let is_undefined = error.kind() == ErrorKind::UndefinedError
+        || error.detail().is_some_and(|detail| detail.contains("undefined"));
+    if is_undefined {
+        let names = through_row(values);
+        if !names.is_empty() {
+            let shown: Vec<&str> = names.iter().take(5).map(String::as_str).collect();
+            text.push_str("; names with blanks or signs are written as ");
+            text.push_str(&shown.join(", "));
+        }
+    }
+    text
 }
 
 /// What is wrong, and in which line of the template.
@@ -98,6 +149,9 @@ fn sentence(error: &Error) -> String {
     let what = match error.kind() {
         ErrorKind::OutOfFuel => format!("it takes more than {FUEL} steps; does it loop for long?"),
         kind => match error.detail() {
+            Some(detail) if kind == ErrorKind::SyntaxError && detail.contains("identifier") => {
+                format!("{kind}: {detail}; a name with blanks or signs is written as `row[\"Full Name\"]`")
+            }
             Some(detail) => format!("{kind}: {detail}"),
             None => kind.to_string(),
         },
@@ -113,8 +167,8 @@ mod tests {
     fn filled(text: &str, values: &serde_json::Value) -> Result<String, String> {
         match compiled(text.to_owned()) {
             Ok(template) => {
-                let values = serde_json::from_value(values.clone()).unwrap();
-                template.render(values).map_err(|error| sentence(&error))
+                let values: minijinja::Value = serde_json::from_value(values.clone()).unwrap();
+                template.render(&values).map_err(|error| sentence_of_values(&error, &values))
             }
             Err(Fault::Failure(failure)) => Err(failure.message),
             Err(Fault::Lua(error)) => Err(error.to_string()),
@@ -129,6 +183,43 @@ mod tests {
         assert_eq!(filled("{% for x in items %}{{ x }};{% endfor %}", &values).unwrap(), "1;2;");
         assert_eq!(filled("{% for x in empty %}{{ x }}{% else %}none{% endfor %}", &values).unwrap(), "none");
         assert_eq!(filled("{{ id }} {{ nobody|default('you') }}", &values).unwrap(), "9007199254740993 you");
+    }
+
+    #[test]
+    fn names_are_in_any_script_and_with_signs() {
+        let values = json!({"名称": "跑步群", "Full Name": "Ann", "e-mail": "a@b", "имя": "Аня", "naïve": 1, "row_": 2});
+        assert_eq!(filled("{{ 名称 }} {{имя|upper}} {{ naïve }}", &values).unwrap(), "跑步群 АНЯ 1");
+        assert_eq!(
+            filled("{{ row[\"Full Name\"] }} {{ row['e-mail'] }} {{ row.名称 }}", &values).unwrap(),
+            "Ann a@b 跑步群"
+        );
+        assert_eq!(filled("{% if 名称 %}{{ row_ }}{% endif %}", &values).unwrap(), "2");
+        assert_eq!(filled("{{ row }}", &json!({"row": "mine"})).unwrap(), "mine");
+        for (text, part) in [
+            ("{{ 城市 }}", "城市"),
+            ("{{ e-mail }}", "row[\"e-mail\"]"),
+            ("{{ Full Name }}", "row[\"Full Name\"]"),
+            ("{{ row[\"Full Nam\"] }}", "row[\"Full Name\"]"),
+        ] {
+            let message = filled(text, &values).unwrap_err();
+            assert!(message.contains(part), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn braces_of_another_width_are_refused() {
+        for text in [
+            "a\n｛｛name｝｝",
+            "a\n{｛ name }}",
+            "\n｛{name}}",
+            "\n﹛﹛name﹜﹜",
+            "\n｛% if a %}",
+            "\n{％ if a ％}",
+        ] {
+            let message = filled(text, &json!({"name": "Ann"})).unwrap_err();
+            assert!(message.contains("line 2: `"), "{text}: {message}");
+        }
+        assert_eq!(filled("｛a｝ {{ \"｛\" }}{{ '｛' }}", &json!({})).unwrap(), "｛a｝ ｛｛");
     }
 
     #[test]
