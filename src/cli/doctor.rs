@@ -70,7 +70,7 @@ async fn workers(report: &mut Report) {
     match confinement(OWN_BINARY.as_ref()).await {
         Ok(how) => report.line(true, "scripts", &how),
         Err(error) => {
-            report.line(false, "scripts", &format!("no process for a script can be started: {error}"))
+            report.line(false, "scripts", &format!("no process for a script can be started: {error}"));
         }
     }
 }

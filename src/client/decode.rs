@@ -105,7 +105,7 @@ fn read(mut decoder: impl Read, most: usize, name: &'static str) -> Result<Bytes
     if whole.len() > most { Err(DecodeError::TooLong(most)) } else { Ok(whole.into()) }
 }
 
-/// A window of at most 32 KiB, method 8, and a sum of both bytes that 31 divides (RFC 1950).
+/// A window of at most 32 `KiB`, method 8, and a sum of both bytes that 31 divides (RFC 1950).
 fn is_zlib(body: &[u8]) -> bool {
     matches!(body, [first, second, ..] if first & 0x8f == 8 && u16::from_be_bytes([*first, *second]).is_multiple_of(31))
 }

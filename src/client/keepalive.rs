@@ -172,7 +172,7 @@ impl Announced {
 
     /// The rest after which a connection is used again: the announced life without its last part.
     fn usable(self) -> Duration {
-        self.life.map_or(Duration::MAX, |life| life - RESERVE.min(life / 2))
+        self.life.map_or(Duration::MAX, |life| life.saturating_sub(RESERVE.min(life / 2)))
     }
 }
 

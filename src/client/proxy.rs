@@ -3,6 +3,9 @@
 
 use reqwest::{ClientBuilder, NoProxy, Proxy, Url};
 
+/// Makes a proxy for one kind of request.
+type Make = fn(Url) -> reqwest::Result<Proxy>;
+
 const SCHEMES: [&str; 6] = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"];
 
 /// The proxies for requests. Cheap to clone.
@@ -32,7 +35,7 @@ impl Proxies {
             found(upper).or_else(|| found(&lower))
         };
         let except = first("NO_PROXY").and_then(|(_, list)| NoProxy::from_string(&list));
-        let kinds: [(&str, fn(Url) -> reqwest::Result<Proxy>); 3] =
+        let kinds: [(&str, Make); 3] =
             [("HTTP_PROXY", Proxy::http), ("HTTPS_PROXY", Proxy::https), ("ALL_PROXY", Proxy::all)];
         let mut proxies = Vec::new();
         for (upper, make) in kinds {
@@ -46,7 +49,6 @@ impl Proxies {
     }
 
     /// Leads a client's requests over these proxies, and over no others.
-    #[must_use]
     pub fn lead(&self, builder: ClientBuilder) -> ClientBuilder {
         self.0.iter().cloned().fold(builder.no_proxy(), ClientBuilder::proxy)
     }

@@ -1,6 +1,7 @@
 //! The recipients of a file, read page by page: a table by its header, JSON as a list, JSONL as a value a line.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::fs::File;
 use std::path::Path;
 
@@ -81,7 +82,7 @@ pub struct Audience {
     body: Body,
     id_column: String,
     /// How many digits most ids of its first page have, where they are long numbers.
-    digits: Option<Option<usize>>,
+    digits: OnceCell<Option<usize>>,
 }
 
 enum Body {
@@ -122,7 +123,7 @@ impl Audience {
             Form::Lines => Body::Items(Items::lines(Text::open(file, options)?), 0),
             Form::List => Body::Items(Items::list(Text::open(file, options)?), 0),
         };
-        Ok(Self { body, id_column, digits: None })
+        Ok(Self { body, id_column, digits: OnceCell::new() })
     }
 
     /// The next recipients, at the most so many; fewer only at the end.
@@ -138,7 +139,7 @@ impl Audience {
                 None => break,
             }
         }
-        if let Some(digits) = *self.digits.get_or_insert_with(|| digits(&page)) {
+        if let Some(digits) = *self.digits.get_or_init(|| digits(&page)) {
             for line in &mut page {
                 if let Err(what) = line.id().map_or(Ok(()), |id| check_number(id, digits)) {
                     line.value = Err(Fault::line(line.number, what));

@@ -102,7 +102,7 @@ impl<S: Blocks> Records<S> {
         loop {
             let block = self.source.block()?;
             if block.is_empty() {
-                return self.end(record, at, opened, stray, names);
+                return Self::end(record, at, opened, stray, names);
             }
             let (mut used, mut ended) = (0, false);
             for &byte in block {
@@ -163,7 +163,6 @@ impl<S: Blocks> Records<S> {
     }
 
     fn end(
-        &self,
         record: &mut Record,
         at: At,
         opened: u64,

@@ -191,7 +191,7 @@ mod tests {
         [&size.to_be_bytes(), &kind[..], contents].concat()
     }
 
-    fn heif(brand: &[u8; 4], turns: Option<u8>) -> Vec<u8> {
+    fn heif(brand: [u8; 4], turns: Option<u8>) -> Vec<u8> {
         let size = [&[0; 4][..], &400_u32.to_be_bytes(), &300_u32.to_be_bytes()].concat();
         let turn = turns.map(|turns| boxed(*b"irot", &[turns])).unwrap_or_default();
         let properties = boxed(*b"iprp", &boxed(*b"ipco", &[boxed(*b"ispe", &size), turn].concat()));
@@ -222,7 +222,7 @@ mod tests {
                 (Some(2), sized(400, 300)),
                 (Some(3), sized(300, 400)),
             ] {
-                assert_eq!(probe(Cursor::new(heif(brand, turns))), size, "{brand:?} {turns:?}");
+                assert_eq!(probe(Cursor::new(heif(*brand, turns))), size, "{brand:?} {turns:?}");
             }
         }
         let gif = probe(Cursor::new(b"GIF89a\x03\0\x05\0\0\0\0".to_vec()));
@@ -253,7 +253,7 @@ mod tests {
             png(6),
             webp(6),
             tiff(6, true),
-            heif(b"heic", Some(1)),
+            heif(*b"heic", Some(1)),
             mp3,
             b"#!AMR\n\x3c".to_vec(),
             b"OggS\0\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\x13OpusHead\x01\x02\0\0\0\0\0\0\0\0\0"

@@ -180,16 +180,16 @@ impl Movie {
 }
 
 /// `trak`.
-fn track<R: Read + Seek>(walk: &mut Walk<'_, R>, trak: Found) -> Option<Track> {
+fn track<R: Read + Seek>(walk: &mut Walk<'_, R>, found: Found) -> Option<Track> {
     let mut track = Track::default();
-    let head = walk.within(*b"tkhd", trak)?;
+    let head = walk.within(*b"tkhd", found)?;
     let version = walk.bytes::<1>(head.start)?[0];
     track.id = walk.u32(head.start + if version == 1 { 20 } else { 12 })?;
     track.size = shown_size(walk, head);
-    if let Some(edits) = walk.within(*b"edts", trak) {
+    if let Some(edits) = walk.within(*b"edts", found) {
         track.is_edited = walk.within(*b"elst", edits).is_some();
     }
-    let Some(media) = walk.within(*b"mdia", trak) else { return Some(track) };
+    let Some(media) = walk.within(*b"mdia", found) else { return Some(track) };
     if let Some((scale, said)) = walk.within(*b"mdhd", media).and_then(|found| times(walk, found)) {
         (track.scale, track.said) = (scale, said.unwrap_or(0));
     }
@@ -279,7 +279,7 @@ mod tests {
         boxed(*b"tkhd", &head)
     }
 
-    fn track(head: &[u8], handler: &[u8; 4], scale: u32, stts: &[u32]) -> Vec<u8> {
+    fn track(head: &[u8], handler: [u8; 4], scale: u32, stts: &[u32]) -> Vec<u8> {
         let table = boxed(*b"stbl", &boxed(*b"stts", &words(&[&[0, 1], stts].concat())));
         let media = [
             boxed(*b"mdhd", &words(&[0, 0, 0, scale, 0, 0])),
@@ -305,7 +305,7 @@ mod tests {
 
     #[test]
     fn a_movie_without_sound_has_size_and_length() {
-        let track = track(&head(1, (0x10000, 0), 1920, 1080), b"vide", 600, &[]);
+        let track = track(&head(1, (0x10000, 0), 1920, 1080), *b"vide", 600, &[]);
         let file = movie(&[movie_header(1000, 12_500), track].concat());
         let media = read(&file);
         assert_eq!((media.content, media.width, media.height), (Content::Video, Some(1920), Some(1080)));
@@ -324,7 +324,7 @@ mod tests {
             ((0xffff_0000, 0), (1920, 1080)),
             ((0, 0), (1920, 1080)),
         ] {
-            let track = track(&head(1, matrix, 1920, 1080), b"vide", 600, &[]);
+            let track = track(&head(1, matrix, 1920, 1080), *b"vide", 600, &[]);
             let media = read(&movie(&[movie_header(1000, 1000), track].concat()));
             assert_eq!(media.width.zip(media.height), Some(size), "{matrix:?}");
         }
@@ -332,7 +332,7 @@ mod tests {
 
     #[test]
     fn samples_count_where_the_header_lies() {
-        let sound = track(&head(1, (0x10000, 0), 0, 0), b"soun", 1000, &[300, 20]);
+        let sound = track(&head(1, (0x10000, 0), 0, 0), *b"soun", 1000, &[300, 20]);
         for said in [0, 1000, u32::MAX] {
             let media = read(&movie(&[movie_header(1000, said), sound.clone()].concat()));
             assert_eq!(
@@ -355,7 +355,7 @@ mod tests {
 
     #[test]
     fn the_samples_of_fragments_are_counted() {
-        let sound = track(&head(7, (0x10000, 0), 0, 0), b"soun", 1000, &[]);
+        let sound = track(&head(7, (0x10000, 0), 0, 0), *b"soun", 1000, &[]);
         let extends = boxed(*b"mvex", &boxed(*b"trex", &words(&[0, 7, 1, 40, 0, 0])));
         let moov = movie(&[movie_header(1000, 0), sound, extends].concat());
         let one = fragment(7, 0, &[0x1, 100, 0]);
@@ -365,12 +365,12 @@ mod tests {
 
     #[test]
     fn an_index_tells_the_length_of_fragments_that_are_elsewhere() {
-        let picture = track(&head(1, (0x10000, 0), 64, 48), b"vide", 1000, &[]);
+        let picture = track(&head(1, (0x10000, 0), 64, 48), *b"vide", 1000, &[]);
         let moov = [movie_header(1000, 0), picture, boxed(*b"mvex", &[])].concat();
         let index = boxed(*b"sidx", &words(&[0, 1, 500, 0, 0, 2, 9, 1000, 0, 9, 250, 0]));
         assert_eq!(read(&[movie(&moov), index].concat()).duration, Some(Duration::from_millis(2500)));
         let length = boxed(*b"mvex", &boxed(*b"mehd", &words(&[0, 4200])));
-        let picture = track(&head(1, (0x10000, 0), 64, 48), b"vide", 1000, &[]);
+        let picture = track(&head(1, (0x10000, 0), 64, 48), *b"vide", 1000, &[]);
         let moov = [movie_header(1000, 0), picture, length].concat();
         assert_eq!(read(&movie(&moov)).duration, Some(Duration::from_millis(4200)));
     }

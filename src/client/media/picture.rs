@@ -26,7 +26,7 @@ pub(super) fn probe<R: Read + Seek>(reader: &mut BufReader<R>) -> Option<Media> 
     Some(Media { content: Content::Image, width: Some(width), height: Some(height), duration: None })
 }
 
-/// Whether a JPEG, PNG, WebP, TIFF, HEIF or AVIF is to be shown turned by a quarter because of its EXIF. What turns a
+/// Whether a JPEG, PNG, `WebP`, TIFF, HEIF or AVIF is to be shown turned by a quarter because of its EXIF. What turns a
 /// HEIF in its own way (`irot`) counts in the size already, and then its EXIF is a note of the same.
 fn is_turned_by_exif<R: Read + Seek>(reader: &mut BufReader<R>) -> Option<bool> {
     let end = reader.seek(SeekFrom::End(0)).ok()?;

@@ -72,7 +72,7 @@ pub(super) fn by_packets<R: Read + Seek + Send + Sync>(mut reader: R) -> Option<
                 media.height = media.height.or(video.height.map(u32::from));
             }
             Some(CodecParameters::Audio(_)) if media.content == Content::Other => {
-                media.content = Content::Sound
+                media.content = Content::Sound;
             }
             _ => {}
         }

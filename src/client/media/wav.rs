@@ -95,7 +95,7 @@ mod tests {
 
     use super::*;
 
-    fn wav(name: &[u8; 4], before: &[u8], size: u32, sound: usize) -> Option<Duration> {
+    fn wav(name: [u8; 4], before: &[u8], size: u32, sound: usize) -> Option<Duration> {
         let mut file =
             [name.as_slice(), b"\xff\xff\xff\xffWAVE", before, b"fmt \x10\0\0\0\x01\0\x01\0"].concat();
         for field in [8000_u32, 16_000] {
@@ -110,16 +110,16 @@ mod tests {
     #[test]
     fn a_length_that_was_never_written_is_counted() {
         let three = Some(Duration::from_secs(3));
-        assert_eq!(wav(b"RIFF", b"", 48_000, 48_000), three);
+        assert_eq!(wav(*b"RIFF", b"", 48_000, 48_000), three);
         for size in [0, u32::MAX, 50_000] {
-            assert_eq!(wav(b"RIFF", b"", size, 48_000), three, "{size}");
+            assert_eq!(wav(*b"RIFF", b"", size, 48_000), three, "{size}");
         }
         let long =
             |size: u64| [b"ds64\x1c\0\0\0".as_slice(), &[0; 8], &size.to_le_bytes(), &[0; 12]].concat();
-        assert_eq!(wav(b"RF64", &long(48_000), u32::MAX, 50_000), three);
-        assert_eq!(wav(b"BW64", &long(0), u32::MAX, 48_000), three);
-        assert_eq!(wav(b"RIFF", b"", 4800, 4800), Some(Duration::from_millis(300)));
-        assert_eq!(wav(b"RIFF", b"", 0, 0), None);
+        assert_eq!(wav(*b"RF64", &long(48_000), u32::MAX, 50_000), three);
+        assert_eq!(wav(*b"BW64", &long(0), u32::MAX, 48_000), three);
+        assert_eq!(wav(*b"RIFF", b"", 4800, 4800), Some(Duration::from_millis(300)));
+        assert_eq!(wav(*b"RIFF", b"", 0, 0), None);
     }
 
     #[test]

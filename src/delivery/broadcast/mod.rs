@@ -140,13 +140,13 @@ impl Delivery {
             files_until: Cell::new(None),
         };
         let over = Notify::new();
-        let drives = async {
+        let to_its_end = async {
             let driven = run.to_its_end().await;
             over.notify_one();
             driven
         };
         // Apart, so that the driver's future is not larger for it.
-        let (driven, ()) = futures_util::future::join(drives, Box::pin(run.tell(&over))).await;
+        let (driven, ()) = futures_util::future::join(to_its_end, Box::pin(run.tell(&over))).await;
         if !matches!(&driven, Ok(Driven { end: End::Finished | End::Cancelled, .. })) {
             // One that cannot be given back runs out, or dies with its owner.
             if let Err(error) = ledger.release(lease).await {

@@ -73,9 +73,8 @@ impl Run<'_> {
     /// tell where somebody has to do something first.
     fn ends_at(&self, left: u64, rate: Option<f64>, most: f64, wait: Option<&Wait>) -> Option<Duration> {
         let now = self.delivery.clock.unix_time();
-        match wait.map(|wait| wait.kind) {
-            Some(WaitKind::Resume | WaitKind::Store | WaitKind::Driver) => return None,
-            _ => {}
+        if let Some(WaitKind::Resume | WaitKind::Store | WaitKind::Driver) = wait.map(|wait| wait.kind) {
+            return None;
         }
         let usual = wait.is_none_or(|wait| wait.kind.is_usual());
         let rate = rate.filter(|rate| *rate > 0.0 && usual).unwrap_or(most);

@@ -117,9 +117,9 @@ impl Protected {
     }
 
     /// Why a place in the project is refused for writing by its names alone.
-    pub(super) fn by_names(&self, inside: &Path) -> Option<&'static str> {
+    pub(super) fn by_names(inside: &Path) -> Option<&'static str> {
         let mut parts =
-            inside.components().map(|part| part.as_os_str()).filter(|name| *name != ".").peekable();
+            inside.components().map(std::path::Component::as_os_str).filter(|name| *name != ".").peekable();
         let code = parts.peek().is_some_and(|name| names::is_code(name));
         let lua = inside.file_name().is_some_and(names::is_lua);
         if parts.any(names::is_hosts) {

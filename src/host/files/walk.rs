@@ -99,7 +99,7 @@ impl<'a> Walk<'a> {
             return Err(Stopped::Refused(reason));
         }
         let walk = Self { base, base_id, guard, folders: Vec::new(), links: 0, after_link: None };
-        walk.check_system(base)?;
+        Self::check_system(base)?;
         Ok(walk)
     }
 
@@ -162,7 +162,7 @@ impl<'a> Walk<'a> {
     fn enter(&mut self, name: OsString, fd: OwnedFd, stat: &Stat) -> Result<(), Stopped> {
         let id = Id::of(stat);
         if id.device != self.here_id().device {
-            self.check_system(fd.as_fd())?;
+            Self::check_system(fd.as_fd())?;
         }
         if let Some(reason) = self.guard.folder(id) {
             return Err(Stopped::Refused(reason));
@@ -172,7 +172,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The environment and the memory of this very process are files of `/proc`.
-    fn check_system(&self, fd: BorrowedFd<'_>) -> Result<(), Stopped> {
+    fn check_system(fd: BorrowedFd<'_>) -> Result<(), Stopped> {
         if fstatfs(fd)?.f_type == PROC_SUPER_MAGIC { Err(Stopped::Refused(HOSTS_OWN)) } else { Ok(()) }
     }
 

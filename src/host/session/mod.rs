@@ -382,13 +382,13 @@ impl Session {
         let clock = self.services.clock.clone();
         let takes_time = request.takes_time();
         let asked = services.memory.of_request(reserve::of_request(&request, size));
-        let wanted = reserve::of_answer(&request);
+        let needed = reserve::of_answer(&request);
         let mut memory = services.memory.of_answer();
-        let granted = memory.try_grow(wanted);
+        let granted = memory.try_grow(needed);
         let mut hold = (granted && !takes_time).then(|| clock.hold());
         // A task's future is moved several times until it runs.
         let answering = Box::pin(async move {
-            let waited = if granted { Ok(()) } else { wait_for_memory(&services, &mut memory, wanted).await };
+            let waited = if granted { Ok(()) } else { wait_for_memory(&services, &mut memory, needed).await };
             if !granted && !takes_time {
                 hold = Some(clock.hold());
             }

@@ -1,5 +1,7 @@
 //! Single sends that are in doubt.
 
+use std::fmt::Write as _;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -86,7 +88,8 @@ impl SendView {
     pub fn to(&self) -> String {
         let mut to = self.groups.iter().take(NAMED).cloned().collect::<Vec<_>>().join(",");
         if self.groups.len() > NAMED {
-            to += &format!(" and {} more", self.groups.len() - NAMED);
+            // Writing to a `String` cannot fail.
+            let _ = write!(to, " and {} more", self.groups.len() - NAMED);
         }
         to
     }

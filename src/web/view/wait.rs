@@ -1,5 +1,6 @@
 //! What a broadcast waits for.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -60,13 +61,14 @@ impl WaitView {
         // It stands within a sentence.
         let mut text =
             text.get(..1).map_or_else(String::new, str::to_lowercase) + text.get(1..).unwrap_or_default();
+        // Writing to a `String` cannot fail.
         if let Some(until) = &self.until {
-            text += &format!(", {} {}", say("wait_until", &[]), time(until));
+            let _ = write!(text, ", {} {}", say("wait_until", &[]), time(until));
         } else if let Some(seconds) = self.seconds.filter(|seconds| *seconds >= 1.0) {
-            text += &format!(", {}", say("wait_for", &[("time", span(english, seconds))]));
+            let _ = write!(text, ", {}", say("wait_for", &[("time", span(english, seconds))]));
         }
         if let Some(note) = &self.note {
-            text += &format!(": {note}");
+            let _ = write!(text, ": {note}");
         }
         text
     }
@@ -78,9 +80,9 @@ mod tests {
 
     #[test]
     fn a_reason_is_a_sentence_with_its_time() {
-        let now = Duration::from_secs(1_780_300_800);
+        let now = Duration::from_hours(494_528);
         let said = |wait: Wait| WaitView::new(&wait, now).text;
-        let window = Wait { until: Some(now + Duration::from_secs(60)), ..Wait::of(WaitKind::Window) };
+        let window = Wait { until: Some(now + Duration::from_mins(1)), ..Wait::of(WaitKind::Window) };
         assert_eq!(said(window.clone()), "its window is closed, until 2026-06-01T08:01:00Z");
         assert_eq!(
             WaitView::new(&window, now).sentence(&|_| "9:00".to_owned()),

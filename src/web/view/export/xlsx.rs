@@ -119,7 +119,6 @@ fn short(text: &str) -> String {
     text.chars().take_while(fits).chain(['…']).collect()
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` takes")]
 fn error(error: XlsxError) -> io::Error {
     match error {
         XlsxError::IoError(error) => error,
@@ -147,7 +146,7 @@ mod tests {
             message_id: Some("9223372036854775807".to_owned()),
             attempts: 1,
             error: None,
-            updated_at: Duration::from_secs(1_780_300_800),
+            updated_at: Duration::from_hours(494_528),
             recalled: None,
             fields: vec![("名称".to_owned(), json!(name))],
         }
