@@ -23,16 +23,16 @@ pub(super) fn detect<R: Read + Seek>(source: &mut R, asked: Option<Asked>) -> Re
     let length = read_some(source, &mut head).map_err(failed)?;
     let head = &head[..length];
     no_text(head)?;
-    let found = match marked(head)? {
-        Some(found) => agreed(found, asked)?,
-        None => match asked {
-            Some(Asked::One(encoding)) => Found { encoding, mark: 0 },
-            _ => {
-                source.seek(SeekFrom::Start(0)).map_err(failed)?;
-                let seen = Seen::of(source).map_err(failed)?;
-                Found { encoding: seen.encoding(asked)?, mark: 0 }
-            }
-        },
+    let found = if let Some(found) = marked(head)? {
+        agreed(found, asked)?
+    } else {
+        let encoding = if let Some(Asked::One(encoding)) = asked {
+            encoding
+        } else {
+            source.seek(SeekFrom::Start(0)).map_err(failed)?;
+            Seen::of(source).map_err(failed)?.encoding(asked)?
+        };
+        Found { encoding, mark: 0 }
     };
     source.seek(SeekFrom::Start(found.mark)).map_err(failed)?;
     Ok(found)
@@ -187,7 +187,7 @@ impl Seen {
         }
         self.runs += 1;
         let all = |fits: fn(u8, u8) -> bool| {
-            run.len() % 2 == 0 && run.chunks_exact(2).all(|pair| fits(pair[0], pair[1]))
+            run.len().is_multiple_of(2) && run.chunks_exact(2).all(|pair| fits(pair[0], pair[1]))
         };
         let both = run.len() >= 4
             && all(|first, second| matches!(first, 0xc2..=0xd7) && matches!(second, 0xa1..=0xbf));
@@ -259,7 +259,8 @@ impl Seen {
     /// UTF-16 without a mark, where its ASCII characters tell the order of the bytes.
     fn utf16(&self) -> Result<&'static Encoding, Fault> {
         let units = self.bytes / 2;
-        let certain = |more: u64, less: u64| self.bytes % 2 == 0 && more * 5 >= units && more > less * 4;
+        let certain =
+            |more: u64, less: u64| self.bytes.is_multiple_of(2) && more * 5 >= units && more > less * 4;
         if certain(self.low_first, self.high_first) {
             Ok(UTF_16LE)
         } else if certain(self.high_first, self.low_first) {

@@ -63,8 +63,7 @@ fn fit(sample: &[u8], whole: bool, separator: u8, id_column: Option<&str>) -> Fi
             Ok(Step::Row) if record.is_blank() => continue,
             Ok(Step::Row) => {}
             Ok(Step::End) => break,
-            Ok(Step::Bad(_)) => fit.even = false,
-            Err(_) => fit.even = false,
+            Ok(Step::Bad(_)) | Err(_) => fit.even = false,
         }
         if rows == 0 {
             fit.width = record.len();

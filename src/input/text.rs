@@ -40,7 +40,7 @@ pub struct Text<R> {
     raw_end: usize,
     source_ended: bool,
     ended: bool,
-    text: Vec<u8>,
+    decoded: Vec<u8>,
     at: usize,
     /// The end of what was decoded.
     position: Position,
@@ -65,7 +65,7 @@ impl<R: Read + Seek> Text<R> {
             raw_end: 0,
             source_ended: false,
             ended: false,
-            text: Vec::new(),
+            decoded: Vec::new(),
             at: 0,
             position: Position::default(),
             fault: None,
@@ -85,15 +85,15 @@ impl<R: Read> Text<R> {
 
     /// The text from here on, at least so many bytes of it where there are as many.
     pub(super) fn peek(&mut self, least: usize) -> Result<&[u8], Fault> {
-        while self.text.len() - self.at < least && !self.ended && self.fault.is_none() {
+        while self.decoded.len() - self.at < least && !self.ended && self.fault.is_none() {
             self.decode()?;
         }
-        if self.text.len() == self.at
+        if self.decoded.len() == self.at
             && let Some(fault) = &self.fault
         {
             return Err(fault.clone());
         }
-        Ok(&self.text[self.at..])
+        Ok(&self.decoded[self.at..])
     }
 
     /// Whether all of it is in what [`Text::peek`] gave.
@@ -103,8 +103,8 @@ impl<R: Read> Text<R> {
 
     /// Decodes a block more.
     fn decode(&mut self) -> Result<(), Fault> {
-        if self.at == self.text.len() {
-            self.text.clear();
+        if self.at == self.decoded.len() {
+            self.decoded.clear();
             self.at = 0;
         }
         if self.raw_at == self.raw_end && !self.source_ended {
@@ -115,16 +115,16 @@ impl<R: Read> Text<R> {
             (self.raw_at, self.raw_end) = (0, count);
             self.source_ended = count == 0;
         }
-        let before = self.text.len();
-        self.text.resize(before + BLOCK, 0);
+        let before = self.decoded.len();
+        self.decoded.resize(before + BLOCK, 0);
         let (result, read, written) = self.decoder.decode_to_utf8_without_replacement(
             &self.raw[self.raw_at..self.raw_end],
-            &mut self.text[before..],
+            &mut self.decoded[before..],
             self.source_ended,
         );
-        self.text.truncate(before + written);
+        self.decoded.truncate(before + written);
         self.raw_at += read;
-        self.position.pass(&self.text[before..]);
+        self.position.pass(&self.decoded[before..]);
         match result {
             DecoderResult::InputEmpty => self.ended = self.source_ended,
             DecoderResult::OutputFull => {}
@@ -152,7 +152,7 @@ impl<R: Read> Blocks for Text<R> {
     }
 
     fn consume(&mut self, count: usize) {
-        self.at = (self.at + count).min(self.text.len());
+        self.at = (self.at + count).min(self.decoded.len());
     }
 }
 

@@ -80,7 +80,7 @@ fn fields(lua: &Lua, what: &str, spec: &Value, known: &[&str]) -> Result<(Map<St
     let Value::Table(given) = spec else { return Err(wrong(what, "a table of fields", spec)) };
     each(what, spec, known, |name, value| {
         let read = match name {
-            "name" => Json::from(word(name, value)?),
+            "name" | "id_column" | "sheet" => Json::from(word(name, value)?),
             "run" => run(value)?,
             "to" => return to(&mut json, &mut functions, value),
             "message" => match value {
@@ -99,7 +99,6 @@ fn fields(lua: &Lua, what: &str, spec: &Value, known: &[&str]) -> Result<(Map<St
             "window" => words(name, value, &["from", "to", "tz"])?,
             "exclude" => exclude(lua, value)?,
             "skip_bad" => Json::from(super::arguments::boolean(name, value)?),
-            "id_column" | "sheet" => Json::from(word(name, value)?),
             "encoding" => checked(name, value, Options::check_encoding)?,
             "separator" => checked(name, value, |text| Options::separator(text).map(drop))?,
             _ => {
