@@ -45,16 +45,15 @@ fn is_long_number(id: &str) -> bool {
     id.len() >= LONG && id.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// How many digits most of the ids have, where they are long numbers for the most part.
+/// How many digits most of the long numbers among the ids have, where there is one.
 fn digits(page: &[Line]) -> Option<usize> {
-    let ids: Vec<&str> = page.iter().filter_map(Line::id).collect();
     let mut lengths = [0_usize; 32];
-    for id in ids.iter().filter(|id| is_long_number(id)) {
+    for id in page.iter().filter_map(Line::id).filter(|id| is_long_number(id)) {
         lengths[id.len().min(31)] += 1;
     }
     let long: usize = lengths.iter().sum();
     let most = lengths.iter().enumerate().max_by_key(|(_, many)| **many).map(|(length, _)| length);
-    most.filter(|_| long > 0 && long * 2 >= ids.len())
+    most.filter(|_| long > 0)
 }
 
 /// Among long numbers, an id of another kind or of a far other length is a cell of another column, or cut off.
@@ -81,8 +80,10 @@ enum Form {
 pub struct Audience {
     body: Body,
     id_column: String,
-    /// How many digits most ids of its first page have, where they are long numbers.
-    digits: OnceCell<Option<usize>>,
+    /// How many digits most ids of its first page have, where one is a long number.
+    digits: Option<usize>,
+    /// Whether the first page was read.
+    begun: bool,
 }
 
 enum Body {
@@ -123,7 +124,7 @@ impl Audience {
             Form::Lines => Body::Items(Items::lines(Text::open(file, options)?), 0),
             Form::List => Body::Items(Items::list(Text::open(file, options)?), 0),
         };
-        Ok(Self { body, id_column, digits: OnceCell::new() })
+        Ok(Self { body, id_column, digits: None, begun: false })
     }
 
     /// The next recipients, at the most so many; fewer only at the end.
@@ -139,7 +140,10 @@ impl Audience {
                 None => break,
             }
         }
-        if let Some(digits) = *self.digits.get_or_init(|| digits(&page)) {
+        if !std::mem::replace(&mut self.begun, true) {
+            self.digits = digits(&page);
+        }
+        if let Some(digits) = self.digits {
             for line in &mut page {
                 if let Err(what) = line.id().map_or(Ok(()), |id| check_number(id, digits)) {
                     line.value = Err(Fault::line(line.number, what));

@@ -102,7 +102,7 @@ impl<S: Blocks> Records<S> {
         loop {
             let block = self.source.block()?;
             if block.is_empty() {
-                return Self::end(record, at, opened, stray, names);
+                return end(record, at, opened, stray, names);
             }
             let (mut used, mut ended) = (0, false);
             for &byte in block {
@@ -161,25 +161,25 @@ impl<S: Blocks> Records<S> {
         }
         Ok(())
     }
+}
 
-    fn end(
-        record: &mut Record,
-        at: At,
-        opened: u64,
-        stray: Option<usize>,
-        names: &[String],
-    ) -> Result<Step, Fault> {
-        match at {
-            At::Quoted => Err(Fault::at(
-                opened,
-                place(record, names),
-                "a quote opens here and is never closed, so all that follows is in this cell; remove the quote, or write one that belongs to the text twice",
-            )),
-            At::CellStart if record.len() == 0 => Ok(Step::End),
-            _ => {
-                record.end_cell(at == At::Quote);
-                Ok(finished(record, stray, names))
-            }
+fn end(
+    record: &mut Record,
+    at: At,
+    opened: u64,
+    stray: Option<usize>,
+    names: &[String],
+) -> Result<Step, Fault> {
+    match at {
+        At::Quoted => Err(Fault::at(
+            opened,
+            place(record, names),
+            "a quote opens here and is never closed, so all that follows is in this cell; remove the quote, or write one that belongs to the text twice",
+        )),
+        At::CellStart if record.len() == 0 => Ok(Step::End),
+        _ => {
+            record.end_cell(at == At::Quote);
+            Ok(finished(record, stray, names))
         }
     }
 }

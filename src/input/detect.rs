@@ -25,12 +25,14 @@ pub(super) fn detect<R: Read + Seek>(source: &mut R, asked: Option<Asked>) -> Re
     no_text(head)?;
     let found = if let Some(found) = marked(head)? {
         agreed(found, asked)?
-    } else if let Some(Asked::One(encoding)) = asked {
-        Found { encoding, mark: 0 }
     } else {
-        source.seek(SeekFrom::Start(0)).map_err(failed)?;
-        let seen = Seen::of(source).map_err(failed)?;
-        Found { encoding: seen.encoding(asked)?, mark: 0 }
+        let encoding = if let Some(Asked::One(encoding)) = asked {
+            encoding
+        } else {
+            source.seek(SeekFrom::Start(0)).map_err(failed)?;
+            Seen::of(source).map_err(failed)?.encoding(asked)?
+        };
+        Found { encoding, mark: 0 }
     };
     source.seek(SeekFrom::Start(found.mark)).map_err(failed)?;
     Ok(found)

@@ -143,6 +143,8 @@ fn an_id_of_another_column_or_cut_off_is_refused() {
         "",
         &["line 3", "cut off"],
     );
+    // Even where the parts are more than the ids that are whole.
+    refused("a.csv", "group_id\r4741726\n58174978\r705227464399677\r", "", &["line 2", "cut off"]);
     refused("a.csv", "group_id\n184524748161025184524748161026\n", "", &["line 2", "two ids"]);
     let (ran, service) = broadcast("a.csv", "group_id,name\ng1,Ann\n22,Bob\n", "");
     ran.exits(0);
