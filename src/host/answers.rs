@@ -109,7 +109,10 @@ async fn answer_other(services: &Services, request: Request, memory: &mut Held) 
                 Some(app) => app.open_ledger().await.map_err(failure)?,
                 None => None,
             };
-            json(&services.store.answer(request, ledger, &services.clock).await?)
+            // They are never closed, so there is a place in the end.
+            let _place = services.memory.data.acquire().await;
+            let answer = services.store.answer(request, ledger, &services.clock).await?;
+            Ok(Answer::Json(answer.into()))
         }
         Request::Test(asked) => testing::answer(services, *asked).await,
         Request::Http(request) => {
