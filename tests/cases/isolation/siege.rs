@@ -129,7 +129,8 @@ fn project(url: &str) -> Project {
 struct Besieged {
     child: Child,
     lines: Receiver<String>,
-    began: jiff::Timestamp,
+    /// When its first run began: what was due before that waited for the daemon itself.
+    began: std::cell::OnceCell<jiff::Timestamp>,
 }
 
 impl Besieged {
@@ -156,7 +157,7 @@ impl Besieged {
                 }
             }
         });
-        Self { child, lines, began: jiff::Timestamp::now() }
+        Self { child, lines, began: std::cell::OnceCell::new() }
     }
 
     /// How late the job began, so many times, in milliseconds. What was due before the daemon was there does not count.
@@ -168,7 +169,7 @@ impl Besieged {
             assert!(line.contains("steady"), "{line}");
             let of = |name: &str| line.split(name).nth(1).unwrap().split([' ', '"']).next().unwrap();
             let due: jiff::Timestamp = of("run=\"").parse().unwrap();
-            if due > self.began {
+            if due > *self.began.get_or_init(jiff::Timestamp::now) {
                 all.push(of("late_ms=").parse().unwrap());
             }
         }
