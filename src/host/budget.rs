@@ -18,8 +18,8 @@ const ALL_RUNS: u64 = 2;
 /// Uploads of one run that are under way at once; more wait for their turn.
 const UPLOADS: usize = 16;
 
-/// Looks into the scripts' data of one run that are under way at once.
-const DATA: usize = 4;
+/// Works of the ledger on data and plans of one run that are under way at once.
+const LEDGER: usize = 2;
 
 /// What all runs of a host hold together.
 #[derive(Debug, Default)]
@@ -48,8 +48,8 @@ pub struct Budget {
     last: Cell<u64>,
     /// Places for uploads: each holds a file open.
     pub(super) uploads: Semaphore,
-    /// Places for looks into the scripts' data: each takes a part of the host's only thread.
-    pub(super) data: Semaphore,
+    /// Places for work of the ledger on data and plans: writes of all runs come one after the other there.
+    pub(super) ledger: Semaphore,
 }
 
 impl HostMemory {
@@ -67,7 +67,7 @@ impl HostMemory {
             beyond: Cell::new(None),
             last: Cell::new(0),
             uploads: Semaphore::new(UPLOADS),
-            data: Semaphore::new(DATA),
+            ledger: Semaphore::new(LEDGER),
         })
     }
 }

