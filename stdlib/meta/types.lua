@@ -152,6 +152,7 @@
 ---@field encoding? string  of a file, such as "gb18030"; recognised where it is left out
 ---@field separator? string  of a CSV file's columns, one character; recognised where it is left out
 ---@field sheet? string  of a workbook; the first one by default
+---@field on_change? "refuse"|"continue"|"replan"  what becomes of an unfinished one whose inputs changed; "refuse" by default
 
 ---How a broadcast stands: recipients by state.
 ---@class im.progress
