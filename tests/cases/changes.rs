@@ -26,11 +26,11 @@ fn project(script: &str) -> Project {
         .file("mooncast.toml", "[app.limits]\ngroup_per_second = 100000\n[app.timeouts]\nread = \"2s\"\n")
 }
 
-/// Its process ends before the n-th call of the broadcast.
-fn ends_before(project: &Project, count: usize) -> Service {
+/// Its process ends when the n-th answer of the broadcast is there.
+fn ends_at(project: &Project, count: usize) -> Service {
     let service = Service::accepting();
     let mut command = project.command_against(&service, &["run", "scripts/main.lua"]);
-    command.env("MOONCAST_FAIL_POINT", format!("before-intent:{count}"));
+    command.env("MOONCAST_FAIL_POINT", format!("after-request:{count}"));
     let ran = Ran::of(&command.output().unwrap());
     assert_eq!(ran.status, None, "{ran:#?}");
     service
@@ -39,7 +39,7 @@ fn ends_before(project: &Project, count: usize) -> Service {
 /// One that was sent to some of the audience.
 fn half(script: &str) -> (Project, Service) {
     let project = project(script);
-    let service = ends_before(&project, 8);
+    let service = ends_at(&project, 8);
     (project, service)
 }
 
@@ -110,7 +110,7 @@ im.broadcast({ name = "news", to = "groups.csv", rate = 50,
 "#;
     let files = self::project(script);
     files.write("text.txt", "old");
-    ends_before(&files, 8);
+    ends_at(&files, 8);
     files.write("text.txt", "new");
     refused(&files, "the file text.txt").says("\"old\"").says("\"new\"");
     files.write("text.txt", "old");
@@ -196,7 +196,7 @@ fn a_line_that_was_skipped_and_mended_is_added_by_replan() {
     let script = SCRIPT.replace("rate = 50", "skip_bad = true, rate = 50");
     let project = project(&script);
     project.write("groups.csv", format!("{}bad id,x\n", audience(1001..1011)));
-    ends_before(&project, 5);
+    ends_at(&project, 5);
     project.write("groups.csv", format!("{}1011,x\n", audience(1001..1011)));
     let after = Service::accepting();
     let ran = run(&project, &after, &["--replan"]);
@@ -212,7 +212,7 @@ fn a_user_gets_one_text_however_the_users_of_a_group_are_divided() {
     };
     let project = project(SCRIPT);
     project.write("groups.csv", list(1));
-    let service = ends_before(&project, 3);
+    let service = ends_at(&project, 3);
     project.write("groups.csv", list(0));
     let after = Service::accepting();
     let ran = run(&project, &after, &["--replan"]);

@@ -14,6 +14,10 @@ use super::{Broadcast, BroadcastId, Lease, Plan, Spec, holds};
 /// What begins the note of a broadcast that is paused because its inputs changed.
 pub const CHANGED: &str = "inputs changed";
 
+/// Ends a pause of that kind.
+const LIFTED: &str = "wish = CASE WHEN wish = 1 AND wish_note LIKE ?10 THEN 0 ELSE wish END,
+    wish_note = CASE WHEN wish = 1 AND wish_note LIKE ?10 THEN NULL ELSE wish_note END";
+
 /// What a person reads beside a recipient that the new plan has not.
 const REMOVED: &str = "the new plan does not have it";
 
@@ -104,7 +108,7 @@ async fn replan(
         .collect();
     let statement = sql(format!(
         "UPDATE broadcasts SET spec = ?2, plan = ?3, largest = ?4, duplicates = ?5, excluded = ?6, planned_at = ?7,
-            next_seq = ?8, next_message = ?9, wish = CASE WHEN wish = 1 AND wish_note LIKE ?10 THEN 0 ELSE wish END, {} WHERE id = ?1",
+            next_seq = ?8, next_message = ?9, {LIFTED}, {} WHERE id = ?1",
         counts.join(", ")
     ));
     let statement = statement.bind(id.0).bind(spec).bind(plan.hash.as_str());
