@@ -9,24 +9,25 @@ use super::server::Server;
 use super::{command, in_state, rows, settings};
 use crate::support::{Project, Ran};
 
-const POINTS: [&str; 7] = [
-    "before-draft",
-    "in-draft",
-    "before-replan",
-    "in-replan",
-    "after-replan",
-    "after-intent",
-    "after-request",
-];
+/// Places at which a new plan is made.
+const PLANNING: [&str; 5] = ["before-draft", "in-draft", "before-replan", "in-replan", "after-replan"];
+
+/// Places at which it is sent.
+const SENDING: [&str; 3] = ["before-intent", "after-intent", "after-request"];
 
 const SCRIPT: &str = r#"
-im.broadcast { name = "news", to = "groups.csv", stop_after_failures = 1000000,
+im.broadcast { name = "news", to = "groups.csv", rate = 400, stop_after_failures = 1000000,
   message = function(row) return { type = "txt", body = { msg = row.text } } end }
 "#;
 
-/// Some of the numbers under `many`, other ones in each version of the audience.
+/// As many groups in each version of the audience, of which an eighth are others than before.
 fn audience(many: usize, version: usize) -> Vec<usize> {
-    (0..many).filter(|number| (number + version) % 10 != 0).collect()
+    let first = version * (many / 8);
+    (first..first + many).collect()
+}
+
+fn pick(random: &Random, among: usize) -> usize {
+    usize::try_from(random.below(among as u64)).unwrap()
 }
 
 fn file(groups: &[usize], version: usize) -> String {
@@ -38,7 +39,7 @@ fn file(groups: &[usize], version: usize) -> String {
 
 #[test]
 fn replaced_again_and_again_no_group_has_two_texts_and_none_is_lost() {
-    let (many, kills) = if soak() { (3_000, 30) } else { (400, deaths(8)) };
+    let (many, kills) = if soak() { (800, 30) } else { (160, deaths(8)) };
     let seed = seed();
     println!("MOONCAST_SEED={seed}");
     let random = Random::new(seed);
@@ -52,18 +53,24 @@ fn replaced_again_and_again_no_group_has_two_texts_and_none_is_lost() {
         assert!(life < kills * 6 + 10, "it never comes to its end; MOONCAST_SEED={seed}");
         let context = format!("life {life}, version {version}, MOONCAST_SEED={seed}");
         let mut command = command(&project, &server, &["run", "--replan", "scripts/main.lua"]);
-        let armed = killed < kills;
-        let mut point = "after-request";
-        if armed {
-            // The first life has no stored plan yet.
-            point = if life == 0 { "after-request" } else { POINTS[life % POINTS.len()] };
+        let mut point = "";
+        if killed < kills {
+            // The first life has no stored plan yet; without a new audience no new plan is made.
+            if life > 0 && random.below(3) > 0 {
+                version += 1;
+                last = audience(many, version);
+                project.write("groups.csv", file(&last, version));
+                let at = if life <= PLANNING.len() { life - 1 } else { pick(&random, PLANNING.len()) };
+                point = PLANNING[at];
+            } else {
+                point = SENDING[pick(&random, SENDING.len())];
+            }
             let most = match point {
                 "in-replan" => 5,
-                "in-draft" => 1,
-                "after-intent" | "after-request" => (many / kills / 2) as u64,
+                "before-intent" | "after-intent" | "after-request" => 6,
                 _ => 1,
             };
-            command.env("MOONCAST_FAIL_POINT", format!("{point}:{}", random.below(most.max(1)) + 1));
+            command.env("MOONCAST_FAIL_POINT", format!("{point}:{}", random.below(most) + 1));
         }
         let child = Project::start(command);
         server.client(&child);
@@ -84,12 +91,6 @@ fn replaced_again_and_again_no_group_has_two_texts_and_none_is_lost() {
             }
             Some(other) => panic!("{context}: signal {other}: {ran:#?}"),
         }
-        // The audience is another one each time, but for the last.
-        if killed < kills && random.coin() {
-            version += 1;
-            last = audience(many, version);
-            project.write("groups.csv", file(&last, version));
-        }
     }
     let (rows, accepted) = (rows(&project), server.accepted());
     for group in &last {
@@ -103,6 +104,11 @@ fn replaced_again_and_again_no_group_has_two_texts_and_none_is_lost() {
             state != "sent" || accepted.contains_key(&group),
             "{group} never got it, MOONCAST_SEED={seed}"
         );
+    }
+    for (group, row) in &rows {
+        let gone = !last.contains(&(group.parse::<usize>().unwrap() - 1000));
+        assert!(!gone || accepted.contains_key(group) || row.state != "sent", "{group} {row:?}");
+        assert!(row.state != "pending" && row.state != "sending", "{group} {row:?}, MOONCAST_SEED={seed}");
     }
     println!(
         "replan: {many} groups, {version} new audiences, killed {killed} times at {at:?}; {} accepted, {} sent, {} in doubt, \
