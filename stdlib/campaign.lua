@@ -10,7 +10,8 @@
 --     test_as = { name = "Morning runners" },
 --   })
 --
--- Run again, it goes on where it stopped; the test is not repeated while its message is the same.
+-- The whole audience is read and its messages are made and checked before the test is sent. Run again, it goes on where it
+-- stopped; the test is not repeated while its message is the same. `mooncast run FILE --test-only` sends the test alone.
 
 local fs = require("fs")
 local hash = require("hash")
@@ -148,8 +149,24 @@ local function as_recipient(group, fields)
   return recipient
 end
 
--- The message for one test group, with its address; checked, so that either all tests are right or none is sent.
-local function test_message(app, message, recipient)
+-- A message with the address of a recipient.
+local function addressed(message, group_id, users)
+  local copy = complete(message, {})
+  copy.to, copy.users = { group_id }, users
+  return copy
+end
+
+-- The messages for one test group, with their addresses; checked, so that either all tests are right or none is sent. A
+-- group of the audience gets what the plan has for it.
+local function test_messages(app, message, recipient, planned)
+  local group_id = type(recipient) == "table" and recipient.group_id or recipient
+  local messages = {}
+  for _, row in ipairs(planned(tostring(group_id))) do
+    messages[#messages + 1] = addressed(row.message, group_id, row.users[1] and row.users or nil)
+  end
+  if messages[1] then
+    return messages
+  end
   local made = message
   if type(message) == "function" then
     made = message(recipient)
@@ -157,40 +174,41 @@ local function test_message(app, message, recipient)
   if type(made) ~= "table" then
     return nil, "there is no message for it: the function gave a " .. type(made)
   end
-  local addressed = complete(made, {})
-  addressed.to = { type(recipient) == "table" and recipient.group_id or recipient }
   local users = type(recipient) == "table" and recipient.users
   if type(users) == "string" then
-    addressed.users = {}
-    for user in users:gmatch("[^;%s]+") do
-      addressed.users[#addressed.users + 1] = user
+    local list = {}
+    for user in users:gsub("；", ";"):gmatch("[^;%s]+") do
+      list[#list + 1] = user
     end
-  elseif users then
-    addressed.users = users
+    users = list
   end
-  local ok, problems = app.check(addressed)
-  return ok and addressed, not ok and problems[1].field .. ": " .. problems[1].message
+  local whole = addressed(made, group_id, users or nil)
+  local ok, problems = app.check(whole)
+  return ok and { whole }, not ok and problems[1].field .. ": " .. problems[1].message
 end
 
 local function failed_test(title, failures)
   refuse("the test failed, so the audience got nothing: " .. table.concat(failures, "; "), title)
 end
 
--- Sends the test. What was sent before is not sent again; gives the receipts of both.
-local function run_test(title, app, fields, own)
+-- Sends the test. What was sent before is not sent again; gives the receipts of both. `planned` tells what the plan has for
+-- a group.
+local function run_test(title, app, fields, own, planned)
   local messages, failures = {}, {}
-  for index, group in ipairs(own.test) do
+  for _, group in ipairs(own.test) do
     local recipient = as_recipient(group, own.test_as)
-    local ok, message, problem = pcall(test_message, app, fields.message, recipient)
+    local ok, made, problem = pcall(test_messages, app, fields.message, recipient, planned)
     if not ok then
-      message, problem = nil, type(message) == "table" and message.message or tostring(message)
+      made, problem = nil, type(made) == "table" and made.message or tostring(made)
       if own.text and not own.test_as then
         problem = problem .. " (`test_as` gives such fields to the test groups)"
       end
     end
-    messages[index] = message
-    if not message then
+    if not made then
       failures[#failures + 1] = named(recipient) .. ": " .. problem
+    end
+    for _, message in ipairs(made or {}) do
+      messages[#messages + 1] = message
     end
   end
   if failures[1] then
@@ -284,32 +302,38 @@ local function run(spec)
   end
 
   local title = ("%s (run %s)"):format(fields.name, fields.run or schedule.run)
-  local tested = {}
-  if own.test then
-    tested = run_test(title, app, fields, own)
-    print(("%s: tested in %s"):format(title, #own.test == 1 and "1 group" or #own.test .. " groups"))
-    if own.test_only then
-      return { name = fields.name, run = tostring(fields.run or schedule.run), tested = tested }
-    end
-  end
-
   if own.text and type(fields.message) == "function" then
+    own.message = fields.message
     fields.message = located(fields.message)
   end
+  local tested = {}
+  local before
+  if own.test then
+    before = function(planned)
+      local unlocated = { name = fields.name, run = fields.run, priority = fields.priority }
+      unlocated.message = own.message or fields.message
+      tested = run_test(title, app, unlocated, own, planned)
+      print(("%s: tested in %s"):format(title, #own.test == 1 and "1 group" or #own.test .. " groups"))
+    end
+  end
   local known_as = quoted(fields.name .. "/" .. (fields.run or schedule.run))
-  local ok, report = pcall(app.broadcast, fields)
+  local ok, report = pcall(app._campaign, fields, before, own.test_only or false)
   if not ok then
     if type(report) == "table" and report.kind == "cancelled" then
       print(("%s: not finished; to go on, run this script again, or:  mooncast runs resume %s"):format(title, known_as))
     end
     error(report, 0)
   end
+  if not report then
+    return { name = fields.name, run = tostring(fields.run or schedule.run), tested = tested }
+  end
   show(title, report, known_as)
   report.tested = tested
   return report
 end
 
----Sends the test, then the broadcast; prints its report, and gives it. When the test fails the audience gets nothing.
+---Reads the audience, makes and checks all messages, sends the test, then the broadcast; prints its report, and gives it.
+---When the test fails the audience gets nothing.
 ---@param spec campaign.spec
 ---@return campaign.report
 function campaign.run(spec)

@@ -10,7 +10,7 @@ use mooncast::clock::Clock;
 use mooncast::config::{App, AppLimits, Credentials, Permissions, Project as Place, Timeouts};
 use mooncast::delivery::{Counts, Delivery, Tally};
 use mooncast::host::{
-    Broadcasts, Budget, Ended, Failed, Files, InterruptSwitch, Jobs, Outbound, Output, Part, RunSpec,
+    Broadcasts, Budget, Ended, Failed, Files, Inputs, InterruptSwitch, Jobs, Outbound, Output, Part, RunSpec,
     RunStop, Services, Sources, Store, Variables, run,
 };
 use mooncast::protocol::{Mode, Source, WorkerLimits};
@@ -53,6 +53,7 @@ fn services(project: &Project, app: &Rc<Delivery>, clock: &Clock) -> Rc<Services
         output: Rc::new(Silent),
         tally: Rc::new(Tally::default()),
         broadcasts: Broadcasts::default(),
+        inputs: Inputs::default(),
         jobs: Jobs::default(),
         store: Store::new("scripts/main.lua"),
         job: None,

@@ -15,8 +15,8 @@ use crate::config::{AppFlags, Environment, Permissions, Project, ScriptLimits, S
 use crate::delivery::{Counts, FailPoint, Underway};
 use crate::host::rehearsal::Plan;
 use crate::host::{
-    self, Ended, InterruptSwitch, MAX_SOURCE, OWN_BINARY, Output, Part, PlanUnderway, RunSpec, Services,
-    Silence,
+    self, Ended, InterruptSwitch, MAX_SOURCE, OWN_BINARY, OnChange, Output, Part, PlanUnderway, RunSpec,
+    Services, Silence,
 };
 use crate::protocol::{Mode, Source, WorkerLimits};
 
@@ -52,6 +52,15 @@ pub(super) struct Run {
     /// Send only what `mooncast rehearse` showed under this name: anything else is refused before the first send
     #[arg(long, value_name = "PLAN")]
     plan: Option<Plan>,
+    /// Send only the test messages of campaigns, and nothing to their audiences
+    #[arg(long)]
+    test_only: bool,
+    /// Go on with unfinished broadcasts as they are stored, though their inputs changed
+    #[arg(long = "continue", conflicts_with = "replan")]
+    go_on: bool,
+    /// Send the rest of unfinished broadcasts by a new plan where their inputs changed; those who have it get nothing again
+    #[arg(long)]
+    replan: bool,
     /// Send to the built-in simulator, whatever is configured
     #[arg(long)]
     simulator: bool,
@@ -149,6 +158,13 @@ pub(super) fn run(args: Run, global: &Global) -> anyhow::Result<Exit> {
         if args.file.as_os_str() == "-" { project.root.join(STANDARD_INPUT) } else { args.file.clone() };
     let mut services = services(&project, &settings, &apps, &clock, &file, Rc::new(terminal.clone()))?;
     services.part = part;
+    if args.test_only {
+        services.broadcasts.only_test();
+    }
+    if args.go_on || args.replan {
+        let on_change = if args.replan { OnChange::Replan } else { OnChange::Continue };
+        services.broadcasts.decide_on_change(on_change);
+    }
     let format = global.log_format;
     let over = clock.block_on(async {
         let driven = drive(spec, services, terminal.clone(), &clock, format).await;
@@ -160,6 +176,7 @@ pub(super) fn run(args: Run, global: &Global) -> anyhow::Result<Exit> {
         ended: &over.ended,
         counts: over.services.tally.counts(),
         elapsed: over.elapsed,
+        refused: over.services.broadcasts.refused(),
         broadcasts: &over.services.broadcasts.watched(),
         next: Next::new(global, &project, args.simulator || settings.simulator),
     };

@@ -18,6 +18,8 @@ pub(super) struct Summary<'a> {
     pub(super) ended: &'a Ended,
     pub(super) counts: Counts,
     pub(super) elapsed: Duration,
+    /// Whether a broadcast was refused because its inputs changed.
+    pub(super) refused: bool,
     /// Those that have left something to do are among them.
     pub(super) broadcasts: &'a [Rc<Underway>],
     pub(super) next: Next,
@@ -36,6 +38,7 @@ impl Summary<'_> {
         }
         match self.ended {
             Ended::Interrupted => Exit::Interrupted,
+            Ended::Failed(_) if self.refused => Exit::Usage,
             Ended::Failed(_) => Exit::Failed,
             Ended::Finished if !self.counts.all_delivered() => Exit::Undelivered,
             Ended::Finished => Exit::Delivered,

@@ -15,14 +15,29 @@ pub enum Point {
     AfterRequest,
     /// What the answer means is known, and not written down.
     BeforeOutcome,
+    /// A new plan is about to be built beside a stored one.
+    BeforeDraft,
+    /// Recipients are about to be put into it.
+    InDraft,
+    /// It is complete, and about to take the stored plan's place.
+    BeforeReplan,
+    /// Within the transaction that does so.
+    InReplan,
+    /// It has taken the stored plan's place.
+    AfterReplan,
 }
 
 impl Point {
-    const ALL: [(&'static str, Self); 4] = [
+    const ALL: [(&'static str, Self); 9] = [
         ("before-intent", Self::BeforeIntent),
         ("after-intent", Self::AfterIntent),
         ("after-request", Self::AfterRequest),
         ("before-outcome", Self::BeforeOutcome),
+        ("before-draft", Self::BeforeDraft),
+        ("in-draft", Self::InDraft),
+        ("before-replan", Self::BeforeReplan),
+        ("in-replan", Self::InReplan),
+        ("after-replan", Self::AfterReplan),
     ];
 }
 
@@ -33,7 +48,7 @@ pub struct FailPoint(Option<(Point, Rc<Cell<u64>>)>);
 /// A text that is no fail point.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is not POINT:COUNT, with before-intent, after-intent, after-request or before-outcome, and a count from 1"
+    "`{0}` is not POINT:COUNT, with before-intent, after-intent, after-request, before-outcome, before-draft, in-draft, before-replan, in-replan or after-replan, and a count from 1"
 )]
 pub struct NoFailPoint(String);
 

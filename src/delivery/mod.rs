@@ -155,6 +155,11 @@ impl Delivery {
         self
     }
 
+    /// Passes a place at which a crash test may end the process.
+    pub fn pass(&self, point: Point) {
+        self.fail_point.pass(point);
+    }
+
     /// The ledger, opened if it was not, and the app in it; none where there is no ledger.
     ///
     /// # Errors

@@ -100,9 +100,16 @@ async fn answer_other(services: &Services, request: Request, memory: &mut Held) 
                 services.part.as_planned().map_or_else(|| services.clock.unix_time(), |plan| plan.time.now());
             Ok(Answer::Number(now.as_secs_f64()))
         }
-        Request::Require(module) => services.sources.find(&module).map(Answer::Source),
-        Request::FileRead(path) => services.files.read(&path).await.map(Answer::Bytes),
+        Request::Require(module) => services.sources.find(&module).map(|source| {
+            services.inputs.module(&module, &source);
+            Answer::Source(source)
+        }),
+        Request::FileRead(path) => services.files.read(&path).await.map(|content| {
+            services.inputs.file(&path, &content);
+            Answer::Bytes(content)
+        }),
         Request::FileWrite { path, content, append } => {
+            services.inputs.written(&path);
             services.files.write(&path, content, append).await.map(|()| Answer::Nothing)
         }
         Request::FileList(path) => json(&services.files.list(&path).await?),

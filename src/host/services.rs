@@ -14,6 +14,7 @@ use super::broadcasts::Broadcasts;
 use super::budget::Budget;
 use super::console::Console;
 use super::files::Files;
+use super::inputs::Inputs;
 use super::jobs::{Jobs, OfJob};
 use super::outbound::{Outbound, net_problem};
 use super::output::Output;
@@ -45,6 +46,8 @@ pub struct Services {
     pub tally: Rc<Tally>,
     /// The broadcasts that it builds and waits for.
     pub broadcasts: Broadcasts,
+    /// What it has read of the project.
+    pub inputs: Inputs,
     /// The jobs that it declares.
     pub jobs: Jobs,
     /// Its durable data.
@@ -109,6 +112,7 @@ impl Services {
             output,
             tally: Rc::new(Tally::default()),
             broadcasts: Broadcasts::default(),
+            inputs: Inputs::default(),
             jobs: Jobs::new(permissions),
             job: None,
             stop: RunStop::default(),

@@ -41,6 +41,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0014_deaths.sql"),
     include_str!("migrations/0015_operators.sql"),
     include_str!("migrations/0016_retry.sql"),
+    include_str!("migrations/0017_drafts.sql"),
 ];
 /// The newest version that this program knows.
 #[expect(clippy::cast_possible_wrap, reason = "there are a few")]

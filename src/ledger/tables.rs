@@ -92,6 +92,7 @@ pub(super) const TABLES: &[Table] = &[
             ("planned_at", Number),
             ("finished_at", Number),
             ("entrusted", Flag),
+            ("draft", Flag),
         ],
         key: 1,
         page: 100,

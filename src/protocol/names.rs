@@ -1,7 +1,7 @@
 //! The names of what a script can say beside its messages: the worker checks them, and the linter knows them.
 
 /// The fields of `im.broadcast`.
-pub const BROADCAST_FIELDS: [&str; 19] = [
+pub const BROADCAST_FIELDS: [&str; 20] = [
     "name",
     "run",
     "to",
@@ -21,6 +21,7 @@ pub const BROADCAST_FIELDS: [&str; 19] = [
     "separator",
     "sheet",
     "allow_empty",
+    "on_change",
 ];
 
 /// What the second argument of the sending calls can say.

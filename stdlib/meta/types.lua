@@ -155,6 +155,7 @@
 ---@field separator? string  of a CSV file's columns, one character; recognised where it is left out
 ---@field sheet? string  of a workbook; the first one by default
 ---@field allow_empty? boolean  sends texts that are empty or blank, which are refused otherwise
+---@field on_change? "refuse"|"continue"|"replan"  what becomes of an unfinished one whose inputs changed; "refuse" by default
 
 ---How a broadcast stands: recipients by state.
 ---@class im.progress

@@ -1,1 +1,296 @@
 //! Inputs that changed under an unfinished broadcast, and the order in which things leave.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::support::service::{Service, accept, json};
+use crate::support::{Project, Ran};
+
+const SCRIPT: &str = r#"
+local report = im.broadcast({ name = "news", to = "groups.csv", in_doubt = "hold", rate = 50,
+  message = function(row) return { type = "txt", body = { msg = require("words") .. row.name } } end })
+print("sent", report.sent, "cancelled", report.cancelled)
+"#;
+
+fn audience(groups: impl IntoIterator<Item = u32>) -> String {
+    groups.into_iter().fold("group_id,name\n".to_owned(), |mut text, group| {
+        let _ = writeln!(text, "{group},n{group}");
+        text
+    })
+}
+
+fn project(script: &str) -> Project {
+    Project::with_script(script)
+        .file("groups.csv", audience(1001..1021))
+        .file("scripts/lib/words.lua", "return 'old '")
+        .file("mooncast.toml", "[app.limits]\ngroup_per_second = 100000\n[app.timeouts]\nread = \"2s\"\n")
+}
+
+/// Its process ends when the n-th answer of the broadcast is there.
+fn ends_at(project: &Project, count: usize) -> Service {
+    let service = Service::accepting();
+    ends_against(project, &service, count);
+    service
+}
+
+fn ends_against(project: &Project, service: &Service, count: usize) {
+    let mut command = project.command_against(service, &["run", "scripts/main.lua"]);
+    command.env("MOONCAST_FAIL_POINT", format!("after-request:{count}"));
+    let ran = Ran::of(&command.output().unwrap());
+    assert_eq!(ran.status, None, "{ran:#?}");
+}
+
+/// One that was sent to some of the audience.
+fn half(script: &str) -> (Project, Service) {
+    let project = project(script);
+    let service = ends_at(&project, 8);
+    (project, service)
+}
+
+fn run(project: &Project, service: &Service, flags: &[&str]) -> Ran {
+    let mut args = vec!["run"];
+    args.extend_from_slice(flags);
+    args.push("scripts/main.lua");
+    Ran::of(&project.command_against(service, &args).output().unwrap())
+}
+
+/// The texts that each group got after the first `before` messages, by the service's log.
+fn got_after(service: &Service, before: usize) -> BTreeMap<String, Vec<String>> {
+    let mut got: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for message in service.messages().into_iter().skip(before) {
+        let text = message["body"]["msg"].as_str().unwrap_or_default().to_owned();
+        for group in message["to"].as_array().unwrap() {
+            got.entry(group.as_str().unwrap().to_owned()).or_default().push(text.clone());
+        }
+    }
+    got
+}
+
+fn states(project: &Project) -> BTreeMap<String, String> {
+    let ran = project.mooncast(&["runs", "export", "news", "--format", "jsonl"]).exits(0);
+    ran.stdout
+        .lines()
+        .map(|line| {
+            let row: serde_json::Value = serde_json::from_str(line).unwrap();
+            (row["group_id"].as_str().unwrap().to_owned(), row["state"].as_str().unwrap().to_owned())
+        })
+        .collect()
+}
+
+fn got(service: &Service) -> BTreeMap<String, Vec<String>> {
+    got_after(service, 0)
+}
+
+#[track_caller]
+fn refused(project: &Project, service: &Service, what: &str) -> Ran {
+    let before = service.messages().len();
+    let ran = run(project, service, &[]).exits(2).says(what).says("--continue").says("--replan");
+    assert_eq!(service.messages().len(), before, "{ran:#?}");
+    ran
+}
+
+#[test]
+fn a_changed_audience_is_refused_with_who_was_added_and_removed() {
+    let (project, service) = half(SCRIPT);
+    project.write("groups.csv", audience((1001..1011).chain(2001..2011)));
+    let ran = refused(&project, &service, "groups.csv");
+    ran.says("recipients added: 10 (2001, 2002, 2003, 2004, 2005, …)").says("recipients removed: 10 (1011,");
+}
+
+#[test]
+fn a_changed_module_is_refused_with_both_texts() {
+    let (project, service) = half(SCRIPT);
+    project.write("scripts/lib/words.lua", "return 'new '");
+    refused(&project, &service, "the module words").says("old n1001").says("new n1001");
+}
+
+#[test]
+fn a_changed_script_argument_and_template_are_refused() {
+    let (project, service) = half(SCRIPT);
+    project.write("scripts/main.lua", format!("{SCRIPT}\n"));
+    refused(&project, &service, "the script");
+
+    let script = r#"
+local fs = require("fs")
+local text = fs.read("text.txt")
+im.broadcast({ name = "news", to = "groups.csv", rate = 50,
+  message = { type = "txt", body = { msg = text } } })
+"#;
+    let files = self::project(script);
+    files.write("text.txt", "old");
+    let service = ends_at(&files, 8);
+    files.write("text.txt", "new");
+    refused(&files, &service, "the file text.txt").says("\"old\"").says("\"new\"");
+    files.write("text.txt", "old");
+    let other = Service::accepting();
+    let ran =
+        Ran::of(&files.command_against(&other, &["run", "scripts/main.lua", "argument"]).output().unwrap());
+    ran.exits(2).says("the arguments");
+    assert_eq!(other.messages().len(), 0);
+}
+
+#[test]
+fn a_changed_list_is_refused_and_an_unchanged_one_goes_on() {
+    let script = r#"
+local list = { 1001, 1002, 1003, 1004, 1005, 1006, 1007, 1008, 1009, 1010 }
+im.broadcast({ name = "news", to = list, rate = 50,
+  message = { type = "txt", body = { msg = "x" } } })
+"#;
+    let (project, service) = half(script);
+    let ran = run(&project, &service, &[]);
+    assert!([Some(0), Some(3)].contains(&ran.status), "{ran:#?}");
+    let texts = got(&service);
+    assert!(texts.len() == 10 && texts.values().all(|texts| texts.len() == 1), "{texts:?}");
+    let (project, service) = half(script);
+    project.write("scripts/main.lua", script.replace("1010 }", "1010, 1011 }"));
+    refused(&project, &service, "the script").says("recipients added: 1 (1011)");
+}
+
+#[test]
+fn continue_goes_on_as_stored() {
+    let (project, service) = half(SCRIPT);
+    project.write("groups.csv", audience(3001..3005));
+    project.write("scripts/lib/words.lua", "return 'new '");
+    refused(&project, &service, "groups.csv");
+    let before_it = service.messages().len();
+    let ran = run(&project, &service, &["--continue"]);
+    assert!([Some(0), Some(3)].contains(&ran.status), "{ran:#?}");
+    let got = got_after(&service, before_it);
+    assert!(!got.is_empty() && got.iter().all(|(group, texts)| texts == &[format!("old n{group}")]));
+    assert!(
+        states(&project).values().all(|state| ["sent", "in_doubt", "rejected"].contains(&state.as_str()))
+    );
+}
+
+#[test]
+fn replan_leaves_alone_who_has_it_cancels_the_removed_and_adds_the_new() {
+    let (project, service) = half(SCRIPT);
+    let before = states(&project);
+    project.write("groups.csv", audience((1001..1011).chain(2001..2011)));
+    project.write("scripts/lib/words.lua", "return 'new '");
+    refused(&project, &service, "groups.csv");
+    let before_it = service.messages().len();
+    let ran = run(&project, &service, &["--replan"]);
+    assert!([Some(0), Some(3)].contains(&ran.status), "{ran:#?}");
+    let (got, states) = (got_after(&service, before_it), states(&project));
+    for (group, state) in &before {
+        match state.as_str() {
+            "sent" | "in_doubt" => {
+                assert_eq!(&states[group], state, "{group}");
+                assert!(!got.contains_key(group), "{group} has it already");
+            }
+            _ if group.parse::<u32>().unwrap() > 1010 => {
+                assert_eq!(states[group], "cancelled", "{group}");
+                assert!(!got.contains_key(group), "{group}");
+            }
+            _ => assert_eq!(got[group], [format!("new n{group}")]),
+        }
+    }
+    for group in 2001..2011 {
+        assert_eq!(got[&group.to_string()], [format!("new n{group}")]);
+        assert_eq!(states[&group.to_string()], "sent");
+    }
+    // Nothing is left, and nothing is sent again.
+    let all = service.messages().len();
+    run(&project, &service, &[]);
+    assert_eq!(service.messages().len(), all);
+}
+
+#[test]
+fn a_line_that_was_skipped_and_mended_is_added_by_replan() {
+    let script = SCRIPT.replace("rate = 50", "skip_bad = true, rate = 50");
+    let project = project(&script);
+    project.write("groups.csv", format!("{}bad id,x\n", audience(1001..1011)));
+    let service = ends_at(&project, 5);
+    project.write("groups.csv", format!("{}1011,x\n", audience(1001..1011)));
+    let before_it = service.messages().len();
+    let ran = run(&project, &service, &["--replan"]);
+    assert!([Some(0), Some(3)].contains(&ran.status), "{ran:#?}");
+    assert_eq!(got_after(&service, before_it)["1011"], ["old x"]);
+}
+
+#[test]
+fn a_user_gets_one_text_however_the_users_of_a_group_are_divided() {
+    let list = |first: usize| {
+        let users: Vec<String> = (first..41).map(|user| format!("u{user}")).collect();
+        format!("group_id,users,name\n1001,{},a\n1002,{},b\n", users.join(";"), users.join(";"))
+    };
+    let project = project(SCRIPT);
+    project.write("groups.csv", list(1));
+    let service = ends_at(&project, 3);
+    project.write("groups.csv", list(0));
+    let before_it = service.messages().len();
+    let ran = run(&project, &service, &["--replan"]);
+    assert!([Some(0), Some(3)].contains(&ran.status), "{ran:#?}");
+    let mut times: BTreeMap<String, usize> = BTreeMap::new();
+    let sent = |service: &Service| {
+        let requests = service.requests().into_iter().filter(|one| one.path.contains("/messages/"));
+        requests.map(|request| request.json()).collect::<Vec<_>>()
+    };
+    assert!(before_it <= 3);
+    for message in sent(&service) {
+        for user in message["users"].as_array().unwrap() {
+            let key = format!("{} {user}", message["to"][0]);
+            *times.entry(key).or_default() += 1;
+        }
+    }
+    assert!(times.values().all(|times| *times == 1), "{times:?}");
+    assert!(
+        states(&project).values().all(|state| ["sent", "in_doubt", "cancelled"].contains(&state.as_str()))
+    );
+    // Two groups of 41 users; those of the call that may have been in flight are held in doubt.
+    assert!(times.len() >= 62, "{}", times.len());
+}
+
+const CAMPAIGN: &str = r#"
+require("campaign").run({ name = "sale", to = "groups.csv", text = "Hi {{ name }}!", test = { "9001", "1002" },
+  test_as = { name = "tester" } })
+"#;
+
+#[test]
+fn the_test_group_gets_nothing_where_a_line_of_the_audience_is_bad() {
+    let project = project(CAMPAIGN);
+    project.write("groups.csv", format!("{}bad id,x\n", audience(1001..1004)));
+    let service = Service::accepting();
+    let ran = project.run_against(&service);
+    assert_eq!(ran.status, Some(1), "{ran:#?}");
+    assert_eq!(service.messages().len(), 0);
+}
+
+#[test]
+fn test_only_sends_the_test_and_leaves_the_rest_to_the_next_run() {
+    let project = project(CAMPAIGN);
+    project.write("groups.csv", audience(1001..1004));
+    let service = Service::accepting();
+    let args = ["run", "scripts/main.lua", "--test-only"];
+    Ran::of(&project.command_against(&service, &args).output().unwrap()).exits(0);
+    let tests = got(&service);
+    assert_eq!(tests.keys().collect::<Vec<_>>(), ["1002", "9001"]);
+    // A group of the audience gets its own row's message.
+    assert_eq!((&tests["9001"][0], &tests["1002"][0]), (&"Hi tester!".to_owned(), &"Hi n1002!".to_owned()));
+    project.write("scripts/main.lua", CAMPAIGN.replace("Hi", "Hello"));
+    run(&project, &service, &[]).exits(0);
+    assert_eq!(service.messages().len(), 2 + 5);
+    assert!(got_after(&service, 2).values().flatten().all(|text| text.starts_with("Hello ")));
+}
+
+#[test]
+fn a_test_that_fails_keeps_the_message_from_the_audience() {
+    let project = project(CAMPAIGN);
+    let service = Service::answering(|number, request| {
+        if number < 2 { json(400, r#"{"error":"refused"}"#) } else { accept(number, request) }
+    });
+    run(&project, &service, &[]).exits(1).says("the test failed");
+    assert_eq!(got(&service).keys().collect::<Vec<_>>(), ["1002", "9001"]);
+    project.write("scripts/main.lua", CAMPAIGN.replace("Hi", "Hello"));
+    run(&project, &service, &[]).exits(0);
+    assert!(got_after(&service, 2).values().flatten().all(|text| text.starts_with("Hello ")));
+}
+
+#[test]
+fn a_broadcast_without_a_test_is_refused_under_test_only() {
+    let project = project(SCRIPT);
+    let service = Service::accepting();
+    run(&project, &service, &["--test-only"]).exits(1).says("no test groups");
+    assert_eq!(service.messages().len(), 0);
+}

@@ -6,6 +6,7 @@ mod full;
 mod kills;
 mod pairs;
 pub(crate) mod random;
+mod replan;
 pub(crate) mod server;
 pub(crate) mod shim;
 

@@ -1,7 +1,9 @@
 //! What a script asked a broadcast to be.
 
+use data_encoding::HEXLOWER;
 use serde::Deserialize;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use crate::input::Options;
 use crate::ledger::{AppId, Exclusion, InDoubt, Ledger, Priority, ScriptMark, Spec, State};
@@ -10,6 +12,7 @@ use crate::protocol::Failure;
 use crate::zones::{DayTime, day_time, zone};
 
 use super::super::jobs::OfJob;
+use super::change::OnChange;
 use super::fault;
 
 /// The fields of `im.broadcast` as they come over the pipe. The worker has checked them for its user's sake; here they
@@ -52,7 +55,22 @@ pub(super) struct Asked {
     separator: Option<String>,
     #[serde(default)]
     sheet: Option<String>,
+    #[serde(default)]
+    pub(super) on_change: OnChange,
+    /// Whether messages to a few groups go before it.
+    #[serde(default)]
+    pub(super) tested: bool,
+    /// Whether it ends after these.
+    #[serde(default)]
+    pub(super) test_only: bool,
+    /// SHA-256 of the fields that say how it is sent.
+    #[serde(skip)]
+    hash: String,
 }
+
+/// Fields that are known by other inputs, or say nothing about the plan.
+const OF_NO_PLAN: [&str; 8] =
+    ["name", "run", "path", "message", "on_change", "on_progress", "tested", "test_only"];
 
 /// Recipients of an earlier broadcast that are left out.
 #[derive(Debug, Deserialize)]
@@ -77,9 +95,17 @@ const fn one() -> u8 {
 
 impl Asked {
     pub(super) fn read(json: &[u8]) -> Result<Self, Failure> {
-        let asked: Self = serde_json::from_slice(json).map_err(|error| {
+        let unreadable = |error: serde_json::Error| {
             Failure::invalid("broadcast", format!("the broadcast cannot be read: {error}"))
-        })?;
+        };
+        let mut asked: Self = serde_json::from_slice(json).map_err(unreadable)?;
+        let fields: std::collections::BTreeMap<String, Value> =
+            serde_json::from_slice(json).map_err(unreadable)?;
+        let mut hasher = Sha256::new();
+        for (name, value) in fields.iter().filter(|(name, _)| !OF_NO_PLAN.contains(&name.as_str())) {
+            hasher.update(format!("{name}={value}\n"));
+        }
+        asked.hash = HEXLOWER.encode(&hasher.finalize());
         if asked.name.is_empty() || asked.run.as_ref().is_some_and(String::is_empty) {
             return Err(Failure::invalid("name", "a broadcast needs a name and a run"));
         }
@@ -117,6 +143,11 @@ impl Asked {
             sheet: self.sheet.clone(),
             id_column: self.id_column.clone(),
         })
+    }
+
+    /// SHA-256 of the fields that say how it is sent.
+    pub(super) fn hash(&self) -> String {
+        self.hash.clone()
     }
 
     /// Which run of that name it is; where it does not say, that of the job that it runs for.

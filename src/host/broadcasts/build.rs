@@ -7,16 +7,22 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::delivery::Point;
 use crate::input::{Audience, Fault, Line, Options};
-use crate::ledger::{AppId, Broadcast, Counts, Exclusion, LedgerError, NewMessage, NewRecipient, Plan, Spec};
+use crate::ledger::{
+    AppId, Broadcast, Counts, Exclusion, InDoubt, Input, InputKind, LedgerError, NewMessage, NewRecipient,
+    Plan, Spec,
+};
 use crate::message::Call;
 use crate::protocol::{Failure, Kind};
 
 use super::asked::Asked;
 use super::audience::{Given, Named, Wrong, named};
+use super::change::{self, Beside, OnChange};
 use super::drive::Role;
 use super::fault;
 use super::fields::Columns;
+use super::inputs::{self, Drawn};
 use super::{report, watch};
 use crate::host::rehearsal::{How, PlannedBroadcast};
 use crate::host::services::Services;
@@ -67,6 +73,13 @@ pub(super) struct Building {
     given: u64,
     /// Lines that are left out, until it is known which call the broadcast makes: that begins the plan anew.
     held: Vec<String>,
+    /// The stored plan, where this one is built beside it.
+    beside: Option<Box<Beside>>,
+    /// What the recipients are known by that were handed over one by one.
+    drawn: Drawn,
+    /// The hash of the file of the recipients before it was read.
+    audience: Option<String>,
+    checked: Option<Plan>,
 }
 
 /// The message of all.
@@ -79,7 +92,13 @@ enum Plain {
 
 impl Building {
     /// Begins anew, whatever an earlier try has left.
-    pub(super) async fn begin(role: Role, asked: Asked, spec: Spec, app: AppId) -> Result<Self, Failure> {
+    pub(super) async fn begin(
+        role: Role,
+        asked: Asked,
+        spec: Spec,
+        app: AppId,
+        beside: Option<Box<Beside>>,
+    ) -> Result<Self, Failure> {
         let begun = async {
             let options = asked.options()?;
             let exclusion = asked.exclusion(&role.ledger, app).await?;
@@ -104,10 +123,17 @@ impl Building {
                     awaited: HashMap::new(),
                     given: 0,
                     held: Vec::new(),
+                    beside,
+                    drawn: Drawn::default(),
+                    audience: None,
+                    checked: None,
                 })
             }
             Err(failure) => {
                 role.release().await;
+                if let Some(beside) = beside {
+                    beside.role.release().await;
+                }
                 Err(failure)
             }
         }
@@ -120,7 +146,20 @@ impl Building {
 
     /// Gives it up: nothing of it was sent, and the next run builds it anew.
     pub(super) async fn abandon(self) {
+        let draft = self.asked.test_only || self.beside.is_some();
+        let (ledger, lease) = (self.role.ledger.clone(), self.role.lease);
+        if draft && let Err(error) = ledger.delete_draft(lease).await {
+            tracing::warn!("the plan that was built beside `{}` is left for later: {error}", self.asked.name);
+        }
         self.role.release().await;
+        if let Some(beside) = self.beside {
+            beside.role.release().await;
+        }
+    }
+
+    /// Whether only its test is sent.
+    pub(super) const fn is_test_only(&self) -> bool {
+        self.asked.test_only
     }
 
     /// What its driver needs.
@@ -162,7 +201,12 @@ impl Building {
         let mut all = Vec::with_capacity(given.len());
         for given in given {
             match named(&given.recipient) {
-                Ok(named) => all.push((given, named)),
+                Ok(named) => {
+                    if self.asked.path.is_none() {
+                        self.drawn.add(&named, &given.recipient);
+                    }
+                    all.push((given, named));
+                }
                 Err(Wrong(field, what)) => {
                     let why = Failure::invalid(field, format!("{}: {what}", given.place()));
                     self.note(services, &given.place(), why)?;
@@ -172,25 +216,59 @@ impl Building {
         self.add(services, all).await
     }
 
-    /// Fixes the plan.
-    pub(super) async fn fix(&mut self, services: &Services) -> Result<Plan, Failure> {
+    /// Reads and makes all that is left, and checks the plan as a whole. Nothing of it can be sent yet.
+    pub(super) async fn check(&mut self, services: &Services) -> Result<Plan, Failure> {
         if self.call.is_none() && self.asked.message.is_some() {
-            // Nobody gets it, but its author will want to know.
+            // No recipient gets it, but its author will want to know.
             self.plain_message(services, Call::Group)?;
         }
         self.put_held().await?;
         self.tell_read();
-        let (lease, max) = (self.role.lease, self.asked.max_recipients);
-        let Broadcast { app_key, name, run, .. } = &self.role.broadcast;
-        let planned = services.part.as_planned();
+        let audience = self.audience_read(services).await?;
+        self.spec.inputs = inputs::of_plan(services, &self.asked, audience);
+        let role = self.beside.as_ref().map_or(&self.role, |beside| &beside.role);
+        let Broadcast { app_key, name, run, .. } = &role.broadcast;
+        let planned = services.part.as_planned().filter(|_| !self.asked.test_only);
         let wanted = planned.map(|planned| planned.gate.broadcast(app_key, name, run)).transpose()?;
-        let plan = self.role.ledger.fix_plan_as(lease, self.exclusion.as_ref(), max, wanted).await;
-        let plan = plan.map_err(|error| match error {
-            LedgerError::OtherPlan { .. } => Failure::denied(format!(
-                "broadcast `{name}` (run {run}) is not what was rehearsed (`--plan`): {error}; nothing of it was sent. Rehearse the script again"
-            )),
-            error => fault(error),
-        })?;
+        let (lease, max) = (self.role.lease, self.asked.max_recipients);
+        let plan = self.role.ledger.check_plan(lease, self.exclusion.as_ref(), max, wanted).await;
+        let plan = plan.map_err(|error| not_planned(error, name, run))?;
+        if self.beside.as_ref().is_some_and(|beside| beside.on_change != OnChange::Replan) {
+            return Err(self.refuse(services).await);
+        }
+        if plan.total == 0 && self.beside.is_some() {
+            return Err(Failure::invalid(
+                "to",
+                format!(
+                    "the new plan of broadcast `{name}` (run {run}) has no recipients, so the stored one stays; to send nothing more of it, cancel it: mooncast runs cancel"
+                ),
+            ));
+        }
+        self.checked = Some(plan.clone());
+        Ok(plan)
+    }
+
+    /// Fixes the plan; one that was built beside a stored plan takes its place.
+    pub(super) async fn fix(&mut self, services: &Services) -> Result<Plan, Failure> {
+        if self.asked.test_only {
+            return Err(Failure::invalid("test_only", "only the test is sent"));
+        }
+        let checked = match self.checked.take() {
+            Some(checked) => checked,
+            None => self.check(services).await?,
+        };
+        let plan = if self.beside.is_some() {
+            self.replan(&checked).await?;
+            checked
+        } else {
+            let lease = self.role.lease;
+            self.role.ledger.keep_spec(lease, &self.spec).await.map_err(fault)?;
+            self.role.broadcast.spec = self.spec.clone();
+            let (exclusion, max) = (self.exclusion.as_ref(), self.asked.max_recipients);
+            let Broadcast { name, run, .. } = &self.role.broadcast;
+            let plan = self.role.ledger.fix_checked(lease, exclusion, max, checked).await;
+            plan.map_err(|error| not_planned(error, name, run))?
+        };
         if let Some(rehearsal) = services.part.as_rehearsal() {
             rehearsal.planned(PlannedBroadcast {
                 app: self.role.delivery.name(),
@@ -203,6 +281,83 @@ impl Building {
             });
         }
         Ok(plan)
+    }
+
+    /// The recipients of a group, with what they will get.
+    pub(super) async fn rows(&self, group_id: &str) -> Result<Value, Failure> {
+        let group_id = crate::message::id_text("group_id", group_id)
+            .map_err(|problem| Failure::invalid("group_id", problem.message))?;
+        let rows = self.role.ledger.planned_for(self.role.broadcast.id, group_id).await.map_err(fault)?;
+        rows.into_iter()
+            .map(|(users, message)| {
+                let message: Value = serde_json::from_slice(&message).map_err(|error| {
+                    Failure::new(Kind::Invalid, format!("a stored message cannot be read: {error}"))
+                })?;
+                Ok(json!({ "users": users, "message": message }))
+            })
+            .collect()
+    }
+
+    /// What the recipients are known by. A file that was changed while it was read is no audience.
+    async fn audience_read(&self, services: &Services) -> Result<Input, Failure> {
+        let Some(path) = &self.asked.path else {
+            let hash = self.drawn.hash();
+            return Ok(Input { kind: InputKind::Recipients, name: String::new(), hash });
+        };
+        let file = services.files.open_upload(path).await.map_err(of_to)?.file;
+        let (_, hash) = inputs::of_file(file).await?;
+        if self.audience.as_ref().is_some_and(|before| *before != hash) {
+            return Err(Failure::invalid(
+                "to",
+                format!(
+                    "`{path}` was changed while it was read; nothing was sent. Run it again once the file is complete"
+                ),
+            ));
+        }
+        Ok(Input { kind: InputKind::Audience, name: path.clone(), hash })
+    }
+
+    /// Says in what this plan differs from the stored one, and holds the broadcast back.
+    async fn refuse(&self, services: &Services) -> Failure {
+        let Some(beside) = &self.beside else {
+            return Failure::new(Kind::Invalid, "there is no stored plan");
+        };
+        let stored = &beside.role.broadcast;
+        let difference = match self.role.ledger.difference(stored.id, self.role.broadcast.id).await {
+            Ok(difference) => difference,
+            Err(error) => return fault(error),
+        };
+        let lines = change::lines(&beside.changed, &difference);
+        services.broadcasts.refused.set(true);
+        if let Err(failure) = change::hold(&beside.role, &change::note(&lines)).await {
+            return failure;
+        }
+        for line in &lines {
+            tracing::warn!("broadcast `{}` (run {}): {line}", stored.name, stored.run);
+        }
+        change::refused(stored, &lines)
+    }
+
+    /// Puts this plan in the place of the stored one, and becomes its builder.
+    async fn replan(&mut self, plan: &Plan) -> Result<(), Failure> {
+        let Some(beside) = self.beside.as_mut() else { return Ok(()) };
+        let (ledger, draft) = (&self.role.ledger, self.role.lease);
+        let delivery = Rc::clone(&self.role.delivery);
+        let lease = beside.role.lease;
+        delivery.pass(Point::BeforeReplan);
+        ledger.take_over_as(lease, InDoubt::Hold).await.map_err(fault)?;
+        let step = || delivery.pass(Point::InReplan);
+        let replanned = ledger.replan(lease, draft, plan, &self.spec, &step).await.map_err(fault)?;
+        delivery.pass(Point::AfterReplan);
+        let (name, run, left) = (&replanned.name, &replanned.run, replanned.counts.pending);
+        tracing::info!("broadcast `{name}` (run {run}) goes on by its new plan: {left} recipients are left");
+        let Some(beside) = self.beside.take() else { return Ok(()) };
+        let mut role = beside.role;
+        role.bad_lines = self.role.bad_lines;
+        role.watched = self.role.watched;
+        role.broadcast = replanned;
+        self.role = role;
+        Ok(())
     }
 
     /// The number of problems whose line of the script is not known yet.
@@ -228,6 +383,8 @@ impl Building {
             Audience::check_name(&path, &self.options)
                 .map_err(|(field, what)| Failure::invalid(field, what))?;
             let file = services.files.open_upload(&path).await.map_err(of_to)?.file;
+            let (file, hash) = inputs::of_file(file).await?;
+            self.audience = Some(hash);
             let (path, options) = (path.clone(), self.options.clone());
             blocking(move || Audience::open(&path, file, &options)).await?.map_err(unreadable)?
         };
@@ -381,6 +538,9 @@ impl Building {
                 });
             }
         }
+        if self.beside.is_some() {
+            self.role.delivery.pass(Point::InDraft);
+        }
         self.role.ledger.append(self.role.lease, &recipients).await.map_err(fault)?;
         let so_far = self.underway.recipients() + recipients.len() as u64;
         self.underway.recipients.set(so_far);
@@ -444,6 +604,16 @@ impl Building {
         let content = draft.to_json();
         let known_as = watch::known_as(services, &content);
         Ok(NewMessage { content, size: draft.size() as u64, known_as })
+    }
+}
+
+/// Why a plan was not fixed.
+fn not_planned(error: LedgerError, name: &str, run: &str) -> Failure {
+    match error {
+        LedgerError::OtherPlan { .. } => Failure::denied(format!(
+            "broadcast `{name}` (run {run}) is not what was rehearsed (`--plan`): {error}; nothing of it was sent. Rehearse the script again"
+        )),
+        error => fault(error),
     }
 }
 

@@ -5,9 +5,13 @@
 
 mod asked;
 mod audience;
+mod begin;
 mod build;
+mod change;
+mod compare;
 mod drive;
 mod fields;
+mod inputs;
 mod keeper;
 mod report;
 mod watch;
@@ -23,16 +27,15 @@ use sha2::{Digest, Sha256};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
-use crate::delivery::{LEASE, Report, Underway};
-use crate::ledger::{Broadcast, BroadcastId, Found, Lease, Ledger, LedgerError, Owner, ScriptMark};
-use crate::message::Call;
+use crate::delivery::{LEASE, Underway};
+use crate::ledger::{BroadcastId, Lease, Ledger, LedgerError, ScriptMark};
 use crate::protocol::{Answer, BroadcastStep, Failure, Kind, Source};
 
-use super::answers;
 use super::services::Services;
-use asked::Asked;
 use build::Building;
 pub use build::PlanUnderway;
+pub use change::OnChange;
+use compare::Comparing;
 use drive::Driving;
 
 pub use keeper::{Keeper, Kept};
@@ -48,10 +51,14 @@ pub struct Broadcasts {
     script: RefCell<Option<Source>>,
     watched: RefCell<Vec<Rc<Underway>>>,
     plans: RefCell<Vec<Weak<PlanUnderway>>>,
+    on_change: Cell<Option<OnChange>>,
+    test_only: Cell<bool>,
+    refused: Cell<bool>,
 }
 
 enum Open {
     Building(Box<Building>),
+    Comparing(Box<Comparing>),
     Driving(Rc<Driving>),
 }
 
@@ -59,6 +66,22 @@ impl Broadcasts {
     /// Says which script it is that asks.
     pub(super) fn of_script(&self, script: &Source) {
         self.script.replace(Some(script.clone()));
+    }
+
+    /// What becomes of unfinished broadcasts whose inputs changed, whatever their script says.
+    pub fn decide_on_change(&self, on_change: OnChange) {
+        self.on_change.set(Some(on_change));
+    }
+
+    /// Has campaigns end after their test, whatever their script says; any other broadcast is refused.
+    pub fn only_test(&self) {
+        self.test_only.set(true);
+    }
+
+    /// Whether one was refused because its inputs changed.
+    #[must_use]
+    pub fn refused(&self) -> bool {
+        self.refused.get()
     }
 
     /// Those that are driven, and those that ended with something left to say about them; the oldest first.
@@ -89,6 +112,7 @@ impl Broadcasts {
         for open in all {
             match open {
                 Open::Building(building) => building.abandon().await,
+                Open::Comparing(comparing) => comparing.role.release().await,
                 Open::Driving(driving) if !kept => driving.ended().await,
                 Open::Driving(_) => {}
             }
@@ -101,7 +125,7 @@ impl Broadcasts {
         let open = self.open.borrow();
         let driven = open.values().filter_map(|open| match open {
             Open::Driving(driving) => Some(driving.id()),
-            Open::Building(_) => None,
+            Open::Building(_) | Open::Comparing(_) => None,
         });
         driven.collect()
     }
@@ -119,6 +143,18 @@ impl Broadcasts {
                 Err(Failure::new(Kind::Invalid, "the broadcast's plan is fixed"))
             }
             None => Err(Failure::new(Kind::Invalid, "no broadcast is being built under this handle")),
+        }
+    }
+
+    /// One whose recipients are being compared, if this is such a one.
+    fn comparing(&self, handle: u64) -> Option<Box<Comparing>> {
+        let mut open = self.open.borrow_mut();
+        match open.remove(&handle)? {
+            Open::Comparing(comparing) => Some(comparing),
+            other => {
+                open.insert(handle, other);
+                None
+            }
         }
     }
 
@@ -141,7 +177,7 @@ impl Broadcasts {
 pub(super) async fn step(services: &Services, step: BroadcastStep) -> Result<Answer, Failure> {
     let broadcasts = &services.broadcasts;
     match step {
-        BroadcastStep::Begin { app, spec } => begin(services, app, &spec).await,
+        BroadcastStep::Begin { app, spec } => Box::pin(begin::begin(services, app, &spec)).await,
         BroadcastStep::Page { handle } => {
             let mut building = broadcasts.building(handle)?;
             let page = building.page(services).await;
@@ -153,13 +189,34 @@ pub(super) async fn step(services: &Services, step: BroadcastStep) -> Result<Ans
             keep(services, handle, building, taken.map(Value::from)).await
         }
         BroadcastStep::Append { handle, batch } => {
+            if let Some(mut comparing) = broadcasts.comparing(handle) {
+                let added = comparing.add(&batch);
+                broadcasts.put(handle, Open::Comparing(comparing));
+                return added.map(|()| Answer::Nothing);
+            }
             let mut building = broadcasts.building(handle)?;
             let added = building.append(services, &batch).await;
             keep(services, handle, building, added.map(|()| Value::Null)).await
         }
+        BroadcastStep::Compared { handle } => {
+            let comparing = broadcasts.comparing(handle).ok_or_else(|| {
+                Failure::new(Kind::Invalid, "no broadcast is being compared under this handle")
+            })?;
+            Box::pin(begin::compared(services, handle, *comparing)).await
+        }
+        BroadcastStep::Check { handle } => {
+            let mut building = broadcasts.building(handle)?;
+            let checked = Box::pin(building.check(services)).await.map(|plan| json!(plan));
+            keep(services, handle, building, checked).await
+        }
+        BroadcastStep::Rows { handle, group_id } => {
+            let building = broadcasts.building(handle)?;
+            let rows = building.rows(&group_id).await;
+            keep(services, handle, building, rows).await
+        }
         BroadcastStep::Fix { handle } => {
             let mut building = broadcasts.building(handle)?;
-            match building.fix(services).await {
+            match Box::pin(building.fix(services)).await {
                 Ok(plan) if plan.total == 0 => {
                     let number = building.unplaced(services);
                     let report = building.end_without_recipients(services, &plan).await?;
@@ -182,7 +239,9 @@ pub(super) async fn step(services: &Services, step: BroadcastStep) -> Result<Ans
             Ok(json_answer(&driving.wait(&services.clock).await?))
         }
         BroadcastStep::Abandon { handle } => {
-            if let Ok(building) = broadcasts.building(handle) {
+            if let Some(comparing) = broadcasts.comparing(handle) {
+                comparing.role.release().await;
+            } else if let Ok(building) = broadcasts.building(handle) {
                 building.abandon().await;
             }
             Ok(Answer::Nothing)
@@ -207,141 +266,6 @@ async fn keep(
             building.abandon().await;
             Err(failure)
         }
-    }
-}
-
-async fn begin(services: &Services, app: u32, spec: &[u8]) -> Result<Answer, Failure> {
-    let delivery = services
-        .apps
-        .get(app as usize)
-        .ok_or_else(|| Failure::new(Kind::Invalid, "no app is configured, so nothing can be sent"))?;
-    let asked = Asked::read(spec)?;
-    let entry = delivery.entry().await.map_err(answers::failure)?;
-    let (open, app) = entry
-        .ok_or_else(|| Failure::new(Kind::Invalid, "there is no ledger here, so nothing can be broadcast"))?;
-    let (ledger, owner) = (&open.ledger, &open.owner);
-    let mark = services.broadcasts.script_mark();
-    let spec = asked.spec(Call::Group, mark);
-    let run = asked.run(services.job.as_deref());
-    let found = ledger.find_or_create(app, &asked.name, &run, &spec).await.map_err(fault)?;
-    if let Found::Finished(broadcast) = &found {
-        watch::over(services, delivery, broadcast)?;
-        return Ok(already(services, broadcast));
-    }
-    let id = found.broadcast().id;
-    if let Some(job) = &services.job {
-        // Its script may end before it does.
-        ledger.entrust(id).await.map_err(fault)?;
-        if let Some(driving) = job.keeper.driving(id) {
-            warn_if_changed(found.broadcast(), spec.script.as_ref());
-            return Ok(opened(services, Open::Driving(driving), "resume"));
-        }
-    }
-    let Some(lease) = claim(ledger, id, owner).await.map_err(fault)? else {
-        return Err(driven_elsewhere(ledger, found.broadcast()).await);
-    };
-    let heartbeat = Heartbeat::start(ledger, lease, &services.clock);
-    // Another may have driven it between the look and the claim.
-    let broadcast = ledger.show(id).await.map_err(fault)?;
-    if broadcast.is_over() {
-        ledger.release(lease).await.map_err(fault)?;
-        watch::over(services, delivery, &broadcast)?;
-        return Ok(already(services, &broadcast));
-    }
-    let resumes = matches!(found, Found::Unfinished(_)) || broadcast.plan.is_some();
-    let watched = watch::Watched::of(services);
-    if resumes && let Err(failure) = watch::resumes(services, delivery, &broadcast) {
-        ledger.release(lease).await.map_err(fault)?;
-        return Err(failure);
-    }
-    let role = drive::Role {
-        delivery: Rc::clone(delivery),
-        ledger: ledger.clone(),
-        lease,
-        broadcast,
-        heartbeat,
-        bad_lines: 0,
-        blank_rows: 0,
-        watched,
-    };
-    if resumes {
-        warn_if_changed(&role.broadcast, spec.script.as_ref());
-        return Ok(opened(services, Open::Driving(Driving::start(services, role)), "resume"));
-    }
-    let building = Building::begin(role, asked, spec, app).await?;
-    services.broadcasts.plans.borrow_mut().push(building.underway());
-    Ok(opened(services, Open::Building(Box::new(building)), "build"))
-}
-
-/// The lease of a broadcast; none where a process that lives has it. On a store that hosts share, one that has just died
-/// is waited for until that is known.
-async fn claim(ledger: &Ledger, id: BroadcastId, owner: &Owner) -> Result<Option<Lease>, LedgerError> {
-    let lease = ledger.claim(id, owner, LEASE).await?;
-    if lease.is_some() || !ledger.is_shared() {
-        return Ok(lease);
-    }
-    tracing::info!("another process has broadcast {id}, and may be dead: waiting for its next sign of life");
-    if ledger.hears_driver(id).await? {
-        return Ok(None);
-    }
-    ledger.claim(id, owner, LEASE).await
-}
-
-/// Gives a broadcast a handle, and says what comes next.
-fn opened(services: &Services, open: Open, state: &str) -> Answer {
-    let handle = services.broadcasts.last.get() + 1;
-    services.broadcasts.last.set(handle);
-    services.broadcasts.put(handle, open);
-    json_answer(&json!({ "handle": handle, "state": state }))
-}
-
-/// Says that nothing is left to send, and how to send anew. Those who never got it count for the exit status as they
-/// did when it ended.
-fn already(services: &Services, broadcast: &Broadcast) -> Answer {
-    let (name, run, counts) = (&broadcast.name, &broadcast.run, &broadcast.counts);
-    services.tally.broadcast(&Report::new(broadcast, counts, 0, Duration::ZERO), 0);
-    let doubts = match counts.in_doubt {
-        0 => String::new(),
-        many => format!(" ({many} are in doubt: `mooncast runs settle {}` settles them)", broadcast.id),
-    };
-    let when = broadcast
-        .finished_at
-        .and_then(|at| i64::try_from(at.as_secs()).ok())
-        .and_then(|at| jiff::Timestamp::from_second(at).ok())
-        .map_or_else(|| "before".to_owned(), |at| at.to_string());
-    tracing::warn!(
-        "broadcast `{name}` (run {run}) ended at {when}: it was sent to {} of {} recipients{doubts}; nothing is sent again. To send anew, give it another `run`",
-        counts.sent,
-        counts.total(),
-    );
-    let mut report = report::stored(broadcast);
-    report["already"] = Value::Bool(true);
-    json_answer(&json!({ "state": "already", "report": report }))
-}
-
-async fn driven_elsewhere(ledger: &Ledger, broadcast: &Broadcast) -> Failure {
-    let driver = ledger.show(broadcast.id).await.ok().and_then(|now| now.driver);
-    let who = driver.map_or_else(
-        || "another process".to_owned(),
-        |driver| format!("`{}` (process {})", driver.owner.name, driver.owner.pid),
-    );
-    Failure::invalid(
-        "name",
-        format!(
-            "broadcast `{}` (run {}) is being built or sent by {who}; wait for its end, or give this one another name or run",
-            broadcast.name, broadcast.run
-        ),
-    )
-}
-
-fn warn_if_changed(broadcast: &Broadcast, script: Option<&ScriptMark>) {
-    let (name, run) = (&broadcast.name, &broadcast.run);
-    if broadcast.spec.script.as_ref().map(|mark| &mark.hash) == script.map(|mark| &mark.hash) {
-        tracing::info!("broadcast `{name}` (run {run}) goes on where it stopped");
-    } else {
-        tracing::warn!(
-            "broadcast `{name}` (run {run}) goes on with the recipients and messages of its stored plan; the script has changed since, and that changes nothing in it. For the new ones, give it another `run`"
-        );
     }
 }
 

@@ -183,6 +183,7 @@ enum Close {
 impl Session {
     async fn run(mut self, spec: RunSpec, pipes: Pipes) -> Ended {
         self.services.broadcasts.of_script(&spec.script);
+        self.services.inputs.script(&spec.script, &spec.args);
         let memory = spec.limits.memory;
         let writer = Rc::clone(&self.outgoing);
         let writing = tokio::task::spawn_local(async move { writer.write_to(pipes.input).await });

@@ -235,7 +235,16 @@ impl Ledger {
     /// [`LedgerError::LeaseLost`], [`LedgerError::Unknown`], and faults of the store.
     pub async fn take_over(&self, lease: Lease) -> Result<TakenOver, LedgerError> {
         let broadcast = self.show(lease.broadcast).await?;
-        let (to, error) = match broadcast.spec.in_doubt {
+        self.take_over_as(lease, broadcast.spec.in_doubt).await
+    }
+
+    /// The same, where another than its own rule says what becomes of what was in flight.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ledger::take_over`].
+    pub async fn take_over_as(&self, lease: Lease, in_doubt: InDoubt) -> Result<TakenOver, LedgerError> {
+        let (to, error) = match in_doubt {
             InDoubt::Hold => (State::InDoubt, Some("its sender ended before the answer")),
             InDoubt::Resend => (State::Pending, None),
         };

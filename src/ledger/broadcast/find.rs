@@ -126,7 +126,7 @@ impl Ledger {
         let limit = if filter.limit == 0 { 1_000 } else { filter.limit };
         let text = format!(
             "{} WHERE (?1 IS NULL OR b.app = ?1) AND (?2 IS NULL OR b.name = ?2) AND (NOT ?3 OR b.state IN (0, 1))
-                AND b.created_at >= ?4 AND (NOT ?6 OR b.state IN (2, 3)) AND (?7 IS NULL OR b.id < ?7) AND (?8 IS NULL OR ?8 = {})
+                AND b.created_at >= ?4 AND NOT b.draft AND (NOT ?6 OR b.state IN (2, 3)) AND (?7 IS NULL OR b.id < ?7) AND (?8 IS NULL OR ?8 = {})
                 ORDER BY b.id DESC LIMIT ?5",
             Broadcast::select(self.is_shared()),
             Broadcast::STATE_NAME

@@ -2,6 +2,8 @@
 
 mod build;
 mod desk;
+mod difference;
+mod draft;
 mod drive;
 mod entrust;
 mod export;
@@ -9,6 +11,7 @@ mod fields;
 mod find;
 mod lease;
 mod plan;
+mod replan;
 mod row;
 mod shift;
 mod spec;
@@ -17,14 +20,16 @@ mod status;
 mod wishes;
 
 pub use build::{NewMessage, NewRecipient};
+pub use difference::{Difference, FirstText};
 pub use drive::{Outcome, Recipient, TakenOver};
 pub use export::{Exported, RecalledCounts, Receipt};
 pub use fields::ExportPages;
 pub use find::{Filter, Found};
 pub use lease::Lease;
 pub use plan::{Exclusion, Plan};
+pub use replan::CHANGED;
 pub use row::{Broadcast, Driver};
-pub use spec::{InDoubt, Priority, ScriptMark, Spec};
+pub use spec::{InDoubt, Input, InputKind, Priority, ScriptMark, Spec};
 pub use standing::Standing;
 pub use wishes::{Settlement, Wishes};
 

@@ -84,6 +84,49 @@ impl Ledger {
         max_recipients: Option<u64>,
         wanted: Option<&str>,
     ) -> Result<Plan, LedgerError> {
+        let checked = self.check_plan(lease, exclude, max_recipients, wanted).await?;
+        if checked.total == 0 {
+            return Ok(checked);
+        }
+        self.fix(lease, checked.excluded, checked.total, checked.largest_message_bytes, checked.hash).await
+    }
+
+    /// Fixes a plan that was checked, with nothing added since; one to which something was added is checked again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ledger::fix_plan`].
+    pub async fn fix_checked(
+        &self,
+        lease: Lease,
+        exclude: Option<&Exclusion>,
+        max_recipients: Option<u64>,
+        checked: Plan,
+    ) -> Result<Plan, LedgerError> {
+        if checked.total == 0 {
+            return Ok(checked);
+        }
+        let Plan { excluded, total, largest_message_bytes: largest, hash, .. } = checked;
+        match self.fix(lease, excluded, total, largest, hash).await {
+            Err(LedgerError::NotNow { is: "building", .. }) => {
+                self.fix_plan(lease, exclude, max_recipients).await
+            }
+            fixed => fixed,
+        }
+    }
+
+    /// Sweeps, counts and hashes a plan as [`Ledger::fix_plan_as`] does, and leaves it unfixed: it can be thrown away.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ledger::fix_plan_as`].
+    pub async fn check_plan(
+        &self,
+        lease: Lease,
+        exclude: Option<&Exclusion>,
+        max_recipients: Option<u64>,
+        wanted: Option<&str>,
+    ) -> Result<Plan, LedgerError> {
         let _hold = self.store().clock.hold();
         let mut reader = self.store().connect().await?;
         let id = lease.broadcast.0;
@@ -119,14 +162,18 @@ impl Ledger {
         if wanted.is_some_and(|wanted| wanted != hash) {
             return Err(LedgerError::OtherPlan { total, largest });
         }
-        if total == 0 {
-            return self.nothing_to_send(lease, excluded, hash).await;
-        }
-        self.fix(lease, excluded, total, largest, hash).await
+        self.figures(lease, excluded, total, largest, hash).await
     }
 
-    /// The plan of a broadcast that has nothing to send, which is not fixed.
-    async fn nothing_to_send(&self, lease: Lease, excluded: u64, hash: String) -> Result<Plan, LedgerError> {
+    /// The figures of a plan that is not fixed.
+    async fn figures(
+        &self,
+        lease: Lease,
+        excluded: u64,
+        total: u64,
+        largest: u64,
+        hash: String,
+    ) -> Result<Plan, LedgerError> {
         let question = sql("SELECT next_seq - 1 - n_pending - n_skipped, n_skipped FROM broadcasts
                 WHERE id = ? AND lease_number = ? AND state = 0")
         .bind(lease.broadcast.0)
@@ -136,11 +183,11 @@ impl Ledger {
         read.done();
         let (dropped, skipped) = row.ok_or(LedgerError::LeaseLost(lease.broadcast))?;
         Ok(Plan {
-            total: 0,
+            total,
             duplicates: count(dropped),
             excluded,
             skipped: count(skipped),
-            largest_message_bytes: 0,
+            largest_message_bytes: largest,
             hash,
         })
     }

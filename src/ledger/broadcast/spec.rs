@@ -30,6 +30,9 @@ pub struct Spec {
     /// The script that made it.
     #[serde(default)]
     pub script: Option<ScriptMark>,
+    /// What its plan was made of; empty for one that was made before this was kept.
+    #[serde(default)]
+    pub inputs: Vec<Input>,
     /// Anything else that its driver wants to find again.
     #[serde(default)]
     pub more: serde_json::Value,
@@ -48,6 +51,7 @@ impl Spec {
             window: None,
             stop_after_failures: None,
             script: None,
+            inputs: Vec::new(),
             more: serde_json::Value::Null,
         }
     }
@@ -75,6 +79,38 @@ pub enum Priority {
     Normal,
     /// What the others leave.
     Low,
+}
+
+/// Something that a plan was made of, by its content.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Input {
+    /// What it is.
+    pub kind: InputKind,
+    /// Which one: a path, or the name of a module; empty where there is one only.
+    #[serde(default)]
+    pub name: String,
+    /// SHA-256 of its content, in hexadecimal.
+    pub hash: String,
+}
+
+/// The kinds of what a plan is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InputKind {
+    /// The script's text.
+    Script,
+    /// A module that was required.
+    Module,
+    /// A file that the script read.
+    File,
+    /// The arguments of the script.
+    Arguments,
+    /// The fields of the broadcast.
+    Fields,
+    /// The file of the recipients.
+    Audience,
+    /// The recipients that were drawn from a list or an iterator.
+    Recipients,
 }
 
 /// Which script made a broadcast, to tell when it has changed since.

@@ -33,7 +33,7 @@ impl Ledger {
         let question = sql(
             "SELECT a.key, b.state, b.wish, count(*), CAST(sum(n_pending) AS BIGINT), CAST(sum(n_sending) AS BIGINT), CAST(sum(n_sent) AS BIGINT), CAST(sum(n_rejected) AS BIGINT),
                     CAST(sum(n_in_doubt) AS BIGINT), CAST(sum(n_skipped) AS BIGINT), CAST(sum(n_cancelled) AS BIGINT)
-                FROM broadcasts b JOIN apps a ON a.id = b.app GROUP BY a.key, b.state, b.wish",
+                FROM broadcasts b JOIN apps a ON a.id = b.app WHERE NOT b.draft GROUP BY a.key, b.state, b.wish",
         );
         let mut read = self.store().read().await?;
         let rows: Vec<Row> = read.rows(question).await?;

@@ -74,8 +74,27 @@ local function allowing_empty(message)
   return allowed
 end
 
-return function(spec)
-  local json, functions = read(spec)
+-- All recipients without messages, to see whether they are those of the stored plan. An iterator gives each only once, so
+-- they are kept for the plan that may have to be built.
+local function drawn_again(handle, to, id_column)
+  local kept = to
+  if type(to) == "function" then
+    kept = {}
+    for recipient in to do
+      kept[#kept + 1] = recipient
+    end
+  end
+  build_from(handle, kept, id_column, nil)
+  return kept
+end
+
+-- `before`, where it is given, is called once the plan is complete and checked, and before anything of it can be sent. It
+-- is given a function of a group that tells what of the plan is for it.
+return function(spec, before, test_only)
+  if not before then
+    test_only = nil
+  end
+  local json, functions = read(spec, test_only)
   if functions and not can_wait() then
     throw({
       kind = "invalid",
@@ -94,24 +113,43 @@ return function(spec)
   if begun.state == "already" then
     return begun.report
   end
-  local handle = begun.handle
+  local handle, state = begun.handle, begun.state
   local nothing_sent
-  if begun.state == "build" then
-    local ok, problem = pcall(function()
-      if type(to) == "string" then
-        build_from_file(handle, make)
-      else
-        build_from(handle, to, spec.id_column, make)
+  local ok, problem = pcall(function()
+    if state == "compare" then
+      to = drawn_again(handle, to, spec.id_column)
+      state = ask.compared(handle).state
+    end
+    if state ~= "build" then
+      return
+    end
+    if type(to) == "string" then
+      build_from_file(handle, make)
+    else
+      build_from(handle, to, spec.id_column, make)
+    end
+    if before then
+      local plan = ask.check(handle)
+      if plan.total > 0 then
+        before(function(group_id)
+          return ask.rows(handle, group_id)
+        end)
       end
+    end
+    if begun.test_only then
+      ask.abandon(handle)
+    else
       nothing_sent = ask.fix(handle).report
-    end)
-    if not ok then
-      pcall(ask.abandon, handle)
-      error(problem, 0)
     end
-    if nothing_sent then
-      return nothing_sent
-    end
+  end)
+  if not ok then
+    pcall(ask.abandon, handle)
+    error(problem, 0)
+  end
+  if nothing_sent then
+    return nothing_sent
+  elseif begun.test_only then
+    return nil
   end
   while true do
     local now = ask.wait(handle)

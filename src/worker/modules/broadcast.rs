@@ -38,6 +38,14 @@ pub(super) fn build(kit: &Kit, app: u32) -> mlua::Result<Function> {
     };
     ask.raw_set("page", step(|handle| BroadcastStep::Page { handle })?)?;
     ask.raw_set("take", step(|handle| BroadcastStep::Take { handle })?)?;
+    ask.raw_set("compared", step(|handle| BroadcastStep::Compared { handle })?)?;
+    ask.raw_set("check", step(|handle| BroadcastStep::Check { handle })?)?;
+    ask.raw_set(
+        "rows",
+        kit.waiting(|_, _, (handle, group_id): (u64, String)| {
+            Ok(Request::Broadcast(BroadcastStep::Rows { handle, group_id }))
+        })?,
+    )?;
     ask.raw_set("fix", step(|handle| BroadcastStep::Fix { handle })?)?;
     ask.raw_set("wait", step(|handle| BroadcastStep::Wait { handle })?)?;
     ask.raw_set("abandon", step(|handle| BroadcastStep::Abandon { handle })?)?;
@@ -64,9 +72,19 @@ pub(super) fn check(
     fields(lua, &what, &spec, &known).map(drop)
 }
 
-fn read(lua: &Lua, context: &Context, spec: Value) -> Result<(mlua::LuaString, bool), Fault> {
+/// The fields for the host, and whether there are functions among them. `test` says what is to be sent before it: nothing,
+/// a few messages, or these alone.
+fn read(
+    lua: &Lua,
+    context: &Context,
+    (spec, test): (Value, Option<bool>),
+) -> Result<(mlua::LuaString, bool), Fault> {
     let (mut json, functions) = fields(lua, "broadcast", &spec, &BROADCAST_FIELDS)?;
     json.entry("run").or_insert_with(|| Json::from(context.run.as_str()));
+    if let Some(only) = test {
+        json.insert("tested".to_owned(), Json::from(true));
+        json.insert("test_only".to_owned(), Json::from(only));
+    }
     if let Some(Json::Object(excluded)) = json.get_mut("exclude") {
         excluded.entry("run").or_insert_with(|| Json::from(context.run.as_str()));
     }
@@ -94,6 +112,7 @@ fn fields(lua: &Lua, what: &str, spec: &Value, known: &[&str]) -> Result<(Map<St
             "pack" => Json::from(ranged(name, value, 1, 3)?),
             "stop_after_failures" | "max_recipients" => Json::from(ranged(name, value, 1, i64::MAX)?),
             "in_doubt" => one_of(name, value, &["hold", "resend"])?,
+            "on_change" => one_of(name, value, &["refuse", "continue", "replan"])?,
             "priority" => one_of(name, value, &["high", "normal", "low"])?,
             "rate" => rate(value)?,
             "window" => words(name, value, &["from", "to", "tz"])?,

@@ -1,6 +1,6 @@
 //! `im`: sending, and what goes with it. Every call is one request to the host, which checks, paces and sends.
 
-use mlua::{Lua, Table, Value};
+use mlua::{Function, Lua, Table, Value};
 
 use crate::message::nearest;
 use crate::protocol::{
@@ -46,7 +46,10 @@ fn build_app(kit: &Kit, app: u32, info: &AppInfo) -> mlua::Result<Table> {
     let send = |call| kit.waiting(move |lua, _, arguments| send(lua, app, call, arguments));
     functions.raw_set("group_send", send(Call::Group)?)?;
     functions.raw_set("targeted_send", send(Call::Targeted)?)?;
-    functions.raw_set("broadcast", broadcast::build(kit, app)?)?;
+    let with_test = broadcast::build(kit, app)?;
+    let plain = "local broadcast = ...; return function(spec) return broadcast(spec) end";
+    functions.raw_set("broadcast", kit.lua_part::<Function>(plain, with_test.clone())?)?;
+    functions.raw_set("_campaign", with_test)?;
     functions.raw_set("_check_broadcast", kit.plain(broadcast::check)?)?;
     functions.raw_set("upload", kit.waiting(move |_, _, arguments| upload(app, arguments))?)?;
 

@@ -1,0 +1,298 @@
+//! A broadcast is asked for: made, found again, compared with what it was made of.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::delivery::{Delivery, LEASE, Point, Report};
+use crate::host::answers;
+use crate::host::services::Services;
+use crate::ledger::{
+    AppId, Broadcast, BroadcastId, Found, Input, Lease, Ledger, LedgerError, Owner, ScriptMark, Spec, Wish,
+};
+use crate::message::Call;
+use crate::protocol::{Answer, Failure, Kind};
+
+use super::asked::Asked;
+use super::build::Building;
+use super::change::{self, Beside, OnChange};
+use super::compare::Comparing;
+use super::drive::{Driving, Role};
+use super::{Heartbeat, Open, fault, inputs, json_answer, report, watch};
+
+/// Makes a broadcast, or finds it again.
+pub(super) async fn begin(services: &Services, number: u32, spec: &[u8]) -> Result<Answer, Failure> {
+    let delivery = app_of(services, number)?;
+    let mut asked = Asked::read(spec)?;
+    asked.on_change = services.broadcasts.on_change.get().unwrap_or(asked.on_change);
+    asked.test_only |= services.broadcasts.test_only.get();
+    let entry = delivery.entry().await.map_err(answers::failure)?;
+    let (open, app) = entry
+        .ok_or_else(|| Failure::new(Kind::Invalid, "there is no ledger here, so nothing can be broadcast"))?;
+    let (ledger, owner) = (&open.ledger, &open.owner);
+    let mark = services.broadcasts.script_mark();
+    let spec = asked.spec(Call::Group, mark);
+    let run = asked.run(services.job.as_deref());
+    if asked.test_only {
+        if !asked.tested {
+            return Err(Failure::invalid(
+                "test_only",
+                format!("`{}` has no test groups, so with --test-only nothing of it is sent", asked.name),
+            ));
+        }
+        let role = draft(services, delivery, ledger, owner, (app, &asked.name, &run), &spec).await?;
+        let building = Building::begin(role, asked, spec, app, None).await?;
+        services.broadcasts.plans.borrow_mut().push(building.underway());
+        return Ok(opened(services, Open::Building(Box::new(building)), "build"));
+    }
+    let found = ledger.find_or_create(app, &asked.name, &run, &spec).await.map_err(fault)?;
+    if let Found::Finished(broadcast) = &found {
+        watch::over(services, delivery, broadcast)?;
+        return Ok(already(services, broadcast));
+    }
+    let id = found.broadcast().id;
+    if let Some(job) = &services.job {
+        // Its script may end before it does.
+        ledger.entrust(id).await.map_err(fault)?;
+        if let Some(driving) = job.keeper.driving(id) {
+            let stored = &found.broadcast().spec.inputs;
+            let changed = match asked.on_change {
+                OnChange::Continue => Vec::new(),
+                _ => inputs::changed(services, &asked, stored).await,
+            };
+            if changed.is_empty() {
+                goes_on(found.broadcast(), spec.script.as_ref());
+                return Ok(opened(services, Open::Driving(driving), "resume"));
+            }
+            ledger.request(id, Wish::Pause, Some(change::NOTE)).await.map_err(fault)?;
+            driving.ended().await;
+        }
+    }
+    let Some(lease) = claim(ledger, id, owner).await.map_err(fault)? else {
+        return Err(driven_elsewhere(ledger, found.broadcast()).await);
+    };
+    let heartbeat = Heartbeat::start(ledger, lease, &services.clock);
+    // Another may have driven it between the look and the claim.
+    let broadcast = ledger.show(id).await.map_err(fault)?;
+    if broadcast.is_over() {
+        ledger.release(lease).await.map_err(fault)?;
+        watch::over(services, delivery, &broadcast)?;
+        return Ok(already(services, &broadcast));
+    }
+    let resumes = matches!(found, Found::Unfinished(_)) || broadcast.plan.is_some();
+    let role = Role {
+        delivery: Rc::clone(delivery),
+        ledger: ledger.clone(),
+        lease,
+        broadcast,
+        heartbeat,
+        bad_lines: 0,
+        blank_rows: 0,
+        watched: watch::Watched::of(services),
+    };
+    if resumes {
+        let (open, state) = meet(services, number, role, asked).await?;
+        return Ok(opened(services, open, state));
+    }
+    let building = Building::begin(role, asked, spec, app, None).await?;
+    services.broadcasts.plans.borrow_mut().push(building.underway());
+    Ok(opened(services, Open::Building(Box::new(building)), "build"))
+}
+
+/// An unfinished broadcast is met again.
+async fn meet(
+    services: &Services,
+    number: u32,
+    role: Role,
+    asked: Asked,
+) -> Result<(Open, &'static str), Failure> {
+    let stored = &role.broadcast.spec.inputs;
+    if stored.is_empty() || asked.on_change == OnChange::Continue || role.broadcast.wish == Wish::Cancel {
+        return resume(services, role).await;
+    }
+    let changed = inputs::changed(services, &asked, stored).await;
+    if !changed.is_empty() {
+        return beside(services, number, role, asked, changed).await;
+    }
+    if asked.path.is_none() {
+        return Ok((Open::Comparing(Box::new(Comparing::new(role, asked, number))), "compare"));
+    }
+    resume(services, role).await
+}
+
+/// The recipients of a list or an iterator were drawn.
+pub(super) async fn compared(
+    services: &Services,
+    handle: u64,
+    comparing: Comparing,
+) -> Result<Answer, Failure> {
+    let changed = comparing.changed();
+    let Comparing { role, asked, app, .. } = comparing;
+    let (open, state) = if changed.is_empty() {
+        resume(services, role).await?
+    } else {
+        beside(services, app, role, asked, changed).await?
+    };
+    services.broadcasts.put(handle, open);
+    Ok(json_answer(&json!({ "state": state })))
+}
+
+/// It goes on with its stored plan.
+async fn resume(services: &Services, mut role: Role) -> Result<(Open, &'static str), Failure> {
+    let ready = match watch::resumes(services, &role.delivery, &role.broadcast) {
+        Ok(()) => change::let_go(&mut role).await,
+        Err(failure) => Err(failure),
+    };
+    if let Err(failure) = ready {
+        role.release().await;
+        return Err(failure);
+    }
+    goes_on(&role.broadcast, services.broadcasts.script_mark().as_ref());
+    Ok((Open::Driving(Driving::start(services, role)), "resume"))
+}
+
+/// A new plan is built beside the stored one.
+async fn beside(
+    services: &Services,
+    number: u32,
+    role: Role,
+    asked: Asked,
+    changed: Vec<Input>,
+) -> Result<(Open, &'static str), Failure> {
+    let begun = async {
+        let delivery = app_of(services, number)?;
+        let entry = delivery.entry().await.map_err(answers::failure)?;
+        let (open, app) = entry.ok_or_else(|| Failure::new(Kind::Invalid, "there is no ledger here"))?;
+        let names: Vec<String> = changed.iter().map(inputs::words).collect();
+        change::hold(&role, &change::note(&[format!("changed: {}", names.join(", "))])).await?;
+        delivery.pass(Point::BeforeDraft);
+        let spec = asked.spec(Call::Group, services.broadcasts.script_mark());
+        let (name, run) = (&role.broadcast.name, &role.broadcast.run);
+        let draft = draft(services, delivery, &open.ledger, &open.owner, (app, name, run), &spec).await?;
+        Ok((draft, spec, app))
+    };
+    let (draft, spec, app) = match begun.await {
+        Ok(begun) => begun,
+        Err(failure) => {
+            role.release().await;
+            return Err(failure);
+        }
+    };
+    let on_change = asked.on_change;
+    let beside = Beside { role, changed, on_change };
+    let building = Building::begin(draft, asked, spec, app, Some(Box::new(beside))).await?;
+    services.broadcasts.plans.borrow_mut().push(building.underway());
+    Ok((Open::Building(Box::new(building)), "build"))
+}
+
+/// The right to build a draft.
+async fn draft(
+    services: &Services,
+    delivery: &Rc<Delivery>,
+    ledger: &Ledger,
+    owner: &Owner,
+    (app, name, run): (AppId, &str, &str),
+    spec: &Spec,
+) -> Result<Role, Failure> {
+    let broadcast = ledger.draft(app, name, run, spec).await.map_err(fault)?;
+    let Some(lease) = claim(ledger, broadcast.id, owner).await.map_err(fault)? else {
+        return Err(Failure::invalid(
+            "name",
+            format!(
+                "another process tests broadcast `{name}` (run {run}) or plans it anew; wait for its end"
+            ),
+        ));
+    };
+    Ok(Role {
+        delivery: Rc::clone(delivery),
+        ledger: ledger.clone(),
+        lease,
+        broadcast,
+        heartbeat: Heartbeat::start(ledger, lease, &services.clock),
+        bad_lines: 0,
+        blank_rows: 0,
+        watched: watch::Watched::of(services),
+    })
+}
+
+fn app_of(services: &Services, number: u32) -> Result<&Rc<Delivery>, Failure> {
+    services
+        .apps
+        .get(number as usize)
+        .ok_or_else(|| Failure::new(Kind::Invalid, "no app is configured, so nothing can be sent"))
+}
+
+/// The lease of a broadcast; none where a process that lives has it. On a store that hosts share, one that has just died
+/// is waited for until that is known.
+async fn claim(ledger: &Ledger, id: BroadcastId, owner: &Owner) -> Result<Option<Lease>, LedgerError> {
+    let lease = ledger.claim(id, owner, LEASE).await?;
+    if lease.is_some() || !ledger.is_shared() {
+        return Ok(lease);
+    }
+    tracing::info!("another process has broadcast {id}, and may be dead: waiting for its next sign of life");
+    if ledger.hears_driver(id).await? {
+        return Ok(None);
+    }
+    ledger.claim(id, owner, LEASE).await
+}
+
+/// Gives a broadcast a handle, and says what comes next.
+fn opened(services: &Services, open: Open, state: &str) -> Answer {
+    let handle = services.broadcasts.last.get() + 1;
+    services.broadcasts.last.set(handle);
+    let test_only = matches!(&open, Open::Building(building) if building.is_test_only());
+    services.broadcasts.put(handle, open);
+    json_answer(&json!({ "handle": handle, "state": state, "test_only": test_only }))
+}
+
+/// Says that nothing is left to send, and how to send anew. Those who never got it count for the exit status as they
+/// did when it ended.
+fn already(services: &Services, broadcast: &Broadcast) -> Answer {
+    let (name, run, counts) = (&broadcast.name, &broadcast.run, &broadcast.counts);
+    services.tally.broadcast(&Report::new(broadcast, counts, 0, Duration::ZERO), 0);
+    let doubts = match counts.in_doubt {
+        0 => String::new(),
+        many => format!(" ({many} are in doubt: `mooncast runs settle {}` settles them)", broadcast.id),
+    };
+    let when = broadcast
+        .finished_at
+        .and_then(|at| i64::try_from(at.as_secs()).ok())
+        .and_then(|at| jiff::Timestamp::from_second(at).ok())
+        .map_or_else(|| "before".to_owned(), |at| at.to_string());
+    tracing::warn!(
+        "broadcast `{name}` (run {run}) ended at {when}: it was sent to {} of {} recipients{doubts}; nothing is sent again. To send anew, give it another `run`",
+        counts.sent,
+        counts.total(),
+    );
+    let mut report = report::stored(broadcast);
+    report["already"] = Value::Bool(true);
+    json_answer(&json!({ "state": "already", "report": report }))
+}
+
+async fn driven_elsewhere(ledger: &Ledger, broadcast: &Broadcast) -> Failure {
+    let driver = ledger.show(broadcast.id).await.ok().and_then(|now| now.driver);
+    let who = driver.map_or_else(
+        || "another process".to_owned(),
+        |driver| format!("`{}` (process {})", driver.owner.name, driver.owner.pid),
+    );
+    Failure::invalid(
+        "name",
+        format!(
+            "broadcast `{}` (run {}) is being built or sent by {who}; wait for its end, or give this one another name or run",
+            broadcast.name, broadcast.run
+        ),
+    )
+}
+
+/// Says that a stored plan goes on. One of before inputs were kept is compared by its script alone.
+fn goes_on(broadcast: &Broadcast, script: Option<&ScriptMark>) {
+    let (name, run) = (&broadcast.name, &broadcast.run);
+    if broadcast.spec.script.as_ref().map(|mark| &mark.hash) == script.map(|mark| &mark.hash) {
+        tracing::info!("broadcast `{name}` (run {run}) goes on where it stopped");
+    } else {
+        tracing::warn!(
+            "broadcast `{name}` (run {run}) goes on with the recipients and messages of its stored plan; the script has changed since, and that changes nothing in it. For the new ones, give it another `run`"
+        );
+    }
+}

@@ -1,0 +1,122 @@
+//! An unfinished broadcast whose inputs changed: refused, continued as it is stored, or planned anew.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::ledger::{Broadcast, Difference, Input, Wish};
+use crate::protocol::Failure;
+
+use super::drive::Role;
+use super::{fault, inputs};
+
+/// What begins the note of a broadcast that is paused because its inputs changed.
+pub(super) const NOTE: &str = crate::ledger::CHANGED;
+
+/// Bytes of a message that are shown of each side.
+const SHOWN: usize = 300;
+
+/// What becomes of an unfinished broadcast whose inputs changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnChange {
+    /// Nothing is sent, and what differs is shown.
+    #[default]
+    Refuse,
+    /// It goes on with the recipients and messages of its stored plan.
+    Continue,
+    /// A new plan takes the place of what is left of the stored one.
+    Replan,
+}
+
+/// The stored plan that a draft is built beside.
+pub(super) struct Beside {
+    /// The right to the broadcast itself.
+    pub(super) role: Role,
+    /// What is known to have changed.
+    pub(super) changed: Vec<Input>,
+    pub(super) on_change: OnChange,
+}
+
+/// Holds a broadcast back while its inputs are not what they were. A pause that a person asked for stays as it is.
+pub(super) async fn hold(role: &Role, note: &str) -> Result<(), Failure> {
+    if role.broadcast.wish != Wish::Run && !held(&role.broadcast) {
+        return Ok(());
+    }
+    role.ledger.request(role.broadcast.id, Wish::Pause, Some(note)).await.map_err(fault)
+}
+
+/// Whether it is paused for this reason.
+pub(super) fn held(broadcast: &Broadcast) -> bool {
+    broadcast.wish == Wish::Pause && broadcast.wish_note.as_deref().is_some_and(|note| note.starts_with(NOTE))
+}
+
+/// Lets a broadcast go on that was held back for this reason.
+pub(super) async fn let_go(role: &mut Role) -> Result<(), Failure> {
+    if held(&role.broadcast) {
+        role.ledger.request(role.broadcast.id, Wish::Run, None).await.map_err(fault)?;
+        role.broadcast = role.ledger.show(role.broadcast.id).await.map_err(fault)?;
+    }
+    Ok(())
+}
+
+/// What differs, in lines of text.
+pub(super) fn lines(changed: &[Input], difference: &Difference) -> Vec<String> {
+    let names: Vec<String> = changed.iter().map(inputs::words).collect();
+    let mut lines = vec![format!("changed: {}", names.join(", "))];
+    for (many, first, what) in [
+        (difference.added, &difference.first_added, "added"),
+        (difference.removed, &difference.first_removed, "removed"),
+    ] {
+        if many > 0 {
+            let more = if many > first.len() as u64 { ", …" } else { "" };
+            lines.push(format!("recipients {what}: {many} ({}{more})", first.join(", ")));
+        }
+    }
+    match &difference.first {
+        Some(first) if first.old != first.new => {
+            lines.push(format!("group {} by the stored plan: {}", first.group_id, text_of(&first.old)));
+            lines.push(format!("group {} by the new plan:    {}", first.group_id, text_of(&first.new)));
+        }
+        Some(first) => {
+            lines.push(format!("group {}, both plans: {}", first.group_id, text_of(&first.old)));
+        }
+        None => {}
+    }
+    lines
+}
+
+/// The refusal, with what differs and the ways on.
+pub(super) fn refused(broadcast: &Broadcast, lines: &[String]) -> Failure {
+    let Broadcast { name, run, .. } = broadcast;
+    let counts = &broadcast.counts;
+    Failure::invalid(
+        "on_change",
+        format!(
+            "broadcast `{name}` (run {run}) was begun from other inputs, and nothing more was sent ({} of {} were sent before); {}. Ways on: --continue sends the rest as it is stored; --replan sends the rest by the new plan, and nothing again to those who have it; or give it another `run` (in Lua: on_change = \"continue\" or \"replan\")",
+            counts.sent,
+            counts.total(),
+            lines.join("; ")
+        ),
+    )
+}
+
+/// The note that the page and `runs show` have.
+pub(super) fn note(lines: &[String]) -> String {
+    format!(
+        "{NOTE}: {}. Resume goes on with the stored plan; to send by the new one, run its script with --replan (a job: on_change = \"replan\")",
+        lines.join("; ")
+    )
+}
+
+/// What a person sees of a message: its text, or all of it.
+fn text_of(json: &str) -> String {
+    let value: Value = serde_json::from_str(json).unwrap_or_default();
+    let text = value.pointer("/body/msg").and_then(Value::as_str);
+    let text = text.map_or_else(|| json.to_owned(), str::to_owned);
+    let text = text.escape_debug().to_string();
+    if text.len() <= SHOWN {
+        return format!("\"{text}\"");
+    }
+    let end = (0..=SHOWN).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
+    format!("\"{}…\"", text.get(..end).unwrap_or_default())
+}

@@ -1,0 +1,128 @@
+//! What a plan is made of, kept with it, and compared when its broadcast is met again.
+
+use std::io::{Read as _, Seek as _};
+
+use data_encoding::HEXLOWER;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::host::inputs;
+use crate::host::services::Services;
+use crate::ledger::{Input, InputKind};
+use crate::protocol::{Failure, Kind};
+
+use super::asked::Asked;
+use super::audience::Named;
+
+/// Bytes that are hashed at once.
+const CHUNK: usize = 64 * 1024;
+
+/// SHA-256 of a whole open file, which is at its beginning afterwards.
+pub(super) async fn of_file(file: std::fs::File) -> Result<(std::fs::File, String), Failure> {
+    let hashed = tokio::task::spawn_blocking(move || {
+        let mut file = file;
+        file.rewind()?;
+        let mut hasher = Sha256::new();
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            let count = file.read(&mut chunk)?;
+            if count == 0 {
+                break;
+            }
+            hasher.update(chunk.get(..count).unwrap_or_default());
+        }
+        file.rewind()?;
+        Ok::<_, std::io::Error>((file, HEXLOWER.encode(&hasher.finalize())))
+    });
+    hashed.await.map_err(|_| Failure::new(Kind::Cancelled, "the host is shutting down"))?.map_err(|error| {
+        Failure::invalid("to", format!("the file of the recipients cannot be read: {error}"))
+    })
+}
+
+/// The hash of recipients that are drawn one by one from a list or an iterator.
+#[derive(Default)]
+pub(super) struct Drawn(Sha256);
+
+impl Drawn {
+    pub(super) fn add(&mut self, named: &Named, recipient: &Value) {
+        self.0.update(named.group_id.as_bytes());
+        for user in &named.users {
+            self.0.update(b"\x01");
+            self.0.update(user.as_bytes());
+        }
+        if let Value::Object(fields) = recipient {
+            let mut names: Vec<&String> = fields.keys().collect();
+            names.sort_unstable();
+            for name in names.into_iter().filter(|name| !["group_id", "users"].contains(&name.as_str())) {
+                self.0.update(b"\x02");
+                self.0.update(name.as_bytes());
+                self.0.update(b"\x03");
+                match fields.get(name) {
+                    Some(Value::String(text)) => self.0.update(text.as_bytes()),
+                    Some(other) => self.0.update(other.to_string().as_bytes()),
+                    None => {}
+                }
+            }
+        }
+        self.0.update(b"\n");
+    }
+
+    pub(super) fn hash(&self) -> String {
+        HEXLOWER.encode(&self.0.clone().finalize())
+    }
+}
+
+/// All inputs of a plan, as they are kept with it.
+pub(super) fn of_plan(services: &Services, asked: &Asked, audience: Input) -> Vec<Input> {
+    let mut all = services.inputs.all();
+    all.push(Input { kind: InputKind::Fields, name: String::new(), hash: asked.hash() });
+    all.push(audience);
+    all
+}
+
+/// Which inputs of a stored plan are not what they were. The recipients of a list or an iterator are not among them: they
+/// have to be drawn first.
+pub(super) async fn changed(services: &Services, asked: &Asked, stored: &[Input]) -> Vec<Input> {
+    let mut changed = Vec::new();
+    for input in stored {
+        let now = match input.kind {
+            InputKind::Script | InputKind::Arguments => services.inputs.get(input.kind, ""),
+            InputKind::Module => match services.inputs.get(input.kind, &input.name) {
+                Some(hash) => Some(hash),
+                // It may be required later than its broadcast is asked for.
+                None => services.sources.find(&input.name).ok().map(|source| inputs::hash(&source.text)),
+            },
+            InputKind::File => match services.inputs.get(input.kind, &input.name) {
+                Some(hash) => Some(hash),
+                None if services.inputs.is_written(&input.name) => continue,
+                None => services.files.read(&input.name).await.ok().map(|content| inputs::hash(&content)),
+            },
+            InputKind::Fields => Some(asked.hash()),
+            InputKind::Audience => audience(services, asked).await,
+            InputKind::Recipients if asked.path.is_none() => continue,
+            InputKind::Recipients => None,
+        };
+        if now.as_ref() != Some(&input.hash) {
+            changed.push(input.clone());
+        }
+    }
+    changed
+}
+
+async fn audience(services: &Services, asked: &Asked) -> Option<String> {
+    let opened = services.files.open_upload(asked.path.as_deref()?).await.ok()?;
+    of_file(opened.file).await.ok().map(|(_, hash)| hash)
+}
+
+/// An input in the words of a person.
+pub(super) fn words(input: &Input) -> String {
+    match input.kind {
+        InputKind::Script => "the script".to_owned(),
+        InputKind::Module => format!("the module {}", input.name),
+        InputKind::File => format!("the file {}", input.name),
+        InputKind::Arguments => "the arguments".to_owned(),
+        InputKind::Fields => "the fields of the broadcast".to_owned(),
+        InputKind::Audience => format!("the audience {}", input.name),
+        InputKind::Recipients => "the recipients".to_owned(),
+    }
+}

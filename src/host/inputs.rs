@@ -1,0 +1,98 @@
+//! What a run has read of the project so far, by content: what its broadcasts are made of.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use data_encoding::HEXLOWER;
+use sha2::{Digest, Sha256};
+
+use crate::ledger::{Input, InputKind};
+use crate::protocol::Source;
+
+/// What begins the name of a module of the embedded standard library.
+const STDLIB: &str = "stdlib/";
+
+/// The script, its arguments, and the modules and files that it has read.
+#[derive(Debug, Default)]
+pub struct Inputs {
+    read: RefCell<BTreeMap<(InputKind, String), String>>,
+    /// Files that the script itself has changed: what it reads there later is its own.
+    written: RefCell<BTreeSet<String>>,
+}
+
+impl Inputs {
+    pub(super) fn script(&self, script: &Source, args: &[String]) {
+        self.note(InputKind::Script, "", &script.text);
+        self.note(InputKind::Arguments, "", &arguments(args));
+    }
+
+    pub(super) fn module(&self, name: &str, source: &Source) {
+        if !source.name.starts_with(STDLIB) {
+            self.note(InputKind::Module, name, &source.text);
+        }
+    }
+
+    pub(super) fn file(&self, path: &str, content: &[u8]) {
+        if !self.written.borrow().contains(path) {
+            self.note(InputKind::File, path, content);
+        }
+    }
+
+    pub(super) fn written(&self, path: &str) {
+        self.read.borrow_mut().remove(&(InputKind::File, path.to_owned()));
+        self.written.borrow_mut().insert(path.to_owned());
+    }
+
+    fn note(&self, kind: InputKind, name: &str, content: &[u8]) {
+        self.read.borrow_mut().insert((kind, name.to_owned()), hash(content));
+    }
+
+    /// All of it.
+    pub(super) fn all(&self) -> Vec<Input> {
+        let read = self.read.borrow();
+        read.iter()
+            .map(|((kind, name), hash)| Input { kind: *kind, name: name.clone(), hash: hash.clone() })
+            .collect()
+    }
+
+    /// The content of one of them, by its hash.
+    pub(super) fn get(&self, kind: InputKind, name: &str) -> Option<String> {
+        self.read.borrow().get(&(kind, name.to_owned())).cloned()
+    }
+
+    pub(super) fn is_written(&self, path: &str) -> bool {
+        self.written.borrow().contains(path)
+    }
+}
+
+/// SHA-256 in hexadecimal.
+pub(super) fn hash(content: &[u8]) -> String {
+    HEXLOWER.encode(&Sha256::digest(content))
+}
+
+fn arguments(args: &[String]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for arg in args {
+        bytes.extend_from_slice(arg.as_bytes());
+        bytes.push(0);
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_script_writes_itself_is_no_input() {
+        let inputs = Inputs::default();
+        inputs.file("a.txt", b"1");
+        inputs.file("state.json", b"1");
+        inputs.written("state.json");
+        inputs.file("state.json", b"2");
+        inputs.module("campaign", &Source::new("stdlib/campaign.lua".to_owned(), b"x".to_vec()));
+        let all: Vec<String> = inputs.all().into_iter().map(|input| input.name).collect();
+        assert_eq!(all, ["a.txt"]);
+        assert!(arguments(&["ab".to_owned()]) != arguments(&["a".to_owned(), "b".to_owned()]));
+    }
+}

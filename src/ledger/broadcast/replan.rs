@@ -1,0 +1,228 @@
+//! A draft takes the place of what is left of a stored plan: one transaction, so that a process that ends at any instant
+//! leaves the stored plan or the new one, and nothing between.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::ledger::postgres::drivers;
+use crate::ledger::sql::sql;
+use crate::ledger::store::{Transaction, stored};
+use crate::ledger::{Ledger, LedgerError, Stage};
+
+use super::build::json;
+use super::{Broadcast, BroadcastId, Lease, Plan, Spec, holds};
+
+/// What begins the note of a broadcast that is paused because its inputs changed.
+pub const CHANGED: &str = "inputs changed";
+
+/// Ends a pause of that kind.
+const LIFTED: &str = "wish = CASE WHEN wish = 1 AND wish_note LIKE ?10 THEN 0 ELSE wish END,
+    wish_note = CASE WHEN wish = 1 AND wish_note LIKE ?10 THEN NULL ELSE wish_note END";
+
+/// What a person reads beside a recipient that the new plan has not.
+const REMOVED: &str = "the new plan does not have it";
+
+impl Ledger {
+    /// Puts the plan of a draft in the place of what is left of a broadcast. Recipients that were sent to or are in doubt
+    /// stay as they are, with the users of targeted ones left out of the draft's recipients. All others are the draft's
+    /// from now on; those that it does not have are cancelled. The draft is gone then.
+    ///
+    /// A pause with the note [`CHANGED`] ends. Call [`Ledger::take_over_as`] before: nothing may be in flight. `step` is
+    /// called between the steps of the transaction, for crash tests.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::LeaseLost`] for either; [`LedgerError::NotNow`] when its plan is not fixed, something is in flight,
+    /// others drive it, or the draft is for another call than what was sent; faults of the store. After an error the
+    /// stored plan is as it was.
+    pub async fn replan(
+        &self,
+        lease: Lease,
+        draft: Lease,
+        plan: &Plan,
+        spec: &Spec,
+        step: &dyn Fn(),
+    ) -> Result<Broadcast, LedgerError> {
+        let _hold = self.store().clock.hold();
+        let spec_json = serde_json::to_string(spec).map_err(|error| self.store().record(error))?;
+        let was = self.show(lease.broadcast).await?;
+        let call_differs = was.spec.call != spec.call;
+        let mut write = self.store().write().await?;
+        let result = replan(&mut write, lease, draft, plan, spec_json, call_differs, step).await;
+        write.end(result).await?;
+        drop(self.0.desks.take(draft));
+        drop(self.0.shelf.take(lease.broadcast));
+        self.show(lease.broadcast).await
+    }
+}
+
+async fn replan(
+    write: &mut Transaction<'_>,
+    lease: Lease,
+    draft: Lease,
+    plan: &Plan,
+    spec: String,
+    call_differs: bool,
+    step: &dyn Fn(),
+) -> Result<(), LedgerError> {
+    let (id, new) = (lease.broadcast, draft.broadcast);
+    for lease in [lease, draft] {
+        // The row is locked from here on, so that no driver joins meanwhile.
+        let lock = sql("UPDATE broadcasts SET wish_note = wish_note WHERE id = ?").bind(lease.broadcast.0);
+        if write.run(lock).await? == 0 || !holds(write, lease).await? {
+            return Err(LedgerError::LeaseLost(lease.broadcast));
+        }
+    }
+    may_change(write, lease, call_differs).await?;
+    step();
+    without_those_who_have_it(write, id, new).await?;
+    // What is left of the stored plan makes room for the new one.
+    let replaced = sql("DELETE FROM recipients WHERE broadcast = ?1 AND (state = 5 OR (state IN (0, 3, 6)
+            AND (group_id, users) IN (SELECT group_id, users FROM recipients WHERE broadcast = ?2)))");
+    write.run(replaced.bind(id.0).bind(new.0)).await?;
+    let cancelled = sql("UPDATE recipients SET state = 6, error = ?, updated_at = ?
+            WHERE broadcast = ? AND state IN (0, 3)");
+    let now = write.store.now();
+    step();
+    write.run(cancelled.bind(REMOVED).bind(now).bind(id.0)).await?;
+    let question = sql("SELECT next_seq - 1, next_message - 1 FROM broadcasts WHERE id = ?");
+    let before: Option<(i64, i64)> = write.row(question.bind(id.0)).await?;
+    let (seqs, messages) = before.ok_or(LedgerError::Unknown(id))?;
+    let added: Option<(i64, i64)> = write.row(question_of(new)).await?;
+    let (more_seqs, more_messages) = added.ok_or(LedgerError::Unknown(new))?;
+    // Its messages, and its columns for exports, come along under the next numbers.
+    let moved = sql("INSERT INTO messages (broadcast, id, hash, size, content)
+            SELECT ?, id + ?, hash, size, content FROM messages WHERE broadcast = ?");
+    write.run(moved.bind(id.0).bind(messages).bind(new.0)).await?;
+    let moved = sql("INSERT INTO recipients (broadcast, seq, state, updated_at, group_id, users, message, error)
+            SELECT ?, seq + ?, state, ?, group_id, users, message + ?, error FROM recipients WHERE broadcast = ?");
+    write.run(moved.bind(id.0).bind(seqs).bind(now).bind(messages).bind(new.0)).await?;
+    let moved = sql("INSERT INTO recipient_fields (broadcast, first, last, names, content)
+            SELECT ?, first + ?, last + ?, names, content FROM recipient_fields WHERE broadcast = ?");
+    write.run(moved.bind(id.0).bind(seqs).bind(seqs).bind(new.0)).await?;
+    step();
+    let counts: Vec<String> = COUNTED
+        .iter()
+        .map(|(column, state)| {
+            format!("{column} = (SELECT count(*) FROM recipients WHERE broadcast = ?1 AND state = {state})")
+        })
+        .collect();
+    let statement = sql(format!(
+        "UPDATE broadcasts SET spec = ?2, plan = ?3, largest = ?4, duplicates = ?5, excluded = ?6, planned_at = ?7,
+            next_seq = ?8, next_message = ?9, {LIFTED}, {} WHERE id = ?1",
+        counts.join(", ")
+    ));
+    let statement = statement.bind(id.0).bind(spec).bind(plan.hash.as_str());
+    let statement = statement.bind(stored(plan.largest_message_bytes)).bind(stored(plan.duplicates));
+    let statement = statement.bind(stored(plan.excluded)).bind(now);
+    let statement = statement.bind(seqs + more_seqs).bind(messages + more_messages);
+    write.run(statement.bind(format!("{CHANGED}%"))).await?;
+    if write.store.server().is_some() {
+        write.run(sql("DELETE FROM stretches WHERE broadcast = ?").bind(id.0)).await?;
+        drivers::end_all(write, new).await?;
+    }
+    for statement in [
+        "DELETE FROM recipients WHERE broadcast = ?",
+        "DELETE FROM messages WHERE broadcast = ?",
+        "DELETE FROM recipient_fields WHERE broadcast = ?",
+        "DELETE FROM broadcasts WHERE id = ?",
+    ] {
+        write.run(sql(statement).bind(new.0)).await?;
+    }
+    step();
+    Ok(())
+}
+
+/// The counts of a broadcast, and the state that each is of.
+const COUNTED: [(&str, i64); 7] = [
+    ("n_pending", 0),
+    ("n_sending", 1),
+    ("n_sent", 2),
+    ("n_rejected", 3),
+    ("n_in_doubt", 4),
+    ("n_skipped", 5),
+    ("n_cancelled", 6),
+];
+
+fn question_of(id: BroadcastId) -> crate::ledger::sql::Statement {
+    sql("SELECT next_seq - 1, next_message - 1 FROM broadcasts WHERE id = ?").bind(id.0)
+}
+
+/// Refuses what would give a recipient two messages.
+async fn may_change(
+    write: &mut Transaction<'_>,
+    lease: Lease,
+    call_differs: bool,
+) -> Result<(), LedgerError> {
+    let id = lease.broadcast;
+    let question = sql("SELECT state, n_sending, n_sent + n_in_doubt FROM broadcasts WHERE id = ?");
+    let row: Option<(i64, i64, i64)> = write.row(question.bind(id.0)).await?;
+    let (stage, sending, delivered) = row.ok_or(LedgerError::Unknown(id))?;
+    let stage = Stage::from_number(stage).map_err(|detail| write.store.record(detail))?;
+    let not_now = |why| Err(LedgerError::NotNow { broadcast: id, is: stage.name(), why });
+    if stage != Stage::Ready {
+        return not_now("only a plan that is fixed and not finished can be replaced");
+    }
+    if sending > 0 {
+        return not_now("some of its messages are in flight");
+    }
+    if call_differs && delivered > 0 {
+        return not_now(
+            "a part of it was sent, and the new plan names members where the stored one names groups, or the other way round; give it another run",
+        );
+    }
+    if write.store.server().is_some() {
+        let others = sql("SELECT count(*) FROM drivers WHERE broadcast = ? AND number <> ?");
+        let others: Option<(i64,)> = write.row(others.bind(id.0).bind(lease.number)).await?;
+        if others.is_some_and(|(others,)| others > 0) {
+            return not_now("other hosts send it; pause it, and try again");
+        }
+    }
+    Ok(())
+}
+
+/// Takes out of the draft whom the broadcast was sent to or may have been: whole groups, and single users of a group.
+async fn without_those_who_have_it(
+    write: &mut Transaction<'_>,
+    id: BroadcastId,
+    new: BroadcastId,
+) -> Result<(), LedgerError> {
+    let same = sql("DELETE FROM recipients WHERE broadcast = ?1 AND (group_id, users) IN
+            (SELECT group_id, users FROM recipients WHERE broadcast = ?2 AND state IN (2, 4))");
+    write.run(same.bind(new.0).bind(id.0)).await?;
+    // The users of a group may be divided otherwise than before.
+    let have =
+        sql("SELECT group_id, users FROM recipients WHERE broadcast = ?1 AND state IN (2, 4) AND users <> ''
+            AND group_id IN (SELECT group_id FROM recipients WHERE broadcast = ?2 AND users <> '')");
+    let mut known: HashMap<String, BTreeSet<String>> = HashMap::new();
+    for (group, users) in write.rows::<(String, String)>(have.bind(id.0).bind(new.0)).await? {
+        let users: Vec<String> = serde_json::from_str(&users).map_err(|error| write.store.record(error))?;
+        known.entry(group).or_default().extend(users);
+    }
+    if known.is_empty() {
+        return Ok(());
+    }
+    let rows = sql("SELECT seq, group_id, users FROM recipients WHERE broadcast = ? AND users <> ''
+            AND group_id IN (SELECT value ->> 0 FROM json_each(?))");
+    let groups_of_one: Vec<[&String; 1]> = known.keys().map(|group| [group]).collect();
+    let list = json(write, &groups_of_one)?;
+    for (seq, group, users) in write.rows::<(i64, String, String)>(rows.bind(new.0).bind(list)).await? {
+        let all: Vec<String> = serde_json::from_str(&users).map_err(|error| write.store.record(error))?;
+        let have = known.get(&group);
+        let left: Vec<&String> =
+            all.iter().filter(|user| !have.is_some_and(|have| have.contains(*user))).collect();
+        if left.len() == all.len() {
+            continue;
+        }
+        let statement = if left.is_empty() {
+            sql("DELETE FROM recipients WHERE broadcast = ? AND seq = ?").bind(new.0).bind(seq)
+        } else {
+            let left = json(write, &left)?;
+            sql("UPDATE recipients SET users = ? WHERE broadcast = ? AND seq = ?")
+                .bind(left)
+                .bind(new.0)
+                .bind(seq)
+        };
+        write.run(statement).await?;
+    }
+    Ok(())
+}

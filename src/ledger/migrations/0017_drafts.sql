@@ -1,0 +1,2 @@
+-- A draft is a plan that is built beside another broadcast to be compared with it: it is never sent by itself, and never listed.
+ALTER TABLE broadcasts ADD COLUMN draft INTEGER NOT NULL DEFAULT 0;
