@@ -51,6 +51,15 @@ pub(super) struct Serve {
     grants: Grants,
 }
 
+/// What watches the project's scripts, and the path by which the project was named.
+fn watch(global: &Global, project: &Project, registry: &Registry, reread: Reread) -> Watch {
+    let watch = Watch::new(registry.clone(), reread);
+    match named_place(global, project) {
+        Some(named) => watch.named(named),
+        None => watch,
+    }
+}
+
 /// The path by which the project was named, where links may lead through it: that of `--project`, or of the shell's
 /// current folder.
 fn named_place(global: &Global, project: &Project) -> Option<PathBuf> {
@@ -96,9 +105,7 @@ pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Re
         // Heard from the first moment on: what is begun before is little.
         let (orders, heard) = daemon::listen().context("signals cannot be listened for")?;
         let open = book.open().await?;
-        if !simulator {
-            one_app_set(&open.ledger, &open.owner, &apps.deliveries).await?;
-        }
+        one_app_set(&open.ledger, &open.owner, &apps.deliveries, simulator).await?;
         let listening = listen(address, &serve, secure).await?;
         let loader = Loader::new(project.clone(), apps.deliveries.clone(), clock.clone(), OWN_BINARY.into());
         let registry = Registry::new(loader, settings);
@@ -112,11 +119,7 @@ pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Re
         let alerts = Alerts::new(alerts, open.ledger.clone(), clock.clone(), name.clone());
         let alerts = Rc::new(alerts.map_err(anyhow::Error::msg)?);
         let reread = reread.taking(take(Rc::clone(&alerts), apps.deliveries.clone(), simulator));
-        let watch = Watch::new(registry.clone(), reread);
-        let watch = match named_place(global, &project) {
-            Some(named) => watch.named(named),
-            None => watch,
-        };
+        let watch = watch(global, &project, &registry, reread);
         registry.load_all().await.with_context(|| project.root.join("scripts").display().to_string())?;
         let mut beside = JoinSet::new();
         post(&alerts, &apps.deliveries, &mut beside);
@@ -184,8 +187,16 @@ pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Re
 }
 
 /// Sees to it that the living daemons of a ledger send through the same apps: they would share each job's times between
-/// them.
-async fn one_app_set(ledger: &Ledger, owner: &Owner, apps: &[Rc<Delivery>]) -> anyhow::Result<()> {
+/// them. The simulator's are all the same.
+async fn one_app_set(
+    ledger: &Ledger,
+    owner: &Owner,
+    apps: &[Rc<Delivery>],
+    simulator: bool,
+) -> anyhow::Result<()> {
+    if simulator {
+        return Ok(());
+    }
     let mut own: Vec<&str> = apps.iter().map(|app| app.key()).collect();
     own.sort_unstable();
     let own = own.join(", ");

@@ -51,11 +51,12 @@ impl Place {
 
 fn tell(named: &Path, root: &Path, elsewhere: Option<&Path>) {
     let (named, root) = (named.display(), root.display());
-    match elsewhere {
-        Some(elsewhere) => tracing::error!(
+    if let Some(elsewhere) = elsewhere {
+        tracing::error!(
             "{named} leads to {} now, and this daemon goes on with the scripts and the settings of {root}: its jobs stay as they are; restart it to have those of the new folder",
             elsewhere.display()
-        ),
-        None => tracing::info!("{named} leads to {root} again, or to nothing"),
+        );
+    } else {
+        tracing::info!("{named} leads to {root} again, or to nothing");
     }
 }

@@ -169,7 +169,7 @@ impl Alerts {
             None => return,
             Some(0) => {}
             Some(more) => {
-                alert.text = format!("{} (and {more} more alerts like this were left out)", alert.text)
+                alert.text = format!("{} (and {more} more alerts like this were left out)", alert.text);
             }
         }
         let at = i64::try_from(self.clock.unix_time().as_millis()).unwrap_or(i64::MAX);
