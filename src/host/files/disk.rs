@@ -189,7 +189,7 @@ impl Disk {
     pub(super) fn check_write(&self, text: &str) -> Result<Option<PathBuf>, Failure> {
         let (guard, located) = self.locate(text, Access::Write)?;
         let spot = self.walk(text, &guard, &located, true)?;
-        self.check_place(text, &guard, &located, &spot)?;
+        check_place(text, &guard, &located, &spot)?;
         let made = spot.missing.len() > 1;
         Ok(made.then(|| joined(&located.grant.root, spot.real.parent().unwrap_or(Path::new(".")))))
     }
@@ -225,32 +225,16 @@ impl Disk {
     fn to_write<'a>(&'a self, text: &str) -> Result<Place<'a>, Failure> {
         let (guard, located) = self.locate(text, Access::Write)?;
         let mut spot = self.walk(text, &guard, &located, true)?;
-        self.check_place(text, &guard, &located, &spot)?;
+        check_place(text, &guard, &located, &spot)?;
         let failed = |stopped| of_walk(text, stopped, Access::Write);
         if spot.missing.len() > 1 {
             make(&guard, &spot, spot.missing.len() - 1).map_err(failed)?;
             spot = self.walk(text, &guard, &located, true)?;
-            self.check_place(text, &guard, &located, &spot)?;
+            check_place(text, &guard, &located, &spot)?;
         }
         let Some((folder, _)) = &spot.parent else { return Err(invalid(text, "is a folder")) };
         let folder = folder.try_clone().map_err(|error| of_system(text, &error))?;
         Ok(Place { guard, folder, spot })
-    }
-
-    /// Whether a file can be written to a place.
-    fn check_place(&self, text: &str, guard: &Guard, located: &Located, spot: &Spot) -> Result<(), Failure> {
-        if let Some((_, stat)) = &spot.found {
-            check_regular(text, stat)?;
-            return guard.file(stat).map_or(Ok(()), |reason| Err(denied(text, reason)));
-        }
-        let made = located.grant.made && spot.missing.len() == 2 && spot.real.components().count() == 2;
-        if spot.missing.len() > 1 && !made {
-            return Err(invalid(text, "lies in a folder that is not there; make it with fs.mkdir"));
-        }
-        if located.grant.made && spot.missing.len() == 1 && spot.real.components().count() == 1 {
-            return Err(invalid(text, "is a folder"));
-        }
-        Ok(())
     }
 
     /// The grant for a path, and what is protected now.
@@ -261,9 +245,8 @@ impl Disk {
             Err(path) => {
                 let shown = self.grants.shown(&path);
                 // No grant would open these.
-                let reason = (access == Access::Write && shown != path)
-                    .then(|| self.protected.by_names(shown))
-                    .flatten();
+                let reason =
+                    (access == Access::Write && shown != path).then(|| Protected::by_names(shown)).flatten();
                 Err(reason.map_or_else(|| outside(text, shown, access), |reason| denied(text, reason)))
             }
         }
@@ -295,6 +278,22 @@ fn check_regular(text: &str, stat: &Stat) -> Result<(), Failure> {
         FileType::Directory => Err(invalid(text, "is a folder")),
         _ => Err(invalid(text, "is no regular file")),
     }
+}
+
+/// Whether a file can be written to a place.
+fn check_place(text: &str, guard: &Guard, located: &Located, spot: &Spot) -> Result<(), Failure> {
+    if let Some((_, stat)) = &spot.found {
+        check_regular(text, stat)?;
+        return guard.file(stat).map_or(Ok(()), |reason| Err(denied(text, reason)));
+    }
+    let made = located.grant.made && spot.missing.len() == 2 && spot.real.components().count() == 2;
+    if spot.missing.len() > 1 && !made {
+        return Err(invalid(text, "lies in a folder that is not there; make it with fs.mkdir"));
+    }
+    if located.grant.made && spot.missing.len() == 1 && spot.real.components().count() == 1 {
+        return Err(invalid(text, "is a folder"));
+    }
+    Ok(())
 }
 
 fn of_walk(text: &str, stopped: Stopped, access: Access) -> Failure {

@@ -52,10 +52,10 @@ impl Grant {
     fn open(named: PathBuf, access: [bool; 2], project: &Path) -> io::Result<Self> {
         let (mut folder, mut below) = nearest(&named)?;
         if !folder.is_dir()
-            && let (Some(parent), Some(name)) = (folder.parent(), folder.file_name())
+            && let Some(name) = folder.file_name()
         {
             below = joined(name, &below);
-            folder = parent.to_owned();
+            folder.pop();
         }
         let opens_hidden = match joined(&folder, &below).strip_prefix(project) {
             Ok(inside) => inside.components().any(|part| names::is_hidden(part.as_os_str())),

@@ -6,7 +6,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags, Stat, fstat, openat, stat};
 
@@ -117,9 +117,8 @@ impl Protected {
     }
 
     /// Why a place in the project is refused for writing by its names alone.
-    pub(super) fn by_names(&self, inside: &Path) -> Option<&'static str> {
-        let mut parts =
-            inside.components().map(|part| part.as_os_str()).filter(|name| *name != ".").peekable();
+    pub(super) fn by_names(inside: &Path) -> Option<&'static str> {
+        let mut parts = inside.components().map(Component::as_os_str).filter(|name| *name != ".").peekable();
         let code = parts.peek().is_some_and(|name| names::is_code(name));
         let lua = inside.file_name().is_some_and(names::is_lua);
         if parts.any(names::is_hosts) {

@@ -98,9 +98,8 @@ impl<'a> Walk<'a> {
         if let Some(reason) = guard.folder(base_id) {
             return Err(Stopped::Refused(reason));
         }
-        let walk = Self { base, base_id, guard, folders: Vec::new(), links: 0, after_link: None };
-        walk.check_system(base)?;
-        Ok(walk)
+        check_system(base)?;
+        Ok(Self { base, base_id, guard, folders: Vec::new(), links: 0, after_link: None })
     }
 
     /// Goes to the end of a path without `..`. `follow` is whether a link in its last name is followed.
@@ -162,18 +161,13 @@ impl<'a> Walk<'a> {
     fn enter(&mut self, name: OsString, fd: OwnedFd, stat: &Stat) -> Result<(), Stopped> {
         let id = Id::of(stat);
         if id.device != self.here_id().device {
-            self.check_system(fd.as_fd())?;
+            check_system(fd.as_fd())?;
         }
         if let Some(reason) = self.guard.folder(id) {
             return Err(Stopped::Refused(reason));
         }
         self.folders.push(Folder { name, fd, id });
         Ok(())
-    }
-
-    /// The environment and the memory of this very process are files of `/proc`.
-    fn check_system(&self, fd: BorrowedFd<'_>) -> Result<(), Stopped> {
-        if fstatfs(fd)?.f_type == PROC_SUPER_MAGIC { Err(Stopped::Refused(HOSTS_OWN)) } else { Ok(()) }
     }
 
     fn within(&self) -> Vec<Id> {
@@ -221,6 +215,11 @@ impl<'a> Walk<'a> {
         let found = Some((last.fd, stat));
         Ok(Spot { parent: Some(self.parent()?), real, found, missing: Vec::new(), within })
     }
+}
+
+/// The environment and the memory of this very process are files of `/proc`.
+fn check_system(fd: BorrowedFd<'_>) -> Result<(), Stopped> {
+    if fstatfs(fd)?.f_type == PROC_SUPER_MAGIC { Err(Stopped::Refused(HOSTS_OWN)) } else { Ok(()) }
 }
 
 /// The names of a path, `..` among them.

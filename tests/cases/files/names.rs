@@ -88,7 +88,7 @@ fn no_spelling_of_a_protected_name_is_reached() {
         project.write(name, "CANARY");
     }
     let tries: String =
-        names.iter().map(|name| format!("try('{name}', fs.read, '{name}')\noverwrite('{name}')\n")).collect();
+        names.map(|name| format!("try('{name}', fs.read, '{name}')\noverwrite('{name}')\n")).concat();
     let ran = run(
         &project,
         &(tries + "for _, p in ipairs { 'Scripts/x.lua', 'SCRIPTS/x.txt', 'scripts./x.txt', 'ſcripts/x.txt', 'Stdlib/x.txt' } do overwrite(p) end

@@ -22,7 +22,7 @@ fn with_doors() -> Project {
 }
 
 fn overwrite(paths: &[&str]) -> String {
-    paths.iter().map(|path| format!("overwrite(\"{path}\")\n")).collect()
+    paths.iter().map(|path| format!("overwrite(\"{path}\")\n")).collect::<Vec<_>>().concat()
 }
 
 #[test]
