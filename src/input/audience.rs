@@ -1,7 +1,6 @@
 //! The recipients of a file, read page by page: a table by its header, JSON as a list, JSONL as a value a line.
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
 use std::fs::File;
 use std::path::Path;
 

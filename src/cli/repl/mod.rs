@@ -114,6 +114,7 @@ impl Surroundings {
             counts: services.tally.counts(),
             elapsed: self.clock.now() - began,
             broadcasts: &services.broadcasts.watched(),
+            refused: services.broadcasts.refused(),
             next: Next::new(global, &self.project, self.simulated),
         };
         summary.tell(global.log_format)
