@@ -67,7 +67,7 @@ const KEPT: &[(&str, &[&str])] = &[
     ("clap", &["cli", "simulator"]),
     ("anyhow", &["cli"]),
     ("full_moon", &["cli"]),
-    ("encoding_rs", &["input"]),
+    ("encoding_rs", &["client/decode", "config/environment", "input"]),
     ("chardetng", &["input"]),
     ("calamine", &["input", "web/view/export/xlsx"]),
     ("zip", &["input"]),

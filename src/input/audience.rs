@@ -55,6 +55,24 @@ fn digits(page: &[Line]) -> Option<usize> {
     most.filter(|_| long > 0)
 }
 
+/// Where the ids are no long numbers and another column has nothing else, the names of the two may be swapped.
+fn check_columns(page: &[Line], id_column: &str) -> Result<(), Fault> {
+    let rows = || page.iter().filter_map(|line| line.value.as_ref().ok()?.as_object());
+    let Some(first) = rows().next() else { return Ok(()) };
+    let is_long = |value: &Value| match value {
+        Value::String(text) => is_long_number(text.trim()),
+        Value::Number(number) => is_long_number(&number.to_string()),
+        _ => false,
+    };
+    let others = first.keys().filter(|name| !["users", GROUP_ID, id_column].contains(&name.as_str()));
+    match others.into_iter().find(|name| rows().all(|row| row.get(*name).is_some_and(is_long))) {
+        Some(name) => Err(Fault::whole(format!(
+            "the ids in `{id_column}` are no long numbers, and those in `{name}` are; are the names of the two columns swapped? `id_column = \"NAME\"` says which one holds the ids"
+        ))),
+        None => Ok(()),
+    }
+}
+
 /// Among long numbers, an id of another kind or of a far other length is a cell of another column, or cut off.
 fn check_number(id: &str, digits: usize) -> Result<(), String> {
     if is_long_number(id) && id.len().abs_diff(digits) <= 3 {
@@ -92,6 +110,8 @@ pub struct Audience {
     id_column: String,
     /// How many digits most ids of its first page have, where one is a long number.
     digits: Option<usize>,
+    /// Whether the script says which column holds the ids.
+    is_chosen: bool,
     /// Whether the first page was read.
     begun: bool,
     over: bool,
@@ -138,7 +158,14 @@ impl Audience {
             Form::Lines => Body::Items(Items::lines(Text::open(file, options)?), 0),
             Form::List => Body::Items(Items::list(Text::open(file, options)?), 0),
         };
-        Ok(Self { body, id_column, digits: None, begun: false, over: false })
+        Ok(Self {
+            body,
+            id_column,
+            is_chosen: options.id_column.is_some(),
+            digits: None,
+            begun: false,
+            over: false,
+        })
     }
 
     /// The next recipients, at the most so many; fewer at the end, or where they are long.
@@ -160,6 +187,9 @@ impl Audience {
         }
         if !std::mem::replace(&mut self.begun, true) {
             self.digits = digits(&page);
+            if self.digits.is_none() && !self.is_chosen {
+                check_columns(&page, &self.id_column)?;
+            }
         }
         if let Some(digits) = self.digits {
             for line in &mut page {

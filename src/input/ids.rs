@@ -116,6 +116,9 @@ fn changed(id: &str) -> Option<String> {
     if is_nothing(id) {
         return Some("this stands for no value and is no id".to_owned());
     }
+    if !id.contains(char::is_alphanumeric) {
+        return Some("it has neither a letter nor a digit and is no id".to_owned());
+    }
     if id.chars().any(|letter| letter.is_numeric() && !letter.is_ascii_digit() && is_full_width(letter)) {
         return Some("it holds full-width digits; write 0 to 9".to_owned());
     }
@@ -211,6 +214,7 @@ mod tests {
             ("#N/A", "an error of a spreadsheet"),
             ("#####", "an error of a spreadsheet"),
             ("NULL", "no value"),
+            ("-", "neither a letter nor a digit"),
             ("１８４５", "full-width digits"),
             ("184524748161025;184524748161026", "one id"),
             ("184524748161025184524748161026", "two ids"),

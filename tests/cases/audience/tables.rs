@@ -143,6 +143,11 @@ fn an_id_of_another_column_or_cut_off_is_refused() {
         "",
         &["line 3", "cut off"],
     );
+    let swapped = "name,group_id\n184524748161025,Ann\n184524748161026,Bob\n";
+    refused("a.csv", swapped, "", &["columns swapped", "id_column"]);
+    sent("a.csv", swapped, ", id_column = \"name\"", &["184524748161025", "184524748161026"]);
+    sent("a.csv", swapped, ", id_column = \"group_id\"", &["Ann", "Bob"]);
+    refused("a.csv", "group_id\n-\n", "", &["line 2", "neither a letter nor a digit"]);
     // Even where the parts are more than the ids that are whole.
     refused("a.csv", "group_id\r4741726\n58174978\r705227464399677\r", "", &["line 2", "cut off"]);
     refused("a.csv", "group_id\n184524748161025184524748161026\n", "", &["line 2", "two ids"]);
