@@ -58,7 +58,7 @@ async fn answer_other(services: &Services, request: Request, memory: &mut Held) 
     match request {
         Request::Send { app, call, message, options } => send(services, app, call, &message, options).await,
         Request::Check { app, message } => check(app_of(services, app)?, &message),
-        Request::Console(step) => console::step(services, step).await,
+        Request::Console(asked) => console::step(services, asked).await,
         Request::Upload { app, path, options } => upload(services, app, &path, options).await,
         Request::Groups { app, cursor } => {
             let _hold = services.part.as_rehearsal().map(|_| services.clock.hold());

@@ -67,7 +67,7 @@ pub(super) fn make(context: Rc<Context>, seed: u64) -> mlua::Result<State> {
     let preloaded = modules::install(&kit, &jobs)?;
     require::install(&kit, preloaded)?;
     let (start_main, unseen, show) = (prelude.get("main")?, prelude.get("unseen")?, prelude.get("show")?);
-    Ok(State { start_main, unseen, show, jobs, kit, lua, context })
+    Ok(State { lua, context, start_main, unseen, jobs, kit, show })
 }
 
 /// Looks at the CPU time every so many instructions. Once it is up, looks at every single one, so that a script

@@ -73,15 +73,8 @@ fn belongs_later(
         }
         _ => false,
     };
-    let later = signature.parameters.iter().enumerate().skip(index + 1);
-    later.map(|(at, parameter)| (at, parameter)).find(|(_, parameter)| takes(parameter)).map_or_else(
-        String::new,
-        |(at, parameter)| {
-            format!(
-                "; these fields are for `{}`, argument {}: write nil in its place",
-                parameter.name,
-                at + 1
-            )
-        },
-    )
+    let mut later = signature.parameters.iter().enumerate().skip(index + 1);
+    later.find(|(_, parameter)| takes(parameter)).map_or_else(String::new, |(at, parameter)| {
+        format!("; these fields are for `{}`, argument {}: write nil in its place", parameter.name, at + 1)
+    })
 }

@@ -44,7 +44,7 @@ pub fn check(call: Call, value: Value, limits: &Limits) -> Result<Message, Probl
 ///
 /// Every limit that the message breaks; `to` and `users` are problems here.
 pub fn check_draft(call: Call, value: Value, limits: &Limits) -> Result<Draft, Problems> {
-    read_without_recipients(call, value, limits, EmptyText::AsMessageSays)
+    read_without_recipients(call, value, limits.message_bytes, EmptyText::AsMessageSays)
 }
 
 /// Checks a draft that was stored ([`Draft::to_json`]): as [`check_draft`], but whether its text may be empty was decided
@@ -54,7 +54,7 @@ pub fn check_draft(call: Call, value: Value, limits: &Limits) -> Result<Draft, P
 ///
 /// Every limit that the message breaks.
 pub fn check_stored(call: Call, value: Value, limits: &Limits) -> Result<Draft, Problems> {
-    read_without_recipients(call, value, limits, EmptyText::Allowed)
+    read_without_recipients(call, value, limits.message_bytes, EmptyText::Allowed)
 }
 
 /// Whether a text that shows nothing is refused.
@@ -69,13 +69,13 @@ enum EmptyText {
 fn read_without_recipients(
     call: Call,
     value: Value,
-    limits: &Limits,
+    message_bytes: usize,
     empty: EmptyText,
 ) -> Result<Draft, Problems> {
     let mut problems = Findings::default();
     let mut fields = Object::new("", top_level(value)?, &mut problems);
     recipients::refuse(&mut fields, call);
-    let draft = read_draft(call, fields, limits.message_bytes, empty);
+    let draft = read_draft(call, fields, message_bytes, empty);
     problems.verdict(draft)
 }
 
