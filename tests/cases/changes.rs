@@ -122,11 +122,10 @@ im.broadcast({ name = "news", to = "groups.csv", rate = 50,
     files.write("text.txt", "new");
     refused(&files, &service, "the file text.txt").says("\"old\"").says("\"new\"");
     files.write("text.txt", "old");
-    let other = Service::accepting();
-    let ran =
-        Ran::of(&files.command_against(&other, &["run", "scripts/main.lua", "argument"]).output().unwrap());
-    ran.exits(2).says("the arguments");
-    assert_eq!(other.messages().len(), 0);
+    let before = service.messages().len();
+    let args = ["run", "scripts/main.lua", "argument"];
+    Ran::of(&files.command_against(&service, &args).output().unwrap()).exits(2).says("the arguments");
+    assert_eq!(service.messages().len(), before);
 }
 
 #[test]
@@ -175,8 +174,9 @@ fn replan_leaves_alone_who_has_it_cancels_the_removed_and_adds_the_new() {
     let (got, states) = (got_after(&service, before_it), states(&project));
     for (group, state) in &before {
         match state.as_str() {
-            "sent" | "in_doubt" => {
-                assert_eq!(&states[group], state, "{group}");
+            "sent" | "sending" => {
+                let then = if state == "sent" { "sent" } else { "in_doubt" };
+                assert_eq!(states[group], then, "{group}");
                 assert!(!got.contains_key(group), "{group} has it already");
             }
             _ if group.parse::<u32>().unwrap() > 1010 => {

@@ -227,7 +227,7 @@ impl Building {
         let audience = self.audience_read(services).await?;
         self.spec.inputs = inputs::of_plan(services, &self.asked, audience);
         let role = self.beside.as_ref().map_or(&self.role, |beside| &beside.role);
-        let Broadcast { app_key, name, run, .. } = &role.broadcast;
+        let (Broadcast { app_key, run, .. }, name) = (&role.broadcast, &self.asked.name);
         let planned = services.part.as_planned().filter(|_| !self.asked.test_only);
         let wanted = planned.map(|planned| planned.gate.broadcast(app_key, name, run)).transpose()?;
         let (lease, max) = (self.role.lease, self.asked.max_recipients);
@@ -444,7 +444,7 @@ impl Building {
 
     /// Says what the file was taken for, and how many of its lines are left out.
     fn tell_read(&self) {
-        let Broadcast { name, run, .. } = &self.role.broadcast;
+        let (name, run) = (&self.asked.name, &self.role.broadcast.run);
         if let (Some((read, _)), Some(path)) = (&self.read, &self.asked.path) {
             tracing::info!("broadcast `{name}` (run {run}): `{path}` read as {read}");
         }

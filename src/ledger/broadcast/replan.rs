@@ -114,7 +114,7 @@ async fn replan(
     let statement = statement.bind(id.0).bind(spec).bind(plan.hash.as_str());
     let statement = statement.bind(stored(plan.largest_message_bytes)).bind(stored(plan.duplicates));
     let statement = statement.bind(stored(plan.excluded)).bind(now);
-    let statement = statement.bind(seqs + more_seqs).bind(messages + more_messages);
+    let statement = statement.bind(seqs + more_seqs + 1).bind(messages + more_messages + 1);
     write.run(statement.bind(format!("{CHANGED}%"))).await?;
     if write.store.server().is_some() {
         write.run(sql("DELETE FROM stretches WHERE broadcast = ?").bind(id.0)).await?;
