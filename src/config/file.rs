@@ -5,6 +5,7 @@ use std::path::Path;
 
 use secrecy::SecretString;
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 use super::alerts::AlertsSection;
 use super::scripts::ScriptsSection;
@@ -57,7 +58,7 @@ pub(super) struct TimeoutsSection {
 /// Reads the file; one that is not there has nothing set.
 pub(super) fn read(path: &Path) -> Result<File, ConfigError> {
     let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
+        Ok(text) => Zeroizing::new(text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(File::default()),
         Err(source) => return Err(ConfigError::Unreadable { path: path.to_owned(), source }),
     };

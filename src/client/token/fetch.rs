@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Request};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::ClientCredentials;
 use crate::client::call::{Call, Success, lost, refusal};
@@ -47,11 +49,13 @@ pub(super) async fn fetch(
 ) -> Result<Fetched, Failure> {
     let secret = credentials.secret.expose_secret();
     let ask = Ask { grant_type: "client_credentials", client_id: &credentials.id, client_secret: secret };
-    let body =
-        serde_json::to_vec(&ask).map_err(|_| CALL.refuse("the credentials cannot be written as JSON"))?;
+    // Large enough from the beginning, so that no part of it is left behind where it grew.
+    let mut body = Zeroizing::new(Vec::with_capacity(2 * (secret.len() + credentials.id.len()) + 256));
+    serde_json::to_writer(&mut *body, &ask)
+        .map_err(|_| CALL.refuse("the credentials cannot be written as JSON"))?;
     let mut request = Request::new(Method::POST, credentials.url.clone());
     request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    *request.body_mut() = Some(body.into());
+    *request.body_mut() = Some(Bytes::from_owner(body).into());
     let answer = match transport.exchange(request, None, deadline).await {
         Ok(answer) => answer,
         Err(broken) => return Err(for_waiters(lost(CALL, &broken, broken.connected, &[secret]))),

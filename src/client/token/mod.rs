@@ -17,6 +17,8 @@ use std::time::Duration;
 
 use reqwest::Url;
 use reqwest::header::HeaderValue;
+use zeroize::Zeroizing;
+
 use secrecy::{ExposeSecret, SecretString};
 
 use super::ClientError;
@@ -67,7 +69,8 @@ pub(super) struct Lease {
 
 impl Lease {
     fn new(token: &SecretString, generation: u64) -> Option<Self> {
-        let mut header = HeaderValue::try_from(format!("Bearer {}", token.expose_secret())).ok()?;
+        let text = Zeroizing::new(format!("Bearer {}", token.expose_secret()));
+        let mut header = HeaderValue::try_from(text.as_str()).ok()?;
         header.set_sensitive(true);
         Some(Self { header, generation })
     }

@@ -9,6 +9,7 @@ use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundK
 use ring::hkdf::{HKDF_SHA256, KeyType, Salt};
 use ring::rand::{SecureRandom, SystemRandom};
 use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
 
 /// Tells what is sealed like this from what will once be sealed in another way.
 const SALT: &[u8] = b"mooncast, an app's token, 1";
@@ -58,10 +59,10 @@ impl Seal {
     }
 
     /// What was sealed; none where it was sealed by another secret, or changed.
-    pub(super) fn open(&self, sealed: &str) -> Option<Vec<u8>> {
+    pub(super) fn open(&self, sealed: &str) -> Option<Zeroizing<Vec<u8>>> {
         let bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
         let (nonce, text) = bytes.split_at_checked(NONCE_LEN)?;
-        let mut text = text.to_vec();
+        let mut text = Zeroizing::new(text.to_vec());
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let opened = self.key.open_in_place(nonce, Aad::from(&self.of), &mut text).ok()?.len();
         text.truncate(opened);
@@ -81,8 +82,11 @@ mod tests {
     fn only_the_same_secret_of_the_same_app_opens_it() {
         let own = seal("http://service/org/app", "id", "secret");
         let sealed = own.seal(b"CANARY-token".to_vec()).unwrap();
-        assert_eq!(own.open(&sealed).unwrap(), b"CANARY-token");
-        assert_eq!(seal("http://service/org/app", "id", "secret").open(&sealed).unwrap(), b"CANARY-token");
+        assert_eq!(own.open(&sealed).unwrap().as_slice(), b"CANARY-token");
+        assert_eq!(
+            seal("http://service/org/app", "id", "secret").open(&sealed).unwrap().as_slice(),
+            b"CANARY-token"
+        );
         assert_ne!(own.seal(b"CANARY-token".to_vec()).unwrap(), sealed);
         for other in [
             seal("http://service/org/app", "id", "other"),

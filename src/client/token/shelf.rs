@@ -81,6 +81,7 @@ impl Shelved {
 
     /// Keeps a token for all; gives its number.
     pub(super) async fn keep(&self, token: &Saved) -> Result<i64, String> {
+        // Sealed in its place.
         let text = serde_json::to_vec(token).ok();
         let sealed = text.and_then(|text| self.seal.seal(text));
         let sealed = sealed.ok_or_else(|| "it cannot be sealed".to_owned())?;

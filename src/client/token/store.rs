@@ -13,6 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use crate::clock::Clock;
 
@@ -67,7 +68,7 @@ impl Store {
         if metadata.uid() != rustix::process::geteuid().as_raw() {
             return Err(io::Error::other("it belongs to another user"));
         }
-        let mut text = String::new();
+        let mut text = Zeroizing::new(String::new());
         file.take(FILE_BYTES).read_to_string(&mut text)?;
         // The reason is left out: it would quote the file.
         serde_json::from_str(&text).map_err(|_| io::Error::other("it is not a token file"))
@@ -82,7 +83,7 @@ impl Store {
 
     fn write(&self, token: &Saved) -> io::Result<()> {
         self.make_directory()?;
-        let text = serde_json::to_vec(token)?;
+        let text = Zeroizing::new(serde_json::to_vec(token)?);
         // Made with mode 0600, not changed to it afterwards.
         let mut file = tempfile::Builder::new().prefix(".token-").tempfile_in(&self.directory)?;
         file.write_all(&text)?;

@@ -1,8 +1,10 @@
 //! A request with its secrets filled in. From here on nothing of it is shown to anybody.
 
+use bytes::Bytes;
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Body, Method, Request, Url};
 use secrecy::ExposeSecret;
+use zeroize::Zeroizing;
 
 use crate::protocol::{Failure, HttpRequest, HttpValue, Part};
 
@@ -31,7 +33,7 @@ const OF_CONNECTION: [&str; 10] = [
 pub(super) struct Prepared {
     method: Method,
     headers: HeaderMap,
-    body: Option<Vec<u8>>,
+    body: Option<Zeroizing<Vec<u8>>>,
     /// The name of a secret in it, if there is one.
     pub(super) secret: Option<String>,
     /// Whether making it twice does no more than making it once.
@@ -42,7 +44,7 @@ impl Prepared {
     pub(super) fn request(self, url: Url) -> Request {
         let mut request = Request::new(self.method, url);
         *request.headers_mut() = self.headers;
-        *request.body_mut() = self.body.map(Body::from);
+        *request.body_mut() = self.body.map(|body| Body::from(Bytes::from_owner(body)));
         request
     }
 }
@@ -98,14 +100,23 @@ fn header(name: &str, value: &HttpValue, filler: &mut Filler) -> Result<(HeaderN
     Ok((parsed, value))
 }
 
+/// Bytes that a secret is expected to have at the most.
+const LONGEST_SECRET: usize = 4096;
+
 struct Filler<'a> {
     variables: &'a Variables,
     secret: Option<String>,
 }
 
 impl Filler<'_> {
-    fn fill(&mut self, value: &HttpValue) -> Result<Vec<u8>, Failure> {
-        let mut filled = Vec::new();
+    /// The text with its secrets in it, zeroed when it is no longer needed.
+    fn fill(&mut self, value: &HttpValue) -> Result<Zeroizing<Vec<u8>>, Failure> {
+        let texts = value.0.iter().map(|part| match part {
+            Part::Text(text) => text.len(),
+            Part::Secret(_) => LONGEST_SECRET,
+        });
+        // Large enough from the beginning, so that no part of it is left behind where it grew.
+        let mut filled = Zeroizing::new(Vec::with_capacity(texts.sum()));
         for part in &value.0 {
             match part {
                 Part::Text(text) => filled.extend_from_slice(text),
