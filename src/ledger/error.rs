@@ -41,6 +41,12 @@ pub enum LedgerError {
         /// What the system says.
         detail: String,
     },
+    /// The file that was opened is not at its place any more.
+    #[error("{path}: the ledger's file was removed or replaced while it was open, so what is written there would be lost; put the file back, or start this process again", path = path.display())]
+    Gone {
+        /// Where the ledger's file was.
+        path: PathBuf,
+    },
     /// The disk is full.
     #[error("{path}: the disk is full; free some space, then go on: nothing that was acknowledged is lost", path = path.display())]
     Full {

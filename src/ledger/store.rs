@@ -1,6 +1,7 @@
 //! The connections: one that writes, one for group commits where the store is a server, one that reads; and what
 //! happens after a write that failed.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,6 +43,8 @@ pub(super) struct Store {
     /// Why this program may not work on it any more.
     outdated: OnceLock<LedgerError>,
     figures: Figures,
+    /// Device and number of the file that is open.
+    identity: OnceLock<(u64, u64)>,
     /// What a scratch ledger has yet to write.
     later: Option<Later>,
     /// The most pages that the file may have: a disk that is full when a test says so.
@@ -72,6 +75,7 @@ impl Store {
             failed: AtomicBool::new(false),
             outdated: OnceLock::new(),
             figures: Figures::new(),
+            identity: OnceLock::new(),
             later: scratch.then(Later::default),
             #[cfg(test)]
             max_pages: std::sync::atomic::AtomicU32::new(u32::MAX - 1),
@@ -156,6 +160,7 @@ impl Store {
             return Err(error.clone());
         }
         let hold = self.clock.hold();
+        self.is_in_place()?;
         let line = if self.server().is_some() && kind != Kind::Alone { &self.mover } else { &self.writer };
         let mut home = line.lock().await;
         let began = self.clock.now();
@@ -191,6 +196,23 @@ impl Store {
         alarm.armed = false;
         transaction.alarm.armed = true;
         Ok(transaction)
+    }
+
+    /// Refuses to write a file that is not where the next process would look for it: what that one does not find, it does
+    /// again.
+    fn is_in_place(&self) -> Result<(), LedgerError> {
+        if self.later.is_some() || !matches!(self.place, Place::File(_)) {
+            return Ok(());
+        }
+        let found = std::fs::metadata(&self.path).map(|found| (found.dev(), found.ino()));
+        let gone = match found {
+            Ok(found) => found != *self.identity.get_or_init(|| found),
+            Err(error) => error.kind() == std::io::ErrorKind::NotFound && self.identity.get().is_some(),
+        };
+        if gone {
+            return Err(LedgerError::Gone { path: self.path.clone() });
+        }
+        Ok(())
     }
 
     /// A new connection, after a failure only once a write to the file has succeeded.

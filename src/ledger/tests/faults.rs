@@ -136,13 +136,16 @@ fn while_the_file_is_gone_nothing_leads_to_a_send() {
         let lease = planned(&ledger, &owner, &spec(), 10).await;
         let away = folder.with_extension("away");
         std::fs::rename(&folder, &away).unwrap();
-        // As after any write that failed: the connection is gone.
-        drop(ledger.store().write().await.unwrap());
+        // Its connection still writes, but where no later process would look.
         for _ in 0..2 {
             let error = ledger.intend(lease, vec![1]).await.unwrap_err();
-            assert!(matches!(error, LedgerError::Unhealthy(_)), "{error}");
+            assert!(matches!(error, LedgerError::Gone { .. }), "{error}");
         }
-        assert!(ledger.probe().await.is_err());
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::copy(away.join("ledger.db"), folder.join("ledger.db")).unwrap();
+        let error = ledger.intend(lease, vec![1]).await.unwrap_err();
+        assert!(matches!(error, LedgerError::Gone { .. }), "another file in its place: {error}");
+        std::fs::remove_dir_all(&folder).unwrap();
         std::fs::rename(&away, &folder).unwrap();
         ledger.intend(lease, vec![1]).await.unwrap();
         assert!(ledger.is_healthy());

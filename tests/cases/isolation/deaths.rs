@@ -53,3 +53,24 @@ fn a_stop_in_order_is_no_death() {
     until("it waits to be entered again", || shown(&project).contains(&run));
     assert!(!shown(&project).contains("interrupted"), "{}", shown(&project));
 }
+
+#[test]
+fn a_daemon_whose_ledger_is_removed_sends_nothing_more_and_says_so() {
+    let project = Project::new().file(
+        "scripts/news.lua",
+        "require('schedule').every('1s', { name = 'news' }, function(context)
+            print('sent', context.run, im.group_send({ to = 'g', type = 'txt', body = { msg = 'm' } }).g)
+        end)",
+    );
+    let daemon = Daemon::start(&project, &[]);
+    daemon.says("sent\t");
+    std::fs::rename(project.path(".mooncast"), project.path("elsewhere")).unwrap();
+    daemon.says("removed or replaced while it was open");
+    let sent = || daemon.said().matches("sent\t").count();
+    let before = sent();
+    until("it tries again", || daemon.said().matches("removed or replaced").count() > 3);
+    assert!(sent() <= before + 1, "one may have been on its way: {}", daemon.said());
+    std::fs::rename(project.path("elsewhere"), project.path(".mooncast")).unwrap();
+    until("it goes on", || sent() > before + 2);
+    daemon.stop();
+}
