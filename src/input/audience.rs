@@ -67,6 +67,17 @@ fn check_number(id: &str, digits: usize) -> Result<(), String> {
     ))
 }
 
+/// About how many bytes a value takes.
+fn size(value: &Value) -> usize {
+    size_of::<Value>()
+        + match value {
+            Value::String(text) => text.len(),
+            Value::Array(items) => items.iter().map(size).sum(),
+            Value::Object(fields) => fields.iter().map(|(name, value)| name.len() + size(value)).sum(),
+            _ => 0,
+        }
+}
+
 /// What a file is, by the end of its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
@@ -82,7 +93,11 @@ pub struct Audience {
     id_column: String,
     /// How many digits most ids of its first page have, where they are long numbers.
     digits: Option<Option<usize>>,
+    over: bool,
 }
+
+/// Bytes of recipients after which a page ends, however few it has.
+const PAGE_BYTES: usize = 1 << 20;
 
 enum Body {
     Table(Table<File>),
@@ -122,20 +137,24 @@ impl Audience {
             Form::Lines => Body::Items(Items::lines(Text::open(file, options)?), 0),
             Form::List => Body::Items(Items::list(Text::open(file, options)?), 0),
         };
-        Ok(Self { body, id_column, digits: None })
+        Ok(Self { body, id_column, digits: None, over: false })
     }
 
-    /// The next recipients, at the most so many; fewer only at the end.
+    /// The next recipients, at the most so many; fewer at the end, or where they are long.
     ///
     /// # Errors
     ///
     /// What makes the rest unreadable.
     pub fn page(&mut self, most: usize) -> Result<Vec<Line>, Fault> {
         let mut page = Vec::with_capacity(most);
-        while page.len() < most {
+        let mut bytes = 0;
+        while page.len() < most && bytes < PAGE_BYTES && !self.over {
             match self.advance()? {
-                Some(line) => page.push(line),
-                None => break,
+                Some(line) => {
+                    bytes += line.value.as_ref().map_or(0, size);
+                    page.push(line);
+                }
+                None => self.over = true,
             }
         }
         if let Some(digits) = *self.digits.get_or_insert_with(|| digits(&page)) {
@@ -146,6 +165,11 @@ impl Audience {
             }
         }
         Ok(page)
+    }
+
+    /// Whether the last recipient was given.
+    pub fn is_over(&self) -> bool {
+        self.over
     }
 
     fn advance(&mut self) -> Result<Option<Line>, Fault> {

@@ -27,6 +27,9 @@ const PAGE: usize = 500;
 /// Lines that are left out and told one by one; the others are in the plan alone.
 const TOLD: usize = 5;
 
+/// Recipients that are checked until others have their turn.
+const IN_TURN: usize = 32;
+
 /// A plan that is being built, as those see it who watch.
 #[derive(Debug)]
 pub struct PlanUnderway {
@@ -235,7 +238,7 @@ impl Building {
         })
         .await?;
         let page = page.map_err(unreadable)?;
-        let done = page.len() < PAGE;
+        let done = file.is_over();
         if done {
             self.read = Some((file.read_as(), file.blank_rows()));
         }
@@ -337,7 +340,11 @@ impl Building {
         };
         self.put_held().await?;
         let mut recipients = Vec::with_capacity(named.len());
-        for (given, named) in named {
+        for (index, (given, named)) in named.into_iter().enumerate() {
+            if index % IN_TURN == IN_TURN - 1 {
+                // The others of the host's only thread have their turn too.
+                tokio::task::yield_now().await;
+            }
             if named.call() != call {
                 let why = Failure::invalid("users", format!("{}: {}", given.place(), mixed(call)));
                 self.note(services, &given.place(), why)?;
