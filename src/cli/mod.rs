@@ -155,6 +155,7 @@ pub fn main() -> ExitCode {
         return crate::worker::main();
     }
     memory::keep_to_itself();
+    memory::open_many();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -20,7 +20,7 @@ pub struct ScriptLimits {
     /// Runs of a daemon that go on at once; more wait for their turn. Default 64.
     pub workers: u32,
     /// Bytes that the calls of one run may hold in the host: requests, files, bodies, answers. Beyond them its calls wait.
-    /// Default 64 `MiB`; all runs together have four times as much.
+    /// Default 64 `MiB`; all runs together have twice as much.
     pub host_memory: u64,
 }
 

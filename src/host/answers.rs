@@ -83,7 +83,11 @@ async fn answer_other(services: &Services, request: Request, memory: &mut Held) 
             let options = RecallOptions { force, from, ..RecallOptions::default() };
             recall_broadcast(services, app, &name, &run, &options).await
         }
-        Request::Broadcast(asked) => broadcasts::step(services, asked).await,
+        Request::Broadcast(step) => {
+            let builds = step.builds();
+            let _place = if builds { Some(services.memory.ledger.acquire().await) } else { None };
+            broadcasts::step(services, step).await
+        }
         Request::Declare(declaration) => {
             if let When::Hook(hook) = &declaration.when {
                 services.variables.secret(&hook.secret)?;
@@ -112,7 +116,10 @@ async fn answer_other(services: &Services, request: Request, memory: &mut Held) 
                 Some(app) => app.open_ledger().await.map_err(failure)?,
                 None => None,
             };
-            json(&services.store.answer(request, ledger, &services.clock).await?)
+            // They are never closed, so there is a place in the end.
+            let _place = services.memory.ledger.acquire().await;
+            let answer = services.store.answer(request, ledger, &services.clock).await?;
+            Ok(Answer::Json(answer.into()))
         }
         Request::Test(asked) => testing::answer(services, *asked).await,
         Request::Http(request) => {

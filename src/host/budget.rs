@@ -13,10 +13,13 @@ use std::rc::Rc;
 use tokio::sync::{Mutex, Notify, Semaphore};
 
 /// So many budgets all runs of a host have together.
-const ALL_RUNS: u64 = 4;
+const ALL_RUNS: u64 = 2;
 
 /// Uploads of one run that are under way at once; more wait for their turn.
 const UPLOADS: usize = 16;
+
+/// Works of the ledger on data and plans of one run that are under way at once.
+const LEDGER: usize = 2;
 
 /// What all runs of a host hold together.
 #[derive(Debug, Default)]
@@ -45,6 +48,8 @@ pub struct Budget {
     last: Cell<u64>,
     /// Places for uploads: each holds a file open.
     pub(super) uploads: Semaphore,
+    /// Places for work of the ledger on data and plans: writes of all runs come one after the other there.
+    pub(super) ledger: Semaphore,
 }
 
 impl HostMemory {
@@ -62,6 +67,7 @@ impl HostMemory {
             beyond: Cell::new(None),
             last: Cell::new(0),
             uploads: Semaphore::new(UPLOADS),
+            ledger: Semaphore::new(LEDGER),
         })
     }
 }
@@ -267,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn all_runs_have_four_budgets_and_each_run_one_answer() {
+    fn all_runs_have_two_budgets_and_each_run_one_answer() {
         let memory = HostMemory::default();
         let runs: Vec<_> = (0..6).map(|_| memory.of_run(100)).collect();
         let mut held: Vec<_> = runs.iter().map(Budget::of_answer).collect();

@@ -66,14 +66,14 @@ impl Store {
         request: StoreRequest,
         ledger: Option<&Ledger>,
         clock: &Clock,
-    ) -> Result<Value, Failure> {
+    ) -> Result<String, Failure> {
         let StoreRequest { space, step } = request;
         check(space.as_deref(), &step)?;
         let namespace = space.map_or_else(|| self.own.clone(), |name| format!("shared:{name}"));
         let Some(ledger) = ledger else {
             return match step {
-                StoreStep::Get(_) => Ok(json!([])),
-                StoreStep::List { .. } => Ok(json!({ "items": [] })),
+                StoreStep::Get(_) => Ok(json!([]).to_string()),
+                StoreStep::List { .. } => Ok(json!({ "items": [] }).to_string()),
                 _ => Err(Failure::denied("there is no ledger here, so nothing can be kept")),
             };
         };
@@ -87,25 +87,25 @@ impl Store {
         space: &str,
         step: StoreStep,
         clock: &Clock,
-    ) -> Result<Result<Value, Failure>, LedgerError> {
+    ) -> Result<Result<String, Failure>, LedgerError> {
         let expires = |ttl_ms: Option<u64>| ttl_ms.map(|ttl| clock.unix_time() + Duration::from_millis(ttl));
         Ok(Ok(match step {
             StoreStep::Get(key) => match ledger.data_get(space, &key).await? {
-                Some(text) => json!([parsed(&text)]),
-                None => json!([]),
+                Some(text) => format!("[{}]", kept(&text)),
+                None => "[]".to_owned(),
             },
             StoreStep::Set { key, value, ttl_ms } => {
                 let value = ordered(&value);
                 ledger.data_set(space, &key, &value, expires(ttl_ms)).await?;
                 self.note(space, key, Some(&value));
-                Value::Null
+                "null".to_owned()
             }
             StoreStep::Delete(key) => {
                 let was_there = ledger.data_delete(space, &key).await?;
                 if was_there {
                     self.note(space, key, None);
                 }
-                json!(was_there)
+                was_there.to_string()
             }
             StoreStep::Swap { key, expected, new, ttl_ms } => {
                 let (expected, new) = (expected.map(|text| ordered(&text)), new.map(|text| ordered(&text)));
@@ -115,13 +115,13 @@ impl Store {
                 if swapped {
                     self.note(space, key, new.as_deref());
                 }
-                json!(swapped)
+                swapped.to_string()
             }
             StoreStep::Increment { key, by, ttl_ms } => {
                 match ledger.data_add(space, &key, by, expires(ttl_ms)).await? {
                     Added::Now(sum) => {
                         self.note(space, key, Some(&sum.to_string()));
-                        json!(sum)
+                        sum.to_string()
                     }
                     Added::NoNumber(held) => return Ok(Err(no_number(&key, &held))),
                     Added::TooLarge(held) => {
@@ -145,20 +145,26 @@ impl Store {
 }
 
 /// As many entries as fit, and where the next page begins.
-async fn page(ledger: &Ledger, space: &str, prefix: &str, after: Option<&str>) -> Result<Value, LedgerError> {
+async fn page(
+    ledger: &Ledger,
+    space: &str,
+    prefix: &str,
+    after: Option<&str>,
+) -> Result<String, LedgerError> {
     let found = ledger.data_list(space, prefix, after.unwrap_or_default(), PAGE, PAGE_BYTES).await?;
-    let (mut items, mut bytes, mut last) = (Vec::new(), 0, None);
     let full = found.len() == PAGE as usize;
-    for (key, text, _) in found {
-        bytes += text.chars().count();
-        items.push(json!([key, parsed(&text)]));
-        last = Some(key);
-    }
-    let mut page = json!({ "items": items });
-    if let Some(next) = last.filter(|_| full || bytes > PAGE_BYTES) {
-        page["next"] = next.into();
-    }
-    Ok(page)
+    let characters: usize = found.iter().map(|(_, text, _)| text.chars().count()).sum();
+    let last = found.last().map(|(key, ..)| json!(key)).filter(|_| full || characters > PAGE_BYTES);
+    let items: Vec<_> =
+        found.iter().map(|(key, text, _)| format!("[{},{}]", json!(key), kept(text))).collect();
+    let next = last.map_or_else(String::new, |next| format!(",\"next\":{next}"));
+    Ok(format!("{{\"items\":[{}]{next}}}", items.join(",")))
+}
+
+/// A value as it is kept, which is JSON; null in place of anything else. It is not read into values: those may take many
+/// times as much as their text.
+fn kept(text: &str) -> &str {
+    if serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() { text } else { "null" }
 }
 
 /// The text of a value with its fields in order. The value itself, which may take many times as much, is gone again.

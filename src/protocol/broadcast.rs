@@ -49,3 +49,11 @@ pub enum BroadcastStep {
         handle: u64,
     },
 }
+
+impl BroadcastStep {
+    /// Whether it reads or writes a part of a plan.
+    #[must_use]
+    pub const fn builds(&self) -> bool {
+        matches!(self, Self::Page { .. } | Self::Take { .. } | Self::Append { .. } | Self::Fix { .. })
+    }
+}

@@ -23,6 +23,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::Serialize;
+use tokio::sync::Semaphore;
 
 use crate::config::{Permissions, Project};
 use crate::protocol::{Failure, Kind};
@@ -36,12 +37,16 @@ pub use overlay::FileChange;
 /// The most bytes of a file that a script may take in at once: what one frame of the protocol holds.
 pub(super) const MAX_READ: u64 = 16 * 1024 * 1024;
 
+/// Works on files that one run has under way at once: each takes a thread of the host.
+const AT_ONCE: usize = 8;
+
 /// The files that the scripts of one project may reach.
 #[derive(Debug, Clone)]
 pub struct Files {
     disk: Arc<Disk>,
     /// Where changes go in a rehearsal.
     overlay: Option<Arc<Overlay>>,
+    places: Arc<Semaphore>,
 }
 
 /// What a path leads to.
@@ -81,8 +86,11 @@ impl Files {
         secret_files: &[PathBuf],
         script: Option<&Path>,
     ) -> io::Result<Self> {
-        Disk::open(project, permissions, secret_files, script)
-            .map(|disk| Self { disk: Arc::new(disk), overlay: None })
+        Disk::open(project, permissions, secret_files, script).map(|disk| Self {
+            disk: Arc::new(disk),
+            overlay: None,
+            places: Arc::new(Semaphore::new(AT_ONCE)),
+        })
     }
 
     /// Why a script may not write here, where that is so.
@@ -181,6 +189,8 @@ impl Files {
         work: impl FnOnce(&Disk, &str) -> Result<T, Failure> + Send + 'static,
         in_memory: impl FnOnce(&Overlay, &Disk, &str) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
+        // They are never closed, so there is a place in the end.
+        let _place = self.places.acquire().await;
         let (disk, overlay, path) = (Arc::clone(&self.disk), self.overlay.clone(), path.to_owned());
         tokio::task::spawn_blocking(move || match overlay {
             Some(overlay) => in_memory(&overlay, &disk, &path),

@@ -95,7 +95,7 @@ impl Outbound {
     /// answer may hold: it grows with the body.
     pub(super) async fn request(
         &self,
-        request: HttpRequest,
+        mut request: HttpRequest,
         variables: &Variables,
         memory: &mut Held,
     ) -> Result<Answer, Failure> {
@@ -106,6 +106,8 @@ impl Outbound {
         let url = checked_url(&request.url)?;
         let place = Place::of(&url, &self.hosts)?;
         let prepared = outgoing::prepare(&request, variables)?;
+        // It is whole in what was prepared.
+        request.body = None;
         let end = self.network.now() + Duration::from_millis(request.timeout_ms);
         let timed_out = || format!("{} did not answer within {} ms", place.shown(), request.timeout_ms);
 

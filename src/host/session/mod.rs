@@ -38,6 +38,9 @@ const LOOKS_AT_MEMORY: u32 = 10;
 /// Bytes read from a worker at once.
 const READ: usize = 64 * 1024;
 
+/// Requests of one worker that are taken in until the others have their turn.
+const REQUESTS_IN_TURN: u64 = 32;
+
 /// Requests that a worker may have unanswered beyond one for each task it may have.
 const MORE_REQUESTS: usize = 100;
 
@@ -287,8 +290,16 @@ impl Session {
                             // One that ends soon is seen once.
                             self.peak_memory = self.process.peak_memory();
                         }
-                        if let Some(close) = self.take_in(&mut frames) {
-                            return close;
+                        loop {
+                            let turn = self.calls + REQUESTS_IN_TURN;
+                            if let Some(close) = self.take_in(&mut frames, turn) {
+                                return close;
+                            }
+                            // The others of the host's only thread have their turn too.
+                            tokio::task::yield_now().await;
+                            if self.calls < turn {
+                                break;
+                            }
                         }
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -314,8 +325,12 @@ impl Session {
         }
     }
 
-    fn take_in(&mut self, frames: &mut Frames<ToHost>) -> Option<Close> {
+    /// Takes in the frames that are here, until so many calls were made in all.
+    fn take_in(&mut self, frames: &mut Frames<ToHost>, calls: u64) -> Option<Close> {
         loop {
+            if self.calls >= calls {
+                return None;
+            }
             match frames.take() {
                 Ok(None) => return None,
                 Ok(Some(ToHost::Request(id, request))) => {

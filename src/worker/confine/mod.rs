@@ -12,7 +12,7 @@ use std::fmt;
 use std::io;
 
 use rustix::process::{
-    DumpableBehavior, Pid, Resource, Rlimit, Signal, getppid, set_dumpable_behavior,
+    DumpableBehavior, Pid, Resource, Rlimit, Signal, getppid, getrlimit, set_dumpable_behavior,
     set_parent_process_death_signal, setrlimit,
 };
 
@@ -92,6 +92,8 @@ pub(super) fn probe(parent: Option<Pid>) -> io::Result<Confined> {
     confine(&PROBE, parent)
 }
 
+/// Sets a limit for good. One that is lower already stays.
 fn limit(resource: Resource, value: u64) -> io::Result<()> {
+    let value = getrlimit(resource).maximum.map_or(value, |most| most.min(value));
     Ok(setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) })?)
 }
