@@ -40,6 +40,7 @@ const FAIL_POINT: &str = "MOONCAST_FAIL_POINT";
 /// Exit status: 0 all delivered; 1 the script failed; 2 usage or configuration; 3 finished, some not delivered;
 /// 130 interrupted.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct Run {
     /// The script; `-` reads it from standard input
     file: PathBuf,

@@ -81,7 +81,6 @@ fn roles(text: &str) -> Result<Roles, String> {
     Roles::of(text.split(','))
 }
 
-#[expect(clippy::too_many_lines, reason = "it is the list of what a daemon is made of")]
 pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Result<Exit> {
     let project = global.project()?;
     let environment = Environment::of_process();

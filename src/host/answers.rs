@@ -84,8 +84,8 @@ async fn answer_other(services: &Services, request: Request, memory: &mut Held) 
             recall_broadcast(services, app, &name, &run, &options).await
         }
         Request::Broadcast(step) => {
-            let builds = step.builds();
-            let _place = if builds { Some(services.memory.ledger.acquire().await) } else { None };
+            let is_building = step.builds();
+            let _place = if is_building { Some(services.memory.ledger.acquire().await) } else { None };
             broadcasts::step(services, step).await
         }
         Request::Declare(declaration) => {

@@ -202,6 +202,7 @@ impl Audience {
     }
 
     /// Whether the last recipient was given.
+    #[must_use]
     pub fn is_over(&self) -> bool {
         self.over
     }

@@ -51,9 +51,9 @@ impl Drawn {
             self.0.update(user.as_bytes());
         }
         if let Value::Object(fields) = recipient {
-            let mut names: Vec<&String> = fields.keys().collect();
-            names.sort_unstable();
-            for name in names.into_iter().filter(|name| !["group_id", "users"].contains(&name.as_str())) {
+            let mut columns: Vec<&String> = fields.keys().collect();
+            columns.sort_unstable();
+            for name in columns.into_iter().filter(|name| !["group_id", "users"].contains(&name.as_str())) {
                 self.0.update(b"\x02");
                 self.0.update(name.as_bytes());
                 self.0.update(b"\x03");
