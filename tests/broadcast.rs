@@ -264,7 +264,10 @@ fn an_interrupted_one_goes_on_from_its_plan() {
         "scripts/main.lua",
         format!("{REPORT} show(im.broadcast {{ name = 'long', to = {{ 'other' }}, message = hello }})"),
     );
-    run(&project, &service).exits(0).prints("total 40 sent 40").says("the script has changed since");
+    run(&project, &service).exits(2).says("changed: the script").says("--continue");
+    assert_eq!(groups(&service).len(), before, "nothing is sent to anybody");
+    let continued = project.command_against(&service, &["run", "--continue", "scripts/main.lua"]).output();
+    Ran::of(&continued.unwrap()).exits(0).prints("total 40 sent 40");
     let mut all = groups(&service);
     all.dedup();
     assert_eq!((all.len(), groups(&service).len()), (40, 40));

@@ -33,6 +33,12 @@ pub struct SendOptions {
     pub origin: String,
 }
 
+/// The least that has to be left of the time given to a call for a request to begin: with less, all that could come of
+/// it is a doubt. A tenth, 500 ms at most.
+fn least_time(given: Duration) -> Duration {
+    (given / 10).min(Duration::from_millis(500))
+}
+
 impl Delivery {
     /// Checks the JSON of a message against the app's limits.
     ///
@@ -136,7 +142,7 @@ impl Delivery {
             let permit = permit.map_err(|error| self.overdue_after(last.as_ref(), deadline, error))?;
             let limit = deadline.zip(options.timeout);
             let limit = limit.map(|(at, given)| TimeLimit { left: at - self.clock.now(), given });
-            if limit.is_some_and(|limit| limit.left.is_zero()) {
+            if limit.is_some_and(|limit| limit.left < least_time(limit.given)) {
                 return Err(self.overdue_after(last.as_ref(), deadline, Undelivered::overdue()));
             }
             // Without its intent on disk nothing leaves.

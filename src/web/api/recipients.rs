@@ -120,7 +120,7 @@ pub(super) async fn list(
 #[utoipa::path(get, path = "/broadcasts/{id}/export", operation_id = "export_recipients",
     params(("id" = i64, Path, description = "The broadcast's number"), Wanted), responses(
     (status = 200, description = "The recipients", content(
-        (String = "text/csv"), (String = "application/json"), (String = "application/jsonl"),
+        (String = "text/csv"), (Vec<serde_json::Value> = "application/json"), (String = "application/jsonl"),
         (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))),
     (status = 400, description = "A number or parameter is not right", body = ProblemBody),
     (status = 404, description = "There is no such broadcast", body = ProblemBody),

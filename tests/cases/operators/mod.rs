@@ -7,10 +7,10 @@ mod settings;
 mod steering;
 mod waiting;
 
-use std::process::Command;
-
 use crate::support::service::Service;
 use crate::support::{Project, Ran};
+
+use super::wait_for_its_death;
 
 /// Sends to 40 groups, fast.
 const FAST: &str = "[app.limits]\ngroup_per_second = 10000\n";
@@ -26,10 +26,12 @@ im.broadcast {{ name = "news", to = groups, message = {{ type = "txt", body = {{
     )
 }
 
-/// A command that is killed at a fail point.
-fn killed(mut command: Command, point: &str) {
+/// A run of `scripts/main.lua` that is killed at a fail point, and is known to be dead.
+fn killed(project: &Project, service: &Service, point: &str) {
+    let mut command = project.command_against(service, &["run", "scripts/main.lua"]);
     let ran = Ran::of(&command.env("MOONCAST_FAIL_POINT", point).output().unwrap());
     assert_eq!(ran.status, None, "{ran:#?}");
+    wait_for_its_death(project);
 }
 
 /// `mooncast runs ARGS` of a project that sends to a service.

@@ -18,7 +18,7 @@ fn project() -> Project {
 /// A project whose run was killed during a `once` send.
 fn doubtful(service: &Service) -> Project {
     let project = project();
-    killed(project.command_against(service, &["run", "scripts/main.lua"]), "after-request:1");
+    killed(&project, service, "after-request:1");
     project
 }
 
@@ -66,7 +66,7 @@ fn any_single_send_that_was_killed_is_listed_and_settled() {
     )
     .file("mooncast.toml", FAST);
     for _ in 0..2 {
-        killed(project.command_against(&service, &["run", "scripts/main.lua"]), "after-intent:1");
+        killed(&project, &service, "after-intent:1");
     }
     runs(&project, &service, &["list"]).exits(0).prints("2 single sends are in doubt").prints("g1,g2");
     runs(&project, &service, &["settle", "--send", "all", "--again"]).exits(0).prints("run its script");

@@ -9,7 +9,7 @@ use super::{FAST, killed, news, runs};
 /// A project with a broadcast to 40 groups that was killed half-way.
 fn interrupted(service: &Service) -> Project {
     let project = Project::with_script(news(40)).file("mooncast.toml", FAST);
-    killed(project.command_against(service, &["run", "scripts/main.lua"]), "after-request:5");
+    killed(&project, service, "after-request:5");
     project
 }
 

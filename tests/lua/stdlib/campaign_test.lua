@@ -86,7 +86,7 @@ assert(report.sent == 2 and not report.already)
 -- A field that a test group lacks is found before any test is sent, and so is a message over a limit.
 local before = #sent
 raised(with({ name = "lacking", test = { 1 } }, { to = spring.to, text = spring.text }), "group 1: ", "`name` is undefined", "test_as")
-raised(with(spring, { name = "long", text = ("x"):rep(6000) }), "group 184524748161025", "body")
+raised(with(spring, { name = "long", text = ("x"):rep(6000) }), "`body` and `ext` take 6028 bytes", "the limit of 5120")
 assert(#sent == before)
 
 -- A field that the audience lacks names its recipient.
