@@ -83,10 +83,10 @@ async fn answer_other(services: &Services, request: Request, memory: &mut Held) 
             let options = RecallOptions { force, from, ..RecallOptions::default() };
             recall_broadcast(services, app, &name, &run, &options).await
         }
-        Request::Broadcast(step) => {
-            let is_building = step.builds();
+        Request::Broadcast(next) => {
+            let is_building = next.builds();
             let _place = if is_building { Some(services.memory.ledger.acquire().await) } else { None };
-            broadcasts::step(services, step).await
+            broadcasts::step(services, next).await
         }
         Request::Declare(declaration) => {
             if let When::Hook(hook) = &declaration.when {

@@ -38,7 +38,7 @@ fn ends_against(project: &Project, service: &Service, count: usize) {
     command.env("MOONCAST_FAIL_POINT", format!("after-request:{count}"));
     let ran = Ran::of(&command.output().unwrap());
     assert_eq!(ran.status, None, "{ran:#?}");
-    super::wait_for_its_death(project);
+    project.wait_for_death();
 }
 
 /// One that was sent to some of the audience.

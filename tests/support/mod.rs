@@ -18,6 +18,9 @@ pub mod store;
 /// How long anything is waited for: whatever takes longer never comes.
 pub const GUARD: Duration = Duration::from_mins(2);
 
+/// How long a process on a server is silent before it counts as dead, and a little more.
+const DEATH: Duration = Duration::from_secs(12);
+
 /// Looks again and again until something is so.
 #[track_caller]
 pub fn until(what: &str, mut so: impl FnMut() -> bool) {
@@ -184,6 +187,18 @@ impl Project {
         let found = holds(&self.path(".mooncast"), text.as_bytes());
         let _ = std::fs::remove_dir_all(copy);
         found
+    }
+
+    /// Waits until others know that a process of this project which was killed is dead: in a file, at once.
+    pub fn wait_for_death(&self) {
+        if self.schema.address().is_none() {
+            return;
+        }
+        let died = Instant::now();
+        until("its death is known", || {
+            self.mooncast(&["store", "check"]);
+            died.elapsed() > DEATH
+        });
     }
 
     /// Starts the command and leaves it running.

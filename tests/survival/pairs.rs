@@ -128,6 +128,7 @@ fn a_worker_or_host_killed_while_a_plan_is_built_leaves_nothing_sent_and_the_nex
             ran.exits(1).says("error: ");
         }
         assert_eq!(server.told().requests, 0, "{whom}");
+        project.wait_for_death();
         project.mooncast(&["runs", "show", "news"]).exits(0).prints("no process builds its plan");
         ended(command(&project, &server, &["runs", "resume", "news"])).exits(2);
         assert_eq!(server.told().requests, 0, "{whom}");

@@ -83,6 +83,7 @@ fn replaced_again_and_again_no_group_has_two_texts_and_none_is_lost() {
         match output.status.signal() {
             Some(6) => {
                 killed += 1;
+                project.wait_for_death();
                 *at.entry(point).or_default() += 1;
             }
             None => {

@@ -10,8 +10,6 @@ mod waiting;
 use crate::support::service::Service;
 use crate::support::{Project, Ran};
 
-use super::wait_for_its_death;
-
 /// Sends to 40 groups, fast.
 const FAST: &str = "[app.limits]\ngroup_per_second = 10000\n";
 
@@ -31,7 +29,7 @@ fn killed(project: &Project, service: &Service, point: &str) {
     let mut command = project.command_against(service, &["run", "scripts/main.lua"]);
     let ran = Ran::of(&command.env("MOONCAST_FAIL_POINT", point).output().unwrap());
     assert_eq!(ran.status, None, "{ran:#?}");
-    wait_for_its_death(project);
+    project.wait_for_death();
 }
 
 /// `mooncast runs ARGS` of a project that sends to a service.

@@ -12,7 +12,6 @@ use crate::support::{Project, until};
 use crate::web::Site;
 
 use super::{news, runs};
-use crate::cases::wait_for_its_death;
 
 /// Another process that drives the broadcast. It is killed when it is dropped.
 struct Driving(Child);
@@ -98,7 +97,7 @@ fn a_wait_for_another_try_and_for_a_pause_is_told() {
     let driving = Driving(Project::start(command));
     shows(&project, &service, "the service cannot be reached; calls are tried again");
     drop(driving);
-    wait_for_its_death(&project);
+    project.wait_for_death();
     runs(&project, &service, &["pause", "news"]).exits(0);
     let shown = shows(&project, &service, "paused: waits for somebody who resumes it");
     assert!(shown.contains("mooncast runs resume news"), "{shown}");
