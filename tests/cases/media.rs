@@ -86,7 +86,7 @@ fn webp(orientation: u16) -> Vec<u8> {
     [b"RIFF", u32::try_from(chunks.len() + 4).unwrap().to_le_bytes().as_slice(), b"WEBP", &chunks].concat()
 }
 
-fn boxed(kind: &[u8; 4], contents: &[u8]) -> Vec<u8> {
+fn boxed(kind: [u8; 4], contents: &[u8]) -> Vec<u8> {
     [&u32::try_from(contents.len() + 8).unwrap().to_be_bytes(), &kind[..], contents].concat()
 }
 
@@ -95,40 +95,40 @@ fn words(words: &[u32]) -> Vec<u8> {
 }
 
 fn heic(quarters: u8) -> Vec<u8> {
-    let size = boxed(b"ispe", &words(&[0, 400, 300]));
-    let properties = boxed(b"iprp", &boxed(b"ipco", &[size, boxed(b"irot", &[quarters])].concat()));
-    let meta = boxed(b"meta", &[words(&[0]), properties].concat());
-    [boxed(b"ftyp", b"heic\0\0\0\0mif1"), meta].concat()
+    let size = boxed(*b"ispe", &words(&[0, 400, 300]));
+    let properties = boxed(*b"iprp", &boxed(*b"ipco", &[size, boxed(*b"irot", &[quarters])].concat()));
+    let meta = boxed(*b"meta", &[words(&[0]), properties].concat());
+    [boxed(*b"ftyp", b"heic\0\0\0\0mif1"), meta].concat()
 }
 
 /// A movie header, a track and more in a `moov`.
 fn movie(units: u32, track: &[u8], more: &[u8]) -> Vec<u8> {
     let mut header = words(&[0, 0, 0, 1000, units]);
     header.resize(100, 0);
-    [boxed(b"ftyp", b"isom"), boxed(b"moov", &[&boxed(b"mvhd", &header), track, more].concat())].concat()
+    [boxed(*b"ftyp", b"isom"), boxed(*b"moov", &[&boxed(*b"mvhd", &header), track, more].concat())].concat()
 }
 
-fn track(handler: &[u8; 4], matrix: [u32; 2], size: [u32; 2]) -> Vec<u8> {
+fn track(handler: [u8; 4], matrix: [u32; 2], size: [u32; 2]) -> Vec<u8> {
     let mut head = words(&[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, matrix[0], matrix[1], 0]);
     head.resize(76, 0);
     head.extend(words(&size.map(|side| side << 16)));
     let media = [
-        boxed(b"mdhd", &words(&[0, 0, 0, 1000, 0, 0])),
-        boxed(b"hdlr", &[&[0; 8], handler.as_slice(), &[0; 12]].concat()),
+        boxed(*b"mdhd", &words(&[0, 0, 0, 1000, 0, 0])),
+        boxed(*b"hdlr", &[&[0; 8], handler.as_slice(), &[0; 12]].concat()),
     ];
-    boxed(b"trak", &[boxed(b"tkhd", &head), boxed(b"mdia", &media.concat())].concat())
+    boxed(*b"trak", &[boxed(*b"tkhd", &head), boxed(*b"mdia", &media.concat())].concat())
 }
 
 /// A movie in two fragments, of 2.0 and 1.8 s.
-fn fragmented(handler: &[u8; 4], size: [u32; 2]) -> Vec<u8> {
-    let extends = boxed(b"mvex", &boxed(b"trex", &words(&[0, 1, 1, 40, 0, 0])));
+fn fragmented(handler: [u8; 4], size: [u32; 2]) -> Vec<u8> {
+    let extends = boxed(*b"mvex", &boxed(*b"trex", &words(&[0, 1, 1, 40, 0, 0])));
     let fragment = |base: u32, run: &[u32]| {
         let part = [
-            boxed(b"tfhd", &words(&[0x8, 1, 20])),
-            boxed(b"tfdt", &words(&[0, base])),
-            boxed(b"trun", &words(run)),
+            boxed(*b"tfhd", &words(&[0x8, 1, 20])),
+            boxed(*b"tfdt", &words(&[0, base])),
+            boxed(*b"trun", &words(run)),
         ];
-        [boxed(b"moof", &boxed(b"traf", &part.concat())), boxed(b"mdat", &[0; 40])].concat()
+        [boxed(*b"moof", &boxed(*b"traf", &part.concat())), boxed(*b"mdat", &[0; 40])].concat()
     };
     let head = movie(0, &track(handler, [0x10000, 0], size), &extends);
     [head, fragment(0, &[0, 100]), fragment(2000, &[0x100, 3, 500, 600, 700])].concat()
@@ -190,7 +190,7 @@ fn uploaded(name: &str, content: &[u8]) -> Ran {
 #[test]
 fn media_a_video_filmed_upright_is_higher_than_wide() {
     for matrix in [[0, 0x10000], [0, 0xffff_0000]] {
-        let clip = movie(2500, &track(b"vide", matrix, [1920, 1080]), &[]);
+        let clip = movie(2500, &track(*b"vide", matrix, [1920, 1080]), &[]);
         uploaded("clip.mp4", &clip).prints("file 1080 1920 2.5");
     }
 }
@@ -219,8 +219,8 @@ fn media_a_streamed_wav_is_as_long_as_its_bytes() {
 
 #[test]
 fn media_a_fragmented_movie_is_as_long_as_its_fragments() {
-    assert_eq!(sent("voice.m4a", &fragmented(b"soun", [0, 0]), "audio")["length"], 4);
-    uploaded("clip.mp4", &fragmented(b"vide", [64, 48])).prints("file 64 48 3.8");
+    assert_eq!(sent("voice.m4a", &fragmented(*b"soun", [0, 0]), "audio")["length"], 4);
+    uploaded("clip.mp4", &fragmented(*b"vide", [64, 48])).prints("file 64 48 3.8");
 }
 
 #[test]

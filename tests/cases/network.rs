@@ -327,7 +327,7 @@ fn hanging() -> String {
 }
 
 fn send_with_timeout(url: &str) -> (Ran, Duration) {
-    let source = SEND.replace("im.group_send {", "im.group_send({").to_owned() + r#", { timeout = "2s" })"#;
+    let source = SEND.replace("im.group_send {", "im.group_send({") + r#", { timeout = "2s" })"#;
     let project = Project::with_script(source);
     let mut command = project.command(&["run", "scripts/main.lua"]);
     command.env("MOONCAST_BASE_URL", url).env("MOONCAST_ORG", "org").env("MOONCAST_APP", "app");
@@ -345,7 +345,7 @@ fn timeout_covers_a_service_that_hangs() {
 
 #[test]
 fn timeout_covers_the_wait_for_a_token() {
-    let source = SEND.replace("im.group_send {", "im.group_send({").to_owned() + r#", { timeout = "2s" })"#;
+    let source = SEND.replace("im.group_send {", "im.group_send({") + r#", { timeout = "2s" })"#;
     let project = Project::with_script(source);
     let mut command = project.command(&["run", "scripts/main.lua"]);
     command.env("MOONCAST_BASE_URL", hanging()).env("MOONCAST_ORG", "org").env("MOONCAST_APP", "app");

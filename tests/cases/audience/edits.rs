@@ -54,7 +54,7 @@ fn valid(random: &mut StdRng) -> Valid {
     }
     let end = *["\n", "\r\n", "\r"].choose(random).unwrap();
     let separator = *[",", ";", "\t"].choose(random).unwrap();
-    let columns: &[&str] = *[
+    let columns: &[&str] = [
         &["group_id"][..],
         &["group_id", "name"],
         &["name", "group_id", "city"],

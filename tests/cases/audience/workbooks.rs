@@ -65,7 +65,7 @@ fn xlsx_numbers_that_lost_digits_and_cells_that_hold_no_id_are_refused_by_line()
         })
     };
     let says = |content: Vec<u8>, text: &str| {
-        refused("a.xlsx", content, "", &["line 3, column 1 (`group_id`)", text])
+        refused("a.xlsx", content, "", &["line 3, column 1 (`group_id`)", text]);
     };
     says(cell(|sheet| drop(sheet.write_number(2, 0, 1_845_247_481_610_251.0))), "more than 15 digits");
     says(cell(|sheet| drop(sheet.write_number(2, 0, 1.5))), "no id");

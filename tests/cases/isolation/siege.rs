@@ -105,7 +105,8 @@ fn project(url: &str) -> Project {
             "scripts/steady.lua",
             "require('schedule').every('1s', { name = 'steady', missed = 'skip' }, function() end)",
         );
-    let rows: String = (0..2000).map(|row| format!("g{row},{}\n", "t".repeat(900))).collect();
+    let rows: Vec<String> = (0..2000).map(|row| format!("g{row},{}\n", "t".repeat(900))).collect();
+    let rows = rows.concat();
     project.write("data/list.csv", format!("group_id,text\n{rows}"));
     project.write(
         "mooncast.toml",
@@ -165,7 +166,7 @@ impl Besieged {
         let mut all = Vec::new();
         while all.len() < times {
             let line =
-                self.lines.recv_timeout(Duration::from_secs(60)).expect("the daemon lives, and runs the job");
+                self.lines.recv_timeout(Duration::from_mins(1)).expect("the daemon lives, and runs the job");
             assert!(line.contains("steady"), "{line}");
             let of = |name: &str| line.split(name).nth(1).unwrap().split([' ', '"']).next().unwrap();
             let due: jiff::Timestamp = of("run=\"").parse().unwrap();

@@ -27,7 +27,7 @@ fn doctor_says_of_a_ledger_full_of_noise_what_store_check_says() {
     for side in ["-wal", "-shm"] {
         let _ = std::fs::remove_file(project.path(format!(".mooncast/ledger.db{side}")));
     }
-    project.write(".mooncast/ledger.db", [0xa5; 32_768]);
+    project.write(".mooncast/ledger.db", vec![0xa5; 32_768]);
     let checked = project.mooncast(&["store", "check"]);
     let bad = checked.stdout.lines().find(|line| line.starts_with("BAD")).unwrap().to_owned();
     doctor(&project, &service).exits(1).prints(&bad);
@@ -48,7 +48,7 @@ fn doctor_says_that_a_ledger_is_newer_and_that_it_cannot_be_written() {
     for side in ["-wal", "-shm"] {
         let _ = std::fs::remove_file(project.path(format!(".mooncast/ledger.db{side}")));
     }
-    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o000)).unwrap();
     // Root reads and writes whatever the mode is.
     if std::fs::File::open(&file).is_err() {
         doctor(&project, &service).exits(1).prints("BAD  store");
