@@ -140,7 +140,12 @@ im.broadcast({ name = "news", to = list, rate = 50,
     let ran = run(&project, &service, &[]);
     assert!([Some(0), Some(3)].contains(&ran.status), "{ran:#?}");
     let texts = got(&service);
-    assert!(texts.len() == 10 && texts.values().all(|texts| texts.len() == 1), "{texts:?}");
+    assert!(texts.values().all(|texts| texts.len() == 1), "{texts:?}");
+    // A message whose intent was noted may not have left when the process ended: it is held in doubt.
+    for (group, state) in states(&project) {
+        assert!(state == "in_doubt" || texts.contains_key(&group), "{group} is {state}: {texts:?}");
+    }
+    assert!(texts.len() >= 8, "{texts:?}");
     let (project, service) = half(script);
     project.write("scripts/main.lua", script.replace("1010 }", "1010, 1011 }"));
     refused(&project, &service, "the script").says("recipients added: 1 (1011)");
