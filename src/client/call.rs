@@ -79,7 +79,7 @@ pub(super) async fn authorised(
         let result = transport.exchange(request, flow.as_ref(), deadline).await;
         match result {
             Ok(answer) if (200..300).contains(&answer.status) => {
-                tokens.accepted(&lease);
+                tokens.accepted(&lease, transport.clock()).await;
                 return Ok(Success { call, status: answer.status, body: answer.body });
             }
             Ok(answer) => {
@@ -87,7 +87,7 @@ pub(super) async fn authorised(
                 if answer.status != 401 {
                     return Err(failure);
                 }
-                let is_hopeless = tokens.refused(&lease, transport.clock(), &failure);
+                let is_hopeless = tokens.refused(&lease, transport.clock(), &failure).await;
                 if is_hopeless || renewals == RENEWALS || !tokens.renewable() {
                     return Err(failure);
                 }

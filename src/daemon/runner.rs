@@ -1,7 +1,7 @@
 //! The runs: each in a worker of its own, at most so many at once and one of a job at a time; the others wait.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -100,6 +100,8 @@ pub(super) struct Runner {
     paused: RefCell<HashSet<String>>,
     /// Jobs that no script declares though runs of them wait, and since when that was seen.
     removed: RefCell<HashMap<String, Instant>>,
+    /// Those of them that another living host of a fleet has.
+    elsewhere: RefCell<BTreeSet<String>>,
     idle: Notify,
     figures: RunFigures,
     /// What the calls of all runs hold here.
@@ -119,6 +121,7 @@ impl Runner {
             stopping: Cell::new(false),
             paused: RefCell::default(),
             removed: RefCell::default(),
+            elsewhere: RefCell::default(),
             idle: Notify::new(),
             figures: RunFigures::default(),
             memory: HostMemory::default(),
@@ -208,20 +211,51 @@ impl Runner {
         task.entered || !(self.paused.borrow().contains(&task.job) || self.is_removed(task))
     }
 
-    /// Whether no script declares the job of a run any more. One whose script cannot be loaded now is not removed. In a
-    /// fleet another host may have the script.
+    /// Whether no script declares the job of a run any more, on no living host of a fleet.
     fn is_removed(&self, task: &Task) -> bool {
+        self.is_gone_here(task) && (task.args.is_some() || !self.elsewhere.borrow().contains(&task.job))
+    }
+
+    /// Whether no script of this host declares the job of a run. One whose script cannot be loaded now is not gone.
+    fn is_gone_here(&self, task: &Task) -> bool {
         let registry = &self.setup.registry;
-        !self.setup.ledger.is_shared()
-            && match &task.args {
-                Some(_) => registry.script(&task.script.name).is_none() && !registry.knows(&task.path),
-                None => registry.find(&task.job).is_none() && !registry.is_refused(&task.path),
+        match &task.args {
+            Some(_) => registry.script(&task.script.name).is_none() && !registry.knows(&task.path),
+            None => registry.find(&task.job).is_none() && !registry.is_refused(&task.path),
+        }
+    }
+
+    /// Asks the ledger which of the jobs that are gone here another living host has; gives whether that is known.
+    async fn ask_the_others(&self) -> bool {
+        let Setup { ledger, owner, .. } = &*self.setup;
+        if !ledger.is_shared() {
+            return true;
+        }
+        let jobs: Vec<String> = {
+            let (waiting, held) = (self.waiting.borrow(), self.held.borrow());
+            let gone = waiting.iter().chain(held.iter()).filter(|task| self.is_gone_here(task));
+            gone.map(|task| task.job.clone()).collect()
+        };
+        match ledger.jobs_elsewhere(owner, &jobs).await {
+            Ok(found) => {
+                self.elsewhere.replace(found);
+                true
             }
+            Err(error) => {
+                tracing::error!(
+                    "whether another host has the jobs of runs that wait cannot be seen: {error}"
+                );
+                false
+            }
+        }
     }
 
     /// Ends the runs that wait of jobs that were removed, once these have been gone for a while: a script that is replaced
     /// is away for a moment.
     pub(super) async fn end_removed(&self) {
+        if !self.ask_the_others().await {
+            return;
+        }
         let now = self.setup.clock.now();
         let waiting: Vec<Task> = self.waiting.borrow().iter().cloned().collect();
         let gone: Vec<Task> =

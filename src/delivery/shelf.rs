@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use crate::client::{Client, Kept, Shelf, Turn};
-use crate::ledger::{AppId, Ledger, LedgerError, TokenTurn};
+use crate::ledger::{AppId, KeptToken, Ledger, LedgerError, TokenTurn};
 
 #[cfg(test)]
 mod tests;
@@ -39,7 +39,8 @@ impl Shelf for OfLedger {
                 TokenTurn::Mine => Turn::Mine,
                 TokenTurn::Theirs => Turn::Theirs,
                 TokenTurn::Kept(kept) => {
-                    Turn::Kept(Kept { sealed: kept.sealed, number: kept.number, trouble: kept.trouble })
+                    let KeptToken { sealed, number, served, trouble } = kept;
+                    Turn::Kept(Kept { sealed, number, served, trouble })
                 }
             })
         })
@@ -47,6 +48,14 @@ impl Shelf for OfLedger {
 
     fn keep<'a>(&'a self, seal: &'a str, sealed: &'a str) -> BoxFuture<'a, Result<i64, String>> {
         Box::pin(async move { self.ledger.keep_token(self.app, seal, sealed).await.map_err(in_words) })
+    }
+
+    fn served<'a>(&'a self, seal: &'a str, number: i64) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(async move { self.ledger.token_served(self.app, seal, number).await.map_err(in_words) })
+    }
+
+    fn has_served<'a>(&'a self, seal: &'a str, number: i64) -> BoxFuture<'a, Result<bool, String>> {
+        Box::pin(async move { self.ledger.has_token_served(self.app, seal, number).await.map_err(in_words) })
     }
 
     fn trouble<'a>(

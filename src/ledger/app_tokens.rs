@@ -19,6 +19,8 @@ pub struct KeptToken {
     pub sealed: Option<String>,
     /// Its number: higher with each new one, 0 where there is none.
     pub number: i64,
+    /// Whether a call succeeded with it, on any host.
+    pub served: bool,
     /// Why no token could be had last, in the words of whoever tried, and for how long that is everybody's answer.
     pub trouble: Option<(String, Duration)>,
 }
@@ -34,10 +36,10 @@ pub enum TokenTurn {
     Kept(KeptToken),
 }
 
-type Row = (Option<String>, i64, String, i64, Option<String>);
+type Row = (Option<String>, i64, String, i64, Option<String>, i64);
 
 const ROW: &str =
-    "SELECT sealed, number, fetcher, busy_until, trouble FROM app_tokens WHERE app = ? AND seal = ?";
+    "SELECT sealed, number, fetcher, busy_until, trouble, served FROM app_tokens WHERE app = ? AND seal = ?";
 
 impl Ledger {
     /// Asks for the turn to fetch a token in place of the one of this number, for `length` at the most.
@@ -83,6 +85,30 @@ impl Ledger {
         let (number,) =
             write.end(number).await?.ok_or_else(|| self.store().record("no number for a token"))?;
         Ok(number)
+    }
+
+    /// Writes down that a call succeeded with the token of this number.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn token_served(&self, app: AppId, seal: &str, number: i64) -> Result<(), LedgerError> {
+        let statement = sql("UPDATE app_tokens SET served = ?1 WHERE app = ?2 AND seal = ?3 AND served < ?1");
+        self.change(statement.bind(number).bind(app.0).bind(seal)).await.map(drop)
+    }
+
+    /// Whether a call succeeded with the token of this number on any host, or a newer token has taken its place.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn has_token_served(&self, app: AppId, seal: &str, number: i64) -> Result<bool, LedgerError> {
+        let question = sql("SELECT number FROM app_tokens
+                WHERE app = ?1 AND seal = ?2 AND (served >= ?3 OR number > ?3)");
+        let mut read = self.store().read().await?;
+        let found: Option<(i64,)> = read.row(question.bind(app.0).bind(seal).bind(number)).await?;
+        read.done();
+        Ok(found.is_some())
     }
 
     /// Gives the turn back without a token: why, for all who would fetch within `length`.
@@ -137,9 +163,9 @@ async fn turn(
     Ok(TokenTurn::Mine)
 }
 
-fn kept((sealed, number, _, busy_until, trouble): Row, now: i64) -> KeptToken {
-    let trouble = trouble.filter(|_| busy_until > now);
-    KeptToken { sealed, number, trouble: trouble.map(|words| (words, from_millis(busy_until - now))) }
+fn kept((sealed, number, _, busy_until, trouble, served): Row, now: i64) -> KeptToken {
+    let trouble = trouble.filter(|_| busy_until > now).map(|words| (words, from_millis(busy_until - now)));
+    KeptToken { sealed, number, served: served >= number, trouble }
 }
 
 #[cfg(test)]

@@ -155,7 +155,7 @@ async fn abandoned(write: &mut Transaction<'_>, broadcast: i64) -> Result<i64, L
                     JOIN owners o ON o.id = d.owner
                     WHERE s.broadcast = ?1 AND r.seq BETWEEN s.first AND s.last
                         AND d.lease_until >= ?2 AND o.alive_until >= ?2)");
-        let row: Option<(i64,)> = write.row(question.bind(broadcast).bind(now)).await?;
+        let row: Option<(i64,)> = write.row(question.bind(broadcast).bind(write.store.dead_before())).await?;
         return Ok(row.unwrap_or_default().0);
     }
     let question = sql("SELECT owner, lease_until, n_sending FROM broadcasts WHERE id = ?").bind(broadcast);

@@ -42,6 +42,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0015_operators.sql"),
     include_str!("migrations/0016_retry.sql"),
     include_str!("migrations/0017_drafts.sql"),
+    include_str!("migrations/0018_served_tokens.sql"),
 ];
 /// The newest version that this program knows.
 #[expect(clippy::cast_possible_wrap, reason = "there are a few")]

@@ -126,7 +126,8 @@ impl Ledger {
             let question = sql("SELECT o.id, o.alive_until FROM broadcasts b JOIN owners o ON o.id = b.owner
                     WHERE b.id = ? AND o.alive_until >= ?");
             let mut read = self.store().read_now().await?;
-            let now: Option<(i64, i64)> = read.row(question.bind(id.0).bind(self.store().now())).await?;
+            let question = question.bind(id.0).bind(self.store().dead_before());
+            let now: Option<(i64, i64)> = read.row(question).await?;
             read.done();
             match (now, heard) {
                 (None, _) => return Ok(false),

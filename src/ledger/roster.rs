@@ -1,5 +1,6 @@
 //! The jobs that a daemon has in force, and what people want of them.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::broadcast::json;
@@ -166,6 +167,24 @@ impl Ledger {
         }
         let mut write = self.store().write().await?;
         let result = enlisted::is_due(&mut write, owner.id()).await;
+        write.end(result).await
+    }
+
+    /// Those of these jobs that another living host has. A file has no other hosts.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn jobs_elsewhere(
+        &self,
+        owner: &Owner,
+        jobs: &[String],
+    ) -> Result<BTreeSet<String>, LedgerError> {
+        if !self.is_shared() || jobs.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let mut write = self.store().write().await?;
+        let result = enlisted::of_others(&mut write, owner.id(), jobs).await;
         write.end(result).await
     }
 

@@ -45,6 +45,8 @@ const REPLACED_MAX: usize = 10;
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// For how long another machine's fetch is its own business.
 const TURN: Duration = Duration::from_secs(30);
+/// How long a call waits at the most until the other hosts know that its token has served.
+const SERVED_PATIENCE: Duration = Duration::from_secs(2);
 /// How often one looks whether another machine's fetch is done.
 const TURN_POLL: Duration = Duration::from_millis(200);
 /// How long other machines are waited for before a token is fetched all the same.
@@ -129,6 +131,8 @@ struct State {
 
 struct Held {
     lease: Lease,
+    /// Its number on the shelf; 0 where it has none.
+    number: i64,
     renew_at: Instant,
     ends_at: Instant,
     /// When it was fetched in the place of a refused one; none once a call has succeeded with it.
@@ -236,52 +240,93 @@ impl Tokens {
     }
 
     /// A call succeeded with `lease`. The first time, the token no longer counts as a replacement, here and for the
-    /// processes of the same project; and when it had been given up, it was wrong to.
-    pub(super) fn accepted(&self, lease: &Lease) {
-        if lease.generation <= self.accepted.load(Ordering::Relaxed) {
-            return;
+    /// other processes; and when it had been given up, it was wrong to.
+    pub(super) async fn accepted(&self, lease: &Lease, clock: &Clock) {
+        if lease.generation > self.accepted.load(Ordering::Relaxed) {
+            self.accepted.fetch_max(lease.generation, Ordering::Relaxed);
+            Box::pin(self.accepted_first(lease, clock)).await;
         }
-        self.accepted.fetch_max(lease.generation, Ordering::Relaxed);
-        let mut state = self.state();
-        if state.given_up.take_if(|given_up| *given_up == lease.generation).is_some() {
-            state.trouble = None;
-        }
-        let Some(held) = state.held.as_mut().filter(|held| held.lease.generation == lease.generation) else {
-            return;
-        };
-        held.replaced_at = None;
-        let saved = held.saved.take();
-        drop(state);
-        if let (Some(saved), Source::Client(credentials)) = (saved, &self.source)
-            && let Some(store) = &credentials.store
-        {
+    }
+
+    async fn accepted_first(&self, lease: &Lease, clock: &Clock) {
+        let Some((saved, number)) = self.has_proved(lease) else { return };
+        let Source::Client(credentials) = &self.source else { return };
+        if let Some(shelved) = credentials.shelved.get() {
+            // The answer of the call waits meanwhile, so not for long.
+            match clock.timeout(SERVED_PATIENCE, shelved.served(number)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "the other hosts do not learn that the token has served");
+                }
+                Err(_) => tracing::warn!("the other hosts do not learn that the token has served: no answer"),
+            }
+        } else if let Some(store) = &credentials.store {
             store.save(&Saved { replaced_unix: None, ..saved });
         }
     }
 
+    /// Counts the token of `lease` as one that has served; gives what other processes are to be told, where it was a
+    /// replacement until now.
+    fn has_proved(&self, lease: &Lease) -> Option<(Saved, i64)> {
+        let mut state = self.state();
+        if state.given_up.take_if(|given_up| *given_up == lease.generation).is_some() {
+            state.trouble = None;
+        }
+        let held = state.held.as_mut().filter(|held| held.lease.generation == lease.generation)?;
+        held.replaced_at = None;
+        Some((held.saved.take()?, held.number))
+    }
+
     /// The service answered 401 to `lease`. The first call to say so takes the token out of use; a call with an old
-    /// token changes nothing. A token that some call has succeeded with is replaced again. When a token is refused that
-    /// was fetched in the place of a refused one and never served, or too many were refused of late, the next one would
-    /// be refused as well: that is told to everybody for a while, instead of fetching on and on.
+    /// token changes nothing. A token that some call of any process has succeeded with is replaced again. When a token is
+    /// refused that was fetched in the place of a refused one and never served, or too many were refused of late, the
+    /// next one would be refused as well: that is told to everybody for a while, instead of fetching on and on.
     ///
     /// Gives whether it is told so.
-    pub(super) fn refused(&self, lease: &Lease, clock: &Clock, failure: &Failure) -> bool {
+    pub(super) async fn refused(&self, lease: &Lease, clock: &Clock, failure: &Failure) -> bool {
+        let now = clock.now();
+        let is_recent = |at: Instant| now.saturating_since(at) < REFUSAL_KEPT;
+        let is_unproven = |held: &Held| {
+            held.lease.generation == lease.generation && held.replaced_at.is_some_and(is_recent)
+        };
+        // The calls of this process wait until it is known whether the token has served elsewhere.
+        let (_turn, served) = if self.held(is_unproven).is_some() {
+            let turn = self.turn.lock().await;
+            (Some(turn), Box::pin(self.has_served_elsewhere(lease)).await)
+        } else {
+            (None, false)
+        };
         let mut state = self.state();
         let Some(held) = state.held.take_if(|held| held.lease.generation == lease.generation) else {
             return state.given_up == Some(lease.generation);
         };
-        let now = clock.now();
-        let is_recent = |at: Instant| now - at < REFUSAL_KEPT;
         state.refused = Some(SecretString::from(lease.token()));
         state.replacing = true;
         state.refusals.retain(|at| is_recent(*at));
-        let is_hopeless = held.replaced_at.is_some_and(is_recent) || state.refusals.len() >= REPLACED_MAX;
+        let is_hopeless =
+            (!served && held.replaced_at.is_some_and(is_recent)) || state.refusals.len() >= REPLACED_MAX;
         state.refusals.push(now);
         if is_hopeless {
             state.trouble = Some(Trouble { failure: failure.clone(), until: now + REFUSAL_KEPT });
             state.given_up = Some(lease.generation);
         }
         is_hopeless
+    }
+
+    /// Whether a call of another process has succeeded with the token in use.
+    async fn has_served_elsewhere(&self, lease: &Lease) -> bool {
+        let Source::Client(credentials) = &self.source else { return false };
+        if let Some(shelved) = credentials.shelved.get() {
+            let number = self.state().held.as_ref().map_or(0, |held| held.number);
+            return shelved.has_served(number).await.unwrap_or_else(|error| {
+                tracing::warn!(%error, "whether the token has served on another host cannot be seen");
+                false
+            });
+        }
+        let saved = credentials.store.as_ref().and_then(Store::load);
+        saved.is_some_and(|saved| {
+            saved.replaced_unix.is_none() && saved.token.expose_secret() == lease.token()
+        })
     }
 
     /// By the one whose turn it is: a token from disk, or a new one.
@@ -301,12 +346,12 @@ impl Tokens {
         let Some(store) = &credentials.store else {
             return self.fetch(credentials, None, transport, deadline).await;
         };
-        if let Some(lease) = self.adopt(store.load(), clock) {
+        if let Some(lease) = self.adopt(store.load(), 0, clock) {
             return Ok(lease);
         }
         let _lock = store.lock(clock).await;
         // Another process may have renewed it while we waited for the lock.
-        if let Some(lease) = self.adopt(store.load(), clock) {
+        if let Some(lease) = self.adopt(store.load(), 0, clock) {
             return Ok(lease);
         }
         self.fetch(credentials, None, transport, deadline).await
@@ -327,7 +372,7 @@ impl Tokens {
             match shelved.turn(known, TURN).await {
                 Ok(Turn::Kept(kept)) if kept.number > known => {
                     known = kept.number;
-                    if let Some(lease) = self.adopt(shelved.open(&kept), clock) {
+                    if let Some(lease) = self.adopt(shelved.open(&kept), kept.number, clock) {
                         self.state().number = known;
                         return Ok(lease);
                     }
@@ -363,7 +408,7 @@ impl Tokens {
     }
 
     /// Takes a token that another process has fetched, unless it was refused or is to be renewed.
-    fn adopt(&self, saved: Option<Saved>, clock: &Clock) -> Option<Lease> {
+    fn adopt(&self, saved: Option<Saved>, number: i64, clock: &Clock) -> Option<Lease> {
         let saved = saved?;
         let Saved { token, renew_unix, ends_unix, replaced_unix } = &saved;
         let (renew_unix, ends_unix, replaced_unix) = (*renew_unix, *ends_unix, *replaced_unix);
@@ -383,7 +428,7 @@ impl Tokens {
         let ago = |unix: u64| clock.unix_time().saturating_sub(Duration::from_secs(unix));
         let replaced_at = replaced_unix.map(|unix| clock.now().saturating_sub(ago(unix)));
         let saved = replaced_unix.is_some().then_some(saved);
-        Some(self.take(Held { lease, renew_at, ends_at, replaced_at, saved }))
+        Some(self.take(Held { lease, number, renew_at, ends_at, replaced_at, saved }))
     }
 
     async fn fetch(
@@ -418,9 +463,13 @@ impl Tokens {
         let (renew_unix, ends_unix) = (unix(fresh), unix(life));
         let replaced_unix = replacing.then(|| clock.unix_time().as_secs());
         let saved = Saved { token, renew_unix, ends_unix, replaced_unix };
+        let mut number = 0;
         if let Some(shelved) = shelved {
             match shelved.keep(&saved).await {
-                Ok(number) => self.state().number = number,
+                Ok(kept) => {
+                    number = kept;
+                    self.state().number = kept;
+                }
                 Err(error) => tracing::warn!(%error, "the token could not be kept for the other hosts"),
             }
         } else if let Some(store) = credentials.store.as_ref().filter(|_| credentials.shelved.get().is_none())
@@ -430,7 +479,8 @@ impl Tokens {
         let saved = replacing.then_some(saved);
         let from_now = |after: Option<Duration>| clock.now() + after.unwrap_or(Duration::MAX);
         let replaced_at = replacing.then(|| clock.now());
-        Ok(self.take(Held { lease, renew_at: from_now(fresh), ends_at: from_now(life), replaced_at, saved }))
+        let (renew_at, ends_at) = (from_now(fresh), from_now(life));
+        Ok(self.take(Held { lease, number, renew_at, ends_at, replaced_at, saved }))
     }
 
     fn remember(&self, failure: Failure, clock: &Clock) -> Failure {

@@ -22,6 +22,10 @@ pub trait Shelf: Debug + Send + Sync {
     -> BoxFuture<'a, Result<Turn, String>>;
     /// Keeps a new token, which ends the turn; gives its number, which is higher than all before.
     fn keep<'a>(&'a self, seal: &'a str, sealed: &'a str) -> BoxFuture<'a, Result<i64, String>>;
+    /// Writes down that a call succeeded with the token of this number.
+    fn served<'a>(&'a self, seal: &'a str, number: i64) -> BoxFuture<'a, Result<(), String>>;
+    /// Whether a call of any process succeeded with the token of this number, or a newer one has taken its place.
+    fn has_served<'a>(&'a self, seal: &'a str, number: i64) -> BoxFuture<'a, Result<bool, String>>;
     /// Ends the turn without a token: why, for all who would fetch within `length`.
     fn trouble<'a>(
         &'a self,
@@ -49,6 +53,8 @@ pub struct Kept {
     pub sealed: Option<String>,
     /// Its number; 0 where there is none.
     pub number: i64,
+    /// Whether a call of any process succeeded with it.
+    pub served: bool,
     /// Why there is no newer one, and for how long that is everybody's answer.
     pub trouble: Option<(String, Duration)>,
 }
@@ -76,7 +82,8 @@ impl Shelved {
     }
 
     pub(super) fn open(&self, kept: &Kept) -> Option<Saved> {
-        serde_json::from_slice(&self.seal.open(kept.sealed.as_ref()?)?).ok()
+        let saved: Saved = serde_json::from_slice(&self.seal.open(kept.sealed.as_ref()?)?).ok()?;
+        Some(if kept.served { Saved { replaced_unix: None, ..saved } } else { saved })
     }
 
     /// Keeps a token for all; gives its number.
@@ -86,6 +93,16 @@ impl Shelved {
         let sealed = text.and_then(|text| self.seal.seal(text));
         let sealed = sealed.ok_or_else(|| "it cannot be sealed".to_owned())?;
         self.shelf.keep(self.seal.name(), &sealed).await
+    }
+
+    /// Tells the others that a call succeeded with the token of this number.
+    pub(super) async fn served(&self, number: i64) -> Result<(), String> {
+        self.shelf.served(self.seal.name(), number).await
+    }
+
+    /// Whether a call of any process succeeded with it, or a newer one has taken its place.
+    pub(super) async fn has_served(&self, number: i64) -> Result<bool, String> {
+        self.shelf.has_served(self.seal.name(), number).await
     }
 
     /// Tells the others of a failure, which holds no secret.

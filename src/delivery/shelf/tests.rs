@@ -155,6 +155,45 @@ fn what_is_refused_twice_is_asked_for_by_no_host_for_a_while() {
 }
 
 #[test]
+fn a_token_that_served_on_one_host_is_renewed_on_another() {
+    with_service(|folder, service| async move {
+        let (first, _one) = host(&folder, &service, SECRET).await;
+        let (second, _two) = host(&folder, &service, SECRET).await;
+        send(&first).await.unwrap();
+        // It takes the place of a refused one, and serves the first host only.
+        service.state.lock().unwrap().first_good = 2;
+        send(&first).await.unwrap();
+        service.state.lock().unwrap().first_good = 3;
+        send(&second).await.unwrap();
+        assert_eq!(service.fetched(), 3);
+    });
+}
+
+#[test]
+fn a_token_that_serves_elsewhere_while_a_call_with_it_is_under_way_is_renewed() {
+    with_service(|folder, service| async move {
+        let (first, _one) = host(&folder, &service, SECRET).await;
+        let (second, _two) = host(&folder, &service, SECRET).await;
+        send(&first).await.unwrap();
+        service.state.lock().unwrap().first_good = 2;
+        // A refusal, a token and a send of the first host take 300 ms each; the second one begins with that token before
+        // it has served, and is refused after it has.
+        let later = async {
+            service.clock.sleep(Duration::from_millis(700)).await;
+            send(&second).await
+        };
+        let refuses = async {
+            service.clock.sleep(Duration::from_millis(950)).await;
+            service.state.lock().unwrap().first_good = 3;
+        };
+        let (one, other, ()) = tokio::join!(send(&first), later, refuses);
+        one.unwrap();
+        other.unwrap();
+        assert_eq!(service.fetched(), 3);
+    });
+}
+
+#[test]
 fn one_host_asks_in_vain_for_all_and_says_why() {
     with_service(|folder, service| async move {
         let (first, _one) = host(&folder, &service, SECRET).await;

@@ -93,9 +93,10 @@ impl Ledger {
     ///
     /// [`LedgerError::Unknown`], and faults of the store.
     pub async fn show(&self, id: BroadcastId) -> Result<Broadcast, LedgerError> {
-        let text = format!("{} WHERE b.id = ?", Broadcast::select(self.is_shared()));
+        let text = format!("{} WHERE b.id = ?2", Broadcast::select(self.is_shared()));
         let mut read = self.store().read().await?;
-        let found: Option<Broadcast> = read.row(sql(text).bind(id.0)).await?;
+        let found: Option<Broadcast> =
+            read.row(sql(text).bind(self.store().dead_before()).bind(id.0)).await?;
         read.done();
         found.map(|found| self.with_living_driver(found)).ok_or(LedgerError::Unknown(id))
     }
@@ -107,9 +108,10 @@ impl Ledger {
     /// Faults of the store.
     pub async fn find(&self, app: AppId, name: &str, run: &str) -> Result<Option<Broadcast>, LedgerError> {
         let select = Broadcast::select(self.is_shared());
-        let text = format!("{select} WHERE b.app = ? AND b.name = ? AND b.run = ?");
+        let text = format!("{select} WHERE b.app = ?2 AND b.name = ?3 AND b.run = ?4");
         let mut read = self.store().read().await?;
-        let found: Option<Broadcast> = read.row(sql(text).bind(app.0).bind(name).bind(run)).await?;
+        let question = sql(text).bind(self.store().dead_before()).bind(app.0).bind(name).bind(run);
+        let found: Option<Broadcast> = read.row(question).await?;
         read.done();
         Ok(found.map(|found| self.with_living_driver(found)))
     }
@@ -125,13 +127,14 @@ impl Ledger {
             filter.state.as_deref().filter(|state| ["building", "ready", INTERRUPTED].contains(state));
         let limit = if filter.limit == 0 { 1_000 } else { filter.limit };
         let text = format!(
-            "{} WHERE (?1 IS NULL OR b.app = ?1) AND (?2 IS NULL OR b.name = ?2) AND (NOT ?3 OR b.state IN (0, 1))
-                AND b.created_at >= ?4 AND NOT b.draft AND (NOT ?6 OR b.state IN (2, 3)) AND (?7 IS NULL OR b.id < ?7) AND (?8 IS NULL OR ?8 = {})
-                ORDER BY b.id DESC LIMIT ?5",
+            "{} WHERE (?2 IS NULL OR b.app = ?2) AND (?3 IS NULL OR b.name = ?3) AND (NOT ?4 OR b.state IN (0, 1))
+                AND b.created_at >= ?5 AND NOT b.draft AND (NOT ?7 OR b.state IN (2, 3)) AND (?8 IS NULL OR b.id < ?8) AND (?9 IS NULL OR ?9 = {})
+                ORDER BY b.id DESC LIMIT ?6",
             Broadcast::select(self.is_shared()),
             Broadcast::STATE_NAME
         );
         let question = sql(text)
+            .bind(self.store().dead_before())
             .bind(filter.app.map(|app| app.0))
             .bind(filter.name.as_deref())
             .bind(filter.unfinished || by_driver.is_some())
@@ -168,6 +171,6 @@ async fn named(
     run: &str,
 ) -> Result<Option<Broadcast>, LedgerError> {
     let select = Broadcast::select(write.store.server().is_some());
-    let text = format!("{select} WHERE b.app = ? AND b.name = ? AND b.run = ?");
-    write.row(sql(text).bind(app.0).bind(name).bind(run)).await
+    let text = format!("{select} WHERE b.app = ?2 AND b.name = ?3 AND b.run = ?4");
+    write.row(sql(text).bind(write.store.dead_before()).bind(app.0).bind(name).bind(run)).await
 }

@@ -67,13 +67,15 @@ pub struct Driver {
 }
 
 impl Broadcast {
-    /// The columns that a row is read from. On a server, where a broadcast can have several drivers, one that lives.
+    /// The columns that a row is read from. On a server, where a broadcast can have several drivers, one that lives:
+    /// `?1` is the instant before which an owner counts as dead (`Store::dead_before`). A file asks the driver's lock
+    /// instead, and leaves `?1` unused.
     pub(super) fn select(shared: bool) -> &'static str {
         if shared {
             "SELECT b.*, a.key AS app_key, o.name AS owner_name, o.pid AS owner_pid, o.lock AS owner_lock
             FROM broadcasts b JOIN apps a ON a.id = b.app LEFT JOIN LATERAL
                 (SELECT * FROM owners w WHERE w.id IN (SELECT d.owner FROM drivers d WHERE d.broadcast = b.id)
-                    AND w.alive_until >= CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)
+                    AND w.alive_until >= ?1
                     ORDER BY w.id LIMIT 1) o ON true "
         } else {
             "SELECT b.*, a.key AS app_key, o.name AS owner_name, o.pid AS owner_pid, o.lock AS owner_lock

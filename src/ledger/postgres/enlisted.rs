@@ -78,3 +78,18 @@ pub(in crate::ledger) async fn elsewhere(
     let found: Vec<(String,)> = write.rows(sql(question).bind(write.store.dead_before()).bind(rows)).await?;
     Ok(found.into_iter().map(|(job,)| job).collect())
 }
+
+/// Those of these jobs that a living host other than `owner` has.
+pub(in crate::ledger) async fn of_others(
+    write: &mut Transaction<'_>,
+    owner: i64,
+    jobs: &[String],
+) -> Result<BTreeSet<String>, LedgerError> {
+    let question =
+        sql("SELECT DISTINCT h.job FROM enlisted h JOIN owners w ON w.id = h.owner AND w.alive_until >= ?1
+            JOIN json_each(?2) k ON k.value ->> 0 = h.job WHERE h.owner <> ?3");
+    let rows = json(write, &jobs.iter().map(|job| [job]).collect::<Vec<_>>())?;
+    let question = question.bind(write.store.dead_before()).bind(rows).bind(owner);
+    let found: Vec<(String,)> = write.rows(question).await?;
+    Ok(found.into_iter().map(|(job,)| job).collect())
+}
