@@ -30,10 +30,9 @@ pub fn group_id(text: &str) -> Result<&str, String> {
     if trimmed.is_empty() {
         return Err(format!("{} is blank; the id of a group belongs here", quoted(text)));
     }
-    let id = visible(text, trimmed)?;
-    match changed(id) {
-        Some(what) => Err(format!("{}: {what}", quoted(text))),
-        None => Ok(id),
+    match changed(trimmed) {
+        Some(what) if !trimmed.contains(is_hidden) => Err(format!("{}: {what}", quoted(text))),
+        _ => visible(text, trimmed),
     }
 }
 
@@ -77,7 +76,7 @@ fn trim(text: &str) -> &str {
     text.trim_matches(|letter: char| letter.is_whitespace() || letter == '\u{feff}')
 }
 
-/// The message's own rules for ids: something to see, and nothing invisible or blank inside.
+/// Something to see, and nothing invisible or blank inside, and no quote.
 fn visible<'text>(text: &str, trimmed: &'text str) -> Result<&'text str, String> {
     let hidden = trimmed.chars().enumerate().find(|(_, letter)| is_hidden(*letter));
     if let Some((before, letter)) = hidden {
@@ -90,6 +89,12 @@ fn visible<'text>(text: &str, trimmed: &'text str) -> Result<&'text str, String>
     }
     if trimmed.is_empty() {
         return Err(format!("{} is blank", quoted(text)));
+    }
+    // In a file such a one is left of a cell's own quotes: two cells have become one.
+    if let Some(quote) =
+        trimmed.chars().find(|letter| matches!(letter, '"' | '“' | '”' | '„' | '＂' | '«' | '»'))
+    {
+        return Err(format!("{} holds the quote `{quote}`; are these two ids? Remove it", quoted(text)));
     }
     Ok(trimmed)
 }
@@ -224,6 +229,8 @@ mod tests {
             ("1845\u{a0}24x", "\"1845\\u{a0}24x\" holds U+00A0"),
             ("my group", "\"my group\" holds a blank"),
             ("1845\n2474", "\"1845\\n2474\""),
+            ("1845\"2474", "holds the quote `\"`; are these two ids"),
+            ("“1845”", "holds the quote `“`"),
         ] {
             let error = group_id(text).unwrap_err();
             assert!(error.contains(says), "{text:?}: {error}");
@@ -239,5 +246,6 @@ mod tests {
             assert!(split_users(text).unwrap_err().contains("one user or several"), "{text}");
         }
         assert!(split_users("a b;c").unwrap_err().contains("holds a blank"));
+        assert!(split_users("\"a\";c").unwrap_err().contains("holds the quote"));
     }
 }

@@ -66,7 +66,7 @@ fn replaced_again_and_again_no_group_has_two_texts_and_none_is_lost() {
                 point = SENDING[pick(&random, SENDING.len())];
             }
             let most = match point {
-                "in-replan" => 5,
+                "in-replan" => 4,
                 "before-intent" | "after-intent" | "after-request" => 6,
                 _ => 1,
             };

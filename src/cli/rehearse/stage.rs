@@ -120,7 +120,7 @@ pub(in super::super) fn perform(scene: Scene<'_>) -> anyhow::Result<Performance>
     }
     spec.seed = u64::from(scene.seed);
     let mut services = run::services(scene.project, scene.settings, &apps, &clock, scene.file, scene.output)?;
-    services.files = services.files.overlaid(scene.start.as_secs());
+    services.files = services.files.overlaid(scene.start.as_secs(), scene.settings.scripts.host_memory);
     services.store = services.store.listing();
     services.part = Part::rehearsal(Rc::clone(&rehearsal));
     let services = Rc::new(services);

@@ -89,7 +89,7 @@ pub(super) fn perform(
         limits: spec.limits,
         apps: deliveries.clone(),
         clock: clock.clone(),
-        files: files.overlaid(START.as_secs()),
+        files: files.overlaid(START.as_secs(), settings.scripts.host_memory),
         service: Rc::new(service),
     }));
     let ended = match bed.services(&file.path, Rc::new(Arc::clone(bed.said()))) {

@@ -100,10 +100,10 @@ impl Files {
     }
 
     /// The same files with all changes kept in memory from now on, where later reads see them. `now` is in seconds since
-    /// 1970.
+    /// 1970; all changes together take at most `limit` bytes.
     #[must_use]
-    pub fn overlaid(self, now: u64) -> Self {
-        Self { overlay: Some(Arc::new(Overlay::new(now))), ..self }
+    pub fn overlaid(self, now: u64, limit: u64) -> Self {
+        Self { overlay: Some(Arc::new(Overlay::new(now, limit))), ..self }
     }
 
     /// The changes that were kept in memory.

@@ -37,21 +37,93 @@ enum Laid {
     Nothing,
 }
 
+impl Laid {
+    /// Bytes that it takes under this path, the report's copies of the path among them.
+    fn size(&self, path: &Path) -> u64 {
+        let content = if let Self::File(content) = self { content.len() } else { 0 };
+        ENTRY + (COPIES * path.as_os_str().len() + content) as u64
+    }
+}
+
+/// Bytes of a change besides its path and its content.
+const ENTRY: u64 = 128;
+
+/// Copies of a path: here, in the list of changes, and twice in the text of the report.
+const COPIES: usize = 4;
+
 /// The changes, by what their paths really lead to.
+#[derive(Debug, Default)]
+struct Changes {
+    by_path: BTreeMap<PathBuf, Laid>,
+    /// Bytes that they take.
+    bytes: u64,
+}
+
+impl Changes {
+    fn get(&self, path: &Path) -> Option<&Laid> {
+        self.by_path.get(path)
+    }
+
+    /// Puts a change in the place of an earlier one. `None` where all would take more than `limit` bytes: nothing is
+    /// changed then.
+    fn put(&mut self, path: PathBuf, laid: Laid, limit: u64) -> Option<()> {
+        let old = self.get(&path).map_or(0, |old| old.size(&path));
+        let bytes = (self.bytes + laid.size(&path)).saturating_sub(old);
+        if bytes > limit {
+            return None;
+        }
+        self.bytes = bytes;
+        self.by_path.insert(path, laid);
+        Some(())
+    }
+
+    /// Puts content at the end of a file that is among the changes. `None` as for [`Changes::put`].
+    fn append(&mut self, path: &Path, content: &[u8], limit: u64) -> Option<()> {
+        let bytes = self.bytes + content.len() as u64;
+        match self.by_path.get_mut(path) {
+            Some(Laid::File(old)) if bytes <= limit => old.extend_from_slice(content),
+            _ => return None,
+        }
+        self.bytes = bytes;
+        Some(())
+    }
+
+    fn forget(&mut self, path: &Path) {
+        if let Some(old) = self.by_path.remove(path) {
+            self.bytes = self.bytes.saturating_sub(old.size(path));
+        }
+    }
+}
+
+/// Changes to files, in memory.
 #[derive(Debug)]
 pub(super) struct Overlay {
-    laid: Mutex<BTreeMap<PathBuf, Laid>>,
+    changes: Mutex<Changes>,
     /// When its files were changed, as far as scripts are told: seconds since 1970.
     modified_unix: u64,
+    /// Bytes that all changes may take.
+    limit: u64,
 }
 
 impl Overlay {
-    pub(super) fn new(modified_unix: u64) -> Self {
-        Self { laid: Mutex::default(), modified_unix }
+    pub(super) fn new(modified_unix: u64, limit: u64) -> Self {
+        Self { changes: Mutex::default(), modified_unix, limit }
     }
 
-    fn laid(&self) -> MutexGuard<'_, BTreeMap<PathBuf, Laid>> {
-        self.laid.lock().unwrap_or_else(PoisonError::into_inner)
+    fn laid(&self) -> MutexGuard<'_, Changes> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The failure of a change that would take too much memory.
+    fn full(&self, text: &str) -> Failure {
+        let most = bytesize::ByteSize(self.limit);
+        invalid(
+            text,
+            &format!(
+                "would make the changed files larger than {most} in all, which stay in memory; \
+                 write less in a rehearsal or a test, or set `[scripts] host_memory` higher"
+            ),
+        )
     }
 
     /// All changes, by path.
@@ -64,7 +136,7 @@ impl Overlay {
             };
             FileChange { change, path: path.strip_prefix(root).unwrap_or(path).display().to_string(), bytes }
         };
-        self.laid().iter().map(change).collect()
+        self.laid().by_path.iter().map(change).collect()
     }
 
     pub(super) fn read(&self, disk: &Disk, text: &str) -> Result<Bytes, Failure> {
@@ -105,27 +177,22 @@ impl Overlay {
             }
             None => {
                 if let Some(made) = disk.check_write(text)? {
-                    laid.insert(made, Laid::Folder);
+                    laid.put(made, Laid::Folder, self.limit).ok_or_else(|| self.full(text))?;
                 }
             }
         }
-        let old = match laid.get_mut(&place) {
+        let appended = match laid.get(&place) {
             Some(Laid::Folder) => return Err(invalid(text, "is a folder")),
             Some(Laid::File(old)) if append => {
-                old.extend_from_slice(content);
-                return Ok(());
+                fits(text, old.len() + content.len())?;
+                return laid.append(&place, content, self.limit).ok_or_else(|| self.full(text));
             }
             None if append && disk.info(text)?.is_some() => disk.read(text)?,
             _ => Bytes::new(),
         };
-        if (old.len() + content.len()) as u64 > MAX_READ {
-            return Err(invalid(
-                text,
-                &format!("would be larger than {MAX_READ} bytes, the most in a rehearsal"),
-            ));
-        }
-        laid.insert(place, Laid::File([&old, content].concat()));
-        Ok(())
+        fits(text, appended.len() + content.len())?;
+        let file = Laid::File([&appended, content].concat());
+        laid.put(place, file, self.limit).ok_or_else(|| self.full(text))
     }
 
     pub(super) fn list(&self, disk: &Disk, text: &str) -> Result<Vec<String>, Failure> {
@@ -137,7 +204,7 @@ impl Overlay {
             Some(Laid::Nothing) => return Err(invalid(text, "is not there")),
             None => disk.list(text)?,
         };
-        for (path, over) in laid.iter().filter(|(path, _)| path.parent() == Some(&place)) {
+        for (path, over) in laid.by_path.iter().filter(|(path, _)| path.parent() == Some(&place)) {
             let Some(name) = path.file_name().map(|name| name.to_string_lossy().into_owned()) else {
                 continue;
             };
@@ -179,7 +246,7 @@ impl Overlay {
                     None => {}
                 },
             }
-            laid.insert(folder.to_owned(), Laid::Folder);
+            laid.put(folder.to_owned(), Laid::Folder, self.limit).ok_or_else(|| self.full(text))?;
         }
         Ok(())
     }
@@ -192,10 +259,17 @@ impl Overlay {
         }
         let mut laid = self.laid();
         if disk.info(text)?.is_some() {
-            laid.insert(place, Laid::Nothing);
-        } else {
-            laid.remove(&place);
+            return laid.put(place, Laid::Nothing, self.limit).ok_or_else(|| self.full(text));
         }
+        laid.forget(&place);
         Ok(())
     }
+}
+
+/// Whether a file of so many bytes may stay in memory.
+fn fits(text: &str, bytes: usize) -> Result<(), Failure> {
+    if bytes as u64 <= MAX_READ {
+        return Ok(());
+    }
+    Err(invalid(text, &format!("would be larger than {MAX_READ} bytes, the most in a rehearsal or a test")))
 }

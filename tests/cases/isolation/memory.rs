@@ -195,3 +195,20 @@ fn a_run_that_is_stopped_while_its_calls_wait_ends_at_once() {
     let said = daemon.stop();
     assert!(said.contains("interrupted"), "{said}");
 }
+
+/// A rehearsal and a test keep what is written in memory: all files together have the budget of a run.
+#[test]
+fn files_that_a_rehearsal_keeps_have_an_end() {
+    for (write, most) in [
+        ("fs.write('data/' .. i, ('x'):rep(4 << 20))", "64"),
+        ("fs.append('data/' .. i % 3, ('x'):rep(4 << 20))", "16777216"),
+        ("fs.mkdir('data/' .. i .. ('/' .. ('x'):rep(200)):rep(15))", "64"),
+    ] {
+        let project = Project::new().file("data/here", "");
+        let lua = format!("local fs = require('fs')\nfor i = 1, 100000 do {write} end");
+        project.write("scripts/main.lua", &lua);
+        let (ran, peak) = measured(project.command(&["rehearse", "scripts/main.lua"]));
+        ran.exits(1).prints("main.lua:2").prints("in a rehearsal or").prints(most);
+        assert!(peak < MOST, "{peak} MB: {write}");
+    }
+}
