@@ -83,7 +83,9 @@ impl<'a> Calls<'_, 'a> {
                 self.findings.extend(members::limit(self.library, &member, set));
             }
             if let Some(arguments) = arguments(suffix) {
-                self.call(value.clone(), &arguments, chain.guarded);
+                let caught = &self.values.walked.caught;
+                let guarded = chain.guarded || chain.within.iter().any(|name| caught.contains(name));
+                self.call(value.clone(), &arguments, guarded);
             }
             value = self.values.step(&value, suffix);
         }

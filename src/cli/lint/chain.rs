@@ -14,6 +14,8 @@ pub(super) struct Chain<'a> {
     pub(super) target: bool,
     /// Whether it stands where it is run on a condition, or where its error is caught.
     pub(super) guarded: bool,
+    /// The names of the functions that it stands in.
+    pub(super) within: Vec<String>,
 }
 
 /// A member that is taken by a name that stands in the script.

@@ -25,8 +25,19 @@ fn modules_that_may_be_missing_are_not_found() {
     for script in [
         "local ok, x = pcall(function() return require('nowhere_x') end)\nfunction main() print(ok, x) end\n",
         "local DEV = false\nlocal x = DEV and require('nowhere_x')\nfunction main() print(x) end\n",
+        "local function load() return require('nowhere_x') end\nlocal ok = pcall(load)\nfunction main() print(ok) end\n",
+        "local load = function() return require('nowhere_x') end\nfunction main() print(xpcall(load, print)) end\n",
+        "local load\nload = function() return require('nowhere_x') end\nfunction main() print(pcall(load)) end\n",
         "local DEV = false\nif DEV then require('nowhere_x') end\n",
     ] {
         Project::with_script(script).mooncast(&["check"]).exits(0);
     }
+}
+
+#[test]
+fn a_module_that_is_missing_in_a_function_that_nothing_catches_is_found() {
+    finds(
+        "local function load() return require('nowhere_x') end\nlocal other = pcall(print)\nlocal x = load()\nfunction main() print(x, other) end\n",
+        "nowhere_x",
+    );
 }

@@ -5,11 +5,15 @@ use full_moon::ast::{
 };
 use full_moon::tokenizer::TokenReference;
 
-use super::{Function, Walker};
+use super::{Function, Use, Walker};
 
 impl<'a> Walker<'a, '_> {
     pub(super) fn assignment(&mut self, assignment: &'a Assignment) {
-        self.expressions(assignment.expressions().iter());
+        let names = assignment.variables().iter().map(|variable| match variable {
+            Var::Name(name) => Some(name),
+            _ => None,
+        });
+        self.named(names, assignment.expressions().iter());
         let values = assignment.expressions().iter().map(Some).chain(std::iter::repeat(None));
         for (variable, value) in assignment.variables().iter().zip(values) {
             match variable {
@@ -45,8 +49,22 @@ impl<'a> Walker<'a, '_> {
         }
     }
 
+    /// Walks the values that these names get.
+    fn named(
+        &mut self,
+        mut names: impl Iterator<Item = Option<&'a TokenReference>>,
+        values: impl Iterator<Item = &'a Expression>,
+    ) {
+        for value in values {
+            let name = names.next().flatten();
+            let is_function = matches!(value, Expression::Function(_));
+            self.naming = name.filter(|_| is_function).map(|name| name.token().to_string());
+            self.expression(value, Use::Escape);
+        }
+    }
+
     pub(super) fn local_assignment(&mut self, local: &'a LocalAssignment) {
-        self.expressions(local.expressions().iter());
+        self.named(local.names().iter().map(Some), local.expressions().iter());
         let values: Vec<_> = local.expressions().iter().collect();
         let mut closing = false;
         for (index, (name, attribute)) in local.names().iter().zip(local.attributes()).enumerate() {
@@ -76,7 +94,10 @@ impl<'a> Walker<'a, '_> {
         let mut names = name.names().iter().chain(name.method_name());
         if let Some(first) = names.next() {
             match names.next() {
-                None => self.set(first, true),
+                None => {
+                    self.naming = Some(first.token().to_string());
+                    self.set(first, true);
+                }
                 Some(member) => {
                     let member = member.token().to_string();
                     match self.out.scopes.resolve(first) {
@@ -93,8 +114,9 @@ impl<'a> Walker<'a, '_> {
     }
 
     pub(super) fn function(&mut self, body: &'a FunctionBody, is_method: bool) {
+        let name = self.naming.take();
         let varargs = body.parameters().iter().any(|parameter| matches!(parameter, Parameter::Ellipsis(_)));
-        self.functions.push(Function { varargs, ..Function::default() });
+        self.functions.push(Function { name, varargs, ..Function::default() });
         self.scoped(|walker| {
             if is_method {
                 walker.out.scopes.declare("self".to_owned(), None, false);

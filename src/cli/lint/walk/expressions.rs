@@ -108,7 +108,9 @@ impl<'a> Walker<'a, '_> {
 
     pub(super) fn chain(&mut self, prefix: &'a Prefix, suffixes: Vec<&'a Suffix>, target: bool) {
         let id = self.out.chains.len();
-        self.out.chains.push(Chain { prefix, suffixes: suffixes.clone(), target, guarded: self.guards > 0 });
+        let within = self.functions.iter().filter_map(|function| function.name.clone()).collect();
+        let guarded = self.guards > 0;
+        self.out.chains.push(Chain { prefix, suffixes: suffixes.clone(), target, guarded, within });
         match prefix {
             Prefix::Expression(expression) => self.expression(expression, Use::Escape),
             Prefix::Name(name) => {
@@ -131,6 +133,7 @@ impl<'a> Walker<'a, '_> {
                     let catches = matches!(prefix, Prefix::Name(name)
                         if index == 0 && matches!(name.token().to_string().as_str(), "pcall" | "xpcall"));
                     if catches {
+                        self.note_caught(arguments);
                         self.guarded(|walker| walker.arguments(arguments, Use::Give(id, index)));
                     } else {
                         self.arguments(arguments, Use::Give(id, index));
@@ -139,6 +142,15 @@ impl<'a> Walker<'a, '_> {
                 Suffix::Call(Call::MethodCall(call)) => self.arguments(call.args(), Use::Escape),
                 _ => {}
             }
+        }
+    }
+
+    /// Notes the function that is given to `pcall` or `xpcall` by its name.
+    fn note_caught(&mut self, arguments: &FunctionArgs) {
+        if let FunctionArgs::Parentheses { arguments, .. } = arguments
+            && let Some(Expression::Var(Var::Name(name))) = arguments.iter().next()
+        {
+            self.out.caught.insert(name.token().to_string());
         }
     }
 

@@ -22,6 +22,8 @@ pub(super) struct Walked<'a> {
     pub(super) chains: Vec<Chain<'a>>,
     /// Members that are set as `function name.member()`: the name and the member.
     pub(super) declared: Vec<(&'a TokenReference, String)>,
+    /// The names of functions that are given to `pcall` or `xpcall`: what they require may be missing.
+    pub(super) caught: BTreeSet<String>,
     /// The line where the script first takes its arguments as `...`.
     pub(super) arguments: Option<usize>,
     /// Whether it gives something to whoever requires it.
@@ -44,6 +46,8 @@ enum Use {
 /// What belongs to the function that is walked.
 #[derive(Default)]
 struct Function {
+    /// The name that it is declared by, where it has one.
+    name: Option<String>,
     labels: Labels,
     loops: usize,
     varargs: bool,
@@ -57,6 +61,8 @@ struct Walker<'a, 's> {
     asked: BTreeSet<usize>,
     /// Conditions and calls that catch errors around what is walked.
     guards: usize,
+    /// The name of the function that is walked next.
+    naming: Option<String>,
 }
 
 /// Walks the tree of a script.
@@ -68,6 +74,7 @@ pub(super) fn walk(parsed: &Parsed) -> Walked<'_> {
         functions: vec![main],
         asked: BTreeSet::new(),
         guards: 0,
+        naming: None,
     };
     walker.scoped(|walker| walker.statements(parsed.ast.nodes(), true));
     walker.out

@@ -80,6 +80,7 @@ impl<'a> Walker<'a, '_> {
             Stmt::LocalAssignment(local) => self.local_assignment(local),
             Stmt::LocalFunction(function) => {
                 self.declare(function.name(), None, false);
+                self.naming = Some(function.name().token().to_string());
                 self.function(function.body(), false);
             }
             Stmt::NumericFor(numeric) => {
