@@ -34,7 +34,11 @@ impl Drop for Driving {
 fn shows(project: &Project, service: &Service, text: &str) -> String {
     let mut shown = String::new();
     until(text, || {
-        shown = runs(project, service, &["show", "news"]).stdout;
+        let last = std::mem::replace(&mut shown, runs(project, service, &["show", "news"]).stdout);
+        if last != shown {
+            // For whoever reads why the text never came.
+            println!("{shown}");
+        }
         shown.contains(text)
     });
     shown
