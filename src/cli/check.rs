@@ -109,7 +109,10 @@ fn examine(
         let findings = vec!["1: the file is not UTF-8 text".to_owned()];
         return Ok(Examined { name, findings, note: None, jobs: Vec::new() });
     };
-    let sources = Sources::new(&project, &file.canonicalize()?);
+    let flags = AppFlags { offline: true, ..args.app.clone().into() };
+    let secret_files = Settings::load(&project, &Environment::of_process(), &flags)
+        .map_or_else(|_| Vec::new(), |found| found.secret_files);
+    let sources = Sources::new(&project, &file.canonicalize()?).without(&secret_files);
     let module_text = |module: &str| {
         let module = sources.find(module).ok()?;
         Some(String::from_utf8_lossy(&module.text).into_owned())
@@ -118,7 +121,6 @@ fn examine(
     let mut findings: Vec<String> = look.findings.iter().map(show).collect();
     let (mut note, mut jobs) = (None, Vec::new());
     if findings.is_empty() {
-        let flags = AppFlags { offline: true, ..args.app.clone().into() };
         let mut settings = Settings::load(&project, &Environment::of_process(), &flags)?;
         settings.permissions.extend(args.grants.permissions()?);
         findings.extend(refused_writes(&look.writes, &project, &settings, file)?);

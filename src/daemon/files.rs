@@ -9,7 +9,7 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use crate::clock::Instant;
-use crate::host::MAX_SOURCE;
+use crate::host::{MAX_SOURCE, ScriptFiles};
 use crate::protocol::Source;
 
 use super::links::{self, Way};
@@ -59,7 +59,11 @@ impl Told {
 
 /// The files that matter, by the paths under which they were found.
 #[derive(Debug, Default)]
-pub(super) struct Files(BTreeMap<PathBuf, File>);
+pub(super) struct Files {
+    files: BTreeMap<PathBuf, File>,
+    /// What reads scripts and modules, and none of the host's own files.
+    reader: Option<ScriptFiles>,
+}
 
 #[derive(Debug, Default)]
 struct File {
@@ -88,16 +92,26 @@ pub(super) struct Now {
 }
 
 impl Files {
+    /// Reads files by this from now on.
+    pub(super) fn read_by(&mut self, reader: ScriptFiles) {
+        self.reader = Some(reader);
+    }
+
+    /// The bytes of a script, where it can be read and is none of the host's own files.
+    pub(super) fn script(&self, path: &Path) -> Option<Vec<u8>> {
+        self.reader.as_ref()?.read(path, MAX_SOURCE).ok()
+    }
+
     /// Whether this file was looked at before.
     pub(super) fn knows(&self, path: &Path) -> bool {
-        self.0.contains_key(path)
+        self.files.contains_key(path)
     }
 
     /// Looks at a file. `first` is the look of a beginning, when what is there is believed unless it is quite new.
     /// Gives whether something else is believed of it now.
     pub(super) fn look(&mut self, path: &Path, now: Now, told: Option<&Told>, first: bool) -> bool {
-        let known = self.0.contains_key(path);
-        let file = self.0.entry(path.to_owned()).or_default();
+        let known = self.files.contains_key(path);
+        let file = self.files.entry(path.to_owned()).or_default();
         let metadata = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file);
         let print = metadata.as_ref().map(Print::of);
         if !known || print != file.print {
@@ -113,7 +127,8 @@ impl Files {
         if sign.is_none() && print != file.print && age.is_some_and(|age| age > AGED) {
             sign = Some(Sign::Done);
         }
-        let seen = see(path, metadata.is_some());
+        let reader = self.reader.as_ref().filter(|_| !is_settings(path));
+        let seen = see(path, metadata.is_some(), reader);
         file.print = print;
         file.racy = age.is_some_and(|age| age < QUIET);
         if first && !file.racy {
@@ -129,41 +144,41 @@ impl Files {
             self.look(path, now, None, true);
         }
         let seen = text(source);
-        self.0.get(path).is_some_and(|file| file.settling.believed() == Some(&seen))
+        self.files.get(path).is_some_and(|file| file.settling.believed() == Some(&seen))
     }
 
     /// What is believed of a file that has settled; none while it has not.
     pub(super) fn settled(&self, path: &Path) -> Option<&Seen> {
-        self.0.get(path).filter(|file| !file.settling.is_pending())?.settling.believed()
+        self.files.get(path).filter(|file| !file.settling.is_pending())?.settling.believed()
     }
 
     /// Drops what is believed to be gone, and gives what is still believed to be there.
     pub(super) fn bury(&mut self) -> Vec<PathBuf> {
-        self.0.retain(|path, file| {
+        self.files.retain(|path, file| {
             let gone = file.settling.believed().is_none_or(|seen| *seen == Seen::Missing);
-            !gone || file.settling.is_pending() || path.ends_with(crate::config::FILE_NAME)
+            !gone || file.settling.is_pending() || is_settings(path)
         });
         self.paths()
     }
 
     /// The files that are known.
     pub(super) fn paths(&self) -> Vec<PathBuf> {
-        self.0.keys().cloned().collect()
+        self.files.keys().cloned().collect()
     }
 
     /// Whether an event at this path can mean something.
     pub(super) fn concerns(&self, path: &Path) -> bool {
-        self.0.values().any(|file| file.way.links.iter().any(|link| link == path) || file.way.end == path)
+        self.files.values().any(|file| file.way.links.iter().any(|link| link == path) || file.way.end == path)
     }
 
     /// The folders to watch so that a change of any of them is told.
     pub(super) fn folders(&self) -> BTreeSet<PathBuf> {
-        self.0.values().flat_map(|file| file.way.folders.iter().cloned()).collect()
+        self.files.values().flat_map(|file| file.way.folders.iter().cloned()).collect()
     }
 
     /// When to look again.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.0.values().filter_map(|file| file.settling.due()).min()
+        self.files.values().filter_map(|file| file.settling.due()).min()
     }
 }
 
@@ -184,25 +199,31 @@ impl Print {
     }
 }
 
-fn see(path: &Path, there: bool) -> Seen {
+fn is_settings(path: &Path) -> bool {
+    path.ends_with(crate::config::FILE_NAME)
+}
+
+/// What is at a path; the settings are read without a `reader` of scripts.
+fn see(path: &Path, there: bool, reader: Option<&ScriptFiles>) -> Seen {
     if !there {
         return Seen::Missing;
     }
-    match read(path) {
-        Ok(source) => text(&source),
+    let bytes = match reader {
+        Some(reader) => reader.read(path, MAX_SOURCE),
+        None => read(path),
+    };
+    match bytes {
+        // As Lua gets it, without a name.
+        Ok(bytes) => text(&Source::new(String::new(), bytes)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Seen::Missing,
         Err(error) => Seen::Unreadable(error.to_string()),
     }
 }
 
-/// A file's text as Lua gets it, without a name.
-fn read(path: &Path) -> std::io::Result<Source> {
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(MAX_SOURCE + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_SOURCE {
-        return Err(std::io::Error::other(format!("over the limit of {MAX_SOURCE} bytes for a script")));
-    }
-    Ok(Source::new(String::new(), bytes))
+    std::fs::File::open(path)?.take(MAX_SOURCE).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn text(source: &Source) -> Seen {

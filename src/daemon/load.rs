@@ -9,9 +9,11 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
-use crate::config::{Project, ScriptLimits, Settings};
+use crate::config::{HeldProject, Project, ScriptLimits, Settings};
 use crate::delivery::Delivery;
-use crate::host::{self, Ended, Failed, InterruptSwitch, MAX_SOURCE, RunSpec, Services, Silence, Sources};
+use crate::host::{
+    self, Ended, Failed, InterruptSwitch, MAX_SOURCE, RunSpec, ScriptFiles, Services, Silence,
+};
 use crate::protocol::{Mode, ScriptError, Source, WorkerLimits};
 
 use super::late;
@@ -30,6 +32,8 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Loader {
     /// The project whose scripts are loaded.
     pub project: Project,
+    /// Its folder, whatever is renamed.
+    pub(super) held: Arc<HeldProject>,
     /// The apps that scripts may name.
     pub apps: Vec<Rc<Delivery>>,
     /// The time.
@@ -54,21 +58,19 @@ impl Loader {
     /// A loader of this project's scripts.
     #[must_use]
     pub fn new(project: Project, apps: Vec<Rc<Delivery>>, clock: Clock, program: PathBuf) -> Self {
-        Self { project, apps, clock, program, places: Semaphore::new(AT_ONCE) }
+        let held = Arc::new(HeldProject::hold(project.clone()));
+        Self { project, held, apps, clock, program, places: Semaphore::new(AT_ONCE) }
     }
 
-    /// The text of a script that is at this path, under the name by which people know it.
+    /// The text of a script that is at this path, under the name by which people know it. None of `secret_files` is one.
     ///
     /// # Errors
     ///
     /// Why it cannot be read, with its name.
-    pub fn read(&self, path: &Path) -> Result<Source, String> {
+    pub fn read(&self, path: &Path, secret_files: &[PathBuf]) -> Result<Source, String> {
         let name = self.project.shown(path);
-        let size = std::fs::metadata(path).map_err(|error| format!("{name}: {error}"))?.len();
-        if size > MAX_SOURCE {
-            return Err(format!("{name}: {size} bytes, over the limit of {MAX_SOURCE} for a script"));
-        }
-        let text = std::fs::read(path).map_err(|error| format!("{name}: {error}"))?;
+        let files = ScriptFiles::new(&self.project.root, secret_files);
+        let text = files.read(path, MAX_SOURCE).map_err(|error| format!("{name}: {error}"))?;
         Ok(Source::new(name, text))
     }
 
@@ -76,9 +78,7 @@ impl Loader {
     pub async fn load(&self, path: &Path, script: Source, settings: &Settings) -> Loaded {
         // It is never closed, so there is always a place in the end.
         let _place = self.places.acquire().await;
-        let services =
-            Services::new(&self.project, settings, self.apps.clone(), &self.clock, path, Rc::new(Silence));
-        let services = match services {
+        let services = match self.services(path, settings) {
             Ok(services) => Rc::new(services),
             Err(error) => {
                 let version = Err(format!("{}: {error}", script.name));
@@ -125,14 +125,7 @@ impl Loader {
             if early.contains_key(&module) {
                 continue;
             }
-            let services = Services::new(
-                &self.project,
-                settings,
-                self.apps.clone(),
-                &self.clock,
-                path,
-                Rc::new(Silence),
-            );
+            let services = self.services(path, settings);
             let services = services.map_err(|error| format!("{}: {error}", script.name))?;
             let spec = self.spec(late::not_run(&source), &settings.scripts);
             let (_switch, interrupt) = InterruptSwitch::new();
@@ -147,11 +140,13 @@ impl Loader {
         Ok(())
     }
 
-    /// Where the script at `path` finds its modules.
-    #[must_use]
-    pub fn sources(&self, path: &Path) -> Sources {
-        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        Sources::new(&self.project, &path)
+    /// What a load of the script at `path` gets, from the project's own folder and no other.
+    fn services(&self, path: &Path, settings: &Settings) -> Result<Services, String> {
+        let (apps, output) = (self.apps.clone(), Rc::new(Silence));
+        let services = Services::new(&self.project, settings, apps, &self.clock, path, output);
+        // The folders that it opened may be those of a project that was put in the place of this one.
+        self.held.in_place().map_err(|error| error.to_string())?;
+        services.map_err(|error| error.to_string())
     }
 
     fn spec(&self, script: Source, limits: &ScriptLimits) -> RunSpec {

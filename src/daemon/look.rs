@@ -4,10 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::clock::{Clock, Instant};
-use crate::config::Project;
-use crate::host::Sources;
+use crate::config::{HeldProject, Project};
+use crate::host::{ScriptFiles, Sources};
 use crate::protocol::Source;
 
 use super::eyes::Eyes;
@@ -29,8 +30,10 @@ pub(super) struct Looker {
     first: bool,
     /// The scripts that could not be judged, as something of them had not settled.
     owed: BTreeSet<PathBuf>,
-    unreadable: bool,
+    /// Why the scripts cannot be said to be there or not, as it was told last.
+    unreadable: Option<String>,
     place: Place,
+    secret_files: Vec<PathBuf>,
     left_out: BTreeSet<PathBuf>,
 }
 
@@ -47,6 +50,8 @@ pub(super) struct Question {
     pub(super) loading: BTreeSet<PathBuf>,
     /// Those that have been, and what from.
     pub(super) loaded: BTreeMap<PathBuf, Tried>,
+    /// Files with credentials: none of them is a script or a module.
+    pub(super) secret_files: Vec<PathBuf>,
 }
 
 /// What a look found.
@@ -67,9 +72,11 @@ pub(super) struct Verdict {
 }
 
 impl Looker {
-    pub(super) fn new(project: Project, clock: Clock, eyes: Eyes) -> Self {
+    pub(super) fn new(held: Arc<HeldProject>, clock: Clock, eyes: Eyes) -> Self {
+        let project = held.project().clone();
         Self {
-            place: Place::new(&project),
+            place: Place::new(held),
+            secret_files: Vec::new(),
             left_out: BTreeSet::new(),
             project,
             clock,
@@ -77,7 +84,7 @@ impl Looker {
             eyes,
             first: true,
             owed: BTreeSet::new(),
-            unreadable: false,
+            unreadable: None,
         }
     }
 
@@ -100,7 +107,9 @@ impl Looker {
 
     /// Looks.
     pub(super) fn look(&mut self, question: Question) -> Verdict {
-        let Question { told, mut tried, unreadable, loading, loaded } = question;
+        let Question { told, mut tried, unreadable, loading, loaded, secret_files } = question;
+        self.files.read_by(ScriptFiles::new(&self.project.root, &secret_files));
+        self.secret_files = secret_files;
         let now = Now { instant: self.clock.now(), unix: self.clock.unix_time() };
         let settings = self.project.settings_file();
         let mut changed = BTreeSet::new();
@@ -143,6 +152,10 @@ impl Looker {
             verdict.there = Some(found.scripts.into_iter().chain(self.files.bury()).collect());
         }
         self.first = false;
+        // The folder may have been exchanged while its files were read: what was read is of another project then.
+        if self.place.held().in_place().is_err() {
+            verdict = Verdict::default();
+        }
         let again = (!self.owed.is_empty()).then_some(now.instant + SETTLE);
         verdict.due = self.files.due().into_iter().chain(again).min();
         verdict
@@ -153,12 +166,15 @@ impl Looker {
         let found = self.place.look().and_then(|()| scan::scripts(&self.project.root.join("scripts")));
         match found {
             Ok(found) => {
-                self.unreadable = false;
+                if self.unreadable.take().is_some() {
+                    tracing::info!("the scripts can be read again");
+                }
                 self.tell_left_out(&found);
                 Some(found)
             }
             Err(error) => {
-                if !std::mem::replace(&mut self.unreadable, true) {
+                let told = self.unreadable.replace(error.to_string());
+                if told != self.unreadable {
                     tracing::error!("scripts: {error}; what is in force stays so until they can be read");
                 }
                 None
@@ -212,7 +228,7 @@ impl Looker {
             Some(Seen::Missing) => return,
             Some(Seen::Text(..)) | None => {}
         }
-        let script = std::fs::read(path).map(|text| Source::new(name, text)).ok();
+        let script = self.files.script(path).map(|text| Source::new(name, text));
         match script.filter(|script| self.is_trusted(path, script, tried, now)) {
             Some(script) => match self.differs(path, &script, tried, now) {
                 Some(differs) if differs || was_unreadable => verdict.load.push((path.to_owned(), script)),
@@ -238,7 +254,7 @@ impl Looker {
     fn differs(&mut self, path: &Path, script: &Source, tried: Option<&Tried>, now: Now) -> Option<bool> {
         let Some(tried) = tried else { return Some(true) };
         let end = path.canonicalize().ok()?;
-        let sources = Sources::new(&self.project, &end);
+        let sources = Sources::new(&self.project, &end).without(&self.secret_files);
         let mut differs = tried.script.text != script.text;
         for (module, was) in &tried.asked {
             // What cannot be read is not there; the load will say why.

@@ -3,21 +3,27 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::config::Project;
+use crate::config::HeldProject;
 
 /// The project's folder as the watcher looks at it.
 #[derive(Debug)]
 pub(super) struct Place {
-    root: PathBuf,
+    held: Arc<HeldProject>,
     named: Option<PathBuf>,
     /// Where the link led that was told of last.
     told: Option<PathBuf>,
 }
 
 impl Place {
-    pub(super) fn new(project: &Project) -> Self {
-        Self { root: project.root.clone(), named: None, told: None }
+    pub(super) fn new(held: Arc<HeldProject>) -> Self {
+        Self { held, named: None, told: None }
+    }
+
+    /// The project's folder.
+    pub(super) fn held(&self) -> &HeldProject {
+        &self.held
     }
 
     /// The path by which the project was named.
@@ -29,23 +35,18 @@ impl Place {
     ///
     /// # Errors
     ///
-    /// The folder is gone: what was in it cannot be said.
+    /// The folder is gone, or another one is in its place: what is in it cannot be said.
     pub(super) fn look(&mut self) -> io::Result<()> {
         if let Some(named) = &self.named {
             let leads = named.canonicalize().ok();
-            let elsewhere = leads.filter(|leads| *leads != self.root);
+            let root = &self.held.project().root;
+            let elsewhere = leads.filter(|leads| leads != root);
             if elsewhere != self.told {
-                tell(named, &self.root, elsewhere.as_deref());
+                tell(named, root, elsewhere.as_deref());
                 self.told = elsewhere;
             }
         }
-        match std::fs::metadata(&self.root) {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                let root = self.root.display();
-                Err(io::Error::new(error.kind(), format!("the project's folder {root} is gone ({error})")))
-            }
-        }
+        self.held.in_place()
     }
 }
 

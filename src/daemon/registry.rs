@@ -227,7 +227,7 @@ impl Registry {
         let loads = found.scripts.into_iter().map(|path| {
             let settings = Rc::clone(&settings);
             async move {
-                let result = match loader.read(&path) {
+                let result = match loader.read(&path, &settings.secret_files) {
                     Ok(script) => Ok((script.clone(), loader.load(&path, script, &settings).await)),
                     Err(error) => Err(error),
                 };

@@ -13,7 +13,6 @@ use tokio::sync::{Notify, oneshot};
 use crate::clock::Instant;
 use crate::host::{
     self, Ended, Failed, HostMemory, Interrupt, InterruptSwitch, Keeper, OfJob, RunSpec, Services, Snapshot,
-    Sources,
 };
 use crate::ledger::{Begin, EndedRun, Entry, JobState, NewRun, Wish};
 use crate::protocol::{HookRequest, JobStart, Mode, Source};
@@ -350,18 +349,27 @@ impl Runner {
             Err(ended) => return ended,
         };
         flight.of_alert.set(request.as_ref().is_some_and(is_alert));
-        let Setup { project, registry, apps, clock, output, program, ledger, owner, .. } = &*self.setup;
+        let Setup { registry, apps, clock, output, program, ledger, owner, .. } = &*self.setup;
         let settings = registry.settings();
         let run = run_name(task.scheduled_at);
-        let services = Services::new(project, &settings, apps.clone(), clock, &task.path, Rc::clone(output));
+        let not_started = |why: String| Ended::Failed(Failed::NotStarted(why));
+        // Files are those of the folder that the daemon was started in, wherever that is now.
+        let held = &registry.loader().held;
+        let here = match held.current() {
+            Ok(here) => here,
+            Err(error) => return not_started(error.to_string()),
+        };
+        let path = held.moved(&here, &task.path);
+        let path = path.canonicalize().unwrap_or(path);
+        let services = Services::new(&here, &settings, apps.clone(), clock, &path, Rc::clone(output));
         let mut services = match services {
-            Ok(services) => services,
-            Err(error) => return Ended::Failed(Failed::NotStarted(error.to_string())),
+            Ok(services) if held.is_at(&here) => services,
+            Ok(_) => return not_started("the project's folder was renamed while the run began".to_owned()),
+            Err(error) => return not_started(error.to_string()),
         };
         services.origin.clone_from(&task.script.name);
         services.memory = self.memory.of_run(settings.scripts.host_memory);
-        let path = task.path.canonicalize().unwrap_or_else(|_| task.path.clone());
-        services.sources = Sources::new(project, &path).pinned(Arc::clone(&task.modules));
+        services.sources = services.sources.pinned(Arc::clone(&task.modules));
         services.job = Some(Rc::new(OfJob {
             name: task.job.clone(),
             scheduled_at: task.scheduled_at,

@@ -38,6 +38,11 @@ impl Reread {
                 return;
             }
         };
+        // Another project's, where its folder was put in the place of this one.
+        if let Err(error) = registry.loader().held.in_place() {
+            tracing::error!("the settings are not read, those before stay in force: {error}");
+            return;
+        }
         if let Some(problem) = net_problem(&new.permissions.net) {
             tracing::warn!(
                 "the settings are refused, those before stay in force: [permissions] net: {problem}"

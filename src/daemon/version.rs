@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use crate::config::Project;
-use crate::host::{Snapshot, Sources};
+use crate::host::Snapshot;
 use crate::protocol::Source;
 use crate::schedule::Job;
 
@@ -43,13 +42,6 @@ impl Version {
     #[must_use]
     pub fn short(&self) -> &str {
         short(&self.hash)
-    }
-
-    /// Where a run of this version finds its modules: those of the load, whatever their files say by now.
-    #[must_use]
-    pub fn sources(&self, project: &Project) -> Sources {
-        let path = self.path.canonicalize().unwrap_or_else(|_| self.path.clone());
-        Sources::new(project, &path).pinned(Arc::clone(&self.modules))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{self, UnboundedReceiver};
@@ -43,7 +44,7 @@ impl Watch {
     pub fn new(registry: Registry, reread: Reread) -> Self {
         let (sender, events) = mpsc::unbounded_channel();
         let loader = registry.loader();
-        let looker = Looker::new(loader.project.clone(), loader.clock.clone(), Eyes::new(sender));
+        let looker = Looker::new(Arc::clone(&loader.held), loader.clock.clone(), Eyes::new(sender));
         Self {
             registry,
             reread,
@@ -121,6 +122,7 @@ impl Watch {
             unreadable: self.registry.unreadable(),
             loading: self.loading.keys().cloned().collect(),
             loaded: loaded.iter().map(tried).collect(),
+            secret_files: self.registry.settings().secret_files.clone(),
         };
         let verdict = self.ask(question).await?;
         if verdict.settings || reread {

@@ -27,7 +27,7 @@ mod variables;
 pub use broadcasts::{Broadcasts, Keeper, Kept, OnChange, PlanUnderway};
 pub use budget::{Budget, HostMemory};
 pub use console::{Console, Line};
-pub use files::{FileChange, Files};
+pub use files::{FileChange, Files, ScriptFiles};
 pub use inputs::Inputs;
 pub use interrupt::{Interrupt, InterruptSwitch};
 pub use jobs::{Jobs, OfJob};

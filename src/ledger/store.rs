@@ -263,7 +263,11 @@ impl Store {
         let mut home = self.reader.lock().await;
         let connection = match (home.take(), &self.place) {
             (Some(connection), _) => connection,
-            (None, Place::File(_)) => self.connect().await?,
+            (None, Place::File(_)) => {
+                // Another project's ledger may be at its path now.
+                self.is_in_place()?;
+                self.connect().await?
+            }
             (None, Place::Server(server)) => Box::pin(server.insist(self)).await?,
         };
         Ok(Reader { store: self, connection, home, _hold: hold })

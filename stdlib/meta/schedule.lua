@@ -11,7 +11,7 @@ schedule = {}
 
 ---@class schedule.Options
 ---@field name? string  unique in the project; by default the script's name
----@field tz? string  the time zone by its IANA name, such as "Asia/Shanghai"; UTC by default
+---@field tz? string  the time zone by its IANA name, such as "Asia/Shanghai", or an offset from UTC, such as "+08:00"; UTC by default
 ---@field missed? "once"|"skip"|"all"  what becomes of instants found over 5 s late, for nothing ran: the latest runs, none, or all; "once" by default
 ---@field grace? string|number  for how long a missed instant is worth running; "1h" by default
 ---@field overlap? "skip"|"queue"|"cancel"  what an instant does that finds the job's last run going on; "skip" by default

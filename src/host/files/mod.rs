@@ -12,6 +12,7 @@ mod modules;
 mod names;
 mod overlay;
 mod protected;
+mod scripts;
 mod sentence;
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ use overlay::Overlay;
 
 pub(super) use modules::ModuleFolders;
 pub use overlay::FileChange;
+pub use scripts::ScriptFiles;
 
 /// The most bytes of a file that a script may take in at once: what one frame of the protocol holds.
 pub(super) const MAX_READ: u64 = 16 * 1024 * 1024;

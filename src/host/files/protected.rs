@@ -57,6 +57,8 @@ impl Id {
 #[derive(Debug)]
 pub(super) struct Protected {
     root: PathBuf,
+    /// The project's folder as it was at first.
+    root_id: Option<Id>,
     script: Option<PathBuf>,
     secret_files: Vec<PathBuf>,
     /// The host's own as it was at first. They stay open, so that their numbers are given to nothing else.
@@ -92,11 +94,21 @@ impl Protected {
             Some((Id::of(&fstat(&fd).ok()?), fd))
         });
         let first = first.collect();
-        Self { root: root.to_owned(), script: script.map(Path::to_owned), secret_files, first }
+        Self {
+            root: root.to_owned(),
+            root_id: Id::at(root),
+            script: script.map(Path::to_owned),
+            secret_files,
+            first,
+        }
     }
 
     /// What holds for one call by way of a grant.
     pub(super) fn guard<'a>(&'a self, grant: &'a Grant, access: Access) -> Guard<'a> {
+        self.guard_of(access, &grant.above, grant.opens_hidden)
+    }
+
+    fn guard_of<'a>(&'a self, access: Access, above: &'a [Id], hidden: bool) -> Guard<'a> {
         let first = self.first.iter().map(|(id, _)| *id);
         let place = |path: &PathBuf| Some((Id::at(path.parent()?)?, names::folded(path.file_name()?)));
         let code = match access {
@@ -106,14 +118,24 @@ impl Protected {
         Guard {
             protected: self,
             access,
-            above: &grant.above,
-            hidden: grant.opens_hidden,
-            root: Id::at(&self.root),
+            above,
+            hidden,
+            root: self.root_id.or_else(|| Id::at(&self.root)),
             own: first.chain(own_places(&self.root).iter().filter_map(|path| Id::at(path))).collect(),
             secrets: self.secret_files.iter().filter_map(|path| Id::at(path)).collect(),
             secret_places: self.secret_files.iter().filter_map(place).collect(),
             code,
         }
+    }
+
+    /// Why an open file is no script: it is the host's own, or one with credentials. `real` is its path, free of links.
+    pub(super) fn refuses(&self, file: &Stat, real: &Path) -> Option<&'static str> {
+        let guard = self.guard_of(Access::Read, &[], false);
+        let hosts = real
+            .strip_prefix(&self.root)
+            .is_ok_and(|inside| inside.components().any(|part| names::is_hosts(part.as_os_str())));
+        let within = || real.ancestors().skip(1).filter_map(Id::at).any(|id| guard.own.contains(&id));
+        if hosts || within() { Some(HOSTS_OWN) } else { guard.file(file) }
     }
 
     /// Why a place in the project is refused for writing by its names alone.

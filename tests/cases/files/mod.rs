@@ -3,6 +3,7 @@
 mod names;
 mod races;
 mod saying;
+mod serving;
 mod writing;
 
 use crate::support::{Project, Ran};

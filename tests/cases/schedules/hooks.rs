@@ -89,6 +89,24 @@ fn failed_delivery_is_run_again_by_jobs_retry_with_its_request() {
 }
 
 #[test]
+fn failed_delivery_is_run_again_by_the_button_of_the_page_with_its_request() {
+    let (project, serving, address, _) = mended();
+    let bearer = format!("Bearer {}", crate::web::tokens(&project).0);
+    let origin = format!("http://{address}");
+    let headers = [("authorization", bearer.as_str()), ("origin", origin.as_str())];
+    let page = crate::web::request(&address, "GET /job?name=orders", &headers, b"");
+    assert!(page.body.contains("/job/retry?name=orders"), "{}", page.body);
+    let asked = crate::web::request(&address, "GET /job/retry?name=orders", &headers, b"");
+    assert!(asked.body.contains("latest failed request of orders"), "{}", asked.body);
+    let done = crate::web::request(&address, "POST /job/retry?name=orders", &headers, b"");
+    assert_eq!(done.status, 303, "{done:?}");
+    serving.prints("done\tA-17", 1);
+    let nothing = crate::web::request(&address, "POST /job/retry?name=orders", &headers, b"");
+    assert_ne!(nothing.status, 303, "{nothing:?}");
+    serving.stop().exits(0);
+}
+
+#[test]
 fn refused_a_wrong_secret_and_an_unknown_hook_are_both_answered_by_404_as_the_book_says() {
     let project = Project::new().file("mooncast.toml", SETTINGS);
     project.write("scripts/orders.lua", orders("print('done')"));

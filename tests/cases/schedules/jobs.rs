@@ -1,7 +1,7 @@
 //! What becomes of jobs and of their scheduled times while scripts are broken, gone, paused or in two folders.
 
 use super::{Service, TWO_HOURS, hourly, logged, serve};
-use crate::support::{Project, Ran};
+use crate::support::{Project, Ran, until};
 
 /// Its time passes while the daemon is off, and the script cannot be loaded at the start.
 fn mended_after_the_start(broken: Option<&str>) {
@@ -39,9 +39,15 @@ fn fault_across_a_time_a_script_that_is_missing() {
 fn fault_across_a_time_a_script_that_is_deleted_for_a_moment_under_the_daemon() {
     let (project, service) = (Project::new(), Service::accepting());
     project.write("scripts/a.lua", hourly("a", "first"));
+    project.write("scripts/b.lua", hourly("b", "b"));
     let serving = serve(&project, &service);
     std::fs::remove_file(project.path("scripts/a.lua")).unwrap();
     serving.says("a script is gone", 1);
+    until("the ledger knows", || {
+        let list = project.command_against(&service, &["jobs"]).output().unwrap();
+        let list = String::from_utf8_lossy(&list.stdout).into_owned();
+        list.contains("scripts/b.lua") && !list.contains("scripts/a.lua")
+    });
     project.run_in_store(&format!("{TWO_HOURS} WHERE name = 'a'"));
     project.write("scripts/a.lua", hourly("a", "again"));
     serving.prints("ran again", 1);

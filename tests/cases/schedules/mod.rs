@@ -2,6 +2,7 @@
 
 mod hooks;
 mod jobs;
+mod place;
 mod reload;
 mod times;
 
@@ -13,7 +14,7 @@ use crate::support::service::Service;
 const TWO_HOURS: &str = "UPDATE jobs SET decided_until = decided_until - 7200000";
 
 /// A script with a job of every hour that says which version of it ran.
-fn hourly(job: &str, word: &str) -> String {
+pub fn hourly(job: &str, word: &str) -> String {
     format!(
         "require('schedule').every('1h', {{ name = '{job}', grace = '100h' }}, function() print('ran {word}') end)\n"
     )

@@ -34,6 +34,47 @@ fn passing_fault_a_script_that_was_too_long_for_a_moment_is_well_again() {
     serving.stop().exits(0);
 }
 
+/// A script that cannot be read for a moment while the daemon runs, by this fault and its mending.
+fn unreadable_for_a_moment(spoil: impl Fn(&Project), mend: impl Fn(&Project)) {
+    let (project, service) = (Project::new(), Service::accepting());
+    project.write("scripts/a.lua", hourly("a", "a"));
+    project.write("scripts/b.lua", hourly("b", "b"));
+    let serving = serve(&project, &service);
+    spoil(&project);
+    serving.says("a script is refused", 1);
+    mend(&project);
+    serving.says("a script is again as it is in force", 1);
+    let asked = project.command_against(&service, &["jobs", "trigger", "a"]).output().unwrap();
+    Ran::of(&asked).exits(0);
+    serving.prints("ran a", 1);
+    serving.stop().exits(0);
+}
+
+#[test]
+fn passing_fault_a_script_that_was_too_long_for_a_moment_and_is_put_back_by_a_rename_is_well_again() {
+    unreadable_for_a_moment(
+        |project| {
+            std::fs::rename(project.path("scripts/a.lua"), project.path("a.kept")).unwrap();
+            project.write("a.long", vec![b'-'; 5 * 1024 * 1024]);
+            std::fs::rename(project.path("a.long"), project.path("scripts/a.lua")).unwrap();
+        },
+        |project| std::fs::rename(project.path("a.kept"), project.path("scripts/a.lua")).unwrap(),
+    );
+}
+
+#[test]
+fn passing_fault_a_script_that_cannot_be_read_for_a_moment_is_well_again() {
+    // A user that may read everything meets no denied mode: a link into a hidden folder is refused to it too.
+    unreadable_for_a_moment(
+        |project| {
+            std::fs::rename(project.path("scripts/a.lua"), project.path("a.kept")).unwrap();
+            project.write(".mooncast/a.lua", hourly("a", "a"));
+            std::os::unix::fs::symlink("../.mooncast/a.lua", project.path("scripts/a.lua")).unwrap();
+        },
+        |project| std::fs::rename(project.path("a.kept"), project.path("scripts/a.lua")).unwrap(),
+    );
+}
+
 #[test]
 fn project_through_a_link_that_moves_is_told_loudly_and_the_jobs_are_kept() {
     let (project, service) = (Project::new(), Service::accepting());

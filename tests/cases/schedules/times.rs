@@ -106,6 +106,45 @@ fn at_three_days_ago_is_a_line_in_the_log_and_in_the_list_of_jobs() {
     serving.stop().exits(0);
 }
 
+#[test]
+fn at_whose_time_passes_while_its_script_is_broken_runs_once_when_it_is_mended() {
+    let (project, service) = (Project::new(), Service::accepting());
+    project.write("scripts/other.lua", super::hourly("other", "other"));
+    let script = "require('schedule').at(TIME, { name = 'once' }, function() print('ran once') end)\n";
+    // Long enough for a daemon to start and to refuse what is broken, on a loaded machine too.
+    let script = script.replace("TIME", &ahead(12));
+    project.write("scripts/once.lua", &script);
+    let serving = serve(&project, &service);
+    project.write("scripts/once.lua", "this is no Lua\n");
+    serving.says("a script is refused", 1);
+    serving.stop().exits(0);
+    // Its time passes while nothing runs.
+    crate::support::until("its time has passed", || {
+        project.command_against(&service, &["jobs"]).output().unwrap();
+        ahead(0) > script_time(&script)
+    });
+    project.write("scripts/once.lua", "this is no Lua either\n");
+    let serving = serve(&project, &service);
+    project.write("scripts/once.lua", &script);
+    serving.prints("ran once", 1);
+    serving.stop().exits(0);
+    let show = project.command_against(&service, &["jobs", "show", "once"]).output().unwrap();
+    let show = String::from_utf8_lossy(&show.stdout).into_owned();
+    assert_eq!(show.matches(" done").count(), 1, "{show}");
+}
+
+/// The time that a script of one `at` names.
+fn script_time(script: &str) -> String {
+    script.split(['(', ',']).find(|part| part.starts_with('"')).unwrap().to_owned()
+}
+
+/// A time so many seconds ahead, as `schedule.at` takes it.
+fn ahead(seconds: u64) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let at = jiff::Timestamp::from_second((now + seconds).try_into().unwrap()).unwrap();
+    format!("\"{at}\"")
+}
+
 /// A time so many seconds ago, as `schedule.at` takes it.
 fn ago(seconds: u64) -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();

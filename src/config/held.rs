@@ -1,0 +1,138 @@
+//! A project's folder that stays the same one, whatever is renamed or put in its place.
+
+use std::fs::Metadata;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, Mode, OFlags, openat};
+
+use super::Project;
+
+/// The folder of a project as it was found first, known by its device and inode. Its descriptor stays open, so that the
+/// inode is given to no other folder.
+#[derive(Debug)]
+pub struct HeldProject {
+    project: Project,
+    /// None where the folder could not be opened: then it is never in its place.
+    folder: Option<Folder>,
+}
+
+#[derive(Debug)]
+struct Folder {
+    id: Id,
+    descriptor: OwnedFd,
+}
+
+/// The device and the inode of a folder.
+type Id = (u64, u64);
+
+impl HeldProject {
+    /// Holds the folder that is at the project's path now.
+    #[must_use]
+    pub fn hold(project: Project) -> Self {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let descriptor = openat(CWD, &project.root, flags, Mode::empty()).ok();
+        let folder = descriptor.and_then(|descriptor| {
+            let id = rustix::fs::fstat(&descriptor).ok().map(|stat| (stat.st_dev, stat.st_ino))?;
+            Some(Folder { id, descriptor })
+        });
+        Self { project, folder }
+    }
+
+    /// The project by the path that it had at first.
+    #[must_use]
+    pub const fn project(&self) -> &Project {
+        &self.project
+    }
+
+    /// Looks whether the folder is still at its path.
+    ///
+    /// # Errors
+    ///
+    /// Where it is instead, and what is in its place, in words.
+    pub fn in_place(&self) -> io::Result<()> {
+        let root = self.project.root.display();
+        let elsewhere = match &self.folder {
+            Some(_) => self.elsewhere().map_or_else(
+                || "that folder was deleted".to_owned(),
+                |place| format!("that folder is {} now", place.display()),
+            ),
+            None => "that folder could not be opened".to_owned(),
+        };
+        match std::fs::metadata(&self.project.root) {
+            Ok(found) if self.is_it(&found) => Ok(()),
+            Ok(_) => Err(io::Error::other(format!(
+                "{root} is another folder than the one that this daemon was started in ({elsewhere})"
+            ))),
+            Err(error) => Err(io::Error::new(
+                error.kind(),
+                format!("the project's folder {root} is gone ({error}; {elsewhere})"),
+            )),
+        }
+    }
+
+    /// The project where its folder is now: at its path, or at the one to which it was renamed.
+    ///
+    /// # Errors
+    ///
+    /// The folder was deleted, or cannot be reached by any path.
+    pub fn current(&self) -> io::Result<Project> {
+        let Err(error) = self.in_place() else { return Ok(self.project.clone()) };
+        self.elsewhere().map(|root| Project { root }).ok_or(error)
+    }
+
+    /// Whether this is the project's folder still, by the path that [`HeldProject::current`] gave.
+    #[must_use]
+    pub fn is_at(&self, here: &Project) -> bool {
+        std::fs::metadata(&here.root).is_ok_and(|found| self.is_it(&found))
+    }
+
+    /// A path of the project, as it is where the folder is now.
+    #[must_use]
+    pub fn moved(&self, here: &Project, path: &Path) -> PathBuf {
+        match path.strip_prefix(&self.project.root) {
+            Ok(inside) => here.root.join(inside),
+            Err(_) => path.to_owned(),
+        }
+    }
+
+    fn is_it(&self, found: &Metadata) -> bool {
+        self.folder.as_ref().is_some_and(|folder| folder.id == (found.dev(), found.ino()))
+    }
+
+    /// The path of the open folder, where that leads to it.
+    fn elsewhere(&self) -> Option<PathBuf> {
+        let descriptor = self.folder.as_ref()?.descriptor.as_raw_fd();
+        let path = std::fs::read_link(format!("/proc/self/fd/{descriptor}")).ok()?;
+        std::fs::metadata(&path).is_ok_and(|found| self.is_it(&found)).then_some(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_known_wherever_it_is_and_another_one_in_its_place_is_not_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let (old, new) = (root.join("project"), root.join("renamed"));
+        std::fs::create_dir(&old).unwrap();
+        let held = HeldProject::hold(Project::at(&old).unwrap());
+        assert!(held.in_place().is_ok() && held.is_at(held.project()));
+        std::fs::rename(&old, &new).unwrap();
+        assert!(held.in_place().unwrap_err().to_string().contains("is gone"));
+        std::fs::create_dir(&old).unwrap();
+        let error = held.in_place().unwrap_err().to_string();
+        assert!(error.contains("another folder") && error.contains("renamed now"), "{error}");
+        let here = held.current().unwrap();
+        assert_eq!(here.root, new);
+        assert!(held.is_at(&here) && !held.is_at(held.project()));
+        assert_eq!(held.moved(&here, &old.join("scripts/a.lua")), new.join("scripts/a.lua"));
+        assert_eq!(held.moved(&here, Path::new("/elsewhere")), Path::new("/elsewhere"));
+        std::fs::remove_dir(&new).unwrap();
+        assert!(held.current().unwrap_err().to_string().contains("was deleted"));
+    }
+}
