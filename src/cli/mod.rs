@@ -3,6 +3,7 @@
 //! May import: everything.
 
 mod apps;
+mod backup;
 mod check;
 mod completions;
 mod doctor;

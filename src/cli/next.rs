@@ -48,14 +48,23 @@ impl Next {
         format!("{} --send {number}", self.verb("settle"))
     }
 
+    /// `mooncast store accept`.
+    pub(super) fn accept(&self) -> String {
+        self.with("store accept")
+    }
+
     fn verb(&self, verb: &str) -> String {
+        self.with(&format!("runs {verb}"))
+    }
+
+    fn with(&self, words: &str) -> String {
         let mut command = "mooncast".to_owned();
         if let Some(project) = &self.project {
             command += " --project ";
             command += &quoted(&Path::display(project).to_string());
         }
-        command += " runs ";
-        command += verb;
+        command += " ";
+        command += words;
         if self.simulator {
             command += " --simulator";
         }

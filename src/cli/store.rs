@@ -16,12 +16,14 @@ use crate::config::{Environment, FILE_NAME, STATE_FOLDER, STORE_VARIABLE, Settin
 use crate::ledger::{LEDGER_FILE, Ledger, Look, Place};
 
 use super::findings::Report;
-use super::{Exit, Global, apps};
+use super::next::Next;
+use super::run::fail_point;
+use super::{Exit, Global, apps, backup};
 
 /// How far a server's clock may be from this machine's. Hosts go by the server's, so it harms nothing; it is told.
 const CLOCK_MARGIN: Duration = Duration::from_secs(5);
 
-/// Looks at the ledger's store, brings it to the newest version, or copies it into another one.
+/// Looks at the ledger's store, brings it to the newest version, copies it, backs it up or restores it.
 ///
 /// The store is the project's: a file in .mooncast, or the Postgres server that `MOONCAST_STORE` or `store` in
 /// mooncast.toml names.
@@ -60,6 +62,9 @@ enum Command {
         /// Where it is to be
         to: End,
     },
+    Backup(backup::Backup),
+    Restore(backup::Restore),
+    Accept(backup::Accept),
 }
 
 /// One end of a copy, as it was typed: it may hold a password.
@@ -125,9 +130,17 @@ pub(super) fn run(args: Store, global: &Global) -> anyhow::Result<Exit> {
             let project = global.project()?;
             let settings = Settings::load_offline(&project, &environment)?;
             let place = apps::place(&project, &settings, args.simulator);
+            let state = apps::state(&project, &settings, args.simulator);
+            let next = Next::new(global, &project, args.simulator || settings.simulator);
+            let point = fail_point(&environment)?;
             clock.block_on(async {
                 match command {
                     Command::Migrate => migrate(&place, &clock).await,
+                    Command::Backup(asked) => backup::backup(asked, &place, &clock, &point).await,
+                    Command::Restore(asked) => {
+                        backup::restore(asked, &place, &state, &clock, &point, &next).await
+                    }
+                    Command::Accept(asked) => backup::accept(asked, &place, &clock, &next).await,
                     _ => check(&place, &clock).await,
                 }
             })?
@@ -222,6 +235,11 @@ async fn examine(place: &Place, clock: &Clock, report: &mut Report) {
     let rows = examined.rows.iter().filter(|(_, rows)| *rows > 0);
     let rows: Vec<String> = rows.map(|(table, rows)| format!("{table} {rows}")).collect();
     report.line(true, "rows", &if rows.is_empty() { "none yet".to_owned() } else { rows.join(", ") });
+    match ledger.pending_restore().await {
+        Ok(Some(pending)) => report.line(true, "restore", &backup::line(&pending)),
+        Ok(None) => {}
+        Err(error) => return report.line(false, "restore", &error.to_string()),
+    }
     for fault in &examined.faults {
         report.line(false, "rows", fault);
     }

@@ -25,10 +25,16 @@ pub enum Point {
     InReplan,
     /// It has taken the stored plan's place.
     AfterReplan,
+    /// A backup is written under a temporary name.
+    InBackup,
+    /// A restored ledger is complete beside the one that it replaces.
+    BeforeRestore,
+    /// The replaced ledger is kept, and the restored one is not in its place yet.
+    InRestore,
 }
 
 impl Point {
-    const ALL: [(&'static str, Self); 9] = [
+    const ALL: [(&'static str, Self); 12] = [
         ("before-intent", Self::BeforeIntent),
         ("after-intent", Self::AfterIntent),
         ("after-request", Self::AfterRequest),
@@ -38,6 +44,9 @@ impl Point {
         ("before-replan", Self::BeforeReplan),
         ("in-replan", Self::InReplan),
         ("after-replan", Self::AfterReplan),
+        ("in-backup", Self::InBackup),
+        ("before-restore", Self::BeforeRestore),
+        ("in-restore", Self::InRestore),
     ];
 }
 
@@ -48,13 +57,13 @@ pub struct FailPoint(Option<(Point, Rc<Cell<u64>>)>);
 /// A text that is no fail point.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is not POINT:COUNT, with before-intent, after-intent, after-request, before-outcome, before-draft, in-draft, before-replan, in-replan or after-replan, and a count from 1"
+    "`{0}` is not POINT:COUNT, with before-intent, after-intent, after-request, before-outcome, before-draft, in-draft, before-replan, in-replan, after-replan, in-backup, before-restore or in-restore, and a count from 1"
 )]
 pub struct NoFailPoint(String);
 
 impl FailPoint {
     /// Passes a place.
-    pub(super) fn pass(&self, point: Point) {
+    pub fn pass(&self, point: Point) {
         let Some((armed, left)) = &self.0 else { return };
         if *armed != point {
             return;

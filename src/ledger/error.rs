@@ -160,6 +160,17 @@ pub enum LedgerError {
         /// Its largest message, in bytes that count against the limit.
         largest: u64,
     },
+    /// The ledger was restored from a backup, and that is not accepted yet.
+    #[error(
+        "{path}: this ledger was restored from a backup of {taken_at}. Messages may have been sent since then that it does not know, so nothing is sent from it until you accept that: settle or cancel what is unfinished (`mooncast runs list --unfinished`, `mooncast runs settle NAME --as-sent` or `--again`, `mooncast runs cancel NAME`), then `mooncast store accept` shows what it releases",
+        path = path.display()
+    )]
+    Restored {
+        /// The ledger's file, or the server's address without credentials.
+        path: PathBuf,
+        /// When the backup was taken, in UTC.
+        taken_at: String,
+    },
     /// A row holds what this program cannot read.
     #[error("{path}: a row of the ledger cannot be read ({detail})", path = path.display())]
     Record {
@@ -183,6 +194,7 @@ impl LedgerError {
                 | Self::NotNow { .. }
                 | Self::TooMany { .. }
                 | Self::OtherPlan { .. }
+                | Self::Restored { .. }
                 | Self::Record { .. }
         )
     }

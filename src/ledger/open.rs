@@ -43,6 +43,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0016_retry.sql"),
     include_str!("migrations/0017_drafts.sql"),
     include_str!("migrations/0018_served_tokens.sql"),
+    include_str!("migrations/0019_restores.sql"),
 ];
 /// The newest version that this program knows.
 #[expect(clippy::cast_possible_wrap, reason = "there are a few")]
@@ -108,8 +109,8 @@ async fn prove(store: &Store) -> Result<(), LedgerError> {
     pulse.end(beaten).await
 }
 
-/// Makes what is missing and sees to the rights. The file that it gives keeps others from opening until it is dropped.
-fn prepare(folder: &Path, path: &Path) -> Result<File, LedgerError> {
+/// Keeps every process from opening the ledger in a folder until it is dropped. Makes the folder where there is none.
+pub(super) fn lock_opening(folder: &Path) -> Result<File, LedgerError> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -122,6 +123,12 @@ fn prepare(folder: &Path, path: &Path) -> Result<File, LedgerError> {
         .open(&gate)
         .map_err(|error| LedgerError::of_system(&gate, &error))?;
     opening.lock().map_err(|error| LedgerError::of_system(&gate, &error))?;
+    Ok(opening)
+}
+
+/// Makes what is missing and sees to the rights. The file that it gives keeps others from opening until it is dropped.
+fn prepare(folder: &Path, path: &Path) -> Result<File, LedgerError> {
+    let opening = lock_opening(folder)?;
     // An existing file is not opened here: closing it again would let go of all locks that this process has on it.
     match private().create_new(true).open(path) {
         Ok(_) => {}
@@ -166,6 +173,24 @@ async fn one(
     question: &'static str,
 ) -> Result<i64, LedgerError> {
     sqlx::query_scalar(question).fetch_one(connection).await.map_err(|error| store.error(&error))
+}
+
+/// Opens a ledger's file on one connection, for a process that has it alone, and brings its schema to the newest
+/// version. There is no log beside it: once the connection is closed, the file is the whole ledger.
+pub(super) async fn open_alone(path: &Path, clock: Clock) -> Result<(Store, SqliteConnection), LedgerError> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(false)
+        .journal_mode(SqliteJournalMode::Delete)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .disable_statement_logging();
+    let store = Store::new(path, Place::File(Box::new(options)), clock, false);
+    let AnyConnection::Sqlite(mut connection) = store.connect().await? else {
+        return Err(LedgerError::Closed);
+    };
+    migrate(&store, &mut connection).await?;
+    Ok((store, connection))
 }
 
 /// Brings the schema to the newest version, each step in a transaction of its own.

@@ -12,6 +12,7 @@ use tokio::task::AbortHandle;
 
 use super::open::private;
 use super::pulse::{self, Pulse, host_name};
+use super::restores::may_send;
 use super::sql::sql;
 use super::store::{Transaction, count};
 use super::{Ledger, LedgerError, State};
@@ -20,7 +21,7 @@ use super::{Ledger, LedgerError, State};
 pub(super) const ENDED_BEFORE: &str = "its sender ended before the answer";
 
 /// The folder of the lock files, beside the ledger.
-const FOLDER: &str = "owners";
+pub(super) const FOLDER: &str = "owners";
 
 /// A living part of a program that drives broadcasts and sends. Dead when its last clone is dropped.
 #[derive(Debug, Clone)]
@@ -69,7 +70,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// [`LedgerError::Restored`] while a restore of the ledger is not accepted, and faults of the store.
     pub async fn register(&self, name: &str) -> Result<Owner, LedgerError> {
         if self.is_shared() {
             let pulse = Pulse::start(self, name).await?;
@@ -88,7 +89,10 @@ impl Ledger {
                 .bind(host_name())
                 .bind(env!("CARGO_PKG_VERSION"));
         let mut write = self.store().write().await?;
-        let id = write.row(statement).await;
+        let id = match may_send(&mut write).await {
+            Ok(()) => write.row(statement).await,
+            Err(error) => Err(error),
+        };
         let (id,): (i64,) = write.end(id).await?.ok_or_else(|| self.store().record("no id for an owner"))?;
         Ok(Owner(Arc::new(Life::Locked { id, lock })))
     }
@@ -174,7 +178,7 @@ fn make_lock(folder: &Path) -> std::io::Result<(String, File)> {
 
 /// An owner lives as long as its file is locked. What cannot be told counts as alive: that holds things up, where the
 /// contrary could send twice.
-fn is_alive(path: &Path) -> bool {
+pub(super) fn is_alive(path: &Path) -> bool {
     match File::open(path) {
         Ok(file) => matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock | TryLockError::Error(_))),
         Err(error) => error.kind() != std::io::ErrorKind::NotFound,

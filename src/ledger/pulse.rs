@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use super::owner::{Buried, Owner, bury};
+use super::restores::may_send;
 use super::sql::{Statement, sql};
 use super::store::{Transaction, millis};
 use super::{BroadcastId, Ledger, LedgerError, postgres};
@@ -48,7 +49,10 @@ impl Pulse {
         .bind(host_name())
         .bind(env!("CARGO_PKG_VERSION"))
         .bind(now + millis(LIFE));
-        let id = write.row::<(i64,)>(statement).await;
+        let id = match may_send(&mut write).await {
+            Ok(()) => write.row::<(i64,)>(statement).await,
+            Err(error) => Err(error),
+        };
         let (id,) = write.end(id).await?.ok_or_else(|| ledger.store().record("no id for an owner"))?;
         self.id.store(id, Ordering::Relaxed);
         Ok(())

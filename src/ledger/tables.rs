@@ -299,6 +299,12 @@ pub(super) const TABLES: &[Table] = &[
         key: 3,
         page: 500,
     },
+    Table {
+        name: "restores",
+        columns: &[("restored_at", Number), ("taken_at", Number), ("accepted_at", Number)],
+        key: 1,
+        page: 100,
+    },
 ];
 
 /// What stands in one column of one row.

@@ -117,29 +117,8 @@ impl Ledger {
             return Err(CopyError::InUse { path: from, by });
         }
         let in_doubt = end_dead(&mut read).await?;
-        let mut tables = Vec::with_capacity(TABLES.len());
-        for table in TABLES {
-            let mut seen = Seen::default();
-            each_page(&mut read, table, async |page| {
-                seen.look(&page);
-                write.run(table.insert(&page)).await.map(drop)
-            })
-            .await?;
-            tables.push(seen.of(table));
-        }
-        for table in NUMBERED {
-            let highest = highest(&mut read, table).await?;
-            go_on_behind(&mut write, table, highest).await?;
-        }
-        for (table, copied) in TABLES.iter().zip(&tables) {
-            let mut seen = Seen::default();
-            each_page_there(&mut write, table, |page| seen.look(page)).await?;
-            let there = seen.of(table);
-            if there != *copied {
-                let (here, there) = (copied.rows, there.rows);
-                return Err(CopyError::Differs { table: table.name, here, there });
-            }
-        }
+        let tables = copy_rows(&mut read, &mut write).await?;
+        compare(&mut write, &tables).await?;
         write.end(Ok(())).await?;
         read.end(Ok(())).await?;
         Ok(Copied { from, to, tables, in_doubt })
@@ -164,16 +143,46 @@ impl Ledger {
         read.run(sql(SNAPSHOT)).await?;
         idle(&mut read).await?;
         let mut write = target.store().write().await?;
-        for table in TABLES {
-            each_page(&mut read, table, async |page| write.run(table.insert(&page)).await.map(drop)).await?;
-        }
-        for table in NUMBERED {
-            let highest = highest(&mut read, table).await?;
-            go_on_behind(&mut write, table, highest).await?;
-        }
+        copy_rows(&mut read, &mut write).await?;
         write.end(Ok(())).await?;
         read.end(Ok(())).await
     }
+}
+
+/// Copies the rows of all tables into a store where nothing is. New rows there get numbers that neither store has given.
+pub(super) async fn copy_rows(
+    read: &mut Transaction<'_>,
+    write: &mut Transaction<'_>,
+) -> Result<Vec<CopiedTable>, LedgerError> {
+    let mut tables = Vec::with_capacity(TABLES.len());
+    for table in TABLES {
+        let mut seen = Seen::default();
+        each_page(read, table, async |page| {
+            seen.look(&page);
+            write.run(table.insert(&page)).await.map(drop)
+        })
+        .await?;
+        tables.push(seen.of(table));
+    }
+    for table in NUMBERED {
+        let highest = highest(read, table).await?.max(highest(write, table).await?);
+        go_on_behind(write, table, highest).await?;
+    }
+    Ok(tables)
+}
+
+/// Reads back what was copied.
+pub(super) async fn compare(write: &mut Transaction<'_>, tables: &[CopiedTable]) -> Result<(), CopyError> {
+    for (table, copied) in TABLES.iter().zip(tables) {
+        let mut seen = Seen::default();
+        each_page_there(write, table, |page| seen.look(page)).await?;
+        let there = seen.of(table);
+        if there != *copied {
+            let (here, there) = (copied.rows, there.rows);
+            return Err(CopyError::Differs { table: table.name, here, there });
+        }
+    }
+    Ok(())
 }
 
 /// What was seen of a table.
@@ -240,7 +249,7 @@ async fn each_page_there(
     .await
 }
 
-async fn idle(write: &mut Transaction<'_>) -> Result<(), LedgerError> {
+pub(super) async fn idle(write: &mut Transaction<'_>) -> Result<(), LedgerError> {
     if write.store.server().is_none() {
         return Ok(());
     }
@@ -248,7 +257,7 @@ async fn idle(write: &mut Transaction<'_>) -> Result<(), LedgerError> {
 }
 
 /// An owner that lives, if there is one.
-async fn living(write: &mut Transaction<'_>) -> Result<Option<OwnerName>, LedgerError> {
+pub(super) async fn living(write: &mut Transaction<'_>) -> Result<Option<OwnerName>, LedgerError> {
     let owners: Vec<(i64, String, i64)> =
         write.rows(sql("SELECT id, name, pid FROM owners ORDER BY id")).await?;
     for (id, name, pid) in owners {
@@ -274,7 +283,7 @@ async fn end_dead(write: &mut Transaction<'_>) -> Result<u64, LedgerError> {
 }
 
 /// The highest number that a table's rows have, or ever had as far as the store remembers.
-async fn highest(read: &mut Transaction<'_>, table: &str) -> Result<i64, LedgerError> {
+pub(super) async fn highest(read: &mut Transaction<'_>, table: &str) -> Result<i64, LedgerError> {
     let rows = read.row::<(i64,)>(sql(format!("SELECT coalesce(max(id), 0) FROM {table}"))).await?;
     let given = if read.store.server().is_some() {
         sql("SELECT coalesce(pg_sequence_last_value(CAST(pg_get_serial_sequence(?, 'id') AS regclass)), 0)")
@@ -287,7 +296,11 @@ async fn highest(read: &mut Transaction<'_>, table: &str) -> Result<i64, LedgerE
 
 /// Has the store number a table's next row behind this one. Owners are not copied, but rows name them: a new one must not
 /// have the number of one that is dead.
-async fn go_on_behind(write: &mut Transaction<'_>, table: &str, highest: i64) -> Result<(), LedgerError> {
+pub(super) async fn go_on_behind(
+    write: &mut Transaction<'_>,
+    table: &str,
+    highest: i64,
+) -> Result<(), LedgerError> {
     if highest == 0 {
         return Ok(());
     }

@@ -1,6 +1,7 @@
 //! Inputs that went wrong once, each with the right result. A test stands for a kind of input. They work from outside: the binary, Lua, HTTP.
 
 mod audience;
+mod backup;
 mod changes;
 mod files;
 mod isolation;

@@ -24,6 +24,7 @@ const STEPS: &[Step] = &[
     Step { script: include_str!("schema/0005_retry.sql"), least: 1 },
     Step { script: include_str!("schema/0006_drafts.sql"), least: 1 },
     Step { script: include_str!("schema/0007_served_tokens.sql"), least: 1 },
+    Step { script: include_str!("schema/0008_restores.sql"), least: 1 },
 ];
 
 /// The newest version that this program knows.

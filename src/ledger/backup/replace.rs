@@ -1,0 +1,249 @@
+//! A restored ledger takes the place of the one that is there, which is kept. Until the last step the old one is untouched,
+//! and that step is one rename, or one commit on a server.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::SecretString;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
+
+use crate::clock::Clock;
+use crate::ledger::open::{FILE, lock_opening};
+use crate::ledger::owner::{FOLDER, is_alive};
+use crate::ledger::postgres;
+use crate::ledger::sql::sql;
+use crate::ledger::store::{Transaction, from_millis, millis};
+use crate::ledger::tables::TABLES;
+use crate::ledger::transfer::{compare, copy_rows, idle, living};
+use crate::ledger::{Ledger, LedgerError, OwnerName, Place};
+
+use super::prepare::prepare;
+use super::workplace::{Workplace, publish, sync};
+use super::write::{copy_database, finish};
+use super::{BackupError, BackupStep};
+
+/// A ledger that was restored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RestoredLedger {
+    /// The ledger: its file, or the server's address without credentials.
+    pub to: PathBuf,
+    /// When the backup was taken.
+    pub taken_at: Duration,
+    /// What was there before.
+    pub kept: Option<Kept>,
+}
+
+/// The ledger that was replaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kept {
+    /// The file itself, under this name.
+    File(PathBuf),
+    /// A backup of it, in this file.
+    Backup(PathBuf),
+}
+
+/// Tables of a server that hold what is of the moment, and are emptied too.
+const OF_THE_SERVER: &str = "app_tokens, driver_status, drivers, enlisted, owners, shares, stretches";
+
+impl Ledger {
+    /// Puts the backup `from` in the place of the ledger in `place`. `state` is the folder of this machine in which the
+    /// new ledger is prepared, and a server's replaced one is kept. Nothing is sent from the restored ledger until
+    /// [`Ledger::accept_restore`].
+    ///
+    /// # Errors
+    ///
+    /// [`BackupError`]; then the ledger is as it was.
+    pub async fn restore(
+        place: &Place,
+        from: &Path,
+        state: &Path,
+        clock: &Clock,
+        step: &dyn Fn(BackupStep),
+    ) -> Result<RestoredLedger, BackupError> {
+        let opening = lock_opening(state)?;
+        let work = Workplace::open(state.join("restore.partial"))?;
+        let new = work.join(FILE);
+        match place {
+            Place::Folder(folder) => {
+                let now = millis(clock.unix_time());
+                let taken_at = prepare(from, &new, now, clock).await?;
+                step(BackupStep::Prepared);
+                let to = folder.join(FILE);
+                let kept = into_folder(&new, folder, now, step).await?;
+                drop(opening);
+                Ok(RestoredLedger { to, taken_at: from_millis(taken_at), kept: kept.map(Kept::File) })
+            }
+            Place::Server(address) => {
+                // The prepared ledger is opened in a folder of its own.
+                drop(opening);
+                into_server(address, from, &work, state, clock, step).await
+            }
+        }
+    }
+}
+
+/// Puts a prepared file into the place of a folder's ledger, while no other process can open that. Gives where the old one
+/// is.
+async fn into_folder(
+    new: &Path,
+    folder: &Path,
+    now: i64,
+    step: &dyn Fn(BackupStep),
+) -> Result<Option<PathBuf>, BackupError> {
+    let old = folder.join(FILE);
+    let mut kept = None;
+    if old.symlink_metadata().is_ok() {
+        may_be_replaced(&old).await?;
+        let name = kept_name(folder, now);
+        if fs::hard_link(&old, &name).is_err() {
+            // A file system without hard links.
+            fs::copy(&old, &name).map_err(BackupError::of_file(&name))?;
+        }
+        for beside in ["-wal", "-shm", "-journal"] {
+            // Only a file that cannot be read has left any. The log is part of it.
+            let log = with_suffix(&old, beside);
+            match fs::rename(&log, with_suffix(&name, beside)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(BackupError::of_file(&log)(error));
+                }
+                _ => {}
+            }
+        }
+        sync(&name)?;
+        sync(folder)?;
+        kept = Some(name);
+    }
+    step(BackupStep::Kept);
+    publish(new, &old, true)?;
+    Ok(kept)
+}
+
+/// Refuses while a process works on a file, or has it open. Afterwards the file is the whole ledger, without a log beside
+/// it, unless it is too damaged for that.
+async fn may_be_replaced(file: &Path) -> Result<(), BackupError> {
+    let in_use = |by: String| BackupError::InUse { path: file.to_owned(), by };
+    let options = SqliteConnectOptions::new()
+        .filename(file)
+        .busy_timeout(Duration::from_secs(2))
+        .disable_statement_logging();
+    let opened = options.connect().await;
+    let alive = alive(file);
+    if !alive.is_empty() {
+        let names = match opened {
+            Ok(mut connection) => names(&mut connection, &alive).await.unwrap_or_default(),
+            Err(_) => Vec::new(),
+        };
+        return Err(in_use(if names.is_empty() { "a process".to_owned() } else { names.join(", ") }));
+    }
+    let Ok(mut connection) = opened else { return Ok(()) };
+    let mode: Result<String, sqlx::Error> =
+        sqlx::query_scalar("PRAGMA journal_mode = DELETE").fetch_one(&mut connection).await;
+    let closed = connection.close().await;
+    match mode.and_then(|mode| closed.map(|()| mode)).map_err(|error| LedgerError::of(file, &error)) {
+        Ok(mode) if mode == "delete" => Ok(()),
+        Ok(_) | Err(LedgerError::Locked { .. }) => Err(in_use("another process".to_owned())),
+        // A damaged ledger is what backups are for.
+        Err(_) => Ok(()),
+    }
+}
+
+/// The lock files that are held by living processes.
+fn alive(file: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(file.with_file_name(FOLDER)) else { return Vec::new() };
+    let held = entries.flatten().filter(|entry| is_alive(&entry.path()));
+    held.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// The processes that hold these lock files, for people.
+async fn names(connection: &mut SqliteConnection, locks: &[String]) -> Result<Vec<String>, sqlx::Error> {
+    let mut names = Vec::new();
+    for lock in locks {
+        let question = sqlx::query_as("SELECT name, pid FROM owners WHERE lock = ?").bind(lock);
+        let found: Option<(String, i64)> = question.fetch_optional(&mut *connection).await?;
+        names.extend(found.map(|(name, pid)| shown(&OwnerName::new(name, pid))));
+    }
+    Ok(names)
+}
+
+fn shown(owner: &OwnerName) -> String {
+    format!("`mooncast {}` (process {})", owner.name, owner.pid)
+}
+
+/// A name with a date that no file has.
+fn kept_name(folder: &Path, now: i64) -> PathBuf {
+    let at = jiff::Timestamp::from_millisecond(now).unwrap_or_default();
+    let stem = format!("ledger-replaced-{}", at.strftime("%Y%m%dT%H%M%SZ"));
+    let names =
+        std::iter::once(format!("{stem}.db")).chain((2..).map(|number| format!("{stem}-{number}.db")));
+    let mut paths = names.map(|name| folder.join(name));
+    paths.find(|path| path.symlink_metadata().is_err()).unwrap_or_else(|| folder.join(format!("{stem}.db")))
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// Puts a backup into the place of a server's ledger, in one transaction. What was there is kept as a backup in `state`.
+async fn into_server(
+    address: &SecretString,
+    from: &Path,
+    work: &Workplace,
+    state: &Path,
+    clock: &Clock,
+    step: &dyn Fn(BackupStep),
+) -> Result<RestoredLedger, BackupError> {
+    let target = Ledger::open_at(&Place::Server(address.clone()), clock.clone()).await?;
+    let to = target.path().to_owned();
+    let (now, new) = (target.store().now(), work.join("new"));
+    fs::create_dir(&new).map_err(BackupError::of_file(&new))?;
+    let taken_at = prepare(from, &new.join(FILE), now, clock).await?;
+    let source = Ledger::open(&new, clock.clone()).await?;
+    step(BackupStep::Prepared);
+
+    let mut read = source.store().write().await?;
+    let mut write = target.store().write().await?;
+    idle(&mut write).await?;
+    if let Some(by) = living(&mut write).await? {
+        return Err(BackupError::InUse { path: to, by: shown(&by) });
+    }
+    let kept = if is_empty(&mut write).await? {
+        None
+    } else {
+        let copy = work.join("kept");
+        let scratch = Ledger::open_scratch(&copy, clock.clone()).await?;
+        let mut keep = scratch.store().write().await?;
+        copy_rows(&mut write, &mut keep).await?;
+        keep.end(Ok(())).await?;
+        let file = work.join("kept.backup");
+        copy_database(&copy.join(FILE), &file).await?;
+        finish(&file, now)?;
+        let name = kept_name(state, now);
+        publish(&file, &name, false)?;
+        Some(Kept::Backup(name))
+    };
+    let tables: Vec<&str> = TABLES.iter().map(|table| table.name).collect();
+    write.run(sql(format!("TRUNCATE {}, {OF_THE_SERVER}", tables.join(", ")))).await?;
+    let copied = copy_rows(&mut read, &mut write).await?;
+    compare(&mut write, &copied).await?;
+    // An older program does not ask whether the restore was accepted.
+    let least = sql("UPDATE schema_version SET least = ?1 WHERE least < ?1").bind(postgres::KNOWN);
+    write.run(least).await?;
+    step(BackupStep::Kept);
+    write.end(Ok(())).await?;
+    read.end(Ok(())).await?;
+    Ok(RestoredLedger { to, taken_at: from_millis(taken_at), kept })
+}
+
+async fn is_empty(write: &mut Transaction<'_>) -> Result<bool, LedgerError> {
+    for table in TABLES {
+        let question = format!("SELECT count(*) FROM (SELECT 1 AS one FROM {} LIMIT 1) AS first", table.name);
+        if write.row::<(i64,)>(sql(question)).await? != Some((0,)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}

@@ -1,0 +1,125 @@
+//! A backup is taken: the ledger as it stands at one instant, in one file. Others work on the ledger meanwhile.
+
+use std::path::{Path, PathBuf};
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
+
+use crate::clock::Clock;
+use crate::ledger::open::FILE;
+use crate::ledger::store::{from_millis, millis};
+use crate::ledger::{Ledger, LedgerError, Place};
+
+use super::workplace::{Workplace, folder_of, make, publish};
+use super::{BackupError, BackupStep, seal};
+
+/// A backup that was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackedUp {
+    /// The ledger: its file, or the server's address without credentials.
+    pub from: PathBuf,
+    /// The instant that the backup is of; it may hold a little of what came after.
+    pub taken_at: std::time::Duration,
+    /// The size of the backup's file in bytes.
+    pub size: u64,
+}
+
+/// Tables whose rows are of the moment, and the app's token.
+const LEFT_OUT: [&str; 4] = ["app_tokens", "owners", "shares", "driver_status"];
+
+impl Ledger {
+    /// Takes a backup of the ledger in `place` into the new file `to`. Others may work on the ledger meanwhile. The file
+    /// gets its name once it is complete, read back and on the disk.
+    ///
+    /// # Errors
+    ///
+    /// [`BackupError`]; then no file was left under that name, or the one that was there.
+    pub async fn back_up(
+        place: &Place,
+        to: &Path,
+        overwrite: bool,
+        clock: &Clock,
+        step: &dyn Fn(BackupStep),
+    ) -> Result<BackedUp, BackupError> {
+        let name = to.file_name().ok_or_else(|| BackupError::NoFile(to.to_owned()))?.to_string_lossy();
+        if to.is_dir() {
+            return Err(BackupError::NoFile(to.to_owned()));
+        }
+        if !overwrite && to.symlink_metadata().is_ok() {
+            return Err(BackupError::Exists(to.to_owned()));
+        }
+        let work = Workplace::open(folder_of(to).join(format!(".{name}.partial")))?;
+        let (from, taken_at, source) = match place {
+            Place::Folder(folder) => (folder.join(FILE), millis(clock.unix_time()), folder.join(FILE)),
+            Place::Server(_) => {
+                let ledger = Self::open_at(place, clock.clone()).await?;
+                // By the server's clock, which opening has asked.
+                let taken_at = ledger.store().now();
+                let copy = work.join("copy");
+                Self::sketch(place, &copy, clock).await?;
+                (ledger.path().to_owned(), taken_at, copy.join(FILE))
+            }
+        };
+        let file = work.join("backup");
+        copy_database(&source, &file).await?;
+        finish(&file, taken_at)?;
+        let size = file.metadata().map_err(BackupError::of_file(&file))?.len();
+        step(BackupStep::Written);
+        publish(&file, to, overwrite)?;
+        Ok(BackedUp { from, taken_at: from_millis(taken_at), size })
+    }
+}
+
+/// Copies a database as it stands at one instant into a new file, without what is of the moment, and checks the copy.
+pub(super) async fn copy_database(from: &Path, to: &Path) -> Result<(), BackupError> {
+    drop(make(to)?);
+    let failed = |error: sqlx::Error| LedgerError::of(from, &error);
+    let source = SqliteConnectOptions::new().filename(from).read_only(true).disable_statement_logging();
+    let mut connection = source.connect().await.map_err(failed)?;
+    let copied = sqlx::query("VACUUM INTO ?").bind(to.display().to_string()).execute(&mut connection).await;
+    copied.map_err(failed)?;
+    connection.close().await.map_err(failed)?;
+
+    let failed = |error: sqlx::Error| LedgerError::of(to, &error);
+    let copy = SqliteConnectOptions::new()
+        .filename(to)
+        .journal_mode(SqliteJournalMode::Delete)
+        .foreign_keys(false)
+        .pragma("secure_delete", "ON")
+        .disable_statement_logging();
+    let mut connection = copy.connect().await.map_err(failed)?;
+    for table in LEFT_OUT {
+        let there =
+            sqlx::query_scalar("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?");
+        let there: i64 = there.bind(table).fetch_one(&mut connection).await.map_err(failed)?;
+        if there > 0 {
+            let statement = AssertSqlSafe(format!("DELETE FROM {table}"));
+            sqlx::query(statement).execute(&mut connection).await.map_err(failed)?;
+        }
+    }
+    check(&mut connection, to).await?;
+    connection.close().await.map_err(failed)?;
+    Ok(())
+}
+
+/// Reads a whole database and looks for damage.
+pub(super) async fn check(connection: &mut sqlx::SqliteConnection, path: &Path) -> Result<(), LedgerError> {
+    let found: String = sqlx::query_scalar("PRAGMA integrity_check(1)")
+        .fetch_one(connection)
+        .await
+        .map_err(|error| LedgerError::of(path, &error))?;
+    if found == "ok" {
+        return Ok(());
+    }
+    Err(LedgerError::Corrupt { path: path.to_owned(), detail: found })
+}
+
+/// Seals a copy.
+pub(super) fn finish(file: &Path, taken_at: i64) -> Result<(), BackupError> {
+    let mut opened = std::fs::File::options().read(true).write(true).open(file);
+    let opened = opened.as_mut().map_err(|error| BackupError::File {
+        path: file.to_owned(),
+        error: std::io::Error::new(error.kind(), error.to_string()),
+    })?;
+    seal::write(opened, taken_at).map_err(BackupError::of_file(file))
+}
