@@ -21,7 +21,7 @@ use super::page::{Block, Page};
 use crate::support::{Project, Ran};
 
 /// Why a block may not be run here.
-const REASONS: [&str; 6] = ["app", "build", "daemon", "sqlite3", "docker", "systemd"];
+const REASONS: [&str; 5] = ["app", "build", "daemon", "docker", "systemd"];
 
 /// Secrets that the examples grant.
 const SECRETS: [&str; 2] = ["ORDERS_SECRET", "API_KEY"];

@@ -117,8 +117,12 @@ fn after_a_restore_a_run_is_refused_and_nothing_is_sent() {
     run(&project, &service).exits(2).says("restored from a backup of").says("mooncast store accept");
     against(&project, &service, &["runs", "resume", "news"]).exits(2).says("restored from a backup of");
     against(&project, &service, &["serve", "--listen", "nowhere"]).exits(2).says("restored from a backup of");
-    against(&project, &service, &["eval", "im.group_send({ to = '9', type = 'txt', body = { msg = 'x' } })"])
-        .exits(2);
+    against(
+        &project,
+        &service,
+        &["eval", "--yes", "im.group_send({ to = '9', type = 'txt', body = { msg = 'x' } })"],
+    )
+    .exits(2);
     project.mooncast(&["store", "check"]).exits(0).prints("nothing is sent until `mooncast store accept`");
     project
         .mooncast(&["store", "accept"])
@@ -206,7 +210,7 @@ fn a_single_send_in_flight_at_the_backup_is_in_doubt() {
     let (said, hold) = std::sync::mpsc::channel::<()>();
     let hold = std::sync::Mutex::new(hold);
     let service = Service::answering(move |count, request| {
-        let _ = hold.lock().unwrap().recv_timeout(std::time::Duration::from_secs(60));
+        let _ = hold.lock().unwrap().recv_timeout(std::time::Duration::from_mins(1));
         accept(count, request)
     });
     project.write("mooncast.toml", "[app.timeouts]\nread = \"60s\"\n");
@@ -308,7 +312,8 @@ fn a_damaged_or_lost_ledger_is_replaced_and_kept() {
     std::fs::write(&ledger, b"noise".repeat(1000)).unwrap();
     project.mooncast(&["store", "restore", "a.backup"]).exits(0);
     let kept = files(&project.path(".mooncast"), "ledger-replaced-");
-    assert_eq!(std::fs::read(&kept[0]).unwrap(), b"noise".repeat(1000));
+    let kept = kept.iter().find(|path| path.extension().is_some_and(|end| end == "db")).unwrap();
+    assert!(std::fs::read(kept).unwrap() == b"noise".repeat(1000), "{}", kept.display());
     project.mooncast(&["store", "check"]).exits(0);
     std::fs::remove_dir_all(project.path(".mooncast")).unwrap();
     project.mooncast(&["store", "restore", "a.backup"]).exits(0).never_says("that was there");
@@ -340,7 +345,6 @@ end)
     let sent = service.messages().len();
     project.mooncast(&["store", "restore", "a.backup"]).exits(0).prints("tick");
     against(&project, &service, &["serve", "--listen", "nowhere"]).exits(2);
-    project.mooncast(&["jobs", "trigger", "tick"]).exits(0);
     assert_eq!(service.messages().len(), sent);
     project.mooncast(&["store", "accept", "--yes"]).exits(0);
     stop(serve());

@@ -117,7 +117,10 @@ impl Surroundings {
             refused: services.broadcasts.refused(),
             next: Next::new(global, &self.project, self.simulated),
         };
-        summary.tell(global.log_format)
+        let exit = summary.tell(global.log_format);
+        // The script was told too, but it is the set-up that has to be mended.
+        let unopened = self.apps.book.as_ref().is_some_and(|book| book.failure().is_some());
+        if unopened { Exit::Usage } else { exit }
     }
 }
 
