@@ -309,6 +309,9 @@ fn a_damaged_or_lost_ledger_is_replaced_and_kept() {
         return;
     }
     let ledger = project.path(".mooncast/ledger.db");
+    for beside in ["ledger.db-wal", "ledger.db-shm"] {
+        let _ = std::fs::remove_file(ledger.with_file_name(beside));
+    }
     std::fs::write(&ledger, b"noise".repeat(1000)).unwrap();
     project.mooncast(&["store", "restore", "a.backup"]).exits(0);
     let kept = files(&project.path(".mooncast"), "ledger-replaced-");

@@ -128,23 +128,30 @@ async fn may_be_replaced(file: &Path) -> Result<(), BackupError> {
         .filename(file)
         .busy_timeout(Duration::from_secs(2))
         .disable_statement_logging();
-    let opened = options.connect().await;
+    // A damaged ledger is what backups are for. It is kept as it is, with its log: writing that into it would change it.
+    let mut reader = options.clone().read_only(true).connect().await;
     let alive = alive(file);
     if !alive.is_empty() {
-        let names = match opened {
-            Ok(mut connection) => names(&mut connection, &alive).await.unwrap_or_default(),
+        let names = match &mut reader {
+            Ok(connection) => names(connection, &alive).await.unwrap_or_default(),
             Err(_) => Vec::new(),
         };
         return Err(in_use(if names.is_empty() { "a process".to_owned() } else { names.join(", ") }));
     }
-    let Ok(mut connection) = opened else { return Ok(()) };
+    let Ok(mut reader) = reader else { return Ok(()) };
+    let sound: Result<String, sqlx::Error> =
+        sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&mut reader).await;
+    let closed = reader.close().await;
+    if !matches!(sound, Ok(text) if text == "ok") || closed.is_err() {
+        return Ok(());
+    }
+    let Ok(mut connection) = options.connect().await else { return Ok(()) };
     let mode: Result<String, sqlx::Error> =
         sqlx::query_scalar("PRAGMA journal_mode = DELETE").fetch_one(&mut connection).await;
     let closed = connection.close().await;
     match mode.and_then(|mode| closed.map(|()| mode)).map_err(|error| LedgerError::of(file, &error)) {
         Ok(mode) if mode == "delete" => Ok(()),
         Ok(_) | Err(LedgerError::Locked { .. }) => Err(in_use("another process".to_owned())),
-        // A damaged ledger is what backups are for.
         Err(_) => Ok(()),
     }
 }
