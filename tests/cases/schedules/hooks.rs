@@ -32,8 +32,12 @@ fn free() -> String {
 
 /// Posts a delivery; gives the status and the answer.
 fn post(address: &str, hook: &str, token: &str) -> (u16, String) {
+    post_body(address, hook, token, r#"{"order":"A-17"}"#)
+}
+
+/// The same with a body.
+fn post_body(address: &str, hook: &str, token: &str, body: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).unwrap();
-    let body = r#"{"order":"A-17"}"#;
     write!(
         stream,
         "POST /hooks/{hook} HTTP/1.1\r\nhost: here\r\nconnection: close\r\nauthorization: Bearer {token}\r\nx-delivery: d-1\r\ncontent-length: {}\r\n\r\n{body}",
@@ -137,5 +141,32 @@ fn alert_loop_an_alert_whose_own_hook_fails_alerts_about_nothing() {
     jobs(&project, &["trigger", "bad"]).exits(0);
     serving.says("no alert tells of it", 2);
     assert_eq!(logged(&serving, "an alert was raised"), 2, "{:#?}", serving.logged());
+    serving.stop().exits(0);
+}
+
+#[test]
+fn lua_own_the_json_of_a_request_is_read_behind_a_mark_and_keeps_its_numbers() {
+    let project = Project::new().file("mooncast.toml", SETTINGS);
+    project.write(
+        "scripts/orders.lua",
+        orders("local order = request.json() print('got', order.id, math.type(order.small), order.small)"),
+    );
+    let address = free();
+    let serving = start(&project, &address);
+    let body = "\u{feff}{\"id\": 18446744073709551615, \"small\": 9223372036854775807}";
+    assert_eq!(post_body(&address, "orders", "s3cret", body).0, 202);
+    serving.prints("got\t18446744073709551615\tinteger\t9223372036854775807", 1);
+    serving.stop().exits(0);
+}
+
+#[test]
+fn header_twice_is_a_doubled_key_in_the_json_of_a_request() {
+    let project = Project::new().file("mooncast.toml", SETTINGS);
+    project.write("scripts/orders.lua", orders("local ok, why = pcall(request.json) print(ok, why)"));
+    let address = free();
+    let serving = start(&project, &address);
+    let body = r#"{"group": "1", "\u0067roup": "2"}"#;
+    assert_eq!(post_body(&address, "orders", "s3cret", body).0, 202);
+    serving.prints("the key \"group\" stands twice in one object", 1);
     serving.stop().exits(0);
 }

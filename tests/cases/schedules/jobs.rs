@@ -131,3 +131,29 @@ fn two_environments_the_second_daemon_with_another_app_is_refused() {
     assert_eq!(logged(&serving, "another process"), 0);
     serving.stop().exits(0);
 }
+
+#[test]
+fn no_recipients_in_a_job_is_told_and_the_filled_file_is_sent_at_the_next_time() {
+    let (project, service) = (Project::new(), Service::accepting());
+    project.write(
+        "scripts/news.lua",
+        "require('schedule').every('10000h', { name = 'news' }, function()
+            local report = im.broadcast { name = 'news', run = 'today', to = 'a.csv', message = { type = 'txt', body = { msg = 'x' } } }
+            print('sent', report.sent, report.no_recipients)
+        end)\n",
+    );
+    project.write("a.csv", "group_id,name\n");
+    let serving = serve(&project, &service);
+    let command =
+        |args: &[&str]| Ran::of(&project.command_against(&service, args).output().unwrap()).exits(0);
+    command(&["jobs", "trigger", "news"]);
+    serving.says("there are no recipients in `a.csv`; nothing was sent", 1);
+    serving.prints("sent\t0\ttrue", 1);
+    serving.says("a run is done", 1);
+    command(&["runs", "list"]).prints("no broadcasts");
+    project.write("a.csv", "group_id,name\n184524748161025,Ann\n");
+    command(&["jobs", "trigger", "news"]);
+    serving.prints("sent\t1\tnil", 1);
+    assert_eq!(service.messages().len(), 1);
+    serving.stop().exits(0);
+}

@@ -58,3 +58,16 @@ fn numbers_of_an_http_answer_keep_their_digits_behind_a_byte_order_mark() {
     let ran = project.mooncast(&["run", "--simulator", "--allow-net", "127.0.0.1", "scripts/main.lua"]);
     assert_eq!(ran.exits(0).stdout, "18446744073709551615\t8\n");
 }
+
+#[test]
+fn a_doubled_key_of_an_http_answer_is_refused() {
+    let service =
+        Service::answering(|_, _| crate::support::service::json(200, r#"{"group": "1", "\u0067roup": "2"}"#));
+    let script = format!(
+        "local answer = require('http').get('{}/x')\nprint(select(2, pcall(answer.json)))",
+        service.url()
+    );
+    let project = Project::with_script(script);
+    let ran = project.mooncast(&["run", "--simulator", "--allow-net", "127.0.0.1", "scripts/main.lua"]);
+    ran.exits(0).prints("the key \"group\" stands twice in one object");
+}
