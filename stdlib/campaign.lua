@@ -127,7 +127,13 @@ local function check(own)
   end
   if own.test and own.test[1] == nil then
     refuse("`test` must be a list of groups, like { \"184524748161025\" }")
-  elseif not own.test and (own.test_as or own.test_only) then
+  end
+  for key in pairs(own.test or {}) do
+    if math.type(key) ~= "integer" or key < 1 or key > 1 and own.test[key - 1] == nil then
+      refuse(("`test` is a list of groups, and has a hole or a field before `%s`; does a variable have no value?"):format(key))
+    end
+  end
+  if not own.test and (own.test_as or own.test_only) then
     refuse("`test_as` and `test_only` are about `test`, the list of groups that get the message first; it is missing")
   end
 end

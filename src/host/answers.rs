@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::delivery::{
     Delivery, Reason, RecallOptions, SendOptions, SendableFile, Undelivered, UploadOptions,
 };
-use crate::message;
+use crate::message::{self, IdOf};
 use crate::protocol::{self, Answer, Failure, Kind, Request, Urgency, When};
 use crate::quota::Priority;
 
@@ -66,20 +66,23 @@ async fn answer_other(services: &Services, request: Request, memory: &mut Held) 
         }
         Request::Members { app, group_id, page } => {
             let _hold = services.part.as_rehearsal().map(|_| services.clock.hold());
-            let group_id = id_of("group_id", &group_id)?;
+            let group_id = id_of("group_id", &group_id, IdOf::Group)?;
             json(&lists_of(services, app)?.members(group_id, page.max(1), stop).await.map_err(failure)?)
         }
         Request::Recall { app, receipts, force, from } => {
             let app = app_of(services, app)?;
-            let from = from.as_deref().map(|from| id_of("options.from", from)).transpose()?;
+            let from = from.as_deref().map(|from| id_of("options.from", from, IdOf::User)).transpose()?;
             if let Some(rehearsal) = services.part.as_rehearsal() {
                 return Ok(rehearsal.recall(&receipts));
             }
             json(&app.recall(&receipts, force, from, stop).await.map_err(failure)?)
         }
         Request::RecallBroadcast { app, name, run, force, from } => {
-            let from =
-                from.as_deref().map(|from| id_of("options.from", from)).transpose()?.map(str::to_owned);
+            let from = from
+                .as_deref()
+                .map(|from| id_of("options.from", from, IdOf::User))
+                .transpose()?
+                .map(str::to_owned);
             let options = RecallOptions { force, from, ..RecallOptions::default() };
             recall_broadcast(services, app, &name, &run, &options).await
         }
@@ -206,8 +209,8 @@ const fn priority(urgency: Urgency) -> Priority {
 }
 
 /// An id that stands outside of a message.
-fn id_of<'text>(field: &str, text: &'text str) -> Result<&'text str, Failure> {
-    message::id_text(field, text).map_err(|problem| Failure::invalid(problem.field, problem.message))
+fn id_of<'text>(field: &str, text: &'text str, of: IdOf) -> Result<&'text str, Failure> {
+    message::id_text(field, text, of).map_err(|problem| Failure::invalid(problem.field, problem.message))
 }
 
 async fn send(

@@ -357,6 +357,7 @@ fn json_id(value: &Value) -> Result<String, String> {
             "{number} is a number that may have lost digits; write the id as a text in quotes, with all its digits"
         )),
         Value::Number(number) => group_id(&number.to_string()).map(str::to_owned),
-        other => crate::message::id("group_id", other.clone()).map_err(|problem| problem.message),
+        other => crate::message::id("group_id", other.clone(), crate::message::IdOf::Group)
+            .map_err(|problem| problem.message),
     }
 }

@@ -1,39 +1,19 @@
-//! Ids of groups and users as files hold them, and what programs make of them on the way.
+//! Ids of groups and users as files hold them.
 
-use crate::message::{is_invisible, quoted};
-
-/// The most digits that a number for an id has.
-const MOST_DIGITS: usize = 20;
-
-/// What to do about an id that a spreadsheet has changed.
-const AS_TEXT: &str = "format the column as text and save again";
+use crate::message::{IdOf, altered, is_invisible, quoted};
 
 /// An id of a group: the text without blanks around it, and nothing else changed.
 ///
 /// # Errors
 ///
 /// A sentence with the value for what is no id, or no longer the one that it was: blank, with something invisible or a
-/// blank inside, shortened or rewritten by a spreadsheet.
+/// blank inside, changed by a program ([`altered`]).
 pub fn group_id(text: &str) -> Result<&str, String> {
     let trimmed = trim(text);
-    let is_digits = !trimmed.is_empty() && trimmed.bytes().all(|byte| byte.is_ascii_digit());
-    if is_digits {
-        if trimmed.len() > MOST_DIGITS {
-            let value = quoted(text);
-            return Err(format!(
-                "{value} has {} digits, more than any id; are these two ids?",
-                trimmed.len()
-            ));
-        }
-        return Ok(trimmed);
-    }
     if trimmed.is_empty() {
         return Err(format!("{} is blank; the id of a group belongs here", quoted(text)));
     }
-    match changed(trimmed) {
-        Some(what) if !trimmed.contains(is_hidden) => Err(format!("{}: {what}", quoted(text))),
-        _ => visible(text, trimmed),
-    }
+    read(text, trimmed, IdOf::Group)
 }
 
 /// The users of one cell, separated by `;` or `；`; without blanks around them and without repeats.
@@ -59,25 +39,17 @@ pub fn split_users(cell: &str) -> Result<Vec<String>, String> {
 /// As [`split_users`].
 pub fn user(text: &str) -> Result<String, String> {
     let trimmed = trim(text);
-    if let Some(comma) = trimmed.chars().find(|letter| matches!(letter, ',' | '，' | '、' | ';' | '；' | '|'))
-    {
-        return Err(format!(
-            "{} holds `{comma}`; is it one user or several? Several are separated by `;`",
-            quoted(text)
-        ));
+    if trimmed.is_empty() {
+        return Err(format!("{} is blank", quoted(text)));
     }
-    if is_shortened(trimmed) && !trimmed.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        return Err(format!("{}: Excel has shortened this id; {AS_TEXT}", quoted(text)));
-    }
-    visible(text, trimmed).map(str::to_owned)
+    read(text, trimmed, IdOf::User).map(str::to_owned)
 }
 
 fn trim(text: &str) -> &str {
     text.trim_matches(|letter: char| letter.is_whitespace() || letter == '\u{feff}')
 }
 
-/// Something to see, and nothing invisible or blank inside, and no quote.
-fn visible<'text>(text: &str, trimmed: &'text str) -> Result<&'text str, String> {
+fn read<'text>(text: &str, trimmed: &'text str, of: IdOf) -> Result<&'text str, String> {
     let hidden = trimmed.chars().enumerate().find(|(_, letter)| is_hidden(*letter));
     if let Some((before, letter)) = hidden {
         let what = if letter == ' ' { "a blank".to_owned() } else { format!("U+{:04X}", u32::from(letter)) };
@@ -87,93 +59,14 @@ fn visible<'text>(text: &str, trimmed: &'text str) -> Result<&'text str, String>
             before + 1
         ));
     }
-    if trimmed.is_empty() {
-        return Err(format!("{} is blank", quoted(text)));
+    match altered(trimmed, of) {
+        Some(what) => Err(format!("{}: {what}", quoted(text))),
+        None => Ok(trimmed),
     }
-    // In a file such a one is left of a cell's own quotes: two cells have become one.
-    if let Some(quote) =
-        trimmed.chars().find(|letter| matches!(letter, '"' | '“' | '”' | '„' | '＂' | '«' | '»'))
-    {
-        return Err(format!("{} holds the quote `{quote}`; are these two ids? Remove it", quoted(text)));
-    }
-    Ok(trimmed)
 }
 
 fn is_hidden(letter: char) -> bool {
     letter == '\u{fffd}' || is_invisible(letter)
-}
-
-/// What some program has made of an id, where that shows.
-fn changed(id: &str) -> Option<String> {
-    let first = id.chars().next()?;
-    if is_shortened(id) {
-        return Some(format!("Excel has shortened this id; {AS_TEXT}"));
-    }
-    if first == '=' {
-        return Some(format!("this is a formula and no id; {AS_TEXT}, without `=`"));
-    }
-    if matches!(first, '\'' | '’' | '‘' | '`') {
-        return Some(format!("an apostrophe stands before the id; remove it, {AS_TEXT}"));
-    }
-    if first == '#' {
-        return Some("this is an error of a spreadsheet and no id".to_owned());
-    }
-    if is_nothing(id) {
-        return Some("this stands for no value and is no id".to_owned());
-    }
-    if !id.contains(char::is_alphanumeric) {
-        return Some("it has neither a letter nor a digit and is no id".to_owned());
-    }
-    if id.chars().any(|letter| letter.is_numeric() && !letter.is_ascii_digit() && is_full_width(letter)) {
-        return Some("it holds full-width digits; write 0 to 9".to_owned());
-    }
-    if let Some(separator) = id.chars().find(|letter| matches!(letter, ';' | '；' | '，' | '、' | '\t' | '|'))
-    {
-        return Some(format!(
-            "it holds `{separator}`; does that separate columns or several ids? Each row has one id"
-        ));
-    }
-    let numeric = id
-        .chars()
-        .all(|letter| letter.is_ascii_digit() || matches!(letter, '.' | ',' | '\'' | '’' | '_' | '+' | '-'));
-    let changed = numeric && id.contains(|letter: char| letter.is_ascii_digit()) && !is_plain_name(id);
-    if changed {
-        let what = "this is a number as a program writes it (with a sign, decimals or separators of thousands), and an id is digits alone";
-        return Some(format!("{what}; {AS_TEXT}"));
-    }
-    id.contains(',')
-        .then(|| "it holds `,`; does that separate columns or several ids? Each row has one id".to_owned())
-}
-
-/// Digits with `-` or `_` between them, as in a date or a name: no program makes that of a number.
-fn is_plain_name(id: &str) -> bool {
-    let mut parts = id.split(['-', '_']);
-    id.contains(['-', '_'])
-        && parts.all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
-}
-
-const fn is_full_width(letter: char) -> bool {
-    matches!(letter, '０'..='９')
-}
-
-fn is_nothing(id: &str) -> bool {
-    ["null", "nil", "none", "nan", "n/a", "undefined", "(null)", "\\n"]
-        .iter()
-        .any(|word| id.eq_ignore_ascii_case(word))
-}
-
-/// A number with an exponent, as `1.84525E+14`.
-fn is_shortened(id: &str) -> bool {
-    let Some(at) = id.find(['e', 'E']) else { return false };
-    let (mantissa, exponent) = (&id[..at], &id[at + 1..]);
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let mantissa = mantissa.strip_prefix(['-', '+']).unwrap_or(mantissa);
-    let mantissa = mantissa.split_once(['.', ',']).map_or_else(
-        || digits(mantissa),
-        |(whole, decimals)| digits(whole) && (decimals.is_empty() || digits(decimals)),
-    );
-    let exponent = exponent.strip_prefix(['-', '+']).unwrap_or(exponent);
-    mantissa && digits(exponent)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use serde_json::{Number, Value};
 
+use super::altered::{IdOf, altered};
 use super::problem::Problem;
 use super::shown;
 
@@ -28,8 +29,8 @@ pub(super) struct InvalidId {
 /// # Errors
 ///
 /// A number that is not whole or not exact, a value of another type, or a string that [`id_text`] refuses.
-pub fn id(field: &str, value: Value) -> Result<String, Problem> {
-    read(value).map_err(|invalid| invalid.at(field))
+pub fn id(field: &str, value: Value, of: IdOf) -> Result<String, Problem> {
+    read(value, of).map_err(|invalid| invalid.at(field))
 }
 
 /// An id that was written as text, without the blanks around it (white space of any script, byte order marks).
@@ -37,29 +38,32 @@ pub fn id(field: &str, value: Value) -> Result<String, Problem> {
 ///
 /// # Errors
 ///
-/// Nothing but blanks; a blank, control, zero-width, direction or other invisible character inside or at an end; a
-/// number that a spreadsheet has shortened (`1.84525E+14`).
-pub fn id_text<'text>(field: &str, text: &'text str) -> Result<&'text str, Problem> {
-    trimmed(text).map_err(|invalid| invalid.at(field))
+/// Nothing but blanks; a blank, control, zero-width, direction or other invisible character inside or at an end; one
+/// that a program has changed, or that may be several: [`altered`].
+pub fn id_text<'text>(field: &str, text: &'text str, of: IdOf) -> Result<&'text str, Problem> {
+    trimmed(text, of).map_err(|invalid| invalid.at(field))
 }
 
 /// As [`id`], without the name of a field.
-pub(super) fn read(value: Value) -> Result<String, InvalidId> {
+pub(super) fn read(value: Value, of: IdOf) -> Result<String, InvalidId> {
     match value {
         Value::String(text) => {
-            let id = trimmed(&text)?;
+            let id = trimmed(&text, of)?;
             Ok(if id.len() == text.len() { text } else { id.to_owned() })
         }
-        Value::Number(number) => whole_digits(&number).ok_or_else(|| {
-            let expected = "an id, which as a number is whole and exact (write it as a string)";
-            InvalidId::new(expected, shown::value(&Value::Number(number)))
-        }),
+        Value::Number(number) => {
+            let digits = whole_digits(&number).ok_or_else(|| {
+                let expected = "an id, which as a number is whole and exact (write it as a string)";
+                InvalidId::new(expected, shown::value(&Value::Number(number)))
+            })?;
+            trimmed(&digits, of).map(str::to_owned)
+        }
         other => Err(InvalidId::new("an id: a string or a whole number", shown::value(&other))),
     }
 }
 
 /// As [`id_text`], without the name of a field.
-pub(super) fn trimmed(text: &str) -> Result<&str, InvalidId> {
+pub(super) fn trimmed(text: &str, of: IdOf) -> Result<&str, InvalidId> {
     let id = text.trim_matches(|letter: char| letter.is_whitespace() || letter == BYTE_ORDER_MARK);
     if id.is_empty() {
         return Err(InvalidId::new("an id of at least one character", shown::quoted(text)));
@@ -69,11 +73,9 @@ pub(super) fn trimmed(text: &str) -> Result<&str, InvalidId> {
         let expected = "an id without blanks or invisible characters inside";
         return Err(InvalidId { remedy, ..InvalidId::new(expected, shown::quoted(id)) });
     }
-    if is_shortened(id) {
-        let remedy =
-            ": a spreadsheet has shortened this id; format the column as text, enter the id again and save";
-        let invalid = InvalidId::new("an id with all its digits", shown::quoted(id));
-        return Err(InvalidId { remedy: remedy.to_owned(), ..invalid });
+    if let Some(what) = altered(id, of) {
+        let invalid = InvalidId::new("an id as it was given", shown::quoted(id));
+        return Err(InvalidId { remedy: format!(": {what}"), ..invalid });
     }
     Ok(id)
 }
@@ -129,17 +131,6 @@ fn name_of(letter: char) -> String {
     format!("U+{:04X}, {kind}", u32::from(letter))
 }
 
-/// Whether this is how spreadsheets show a number that is too long for them: `1.84525E+14`.
-fn is_shortened(id: &str) -> bool {
-    let Some((digits, exponent)) = id.split_once(['E', 'e']) else { return false };
-    let all_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let mantissa = match digits.split_once(['.', ',']) {
-        Some((whole, fraction)) => all_digits(whole) && all_digits(fraction),
-        None => all_digits(digits),
-    };
-    mantissa && exponent.strip_prefix('+').is_some_and(all_digits)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -149,12 +140,12 @@ mod tests {
     #[test]
     fn blanks_around_an_id_are_cut_off() {
         for text in ["g1", " g1", "g1\t\r\n", "\u{feff}g1", "\u{a0}g1\u{3000}", "\u{2003}\u{feff} g1\u{85}"] {
-            assert_eq!(id("to", json!(text)).unwrap(), "g1", "{text:?}");
+            assert_eq!(id("to", json!(text), IdOf::User).unwrap(), "g1", "{text:?}");
         }
-        assert_eq!(id_text("to", " 群组 "), Ok("群组"));
+        assert_eq!(id_text("to", " 群组 ", IdOf::User), Ok("群组"));
         // Letters with marks, and other scripts, are seen.
         for text in ["user.name+tag@x", "e\u{301}a", "पाठक", "ก็", "😀"] {
-            assert_eq!(id_text("to", text), Ok(text));
+            assert_eq!(id_text("to", text, IdOf::User), Ok(text));
         }
     }
 
@@ -193,7 +184,7 @@ mod tests {
             '\u{e0101}',
         ] {
             let text = format!("1845{hidden}25");
-            let problem = id("users[2]", json!(text)).unwrap_err();
+            let problem = id("users[2]", json!(text), IdOf::User).unwrap_err();
             assert!(
                 problem.message.starts_with("`users[2]` must be an id without blanks"),
                 "{}",
@@ -207,21 +198,31 @@ mod tests {
                 problem.message
             );
         }
-        let problem = id_text("group_id", "\u{200b}184524748161025").unwrap_err();
+        let problem = id_text("group_id", "\u{200b}184524748161025", IdOf::User).unwrap_err();
         assert_eq!(problem.value.as_deref(), Some(r#""\u{200b}184524748161025""#));
         assert!(problem.message.ends_with("(its character 1 is U+200B, zero-width)"), "{}", problem.message);
         for text in ["", "  ", "\u{feff}\t", "\u{3000}"] {
-            assert!(id_text("to", text).unwrap_err().message.contains("at least one character"), "{text:?}");
+            assert!(
+                id_text("to", text, IdOf::User).unwrap_err().message.contains("at least one character"),
+                "{text:?}"
+            );
         }
     }
 
     #[test]
-    fn a_number_that_a_spreadsheet_shortened_is_refused() {
-        for text in ["1.84525E+14", "1,84525E+14", "2E+14", "1.84524748161025e+14"] {
-            assert!(id_text("to", text).unwrap_err().message.contains("format the column as text"), "{text}");
+    fn an_id_that_a_program_has_changed_is_refused_with_its_value() {
+        for (text, says) in [
+            ("1.84525E+14", "format the column as text"),
+            ("184525E9", "Excel has shortened"),
+            ("A;B", "does that separate columns or several ids?"),
+            ("'1845", "an apostrophe"),
+            ("１８４", "full-width"),
+        ] {
+            let problem = id_text("to", text, IdOf::Group).unwrap_err();
+            assert!(problem.message.contains(says), "{}", problem.message);
+            assert_eq!(problem.value, Some(format!("\"{text}\"")));
         }
-        for text in ["1e5", "12E3", "a1.5E+3", "1.5E+", "E+14", "1.2.3E+4"] {
-            assert_eq!(id_text("to", text), Ok(text));
-        }
+        assert!(id("to", json!(-5), IdOf::Group).is_err());
+        assert_eq!(id("users[1]", json!(13_800_000_000_u64), IdOf::User), Ok("13800000000".to_owned()));
     }
 }

@@ -8,6 +8,7 @@
 //!
 //! May import: nothing of the house.
 
+mod altered;
 mod body;
 mod check;
 mod draft;
@@ -25,6 +26,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use altered::{IdOf, altered};
 pub use body::{Body, ShareSecret, Size};
 pub use check::{check, check_draft, check_stored};
 pub use draft::Draft;

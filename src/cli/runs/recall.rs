@@ -8,7 +8,7 @@ use clap::Args;
 use crate::clock::Clock;
 use crate::config::{Project, parse_duration};
 use crate::delivery::{RecallOptions, StopSwitch};
-use crate::message::id_text;
+use crate::message::{IdOf, id_text};
 
 use super::super::progress::time;
 use super::super::{AppArgs, Exit};
@@ -37,7 +37,7 @@ pub(super) fn run(recall: Recall, project: &Project, simulator: bool) -> anyhow:
     let clock = Clock::real();
     let apps = app::apps(project, recall.app.into(), simulator, &clock)?;
     let book = apps.book.as_ref().context("there is no ledger")?;
-    let from = recall.from.as_deref().map(|from| id_text("--from", from)).transpose();
+    let from = recall.from.as_deref().map(|from| id_text("--from", from, IdOf::User)).transpose();
     let from = from.map_err(|problem| anyhow::anyhow!("{problem}"))?.map(str::to_owned);
     let mut options = RecallOptions { force: recall.force, from, ..RecallOptions::default() };
     options.within = recall.within.unwrap_or(options.within);

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::input::{group_id, split_users, user};
-use crate::message::{Call, USERS_PER_CALL, id};
+use crate::message::{Call, IdOf, USERS_PER_CALL, id};
 
 /// A recipient as it was handed over, with what is to be said about it.
 #[derive(Debug, Deserialize)]
@@ -92,14 +92,16 @@ fn group_of(value: &Value) -> Result<String, Wrong> {
             Ok(id) => Ok(id.to_owned()),
             Err(what) => Err(Wrong("group_id", format!("`group_id`: {what}"))),
         },
-        other => id("group_id", other.clone()).map_err(|problem| Wrong("group_id", problem.message)),
+        other => {
+            id("group_id", other.clone(), IdOf::Group).map_err(|problem| Wrong("group_id", problem.message))
+        }
     }
 }
 
 fn user_of(name: &str, value: &Value) -> Result<String, Wrong> {
     match value {
         Value::String(text) => user(text).map_err(|what| Wrong("users", format!("`{name}`: {what}"))),
-        other => id(name, other.clone()).map_err(|problem| Wrong("users", problem.message)),
+        other => id(name, other.clone(), IdOf::User).map_err(|problem| Wrong("users", problem.message)),
     }
 }
 

@@ -285,7 +285,7 @@ impl Building {
 
     /// The recipients of a group, with what they will get.
     pub(super) async fn rows(&self, group_id: &str) -> Result<Value, Failure> {
-        let group_id = crate::message::id_text("group_id", group_id)
+        let group_id = crate::message::id_text("group_id", group_id, crate::message::IdOf::Group)
             .map_err(|problem| Failure::invalid("group_id", problem.message))?;
         let rows = self.role.ledger.planned_for(self.role.broadcast.id, group_id).await.map_err(fault)?;
         rows.into_iter()

@@ -94,7 +94,7 @@ fn top_level(value: Value) -> Result<Map<String, Value>, Problem> {
 fn read_draft(call: Call, mut fields: Object<'_>, max_bytes: usize, empty: EmptyText) -> Option<Draft> {
     let asked = fields.optional("allow_empty", readers::boolean);
     let may_be_empty = empty == EmptyText::Allowed || asked == Some(true);
-    let from = fields.optional("from", readers::id_of);
+    let from = fields.optional("from", readers::user);
     let kind = read_kind(&mut fields);
     let (need_group_ack, roam_ignore_users, online_only) = match call {
         Call::Group => (
@@ -160,7 +160,13 @@ fn read_kind(fields: &mut Object<'_>) -> Option<Kind> {
 
 fn read_roam_ignore_users(fields: &mut Object<'_>) -> Option<Vec<String>> {
     let value = fields.take("roam_ignore_users")?;
-    let ids = recipients::list("roam_ignore_users", value, "a list of user ids", fields);
+    let ids = recipients::list(
+        "roam_ignore_users",
+        value,
+        "a list of user ids",
+        crate::message::IdOf::User,
+        fields,
+    );
     if ids.len() > ROAM_IGNORE_USERS {
         let message =
             format!("`roam_ignore_users` names {} users, at most {ROAM_IGNORE_USERS} are allowed", ids.len());

@@ -3,7 +3,7 @@
 use serde_json::{Map, Number, Value};
 
 use crate::message::ids::{self, InvalidId, whole_digits};
-use crate::message::{Problem, ShareSecret, shown};
+use crate::message::{IdOf, Problem, ShareSecret, shown};
 
 /// A value is not what its field needs.
 #[derive(Debug)]
@@ -32,9 +32,14 @@ impl Wrong {
     }
 }
 
-/// An id of a group or a user.
-pub(super) fn id_of(value: Value) -> Result<String, Wrong> {
-    ids::read(value).map_err(Wrong::Id)
+/// The id of a group.
+pub(super) fn group(value: Value) -> Result<String, Wrong> {
+    ids::read(value, IdOf::Group).map_err(Wrong::Id)
+}
+
+/// The id of a user.
+pub(super) fn user(value: Value) -> Result<String, Wrong> {
+    ids::read(value, IdOf::User).map_err(Wrong::Id)
 }
 
 pub(super) fn string(value: Value) -> Result<String, Wrong> {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::object::Object;
 use super::{readers, unwritable};
 use crate::message::problem::Findings;
-use crate::message::{Call, Draft, Message, Problem, Problems, USERS_PER_CALL, ids, shown};
+use crate::message::{Call, Draft, IdOf, Message, Problem, Problems, USERS_PER_CALL, ids, shown};
 
 /// Reads `to`: one id, or a list.
 pub(super) fn read_to(fields: &mut Object<'_>, call: Call) -> Vec<String> {
@@ -16,7 +16,7 @@ pub(super) fn read_to(fields: &mut Object<'_>, call: Call) -> Vec<String> {
             fields.note("to", |field| Problem::missing(field, "the id of a group, or a list of ids"));
             Vec::new()
         }
-        Some(value @ (Value::String(_) | Value::Number(_))) => match readers::id_of(value) {
+        Some(value @ (Value::String(_) | Value::Number(_))) => match readers::group(value) {
             Ok(id) => vec![id],
             Err(wrong) => {
                 fields.note("to", |field| wrong.at(field));
@@ -25,7 +25,7 @@ pub(super) fn read_to(fields: &mut Object<'_>, call: Call) -> Vec<String> {
         },
         Some(value) => {
             let is_list = value.is_array();
-            let ids = list("to", value, "the id of a group or a list of ids", fields);
+            let ids = list("to", value, "the id of a group or a list of ids", IdOf::Group, fields);
             if is_list {
                 check_to(&ids, call, fields.problems());
             }
@@ -41,7 +41,7 @@ pub(super) fn read_users(fields: &mut Object<'_>) -> Vec<String> {
         return Vec::new();
     };
     let is_list = value.is_array();
-    let ids = list("users", value, "a list of user ids", fields);
+    let ids = list("users", value, "a list of user ids", IdOf::User, fields);
     if is_list {
         check_users(&ids, fields.problems());
     }
@@ -68,14 +68,16 @@ pub(super) fn list(
     name: &'static str,
     value: Value,
     expected: &'static str,
+    of: IdOf,
     fields: &mut Object<'_>,
 ) -> Vec<String> {
     let Value::Array(values) = value else {
         fields.note(name, |field| Problem::wrong_type(field, expected, &value));
         return Vec::new();
     };
+    let id_of = if of == IdOf::Group { readers::group } else { readers::user };
     let mut read = |(index, value)| {
-        readers::id_of(value).unwrap_or_else(|wrong| {
+        id_of(value).unwrap_or_else(|wrong| {
             fields.note(name, |field| wrong.at(format!("{field}[{}]", index + 1)));
             String::new()
         })
@@ -140,11 +142,11 @@ impl Draft {
     /// message.
     pub fn address(&self, to: Vec<String>, users: Vec<String>) -> Result<Message, Problems> {
         let mut problems = Findings::default();
-        check_ids("to", &to, &mut problems);
+        check_ids("to", &to, IdOf::Group, &mut problems);
         check_to(&to, self.call(), &mut problems);
         match self.call() {
             Call::Targeted => {
-                check_ids("users", &users, &mut problems);
+                check_ids("users", &users, IdOf::User, &mut problems);
                 check_users(&users, &mut problems);
             }
             Call::Group if users.is_empty() => {}
@@ -167,10 +169,10 @@ impl Message {
 }
 
 /// Ids were trimmed when they were read; one that is otherwise was stored by an older version.
-fn check_ids(name: &str, ids: &[String], problems: &mut Findings) {
+fn check_ids(name: &str, ids: &[String], of: IdOf, problems: &mut Findings) {
     for (index, id) in ids.iter().enumerate() {
         let field = || format!("{name}[{}]", index + 1);
-        match ids::trimmed(id) {
+        match ids::trimmed(id, of) {
             Ok(trimmed) if trimmed.len() == id.len() => {}
             Ok(_) => problems.add(Problem::wrong_value(
                 field(),

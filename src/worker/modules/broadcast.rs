@@ -188,7 +188,7 @@ fn to(json: &mut Map<String, Json>, functions: &mut bool, value: &Value) -> Resu
             let path = utf8("to", value)?;
             json.insert("path".to_owned(), Json::from(path));
         }
-        Value::Table(list) if list.raw_len() > 0 || list.is_empty() => {}
+        Value::Table(list) if list.raw_len() > 0 || list.is_empty() => whole_list("to", list)?,
         Value::Table(_) => {
             return Err(Fault::invalid(
                 "to",
@@ -198,6 +198,40 @@ fn to(json: &mut Map<String, Json>, functions: &mut bool, value: &Value) -> Resu
         other => return Err(wrong("to", "a list, an iterator or the path of a file", other)),
     }
     Ok(())
+}
+
+/// Refuses a list that would be read to its first hole only, and fields beside its items.
+fn whole_list(name: &str, list: &Table) -> Result<(), Fault> {
+    let (mut items, mut highest, mut stranger) = (0, 0, None);
+    list.for_each::<Value, Value>(|key, _| {
+        match key {
+            Value::Integer(index) if index > 0 => {
+                items += 1;
+                highest = highest.max(index);
+            }
+            other => stranger = Some(other.to_string()?),
+        }
+        Ok(())
+    })?;
+    if let Some(key) = stranger {
+        return Err(Fault::invalid(
+            name,
+            format!(
+                "`{name}` is a list and has the field `{key}` beside its items; for a recipient with users write {{ {{ group_id = …, users = … }} }}"
+            ),
+        ));
+    }
+    if items == highest {
+        return Ok(());
+    }
+    let hole = (1..highest).find(|index| list.raw_get::<Value>(*index).is_ok_and(|item| item.is_nil()));
+    Err(Fault::invalid(
+        name,
+        format!(
+            "`{name}[{}]` is nil, and `{name}[{highest}]` is not: the list has holes; does a variable have no value?",
+            hole.unwrap_or(highest)
+        ),
+    ))
 }
 
 fn ranged(name: &str, value: &Value, least: i64, most: i64) -> Result<i64, Fault> {

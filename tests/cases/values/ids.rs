@@ -128,3 +128,79 @@ fn members_are_listed_of_the_trimmed_group() {
     Project::with_script(script).run_against(&service).exits(0);
     assert!(service.requests()[0].path.starts_with("/org/app/chatgroups/184524748161025/users"));
 }
+
+/// What a spreadsheet or a person makes of an id is refused wherever an id is read, not in files alone.
+#[test]
+fn ids_that_a_program_has_changed_are_refused_in_single_sends_and_lists() {
+    for id in [
+        "1.84525E+14",
+        "1.8E14",
+        "184525E9",
+        "184524748161025;184524748161026",
+        "'184524748161025",
+        "１８４５",
+        "184524748161025.0",
+        "=A1",
+        "184524\"748161026",
+        "-5",
+    ] {
+        let quoted = format!("{id:?}");
+        for script in [
+            format!("im.group_send {{ to = {quoted}, type = 'txt', body = {{ msg = 'm' }} }}"),
+            format!("im.group_send {{ to = {{ '1845', {quoted} }}, type = 'txt', body = {{ msg = 'm' }} }}"),
+            format!(
+                "im.broadcast {{ name = 'b', to = {{ {quoted} }}, message = {{ type = 'txt', body = {{ msg = 'm' }} }} }}"
+            ),
+            format!(
+                "require('campaign').run {{ name = 'c', to = {{ '1845' }}, text = 'm', test = {{ {quoted} }} }}"
+            ),
+        ] {
+            let (ran, sent) = run(&script);
+            assert!(ran.status != Some(0) && sent.is_empty(), "{script}: {ran:#?} {sent:?}");
+        }
+    }
+    for users in ["u1,u2", "u1;u2", "u1，u2", "13800000000.0", "1.38E+10", "'u1"] {
+        let quoted = format!("{users:?}");
+        for script in [
+            format!(
+                "im.targeted_send {{ to = '1845', users = {{ {quoted} }}, type = 'txt', body = {{ msg = 'm' }} }}"
+            ),
+            format!(
+                "im.group_send {{ to = '1845', roam_ignore_users = {{ {quoted} }}, type = 'txt', body = {{ msg = 'm' }} }}"
+            ),
+            format!("im.group_send {{ to = '1845', from = {quoted}, type = 'txt', body = {{ msg = 'm' }} }}"),
+            format!(
+                "im.broadcast {{ name = 'b', to = {{ {{ group_id = '1845', users = {{ {quoted} }} }} }}, message = {{ type = 'txt', body = {{ msg = 'm' }} }} }}"
+            ),
+        ] {
+            let (ran, sent) = run(&script);
+            assert!(ran.status != Some(0) && sent.is_empty(), "{script}: {ran:#?} {sent:?}");
+        }
+    }
+}
+
+/// A variable without a value leaves a hole, behind which recipients would vanish.
+#[test]
+fn padded_out_lists_with_holes_are_refused() {
+    for (list, says) in [
+        ("{ '1845', nil, '1847' }", "is nil"),
+        ("{ '1845', extra = '1847' }", "extra"),
+        ("{ '1845', '1846', nil, nil, '1849' }", "is nil"),
+    ] {
+        for script in [
+            format!(
+                "im.broadcast {{ name = 'b', to = {list}, message = {{ type = 'txt', body = {{ msg = 'm' }} }} }}"
+            ),
+            format!("require('campaign').run {{ name = 'c', to = {list}, text = 'm' }}"),
+        ] {
+            let (ran, sent) = run(&script);
+            assert!(sent.is_empty(), "{script}: {sent:?}");
+            ran.exits(1).says(says);
+        }
+        let script =
+            format!("require('campaign').run {{ name = 'c', to = {{ '1' }}, text = 'm', test = {list} }}");
+        let (ran, sent) = run(&script);
+        assert!(sent.is_empty(), "{script}: {sent:?}");
+        ran.exits(1).says("`test` is a list");
+    }
+}

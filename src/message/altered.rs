@@ -1,0 +1,187 @@
+//! What programs make of ids on the way: spreadsheets, exports, other people's scripts. An id that shows such a trace is
+//! refused, because it leads to nobody or to somebody else.
+
+/// Whose id it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdOf {
+    /// A group, whose id the service makes: digits in general.
+    Group,
+    /// A user, whose id an operator chooses: letters and digits.
+    User,
+}
+
+/// The most digits that a number for an id has.
+const MOST_DIGITS: usize = 20;
+
+/// What to do about an id that a spreadsheet has changed.
+const AS_TEXT: &str = "format the column as text and save again";
+
+/// What is wrong with an id, as a sentence without its subject, where a program has changed it or it may be several.
+/// `id` has no blanks around it and nothing invisible inside.
+#[must_use]
+pub fn altered(id: &str, of: IdOf) -> Option<String> {
+    // Nearly every id is digits alone, or letters and digits.
+    if id.bytes().all(|byte| byte.is_ascii_digit()) {
+        return (id.len() > MOST_DIGITS && of == IdOf::Group)
+            .then(|| format!("it has {} digits, more than any id; are these two ids?", id.len()));
+    }
+    if of == IdOf::User && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return None;
+    }
+    if is_shortened(id) {
+        return Some(format!("Excel has shortened this id; {AS_TEXT}"));
+    }
+    let first = id.chars().next()?;
+    if first == '=' {
+        return Some(format!("this is a formula and no id; {AS_TEXT}, without `=`"));
+    }
+    if matches!(first, '\'' | '’' | '‘' | '`') {
+        return Some(format!("an apostrophe stands before the id; remove it, {AS_TEXT}"));
+    }
+    if first == '#' {
+        return Some("this is an error of a spreadsheet and no id".to_owned());
+    }
+    if let Some(quote) = id.chars().find(|letter| matches!(letter, '"' | '“' | '”' | '„' | '＂' | '«' | '»'))
+    {
+        return Some(format!("it holds the quote `{quote}`; are these two ids? Remove it"));
+    }
+    let is_signs = match of {
+        IdOf::Group => !id.contains(char::is_alphanumeric),
+        IdOf::User => id.bytes().all(|byte| byte.is_ascii_punctuation()),
+    };
+    if is_signs {
+        return Some("it has neither a letter nor a digit and is no id".to_owned());
+    }
+    if id.contains(|letter| matches!(letter, '０'..='９')) {
+        return Some("it holds full-width digits; write 0 to 9".to_owned());
+    }
+    if let Some(separator) = id.chars().find(|letter| matches!(letter, ',' | ';' | '；' | '，' | '、' | '|'))
+    {
+        return Some(if is_number(id) { of_number() } else { of_several(separator, of) });
+    }
+    match of {
+        IdOf::Group if is_nothing(id) => Some("this stands for no value and is no id".to_owned()),
+        IdOf::Group if is_number(id) && !is_plain_name(id) => Some(of_number()),
+        IdOf::User if has_no_fraction(id) => Some(of_number()),
+        _ => None,
+    }
+}
+
+fn of_several(separator: char, of: IdOf) -> String {
+    match of {
+        IdOf::Group => {
+            format!(
+                "it holds `{separator}`; does that separate columns or several ids? Each group has one id"
+            )
+        }
+        IdOf::User => {
+            format!(
+                "it holds `{separator}`; is it one user or several? Several are separated by `;` in a file, and are a list in Lua"
+            )
+        }
+    }
+}
+
+fn of_number() -> String {
+    format!(
+        "this is a number as a program writes it (with a sign, decimals or separators of thousands), and an id is digits alone; {AS_TEXT}"
+    )
+}
+
+/// Digits with what programs put between and before them.
+fn is_number(id: &str) -> bool {
+    let part =
+        |letter: char| letter.is_ascii_digit() || matches!(letter, '.' | ',' | '\'' | '’' | '_' | '+' | '-');
+    id.chars().all(part) && id.contains(|letter: char| letter.is_ascii_digit())
+}
+
+/// Digits with `-` or `_` between them, as in a date or a name: no program makes that of a number.
+fn is_plain_name(id: &str) -> bool {
+    let mut parts = id.split(['-', '_']);
+    id.contains(['-', '_'])
+        && parts.all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// A whole number with a fraction of zeros: `13800000000.0`.
+fn has_no_fraction(id: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    id.split_once('.').is_some_and(|(whole, fraction)| {
+        digits(whole) && digits(fraction) && fraction.bytes().all(|byte| byte == b'0')
+    })
+}
+
+fn is_nothing(id: &str) -> bool {
+    ["null", "nil", "none", "nan", "n/a", "undefined", "(null)", "\\n"]
+        .iter()
+        .any(|word| id.eq_ignore_ascii_case(word))
+}
+
+/// A number with an exponent, as `1.84525E+14`.
+fn is_shortened(id: &str) -> bool {
+    let Some((mantissa, exponent)) = id.split_once(['e', 'E']) else { return false };
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let mantissa = mantissa.strip_prefix(['-', '+']).unwrap_or(mantissa);
+    let mantissa = mantissa.split_once(['.', ',']).map_or_else(
+        || digits(mantissa),
+        |(whole, decimals)| digits(whole) && (decimals.is_empty() || digits(decimals)),
+    );
+    let exponent = exponent.strip_prefix(['-', '+']).unwrap_or(exponent);
+    mantissa && digits(exponent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_as_people_have_them_are_left_alone() {
+        for id in
+            ["184524748161025", "g1", "群组", "a-b_c.d", "007", "2024-01-01", "user.1", "e5", "12ab", "a@b+c"]
+        {
+            assert_eq!(altered(id, IdOf::Group), None, "{id}");
+            assert_eq!(altered(id, IdOf::User), None, "{id}");
+        }
+        for id in ["12E4", "none", "1.5", "+8613800000000"] {
+            assert_eq!(altered(id, IdOf::User), None, "{id}");
+        }
+    }
+
+    #[test]
+    fn what_a_program_made_of_an_id_is_told() {
+        for (id, says) in [
+            ("1.84525E+14", "Excel has shortened this id; format the column as text and save again"),
+            ("1,84525E+14", "Excel has shortened this id"),
+            ("1.84525e14", "Excel has shortened this id"),
+            ("1.E+14", "Excel has shortened this id"),
+            ("=\"184524748161025\"", "a formula"),
+            ("'184524748161025", "an apostrophe"),
+            ("#N/A", "an error of a spreadsheet"),
+            ("#####", "an error of a spreadsheet"),
+            ("-", "neither a letter nor a digit"),
+            ("１８４５", "full-width digits"),
+            ("184524748161025;184524748161026", "holds `;`"),
+            ("u1,u2", "holds `,`"),
+            ("u1、u2", "holds `、`"),
+            ("1845\"2474", "holds the quote `\"`; are these two ids"),
+            ("184524748161025.0", "a number as a program writes it"),
+            ("184,524,748,161,025", "a number as a program writes it"),
+        ] {
+            for of in [IdOf::Group, IdOf::User] {
+                let what = altered(id, of).unwrap_or_default();
+                assert!(what.contains(says), "{id:?} {of:?}: {what}");
+            }
+        }
+        for (id, says) in [
+            ("2E14", "Excel has shortened this id"),
+            ("184.524.748.161.025", "a number as a program writes it"),
+            ("184'524'748", "a number as a program writes it"),
+            ("+184524748161025", "a number as a program writes it"),
+            ("-184524748161025", "a number as a program writes it"),
+            ("NULL", "no value"),
+            ("184524748161025184524748161026", "two ids"),
+        ] {
+            let what = altered(id, IdOf::Group).unwrap_or_default();
+            assert!(what.contains(says), "{id:?}: {what}");
+        }
+    }
+}
