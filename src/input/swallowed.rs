@@ -19,7 +19,9 @@ pub(super) fn check(
         let inner = others.iter().skip(1).any(|line| is_row(line, width, separator, id, own));
         // The last line ends where the quote closes, and the row goes on behind it.
         let ends = is_row(last, index + 1, separator, id, own) && index >= id && lines.len() > 1 && index > 0;
-        if inner || ends || (lines.len() > 1 && is_row(last, width, separator, id, own)) {
+        // The first line may end a row that began before the quote: then the cell's last line is the start of another.
+        let starts = others.first().is_some_and(|first| ends_row(first, index, width, separator, id, own));
+        if inner || ends || starts || (lines.len() > 1 && is_row(last, width, separator, id, own)) {
             return Err(Fault::at(
                 record.line,
                 column(index, names.get(index).map(String::as_str)),
@@ -28,6 +30,16 @@ pub(super) fn check(
         }
     }
     Ok(())
+}
+
+/// Whether the line has the cells from `index` to a row's end, an id among them.
+fn ends_row(line: &str, index: usize, width: usize, separator: char, id: usize, own: &str) -> bool {
+    let cells: Vec<&str> = line.split(separator).collect();
+    let Some(cell) = id.checked_sub(index).filter(|place| *place > 0).and_then(|place| cells.get(place))
+    else {
+        return false;
+    };
+    index + cells.len() == width && is_alike(cell.trim().trim_matches('"'), own)
 }
 
 fn is_row(line: &str, width: usize, separator: char, id: usize, own: &str) -> bool {

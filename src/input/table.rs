@@ -218,6 +218,9 @@ mod tests {
             "group_id,name\n11,A\n12,\"B\n13,C\n14,D\"\n15,E\n",
             "group_id,name,city\n11,A,x\n12,\"B,y\n13,C\",z\n",
             "group_id,name\n184524748100001,\"A\n184524748100002,B\"\n",
+            "name,group_id\n\"A,184524748100001\nB\",184524748100002\n",
+            "name,group_id,city\nA,184524748100001,x\n\"B,184524748100002,y\nC\",184524748100003,z\n",
+            "city,name,group_id\nx,\"B,184524748100002\ny,C\",184524748100003\n",
         ] {
             let error = read(text, Some("group_id")).unwrap_err();
             assert!(error.contains("look like rows") && error.starts_with("line "), "{error}");
@@ -227,6 +230,8 @@ mod tests {
         assert!(error.starts_with("line 1"), "{error}");
         // Text of several lines is text.
         let text = "group_id,name\n11,\"Dear all,\nplease come, friends,\n1, 2, 3\"\n12,\"Hello\n\nAnn\"\n";
+        assert_eq!(read(text, Some("group_id")).unwrap().0.len(), 2);
+        let text = "name,group_id\n\"Dear Ann, 1\nmore\",184524748100001\n\"a, b\nc\",184524748100002\n";
         assert_eq!(read(text, Some("group_id")).unwrap().0.len(), 2);
     }
 }
