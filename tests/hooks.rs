@@ -93,6 +93,13 @@ fn who_has_the_secret_runs_the_function_with_the_request_and_a_delivery_runs_onc
     let run = serde_json::from_str::<serde_json::Value>(&first).unwrap()["run"].as_str().unwrap().to_owned();
     serving.prints("done\tA-17\tsecret SHOP_SECRET", 1);
     assert_eq!(post(&address, "orders", &headers, body), (202, first), "the same delivery, the same run");
+    for headers in [&[][..], &[("X-Delivery", " ")][..]] {
+        let (status, refused) = post(&address, "orders", headers, body);
+        assert!(
+            status == 400 && refused.to_lowercase().contains("the header x-delivery"),
+            "{status} {refused}"
+        );
+    }
     let (status, second) = post(&address, "orders", &[("x-delivery", "d-2")], r#"{"order":"B-18"}"#);
     assert_eq!(status, 202, "{second}");
     serving.prints("done\tB-18", 1);
@@ -153,7 +160,7 @@ fn a_wrong_secret_and_a_hook_that_nobody_declares_look_alike_and_nothing_runs() 
         assert_eq!(ask(&address, "POST /hooks/orders", &[("x-signature-256", signature)], &large).0, 413);
     }
     // What comes after all of these still runs, and alone.
-    assert_eq!(post(&address, "orders", &[], r#"{"order":"last"}"#).0, 202);
+    assert_eq!(post(&address, "orders", &[("X-Delivery", "d-9")], r#"{"order":"last"}"#).0, 202);
     serving.prints("done\tlast", 1);
     let ran = serving.stop().exits(0).says("a request was refused");
     assert_eq!(ran.stdout.matches("done").count(), 1, "{}", ran.stdout);

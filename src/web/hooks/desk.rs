@@ -39,6 +39,8 @@ pub(in crate::web) enum Reply {
     Taken(String),
     /// There is no such hook, or its secret is another.
     Unknown,
+    /// The header with the delivery's id, which the hook declares, is missing or blank.
+    WithoutId(String),
     /// Too many wait.
     Full,
     /// The ledger does not take it.
@@ -129,7 +131,16 @@ async fn take(house: &House, hook: &Hook, post: Post) -> Reply {
     let job = post.name.as_str();
     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
     let delivery = hook.id.as_ref().and_then(|id| post.headers.get(id));
-    let delivery = delivery.map(|id| text(id.as_bytes())).filter(|id| !id.is_empty());
+    let delivery = delivery.map(|id| text(id.as_bytes())).filter(|id| !id.trim().is_empty());
+    // Without its id, a delivery that comes again could not be told from a new one.
+    if let (Some(id), None) = (&hook.id, &delivery) {
+        tracing::warn!(
+            job,
+            header = id.as_str(),
+            "a request was refused: the header with its delivery's id is missing or blank"
+        );
+        return Reply::WithoutId(id.clone());
+    }
     let mut headers = Vec::new();
     for name in post.headers.keys().map(axum::http::HeaderName::as_str) {
         if name != hook.header && !KEPT.contains(&name) {

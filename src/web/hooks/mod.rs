@@ -61,6 +61,10 @@ async fn take(
             // 404 and not 401: that would tell that something is here to be let into.
             Err(Problem::not_found("there is no such hook, or its secret is another one"))
         }
+        Reply::WithoutId(header) => {
+            let why = format!("the header {header}, which holds the delivery's id, is missing or blank");
+            Err(Problem::new(StatusCode::BAD_REQUEST, why))
+        }
         Reply::Full => Err(later("too many requests wait for their runs")),
         Reply::Unwritten => Err(later("the request cannot be written down now")),
     }
