@@ -143,7 +143,7 @@ impl Delivery {
             let limit = deadline.zip(options.timeout);
             let limit = limit.map(|(at, given)| TimeLimit { left: at - self.clock.now(), given });
             if limit.is_some_and(|limit| limit.left < least_time(limit.given)) {
-                return Err(self.overdue_after(last.as_ref(), deadline, Undelivered::overdue()));
+                return Err(last.map_or_else(Undelivered::overdue, Undelivered::overdue_after));
             }
             // Without its intent on disk nothing leaves.
             record.intend().await?;

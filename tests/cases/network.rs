@@ -357,6 +357,13 @@ fn timeout_covers_the_wait_for_a_token() {
 }
 
 #[test]
+fn timeout_after_refusals_for_the_quota_names_them() {
+    let service = Service::answering(|_, _| json(429, r#"{"error":"reach_limit"}"#));
+    let source = SEND.replace("im.group_send {", "im.group_send({") + r#", { timeout = "2s" })"#;
+    Project::with_script(source).run_against(&service).exits(1).says("429").never_says("give it longer");
+}
+
+#[test]
 fn timeout_an_unknown_host_is_named() {
     let (ran, took) = send_with_timeout("http://no-such-host.invalid");
     assert!(took < Duration::from_secs(15), "{took:?} {ran:?}");
