@@ -54,7 +54,7 @@ pub(super) async fn answer(
 }
 
 async fn answer_other(services: &Services, request: Request, memory: &mut Held) -> Result<Answer, Failure> {
-    let stop = services.stop.stop();
+    let stop = &services.stop.stop();
     match request {
         Request::Send { app, call, message, options } => send(services, app, call, &message, options).await,
         Request::Check { app, message } => check(app_of(services, app)?, &message),
@@ -251,7 +251,7 @@ async fn send(
         once: options.once,
         origin: services.origin.clone(),
     };
-    app.send(&message, options, services.stop.stop(), &services.tally)
+    app.send(&message, options, &services.stop.stop(), &services.tally)
         .await
         .map(Answer::Receipts)
         .map_err(failure)
@@ -288,7 +288,7 @@ async fn upload(
         let file = SendableFile { file, name: opened.name };
         let (name, priority) = (options.filename.as_deref(), priority(options.priority));
         let inspected =
-            app.inspect(file, name, options.force, priority, services.stop.stop()).await.map_err(failure)?;
+            app.inspect(file, name, options.force, priority, &services.stop.stop()).await.map_err(failure)?;
         (rehearsal.upload(number, &looked, &inspected, &options), inspected.filename)
     } else {
         let uploaded = upload_for_real(services, app, file, opened.name, options).await?;
@@ -315,7 +315,7 @@ async fn upload_for_real(
         reuse: !options.fresh,
         force: options.force,
     };
-    app.upload(SendableFile { file, name }, options, services.stop.stop()).await.map_err(failure)
+    app.upload(SendableFile { file, name }, options, &services.stop.stop()).await.map_err(failure)
 }
 
 async fn recall_broadcast(
@@ -342,15 +342,16 @@ async fn recall_broadcast(
     if let Some(rehearsal) = services.part.as_rehearsal() {
         return json(&rehearsal.recall_broadcast(&found));
     }
-    json(&app.recall_broadcast(&open.ledger, &found, options, services.stop.stop()).await.map_err(failure)?)
+    json(&app.recall_broadcast(&open.ledger, &found, options, &services.stop.stop()).await.map_err(failure)?)
 }
 
 async fn sleep(services: &Services, time: Duration) -> Result<Answer, Failure> {
     let plan = services.part.as_planned();
     let wakes = plan.map(|plan| plan.time.sleeps(time));
+    let stop = services.stop.stop();
     let slept = tokio::select! {
         biased;
-        () = services.stop.stop().asked() => Err(Failure::new(Kind::Cancelled, "the sleep was cut short: the run ends")),
+        () = stop.asked() => Err(Failure::new(Kind::Cancelled, "the sleep was cut short: the run ends")),
         () = services.clock.sleep(time) => Ok(Answer::Nothing),
     };
     if let Some((plan, wakes)) = plan.zip(wakes) {

@@ -22,8 +22,8 @@ pub trait Console {
     /// The next line. `incomplete` says that the ones before need more, `problem` what the last one failed with.
     fn next(&self, incomplete: bool, problem: Option<String>) -> LocalBoxFuture<'_, Line>;
 
-    /// Ends when the line that runs is to end.
-    fn interrupted(&self) -> LocalBoxFuture<'_, ()>;
+    /// Ends when the line that runs is to end, or has ended; gives whether the person interrupted it.
+    fn interrupted(&self) -> LocalBoxFuture<'_, bool>;
 
     /// Whether a line may change something at the service.
     fn may_send(&self) -> LocalBoxFuture<'_, Result<(), Failure>>;
@@ -35,7 +35,9 @@ pub(super) async fn step(services: &Services, step: ConsoleStep) -> Result<Answe
     let console = console.ok_or_else(|| Failure::denied("this run has no console"))?;
     let value = match step {
         ConsoleStep::Interrupted => {
-            console.interrupted().await;
+            if console.interrupted().await {
+                services.stop.end_line();
+            }
             return Ok(Answer::Nothing);
         }
         ConsoleStep::Next { incomplete, problem } => match console.next(incomplete, problem).await {

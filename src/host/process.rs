@@ -45,6 +45,8 @@ pub(super) fn start(program: &Path) -> io::Result<(Process, Pipes)> {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
+        // Ctrl-C at a terminal is for the host: it lets the script end what it has begun.
+        .process_group(0)
         .kill_on_drop(true)
         .spawn()?;
     let (Some(input), Some(output), Some(errors)) =

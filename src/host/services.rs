@@ -1,6 +1,6 @@
 //! What one run may use of the house.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -194,29 +194,37 @@ impl Part {
     }
 }
 
-/// Tells whatever a run waits for that nothing new is to begin.
+/// Tells the calls of a run that nothing new is to begin.
 #[derive(Debug)]
 pub struct RunStop {
-    switch: StopSwitch,
-    stop: Stop,
+    now: RefCell<(StopSwitch, Stop)>,
     pressed: Cell<bool>,
 }
 
 impl Default for RunStop {
     fn default() -> Self {
-        let (switch, stop) = StopSwitch::new();
-        Self { switch, stop, pressed: Cell::new(false) }
+        Self { now: RefCell::new(StopSwitch::new()), pressed: Cell::new(false) }
     }
 }
 
 impl RunStop {
+    /// Ends all waits, those of later calls too.
     pub(super) fn press(&self) {
         if !self.pressed.replace(true) {
-            self.switch.press();
+            self.now.borrow().0.press();
         }
     }
 
-    pub(super) const fn stop(&self) -> &Stop {
-        &self.stop
+    /// Ends the waits of the calls that were made so far: a line of a console was interrupted.
+    pub(super) fn end_line(&self) {
+        if !self.pressed.get() {
+            let (switch, _) = self.now.replace(StopSwitch::new());
+            switch.press();
+        }
+    }
+
+    /// For a call that begins now.
+    pub(super) fn stop(&self) -> Stop {
+        self.now.borrow().1.clone()
     }
 }

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use mlua::MultiValue;
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::protocol::{AppInfo, Failure, Kind, Request, Start, ToHost, WorkerLimits};
+use crate::protocol::{AppInfo, ConsoleStep, Failure, Kind, Request, Start, ToHost, WorkerLimits};
 
 use super::confine;
 use super::fault::Fault;
@@ -29,6 +29,10 @@ pub(super) struct Context {
     pub(super) tasks: RefCell<Tasks>,
     /// The events of the requests that are not answered.
     requests: RefCell<HashSet<u64>>,
+    /// The event whose answer ends the line of a console that runs.
+    line_ending: Cell<Option<u64>>,
+    /// Whether that line is to end.
+    line_ends: Cell<bool>,
     /// Answers taken in so far.
     pub(super) answered: Cell<u64>,
     last_event: Cell<u64>,
@@ -50,6 +54,8 @@ impl Context {
             pipe: RefCell::new(pipe),
             tasks: RefCell::default(),
             requests: RefCell::default(),
+            line_ending: Cell::new(None),
+            line_ends: Cell::new(false),
             answered: Cell::new(0),
             last_event: Cell::new(0),
             cpu_at_last_call: Cell::new(cpu_ms()),
@@ -68,6 +74,14 @@ impl Context {
     /// Puts a request on its way; its answer will be delivered under the event returned.
     pub(super) fn request(&self, request: Request) -> Result<u64, Fault> {
         let event = self.event();
+        match &request {
+            Request::Console(ConsoleStep::Interrupted) => self.line_ending.set(Some(event)),
+            Request::Console(ConsoleStep::Next { .. }) => {
+                self.line_ending.set(None);
+                self.line_ends.set(false);
+            }
+            _ => {}
+        }
         self.pipe
             .borrow_mut()
             .try_send(&ToHost::Request(event, request))
@@ -88,6 +102,9 @@ impl Context {
             return false;
         }
         self.answered.set(self.answered.get() + 1);
+        if self.line_ending.get() == Some(event) {
+            self.line_ends.set(true);
+        }
         self.called_home();
         true
     }
@@ -106,6 +123,16 @@ impl Context {
     /// Whether the script has computed for longer than it may without a call to the host.
     pub(super) fn out_of_time(&self) -> bool {
         cpu_ms().saturating_sub(self.cpu_at_last_call.get()) > self.limits.cpu_ms
+    }
+
+    /// Whether the line of a console that computes is to end: the host has said so, though nothing waits for it.
+    pub(super) fn line_ends(&self) -> bool {
+        let Some(event) = self.line_ending.get() else { return false };
+        if !self.line_ends.get() {
+            let said = self.pipe.try_borrow_mut().is_ok_and(|mut pipe| pipe.has_answer(event));
+            self.line_ends.set(said);
+        }
+        self.line_ends.get()
     }
 
     /// Something that was waited for has happened.

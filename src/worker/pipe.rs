@@ -1,6 +1,7 @@
 //! The worker's end of the pipe, in batches. It blocks, but for one case: while the host takes nothing in, which is how
 //! calls wait that are over the run's budget there, the answers that it sends are taken out of its way.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
@@ -23,6 +24,8 @@ pub(super) struct Pipe {
     input: File,
     output: File,
     frames: Frames<ToWorker>,
+    /// Frames that were looked at before they were asked for.
+    seen: VecDeque<ToWorker>,
     unsent: Vec<u8>,
     scratch: Box<[u8]>,
     /// Why nothing more can be written: the host has gone.
@@ -45,6 +48,7 @@ impl Pipe {
             input: File::from(stdin().try_clone_to_owned()?),
             output,
             frames: Frames::default(),
+            seen: VecDeque::new(),
             unsent: Vec::with_capacity(BATCH),
             scratch: vec![0; READ].into_boxed_slice(),
             broken: false,
@@ -117,16 +121,34 @@ impl Pipe {
         }
     }
 
+    /// Writes all that waits, and reads what is there without waiting for it. Gives whether the answer to `event` has come;
+    /// it stays to be received.
+    pub(super) fn has_answer(&mut self, event: u64) -> bool {
+        self.flush();
+        let mut end = [PollFd::new(self.input.as_fd(), PollFlags::POLLIN)];
+        let readable = poll(&mut end, PollTimeout::ZERO).is_ok_and(|ready| ready > 0);
+        // What is wrong with the pipe is met again when the next frame is waited for.
+        if readable && self.take_in().is_ok() {
+            while let Ok(Some(frame)) = self.frames.take() {
+                self.seen.push_back(frame);
+            }
+        }
+        self.seen.iter().any(|frame| matches!(frame, ToWorker::Answer(answered, _) if *answered == event))
+    }
+
     /// The next frame if one is already here.
     pub(super) fn received(&mut self) -> Result<Option<ToWorker>, PipeError> {
-        Ok(self.frames.take()?)
+        match self.seen.pop_front() {
+            Some(frame) => Ok(Some(frame)),
+            None => Ok(self.frames.take()?),
+        }
     }
 
     /// Writes all that waits, then waits for a frame. `None` when the host has gone.
     pub(super) fn receive(&mut self) -> Result<Option<ToWorker>, PipeError> {
         self.flush();
         loop {
-            if let Some(frame) = self.frames.take()? {
+            if let Some(frame) = self.received()? {
                 return Ok(Some(frame));
             }
             if self.broken || !self.take_in()? {

@@ -70,27 +70,37 @@ pub(super) fn make(context: Rc<Context>, seed: u64) -> mlua::Result<State> {
     Ok(State { lua, context, start_main, unseen, jobs, kit, show })
 }
 
-/// Looks at the CPU time every so many instructions. Once it is up, looks at every single one, so that a script
-/// that catches the error meets it again at once.
+/// Looks every so many instructions whether the CPU time is up, or the line of a console is to end. Once it is so, looks at
+/// every single instruction, so that a script that catches the error meets it again at once.
 fn watch(lua: &Lua, context: &Rc<Context>, instructions: u32) -> mlua::Result<()> {
     let watcher = Rc::clone(context);
     lua.set_global_hook(HookTriggers::new().every_nth_instruction(instructions), move |lua, debug| {
-        if !watcher.out_of_time() {
-            return Ok(VmState::Continue);
+        let (late, line_ends) = (watcher.out_of_time(), watcher.line_ends());
+        let wanted = if late || line_ends { 1 } else { INSTRUCTIONS_PER_LOOK };
+        if wanted != instructions {
+            watch(lua, &watcher, wanted)?;
         }
-        if instructions > 1 {
-            watch(lua, &watcher, 1)?;
+        if late {
+            return Err(over_time(lua, &watcher, debug));
         }
-        // Our own Lua runs out of time too, once the script has: the script's line is what is to be told.
-        let mut place = watcher.over_time_at.borrow_mut();
-        if let Some(line) = report::place(debug).or_else(|| report::whereabouts(lua)) {
-            *place = format!("{line}: ");
+        // Our own Lua is what asks for the next line, and goes on.
+        match report::place(debug).filter(|_| line_ends) {
+            Some(line) => Err(Error::runtime(format!("{line}: cancelled: Ctrl-C ended the line"))),
+            None => Ok(VmState::Continue),
         }
-        Err(Error::runtime(format!(
-            "{place}the script computed for {} s without a call to the host, which is its limit (`[scripts] cpu`)",
-            watcher.limits.cpu_ms as f64 / 1000.0
-        )))
     })
+}
+
+fn over_time(lua: &Lua, context: &Context, debug: &mlua::debug::Debug<'_>) -> Error {
+    // Our own Lua runs out of time too, once the script has: the script's line is what is to be told.
+    let mut place = context.over_time_at.borrow_mut();
+    if let Some(line) = report::place(debug).or_else(|| report::whereabouts(lua)) {
+        *place = format!("{line}: ");
+    }
+    Error::runtime(format!(
+        "{place}the script computed for {} s without a call to the host, which is its limit (`[scripts] cpu`)",
+        context.limits.cpu_ms as f64 / 1000.0
+    ))
 }
 
 fn close_sandbox(lua: &Lua, prelude: &Table, seed: u64) -> mlua::Result<()> {

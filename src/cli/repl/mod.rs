@@ -7,10 +7,11 @@ mod reader;
 
 use std::io::IsTerminal as _;
 use std::rc::Rc;
+use std::time::Duration;
 
 use clap::Args;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Instant};
 use crate::config::{AppFlags, Environment, Project, Settings};
 use crate::host::{self, Ended, InterruptSwitch, Services};
 use crate::protocol::{Mode, Source};
@@ -30,6 +31,9 @@ use reader::Reader;
 pub(super) fn reader(history: Option<std::path::PathBuf>) -> anyhow::Result<Reader> {
     Reader::start(history)
 }
+
+/// What an interrupted line gets to end, until its process is ended.
+const LINE_GRACE: Duration = Duration::from_secs(2);
 
 /// The name of the lines in errors and in the ledger.
 const NAME: &str = "repl";
@@ -102,13 +106,7 @@ impl Surroundings {
     }
 
     /// Tells what was sent, where something was.
-    pub(super) fn tell(
-        &self,
-        global: &Global,
-        ended: &Ended,
-        services: &Services,
-        began: crate::clock::Instant,
-    ) -> Exit {
+    pub(super) fn tell(&self, global: &Global, ended: &Ended, services: &Services, began: Instant) -> Exit {
         let summary = Summary {
             ended,
             counts: services.tally.counts(),
@@ -151,10 +149,12 @@ async fn all(surroundings: &Surroundings, person: &Rc<Person>, global: &Global) 
         let mut spec = spec(source, Mode::Console, module_names(), &surroundings.settings.scripts);
         spec.timeout = None;
         let (switch, interrupt) = InterruptSwitch::new();
-        let listening = tokio::task::spawn_local(listen(switch, Rc::clone(person)));
+        let listening =
+            tokio::task::spawn_local(listen(switch, Rc::clone(person), surroundings.clock.clone()));
         let ended = host::run(spec, Rc::clone(&services), interrupt).await;
         listening.abort();
-        let goes_on = matches!(ended, Ended::Failed(_)) && !person.is_over();
+        let abandoned = person.was_abandoned() && matches!(ended, Ended::Interrupted);
+        let goes_on = (abandoned || matches!(ended, Ended::Failed(_))) && !person.is_over();
         let exit = surroundings.tell(global, &ended, &services, began);
         if exit != Exit::Delivered && !goes_on {
             worst = exit;
@@ -166,8 +166,9 @@ async fn all(surroundings: &Surroundings, person: &Rc<Person>, global: &Global) 
     }
 }
 
-/// Ctrl-C ends the line that runs; where none runs, or on SIGTERM, it ends the program.
-async fn listen(switch: InterruptSwitch, person: Rc<Person>) {
+/// Ctrl-C ends the line that runs, and the process of the lines where the line does not end or Ctrl-C is pressed again. Where
+/// no line runs, or on SIGTERM, it ends the program.
+async fn listen(switch: InterruptSwitch, person: Rc<Person>, clock: Clock) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
@@ -175,10 +176,32 @@ async fn listen(switch: InterruptSwitch, person: Rc<Person>) {
         tracing::warn!("Ctrl-C cannot be listened for; it will end the program at once");
         return;
     };
+    let mut ending: Option<(u64, Instant)> = None;
     loop {
+        let still_runs = || ending.is_some_and(|(line, _)| person.runs(line));
+        let overdue = async {
+            match ending {
+                Some((_, at)) => clock.sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            _ = interrupt.recv() => if !person.interrupt() { switch.press(); },
+            _ = interrupt.recv() => match person.interrupt() {
+                Some(_) if still_runs() => {
+                    person.abandon();
+                    switch.press();
+                }
+                Some(interrupted) => ending = Some((interrupted, clock.now() + LINE_GRACE)),
+                None => switch.press(),
+            },
             _ = terminate.recv() => switch.press(),
+            () = overdue => {
+                if still_runs() {
+                    person.abandon();
+                    switch.press();
+                }
+                ending = None;
+            }
         }
     }
 }

@@ -14,7 +14,8 @@ use super::reader::{Reader, Typed};
 const HELP: &str = "\
 .help      shows this
 .exit      ends (so does Ctrl-D)
-Ctrl-C     ends the line that is typed or runs
+Ctrl-C     ends the line that is typed or runs; again, or where the line does not end, it ends
+           the process of the lines, and their variables are lost
 Tab        completes im, the modules and their fields
 
 An expression is printed, statements are run; an unfinished line is continued on the next one.
@@ -41,6 +42,10 @@ pub(in crate::cli) struct Person {
     line: Cell<u64>,
     /// The last line that is to end.
     ending: watch::Sender<u64>,
+    /// The last line that was interrupted.
+    interrupted: Cell<u64>,
+    /// Whether the process of the lines is ended because a line did not end.
+    abandoned: Cell<bool>,
     over: Cell<bool>,
     failed: Cell<bool>,
     answering: tokio::sync::Mutex<()>,
@@ -55,6 +60,8 @@ impl Person {
             running: Cell::new(false),
             line: Cell::new(0),
             ending: watch::Sender::new(0),
+            interrupted: Cell::new(0),
+            abandoned: Cell::new(false),
             over: Cell::new(false),
             failed: Cell::new(false),
             answering: tokio::sync::Mutex::default(),
@@ -71,13 +78,29 @@ impl Person {
         self.over.get()
     }
 
-    /// Ends the line that runs; false where none does.
-    pub(super) fn interrupt(&self) -> bool {
-        let running = self.running.get();
-        if running {
-            self.ending.send_replace(self.line.get());
-        }
-        running
+    /// Ends the line that runs, and gives its number; none where none runs.
+    pub(super) fn interrupt(&self) -> Option<u64> {
+        let line = self.line.get();
+        self.running.get().then(|| {
+            self.interrupted.set(line);
+            self.ending.send_replace(line);
+            line
+        })
+    }
+
+    /// Whether this line still runs.
+    pub(super) fn runs(&self, line: u64) -> bool {
+        self.running.get() && self.line.get() == line
+    }
+
+    /// The line does not end; the process that runs it is ended.
+    pub(super) fn abandon(&self) {
+        self.abandoned.set(true);
+    }
+
+    /// Whether a process was ended for its line; it is asked once.
+    pub(super) fn was_abandoned(&self) -> bool {
+        self.abandoned.take()
     }
 
     /// The worker is gone, with what its lines had set.
@@ -155,11 +178,12 @@ impl Console for Person {
         Box::pin(self.read(incomplete, problem))
     }
 
-    fn interrupted(&self) -> LocalBoxFuture<'_, ()> {
+    fn interrupted(&self) -> LocalBoxFuture<'_, bool> {
         let (line, mut ending) = (self.line.get(), self.ending.subscribe());
         Box::pin(async move {
             // The sender lives as long as this does.
             let _ = ending.wait_for(|last| *last >= line).await;
+            self.interrupted.get() == line
         })
     }
 

@@ -64,7 +64,7 @@ impl Driving {
         let tally = Rc::clone(&services.tally);
         let underway = services.broadcasts.watch(Underway::new(&role.delivery, &role.broadcast));
         match &services.job {
-            None => Self::send(role, true, services.stop.stop().clone(), tally, underway, |_| ()),
+            None => Self::send(role, true, services.stop.stop(), tally, underway, |_| ()),
             // It counts by itself: it may outlive the run.
             Some(job) => job.keeper.keep(role, Rc::default(), underway),
         }

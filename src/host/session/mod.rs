@@ -423,9 +423,10 @@ impl Session {
 
 /// Waits until a call may hold so much, or the run ends.
 async fn wait_for_memory(services: &Services, memory: &mut Held, bytes: u64) -> Result<(), Failure> {
+    let stop = services.stop.stop();
     tokio::select! {
         biased;
-        () = services.stop.stop().asked() => {
+        () = stop.asked() => {
             Err(Failure::new(Kind::Cancelled, "the call was given up before it began: the run ends"))
         }
         () = memory.grow(bytes) => Ok(()),

@@ -158,7 +158,7 @@ pub(super) async fn answer(services: &Services, asked: TestStep) -> Result<Answe
         Part::Tested(_) => return Err(Failure::denied("a script that a test runs is no test itself")),
         _ => return Err(Failure::denied("tests are run by `mooncast test`")),
     };
-    let stop = services.stop.stop();
+    let stop = &services.stop.stop();
     let json = match asked {
         TestStep::Declare { name, place } => return bed.declare(name, place),
         TestStep::Clock { time } => return bed.set_clock(&time),

@@ -27,11 +27,13 @@ end
 
 -- Runs a chunk to its end or to an interrupt; gives what is wrong with it, if something is.
 local function run(chunk)
-  local handle = spawn(chunk)
+  local handle
+  -- First: a line that only computes is ended by the answer, which is looked for meanwhile.
   spawn(function()
     interrupted()
     handle:cancel()
   end)
+  handle = spawn(chunk)
   local results = pack(pcall(handle.wait, handle))
   if not results[1] then
     return sentence(results[2])

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use crate::support::service::Service;
-use crate::support::{Project, Ran, until};
+use crate::support::{Project, Ran, until, wrapped};
 
 /// Runs a command with this standard input.
 #[track_caller]
@@ -105,6 +105,12 @@ impl Terminal {
         Self { master, child, shown, lines: 0 }
     }
 
+    /// Sends it the signal that Ctrl-C sends.
+    fn interrupt(&self) {
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+    }
+
     fn text(&self) -> String {
         String::from_utf8_lossy(&self.shown.lock().unwrap()).into_owned()
     }
@@ -185,11 +191,98 @@ fn ctrl_c_ends_the_line_that_runs() {
     terminal.types("x = 7\r");
     terminal.types("print('be' .. 'gun'); task.sleep('1h')\r");
     terminal.waits_for("begun");
-    let pid = nix::unistd::Pid::from_raw(i32::try_from(terminal.child.id()).unwrap());
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+    terminal.interrupt();
     terminal.waits_for("cancelled");
     terminal.types("x * 11\r");
     terminal.waits_for("77");
     terminal.types(".exit\r");
     assert!(terminal.child.wait().unwrap().success(), "{}", terminal.text());
+}
+
+#[test]
+fn ctrl_c_ends_a_line_that_only_computes_and_keeps_the_variables() {
+    let project = Project::new();
+    let mut terminal = Terminal::start(project.command(&["repl"]));
+    terminal.waits_for("> ");
+    terminal.types("x = 7\r");
+    for (number, line) in
+        ["while true do end", "while true do pcall(function() while true do end end) end"].iter().enumerate()
+    {
+        terminal.types(&format!("print('be' .. 'gun {number}'); {line}\r"));
+        terminal.waits_for(&format!("begun {number}"));
+        terminal.interrupt();
+        until("the line ends", || terminal.text().matches("Ctrl-C ended the line").count() > number);
+        terminal.types(&format!("x * 11 + {number}\r"));
+        terminal.waits_for(&(77 + number).to_string());
+    }
+    terminal.types(".exit\r");
+    assert!(terminal.child.wait().unwrap().success(), "{}", terminal.text());
+    assert!(!terminal.text().contains("is gone"), "{}", terminal.text());
+}
+
+#[test]
+fn ctrl_c_ends_the_process_of_a_line_that_does_not_come_back() {
+    let project = Project::new().file("mooncast.toml", "[scripts]\ncpu = \"10m\"\n");
+    let mut terminal = Terminal::start(project.command(&["repl"]));
+    terminal.waits_for("> ");
+    terminal.types("print('be' .. 'gun'); task.sleep('1ms'); (('a'):rep(60)):find(('.-'):rep(30) .. 'b')\r");
+    terminal.waits_for("begun");
+    terminal.interrupt();
+    terminal.waits_for("the process that ran the lines is gone, and so are their variables");
+    terminal.types("40 + 6\r");
+    terminal.waits_for("46");
+    terminal.types(".exit\r");
+    assert!(terminal.child.wait().unwrap().success(), "{}", terminal.text());
+}
+
+#[test]
+fn ctrl_c_while_a_send_waits_for_its_quota_sends_it_never() {
+    let service = Service::accepting();
+    // A message every four seconds.
+    let limits = "[app.limits]\ngroup_per_second = 1\nshare = 0.25\n";
+    let project = Project::new().file("mooncast.toml", limits);
+    let mut terminal = Terminal::start(project.command_against(&service, &["repl", "--yes"]));
+    terminal.waits_for("> ");
+    terminal.types("function m(to) return { to = to, type = 'txt', body = { msg = 'm' } } end\r");
+    terminal.types("for i = 1, 100 do im.group_send(m(i)); print('gone ' .. i .. '.') end\r");
+    terminal.waits_for("gone 1.");
+    terminal.interrupt();
+    terminal.waits_for("cancelled");
+    terminal.types("im.group_send(m(9999)) and 'after' .. 'wards'\r");
+    terminal.waits_for("afterwards");
+    terminal.types(".exit\r");
+    assert!(terminal.child.wait().unwrap().success(), "{}", terminal.text());
+    let printed = terminal.text().matches("gone ").count() - 1;
+    let sent: Vec<String> =
+        service.messages().iter().map(|message| message["to"][0].as_str().unwrap().to_owned()).collect();
+    let mut expected: Vec<String> = (1..=printed).map(|number| number.to_string()).collect();
+    expected.push("9999".to_owned());
+    assert_eq!(sent, expected, "{}", terminal.text());
+}
+
+#[test]
+fn ctrl_c_at_a_terminal_lets_the_script_see_that_it_is_cancelled() {
+    let project = Project::with_script(
+        r#"print("begun")
+        local ok, err = pcall(require("task").sleep, "1h")
+        print("caught " .. err.kind)"#,
+    );
+    let plain = project.command(&["run", "--simulator", "scripts/main.lua"]);
+    let mut terminal = Terminal::start(wrapped(&["setsid", "--ctty"], &plain));
+    terminal.waits_for("begun");
+    terminal.master.write_all(b"\x03").unwrap();
+    assert_eq!(terminal.child.wait().unwrap().code(), Some(130), "{}", terminal.text());
+    terminal.waits_for("caught cancelled");
+}
+
+#[test]
+fn long_lines_errors_of_coroutines_and_commands_leave_the_repl_as_it_is() {
+    let project = Project::new();
+    let long = "a".repeat(1 << 20);
+    let input = format!(
+        "x = '{long}'\n#x\ncoroutine.wrap(function() error('inside') end)()\n.help\n.nosuch\n#x + 1\n"
+    );
+    let ran = fed(project.command(&["repl"]), &input).exits(1);
+    assert_eq!(ran.stdout, "1048576\n1048577\n");
+    ran.says("inside").says("Tab        completes").says("there is no command `.nosuch`");
 }
