@@ -10,6 +10,7 @@
 
 mod answer;
 mod body;
+mod builder;
 mod call;
 mod class;
 mod decode;
@@ -40,6 +41,7 @@ use call::{Call, Prepared, Success};
 use token::Tokens;
 use transport::Transport;
 
+pub use builder::client_builder;
 pub use class::Class;
 pub use decode::{Codings, DecodeError};
 pub use failure::{CallName, Failure};

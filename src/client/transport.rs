@@ -13,6 +13,7 @@ use reqwest::header::{ACCEPT, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Request, Response, Url};
 
 use super::ClientError;
+use super::builder::client_builder;
 use super::decode;
 use super::keepalive::Connections;
 use super::proxy::Proxies;
@@ -93,20 +94,8 @@ impl Transport {
             Proxies::of_environment().map_err(ClientError::Proxy)?
         };
         let connections = Connections::new(IDLE_CONNECTION, move |rest| {
-            let builder = reqwest::Client::builder().pool_idle_timeout(rest);
-            let builder = if rest.is_zero() { builder.pool_max_idle_per_host(0) } else { builder };
-            proxies
-                .lead(builder)
-                .tls_backend_preconfigured(tls.clone())
-                .user_agent(concat!("mooncast/", env!("CARGO_PKG_VERSION")))
-                .redirect(reqwest::redirect::Policy::none())
-                .retry(reqwest::retry::never())
-                .referer(false)
-                // Answers are decompressed here, in more forms than the library knows.
-                .no_gzip()
-                .no_deflate()
-                .connect_timeout(timeouts.connect)
-                .build()
+            let builder = client_builder(rest, tls.clone()).connect_timeout(timeouts.connect);
+            proxies.lead(builder).build()
         });
         let connections = connections.map_err(|error| ClientError::Http(chain(&error)))?;
         Ok(Self { connections, wire: None, clock, network: Clock::real(), timeouts })

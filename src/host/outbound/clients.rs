@@ -6,10 +6,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::Client;
 use reqwest::dns::{Name, Resolve, Resolving};
 
-use crate::client::{Connections, tls_config};
+use crate::client::{Connections, client_builder, tls_config};
 use crate::protocol::{Failure, Kind};
 
 /// The most hosts whose connections are kept open.
@@ -57,17 +56,7 @@ fn build(host: &str, addresses: &[SocketAddr]) -> Result<Connections, Failure> {
     let tls = tls_config().map_err(|error| unusable(&error))?;
     let (host, addresses) = (host.to_owned(), addresses.to_vec());
     let build = move |rest: Duration| {
-        let builder = Client::builder().pool_idle_timeout(rest);
-        let builder = if rest.is_zero() { builder.pool_max_idle_per_host(0) } else { builder };
-        builder
-            .tls_backend_preconfigured(tls.clone())
-            .user_agent(concat!("mooncast/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            // Answers are decompressed here, in more forms than the library knows.
-            .no_gzip()
-            .no_deflate()
+        client_builder(rest, tls.clone())
             .no_proxy()
             .dns_resolver(NoNames)
             .resolve_to_addrs(&host, &addresses)

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Answer;
-use super::take::{Asked, Named, from, within};
+use super::take::{Asked, Named, cut, from, within};
 use crate::ledger::{Broadcast, BroadcastId, Filter};
 use crate::web::acts::{BroadcastAct, Done};
 use crate::web::answer::{Problem, ProblemBody};
@@ -108,9 +108,7 @@ pub(super) async fn list(
         ..which.state.map(Standing::filter).unwrap_or_default()
     };
     let mut found = site.ledger.list(&filter).await?;
-    let more = found.len() > limit as usize;
-    found.truncate(limit as usize);
-    let before = found.last().filter(|_| more).map(|last| last.id.0);
+    let before = cut(&mut found, limit, |last| last.id.0);
     Ok(Json(BroadcastPage { broadcasts: views(&site, found).await?, before }))
 }
 

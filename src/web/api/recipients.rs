@@ -12,7 +12,7 @@ use tokio::io::AsyncReadExt as _;
 use utoipa::{IntoParams, ToSchema};
 
 use super::Answer;
-use super::take::{Asked, Named, from, within};
+use super::take::{Asked, Named, cut, from, within};
 use crate::ledger::{BroadcastId, ExportPages, LedgerError, State as Settled};
 use crate::web::answer::{Problem, ProblemBody};
 use crate::web::guard::Viewer;
@@ -110,9 +110,7 @@ pub(super) async fn list(
     let id = site.ledger.show(BroadcastId(id)).await?.id;
     let state = which.state.map(Settled::from);
     let mut found = site.ledger.recipients(id, state, after, limit + 1).await?;
-    let more = found.len() > limit as usize;
-    found.truncate(limit as usize);
-    let after = found.last().filter(|_| more).map(|last| last.seq);
+    let after = cut(&mut found, limit, |last| last.seq);
     Ok(Json(RecipientPage { recipients: found.into_iter().map(RecipientView::from).collect(), after }))
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Answer;
-use super::take::{Asked, Named, from, within};
+use super::take::{Asked, Named, cut, from, within};
 use crate::ledger::{SendFilter, State as Settled};
 use crate::web::acts::{Done, SendAct};
 use crate::web::answer::ProblemBody;
@@ -86,9 +86,7 @@ pub(super) async fn list(
         let filter = SendFilter { state: which.state.map(Settled::from), before, ..SendFilter::default() };
         site.ledger.sends(filter, limit + 1).await?
     };
-    let more = found.len() > limit as usize;
-    found.truncate(limit as usize);
-    let before = found.last().filter(|_| more).map(|last| last.id);
+    let before = cut(&mut found, limit, |last| last.id);
     Ok(Json(SendPage { sends: found.iter().map(SendView::from).collect(), before }))
 }
 

@@ -74,6 +74,14 @@ pub(super) fn within(name: &str, asked: Option<u32>, most: u32, otherwise: u32) 
     Err(Problem::new(StatusCode::BAD_REQUEST, format!("`{name}` is {number}; 1 to {most} is right")))
 }
 
+/// Cuts a page off rows of which one more than `limit` were asked for. Gives the number of its last row where more rows
+/// come after it.
+pub(super) fn cut<T>(rows: &mut Vec<T>, limit: u32, number: impl Fn(&T) -> i64) -> Option<i64> {
+    let more = rows.len() > limit as usize;
+    rows.truncate(limit as usize);
+    rows.last().filter(|_| more).map(number)
+}
+
 /// A number that is not too small, where there is one.
 pub(super) fn from(name: &str, asked: Option<i64>, least: i64) -> Result<Option<i64>, Problem> {
     match asked {
