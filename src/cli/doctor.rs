@@ -1,5 +1,6 @@
 //! `mooncast doctor`
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -92,12 +93,23 @@ async fn examine(app: &Delivery, clock: &Clock, report: &mut Report) {
     report.line(true, "limits", &shown.join(", "));
 }
 
-/// Whether the folder is there for its owner alone, or can be made.
+/// Bytes that the state folder has to have room for: a ledger begins with about so many.
+const ROOM: usize = 512 * 1024;
+
+/// Whether the folder is there, or can be made, and takes a small file.
 fn state_folder(folder: &PathBuf) -> (bool, String) {
-    match tempfile::Builder::new().prefix(".doctor").tempfile_in(folder) {
-        Ok(_) => (true, format!("{} can be written", folder.display())),
+    let written = tempfile::Builder::new().prefix(".doctor").tempfile_in(folder).and_then(|mut file| {
+        file.write_all(&vec![0; ROOM])?;
+        file.as_file().sync_all()
+    });
+    match written {
+        Ok(()) => (true, format!("{} can be written", folder.display())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             (true, format!("{} will be made when it is needed", folder.display()))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+            let text = format!("{}: the disk is full; free some space, or nothing is sent", folder.display());
+            (false, text)
         }
         Err(error) => (false, format!("{} cannot be written: {error}", folder.display())),
     }

@@ -137,9 +137,11 @@ impl Project {
         self.within(args)
     }
 
-    /// The command as it stands, with the store that its settings name.
+    /// The command as it stands, with the store that its settings name. `MOONCAST_TEST_BINARY` names another binary to
+    /// test, for example one of an earlier version.
     pub fn within(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mooncast"));
+        let built = || env!("CARGO_BIN_EXE_mooncast").into();
+        let mut command = Command::new(std::env::var_os("MOONCAST_TEST_BINARY").unwrap_or_else(built));
         command.args(args).current_dir(self.folder.path()).stdin(Stdio::null());
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("MOONCAST_") {

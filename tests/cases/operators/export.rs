@@ -97,6 +97,56 @@ fn export_xlsx_is_text_in_every_cell() {
     assert_eq!(self::sheet(std::fs::read(path).unwrap()).0.height(), 7);
 }
 
+/// Texts that a spreadsheet might run, or take for a number, a date or a truth.
+const TEXTS: [&str; 16] = [
+    "=1+1",
+    "=cmd|' /C calc'!A0",
+    "+1",
+    "-1",
+    "@SUM(A1)",
+    "\t=1",
+    "\n=1",
+    "＝1+1",
+    "＋1",
+    "－1",
+    "＠x",
+    "'=1",
+    "00123",
+    "1E5",
+    "2026-01-01",
+    "TRUE",
+];
+
+#[test]
+fn export_disarms_texts_and_headers_of_every_kind_and_changes_no_other() {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(["group_id", "=head", "note"]).unwrap();
+    for (number, text) in TEXTS.iter().enumerate() {
+        writer.write_record([&format!("18452474816102500{number:02}"), "x", *text]).unwrap();
+    }
+    let project = Project::with_script(
+        r#"im.broadcast { name = "news", to = "audience.csv", message = { type = "txt", body = { msg = "x" } } }"#,
+    )
+    .file("audience.csv", writer.into_inner().unwrap());
+    project.run_simulated().exits(0);
+    let written = export(&project, &[]);
+    let rows = rows(written.strip_prefix(b"\xef\xbb\xbf").unwrap());
+    assert_eq!(column(&rows, "'=head")[0], "x");
+    let disarmed: Vec<String> = TEXTS
+        .iter()
+        .enumerate()
+        .map(|(number, text)| if number < 11 { format!("'{text}") } else { (*text).to_owned() })
+        .collect();
+    assert_eq!(column(&rows, "note"), disarmed);
+    assert_eq!(column(&rows, "group_id")[15], "1845247481610250015");
+    // A workbook says of each cell that it is text.
+    let (sheet, formulas) = sheet(export(&project, &["--format", "xlsx"]));
+    assert!(formulas.is_empty(), "{formulas:?}");
+    let last = sheet.width() - 1;
+    let notes: Vec<Data> = (1..=TEXTS.len()).map(|row| sheet.get((row, last)).unwrap().clone()).collect();
+    assert_eq!(notes, TEXTS.map(|text| Data::String(text.to_owned())));
+}
+
 #[test]
 fn export_json_keeps_the_audiences_columns_by_name() {
     let project = project();

@@ -3,18 +3,22 @@
 use super::{Service, TWO_HOURS, hourly, logged, serve};
 use crate::support::{Project, Ran, until};
 
+/// A job of every second: once it has run thrice, the daemon has looked at all jobs more than once.
+const EVERY_SECOND: &str = "require('schedule').every('1s', { name = 'b' }, function() print('ran b') end)\n";
+
 /// Its time passes while the daemon is off, and the script cannot be loaded at the start.
 fn mended_after_the_start(broken: Option<&str>) {
     let (project, service) = (Project::new(), Service::accepting());
     project.write("scripts/a.lua", hourly("a", "first"));
-    project.write("scripts/b.lua", hourly("b", "b"));
     serve(&project, &service).stop().exits(0);
+    project.write("scripts/b.lua", EVERY_SECOND);
     project.run_in_store(&format!("{TWO_HOURS} WHERE name = 'a'"));
     match broken {
         Some(text) => project.write("scripts/a.lua", text),
         None => std::fs::remove_file(project.path("scripts/a.lua")).unwrap(),
     }
     let serving = serve(&project, &service);
+    serving.prints("ran b", 3);
     project.write("scripts/a.lua", hourly("a", "mended"));
     serving.prints("ran mended", 1);
     serving.stop().exits(0);
@@ -39,7 +43,7 @@ fn fault_across_a_time_a_script_that_is_missing() {
 fn fault_across_a_time_a_script_that_is_deleted_for_a_moment_under_the_daemon() {
     let (project, service) = (Project::new(), Service::accepting());
     project.write("scripts/a.lua", hourly("a", "first"));
-    project.write("scripts/b.lua", hourly("b", "b"));
+    project.write("scripts/b.lua", EVERY_SECOND);
     let serving = serve(&project, &service);
     std::fs::remove_file(project.path("scripts/a.lua")).unwrap();
     serving.says("a script is gone", 1);
@@ -49,6 +53,8 @@ fn fault_across_a_time_a_script_that_is_deleted_for_a_moment_under_the_daemon() 
         list.contains("scripts/b.lua") && !list.contains("scripts/a.lua")
     });
     project.run_in_store(&format!("{TWO_HOURS} WHERE name = 'a'"));
+    let ran = serving.printed().iter().filter(|line| line.contains("ran b")).count();
+    serving.prints("ran b", ran + 3);
     project.write("scripts/a.lua", hourly("a", "again"));
     serving.prints("ran again", 1);
     serving.stop().exits(0);
