@@ -149,7 +149,7 @@ fn a_ledger_goes_to_a_server_and_back() {
     schema.run("DELETE FROM recipients WHERE seq = 2; ALTER SEQUENCE sends_id_seq RESTART");
     let check = with_store(&project, &address, &["store", "check"]).exits(2);
     check
-        .prints("BAD  rows: news/1: it says 3 sent, and 2 recipients are")
+        .prints("BAD  rows: news/1: it says 3 sent, and there are 2")
         .prints("BAD  rows: sends: the next row");
     // A newer program may have been here.
     schema.run("UPDATE schema_version SET version = 90, least = 1");

@@ -12,6 +12,7 @@ use crate::config::{AppFlags, Environment, Project, Settings};
 use crate::daemon::scan;
 use crate::delivery::Delivery;
 use crate::host::{self, Ended, Failed, Files, InterruptSwitch, Silence, Sources};
+use crate::message::counted;
 use crate::protocol::{Mode, ScriptError};
 use crate::schedule::Job;
 
@@ -74,7 +75,7 @@ pub(super) fn run(args: &Check, global: &Global) -> anyhow::Result<Exit> {
             let _ = writeln!(out, "{line}");
         }
     }
-    let scripts = if files.len() == 1 { "1 script".to_owned() } else { format!("{} scripts", files.len()) };
+    let scripts = counted(files.len(), "script");
     let verdict = match found {
         0 => format!("{scripts}: nothing found"),
         1 => format!("{scripts}: 1 problem"),

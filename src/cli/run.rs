@@ -18,6 +18,7 @@ use crate::host::{
     self, Ended, InterruptSwitch, MAX_SOURCE, OWN_BINARY, OnChange, Output, Part, PlanUnderway, RunSpec,
     Services, Silence,
 };
+use crate::message::counted;
 use crate::protocol::{Mode, Source, WorkerLimits};
 
 use super::apps::{self, Apps};
@@ -290,7 +291,7 @@ impl Shown for OfRun {
         let plans = self.0.broadcasts.plans();
         if !plans.is_empty() {
             let plan = |plan: &Rc<PlanUnderway>| {
-                format!("planning `{}`: {} recipients so far", plan.name, plan.recipients())
+                format!("planning `{}`: {} so far", plan.name, counted(plan.recipients(), "recipient"))
             };
             return Some(plans.iter().map(plan).collect::<Vec<_>>().join("; "));
         }
@@ -327,11 +328,14 @@ pub(super) async fn listen(switch: InterruptSwitch) {
 /// Writing to a `String` cannot fail, so its results are let go of.
 fn describe(services: &Services) -> String {
     let counts = services.tally.counts();
-    let mut text = format!("sent to {} groups, {} in flight", counts.sent, counts.in_flight);
+    let mut text = format!("sent to {}, {} in flight", counted(counts.sent, "group"), counts.in_flight);
     for (count, what) in [
         (counts.rejected, "rejected"),
         (counts.in_doubt, "in doubt"),
-        (counts.throttled, "calls refused as too many"),
+        (
+            counts.throttled,
+            if counts.throttled == 1 { "call refused as too many" } else { "calls refused as too many" },
+        ),
     ] {
         if count > 0 {
             let _ = write!(text, ", {count} {what}");

@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 
 use super::Exit;
 use crate::clock::Clock;
+use crate::message::counted;
 use crate::simulator::{
     Count, Keep, Latency, Limits, ParseFaultError, Plan, Settings, Simulator, Stats, TargetedBy, Time,
 };
@@ -207,8 +208,12 @@ fn write_welcome(out: &mut impl Write, settings: &Settings, address: SocketAddr)
 fn write_totals(out: &mut impl Write, stats: &Stats) -> std::io::Result<()> {
     writeln!(
         out,
-        "{} group messages and {} targeted messages in {} groups; {} files, {} tokens",
-        stats.group_messages, stats.targeted_messages, stats.groups_reached, stats.uploads, stats.tokens
+        "{} and {} in {}; {}, {}",
+        counted(stats.group_messages, "group message"),
+        counted(stats.targeted_messages, "targeted message"),
+        counted(stats.groups_reached, "group"),
+        counted(stats.uploads, "file"),
+        counted(stats.tokens, "token")
     )?;
     for (kind, counts) in [("refused", &stats.refused), ("fault", &stats.faults)] {
         for (name, count) in counts {

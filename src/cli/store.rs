@@ -14,6 +14,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::clock::Clock;
 use crate::config::{Environment, FILE_NAME, STATE_FOLDER, STORE_VARIABLE, Settings, is_server};
 use crate::ledger::{LEDGER_FILE, Ledger, Look, Place};
+use crate::message::{counted, counted_as};
 
 use super::findings::Report;
 use super::next::Next;
@@ -256,10 +257,14 @@ async fn copy(from: &Place, to: &Place, clock: &Clock) -> anyhow::Result<Exit> {
         writeln!(out, "{:<16} {:>10}  {}", table.name, table.rows, &table.hash[..16])?;
     }
     let (from, to, rows) = (copied.from.display(), copied.to.display(), copied.rows());
-    writeln!(out, "{from} -> {to}: {rows} rows, read back and the same")?;
+    writeln!(out, "{from} -> {to}: {}, read back and the same", counted(rows, "row"))?;
     if copied.in_doubt > 0 {
-        let doubts = copied.in_doubt;
-        writeln!(out, "{doubts} single sends of processes that died are in doubt; see `mooncast runs`")?;
+        let doubts = counted_as(
+            copied.in_doubt,
+            "single send of a process that died is",
+            "single sends of processes that died are",
+        );
+        writeln!(out, "{doubts} in doubt; see `mooncast runs`")?;
     }
     Ok(Exit::Delivered)
 }

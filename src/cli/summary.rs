@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::delivery::{Counts, End, Underway};
 use crate::host::{Ended, Failed};
+use crate::message::counted;
 
 use super::Exit;
 use super::logging::Format;
@@ -123,8 +124,8 @@ impl Summary<'_> {
             }
         }
         if counts.throttled > 0 {
-            let refused = counts.throttled;
-            let _ = write!(text, "; the service refused {refused} calls as too many, each was sent again");
+            let refused = counted(counts.throttled, "call");
+            let _ = write!(text, "; the service refused {refused} as too many, each was sent again");
         }
         text
     }
@@ -158,5 +159,5 @@ fn stands(broadcast: &Underway) -> String {
 }
 
 fn groups(count: u64) -> String {
-    if count == 1 { "1 group".to_owned() } else { format!("{count} groups") }
+    counted(count, "group")
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::config::AlertKind;
 use crate::delivery::Report;
+use crate::message::counted_as;
 
 use super::Alert;
 
@@ -79,7 +80,10 @@ impl Event {
                 of_job(AlertKind::RunFailed, job, run, &what)
             }
             Self::RunUndelivered { job, run, groups } => {
-                let what = format!("ended, and {groups} groups do not have their message");
+                let what = format!(
+                    "ended, and {} its message",
+                    counted_as(groups, "group does not have", "groups do not have")
+                );
                 let alert = of_job(AlertKind::Undelivered, job, run, &what);
                 Alert { figures: [("undelivered", groups)].into(), ..alert }
             }

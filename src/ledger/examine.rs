@@ -1,5 +1,7 @@
 //! Whether what is in a ledger agrees with itself.
 
+use crate::message::counted as in_words;
+
 use super::owner::lives;
 use super::sql::sql;
 use super::store::{Transaction, count};
@@ -46,7 +48,11 @@ impl Ledger {
             let missing: Option<(i64,)> = read.row(sql(WITHOUT_MESSAGE).bind(id)).await?;
             let missing = missing.unwrap_or_default().0;
             if missing > 0 {
-                found.faults.push(format!("{}: {missing} recipients have no message", suspect.name));
+                found.faults.push(format!(
+                    "{}: without a message: {}",
+                    suspect.name,
+                    in_words(missing, "recipient")
+                ));
             }
             if counted.1 > 0 {
                 let mut write = self.store().write().await?;
@@ -54,8 +60,9 @@ impl Ledger {
                 let abandoned = write.end(abandoned).await?;
                 if abandoned > 0 {
                     found.faults.push(format!(
-                        "{}: {abandoned} recipients are being sent to by nobody that lives; whoever drives it next settles them as in doubt",
-                        suspect.name
+                        "{}: {} in flight of a process that died; the next process that drives it settles them as in doubt",
+                        suspect.name,
+                        in_words(abandoned, "recipient")
                     ));
                 }
             }
@@ -125,21 +132,25 @@ impl Suspect {
         let states = ["pending", "sending", "sent", "rejected", "in doubt", "skipped", "cancelled"];
         for ((state, counted), said) in states.iter().zip(counted).zip(said) {
             if counted != said {
-                faults.push(format!("{}: it says {said} {state}, and {counted} recipients are", self.name));
+                faults.push(format!("{}: it says {said} {state}, and there are {counted}", self.name));
             }
         }
         let all: i64 = counted.iter().sum();
         if all != of.14 - 1 {
             faults.push(format!(
-                "{}: {} recipients were numbered, and {all} are there",
+                "{}: {} numbered, and {all} there",
                 self.name,
-                of.14 - 1
+                in_words(of.14 - 1, "recipient")
             ));
         }
         let over = [Stage::Finished, Stage::Cancelled].iter().any(|stage| stage.number() == self.stage);
         if over && counted[0] + counted[1] > 0 {
             let waiting = counted[0] + counted[1];
-            faults.push(format!("{}: it is over, and {waiting} recipients still wait", self.name));
+            faults.push(format!(
+                "{}: it is over, and {} still waiting",
+                self.name,
+                in_words(waiting, "recipient")
+            ));
         }
         count(all)
     }
@@ -182,7 +193,8 @@ async fn rest(write: &mut Transaction<'_>) -> Result<Vec<String>, LedgerError> {
     }
     if abandoned > 0 {
         faults.push(format!(
-            "{abandoned} single sends are in flight of processes that died; the next one that sends settles them as in doubt"
+            "{} in flight of a process that died; the next process that sends settles them as in doubt",
+            in_words(abandoned, "single send")
         ));
     }
     for table in behind(write).await? {

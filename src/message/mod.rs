@@ -41,7 +41,7 @@ pub use nearest::nearest;
 pub use numbers::exact_numbers;
 pub use problem::{Problem, Problems};
 pub use sendable::Message;
-pub use shown::{is_invisible, quoted};
+pub use shown::{counted, counted_as, is_invisible, quoted};
 
 /// Which of the service's two sending calls a message is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

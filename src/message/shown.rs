@@ -85,9 +85,17 @@ pub(super) fn shows_nothing(text: &str) -> bool {
     !text.chars().any(is_seen)
 }
 
-/// `1 group`, `2 groups`.
-pub(super) fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+/// `1 group`, `2 groups`: a number and its noun, which takes an `s` in the plural.
+#[must_use]
+pub fn counted(count: impl std::fmt::Display, noun: &str) -> String {
+    let count = count.to_string();
+    format!("{count} {noun}{}", if count == "1" { "" } else { "s" })
+}
+
+/// `1 is`, `2 are`, with other verbs too: a number and the verb for it.
+#[must_use]
+pub fn counted_as(count: u64, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
 }
 
 fn shorten(text: &str) -> String {

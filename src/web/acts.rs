@@ -133,16 +133,25 @@ impl Site {
             BroadcastAct::Retry => {
                 let count = ledger.retry_rejected(id).await?;
                 ledger.entrust(id).await?;
-                Done::counted(count, format!("{count} of {name} are pending again, and are sent"))
+                Done::counted(
+                    count,
+                    format!("{count} of {name} {} pending again, and {} sent", are(count), are(count)),
+                )
             }
             BroadcastAct::SettleAsSent => {
                 let count = ledger.settle_doubts(id, Settlement::AsSent).await?;
-                Done::counted(count, format!("{count} of {name} count as sent"))
+                Done::counted(
+                    count,
+                    format!("{count} of {name} {} as sent", if count == 1 { "counts" } else { "count" }),
+                )
             }
             BroadcastAct::SettleAgain => {
                 let count = ledger.settle_doubts(id, Settlement::Again).await?;
                 ledger.entrust(id).await?;
-                Done::counted(count, format!("{count} of {name} are pending again, and are sent"))
+                Done::counted(
+                    count,
+                    format!("{count} of {name} {} pending again, and {} sent", are(count), are(count)),
+                )
             }
             BroadcastAct::Recall => self.recall(id, &name).await?,
         };
@@ -288,4 +297,9 @@ async fn recall(house: &House, id: BroadcastId) -> Result<BroadcastRecalled, Pro
     let (_switch, stop) = StopSwitch::new();
     let told = app.recall_broadcast(&house.ledger, &found, &RecallOptions::default(), &stop).await;
     told.map_err(|error| Problem::new(StatusCode::CONFLICT, error.to_string()))
+}
+
+/// The verb for so many.
+const fn are(count: u64) -> &'static str {
+    if count == 1 { "is" } else { "are" }
 }

@@ -50,8 +50,10 @@ fn compare(plan: &Plan, performance: &Performance, script: &str) -> anyhow::Resu
         format!("its {} messages or their recipients have changed", number(now.messages))
     } else {
         format!(
-            "{} messages were rehearsed, and now there are {}",
-            number(plan.messages),
+            "{} {} rehearsed, and now there {} {}",
+            plural(plan.messages, "message"),
+            if plan.messages == 1 { "was" } else { "were" },
+            if now.messages == 1 { "is" } else { "are" },
             number(now.messages)
         )
     };

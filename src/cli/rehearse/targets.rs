@@ -11,7 +11,7 @@ use crate::delivery::{Delivery, Stop, StopSwitch};
 use crate::host::rehearsal;
 
 use super::stage::Performance;
-use super::text::number;
+use super::text::{number, plural};
 
 /// Those that are named; the rest is only counted.
 const LISTED: usize = 100;
@@ -64,15 +64,16 @@ impl Targets {
     pub(super) fn write(&self, out: &mut impl Write) -> io::Result<()> {
         writeln!(
             out,
-            "\nIn the service's lists: looked for {} groups, {} members and {} senders",
-            number(self.groups_checked),
-            number(self.members_checked),
-            number(self.senders_checked)
+            "\nIn the service's lists: looked for {}, {} and {}",
+            plural(self.groups_checked, "group"),
+            plural(self.members_checked, "member"),
+            plural(self.senders_checked, "sender")
         )?;
         if self.members_not_checked > 0 {
             writeln!(
                 out,
-                "  {} members were not looked for: they are in too many groups",
+                "  {} not looked for, being in too many groups: {}",
+                if self.members_not_checked == 1 { "a member was" } else { "members were" },
                 number(self.members_not_checked)
             )?;
         }

@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use crate::cli::runs::local_text;
+
 use super::report::{BroadcastReport, Report, SampleReport};
 
 /// Problems that are shown; `--json` has more.
@@ -101,7 +103,7 @@ fn write_broadcast(out: &mut impl Write, broadcast: &BroadcastReport) -> io::Res
             )?;
         }
         (_, Some(first), Some(last)) => {
-            let took = time(broadcast.seconds);
+            let (first, last, took) = (local_text(first), local_text(last), time(broadcast.seconds));
             writeln!(out, "  {first} to {last}, {took}, {}", plural(broadcast.calls, "call"))?;
         }
         _ => writeln!(out, "  nobody would get it")?,

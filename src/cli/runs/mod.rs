@@ -17,6 +17,7 @@ use crate::config::{Environment, Project, Settings};
 use crate::delivery::cancel;
 use crate::ledger::{Broadcast, Filter, Ledger, Place, Settlement, Wish};
 
+use crate::message::counted_as;
 use crate::web::{BroadcastView, standing};
 
 use super::next::Next;
@@ -121,7 +122,8 @@ async fn steer(command: Command, ledger: &Ledger, clock: &Clock, next: &Next) ->
         Command::Retry { broadcast } => {
             let found = broadcast.find(ledger).await?;
             let count = ledger.retry_rejected(found.id).await?;
-            show::say(&format!("{count} are pending again; {}", sender(ledger, &found, next).await?))?;
+            let pending = counted_as(count, "is pending again", "are pending again");
+            show::say(&format!("{pending}; {}", sender(ledger, &found, next).await?))?;
         }
         Command::Settle(asked) => match asked.of()? {
             sends::Doubts::Sends(numbers) => sends::settle(ledger, &numbers, asked.how.as_sent).await?,
@@ -131,9 +133,10 @@ async fn steer(command: Command, ledger: &Ledger, clock: &Clock, next: &Next) ->
                 let settlement = if as_sent { Settlement::AsSent } else { Settlement::Again };
                 let count = ledger.settle_doubts(found.id, settlement).await?;
                 show::say(&if as_sent {
-                    format!("{count} count as sent")
+                    counted_as(count, "counts as sent", "count as sent")
                 } else {
-                    format!("{count} are pending again; {}", sender(ledger, &found, next).await?)
+                    let pending = counted_as(count, "is pending again", "are pending again");
+                    format!("{pending}; {}", sender(ledger, &found, next).await?)
                 })?;
             }
         },

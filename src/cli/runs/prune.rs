@@ -7,6 +7,7 @@ use clap::Args;
 
 use crate::clock::Clock;
 use crate::ledger::{Ledger, Pruned};
+use crate::message::{counted, counted_as};
 
 use super::super::Exit;
 use super::show;
@@ -40,8 +41,13 @@ pub(super) async fn run(prune: &Prune, ledger: &Ledger, clock: &Clock) -> anyhow
     let verb = if prune.dry_run { "would forget" } else { "forgot" };
     let before = show::instant(instant);
     show::say(&format!(
-        "{verb} what was over before {before}: {broadcasts} broadcasts, {sends} single sends, {job_runs} job runs"
+        "{verb} what was over before {before}: {}, {}, {}",
+        counted(broadcasts, "broadcast"),
+        counted(sends, "single send"),
+        counted(job_runs, "job run")
     ))?;
-    show::say(&format!("{verb} {expired} uploads and values that have expired"))?;
+    let expired =
+        counted_as(expired, "upload or value that has expired", "uploads and values that have expired");
+    show::say(&format!("{verb} {expired}"))?;
     Ok(Exit::Delivered)
 }

@@ -122,7 +122,11 @@ pub(super) async fn list(ledger: &Ledger, next: &Next) -> anyhow::Result<()> {
     let found = in_doubt(ledger).await?;
     let Some(first) = found.first() else { return Ok(()) };
     let mut out = std::io::stdout().lock();
-    writeln!(out, "\n{} single sends are in doubt: each may have been sent", found.len())?;
+    let how_many = match found.len() {
+        1 => "1 single send is in doubt: it may have been sent".to_owned(),
+        many => format!("{many} single sends are in doubt: each may have been sent"),
+    };
+    writeln!(out, "\n{how_many}")?;
     writeln!(out, "{:>6}  {:<25}  {:<20} {:<24} {:<24} why", "number", "since", "once", "to", "sent by")?;
     for send in found.iter().take(LISTED as usize) {
         let view = SendView::from(send);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::ledger::{Broadcast, RecalledCounts, Stage, State};
 
+use crate::message::counted_as;
 use crate::web::{BroadcastView, WaitKind};
 
 use super::super::next::Next;
@@ -91,7 +92,8 @@ pub(super) fn one(
         }
     }
     if broadcast.duplicates > 0 {
-        writeln!(out, "  {} duplicates were dropped", broadcast.duplicates)?;
+        let dropped = counted_as(broadcast.duplicates, "duplicate was", "duplicates were");
+        writeln!(out, "  {dropped} dropped")?;
     }
     writeln!(out, "  largest message: {} bytes", broadcast.largest_message_bytes)?;
     writeln!(out, "  made {}", instant(broadcast.created_at))?;

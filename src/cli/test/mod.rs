@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::config::{Environment, Project, Settings, parse_duration};
 use crate::host::testing::Declared;
 use crate::host::{Ended, Failed};
+use crate::message::counted;
 use crate::protocol::{Mode, ScriptError, Source};
 
 use super::run::{self, Grants};
@@ -91,7 +92,7 @@ pub(super) fn run(args: &Test, global: &Global) -> anyhow::Result<Exit> {
         }
     }
     if outcomes.is_empty() {
-        let among = format!("{} files", files.len());
+        let among = counted(files.len(), "file");
         match &args.filter {
             Some(filter) => bail!("no test in {among} has `{filter}` in its `FILE: NAME`"),
             None => bail!("no test is in {among}; a test is `test(\"what holds\", function(t) … end)`"),

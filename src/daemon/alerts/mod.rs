@@ -49,6 +49,7 @@ use crate::clock::{Clock, Instant};
 use crate::config::{AlertKind, AlertSettings};
 use crate::host::Webhook;
 use crate::ledger::{DueAlert, Ledger};
+use crate::message::counted_as;
 
 /// Alerts that are posted before the ledger is asked again.
 const BATCH: u32 = 16;
@@ -169,7 +170,11 @@ impl Alerts {
             None => return,
             Some(0) => {}
             Some(more) => {
-                alert.text = format!("{} (and {more} more alerts like this were left out)", alert.text);
+                alert.text = format!(
+                    "{} (and {} left out)",
+                    alert.text,
+                    counted_as(more.into(), "more alert like this was", "more alerts like this were")
+                );
             }
         }
         let at = i64::try_from(self.clock.unix_time().as_millis()).unwrap_or(i64::MAX);

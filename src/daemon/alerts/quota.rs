@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::config::AlertKind;
 use crate::delivery::Delivery;
+use crate::message::{counted, counted_as};
 use crate::quota::Quota;
 use crate::schedule::run_name;
 
@@ -38,9 +39,13 @@ impl Alerts {
                     let (name, minutes) = (app.name(), now.saturating_sub(*since).as_secs() / 60);
                     let since = run_name(Duration::from_secs(since.as_secs()));
                     let text = format!(
-                        "app `{name}`: the service has refused {} as too many for {minutes} minutes; {} were refused \
+                        "app `{name}`: the service has refused {} as too many for {}; {} refused \
                          in the last minute, the pace is down to {:.0} of {} a second",
-                        status.name, status.throttled_last_minute, status.pace, status.per_second
+                        status.name,
+                        counted(minutes, "minute"),
+                        counted_as(status.throttled_last_minute, "was", "were"),
+                        status.pace,
+                        status.per_second
                     );
                     let about = format!("{name} {} {since}", status.name);
                     self.raise(Alert {

@@ -11,7 +11,7 @@ use crate::host::services::Services;
 use crate::ledger::{
     AppId, Broadcast, BroadcastId, Found, Input, Lease, Ledger, LedgerError, Owner, ScriptMark, Spec, Wish,
 };
-use crate::message::Call;
+use crate::message::{Call, counted_as};
 use crate::protocol::{Answer, Failure, Kind};
 
 use super::asked::Asked;
@@ -253,7 +253,12 @@ fn already(services: &Services, broadcast: &Broadcast) -> Answer {
     services.tally.broadcast(&Report::new(broadcast, counts, 0, Duration::ZERO), 0);
     let doubts = match counts.in_doubt {
         0 => String::new(),
-        many => format!(" ({many} are in doubt: `mooncast runs settle {}` settles them)", broadcast.id),
+        many => format!(
+            " ({} in doubt: `mooncast runs settle {}` settles {})",
+            counted_as(many, "is", "are"),
+            broadcast.id,
+            if many == 1 { "it" } else { "them" }
+        ),
     };
     let when = broadcast
         .finished_at

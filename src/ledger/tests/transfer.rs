@@ -192,7 +192,7 @@ fn a_copy_goes_on_where_the_ledger_was() {
         // What was in flight is nobody's until somebody drives it.
         assert_eq!(examined.faults.len(), 1, "{examined:?}");
         assert!(
-            examined.faults[0].starts_with("news/1: 2 recipients are being sent to by nobody"),
+            examined.faults[0].starts_with("news/1: 2 recipients in flight of a process that died"),
             "{examined:?}"
         );
         let lease = ledger.claim_alone(lease.broadcast, &owner, LEASE).await.unwrap().unwrap();
@@ -218,10 +218,10 @@ fn a_ledger_that_contradicts_itself_is_told() {
         assert_eq!(faults().await, Vec::<String>::new());
         let mut connection = file(&folder).await;
         for (break_it, said) in [
-            ("UPDATE broadcasts SET n_sent = 3", "news/1: it says 3 sent, and 0 recipients are"),
-            ("DELETE FROM recipients WHERE seq = 4", "news/1: 4 recipients were numbered, and 3 are there"),
-            ("UPDATE recipients SET message = 9 WHERE seq = 3", "news/1: 1 recipients have no message"),
-            ("UPDATE broadcasts SET state = 2", "news/1: it is over, and 3 recipients still wait"),
+            ("UPDATE broadcasts SET n_sent = 3", "news/1: it says 3 sent, and there are 0"),
+            ("DELETE FROM recipients WHERE seq = 4", "news/1: 4 recipients numbered, and 3 there"),
+            ("UPDATE recipients SET message = 9 WHERE seq = 3", "news/1: without a message: 1 recipient"),
+            ("UPDATE broadcasts SET state = 2", "news/1: it is over, and 3 recipients still waiting"),
         ] {
             sqlx::query(break_it).execute(&mut connection).await.unwrap();
             let faults = faults().await;

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::support::service::Service;
-use crate::support::{Project, Ran, store};
+use crate::support::{Project, Ran, store, wrapped};
 
 use super::{FAST, news, runs};
 
@@ -54,6 +54,42 @@ fn doctor_says_that_a_ledger_is_newer_and_that_it_cannot_be_written() {
         doctor(&project, &service).exits(1).prints("BAD  store");
     }
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// A disk of so many kilobytes for the state, which a file fills up.
+const FULL: &str = "mkdir -p .mooncast; mount -t tmpfs -o size=64k none .mooncast; \
+    dd if=/dev/zero of=.mooncast/other 2>/dev/null || true; exec \"$@\"";
+
+#[test]
+fn doctor_says_that_the_disk_is_full() {
+    if store::server().is_some() {
+        return;
+    }
+    let (service, project) = (Service::accepting(), Project::new());
+    let mount = ["sh", "-c", "mount -t tmpfs none /mnt"];
+    let may = |way: &&&[&str]| {
+        let words = [&["unshare"], **way, &mount].concat();
+        std::process::Command::new(words[0])
+            .args(&words[1..])
+            .output()
+            .is_ok_and(|tried| tried.status.success())
+    };
+    let ways: [&[&str]; 2] = [&["--mount"], &["--mount", "--map-root-user"]];
+    // Where no disk may be mounted, none can be full.
+    let Some(way) = ways.iter().find(may) else { return };
+    let command = project.command_against(&service, &["doctor"]);
+    let words = [&["unshare"], *way, &["sh", "-ec", FULL, "sh"]].concat();
+    let ran = Ran::of(&wrapped(&words, &command).output().unwrap());
+    ran.exits(1).prints("BAD  state folder").prints("the disk is full; free some space");
+}
+
+#[test]
+fn a_rehearsal_shows_local_times_with_their_zone() {
+    let project = Project::with_script(news(3)).file("mooncast.toml", FAST);
+    let mut command = project.command(&["rehearse", "--simulator", "scripts/main.lua"]);
+    let said = Ran::of(&command.env("TZ", "Asia/Shanghai").output().unwrap()).exits(0).stdout;
+    let line = said.lines().find(|line| line.contains(" to ") && line.contains("3 calls")).unwrap();
+    assert_eq!(line.matches(" +08:00").count(), 2, "{line}");
 }
 
 #[test]

@@ -28,6 +28,7 @@ fn a_once_send_in_doubt_is_listed_and_settled_again() {
     let project = doubtful(&service);
     let listed =
         runs(&project, &service, &["list"]).exits(0).prints("in doubt").prints("order-7").prints("g1");
+    assert!(listed.stdout.contains("\n1 single send is in doubt: it may have been sent\n"), "{listed:#?}");
     let next = listed.stdout.lines().find_map(|line| line.strip_prefix("next: mooncast ")).unwrap();
     assert!(next.starts_with("runs settle --send "), "{next}");
     project.run_against(&service).prints("in_doubt");
