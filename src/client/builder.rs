@@ -6,7 +6,6 @@ use reqwest::ClientBuilder;
 
 /// Begins a client that follows no redirect, repeats nothing and tells nothing but its name. It uses a connection again after at
 /// most this rest; never again when it is zero.
-#[must_use]
 pub fn client_builder(rest: Duration, tls: rustls::ClientConfig) -> ClientBuilder {
     let builder = reqwest::Client::builder().pool_idle_timeout(rest);
     let builder = if rest.is_zero() { builder.pool_max_idle_per_host(0) } else { builder };
