@@ -250,7 +250,8 @@ fn a_user_gets_one_text_however_the_users_of_a_group_are_divided() {
         let has_it = times.contains_key(&format!("\"{group}\" \"u{user}\""));
         let is_of = |row: &&serde_json::Value| {
             let users = row["users"].as_array().unwrap();
-            row["group_id"] == group.to_string() && users.contains(&serde_json::json!(format!("u{user}")))
+            row["group_id"].as_str() == Some(group.to_string().as_str())
+                && users.contains(&serde_json::json!(format!("u{user}")))
         };
         let doubt = rows.iter().filter(is_of).any(|row| row["state"] == "in_doubt");
         assert!(has_it || doubt, "u{user} of {group} is lost: {rows:?}");
