@@ -38,6 +38,8 @@ fn ends_against(project: &Project, service: &Service, count: usize) {
     command.env("MOONCAST_FAIL_POINT", format!("after-request:{count}"));
     let ran = Ran::of(&command.output().unwrap());
     assert_eq!(ran.status, None, "{ran:#?}");
+    // What it had written is read by now: whatever comes from here on, another process sends.
+    service.wait_for_the_gone();
     project.wait_for_death();
 }
 

@@ -47,6 +47,7 @@ fn killed(script: &str) -> (Project, Service) {
     mooncast(&project, &service, &["jobs", "trigger", "news"]).exits(0);
     service.wait_for(8);
     serving.kill();
+    service.wait_for_the_gone();
     project.wait_for_death();
     (project, service)
 }

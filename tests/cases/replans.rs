@@ -31,6 +31,7 @@ fn ends_at(project: &Project, service: &Service, point: &str, flags: &[&str]) {
     let mut command = project.command_against(service, &args);
     let ran = Ran::of(&command.env("MOONCAST_FAIL_POINT", point).output().unwrap());
     assert_eq!(ran.status, None, "{ran:#?}");
+    service.wait_for_the_gone();
     project.wait_for_death();
 }
 

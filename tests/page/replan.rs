@@ -25,6 +25,7 @@ fn refused() -> (Project, Service, Site, usize) {
     let mut command = project.command_against(&service, &["run", "scripts/main.lua"]);
     let ran = Ran::of(&command.env("MOONCAST_FAIL_POINT", "after-request:8").output().unwrap());
     assert_eq!(ran.status, None, "{ran:#?}");
+    service.wait_for_the_gone();
     project.wait_for_death();
     project.write("groups.csv", groups((1001..1031).chain(2001..2004)));
     project.write("scripts/lib/words.lua", "return 'new '");
