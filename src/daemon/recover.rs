@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::delivery::Report;
-use crate::host::Snapshot;
+use crate::host::{ProjectInputs, Snapshot};
 use crate::ledger::{BroadcastId, EndedRun, JobState, LedgerError, Orphan, StoredPart, StoredVersion};
 use crate::protocol::{HookRequest, Source};
 use crate::schedule::run_name;
@@ -57,10 +57,16 @@ impl Daemon {
 
     /// Goes on with broadcasts that were left to the daemon and that nobody drives.
     pub(super) async fn resume_broadcasts(&self) {
-        let Setup { ledger, owner, apps, clock, .. } = &*self.setup;
+        let Setup { ledger, owner, apps, clock, registry, .. } = &*self.setup;
+        let settings = registry.settings();
+        // Inputs are those of the folder that the daemon was started in, wherever that is now.
+        let held = &registry.loader().held;
+        let inputs = |script: &str| {
+            held.current().ok().and_then(|here| ProjectInputs::of(&here, &settings, script).ok())
+        };
         let resumed = async {
             for id in ledger.entrusted().await? {
-                self.keeper.adopt(ledger, owner, apps, clock, id).await?;
+                self.keeper.adopt(ledger, owner, apps, clock, id, &inputs).await?;
             }
             Ok::<_, LedgerError>(())
         };

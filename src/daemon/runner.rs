@@ -12,7 +12,8 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::clock::Instant;
 use crate::host::{
-    self, Ended, Failed, HostMemory, Interrupt, InterruptSwitch, Keeper, OfJob, RunSpec, Services, Snapshot,
+    self, Ended, Failed, HostMemory, Interrupt, InterruptSwitch, Keeper, OfJob, ProjectInputs, RunSpec,
+    Services, Snapshot,
 };
 use crate::ledger::{Begin, EndedRun, Entry, JobState, NewRun, Wish};
 use crate::protocol::{HookRequest, JobStart, Mode, Source};
@@ -378,6 +379,7 @@ impl Runner {
             ledger: ledger.clone(),
             owner: owner.clone(),
             keeper: Rc::clone(&self.keeper),
+            project: ProjectInputs::of(&here, &settings, &task.script.name).ok(),
             loose: tokio::sync::OnceCell::new(),
         }));
         let services = Rc::new(services);

@@ -16,6 +16,7 @@ const STDLIB: &str = "stdlib/";
 #[derive(Debug, Default)]
 pub struct Inputs {
     read: RefCell<BTreeMap<(InputKind, String), String>>,
+    args: RefCell<Vec<String>>,
     /// Files that the script itself has changed: what it reads there later is its own.
     written: RefCell<BTreeSet<String>>,
 }
@@ -24,6 +25,7 @@ impl Inputs {
     pub(super) fn script(&self, script: &Source, args: &[String]) {
         self.note(InputKind::Script, "", &script.text);
         self.note(InputKind::Arguments, "", &arguments(args));
+        self.args.replace(args.to_vec());
     }
 
     pub(super) fn module(&self, name: &str, source: &Source) {
@@ -45,6 +47,11 @@ impl Inputs {
 
     fn note(&self, kind: InputKind, name: &str, content: &[u8]) {
         self.read.borrow_mut().insert((kind, name.to_owned()), hash(content));
+    }
+
+    /// The arguments of the script.
+    pub(super) fn args(&self) -> Vec<String> {
+        self.args.borrow().clone()
     }
 
     /// All of it.

@@ -11,7 +11,7 @@ use crate::ledger::{Ledger, Owner};
 use crate::protocol::{Declaration, Failure, Kind};
 use crate::schedule::Job;
 
-use super::broadcasts::Keeper;
+use super::broadcasts::{Keeper, ProjectInputs};
 
 /// The job run that a script runs for, in a daemon.
 pub struct OfJob {
@@ -27,6 +27,8 @@ pub struct OfJob {
     pub owner: Owner,
     /// Who drives its broadcasts.
     pub keeper: Rc<Keeper>,
+    /// What its script, modules and files are now; the run itself has the bytes that it began with.
+    pub project: Option<ProjectInputs>,
     /// Set once it is written down that it has sent what might be sent twice.
     pub loose: OnceCell<()>,
 }

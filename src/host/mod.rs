@@ -24,7 +24,9 @@ mod store;
 pub mod testing;
 mod variables;
 
-pub use broadcasts::{Broadcasts, Keeper, Kept, OnChange, PlanUnderway};
+pub use broadcasts::{
+    Broadcasts, Keeper, Kept, OnChange, PlanUnderway, ProjectInputs, changed_note, input_words,
+};
 pub use budget::{Budget, HostMemory};
 pub use console::{Console, Line};
 pub use files::{FileChange, Files, ScriptFiles};

@@ -304,6 +304,20 @@ impl Ledger {
         write.end(result).await
     }
 
+    /// Whether the run of a job for this scheduled time is recorded and has not ended.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn job_run_is_open(&self, job: &str, scheduled_at: Duration) -> Result<bool, LedgerError> {
+        let question =
+            sql("SELECT attempt FROM job_runs WHERE job = ? AND scheduled_at = ? AND finished_at IS NULL");
+        let mut read = self.store().read_now().await?;
+        let row: Option<(i64,)> = read.row(question.bind(job).bind(millis(scheduled_at))).await?;
+        read.done();
+        Ok(row.is_some())
+    }
+
     /// The latest runs of a job, or of all, at the most `limit`.
     ///
     /// # Errors

@@ -27,6 +27,7 @@ impl Ledger {
     ///
     /// Faults of the store.
     pub async fn prune(&self, instant: Duration) -> Result<Pruned, LedgerError> {
+        self.delete_dead_drafts().await?;
         let mut pruned = Pruned { sends: self.prune_sends(instant).await?, ..Pruned::default() };
         for id in self.over(instant).await? {
             // From here on nobody finds it; what a crash leaves of it is cleared with the next one.

@@ -263,6 +263,29 @@ impl Ledger {
         write.end(result).await
     }
 
+    /// Asks for another run of a job for a scheduled time: it takes the place of the run that ended. Gives false where that
+    /// run has not ended.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn run_job_again(&self, job: &str, scheduled_at: Duration) -> Result<bool, LedgerError> {
+        let at = millis(scheduled_at);
+        let mut write = self.store().write().await?;
+        let result = async {
+            let over =
+                sql("DELETE FROM job_runs WHERE job = ? AND scheduled_at = ? AND finished_at IS NOT NULL");
+            write.run(over.bind(job).bind(at)).await?;
+            if is_taken(&mut write, job, at).await? {
+                return Ok(false);
+            }
+            wish(&mut write, job, JobWish::Run, Some(at)).await?;
+            Ok(true)
+        }
+        .await;
+        write.end(result).await
+    }
+
     /// Asks for the end of a job's run that goes on, and of those that wait for their turn.
     ///
     /// # Errors

@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::delivery::{BroadcastRecalled, RecallOptions, StopSwitch, cancel};
-use crate::ledger::{BroadcastId, Listed, Settlement, Wish};
+use crate::ledger::{Broadcast, BroadcastId, Decision, Ledger, LedgerError, Listed, Settlement, Wish};
 use crate::schedule::{run_name, script_of};
 
 use super::Site;
 use super::answer::Problem;
 use super::house::House;
+use super::replan::{ask_to_replan, continue_as_stored};
 use super::scripts::{AskedFor, ask_for_script, asked_scripts};
 use super::view::{BroadcastView, SendView};
 use axum::http::StatusCode;
@@ -31,6 +32,11 @@ pub enum BroadcastAct {
     Pause,
     /// Let it go on.
     Resume,
+    /// Let it go on with its stored plan, though its inputs changed.
+    Continue,
+    /// Run its script again, and send what is left by a new plan. Recipients that have the message, or may have it, get
+    /// nothing more.
+    Replan,
     /// Send to nobody who is still pending.
     Cancel,
     /// Make those that the service refused pending again.
@@ -101,7 +107,9 @@ impl BroadcastAct {
         let all = [
             (Self::Pause, !over && !paused && !cancelling && !interrupted),
             // One whose plan was never fixed is built anew by its script.
-            (Self::Resume, paused || (interrupted && planned)),
+            (Self::Resume, (paused && view.changes.is_none()) || (interrupted && planned)),
+            (Self::Continue, view.changes.is_some()),
+            (Self::Replan, view.changes.is_some()),
             // That cannot be taken back; it is said again where no process heard it.
             (Self::Cancel, !over && (!cancelling || view.driven_by.is_none())),
             (Self::Retry, counts.rejected > 0),
@@ -124,6 +132,20 @@ impl Site {
                 ledger.request(id, Wish::Pause, None).await?;
                 Done::said(format!("{name} pauses"))
             }
+            BroadcastAct::Continue => {
+                continue_as_stored(ledger, &found).await?;
+                Done::said(format!("{name} goes on with its stored plan"))
+            }
+            BroadcastAct::Resume if found.is_held_for_changes() => {
+                continue_as_stored(ledger, &found).await?;
+                Done::said(format!("{name} goes on with its stored plan"))
+            }
+            BroadcastAct::Replan => {
+                let asked = ask_to_replan(ledger, &found).await;
+                let said = asked.map_err(|error| Problem::new(StatusCode::CONFLICT, error.to_string()))?;
+                self.on_daemon(async |office| (office.house.nudge)()).await?;
+                Done::said(said)
+            }
             BroadcastAct::Resume => {
                 ledger.request(id, Wish::Run, None).await?;
                 ledger.entrust(id).await?;
@@ -132,6 +154,7 @@ impl Site {
             BroadcastAct::Cancel => Done::said(cancel(ledger, id).await?.sentence(&name)),
             BroadcastAct::Retry => {
                 let count = ledger.retry_rejected(id).await?;
+                sent_as_stored(ledger, &found).await?;
                 ledger.entrust(id).await?;
                 Done::counted(
                     count,
@@ -147,6 +170,7 @@ impl Site {
             }
             BroadcastAct::SettleAgain => {
                 let count = ledger.settle_doubts(id, Settlement::Again).await?;
+                sent_as_stored(ledger, &found).await?;
                 ledger.entrust(id).await?;
                 Done::counted(
                     count,
@@ -286,6 +310,11 @@ impl Site {
         let found = found.into_iter().next();
         found.ok_or_else(|| Problem::not_found(format!("there is no job `{name}`")))
     }
+}
+
+/// What is sent again of a broadcast that was over is sent as it is stored.
+async fn sent_as_stored(ledger: &Ledger, found: &Broadcast) -> Result<(), LedgerError> {
+    if found.is_over() { ledger.decide(found.id, Some(Decision::Continue)).await } else { Ok(()) }
 }
 
 async fn recall(house: &House, id: BroadcastId) -> Result<BroadcastRecalled, Problem> {

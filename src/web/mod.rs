@@ -23,6 +23,7 @@ mod house;
 mod listener;
 mod metrics;
 mod page;
+mod replan;
 mod scripts;
 mod view;
 mod words;
@@ -53,6 +54,7 @@ pub use guard::{Minted, mint};
 pub use house::{Find, House};
 pub use listener::{Listening, Tls};
 pub use metrics::Figures;
+pub use replan::{NotReplanned, ask_to_replan, continue_as_stored};
 pub use scripts::{AskedFor, NotRun, ask_for_script, asked_scripts};
 pub use view::*;
 

@@ -38,6 +38,8 @@ fn ends_against(project: &Project, service: &Service, count: usize) {
     command.env("MOONCAST_FAIL_POINT", format!("after-request:{count}"));
     let ran = Ran::of(&command.output().unwrap());
     assert_eq!(ran.status, None, "{ran:#?}");
+    // What it had written is read by now: whatever comes from here on, another process sends.
+    service.wait_for_the_gone();
     project.wait_for_death();
 }
 
@@ -225,7 +227,6 @@ fn a_user_gets_one_text_however_the_users_of_a_group_are_divided() {
     project.write("groups.csv", list(1));
     let service = ends_at(&project, 3);
     project.write("groups.csv", list(0));
-    let before_it = service.messages().len();
     let ran = run(&project, &service, &["--replan"]);
     assert!([Some(0), Some(3)].contains(&ran.status), "{ran:#?}");
     let mut times: BTreeMap<String, usize> = BTreeMap::new();
@@ -233,7 +234,6 @@ fn a_user_gets_one_text_however_the_users_of_a_group_are_divided() {
         let requests = service.requests().into_iter().filter(|one| one.path.contains("/messages/"));
         requests.map(|request| request.json()).collect::<Vec<_>>()
     };
-    assert!(before_it <= 3);
     for message in sent(&service) {
         for user in message["users"].as_array().unwrap() {
             let key = format!("{} {user}", message["to"][0]);
@@ -241,11 +241,23 @@ fn a_user_gets_one_text_however_the_users_of_a_group_are_divided() {
         }
     }
     assert!(times.values().all(|times| *times == 1), "{times:?}");
+    // A call whose intent was noted may not have left when the process ended: who misses the text is in doubt.
+    let ran = project.mooncast(&["runs", "export", "news", "--format", "jsonl"]).exits(0);
+    let rows: Vec<serde_json::Value> =
+        ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(
-        states(&project).values().all(|state| ["sent", "in_doubt", "cancelled"].contains(&state.as_str()))
+        rows.iter().all(|row| ["sent", "in_doubt", "cancelled"].contains(&row["state"].as_str().unwrap()))
     );
-    // Two groups of 41 users; those of the call that may have been in flight are held in doubt.
-    assert!(times.len() >= 62, "{}", times.len());
+    for (group, user) in [1001, 1002].into_iter().flat_map(|group| (0..41).map(move |user| (group, user))) {
+        let has_it = times.contains_key(&format!("\"{group}\" \"u{user}\""));
+        let is_of = |row: &&serde_json::Value| {
+            let users = row["users"].as_array().unwrap();
+            row["group_id"].as_str() == Some(group.to_string().as_str())
+                && users.contains(&serde_json::json!(format!("u{user}")))
+        };
+        let doubt = rows.iter().filter(is_of).any(|row| row["state"] == "in_doubt");
+        assert!(has_it || doubt, "u{user} of {group} is lost: {rows:?}");
+    }
 }
 
 const CAMPAIGN: &str = r#"

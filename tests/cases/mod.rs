@@ -3,10 +3,12 @@
 mod audience;
 mod backup;
 mod changes;
+mod daemon_changes;
 mod files;
 mod isolation;
 mod media;
 mod network;
 mod operators;
+mod replans;
 mod schedules;
 mod values;

@@ -6,6 +6,7 @@ mod changes;
 mod doubts;
 mod looks;
 mod plain;
+mod replan;
 
 use std::path::Path;
 use std::process::Command;

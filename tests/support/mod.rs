@@ -96,6 +96,14 @@ impl Project {
         }
     }
 
+    /// A number that is asked of its ledger, as somebody from outside would.
+    pub fn in_store(&self, question: &str) -> i64 {
+        match self.place() {
+            Place::Folder(folder) => store::number_in_file(&folder.join("ledger.db"), question),
+            Place::Server(_) => self.schema.number(question),
+        }
+    }
+
     /// One with a single script, `scripts/main.lua`.
     pub fn with_script(source: impl AsRef<[u8]>) -> Self {
         Self::new().file("scripts/main.lua", source)

@@ -1,5 +1,6 @@
 //! A service on loopback that shares no code with the program: a socket, a few lines of HTTP, and a list of what came.
 
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
@@ -33,8 +34,17 @@ impl Request {
 
 type Answer = dyn Fn(usize, &Request) -> Vec<u8> + Send + Sync;
 
+/// The addresses that connections came from.
+#[derive(Default)]
+struct Connections {
+    accepted: HashSet<SocketAddr>,
+    open: HashSet<SocketAddr>,
+}
+
 struct Shared {
     requests: Mutex<Vec<Request>>,
+    connections: Mutex<Connections>,
+    changed: Condvar,
     arrived: Condvar,
     answer: Box<Answer>,
 }
@@ -58,6 +68,8 @@ impl Service {
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             requests: Mutex::default(),
+            connections: Mutex::default(),
+            changed: Condvar::new(),
             arrived: Condvar::new(),
             answer: Box::new(answer),
         });
@@ -65,7 +77,17 @@ impl Service {
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let server = Arc::clone(&server);
-                std::thread::spawn(move || server.serve(stream));
+                let Ok(peer) = stream.peer_addr() else { continue };
+                {
+                    let mut connections = server.connections.lock().unwrap();
+                    connections.accepted.insert(peer);
+                    connections.open.insert(peer);
+                }
+                std::thread::spawn(move || {
+                    server.serve(stream);
+                    server.connections.lock().unwrap().open.remove(&peer);
+                    server.changed.notify_all();
+                });
             }
         });
         Self { address, shared }
@@ -87,6 +109,18 @@ impl Service {
             .filter(|request| request.path.contains("/messages/chatgroups"))
             .map(Request::json)
             .collect()
+    }
+
+    /// Waits until all that clients which are gone had written is read: their connections are at their end.
+    #[track_caller]
+    pub fn wait_for_the_gone(&self) {
+        // Connections are accepted in their order, so those before this one have been.
+        let probe = TcpStream::connect(self.address).unwrap().local_addr().unwrap();
+        let connections = self.shared.connections.lock().unwrap();
+        let going = |now: &mut Connections| !now.accepted.contains(&probe) || !now.open.is_empty();
+        let (connections, waited) =
+            self.shared.changed.wait_timeout_while(connections, GUARD, going).unwrap();
+        assert!(!waited.timed_out(), "{:?} are open", connections.open);
     }
 
     /// Waits until this many requests have come in.

@@ -116,6 +116,17 @@ impl Schema {
         holding
     }
 
+    /// A number that is asked of it.
+    pub fn number(&self, question: &str) -> i64 {
+        let (address, _) = self.0.get().unwrap();
+        alone(async {
+            let mut connection =
+                PgConnectOptions::from_str(address)?.disable_statement_logging().connect().await?;
+            sqlx::query_scalar(AssertSqlSafe(question)).fetch_one(&mut connection).await
+        })
+        .unwrap()
+    }
+
     /// Runs statements in it, as somebody from outside would.
     pub fn run(&self, statements: &str) {
         let (address, _) = self.0.get().unwrap();
@@ -140,6 +151,15 @@ pub fn run_in_file(path: &Path, statements: &str) {
         connection.execute(sqlx::raw_sql(AssertSqlSafe(statements))).await.map(drop)
     })
     .unwrap();
+}
+
+/// A number that is asked of a file.
+pub fn number_in_file(path: &Path, question: &str) -> i64 {
+    alone(async {
+        let mut connection = SqliteConnectOptions::new().filename(path).connect().await?;
+        sqlx::query_scalar(AssertSqlSafe(question)).fetch_one(&mut connection).await
+    })
+    .unwrap()
 }
 
 fn run(server: &str, statements: &str) -> Result<(), sqlx::Error> {

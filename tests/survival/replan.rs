@@ -43,6 +43,20 @@ fn replaced_again_and_again_no_group_has_two_texts_and_none_is_lost() {
     let seed = seed();
     println!("MOONCAST_SEED={seed}");
     let random = Random::new(seed);
+    let mut killed = 0;
+    // A life that comes to its end before its fail point ends its project; the next one begins anew.
+    for round in 0.. {
+        assert!(round < kills * 2, "its fail points are never reached; MOONCAST_SEED={seed}");
+        killed += one_project(&random, seed, many, kills - killed);
+        if killed == kills {
+            break;
+        }
+    }
+    println!("replan: killed {killed} times in all (MOONCAST_SEED={seed})");
+}
+
+/// Kills the runs of one project until `kills` are reached or the broadcast is over, and judges it; gives how many died.
+fn one_project(random: &Random, seed: u64, many: usize, kills: usize) -> usize {
     let project = Project::with_script(SCRIPT).file("mooncast.toml", settings("10s"));
     let server = Server::spoiling(30, Random::new(random.below(u64::MAX)));
     let (mut killed, mut version) = (0, 0);
@@ -60,10 +74,10 @@ fn replaced_again_and_again_no_group_has_two_texts_and_none_is_lost() {
                 version += 1;
                 last = audience(many, version);
                 project.write("groups.csv", file(&last, version));
-                let at = if life <= PLANNING.len() { life - 1 } else { pick(&random, PLANNING.len()) };
+                let at = if life <= PLANNING.len() { life - 1 } else { pick(random, PLANNING.len()) };
                 point = PLANNING[at];
             } else {
-                point = SENDING[pick(&random, SENDING.len())];
+                point = SENDING[pick(random, SENDING.len())];
             }
             let most = match point {
                 "in-replan" => 4,
@@ -120,5 +134,5 @@ fn replaced_again_and_again_no_group_has_two_texts_and_none_is_lost() {
         in_state(&rows, "rejected"),
         in_state(&rows, "cancelled"),
     );
-    assert_eq!(killed, kills, "MOONCAST_SEED={seed}");
+    killed
 }

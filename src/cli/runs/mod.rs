@@ -15,7 +15,7 @@ use clap::{Args, Subcommand};
 use crate::clock::Clock;
 use crate::config::{Environment, Project, Settings};
 use crate::delivery::cancel;
-use crate::ledger::{Broadcast, Filter, Ledger, Place, Settlement, Wish};
+use crate::ledger::{Broadcast, Decision, Filter, Ledger, Place, Settlement, Wish};
 
 use crate::message::counted_as;
 use crate::web::{BroadcastView, standing};
@@ -150,6 +150,10 @@ async fn steer(command: Command, ledger: &Ledger, clock: &Clock, next: &Next) ->
 
 /// Who sends what is pending again: the daemon, where one lives.
 async fn sender(ledger: &Ledger, found: &Broadcast, next: &Next) -> anyhow::Result<String> {
+    if found.is_over() {
+        // What is sent again of it is sent as it is stored.
+        ledger.decide(found.id, Some(Decision::Continue)).await?;
+    }
     Ok(match resume::handed_over(ledger, found.id).await? {
         Some(pid) => format!("the daemon (process {pid}) sends them"),
         None => format!("`{}` sends them", next.command("resume", &found.name, &found.run)),

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 
 use crate::clock::Clock;
@@ -10,7 +10,8 @@ use crate::config::Project;
 use crate::daemon::COMMAND;
 use crate::delivery::{End, LEASE, StopSwitch, Underway};
 use crate::host::{Interrupt, InterruptSwitch};
-use crate::ledger::{Broadcast, BroadcastId, Ledger, LedgerError, Wish};
+use crate::ledger::{Broadcast, BroadcastId, Decision, Ledger, LedgerError, Wish};
+use crate::web::ask_to_replan;
 
 use super::super::logging::Format;
 use super::super::next::Next;
@@ -25,6 +26,12 @@ use super::{app, show};
 pub(super) struct Resume {
     #[command(flatten)]
     broadcast: Which,
+    /// Go on with the stored plan, though its inputs changed: what it does without a flag, too
+    #[arg(long = "continue", conflicts_with = "replan")]
+    go_on: bool,
+    /// Have the daemon run its script again, and send the rest by the new plan
+    #[arg(long)]
+    replan: bool,
     #[command(flatten)]
     app: AppArgs,
 }
@@ -82,7 +89,13 @@ pub(super) fn run(
     clock.block_on(async {
         let open = book.open().await?;
         let found = resume.broadcast.find(&open.ledger).await?;
+        if resume.replan {
+            return replan(&open.ledger, &found).await;
+        }
         let delivery = app::of(&apps, &found).await?;
+        if !found.is_over() {
+            open.ledger.decide(found.id, Some(Decision::Continue)).await?;
+        }
         let asked = open.ledger.request(found.id, Wish::Run, None).await;
         // Whoever drives it may end it at any moment.
         if matches!(asked, Err(LedgerError::NotNow { .. })) && open.ledger.show(found.id).await?.is_over() {
@@ -142,6 +155,18 @@ pub(super) fn run(
             }
         })
     })?
+}
+
+/// Has the daemon plan it anew; a script that no daemon can run is run by hand.
+async fn replan(ledger: &Ledger, found: &Broadcast) -> anyhow::Result<Exit> {
+    if ledger.living(COMMAND).await?.is_empty() {
+        let script = found.spec.script.as_ref().map_or("FILE", |mark| mark.path.as_str());
+        bail!(
+            "no daemon runs here that could run the script again; begin one (`mooncast serve`), or run the script by hand: mooncast run {script} --replan"
+        );
+    }
+    show::say(&ask_to_replan(ledger, found).await?)?;
+    Ok(Exit::Delivered)
 }
 
 fn nothing_left(found: &Broadcast) -> anyhow::Result<Exit> {

@@ -101,6 +101,14 @@ pub(super) fn one(
         writeln!(out, "  ended {}", instant(at))?;
     }
     let driven = broadcast.driver.is_some();
+    if broadcast.is_held_for_changes() {
+        let command = next.command("resume", &broadcast.name, &broadcast.run);
+        writeln!(out, "next: {command} --continue sends the rest as it is stored")?;
+        writeln!(
+            out,
+            "next: {command} --replan sends the rest by the new inputs; so does `mooncast run FILE --replan`"
+        )?;
+    }
     for command in
         next.commands(&broadcast.name, &broadcast.run, &broadcast.counts, broadcast.is_over() || driven)
     {

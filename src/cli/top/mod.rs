@@ -22,7 +22,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use crate::clock::Clock;
 use crate::config::{Environment, Settings};
 use crate::delivery::cancel;
-use crate::ledger::{BroadcastId, Ledger, Wish};
+use crate::ledger::{BroadcastId, Decision, Ledger, Wish};
 
 use super::next::Next;
 use super::runs::{handed_over, instant, ledger_place};
@@ -188,6 +188,9 @@ async fn done(ledger: &Ledger, act: Act, id: BroadcastId, name: &str, next: &Nex
     let acted = async {
         if act == Act::Cancel {
             return Ok(cancel(ledger, id).await?.sentence(name));
+        }
+        if act == Act::Resume {
+            ledger.decide(id, Some(Decision::Continue)).await?;
         }
         ledger.request(id, wish, None).await?;
         Ok::<_, anyhow::Error>(match act {

@@ -341,7 +341,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Waits while the broadcast is paused. Gives a pause only when this driver is asked to stop.
+    /// Waits while the broadcast is paused. Gives a pause only when this driver is asked to stop, or when the inputs of the
+    /// broadcast changed.
     async fn permission(&self) -> Result<Wish, LedgerError> {
         loop {
             if self.stop.is_asked() {
@@ -351,6 +352,10 @@ impl Run<'_> {
             if wishes.wish != Wish::Pause {
                 self.progress.waits_for(None);
                 return Ok(wishes.wish);
+            }
+            if wishes.note.as_deref().is_some_and(|note| note.starts_with(ledger::CHANGED)) {
+                // A new plan may take the place of this one: that needs the lease.
+                return Ok(Wish::Pause);
             }
             self.progress.waits_for(Some(Waits::Resume(wishes.note)));
             self.renew().await?;

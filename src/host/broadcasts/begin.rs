@@ -9,7 +9,8 @@ use crate::delivery::{Delivery, LEASE, Point, Report};
 use crate::host::answers;
 use crate::host::services::Services;
 use crate::ledger::{
-    AppId, Broadcast, BroadcastId, Found, Input, Lease, Ledger, LedgerError, Owner, ScriptMark, Spec, Wish,
+    AppId, Broadcast, BroadcastId, Decision, Found, Input, JobMark, Lease, Ledger, LedgerError, Owner,
+    ScriptMark, Spec, Wish,
 };
 use crate::message::{Call, counted_as};
 use crate::protocol::{Answer, Failure, Kind};
@@ -31,8 +32,12 @@ pub(super) async fn begin(services: &Services, number: u32, spec: &[u8]) -> Resu
     let (open, app) = entry
         .ok_or_else(|| Failure::new(Kind::Invalid, "there is no ledger here, so nothing can be broadcast"))?;
     let (ledger, owner) = (&open.ledger, &open.owner);
-    let mark = services.broadcasts.script_mark();
-    let spec = asked.spec(Call::Group, mark);
+    if !services.broadcasts.swept.replace(true)
+        && let Err(error) = ledger.delete_dead_drafts().await
+    {
+        tracing::warn!("drafts of processes that died are left for later: {error}");
+    }
+    let spec = spec_of(services, &asked);
     let run = asked.run(services.job.as_deref());
     if asked.test_only {
         if !asked.tested {
@@ -52,20 +57,26 @@ pub(super) async fn begin(services: &Services, number: u32, spec: &[u8]) -> Resu
         return Ok(already(services, broadcast));
     }
     let id = found.broadcast().id;
+    decided(services, &mut asked, found.broadcast());
+    let old_code = old_code(services, &mut asked, ledger, found.broadcast()).await.map_err(fault)?;
     if let Some(job) = &services.job {
         // Its script may end before it does.
         ledger.entrust(id).await.map_err(fault)?;
         if let Some(driving) = job.keeper.driving(id) {
             let stored = &found.broadcast().spec.inputs;
+            let paused = found.broadcast().wish != Wish::Run;
             let changed = match asked.on_change {
                 OnChange::Continue => Vec::new(),
+                _ if paused => Vec::new(),
                 _ => inputs::changed(services, &asked, stored).await,
             };
             if changed.is_empty() {
                 goes_on(found.broadcast(), spec.script.as_ref());
                 return Ok(opened(services, Open::Driving(driving), "resume"));
             }
-            ledger.request(id, Wish::Pause, Some(change::NOTE)).await.map_err(fault)?;
+            let kept = change::changes(&changed, None);
+            let note = change::note(&[format!("changed: {}", kept.inputs.join(", "))]);
+            ledger.hold_for_changes(id, &note, kept).await.map_err(fault)?;
             driving.ended().await;
         }
     }
@@ -92,7 +103,7 @@ pub(super) async fn begin(services: &Services, number: u32, spec: &[u8]) -> Resu
         watched: watch::Watched::of(services),
     };
     if resumes {
-        let (open, state) = meet(services, number, role, asked).await?;
+        let (open, state) = meet(services, number, role, asked, old_code).await?;
         return Ok(opened(services, open, state));
     }
     let building = Building::begin(role, asked, spec, app, None).await?;
@@ -106,14 +117,19 @@ async fn meet(
     number: u32,
     role: Role,
     asked: Asked,
+    old_code: Vec<Input>,
 ) -> Result<(Open, &'static str), Failure> {
     let stored = &role.broadcast.spec.inputs;
     if stored.is_empty() || asked.on_change == OnChange::Continue || role.broadcast.wish == Wish::Cancel {
         return resume(services, role).await;
     }
-    let changed = inputs::changed(services, &asked, stored).await;
+    let mut changed = inputs::changed(services, &asked, stored).await;
+    let has_old_code = !old_code.is_empty();
+    changed.extend(old_code);
+    changed.sort_unstable();
+    changed.dedup();
     if !changed.is_empty() {
-        return beside(services, number, role, asked, changed).await;
+        return beside(services, number, role, asked, (changed, has_old_code)).await;
     }
     if asked.path.is_none() {
         return Ok((Open::Comparing(Box::new(Comparing::new(role, asked, number))), "compare"));
@@ -132,7 +148,7 @@ pub(super) async fn compared(
     let (open, state) = if changed.is_empty() {
         resume(services, role).await?
     } else {
-        beside(services, app, role, asked, changed).await?
+        beside(services, app, role, asked, (changed, false)).await?
     };
     services.broadcasts.put(handle, open);
     Ok(json_answer(&json!({ "state": state })))
@@ -141,7 +157,13 @@ pub(super) async fn compared(
 /// It goes on with its stored plan.
 async fn resume(services: &Services, mut role: Role) -> Result<(Open, &'static str), Failure> {
     let ready = match watch::resumes(services, &role.delivery, &role.broadcast) {
-        Ok(()) => change::let_go(&mut role).await,
+        Ok(()) => {
+            if let Some(job) = &services.job {
+                let compared = role.ledger.inputs_compared(role.broadcast.id, &job.owner).await;
+                compared.map_err(fault)?;
+            }
+            change::let_go(&mut role).await
+        }
         Err(failure) => Err(failure),
     };
     if let Err(failure) = ready {
@@ -158,16 +180,17 @@ async fn beside(
     number: u32,
     role: Role,
     asked: Asked,
-    changed: Vec<Input>,
+    (changed, old_code): (Vec<Input>, bool),
 ) -> Result<(Open, &'static str), Failure> {
     let begun = async {
         let delivery = app_of(services, number)?;
         let entry = delivery.entry().await.map_err(answers::failure)?;
         let (open, app) = entry.ok_or_else(|| Failure::new(Kind::Invalid, "there is no ledger here"))?;
-        let names: Vec<String> = changed.iter().map(inputs::words).collect();
-        change::hold(&role, &change::note(&[format!("changed: {}", names.join(", "))])).await?;
+        let kept = change::changes(&changed, None);
+        let note = change::note(&[format!("changed: {}", kept.inputs.join(", "))]);
+        change::hold(&role, &note, kept).await?;
         delivery.pass(Point::BeforeDraft);
-        let spec = asked.spec(Call::Group, services.broadcasts.script_mark());
+        let spec = spec_of(services, &asked);
         let (name, run) = (&role.broadcast.name, &role.broadcast.run);
         let draft = draft(services, delivery, &open.ledger, &open.owner, (app, name, run), &spec).await?;
         Ok((draft, spec, app))
@@ -180,7 +203,7 @@ async fn beside(
         }
     };
     let on_change = asked.on_change;
-    let beside = Beside { role, changed, on_change };
+    let beside = Beside { role, changed, old_code, on_change };
     let building = Building::begin(draft, asked, spec, app, Some(Box::new(beside))).await?;
     services.broadcasts.plans.borrow_mut().push(building.underway());
     Ok((Open::Building(Box::new(building)), "build"))
@@ -214,6 +237,59 @@ async fn draft(
         blank_rows: 0,
         watched: watch::Watched::of(services),
     })
+}
+
+/// What a script asks a broadcast to be, with what is known of the run that asks.
+fn spec_of(services: &Services, asked: &Asked) -> Spec {
+    let job = services.job.as_deref();
+    Spec {
+        job: job.map(|job| JobMark {
+            name: job.name.clone(),
+            scheduled_at: u64::try_from(job.scheduled_at.as_millis()).unwrap_or(u64::MAX),
+        }),
+        args: services.inputs.args(),
+        compared_by: job.map(|job| job.owner.id()),
+        ..asked.spec(Call::Group, services.broadcasts.script_mark())
+    }
+}
+
+/// What an operator decided counts as if the script said it, unless the command line says otherwise.
+fn decided(services: &Services, asked: &mut Asked, broadcast: &Broadcast) {
+    match broadcast.spec.decision {
+        _ if services.broadcasts.on_change.get().is_some() => {}
+        Some(Decision::Replan) => asked.on_change = OnChange::Replan,
+        // A run by hand is asked anew.
+        Some(Decision::Continue) if services.job.is_some() => asked.on_change = OnChange::Continue,
+        Some(Decision::Continue) | None => {}
+    }
+}
+
+/// Which of the script and its modules are by now not what a job's run began with, of a broadcast that a process which is
+/// gone has left. Such a run cannot make the new plan, so it refuses, whatever its script says.
+async fn old_code(
+    services: &Services,
+    asked: &mut Asked,
+    ledger: &Ledger,
+    broadcast: &Broadcast,
+) -> Result<Vec<Input>, LedgerError> {
+    let spec = &broadcast.spec;
+    let Some((job, project)) = services.job.as_ref().and_then(|job| Some((job, job.project.as_ref()?)))
+    else {
+        return Ok(Vec::new());
+    };
+    if broadcast.plan.is_none() || asked.on_change == OnChange::Continue || spec.decision.is_some() {
+        return Ok(Vec::new());
+    }
+    if let Some(number) = spec.compared_by
+        && (number == job.owner.id() || ledger.owner_is_alive(number).await?)
+    {
+        return Ok(Vec::new());
+    }
+    let changed = project.code_changed(&spec.inputs);
+    if !changed.is_empty() {
+        asked.on_change = OnChange::Refuse;
+    }
+    Ok(changed)
 }
 
 fn app_of(services: &Services, number: u32) -> Result<&Rc<Delivery>, Failure> {

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use crate::delivery::Point;
 use crate::input::{Audience, Fault, Line, Options};
 use crate::ledger::{
-    AppId, Broadcast, Counts, Exclusion, InDoubt, Input, InputKind, LedgerError, NewMessage, NewRecipient,
-    Plan, Spec,
+    AppId, Broadcast, Counts, Difference, Exclusion, InDoubt, Input, InputKind, LedgerError, NewMessage,
+    NewRecipient, Plan, Spec,
 };
 use crate::message::Call;
 use crate::protocol::{Failure, Kind};
@@ -32,6 +32,10 @@ const PAGE: usize = 500;
 
 /// Lines that are left out and told one by one; the others are in the plan alone.
 const TOLD: usize = 5;
+
+/// How long other hosts have to let go of a broadcast that is planned anew: so many times so long.
+const LET_GO_TRIES: u32 = 60;
+const LET_GO: Duration = Duration::from_millis(500);
 
 /// Recipients that are checked until others have their turn.
 const IN_TURN: usize = 32;
@@ -258,7 +262,7 @@ impl Building {
             None => self.check(services).await?,
         };
         let plan = if self.beside.is_some() {
-            self.replan(&checked).await?;
+            self.replan(services, &checked).await?;
             checked
         } else {
             let lease = self.role.lease;
@@ -327,9 +331,13 @@ impl Building {
             Ok(difference) => difference,
             Err(error) => return fault(error),
         };
+        // This run made its messages from the old code, so they say nothing about the new ones.
+        let first = difference.first.filter(|first| !beside.old_code || first.old != first.new);
+        let difference = Difference { first, ..difference };
         let lines = change::lines(&beside.changed, &difference);
+        let changes = change::changes(&beside.changed, Some(difference));
         services.broadcasts.refused.set(true);
-        if let Err(failure) = change::hold(&beside.role, &change::note(&lines)).await {
+        if let Err(failure) = change::hold(&beside.role, &change::note(&lines), changes).await {
             return failure;
         }
         for line in &lines {
@@ -339,12 +347,19 @@ impl Building {
     }
 
     /// Puts this plan in the place of the stored one, and becomes its builder.
-    async fn replan(&mut self, plan: &Plan) -> Result<(), Failure> {
+    async fn replan(&mut self, services: &Services, plan: &Plan) -> Result<(), Failure> {
         let Some(beside) = self.beside.as_mut() else { return Ok(()) };
         let (ledger, draft) = (&self.role.ledger, self.role.lease);
         let delivery = Rc::clone(&self.role.delivery);
         let lease = beside.role.lease;
         delivery.pass(Point::BeforeReplan);
+        // Other hosts let go of a broadcast that is paused for changed inputs.
+        for _ in 0..LET_GO_TRIES {
+            if !ledger.has_other_drivers(lease).await.map_err(fault)? {
+                break;
+            }
+            services.clock.sleep(LET_GO).await;
+        }
         ledger.take_over_as(lease, InDoubt::Hold).await.map_err(fault)?;
         let step = || delivery.pass(Point::InReplan);
         let replanned = ledger.replan(lease, draft, plan, &self.spec, &step).await.map_err(fault)?;
@@ -550,7 +565,8 @@ impl Building {
     /// The first recipient says which call it is: that is kept with the broadcast.
     async fn decide(&mut self, call: Call) -> Result<Call, Failure> {
         if call == Call::Targeted {
-            self.spec = self.asked.spec(call, self.spec.script.clone());
+            // Members are never packed.
+            self.spec = Spec { call, pack: 1, ..self.spec.clone() };
             self.role.ledger.discard_unbuilt(self.role.lease, &self.spec).await.map_err(fault)?;
             self.role.broadcast.spec = self.spec.clone();
         } else {

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::ledger::{Broadcast, Difference, Input, Wish};
+use crate::ledger::{Broadcast, Changes, Difference, FirstText, Input, Wish};
 use crate::protocol::Failure;
 
 use super::drive::Role;
@@ -34,25 +34,32 @@ pub(super) struct Beside {
     pub(super) role: Role,
     /// What is known to have changed.
     pub(super) changed: Vec<Input>,
+    /// Whether the script or a module is not what this run began with, so that it cannot make the new plan.
+    pub(super) old_code: bool,
     pub(super) on_change: OnChange,
 }
 
 /// Holds a broadcast back while its inputs are not what they were. A pause that a person asked for stays as it is.
-pub(super) async fn hold(role: &Role, note: &str) -> Result<(), Failure> {
-    if role.broadcast.wish != Wish::Run && !held(&role.broadcast) {
-        return Ok(());
-    }
-    role.ledger.request(role.broadcast.id, Wish::Pause, Some(note)).await.map_err(fault)
+pub(super) async fn hold(role: &Role, note: &str, changes: Changes) -> Result<(), Failure> {
+    role.ledger.hold_for_changes(role.broadcast.id, note, changes).await.map_err(fault)
 }
 
-/// Whether it is paused for this reason.
-pub(super) fn held(broadcast: &Broadcast) -> bool {
-    broadcast.wish == Wish::Pause && broadcast.wish_note.as_deref().is_some_and(|note| note.starts_with(NOTE))
+/// What changed, for the page: messages are cut short.
+pub(super) fn changes(changed: &[Input], difference: Option<Difference>) -> Changes {
+    let difference = difference.map(|difference| Difference {
+        first: difference.first.map(|first| FirstText {
+            group_id: first.group_id,
+            old: text_of(&first.old),
+            new: text_of(&first.new),
+        }),
+        ..difference
+    });
+    Changes { inputs: changed.iter().map(inputs::words).collect(), difference }
 }
 
 /// Lets a broadcast go on that was held back for this reason.
 pub(super) async fn let_go(role: &mut Role) -> Result<(), Failure> {
-    if held(&role.broadcast) {
+    if role.broadcast.is_held_for_changes() {
         role.ledger.request(role.broadcast.id, Wish::Run, None).await.map_err(fault)?;
         role.broadcast = role.ledger.show(role.broadcast.id).await.map_err(fault)?;
     }
@@ -101,9 +108,10 @@ pub(super) fn refused(broadcast: &Broadcast, lines: &[String]) -> Failure {
 }
 
 /// The note that the page and `runs show` have.
-pub(super) fn note(lines: &[String]) -> String {
+#[must_use]
+pub fn note(lines: &[String]) -> String {
     format!(
-        "{NOTE}: {}. Resume goes on with the stored plan; to send by the new one, run its script with --replan (a job: on_change = \"replan\")",
+        "{NOTE}: {}. Nothing of it is sent until an operator decides: continue sends the rest as it is stored, replan sends the rest by the new inputs, and another `run` of its script begins anew",
         lines.join("; ")
     )
 }

@@ -115,7 +115,8 @@ async fn audience(services: &Services, asked: &Asked) -> Option<String> {
 }
 
 /// An input in the words of a person.
-pub(super) fn words(input: &Input) -> String {
+#[must_use]
+pub fn words(input: &Input) -> String {
     match input.kind {
         InputKind::Script => "the script".to_owned(),
         InputKind::Module => format!("the module {}", input.name),

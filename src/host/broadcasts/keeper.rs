@@ -9,11 +9,12 @@ use tokio::sync::Notify;
 
 use crate::clock::{Clock, Instant};
 use crate::delivery::{Delivery, Driven, LEASE, Stop, StopSwitch, Tally, Underway};
-use crate::ledger::{Broadcast, BroadcastId, Ledger, LedgerError, Owner};
+use crate::ledger::{Broadcast, BroadcastId, Decision, InputKind, Ledger, LedgerError, Owner, Wish};
 
-use super::Heartbeat;
 use super::drive::{Driving, Role};
+use super::project::ProjectInputs;
 use super::watch::Watched;
+use super::{Heartbeat, change};
 
 /// How long one that could not be driven is left alone.
 const REST: Duration = Duration::from_secs(30);
@@ -65,7 +66,8 @@ impl Keeper {
         })
     }
 
-    /// Takes a broadcast that was left to the daemon and that nobody drives; gives whether it did.
+    /// Takes a broadcast that was left to the daemon and that nobody drives; gives whether it did. What a process which is
+    /// gone has left is compared with `project` first, which gives the inputs of a script as they are now.
     ///
     /// # Errors
     ///
@@ -77,6 +79,7 @@ impl Keeper {
         apps: &[Rc<Delivery>],
         clock: &Clock,
         id: BroadcastId,
+        project: &dyn Fn(&str) -> Option<ProjectInputs>,
     ) -> Result<bool, LedgerError> {
         let rests = self.resting.borrow().get(&id).is_some_and(|until| clock.now() < *until);
         if rests || self.stop.is_asked() || self.driving(id).is_some() {
@@ -87,6 +90,9 @@ impl Keeper {
             tracing::debug!(broadcast = %id, app = broadcast.app_key, "its app is not configured here");
             return Ok(false);
         };
+        if broadcast.wish == Wish::Run && !self.is_compared(ledger, owner, &broadcast, project).await? {
+            return Ok(false);
+        }
         let Some(lease) = ledger.claim(id, owner, LEASE).await? else { return Ok(false) };
         let ledger = ledger.clone();
         let heartbeat = Heartbeat::start(&ledger, lease, clock);
@@ -107,6 +113,47 @@ impl Keeper {
             underway,
         );
         Ok(true)
+    }
+
+    /// Whether the inputs of a broadcast are what its plan was made of. Where they are not, it is paused and told. Where a
+    /// run is entered again that draws its recipients, that run compares, and this waits for it.
+    async fn is_compared(
+        &self,
+        ledger: &Ledger,
+        owner: &Owner,
+        broadcast: &Broadcast,
+        project: &dyn Fn(&str) -> Option<ProjectInputs>,
+    ) -> Result<bool, LedgerError> {
+        let Broadcast { id, name, run, spec, .. } = broadcast;
+        if spec.inputs.is_empty() || broadcast.driver.is_some() || spec.decision == Some(Decision::Continue) {
+            return Ok(true);
+        }
+        if let Some(number) = spec.compared_by
+            && (number == owner.id() || ledger.owner_is_alive(number).await?)
+        {
+            return Ok(true);
+        }
+        let draws = spec.inputs.iter().any(|input| input.kind == InputKind::Recipients);
+        if draws
+            && let Some(job) = &spec.job
+            && ledger.job_run_is_open(&job.name, Duration::from_millis(job.scheduled_at)).await?
+        {
+            return Ok(false);
+        }
+        let script = spec.script.as_ref().map(|mark| mark.path.as_str()).unwrap_or_default();
+        let changed = match project(script) {
+            Some(project) => project.changed(&spec.inputs).await,
+            None => spec.inputs.iter().filter(|input| input.kind == InputKind::Script).cloned().collect(),
+        };
+        if changed.is_empty() {
+            ledger.inputs_compared(*id, owner).await?;
+            return Ok(true);
+        }
+        let kept = change::changes(&changed, None);
+        let note = change::note(&[format!("changed: {}", kept.inputs.join(", "))]);
+        ledger.hold_for_changes(*id, &note, kept).await?;
+        (self.told)(Kept { id: *id, name: name.clone(), run: run.clone(), end: Err(note) });
+        Ok(false)
     }
 
     /// Drives one in a task of its own.

@@ -13,6 +13,7 @@ mod drive;
 mod fields;
 mod inputs;
 mod keeper;
+mod project;
 mod report;
 mod watch;
 
@@ -34,11 +35,13 @@ use crate::protocol::{Answer, BroadcastStep, Failure, Kind, Source};
 use super::services::Services;
 use build::Building;
 pub use build::PlanUnderway;
-pub use change::OnChange;
+pub use change::{OnChange, note as changed_note};
 use compare::Comparing;
 use drive::Driving;
 
+pub use inputs::words as input_words;
 pub use keeper::{Keeper, Kept};
+pub use project::ProjectInputs;
 
 /// How often it is renewed.
 const RENEWAL: Duration = Duration::from_secs(8);
@@ -54,6 +57,8 @@ pub struct Broadcasts {
     on_change: Cell<Option<OnChange>>,
     test_only: Cell<bool>,
     refused: Cell<bool>,
+    /// Whether drafts of dead processes were looked for.
+    swept: Cell<bool>,
 }
 
 enum Open {

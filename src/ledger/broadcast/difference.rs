@@ -37,6 +37,16 @@ pub struct FirstText {
     pub new: String,
 }
 
+/// What changed under an unfinished broadcast.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changes {
+    /// The inputs that are not what they were, as people call them: `the module words`.
+    pub inputs: Vec<String>,
+    /// In what the new plan differs, where one was built. Its messages may be cut short.
+    #[serde(default)]
+    pub difference: Option<Difference>,
+}
+
 impl Ledger {
     /// In what the new plan differs from the stored one. Recipients that are skipped count in neither.
     ///

@@ -2,13 +2,19 @@
 
 use bytes::Bytes;
 
+use crate::ledger::owner::lives;
+use crate::ledger::postgres::drivers;
 use crate::ledger::sql::sql;
+use crate::ledger::store::Transaction;
 use crate::ledger::{AppId, Ledger, LedgerError};
 
 use super::{Broadcast, BroadcastId, Lease, Spec};
 
 /// What the name of a draft begins with. The name of a broadcast has no control characters, so none has a draft's name.
 const MARK: char = '\u{1}';
+
+/// How long a draft may be without a process that builds it, in milliseconds.
+const UNTAKEN: i64 = 60_000;
 
 /// Recipients of one group that are shown.
 const ROWS: u32 = 20;
@@ -73,6 +79,31 @@ impl Ledger {
         write.end(result).await.map(drop)
     }
 
+    /// Deletes drafts that a process which died has left; gives how many. One that no process has taken yet is left alone
+    /// for a minute.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn delete_dead_drafts(&self) -> Result<u64, LedgerError> {
+        let mut read = self.store().read_now().await?;
+        let drafts: Vec<(i64,)> = read.rows(sql("SELECT id FROM broadcasts WHERE draft ORDER BY id")).await?;
+        read.done();
+        let mut deleted = 0;
+        for (id,) in drafts {
+            let mut write = self.store().write().await?;
+            let result = take_from_dead(&mut write, id).await;
+            if !write.end(result).await? {
+                continue;
+            }
+            self.clear(BroadcastId(id), None).await?;
+            deleted += self
+                .change(sql("DELETE FROM broadcasts WHERE id = ? AND draft AND owner IS NULL").bind(id))
+                .await?;
+        }
+        Ok(deleted)
+    }
+
     /// Keeps what a plan that is being built is asked to be.
     ///
     /// # Errors
@@ -89,4 +120,25 @@ impl Ledger {
         };
         write.end(result).await
     }
+}
+
+/// Takes a draft away from a process that is dead; gives whether it was.
+async fn take_from_dead(write: &mut Transaction<'_>, id: i64) -> Result<bool, LedgerError> {
+    let question = sql("SELECT owner, created_at FROM broadcasts WHERE id = ? AND draft").bind(id);
+    let Some((owner, created_at)) = write.row::<(Option<i64>, i64)>(question).await? else {
+        return Ok(false);
+    };
+    let now = write.store.now();
+    let dead = match owner {
+        None => !(created_at..created_at.saturating_add(UNTAKEN)).contains(&now),
+        Some(owner) if write.store.server().is_none() => !lives(write, owner).await?,
+        Some(_) => !drivers::are_there(write, BroadcastId(id)).await?,
+    };
+    if dead {
+        let taken = sql(
+            "UPDATE broadcasts SET owner = NULL, lease_until = 0, lease_number = lease_number + 1 WHERE id = ?",
+        );
+        write.run(taken.bind(id)).await?;
+    }
+    Ok(dead)
 }

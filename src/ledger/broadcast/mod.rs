@@ -1,6 +1,7 @@
 //! Broadcasts: found or created, built, planned, driven by one at a time, watched and steered by any.
 
 mod build;
+mod changes;
 mod desk;
 mod difference;
 mod draft;
@@ -20,7 +21,7 @@ mod status;
 mod wishes;
 
 pub use build::{NewMessage, NewRecipient};
-pub use difference::{Difference, FirstText};
+pub use difference::{Changes, Difference, FirstText};
 pub use drive::{Outcome, Recipient, TakenOver};
 pub use export::{Exported, RecalledCounts, Receipt};
 pub use fields::ExportPages;
@@ -29,7 +30,7 @@ pub use lease::Lease;
 pub use plan::{Exclusion, Plan};
 pub use replan::CHANGED;
 pub use row::{Broadcast, Driver};
-pub use spec::{InDoubt, Input, InputKind, Priority, ScriptMark, Spec};
+pub use spec::{Decision, InDoubt, Input, InputKind, JobMark, Priority, ScriptMark, Spec};
 pub use standing::Standing;
 pub use wishes::{Settlement, Wishes};
 

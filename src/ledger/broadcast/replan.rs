@@ -55,6 +55,22 @@ impl Ledger {
     }
 }
 
+impl Ledger {
+    /// Whether other hosts drive the broadcast beside this lease; never in a file.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn has_other_drivers(&self, lease: Lease) -> Result<bool, LedgerError> {
+        if !self.is_shared() {
+            return Ok(false);
+        }
+        let mut write = self.store().write().await?;
+        let result = drivers::others(&mut write, lease).await;
+        write.end(result).await
+    }
+}
+
 async fn replan(
     write: &mut Transaction<'_>,
     lease: Lease,
@@ -170,12 +186,8 @@ async fn may_change(
             "a part of it was sent, and the new plan names members where the stored one names groups, or the other way round; give it another run",
         );
     }
-    if write.store.server().is_some() {
-        let others = sql("SELECT count(*) FROM drivers WHERE broadcast = ? AND number <> ?");
-        let others: Option<(i64,)> = write.row(others.bind(id.0).bind(lease.number)).await?;
-        if others.is_some_and(|(others,)| others > 0) {
-            return not_now("other hosts send it; pause it, and try again");
-        }
+    if write.store.server().is_some() && drivers::others(write, lease).await? {
+        return not_now("other hosts send it; pause it, and try again");
     }
     Ok(())
 }

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::message::Call;
 
+use super::Changes;
+
 /// What a broadcast was asked to be, as far as resuming it needs to know. Stored as JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Spec {
@@ -33,6 +35,21 @@ pub struct Spec {
     /// What its plan was made of; empty for one that was made before this was kept.
     #[serde(default)]
     pub inputs: Vec<Input>,
+    /// The run of a job that asked for it; none under `mooncast run`.
+    #[serde(default)]
+    pub job: Option<JobMark>,
+    /// The arguments of the script that asked for it.
+    #[serde(default)]
+    pub args: Vec<String>,
+    /// The number of the ledger's owner that built its plan for a daemon, or compared its inputs last.
+    #[serde(default)]
+    pub compared_by: Option<i64>,
+    /// What an operator decided about its changed inputs.
+    #[serde(default)]
+    pub decision: Option<Decision>,
+    /// In what its inputs differ, while it is paused for that.
+    #[serde(default)]
+    pub changes: Option<Changes>,
     /// Anything else that its driver wants to find again.
     #[serde(default)]
     pub more: serde_json::Value,
@@ -52,6 +69,11 @@ impl Spec {
             stop_after_failures: None,
             script: None,
             inputs: Vec::new(),
+            job: None,
+            args: Vec::new(),
+            compared_by: None,
+            decision: None,
+            changes: None,
             more: serde_json::Value::Null,
         }
     }
@@ -111,6 +133,25 @@ pub enum InputKind {
     Audience,
     /// The recipients that were drawn from a list or an iterator.
     Recipients,
+}
+
+/// A run of a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobMark {
+    /// The job's name.
+    pub name: String,
+    /// The scheduled time of the run, in milliseconds since 1970.
+    pub scheduled_at: u64,
+}
+
+/// What an operator decided about a broadcast whose inputs changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decision {
+    /// It goes on with its stored plan.
+    Continue,
+    /// The next run of its script plans anew what is left.
+    Replan,
 }
 
 /// Which script made a broadcast, to tell when it has changed since.

@@ -83,6 +83,26 @@ async fn end_dead(write: &mut Transaction<'_>, id: BroadcastId) -> Result<(), Le
     write.run(statement.bind(id.0).bind(dead_before).bind(now)).await.map(drop)
 }
 
+/// Whether a process that lives drives the broadcast.
+pub(in crate::ledger) async fn are_there(
+    write: &mut Transaction<'_>,
+    id: BroadcastId,
+) -> Result<bool, LedgerError> {
+    end_dead(write, id).await?;
+    let question = sql("SELECT number FROM drivers WHERE broadcast = ? LIMIT 1").bind(id.0);
+    Ok(write.row::<(i64,)>(question).await?.is_some())
+}
+
+/// Whether other processes that live drive the broadcast too.
+pub(in crate::ledger) async fn others(
+    write: &mut Transaction<'_>,
+    lease: Lease,
+) -> Result<bool, LedgerError> {
+    end_dead(write, lease.broadcast).await?;
+    let question = sql("SELECT number FROM drivers WHERE broadcast = ? AND number <> ? LIMIT 1");
+    Ok(write.row::<(i64,)>(question.bind(lease.broadcast.0).bind(lease.number)).await?.is_some())
+}
+
 /// Whether a driver is one still.
 pub(in crate::ledger) async fn holds(write: &mut Transaction<'_>, lease: Lease) -> Result<bool, LedgerError> {
     let question = sql("SELECT number FROM drivers WHERE broadcast = ? AND number = ?");

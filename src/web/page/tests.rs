@@ -9,7 +9,8 @@ use crate::ledger::{JobState, Stage, State};
 use crate::web::acts::{BroadcastAct, JobAct, SendAct};
 use crate::web::words::Language;
 use crate::web::{
-    AppView, BroadcastView, CountsView, QuotaView, ScriptView, SendView, WaitKind, WaitView, WaitingView,
+    AppView, BroadcastView, ChangesView, CountsView, QuotaView, ScriptView, SendView, WaitKind, WaitView,
+    WaitingView,
 };
 
 const PROBE: &str = "<script>alert(1)</script>";
@@ -32,6 +33,16 @@ fn broadcast(waits_for: Option<WaitView>) -> BroadcastView {
         state: "ready".to_owned(),
         over: false,
         note: Some(PROBE.to_owned()),
+        changes: Some(ChangesView {
+            inputs: vec![PROBE.to_owned()],
+            added: 2,
+            first_added: vec![PROBE.to_owned()],
+            removed: 1,
+            first_removed: vec![PROBE.to_owned()],
+            group_id: Some(PROBE.to_owned()),
+            stored_message: Some(PROBE.to_owned()),
+            new_message: Some(PROBE.to_owned()),
+        }),
         driven_by: Some(PROBE.to_owned()),
         counts: CountsView { total: 2_000, pending: 1_240, sent: 760, ..CountsView::default() },
         duplicates: 1,
@@ -82,6 +93,8 @@ fn every_text_that_a_template_names_is_there() {
     let acts = [
         BroadcastAct::Pause,
         BroadcastAct::Resume,
+        BroadcastAct::Continue,
+        BroadcastAct::Replan,
         BroadcastAct::Cancel,
         BroadcastAct::Retry,
         BroadcastAct::SettleAsSent,

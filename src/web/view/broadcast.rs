@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{WaitView, instant};
+use super::{ChangesView, WaitView, instant};
 use crate::delivery::{DriverStatus, Wait, WaitKind};
 use crate::ledger::{Broadcast, BroadcastId, Counts, Exported, Ledger, LedgerError, Wish};
 
@@ -63,6 +63,8 @@ pub struct BroadcastView {
     pub over: bool,
     /// Why it is paused or cancelled, where somebody said so.
     pub note: Option<String>,
+    /// What changed, while it is paused because its inputs changed.
+    pub changes: Option<ChangesView>,
     /// The process that drives it, if one does.
     pub driven_by: Option<String>,
     /// Its recipients by state.
@@ -102,6 +104,9 @@ impl From<&Broadcast> for BroadcastView {
             state: broadcast.state_name().to_owned(),
             over: broadcast.is_over(),
             note: broadcast.wish_note.clone(),
+            changes: broadcast
+                .is_held_for_changes()
+                .then(|| broadcast.spec.changes.as_ref().map(ChangesView::from).unwrap_or_default()),
             driven_by: broadcast.driver.as_ref().map(|driver| {
                 let owner = &driver.owner;
                 format!("{} (process {})", owner.name, owner.pid)

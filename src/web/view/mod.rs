@@ -4,6 +4,7 @@
 
 mod activity;
 mod broadcast;
+mod changes;
 mod export;
 mod host;
 mod job;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 pub use activity::ActivityView;
 pub use broadcast::{BroadcastView, CountsView, RecipientView, standing};
+pub use changes::ChangesView;
 pub use export::{ExportError, ExportForm, ExportOptions, write_export};
 pub(in crate::web) use export::{TextExport, workbook};
 pub use host::HostView;

@@ -1,0 +1,69 @@
+//! The inputs of a stored plan as the project has them now, compared without a run of its script.
+
+use std::path::PathBuf;
+
+use crate::config::{Project, Settings};
+use crate::host::files::Files;
+use crate::host::inputs::hash;
+use crate::host::services::SetUpError;
+use crate::host::sources::Sources;
+use crate::ledger::{Input, InputKind};
+
+use super::inputs::of_file;
+
+/// What a script and its modules, files and audience are now.
+pub struct ProjectInputs {
+    script: PathBuf,
+    sources: Sources,
+    files: Files,
+}
+
+impl ProjectInputs {
+    /// Those of a script, by the path that its plan has.
+    ///
+    /// # Errors
+    ///
+    /// [`SetUpError`] when the project's folder cannot be opened.
+    pub fn of(project: &Project, settings: &Settings, script: &str) -> Result<Self, SetUpError> {
+        let path = project.root.join(script);
+        let script = path.canonicalize().unwrap_or(path);
+        let files = Files::new(project, &settings.permissions, &settings.secret_files, Some(&script))
+            .map_err(|error| SetUpError::Missing(project.root.clone(), error))?;
+        let sources = Sources::new(project, &script).without(&settings.secret_files);
+        Ok(Self { script, sources, files })
+    }
+
+    /// Which inputs are not what they were. Arguments and fields follow from the script; recipients that a script draws
+    /// are known only to a run of it.
+    pub async fn changed(&self, stored: &[Input]) -> Vec<Input> {
+        let mut changed = self.code_changed(stored);
+        for input in stored {
+            let now = match input.kind {
+                InputKind::File => self.files.read(&input.name).await.ok().map(|content| hash(&content)),
+                InputKind::Audience => match self.files.open_upload(&input.name).await {
+                    Ok(opened) => of_file(opened.file).await.ok().map(|(_, hash)| hash),
+                    Err(_) => None,
+                },
+                _ => continue,
+            };
+            if now.as_ref() != Some(&input.hash) {
+                changed.push(input.clone());
+            }
+        }
+        changed
+    }
+
+    /// Which of the script and its modules are not what they were.
+    #[must_use]
+    pub fn code_changed(&self, stored: &[Input]) -> Vec<Input> {
+        let changed = stored.iter().filter(|input| {
+            let now = match input.kind {
+                InputKind::Script => std::fs::read(&self.script).ok().map(|text| hash(&text)),
+                InputKind::Module => self.sources.find(&input.name).ok().map(|source| hash(&source.text)),
+                _ => return false,
+            };
+            now.as_ref() != Some(&input.hash)
+        });
+        changed.cloned().collect()
+    }
+}

@@ -1,0 +1,95 @@
+//! A broadcast whose inputs changed is paused until an operator decides how it goes on.
+
+use crate::ledger::owner::lives;
+use crate::ledger::sql::sql;
+use crate::ledger::store::Transaction;
+use crate::ledger::{Ledger, LedgerError, Owner, Wish};
+
+use super::{Broadcast, BroadcastId, CHANGED, Changes, Decision, Spec};
+
+impl Broadcast {
+    /// Whether it is paused because its inputs changed.
+    #[must_use]
+    pub fn is_held_for_changes(&self) -> bool {
+        self.wish == Wish::Pause && self.wish_note.as_deref().is_some_and(|note| note.starts_with(CHANGED))
+    }
+}
+
+impl Ledger {
+    /// Pauses a broadcast because its inputs changed, and keeps what changed. A pause or a cancel that a person asked for
+    /// stays as it is. `note` begins with [`CHANGED`].
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Unknown`], and faults of the store.
+    pub async fn hold_for_changes(
+        &self,
+        id: BroadcastId,
+        note: &str,
+        changes: Changes,
+    ) -> Result<(), LedgerError> {
+        let mut write = self.store().write().await?;
+        let result = async {
+            amend(&mut write, id, |spec| spec.changes = Some(changes)).await?;
+            let statement = sql("UPDATE broadcasts SET wish = 1, wish_note = ?
+                    WHERE id = ? AND (wish = 0 OR (wish = 1 AND wish_note LIKE ?))");
+            write.run(statement.bind(note).bind(id.0).bind(format!("{CHANGED}%"))).await.map(drop)
+        }
+        .await;
+        write.end(result).await
+    }
+
+    /// Keeps what an operator decided about changed inputs, or that nothing is decided; the pause is not ended by that.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Unknown`], and faults of the store.
+    pub async fn decide(&self, id: BroadcastId, decision: Option<Decision>) -> Result<(), LedgerError> {
+        self.amend_spec(id, |spec| spec.decision = decision).await
+    }
+
+    /// Keeps that this owner has compared the inputs of a broadcast, and that they are what they were.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Unknown`], and faults of the store.
+    pub async fn inputs_compared(&self, id: BroadcastId, owner: &Owner) -> Result<(), LedgerError> {
+        let number = owner.id();
+        self.amend_spec(id, |spec| {
+            spec.compared_by = Some(number);
+            spec.changes = None;
+        })
+        .await
+    }
+
+    /// Whether the owner of this number lives.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn owner_is_alive(&self, number: i64) -> Result<bool, LedgerError> {
+        let mut write = self.store().write().await?;
+        let result = lives(&mut write, number).await;
+        write.end(result).await
+    }
+
+    async fn amend_spec(&self, id: BroadcastId, change: impl FnOnce(&mut Spec)) -> Result<(), LedgerError> {
+        let mut write = self.store().write().await?;
+        let result = amend(&mut write, id, change).await;
+        write.end(result).await
+    }
+}
+
+async fn amend(
+    write: &mut Transaction<'_>,
+    id: BroadcastId,
+    change: impl FnOnce(&mut Spec),
+) -> Result<(), LedgerError> {
+    let row: Option<(String,)> =
+        write.row(sql("SELECT spec FROM broadcasts WHERE id = ?").bind(id.0)).await?;
+    let (json,) = row.ok_or(LedgerError::Unknown(id))?;
+    let mut spec: Spec = serde_json::from_str(&json).map_err(|error| write.store.record(error))?;
+    change(&mut spec);
+    let json = serde_json::to_string(&spec).map_err(|error| write.store.record(error))?;
+    write.run(sql("UPDATE broadcasts SET spec = ? WHERE id = ?").bind(json).bind(id.0)).await.map(drop)
+}
