@@ -1,6 +1,7 @@
 //! The recipients of a file, read page by page: a table by its header, JSON as a list, JSONL as a value a line.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fs::File;
 use std::path::Path;
 
@@ -13,76 +14,12 @@ use super::fault::{Fault, column};
 use super::header::{self, GROUP_ID};
 use super::ids::{group_id, split_users};
 use super::items::Items;
+use super::line::{self, Line};
+use super::object;
 use super::options::Options;
 use super::sheet::Sheet;
 use super::table::{Row, Table};
 use super::text::Text;
-
-/// A recipient and its line, or what is wrong with that line.
-#[derive(Debug)]
-pub struct Line {
-    /// As an editor counts.
-    pub number: u64,
-    /// An id, or an object whose `group_id` is the id.
-    pub value: Result<Value, Fault>,
-}
-
-impl Line {
-    fn id(&self) -> Option<&str> {
-        match self.value.as_ref().ok()? {
-            Value::String(id) => Some(id),
-            Value::Object(fields) => fields.get(GROUP_ID)?.as_str(),
-            _ => None,
-        }
-    }
-}
-
-/// The least digits of an id that is a long number, as the service gives them.
-const LONG: usize = 10;
-
-fn is_long_number(id: &str) -> bool {
-    id.len() >= LONG && id.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// How many digits most of the long numbers among the ids have, where there is one.
-fn digits(page: &[Line]) -> Option<usize> {
-    let mut lengths = [0_usize; 32];
-    for id in page.iter().filter_map(Line::id).filter(|id| is_long_number(id)) {
-        lengths[id.len().min(31)] += 1;
-    }
-    let long: usize = lengths.iter().sum();
-    let most = lengths.iter().enumerate().max_by_key(|(_, many)| **many).map(|(length, _)| length);
-    most.filter(|_| long > 0)
-}
-
-/// Where the ids are no long numbers and another column has nothing else, the names of the two may be swapped.
-fn check_columns(page: &[Line], id_column: &str) -> Result<(), Fault> {
-    let rows = || page.iter().filter_map(|line| line.value.as_ref().ok()?.as_object());
-    let Some(first) = rows().next() else { return Ok(()) };
-    let is_long = |value: &Value| match value {
-        Value::String(text) => is_long_number(text.trim()),
-        Value::Number(number) => is_long_number(&number.to_string()),
-        _ => false,
-    };
-    let others = first.keys().filter(|name| !["users", GROUP_ID, id_column].contains(&name.as_str()));
-    match others.into_iter().find(|name| rows().all(|row| row.get(*name).is_some_and(is_long))) {
-        Some(name) => Err(Fault::whole(format!(
-            "the ids in `{id_column}` are no long numbers, and those in `{name}` are; are the names of the two columns swapped? `id_column = \"NAME\"` says which one holds the ids"
-        ))),
-        None => Ok(()),
-    }
-}
-
-/// Among long numbers, an id of another kind or of a far other length is a cell of another column, or cut off.
-fn check_number(id: &str, digits: usize) -> Result<(), String> {
-    if is_long_number(id) && id.len().abs_diff(digits) <= 3 {
-        return Ok(());
-    }
-    Err(format!(
-        "the id {} is unlike the others, most of which are numbers of {digits} digits; is it cut off, or from another column?",
-        quoted(id)
-    ))
-}
 
 /// About how many bytes a value takes.
 fn size(value: &Value) -> usize {
@@ -112,6 +49,8 @@ pub struct Audience {
     digits: Option<usize>,
     /// Whether the script says which column holds the ids.
     is_chosen: bool,
+    /// Names of fields that were met and found right.
+    fields: HashSet<String>,
     /// Whether the first page was read.
     begun: bool,
     over: bool,
@@ -158,10 +97,23 @@ impl Audience {
             Form::Lines => Body::Items(Items::lines(Text::open(file, options)?), 0),
             Form::List => Body::Items(Items::list(Text::open(file, options)?), 0),
         };
+        let is_chosen = options.id_column.is_some();
+        match &body {
+            Body::Table(table) if !is_chosen => {
+                header::check_alike(
+                    table.header().unwrap_or_default(),
+                    table.id().unwrap_or_default(),
+                    table.begins(),
+                )?;
+            }
+            Body::Sheet(sheet) if !is_chosen => header::check_alike(&sheet.header, sheet.id, sheet.begins)?,
+            _ => {}
+        }
         Ok(Self {
             body,
             id_column,
-            is_chosen: options.id_column.is_some(),
+            is_chosen,
+            fields: HashSet::new(),
             digits: None,
             begun: false,
             over: false,
@@ -186,14 +138,15 @@ impl Audience {
             }
         }
         if !std::mem::replace(&mut self.begun, true) {
-            self.digits = digits(&page);
+            line::check_rounded(&page)?;
+            self.digits = line::digits(&page);
             if self.digits.is_none() && !self.is_chosen {
-                check_columns(&page, &self.id_column)?;
+                line::check_columns(&page, &self.id_column)?;
             }
         }
         if let Some(digits) = self.digits {
             for line in &mut page {
-                if let Err(what) = line.id().map_or(Ok(()), |id| check_number(id, digits)) {
+                if let Err(what) = line.id().map_or(Ok(()), |id| line::check_number(id, digits)) {
                     line.value = Err(Fault::line(line.number, what));
                 }
             }
@@ -221,7 +174,11 @@ impl Audience {
             Body::Items(items, rows) => {
                 let Some(item) = items.advance()? else { return Ok(None) };
                 *rows += 1;
-                let value = item.value.and_then(|value| of_json(value, item.line, &self.id_column));
+                let (id_column, is_chosen, fields) = (&self.id_column, self.is_chosen, &mut self.fields);
+                let value = item.value.and_then(|value| {
+                    object::check_fields(&value, item.line, id_column, is_chosen, fields)?;
+                    object::read(value, item.line, id_column)
+                });
                 Ok(Some(Line { number: item.line, value }))
             }
         }
@@ -310,6 +267,10 @@ fn of_cells<'cell>(
         let wrong = |what: String| Fault::at(line, column(index, Some(name)), what);
         let cell = cell.map_err(wrong)?;
         if id == index {
+            if cell.trim() == name {
+                let what = "the header stands here again; remove it where two tables were put together";
+                return Err(wrong(what.to_owned()));
+            }
             fields.insert(name.clone(), Value::from(group_id(&cell).map_err(wrong)?));
             continue;
         }
@@ -324,40 +285,9 @@ fn of_cells<'cell>(
         }
     }
     // The column of ids decides, whatever another one is called.
-    if let Some(id) = names.get(id).and_then(|name| fields.get(name)).cloned() {
+    let of_ids = names.get(id).filter(|name| *name != GROUP_ID);
+    if let Some(id) = of_ids.and_then(|name| fields.get(name)).cloned() {
         fields.insert(GROUP_ID.to_owned(), id);
     }
     Ok(Value::Object(fields))
-}
-
-fn of_json(mut value: Value, line: u64, id_column: &str) -> Result<Value, Fault> {
-    let place = |name: &str| format!("`{name}`");
-    let Value::Object(fields) = &mut value else {
-        let id = json_id(&value).map_err(|what| Fault::line(line, what))?;
-        return Ok(Value::from(id));
-    };
-    let Some(id) = fields.get(id_column).filter(|id| !id.is_null()) else {
-        let names: Vec<String> = fields.keys().cloned().collect();
-        let hint = header::proposed(&names, id_column).map_or_else(String::new, |name| {
-            format!("; `{name}` seems to be meant: say `id_column = \"{name}\"`")
-        });
-        return Err(Fault::line(line, format!("`{id_column}` is missing: the id of the group{hint}")));
-    };
-    let id = json_id(id).map_err(|what| Fault::at(line, place(id_column), what))?;
-    fields.insert(id_column.to_owned(), Value::from(id.as_str()));
-    fields.insert(GROUP_ID.to_owned(), Value::from(id));
-    Ok(value)
-}
-
-/// An id in JSON: a text, or a whole number written without a fraction or an exponent.
-fn json_id(value: &Value) -> Result<String, String> {
-    match value {
-        Value::String(text) => group_id(text).map(str::to_owned),
-        Value::Number(number) if number.is_f64() => Err(format!(
-            "{number} is a number that may have lost digits; write the id as a text in quotes, with all its digits"
-        )),
-        Value::Number(number) => group_id(&number.to_string()).map(str::to_owned),
-        other => crate::message::id("group_id", other.clone(), crate::message::IdOf::Group)
-            .map_err(|problem| problem.message),
-    }
 }

@@ -7,6 +7,7 @@ use encoding_rs::{Encoding, GB18030, GBK, UTF_8, UTF_16BE, UTF_16LE};
 
 use super::fault::Fault;
 use super::options::Asked;
+use super::position::Position;
 
 /// What a text was taken for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,9 +119,19 @@ struct Seen {
     /// Runs of common Chinese characters and signs in GB18030, and how many bytes there are over 127.
     common_runs: u64,
     high: u64,
-    /// What it looks like, in general and among Chinese encodings.
-    guess: Option<(&'static Encoding, &'static Encoding)>,
+    /// The line that is counted, and the first with a run that is UTF-8 throughout: two characters or more, of three bytes.
+    line: u64,
+    after_return: bool,
+    utf8_line: Option<u64>,
+    /// The text from its first byte over 127 on.
+    sample: Vec<u8>,
 }
+
+/// Bytes that an encoding is guessed by: a guess costs more than all else that is done with a text.
+const SAMPLE: usize = 1 << 20;
+
+/// Bytes before the first one over 127 that are looked at too.
+const BEFORE: usize = 64;
 
 /// Up to so many bytes over 127 a guess by frequency says little.
 const SHORT: u64 = 24;
@@ -128,7 +139,6 @@ const SHORT: u64 = 24;
 impl Seen {
     fn of(source: &mut impl Read) -> io::Result<Self> {
         let mut seen = Self::default();
-        let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
         let mut position = Position::default();
         let mut run: Vec<u8> = Vec::new();
         let mut buffer = vec![0; 1 << 16];
@@ -137,8 +147,8 @@ impl Seen {
             let read = read_some(source, &mut buffer[kept..])?;
             let last = read == 0 || kept + read < buffer.len();
             let fresh = &buffer[kept..kept + read];
-            detector.feed(fresh, last);
             seen.count(fresh, &mut run);
+            seen.keep(fresh);
             let all = kept + read;
             kept = seen.validate(&buffer[..all], last, &mut position);
             buffer.copy_within(all - kept..all, 0);
@@ -147,9 +157,26 @@ impl Seen {
             }
         }
         seen.end_run(&mut run);
-        let guess = |domain| detector.guess(domain, Utf8Detection::Deny);
-        seen.guess = Some((guess(None), guess(Some(b"cn".as_slice()))));
         Ok(seen)
+    }
+
+    /// Keeps what the encoding is guessed by: from a little before the first byte over 127 on, up to a bound.
+    fn keep(&mut self, fresh: &[u8]) {
+        let left = SAMPLE - self.sample.len();
+        let begins =
+            if self.sample.is_empty() { fresh.iter().position(|byte| *byte >= 0x80) } else { Some(0) };
+        if let Some(begins) = begins.filter(|_| left > 0) {
+            let begins = begins.saturating_sub(BEFORE);
+            self.sample.extend(fresh[begins..].iter().take(left));
+        }
+    }
+
+    /// What it looks like, in general and among Chinese encodings.
+    fn guess(&self) -> (&'static Encoding, &'static Encoding) {
+        let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
+        detector.feed(&self.sample, self.sample.len() < SAMPLE);
+        let guess = |domain| detector.guess(domain, Utf8Detection::Deny);
+        (guess(None), guess(Some(b"cn".as_slice())))
     }
 
     fn count(&mut self, fresh: &[u8], run: &mut Vec<u8>) {
@@ -166,6 +193,8 @@ impl Seen {
             } else if !run.is_empty() {
                 self.end_run(run);
             }
+            self.line += u64::from(byte == b'\r' || byte == b'\n' && !self.after_return);
+            self.after_return = byte == b'\r';
         }
         if self.nuls > 0 || self.bytes == 0 {
             // Blocks begin at even places, for all but the last are of an even length.
@@ -193,6 +222,16 @@ impl Seen {
             && all(|first, second| matches!(first, 0xc2..=0xd7) && matches!(second, 0xa1..=0xbf));
         let common =
             all(|first, second| matches!(first, 0xa1..=0xa9 | 0xb0..=0xd7) && matches!(second, 0xa1..=0xfe));
+        let is_utf8 = run.len() >= 6
+            && run.len().is_multiple_of(3)
+            && run.chunks_exact(3).all(|part| {
+                matches!(part[0], 0xe2..=0xe9 | 0xef)
+                    && matches!(part[1], 0x80..=0xbf)
+                    && matches!(part[2], 0x80..=0xbf)
+            });
+        if is_utf8 {
+            self.utf8_line.get_or_insert(self.line + 1);
+        }
         self.double_runs += u64::from(both);
         self.common_runs += u64::from(common);
         run.clear();
@@ -238,7 +277,13 @@ impl Seen {
         if self.long > self.broken {
             return Ok(UTF_8);
         }
-        let (guess, chinese) = self.guess.unwrap_or((UTF_8, UTF_8));
+        if let Some(line) = self.utf8_line {
+            return Err(Fault::line(
+                line,
+                "the text here is UTF-8, and elsewhere it is not; were two files put together? Save all of it as UTF-8, or say what it is, for example `encoding = \"gb18030\"`",
+            ));
+        }
+        let (guess, chinese) = self.guess();
         let common = self.runs == self.common_runs && self.high <= SHORT;
         if guess == GBK || chinese == GBK && common {
             return Ok(GB18030);
@@ -258,6 +303,9 @@ impl Seen {
 
     /// UTF-16 without a mark, where its ASCII characters tell the order of the bytes.
     fn utf16(&self) -> Result<&'static Encoding, Fault> {
+        if self.nuls * 3 >= self.bytes * 2 {
+            return Err(Fault::whole("it is in UTF-32, which is not read; save it as UTF-8"));
+        }
         let units = self.bytes / 2;
         let certain =
             |more: u64, less: u64| self.bytes.is_multiple_of(2) && more * 5 >= units && more > less * 4;
@@ -269,41 +317,6 @@ impl Seen {
             Err(Fault::whole(
                 "it holds bytes of zero and is no text in an encoding that is recognised; save it as UTF-8",
             ))
-        }
-    }
-}
-
-/// A place in a text: line and character, both counted from 1. CR, LF and CR LF end a line each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Position {
-    pub(super) line: u64,
-    pub(super) column: u64,
-    after_return: bool,
-}
-
-impl Default for Position {
-    fn default() -> Self {
-        Self { line: 1, column: 1, after_return: false }
-    }
-}
-
-impl Position {
-    /// Goes past this text, which is UTF-8.
-    pub(super) fn pass(&mut self, text: &[u8]) {
-        for &byte in text {
-            match byte {
-                b'\n' if self.after_return => self.after_return = false,
-                b'\n' | b'\r' => {
-                    self.line += 1;
-                    self.column = 1;
-                    self.after_return = byte == b'\r';
-                }
-                _ => {
-                    self.after_return = false;
-                    // Bytes within a character are no characters of their own.
-                    self.column += u64::from(byte & 0xc0 != 0x80);
-                }
-            }
         }
     }
 }

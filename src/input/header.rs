@@ -10,7 +10,7 @@ use super::fault::{Fault, column};
 pub(super) const GROUP_ID: &str = "group_id";
 
 /// The column of users.
-const USERS: &str = "users";
+pub(super) const USERS: &str = "users";
 
 /// Names that people give the column of ids, in lower case and without blanks and signs.
 const MEANT: &[&str] = &[
@@ -52,6 +52,30 @@ const MEANT: &[&str] = &[
     "群组ids",
 ];
 
+/// Names that people give the column of users, in the same form.
+const MEANT_USERS: &[&str] = &[
+    "users",
+    "user",
+    "userid",
+    "userids",
+    "usernames",
+    "members",
+    "memberids",
+    "用户",
+    "用户id",
+    "用户ids",
+    "用户名单",
+    "用戶",
+    "用戶id",
+    "成员",
+    "成员id",
+    "群成员",
+    "成員",
+    "群成員",
+    "接收人",
+    "接收者",
+];
+
 /// The names in a row, without blanks around them.
 pub(super) fn names<'cell>(cells: impl Iterator<Item = &'cell str>, line: u64) -> Result<Vec<String>, Fault> {
     let names: Vec<String> = cells.map(|name| name.trim().to_owned()).collect();
@@ -65,8 +89,10 @@ pub(super) fn names<'cell>(cells: impl Iterator<Item = &'cell str>, line: u64) -
             );
             return Err(Fault::at(line, format!("column {}", index + 1), what));
         }
+        // A tab or a line break may stand in a name of a spreadsheet; what else ends a line may have ended this one.
         let hidden = name.chars().find(|letter| {
-            !letter.is_whitespace() && (letter.is_control() || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{ad}'))
+            !matches!(letter, '\t' | '\n' | '\r')
+                && (letter.is_control() || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{ad}'))
         });
         if let Some(hidden) = hidden {
             let what = format!(
@@ -100,17 +126,61 @@ pub(super) fn id_column(names: &[String], wanted: &str, line: u64) -> Result<usi
     ))
 }
 
+/// What a name seems to be meant for, where it is neither that of the ids nor `users`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// The ids: it differs from their name in nothing but case, blanks, signs and full-width letters.
+    Id,
+    Users,
+    Itself,
+}
+
+/// What a name seems to be meant for.
+pub(super) fn meaning(name: &str, id_column: &str) -> Meaning {
+    let name = plain(name);
+    if name == plain(id_column) {
+        Meaning::Id
+    } else if MEANT_USERS.contains(&name.as_str()) {
+        Meaning::Users
+    } else {
+        Meaning::Itself
+    }
+}
+
+/// What is wrong with a second column or field of ids.
+pub(super) fn two_of_ids(what: &str, id_column: &str) -> String {
+    format!(
+        "this {what} and `{id_column}` both seem to hold the ids; rename one, or say which: `id_column = \"{id_column}\"`"
+    )
+}
+
+/// What is wrong with a column or field of users that is called otherwise.
+pub(super) fn other_users(what: &str) -> String {
+    format!(
+        "the {what} of a group's users is called `{USERS}`; rename this one, or the whole group gets the message"
+    )
+}
+
 /// Refuses a column that seems to be meant for users and is not called so: the whole group would get the message.
 pub(super) fn check_users(names: &[String], line: u64) -> Result<(), Fault> {
     if names.iter().any(|name| name == USERS) {
         return Ok(());
     }
-    match names.iter().position(|name| name.eq_ignore_ascii_case(USERS)) {
-        Some(index) => Err(Fault::at(
-            line,
-            column(index, names.get(index).map(String::as_str)),
-            "the column of a group's users is called `users`; rename this one, or the whole group gets the message",
-        )),
+    match names.iter().position(|name| MEANT_USERS.contains(&plain(name).as_str())) {
+        Some(index) => {
+            let place = column(index, names.get(index).map(String::as_str));
+            Err(Fault::at(line, place, other_users("column")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Refuses a second column whose name is the one of the ids but for case, blanks or signs.
+pub(super) fn check_alike(names: &[String], id: usize, line: u64) -> Result<(), Fault> {
+    let Some(of_ids) = names.get(id) else { return Ok(()) };
+    let is_second = |(index, name): &(usize, &String)| *index != id && plain(name) == plain(of_ids);
+    match names.iter().enumerate().find(is_second) {
+        Some((index, name)) => Err(Fault::at(line, column(index, Some(name)), two_of_ids("column", of_ids))),
         None => Ok(()),
     }
 }
@@ -120,9 +190,13 @@ pub(super) fn means_id(names: &[String]) -> bool {
     names.iter().any(|name| MEANT.contains(&plain(name).as_str()))
 }
 
-/// A name in lower case, without blanks and signs.
+/// A name in lower case, without blanks and signs, and with the usual letters for full-width ones.
 fn plain(name: &str) -> String {
-    name.chars().filter(|letter| letter.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    let usual = |letter: char| match letter {
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(letter) - 0xfee0).unwrap_or(letter),
+        other => other,
+    };
+    name.chars().map(usual).filter(|letter| letter.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 /// The name that was meant.
@@ -154,6 +228,19 @@ mod tests {
         assert_eq!(id_column(&owned(&["a", "group_id"]), GROUP_ID, 1), Ok(1));
         let fault = id_column(&names, "群ID", 1).unwrap_err().to_string();
         assert!(fault.contains("no column `群ID`") && fault.contains("`群组ID`"), "{fault}");
-        assert!(check_users(&owned(&["group_id", "Users"]), 1).is_err());
+        for name in ["Users", "user_id", "User IDs", "ｕｓｅｒｓ", "用户", "群成员"] {
+            assert!(check_users(&owned(&["group_id", name]), 1).is_err(), "{name}");
+            assert!(check_users(&owned(&["group_id", "users", name]), 1).is_ok(), "{name}");
+            assert_eq!(meaning(name, GROUP_ID), Meaning::Users, "{name}");
+        }
+        assert!(check_users(&owned(&["group_id", "user name", "customer"]), 1).is_ok());
+        for name in ["Group_ID", "group id", "GROUPID", "ｇｒｏｕｐ_id"] {
+            assert!(check_alike(&owned(&["x", "group_id", name]), 1, 1).is_err(), "{name}");
+            assert_eq!(meaning(name, GROUP_ID), Meaning::Id, "{name}");
+        }
+        assert_eq!(meaning("user name", GROUP_ID), Meaning::Itself);
+        for name in ["name\u{85}1", "name\u{b}1", "name\u{c}1", "name\u{2028}1", "name\u{200b}"] {
+            assert!(super::names([name].into_iter(), 1).is_err_and(|fault| fault.what.contains("U+")));
+        }
     }
 }

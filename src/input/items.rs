@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::LONGEST;
-use super::detect::Position;
 use super::fault::Fault;
 use super::json;
+use super::position::Position;
 use super::text::Blocks;
 
 /// A value, its line, and what is wrong with it where something is.

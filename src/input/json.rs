@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::message::exact_numbers;
 
-use super::detect::Position;
 use super::fault::Fault;
+use super::position::Position;
 
 /// What some programs put before UTF-8 text.
 const MARK: &[u8] = b"\xef\xbb\xbf";

@@ -5,6 +5,8 @@
 //!
 //! May import: `message`.
 
+#[cfg(test)]
+mod agreement;
 mod archive;
 mod audience;
 mod cell;
@@ -15,17 +17,21 @@ mod header;
 mod ids;
 mod items;
 mod json;
+mod line;
+mod object;
 mod options;
+mod position;
 mod separator;
 mod sheet;
 mod swallowed;
 mod table;
 mod text;
 
-pub use audience::{Audience, Line};
+pub use audience::Audience;
 pub use fault::Fault;
 pub use ids::{group_id, split_users, user};
 pub use json::decode as decode_json;
+pub use line::Line;
 pub use options::Options;
 pub use table::{Row, Table};
 pub use text::Text;

@@ -25,9 +25,14 @@ impl Options {
     /// Anything but one printable ASCII character or a tab; a quote, a letter or a digit.
     pub fn separator(text: &str) -> Result<u8, String> {
         match *text.as_bytes() {
-            [byte @ (b'\t' | b' '..=b'~')] if byte != b'"' && !byte.is_ascii_alphanumeric() => Ok(byte),
+            [byte] if Self::is_separator(byte) => Ok(byte),
             _ => Err("expected one character, such as \",\", \";\" or \"\\t\"".to_owned()),
         }
+    }
+
+    /// Whether cells can be separated by it.
+    pub(super) const fn is_separator(byte: u8) -> bool {
+        matches!(byte, b'\t' | b' '..=b'~') && byte != b'"' && !byte.is_ascii_alphanumeric()
     }
 
     /// Checks the name of an encoding.

@@ -38,6 +38,8 @@ pub(super) struct Sheet {
     pub(super) name: String,
     pub(super) header: Vec<String>,
     pub(super) id: usize,
+    /// The row of the header.
+    pub(super) begins: u64,
     pub(super) read: u64,
     pub(super) blank: u64,
 }
@@ -61,16 +63,23 @@ impl Sheet {
                 let _ = hand.send(last);
             })
             .map_err(|error| Fault::whole(format!("it cannot be read: {error}")))?;
-        let mut sheet =
-            Self { rows, batch: Vec::new().into_iter(), name, header: Vec::new(), id: 0, read: 0, blank: 0 };
+        let mut sheet = Self {
+            rows,
+            batch: Vec::new().into_iter(),
+            name,
+            header: Vec::new(),
+            id: 0,
+            begins: 1,
+            read: 0,
+            blank: 0,
+        };
         let Some((line, cells)) = sheet.next()? else {
             return Err(Fault::whole(format!(
                 "its sheet `{}` is empty; the first row names the columns",
                 sheet.name
             )));
         };
-        sheet.blank = 0;
-        sheet.read = 0;
+        (sheet.blank, sheet.read, sheet.begins) = (0, 0, line);
         let mut names = Vec::with_capacity(cells.len());
         for cell in &cells {
             names.push(cell.text().map_err(|what| Fault::line(line, what))?);

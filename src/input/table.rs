@@ -142,6 +142,11 @@ impl<R: Read> Table<R> {
         self.header.as_deref()
     }
 
+    /// The line of the header, or of the row that was read last.
+    pub(super) const fn begins(&self) -> u64 {
+        self.record.line
+    }
+
     /// Which column holds the ids, where one is wanted.
     #[must_use]
     pub const fn id(&self) -> Option<usize> {
@@ -170,10 +175,13 @@ impl<R: Read> Table<R> {
 fn hint<R: Read>(text: &mut Text<R>) -> Result<Option<u8>, Fault> {
     let start = text.peek(8)?;
     let (separator, length) = match *start {
-        [b's', b'e', b'p', b'=', separator, b'\r', b'\n', ..] => (separator, 7),
-        [b's', b'e', b'p', b'=', separator, b'\r' | b'\n', ..] => (separator, 6),
+        [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', separator, b'\r', b'\n', ..] => (separator, 7),
+        [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', separator, b'\r' | b'\n', ..] => (separator, 6),
         _ => return Ok(None),
     };
+    if !Options::is_separator(separator) {
+        return Ok(None);
+    }
     text.consume(length);
     Ok(Some(separator))
 }

@@ -4,9 +4,10 @@ use std::io::{Read, Seek};
 
 use encoding_rs::{Decoder, DecoderResult, Encoding};
 
-use super::detect::{Position, detect};
+use super::detect::detect;
 use super::fault::Fault;
 use super::options::{Asked, Options};
+use super::position::Position;
 
 /// Bytes that are read at once.
 const BLOCK: usize = 1 << 15;

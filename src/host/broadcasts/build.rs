@@ -544,12 +544,15 @@ impl Building {
                 let header = self.file.as_ref().and_then(Audience::header);
                 self.columns.of(given.recipient, header, &self.asked.name)
             });
-            for (group_id, users) in named.split() {
+            let mut fields = Some(fields);
+            let mut parts = named.split().into_iter().peekable();
+            while let Some((group_id, users)) = parts.next() {
+                let fields = if parts.peek().is_some() { fields.clone() } else { fields.take() };
                 recipients.push(NewRecipient {
                     group_id,
                     users,
                     message: message.clone(),
-                    fields: fields.clone(),
+                    fields: fields.unwrap_or_default(),
                 });
             }
         }

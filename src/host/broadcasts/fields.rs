@@ -64,6 +64,8 @@ impl Columns {
 /// Cuts a value that is too long; gives whether it did.
 fn shorten(value: &mut Value) -> bool {
     let text = match &*value {
+        // No text has more letters than bytes.
+        Value::String(text) if text.len() <= LONGEST => return false,
         Value::String(text) => text.clone(),
         Value::Array(_) | Value::Object(_) => value.to_string(),
         Value::Null | Value::Bool(_) | Value::Number(_) => return false,

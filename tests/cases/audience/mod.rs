@@ -4,6 +4,7 @@ mod edits;
 mod files;
 mod json;
 mod left_out;
+mod members;
 mod readers;
 mod tables;
 mod users;

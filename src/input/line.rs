@@ -1,0 +1,100 @@
+//! Ids of a page against each other: which of them is of another kind, and whether all were rounded.
+
+use serde_json::Value;
+
+use crate::message::quoted;
+
+use super::fault::Fault;
+use super::header::{GROUP_ID, USERS};
+
+/// A recipient and its line, or what is wrong with that line.
+#[derive(Debug)]
+pub struct Line {
+    /// As an editor counts.
+    pub number: u64,
+    /// An id, or an object whose `group_id` is the id.
+    pub value: Result<Value, Fault>,
+}
+
+impl Line {
+    pub(super) fn id(&self) -> Option<&str> {
+        match self.value.as_ref().ok()? {
+            Value::String(id) => Some(id),
+            Value::Object(fields) => fields.get(GROUP_ID)?.as_str(),
+            _ => None,
+        }
+    }
+}
+
+/// The least digits of an id that is a long number, as the service gives them.
+const LONG: usize = 10;
+
+fn is_long_number(id: &str) -> bool {
+    id.len() >= LONG && id.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// How many digits most of the long numbers among the ids have, where there is one.
+pub(super) fn digits(page: &[Line]) -> Option<usize> {
+    let mut lengths = [0_usize; 32];
+    for id in page.iter().filter_map(Line::id).filter(|id| is_long_number(id)) {
+        lengths[id.len().min(31)] += 1;
+    }
+    let long: usize = lengths.iter().sum();
+    let most = lengths.iter().enumerate().max_by_key(|(_, many)| **many).map(|(length, _)| length);
+    most.filter(|_| long > 0)
+}
+
+/// The digits of a number that a spreadsheet keeps; the others become zeros.
+const KEPT: usize = 15;
+
+/// Refuses ids that are all longer than a spreadsheet keeps and end with zeros: by chance that is one file in a thousand.
+pub(super) fn check_rounded(page: &[Line]) -> Result<(), Fault> {
+    let (mut zeros, mut first) = (0, None);
+    for line in page {
+        let Some(id) = line.id().filter(|id| is_long_number(id) && id.len() > KEPT) else { continue };
+        if id.bytes().skip(KEPT).any(|byte| byte != b'0') {
+            return Ok(());
+        }
+        zeros += id.len() - KEPT;
+        first.get_or_insert((line.number, id));
+    }
+    match first {
+        Some((line, id)) if zeros >= 3 => Err(Fault::line(
+            line,
+            format!(
+                "the id {} and all others that are as long end with zeros after {KEPT} digits: a spreadsheet has replaced the last ones; format the column as text and save again",
+                quoted(id)
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Where the ids are no long numbers and another column has nothing else, the names of the two may be swapped.
+pub(super) fn check_columns(page: &[Line], id_column: &str) -> Result<(), Fault> {
+    let rows = || page.iter().filter_map(|line| line.value.as_ref().ok()?.as_object());
+    let Some(first) = rows().next() else { return Ok(()) };
+    let is_long = |value: &Value| match value {
+        Value::String(text) => is_long_number(text.trim()),
+        Value::Number(number) => is_long_number(&number.to_string()),
+        _ => false,
+    };
+    let others = first.keys().filter(|name| ![USERS, GROUP_ID, id_column].contains(&name.as_str()));
+    match others.into_iter().find(|name| rows().all(|row| row.get(*name).is_some_and(is_long))) {
+        Some(name) => Err(Fault::whole(format!(
+            "the ids in `{id_column}` are no long numbers, and those in `{name}` are; are the names of the two columns swapped? `id_column = \"NAME\"` says which one holds the ids"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Among long numbers, an id of another kind or of a far other length is a cell of another column, or cut off.
+pub(super) fn check_number(id: &str, digits: usize) -> Result<(), String> {
+    if is_long_number(id) && id.len().abs_diff(digits) <= 3 {
+        return Ok(());
+    }
+    Err(format!(
+        "the id {} is unlike the others, most of which are numbers of {digits} digits; is it cut off, or from another column?",
+        quoted(id)
+    ))
+}
