@@ -229,7 +229,7 @@ fn a_ledger_that_contradicts_itself_is_told() {
         }
         drop(owner);
         let faults = faults().await;
-        assert!(faults.iter().any(|fault| fault.contains("by nobody that lives")), "{faults:?}");
+        assert!(faults.iter().any(|fault| fault.contains("in flight of a process that died")), "{faults:?}");
     });
 }
 
