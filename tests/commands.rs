@@ -254,7 +254,7 @@ fn the_simulator_serves_another_process_and_records_what_it_received() {
     Ran::of(&command.output().unwrap()).exits(0).says("sent to 1 group");
     kill_process(Pid::from_child(&simulator), Signal::INT).unwrap();
     assert!(simulator.wait().unwrap().success());
-    assert!(welcome.next().unwrap().starts_with("1 group messages"));
+    assert!(welcome.next().unwrap().starts_with("1 group message"));
     let record = std::fs::read_to_string(project.path("received.jsonl")).unwrap();
     assert_eq!(record.lines().count(), 1, "{record}");
 }

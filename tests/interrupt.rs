@@ -129,6 +129,13 @@ fn a_second_interrupt_ends_a_broadcast_at_once_and_what_was_in_flight_is_in_doub
     let sent = service.messages().len();
     project.run_against(&service).exits(3).says("in doubt");
     let groups: std::collections::BTreeSet<_> =
-        service.messages().iter().map(|message| message["to"][0].to_string()).collect();
-    assert!(sent < 60 && service.messages().len() == 60 && groups.len() == 60, "{sent} before");
+        service.messages().iter().map(|message| message["to"][0].as_str().unwrap().to_owned()).collect();
+    assert!(sent < 60 && service.messages().len() == groups.len(), "{sent} before");
+    // One whose intent was noted may not have left when its process ended: it is in doubt, and no other is missing.
+    let rows = project.mooncast(&["runs", "export", "news", "--format", "jsonl"]).exits(0).stdout;
+    assert_eq!(rows.lines().count(), 60);
+    for row in rows.lines().map(|row| serde_json::from_str::<serde_json::Value>(row).unwrap()) {
+        let group = row["group_id"].as_str().unwrap();
+        assert!(row["state"] == "in_doubt" || groups.contains(group), "{row}");
+    }
 }

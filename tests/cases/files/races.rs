@@ -49,7 +49,7 @@ fn what_is_read_through_an_exchanged_folder_is_never_the_hosts() {
         ["swap", "other"],
         r#"
         local seen = { read = 0, refused = 0 }
-        for i = 1, 4000 do
+        for i = 1, 1500 do
           local ok, text = pcall(fs.read, "swap/token")
           if ok then
             seen.read = seen.read + 1
