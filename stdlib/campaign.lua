@@ -256,11 +256,15 @@ local function show(title, report, known_as)
   if report.no_recipients then
     print("  there are no recipients; once there are some, run this script again")
   end
+  -- One without recipients is not kept.
+  local bad = report.skipped == report.total and not report.already
+      and "bad lines left out; the first of them are named above, and nothing of this broadcast is kept: mend them and run this script again"
+    or "bad lines left out; which and why:  mooncast runs export %s --state skipped"
   for _, line in ipairs({
     { report.skipped - (report.bad_lines or 0), "skipped" },
     { report.cancelled, "cancelled" },
     { report.duplicates, "named more than once, and sent to once" },
-    { report.bad_lines or 0, "bad lines left out; which and why:  mooncast runs export %s --state skipped" },
+    { report.bad_lines or 0, bad },
     { report.empty_rows or 0, "rows without any text" },
     { report.rejected, "rejected; why:  mooncast runs export %s --state rejected\n"
       .. "     to try them again:  mooncast runs retry %s  and run this script again" },

@@ -46,6 +46,7 @@ pub(super) async fn answer(
     memory: &mut Held,
 ) -> Result<Answer, Failure> {
     console::permit(services, &request).await?;
+    only_test(services, &request)?;
     match request {
         Request::Send { app, call, message, options } => send(services, app, call, &message, options).await,
         // Apart, so that a send's task is not as large as the largest of all answers.
@@ -149,6 +150,25 @@ async fn answer_other(services: &Services, request: Request, memory: &mut Held) 
             }
         }
     }
+}
+
+/// Withholds what is no test message of a campaign, where these alone may leave. Uploads are made: test messages carry them,
+/// and by themselves they reach no group.
+fn only_test(services: &Services, request: &Request) -> Result<(), Failure> {
+    let what = match request {
+        Request::Send { options, .. } if services.broadcasts.lets_through(options.once.as_deref()) => {
+            return Ok(());
+        }
+        Request::Send { call: protocol::Call::Group, .. } => "im.group_send was not sent",
+        Request::Send { call: protocol::Call::Targeted, .. } => "im.targeted_send was not sent",
+        Request::Recall { .. } | Request::RecallBroadcast { .. } if services.broadcasts.only_tests() => {
+            "im.recall recalled nothing"
+        }
+        _ => return Ok(()),
+    };
+    Err(Failure::denied(format!(
+        "{what}: with --test-only nothing leaves but the test messages of campaigns. Run the script without --test-only to send it"
+    )))
 }
 
 /// What is wrong with a request that is not carried out, as far as can be seen without it.

@@ -4,6 +4,7 @@ mod audience;
 mod backup;
 mod changes;
 mod daemon_changes;
+mod ended;
 mod files;
 mod isolation;
 mod media;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::ledger::{Broadcast, RecalledCounts, Stage, State};
 
 use crate::message::counted_as;
-use crate::web::{BroadcastView, WaitKind};
+use crate::web::{BroadcastView, ChangesView, WaitKind};
 
 use super::super::next::Next;
 use super::super::progress::{Figure, time};
@@ -72,6 +72,11 @@ pub(super) fn one(
     if let Some(note) = &broadcast.wish_note {
         writeln!(out, "  because: {note}")?;
     }
+    if !broadcast.is_held_for_changes() {
+        for line in view.changes.iter().flat_map(ChangesView::lines) {
+            writeln!(out, "  {line}")?;
+        }
+    }
     match &broadcast.driver {
         Some(driver) => writeln!(out, "  driven by: {} (process {})", driver.owner.name, driver.owner.pid)?,
         None if broadcast.is_interrupted() => writeln!(out, "  {}", way_on(broadcast, next))?,
@@ -81,7 +86,9 @@ pub(super) fn one(
     for state in State::ALL {
         let count = broadcast.counts.of(*state);
         if count > 0 {
-            writeln!(out, "  {:<10} {count}", state.name())?;
+            let left = *state == State::Sending && broadcast.driver.is_none();
+            let note = if left { " (in flight when its process ended; no process sends now)" } else { "" };
+            writeln!(out, "  {:<10} {count}{note}", state.name())?;
         }
     }
     for (count, what) in
@@ -101,7 +108,7 @@ pub(super) fn one(
         writeln!(out, "  ended {}", instant(at))?;
     }
     let driven = broadcast.driver.is_some();
-    if broadcast.is_held_for_changes() {
+    if view.changes.is_some() {
         let command = next.command("resume", &broadcast.name, &broadcast.run);
         writeln!(out, "next: {command} --continue sends the rest as it is stored")?;
         writeln!(

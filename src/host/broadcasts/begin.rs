@@ -1,26 +1,22 @@
 //! A broadcast is asked for: made, found again, compared with what it was made of.
 
 use std::rc::Rc;
-use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::delivery::{Delivery, LEASE, Point, Report};
+use crate::delivery::{Delivery, Point};
 use crate::host::answers;
 use crate::host::services::Services;
-use crate::ledger::{
-    AppId, Broadcast, BroadcastId, Decision, Found, Input, JobMark, Lease, Ledger, LedgerError, Owner,
-    ScriptMark, Spec, Wish,
-};
-use crate::message::{Call, counted_as};
+use crate::ledger::{Broadcast, Decision, Found, Input, Ledger, LedgerError, ScriptMark, Stage, Wish};
 use crate::protocol::{Answer, Failure, Kind};
 
 use super::asked::Asked;
 use super::build::Building;
 use super::change::{self, Beside, OnChange};
 use super::compare::Comparing;
+use super::draft::{claim, draft, spec_of};
 use super::drive::{Driving, Role};
-use super::{Heartbeat, Open, fault, inputs, json_answer, report, watch};
+use super::{Heartbeat, Open, continued, ended, fault, inputs, json_answer, watch};
 
 /// Makes a broadcast, or finds it again.
 pub(super) async fn begin(services: &Services, number: u32, spec: &[u8]) -> Result<Answer, Failure> {
@@ -52,12 +48,14 @@ pub(super) async fn begin(services: &Services, number: u32, spec: &[u8]) -> Resu
         return Ok(opened(services, Open::Building(Box::new(building)), "build"));
     }
     let found = ledger.find_or_create(app, &asked.name, &run, &spec).await.map_err(fault)?;
-    if let Found::Finished(broadcast) = &found {
-        watch::over(services, delivery, broadcast)?;
-        return Ok(already(services, broadcast));
+    let has_ended = matches!(found, Found::Finished(_));
+    if has_ended && !ended::is_compared(services, &asked, found.broadcast()).await {
+        return ended::already(services, delivery, found.broadcast());
     }
     let id = found.broadcast().id;
-    decided(services, &mut asked, found.broadcast());
+    if !has_ended {
+        decided(services, &mut asked, found.broadcast());
+    }
     let old_code = old_code(services, &mut asked, ledger, found.broadcast()).await.map_err(fault)?;
     if let Some(job) = &services.job {
         // Its script may end before it does.
@@ -81,15 +79,19 @@ pub(super) async fn begin(services: &Services, number: u32, spec: &[u8]) -> Resu
         }
     }
     let Some(lease) = claim(ledger, id, owner).await.map_err(fault)? else {
+        let broadcast = ledger.show(id).await.map_err(fault)?;
+        if has_ended && broadcast.is_over() {
+            // Another process compares it.
+            return ended::already(services, delivery, &broadcast);
+        }
         return Err(driven_elsewhere(ledger, found.broadcast()).await);
     };
     let heartbeat = Heartbeat::start(ledger, lease, &services.clock);
     // Another may have driven it between the look and the claim.
     let broadcast = ledger.show(id).await.map_err(fault)?;
-    if broadcast.is_over() {
+    if broadcast.is_over() && !(has_ended && broadcast.stage == Stage::Finished) {
         ledger.release(lease).await.map_err(fault)?;
-        watch::over(services, delivery, &broadcast)?;
-        return Ok(already(services, &broadcast));
+        return ended::already(services, delivery, &broadcast);
     }
     let resumes = matches!(found, Found::Unfinished(_)) || broadcast.plan.is_some();
     let role = Role {
@@ -103,25 +105,41 @@ pub(super) async fn begin(services: &Services, number: u32, spec: &[u8]) -> Resu
         watched: watch::Watched::of(services),
     };
     if resumes {
-        let (open, state) = meet(services, number, role, asked, old_code).await?;
-        return Ok(opened(services, open, state));
+        return Ok(match meet(services, number, role, asked, old_code).await? {
+            Met::Open(open, state) => opened(services, open, state),
+            Met::Over(answer) => answer,
+        });
     }
     let building = Building::begin(role, asked, spec, app, None).await?;
     services.broadcasts.plans.borrow_mut().push(building.underway());
     Ok(opened(services, Open::Building(Box::new(building)), "build"))
 }
 
-/// An unfinished broadcast is met again.
+/// What becomes of a broadcast that is met again.
+enum Met {
+    Open(Open, &'static str),
+    /// It ended, and there is nothing to add to it.
+    Over(Answer),
+}
+
+/// A broadcast whose plan is fixed is met again: an unfinished one, or one that ended and may have more recipients by now.
 async fn meet(
     services: &Services,
     number: u32,
     role: Role,
     asked: Asked,
     old_code: Vec<Input>,
-) -> Result<(Open, &'static str), Failure> {
+) -> Result<Met, Failure> {
     let stored = &role.broadcast.spec.inputs;
-    if stored.is_empty() || asked.on_change == OnChange::Continue || role.broadcast.wish == Wish::Cancel {
-        return resume(services, role).await;
+    let has_ended = role.broadcast.is_over();
+    if !has_ended {
+        let continues = asked.on_change == OnChange::Continue;
+        if stored.is_empty() || continues || role.broadcast.wish == Wish::Cancel {
+            if continues {
+                Box::pin(continued::tell(services, &role, &asked)).await;
+            }
+            return resume(services, role).await;
+        }
     }
     let mut changed = inputs::changed(services, &asked, stored).await;
     let has_old_code = !old_code.is_empty();
@@ -132,7 +150,10 @@ async fn meet(
         return beside(services, number, role, asked, (changed, has_old_code)).await;
     }
     if asked.path.is_none() {
-        return Ok((Open::Comparing(Box::new(Comparing::new(role, asked, number))), "compare"));
+        return Ok(Met::Open(Open::Comparing(Box::new(Comparing::new(role, asked, number))), "compare"));
+    }
+    if has_ended {
+        return ended::left_as_it_is(services, role).await.map(Met::Over);
     }
     resume(services, role).await
 }
@@ -145,17 +166,24 @@ pub(super) async fn compared(
 ) -> Result<Answer, Failure> {
     let changed = comparing.changed();
     let Comparing { role, asked, app, .. } = comparing;
-    let (open, state) = if changed.is_empty() {
-        resume(services, role).await?
-    } else {
+    let met = if !changed.is_empty() {
         beside(services, app, role, asked, (changed, false)).await?
+    } else if role.broadcast.is_over() {
+        Met::Over(ended::left_as_it_is(services, role).await?)
+    } else {
+        resume(services, role).await?
     };
-    services.broadcasts.put(handle, open);
-    Ok(json_answer(&json!({ "state": state })))
+    match met {
+        Met::Over(answer) => Ok(answer),
+        Met::Open(open, state) => {
+            services.broadcasts.put(handle, open);
+            Ok(json_answer(&json!({ "state": state })))
+        }
+    }
 }
 
 /// It goes on with its stored plan.
-async fn resume(services: &Services, mut role: Role) -> Result<(Open, &'static str), Failure> {
+async fn resume(services: &Services, mut role: Role) -> Result<Met, Failure> {
     let ready = match watch::resumes(services, &role.delivery, &role.broadcast) {
         Ok(()) => {
             if let Some(job) = &services.job {
@@ -171,7 +199,7 @@ async fn resume(services: &Services, mut role: Role) -> Result<(Open, &'static s
         return Err(failure);
     }
     goes_on(&role.broadcast, services.broadcasts.script_mark().as_ref());
-    Ok((Open::Driving(Driving::start(services, role)), "resume"))
+    Ok(Met::Open(Open::Driving(Driving::start(services, role)), "resume"))
 }
 
 /// A new plan is built beside the stored one.
@@ -181,14 +209,17 @@ async fn beside(
     role: Role,
     asked: Asked,
     (changed, old_code): (Vec<Input>, bool),
-) -> Result<(Open, &'static str), Failure> {
+) -> Result<Met, Failure> {
     let begun = async {
         let delivery = app_of(services, number)?;
         let entry = delivery.entry().await.map_err(answers::failure)?;
         let (open, app) = entry.ok_or_else(|| Failure::new(Kind::Invalid, "there is no ledger here"))?;
-        let kept = change::changes(&changed, None);
-        let note = change::note(&[format!("changed: {}", kept.inputs.join(", "))]);
-        change::hold(&role, &note, kept).await?;
+        if !role.broadcast.is_over() {
+            let kept = change::changes(&changed, None);
+            let note = change::note(&[format!("changed: {}", kept.inputs.join(", "))]);
+            change::hold(&role, &note, kept).await?;
+            change::settle_flight(&role.ledger, role.lease, &role.broadcast).await.map_err(fault)?;
+        }
         delivery.pass(Point::BeforeDraft);
         let spec = spec_of(services, &asked);
         let (name, run) = (&role.broadcast.name, &role.broadcast.run);
@@ -206,51 +237,7 @@ async fn beside(
     let beside = Beside { role, changed, old_code, on_change };
     let building = Building::begin(draft, asked, spec, app, Some(Box::new(beside))).await?;
     services.broadcasts.plans.borrow_mut().push(building.underway());
-    Ok((Open::Building(Box::new(building)), "build"))
-}
-
-/// The right to build a draft.
-async fn draft(
-    services: &Services,
-    delivery: &Rc<Delivery>,
-    ledger: &Ledger,
-    owner: &Owner,
-    (app, name, run): (AppId, &str, &str),
-    spec: &Spec,
-) -> Result<Role, Failure> {
-    let broadcast = ledger.draft(app, name, run, spec).await.map_err(fault)?;
-    let Some(lease) = claim(ledger, broadcast.id, owner).await.map_err(fault)? else {
-        return Err(Failure::invalid(
-            "name",
-            format!(
-                "another process tests broadcast `{name}` (run {run}) or plans it anew; wait for its end"
-            ),
-        ));
-    };
-    Ok(Role {
-        delivery: Rc::clone(delivery),
-        ledger: ledger.clone(),
-        lease,
-        broadcast,
-        heartbeat: Heartbeat::start(ledger, lease, &services.clock),
-        bad_lines: 0,
-        blank_rows: 0,
-        watched: watch::Watched::of(services),
-    })
-}
-
-/// What a script asks a broadcast to be, with what is known of the run that asks.
-fn spec_of(services: &Services, asked: &Asked) -> Spec {
-    let job = services.job.as_deref();
-    Spec {
-        job: job.map(|job| JobMark {
-            name: job.name.clone(),
-            scheduled_at: u64::try_from(job.scheduled_at.as_millis()).unwrap_or(u64::MAX),
-        }),
-        args: services.inputs.args(),
-        compared_by: job.map(|job| job.owner.id()),
-        ..asked.spec(Call::Group, services.broadcasts.script_mark())
-    }
+    Ok(Met::Open(Open::Building(Box::new(building)), "build"))
 }
 
 /// What an operator decided counts as if the script said it, unless the command line says otherwise.
@@ -299,20 +286,6 @@ fn app_of(services: &Services, number: u32) -> Result<&Rc<Delivery>, Failure> {
         .ok_or_else(|| Failure::new(Kind::Invalid, "no app is configured, so nothing can be sent"))
 }
 
-/// The lease of a broadcast; none where a process that lives has it. On a store that hosts share, one that has just died
-/// is waited for until that is known.
-async fn claim(ledger: &Ledger, id: BroadcastId, owner: &Owner) -> Result<Option<Lease>, LedgerError> {
-    let lease = ledger.claim(id, owner, LEASE).await?;
-    if lease.is_some() || !ledger.is_shared() {
-        return Ok(lease);
-    }
-    tracing::info!("another process has broadcast {id}, and may be dead: waiting for its next sign of life");
-    if ledger.hears_driver(id).await? {
-        return Ok(None);
-    }
-    ledger.claim(id, owner, LEASE).await
-}
-
 /// Gives a broadcast a handle, and says what comes next.
 fn opened(services: &Services, open: Open, state: &str) -> Answer {
     let handle = services.broadcasts.last.get() + 1;
@@ -320,35 +293,6 @@ fn opened(services: &Services, open: Open, state: &str) -> Answer {
     let test_only = matches!(&open, Open::Building(building) if building.is_test_only());
     services.broadcasts.put(handle, open);
     json_answer(&json!({ "handle": handle, "state": state, "test_only": test_only }))
-}
-
-/// Says that nothing is left to send, and how to send anew. Those who never got it count for the exit status as they
-/// did when it ended.
-fn already(services: &Services, broadcast: &Broadcast) -> Answer {
-    let (name, run, counts) = (&broadcast.name, &broadcast.run, &broadcast.counts);
-    services.tally.broadcast(&Report::new(broadcast, counts, 0, Duration::ZERO), 0);
-    let doubts = match counts.in_doubt {
-        0 => String::new(),
-        many => format!(
-            " ({} in doubt: `mooncast runs settle {}` settles {})",
-            counted_as(many, "is", "are"),
-            broadcast.id,
-            if many == 1 { "it" } else { "them" }
-        ),
-    };
-    let when = broadcast
-        .finished_at
-        .and_then(|at| i64::try_from(at.as_secs()).ok())
-        .and_then(|at| jiff::Timestamp::from_second(at).ok())
-        .map_or_else(|| "before".to_owned(), |at| at.to_string());
-    tracing::warn!(
-        "broadcast `{name}` (run {run}) ended at {when}: it was sent to {} of {} recipients{doubts}; nothing is sent again. To send anew, give it another `run`",
-        counts.sent,
-        counts.total(),
-    );
-    let mut report = report::stored(broadcast);
-    report["already"] = Value::Bool(true);
-    json_answer(&json!({ "state": "already", "report": report }))
 }
 
 async fn driven_elsewhere(ledger: &Ledger, broadcast: &Broadcast) -> Failure {

@@ -14,7 +14,7 @@ use crate::ledger::{
     NewRecipient, Plan, Spec,
 };
 use crate::message::Call;
-use crate::protocol::{Failure, Kind};
+use crate::protocol::{Answer, Failure, Kind};
 
 use super::asked::Asked;
 use super::audience::{Given, Named, Wrong, named};
@@ -23,7 +23,7 @@ use super::drive::Role;
 use super::fault;
 use super::fields::Columns;
 use super::inputs::{self, Drawn};
-use super::{report, watch};
+use super::{ended, report, watch};
 use crate::host::rehearsal::{How, PlannedBroadcast};
 use crate::host::services::Services;
 
@@ -84,6 +84,8 @@ pub(super) struct Building {
     /// The hash of the file of the recipients before it was read.
     audience: Option<String>,
     checked: Option<Plan>,
+    /// Whether the stored plan has ended and has all the recipients of this one.
+    nothing_new: bool,
 }
 
 /// The message of all.
@@ -131,6 +133,7 @@ impl Building {
                     drawn: Drawn::default(),
                     audience: None,
                     checked: None,
+                    nothing_new: false,
                 })
             }
             Err(failure) => {
@@ -164,6 +167,25 @@ impl Building {
     /// Whether only its test is sent.
     pub(super) const fn is_test_only(&self) -> bool {
         self.asked.test_only
+    }
+
+    /// Whether only its test is sent, and it is time for that.
+    pub(super) const fn is_being_tested(&self) -> bool {
+        self.asked.test_only && self.checked.is_some()
+    }
+
+    /// Whether it would add nothing to a broadcast that has ended.
+    pub(super) const fn has_nothing_new(&self) -> bool {
+        self.nothing_new
+    }
+
+    /// Throws the plan away that adds nothing to a broadcast that has ended.
+    pub(super) async fn leave_as_it_is(self, services: &Services) -> Result<Answer, Failure> {
+        let delivery = Rc::clone(&self.role.delivery);
+        let role = self.beside.as_ref().map_or(&self.role, |beside| &beside.role);
+        let broadcast = role.broadcast.clone();
+        self.abandon().await;
+        ended::already(services, &delivery, &broadcast)
     }
 
     /// What its driver needs.
@@ -237,6 +259,15 @@ impl Building {
         let (lease, max) = (self.role.lease, self.asked.max_recipients);
         let plan = self.role.ledger.check_plan(lease, self.exclusion.as_ref(), max, wanted).await;
         let plan = plan.map_err(|error| not_planned(error, name, run))?;
+        if let Some(beside) = self.beside.as_ref().filter(|beside| beside.role.broadcast.is_over()) {
+            let difference = self.role.ledger.difference(beside.role.broadcast.id, lease.broadcast).await;
+            if difference.map_err(fault)?.added == 0 {
+                self.nothing_new = true;
+                let nothing = Plan { total: 0, ..plan };
+                self.checked = Some(nothing.clone());
+                return Ok(nothing);
+            }
+        }
         if self.beside.as_ref().is_some_and(|beside| beside.on_change != OnChange::Replan) {
             return Err(self.refuse(services).await);
         }
@@ -261,6 +292,9 @@ impl Building {
             Some(checked) => checked,
             None => self.check(services).await?,
         };
+        if self.nothing_new {
+            return Ok(checked);
+        }
         let plan = if self.beside.is_some() {
             self.replan(services, &checked).await?;
             checked
@@ -334,6 +368,16 @@ impl Building {
         // This run made its messages from the old code, so they say nothing about the new ones.
         let first = difference.first.filter(|first| !beside.old_code || first.old != first.new);
         let difference = Difference { first, ..difference };
+        if stored.is_over() {
+            // Those who have it get nothing again, so neither another text nor who is gone matters.
+            let added = Difference {
+                added: difference.added,
+                first_added: difference.first_added,
+                ..Difference::default()
+            };
+            services.broadcasts.refused.set(true);
+            return ended::refused(stored, &change::lines(&beside.changed, &added));
+        }
         let lines = change::lines(&beside.changed, &difference);
         let changes = change::changes(&beside.changed, Some(difference));
         services.broadcasts.refused.set(true);

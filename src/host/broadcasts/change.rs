@@ -1,19 +1,17 @@
 //! An unfinished broadcast whose inputs changed: refused, continued as it is stored, or planned anew.
 
 use serde::Deserialize;
-use serde_json::Value;
 
-use crate::ledger::{Broadcast, Changes, Difference, FirstText, Input, Wish};
+use crate::ledger::{
+    Broadcast, Changes, Difference, FirstText, InDoubt, Input, Lease, Ledger, LedgerError, Wish,
+};
 use crate::protocol::Failure;
 
 use super::drive::Role;
-use super::{fault, inputs};
+use super::{fault, inputs, texts};
 
 /// What begins the note of a broadcast that is paused because its inputs changed.
 pub(super) const NOTE: &str = crate::ledger::CHANGED;
-
-/// Bytes of a message that are shown of each side.
-const SHOWN: usize = 300;
 
 /// What becomes of an unfinished broadcast whose inputs changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -47,22 +45,37 @@ pub(super) async fn hold(role: &Role, note: &str, changes: Changes) -> Result<()
 /// What changed, for the page: messages are cut short.
 pub(super) fn changes(changed: &[Input], difference: Option<Difference>) -> Changes {
     let difference = difference.map(|difference| Difference {
-        first: difference.first.map(|first| FirstText {
-            group_id: first.group_id,
-            old: text_of(&first.old),
-            new: text_of(&first.new),
+        first: difference.first.map(|first| {
+            let (old, new) = texts::both(&first.old, &first.new);
+            FirstText { group_id: first.group_id, old, new }
         }),
         ..difference
     });
     Changes { inputs: changed.iter().map(inputs::words).collect(), difference }
 }
 
+/// Settles what a process that is gone had in flight, where its broadcast is held back: whether it arrived is not known. One
+/// that sends those in doubt again keeps them as they are, for whoever goes on with it.
+pub(super) async fn settle_flight(
+    ledger: &Ledger,
+    lease: Lease,
+    broadcast: &Broadcast,
+) -> Result<(), LedgerError> {
+    if broadcast.counts.sending > 0 && broadcast.spec.in_doubt == InDoubt::Hold {
+        ledger.take_over_as(lease, InDoubt::Hold).await?;
+    }
+    Ok(())
+}
+
 /// Lets a broadcast go on that was held back for this reason.
 pub(super) async fn let_go(role: &mut Role) -> Result<(), Failure> {
     if role.broadcast.is_held_for_changes() {
         role.ledger.request(role.broadcast.id, Wish::Run, None).await.map_err(fault)?;
-        role.broadcast = role.ledger.show(role.broadcast.id).await.map_err(fault)?;
+    } else if role.broadcast.spec.changes.is_none() {
+        return Ok(());
     }
+    role.ledger.forget_changes(role.broadcast.id).await.map_err(fault)?;
+    role.broadcast = role.ledger.show(role.broadcast.id).await.map_err(fault)?;
     Ok(())
 }
 
@@ -75,21 +88,28 @@ pub(super) fn lines(changed: &[Input], difference: &Difference) -> Vec<String> {
         (difference.removed, &difference.first_removed, "removed"),
     ] {
         if many > 0 {
-            let more = if many > first.len() as u64 { ", …" } else { "" };
-            lines.push(format!("recipients {what}: {many} ({}{more})", first.join(", ")));
+            lines.push(format!("recipients {what}: {}", listed(many, first)));
         }
     }
     match &difference.first {
         Some(first) if first.old != first.new => {
-            lines.push(format!("group {} by the stored plan: {}", first.group_id, text_of(&first.old)));
-            lines.push(format!("group {} by the new plan:    {}", first.group_id, text_of(&first.new)));
+            let (old, new) = texts::both(&first.old, &first.new);
+            lines.push(format!("group {} by the stored plan: {old}", first.group_id));
+            lines.push(format!("group {} by the new plan:    {new}", first.group_id));
         }
         Some(first) => {
-            lines.push(format!("group {}, both plans: {}", first.group_id, text_of(&first.old)));
+            let (both, _) = texts::both(&first.old, &first.new);
+            lines.push(format!("group {}, both plans: {both}", first.group_id));
         }
         None => {}
     }
     lines
+}
+
+/// How many there are, and the first of them: `7 (1001, 1002, 1003, 1004, 1005, …)`.
+pub(super) fn listed(many: u64, first: &[String]) -> String {
+    let more = if many > first.len() as u64 { ", …" } else { "" };
+    format!("{many} ({}{more})", first.join(", "))
 }
 
 /// The refusal, with what differs and the ways on.
@@ -114,17 +134,4 @@ pub fn note(lines: &[String]) -> String {
         "{NOTE}: {}. Nothing of it is sent until an operator decides: continue sends the rest as it is stored, replan sends the rest by the new inputs, and another `run` of its script begins anew",
         lines.join("; ")
     )
-}
-
-/// What a person sees of a message: its text, or all of it.
-fn text_of(json: &str) -> String {
-    let value: Value = serde_json::from_str(json).unwrap_or_default();
-    let text = value.pointer("/body/msg").and_then(Value::as_str);
-    let text = text.map_or_else(|| json.to_owned(), str::to_owned);
-    let text = text.escape_debug().to_string();
-    if text.len() <= SHOWN {
-        return format!("\"{text}\"");
-    }
-    let end = (0..=SHOWN).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
-    format!("\"{}…\"", text.get(..end).unwrap_or_default())
 }

@@ -152,6 +152,12 @@ impl Keeper {
         let kept = change::changes(&changed, None);
         let note = change::note(&[format!("changed: {}", kept.inputs.join(", "))]);
         ledger.hold_for_changes(*id, &note, kept).await?;
+        if broadcast.counts.sending > 0
+            && let Some(lease) = ledger.claim(*id, owner, LEASE).await?
+        {
+            change::settle_flight(ledger, lease, broadcast).await?;
+            ledger.release(lease).await?;
+        }
         (self.told)(Kept { id: *id, name: name.clone(), run: run.clone(), end: Err(note) });
         Ok(false)
     }

@@ -9,12 +9,16 @@ mod begin;
 mod build;
 mod change;
 mod compare;
+mod continued;
+mod draft;
 mod drive;
+mod ended;
 mod fields;
 mod inputs;
 mod keeper;
 mod project;
 mod report;
+mod texts;
 mod watch;
 
 use std::cell::{Cell, RefCell};
@@ -42,6 +46,9 @@ use drive::Driving;
 pub use inputs::words as input_words;
 pub use keeper::{Keeper, Kept};
 pub use project::ProjectInputs;
+
+/// What the `once` key of a campaign's test message begins with.
+const TEST_KEY: &str = "campaign test ";
 
 /// How often it is renewed.
 const RENEWAL: Duration = Duration::from_secs(8);
@@ -81,6 +88,21 @@ impl Broadcasts {
     /// Has campaigns end after their test, whatever their script says; any other broadcast is refused.
     pub fn only_test(&self) {
         self.test_only.set(true);
+    }
+
+    /// Whether a message of this key may leave: with [`Broadcasts::only_test`] the tests of campaigns alone, while their plan
+    /// is checked.
+    pub(super) fn lets_through(&self, once: Option<&str>) -> bool {
+        if !self.test_only.get() {
+            return true;
+        }
+        let testing = |open: &Open| matches!(open, Open::Building(building) if building.is_being_tested());
+        once.is_some_and(|key| key.starts_with(TEST_KEY)) && self.open.borrow().values().any(testing)
+    }
+
+    /// Whether the tests of campaigns alone may leave.
+    pub(super) fn only_tests(&self) -> bool {
+        self.test_only.get()
     }
 
     /// Whether one was refused because its inputs changed.
@@ -224,6 +246,10 @@ pub(super) async fn step(services: &Services, step: BroadcastStep) -> Result<Ans
             match Box::pin(building.fix(services)).await {
                 Ok(plan) if plan.total == 0 => {
                     let number = building.unplaced(services);
+                    if building.has_nothing_new() {
+                        let answer = building.leave_as_it_is(services).await?;
+                        return Ok(watch::noted(number, answer));
+                    }
                     let report = building.end_without_recipients(services, &plan).await?;
                     Ok(watch::noted(number, json_answer(&json!({ "report": report }))))
                 }

@@ -15,6 +15,16 @@ impl Broadcast {
     }
 }
 
+impl Broadcast {
+    /// What changed, while it is paused and that is known; whoever paused it.
+    #[must_use]
+    pub fn shown_changes(&self) -> Option<Changes> {
+        let paused = !self.is_over() && self.wish == Wish::Pause;
+        let known = self.spec.changes.clone().filter(|_| paused);
+        known.or_else(|| self.is_held_for_changes().then(Changes::default))
+    }
+}
+
 impl Ledger {
     /// Pauses a broadcast because its inputs changed, and keeps what changed. A pause or a cancel that a person asked for
     /// stays as it is. `note` begins with [`CHANGED`].
@@ -45,7 +55,22 @@ impl Ledger {
     ///
     /// [`LedgerError::Unknown`], and faults of the store.
     pub async fn decide(&self, id: BroadcastId, decision: Option<Decision>) -> Result<(), LedgerError> {
-        self.amend_spec(id, |spec| spec.decision = decision).await
+        self.amend_spec(id, |spec| {
+            spec.decision = decision;
+            if decision == Some(Decision::Continue) {
+                spec.changes = None;
+            }
+        })
+        .await
+    }
+
+    /// Forgets in what the inputs of a broadcast differ, as it goes on.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Unknown`], and faults of the store.
+    pub async fn forget_changes(&self, id: BroadcastId) -> Result<(), LedgerError> {
+        self.amend_spec(id, |spec| spec.changes = None).await
     }
 
     /// Keeps that this owner has compared the inputs of a broadcast, and that they are what they were.

@@ -11,6 +11,9 @@ use super::BroadcastId;
 /// How many recipients are named.
 const NAMED: i64 = 5;
 
+/// The states of recipients that are never sent to: skipped and cancelled.
+const SENT_TO_NONE: &str = "5, 6";
+
 /// In what the recipients and messages of two plans differ.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Difference {
@@ -54,8 +57,8 @@ impl Ledger {
     ///
     /// Faults of the store.
     pub async fn difference(&self, old: BroadcastId, new: BroadcastId) -> Result<Difference, LedgerError> {
-        let (removed, first_removed) = self.only_in(old, new).await?;
-        let (added, first_added) = self.only_in(new, old).await?;
+        let (removed, first_removed) = self.only_in(old, new, SENT_TO_NONE).await?;
+        let (added, first_added) = self.only_in(new, old, SENT_TO_NONE).await?;
         let question = sql("SELECT n.group_id, om.content, nm.content FROM recipients n
                 JOIN messages nm ON nm.broadcast = n.broadcast AND nm.id = n.message
                 JOIN recipients o ON o.broadcast = ?1 AND o.group_id = n.group_id AND o.users = n.users
@@ -69,10 +72,33 @@ impl Ledger {
         Ok(Difference { added, first_added, removed, first_removed, first })
     }
 
-    /// How many recipients the one has and the other has not, and the first of them.
-    async fn only_in(&self, one: BroadcastId, other: BroadcastId) -> Result<(u64, Vec<String>), LedgerError> {
-        let only = "FROM recipients r WHERE r.broadcast = ? AND r.state NOT IN (5, 6) AND (r.group_id, r.users) NOT IN
-            (SELECT o.group_id, o.users FROM recipients o WHERE o.broadcast = ? AND o.state NOT IN (5, 6))";
+    /// In what recipients two plans differ, whatever their messages. One that the stored plan skips is not new.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub async fn recipients_differ(
+        &self,
+        old: BroadcastId,
+        new: BroadcastId,
+    ) -> Result<Difference, LedgerError> {
+        let (removed, first_removed) = self.only_in(old, new, SENT_TO_NONE).await?;
+        let (added, first_added) = self.only_in(new, old, "6").await?;
+        Ok(Difference { added, first_added, removed, first_removed, first: None })
+    }
+
+    /// How many recipients the one has and the other has not, and the first of them. Those of the other in the states
+    /// `but` do not count.
+    async fn only_in(
+        &self,
+        one: BroadcastId,
+        other: BroadcastId,
+        but: &str,
+    ) -> Result<(u64, Vec<String>), LedgerError> {
+        let only = format!(
+            "FROM recipients r WHERE r.broadcast = ? AND r.state NOT IN ({SENT_TO_NONE}) AND (r.group_id, r.users) NOT IN
+            (SELECT o.group_id, o.users FROM recipients o WHERE o.broadcast = ? AND o.state NOT IN ({but}))"
+        );
         let mut read = self.store().read_now().await?;
         let many: Option<(i64,)> =
             read.row(sql(format!("SELECT count(*) {only}")).bind(one.0).bind(other.0)).await?;

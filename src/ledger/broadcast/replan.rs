@@ -14,9 +14,9 @@ use super::{Broadcast, BroadcastId, Lease, Plan, Spec, holds};
 /// What begins the note of a broadcast that is paused because its inputs changed.
 pub const CHANGED: &str = "inputs changed";
 
-/// Ends a pause of that kind.
-const LIFTED: &str = "wish = CASE WHEN wish = 1 AND wish_note LIKE ?10 THEN 0 ELSE wish END,
-    wish_note = CASE WHEN wish = 1 AND wish_note LIKE ?10 THEN NULL ELSE wish_note END";
+/// Ends a pause of that kind, and whatever is wished still of a broadcast that has finished.
+const LIFTED: &str = "wish = CASE WHEN state = 2 OR (wish = 1 AND wish_note LIKE ?10) THEN 0 ELSE wish END,
+    wish_note = CASE WHEN state = 2 OR (wish = 1 AND wish_note LIKE ?10) THEN NULL ELSE wish_note END";
 
 /// What a person reads beside a recipient that the new plan has not.
 const REMOVED: &str = "the new plan does not have it";
@@ -26,12 +26,15 @@ impl Ledger {
     /// stay as they are, with the users of targeted ones left out of the draft's recipients. All others are the draft's
     /// from now on; those that it does not have are cancelled. The draft is gone then.
     ///
+    /// To a broadcast that has finished, the recipients are added that it does not have, and it is ready again. Those that
+    /// the service refused stay as they are too then.
+    ///
     /// A pause with the note [`CHANGED`] ends. Call [`Ledger::take_over_as`] before: nothing may be in flight. `step` is
     /// called between the steps of the transaction, for crash tests.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::LeaseLost`] for either; [`LedgerError::NotNow`] when its plan is not fixed, something is in flight,
+    /// [`LedgerError::LeaseLost`] for either; [`LedgerError::NotNow`] when its plan is not fixed, it is cancelled, something is in flight,
     /// others drive it, or the draft is for another call than what was sent; faults of the store. After an error the
     /// stored plan is as it was.
     pub async fn replan(
@@ -88,15 +91,17 @@ async fn replan(
             return Err(LedgerError::LeaseLost(lease.broadcast));
         }
     }
-    may_change(write, lease, call_differs).await?;
+    let has_finished = may_change(write, lease, call_differs).await? == Stage::Finished;
     step();
-    without_those_who_have_it(write, id, new).await?;
+    without_those_who_have_it(write, id, new, if has_finished { "2, 3, 4" } else { "2, 4" }).await?;
     // What is left of the stored plan makes room for the new one.
     let replaced = sql("DELETE FROM recipients WHERE broadcast = ?1 AND (state = 5 OR (state IN (0, 3, 6)
             AND (group_id, users) IN (SELECT group_id, users FROM recipients WHERE broadcast = ?2)))");
     write.run(replaced.bind(id.0).bind(new.0)).await?;
-    let cancelled = sql("UPDATE recipients SET state = 6, error = ?, updated_at = ?
-            WHERE broadcast = ? AND state IN (0, 3)");
+    let cancelled = sql(format!(
+        "UPDATE recipients SET state = 6, error = ?, updated_at = ? WHERE broadcast = ? AND state IN ({})",
+        if has_finished { "0" } else { "0, 3" }
+    ));
     let now = write.store.now();
     step();
     write.run(cancelled.bind(REMOVED).bind(now).bind(id.0)).await?;
@@ -124,7 +129,7 @@ async fn replan(
         .collect();
     let statement = sql(format!(
         "UPDATE broadcasts SET spec = ?2, plan = ?3, largest = ?4, duplicates = ?5, excluded = ?6, planned_at = ?7,
-            next_seq = ?8, next_message = ?9, {LIFTED}, {} WHERE id = ?1",
+            next_seq = ?8, next_message = ?9, state = 1, {LIFTED}, {} WHERE id = ?1",
         counts.join(", ")
     ));
     let statement = statement.bind(id.0).bind(spec).bind(plan.hash.as_str());
@@ -163,20 +168,20 @@ fn question_of(id: BroadcastId) -> crate::ledger::sql::Statement {
     sql("SELECT next_seq - 1, next_message - 1 FROM broadcasts WHERE id = ?").bind(id.0)
 }
 
-/// Refuses what would give a recipient two messages.
+/// Refuses what would give a recipient two messages; gives how far the broadcast is.
 async fn may_change(
     write: &mut Transaction<'_>,
     lease: Lease,
     call_differs: bool,
-) -> Result<(), LedgerError> {
+) -> Result<Stage, LedgerError> {
     let id = lease.broadcast;
     let question = sql("SELECT state, n_sending, n_sent + n_in_doubt FROM broadcasts WHERE id = ?");
     let row: Option<(i64, i64, i64)> = write.row(question.bind(id.0)).await?;
     let (stage, sending, delivered) = row.ok_or(LedgerError::Unknown(id))?;
     let stage = Stage::from_number(stage).map_err(|detail| write.store.record(detail))?;
     let not_now = |why| Err(LedgerError::NotNow { broadcast: id, is: stage.name(), why });
-    if stage != Stage::Ready {
-        return not_now("only a plan that is fixed and not finished can be replaced");
+    if !matches!(stage, Stage::Ready | Stage::Finished) {
+        return not_now("only a plan that is fixed and not cancelled can be replaced");
     }
     if sending > 0 {
         return not_now("some of its messages are in flight");
@@ -189,22 +194,26 @@ async fn may_change(
     if write.store.server().is_some() && drivers::others(write, lease).await? {
         return not_now("other hosts send it; pause it, and try again");
     }
-    Ok(())
+    Ok(stage)
 }
 
-/// Takes out of the draft whom the broadcast was sent to or may have been: whole groups, and single users of a group.
+/// Takes out of the draft whom the broadcast has in these states: whole groups, and single users of a group.
 async fn without_those_who_have_it(
     write: &mut Transaction<'_>,
     id: BroadcastId,
     new: BroadcastId,
+    states: &str,
 ) -> Result<(), LedgerError> {
-    let same = sql("DELETE FROM recipients WHERE broadcast = ?1 AND (group_id, users) IN
-            (SELECT group_id, users FROM recipients WHERE broadcast = ?2 AND state IN (2, 4))");
+    let same = sql(format!(
+        "DELETE FROM recipients WHERE broadcast = ?1 AND (group_id, users) IN
+            (SELECT group_id, users FROM recipients WHERE broadcast = ?2 AND state IN ({states}))"
+    ));
     write.run(same.bind(new.0).bind(id.0)).await?;
     // The users of a group may be divided otherwise than before.
-    let have =
-        sql("SELECT group_id, users FROM recipients WHERE broadcast = ?1 AND state IN (2, 4) AND users <> ''
-            AND group_id IN (SELECT group_id FROM recipients WHERE broadcast = ?2 AND users <> '')");
+    let have = sql(format!(
+        "SELECT group_id, users FROM recipients WHERE broadcast = ?1 AND state IN ({states}) AND users <> ''
+            AND group_id IN (SELECT group_id FROM recipients WHERE broadcast = ?2 AND users <> '')"
+    ));
     let mut known: HashMap<String, BTreeSet<String>> = HashMap::new();
     for (group, users) in write.rows::<(String, String)>(have.bind(id.0).bind(new.0)).await? {
         let users: Vec<String> = serde_json::from_str(&users).map_err(|error| write.store.record(error))?;

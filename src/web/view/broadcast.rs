@@ -63,7 +63,7 @@ pub struct BroadcastView {
     pub over: bool,
     /// Why it is paused or cancelled, where somebody said so.
     pub note: Option<String>,
-    /// What changed, while it is paused because its inputs changed.
+    /// What changed, while it is paused and its inputs changed.
     pub changes: Option<ChangesView>,
     /// The process that drives it, if one does.
     pub driven_by: Option<String>,
@@ -104,9 +104,7 @@ impl From<&Broadcast> for BroadcastView {
             state: broadcast.state_name().to_owned(),
             over: broadcast.is_over(),
             note: broadcast.wish_note.clone(),
-            changes: broadcast
-                .is_held_for_changes()
-                .then(|| broadcast.spec.changes.as_ref().map(ChangesView::from).unwrap_or_default()),
+            changes: broadcast.shown_changes().as_ref().map(ChangesView::from),
             driven_by: broadcast.driver.as_ref().map(|driver| {
                 let owner = &driver.owner;
                 format!("{} (process {})", owner.name, owner.pid)

@@ -26,6 +26,30 @@ pub struct ChangesView {
     pub new_message: Option<String>,
 }
 
+impl ChangesView {
+    /// The same in lines of text.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = vec![format!("inputs changed since: {}", self.inputs.join(", "))];
+        for (many, first, what) in
+            [(self.added, &self.first_added, "added"), (self.removed, &self.first_removed, "removed")]
+        {
+            if many > 0 {
+                let more = if many > first.len() as u64 { ", …" } else { "" };
+                lines.push(format!("recipients {what}: {many} ({}{more})", first.join(", ")));
+            }
+        }
+        let messages = self.stored_message.as_ref().zip(self.new_message.as_ref());
+        if let (Some(group_id), Some((stored, new))) = (&self.group_id, messages)
+            && stored != new
+        {
+            lines.push(format!("group {group_id} by the stored plan: {stored}"));
+            lines.push(format!("group {group_id} by the new plan:    {new}"));
+        }
+        lines
+    }
+}
+
 impl From<&Changes> for ChangesView {
     fn from(changes: &Changes) -> Self {
         let difference = changes.difference.clone().unwrap_or_default();

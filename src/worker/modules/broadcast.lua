@@ -118,7 +118,8 @@ return function(spec, before, test_only)
   local ok, problem = pcall(function()
     if state == "compare" then
       to = drawn_again(handle, to, spec.id_column)
-      state = ask.compared(handle).state
+      local compared = ask.compared(handle)
+      state, nothing_sent = compared.state, compared.report
     end
     if state ~= "build" then
       return

@@ -1,0 +1,123 @@
+//! A broadcast goes on as it is stored though its file of recipients changed: who gets nothing, and who gets it all the
+//! same.
+
+use bytes::Bytes;
+
+use crate::host::services::Services;
+use crate::input::Audience;
+use crate::ledger::{Difference, InputKind, NewMessage, NewRecipient};
+use crate::protocol::{Failure, Kind};
+
+use super::asked::Asked;
+use super::audience::named;
+use super::drive::Role;
+use super::{change, draft, fault, inputs};
+use crate::host::answers;
+
+/// Recipients that are read at once.
+const PAGE: usize = 500;
+
+/// Says in which recipients the file differs from the stored plan. It changes nothing, so where the file cannot be read, that
+/// is said and no more.
+pub(super) async fn tell(services: &Services, role: &Role, asked: &Asked) {
+    let Some(path) = &asked.path else { return };
+    let broadcast = &role.broadcast;
+    let Some(stored) = broadcast.spec.inputs.iter().find(|input| input.kind == InputKind::Audience) else {
+        return;
+    };
+    let changed = inputs::changed(services, asked, std::slice::from_ref(stored)).await;
+    if changed.is_empty() {
+        return;
+    }
+    let (name, run) = (&broadcast.name, &broadcast.run);
+    match Box::pin(difference(services, role, asked, path)).await {
+        Ok(difference) => {
+            let mut told = Vec::new();
+            for (many, first, what) in [
+                (difference.added, &difference.first_added, "recipients added since, which get nothing"),
+                (
+                    difference.removed,
+                    &difference.first_removed,
+                    "recipients removed since, which get it all the same",
+                ),
+            ] {
+                if many > 0 {
+                    told.push(format!("{what}: {}", change::listed(many, first)));
+                }
+            }
+            if !told.is_empty() {
+                tracing::warn!(
+                    "broadcast `{name}` (run {run}) goes on as it is stored, and `{path}` has changed: {}",
+                    told.join("; ")
+                );
+            }
+        }
+        Err(failure) => tracing::warn!(
+            "broadcast `{name}` (run {run}) goes on as it is stored; `{path}` has changed, and which recipients were added or removed cannot be told: {}",
+            failure.message
+        ),
+    }
+}
+
+/// The recipients of the file beside those of the stored plan.
+async fn difference(
+    services: &Services,
+    role: &Role,
+    asked: &Asked,
+    path: &str,
+) -> Result<Difference, Failure> {
+    let delivery = &role.delivery;
+    let entry = delivery.entry().await.map_err(answers::failure)?;
+    let (open, app) = entry.ok_or_else(|| Failure::new(Kind::Invalid, "there is no ledger here"))?;
+    let spec = draft::spec_of(services, asked);
+    let key = (app, role.broadcast.name.as_str(), role.broadcast.run.as_str());
+    let beside = draft::draft(services, delivery, &open.ledger, &open.owner, key, &spec).await?;
+    let compared = async {
+        let ledger = &beside.ledger;
+        ledger.discard_unbuilt(beside.lease, &spec).await.map_err(fault)?;
+        put(services, &beside, asked, path).await?;
+        let exclusion = asked.exclusion(ledger, app).await?;
+        ledger.check_plan(beside.lease, exclusion.as_ref(), None, None).await.map_err(fault)?;
+        ledger.recipients_differ(role.broadcast.id, beside.broadcast.id).await.map_err(fault)
+    }
+    .await;
+    if let Err(error) = beside.ledger.delete_draft(beside.lease).await {
+        tracing::warn!("the plan that was built beside `{}` is left for later: {error}", asked.name);
+    }
+    beside.release().await;
+    compared
+}
+
+/// Puts the good lines of the file into a draft, with a message that stands for theirs.
+async fn put(services: &Services, draft: &Role, asked: &Asked, path: &str) -> Result<(), Failure> {
+    let unreadable = |what: String| Failure::invalid("to", format!("`{path}`: {what}"));
+    let options = asked.options()?;
+    Audience::check_name(path, &options).map_err(|(field, what)| Failure::invalid(field, what))?;
+    let opened = services.files.open_upload(path).await?.file;
+    let name = path.to_owned();
+    let opening = tokio::task::spawn_blocking(move || Audience::open(&name, opened, &options));
+    let cut_short = |_| Failure::new(Kind::Cancelled, "the host is shutting down");
+    let mut file = opening.await.map_err(cut_short)?.map_err(|fault| unreadable(fault.to_string()))?;
+    let content = Bytes::from_static(b"{}");
+    let message = NewMessage { size: content.len() as u64, content, known_as: None };
+    while !file.is_over() {
+        let reading = tokio::task::spawn_blocking(move || {
+            let page = file.page(PAGE);
+            (file, page)
+        });
+        let (rest, page) = reading.await.map_err(cut_short)?;
+        file = rest;
+        let mut recipients = Vec::new();
+        for line in page.map_err(|fault| unreadable(fault.to_string()))? {
+            let Some(named) = line.value.ok().and_then(|value| named(&value).ok()) else { continue };
+            for (group_id, users) in named.split() {
+                let message = Some(message.clone());
+                recipients.push(NewRecipient { group_id, users, message, fields: Vec::new() });
+            }
+        }
+        if !recipients.is_empty() {
+            draft.ledger.append(draft.lease, &recipients).await.map_err(fault)?;
+        }
+    }
+    Ok(())
+}

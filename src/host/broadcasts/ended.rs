@@ -1,0 +1,102 @@
+//! A broadcast that has ended is asked for again: nothing is left to send, or recipients have come since that it does not
+//! have.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::delivery::{Delivery, Report};
+use crate::host::services::Services;
+use crate::ledger::{Broadcast, InputKind, Stage};
+use crate::message::counted_as;
+use crate::protocol::{Answer, Failure};
+
+use super::asked::Asked;
+use super::change::OnChange;
+use super::drive::Role;
+use super::{inputs, json_answer, report, watch};
+
+/// Whether the recipients of one that ended are compared with what its script asks for now. The run of a job that is
+/// entered again goes on with the rest of its script, and so does a run whose file of recipients is gone.
+pub(super) async fn is_compared(services: &Services, asked: &Asked, broadcast: &Broadcast) -> bool {
+    let stored = &broadcast.spec.inputs;
+    let replans = asked.on_change == OnChange::Replan;
+    if broadcast.stage != Stage::Finished
+        || stored.is_empty()
+        || asked.on_change == OnChange::Continue
+        || (services.job.is_some() && !replans)
+    {
+        return false;
+    }
+    let Some(path) = &asked.path else { return true };
+    if services.files.open_upload(path).await.is_err() {
+        return false;
+    }
+    // Of a file, the script has no say in who the recipients are, but by these fields.
+    let of_recipients = |kind: InputKind| {
+        replans || matches!(kind, InputKind::Audience | InputKind::Fields | InputKind::Recipients)
+    };
+    inputs::changed(services, asked, stored).await.iter().any(|input| of_recipients(input.kind))
+}
+
+/// Gives the right to one back that has no recipients to add.
+pub(super) async fn left_as_it_is(services: &Services, role: Role) -> Result<Answer, Failure> {
+    let (delivery, broadcast) = (Rc::clone(&role.delivery), role.broadcast.clone());
+    role.release().await;
+    already(services, &delivery, &broadcast)
+}
+
+/// Says that nothing is left to send, and how to send anew. Those who never got it count for the exit status as they
+/// did when it ended.
+pub(super) fn already(
+    services: &Services,
+    delivery: &Delivery,
+    broadcast: &Broadcast,
+) -> Result<Answer, Failure> {
+    watch::over(services, delivery, broadcast)?;
+    let (name, run, counts) = (&broadcast.name, &broadcast.run, &broadcast.counts);
+    services.tally.broadcast(&Report::new(broadcast, counts, 0, Duration::ZERO), 0);
+    let doubts = match counts.in_doubt {
+        0 => String::new(),
+        many => format!(
+            " ({} in doubt: `mooncast runs settle {}` settles {})",
+            counted_as(many, "is", "are"),
+            broadcast.id,
+            if many == 1 { "it" } else { "them" }
+        ),
+    };
+    tracing::warn!(
+        "broadcast `{name}` (run {run}) ended at {}: it was sent to {} of {} recipients{doubts}; nothing is sent again. To send anew, give it another `run`",
+        end_of(broadcast),
+        counts.sent,
+        counts.total(),
+    );
+    let mut report = report::stored(broadcast);
+    report["already"] = Value::Bool(true);
+    Ok(json_answer(&json!({ "state": "already", "report": report })))
+}
+
+/// The refusal of one that has more recipients by now, with what differs and the ways on.
+pub(super) fn refused(broadcast: &Broadcast, lines: &[String]) -> Failure {
+    let Broadcast { name, run, counts, .. } = broadcast;
+    Failure::invalid(
+        "on_change",
+        format!(
+            "broadcast `{name}` (run {run}) ended at {}, sent to {} of {} recipients, and there are recipients now that it does not have; nothing was sent now; {}. Ways on: --replan sends to those that were added, and nothing to any other; --continue leaves it as it is; or give it another `run`, which sends to all (in Lua: on_change = \"replan\" or \"continue\")",
+            end_of(broadcast),
+            counts.sent,
+            counts.total(),
+            lines.join("; ")
+        ),
+    )
+}
+
+/// When it ended, in UTC.
+fn end_of(broadcast: &Broadcast) -> String {
+    broadcast
+        .finished_at
+        .and_then(|at| i64::try_from(at.as_secs()).ok())
+        .and_then(|at| jiff::Timestamp::from_second(at).ok())
+        .map_or_else(|| "an unknown time".to_owned(), |at| at.to_string())
+}
