@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::broadcast::json;
 use super::jobs::{Decided, EndedRun, Entry, JobClaim, NewRun};
-use super::owner::lives;
 use super::sql::sql;
 use super::store::{Transaction, millis};
 use super::{JobState, LedgerError};
@@ -94,29 +93,18 @@ impl New {
     }
 }
 
-/// The jobs of which another living process runs an instant.
+/// The jobs of which another process runs an instant. The run of a process that has died counts until it is taken over:
+/// it goes on before a later instant begins.
 async fn run_elsewhere(
     write: &mut Transaction<'_>,
     runs: &[NewRun],
     owner: i64,
 ) -> Result<BTreeSet<String>, LedgerError> {
     let jobs: BTreeSet<&str> = runs.iter().map(|run| run.job.as_str()).collect();
-    let question = sql("SELECT job, owner FROM job_runs WHERE job IN (SELECT atom FROM json_each(?))
+    let question = sql("SELECT DISTINCT job FROM job_runs WHERE job IN (SELECT atom FROM json_each(?))
             AND finished_at IS NULL AND state = 0 AND owner <> ?");
-    let others: Vec<(String, i64)> = write.rows(question.bind(json(write, &jobs)?).bind(owner)).await?;
-    let mut alive = BTreeMap::new();
-    let mut busy = BTreeSet::new();
-    for (job, other) in others {
-        let lives = match alive.get(&other) {
-            Some(lives) => *lives,
-            None => lives(write, other).await?,
-        };
-        alive.insert(other, lives);
-        if lives {
-            busy.insert(job);
-        }
-    }
-    Ok(busy)
+    let busy: Vec<(String,)> = write.rows(question.bind(json(write, &jobs)?).bind(owner)).await?;
+    Ok(busy.into_iter().map(|(job,)| job).collect())
 }
 
 /// How runs stand that somebody has claimed before.
