@@ -69,41 +69,72 @@ pub(super) async fn authorised(
     limit: Option<TimeLimit>,
     mut prepare: impl FnMut() -> Result<Prepared, Failure>,
 ) -> Result<Success, Failure> {
-    let deadline =
-        limit.map(|TimeLimit { left, given }| Deadline { at: transport.pace().now() + left, given });
-    let mut lease = leased(transport, tokens, call, deadline).await?;
-    let mut renewals = 0;
+    let deadline = deadline(transport, limit);
+    let mut renewals = Renewals::default();
     loop {
-        let Prepared { mut request, seal, flow } = prepare()?;
-        request.headers_mut().insert(AUTHORIZATION, lease.header());
-        let result = transport.exchange(request, flow.as_ref(), deadline).await;
-        match result {
-            Ok(answer) if (200..300).contains(&answer.status) => {
-                tokens.accepted(&lease, transport.clock()).await;
-                return Ok(Success { call, status: answer.status, body: answer.body });
-            }
-            Ok(answer) => {
-                let failure = refusal(call, &answer, &secrets(tokens, &lease));
-                if answer.status != 401 {
-                    return Err(failure);
-                }
-                let is_hopeless = tokens.refused(&lease, transport.clock(), &failure).await;
-                if is_hopeless || renewals == RENEWALS || !tokens.renewable() {
-                    return Err(failure);
-                }
-                renewals += 1;
-                lease = leased(transport, tokens, call, deadline).await?;
-            }
-            Err(broken) => {
-                let written = seal.map_or(broken.connected, |seal| !seal.nothing_written());
-                return Err(lost(call, &broken, written, &secrets(tokens, &lease)));
-            }
+        let lease = leased(transport, tokens, call, deadline).await?;
+        match made(transport, tokens, call, &lease, deadline, prepare()?).await {
+            Err(failure)
+                if failure.status == Some(401)
+                    && renewals.may_repeat(transport, tokens, &lease, &failure).await => {}
+            result => return result,
+        }
+    }
+}
+
+/// How often a call was made again with another token.
+#[derive(Debug, Clone, Default)]
+pub struct Renewals(u32);
+
+impl Renewals {
+    /// Takes a token out of use that was answered with 401; gives whether the call may be made once more with the next.
+    pub(super) async fn may_repeat(
+        &mut self,
+        transport: &Transport,
+        tokens: &Tokens,
+        lease: &Lease,
+        failure: &Failure,
+    ) -> bool {
+        let is_hopeless = tokens.refused(lease, transport.clock(), failure).await;
+        if is_hopeless || self.0 == RENEWALS || !tokens.renewable() {
+            return false;
+        }
+        self.0 += 1;
+        true
+    }
+}
+
+/// The instant at which a limit is reached that counts from now.
+pub(super) fn deadline(transport: &Transport, limit: Option<TimeLimit>) -> Option<Deadline> {
+    limit.map(|TimeLimit { left, given }| Deadline { at: transport.pace().now() + left, given })
+}
+
+/// Makes a call once.
+pub(super) async fn made(
+    transport: &Transport,
+    tokens: &Tokens,
+    call: Call,
+    lease: &Lease,
+    deadline: Option<Deadline>,
+    prepared: Prepared,
+) -> Result<Success, Failure> {
+    let Prepared { mut request, seal, flow } = prepared;
+    request.headers_mut().insert(AUTHORIZATION, lease.header());
+    match transport.exchange(request, flow.as_ref(), deadline).await {
+        Ok(answer) if (200..300).contains(&answer.status) => {
+            tokens.accepted(lease, transport.clock()).await;
+            Ok(Success { call, status: answer.status, body: answer.body })
+        }
+        Ok(answer) => Err(refusal(call, &answer, &secrets(tokens, lease))),
+        Err(broken) => {
+            let written = seal.map_or(broken.connected, |seal| !seal.nothing_written());
+            Err(lost(call, &broken, written, &secrets(tokens, lease)))
         }
     }
 }
 
 /// A token, by the deadline.
-async fn leased(
+pub(super) async fn leased(
     transport: &Transport,
     tokens: &Tokens,
     call: Call,

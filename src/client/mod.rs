@@ -42,6 +42,7 @@ use token::Tokens;
 use transport::Transport;
 
 pub use builder::client_builder;
+pub use call::Renewals;
 pub use class::Class;
 pub use decode::{Codings, DecodeError};
 pub use failure::{CallName, Failure};
@@ -52,7 +53,7 @@ pub use pages::{GroupPages, MemberPages};
 pub use proxy::Proxies;
 pub use recall::{RECALL_MAX, Recall, Recalled};
 pub use roots::tls_config;
-pub use send::{Receipts, SendCall, TimeLimit};
+pub use send::{Authorisation, Receipts, SendCall, TimeLimit};
 pub use token::{Kept, Shelf, TokenWait, Turn};
 pub use upload::{Thumbnail, Upload, UploadError, Uploaded, check_size};
 pub use wire::{Carried, Wire};

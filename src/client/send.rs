@@ -1,5 +1,6 @@
 //! Sending a message that is already checked, serialised and permitted.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,12 +8,13 @@ use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Body, Method, Request};
 use serde::Deserialize;
 
-use super::Client;
 use super::answer::Pairs;
 use super::body::WatchedBody;
-use super::call::{Call, Prepared};
+use super::call::{self, Call, Prepared, Renewals, Success};
 use super::class::Nature;
 use super::failure::Failure;
+use super::token::Lease;
+use super::{Client, Inner};
 
 /// Which of the two sending calls it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -39,6 +41,15 @@ pub struct TimeLimit {
     pub left: Duration,
     /// The whole of it, for people.
     pub given: Duration,
+}
+
+/// A token that a message can be sent with. It shows nothing of itself.
+pub struct Authorisation(Lease);
+
+impl fmt::Debug for Authorisation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Authorisation").finish_non_exhaustive()
+    }
 }
 
 /// What the service took: a group and the message's id in it, in the order of the answer.
@@ -69,21 +80,65 @@ impl Client {
     where
         F: FnOnce() + Send + 'static,
     {
-        self.send_within(None, call, body, on_write).await
+        let mut on_write = Some(on_write);
+        let success =
+            self.call(call.call(), || self.prepare_send(call, body.clone(), on_write.take())).await?;
+        receipts(&success)
     }
 
-    /// The same, given up when the limit is reached: it covers the waits for a token, a connection and the answer.
+    /// The token to send with: one that is at hand, or a new one, which is waited for. Nothing of the message leaves.
     ///
     /// # Errors
     ///
-    /// As [`Client::send`].
-    pub async fn send_within<F>(
+    /// Why there is none: [`super::Class::Auth`], [`super::Class::Permanent`] or [`super::Class::NothingSent`], which is
+    /// also given when the limit is reached.
+    pub async fn authorisation(
         &self,
+        call: SendCall,
+        limit: Option<TimeLimit>,
+    ) -> Result<Authorisation, Failure> {
+        let Inner { transport, tokens, .. } = &*self.0;
+        let deadline = call::deadline(transport, limit);
+        call::leased(transport, tokens, call.call(), deadline).await.map(Authorisation)
+    }
+
+    /// Sends `body` once with a token that is at hand: neither is a token waited for, nor is anything repeated after a
+    /// 401. It is given up when the limit is reached, which covers the waits for a connection and the answer.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::send`]. After a 401, [`Client::renew`] says whether to try again.
+    pub async fn send_with<F>(
+        &self,
+        authorisation: &Authorisation,
         limit: Option<TimeLimit>,
         call: SendCall,
         body: Bytes,
         on_write: F,
     ) -> Result<Receipts, Failure>
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        let Inner { transport, tokens, .. } = &*self.0;
+        let prepared = self.prepare_send(call, body, Some(on_write))?;
+        let deadline = call::deadline(transport, limit);
+        let made = call::made(transport, tokens, call.call(), &authorisation.0, deadline, prepared).await;
+        receipts(&made?)
+    }
+
+    /// Takes a token out of use that was answered with 401. Gives whether the message, of which nothing was sent, may be
+    /// sent again with another token.
+    pub async fn renew(
+        &self,
+        renewals: &mut Renewals,
+        authorisation: &Authorisation,
+        failure: &Failure,
+    ) -> bool {
+        let Inner { transport, tokens, .. } = &*self.0;
+        renewals.may_repeat(transport, tokens, &authorisation.0, failure).await
+    }
+
+    fn prepare_send<F>(&self, call: SendCall, body: Bytes, on_write: Option<F>) -> Result<Prepared, Failure>
     where
         F: FnOnce() + Send + 'static,
     {
@@ -94,17 +149,15 @@ impl Client {
             SendCall::Group => &self.0.group_messages,
             SendCall::Targeted => &self.0.targeted_messages,
         };
-        let mut on_write = Some(on_write);
-        let success = self
-            .call_within(call.call(), limit, || {
-                let mut request = Request::new(Method::POST, url.clone());
-                request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-                let (body, seal) = WatchedBody::new(body.clone(), on_write.take());
-                *request.body_mut() = Some(Body::wrap(body));
-                Ok(Prepared { request, seal: Some(seal), flow: None })
-            })
-            .await?;
-        let taken: Taken = success.read()?;
-        Ok(Receipts { data: taken.data.0 })
+        let mut request = Request::new(Method::POST, url.clone());
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let (body, seal) = WatchedBody::new(body, on_write);
+        *request.body_mut() = Some(Body::wrap(body));
+        Ok(Prepared { request, seal: Some(seal), flow: None })
     }
+}
+
+fn receipts(success: &Success) -> Result<Receipts, Failure> {
+    let taken: Taken = success.read()?;
+    Ok(Receipts { data: taken.data.0 })
 }

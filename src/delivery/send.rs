@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tracing::Instrument as _;
 
-use crate::client::{self, Class, TimeLimit};
+use crate::client::{self, Authorisation, Class, Renewals, TimeLimit};
 use crate::clock::Instant;
 use crate::config::TargetedCost;
 use crate::ledger::{BroadcastId, State};
@@ -15,7 +15,7 @@ use crate::quota::{Answer, Permit, Priority, Quota};
 use super::failpoint::Point;
 use super::record::{Beginning, Record};
 use super::retry::{Backoff, PATIENCE};
-use super::{Delivery, Reason, Stop, Tally, Undelivered, trace};
+use super::{Delivery, Reason, Stage, Stop, Tally, Undelivered, trace};
 
 /// (group id, message id) of each group that has the message.
 pub type Receipts = Vec<(String, String)>;
@@ -31,6 +31,14 @@ pub struct SendOptions {
     pub once: Option<String>,
     /// Which script sends it; shown to people.
     pub origin: String,
+}
+
+/// Where a request goes, once nothing is waited for any more.
+pub(super) enum Way<'a> {
+    /// To a stage in place of the service.
+    Stage(&'a dyn Stage),
+    /// To the service, with this token.
+    Service(Authorisation),
 }
 
 /// The least that has to be left of the time given to a call for a request to begin: with less, all that could come of
@@ -136,21 +144,54 @@ impl Delivery {
         let (quota, cost, call) = self.price(message);
         let give_up = self.clock.now() + PATIENCE;
         let mut backoff = Backoff::of(&self.clock);
+        let mut renewals = Renewals::default();
         let mut last = None;
         loop {
             let permit = self.permit(quota, cost, options.priority, deadline, stop).await;
             let permit = permit.map_err(|error| self.overdue_after(last.as_ref(), deadline, error))?;
-            let limit = deadline.zip(options.timeout);
-            let limit = limit.map(|(at, given)| TimeLimit { left: at - self.clock.now(), given });
-            if limit.is_some_and(|limit| limit.left < least_time(limit.given)) {
-                return Err(last.map_or_else(Undelivered::overdue, Undelivered::overdue_after));
-            }
-            // Without its intent on disk nothing leaves.
-            record.intend().await?;
-            let in_flight = tally.in_flight(message.group_count());
-            let outcome = self.request(call, message, body.clone(), None, limit, permit).await;
-            drop(in_flight);
-            self.fail_point.pass(Point::AfterRequest);
+            let limit = || {
+                let limit = deadline.zip(options.timeout);
+                let limit = limit.map(|(at, given)| TimeLimit { left: at - self.clock.now(), given });
+                if limit.is_some_and(|limit| limit.left < least_time(limit.given)) {
+                    return Err(last.clone().map_or_else(Undelivered::overdue, Undelivered::overdue_after));
+                }
+                Ok(limit)
+            };
+            // A token that is waited for leaves nothing in doubt, so it is there before the intent.
+            let left = limit()?;
+            let way = tokio::select! {
+                biased;
+                () = stop.asked() => return Err(Undelivered::cancelled("the call")),
+                way = self.way(call, left) => way,
+            };
+            let outcome = match way {
+                Ok(way) => {
+                    let limit = limit()?;
+                    // Without its intent on disk nothing leaves.
+                    record.intend().await?;
+                    let in_flight = tally.in_flight(message.group_count());
+                    let outcome = self.request(&way, call, message, body.clone(), None, limit, permit).await;
+                    drop(in_flight);
+                    self.fail_point.pass(Point::AfterRequest);
+                    match (outcome, way) {
+                        (Err(failure), Way::Service(authorisation)) if failure.status == Some(401) => {
+                            // The next token may be long in coming, and nothing was sent.
+                            record.withdraw(true, &failure.to_string()).await?;
+                            if self.client.renew(&mut renewals, &authorisation, &failure).await {
+                                last = Some(failure);
+                                continue;
+                            }
+                            Err(failure)
+                        }
+                        (outcome, _) => outcome,
+                    }
+                }
+                Err(failure) => {
+                    // Others may use it meanwhile.
+                    drop(permit);
+                    Err(failure)
+                }
+            };
             let failure = match outcome {
                 Ok(receipts) => return settle(message, receipts),
                 Err(failure) => failure,
@@ -258,9 +299,23 @@ impl Delivery {
         }
     }
 
+    /// The token that a request needs, which is waited for until the limit is reached; none before a stage.
+    pub(super) async fn way(
+        &self,
+        call: client::SendCall,
+        limit: Option<TimeLimit>,
+    ) -> Result<Way<'_>, client::Failure> {
+        match &self.stage {
+            Some(stage) => Ok(Way::Stage(stage.as_ref())),
+            None => self.client.authorisation(call, limit).await.map(Way::Service),
+        }
+    }
+
     /// One request, from its permit to its answer, given up when the limit is reached.
+    #[expect(clippy::too_many_arguments, reason = "each is a part of one request")]
     pub(super) async fn request(
         &self,
+        way: &Way<'_>,
         call: client::SendCall,
         message: &Message,
         body: bytes::Bytes,
@@ -268,15 +323,17 @@ impl Delivery {
         limit: Option<TimeLimit>,
         permit: Permit,
     ) -> Result<client::Receipts, client::Failure> {
-        if let Some(stage) = &self.stage {
-            return Ok(self.perform(stage.as_ref(), message, broadcast, permit));
-        }
+        let authorisation = match way {
+            Way::Stage(stage) => return Ok(self.perform(*stage, message, broadcast, permit)),
+            Way::Service(authorisation) => authorisation,
+        };
         let permit = Arc::new(Mutex::new(permit));
         let writing = Arc::clone(&permit);
         let began = self.clock.now();
         let on_write = move || lock(&writing).written();
         let span = trace::request(&self.name, message.call().into(), message.group_count());
-        let outcome = self.client.send_within(limit, call, body, on_write).instrument(span.clone()).await;
+        let sent = self.client.send_with(authorisation, limit, call, body, on_write);
+        let outcome = sent.instrument(span.clone()).await;
         let failure = outcome.as_ref().err();
         trace::answered(&span, failure);
         lock(&permit).settle(answer_of(failure));

@@ -12,4 +12,5 @@ mod network;
 mod operators;
 mod replans;
 mod schedules;
+mod tokens;
 mod values;

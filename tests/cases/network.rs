@@ -142,7 +142,7 @@ fn every_call_asks_for_json() {
 }
 
 /// Runs `scripts/main.lua` with a client id and secret in place of a fixed token.
-fn logged_in(project: &Project, service: &Service) -> Command {
+pub(super) fn logged_in(project: &Project, service: &Service) -> Command {
     let mut command = project.command_against(service, &["run", "scripts/main.lua"]);
     command
         .env_remove("MOONCAST_TOKEN")
@@ -275,7 +275,7 @@ const CAMPAIGN: &str = r#"im.broadcast {
     message = function(row) return { type = "txt", body = { msg = "Hello " .. row.name } } end,
 }"#;
 
-fn forty() -> String {
+pub(super) fn forty() -> String {
     let rows: Vec<String> = (0..40).map(|i| format!("{},N{i}", 184_524_748_161_025_u64 + i)).collect();
     format!("group_id,name\n{}\n", rows.join("\n"))
 }

@@ -39,6 +39,8 @@ pub use shelf::{Kept, Shelf, Turn};
 const MARGIN: Duration = Duration::from_mins(5);
 /// How long everybody is told of a refusal that asking again would not change.
 const REFUSAL_KEPT: Duration = Duration::from_mins(1);
+/// How many tokens in a row may be refused that were fetched in the place of one that had worked.
+const UNSERVED_MAX: u32 = 3;
 /// The most refused tokens that are replaced in [`REFUSAL_KEPT`].
 const REPLACED_MAX: usize = 10;
 /// The wait after the first failed fetch; it doubles with each further one, up to [`REFUSAL_KEPT`].
@@ -121,6 +123,10 @@ struct State {
     refused: Option<SecretString>,
     /// Whether the next token takes the place of a refused one.
     replacing: bool,
+    /// How many tokens in a row were refused without having served, each fetched in the place of the one before.
+    unserved: u32,
+    /// Whether a call of this process had succeeded with the token that the first of those took the place of.
+    had_worked: bool,
     /// When tokens were refused, in the last [`REFUSAL_KEPT`].
     refusals: Vec<Instant>,
     /// The generation of the token whose refusal is the trouble.
@@ -279,8 +285,10 @@ impl Tokens {
 
     /// The service answered 401 to `lease`. The first call to say so takes the token out of use; a call with an old
     /// token changes nothing. A token that some call of any process has succeeded with is replaced again. When a token is
-    /// refused that was fetched in the place of a refused one and never served, or too many were refused of late, the
-    /// next one would be refused as well: that is told to everybody for a while, instead of fetching on and on.
+    /// refused that was fetched in the place of a refused one and never served, the next one is taken to be refused as
+    /// well. Where the refused one before it had just worked, only the third such token in a row says so: a service that
+    /// refuses a few calls at once refuses new tokens too. That, or too many refusals of late, is told to everybody for
+    /// a while, instead of fetching on and on.
     ///
     /// Gives whether it is told so.
     pub(super) async fn refused(&self, lease: &Lease, clock: &Clock, failure: &Failure) -> bool {
@@ -303,8 +311,15 @@ impl Tokens {
         state.refused = Some(SecretString::from(lease.token()));
         state.replacing = true;
         state.refusals.retain(|at| is_recent(*at));
-        let is_hopeless =
-            (!served && held.replaced_at.is_some_and(is_recent)) || state.refusals.len() >= REPLACED_MAX;
+        let never_served = !served && held.replaced_at.is_some_and(is_recent);
+        if never_served {
+            state.unserved += 1;
+        } else {
+            state.unserved = 0;
+            state.had_worked = self.accepted.load(Ordering::Relaxed) >= lease.generation;
+        }
+        let most = if state.had_worked { UNSERVED_MAX } else { 1 };
+        let is_hopeless = (never_served && state.unserved >= most) || state.refusals.len() >= REPLACED_MAX;
         state.refusals.push(now);
         if is_hopeless {
             state.trouble = Some(Trouble { failure: failure.clone(), until: now + REFUSAL_KEPT });

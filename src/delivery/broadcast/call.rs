@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use crate::client::{Class, Failure, Renewals};
 use crate::ledger::{LedgerError, Outcome, State};
 use crate::quota::Priority;
 
 use super::super::book::insist;
 use super::super::failpoint::Point;
+use super::super::send::Way;
 use super::super::{Stop, Undelivered};
 use super::packs::Pack;
 use super::progress::{Guard, Waits};
@@ -36,6 +38,7 @@ impl Run<'_> {
         let body = message.to_json();
         let (quota, cost, call) = self.delivery.price(&message);
         let mut tries = Tries::of(&self.delivery.clock);
+        let mut renewals = Renewals::default();
         let mut place = Some(place);
         loop {
             let waits = place.take().unwrap_or_else(|| self.place());
@@ -49,32 +52,83 @@ impl Run<'_> {
                 Err(_) if halt.is_asked() => return Ok(Fate::Untouched),
                 Err(undelivered) => return Box::pin(self.refuse(&pack, &undelivered.message)).await,
             };
+            // A token that is waited for leaves nobody in doubt, so it is there before the intent.
+            let way = tokio::select! {
+                biased;
+                () = halt.asked() => return Ok(Fate::Untouched),
+                way = self.delivery.way(call, None) => way,
+            };
+            let way = match way {
+                Ok(way) => way,
+                Err(failure) => {
+                    drop(permit);
+                    match Box::pin(self.unauthorised(&pack, failure, &mut tries, &halt)).await? {
+                        Some(fate) => return Ok(fate),
+                        None => continue,
+                    }
+                }
+            };
             self.delivery.fail_point.pass(Point::BeforeIntent);
             self.ledger.intend(self.lease, seqs(&pack)).await?;
             self.delivery.fail_point.pass(Point::AfterIntent);
             let in_flight = self.progress.in_flight();
             let answer = self
                 .delivery
-                .request(call, &message, body.clone(), Some(self.lease.broadcast), None, permit)
+                .request(&way, call, &message, body.clone(), Some(self.lease.broadcast), None, permit)
                 .await;
             drop(in_flight);
             self.delivery.fail_point.pass(Point::AfterRequest);
 
+            let refused = answer.as_ref().err().filter(|failure| failure.status == Some(401)).cloned();
             let unreachable = matches!(&answer, Err(failure) if failure.status.is_none());
             let verdict = judge(&pack.recipients, self.spec.in_doubt, answer, &mut tries);
             for (recipient, outcome) in pack.recipients.iter_mut().zip(&verdict.outcomes) {
                 recipient.attempts = outcome.attempts;
             }
             self.settle(verdict.outcomes).await?;
+            // Its recipients wait again, so the next token may be long in coming.
+            if let (Some(failure), Way::Service(authorisation)) = (&refused, &way)
+                && self.delivery.client.renew(&mut renewals, authorisation, failure).await
+            {
+                continue;
+            }
             match verdict.next {
                 Next::End(fate) => return Ok(fate),
                 Next::Again(None) => self.progress.throttled(),
                 Next::Again(Some(wait)) => {
-                    let _retries = self.progress.retries(self.delivery.clock.now() + wait, unreachable);
-                    if self.delivery.pause(wait, None, &halt).await.is_err() {
+                    if !self.retry_after(wait, unreachable, &halt).await {
                         return Ok(Fate::Untouched);
                     }
                 }
+            }
+        }
+    }
+
+    /// Waits before another try; gives whether there is to be one.
+    async fn retry_after(&self, wait: Duration, unreachable: bool, halt: &Stop) -> bool {
+        let _retries = self.progress.retries(self.delivery.clock.now() + wait, unreachable);
+        self.delivery.pause(wait, None, halt).await.is_ok()
+    }
+
+    /// What it means that there is no token: nothing was about to be written, so the recipients are where they were.
+    /// Gives how the call ended, or nothing where it is tried again now.
+    async fn unauthorised(
+        &self,
+        pack: &Pack,
+        failure: Failure,
+        tries: &mut Tries,
+        halt: &Stop,
+    ) -> Result<Option<Fate>, LedgerError> {
+        let why = failure.to_string();
+        let unreachable = failure.status.is_none();
+        let permanent = failure.class == Class::Permanent;
+        let verdict = judge(&pack.recipients, self.spec.in_doubt, Err(failure), tries);
+        match verdict.next {
+            Next::End(Fate::Failed(_)) if permanent => self.refuse(pack, &why).await.map(Some),
+            Next::End(fate) => Ok(Some(fate)),
+            Next::Again(wait) => {
+                let again = self.retry_after(wait.unwrap_or_default(), unreachable, halt).await;
+                Ok((!again).then_some(Fate::Untouched))
             }
         }
     }
