@@ -34,15 +34,19 @@ fn passing_fault_a_script_that_was_too_long_for_a_moment_is_well_again() {
     serving.stop().exits(0);
 }
 
-/// A script that cannot be read for a moment while the daemon runs, by this fault and its mending.
-fn unreadable_for_a_moment(spoil: impl Fn(&Project), mend: impl Fn(&Project)) {
+/// A script in whose place something unreadable is for a moment, and which is put back by a rename. It is never away:
+/// the daemon would take it for removed.
+fn unreadable_for_a_moment(spoil: impl Fn(&Project)) {
     let (project, service) = (Project::new(), Service::accepting());
     project.write("scripts/a.lua", hourly("a", "a"));
     project.write("scripts/b.lua", hourly("b", "b"));
     let serving = serve(&project, &service);
+    let script = project.path("scripts/a.lua");
+    std::fs::hard_link(&script, project.path("a.kept")).unwrap();
     spoil(&project);
+    std::fs::rename(project.path("a.spoilt"), &script).unwrap();
     serving.says("a script is refused", 1);
-    mend(&project);
+    std::fs::rename(project.path("a.kept"), &script).unwrap();
     serving.says("a script is again as it is in force", 1);
     let asked = project.command_against(&service, &["jobs", "trigger", "a"]).output().unwrap();
     Ran::of(&asked).exits(0);
@@ -52,27 +56,18 @@ fn unreadable_for_a_moment(spoil: impl Fn(&Project), mend: impl Fn(&Project)) {
 
 #[test]
 fn passing_fault_a_script_that_was_too_long_for_a_moment_and_is_put_back_by_a_rename_is_well_again() {
-    unreadable_for_a_moment(
-        |project| {
-            std::fs::rename(project.path("scripts/a.lua"), project.path("a.kept")).unwrap();
-            project.write("a.long", vec![b'-'; 5 * 1024 * 1024]);
-            std::fs::rename(project.path("a.long"), project.path("scripts/a.lua")).unwrap();
-        },
-        |project| std::fs::rename(project.path("a.kept"), project.path("scripts/a.lua")).unwrap(),
-    );
+    unreadable_for_a_moment(|project| {
+        project.write("a.spoilt", vec![b'-'; 5 * 1024 * 1024]);
+    });
 }
 
 #[test]
 fn passing_fault_a_script_that_cannot_be_read_for_a_moment_is_well_again() {
     // A user that may read everything meets no denied mode: a link into a hidden folder is refused to it too.
-    unreadable_for_a_moment(
-        |project| {
-            std::fs::rename(project.path("scripts/a.lua"), project.path("a.kept")).unwrap();
-            project.write(".mooncast/a.lua", hourly("a", "a"));
-            std::os::unix::fs::symlink("../.mooncast/a.lua", project.path("scripts/a.lua")).unwrap();
-        },
-        |project| std::fs::rename(project.path("a.kept"), project.path("scripts/a.lua")).unwrap(),
-    );
+    unreadable_for_a_moment(|project| {
+        project.write(".mooncast/a.lua", hourly("a", "a"));
+        std::os::unix::fs::symlink("../.mooncast/a.lua", project.path("a.spoilt")).unwrap();
+    });
 }
 
 #[test]
