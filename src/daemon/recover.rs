@@ -102,7 +102,10 @@ impl Daemon {
                     None
                 }
             };
-            match version.and_then(|version| task(&self.setup, &orphan, version)) {
+            // What cannot be told counts as a hook's: its run waits for longer.
+            let request = ledger.hook_request(&orphan.job, orphan.scheduled_at).await;
+            let hook = orphan.args.is_none() && !matches!(request, Ok(None));
+            match version.and_then(|version| task(&self.setup, &orphan, version, hook)) {
                 Some(task) => {
                     tracing::warn!(job, run, attempt = orphan.attempt + 1, "a run is entered again");
                     self.runner.queue(task);
@@ -164,7 +167,7 @@ pub(super) fn stored(version: &Version) -> StoredVersion {
 }
 
 /// A run with the very bytes that it began with.
-fn task(setup: &Rc<Setup>, orphan: &Orphan, version: StoredVersion) -> Option<Task> {
+fn task(setup: &Rc<Setup>, orphan: &Orphan, version: StoredVersion, hook: bool) -> Option<Task> {
     let mut script = None;
     let mut modules = Snapshot::new();
     for part in version.parts {
@@ -183,7 +186,7 @@ fn task(setup: &Rc<Setup>, orphan: &Orphan, version: StoredVersion) -> Option<Ta
         script,
         modules: Arc::new(modules),
         timeout: orphan.timeout,
-        hook: orphan.args.is_none(),
+        hook,
         args: orphan.args.clone(),
         entered: orphan.attempt > 0,
     })

@@ -107,6 +107,18 @@ fn removal_the_runs_that_wait_of_a_removed_job_end() {
 }
 
 #[test]
+fn removal_the_runs_that_wait_of_a_job_removed_while_no_daemon_ran_end() {
+    let (project, service) = (Project::new(), Service::accepting());
+    three_runs(&project, &service).kill();
+    std::fs::remove_file(project.path("scripts/q.lua")).unwrap();
+    let serving = serve(&project, &service);
+    serving.says("a run that waited is ended: no script declares the job any more", 2);
+    // The one that had begun goes on with the script that it began with.
+    serving.prints("ends", 1);
+    serving.stop().exits(0);
+}
+
+#[test]
 fn removal_the_runs_that_wait_of_a_paused_job_wait() {
     let (project, service) = (Project::new(), Service::accepting());
     let serving = three_runs(&project, &service);
