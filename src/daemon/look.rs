@@ -35,6 +35,8 @@ pub(super) struct Looker {
     place: Place,
     secret_files: Vec<PathBuf>,
     left_out: BTreeSet<PathBuf>,
+    /// The scripts that are gone from a folder to which the project's name leads no more.
+    kept: BTreeSet<PathBuf>,
 }
 
 /// What a look is to judge.
@@ -78,6 +80,7 @@ impl Looker {
             place: Place::new(held),
             secret_files: Vec::new(),
             left_out: BTreeSet::new(),
+            kept: BTreeSet::new(),
             project,
             clock,
             files: Files::default(),
@@ -149,7 +152,13 @@ impl Looker {
                 let was_unreadable = unreadable.contains(path);
                 self.judge(path, tried.get(path), was_unreadable, now, &loading, &mut verdict);
             }
-            verdict.there = Some(found.scripts.into_iter().chain(self.files.bury()).collect());
+            let mut there: BTreeSet<PathBuf> = found.scripts.into_iter().chain(self.files.bury()).collect();
+            if self.place.leads_elsewhere() {
+                self.keep(&tried, &mut there);
+            } else {
+                self.kept.clear();
+            }
+            verdict.there = Some(there);
         }
         self.first = false;
         // The folder may have been exchanged while its files were read: what was read is of another project then.
@@ -178,6 +187,19 @@ impl Looker {
                     tracing::error!("scripts: {error}; what is in force stays so until they can be read");
                 }
                 None
+            }
+        }
+    }
+
+    /// Counts scripts that were loaded as there, and says so once of each that is not.
+    fn keep(&mut self, tried: &BTreeMap<PathBuf, Tried>, there: &mut BTreeSet<PathBuf>) {
+        for path in tried.keys() {
+            if there.insert(path.clone()) && self.kept.insert(path.clone()) {
+                let script = self.project.shown(path);
+                tracing::error!(
+                    script,
+                    "a script is gone from a folder to which the project's name leads no more: its jobs go on with the version that was loaded; restart the daemon to have the scripts of the new folder"
+                );
             }
         }
     }

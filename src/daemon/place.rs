@@ -31,6 +31,11 @@ impl Place {
         self.named = Some(path);
     }
 
+    /// Whether the name leads to another folder now: what goes from this one is the old release's being cleared away.
+    pub(super) const fn leads_elsewhere(&self) -> bool {
+        self.told.is_some()
+    }
+
     /// Looks whether the folder is there, and tells once where the name leads elsewhere.
     ///
     /// # Errors

@@ -48,7 +48,7 @@ fn has_only(serving: &Serving, of: &str) {
     let printed = serving.printed();
     let strange = printed.iter().find(|line| !line.contains(&format!("text of {of}\ttrue\twords of {of}")));
     assert_eq!(strange, None, "{:#?}", serving.logged());
-    for text in ["a new version", "a script is gone", "is in force for runs"] {
+    for text in ["a new version", "a script is gone: ", "is in force for runs"] {
         assert_eq!(logged(serving, text), 0, "{text}: {:#?}", serving.logged());
     }
 }
@@ -107,8 +107,14 @@ fn project_through_a_link_that_moves_keeps_reading_its_own_files() {
     serving.says("two now, and this daemon goes on with", 1);
     runs_again(&serving, "one");
     has_only(&serving, "one");
+    // The old release is cleared away, file by file.
+    std::fs::remove_file(project.path("one/scripts/reads.lua")).unwrap();
+    serving.says("a script is gone from a folder to which the project's name leads no more", 1);
+    runs_again(&serving, "one");
     std::fs::remove_dir_all(project.path("one")).unwrap();
     serving.says("that folder was deleted", 1);
+    let gone = logged(&serving, "a script is gone from a folder to which");
+    assert!(gone <= 2, "{:#?}", serving.logged());
     has_only(&serving, "one");
     serving.stop();
 }
