@@ -10,6 +10,12 @@ use super::protected::Id;
 /// The most names that are looked at for what is run.
 const MAX_NAMES: usize = 50_000;
 
+/// The most names that are looked at in the project's other folders for links to what is run.
+const MAX_OTHERS: usize = 10_000;
+
+/// The folder that scripts write in.
+const DATA: &str = "data";
+
 /// The most links that lead to one file, as the system has it.
 const MAX_LINKS: usize = 40;
 
@@ -25,6 +31,7 @@ pub(super) struct Code {
     /// Where links lead, whether something is there or not: a folder, and a name in it.
     pub(super) places: Vec<(Id, String)>,
     seen: usize,
+    full: bool,
 }
 
 impl Code {
@@ -37,6 +44,7 @@ impl Code {
             code.folders.extend(Id::at(&folder));
             code.scan(&folder, true);
         }
+        code.scan_others(root);
         if let Some(script) = script {
             code.trace(script);
             code.files.extend(Id::at(script));
@@ -50,8 +58,26 @@ impl Code {
     }
 
     /// Whether everything was looked at.
-    pub(super) fn is_complete(&self) -> bool {
-        self.seen < MAX_NAMES
+    pub(super) const fn is_complete(&self) -> bool {
+        !self.full
+    }
+
+    /// Notes what links with a script's name lead to from the project's folder and from those of its folders in which
+    /// scripts may stand. Beyond a bound nothing more is looked at: these folders may hold anything.
+    fn scan_others(&mut self, root: &Path) {
+        let Ok(entries) = fs::read_dir(root) else { return };
+        let counted = std::mem::replace(&mut self.seen, MAX_NAMES.saturating_sub(MAX_OTHERS));
+        for entry in entries.filter_map(io::Result::ok) {
+            let (name, path) = (entry.file_name(), entry.path());
+            let Ok(kind) = entry.file_type() else { continue };
+            if kind.is_symlink() && names::is_lua(&name) {
+                self.trace(&path);
+                self.files.extend(Id::at(&path));
+            } else if kind.is_dir() && name != DATA && !names::is_hidden(&name) && !names::is_code(&name) {
+                self.scan(&path, true);
+            }
+        }
+        (self.seen, self.full) = (counted, false);
     }
 
     /// Notes what a folder's links lead to.
@@ -59,7 +85,8 @@ impl Code {
         let Ok(entries) = fs::read_dir(folder) else { return };
         for entry in entries.filter_map(io::Result::ok) {
             self.seen += 1;
-            if !self.is_complete() {
+            self.full |= self.seen >= MAX_NAMES;
+            if self.full {
                 return;
             }
             let Ok(kind) = entry.file_type() else { continue };

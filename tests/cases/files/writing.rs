@@ -153,6 +153,46 @@ fn what_is_run_is_never_written_whatever_is_granted() {
 }
 
 #[test]
+fn what_a_link_in_any_folder_leads_to_under_a_script_s_name_is_never_written() {
+    let project =
+        Project::new().file("mooncast.toml", "simulator = true\n[permissions]\nwrite = [\"out\"]\n");
+    let links = [
+        ("main.lua", "data/main.txt"),
+        ("campaigns/spring.lua", "../data/spring.txt"),
+        ("campaigns/lib/texts.lua", "../../data/texts.txt"),
+        ("lib/x.lua", "../out/x.txt"),
+        ("tests/x_test.lua", "../data/test.txt"),
+        ("team/a/b/lib/deep.LUA", "../../../../data/deep.txt"),
+        ("campaigns/dangling.lua", "../data/dangling.txt"),
+    ];
+    let mut targets = Vec::new();
+    for (link, to) in links {
+        let target = to.trim_start_matches("../");
+        if link != "campaigns/dangling.lua" {
+            project.write(target, "AS-IT-WAS");
+        }
+        let link = project.path(link);
+        std::fs::create_dir_all(link.parent().unwrap()).unwrap();
+        symlink(to, link).unwrap();
+        targets.push(target);
+    }
+    let ran =
+        run(&project, &(overwrite(&targets) + "overwrite('data/free.txt') overwrite('out/free.txt')"), &[])
+            .exits(0);
+    for target in targets {
+        assert_eq!(came(&ran, &format!("write {target}")), "denied", "{target}");
+        assert_eq!(came(&ran, &format!("append {target}")), "denied", "{target}");
+        if target != "data/dangling.txt" {
+            assert_eq!(text(&project, target), "AS-IT-WAS");
+        }
+    }
+    assert!(!project.path("data/dangling.txt").exists());
+    for free in ["data/free.txt", "out/free.txt"] {
+        assert_eq!(came(&ran, &format!("write {free}")), "ok");
+    }
+}
+
+#[test]
 fn a_script_from_another_folder_does_not_write_what_it_is_or_requires() {
     let outer = Project::new()
         .file("app/mooncast.toml", "simulator = true\n")
