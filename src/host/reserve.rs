@@ -24,6 +24,9 @@ const RECIPIENTS: u64 = 2 * MIB;
 /// How many times its text a JSON value takes at the most once it is read.
 const READ_JSON: u64 = 16;
 
+/// Bytes of a request besides its content, until it is answered.
+const CALL: u64 = 6 * KIB;
+
 /// Bytes of a JSON value besides its text, for each of its parts.
 const PART: u64 = 48;
 
@@ -56,8 +59,8 @@ pub(super) fn of_request(request: &Request, size: usize) -> u64 {
         // Once it is checked, a message waits for its permit as text and as values.
         Request::Send { message, .. } => {
             let parts = message.iter().filter(|byte| matches!(byte, b',' | b':' | b'[' | b'{')).count();
-            3 * size as u64 + PART * parts as u64
+            CALL + 3 * size as u64 + PART * parts as u64
         }
-        _ => size as u64,
+        _ => CALL + size as u64,
     }
 }

@@ -72,6 +72,13 @@ impl<T: DeserializeOwned> Frames<T> {
         &mut self.buffer
     }
 
+    /// Makes room for the next bytes: `most`, and no more than the frame needs whose beginning is here. More room would
+    /// double a buffer that a large frame just fills.
+    pub fn make_room(&mut self, most: usize) {
+        let missing = self.missing();
+        self.buffer.reserve(if missing == 0 { most } else { missing.min(most) });
+    }
+
     /// The next whole frame, if there is one.
     ///
     /// # Errors
@@ -137,6 +144,30 @@ mod tests {
             }
             assert_eq!(seen, 50);
         }
+    }
+
+    #[test]
+    fn a_large_frame_takes_one_buffer_of_its_size() {
+        let content = 8_000_000;
+        let mut wire = Vec::new();
+        encode(&ToWorker::Answer(1, Answer::Bytes(vec![7; content].into())), &mut wire).unwrap();
+        let mut frames = Frames::<ToWorker>::default();
+        let (mut most, mut read) = (0, 0);
+        while read < wire.len() {
+            frames.make_room(64 * 1024);
+            if frames.missing() > 64 * 1024 {
+                let missing = frames.missing();
+                frames.buffer().reserve(missing);
+            }
+            let room = frames.buffer().capacity() - frames.buffer().len();
+            let piece = room.min(wire.len() - read).min(60_000);
+            assert!(piece > 0);
+            frames.buffer().extend_from_slice(&wire[read..read + piece]);
+            read += piece;
+            most = most.max(frames.buffer().capacity());
+        }
+        assert!(most < content + 256 * 1024, "{most}");
+        assert!(frames.take().unwrap().is_some() && frames.buffer().is_empty());
     }
 
     #[test]

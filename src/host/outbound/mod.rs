@@ -44,10 +44,10 @@ pub use hosts::net_problem;
 const MAX_URL: usize = 16 * 1024;
 
 /// Requests of one run that are under way at once: each has a connection.
-const AT_ONCE: usize = 64;
+const AT_ONCE: usize = 32;
 
-/// Bytes of a connection and of an answer as most are; a longer body takes more.
-const EXCHANGE: u64 = 256 * 1024;
+/// Bytes of a connection, whose buffers grow with what is read, and of an answer as most are; a longer body takes more.
+const EXCHANGE: u64 = 1024 * 1024;
 
 /// Requests of scripts to services other than the chat service.
 #[derive(Debug)]

@@ -256,7 +256,7 @@ impl Session {
     async fn converse(&mut self, mut output: impl AsyncReadExt + Unpin, mut watch: Watch) -> Close {
         let memory = Rc::clone(&self.services.memory);
         let mut frames = Frames::<ToHost>::default();
-        frames.buffer().reserve(READ);
+        frames.make_room(READ);
         // What has come of a large frame, and what is still to come.
         let mut incoming = memory.of_request(0);
         let mut next_look = self.clock.now() + LOOK;
@@ -286,7 +286,6 @@ impl Session {
                         if frames.missing() == 0 {
                             incoming.set(0);
                         }
-                        frames.buffer().reserve(READ);
                         if self.peak_memory.is_none() {
                             // One that ends soon is seen once.
                             self.peak_memory = self.process.peak_memory();
@@ -302,6 +301,7 @@ impl Session {
                                 break;
                             }
                         }
+                        frames.make_room(READ);
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                     Err(_) => return Close::Gone,
