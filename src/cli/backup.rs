@@ -11,6 +11,7 @@ use clap::Args;
 use crate::clock::Clock;
 use crate::delivery::{FailPoint, Point};
 use crate::ledger::{BackupStep, Kept, Ledger, PendingRestore, Place};
+use crate::message::counted;
 
 use super::Exit;
 use super::next::Next;
@@ -173,14 +174,15 @@ fn describe(pending: &PendingRestore, next: &Next, out: &mut impl std::io::Write
     }
     let more = pending.broadcasts.len().saturating_sub(LISTED);
     if more > 0 {
-        writeln!(out, "  {more} more broadcasts: mooncast runs list --unfinished")?;
+        writeln!(out, "  {}: mooncast runs list --unfinished", counted(more, "more broadcast"))?;
     }
     if pending.sends > 0 {
-        writeln!(out, "  {} single sends in doubt: mooncast runs list", pending.sends)?;
+        writeln!(out, "  {} in doubt: mooncast runs list", counted(pending.sends, "single send"))?;
     }
     if pending.runs > 0 {
-        let runs = pending.runs;
-        writeln!(out, "  {runs} runs are interrupted and are not entered again: mooncast jobs list")?;
+        let runs = counted(pending.runs, "run");
+        let verbs = if pending.runs == 1 { "is interrupted and is" } else { "are interrupted and are" };
+        writeln!(out, "  {runs} {verbs} not entered again: mooncast jobs list")?;
     }
     if !pending.jobs.is_empty() {
         let names: Vec<&str> = pending.jobs.iter().take(LISTED).map(String::as_str).collect();

@@ -137,7 +137,7 @@ pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Re
             roles: serve.roles,
             clock: clock.clone(),
             program: OWN_BINARY.into(),
-            output: Rc::new(Terminal::default()),
+            output: Rc::new(Terminal::beside_log()),
             poll: daemon::POLL,
             instead: None,
             told: Box::new(move |event| Box::pin(tell(Rc::clone(&alerts), event))),

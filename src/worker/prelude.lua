@@ -317,9 +317,10 @@ local function safe_rep(text, count, separator)
   return rep(text, count, separator)
 end
 
--- A text as it is, a table with what it holds.
+-- A text as it is, a table with what it holds, and `json.null` by its name.
 local function shown(value)
-  return type(value) == "table" and show(value) or tostring(value)
+  local kind = type(value)
+  return (kind == "table" or kind == "userdata") and show(value) or tostring(value)
 end
 
 local function print_line(...)

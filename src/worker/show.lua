@@ -145,6 +145,9 @@ function show(value, state, depth)
     return table_text(value, state, depth)
   end
   local ok, text = pcall(tostring, value)
+  if kind == "userdata" and text == "userdata: (nil)" then
+    return "json.null"
+  end
   return ok and text or "(a " .. kind .. " whose __tostring fails)"
 end
 

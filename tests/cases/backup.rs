@@ -218,7 +218,7 @@ fn a_single_send_in_flight_at_the_backup_is_in_doubt() {
     backup(&project, "a.backup").exits(0);
     drop(said);
     assert_eq!(child.wait().unwrap().code(), Some(0));
-    project.mooncast(&["store", "restore", "a.backup"]).exits(0).prints("1 single sends in doubt");
+    project.mooncast(&["store", "restore", "a.backup"]).exits(0).prints("1 single send in doubt");
     project.mooncast(&["store", "accept", "--yes"]).exits(0);
     run(&project, &service).exits(1).says("in doubt");
     assert_eq!(service.messages().len(), 1);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::{Answer, GUARD, Site, raw, request, rest};
+use super::{Answer, GUARD, Serving, Site, raw, request, rest};
 use crate::support::Project;
 
 /// What memory may grow by, in kilobytes, where it must not grow: less than any of these attacks would take.
@@ -227,4 +227,36 @@ fn who_reads_events_slowly_costs_nothing_and_holds_up_nobody() {
         event(&mut reads);
     }
     site.serving.stop().exits(0);
+}
+
+#[test]
+fn connections_that_do_nothing_leave_files_for_runs() {
+    let job =
+        "require('schedule').every('1s', { name = 'steady', missed = 'skip' }, function() print('ran') end)";
+    let project = Project::new().file("scripts/steady.lua", job);
+    project.simulate("");
+    let command = project.command(&["serve", "--listen", "127.0.0.1:0"]);
+    let (serving, address) =
+        super::listening(crate::support::wrapped(&["prlimit", "--nofile=128"], &command));
+    let idle: Vec<TcpStream> = (0..200).map(|_| TcpStream::connect(&address).unwrap()).collect();
+    let answer = raw(&address, b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    assert_eq!(answer.status, 200);
+    let before = serving.printed().len();
+    serving.prints("ran", before + 3);
+    let failed = serving.logged().into_iter().find(|line| line.contains("ERROR"));
+    assert_eq!(failed, None);
+    drop(idle);
+    serving.stop().exits(0);
+}
+
+#[test]
+fn what_a_script_prints_is_never_taken_for_a_line_of_the_log() {
+    let job = "require('schedule').every('1s', { name = 'forges', missed = 'skip' }, function()
+        print('said\\n2026-11-29T12:00:00Z ERROR forged\\27[2J\\r\\u{202e}end')
+    end)";
+    let project = Project::new().file("scripts/forges.lua", job);
+    project.simulate("");
+    let serving = Serving::start(project.command(&["serve", "--listen", "nowhere"]));
+    serving.prints("    2026-11-29T12:00:00Z ERROR forged\\u{1b}[2J\\u{d}\\u{202e}end", 1);
+    serving.stop().exits(0);
 }

@@ -1,5 +1,6 @@
 //! The line on a terminal that renews itself, and what a script prints around it.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::io::{self, Write as _, stderr, stdout};
 use std::rc::Rc;
@@ -18,11 +19,14 @@ pub(in crate::cli) struct Terminal {
     bar: ProgressBar,
     /// Why prints were lost, the first time that one was.
     lost: Rc<RefCell<Option<io::Error>>>,
+    /// Whether prints stand beside lines of the log, which none may look like.
+    beside_log: bool,
 }
 
 impl Default for Terminal {
     fn default() -> Self {
-        Self { bar: ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()), lost: Rc::default() }
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        Self { bar, lost: Rc::default(), beside_log: false }
     }
 }
 
@@ -31,8 +35,9 @@ impl Output for Terminal {
         if !self.bar.is_hidden() {
             logging::empty_line();
         }
+        let bytes = if self.beside_log { apart(bytes) } else { Cow::Borrowed(bytes) };
         let mut out = stdout().lock();
-        match out.write_all(bytes).and_then(|()| out.flush()) {
+        match out.write_all(&bytes).and_then(|()| out.flush()) {
             Ok(()) => {}
             // A reader that has gone (`mooncast run … | head`) has seen enough.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
@@ -48,7 +53,18 @@ impl Output for Terminal {
     }
 }
 
+/// What one `print` wrote, its further lines indented and what cannot be seen made visible.
+fn apart(bytes: &[u8]) -> Cow<'static, [u8]> {
+    let (text, end) = bytes.strip_suffix(b"\n").map_or((bytes, ""), |text| (text, "\n"));
+    Cow::Owned((logging::indented(&String::from_utf8_lossy(text)) + end).into_bytes())
+}
+
 impl Terminal {
+    /// Prints of a daemon, whose log often goes to the same place. Texts in them may be other people's.
+    pub(in crate::cli) fn beside_log() -> Self {
+        Self { beside_log: true, ..Self::default() }
+    }
+
     /// Why some of what the script printed is lost, where it is.
     pub(in crate::cli) fn lost(&self) -> Option<io::Error> {
         self.lost.take()

@@ -91,7 +91,11 @@ impl Target {
 
     /// How the person is asked before the first send.
     pub(super) fn asking(&self, surroundings: &Surroundings) -> Asking {
-        if surroundings.simulated || self.yes { Asking::Never } else { Asking::First }
+        match (surroundings.simulated, self.simulator || self.yes) {
+            (true, false) => Asking::Simulated,
+            (false, false) => Asking::First,
+            (_, true) => Asking::Never,
+        }
     }
 }
 

@@ -24,6 +24,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::process::{Resource, getrlimit};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio_io_timeout::TimeoutStream;
@@ -35,8 +36,9 @@ use guarded::Guarded;
 use seats::{Seat, Seats};
 pub use tls::Tls;
 
-/// Connections at once.
-const CONNECTIONS: usize = 256;
+/// Connections at once, where the process may have four times as many files open. Where it may have fewer, connections
+/// take a quarter: runs need the rest.
+const CONNECTIONS: u64 = 256;
 
 /// How long the head of a request may take, also on a connection that stays open for it; and TLS's greeting.
 const HEAD_WITHIN: Duration = Duration::from_secs(15);
@@ -92,7 +94,7 @@ impl Listening {
 
     /// Answers for as long as it is polled. Must be called on a thread with a local task set.
     pub(super) async fn answer(self, router: Router, clock: Clock) {
-        let seats = Rc::new(Seats::new(CONNECTIONS));
+        let seats = Rc::new(Seats::new(connections()));
         loop {
             let (stream, address) = match self.listener.accept().await {
                 Ok(accepted) => accepted,
@@ -128,6 +130,11 @@ impl Listening {
             });
         }
     }
+}
+
+fn connections() -> usize {
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from((files / 4).clamp(1, CONNECTIONS)).unwrap_or(1)
 }
 
 /// One connection, to its end.

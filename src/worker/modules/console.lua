@@ -8,13 +8,19 @@ local find, print, require = string.find, print, globals.require
 -- The name of a line in errors.
 local NAME = "=repl"
 
+local function is_incomplete(wrong)
+  return wrong ~= nil and find(wrong, "<eof>'?$") ~= nil
+end
+
 -- An expression, or statements; nil and the problem where it is neither.
 local function compile(text)
-  local chunk = load("return " .. text, NAME, "t", globals)
+  local chunk, of_expression = load("return " .. text, NAME, "t", globals)
   if chunk then
     return chunk
   end
-  return load(text, NAME, "t", globals)
+  local statements, of_statements = load(text, NAME, "t", globals)
+  -- The beginning of an expression, such as `{`, is no beginning of a statement.
+  return statements, is_incomplete(of_expression) and of_expression or of_statements
 end
 
 local function sentence(value)
@@ -73,7 +79,7 @@ return function(...)
       if chunk then
         text = nil
         problem = run(chunk)
-      elseif not find(wrong, "<eof>'?$") then
+      elseif not is_incomplete(wrong) then
         text, problem = nil, wrong
       end
     end

@@ -87,8 +87,36 @@ fn date(lua: &Lua, _: &Context, (format, time): (Value, Value)) -> Result<Value,
         fill(&fields, &zoned)?;
         return Ok(Value::Table(fields));
     }
-    let text = posix(format, &zoned).map_err(|message| Fault::invalid("format", message))?;
+    let format = conversions(format).map_err(|message| Fault::invalid("format", message))?;
+    let text = posix(&format, &zoned).map_err(|message| Fault::invalid("format", message))?;
     Ok(Value::String(lua.create_string(text)?))
+}
+
+/// A format of Lua's own letters (those of C99), without its `E` and `O`: in the POSIX locale they change nothing.
+fn conversions(format: &str) -> Result<String, String> {
+    let mut plain = String::with_capacity(format.len());
+    let mut letters = format.chars();
+    while let Some(letter) = letters.next() {
+        plain.push(letter);
+        if letter != '%' {
+            continue;
+        }
+        let first = letters.next();
+        let (wanted, known) = match first {
+            Some('E') => (letters.next(), "cCxXyY"),
+            Some('O') => (letters.next(), "deHImMSuUVwWy"),
+            other => (other, "aAbBcCdDeFgGhHIjmMnprRStTuUVwWxXyYzZ%"),
+        };
+        match wanted.filter(|wanted| known.contains(*wanted)) {
+            Some(wanted) => plain.push(wanted),
+            None => {
+                let modifier = first.filter(|_| first != wanted);
+                let said: String = modifier.into_iter().chain(wanted).collect();
+                return Err(format!("invalid conversion specifier '%{said}'"));
+            }
+        }
+    }
+    Ok(plain)
 }
 
 /// The fields of `os.date("*t")`.

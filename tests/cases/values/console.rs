@@ -26,6 +26,15 @@ fn lines_of_a_pipe_run_in_one_state() {
 }
 
 #[test]
+fn an_expression_may_take_several_lines() {
+    let project = Project::new();
+    let input = "{\n  1,\n  { a =\n2 },\n}\n(1\n+ 2)\nx = {\n5 }\nx[1]\n{ 1 }}\n";
+    let ran = fed(project.command(&["repl"]), input).exits(1);
+    assert_eq!(ran.stdout, "{ 1, { a = 2 } }\n3\n5\n");
+    ran.says("unexpected symbol");
+}
+
+#[test]
 fn a_line_that_fails_ends_neither_the_state_nor_the_repl() {
     let project = Project::new();
     let ran = fed(project.command(&["repl"]), "x = 1\nerror('boom')\nx = = 2\nx\n").exits(1);
@@ -39,6 +48,7 @@ fn sends_of_the_repl_go_to_the_simulator_where_no_app_is_configured() {
     let send = "r = im.group_send { to = '184524748161025', type = 'txt', body = { msg = 'm' } }\ntype(r['184524748161025'])\n";
     let ran = fed(project.command(&["repl"]), send).exits(0);
     assert_eq!(ran.stdout, "\"string\"\n");
+    ran.says("this goes to the built-in simulator");
 }
 
 #[test]

@@ -16,6 +16,28 @@ fn times_take_numbers_written_as_texts() {
 }
 
 #[test]
+fn times_take_lua_s_own_letters_and_no_others() {
+    prints(
+        r#"print(os.date("!%Ey|%OH|%EX|%D|%e|%h|%j|%n|%p|%R|%t|%u|%V|%g|%G|%%", 1000000000))"#,
+        "01|01|01:46:40|09/09/01| 9|Sep|252|\n|AM|01:46|\t|7|36|01|2001|%\n",
+    );
+    for wrong in ["%Q", "%N", "%f", "%E", "%Eq", "%Od%Oz", "%", "%3d", "%-d", "%:z"] {
+        Project::with_script(&format!("os.date('!{wrong}', 0)"))
+            .run_simulated()
+            .exits(1)
+            .says("invalid conversion specifier");
+    }
+}
+
+#[test]
+fn null_is_shown_by_its_name() {
+    prints(
+        "local null = require('json').null print(null, { null, x = null })",
+        "json.null\t{ json.null, x = json.null }\n",
+    );
+}
+
+#[test]
 fn times_refuse_what_is_no_number() {
     for script in [
         r#"os.time{year="soon", month=1, day=1}"#,
