@@ -17,6 +17,7 @@ mod book;
 mod broadcast;
 mod broadcast_driver;
 mod cases;
+mod circles;
 mod client;
 mod commands;
 mod daemon;
