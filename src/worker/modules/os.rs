@@ -112,7 +112,7 @@ fn conversions(format: &str) -> Result<String, String> {
             None => {
                 let modifier = first.filter(|_| first != wanted);
                 let said: String = modifier.into_iter().chain(wanted).collect();
-                return Err(format!("invalid conversion specifier '%{said}'"));
+                return Err(format!("the format has an invalid conversion specifier '%{said}'"));
             }
         }
     }
