@@ -90,7 +90,7 @@ async fn answer_other(services: &Services, request: Request, memory: &mut Held) 
         Request::Broadcast(next) => {
             let is_building = next.builds();
             let _place = if is_building { Some(services.memory.ledger.acquire().await) } else { None };
-            broadcasts::step(services, next).await
+            Box::pin(broadcasts::step(services, next)).await
         }
         Request::Declare(declaration) => {
             if let When::Hook(hook) = &declaration.when {

@@ -107,14 +107,12 @@ fn conversions(format: &str) -> Result<String, String> {
             Some('O') => (letters.next(), "deHImMSuUVwWy"),
             other => (other, "aAbBcCdDeFgGhHIjmMnprRStTuUVwWxXyYzZ%"),
         };
-        match wanted.filter(|wanted| known.contains(*wanted)) {
-            Some(wanted) => plain.push(wanted),
-            None => {
-                let modifier = first.filter(|_| first != wanted);
-                let said: String = modifier.into_iter().chain(wanted).collect();
-                return Err(format!("invalid conversion specifier '%{said}'"));
-            }
-        }
+        let Some(conversion) = wanted.filter(|wanted| known.contains(*wanted)) else {
+            let modifier = first.filter(|_| first != wanted);
+            let said: String = modifier.into_iter().chain(wanted).collect();
+            return Err(format!("the format has an invalid conversion specifier '%{said}'"));
+        };
+        plain.push(conversion);
     }
     Ok(plain)
 }

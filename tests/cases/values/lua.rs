@@ -22,7 +22,7 @@ fn times_take_lua_s_own_letters_and_no_others() {
         "01|01|01:46:40|09/09/01| 9|Sep|252|\n|AM|01:46|\t|7|36|01|2001|%\n",
     );
     for wrong in ["%Q", "%N", "%f", "%E", "%Eq", "%Od%Oz", "%", "%3d", "%-d", "%:z"] {
-        Project::with_script(&format!("os.date('!{wrong}', 0)"))
+        Project::with_script(format!("os.date('!{wrong}', 0)"))
             .run_simulated()
             .exits(1)
             .says("invalid conversion specifier");
