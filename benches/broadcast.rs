@@ -27,9 +27,9 @@ use std::time::{Duration, Instant};
 use futures_util::{StreamExt, stream};
 use mooncast::clock::Clock;
 use mooncast::config::{App, AppLimits, Credentials, Timeouts};
-use mooncast::delivery::{Delivery, LEASE, Progress, SendOptions, StopSwitch, Tally};
-use mooncast::ledger::{Ledger, NewMessage, NewRecipient, Spec};
-use mooncast::message::Call;
+use mooncast::delivery::{Delivery, LEASE, BroadcastProgress, SendOptions, StopSwitch, SendCounters};
+use mooncast::ledger::{Ledger, NewMessage, NewRecipient, BroadcastSpec};
+use mooncast::message::MessageCall;
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -110,13 +110,13 @@ fn group(number: u32) -> String {
 }
 
 async fn without_ledger(road: &Delivery, many: u32) -> Took {
-    let tally = Tally::default();
+    let tally = SendCounters::default();
     let (_switch, stop) = StopSwitch::new();
     let (begun, used) = (Instant::now(), cpu());
     stream::iter(0..many)
         .for_each_concurrent(64, async |number| {
             let message = json!({ "to": [group(number)], "type": "txt", "body": { "msg": TEXT } });
-            let message = road.check(Call::Group, message).unwrap();
+            let message = road.check(MessageCall::Group, message).unwrap();
             road.send(&message, SendOptions::default(), &stop, &tally).await.unwrap();
         })
         .await;
@@ -127,10 +127,10 @@ async fn with_ledger(road: &Delivery, clock: &Clock, folder: &Path, many: u32) -
     let ledger = Ledger::open(&folder.join("sending"), clock.clone()).await.unwrap();
     let owner = ledger.register("bench").await.unwrap();
     let app = ledger.app("app").await.unwrap();
-    let spec = Spec::new(Call::Group);
+    let spec = BroadcastSpec::new(MessageCall::Group);
     let found = ledger.find_or_create(app, "news", "1", &spec).await.unwrap();
     let lease = ledger.claim(found.broadcast().id, &owner, LEASE).await.unwrap().unwrap();
-    let draft = road.check_draft(Call::Group, json!({ "type": "txt", "body": { "msg": TEXT } })).unwrap();
+    let draft = road.check_draft(MessageCall::Group, json!({ "type": "txt", "body": { "msg": TEXT } })).unwrap();
     let message = NewMessage { content: draft.to_json(), size: draft.size() as u64, known_as: None };
     for first in (0..many).step_by(1_000) {
         let batch: Vec<_> = (first..many.min(first + 1_000))
@@ -146,7 +146,7 @@ async fn with_ledger(road: &Delivery, clock: &Clock, folder: &Path, many: u32) -
     ledger.fix_plan(lease, None, None).await.unwrap();
     let (_switch, stop) = StopSwitch::new();
     let (begun, used) = (Instant::now(), cpu());
-    let driven = road.drive(&ledger, lease, &spec, &stop, &Progress::default()).await.unwrap();
+    let driven = road.drive(&ledger, lease, &spec, &stop, &BroadcastProgress::default()).await.unwrap();
     assert_eq!(driven.report.sent, u64::from(many));
     Took::since(many, begun, used)
 }

@@ -16,10 +16,10 @@ use bytes::Bytes;
 use mooncast::clock::Clock;
 use mooncast::config::AppLimits;
 use mooncast::ledger::{
-    Claim, Lease, Ledger, LedgerError, NewMessage, NewRecipient, Outcome, Owner, Place, Recipient, Spec,
+    QuotaClaim, Lease, Ledger, LedgerError, NewMessage, NewRecipient, RecipientOutcome, Instance, LedgerLocation, Recipient, BroadcastSpec,
 };
-use mooncast::message::Call;
-use mooncast::quota::{Answer, Lent, Priority, Quota, Quotas};
+use mooncast::message::MessageCall;
+use mooncast::quota::{PermitOutcome, LentSlots, Priority, Quota, Quotas};
 
 const MANY: u32 = 400_000;
 const PROCESSES: usize = 4;
@@ -30,14 +30,14 @@ const LIMIT: u32 = 1_000_000;
 const LEASE: Duration = Duration::from_mins(10);
 const APP: &str = "https://service/org/app";
 
-fn place(text: &str) -> Place {
-    if text.contains("://") { Place::Server(text.to_owned().into()) } else { Place::Folder(text.into()) }
+fn place(text: &str) -> LedgerLocation {
+    if text.contains("://") { LedgerLocation::Server(text.to_owned().into()) } else { LedgerLocation::Folder(text.into()) }
 }
 
 /// A broadcast to so many, with its plan fixed.
-async fn plan(ledger: &Ledger, owner: &Owner, many: u32) -> Result<(), LedgerError> {
+async fn plan(ledger: &Ledger, owner: &Instance, many: u32) -> Result<(), LedgerError> {
     let app = ledger.app(APP).await?;
-    let found = ledger.find_or_create(app, "news", "1", &Spec::new(Call::Group)).await?;
+    let found = ledger.find_or_create(app, "news", "1", &BroadcastSpec::new(MessageCall::Group)).await?;
     let lease = ledger.claim(found.broadcast().id, owner, LEASE).await?.expect("nobody else has it");
     let message = NewMessage {
         content: Bytes::from(format!(r#"{{"type":"txt","body":{{"msg":"{}"}}}}"#, "hello ".repeat(30))),
@@ -76,12 +76,12 @@ async fn host(ledger: Ledger, clock: Clock) -> Result<u32, LedgerError> {
 }
 
 /// Claims places of the quota as the road does.
-async fn lend(ledger: Ledger, owner: Owner, app: mooncast::ledger::AppId, quota: Quota, clock: Clock) {
+async fn lend(ledger: Ledger, owner: Instance, app: mooncast::ledger::AppId, quota: Quota, clock: Clock) {
     let lease = Duration::from_secs(1);
     loop {
         let demand = quota.demand();
         let until = clock.now() + lease;
-        let claim = Claim {
+        let claim = QuotaClaim {
             app,
             quota: quota.name(),
             total: demand.total,
@@ -95,7 +95,7 @@ async fn lend(ledger: Ledger, owner: Owner, app: mooncast::ledger::AppId, quota:
             cool: demand.cool,
         };
         let share = ledger.claim_places(&owner, claim).await.expect("places are claimed");
-        quota.lend(Lent { places: share.places.min(share.fair), until });
+        quota.lend(LentSlots { places: share.places.min(share.fair), until });
         clock.sleep(Duration::from_millis(250)).await;
     }
 }
@@ -125,9 +125,9 @@ async fn send(ledger: &Ledger, lease: Lease, quota: &Quota) -> Result<u32, Ledge
                 quota.acquire(1, Priority::Normal).await.expect("one message is no more than a call");
             ledger.intend(lease, vec![next.seq]).await?;
             permit.written();
-            permit.settle(Answer::Accepted);
+            permit.settle(PermitOutcome::Accepted);
             let id = (1_234_567_890_123_456_789_u64 + next.seq.unsigned_abs()).to_string();
-            ledger.settle(lease, vec![Outcome::sent(next.seq, id, 1)]).await?;
+            ledger.settle(lease, vec![RecipientOutcome::sent(next.seq, id, 1)]).await?;
             sent.set(sent.get() + 1);
         }
     };

@@ -11,10 +11,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use mooncast::clock::Clock;
 use mooncast::ledger::{
-    Begun, BroadcastId, Found, Lease, Ledger, LedgerError, NewMessage, NewRecipient, NewSend, Outcome, Owner,
-    SendOutcome, Spec, State,
+    BeginSendResult, BroadcastId, BroadcastLookup, Lease, Ledger, LedgerError, NewMessage, NewRecipient, NewSend, RecipientOutcome, Instance,
+    SendOutcome, BroadcastSpec, State,
 };
-use mooncast::message::Call;
+use mooncast::message::MessageCall;
 use rustix::time::{ClockId, clock_gettime};
 
 /// Recipients that are sent to.
@@ -50,9 +50,9 @@ async fn part<T>(clock: &Clock, what: &str, many: u32, work: impl Future<Output 
     output
 }
 
-async fn claimed(ledger: &Ledger, owner: &Owner, name: &str) -> Result<Option<Lease>, LedgerError> {
+async fn claimed(ledger: &Ledger, owner: &Instance, name: &str) -> Result<Option<Lease>, LedgerError> {
     let app = ledger.app("https://service/org/app").await?;
-    let found: Found = ledger.find_or_create(app, name, "1", &Spec::new(Call::Group)).await?;
+    let found: BroadcastLookup = ledger.find_or_create(app, name, "1", &BroadcastSpec::new(MessageCall::Group)).await?;
     let id: BroadcastId = found.broadcast().id;
     ledger.claim(id, owner, LEASE).await
 }
@@ -101,14 +101,14 @@ async fn send(ledger: &Ledger, lease: Lease) -> Result<(), LedgerError> {
             };
             ledger.intend(lease, vec![next.seq]).await?;
             let id = (1_234_567_890_123_456_789_u64 + next.seq.unsigned_abs()).to_string();
-            ledger.settle(lease, vec![Outcome::sent(next.seq, id, 1)]).await?;
+            ledger.settle(lease, vec![RecipientOutcome::sent(next.seq, id, 1)]).await?;
         }
         Ok(())
     };
     futures_util::future::try_join_all((0..IN_FLIGHT).map(|_| sender())).await.map(drop)
 }
 
-async fn single(ledger: &Ledger, owner: &Owner) -> Result<(), LedgerError> {
+async fn single(ledger: &Ledger, owner: &Instance) -> Result<(), LedgerError> {
     let app = ledger.app("https://service/org/app").await?;
     let left = std::cell::Cell::new(SENT);
     let sender = async || -> Result<(), LedgerError> {
@@ -121,7 +121,7 @@ async fn single(ledger: &Ledger, owner: &Owner) -> Result<(), LedgerError> {
                 recipients: "[\"184524748161025\"]".to_owned(),
                 origin: "hello.lua".to_owned(),
             };
-            let Begun::New(mut ticket) = ledger.begin_send(owner, send).await? else { continue };
+            let BeginSendResult::New(mut ticket) = ledger.begin_send(owner, send).await? else { continue };
             ledger.intend_send(&mut ticket).await?;
             let receipts = vec![("184524748161025".to_owned(), "1234567890123456789".to_owned())];
             let outcome = SendOutcome { state: State::Sent, receipts, error: None, attempts: 1 };

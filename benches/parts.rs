@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use mooncast::message::{Call, Limits, check};
+use mooncast::message::{MessageCall, MessageLimits, check};
 use serde_json::{Value, json};
 
 criterion_group!(parts, checks);
@@ -12,35 +12,35 @@ criterion_main!(parts);
 /// A message from the JSON that the worker sent to the JSON that the service gets. "value" begins at parsed JSON,
 /// "bytes" at its text.
 fn checks(criterion: &mut Criterion) {
-    let limits = Limits::default();
+    let limits = MessageLimits::default();
     let messages = [
         (
             "txt",
-            Call::Group,
+            MessageCall::Group,
             json!({"from": "user1", "to": ["184524748161025"], "type": "txt", "body": {"msg":
             "The cinema opens at eight tonight: the first fifty of this group get in for free."}}),
         ),
         (
             "txt with ext",
-            Call::Group,
+            MessageCall::Group,
             json!({"from": "user1", "to": ["184524748161025"], "type": "txt",
             "need_group_ack": false, "body": {"msg": "testmessages"}, "roam_ignore_users": [],
             "ext": {"em_ignore_notification": true, "campaign": "spring", "n": 12}}),
         ),
         (
             "img to 3 groups",
-            Call::Group,
+            MessageCall::Group,
             json!({"to": [1, 2, 3], "type": "img", "body": {"file": {"uuid": "i",
             "url": "https://a1.easemob.com/org/app/chatfiles/55f12940-0000-0000-8a5b-ff2336f03252",
             "secret": "VfXXXXNb_", "filename": "testimg.jpg", "size": 32090, "width": 480, "height": 720}}}),
         ),
         (
             "txt to 20 members",
-            Call::Targeted,
+            MessageCall::Targeted,
             json!({"to": "184524748161025", "type": "txt",
             "body": {"msg": "testmessages"}, "users": (0..20).map(|n| format!("user{n}")).collect::<Vec<_>>()}),
         ),
-        ("refused", Call::Group, json!({"to": ["a", "b", "c", "d"], "tpye": "txt", "body": {"msg": 5}})),
+        ("refused", MessageCall::Group, json!({"to": ["a", "b", "c", "d"], "tpye": "txt", "body": {"msg": 5}})),
     ];
     let mut group = criterion.benchmark_group("check");
     for (name, call, message) in messages {

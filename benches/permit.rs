@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group};
 use mooncast::clock::Clock;
-use mooncast::quota::{Answer, History, Priority, Quota, Settings};
+use mooncast::quota::{PermitOutcome, SendHistory, Priority, Quota, QuotaSettings};
 
 fn quota(per_second: u32, clock: &Clock) -> Option<Quota> {
     let per_second = NonZeroU32::new(per_second)?;
-    let settings = Settings { history: History::Unused, ..Settings::new("messages", per_second) };
+    let settings = QuotaSettings { history: SendHistory::Unused, ..QuotaSettings::new("messages", per_second) };
     Some(Quota::new(settings, clock.clone()))
 }
 
@@ -26,7 +26,7 @@ fn permit(criterion: &mut Criterion) {
                 for _ in 0..times {
                     if let Ok(mut permit) = quota.acquire(1, Priority::Normal).await {
                         permit.written();
-                        black_box(permit).answered(Answer::Accepted);
+                        black_box(permit).answered(PermitOutcome::Accepted);
                     }
                 }
                 clock.now() - begun
@@ -47,7 +47,7 @@ async fn reached(quota: &Quota, clock: &Clock, span: Duration) -> f64 {
         let clock = clock.clone();
         tokio::spawn(async move {
             clock.sleep(Duration::from_millis(5)).await;
-            permit.answered(Answer::Accepted);
+            permit.answered(PermitOutcome::Accepted);
         });
     }
     f64::from(sent) / (clock.now() - begun).as_secs_f64()

@@ -7,10 +7,10 @@ use std::time::Duration;
 use hmac::{Hmac, KeyInit, Mac};
 use mooncast::clock::Clock;
 use mooncast::config::{AlertKind, AlertSettings, App, AppLimits, Credentials, Timeouts};
-use mooncast::daemon::{Alert, Alerts, Event};
+use mooncast::daemon::{Alert, AlertSender, DaemonEvent};
 use mooncast::delivery::Delivery;
 use mooncast::ledger::Ledger;
-use mooncast::quota::{Answer, Priority};
+use mooncast::quota::{PermitOutcome, Priority};
 
 use crate::support::Project;
 use crate::support::service::{Service, json};
@@ -27,14 +27,14 @@ fn settings(service: &Service) -> AlertSettings {
     }
 }
 
-async fn alerts(settings: AlertSettings, project: &Project, clock: &Clock) -> (Rc<Alerts>, Ledger) {
+async fn alerts(settings: AlertSettings, project: &Project, clock: &Clock) -> (Rc<AlertSender>, Ledger) {
     let ledger = Ledger::open_at(&project.place(), clock.clone()).await.unwrap();
-    let alerts = Alerts::new(Some(settings), ledger.clone(), clock.clone(), "shop".to_owned()).unwrap();
+    let alerts = AlertSender::new(Some(settings), ledger.clone(), clock.clone(), "shop".to_owned()).unwrap();
     (Rc::new(alerts), ledger)
 }
 
 fn failed(number: usize) -> Alert {
-    let event = Event::RunFailed {
+    let event = DaemonEvent::RunFailed {
         job: "digest".to_owned(),
         script: "scripts/digest.lua".to_owned(),
         run: number.to_string(),
@@ -45,11 +45,11 @@ fn failed(number: usize) -> Alert {
 
 fn stale(number: usize) -> Alert {
     let error = "line 1: unexpected symbol".to_owned();
-    Event::ScriptStale { script: format!("scripts/{number}.lua"), error }.alert()
+    DaemonEvent::ScriptStale { script: format!("scripts/{number}.lua"), error }.alert()
 }
 
 /// Delivers until the service has had so many requests and all are noted.
-async fn until(alerts: &Rc<Alerts>, ledger: &Ledger, clock: &Clock, service: &Service, count: usize) {
+async fn until(alerts: &Rc<AlertSender>, ledger: &Ledger, clock: &Clock, service: &Service, count: usize) {
     let mut look = SECOND;
     let running = tokio::task::spawn_local({
         let alerts = Rc::clone(alerts);
@@ -283,7 +283,7 @@ fn a_quota_that_is_refused_for_long_is_told_once_for_each_time() {
                 for _ in 0..minutes * 2 {
                     let mut permit = delivery.quotas().group.acquire(1, Priority::Normal).await.unwrap();
                     permit.written();
-                    permit.answered(Answer::Throttled { retry_after: None });
+                    permit.answered(PermitOutcome::Throttled { retry_after: None });
                     clock.sleep(Duration::from_secs(30)).await;
                 }
             };

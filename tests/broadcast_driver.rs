@@ -8,11 +8,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use mooncast::clock::Clock;
 use mooncast::config::{App, AppLimits, Credentials, Timeouts};
-use mooncast::delivery::{Delivery, Driven, End, LEASE, Progress, Report, Stop, StopSwitch};
+use mooncast::delivery::{Delivery, DriveResult, DriveEnd, LEASE, BroadcastProgress, BroadcastSummary, StopSignal, StopSwitch};
 use mooncast::ledger::{
-    BroadcastId, InDoubt, Lease, Ledger, LedgerError, NewMessage, NewRecipient, Owner, Spec, State, Wish,
+    BroadcastId, InDoubtPolicy, Lease, Ledger, LedgerError, NewMessage, NewRecipient, Instance, BroadcastSpec, State, Wish,
 };
-use mooncast::message::Call;
+use mooncast::message::MessageCall;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -28,16 +28,16 @@ struct Scene {
     schema: Schema,
     service: Arc<Service>,
     ledger: Ledger,
-    owner: Owner,
+    owner: Instance,
     delivery: Delivery,
     clock: Clock,
-    spec: Spec,
+    spec: BroadcastSpec,
     id: BroadcastId,
 }
 
 impl Scene {
     /// A broadcast to the groups 1 to `many`, with its plan fixed.
-    async fn new(clock: &Clock, service: Service, spec: Spec, many: u32) -> Self {
+    async fn new(clock: &Clock, service: Service, spec: BroadcastSpec, many: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let schema = Schema::default();
         let ledger = Ledger::open_at(&schema.place(folder.path()), clock.clone()).await.unwrap();
@@ -52,7 +52,7 @@ impl Scene {
             size: 12,
             known_as: None,
         };
-        let users = if spec.call == Call::Targeted { vec!["u1".to_owned(), "u2".to_owned()] } else { vec![] };
+        let users = if spec.call == MessageCall::Targeted { vec!["u1".to_owned(), "u2".to_owned()] } else { vec![] };
         let recipients: Vec<_> = (1..=many)
             .map(|group| NewRecipient {
                 group_id: group.to_string(),
@@ -72,12 +72,12 @@ impl Scene {
         self.ledger.claim(self.id, &self.owner, LEASE).await.unwrap().unwrap()
     }
 
-    async fn drive_until(&self, stop: &Stop) -> Driven {
+    async fn drive_until(&self, stop: &StopSignal) -> DriveResult {
         let lease = self.claim().await;
-        self.delivery.drive(&self.ledger, lease, &self.spec, stop, &Progress::default()).await.unwrap()
+        self.delivery.drive(&self.ledger, lease, &self.spec, stop, &BroadcastProgress::default()).await.unwrap()
     }
 
-    async fn drive(&self) -> Driven {
+    async fn drive(&self) -> DriveResult {
         self.drive_until(&StopSwitch::new().1).await
     }
 
@@ -145,14 +145,14 @@ fn all(state: State, many: usize) -> BTreeMap<State, usize> {
 #[test]
 fn everyone_gets_it_once_and_the_report_says_so() {
     virtually(async |clock| {
-        let scene = Scene::new(&clock, Service::accepting(), Spec::new(Call::Group), 300).await;
+        let scene = Scene::new(&clock, Service::accepting(), BroadcastSpec::new(MessageCall::Group), 300).await;
         let driven = scene.drive().await;
-        assert_eq!(driven.end, End::Finished);
+        assert_eq!(driven.end, DriveEnd::Finished);
         assert_eq!((driven.report.total, driven.report.sent), (300, 300));
         scene.each_was_asked_once(300);
         assert_eq!(scene.states().await, all(State::Sent, 300));
         let shown = scene.ledger.show(scene.id).await.unwrap();
-        let stored: Report = serde_json::from_str(&shown.report.unwrap()).unwrap();
+        let stored: BroadcastSummary = serde_json::from_str(&shown.report.unwrap()).unwrap();
         assert_eq!(stored, driven.report);
         assert!(shown.driver.is_none());
     });
@@ -161,7 +161,7 @@ fn everyone_gets_it_once_and_the_report_says_so() {
 #[test]
 fn groups_are_packed_as_asked_and_users_never_are() {
     virtually(async |clock| {
-        let spec = Spec { pack: 3, ..Spec::new(Call::Group) };
+        let spec = BroadcastSpec { pack: 3, ..BroadcastSpec::new(MessageCall::Group) };
         let scene = Scene::new(&clock, Service::accepting(), spec, 10).await;
         assert_eq!(scene.drive().await.report.sent, 10);
         let mut sizes: Vec<_> = scene.service.messages().iter().map(|sent| groups(sent).len()).collect();
@@ -169,7 +169,7 @@ fn groups_are_packed_as_asked_and_users_never_are() {
         assert_eq!(sizes, [1, 3, 3, 3]);
         scene.each_was_asked_once(10);
 
-        let spec = Spec { pack: 3, ..Spec::new(Call::Targeted) };
+        let spec = BroadcastSpec { pack: 3, ..BroadcastSpec::new(MessageCall::Targeted) };
         let scene = Scene::new(&clock, Service::accepting(), spec, 4).await;
         assert_eq!(scene.drive().await.report.sent, 4);
         assert_eq!(scene.service.messages().len(), 4);
@@ -186,18 +186,18 @@ fn a_refusal_is_that_of_its_group_and_of_a_pack_leaves_all_in_doubt() {
                     if is_to(request, "2") { json(400, REFUSED) } else { accept(number, request) }
                 })
             };
-        let scene = Scene::new(&clock, refusing(), Spec::new(Call::Group), 6).await;
+        let scene = Scene::new(&clock, refusing(), BroadcastSpec::new(MessageCall::Group), 6).await;
         scene.drive().await;
         assert_eq!(scene.states().await, BTreeMap::from([(State::Sent, 5), (State::Rejected, 1)]));
 
-        let spec = Spec { pack: 3, ..Spec::new(Call::Group) };
+        let spec = BroadcastSpec { pack: 3, ..BroadcastSpec::new(MessageCall::Group) };
         let scene = Scene::new(&clock, refusing(), spec, 6).await;
         scene.drive().await;
         assert_eq!(scene.states().await, BTreeMap::from([(State::Sent, 3), (State::InDoubt, 3)]));
         scene.each_was_asked_once(6);
 
         // Sent again each goes alone, and only the refused one ends refused.
-        let spec = Spec { pack: 3, in_doubt: InDoubt::Resend, ..Spec::new(Call::Group) };
+        let spec = BroadcastSpec { pack: 3, in_doubt: InDoubtPolicy::Resend, ..BroadcastSpec::new(MessageCall::Group) };
         let scene = Scene::new(&clock, refusing(), spec, 6).await;
         scene.drive().await;
         assert_eq!(scene.states().await, BTreeMap::from([(State::Sent, 5), (State::Rejected, 1)]));
@@ -208,7 +208,7 @@ fn a_refusal_is_that_of_its_group_and_of_a_pack_leaves_all_in_doubt() {
 fn a_200_that_lacks_a_group_leaves_that_group_in_doubt() {
     virtually(async |clock| {
         let service = Service::answering(|_, _| json(200, r#"{"data":{"1":"11","3":"33"}}"#));
-        let spec = Spec { pack: 3, ..Spec::new(Call::Group) };
+        let spec = BroadcastSpec { pack: 3, ..BroadcastSpec::new(MessageCall::Group) };
         let scene = Scene::new(&clock, service, spec, 3).await;
         let report = scene.drive().await.report;
         assert_eq!((report.sent, report.in_doubt), (2, 1));
@@ -226,22 +226,22 @@ fn stopped_midway_and_driven_again_each_gets_it_once() {
             }
             accept(number, request)
         });
-        let scene = Scene::new(&clock, service, Spec::new(Call::Group), 300).await;
+        let scene = Scene::new(&clock, service, BroadcastSpec::new(MessageCall::Group), 300).await;
         let first = scene.drive_until(&stop).await;
-        assert_eq!(first.end, End::Stopped);
+        assert_eq!(first.end, DriveEnd::Stopped);
         assert!((40..300).contains(&first.report.sent), "{first:?}");
         let counts = scene.ledger.counts(scene.id).await.unwrap();
         assert_eq!(counts.sending, 0);
         assert_eq!(counts.pending + counts.sent, 300);
 
         let second = scene.drive().await;
-        assert_eq!((second.end, second.report.sent), (End::Finished, 300));
+        assert_eq!((second.end, second.report.sent), (DriveEnd::Finished, 300));
         scene.each_was_asked_once(300);
     });
 }
 
 /// Drops the driver at the 20th request, as a crash would; gives the scene and how many were in flight.
-async fn crashed(clock: &Clock, spec: Spec) -> (Scene, u64) {
+async fn crashed(clock: &Clock, spec: BroadcastSpec) -> (Scene, u64) {
     let hang = Arc::new(AtomicBool::new(true));
     let still = Arc::clone(&hang);
     let (reached, mut at_20) = tokio::sync::mpsc::unbounded_channel();
@@ -258,7 +258,7 @@ async fn crashed(clock: &Clock, spec: Spec) -> (Scene, u64) {
     let mut scene = Scene::new(clock, service, spec, 100).await;
     let lease = scene.claim().await;
     let (_switch, stop) = StopSwitch::new();
-    let progress = Progress::default();
+    let progress = BroadcastProgress::default();
     tokio::select! {
         driven = scene.delivery.drive(&scene.ledger, lease, &scene.spec, &stop, &progress) => {
             panic!("{driven:?}");
@@ -276,9 +276,9 @@ async fn crashed(clock: &Clock, spec: Spec) -> (Scene, u64) {
 fn what_a_crash_leaves_in_flight_is_in_doubt_and_never_sent_again() {
     let clock = Clock::real();
     let test = async {
-        let (scene, _) = crashed(&clock, Spec::new(Call::Group)).await;
+        let (scene, _) = crashed(&clock, BroadcastSpec::new(MessageCall::Group)).await;
         let driven = scene.drive().await;
-        assert_eq!(driven.end, End::Finished);
+        assert_eq!(driven.end, DriveEnd::Finished);
         // Outcomes that were on their way to the ledger at the crash still get there, so how many are left is open.
         assert!(driven.report.in_doubt > 0, "{driven:?}");
         assert_eq!(driven.report.sent + driven.report.in_doubt, 100);
@@ -291,10 +291,10 @@ fn what_a_crash_leaves_in_flight_is_in_doubt_and_never_sent_again() {
 fn with_resend_everyone_gets_it_and_copies_are_those_in_flight() {
     let clock = Clock::real();
     let test = async {
-        let spec = Spec { in_doubt: InDoubt::Resend, ..Spec::new(Call::Group) };
+        let spec = BroadcastSpec { in_doubt: InDoubtPolicy::Resend, ..BroadcastSpec::new(MessageCall::Group) };
         let (scene, sending) = crashed(&clock, spec).await;
         let driven = scene.drive().await;
-        assert_eq!((driven.end, driven.report.sent), (End::Finished, 100));
+        assert_eq!((driven.end, driven.report.sent), (DriveEnd::Finished, 100));
         let asked = scene.asked();
         assert_eq!(asked.len(), 100);
         let copies: usize = asked.values().map(|count| count - 1).sum();
@@ -313,12 +313,12 @@ fn an_answer_in_doubt_is_held_or_sent_again() {
                 },
             )
         };
-        let scene = Scene::new(&clock, broken_once(), Spec::new(Call::Group), 5).await;
+        let scene = Scene::new(&clock, broken_once(), BroadcastSpec::new(MessageCall::Group), 5).await;
         scene.drive().await;
         assert_eq!(scene.states().await, BTreeMap::from([(State::Sent, 4), (State::InDoubt, 1)]));
         scene.each_was_asked_once(5);
 
-        let spec = Spec { in_doubt: InDoubt::Resend, ..Spec::new(Call::Group) };
+        let spec = BroadcastSpec { in_doubt: InDoubtPolicy::Resend, ..BroadcastSpec::new(MessageCall::Group) };
         let scene = Scene::new(&clock, broken_once(), spec, 5).await;
         scene.drive().await;
         assert_eq!(scene.states().await, all(State::Sent, 5));
@@ -334,9 +334,9 @@ fn failures_in_a_row_pause_it_and_driving_it_again_goes_on() {
         let service = Service::answering(move |number, request| {
             if is_ill.load(Ordering::Relaxed) { json(400, REFUSED) } else { accept(number, request) }
         });
-        let scene = Scene::new(&clock, service, Spec::new(Call::Group), 300).await;
+        let scene = Scene::new(&clock, service, BroadcastSpec::new(MessageCall::Group), 300).await;
         let driven = scene.drive().await;
-        let End::Paused(why) = &driven.end else { panic!("{driven:?}") };
+        let DriveEnd::Paused(why) = &driven.end else { panic!("{driven:?}") };
         assert!(why.starts_with("20 failures in a row") && why.contains("no such group"), "{why}");
         let shown = scene.ledger.show(scene.id).await.unwrap();
         assert_eq!(shown.wish, Wish::Pause);
@@ -347,7 +347,7 @@ fn failures_in_a_row_pause_it_and_driving_it_again_goes_on() {
         ill.store(false, Ordering::Relaxed);
         let rejected = driven.report.rejected;
         let driven = scene.drive().await;
-        assert_eq!(driven.end, End::Finished);
+        assert_eq!(driven.end, DriveEnd::Finished);
         assert_eq!((driven.report.sent, driven.report.rejected), (300 - rejected, rejected));
         scene.each_was_asked_once(300);
     });
@@ -357,9 +357,9 @@ fn failures_in_a_row_pause_it_and_driving_it_again_goes_on() {
 fn credentials_that_are_not_taken_pause_it_and_reject_nobody() {
     virtually(async |clock| {
         let service = Service::answering(|_, _| json(401, r#"{"error":"unauthorized"}"#));
-        let scene = Scene::new(&clock, service, Spec::new(Call::Group), 50).await;
+        let scene = Scene::new(&clock, service, BroadcastSpec::new(MessageCall::Group), 50).await;
         let driven = scene.drive().await;
-        assert!(matches!(driven.end, End::Paused(_)), "{driven:?}");
+        assert!(matches!(driven.end, DriveEnd::Paused(_)), "{driven:?}");
         assert_eq!(scene.states().await, all(State::Pending, 50));
     });
 }
@@ -370,9 +370,9 @@ fn what_was_throttled_is_sent_again_and_counts_as_no_try() {
         let service = Service::answering(|number, request| {
             if number % 3 == 0 { json(429, r#"{"error":"reach_limit"}"#) } else { accept(number, request) }
         });
-        let scene = Scene::new(&clock, service, Spec::new(Call::Group), 60).await;
+        let scene = Scene::new(&clock, service, BroadcastSpec::new(MessageCall::Group), 60).await;
         let driven = scene.drive().await;
-        assert_eq!((driven.end, driven.report.sent), (End::Finished, 60));
+        assert_eq!((driven.end, driven.report.sent), (DriveEnd::Finished, 60));
         let rows = scene.ledger.export(scene.id, 0, u32::MAX).await.unwrap();
         assert!(rows.iter().all(|row| row.attempts == 1));
     });
@@ -381,7 +381,7 @@ fn what_was_throttled_is_sent_again_and_counts_as_no_try() {
 #[test]
 fn an_unreachable_service_pauses_it_with_everyone_still_pending() {
     virtually(async |clock| {
-        let mut scene = Scene::new(&clock, Service::accepting(), Spec::new(Call::Group), 30).await;
+        let mut scene = Scene::new(&clock, Service::accepting(), BroadcastSpec::new(MessageCall::Group), 30).await;
         let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let app = App {
             name: "default".into(),
@@ -392,7 +392,7 @@ fn an_unreachable_service_pauses_it_with_everyone_still_pending() {
         };
         let reachable = std::mem::replace(&mut scene.delivery, Delivery::new(&app, clock, None).unwrap());
         let driven = scene.drive().await;
-        assert!(matches!(driven.end, End::Paused(_)), "{driven:?}");
+        assert!(matches!(driven.end, DriveEnd::Paused(_)), "{driven:?}");
         assert_eq!(scene.states().await, all(State::Pending, 30));
         scene.delivery = reachable;
         assert_eq!(scene.drive().await.report.sent, 30);
@@ -400,7 +400,7 @@ fn an_unreachable_service_pauses_it_with_everyone_still_pending() {
 }
 
 /// Says a wish from another handle on the same file at the 30th request, while the quota leaves time for it.
-async fn wishing(clock: &Clock, wish: Wish) -> (Scene, Driven) {
+async fn wishing(clock: &Clock, wish: Wish) -> (Scene, DriveResult) {
     let (reached, mut at_30) = tokio::sync::mpsc::unbounded_channel();
     let service = Service::answering(move |number, request| {
         if number == 30 {
@@ -408,13 +408,13 @@ async fn wishing(clock: &Clock, wish: Wish) -> (Scene, Driven) {
         }
         accept(number, request)
     });
-    let spec = Spec { rate: Some(100.0), ..Spec::new(Call::Group) };
+    let spec = BroadcastSpec { rate: Some(100.0), ..BroadcastSpec::new(MessageCall::Group) };
     let scene = Scene::new(clock, service, spec, 300).await;
     let place = scene.schema.place(scene.folder.path());
     let other = Ledger::open_at(&place, clock.clone()).await.unwrap();
     let lease = scene.claim().await;
     let (_switch, stop) = StopSwitch::new();
-    let progress = Progress::default();
+    let progress = BroadcastProgress::default();
     let drive = scene.delivery.drive(&scene.ledger, lease, &scene.spec, &stop, &progress);
     let steer = async {
         at_30.recv().await.unwrap();
@@ -438,7 +438,7 @@ async fn wishing(clock: &Clock, wish: Wish) -> (Scene, Driven) {
 fn a_person_pauses_and_resumes_it_from_elsewhere() {
     virtually(async |clock| {
         let (scene, driven) = wishing(&clock, Wish::Pause).await;
-        assert_eq!((driven.end, driven.report.sent), (End::Finished, 300));
+        assert_eq!((driven.end, driven.report.sent), (DriveEnd::Finished, 300));
         scene.each_was_asked_once(300);
         assert!(scene.clock.now().since_start() > Duration::from_mins(1));
     });
@@ -448,7 +448,7 @@ fn a_person_pauses_and_resumes_it_from_elsewhere() {
 fn a_person_cancels_it_from_elsewhere() {
     virtually(async |clock| {
         let (scene, driven) = wishing(&clock, Wish::Cancel).await;
-        assert_eq!(driven.end, End::Cancelled);
+        assert_eq!(driven.end, DriveEnd::Cancelled);
         assert_eq!(driven.report.sent + driven.report.cancelled, 300);
         assert!(driven.report.cancelled > 0);
         assert_eq!(scene.asked().len() as u64, driven.report.sent);
@@ -458,7 +458,7 @@ fn a_person_cancels_it_from_elsewhere() {
 #[test]
 fn a_message_over_a_limit_that_was_lowered_is_rejected_unsent() {
     virtually(async |clock| {
-        let mut scene = Scene::new(&clock, Service::accepting(), Spec::new(Call::Group), 3).await;
+        let mut scene = Scene::new(&clock, Service::accepting(), BroadcastSpec::new(MessageCall::Group), 3).await;
         let app = App {
             name: "default".into(),
             prefix: format!("{}/org/app", scene.service.url()),
@@ -486,12 +486,12 @@ fn a_driver_that_lost_its_lease_sends_nothing_more() {
             }
             accept(number, request)
         });
-        let spec = Spec { rate: Some(100.0), ..Spec::new(Call::Group) };
+        let spec = BroadcastSpec { rate: Some(100.0), ..BroadcastSpec::new(MessageCall::Group) };
         let mut scene = Scene::new(&clock, service, spec, 300).await;
         let other = scene.ledger.register("other").await.unwrap();
         let lease = scene.claim().await;
         let (_switch, stop) = StopSwitch::new();
-        let progress = Progress::default();
+        let progress = BroadcastProgress::default();
         let first = std::mem::replace(&mut scene.owner, other);
         let drive = scene.delivery.drive(&scene.ledger, lease, &scene.spec, &stop, &progress);
         let take = async {
@@ -505,7 +505,7 @@ fn a_driver_that_lost_its_lease_sends_nothing_more() {
         assert!(asked < 300, "{asked}");
 
         let driven = scene.delivery.drive(&scene.ledger, lease, &scene.spec, &stop, &progress).await.unwrap();
-        assert_eq!(driven.end, End::Finished);
+        assert_eq!(driven.end, DriveEnd::Finished);
         assert_eq!(driven.report.sent + driven.report.in_doubt, 300);
         scene.each_was_asked_once(300);
     });

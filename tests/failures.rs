@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use mooncast::clock::Clock;
 use mooncast::config::{App, AppLimits, Credentials, Timeouts};
-use mooncast::delivery::{Delivery, Reason, SendOptions, StopSwitch, Tally};
-use mooncast::message::Call;
+use mooncast::delivery::{Delivery, DeliveryErrorKind, SendOptions, StopSwitch, SendCounters};
+use mooncast::message::MessageCall;
 
 use crate::support::Project;
 use crate::support::service::{Service, accept, json};
@@ -117,12 +117,12 @@ fn what_was_certainly_not_sent_is_tried_six_times() {
     };
     let delivery = Delivery::new(&app, clock.clone(), None).unwrap();
     let message = serde_json::json!({ "to": "1", "type": "txt", "body": { "msg": "x" } });
-    let message = delivery.check(Call::Group, message).unwrap();
-    let tally = Tally::default();
+    let message = delivery.check(MessageCall::Group, message).unwrap();
+    let tally = SendCounters::default();
     let (_switch, stop) = StopSwitch::new();
     let result = clock.block_on(delivery.send(&message, SendOptions::default(), &stop, &tally)).unwrap();
     let undelivered = result.unwrap_err();
-    assert!(matches!(undelivered.reason, Reason::Unreachable), "{undelivered}");
+    assert!(matches!(undelivered.reason, DeliveryErrorKind::Unreachable), "{undelivered}");
     assert_eq!(tally.counts().not_sent, 1);
     // Five waits of 0.5, 1, 2, 4 and 8 s at the most, and a permit before each try.
     assert!(clock.now().since_start() < Duration::from_secs(20), "{:?}", clock.now());
@@ -130,5 +130,5 @@ fn what_was_certainly_not_sent_is_tried_six_times() {
     // A deadline ends it earlier, and says that nothing was sent.
     let options = SendOptions { timeout: Some(Duration::from_millis(200)), ..SendOptions::default() };
     let result = clock.block_on(delivery.send(&message, options, &stop, &tally)).unwrap();
-    assert!(matches!(result.unwrap_err().reason, Reason::Cancelled | Reason::Unreachable));
+    assert!(matches!(result.unwrap_err().reason, DeliveryErrorKind::Cancelled | DeliveryErrorKind::Unreachable));
 }

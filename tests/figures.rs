@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mooncast::clock::Clock;
-use mooncast::ledger::{Ledger, Place};
+use mooncast::ledger::{Ledger, LedgerLocation};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use crate::daemon::Serving;
@@ -289,7 +289,7 @@ fn a_run_tells_what_it_sent_and_what_was_refused() {
     let of = |folder: &str, quota: &'static str| {
         let clock = Clock::real();
         let simulated = folder.ends_with("simulator");
-        let place = if simulated { Place::Folder(project.path(folder)) } else { project.place() };
+        let place = if simulated { LedgerLocation::Folder(project.path(folder)) } else { project.place() };
         let rows = clock.block_on(async {
             let ledger = Ledger::open_at(&place, clock.clone()).await.unwrap();
             ledger.activity(None, quota, Duration::ZERO).await.unwrap()

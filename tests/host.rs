@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use mooncast::clock::Clock;
 use mooncast::config::{App, AppLimits, Credentials, Permissions, Project as Place, Timeouts};
-use mooncast::delivery::{Counts, Delivery, Tally};
+use mooncast::delivery::{SendCounts, Delivery, SendCounters};
 use mooncast::host::{
-    Broadcasts, Budget, Ended, Failed, Files, Inputs, InterruptSwitch, Jobs, Outbound, Output, Part, RunSpec,
-    RunStop, Services, Sources, Store, Variables, run,
+    RunBroadcasts, MemoryBudget, RunEnd, RunError, ProjectFiles, RunInputs, InterruptSwitch, DeclaredJobs, OutboundHttp, ScriptOutput, RunMode, RunSpec,
+    RunStop, RunServices, ModuleSources, ScriptStore, GrantedVariables, run,
 };
-use mooncast::protocol::{Mode, Source, WorkerLimits};
+use mooncast::protocol::{LoadMode, LuaSource, WorkerLimits};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::gettid;
 
@@ -23,7 +23,7 @@ use crate::support::service::{Service, accept};
 /// Nothing is printed in these tests.
 struct Silent;
 
-impl Output for Silent {
+impl ScriptOutput for Silent {
     fn print(&self, _: &[u8]) {}
 }
 
@@ -38,37 +38,37 @@ fn delivery(service: &Service, clock: &Clock) -> Rc<Delivery> {
     Rc::new(Delivery::new(&app, clock.clone(), None).unwrap())
 }
 
-fn services(project: &Project, app: &Rc<Delivery>, clock: &Clock) -> Rc<Services> {
+fn services(project: &Project, app: &Rc<Delivery>, clock: &Clock) -> Rc<RunServices> {
     let place = Place::at(&project.path("")).unwrap();
     let none = Permissions::default();
-    Rc::new(Services {
+    Rc::new(RunServices {
         console: None,
         apps: vec![Rc::clone(app)],
         origin: "scripts/main.lua".to_owned(),
         clock: clock.clone(),
-        sources: Sources::new(&place, &project.path("scripts/main.lua")),
-        files: Files::new(&place, &none, &[], None).unwrap(),
-        variables: Variables::new(&none),
-        outbound: Outbound::new(&none, clock.clone()),
+        sources: ModuleSources::new(&place, &project.path("scripts/main.lua")),
+        files: ProjectFiles::new(&place, &none, &[], None).unwrap(),
+        variables: GrantedVariables::new(&none),
+        outbound: OutboundHttp::new(&none, clock.clone()),
         output: Rc::new(Silent),
-        tally: Rc::new(Tally::default()),
-        broadcasts: Broadcasts::default(),
-        inputs: Inputs::default(),
-        jobs: Jobs::default(),
-        store: Store::new("scripts/main.lua"),
+        tally: Rc::new(SendCounters::default()),
+        broadcasts: RunBroadcasts::default(),
+        inputs: RunInputs::default(),
+        jobs: DeclaredJobs::default(),
+        store: ScriptStore::new("scripts/main.lua"),
         job: None,
         stop: RunStop::default(),
-        part: Part::default(),
-        memory: Budget::alone(64 << 20),
+        part: RunMode::default(),
+        memory: MemoryBudget::alone(64 << 20),
     })
 }
 
 fn spec(source: &str) -> RunSpec {
     RunSpec {
         program: PathBuf::from(env!("CARGO_BIN_EXE_mooncast")),
-        script: Source { name: "scripts/main.lua".into(), text: source.to_owned().into() },
+        script: LuaSource { name: "scripts/main.lua".into(), text: source.to_owned().into() },
         job: None,
-        mode: Mode::Run,
+        mode: LoadMode::Run,
         args: Vec::new(),
         limits: WorkerLimits { memory: 64 << 20, cpu_ms: 500, tasks: 1000 },
         timeout: Some(Duration::from_mins(1)),
@@ -115,11 +115,11 @@ fn a_worker_killed_in_the_middle_of_a_send_a_hundred_times_leaves_the_host_whole
                     "im.group_send { to = '1', type = 'txt', body = { msg = 'kill' } } error('not killed')";
                 let ended = run(spec(source), Rc::clone(&services), interrupt).await;
                 assert!(
-                    matches!(&ended, Ended::Failed(Failed::Stopped(why)) if why.contains("signal 9")),
+                    matches!(&ended, RunEnd::Failed(RunError::Stopped(why)) if why.contains("signal 9")),
                     "{ended:?}"
                 );
                 // Its message was with the service: the host has seen it through.
-                assert_eq!(services.tally.counts(), Counts { sent: 1, ..Counts::default() });
+                assert_eq!(services.tally.counts(), SendCounts { sent: 1, ..SendCounts::default() });
             }
             let services = services(&project, &app, &clock);
             let (_switch, interrupt) = InterruptSwitch::new();
@@ -128,7 +128,7 @@ fn a_worker_killed_in_the_middle_of_a_send_a_hundred_times_leaves_the_host_whole
                 services,
                 interrupt,
             );
-            assert!(matches!(ended.await, Ended::Finished));
+            assert!(matches!(ended.await, RunEnd::Finished));
         })
         .unwrap();
     assert_eq!(killed.load(Ordering::SeqCst), 100);
@@ -168,11 +168,11 @@ fn a_good_script_is_served_while_others_misbehave() {
             let source =
                 "for i = 1, 20 do im.group_send { to = '1', type = 'txt', body = { msg = 'good' } } end";
             let ended = run(spec(source), Rc::clone(&good), interrupt).await;
-            assert!(matches!(ended, Ended::Finished), "{ended:?}");
+            assert!(matches!(ended, RunEnd::Finished), "{ended:?}");
             assert_eq!(good.tally.counts().sent, 20);
             for ended in misbehaving {
                 let ended = ended.await.unwrap();
-                assert!(matches!(ended, Ended::Failed(_)), "{ended:?}");
+                assert!(matches!(ended, RunEnd::Failed(_)), "{ended:?}");
             }
         })
         .unwrap();

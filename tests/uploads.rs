@@ -9,10 +9,10 @@ use std::time::Duration;
 use mooncast::clock::Clock;
 use mooncast::config::{App, AppLimits, Credentials, Timeouts};
 use mooncast::delivery::{
-    Book, Delivery, Driven, End, LEASE, Progress, SendableFile, StopSwitch, UploadOptions,
+    LazyLedger, Delivery, DriveResult, DriveEnd, LEASE, BroadcastProgress, SendableFile, StopSwitch, UploadOptions,
 };
-use mooncast::ledger::{BroadcastId, NewMessage, NewRecipient, Spec};
-use mooncast::message::Call;
+use mooncast::ledger::{BroadcastId, NewMessage, NewRecipient, BroadcastSpec};
+use mooncast::message::MessageCall;
 use mooncast::quota::Priority;
 
 use crate::support::Project;
@@ -93,7 +93,7 @@ struct Scene {
     service: Arc<Service>,
     clock: Clock,
     delivery: Delivery,
-    spec: Spec,
+    spec: BroadcastSpec,
 }
 
 impl Scene {
@@ -112,9 +112,9 @@ impl Scene {
         };
         let schema = Schema::default();
         let place = schema.place(&folder.path().join("ledger"));
-        let book = Rc::new(Book::new(place, clock.clone(), "test"));
+        let book = Rc::new(LazyLedger::new(place, clock.clone(), "test"));
         let delivery = Delivery::new(&app, clock.clone(), None).unwrap().recorded(book, KEY);
-        let (clock, spec) = (clock.clone(), Spec::new(Call::Group));
+        let (clock, spec) = (clock.clone(), BroadcastSpec::new(MessageCall::Group));
         Self { folder, _schema: schema, service, clock, delivery, spec }
     }
 
@@ -146,7 +146,7 @@ impl Scene {
         let found = open.ledger.find_or_create(app, "news", "1", &self.spec).await.unwrap();
         let lease = open.ledger.claim(found.broadcast().id, &open.owner, LEASE).await.unwrap().unwrap();
         let message = serde_json::json!({ "type": "img", "body": { "file": file } });
-        let draft = self.delivery.check_draft(Call::Group, message).unwrap();
+        let draft = self.delivery.check_draft(MessageCall::Group, message).unwrap();
         let message = NewMessage { content: draft.to_json(), size: draft.size() as u64, known_as: None };
         let recipients = ["g1", "g2", "g3"].map(|group| NewRecipient {
             group_id: group.to_owned(),
@@ -160,11 +160,11 @@ impl Scene {
         lease.broadcast
     }
 
-    async fn drive(&self, id: BroadcastId) -> Driven {
+    async fn drive(&self, id: BroadcastId) -> DriveResult {
         let (open, _) = self.delivery.entry().await.unwrap().unwrap();
         let lease = open.ledger.claim(id, &open.owner, LEASE).await.unwrap().unwrap();
         let (_switch, stop) = StopSwitch::new();
-        self.delivery.drive(&open.ledger, lease, &self.spec, &stop, &Progress::default()).await.unwrap()
+        self.delivery.drive(&open.ledger, lease, &self.spec, &stop, &BroadcastProgress::default()).await.unwrap()
     }
 
     /// The addresses and secrets that were sent.
@@ -205,7 +205,7 @@ fn what_expired_before_it_was_sent_is_uploaded_again_and_the_plan_goes_on_with_i
         // Another upload of the same content in between changes nothing for the plan.
         let second = scene.upload(&path).await;
         assert_ne!(second["url"], file["url"]);
-        assert_eq!(scene.drive(id).await.end, End::Finished);
+        assert_eq!(scene.drive(id).await.end, DriveEnd::Finished);
         let new = (second["url"].as_str().unwrap().to_owned(), second["secret"].as_str().unwrap().to_owned());
         assert_eq!(scene.sent(), [new.clone(), new.clone(), new]);
         assert_eq!(uploads(&scene.service), 2);
@@ -223,11 +223,11 @@ fn a_process_that_has_begun_to_send_goes_on_with_the_new_file_too() {
         std::fs::write(&path, "an image").unwrap();
         let file = scene.upload(&path).await;
         let id = scene.plan(&file).await;
-        assert!(matches!(scene.drive(id).await.end, End::Paused(_)));
+        assert!(matches!(scene.drive(id).await.end, DriveEnd::Paused(_)));
         let before = scene.sent().len();
         lock.store(false, Ordering::Relaxed);
         scene.pass(8 * DAY).await;
-        assert_eq!(scene.drive(id).await.end, End::Finished);
+        assert_eq!(scene.drive(id).await.end, DriveEnd::Finished);
         let sent = scene.sent().split_off(before);
         assert_eq!(sent.len(), 3);
         assert!(sent.iter().all(|(url, _)| *url != file["url"]), "{sent:?}");
@@ -249,14 +249,14 @@ fn a_file_that_is_gone_or_changed_keeps_its_broadcast_from_going_on() {
             if let Some(content) = change {
                 std::fs::write(&path, content).unwrap();
             }
-            let End::Paused(why) = scene.drive(id).await.end else { panic!("it went on") };
+            let DriveEnd::Paused(why) = scene.drive(id).await.end else { panic!("it went on") };
             assert!(why.contains(says) && why.contains(path.to_str().unwrap()), "{why}");
             assert!(why.contains("put the very file back there and resume"), "{why}");
             assert!(scene.sent().is_empty());
             std::fs::write(&path, "").unwrap();
         }
         std::fs::write(&path, "an image").unwrap();
-        assert_eq!(scene.drive(id).await.end, End::Finished);
+        assert_eq!(scene.drive(id).await.end, DriveEnd::Finished);
         assert_eq!((scene.sent().len(), uploads(&scene.service)), (3, 2));
     };
     clock.block_on(test).unwrap();
@@ -272,7 +272,7 @@ fn a_file_that_is_good_for_long_enough_is_left_alone_wherever_it_is() {
         let id = scene.plan(&scene.upload(&path).await).await;
         std::fs::remove_file(&path).unwrap();
         scene.pass(5 * DAY).await;
-        assert_eq!(scene.drive(id).await.end, End::Finished);
+        assert_eq!(scene.drive(id).await.end, DriveEnd::Finished);
         assert_eq!((scene.sent().len(), uploads(&scene.service)), (3, 1));
     };
     clock.block_on(test).unwrap();

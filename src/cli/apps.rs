@@ -10,8 +10,8 @@ use secrecy::ExposeSecret;
 use crate::client::ClientError;
 use crate::clock::Clock;
 use crate::config::{App, AppLimits, Credentials, Project, Settings, Timeouts};
-use crate::delivery::{Book, Delivery, FailPoint};
-use crate::ledger::Place;
+use crate::delivery::{LazyLedger, Delivery, FailPoint};
+use crate::ledger::LedgerLocation;
 use crate::simulator;
 
 /// What a newcomer is told.
@@ -27,13 +27,13 @@ pub(super) const SIMULATOR: &str = "simulator";
 const COMMAND: &str = "run";
 
 /// The apps of a command.
-pub(super) struct Apps {
+pub(super) struct CliApps {
     pub(super) deliveries: Vec<Rc<Delivery>>,
     /// Where what they send is written down; none for what sends nothing.
-    pub(super) book: Option<Rc<Book>>,
+    pub(super) book: Option<Rc<LazyLedger>>,
 }
 
-impl Apps {
+impl CliApps {
     /// Says that this process sends nothing any more: what it held is free for others at once.
     pub(super) async fn let_go(&self) {
         for delivery in &self.deliveries {
@@ -52,7 +52,7 @@ pub(super) fn choose(
     simulated: bool,
     clock: &Clock,
     fail_point: &FailPoint,
-) -> anyhow::Result<Apps> {
+) -> anyhow::Result<CliApps> {
     choose_for(COMMAND, project, settings, simulated, clock, fail_point)
 }
 
@@ -64,17 +64,17 @@ pub(super) fn choose_for(
     simulated: bool,
     clock: &Clock,
     fail_point: &FailPoint,
-) -> anyhow::Result<Apps> {
+) -> anyhow::Result<CliApps> {
     let (state, place) = (project.state_folder(), place(project, settings, simulated));
     if simulated || settings.simulator {
         // Of its own: what was rehearsed there must not count as sent to the service.
-        let book = Rc::new(Book::new(place, clock.clone(), command));
+        let book = Rc::new(LazyLedger::new(place, clock.clone(), command));
         return simulate(settings, clock, book, fail_point);
     }
     if settings.apps.is_empty() {
         bail!(HOW);
     }
-    let book = Rc::new(Book::new(place, clock.clone(), command));
+    let book = Rc::new(LazyLedger::new(place, clock.clone(), command));
     let deliveries = settings
         .apps
         .iter()
@@ -84,24 +84,24 @@ pub(super) fn choose_for(
         })
         .collect::<Result<_, ClientError>>()
         .context("the app's address")?;
-    Ok(Apps { deliveries, book: Some(book) })
+    Ok(CliApps { deliveries, book: Some(book) })
 }
 
 /// Where the ledger is that a command looks into or writes.
-pub(super) fn place(project: &Project, settings: &Settings, simulated: bool) -> Place {
+pub(super) fn place(project: &Project, settings: &Settings, simulated: bool) -> LedgerLocation {
     let state = project.state_folder();
     match &settings.store {
-        _ if simulated || settings.simulator => Place::Folder(state.join(SIMULATOR)),
-        Some(address) => Place::Server(address.clone()),
-        None => Place::Folder(state),
+        _ if simulated || settings.simulator => LedgerLocation::Folder(state.join(SIMULATOR)),
+        Some(address) => LedgerLocation::Server(address.clone()),
+        None => LedgerLocation::Folder(state),
     }
 }
 
 /// The folder of what is this machine's own, wherever the ledger is.
 pub(super) fn state(project: &Project, settings: &Settings, simulated: bool) -> PathBuf {
     match place(project, settings, simulated) {
-        Place::Folder(folder) => folder,
-        Place::Server(_) => project.state_folder(),
+        LedgerLocation::Folder(folder) => folder,
+        LedgerLocation::Server(_) => project.state_folder(),
     }
 }
 
@@ -122,8 +122,8 @@ pub(super) fn limits(settings: &Settings) -> AppLimits {
 }
 
 /// A service with these limits.
-pub(super) fn service(limits: &AppLimits) -> simulator::Settings {
-    let mut service = simulator::Settings::new("simulator", "demo");
+pub(super) fn service(limits: &AppLimits) -> simulator::SimulatorSettings {
+    let mut service = simulator::SimulatorSettings::new("simulator", "demo");
     service.limits.group_per_second = Some(limits.group_per_second);
     service.limits.targeted_per_second = Some(limits.targeted_per_second);
     service.limits.upload_per_second = Some(limits.upload_per_second);
@@ -134,7 +134,7 @@ pub(super) fn service(limits: &AppLimits) -> simulator::Settings {
 }
 
 /// The project's apps as customers of that service, at an address that leads nowhere.
-pub(super) fn simulated_apps(settings: &Settings, service: &simulator::Settings) -> Vec<App> {
+pub(super) fn simulated_apps(settings: &Settings, service: &simulator::SimulatorSettings) -> Vec<App> {
     let names: Vec<String> = match settings.apps.as_slice() {
         [] => vec!["default".to_owned()],
         apps => apps.iter().map(|app| app.name.clone()).collect(),
@@ -157,9 +157,9 @@ pub(super) fn simulated_apps(settings: &Settings, service: &simulator::Settings)
 fn simulate(
     settings: &Settings,
     clock: &Clock,
-    book: Rc<Book>,
+    book: Rc<LazyLedger>,
     fail_point: &FailPoint,
-) -> anyhow::Result<Apps> {
+) -> anyhow::Result<CliApps> {
     let limits = limits(settings);
     let service = service(&limits);
     let prefix = service.prefix.clone();
@@ -192,5 +192,5 @@ fn simulate(
         })
         .collect::<Result<_, ClientError>>()
         .context("the simulator's address")?;
-    Ok(Apps { deliveries, book: Some(book) })
+    Ok(CliApps { deliveries, book: Some(book) })
 }

@@ -9,12 +9,12 @@ use bytesize::ByteSize;
 use clap::Args;
 
 use crate::clock::Clock;
-use crate::delivery::{FailPoint, Point};
-use crate::ledger::{BackupStep, Kept, Ledger, PendingRestore, Place};
+use crate::delivery::{FailPoint, CrashPoint};
+use crate::ledger::{BackupStep, ReplacedLedger, Ledger, PendingRestore, LedgerLocation};
 use crate::message::counted;
 
 use super::Exit;
-use super::next::Next;
+use super::next::FollowUpCommands;
 
 /// Names that are listed of one kind.
 const LISTED: usize = 20;
@@ -27,7 +27,7 @@ const LISTED: usize = 20;
 ///
 /// Exit status: 0 it is written; 2 it is not, and no half file has that name.
 #[derive(Debug, Args)]
-pub(super) struct Backup {
+pub(super) struct BackupArgs {
     /// The file to write
     file: PathBuf,
     /// Replace the file if there is one
@@ -43,7 +43,7 @@ pub(super) struct Backup {
 ///
 /// Exit status: 0 it is restored; 2 it is not, and the ledger is as it was.
 #[derive(Debug, Args)]
-pub(super) struct Restore {
+pub(super) struct RestoreArgs {
     /// A file that `mooncast store backup` wrote
     file: PathBuf,
 }
@@ -54,7 +54,7 @@ pub(super) struct Restore {
 ///
 /// Exit status: 0 nothing keeps the ledger from sending; 2 it was not accepted.
 #[derive(Debug, Args)]
-pub(super) struct Accept {
+pub(super) struct AcceptArgs {
     /// Accept
     #[arg(long)]
     yes: bool,
@@ -67,16 +67,16 @@ pub(super) struct Accept {
 fn steps(fail_point: &FailPoint) -> impl Fn(BackupStep) {
     move |step| {
         fail_point.pass(match step {
-            BackupStep::Written => Point::InBackup,
-            BackupStep::Prepared => Point::BeforeRestore,
-            BackupStep::Kept => Point::InRestore,
+            BackupStep::Written => CrashPoint::InBackup,
+            BackupStep::Prepared => CrashPoint::BeforeRestore,
+            BackupStep::Kept => CrashPoint::InRestore,
         });
     }
 }
 
 pub(super) async fn backup(
-    args: Backup,
-    place: &Place,
+    args: BackupArgs,
+    place: &LedgerLocation,
     clock: &Clock,
     fail_point: &FailPoint,
 ) -> anyhow::Result<Exit> {
@@ -92,12 +92,12 @@ pub(super) async fn backup(
 }
 
 pub(super) async fn restore(
-    args: Restore,
-    place: &Place,
+    args: RestoreArgs,
+    place: &LedgerLocation,
     state: &Path,
     clock: &Clock,
     fail_point: &FailPoint,
-    next: &Next,
+    next: &FollowUpCommands,
 ) -> anyhow::Result<Exit> {
     let restored = Ledger::restore(place, &args.file, state, clock, &steps(fail_point)).await;
     let restored = restored.context("nothing was restored")?;
@@ -105,8 +105,8 @@ pub(super) async fn restore(
     let (to, at) = (restored.to.display(), shown(restored.taken_at));
     writeln!(out, "{} -> {to}: the ledger as of {at}", args.file.display())?;
     match &restored.kept {
-        Some(Kept::File(file)) => writeln!(out, "the ledger that was there is {}", file.display())?,
-        Some(Kept::Backup(file)) => {
+        Some(ReplacedLedger::File(file)) => writeln!(out, "the ledger that was there is {}", file.display())?,
+        Some(ReplacedLedger::Backup(file)) => {
             writeln!(out, "a backup of the ledger that was there is {}", file.display())?;
         }
         None => {}
@@ -119,7 +119,7 @@ pub(super) async fn restore(
     Ok(Exit::Delivered)
 }
 
-pub(super) async fn accept(args: Accept, place: &Place, clock: &Clock, next: &Next) -> anyhow::Result<Exit> {
+pub(super) async fn accept(args: AcceptArgs, place: &LedgerLocation, clock: &Clock, next: &FollowUpCommands) -> anyhow::Result<Exit> {
     if let Some(file) = place.missing_file() {
         bail!("there is no ledger yet: no {}", file.display())
     }
@@ -149,7 +149,7 @@ pub(super) fn line(pending: &PendingRestore) -> String {
 }
 
 /// Says what is not certain since a restore, and what to do about it.
-fn describe(pending: &PendingRestore, next: &Next, out: &mut impl std::io::Write) -> std::io::Result<()> {
+fn describe(pending: &PendingRestore, next: &FollowUpCommands, out: &mut impl std::io::Write) -> std::io::Result<()> {
     let taken = shown(pending.taken_at);
     writeln!(out, "not certain, as messages may have been sent after {taken}:")?;
     for broadcast in pending.broadcasts.iter().take(LISTED) {

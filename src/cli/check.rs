@@ -11,33 +11,33 @@ use crate::clock::Clock;
 use crate::config::{AppFlags, Environment, Project, Settings};
 use crate::daemon::scan;
 use crate::delivery::Delivery;
-use crate::host::{self, Ended, Failed, Files, InterruptSwitch, Silence, Sources};
+use crate::host::{self, RunEnd, RunError, ProjectFiles, InterruptSwitch, DiscardOutput, ModuleSources};
 use crate::message::counted;
-use crate::protocol::{Mode, ScriptError};
+use crate::protocol::{LoadMode, ScriptError};
 use crate::schedule::Job;
 
-use super::apps::Apps;
-use super::instants::Claims;
-use super::lint::{Finding, Linter, WrittenPath};
+use super::apps::CliApps;
+use super::instants::TakenJobNames;
+use super::lint::{LintFinding, Linter, WrittenPath};
 use super::logging::one_line;
-use super::run::Grants;
-use super::{AppArgs, Exit, Global, apps, instants, run};
+use super::run::GrantArgs;
+use super::{AppArgs, Exit, GlobalArgs, apps, instants, run};
 
 /// Looks for mistakes in scripts and sends nothing: reads them for errors of syntax and misspelt names, then loads
 /// them up to their first call that would do something. Shows the next instants of the jobs that they declare.
 ///
 /// Exit status: 0 nothing was found; 1 something was; 2 usage or configuration.
 #[derive(Debug, Args)]
-pub(super) struct Check {
+pub(super) struct CheckArgs {
     /// Scripts, or folders of them; by default the project's folder `scripts`
     paths: Vec<PathBuf>,
     #[command(flatten)]
     app: AppArgs,
     #[command(flatten)]
-    grants: Grants,
+    grants: GrantArgs,
 }
 
-pub(super) fn run(args: &Check, global: &Global) -> anyhow::Result<Exit> {
+pub(super) fn run(args: &CheckArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
     let paths = if args.paths.is_empty() { vec![project_scripts(global)?] } else { args.paths.clone() };
     let mut files = Vec::new();
     for path in &paths {
@@ -49,9 +49,9 @@ pub(super) fn run(args: &Check, global: &Global) -> anyhow::Result<Exit> {
     let linter = Linter::new();
     let clock = Clock::real();
     let mut found = 0;
-    let mut claims = Claims::default();
-    for Looked { path: file, left_out } in &files {
-        let Examined { name, mut findings, mut note, mut jobs } =
+    let mut claims = TakenJobNames::default();
+    for FileToCheck { path: file, left_out } in &files {
+        let CheckedScript { name, mut findings, mut note, mut jobs } =
             examine(file, args, global, &linter, &clock)?;
         if let Some(why) = left_out.filter(|_| !jobs.is_empty()) {
             let many = jobs.len();
@@ -87,7 +87,7 @@ pub(super) fn run(args: &Check, global: &Global) -> anyhow::Result<Exit> {
 }
 
 /// The folder of the project that the current folder is in, by a path that is short where it can be.
-fn project_scripts(global: &Global) -> anyhow::Result<PathBuf> {
+fn project_scripts(global: &GlobalArgs) -> anyhow::Result<PathBuf> {
     let here = Path::new("scripts");
     if global.project.is_none() && here.is_dir() {
         return Ok(here.to_owned());
@@ -99,21 +99,21 @@ fn project_scripts(global: &Global) -> anyhow::Result<PathBuf> {
 /// The problems of one script, as `LINE: reason` or `LINE:COLUMN: reason`.
 fn examine(
     file: &Path,
-    args: &Check,
-    global: &Global,
+    args: &CheckArgs,
+    global: &GlobalArgs,
     linter: &Linter,
     clock: &Clock,
-) -> anyhow::Result<Examined> {
+) -> anyhow::Result<CheckedScript> {
     let (project, script) = run::open(file, global)?;
     let name = script.name.clone();
     let Ok(source) = std::str::from_utf8(&script.text) else {
         let findings = vec!["1: the file is not UTF-8 text".to_owned()];
-        return Ok(Examined { name, findings, note: None, jobs: Vec::new() });
+        return Ok(CheckedScript { name, findings, note: None, jobs: Vec::new() });
     };
     let flags = AppFlags { offline: true, ..args.app.clone().into() };
     let secret_files = Settings::load(&project, &Environment::of_process(), &flags)
         .map_or_else(|_| Vec::new(), |found| found.secret_files);
-    let sources = Sources::new(&project, &file.canonicalize()?).without(&secret_files);
+    let sources = ModuleSources::new(&project, &file.canonicalize()?).without(&secret_files);
     let module_text = |module: &str| {
         let module = sources.find(module).ok()?;
         Some(String::from_utf8_lossy(&module.text).into_owned())
@@ -128,21 +128,21 @@ fn examine(
         let apps = stand_ins(&settings, clock)?;
         let load = |mode| {
             let spec = run::spec(script.clone(), mode, Vec::new(), &settings.scripts);
-            let services = Rc::new(run::services(&project, &settings, &apps, clock, file, Rc::new(Silence))?);
+            let services = Rc::new(run::services(&project, &settings, &apps, clock, file, Rc::new(DiscardOutput))?);
             let (_switch, interrupt) = InterruptSwitch::new();
             let ended = clock.block_on(host::run(spec, Rc::clone(&services), interrupt))?;
             anyhow::Ok((ended, services.jobs.declared()))
         };
-        let (mut ended, declared) = load(Mode::Check)?;
+        let (mut ended, declared) = load(LoadMode::Check)?;
         jobs = declared;
-        if !jobs.is_empty() && matches!(ended, Ended::Finished) {
+        if !jobs.is_empty() && matches!(ended, RunEnd::Finished) {
             // As the daemon will: there, a top level only declares.
-            (ended, jobs) = load(Mode::Declare)?;
+            (ended, jobs) = load(LoadMode::Declare)?;
         }
         match ended {
-            Ended::Finished | Ended::Interrupted => {}
+            RunEnd::Finished | RunEnd::Interrupted => {}
             // A script that needs arguments ends without them, and a check has none to give.
-            Ended::Failed(Failed::Script(error))
+            RunEnd::Failed(RunError::Script(error))
                 if look.arguments.is_some_and(|line| line <= reached(&name, &error)) =>
             {
                 let place = place(&name, &error);
@@ -150,11 +150,11 @@ fn examine(
                     "{place} (only a note: the script takes arguments, and a check gives none)"
                 ));
             }
-            Ended::Failed(Failed::Script(error)) => findings.push(place(&name, &error)),
-            Ended::Failed(failed) => findings.push(format!("1: {failed}")),
+            RunEnd::Failed(RunError::Script(error)) => findings.push(place(&name, &error)),
+            RunEnd::Failed(failed) => findings.push(format!("1: {failed}")),
         }
     }
-    Ok(Examined { name, findings, note, jobs })
+    Ok(CheckedScript { name, findings, note, jobs })
 }
 
 /// The paths that stand in a script where it writes, and that nothing grants.
@@ -164,7 +164,7 @@ fn refused_writes(
     settings: &Settings,
     file: &Path,
 ) -> anyhow::Result<Vec<String>> {
-    let files = Files::new(project, &settings.permissions, &settings.secret_files, Some(file))
+    let files = ProjectFiles::new(project, &settings.permissions, &settings.secret_files, Some(file))
         .with_context(|| format!("{}", project.root.display()))?;
     let refused = |WrittenPath { line, column, path }: &WrittenPath| {
         files.write_refused(path).map(|failure| format!("{line}:{column}: {}", failure.message))
@@ -184,7 +184,7 @@ fn reached(name: &str, error: &ScriptError) -> usize {
 }
 
 /// What was found in a script.
-struct Examined {
+struct CheckedScript {
     name: String,
     findings: Vec<String>,
     /// What may be wrong, or only so without arguments.
@@ -193,7 +193,7 @@ struct Examined {
     jobs: Vec<Rc<Job>>,
 }
 
-fn show(finding: &Finding) -> String {
+fn show(finding: &LintFinding) -> String {
     format!("{}:{}: {}", finding.line, finding.column, finding.message)
 }
 
@@ -208,36 +208,36 @@ fn place(name: &str, error: &ScriptError) -> String {
 }
 
 /// The apps with their limits; nothing is ever asked of them, so without a configured one any will do.
-fn stand_ins(settings: &Settings, clock: &Clock) -> anyhow::Result<Apps> {
+fn stand_ins(settings: &Settings, clock: &Clock) -> anyhow::Result<CliApps> {
     let apps = if settings.apps.is_empty() { vec![apps::stand_in()] } else { settings.apps.clone() };
     let deliveries = apps
         .iter()
         .map(|app| Delivery::new(app, clock.clone(), None).map(Rc::new))
         .collect::<Result<_, _>>()
         .context("the app's address")?;
-    Ok(Apps { deliveries, book: None })
+    Ok(CliApps { deliveries, book: None })
 }
 
 /// A file that is looked at.
-struct Looked {
+struct FileToCheck {
     path: PathBuf,
     /// Why `mooncast serve` does not take it for a script.
     left_out: Option<&'static str>,
 }
 
 /// The files of Lua below a path, in the order of their names, by the rule of `mooncast serve`.
-fn collect(path: &Path, global: &Global, files: &mut Vec<Looked>) -> anyhow::Result<()> {
+fn collect(path: &Path, global: &GlobalArgs, files: &mut Vec<FileToCheck>) -> anyhow::Result<()> {
     let scripts = scripts_above(path, global)?;
     if !std::fs::metadata(path)?.is_dir() {
         let left_out =
             scripts.and_then(|scripts| scan::why_left_out(&scripts, &std::path::absolute(path).ok()?));
-        files.push(Looked { path: path.to_owned(), left_out });
+        files.push(FileToCheck { path: path.to_owned(), left_out });
         return Ok(());
     }
     let found = scan::scripts(path)?;
-    let outside = found.scripts.into_iter().map(|path| Looked { path, left_out: None });
-    let others = found.left_out.into_iter().map(|left| Looked { path: left.path, left_out: Some(left.why) });
-    let mut all: Vec<Looked> = outside.chain(others).collect();
+    let outside = found.scripts.into_iter().map(|path| FileToCheck { path, left_out: None });
+    let others = found.left_out.into_iter().map(|left| FileToCheck { path: left.path, left_out: Some(left.why) });
+    let mut all: Vec<FileToCheck> = outside.chain(others).collect();
     if let Some(scripts) = scripts {
         // A folder below the scripts is judged by where it is.
         let full = std::path::absolute(path)?;
@@ -252,7 +252,7 @@ fn collect(path: &Path, global: &Global, files: &mut Vec<Looked>) -> anyhow::Res
 }
 
 /// The folder `scripts` of the project that a path is in, by the spelling of the path; none where it is outside.
-fn scripts_above(path: &Path, global: &Global) -> anyhow::Result<Option<PathBuf>> {
+fn scripts_above(path: &Path, global: &GlobalArgs) -> anyhow::Result<Option<PathBuf>> {
     let full = std::path::absolute(path)?;
     let project = match &global.project {
         Some(_) => global.project()?,

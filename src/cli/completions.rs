@@ -9,12 +9,12 @@ use super::{Cli, Exit};
 
 /// Prints completions; put them where your shell looks for them.
 #[derive(Debug, Args)]
-pub(super) struct Completions {
+pub(super) struct CompletionsArgs {
     /// The shell
     shell: Shell,
 }
 
-pub(super) fn run(args: &Completions) -> Exit {
+pub(super) fn run(args: &CompletionsArgs) -> Exit {
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "mooncast", &mut text);
     // A reader that has gone has seen enough.

@@ -8,11 +8,11 @@ use clap::Args;
 
 use crate::clock::Clock;
 use crate::config::{AppFlags, Environment, Settings};
-use crate::delivery::{Delivery, FailPoint, Health};
+use crate::delivery::{Delivery, FailPoint, ServiceHealth};
 use crate::host::{OWN_BINARY, confinement};
 
-use super::findings::Report;
-use super::{AppArgs, Exit, Global, apps, store};
+use super::findings::FindingsReport;
+use super::{AppArgs, Exit, GlobalArgs, apps, store};
 
 /// How far this machine's clock may be from the service's: more, and a token's end is misjudged.
 const CLOCK_MARGIN: Duration = Duration::from_secs(30);
@@ -22,7 +22,7 @@ const CLOCK_MARGIN: Duration = Duration::from_secs(30);
 ///
 /// Exit status: 0 all is well; 1 something is not; 2 the settings cannot be read.
 #[derive(Debug, Args)]
-pub(super) struct Doctor {
+pub(super) struct DoctorArgs {
     /// Look at the built-in simulator instead of the configured apps
     #[arg(long)]
     simulator: bool,
@@ -30,11 +30,11 @@ pub(super) struct Doctor {
     app: AppArgs,
 }
 
-pub(super) fn run(args: Doctor, global: &Global) -> anyhow::Result<Exit> {
+pub(super) fn run(args: DoctorArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
     let project = global.project()?;
     let flags = AppFlags { offline: args.simulator, ..args.app.into() };
     let settings = Settings::load(&project, &Environment::of_process(), &flags)?;
-    let mut report = Report::default();
+    let mut report = FindingsReport::default();
     let file = project.settings_file();
     report.line(true, "project", &project.root.display().to_string());
     let found = if file.is_file() {
@@ -67,7 +67,7 @@ pub(super) fn run(args: Doctor, global: &Global) -> anyhow::Result<Exit> {
 }
 
 /// How the processes of scripts are confined on this machine.
-async fn workers(report: &mut Report) {
+async fn workers(report: &mut FindingsReport) {
     match confinement(OWN_BINARY.as_ref()).await {
         Ok(how) => report.line(true, "scripts", &how),
         Err(error) => {
@@ -76,10 +76,10 @@ async fn workers(report: &mut Report) {
     }
 }
 
-async fn examine(app: &Delivery, clock: &Clock, report: &mut Report) {
+async fn examine(app: &Delivery, clock: &Clock, report: &mut FindingsReport) {
     let name = app.name();
     match app.examine().await {
-        Ok(Health { service_time }) => {
+        Ok(ServiceHealth { service_time }) => {
             report.line(true, &format!("app {name}"), "the address answers, the token is accepted");
             let Some(theirs) = service_time else { return };
             let apart = theirs.abs_diff(clock.unix_time());

@@ -5,11 +5,11 @@ use std::rc::Rc;
 use clap::Args;
 
 use crate::host::{self, InterruptSwitch};
-use crate::protocol::{Mode, Source};
+use crate::protocol::{LoadMode, LuaSource};
 
 use super::limits::LimitArgs;
-use super::repl::{Person, Target, reader};
-use super::{Exit, Global};
+use super::repl::{TerminalConsole, TargetArgs, reader};
+use super::{Exit, GlobalArgs};
 
 /// The name of the code in errors and in the ledger.
 const NAME: &str = "eval";
@@ -19,26 +19,26 @@ const NAME: &str = "eval";
 /// It sends to the built-in simulator unless an app is configured; then it asks before the first send. `-` reads the code
 /// from standard input. The exit status is that of `mooncast run`.
 #[derive(Debug, Args)]
-pub(super) struct Eval {
+pub(super) struct EvalArgs {
     /// The code: an expression, or statements
     code: String,
     /// The arguments that the code sees as `...` and in `arg`
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     args: Vec<String>,
     #[command(flatten)]
-    target: Target,
+    target: TargetArgs,
     #[command(flatten)]
     limits: LimitArgs,
 }
 
-pub(super) fn run(args: Eval, global: &Global) -> anyhow::Result<Exit> {
+pub(super) fn run(args: EvalArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
     let surroundings = args.target.open(global)?;
     let code = if args.code == "-" { super::run::standard_input()? } else { args.code.into_bytes() };
     let typed = std::io::IsTerminal::is_terminal(&std::io::stdin());
     let asking = args.target.asking(&surroundings);
-    let person = Rc::new(Person::new(asking, reader(None)?, typed));
+    let person = Rc::new(TerminalConsole::new(asking, reader(None)?, typed));
     let limits = args.limits.over(surroundings.settings.scripts);
-    let spec = super::run::spec(Source::new(NAME.to_owned(), code), Mode::Eval, args.args, &limits);
+    let spec = super::run::spec(LuaSource::new(NAME.to_owned(), code), LoadMode::Eval, args.args, &limits);
     surroundings.clock.block_on(async {
         let services = Rc::new(surroundings.services(NAME, person)?);
         let (switch, interrupt) = InterruptSwitch::new();

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::logging::Format;
+use super::logging::LogFormat;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,10 +34,10 @@ impl From<Exit> for ExitCode {
 /// Says what kept a command from beginning. That is always its usage or the configuration: what fails later is
 /// reported by the command itself.
 #[expect(clippy::print_stderr, reason = "this is where errors are told to people")]
-pub(super) fn report(error: &anyhow::Error, format: Format) -> ExitCode {
+pub(super) fn report(error: &anyhow::Error, format: LogFormat) -> ExitCode {
     match format {
-        Format::Text => eprintln!("mooncast: {error:#}"),
-        Format::Json => tracing::error!("{error:#}"),
+        LogFormat::Text => eprintln!("mooncast: {error:#}"),
+        LogFormat::Json => tracing::error!("{error:#}"),
     }
     Exit::Usage.into()
 }

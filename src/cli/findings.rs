@@ -4,11 +4,11 @@ use std::io::Write;
 
 /// Lines on standard output, and whether one of them is bad news.
 #[derive(Debug, Default)]
-pub(super) struct Report {
+pub(super) struct FindingsReport {
     unwell: bool,
 }
 
-impl Report {
+impl FindingsReport {
     /// Whether one of the lines was bad news.
     pub(super) const fn is_unwell(&self) -> bool {
         self.unwell

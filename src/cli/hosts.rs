@@ -11,14 +11,14 @@ use crate::ledger::Ledger;
 use crate::web::HostView;
 
 use super::runs::{ledger_place, local_text};
-use super::{Exit, Global};
+use super::{Exit, GlobalArgs};
 
 /// Shows the daemons that work on the ledger: on which machine each runs, what it does, whether it is alive, and whether
 /// its scripts are those of the others.
 ///
 /// Exit status: 0 all are alive and have the same scripts; 2 usage or configuration; 3 some are silent or differ.
 #[derive(Debug, Args)]
-pub(super) struct Hosts {
+pub(super) struct HostsArgs {
     /// Those of a daemon that sends to the simulator
     #[arg(long)]
     simulator: bool,
@@ -27,7 +27,7 @@ pub(super) struct Hosts {
     json: bool,
 }
 
-pub(super) fn run(args: &Hosts, global: &Global) -> anyhow::Result<Exit> {
+pub(super) fn run(args: &HostsArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
     let project = global.project()?;
     let settings = Settings::load_offline(&project, &Environment::of_process())?;
     let place = ledger_place(&project, &settings, args.simulator || settings.simulator)

@@ -14,9 +14,9 @@ const SHOWN: usize = 5;
 
 /// The names that are taken, and where.
 #[derive(Debug, Default)]
-pub(super) struct Claims(HashMap<String, String>);
+pub(super) struct TakenJobNames(HashMap<String, String>);
 
-impl Claims {
+impl TakenJobNames {
     /// Takes the names of a script's jobs; gives what is to be said of those that another script has, as
     /// `LINE: reason`.
     pub(super) fn take(&mut self, jobs: &[Rc<Job>]) -> Vec<String> {

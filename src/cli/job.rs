@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use anyhow::{anyhow, bail};
 
-use crate::host::{Ended, Jobs};
+use crate::host::{RunEnd, DeclaredJobs};
 use crate::message::nearest;
 use crate::protocol::JobStart;
 use crate::schedule::{Job, run_name};
 
-use super::logging::Format;
+use super::logging::LogFormat;
 
 /// Names that are listed at most.
 const LISTED: usize = 20;
@@ -36,12 +36,12 @@ pub(super) fn start(name: &str, now: Duration) -> JobStart {
 /// That it has none of that name, and which it has.
 pub(super) fn must_be_there(
     name: Option<&str>,
-    jobs: &Jobs,
-    ended: &Ended,
+    jobs: &DeclaredJobs,
+    ended: &RunEnd,
     script: &str,
 ) -> anyhow::Result<()> {
     let Some(name) = name else { return Ok(()) };
-    if jobs.find(name).is_some() || !jobs.are_complete() || matches!(ended, Ended::Interrupted) {
+    if jobs.find(name).is_some() || !jobs.are_complete() || matches!(ended, RunEnd::Interrupted) {
         return Ok(());
     }
     let declared = jobs.declared();
@@ -56,7 +56,7 @@ pub(super) fn must_be_there(
 }
 
 /// Says that jobs were declared and not run, where the script did nothing else.
-pub(super) fn only_declared(declared: &[Rc<Job>], script: &str, format: Format) {
+pub(super) fn only_declared(declared: &[Rc<Job>], script: &str, format: LogFormat) {
     let jobs = match declared {
         [] => return,
         [job] => format!("the job `{}`, which was not run", job.name),
@@ -67,8 +67,8 @@ pub(super) fn only_declared(declared: &[Rc<Job>], script: &str, format: Format) 
     );
     match format {
         // Nobody is left to be told when standard error is gone.
-        Format::Text => drop(writeln!(std::io::stderr().lock(), "{line}")),
-        Format::Json => tracing::info!("{line}"),
+        LogFormat::Text => drop(writeln!(std::io::stderr().lock(), "{line}")),
+        LogFormat::Json => tracing::info!("{line}"),
     }
 }
 

@@ -8,25 +8,25 @@ use clap::{Args, Subcommand};
 use crate::clock::Clock;
 use crate::config::{Environment, Settings};
 use crate::daemon;
-use crate::ledger::{JobRun, JobState, Ledger, Listed, OwnerName, ScriptRow};
+use crate::ledger::{JobRun, JobState, Ledger, JobRow, InstanceName, ScriptRow};
 use crate::schedule::{AT_EACH_POST, run_name, script_of};
-use crate::web::{AskedFor, ask_for_script, asked_scripts};
+use crate::web::{RequestedRun, ask_for_script, asked_scripts};
 
 use super::runs::{instant, ledger_place};
-use super::{Exit, Global};
+use super::{Exit, GlobalArgs};
 
 /// Looks at jobs and steers them, also while `mooncast serve` runs them. Without a command it lists them.
 #[derive(Debug, Args)]
-pub(super) struct Jobs {
+pub(super) struct JobsArgs {
     /// Those of a daemon that sends to the simulator
     #[arg(long, global = true)]
     simulator: bool,
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<JobsCommand>,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum JobsCommand {
     /// List jobs: when each runs next, how its last run ended, which script declares it
     List,
     /// Show a job and its recent runs
@@ -74,7 +74,7 @@ enum Command {
     },
 }
 
-pub(super) fn run(args: Jobs, global: &Global) -> anyhow::Result<Exit> {
+pub(super) fn run(args: JobsArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
     let project = global.project()?;
     let settings = Settings::load_offline(&project, &Environment::of_process())?;
     let place = ledger_place(&project, &settings, args.simulator || settings.simulator)
@@ -82,24 +82,24 @@ pub(super) fn run(args: Jobs, global: &Global) -> anyhow::Result<Exit> {
     let clock = Clock::real();
     clock.block_on(async {
         let ledger = Ledger::open_at(&place, clock.clone()).await?;
-        steer(args.command.unwrap_or(Command::List), &ledger).await
+        steer(args.command.unwrap_or(JobsCommand::List), &ledger).await
     })?
 }
 
-async fn steer(command: Command, ledger: &Ledger) -> anyhow::Result<Exit> {
+async fn steer(command: JobsCommand, ledger: &Ledger) -> anyhow::Result<Exit> {
     let mut out = std::io::stdout().lock();
     match command {
-        Command::List => {
+        JobsCommand::List => {
             let mut jobs = ledger.listed_jobs(None).await?;
             jobs.extend(asked_scripts(ledger, None).await?);
             list(&mut out, &jobs)?;
             stale(&mut out, &ledger.scripts().await?)?;
         }
-        Command::Show { name, limit } => {
+        JobsCommand::Show { name, limit } => {
             let job = named(ledger, &name).await?;
             show(&mut out, &job, &ledger.job_runs(Some(&name), limit).await?)?;
         }
-        Command::Trigger { name } => {
+        JobsCommand::Trigger { name } => {
             scheduled(&named(ledger, &name).await?)?;
             let daemon = living(ledger, &name).await?;
             let at = ledger.trigger_job(&name).await?;
@@ -109,16 +109,16 @@ async fn steer(command: Command, ledger: &Ledger) -> anyhow::Result<Exit> {
                 "{name} is asked for: the daemon (process {pid}) begins run {run} within a second or two"
             )?;
         }
-        Command::RunScript { script, args } => {
+        JobsCommand::RunScript { script, args } => {
             let daemon = living(ledger, &script).await?;
-            let AskedFor { script, job, at } = ask_for_script(ledger, &script, &args).await?;
+            let RequestedRun { script, job, at } = ask_for_script(ledger, &script, &args).await?;
             let (run, pid) = (run_name(at), daemon.pid);
             writeln!(
                 out,
                 "{script} is asked for: the daemon (process {pid}) begins run {run} of `{job}` within a second or two"
             )?;
         }
-        Command::Retry { name, run } => {
+        JobsCommand::Retry { name, run } => {
             let job = named(ledger, &name).await?;
             scheduled(&job)?;
             living(ledger, &name).await?;
@@ -128,7 +128,7 @@ async fn steer(command: Command, ledger: &Ledger) -> anyhow::Result<Exit> {
             };
             writeln!(out, "{name} runs again with its request, as run {}", run_name(at))?;
         }
-        Command::Pause { name } => {
+        JobsCommand::Pause { name } => {
             scheduled(&named(ledger, &name).await?)?;
             if ledger.pause_job(&name, true).await? {
                 writeln!(out, "{name} is paused: its instants pass; `mooncast jobs resume` lets it go on")?;
@@ -136,7 +136,7 @@ async fn steer(command: Command, ledger: &Ledger) -> anyhow::Result<Exit> {
                 writeln!(out, "{name} is paused already")?;
             }
         }
-        Command::Resume { name } => {
+        JobsCommand::Resume { name } => {
             must_be_job(&named(ledger, &name).await?)?;
             if ledger.pause_job(&name, false).await? {
                 writeln!(out, "{name} goes on with its next instant")?;
@@ -144,7 +144,7 @@ async fn steer(command: Command, ledger: &Ledger) -> anyhow::Result<Exit> {
                 writeln!(out, "{name} is not paused")?;
             }
         }
-        Command::Cancel { name } => {
+        JobsCommand::Cancel { name } => {
             named(ledger, &name).await?;
             let runs = ledger.job_runs(Some(&name), 100).await?;
             let open = runs.iter().filter(|run| run.finished_at.is_none()).count();
@@ -173,7 +173,7 @@ fn instant_of(run: &str) -> anyhow::Result<std::time::Duration> {
 }
 
 /// Why a run cannot be run again, and what can be done.
-fn no_retry(job: &Listed, run: Option<&str>) -> String {
+fn no_retry(job: &JobRow, run: Option<&str>) -> String {
     let name = &job.name;
     if job.times.starts_with(AT_EACH_POST) {
         let which = run.map_or_else(|| "no failed run".to_owned(), |run| format!("no failed run {run}"));
@@ -185,7 +185,7 @@ fn no_retry(job: &Listed, run: Option<&str>) -> String {
 }
 
 /// The daemon that would run something.
-async fn living(ledger: &Ledger, what: &str) -> anyhow::Result<OwnerName> {
+async fn living(ledger: &Ledger, what: &str) -> anyhow::Result<InstanceName> {
     let Some(daemon) = ledger.living(daemon::COMMAND).await?.into_iter().next() else {
         bail!("no `mooncast serve` runs on this ledger, so nobody would run `{what}`; start it first");
     };
@@ -193,7 +193,7 @@ async fn living(ledger: &Ledger, what: &str) -> anyhow::Result<OwnerName> {
 }
 
 /// The job of this name, or the script whose runs are known by it; an unknown one is told with those that are known.
-async fn named(ledger: &Ledger, name: &str) -> anyhow::Result<Listed> {
+async fn named(ledger: &Ledger, name: &str) -> anyhow::Result<JobRow> {
     let found = match script_of(name) {
         Some(_) => asked_scripts(ledger, Some(name)).await?,
         None => ledger.listed_jobs(Some(name)).await?,
@@ -206,14 +206,14 @@ async fn named(ledger: &Ledger, name: &str) -> anyhow::Result<Listed> {
 }
 
 /// Runs of a script that somebody asks for have no instants.
-fn must_be_job(job: &Listed) -> anyhow::Result<()> {
+fn must_be_job(job: &JobRow) -> anyhow::Result<()> {
     if let Some(script) = script_of(&job.name) {
         bail!("`{}` is no job; `mooncast jobs run-script {script}` runs the script", job.name);
     }
     Ok(())
 }
 
-fn scheduled(job: &Listed) -> anyhow::Result<()> {
+fn scheduled(job: &JobRow) -> anyhow::Result<()> {
     must_be_job(job)?;
     if let Some(gone) = job.gone_at {
         bail!("no script declares `{}` any more, since {}", job.name, instant(gone));
@@ -221,7 +221,7 @@ fn scheduled(job: &Listed) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn list(out: &mut impl Write, jobs: &[Listed]) -> anyhow::Result<()> {
+fn list(out: &mut impl Write, jobs: &[JobRow]) -> anyhow::Result<()> {
     if jobs.is_empty() {
         writeln!(out, "no jobs")?;
         return Ok(());
@@ -264,7 +264,7 @@ fn stale(out: &mut impl Write, scripts: &[ScriptRow]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn next(job: &Listed) -> String {
+fn next(job: &JobRow) -> String {
     match (job.gone_at, job.paused_at, job.next_at) {
         (Some(_), _, _) => "gone".to_owned(),
         (_, Some(_), _) => "paused".to_owned(),
@@ -275,7 +275,7 @@ fn next(job: &Listed) -> String {
     }
 }
 
-fn show(out: &mut impl Write, job: &Listed, runs: &[JobRun]) -> anyhow::Result<()> {
+fn show(out: &mut impl Write, job: &JobRow, runs: &[JobRun]) -> anyhow::Result<()> {
     writeln!(out, "{}: {}", job.name, job.times)?;
     let what = if script_of(&job.name).is_some() { "runs" } else { "declared in" };
     writeln!(out, "  {what} {}", job.script)?;

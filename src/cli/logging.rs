@@ -10,12 +10,12 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
-use super::traces::Traces;
-use crate::web::{LogTail, Tailed};
+use super::traces::TraceExporter;
+use crate::web::{LogTail, LogTailLayer};
 
 /// The form of log lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
+pub(super) enum LogFormat {
     /// For people.
     #[default]
     Text,
@@ -32,10 +32,10 @@ pub(super) fn empty_line() {
 /// Starts the log; `tail` keeps its newest lines, `traces` hands spans over. Colours only on a terminal that is not told
 /// otherwise.
 pub(super) fn start(
-    format: Format,
+    format: LogFormat,
     level: &str,
     tail: Option<Arc<LogTail>>,
-    traces: Option<&Traces>,
+    traces: Option<&TraceExporter>,
 ) -> anyhow::Result<()> {
     // The libraries underneath speak of every connection; they are asked only by name. Spans are no lines.
     let quiet = "hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,h2=warn,traces=off";
@@ -44,7 +44,7 @@ pub(super) fn start(
             .with_context(|| format!("--log: `{level}` is no level; write error, warn, info, debug or trace"))
     };
     // On a terminal a line may stand there that shows how a run stands, and is drawn again below.
-    let on_terminal = format == Format::Text && stderr().is_terminal();
+    let on_terminal = format == LogFormat::Text && stderr().is_terminal();
     let writer = move || {
         if on_terminal {
             empty_line();
@@ -52,19 +52,19 @@ pub(super) fn start(
         stderr()
     };
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {
-        Format::Json => tracing_subscriber::fmt::layer()
+        LogFormat::Json => tracing_subscriber::fmt::layer()
             .with_writer(writer)
             .json()
             .flatten_event(true)
             .with_ansi(false)
             .boxed(),
-        Format::Text => {
+        LogFormat::Text => {
             let colours = on_terminal && std::env::var_os("NO_COLOR").is_none();
-            let lines = tracing_subscriber::fmt::layer().with_writer(move || OneEvent(writer()));
+            let lines = tracing_subscriber::fmt::layer().with_writer(move || LogEventWriter(writer()));
             lines.with_ansi(colours).with_target(false).compact().boxed()
         }
     };
-    let log = lines.and_then(tail.map(Tailed)).with_filter(filter()?);
+    let log = lines.and_then(tail.map(LogTailLayer)).with_filter(filter()?);
     let started = match traces {
         None => tracing_subscriber::registry().with(log).try_init(),
         Some(traces) => tracing_subscriber::registry().with(log).with(traces.layer()).try_init(),
@@ -73,9 +73,9 @@ pub(super) fn start(
 }
 
 /// Writes events so that nothing in one looks like another: names and texts in them are other people's.
-struct OneEvent<W>(W);
+struct LogEventWriter<W>(W);
 
-impl<W: Write> Write for OneEvent<W> {
+impl<W: Write> Write for LogEventWriter<W> {
     /// Takes one whole event.
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         self.0.write_all(shown(&String::from_utf8_lossy(event)).as_bytes())?;

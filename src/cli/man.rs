@@ -50,13 +50,13 @@ const FILES: [(&str, &str); 3] = [
 ///
 /// `mooncast man | man -l -` shows it.
 #[derive(Debug, Args)]
-pub(super) struct Man {
+pub(super) struct ManArgs {
     /// The folder for the pages of all commands, such as /usr/local/share/man/man1; made if it is not there
     #[arg(value_name = "DIR")]
     folder: Option<PathBuf>,
 }
 
-pub(super) fn run(args: &Man) -> anyhow::Result<Exit> {
+pub(super) fn run(args: &ManArgs) -> anyhow::Result<Exit> {
     // The parser's own `help` is no command to write a page about.
     let mut main = Cli::command().disable_help_subcommand(true);
     main.build();

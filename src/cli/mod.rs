@@ -50,33 +50,33 @@ use crate::protocol::WORKER_COMMAND;
 use crate::web::LogTail;
 
 pub use exit::Exit;
-use traces::Traces;
+use traces::TraceExporter;
 
 /// Sends group messages from Lua scripts: checked against the service's limits, paced to the app's quota.
 #[derive(Debug, Parser)]
 #[command(name = "mooncast", version, arg_required_else_help = true, propagate_version = true)]
 struct Cli {
     #[command(flatten)]
-    global: Global,
+    global: GlobalArgs,
     #[command(subcommand)]
-    command: Command,
+    command: CliCommand,
 }
 
 /// Flags that every command takes.
 #[derive(Debug, Args)]
-struct Global {
+struct GlobalArgs {
     /// The project's folder; by default the nearest one above the script with a mooncast.toml, else the current one
     #[arg(long, global = true, value_name = "DIR")]
     project: Option<PathBuf>,
     /// The form of log lines on standard error
     #[arg(long, global = true, value_enum, default_value_t)]
-    log_format: logging::Format,
+    log_format: logging::LogFormat,
     /// What is logged: error, warn, info, debug, trace, or filters such as `mooncast=debug`
     #[arg(long, global = true, value_name = "LEVEL", default_value = "info")]
     log: String,
 }
 
-impl Global {
+impl GlobalArgs {
     /// The project of a command that names no script.
     fn project(&self) -> anyhow::Result<Project> {
         match &self.project {
@@ -107,45 +107,45 @@ impl From<AppArgs> for AppFlags {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum CliCommand {
     /// Run a script: its top level, then its `main(args)`
-    Run(run::Run),
+    Run(run::RunArgs),
     /// Run a piece of Lua and print its values
-    Eval(eval::Eval),
+    Eval(eval::EvalArgs),
     /// Run lines of Lua as they are typed
-    Repl(repl::Repl),
+    Repl(repl::ReplArgs),
     /// Run a script without sending: what would go to whom and when, and what breaks a limit
-    Rehearse(rehearse::Rehearse),
+    Rehearse(rehearse::RehearseArgs),
     /// Look for mistakes in scripts, without running or sending anything
-    Check(check::Check),
+    Check(check::CheckArgs),
     /// Run the tests of scripts, each with a service, a ledger and a clock to itself
-    Test(test::Test),
+    Test(test::TestArgs),
     /// Make a project: a folder with settings, a first script, and what an editor needs to complete `im.`
-    New(new::New),
+    New(new::NewArgs),
     #[command(about = "Write the editor's files of a project anew, as this version of Mooncast has them")]
-    Stubs(stubs::Stubs),
+    Stubs(stubs::StubsArgs),
     /// Look at broadcasts and steer them: list, show, pause, resume, cancel, retry, settle, recall, export, prune
-    Runs(runs::Runs),
+    Runs(runs::RunsArgs),
     #[command(about = "Run the jobs that the project's scripts declare, until it is stopped")]
-    Serve(serve::Serve),
+    Serve(serve::ServeArgs),
     #[command(about = "Look at jobs and steer them: list, show, trigger, retry, pause, resume, cancel")]
-    Jobs(jobs::Jobs),
+    Jobs(jobs::JobsArgs),
     #[command(about = "Show the daemons that work on the ledger: roles, scripts, whether they are alive")]
-    Hosts(hosts::Hosts),
+    Hosts(hosts::HostsArgs),
     #[command(about = "Show on the terminal how everything stands: broadcasts, quotas, jobs, scripts")]
-    Top(top::Top),
+    Top(top::TopArgs),
     /// Make the tokens of the page and its API anew, and show them
-    Tokens(tokens::Tokens),
+    Tokens(tokens::TokensArgs),
     /// Look at the ledger's store, bring it to the newest version, or copy it into another one
-    Store(store::Store),
+    Store(store::StoreArgs),
     /// Run the simulator, a server that speaks the service's REST API
-    Sim(sim::Sim),
+    Sim(sim::SimArgs),
     /// Look at the settings, the store, the address, the token and the clock
-    Doctor(doctor::Doctor),
+    Doctor(doctor::DoctorArgs),
     /// Print completions for a shell
-    Completions(completions::Completions),
+    Completions(completions::CompletionsArgs),
     /// Print the manual, or write a page for each command into a folder
-    Man(man::Man),
+    Man(man::ManArgs),
 }
 
 /// Runs the program.
@@ -166,40 +166,40 @@ pub fn main() -> ExitCode {
         }
     };
     let log = Arc::new(LogTail::new(Clock::real()));
-    let tail = matches!(cli.command, Command::Serve(_)).then(|| Arc::clone(&log));
+    let tail = matches!(cli.command, CliCommand::Serve(_)).then(|| Arc::clone(&log));
     // A line in the middle of a screen helps nobody.
-    let silent = matches!(&cli.command, Command::Top(top) if top.draws());
+    let silent = matches!(&cli.command, CliCommand::Top(top) if top.draws());
     let level = if silent { "off" } else { cli.global.log.as_str() };
-    let traces = matches!(cli.command, Command::Run(_) | Command::Serve(_)).then(Traces::wanted).transpose();
+    let traces = matches!(cli.command, CliCommand::Run(_) | CliCommand::Serve(_)).then(TraceExporter::wanted).transpose();
     let traces = match traces {
         Ok(traces) => traces.flatten(),
         Err(error) => return exit::report(&error, cli.global.log_format),
     };
     if let Err(error) = logging::start(cli.global.log_format, level, tail, traces.as_ref()) {
         // There is no log to tell it to.
-        return exit::report(&error, logging::Format::Text);
+        return exit::report(&error, logging::LogFormat::Text);
     }
     let format = cli.global.log_format;
     let result = match cli.command {
-        Command::Run(args) => run::run(args, &cli.global),
-        Command::Eval(args) => eval::run(args, &cli.global),
-        Command::Repl(args) => repl::run(&args, &cli.global),
-        Command::Rehearse(args) => rehearse::run(&args, &cli.global),
-        Command::Check(args) => check::run(&args, &cli.global),
-        Command::Test(args) => test::run(&args, &cli.global),
-        Command::New(args) => new::run(&args),
-        Command::Stubs(args) => stubs::run(&args, &cli.global),
-        Command::Runs(args) => runs::run(args, &cli.global),
-        Command::Serve(args) => serve::run(args, &cli.global, log),
-        Command::Tokens(args) => tokens::run(&args, &cli.global),
-        Command::Jobs(args) => jobs::run(args, &cli.global),
-        Command::Hosts(args) => hosts::run(&args, &cli.global),
-        Command::Top(args) => top::run(&args, &cli.global),
-        Command::Store(args) => store::run(args, &cli.global),
-        Command::Sim(args) => sim::run(args),
-        Command::Doctor(args) => doctor::run(args, &cli.global),
-        Command::Completions(args) => Ok(completions::run(&args)),
-        Command::Man(args) => man::run(&args),
+        CliCommand::Run(args) => run::run(args, &cli.global),
+        CliCommand::Eval(args) => eval::run(args, &cli.global),
+        CliCommand::Repl(args) => repl::run(&args, &cli.global),
+        CliCommand::Rehearse(args) => rehearse::run(&args, &cli.global),
+        CliCommand::Check(args) => check::run(&args, &cli.global),
+        CliCommand::Test(args) => test::run(&args, &cli.global),
+        CliCommand::New(args) => new::run(&args),
+        CliCommand::Stubs(args) => stubs::run(&args, &cli.global),
+        CliCommand::Runs(args) => runs::run(args, &cli.global),
+        CliCommand::Serve(args) => serve::run(args, &cli.global, log),
+        CliCommand::Tokens(args) => tokens::run(&args, &cli.global),
+        CliCommand::Jobs(args) => jobs::run(args, &cli.global),
+        CliCommand::Hosts(args) => hosts::run(&args, &cli.global),
+        CliCommand::Top(args) => top::run(&args, &cli.global),
+        CliCommand::Store(args) => store::run(args, &cli.global),
+        CliCommand::Sim(args) => sim::run(args),
+        CliCommand::Doctor(args) => doctor::run(args, &cli.global),
+        CliCommand::Completions(args) => Ok(completions::run(&args)),
+        CliCommand::Man(args) => man::run(&args),
     };
     if let Some(traces) = traces {
         traces.end();

@@ -3,27 +3,27 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::Project;
-use crate::ledger::Counts;
+use crate::ledger::RecipientCounts;
 
-use super::Global;
+use super::GlobalArgs;
 
 /// How `mooncast runs` has to be called to find the broadcasts of this command.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Next {
+pub(super) struct FollowUpCommands {
     project: Option<PathBuf>,
     simulator: bool,
 }
 
-impl Next {
+impl FollowUpCommands {
     /// As this command was called: a project that the current folder does not lead to has to be named.
-    pub(super) fn new(global: &Global, project: &Project, simulator: bool) -> Self {
+    pub(super) fn new(global: &GlobalArgs, project: &Project, simulator: bool) -> Self {
         let here = Project::of(None).is_ok_and(|here| here.root == project.root);
         let project = (global.project.is_some() || !here).then(|| project.root.clone());
         Self { project, simulator }
     }
 
     /// What can be done about what a broadcast has left; nothing when it has left nothing.
-    pub(super) fn commands(&self, name: &str, run: &str, counts: &Counts, over: bool) -> Vec<String> {
+    pub(super) fn commands(&self, name: &str, run: &str, counts: &RecipientCounts, over: bool) -> Vec<String> {
         let mut commands = Vec::new();
         if counts.in_doubt > 0 {
             let settle = self.command("settle", name, run);
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_command_can_be_pasted() {
-        let next = Next { project: Some("/a b".into()), simulator: true };
+        let next = FollowUpCommands { project: Some("/a b".into()), simulator: true };
         assert_eq!(
             next.command("retry", "it's", "2026-06-01T08:00:00Z"),
             r"mooncast --project '/a b' runs retry --simulator 'it'\''s' --run 2026-06-01T08:00:00Z"
@@ -96,8 +96,8 @@ mod tests {
 
     #[test]
     fn what_is_left_says_what_to_do() {
-        let counts = Counts { sent: 5, rejected: 1, in_doubt: 2, ..Counts::default() };
-        let commands = Next::default().commands("news", "1", &counts, true);
+        let counts = RecipientCounts { sent: 5, rejected: 1, in_doubt: 2, ..RecipientCounts::default() };
+        let commands = FollowUpCommands::default().commands("news", "1", &counts, true);
         assert_eq!(
             commands,
             [
@@ -105,6 +105,6 @@ mod tests {
                 "mooncast runs retry news --run 1"
             ]
         );
-        assert!(Next::default().commands("news", "1", &Counts::default(), true).is_empty());
+        assert!(FollowUpCommands::default().commands("news", "1", &RecipientCounts::default(), true).is_empty());
     }
 }

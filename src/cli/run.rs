@@ -12,23 +12,23 @@ use rand::Rng;
 
 use crate::clock::Clock;
 use crate::config::{AppFlags, Environment, Permissions, Project, ScriptLimits, Settings};
-use crate::delivery::{Counts, FailPoint, Underway};
-use crate::host::rehearsal::Plan;
+use crate::delivery::{SendCounts, FailPoint, ActiveBroadcast};
+use crate::host::rehearsal::RehearsalPlan;
 use crate::host::{
-    self, Ended, InterruptSwitch, MAX_SOURCE, OWN_BINARY, OnChange, Output, Part, PlanUnderway, RunSpec,
-    Services, Silence,
+    self, RunEnd, InterruptSwitch, MAX_SOURCE, OWN_BINARY, OnChange, ScriptOutput, RunMode, PlanProgress, RunSpec,
+    RunServices, DiscardOutput,
 };
 use crate::message::counted;
-use crate::protocol::{Mode, Source, WorkerLimits};
+use crate::protocol::{LoadMode, LuaSource, WorkerLimits};
 
-use super::apps::{self, Apps};
+use super::apps::{self, CliApps};
 use super::limits::LimitArgs;
-use super::logging::Format;
-use super::next::Next;
-use super::progress::{Progress, Shown, Terminal};
-use super::rehearse::stage::Scene;
-use super::summary::Summary;
-use super::{AppArgs, Exit, Global, job, rehearse};
+use super::logging::LogFormat;
+use super::next::FollowUpCommands;
+use super::progress::{ProgressDisplay, ProgressSource, TerminalOutput};
+use super::rehearse::stage::DryRunConfig;
+use super::summary::RunSummary;
+use super::{AppArgs, Exit, GlobalArgs, job, rehearse};
 
 /// How a script from standard input is called.
 const STANDARD_INPUT: &str = "stdin";
@@ -42,7 +42,7 @@ const FAIL_POINT: &str = "MOONCAST_FAIL_POINT";
 /// 130 interrupted.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
-pub(super) struct Run {
+pub(super) struct RunArgs {
     /// The script; `-` reads it from standard input
     file: PathBuf,
     /// Its arguments
@@ -53,7 +53,7 @@ pub(super) struct Run {
     job: Option<String>,
     /// Send only what `mooncast rehearse` showed under this name: anything else is refused before the first send
     #[arg(long, value_name = "PLAN")]
-    plan: Option<Plan>,
+    plan: Option<RehearsalPlan>,
     /// Send only the test messages of campaigns, and nothing to their audiences
     #[arg(long)]
     test_only: bool,
@@ -69,7 +69,7 @@ pub(super) struct Run {
     #[command(flatten)]
     app: AppArgs,
     #[command(flatten)]
-    grants: Grants,
+    grants: GrantArgs,
     #[command(flatten)]
     limits: LimitArgs,
 }
@@ -77,7 +77,7 @@ pub(super) struct Run {
 /// What a script may reach, beyond what `[permissions]` grants.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_field_names, reason = "they are the names of the flags")]
-pub(super) struct Grants {
+pub(super) struct GrantArgs {
     /// Let the script read this file or folder; can be repeated
     #[arg(long, value_name = "PATH")]
     allow_read: Vec<PathBuf>,
@@ -98,7 +98,7 @@ pub(super) struct Grants {
     allow_hook: Vec<String>,
 }
 
-impl Grants {
+impl GrantArgs {
     /// As permissions. Paths on the command line are those of the folder it is typed in.
     pub(super) fn permissions(&self) -> anyhow::Result<Permissions> {
         let absolute = |paths: &[PathBuf]| {
@@ -115,7 +115,7 @@ impl Grants {
     }
 }
 
-pub(super) fn run(args: Run, global: &Global) -> anyhow::Result<Exit> {
+pub(super) fn run(args: RunArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
     let (project, script) = open(&args.file, global)?;
     let environment = Environment::of_process();
     let flags = AppFlags { offline: args.simulator, ..args.app.clone().into() };
@@ -123,10 +123,10 @@ pub(super) fn run(args: Run, global: &Global) -> anyhow::Result<Exit> {
     settings.permissions.extend(args.grants.permissions()?);
     let limits = args.limits.over(settings.scripts);
     let part = match &args.plan {
-        None => Part::default(),
+        None => RunMode::default(),
         Some(plan) => rehearse::held::to(
             plan,
-            Scene {
+            DryRunConfig {
                 project: &project,
                 settings: &settings,
                 file: &args.file,
@@ -139,7 +139,7 @@ pub(super) fn run(args: Run, global: &Global) -> anyhow::Result<Exit> {
                 lists: !settings.apps.is_empty(),
                 start: plan.start,
                 seed: plan.seed,
-                output: Rc::new(Silence),
+                output: Rc::new(DiscardOutput),
             },
         )?,
     };
@@ -147,15 +147,15 @@ pub(super) fn run(args: Run, global: &Global) -> anyhow::Result<Exit> {
     let fail_point = fail_point(&environment)?;
     let apps = apps::choose(&project, &settings, args.simulator, &clock, &fail_point)?;
     let name = script.name.clone();
-    let mut spec = spec(script, Mode::Run, args.args, &limits);
+    let mut spec = spec(script, LoadMode::Run, args.args, &limits);
     if let Some(job) = &args.job {
         let now = args.plan.as_ref().map_or_else(|| clock.unix_time(), |plan| plan.start);
-        (spec.mode, spec.job) = (Mode::Job, Some(job::start(job, now)));
+        (spec.mode, spec.job) = (LoadMode::Job, Some(job::start(job, now)));
     }
     if let Some(plan) = &args.plan {
         spec.seed = plan.seed.into();
     }
-    let terminal = Terminal::default();
+    let terminal = TerminalOutput::default();
     let file =
         if args.file.as_os_str() == "-" { project.root.join(STANDARD_INPUT) } else { args.file.clone() };
     let mut services = services(&project, &settings, &apps, &clock, &file, Rc::new(terminal.clone()))?;
@@ -174,17 +174,17 @@ pub(super) fn run(args: Run, global: &Global) -> anyhow::Result<Exit> {
         driven
     })?;
     job::must_be_there(args.job.as_deref(), &over.services.jobs, &over.ended, &name)?;
-    let summary = Summary {
+    let summary = RunSummary {
         ended: &over.ended,
         counts: over.services.tally.counts(),
         elapsed: over.elapsed,
         refused: over.services.broadcasts.refused(),
         broadcasts: &over.services.broadcasts.watched(),
-        next: Next::new(global, &project, args.simulator || settings.simulator),
+        next: FollowUpCommands::new(global, &project, args.simulator || settings.simulator),
     };
     let exit = summary.tell(format);
-    let idle = summary.counts == Counts::default() && summary.broadcasts.is_empty();
-    if args.job.is_none() && idle && matches!(over.ended, Ended::Finished) {
+    let idle = summary.counts == SendCounts::default() && summary.broadcasts.is_empty();
+    if args.job.is_none() && idle && matches!(over.ended, RunEnd::Finished) {
         job::only_declared(&over.services.jobs.declared(), &name, format);
     }
     let exit = terminal.lost().map_or(exit, |error| lost_prints(&error, exit));
@@ -200,9 +200,9 @@ pub(super) fn fail_point(environment: &Environment) -> anyhow::Result<FailPoint>
 }
 
 /// The project that a script belongs to, and its text.
-pub(super) fn open(file: &std::path::Path, global: &Global) -> anyhow::Result<(Project, Source)> {
+pub(super) fn open(file: &std::path::Path, global: &GlobalArgs) -> anyhow::Result<(Project, LuaSource)> {
     if file.as_os_str() == "-" {
-        return Ok((global.project()?, Source::new(STANDARD_INPUT.to_owned(), standard_input()?)));
+        return Ok((global.project()?, LuaSource::new(STANDARD_INPUT.to_owned(), standard_input()?)));
     }
     let shown = file.display();
     let metadata = std::fs::metadata(file).with_context(|| format!("{shown}"))?;
@@ -218,7 +218,7 @@ pub(super) fn open(file: &std::path::Path, global: &Global) -> anyhow::Result<(P
     };
     let text = std::fs::read(file).with_context(|| format!("{shown}"))?;
     let name = project.shown(&file.canonicalize().with_context(|| format!("{shown}"))?);
-    Ok((project, Source::new(name, text)))
+    Ok((project, LuaSource::new(name, text)))
 }
 
 /// All of standard input, as the text of a script.
@@ -231,7 +231,7 @@ pub(super) fn standard_input() -> anyhow::Result<Vec<u8>> {
     Ok(text)
 }
 
-pub(super) fn spec(script: Source, mode: Mode, args: Vec<String>, limits: &ScriptLimits) -> RunSpec {
+pub(super) fn spec(script: LuaSource, mode: LoadMode, args: Vec<String>, limits: &ScriptLimits) -> RunSpec {
     RunSpec {
         program: OWN_BINARY.into(),
         script,
@@ -251,46 +251,46 @@ pub(super) fn spec(script: Source, mode: Mode, args: Vec<String>, limits: &Scrip
 pub(super) fn services(
     project: &Project,
     settings: &Settings,
-    apps: &Apps,
+    apps: &CliApps,
     clock: &Clock,
     file: &std::path::Path,
-    output: Rc<dyn Output>,
-) -> anyhow::Result<Services> {
-    Ok(Services::new(project, settings, apps.deliveries.clone(), clock, file, output)?)
+    output: Rc<dyn ScriptOutput>,
+) -> anyhow::Result<RunServices> {
+    Ok(RunServices::new(project, settings, apps.deliveries.clone(), clock, file, output)?)
 }
 
 /// Runs it, with Ctrl-C and progress, to its end.
-async fn drive(spec: RunSpec, services: Services, terminal: Terminal, clock: &Clock, format: Format) -> Over {
+async fn drive(spec: RunSpec, services: RunServices, terminal: TerminalOutput, clock: &Clock, format: LogFormat) -> FinishedRun {
     let (switch, interrupt) = InterruptSwitch::new();
     let listening = tokio::task::spawn_local(listen(switch));
     let services = Rc::new(services);
     let began = clock.now();
-    let progress = Progress::start(OfRun(Rc::clone(&services)), terminal, clock.clone(), format);
+    let progress = ProgressDisplay::start(RunProgress(Rc::clone(&services)), terminal, clock.clone(), format);
     let ended = host::run(spec, Rc::clone(&services), interrupt).await;
     progress.stop();
     listening.abort();
-    Over { ended, elapsed: clock.now() - began, services }
+    FinishedRun { ended, elapsed: clock.now() - began, services }
 }
 
 /// A run that is over.
-struct Over {
-    ended: Ended,
+struct FinishedRun {
+    ended: RunEnd,
     elapsed: Duration,
-    services: Rc<Services>,
+    services: Rc<RunServices>,
 }
 
 /// What a run shows of itself.
-struct OfRun(Rc<Services>);
+struct RunProgress(Rc<RunServices>);
 
-impl Shown for OfRun {
-    fn broadcasts(&self) -> Vec<Rc<Underway>> {
+impl ProgressSource for RunProgress {
+    fn broadcasts(&self) -> Vec<Rc<ActiveBroadcast>> {
         self.0.broadcasts.watched()
     }
 
     fn others(&self) -> Option<String> {
         let plans = self.0.broadcasts.plans();
         if !plans.is_empty() {
-            let plan = |plan: &Rc<PlanUnderway>| {
+            let plan = |plan: &Rc<PlanProgress>| {
                 format!("planning `{}`: {} so far", plan.name, counted(plan.recipients(), "recipient"))
             };
             return Some(plans.iter().map(plan).collect::<Vec<_>>().join("; "));
@@ -326,7 +326,7 @@ pub(super) async fn listen(switch: InterruptSwitch) {
 /// `sent to 120 groups, 2 in flight; 38 wait for group messages (20 a second), the last for 1.9 s`
 ///
 /// Writing to a `String` cannot fail, so its results are let go of.
-fn describe(services: &Services) -> String {
+fn describe(services: &RunServices) -> String {
     let counts = services.tally.counts();
     let mut text = format!("sent to {}, {} in flight", counted(counts.sent, "group"), counts.in_flight);
     for (count, what) in [

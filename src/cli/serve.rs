@@ -12,17 +12,17 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
-use crate::config::{AppFlags, Environment, Listen, Project, Roles, ServeSettings, Settings};
-use crate::daemon::{self, Alerts, Daemon, Event, Loader, Order, Registry, Reread, Setup, Watch};
+use crate::config::{AppFlags, Environment, ListenAddress, Project, HostRoles, ServeSettings, Settings};
+use crate::daemon::{self, AlertSender, Daemon, DaemonEvent, ScriptLoader, DaemonSignal, ScriptRegistry, SettingsReload, DaemonSetup, ScriptWatcher};
 use crate::delivery::Delivery;
 use crate::host::OWN_BINARY;
-use crate::ledger::{Ledger, Owner, Role};
-use crate::web::{self, Figures, House, Listening, LogTail, Tls};
+use crate::ledger::{Ledger, Instance, TokenRole};
+use crate::web::{self, PrometheusMetrics, DaemonHandle, ListenerSetup, LogTail, Tls};
 
 use super::apps;
-use super::progress::Terminal;
-use super::run::{Grants, fail_point};
-use super::{AppArgs, Exit, Global, tokens};
+use super::progress::TerminalOutput;
+use super::run::{GrantArgs, fail_point};
+use super::{AppArgs, Exit, GlobalArgs, tokens};
 
 /// Runs the jobs that the project's scripts declare, until it is stopped.
 ///
@@ -33,27 +33,27 @@ use super::{AppArgs, Exit, Global, tokens};
 ///
 /// Exit status: 0 stopped; 2 usage or configuration.
 #[derive(Debug, Args)]
-pub(super) struct Serve {
+pub(super) struct ServeArgs {
     /// Send to the built-in simulator, whatever is configured
     #[arg(long)]
     simulator: bool,
     /// Where the page, its API and the hooks are: an address such as 127.0.0.1:7311, which is the default (port 0: any
     /// that is free), or `nowhere`; over `[serve] listen`
-    #[arg(long, value_name = "ADDR", value_parser = Listen::of)]
-    listen: Option<Listen>,
+    #[arg(long, value_name = "ADDR", value_parser = ListenAddress::of)]
+    listen: Option<ListenAddress>,
     /// What this host does of what a fleet does: some of schedule, send and page, with commas between them; over
     /// `[serve] roles`. By default all of it
     #[arg(long, value_name = "ROLES", value_parser = roles)]
-    roles: Option<Roles>,
+    roles: Option<HostRoles>,
     #[command(flatten)]
     app: AppArgs,
     #[command(flatten)]
-    grants: Grants,
+    grants: GrantArgs,
 }
 
 /// What watches the project's scripts, and the path by which the project was named.
-fn watch(global: &Global, project: &Project, registry: &Registry, reread: Reread) -> Watch {
-    let watch = Watch::new(registry.clone(), reread);
+fn watch(global: &GlobalArgs, project: &Project, registry: &ScriptRegistry, reread: SettingsReload) -> ScriptWatcher {
+    let watch = ScriptWatcher::new(registry.clone(), reread);
     match named_place(global, project) {
         Some(named) => watch.named(named),
         None => watch,
@@ -62,7 +62,7 @@ fn watch(global: &Global, project: &Project, registry: &Registry, reread: Reread
 
 /// The path by which the project was named, where links may lead through it: that of `--project`, or of the shell's
 /// current folder.
-fn named_place(global: &Global, project: &Project) -> Option<PathBuf> {
+fn named_place(global: &GlobalArgs, project: &Project) -> Option<PathBuf> {
     let named = match &global.project {
         Some(named) => std::path::absolute(named).ok()?,
         None => PathBuf::from(std::env::var_os("PWD")?),
@@ -72,16 +72,16 @@ fn named_place(global: &Global, project: &Project) -> Option<PathBuf> {
 }
 
 /// Puts flags over the file's settings.
-fn over(serve: &mut ServeSettings, listen: Option<Listen>, roles: Option<Roles>) {
+fn over(serve: &mut ServeSettings, listen: Option<ListenAddress>, roles: Option<HostRoles>) {
     serve.listen = listen.unwrap_or(serve.listen);
     serve.roles = roles.unwrap_or(serve.roles);
 }
 
-fn roles(text: &str) -> Result<Roles, String> {
-    Roles::of(text.split(','))
+fn roles(text: &str) -> Result<HostRoles, String> {
+    HostRoles::of(text.split(','))
 }
 
-pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Result<Exit> {
+pub(super) fn run(args: ServeArgs, global: &GlobalArgs, log: Arc<LogTail>) -> anyhow::Result<Exit> {
     let project = global.project()?;
     let environment = Environment::of_process();
     let flags = AppFlags { offline: args.simulator, ..args.app.into() };
@@ -94,7 +94,7 @@ pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Re
     let secure = serve.tls.as_ref().map(Tls::load).transpose().map_err(anyhow::Error::msg)?;
     let address = serve.address().map_err(anyhow::Error::msg)?;
     // Before anything is made that counts.
-    let figures = Figures::begin().map_err(anyhow::Error::msg).context("nothing can be counted")?;
+    let figures = PrometheusMetrics::begin().map_err(anyhow::Error::msg).context("nothing can be counted")?;
     let name = project.root.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let clock = Clock::real();
     let point = fail_point(&environment)?;
@@ -107,16 +107,16 @@ pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Re
         let open = book.open().await?;
         one_app_set(&open.ledger, &open.owner, &apps.deliveries, simulator).await?;
         let listening = listen(address, &serve, secure).await?;
-        let loader = Loader::new(project.clone(), apps.deliveries.clone(), clock.clone(), OWN_BINARY.into());
-        let registry = Registry::new(loader, settings);
+        let loader = ScriptLoader::new(project.clone(), apps.deliveries.clone(), clock.clone(), OWN_BINARY.into());
+        let registry = ScriptRegistry::new(loader, settings);
         let place = project.clone();
-        let reread = Reread::new(move || {
+        let reread = SettingsReload::new(move || {
             let mut settings = Settings::load(&place, &Environment::of_process(), &flags)?;
             settings.permissions.extend(granted.clone());
             over(&mut settings.serve, args.listen, args.roles);
             Ok(settings)
         });
-        let alerts = Alerts::new(alerts, open.ledger.clone(), clock.clone(), name.clone());
+        let alerts = AlertSender::new(alerts, open.ledger.clone(), clock.clone(), name.clone());
         let alerts = Rc::new(alerts.map_err(anyhow::Error::msg)?);
         let reread = reread.taking(take(Rc::clone(&alerts), apps.deliveries.clone(), simulator));
         let watch = watch(global, &project, &registry, reread);
@@ -128,7 +128,7 @@ pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Re
         if let Some(interval) = daemon::systemd::watchdog_interval() {
             beside.spawn_local(daemon::systemd::watchdog(clock.clone(), interval));
         }
-        let setup = Setup {
+        let setup = DaemonSetup {
             project: project.clone(),
             registry,
             apps: apps.deliveries.clone(),
@@ -137,7 +137,7 @@ pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Re
             roles: serve.roles,
             clock: clock.clone(),
             program: OWN_BINARY.into(),
-            output: Rc::new(Terminal::beside_log()),
+            output: Rc::new(TerminalOutput::beside_log()),
             poll: daemon::POLL,
             instead: None,
             told: Box::new(move |event| Box::pin(tell(Rc::clone(&alerts), event))),
@@ -147,7 +147,7 @@ pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Re
         let (jobs, settings, daemon) = (setup.registry.clone(), setup.registry.clone(), Daemon::new(setup));
         match listening {
             Some(listening) => {
-                let house = House {
+                let house = DaemonHandle {
                     project: name,
                     simulator,
                     find: Box::new(move |name| Some(jobs.find(name)?.job)),
@@ -163,7 +163,7 @@ pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Re
                     log,
                     nudge: Box::new(move || {
                         // A daemon that hears no more has ended.
-                        let _ = orders.send(Order::Heed);
+                        let _ = orders.send(DaemonSignal::Heed);
                     }),
                 };
                 show_tokens(&listening, &open.ledger).await?;
@@ -190,7 +190,7 @@ pub(super) fn run(args: Serve, global: &Global, log: Arc<LogTail>) -> anyhow::Re
 /// them. The simulator's are all the same.
 async fn one_app_set(
     ledger: &Ledger,
-    owner: &Owner,
+    owner: &Instance,
     apps: &[Rc<Delivery>],
     simulator: bool,
 ) -> anyhow::Result<()> {
@@ -213,17 +213,17 @@ async fn listen(
     address: Option<SocketAddr>,
     serve: &ServeSettings,
     tls: Option<Tls>,
-) -> anyhow::Result<Option<Listening>> {
+) -> anyhow::Result<Option<ListenerSetup>> {
     let Some(address) = address else { return Ok(None) };
     let listener = match TcpListener::bind(address).await {
         Ok(listener) => listener,
-        Err(error) if serve.listen == Listen::Default => {
+        Err(error) if serve.listen == ListenAddress::Default => {
             tracing::warn!(%address, "there is no page, for its address cannot be listened at ({error}); `[serve] listen` or --listen names another");
             return Ok(None);
         }
         Err(error) => return Err(error).with_context(|| format!("{address} cannot be listened at")),
     };
-    let listening = Listening { listener, tls, peers: serve.trusted_proxies.clone() };
+    let listening = ListenerSetup { listener, tls, peers: serve.trusted_proxies.clone() };
     let address = listening.address().context("the listener")?;
     let scheme = if listening.tls.is_some() { "https" } else { "http" };
     tracing::info!(%address, "listening: the page is at {scheme}://{address}/");
@@ -232,7 +232,7 @@ async fn listen(
 
 /// Makes the tokens of the page where there are none yet, and shows them this once: on a terminal alone, for what is
 /// written elsewhere is kept.
-async fn show_tokens(listening: &Listening, ledger: &Ledger) -> anyhow::Result<()> {
+async fn show_tokens(listening: &ListenerSetup, ledger: &Ledger) -> anyhow::Result<()> {
     if !ledger.tokens().await?.is_empty() {
         return Ok(());
     }
@@ -242,7 +242,7 @@ async fn show_tokens(listening: &Listening, ledger: &Ledger) -> anyhow::Result<(
         );
         return Ok(());
     }
-    let minted = Role::ALL.map(web::mint);
+    let minted = TokenRole::ALL.map(web::mint);
     let hashes: Vec<_> = minted.iter().map(|one| (one.role, one.hash.clone())).collect();
     if ledger.keep_tokens(&hashes, false).await? {
         eprintln!("{}", tokens::shown(&minted, Some(listening.address()?)));
@@ -251,7 +251,7 @@ async fn show_tokens(listening: &Listening, ledger: &Ledger) -> anyhow::Result<(
 }
 
 /// Sends alerts where they are wanted, and watches the quotas for them, beside the daemon.
-fn post(alerts: &Rc<Alerts>, apps: &[Rc<Delivery>], beside: &mut JoinSet<()>) {
+fn post(alerts: &Rc<AlertSender>, apps: &[Rc<Delivery>], beside: &mut JoinSet<()>) {
     let (posts, watches, apps) = (Rc::clone(alerts), Rc::clone(alerts), apps.to_vec());
     beside.spawn_local(async move { posts.run().await });
     beside.spawn_local(async move { watches.watch_quotas(&apps).await });
@@ -259,7 +259,7 @@ fn post(alerts: &Rc<Alerts>, apps: &[Rc<Delivery>], beside: &mut JoinSet<()>) {
 
 /// Puts changed limits and alerts in force, and gives what takes a restart all the same.
 fn take(
-    alerts: Rc<Alerts>,
+    alerts: Rc<AlertSender>,
     apps: Vec<Rc<Delivery>>,
     simulator: bool,
 ) -> impl Fn(&Settings, &Settings) -> Vec<String> {
@@ -289,6 +289,6 @@ fn take(
 }
 
 /// Tells people of an event, where they want to be told. The log has it already.
-async fn tell(alerts: Rc<Alerts>, event: Event) {
+async fn tell(alerts: Rc<AlertSender>, event: DaemonEvent) {
     alerts.raise(event.alert()).await;
 }

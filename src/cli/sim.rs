@@ -15,12 +15,12 @@ use super::Exit;
 use crate::clock::Clock;
 use crate::message::counted;
 use crate::simulator::{
-    Count, Keep, Latency, Limits, ParseFaultError, Plan, Settings, Simulator, Stats, TargetedBy, Time,
+    RateCounting, RecordMode, Latency, SimulatorLimits, ParseFaultError, FaultPlan, SimulatorSettings, Simulator, Stats, TargetedBy, SimulatorTime,
 };
 
 /// Run the built-in server that speaks the service's REST API, enforces its limits and fails as told.
 #[derive(Debug, clap::Args)]
-pub(super) struct Sim {
+pub(super) struct SimArgs {
     /// Address to listen on; a loopback one, for the simulator lets everybody in
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7080")]
     listen: SocketAddr,
@@ -44,22 +44,22 @@ pub(super) struct Sim {
     members: u64,
     /// Group calls, and group messages, a second; `none` lifts the limit
     #[arg(long, value_name = "N", default_value = "20")]
-    group_per_second: Rate,
+    group_per_second: RateArg,
     /// Targeted calls a second; `none` lifts the limit
     #[arg(long, value_name = "N", default_value = "100")]
-    targeted_per_second: Rate,
+    targeted_per_second: RateArg,
     /// Uploads a second; `none` lifts the limit
     #[arg(long, value_name = "N", default_value = "100")]
-    upload_per_second: Rate,
+    upload_per_second: RateArg,
     /// Calls a second to each of the lists and the recalls; `none` lifts the limit
     #[arg(long, value_name = "N", default_value = "100")]
-    read_per_second: Rate,
+    read_per_second: RateArg,
     /// What a targeted call counts
     #[arg(long, value_enum, default_value_t)]
     targeted_by: TargetedBy,
     /// How the rates are counted
     #[arg(long, value_enum, default_value_t)]
-    count: Count,
+    count: RateCounting,
     /// Refuse a call of several messages unless all of them fit into the second
     #[arg(long)]
     whole_calls: bool,
@@ -87,9 +87,9 @@ pub(super) struct Sim {
 
 /// A rate a second, or `none`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Rate(Option<u32>);
+struct RateArg(Option<u32>);
 
-impl std::str::FromStr for Rate {
+impl std::str::FromStr for RateArg {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -104,7 +104,7 @@ impl std::str::FromStr for Rate {
 }
 
 /// The house's clock is a time for the simulator.
-impl Time for Clock {
+impl SimulatorTime for Clock {
     fn elapsed(&self) -> Duration {
         self.now().since_start()
     }
@@ -124,7 +124,7 @@ impl Time for Clock {
 ///
 /// For an address that is not a loopback one or is taken, a fault rule that cannot be read, and a record that cannot be
 /// opened.
-pub(super) fn run(args: Sim) -> anyhow::Result<Exit> {
+pub(super) fn run(args: SimArgs) -> anyhow::Result<Exit> {
     if !args.listen.ip().is_loopback() {
         bail!(
             "the simulator lets everybody in, so it listens on loopback addresses only: {} is not one; \
@@ -146,17 +146,17 @@ pub(super) fn run(args: Sim) -> anyhow::Result<Exit> {
     Ok(Exit::Delivered)
 }
 
-fn settings(args: Sim) -> Result<Settings, ParseFaultError> {
-    let mut faults = Plan::default();
+fn settings(args: SimArgs) -> Result<SimulatorSettings, ParseFaultError> {
+    let mut faults = FaultPlan::default();
     for rule in &args.faults {
         faults.extend(rule.parse()?);
     }
-    Ok(Settings {
+    Ok(SimulatorSettings {
         client_id: args.client_id,
         client_secret: SecretString::from(args.client_secret),
         groups: args.groups,
         members: args.members,
-        limits: Limits {
+        limits: SimulatorLimits {
             group_per_second: args.group_per_second.0,
             targeted_per_second: args.targeted_per_second.0,
             targeted_by: args.targeted_by,
@@ -164,13 +164,13 @@ fn settings(args: Sim) -> Result<Settings, ParseFaultError> {
             read_per_second: args.read_per_second.0,
             count: args.count,
             whole_calls: args.whole_calls,
-            ..Limits::default()
+            ..SimulatorLimits::default()
         },
         latency: args.latency,
         faults,
         seed: args.seed,
-        keep: if args.counts_only { Keep::Counts } else { Keep::Messages },
-        ..Settings::new(&args.org, &args.app)
+        keep: if args.counts_only { RecordMode::Counts } else { RecordMode::Messages },
+        ..SimulatorSettings::new(&args.org, &args.app)
     })
 }
 
@@ -194,7 +194,7 @@ async fn serve(simulator: &Simulator, listen: SocketAddr) -> anyhow::Result<()> 
     Ok(())
 }
 
-fn write_welcome(out: &mut impl Write, settings: &Settings, address: SocketAddr) -> std::io::Result<()> {
+fn write_welcome(out: &mut impl Write, settings: &SimulatorSettings, address: SocketAddr) -> std::io::Result<()> {
     writeln!(out, "# The simulator listens on {address}. Paste these lines where Mooncast runs:")?;
     writeln!(out, "export MOONCAST_BASE_URL=http://{address}")?;
     writeln!(out, "export MOONCAST_ORG={}", settings.org)?;
@@ -232,10 +232,10 @@ mod tests {
     #[derive(Debug, Parser)]
     struct Line {
         #[command(flatten)]
-        sim: Sim,
+        sim: SimArgs,
     }
 
-    fn parse(args: &[&str]) -> Sim {
+    fn parse(args: &[&str]) -> SimArgs {
         Line::try_parse_from([&["sim"], args].concat()).unwrap().sim
     }
 
@@ -270,16 +270,16 @@ mod tests {
         assert_eq!(settings.limits.group_per_second, None);
         assert_eq!(settings.limits.targeted_per_second, Some(5));
         assert_eq!(settings.limits.targeted_by, TargetedBy::User);
-        assert_eq!(settings.limits.count, Count::Bucket);
+        assert_eq!(settings.limits.count, RateCounting::Bucket);
         assert_eq!(settings.latency, "2ms-40ms".parse().unwrap());
         assert_eq!(settings.faults.to_string(), "send:every=10:429\ntoken:503\n");
-        assert_eq!(settings.keep, Keep::Counts);
+        assert_eq!(settings.keep, RecordMode::Counts);
     }
 
     #[test]
     fn no_flags_are_the_contracts_limits() {
         let settings = settings(parse(&[])).unwrap();
-        assert_eq!(settings.limits, Limits::default());
+        assert_eq!(settings.limits, SimulatorLimits::default());
         assert_eq!((settings.groups, settings.members), (100, 10));
     }
 
@@ -303,7 +303,7 @@ mod tests {
     #[test]
     fn the_welcome_can_be_pasted() {
         let mut out = Vec::new();
-        write_welcome(&mut out, &Settings::default(), "127.0.0.1:7080".parse().unwrap()).unwrap();
+        write_welcome(&mut out, &SimulatorSettings::default(), "127.0.0.1:7080".parse().unwrap()).unwrap();
         let text = String::from_utf8(out).unwrap();
         assert!(
             text.lines().all(|line| line.starts_with("# ") || line.starts_with("export MOONCAST_")),

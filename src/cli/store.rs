@@ -13,13 +13,13 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::clock::Clock;
 use crate::config::{Environment, FILE_NAME, STATE_FOLDER, STORE_VARIABLE, Settings, is_server};
-use crate::ledger::{LEDGER_FILE, Ledger, Look, Place};
+use crate::ledger::{LEDGER_FILE, Ledger, StoreInspection, LedgerLocation};
 use crate::message::{counted, counted_as};
 
-use super::findings::Report;
-use super::next::Next;
+use super::findings::FindingsReport;
+use super::next::FollowUpCommands;
 use super::run::fail_point;
-use super::{Exit, Global, apps, backup};
+use super::{Exit, GlobalArgs, apps, backup};
 
 /// How far a server's clock may be from this machine's. Hosts go by the server's, so it harms nothing; it is told.
 const CLOCK_MARGIN: Duration = Duration::from_secs(5);
@@ -29,16 +29,16 @@ const CLOCK_MARGIN: Duration = Duration::from_secs(5);
 /// The store is the project's: a file in .mooncast, or the Postgres server that `MOONCAST_STORE` or `store` in
 /// mooncast.toml names.
 #[derive(Debug, Args)]
-pub(super) struct Store {
+pub(super) struct StoreArgs {
     /// That of what was sent to the simulator
     #[arg(long, global = true)]
     simulator: bool,
     #[command(subcommand)]
-    command: Command,
+    command: StoreCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum StoreCommand {
     /// Bring the store to the newest version that this program knows
     ///
     /// Every command does that when it opens a store. By hand it is done before hosts are replaced, while nobody waits.
@@ -59,20 +59,20 @@ enum Command {
     /// Exit status: 0 it is copied; 2 it is not, and TO is as it was.
     Copy {
         /// Where the ledger is
-        from: End,
+        from: StoreAddress,
         /// Where it is to be
-        to: End,
+        to: StoreAddress,
     },
-    Backup(backup::Backup),
-    Restore(backup::Restore),
-    Accept(backup::Accept),
+    Backup(backup::BackupArgs),
+    Restore(backup::RestoreArgs),
+    Accept(backup::AcceptArgs),
 }
 
 /// One end of a copy, as it was typed: it may hold a password.
 #[derive(Debug, Clone)]
-struct End(SecretString);
+struct StoreAddress(SecretString);
 
-impl FromStr for End {
+impl FromStr for StoreAddress {
     type Err = Infallible;
 
     fn from_str(text: &str) -> Result<Self, Infallible> {
@@ -80,9 +80,9 @@ impl FromStr for End {
     }
 }
 
-impl End {
+impl StoreAddress {
     /// The place that it names. `what` is its name in errors.
-    fn place(&self, what: &str, environment: &Environment) -> anyhow::Result<Place> {
+    fn place(&self, what: &str, environment: &Environment) -> anyhow::Result<LedgerLocation> {
         let text = self.0.expose_secret();
         let variable = text.strip_prefix("env:").or_else(|| (text == STORE_VARIABLE).then_some(text));
         if let Some(variable) = variable {
@@ -94,15 +94,15 @@ impl End {
                     "{what}: {variable} is no Postgres server's address, postgres://USER:PASSWORD@HOST/DATABASE"
                 )
             }
-            return Ok(Place::Server(address.into()));
+            return Ok(LedgerLocation::Server(address.into()));
         }
         if text.contains("://") {
             if !is_server(text) {
                 bail!("{what}: an address must begin with postgres://")
             }
-            return Ok(Place::Server(self.0.clone()));
+            return Ok(LedgerLocation::Server(self.0.clone()));
         }
-        Ok(Place::Folder(folder(Path::new(text))))
+        Ok(LedgerLocation::Folder(folder(Path::new(text))))
     }
 }
 
@@ -116,11 +116,11 @@ fn folder(path: &Path) -> PathBuf {
     if is_project && !path.join(LEDGER_FILE).is_file() { of_project } else { path.to_owned() }
 }
 
-pub(super) fn run(args: Store, global: &Global) -> anyhow::Result<Exit> {
+pub(super) fn run(args: StoreArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
     let environment = Environment::of_process();
     let clock = Clock::real();
     match args.command {
-        Command::Copy { from, to } => {
+        StoreCommand::Copy { from, to } => {
             let (from, to) = (from.place("FROM", &environment)?, to.place("TO", &environment)?);
             if let Some(file) = from.missing_file() {
                 bail!("FROM: there is no {}", file.display())
@@ -132,16 +132,16 @@ pub(super) fn run(args: Store, global: &Global) -> anyhow::Result<Exit> {
             let settings = Settings::load_offline(&project, &environment)?;
             let place = apps::place(&project, &settings, args.simulator);
             let state = apps::state(&project, &settings, args.simulator);
-            let next = Next::new(global, &project, args.simulator || settings.simulator);
+            let next = FollowUpCommands::new(global, &project, args.simulator || settings.simulator);
             let point = fail_point(&environment)?;
             clock.block_on(async {
                 match command {
-                    Command::Migrate => migrate(&place, &clock).await,
-                    Command::Backup(asked) => backup::backup(asked, &place, &clock, &point).await,
-                    Command::Restore(asked) => {
+                    StoreCommand::Migrate => migrate(&place, &clock).await,
+                    StoreCommand::Backup(asked) => backup::backup(asked, &place, &clock, &point).await,
+                    StoreCommand::Restore(asked) => {
                         backup::restore(asked, &place, &state, &clock, &point, &next).await
                     }
-                    Command::Accept(asked) => backup::accept(asked, &place, &clock, &next).await,
+                    StoreCommand::Accept(asked) => backup::accept(asked, &place, &clock, &next).await,
                     _ => check(&place, &clock).await,
                 }
             })?
@@ -149,7 +149,7 @@ pub(super) fn run(args: Store, global: &Global) -> anyhow::Result<Exit> {
     }
 }
 
-async fn migrate(place: &Place, clock: &Clock) -> anyhow::Result<Exit> {
+async fn migrate(place: &LedgerLocation, clock: &Clock) -> anyhow::Result<Exit> {
     let (ledger, found, now) = Ledger::migrate(place, clock.clone()).await?;
     let path = ledger.path().display();
     let known = Ledger::look(place, clock).await?.known;
@@ -167,24 +167,24 @@ async fn migrate(place: &Place, clock: &Clock) -> anyhow::Result<Exit> {
     Ok(Exit::Delivered)
 }
 
-async fn check(place: &Place, clock: &Clock) -> anyhow::Result<Exit> {
+async fn check(place: &LedgerLocation, clock: &Clock) -> anyhow::Result<Exit> {
     if let Some(file) = place.missing_file() {
         bail!("there is no ledger yet: no {}", file.display())
     }
-    let mut report = Report::default();
+    let mut report = FindingsReport::default();
     look_and_examine(place, clock, &mut report).await;
     Ok(if report.is_unwell() { Exit::Usage } else { Exit::Delivered })
 }
 
 /// Looks at a store from outside, and where this program can work on it as it is, at what is in it.
-pub(super) async fn look_and_examine(place: &Place, clock: &Clock, report: &mut Report) {
+pub(super) async fn look_and_examine(place: &LedgerLocation, clock: &Clock, report: &mut FindingsReport) {
     if look(place, clock, report).await {
         examine(place, clock, report).await;
     }
 }
 
 /// Looks at a store from outside; gives whether this program can work on it as it is.
-async fn look(place: &Place, clock: &Clock, report: &mut Report) -> bool {
+async fn look(place: &LedgerLocation, clock: &Clock, report: &mut FindingsReport) -> bool {
     let look = match Ledger::look(place, clock).await {
         Ok(look) => look,
         Err(error) => {
@@ -192,7 +192,7 @@ async fn look(place: &Place, clock: &Clock, report: &mut Report) -> bool {
             return false;
         }
     };
-    let Look { path, version, least, known, size, server } = look;
+    let StoreInspection { path, version, least, known, size, server } = look;
     let path = path.display();
     match &server {
         Some(server) => {
@@ -222,7 +222,7 @@ async fn look(place: &Place, clock: &Clock, report: &mut Report) -> bool {
     usable
 }
 
-async fn examine(place: &Place, clock: &Clock, report: &mut Report) {
+async fn examine(place: &LedgerLocation, clock: &Clock, report: &mut FindingsReport) {
     let opened = Ledger::open_at(place, clock.clone()).await;
     let ledger = match opened {
         Ok(ledger) => ledger,
@@ -249,7 +249,7 @@ async fn examine(place: &Place, clock: &Clock, report: &mut Report) {
     }
 }
 
-async fn copy(from: &Place, to: &Place, clock: &Clock) -> anyhow::Result<Exit> {
+async fn copy(from: &LedgerLocation, to: &LedgerLocation, clock: &Clock) -> anyhow::Result<Exit> {
     let copied = Ledger::transfer(from, to, clock).await.context("nothing was copied")?;
     let mut out = std::io::stdout();
     writeln!(out, "{:<16} {:>10}  SHA-256", "table", "rows")?;

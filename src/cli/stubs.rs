@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::Args;
 use rust_embed::RustEmbed;
 
-use super::{Exit, Global};
+use super::{Exit, GlobalArgs};
 
 /// The folder with the editor's stubs, which `.luarc.json` names.
 pub(super) const FOLDER: &str = ".luals";
@@ -20,10 +20,10 @@ pub(super) const EDITOR_SETTINGS: (&str, &str) = (".luarc.json", include_str!("n
 ///
 /// Files in `.luals` that this version does not have are left alone and named; so is a `.luarc.json` that is there.
 #[derive(Debug, Clone, Args)]
-pub(super) struct Stubs {}
+pub(super) struct StubsArgs {}
 
 /// Writes the stubs and prints what changed.
-pub(super) fn run(_: &Stubs, global: &Global) -> anyhow::Result<Exit> {
+pub(super) fn run(_: &StubsArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
     let root = global.project()?.root;
     let done = refresh(&root)?;
     let mut out = io::stdout();
@@ -43,7 +43,7 @@ pub(super) fn run(_: &Stubs, global: &Global) -> anyhow::Result<Exit> {
 }
 
 /// What [`refresh`] found and did.
-struct Refreshed {
+struct RefreshedStubs {
     /// Stubs that were missing or had another text.
     changed: usize,
     /// Files in the folder that are no stubs of this version.
@@ -51,7 +51,7 @@ struct Refreshed {
     editor_settings_lack_folder: bool,
 }
 
-fn refresh(root: &Path) -> anyhow::Result<Refreshed> {
+fn refresh(root: &Path) -> anyhow::Result<RefreshedStubs> {
     let folder = root.join(FOLDER);
     let stubs = all();
     let mut changed = 0;
@@ -80,7 +80,7 @@ fn refresh(root: &Path) -> anyhow::Result<Refreshed> {
             return Err(error).with_context(|| format!("{} cannot be read", settings.display()));
         }
     };
-    Ok(Refreshed { changed, unknown, editor_settings_lack_folder })
+    Ok(RefreshedStubs { changed, unknown, editor_settings_lack_folder })
 }
 
 /// Writes a file of a project, with the folders above it.
@@ -94,11 +94,11 @@ pub(super) fn write(path: &Path, content: &str) -> anyhow::Result<()> {
 
 #[derive(RustEmbed)]
 #[folder = "stdlib/"]
-struct Embedded;
+struct EmbeddedStubs;
 
 /// A Lua file that says what a script can call.
 #[derive(Debug, Clone)]
-pub(super) struct Stub {
+pub(super) struct StubFile {
     /// The file's name without folders: `im.lua`.
     pub(super) file: String,
     /// Its text.
@@ -106,12 +106,12 @@ pub(super) struct Stub {
 }
 
 /// All of them: those of modules in Rust, which only declare, and the modules in Lua, which are documented in place.
-pub(super) fn all() -> Vec<Stub> {
-    Embedded::iter()
+pub(super) fn all() -> Vec<StubFile> {
+    EmbeddedStubs::iter()
         .filter_map(|path| {
             let file = path.rsplit('/').next().unwrap_or(&path).to_owned();
-            let text = String::from_utf8(Embedded::get(&path)?.data.into_owned()).ok()?;
-            Some(Stub { file, text })
+            let text = String::from_utf8(EmbeddedStubs::get(&path)?.data.into_owned()).ok()?;
+            Some(StubFile { file, text })
         })
         .collect()
 }

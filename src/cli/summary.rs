@@ -5,60 +5,60 @@ use std::io::Write;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::delivery::{Counts, End, Underway};
-use crate::host::{Ended, Failed};
+use crate::delivery::{SendCounts, DriveEnd, ActiveBroadcast};
+use crate::host::{RunEnd, RunError};
 use crate::message::counted;
 
 use super::Exit;
-use super::logging::Format;
+use super::logging::LogFormat;
 use super::logging::indented;
-use super::next::Next;
+use super::next::FollowUpCommands;
 
 /// A run that is over.
-pub(super) struct Summary<'a> {
-    pub(super) ended: &'a Ended,
-    pub(super) counts: Counts,
+pub(super) struct RunSummary<'a> {
+    pub(super) ended: &'a RunEnd,
+    pub(super) counts: SendCounts,
     pub(super) elapsed: Duration,
     /// Whether a broadcast was refused because its inputs changed.
     pub(super) refused: bool,
     /// Those that have left something to do are among them.
-    pub(super) broadcasts: &'a [Rc<Underway>],
-    pub(super) next: Next,
+    pub(super) broadcasts: &'a [Rc<ActiveBroadcast>],
+    pub(super) next: FollowUpCommands,
 }
 
-impl Summary<'_> {
+impl RunSummary<'_> {
     /// Says it on standard error, and gives the exit status that it comes to.
-    pub(super) fn tell(&self, format: Format) -> Exit {
+    pub(super) fn tell(&self, format: LogFormat) -> Exit {
         match format {
-            Format::Text => {
+            LogFormat::Text => {
                 let mut err = std::io::stderr().lock();
                 // Nobody is left to be told when standard error is gone.
                 let _ = self.write(&mut err);
             }
-            Format::Json => self.log(),
+            LogFormat::Json => self.log(),
         }
         match self.ended {
-            Ended::Interrupted => Exit::Interrupted,
-            Ended::Failed(_) if self.refused => Exit::Usage,
-            Ended::Failed(_) => Exit::Failed,
-            Ended::Finished if !self.counts.all_delivered() => Exit::Undelivered,
-            Ended::Finished => Exit::Delivered,
+            RunEnd::Interrupted => Exit::Interrupted,
+            RunEnd::Failed(_) if self.refused => Exit::Usage,
+            RunEnd::Failed(_) => Exit::Failed,
+            RunEnd::Finished if !self.counts.all_delivered() => Exit::Undelivered,
+            RunEnd::Finished => Exit::Delivered,
         }
     }
 
     fn write(&self, err: &mut impl Write) -> std::io::Result<()> {
         match self.ended {
-            Ended::Failed(Failed::Script(error)) => {
+            RunEnd::Failed(RunError::Script(error)) => {
                 writeln!(err, "error: {}", indented(&error.message))?;
                 for frame in &error.traceback {
                     writeln!(err, "    {frame}")?;
                 }
             }
-            Ended::Failed(failed) => writeln!(err, "error: {}", indented(&failed.to_string()))?,
-            Ended::Interrupted => writeln!(err, "interrupted")?,
-            Ended::Finished => {}
+            RunEnd::Failed(failed) => writeln!(err, "error: {}", indented(&failed.to_string()))?,
+            RunEnd::Interrupted => writeln!(err, "interrupted")?,
+            RunEnd::Finished => {}
         }
-        if self.counts != Counts::default() {
+        if self.counts != SendCounts::default() {
             writeln!(err, "{}", self.sentence())?;
         }
         for broadcast in self.broadcasts {
@@ -76,15 +76,15 @@ impl Summary<'_> {
 
     fn log(&self) {
         match self.ended {
-            Ended::Failed(Failed::Script(error)) => {
+            RunEnd::Failed(RunError::Script(error)) => {
                 tracing::error!(traceback = error.traceback.join("\n"), "{}", error.message);
             }
-            Ended::Failed(failed) => tracing::error!("{failed}"),
-            Ended::Interrupted => tracing::warn!("interrupted"),
-            Ended::Finished => {}
+            RunEnd::Failed(failed) => tracing::error!("{failed}"),
+            RunEnd::Interrupted => tracing::warn!("interrupted"),
+            RunEnd::Finished => {}
         }
         let counts = self.counts;
-        if counts != Counts::default() {
+        if counts != SendCounts::default() {
             tracing::info!(
                 sent = counts.sent,
                 rejected = counts.rejected,
@@ -131,14 +131,14 @@ impl Summary<'_> {
     }
 }
 
-fn commands(broadcast: &Underway, next: &Next) -> Vec<String> {
+fn commands(broadcast: &ActiveBroadcast, next: &FollowUpCommands) -> Vec<String> {
     let counts = broadcast.progress.look().counts;
-    let over = matches!(broadcast.end().map(|driven| &driven.end), Some(End::Finished | End::Cancelled));
+    let over = matches!(broadcast.end().map(|driven| &driven.end), Some(DriveEnd::Finished | DriveEnd::Cancelled));
     next.commands(&broadcast.name, &broadcast.run, &counts, over)
 }
 
 /// `news/1: 60 of 100 sent, 3 rejected, 37 not sent yet; paused: 20 failures in a row`
-fn stands(broadcast: &Underway) -> String {
+fn stands(broadcast: &ActiveBroadcast) -> String {
     let counts = broadcast.progress.look().counts;
     let mut text =
         format!("{}/{}: {} of {} sent", broadcast.name, broadcast.run, counts.sent, counts.total());
@@ -146,13 +146,13 @@ fn stands(broadcast: &Underway) -> String {
         (counts.rejected, "rejected"),
         (counts.in_doubt, "in doubt"),
         (counts.cancelled, "cancelled"),
-        (Underway::left(&counts), "not sent yet"),
+        (ActiveBroadcast::left(&counts), "not sent yet"),
     ] {
         if count > 0 {
             let _ = write!(text, ", {count} {what}");
         }
     }
-    if let Some(End::Paused(why)) = broadcast.end().map(|driven| &driven.end) {
+    if let Some(DriveEnd::Paused(why)) = broadcast.end().map(|driven| &driven.end) {
         let _ = write!(text, "; paused: {why}");
     }
     text

@@ -9,53 +9,53 @@ use secrecy::ExposeSecret;
 
 use crate::clock::Clock;
 use crate::config::{Environment, Settings};
-use crate::ledger::{Ledger, Role};
-use crate::web::{Minted, mint};
+use crate::ledger::{Ledger, TokenRole};
+use crate::web::{NewToken, mint};
 
-use super::{Exit, Global, apps};
+use super::{Exit, GlobalArgs, apps};
 
 /// Makes the tokens of the page and its API anew.
 #[derive(Debug, Args)]
-pub(super) struct Tokens {
+pub(super) struct TokensArgs {
     /// Those of a daemon that sends to the simulator
     #[arg(long, global = true)]
     simulator: bool,
     #[command(subcommand)]
-    command: Command,
+    command: TokensCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum TokensCommand {
     /// Make new tokens and show them, this once; the old ones are of no use any more
     Renew {
         /// Only the one of who may operate, or of who may read
-        role: Option<Which>,
+        role: Option<RoleArg>,
     },
 }
 
 /// A role, as a word of the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Which {
+enum RoleArg {
     Operate,
     Read,
 }
 
-impl From<Which> for Role {
-    fn from(which: Which) -> Self {
+impl From<RoleArg> for TokenRole {
+    fn from(which: RoleArg) -> Self {
         match which {
-            Which::Operate => Self::Operate,
-            Which::Read => Self::Read,
+            RoleArg::Operate => Self::Operate,
+            RoleArg::Read => Self::Read,
         }
     }
 }
 
-pub(super) fn run(args: &Tokens, global: &Global) -> anyhow::Result<Exit> {
+pub(super) fn run(args: &TokensArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
     let project = global.project()?;
     let settings = Settings::load_offline(&project, &Environment::of_process())?;
     let place = apps::place(&project, &settings, args.simulator);
-    let Command::Renew { role } = args.command;
-    let roles = role.map_or_else(|| Role::ALL.to_vec(), |role| vec![Role::from(role)]);
-    let minted: Vec<Minted> = roles.into_iter().map(mint).collect();
+    let TokensCommand::Renew { role } = args.command;
+    let roles = role.map_or_else(|| TokenRole::ALL.to_vec(), |role| vec![TokenRole::from(role)]);
+    let minted: Vec<NewToken> = roles.into_iter().map(mint).collect();
     let clock = Clock::real();
     clock.block_on(async {
         let ledger = Ledger::open_at(&place, clock.clone()).await?;
@@ -67,15 +67,15 @@ pub(super) fn run(args: &Tokens, global: &Global) -> anyhow::Result<Exit> {
 }
 
 /// The tokens, as people are shown them.
-pub(super) fn shown(minted: &[Minted], address: Option<SocketAddr>) -> String {
+pub(super) fn shown(minted: &[NewToken], address: Option<SocketAddr>) -> String {
     let mut text = String::new();
     if let Some(address) = address {
         let _ = writeln!(text, "The page is at {address}. Its tokens, shown this once:");
     }
     for one in minted {
         let may = match one.role {
-            Role::Operate => "look and act",
-            Role::Read => "look",
+            TokenRole::Operate => "look and act",
+            TokenRole::Read => "look",
         };
         let _ = writeln!(text, "  {:<8} {}  (may {may})", one.role.name(), one.token.expose_secret());
     }

@@ -35,9 +35,9 @@ const LAST: Duration = Duration::from_secs(3);
 const TOLD_EVERY: Duration = Duration::from_mins(5);
 
 /// Hands spans over.
-pub(super) struct Traces(SdkTracerProvider);
+pub(super) struct TraceExporter(SdkTracerProvider);
 
-impl Traces {
+impl TraceExporter {
     /// What the environment asks for; nothing where it names no collector.
     pub(super) fn wanted() -> anyhow::Result<Option<Self>> {
         let set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
@@ -54,7 +54,7 @@ impl Traces {
             .with_protocol(Protocol::HttpBinary)
             .build()
             .context("OTEL_EXPORTER_OTLP_ENDPOINT")?;
-        let exporter = Telling { exporter, clock: Clock::real(), lost: Mutex::default() };
+        let exporter = WarningExporter { exporter, clock: Clock::real(), lost: Mutex::default() };
         let mut resource =
             Resource::builder().with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));
         let attributes = env::var("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
@@ -86,27 +86,27 @@ impl Traces {
 }
 
 /// An exporter that tells when the collector takes nothing, but not each time.
-struct Telling {
+struct WarningExporter {
     exporter: opentelemetry_otlp::SpanExporter,
     clock: Clock,
-    lost: Mutex<Lost>,
+    lost: Mutex<LostSpans>,
 }
 
 /// Spans that were lost, and when that was told.
 #[derive(Default)]
-struct Lost {
+struct LostSpans {
     spans: usize,
     told: Option<Instant>,
 }
 
-impl fmt::Debug for Telling {
+impl fmt::Debug for WarningExporter {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The exporter's own text has the headers, and with them perhaps a token.
         formatter.debug_struct("Telling").finish_non_exhaustive()
     }
 }
 
-impl SpanExporter for Telling {
+impl SpanExporter for WarningExporter {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let count = batch.len();
         let result = self.exporter.export(batch).await;
@@ -129,7 +129,7 @@ impl SpanExporter for Telling {
     }
 }
 
-impl Telling {
+impl WarningExporter {
     fn tell(&self, count: usize, error: &OTelSdkError) {
         let Ok(mut lost) = self.lost.lock() else { return };
         lost.spans += count;

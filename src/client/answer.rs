@@ -51,9 +51,9 @@ pub(super) fn decode<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, String
 
 /// A text that the service writes as a string or as a number, of any length, without loss.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Text(pub(super) String);
+pub(super) struct LosslessText(pub(super) String);
 
-impl<'de> Deserialize<'de> for Text {
+impl<'de> Deserialize<'de> for LosslessText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = <&RawValue>::deserialize(deserializer)?;
         text_of(raw).map(Self).ok_or_else(|| serde::de::Error::custom("neither a string nor a number"))
@@ -71,26 +71,26 @@ fn text_of(raw: &RawValue) -> Option<String> {
 
 /// The pairs of a JSON object in their order, less those whose value is neither a string nor a number.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Pairs(pub(super) Vec<(String, String)>);
+pub(super) struct JsonPairs(pub(super) Vec<(String, String)>);
 
-impl<'de> Deserialize<'de> for Pairs {
+impl<'de> Deserialize<'de> for JsonPairs {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct PairsVisitor;
         impl<'de> Visitor<'de> for PairsVisitor {
-            type Value = Pairs;
+            type Value = JsonPairs;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<JsonPairs, A::Error> {
                 let mut pairs = Vec::with_capacity(1);
                 while let Some((key, value)) = map.next_entry::<String, &RawValue>()? {
                     if let Some(text) = text_of(value) {
                         pairs.push((key, text));
                     }
                 }
-                Ok(Pairs(pairs))
+                Ok(JsonPairs(pairs))
             }
         }
         deserializer.deserialize_map(PairsVisitor)
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn pairs_keep_their_order_and_every_digit() {
-        let Pairs(pairs) =
+        let JsonPairs(pairs) =
             decode(br#"{"9":"m9","1":123456789012345678901234567890,"5":null,"7":{"id":1},"\u0033":"a\"b"}"#)
                 .unwrap();
         let expected = [("9", "m9"), ("1", "123456789012345678901234567890"), ("3", "a\"b")];
@@ -126,8 +126,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_not_quoted() {
-        let reason = decode::<Pairs>(br#"["canary"]"#).unwrap_err();
+        let reason = decode::<JsonPairs>(br#"["canary"]"#).unwrap_err();
         assert_eq!(reason, "the answer (10 bytes) is not of the documented form at line 1 column 0");
-        assert!(decode::<Pairs>(br#"{"canary":"#).unwrap_err().contains("ends too early"));
+        assert!(decode::<JsonPairs>(br#"{"canary":"#).unwrap_err().contains("ends too early"));
     }
 }

@@ -17,9 +17,9 @@ const SEALED: u8 = 2;
 /// The HTTP library asks for the body's bytes after it has put the request's head into its buffer and before it
 /// writes that buffer out, so who never asked never wrote.
 #[derive(Debug)]
-struct Gate(AtomicU8);
+struct WriteState(AtomicU8);
 
-impl Gate {
+impl WriteState {
     fn turn(&self, to: u8) -> bool {
         self.0.compare_exchange(IDLE, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
@@ -27,16 +27,16 @@ impl Gate {
 
 /// The sender's end of a gate. Once it is dropped, or was asked, a request that was not written never will be.
 #[derive(Debug)]
-pub(super) struct Seal(Arc<Gate>);
+pub(super) struct WriteCanceller(Arc<WriteState>);
 
-impl Seal {
+impl WriteCanceller {
     /// Gives the request up. True when none of it was written, and then none of it will be.
     pub(super) fn nothing_written(&self) -> bool {
         self.0.turn(SEALED) || self.0.0.load(Ordering::Acquire) == SEALED
     }
 }
 
-impl Drop for Seal {
+impl Drop for WriteCanceller {
     fn drop(&mut self) {
         self.0.turn(SEALED);
     }
@@ -45,21 +45,21 @@ impl Drop for Seal {
 /// The request was given up before it was written.
 #[derive(Debug, thiserror::Error)]
 #[error("the request was given up")]
-pub(super) struct GivenUp;
+pub(super) struct AbandonedError;
 
 /// A body in one piece that calls `on_write` when its request is about to be written.
 pub(super) struct WatchedBody<F> {
     data: Option<Bytes>,
-    gate: Arc<Gate>,
+    gate: Arc<WriteState>,
     // The mutex is never locked: it only makes the body shareable by type, as the library asks.
     on_write: Mutex<Option<F>>,
 }
 
 impl<F> WatchedBody<F> {
     /// A body of `data`, which must not be empty, since an empty body is never asked for.
-    pub(super) fn new(data: Bytes, on_write: Option<F>) -> (Self, Seal) {
-        let gate = Arc::new(Gate(AtomicU8::new(IDLE)));
-        (Self { data: Some(data), gate: Arc::clone(&gate), on_write: Mutex::new(on_write) }, Seal(gate))
+    pub(super) fn new(data: Bytes, on_write: Option<F>) -> (Self, WriteCanceller) {
+        let gate = Arc::new(WriteState(AtomicU8::new(IDLE)));
+        (Self { data: Some(data), gate: Arc::clone(&gate), on_write: Mutex::new(on_write) }, WriteCanceller(gate))
     }
 }
 
@@ -68,15 +68,15 @@ impl<F> Unpin for WatchedBody<F> {}
 
 impl<F: FnOnce()> Body for WatchedBody<F> {
     type Data = Bytes;
-    type Error = GivenUp;
+    type Error = AbandonedError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         _context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, GivenUp>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, AbandonedError>>> {
         let Some(data) = self.data.take() else { return Poll::Ready(None) };
         if !self.gate.turn(WRITTEN) {
-            return Poll::Ready(Some(Err(GivenUp)));
+            return Poll::Ready(Some(Err(AbandonedError)));
         }
         if let Some(on_write) = self.on_write.get_mut().ok().and_then(Option::take) {
             on_write();

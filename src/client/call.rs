@@ -8,13 +8,13 @@ use reqwest::header::AUTHORIZATION;
 use serde::Deserialize;
 
 use super::answer::{ErrorBody, decode};
-use super::body::Seal;
-use super::class::{Class, Nature, Outcome, classify};
-use super::failure::{CallName, Failure};
-use super::scrub::Scrubbed;
+use super::body::WriteCanceller;
+use super::class::{FailureClass, Idempotency, FailureCause, classify};
+use super::failure::{CallName, CallError};
+use super::scrub::SanitizedText;
 use super::send::TimeLimit;
-use super::token::{Lease, Tokens};
-use super::transport::{Answer, Broken, Deadline, Flow, Transport};
+use super::token::{BearerToken, TokenProvider};
+use super::transport::{HttpResponse, TransportError, Deadline, BytesWritten, HttpTransport};
 
 /// How often one call is made again with another token. Each 401 says that nothing was done.
 const RENEWALS: u32 = 3;
@@ -23,36 +23,36 @@ const GRACE: Duration = Duration::from_millis(100);
 
 /// A call's name and kind.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Call {
+pub(super) struct CallSpec {
     pub(super) name: CallName,
-    pub(super) nature: Nature,
+    pub(super) nature: Idempotency,
 }
 
-impl Call {
+impl CallSpec {
     pub(super) const fn get(path: &'static str) -> Self {
-        Self { name: CallName { method: "GET", path }, nature: Nature::Repeatable }
+        Self { name: CallName { method: "GET", path }, nature: Idempotency::Repeatable }
     }
 
-    pub(super) const fn post(path: &'static str, nature: Nature) -> Self {
+    pub(super) const fn post(path: &'static str, nature: Idempotency) -> Self {
         Self { name: CallName { method: "POST", path }, nature }
     }
 
     /// A call that was not made, because of what the caller gave.
-    pub(super) fn refuse(self, reason: &str) -> Failure {
-        Failure::plain(Class::Permanent, self.name, &Scrubbed::new(reason, &[]))
+    pub(super) fn refuse(self, reason: &str) -> CallError {
+        CallError::plain(FailureClass::Permanent, self.name, &SanitizedText::new(reason, &[]))
     }
 }
 
 /// A request but for its token.
-pub(super) struct Prepared {
+pub(super) struct PreparedCall {
     pub(super) request: Request,
     /// For a send: tells whether it was written.
-    pub(super) seal: Option<Seal>,
+    pub(super) seal: Option<WriteCanceller>,
     /// For an upload: counts what goes.
-    pub(super) flow: Option<Flow>,
+    pub(super) flow: Option<BytesWritten>,
 }
 
-impl From<Request> for Prepared {
+impl From<Request> for PreparedCall {
     fn from(request: Request) -> Self {
         Self { request, seal: None, flow: None }
     }
@@ -63,14 +63,14 @@ impl From<Request> for Prepared {
 ///
 /// With a `limit`, the call and its waits for tokens end by then.
 pub(super) async fn authorised(
-    transport: &Transport,
-    tokens: &Tokens,
-    call: Call,
+    transport: &HttpTransport,
+    tokens: &TokenProvider,
+    call: CallSpec,
     limit: Option<TimeLimit>,
-    mut prepare: impl FnMut() -> Result<Prepared, Failure>,
-) -> Result<Success, Failure> {
+    mut prepare: impl FnMut() -> Result<PreparedCall, CallError>,
+) -> Result<CallSuccess, CallError> {
     let deadline = deadline(transport, limit);
-    let mut renewals = Renewals::default();
+    let mut renewals = TokenRenewals::default();
     loop {
         let lease = leased(transport, tokens, call, deadline).await?;
         match made(transport, tokens, call, &lease, deadline, prepare()?).await {
@@ -84,16 +84,16 @@ pub(super) async fn authorised(
 
 /// How often a call was made again with another token.
 #[derive(Debug, Clone, Default)]
-pub struct Renewals(u32);
+pub struct TokenRenewals(u32);
 
-impl Renewals {
+impl TokenRenewals {
     /// Takes a token out of use that was answered with 401; gives whether the call may be made once more with the next.
     pub(super) async fn may_repeat(
         &mut self,
-        transport: &Transport,
-        tokens: &Tokens,
-        lease: &Lease,
-        failure: &Failure,
+        transport: &HttpTransport,
+        tokens: &TokenProvider,
+        lease: &BearerToken,
+        failure: &CallError,
     ) -> bool {
         let is_hopeless = tokens.refused(lease, transport.clock(), failure).await;
         if is_hopeless || self.0 == RENEWALS || !tokens.renewable() {
@@ -105,25 +105,25 @@ impl Renewals {
 }
 
 /// The instant at which a limit is reached that counts from now.
-pub(super) fn deadline(transport: &Transport, limit: Option<TimeLimit>) -> Option<Deadline> {
+pub(super) fn deadline(transport: &HttpTransport, limit: Option<TimeLimit>) -> Option<Deadline> {
     limit.map(|TimeLimit { left, given }| Deadline { at: transport.pace().now() + left, given })
 }
 
 /// Makes a call once.
 pub(super) async fn made(
-    transport: &Transport,
-    tokens: &Tokens,
-    call: Call,
-    lease: &Lease,
+    transport: &HttpTransport,
+    tokens: &TokenProvider,
+    call: CallSpec,
+    lease: &BearerToken,
     deadline: Option<Deadline>,
-    prepared: Prepared,
-) -> Result<Success, Failure> {
-    let Prepared { mut request, seal, flow } = prepared;
+    prepared: PreparedCall,
+) -> Result<CallSuccess, CallError> {
+    let PreparedCall { mut request, seal, flow } = prepared;
     request.headers_mut().insert(AUTHORIZATION, lease.header());
     match transport.exchange(request, flow.as_ref(), deadline).await {
         Ok(answer) if (200..300).contains(&answer.status) => {
             tokens.accepted(lease, transport.clock()).await;
-            Ok(Success { call, status: answer.status, body: answer.body })
+            Ok(CallSuccess { call, status: answer.status, body: answer.body })
         }
         Ok(answer) => Err(refusal(call, &answer, &secrets(tokens, lease))),
         Err(broken) => {
@@ -135,52 +135,52 @@ pub(super) async fn made(
 
 /// A token, by the deadline.
 pub(super) async fn leased(
-    transport: &Transport,
-    tokens: &Tokens,
-    call: Call,
+    transport: &HttpTransport,
+    tokens: &TokenProvider,
+    call: CallSpec,
     deadline: Option<Deadline>,
-) -> Result<Lease, Failure> {
+) -> Result<BearerToken, CallError> {
     let Some(Deadline { at, given }) = deadline else { return tokens.lease(transport, None).await };
     let wait = at - transport.pace().now() + GRACE;
     let leased = transport.pace().timeout(wait, tokens.lease(transport, deadline)).await;
     leased.unwrap_or_else(|_| {
-        let detail = Scrubbed::new(&format!("no token within {given:.1?}"), &[]);
-        Err(Failure::plain(Class::NothingSent, call.name, &detail))
+        let detail = SanitizedText::new(&format!("no token within {given:.1?}"), &[]);
+        Err(CallError::plain(FailureClass::NothingSent, call.name, &detail))
     })
 }
 
 /// What no text may show.
-fn secrets<'a>(tokens: &'a Tokens, lease: &'a Lease) -> Vec<&'a str> {
+fn secrets<'a>(tokens: &'a TokenProvider, lease: &'a BearerToken) -> Vec<&'a str> {
     [Some(lease.token()), tokens.client_secret()].into_iter().flatten().collect()
 }
 
 /// A call's answer with a status of success.
 #[derive(Debug)]
-pub(super) struct Success {
-    call: Call,
+pub(super) struct CallSuccess {
+    call: CallSpec,
     status: u16,
     body: Bytes,
 }
 
-impl Success {
+impl CallSuccess {
     /// Reads the answer's JSON. One that cannot be read leaves the call's fate unknown. Nothing of it is shown:
     /// it can hold a token or a share-secret.
-    pub(super) fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Failure> {
+    pub(super) fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, CallError> {
         decode(&self.body).map_err(|reason| {
-            let class = classify(self.call.nature, Outcome::Broken { written: true });
-            let detail = Scrubbed::new(&reason, &[]);
-            Failure { status: Some(self.status), ..Failure::plain(class, self.call.name, &detail) }
+            let class = classify(self.call.nature, FailureCause::Broken { written: true });
+            let detail = SanitizedText::new(&reason, &[]);
+            CallError { status: Some(self.status), ..CallError::plain(class, self.call.name, &detail) }
         })
     }
 }
 
 /// The failure that an answer without success is.
-pub(super) fn refusal(call: Call, answer: &Answer, secrets: &[&str]) -> Failure {
+pub(super) fn refusal(call: CallSpec, answer: &HttpResponse, secrets: &[&str]) -> CallError {
     let body = ErrorBody::parse(&answer.body);
     let (error, description) = (body.error.as_deref(), body.description.as_deref());
-    let class = classify(call.nature, Outcome::Answer { status: answer.status, error, description });
-    let shown = |text: &str| Box::from(Scrubbed::new(text, secrets).as_str());
-    Failure {
+    let class = classify(call.nature, FailureCause::Answer { status: answer.status, error, description });
+    let shown = |text: &str| Box::from(SanitizedText::new(text, secrets).as_str());
+    CallError {
         class,
         call: call.name,
         status: Some(answer.status),
@@ -198,23 +198,23 @@ pub(super) fn refusal(call: Call, answer: &Answer, secrets: &[&str]) -> Failure 
 }
 
 /// The failure that a call without an answer is.
-pub(super) fn lost(call: Call, broken: &Broken, written: bool, secrets: &[&str]) -> Failure {
+pub(super) fn lost(call: CallSpec, broken: &TransportError, written: bool, secrets: &[&str]) -> CallError {
     let class = if broken.file_changed {
-        Class::Permanent
+        FailureClass::Permanent
     } else {
-        classify(call.nature, Outcome::Broken { written })
+        classify(call.nature, FailureCause::Broken { written })
     };
     let detail = if broken.overdue && !written {
         format!("{}; no connection was ready to take it", broken.detail)
     } else {
         broken.detail.clone()
     };
-    Failure::plain(class, call.name, &Scrubbed::new(&detail, secrets))
+    CallError::plain(class, call.name, &SanitizedText::new(&detail, secrets))
 }
 
-impl Success {
+impl CallSuccess {
     /// A success that needed no token.
-    pub(super) fn new(call: Call, answer: Answer) -> Self {
+    pub(super) fn new(call: CallSpec, answer: HttpResponse) -> Self {
         Self { call, status: answer.status, body: answer.body }
     }
 }

@@ -2,7 +2,7 @@
 
 /// What a failure means for the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Class {
+pub enum FailureClass {
     /// The service refused the call and will refuse it again. Nothing was sent.
     ///
     /// Rows: any 3xx, any 4xx that is not named below, 403 of any other kind, 429 `resource_limited`, 501, and 500
@@ -34,7 +34,7 @@ pub enum Class {
 
 /// What kind of call failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Nature {
+pub(super) enum Idempotency {
     /// A group or a targeted message: what may have been sent must not be sent again.
     Send,
     /// Any other call: a list, a token, an upload, or a recall (a message recalled twice is recalled).
@@ -43,7 +43,7 @@ pub(super) enum Nature {
 
 /// How a call ended that did not succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome<'a> {
+pub(super) enum FailureCause<'a> {
     /// A whole answer came; its `error` and `error_description` where it had them.
     Answer { status: u16, error: Option<&'a str>, description: Option<&'a str> },
     /// No usable answer came: a reset, a timeout, or a success that could not be read.
@@ -54,30 +54,30 @@ pub(super) enum Outcome<'a> {
 }
 
 /// The class of an unsuccessful call.
-pub(super) fn classify(nature: Nature, outcome: Outcome<'_>) -> Class {
+pub(super) fn classify(nature: Idempotency, outcome: FailureCause<'_>) -> FailureClass {
     match outcome {
-        Outcome::Broken { written: false } => Class::NothingSent,
-        Outcome::Broken { written: true } => unknown_fate(nature),
-        Outcome::Answer { status, error, description } => match (status, error) {
-            (401, _) => Class::Auth,
-            (403, Some("message_send_error")) if says_reach_limit(description) => Class::Throttled,
-            (429, Some("resource_limited")) => Class::Permanent,
-            (429, _) => Class::Throttled,
+        FailureCause::Broken { written: false } => FailureClass::NothingSent,
+        FailureCause::Broken { written: true } => unknown_fate(nature),
+        FailureCause::Answer { status, error, description } => match (status, error) {
+            (401, _) => FailureClass::Auth,
+            (403, Some("message_send_error")) if says_reach_limit(description) => FailureClass::Throttled,
+            (429, Some("resource_limited")) => FailureClass::Permanent,
+            (429, _) => FailureClass::Throttled,
             (408, _) => unknown_fate(nature),
             (500, Some("unsupported_service_operation" | "web_application" | "no_full_text_index")) => {
-                Class::Permanent
+                FailureClass::Permanent
             }
-            (300..=499 | 501, _) => Class::Permanent,
+            (300..=499 | 501, _) => FailureClass::Permanent,
             // A status outside the table proves nothing either.
             _ => unknown_fate(nature),
         },
     }
 }
 
-fn unknown_fate(nature: Nature) -> Class {
+fn unknown_fate(nature: Idempotency) -> FailureClass {
     match nature {
-        Nature::Send => Class::InDoubt,
-        Nature::Repeatable => Class::Repeat,
+        Idempotency::Send => FailureClass::InDoubt,
+        Idempotency::Repeatable => FailureClass::Repeat,
     }
 }
 
@@ -91,47 +91,47 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn answer(nature: Nature, status: u16, error: &str, description: &str) -> Class {
+    fn answer(nature: Idempotency, status: u16, error: &str, description: &str) -> FailureClass {
         let named = |text: &'static str| (!text.is_empty()).then_some(text);
         let (error, description) = (named(error.to_owned().leak()), named(description.to_owned().leak()));
-        classify(nature, Outcome::Answer { status, error, description })
+        classify(nature, FailureCause::Answer { status, error, description })
     }
 
     #[test]
     fn rows_that_are_the_same_for_every_call() {
         let rows = [
-            (301, "", "", Class::Permanent),
-            (302, "", "", Class::Permanent),
-            (307, "", "", Class::Permanent),
-            (400, "message_send_error", "param from can't be empty", Class::Permanent),
-            (400, "invalid_request_body", "", Class::Permanent),
-            (400, "illegal_argument", "", Class::Permanent),
-            (400, "json_parse", "", Class::Permanent),
-            (400, "invalid_grant", "", Class::Permanent),
-            (400, "", "", Class::Permanent),
-            (401, "unauthorized", "", Class::Auth),
-            (401, "auth_bad_access_token", "", Class::Auth),
-            (403, "message_send_error", "message send reach limit", Class::Throttled),
-            (403, "message_send_error", " Message send reach limit.", Class::Throttled),
-            (403, "message_send_error", "group is muted", Class::Permanent),
-            (403, "message_send_error", "", Class::Permanent),
-            (403, "forbidden_op", "message send reach limit", Class::Permanent),
-            (403, "", "", Class::Permanent),
-            (404, "service_resource_not_found", "", Class::Permanent),
-            (405, "", "", Class::Permanent),
-            (413, "", "", Class::Permanent),
-            (415, "", "", Class::Permanent),
-            (422, "", "", Class::Permanent),
-            (429, "reach_limit", "This request has reached api limit", Class::Throttled),
-            (429, "", "", Class::Throttled),
-            (429, "resource_limited", "", Class::Permanent),
-            (500, "unsupported_service_operation", "", Class::Permanent),
-            (500, "web_application", "", Class::Permanent),
-            (500, "no_full_text_index", "", Class::Permanent),
-            (501, "", "", Class::Permanent),
+            (301, "", "", FailureClass::Permanent),
+            (302, "", "", FailureClass::Permanent),
+            (307, "", "", FailureClass::Permanent),
+            (400, "message_send_error", "param from can't be empty", FailureClass::Permanent),
+            (400, "invalid_request_body", "", FailureClass::Permanent),
+            (400, "illegal_argument", "", FailureClass::Permanent),
+            (400, "json_parse", "", FailureClass::Permanent),
+            (400, "invalid_grant", "", FailureClass::Permanent),
+            (400, "", "", FailureClass::Permanent),
+            (401, "unauthorized", "", FailureClass::Auth),
+            (401, "auth_bad_access_token", "", FailureClass::Auth),
+            (403, "message_send_error", "message send reach limit", FailureClass::Throttled),
+            (403, "message_send_error", " Message send reach limit.", FailureClass::Throttled),
+            (403, "message_send_error", "group is muted", FailureClass::Permanent),
+            (403, "message_send_error", "", FailureClass::Permanent),
+            (403, "forbidden_op", "message send reach limit", FailureClass::Permanent),
+            (403, "", "", FailureClass::Permanent),
+            (404, "service_resource_not_found", "", FailureClass::Permanent),
+            (405, "", "", FailureClass::Permanent),
+            (413, "", "", FailureClass::Permanent),
+            (415, "", "", FailureClass::Permanent),
+            (422, "", "", FailureClass::Permanent),
+            (429, "reach_limit", "This request has reached api limit", FailureClass::Throttled),
+            (429, "", "", FailureClass::Throttled),
+            (429, "resource_limited", "", FailureClass::Permanent),
+            (500, "unsupported_service_operation", "", FailureClass::Permanent),
+            (500, "web_application", "", FailureClass::Permanent),
+            (500, "no_full_text_index", "", FailureClass::Permanent),
+            (501, "", "", FailureClass::Permanent),
         ];
         for (status, error, description, class) in rows {
-            for nature in [Nature::Send, Nature::Repeatable] {
+            for nature in [Idempotency::Send, Idempotency::Repeatable] {
                 assert_eq!(
                     answer(nature, status, error, description),
                     class,
@@ -146,31 +146,31 @@ mod tests {
         for (status, error) in
             [(408, ""), (500, ""), (500, "internal_server_error"), (502, ""), (503, ""), (504, ""), (520, "")]
         {
-            assert_eq!(answer(Nature::Send, status, error, ""), Class::InDoubt, "{status}");
-            assert_eq!(answer(Nature::Repeatable, status, error, ""), Class::Repeat, "{status}");
+            assert_eq!(answer(Idempotency::Send, status, error, ""), FailureClass::InDoubt, "{status}");
+            assert_eq!(answer(Idempotency::Repeatable, status, error, ""), FailureClass::Repeat, "{status}");
         }
-        assert_eq!(classify(Nature::Send, Outcome::Broken { written: true }), Class::InDoubt);
-        assert_eq!(classify(Nature::Repeatable, Outcome::Broken { written: true }), Class::Repeat);
+        assert_eq!(classify(Idempotency::Send, FailureCause::Broken { written: true }), FailureClass::InDoubt);
+        assert_eq!(classify(Idempotency::Repeatable, FailureCause::Broken { written: true }), FailureClass::Repeat);
     }
 
     #[test]
     fn what_was_not_written_was_not_sent() {
-        for nature in [Nature::Send, Nature::Repeatable] {
-            assert_eq!(classify(nature, Outcome::Broken { written: false }), Class::NothingSent);
+        for nature in [Idempotency::Send, Idempotency::Repeatable] {
+            assert_eq!(classify(nature, FailureCause::Broken { written: false }), FailureClass::NothingSent);
         }
     }
 
     proptest! {
         #[test]
         fn a_send_is_never_called_safe_to_repeat(status in 0..=999_u16, error in "[a-z_]{0,20}", text in ".{0,30}") {
-            let class = answer(Nature::Send, status, &error, &text);
-            prop_assert_ne!(class, Class::Repeat);
-            prop_assert_ne!(class, Class::NothingSent);
+            let class = answer(Idempotency::Send, status, &error, &text);
+            prop_assert_ne!(class, FailureClass::Repeat);
+            prop_assert_ne!(class, FailureClass::NothingSent);
         }
 
         #[test]
         fn no_5xx_but_the_named_ones_is_final_for_a_send(status in 502..=599_u16, error in "[a-z_]{0,20}") {
-            prop_assert_eq!(answer(Nature::Send, status, &error, ""), Class::InDoubt);
+            prop_assert_eq!(answer(Idempotency::Send, status, &error, ""), FailureClass::InDoubt);
         }
     }
 }

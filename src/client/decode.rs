@@ -28,9 +28,9 @@ pub enum DecodeError {
 
 /// What was done to a body, in the order in which it was done.
 #[derive(Debug, Default)]
-pub struct Codings(Vec<String>);
+pub struct ContentEncodings(Vec<String>);
 
-impl Codings {
+impl ContentEncodings {
     /// What `Content-Encoding` says.
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Self {
@@ -68,7 +68,7 @@ impl Codings {
 /// # Errors
 ///
 /// As [`Codings::undo`].
-pub(super) fn text(codings: &Codings, body: Bytes, most: usize) -> Result<Bytes, DecodeError> {
+pub(super) fn text(codings: &ContentEncodings, body: Bytes, most: usize) -> Result<Bytes, DecodeError> {
     let body = codings.undo(body, most)?;
     // No JSON begins like this.
     let body = if body.starts_with(GZIP_MAGIC) { undo("gzip", body, most)? } else { body };
@@ -152,7 +152,7 @@ mod tests {
         if !coding.is_empty() {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_str(coding).unwrap());
         }
-        text(&Codings::of(&headers), Bytes::copy_from_slice(body), MOST).map(|bytes| bytes.to_vec())
+        text(&ContentEncodings::of(&headers), Bytes::copy_from_slice(body), MOST).map(|bytes| bytes.to_vec())
     }
 
     #[test]

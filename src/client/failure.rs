@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::class::Class;
-use super::scrub::Scrubbed;
+use super::class::FailureClass;
+use super::scrub::SanitizedText;
 
 /// Which call it was: its method, and its path behind the app's prefix with `{id}` for what varies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,9 +24,9 @@ impl fmt::Display for CallName {
 /// Why a call failed, and what that means. Every text in it is escaped, at most 300 characters long, and holds no
 /// token and no secret, even where the service repeats one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
+pub struct CallError {
     /// What the caller may do now.
-    pub class: Class,
+    pub class: FailureClass,
     /// The call that failed: the asked one, or `POST /token`, or, while everybody is told that new tokens are refused
     /// too, the one that found it out.
     pub call: CallName,
@@ -44,9 +44,9 @@ pub struct Failure {
     pub detail: Box<str>,
 }
 
-impl Failure {
+impl CallError {
     /// A failure without an answer of the service's own words.
-    pub(super) fn plain(class: Class, call: CallName, detail: &Scrubbed) -> Self {
+    pub(super) fn plain(class: FailureClass, call: CallName, detail: &SanitizedText) -> Self {
         Self {
             class,
             call,
@@ -60,15 +60,15 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for CallError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let meaning = match self.class {
-            Class::Permanent => "refused",
-            Class::Auth => "not authorised",
-            Class::Throttled => "throttled, nothing was sent",
-            Class::InDoubt => "in doubt, it may have been sent",
-            Class::NothingSent => "nothing was sent",
-            Class::Repeat => "failed, safe to repeat",
+            FailureClass::Permanent => "refused",
+            FailureClass::Auth => "not authorised",
+            FailureClass::Throttled => "throttled, nothing was sent",
+            FailureClass::InDoubt => "in doubt, it may have been sent",
+            FailureClass::NothingSent => "nothing was sent",
+            FailureClass::Repeat => "failed, safe to repeat",
         };
         write!(formatter, "{}: {meaning}", self.call)?;
         if let Some(status) = self.status {
@@ -93,7 +93,7 @@ impl fmt::Display for Failure {
     }
 }
 
-impl std::error::Error for Failure {}
+impl std::error::Error for CallError {}
 
 #[cfg(test)]
 mod tests {
@@ -101,10 +101,10 @@ mod tests {
 
     #[test]
     fn one_line_says_what_happened_where() {
-        let mut failure = Failure::plain(
-            Class::Throttled,
+        let mut failure = CallError::plain(
+            FailureClass::Throttled,
             CallName { method: "POST", path: "/messages/chatgroups" },
-            &Scrubbed::new("", &[]),
+            &SanitizedText::new("", &[]),
         );
         failure.status = Some(429);
         failure.error = Some("reach_limit".into());

@@ -23,15 +23,15 @@ const LOSS_COUNTS: Duration = Duration::from_secs(1);
 const LEARNED_LEAST: Duration = Duration::from_millis(500);
 
 /// Makes a client that uses a connection again after at most this rest; never again when it is zero.
-type Build = dyn Fn(Duration) -> Result<Client, reqwest::Error> + Send + Sync;
+type ClientFactory = dyn Fn(Duration) -> Result<Client, reqwest::Error> + Send + Sync;
 
 /// An HTTP client that is replaced by one with a shorter rest when its server keeps connections for less.
-pub struct Connections {
-    build: Box<Build>,
-    state: Mutex<State>,
+pub struct ConnectionPool {
+    build: Box<ClientFactory>,
+    state: Mutex<PoolState>,
 }
 
-struct State {
+struct PoolState {
     client: Client,
     /// The longest rest after which a connection is used again.
     rest: Duration,
@@ -47,13 +47,13 @@ pub struct Checkout {
     rested: Option<Duration>,
 }
 
-impl std::fmt::Debug for Connections {
+impl std::fmt::Debug for ConnectionPool {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Connections").field("rest", &self.state().rest).finish_non_exhaustive()
     }
 }
 
-impl Connections {
+impl ConnectionPool {
     /// Connections that are used again after a rest of at most `rest`, until their server says less. `build` makes the
     /// client.
     ///
@@ -65,7 +65,7 @@ impl Connections {
         build: impl Fn(Duration) -> Result<Client, reqwest::Error> + Send + Sync + 'static,
     ) -> Result<Self, reqwest::Error> {
         let client = build(rest)?;
-        let state = Mutex::new(State { client, rest, used_at: None });
+        let state = Mutex::new(PoolState { client, rest, used_at: None });
         Ok(Self { build: Box::new(build), state })
     }
 
@@ -94,7 +94,7 @@ impl Connections {
     pub fn answered(&self, headers: &HeaderMap, network: &Clock) {
         let mut state = self.state();
         state.used_at = Some(network.now());
-        if let Some(announced) = Announced::of(headers) {
+        if let Some(announced) = KeepAliveHeader::of(headers) {
             let rest = announced.usable().min(state.rest);
             if rest < state.rest || announced.is_over {
                 self.replace(&mut state, rest);
@@ -120,7 +120,7 @@ impl Connections {
     }
 
     /// The connections of the client before close when the exchanges that are under way on them end.
-    fn replace(&self, state: &mut State, rest: Duration) {
+    fn replace(&self, state: &mut PoolState, rest: Duration) {
         match (self.build)(rest) {
             Ok(client) => (state.client, state.rest) = (client, rest),
             Err(error) => tracing::warn!(
@@ -130,20 +130,20 @@ impl Connections {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, PoolState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// What `Keep-Alive` says.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Announced {
+struct KeepAliveHeader {
     life: Option<Duration>,
     /// Whether the connection takes no more requests.
     is_over: bool,
 }
 
-impl Announced {
+impl KeepAliveHeader {
     fn of(headers: &HeaderMap) -> Option<Self> {
         if !headers.contains_key(KEEP_ALIVE) {
             return None;
@@ -185,16 +185,16 @@ mod tests {
     fn announced(value: &'static str) -> Option<Duration> {
         let mut headers = HeaderMap::new();
         headers.insert(KEEP_ALIVE, HeaderValue::from_static(value));
-        Announced::of(&headers)?.life
+        KeepAliveHeader::of(&headers)?.life
     }
 
-    fn connections() -> Connections {
+    fn connections() -> ConnectionPool {
         let tls = crate::client::tls_config().unwrap();
         let build = move |_| Client::builder().tls_backend_preconfigured(tls.clone()).no_proxy().build();
-        Connections::new(Duration::from_secs(20), build).unwrap()
+        ConnectionPool::new(Duration::from_secs(20), build).unwrap()
     }
 
-    fn rest_after(connections: &Connections, value: &'static str) -> Duration {
+    fn rest_after(connections: &ConnectionPool, value: &'static str) -> Duration {
         let mut headers = HeaderMap::new();
         headers.insert(KEEP_ALIVE, HeaderValue::from_static(value));
         connections.answered(&headers, &Clock::real());
@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn the_last_part_of_a_life_is_not_used() {
         let usable =
-            |seconds| Announced { life: Some(Duration::from_secs(seconds)), is_over: false }.usable();
+            |seconds| KeepAliveHeader { life: Some(Duration::from_secs(seconds)), is_over: false }.usable();
         for (life, millis) in [(0, 0), (1, 500), (2, 1000), (5, 2500), (10, 5000), (60, 55_000)] {
             assert_eq!(usable(life), Duration::from_millis(millis), "{life}");
         }

@@ -7,17 +7,17 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Client;
-use super::answer::{Pairs, Text};
-use super::call::Call;
-use super::failure::Failure;
+use super::answer::{JsonPairs, LosslessText};
+use super::call::CallSpec;
+use super::failure::CallError;
 
 /// The most groups or members a page can have (older tenants give at most 100 whatever is asked for).
 pub const PAGE_SIZE_MAX: u32 = 1000;
 /// Where older tenants silently cut a page.
 const OLD_PAGE_SIZE: usize = 100;
 
-const GROUPS: Call = Call::get("/chatgroups");
-const MEMBERS: Call = Call::get("/chatgroups/{id}/users");
+const GROUPS: CallSpec = CallSpec::get("/chatgroups");
+const MEMBERS: CallSpec = CallSpec::get("/chatgroups/{id}/users");
 
 /// A group of the app.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub struct GroupsPage {
 
 /// What a member may do in a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Role {
+pub enum GroupRole {
     /// Made the group or was given it.
     Owner,
     /// Helps the owner.
@@ -64,7 +64,7 @@ pub struct Member {
     /// The user's id.
     pub id: String,
     /// What the user is in the group.
-    pub role: Role,
+    pub role: GroupRole,
 }
 
 /// Some of a group's members.
@@ -78,15 +78,15 @@ pub struct MembersPage {
 
 #[derive(Deserialize)]
 struct GroupsAnswer {
-    data: Vec<GroupEntry>,
+    data: Vec<GroupJson>,
     cursor: Option<String>,
     #[serde(default)]
     timestamp: Value,
 }
 
 #[derive(Deserialize)]
-struct GroupEntry {
-    groupid: Text,
+struct GroupJson {
+    groupid: LosslessText,
     #[serde(default)]
     groupname: Value,
     #[serde(default)]
@@ -101,8 +101,8 @@ struct GroupEntry {
     last_modified_snake: Value,
 }
 
-impl From<GroupEntry> for Group {
-    fn from(entry: GroupEntry) -> Self {
+impl From<GroupJson> for Group {
+    fn from(entry: GroupJson) -> Self {
         Self {
             groupid: entry.groupid.0,
             groupname: text(entry.groupname),
@@ -116,7 +116,7 @@ impl From<GroupEntry> for Group {
 
 #[derive(Deserialize)]
 struct MembersAnswer {
-    data: Vec<Pairs>,
+    data: Vec<JsonPairs>,
 }
 
 fn text(value: Value) -> Option<String> {
@@ -138,7 +138,7 @@ impl Client {
     ///
     /// By [`Failure::class`]. [`super::Class::Permanent`] when the service's cursor leads back to the page it came
     /// with: the list would never end.
-    pub async fn groups_page(&self, after: Option<&str>, limit: u32) -> Result<GroupsPage, Failure> {
+    pub async fn groups_page(&self, after: Option<&str>, limit: u32) -> Result<GroupsPage, CallError> {
         let mut url = self.url(&["chatgroups"]);
         url.query_pairs_mut().append_pair("limit", &limit.clamp(1, PAGE_SIZE_MAX).to_string());
         if let Some(cursor) = after {
@@ -168,7 +168,7 @@ impl Client {
         group_id: &str,
         pagenum: u32,
         pagesize: u32,
-    ) -> Result<MembersPage, Failure> {
+    ) -> Result<MembersPage, CallError> {
         // A path cannot hold these, however they are encoded.
         if matches!(group_id, "" | "." | "..") {
             return Err(MEMBERS.refuse(&format!("«{group_id}» is no group id")));
@@ -189,9 +189,9 @@ impl Client {
 
 fn member((role, id): (String, String)) -> Option<Member> {
     let role = match role.as_str() {
-        "owner" => Role::Owner,
-        "admin" => Role::Admin,
-        "member" => Role::Member,
+        "owner" => GroupRole::Owner,
+        "admin" => GroupRole::Admin,
+        "member" => GroupRole::Member,
         _ => return None,
     };
     Some(Member { id, role })
@@ -226,6 +226,6 @@ mod tests {
         let members: Vec<Member> =
             answer.data.into_iter().flat_map(|entry| entry.0).filter_map(member).collect();
         let roles: Vec<_> = members.iter().map(|member| (member.id.as_str(), member.role)).collect();
-        assert_eq!(roles, [("a", Role::Owner), ("7", Role::Admin), ("c", Role::Member)]);
+        assert_eq!(roles, [("a", GroupRole::Owner), ("7", GroupRole::Admin), ("c", GroupRole::Member)]);
     }
 }

@@ -37,37 +37,37 @@ use reqwest::Url;
 
 use crate::clock::Clock;
 use crate::config::App;
-use call::{Call, Prepared, Success};
-use token::Tokens;
-use transport::Transport;
+use call::{CallSpec, PreparedCall, CallSuccess};
+use token::TokenProvider;
+use transport::HttpTransport;
 
 pub use builder::client_builder;
-pub use call::Renewals;
-pub use class::Class;
-pub use decode::{Codings, DecodeError};
-pub use failure::{CallName, Failure};
-pub use keepalive::{Checkout, Connections};
-pub use lists::{Group, GroupsPage, Member, MembersPage, PAGE_SIZE_MAX, Role};
-pub use media::{Content, Media};
+pub use call::TokenRenewals;
+pub use class::FailureClass;
+pub use decode::{ContentEncodings, DecodeError};
+pub use failure::{CallName, CallError};
+pub use keepalive::{Checkout, ConnectionPool};
+pub use lists::{Group, GroupsPage, Member, MembersPage, PAGE_SIZE_MAX, GroupRole};
+pub use media::{MediaKind, MediaInfo};
 pub use pages::{GroupPages, MemberPages};
 pub use proxy::Proxies;
-pub use recall::{RECALL_MAX, Recall, Recalled};
+pub use recall::{RECALL_MAX, Recall, RecallResult};
 pub use roots::tls_config;
-pub use send::{Authorisation, Receipts, SendCall, TimeLimit};
-pub use token::{Kept, Shelf, TokenWait, Turn};
-pub use upload::{Thumbnail, Upload, UploadError, Uploaded, check_size};
-pub use wire::{Carried, Wire};
+pub use send::{Authorisation, SendReceipts, SendCall, TimeLimit};
+pub use token::{StoredToken, TokenStore, TokenWait, FetchTurn};
+pub use upload::{Thumbnail, Upload, UploadError, UploadResult, check_size};
+pub use wire::{ServiceResponse, InProcessService};
 
 /// Speaks to the service for one app. Clones share connections and token.
 #[derive(Clone)]
-pub struct Client(Arc<Inner>);
+pub struct Client(Arc<ClientInner>);
 
-struct Inner {
+struct ClientInner {
     prefix: Url,
     group_messages: Url,
     targeted_messages: Url,
-    tokens: Tokens,
-    transport: Transport,
+    tokens: TokenProvider,
+    transport: HttpTransport,
 }
 
 /// Why there can be no client.
@@ -99,7 +99,7 @@ impl Client {
     ///
     /// When the app's address or token cannot be used.
     pub fn new(app: &App, clock: Clock, state: Option<&Path>) -> Result<Self, ClientError> {
-        Self::with(app, state, |prefix| Transport::new(prefix, clock, app.timeouts))
+        Self::with(app, state, |prefix| HttpTransport::new(prefix, clock, app.timeouts))
     }
 
     /// A client whose requests go over a wire in place of the network, at the pace of `clock`.
@@ -107,18 +107,18 @@ impl Client {
     /// # Errors
     ///
     /// As [`Client::new`].
-    pub fn over(wire: Arc<dyn Wire>, app: &App, clock: Clock) -> Result<Self, ClientError> {
-        Self::with(app, None, |prefix| Ok(Transport::new(prefix, clock, app.timeouts)?.over(wire)))
+    pub fn over(wire: Arc<dyn InProcessService>, app: &App, clock: Clock) -> Result<Self, ClientError> {
+        Self::with(app, None, |prefix| Ok(HttpTransport::new(prefix, clock, app.timeouts)?.over(wire)))
     }
 
     fn with(
         app: &App,
         state: Option<&Path>,
-        transport: impl FnOnce(&Url) -> Result<Transport, ClientError>,
+        transport: impl FnOnce(&Url) -> Result<HttpTransport, ClientError>,
     ) -> Result<Self, ClientError> {
         let prefix = address(&app.prefix)?;
-        let tokens = Tokens::new(app, below(&prefix, &["token"]), state)?;
-        Ok(Self(Arc::new(Inner {
+        let tokens = TokenProvider::new(app, below(&prefix, &["token"]), state)?;
+        Ok(Self(Arc::new(ClientInner {
             group_messages: below(&prefix, &["messages", "chatgroups"]),
             targeted_messages: below(&prefix, &["messages", "chatgroups", "users"]),
             transport: transport(&prefix)?,
@@ -129,7 +129,7 @@ impl Client {
 
     /// Keeps a fetched token on a shelf that other machines reach too, and no more in the project's state folder. The app
     /// is known there by `key`. Nothing where the token is fixed.
-    pub fn keep_token_on(&self, key: &str, place: Arc<dyn Shelf>) {
+    pub fn keep_token_on(&self, key: &str, place: Arc<dyn TokenStore>) {
         self.0.tokens.keep_on(key, place);
     }
 
@@ -139,7 +139,7 @@ impl Client {
     /// # Errors
     ///
     /// Why there is none.
-    pub async fn authorise(&self) -> Result<(), Failure> {
+    pub async fn authorise(&self) -> Result<(), CallError> {
         self.0.tokens.lease(&self.0.transport, None).await.map(drop)
     }
 
@@ -155,19 +155,19 @@ impl Client {
 
     async fn call(
         &self,
-        call: Call,
-        prepare: impl FnMut() -> Result<Prepared, Failure>,
-    ) -> Result<Success, Failure> {
+        call: CallSpec,
+        prepare: impl FnMut() -> Result<PreparedCall, CallError>,
+    ) -> Result<CallSuccess, CallError> {
         self.call_within(call, None, prepare).await
     }
 
     /// The same, given up when the limit is reached, the wait for a token included.
     async fn call_within(
         &self,
-        call: Call,
+        call: CallSpec,
         limit: Option<TimeLimit>,
-        prepare: impl FnMut() -> Result<Prepared, Failure>,
-    ) -> Result<Success, Failure> {
+        prepare: impl FnMut() -> Result<PreparedCall, CallError>,
+    ) -> Result<CallSuccess, CallError> {
         call::authorised(&self.0.transport, &self.0.tokens, call, limit, prepare).await
     }
 }

@@ -1,7 +1,7 @@
 //! Whole lists, page by page. A page that failed can be asked for again: only a page that came moves on.
 
 use super::Client;
-use super::failure::Failure;
+use super::failure::CallError;
 use super::lists::{Group, Member, PAGE_SIZE_MAX};
 
 /// The pages of the app's groups.
@@ -41,7 +41,7 @@ impl GroupPages {
     /// # Errors
     ///
     /// As of [`Client::groups_page`], and the next call asks for the same page.
-    pub async fn next(&mut self) -> Result<Option<Vec<Group>>, Failure> {
+    pub async fn next(&mut self) -> Result<Option<Vec<Group>>, CallError> {
         if self.done {
             return Ok(None);
         }
@@ -58,7 +58,7 @@ impl MemberPages {
     /// # Errors
     ///
     /// By [`Failure::class`], and the next call asks for the same page.
-    pub async fn next(&mut self) -> Result<Option<Vec<Member>>, Failure> {
+    pub async fn next(&mut self) -> Result<Option<Vec<Member>>, CallError> {
         if self.done {
             return Ok(None);
         }

@@ -4,7 +4,7 @@
 use reqwest::{ClientBuilder, NoProxy, Proxy, Url};
 
 /// Makes a proxy for one kind of request.
-type Make = fn(Url) -> reqwest::Result<Proxy>;
+type ProxyConstructor = fn(Url) -> reqwest::Result<Proxy>;
 
 const SCHEMES: [&str; 6] = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"];
 
@@ -35,7 +35,7 @@ impl Proxies {
             found(upper).or_else(|| found(&lower))
         };
         let except = first("NO_PROXY").and_then(|(_, list)| NoProxy::from_string(&list));
-        let kinds: [(&str, Make); 3] =
+        let kinds: [(&str, ProxyConstructor); 3] =
             [("HTTP_PROXY", Proxy::http), ("HTTPS_PROXY", Proxy::https), ("ALL_PROXY", Proxy::all)];
         let mut proxies = Vec::new();
         for (upper, make) in kinds {

@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Client;
-use super::answer::Text;
-use super::call::Call;
-use super::class::Nature;
-use super::failure::Failure;
+use super::answer::LosslessText;
+use super::call::CallSpec;
+use super::class::Idempotency;
+use super::failure::CallError;
 
 /// The most messages that one call takes back (contract).
 pub const RECALL_MAX: usize = 30;
 
-const CALL: Call = Call::post("/messages/batch_recall", Nature::Repeatable);
+const CALL: CallSpec = CallSpec::post("/messages/batch_recall", Idempotency::Repeatable);
 
 /// A message to take back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct Recall {
 
 /// What became of a recall.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recalled {
+pub struct RecallResult {
     /// The message's id.
     pub msg_id: String,
     /// Whether it was taken back.
@@ -41,12 +41,12 @@ pub struct Recalled {
 }
 
 #[derive(Serialize)]
-struct Asked<'a> {
-    msgs: Vec<AskedMessage<'a>>,
+struct RecallRequestBody<'a> {
+    msgs: Vec<RecallRequestItem<'a>>,
 }
 
 #[derive(Serialize)]
-struct AskedMessage<'a> {
+struct RecallRequestItem<'a> {
     msg_id: &'a str,
     to: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,19 +56,19 @@ struct AskedMessage<'a> {
 }
 
 #[derive(Deserialize)]
-struct Answered {
-    data: Vec<AnsweredMessage>,
+struct RecallResponse {
+    data: Vec<RecallResponseItem>,
 }
 
 #[derive(Deserialize)]
-struct AnsweredMessage {
-    msg_id: Text,
+struct RecallResponseItem {
+    msg_id: LosslessText,
     #[serde(default)]
     recalled: Value,
 }
 
-impl From<AnsweredMessage> for Recalled {
-    fn from(answered: AnsweredMessage) -> Self {
+impl From<RecallResponseItem> for RecallResult {
+    fn from(answered: RecallResponseItem) -> Self {
         let (recalled, note) = match answered.recalled {
             Value::Bool(recalled) => (recalled, String::new()),
             Value::String(text) if text == "yes" => (true, String::new()),
@@ -86,7 +86,7 @@ impl Client {
     /// # Errors
     ///
     /// By [`Failure::class`]; [`super::Class::Permanent`] without a call for more than 30.
-    pub async fn recall(&self, messages: &[Recall]) -> Result<Vec<Recalled>, Failure> {
+    pub async fn recall(&self, messages: &[Recall]) -> Result<Vec<RecallResult>, CallError> {
         if messages.is_empty() {
             return Ok(Vec::new());
         }
@@ -94,7 +94,7 @@ impl Client {
             let count = messages.len();
             return Err(CALL.refuse(&format!("{count} messages in one recall, at most {RECALL_MAX}")));
         }
-        let asked = Asked { msgs: messages.iter().map(AskedMessage::from).collect() };
+        let asked = RecallRequestBody { msgs: messages.iter().map(RecallRequestItem::from).collect() };
         let body =
             serde_json::to_vec(&asked).map_err(|_| CALL.refuse("the recall cannot be written as JSON"))?;
         let body = bytes::Bytes::from(body);
@@ -106,12 +106,12 @@ impl Client {
             Ok(request.into())
         };
         let success = self.call(CALL, prepare).await?;
-        let answer: Answered = success.read()?;
-        Ok(answer.data.into_iter().map(Recalled::from).collect())
+        let answer: RecallResponse = success.read()?;
+        Ok(answer.data.into_iter().map(RecallResult::from).collect())
     }
 }
 
-impl<'a> From<&'a Recall> for AskedMessage<'a> {
+impl<'a> From<&'a Recall> for RecallRequestItem<'a> {
     fn from(recall: &'a Recall) -> Self {
         Self {
             msg_id: &recall.msg_id,

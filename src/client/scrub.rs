@@ -6,9 +6,9 @@ const HIDDEN: &str = "[hidden]";
 
 /// Foreign text that may be shown and logged.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Scrubbed(String);
+pub(super) struct SanitizedText(String);
 
-impl Scrubbed {
+impl SanitizedText {
     /// Hides every one of `secrets` in `text`, escapes what would disturb a terminal, and cuts it to 300 characters.
     pub(super) fn new(text: &str, secrets: &[&str]) -> Self {
         let mut hidden = text.to_owned();
@@ -52,20 +52,20 @@ mod tests {
     #[test]
     fn hides_escapes_and_cuts() {
         assert_eq!(
-            Scrubbed::new(" a tok-1 b\n\u{1b}[31m", &["tok-1", ""]).as_str(),
+            SanitizedText::new(" a tok-1 b\n\u{1b}[31m", &["tok-1", ""]).as_str(),
             r"a [hidden] b\n\u{1b}[31m"
         );
-        let long = Scrubbed::new(&"字".repeat(400), &[]);
+        let long = SanitizedText::new(&"字".repeat(400), &[]);
         assert_eq!(long.as_str().chars().count(), 301);
         let straddling = format!("{}canary", "x".repeat(297));
-        assert!(!Scrubbed::new(&straddling, &["canary"]).as_str().contains("can"));
+        assert!(!SanitizedText::new(&straddling, &["canary"]).as_str().contains("can"));
     }
 
     proptest! {
         #[test]
         fn never_shows_a_secret(before in ".{0,400}", after in ".{0,50}", secret in "[a-zA-Z0-9_-]{12,60}") {
             let text = format!("{before}{secret}{after}");
-            let shown = Scrubbed::new(&text, &[&secret]);
+            let shown = SanitizedText::new(&text, &[&secret]);
             prop_assert!(!shown.as_str().contains(&secret));
             prop_assert!(!shown.as_str().chars().any(char::is_control));
         }

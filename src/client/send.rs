@@ -8,13 +8,13 @@ use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Body, Method, Request};
 use serde::Deserialize;
 
-use super::answer::Pairs;
+use super::answer::JsonPairs;
 use super::body::WatchedBody;
-use super::call::{self, Call, Prepared, Renewals, Success};
-use super::class::Nature;
-use super::failure::Failure;
-use super::token::Lease;
-use super::{Client, Inner};
+use super::call::{self, CallSpec, PreparedCall, TokenRenewals, CallSuccess};
+use super::class::Idempotency;
+use super::failure::CallError;
+use super::token::BearerToken;
+use super::{Client, ClientInner};
 
 /// Which of the two sending calls it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,10 +26,10 @@ pub enum SendCall {
 }
 
 impl SendCall {
-    const fn call(self) -> Call {
+    const fn call(self) -> CallSpec {
         match self {
-            Self::Group => Call::post("/messages/chatgroups", Nature::Send),
-            Self::Targeted => Call::post("/messages/chatgroups/users", Nature::Send),
+            Self::Group => CallSpec::post("/messages/chatgroups", Idempotency::Send),
+            Self::Targeted => CallSpec::post("/messages/chatgroups/users", Idempotency::Send),
         }
     }
 }
@@ -44,7 +44,7 @@ pub struct TimeLimit {
 }
 
 /// A token that a message can be sent with. It shows nothing of itself.
-pub struct Authorisation(Lease);
+pub struct Authorisation(BearerToken);
 
 impl fmt::Debug for Authorisation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -56,14 +56,14 @@ impl fmt::Debug for Authorisation {
 ///
 /// A group that was asked for and is missing here is in doubt; the caller knows which were asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Receipts {
+pub struct SendReceipts {
     /// Pairs of group id and message id.
     pub data: Vec<(String, String)>,
 }
 
 #[derive(Deserialize)]
-struct Taken {
-    data: Pairs,
+struct SendResponse {
+    data: JsonPairs,
 }
 
 impl Client {
@@ -76,7 +76,7 @@ impl Client {
     ///
     /// By [`Failure::class`]; never [`super::Class::Repeat`]. Where `on_write` was not called it is never
     /// [`super::Class::InDoubt`].
-    pub async fn send<F>(&self, call: SendCall, body: Bytes, on_write: F) -> Result<Receipts, Failure>
+    pub async fn send<F>(&self, call: SendCall, body: Bytes, on_write: F) -> Result<SendReceipts, CallError>
     where
         F: FnOnce() + Send + 'static,
     {
@@ -96,8 +96,8 @@ impl Client {
         &self,
         call: SendCall,
         limit: Option<TimeLimit>,
-    ) -> Result<Authorisation, Failure> {
-        let Inner { transport, tokens, .. } = &*self.0;
+    ) -> Result<Authorisation, CallError> {
+        let ClientInner { transport, tokens, .. } = &*self.0;
         let deadline = call::deadline(transport, limit);
         call::leased(transport, tokens, call.call(), deadline).await.map(Authorisation)
     }
@@ -115,11 +115,11 @@ impl Client {
         call: SendCall,
         body: Bytes,
         on_write: F,
-    ) -> Result<Receipts, Failure>
+    ) -> Result<SendReceipts, CallError>
     where
         F: FnOnce() + Send + 'static,
     {
-        let Inner { transport, tokens, .. } = &*self.0;
+        let ClientInner { transport, tokens, .. } = &*self.0;
         let prepared = self.prepare_send(call, body, Some(on_write))?;
         let deadline = call::deadline(transport, limit);
         let made = call::made(transport, tokens, call.call(), &authorisation.0, deadline, prepared).await;
@@ -130,15 +130,15 @@ impl Client {
     /// sent again with another token.
     pub async fn renew(
         &self,
-        renewals: &mut Renewals,
+        renewals: &mut TokenRenewals,
         authorisation: &Authorisation,
-        failure: &Failure,
+        failure: &CallError,
     ) -> bool {
-        let Inner { transport, tokens, .. } = &*self.0;
+        let ClientInner { transport, tokens, .. } = &*self.0;
         renewals.may_repeat(transport, tokens, &authorisation.0, failure).await
     }
 
-    fn prepare_send<F>(&self, call: SendCall, body: Bytes, on_write: Option<F>) -> Result<Prepared, Failure>
+    fn prepare_send<F>(&self, call: SendCall, body: Bytes, on_write: Option<F>) -> Result<PreparedCall, CallError>
     where
         F: FnOnce() + Send + 'static,
     {
@@ -153,11 +153,11 @@ impl Client {
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let (body, seal) = WatchedBody::new(body, on_write);
         *request.body_mut() = Some(Body::wrap(body));
-        Ok(Prepared { request, seal: Some(seal), flow: None })
+        Ok(PreparedCall { request, seal: Some(seal), flow: None })
     }
 }
 
-fn receipts(success: &Success) -> Result<Receipts, Failure> {
-    let taken: Taken = success.read()?;
-    Ok(Receipts { data: taken.data.0 })
+fn receipts(success: &CallSuccess) -> Result<SendReceipts, CallError> {
+    let taken: SendResponse = success.read()?;
+    Ok(SendReceipts { data: taken.data.0 })
 }

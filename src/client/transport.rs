@@ -15,11 +15,11 @@ use reqwest::{Request, Response, Url};
 use super::ClientError;
 use super::builder::client_builder;
 use super::decode;
-use super::keepalive::Connections;
+use super::keepalive::ConnectionPool;
 use super::proxy::Proxies;
 use super::roots;
-use super::upload::FileChanged;
-use super::wire::Wire;
+use super::upload::FileChangedError;
+use super::wire::InProcessService;
 use crate::clock::{Clock, Elapsed, Instant};
 use crate::config::Timeouts;
 
@@ -33,7 +33,7 @@ const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
 
 /// An answer with its body.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct HttpResponse {
     pub(super) status: u16,
     pub(super) retry_after: Option<Duration>,
     /// Where a redirect leads, without user, password and query.
@@ -44,7 +44,7 @@ pub(super) struct Answer {
 
 /// No answer came that could be used.
 #[derive(Debug)]
-pub(super) struct Broken {
+pub(super) struct TransportError {
     /// What happened, in the words of the libraries below.
     pub(super) detail: String,
     /// Whether a connection to the service was had, so that something may have been written.
@@ -55,7 +55,7 @@ pub(super) struct Broken {
     pub(super) overdue: bool,
 }
 
-impl Broken {
+impl TransportError {
     /// The answer was lost on a connection that was had.
     pub(super) fn lost(detail: impl Into<String>) -> Self {
         Self { detail: detail.into(), connected: true, file_changed: false, overdue: false }
@@ -71,19 +71,19 @@ pub(super) struct Deadline {
 }
 
 /// Counts the bytes of a request's body as they go, so that a long upload is not taken for a hang.
-pub(super) type Flow = Arc<AtomicU64>;
+pub(super) type BytesWritten = Arc<AtomicU64>;
 
-pub(super) struct Transport {
-    connections: Connections,
+pub(super) struct HttpTransport {
+    connections: ConnectionPool,
     /// The way of requests where that is no network.
-    wire: Option<Arc<dyn Wire>>,
+    wire: Option<Arc<dyn InProcessService>>,
     clock: Clock,
     /// Servers answer in real time, whatever time the house lives in.
     network: Clock,
     pub(super) timeouts: Timeouts,
 }
 
-impl Transport {
+impl HttpTransport {
     /// Connections for calls to `service`. One on this very machine, as the simulator is, is not asked for by way of
     /// a proxy.
     pub(super) fn new(service: &Url, clock: Clock, timeouts: Timeouts) -> Result<Self, ClientError> {
@@ -93,7 +93,7 @@ impl Transport {
         } else {
             Proxies::of_environment().map_err(ClientError::Proxy)?
         };
-        let connections = Connections::new(IDLE_CONNECTION, move |rest| {
+        let connections = ConnectionPool::new(IDLE_CONNECTION, move |rest| {
             let builder = client_builder(rest, tls.clone()).connect_timeout(timeouts.connect);
             proxies.lead(builder).build()
         });
@@ -102,7 +102,7 @@ impl Transport {
     }
 
     /// The same over a wire in place of the network.
-    pub(super) fn over(self, wire: Arc<dyn Wire>) -> Self {
+    pub(super) fn over(self, wire: Arc<dyn InProcessService>) -> Self {
         Self { wire: Some(wire), ..self }
     }
 
@@ -126,15 +126,15 @@ impl Transport {
     pub(super) async fn exchange(
         &self,
         mut request: Request,
-        flow: Option<&Flow>,
+        flow: Option<&BytesWritten>,
         deadline: Option<Deadline>,
-    ) -> Result<Answer, Broken> {
+    ) -> Result<HttpResponse, TransportError> {
         request.headers_mut().entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));
         if let Some(wire) = &self.wire {
             return Box::pin(self.carried(&**wire, request, deadline)).await;
         }
         let _hold = self.clock.hold();
-        let mut limits = Limits { end: self.network.now() + self.timeouts.overall, deadline };
+        let mut limits = ExchangeLimits { end: self.network.now() + self.timeouts.overall, deadline };
         if flow.is_some() {
             limits.deadline = None;
         }
@@ -149,32 +149,32 @@ impl Transport {
         let retry_after = self.retry_after(response.headers());
         let location = (300..400).contains(&status).then(|| location(response.headers())).flatten();
         self.connections.answered(response.headers(), &self.network);
-        let codings = decode::Codings::of(response.headers());
+        let codings = decode::ContentEncodings::of(response.headers());
         let body = self.body(limits, flow, response).await;
         let body = body.and_then(|body| {
-            decode::text(&codings, body, ANSWER_BYTES).map_err(|error| Broken::lost(error.to_string()))
+            decode::text(&codings, body, ANSWER_BYTES).map_err(|error| TransportError::lost(error.to_string()))
         });
         let body = match body {
             Ok(body) => body,
             Err(broken) if (200..300).contains(&status) => return Err(broken),
             Err(_) => Bytes::new(),
         };
-        Ok(Answer { status, retry_after, location, body })
+        Ok(HttpResponse { status, retry_after, location, body })
     }
 
     async fn body(
         &self,
-        limits: Limits,
-        flow: Option<&Flow>,
+        limits: ExchangeLimits,
+        flow: Option<&BytesWritten>,
         mut response: Response,
-    ) -> Result<Bytes, Broken> {
+    ) -> Result<Bytes, TransportError> {
         let Some(first) = self.stage(limits, flow, response.chunk()).await? else { return Ok(Bytes::new()) };
         let Some(second) = self.stage(limits, flow, response.chunk()).await? else { return Ok(first) };
         let mut whole = BytesMut::from(first);
         whole.extend_from_slice(&second);
         while let Some(chunk) = self.stage(limits, flow, response.chunk()).await? {
             if whole.len() + chunk.len() > ANSWER_BYTES {
-                return Err(Broken::lost(format!("the answer is longer than {ANSWER_BYTES} bytes")));
+                return Err(TransportError::lost(format!("the answer is longer than {ANSWER_BYTES} bytes")));
             }
             whole.extend_from_slice(&chunk);
         }
@@ -186,10 +186,10 @@ impl Transport {
     /// looked at once in it).
     async fn stage<T>(
         &self,
-        limits: Limits,
-        flow: Option<&Flow>,
+        limits: ExchangeLimits,
+        flow: Option<&BytesWritten>,
         step: impl Future<Output = reqwest::Result<T>>,
-    ) -> Result<T, Broken> {
+    ) -> Result<T, TransportError> {
         let read = self.timeouts.read;
         let Some(flow) = flow else {
             let (limit, given) = limits.tightest(read, self.network.now());
@@ -220,12 +220,12 @@ impl Transport {
 
 /// When an exchange ends at the latest.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
+pub(super) struct ExchangeLimits {
     pub(super) end: Instant,
     pub(super) deadline: Option<Deadline>,
 }
 
-impl Limits {
+impl ExchangeLimits {
     /// How long a step that takes `read` at the most may take from `now`, and the limit that this is, for people.
     pub(super) fn tightest(self, read: Duration, now: Instant) -> (Duration, Duration) {
         let limit = read.min(self.end - now);
@@ -257,12 +257,12 @@ fn is_loopback(url: &Url) -> bool {
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
-pub(super) fn ended<T>(result: Result<reqwest::Result<T>, Elapsed>, limit: Duration) -> Result<T, Broken> {
+pub(super) fn ended<T>(result: Result<reqwest::Result<T>, Elapsed>, limit: Duration) -> Result<T, TransportError> {
     match result {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(Broken {
+        Ok(Err(error)) => Err(TransportError {
             connected: !error.is_connect(),
-            file_changed: caused_by::<FileChanged>(&error),
+            file_changed: caused_by::<FileChangedError>(&error),
             overdue: false,
             detail: match error
                 .url()
@@ -274,7 +274,7 @@ pub(super) fn ended<T>(result: Result<reqwest::Result<T>, Elapsed>, limit: Durat
             },
         }),
         Err(Elapsed) => {
-            Err(Broken { overdue: true, ..Broken::lost(format!("no answer within {limit:.1?}")) })
+            Err(TransportError { overdue: true, ..TransportError::lost(format!("no answer within {limit:.1?}")) })
         }
     }
 }

@@ -9,19 +9,19 @@ use http::{Request, Response};
 use http_body_util::BodyExt;
 
 use super::decode;
-use super::transport::{Answer, Broken, Deadline, Limits, Transport, caused_by, chain, ended, location};
-use super::upload::FileChanged;
+use super::transport::{HttpResponse, TransportError, Deadline, ExchangeLimits, HttpTransport, caused_by, chain, ended, location};
+use super::upload::FileChangedError;
 
 /// Carries requests to a service and its answers back.
-pub trait Wire: Debug + Send + Sync {
+pub trait InProcessService: Debug + Send + Sync {
     /// Carries one request. Time on the way is the carrier's to wait for; an answer that never comes is waited for as
     /// long as the client's timeouts say.
-    fn carry(&self, request: Request<Bytes>) -> BoxFuture<'_, Carried>;
+    fn carry(&self, request: Request<Bytes>) -> BoxFuture<'_, ServiceResponse>;
 }
 
 /// What comes back.
 #[derive(Debug)]
-pub enum Carried {
+pub enum ServiceResponse {
     /// The whole answer.
     Whole(Response<Bytes>),
     /// An answer that broke off in its body.
@@ -30,31 +30,31 @@ pub enum Carried {
     Reset,
 }
 
-impl Transport {
+impl HttpTransport {
     /// Makes one request over the wire.
     pub(super) async fn carried(
         &self,
-        wire: &dyn Wire,
+        wire: &dyn InProcessService,
         request: reqwest::Request,
         deadline: Option<Deadline>,
-    ) -> Result<Answer, Broken> {
+    ) -> Result<HttpResponse, TransportError> {
         let request = self.whole(request).await?;
         let now = self.clock().now();
-        let limits = Limits { end: now + self.timeouts.overall, deadline };
+        let limits = ExchangeLimits { end: now + self.timeouts.overall, deadline };
         let (limit, given) = limits.tightest(self.timeouts.read, now);
         let carried =
             ended(self.clock().timeout(limit, async { Ok(wire.carry(request).await) }).await, given)?;
         let (head, body) = match carried {
-            Carried::Whole(response) => response.into_parts(),
-            Carried::Truncated(response) if response.status().is_success() => {
-                return Err(Broken::lost("the answer broke off"));
+            ServiceResponse::Whole(response) => response.into_parts(),
+            ServiceResponse::Truncated(response) if response.status().is_success() => {
+                return Err(TransportError::lost("the answer broke off"));
             }
-            Carried::Truncated(response) => (response.into_parts().0, Bytes::new()),
-            Carried::Reset => return Err(Broken::lost("the connection was reset")),
+            ServiceResponse::Truncated(response) => (response.into_parts().0, Bytes::new()),
+            ServiceResponse::Reset => return Err(TransportError::lost("the connection was reset")),
         };
-        let body = decode::text(&decode::Codings::of(&head.headers), body, usize::MAX)
-            .map_err(|error| Broken::lost(error.to_string()))?;
-        Ok(Answer {
+        let body = decode::text(&decode::ContentEncodings::of(&head.headers), body, usize::MAX)
+            .map_err(|error| TransportError::lost(error.to_string()))?;
+        Ok(HttpResponse {
             status: head.status.as_u16(),
             retry_after: self.retry_after(&head.headers),
             location: head.status.is_redirection().then(|| location(&head.headers)).flatten(),
@@ -63,12 +63,12 @@ impl Transport {
     }
 
     /// The request with its body in one piece. A file is read in real time: the clock stands still for it.
-    async fn whole(&self, request: reqwest::Request) -> Result<Request<Bytes>, Broken> {
+    async fn whole(&self, request: reqwest::Request) -> Result<Request<Bytes>, TransportError> {
         let _hold = self.clock().hold();
-        let broken = |error: &(dyn Error + 'static)| Broken {
+        let broken = |error: &(dyn Error + 'static)| TransportError {
             detail: chain(error),
             connected: true,
-            file_changed: caused_by::<FileChanged>(error),
+            file_changed: caused_by::<FileChangedError>(error),
             overdue: false,
         };
         let (head, body) =

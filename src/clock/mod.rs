@@ -72,10 +72,10 @@ pub struct Elapsed;
 
 /// A source of time that can be cloned and shared between threads.
 #[derive(Debug, Clone)]
-pub struct Clock(Arc<Source>);
+pub struct Clock(Arc<TimeSource>);
 
 #[derive(Debug)]
-enum Source {
+enum TimeSource {
     Real {
         origin: tokio::time::Instant,
         /// The wall-clock time at `origin` in microseconds, as another clock has it that is followed; 0 where none is.
@@ -89,20 +89,20 @@ impl Clock {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the machine's clock")]
     pub fn real() -> Self {
-        Self(Arc::new(Source::Real { origin: tokio::time::Instant::now(), followed: AtomicU64::new(0) }))
+        Self(Arc::new(TimeSource::Real { origin: tokio::time::Instant::now(), followed: AtomicU64::new(0) }))
     }
 
     /// A clock that stands still until [`Clock::block_on`]'s runtime has nothing left to do, and then jumps to the
     /// next sleeper. `unix_time` is the wall-clock time it starts at, counted from 1970-01-01T00:00:00Z.
     #[must_use]
     pub fn simulated(unix_time: Duration) -> Self {
-        Self(Arc::new(Source::Virtual(VirtualTime::new(unix_time))))
+        Self(Arc::new(TimeSource::Virtual(VirtualTime::new(unix_time))))
     }
 
     /// Whether this clock is a simulated one.
     #[must_use]
     pub fn is_simulated(&self) -> bool {
-        matches!(*self.0, Source::Virtual(_))
+        matches!(*self.0, TimeSource::Virtual(_))
     }
 
     /// The instant it is now; never goes back.
@@ -110,10 +110,10 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the machine's clock")]
     pub fn now(&self) -> Instant {
         match &*self.0 {
-            Source::Real { origin, .. } => {
+            TimeSource::Real { origin, .. } => {
                 Instant(tokio::time::Instant::now().saturating_duration_since(*origin))
             }
-            Source::Virtual(time) => time.now(),
+            TimeSource::Virtual(time) => time.now(),
         }
     }
 
@@ -123,21 +123,21 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the machine's clock")]
     pub fn unix_time(&self) -> Duration {
         match &*self.0 {
-            Source::Real { followed, .. } => {
+            TimeSource::Real { followed, .. } => {
                 let followed = followed.load(Ordering::Relaxed);
                 if followed > 0 {
                     return Duration::from_micros(followed) + self.now().since_start();
                 }
                 std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
             }
-            Source::Virtual(time) => time.unix_time(),
+            TimeSource::Virtual(time) => time.unix_time(),
         }
     }
 
     /// Has the wall-clock time follow that of another clock, which said that it was `theirs` at some instant from
     /// `asked` until now. As long as both agree within that, nothing changes. Free of effect on a simulated clock.
     pub fn follow(&self, theirs: Duration, asked: Instant) {
-        let Source::Real { followed, .. } = &*self.0 else { return };
+        let TimeSource::Real { followed, .. } = &*self.0 else { return };
         let now = self.now();
         let mine = match followed.load(Ordering::Relaxed) {
             // Read at the very end, as what was waited for comes before that.
@@ -152,7 +152,7 @@ impl Clock {
     /// Sets the wall-clock time of a simulated clock, as an owner sets a machine's: nobody wakes of it. Free of effect on
     /// a real one.
     pub fn set_unix_time(&self, to: Duration) {
-        if let Source::Virtual(time) = &*self.0 {
+        if let TimeSource::Virtual(time) = &*self.0 {
             time.set_unix_time(to);
         }
     }
@@ -161,14 +161,14 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that waits on the machine's clock")]
     pub async fn sleep_until(&self, deadline: Instant) {
         match &*self.0 {
-            Source::Real { origin, .. } => {
+            TimeSource::Real { origin, .. } => {
                 // An instant beyond what the timer can name is as good as never.
                 match origin.checked_add(deadline.0) {
                     Some(deadline) => tokio::time::sleep_until(deadline).await,
                     None => std::future::pending().await,
                 }
             }
-            Source::Virtual(time) => time.sleep_until(deadline).await,
+            TimeSource::Virtual(time) => time.sleep_until(deadline).await,
         }
     }
 
@@ -193,11 +193,11 @@ impl Clock {
     /// Keeps a simulated clock from moving for as long as the guard lives: a worker computes, a request is in
     /// flight. Free of effect on a real one.
     #[must_use]
-    pub fn hold(&self) -> Hold {
-        if let Source::Virtual(time) = &*self.0 {
+    pub fn hold(&self) -> ClockHold {
+        if let TimeSource::Virtual(time) = &*self.0 {
             time.hold();
         }
-        Hold(self.clone())
+        ClockHold(self.clone())
     }
 
     /// Runs `future` to its end on a new current-thread runtime that drives this clock.
@@ -212,7 +212,7 @@ impl Clock {
             let clock = self.clone();
             // Called when no task is ready: whatever still waits, waits for the clock or for what holds it.
             builder.on_thread_park(move || {
-                if let Source::Virtual(time) = &*clock.0 {
+                if let TimeSource::Virtual(time) = &*clock.0 {
                     time.advance();
                 }
             });
@@ -229,11 +229,11 @@ impl Clock {
 
 /// A simulated clock stands still while one of these lives.
 #[derive(Debug)]
-pub struct Hold(Clock);
+pub struct ClockHold(Clock);
 
-impl Drop for Hold {
+impl Drop for ClockHold {
     fn drop(&mut self) {
-        if let Source::Virtual(time) = &*self.0.0 {
+        if let TimeSource::Virtual(time) = &*self.0.0 {
             time.release();
         }
     }

@@ -10,11 +10,11 @@ use super::Instant;
 
 #[derive(Debug)]
 pub(super) struct VirtualTime {
-    state: Mutex<State>,
+    state: Mutex<VirtualTimeState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct VirtualTimeState {
     /// The wall-clock time of the clock's start, as it is told now.
     unix_start: Duration,
     now: Instant,
@@ -26,10 +26,10 @@ struct State {
 
 impl VirtualTime {
     pub(super) fn new(unix_start: Duration) -> Self {
-        Self { state: Mutex::new(State { unix_start, ..State::default() }) }
+        Self { state: Mutex::new(VirtualTimeState { unix_start, ..VirtualTimeState::default() }) }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, VirtualTimeState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

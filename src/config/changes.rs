@@ -6,7 +6,7 @@ use super::{AlertSettings, App, Credentials, Settings};
 
 /// What differs between two readings of the settings.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Changes {
+pub struct SettingsChanges {
     /// What can be taken in while the program runs.
     pub live: Vec<String>,
     /// What is in force only after a restart.
@@ -16,8 +16,8 @@ pub struct Changes {
 impl Settings {
     /// What differs in `new`.
     #[must_use]
-    pub fn changes(&self, new: &Self) -> Changes {
-        let mut changes = Changes::default();
+    pub fn changes(&self, new: &Self) -> SettingsChanges {
+        let mut changes = SettingsChanges::default();
         if self.scripts != new.scripts {
             changes.live.push("[scripts]".to_owned());
         }

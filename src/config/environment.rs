@@ -8,10 +8,10 @@ use zeroize::Zeroizing;
 use super::ConfigError;
 
 /// Where variables are looked up; tests give their own.
-pub struct Environment(Box<LookUp>);
+pub struct Environment(Box<EnvLookup>);
 
 /// The value of a variable, by its name.
-type LookUp = dyn Fn(&str) -> Option<String>;
+type EnvLookup = dyn Fn(&str) -> Option<String>;
 
 impl std::fmt::Debug for Environment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -75,7 +75,7 @@ fn in_words(key: &str, expected: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::file::File;
+    use super::super::file::SettingsFile;
     use super::explain;
 
     #[test]
@@ -104,7 +104,7 @@ mod tests {
             ("[app]\nbase_ulr = 'x'", "line 2: unknown field `base_ulr`, expected one of `base_url`"),
             ("\n[app\nx", "line 2: "),
         ] {
-            let error = toml::from_str::<File>(text).unwrap_err();
+            let error = toml::from_str::<SettingsFile>(text).unwrap_err();
             let said = explain(text, &error);
             assert!(said.contains(expected), "{text}\n{said}");
         }
@@ -115,7 +115,7 @@ mod tests {
         for text in
             ["[app]\nclient_secret = 12345", "[app]\norg='o'\ntoken = [12345]", "app = { token = 12345 }"]
         {
-            let error = toml::from_str::<File>(text).unwrap_err();
+            let error = toml::from_str::<SettingsFile>(text).unwrap_err();
             let said = explain(text, &error);
             assert!(!said.contains("12345") && said.ends_with("must be a text in quotes"), "{said}");
         }
@@ -142,7 +142,7 @@ mod tests {
             "[store.url]\nis = 'postgres://u:CANARY@h/db'",
             "'store' = 5\nurl = 'postgres://u:CANARY@h/db'",
         ] {
-            let error = toml::from_str::<File>(text).unwrap_err();
+            let error = toml::from_str::<SettingsFile>(text).unwrap_err();
             let said = explain(text, &error);
             assert!(!said.contains("CANARY"), "{text}\n{said}");
         }

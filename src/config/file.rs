@@ -17,7 +17,7 @@ use std::time::Duration;
 /// The whole file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct File {
+pub(super) struct SettingsFile {
     pub(super) simulator: bool,
     pub(super) app: Option<AppSection>,
     pub(super) apps: BTreeMap<String, AppSection>,
@@ -56,10 +56,10 @@ pub(super) struct TimeoutsSection {
 }
 
 /// Reads the file; one that is not there has nothing set.
-pub(super) fn read(path: &Path) -> Result<File, ConfigError> {
+pub(super) fn read(path: &Path) -> Result<SettingsFile, ConfigError> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => Zeroizing::new(text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(File::default()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(SettingsFile::default()),
         Err(source) => return Err(ConfigError::Unreadable { path: path.to_owned(), source }),
     };
     toml::from_str(&text).map_err(|error| ConfigError::Malformed {

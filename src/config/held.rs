@@ -13,22 +13,22 @@ use super::Project;
 /// The folder of a project as it was found first, known by its device and inode. Its descriptor stays open, so that the
 /// inode is given to no other folder.
 #[derive(Debug)]
-pub struct HeldProject {
+pub struct ProjectHandle {
     project: Project,
     /// None where the folder could not be opened: then it is never in its place.
-    folder: Option<Folder>,
+    folder: Option<FolderHandle>,
 }
 
 #[derive(Debug)]
-struct Folder {
-    id: Id,
+struct FolderHandle {
+    id: FolderId,
     descriptor: OwnedFd,
 }
 
 /// The device and the inode of a folder.
-type Id = (u64, u64);
+type FolderId = (u64, u64);
 
-impl HeldProject {
+impl ProjectHandle {
     /// Holds the folder that is at the project's path now.
     #[must_use]
     pub fn hold(project: Project) -> Self {
@@ -36,7 +36,7 @@ impl HeldProject {
         let descriptor = openat(CWD, &project.root, flags, Mode::empty()).ok();
         let folder = descriptor.and_then(|descriptor| {
             let id = rustix::fs::fstat(&descriptor).ok().map(|stat| (stat.st_dev, stat.st_ino))?;
-            Some(Folder { id, descriptor })
+            Some(FolderHandle { id, descriptor })
         });
         Self { project, folder }
     }
@@ -120,7 +120,7 @@ mod tests {
         let root = folder.path().canonicalize().unwrap();
         let (old, new) = (root.join("project"), root.join("renamed"));
         std::fs::create_dir(&old).unwrap();
-        let held = HeldProject::hold(Project::at(&old).unwrap());
+        let held = ProjectHandle::hold(Project::at(&old).unwrap());
         assert!(held.in_place().is_ok() && held.is_at(held.project()));
         std::fs::rename(&old, &new).unwrap();
         assert!(held.in_place().unwrap_err().to_string().contains("is gone"));

@@ -17,7 +17,7 @@ pub struct ServeSettings {
     /// What runs get to end by themselves when the daemon is told to stop. Default 30 s.
     pub stop_within: Duration,
     /// Where it listens.
-    pub listen: Listen,
+    pub listen: ListenAddress,
     /// The names under which browsers may ask for the page, beside the address that it listens at. Against others
     /// (DNS rebinding) it is closed.
     pub hosts: Vec<String>,
@@ -26,12 +26,12 @@ pub struct ServeSettings {
     /// The proxies that end TLS in front of it: where some are named, nobody else may connect.
     pub trusted_proxies: Vec<IpAddr>,
     /// What it does of all that a daemon does, for the hosts of a fleet.
-    pub roles: Roles,
+    pub roles: HostRoles,
 }
 
 /// What a host does. One alone does all of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Roles {
+pub struct HostRoles {
     /// It runs jobs, and the scripts that somebody wants to run. What their scripts send one by one leaves from there.
     pub schedule: bool,
     /// It drives broadcasts.
@@ -40,7 +40,7 @@ pub struct Roles {
     pub page: bool,
 }
 
-impl Roles {
+impl HostRoles {
     /// All of them.
     pub const ALL: Self = Self { schedule: true, send: true, page: true };
 
@@ -66,7 +66,7 @@ impl Roles {
     }
 }
 
-impl std::fmt::Display for Roles {
+impl std::fmt::Display for HostRoles {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let words = [(self.schedule, "schedule"), (self.send, "send"), (self.page, "page")];
         let words: Vec<&str> = words.into_iter().filter(|(is, _)| *is).map(|(_, word)| word).collect();
@@ -76,7 +76,7 @@ impl std::fmt::Display for Roles {
 
 /// Where the daemon listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Listen {
+pub enum ListenAddress {
     /// At [`DEFAULT_LISTEN`], if that is free.
     #[default]
     Default,
@@ -99,16 +99,16 @@ impl Default for ServeSettings {
     fn default() -> Self {
         Self {
             stop_within: Duration::from_secs(30),
-            listen: Listen::Default,
+            listen: ListenAddress::Default,
             hosts: Vec::new(),
             tls: None,
             trusted_proxies: Vec::new(),
-            roles: Roles::ALL,
+            roles: HostRoles::ALL,
         }
     }
 }
 
-impl Listen {
+impl ListenAddress {
     /// Where to listen, of a text like `127.0.0.1:7311` or `nowhere`; the port 0 is any that is free.
     ///
     /// # Errors
@@ -133,9 +133,9 @@ impl ServeSettings {
     pub fn address(&self) -> Result<Option<SocketAddr>, String> {
         let address = match self.listen {
             _ if !self.roles.page => return Ok(None),
-            Listen::Nowhere => return Ok(None),
-            Listen::Default => DEFAULT_LISTEN,
-            Listen::At(address) => address,
+            ListenAddress::Nowhere => return Ok(None),
+            ListenAddress::Default => DEFAULT_LISTEN,
+            ListenAddress::At(address) => address,
         };
         if address.ip().is_loopback() || self.tls.is_some() || !self.trusted_proxies.is_empty() {
             return Ok(Some(address));
@@ -166,9 +166,9 @@ pub(super) struct ServeSection {
 impl ServeSection {
     /// The settings; paths are taken from the project's folder on.
     pub(super) fn settings(self, root: &Path) -> Result<ServeSettings, ConfigError> {
-        let listen = self.listen.as_deref().map(Listen::of).transpose();
+        let listen = self.listen.as_deref().map(ListenAddress::of).transpose();
         let listen = listen.map_err(|why| ConfigError::invalid("[serve] listen", why))?;
-        let roles = self.roles.map_or(Ok(Roles::ALL), |words| Roles::of(words.iter().map(String::as_str)));
+        let roles = self.roles.map_or(Ok(HostRoles::ALL), |words| HostRoles::of(words.iter().map(String::as_str)));
         let roles = roles.map_err(|why| ConfigError::invalid("[serve] roles", why))?;
         let tls = match (self.tls_certificate, self.tls_key) {
             (None, None) => None,

@@ -39,12 +39,12 @@ pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opt
 pub(super) fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "invalid type: another, expected a size, like 5120, \"64MiB\" or \"10MB\"")]
-    enum Size {
+    enum SizeInput {
         Bytes(u64),
         Text(String),
     }
-    match Size::deserialize(deserializer)? {
-        Size::Bytes(bytes) => Ok(Some(bytes)),
-        Size::Text(text) => parse_size(&text).map(Some).map_err(serde::de::Error::custom),
+    match SizeInput::deserialize(deserializer)? {
+        SizeInput::Bytes(bytes) => Ok(Some(bytes)),
+        SizeInput::Text(text) => parse_size(&text).map(Some).map_err(serde::de::Error::custom),
     }
 }

@@ -4,26 +4,26 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::ledger::{Decided, Entry, JobClaim, JobState, LedgerError, NewRun};
-use crate::schedule::{Overlap, run_name, runs_of};
+use crate::ledger::{DecidedUntil, JobRunAction, JobClaim, JobState, LedgerError, NewJobRun};
+use crate::schedule::{OverlapPolicy, run_name, runs_of};
 
-use super::registry::Registered;
-use super::runner::Task;
-use super::version::Version;
-use super::{Daemon, Setup, figures, recover};
+use super::registry::LoadedJob;
+use super::runner::ClaimedRun;
+use super::version::ScriptVersion;
+use super::{Daemon, DaemonSetup, figures, recover};
 
 /// A run that is to be claimed.
-pub(super) struct Claiming {
-    version: Rc<Version>,
-    task: Task,
-    run: NewRun,
+pub(super) struct RunToClaim {
+    version: Rc<ScriptVersion>,
+    task: ClaimedRun,
+    run: NewJobRun,
 }
 
-impl Claiming {
+impl RunToClaim {
     /// An instant of a job.
-    pub(super) fn of_job(registered: &Registered, scheduled_at: Duration, entry: Entry) -> Self {
-        let Registered { job, version } = registered;
-        let run = NewRun {
+    pub(super) fn of_job(registered: &LoadedJob, scheduled_at: Duration, entry: JobRunAction) -> Self {
+        let LoadedJob { job, version } = registered;
+        let run = NewJobRun {
             job: job.name.clone(),
             scheduled_at,
             entry,
@@ -36,8 +36,8 @@ impl Claiming {
     }
 
     /// A run of a script with arguments.
-    fn of_script(version: &Rc<Version>, scheduled_at: Duration, entry: Entry, args: Vec<String>) -> Self {
-        let run = NewRun {
+    fn of_script(version: &Rc<ScriptVersion>, scheduled_at: Duration, entry: JobRunAction, args: Vec<String>) -> Self {
+        let run = NewJobRun {
             job: runs_of(version.name()),
             scheduled_at,
             entry,
@@ -49,47 +49,47 @@ impl Claiming {
         Self::new(version, run, false)
     }
 
-    fn new(version: &Rc<Version>, run: NewRun, hook: bool) -> Self {
-        Self { version: Rc::clone(version), task: Task::new(version, &run, hook), run }
+    fn new(version: &Rc<ScriptVersion>, run: NewJobRun, hook: bool) -> Self {
+        Self { version: Rc::clone(version), task: ClaimedRun::new(version, &run, hook), run }
     }
 }
 
 impl Daemon {
     /// Begins a run of a job that somebody asked for; gives whether that was this host's to do.
-    pub(super) async fn claim_one(&self, registered: &Registered, at: Duration) -> Result<bool, LedgerError> {
+    pub(super) async fn claim_one(&self, registered: &LoadedJob, at: Duration) -> Result<bool, LedgerError> {
         let job = &registered.job;
         let entry = self.runner.entry(&job.name, job.overlap, 0).await;
-        self.claim(&[Claiming::of_job(registered, at, entry)], &[]).await
+        self.claim(&[RunToClaim::of_job(registered, at, entry)], &[]).await
     }
 
     /// Begins a run of a script that somebody asked for. Those of one script come one after the other.
     pub(super) async fn claim_script(
         &self,
-        version: &Rc<Version>,
+        version: &Rc<ScriptVersion>,
         at: Duration,
         args: Vec<String>,
     ) -> Result<bool, LedgerError> {
-        let entry = self.runner.entry(&runs_of(version.name()), Overlap::Queue, 0).await;
-        self.claim(&[Claiming::of_script(version, at, entry, args)], &[]).await
+        let entry = self.runner.entry(&runs_of(version.name()), OverlapPolicy::Queue, 0).await;
+        self.claim(&[RunToClaim::of_script(version, at, entry, args)], &[]).await
     }
 
     /// Claims runs, and begins those that are to begin here; gives whether all of them were this host's to claim.
-    pub(super) async fn claim(&self, runs: &[Claiming], decided: &[Decided]) -> Result<bool, LedgerError> {
-        let Setup { ledger, owner, .. } = &*self.setup;
+    pub(super) async fn claim(&self, runs: &[RunToClaim], decided: &[DecidedUntil]) -> Result<bool, LedgerError> {
+        let DaemonSetup { ledger, owner, .. } = &*self.setup;
         let mut versions = BTreeMap::new();
-        for Claiming { version, .. } in runs {
+        for RunToClaim { version, .. } in runs {
             versions.entry(version.hash.as_str()).or_insert_with(|| recover::stored(version));
         }
         let versions: Vec<_> = versions.into_values().collect();
-        let new: Vec<NewRun> = runs.iter().map(|claiming| claiming.run.clone()).collect();
+        let new: Vec<NewJobRun> = runs.iter().map(|claiming| claiming.run.clone()).collect();
         let claims = ledger.claim_job_runs(owner, &new, &versions, decided).await?;
         let mut here = true;
-        for (claim, Claiming { task, run, .. }) in claims.into_iter().zip(runs) {
+        for (claim, RunToClaim { task, run, .. }) in claims.into_iter().zip(runs) {
             let (task, job, at) = (task.clone(), run.job.as_str(), run_name(run.scheduled_at));
             match (claim, &run.entry) {
                 (JobClaim::Claimed { attempt }, _) => self.runner.start(task, attempt),
                 (JobClaim::Waits, _) => self.runner.queue(task),
-                (JobClaim::Over(_), Entry::Skip(why)) => {
+                (JobClaim::Over(_), JobRunAction::Skip(why)) => {
                     figures::run_ended(job, JobState::Skipped);
                     tracing::info!(job, run = at, "a run is skipped: {why}");
                 }

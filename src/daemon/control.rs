@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::ledger::{JobWish, LedgerError, Wished};
+use crate::ledger::{JobWish, LedgerError, PendingJobCommand};
 use crate::schedule::{run_name, script_of};
 
-use super::{Daemon, Setup};
+use super::{Daemon, DaemonSetup};
 
 /// How long a wish is kept for another process: one that may have the run that is to end, or the script.
 const KEPT: Duration = Duration::from_secs(10);
@@ -25,7 +25,7 @@ impl Daemon {
     }
 
     async fn heeded(&self) -> Result<(), LedgerError> {
-        let Setup { ledger, clock, .. } = &*self.setup;
+        let DaemonSetup { ledger, clock, .. } = &*self.setup;
         let control = ledger.job_control().await?;
         let held = control.paused.clone();
         self.runner.pause(held.iter().cloned().collect());
@@ -44,8 +44,8 @@ impl Daemon {
         Ok(())
     }
 
-    async fn grant(&self, wished: Wished) -> Result<(), LedgerError> {
-        let Setup { ledger, clock, registry, .. } = &*self.setup;
+    async fn grant(&self, wished: PendingJobCommand) -> Result<(), LedgerError> {
+        let DaemonSetup { ledger, clock, registry, .. } = &*self.setup;
         let job = wished.job.as_str();
         // What cannot be done here may be another's to do.
         let old = clock.unix_time().saturating_sub(wished.asked_at) >= KEPT;

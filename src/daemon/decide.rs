@@ -4,19 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use crate::protocol::Source;
+use crate::protocol::LuaSource;
 
-use super::load::Loaded;
-use super::registry::{Entry, Registry, Stale, Tried, names};
-use super::version::Version;
+use super::load::LoadResult;
+use super::registry::{ScriptEntry, ScriptRegistry, LoadFailure, LoadAttempt, names};
+use super::version::ScriptVersion;
 
 /// What is said of a script that declares no job and sends at its top level.
 pub(super) const FOR_RUN: &str = "its top level sends, and it declares no jobs; `mooncast run` runs it";
 
-impl Registry {
+impl ScriptRegistry {
     /// Drops the scripts that are not among these.
     pub(super) fn retain(&self, there: &BTreeSet<PathBuf>) {
-        let gone: Vec<(PathBuf, Entry)> =
+        let gone: Vec<(PathBuf, ScriptEntry)> =
             self.0.entries.borrow_mut().extract_if(.., |path, _| !there.contains(path)).collect();
         for (path, entry) in &gone {
             let (script, jobs) = (self.0.loader.project.shown(path), entry.job_names().join(", "));
@@ -29,20 +29,20 @@ impl Registry {
     }
 
     /// Decides what becomes of a script that was loaded.
-    pub(super) fn decide(&self, path: &Path, script: Source, loaded: Loaded) {
+    pub(super) fn decide(&self, path: &Path, script: LuaSource, loaded: LoadResult) {
         self.decide_together(vec![(path.to_owned(), script, loaded)]);
         self.refuse_waiting();
     }
 
     /// Decides what becomes of scripts that were loaded, together: one may take a job's name over that another of them gives
     /// up. One whose names are taken waits; see [`Registry::refuse_waiting`].
-    pub(super) fn decide_together(&self, loaded: Vec<(PathBuf, Source, Loaded)>) {
+    pub(super) fn decide_together(&self, loaded: Vec<(PathBuf, LuaSource, LoadResult)>) {
         if loaded.is_empty() {
             return;
         }
         for (path, script, loaded) in loaded {
             self.0.decisions.set(self.0.decisions.get() + 1);
-            let tried = Tried { script, asked: loaded.asked };
+            let tried = LoadAttempt { script, asked: loaded.asked };
             let was_in_force = {
                 let mut entries = self.0.entries.borrow_mut();
                 let entry = entries.entry(path.clone()).or_default();
@@ -64,7 +64,7 @@ impl Registry {
 
     /// Refuses the scripts that wait for a job's name which another script keeps. Once the name is free, they are in force.
     pub(super) fn refuse_waiting(&self) {
-        let waiting: Vec<(PathBuf, Rc<Version>)> = self.waiting().into_iter().collect();
+        let waiting: Vec<(PathBuf, Rc<ScriptVersion>)> = self.waiting().into_iter().collect();
         for (path, version) in waiting {
             let others = self.0.entries.borrow();
             let error = taken(
@@ -99,7 +99,7 @@ impl Registry {
     }
 
     /// Puts a version in force.
-    fn put_in_force(&self, path: &Path, version: Rc<Version>) {
+    fn put_in_force(&self, path: &Path, version: Rc<ScriptVersion>) {
         self.0.figures.taken.increment(1);
         let mut entries = self.0.entries.borrow_mut();
         let entry = entries.entry(path.to_owned()).or_default();
@@ -151,7 +151,7 @@ impl Registry {
             tracing::warn!(script, "a script is refused: {error}");
         }
         let since = entry.stale.take().map_or(since, |stale| stale.since);
-        entry.stale = Some(Stale { error, since });
+        entry.stale = Some(LoadFailure { error, since });
         drop(entries);
         self.tell();
     }
@@ -165,7 +165,7 @@ impl Registry {
     }
 
     /// The versions that wait for a job's name.
-    fn waiting(&self) -> BTreeMap<PathBuf, Rc<Version>> {
+    fn waiting(&self) -> BTreeMap<PathBuf, Rc<ScriptVersion>> {
         let entries = self.0.entries.borrow();
         let waits = entries.iter().filter_map(|(path, entry)| Some((path, entry.waiting.as_ref()?)));
         waits.map(|(path, version)| (path.clone(), Rc::clone(version))).collect()
@@ -199,8 +199,8 @@ impl Registry {
 /// What is said to a version one of whose jobs another script has.
 fn taken<'a>(
     path: &Path,
-    version: &Version,
-    others: impl IntoIterator<Item = (&'a PathBuf, &'a Rc<Version>)>,
+    version: &ScriptVersion,
+    others: impl IntoIterator<Item = (&'a PathBuf, &'a Rc<ScriptVersion>)>,
 ) -> Option<String> {
     let others = others.into_iter().filter(|(other, _)| other.as_path() != path);
     let mut held = others.flat_map(|(_, other)| &other.jobs);

@@ -2,23 +2,23 @@
 
 use std::time::Duration;
 
-use crate::ledger::{Entry, LedgerError, OldTimes};
+use crate::ledger::{JobRunAction, LedgerError, PreviousSchedule};
 use crate::schedule::run_name;
 
 use super::Daemon;
-use super::claim::Claiming;
-use super::registry::Registered;
+use super::claim::RunToClaim;
+use super::registry::LoadedJob;
 
 /// Writes down what the jobs whose times changed do not run: the time by the old words that had come and was not decided,
 /// and the time of an `at` that lies before what was decided.
 pub(super) async fn note(
     daemon: &Daemon,
-    jobs: &[Registered],
-    old: Vec<OldTimes>,
+    jobs: &[LoadedJob],
+    old: Vec<PreviousSchedule>,
     now: Duration,
 ) -> Result<(), LedgerError> {
     let mut runs = Vec::new();
-    for OldTimes { job, times, decided_until, next_at } in old {
+    for PreviousSchedule { job, times, decided_until, next_at } in old {
         let Some(registered) = jobs.iter().find(|one| one.job.name == job) else { continue };
         let new = registered.job.times();
         if let Some(at) = next_at.filter(|at| *at <= now && *at > decided_until) {
@@ -40,8 +40,8 @@ pub(super) async fn note(
     Ok(())
 }
 
-fn left_out(registered: &Registered, at: Duration, why: String) -> Claiming {
+fn left_out(registered: &LoadedJob, at: Duration, why: String) -> RunToClaim {
     let (job, run) = (registered.job.name.as_str(), run_name(at));
     tracing::warn!(job, run, "a scheduled time is left out: {why}");
-    Claiming::of_job(registered, at, Entry::Skip(why))
+    RunToClaim::of_job(registered, at, JobRunAction::Skip(why))
 }

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use crate::config::AlertKind;
-use crate::delivery::Report;
+use crate::delivery::BroadcastSummary;
 use crate::message::counted_as;
 
 use super::Alert;
 
 /// Something that people may want to be told of.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Event {
+pub enum DaemonEvent {
     /// A run of a job ended with an error.
     RunFailed {
         /// The job.
@@ -43,7 +43,7 @@ pub enum Event {
     /// A broadcast ended, and some of its recipients do not have the message.
     BroadcastUndelivered {
         /// What it came to.
-        report: Report,
+        report: BroadcastSummary,
     },
     /// A broadcast paused by itself, or could not be driven.
     BroadcastHalted {
@@ -66,7 +66,7 @@ pub enum Event {
 /// What was mended and is broken again in the same way is told again.
 const HOURLY: Duration = Duration::from_hours(1);
 
-impl Event {
+impl DaemonEvent {
     /// As an alert.
     #[must_use]
     pub fn alert(self) -> Alert {
@@ -88,7 +88,7 @@ impl Event {
                 Alert { figures: [("undelivered", groups)].into(), ..alert }
             }
             Self::BroadcastUndelivered { report } => {
-                let Report { name, run, total, sent, rejected, in_doubt, cancelled, .. } = report;
+                let BroadcastSummary { name, run, total, sent, rejected, in_doubt, cancelled, .. } = report;
                 let what = format!("ended, and {sent} of {total} have the message");
                 let figures = [
                     ("total", total),

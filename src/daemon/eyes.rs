@@ -14,7 +14,7 @@ use notify_debouncer_full::{
 };
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::settle::Sign;
+use super::settle::FileEvent;
 
 /// For how long events of one path are gathered.
 const GATHER: Duration = Duration::from_millis(50);
@@ -24,23 +24,23 @@ const TICK: Duration = Duration::from_millis(25);
 
 /// What the file system told.
 #[derive(Debug)]
-pub(super) enum Event {
+pub(super) enum WatchEvent {
     /// Of this path.
-    Sign(PathBuf, Sign),
+    Sign(PathBuf, FileEvent),
     /// That it could not tell all.
     Lost,
 }
 
 /// The watched folders.
-pub(super) struct Eyes {
+pub(super) struct FileWatcher {
     debouncer: Option<Debouncer<RecommendedWatcher, RecommendedCache>>,
     watched: BTreeMap<PathBuf, (u64, u64)>,
     refused: BTreeSet<PathBuf>,
 }
 
-impl Eyes {
+impl FileWatcher {
     /// Watches nothing yet. Where nothing can be watched at all, that is said and the slow scan has to do.
-    pub(super) fn new(events: UnboundedSender<Vec<Event>>) -> Self {
+    pub(super) fn new(events: UnboundedSender<Vec<WatchEvent>>) -> Self {
         let handler = move |result: DebounceEventResult| {
             let told = match result {
                 Ok(batch) => signs(&batch),
@@ -48,7 +48,7 @@ impl Eyes {
                     for error in errors {
                         tracing::warn!("watching the scripts: {error}; all of them are looked at again");
                     }
-                    vec![Event::Lost]
+                    vec![WatchEvent::Lost]
                 }
             };
             if !told.is_empty() {
@@ -117,7 +117,7 @@ impl Eyes {
 }
 
 /// A batch of events as signs, in their order.
-fn signs(batch: &[DebouncedEvent]) -> Vec<Event> {
+fn signs(batch: &[DebouncedEvent]) -> Vec<WatchEvent> {
     let tells_closes = RecommendedWatcher::kind() == WatcherKind::Inotify;
     let opened: HashSet<&Path> = batch
         .iter()
@@ -127,29 +127,29 @@ fn signs(batch: &[DebouncedEvent]) -> Vec<Event> {
     let mut told = Vec::new();
     for event in batch {
         if event.need_rescan() {
-            told.push(Event::Lost);
+            told.push(WatchEvent::Lost);
             continue;
         }
         let sign = |path: &Path| match event.kind {
             EventKind::Access(AccessKind::Close(AccessMode::Write))
             | EventKind::Modify(ModifyKind::Name(_))
-            | EventKind::Remove(_) => Some(Sign::Done),
+            | EventKind::Remove(_) => Some(FileEvent::Done),
             EventKind::Access(_) | EventKind::Other => None,
             EventKind::Create(_) => Some(created(path, tells_closes && opened.contains(path))),
-            EventKind::Modify(ModifyKind::Metadata(_)) | EventKind::Any => Some(Sign::Hint),
-            EventKind::Modify(_) if tells_closes => Some(Sign::Writing),
-            EventKind::Modify(_) => Some(Sign::Hint),
+            EventKind::Modify(ModifyKind::Metadata(_)) | EventKind::Any => Some(FileEvent::Hint),
+            EventKind::Modify(_) if tells_closes => Some(FileEvent::Writing),
+            EventKind::Modify(_) => Some(FileEvent::Hint),
         };
-        told.extend(event.paths.iter().filter_map(|path| Some(Event::Sign(path.clone(), sign(path)?))));
+        told.extend(event.paths.iter().filter_map(|path| Some(WatchEvent::Sign(path.clone(), sign(path)?))));
     }
     told
 }
 
 /// A link or a folder is whole when it is made; a file that was made by opening it is written next.
-fn created(path: &Path, opened: bool) -> Sign {
+fn created(path: &Path, opened: bool) -> FileEvent {
     match std::fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_symlink() || metadata.is_dir() || metadata.nlink() > 1 => Sign::Done,
-        _ if opened => Sign::Writing,
-        _ => Sign::Hint,
+        Ok(metadata) if metadata.is_symlink() || metadata.is_dir() || metadata.nlink() > 1 => FileEvent::Done,
+        _ if opened => FileEvent::Writing,
+        _ => FileEvent::Hint,
     }
 }

@@ -11,13 +11,13 @@ use crate::ledger::JobState;
 
 /// What is counted of the runs of jobs.
 #[derive(Debug)]
-pub(super) struct RunFigures {
+pub(super) struct RunMetrics {
     delays: Histogram,
     /// Runs that go on.
     pub(super) running: Gauge,
 }
 
-impl Default for RunFigures {
+impl Default for RunMetrics {
     fn default() -> Self {
         describe_counter!("mooncast_job_runs_total", "Runs of jobs that are over, by how they ended.");
         describe_gauge!("mooncast_job_runs_running", "Runs of jobs that go on.");
@@ -32,7 +32,7 @@ impl Default for RunFigures {
     }
 }
 
-impl RunFigures {
+impl RunMetrics {
     /// A run begins so long after its instant. One that is entered again is late for another reason.
     pub(super) fn begins(&self, attempt: u32, late: Duration) {
         if attempt == 1 {
@@ -48,14 +48,14 @@ pub(super) fn run_ended(job: &str, state: JobState) {
 
 /// What is counted of scripts that are loaded.
 #[derive(Debug)]
-pub(super) struct LoadFigures {
+pub(super) struct LoadMetrics {
     /// Loads whose version is in force.
     pub(super) taken: Counter,
     /// Loads that left what was in force.
     pub(super) refused: Counter,
 }
 
-impl Default for LoadFigures {
+impl Default for LoadMetrics {
     fn default() -> Self {
         describe_counter!(
             "mooncast_script_loads_total",

@@ -10,26 +10,26 @@ use sha2::{Digest as _, Sha256};
 
 use crate::clock::Instant;
 use crate::host::{MAX_SOURCE, ScriptFiles};
-use crate::protocol::Source;
+use crate::protocol::LuaSource;
 
-use super::links::{self, Way};
-use super::settle::{Digest, QUIET, Seen, Settling, Sign};
+use super::links::{self, LinkChain};
+use super::settle::{TextDigest, QUIET, FileReading, FileDebounce, FileEvent};
 
 /// A file that was not written for so long is whole, whoever put it there without a word.
 const AGED: Duration = Duration::from_mins(1);
 
 /// What was told since the last look.
 #[derive(Debug, Default)]
-pub(super) struct Told {
-    signs: HashMap<PathBuf, Sign>,
+pub(super) struct FileEvents {
+    signs: HashMap<PathBuf, FileEvent>,
     /// Events were lost, or somebody wants everything looked at.
     pub(super) all: bool,
 }
 
-impl Told {
+impl FileEvents {
     /// Notes a sign; one that says less does not replace one that says more.
-    pub(super) fn note(&mut self, path: PathBuf, sign: Sign) {
-        if sign == Sign::Hint {
+    pub(super) fn note(&mut self, path: PathBuf, sign: FileEvent) {
+        if sign == FileEvent::Hint {
             self.signs.entry(path).or_insert(sign);
         } else {
             self.signs.insert(path, sign);
@@ -42,41 +42,41 @@ impl Told {
     }
 
     /// What was told of a file: of itself, of a link to it, or of a folder above it that was replaced.
-    fn of(&self, path: &Path, way: &Way) -> Option<Sign> {
+    fn of(&self, path: &Path, way: &LinkChain) -> Option<FileEvent> {
         if self.signs.is_empty() {
             return None;
         }
         let own = self.signs.get(&way.end).or_else(|| self.signs.get(path));
         let replaced = |path: &Path| {
-            path.ancestors().any(|path| self.signs.get(path).is_some_and(|sign| *sign == Sign::Done))
+            path.ancestors().any(|path| self.signs.get(path).is_some_and(|sign| *sign == FileEvent::Done))
         };
         own.copied().or_else(|| {
             let way = way.links.iter().map(PathBuf::as_path).chain(way.end.parent());
-            way.into_iter().any(replaced).then_some(Sign::Done)
+            way.into_iter().any(replaced).then_some(FileEvent::Done)
         })
     }
 }
 
 /// The files that matter, by the paths under which they were found.
 #[derive(Debug, Default)]
-pub(super) struct Files {
-    files: BTreeMap<PathBuf, File>,
+pub(super) struct TrackedFiles {
+    files: BTreeMap<PathBuf, TrackedFile>,
     /// What reads scripts and modules, and none of the host's own files.
     reader: Option<ScriptFiles>,
 }
 
 #[derive(Debug, Default)]
-struct File {
-    settling: Settling,
-    way: Way,
-    print: Option<Print>,
+struct TrackedFile {
+    settling: FileDebounce,
+    way: LinkChain,
+    print: Option<FileStamp>,
     /// It was read so soon after it was written that a further write may not show in its times.
     racy: bool,
 }
 
 /// What changes when a file does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Print {
+struct FileStamp {
     device: u64,
     inode: u64,
     size: u64,
@@ -86,12 +86,12 @@ struct Print {
 
 /// The time of a look, by both clocks.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Now {
+pub(super) struct ScanTime {
     pub(super) instant: Instant,
     pub(super) unix: Duration,
 }
 
-impl Files {
+impl TrackedFiles {
     /// Reads files by this from now on.
     pub(super) fn read_by(&mut self, reader: ScriptFiles) {
         self.reader = Some(reader);
@@ -109,11 +109,11 @@ impl Files {
 
     /// Looks at a file. `first` is the look of a beginning, when what is there is believed unless it is quite new.
     /// Gives whether something else is believed of it now.
-    pub(super) fn look(&mut self, path: &Path, now: Now, told: Option<&Told>, first: bool) -> bool {
+    pub(super) fn look(&mut self, path: &Path, now: ScanTime, told: Option<&FileEvents>, first: bool) -> bool {
         let known = self.files.contains_key(path);
         let file = self.files.entry(path.to_owned()).or_default();
         let metadata = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file);
-        let print = metadata.as_ref().map(Print::of);
+        let print = metadata.as_ref().map(FileStamp::of);
         if !known || print != file.print {
             file.way = links::follow(path);
         }
@@ -125,7 +125,7 @@ impl Files {
         }
         let age = print.map(|print| now.unix.saturating_sub(print.time()));
         if sign.is_none() && print != file.print && age.is_some_and(|age| age > AGED) {
-            sign = Some(Sign::Done);
+            sign = Some(FileEvent::Done);
         }
         let reader = self.reader.as_ref().filter(|_| !is_settings(path));
         let seen = see(path, metadata.is_some(), reader);
@@ -139,7 +139,7 @@ impl Files {
     }
 
     /// Whether a text is what is believed of a file. One that is not known is looked at from now on.
-    pub(super) fn believes(&mut self, path: &Path, now: Now, source: &Source) -> bool {
+    pub(super) fn believes(&mut self, path: &Path, now: ScanTime, source: &LuaSource) -> bool {
         if !self.knows(path) {
             self.look(path, now, None, true);
         }
@@ -148,14 +148,14 @@ impl Files {
     }
 
     /// What is believed of a file that has settled; none while it has not.
-    pub(super) fn settled(&self, path: &Path) -> Option<&Seen> {
+    pub(super) fn settled(&self, path: &Path) -> Option<&FileReading> {
         self.files.get(path).filter(|file| !file.settling.is_pending())?.settling.believed()
     }
 
     /// Drops what is believed to be gone, and gives what is still believed to be there.
     pub(super) fn bury(&mut self) -> Vec<PathBuf> {
         self.files.retain(|path, file| {
-            let gone = file.settling.believed().is_none_or(|seen| *seen == Seen::Missing);
+            let gone = file.settling.believed().is_none_or(|seen| *seen == FileReading::Missing);
             !gone || file.settling.is_pending() || is_settings(path)
         });
         self.paths()
@@ -182,7 +182,7 @@ impl Files {
     }
 }
 
-impl Print {
+impl FileStamp {
     fn of(metadata: &std::fs::Metadata) -> Self {
         Self {
             device: metadata.dev(),
@@ -204,9 +204,9 @@ fn is_settings(path: &Path) -> bool {
 }
 
 /// What is at a path; the settings are read without a `reader` of scripts.
-fn see(path: &Path, there: bool, reader: Option<&ScriptFiles>) -> Seen {
+fn see(path: &Path, there: bool, reader: Option<&ScriptFiles>) -> FileReading {
     if !there {
-        return Seen::Missing;
+        return FileReading::Missing;
     }
     let bytes = match reader {
         Some(reader) => reader.read(path, MAX_SOURCE),
@@ -214,9 +214,9 @@ fn see(path: &Path, there: bool, reader: Option<&ScriptFiles>) -> Seen {
     };
     match bytes {
         // As Lua gets it, without a name.
-        Ok(bytes) => text(&Source::new(String::new(), bytes)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Seen::Missing,
-        Err(error) => Seen::Unreadable(error.to_string()),
+        Ok(bytes) => text(&LuaSource::new(String::new(), bytes)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => FileReading::Missing,
+        Err(error) => FileReading::Unreadable(error.to_string()),
     }
 }
 
@@ -226,7 +226,7 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn text(source: &Source) -> Seen {
-    let digest: Digest = Sha256::digest(&source.text).into();
-    Seen::Text(digest, !source.text.is_empty())
+fn text(source: &LuaSource) -> FileReading {
+    let digest: TextDigest = Sha256::digest(&source.text).into();
+    FileReading::Text(digest, !source.text.is_empty())
 }

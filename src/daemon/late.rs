@@ -3,15 +3,15 @@
 
 use std::collections::BTreeSet;
 
-use crate::host::Sources;
-use crate::protocol::Source;
+use crate::host::ModuleSources;
+use crate::protocol::LuaSource;
 
 /// Modules that are taken in at the most; a program of scripts has a few dozen.
 const MOST: usize = 500;
 
 /// Looks for each module that `script` and its modules name in a `require`; the sources remember what they found.
 /// Texts and comments that look like a `require` count too: a module more does no harm.
-pub(super) fn find(sources: &Sources, script: &Source) {
+pub(super) fn find(sources: &ModuleSources, script: &LuaSource) {
     let mut seen = BTreeSet::new();
     let mut texts = vec![script.text.clone()];
     texts.extend(sources.found().into_values().map(|module| module.text));
@@ -30,12 +30,12 @@ pub(super) fn find(sources: &Sources, script: &Source) {
 }
 
 /// A module as a script that does nothing but compile.
-pub(super) fn not_run(module: &Source) -> Source {
+pub(super) fn not_run(module: &LuaSource) -> LuaSource {
     // Before whatever else stands in the first line, so that lines keep their numbers.
-    let text = Source::new(String::new(), module.text.to_vec()).text;
+    let text = LuaSource::new(String::new(), module.text.to_vec()).text;
     let mut whole = b"do return end ".to_vec();
     whole.extend_from_slice(&text);
-    Source { name: module.name.clone(), text: whole.into() }
+    LuaSource { name: module.name.clone(), text: whole.into() }
 }
 
 /// Whether a text says anything of schedules or hooks.
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_module_that_is_not_run_keeps_its_lines() {
-        let module = Source {
+        let module = LuaSource {
             name: "lib/x.lua".to_owned(),
             text: b"\xEF\xBB\xBFlocal x = 1\nreturn x".to_vec().into(),
         };

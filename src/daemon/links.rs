@@ -9,7 +9,7 @@ const MOST: usize = 40;
 
 /// What a path leads through.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Way {
+pub(super) struct LinkChain {
     /// The links on it, each by its own path without links in it.
     pub(super) links: Vec<PathBuf>,
     /// The folders in which something on it can be replaced: of each link, and of the file in the end.
@@ -19,8 +19,8 @@ pub(super) struct Way {
 }
 
 /// Follows an absolute path, link by link.
-pub(super) fn follow(path: &Path) -> Way {
-    let mut way = Way::default();
+pub(super) fn follow(path: &Path) -> LinkChain {
+    let mut way = LinkChain::default();
     let mut rest: VecDeque<OsString> = parts(path);
     let mut at = PathBuf::from("/");
     while let Some(part) = rest.pop_front() {
@@ -88,6 +88,6 @@ mod tests {
         symlink("a", root.join("b")).unwrap();
         assert_eq!(follow(&root.join("a")).links.len(), MOST);
         let nowhere = root.join("no/such.lua");
-        assert_eq!(follow(&nowhere), Way { links: vec![], folders: vec![root.join("no")], end: nowhere });
+        assert_eq!(follow(&nowhere), LinkChain { links: vec![], folders: vec![root.join("no")], end: nowhere });
     }
 }

@@ -9,15 +9,15 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
-use crate::config::{HeldProject, Project, ScriptLimits, Settings};
+use crate::config::{ProjectHandle, Project, ScriptLimits, Settings};
 use crate::delivery::Delivery;
 use crate::host::{
-    self, Ended, Failed, InterruptSwitch, MAX_SOURCE, RunSpec, ScriptFiles, Services, Silence,
+    self, RunEnd, RunError, InterruptSwitch, MAX_SOURCE, RunSpec, ScriptFiles, RunServices, DiscardOutput,
 };
-use crate::protocol::{Mode, ScriptError, Source, WorkerLimits};
+use crate::protocol::{LoadMode, ScriptError, LuaSource, WorkerLimits};
 
 use super::late;
-use super::version::{self, Version};
+use super::version::{self, ScriptVersion};
 
 /// Loads under way at once.
 const AT_ONCE: usize = 4;
@@ -29,11 +29,11 @@ const CPU: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What loading needs of the house.
-pub struct Loader {
+pub struct ScriptLoader {
     /// The project whose scripts are loaded.
     pub project: Project,
     /// Its folder, whatever is renamed.
-    pub(super) held: Arc<HeldProject>,
+    pub(super) held: Arc<ProjectHandle>,
     /// The apps that scripts may name.
     pub apps: Vec<Rc<Delivery>>,
     /// The time.
@@ -45,20 +45,20 @@ pub struct Loader {
 
 /// What came of a load.
 #[derive(Debug)]
-pub struct Loaded {
+pub struct LoadResult {
     /// The version, or why there is none: with the file and the line where there is one.
-    pub version: Result<Version, String>,
+    pub version: Result<ScriptVersion, String>,
     /// Whether it declares no job and its top level sends: it is for `mooncast run`.
     pub for_run: bool,
     /// What each module that was asked for was found to be; none for one that was not found in the project.
-    pub asked: BTreeMap<String, Option<Source>>,
+    pub asked: BTreeMap<String, Option<LuaSource>>,
 }
 
-impl Loader {
+impl ScriptLoader {
     /// A loader of this project's scripts.
     #[must_use]
     pub fn new(project: Project, apps: Vec<Rc<Delivery>>, clock: Clock, program: PathBuf) -> Self {
-        let held = Arc::new(HeldProject::hold(project.clone()));
+        let held = Arc::new(ProjectHandle::hold(project.clone()));
         Self { project, held, apps, clock, program, places: Semaphore::new(AT_ONCE) }
     }
 
@@ -67,31 +67,31 @@ impl Loader {
     /// # Errors
     ///
     /// Why it cannot be read, with its name.
-    pub fn read(&self, path: &Path, secret_files: &[PathBuf]) -> Result<Source, String> {
+    pub fn read(&self, path: &Path, secret_files: &[PathBuf]) -> Result<LuaSource, String> {
         let name = self.project.shown(path);
         let files = ScriptFiles::new(&self.project.root, secret_files);
         let text = files.read(path, MAX_SOURCE).map_err(|error| format!("{name}: {error}"))?;
-        Ok(Source::new(name, text))
+        Ok(LuaSource::new(name, text))
     }
 
     /// Loads these bytes as the script at `path`. A few loads go on at once, others wait.
-    pub async fn load(&self, path: &Path, script: Source, settings: &Settings) -> Loaded {
+    pub async fn load(&self, path: &Path, script: LuaSource, settings: &Settings) -> LoadResult {
         // It is never closed, so there is always a place in the end.
         let _place = self.places.acquire().await;
         let services = match self.services(path, settings) {
             Ok(services) => Rc::new(services),
             Err(error) => {
                 let version = Err(format!("{}: {error}", script.name));
-                return Loaded { version, for_run: false, asked: BTreeMap::new() };
+                return LoadResult { version, for_run: false, asked: BTreeMap::new() };
             }
         };
         let spec = self.spec(script.clone(), &settings.scripts);
         let (_switch, interrupt) = InterruptSwitch::new();
         let ended = host::run(spec, Rc::clone(&services), interrupt).await;
         let version = match ended {
-            Ended::Finished => self.late_modules(path, &script, &services, settings).await.map(|()| {
+            RunEnd::Finished => self.late_modules(path, &script, &services, settings).await.map(|()| {
                 let modules = Arc::new(services.sources.found());
-                Version {
+                ScriptVersion {
                     path: path.to_owned(),
                     hash: version::hash(&script, &modules),
                     script: script.clone(),
@@ -100,14 +100,14 @@ impl Loader {
                     loaded_at: self.clock.unix_time(),
                 }
             }),
-            Ended::Failed(Failed::Script(error)) => Err(place(&script.name, &error)),
-            Ended::Failed(failed) => Err(format!("{}: {failed}", script.name)),
-            Ended::Interrupted => Err(format!("{}: the load was interrupted", script.name)),
+            RunEnd::Failed(RunError::Script(error)) => Err(place(&script.name, &error)),
+            RunEnd::Failed(failed) => Err(format!("{}: {failed}", script.name)),
+            RunEnd::Interrupted => Err(format!("{}: the load was interrupted", script.name)),
         };
         let for_run = services.jobs.was_refused()
             && services.jobs.declared().is_empty()
             && !late::mentions_jobs(&script.text);
-        Loaded { version, for_run, asked: services.sources.asked() }
+        LoadResult { version, for_run, asked: services.sources.asked() }
     }
 
     /// Takes in the modules that the script requires only later, in a job's function, and looks whether they are Lua: what a
@@ -115,8 +115,8 @@ impl Loader {
     async fn late_modules(
         &self,
         path: &Path,
-        script: &Source,
-        services: &Services,
+        script: &LuaSource,
+        services: &RunServices,
         settings: &Settings,
     ) -> Result<(), String> {
         let early = services.sources.found();
@@ -129,9 +129,9 @@ impl Loader {
             let services = services.map_err(|error| format!("{}: {error}", script.name))?;
             let spec = self.spec(late::not_run(&source), &settings.scripts);
             let (_switch, interrupt) = InterruptSwitch::new();
-            if let Ended::Failed(failed) = host::run(spec, Rc::new(services), interrupt).await {
+            if let RunEnd::Failed(failed) = host::run(spec, Rc::new(services), interrupt).await {
                 let why = match failed {
-                    Failed::Script(error) => place(&source.name, &error),
+                    RunError::Script(error) => place(&source.name, &error),
                     failed => format!("{}: {failed}", source.name),
                 };
                 return Err(format!("{why} (a module that {} requires)", script.name));
@@ -141,21 +141,21 @@ impl Loader {
     }
 
     /// What a load of the script at `path` gets, from the project's own folder and no other.
-    fn services(&self, path: &Path, settings: &Settings) -> Result<Services, String> {
-        let (apps, output) = (self.apps.clone(), Rc::new(Silence));
-        let services = Services::new(&self.project, settings, apps, &self.clock, path, output);
+    fn services(&self, path: &Path, settings: &Settings) -> Result<RunServices, String> {
+        let (apps, output) = (self.apps.clone(), Rc::new(DiscardOutput));
+        let services = RunServices::new(&self.project, settings, apps, &self.clock, path, output);
         // The folders that it opened may be those of a project that was put in the place of this one.
         self.held.in_place().map_err(|error| error.to_string())?;
         services.map_err(|error| error.to_string())
     }
 
-    fn spec(&self, script: Source, limits: &ScriptLimits) -> RunSpec {
+    fn spec(&self, script: LuaSource, limits: &ScriptLimits) -> RunSpec {
         let limits = ScriptLimits { cpu: limits.cpu.min(CPU), ..*limits };
         RunSpec {
             program: self.program.clone(),
             script,
             job: None,
-            mode: Mode::Declare,
+            mode: LoadMode::Declare,
             args: Vec::new(),
             limits: worker_limits(&limits),
             timeout: Some(limits.timeout.map_or(TIMEOUT, |timeout| timeout.min(TIMEOUT))),

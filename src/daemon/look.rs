@@ -7,32 +7,32 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::clock::{Clock, Instant};
-use crate::config::{HeldProject, Project};
-use crate::host::{ScriptFiles, Sources};
-use crate::protocol::Source;
+use crate::config::{ProjectHandle, Project};
+use crate::host::{ScriptFiles, ModuleSources};
+use crate::protocol::LuaSource;
 
-use super::eyes::Eyes;
-use super::files::{Files, Now, Told};
-use super::place::Place;
-use super::registry::Tried;
-use super::scan::{self, Found};
-use super::settle::{SETTLE, Seen};
+use super::eyes::FileWatcher;
+use super::files::{TrackedFiles, ScanTime, FileEvents};
+use super::place::ProjectFolder;
+use super::registry::LoadAttempt;
+use super::scan::{self, FoundScripts};
+use super::settle::{SETTLE, FileReading};
 
 /// Looks again in one look while new folders turn up: what is in them may have changed before they were watched.
 const ROUNDS: usize = 4;
 
 /// What is remembered from look to look.
-pub(super) struct Looker {
+pub(super) struct ScriptScanner {
     project: Project,
     clock: Clock,
-    files: Files,
-    eyes: Eyes,
+    files: TrackedFiles,
+    eyes: FileWatcher,
     first: bool,
     /// The scripts that could not be judged, as something of them had not settled.
     owed: BTreeSet<PathBuf>,
     /// Why the scripts cannot be said to be there or not, as it was told last.
     unreadable: Option<String>,
-    place: Place,
+    place: ProjectFolder,
     secret_files: Vec<PathBuf>,
     left_out: BTreeSet<PathBuf>,
     /// The scripts that are gone from a folder to which the project's name leads no more.
@@ -41,26 +41,26 @@ pub(super) struct Looker {
 
 /// What a look is to judge.
 #[derive(Debug, Default)]
-pub(super) struct Question {
+pub(super) struct ScanRequest {
     /// What the file system told.
-    pub(super) told: Told,
+    pub(super) told: FileEvents,
     /// What each script was loaded from last.
-    pub(super) tried: BTreeMap<PathBuf, Tried>,
+    pub(super) tried: BTreeMap<PathBuf, LoadAttempt>,
     /// The scripts that could not be read the last time.
     pub(super) unreadable: BTreeSet<PathBuf>,
     /// The scripts that are being loaded.
     pub(super) loading: BTreeSet<PathBuf>,
     /// Those that have been, and what from.
-    pub(super) loaded: BTreeMap<PathBuf, Tried>,
+    pub(super) loaded: BTreeMap<PathBuf, LoadAttempt>,
     /// Files with credentials: none of them is a script or a module.
     pub(super) secret_files: Vec<PathBuf>,
 }
 
 /// What a look found.
 #[derive(Debug, Default)]
-pub(super) struct Verdict {
+pub(super) struct ScanResult {
     /// Scripts to load, with the bytes that are believed.
-    pub(super) load: Vec<(PathBuf, Source)>,
+    pub(super) load: Vec<(PathBuf, LuaSource)>,
     /// The scripts that are there, or were a moment ago; none when that cannot be said.
     pub(super) there: Option<BTreeSet<PathBuf>>,
     /// Scripts that cannot be read, and why.
@@ -73,17 +73,17 @@ pub(super) struct Verdict {
     pub(super) due: Option<Instant>,
 }
 
-impl Looker {
-    pub(super) fn new(held: Arc<HeldProject>, clock: Clock, eyes: Eyes) -> Self {
+impl ScriptScanner {
+    pub(super) fn new(held: Arc<ProjectHandle>, clock: Clock, eyes: FileWatcher) -> Self {
         let project = held.project().clone();
         Self {
-            place: Place::new(held),
+            place: ProjectFolder::new(held),
             secret_files: Vec::new(),
             left_out: BTreeSet::new(),
             kept: BTreeSet::new(),
             project,
             clock,
-            files: Files::default(),
+            files: TrackedFiles::default(),
             eyes,
             first: true,
             owed: BTreeSet::new(),
@@ -97,7 +97,7 @@ impl Looker {
     }
 
     /// Whether what was told is worth a look.
-    pub(super) fn is_concerned(&self, told: &Told) -> bool {
+    pub(super) fn is_concerned(&self, told: &FileEvents) -> bool {
         told.all
             || told.paths().any(|path| {
                 let is_lua = path.extension().is_some_and(|extension| extension == "lua");
@@ -109,11 +109,11 @@ impl Looker {
     }
 
     /// Looks.
-    pub(super) fn look(&mut self, question: Question) -> Verdict {
-        let Question { told, mut tried, unreadable, loading, loaded, secret_files } = question;
+    pub(super) fn look(&mut self, question: ScanRequest) -> ScanResult {
+        let ScanRequest { told, mut tried, unreadable, loading, loaded, secret_files } = question;
         self.files.read_by(ScriptFiles::new(&self.project.root, &secret_files));
         self.secret_files = secret_files;
-        let now = Now { instant: self.clock.now(), unix: self.clock.unix_time() };
+        let now = ScanTime { instant: self.clock.now(), unix: self.clock.unix_time() };
         let settings = self.project.settings_file();
         let mut changed = BTreeSet::new();
         let mut found = None;
@@ -136,7 +136,7 @@ impl Looker {
             }
         }
         let mut verdict =
-            Verdict { settings: changed.remove(&settings) && !self.first, ..Verdict::default() };
+            ScanResult { settings: changed.remove(&settings) && !self.first, ..ScanResult::default() };
         for (path, made_of) in loaded {
             if self.is_believed(&path, &made_of, tried.get(&path), now) {
                 verdict.believed.insert(path.clone());
@@ -163,7 +163,7 @@ impl Looker {
         self.first = false;
         // The folder may have been exchanged while its files were read: what was read is of another project then.
         if self.place.held().in_place().is_err() {
-            verdict = Verdict::default();
+            verdict = ScanResult::default();
         }
         let again = (!self.owed.is_empty()).then_some(now.instant + SETTLE);
         verdict.due = self.files.due().into_iter().chain(again).min();
@@ -171,7 +171,7 @@ impl Looker {
     }
 
     /// What is there; none when that cannot be said, and then nothing is gone.
-    fn scan(&mut self) -> Option<Found> {
+    fn scan(&mut self) -> Option<FoundScripts> {
         let found = self.place.look().and_then(|()| scan::scripts(&self.project.root.join("scripts")));
         match found {
             Ok(found) => {
@@ -192,7 +192,7 @@ impl Looker {
     }
 
     /// Counts scripts that were loaded as there, and says so once of each that is not.
-    fn keep(&mut self, tried: &BTreeMap<PathBuf, Tried>, there: &mut BTreeSet<PathBuf>) {
+    fn keep(&mut self, tried: &BTreeMap<PathBuf, LoadAttempt>, there: &mut BTreeSet<PathBuf>) {
         for path in tried.keys() {
             if there.insert(path.clone()) && self.kept.insert(path.clone()) {
                 let script = self.project.shown(path);
@@ -205,7 +205,7 @@ impl Looker {
     }
 
     /// Says once of each file of Lua that it is no script.
-    fn tell_left_out(&mut self, found: &Found) {
+    fn tell_left_out(&mut self, found: &FoundScripts) {
         for left in &found.left_out {
             if self.left_out.insert(left.path.clone()) {
                 let (file, why) = (self.project.shown(&left.path), left.why);
@@ -219,7 +219,7 @@ impl Looker {
         self.left_out.retain(|path| found.left_out.iter().any(|left| left.path == *path));
     }
 
-    fn folders(&self, found: Option<&Found>) -> BTreeSet<PathBuf> {
+    fn folders(&self, found: Option<&FoundScripts>) -> BTreeSet<PathBuf> {
         let mut folders = self.files.folders();
         folders.insert(self.project.root.clone());
         let looked_into = found.iter().flat_map(|found| &found.folders);
@@ -231,11 +231,11 @@ impl Looker {
     fn judge(
         &mut self,
         path: &Path,
-        tried: Option<&Tried>,
+        tried: Option<&LoadAttempt>,
         was_unreadable: bool,
-        now: Now,
+        now: ScanTime,
         loading: &BTreeSet<PathBuf>,
-        verdict: &mut Verdict,
+        verdict: &mut ScanResult,
     ) {
         if loading.contains(path) {
             self.owe(path);
@@ -243,14 +243,14 @@ impl Looker {
         }
         let name = self.project.shown(path);
         match self.files.settled(path) {
-            Some(Seen::Unreadable(why)) => {
+            Some(FileReading::Unreadable(why)) => {
                 verdict.unreadable.push((path.to_owned(), format!("{name}: {why}")));
                 return;
             }
-            Some(Seen::Missing) => return,
-            Some(Seen::Text(..)) | None => {}
+            Some(FileReading::Missing) => return,
+            Some(FileReading::Text(..)) | None => {}
         }
-        let script = self.files.script(path).map(|text| Source::new(name, text));
+        let script = self.files.script(path).map(|text| LuaSource::new(name, text));
         match script.filter(|script| self.is_trusted(path, script, tried, now)) {
             Some(script) => match self.differs(path, &script, tried, now) {
                 Some(differs) if differs || was_unreadable => verdict.load.push((path.to_owned(), script)),
@@ -267,16 +267,16 @@ impl Looker {
     }
 
     /// Whether a script's text is settled, or that from which it was loaded before.
-    fn is_trusted(&mut self, path: &Path, script: &Source, tried: Option<&Tried>, now: Now) -> bool {
+    fn is_trusted(&mut self, path: &Path, script: &LuaSource, tried: Option<&LoadAttempt>, now: ScanTime) -> bool {
         tried.is_some_and(|tried| tried.script.text == script.text)
             || (self.files.settled(path).is_some() && self.files.believes(path, now, script))
     }
 
     /// Whether a load now would be of something else than the last one; none when that has not settled.
-    fn differs(&mut self, path: &Path, script: &Source, tried: Option<&Tried>, now: Now) -> Option<bool> {
+    fn differs(&mut self, path: &Path, script: &LuaSource, tried: Option<&LoadAttempt>, now: ScanTime) -> Option<bool> {
         let Some(tried) = tried else { return Some(true) };
         let end = path.canonicalize().ok()?;
-        let sources = Sources::new(&self.project, &end).without(&self.secret_files);
+        let sources = ModuleSources::new(&self.project, &end).without(&self.secret_files);
         let mut differs = tried.script.text != script.text;
         for (module, was) in &tried.asked {
             // What cannot be read is not there; the load will say why.
@@ -302,7 +302,7 @@ impl Looker {
     }
 
     /// Whether everything that a load was made of is believed, or was in the load before it.
-    fn is_believed(&mut self, path: &Path, made_of: &Tried, tried: Option<&Tried>, now: Now) -> bool {
+    fn is_believed(&mut self, path: &Path, made_of: &LoadAttempt, tried: Option<&LoadAttempt>, now: ScanTime) -> bool {
         let same = tried.is_some_and(|tried| tried.script.text == made_of.script.text);
         (same || self.files.believes(path, now, &made_of.script))
             && made_of.asked.iter().all(|(name, module)| {
@@ -311,12 +311,12 @@ impl Looker {
             })
     }
 
-    fn is_settled(&mut self, module: &Source, now: Now) -> bool {
+    fn is_settled(&mut self, module: &LuaSource, now: ScanTime) -> bool {
         let path = self.path(module);
         self.files.believes(&path, now, module)
     }
 
-    fn path(&self, source: &Source) -> PathBuf {
+    fn path(&self, source: &LuaSource) -> PathBuf {
         self.project.root.join(&source.name)
     }
 }

@@ -37,15 +37,15 @@ pub mod systemd;
 mod version;
 mod watch;
 
-pub use alerts::{Alert, Alerts};
-pub use event::Event;
-pub use load::{Loaded, Loader, worker_limits};
-pub use registry::{Registered, Registry, ScriptStatus, Stale};
-pub use settings::Reread;
-pub use shutdown::{Order, listen};
+pub use alerts::{Alert, AlertSender};
+pub use event::DaemonEvent;
+pub use load::{LoadResult, ScriptLoader, worker_limits};
+pub use registry::{LoadedJob, ScriptRegistry, ScriptStatus, LoadFailure};
+pub use settings::SettingsReload;
+pub use shutdown::{DaemonSignal, listen};
 pub use status::keep_status;
-pub use version::{Version, short};
-pub use watch::Watch;
+pub use version::{ScriptVersion, short};
+pub use watch::ScriptWatcher;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -57,15 +57,15 @@ use futures_util::future::LocalBoxFuture;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::clock::{Clock, Instant};
-use crate::config::{Project, Roles};
-use crate::delivery::{Delivery, End};
-use crate::host::{Keeper, Kept, Output};
-use crate::ledger::{Decided, Enlisted, Entry, Ledger, LedgerError, Owner};
-use crate::schedule::{Verdict, run_name};
+use crate::config::{Project, HostRoles};
+use crate::delivery::{Delivery, DriveEnd};
+use crate::host::{BroadcastSupervisor, SupervisedEnd, ScriptOutput};
+use crate::ledger::{DecidedUntil, RegisteredJob, JobRunAction, Ledger, LedgerError, Instance};
+use crate::schedule::{RunVerdict, run_name};
 
-use claim::Claiming;
-use runner::Runner;
-use scheduler::{Due, Scheduler};
+use claim::RunToClaim;
+use runner::RunQueue;
+use scheduler::{DueJob, Scheduler};
 
 /// The name by which the ledger knows the process of a daemon.
 pub const COMMAND: &str = "serve";
@@ -77,47 +77,47 @@ pub const POLL: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// Runs an instant of a job in place of a worker, or gives false.
-pub type Instead = Box<dyn Fn(&str, Duration) -> bool>;
+pub type RunOverride = Box<dyn Fn(&str, Duration) -> bool>;
 
 /// What a daemon needs of the house.
-pub struct Setup {
+pub struct DaemonSetup {
     /// The project.
     pub project: Project,
     /// Its scripts, loaded.
-    pub registry: Registry,
+    pub registry: ScriptRegistry,
     /// The apps that scripts may send through, the default one first.
     pub apps: Vec<Rc<Delivery>>,
     /// Where job runs are claimed.
     pub ledger: Ledger,
     /// Who this process is there: the owner of what the apps send, too.
-    pub owner: Owner,
+    pub owner: Instance,
     /// What it does of all this.
-    pub roles: Roles,
+    pub roles: HostRoles,
     /// The time that decides when jobs run, and that their scripts see.
     pub clock: Clock,
     /// The binary that workers are started from.
     pub program: PathBuf,
     /// Where prints and log lines of scripts go.
-    pub output: Rc<dyn Output>,
+    pub output: Rc<dyn ScriptOutput>,
     /// How often the ledger is asked what people want: [`POLL`], but where time is simulated.
     pub poll: Duration,
     /// Takes runs in place of a worker: gives whether it has run this instant of a job. For tests with a million.
-    pub instead: Option<Instead>,
+    pub instead: Option<RunOverride>,
     /// Hears what people may want to be told of. What it gives is done before the event is written down as over.
-    pub told: Box<dyn Fn(Event) -> LocalBoxFuture<'static, ()>>,
+    pub told: Box<dyn Fn(DaemonEvent) -> LocalBoxFuture<'static, ()>>,
 }
 
-impl Setup {
-    async fn tell(&self, event: Event) {
+impl DaemonSetup {
+    async fn tell(&self, event: DaemonEvent) {
         (self.told)(event).await;
     }
 }
 
 /// A daemon at work.
 pub struct Daemon {
-    setup: Rc<Setup>,
-    keeper: Rc<Keeper>,
-    runner: Rc<Runner>,
+    setup: Rc<DaemonSetup>,
+    keeper: Rc<BroadcastSupervisor>,
+    runner: Rc<RunQueue>,
     scheduler: RefCell<Scheduler>,
     /// Scripts that are stale, and what was told of them.
     stale: RefCell<BTreeMap<String, String>>,
@@ -129,18 +129,18 @@ pub struct Daemon {
 /// # Errors
 ///
 /// Faults of the ledger before it has begun; from then on they are told and waited for.
-pub async fn serve(setup: Setup, orders: UnboundedReceiver<Order>) -> Result<(), LedgerError> {
+pub async fn serve(setup: DaemonSetup, orders: UnboundedReceiver<DaemonSignal>) -> Result<(), LedgerError> {
     Daemon::new(setup).serve(orders).await
 }
 
 impl Daemon {
     /// One that does nothing yet.
     #[must_use]
-    pub fn new(setup: Setup) -> Self {
+    pub fn new(setup: DaemonSetup) -> Self {
         let setup = Rc::new(setup);
         let hears = Rc::clone(&setup);
-        let keeper = Keeper::new(setup.roles.send, move |kept| broadcast_ended(&hears, kept));
-        let runner = Runner::new(Rc::clone(&setup), Rc::clone(&keeper));
+        let keeper = BroadcastSupervisor::new(setup.roles.send, move |kept| broadcast_ended(&hears, kept));
+        let runner = RunQueue::new(Rc::clone(&setup), Rc::clone(&keeper));
         let unready = Rc::new(Cell::new(Some("the jobs in force are not in the ledger yet")));
         Self { setup, keeper, runner, scheduler: RefCell::default(), stale: RefCell::default(), unready }
     }
@@ -153,7 +153,7 @@ impl Daemon {
 
     /// Who drives its broadcasts.
     #[must_use]
-    pub const fn keeper(&self) -> &Rc<Keeper> {
+    pub const fn keeper(&self) -> &Rc<BroadcastSupervisor> {
         &self.keeper
     }
 
@@ -163,7 +163,7 @@ impl Daemon {
     /// # Errors
     ///
     /// Faults of the ledger before it has begun; from then on they are told and waited for.
-    pub async fn serve(self, mut orders: UnboundedReceiver<Order>) -> Result<(), LedgerError> {
+    pub async fn serve(self, mut orders: UnboundedReceiver<DaemonSignal>) -> Result<(), LedgerError> {
         let mut changed = self.setup.registry.changed();
         changed.mark_unchanged();
         self.enlist(true).await?;
@@ -179,10 +179,10 @@ impl Daemon {
 
     async fn run(
         &self,
-        orders: &mut UnboundedReceiver<Order>,
+        orders: &mut UnboundedReceiver<DaemonSignal>,
         changed: &mut tokio::sync::watch::Receiver<u64>,
     ) {
-        let Setup { clock, registry, poll, .. } = &*self.setup;
+        let DaemonSetup { clock, registry, poll, .. } = &*self.setup;
         self.tell_untold().await;
         // What was begun before comes first: broadcasts, then runs; then what is due by now.
         self.look_around().await;
@@ -202,12 +202,12 @@ impl Daemon {
             tokio::select! {
                 biased;
                 order = orders.recv() => match order {
-                    Some(Order::Look) => {
+                    Some(DaemonSignal::Look) => {
                         tracing::info!("looking at all files again");
                         registry.look_again();
                     }
-                    Some(Order::Heed) => self.heed().await,
-                    Some(Order::Stop) | None => return,
+                    Some(DaemonSignal::Heed) => self.heed().await,
+                    Some(DaemonSignal::Stop) | None => return,
                 },
                 Ok(()) = changed.changed() => {
                     changed.mark_unchanged();
@@ -224,7 +224,7 @@ impl Daemon {
 
     /// Looks for what nobody goes on with, and for what people say.
     async fn look_around(&self) {
-        let Setup { ledger, roles, .. } = &*self.setup;
+        let DaemonSetup { ledger, roles, .. } = &*self.setup;
         if ledger.is_shared() && !self.look_at_fleet().await {
             return;
         }
@@ -242,7 +242,7 @@ impl Daemon {
     /// Settles what hosts have left that are dead, and sees to it that the others know this one; gives whether it may go
     /// on. One that they took for dead holds nothing until it is back.
     async fn look_at_fleet(&self) -> bool {
-        let Setup { ledger, owner, .. } = &*self.setup;
+        let DaemonSetup { ledger, owner, .. } = &*self.setup;
         match ledger.is_known(owner).await {
             Ok(true) => self.runner.end_lost(),
             Ok(false) => return false,
@@ -280,14 +280,14 @@ impl Daemon {
     /// been missed. A job that comes back, or whose script could not be loaded for a while, goes on from where it was
     /// decided.
     async fn enlist(&self, first: bool) -> Result<(), LedgerError> {
-        let Setup { ledger, owner, roles, clock, registry, .. } = &*self.setup;
+        let DaemonSetup { ledger, owner, roles, clock, registry, .. } = &*self.setup;
         let (jobs, now) = (registry.jobs(), clock.unix_time());
         ledger.describe(owner, &roles.to_string(), &registry.fingerprint()).await?;
         // One that runs no jobs has none.
         let jobs = if roles.schedule { jobs } else { Vec::new() };
-        let enlisted: Vec<Enlisted> = jobs
+        let enlisted: Vec<RegisteredJob> = jobs
             .iter()
-            .map(|registered| Enlisted {
+            .map(|registered| RegisteredJob {
                 name: registered.job.name.clone(),
                 script: registered.version.name().to_owned(),
                 times: registered.job.times(),
@@ -315,7 +315,7 @@ impl Daemon {
         let before = self.stale.replace(stale.clone());
         for (script, error) in stale {
             if before.get(&script) != Some(&error) {
-                self.setup.tell(Event::ScriptStale { script, error }).await;
+                self.setup.tell(DaemonEvent::ScriptStale { script, error }).await;
             }
         }
     }
@@ -327,9 +327,9 @@ impl Daemon {
             return;
         }
         let runs = self.entries(&due).await;
-        let decided: Vec<Decided> = due
+        let decided: Vec<DecidedUntil> = due
             .iter()
-            .map(|due| Decided { job: due.name().to_owned(), until: due.until(), next: due.decision.next })
+            .map(|due| DecidedUntil { job: due.name().to_owned(), until: due.until(), next: due.decision.next })
             .collect();
         let claimed = self.claim(&runs, &decided).await;
         let mut scheduler = self.scheduler.borrow_mut();
@@ -345,29 +345,29 @@ impl Daemon {
     }
 
     /// What becomes of the instants that are due.
-    async fn entries(&self, due: &[Due]) -> Vec<Claiming> {
+    async fn entries(&self, due: &[DueJob]) -> Vec<RunToClaim> {
         let mut runs = Vec::new();
         let mut taken = 0;
         for due in due.iter().filter(|due| !due.paused) {
             let mut first = true;
             for verdict in &due.decision.verdicts {
                 let (at, entry) = match verdict {
-                    Verdict::Skip(skipped) => {
+                    RunVerdict::Skip(skipped) => {
                         let (job, first, last) =
                             (due.name(), run_name(skipped.first), run_name(skipped.last));
                         let (count, why) = (skipped.count, skipped.why.words());
                         tracing::warn!(job, first, last, count, "instants are left out: {why}");
-                        (skipped.last, Entry::Skip(format!("{count} from {first} on: {why}")))
+                        (skipped.last, JobRunAction::Skip(format!("{count} from {first} on: {why}")))
                     }
-                    Verdict::Run(at) if std::mem::take(&mut first) => {
+                    RunVerdict::Run(at) if std::mem::take(&mut first) => {
                         let job = &due.registered.job;
                         (*at, self.runner.entry(&job.name, job.overlap, taken).await)
                     }
                     // Of several that are due the later ones wait for the first, whatever overlap says.
-                    Verdict::Run(at) => (*at, Entry::Wait),
+                    RunVerdict::Run(at) => (*at, JobRunAction::Wait),
                 };
-                taken += usize::from(matches!(entry, Entry::Run { .. }));
-                runs.push(Claiming::of_job(&due.registered, at, entry));
+                taken += usize::from(matches!(entry, JobRunAction::Run { .. }));
+                runs.push(RunToClaim::of_job(&due.registered, at, entry));
             }
         }
         runs
@@ -375,11 +375,11 @@ impl Daemon {
 }
 
 /// A broadcast that the daemon drove came to its end, or stopped.
-fn broadcast_ended(setup: &Rc<Setup>, kept: Kept) {
-    let Kept { id, name, run, end } = kept;
+fn broadcast_ended(setup: &Rc<DaemonSetup>, kept: SupervisedEnd) {
+    let SupervisedEnd { id, name, run, end } = kept;
     match end {
         Ok(driven) => match driven.end {
-            End::Finished | End::Cancelled => {
+            DriveEnd::Finished | DriveEnd::Cancelled => {
                 let report = driven.report;
                 let (sent, total) = (report.sent, report.total);
                 let (rejected, in_doubt, cancelled) = (report.rejected, report.in_doubt, report.cancelled);
@@ -387,25 +387,25 @@ fn broadcast_ended(setup: &Rc<Setup>, kept: Kept) {
                 let setup = Rc::clone(setup);
                 tokio::task::spawn_local(async move { setup.tell_end(id, report).await });
             }
-            End::Paused(why) => {
+            DriveEnd::Paused(why) => {
                 tracing::error!(
                     name,
                     run,
                     "a broadcast paused by itself: {why}; `mooncast runs resume` lets it go on"
                 );
-                tell(setup, Event::BroadcastHalted { name, run, why });
+                tell(setup, DaemonEvent::BroadcastHalted { name, run, why });
             }
-            End::Stopped => tracing::info!(name, run, "a broadcast stopped: it goes on with the next start"),
+            DriveEnd::Stopped => tracing::info!(name, run, "a broadcast stopped: it goes on with the next start"),
         },
         Err(why) => {
             tracing::error!(name, run, "a broadcast cannot be sent: {why}");
-            tell(setup, Event::BroadcastHalted { name, run, why });
+            tell(setup, DaemonEvent::BroadcastHalted { name, run, why });
         }
     }
 }
 
 /// Tells of an event from where nobody can wait for it.
-fn tell(setup: &Rc<Setup>, event: Event) {
+fn tell(setup: &Rc<DaemonSetup>, event: DaemonEvent) {
     let setup = Rc::clone(setup);
     tokio::task::spawn_local(async move { setup.tell(event).await });
 }

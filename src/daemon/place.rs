@@ -5,24 +5,24 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::config::HeldProject;
+use crate::config::ProjectHandle;
 
 /// The project's folder as the watcher looks at it.
 #[derive(Debug)]
-pub(super) struct Place {
-    held: Arc<HeldProject>,
+pub(super) struct ProjectFolder {
+    held: Arc<ProjectHandle>,
     named: Option<PathBuf>,
     /// Where the link led that was told of last.
     told: Option<PathBuf>,
 }
 
-impl Place {
-    pub(super) fn new(held: Arc<HeldProject>) -> Self {
+impl ProjectFolder {
+    pub(super) fn new(held: Arc<ProjectHandle>) -> Self {
         Self { held, named: None, told: None }
     }
 
     /// The project's folder.
-    pub(super) fn held(&self) -> &HeldProject {
+    pub(super) fn held(&self) -> &ProjectHandle {
         &self.held
     }
 

@@ -4,15 +4,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::delivery::Report;
-use crate::host::{ProjectInputs, Snapshot};
-use crate::ledger::{BroadcastId, EndedRun, JobState, LedgerError, Orphan, StoredPart, StoredVersion};
-use crate::protocol::{HookRequest, Source};
+use crate::delivery::BroadcastSummary;
+use crate::host::{ProjectInputs, ModuleSnapshot};
+use crate::ledger::{BroadcastId, EndedRun, JobState, LedgerError, OrphanedRun, StoredModule, StoredScript};
+use crate::protocol::{HookRequest, LuaSource};
 use crate::schedule::run_name;
 
-use super::runner::{self, Task};
-use super::version::Version;
-use super::{Daemon, Event, Setup, figures};
+use super::runner::{self, ClaimedRun};
+use super::version::ScriptVersion;
+use super::{Daemon, DaemonEvent, DaemonSetup, figures};
 
 /// For how long the id of a delivery is known.
 const DELIVERIES: Duration = Duration::from_hours(30 * 24);
@@ -20,12 +20,12 @@ const DELIVERIES: Duration = Duration::from_hours(30 * 24);
 /// What is said of a run whose script nobody has.
 const NO_SCRIPT: &str = "its process died, and its script is not in the ledger any more";
 
-impl Setup {
+impl DaemonSetup {
     /// Tells how a broadcast ended, where that is worth it; what was not told before a crash, the next start tells.
-    pub(super) async fn tell_end(&self, id: BroadcastId, report: Report) {
+    pub(super) async fn tell_end(&self, id: BroadcastId, report: BroadcastSummary) {
         let (name, run) = (report.name.clone(), report.run.clone());
         if !report.all_delivered() {
-            self.tell(Event::BroadcastUndelivered { report }).await;
+            self.tell(DaemonEvent::BroadcastUndelivered { report }).await;
         }
         if let Err(error) = self.ledger.told(id).await {
             tracing::warn!(
@@ -45,7 +45,7 @@ impl Daemon {
             for id in ledger.untold().await? {
                 let broadcast = ledger.show(id).await?;
                 let report = broadcast.report.as_deref().and_then(|report| serde_json::from_str(report).ok());
-                let unknown = || Report::new(&broadcast, &broadcast.counts, 0, Duration::ZERO);
+                let unknown = || BroadcastSummary::new(&broadcast, &broadcast.counts, 0, Duration::ZERO);
                 self.setup.tell_end(id, report.unwrap_or_else(unknown)).await;
             }
             Ok::<_, LedgerError>(())
@@ -57,7 +57,7 @@ impl Daemon {
 
     /// Goes on with broadcasts that were left to the daemon and that nobody drives.
     pub(super) async fn resume_broadcasts(&self) {
-        let Setup { ledger, owner, apps, clock, registry, .. } = &*self.setup;
+        let DaemonSetup { ledger, owner, apps, clock, registry, .. } = &*self.setup;
         let settings = registry.settings();
         // Inputs are those of the folder that the daemon was started in, wherever that is now.
         let held = &registry.loader().held;
@@ -77,7 +77,7 @@ impl Daemon {
 
     /// Enters runs again whose process died, or says why that is not done.
     pub(super) async fn enter_again(&self) {
-        let Setup { ledger, owner, .. } = &*self.setup;
+        let DaemonSetup { ledger, owner, .. } = &*self.setup;
         let orphans = match ledger.take_over_job_runs(owner).await {
             Ok(orphans) => orphans,
             Err(error) => {
@@ -92,7 +92,7 @@ impl Daemon {
                     figures::run_ended(&job, JobState::Interrupted);
                     tracing::error!(job, run, "a run was interrupted and is not entered again: {why}");
                     if !self.takes_alert(&orphan).await {
-                        self.setup.tell(Event::RunInterrupted { job, run, why }).await;
+                        self.setup.tell(DaemonEvent::RunInterrupted { job, run, why }).await;
                     }
                     continue;
                 }
@@ -116,14 +116,14 @@ impl Daemon {
     }
 
     /// Whether a run takes an alert of this daemon: no alert tells of it.
-    async fn takes_alert(&self, orphan: &Orphan) -> bool {
+    async fn takes_alert(&self, orphan: &OrphanedRun) -> bool {
         let request = self.setup.ledger.hook_request(&orphan.job, orphan.scheduled_at).await;
         let Ok(Some((head, body))) = request else { return false };
         HookRequest::of_parts(&head, body).is_ok_and(|request| runner::is_alert(&request))
     }
 
-    async fn give_up(&self, orphan: &Orphan) {
-        let Setup { ledger, owner, .. } = &*self.setup;
+    async fn give_up(&self, orphan: &OrphanedRun) {
+        let DaemonSetup { ledger, owner, .. } = &*self.setup;
         let (job, run) = (orphan.job.clone(), run_name(orphan.scheduled_at));
         figures::run_ended(&job, JobState::Interrupted);
         tracing::error!(job, run, "a run was interrupted and is not entered again: {NO_SCRIPT}");
@@ -136,7 +136,7 @@ impl Daemon {
         if let Err(error) = ledger.finish_job_runs(owner, &[ended]).await {
             tracing::error!(job, run, "that it is interrupted is not in the ledger: {error}");
         }
-        self.setup.tell(Event::RunInterrupted { job, run, why: NO_SCRIPT.to_owned() }).await;
+        self.setup.tell(DaemonEvent::RunInterrupted { job, run, why: NO_SCRIPT.to_owned() }).await;
     }
 
     /// Forgets the scripts of runs that are over.
@@ -155,23 +155,23 @@ impl Daemon {
 }
 
 /// A version as the ledger keeps it.
-pub(super) fn stored(version: &Version) -> StoredVersion {
-    let part = |module: &str, source: &Source| StoredPart {
+pub(super) fn stored(version: &ScriptVersion) -> StoredScript {
+    let part = |module: &str, source: &LuaSource| StoredModule {
         module: module.to_owned(),
         path: source.name.clone(),
         text: source.text.clone(),
     };
     let modules = version.modules.iter().map(|(name, source)| part(name, source));
     let parts = std::iter::once(part("", &version.script)).chain(modules).collect();
-    StoredVersion { hash: version.hash.clone(), parts }
+    StoredScript { hash: version.hash.clone(), parts }
 }
 
 /// A run with the very bytes that it began with.
-fn task(setup: &Rc<Setup>, orphan: &Orphan, version: StoredVersion, hook: bool) -> Option<Task> {
+fn task(setup: &Rc<DaemonSetup>, orphan: &OrphanedRun, version: StoredScript, hook: bool) -> Option<ClaimedRun> {
     let mut script = None;
-    let mut modules = Snapshot::new();
+    let mut modules = ModuleSnapshot::new();
     for part in version.parts {
-        let source = Source { name: part.path, text: part.text };
+        let source = LuaSource { name: part.path, text: part.text };
         if part.module.is_empty() {
             script = Some(source);
         } else {
@@ -179,7 +179,7 @@ fn task(setup: &Rc<Setup>, orphan: &Orphan, version: StoredVersion, hook: bool) 
         }
     }
     let script = script?;
-    Some(Task {
+    Some(ClaimedRun {
         job: orphan.job.clone(),
         scheduled_at: orphan.scheduled_at,
         path: setup.project.root.join(&script.name),

@@ -12,41 +12,41 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, watch};
 
 use crate::config::Settings;
-use crate::protocol::Source;
+use crate::protocol::LuaSource;
 use crate::schedule::Job;
 
-use super::figures::LoadFigures;
-use super::load::Loader;
+use super::figures::LoadMetrics;
+use super::load::ScriptLoader;
 use super::scan;
-use super::version::Version;
+use super::version::ScriptVersion;
 
 /// Loads that are asked for at once when everything is loaded; the loader lets fewer go on.
 const ASKED_AT_ONCE: usize = 16;
 
 /// The scripts of a project and their jobs. Cheap to clone; all clones are the same one.
 #[derive(Clone)]
-pub struct Registry(pub(super) Rc<Inner>);
+pub struct ScriptRegistry(pub(super) Rc<RegistryInner>);
 
-pub(super) struct Inner {
-    pub(super) loader: Loader,
+pub(super) struct RegistryInner {
+    pub(super) loader: ScriptLoader,
     settings: RefCell<Rc<Settings>>,
-    pub(super) entries: RefCell<BTreeMap<PathBuf, Entry>>,
+    pub(super) entries: RefCell<BTreeMap<PathBuf, ScriptEntry>>,
     changes: watch::Sender<u64>,
     look: Notify,
     looks: watch::Sender<u64>,
     pub(super) decisions: Cell<u64>,
-    pub(super) figures: LoadFigures,
+    pub(super) figures: LoadMetrics,
 }
 
 /// One script.
 #[derive(Debug, Default)]
-pub(super) struct Entry {
-    pub(super) in_force: Option<Rc<Version>>,
+pub(super) struct ScriptEntry {
+    pub(super) in_force: Option<Rc<ScriptVersion>>,
     /// A version that loads and whose jobs others have.
-    pub(super) waiting: Option<Rc<Version>>,
-    pub(super) stale: Option<Stale>,
+    pub(super) waiting: Option<Rc<ScriptVersion>>,
+    pub(super) stale: Option<LoadFailure>,
     /// What was loaded last, whatever came of it.
-    pub(super) tried: Option<Tried>,
+    pub(super) tried: Option<LoadAttempt>,
     /// Whether its file could not be read the last time.
     pub(super) unreadable: bool,
     /// Whether it declares no job and sends at its top level: it is for `mooncast run`.
@@ -55,20 +55,20 @@ pub(super) struct Entry {
 
 /// What a load was made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Tried {
+pub(super) struct LoadAttempt {
     /// The script.
-    pub(super) script: Source,
+    pub(super) script: LuaSource,
     /// What the modules that it asked for were.
-    pub(super) asked: BTreeMap<String, Option<Source>>,
+    pub(super) asked: BTreeMap<String, Option<LuaSource>>,
 }
 
 /// A job, and the version that declares it.
 #[derive(Debug, Clone)]
-pub struct Registered {
+pub struct LoadedJob {
     /// The job.
     pub job: Rc<Job>,
     /// Its script.
-    pub version: Rc<Version>,
+    pub version: Rc<ScriptVersion>,
 }
 
 /// A script as it stands.
@@ -83,25 +83,25 @@ pub struct ScriptStatus {
     /// When the version in force was loaded, since 1970-01-01T00:00:00Z.
     pub loaded_at: Option<Duration>,
     /// Why the file as it is now is not in force.
-    pub stale: Option<Stale>,
+    pub stale: Option<LoadFailure>,
     /// Whether it declares no job and sends at its top level: it is for `mooncast run`.
     pub for_run: bool,
 }
 
 /// Why a script's file is not in force as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stale {
+pub struct LoadFailure {
     /// What is wrong with it: file, line, reason.
     pub error: String,
     /// Since when, since 1970-01-01T00:00:00Z.
     pub since: Duration,
 }
 
-impl Registry {
+impl ScriptRegistry {
     /// One that knows no script yet.
     #[must_use]
-    pub fn new(loader: Loader, settings: Settings) -> Self {
-        Self(Rc::new(Inner {
+    pub fn new(loader: ScriptLoader, settings: Settings) -> Self {
+        Self(Rc::new(RegistryInner {
             loader,
             settings: RefCell::new(Rc::new(settings)),
             entries: RefCell::default(),
@@ -109,13 +109,13 @@ impl Registry {
             look: Notify::new(),
             looks: watch::Sender::new(0),
             decisions: Cell::new(0),
-            figures: LoadFigures::default(),
+            figures: LoadMetrics::default(),
         }))
     }
 
     /// What loads the scripts.
     #[must_use]
-    pub fn loader(&self) -> &Loader {
+    pub fn loader(&self) -> &ScriptLoader {
         &self.0.loader
     }
 
@@ -133,14 +133,14 @@ impl Registry {
 
     /// All jobs in force, by script and then in the order of their declarations.
     #[must_use]
-    pub fn jobs(&self) -> Vec<Registered> {
+    pub fn jobs(&self) -> Vec<LoadedJob> {
         let entries = self.0.entries.borrow();
         entries.values().filter_map(|entry| entry.in_force.as_ref()).flat_map(registered).collect()
     }
 
     /// The job of this name, if one is in force.
     #[must_use]
-    pub fn find(&self, name: &str) -> Option<Registered> {
+    pub fn find(&self, name: &str) -> Option<LoadedJob> {
         let entries = self.0.entries.borrow();
         let versions = entries.values().filter_map(|entry| entry.in_force.as_ref());
         versions.flat_map(registered).find(|registered| registered.job.name == name)
@@ -148,7 +148,7 @@ impl Registry {
 
     /// The version in force of the script of this name, if it has one.
     #[must_use]
-    pub fn script(&self, name: &str) -> Option<Rc<Version>> {
+    pub fn script(&self, name: &str) -> Option<Rc<ScriptVersion>> {
         let entries = self.0.entries.borrow();
         entries.values().filter_map(|entry| entry.in_force.as_ref()).find(|one| one.name() == name).cloned()
     }
@@ -246,7 +246,7 @@ impl Registry {
     }
 
     /// What each script was loaded from last.
-    pub(super) fn tried(&self) -> BTreeMap<PathBuf, Tried> {
+    pub(super) fn tried(&self) -> BTreeMap<PathBuf, LoadAttempt> {
         let entries = self.0.entries.borrow();
         entries.iter().filter_map(|(path, entry)| Some((path.clone(), entry.tried.clone()?))).collect()
     }
@@ -270,7 +270,7 @@ impl Registry {
     }
 }
 
-impl Entry {
+impl ScriptEntry {
     fn status(&self, name: String) -> ScriptStatus {
         ScriptStatus {
             name,
@@ -289,12 +289,12 @@ impl Entry {
 }
 
 /// The names of a version's jobs.
-pub(super) fn names(version: &Version) -> Vec<&str> {
+pub(super) fn names(version: &ScriptVersion) -> Vec<&str> {
     version.jobs.iter().map(|job| job.name.as_str()).collect()
 }
 
-fn registered(version: &Rc<Version>) -> impl Iterator<Item = Registered> + use<> {
+fn registered(version: &Rc<ScriptVersion>) -> impl Iterator<Item = LoadedJob> + use<> {
     let version = Rc::clone(version);
     let jobs = version.jobs.clone();
-    jobs.into_iter().map(move |job| Registered { job, version: Rc::clone(&version) })
+    jobs.into_iter().map(move |job| LoadedJob { job, version: Rc::clone(&version) })
 }

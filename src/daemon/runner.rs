@@ -12,18 +12,18 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::clock::Instant;
 use crate::host::{
-    self, Ended, Failed, HostMemory, Interrupt, InterruptSwitch, Keeper, OfJob, ProjectInputs, RunSpec,
-    Services, Snapshot,
+    self, RunEnd, RunError, HostMemory, Interrupt, InterruptSwitch, BroadcastSupervisor, JobContext, ProjectInputs, RunSpec,
+    RunServices, ModuleSnapshot,
 };
-use crate::ledger::{Begin, EndedRun, Entry, JobState, NewRun, Wish};
-use crate::protocol::{HookRequest, JobStart, Mode, Source};
-use crate::schedule::{Overlap, run_name};
+use crate::ledger::{BeginResult, EndedRun, JobRunAction, JobState, NewJobRun, Wish};
+use crate::protocol::{HookRequest, JobStart, LoadMode, LuaSource};
+use crate::schedule::{OverlapPolicy, run_name};
 
 use super::alerts::ALERT_HEADER;
-use super::figures::{self, RunFigures};
+use super::figures::{self, RunMetrics};
 use super::load::worker_limits;
-use super::version::Version;
-use super::{Event, Setup};
+use super::version::ScriptVersion;
+use super::{DaemonEvent, DaemonSetup};
 
 /// How long a job has to be gone until its runs that wait are ended: of a hook, whose requests were promised a run, longer.
 const REMOVED: Duration = Duration::from_secs(10);
@@ -37,12 +37,12 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// A run that is claimed.
 #[derive(Debug, Clone)]
-pub(super) struct Task {
+pub(super) struct ClaimedRun {
     pub(super) job: String,
     pub(super) scheduled_at: Duration,
     pub(super) path: PathBuf,
-    pub(super) script: Source,
-    pub(super) modules: Arc<Snapshot>,
+    pub(super) script: LuaSource,
+    pub(super) modules: Arc<ModuleSnapshot>,
     pub(super) timeout: Option<Duration>,
     /// Whether it may be the run of a hook's request.
     pub(super) hook: bool,
@@ -52,8 +52,8 @@ pub(super) struct Task {
     pub(super) entered: bool,
 }
 
-impl Task {
-    pub(super) fn new(version: &Version, run: &NewRun, hook: bool) -> Self {
+impl ClaimedRun {
+    pub(super) fn new(version: &ScriptVersion, run: &NewJobRun, hook: bool) -> Self {
         Self {
             job: run.job.clone(),
             scheduled_at: run.scheduled_at,
@@ -69,7 +69,7 @@ impl Task {
 }
 
 /// A run that goes on.
-struct Flight {
+struct ActiveRun {
     scheduled_at: Duration,
     /// Under which number of this process it was claimed.
     owner: i64,
@@ -79,19 +79,19 @@ struct Flight {
     interrupt: Interrupt,
     /// Why somebody wants its end.
     cancelled: OnceCell<String>,
-    services: OnceCell<Rc<Services>>,
+    services: OnceCell<Rc<RunServices>>,
     /// Whether it takes an alert of this daemon: no alert tells how it ended.
     of_alert: Cell<bool>,
 }
 
 /// Runs jobs.
-pub(super) struct Runner {
-    setup: Rc<Setup>,
-    keeper: Rc<Keeper>,
-    flights: RefCell<HashMap<String, Rc<Flight>>>,
-    waiting: RefCell<VecDeque<Task>>,
+pub(super) struct RunQueue {
+    setup: Rc<DaemonSetup>,
+    keeper: Rc<BroadcastSupervisor>,
+    flights: RefCell<HashMap<String, Rc<ActiveRun>>>,
+    waiting: RefCell<VecDeque<ClaimedRun>>,
     /// Those that wait for another process.
-    held: RefCell<Vec<Task>>,
+    held: RefCell<Vec<ClaimedRun>>,
     /// Runs whose end is to be written down, and whether somebody does.
     endings: RefCell<Vec<(EndedRun, oneshot::Sender<()>)>>,
     writing: Cell<bool>,
@@ -103,13 +103,13 @@ pub(super) struct Runner {
     /// Those of them that another living host of a fleet has.
     elsewhere: RefCell<BTreeSet<String>>,
     idle: Notify,
-    figures: RunFigures,
+    figures: RunMetrics,
     /// What the calls of all runs hold here.
     memory: HostMemory,
 }
 
-impl Runner {
-    pub(super) fn new(setup: Rc<Setup>, keeper: Rc<Keeper>) -> Rc<Self> {
+impl RunQueue {
+    pub(super) fn new(setup: Rc<DaemonSetup>, keeper: Rc<BroadcastSupervisor>) -> Rc<Self> {
         Rc::new(Self {
             setup,
             keeper,
@@ -123,34 +123,34 @@ impl Runner {
             removed: RefCell::default(),
             elsewhere: RefCell::default(),
             idle: Notify::new(),
-            figures: RunFigures::default(),
+            figures: RunMetrics::default(),
             memory: HostMemory::default(),
         })
     }
 
     /// What becomes of a new instant of a job, given what goes on and what waits. `taken` counts the runs that the same
     /// decision lets begin now.
-    pub(super) async fn entry(&self, job: &str, overlap: Overlap, taken: usize) -> Entry {
+    pub(super) async fn entry(&self, job: &str, overlap: OverlapPolicy, taken: usize) -> JobRunAction {
         self.end_lost();
         // One that others have now only has to be out of the way.
         if self.flights.borrow().get(job).is_some_and(|flight| flight.lost.get()) {
-            return Entry::Wait;
+            return JobRunAction::Wait;
         }
         let running = self.flights.borrow().get(job).map(|flight| flight.scheduled_at);
         if let Some(earlier) = running.or_else(|| self.waits(job)) {
             return match overlap {
-                Overlap::Skip => {
+                OverlapPolicy::Skip => {
                     let how = if running.is_some() { "goes on" } else { "waits for its turn" };
-                    Entry::Skip(format!("the run of {} {how}", run_name(earlier)))
+                    JobRunAction::Skip(format!("the run of {} {how}", run_name(earlier)))
                 }
-                Overlap::Queue => Entry::Wait,
-                Overlap::Cancel => {
+                OverlapPolicy::Queue => JobRunAction::Wait,
+                OverlapPolicy::Cancel => {
                     self.cancel(job, "the job's next instant has come (`overlap = \"cancel\"`)").await;
-                    Entry::Wait
+                    JobRunAction::Wait
                 }
             };
         }
-        if self.free(taken) { Entry::Run { or_skip: overlap == Overlap::Skip } } else { Entry::Wait }
+        if self.free(taken) { JobRunAction::Run { or_skip: overlap == OverlapPolicy::Skip } } else { JobRunAction::Wait }
     }
 
     fn free(&self, taken: usize) -> bool {
@@ -170,14 +170,14 @@ impl Runner {
     }
 
     /// Has a run that was claimed wait for its turn.
-    pub(super) fn queue(self: &Rc<Self>, task: Task) {
+    pub(super) fn queue(self: &Rc<Self>, task: ClaimedRun) {
         tracing::info!(job = task.job, run = run_name(task.scheduled_at), "a run waits for its turn");
         self.waiting.borrow_mut().push_back(task);
         self.next();
     }
 
     /// Begins a run that was claimed as running.
-    pub(super) fn start(self: &Rc<Self>, task: Task, attempt: u32) {
+    pub(super) fn start(self: &Rc<Self>, task: ClaimedRun, attempt: u32) {
         let flight = self.board(&task);
         let runner = Rc::clone(self);
         tokio::task::spawn_local(async move { Box::pin(runner.fly(task, flight, Some(attempt))).await });
@@ -189,7 +189,7 @@ impl Runner {
         while !self.stopping.get() && self.flights.borrow().len() < workers {
             let task = {
                 let (flights, mut waiting) = (self.flights.borrow(), self.waiting.borrow_mut());
-                let may = |task: &Task| !flights.contains_key(&task.job) && self.may_begin(task);
+                let may = |task: &ClaimedRun| !flights.contains_key(&task.job) && self.may_begin(task);
                 let first = waiting.iter().position(may);
                 first.and_then(|index| waiting.remove(index))
             };
@@ -207,17 +207,17 @@ impl Runner {
 
     /// Whether a run that waits may begin: its job is neither paused nor removed. One that had begun before its process died
     /// is entered again whatever became of the job.
-    fn may_begin(&self, task: &Task) -> bool {
+    fn may_begin(&self, task: &ClaimedRun) -> bool {
         task.entered || !(self.paused.borrow().contains(&task.job) || self.is_removed(task))
     }
 
     /// Whether no script declares the job of a run any more, on no living host of a fleet.
-    fn is_removed(&self, task: &Task) -> bool {
+    fn is_removed(&self, task: &ClaimedRun) -> bool {
         self.is_gone_here(task) && (task.args.is_some() || !self.elsewhere.borrow().contains(&task.job))
     }
 
     /// Whether no script of this host declares the job of a run. One whose script cannot be loaded now is not gone.
-    fn is_gone_here(&self, task: &Task) -> bool {
+    fn is_gone_here(&self, task: &ClaimedRun) -> bool {
         let registry = &self.setup.registry;
         match &task.args {
             Some(_) => registry.script(&task.script.name).is_none() && !registry.knows(&task.path),
@@ -227,7 +227,7 @@ impl Runner {
 
     /// Asks the ledger which of the jobs that are gone here another living host has; gives whether that is known.
     async fn ask_the_others(&self) -> bool {
-        let Setup { ledger, owner, .. } = &*self.setup;
+        let DaemonSetup { ledger, owner, .. } = &*self.setup;
         if !ledger.is_shared() {
             return true;
         }
@@ -257,10 +257,10 @@ impl Runner {
             return;
         }
         let now = self.setup.clock.now();
-        let waiting: Vec<Task> = self.waiting.borrow().iter().cloned().collect();
-        let gone: Vec<Task> =
+        let waiting: Vec<ClaimedRun> = self.waiting.borrow().iter().cloned().collect();
+        let gone: Vec<ClaimedRun> =
             waiting.into_iter().filter(|task| !task.entered && self.is_removed(task)).collect();
-        let due: Vec<Task> = {
+        let due: Vec<ClaimedRun> = {
             let mut removed = self.removed.borrow_mut();
             removed.retain(|job, _| gone.iter().any(|task| task.job == *job));
             gone.into_iter()
@@ -272,7 +272,7 @@ impl Runner {
                 .collect()
         };
         for task in due {
-            let is_it = |other: &Task| other.job == task.job && other.scheduled_at == task.scheduled_at;
+            let is_it = |other: &ClaimedRun| other.job == task.job && other.scheduled_at == task.scheduled_at;
             self.waiting.borrow_mut().retain(|other| !is_it(other));
             let (job, run) = (task.job.as_str(), run_name(task.scheduled_at));
             figures::run_ended(job, JobState::Cancelled);
@@ -288,9 +288,9 @@ impl Runner {
         self.next();
     }
 
-    fn board(&self, task: &Task) -> Rc<Flight> {
+    fn board(&self, task: &ClaimedRun) -> Rc<ActiveRun> {
         let (switch, interrupt) = InterruptSwitch::new();
-        let flight = Rc::new(Flight {
+        let flight = Rc::new(ActiveRun {
             scheduled_at: task.scheduled_at,
             owner: self.setup.owner.id(),
             lost: Cell::new(false),
@@ -306,7 +306,7 @@ impl Runner {
     }
 
     /// One run from its beginning to its end.
-    async fn fly(self: Rc<Self>, task: Task, flight: Rc<Flight>, attempt: Option<u32>) {
+    async fn fly(self: Rc<Self>, task: ClaimedRun, flight: Rc<ActiveRun>, attempt: Option<u32>) {
         if let Some(attempt) = self.begun(&task, attempt).await {
             let ended = self.run(&task, &flight, attempt).await;
             self.ended(&task, &flight, ended).await;
@@ -318,19 +318,19 @@ impl Runner {
     }
 
     /// The attempt that a run is, once it is begun in the ledger; none where it does not begin.
-    async fn begun(&self, task: &Task, attempt: Option<u32>) -> Option<u32> {
+    async fn begun(&self, task: &ClaimedRun, attempt: Option<u32>) -> Option<u32> {
         if attempt.is_some() {
             return attempt;
         }
-        let Setup { ledger, owner, clock, .. } = &*self.setup;
+        let DaemonSetup { ledger, owner, clock, .. } = &*self.setup;
         loop {
             match ledger.begin_job_run(&task.job, task.scheduled_at, owner).await {
-                Ok(Begin::Begun { attempt }) => return Some(attempt),
-                Ok(Begin::Busy) => {
+                Ok(BeginResult::Begun { attempt }) => return Some(attempt),
+                Ok(BeginResult::Busy) => {
                     self.held.borrow_mut().push(task.clone());
                     return None;
                 }
-                Ok(Begin::Gone) => return None,
+                Ok(BeginResult::Gone) => return None,
                 Err(_) if self.stopping.get() => return None,
                 Err(error) => {
                     let (job, run) = (task.job.as_str(), run_name(task.scheduled_at));
@@ -341,19 +341,19 @@ impl Runner {
         }
     }
 
-    async fn run(&self, task: &Task, flight: &Flight, attempt: u32) -> Ended {
+    async fn run(&self, task: &ClaimedRun, flight: &ActiveRun, attempt: u32) -> RunEnd {
         if self.setup.instead.as_ref().is_some_and(|instead| instead(&task.job, task.scheduled_at)) {
-            return Ended::Finished;
+            return RunEnd::Finished;
         }
         let request = match self.request(task).await {
             Ok(request) => request,
             Err(ended) => return ended,
         };
         flight.of_alert.set(request.as_ref().is_some_and(is_alert));
-        let Setup { registry, apps, clock, output, program, ledger, owner, .. } = &*self.setup;
+        let DaemonSetup { registry, apps, clock, output, program, ledger, owner, .. } = &*self.setup;
         let settings = registry.settings();
         let run = run_name(task.scheduled_at);
-        let not_started = |why: String| Ended::Failed(Failed::NotStarted(why));
+        let not_started = |why: String| RunEnd::Failed(RunError::NotStarted(why));
         // Files are those of the folder that the daemon was started in, wherever that is now.
         let held = &registry.loader().held;
         let here = match held.current() {
@@ -362,7 +362,7 @@ impl Runner {
         };
         let path = held.moved(&here, &task.path);
         let path = path.canonicalize().unwrap_or(path);
-        let services = Services::new(&here, &settings, apps.clone(), clock, &path, Rc::clone(output));
+        let services = RunServices::new(&here, &settings, apps.clone(), clock, &path, Rc::clone(output));
         let mut services = match services {
             Ok(services) if held.is_at(&here) => services,
             Ok(_) => return not_started("the project's folder was renamed while the run began".to_owned()),
@@ -371,7 +371,7 @@ impl Runner {
         services.origin.clone_from(&task.script.name);
         services.memory = self.memory.of_run(settings.scripts.host_memory);
         services.sources = services.sources.pinned(Arc::clone(&task.modules));
-        services.job = Some(Rc::new(OfJob {
+        services.job = Some(Rc::new(JobContext {
             name: task.job.clone(),
             scheduled_at: task.scheduled_at,
             // A script sends what `mooncast run` would: to have it again, it names another run itself.
@@ -395,7 +395,7 @@ impl Runner {
                 attempt,
                 request,
             }),
-            mode: if task.args.is_some() { Mode::Run } else { Mode::Job },
+            mode: if task.args.is_some() { LoadMode::Run } else { LoadMode::Job },
             args: task.args.clone().unwrap_or_default(),
             limits: worker_limits(&settings.scripts),
             timeout: task.timeout.or(settings.scripts.timeout),
@@ -417,21 +417,21 @@ impl Runner {
 
     /// The request that a run is for, of a hook. Without what is kept of it the run ends; so it does where the daemon
     /// stops before that could be read.
-    async fn request(&self, task: &Task) -> Result<Option<HookRequest>, Ended> {
+    async fn request(&self, task: &ClaimedRun) -> Result<Option<HookRequest>, RunEnd> {
         if !task.hook {
             return Ok(None);
         }
-        let Setup { ledger, clock, .. } = &*self.setup;
+        let DaemonSetup { ledger, clock, .. } = &*self.setup;
         loop {
             match ledger.hook_request(&task.job, task.scheduled_at).await {
                 Ok(None) => return Ok(None),
                 Ok(Some((head, body))) => {
                     return HookRequest::of_parts(&head, body).map(Some).map_err(|error| {
                         let why = format!("its request in the ledger makes no sense: {error}");
-                        Ended::Failed(Failed::NotStarted(why))
+                        RunEnd::Failed(RunError::NotStarted(why))
                     });
                 }
-                Err(_) if self.stopping.get() => return Err(Ended::Interrupted),
+                Err(_) if self.stopping.get() => return Err(RunEnd::Interrupted),
                 Err(error) => {
                     let (job, run) = (task.job.as_str(), run_name(task.scheduled_at));
                     tracing::error!(job, run, "the request of a run cannot be read: {error}");
@@ -442,21 +442,21 @@ impl Runner {
     }
 
     /// Writes down how a run ended. One that ended only because the daemon stops is left to the next one.
-    async fn ended(&self, task: &Task, flight: &Flight, ended: Ended) {
+    async fn ended(&self, task: &ClaimedRun, flight: &ActiveRun, ended: RunEnd) {
         if flight.lost.get() {
             return;
         }
         let (job, run) = (task.job.clone(), run_name(task.scheduled_at));
         let counts = flight.services.get().map(|services| services.tally.counts()).unwrap_or_default();
-        let cut_short = |failed: &Failed| matches!(failed, Failed::Script(error) if error.kind.as_deref() == Some("cancelled"));
+        let cut_short = |failed: &RunError| matches!(failed, RunError::Script(error) if error.kind.as_deref() == Some("cancelled"));
         let (state, note) = match (flight.cancelled.get(), ended) {
-            (Some(why), Ended::Failed(_) | Ended::Interrupted) => (JobState::Cancelled, Some(why.clone())),
-            (_, Ended::Finished) => (JobState::Done, None),
-            (None, Ended::Interrupted) => return self.cut_short(task).await,
-            (None, Ended::Failed(failed)) if self.stopping.get() && cut_short(&failed) => {
+            (Some(why), RunEnd::Failed(_) | RunEnd::Interrupted) => (JobState::Cancelled, Some(why.clone())),
+            (_, RunEnd::Finished) => (JobState::Done, None),
+            (None, RunEnd::Interrupted) => return self.cut_short(task).await,
+            (None, RunEnd::Failed(failed)) if self.stopping.get() && cut_short(&failed) => {
                 return self.cut_short(task).await;
             }
-            (None, Ended::Failed(failed)) => (JobState::Failed, Some(failed.to_string())),
+            (None, RunEnd::Failed(failed)) => (JobState::Failed, Some(failed.to_string())),
         };
         figures::run_ended(&job, state);
         let note_text = note.as_deref().unwrap_or_default();
@@ -477,18 +477,18 @@ impl Runner {
         if state == JobState::Failed && tells {
             let why = note.clone().unwrap_or_default();
             let (job, script, run) = (job.clone(), task.script.name.clone(), run.clone());
-            self.setup.tell(Event::RunFailed { job, script, run, why }).await;
+            self.setup.tell(DaemonEvent::RunFailed { job, script, run, why }).await;
         }
         if !counts.all_delivered() && tells {
             let groups = counts.rejected + counts.in_doubt + counts.not_sent;
-            self.setup.tell(Event::RunUndelivered { job, run, groups }).await;
+            self.setup.tell(DaemonEvent::RunUndelivered { job, run, groups }).await;
         }
         self.write_down(task, state, note.as_deref()).await;
     }
 
     /// Leaves a run to the next daemon, and says in the ledger that this one did not die during it.
-    async fn cut_short(&self, task: &Task) {
-        let Setup { ledger, owner, .. } = &*self.setup;
+    async fn cut_short(&self, task: &ClaimedRun) {
+        let DaemonSetup { ledger, owner, .. } = &*self.setup;
         let (job, run) = (task.job.as_str(), run_name(task.scheduled_at));
         tracing::warn!(job, run, "a run is cut short: the daemon stops");
         if let Err(error) = ledger.cut_short_job_run(job, task.scheduled_at, owner).await {
@@ -497,7 +497,7 @@ impl Runner {
     }
 
     /// Writes down how a run ended. Many that end at once share a commit.
-    async fn write_down(&self, task: &Task, state: JobState, note: Option<&str>) {
+    async fn write_down(&self, task: &ClaimedRun, state: JobState, note: Option<&str>) {
         let (written, wait) = oneshot::channel();
         let note = note.map(str::to_owned);
         let run = EndedRun { job: task.job.clone(), scheduled_at: task.scheduled_at, state, note };
@@ -511,7 +511,7 @@ impl Runner {
     }
 
     async fn write_endings(&self) {
-        let Setup { ledger, owner, clock, .. } = &*self.setup;
+        let DaemonSetup { ledger, owner, clock, .. } = &*self.setup;
         loop {
             let (runs, written): (Vec<EndedRun>, Vec<_>) = self.endings.borrow_mut().drain(..).unzip();
             if runs.is_empty() {
@@ -531,7 +531,7 @@ impl Runner {
 
     /// Ends the run of a job that goes on, with its broadcasts, and those that wait; gives how many runs.
     pub(super) async fn cancel(&self, job: &str, why: &str) -> usize {
-        let gone: Vec<Task> = {
+        let gone: Vec<ClaimedRun> = {
             let (held, waiting) = (self.held.borrow(), self.waiting.borrow());
             held.iter().chain(waiting.iter()).filter(|task| task.job == job).cloned().collect()
         };

@@ -11,7 +11,7 @@ const DEPTH: usize = 16;
 
 /// A file of Lua that is no script of a daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeftOut {
+pub struct SkippedFile {
     /// Where it is.
     pub path: PathBuf,
     /// Why it is left out, in words.
@@ -20,16 +20,16 @@ pub struct LeftOut {
 
 /// What is there.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct FoundScripts {
     /// The scripts, in the order of their paths.
     pub scripts: Vec<PathBuf>,
     /// The other files of Lua, in the order of their paths; scripts may require those whose names are UTF-8.
-    pub left_out: Vec<LeftOut>,
+    pub left_out: Vec<SkippedFile>,
     /// The folders that were looked into.
     pub folders: Vec<PathBuf>,
 }
 
-impl Found {
+impl FoundScripts {
     /// The files of Lua that scripts may require.
     pub(super) fn modules(&self) -> impl Iterator<Item = &PathBuf> {
         self.left_out.iter().map(|left| &left.path).filter(|path| path.file_name().is_some_and(is_text))
@@ -42,8 +42,8 @@ impl Found {
 ///
 /// A folder that is there and cannot be read, and a link to a folder that is not there; its scripts may be there all the
 /// same.
-pub fn scripts(scripts: &Path) -> io::Result<Found> {
-    let mut found = Found::default();
+pub fn scripts(scripts: &Path) -> io::Result<FoundScripts> {
+    let mut found = FoundScripts::default();
     let mut above = match std::fs::metadata(scripts) {
         Ok(top) => vec![(top.dev(), top.ino())],
         Err(error) if std::fs::symlink_metadata(scripts).is_ok() => return Err(error),
@@ -84,7 +84,7 @@ fn is_text(name: &OsStr) -> bool {
     name.to_str().is_some()
 }
 
-fn look(top: &Path, folder: &Path, above: &mut Vec<(u64, u64)>, found: &mut Found) -> io::Result<()> {
+fn look(top: &Path, folder: &Path, above: &mut Vec<(u64, u64)>, found: &mut FoundScripts) -> io::Result<()> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -108,7 +108,7 @@ fn look(top: &Path, folder: &Path, above: &mut Vec<(u64, u64)>, found: &mut Foun
             above.pop();
         } else if metadata.is_file() && path.extension().is_some_and(|extension| extension == "lua") {
             match why_left_out(top, &path) {
-                Some(why) => found.left_out.push(LeftOut { path, why }),
+                Some(why) => found.left_out.push(SkippedFile { path, why }),
                 None => found.scripts.push(path),
             }
         }
@@ -126,7 +126,7 @@ mod tests {
     fn libraries_tests_and_hidden_files_are_no_scripts() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("scripts");
-        assert_eq!(scripts(&root).unwrap(), Found::default());
+        assert_eq!(scripts(&root).unwrap(), FoundScripts::default());
         for file in [
             "b.lua",
             "a.lua",
@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn a_link_to_a_folder_that_is_gone_is_an_error_and_a_folder_that_never_was_is_empty() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(scripts(&folder.path().join("scripts")).unwrap(), Found::default());
+        assert_eq!(scripts(&folder.path().join("scripts")).unwrap(), FoundScripts::default());
         std::os::unix::fs::symlink("gone", folder.path().join("scripts")).unwrap();
         scripts(&folder.path().join("scripts")).unwrap_err();
     }

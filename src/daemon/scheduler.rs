@@ -5,9 +5,9 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::time::Duration;
 
-use crate::schedule::{Decision, decide};
+use crate::schedule::{JobDecision, decide};
 
-use super::registry::Registered;
+use super::registry::LoadedJob;
 
 /// How far the clock may be behind what was decided before that is told.
 const AHEAD: Duration = Duration::from_mins(1);
@@ -15,15 +15,15 @@ const AHEAD: Duration = Duration::from_mins(1);
 /// The jobs in force. All instants are since 1970-01-01T00:00:00Z.
 #[derive(Default)]
 pub(super) struct Scheduler {
-    slots: HashMap<String, Slot>,
+    slots: HashMap<String, ScheduledJob>,
     /// When to look at which job; an entry whose number is not its job's any more is void.
     heap: BinaryHeap<Reverse<(Duration, u64, String)>>,
     paused: HashSet<String>,
     number: u64,
 }
 
-struct Slot {
-    registered: Registered,
+struct ScheduledJob {
+    registered: LoadedJob,
     /// All instants up to this one are decided.
     last: Duration,
     number: u64,
@@ -31,35 +31,35 @@ struct Slot {
 }
 
 /// A job that has to be decided about now.
-pub(super) struct Due {
-    pub(super) registered: Registered,
-    pub(super) decision: Decision,
+pub(super) struct DueJob {
+    pub(super) registered: LoadedJob,
+    pub(super) decision: JobDecision,
     /// Whether its instants pass without a run.
     pub(super) paused: bool,
     /// All instants up to this one were decided before.
     pub(super) last: Duration,
 }
 
-impl Due {
+impl DueJob {
     pub(super) fn name(&self) -> &str {
         &self.registered.job.name
     }
 
     /// The last instant that is decided by this.
     pub(super) fn until(&self) -> Duration {
-        self.decision.verdicts.last().map_or(self.last, crate::schedule::Verdict::last)
+        self.decision.verdicts.last().map_or(self.last, crate::schedule::RunVerdict::last)
     }
 }
 
 impl Scheduler {
     /// Puts these jobs in force, each with the instant up to which all are decided.
-    pub(super) fn replace(&mut self, jobs: Vec<(Registered, Duration)>, now: Duration) {
+    pub(super) fn replace(&mut self, jobs: Vec<(LoadedJob, Duration)>, now: Duration) {
         self.slots.clear();
         self.heap.clear();
         for (registered, last) in jobs {
             let name = registered.job.name.clone();
             self.number += 1;
-            let slot = Slot { registered, last, number: self.number, told_ahead: false };
+            let slot = ScheduledJob { registered, last, number: self.number, told_ahead: false };
             // Looked at once, it says itself when it wants to be looked at next.
             self.heap.push(Reverse((now, slot.number, name.clone())));
             self.slots.insert(name, slot);
@@ -83,7 +83,7 @@ impl Scheduler {
     }
 
     /// The jobs that have to be looked at now, decided. Each is to be settled before it comes up again.
-    pub(super) fn due(&mut self, now: Duration) -> Vec<Due> {
+    pub(super) fn due(&mut self, now: Duration) -> Vec<DueJob> {
         let mut due = Vec::new();
         while self.next().is_some_and(|at| at <= now) {
             let Some(Reverse((_, _, name))) = self.heap.pop() else { break };
@@ -98,7 +98,7 @@ impl Scheduler {
                 );
             }
             let (registered, last) = (slot.registered.clone(), slot.last);
-            due.push(Due { registered, decision, paused: self.paused.contains(&name), last });
+            due.push(DueJob { registered, decision, paused: self.paused.contains(&name), last });
         }
         due
     }

@@ -3,18 +3,18 @@
 use crate::config::{ConfigError, Settings};
 use crate::host::net_problem;
 
-use super::registry::Registry;
+use super::registry::ScriptRegistry;
 
 /// Puts limits and alerts in force that differ from those before; gives what of it takes a restart, in words.
-type Take = Box<dyn Fn(&Settings, &Settings) -> Vec<String>>;
+type ApplySettings = Box<dyn Fn(&Settings, &Settings) -> Vec<String>>;
 
 /// Reads the settings once more.
-pub struct Reread {
+pub struct SettingsReload {
     read: Box<dyn Fn() -> Result<Settings, ConfigError>>,
-    take: Option<Take>,
+    take: Option<ApplySettings>,
 }
 
-impl Reread {
+impl SettingsReload {
     /// By this function. Limits and alerts stay as they are until a restart.
     #[must_use]
     pub fn new(read: impl Fn() -> Result<Settings, ConfigError> + 'static) -> Self {
@@ -30,7 +30,7 @@ impl Reread {
 
     /// Reads them and puts in force what can be: permissions and limits of scripts for runs that begin from now on, limits
     /// of apps and alerts at once.
-    pub(super) fn apply(&self, registry: &Registry) {
+    pub(super) fn apply(&self, registry: &ScriptRegistry) {
         let new = match (self.read)() {
             Ok(new) => new,
             Err(error) => {

@@ -18,22 +18,22 @@ pub(super) const QUIET: Duration = Duration::from_secs(2);
 pub(super) const OPEN: Duration = Duration::from_secs(30);
 
 /// SHA-256 of a file's text.
-pub(super) type Digest = [u8; 32];
+pub(super) type TextDigest = [u8; 32];
 
 /// What a look at a file saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Seen {
+pub(super) enum FileReading {
     /// No file.
     Missing,
     /// A text; whether there is anything in it.
-    Text(Digest, bool),
+    Text(TextDigest, bool),
     /// A file that cannot be read, and why.
     Unreadable(String),
 }
 
 /// What was told of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sign {
+pub(super) enum FileEvent {
     /// Somebody writes and has not closed it.
     Writing,
     /// It was closed after writing, renamed, linked or removed.
@@ -44,28 +44,28 @@ pub(super) enum Sign {
 
 /// One file: what is believed of it, and what may be next.
 #[derive(Debug, Default)]
-pub(super) struct Settling {
-    believed: Option<Seen>,
-    next: Option<Next>,
+pub(super) struct FileDebounce {
+    believed: Option<FileReading>,
+    next: Option<PendingReading>,
 }
 
 #[derive(Debug)]
-struct Next {
-    seen: Seen,
+struct PendingReading {
+    seen: FileReading,
     since: Instant,
-    wait: Wait,
+    wait: DebounceRule,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wait {
+enum DebounceRule {
     Done,
     Untold,
     Open,
 }
 
-impl Settling {
+impl FileDebounce {
     /// What is believed now; nothing before the first time.
-    pub(super) const fn believed(&self) -> Option<&Seen> {
+    pub(super) const fn believed(&self) -> Option<&FileReading> {
         self.believed.as_ref()
     }
 
@@ -78,23 +78,23 @@ impl Settling {
     pub(super) fn due(&self) -> Option<Instant> {
         let next = self.next.as_ref()?;
         let wait = match (next.wait, &next.seen) {
-            (Wait::Open, _) => OPEN,
-            (Wait::Untold, _) | (Wait::Done, Seen::Text(_, false)) => QUIET,
-            (Wait::Done, _) => SETTLE,
+            (DebounceRule::Open, _) => OPEN,
+            (DebounceRule::Untold, _) | (DebounceRule::Done, FileReading::Text(_, false)) => QUIET,
+            (DebounceRule::Done, _) => SETTLE,
         };
         Some(next.since + wait)
     }
 
     /// A look at the file, and what was told since the last one. Gives whether something else is believed now.
-    pub(super) fn look(&mut self, now: Instant, seen: Seen, sign: Option<Sign>) -> bool {
+    pub(super) fn look(&mut self, now: Instant, seen: FileReading, sign: Option<FileEvent>) -> bool {
         let told = match sign {
-            Some(Sign::Writing) => Some(Wait::Open),
-            Some(Sign::Done) => Some(Wait::Done),
-            Some(Sign::Hint) | None => None,
+            Some(FileEvent::Writing) => Some(DebounceRule::Open),
+            Some(FileEvent::Done) => Some(DebounceRule::Done),
+            Some(FileEvent::Hint) | None => None,
         };
         // One that was just opened for writing still looks as it did.
-        let open = told == Some(Wait::Open)
-            || (told.is_none() && self.next.as_ref().is_some_and(|next| next.wait == Wait::Open));
+        let open = told == Some(DebounceRule::Open)
+            || (told.is_none() && self.next.as_ref().is_some_and(|next| next.wait == DebounceRule::Open));
         let same = self.believed.as_ref() == Some(&seen) && !open;
         match (&mut self.next, told) {
             // A save that changed nothing, or was undone.
@@ -102,10 +102,10 @@ impl Settling {
             (Some(next), None) if next.seen == seen => {}
             // It changed and nobody said so. An open one stays that.
             (Some(next), None) => {
-                let wait = if next.wait == Wait::Open { Wait::Open } else { Wait::Untold };
-                *next = Next { seen, since: now, wait };
+                let wait = if next.wait == DebounceRule::Open { DebounceRule::Open } else { DebounceRule::Untold };
+                *next = PendingReading { seen, since: now, wait };
             }
-            (next, told) => *next = Some(Next { seen, since: now, wait: told.unwrap_or(Wait::Untold) }),
+            (next, told) => *next = Some(PendingReading { seen, since: now, wait: told.unwrap_or(DebounceRule::Untold) }),
         }
         if self.due().is_some_and(|due| due <= now)
             && let Some(next) = self.next.take()
@@ -118,7 +118,7 @@ impl Settling {
     }
 
     /// Believes what is seen at once: the first look of all.
-    pub(super) fn believe(&mut self, seen: Seen) {
+    pub(super) fn believe(&mut self, seen: FileReading) {
         self.believed = Some(seen);
         self.next = None;
     }
@@ -132,12 +132,12 @@ mod tests {
         Instant::from_start(Duration::from_millis(ms))
     }
 
-    fn text(letter: u8) -> Seen {
-        Seen::Text([letter; 32], true)
+    fn text(letter: u8) -> FileReading {
+        FileReading::Text([letter; 32], true)
     }
 
-    fn settled(letter: u8) -> Settling {
-        let mut file = Settling::default();
+    fn settled(letter: u8) -> FileDebounce {
+        let mut file = FileDebounce::default();
         file.believe(text(letter));
         file
     }
@@ -145,8 +145,8 @@ mod tests {
     #[test]
     fn a_closed_save_is_believed_after_the_settle() {
         let mut file = settled(0);
-        assert!(!file.look(at(0), text(1), Some(Sign::Writing)));
-        assert!(!file.look(at(50), text(1), Some(Sign::Done)));
+        assert!(!file.look(at(0), text(1), Some(FileEvent::Writing)));
+        assert!(!file.look(at(50), text(1), Some(FileEvent::Done)));
         assert_eq!(file.due(), Some(at(250)));
         assert!(!file.look(at(249), text(1), None));
         assert!(file.look(at(250), text(1), None));
@@ -157,7 +157,7 @@ mod tests {
     fn every_further_save_begins_the_settle_anew() {
         let mut file = settled(0);
         for round in 0..50 {
-            assert!(!file.look(at(20 * u64::from(round)), text(round + 1), Some(Sign::Done)));
+            assert!(!file.look(at(20 * u64::from(round)), text(round + 1), Some(FileEvent::Done)));
         }
         assert!(!file.look(at(1179), text(50), None));
         assert!(file.look(at(1180), text(50), None));
@@ -168,20 +168,20 @@ mod tests {
         let mut file = settled(0);
         for letter in 1..100 {
             let now = u64::from(letter) * 5_000;
-            assert!(!file.look(at(now), text(letter), Some(Sign::Writing)));
+            assert!(!file.look(at(now), text(letter), Some(FileEvent::Writing)));
             assert!(!file.look(at(now + 2_500), text(letter), None), "{letter}");
             // Bytes of which no event told do not make it a closed one.
             assert!(!file.look(at(now + 2_600), text(letter + 100), None), "{letter}");
         }
-        assert!(!file.look(at(500_000), text(9), Some(Sign::Done)));
+        assert!(!file.look(at(500_000), text(9), Some(FileEvent::Done)));
         assert!(file.look(at(500_200), text(9), None));
     }
 
     #[test]
     fn an_open_file_that_nobody_ever_closes_is_believed_at_last() {
         let mut file = settled(0);
-        assert!(!file.look(at(0), text(1), Some(Sign::Writing)));
-        assert!(!file.look(at(29_999), text(1), Some(Sign::Hint)));
+        assert!(!file.look(at(0), text(1), Some(FileEvent::Writing)));
+        assert!(!file.look(at(29_999), text(1), Some(FileEvent::Hint)));
         assert!(file.look(at(30_000), text(1), None));
     }
 
@@ -190,15 +190,15 @@ mod tests {
         let mut file = settled(0);
         assert!(!file.look(at(0), text(1), None));
         assert!(!file.look(at(1_900), text(2), None));
-        assert!(!file.look(at(3_899), text(2), Some(Sign::Hint)));
+        assert!(!file.look(at(3_899), text(2), Some(FileEvent::Hint)));
         assert!(file.look(at(3_900), text(2), None));
     }
 
     #[test]
     fn an_emptied_file_waits_for_what_is_written_next() {
         let mut file = settled(0);
-        let empty = Seen::Text([9; 32], false);
-        assert!(!file.look(at(0), empty.clone(), Some(Sign::Done)));
+        let empty = FileReading::Text([9; 32], false);
+        assert!(!file.look(at(0), empty.clone(), Some(FileEvent::Done)));
         assert!(!file.look(at(1_999), empty.clone(), None));
         assert!(file.look(at(2_000), empty, None));
     }
@@ -206,23 +206,23 @@ mod tests {
     #[test]
     fn a_touch_and_an_undone_save_change_nothing() {
         let mut file = settled(0);
-        assert!(!file.look(at(0), text(0), Some(Sign::Done)));
+        assert!(!file.look(at(0), text(0), Some(FileEvent::Done)));
         assert!(!file.is_pending());
-        assert!(!file.look(at(10), text(1), Some(Sign::Done)));
-        assert!(!file.look(at(20), text(0), Some(Sign::Done)));
+        assert!(!file.look(at(10), text(1), Some(FileEvent::Done)));
+        assert!(!file.look(at(20), text(0), Some(FileEvent::Done)));
         assert!(!file.is_pending());
         // Opened for writing, not written yet: it may look as it was.
-        assert!(!file.look(at(30), text(0), Some(Sign::Writing)));
+        assert!(!file.look(at(30), text(0), Some(FileEvent::Writing)));
         assert!(!file.look(at(40), text(0), None));
         assert!(file.is_pending());
-        assert!(!file.look(at(50), text(2), Some(Sign::Done)));
+        assert!(!file.look(at(50), text(2), Some(FileEvent::Done)));
         assert!(file.look(at(250), text(2), None));
     }
 
     #[test]
     fn bytes_that_change_after_the_close_wait_for_the_quiet() {
         let mut file = settled(0);
-        assert!(!file.look(at(0), text(1), Some(Sign::Done)));
+        assert!(!file.look(at(0), text(1), Some(FileEvent::Done)));
         assert!(!file.look(at(200), text(2), None));
         assert!(!file.look(at(400), text(2), None));
         assert!(file.look(at(2_200), text(2), None));

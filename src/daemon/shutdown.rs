@@ -16,7 +16,7 @@ const GONE: Duration = Duration::from_secs(1);
 
 /// What a daemon is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
+pub enum DaemonSignal {
     /// Finish what is in flight and end; said again, end at once.
     Stop,
     /// Look at all files again.
@@ -31,12 +31,12 @@ pub enum Order {
 /// # Errors
 ///
 /// When the system lets no signal be listened for.
-pub fn listen() -> io::Result<(UnboundedSender<Order>, UnboundedReceiver<Order>)> {
+pub fn listen() -> io::Result<(UnboundedSender<DaemonSignal>, UnboundedReceiver<DaemonSignal>)> {
     let (orders, heard) = unbounded_channel();
     for (kind, order) in [
-        (SignalKind::terminate(), Order::Stop),
-        (SignalKind::interrupt(), Order::Stop),
-        (SignalKind::hangup(), Order::Look),
+        (SignalKind::terminate(), DaemonSignal::Stop),
+        (SignalKind::interrupt(), DaemonSignal::Stop),
+        (SignalKind::hangup(), DaemonSignal::Look),
     ] {
         let mut signal = signal(kind)?;
         let orders = orders.clone();
@@ -49,7 +49,7 @@ pub fn listen() -> io::Result<(UnboundedSender<Order>, UnboundedReceiver<Order>)
 
 impl Daemon {
     /// Lets nothing new begin, finishes what is in flight, and returns when that is done or the time is up.
-    pub(super) async fn shut_down(&self, orders: &mut UnboundedReceiver<Order>) {
+    pub(super) async fn shut_down(&self, orders: &mut UnboundedReceiver<DaemonSignal>) {
         let clock = &self.setup.clock;
         let within = self.setup.registry.settings().serve.stop_within;
         let (runs, broadcasts) = (self.runner.count(), self.keeper.count());
@@ -85,11 +85,11 @@ impl Daemon {
 }
 
 /// Waits until it is told once more to stop.
-async fn again(orders: &mut UnboundedReceiver<Order>) {
+async fn again(orders: &mut UnboundedReceiver<DaemonSignal>) {
     loop {
         match orders.recv().await {
-            Some(Order::Stop) => return,
-            Some(Order::Look | Order::Heed) => {}
+            Some(DaemonSignal::Stop) => return,
+            Some(DaemonSignal::Look | DaemonSignal::Heed) => {}
             None => std::future::pending().await,
         }
     }

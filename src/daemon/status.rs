@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::ledger::{Ledger, ScriptRow};
 
 use super::decide::FOR_RUN;
-use super::registry::{Registry, ScriptStatus};
+use super::registry::{ScriptRegistry, ScriptStatus};
 
 /// How long a write that failed waits until it is tried again.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -14,7 +14,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 const GATHER: Duration = Duration::from_millis(250);
 
 /// Writes down how the scripts stand, at once and after each change, until it is dropped.
-pub async fn keep_status(registry: Registry, ledger: Ledger) {
+pub async fn keep_status(registry: ScriptRegistry, ledger: Ledger) {
     let mut changed = registry.changed();
     let mut kept = None;
     loop {

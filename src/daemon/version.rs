@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use crate::host::Snapshot;
-use crate::protocol::Source;
+use crate::host::ModuleSnapshot;
+use crate::protocol::LuaSource;
 use crate::schedule::Job;
 
 /// Letters of a hash that are enough for people.
@@ -16,13 +16,13 @@ const SHORT: usize = 12;
 
 /// A script as it was loaded once. It never changes: a run that began with it ends with it.
 #[derive(Debug, Clone)]
-pub struct Version {
+pub struct ScriptVersion {
     /// The script's file, absolute.
     pub path: PathBuf,
     /// The script; its name is the path as people see it (`scripts/digest.lua`).
-    pub script: Source,
+    pub script: LuaSource,
     /// The modules that it required.
-    pub modules: Arc<Snapshot>,
+    pub modules: Arc<ModuleSnapshot>,
     /// SHA-256, in hexadecimal, of the script and the modules.
     pub hash: String,
     /// What it declares, in its order.
@@ -31,7 +31,7 @@ pub struct Version {
     pub loaded_at: Duration,
 }
 
-impl Version {
+impl ScriptVersion {
     /// The path as people see it.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -53,7 +53,7 @@ pub fn short(hash: &str) -> &str {
 
 /// The hash of a script and the modules that it required: each text with its name, both with their lengths.
 #[must_use]
-pub(super) fn hash(script: &Source, modules: &Snapshot) -> String {
+pub(super) fn hash(script: &LuaSource, modules: &ModuleSnapshot) -> String {
     let mut hasher = Sha256::new();
     let mut put = |bytes: &[u8]| {
         hasher.update((bytes.len() as u64).to_be_bytes());
@@ -75,9 +75,9 @@ mod tests {
 
     #[test]
     fn a_hash_tells_texts_and_names_apart() {
-        let source = |name: &str, text: &str| Source::new(name.into(), text.into());
+        let source = |name: &str, text: &str| LuaSource::new(name.into(), text.into());
         let modules = |list: &[(&str, &str)]| {
-            list.iter().map(|(name, text)| ((*name).to_owned(), source(name, text))).collect::<Snapshot>()
+            list.iter().map(|(name, text)| ((*name).to_owned(), source(name, text))).collect::<ModuleSnapshot>()
         };
         let hashes = [
             hash(&source("a", "b"), &modules(&[])),
@@ -88,7 +88,7 @@ mod tests {
         ];
         let different: std::collections::BTreeSet<&String> = hashes.iter().collect();
         assert_eq!(different.len(), hashes.len());
-        assert_eq!(hashes[0], hash(&source("a", "b"), &Snapshot::new()));
+        assert_eq!(hashes[0], hash(&source("a", "b"), &ModuleSnapshot::new()));
         assert_eq!(short(&hashes[0]).len(), SHORT);
     }
 }

@@ -9,14 +9,14 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::task::{JoinError, JoinSet};
 
 use crate::clock::Instant;
-use crate::protocol::Source;
+use crate::protocol::LuaSource;
 
-use super::eyes::{Event, Eyes};
-use super::files::Told;
-use super::load::Loaded;
-use super::look::{Looker, Question, Verdict};
-use super::registry::{Registry, Tried};
-use super::settings::Reread;
+use super::eyes::{WatchEvent, FileWatcher};
+use super::files::FileEvents;
+use super::load::LoadResult;
+use super::look::{ScriptScanner, ScanRequest, ScanResult};
+use super::registry::{ScriptRegistry, LoadAttempt};
+use super::settings::SettingsReload;
 
 /// Between two looks at everything, for file systems that tell nothing.
 const SCAN: Duration = Duration::from_secs(5);
@@ -25,26 +25,26 @@ const SCAN: Duration = Duration::from_secs(5);
 const GATHER: Duration = Duration::from_millis(50);
 
 /// A script that was loaded: its path, its text, what came of it.
-type Made = (PathBuf, Source, Loaded);
+type LoadedScript = (PathBuf, LuaSource, LoadResult);
 
 /// What watches. Made before the scripts are loaded first, so that no change falls between the two.
-pub struct Watch {
-    registry: Registry,
-    reread: Reread,
-    events: UnboundedReceiver<Vec<Event>>,
+pub struct ScriptWatcher {
+    registry: ScriptRegistry,
+    reread: SettingsReload,
+    events: UnboundedReceiver<Vec<WatchEvent>>,
     /// Gone only while a look is under way.
-    looker: Option<Looker>,
-    loads: JoinSet<Made>,
-    loading: BTreeMap<PathBuf, Source>,
+    looker: Option<ScriptScanner>,
+    loads: JoinSet<LoadedScript>,
+    loading: BTreeMap<PathBuf, LuaSource>,
 }
 
-impl Watch {
+impl ScriptWatcher {
     /// Begins to watch the registry's project. `reread` reads its settings when their file changed.
     #[must_use]
-    pub fn new(registry: Registry, reread: Reread) -> Self {
+    pub fn new(registry: ScriptRegistry, reread: SettingsReload) -> Self {
         let (sender, events) = mpsc::unbounded_channel();
         let loader = registry.loader();
-        let looker = Looker::new(Arc::clone(&loader.held), loader.clock.clone(), Eyes::new(sender));
+        let looker = ScriptScanner::new(Arc::clone(&loader.held), loader.clock.clone(), FileWatcher::new(sender));
         Self {
             registry,
             reread,
@@ -67,8 +67,8 @@ impl Watch {
     /// Takes changes in until it is dropped.
     pub async fn run(mut self) {
         let clock = self.registry.loader().clock.clone();
-        let mut told = Told::default();
-        let mut loaded: Vec<Made> = Vec::new();
+        let mut told = FileEvents::default();
+        let mut loaded: Vec<LoadedScript> = Vec::new();
         let mut reread = false;
         loop {
             let due = self.look(std::mem::take(&mut told), std::mem::take(&mut loaded), reread).await;
@@ -81,13 +81,13 @@ impl Watch {
                         // The other end lives as long as the looker does.
                         for event in events.into_iter().flatten() {
                             match event {
-                                Event::Sign(path, sign) => told.note(path, sign),
-                                Event::Lost => told.all = true,
+                                WatchEvent::Sign(path, sign) => told.note(path, sign),
+                                WatchEvent::Lost => told.all = true,
                             }
                         }
                         let concerned = self.looker.as_ref().is_none_or(|looker| looker.is_concerned(&told));
                         if !concerned {
-                            told = Told::default();
+                            told = FileEvents::default();
                         }
                         concerned
                     }
@@ -112,11 +112,11 @@ impl Watch {
     }
 
     /// Looks once and does what follows from it; gives when to look again.
-    async fn look(&mut self, told: Told, loaded: Vec<Made>, reread: bool) -> Option<Instant> {
-        let tried = |(path, script, loaded): &Made| {
-            (path.clone(), Tried { script: script.clone(), asked: loaded.asked.clone() })
+    async fn look(&mut self, told: FileEvents, loaded: Vec<LoadedScript>, reread: bool) -> Option<Instant> {
+        let tried = |(path, script, loaded): &LoadedScript| {
+            (path.clone(), LoadAttempt { script: script.clone(), asked: loaded.asked.clone() })
         };
-        let question = Question {
+        let question = ScanRequest {
             told,
             tried: self.registry.tried(),
             unreadable: self.registry.unreadable(),
@@ -135,7 +135,7 @@ impl Watch {
             let gone = verdict.there.as_ref().is_some_and(|there| !there.contains(path));
             verdict.believed.contains(path) && !gone
         };
-        let (good, others): (Vec<Made>, Vec<Made>) = loaded.into_iter().partition(|(path, ..)| is_good(path));
+        let (good, others): (Vec<LoadedScript>, Vec<LoadedScript>) = loaded.into_iter().partition(|(path, ..)| is_good(path));
         for (_, script, _) in others {
             let script = script.name;
             tracing::debug!(script, "a load is let go of: its files changed meanwhile");
@@ -156,7 +156,7 @@ impl Watch {
     }
 
     /// Has the looker look, on a thread where it can wait for the file system.
-    async fn ask(&mut self, question: Question) -> Option<Verdict> {
+    async fn ask(&mut self, question: ScanRequest) -> Option<ScanResult> {
         let mut looker = self.looker.take()?;
         let asked = tokio::task::spawn_blocking(move || {
             let verdict = looker.look(question);
@@ -177,7 +177,7 @@ impl Watch {
     }
 
     /// Takes what a load gave, and what others give soon: a library's change loads many, and each decision is told.
-    async fn gather(&mut self, first: Result<Made, JoinError>, loaded: &mut Vec<Made>) {
+    async fn gather(&mut self, first: Result<LoadedScript, JoinError>, loaded: &mut Vec<LoadedScript>) {
         let clock = self.registry.loader().clock.clone();
         let mut next = Some(first);
         let gathering = async {
@@ -196,7 +196,7 @@ impl Watch {
         let _ = clock.timeout(GATHER, gathering).await;
     }
 
-    fn load(&mut self, path: PathBuf, script: Source) {
+    fn load(&mut self, path: PathBuf, script: LuaSource) {
         self.loading.insert(path.clone(), script.clone());
         let registry = self.registry.clone();
         let settings = registry.settings();

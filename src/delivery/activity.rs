@@ -19,16 +19,16 @@ const EVERY: Duration = Duration::from_secs(2);
 const QUIET: u32 = 2;
 
 /// What was told of each quota: written, and refused.
-type Told = Arc<Mutex<[(u64, u64); 4]>>;
+type ReportedCounts = Arc<Mutex<[(u64, u64); 4]>>;
 
 /// Who tells of an app, and what was told so far.
 #[derive(Debug, Default)]
-pub(super) struct Teller {
-    told: Told,
+pub(super) struct ActivityReporter {
+    told: ReportedCounts,
     telling: RefCell<Option<JoinHandle<()>>>,
 }
 
-impl Drop for Teller {
+impl Drop for ActivityReporter {
     fn drop(&mut self) {
         if let Some(telling) = self.telling.get_mut() {
             telling.abort();
@@ -65,9 +65,9 @@ impl Delivery {
     }
 
     /// What is to be told, where the ledger is open and knows the app: whoever sends has opened it.
-    fn account(&self) -> Option<Account> {
+    fn account(&self) -> Option<ActivityWriter> {
         let recorded = self.ledger.as_ref()?;
-        Some(Account {
+        Some(ActivityWriter {
             ledger: recorded.book.get()?.ledger.clone(),
             app: *recorded.id.get()?,
             quotas: self.quotas.clone(),
@@ -78,15 +78,15 @@ impl Delivery {
 }
 
 /// An app's quotas, and where what they wrote is told.
-struct Account {
+struct ActivityWriter {
     ledger: Ledger,
     app: AppId,
     quotas: Quotas,
     clock: Clock,
-    told: Told,
+    told: ReportedCounts,
 }
 
-impl Account {
+impl ActivityWriter {
     /// Tells what is new, for as long as anything is.
     async fn keep(self) {
         let (mut quiet, mut failing) = (0, false);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::ledger::{Ledger, LedgerError, Owner, Place, SendOutcome, Ticket};
+use crate::ledger::{Ledger, LedgerError, Instance, LedgerLocation, SendOutcome, SendTicket};
 
 /// How often an outcome is written before it is given up.
 const TRIES: u32 = 6;
@@ -21,28 +21,28 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// One process's way to the ledger. The apps of a process share it.
 #[derive(Debug)]
-pub struct Book {
-    place: Place,
+pub struct LazyLedger {
+    place: LedgerLocation,
     clock: Clock,
     command: String,
     scratch: bool,
-    open: tokio::sync::OnceCell<Open>,
+    open: tokio::sync::OnceCell<OpenLedger>,
     failure: OnceCell<LedgerError>,
 }
 
 /// An open ledger.
 #[derive(Debug)]
-pub struct Open {
+pub struct OpenLedger {
     /// The ledger.
     pub ledger: Ledger,
     /// Who this process is in it.
-    pub owner: Owner,
-    owed: RefCell<Vec<(Ticket, SendOutcome)>>,
+    pub owner: Instance,
+    owed: RefCell<Vec<(SendTicket, SendOutcome)>>,
 }
 
-impl Open {
+impl OpenLedger {
     /// Keeps what could not be written down; nothing is begun before it is.
-    pub(super) fn owe(&self, ticket: Ticket, outcome: SendOutcome) {
+    pub(super) fn owe(&self, ticket: SendTicket, outcome: SendOutcome) {
         self.owed.borrow_mut().push((ticket, outcome));
     }
 
@@ -62,10 +62,10 @@ impl Open {
     }
 }
 
-impl Book {
+impl LazyLedger {
     /// The ledger in `place`, not opened yet. `command` is shown to people who ask who sends.
     #[must_use]
-    pub fn new(place: Place, clock: Clock, command: &str) -> Self {
+    pub fn new(place: LedgerLocation, clock: Clock, command: &str) -> Self {
         let command = command.to_owned();
         Self {
             place,
@@ -80,13 +80,13 @@ impl Book {
     /// The same for a folder that is thrown away in the end.
     #[must_use]
     pub fn scratch(folder: PathBuf, clock: Clock, command: &str) -> Self {
-        Self { scratch: true, ..Self::new(Place::Folder(folder), clock, command) }
+        Self { scratch: true, ..Self::new(LedgerLocation::Folder(folder), clock, command) }
     }
 
     /// Whether the ledger is in a store that many machines share.
     #[must_use]
     pub const fn is_shared(&self) -> bool {
-        matches!(self.place, Place::Server(_))
+        matches!(self.place, LedgerLocation::Server(_))
     }
 
     /// Opens the ledger, or gives it when it is open. What dead processes had in flight of single sends is in doubt
@@ -95,11 +95,11 @@ impl Book {
     /// # Errors
     ///
     /// Whatever keeps the ledger from being opened and written. Nothing may be sent then.
-    pub async fn open(&self) -> Result<&Open, LedgerError> {
+    pub async fn open(&self) -> Result<&OpenLedger, LedgerError> {
         let open = self.open.get_or_try_init(async || {
             let clock = self.clock.clone();
             let opening = match &self.place {
-                Place::Folder(folder) if self.scratch => Ledger::open_scratch(folder, clock).await,
+                LedgerLocation::Folder(folder) if self.scratch => Ledger::open_scratch(folder, clock).await,
                 place => Ledger::open_at(place, clock).await,
             };
             let ledger = opening?;
@@ -111,7 +111,7 @@ impl Book {
                     "an earlier run ended before the answers to some sends; they may have been sent"
                 );
             }
-            Ok(Open { ledger, owner, owed: RefCell::default() })
+            Ok(OpenLedger { ledger, owner, owed: RefCell::default() })
         });
         open.await.inspect_err(|error: &LedgerError| {
             // The first one says why; the others follow from it.
@@ -129,7 +129,7 @@ impl Book {
     }
 
     /// The ledger, if it is open.
-    pub(super) fn get(&self) -> Option<&Open> {
+    pub(super) fn get(&self) -> Option<&OpenLedger> {
         self.open.get()
     }
 

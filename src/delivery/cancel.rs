@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::broadcast::{LEASE, Report};
-use crate::ledger::{BroadcastId, Ledger, LedgerError, OwnerName, Wish};
+use super::broadcast::{LEASE, BroadcastSummary};
+use crate::ledger::{BroadcastId, Ledger, LedgerError, InstanceName, Wish};
 
 /// The name by which others see who cancels.
 const COMMAND: &str = "cancel";
@@ -13,14 +13,14 @@ const UNDER_WAY: &str = "being cancelled";
 
 /// What a cancel came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cancelled {
+pub enum CancelResult {
     /// It is over; so many recipients get nothing.
     Now(u64),
     /// The process that drives it ends it within a second; which one, where that is known.
-    ByDriver(Option<OwnerName>),
+    ByDriver(Option<InstanceName>),
 }
 
-impl Cancelled {
+impl CancelResult {
     /// What happened to the broadcast of this name, in a sentence.
     #[must_use]
     pub fn sentence(&self, name: &str) -> String {
@@ -46,11 +46,11 @@ impl Cancelled {
 /// # Errors
 ///
 /// [`LedgerError::NotNow`] when it is over, [`LedgerError::Unknown`], and faults of the store.
-pub async fn cancel(ledger: &Ledger, id: BroadcastId) -> Result<Cancelled, LedgerError> {
+pub async fn cancel(ledger: &Ledger, id: BroadcastId) -> Result<CancelResult, LedgerError> {
     let owner = ledger.register(COMMAND).await?;
     let cancelled = match ledger.show(id).await?.driver {
         Some(driver) => {
-            ledger.request(id, Wish::Cancel, None).await.map(|()| Cancelled::ByDriver(Some(driver.owner)))
+            ledger.request(id, Wish::Cancel, None).await.map(|()| CancelResult::ByDriver(Some(driver.owner)))
         }
         None => match ledger.claim(id, &owner, LEASE).await {
             Ok(Some(lease)) => {
@@ -59,10 +59,10 @@ pub async fn cancel(ledger: &Ledger, id: BroadcastId) -> Result<Cancelled, Ledge
                     ledger.take_over(lease).await?;
                     let cancelled = ledger.cancel_rest(lease).await?;
                     let broadcast = ledger.show(id).await?;
-                    let report = Report::new(&broadcast, &broadcast.counts, 0, Duration::ZERO);
+                    let report = BroadcastSummary::new(&broadcast, &broadcast.counts, 0, Duration::ZERO);
                     // A report is numbers and two names: it has a JSON form.
                     ledger.end_cancelled(lease, &serde_json::to_string(&report).unwrap_or_default()).await?;
-                    Ok(Cancelled::Now(cancelled))
+                    Ok(CancelResult::Now(cancelled))
                 }
                 .await;
                 if ended.is_err() {
@@ -71,7 +71,7 @@ pub async fn cancel(ledger: &Ledger, id: BroadcastId) -> Result<Cancelled, Ledge
                 ended
             }
             // Another has just taken it.
-            Ok(None) => ledger.request(id, Wish::Cancel, None).await.map(|()| Cancelled::ByDriver(None)),
+            Ok(None) => ledger.request(id, Wish::Cancel, None).await.map(|()| CancelResult::ByDriver(None)),
             Err(error) => Err(error),
         },
     };
@@ -79,7 +79,7 @@ pub async fn cancel(ledger: &Ledger, id: BroadcastId) -> Result<Cancelled, Ledge
     match cancelled {
         // Other hosts drive it too.
         Err(LedgerError::NotNow { is: UNDER_WAY, .. } | LedgerError::LeaseLost(_)) => {
-            Ok(Cancelled::ByDriver(None))
+            Ok(CancelResult::ByDriver(None))
         }
         other => other,
     }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 /// A place on the road.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Point {
+pub enum CrashPoint {
     /// The permit is there, and the ledger knows nothing yet.
     BeforeIntent,
     /// The intent is on disk, and the request has not left.
@@ -33,7 +33,7 @@ pub enum Point {
     InRestore,
 }
 
-impl Point {
+impl CrashPoint {
     const ALL: [(&'static str, Self); 12] = [
         ("before-intent", Self::BeforeIntent),
         ("after-intent", Self::AfterIntent),
@@ -52,18 +52,18 @@ impl Point {
 
 /// Ends the process at the n-th passing of a place; by default never. Clones count together.
 #[derive(Debug, Clone, Default)]
-pub struct FailPoint(Option<(Point, Rc<Cell<u64>>)>);
+pub struct FailPoint(Option<(CrashPoint, Rc<Cell<u64>>)>);
 
 /// A text that is no fail point.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` is not POINT:COUNT, with before-intent, after-intent, after-request, before-outcome, before-draft, in-draft, before-replan, in-replan, after-replan, in-backup, before-restore or in-restore, and a count from 1"
 )]
-pub struct NoFailPoint(String);
+pub struct FailPointError(String);
 
 impl FailPoint {
     /// Passes a place.
-    pub fn pass(&self, point: Point) {
+    pub fn pass(&self, point: CrashPoint) {
         let Some((armed, left)) = &self.0 else { return };
         if *armed != point {
             return;
@@ -76,12 +76,12 @@ impl FailPoint {
 }
 
 impl FromStr for FailPoint {
-    type Err = NoFailPoint;
+    type Err = FailPointError;
 
-    fn from_str(text: &str) -> Result<Self, NoFailPoint> {
-        let wrong = || NoFailPoint(text.to_owned());
+    fn from_str(text: &str) -> Result<Self, FailPointError> {
+        let wrong = || FailPointError(text.to_owned());
         let (name, count) = text.split_once(':').ok_or_else(wrong)?;
-        let point = Point::ALL.iter().find(|(known, _)| *known == name).ok_or_else(wrong)?.1;
+        let point = CrashPoint::ALL.iter().find(|(known, _)| *known == name).ok_or_else(wrong)?.1;
         let count = count.parse().ok().filter(|count| *count > 0).ok_or_else(wrong)?;
         Ok(Self(Some((point, Rc::new(Cell::new(count))))))
     }
@@ -94,9 +94,9 @@ mod tests {
     #[test]
     fn a_point_and_a_count_arm_it() {
         let armed: FailPoint = "after-intent:3".parse().unwrap();
-        armed.pass(Point::BeforeIntent);
-        armed.pass(Point::AfterIntent);
-        armed.clone().pass(Point::AfterIntent);
+        armed.pass(CrashPoint::BeforeIntent);
+        armed.pass(CrashPoint::AfterIntent);
+        armed.clone().pass(CrashPoint::AfterIntent);
         assert_eq!(armed.0.unwrap().1.get(), 1);
         for wrong in ["", "after-intent", "after-intent:0", "after-intent:x", "sometime:1"] {
             assert!(wrong.parse::<FailPoint>().is_err(), "{wrong}");

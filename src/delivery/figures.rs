@@ -4,21 +4,21 @@ use std::time::Duration;
 
 use metrics::{Counter, Histogram, counter, describe_counter, describe_histogram, histogram};
 
-use crate::client::{Class, Failure};
+use crate::client::{FailureClass, CallError};
 use crate::ledger::State;
-use crate::message::Call;
+use crate::message::MessageCall;
 use crate::quota::{Quota, Quotas};
 
 /// What goes to the service, by the quota that it draws on.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Kind {
+pub(super) enum QuotaKind {
     Group,
     Targeted,
     Upload,
     Read,
 }
 
-impl Kind {
+impl QuotaKind {
     const ALL: [Self; 4] = [Self::Group, Self::Targeted, Self::Upload, Self::Read];
 
     pub(super) const fn name(self) -> &'static str {
@@ -31,11 +31,11 @@ impl Kind {
     }
 }
 
-impl From<Call> for Kind {
-    fn from(call: Call) -> Self {
+impl From<MessageCall> for QuotaKind {
+    fn from(call: MessageCall) -> Self {
         match call {
-            Call::Group => Self::Group,
-            Call::Targeted => Self::Targeted,
+            MessageCall::Group => Self::Group,
+            MessageCall::Targeted => Self::Targeted,
         }
     }
 }
@@ -45,15 +45,15 @@ const CLASSES: [&str; 7] =
     ["accepted", "permanent", "auth", "throttled", "in_doubt", "nothing_sent", "repeat"];
 
 /// The class of an answer, or of its failure to come.
-pub(super) const fn class_of(failure: Option<&Failure>) -> &'static str {
+pub(super) const fn class_of(failure: Option<&CallError>) -> &'static str {
     let Some(failure) = failure else { return "accepted" };
     match failure.class {
-        Class::Permanent => "permanent",
-        Class::Auth => "auth",
-        Class::Throttled => "throttled",
-        Class::InDoubt => "in_doubt",
-        Class::NothingSent => "nothing_sent",
-        Class::Repeat => "repeat",
+        FailureClass::Permanent => "permanent",
+        FailureClass::Auth => "auth",
+        FailureClass::Throttled => "throttled",
+        FailureClass::InDoubt => "in_doubt",
+        FailureClass::NothingSent => "nothing_sent",
+        FailureClass::Repeat => "repeat",
     }
 }
 
@@ -62,7 +62,7 @@ const OUTCOMES: [&str; 3] = ["sent", "rejected", "in_doubt"];
 
 /// What is counted of one app.
 #[derive(Debug)]
-pub(super) struct Figures {
+pub(super) struct AppMetrics {
     /// By kind and outcome.
     messages: [[Counter; 3]; 2],
     /// By kind and class.
@@ -71,7 +71,7 @@ pub(super) struct Figures {
     waits: [(&'static str, Histogram); 4],
 }
 
-impl Figures {
+impl AppMetrics {
     pub(super) fn new(app: &str, quotas: &Quotas) -> Self {
         describe_counter!(
             "mooncast_messages_total",
@@ -94,12 +94,12 @@ impl Figures {
         };
         Self {
             messages: [outcomes("group"), outcomes("targeted")],
-            requests: Kind::ALL.map(Kind::name).map(|call| {
+            requests: QuotaKind::ALL.map(QuotaKind::name).map(|call| {
                 CLASSES.map(|class| {
                     counter!("mooncast_requests_total", "app" => label(), "call" => call, "class" => class)
                 })
             }),
-            round_trips: Kind::ALL.map(Kind::name).map(
+            round_trips: QuotaKind::ALL.map(QuotaKind::name).map(
                 |call| histogram!("mooncast_request_duration_seconds", "app" => label(), "call" => call),
             ),
             waits: quotas.all().map(|quota| {
@@ -111,10 +111,10 @@ impl Figures {
     }
 
     /// So many messages have come to this state; those that wait are not counted.
-    pub(super) fn messages(&self, call: Call, state: State, count: u64) {
+    pub(super) fn messages(&self, call: MessageCall, state: State, count: u64) {
         let [sent, rejected, in_doubt] = match call {
-            Call::Group => &self.messages[0],
-            Call::Targeted => &self.messages[1],
+            MessageCall::Group => &self.messages[0],
+            MessageCall::Targeted => &self.messages[1],
         };
         match state {
             State::Sent => sent.increment(count),
@@ -125,7 +125,7 @@ impl Figures {
     }
 
     /// A request was answered, or failed, after this time.
-    pub(super) fn request(&self, kind: Kind, failure: Option<&Failure>, took: Duration) {
+    pub(super) fn request(&self, kind: QuotaKind, failure: Option<&CallError>, took: Duration) {
         let class = class_of(failure);
         let counted = CLASSES.iter().zip(&self.requests[kind as usize]).find(|(name, _)| **name == class);
         if let Some((_, counter)) = counted {

@@ -5,11 +5,11 @@ use std::time::Duration;
 use crate::client::{Upload, UploadError};
 use crate::quota::Priority;
 
-use super::{Delivery, Reason, SendableFile, Stop, Undelivered};
+use super::{Delivery, DeliveryErrorKind, SendableFile, StopSignal, DeliveryError};
 
 /// What a file is, as far as it says.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Inspected {
+pub struct FileDetails {
     /// The name that readers would see.
     pub filename: String,
     /// Bytes.
@@ -36,10 +36,10 @@ impl Delivery {
         filename: Option<&str>,
         force: bool,
         priority: Priority,
-        stop: &Stop,
-    ) -> Result<Inspected, Undelivered> {
+        stop: &StopSignal,
+    ) -> Result<FileDetails, DeliveryError> {
         let shown = file.name;
-        let refuse = |error: UploadError| Undelivered::new(Reason::Unusable, format!("{shown}: {error}"));
+        let refuse = |error: UploadError| DeliveryError::new(DeliveryErrorKind::Unusable, format!("{shown}: {error}"));
         let name = filename.unwrap_or(&shown);
         let upload = Upload::new(file.file, name, self.settings.borrow().upload_bytes).map_err(refuse)?;
         let media = upload.media(&self.clock).await;
@@ -48,8 +48,8 @@ impl Delivery {
         }
         let mut permit = self.permit(&self.quotas.uploads, 1, priority, None, stop).await?;
         permit.written();
-        permit.answered(crate::quota::Answer::Accepted);
-        Ok(Inspected {
+        permit.answered(crate::quota::PermitOutcome::Accepted);
+        Ok(FileDetails {
             filename: upload.filename().to_owned(),
             size: upload.size(),
             width: media.width,

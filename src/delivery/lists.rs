@@ -3,14 +3,14 @@
 use serde::Serialize;
 use tracing::Instrument as _;
 
-use crate::client::{Class, Failure, PAGE_SIZE_MAX, Role};
+use crate::client::{FailureClass, CallError, PAGE_SIZE_MAX, GroupRole};
 use crate::clock::Instant;
 use crate::quota::Priority;
 
-use super::figures::Kind;
+use super::figures::QuotaKind;
 use super::retry::{Backoff, PATIENCE};
 use super::send::answer_of;
-use super::{Delivery, Stop, Undelivered, trace};
+use super::{Delivery, StopSignal, DeliveryError, trace};
 
 /// Some items, and where the next ones begin.
 #[derive(Debug, Serialize)]
@@ -24,7 +24,7 @@ pub struct Page<T, N> {
 
 /// A group as scripts see it.
 #[derive(Debug, Serialize)]
-pub struct GroupEntry {
+pub struct GroupInfo {
     /// Its id.
     pub group_id: String,
     /// Its name.
@@ -46,7 +46,7 @@ pub struct GroupEntry {
 
 /// A member as scripts see it.
 #[derive(Debug, Serialize)]
-pub struct MemberEntry {
+pub struct MemberInfo {
     /// The user's id.
     pub user_id: String,
     /// `owner`, `admin` or `member`.
@@ -62,13 +62,13 @@ impl Delivery {
     pub async fn groups(
         &self,
         cursor: Option<&str>,
-        stop: &Stop,
-    ) -> Result<Page<GroupEntry, String>, Undelivered> {
+        stop: &StopSignal,
+    ) -> Result<Page<GroupInfo, String>, DeliveryError> {
         let page = self.ask(stop, || self.client.groups_page(cursor, PAGE_SIZE_MAX)).await?;
         let items = page
             .groups
             .into_iter()
-            .map(|group| GroupEntry {
+            .map(|group| GroupInfo {
                 group_id: group.groupid,
                 name: group.groupname,
                 owner: group.owner,
@@ -89,18 +89,18 @@ impl Delivery {
         &self,
         group_id: &str,
         page: u32,
-        stop: &Stop,
-    ) -> Result<Page<MemberEntry, u32>, Undelivered> {
+        stop: &StopSignal,
+    ) -> Result<Page<MemberInfo, u32>, DeliveryError> {
         let answer = self.ask(stop, || self.client.members_page(group_id, page, PAGE_SIZE_MAX)).await?;
         let items = answer
             .members
             .into_iter()
-            .map(|member| MemberEntry {
+            .map(|member| MemberInfo {
                 user_id: member.id,
                 role: match member.role {
-                    Role::Owner => "owner",
-                    Role::Admin => "admin",
-                    Role::Member => "member",
+                    GroupRole::Owner => "owner",
+                    GroupRole::Admin => "admin",
+                    GroupRole::Member => "member",
                 },
             })
             .collect();
@@ -108,9 +108,9 @@ impl Delivery {
     }
 
     /// Asks something that may be asked again, each time with a permit of the quota for reads.
-    pub(super) async fn ask<T, F>(&self, stop: &Stop, question: impl Fn() -> F) -> Result<T, Undelivered>
+    pub(super) async fn ask<T, F>(&self, stop: &StopSignal, question: impl Fn() -> F) -> Result<T, DeliveryError>
     where
-        F: Future<Output = Result<T, Failure>>,
+        F: Future<Output = Result<T, CallError>>,
     {
         let mut backoff = Backoff::of(&self.clock);
         let give_up = self.clock.now() + PATIENCE;
@@ -118,11 +118,11 @@ impl Delivery {
             let mut permit = self.permit(&self.quotas.reads, 1, Priority::Normal, None, stop).await?;
             permit.written();
             let began = self.clock.now();
-            let span = trace::request(&self.name, Kind::Read, 0);
+            let span = trace::request(&self.name, QuotaKind::Read, 0);
             let result = question().instrument(span.clone()).await;
             trace::answered(&span, result.as_ref().err());
             permit.answered(answer_of(result.as_ref().err()));
-            self.figures.request(Kind::Read, result.as_ref().err(), self.clock.now() - began);
+            self.figures.request(QuotaKind::Read, result.as_ref().err(), self.clock.now() - began);
             let failure = match result {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
@@ -135,18 +135,18 @@ impl Delivery {
     /// answer counts neither as a try nor as a failure: the quota itself has slowed down.
     pub(super) async fn before_another(
         &self,
-        failure: Failure,
+        failure: CallError,
         backoff: &mut Backoff,
         give_up: Instant,
-        stop: &Stop,
-    ) -> Result<(), Undelivered> {
+        stop: &StopSignal,
+    ) -> Result<(), DeliveryError> {
         match failure.class {
-            Class::Throttled if self.clock.now() < give_up => Ok(()),
-            Class::NothingSent | Class::Repeat | Class::InDoubt => match backoff.next(failure.retry_after) {
+            FailureClass::Throttled if self.clock.now() < give_up => Ok(()),
+            FailureClass::NothingSent | FailureClass::Repeat | FailureClass::InDoubt => match backoff.next(failure.retry_after) {
                 Some(wait) => self.pause(wait, None, stop).await,
-                None => Err(Undelivered::from_failure(failure)),
+                None => Err(DeliveryError::from_failure(failure)),
             },
-            Class::Throttled | Class::Permanent | Class::Auth => Err(Undelivered::from_failure(failure)),
+            FailureClass::Throttled | FailureClass::Permanent | FailureClass::Auth => Err(DeliveryError::from_failure(failure)),
         }
     }
 }

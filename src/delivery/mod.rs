@@ -26,21 +26,21 @@ mod trace;
 mod undelivered;
 mod upload;
 
-pub use book::{Book, Open};
-pub use broadcast::{Driven, End, LEASE, Look, Progress, Report, Underway, Waits};
-pub use cancel::{Cancelled, cancel};
-pub use failpoint::{FailPoint, NoFailPoint, Point};
-pub use health::Health;
-pub use inspect::Inspected;
-pub use lists::{GroupEntry, MemberEntry, Page};
-pub use recall::{BroadcastRecalled, NotRecalled, RecallOptions, Recalled};
+pub use book::{LazyLedger, OpenLedger};
+pub use broadcast::{DriveResult, DriveEnd, LEASE, ProgressSnapshot, BroadcastProgress, BroadcastSummary, ActiveBroadcast, WaitReason};
+pub use cancel::{CancelResult, cancel};
+pub use failpoint::{FailPoint, FailPointError, CrashPoint};
+pub use health::ServiceHealth;
+pub use inspect::FileDetails;
+pub use lists::{GroupInfo, MemberInfo, Page};
+pub use recall::{BroadcastRecallSummary, RecallFailure, RecallOptions, RecallSummary};
 pub use send::{Receipts, SendOptions};
-pub use stage::{Stage, Staged};
-pub use standing::{DriverStatus, RateMeter, Wait, WaitKind};
-pub use stop::{Stop, StopSwitch};
-pub use tally::{Counts, Tally};
-pub use undelivered::{Reason, Undelivered};
-pub use upload::{SendableFile, UploadOptions, Uploaded};
+pub use stage::{Transport, OutgoingCall};
+pub use standing::{DriverStatus, RateMeter, BroadcastWait, WaitKind};
+pub use stop::{StopSignal, StopSwitch};
+pub use tally::{SendCounts, SendCounters};
+pub use undelivered::{DeliveryErrorKind, DeliveryError};
+pub use upload::{SendableFile, UploadOptions, UploadedFile};
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -48,11 +48,11 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::client::{Client, ClientError, TokenWait, Wire};
+use crate::client::{Client, ClientError, TokenWait, InProcessService};
 use crate::clock::Clock;
 use crate::config::{App, AppLimits};
 use crate::ledger::{AppId, Ledger};
-use crate::message::Limits;
+use crate::message::MessageLimits;
 use crate::quota::Quotas;
 
 /// Everything that is sent through one app.
@@ -60,24 +60,24 @@ use crate::quota::Quotas;
 pub struct Delivery {
     name: String,
     settings: RefCell<AppLimits>,
-    limits: Cell<Limits>,
+    limits: Cell<MessageLimits>,
     client: Client,
     quotas: Quotas,
     clock: Clock,
-    ledger: Option<Recorded>,
+    ledger: Option<AppLedger>,
     fail_point: FailPoint,
     /// The uploads under way, by their content.
     uploading: RefCell<HashMap<String, Rc<tokio::sync::Mutex<()>>>>,
-    stage: Option<Rc<dyn Stage>>,
-    keepers: share::Keepers,
-    teller: activity::Teller,
-    figures: figures::Figures,
+    stage: Option<Rc<dyn Transport>>,
+    keepers: share::QuotaLeases,
+    teller: activity::ActivityReporter,
+    figures: figures::AppMetrics,
 }
 
 /// Where an app's sends are written down.
 #[derive(Debug)]
-struct Recorded {
-    book: Rc<Book>,
+struct AppLedger {
+    book: Rc<LazyLedger>,
     /// What it is known by there.
     key: String,
     /// The app in the ledger.
@@ -99,7 +99,7 @@ impl Delivery {
     /// # Errors
     ///
     /// As [`Delivery::new`].
-    pub fn over(wire: Arc<dyn Wire>, app: &App, clock: Clock) -> Result<Self, ClientError> {
+    pub fn over(wire: Arc<dyn InProcessService>, app: &App, clock: Clock) -> Result<Self, ClientError> {
         Ok(Self::with(app, Client::over(wire, app, clock.clone())?, clock))
     }
 
@@ -108,25 +108,25 @@ impl Delivery {
         Self {
             name: app.name.clone(),
             settings: RefCell::new(app.limits.clone()),
-            limits: Cell::new(Limits { message_bytes: app.limits.message_bytes }),
+            limits: Cell::new(MessageLimits { message_bytes: app.limits.message_bytes }),
             client,
-            figures: figures::Figures::new(&app.name, &quotas),
+            figures: figures::AppMetrics::new(&app.name, &quotas),
             quotas,
             clock,
             ledger: None,
             fail_point: FailPoint::default(),
             uploading: RefCell::default(),
             stage: None,
-            keepers: share::Keepers::default(),
-            teller: activity::Teller::default(),
+            keepers: share::QuotaLeases::default(),
+            teller: activity::ActivityReporter::default(),
         }
     }
 
     /// The same road with a ledger, in which the app is known by `key`: nothing leaves it without being written down,
     /// and its quotas are shared with all other processes on that ledger.
     #[must_use]
-    pub fn recorded(mut self, book: Rc<Book>, key: &str) -> Self {
-        self.ledger = Some(Recorded { book, key: key.to_owned(), id: tokio::sync::OnceCell::new() });
+    pub fn recorded(mut self, book: Rc<LazyLedger>, key: &str) -> Self {
+        self.ledger = Some(AppLedger { book, key: key.to_owned(), id: tokio::sync::OnceCell::new() });
         // A simulated clock is this process's own, so nobody else sends at its instants.
         if !self.clock.is_simulated() {
             self.quotas = Quotas::shared(self.settings.get_mut(), &self.clock);
@@ -143,7 +143,7 @@ impl Delivery {
 
     /// The same road with a stage at its end in place of the service: what would leave is shown there.
     #[must_use]
-    pub fn staged(mut self, stage: Rc<dyn Stage>) -> Self {
+    pub fn staged(mut self, stage: Rc<dyn Transport>) -> Self {
         self.stage = Some(stage);
         self
     }
@@ -156,7 +156,7 @@ impl Delivery {
     }
 
     /// Passes a place at which a crash test may end the process.
-    pub fn pass(&self, point: Point) {
+    pub fn pass(&self, point: CrashPoint) {
         self.fail_point.pass(point);
     }
 
@@ -165,7 +165,7 @@ impl Delivery {
     /// # Errors
     ///
     /// [`Reason::NoLedger`] when it cannot be opened, [`Reason::Unrecorded`] when it cannot be written.
-    pub async fn entry(&self) -> Result<Option<(&Open, AppId)>, Undelivered> {
+    pub async fn entry(&self) -> Result<Option<(&OpenLedger, AppId)>, DeliveryError> {
         let Some(recorded) = &self.ledger else { return Ok(None) };
         let open = self.opened(recorded).await?;
         // Asked once: not in every message's future.
@@ -187,13 +187,13 @@ impl Delivery {
     /// # Errors
     ///
     /// [`Reason::NoLedger`] when it cannot be opened.
-    pub async fn open_ledger(&self) -> Result<Option<&Ledger>, Undelivered> {
+    pub async fn open_ledger(&self) -> Result<Option<&Ledger>, DeliveryError> {
         let Some(recorded) = &self.ledger else { return Ok(None) };
         Ok(Some(&self.opened(recorded).await?.ledger))
     }
 
-    async fn opened<'a>(&self, recorded: &'a Recorded) -> Result<&'a Open, Undelivered> {
-        let failed = |error| Undelivered::new(Reason::NoLedger, format!("{error}; nothing was sent"));
+    async fn opened<'a>(&self, recorded: &'a AppLedger) -> Result<&'a OpenLedger, DeliveryError> {
+        let failed = |error| DeliveryError::new(DeliveryErrorKind::NoLedger, format!("{error}; nothing was sent"));
         match recorded.book.get() {
             Some(open) => Ok(open),
             // Apart, so that each message's future is not as large as the opening.
@@ -224,7 +224,7 @@ impl Delivery {
             restart.push("targeted_cost".to_owned());
         }
         restart.extend(self.quotas.grant(&limits).into_iter().map(|name| format!("the rate of {name}")));
-        self.limits.set(Limits { message_bytes: limits.message_bytes });
+        self.limits.set(MessageLimits { message_bytes: limits.message_bytes });
         self.settings.replace(limits);
         restart
     }

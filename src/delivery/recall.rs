@@ -6,26 +6,26 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::client::{self, RECALL_MAX};
-use crate::ledger::{Broadcast, Ledger, LedgerError, Receipt, Wish};
+use crate::ledger::{Broadcast, Ledger, LedgerError, RecallableMessage, Wish};
 
 use super::book::insist;
-use super::{Delivery, Reason, Stop, Undelivered};
+use super::{Delivery, DeliveryErrorKind, StopSignal, DeliveryError};
 
 /// Messages that are read at once: a whole number of calls.
 const PAGE: u32 = 900;
 
 /// What became of a recall.
 #[derive(Debug, Default, Serialize)]
-pub struct Recalled {
+pub struct RecallSummary {
     /// How many messages were recalled.
     pub recalled: usize,
     /// Those that were not.
-    pub failed: Vec<NotRecalled>,
+    pub failed: Vec<RecallFailure>,
 }
 
 /// A message that was not recalled.
 #[derive(Debug, Serialize)]
-pub struct NotRecalled {
+pub struct RecallFailure {
     /// The group that has it.
     pub group_id: String,
     /// The message.
@@ -45,9 +45,9 @@ impl Delivery {
         receipts: &[(String, String)],
         force: bool,
         from: Option<&str>,
-        stop: &Stop,
-    ) -> Result<Recalled, Undelivered> {
-        let mut outcome = Recalled::default();
+        stop: &StopSignal,
+    ) -> Result<RecallSummary, DeliveryError> {
+        let mut outcome = RecallSummary::default();
         for batch in receipts.chunks(RECALL_MAX) {
             let messages: Vec<client::Recall> = batch
                 .iter()
@@ -67,7 +67,7 @@ impl Delivery {
                         .find(|(_, message)| *message == answer.msg_id)
                         .map_or_else(String::new, |(group, _)| group.clone());
                     let reason = if answer.note.is_empty() { "not recalled".to_owned() } else { answer.note };
-                    outcome.failed.push(NotRecalled { group_id, message_id: answer.msg_id, reason });
+                    outcome.failed.push(RecallFailure { group_id, message_id: answer.msg_id, reason });
                 }
             }
         }
@@ -95,7 +95,7 @@ impl Default for RecallOptions {
 
 /// What became of the recall of a broadcast. Every recipient that may have the message is counted once.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
-pub struct BroadcastRecalled {
+pub struct BroadcastRecallSummary {
     /// Messages that were recalled now.
     pub recalled: u64,
     /// Messages that were recalled before.
@@ -121,19 +121,19 @@ impl Delivery {
         ledger: &Ledger,
         broadcast: &Broadcast,
         options: &RecallOptions,
-        stop: &Stop,
-    ) -> Result<BroadcastRecalled, Undelivered> {
+        stop: &StopSignal,
+    ) -> Result<BroadcastRecallSummary, DeliveryError> {
         let (name, run) = (&broadcast.name, &broadcast.run);
         if !broadcast.is_over() && broadcast.driver.is_some() && broadcast.wish == Wish::Run {
             let why = format!(
                 "broadcast `{name}` (run {run}) is being sent right now, so its rest would go out after the recall; pause or cancel it first (`mooncast runs cancel`)"
             );
-            return Err(Undelivered::new(Reason::Unusable, why));
+            return Err(DeliveryError::new(DeliveryErrorKind::Unusable, why));
         }
-        let mut told = BroadcastRecalled {
+        let mut told = BroadcastRecallSummary {
             in_doubt: broadcast.counts.in_doubt,
             before: ledger.recalled(broadcast.id).await.map_err(|error| unread(&error))?.done,
-            ..BroadcastRecalled::default()
+            ..BroadcastRecallSummary::default()
         };
         let mut after = 0;
         loop {
@@ -145,7 +145,7 @@ impl Delivery {
             loop {
                 let now = self.clock.unix_time();
                 let in_time =
-                    |one: &Receipt| options.force || now.saturating_sub(one.sent_at) <= options.within;
+                    |one: &RecallableMessage| options.force || now.saturating_sub(one.sent_at) <= options.within;
                 let mut batch = Vec::with_capacity(RECALL_MAX);
                 while batch.len() < RECALL_MAX
                     && let Some(one) = wanted.next()
@@ -166,11 +166,11 @@ impl Delivery {
         &self,
         ledger: &Ledger,
         broadcast: &Broadcast,
-        batch: &[Receipt],
+        batch: &[RecallableMessage],
         options: &RecallOptions,
-        stop: &Stop,
-        told: &mut BroadcastRecalled,
-    ) -> Result<(), Undelivered> {
+        stop: &StopSignal,
+        told: &mut BroadcastRecallSummary,
+    ) -> Result<(), DeliveryError> {
         let messages: Vec<client::Recall> = batch
             .iter()
             .map(|one| client::Recall {
@@ -196,7 +196,7 @@ impl Delivery {
                     answers.push((one.seq, done));
                 }
             }
-            Err(refused) if matches!(refused.reason, Reason::Rejected) => {
+            Err(refused) if matches!(refused.reason, DeliveryErrorKind::Rejected) => {
                 if batch.len() > 1 {
                     let (first, second) = batch.split_at(batch.len() / 2);
                     for half in [first, second] {
@@ -210,11 +210,11 @@ impl Delivery {
             Err(other) => return Err(other),
         }
         insist(&self.clock, || ledger.mark_recalled(broadcast.id, &answers)).await.map_err(|error| {
-            Undelivered::new(Reason::Unrecorded, format!("{error}; {} were recalled", told.recalled))
+            DeliveryError::new(DeliveryErrorKind::Unrecorded, format!("{error}; {} were recalled", told.recalled))
         })
     }
 }
 
-fn unread(error: &LedgerError) -> Undelivered {
-    Undelivered::new(Reason::Unrecorded, format!("{error}; nothing was recalled"))
+fn unread(error: &LedgerError) -> DeliveryError {
+    DeliveryError::new(DeliveryErrorKind::Unrecorded, format!("{error}; nothing was recalled"))
 }

@@ -7,28 +7,28 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::clock::Instant;
-use crate::ledger::{Begun, LedgerError, NewSend, SendOutcome, State, Ticket};
-use crate::message::{Call, Message};
+use crate::ledger::{BeginSendResult, LedgerError, NewSend, SendOutcome, State, SendTicket};
+use crate::message::{MessageCall, Message};
 
-use super::book::{Open, insist};
-use super::failpoint::Point;
-use super::{Delivery, Reason, Receipts, SendOptions, Stop, Undelivered};
+use super::book::{OpenLedger, insist};
+use super::failpoint::CrashPoint;
+use super::{Delivery, DeliveryErrorKind, Receipts, SendOptions, StopSignal, DeliveryError};
 
 /// How often one who waits for another's send looks whether it has ended.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// How a single send begins.
-pub(super) enum Beginning<'a> {
+pub(super) enum SendStart<'a> {
     /// It is sent now.
-    New(Record<'a>),
+    New(SendRecord<'a>),
     /// It was sent before with the same `once` key.
     Done(Receipts),
 }
 
 /// A single send as the ledger knows it; nothing where the road has no ledger.
-pub(super) struct Record<'a> {
+pub(super) struct SendRecord<'a> {
     delivery: &'a Delivery,
-    entry: Option<(&'a Open, Ticket)>,
+    entry: Option<(&'a OpenLedger, SendTicket)>,
     attempts: u32,
 }
 
@@ -39,13 +39,13 @@ impl Delivery {
         message: &Message,
         options: &SendOptions,
         deadline: Option<Instant>,
-        stop: &Stop,
-    ) -> Result<Beginning<'_>, Undelivered> {
+        stop: &StopSignal,
+    ) -> Result<SendStart<'_>, DeliveryError> {
         let Some((open, app)) = self.entry().await? else {
             return match options.once {
-                None => Ok(Beginning::New(Record { delivery: self, entry: None, attempts: 0 })),
+                None => Ok(SendStart::New(SendRecord { delivery: self, entry: None, attempts: 0 })),
                 Some(_) => {
-                    Err(Undelivered::new(Reason::NoLedger, "`once` needs a ledger, and there is none"))
+                    Err(DeliveryError::new(DeliveryErrorKind::NoLedger, "`once` needs a ledger, and there is none"))
                 }
             };
         };
@@ -66,11 +66,11 @@ impl Delivery {
                 .await
                 .map_err(|error| unrecorded(&error))?
             {
-                Begun::New(ticket) => {
+                BeginSendResult::New(ticket) => {
                     let entry = Some((open, ticket));
-                    return Ok(Beginning::New(Record { delivery: self, entry, attempts: 0 }));
+                    return Ok(SendStart::New(SendRecord { delivery: self, entry, attempts: 0 }));
                 }
-                Begun::Done(receipts) => {
+                BeginSendResult::Done(receipts) => {
                     let unknown = message
                         .to()
                         .iter()
@@ -82,40 +82,40 @@ impl Delivery {
                             message.group_count()
                         );
                     }
-                    return Ok(Beginning::Done(receipts));
+                    return Ok(SendStart::Done(receipts));
                 }
-                Begun::InFlight => self.pause(LOOK, deadline, stop).await?,
-                Begun::InDoubt { .. } => {
+                BeginSendResult::InFlight => self.pause(LOOK, deadline, stop).await?,
+                BeginSendResult::InDoubt { .. } => {
                     let why = format!(
                         "a message with once = \"{key}\" is in doubt: it may have been sent before. Look whether the group has it; `mooncast runs list` shows it, and `mooncast runs settle --once KEY` settles it, `--as-sent` or `--again`"
                     );
-                    return Err(Undelivered::new(Reason::InDoubt, why));
+                    return Err(DeliveryError::new(DeliveryErrorKind::InDoubt, why));
                 }
-                Begun::Different => {
+                BeginSendResult::Different => {
                     let why = format!(
                         "once = \"{key}\" was used for another message in this app; a key stands for one message"
                     );
-                    return Err(Undelivered::new(Reason::Taken, why));
+                    return Err(DeliveryError::new(DeliveryErrorKind::Taken, why));
                 }
             }
         }
     }
 }
 
-impl Record<'_> {
+impl SendRecord<'_> {
     /// Writes down that the request is about to leave. After an error it must not.
-    pub(super) async fn intend(&mut self) -> Result<(), Undelivered> {
-        self.delivery.fail_point.pass(Point::BeforeIntent);
+    pub(super) async fn intend(&mut self) -> Result<(), DeliveryError> {
+        self.delivery.fail_point.pass(CrashPoint::BeforeIntent);
         if let Some((open, ticket)) = &mut self.entry {
             open.ledger.intend_send(ticket).await.map_err(|error| unrecorded(&error))?;
         }
-        self.delivery.fail_point.pass(Point::AfterIntent);
+        self.delivery.fail_point.pass(CrashPoint::AfterIntent);
         self.attempts += 1;
         Ok(())
     }
 
     /// Nothing was sent: a crash from here on leaves no doubt. A try that the quota refused is none.
-    pub(super) async fn withdraw(&mut self, counts: bool, why: &str) -> Result<(), Undelivered> {
+    pub(super) async fn withdraw(&mut self, counts: bool, why: &str) -> Result<(), DeliveryError> {
         if !counts {
             self.attempts -= 1;
         }
@@ -129,12 +129,12 @@ impl Record<'_> {
 
     /// Writes down how it ended. What is with the service is told to the script even where this fails; it is owed
     /// then, and nothing else begins before it is written.
-    pub(super) async fn end(mut self, result: &Result<Receipts, Undelivered>) {
-        self.delivery.fail_point.pass(Point::BeforeOutcome);
+    pub(super) async fn end(mut self, result: &Result<Receipts, DeliveryError>) {
+        self.delivery.fail_point.pass(CrashPoint::BeforeOutcome);
         let outcome = self.outcome(result);
         let Some((open, ticket)) = self.entry.take() else { return };
         // Of a send that the ledger kept back nothing is lost by asking once.
-        let kept_back = matches!(result, Err(Undelivered { reason: Reason::Unrecorded, .. }));
+        let kept_back = matches!(result, Err(DeliveryError { reason: DeliveryErrorKind::Unrecorded, .. }));
         let write = || open.ledger.settle_send(&ticket, outcome.clone());
         let written = if kept_back { write().await } else { insist(&self.delivery.clock, write).await };
         if let Err(error) = written {
@@ -143,13 +143,13 @@ impl Record<'_> {
         }
     }
 
-    fn outcome(&self, result: &Result<Receipts, Undelivered>) -> SendOutcome {
+    fn outcome(&self, result: &Result<Receipts, DeliveryError>) -> SendOutcome {
         let (state, receipts, error) = match result {
             Ok(receipts) => (State::Sent, receipts, None),
             Err(undelivered) => {
                 let state = match undelivered.reason {
-                    Reason::InDoubt => State::InDoubt,
-                    Reason::Rejected => State::Rejected,
+                    DeliveryErrorKind::InDoubt => State::InDoubt,
+                    DeliveryErrorKind::Rejected => State::Rejected,
                     _ => State::Pending,
                 };
                 (state, &undelivered.receipts, Some(undelivered.message.clone()))
@@ -160,15 +160,15 @@ impl Record<'_> {
 }
 
 /// A failure of the ledger on the road: nothing was sent.
-pub(super) fn unrecorded(error: &LedgerError) -> Undelivered {
-    Undelivered::new(Reason::Unrecorded, format!("{error}; nothing was sent"))
+pub(super) fn unrecorded(error: &LedgerError) -> DeliveryError {
+    DeliveryError::new(DeliveryErrorKind::Unrecorded, format!("{error}; nothing was sent"))
 }
 
 /// SHA-256 of the whole message and its call.
 fn hash(message: &Message) -> String {
     let call = match message.call() {
-        Call::Group => "group\n",
-        Call::Targeted => "targeted\n",
+        MessageCall::Group => "group\n",
+        MessageCall::Targeted => "targeted\n",
     };
     let digest = Sha256::new_with_prefix(call).chain_update(message.to_json()).finalize();
     HEXLOWER.encode(&digest)
@@ -176,7 +176,7 @@ fn hash(message: &Message) -> String {
 
 fn recipients(message: &Message) -> String {
     match message.call() {
-        Call::Group => json!(message.to()).to_string(),
-        Call::Targeted => json!({ "to": message.to(), "users": message.users() }).to_string(),
+        MessageCall::Group => json!(message.to()).to_string(),
+        MessageCall::Targeted => json!({ "to": message.to(), "users": message.users() }).to_string(),
     }
 }

@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use tracing::Instrument as _;
 
-use crate::client::{self, Authorisation, Class, Renewals, TimeLimit};
+use crate::client::{self, Authorisation, FailureClass, TokenRenewals, TimeLimit};
 use crate::clock::Instant;
 use crate::config::TargetedCost;
 use crate::ledger::{BroadcastId, State};
-use crate::message::{Call, Draft, Message, Problems, check, check_draft};
-use crate::quota::{Answer, Permit, Priority, Quota};
+use crate::message::{MessageCall, Draft, Message, MessageProblems, check, check_draft};
+use crate::quota::{PermitOutcome, Permit, Priority, Quota};
 
-use super::failpoint::Point;
-use super::record::{Beginning, Record};
+use super::failpoint::CrashPoint;
+use super::record::{SendStart, SendRecord};
 use super::retry::{Backoff, PATIENCE};
-use super::{Delivery, Reason, Stage, Stop, Tally, Undelivered, trace};
+use super::{Delivery, DeliveryErrorKind, Transport, StopSignal, SendCounters, DeliveryError, trace};
 
 /// (group id, message id) of each group that has the message.
 pub type Receipts = Vec<(String, String)>;
@@ -34,9 +34,9 @@ pub struct SendOptions {
 }
 
 /// Where a request goes, once nothing is waited for any more.
-pub(super) enum Way<'a> {
+pub(super) enum SendRoute<'a> {
     /// To a stage in place of the service.
-    Stage(&'a dyn Stage),
+    Stage(&'a dyn Transport),
     /// To the service, with this token.
     Service(Authorisation),
 }
@@ -53,7 +53,7 @@ impl Delivery {
     /// # Errors
     ///
     /// Every problem that it has.
-    pub fn check(&self, call: Call, json: serde_json::Value) -> Result<Message, Problems> {
+    pub fn check(&self, call: MessageCall, json: serde_json::Value) -> Result<Message, MessageProblems> {
         check(call, json, &self.limits.get())
     }
 
@@ -62,7 +62,7 @@ impl Delivery {
     /// # Errors
     ///
     /// Every problem that it has.
-    pub fn check_draft(&self, call: Call, json: serde_json::Value) -> Result<Draft, Problems> {
+    pub fn check_draft(&self, call: MessageCall, json: serde_json::Value) -> Result<Draft, MessageProblems> {
         check_draft(call, json, &self.limits.get())
     }
 
@@ -79,14 +79,14 @@ impl Delivery {
         &self,
         message: &Message,
         options: SendOptions,
-        stop: &Stop,
-        tally: &Tally,
-    ) -> Result<Receipts, Undelivered> {
+        stop: &StopSignal,
+        tally: &SendCounters,
+    ) -> Result<Receipts, DeliveryError> {
         let deadline = options.timeout.map(|timeout| self.clock.now() + timeout);
         let result = match self.begin(message, &options, deadline, stop).await {
             // Sent by an earlier call, which counted it.
-            Ok(Beginning::Done(receipts)) => return Ok(receipts),
-            Ok(Beginning::New(mut record)) => {
+            Ok(SendStart::Done(receipts)) => return Ok(receipts),
+            Ok(SendStart::New(mut record)) => {
                 let result =
                     self.try_until_settled(message, &mut record, &options, deadline, stop, tally).await;
                 record.end(&result).await;
@@ -107,22 +107,22 @@ impl Delivery {
                 count(State::Sent, delivered);
                 let rest = groups - delivered.min(groups);
                 match undelivered.reason {
-                    Reason::InDoubt => {
+                    DeliveryErrorKind::InDoubt => {
                         tally.in_doubt(rest);
                         count(State::InDoubt, rest);
                     }
-                    Reason::Rejected | Reason::Auth => {
+                    DeliveryErrorKind::Rejected | DeliveryErrorKind::Auth => {
                         tally.rejected(rest);
                         count(State::Rejected, rest);
                     }
-                    Reason::Throttled
-                    | Reason::Unreachable
-                    | Reason::Cancelled
-                    | Reason::Invalid(_)
-                    | Reason::Unusable
-                    | Reason::Taken
-                    | Reason::NoLedger
-                    | Reason::Unrecorded => {
+                    DeliveryErrorKind::Throttled
+                    | DeliveryErrorKind::Unreachable
+                    | DeliveryErrorKind::Cancelled
+                    | DeliveryErrorKind::Invalid(_)
+                    | DeliveryErrorKind::Unusable
+                    | DeliveryErrorKind::Taken
+                    | DeliveryErrorKind::NoLedger
+                    | DeliveryErrorKind::Unrecorded => {
                         tally.not_sent(rest);
                     }
                 }
@@ -134,17 +134,17 @@ impl Delivery {
     async fn try_until_settled(
         &self,
         message: &Message,
-        record: &mut Record<'_>,
+        record: &mut SendRecord<'_>,
         options: &SendOptions,
         deadline: Option<Instant>,
-        stop: &Stop,
-        tally: &Tally,
-    ) -> Result<Receipts, Undelivered> {
+        stop: &StopSignal,
+        tally: &SendCounters,
+    ) -> Result<Receipts, DeliveryError> {
         let body = message.to_json();
         let (quota, cost, call) = self.price(message);
         let give_up = self.clock.now() + PATIENCE;
         let mut backoff = Backoff::of(&self.clock);
-        let mut renewals = Renewals::default();
+        let mut renewals = TokenRenewals::default();
         let mut last = None;
         loop {
             let permit = self.permit(quota, cost, options.priority, deadline, stop).await;
@@ -153,7 +153,7 @@ impl Delivery {
                 let limit = deadline.zip(options.timeout);
                 let limit = limit.map(|(at, given)| TimeLimit { left: at - self.clock.now(), given });
                 if limit.is_some_and(|limit| limit.left < least_time(limit.given)) {
-                    return Err(last.clone().map_or_else(Undelivered::overdue, Undelivered::overdue_after));
+                    return Err(last.clone().map_or_else(DeliveryError::overdue, DeliveryError::overdue_after));
                 }
                 Ok(limit)
             };
@@ -161,7 +161,7 @@ impl Delivery {
             let left = limit()?;
             let way = tokio::select! {
                 biased;
-                () = stop.asked() => return Err(Undelivered::cancelled("the call")),
+                () = stop.asked() => return Err(DeliveryError::cancelled("the call")),
                 way = self.way(call, left) => way,
             };
             let outcome = match way {
@@ -172,9 +172,9 @@ impl Delivery {
                     let in_flight = tally.in_flight(message.group_count());
                     let outcome = self.request(&way, call, message, body.clone(), None, limit, permit).await;
                     drop(in_flight);
-                    self.fail_point.pass(Point::AfterRequest);
+                    self.fail_point.pass(CrashPoint::AfterRequest);
                     match (outcome, way) {
-                        (Err(failure), Way::Service(authorisation)) if failure.status == Some(401) => {
+                        (Err(failure), SendRoute::Service(authorisation)) if failure.status == Some(401) => {
                             // The next token may be long in coming, and nothing was sent.
                             record.withdraw(true, &failure.to_string()).await?;
                             if self.client.renew(&mut renewals, &authorisation, &failure).await {
@@ -197,15 +197,15 @@ impl Delivery {
                 Err(failure) => failure,
             };
             match failure.class {
-                Class::Throttled => {
+                FailureClass::Throttled => {
                     tally.throttled();
                     if self.clock.now() >= give_up {
-                        return Err(Undelivered::from_failure(failure));
+                        return Err(DeliveryError::from_failure(failure));
                     }
                     record.withdraw(false, &failure.to_string()).await?;
                     last = Some(failure);
                 }
-                Class::NothingSent => match backoff.next(failure.retry_after) {
+                FailureClass::NothingSent => match backoff.next(failure.retry_after) {
                     Some(wait) => {
                         tracing::warn!(
                             app = self.name,
@@ -217,9 +217,9 @@ impl Delivery {
                         paused.map_err(|error| self.overdue_after(Some(&failure), deadline, error))?;
                         last = Some(failure);
                     }
-                    None => return Err(Undelivered::from_failure(failure)),
+                    None => return Err(DeliveryError::from_failure(failure)),
                 },
-                _ => return Err(Undelivered::from_failure(failure)),
+                _ => return Err(DeliveryError::from_failure(failure)),
             }
         }
     }
@@ -227,13 +227,13 @@ impl Delivery {
     /// An error of waiting, with the failure before it where the time given ran out.
     fn overdue_after(
         &self,
-        last: Option<&client::Failure>,
+        last: Option<&client::CallError>,
         deadline: Option<Instant>,
-        error: Undelivered,
-    ) -> Undelivered {
+        error: DeliveryError,
+    ) -> DeliveryError {
         match (last, deadline) {
             (Some(failure), Some(deadline)) if self.clock.now() >= deadline => {
-                Undelivered::overdue_after(failure.clone())
+                DeliveryError::overdue_after(failure.clone())
             }
             _ => error,
         }
@@ -243,8 +243,8 @@ impl Delivery {
     pub(super) fn price(&self, message: &Message) -> (&Quota, u32, client::SendCall) {
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).max(1);
         match message.call() {
-            Call::Group => (&self.quotas.group, count(message.group_count()), client::SendCall::Group),
-            Call::Targeted => {
+            MessageCall::Group => (&self.quotas.group, count(message.group_count()), client::SendCall::Group),
+            MessageCall::Targeted => {
                 let cost = match self.settings.borrow().targeted_cost {
                     TargetedCost::Call => 1,
                     TargetedCost::User => count(message.user_count()),
@@ -261,19 +261,19 @@ impl Delivery {
         cost: u32,
         priority: Priority,
         deadline: Option<Instant>,
-        stop: &Stop,
-    ) -> Result<Permit, Undelivered> {
+        stop: &StopSignal,
+    ) -> Result<Permit, DeliveryError> {
         self.share(quota).await?;
         let began = self.clock.now();
         tokio::select! {
             biased;
-            () = stop.asked() => Err(Undelivered::cancelled("the call")),
+            () = stop.asked() => Err(DeliveryError::cancelled("the call")),
             permit = quota.acquire(cost, priority) => {
                 self.figures.waited(quota, self.clock.now() - began);
                 self.notice();
-                permit.map_err(|error| Undelivered::new(Reason::Cancelled, error.to_string()))
+                permit.map_err(|error| DeliveryError::new(DeliveryErrorKind::Cancelled, error.to_string()))
             }
-            () = self.reached(deadline) => Err(Undelivered::overdue()),
+            () = self.reached(deadline) => Err(DeliveryError::overdue()),
         }
     }
 
@@ -282,13 +282,13 @@ impl Delivery {
         &self,
         wait: Duration,
         deadline: Option<Instant>,
-        stop: &Stop,
-    ) -> Result<(), Undelivered> {
+        stop: &StopSignal,
+    ) -> Result<(), DeliveryError> {
         tokio::select! {
             biased;
-            () = stop.asked() => Err(Undelivered::cancelled("the call")),
+            () = stop.asked() => Err(DeliveryError::cancelled("the call")),
             () = self.clock.sleep(wait) => Ok(()),
-            () = self.reached(deadline) => Err(Undelivered::overdue()),
+            () = self.reached(deadline) => Err(DeliveryError::overdue()),
         }
     }
 
@@ -304,10 +304,10 @@ impl Delivery {
         &self,
         call: client::SendCall,
         limit: Option<TimeLimit>,
-    ) -> Result<Way<'_>, client::Failure> {
+    ) -> Result<SendRoute<'_>, client::CallError> {
         match &self.stage {
-            Some(stage) => Ok(Way::Stage(stage.as_ref())),
-            None => self.client.authorisation(call, limit).await.map(Way::Service),
+            Some(stage) => Ok(SendRoute::Stage(stage.as_ref())),
+            None => self.client.authorisation(call, limit).await.map(SendRoute::Service),
         }
     }
 
@@ -315,17 +315,17 @@ impl Delivery {
     #[expect(clippy::too_many_arguments, reason = "each is a part of one request")]
     pub(super) async fn request(
         &self,
-        way: &Way<'_>,
+        way: &SendRoute<'_>,
         call: client::SendCall,
         message: &Message,
         body: bytes::Bytes,
         broadcast: Option<BroadcastId>,
         limit: Option<TimeLimit>,
         permit: Permit,
-    ) -> Result<client::Receipts, client::Failure> {
+    ) -> Result<client::SendReceipts, client::CallError> {
         let authorisation = match way {
-            Way::Stage(stage) => return Ok(self.perform(*stage, message, broadcast, permit)),
-            Way::Service(authorisation) => authorisation,
+            SendRoute::Stage(stage) => return Ok(self.perform(*stage, message, broadcast, permit)),
+            SendRoute::Service(authorisation) => authorisation,
         };
         let permit = Arc::new(Mutex::new(permit));
         let writing = Arc::clone(&permit);
@@ -347,19 +347,19 @@ fn lock(permit: &Mutex<Permit>) -> MutexGuard<'_, Permit> {
 }
 
 /// What an answer says about the quota.
-pub(super) fn answer_of(failure: Option<&client::Failure>) -> Answer {
+pub(super) fn answer_of(failure: Option<&client::CallError>) -> PermitOutcome {
     match failure {
-        None => Answer::Accepted,
+        None => PermitOutcome::Accepted,
         Some(failure) => match (failure.class, failure.status) {
-            (Class::Throttled, _) => Answer::Throttled { retry_after: failure.retry_after },
-            (_, Some(_)) => Answer::Other,
-            (_, None) => Answer::Missing,
+            (FailureClass::Throttled, _) => PermitOutcome::Throttled { retry_after: failure.retry_after },
+            (_, Some(_)) => PermitOutcome::Other,
+            (_, None) => PermitOutcome::Missing,
         },
     }
 }
 
 /// A 200 that names every group settles the message; one that lacks a group leaves that group in doubt.
-fn settle(message: &Message, answer: client::Receipts) -> Result<Receipts, Undelivered> {
+fn settle(message: &Message, answer: client::SendReceipts) -> Result<Receipts, DeliveryError> {
     let receipts = answer.data;
     let missing: Vec<&str> = message
         .to()
@@ -374,5 +374,5 @@ fn settle(message: &Message, answer: client::Receipts) -> Result<Receipts, Undel
         "the service answered 200 without a message id for {}; it may have been sent there: look before sending it again",
         missing.join(", ")
     );
-    Err(Undelivered { receipts, status: Some(200), ..Undelivered::new(Reason::InDoubt, message) })
+    Err(DeliveryError { receipts, status: Some(200), ..DeliveryError::new(DeliveryErrorKind::InDoubt, message) })
 }

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use super::{Delivery, Undelivered};
+use super::{Delivery, DeliveryError};
 use crate::clock::Clock;
-use crate::ledger::{AppId, Claim, Ledger, LedgerError, Owner};
-use crate::quota::{Demand, Lent, Quota};
+use crate::ledger::{AppId, QuotaClaim, Ledger, LedgerError, Instance};
+use crate::quota::{Demand, LentSlots, Quota};
 
 #[cfg(test)]
 mod tests;
@@ -28,15 +28,15 @@ const AGAIN: Duration = Duration::from_millis(100);
 
 /// The tasks that claim, by quota.
 #[derive(Debug, Default)]
-pub(super) struct Keepers(RefCell<HashMap<&'static str, JoinHandle<()>>>);
+pub(super) struct QuotaLeases(RefCell<HashMap<&'static str, JoinHandle<()>>>);
 
-impl Keepers {
+impl QuotaLeases {
     fn keeps(&self, quota: &Quota) -> bool {
         self.0.borrow().get(quota.name()).is_some_and(|keeper| !keeper.is_finished())
     }
 }
 
-impl Drop for Keepers {
+impl Drop for QuotaLeases {
     fn drop(&mut self) {
         self.0.borrow().values().for_each(JoinHandle::abort);
     }
@@ -44,9 +44,9 @@ impl Drop for Keepers {
 
 /// One process's claims on one quota.
 #[derive(Debug, Clone)]
-pub(super) struct Claimant {
+pub(super) struct QuotaClaimer {
     pub(super) ledger: Ledger,
-    pub(super) owner: Owner,
+    pub(super) owner: Instance,
     pub(super) app: AppId,
     pub(super) quota: Quota,
     pub(super) clock: Clock,
@@ -54,7 +54,7 @@ pub(super) struct Claimant {
 
 impl Delivery {
     /// Sees to it that a shared quota is lent its places.
-    pub(super) async fn share(&self, quota: &Quota) -> Result<(), Undelivered> {
+    pub(super) async fn share(&self, quota: &Quota) -> Result<(), DeliveryError> {
         if !quota.is_shared() || self.keepers.keeps(quota) {
             return Ok(());
         }
@@ -67,8 +67,8 @@ impl Delivery {
         Ok(())
     }
 
-    async fn claimant(&self, quota: &Quota) -> Result<Option<Claimant>, Undelivered> {
-        Ok(self.entry().await?.map(|(open, app)| Claimant {
+    async fn claimant(&self, quota: &Quota) -> Result<Option<QuotaClaimer>, DeliveryError> {
+        Ok(self.entry().await?.map(|(open, app)| QuotaClaimer {
             ledger: open.ledger.clone(),
             owner: open.owner.clone(),
             app,
@@ -96,7 +96,7 @@ impl Delivery {
     }
 }
 
-impl Claimant {
+impl QuotaClaimer {
     /// Claims places whenever somebody wants permits, for as long as the process runs.
     pub(super) async fn keep(self) {
         loop {
@@ -137,7 +137,7 @@ impl Claimant {
         let share = self.ledger.claim_places(&self.owner, self.ask(demand, demand.need, places)).await?;
         // The fewer of the two at once; the next claim tells the ledger so.
         let mine = share.places.min(share.fair);
-        self.quota.lend(Lent { places: mine, until });
+        self.quota.lend(LentSlots { places: mine, until });
         let again = if mine < share.places {
             Duration::from_millis(1)
         } else if mine < demand.need {
@@ -149,13 +149,13 @@ impl Claimant {
     }
 
     async fn give_back(&self) -> Result<(), LedgerError> {
-        self.quota.lend(Lent { places: 0, until: self.clock.now() });
+        self.quota.lend(LentSlots { places: 0, until: self.clock.now() });
         let demand = self.quota.demand();
         self.ledger.claim_places(&self.owner, self.ask(demand, 0, 0)).await.map(drop)
     }
 
-    fn ask(&self, demand: Demand, need: u32, keep: u32) -> Claim<'_> {
-        Claim {
+    fn ask(&self, demand: Demand, need: u32, keep: u32) -> QuotaClaim<'_> {
+        QuotaClaim {
             app: self.app,
             quota: self.quota.name(),
             total: demand.total,

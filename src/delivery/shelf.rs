@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use crate::client::{Client, Kept, Shelf, Turn};
-use crate::ledger::{AppId, KeptToken, Ledger, LedgerError, TokenTurn};
+use crate::client::{Client, StoredToken, TokenStore, FetchTurn};
+use crate::ledger::{AppId, StoredAppToken, Ledger, LedgerError, TokenTurn};
 
 #[cfg(test)]
 mod tests;
 
 /// Tokens of one app in a ledger.
 #[derive(Debug)]
-struct OfLedger {
+struct LedgerTokenStore {
     ledger: Ledger,
     app: AppId,
     /// Tells this process from the others.
@@ -23,24 +23,24 @@ struct OfLedger {
 /// Has a client keep its token in the ledger.
 pub(super) fn shelve(client: &Client, key: &str, ledger: &Ledger, app: AppId) {
     let fetcher = format!("{:032x}", rand::random::<u128>());
-    client.keep_token_on(key, Arc::new(OfLedger { ledger: ledger.clone(), app, fetcher }));
+    client.keep_token_on(key, Arc::new(LedgerTokenStore { ledger: ledger.clone(), app, fetcher }));
 }
 
-impl Shelf for OfLedger {
+impl TokenStore for LedgerTokenStore {
     fn turn<'a>(
         &'a self,
         seal: &'a str,
         known: i64,
         length: Duration,
-    ) -> BoxFuture<'a, Result<Turn, String>> {
+    ) -> BoxFuture<'a, Result<FetchTurn, String>> {
         Box::pin(async move {
             let turn = self.ledger.token_turn(self.app, seal, known, &self.fetcher, length).await;
             Ok(match turn.map_err(in_words)? {
-                TokenTurn::Mine => Turn::Mine,
-                TokenTurn::Theirs => Turn::Theirs,
+                TokenTurn::Mine => FetchTurn::Mine,
+                TokenTurn::Theirs => FetchTurn::Theirs,
                 TokenTurn::Kept(kept) => {
-                    let KeptToken { sealed, number, served, trouble } = kept;
-                    Turn::Kept(Kept { sealed, number, served, trouble })
+                    let StoredAppToken { sealed, number, served, trouble } = kept;
+                    FetchTurn::Kept(StoredToken { sealed, number, served, trouble })
                 }
             })
         })

@@ -6,19 +6,19 @@ use crate::client;
 use crate::clock::Instant;
 use crate::ledger::BroadcastId;
 use crate::message::Message;
-use crate::quota::{Answer, Permit};
+use crate::quota::{PermitOutcome, Permit};
 
 use super::Delivery;
 
 /// Sees what would leave.
-pub trait Stage: Debug {
+pub trait Transport: Debug {
     /// A call that the service would get now. Gives the number of its first message id.
-    fn take(&self, staged: &Staged<'_>) -> u64;
+    fn take(&self, staged: &OutgoingCall<'_>) -> u64;
 }
 
 /// A call that would leave.
 #[derive(Debug)]
-pub struct Staged<'a> {
+pub struct OutgoingCall<'a> {
     /// The app's name for scripts.
     pub app: &'a str,
     /// What it would send.
@@ -33,15 +33,15 @@ impl Delivery {
     /// Shows a call to the stage, which takes every message that came this far.
     pub(super) fn perform(
         &self,
-        stage: &dyn Stage,
+        stage: &dyn Transport,
         message: &Message,
         broadcast: Option<BroadcastId>,
         mut permit: Permit,
-    ) -> client::Receipts {
+    ) -> client::SendReceipts {
         permit.written();
-        let first = stage.take(&Staged { app: &self.name, message, broadcast, at: self.clock.now() });
-        permit.answered(Answer::Accepted);
+        let first = stage.take(&OutgoingCall { app: &self.name, message, broadcast, at: self.clock.now() });
+        permit.answered(PermitOutcome::Accepted);
         let ids = first..;
-        client::Receipts { data: message.to().iter().cloned().zip(ids.map(|id| id.to_string())).collect() }
+        client::SendReceipts { data: message.to().iter().cloned().zip(ids.map(|id| id.to_string())).collect() }
     }
 }

@@ -7,10 +7,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::broadcast::{Look, Waits};
+use super::broadcast::{ProgressSnapshot, WaitReason};
 use crate::client::TokenWait;
 use crate::clock::{Clock, Instant};
-use crate::quota::Status;
+use crate::quota::QuotaStatus;
 
 /// The time over which a rate is measured.
 const MEASURED: Duration = Duration::from_secs(10);
@@ -55,7 +55,7 @@ pub enum WaitKind {
 
 /// What a broadcast waits for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Wait {
+pub struct BroadcastWait {
     /// What it is.
     pub kind: WaitKind,
     /// Until when, since 1970, where that is known.
@@ -74,12 +74,12 @@ pub struct DriverStatus {
     /// The most that there may be a second: its own rate, or the pace of its quota.
     pub most: f64,
     /// What it waits for.
-    pub wait: Option<Wait>,
+    pub wait: Option<BroadcastWait>,
     /// When it will end, since 1970, where that can be told.
     pub ends_at: Option<Duration>,
 }
 
-impl Wait {
+impl BroadcastWait {
     /// Nothing but a kind.
     #[must_use]
     pub const fn of(kind: WaitKind) -> Self {
@@ -90,29 +90,29 @@ impl Wait {
     /// app's token is waited for.
     #[must_use]
     pub fn seen(
-        look: &Look,
-        quota: &Status,
+        look: &ProgressSnapshot,
+        quota: &QuotaStatus,
         capped: bool,
         token: Option<TokenWait>,
         clock: &Clock,
     ) -> Option<Self> {
         let after = |wait: Duration| Some(clock.unix_time() + wait);
-        if matches!(look.waits_for, None | Some(Waits::Retry { .. }))
+        if matches!(look.waits_for, None | Some(WaitReason::Retry { .. }))
             && let Some(token) = token
         {
             let until = token.left.and_then(after);
             return Some(Self { until, note: token.why, ..Self::of(WaitKind::Token) });
         }
         let wait = match &look.waits_for {
-            Some(Waits::Resume(note)) => Self { note: note.clone(), ..Self::of(WaitKind::Resume) },
-            Some(Waits::Window(opens)) => Self { until: Some(*opens), ..Self::of(WaitKind::Window) },
-            Some(Waits::Retry { calls, at, unreachable }) => Self {
+            Some(WaitReason::Resume(note)) => Self { note: note.clone(), ..Self::of(WaitKind::Resume) },
+            Some(WaitReason::Window(opens)) => Self { until: Some(*opens), ..Self::of(WaitKind::Window) },
+            Some(WaitReason::Retry { calls, at, unreachable }) => Self {
                 calls: Some(*calls),
                 until: after(at.saturating_since(clock.now())),
                 ..Self::of(if *unreachable { WaitKind::Unreachable } else { WaitKind::Retry })
             },
-            Some(Waits::Store(why)) => Self { note: Some(why.clone()), ..Self::of(WaitKind::Store) },
-            Some(Waits::Hosts) => Self::of(WaitKind::Hosts),
+            Some(WaitReason::Store(why)) => Self { note: Some(why.clone()), ..Self::of(WaitKind::Store) },
+            Some(WaitReason::Hosts) => Self::of(WaitKind::Hosts),
             None => {
                 if let Some(wait) = quota.resumes_in {
                     Self { until: after(wait), ..Self::of(WaitKind::ServiceSaid) }
@@ -202,7 +202,7 @@ mod tests {
         let status = |rate, kind, ends_at: Option<u64>| DriverStatus {
             rate: Some(rate),
             most: 20.0,
-            wait: Some(Wait::of(kind)),
+            wait: Some(BroadcastWait::of(kind)),
             ends_at: ends_at.map(Duration::from_secs),
         };
         let both = [status(4.0, WaitKind::Hosts, None), status(6.0, WaitKind::Retry, Some(9))];

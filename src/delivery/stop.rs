@@ -8,14 +8,14 @@ pub struct StopSwitch(watch::Sender<bool>);
 
 /// What whoever waits looks at.
 #[derive(Debug, Clone)]
-pub struct Stop(watch::Receiver<bool>);
+pub struct StopSignal(watch::Receiver<bool>);
 
 impl StopSwitch {
     /// A switch and what looks at it.
     #[must_use]
-    pub fn new() -> (Self, Stop) {
+    pub fn new() -> (Self, StopSignal) {
         let (sender, receiver) = watch::channel(false);
-        (Self(sender), Stop(receiver))
+        (Self(sender), StopSignal(receiver))
     }
 
     /// From here on nothing new begins; what is in flight is finished.
@@ -24,7 +24,7 @@ impl StopSwitch {
     }
 }
 
-impl Stop {
+impl StopSignal {
     /// Whether nothing new is to begin.
     #[must_use]
     pub fn is_asked(&self) -> bool {

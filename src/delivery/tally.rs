@@ -2,11 +2,11 @@
 
 use std::cell::Cell;
 
-use super::Report;
+use super::BroadcastSummary;
 
 /// Counts of one run; a message to three groups counts as three.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct SendCounters {
     sent: Cell<u64>,
     rejected: Cell<u64>,
     in_doubt: Cell<u64>,
@@ -18,7 +18,7 @@ pub struct Tally {
 
 /// A look at a [`Tally`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct SendCounts {
     /// Groups whose message the service accepted.
     pub sent: u64,
     /// Groups whose message the service refused for good.
@@ -35,7 +35,7 @@ pub struct Counts {
     pub without_recipients: u64,
 }
 
-impl Counts {
+impl SendCounts {
     /// Whether everything that was to be sent was.
     #[must_use]
     pub const fn all_delivered(&self) -> bool {
@@ -43,11 +43,11 @@ impl Counts {
     }
 }
 
-impl Tally {
+impl SendCounters {
     /// The counts as they are now.
     #[must_use]
-    pub fn counts(&self) -> Counts {
-        Counts {
+    pub fn counts(&self) -> SendCounts {
+        SendCounts {
             sent: self.sent.get(),
             rejected: self.rejected.get(),
             in_doubt: self.in_doubt.get(),
@@ -59,7 +59,7 @@ impl Tally {
     }
 
     /// Counts what a broadcast came to: what this run sent of it, and all of it that is not delivered.
-    pub fn broadcast(&self, report: &Report, sent_now: u64) {
+    pub fn broadcast(&self, report: &BroadcastSummary, sent_now: u64) {
         let settled = report.sent + report.rejected + report.in_doubt + report.skipped + report.cancelled;
         for (count, more) in [
             (&self.sent, sent_now),
@@ -102,9 +102,9 @@ impl Tally {
     }
 
     /// Counts these groups as in flight for as long as the guard lives.
-    pub(super) fn in_flight(&self, groups: usize) -> InFlight<'_> {
+    pub(super) fn in_flight(&self, groups: usize) -> InFlightGuard<'_> {
         add(&self.in_flight, groups);
-        InFlight { tally: self, groups }
+        InFlightGuard { tally: self, groups }
     }
 }
 
@@ -114,12 +114,12 @@ fn add(count: &Cell<u64>, more: usize) {
 
 /// See [`Tally::in_flight`].
 #[derive(Debug)]
-pub(super) struct InFlight<'a> {
-    tally: &'a Tally,
+pub(super) struct InFlightGuard<'a> {
+    tally: &'a SendCounters,
     groups: usize,
 }
 
-impl Drop for InFlight<'_> {
+impl Drop for InFlightGuard<'_> {
     fn drop(&mut self) {
         let count = &self.tally.in_flight;
         count.set(count.get() - self.groups as u64);

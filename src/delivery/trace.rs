@@ -3,11 +3,11 @@
 use tracing::field::Empty;
 use tracing::{Span, info_span};
 
-use super::figures::{Kind, class_of};
-use crate::client::Failure;
+use super::figures::{QuotaKind, class_of};
+use crate::client::CallError;
 
 /// The span of a request that is about to leave.
-pub(super) fn request(app: &str, kind: Kind, groups: usize) -> Span {
+pub(super) fn request(app: &str, kind: QuotaKind, groups: usize) -> Span {
     info_span!(
         target: "traces",
         "request",
@@ -22,7 +22,7 @@ pub(super) fn request(app: &str, kind: Kind, groups: usize) -> Span {
 }
 
 /// Says how it was answered.
-pub(super) fn answered(span: &Span, failure: Option<&Failure>) {
+pub(super) fn answered(span: &Span, failure: Option<&CallError>) {
     if span.is_disabled() {
         return;
     }

@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use crate::client::{Class, Failure};
-use crate::message::Problems;
+use crate::client::{FailureClass, CallError};
+use crate::message::MessageProblems;
 
 /// Why something did not get through.
 #[derive(Debug)]
-pub struct Undelivered {
+pub struct DeliveryError {
     /// What it means for whoever asked.
-    pub reason: Reason,
+    pub reason: DeliveryErrorKind,
     /// The service's status, where it answered.
     pub status: Option<u16>,
     /// The service's word for the error.
@@ -22,9 +22,9 @@ pub struct Undelivered {
 
 /// What a failure means.
 #[derive(Debug)]
-pub enum Reason {
+pub enum DeliveryErrorKind {
     /// It breaks documented limits; nothing was sent.
-    Invalid(Problems),
+    Invalid(MessageProblems),
     /// It cannot be used: a file over the limit, a folder in a file's place.
     Unusable,
     /// Its `once` key stands for another message.
@@ -47,49 +47,49 @@ pub enum Reason {
     Cancelled,
 }
 
-impl fmt::Display for Undelivered {
+impl fmt::Display for DeliveryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
 }
 
-impl std::error::Error for Undelivered {}
+impl std::error::Error for DeliveryError {}
 
-impl Undelivered {
-    pub(super) fn new(reason: Reason, message: impl Into<String>) -> Self {
+impl DeliveryError {
+    pub(super) fn new(reason: DeliveryErrorKind, message: impl Into<String>) -> Self {
         Self { reason, status: None, code: None, message: message.into(), receipts: Vec::new() }
     }
 
     pub(super) fn cancelled(what: &str) -> Self {
-        Self::new(Reason::Cancelled, format!("{what} was given up before anything was sent"))
+        Self::new(DeliveryErrorKind::Cancelled, format!("{what} was given up before anything was sent"))
     }
 
     pub(super) fn overdue() -> Self {
         let message =
             "its `timeout` passed while it waited, before anything was sent; give it longer or send less";
-        Self::new(Reason::Cancelled, message)
+        Self::new(DeliveryErrorKind::Cancelled, message)
     }
 
     /// The time given ran out after a try that failed.
-    pub(super) fn overdue_after(failure: Failure) -> Self {
+    pub(super) fn overdue_after(failure: CallError) -> Self {
         let message = format!("{failure}; its `timeout` passed before another try");
         Self {
             status: failure.status,
             code: failure.error.map(Into::into),
-            ..Self::new(Reason::Cancelled, message)
+            ..Self::new(DeliveryErrorKind::Cancelled, message)
         }
     }
 
     /// What the client's last failure means when nothing more is tried.
-    pub(super) fn from_failure(failure: Failure) -> Self {
+    pub(super) fn from_failure(failure: CallError) -> Self {
         let (reason, advice) = match failure.class {
-            Class::Permanent => (Reason::Rejected, "the same call would be refused again"),
-            Class::Auth => (Reason::Auth, "check the app's credentials with `mooncast doctor`"),
-            Class::Throttled => {
-                (Reason::Throttled, "the app's quota is used up by others; lower `share`, or send later")
+            FailureClass::Permanent => (DeliveryErrorKind::Rejected, "the same call would be refused again"),
+            FailureClass::Auth => (DeliveryErrorKind::Auth, "check the app's credentials with `mooncast doctor`"),
+            FailureClass::Throttled => {
+                (DeliveryErrorKind::Throttled, "the app's quota is used up by others; lower `share`, or send later")
             }
-            Class::InDoubt => (Reason::InDoubt, "look before sending it again"),
-            Class::NothingSent | Class::Repeat => (Reason::Unreachable, "try again later"),
+            FailureClass::InDoubt => (DeliveryErrorKind::InDoubt, "look before sending it again"),
+            FailureClass::NothingSent | FailureClass::Repeat => (DeliveryErrorKind::Unreachable, "try again later"),
         };
         Self {
             message: format!("{failure}; {advice}"),
@@ -101,9 +101,9 @@ impl Undelivered {
     }
 }
 
-impl From<Problems> for Undelivered {
-    fn from(problems: Problems) -> Self {
+impl From<MessageProblems> for DeliveryError {
+    fn from(problems: MessageProblems) -> Self {
         let message = problems.to_string();
-        Self::new(Reason::Invalid(problems), message)
+        Self::new(DeliveryErrorKind::Invalid(problems), message)
     }
 }

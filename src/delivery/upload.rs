@@ -10,14 +10,14 @@ use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use tracing::Instrument as _;
 
-use crate::client::{Media, Thumbnail, Upload, UploadError};
+use crate::client::{MediaInfo, Thumbnail, Upload, UploadError};
 use crate::ledger::{AppId, Ledger, LedgerError, SentFile};
 use crate::quota::Priority;
 
-use super::figures::Kind;
+use super::figures::QuotaKind;
 use super::retry::{Backoff, PATIENCE};
 use super::send::answer_of;
-use super::{Delivery, Reason, Stop, Undelivered, trace};
+use super::{Delivery, DeliveryErrorKind, StopSignal, DeliveryError, trace};
 
 /// For how long a file at the service is used: it keeps one for seven days (contract), and whoever gets a message has
 /// at least one of them to fetch it.
@@ -51,7 +51,7 @@ pub struct UploadOptions {
 
 /// What makes two uploads of the same content the same.
 #[derive(Debug, Serialize, Deserialize)]
-struct How {
+struct UploadKey {
     filename: String,
     restrict_access: bool,
     thumbnail: Option<(u32, u32)>,
@@ -61,7 +61,7 @@ struct How {
 
 /// A file at the service, as scripts see it and put it into a message's `body.file`.
 #[derive(Serialize, Deserialize)]
-pub struct Uploaded {
+pub struct UploadedFile {
     uuid: String,
     pub(super) url: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -78,9 +78,9 @@ pub struct Uploaded {
     media: Option<String>,
 }
 
-impl Uploaded {
+impl UploadedFile {
     /// What the file says of itself, as it is read now; an earlier upload may have read less.
-    fn describe(&mut self, media: &Media, force: bool) {
+    fn describe(&mut self, media: &MediaInfo, force: bool) {
         (self.width, self.height) = (media.width, media.height);
         self.duration = media.duration.map(|duration| duration.as_secs_f64());
         self.media = media.content.name().filter(|_| !force).map(str::to_owned);
@@ -88,7 +88,7 @@ impl Uploaded {
 }
 
 /// Where an upload is remembered.
-struct Memory<'a> {
+struct UploadRecord<'a> {
     ledger: &'a Ledger,
     app: AppId,
     path: String,
@@ -107,9 +107,9 @@ impl Delivery {
         &self,
         file: SendableFile,
         options: UploadOptions,
-        stop: &Stop,
-    ) -> Result<Uploaded, Undelivered> {
-        let how = How {
+        stop: &StopSignal,
+    ) -> Result<UploadedFile, DeliveryError> {
+        let how = UploadKey {
             filename: options.filename.unwrap_or_else(|| file.name.clone()),
             restrict_access: options.restrict_access,
             thumbnail: options.thumbnail,
@@ -121,7 +121,7 @@ impl Delivery {
         let media = upload.media(&self.clock).await;
         if !options.force {
             let refused = upload.check_content(&media);
-            refused.map_err(|error| Undelivered::new(Reason::Unusable, format!("{name}: {error}")))?;
+            refused.map_err(|error| DeliveryError::new(DeliveryErrorKind::Unusable, format!("{name}: {error}")))?;
         }
         let Some((open, app)) = self.entry().await? else {
             let mut uploaded = self.send_file(&upload, options.priority, stop).await?;
@@ -129,9 +129,9 @@ impl Delivery {
             return Ok(uploaded);
         };
         let content = upload.sha256(&self.clock).await.map_err(|error| {
-            Undelivered::new(Reason::Unusable, format!("{}: it cannot be read: {error}", upload.filename()))
+            DeliveryError::new(DeliveryErrorKind::Unusable, format!("{}: it cannot be read: {error}", upload.filename()))
         })?;
-        let memory = Memory { ledger: &open.ledger, app, path, content, options: as_json(&how) };
+        let memory = UploadRecord { ledger: &open.ledger, app, path, content, options: as_json(&how) };
         let mut uploaded = self.upload_once(&upload, &memory, options.reuse, options.priority, stop).await?;
         uploaded.describe(&media, options.force);
         Ok(uploaded)
@@ -144,11 +144,11 @@ impl Delivery {
         ledger: &Ledger,
         app: AppId,
         known: &SentFile,
-        stop: &Stop,
-    ) -> Result<Uploaded, String> {
+        stop: &StopSignal,
+    ) -> Result<UploadedFile, String> {
         let path = &known.path;
         let advice = "put the very file back there and resume; or cancel, and send under another run with what is there now";
-        let how: How = serde_json::from_str(&known.options).map_err(|error| format!("{path}: {error}"))?;
+        let how: UploadKey = serde_json::from_str(&known.options).map_err(|error| format!("{path}: {error}"))?;
         // A pipe that stands there now is not waited for.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = open(path.as_str(), flags, Mode::empty()).map(File::from).map_err(|error| {
@@ -162,13 +162,13 @@ impl Delivery {
                 "the file {path} has to be uploaded again, because it expires at the service, and it has changed since the plan was fixed; {advice}"
             ));
         }
-        let memory = Memory { ledger, app, path: path.clone(), content, options: known.options.clone() };
+        let memory = UploadRecord { ledger, app, path: path.clone(), content, options: known.options.clone() };
         self.upload_once(&upload, &memory, true, Priority::Normal, stop).await.map_err(|error| error.message)
     }
 
-    fn prepare(&self, file: SendableFile, how: &How) -> Result<Upload, Undelivered> {
+    fn prepare(&self, file: SendableFile, how: &UploadKey) -> Result<Upload, DeliveryError> {
         let refuse =
-            |error: UploadError| Undelivered::new(Reason::Unusable, format!("{}: {error}", file.name));
+            |error: UploadError| DeliveryError::new(DeliveryErrorKind::Unusable, format!("{}: {error}", file.name));
         Ok(Upload::new(file.file, &how.filename, self.settings.borrow().upload_bytes)
             .map_err(refuse)?
             .restrict_access(how.restrict_access)
@@ -179,23 +179,23 @@ impl Delivery {
     async fn upload_once(
         &self,
         upload: &Upload,
-        memory: &Memory<'_>,
+        memory: &UploadRecord<'_>,
         reuse: bool,
         priority: Priority,
-        stop: &Stop,
-    ) -> Result<Uploaded, Undelivered> {
-        let Memory { ledger, app, .. } = *memory;
+        stop: &StopSignal,
+    ) -> Result<UploadedFile, DeliveryError> {
+        let UploadRecord { ledger, app, .. } = *memory;
         let turn = self.turn_of(format!("{}\n{}", memory.content, memory.options));
         let _turn = tokio::select! {
             biased;
-            () = stop.asked() => return Err(Undelivered::cancelled("the upload")),
+            () = stop.asked() => return Err(DeliveryError::cancelled("the upload")),
             turn = turn.lock() => turn,
         };
         if reuse {
             let found = ledger.upload_find(app, &memory.content, &memory.options).await;
             let found = found.map_err(|error| unknown(&error))?;
             if let Some((file, expires_at)) = found
-                && let Ok(uploaded) = serde_json::from_str::<Uploaded>(&file)
+                && let Ok(uploaded) = serde_json::from_str::<UploadedFile>(&file)
             {
                 let known = memory.sent(&uploaded, expires_at);
                 ledger.file_put(app, &known).await.map_err(|error| unknown(&error))?;
@@ -229,22 +229,22 @@ impl Delivery {
         &self,
         upload: &Upload,
         priority: Priority,
-        stop: &Stop,
-    ) -> Result<Uploaded, Undelivered> {
+        stop: &StopSignal,
+    ) -> Result<UploadedFile, DeliveryError> {
         let mut backoff = Backoff::of(&self.clock);
         let give_up = self.clock.now() + PATIENCE;
         loop {
             let mut permit = self.permit(&self.quotas.uploads, 1, priority, None, stop).await?;
             permit.written();
             let began = self.clock.now();
-            let span = trace::request(&self.name, Kind::Upload, 0);
+            let span = trace::request(&self.name, QuotaKind::Upload, 0);
             let result = self.client.upload(upload, |_| {}).instrument(span.clone()).await;
             trace::answered(&span, result.as_ref().err());
             permit.answered(answer_of(result.as_ref().err()));
-            self.figures.request(Kind::Upload, result.as_ref().err(), self.clock.now() - began);
+            self.figures.request(QuotaKind::Upload, result.as_ref().err(), self.clock.now() - began);
             let failure = match result {
                 Ok(uploaded) => {
-                    return Ok(Uploaded {
+                    return Ok(UploadedFile {
                         uuid: uploaded.uuid,
                         url: uploaded.url,
                         secret: uploaded.secret.map(|secret| secret.expose_secret().to_owned()),
@@ -263,8 +263,8 @@ impl Delivery {
     }
 }
 
-impl Memory<'_> {
-    fn sent(&self, uploaded: &Uploaded, expires_at: Duration) -> SentFile {
+impl UploadRecord<'_> {
+    fn sent(&self, uploaded: &UploadedFile, expires_at: Duration) -> SentFile {
         SentFile {
             url: uploaded.url.clone(),
             path: self.path.clone(),
@@ -286,6 +286,6 @@ fn as_json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-fn unknown(error: &LedgerError) -> Undelivered {
-    Undelivered::new(Reason::Unrecorded, format!("{error}; nothing was uploaded"))
+fn unknown(error: &LedgerError) -> DeliveryError {
+    DeliveryError::new(DeliveryErrorKind::Unrecorded, format!("{error}; nothing was uploaded"))
 }

@@ -7,32 +7,32 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::delivery::{
-    Delivery, Reason, RecallOptions, SendOptions, SendableFile, Undelivered, UploadOptions,
+    Delivery, DeliveryErrorKind, RecallOptions, SendOptions, SendableFile, DeliveryError, UploadOptions,
 };
-use crate::message::{self, IdOf};
-use crate::protocol::{self, Answer, Failure, Kind, Request, Urgency, When};
+use crate::message::{self, IdKind};
+use crate::protocol::{self, HostResponse, RequestFailure, FailureKind, HostRequest, SendPriority, JobTrigger};
 use crate::quota::Priority;
 
 use super::broadcasts;
-use super::budget::Held;
+use super::budget::MemoryReservation;
 use super::console;
 use super::rehearsal::{fingerprint, look};
-use super::services::{Part, Services};
+use super::services::{RunMode, RunServices};
 use super::testing;
 
 /// Why a request is refused while the top level of a script may only declare.
-pub(super) fn only_declares(services: &Services, request: &Request) -> Failure {
-    if matches!(services.part, Part::Test(_)) {
-        return Failure::denied(
+pub(super) fn only_declares(services: &RunServices, request: &HostRequest) -> RequestFailure {
+    if matches!(services.part, RunMode::Test(_)) {
+        return RequestFailure::denied(
             "the top level of a file of tests only declares its tests; put this call into one: test(\"what holds\", function(t) … end)",
         );
     }
     let what = match request {
-        Request::Send { .. } | Request::Broadcast(_) => "sends nothing",
+        HostRequest::Send { .. } | HostRequest::Broadcast(_) => "sends nothing",
         _ => "does nothing",
     };
-    Failure::new(
-        Kind::Denied,
+    RequestFailure::new(
+        FailureKind::Denied,
         format!(
             "the top level of a script only declares its jobs here, and {what} by itself; put this call into a job's function (to run the whole script now: `mooncast run FILE`)"
         ),
@@ -41,88 +41,88 @@ pub(super) fn only_declares(services: &Services, request: &Request) -> Failure {
 
 /// Answers one request. Whatever it takes is checked, granted and paced on this side of the pipe.
 pub(super) async fn answer(
-    services: &Services,
-    request: Request,
-    memory: &mut Held,
-) -> Result<Answer, Failure> {
+    services: &RunServices,
+    request: HostRequest,
+    memory: &mut MemoryReservation,
+) -> Result<HostResponse, RequestFailure> {
     console::permit(services, &request).await?;
     only_test(services, &request)?;
     match request {
-        Request::Send { app, call, message, options } => send(services, app, call, &message, options).await,
+        HostRequest::Send { app, call, message, options } => send(services, app, call, &message, options).await,
         // Apart, so that a send's task is not as large as the largest of all answers.
         other => Box::pin(answer_other(services, other, memory)).await,
     }
 }
 
-async fn answer_other(services: &Services, request: Request, memory: &mut Held) -> Result<Answer, Failure> {
+async fn answer_other(services: &RunServices, request: HostRequest, memory: &mut MemoryReservation) -> Result<HostResponse, RequestFailure> {
     let stop = &services.stop.stop();
     match request {
-        Request::Send { app, call, message, options } => send(services, app, call, &message, options).await,
-        Request::Check { app, message } => check(app_of(services, app)?, &message),
-        Request::Console(asked) => console::step(services, asked).await,
-        Request::Upload { app, path, options } => upload(services, app, &path, options).await,
-        Request::Groups { app, cursor } => {
+        HostRequest::Send { app, call, message, options } => send(services, app, call, &message, options).await,
+        HostRequest::Check { app, message } => check(app_of(services, app)?, &message),
+        HostRequest::Console(asked) => console::step(services, asked).await,
+        HostRequest::Upload { app, path, options } => upload(services, app, &path, options).await,
+        HostRequest::Groups { app, cursor } => {
             let _hold = services.part.as_rehearsal().map(|_| services.clock.hold());
             json(&lists_of(services, app)?.groups(cursor.as_deref(), stop).await.map_err(failure)?)
         }
-        Request::Members { app, group_id, page } => {
+        HostRequest::Members { app, group_id, page } => {
             let _hold = services.part.as_rehearsal().map(|_| services.clock.hold());
-            let group_id = id_of("group_id", &group_id, IdOf::Group)?;
+            let group_id = id_of("group_id", &group_id, IdKind::Group)?;
             json(&lists_of(services, app)?.members(group_id, page.max(1), stop).await.map_err(failure)?)
         }
-        Request::Recall { app, receipts, force, from } => {
+        HostRequest::Recall { app, receipts, force, from } => {
             let app = app_of(services, app)?;
-            let from = from.as_deref().map(|from| id_of("options.from", from, IdOf::User)).transpose()?;
+            let from = from.as_deref().map(|from| id_of("options.from", from, IdKind::User)).transpose()?;
             if let Some(rehearsal) = services.part.as_rehearsal() {
                 return Ok(rehearsal.recall(&receipts));
             }
             json(&app.recall(&receipts, force, from, stop).await.map_err(failure)?)
         }
-        Request::RecallBroadcast { app, name, run, force, from } => {
+        HostRequest::RecallBroadcast { app, name, run, force, from } => {
             let from = from
                 .as_deref()
-                .map(|from| id_of("options.from", from, IdOf::User))
+                .map(|from| id_of("options.from", from, IdKind::User))
                 .transpose()?
                 .map(str::to_owned);
             let options = RecallOptions { force, from, ..RecallOptions::default() };
             recall_broadcast(services, app, &name, &run, &options).await
         }
-        Request::Broadcast(next) => {
+        HostRequest::Broadcast(next) => {
             let is_building = next.builds();
             let _place = if is_building { Some(services.memory.ledger.acquire().await) } else { None };
             Box::pin(broadcasts::step(services, next)).await
         }
-        Request::Declare(declaration) => {
-            if let When::Hook(hook) = &declaration.when {
+        HostRequest::Declare(declaration) => {
+            if let JobTrigger::Hook(hook) = &declaration.when {
                 services.variables.secret(&hook.secret)?;
             }
-            services.jobs.declare(&declaration).map(|()| Answer::Nothing)
+            services.jobs.declare(&declaration).map(|()| HostResponse::Nothing)
         }
-        Request::Sleep { ms } => sleep(services, Duration::from_millis(ms)).await,
-        Request::Now => {
+        HostRequest::Sleep { ms } => sleep(services, Duration::from_millis(ms)).await,
+        HostRequest::Now => {
             let now =
                 services.part.as_planned().map_or_else(|| services.clock.unix_time(), |plan| plan.time.now());
-            Ok(Answer::Number(now.as_secs_f64()))
+            Ok(HostResponse::Number(now.as_secs_f64()))
         }
-        Request::Require(module) => services.sources.find(&module).map(|source| {
+        HostRequest::Require(module) => services.sources.find(&module).map(|source| {
             services.inputs.module(&module, &source);
-            Answer::Source(source)
+            HostResponse::Source(source)
         }),
-        Request::FileRead(path) => services.files.read(&path).await.map(|content| {
+        HostRequest::FileRead(path) => services.files.read(&path).await.map(|content| {
             services.inputs.file(&path, &content);
-            Answer::Bytes(content)
+            HostResponse::Bytes(content)
         }),
-        Request::FileWrite { path, content, append } => {
+        HostRequest::FileWrite { path, content, append } => {
             services.inputs.written(&path);
-            services.files.write(&path, content, append).await.map(|()| Answer::Nothing)
+            services.files.write(&path, content, append).await.map(|()| HostResponse::Nothing)
         }
-        Request::FileList(path) => json(&services.files.list(&path).await?),
-        Request::FileInfo(path) => json(&services.files.info(&path).await?),
-        Request::MakeFolder(path) => services.files.make_folder(&path).await.map(|()| Answer::Nothing),
-        Request::Remove(path) => services.files.remove(&path).await.map(|()| Answer::Nothing),
-        Request::Env(name) => json(&services.variables.get(&name)?),
-        Request::Secret(name) => services.variables.secret(&name).map(|_| Answer::Nothing),
-        Request::Store(request) => {
+        HostRequest::FileList(path) => json(&services.files.list(&path).await?),
+        HostRequest::FileInfo(path) => json(&services.files.info(&path).await?),
+        HostRequest::MakeFolder(path) => services.files.make_folder(&path).await.map(|()| HostResponse::Nothing),
+        HostRequest::Remove(path) => services.files.remove(&path).await.map(|()| HostResponse::Nothing),
+        HostRequest::Env(name) => json(&services.variables.get(&name)?),
+        HostRequest::Secret(name) => services.variables.secret(&name).map(|_| HostResponse::Nothing),
+        HostRequest::Store(request) => {
             let ledger = match services.apps.first() {
                 Some(app) => app.open_ledger().await.map_err(failure)?,
                 None => None,
@@ -130,10 +130,10 @@ async fn answer_other(services: &Services, request: Request, memory: &mut Held) 
             // They are never closed, so there is a place in the end.
             let _place = services.memory.ledger.acquire().await;
             let answer = services.store.answer(request, ledger, &services.clock).await?;
-            Ok(Answer::Json(answer.into()))
+            Ok(HostResponse::Json(answer.into()))
         }
-        Request::Test(asked) => testing::answer(services, *asked).await,
-        Request::Http(request) => {
+        HostRequest::Test(asked) => testing::answer(services, *asked).await,
+        HostRequest::Http(request) => {
             let reads = request.method.eq_ignore_ascii_case("GET");
             if let Some(rehearsal) = services.part.as_rehearsal().filter(|_| !reads) {
                 services.outbound.look(&request, &services.variables)?;
@@ -145,7 +145,7 @@ async fn answer_other(services: &Services, request: Request, memory: &mut Held) 
             }
             tokio::select! {
                 biased;
-                () = stop.asked() => Err(Failure::new(Kind::Cancelled, "the request was given up: the run ends")),
+                () = stop.asked() => Err(RequestFailure::new(FailureKind::Cancelled, "the request was given up: the run ends")),
                 answer = services.outbound.request(*request, &services.variables, memory) => answer,
             }
         }
@@ -154,26 +154,26 @@ async fn answer_other(services: &Services, request: Request, memory: &mut Held) 
 
 /// Withholds what is no test message of a campaign, where these alone may leave. Uploads are made: test messages carry them,
 /// and by themselves they reach no group.
-fn only_test(services: &Services, request: &Request) -> Result<(), Failure> {
+fn only_test(services: &RunServices, request: &HostRequest) -> Result<(), RequestFailure> {
     let what = match request {
-        Request::Send { options, .. } if services.broadcasts.lets_through(options.once.as_deref()) => {
+        HostRequest::Send { options, .. } if services.broadcasts.lets_through(options.once.as_deref()) => {
             return Ok(());
         }
-        Request::Send { call: protocol::Call::Group, .. } => "im.group_send was not sent",
-        Request::Send { call: protocol::Call::Targeted, .. } => "im.targeted_send was not sent",
-        Request::Recall { .. } | Request::RecallBroadcast { .. } if services.broadcasts.only_tests() => {
+        HostRequest::Send { call: protocol::SendEndpoint::Group, .. } => "im.group_send was not sent",
+        HostRequest::Send { call: protocol::SendEndpoint::Targeted, .. } => "im.targeted_send was not sent",
+        HostRequest::Recall { .. } | HostRequest::RecallBroadcast { .. } if services.broadcasts.only_tests() => {
             "im.recall recalled nothing"
         }
         _ => return Ok(()),
     };
-    Err(Failure::denied(format!(
+    Err(RequestFailure::denied(format!(
         "{what}: with --test-only nothing leaves but the test messages of campaigns. Run the script without --test-only to send it"
     )))
 }
 
 /// What is wrong with a request that is not carried out, as far as can be seen without it.
-pub(super) fn refuse(services: &Services, request: &Request) -> Option<Failure> {
-    let Request::Send { app, call, message, .. } = request else { return None };
+pub(super) fn refuse(services: &RunServices, request: &HostRequest) -> Option<RequestFailure> {
+    let HostRequest::Send { app, call, message, .. } = request else { return None };
     let checked = app_of(services, *app).and_then(|app| {
         let json = parse(message)?;
         app.check(call_of(*call), json).map(drop).map_err(|problems| failure(problems.into()))
@@ -181,65 +181,65 @@ pub(super) fn refuse(services: &Services, request: &Request) -> Option<Failure> 
     checked.err()
 }
 
-fn app_of(services: &Services, app: u32) -> Result<&Rc<Delivery>, Failure> {
+fn app_of(services: &RunServices, app: u32) -> Result<&Rc<Delivery>, RequestFailure> {
     services.apps.get(app as usize).ok_or_else(|| {
-        Failure::new(Kind::Invalid, "no app is configured, so nothing can be sent; see `mooncast doctor`")
+        RequestFailure::new(FailureKind::Invalid, "no app is configured, so nothing can be sent; see `mooncast doctor`")
     })
 }
 
 /// The road to an app's lists: in a rehearsal it is another one, where it may be taken at all.
-fn lists_of(services: &Services, app: u32) -> Result<&Rc<Delivery>, Failure> {
+fn lists_of(services: &RunServices, app: u32) -> Result<&Rc<Delivery>, RequestFailure> {
     match services.part.as_rehearsal() {
         Some(rehearsal) => rehearsal.lists(app),
         None => app_of(services, app),
     }
 }
 
-fn json<T: Serialize>(value: &T) -> Result<Answer, Failure> {
+fn json<T: Serialize>(value: &T) -> Result<HostResponse, RequestFailure> {
     serde_json::to_vec(value)
-        .map(|json| Answer::Json(Bytes::from(json)))
-        .map_err(|error| Failure::new(Kind::Invalid, format!("the answer has no JSON form: {error}")))
+        .map(|json| HostResponse::Json(Bytes::from(json)))
+        .map_err(|error| RequestFailure::new(FailureKind::Invalid, format!("the answer has no JSON form: {error}")))
 }
 
 /// The most bytes of a message's JSON: far more than any service takes. Its values take many times as much.
 const LONGEST_MESSAGE: usize = 1024 * 1024;
 
-fn parse(message: &[u8]) -> Result<serde_json::Value, Failure> {
+fn parse(message: &[u8]) -> Result<serde_json::Value, RequestFailure> {
     if message.len() > LONGEST_MESSAGE {
         let problem =
             format!("{} bytes as JSON, and no message has more than {LONGEST_MESSAGE}", message.len());
-        return Err(Failure::invalid("message", problem));
+        return Err(RequestFailure::invalid("message", problem));
     }
-    serde_json::from_slice(message).map_err(|error| Failure::invalid("message", format!("not JSON: {error}")))
+    serde_json::from_slice(message).map_err(|error| RequestFailure::invalid("message", format!("not JSON: {error}")))
 }
 
-const fn call_of(call: protocol::Call) -> message::Call {
+const fn call_of(call: protocol::SendEndpoint) -> message::MessageCall {
     match call {
-        protocol::Call::Group => message::Call::Group,
-        protocol::Call::Targeted => message::Call::Targeted,
+        protocol::SendEndpoint::Group => message::MessageCall::Group,
+        protocol::SendEndpoint::Targeted => message::MessageCall::Targeted,
     }
 }
 
-const fn priority(urgency: Urgency) -> Priority {
+const fn priority(urgency: SendPriority) -> Priority {
     match urgency {
-        Urgency::High => Priority::High,
-        Urgency::Normal => Priority::Normal,
-        Urgency::Low => Priority::Low,
+        SendPriority::High => Priority::High,
+        SendPriority::Normal => Priority::Normal,
+        SendPriority::Low => Priority::Low,
     }
 }
 
 /// An id that stands outside of a message.
-fn id_of<'text>(field: &str, text: &'text str, of: IdOf) -> Result<&'text str, Failure> {
-    message::id_text(field, text, of).map_err(|problem| Failure::invalid(problem.field, problem.message))
+fn id_of<'text>(field: &str, text: &'text str, of: IdKind) -> Result<&'text str, RequestFailure> {
+    message::id_text(field, text, of).map_err(|problem| RequestFailure::invalid(problem.field, problem.message))
 }
 
 async fn send(
-    services: &Services,
+    services: &RunServices,
     app: u32,
-    call: protocol::Call,
+    call: protocol::SendEndpoint,
     message: &[u8],
-    options: protocol::SendOptions,
-) -> Result<Answer, Failure> {
+    options: protocol::SendParams,
+) -> Result<HostResponse, RequestFailure> {
     let app = app_of(services, app)?;
     let json = parse(message)?;
     let rehearsal = services.part.as_rehearsal();
@@ -249,7 +249,7 @@ async fn send(
         Err(why) => {
             let Some((rehearsal, receipts)) = rehearsal.zip(stand_ins) else { return Err(why) };
             let number = rehearsal.note(None, None, "", &why);
-            return Ok(Answer::Noted(number, Box::new(Answer::Receipts(receipts))));
+            return Ok(HostResponse::Noted(number, Box::new(HostResponse::Receipts(receipts))));
         }
     };
     if let Some(files) = services.part.files() {
@@ -257,9 +257,9 @@ async fn send(
         let known_as = files.known_as(&json);
         let print = fingerprint(app.key(), message.call(), known_as.as_deref().unwrap_or(&json));
         match &services.part {
-            Part::Rehearsal(rehearsal, _) => rehearsal.single(print),
-            Part::Planned(plan) => plan.gate.single(&print, message.to())?,
-            Part::Free | Part::Test(_) | Part::Tested(_) => {}
+            RunMode::Rehearsal(rehearsal, _) => rehearsal.single(print),
+            RunMode::Planned(plan) => plan.gate.single(&print, message.to())?,
+            RunMode::Free | RunMode::Test(_) | RunMode::Tested(_) => {}
         }
     }
     if let (Some(job), None) = (&services.job, &options.once) {
@@ -273,23 +273,23 @@ async fn send(
     };
     app.send(&message, options, &services.stop.stop(), &services.tally)
         .await
-        .map(Answer::Receipts)
+        .map(HostResponse::Receipts)
         .map_err(failure)
 }
 
 /// A message with `users` is for the targeted call, any other for the group one.
-fn check(app: &Delivery, message: &[u8]) -> Result<Answer, Failure> {
+fn check(app: &Delivery, message: &[u8]) -> Result<HostResponse, RequestFailure> {
     let json = parse(message)?;
-    let call = if json.get("users").is_some() { message::Call::Targeted } else { message::Call::Group };
-    app.check(call, json).map(|_| Answer::Nothing).map_err(|problems| failure(problems.into()))
+    let call = if json.get("users").is_some() { message::MessageCall::Targeted } else { message::MessageCall::Group };
+    app.check(call, json).map(|_| HostResponse::Nothing).map_err(|problems| failure(problems.into()))
 }
 
 async fn upload(
-    services: &Services,
+    services: &RunServices,
     app: u32,
     path: &str,
-    options: protocol::UploadOptions,
-) -> Result<Answer, Failure> {
+    options: protocol::UploadParams,
+) -> Result<HostResponse, RequestFailure> {
     let number = app;
     let app = app_of(services, app)?;
     // They are never closed, so there is a place in the end.
@@ -303,7 +303,7 @@ async fn upload(
     let looked = look(opened.file).await?;
     drop(hold);
     let asked = options.clone();
-    let file = looked.file.try_clone().map_err(|error| Failure::invalid("path", error.to_string()))?;
+    let file = looked.file.try_clone().map_err(|error| RequestFailure::invalid("path", error.to_string()))?;
     let (value, filename) = if let Some(rehearsal) = services.part.as_rehearsal() {
         let file = SendableFile { file, name: opened.name };
         let (name, priority) = (options.filename.as_deref(), priority(options.priority));
@@ -321,12 +321,12 @@ async fn upload(
 }
 
 async fn upload_for_real(
-    services: &Services,
+    services: &RunServices,
     app: &Delivery,
     file: std::fs::File,
     name: String,
-    options: protocol::UploadOptions,
-) -> Result<crate::delivery::Uploaded, Failure> {
+    options: protocol::UploadParams,
+) -> Result<crate::delivery::UploadedFile, RequestFailure> {
     let options = UploadOptions {
         restrict_access: options.restrict_access.unwrap_or(true),
         thumbnail: options.thumbnail,
@@ -339,22 +339,22 @@ async fn upload_for_real(
 }
 
 async fn recall_broadcast(
-    services: &Services,
+    services: &RunServices,
     app: u32,
     name: &str,
     run: &str,
     options: &RecallOptions,
-) -> Result<Answer, Failure> {
+) -> Result<HostResponse, RequestFailure> {
     let app = app_of(services, app)?;
     let found = match app.entry().await.map_err(failure)? {
         Some((open, id)) => {
             let found = open.ledger.find(id, name, run).await;
-            found.map_err(|error| Failure::new(Kind::Invalid, error.to_string()))?.map(|found| (open, found))
+            found.map_err(|error| RequestFailure::new(FailureKind::Invalid, error.to_string()))?.map(|found| (open, found))
         }
         None => None,
     };
     let (open, found) = found.ok_or_else(|| {
-        Failure::invalid(
+        RequestFailure::invalid(
             "broadcast",
             format!("there is no broadcast `{name}` with the run `{run}` in this app"),
         )
@@ -365,14 +365,14 @@ async fn recall_broadcast(
     json(&app.recall_broadcast(&open.ledger, &found, options, &services.stop.stop()).await.map_err(failure)?)
 }
 
-async fn sleep(services: &Services, time: Duration) -> Result<Answer, Failure> {
+async fn sleep(services: &RunServices, time: Duration) -> Result<HostResponse, RequestFailure> {
     let plan = services.part.as_planned();
     let wakes = plan.map(|plan| plan.time.sleeps(time));
     let stop = services.stop.stop();
     let slept = tokio::select! {
         biased;
-        () = stop.asked() => Err(Failure::new(Kind::Cancelled, "the sleep was cut short: the run ends")),
-        () = services.clock.sleep(time) => Ok(Answer::Nothing),
+        () = stop.asked() => Err(RequestFailure::new(FailureKind::Cancelled, "the sleep was cut short: the run ends")),
+        () = services.clock.sleep(time) => Ok(HostResponse::Nothing),
     };
     if let Some((plan, wakes)) = plan.zip(wakes) {
         plan.time.woken(wakes);
@@ -381,23 +381,23 @@ async fn sleep(services: &Services, time: Duration) -> Result<Answer, Failure> {
 }
 
 /// A failure of the road in the words of a script.
-pub(super) fn failure(undelivered: Undelivered) -> Failure {
+pub(super) fn failure(undelivered: DeliveryError) -> RequestFailure {
     let (kind, field, problems) = match undelivered.reason {
-        Reason::Invalid(problems) => {
+        DeliveryErrorKind::Invalid(problems) => {
             let list: Vec<_> = problems.iter().map(|p| (p.field.clone(), p.message.clone())).collect();
-            (Kind::Invalid, list.first().map(|(field, _)| field.as_str().into()), list)
+            (FailureKind::Invalid, list.first().map(|(field, _)| field.as_str().into()), list)
         }
-        Reason::Unusable => (Kind::Invalid, Some("path".into()), Vec::new()),
-        Reason::Taken => (Kind::Invalid, Some("options.once".into()), Vec::new()),
-        Reason::NoLedger => (Kind::Invalid, None, Vec::new()),
-        Reason::Rejected => (Kind::Rejected, None, Vec::new()),
-        Reason::Throttled => (Kind::Throttled, None, Vec::new()),
-        Reason::Auth => (Kind::Auth, None, Vec::new()),
-        Reason::InDoubt => (Kind::InDoubt, None, Vec::new()),
-        Reason::Unreachable | Reason::Unrecorded => (Kind::Unreachable, None, Vec::new()),
-        Reason::Cancelled => (Kind::Cancelled, None, Vec::new()),
+        DeliveryErrorKind::Unusable => (FailureKind::Invalid, Some("path".into()), Vec::new()),
+        DeliveryErrorKind::Taken => (FailureKind::Invalid, Some("options.once".into()), Vec::new()),
+        DeliveryErrorKind::NoLedger => (FailureKind::Invalid, None, Vec::new()),
+        DeliveryErrorKind::Rejected => (FailureKind::Rejected, None, Vec::new()),
+        DeliveryErrorKind::Throttled => (FailureKind::Throttled, None, Vec::new()),
+        DeliveryErrorKind::Auth => (FailureKind::Auth, None, Vec::new()),
+        DeliveryErrorKind::InDoubt => (FailureKind::InDoubt, None, Vec::new()),
+        DeliveryErrorKind::Unreachable | DeliveryErrorKind::Unrecorded => (FailureKind::Unreachable, None, Vec::new()),
+        DeliveryErrorKind::Cancelled => (FailureKind::Cancelled, None, Vec::new()),
     };
-    Failure {
+    RequestFailure {
         kind,
         field,
         status: undelivered.status,

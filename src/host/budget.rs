@@ -23,10 +23,10 @@ const LEDGER: usize = 2;
 
 /// What all runs of a host hold together.
 #[derive(Debug, Default)]
-pub struct HostMemory(Rc<Pool>);
+pub struct HostMemory(Rc<MemoryPool>);
 
 #[derive(Debug, Default)]
-struct Pool {
+struct MemoryPool {
     limit: Cell<u64>,
     used: Cell<u64>,
     freed: Notify,
@@ -34,8 +34,8 @@ struct Pool {
 
 /// What the calls of one run hold.
 #[derive(Debug)]
-pub struct Budget {
-    pool: Rc<Pool>,
+pub struct MemoryBudget {
+    pool: Rc<MemoryPool>,
     limit: u64,
     requests: Cell<u64>,
     answers: Cell<u64>,
@@ -55,9 +55,9 @@ pub struct Budget {
 impl HostMemory {
     /// A budget of so many bytes for one run. The latest one decides what all runs have together.
     #[must_use]
-    pub fn of_run(&self, bytes: u64) -> Rc<Budget> {
+    pub fn of_run(&self, bytes: u64) -> Rc<MemoryBudget> {
         self.0.limit.set(bytes.saturating_mul(ALL_RUNS));
-        Rc::new(Budget {
+        Rc::new(MemoryBudget {
             pool: Rc::clone(&self.0),
             limit: bytes,
             requests: Cell::new(0),
@@ -72,7 +72,7 @@ impl HostMemory {
     }
 }
 
-impl Budget {
+impl MemoryBudget {
     /// A budget of a run beside which there is no other.
     #[must_use]
     pub fn alone(bytes: u64) -> Rc<Self> {
@@ -80,16 +80,16 @@ impl Budget {
     }
 
     /// Memory of a request that has come in: it is here already, so it is counted whatever there is.
-    pub(super) fn of_request(self: &Rc<Self>, bytes: u64) -> Held {
-        let mut held = Held { budget: Rc::clone(self), of: Of::Requests, number: 0, bytes: 0 };
+    pub(super) fn of_request(self: &Rc<Self>, bytes: u64) -> MemoryReservation {
+        let mut held = MemoryReservation { budget: Rc::clone(self), of: MemoryUse::Requests, number: 0, bytes: 0 };
         held.set(bytes);
         held
     }
 
     /// Memory of an answer; nothing so far.
-    pub(super) fn of_answer(self: &Rc<Self>) -> Held {
+    pub(super) fn of_answer(self: &Rc<Self>) -> MemoryReservation {
         self.last.set(self.last.get() + 1);
-        Held { budget: Rc::clone(self), of: Of::Answers, number: self.last.get(), bytes: 0 }
+        MemoryReservation { budget: Rc::clone(self), of: MemoryUse::Answers, number: self.last.get(), bytes: 0 }
     }
 
     /// Whether a request of so many bytes may be read.
@@ -126,22 +126,22 @@ impl Budget {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Of {
+enum MemoryUse {
     Requests,
     Answers,
 }
 
 /// Memory that one call holds, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Held {
-    budget: Rc<Budget>,
-    of: Of,
+pub(super) struct MemoryReservation {
+    budget: Rc<MemoryBudget>,
+    of: MemoryUse,
     /// Which call it is, where it is one of an answer.
     number: u64,
     bytes: u64,
 }
 
-impl Held {
+impl MemoryReservation {
     /// How much it is.
     pub(super) const fn bytes(&self) -> u64 {
         self.bytes
@@ -166,7 +166,7 @@ impl Held {
         }
         let more = bytes.saturating_sub(self.bytes);
         let budget = Rc::clone(&self.budget);
-        let _blocked = Blocked::new(&budget, self.bytes);
+        let _blocked = BlockedMemory::new(&budget, self.bytes);
         let _turn = budget.turn.lock().await;
         loop {
             let mut freed = pin!(budget.pool.freed.notified());
@@ -183,8 +183,8 @@ impl Held {
     pub(super) fn set(&mut self, bytes: u64) {
         let (budget, before) = (&self.budget, self.bytes);
         let count = match self.of {
-            Of::Requests => &budget.requests,
-            Of::Answers => &budget.answers,
+            MemoryUse::Requests => &budget.requests,
+            MemoryUse::Answers => &budget.answers,
         };
         for count in [count, &budget.pool.used] {
             count.set((count.get() + bytes).saturating_sub(before));
@@ -196,7 +196,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for MemoryReservation {
     fn drop(&mut self) {
         if self.budget.beyond.get() == Some(self.number) {
             self.budget.beyond.set(None);
@@ -206,10 +206,10 @@ impl Drop for Held {
 }
 
 /// Counts what a call holds while it waits for more.
-struct Blocked<'a>(&'a Budget, u64);
+struct BlockedMemory<'a>(&'a MemoryBudget, u64);
 
-impl<'a> Blocked<'a> {
-    fn new(budget: &'a Budget, bytes: u64) -> Self {
+impl<'a> BlockedMemory<'a> {
+    fn new(budget: &'a MemoryBudget, bytes: u64) -> Self {
         budget.blocked.set(budget.blocked.get() + bytes);
         // The first that waits may go on by this.
         budget.pool.freed.notify_waiters();
@@ -217,7 +217,7 @@ impl<'a> Blocked<'a> {
     }
 }
 
-impl Drop for Blocked<'_> {
+impl Drop for BlockedMemory<'_> {
     fn drop(&mut self) {
         self.0.blocked.set(self.0.blocked.get().saturating_sub(self.1));
     }
@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_waits_until_something_is_given_back() {
-        let budget = Budget::alone(100);
+        let budget = MemoryBudget::alone(100);
         let mut first = budget.of_answer();
         assert!(first.try_grow(80));
         let mut second = budget.of_answer();
@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn one_answer_that_is_larger_than_the_budget_is_had_alone() {
-        let budget = Budget::alone(100);
+        let budget = MemoryBudget::alone(100);
         let request = budget.of_request(500);
         let (mut large, mut small) = (budget.of_answer(), budget.of_answer());
         assert!(large.try_grow(1000) && !small.try_grow(1));
@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn calls_that_all_wait_for_more_go_on_one_after_the_other() {
-        let budget = Budget::alone(100);
+        let budget = MemoryBudget::alone(100);
         let (mut one, mut two) = (budget.of_answer(), budget.of_answer());
         assert!(one.try_grow(50) && two.try_grow(50));
         let mut first = Box::pin(one.grow(60));
@@ -276,16 +276,16 @@ mod tests {
     fn all_runs_have_two_budgets_and_each_run_one_answer() {
         let memory = HostMemory::default();
         let runs: Vec<_> = (0..6).map(|_| memory.of_run(100)).collect();
-        let mut held: Vec<_> = runs.iter().map(Budget::of_answer).collect();
+        let mut held: Vec<_> = runs.iter().map(MemoryBudget::of_answer).collect();
         assert!(held.iter_mut().all(|held| held.try_grow(100)));
         assert!(runs.iter().all(|run| !run.admits(1)));
-        let mut more: Vec<_> = runs.iter().map(Budget::of_answer).collect();
+        let mut more: Vec<_> = runs.iter().map(MemoryBudget::of_answer).collect();
         assert!(!more.iter_mut().any(|held| held.try_grow(1)));
     }
 
     #[test]
     fn a_call_that_is_given_up_holds_nothing() {
-        let budget = Budget::alone(10);
+        let budget = MemoryBudget::alone(10);
         let mut first = budget.of_answer();
         assert!(first.try_grow(10));
         let mut waits = budget.of_answer();

@@ -6,14 +6,14 @@ use metrics::{describe_histogram, histogram};
 
 /// What a worker has used, as far as that is known.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Used {
+pub(super) struct WorkerUsage {
     /// CPU, in the kernel too.
     pub(super) cpu: Option<Duration>,
     /// The most memory that it had at once, in bytes.
     pub(super) memory: Option<u64>,
 }
 
-impl Used {
+impl WorkerUsage {
     /// Counts a worker that has ended.
     pub(super) fn count(self) {
         describe_histogram!(

@@ -6,29 +6,29 @@ use std::collections::{BTreeMap, BTreeSet};
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
-use crate::ledger::{Input, InputKind};
-use crate::protocol::Source;
+use crate::ledger::{PlanInput, InputKind};
+use crate::protocol::LuaSource;
 
 /// What begins the name of a module of the embedded standard library.
 const STDLIB: &str = "stdlib/";
 
 /// The script, its arguments, and the modules and files that it has read.
 #[derive(Debug, Default)]
-pub struct Inputs {
+pub struct RunInputs {
     read: RefCell<BTreeMap<(InputKind, String), String>>,
     args: RefCell<Vec<String>>,
     /// Files that the script itself has changed: what it reads there later is its own.
     written: RefCell<BTreeSet<String>>,
 }
 
-impl Inputs {
-    pub(super) fn script(&self, script: &Source, args: &[String]) {
+impl RunInputs {
+    pub(super) fn script(&self, script: &LuaSource, args: &[String]) {
         self.note(InputKind::Script, "", &script.text);
         self.note(InputKind::Arguments, "", &arguments(args));
         self.args.replace(args.to_vec());
     }
 
-    pub(super) fn module(&self, name: &str, source: &Source) {
+    pub(super) fn module(&self, name: &str, source: &LuaSource) {
         if !source.name.starts_with(STDLIB) {
             self.note(InputKind::Module, name, &source.text);
         }
@@ -55,10 +55,10 @@ impl Inputs {
     }
 
     /// All of it.
-    pub(super) fn all(&self) -> Vec<Input> {
+    pub(super) fn all(&self) -> Vec<PlanInput> {
         let read = self.read.borrow();
         read.iter()
-            .map(|((kind, name), hash)| Input { kind: *kind, name: name.clone(), hash: hash.clone() })
+            .map(|((kind, name), hash)| PlanInput { kind: *kind, name: name.clone(), hash: hash.clone() })
             .collect()
     }
 
@@ -92,12 +92,12 @@ mod tests {
 
     #[test]
     fn what_a_script_writes_itself_is_no_input() {
-        let inputs = Inputs::default();
+        let inputs = RunInputs::default();
         inputs.file("a.txt", b"1");
         inputs.file("state.json", b"1");
         inputs.written("state.json");
         inputs.file("state.json", b"2");
-        inputs.module("campaign", &Source::new("stdlib/campaign.lua".to_owned(), b"x".to_vec()));
+        inputs.module("campaign", &LuaSource::new("stdlib/campaign.lua".to_owned(), b"x".to_vec()));
         let all: Vec<String> = inputs.all().into_iter().map(|input| input.name).collect();
         assert_eq!(all, ["a.txt"]);
         assert!(arguments(&["ab".to_owned()]) != arguments(&["a".to_owned(), "b".to_owned()]));

@@ -3,15 +3,15 @@
 use tokio::sync::watch;
 
 /// How often it was pressed, up to two.
-type Presses = u8;
+type PressCount = u8;
 
 /// What a run looks at.
 #[derive(Debug, Clone)]
-pub struct Interrupt(watch::Receiver<Presses>);
+pub struct Interrupt(watch::Receiver<PressCount>);
 
 /// What asks runs to stop.
 #[derive(Debug)]
-pub struct InterruptSwitch(watch::Sender<Presses>);
+pub struct InterruptSwitch(watch::Sender<PressCount>);
 
 impl InterruptSwitch {
     /// A switch and what looks at it.

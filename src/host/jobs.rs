@@ -7,14 +7,14 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 
 use crate::config::Permissions;
-use crate::ledger::{Ledger, Owner};
-use crate::protocol::{Declaration, Failure, Kind};
+use crate::ledger::{Ledger, Instance};
+use crate::protocol::{JobDeclaration, RequestFailure, FailureKind};
 use crate::schedule::Job;
 
-use super::broadcasts::{Keeper, ProjectInputs};
+use super::broadcasts::{BroadcastSupervisor, ProjectInputs};
 
 /// The job run that a script runs for, in a daemon.
-pub struct OfJob {
+pub struct JobContext {
     /// The job's name.
     pub name: String,
     /// The instant that it was scheduled for.
@@ -24,20 +24,20 @@ pub struct OfJob {
     /// The ledger that it was claimed in.
     pub ledger: Ledger,
     /// By whom.
-    pub owner: Owner,
+    pub owner: Instance,
     /// Who drives its broadcasts.
-    pub keeper: Rc<Keeper>,
+    pub keeper: Rc<BroadcastSupervisor>,
     /// What its script, modules and files are now; the run itself has the bytes that it began with.
     pub project: Option<ProjectInputs>,
     /// Set once it is written down that it has sent what might be sent twice.
     pub loose: OnceCell<()>,
 }
 
-impl OfJob {
+impl JobContext {
     /// Writes down, once, that something is about to be sent that is neither in a broadcast nor has a key of its own:
     /// after a crash the run must not be entered again unasked.
-    pub(super) async fn loosen(&self) -> Result<(), Failure> {
-        let unsent = |why: String| Failure::new(Kind::Unreachable, format!("{why}; nothing was sent"));
+    pub(super) async fn loosen(&self) -> Result<(), RequestFailure> {
+        let unsent = |why: String| RequestFailure::new(FailureKind::Unreachable, format!("{why}; nothing was sent"));
         let write = async || {
             let ours = self.ledger.loosen_job_run(&self.name, self.scheduled_at, &self.owner).await;
             if ours.map_err(|error| unsent(error.to_string()))? {
@@ -52,7 +52,7 @@ impl OfJob {
 
 /// The jobs that a run has declared so far.
 #[derive(Debug, Default)]
-pub struct Jobs {
+pub struct DeclaredJobs {
     /// The hooks that are granted.
     hooks: Vec<String>,
     declared: RefCell<Vec<Rc<Job>>>,
@@ -61,27 +61,27 @@ pub struct Jobs {
     refused: Cell<bool>,
 }
 
-impl Jobs {
+impl DeclaredJobs {
     pub(super) fn new(permissions: &Permissions) -> Self {
         Self { hooks: permissions.hooks.clone(), ..Self::default() }
     }
 
-    pub(super) fn declare(&self, declaration: &Declaration) -> Result<(), Failure> {
+    pub(super) fn declare(&self, declaration: &JobDeclaration) -> Result<(), RequestFailure> {
         let job =
-            Job::new(declaration).map_err(|problem| Failure::invalid(problem.field, problem.message))?;
+            Job::new(declaration).map_err(|problem| RequestFailure::invalid(problem.field, problem.message))?;
         let name = &job.name;
         if job.hook().is_some() && !self.hooks.contains(name) {
             let message = format!(
                 "the hook {name} is not granted; to grant it: `[permissions] hooks = [\"{name}\"]` or --allow-hook={name}"
             );
-            return Err(Failure { field: Some("name".into()), ..Failure::denied(message) });
+            return Err(RequestFailure { field: Some("name".into()), ..RequestFailure::denied(message) });
         }
         if let Some(other) = self.find(&job.name) {
             let message = format!(
                 "a job named `{}` is declared at {} already; give each a `name` of its own",
                 job.name, other.place
             );
-            return Err(Failure::invalid("name", message));
+            return Err(RequestFailure::invalid("name", message));
         }
         self.declared.borrow_mut().push(Rc::new(job));
         Ok(())

@@ -25,19 +25,19 @@ pub mod testing;
 mod variables;
 
 pub use broadcasts::{
-    Broadcasts, Keeper, Kept, OnChange, PlanUnderway, ProjectInputs, changed_note, input_words,
+    RunBroadcasts, BroadcastSupervisor, SupervisedEnd, OnChange, PlanProgress, ProjectInputs, changed_note, input_words,
 };
-pub use budget::{Budget, HostMemory};
-pub use console::{Console, Line};
-pub use files::{FileChange, Files, ScriptFiles};
-pub use inputs::Inputs;
+pub use budget::{MemoryBudget, HostMemory};
+pub use console::{Console, ConsoleInput};
+pub use files::{FileChange, ProjectFiles, ScriptFiles};
+pub use inputs::RunInputs;
 pub use interrupt::{Interrupt, InterruptSwitch};
-pub use jobs::{Jobs, OfJob};
-pub use outbound::{Outbound, Webhook, net_problem};
-pub use output::{Output, Silence, log_line};
+pub use jobs::{DeclaredJobs, JobContext};
+pub use outbound::{OutboundHttp, Webhook, net_problem};
+pub use output::{ScriptOutput, DiscardOutput, log_line};
 pub use process::confinement;
-pub use services::{Part, Planned, RunStop, Services, SetUpError};
-pub use session::{Ended, Failed, OWN_BINARY, RunSpec, run};
-pub use sources::{MAX_SOURCE, Snapshot, Sources};
-pub use store::{Store, StoreChange};
-pub use variables::Variables;
+pub use services::{RunMode, PlannedRun, RunStop, RunServices, SetupError};
+pub use session::{RunEnd, RunError, OWN_BINARY, RunSpec, run};
+pub use sources::{MAX_SOURCE, ModuleSnapshot, ModuleSources};
+pub use store::{ScriptStore, StoreChange};
+pub use variables::GrantedVariables;

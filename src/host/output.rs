@@ -3,7 +3,7 @@
 use crate::protocol::{LogLevel, LogLine};
 
 /// Takes what a script says.
-pub trait Output {
+pub trait ScriptOutput {
     /// What the script printed.
     fn print(&self, bytes: &[u8]);
 
@@ -15,9 +15,9 @@ pub trait Output {
 
 /// Takes nothing: for scripts that are only looked at.
 #[derive(Debug, Default)]
-pub struct Silence;
+pub struct DiscardOutput;
 
-impl Output for Silence {
+impl ScriptOutput for DiscardOutput {
     fn print(&self, _: &[u8]) {}
 
     fn log(&self, _: &LogLine) {}

@@ -22,21 +22,21 @@ const LAST_WORDS: u64 = 4096;
 
 /// A running worker.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(super) struct WorkerProcess {
     child: Child,
     pid: Option<Pid>,
 }
 
 /// The ends of its pipes.
 #[derive(Debug)]
-pub(super) struct Pipes {
+pub(super) struct WorkerPipes {
     pub(super) input: ChildStdin,
     pub(super) output: ChildStdout,
     pub(super) errors: ChildStderr,
 }
 
 /// Starts `program`, this very binary, as a worker: with three pipes, and neither environment nor folder.
-pub(super) fn start(program: &Path) -> io::Result<(Process, Pipes)> {
+pub(super) fn start(program: &Path) -> io::Result<(WorkerProcess, WorkerPipes)> {
     let mut child = Command::new(program)
         .arg0("mooncast-worker")
         .arg(WORKER_COMMAND)
@@ -55,7 +55,7 @@ pub(super) fn start(program: &Path) -> io::Result<(Process, Pipes)> {
         return Err(io::Error::other("the worker started without its pipes"));
     };
     let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw);
-    Ok((Process { child, pid }, Pipes { input, output, errors }))
+    Ok((WorkerProcess { child, pid }, WorkerPipes { input, output, errors }))
 }
 
 /// How workers of `program` are confined, as one of them says it: its user, and the walls that the kernel holds.
@@ -78,7 +78,7 @@ pub async fn confinement(program: &Path) -> io::Result<String> {
     Err(io::Error::other(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
 }
 
-impl Process {
+impl WorkerProcess {
     /// CPU that it has used so far; none once it is gone.
     pub(super) fn cpu(&self) -> Option<Duration> {
         let clock = ClockId::pid_cpu_clock_id(self.pid?).ok()?;

@@ -3,7 +3,7 @@
 //! A request to another service has a place to wait for first, and takes its memory by itself then: a call that holds memory
 //! waits for nothing that another call of its run has.
 
-use crate::protocol::{BroadcastStep, Request, StoreStep};
+use crate::protocol::{BroadcastStep, HostRequest, StoreStep};
 
 use super::files::MAX_READ;
 use super::sources::MAX_SOURCE;
@@ -32,18 +32,18 @@ const PART: u64 = 48;
 
 /// What the answer may hold until it is written to the worker. It is taken before the work begins; what an answer turned
 /// out not to need is given back.
-pub(super) fn of_answer(request: &Request) -> u64 {
+pub(super) fn of_answer(request: &HostRequest) -> u64 {
     match request {
-        Request::FileRead(_) => MAX_READ + 1,
-        Request::FileList(_) => NAMES,
-        Request::Require(_) => MAX_SOURCE,
-        Request::Groups { .. } | Request::Members { .. } => LIST,
-        Request::Store(request) => match request.step {
+        HostRequest::FileRead(_) => MAX_READ + 1,
+        HostRequest::FileList(_) => NAMES,
+        HostRequest::Require(_) => MAX_SOURCE,
+        HostRequest::Groups { .. } | HostRequest::Members { .. } => LIST,
+        HostRequest::Store(request) => match request.step {
             StoreStep::List { .. } => (PAGE_BYTES + VALUE_BYTES) as u64 * 2,
             StoreStep::Get(_) => VALUE_BYTES as u64 * 2,
             _ => 0,
         },
-        Request::Broadcast(step) => match step {
+        HostRequest::Broadcast(step) => match step {
             BroadcastStep::Page { .. } | BroadcastStep::Take { .. } => RECIPIENTS,
             BroadcastStep::Append { batch, .. } => batch.len() as u64 * READ_JSON,
             BroadcastStep::Begin { spec, .. } => spec.len() as u64 * READ_JSON,
@@ -54,10 +54,10 @@ pub(super) fn of_answer(request: &Request) -> u64 {
 }
 
 /// What a request of `size` bytes holds until it is answered.
-pub(super) fn of_request(request: &Request, size: usize) -> u64 {
+pub(super) fn of_request(request: &HostRequest, size: usize) -> u64 {
     match request {
         // Once it is checked, a message waits for its permit as text and as values.
-        Request::Send { message, .. } => {
+        HostRequest::Send { message, .. } => {
             let parts = message.iter().filter(|byte| matches!(byte, b',' | b':' | b'[' | b'{')).count();
             CALL + 3 * size as u64 + PART * parts as u64
         }

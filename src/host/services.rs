@@ -8,24 +8,24 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::config::{Project, Settings};
-use crate::delivery::{Delivery, Stop, StopSwitch, Tally};
+use crate::delivery::{Delivery, StopSignal, StopSwitch, SendCounters};
 
-use super::broadcasts::Broadcasts;
-use super::budget::Budget;
+use super::broadcasts::RunBroadcasts;
+use super::budget::MemoryBudget;
 use super::console::Console;
-use super::files::Files;
-use super::inputs::Inputs;
-use super::jobs::{Jobs, OfJob};
-use super::outbound::{Outbound, net_problem};
-use super::output::Output;
-use super::rehearsal::{FilesByContent, Gate, Rehearsal, ScriptTime};
-use super::sources::Sources;
-use super::store::Store;
+use super::files::ProjectFiles;
+use super::inputs::RunInputs;
+use super::jobs::{DeclaredJobs, JobContext};
+use super::outbound::{OutboundHttp, net_problem};
+use super::output::ScriptOutput;
+use super::rehearsal::{FilesByContent, PlanGuard, Rehearsal, ScriptTime};
+use super::sources::ModuleSources;
+use super::store::ScriptStore;
 use super::testing::Testbed;
-use super::variables::Variables;
+use super::variables::GrantedVariables;
 
 /// What one run may use of the house.
-pub struct Services {
+pub struct RunServices {
     /// The apps it can send through, the default one first.
     pub apps: Vec<Rc<Delivery>>,
     /// What sends: the script's name, as the ledger shows it.
@@ -33,40 +33,40 @@ pub struct Services {
     /// The time that its script sees.
     pub clock: Clock,
     /// Where `require` looks.
-    pub sources: Sources,
+    pub sources: ModuleSources,
     /// The files that it may open.
-    pub files: Files,
+    pub files: ProjectFiles,
     /// The environment variables that it may name.
-    pub variables: Variables,
+    pub variables: GrantedVariables,
     /// The other services that it may talk to.
-    pub outbound: Outbound,
+    pub outbound: OutboundHttp,
     /// Where its prints and log lines go.
-    pub output: Rc<dyn Output>,
+    pub output: Rc<dyn ScriptOutput>,
     /// What became of its messages.
-    pub tally: Rc<Tally>,
+    pub tally: Rc<SendCounters>,
     /// The broadcasts that it builds and waits for.
-    pub broadcasts: Broadcasts,
+    pub broadcasts: RunBroadcasts,
     /// What it has read of the project.
-    pub inputs: Inputs,
+    pub inputs: RunInputs,
     /// The jobs that it declares.
-    pub jobs: Jobs,
+    pub jobs: DeclaredJobs,
     /// Its durable data.
-    pub store: Store,
+    pub store: ScriptStore,
     /// The job run that it is, in a daemon.
-    pub job: Option<Rc<OfJob>>,
+    pub job: Option<Rc<JobContext>>,
     /// How its waits are ended.
     pub stop: RunStop,
     /// The memory and the files that its calls may hold in the host.
-    pub memory: Rc<Budget>,
+    pub memory: Rc<MemoryBudget>,
     /// The person who types its lines, and is asked before it sends.
     pub console: Option<Rc<dyn Console>>,
     /// What it is held to, or what it is a rehearsal of.
-    pub part: Part,
+    pub part: RunMode,
 }
 
 /// Why a run cannot get what it needs.
 #[derive(Debug, thiserror::Error)]
-pub enum SetUpError {
+pub enum SetupError {
     /// A host in the permissions that is none.
     #[error("net, of [permissions] or --allow-net: {0}")]
     Net(String),
@@ -75,7 +75,7 @@ pub enum SetUpError {
     Missing(PathBuf, #[source] io::Error),
 }
 
-impl Services {
+impl RunServices {
     /// What a script of a project gets, with everything else as it is for most.
     ///
     /// # Errors
@@ -87,52 +87,52 @@ impl Services {
         apps: Vec<Rc<Delivery>>,
         clock: &Clock,
         script: &Path,
-        output: Rc<dyn Output>,
-    ) -> Result<Self, SetUpError> {
+        output: Rc<dyn ScriptOutput>,
+    ) -> Result<Self, SetupError> {
         let permissions = &settings.permissions;
         if let Some(problem) = net_problem(&permissions.net) {
-            return Err(SetUpError::Net(problem));
+            return Err(SetupError::Net(problem));
         }
         let missing = |path: &Path| {
             let path = path.to_owned();
-            move |error| SetUpError::Missing(path, error)
+            move |error| SetupError::Missing(path, error)
         };
         // The file of a job's script may be gone by now; its run has the bytes.
         let script = script.canonicalize().unwrap_or_else(|_| script.to_owned());
         Ok(Self {
             apps,
-            store: Store::new(&project.shown(&script)),
+            store: ScriptStore::new(&project.shown(&script)),
             origin: project.shown(&script),
             clock: clock.clone(),
-            sources: Sources::new(project, &script).without(&settings.secret_files),
-            files: Files::new(project, permissions, &settings.secret_files, Some(&script))
+            sources: ModuleSources::new(project, &script).without(&settings.secret_files),
+            files: ProjectFiles::new(project, permissions, &settings.secret_files, Some(&script))
                 .map_err(missing(&project.root))?,
-            variables: Variables::new(permissions),
-            outbound: Outbound::new(permissions, clock.clone()),
+            variables: GrantedVariables::new(permissions),
+            outbound: OutboundHttp::new(permissions, clock.clone()),
             output,
-            tally: Rc::new(Tally::default()),
-            broadcasts: Broadcasts::default(),
-            inputs: Inputs::default(),
-            jobs: Jobs::new(permissions),
+            tally: Rc::new(SendCounters::default()),
+            broadcasts: RunBroadcasts::default(),
+            inputs: RunInputs::default(),
+            jobs: DeclaredJobs::new(permissions),
             job: None,
             stop: RunStop::default(),
-            memory: Budget::alone(settings.scripts.host_memory),
+            memory: MemoryBudget::alone(settings.scripts.host_memory),
             console: None,
-            part: Part::default(),
+            part: RunMode::default(),
         })
     }
 }
 
 /// What part a run plays beside a rehearsal.
 #[derive(Debug, Default)]
-pub enum Part {
+pub enum RunMode {
     /// None: it sends what its script says.
     #[default]
     Free,
     /// It is the rehearsal.
     Rehearsal(Rc<Rehearsal>, FilesByContent),
     /// It sends only what was rehearsed.
-    Planned(Planned),
+    Planned(PlannedRun),
     /// It is a test.
     Test(Rc<Testbed>),
     /// It is run by a test.
@@ -141,15 +141,15 @@ pub enum Part {
 
 /// What holds a run to its rehearsal.
 #[derive(Debug)]
-pub struct Planned {
+pub struct PlannedRun {
     /// What may leave.
-    pub(super) gate: Gate,
+    pub(super) gate: PlanGuard,
     /// The time that its script sees.
     pub(super) time: ScriptTime,
     pub(super) files: FilesByContent,
 }
 
-impl Part {
+impl RunMode {
     /// The part of a rehearsal.
     #[must_use]
     pub fn rehearsal(rehearsal: Rc<Rehearsal>) -> Self {
@@ -158,8 +158,8 @@ impl Part {
 
     /// The part of a run that is held to a rehearsal which began at `start`.
     #[must_use]
-    pub fn planned(gate: Gate, start: Duration) -> Self {
-        Self::Planned(Planned { gate, time: ScriptTime::new(start), files: FilesByContent::default() })
+    pub fn planned(gate: PlanGuard, start: Duration) -> Self {
+        Self::Planned(PlannedRun { gate, time: ScriptTime::new(start), files: FilesByContent::default() })
     }
 
     pub(super) const fn as_rehearsal(&self) -> Option<&Rc<Rehearsal>> {
@@ -169,7 +169,7 @@ impl Part {
         }
     }
 
-    pub(super) const fn as_planned(&self) -> Option<&Planned> {
+    pub(super) const fn as_planned(&self) -> Option<&PlannedRun> {
         match self {
             Self::Planned(planned) => Some(planned),
             _ => None,
@@ -197,7 +197,7 @@ impl Part {
 /// Tells the calls of a run that nothing new is to begin.
 #[derive(Debug)]
 pub struct RunStop {
-    now: RefCell<(StopSwitch, Stop)>,
+    now: RefCell<(StopSwitch, StopSignal)>,
     pressed: Cell<bool>,
 }
 
@@ -224,7 +224,7 @@ impl RunStop {
     }
 
     /// For a call that begins now.
-    pub(super) fn stop(&self) -> Stop {
+    pub(super) fn stop(&self) -> StopSignal {
         self.now.borrow().1.clone()
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rust_embed::RustEmbed;
 
 use crate::config::Project;
-use crate::protocol::{Failure, Source};
+use crate::protocol::{RequestFailure, LuaSource};
 
 use super::files::ModuleFolders;
 
@@ -23,20 +23,20 @@ struct Stdlib;
 
 /// Folders that modules are looked for in, in this order.
 #[derive(Debug)]
-pub struct Sources {
+pub struct ModuleSources {
     folders: ModuleFolders,
     /// The script that is run, which is no module: one that is named as a module of the library would hide it.
     script: String,
     /// What modules are, whatever their files say by now.
-    pinned: Option<Arc<Snapshot>>,
+    pinned: Option<Arc<ModuleSnapshot>>,
     /// Every module that was asked for, and what it was found to be in the project.
-    asked: Mutex<BTreeMap<String, Option<Source>>>,
+    asked: Mutex<BTreeMap<String, Option<LuaSource>>>,
 }
 
 /// Modules by name: what a script required when it was loaded.
-pub type Snapshot = BTreeMap<String, Source>;
+pub type ModuleSnapshot = BTreeMap<String, LuaSource>;
 
-impl Sources {
+impl ModuleSources {
     /// The folders of a project, and that of the script that is run.
     #[must_use]
     pub fn new(project: &Project, script: &Path) -> Self {
@@ -59,23 +59,23 @@ impl Sources {
 
     /// The same with these modules as they were, whatever their files say by now.
     #[must_use]
-    pub fn pinned(self, modules: Arc<Snapshot>) -> Self {
+    pub fn pinned(self, modules: Arc<ModuleSnapshot>) -> Self {
         Self { pinned: Some(modules), ..self }
     }
 
     /// The modules that were found so far, those of the standard library left out.
     #[must_use]
-    pub fn found(&self) -> Snapshot {
+    pub fn found(&self) -> ModuleSnapshot {
         self.asked().into_iter().filter_map(|(module, source)| Some((module, source?))).collect()
     }
 
     /// The modules that were asked for so far; those that are not in the project, with none.
     #[must_use]
-    pub fn asked(&self) -> BTreeMap<String, Option<Source>> {
+    pub fn asked(&self) -> BTreeMap<String, Option<LuaSource>> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn note(&self, module: &str, source: Option<&Source>) {
+    fn note(&self, module: &str, source: Option<&LuaSource>) {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         asked.insert(module.to_owned(), source.cloned());
     }
@@ -85,7 +85,7 @@ impl Sources {
     /// # Errors
     ///
     /// `invalid` when the name is none, or no such module is there, or its file cannot be read.
-    pub fn find(&self, module: &str) -> Result<Source, Failure> {
+    pub fn find(&self, module: &str) -> Result<LuaSource, RequestFailure> {
         if let Some(pinned) = self.pinned.as_ref().and_then(|modules| modules.get(module)) {
             return Ok(pinned.clone());
         }
@@ -93,7 +93,7 @@ impl Sources {
         let candidates = [format!("{path}.lua"), format!("{path}/init.lua")];
         let unreadable = |path: &str, why: String| {
             self.note(module, None);
-            Failure::invalid("module", format!("module '{module}': {path}: {why}"))
+            RequestFailure::invalid("module", format!("module '{module}': {path}: {why}"))
         };
         for (index, shown) in self.folders.names().enumerate() {
             for candidate in &candidates {
@@ -104,7 +104,7 @@ impl Sources {
                 let text = self.folders.read(index, candidate, MAX_SOURCE);
                 let text = text.map_err(|why| unreadable(candidate, why))?;
                 if let Some(text) = text {
-                    let source = Source::new(name, text);
+                    let source = LuaSource::new(name, text);
                     self.note(module, Some(&source));
                     return Ok(source);
                 }
@@ -113,10 +113,10 @@ impl Sources {
         self.note(module, None);
         if let Some(file) = candidates.iter().find_map(|candidate| Some((candidate, Stdlib::get(candidate)?)))
         {
-            return Ok(Source::new(format!("stdlib/{}", file.0), file.1.data.into_owned()));
+            return Ok(LuaSource::new(format!("stdlib/{}", file.0), file.1.data.into_owned()));
         }
         let folders: Vec<&str> = self.folders.names().collect();
-        Err(Failure::invalid(
+        Err(RequestFailure::invalid(
             "module",
             format!("module '{module}' not found in {}, nor in the standard library", folders.join(", ")),
         ))
@@ -130,14 +130,14 @@ impl Sources {
 }
 
 /// `a.b` is the file `a/b`; anything that could lead elsewhere is no module's name.
-fn module_path(module: &str) -> Result<String, Failure> {
+fn module_path(module: &str) -> Result<String, RequestFailure> {
     let fine = |part: &str| {
         !part.is_empty() && part.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '-'))
     };
     let path = module.replace('.', "/");
     if module.len() > 200 || !path.split('/').all(fine) {
         let shown: String = module.escape_debug().take(80).collect();
-        return Err(Failure::invalid(
+        return Err(RequestFailure::invalid(
             "module",
             format!(
                 "'{shown}' is no module's name; write names of letters, digits, `_` and `-`, with dots between"

@@ -8,8 +8,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::clock::Clock;
-use crate::ledger::{Added, Ledger, LedgerError};
-use crate::protocol::{Failure, Kind, STORE_KEY_BYTES as KEY_BYTES, StoreRequest, StoreStep};
+use crate::ledger::{AddResult, Ledger, LedgerError};
+use crate::protocol::{RequestFailure, FailureKind, STORE_KEY_BYTES as KEY_BYTES, StoreRequest, StoreStep};
 
 /// The most bytes of a value, as JSON.
 pub(super) const VALUE_BYTES: usize = 256 * 1024;
@@ -20,7 +20,7 @@ pub(super) const PAGE_BYTES: usize = 1024 * 1024;
 
 /// The data that one run may look into and change.
 #[derive(Debug)]
-pub struct Store {
+pub struct ScriptStore {
     /// The script's own namespace.
     own: String,
     /// What was changed, in a rehearsal.
@@ -41,7 +41,7 @@ pub struct StoreChange {
     pub value: Option<Value>,
 }
 
-impl Store {
+impl ScriptStore {
     /// The data of a script, by its file relative to the project.
     #[must_use]
     pub fn new(script: &str) -> Self {
@@ -66,7 +66,7 @@ impl Store {
         request: StoreRequest,
         ledger: Option<&Ledger>,
         clock: &Clock,
-    ) -> Result<String, Failure> {
+    ) -> Result<String, RequestFailure> {
         let StoreRequest { space, step } = request;
         check(space.as_deref(), &step)?;
         let namespace = space.map_or_else(|| self.own.clone(), |name| format!("shared:{name}"));
@@ -74,7 +74,7 @@ impl Store {
             return match step {
                 StoreStep::Get(_) => Ok(json!([]).to_string()),
                 StoreStep::List { .. } => Ok(json!({ "items": [] }).to_string()),
-                _ => Err(Failure::denied("there is no ledger here, so nothing can be kept")),
+                _ => Err(RequestFailure::denied("there is no ledger here, so nothing can be kept")),
             };
         };
         let done = self.step(ledger, &namespace, step, clock).await;
@@ -87,7 +87,7 @@ impl Store {
         space: &str,
         step: StoreStep,
         clock: &Clock,
-    ) -> Result<Result<String, Failure>, LedgerError> {
+    ) -> Result<Result<String, RequestFailure>, LedgerError> {
         let expires = |ttl_ms: Option<u64>| ttl_ms.map(|ttl| clock.unix_time() + Duration::from_millis(ttl));
         Ok(Ok(match step {
             StoreStep::Get(key) => match ledger.data_get(space, &key).await? {
@@ -119,15 +119,15 @@ impl Store {
             }
             StoreStep::Increment { key, by, ttl_ms } => {
                 match ledger.data_add(space, &key, by, expires(ttl_ms)).await? {
-                    Added::Now(sum) => {
+                    AddResult::Now(sum) => {
                         self.note(space, key, Some(&sum.to_string()));
                         sum.to_string()
                     }
-                    Added::NoNumber(held) => return Ok(Err(no_number(&key, &held))),
-                    Added::TooLarge(held) => {
+                    AddResult::NoNumber(held) => return Ok(Err(no_number(&key, &held))),
+                    AddResult::TooLarge(held) => {
                         let message =
                             format!("by: `{key}` is {held}, and with {by} it would not fit into 64 bits");
-                        return Ok(Err(Failure::invalid("by", message)));
+                        return Ok(Err(RequestFailure::invalid("by", message)));
                     }
                 }
             }
@@ -178,7 +178,7 @@ fn parsed(text: &str) -> Value {
 }
 
 /// What a script may ask for, whatever its process sent.
-fn check(space: Option<&str>, step: &StoreStep) -> Result<(), Failure> {
+fn check(space: Option<&str>, step: &StoreStep) -> Result<(), RequestFailure> {
     if let Some(name) = space {
         word("name", name)?;
     }
@@ -195,34 +195,34 @@ fn check(space: Option<&str>, step: &StoreStep) -> Result<(), Failure> {
     }
 }
 
-fn word(field: &'static str, text: &str) -> Result<(), Failure> {
+fn word(field: &'static str, text: &str) -> Result<(), RequestFailure> {
     if (1..=KEY_BYTES).contains(&text.len()) {
         return Ok(());
     }
     let message = format!("{field}: expected 1 to {KEY_BYTES} bytes, got {}", text.len());
-    Err(Failure::invalid(field, message))
+    Err(RequestFailure::invalid(field, message))
 }
 
-fn value(field: &'static str, text: &str) -> Result<(), Failure> {
+fn value(field: &'static str, text: &str) -> Result<(), RequestFailure> {
     if text.len() > VALUE_BYTES {
         let message = format!(
             "{field}: {} bytes as JSON, over the limit of {VALUE_BYTES} for one value; keep it under several keys, or in a file",
             text.len()
         );
-        return Err(Failure::invalid(field, message));
+        return Err(RequestFailure::invalid(field, message));
     }
     serde_json::from_str::<serde::de::IgnoredAny>(text)
         .map(drop)
-        .map_err(|error| Failure::invalid(field, format!("{field}: not JSON: {error}")))
+        .map_err(|error| RequestFailure::invalid(field, format!("{field}: not JSON: {error}")))
 }
 
-fn no_number(key: &str, held: &str) -> Failure {
+fn no_number(key: &str, held: &str) -> RequestFailure {
     let shown: String = held.chars().take(60).collect();
-    Failure::invalid("key", format!("key: the value of `{key}` is {shown}, no whole number to add to"))
+    RequestFailure::invalid("key", format!("key: the value of `{key}` is {shown}, no whole number to add to"))
 }
 
-fn fault(error: &LedgerError) -> Failure {
-    Failure::new(Kind::Unreachable, format!("{error}; the script's data is in the ledger"))
+fn fault(error: &LedgerError) -> RequestFailure {
+    RequestFailure::new(FailureKind::Unreachable, format!("{error}; the script's data is in the ledger"))
 }
 
 #[cfg(test)]

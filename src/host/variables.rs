@@ -6,7 +6,7 @@ use std::fmt;
 use secrecy::SecretString;
 
 use crate::config::Permissions;
-use crate::protocol::{Failure, Kind};
+use crate::protocol::{RequestFailure, FailureKind};
 
 /// The program's own credentials: no permission grants these, nor the files named by the same with `_FILE`.
 const OWN: [&str; 8] = [
@@ -21,16 +21,16 @@ const OWN: [&str; 8] = [
 ];
 
 /// Where variables are looked up.
-type Lookup = Box<dyn Fn(&str) -> Option<OsString> + Send + Sync>;
+type VariableSource = Box<dyn Fn(&str) -> Option<OsString> + Send + Sync>;
 
 /// The variables that the permissions grant: `NAME`, or `PREFIX_*` for all that begin so.
-pub struct Variables {
+pub struct GrantedVariables {
     readable: Vec<String>,
     secrets: Vec<String>,
-    lookup: Lookup,
+    lookup: VariableSource,
 }
 
-impl fmt::Debug for Variables {
+impl fmt::Debug for GrantedVariables {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Variables")
             .field("readable", &self.readable)
@@ -39,7 +39,7 @@ impl fmt::Debug for Variables {
     }
 }
 
-impl Variables {
+impl GrantedVariables {
     /// The process's own variables, as far as they are granted.
     #[must_use]
     pub fn new(permissions: &Permissions) -> Self {
@@ -47,7 +47,7 @@ impl Variables {
     }
 
     /// The same over other variables; for tests.
-    pub(super) fn with(permissions: &Permissions, lookup: Lookup) -> Self {
+    pub(super) fn with(permissions: &Permissions, lookup: VariableSource) -> Self {
         Self { readable: permissions.env.clone(), secrets: permissions.secrets.clone(), lookup }
     }
 
@@ -56,7 +56,7 @@ impl Variables {
     /// # Errors
     ///
     /// `denied` unless it is granted. What is granted as a secret is not readable, whatever `env` says.
-    pub fn get(&self, name: &str) -> Result<Option<String>, Failure> {
+    pub fn get(&self, name: &str) -> Result<Option<String>, RequestFailure> {
         check_name(name)?;
         if grants(&self.secrets, name) {
             return Err(denied(format!(
@@ -76,7 +76,7 @@ impl Variables {
     /// # Errors
     ///
     /// `denied` unless it is granted; `invalid` when it is not set.
-    pub fn secret(&self, name: &str) -> Result<SecretString, Failure> {
+    pub fn secret(&self, name: &str) -> Result<SecretString, RequestFailure> {
         check_name(name)?;
         if !grants(&self.secrets, name) {
             return Err(denied(format!(
@@ -85,26 +85,26 @@ impl Variables {
         }
         let value = self.value(name)?.filter(|value| !value.is_empty());
         value.map(SecretString::from).ok_or_else(|| {
-            Failure::invalid("name", format!("the secret {name} is granted, but the variable is not set"))
+            RequestFailure::invalid("name", format!("the secret {name} is granted, but the variable is not set"))
         })
     }
 
-    fn value(&self, name: &str) -> Result<Option<String>, Failure> {
+    fn value(&self, name: &str) -> Result<Option<String>, RequestFailure> {
         (self.lookup)(name)
             .map(|value| {
                 value.into_string().map_err(|_| {
-                    Failure::invalid("name", format!("the variable {name} holds bytes that are not UTF-8"))
+                    RequestFailure::invalid("name", format!("the variable {name} holds bytes that are not UTF-8"))
                 })
             })
             .transpose()
     }
 }
 
-fn check_name(name: &str) -> Result<(), Failure> {
+fn check_name(name: &str) -> Result<(), RequestFailure> {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
     if name.is_empty() || name.len() > 256 || !name.chars().all(plain) {
         let message = "a variable's name is made of letters, digits and `_`";
-        return Err(Failure::invalid("name", message));
+        return Err(RequestFailure::invalid("name", message));
     }
     let bare = name.strip_suffix("_FILE").unwrap_or(name);
     if OWN.contains(&bare) {
@@ -122,8 +122,8 @@ fn grants(patterns: &[String], name: &str) -> bool {
     })
 }
 
-fn denied(message: String) -> Failure {
-    Failure { field: Some("name".into()), ..Failure::new(Kind::Denied, message) }
+fn denied(message: String) -> RequestFailure {
+    RequestFailure { field: Some("name".into()), ..RequestFailure::new(FailureKind::Denied, message) }
 }
 
 #[cfg(test)]
@@ -132,10 +132,10 @@ mod tests {
 
     use super::*;
 
-    fn variables(env: &[&str], secrets: &[&str]) -> Variables {
+    fn variables(env: &[&str], secrets: &[&str]) -> GrantedVariables {
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let permissions = Permissions { env: owned(env), secrets: owned(secrets), ..Permissions::default() };
-        Variables::with(
+        GrantedVariables::with(
             &permissions,
             Box::new(|name| match name {
                 "EMPTY" => Some(OsString::new()),
@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(granted.get("MISSING").unwrap(), None);
         for name in ["HOME", "city", "CITY_", "SHOP", "XSHOP_NAME"] {
             let failure = granted.get(name).unwrap_err();
-            assert_eq!(failure.kind, Kind::Denied, "{name}");
+            assert_eq!(failure.kind, FailureKind::Denied, "{name}");
             assert!(failure.message.contains(&format!("--allow-env={name}")), "{}", failure.message);
         }
     }
@@ -164,8 +164,8 @@ mod tests {
         let secrets = variables(&[], &["*"]);
         for name in OWN {
             for name in [name.to_owned(), format!("{name}_FILE")] {
-                assert_eq!(all.get(&name).unwrap_err().kind, Kind::Denied, "{name}");
-                assert_eq!(secrets.secret(&name).unwrap_err().kind, Kind::Denied, "{name}");
+                assert_eq!(all.get(&name).unwrap_err().kind, FailureKind::Denied, "{name}");
+                assert_eq!(secrets.secret(&name).unwrap_err().kind, FailureKind::Denied, "{name}");
             }
         }
         assert!(all.get("MOONCAST_ORG").is_ok());
@@ -175,10 +175,10 @@ mod tests {
     fn a_secret_is_filled_in_and_never_read() {
         let granted = variables(&["*"], &["HOOK_KEY", "EMPTY", "MISSING"]);
         assert_eq!(granted.secret("HOOK_KEY").unwrap().expose_secret(), "value of HOOK_KEY");
-        assert_eq!(granted.get("HOOK_KEY").unwrap_err().kind, Kind::Denied);
-        assert_eq!(granted.secret("CITY").unwrap_err().kind, Kind::Denied);
-        assert_eq!(granted.secret("MISSING").unwrap_err().kind, Kind::Invalid);
-        assert_eq!(granted.secret("EMPTY").unwrap_err().kind, Kind::Invalid);
+        assert_eq!(granted.get("HOOK_KEY").unwrap_err().kind, FailureKind::Denied);
+        assert_eq!(granted.secret("CITY").unwrap_err().kind, FailureKind::Denied);
+        assert_eq!(granted.secret("MISSING").unwrap_err().kind, FailureKind::Invalid);
+        assert_eq!(granted.secret("EMPTY").unwrap_err().kind, FailureKind::Invalid);
         assert!(!format!("{granted:?}").contains("value of"));
     }
 
@@ -186,8 +186,8 @@ mod tests {
     fn names_that_are_none_are_invalid() {
         let all = variables(&["*"], &["*"]);
         for name in ["", "A=B", "A\0B", "A B", "é", &"A".repeat(300)] {
-            assert_eq!(all.get(name).unwrap_err().kind, Kind::Invalid, "{name:?}");
-            assert_eq!(all.secret(name).unwrap_err().kind, Kind::Invalid, "{name:?}");
+            assert_eq!(all.get(name).unwrap_err().kind, FailureKind::Invalid, "{name:?}");
+            assert_eq!(all.secret(name).unwrap_err().kind, FailureKind::Invalid, "{name:?}");
         }
     }
 }

@@ -8,31 +8,31 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::audience::Audience;
-use super::options::Options;
-use super::table::{Row, Table};
+use super::options::AudienceOptions;
+use super::table::{TableEvent, TableReader};
 
-type Rows = Vec<Vec<String>>;
+type TextRows = Vec<Vec<String>>;
 
 /// The rows with any text, as this reader has them; none where anything is refused.
-fn ours(text: &str, separator: Option<u8>) -> Option<Rows> {
-    let options = Options { separator, ..Options::default() };
-    let mut table = Table::open(Cursor::new(text.as_bytes().to_vec()), &options, false, None).ok()?;
+fn ours(text: &str, separator: Option<u8>) -> Option<TextRows> {
+    let options = AudienceOptions { separator, ..AudienceOptions::default() };
+    let mut table = TableReader::open(Cursor::new(text.as_bytes().to_vec()), &options, false, None).ok()?;
     let mut rows = Vec::new();
     loop {
         match table.advance().ok()? {
-            Row::Good(_) => rows.push(table.cells().map(str::to_owned).collect()),
-            Row::Bad(_) => return None,
-            Row::End => return Some(rows),
+            TableEvent::Good(_) => rows.push(table.cells().map(str::to_owned).collect()),
+            TableEvent::Bad(_) => return None,
+            TableEvent::End => return Some(rows),
         }
     }
 }
 
-fn with_text(rows: Rows) -> Rows {
+fn with_text(rows: TextRows) -> TextRows {
     rows.into_iter().filter(|row| row.iter().any(|cell| !cell.trim().is_empty())).collect()
 }
 
 /// As the crate `csv` reads it.
-fn crate_csv(text: &str) -> Rows {
+fn crate_csv(text: &str) -> TextRows {
     let mut reader =
         ::csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
     let rows = reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect());
@@ -41,7 +41,7 @@ fn crate_csv(text: &str) -> Rows {
 
 /// As Excel splits it: a line `sep=` says the separator and is hidden; a cell that begins with a quote goes on to the
 /// next single one, and what stands behind that belongs to it too; any other quote is text; CR, LF and CR LF end a row.
-fn excel(text: &str) -> Rows {
+fn excel(text: &str) -> TextRows {
     let said = text.get(..4).filter(|head| head.eq_ignore_ascii_case("sep="));
     let mut head = text.chars().skip(4);
     let (separator, text) = match (said, head.next(), head.next()) {
@@ -120,7 +120,7 @@ fn file(cells: &[(String, String, String, bool, String)], separator: char, encod
 /// The ids of a file; an error for each line that is refused, and none at all where the whole is.
 fn ids(file: File, encoding: usize) -> Option<Vec<Option<String>>> {
     let encoding = (encoding == 4).then(|| "gb18030".to_owned());
-    let mut audience = Audience::open("a.csv", file, &Options { encoding, ..Options::default() }).ok()?;
+    let mut audience = Audience::open("a.csv", file, &AudienceOptions { encoding, ..AudienceOptions::default() }).ok()?;
     let lines = audience.page(100).ok()?;
     let id = |value: Value| value["group_id"].as_str().map(str::to_owned);
     Some(lines.into_iter().map(|line| line.value.ok().and_then(id)).collect())
@@ -153,7 +153,7 @@ proptest! {
         let lines: Vec<String> =
             rows.iter().map(|(one, two)| format!("{},{}\r\n", quoted(one), quoted(two))).collect();
         let text = lines.concat();
-        let rows: Rows = rows.into_iter().map(|(one, two)| vec![one, two]).collect();
+        let rows: TextRows = rows.into_iter().map(|(one, two)| vec![one, two]).collect();
         prop_assert_eq!(ours(&text, Some(b',')), Some(rows));
     }
 

@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use zip::ZipArchive;
 
 use super::LONGEST;
-use super::fault::Fault;
+use super::fault::InputError;
 
 /// Bytes that its sheets may unpack to: they are read row by row.
 const SHEETS: u64 = 1 << 30;
@@ -41,30 +41,30 @@ impl Write for LongestText {
 }
 
 /// Refuses what is no workbook, and one that unpacks to more than it may.
-pub(super) fn check<R: Read + Seek>(source: &mut R) -> Result<(), Fault> {
+pub(super) fn check<R: Read + Seek>(source: &mut R) -> Result<(), InputError> {
     let mut head = [0; 4];
-    let failed = |error: &io::Error| Fault::whole(format!("it cannot be read: {error}"));
+    let failed = |error: &io::Error| InputError::whole(format!("it cannot be read: {error}"));
     source
         .read_exact(&mut head)
-        .map_err(|_| Fault::whole("it is no Excel workbook; it is empty or nearly so"))?;
+        .map_err(|_| InputError::whole("it is no Excel workbook; it is empty or nearly so"))?;
     match head {
         [b'P', b'K', 3, 4] => {}
         [0xd0, 0xcf, 0x11, 0xe0] => {
-            return Err(Fault::whole(
+            return Err(InputError::whole(
                 "it is an old Excel workbook (.xls), or one with a password; save it as .xlsx without a password",
             ));
         }
         _ => {
-            return Err(Fault::whole(
+            return Err(InputError::whole(
                 "it is no Excel workbook, whatever its name says; if it is text, give it the ending .csv",
             ));
         }
     }
     source.seek(SeekFrom::Start(0)).map_err(|error| failed(&error))?;
-    let damaged = |error: &dyn std::fmt::Display| Fault::whole(format!("the workbook is damaged: {error}"));
+    let damaged = |error: &dyn std::fmt::Display| InputError::whole(format!("the workbook is damaged: {error}"));
     let mut archive = ZipArchive::new(&mut *source).map_err(|error| damaged(&error))?;
     if archive.len() > FILES {
-        return Err(Fault::whole(format!(
+        return Err(InputError::whole(format!(
             "the workbook has more than {FILES} parts; save it anew, or as CSV"
         )));
     }
@@ -77,13 +77,13 @@ pub(super) fn check<R: Read + Seek>(source: &mut R) -> Result<(), Fault> {
         let mut text = LongestText::default();
         let size = io::copy(&mut (&mut part).take(*left + 1), &mut text).map_err(|error| damaged(&error))?;
         if is_sheet && text.longest > LONGEST {
-            return Err(Fault::whole(format!(
+            return Err(InputError::whole(format!(
                 "a cell of the workbook has more than {LONGEST} bytes; save it as CSV"
             )));
         }
         *left = left.checked_sub(size).ok_or_else(|| {
             let (what, most) = if is_sheet { ("sheets", SHEETS) } else { ("texts and formats", TEXTS) };
-            Fault::whole(format!(
+            InputError::whole(format!(
                 "the workbook's {what} unpack to more than {} MiB; save it as CSV",
                 most >> 20
             ))

@@ -9,17 +9,17 @@ use serde_json::{Map, Value};
 
 use crate::message::quoted;
 
-use super::cell::Cell;
-use super::fault::{Fault, column};
+use super::cell::SheetCell;
+use super::fault::{InputError, column};
 use super::header::{self, GROUP_ID};
 use super::ids::{group_id, split_users};
-use super::items::Items;
-use super::line::{self, Line};
+use super::items::ItemReader;
+use super::line::{self, RecipientLine};
 use super::object;
-use super::options::Options;
-use super::sheet::Sheet;
-use super::table::{Row, Table};
-use super::text::Text;
+use super::options::AudienceOptions;
+use super::sheet::SheetReader;
+use super::table::{TableEvent, TableReader};
+use super::text::TextReader;
 
 /// About how many bytes a value takes.
 fn size(value: &Value) -> usize {
@@ -34,7 +34,7 @@ fn size(value: &Value) -> usize {
 
 /// What a file is, by the end of its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
+enum AudienceFormat {
     Table,
     Sheet,
     Lines,
@@ -43,7 +43,7 @@ enum Form {
 
 /// An open file of recipients.
 pub struct Audience {
-    body: Body,
+    body: AudienceReader,
     id_column: String,
     /// How many digits most ids of its first page have, where one is a long number.
     digits: Option<usize>,
@@ -59,10 +59,10 @@ pub struct Audience {
 /// Bytes of recipients after which a page ends, however few it has.
 const PAGE_BYTES: usize = 1 << 20;
 
-enum Body {
-    Table(Table<File>),
-    Sheet(Box<Sheet>),
-    Items(Items<Text<File>>, u64),
+enum AudienceReader {
+    Table(TableReader<File>),
+    Sheet(Box<SheetReader>),
+    Items(ItemReader<TextReader<File>>, u64),
 }
 
 impl Audience {
@@ -71,12 +71,12 @@ impl Audience {
     /// # Errors
     ///
     /// The field at fault, and a sentence.
-    pub fn check_name(path: &str, options: &Options) -> Result<(), (&'static str, String)> {
+    pub fn check_name(path: &str, options: &AudienceOptions) -> Result<(), (&'static str, String)> {
         let form = form(path).map_err(|what| ("to", what))?;
         let given = [
-            ("separator", options.separator.is_some() && form != Form::Table),
-            ("encoding", options.encoding.is_some() && form == Form::Sheet),
-            ("sheet", options.sheet.is_some() && form != Form::Sheet),
+            ("separator", options.separator.is_some() && form != AudienceFormat::Table),
+            ("encoding", options.encoding.is_some() && form == AudienceFormat::Sheet),
+            ("sheet", options.sheet.is_some() && form != AudienceFormat::Sheet),
         ];
         match given.iter().find(|(_, wrong)| *wrong) {
             Some((name, _)) => Err((*name, format!("`{name}` says nothing about `{path}`; leave it out"))),
@@ -89,24 +89,24 @@ impl Audience {
     /// # Errors
     ///
     /// What makes all of it unreadable.
-    pub fn open(path: &str, file: File, options: &Options) -> Result<Self, Fault> {
+    pub fn open(path: &str, file: File, options: &AudienceOptions) -> Result<Self, InputError> {
         let id_column = options.id_column.as_deref().map_or(GROUP_ID, str::trim).to_owned();
-        let body = match form(path).map_err(Fault::whole)? {
-            Form::Table => Body::Table(Table::open(file, options, true, Some(&id_column))?),
-            Form::Sheet => Body::Sheet(Box::new(Sheet::open(file, options, &id_column)?)),
-            Form::Lines => Body::Items(Items::lines(Text::open(file, options)?), 0),
-            Form::List => Body::Items(Items::list(Text::open(file, options)?), 0),
+        let body = match form(path).map_err(InputError::whole)? {
+            AudienceFormat::Table => AudienceReader::Table(TableReader::open(file, options, true, Some(&id_column))?),
+            AudienceFormat::Sheet => AudienceReader::Sheet(Box::new(SheetReader::open(file, options, &id_column)?)),
+            AudienceFormat::Lines => AudienceReader::Items(ItemReader::lines(TextReader::open(file, options)?), 0),
+            AudienceFormat::List => AudienceReader::Items(ItemReader::list(TextReader::open(file, options)?), 0),
         };
         let is_chosen = options.id_column.is_some();
         match &body {
-            Body::Table(table) if !is_chosen => {
+            AudienceReader::Table(table) if !is_chosen => {
                 header::check_alike(
                     table.header().unwrap_or_default(),
                     table.id().unwrap_or_default(),
                     table.begins(),
                 )?;
             }
-            Body::Sheet(sheet) if !is_chosen => header::check_alike(&sheet.header, sheet.id, sheet.begins)?,
+            AudienceReader::Sheet(sheet) if !is_chosen => header::check_alike(&sheet.header, sheet.id, sheet.begins)?,
             _ => {}
         }
         Ok(Self {
@@ -125,7 +125,7 @@ impl Audience {
     /// # Errors
     ///
     /// What makes the rest unreadable.
-    pub fn page(&mut self, most: usize) -> Result<Vec<Line>, Fault> {
+    pub fn page(&mut self, most: usize) -> Result<Vec<RecipientLine>, InputError> {
         let mut page = Vec::with_capacity(most);
         let mut bytes = 0;
         while page.len() < most && bytes < PAGE_BYTES && !self.over {
@@ -147,7 +147,7 @@ impl Audience {
         if let Some(digits) = self.digits {
             for line in &mut page {
                 if let Err(what) = line.id().map_or(Ok(()), |id| line::check_number(id, digits)) {
-                    line.value = Err(Fault::line(line.number, what));
+                    line.value = Err(InputError::line(line.number, what));
                 }
             }
         }
@@ -160,18 +160,18 @@ impl Audience {
         self.over
     }
 
-    fn advance(&mut self) -> Result<Option<Line>, Fault> {
+    fn advance(&mut self) -> Result<Option<RecipientLine>, InputError> {
         match &mut self.body {
-            Body::Table(table) => match table.advance()? {
-                Row::Good(number) => Ok(Some(Line { number, value: of_row(table, number) })),
-                Row::Bad(fault) => Ok(Some(Line { number: fault.line.unwrap_or(0), value: Err(fault) })),
-                Row::End => Ok(None),
+            AudienceReader::Table(table) => match table.advance()? {
+                TableEvent::Good(number) => Ok(Some(RecipientLine { number, value: of_row(table, number) })),
+                TableEvent::Bad(fault) => Ok(Some(RecipientLine { number: fault.line.unwrap_or(0), value: Err(fault) })),
+                TableEvent::End => Ok(None),
             },
-            Body::Sheet(sheet) => {
+            AudienceReader::Sheet(sheet) => {
                 let Some((number, cells)) = sheet.next()? else { return Ok(None) };
-                Ok(Some(Line { number, value: of_sheet(sheet, number, &cells) }))
+                Ok(Some(RecipientLine { number, value: of_sheet(sheet, number, &cells) }))
             }
-            Body::Items(items, rows) => {
+            AudienceReader::Items(items, rows) => {
                 let Some(item) = items.advance()? else { return Ok(None) };
                 *rows += 1;
                 let (id_column, is_chosen, fields) = (&self.id_column, self.is_chosen, &mut self.fields);
@@ -179,7 +179,7 @@ impl Audience {
                     object::check_fields(&value, item.line, id_column, is_chosen, fields)?;
                     object::read(value, item.line, id_column)
                 });
-                Ok(Some(Line { number: item.line, value }))
+                Ok(Some(RecipientLine { number: item.line, value }))
             }
         }
     }
@@ -188,9 +188,9 @@ impl Audience {
     #[must_use]
     pub fn header(&self) -> Option<&[String]> {
         match &self.body {
-            Body::Table(table) => table.header(),
-            Body::Sheet(sheet) => Some(&sheet.header),
-            Body::Items(..) => None,
+            AudienceReader::Table(table) => table.header(),
+            AudienceReader::Sheet(sheet) => Some(&sheet.header),
+            AudienceReader::Items(..) => None,
         }
     }
 
@@ -198,12 +198,12 @@ impl Audience {
     #[must_use]
     pub fn read_as(&self) -> String {
         let (encoding, (rows, blank), separator) = match &self.body {
-            Body::Table(table) => {
+            AudienceReader::Table(table) => {
                 let (encoding, separator) = table.taken_for();
                 (encoding, table.counts(), format!(", separated by {separator}"))
             }
-            Body::Sheet(sheet) => ("XLSX", (sheet.read, sheet.blank), format!(", sheet `{}`", sheet.name)),
-            Body::Items(items, rows) => (items.source.encoding(), (*rows, items.blank), String::new()),
+            AudienceReader::Sheet(sheet) => ("XLSX", (sheet.read, sheet.blank), format!(", sheet `{}`", sheet.name)),
+            AudienceReader::Items(items, rows) => (items.source.encoding(), (*rows, items.blank), String::new()),
         };
         let blank = match blank {
             0 => String::new(),
@@ -217,38 +217,38 @@ impl Audience {
     #[must_use]
     pub fn blank_rows(&self) -> u64 {
         match &self.body {
-            Body::Table(table) => table.counts().1,
-            Body::Sheet(sheet) => sheet.blank,
-            Body::Items(items, _) => items.blank,
+            AudienceReader::Table(table) => table.counts().1,
+            AudienceReader::Sheet(sheet) => sheet.blank,
+            AudienceReader::Items(items, _) => items.blank,
         }
     }
 }
 
-fn form(path: &str) -> Result<Form, String> {
+fn form(path: &str) -> Result<AudienceFormat, String> {
     let extension = Path::new(path).extension().and_then(|extension| extension.to_str());
     match extension.unwrap_or_default().to_ascii_lowercase().as_str() {
-        "csv" | "tsv" => Ok(Form::Table),
-        "xlsx" | "xlsm" => Ok(Form::Sheet),
+        "csv" | "tsv" => Ok(AudienceFormat::Table),
+        "xlsx" | "xlsm" => Ok(AudienceFormat::Sheet),
         "xls" | "xlsb" | "ods" => Err(format!("`{path}` is a workbook in another format; save it as .xlsx")),
-        "jsonl" | "ndjson" => Ok(Form::Lines),
-        "json" => Ok(Form::List),
+        "jsonl" | "ndjson" => Ok(AudienceFormat::Lines),
+        "json" => Ok(AudienceFormat::List),
         _ => Err(format!("`{path}`: recipients come from a .csv, .xlsx, .json or .jsonl file")),
     }
 }
 
-fn of_row(table: &Table<File>, line: u64) -> Result<Value, Fault> {
+fn of_row(table: &TableReader<File>, line: u64) -> Result<Value, InputError> {
     let names = table.header().unwrap_or_default();
     let cells = table.cells().map(|cell| Ok(cell.into()));
     of_cells(names, table.id().unwrap_or_default(), line, cells)
 }
 
-fn of_sheet(sheet: &Sheet, line: u64, cells: &[Cell]) -> Result<Value, Fault> {
+fn of_sheet(sheet: &SheetReader, line: u64, cells: &[SheetCell]) -> Result<Value, InputError> {
     if let Some(beyond) = cells.iter().skip(sheet.header.len()).position(|cell| !cell.is_blank()) {
         let place = column(sheet.header.len() + beyond, None);
-        return Err(Fault::at(line, place, "the cell stands in a column that the header does not name"));
+        return Err(InputError::at(line, place, "the cell stands in a column that the header does not name"));
     }
     let texts = (0..sheet.header.len()).map(|index| {
-        let cell = cells.get(index).unwrap_or(&Cell::Empty);
+        let cell = cells.get(index).unwrap_or(&SheetCell::Empty);
         let is_id = index == sheet.id || sheet.header[index] == "users";
         (if is_id { cell.id() } else { cell.text() }).map(Cow::from)
     });
@@ -261,10 +261,10 @@ fn of_cells<'cell>(
     id: usize,
     line: u64,
     cells: impl Iterator<Item = Result<Cow<'cell, str>, String>>,
-) -> Result<Value, Fault> {
+) -> Result<Value, InputError> {
     let mut fields = Map::new();
     for (index, (name, cell)) in names.iter().zip(cells).enumerate() {
-        let wrong = |what: String| Fault::at(line, column(index, Some(name)), what);
+        let wrong = |what: String| InputError::at(line, column(index, Some(name)), what);
         let cell = cell.map_err(wrong)?;
         if id == index {
             if cell.trim() == name {

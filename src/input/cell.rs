@@ -4,7 +4,7 @@ use calamine::{DataRef, ExcelDateTime};
 
 /// A cell.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Cell {
+pub(super) enum SheetCell {
     Empty,
     Text(String),
     /// A number, and the code of its format.
@@ -15,7 +15,7 @@ pub(super) enum Cell {
     Error(String),
 }
 
-impl Cell {
+impl SheetCell {
     pub(super) fn of(value: &DataRef<'_>, format: &str) -> Self {
         match value {
             DataRef::Empty => Self::Empty,
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_number_is_an_id_where_it_has_all_its_digits() {
-        let id = |number: f64, format: &str| Cell::Number(number, format.to_owned()).id();
+        let id = |number: f64, format: &str| SheetCell::Number(number, format.to_owned()).id();
         assert_eq!(id(184_524_748_161_025.0, "General").unwrap(), "184524748161025");
         assert_eq!(id(184_524_748_161_025.0, "0.00E+00").unwrap(), "184524748161025");
         assert_eq!(id(184_524_748_161_025.0, "#,##0").unwrap(), "184524748161025");
@@ -123,7 +123,7 @@ mod tests {
         {
             assert!(id(number, format).is_err(), "{number} {format}");
         }
-        assert_eq!(Cell::Number(42.0, String::new()).text().unwrap(), "42");
-        assert_eq!(Cell::Number(0.5, String::new()).text().unwrap(), "0.5");
+        assert_eq!(SheetCell::Number(42.0, String::new()).text().unwrap(), "42");
+        assert_eq!(SheetCell::Number(0.5, String::new()).text().unwrap(), "0.5");
     }
 }

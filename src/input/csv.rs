@@ -4,12 +4,12 @@
 //! CR, LF and CR LF end a row. So the `csv` crate, Python's `csv` and Excel read what passes here in the same way.
 
 use super::LONGEST;
-use super::fault::{Fault, column};
-use super::text::Blocks;
+use super::fault::{InputError, column};
+use super::text::BlockSource;
 
 /// A row.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Record {
+pub(super) struct CsvRecord {
     text: Vec<u8>,
     /// Where each cell ends, and whether it has quotes.
     cells: Vec<(usize, bool)>,
@@ -17,7 +17,7 @@ pub(super) struct Record {
     pub(super) line: u64,
 }
 
-impl Record {
+impl CsvRecord {
     pub(super) const fn len(&self) -> usize {
         self.cells.len()
     }
@@ -58,15 +58,15 @@ impl Record {
 
 /// What was read.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum CsvEvent {
     Row,
     /// A row with a fault that ends with the row.
-    Bad(Fault),
+    Bad(InputError),
     End,
 }
 
 /// Rows out of a text.
-pub(super) struct Records<S> {
+pub(super) struct CsvRowReader<S> {
     pub(super) source: S,
     separator: u8,
     /// The line that comes next.
@@ -76,7 +76,7 @@ pub(super) struct Records<S> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum At {
+enum CsvState {
     CellStart,
     Plain,
     Quoted,
@@ -84,7 +84,7 @@ enum At {
     Quote,
 }
 
-impl<S: Blocks> Records<S> {
+impl<S: BlockSource> CsvRowReader<S> {
     pub(super) const fn new(source: S, separator: u8, line: u64) -> Self {
         Self { source, separator, line, after_return: false }
     }
@@ -94,11 +94,11 @@ impl<S: Blocks> Records<S> {
     }
 
     /// Reads the next row. After a fault nothing more can be read.
-    pub(super) fn read(&mut self, record: &mut Record, names: &[String]) -> Result<Step, Fault> {
+    pub(super) fn read(&mut self, record: &mut CsvRecord, names: &[String]) -> Result<CsvEvent, InputError> {
         record.clear();
         self.skip_feed()?;
         record.line = self.line;
-        let (mut at, mut opened, mut stray, mut returned) = (At::CellStart, self.line, None, false);
+        let (mut at, mut opened, mut stray, mut returned) = (CsvState::CellStart, self.line, None, false);
         loop {
             let block = self.source.block()?;
             if block.is_empty() {
@@ -108,17 +108,17 @@ impl<S: Blocks> Records<S> {
             for &byte in block {
                 used += 1;
                 match (at, byte) {
-                    (At::Quoted, b'"') => at = At::Quote,
-                    (At::Quoted, _) => {
+                    (CsvState::Quoted, b'"') => at = CsvState::Quote,
+                    (CsvState::Quoted, _) => {
                         if byte == b'\n' && !returned || byte == b'\r' {
                             self.line += 1;
                         }
                         returned = byte == b'\r';
                         record.text.push(byte);
                     }
-                    (At::Quote, b'"') => {
+                    (CsvState::Quote, b'"') => {
                         record.text.push(byte);
-                        (at, returned) = (At::Quoted, false);
+                        (at, returned) = (CsvState::Quoted, false);
                     }
                     (_, b'\n' | b'\r') => {
                         self.line += 1;
@@ -127,23 +127,23 @@ impl<S: Blocks> Records<S> {
                         break;
                     }
                     (_, byte) if byte == self.separator => {
-                        record.end_cell(at == At::Quote);
-                        at = At::CellStart;
+                        record.end_cell(at == CsvState::Quote);
+                        at = CsvState::CellStart;
                     }
-                    (At::CellStart, b'"') => (at, opened, returned) = (At::Quoted, self.line, false),
-                    (At::Quote, _) => return Err(after_quote(record, opened, self.line, names)),
+                    (CsvState::CellStart, b'"') => (at, opened, returned) = (CsvState::Quoted, self.line, false),
+                    (CsvState::Quote, _) => return Err(after_quote(record, opened, self.line, names)),
                     (_, byte) => {
                         if byte == b'"' && stray.is_none() {
                             stray = Some(record.len());
                         }
-                        at = At::Plain;
+                        at = CsvState::Plain;
                         record.text.push(byte);
                     }
                 }
             }
             self.source.consume(used);
             if ended {
-                record.end_cell(at == At::Quote);
+                record.end_cell(at == CsvState::Quote);
                 return Ok(finished(record, stray, names));
             }
             if record.text.len() > LONGEST {
@@ -152,7 +152,7 @@ impl<S: Blocks> Records<S> {
         }
     }
 
-    fn skip_feed(&mut self) -> Result<(), Fault> {
+    fn skip_feed(&mut self) -> Result<(), InputError> {
         if self.after_return {
             self.after_return = false;
             if self.source.block()?.first() == Some(&b'\n') {
@@ -164,30 +164,30 @@ impl<S: Blocks> Records<S> {
 }
 
 fn end(
-    record: &mut Record,
-    at: At,
+    record: &mut CsvRecord,
+    at: CsvState,
     opened: u64,
     stray: Option<usize>,
     names: &[String],
-) -> Result<Step, Fault> {
+) -> Result<CsvEvent, InputError> {
     match at {
-        At::Quoted => Err(Fault::at(
+        CsvState::Quoted => Err(InputError::at(
             opened,
             place(record, names),
             "a quote opens here and is never closed, so all that follows is in this cell; remove the quote, or write one that belongs to the text twice",
         )),
-        At::CellStart if record.len() == 0 => Ok(Step::End),
+        CsvState::CellStart if record.len() == 0 => Ok(CsvEvent::End),
         _ => {
-            record.end_cell(at == At::Quote);
+            record.end_cell(at == CsvState::Quote);
             Ok(finished(record, stray, names))
         }
     }
 }
 
-fn finished(record: &Record, stray: Option<usize>, names: &[String]) -> Step {
-    let Some(index) = stray else { return Step::Row };
+fn finished(record: &CsvRecord, stray: Option<usize>, names: &[String]) -> CsvEvent {
+    let Some(index) = stray else { return CsvEvent::Row };
     let cell = crate::message::quoted(record.get(index).unwrap_or_default());
-    Step::Bad(Fault::at(
+    CsvEvent::Bad(InputError::at(
         record.line,
         column(index, names.get(index).map(String::as_str)),
         format!(
@@ -196,13 +196,13 @@ fn finished(record: &Record, stray: Option<usize>, names: &[String]) -> Step {
     ))
 }
 
-fn place(record: &Record, names: &[String]) -> String {
+fn place(record: &CsvRecord, names: &[String]) -> String {
     column(record.len(), names.get(record.len()).map(String::as_str))
 }
 
-fn after_quote(record: &Record, opened: u64, line: u64, names: &[String]) -> Fault {
+fn after_quote(record: &CsvRecord, opened: u64, line: u64, names: &[String]) -> InputError {
     let closes = if line == opened { String::new() } else { format!(" in line {line}") };
-    Fault::at(
+    InputError::at(
         opened,
         place(record, names),
         format!(
@@ -211,14 +211,14 @@ fn after_quote(record: &Record, opened: u64, line: u64, names: &[String]) -> Fau
     )
 }
 
-fn too_long(record: &Record, at: At, opened: u64, names: &[String]) -> Fault {
-    if matches!(at, At::Quoted | At::Quote) {
+fn too_long(record: &CsvRecord, at: CsvState, opened: u64, names: &[String]) -> InputError {
+    if matches!(at, CsvState::Quoted | CsvState::Quote) {
         let what = format!(
             "a quote opens here and is not closed within {LONGEST} bytes; is it one that does not belong here?"
         );
-        return Fault::at(opened, place(record, names), what);
+        return InputError::at(opened, place(record, names), what);
     }
-    Fault::line(record.line, format!("longer than {LONGEST} bytes"))
+    InputError::line(record.line, format!("longer than {LONGEST} bytes"))
 }
 
 #[cfg(test)]
@@ -226,13 +226,13 @@ mod tests {
     use super::*;
 
     fn all(text: &str) -> Result<Vec<(u64, Vec<String>)>, String> {
-        let mut records = Records::new(text.as_bytes(), b',', 1);
-        let (mut record, mut all) = (Record::default(), Vec::new());
+        let mut records = CsvRowReader::new(text.as_bytes(), b',', 1);
+        let (mut record, mut all) = (CsvRecord::default(), Vec::new());
         loop {
             match records.read(&mut record, &[]).map_err(|fault| fault.to_string())? {
-                Step::Row => all.push((record.line, record.iter().map(str::to_owned).collect())),
-                Step::Bad(fault) => return Err(fault.to_string()),
-                Step::End => return Ok(all),
+                CsvEvent::Row => all.push((record.line, record.iter().map(str::to_owned).collect())),
+                CsvEvent::Bad(fault) => return Err(fault.to_string()),
+                CsvEvent::End => return Ok(all),
             }
         }
     }

@@ -5,21 +5,21 @@ use std::io::{self, Read, Seek, SeekFrom};
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, GB18030, GBK, UTF_8, UTF_16BE, UTF_16LE};
 
-use super::fault::Fault;
-use super::options::Asked;
+use super::fault::InputError;
+use super::options::NamedEncoding;
 use super::position::Position;
 
 /// What a text was taken for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct DetectedEncoding {
     pub(super) encoding: &'static Encoding,
     /// Bytes of the mark that it begins with.
     pub(super) mark: u64,
 }
 
 /// Finds out, and goes back to the start.
-pub(super) fn detect<R: Read + Seek>(source: &mut R, asked: Option<Asked>) -> Result<Found, Fault> {
-    let failed = |error: io::Error| Fault::whole(format!("it cannot be read: {error}"));
+pub(super) fn detect<R: Read + Seek>(source: &mut R, asked: Option<NamedEncoding>) -> Result<DetectedEncoding, InputError> {
+    let failed = |error: io::Error| InputError::whole(format!("it cannot be read: {error}"));
     let mut head = [0; 8];
     let length = read_some(source, &mut head).map_err(failed)?;
     let head = &head[..length];
@@ -27,13 +27,13 @@ pub(super) fn detect<R: Read + Seek>(source: &mut R, asked: Option<Asked>) -> Re
     let found = if let Some(found) = marked(head)? {
         agreed(found, asked)?
     } else {
-        let encoding = if let Some(Asked::One(encoding)) = asked {
+        let encoding = if let Some(NamedEncoding::One(encoding)) = asked {
             encoding
         } else {
             source.seek(SeekFrom::Start(0)).map_err(failed)?;
-            Seen::of(source).map_err(failed)?.encoding(asked)?
+            TextStatistics::of(source).map_err(failed)?.encoding(asked)?
         };
-        Found { encoding, mark: 0 }
+        DetectedEncoding { encoding, mark: 0 }
     };
     source.seek(SeekFrom::Start(found.mark)).map_err(failed)?;
     Ok(found)
@@ -51,7 +51,7 @@ fn read_some(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
 }
 
 /// Refuses what is no text, by its first bytes.
-fn no_text(head: &[u8]) -> Result<(), Fault> {
+fn no_text(head: &[u8]) -> Result<(), InputError> {
     let what = match head {
         [b'P', b'K', 3, 4, ..] => {
             "it is no text but an Excel workbook (or another ZIP archive); give it the ending .xlsx, or save it as CSV"
@@ -63,15 +63,15 @@ fn no_text(head: &[u8]) -> Result<(), Fault> {
         [0x1f, 0x8b, ..] => "it is compressed (gzip); unpack it first",
         _ => return Ok(()),
     };
-    Err(Fault::whole(what))
+    Err(InputError::whole(what))
 }
 
 /// What the mark at the start says.
-fn marked(head: &[u8]) -> Result<Option<Found>, Fault> {
-    let found = |encoding, mark| Ok(Some(Found { encoding, mark }));
+fn marked(head: &[u8]) -> Result<Option<DetectedEncoding>, InputError> {
+    let found = |encoding, mark| Ok(Some(DetectedEncoding { encoding, mark }));
     match head {
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => {
-            Err(Fault::whole("it is in UTF-32, which is not read; save it as UTF-8"))
+            Err(InputError::whole("it is in UTF-32, which is not read; save it as UTF-8"))
         }
         [0xef, 0xbb, 0xbf, ..] => found(UTF_8, 3),
         [0xff, 0xfe, ..] => found(UTF_16LE, 2),
@@ -82,17 +82,17 @@ fn marked(head: &[u8]) -> Result<Option<Found>, Fault> {
 }
 
 /// The mark against what was asked for.
-fn agreed(found: Found, asked: Option<Asked>) -> Result<Found, Fault> {
+fn agreed(found: DetectedEncoding, asked: Option<NamedEncoding>) -> Result<DetectedEncoding, InputError> {
     match asked {
         None => Ok(found),
-        Some(Asked::Utf16) if found.encoding != UTF_8 && found.encoding != GB18030 => Ok(found),
-        Some(Asked::One(encoding)) if encoding == found.encoding => Ok(found),
+        Some(NamedEncoding::Utf16) if found.encoding != UTF_8 && found.encoding != GB18030 => Ok(found),
+        Some(NamedEncoding::One(encoding)) if encoding == found.encoding => Ok(found),
         Some(asked) => {
             let asked = match asked {
-                Asked::Utf16 => "UTF-16",
-                Asked::One(encoding) => encoding.name(),
+                NamedEncoding::Utf16 => "UTF-16",
+                NamedEncoding::One(encoding) => encoding.name(),
             };
-            Err(Fault::whole(format!(
+            Err(InputError::whole(format!(
                 "it begins with the mark of {}, but `encoding` says {asked}; leave `encoding` out",
                 found.encoding.name()
             )))
@@ -102,7 +102,7 @@ fn agreed(found: Found, asked: Option<Asked>) -> Result<Found, Fault> {
 
 /// What was seen of a text without a mark.
 #[derive(Default)]
-struct Seen {
+struct TextStatistics {
     bytes: u64,
     nuls: u64,
     /// Units of two bytes that are an ASCII character, the low byte first or the high one.
@@ -136,7 +136,7 @@ const BEFORE: usize = 64;
 /// Up to so many bytes over 127 a guess by frequency says little.
 const SHORT: u64 = 24;
 
-impl Seen {
+impl TextStatistics {
     fn of(source: &mut impl Read) -> io::Result<Self> {
         let mut seen = Self::default();
         let mut position = Position::default();
@@ -261,13 +261,13 @@ impl Seen {
         }
     }
 
-    fn encoding(&self, asked: Option<Asked>) -> Result<&'static Encoding, Fault> {
-        if self.nuls > 0 || asked.is_some_and(Asked::is_utf16) {
+    fn encoding(&self, asked: Option<NamedEncoding>) -> Result<&'static Encoding, InputError> {
+        if self.nuls > 0 || asked.is_some_and(NamedEncoding::is_utf16) {
             return self.utf16();
         }
         if self.broken == 0 {
             if self.runs > 0 && self.runs == self.double_runs {
-                return Err(Fault::whole(
+                return Err(InputError::whole(
                     "its text can be read as UTF-8 and as GB18030; say which: `encoding = \"utf-8\"` or `encoding = \"gb18030\"`",
                 ));
             }
@@ -278,7 +278,7 @@ impl Seen {
             return Ok(UTF_8);
         }
         if let Some(line) = self.utf8_line {
-            return Err(Fault::line(
+            return Err(InputError::line(
                 line,
                 "the text here is UTF-8, and elsewhere it is not; were two files put together? Save all of it as UTF-8, or say what it is, for example `encoding = \"gb18030\"`",
             ));
@@ -290,7 +290,7 @@ impl Seen {
         }
         let guess = if chinese == GBK && self.high <= SHORT { GB18030 } else { guess };
         let (line, column) = self.first_broken.unwrap_or((1, 1));
-        Err(Fault::at(
+        Err(InputError::at(
             line,
             format!("character {column}"),
             format!(
@@ -302,9 +302,9 @@ impl Seen {
     }
 
     /// UTF-16 without a mark, where its ASCII characters tell the order of the bytes.
-    fn utf16(&self) -> Result<&'static Encoding, Fault> {
+    fn utf16(&self) -> Result<&'static Encoding, InputError> {
         if self.nuls * 3 >= self.bytes * 2 {
-            return Err(Fault::whole("it is in UTF-32, which is not read; save it as UTF-8"));
+            return Err(InputError::whole("it is in UTF-32, which is not read; save it as UTF-8"));
         }
         let units = self.bytes / 2;
         let certain =
@@ -314,7 +314,7 @@ impl Seen {
         } else if certain(self.high_first, self.low_first) {
             Ok(UTF_16BE)
         } else {
-            Err(Fault::whole(
+            Err(InputError::whole(
                 "it holds bytes of zero and is no text in an encoding that is recognised; save it as UTF-8",
             ))
         }

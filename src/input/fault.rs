@@ -4,7 +4,7 @@ use std::fmt;
 
 /// What is wrong with a text, or with one row of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct InputError {
     /// The line, counted from 1 as editors count; none where it is about all of it.
     pub line: Option<u64>,
     /// Where in the line, such as "column 2 (`name`)"; may be empty.
@@ -13,7 +13,7 @@ pub struct Fault {
     pub what: String,
 }
 
-impl Fault {
+impl InputError {
     /// Something about the whole.
     pub(super) fn whole(what: impl Into<String>) -> Self {
         Self { line: None, place: String::new(), what: what.into() }
@@ -36,7 +36,7 @@ impl Fault {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for InputError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.line, self.place.as_str()) {
             (Some(line), "") => write!(formatter, "line {line}: {}", self.what),
@@ -47,7 +47,7 @@ impl fmt::Display for Fault {
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for InputError {}
 
 /// How a column is named in errors: its number, and its name where it has one.
 pub(super) fn column(index: usize, name: Option<&str>) -> String {

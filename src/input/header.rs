@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::message::{nearest, quoted};
 
-use super::fault::{Fault, column};
+use super::fault::{InputError, column};
 
 /// The column of ids where nothing else is said.
 pub(super) const GROUP_ID: &str = "group_id";
@@ -77,7 +77,7 @@ const MEANT_USERS: &[&str] = &[
 ];
 
 /// The names in a row, without blanks around them.
-pub(super) fn names<'cell>(cells: impl Iterator<Item = &'cell str>, line: u64) -> Result<Vec<String>, Fault> {
+pub(super) fn names<'cell>(cells: impl Iterator<Item = &'cell str>, line: u64) -> Result<Vec<String>, InputError> {
     let names: Vec<String> = cells.map(|name| name.trim().to_owned()).collect();
     let mut seen: HashMap<&str, usize> = HashMap::new();
     for (index, name) in names.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
@@ -87,7 +87,7 @@ pub(super) fn names<'cell>(cells: impl Iterator<Item = &'cell str>, line: u64) -
                 quoted(name),
                 before + 1
             );
-            return Err(Fault::at(line, format!("column {}", index + 1), what));
+            return Err(InputError::at(line, format!("column {}", index + 1), what));
         }
         // A tab or a line break may stand in a name of a spreadsheet; what else ends a line may have ended this one.
         let hidden = name.chars().find(|letter| {
@@ -100,14 +100,14 @@ pub(super) fn names<'cell>(cells: impl Iterator<Item = &'cell str>, line: u64) -
                 quoted(name),
                 u32::from(hidden)
             );
-            return Err(Fault::at(line, format!("column {}", index + 1), what));
+            return Err(InputError::at(line, format!("column {}", index + 1), what));
         }
     }
     Ok(names)
 }
 
 /// The column that holds the ids.
-pub(super) fn id_column(names: &[String], wanted: &str, line: u64) -> Result<usize, Fault> {
+pub(super) fn id_column(names: &[String], wanted: &str, line: u64) -> Result<usize, InputError> {
     let wanted = wanted.trim();
     if let Some(index) = names.iter().position(|name| name == wanted) {
         return Ok(index);
@@ -120,7 +120,7 @@ pub(super) fn id_column(names: &[String], wanted: &str, line: u64) -> Result<usi
         None if wanted == GROUP_ID => "; say which column holds the ids: `id_column = \"NAME\"`".to_owned(),
         None => String::new(),
     };
-    Err(Fault::line(
+    Err(InputError::line(
         line,
         format!("the header has no column `{}`; it has: {listed}{hint}", wanted.escape_debug()),
     ))
@@ -128,7 +128,7 @@ pub(super) fn id_column(names: &[String], wanted: &str, line: u64) -> Result<usi
 
 /// What a name seems to be meant for, where it is neither that of the ids nor `users`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Meaning {
+pub(super) enum ColumnMeaning {
     /// The ids: it differs from their name in nothing but case, blanks, signs and full-width letters.
     Id,
     Users,
@@ -136,14 +136,14 @@ pub(super) enum Meaning {
 }
 
 /// What a name seems to be meant for.
-pub(super) fn meaning(name: &str, id_column: &str) -> Meaning {
+pub(super) fn meaning(name: &str, id_column: &str) -> ColumnMeaning {
     let name = plain(name);
     if name == plain(id_column) {
-        Meaning::Id
+        ColumnMeaning::Id
     } else if MEANT_USERS.contains(&name.as_str()) {
-        Meaning::Users
+        ColumnMeaning::Users
     } else {
-        Meaning::Itself
+        ColumnMeaning::Itself
     }
 }
 
@@ -162,25 +162,25 @@ pub(super) fn other_users(what: &str) -> String {
 }
 
 /// Refuses a column that seems to be meant for users and is not called so: the whole group would get the message.
-pub(super) fn check_users(names: &[String], line: u64) -> Result<(), Fault> {
+pub(super) fn check_users(names: &[String], line: u64) -> Result<(), InputError> {
     if names.iter().any(|name| name == USERS) {
         return Ok(());
     }
     match names.iter().position(|name| MEANT_USERS.contains(&plain(name).as_str())) {
         Some(index) => {
             let place = column(index, names.get(index).map(String::as_str));
-            Err(Fault::at(line, place, other_users("column")))
+            Err(InputError::at(line, place, other_users("column")))
         }
         None => Ok(()),
     }
 }
 
 /// Refuses a second column whose name is the one of the ids but for case, blanks or signs.
-pub(super) fn check_alike(names: &[String], id: usize, line: u64) -> Result<(), Fault> {
+pub(super) fn check_alike(names: &[String], id: usize, line: u64) -> Result<(), InputError> {
     let Some(of_ids) = names.get(id) else { return Ok(()) };
     let is_second = |(index, name): &(usize, &String)| *index != id && plain(name) == plain(of_ids);
     match names.iter().enumerate().find(is_second) {
-        Some((index, name)) => Err(Fault::at(line, column(index, Some(name)), two_of_ids("column", of_ids))),
+        Some((index, name)) => Err(InputError::at(line, column(index, Some(name)), two_of_ids("column", of_ids))),
         None => Ok(()),
     }
 }
@@ -231,14 +231,14 @@ mod tests {
         for name in ["Users", "user_id", "User IDs", "ｕｓｅｒｓ", "用户", "群成员"] {
             assert!(check_users(&owned(&["group_id", name]), 1).is_err(), "{name}");
             assert!(check_users(&owned(&["group_id", "users", name]), 1).is_ok(), "{name}");
-            assert_eq!(meaning(name, GROUP_ID), Meaning::Users, "{name}");
+            assert_eq!(meaning(name, GROUP_ID), ColumnMeaning::Users, "{name}");
         }
         assert!(check_users(&owned(&["group_id", "user name", "customer"]), 1).is_ok());
         for name in ["Group_ID", "group id", "GROUPID", "ｇｒｏｕｐ_id"] {
             assert!(check_alike(&owned(&["x", "group_id", name]), 1, 1).is_err(), "{name}");
-            assert_eq!(meaning(name, GROUP_ID), Meaning::Id, "{name}");
+            assert_eq!(meaning(name, GROUP_ID), ColumnMeaning::Id, "{name}");
         }
-        assert_eq!(meaning("user name", GROUP_ID), Meaning::Itself);
+        assert_eq!(meaning("user name", GROUP_ID), ColumnMeaning::Itself);
         for name in ["name\u{85}1", "name\u{b}1", "name\u{c}1", "name\u{2028}1", "name\u{200b}"] {
             assert!(super::names([name].into_iter(), 1).is_err_and(|fault| fault.what.contains("U+")));
         }

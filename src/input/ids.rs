@@ -1,6 +1,6 @@
 //! Ids of groups and users as files hold them.
 
-use crate::message::{IdOf, altered, is_invisible, quoted};
+use crate::message::{IdKind, altered, is_invisible, quoted};
 
 /// An id of a group: the text without blanks around it, and nothing else changed.
 ///
@@ -13,7 +13,7 @@ pub fn group_id(text: &str) -> Result<&str, String> {
     if trimmed.is_empty() {
         return Err(format!("{} is blank; the id of a group belongs here", quoted(text)));
     }
-    read(text, trimmed, IdOf::Group)
+    read(text, trimmed, IdKind::Group)
 }
 
 /// The users of one cell, separated by `;` or `；`; without blanks around them and without repeats.
@@ -42,14 +42,14 @@ pub fn user(text: &str) -> Result<String, String> {
     if trimmed.is_empty() {
         return Err(format!("{} is blank", quoted(text)));
     }
-    read(text, trimmed, IdOf::User).map(str::to_owned)
+    read(text, trimmed, IdKind::User).map(str::to_owned)
 }
 
 fn trim(text: &str) -> &str {
     text.trim_matches(|letter: char| letter.is_whitespace() || letter == '\u{feff}')
 }
 
-fn read<'text>(text: &str, trimmed: &'text str, of: IdOf) -> Result<&'text str, String> {
+fn read<'text>(text: &str, trimmed: &'text str, of: IdKind) -> Result<&'text str, String> {
     let hidden = trimmed.chars().enumerate().find(|(_, letter)| is_hidden(*letter));
     if let Some((before, letter)) = hidden {
         let what = if letter == ' ' { "a blank".to_owned() } else { format!("U+{:04X}", u32::from(letter)) };

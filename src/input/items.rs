@@ -3,27 +3,27 @@
 use serde_json::Value;
 
 use super::LONGEST;
-use super::fault::Fault;
+use super::fault::InputError;
 use super::json;
 use super::position::Position;
-use super::text::Blocks;
+use super::text::BlockSource;
 
 /// A value, its line, and what is wrong with it where something is.
-pub(super) struct Item {
+pub(super) struct InputItem {
     pub(super) line: u64,
-    pub(super) value: Result<Value, Fault>,
+    pub(super) value: Result<Value, InputError>,
 }
 
 /// The values of a text.
-pub(super) struct Items<S> {
+pub(super) struct ItemReader<S> {
     pub(super) source: S,
-    form: Form,
+    form: ItemsState,
     position: Position,
     pub(super) blank: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Form {
+enum ItemsState {
     /// A value a line.
     Lines,
     /// One list: not begun, in it before its first item, in it after a comma, and at its end.
@@ -33,15 +33,15 @@ enum Form {
     After,
 }
 
-impl<S: Blocks> Items<S> {
+impl<S: BlockSource> ItemReader<S> {
     /// Of a text with a value a line.
     pub(super) fn lines(source: S) -> Self {
-        Self { source, form: Form::Lines, position: Position::default(), blank: 0 }
+        Self { source, form: ItemsState::Lines, position: Position::default(), blank: 0 }
     }
 
     /// Of a text that is one list.
     pub(super) fn list(source: S) -> Self {
-        Self { form: Form::Before, ..Self::lines(source) }
+        Self { form: ItemsState::Before, ..Self::lines(source) }
     }
 
     /// The next value.
@@ -49,15 +49,15 @@ impl<S: Blocks> Items<S> {
     /// # Errors
     ///
     /// What makes the rest unreadable.
-    pub(super) fn advance(&mut self) -> Result<Option<Item>, Fault> {
-        if self.form == Form::Lines { self.line() } else { self.item() }
+    pub(super) fn advance(&mut self) -> Result<Option<InputItem>, InputError> {
+        if self.form == ItemsState::Lines { self.line() } else { self.item() }
     }
 
-    fn peek(&mut self) -> Result<Option<u8>, Fault> {
+    fn peek(&mut self) -> Result<Option<u8>, InputError> {
         Ok(self.source.block()?.first().copied())
     }
 
-    fn pass(&mut self) -> Result<(), Fault> {
+    fn pass(&mut self) -> Result<(), InputError> {
         if let Some(byte) = self.peek()? {
             self.position.pass(&[byte]);
             self.source.consume(1);
@@ -65,7 +65,7 @@ impl<S: Blocks> Items<S> {
         Ok(())
     }
 
-    fn line(&mut self) -> Result<Option<Item>, Fault> {
+    fn line(&mut self) -> Result<Option<InputItem>, InputError> {
         let mut text = Vec::new();
         loop {
             let start = self.position;
@@ -83,7 +83,7 @@ impl<S: Blocks> Items<S> {
                 let count = part.len();
                 self.source.consume(count);
                 if text.len() > LONGEST {
-                    return Err(Fault::line(start.line, format!("longer than {LONGEST} bytes")));
+                    return Err(InputError::line(start.line, format!("longer than {LONGEST} bytes")));
                 }
                 ended = length.is_some();
             }
@@ -92,7 +92,7 @@ impl<S: Blocks> Items<S> {
             }
             if text.iter().any(|byte| !byte.is_ascii_whitespace()) {
                 let value = json::decode_from(&text, start);
-                return Ok(Some(Item { line: start.line, value }));
+                return Ok(Some(InputItem { line: start.line, value }));
             }
             if !ended {
                 return Ok(None);
@@ -101,7 +101,7 @@ impl<S: Blocks> Items<S> {
         }
     }
 
-    fn pass_line_end(&mut self) -> Result<(), Fault> {
+    fn pass_line_end(&mut self) -> Result<(), InputError> {
         let first = self.peek()?;
         self.pass()?;
         if first == Some(b'\r') && self.peek()? == Some(b'\n') {
@@ -110,26 +110,26 @@ impl<S: Blocks> Items<S> {
         Ok(())
     }
 
-    fn wrong<T>(&self, what: impl Into<String>) -> Result<T, Fault> {
-        Err(Fault::at(self.position.line, format!("character {}", self.position.column), what))
+    fn wrong<T>(&self, what: impl Into<String>) -> Result<T, InputError> {
+        Err(InputError::at(self.position.line, format!("character {}", self.position.column), what))
     }
 
     /// The next item of the list, found by its brackets and quotes alone.
-    fn item(&mut self) -> Result<Option<Item>, Fault> {
-        if self.form == Form::Before {
+    fn item(&mut self) -> Result<Option<InputItem>, InputError> {
+        if self.form == ItemsState::Before {
             self.blanks()?;
             if self.peek()? != Some(b'[') {
                 return self
                     .wrong("the file is no JSON list of recipients: it begins with something else than `[`");
             }
             self.pass()?;
-            self.form = Form::First;
+            self.form = ItemsState::First;
         }
-        if self.form == Form::After {
+        if self.form == ItemsState::After {
             return Ok(None);
         }
         self.blanks()?;
-        if self.form == Form::First && self.peek()? == Some(b']') {
+        if self.form == ItemsState::First && self.peek()? == Some(b']') {
             self.pass()?;
             return self.end().map(|()| None);
         }
@@ -137,15 +137,15 @@ impl<S: Blocks> Items<S> {
         let text = self.item_text(start)?;
         let closes = self.peek()? == Some(b']');
         self.pass()?;
-        self.form = Form::Next;
+        self.form = ItemsState::Next;
         if closes {
             self.end()?;
         }
-        Ok(Some(Item { line: start.line, value: json::decode_from(&text, start) }))
+        Ok(Some(InputItem { line: start.line, value: json::decode_from(&text, start) }))
     }
 
     /// The text up to the comma or bracket behind the item.
-    fn item_text(&mut self, start: Position) -> Result<Vec<u8>, Fault> {
+    fn item_text(&mut self, start: Position) -> Result<Vec<u8>, InputError> {
         let (mut text, mut depth, mut quoted, mut escaped) = (Vec::new(), 0_u32, false, false);
         loop {
             let block = self.source.block()?;
@@ -174,7 +174,7 @@ impl<S: Blocks> Items<S> {
             self.position.pass(&block[..used]);
             self.source.consume(used);
             if text.len() > LONGEST {
-                return Err(Fault::line(start.line, format!("longer than {LONGEST} bytes")));
+                return Err(InputError::line(start.line, format!("longer than {LONGEST} bytes")));
             }
             if ended {
                 return Ok(text);
@@ -182,7 +182,7 @@ impl<S: Blocks> Items<S> {
         }
     }
 
-    fn blanks(&mut self) -> Result<(), Fault> {
+    fn blanks(&mut self) -> Result<(), InputError> {
         while self.peek()?.is_some_and(|byte| byte.is_ascii_whitespace()) {
             self.pass()?;
         }
@@ -190,8 +190,8 @@ impl<S: Blocks> Items<S> {
     }
 
     /// Nothing may stand after the list.
-    fn end(&mut self) -> Result<(), Fault> {
-        self.form = Form::After;
+    fn end(&mut self) -> Result<(), InputError> {
+        self.form = ItemsState::After;
         self.blanks()?;
         match self.peek()? {
             None => Ok(()),
@@ -206,7 +206,7 @@ mod tests {
     use super::*;
 
     fn all(text: &str, list: bool) -> Result<Vec<(u64, Value)>, String> {
-        let mut items = if list { Items::list(text.as_bytes()) } else { Items::lines(text.as_bytes()) };
+        let mut items = if list { ItemReader::list(text.as_bytes()) } else { ItemReader::lines(text.as_bytes()) };
         let mut all = Vec::new();
         while let Some(item) = items.advance().map_err(|fault| fault.to_string())? {
             all.push((item.line, item.value.map_err(|fault| fault.to_string())?));

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::message::exact_numbers;
 
-use super::fault::Fault;
+use super::fault::InputError;
 use super::position::Position;
 
 /// What some programs put before UTF-8 text.
@@ -19,21 +19,21 @@ const MARK: &[u8] = b"\xef\xbb\xbf";
 /// # Errors
 ///
 /// Anything but one JSON value with white space around it; a key that stands twice in an object.
-pub fn decode(text: &[u8]) -> Result<Value, Fault> {
+pub fn decode(text: &[u8]) -> Result<Value, InputError> {
     decode_from(text.strip_prefix(MARK).unwrap_or(text), Position::default())
 }
 
 /// The same of a part of a text that begins at a place.
-pub(super) fn decode_from(text: &[u8], start: Position) -> Result<Value, Fault> {
+pub(super) fn decode_from(text: &[u8], start: Position) -> Result<Value, InputError> {
     let failed = |error: serde_json::Error| told(&error, text, start);
     let mut strict = serde_json::Deserializer::from_slice(text);
-    Strict.deserialize(&mut strict).map_err(failed)?;
+    StrictVisitor.deserialize(&mut strict).map_err(failed)?;
     strict.end().map_err(failed)?;
     // A number that would lose digits becomes a text with all of them.
     serde_json::from_slice(&exact_numbers(text)).map_err(failed)
 }
 
-fn told(error: &serde_json::Error, text: &[u8], start: Position) -> Fault {
+fn told(error: &serde_json::Error, text: &[u8], start: Position) -> InputError {
     // It counts lines by LF alone, and bytes.
     let begins =
         text.split_inclusive(|byte| *byte == b'\n').take(error.line().saturating_sub(1)).map(<[u8]>::len);
@@ -48,19 +48,19 @@ fn told(error: &serde_json::Error, text: &[u8], start: Position) -> Fault {
         "trailing characters" => "text after the end of the JSON value; one value is expected".to_owned(),
         other if other.starts_with("the key ") => other.to_owned(),
         other => {
-            return Fault::line(
+            return InputError::line(
                 position.line,
                 format!("it is not JSON: {other} (character {})", position.column),
             );
         }
     };
-    Fault::at(position.line, format!("character {}", position.column), what)
+    InputError::at(position.line, format!("character {}", position.column), what)
 }
 
 /// Goes through a value and keeps nothing but the keys of the objects that it is in.
-struct Strict;
+struct StrictVisitor;
 
-impl<'de> DeserializeSeed<'de> for Strict {
+impl<'de> DeserializeSeed<'de> for StrictVisitor {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -68,7 +68,7 @@ impl<'de> DeserializeSeed<'de> for Strict {
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
+impl<'de> Visitor<'de> for StrictVisitor {
     type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

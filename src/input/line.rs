@@ -4,19 +4,19 @@ use serde_json::Value;
 
 use crate::message::quoted;
 
-use super::fault::Fault;
+use super::fault::InputError;
 use super::header::{GROUP_ID, USERS};
 
 /// A recipient and its line, or what is wrong with that line.
 #[derive(Debug)]
-pub struct Line {
+pub struct RecipientLine {
     /// As an editor counts.
     pub number: u64,
     /// An id, or an object whose `group_id` is the id.
-    pub value: Result<Value, Fault>,
+    pub value: Result<Value, InputError>,
 }
 
-impl Line {
+impl RecipientLine {
     pub(super) fn id(&self) -> Option<&str> {
         match self.value.as_ref().ok()? {
             Value::String(id) => Some(id),
@@ -34,9 +34,9 @@ fn is_long_number(id: &str) -> bool {
 }
 
 /// How many digits most of the long numbers among the ids have, where there is one.
-pub(super) fn digits(page: &[Line]) -> Option<usize> {
+pub(super) fn digits(page: &[RecipientLine]) -> Option<usize> {
     let mut lengths = [0_usize; 32];
-    for id in page.iter().filter_map(Line::id).filter(|id| is_long_number(id)) {
+    for id in page.iter().filter_map(RecipientLine::id).filter(|id| is_long_number(id)) {
         lengths[id.len().min(31)] += 1;
     }
     let long: usize = lengths.iter().sum();
@@ -48,7 +48,7 @@ pub(super) fn digits(page: &[Line]) -> Option<usize> {
 const KEPT: usize = 15;
 
 /// Refuses ids that are all longer than a spreadsheet keeps and end with zeros: by chance that is one file in a thousand.
-pub(super) fn check_rounded(page: &[Line]) -> Result<(), Fault> {
+pub(super) fn check_rounded(page: &[RecipientLine]) -> Result<(), InputError> {
     let (mut zeros, mut first) = (0, None);
     for line in page {
         let Some(id) = line.id().filter(|id| is_long_number(id) && id.len() > KEPT) else { continue };
@@ -59,7 +59,7 @@ pub(super) fn check_rounded(page: &[Line]) -> Result<(), Fault> {
         first.get_or_insert((line.number, id));
     }
     match first {
-        Some((line, id)) if zeros >= 3 => Err(Fault::line(
+        Some((line, id)) if zeros >= 3 => Err(InputError::line(
             line,
             format!(
                 "the id {} and all others that are as long end with zeros after {KEPT} digits: a spreadsheet has replaced the last ones; format the column as text and save again",
@@ -71,7 +71,7 @@ pub(super) fn check_rounded(page: &[Line]) -> Result<(), Fault> {
 }
 
 /// Where the ids are no long numbers and another column has nothing else, the names of the two may be swapped.
-pub(super) fn check_columns(page: &[Line], id_column: &str) -> Result<(), Fault> {
+pub(super) fn check_columns(page: &[RecipientLine], id_column: &str) -> Result<(), InputError> {
     let rows = || page.iter().filter_map(|line| line.value.as_ref().ok()?.as_object());
     let Some(first) = rows().next() else { return Ok(()) };
     let is_long = |value: &Value| match value {
@@ -81,7 +81,7 @@ pub(super) fn check_columns(page: &[Line], id_column: &str) -> Result<(), Fault>
     };
     let others = first.keys().filter(|name| ![USERS, GROUP_ID, id_column].contains(&name.as_str()));
     match others.into_iter().find(|name| rows().all(|row| row.get(*name).is_some_and(is_long))) {
-        Some(name) => Err(Fault::whole(format!(
+        Some(name) => Err(InputError::whole(format!(
             "the ids in `{id_column}` are no long numbers, and those in `{name}` are; are the names of the two columns swapped? `id_column = \"NAME\"` says which one holds the ids"
         ))),
         None => Ok(()),

@@ -28,13 +28,13 @@ mod table;
 mod text;
 
 pub use audience::Audience;
-pub use fault::Fault;
+pub use fault::InputError;
 pub use ids::{group_id, split_users, user};
 pub use json::decode as decode_json;
-pub use line::Line;
-pub use options::Options;
-pub use table::{Row, Table};
-pub use text::Text;
+pub use line::RecipientLine;
+pub use options::AudienceOptions;
+pub use table::{TableEvent, TableReader};
+pub use text::TextReader;
 
 /// The most bytes of one record: far more than any has, far less than would hurt.
 const LONGEST: usize = 1 << 20;

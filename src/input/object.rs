@@ -4,10 +4,10 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use crate::message::{IdOf, id};
+use crate::message::{IdKind, id};
 
-use super::fault::Fault;
-use super::header::{self, GROUP_ID, Meaning};
+use super::fault::InputError;
+use super::header::{self, GROUP_ID, ColumnMeaning};
 use super::ids::group_id;
 
 /// How many names of fields are kept.
@@ -20,20 +20,20 @@ pub(super) fn check_fields(
     id_column: &str,
     is_chosen: bool,
     known: &mut HashSet<String>,
-) -> Result<(), Fault> {
+) -> Result<(), InputError> {
     let Some(fields) = value.as_object() else { return Ok(()) };
     for name in fields.keys() {
         if name == id_column || name == header::USERS || known.contains(name) {
             continue;
         }
-        let wrong = |what: String| Fault::at(line, format!("`{}`", name.escape_debug()), what);
+        let wrong = |what: String| InputError::at(line, format!("`{}`", name.escape_debug()), what);
         match header::meaning(name, id_column) {
-            Meaning::Itself if known.len() < FIELDS => drop(known.insert(name.clone())),
+            ColumnMeaning::Itself if known.len() < FIELDS => drop(known.insert(name.clone())),
             // Without the id itself, the one that seems to be meant is proposed.
-            Meaning::Id if !is_chosen && fields.contains_key(id_column) => {
+            ColumnMeaning::Id if !is_chosen && fields.contains_key(id_column) => {
                 return Err(wrong(header::two_of_ids("field", id_column)));
             }
-            Meaning::Users if !fields.contains_key(header::USERS) => {
+            ColumnMeaning::Users if !fields.contains_key(header::USERS) => {
                 return Err(wrong(header::other_users("field")));
             }
             _ => {}
@@ -43,23 +43,23 @@ pub(super) fn check_fields(
 }
 
 /// Reads a recipient.
-pub(super) fn read(mut value: Value, line: u64, id_column: &str) -> Result<Value, Fault> {
+pub(super) fn read(mut value: Value, line: u64, id_column: &str) -> Result<Value, InputError> {
     let place = |name: &str| format!("`{name}`");
     let Value::Object(fields) = &mut value else {
-        let id = json_id(&value).map_err(|what| Fault::line(line, what))?;
+        let id = json_id(&value).map_err(|what| InputError::line(line, what))?;
         return Ok(Value::from(id));
     };
     if fields.get(id_column).is_some_and(Value::is_null) {
-        return Err(Fault::at(line, place(id_column), "it is null; the id of the group belongs here"));
+        return Err(InputError::at(line, place(id_column), "it is null; the id of the group belongs here"));
     }
     let Some(id) = fields.get(id_column) else {
         let names: Vec<String> = fields.keys().cloned().collect();
         let hint = header::proposed(&names, id_column).map_or_else(String::new, |name| {
             format!("; `{name}` seems to be meant: say `id_column = \"{name}\"`")
         });
-        return Err(Fault::line(line, format!("`{id_column}` is missing: the id of the group{hint}")));
+        return Err(InputError::line(line, format!("`{id_column}` is missing: the id of the group{hint}")));
     };
-    let id = json_id(id).map_err(|what| Fault::at(line, place(id_column), what))?;
+    let id = json_id(id).map_err(|what| InputError::at(line, place(id_column), what))?;
     fields.insert(id_column.to_owned(), Value::from(id.as_str()));
     fields.insert(GROUP_ID.to_owned(), Value::from(id));
     Ok(value)
@@ -73,6 +73,6 @@ fn json_id(value: &Value) -> Result<String, String> {
             "{number} is a number that may have lost digits; write the id as a text in quotes, with all its digits"
         )),
         Value::Number(number) => group_id(&number.to_string()).map(str::to_owned),
-        other => id("group_id", other.clone(), IdOf::Group).map_err(|problem| problem.message),
+        other => id("group_id", other.clone(), IdKind::Group).map_err(|problem| problem.message),
     }
 }

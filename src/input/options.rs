@@ -2,11 +2,11 @@
 
 use encoding_rs::{Encoding, UTF_16LE};
 
-use super::fault::Fault;
+use super::fault::InputError;
 
 /// What a script says about a file, where it does not leave that to the reader.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Options {
+pub struct AudienceOptions {
     /// The label of the text's encoding, such as `gb18030`.
     pub encoding: Option<String>,
     /// What separates the cells of a row: one ASCII character.
@@ -17,7 +17,7 @@ pub struct Options {
     pub id_column: Option<String>,
 }
 
-impl Options {
+impl AudienceOptions {
     /// Reads a separator.
     ///
     /// # Errors
@@ -41,21 +41,21 @@ impl Options {
     ///
     /// A name that stands for none.
     pub fn check_encoding(label: &str) -> Result<(), String> {
-        Asked::of(label).map(drop).map_err(|fault| fault.what)
+        NamedEncoding::of(label).map(drop).map_err(|fault| fault.what)
     }
 }
 
 /// An encoding that was asked for by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(super) enum NamedEncoding {
     /// UTF-16 in the order of bytes that its mark or its text tells.
     Utf16,
     /// This one.
     One(&'static Encoding),
 }
 
-impl Asked {
-    pub(super) fn of(label: &str) -> Result<Self, Fault> {
+impl NamedEncoding {
+    pub(super) fn of(label: &str) -> Result<Self, InputError> {
         let trimmed = label.trim();
         if trimmed.eq_ignore_ascii_case("utf-16") || trimmed.eq_ignore_ascii_case("utf16") {
             return Ok(Self::Utf16);
@@ -63,7 +63,7 @@ impl Asked {
         match Encoding::for_label_no_replacement(trimmed.as_bytes()) {
             Some(encoding) if encoding == encoding_rs::GBK => Ok(Self::One(encoding_rs::GB18030)),
             Some(encoding) => Ok(Self::One(encoding)),
-            None => Err(Fault::whole(format!(
+            None => Err(InputError::whole(format!(
                 "there is no encoding \"{}\"; such are \"utf-8\", \"gb18030\", \"utf-16\", \"big5\" and \"windows-1252\"",
                 label.escape_debug()
             ))),
@@ -82,15 +82,15 @@ mod tests {
     #[test]
     fn separators_and_encodings_are_checked() {
         for text in [",", ";", "\t", "|", ":"] {
-            assert!(Options::separator(text).is_ok(), "{text:?}");
+            assert!(AudienceOptions::separator(text).is_ok(), "{text:?}");
         }
         for text in ["", "\"", "\n", "a", "1", "，", ",,"] {
-            assert!(Options::separator(text).is_err(), "{text:?}");
+            assert!(AudienceOptions::separator(text).is_err(), "{text:?}");
         }
         for label in ["utf-8", "UTF8", "gbk", "GB18030", "gb2312", "utf-16", "UTF-16LE", "big5", "latin1"] {
-            Options::check_encoding(label).unwrap();
+            AudienceOptions::check_encoding(label).unwrap();
         }
-        assert!(Options::check_encoding("utf-9").unwrap_err().contains("gb18030"));
-        assert_eq!(Asked::of("gbk").unwrap(), Asked::One(encoding_rs::GB18030));
+        assert!(AudienceOptions::check_encoding("utf-9").unwrap_err().contains("gb18030"));
+        assert_eq!(NamedEncoding::of("gbk").unwrap(), NamedEncoding::One(encoding_rs::GB18030));
     }
 }

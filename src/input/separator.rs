@@ -1,7 +1,7 @@
 //! What separates a table's columns: comma, semicolon or tab, found by its first rows.
 
-use super::csv::{Record, Records, Step};
-use super::fault::Fault;
+use super::csv::{CsvRecord, CsvRowReader, CsvEvent};
+use super::fault::InputError;
 use super::header;
 
 /// Those that are recognised.
@@ -11,7 +11,7 @@ const KNOWN: [u8; 3] = [b',', b';', b'\t'];
 const ROWS: usize = 50;
 
 /// How a separator fits the first rows.
-struct Fit {
+struct SeparatorFit {
     separator: u8,
     width: usize,
     /// All rows are as wide as the first.
@@ -21,15 +21,15 @@ struct Fit {
 
 /// The separator of the table that begins so; `whole` says whether that is all of it. Where a column of ids is wanted,
 /// the separator that gives it is the right one.
-pub(super) fn guess(sample: &[u8], whole: bool, id_column: Option<&str>) -> Result<u8, Fault> {
-    let fits: Vec<Fit> =
+pub(super) fn guess(sample: &[u8], whole: bool, id_column: Option<&str>) -> Result<u8, InputError> {
+    let fits: Vec<SeparatorFit> =
         KNOWN.into_iter().map(|separator| fit(sample, whole, separator, id_column)).collect();
     if id_column.is_some() {
         let wide = fits.iter().rev().filter(|fit| fit.has_id).max_by_key(|fit| fit.width);
         let found = wide.or_else(|| fits.iter().rev().max_by_key(|fit| fit.width));
         return Ok(found.map_or(b',', |fit| fit.separator));
     }
-    let several: Vec<&Fit> = fits.iter().filter(|fit| fit.width > 1).collect();
+    let several: Vec<&SeparatorFit> = fits.iter().filter(|fit| fit.width > 1).collect();
     match several[..] {
         [] => Ok(b','),
         [one] => Ok(one.separator),
@@ -37,7 +37,7 @@ pub(super) fn guess(sample: &[u8], whole: bool, id_column: Option<&str>) -> Resu
             let mut even = several.iter().filter(|fit| fit.even);
             match (even.next(), even.next()) {
                 (Some(one), None) => Ok(one.separator),
-                _ => Err(Fault::whole(format!(
+                _ => Err(InputError::whole(format!(
                     "its columns may be separated by {}; say which, for example `separator = \"{}\"`",
                     several.iter().map(|fit| name(fit.separator)).collect::<Vec<_>>().join(" or by "),
                     several[0].separator.escape_ascii()
@@ -47,10 +47,10 @@ pub(super) fn guess(sample: &[u8], whole: bool, id_column: Option<&str>) -> Resu
     }
 }
 
-fn fit(sample: &[u8], whole: bool, separator: u8, id_column: Option<&str>) -> Fit {
-    let mut records = Records::new(sample, separator, 1);
-    let mut record = Record::default();
-    let mut fit = Fit { separator, width: 0, even: true, has_id: false };
+fn fit(sample: &[u8], whole: bool, separator: u8, id_column: Option<&str>) -> SeparatorFit {
+    let mut records = CsvRowReader::new(sample, separator, 1);
+    let mut record = CsvRecord::default();
+    let mut fit = SeparatorFit { separator, width: 0, even: true, has_id: false };
     let mut rows = 0;
     while rows < ROWS {
         let step = records.read(&mut record, &[]);
@@ -60,10 +60,10 @@ fn fit(sample: &[u8], whole: bool, separator: u8, id_column: Option<&str>) -> Fi
             break;
         }
         match step {
-            Ok(Step::Row) if record.is_blank() => continue,
-            Ok(Step::Row) => {}
-            Ok(Step::End) => break,
-            Ok(Step::Bad(_)) | Err(_) => fit.even = false,
+            Ok(CsvEvent::Row) if record.is_blank() => continue,
+            Ok(CsvEvent::Row) => {}
+            Ok(CsvEvent::End) => break,
+            Ok(CsvEvent::Bad(_)) | Err(_) => fit.even = false,
         }
         if rows == 0 {
             fit.width = record.len();

@@ -9,9 +9,9 @@ use calamine::{Reader as _, SheetType, SheetVisible, Xlsx};
 use crate::message::nearest;
 
 use super::archive;
-use super::cell::Cell;
-use super::fault::Fault;
-use super::{header, options::Options};
+use super::cell::SheetCell;
+use super::fault::InputError;
+use super::{header, options::AudienceOptions};
 
 /// Rows that are handed over at once.
 const BATCH: usize = 128;
@@ -23,18 +23,18 @@ const AHEAD: usize = 4;
 const COLUMNS: u32 = 1_000;
 
 /// A row: its number as Excel shows it, and its cells.
-pub(super) type Row = (u64, Vec<Cell>);
+pub(super) type SheetRow = (u64, Vec<SheetCell>);
 
-enum Handed {
-    Rows(Vec<Row>),
-    Failed(Fault),
+enum SheetBatch {
+    Rows(Vec<SheetRow>),
+    Failed(InputError),
     End,
 }
 
 /// A sheet that is being read.
-pub(super) struct Sheet {
-    rows: Receiver<Handed>,
-    batch: std::vec::IntoIter<Row>,
+pub(super) struct SheetReader {
+    rows: Receiver<SheetBatch>,
+    batch: std::vec::IntoIter<SheetRow>,
     pub(super) name: String,
     pub(super) header: Vec<String>,
     pub(super) id: usize,
@@ -44,8 +44,8 @@ pub(super) struct Sheet {
     pub(super) blank: u64,
 }
 
-impl Sheet {
-    pub(super) fn open(mut file: File, options: &Options, id_column: &str) -> Result<Self, Fault> {
+impl SheetReader {
+    pub(super) fn open(mut file: File, options: &AudienceOptions, id_column: &str) -> Result<Self, InputError> {
         archive::check(&mut file)?;
         let mut book: Xlsx<BufReader<File>> =
             Xlsx::new(BufReader::new(file)).map_err(|error| unreadable(&error))?;
@@ -56,13 +56,13 @@ impl Sheet {
             .name("workbook".to_owned())
             .spawn(move || {
                 let last = match read(&mut book, &of, &hand) {
-                    Ok(()) => Handed::End,
-                    Err(fault) => Handed::Failed(fault),
+                    Ok(()) => SheetBatch::End,
+                    Err(fault) => SheetBatch::Failed(fault),
                 };
                 // The broadcast may have been given up.
                 let _ = hand.send(last);
             })
-            .map_err(|error| Fault::whole(format!("it cannot be read: {error}")))?;
+            .map_err(|error| InputError::whole(format!("it cannot be read: {error}")))?;
         let mut sheet = Self {
             rows,
             batch: Vec::new().into_iter(),
@@ -74,7 +74,7 @@ impl Sheet {
             blank: 0,
         };
         let Some((line, cells)) = sheet.next()? else {
-            return Err(Fault::whole(format!(
+            return Err(InputError::whole(format!(
                 "its sheet `{}` is empty; the first row names the columns",
                 sheet.name
             )));
@@ -82,7 +82,7 @@ impl Sheet {
         (sheet.blank, sheet.read, sheet.begins) = (0, 0, line);
         let mut names = Vec::with_capacity(cells.len());
         for cell in &cells {
-            names.push(cell.text().map_err(|what| Fault::line(line, what))?);
+            names.push(cell.text().map_err(|what| InputError::line(line, what))?);
         }
         sheet.header = header::names(names.iter().map(String::as_str), line)?;
         sheet.id = header::id_column(&sheet.header, id_column, line)?;
@@ -91,10 +91,10 @@ impl Sheet {
     }
 
     /// The next row with any text.
-    pub(super) fn next(&mut self) -> Result<Option<Row>, Fault> {
+    pub(super) fn next(&mut self) -> Result<Option<SheetRow>, InputError> {
         loop {
             for row in self.batch.by_ref() {
-                if row.1.iter().all(Cell::is_blank) {
+                if row.1.iter().all(SheetCell::is_blank) {
                     self.blank += 1;
                 } else {
                     self.read += 1;
@@ -102,14 +102,14 @@ impl Sheet {
                 }
             }
             match self.rows.recv() {
-                Ok(Handed::Rows(rows)) => self.batch = rows.into_iter(),
-                Ok(Handed::Failed(fault)) => return Err(fault),
-                Ok(Handed::End) => {
+                Ok(SheetBatch::Rows(rows)) => self.batch = rows.into_iter(),
+                Ok(SheetBatch::Failed(fault)) => return Err(fault),
+                Ok(SheetBatch::End) => {
                     self.rows = ended();
                     return Ok(None);
                 }
                 Err(_) => {
-                    return Err(Fault::whole(
+                    return Err(InputError::whole(
                         "the workbook cannot be read to its end; save it anew, or as CSV",
                     ));
                 }
@@ -119,20 +119,20 @@ impl Sheet {
 }
 
 /// Where nothing but the end comes from.
-fn ended() -> Receiver<Handed> {
+fn ended() -> Receiver<SheetBatch> {
     let (hand, rows) = sync_channel(1);
-    let _ = hand.send(Handed::End);
+    let _ = hand.send(SheetBatch::End);
     rows
 }
 
-fn unreadable(error: &dyn std::fmt::Display) -> Fault {
-    Fault::whole(format!(
+fn unreadable(error: &dyn std::fmt::Display) -> InputError {
+    InputError::whole(format!(
         "it is no Excel workbook that can be read ({error}); save it as .xlsx anew, or as CSV"
     ))
 }
 
 /// The sheet asked for, or the first one.
-fn chosen(book: &Xlsx<BufReader<File>>, asked: Option<&str>) -> Result<String, Fault> {
+fn chosen(book: &Xlsx<BufReader<File>>, asked: Option<&str>) -> Result<String, InputError> {
     let sheets: Vec<_> =
         book.sheets_metadata().iter().filter(|sheet| sheet.typ == SheetType::WorkSheet).collect();
     let names = || sheets.iter().map(|sheet| format!("`{}`", sheet.name)).collect::<Vec<_>>().join(", ");
@@ -142,11 +142,11 @@ fn chosen(book: &Xlsx<BufReader<File>>, asked: Option<&str>) -> Result<String, F
         }
         let hint = nearest(asked, sheets.iter().map(|sheet| sheet.name.as_str()))
             .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-        return Err(Fault::whole(format!("it has no sheet `{asked}`; it has: {}{hint}", names())));
+        return Err(InputError::whole(format!("it has no sheet `{asked}`; it has: {}{hint}", names())));
     }
     match sheets.first() {
-        None => Err(Fault::whole("it has no sheet")),
-        Some(first) if first.visible != SheetVisible::Visible => Err(Fault::whole(format!(
+        None => Err(InputError::whole("it has no sheet")),
+        Some(first) if first.visible != SheetVisible::Visible => Err(InputError::whole(format!(
             "its first sheet, `{}`, is hidden; say which one holds the recipients: `sheet = \"NAME\"`. It has: {}",
             first.name,
             names()
@@ -155,7 +155,7 @@ fn chosen(book: &Xlsx<BufReader<File>>, asked: Option<&str>) -> Result<String, F
     }
 }
 
-fn read(book: &mut Xlsx<BufReader<File>>, name: &str, hand: &SyncSender<Handed>) -> Result<(), Fault> {
+fn read(book: &mut Xlsx<BufReader<File>>, name: &str, hand: &SyncSender<SheetBatch>) -> Result<(), InputError> {
     let mut cells = book.worksheet_cells_reader(name).map_err(|error| unreadable(&error))?;
     let formats: Vec<String> = cells
         .styles()
@@ -167,11 +167,11 @@ fn read(book: &mut Xlsx<BufReader<File>>, name: &str, hand: &SyncSender<Handed>)
                 .map_or_else(|| "General".to_owned(), |known| known.format_code.clone())
         })
         .collect();
-    let mut batch: Vec<Row> = Vec::with_capacity(BATCH);
+    let mut batch: Vec<SheetRow> = Vec::with_capacity(BATCH);
     while let Some((cell, style)) = cells.next_cell_with_style_id().map_err(|error| unreadable(&error))? {
         let (row, column) = cell.get_position();
         if column >= COLUMNS {
-            return Err(Fault::line(
+            return Err(InputError::line(
                 u64::from(row) + 1,
                 format!("it has more than {COLUMNS} columns; keep those that the messages need"),
             ));
@@ -180,26 +180,26 @@ fn read(book: &mut Xlsx<BufReader<File>>, name: &str, hand: &SyncSender<Handed>)
         match batch.last() {
             Some((last, _)) if *last == line => {}
             Some((last, _)) if *last > line => {
-                return Err(Fault::line(line, "its rows are not in their order; save the workbook anew"));
+                return Err(InputError::line(line, "its rows are not in their order; save the workbook anew"));
             }
             _ => {
-                if batch.len() == BATCH && hand.send(Handed::Rows(std::mem::take(&mut batch))).is_err() {
+                if batch.len() == BATCH && hand.send(SheetBatch::Rows(std::mem::take(&mut batch))).is_err() {
                     return Ok(());
                 }
                 batch.push((line, Vec::new()));
             }
         }
-        let value = Cell::of(cell.get_value(), formats.get(style).map_or("General", String::as_str));
+        let value = SheetCell::of(cell.get_value(), formats.get(style).map_or("General", String::as_str));
         if let Some((_, cells)) = batch.last_mut()
-            && value != Cell::Empty
+            && value != SheetCell::Empty
         {
             let place = column as usize;
             if cells.len() <= place {
-                cells.resize(place + 1, Cell::Empty);
+                cells.resize(place + 1, SheetCell::Empty);
             }
             cells[place] = value;
         }
     }
-    let _ = hand.send(Handed::Rows(batch));
+    let _ = hand.send(SheetBatch::Rows(batch));
     Ok(())
 }

@@ -1,16 +1,16 @@
 //! Quotes that open by mistake and close by another: the rows between them would vanish without a word.
 
-use super::csv::Record;
-use super::fault::{Fault, column};
+use super::csv::CsvRecord;
+use super::fault::{InputError, column};
 
 /// Refuses a row with a cell in quotes whose lines read as rows of their own: the cell's first column is `id`.
 pub(super) fn check(
-    record: &Record,
+    record: &CsvRecord,
     separator: char,
     id: usize,
     width: usize,
     names: &[String],
-) -> Result<(), Fault> {
+) -> Result<(), InputError> {
     let own = record.get(id).unwrap_or_default().trim();
     for index in record.broken_cells().filter(|_| width > 1) {
         let cell = record.get(index).unwrap_or_default();
@@ -22,7 +22,7 @@ pub(super) fn check(
         // The first line may end a row that began before the quote: then the cell's last line is the start of another.
         let starts = others.first().is_some_and(|first| ends_row(first, index, width, separator, id, own));
         if inner || ends || starts || (lines.len() > 1 && is_row(last, width, separator, id, own)) {
-            return Err(Fault::at(
+            return Err(InputError::at(
                 record.line,
                 column(index, names.get(index).map(String::as_str)),
                 "a quote opens in this row, and the cell that it begins holds lines that look like rows of the table; remove the quote",

@@ -2,19 +2,19 @@
 
 use std::io::{Read, Seek};
 
-use super::csv::{Record, Records, Step};
-use super::fault::Fault;
-use super::options::Options;
-use super::text::{Blocks, Text};
+use super::csv::{CsvRecord, CsvRowReader, CsvEvent};
+use super::fault::InputError;
+use super::options::AudienceOptions;
+use super::text::{BlockSource, TextReader};
 use super::{header, separator, swallowed};
 
 /// How much of a text is looked at to find its separator.
 const SAMPLE: usize = 1 << 16;
 
 /// A table that is being read.
-pub struct Table<R> {
-    records: Records<Text<R>>,
-    record: Record,
+pub struct TableReader<R> {
+    records: CsvRowReader<TextReader<R>>,
+    record: CsvRecord,
     header: Option<Vec<String>>,
     /// Cells of each row: as many as the first has.
     width: Option<usize>,
@@ -25,16 +25,16 @@ pub struct Table<R> {
 
 /// What was read.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Row {
+pub enum TableEvent {
     /// A row of this line; [`Table::cells`] has it.
     Good(u64),
     /// A row that cannot be used, after which others come.
-    Bad(Fault),
+    Bad(InputError),
     /// There is no more.
     End,
 }
 
-impl<R: Read + Seek> Table<R> {
+impl<R: Read + Seek> TableReader<R> {
     /// Opens a table with a header or without. `id_column` is the column of ids where one is wanted.
     ///
     /// # Errors
@@ -42,11 +42,11 @@ impl<R: Read + Seek> Table<R> {
     /// A text or a header that cannot be read.
     pub fn open(
         source: R,
-        options: &Options,
+        options: &AudienceOptions,
         has_header: bool,
         id_column: Option<&str>,
-    ) -> Result<Self, Fault> {
-        let mut text = Text::open(source, options)?;
+    ) -> Result<Self, InputError> {
+        let mut text = TextReader::open(source, options)?;
         let hinted = hint(&mut text)?;
         let separator = match (options.separator, hinted) {
             (Some(asked), _) => asked,
@@ -58,8 +58,8 @@ impl<R: Read + Seek> Table<R> {
         };
         let line = if hinted.is_some() { 2 } else { 1 };
         let mut table = Self {
-            records: Records::new(text, separator, line),
-            record: Record::default(),
+            records: CsvRowReader::new(text, separator, line),
+            record: CsvRecord::default(),
             header: None,
             width: None,
             id: None,
@@ -73,16 +73,16 @@ impl<R: Read + Seek> Table<R> {
     }
 }
 
-impl<R: Read> Table<R> {
-    fn read_header(&mut self, id_column: Option<&str>) -> Result<(), Fault> {
+impl<R: Read> TableReader<R> {
+    fn read_header(&mut self, id_column: Option<&str>) -> Result<(), InputError> {
         loop {
             match self.records.read(&mut self.record, &[])? {
-                Step::Row if self.record.is_blank() => {}
-                Step::Row => break,
-                Step::Bad(fault) => return Err(fault),
-                Step::End => {
+                CsvEvent::Row if self.record.is_blank() => {}
+                CsvEvent::Row => break,
+                CsvEvent::Bad(fault) => return Err(fault),
+                CsvEvent::End => {
                     if id_column.is_some() {
-                        return Err(Fault::whole("it is empty; its first line names the columns"));
+                        return Err(InputError::whole("it is empty; its first line names the columns"));
                     }
                     return Ok(());
                 }
@@ -99,7 +99,7 @@ impl<R: Read> Table<R> {
         Ok(())
     }
 
-    fn check_swallowed(&self, names: &[String]) -> Result<(), Fault> {
+    fn check_swallowed(&self, names: &[String]) -> Result<(), InputError> {
         let (id, width) = (self.id.unwrap_or(0), self.width.unwrap_or(0));
         swallowed::check(&self.record, char::from(self.records.separator()), id, width, names)
     }
@@ -109,17 +109,17 @@ impl<R: Read> Table<R> {
     /// # Errors
     ///
     /// What makes the rest unreadable: a quote in the wrong place, bytes that are no text.
-    pub fn advance(&mut self) -> Result<Row, Fault> {
+    pub fn advance(&mut self) -> Result<TableEvent, InputError> {
         let names = self.header.as_deref().unwrap_or_default();
         loop {
             match self.records.read(&mut self.record, names)? {
-                Step::End => return Ok(Row::End),
-                Step::Row if self.record.is_blank() => self.blank += 1,
-                Step::Bad(fault) => {
+                CsvEvent::End => return Ok(TableEvent::End),
+                CsvEvent::Row if self.record.is_blank() => self.blank += 1,
+                CsvEvent::Bad(fault) => {
                     self.rows += 1;
-                    return Ok(Row::Bad(fault));
+                    return Ok(TableEvent::Bad(fault));
                 }
-                Step::Row => break,
+                CsvEvent::Row => break,
             }
         }
         self.check_swallowed(names)?;
@@ -131,9 +131,9 @@ impl<R: Read> Table<R> {
                 "it has {cells} fields where {first} has {width}; a cell that holds a {} belongs in quotes",
                 separator::name(self.records.separator())
             );
-            return Ok(Row::Bad(Fault::line(self.record.line, what)));
+            return Ok(TableEvent::Bad(InputError::line(self.record.line, what)));
         }
-        Ok(Row::Good(self.record.line))
+        Ok(TableEvent::Good(self.record.line))
     }
 
     /// The names of the columns, where the table has them.
@@ -172,14 +172,14 @@ impl<R: Read> Table<R> {
 }
 
 /// The separator that a first line `sep=;` says, which Excel writes and hides; that line is passed over.
-fn hint<R: Read>(text: &mut Text<R>) -> Result<Option<u8>, Fault> {
+fn hint<R: Read>(text: &mut TextReader<R>) -> Result<Option<u8>, InputError> {
     let start = text.peek(8)?;
     let (separator, length) = match *start {
         [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', separator, b'\r', b'\n', ..] => (separator, 7),
         [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', separator, b'\r' | b'\n', ..] => (separator, 6),
         _ => return Ok(None),
     };
-    if !Options::is_separator(separator) {
+    if !AudienceOptions::is_separator(separator) {
         return Ok(None);
     }
     text.consume(length);
@@ -197,13 +197,13 @@ mod tests {
     fn read(text: &str, id_column: Option<&str>) -> Result<(Rows, Vec<String>), String> {
         let source = Cursor::new(text.as_bytes().to_vec());
         let mut table =
-            Table::open(source, &Options::default(), true, id_column).map_err(|fault| fault.to_string())?;
+            TableReader::open(source, &AudienceOptions::default(), true, id_column).map_err(|fault| fault.to_string())?;
         let (mut rows, mut bad) = (Vec::new(), Vec::new());
         loop {
             match table.advance().map_err(|fault| fault.to_string())? {
-                Row::Good(line) => rows.push((line, table.cells().map(str::to_owned).collect())),
-                Row::Bad(fault) => bad.push(fault.to_string()),
-                Row::End => return Ok((rows, bad)),
+                TableEvent::Good(line) => rows.push((line, table.cells().map(str::to_owned).collect())),
+                TableEvent::Bad(fault) => bad.push(fault.to_string()),
+                TableEvent::End => return Ok((rows, bad)),
             }
         }
     }

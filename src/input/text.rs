@@ -5,24 +5,24 @@ use std::io::{Read, Seek};
 use encoding_rs::{Decoder, DecoderResult, Encoding};
 
 use super::detect::detect;
-use super::fault::Fault;
-use super::options::{Asked, Options};
+use super::fault::InputError;
+use super::options::{NamedEncoding, AudienceOptions};
 use super::position::Position;
 
 /// Bytes that are read at once.
 const BLOCK: usize = 1 << 15;
 
 /// Where a reader gets its text from: blocks of UTF-8 with whole characters.
-pub(super) trait Blocks {
+pub(super) trait BlockSource {
     /// The text that was not consumed yet; empty at the end alone.
-    fn block(&mut self) -> Result<&[u8], Fault>;
+    fn block(&mut self) -> Result<&[u8], InputError>;
 
     /// Takes so many bytes of it.
     fn consume(&mut self, count: usize);
 }
 
-impl Blocks for &[u8] {
-    fn block(&mut self) -> Result<&[u8], Fault> {
+impl BlockSource for &[u8] {
+    fn block(&mut self) -> Result<&[u8], InputError> {
         Ok(self)
     }
 
@@ -32,7 +32,7 @@ impl Blocks for &[u8] {
 }
 
 /// A text whose encoding is known.
-pub struct Text<R> {
+pub struct TextReader<R> {
     source: R,
     decoder: Decoder,
     encoding: &'static Encoding,
@@ -45,17 +45,17 @@ pub struct Text<R> {
     at: usize,
     /// The end of what was decoded.
     position: Position,
-    fault: Option<Fault>,
+    fault: Option<InputError>,
 }
 
-impl<R: Read + Seek> Text<R> {
+impl<R: Read + Seek> TextReader<R> {
     /// Finds out the encoding, where `options` does not say it.
     ///
     /// # Errors
     ///
     /// What is no text, or in an encoding that is not recognised for certain.
-    pub fn open(mut source: R, options: &Options) -> Result<Self, Fault> {
-        let asked = options.encoding.as_deref().map(Asked::of).transpose()?;
+    pub fn open(mut source: R, options: &AudienceOptions) -> Result<Self, InputError> {
+        let asked = options.encoding.as_deref().map(NamedEncoding::of).transpose()?;
         let found = detect(&mut source, asked)?;
         Ok(Self {
             source,
@@ -74,7 +74,7 @@ impl<R: Read + Seek> Text<R> {
     }
 }
 
-impl<R: Read> Text<R> {
+impl<R: Read> TextReader<R> {
     /// The name of its encoding, as people know it.
     #[must_use]
     pub fn encoding(&self) -> &'static str {
@@ -85,7 +85,7 @@ impl<R: Read> Text<R> {
     }
 
     /// The text from here on, at least so many bytes of it where there are as many.
-    pub(super) fn peek(&mut self, least: usize) -> Result<&[u8], Fault> {
+    pub(super) fn peek(&mut self, least: usize) -> Result<&[u8], InputError> {
         while self.decoded.len() - self.at < least && !self.ended && self.fault.is_none() {
             self.decode()?;
         }
@@ -103,7 +103,7 @@ impl<R: Read> Text<R> {
     }
 
     /// Decodes a block more.
-    fn decode(&mut self) -> Result<(), Fault> {
+    fn decode(&mut self) -> Result<(), InputError> {
         if self.at == self.decoded.len() {
             self.decoded.clear();
             self.at = 0;
@@ -112,7 +112,7 @@ impl<R: Read> Text<R> {
             let count = self
                 .source
                 .read(&mut self.raw)
-                .map_err(|error| Fault::line(self.position.line, format!("it cannot be read: {error}")))?;
+                .map_err(|error| InputError::line(self.position.line, format!("it cannot be read: {error}")))?;
             (self.raw_at, self.raw_end) = (0, count);
             self.source_ended = count == 0;
         }
@@ -134,10 +134,10 @@ impl<R: Read> Text<R> {
         Ok(())
     }
 
-    fn malformed(&self) -> Fault {
+    fn malformed(&self) -> InputError {
         let name = self.encoding();
         let other = if name == "UTF-8" { "gb18030" } else { "utf-8" };
-        Fault::at(
+        InputError::at(
             self.position.line,
             format!("character {}", self.position.column),
             format!(
@@ -147,8 +147,8 @@ impl<R: Read> Text<R> {
     }
 }
 
-impl<R: Read> Blocks for Text<R> {
-    fn block(&mut self) -> Result<&[u8], Fault> {
+impl<R: Read> BlockSource for TextReader<R> {
+    fn block(&mut self) -> Result<&[u8], InputError> {
         self.peek(1)
     }
 
@@ -167,9 +167,9 @@ mod tests {
     use super::*;
 
     fn read(bytes: &[u8], encoding: Option<&str>) -> Result<(String, &'static str), String> {
-        let options = Options { encoding: encoding.map(str::to_owned), ..Options::default() };
+        let options = AudienceOptions { encoding: encoding.map(str::to_owned), ..AudienceOptions::default() };
         let mut text =
-            Text::open(Cursor::new(bytes.to_vec()), &options).map_err(|fault| fault.to_string())?;
+            TextReader::open(Cursor::new(bytes.to_vec()), &options).map_err(|fault| fault.to_string())?;
         let mut all = Vec::new();
         loop {
             let block = text.block().map_err(|fault| fault.to_string())?;

@@ -14,7 +14,7 @@ const FORGOTTEN: Duration = Duration::from_hours(24 * 30);
 
 /// What the ledger has of an app's token.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct KeptToken {
+pub struct StoredAppToken {
     /// The token, sealed; none where none was fetched yet.
     pub sealed: Option<String>,
     /// Its number: higher with each new one, 0 where there is none.
@@ -33,10 +33,10 @@ pub enum TokenTurn {
     /// Another one fetches.
     Theirs,
     /// There is no need: this is newer than what the process knows, or says why there is none for now.
-    Kept(KeptToken),
+    Kept(StoredAppToken),
 }
 
-type Row = (Option<String>, i64, String, i64, Option<String>, i64);
+type TokenTurnRow = (Option<String>, i64, String, i64, Option<String>, i64);
 
 const ROW: &str =
     "SELECT sealed, number, fetcher, busy_until, trouble, served FROM app_tokens WHERE app = ? AND seal = ?";
@@ -143,7 +143,7 @@ async fn turn(
     length: Duration,
 ) -> Result<TokenTurn, LedgerError> {
     let now = write.store.now();
-    if let Some(row) = write.row::<Row>(sql(ROW).bind(app.0).bind(seal)).await? {
+    if let Some(row) = write.row::<TokenTurnRow>(sql(ROW).bind(app.0).bind(seal)).await? {
         let (busy, of) = (row.3 > now, row.2.clone());
         let kept = kept(row, now);
         if kept.number > known || kept.trouble.is_some() {
@@ -163,19 +163,19 @@ async fn turn(
     Ok(TokenTurn::Mine)
 }
 
-fn kept((sealed, number, _, busy_until, trouble, served): Row, now: i64) -> KeptToken {
+fn kept((sealed, number, _, busy_until, trouble, served): TokenTurnRow, now: i64) -> StoredAppToken {
     let trouble = trouble.filter(|_| busy_until > now).map(|words| (words, from_millis(busy_until - now)));
-    KeptToken { sealed, number, served: served >= number, trouble }
+    StoredAppToken { sealed, number, served: served >= number, trouble }
 }
 
 #[cfg(test)]
 impl Ledger {
     /// All rows, as texts.
     pub(crate) async fn all_app_tokens(&self) -> Vec<String> {
-        type Row = (String, Option<String>, i64, String, Option<String>);
+        type AppTokenRow = (String, Option<String>, i64, String, Option<String>);
         let mut read = self.store().read().await.unwrap();
         let question = sql("SELECT seal, sealed, number, fetcher, trouble FROM app_tokens");
-        let rows: Vec<Row> = read.rows(question).await.unwrap();
+        let rows: Vec<AppTokenRow> = read.rows(question).await.unwrap();
         read.done();
         rows.iter().map(|row| format!("{row:?}")).collect()
     }

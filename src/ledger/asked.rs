@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::jobs::{JobRun, RunRow};
+use super::jobs::{JobRun, JobRunRow};
 use super::roster::{is_taken, wish};
 use super::sql::sql;
 use super::store::from_millis;
@@ -45,7 +45,7 @@ impl Ledger {
                 ORDER BY job",
         );
         let mut read = self.store().read().await?;
-        let rows: Vec<RunRow> = read.rows(question.bind(job)).await?;
+        let rows: Vec<JobRunRow> = read.rows(question.bind(job)).await?;
         read.done();
         rows.into_iter().map(|row| self.job_run(row)).collect()
     }

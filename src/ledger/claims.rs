@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::broadcast::json;
-use super::jobs::{Decided, EndedRun, Entry, JobClaim, NewRun};
+use super::jobs::{DecidedUntil, EndedRun, JobRunAction, JobClaim, NewJobRun};
 use super::sql::sql;
 use super::store::{Transaction, millis};
 use super::{JobState, LedgerError};
@@ -14,12 +14,12 @@ use super::{JobState, LedgerError};
 /// Claims runs; gives what came of each.
 pub(super) async fn claim(
     write: &mut Transaction<'_>,
-    runs: &[NewRun],
+    runs: &[NewJobRun],
     owner: i64,
 ) -> Result<Vec<JobClaim>, LedgerError> {
     let elsewhere = run_elsewhere(write, runs, owner).await?;
     let now = write.store.now();
-    let new: Vec<_> = runs.iter().map(|run| New::of(run, elsewhere.contains(run.job.as_str()))).collect();
+    let new: Vec<_> = runs.iter().map(|run| InitialRunState::of(run, elsewhere.contains(run.job.as_str()))).collect();
     let rows: Vec<_> = runs.iter().zip(&new).map(|(run, new)| new.row(run, now)).collect();
     let statement = sql(
         "INSERT INTO job_runs (job, scheduled_at, state, attempt, entries, note, finished_at, version, rerun, timeout, args, owner, started_at)
@@ -31,7 +31,7 @@ pub(super) async fn claim(
     let statement = statement.bind(owner).bind(now).bind(json(write, &rows)?);
     let inserted: Vec<(String, i64)> = write.rows(statement).await?;
     let inserted: BTreeSet<_> = inserted.iter().map(|(job, at)| (job.as_str(), *at)).collect();
-    let is_new = |run: &NewRun| inserted.contains(&(run.job.as_str(), millis(run.scheduled_at)));
+    let is_new = |run: &NewJobRun| inserted.contains(&(run.job.as_str(), millis(run.scheduled_at)));
     let old = if runs.iter().all(is_new) { BTreeMap::new() } else { states(write, runs).await? };
     let claimed = runs.iter().zip(&new).map(|(run, new)| {
         if is_new(run) {
@@ -52,27 +52,27 @@ pub(super) async fn claim(
 }
 
 /// What a claim writes, where nobody else has the instant.
-struct New {
+struct InitialRunState {
     state: JobState,
     note: Option<String>,
 }
 
-impl New {
-    fn of(run: &NewRun, runs_elsewhere: bool) -> Self {
+impl InitialRunState {
+    fn of(run: &NewJobRun, runs_elsewhere: bool) -> Self {
         let (state, note) = match &run.entry {
-            Entry::Run { or_skip: true } if runs_elsewhere => {
+            JobRunAction::Run { or_skip: true } if runs_elsewhere => {
                 let why = "a run of an earlier instant goes on in another process";
                 (JobState::Skipped, Some(why.to_owned()))
             }
-            Entry::Run { .. } if runs_elsewhere => (JobState::Waiting, None),
-            Entry::Run { .. } => (JobState::Running, None),
-            Entry::Wait => (JobState::Waiting, None),
-            Entry::Skip(why) => (JobState::Skipped, Some(why.clone())),
+            JobRunAction::Run { .. } if runs_elsewhere => (JobState::Waiting, None),
+            JobRunAction::Run { .. } => (JobState::Running, None),
+            JobRunAction::Wait => (JobState::Waiting, None),
+            JobRunAction::Skip(why) => (JobState::Skipped, Some(why.clone())),
         };
         Self { state, note }
     }
 
-    fn row(&self, run: &NewRun, now: i64) -> impl serde::Serialize {
+    fn row(&self, run: &NewJobRun, now: i64) -> impl serde::Serialize {
         let attempt = u32::from(self.state == JobState::Running);
         let finished_at = (self.state == JobState::Skipped).then_some(now);
         let (at, timeout) = (millis(run.scheduled_at), run.timeout.map(millis));
@@ -97,7 +97,7 @@ impl New {
 /// it goes on before a later instant begins.
 async fn run_elsewhere(
     write: &mut Transaction<'_>,
-    runs: &[NewRun],
+    runs: &[NewJobRun],
     owner: i64,
 ) -> Result<BTreeSet<String>, LedgerError> {
     let jobs: BTreeSet<&str> = runs.iter().map(|run| run.job.as_str()).collect();
@@ -110,7 +110,7 @@ async fn run_elsewhere(
 /// How runs stand that somebody has claimed before.
 async fn states(
     write: &mut Transaction<'_>,
-    runs: &[NewRun],
+    runs: &[NewJobRun],
 ) -> Result<BTreeMap<(String, i64), i64>, LedgerError> {
     let keys: Vec<_> = runs.iter().map(|run| (run.job.as_str(), millis(run.scheduled_at))).collect();
     let question = sql("SELECT r.job, r.scheduled_at, r.state FROM json_each(?) k CROSS JOIN job_runs r
@@ -120,7 +120,7 @@ async fn states(
 }
 
 /// Writes down up to where jobs are decided.
-pub(super) async fn decide(write: &mut Transaction<'_>, decided: &[Decided]) -> Result<(), LedgerError> {
+pub(super) async fn decide(write: &mut Transaction<'_>, decided: &[DecidedUntil]) -> Result<(), LedgerError> {
     if decided.is_empty() {
         return Ok(());
     }

@@ -3,23 +3,23 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::broadcast::{Lease, Outcome};
-use super::moves::{Moves, move_all, move_carefully};
+use super::broadcast::{Lease, RecipientOutcome};
+use super::moves::{RecipientMoves, move_all, move_carefully};
 use super::sends::{self, NewSend, SendOutcome};
 use super::store::Transaction;
 use super::{LedgerError, State};
 
 /// What is written in group commits.
 #[derive(Debug)]
-pub(super) enum Request {
+pub(super) enum CommitRequest {
     Intend { lease: Lease, seqs: Vec<i64> },
-    Settle { lease: Lease, outcomes: Vec<Outcome> },
+    Settle { lease: Lease, outcomes: Vec<RecipientOutcome> },
     NewSend { owner: i64, send: Arc<NewSend> },
     IntendSend { owner: i64, id: i64 },
     SettleSend { owner: i64, id: i64, outcome: SendOutcome },
 }
 
-impl Request {
+impl CommitRequest {
     /// The lease under which it moves recipients, if it does.
     pub(super) const fn moves_of(&self) -> Option<Lease> {
         match self {
@@ -30,20 +30,20 @@ impl Request {
 }
 
 /// Whether requests are written by one statement, as new sends and their outcomes are.
-pub(super) fn is_one_statement(requests: &[Request]) -> bool {
-    let alone = |request| matches!(request, &Request::NewSend { .. } | &Request::SettleSend { .. });
+pub(super) fn is_one_statement(requests: &[CommitRequest]) -> bool {
+    let alone = |request| matches!(request, &CommitRequest::NewSend { .. } | &CommitRequest::SettleSend { .. });
     requests.len() <= sends::MOST && requests.iter().all(alone)
 }
 
 /// Whether requests are moves of recipients of one broadcast, which bring a transaction of their own.
-pub(super) fn is_one_broadcast(requests: &[Request]) -> bool {
-    let first = requests.first().and_then(Request::moves_of);
+pub(super) fn is_one_broadcast(requests: &[CommitRequest]) -> bool {
+    let first = requests.first().and_then(CommitRequest::moves_of);
     first.is_some() && requests.iter().all(|request| request.moves_of() == first)
 }
 
 /// How requests are written.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Manner {
+pub(super) enum CommitMode {
     /// As moves of one broadcast, in a transaction of their own.
     Whole,
     /// In a transaction that was begun.
@@ -57,32 +57,32 @@ pub(super) enum Manner {
 /// Writes all requests; gives for each its answer, the number of a new send or nothing of meaning.
 pub(super) async fn commit(
     write: &mut Transaction<'_>,
-    requests: &[Request],
-    manner: Manner,
+    requests: &[CommitRequest],
+    manner: CommitMode,
 ) -> Result<Vec<i64>, LedgerError> {
     let mut answers = vec![0; requests.len()];
-    let mut moves: BTreeMap<Lease, Moves<'_>> = BTreeMap::new();
+    let mut moves: BTreeMap<Lease, RecipientMoves<'_>> = BTreeMap::new();
     let mut fresh = Vec::new();
     let mut settled = Vec::new();
     for (index, request) in requests.iter().enumerate() {
         match request {
-            Request::Intend { lease, seqs } => moves.entry(*lease).or_default().intents.extend(seqs),
-            Request::Settle { lease, outcomes } => {
+            CommitRequest::Intend { lease, seqs } => moves.entry(*lease).or_default().intents.extend(seqs),
+            CommitRequest::Settle { lease, outcomes } => {
                 let moves = moves.entry(*lease).or_default();
                 for outcome in outcomes {
                     moves.outcomes.entry(outcome.state).or_default().push(outcome);
                 }
             }
-            Request::NewSend { owner, send } => fresh.push((index, *owner, &**send)),
-            Request::IntendSend { owner, id } => sends::intend(write, *owner, *id).await?,
-            Request::SettleSend { owner, id, outcome } => settled.push((*owner, *id, outcome)),
+            CommitRequest::NewSend { owner, send } => fresh.push((index, *owner, &**send)),
+            CommitRequest::IntendSend { owner, id } => sends::intend(write, *owner, *id).await?,
+            CommitRequest::SettleSend { owner, id, outcome } => settled.push((*owner, *id, outcome)),
         }
     }
     for (lease, moves) in &moves {
         match manner {
-            Manner::Carefully => move_carefully(write, *lease, moves, false).await?,
-            Manner::Again => move_carefully(write, *lease, moves, true).await?,
-            _ => move_all(write, *lease, moves, manner == Manner::Whole).await?,
+            CommitMode::Carefully => move_carefully(write, *lease, moves, false).await?,
+            CommitMode::Again => move_carefully(write, *lease, moves, true).await?,
+            _ => move_all(write, *lease, moves, manner == CommitMode::Whole).await?,
         }
     }
     // New sends first: a statement takes what is left room for.

@@ -10,12 +10,12 @@ use sqlx::{Executor, FromRow, PgConnection, SqliteConnection};
 use super::sql::Statement;
 
 /// What both stores can read from a row.
-pub(super) trait Record:
+pub(super) trait DecodableRow:
     Send + Unpin + for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow>
 {
 }
 
-impl<T> Record for T where T: Send + Unpin + for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> {}
+impl<T> DecodableRow for T where T: Send + Unpin + for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> {}
 
 /// One connection. A statement that was dropped half-way leaves it in a state that nobody knows.
 pub(super) enum Connection {
@@ -39,7 +39,7 @@ impl Connection {
     }
 
     /// The first row that a question gives.
-    pub(super) async fn row<T: Record>(&mut self, question: Statement) -> Result<Option<T>, sqlx::Error> {
+    pub(super) async fn row<T: DecodableRow>(&mut self, question: Statement) -> Result<Option<T>, sqlx::Error> {
         match self {
             Self::Sqlite(connection) => {
                 let (text, given) = question.for_sqlite()?;
@@ -53,7 +53,7 @@ impl Connection {
     }
 
     /// All rows that a question gives.
-    pub(super) async fn rows<T: Record>(&mut self, question: Statement) -> Result<Vec<T>, sqlx::Error> {
+    pub(super) async fn rows<T: DecodableRow>(&mut self, question: Statement) -> Result<Vec<T>, sqlx::Error> {
         match self {
             Self::Sqlite(connection) => {
                 let (text, given) = question.for_sqlite()?;
@@ -67,7 +67,7 @@ impl Connection {
     }
 
     /// The rows that a question gives, one by one: there may be millions.
-    pub(super) fn stream<T: Record + 'static>(
+    pub(super) fn stream<T: DecodableRow + 'static>(
         &mut self,
         question: Statement,
     ) -> Result<BoxStream<'_, Result<T, sqlx::Error>>, sqlx::Error> {

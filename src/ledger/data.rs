@@ -12,7 +12,7 @@ const PRUNED_AT_ONCE: i64 = 100;
 
 /// What came of [`Ledger::data_add`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Added {
+pub enum AddResult {
     /// The value is this now.
     Now(i64),
     /// Nothing was added: the value is this, which is no whole number.
@@ -111,7 +111,7 @@ impl Ledger {
         key: &str,
         by: i64,
         expires_at: Option<Duration>,
-    ) -> Result<Added, LedgerError> {
+    ) -> Result<AddResult, LedgerError> {
         let now = self.store().now();
         let mut write = self.store().write().await?;
         let result = async {
@@ -122,10 +122,10 @@ impl Ledger {
             let held: Option<(String, Option<i64>)> =
                 write.row(question.bind(namespace).bind(key).bind(now)).await?;
             let (value, expires_at) = held.unwrap_or_else(|| ("0".to_owned(), expires_at.map(millis)));
-            let Ok(number) = value.parse::<i64>() else { return Ok(Added::NoNumber(value)) };
-            let Some(sum) = number.checked_add(by) else { return Ok(Added::TooLarge(number)) };
+            let Ok(number) = value.parse::<i64>() else { return Ok(AddResult::NoNumber(value)) };
+            let Some(sum) = number.checked_add(by) else { return Ok(AddResult::TooLarge(number)) };
             write.run(put(namespace, key, &sum.to_string(), expires_at)).await?;
-            Ok(Added::Now(sum))
+            Ok(AddResult::Now(sum))
         }
         .await;
         write.end(result).await

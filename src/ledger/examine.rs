@@ -14,7 +14,7 @@ const NAMED: usize = 5;
 
 /// What a ledger holds, and what is wrong in it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Examined {
+pub struct ConsistencyReport {
     /// How many rows each table has.
     pub rows: Vec<(&'static str, u64)>,
     /// What contradicts itself, in words.
@@ -22,7 +22,7 @@ pub struct Examined {
 }
 
 /// A broadcast as it is examined.
-struct Suspect {
+struct ExaminedBroadcast {
     name: String,
     stage: i64,
 }
@@ -34,16 +34,16 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn examine(&self) -> Result<Examined, LedgerError> {
-        let mut found = Examined::default();
+    pub async fn examine(&self) -> Result<ConsistencyReport, LedgerError> {
+        let mut found = ConsistencyReport::default();
         let mut read = self.store().read().await?;
         let question = sql("SELECT id, name, run, state FROM broadcasts ORDER BY id");
         let broadcasts: Vec<(i64, String, String, i64)> = read.rows(question).await?;
         let mut recipients = 0;
         for (id, name, run, stage) in broadcasts {
-            let suspect = Suspect { name: format!("{name}/{run}"), stage };
+            let suspect = ExaminedBroadcast { name: format!("{name}/{run}"), stage };
             let question = sql(COUNTED).bind(id);
-            let Some(counted) = read.row::<Counted>(question).await? else { continue };
+            let Some(counted) = read.row::<CountsCheckRow>(question).await? else { continue };
             recipients += suspect.compare(&counted, &mut found.faults);
             let missing: Option<(i64,)> = read.row(sql(WITHOUT_MESSAGE).bind(id)).await?;
             let missing = missing.unwrap_or_default().0;
@@ -110,7 +110,7 @@ impl Ledger {
 }
 
 /// Rows by state, what the broadcast says of each state, and the number that its next recipient would get.
-type Counted = (i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64);
+type CountsCheckRow = (i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64);
 
 const COUNTED: &str = "SELECT
     count(CASE WHEN r.state = 0 THEN 1 END), count(CASE WHEN r.state = 1 THEN 1 END),
@@ -124,9 +124,9 @@ const WITHOUT_MESSAGE: &str =
     "SELECT count(*) FROM recipients r WHERE r.broadcast = ?1 AND r.message IS NOT NULL
     AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.broadcast = ?1 AND m.id = r.message)";
 
-impl Suspect {
+impl ExaminedBroadcast {
     /// Compares what is counted with what is said; gives the number of recipients.
-    fn compare(&self, of: &Counted, faults: &mut Vec<String>) -> u64 {
+    fn compare(&self, of: &CountsCheckRow, faults: &mut Vec<String>) -> u64 {
         let counted = [of.0, of.1, of.2, of.3, of.4, of.5, of.6];
         let said = [of.7, of.8, of.9, of.10, of.11, of.12, of.13];
         let states = ["pending", "sending", "sent", "rejected", "in doubt", "skipped", "cancelled"];

@@ -6,13 +6,13 @@ use metrics::{Counter, Histogram, counter, describe_counter, describe_histogram,
 
 /// What is counted of a ledger's writes.
 #[derive(Debug)]
-pub(super) struct Figures {
+pub(super) struct CommitMetrics {
     commits: Counter,
     failures: Counter,
     times: Histogram,
 }
 
-impl Figures {
+impl CommitMetrics {
     pub(super) fn new() -> Self {
         describe_counter!("mooncast_ledger_commits_total", "Writes of the ledger that are on the disk.");
         describe_counter!(

@@ -30,7 +30,7 @@ pub struct NewHookRequest {
 
 /// What became of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Taken {
+pub enum HookAcceptance {
     /// It is taken: its run goes by this instant.
     New(Duration),
     /// A delivery of that id was taken before: this is its run.
@@ -45,7 +45,7 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store; then it is not taken.
-    pub async fn take_hook_request(&self, new: &NewHookRequest) -> Result<Taken, LedgerError> {
+    pub async fn take_hook_request(&self, new: &NewHookRequest) -> Result<HookAcceptance, LedgerError> {
         let mut write = self.store().write().await?;
         let result = async {
             if let Some(delivery) = &new.delivery {
@@ -57,7 +57,7 @@ impl Ledger {
                     // One that failed, or that was left out, is worth another run; what is kept of it is replaced.
                     let again = [JobState::Failed, JobState::Skipped].map(JobState::number);
                     if !state.is_some_and(|state| again.contains(&state)) {
-                        return Ok(Taken::Again(from_millis(instant)));
+                        return Ok(HookAcceptance::Again(from_millis(instant)));
                     }
                     for table in ["hook_requests", "hook_deliveries"] {
                         let statement = format!("DELETE FROM {table} WHERE job = ? AND scheduled_at = ?");
@@ -73,7 +73,7 @@ impl Ledger {
             let waiting: Option<(i64, i64, i64)> = write.row(question.bind(&new.job)).await?;
             let (all, bytes, own) = waiting.unwrap_or_default();
             if own >= MOST || all >= MOST_OF_ALL || bytes >= MOST_BYTES {
-                return Ok(Taken::Full);
+                return Ok(HookAcceptance::Full);
             }
             let mut instant = write.store.now();
             while is_taken(&mut write, &new.job, instant).await? {
@@ -89,7 +89,7 @@ impl Ledger {
                 write.run(statement.bind(&new.job).bind(delivery).bind(instant)).await?;
             }
             wish(&mut write, &new.job, JobWish::Run, Some(instant)).await?;
-            Ok(Taken::New(from_millis(instant)))
+            Ok(HookAcceptance::New(from_millis(instant)))
         }
         .await;
         write.end(result).await

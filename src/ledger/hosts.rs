@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::owner::lives;
 use super::sql::sql;
 use super::store::{count, from_millis};
-use super::{Ledger, LedgerError, Owner};
+use super::{Ledger, LedgerError, Instance};
 
 /// A daemon, as the ledger knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn describe(&self, owner: &Owner, roles: &str, scripts: &str) -> Result<(), LedgerError> {
+    pub async fn describe(&self, owner: &Instance, roles: &str, scripts: &str) -> Result<(), LedgerError> {
         let statement = sql("UPDATE owners SET roles = ?, scripts = ? WHERE id = ?");
         self.change(statement.bind(roles).bind(scripts).bind(owner.id())).await.map(drop)
     }
@@ -47,7 +47,7 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn claim_apps(&self, owner: &Owner, apps: &str) -> Result<Option<(u64, String)>, LedgerError> {
+    pub async fn claim_apps(&self, owner: &Instance, apps: &str) -> Result<Option<(u64, String)>, LedgerError> {
         let mut write = self.store().write().await?;
         let result = async {
             let question =

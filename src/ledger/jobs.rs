@@ -8,18 +8,18 @@ use super::postgres::enlisted;
 use super::pulse::is_known;
 use super::sql::sql;
 use super::store::{Transaction, from_millis, millis, small};
-use super::versions::{self, StoredVersion};
-use super::{JobState, Ledger, LedgerError, Owner};
+use super::versions::{self, StoredScript};
+use super::{JobState, Ledger, LedgerError, Instance};
 
 /// An instant of a job, decided upon.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewRun {
+pub struct NewJobRun {
     /// The job's name.
     pub job: String,
     /// The instant.
     pub scheduled_at: Duration,
     /// What becomes of it.
-    pub entry: Entry,
+    pub entry: JobRunAction,
     /// The hash of the script's version.
     pub version: String,
     /// Whether it is entered again after a crash whatever it had sent.
@@ -32,7 +32,7 @@ pub struct NewRun {
 
 /// How far the instants of a job are decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decided {
+pub struct DecidedUntil {
     /// The job's name.
     pub job: String,
     /// All up to this one.
@@ -43,7 +43,7 @@ pub struct Decided {
 
 /// What becomes of an instant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Entry {
+pub enum JobRunAction {
     /// It runs now. While another process runs an earlier instant of the job it is skipped, or waits.
     Run {
         /// Whether it is skipped then.
@@ -57,7 +57,7 @@ pub enum Entry {
 
 /// What came of beginning a job run that waited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Begin {
+pub enum BeginResult {
     /// It is begun.
     Begun {
         /// 1 for the first time, one more for each time that its process died.
@@ -123,7 +123,7 @@ pub struct EndedRun {
 
 /// A run whose process died before its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Orphan {
+pub struct OrphanedRun {
     /// The job's name.
     pub job: String,
     /// The instant that it was scheduled for.
@@ -167,10 +167,10 @@ impl Ledger {
     /// [`LedgerError::Buried`], and faults of the store; nothing was claimed.
     pub async fn claim_job_runs(
         &self,
-        owner: &Owner,
-        runs: &[NewRun],
-        versions: &[StoredVersion],
-        decided: &[Decided],
+        owner: &Instance,
+        runs: &[NewJobRun],
+        versions: &[StoredScript],
+        decided: &[DecidedUntil],
     ) -> Result<Vec<JobClaim>, LedgerError> {
         let mut write = self.store().write().await?;
         let result = async {
@@ -189,13 +189,13 @@ impl Ledger {
                 .map(|run| (run.job.as_str(), run.version.as_str()))
                 .collect();
             let elsewhere = enlisted::elsewhere(&mut write, &named).await?;
-            let here: Vec<NewRun> =
+            let here: Vec<NewJobRun> =
                 runs.iter().filter(|run| !elsewhere.contains(&run.job)).cloned().collect();
             let mut claims = claims::claim(&mut write, &here, owner.id()).await?.into_iter();
-            let here: Vec<Decided> =
+            let here: Vec<DecidedUntil> =
                 decided.iter().filter(|one| !elsewhere.contains(&one.job)).cloned().collect();
             claims::decide(&mut write, &here).await?;
-            let claim = |run: &NewRun| {
+            let claim = |run: &NewJobRun| {
                 let claimed = if elsewhere.contains(&run.job) { None } else { claims.next() };
                 claimed.unwrap_or(JobClaim::Elsewhere)
             };
@@ -214,12 +214,12 @@ impl Ledger {
         &self,
         job: &str,
         scheduled_at: Duration,
-        owner: &Owner,
-    ) -> Result<Begin, LedgerError> {
+        owner: &Instance,
+    ) -> Result<BeginResult, LedgerError> {
         let mut write = self.store().write().await?;
         let result = async {
             if runs_elsewhere(&mut write, job, owner.id()).await? {
-                return Ok(Begin::Busy);
+                return Ok(BeginResult::Busy);
             }
             let statement = sql(
                 "UPDATE job_runs SET state = 0, attempt = attempt + 1, entries = entries + 1, started_at = ?
@@ -228,7 +228,7 @@ impl Ledger {
             let statement =
                 statement.bind(write.store.now()).bind(job).bind(millis(scheduled_at)).bind(owner.id());
             let begun = write.row::<(i64,)>(statement).await?;
-            Ok(begun.map_or(Begin::Gone, |(attempt,)| Begin::Begun { attempt: small(attempt) }))
+            Ok(begun.map_or(BeginResult::Gone, |(attempt,)| BeginResult::Begun { attempt: small(attempt) }))
         }
         .await;
         write.end(result).await
@@ -244,7 +244,7 @@ impl Ledger {
         &self,
         job: &str,
         scheduled_at: Duration,
-        owner: &Owner,
+        owner: &Instance,
     ) -> Result<bool, LedgerError> {
         let statement = sql(
             "UPDATE job_runs SET loose = true WHERE job = ? AND scheduled_at = ? AND owner = ? AND state = 0",
@@ -263,7 +263,7 @@ impl Ledger {
         &self,
         job: &str,
         scheduled_at: Duration,
-        owner: &Owner,
+        owner: &Instance,
     ) -> Result<(), LedgerError> {
         let statement = sql(
             "UPDATE job_runs SET entries = entries - 1 WHERE job = ? AND scheduled_at = ? AND owner = ? AND state = 0 AND entries > 0",
@@ -277,7 +277,7 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn finish_job_runs(&self, owner: &Owner, runs: &[EndedRun]) -> Result<u64, LedgerError> {
+    pub async fn finish_job_runs(&self, owner: &Instance, runs: &[EndedRun]) -> Result<u64, LedgerError> {
         let mut write = self.store().write().await?;
         let result = claims::finish(&mut write, runs, owner.id()).await;
         write.end(result).await
@@ -289,7 +289,7 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn take_over_job_runs(&self, owner: &Owner) -> Result<Vec<Orphan>, LedgerError> {
+    pub async fn take_over_job_runs(&self, owner: &Instance) -> Result<Vec<OrphanedRun>, LedgerError> {
         let mut read = self.store().read().await?;
         let question = sql("SELECT count(*) FROM job_runs WHERE finished_at IS NULL AND owner <> ?");
         let others: Option<(i64,)> = read.row(question.bind(owner.id())).await?;
@@ -328,12 +328,12 @@ impl Ledger {
             sql("SELECT job, scheduled_at, state, attempt, note, started_at, finished_at, args FROM job_runs
                 WHERE ?1 IS NULL OR job = ?1 ORDER BY scheduled_at DESC, job LIMIT ?2");
         let mut read = self.store().read().await?;
-        let rows: Vec<RunRow> = read.rows(question.bind(job).bind(limit)).await?;
+        let rows: Vec<JobRunRow> = read.rows(question.bind(job).bind(limit)).await?;
         read.done();
         rows.into_iter().map(|row| self.job_run(row)).collect()
     }
 
-    async fn orphans(&self, write: &mut Transaction<'_>, owner: i64) -> Result<Vec<Orphan>, LedgerError> {
+    async fn orphans(&self, write: &mut Transaction<'_>, owner: i64) -> Result<Vec<OrphanedRun>, LedgerError> {
         type Row = (String, i64, i64, i64, i64, bool, i64, Option<String>, Option<i64>, Option<String>);
         let question = sql(
             "SELECT job, scheduled_at, attempt, owner, state, loose AND NOT rerun, entries, version, timeout, args FROM job_runs
@@ -365,7 +365,7 @@ impl Ledger {
                 .bind(&job)
                 .bind(scheduled_at);
             write.run(statement).await?;
-            orphans.push(Orphan {
+            orphans.push(OrphanedRun {
                 job,
                 scheduled_at: from_millis(scheduled_at),
                 attempt: small(attempt),
@@ -378,7 +378,7 @@ impl Ledger {
         Ok(orphans)
     }
 
-    pub(super) fn job_run(&self, row: RunRow) -> Result<JobRun, LedgerError> {
+    pub(super) fn job_run(&self, row: JobRunRow) -> Result<JobRun, LedgerError> {
         let (job, scheduled_at, state, attempt, note, started_at, finished_at, args) = row;
         Ok(JobRun {
             job,
@@ -394,7 +394,7 @@ impl Ledger {
 }
 
 /// The columns of a [`JobRun`] as they are stored.
-pub(super) type RunRow = (String, i64, i64, i64, Option<String>, i64, Option<i64>, Option<String>);
+pub(super) type JobRunRow = (String, i64, i64, i64, Option<String>, i64, Option<i64>, Option<String>);
 
 /// Whether another process runs an instant of the job; one that has died does until its run is taken over.
 async fn runs_elsewhere(write: &mut Transaction<'_>, job: &str, owner: i64) -> Result<bool, LedgerError> {

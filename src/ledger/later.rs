@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::LedgerError;
 use super::broadcast::Lease;
-use super::commit::{Manner, Request, commit};
+use super::commit::{CommitMode, CommitRequest, commit};
 use super::store::{Store, Transaction};
 
 /// The most requests that are kept back.
@@ -17,11 +17,11 @@ const MOST: usize = 8192;
 
 /// The requests that are kept back, in their order.
 #[derive(Debug, Default)]
-pub(super) struct Later(Mutex<Vec<Request>>);
+pub(super) struct DeferredWrites(Mutex<Vec<CommitRequest>>);
 
-impl Later {
+impl DeferredWrites {
     /// Keeps a move of recipients back; gives back any other request.
-    pub(super) fn take(&self, request: Request) -> Option<Request> {
+    pub(super) fn take(&self, request: CommitRequest) -> Option<CommitRequest> {
         if request.moves_of().is_some() {
             self.kept().push(request);
             return None;
@@ -33,7 +33,7 @@ impl Later {
         self.kept().len() >= MOST
     }
 
-    fn kept(&self) -> MutexGuard<'_, Vec<Request>> {
+    fn kept(&self) -> MutexGuard<'_, Vec<CommitRequest>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -55,27 +55,27 @@ impl Store {
 }
 
 /// A commit puts outcomes before intents, so a recipient's intent and its outcome need one each.
-async fn write_all(write: &mut Transaction<'_>, kept: Vec<Request>) -> Result<(), LedgerError> {
+async fn write_all(write: &mut Transaction<'_>, kept: Vec<CommitRequest>) -> Result<(), LedgerError> {
     let mut moved: HashSet<(Lease, i64)> = HashSet::new();
     let (mut intents, mut outcomes) = (Vec::new(), Vec::new());
     for request in kept {
         match &request {
-            Request::Intend { lease, seqs } => {
+            CommitRequest::Intend { lease, seqs } => {
                 if seqs.iter().any(|seq| moved.contains(&(*lease, *seq))) {
-                    commit(write, &std::mem::take(&mut intents), Manner::Carefully).await?;
-                    commit(write, &std::mem::take(&mut outcomes), Manner::Carefully).await?;
+                    commit(write, &std::mem::take(&mut intents), CommitMode::Carefully).await?;
+                    commit(write, &std::mem::take(&mut outcomes), CommitMode::Carefully).await?;
                     moved.clear();
                 }
                 moved.extend(seqs.iter().map(|seq| (*lease, *seq)));
                 intents.push(request);
             }
-            Request::Settle { lease, outcomes: settled } => {
+            CommitRequest::Settle { lease, outcomes: settled } => {
                 moved.extend(settled.iter().map(|outcome| (*lease, outcome.seq)));
                 outcomes.push(request);
             }
             _ => outcomes.push(request),
         }
     }
-    commit(write, &intents, Manner::Carefully).await?;
-    commit(write, &outcomes, Manner::Carefully).await.map(drop)
+    commit(write, &intents, CommitMode::Carefully).await?;
+    commit(write, &outcomes, CommitMode::Carefully).await.map(drop)
 }

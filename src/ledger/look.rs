@@ -11,14 +11,14 @@ use crate::clock::Clock;
 
 use super::connection::Connection;
 use super::open::{self, FILE};
-use super::postgres::{self, Server};
+use super::postgres::{self, PostgresServer};
 use super::sql::sql;
-use super::store::{Place as StorePlace, Store, count};
-use super::{Ledger, LedgerError, Place};
+use super::store::{StoreBackend as StorePlace, Store, count};
+use super::{Ledger, LedgerError, LedgerLocation};
 
 /// What a look at a store found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Look {
+pub struct StoreInspection {
     /// The file, or the server's address without credentials.
     pub path: PathBuf,
     /// The schema's version; 0 where there is none yet.
@@ -30,12 +30,12 @@ pub struct Look {
     /// The bytes that it takes.
     pub size: u64,
     /// Of a server.
-    pub server: Option<ServerLook>,
+    pub server: Option<ServerInspection>,
 }
 
 /// What a look at a server found besides.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServerLook {
+pub struct ServerInspection {
     /// What it says that it is.
     pub version: String,
     /// The version of TLS between here and there; none where everybody on the way can read.
@@ -50,9 +50,9 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn look(place: &Place, clock: &Clock) -> Result<Look, LedgerError> {
+    pub async fn look(place: &LedgerLocation, clock: &Clock) -> Result<StoreInspection, LedgerError> {
         match place {
-            Place::Folder(folder) => {
+            LedgerLocation::Folder(folder) => {
                 let file = folder.join(FILE);
                 let options = SqliteConnectOptions::new().filename(&file).read_only(true);
                 let error = |error: sqlx::Error| LedgerError::of(&file, &error);
@@ -61,10 +61,10 @@ impl Ledger {
                 let version: Option<(i64,)> = connection.row(question).await.map_err(error)?;
                 let (version,) = version.unwrap_or_default();
                 let size = size_of(&file);
-                Ok(Look { path: file, version, least: version, known: open::KNOWN, size, server: None })
+                Ok(StoreInspection { path: file, version, least: version, known: open::KNOWN, size, server: None })
             }
-            Place::Server(address) => {
-                let (server, shown) = Server::new(address.expose_secret())?;
+            LedgerLocation::Server(address) => {
+                let (server, shown) = PostgresServer::new(address.expose_secret())?;
                 at_server(&Store::new(&shown, StorePlace::Server(Box::new(server)), clock.clone(), false))
                     .await
             }
@@ -90,7 +90,7 @@ pub(super) async fn size_at_server(store: &Store) -> Result<u64, LedgerError> {
     Ok(count(size.unwrap_or_default().0))
 }
 
-async fn at_server(store: &Store) -> Result<Look, LedgerError> {
+async fn at_server(store: &Store) -> Result<StoreInspection, LedgerError> {
     // Once: who looks wants to know how it is now.
     let mut connection = store.connect().await?;
     let before = (store.clock.unix_time(), store.clock.now());
@@ -111,7 +111,7 @@ async fn at_server(store: &Store) -> Result<Look, LedgerError> {
     let (schema, least) = schema.unwrap_or_default();
     // "PostgreSQL 17.2 (Debian 17.2-1) on x86_64 …"
     let version = version.split(" on ").next().unwrap_or_default().to_owned();
-    let server = Some(ServerLook { version, tls, apart });
+    let server = Some(ServerInspection { version, tls, apart });
     let (path, known) = (store.path.clone(), postgres::KNOWN);
-    Ok(Look { path, version: schema, least, known, size: count(size), server })
+    Ok(StoreInspection { path, version: schema, least, known, size: count(size), server })
 }

@@ -61,47 +61,47 @@ use std::sync::Arc;
 
 pub use activity::{Activity, NewActivity};
 pub use alerts::DueAlert;
-pub use app_tokens::{KeptToken, TokenTurn};
-pub use backup::{BackedUp, BackupError, BackupStep, Kept, RestoredLedger};
+pub use app_tokens::{StoredAppToken, TokenTurn};
+pub use backup::{BackupInfo, BackupError, BackupStep, ReplacedLedger, RestoredLedger};
 pub use broadcast::*;
-pub use data::Added;
+pub use data::AddResult;
 pub use error::LedgerError;
-pub use examine::Examined;
+pub use examine::ConsistencyReport;
 pub use files::SentFile;
-pub use hooks::{NewHookRequest, Taken};
+pub use hooks::{NewHookRequest, HookAcceptance};
 pub use hosts::Host;
-pub use jobs::{Begin, Decided, EndedRun, Entry, JobClaim, JobRun, NewRun, Orphan};
-pub use look::{Look, ServerLook};
+pub use jobs::{BeginResult, DecidedUntil, EndedRun, JobRunAction, JobClaim, JobRun, NewJobRun, OrphanedRun};
+pub use look::{StoreInspection, ServerInspection};
 pub use open::FILE as LEDGER_FILE;
-pub use owner::{Buried, Owner, OwnerName};
-pub use prune::Pruned;
+pub use owner::{Reaped, Instance, InstanceName};
+pub use prune::PruneCounts;
 pub use restores::{PendingRestore, UncertainBroadcast};
-pub use roster::{Enlisted, JobControl, Listed, OldTimes, Wished};
+pub use roster::{RegisteredJob, JobControl, JobRow, PreviousSchedule, PendingJobCommand};
 pub use scripts::ScriptRow;
-pub use sends::{Begun, NewSend, SendFilter, SendOutcome, SendRow, Ticket};
-pub use shares::{Claim, Share};
-pub use state::{Counts, JobState, JobWish, Stage, State, Wish};
-pub use tokens::Role;
-pub use transfer::{Copied, CopiedTable, CopyError};
-pub use versions::{StoredPart, StoredVersion};
+pub use sends::{BeginSendResult, NewSend, SendFilter, SendOutcome, SendRow, SendTicket};
+pub use shares::{QuotaClaim, QuotaShare};
+pub use state::{RecipientCounts, JobState, JobWish, Stage, State, Wish};
+pub use tokens::TokenRole;
+pub use transfer::{CopySummary, CopiedTable, CopyError};
+pub use versions::{StoredModule, StoredScript};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use sql::sql;
 
 use crate::clock::Clock;
 
-use queue::Queue;
+use queue::CommitQueue;
 use store::Store;
 
 /// The durable store. Cheap to clone; all clones share its connections.
 #[derive(Clone)]
-pub struct Ledger(Arc<Inner>);
+pub struct Ledger(Arc<LedgerInner>);
 
-struct Inner {
+struct LedgerInner {
     store: Arc<Store>,
-    queue: Queue,
-    shelf: broadcast::Shelf,
-    desks: broadcast::Desks,
+    queue: CommitQueue,
+    shelf: broadcast::MessageCache,
+    desks: broadcast::DedupRegistry,
 }
 
 impl std::fmt::Debug for Ledger {
@@ -112,14 +112,14 @@ impl std::fmt::Debug for Ledger {
 
 /// Where a ledger is.
 #[derive(Debug, Clone)]
-pub enum Place {
+pub enum LedgerLocation {
     /// A file in a folder of this machine, for the programs of this machine.
     Folder(PathBuf),
     /// A Postgres server's address with its credentials, for the hosts of a fleet.
     Server(SecretString),
 }
 
-impl Place {
+impl LedgerLocation {
     /// The ledger's file that ought to be here where none is: looking must not make one.
     #[must_use]
     pub fn missing_file(&self) -> Option<PathBuf> {
@@ -161,7 +161,7 @@ impl Ledger {
     /// # Errors
     ///
     /// As [`Ledger::open`]; of a server [`LedgerError::Away`] and [`LedgerError::Denied`] too.
-    pub async fn open_at(place: &Place, clock: Clock) -> Result<Self, LedgerError> {
+    pub async fn open_at(place: &LedgerLocation, clock: Clock) -> Result<Self, LedgerError> {
         Ok(Self::opened(place, clock).await?.0)
     }
 
@@ -171,27 +171,27 @@ impl Ledger {
     /// # Errors
     ///
     /// As [`Ledger::open_at`].
-    pub async fn migrate(place: &Place, clock: Clock) -> Result<(Self, i64, i64), LedgerError> {
+    pub async fn migrate(place: &LedgerLocation, clock: Clock) -> Result<(Self, i64, i64), LedgerError> {
         let (ledger, (found, now)) = Self::opened(place, clock).await?;
         Ok((ledger, found, now))
     }
 
-    async fn opened(place: &Place, clock: Clock) -> Result<(Self, open::Step), LedgerError> {
+    async fn opened(place: &LedgerLocation, clock: Clock) -> Result<(Self, open::MigrationVersions), LedgerError> {
         let (store, step) = match place {
-            Place::Folder(folder) => open::open(folder, clock, false).await?,
-            Place::Server(address) => open::open_server(address.expose_secret(), clock).await?,
+            LedgerLocation::Folder(folder) => open::open(folder, clock, false).await?,
+            LedgerLocation::Server(address) => open::open_server(address.expose_secret(), clock).await?,
         };
         Ok((Self::with(store), step))
     }
 
     fn with(store: Store) -> Self {
         let store = Arc::new(store);
-        let queue = Queue::start(Arc::clone(&store));
-        Self(Arc::new(Inner {
+        let queue = CommitQueue::start(Arc::clone(&store));
+        Self(Arc::new(LedgerInner {
             store,
             queue,
-            shelf: broadcast::Shelf::default(),
-            desks: broadcast::Desks::default(),
+            shelf: broadcast::MessageCache::default(),
+            desks: broadcast::DedupRegistry::default(),
         }))
     }
 

@@ -11,20 +11,20 @@ use std::fmt::Write;
 
 use serde::{Serialize, Serializer};
 
-use super::broadcast::{Delta, Lease, Outcome, apply, apply_text, bind_apply, holds, json};
+use super::broadcast::{CountsDelta, Lease, RecipientOutcome, apply, apply_text, bind_apply, holds, json};
 use super::sql::sql;
 use super::store::{Transaction, count, stored};
 use super::{LedgerError, State, postgres};
 
 /// What the requests of a commit ask of one broadcast.
 #[derive(Default)]
-pub(super) struct Moves<'a> {
+pub(super) struct RecipientMoves<'a> {
     pub(super) intents: Vec<i64>,
-    pub(super) outcomes: BTreeMap<State, Vec<&'a Outcome>>,
+    pub(super) outcomes: BTreeMap<State, Vec<&'a RecipientOutcome>>,
 }
 
 /// The recipients of an intent, in the shape that the store is quickest with.
-enum Set {
+enum SeqSet {
     Range(i64, i64),
     List(String),
 }
@@ -38,7 +38,7 @@ enum Set {
 pub(super) async fn move_all(
     write: &mut Transaction<'_>,
     lease: Lease,
-    moves: &Moves<'_>,
+    moves: &RecipientMoves<'_>,
     whole: bool,
 ) -> Result<(), LedgerError> {
     let mut settled: Vec<i64> = moves.outcomes.values().flatten().map(|outcome| outcome.seq).collect();
@@ -58,7 +58,7 @@ pub(super) async fn move_all(
         }
         return Err(missing(lease, State::Sending, many));
     }
-    let mut delta = Delta::default();
+    let mut delta = CountsDelta::default();
     let mut text = String::from(if whole { "BEGIN IMMEDIATE;" } else { "" });
     let mut arguments = Vec::new();
     // ?1 is the broadcast and ?2 the instant; what each statement has of its own follows.
@@ -67,9 +67,9 @@ pub(super) async fn move_all(
     let mut due = 0;
     for (state, outcomes) in &moves.outcomes {
         delta.moved(State::Sending, *state, outcomes.len() as u64);
-        let (delivered, rest): (Vec<&Outcome>, Vec<&Outcome>) =
+        let (delivered, rest): (Vec<&RecipientOutcome>, Vec<&RecipientOutcome>) =
             outcomes.iter().copied().partition(|outcome| *state == State::Sent && outcome.error.is_none());
-        let mut alike: BTreeMap<u32, Vec<&Outcome>> = BTreeMap::new();
+        let mut alike: BTreeMap<u32, Vec<&RecipientOutcome>> = BTreeMap::new();
         for outcome in delivered {
             alike.entry(outcome.attempts).or_default().push(outcome);
         }
@@ -78,7 +78,7 @@ pub(super) async fn move_all(
             let _ = write!(text, "{};", deliver_text(next));
             next += 2;
             due = outcomes.len();
-            arguments.push((i64::from(attempts), json(write, &Delivered(&outcomes))?));
+            arguments.push((i64::from(attempts), json(write, &DeliveredRows(&outcomes))?));
         }
         if !rest.is_empty() {
             let _ = write!(text, "{};", settle_text(next, true));
@@ -103,8 +103,8 @@ pub(super) async fn move_all(
         statement = statement.bind(number).bind(rows);
     }
     statement = match set {
-        Some(Set::Range(first, last)) => statement.bind(first).bind(last),
-        Some(Set::List(list)) => statement.bind(list).bind(None::<i64>),
+        Some(SeqSet::Range(first, last)) => statement.bind(first).bind(last),
+        Some(SeqSet::List(list)) => statement.bind(list).bind(None::<i64>),
         None => statement,
     };
     statement = statement.bind(stored(due as u64)).bind(lease.number);
@@ -125,10 +125,10 @@ pub(super) async fn move_all(
 pub(super) async fn move_carefully(
     write: &mut Transaction<'_>,
     lease: Lease,
-    moves: &Moves<'_>,
+    moves: &RecipientMoves<'_>,
     again: bool,
 ) -> Result<(), LedgerError> {
-    let mut delta = Delta::default();
+    let mut delta = CountsDelta::default();
     for (state, outcomes) in &moves.outcomes {
         let settled = settle(write, lease, *state, outcomes).await?;
         delta.moved(State::Sending, *state, settled);
@@ -149,19 +149,19 @@ fn repeated(seqs: &mut Vec<i64>) -> u64 {
 }
 
 /// Recipients in ascending order, each once.
-fn set(write: &Transaction<'_>, seqs: &[i64]) -> Result<Set, LedgerError> {
+fn set(write: &Transaction<'_>, seqs: &[i64]) -> Result<SeqSet, LedgerError> {
     let (first, last) = (seqs.first().copied().unwrap_or_default(), seqs.last().copied().unwrap_or_default());
     if last - first + 1 == stored(seqs.len() as u64) {
-        return Ok(Set::Range(first, last));
+        return Ok(SeqSet::Range(first, last));
     }
-    Ok(Set::List(json(write, seqs)?))
+    Ok(SeqSet::List(json(write, seqs)?))
 }
 
 /// A plan that is not fixed has no recipient that may be sent to; the stage is looked at once a statement.
-fn intend_text(set: &Set, next: usize) -> String {
+fn intend_text(set: &SeqSet, next: usize) -> String {
     let which = match set {
-        Set::Range(..) => format!("BETWEEN ?{next} AND ?{}", next + 1),
-        Set::List(_) => format!("IN (SELECT CAST(atom AS BIGINT) FROM json_each(?{next}))"),
+        SeqSet::Range(..) => format!("BETWEEN ?{next} AND ?{}", next + 1),
+        SeqSet::List(_) => format!("IN (SELECT CAST(atom AS BIGINT) FROM json_each(?{next}))"),
     };
     format!(
         "UPDATE recipients SET state = 1, updated_at = ?2 WHERE broadcast = ?1 AND seq {which}
@@ -202,15 +202,15 @@ fn deliver_text(next: usize) -> String {
 }
 
 /// Recipients with the ids of their messages, as one object: the rows of a statement by [`deliver_text`].
-struct Delivered<'a>(&'a [&'a Outcome]);
+struct DeliveredRows<'a>(&'a [&'a RecipientOutcome]);
 
-impl Serialize for Delivered<'_> {
+impl Serialize for DeliveredRows<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().map(|outcome| (outcome.seq, &outcome.message_id)))
     }
 }
 
-fn outcome_rows(write: &Transaction<'_>, outcomes: &[&Outcome]) -> Result<String, LedgerError> {
+fn outcome_rows(write: &Transaction<'_>, outcomes: &[&RecipientOutcome]) -> Result<String, LedgerError> {
     let rows: Vec<_> = outcomes
         .iter()
         .map(|outcome| (outcome.seq, outcome.attempts, &outcome.message_id, &outcome.error))
@@ -236,8 +236,8 @@ async fn intend(
     let statement = sql(intend_text(&set, 3));
     let statement = statement.bind(lease.broadcast.0).bind(write.store.now());
     let statement = match set {
-        Set::Range(first, last) => statement.bind(first).bind(last),
-        Set::List(list) => statement.bind(list),
+        SeqSet::Range(first, last) => statement.bind(first).bind(last),
+        SeqSet::List(list) => statement.bind(list),
     };
     let moved = write.run(statement).await?;
     if moved + before == many {
@@ -260,7 +260,7 @@ async fn settle(
     write: &mut Transaction<'_>,
     lease: Lease,
     state: State,
-    outcomes: &[&Outcome],
+    outcomes: &[&RecipientOutcome],
 ) -> Result<u64, LedgerError> {
     let many = outcomes.len() as u64;
     let twice = repeated(&mut outcomes.iter().map(|outcome| outcome.seq).collect());

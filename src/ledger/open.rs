@@ -13,9 +13,9 @@ use crate::clock::Clock;
 
 use super::LedgerError;
 use super::connection::Connection as AnyConnection;
-use super::postgres::{self, Server};
+use super::postgres::{self, PostgresServer};
 use super::sql::sql;
-use super::store::{Place, Store};
+use super::store::{StoreBackend, Store};
 
 /// The name of a ledger's file in its folder.
 pub const FILE: &str = "ledger.db";
@@ -50,10 +50,10 @@ const STEPS: &[&str] = &[
 pub(super) const KNOWN: i64 = STEPS.len() as i64;
 
 /// Versions of a schema: the one that was found, and the one that was made of it.
-pub(super) type Step = (i64, i64);
+pub(super) type MigrationVersions = (i64, i64);
 
 /// Opens the ledger in `folder`, which is made where there is none. Of a scratch one nothing has to be on the disk.
-pub(super) async fn open(folder: &Path, clock: Clock, scratch: bool) -> Result<(Store, Step), LedgerError> {
+pub(super) async fn open(folder: &Path, clock: Clock, scratch: bool) -> Result<(Store, MigrationVersions), LedgerError> {
     let hold = clock.hold();
     let path = folder.join(FILE);
     // Only one process at a time opens: changing a new file's journal mode under another's feet is an error.
@@ -76,7 +76,7 @@ pub(super) async fn open(folder: &Path, clock: Clock, scratch: bool) -> Result<(
         .pragma("journal_size_limit", "67108864")
         // A plan of a million takes its seconds; nobody has to be warned of that.
         .disable_statement_logging();
-    let store = Store::new(&path, Place::File(Box::new(options)), clock.clone(), scratch);
+    let store = Store::new(&path, StoreBackend::File(Box::new(options)), clock.clone(), scratch);
     let AnyConnection::Sqlite(mut connection) = store.connect().await? else {
         return Err(LedgerError::Closed);
     };
@@ -90,10 +90,10 @@ pub(super) async fn open(folder: &Path, clock: Clock, scratch: bool) -> Result<(
 }
 
 /// Opens the ledger on the server at an address.
-pub(super) async fn open_server(address: &str, clock: Clock) -> Result<(Store, Step), LedgerError> {
+pub(super) async fn open_server(address: &str, clock: Clock) -> Result<(Store, MigrationVersions), LedgerError> {
     let hold = clock.hold();
-    let (server, shown) = Server::new(address)?;
-    let store = Store::new(&shown, Place::Server(Box::new(server)), clock.clone(), false);
+    let (server, shown) = PostgresServer::new(address)?;
+    let store = Store::new(&shown, StoreBackend::Server(Box::new(server)), clock.clone(), false);
     let mut connection = store.connect().await?;
     let step = postgres::migrate(&store, &mut connection).await?;
     drop(connection);
@@ -185,7 +185,7 @@ pub(super) async fn open_alone(path: &Path, clock: Clock) -> Result<(Store, Sqli
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .disable_statement_logging();
-    let store = Store::new(path, Place::File(Box::new(options)), clock, false);
+    let store = Store::new(path, StoreBackend::File(Box::new(options)), clock, false);
     let AnyConnection::Sqlite(mut connection) = store.connect().await? else {
         return Err(LedgerError::Closed);
     };
@@ -194,7 +194,7 @@ pub(super) async fn open_alone(path: &Path, clock: Clock) -> Result<(Store, Sqli
 }
 
 /// Brings the schema to the newest version, each step in a transaction of its own.
-async fn migrate(store: &Store, connection: &mut SqliteConnection) -> Result<Step, LedgerError> {
+async fn migrate(store: &Store, connection: &mut SqliteConnection) -> Result<MigrationVersions, LedgerError> {
     let known = KNOWN;
     let version = one(store, connection, "PRAGMA user_version").await?;
     if version > known {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tokio::task::AbortHandle;
 
 use super::open::private;
-use super::pulse::{self, Pulse, host_name};
+use super::pulse::{self, Heartbeat, host_name};
 use super::restores::may_send;
 use super::sql::sql;
 use super::store::{Transaction, count};
@@ -25,28 +25,28 @@ pub(super) const FOLDER: &str = "owners";
 
 /// A living part of a program that drives broadcasts and sends. Dead when its last clone is dropped.
 #[derive(Debug, Clone)]
-pub struct Owner(Arc<Life>);
+pub struct Instance(Arc<InstanceLiveness>);
 
-impl Owner {
+impl Instance {
     /// Its number. One that was taken for dead comes back under a new one: what it held under the old one is others'.
     #[must_use]
     pub fn id(&self) -> i64 {
         match &*self.0 {
-            Life::Locked { id, .. } => *id,
-            Life::Beating { pulse, .. } => pulse.id(),
+            InstanceLiveness::Locked { id, .. } => *id,
+            InstanceLiveness::Beating { pulse, .. } => pulse.id(),
         }
     }
 }
 
 #[derive(Debug)]
-enum Life {
+enum InstanceLiveness {
     /// As long as a file is locked.
     Locked { id: i64, lock: File },
     /// As long as it says so now and then.
-    Beating { pulse: Arc<Pulse>, task: AbortHandle },
+    Beating { pulse: Arc<Heartbeat>, task: AbortHandle },
 }
 
-impl Drop for Life {
+impl Drop for InstanceLiveness {
     fn drop(&mut self) {
         match self {
             // A child that is being started may hold the file open for a moment longer.
@@ -58,7 +58,7 @@ impl Drop for Life {
 
 /// What dead owners left behind; see [`Ledger::bury_dead`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Buried {
+pub struct Reaped {
     /// Owners found dead.
     pub owners: u64,
     /// Single sends in flight that came to be in doubt.
@@ -71,11 +71,11 @@ impl Ledger {
     /// # Errors
     ///
     /// [`LedgerError::Restored`] while a restore of the ledger is not accepted, and faults of the store.
-    pub async fn register(&self, name: &str) -> Result<Owner, LedgerError> {
+    pub async fn register(&self, name: &str) -> Result<Instance, LedgerError> {
         if self.is_shared() {
-            let pulse = Pulse::start(self, name).await?;
+            let pulse = Heartbeat::start(self, name).await?;
             let task = tokio::spawn(Arc::clone(&pulse).beat(self.clone())).abort_handle();
-            return Ok(Owner(Arc::new(Life::Beating { pulse, task })));
+            return Ok(Instance(Arc::new(InstanceLiveness::Beating { pulse, task })));
         }
         let folder = self.owners();
         let (lock_name, lock) =
@@ -94,7 +94,7 @@ impl Ledger {
             Err(error) => Err(error),
         };
         let (id,): (i64,) = write.end(id).await?.ok_or_else(|| self.store().record("no id for an owner"))?;
-        Ok(Owner(Arc::new(Life::Locked { id, lock })))
+        Ok(Instance(Arc::new(InstanceLiveness::Locked { id, lock })))
     }
 
     /// Finds dead owners: what they had in flight of single sends is in doubt from now on. Broadcasts are settled by
@@ -103,14 +103,14 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn bury_dead(&self) -> Result<Buried, LedgerError> {
+    pub async fn bury_dead(&self) -> Result<Reaped, LedgerError> {
         if self.is_shared() {
             return self.bury_silent().await;
         }
         let mut read = self.store().read().await?;
         let owners: Vec<(i64, String)> = read.rows(sql("SELECT id, lock FROM owners")).await?;
         read.done();
-        let mut buried = Buried::default();
+        let mut buried = Reaped::default();
         for (id, lock) in owners {
             let path = self.owners().join(lock);
             if is_alive(&path) {
@@ -187,14 +187,14 @@ pub(super) fn is_alive(path: &Path) -> bool {
 
 /// How an owner is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OwnerName {
+pub struct InstanceName {
     /// Which command it is.
     pub name: String,
     /// Its process.
     pub pid: u64,
 }
 
-impl OwnerName {
+impl InstanceName {
     pub(super) fn new(name: String, pid: i64) -> Self {
         Self { name, pid: count(pid) }
     }

@@ -8,7 +8,7 @@ use super::{BroadcastId, Ledger, LedgerError};
 
 /// What was forgotten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Pruned {
+pub struct PruneCounts {
     /// Broadcasts, with all of their recipients.
     pub broadcasts: u64,
     /// Single sends, with their `once` keys.
@@ -26,9 +26,9 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn prune(&self, instant: Duration) -> Result<Pruned, LedgerError> {
+    pub async fn prune(&self, instant: Duration) -> Result<PruneCounts, LedgerError> {
         self.delete_dead_drafts().await?;
-        let mut pruned = Pruned { sends: self.prune_sends(instant).await?, ..Pruned::default() };
+        let mut pruned = PruneCounts { sends: self.prune_sends(instant).await?, ..PruneCounts::default() };
         for id in self.over(instant).await? {
             // From here on nobody finds it; what a crash leaves of it is cleared with the next one.
             let hidden = sql("UPDATE broadcasts SET state = 0, lease_number = lease_number + 1 WHERE id = ?
@@ -57,7 +57,7 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn prunable(&self, instant: Duration) -> Result<Pruned, LedgerError> {
+    pub async fn prunable(&self, instant: Duration) -> Result<PruneCounts, LedgerError> {
         let (before, now) = (millis(instant), self.store().now());
         let question =
             sql("SELECT (SELECT count(*) FROM sends WHERE updated_at < ?1 AND state IN (0, 2, 3, 6)),
@@ -68,7 +68,7 @@ impl Ledger {
         let row: Option<(i64, i64, i64)> = read.row(question.bind(before).bind(now)).await?;
         read.done();
         let (sends, job_runs, expired) = row.unwrap_or_default();
-        Ok(Pruned {
+        Ok(PruneCounts {
             broadcasts: self.over(instant).await?.len() as u64,
             sends: count(sends),
             job_runs: count(job_runs),

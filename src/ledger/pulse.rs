@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use super::owner::{Buried, Owner, bury};
+use super::owner::{Reaped, Instance, bury};
 use super::restores::may_send;
 use super::sql::{Statement, sql};
 use super::store::{Transaction, millis};
@@ -19,12 +19,12 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// An owner that says that it lives.
 #[derive(Debug)]
-pub(super) struct Pulse {
+pub(super) struct Heartbeat {
     id: AtomicI64,
     name: String,
 }
 
-impl Pulse {
+impl Heartbeat {
     /// Makes an owner of this name.
     pub(super) async fn start(ledger: &Ledger, name: &str) -> Result<Arc<Self>, LedgerError> {
         let pulse = Self { id: AtomicI64::new(0), name: name.to_owned() };
@@ -106,7 +106,7 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn depart(&self, owner: &Owner) -> Result<(), LedgerError> {
+    pub async fn depart(&self, owner: &Instance) -> Result<(), LedgerError> {
         if !self.is_shared() {
             return Ok(());
         }
@@ -147,19 +147,19 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn is_known(&self, owner: &Owner) -> Result<bool, LedgerError> {
+    pub async fn is_known(&self, owner: &Instance) -> Result<bool, LedgerError> {
         let mut write = self.store().write().await?;
         let known = is_known(&mut write, owner.id()).await;
         write.end(known).await
     }
 
     /// As [`Ledger::bury_dead`], where owners say that they live.
-    pub(super) async fn bury_silent(&self) -> Result<Buried, LedgerError> {
+    pub(super) async fn bury_silent(&self) -> Result<Reaped, LedgerError> {
         let mut read = self.store().read().await?;
         let question = sql("SELECT id FROM owners WHERE alive_until < ?").bind(self.store().dead_before());
         let owners: Vec<(i64,)> = read.rows(question).await?;
         read.done();
-        let mut buried = Buried::default();
+        let mut buried = Reaped::default();
         for (id,) in owners {
             let mut write = self.store().write().await?;
             let result = async {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use super::LedgerError;
-use super::commit::{Manner, Request, commit, is_one_broadcast, is_one_statement};
+use super::commit::{CommitMode, CommitRequest, commit, is_one_broadcast, is_one_statement};
 use super::store::Store;
 
 /// The most requests of one commit, so that no other process waits for long.
@@ -18,18 +18,18 @@ const MOST: usize = 4096;
 const TRIES: u32 = 10;
 
 /// A request, and where its answer goes.
-struct Waiting {
-    request: Request,
+struct QueuedCommit {
+    request: CommitRequest,
     answer: oneshot::Sender<Result<i64, LedgerError>>,
 }
 
 /// The way to the writer.
-pub(super) struct Queue {
-    way: mpsc::UnboundedSender<Waiting>,
+pub(super) struct CommitQueue {
+    way: mpsc::UnboundedSender<QueuedCommit>,
     store: Arc<Store>,
 }
 
-impl Queue {
+impl CommitQueue {
     /// Starts a writer on the runtime that this is called in; it ends with the queue.
     pub(super) fn start(store: Arc<Store>) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
@@ -38,7 +38,7 @@ impl Queue {
     }
 
     /// Has a request written, and waits until it is on the disk. What was asked is done even if nobody waits any more.
-    pub(super) async fn ask(&self, request: Request) -> Result<i64, LedgerError> {
+    pub(super) async fn ask(&self, request: CommitRequest) -> Result<i64, LedgerError> {
         let request = match self.store.later() {
             Some(later) => match later.take(request) {
                 None if later.is_full() => return Box::pin(self.store.catch_up()).await.map(|()| 0),
@@ -48,12 +48,12 @@ impl Queue {
             None => request,
         };
         let (answer, answered) = oneshot::channel();
-        self.way.send(Waiting { request, answer }).map_err(|_| LedgerError::Closed)?;
+        self.way.send(QueuedCommit { request, answer }).map_err(|_| LedgerError::Closed)?;
         answered.await.map_err(|_| LedgerError::Closed)?
     }
 }
 
-async fn write_all(store: Arc<Store>, mut receiver: mpsc::UnboundedReceiver<Waiting>) {
+async fn write_all(store: Arc<Store>, mut receiver: mpsc::UnboundedReceiver<QueuedCommit>) {
     let mut batch = Vec::new();
     while receiver.recv_many(&mut batch, MOST).await > 0 {
         // Tasks that are about to ask get their turn first, as long as there are any.
@@ -68,7 +68,7 @@ async fn write_all(store: Arc<Store>, mut receiver: mpsc::UnboundedReceiver<Wait
             }
         }
         let (requests, answers): (Vec<_>, Vec<_>) =
-            batch.drain(..).map(|Waiting { request, answer }| (request, answer)).unzip();
+            batch.drain(..).map(|QueuedCommit { request, answer }| (request, answer)).unzip();
         for (answer, result) in answers.into_iter().zip(write(&store, &requests).await) {
             // One who waits no longer needs no answer.
             let _ = answer.send(result);
@@ -77,16 +77,16 @@ async fn write_all(store: Arc<Store>, mut receiver: mpsc::UnboundedReceiver<Wait
 }
 
 /// Writes requests together, or each by itself when one of them spoils it for the others.
-async fn write(store: &Store, requests: &[Request]) -> Vec<Result<i64, LedgerError>> {
+async fn write(store: &Store, requests: &[CommitRequest]) -> Vec<Result<i64, LedgerError>> {
     let healthy = store.is_healthy();
     let mut written = together(store, requests, None).await;
     // Of a commit that a server did not answer nobody knows; said again it is the same.
-    let mut by_itself = Manner::Carefully;
+    let mut by_itself = CommitMode::Carefully;
     let mut tries = 0;
     while written.as_ref().is_err_and(LedgerError::broke) && !store.clock.is_simulated() && tries < TRIES {
         tries += 1;
-        by_itself = Manner::Again;
-        written = together(store, requests, Some(Manner::Again)).await;
+        by_itself = CommitMode::Again;
+        written = together(store, requests, Some(CommitMode::Again)).await;
     }
     match written {
         Ok(answers) => answers.into_iter().map(Ok).collect(),
@@ -111,12 +111,12 @@ async fn write(store: &Store, requests: &[Request]) -> Vec<Result<i64, LedgerErr
 /// Writes requests in one commit, in a manner that is given or the quickest.
 async fn together(
     store: &Store,
-    requests: &[Request],
-    manner: Option<Manner>,
+    requests: &[CommitRequest],
+    manner: Option<CommitMode>,
 ) -> Result<Vec<i64>, LedgerError> {
-    let quickest = if is_one_broadcast(requests) { Manner::Whole } else { Manner::Together };
+    let quickest = if is_one_broadcast(requests) { CommitMode::Whole } else { CommitMode::Together };
     let manner = manner.unwrap_or(quickest);
-    let single = manner == Manner::Whole || is_one_statement(requests);
+    let single = manner == CommitMode::Whole || is_one_statement(requests);
     let mut write = store.write_group(single).await?;
     let result = commit(&mut write, requests, manner).await;
     write.end(result).await

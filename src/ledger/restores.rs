@@ -98,11 +98,11 @@ impl Ledger {
 }
 
 async fn describe(write: &mut Transaction<'_>) -> Result<Option<PendingRestore>, LedgerError> {
-    type Row = (String, String, i64, i64, i64);
+    type UncertainBroadcastRow = (String, String, i64, i64, i64);
     let Some((taken_at, restored_at)) = pending(write).await? else { return Ok(None) };
     let question = sql("SELECT name, run, state, n_pending, n_in_doubt FROM broadcasts
             WHERE state IN (0, 1) AND NOT draft ORDER BY id");
-    let broadcasts: Vec<Row> = write.rows(question).await?;
+    let broadcasts: Vec<UncertainBroadcastRow> = write.rows(question).await?;
     let sends: Option<(i64,)> = write.row(sql("SELECT count(*) FROM sends WHERE state = 4")).await?;
     let runs = sql("SELECT count(*) FROM job_runs WHERE state = 3 AND finished_at = ?").bind(restored_at);
     let runs: Option<(i64,)> = write.row(runs).await?;

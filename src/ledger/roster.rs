@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::broadcast::json;
-use super::jobs::{JobRun, RunRow};
+use super::jobs::{JobRun, JobRunRow};
 use super::owner::lives;
 use super::postgres::enlisted;
 use super::sql::sql;
 use super::store::{Transaction, from_millis, millis};
-use super::{JobWish, Ledger, LedgerError, Owner, OwnerName};
+use super::{JobWish, Ledger, LedgerError, Instance, InstanceName};
 
 /// A job that is in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Enlisted {
+pub struct RegisteredJob {
     /// Its name.
     pub name: String,
     /// The script that declares it.
@@ -29,7 +29,7 @@ pub struct Enlisted {
 
 /// A job as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
+pub struct JobRow {
     /// Its name.
     pub name: String,
     /// The script that declares it.
@@ -50,7 +50,7 @@ pub struct Listed {
 
 /// The times that a job had before others.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OldTimes {
+pub struct PreviousSchedule {
     /// The job's name.
     pub job: String,
     /// When it ran, in words.
@@ -63,7 +63,7 @@ pub struct OldTimes {
 
 /// A wish that waits to be granted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wished {
+pub struct PendingJobCommand {
     /// Its number.
     pub id: i64,
     /// Of which job.
@@ -86,7 +86,7 @@ pub struct JobControl {
     /// The names of paused jobs.
     pub paused: Vec<String>,
     /// Wishes, the oldest first.
-    pub wishes: Vec<Wished>,
+    pub wishes: Vec<PendingJobCommand>,
 }
 
 impl Ledger {
@@ -96,7 +96,7 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn enlist_jobs(&self, owner: &Owner, jobs: &[Enlisted]) -> Result<Vec<Duration>, LedgerError> {
+    pub async fn enlist_jobs(&self, owner: &Instance, jobs: &[RegisteredJob]) -> Result<Vec<Duration>, LedgerError> {
         let rows: Vec<_> = jobs
             .iter()
             .map(|job| (&job.name, &job.script, &job.times, millis(job.decided_until), &job.version))
@@ -133,7 +133,7 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn old_times(&self, jobs: &[Enlisted]) -> Result<Vec<OldTimes>, LedgerError> {
+    pub async fn old_times(&self, jobs: &[RegisteredJob]) -> Result<Vec<PreviousSchedule>, LedgerError> {
         type Row = (String, String, i64, Option<i64>);
         let names: Vec<_> = jobs.iter().map(|job| (&job.name, &job.times)).collect();
         let mut write = self.store().write().await?;
@@ -146,7 +146,7 @@ impl Ledger {
         }
         .await;
         let rows = write.end(result).await?;
-        let old = |(job, times, decided_until, next_at): Row| OldTimes {
+        let old = |(job, times, decided_until, next_at): Row| PreviousSchedule {
             job,
             times,
             decided_until: from_millis(decided_until),
@@ -161,7 +161,7 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn must_enlist(&self, owner: &Owner) -> Result<bool, LedgerError> {
+    pub async fn must_enlist(&self, owner: &Instance) -> Result<bool, LedgerError> {
         if !self.is_shared() {
             return Ok(false);
         }
@@ -177,7 +177,7 @@ impl Ledger {
     /// Faults of the store.
     pub async fn jobs_elsewhere(
         &self,
-        owner: &Owner,
+        owner: &Instance,
         jobs: &[String],
     ) -> Result<BTreeSet<String>, LedgerError> {
         if !self.is_shared() || jobs.is_empty() {
@@ -193,7 +193,7 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn listed_jobs(&self, name: Option<&str>) -> Result<Vec<Listed>, LedgerError> {
+    pub async fn listed_jobs(&self, name: Option<&str>) -> Result<Vec<JobRow>, LedgerError> {
         type Row = (String, String, String, i64, Option<i64>, Option<i64>, Option<i64>);
         let question = sql("SELECT name, script, times, decided_until, next_at, paused_at, gone_at FROM jobs
                 WHERE (?1 IS NULL AND gone_at IS NULL) OR name = ?1 ORDER BY name");
@@ -204,7 +204,7 @@ impl Ledger {
                 JOIN jobs j ON j.name = r.job WHERE (?1 IS NULL OR r.job = ?1)
                 AND r.scheduled_at = (SELECT max(scheduled_at) FROM job_runs WHERE job = j.name)",
         );
-        let last: Vec<RunRow> = read.rows(question.bind(name)).await?;
+        let last: Vec<JobRunRow> = read.rows(question.bind(name)).await?;
         read.done();
         let mut last = last
             .into_iter()
@@ -212,7 +212,7 @@ impl Ledger {
             .collect::<Result<std::collections::HashMap<_, _>, LedgerError>>()?;
         Ok(rows
             .into_iter()
-            .map(|(name, script, times, decided_until, next_at, paused_at, gone_at)| Listed {
+            .map(|(name, script, times, decided_until, next_at, paused_at, gone_at)| JobRow {
                 last: last.remove(&name),
                 name,
                 script,
@@ -316,7 +316,7 @@ impl Ledger {
         let wished = |(id, job, wish, scheduled_at, asked_at, by_request, args): Row| {
             let wish = JobWish::from_number(wish).map_err(|detail| self.store().record(detail))?;
             let (scheduled_at, asked_at) = (scheduled_at.map(from_millis), from_millis(asked_at));
-            Ok(Wished { id, job, wish, scheduled_at, asked_at, by_request, args: self.args(args)? })
+            Ok(PendingJobCommand { id, job, wish, scheduled_at, asked_at, by_request, args: self.args(args)? })
         };
         Ok(JobControl {
             paused: paused.into_iter().map(|(name,)| name).collect(),
@@ -338,7 +338,7 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn living(&self, name: &str) -> Result<Vec<OwnerName>, LedgerError> {
+    pub async fn living(&self, name: &str) -> Result<Vec<InstanceName>, LedgerError> {
         let mut write = self.store().write().await?;
         let result = async {
             let question = sql("SELECT id, name, pid FROM owners WHERE name = ? ORDER BY id");
@@ -346,7 +346,7 @@ impl Ledger {
             let mut living = Vec::new();
             for (id, name, pid) in rows {
                 if lives(&mut write, id).await? {
-                    living.push(OwnerName::new(name, pid));
+                    living.push(InstanceName::new(name, pid));
                 }
             }
             Ok(living)

@@ -21,7 +21,7 @@ pub struct ScriptRow {
     pub stale_since: Option<Duration>,
 }
 
-type Row = (String, Option<String>, Option<i64>, Option<String>, Option<i64>);
+type RawScriptRow = (String, Option<String>, Option<i64>, Option<String>, Option<i64>);
 
 impl Ledger {
     /// Writes down all scripts as they stand now; those that are not among them are gone.
@@ -59,9 +59,9 @@ impl Ledger {
     pub async fn scripts(&self) -> Result<Vec<ScriptRow>, LedgerError> {
         let question = sql("SELECT name, hash, loaded_at, error, stale_since FROM scripts ORDER BY name");
         let mut read = self.store().read().await?;
-        let rows: Vec<Row> = read.rows(question).await?;
+        let rows: Vec<RawScriptRow> = read.rows(question).await?;
         read.done();
-        let row = |(name, hash, loaded_at, error, stale_since): Row| ScriptRow {
+        let row = |(name, hash, loaded_at, error, stale_since): RawScriptRow| ScriptRow {
             name,
             hash,
             loaded_at: loaded_at.map(from_millis),

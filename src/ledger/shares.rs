@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use super::sql::sql;
 use super::store::{Transaction, millis};
-use super::{AppId, Ledger, LedgerError, Owner};
+use super::{AppId, Ledger, LedgerError, Instance};
 
 /// What a process asks of a quota.
 #[derive(Debug, Clone, Copy)]
-pub struct Claim<'a> {
+pub struct QuotaClaim<'a> {
     /// The app.
     pub app: AppId,
     /// Which of its quotas.
@@ -40,7 +40,7 @@ pub struct Claim<'a> {
 
 /// What a process may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Share {
+pub struct QuotaShare {
     /// The places that are its own while the claim is good.
     pub places: u32,
     /// How many it ought to use at the most, as others have too few: it should claim again with this as `keep`.
@@ -48,7 +48,7 @@ pub struct Share {
 }
 
 /// A row of the table.
-type Row = (i64, i64, bool, i64, i64, i64, i64, i64);
+type ShareRow = (i64, i64, bool, i64, i64, i64, i64, i64);
 
 impl Ledger {
     /// Claims places of a quota for this owner, or renews its claim. Never more than the quota has are claimed by all
@@ -57,18 +57,18 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn claim_places(&self, owner: &Owner, claim: Claim<'_>) -> Result<Share, LedgerError> {
+    pub async fn claim_places(&self, owner: &Instance, claim: QuotaClaim<'_>) -> Result<QuotaShare, LedgerError> {
         let mut write = self.store().write().await?;
         let result = claim_in(&mut write, owner.id(), claim).await;
         write.end(result).await
     }
 }
 
-async fn claim_in(write: &mut Transaction<'_>, owner: i64, claim: Claim<'_>) -> Result<Share, LedgerError> {
+async fn claim_in(write: &mut Transaction<'_>, owner: i64, claim: QuotaClaim<'_>) -> Result<QuotaShare, LedgerError> {
     // Read once it is our turn: while this waited for others, time went on.
     let now = write.store.now();
     let (length, cool) = (millis(claim.lease), millis(claim.cool));
-    let rows: Vec<Row> = write
+    let rows: Vec<ShareRow> = write
         .rows(
             sql(
                 "SELECT owner, places, short, CASE WHEN lent_until > ?3 THEN ?3 ELSE lent_until END, cooling,
@@ -135,7 +135,7 @@ async fn claim_in(write: &mut Transaction<'_>, owner: i64, claim: Claim<'_>) -> 
         sql("DELETE FROM shares WHERE app = ?1 AND quota = ?2 AND lent_until + ?3 < ?4 AND cool_until < ?4");
     write.run(gone.bind(claim.app.0).bind(claim.quota).bind(cool).bind(now)).await?;
     let count = |count: i64| u32::try_from(count).unwrap_or_default();
-    Ok(Share { places: count(places), fair: count(ought) })
+    Ok(QuotaShare { places: count(places), fair: count(ought) })
 }
 
 /// The places of a quota of which there is only a part for now: a few more than that, so that whoever tries whether there

@@ -15,12 +15,12 @@ use sqlx::{Arguments, AssertSqlSafe, SqlStr};
 #[derive(Debug, Clone)]
 pub(super) struct Statement {
     text: Cow<'static, str>,
-    values: Vec<Value>,
+    values: Vec<SqlValue>,
 }
 
 /// What a statement is given. Even one that is not there has a type: Postgres asks for it.
 #[derive(Debug, Clone)]
-pub(super) enum Value {
+pub(super) enum SqlValue {
     Flag(bool),
     Number(Option<i64>),
     Text(Option<String>),
@@ -37,7 +37,7 @@ pub(super) fn sql(text: impl Into<Cow<'static, str>>) -> Statement {
 
 impl Statement {
     /// Gives it one more value.
-    pub(super) fn bind(mut self, value: impl Into<Value>) -> Self {
+    pub(super) fn bind(mut self, value: impl Into<SqlValue>) -> Self {
         self.values.push(value.into());
         self
     }
@@ -47,11 +47,11 @@ impl Statement {
         let mut arguments = SqliteArguments::default();
         for value in self.values {
             let added = match value {
-                Value::Flag(flag) => arguments.add(flag),
-                Value::Number(number) => Arguments::add(&mut arguments, number),
-                Value::Text(text) => Arguments::add(&mut arguments, text),
-                Value::Bytes(bytes) => Arguments::add(&mut arguments, bytes),
-                Value::Numbers(_) | Value::Texts(_) => Err("SQLite has no lists".into()),
+                SqlValue::Flag(flag) => arguments.add(flag),
+                SqlValue::Number(number) => Arguments::add(&mut arguments, number),
+                SqlValue::Text(text) => Arguments::add(&mut arguments, text),
+                SqlValue::Bytes(bytes) => Arguments::add(&mut arguments, bytes),
+                SqlValue::Numbers(_) | SqlValue::Texts(_) => Err("SQLite has no lists".into()),
             };
             added.map_err(sqlx::Error::Encode)?;
         }
@@ -63,12 +63,12 @@ impl Statement {
         let mut arguments = PgArguments::default();
         for value in self.values {
             let added = match value {
-                Value::Flag(flag) => arguments.add(flag),
-                Value::Number(number) => arguments.add(number),
-                Value::Text(text) => arguments.add(text),
-                Value::Bytes(bytes) => arguments.add(bytes),
-                Value::Numbers(numbers) => arguments.add(numbers),
-                Value::Texts(texts) => arguments.add(texts),
+                SqlValue::Flag(flag) => arguments.add(flag),
+                SqlValue::Number(number) => arguments.add(number),
+                SqlValue::Text(text) => arguments.add(text),
+                SqlValue::Bytes(bytes) => arguments.add(bytes),
+                SqlValue::Numbers(numbers) => arguments.add(numbers),
+                SqlValue::Texts(texts) => arguments.add(texts),
             };
             added.map_err(sqlx::Error::Encode)?;
         }

@@ -120,7 +120,7 @@ stored! {
 
 /// How many recipients are in each state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Counts {
+pub struct RecipientCounts {
     /// Nothing was sent yet.
     pub pending: u64,
     /// In flight.
@@ -137,7 +137,7 @@ pub struct Counts {
     pub cancelled: u64,
 }
 
-impl Counts {
+impl RecipientCounts {
     /// All recipients of the plan, those left out included.
     #[must_use]
     pub const fn total(&self) -> u64 {

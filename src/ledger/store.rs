@@ -11,21 +11,21 @@ use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::clock::{Clock, Hold, Instant};
+use crate::clock::{Clock, ClockHold, Instant};
 
 use super::LedgerError;
-use super::connection::{Connection, Record, is_refusal};
-use super::figures::Figures;
-use super::later::Later;
-use super::postgres::Server;
+use super::connection::{Connection, DecodableRow, is_refusal};
+use super::figures::CommitMetrics;
+use super::later::DeferredWrites;
+use super::postgres::PostgresServer;
 use super::sql::{Statement, sql};
 
 /// Where a store is.
-pub(super) enum Place {
+pub(super) enum StoreBackend {
     /// One file, of this machine.
     File(Box<SqliteConnectOptions>),
     /// A server, shared by many machines.
-    Server(Box<Server>),
+    Server(Box<PostgresServer>),
 }
 
 /// One store, open for as long as the program runs.
@@ -33,7 +33,7 @@ pub(super) struct Store {
     /// Its file, or the server's address without credentials.
     pub(super) path: PathBuf,
     pub(super) clock: Clock,
-    place: Place,
+    place: StoreBackend,
     writer: Mutex<Option<Connection>>,
     /// For group commits, which wait for no other write where the store is a server.
     mover: Mutex<Option<Connection>>,
@@ -42,11 +42,11 @@ pub(super) struct Store {
     failed: AtomicBool,
     /// Why this program may not work on it any more.
     outdated: OnceLock<LedgerError>,
-    figures: Figures,
+    figures: CommitMetrics,
     /// Device and number of the file that is open.
     identity: OnceLock<(u64, u64)>,
     /// What a scratch ledger has yet to write.
-    later: Option<Later>,
+    later: Option<DeferredWrites>,
     /// The most pages that the file may have: a disk that is full when a test says so.
     #[cfg(test)]
     pub(super) max_pages: std::sync::atomic::AtomicU32,
@@ -54,7 +54,7 @@ pub(super) struct Store {
 
 /// How a write begins.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum WriteScope {
     /// Of several statements, alone among all processes.
     Alone,
     /// A group commit of several statements. In a file it is alone too; a server keeps apart what meets by the rows.
@@ -64,7 +64,7 @@ enum Kind {
 }
 
 impl Store {
-    pub(super) fn new(path: &Path, place: Place, clock: Clock, scratch: bool) -> Self {
+    pub(super) fn new(path: &Path, place: StoreBackend, clock: Clock, scratch: bool) -> Self {
         Self {
             path: path.to_owned(),
             clock,
@@ -74,9 +74,9 @@ impl Store {
             reader: Mutex::default(),
             failed: AtomicBool::new(false),
             outdated: OnceLock::new(),
-            figures: Figures::new(),
+            figures: CommitMetrics::new(),
             identity: OnceLock::new(),
-            later: scratch.then(Later::default),
+            later: scratch.then(DeferredWrites::default),
             #[cfg(test)]
             max_pages: std::sync::atomic::AtomicU32::new(u32::MAX - 1),
         }
@@ -98,18 +98,18 @@ impl Store {
     }
 
     /// The server, where the store is one.
-    pub(super) const fn server(&self) -> Option<&Server> {
+    pub(super) const fn server(&self) -> Option<&PostgresServer> {
         match &self.place {
-            Place::Server(server) => Some(&**server),
-            Place::File(_) => None,
+            StoreBackend::Server(server) => Some(&**server),
+            StoreBackend::File(_) => None,
         }
     }
 
     /// The error of the store in the words of the house.
     pub(super) fn error(&self, error: &sqlx::Error) -> LedgerError {
         match self.place {
-            Place::File(_) => LedgerError::of(&self.path, error),
-            Place::Server(_) => LedgerError::of_server(&self.path, error),
+            StoreBackend::File(_) => LedgerError::of(&self.path, error),
+            StoreBackend::Server(_) => LedgerError::of_server(&self.path, error),
         }
     }
 
@@ -119,16 +119,16 @@ impl Store {
     }
 
     /// What a scratch ledger has yet to write; nothing of the kind in any other.
-    pub(super) const fn later(&self) -> Option<&Later> {
+    pub(super) const fn later(&self) -> Option<&DeferredWrites> {
         self.later.as_ref()
     }
 
     /// A connection of its own, for long work.
     pub(super) async fn connect(&self) -> Result<Connection, LedgerError> {
         let options = match &self.place {
-            Place::File(options) => &**options,
+            StoreBackend::File(options) => &**options,
             // Seldom, and large: not in every future.
-            Place::Server(server) => {
+            StoreBackend::Server(server) => {
                 return Box::pin(server.connect(self)).await.map(Connection::Postgres);
             }
         };
@@ -141,51 +141,51 @@ impl Store {
     /// Begins a write, alone among all processes until it ends. One that is dropped half-way is undone.
     pub(super) async fn write(&self) -> Result<Transaction<'_>, LedgerError> {
         self.catch_up().await?;
-        self.begin(Kind::Alone).await
+        self.begin(WriteScope::Alone).await
     }
 
     /// The same without what is to be written later.
     pub(super) async fn write_now(&self) -> Result<Transaction<'_>, LedgerError> {
-        self.begin(Kind::Alone).await
+        self.begin(WriteScope::Alone).await
     }
 
     /// Begins a group commit, of one statement or of several.
     pub(super) async fn write_group(&self, single: bool) -> Result<Transaction<'_>, LedgerError> {
         self.catch_up().await?;
-        self.begin(if single { Kind::Single } else { Kind::Beside }).await
+        self.begin(if single { WriteScope::Single } else { WriteScope::Beside }).await
     }
 
-    async fn begin(&self, kind: Kind) -> Result<Transaction<'_>, LedgerError> {
+    async fn begin(&self, kind: WriteScope) -> Result<Transaction<'_>, LedgerError> {
         if let Some(error) = self.outdated.get() {
             return Err(error.clone());
         }
         let hold = self.clock.hold();
         self.is_in_place()?;
-        let line = if self.server().is_some() && kind != Kind::Alone { &self.mover } else { &self.writer };
+        let line = if self.server().is_some() && kind != WriteScope::Alone { &self.mover } else { &self.writer };
         let mut home = line.lock().await;
         let began = self.clock.now();
-        let mut alarm = Alarm { store: self, armed: true };
+        let mut alarm = WriteFailureGuard { store: self, armed: true };
         let connection = match &self.place {
-            Place::File(_) => match home.take() {
+            StoreBackend::File(_) => match home.take() {
                 Some(connection) => connection,
                 None => self.revive().await?,
             },
-            Place::Server(server) => Box::pin(server.begin(self, home.take(), kind == Kind::Alone)).await?,
+            StoreBackend::Server(server) => Box::pin(server.begin(self, home.take(), kind == WriteScope::Alone)).await?,
         };
         let mut transaction = Transaction {
             store: self,
             connection,
             home,
-            alarm: Alarm { store: self, armed: false },
-            several: kind != Kind::Single,
+            alarm: WriteFailureGuard { store: self, armed: false },
+            several: kind != WriteScope::Single,
             began,
             _hold: hold,
         };
         match &self.place {
-            Place::File(_) if kind != Kind::Single => {
+            StoreBackend::File(_) if kind != WriteScope::Single => {
                 transaction.run(sql("BEGIN IMMEDIATE")).await?;
             }
-            Place::Server(_) if kind == Kind::Beside => {
+            StoreBackend::Server(_) if kind == WriteScope::Beside => {
                 transaction.run(sql("BEGIN")).await?;
             }
             _ => {}
@@ -201,7 +201,7 @@ impl Store {
     /// Refuses to write a file that is not where the next process would look for it: what that one does not find, it does
     /// again.
     fn is_in_place(&self) -> Result<(), LedgerError> {
-        if self.later.is_some() || !matches!(self.place, Place::File(_)) {
+        if self.later.is_some() || !matches!(self.place, StoreBackend::File(_)) {
             return Ok(());
         }
         let found = std::fs::metadata(&self.path).map(|found| (found.dev(), found.ino()));
@@ -252,25 +252,25 @@ impl Store {
     }
 
     /// The connection that reads. Each statement sees all that was committed before it.
-    pub(super) async fn read(&self) -> Result<Reader<'_>, LedgerError> {
+    pub(super) async fn read(&self) -> Result<ReadConnection<'_>, LedgerError> {
         self.catch_up().await?;
         self.read_now().await
     }
 
     /// The same for what no move of a recipient changes.
-    pub(super) async fn read_now(&self) -> Result<Reader<'_>, LedgerError> {
+    pub(super) async fn read_now(&self) -> Result<ReadConnection<'_>, LedgerError> {
         let hold = self.clock.hold();
         let mut home = self.reader.lock().await;
         let connection = match (home.take(), &self.place) {
             (Some(connection), _) => connection,
-            (None, Place::File(_)) => {
+            (None, StoreBackend::File(_)) => {
                 // Another project's ledger may be at its path now.
                 self.is_in_place()?;
                 self.connect().await?
             }
-            (None, Place::Server(server)) => Box::pin(server.insist(self)).await?,
+            (None, StoreBackend::Server(server)) => Box::pin(server.insist(self)).await?,
         };
-        Ok(Reader { store: self, connection, home, _hold: hold })
+        Ok(ReadConnection { store: self, connection, home, _hold: hold })
     }
 
     /// Waits for what a statement gives; a server that does not answer is given up.
@@ -290,12 +290,12 @@ impl Store {
 pub(super) const PROOF: &str = "UPDATE pulse SET beats = beats + 1";
 
 /// Says that a write has failed, unless it was disarmed.
-struct Alarm<'a> {
+struct WriteFailureGuard<'a> {
     store: &'a Store,
     armed: bool,
 }
 
-impl Drop for Alarm<'_> {
+impl Drop for WriteFailureGuard<'_> {
     fn drop(&mut self) {
         if self.armed {
             self.store.fails();
@@ -309,12 +309,12 @@ pub(super) struct Transaction<'a> {
     pub(super) store: &'a Store,
     connection: Connection,
     home: MutexGuard<'a, Option<Connection>>,
-    alarm: Alarm<'a>,
+    alarm: WriteFailureGuard<'a>,
     /// Whether it was begun, and has to be ended, by a statement of its own.
     several: bool,
     began: Instant,
     /// A simulated clock stands still while the store works.
-    _hold: Hold,
+    _hold: ClockHold,
 }
 
 impl Transaction<'_> {
@@ -334,12 +334,12 @@ impl Transaction<'_> {
     }
 
     /// The first row that a question gives.
-    pub(super) async fn row<T: Record>(&mut self, question: Statement) -> Result<Option<T>, LedgerError> {
+    pub(super) async fn row<T: DecodableRow>(&mut self, question: Statement) -> Result<Option<T>, LedgerError> {
         self.store.answer(self.connection.row(question)).await
     }
 
     /// The same; nothing when a table refuses to have no value where one is due.
-    pub(super) async fn row_unless_refused<T: Record>(
+    pub(super) async fn row_unless_refused<T: DecodableRow>(
         &mut self,
         question: Statement,
     ) -> Result<Option<T>, LedgerError> {
@@ -353,12 +353,12 @@ impl Transaction<'_> {
     }
 
     /// All rows that a question gives.
-    pub(super) async fn rows<T: Record>(&mut self, question: Statement) -> Result<Vec<T>, LedgerError> {
+    pub(super) async fn rows<T: DecodableRow>(&mut self, question: Statement) -> Result<Vec<T>, LedgerError> {
         self.store.answer(self.connection.rows(question)).await
     }
 
     /// The same; nothing when a table refuses to have no value where one is due.
-    pub(super) async fn rows_unless_refused<T: Record>(
+    pub(super) async fn rows_unless_refused<T: DecodableRow>(
         &mut self,
         question: Statement,
     ) -> Result<Option<Vec<T>>, LedgerError> {
@@ -400,16 +400,16 @@ impl Transaction<'_> {
 }
 
 /// The right to read.
-pub(super) struct Reader<'a> {
+pub(super) struct ReadConnection<'a> {
     store: &'a Store,
     connection: Connection,
     home: MutexGuard<'a, Option<Connection>>,
-    _hold: Hold,
+    _hold: ClockHold,
 }
 
-impl Reader<'_> {
+impl ReadConnection<'_> {
     /// All rows that a question gives.
-    pub(super) async fn rows<T: Record>(&mut self, question: Statement) -> Result<Vec<T>, LedgerError> {
+    pub(super) async fn rows<T: DecodableRow>(&mut self, question: Statement) -> Result<Vec<T>, LedgerError> {
         match self.store.answer(self.connection.rows(question.clone())).await {
             // It broke since it was used last: once more, on one that is new.
             Err(error) if error.broke() => {
@@ -421,7 +421,7 @@ impl Reader<'_> {
     }
 
     /// The first row that a question gives.
-    pub(super) async fn row<T: Record>(&mut self, question: Statement) -> Result<Option<T>, LedgerError> {
+    pub(super) async fn row<T: DecodableRow>(&mut self, question: Statement) -> Result<Option<T>, LedgerError> {
         match self.store.answer(self.connection.row(question.clone())).await {
             Err(error) if error.broke() => {
                 self.connection = self.again(error).await?;

@@ -9,14 +9,14 @@ use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Column as _, FromRow, Row as _, TypeInfo as _, ValueRef as _};
 
-use super::sql::{Statement, Value, sql};
+use super::sql::{Statement, SqlValue, sql};
 
 /// One table.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(super) struct TableSchema {
     pub(super) name: &'static str,
     /// The columns; those of the key come first.
-    pub(super) columns: &'static [(&'static str, Kind)],
+    pub(super) columns: &'static [(&'static str, ColumnKind)],
     /// How many columns are the key.
     pub(super) key: usize,
     /// How many rows are read and written at once: a page is a few megabytes at the most.
@@ -25,7 +25,7 @@ pub(super) struct Table {
 
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ColumnKind {
     Number,
     Text,
     Flag,
@@ -36,7 +36,7 @@ pub(super) enum Kind {
     Over,
 }
 
-use Kind::{Bytes, Flag, Nobody, Number, Over, Text};
+use ColumnKind::{Bytes, Flag, Nobody, Number, Over, Text};
 
 /// Tables that are not copied.
 #[cfg(test)]
@@ -57,9 +57,9 @@ pub(super) const OF_THE_MOMENT: &[&str] = &[
 pub(super) const NUMBERED: &[&str] = &["apps", "owners", "broadcasts", "sends", "job_wishes", "alerts"];
 
 /// Those that are, each behind what it refers to.
-pub(super) const TABLES: &[Table] = &[
-    Table { name: "apps", columns: &[("id", Number), ("key", Text)], key: 1, page: 500 },
-    Table {
+pub(super) const TABLES: &[TableSchema] = &[
+    TableSchema { name: "apps", columns: &[("id", Number), ("key", Text)], key: 1, page: 500 },
+    TableSchema {
         name: "broadcasts",
         columns: &[
             ("id", Number),
@@ -97,7 +97,7 @@ pub(super) const TABLES: &[Table] = &[
         key: 1,
         page: 100,
     },
-    Table {
+    TableSchema {
         name: "messages",
         columns: &[
             ("broadcast", Number),
@@ -109,7 +109,7 @@ pub(super) const TABLES: &[Table] = &[
         key: 2,
         page: 200,
     },
-    Table {
+    TableSchema {
         name: "recipients",
         columns: &[
             ("broadcast", Number),
@@ -127,7 +127,7 @@ pub(super) const TABLES: &[Table] = &[
         key: 2,
         page: 500,
     },
-    Table {
+    TableSchema {
         name: "recipient_fields",
         columns: &[
             ("broadcast", Number),
@@ -139,7 +139,7 @@ pub(super) const TABLES: &[Table] = &[
         key: 2,
         page: 20,
     },
-    Table {
+    TableSchema {
         name: "sends",
         columns: &[
             ("id", Number),
@@ -159,7 +159,7 @@ pub(super) const TABLES: &[Table] = &[
         key: 1,
         page: 500,
     },
-    Table {
+    TableSchema {
         name: "uploads",
         columns: &[
             ("app", Number),
@@ -172,7 +172,7 @@ pub(super) const TABLES: &[Table] = &[
         key: 3,
         page: 500,
     },
-    Table {
+    TableSchema {
         name: "files",
         columns: &[
             ("app", Number),
@@ -185,14 +185,14 @@ pub(super) const TABLES: &[Table] = &[
         key: 2,
         page: 500,
     },
-    Table {
+    TableSchema {
         name: "data",
         columns: &[("namespace", Text), ("key", Text), ("value", Text), ("expires_at", Number)],
         key: 2,
         // A value may have 256 KiB.
         page: 20,
     },
-    Table {
+    TableSchema {
         name: "jobs",
         columns: &[
             ("name", Text),
@@ -207,7 +207,7 @@ pub(super) const TABLES: &[Table] = &[
         key: 1,
         page: 500,
     },
-    Table {
+    TableSchema {
         name: "job_runs",
         columns: &[
             ("job", Text),
@@ -228,7 +228,7 @@ pub(super) const TABLES: &[Table] = &[
         key: 2,
         page: 100,
     },
-    Table {
+    TableSchema {
         name: "job_wishes",
         columns: &[
             ("id", Number),
@@ -241,13 +241,13 @@ pub(super) const TABLES: &[Table] = &[
         key: 1,
         page: 100,
     },
-    Table {
+    TableSchema {
         name: "versions",
         columns: &[("hash", Text), ("module", Text), ("path", Text), ("text", Bytes)],
         key: 2,
         page: 10,
     },
-    Table {
+    TableSchema {
         name: "alerts",
         columns: &[
             ("id", Number),
@@ -262,7 +262,7 @@ pub(super) const TABLES: &[Table] = &[
         key: 1,
         page: 100,
     },
-    Table {
+    TableSchema {
         name: "scripts",
         columns: &[
             ("name", Text),
@@ -275,31 +275,31 @@ pub(super) const TABLES: &[Table] = &[
         page: 100,
     },
     // Behind the runs: the end of a run drops its request.
-    Table {
+    TableSchema {
         name: "hook_requests",
         columns: &[("job", Text), ("scheduled_at", Number), ("head", Text), ("body", Bytes)],
         key: 2,
         page: 50,
     },
-    Table {
+    TableSchema {
         name: "hook_deliveries",
         columns: &[("job", Text), ("delivery", Text), ("scheduled_at", Number)],
         key: 2,
         page: 500,
     },
-    Table {
+    TableSchema {
         name: "tokens",
         columns: &[("role", Text), ("hash", Text), ("made_at", Number)],
         key: 1,
         page: 100,
     },
-    Table {
+    TableSchema {
         name: "activity",
         columns: &[("app", Number), ("quota", Text), ("at", Number), ("sent", Number), ("throttled", Number)],
         key: 3,
         page: 500,
     },
-    Table {
+    TableSchema {
         name: "restores",
         columns: &[("restored_at", Number), ("taken_at", Number), ("accepted_at", Number)],
         key: 1,
@@ -309,7 +309,7 @@ pub(super) const TABLES: &[Table] = &[
 
 /// What stands in one column of one row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Cell {
+pub(super) enum CellValue {
     Nothing,
     Number(i64),
     Text(String),
@@ -318,11 +318,11 @@ pub(super) enum Cell {
 
 /// One row, column by column.
 #[derive(Debug)]
-pub(super) struct Cells(pub(super) Vec<Cell>);
+pub(super) struct TableRow(pub(super) Vec<CellValue>);
 
-impl Table {
+impl TableSchema {
     /// Asks for a page of the rows behind a key, in the order of the key.
-    pub(super) fn page(&self, server: bool, after: Option<&[Cell]>) -> Statement {
+    pub(super) fn page(&self, server: bool, after: Option<&[CellValue]>) -> Statement {
         let mut text = String::from("SELECT ");
         for (at, (name, kind)) in self.columns.iter().enumerate() {
             text.push_str(if at == 0 { "" } else { ", " });
@@ -357,7 +357,7 @@ impl Table {
     }
 
     /// Writes rows.
-    pub(super) fn insert(&self, rows: &[Cells]) -> Statement {
+    pub(super) fn insert(&self, rows: &[TableRow]) -> Statement {
         let names: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
         let row = format!("({})", vec!["?"; names.len()].join(", "));
         let text = format!(
@@ -371,47 +371,47 @@ impl Table {
     }
 }
 
-impl Cell {
+impl CellValue {
     /// As it is bound: what is not there has the type of its column.
-    fn value(&self, kind: Option<Kind>) -> Value {
+    fn value(&self, kind: Option<ColumnKind>) -> SqlValue {
         match (self, kind) {
-            (Self::Number(number), Some(Flag)) => Value::Flag(*number != 0),
-            (Self::Number(number), _) => Value::Number(Some(*number)),
-            (Self::Text(text), _) => Value::Text(Some(text.clone())),
-            (Self::Bytes(bytes), _) => Value::Bytes(bytes.clone()),
-            (Self::Nothing, Some(Text)) => Value::Text(None),
-            (Self::Nothing, _) => Value::Number(None),
+            (Self::Number(number), Some(Flag)) => SqlValue::Flag(*number != 0),
+            (Self::Number(number), _) => SqlValue::Number(Some(*number)),
+            (Self::Text(text), _) => SqlValue::Text(Some(text.clone())),
+            (Self::Bytes(bytes), _) => SqlValue::Bytes(bytes.clone()),
+            (Self::Nothing, Some(Text)) => SqlValue::Text(None),
+            (Self::Nothing, _) => SqlValue::Number(None),
         }
     }
 }
 
-impl FromRow<'_, SqliteRow> for Cells {
+impl FromRow<'_, SqliteRow> for TableRow {
     fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
         let cell = |at| {
             let raw = row.try_get_raw(at)?;
             if raw.is_null() {
-                return Ok(Cell::Nothing);
+                return Ok(CellValue::Nothing);
             }
             match raw.type_info().name() {
-                "TEXT" => row.try_get(at).map(Cell::Text),
-                "BLOB" => row.try_get(at).map(Cell::Bytes),
-                _ => row.try_get(at).map(Cell::Number),
+                "TEXT" => row.try_get(at).map(CellValue::Text),
+                "BLOB" => row.try_get(at).map(CellValue::Bytes),
+                _ => row.try_get(at).map(CellValue::Number),
             }
         };
         (0..row.len()).map(cell).collect::<Result<_, _>>().map(Self)
     }
 }
 
-impl FromRow<'_, PgRow> for Cells {
+impl FromRow<'_, PgRow> for TableRow {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
         let cell = |at: usize| {
             let cell = match row.column(at).type_info().name() {
-                "TEXT" => row.try_get::<Option<String>, _>(at)?.map(Cell::Text),
-                "BYTEA" => row.try_get::<Option<Vec<u8>>, _>(at)?.map(Cell::Bytes),
-                "BOOL" => row.try_get::<Option<bool>, _>(at)?.map(|flag| Cell::Number(flag.into())),
-                _ => row.try_get::<Option<i64>, _>(at)?.map(Cell::Number),
+                "TEXT" => row.try_get::<Option<String>, _>(at)?.map(CellValue::Text),
+                "BYTEA" => row.try_get::<Option<Vec<u8>>, _>(at)?.map(CellValue::Bytes),
+                "BOOL" => row.try_get::<Option<bool>, _>(at)?.map(|flag| CellValue::Number(flag.into())),
+                _ => row.try_get::<Option<i64>, _>(at)?.map(CellValue::Number),
             };
-            Ok(cell.unwrap_or(Cell::Nothing))
+            Ok(cell.unwrap_or(CellValue::Nothing))
         };
         (0..row.len()).map(cell).collect::<Result<_, _>>().map(Self)
     }

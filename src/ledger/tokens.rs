@@ -7,14 +7,14 @@ use super::{Ledger, LedgerError};
 
 /// What the holder of a token may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Role {
+pub enum TokenRole {
     /// Look at everything.
     Read,
     /// Act, too.
     Operate,
 }
 
-impl Role {
+impl TokenRole {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Operate, Self::Read];
 
@@ -28,7 +28,7 @@ impl Role {
     }
 }
 
-impl fmt::Display for Role {
+impl fmt::Display for TokenRole {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.name())
     }
@@ -41,7 +41,7 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn keep_tokens(&self, tokens: &[(Role, String)], renew: bool) -> Result<bool, LedgerError> {
+    pub async fn keep_tokens(&self, tokens: &[(TokenRole, String)], renew: bool) -> Result<bool, LedgerError> {
         let mut write = self.store().write().await?;
         let result = async {
             let (there,) = write.row(sql("SELECT count(*) FROM tokens")).await?.unwrap_or((0_i64,));
@@ -65,12 +65,12 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn tokens(&self) -> Result<Vec<(Role, String)>, LedgerError> {
+    pub async fn tokens(&self) -> Result<Vec<(TokenRole, String)>, LedgerError> {
         let mut read = self.store().read_now().await?;
         let rows: Vec<(String, String)> =
             read.rows(sql("SELECT role, hash FROM tokens ORDER BY role")).await?;
         read.done();
-        let role = |name: &str| Role::ALL.into_iter().find(|role| role.name() == name);
+        let role = |name: &str| TokenRole::ALL.into_iter().find(|role| role.name() == name);
         Ok(rows.into_iter().filter_map(|(name, hash)| Some((role(&name)?, hash))).collect())
     }
 }

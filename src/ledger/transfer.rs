@@ -13,15 +13,15 @@ use crate::clock::Clock;
 use super::owner::{bury, lives};
 use super::sql::sql;
 use super::store::{Transaction, count};
-use super::tables::{Cell, Cells, NUMBERED, TABLES, Table};
-use super::{Ledger, LedgerError, OwnerName, Place};
+use super::tables::{CellValue, TableRow, NUMBERED, TABLES, TableSchema};
+use super::{Ledger, LedgerError, InstanceName, LedgerLocation};
 
 /// How long the server waits for this program while the other store works.
 const PATIENCE: &str = "SET LOCAL idle_in_transaction_session_timeout = '2min'";
 
 /// What was copied.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Copied {
+pub struct CopySummary {
     /// Where it came from: a file, or a server's address without credentials.
     pub from: PathBuf,
     /// Where it is now.
@@ -59,7 +59,7 @@ pub enum CopyError {
         /// Which store.
         path: PathBuf,
         /// Who.
-        by: OwnerName,
+        by: InstanceName,
     },
     /// There is something where the copy is to be.
     #[error("{path}: it is not empty, there are rows in `{table}`; a copy goes only into a store where nothing is", path = path.display())]
@@ -92,7 +92,7 @@ impl Ledger {
     /// # Errors
     ///
     /// [`CopyError`]; then nothing is in `to`.
-    pub async fn transfer(from: &Place, to: &Place, clock: &Clock) -> Result<Copied, CopyError> {
+    pub async fn transfer(from: &LedgerLocation, to: &LedgerLocation, clock: &Clock) -> Result<CopySummary, CopyError> {
         let (source, target) =
             (Self::open_at(from, clock.clone()).await?, Self::open_at(to, clock.clone()).await?);
         let (from, to) = (source.path().to_owned(), target.path().to_owned());
@@ -121,7 +121,7 @@ impl Ledger {
         compare(&mut write, &tables).await?;
         write.end(Ok(())).await?;
         read.end(Ok(())).await?;
-        Ok(Copied { from, to, tables, in_doubt })
+        Ok(CopySummary { from, to, tables, in_doubt })
     }
 }
 
@@ -132,9 +132,9 @@ impl Ledger {
     /// # Errors
     ///
     /// Whatever keeps it from being read, or the copy from being written.
-    pub async fn sketch(place: &Place, to: &Path, clock: &Clock) -> Result<(), LedgerError> {
+    pub async fn sketch(place: &LedgerLocation, to: &Path, clock: &Clock) -> Result<(), LedgerError> {
         const SNAPSHOT: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
-        if let Place::Folder(from) = place {
+        if let LedgerLocation::Folder(from) = place {
             return Self::copy(from, to).await;
         }
         let source = Self::open_at(place, clock.clone()).await?;
@@ -156,7 +156,7 @@ pub(super) async fn copy_rows(
 ) -> Result<Vec<CopiedTable>, LedgerError> {
     let mut tables = Vec::with_capacity(TABLES.len());
     for table in TABLES {
-        let mut seen = Seen::default();
+        let mut seen = TableDigest::default();
         each_page(read, table, async |page| {
             seen.look(&page);
             write.run(table.insert(&page)).await.map(drop)
@@ -174,7 +174,7 @@ pub(super) async fn copy_rows(
 /// Reads back what was copied.
 pub(super) async fn compare(write: &mut Transaction<'_>, tables: &[CopiedTable]) -> Result<(), CopyError> {
     for (table, copied) in TABLES.iter().zip(tables) {
-        let mut seen = Seen::default();
+        let mut seen = TableDigest::default();
         each_page_there(write, table, |page| seen.look(page)).await?;
         let there = seen.of(table);
         if there != *copied {
@@ -187,21 +187,21 @@ pub(super) async fn compare(write: &mut Transaction<'_>, tables: &[CopiedTable])
 
 /// What was seen of a table.
 #[derive(Default)]
-struct Seen {
+struct TableDigest {
     rows: u64,
     hash: Sha256,
 }
 
-impl Seen {
-    fn look(&mut self, page: &[Cells]) {
+impl TableDigest {
+    fn look(&mut self, page: &[TableRow]) {
         for row in page {
             self.rows += 1;
             for cell in &row.0 {
                 let (kind, bytes): (u8, &[u8]) = match cell {
-                    Cell::Nothing => (0, &[]),
-                    Cell::Number(number) => (1, &number.to_be_bytes()),
-                    Cell::Text(text) => (2, text.as_bytes()),
-                    Cell::Bytes(bytes) => (3, bytes),
+                    CellValue::Nothing => (0, &[]),
+                    CellValue::Number(number) => (1, &number.to_be_bytes()),
+                    CellValue::Text(text) => (2, text.as_bytes()),
+                    CellValue::Bytes(bytes) => (3, bytes),
                 };
                 self.hash.update([kind]);
                 self.hash.update((bytes.len() as u64).to_be_bytes());
@@ -210,7 +210,7 @@ impl Seen {
         }
     }
 
-    fn of(self, table: &Table) -> CopiedTable {
+    fn of(self, table: &TableSchema) -> CopiedTable {
         let hash = data_encoding::HEXLOWER.encode(&self.hash.finalize());
         CopiedTable { name: table.name, rows: self.rows, hash }
     }
@@ -219,13 +219,13 @@ impl Seen {
 /// Gives the rows of a table page by page, in the order of their keys.
 async fn each_page(
     read: &mut Transaction<'_>,
-    table: &Table,
-    mut give: impl AsyncFnMut(Vec<Cells>) -> Result<(), LedgerError>,
+    table: &TableSchema,
+    mut give: impl AsyncFnMut(Vec<TableRow>) -> Result<(), LedgerError>,
 ) -> Result<(), LedgerError> {
     let server = read.store.server().is_some();
-    let mut after: Option<Vec<Cell>> = None;
+    let mut after: Option<Vec<CellValue>> = None;
     loop {
-        let page: Vec<Cells> = read.rows(table.page(server, after.as_deref())).await?;
+        let page: Vec<TableRow> = read.rows(table.page(server, after.as_deref())).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = Some(last.0[..table.key].to_vec());
         let over = table.is_last(page.len());
@@ -239,8 +239,8 @@ async fn each_page(
 /// The same for whoever only looks.
 async fn each_page_there(
     read: &mut Transaction<'_>,
-    table: &Table,
-    mut look: impl FnMut(&[Cells]),
+    table: &TableSchema,
+    mut look: impl FnMut(&[TableRow]),
 ) -> Result<(), LedgerError> {
     each_page(read, table, async |page| {
         look(&page);
@@ -257,12 +257,12 @@ pub(super) async fn idle(write: &mut Transaction<'_>) -> Result<(), LedgerError>
 }
 
 /// An owner that lives, if there is one.
-pub(super) async fn living(write: &mut Transaction<'_>) -> Result<Option<OwnerName>, LedgerError> {
+pub(super) async fn living(write: &mut Transaction<'_>) -> Result<Option<InstanceName>, LedgerError> {
     let owners: Vec<(i64, String, i64)> =
         write.rows(sql("SELECT id, name, pid FROM owners ORDER BY id")).await?;
     for (id, name, pid) in owners {
         if lives(write, id).await? {
-            return Ok(Some(OwnerName::new(name, pid)));
+            return Ok(Some(InstanceName::new(name, pid)));
         }
     }
     Ok(None)
@@ -318,7 +318,7 @@ pub(super) async fn go_on_behind(
     write.run(set.bind(table).bind(highest)).await.map(drop)
 }
 
-impl Copied {
+impl CopySummary {
     /// How many rows all tables have together.
     #[must_use]
     pub fn rows(&self) -> u64 {

@@ -9,16 +9,16 @@ use super::{Ledger, LedgerError};
 
 /// A script with the modules that it requires.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredVersion {
+pub struct StoredScript {
     /// What it is known by.
     pub hash: String,
     /// Its parts: the script, under no module's name, and the modules.
-    pub parts: Vec<StoredPart>,
+    pub parts: Vec<StoredModule>,
 }
 
 /// A text of Lua.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredPart {
+pub struct StoredModule {
     /// The module's name; empty for the script.
     pub module: String,
     /// Its file, as errors show it.
@@ -33,17 +33,17 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn version(&self, hash: &str) -> Result<Option<StoredVersion>, LedgerError> {
+    pub async fn version(&self, hash: &str) -> Result<Option<StoredScript>, LedgerError> {
         let question = sql("SELECT module, path, text FROM versions WHERE hash = ? ORDER BY module");
         let mut read = self.store().read().await?;
         let rows: Vec<(String, String, Vec<u8>)> = read.rows(question.bind(hash)).await?;
         read.done();
         let parts: Vec<_> = rows
             .into_iter()
-            .map(|(module, path, text)| StoredPart { module, path, text: text.into() })
+            .map(|(module, path, text)| StoredModule { module, path, text: text.into() })
             .collect();
         let whole = parts.first().is_some_and(|part| part.module.is_empty());
-        Ok(whole.then(|| StoredVersion { hash: hash.to_owned(), parts }))
+        Ok(whole.then(|| StoredScript { hash: hash.to_owned(), parts }))
     }
 
     /// Forgets the versions that no run needs any more, but for those named in `keep`. Gives how many texts went.
@@ -66,12 +66,12 @@ impl Ledger {
 }
 
 /// Keeps those of the versions that are not there.
-pub(super) async fn keep(write: &mut Transaction<'_>, versions: &[StoredVersion]) -> Result<(), LedgerError> {
+pub(super) async fn keep(write: &mut Transaction<'_>, versions: &[StoredScript]) -> Result<(), LedgerError> {
     let hashes: Vec<&str> = versions.iter().map(|version| version.hash.as_str()).collect();
     let question =
         sql("SELECT atom FROM json_each(?) WHERE EXISTS (SELECT 1 FROM versions WHERE hash = atom)");
     let known: Vec<(String,)> = write.rows(question.bind(json(write, &hashes)?)).await?;
-    let is_known = |version: &StoredVersion| known.iter().any(|(hash,)| *hash == version.hash);
+    let is_known = |version: &StoredScript| known.iter().any(|(hash,)| *hash == version.hash);
     for version in versions.iter().filter(|version| !is_known(version)) {
         for part in &version.parts {
             let statement = sql("INSERT INTO versions (hash, module, path, text) VALUES (?, ?, ?, ?)");

@@ -3,7 +3,7 @@
 
 /// Whose id it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IdOf {
+pub enum IdKind {
     /// A group, whose id the service makes: digits in general.
     Group,
     /// A user, whose id an operator chooses: letters and digits.
@@ -19,13 +19,13 @@ const AS_TEXT: &str = "format the column as text and save again";
 /// What is wrong with an id, as a sentence without its subject, where a program has changed it or it may be several.
 /// `id` has no blanks around it and nothing invisible inside.
 #[must_use]
-pub fn altered(id: &str, of: IdOf) -> Option<String> {
+pub fn altered(id: &str, of: IdKind) -> Option<String> {
     // Nearly every id is digits alone, or letters and digits.
     if id.bytes().all(|byte| byte.is_ascii_digit()) {
-        return (id.len() > MOST_DIGITS && of == IdOf::Group)
+        return (id.len() > MOST_DIGITS && of == IdKind::Group)
             .then(|| format!("it has {} digits, more than any id; are these two ids?", id.len()));
     }
-    if of == IdOf::User && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+    if of == IdKind::User && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return None;
     }
     if is_shortened(id) {
@@ -46,8 +46,8 @@ pub fn altered(id: &str, of: IdOf) -> Option<String> {
         return Some(format!("it holds the quote `{quote}`; are these two ids? Remove it"));
     }
     let is_signs = match of {
-        IdOf::Group => !id.contains(char::is_alphanumeric),
-        IdOf::User => id.bytes().all(|byte| byte.is_ascii_punctuation()),
+        IdKind::Group => !id.contains(char::is_alphanumeric),
+        IdKind::User => id.bytes().all(|byte| byte.is_ascii_punctuation()),
     };
     if is_signs {
         return Some("it has neither a letter nor a digit and is no id".to_owned());
@@ -60,21 +60,21 @@ pub fn altered(id: &str, of: IdOf) -> Option<String> {
         return Some(if is_number(id) { of_number() } else { of_several(separator, of) });
     }
     match of {
-        IdOf::Group if is_nothing(id) => Some("this stands for no value and is no id".to_owned()),
-        IdOf::Group if is_number(id) && !is_plain_name(id) => Some(of_number()),
-        IdOf::User if has_no_fraction(id) => Some(of_number()),
+        IdKind::Group if is_nothing(id) => Some("this stands for no value and is no id".to_owned()),
+        IdKind::Group if is_number(id) && !is_plain_name(id) => Some(of_number()),
+        IdKind::User if has_no_fraction(id) => Some(of_number()),
         _ => None,
     }
 }
 
-fn of_several(separator: char, of: IdOf) -> String {
+fn of_several(separator: char, of: IdKind) -> String {
     match of {
-        IdOf::Group => {
+        IdKind::Group => {
             format!(
                 "it holds `{separator}`; does that separate columns or several ids? Each group has one id"
             )
         }
-        IdOf::User => {
+        IdKind::User => {
             format!(
                 "it holds `{separator}`; is it one user or several? Several are separated by `;` in a file, and are a list in Lua"
             )
@@ -138,11 +138,11 @@ mod tests {
         for id in
             ["184524748161025", "g1", "群组", "a-b_c.d", "007", "2024-01-01", "user.1", "e5", "12ab", "a@b+c"]
         {
-            assert_eq!(altered(id, IdOf::Group), None, "{id}");
-            assert_eq!(altered(id, IdOf::User), None, "{id}");
+            assert_eq!(altered(id, IdKind::Group), None, "{id}");
+            assert_eq!(altered(id, IdKind::User), None, "{id}");
         }
         for id in ["12E4", "none", "1.5", "+8613800000000"] {
-            assert_eq!(altered(id, IdOf::User), None, "{id}");
+            assert_eq!(altered(id, IdKind::User), None, "{id}");
         }
     }
 
@@ -166,7 +166,7 @@ mod tests {
             ("184524748161025.0", "a number as a program writes it"),
             ("184,524,748,161,025", "a number as a program writes it"),
         ] {
-            for of in [IdOf::Group, IdOf::User] {
+            for of in [IdKind::Group, IdKind::User] {
                 let what = altered(id, of).unwrap_or_default();
                 assert!(what.contains(says), "{id:?} {of:?}: {what}");
             }
@@ -180,7 +180,7 @@ mod tests {
             ("NULL", "no value"),
             ("184524748161025184524748161026", "two ids"),
         ] {
-            let what = altered(id, IdOf::Group).unwrap_or_default();
+            let what = altered(id, IdKind::Group).unwrap_or_default();
             assert!(what.contains(says), "{id:?}: {what}");
         }
     }

@@ -5,12 +5,12 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::Kind;
+use super::MessageKind;
 
 /// The content of a message. Serialises to the seed's `body`, with only the fields that were given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
-pub enum Body {
+pub enum MessageBody {
     /// Text.
     Txt {
         /// The text; may be empty.
@@ -28,7 +28,7 @@ pub enum Body {
         filename: Option<String>,
         /// The image's size.
         #[serde(skip_serializing_if = "Option::is_none")]
-        size: Option<Size>,
+        size: Option<ImageSize>,
     },
     /// A voice message.
     Audio {
@@ -103,26 +103,26 @@ pub enum Body {
     },
 }
 
-impl Body {
+impl MessageBody {
     /// The type of message that has this body.
     #[must_use]
-    pub const fn kind(&self) -> Kind {
+    pub const fn kind(&self) -> MessageKind {
         match self {
-            Self::Txt { .. } => Kind::Txt,
-            Self::Img { .. } => Kind::Img,
-            Self::Audio { .. } => Kind::Audio,
-            Self::Video { .. } => Kind::Video,
-            Self::File { .. } => Kind::File,
-            Self::Loc { .. } => Kind::Loc,
-            Self::Cmd { .. } => Kind::Cmd,
-            Self::Custom { .. } => Kind::Custom,
+            Self::Txt { .. } => MessageKind::Txt,
+            Self::Img { .. } => MessageKind::Img,
+            Self::Audio { .. } => MessageKind::Audio,
+            Self::Video { .. } => MessageKind::Video,
+            Self::File { .. } => MessageKind::File,
+            Self::Loc { .. } => MessageKind::Loc,
+            Self::Cmd { .. } => MessageKind::Cmd,
+            Self::Custom { .. } => MessageKind::Custom,
         }
     }
 }
 
 /// An image's size in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Size {
+pub struct ImageSize {
     /// Width in pixels.
     pub width: u64,
     /// Height in pixels.

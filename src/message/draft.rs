@@ -10,21 +10,21 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::limits::ROUTE_ONLINE;
-use super::writer::Writer;
-use super::{Body, Call, Kind};
+use super::writer::ObjectWriter;
+use super::{MessageBody, MessageCall, MessageKind};
 
 /// A checked message without `to` and `users`: what a broadcast sends to each of its recipients. Cheap to clone.
 ///
 /// [`Draft::address`] makes it a [`Message`](super::Message).
 #[derive(Clone, PartialEq, Eq)]
-pub struct Draft(Arc<Written>);
+pub struct Draft(Arc<SerializedDraft>);
 
 /// What a draft says, as read from a script.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Content {
-    pub(super) call: Call,
+pub(super) struct DraftContent {
+    pub(super) call: MessageCall,
     pub(super) from: Option<String>,
-    pub(super) body: Body,
+    pub(super) body: MessageBody,
     pub(super) ext: Option<Map<String, Value>>,
     pub(super) need_group_ack: Option<bool>,
     pub(super) roam_ignore_users: Option<Vec<String>>,
@@ -32,8 +32,8 @@ pub(super) struct Content {
 }
 
 #[derive(PartialEq, Eq)]
-struct Written {
-    content: Content,
+struct SerializedDraft {
+    content: DraftContent,
     /// The message as it will be sent, but for its recipients.
     json: Bytes,
     body: Range<usize>,
@@ -44,8 +44,8 @@ impl Draft {
     /// # Errors
     ///
     /// None that is known: writing to memory what was read from JSON. It is passed on all the same.
-    pub(super) fn new(content: Content) -> serde_json::Result<Self> {
-        let mut writer = Writer::new();
+    pub(super) fn new(content: DraftContent) -> serde_json::Result<Self> {
+        let mut writer = ObjectWriter::new();
         writer.given("from", content.from.as_ref())?;
         writer.field("type", content.body.kind().name())?;
         writer.given("need_group_ack", content.need_group_ack.as_ref())?;
@@ -53,18 +53,18 @@ impl Draft {
         writer.given("routetype", content.online_only.then_some(&ROUTE_ONLINE))?;
         let body = writer.field("body", &content.body)?;
         let ext = writer.given("ext", content.ext.as_ref())?;
-        Ok(Self(Arc::new(Written { content, json: writer.end().into(), body, ext })))
+        Ok(Self(Arc::new(SerializedDraft { content, json: writer.end().into(), body, ext })))
     }
 
     /// Which call it is for.
     #[must_use]
-    pub fn call(&self) -> Call {
+    pub fn call(&self) -> MessageCall {
         self.0.content.call
     }
 
     /// The type of message.
     #[must_use]
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> MessageKind {
         self.0.content.body.kind()
     }
 
@@ -76,7 +76,7 @@ impl Draft {
 
     /// The content.
     #[must_use]
-    pub fn body(&self) -> &Body {
+    pub fn body(&self) -> &MessageBody {
         &self.0.content.body
     }
 

@@ -5,8 +5,8 @@
 
 use serde_json::{Number, Value};
 
-use super::altered::{IdOf, altered};
-use super::problem::Problem;
+use super::altered::{IdKind, altered};
+use super::problem::MessageProblem;
 use super::shown;
 
 /// Above this, whole numbers that a script computed may have lost their last digits (2^53).
@@ -29,7 +29,7 @@ pub(super) struct InvalidId {
 /// # Errors
 ///
 /// A number that is not whole or not exact, a value of another type, or a string that [`id_text`] refuses.
-pub fn id(field: &str, value: Value, of: IdOf) -> Result<String, Problem> {
+pub fn id(field: &str, value: Value, of: IdKind) -> Result<String, MessageProblem> {
     read(value, of).map_err(|invalid| invalid.at(field))
 }
 
@@ -40,12 +40,12 @@ pub fn id(field: &str, value: Value, of: IdOf) -> Result<String, Problem> {
 ///
 /// Nothing but blanks; a blank, control, zero-width, direction or other invisible character inside or at an end; one
 /// that a program has changed, or that may be several: [`altered`].
-pub fn id_text<'text>(field: &str, text: &'text str, of: IdOf) -> Result<&'text str, Problem> {
+pub fn id_text<'text>(field: &str, text: &'text str, of: IdKind) -> Result<&'text str, MessageProblem> {
     trimmed(text, of).map_err(|invalid| invalid.at(field))
 }
 
 /// As [`id`], without the name of a field.
-pub(super) fn read(value: Value, of: IdOf) -> Result<String, InvalidId> {
+pub(super) fn read(value: Value, of: IdKind) -> Result<String, InvalidId> {
     match value {
         Value::String(text) => {
             let id = trimmed(&text, of)?;
@@ -63,7 +63,7 @@ pub(super) fn read(value: Value, of: IdOf) -> Result<String, InvalidId> {
 }
 
 /// As [`id_text`], without the name of a field.
-pub(super) fn trimmed(text: &str, of: IdOf) -> Result<&str, InvalidId> {
+pub(super) fn trimmed(text: &str, of: IdKind) -> Result<&str, InvalidId> {
     let id = text.trim_matches(|letter: char| letter.is_whitespace() || letter == BYTE_ORDER_MARK);
     if id.is_empty() {
         return Err(InvalidId::new("an id of at least one character", shown::quoted(text)));
@@ -96,8 +96,8 @@ impl InvalidId {
     }
 
     /// The problem of a field of this name.
-    pub(super) fn at(self, field: impl Into<String>) -> Problem {
-        let mut problem = Problem::wrong_value(field, self.expected, self.shown);
+    pub(super) fn at(self, field: impl Into<String>) -> MessageProblem {
+        let mut problem = MessageProblem::wrong_value(field, self.expected, self.shown);
         problem.message.push_str(&self.remedy);
         problem
     }
@@ -140,12 +140,12 @@ mod tests {
     #[test]
     fn blanks_around_an_id_are_cut_off() {
         for text in ["g1", " g1", "g1\t\r\n", "\u{feff}g1", "\u{a0}g1\u{3000}", "\u{2003}\u{feff} g1\u{85}"] {
-            assert_eq!(id("to", json!(text), IdOf::User).unwrap(), "g1", "{text:?}");
+            assert_eq!(id("to", json!(text), IdKind::User).unwrap(), "g1", "{text:?}");
         }
-        assert_eq!(id_text("to", " 群组 ", IdOf::User), Ok("群组"));
+        assert_eq!(id_text("to", " 群组 ", IdKind::User), Ok("群组"));
         // Letters with marks, and other scripts, are seen.
         for text in ["user.name+tag@x", "e\u{301}a", "पाठक", "ก็", "😀"] {
-            assert_eq!(id_text("to", text, IdOf::User), Ok(text));
+            assert_eq!(id_text("to", text, IdKind::User), Ok(text));
         }
     }
 
@@ -184,7 +184,7 @@ mod tests {
             '\u{e0101}',
         ] {
             let text = format!("1845{hidden}25");
-            let problem = id("users[2]", json!(text), IdOf::User).unwrap_err();
+            let problem = id("users[2]", json!(text), IdKind::User).unwrap_err();
             assert!(
                 problem.message.starts_with("`users[2]` must be an id without blanks"),
                 "{}",
@@ -198,12 +198,12 @@ mod tests {
                 problem.message
             );
         }
-        let problem = id_text("group_id", "\u{200b}184524748161025", IdOf::User).unwrap_err();
+        let problem = id_text("group_id", "\u{200b}184524748161025", IdKind::User).unwrap_err();
         assert_eq!(problem.value.as_deref(), Some(r#""\u{200b}184524748161025""#));
         assert!(problem.message.ends_with("(its character 1 is U+200B, zero-width)"), "{}", problem.message);
         for text in ["", "  ", "\u{feff}\t", "\u{3000}"] {
             assert!(
-                id_text("to", text, IdOf::User).unwrap_err().message.contains("at least one character"),
+                id_text("to", text, IdKind::User).unwrap_err().message.contains("at least one character"),
                 "{text:?}"
             );
         }
@@ -218,11 +218,11 @@ mod tests {
             ("'1845", "an apostrophe"),
             ("１８４", "full-width"),
         ] {
-            let problem = id_text("to", text, IdOf::Group).unwrap_err();
+            let problem = id_text("to", text, IdKind::Group).unwrap_err();
             assert!(problem.message.contains(says), "{}", problem.message);
             assert_eq!(problem.value, Some(format!("\"{text}\"")));
         }
-        assert!(id("to", json!(-5), IdOf::Group).is_err());
-        assert_eq!(id("users[1]", json!(13_800_000_000_u64), IdOf::User), Ok("13800000000".to_owned()));
+        assert!(id("to", json!(-5), IdKind::Group).is_err());
+        assert_eq!(id("users[1]", json!(13_800_000_000_u64), IdKind::User), Ok("13800000000".to_owned()));
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// What a message is: the values of the `type` field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum MessageKind {
     /// Text.
     Txt,
     /// An image.
@@ -23,7 +23,7 @@ pub enum Kind {
     Custom,
 }
 
-impl Kind {
+impl MessageKind {
     /// Every type, in the seed's order.
     pub const ALL: [Self; 8] =
         [Self::Txt, Self::Img, Self::Audio, Self::Video, Self::File, Self::Loc, Self::Cmd, Self::Custom];
@@ -56,7 +56,7 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for MessageKind {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.name())
     }
@@ -64,5 +64,5 @@ impl fmt::Display for Kind {
 
 /// The names of the eight types, in the seed's order.
 pub fn types() -> impl Iterator<Item = &'static str> {
-    Kind::ALL.into_iter().map(Kind::name)
+    MessageKind::ALL.into_iter().map(MessageKind::name)
 }

@@ -26,12 +26,12 @@ pub(super) const ROUTE_ONLINE: &str = "ROUTE_ONLINE";
 
 /// The limits that a tenant can have changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct MessageLimits {
     /// Bytes of `body` and `ext` together, as UTF-8 JSON as sent. Default [`MESSAGE_BYTES`].
     pub message_bytes: usize,
 }
 
-impl Default for Limits {
+impl Default for MessageLimits {
     fn default() -> Self {
         Self { message_bytes: MESSAGE_BYTES }
     }

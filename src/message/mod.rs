@@ -26,33 +26,33 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use altered::{IdOf, altered};
-pub use body::{Body, ShareSecret, Size};
+pub use altered::{IdKind, altered};
+pub use body::{MessageBody, ShareSecret, ImageSize};
 pub use check::{check, check_draft, check_stored};
 pub use draft::Draft;
-pub use fields::{Shape, body_fields, fields, shape};
+pub use fields::{TableShape, body_fields, fields, shape};
 pub use ids::{id, id_text};
-pub use kind::{Kind, types};
+pub use kind::{MessageKind, types};
 pub use limits::{
-    CUSTOM_EVENT_CHARS, CUSTOM_EXTS, GROUPS_PER_CALL, Limits, MESSAGE_BYTES, ROAM_IGNORE_USERS,
+    CUSTOM_EVENT_CHARS, CUSTOM_EXTS, GROUPS_PER_CALL, MessageLimits, MESSAGE_BYTES, ROAM_IGNORE_USERS,
     TARGETED_GROUPS, USERS_PER_CALL,
 };
 pub use nearest::nearest;
 pub use numbers::exact_numbers;
-pub use problem::{Problem, Problems};
+pub use problem::{MessageProblem, MessageProblems};
 pub use sendable::Message;
 pub use shown::{counted, counted_as, is_invisible, quoted};
 
 /// Which of the service's two sending calls a message is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Call {
+pub enum MessageCall {
     /// `POST /messages/chatgroups`: to every member of up to three groups.
     Group,
     /// `POST /messages/chatgroups/users`: to chosen members of one group.
     Targeted,
 }
 
-impl Call {
+impl MessageCall {
     /// How many groups one call may name.
     #[must_use]
     pub const fn max_groups(self) -> usize {

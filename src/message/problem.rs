@@ -12,7 +12,7 @@ const REQUIRED: &str = "required";
 
 /// One limit that a message breaks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Problem {
+pub struct MessageProblem {
     /// Where: `to`, `to[2]` (counted from 0), `body.size.width`; empty for the message as a whole.
     pub field: String,
     /// One sentence that names the field, the limit and the value.
@@ -26,7 +26,7 @@ pub struct Problem {
     pub(super) meant: Option<String>,
 }
 
-impl Problem {
+impl MessageProblem {
     pub(super) fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self { field: field.into(), message: message.into(), limit: None, value: None, meant: None }
     }
@@ -68,7 +68,7 @@ impl Problem {
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for MessageProblem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.message)
     }
@@ -76,17 +76,17 @@ impl fmt::Display for Problem {
 
 /// Every problem of one message; at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problems {
-    listed: Vec<Problem>,
+pub struct MessageProblems {
+    listed: Vec<MessageProblem>,
     unlisted: usize,
 }
 
-impl Problems {
+impl MessageProblems {
     /// Problems that are listed; of a message with more, the rest are only counted.
     pub const MAX_LISTED: usize = 100;
 
     /// The problems, in the order of the fields; at most [`Self::MAX_LISTED`].
-    pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
+    pub fn iter(&self) -> std::slice::Iter<'_, MessageProblem> {
         self.listed.iter()
     }
 
@@ -98,27 +98,27 @@ impl Problems {
 
     /// The listed problems.
     #[must_use]
-    pub fn into_vec(self) -> Vec<Problem> {
+    pub fn into_vec(self) -> Vec<MessageProblem> {
         self.listed
     }
 }
 
-impl<'a> IntoIterator for &'a Problems {
-    type Item = &'a Problem;
-    type IntoIter = std::slice::Iter<'a, Problem>;
+impl<'a> IntoIterator for &'a MessageProblems {
+    type Item = &'a MessageProblem;
+    type IntoIter = std::slice::Iter<'a, MessageProblem>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
     }
 }
 
-impl From<Problem> for Problems {
-    fn from(problem: Problem) -> Self {
+impl From<MessageProblem> for MessageProblems {
+    fn from(problem: MessageProblem) -> Self {
         Self { listed: vec![problem], unlisted: 0 }
     }
 }
 
-impl fmt::Display for Problems {
+impl fmt::Display for MessageProblems {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, problem) in self.listed.iter().enumerate() {
             write!(formatter, "{}{problem}", if index == 0 { "" } else { "; " })?;
@@ -130,18 +130,18 @@ impl fmt::Display for Problems {
     }
 }
 
-impl std::error::Error for Problems {}
+impl std::error::Error for MessageProblems {}
 
 /// The problems found so far.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
-    listed: Vec<Problem>,
+    listed: Vec<MessageProblem>,
     unlisted: usize,
 }
 
 impl Findings {
-    pub(super) fn add(&mut self, problem: Problem) {
-        if self.listed.len() < Problems::MAX_LISTED {
+    pub(super) fn add(&mut self, problem: MessageProblem) {
+        if self.listed.len() < MessageProblems::MAX_LISTED {
             self.listed.push(problem);
         } else {
             self.unlisted += 1;
@@ -154,19 +154,19 @@ impl Findings {
 
     /// What was read, if nothing was found. Whoever reads nothing has found something; were that ever untrue, the
     /// message is refused all the same.
-    pub(super) fn verdict<T>(self, read: Option<T>) -> Result<T, Problems> {
+    pub(super) fn verdict<T>(self, read: Option<T>) -> Result<T, MessageProblems> {
         match read {
             Some(read) if self.is_empty() => Ok(read),
-            None if self.is_empty() => Err(Problem::new("", "the message could not be read").into()),
-            _ => Err(Problems { listed: without_echoes(self.listed), unlisted: self.unlisted }),
+            None if self.is_empty() => Err(MessageProblem::new("", "the message could not be read").into()),
+            _ => Err(MessageProblems { listed: without_echoes(self.listed), unlisted: self.unlisted }),
         }
     }
 }
 
 /// A misspelt field makes the field that was meant missing: that is one problem, not two.
-fn without_echoes(listed: Vec<Problem>) -> Vec<Problem> {
+fn without_echoes(listed: Vec<MessageProblem>) -> Vec<MessageProblem> {
     let meant: Vec<String> = listed.iter().filter_map(|problem| problem.meant.clone()).collect();
     let is_echo =
-        |problem: &Problem| problem.limit.as_deref() == Some(REQUIRED) && meant.contains(&problem.field);
+        |problem: &MessageProblem| problem.limit.as_deref() == Some(REQUIRED) && meant.contains(&problem.field);
     listed.into_iter().filter(|problem| !is_echo(problem)).collect()
 }

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use serde::{Serialize, Serializer};
 
 use super::draft::verbatim;
-use super::writer::Writer;
-use super::{Call, Draft};
+use super::writer::ObjectWriter;
+use super::{MessageCall, Draft};
 
 /// A message that keeps every limit. Serialises to the very bytes of [`Message::to_json`].
 #[derive(Clone, PartialEq, Eq)]
@@ -25,7 +25,7 @@ impl Message {
     ///
     /// None that is known, as with [`Draft`].
     pub(super) fn new(draft: Draft, to: Vec<String>, users: Vec<String>) -> serde_json::Result<Self> {
-        let mut writer = Writer::new();
+        let mut writer = ObjectWriter::new();
         writer.field("to", &to)?;
         if !users.is_empty() {
             writer.field("users", &users)?;
@@ -42,7 +42,7 @@ impl Message {
 
     /// Which call it is for.
     #[must_use]
-    pub fn call(&self) -> Call {
+    pub fn call(&self) -> MessageCall {
         self.draft.call()
     }
 

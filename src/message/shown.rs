@@ -19,7 +19,7 @@ pub(super) fn value(value: &Value) -> String {
         Value::Object(map) => format!("an object of {}", counted(map.len(), "field")),
         Value::Array(items) => format!("a list of {}", items.len()),
         plain => {
-            let mut text = Prefix(Vec::new());
+            let mut text = TruncatingBuffer(Vec::new());
             // The only error is that the prefix is full.
             let _ = serde_json::to_writer(&mut text, plain);
             shorten(&String::from_utf8_lossy(&text.0))
@@ -117,9 +117,9 @@ fn shorten(text: &str) -> String {
 }
 
 /// Keeps the first [`MAX_BYTES`] and refuses the rest, so that a huge value is not written out to be cut.
-struct Prefix(Vec<u8>);
+struct TruncatingBuffer(Vec<u8>);
 
-impl io::Write for Prefix {
+impl io::Write for TruncatingBuffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let room = MAX_BYTES.saturating_sub(self.0.len());
         if room == 0 {

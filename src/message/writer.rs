@@ -6,11 +6,11 @@ use serde::Serialize;
 
 /// An object in the making.
 #[derive(Debug)]
-pub(super) struct Writer {
+pub(super) struct ObjectWriter {
     json: Vec<u8>,
 }
 
-impl Writer {
+impl ObjectWriter {
     pub(super) fn new() -> Self {
         let mut json = Vec::with_capacity(256);
         json.push(b'{');

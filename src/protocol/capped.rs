@@ -11,9 +11,9 @@ where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
 {
-    struct Capped<T, const MOST: usize>(PhantomData<fn() -> T>);
+    struct CappedVisitor<T, const MOST: usize>(PhantomData<fn() -> T>);
 
-    impl<'de, T: Deserialize<'de>, const MOST: usize> Visitor<'de> for Capped<T, MOST> {
+    impl<'de, T: Deserialize<'de>, const MOST: usize> Visitor<'de> for CappedVisitor<T, MOST> {
         type Value = Vec<T>;
 
         fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -32,5 +32,5 @@ where
         }
     }
 
-    deserializer.deserialize_seq(Capped::<T, MOST>(PhantomData))
+    deserializer.deserialize_seq(CappedVisitor::<T, MOST>(PhantomData))
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a script can tell failures apart by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Kind {
+pub enum FailureKind {
     /// The call is malformed or breaks a documented limit; nothing was sent.
     Invalid,
     /// The service refused it, and will again.
@@ -23,7 +23,7 @@ pub enum Kind {
     Cancelled,
 }
 
-impl Kind {
+impl FailureKind {
     /// The word for it in Lua, logs and reports.
     #[must_use]
     pub const fn word(self) -> &'static str {
@@ -48,9 +48,9 @@ impl Kind {
 
 /// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
+pub struct RequestFailure {
     /// What kind of failure it is.
-    pub kind: Kind,
+    pub kind: FailureKind,
     /// The field or argument at fault: `body.msg`, `to[2]`.
     pub field: Option<Box<str>>,
     /// The service's HTTP status.
@@ -65,10 +65,10 @@ pub struct Failure {
     pub problems: Vec<(String, String)>,
 }
 
-impl Failure {
+impl RequestFailure {
     /// A failure of this kind with nothing but its message.
     #[must_use]
-    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+    pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
         Self {
             kind,
             field: None,
@@ -83,12 +83,12 @@ impl Failure {
     /// A malformed call.
     #[must_use]
     pub fn invalid(field: impl Into<Box<str>>, message: impl Into<String>) -> Self {
-        Self { field: Some(field.into()), ..Self::new(Kind::Invalid, message) }
+        Self { field: Some(field.into()), ..Self::new(FailureKind::Invalid, message) }
     }
 
     /// What the permissions do not grant.
     #[must_use]
     pub fn denied(message: impl Into<String>) -> Self {
-        Self::new(Kind::Denied, message)
+        Self::new(FailureKind::Denied, message)
     }
 }

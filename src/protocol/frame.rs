@@ -54,19 +54,19 @@ pub fn encode<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), Protocol
 
 /// Bytes as they come in, and the frames that are whole among them.
 #[derive(Debug)]
-pub struct Frames<T> {
+pub struct FrameDecoder<T> {
     buffer: BytesMut,
     taken: usize,
     kind: PhantomData<fn() -> T>,
 }
 
-impl<T> Default for Frames<T> {
+impl<T> Default for FrameDecoder<T> {
     fn default() -> Self {
         Self { buffer: BytesMut::new(), taken: 0, kind: PhantomData }
     }
 }
 
-impl<T: DeserializeOwned> Frames<T> {
+impl<T: DeserializeOwned> FrameDecoder<T> {
     /// Where the next bytes read are to be put.
     pub const fn buffer(&mut self) -> &mut BytesMut {
         &mut self.buffer
@@ -121,23 +121,23 @@ impl<T: DeserializeOwned> Frames<T> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::{Answer, Request, ToHost, ToWorker};
+    use super::super::{HostResponse, HostRequest, ToHost, ToWorker};
     use super::*;
 
     #[test]
     fn frames_come_out_as_they_went_in_however_they_are_cut() {
         let mut wire = Vec::new();
         for id in 0..50 {
-            encode(&ToHost::Request(id, Request::Sleep { ms: id * 1000 }), &mut wire).unwrap();
+            encode(&ToHost::Request(id, HostRequest::Sleep { ms: id * 1000 }), &mut wire).unwrap();
         }
         for cut in [1, 3, 7, 64, wire.len()] {
-            let mut frames = Frames::<ToHost>::default();
+            let mut frames = FrameDecoder::<ToHost>::default();
             let mut seen = 0;
             for piece in wire.chunks(cut) {
                 frames.buffer().extend_from_slice(piece);
                 while let Some(frame) = frames.take().unwrap() {
                     assert!(
-                        matches!(frame, ToHost::Request(id, Request::Sleep { ms }) if id == seen && ms == id * 1000)
+                        matches!(frame, ToHost::Request(id, HostRequest::Sleep { ms }) if id == seen && ms == id * 1000)
                     );
                     seen += 1;
                 }
@@ -150,8 +150,8 @@ mod tests {
     fn a_large_frame_takes_one_buffer_of_its_size() {
         let content = 8_000_000;
         let mut wire = Vec::new();
-        encode(&ToWorker::Answer(1, Answer::Bytes(vec![7; content].into())), &mut wire).unwrap();
-        let mut frames = Frames::<ToWorker>::default();
+        encode(&ToWorker::Answer(1, HostResponse::Bytes(vec![7; content].into())), &mut wire).unwrap();
+        let mut frames = FrameDecoder::<ToWorker>::default();
         let (mut most, mut read) = (0, 0);
         while read < wire.len() {
             frames.make_room(64 * 1024);
@@ -173,10 +173,10 @@ mod tests {
     #[test]
     fn a_frame_over_the_cap_is_refused_at_both_ends() {
         let mut wire = vec![7];
-        let answer = ToWorker::Answer(1, Answer::Bytes(vec![0; MAX_FRAME].into()));
+        let answer = ToWorker::Answer(1, HostResponse::Bytes(vec![0; MAX_FRAME].into()));
         assert!(matches!(encode(&answer, &mut wire), Err(ProtocolError::TooLarge(_))));
         assert_eq!(wire, [7]);
-        let mut frames = Frames::<ToHost>::default();
+        let mut frames = FrameDecoder::<ToHost>::default();
         frames.buffer().extend_from_slice(&u32::MAX.to_le_bytes());
         assert!(matches!(frames.take(), Err(ProtocolError::TooLarge(_))));
     }
@@ -186,7 +186,7 @@ mod tests {
         fn no_bytes_make_the_host_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             let mut wire = u32::try_from(bytes.len()).unwrap().to_le_bytes().to_vec();
             wire.extend_from_slice(&bytes);
-            let mut frames = Frames::<ToHost>::default();
+            let mut frames = FrameDecoder::<ToHost>::default();
             frames.buffer().extend_from_slice(&wire);
             while let Ok(Some(_)) = frames.take() {}
         }
@@ -194,11 +194,11 @@ mod tests {
         #[test]
         fn a_flipped_byte_is_an_error_or_another_frame(at in 0usize..60, flip in 1u8..) {
             let mut wire = Vec::new();
-            let request = Request::FileWrite { path: "a/b".into(), content: "text".into(), append: true };
+            let request = HostRequest::FileWrite { path: "a/b".into(), content: "text".into(), append: true };
             encode(&ToHost::Request(300, request), &mut wire).unwrap();
             let at = at % wire.len();
             wire[at] ^= flip;
-            let mut frames = Frames::<ToHost>::default();
+            let mut frames = FrameDecoder::<ToHost>::default();
             frames.buffer().extend_from_slice(&wire);
             while let Ok(Some(_)) = frames.take() {}
         }

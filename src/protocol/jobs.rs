@@ -13,11 +13,11 @@ pub const HOOK_OPTIONS: [&str; 7] = ["header", "id", "overlap", "rerun", "scheme
 
 /// A job as a script declares it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Declaration {
+pub struct JobDeclaration {
     /// Unique in the project.
     pub name: String,
     /// When it runs.
-    pub when: When,
+    pub when: JobTrigger,
     /// The name of a time zone; UTC where there is none.
     pub tz: Option<String>,
     /// What becomes of missed instants: `once`, `skip` or `all`.
@@ -38,7 +38,7 @@ pub struct Declaration {
 
 /// When a job runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum When {
+pub enum JobTrigger {
     /// By a cron expression.
     Cron(String),
     /// Every so many milliseconds since midnight, UTC.
@@ -54,12 +54,12 @@ pub enum When {
         ms: i64,
     },
     /// At each request that the daemon's listener takes for it.
-    Hook(Hook),
+    Hook(HookDeclaration),
 }
 
 /// How the requests of a hook show that they are from who has its secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hook {
+pub struct HookDeclaration {
     /// The name of the secret; its value stays with the host.
     pub secret: String,
     /// `hmac-sha256` or `token`.

@@ -20,14 +20,14 @@ mod testing;
 
 pub use broadcast::BroadcastStep;
 pub use console::ConsoleStep;
-pub use failure::{Failure, Kind};
-pub use frame::{Frames, MAX_FRAME, ProtocolError, encode};
-pub use jobs::{Declaration, HOOK_OPTIONS, Hook, HookRequest, JOB_OPTIONS, JobStart, When};
+pub use failure::{RequestFailure, FailureKind};
+pub use frame::{FrameDecoder, MAX_FRAME, ProtocolError, encode};
+pub use jobs::{JobDeclaration, HOOK_OPTIONS, HookDeclaration, HookRequest, JOB_OPTIONS, JobStart, JobTrigger};
 pub use names::{BROADCAST_FIELDS, RECALL_OPTIONS, SEND_OPTIONS, UPLOAD_OPTIONS};
 pub use request::{
-    Answer, Call, HttpRequest, HttpValue, MAX_RECEIPTS, Part, Request, SendOptions, UploadOptions, Urgency,
+    HostResponse, SendEndpoint, HttpRequest, HttpValue, MAX_RECEIPTS, HttpValuePart, HostRequest, SendParams, UploadParams, SendPriority,
 };
-pub use start::{AppInfo, Mode, Source, Start, WorkerLimits};
+pub use start::{AppInfo, LoadMode, LuaSource, StartFrame, WorkerLimits};
 pub use store::{STORE_KEY_BYTES, STORE_OPTIONS, StoreRequest, StoreStep};
 pub use testing::TestStep;
 
@@ -47,9 +47,9 @@ pub const PROBE: &str = "confinement";
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum ToWorker {
     /// The first frame: what to run, and within which limits.
-    Start(Box<Start>),
+    Start(Box<StartFrame>),
     /// The answer to the request of that id.
-    Answer(u64, Answer),
+    Answer(u64, HostResponse),
 }
 
 /// What a worker tells the host.
@@ -58,7 +58,7 @@ pub enum ToHost {
     /// The first frame: the worker's [`VERSION`].
     Hello(u16),
     /// A request, answered once under its id.
-    Request(u64, Request),
+    Request(u64, HostRequest),
     /// What the script printed, a line end included.
     Print(Bytes),
     /// A line for the log.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::capped;
-use super::{BroadcastStep, ConsoleStep, Declaration, Failure, Source, StoreRequest, TestStep};
+use super::{BroadcastStep, ConsoleStep, JobDeclaration, RequestFailure, LuaSource, StoreRequest, TestStep};
 
 /// The most messages that one [`Request::Recall`] may name.
 pub const MAX_RECEIPTS: usize = 100_000;
@@ -14,7 +14,7 @@ const MAX_PARTS: usize = 1000;
 
 /// Which of the service's two sending calls a message is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Call {
+pub enum SendEndpoint {
     /// To groups.
     Group,
     /// To chosen members of one group.
@@ -23,7 +23,7 @@ pub enum Call {
 
 /// Which waiters of a quota go first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum Urgency {
+pub enum SendPriority {
     /// Ahead of the others.
     High,
     /// The default.
@@ -35,17 +35,17 @@ pub enum Urgency {
 
 /// What a script may ask of the host. `app` is an index into [`Start::apps`](super::Start).
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub enum Request {
+pub enum HostRequest {
     /// Send a message. Answered by [`Answer::Receipts`].
     Send {
         /// The app to send through.
         app: u32,
         /// To groups or to members.
-        call: Call,
+        call: SendEndpoint,
         /// The message as JSON.
         message: Bytes,
         /// How to send it.
-        options: SendOptions,
+        options: SendParams,
     },
     /// Check a message and send nothing. Answered by [`Answer::Nothing`] or a failure that names every problem.
     Check {
@@ -61,7 +61,7 @@ pub enum Request {
         /// The file, relative to the project.
         path: String,
         /// How to upload it.
-        options: UploadOptions,
+        options: UploadParams,
     },
     /// One page of the app's groups. Answered by [`Answer::Json`]: `{items, next}`.
     Groups {
@@ -107,7 +107,7 @@ pub enum Request {
     /// A step of a broadcast.
     Broadcast(BroadcastStep),
     /// Declare a job. Answered by [`Answer::Nothing`].
-    Declare(Box<Declaration>),
+    Declare(Box<JobDeclaration>),
     /// Wait. Answered by [`Answer::Nothing`].
     Sleep {
         /// For so many milliseconds.
@@ -150,7 +150,7 @@ pub enum Request {
     Console(ConsoleStep),
 }
 
-impl Request {
+impl HostRequest {
     /// Whether others see something of it: what is under way then is worth waiting for.
     #[must_use]
     pub const fn reaches_out(&self) -> bool {
@@ -212,9 +212,9 @@ impl Request {
 
 /// How a message is sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SendOptions {
+pub struct SendParams {
     /// Its place among those that wait.
-    pub priority: Urgency,
+    pub priority: SendPriority,
     /// Milliseconds until it is given up, waiting for a permit included.
     pub timeout_ms: Option<u64>,
     /// A key with which the app gets this message at most once.
@@ -223,7 +223,7 @@ pub struct SendOptions {
 
 /// How a file is uploaded.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UploadOptions {
+pub struct UploadParams {
     /// Whether readers need the file's secret. Default true.
     pub restrict_access: Option<bool>,
     /// Height and width of the thumbnail in pixels.
@@ -235,16 +235,16 @@ pub struct UploadOptions {
     /// Whether to upload also what is empty or not what its name says.
     pub force: bool,
     /// Its place among those that wait.
-    pub priority: Urgency,
+    pub priority: SendPriority,
 }
 
 /// A text with secrets in it by name only; the host fills them in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HttpValue(#[serde(deserialize_with = "capped::list::<_, _, MAX_PARTS>")] pub Vec<Part>);
+pub struct HttpValue(#[serde(deserialize_with = "capped::list::<_, _, MAX_PARTS>")] pub Vec<HttpValuePart>);
 
 /// A piece of an [`HttpValue`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Part {
+pub enum HttpValuePart {
     /// These bytes.
     Text(Bytes),
     /// The value of the secret of this name.
@@ -269,7 +269,7 @@ pub struct HttpRequest {
 
 /// What a request is answered.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub enum Answer {
+pub enum HostResponse {
     /// It was done.
     Nothing,
     /// (group id, message id) of a message that was sent.
@@ -281,7 +281,7 @@ pub enum Answer {
     /// A number.
     Number(f64),
     /// A module's text.
-    Source(Source),
+    Source(LuaSource),
     /// An HTTP answer.
     Response {
         /// The status.
@@ -292,8 +292,8 @@ pub enum Answer {
         body: Bytes,
     },
     /// It failed.
-    Failed(Box<Failure>),
+    Failed(Box<RequestFailure>),
     /// In a rehearsal: it would have failed, and the host keeps why under this number. The script goes on with the
     /// answer as if it had not; the worker tells the line with [`ToHost::Noted`](super::ToHost).
-    Noted(u64, Box<Answer>),
+    Noted(u64, Box<HostResponse>),
 }

@@ -6,13 +6,13 @@ use super::JobStart;
 
 /// What a worker runs, and within which limits.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Start {
+pub struct StartFrame {
     /// The host's [`VERSION`](super::VERSION).
     pub version: u16,
     /// What loading the script is for.
-    pub mode: Mode,
+    pub mode: LoadMode,
     /// The script.
-    pub script: Source,
+    pub script: LuaSource,
     /// The arguments after the file's name, for `main(args)` and the global `arg`.
     pub args: Vec<String>,
     /// What the worker may use.
@@ -27,7 +27,7 @@ pub struct Start {
 
 /// What a script is loaded for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Mode {
+pub enum LoadMode {
     /// To run its top level and then `main(args)`.
     Run,
     /// To run it as an expression or as statements, and to print its values.
@@ -42,7 +42,7 @@ pub enum Mode {
     Job,
 }
 
-impl Mode {
+impl LoadMode {
     /// Whether the top level only declares.
     #[must_use]
     pub const fn only_declares(self) -> bool {
@@ -52,14 +52,14 @@ impl Mode {
 
 /// A text of Lua and the name it goes by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Source {
+pub struct LuaSource {
     /// The file as errors show it: `scripts/hello.lua`.
     pub name: String,
     /// Its bytes.
     pub text: bytes::Bytes,
 }
 
-impl Source {
+impl LuaSource {
     /// A source without what editors and shells put before the first line of Lua: a byte order mark, a `#!` line.
     #[must_use]
     pub fn new(name: String, text: Vec<u8>) -> Self {

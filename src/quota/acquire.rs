@@ -13,22 +13,22 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::engine::{Driver, Engine};
+use super::engine::{DriverState, QuotaState};
 use super::permit::Permit;
-use super::queue::{Entry, Priority};
-use super::settings::Settings;
-use super::status::{Status, Waiter};
+use super::queue::{QueuedWaiter, Priority};
+use super::settings::QuotaSettings;
+use super::status::{QuotaStatus, Waiter};
 use crate::clock::{Clock, Instant};
 
 /// One rate that the service grants an app, and the queue of those who want a part of it. Clones are the same quota.
 #[derive(Debug, Clone)]
-pub struct Quota(Arc<Shared>);
+pub struct Quota(Arc<QuotaInner>);
 
 #[derive(Debug)]
-pub(super) struct Shared {
-    settings: Settings,
+pub(super) struct QuotaInner {
+    settings: QuotaSettings,
     clock: Clock,
-    engine: Mutex<Engine>,
+    engine: Mutex<QuotaState>,
     /// Calls the driver out of its sleep.
     bell: Notify,
     /// Calls whoever lends the places of a shared quota.
@@ -38,7 +38,7 @@ pub(super) struct Shared {
 /// A call that the service would never take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a call of {cost} can never be sent: the quota of {name} takes 1 to {most}")]
-pub struct TooCostly {
+pub struct CostTooHighError {
     /// What the quota counts.
     pub name: &'static str,
     /// What the call costs.
@@ -50,12 +50,12 @@ pub struct TooCostly {
 impl Quota {
     /// The quota that `settings` describe, on this clock.
     #[must_use]
-    pub fn new(settings: Settings, clock: Clock) -> Self {
-        let engine = Mutex::new(Engine::new(&settings, &clock));
-        Self(Arc::new(Shared { settings, clock, engine, bell: Notify::new(), want: Notify::new() }))
+    pub fn new(settings: QuotaSettings, clock: Clock) -> Self {
+        let engine = Mutex::new(QuotaState::new(&settings, &clock));
+        Self(Arc::new(QuotaInner { settings, clock, engine, bell: Notify::new(), want: Notify::new() }))
     }
 
-    pub(super) fn shared(&self) -> &Shared {
+    pub(super) fn shared(&self) -> &QuotaInner {
         &self.0
     }
 
@@ -68,7 +68,7 @@ impl Quota {
     #[must_use]
     pub fn grant(&self, per_second: NonZeroU32, share: f64) -> bool {
         let mut engine = self.0.lock();
-        let settings = Settings { per_second, share, ..self.0.settings.clone() };
+        let settings = QuotaSettings { per_second, share, ..self.0.settings.clone() };
         let granted = engine.grant(&settings, &self.0.clock);
         drop(engine);
         self.0.call_driver();
@@ -95,11 +95,11 @@ impl Quota {
     /// # Errors
     ///
     /// [`TooCostly`] when `cost` is 0 or more than [`Settings::largest_cost`].
-    pub async fn acquire(&self, cost: u32, priority: Priority) -> Result<Permit, TooCostly> {
+    pub async fn acquire(&self, cost: u32, priority: Priority) -> Result<Permit, CostTooHighError> {
         let most = self.0.settings.largest_cost;
         match NonZeroU32::new(cost).filter(|cost| *cost <= most) {
             Some(cost) => Ok(Acquire { shared: &self.0, cost, priority, number: None }.await),
-            None => Err(TooCostly { name: self.name(), cost, most: most.get() }),
+            None => Err(CostTooHighError { name: self.name(), cost, most: most.get() }),
         }
     }
 
@@ -112,11 +112,11 @@ impl Quota {
 
     /// What the quota is doing.
     #[must_use]
-    pub fn status(&self) -> Status {
+    pub fn status(&self) -> QuotaStatus {
         let mut engine = self.0.lock();
         let now = self.0.now();
         let resumes_in = engine.not_before.saturating_since(now);
-        Status {
+        QuotaStatus {
             name: self.name(),
             per_second: engine.per_second.get(),
             pace: engine.rate(now),
@@ -146,8 +146,8 @@ impl Quota {
     }
 }
 
-impl Shared {
-    pub(super) fn lock(&self) -> MutexGuard<'_, Engine> {
+impl QuotaInner {
+    pub(super) fn lock(&self) -> MutexGuard<'_, QuotaState> {
         self.engine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -162,7 +162,7 @@ impl Shared {
 
 /// The wait for one permit.
 struct Acquire<'a> {
-    shared: &'a Arc<Shared>,
+    shared: &'a Arc<QuotaInner>,
     cost: NonZeroU32,
     priority: Priority,
     /// The number under which it waits, from the moment it does.
@@ -192,19 +192,19 @@ impl Future for Acquire<'_> {
         } else {
             // Who comes first in a priority may go before those for whom the driver sleeps.
             call = engine.queue.cost(self.priority) == 0;
-            let entry = Entry { cost: self.cost.get(), since: shared.now(), waker: waker.clone() };
+            let entry = QueuedWaiter { cost: self.cost.get(), since: shared.now(), waker: waker.clone() };
             self.number = Some(engine.enqueue(self.priority, entry));
         }
-        let absent = engine.driver == Driver::Absent;
+        let absent = engine.driver == DriverState::Absent;
         if absent {
-            engine.driver = Driver::Awake;
+            engine.driver = DriverState::Awake;
         }
         drop(engine);
         if shared.settings.shared {
             shared.call_lender();
         }
         if absent {
-            tokio::spawn(drive(Driving { shared: Arc::clone(shared), over: false }));
+            tokio::spawn(drive(DriverGuard { shared: Arc::clone(shared), over: false }));
         } else if call {
             shared.call_driver();
         }
@@ -225,42 +225,42 @@ impl Drop for Acquire<'_> {
 }
 
 /// Serves those who wait, until nobody does.
-async fn drive(mut driving: Driving) {
+async fn drive(mut driving: DriverGuard) {
     let shared = Arc::clone(&driving.shared);
     let mut wake = Vec::new();
     loop {
         let next = shared.lock().serve_queue(shared.now(), &mut wake);
         wake.drain(..).for_each(std::task::Waker::wake);
         match next {
-            Driver::Absent => {
+            DriverState::Absent => {
                 driving.over = true;
                 return;
             }
-            Driver::Asleep(Some(due)) => tokio::select! {
+            DriverState::Asleep(Some(due)) => tokio::select! {
                 biased;
                 () = shared.bell.notified() => {}
                 () = shared.clock.sleep_until(due) => {}
             },
-            Driver::Asleep(None) => shared.bell.notified().await,
-            Driver::Awake => {}
+            DriverState::Asleep(None) => shared.bell.notified().await,
+            DriverState::Awake => {}
         }
     }
 }
 
 /// The driver's hold on its quota. When its runtime ends under it, those who wait must find another.
-struct Driving {
-    shared: Arc<Shared>,
+struct DriverGuard {
+    shared: Arc<QuotaInner>,
     over: bool,
 }
 
-impl Drop for Driving {
+impl Drop for DriverGuard {
     fn drop(&mut self) {
         if self.over {
             return;
         }
         let orphans: Vec<_> = {
             let mut engine = self.shared.lock();
-            engine.driver = Driver::Absent;
+            engine.driver = DriverState::Absent;
             let waiting = Priority::ALL.into_iter().flat_map(|priority| engine.queue.waiting(priority));
             waiting.map(|(_, entry)| entry.waker.clone()).collect()
         };

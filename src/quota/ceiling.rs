@@ -18,11 +18,11 @@ impl governor::clock::Clock for Clock {
 }
 
 /// The rate, with a burst of 25 ms' worth: a little over what a late timer is allowed to catch up.
-pub(super) struct Ceiling {
+pub(super) struct FixedRateLimiter {
     limiter: RateLimiter<NotKeyed, InMemoryState, Clock, NoOpMiddleware<Duration>>,
 }
 
-impl Ceiling {
+impl FixedRateLimiter {
     /// A ceiling of `rate` a second, over 0, for calls that cost up to `largest`.
     pub(super) fn new(rate: f64, largest: NonZeroU32, clock: Clock) -> Self {
         // At 40 a second and less, 25 ms are less than a message.
@@ -56,7 +56,7 @@ impl Ceiling {
     }
 }
 
-impl std::fmt::Debug for Ceiling {
+impl std::fmt::Debug for FixedRateLimiter {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Ceiling").finish_non_exhaustive()
     }

@@ -5,38 +5,38 @@ use std::num::NonZeroU32;
 use std::task::Waker;
 use std::time::Duration;
 
-use super::ceiling::Ceiling;
+use super::ceiling::FixedRateLimiter;
 use super::pace::Pace;
-use super::permit::Answer;
-use super::places::{Lent, Places};
-use super::queue::{Entry, Priority, Queue};
+use super::permit::PermitOutcome;
+use super::places::{LentSlots, WindowSlots};
+use super::queue::{QueuedWaiter, Priority, PermitQueue};
 use super::round_trips::RoundTrips;
-use super::schedule::Schedule;
-use super::settings::Settings;
-use super::tally::Tally;
+use super::schedule::PermitSchedule;
+use super::settings::QuotaSettings;
+use super::tally::RollingCounter;
 use crate::clock::{Clock, Instant};
 
 #[derive(Debug)]
-pub(super) struct Engine {
-    pub(super) queue: Queue,
-    pub(super) places: Places,
+pub(super) struct QuotaState {
+    pub(super) queue: PermitQueue,
+    pub(super) places: WindowSlots,
     pub(super) trips: RoundTrips,
-    pub(super) schedule: Schedule,
-    pub(super) sent: Tally,
-    pub(super) throttled: Tally,
+    pub(super) schedule: PermitSchedule,
+    pub(super) sent: RollingCounter,
+    pub(super) throttled: RollingCounter,
     /// Nothing leaves before this, because the service said so.
     pub(super) not_before: Instant,
     pub(super) per_second: NonZeroU32,
     pace: Pace,
-    ceiling: Ceiling,
+    ceiling: FixedRateLimiter,
     /// Those who were served and have not come for their permit yet.
     served: HashSet<u64>,
-    pub(super) driver: Driver,
+    pub(super) driver: DriverState,
 }
 
 /// What the task that serves those who wait is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Driver {
+pub(super) enum DriverState {
     /// There is none: nobody waits.
     Absent,
     /// It is about to look, or looks.
@@ -45,38 +45,38 @@ pub(super) enum Driver {
     Asleep(Option<Instant>),
 }
 
-impl Engine {
-    pub(super) fn new(settings: &Settings, clock: &Clock) -> Self {
+impl QuotaState {
+    pub(super) fn new(settings: &QuotaSettings, clock: &Clock) -> Self {
         let rate = settings.rate();
-        let mut places = Places::new(rate, &settings.history, clock.now());
+        let mut places = WindowSlots::new(rate, &settings.history, clock.now());
         if settings.shared {
-            places.lend(Lent { places: 0, until: Instant::ZERO });
+            places.lend(LentSlots { places: 0, until: Instant::ZERO });
         }
         Self {
-            queue: Queue::default(),
+            queue: PermitQueue::default(),
             places,
             trips: RoundTrips::default(),
-            schedule: Schedule::default(),
-            sent: Tally::over(Duration::from_secs(1)),
-            throttled: Tally::over(Duration::from_mins(1)),
+            schedule: PermitSchedule::default(),
+            sent: RollingCounter::over(Duration::from_secs(1)),
+            throttled: RollingCounter::over(Duration::from_mins(1)),
             not_before: Instant::ZERO,
             per_second: settings.per_second,
             pace: Pace::new(f64::from(settings.per_second.get()), rate),
-            ceiling: Ceiling::new(rate, settings.largest_cost, clock.clone()),
+            ceiling: FixedRateLimiter::new(rate, settings.largest_cost, clock.clone()),
             served: HashSet::new(),
-            driver: Driver::Absent,
+            driver: DriverState::Absent,
         }
     }
 
     /// Grants another rate; gives whether it did.
-    pub(super) fn grant(&mut self, settings: &Settings, clock: &Clock) -> bool {
+    pub(super) fn grant(&mut self, settings: &QuotaSettings, clock: &Clock) -> bool {
         let rate = settings.rate();
         if !self.places.resize(rate, settings.largest_cost.get()) {
             return false;
         }
         self.per_second = settings.per_second;
         self.pace.grant(f64::from(settings.per_second.get()), rate);
-        self.ceiling = Ceiling::new(rate, settings.largest_cost, clock.clone());
+        self.ceiling = FixedRateLimiter::new(rate, settings.largest_cost, clock.clone());
         true
     }
 
@@ -124,7 +124,7 @@ impl Engine {
     }
 
     /// Lets a newcomer wait.
-    pub(super) fn enqueue(&mut self, priority: Priority, entry: Entry) -> u64 {
+    pub(super) fn enqueue(&mut self, priority: Priority, entry: QueuedWaiter) -> u64 {
         if self.queue.is_empty() {
             self.schedule.queue_begins(entry.since);
         }
@@ -132,23 +132,23 @@ impl Engine {
     }
 
     /// Serves all who can go at `now`, each in turn, and says what the driver is to do next.
-    pub(super) fn serve_queue(&mut self, now: Instant, wake: &mut Vec<Waker>) -> Driver {
+    pub(super) fn serve_queue(&mut self, now: Instant, wake: &mut Vec<Waker>) -> DriverState {
         self.driver = self.serve_until_barred(now, wake);
         self.driver
     }
 
-    fn serve_until_barred(&mut self, now: Instant, wake: &mut Vec<Waker>) -> Driver {
+    fn serve_until_barred(&mut self, now: Instant, wake: &mut Vec<Waker>) -> DriverState {
         while let Some(cost) = self.queue.next_cost() {
             // A cost is never 0: `acquire` refuses it.
             if let Err(again) = self.admit(NonZeroU32::new(cost).unwrap_or(NonZeroU32::MIN), now, true) {
-                return Driver::Asleep(again);
+                return DriverState::Asleep(again);
             }
             if let Some((number, entry)) = self.queue.pop() {
                 self.served.insert(number);
                 wake.push(entry.waker);
             }
         }
-        Driver::Absent
+        DriverState::Absent
     }
 
     /// Whether the one with this number was served; true once.
@@ -163,7 +163,7 @@ impl Engine {
         }
         let was_first = self.queue.waiting(priority).next().is_some_and(|(first, _)| first == number);
         self.queue.remove(priority, number);
-        was_first && self.driver != Driver::Absent
+        was_first && self.driver != DriverState::Absent
     }
 
     /// A permit came back, nothing was written. True when that may let others go earlier.
@@ -171,7 +171,7 @@ impl Engine {
         self.places.give_back(cost);
         let spacing = self.spacing(cost, now);
         self.schedule.give_back(spacing);
-        self.driver != Driver::Absent
+        self.driver != DriverState::Absent
     }
 
     /// A call of `cost` is written at `now`; gives the number to name it by, and whether that lets the driver know
@@ -179,32 +179,32 @@ impl Engine {
     pub(super) fn written(&mut self, cost: u32, now: Instant) -> (u64, bool) {
         self.places.release(now, &self.trips);
         self.sent.add(now, cost);
-        (self.places.written(cost, now), self.driver == Driver::Asleep(None))
+        (self.places.written(cost, now), self.driver == DriverState::Asleep(None))
     }
 
     /// What became of a written call is known at `now`. True when that may let others go earlier.
-    pub(super) fn answered(&mut self, sent: SentCall, answer: Answer, now: Instant) -> bool {
+    pub(super) fn answered(&mut self, sent: SentCall, answer: PermitOutcome, now: Instant) -> bool {
         let round_trip = now.saturating_since(sent.written);
-        let free = if answer == Answer::Missing {
+        let free = if answer == PermitOutcome::Missing {
             self.places.lost(sent.number, now, &self.trips)
         } else {
             self.trips.record(now, round_trip);
             self.places.answered(sent.number, round_trip, &self.trips)
         };
         match answer {
-            Answer::Accepted => self.pace.accepted(now, sent.cost),
-            Answer::Throttled { retry_after } => {
+            PermitOutcome::Accepted => self.pace.accepted(now, sent.cost),
+            PermitOutcome::Throttled { retry_after } => {
                 self.throttled.add(now, sent.cost);
                 self.pace.refused(now, sent.written, sent.cost);
                 if let Some(wait) = retry_after {
                     self.not_before = self.not_before.max(now + wait);
                 }
             }
-            Answer::Other | Answer::Missing => {}
+            PermitOutcome::Other | PermitOutcome::Missing => {}
         }
         match self.driver {
-            Driver::Asleep(until) => free.is_some_and(|free| until.is_none_or(|until| free < until)),
-            Driver::Awake | Driver::Absent => false,
+            DriverState::Asleep(until) => free.is_some_and(|free| until.is_none_or(|until| free < until)),
+            DriverState::Awake | DriverState::Absent => false,
         }
     }
 }

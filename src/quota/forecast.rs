@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::engine::Engine;
+use super::engine::QuotaState;
 use super::queue::Priority;
-use super::status::{Waiter, Waiting};
+use super::status::{Waiter, QueueStatus};
 use crate::clock::Instant;
 
-impl Engine {
+impl QuotaState {
     /// How long a newcomer of this priority would wait from `now` on.
     pub(super) fn expected_wait(&mut self, cost: u32, priority: Priority, now: Instant) -> Duration {
         let ahead = self.queue.cost(priority);
@@ -31,7 +31,7 @@ impl Engine {
     }
 
     /// The priorities in which somebody waits.
-    pub(super) fn waiting(&mut self, now: Instant) -> Vec<Waiting> {
+    pub(super) fn waiting(&mut self, now: Instant) -> Vec<QueueStatus> {
         let forecast = self.forecast(self.queue.next_cost().unwrap_or(1), now);
         let waiting = Priority::ALL.into_iter().filter_map(|priority| {
             let mut entries = self.queue.waiting(priority);
@@ -39,7 +39,7 @@ impl Engine {
             let (_, first) = entries.next()?;
             let last = entries.next_back().map_or(first, |(_, last)| last);
             let cost = self.queue.cost(priority);
-            Some(Waiting {
+            Some(QueueStatus {
                 priority,
                 calls,
                 cost,

@@ -36,11 +36,11 @@ mod tally;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use acquire::{Quota, TooCostly};
-pub use permit::{Answer, Permit};
-pub use places::Lent;
+pub use acquire::{Quota, CostTooHighError};
+pub use permit::{PermitOutcome, Permit};
+pub use places::LentSlots;
 pub use queue::Priority;
 pub use quotas::Quotas;
-pub use settings::{GROUPS_A_CALL, History, PastSend, Settings};
+pub use settings::{GROUPS_A_CALL, SendHistory, PastSend, QuotaSettings};
 pub use shared::Demand;
-pub use status::{Status, Waiter, Waiting};
+pub use status::{QuotaStatus, Waiter, QueueStatus};

@@ -66,13 +66,13 @@ pub(super) struct Pace {
     /// Tries in a row that were not refused, and the pace before them.
     tries: u32,
     tried_from: f64,
-    episode: Option<Episode>,
+    episode: Option<ThrottleEpisode>,
     borne: f64,
     borne_of: Instant,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Episode {
+struct ThrottleEpisode {
     began: Instant,
     ends: Instant,
     from: f64,
@@ -186,7 +186,7 @@ impl Pace {
         self.try_after(episode.ends);
     }
 
-    fn lower(&mut self, episode: &Episode) {
+    fn lower(&mut self, episode: &ThrottleEpisode) {
         // One message more or less is no measure.
         let part = (episode.refused - 1.0) / episode.answered.max(episode.from).max(1.0);
         // Together with the backend we are accepted at `granted` a second.
@@ -211,7 +211,7 @@ impl Pace {
     }
 
     /// A new episode, unless the refusal is borne.
-    fn begin(&mut self, now: Instant, written: Instant, cost: u32) -> Option<Episode> {
+    fn begin(&mut self, now: Instant, written: Instant, cost: u32) -> Option<ThrottleEpisode> {
         let from = self.current;
         let adapted = from < 0.99 * self.top;
         let of_try = adapted && (self.tries > 0 || written >= self.try_begins);
@@ -222,7 +222,7 @@ impl Pace {
         }
         self.borne = 0.0;
         let ends = now + Duration::from_secs(1) + now.saturating_since(written);
-        Some(Episode { began: now, ends, from, of_try, refused: 0.0, answered: 0.0 })
+        Some(ThrottleEpisode { began: now, ends, from, of_try, refused: 0.0, answered: 0.0 })
     }
 }
 

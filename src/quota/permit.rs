@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::acquire::Shared;
+use super::acquire::QuotaInner;
 use super::engine::SentCall;
 use crate::clock::Instant;
 
 /// What became of a call that was written, as far as its quota is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
+pub enum PermitOutcome {
     /// The service took it.
     Accepted,
     /// The service refused it as too much.
@@ -30,21 +30,21 @@ pub enum Answer {
 #[derive(Debug)]
 #[must_use = "a permit that is dropped goes back to its quota"]
 pub struct Permit {
-    shared: Arc<Shared>,
+    shared: Arc<QuotaInner>,
     cost: u32,
-    stage: Stage,
+    stage: PermitStage,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Stage {
+enum PermitStage {
     Granted,
     Written(SentCall),
     Settled,
 }
 
 impl Permit {
-    pub(super) fn new(shared: Arc<Shared>, cost: u32) -> Self {
-        Self { shared, cost, stage: Stage::Granted }
+    pub(super) fn new(shared: Arc<QuotaInner>, cost: u32) -> Self {
+        Self { shared, cost, stage: PermitStage::Granted }
     }
 
     /// What the call counts against its quota.
@@ -55,13 +55,13 @@ impl Permit {
 
     /// The request is written now: from this instant on the guard counts its second. Said again it changes nothing.
     pub fn written(&mut self) {
-        if matches!(self.stage, Stage::Granted) {
+        if matches!(self.stage, PermitStage::Granted) {
             let mut engine = self.shared.lock();
             // The clock is asked under the lock, so that calls are numbered in the order of their instants.
             let written = self.shared.now();
             let (number, earlier) = engine.written(self.cost, written);
             drop(engine);
-            self.stage = Stage::Written(SentCall { number, written, cost: self.cost });
+            self.stage = PermitStage::Written(SentCall { number, written, cost: self.cost });
             if earlier {
                 self.shared.call_driver();
             }
@@ -70,7 +70,7 @@ impl Permit {
 
     /// The answer has come now, or it is certain that none will. Of a call that was never written nothing can be
     /// answered: its permit goes back.
-    pub fn answered(mut self, answer: Answer) {
+    pub fn answered(mut self, answer: PermitOutcome) {
         self.settle(answer);
     }
 
@@ -78,24 +78,24 @@ impl Permit {
     #[must_use]
     pub fn written_at(&self) -> Option<Instant> {
         match self.stage {
-            Stage::Written(sent) => Some(sent.written),
-            Stage::Granted | Stage::Settled => None,
+            PermitStage::Written(sent) => Some(sent.written),
+            PermitStage::Granted | PermitStage::Settled => None,
         }
     }
 
     /// The same for a permit that somebody else holds too. Said again it changes nothing.
-    pub fn settle(&mut self, answer: Answer) {
-        let stage = std::mem::replace(&mut self.stage, Stage::Settled);
-        if matches!(stage, Stage::Settled) {
+    pub fn settle(&mut self, answer: PermitOutcome) {
+        let stage = std::mem::replace(&mut self.stage, PermitStage::Settled);
+        if matches!(stage, PermitStage::Settled) {
             return;
         }
         let earlier = {
             let mut engine = self.shared.lock();
             let now = self.shared.now();
             match stage {
-                Stage::Granted => engine.give_back(self.cost, now),
-                Stage::Written(sent) => engine.answered(sent, answer, now),
-                Stage::Settled => false,
+                PermitStage::Granted => engine.give_back(self.cost, now),
+                PermitStage::Written(sent) => engine.answered(sent, answer, now),
+                PermitStage::Settled => false,
             }
         };
         if earlier {
@@ -106,6 +106,6 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.settle(Answer::Missing);
+        self.settle(PermitOutcome::Missing);
     }
 }

@@ -26,7 +26,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::round_trips::RoundTrips;
-use super::settings::History;
+use super::settings::SendHistory;
 use crate::clock::Instant;
 
 /// Instants at which places come free are rounded up to this, so that memory is bounded by time, not by the rate.
@@ -38,20 +38,20 @@ const UNANSWERED: Duration = Duration::from_secs(5);
 
 /// The N places of a quota and what holds them.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct WindowSlots {
     total: u32,
     /// How long a message binds: a second, or more for a rate under one a second.
     second: Duration,
     /// How many of them this process may use, where others use the same; all of them otherwise.
-    lent: Option<Lent>,
+    lent: Option<LentSlots>,
     /// Places held by permits of this process.
     held: u64,
     /// Places that come free at a known instant.
     freeing: BTreeMap<Instant, u64>,
     /// Messages that were written, in that order; numbered from `first`.
-    sent: VecDeque<Sent>,
+    sent: VecDeque<WrittenCall>,
     first: u64,
-    before: Option<Before>,
+    before: Option<PriorUsage>,
     /// How long a place is held for a message, in seconds: the mean of late, and how far holds are from it.
     mean_hold: f64,
     deviation: f64,
@@ -60,7 +60,7 @@ pub(super) struct Places {
 
 /// Places of a quota that several processes share, as they were lent to this one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lent {
+pub struct LentSlots {
     /// How many.
     pub places: u32,
     /// From then on there are none.
@@ -69,7 +69,7 @@ pub struct Lent {
 
 /// A written call; `open` until it is answered.
 #[derive(Debug, Clone, Copy)]
-struct Sent {
+struct WrittenCall {
     written: Instant,
     cost: u32,
     open: bool,
@@ -77,14 +77,14 @@ struct Sent {
 
 /// The places that an earlier process may have left, which come free evenly until `end`.
 #[derive(Debug, Clone, Copy)]
-struct Before {
+struct PriorUsage {
     end: Instant,
     lasts: Duration,
 }
 
-impl Places {
+impl WindowSlots {
     /// Places for `rate` messages a second, over 0.
-    pub(super) fn new(rate: f64, history: &History, now: Instant) -> Self {
+    pub(super) fn new(rate: f64, history: &SendHistory, now: Instant) -> Self {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -106,15 +106,15 @@ impl Places {
             answers: 0,
         };
         match history {
-            History::Unused => {}
-            History::Unknown => {
+            SendHistory::Unused => {}
+            SendHistory::Unknown => {
                 // The earlier process wrote its k-th last message (1 s + its spread)·k/N ago at the latest. Freeing
                 // its place (1 s + assumed)·(1 − k/N) from now keeps old and new arrivals of any second within N
                 // for every spread up to the assumed one.
                 let lasts = second + ASSUMED_SPREAD;
-                places.before = Some(Before { end: now + lasts, lasts });
+                places.before = Some(PriorUsage { end: now + lasts, lasts });
             }
-            History::Known(sends) => {
+            SendHistory::Known(sends) => {
                 for send in sends {
                     let binds = places.hold(send.cost) + ASSUMED_SPREAD;
                     if let Some(left) = binds.checked_sub(send.ago) {
@@ -132,7 +132,7 @@ impl Places {
     /// more than the larger number while they are. Gives whether that can be: where the largest call has more messages
     /// than a second, before or after, its places would be counted by two measures.
     pub(super) fn resize(&mut self, rate: f64, largest_cost: u32) -> bool {
-        let new = Self::new(rate, &History::Unused, Instant::ZERO);
+        let new = Self::new(rate, &SendHistory::Unused, Instant::ZERO);
         if largest_cost > self.total.min(new.total) || self.second != new.second {
             return false;
         }
@@ -177,7 +177,7 @@ impl Places {
         self.before = self.before.filter(|before| before.end > now);
     }
 
-    fn unanswered_until(&self, sent: Sent, trips: &RoundTrips) -> Instant {
+    fn unanswered_until(&self, sent: WrittenCall, trips: &RoundTrips) -> Instant {
         sent.written + self.hold(sent.cost) + trips.spread().unwrap_or(UNANSWERED)
     }
 
@@ -199,7 +199,7 @@ impl Places {
     }
 
     /// From now on this process may use only what it was lent.
-    pub(super) fn lend(&mut self, lent: Lent) {
+    pub(super) fn lend(&mut self, lent: LentSlots) {
         self.lent = Some(lent);
     }
 
@@ -247,7 +247,7 @@ impl Places {
 
     /// The call was written at `now`, which never goes back; gives the number to name it by.
     pub(super) fn written(&mut self, cost: u32, now: Instant) -> u64 {
-        self.sent.push_back(Sent { written: now, cost, open: true });
+        self.sent.push_back(WrittenCall { written: now, cost, open: true });
         self.first + self.sent.len() as u64 - 1
     }
 
@@ -280,7 +280,7 @@ impl Places {
         Some(free)
     }
 
-    fn close(&mut self, number: u64) -> Option<Sent> {
+    fn close(&mut self, number: u64) -> Option<WrittenCall> {
         let at = usize::try_from(number.checked_sub(self.first)?).ok()?;
         let sent = self.sent.get_mut(at).filter(|sent| sent.open)?;
         sent.open = false;

@@ -56,35 +56,35 @@ impl Priority {
 
 /// One that waits for a permit.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct QueuedWaiter {
     pub(super) cost: u32,
     pub(super) since: Instant,
     pub(super) waker: Waker,
 }
 
 #[derive(Debug, Default)]
-struct Class {
+struct PriorityClass {
     position: u64,
     cost: u64,
-    entries: BTreeMap<u64, Entry>,
+    entries: BTreeMap<u64, QueuedWaiter>,
 }
 
 /// The queue of one quota. Everything takes logarithmic time, giving up in the middle included.
 #[derive(Debug, Default)]
-pub(super) struct Queue {
-    classes: [Class; 3],
+pub(super) struct PermitQueue {
+    classes: [PriorityClass; 3],
     /// Where the line was when somebody was last served.
     position: u64,
     next_number: u64,
 }
 
-impl Queue {
+impl PermitQueue {
     pub(super) fn is_empty(&self) -> bool {
         self.classes.iter().all(|class| class.entries.is_empty())
     }
 
     /// Puts somebody at the end of their priority; gives the number to name them by.
-    pub(super) fn push(&mut self, priority: Priority, entry: Entry) -> u64 {
+    pub(super) fn push(&mut self, priority: Priority, entry: QueuedWaiter) -> u64 {
         let position = self.joins_at(priority);
         let class = &mut self.classes[priority as usize];
         class.position = position;
@@ -100,12 +100,12 @@ impl Queue {
         if class.entries.is_empty() { class.position.max(self.position) } else { class.position }
     }
 
-    pub(super) fn get_mut(&mut self, priority: Priority, number: u64) -> Option<&mut Entry> {
+    pub(super) fn get_mut(&mut self, priority: Priority, number: u64) -> Option<&mut QueuedWaiter> {
         self.classes[priority as usize].entries.get_mut(&number)
     }
 
     /// Takes out one that gave up.
-    pub(super) fn remove(&mut self, priority: Priority, number: u64) -> Option<Entry> {
+    pub(super) fn remove(&mut self, priority: Priority, number: u64) -> Option<QueuedWaiter> {
         let class = &mut self.classes[priority as usize];
         let entry = class.entries.remove(&number)?;
         class.cost -= u64::from(entry.cost);
@@ -126,7 +126,7 @@ impl Queue {
     }
 
     /// Takes out the next one in turn.
-    pub(super) fn pop(&mut self) -> Option<(u64, Entry)> {
+    pub(super) fn pop(&mut self) -> Option<(u64, QueuedWaiter)> {
         let priority = self.turn()?;
         let class = &mut self.classes[priority as usize];
         let (number, entry) = class.entries.pop_first()?;
@@ -158,7 +158,7 @@ impl Queue {
     pub(super) fn waiting(
         &self,
         priority: Priority,
-    ) -> impl ExactSizeIterator<Item = (u64, &Entry)> + DoubleEndedIterator {
+    ) -> impl ExactSizeIterator<Item = (u64, &QueuedWaiter)> + DoubleEndedIterator {
         self.classes[priority as usize].entries.iter().map(|(number, entry)| (*number, entry))
     }
 }
@@ -167,13 +167,13 @@ impl Queue {
 mod tests {
     use super::*;
 
-    fn entry(cost: u32) -> Entry {
-        Entry { cost, since: Instant::ZERO, waker: Waker::noop().clone() }
+    fn entry(cost: u32) -> QueuedWaiter {
+        QueuedWaiter { cost, since: Instant::ZERO, waker: Waker::noop().clone() }
     }
 
     #[test]
     fn shares_are_by_weight_and_an_alert_does_not_wait() {
-        let mut queue = Queue::default();
+        let mut queue = PermitQueue::default();
         let low = queue.push(Priority::Low, entry(1));
         for _ in 0..10_000 {
             queue.push(Priority::Low, entry(1));
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn what_comes_before_is_what_comes_before() {
-        let mut queue = Queue::default();
+        let mut queue = PermitQueue::default();
         for number in 0..200 {
             queue.push(Priority::ALL[number % 3], entry(1));
         }
@@ -200,7 +200,7 @@ mod tests {
             let numbers: Vec<_> = queue.waiting(priority).map(|(number, _)| number).collect();
             let expected: Vec<_> =
                 (0..numbers.len()).map(|ahead| queue.before(priority, ahead as u64)).collect();
-            let mut copy = Queue::default();
+            let mut copy = PermitQueue::default();
             for number in 0..200 {
                 copy.push(Priority::ALL[number % 3], entry(1));
             }

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use super::acquire::Quota;
-use super::settings::{GROUPS_A_CALL, History, Settings};
+use super::settings::{GROUPS_A_CALL, SendHistory, QuotaSettings};
 use crate::clock::Clock;
 use crate::config::{AppLimits, TargetedCost};
 
@@ -34,20 +34,20 @@ impl Quotas {
     /// The quotas that these limits grant. A limit of 0 is taken as 1.
     #[must_use]
     pub fn new(limits: &AppLimits, clock: &Clock) -> Self {
-        Self::of(limits, clock, &History::Unknown, false)
+        Self::of(limits, clock, &SendHistory::Unknown, false)
     }
 
     /// The same for a service that nobody has sent to before.
     #[must_use]
     pub fn fresh(limits: &AppLimits, clock: &Clock) -> Self {
-        Self::of(limits, clock, &History::Unused, false)
+        Self::of(limits, clock, &SendHistory::Unused, false)
     }
 
     /// The same for several processes that share them: nothing is granted before places are lent ([`Quota::lend`]).
     #[must_use]
     pub fn shared(limits: &AppLimits, clock: &Clock) -> Self {
         // Whoever lends knows which places the earlier processes have left.
-        Self::of(limits, clock, &History::Unused, true)
+        Self::of(limits, clock, &SendHistory::Unused, true)
     }
 
     /// Grants what other limits say from now on. Gives the names of the quotas for which that takes a restart.
@@ -68,7 +68,7 @@ impl Quotas {
         refused
     }
 
-    fn of(limits: &AppLimits, clock: &Clock, history: &History, shared: bool) -> Self {
+    fn of(limits: &AppLimits, clock: &Clock, history: &SendHistory, shared: bool) -> Self {
         let users = match limits.targeted_cost {
             TargetedCost::Call => 1,
             // A call that has more users than a second allows could never be taken.
@@ -76,7 +76,7 @@ impl Quotas {
         };
         let quota = |name, per_second, largest_cost| {
             let at_least_one = |number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
-            let settings = Settings {
+            let settings = QuotaSettings {
                 name,
                 per_second: at_least_one(per_second),
                 largest_cost: at_least_one(largest_cost),

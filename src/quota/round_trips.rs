@@ -17,20 +17,20 @@ const LEAST_SPREAD: Duration = Duration::from_millis(2);
 /// The smallest and largest round trip of the last half minute.
 #[derive(Debug, Default)]
 pub(super) struct RoundTrips {
-    spans: VecDeque<Span>,
+    spans: VecDeque<RoundTripSpan>,
     /// All of `spans` together.
-    lately: Option<Span>,
+    lately: Option<RoundTripSpan>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Span {
+struct RoundTripSpan {
     number: u64,
     least: Duration,
     most: Duration,
     count: u64,
 }
 
-impl Span {
+impl RoundTripSpan {
     fn range(self) -> Duration {
         self.most.saturating_sub(self.least)
     }
@@ -48,7 +48,7 @@ impl Span {
 impl RoundTrips {
     pub(super) fn record(&mut self, now: Instant, round_trip: Duration) {
         let number = now.since_start().as_secs() / SPAN.as_secs();
-        let new = Span { number, least: round_trip, most: round_trip, count: 1 };
+        let new = RoundTripSpan { number, least: round_trip, most: round_trip, count: 1 };
         match self.spans.back_mut() {
             Some(last) if last.number == number => {
                 *last = last.join(new);
@@ -60,7 +60,7 @@ impl RoundTrips {
                 while self.spans.front().is_some_and(|span| span.number + SPANS <= number) {
                     self.spans.pop_front();
                 }
-                self.lately = self.spans.iter().copied().reduce(Span::join);
+                self.lately = self.spans.iter().copied().reduce(RoundTripSpan::join);
             }
         }
     }

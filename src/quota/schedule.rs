@@ -17,12 +17,12 @@ const IDLE_AFTER: Duration = Duration::from_millis(5);
 
 /// When the next permit is due.
 #[derive(Debug, Default)]
-pub(super) struct Schedule {
+pub(super) struct PermitSchedule {
     next: Instant,
     last: Instant,
 }
 
-impl Schedule {
+impl PermitSchedule {
     /// The instant at which the next permit is due.
     pub(super) fn next(&self) -> Instant {
         self.next

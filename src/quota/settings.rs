@@ -8,7 +8,7 @@ pub const GROUPS_A_CALL: u32 = 3;
 
 /// One rate that the service grants an app.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct QuotaSettings {
     /// What it counts, for people: `"group messages"`.
     pub name: &'static str,
     /// What the service accepts a second.
@@ -19,7 +19,7 @@ pub struct Settings {
     /// Our part of the quota, over 0 and up to 1; what is outside is taken as the nearest of these.
     pub share: f64,
     /// What this app sent just before.
-    pub history: History,
+    pub history: SendHistory,
     /// Whether other processes draw on the same quota: its places are lent to it then ([`super::Quota::lend`]), and it
     /// has none before they are.
     pub shared: bool,
@@ -27,7 +27,7 @@ pub struct Settings {
 
 /// What this app sent in the second before a quota was made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum History {
+pub enum SendHistory {
     /// Nobody knows, so another process may have sent at full pace until this instant. That one spaced its sends
     /// evenly, so places come free evenly too, and the first message waits for one spacing instead of a second.
     #[default]
@@ -47,7 +47,7 @@ pub struct PastSend {
     pub cost: u32,
 }
 
-impl Settings {
+impl QuotaSettings {
     /// A quota of `per_second` with calls that cost one each, the whole share, and an unknown history.
     #[must_use]
     pub const fn new(name: &'static str, per_second: NonZeroU32) -> Self {
@@ -56,7 +56,7 @@ impl Settings {
             per_second,
             largest_cost: NonZeroU32::MIN,
             share: 1.0,
-            history: History::Unknown,
+            history: SendHistory::Unknown,
             shared: false,
         }
     }

@@ -7,8 +7,8 @@
 
 use std::time::Duration;
 
-use super::acquire::{Quota, Shared};
-use super::places::Lent;
+use super::acquire::{Quota, QuotaInner};
+use super::places::LentSlots;
 use super::queue::Priority;
 
 /// What a process needs of a shared quota at one instant.
@@ -32,7 +32,7 @@ pub struct Demand {
 
 impl Quota {
     /// Lends this process places until an instant, in place of those that it was lent before.
-    pub fn lend(&self, lent: Lent) {
+    pub fn lend(&self, lent: LentSlots) {
         self.shared().lock().places.lend(lent);
         self.shared().call_driver();
     }
@@ -69,7 +69,7 @@ impl Quota {
     }
 }
 
-impl Shared {
+impl QuotaInner {
     /// Somebody begins to wait.
     pub(super) fn call_lender(&self) {
         self.want.notify_one();

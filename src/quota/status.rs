@@ -6,7 +6,7 @@ use super::queue::Priority;
 
 /// A quota at one instant.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Status {
+pub struct QuotaStatus {
     /// What it counts.
     pub name: &'static str,
     /// What the service grants, a second.
@@ -26,12 +26,12 @@ pub struct Status {
     /// For how long nothing leaves, because the service said when to come back.
     pub resumes_in: Option<Duration>,
     /// Those who wait, the most urgent priority first; a priority in which nobody waits is left out.
-    pub waiting: Vec<Waiting>,
+    pub waiting: Vec<QueueStatus>,
 }
 
 /// Those who wait in one priority.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Waiting {
+pub struct QueueStatus {
     /// Their priority.
     pub priority: Priority,
     /// How many calls wait.

@@ -8,14 +8,14 @@ const SLOTS: usize = 20;
 
 /// How many there were in the last [`SLOTS`] slots of time.
 #[derive(Debug)]
-pub(super) struct Tally {
+pub(super) struct RollingCounter {
     slot: Duration,
     counts: [u64; SLOTS],
     last: u128,
     ever: u64,
 }
 
-impl Tally {
+impl RollingCounter {
     /// Counts what happened in the last `span`, to a twentieth of it.
     pub(super) fn over(span: Duration) -> Self {
         Self { slot: span / 20, counts: [0; SLOTS], last: 0, ever: 0 }
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn counts_are_forgotten_when_their_span_is_over() {
-        let mut tally = Tally::over(Duration::from_secs(1));
+        let mut tally = RollingCounter::over(Duration::from_secs(1));
         let at = |millis| Instant::from_start(Duration::from_millis(millis));
         tally.add(at(0), 2);
         tally.add(at(990), 1);

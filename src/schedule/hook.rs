@@ -2,7 +2,7 @@
 
 use crate::protocol;
 
-use super::job::Problem;
+use super::job::DeclarationError;
 
 /// Characters of a hook's name: it is the end of an address.
 const LONGEST_NAME: usize = 100;
@@ -16,7 +16,7 @@ pub struct Hook {
     /// The name of the secret.
     pub secret: String,
     /// How a request shows that it is from who has the secret.
-    pub scheme: Scheme,
+    pub scheme: HookScheme,
     /// The header that does, in lower case.
     pub header: String,
     /// The header with the delivery's id, in lower case.
@@ -25,7 +25,7 @@ pub struct Hook {
 
 /// How a request shows that it is from who has the secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scheme {
+pub enum HookScheme {
     /// HMAC-SHA256 of the body with the secret, in hexadecimal, perhaps with `sha256=` before it.
     HmacSha256,
     /// The secret itself, perhaps with `Bearer ` before it.
@@ -38,11 +38,11 @@ impl Hook {
     /// # Errors
     ///
     /// The first [`Problem`].
-    pub(super) fn read(name: &str, declared: &protocol::Hook) -> Result<Self, Problem> {
+    pub(super) fn read(name: &str, declared: &protocol::HookDeclaration) -> Result<Self, DeclarationError> {
         let plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
         if name.len() > LONGEST_NAME || !name.chars().all(plain) || matches!(name, "." | "..") {
             let shown = name.escape_debug();
-            return Err(Problem::new(
+            return Err(DeclarationError::new(
                 "name",
                 format!(
                     "`{shown}` is the end of an address, /hooks/NAME: give it letters, digits, `-`, `_` and `.`, at most {LONGEST_NAME}"
@@ -50,24 +50,24 @@ impl Hook {
             ));
         }
         let scheme = match declared.scheme.as_deref() {
-            None | Some("hmac-sha256") => Scheme::HmacSha256,
-            Some("token") => Scheme::Token,
+            None | Some("hmac-sha256") => HookScheme::HmacSha256,
+            Some("token") => HookScheme::Token,
             Some(other) => {
                 let other = other.escape_debug();
-                return Err(Problem::new(
+                return Err(DeclarationError::new(
                     "scheme",
                     format!("`{other}` is unknown; write \"hmac-sha256\" or \"token\""),
                 ));
             }
         };
         let usual = match scheme {
-            Scheme::HmacSha256 => "x-signature-256",
-            Scheme::Token => "authorization",
+            HookScheme::HmacSha256 => "x-signature-256",
+            HookScheme::Token => "authorization",
         };
         let header = header("header", declared.header.as_deref().unwrap_or(usual))?;
         let id = declared.id.as_deref().map(|name| self::header("id", name)).transpose()?;
         if id.as_ref() == Some(&header) {
-            return Err(Problem::new(
+            return Err(DeclarationError::new(
                 "id",
                 format!("`{header}` is the header that shows who posts; name another"),
             ));
@@ -77,7 +77,7 @@ impl Hook {
 }
 
 /// The name of a header in lower case.
-fn header(field: &'static str, name: &str) -> Result<String, Problem> {
+fn header(field: &'static str, name: &str) -> Result<String, DeclarationError> {
     let fine = |letter: char| letter.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(letter);
     let lower = name.to_ascii_lowercase();
     if name.is_empty()
@@ -86,7 +86,7 @@ fn header(field: &'static str, name: &str) -> Result<String, Problem> {
         || TAKEN.contains(&lower.as_str())
     {
         let name = name.escape_debug();
-        return Err(Problem::new(
+        return Err(DeclarationError::new(
             field,
             format!("`{name}` is no header for this; write one like \"x-signature-256\""),
         ));

@@ -7,11 +7,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::protocol::{Declaration, When};
+use crate::protocol::{JobDeclaration, JobTrigger};
 
 use super::cron::Cron;
 use super::hook::Hook;
-use super::options::{Missed, Overlap};
+use super::options::{MissedPolicy, OverlapPolicy};
 use super::{at, zone};
 
 /// For how long a missed instant is worth running, where a script does not say.
@@ -49,11 +49,11 @@ pub struct Job {
     /// Where it is declared: `scripts/digest.lua:3`.
     pub place: String,
     /// What becomes of missed instants.
-    pub missed: Missed,
+    pub missed: MissedPolicy,
     /// For how long a missed instant is worth running. Default 1 h.
     pub grace: Duration,
     /// What an instant does that finds an earlier run going on.
-    pub overlap: Overlap,
+    pub overlap: OverlapPolicy,
     /// Real time that a run may take; without one the project's.
     pub timeout: Option<Duration>,
     /// The most by which a run is put off; see [`Job::delay`].
@@ -61,12 +61,12 @@ pub struct Job {
     /// Whether a run that was killed half-way is entered again whatever it had sent.
     pub rerun: bool,
     zone: TimeZone,
-    times: Times,
+    times: JobSchedule,
 }
 
 /// When it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Times {
+enum JobSchedule {
     Cron(Cron),
     Every(Duration),
     At(Timestamp),
@@ -75,14 +75,14 @@ enum Times {
 
 /// What is wrong with a declaration.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct DeclarationError {
     /// The argument or option.
     pub field: &'static str,
     /// What is wrong and what is right, with the field's name first.
     pub message: String,
 }
 
-impl Problem {
+impl DeclarationError {
     pub(super) fn new(field: &'static str, what: impl fmt::Display) -> Self {
         Self { field, message: format!("{field}: {what}") }
     }
@@ -94,27 +94,27 @@ impl Job {
     /// # Errors
     ///
     /// The first [`Problem`].
-    pub fn new(declared: &Declaration) -> Result<Self, Problem> {
+    pub fn new(declared: &JobDeclaration) -> Result<Self, DeclarationError> {
         check_name(&declared.name)?;
         let zone = zone::by_name(declared.tz.as_deref())?;
         let job = Self {
             name: declared.name.clone(),
             place: declared.place.clone(),
-            missed: Missed::read(declared.missed.as_deref())?,
+            missed: MissedPolicy::read(declared.missed.as_deref())?,
             grace: duration("grace", declared.grace_ms)?.unwrap_or(GRACE),
             overlap: match (&declared.when, declared.overlap.as_deref()) {
                 // What somebody has posted is not to be lost.
-                (When::Hook(_), None) => Overlap::Queue,
-                (_, overlap) => Overlap::read(overlap)?,
+                (JobTrigger::Hook(_), None) => OverlapPolicy::Queue,
+                (_, overlap) => OverlapPolicy::read(overlap)?,
             },
             timeout: duration("timeout", declared.timeout_ms)?,
             jitter: duration("jitter", declared.jitter_ms)?.unwrap_or_default(),
             rerun: declared.rerun,
-            times: Times::read(declared, &zone)?,
+            times: JobSchedule::read(declared, &zone)?,
             zone,
         };
         if job.timeout == Some(Duration::ZERO) {
-            return Err(Problem::new("timeout", "0 s is no time to run in; leave it out for the project's"));
+            return Err(DeclarationError::new("timeout", "0 s is no time to run in; leave it out for the project's"));
         }
         job.check_jitter()?;
         Ok(job)
@@ -124,13 +124,13 @@ impl Job {
     #[must_use]
     pub fn next_after(&self, after: Duration) -> Option<Duration> {
         match &self.times {
-            Times::Cron(cron) => zone::since_epoch(cron.next_after(zone::timestamp(after), &self.zone)?),
-            Times::Every(length) => {
+            JobSchedule::Cron(cron) => zone::since_epoch(cron.next_after(zone::timestamp(after), &self.zone)?),
+            JobSchedule::Every(length) => {
                 let passed = after.as_secs() / length.as_secs();
                 Some(Duration::from_secs(passed.checked_add(1)?.checked_mul(length.as_secs())?))
             }
-            Times::At(instant) => zone::since_epoch(*instant).filter(|instant| *instant > after),
-            Times::Hook(_) => None,
+            JobSchedule::At(instant) => zone::since_epoch(*instant).filter(|instant| *instant > after),
+            JobSchedule::Hook(_) => None,
         }
     }
 
@@ -138,7 +138,7 @@ impl Job {
     #[must_use]
     pub const fn hook(&self) -> Option<&Hook> {
         match &self.times {
-            Times::Hook(hook) => Some(hook),
+            JobSchedule::Hook(hook) => Some(hook),
             _ => None,
         }
     }
@@ -164,7 +164,7 @@ impl Job {
     /// Whether it runs once at a time of its own, so that an instant before the job was known is missed, not none.
     #[must_use]
     pub const fn is_at(&self) -> bool {
-        matches!(self.times, Times::At(_))
+        matches!(self.times, JobSchedule::At(_))
     }
 
     /// When it runs, in words: `cron "0 9 * * mon-fri" in Asia/Shanghai`, `every 15m`, `at 2026-12-24T10:00:00Z`. The same words mean the
@@ -172,24 +172,24 @@ impl Job {
     #[must_use]
     pub fn times(&self) -> String {
         match &self.times {
-            Times::Cron(cron) => {
+            JobSchedule::Cron(cron) => {
                 format!("cron \"{}\" in {}", cron.text, crate::zones::words(&self.zone))
             }
-            Times::Every(length) => format!("every {}", words(*length)),
-            Times::At(instant) => format!("at {instant}"),
-            Times::Hook(_) => format!("{AT_EACH_POST}{}", self.name),
+            JobSchedule::Every(length) => format!("every {}", words(*length)),
+            JobSchedule::At(instant) => format!("at {instant}"),
+            JobSchedule::Hook(_) => format!("{AT_EACH_POST}{}", self.name),
         }
     }
 
     /// Runs that are put off must not pass one another.
-    fn check_jitter(&self) -> Result<(), Problem> {
+    fn check_jitter(&self) -> Result<(), DeclarationError> {
         if self.jitter.is_zero() {
             return Ok(());
         }
         let (most, between) = match &self.times {
-            Times::At(_) | Times::Hook(_) => (DAY, "a day"),
-            Times::Every(length) => (*length, "the time between two runs"),
-            Times::Cron(_) => {
+            JobSchedule::At(_) | JobSchedule::Hook(_) => (DAY, "a day"),
+            JobSchedule::Every(length) => (*length, "the time between two runs"),
+            JobSchedule::Cron(_) => {
                 let instants =
                     std::iter::successors(self.next_after(LOOK_FROM), |last| self.next_after(*last));
                 let mut last = None;
@@ -205,36 +205,36 @@ impl Job {
             return Ok(());
         }
         let (jitter, most) = (words(self.jitter), words(most));
-        Err(Problem::new("jitter", format!("{jitter} must be less than {between}, {most}")))
+        Err(DeclarationError::new("jitter", format!("{jitter} must be less than {between}, {most}")))
     }
 }
 
-impl Times {
-    fn read(declared: &Declaration, zone: &TimeZone) -> Result<Self, Problem> {
+impl JobSchedule {
+    fn read(declared: &JobDeclaration, zone: &TimeZone) -> Result<Self, DeclarationError> {
         match &declared.when {
-            When::Hook(hook) => Hook::read(&declared.name, hook).map(Self::Hook),
-            When::Cron(text) => Cron::parse(text)
+            JobTrigger::Hook(hook) => Hook::read(&declared.name, hook).map(Self::Hook),
+            JobTrigger::Cron(text) => Cron::parse(text)
                 .map(Self::Cron)
-                .map_err(|why| Problem::new("expr", format!("\"{}\": {why}", text.escape_debug()))),
-            When::Every { ms } => {
+                .map_err(|why| DeclarationError::new("expr", format!("\"{}\": {why}", text.escape_debug()))),
+            JobTrigger::Every { ms } => {
                 let length = Duration::from_millis(*ms);
                 if length.is_zero() || length.subsec_nanos() != 0 || length > LONGEST {
                     let length = length.as_secs_f64();
-                    return Err(Problem::new(
+                    return Err(DeclarationError::new(
                         "duration",
                         format!("{length} s is not right: whole seconds, from 1 s to 100 years"),
                     ));
                 }
                 Ok(Self::Every(length))
             }
-            When::At(text) => {
-                let instant = at::parse(text, zone).map_err(|why| Problem::new("time", why))?;
-                Self::at(instant).ok_or_else(|| Problem::new("time", format!("{instant} is before 1970")))
+            JobTrigger::At(text) => {
+                let instant = at::parse(text, zone).map_err(|why| DeclarationError::new("time", why))?;
+                Self::at(instant).ok_or_else(|| DeclarationError::new("time", format!("{instant} is before 1970")))
             }
-            When::AtInstant { ms } => Timestamp::from_millisecond(*ms)
+            JobTrigger::AtInstant { ms } => Timestamp::from_millisecond(*ms)
                 .ok()
                 .and_then(Self::at)
-                .ok_or_else(|| Problem::new("time", format!("{ms} ms is no instant from 1970 to 9999"))),
+                .ok_or_else(|| DeclarationError::new("time", format!("{ms} ms is no instant from 1970 to 9999"))),
         }
     }
 
@@ -255,8 +255,8 @@ pub fn script_of(job: &str) -> Option<&str> {
     job.strip_prefix(RUN).filter(|script| script.starts_with(SCRIPTS))
 }
 
-fn check_name(name: &str) -> Result<(), Problem> {
-    let wrong = |what: String| Err(Problem::new("name", what));
+fn check_name(name: &str) -> Result<(), DeclarationError> {
+    let wrong = |what: String| Err(DeclarationError::new("name", what));
     let length = name.chars().count();
     if name.is_empty() {
         return wrong("it is empty; give the job a name that is unique in the project".to_owned());
@@ -276,10 +276,10 @@ fn check_name(name: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-fn duration(field: &'static str, ms: Option<u64>) -> Result<Option<Duration>, Problem> {
+fn duration(field: &'static str, ms: Option<u64>) -> Result<Option<Duration>, DeclarationError> {
     match ms.map(Duration::from_millis) {
         Some(long) if long > LONGEST => {
-            Err(Problem::new(field, format!("{} s is over 100 years", long.as_secs())))
+            Err(DeclarationError::new(field, format!("{} s is over 100 years", long.as_secs())))
         }
         within => Ok(within),
     }

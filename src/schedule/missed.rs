@@ -12,7 +12,7 @@
 
 use std::time::Duration;
 
-use super::{Job, Missed};
+use super::{Job, MissedPolicy};
 
 /// How late an instant may be found and still be on time: a busy or restarting host's lateness.
 pub const TOLERANCE: Duration = Duration::from_secs(5);
@@ -25,10 +25,10 @@ const COUNTED: usize = 1000;
 
 /// What is to be done with a job now.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Decision {
+pub struct JobDecision {
     /// In the order of their instants. Each is to be recorded; the last one's [`Verdict::last`] is the `last` of the
     /// next decision.
-    pub verdicts: Vec<Verdict>,
+    pub verdicts: Vec<RunVerdict>,
     /// The first instant that is not decided yet; none when the job has no more.
     pub next: Option<Duration>,
     /// When to decide again: `next` put off by its [`Job::delay`]. It is past when more is due than one decision takes.
@@ -39,16 +39,16 @@ pub struct Decision {
 
 /// What becomes of an instant, or of several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum RunVerdict {
     /// It runs.
     Run(Duration),
     /// They are left out.
-    Skip(Skipped),
+    Skip(SkippedTimes),
 }
 
 /// Instants that do not run: all that the job has from the first to the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Skipped {
+pub struct SkippedTimes {
     /// The first of them.
     pub first: Duration,
     /// The last of them.
@@ -56,12 +56,12 @@ pub struct Skipped {
     /// How many they are; 1,000 stands for that many or more.
     pub count: usize,
     /// Why.
-    pub why: Why,
+    pub why: SkipReason,
 }
 
 /// Why instants are left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
+pub enum SkipReason {
     /// The job's `missed` is `skip`.
     Skip,
     /// They are older than its grace.
@@ -70,7 +70,7 @@ pub enum Why {
     Superseded,
 }
 
-impl Why {
+impl SkipReason {
     /// In words, for people.
     #[must_use]
     pub const fn words(self) -> &'static str {
@@ -82,7 +82,7 @@ impl Why {
     }
 }
 
-impl Verdict {
+impl RunVerdict {
     /// The last instant that it decides.
     #[must_use]
     pub const fn last(&self) -> Duration {
@@ -96,8 +96,8 @@ impl Verdict {
 /// Decides. `last` is the last instant that was decided; `since` is when the job with its present times came into
 /// force, kept over restarts: what is before it was never missed, but for an `at`. All are times since 1970.
 #[must_use]
-pub fn decide(job: &Job, last: Option<Duration>, since: Duration, now: Duration) -> Decision {
-    let mut look = Look { job, now, decision: Decision::default() };
+pub fn decide(job: &Job, last: Option<Duration>, since: Duration, now: Duration) -> JobDecision {
+    let mut look = DecisionBuilder { job, now, decision: JobDecision::default() };
     let known = if job.is_at() { Duration::ZERO } else { since };
     let mut base = last.unwrap_or_default().max(known);
     look.decision.ahead = last.and_then(|last| last.checked_sub(now)).filter(|ahead| !ahead.is_zero());
@@ -108,28 +108,28 @@ pub fn decide(job: &Job, last: Option<Duration>, since: Duration, now: Duration)
     look.decision
 }
 
-struct Look<'a> {
+struct DecisionBuilder<'a> {
     job: &'a Job,
     now: Duration,
-    decision: Decision,
+    decision: JobDecision,
 }
 
-impl Look<'_> {
+impl DecisionBuilder<'_> {
     /// Decides what was missed after `base`; gives the last instant decided.
     fn missed(&mut self, base: Duration) -> Duration {
         let late = self.now.saturating_sub(TOLERANCE);
         let Some(latest) = self.latest_due(base, late) else { return base };
         match self.job.missed {
-            Missed::Skip => self.skip(base, latest, Why::Skip),
-            Missed::Once if self.due(latest).is_some() => self.skip(base, latest, Why::Superseded),
-            Missed::Once if self.within_grace(latest) => {
+            MissedPolicy::Skip => self.skip(base, latest, SkipReason::Skip),
+            MissedPolicy::Once if self.due(latest).is_some() => self.skip(base, latest, SkipReason::Superseded),
+            MissedPolicy::Once if self.within_grace(latest) => {
                 if let Some(before) = self.latest(base, latest, |instant| instant) {
-                    self.skip(base, before, Why::Superseded);
+                    self.skip(base, before, SkipReason::Superseded);
                 }
-                self.decision.verdicts.push(Verdict::Run(latest));
+                self.decision.verdicts.push(RunVerdict::Run(latest));
             }
-            Missed::Once => self.skip(base, latest, Why::Old),
-            Missed::All => return self.catch_up(base, latest),
+            MissedPolicy::Once => self.skip(base, latest, SkipReason::Old),
+            MissedPolicy::All => return self.catch_up(base, latest),
         }
         latest
     }
@@ -140,7 +140,7 @@ impl Look<'_> {
         // A delay is put on top, and nothing that is within the grace may be left out.
         let too_old = self.now.saturating_sub(self.job.grace + self.job.jitter);
         if let Some(old) = self.latest_due(base, too_old) {
-            self.skip(base, old, Why::Old);
+            self.skip(base, old, SkipReason::Old);
             done = old;
         }
         while let Some(instant) = self.job.next_after(done).filter(|instant| *instant <= latest) {
@@ -148,9 +148,9 @@ impl Look<'_> {
                 break;
             }
             if self.within_grace(instant) {
-                self.decision.verdicts.push(Verdict::Run(instant));
+                self.decision.verdicts.push(RunVerdict::Run(instant));
             } else {
-                self.skip(done, instant, Why::Old);
+                self.skip(done, instant, SkipReason::Old);
             }
             done = instant;
         }
@@ -164,7 +164,7 @@ impl Look<'_> {
             if self.decision.verdicts.len() >= MOST_AT_ONCE {
                 break;
             }
-            self.decision.verdicts.push(Verdict::Run(instant));
+            self.decision.verdicts.push(RunVerdict::Run(instant));
             done = instant;
         }
         done
@@ -206,12 +206,12 @@ impl Look<'_> {
     }
 
     /// Leaves out all after `base` up to `last`, which is one of them.
-    fn skip(&mut self, base: Duration, last: Duration, why: Why) {
+    fn skip(&mut self, base: Duration, last: Duration, why: SkipReason) {
         let instants =
             std::iter::successors(self.job.next_after(base), |instant| self.job.next_after(*instant));
         let mut instants = instants.take_while(|instant| *instant <= last).take(COUNTED);
         let Some(first) = instants.next() else { return };
         let count = 1 + instants.count();
-        self.decision.verdicts.push(Verdict::Skip(Skipped { first, last, count, why }));
+        self.decision.verdicts.push(RunVerdict::Skip(SkippedTimes { first, last, count, why }));
     }
 }

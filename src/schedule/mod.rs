@@ -31,10 +31,10 @@ mod zone;
 #[cfg(test)]
 mod tests;
 
-pub use hook::{Hook, Scheme};
-pub use job::{AT_EACH_POST, Job, Problem, runs_of, script_of};
-pub use missed::{Decision, MOST_AT_ONCE, Skipped, TOLERANCE, Verdict, Why, decide};
-pub use options::{Missed, Overlap};
+pub use hook::{Hook, HookScheme};
+pub use job::{AT_EACH_POST, Job, DeclarationError, runs_of, script_of};
+pub use missed::{JobDecision, MOST_AT_ONCE, SkippedTimes, TOLERANCE, RunVerdict, SkipReason, decide};
+pub use options::{MissedPolicy, OverlapPolicy};
 
 use std::time::Duration;
 

@@ -1,10 +1,10 @@
 //! The options of a job that are one of a few words.
 
-use super::job::Problem;
+use super::job::DeclarationError;
 
 /// What becomes of instants that passed while nobody could run them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Missed {
+pub enum MissedPolicy {
     /// The latest of them runs, if it is within the grace and no later one is due anyway.
     #[default]
     Once,
@@ -16,7 +16,7 @@ pub enum Missed {
 
 /// What an instant does that finds an earlier run of its job going on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Overlap {
+pub enum OverlapPolicy {
     /// It is left out, and noted.
     #[default]
     Skip,
@@ -26,8 +26,8 @@ pub enum Overlap {
     Cancel,
 }
 
-impl Missed {
-    pub(super) fn read(word: Option<&str>) -> Result<Self, Problem> {
+impl MissedPolicy {
+    pub(super) fn read(word: Option<&str>) -> Result<Self, DeclarationError> {
         match word {
             None | Some("once") => Ok(Self::Once),
             Some("skip") => Ok(Self::Skip),
@@ -37,8 +37,8 @@ impl Missed {
     }
 }
 
-impl Overlap {
-    pub(super) fn read(word: Option<&str>) -> Result<Self, Problem> {
+impl OverlapPolicy {
+    pub(super) fn read(word: Option<&str>) -> Result<Self, DeclarationError> {
         match word {
             None | Some("skip") => Ok(Self::Skip),
             Some("queue") => Ok(Self::Queue),
@@ -48,6 +48,6 @@ impl Overlap {
     }
 }
 
-fn unknown(field: &'static str, value: &str, known: &str) -> Problem {
-    Problem::new(field, format!("`{}` is unknown; write {known}", value.escape_debug()))
+fn unknown(field: &'static str, value: &str, known: &str) -> DeclarationError {
+    DeclarationError::new(field, format!("`{}` is unknown; write {known}", value.escape_debug()))
 }

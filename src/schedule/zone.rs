@@ -6,12 +6,12 @@ use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 
-use super::job::Problem;
+use super::job::DeclarationError;
 
 /// A time zone by its IANA name or its offset; UTC where there is none.
-pub(super) fn by_name(name: Option<&str>) -> Result<TimeZone, Problem> {
+pub(super) fn by_name(name: Option<&str>) -> Result<TimeZone, DeclarationError> {
     let Some(name) = name else { return Ok(TimeZone::UTC) };
-    crate::zones::zone(name).map_err(|why| Problem::new("tz", why))
+    crate::zones::zone(name).map_err(|why| DeclarationError::new("tz", why))
 }
 
 /// The instant at which the clocks of a zone show a time. One that they leave out in spring stands for the first

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// What the caller of the service gets, or doesn't.
 #[derive(Debug)]
-pub enum Answer {
+pub enum SimulatedResponse {
     /// The whole answer.
     Whole(Response<Bytes>),
     /// The connection is closed in the middle of this answer's body.
@@ -18,7 +18,7 @@ pub enum Answer {
     Hang,
 }
 
-impl Answer {
+impl SimulatedResponse {
     /// The whole answer, when it is one.
     #[must_use]
     pub fn whole(self) -> Option<Response<Bytes>> {

@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::time::Moment;
+use super::time::ClockReading;
 
 /// How a rate of N a second is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub enum Count {
+pub enum RateCounting {
     /// By the wall-clock second: N in each, so up to 2N around its edge.
     Fixed,
     /// By the wall-clock second, and what was refused counts too.
@@ -24,16 +24,16 @@ const NANOS: i128 = 1_000_000_000;
 
 /// Counts one rate.
 #[derive(Debug)]
-pub(super) struct Meter {
+pub(super) struct CallMeter {
     /// A second's quota; `None` lets everything pass.
     quota: Option<u32>,
     /// Whether something passes only when all of it fits.
     whole: bool,
-    used: Used,
+    used: MeterUsage,
 }
 
 #[derive(Debug)]
-enum Used {
+enum MeterUsage {
     Second {
         strict: bool,
         second: u64,
@@ -50,35 +50,35 @@ enum Used {
     },
 }
 
-impl Meter {
-    pub(super) fn new(quota: Option<u32>, count: Count, whole: bool) -> Self {
-        let second = |strict| Used::Second { strict, second: 0, used: 0 };
+impl CallMeter {
+    pub(super) fn new(quota: Option<u32>, count: RateCounting, whole: bool) -> Self {
+        let second = |strict| MeterUsage::Second { strict, second: 0, used: 0 };
         let used = match count {
-            Count::Fixed => second(false),
-            Count::Strict => second(true),
-            Count::Sliding => Used::Window { passed: VecDeque::new(), sum: 0 },
-            Count::Bucket => {
-                Used::Bucket { level: i128::from(quota.unwrap_or(0)) * NANOS, at: Duration::ZERO }
+            RateCounting::Fixed => second(false),
+            RateCounting::Strict => second(true),
+            RateCounting::Sliding => MeterUsage::Window { passed: VecDeque::new(), sum: 0 },
+            RateCounting::Bucket => {
+                MeterUsage::Bucket { level: i128::from(quota.unwrap_or(0)) * NANOS, at: Duration::ZERO }
             }
         };
         Self { quota, whole, used }
     }
 
     /// Whether `cost` passes at this moment; if so it is counted.
-    pub(super) fn admits(&mut self, now: Moment, cost: u32) -> bool {
+    pub(super) fn admits(&mut self, now: ClockReading, cost: u32) -> bool {
         let Some(quota) = self.quota.map(i128::from) else { return true };
         let needed = if self.whole { i128::from(cost) } else { 1 };
         let passes = self.used.left(now, quota) >= needed;
-        if passes || matches!(self.used, Used::Second { strict: true, .. }) {
+        if passes || matches!(self.used, MeterUsage::Second { strict: true, .. }) {
             self.used.add(now, cost);
         }
         passes
     }
 }
 
-impl Used {
+impl MeterUsage {
     /// Forgets what no longer counts and says how much is free.
-    fn left(&mut self, now: Moment, quota: i128) -> i128 {
+    fn left(&mut self, now: ClockReading, quota: i128) -> i128 {
         match self {
             Self::Second { second, used, .. } => {
                 if *second != now.unix.as_secs() {
@@ -107,7 +107,7 @@ impl Used {
         }
     }
 
-    fn add(&mut self, now: Moment, cost: u32) {
+    fn add(&mut self, now: ClockReading, cost: u32) {
         match self {
             Self::Second { used, .. } => *used += i128::from(cost),
             Self::Window { passed, sum } => {
@@ -125,30 +125,30 @@ mod tests {
 
     use super::*;
 
-    fn at(ms: u64) -> Moment {
+    fn at(ms: u64) -> ClockReading {
         let time = Duration::from_millis(ms);
-        Moment { elapsed: time, unix: time }
+        ClockReading { elapsed: time, unix: time }
     }
 
     /// How many of `tries` single ones pass at this moment.
-    fn pass(meter: &mut Meter, ms: u64, tries: u32) -> u32 {
+    fn pass(meter: &mut CallMeter, ms: u64, tries: u32) -> u32 {
         (0..tries).map(|_| u32::from(meter.admits(at(ms), 1))).sum()
     }
 
-    fn meter(count: Count) -> Meter {
-        Meter::new(Some(20), count, false)
+    fn meter(count: RateCounting) -> CallMeter {
+        CallMeter::new(Some(20), count, false)
     }
 
     #[test]
     fn exactly_the_quota_passes_at_once_in_every_way() {
-        for count in [Count::Fixed, Count::Strict, Count::Sliding, Count::Bucket] {
+        for count in [RateCounting::Fixed, RateCounting::Strict, RateCounting::Sliding, RateCounting::Bucket] {
             assert_eq!(pass(&mut meter(count), 5_000, 30), 20, "{count:?}");
         }
     }
 
     #[test]
     fn the_edge_of_a_wall_clock_second_lets_twice_the_quota_in() {
-        for count in [Count::Fixed, Count::Strict] {
+        for count in [RateCounting::Fixed, RateCounting::Strict] {
             let mut meter = meter(count);
             assert_eq!((pass(&mut meter, 5_999, 20), pass(&mut meter, 6_000, 21)), (20, 20), "{count:?}");
         }
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_sliding_second_frees_exactly_what_left_it() {
-        let mut meter = meter(Count::Sliding);
+        let mut meter = meter(RateCounting::Sliding);
         assert_eq!((pass(&mut meter, 5_900, 15), pass(&mut meter, 6_100, 15)), (15, 5));
         assert_eq!((pass(&mut meter, 6_899, 1), pass(&mut meter, 6_900, 20)), (0, 15));
         assert_eq!((pass(&mut meter, 7_099, 1), pass(&mut meter, 7_100, 20)), (0, 5));
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_bucket_gives_one_back_every_twentieth_of_a_second_and_holds_no_more_than_twenty() {
-        let mut meter = meter(Count::Bucket);
+        let mut meter = meter(RateCounting::Bucket);
         assert_eq!((pass(&mut meter, 5_000, 30), pass(&mut meter, 5_049, 1)), (20, 0));
         assert_eq!((pass(&mut meter, 5_050, 2), pass(&mut meter, 5_149, 2)), (1, 1));
         assert_eq!(pass(&mut meter, 60_000, 30), 20);
@@ -172,8 +172,8 @@ mod tests {
 
     #[test]
     fn only_strict_counts_what_it_refused() {
-        for (count, passes) in [(Count::Fixed, true), (Count::Strict, false)] {
-            let mut meter = Meter::new(Some(20), count, true);
+        for (count, passes) in [(RateCounting::Fixed, true), (RateCounting::Strict, false)] {
+            let mut meter = CallMeter::new(Some(20), count, true);
             assert!(meter.admits(at(5_000), 18), "{count:?}");
             assert!(!meter.admits(at(5_001), 3), "{count:?}");
             assert_eq!(meter.admits(at(5_002), 1), passes, "{count:?}");
@@ -182,9 +182,9 @@ mod tests {
 
     #[test]
     fn of_calls_of_three_seven_pass_and_six_where_all_must_fit() {
-        for count in [Count::Fixed, Count::Strict, Count::Sliding, Count::Bucket] {
+        for count in [RateCounting::Fixed, RateCounting::Strict, RateCounting::Sliding, RateCounting::Bucket] {
             for (whole, expected) in [(false, 7), (true, 6)] {
-                let mut meter = Meter::new(Some(20), count, whole);
+                let mut meter = CallMeter::new(Some(20), count, whole);
                 let passed = (0..10).filter(|_| meter.admits(at(5_000), 3)).count();
                 assert_eq!(passed, expected, "{count:?} {whole}");
             }
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_lifted_rate_lets_everything_pass() {
-        let mut meter = Meter::new(None, Count::Strict, true);
+        let mut meter = CallMeter::new(None, RateCounting::Strict, true);
         assert!((0..100_000).all(|_| meter.admits(at(5_000), 20)));
     }
 
@@ -203,7 +203,7 @@ mod tests {
         fn no_second_of_a_sliding_count_holds_more_than_the_quota(
             gaps in prop::collection::vec(0_u64..200, 1..300), quota in 1_u32..30,
         ) {
-            let mut meter = Meter::new(Some(quota), Count::Sliding, false);
+            let mut meter = CallMeter::new(Some(quota), RateCounting::Sliding, false);
             let mut now = 0;
             let mut passed = Vec::new();
             for gap in gaps {

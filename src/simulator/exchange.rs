@@ -5,21 +5,21 @@ use axum::http::{HeaderValue, Request, Response, StatusCode};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::answer::{Answer, json as json_response, response};
-use super::fault::{Fault, What};
+use super::answer::{SimulatedResponse, json as json_response, response};
+use super::fault::{InjectedFault, FaultEffect};
 use super::refusal::{BODY_TOO_LARGE, REACH_LIMIT, Refusal, SEND_REACH_LIMIT, WRONG_MEDIA_TYPE};
 use super::route::{Route, route};
-use super::service::State;
-use super::settings::{Settings, TargetedBy};
-use super::time::Moment;
-use super::{Call, lists, recall, send};
+use super::service::SimulatorState;
+use super::settings::{SimulatorSettings, TargetedBy};
+use super::time::ClockReading;
+use super::{ServiceCall, lists, recall, send};
 
 /// Marks a request whose body was longer than any that the service takes, and was thrown away on its arrival.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct TooLong;
+pub(super) struct BodyTooLong;
 
 /// What a call answers when it isn't refused.
-enum Reply {
+enum ReplyBody {
     /// Fields to stand in the common frame of an answer.
     Framed(Value),
     /// JSON without that frame.
@@ -30,18 +30,18 @@ enum Reply {
 
 /// One request with all that is known about it.
 struct Exchange<'a> {
-    settings: &'a Settings,
+    settings: &'a SimulatorSettings,
     request: &'a Request<Bytes>,
     route: Route<'a>,
-    now: Moment,
+    now: ClockReading,
 }
 
-impl State {
+impl SimulatorState {
     /// Takes the request through the checks, counts it, and answers.
-    pub(super) fn exchange(&mut self, settings: &Settings, request: &Request<Bytes>, now: Moment) -> Answer {
+    pub(super) fn exchange(&mut self, settings: &SimulatorSettings, request: &Request<Bytes>, now: ClockReading) -> SimulatedResponse {
         let route = match route(&settings.prefix, request.method(), request.uri().path()) {
             Ok(route) => route,
-            Err(refusal) => return Answer::Whole(self.refuse(&refusal, now)),
+            Err(refusal) => return SimulatedResponse::Whole(self.refuse(&refusal, now)),
         };
         *self.stats.calls.entry(route.call.name()).or_default() += 1;
         let exchange = Exchange { settings, request, route, now };
@@ -50,8 +50,8 @@ impl State {
             fault
         });
         match fault {
-            None => Answer::Whole(self.answer(&exchange)),
-            Some(Fault { accepted, what }) => {
+            None => SimulatedResponse::Whole(self.answer(&exchange)),
+            Some(InjectedFault { accepted, what }) => {
                 let answer = accepted.then(|| self.answer(&exchange));
                 spoil(answer, what, now)
             }
@@ -60,23 +60,23 @@ impl State {
 
     fn answer(&mut self, exchange: &Exchange) -> Response<Bytes> {
         match self.serve(exchange) {
-            Ok(Reply::Framed(fields)) => {
+            Ok(ReplyBody::Framed(fields)) => {
                 json_response(StatusCode::OK, &exchange.frame(&self.application, fields))
             }
-            Ok(Reply::Bare(json)) => json_response(StatusCode::OK, &json),
-            Ok(Reply::File(bytes)) => response(StatusCode::OK, "application/octet-stream", bytes),
+            Ok(ReplyBody::Bare(json)) => json_response(StatusCode::OK, &json),
+            Ok(ReplyBody::File(bytes)) => response(StatusCode::OK, "application/octet-stream", bytes),
             Err(refusal) => self.refuse(&refusal, exchange.now),
         }
     }
 
-    fn refuse(&mut self, refusal: &Refusal, now: Moment) -> Response<Bytes> {
+    fn refuse(&mut self, refusal: &Refusal, now: ClockReading) -> Response<Bytes> {
         *self.stats.refused.entry(refusal.label()).or_default() += 1;
         json_response(refusal.status, &refusal.json(now))
     }
 
-    fn serve(&mut self, exchange: &Exchange) -> Result<Reply, Refusal> {
+    fn serve(&mut self, exchange: &Exchange) -> Result<ReplyBody, Refusal> {
         let Exchange { settings, request, route, now } = *exchange;
-        if route.call != Call::Token {
+        if route.call != ServiceCall::Token {
             self.tokens.check(settings, request.headers(), now)?;
         }
         if self.meters.calls.get_mut(&route.call).is_some_and(|meter| !meter.admits(now, 1)) {
@@ -84,36 +84,36 @@ impl State {
         }
         exchange.check_body()?;
         match route.call {
-            Call::Token => {
+            ServiceCall::Token => {
                 let granted = self.tokens.grant(settings, &mut self.rng, request.body(), now)?;
                 self.stats.tokens += 1;
-                Ok(Reply::Bare(json!({
+                Ok(ReplyBody::Bare(json!({
                     "access_token": granted.token,
                     "expires_in": granted.life.as_secs(),
                     "application": self.application,
                 })))
             }
-            Call::Send | Call::Targeted => self.send(exchange).map(Reply::Framed),
-            Call::Upload => {
+            ServiceCall::Send | ServiceCall::Targeted => self.send(exchange).map(ReplyBody::Framed),
+            ServiceCall::Upload => {
                 let file = self.files.upload(&settings.limits, &mut self.rng, request, now)?;
                 self.stats.uploads += 1;
                 let entity = json!({ "uuid": file.uuid, "type": "chatfile", "share-secret": file.secret });
-                Ok(Reply::Framed(json!({ "entities": [entity] })))
+                Ok(ReplyBody::Framed(json!({ "entities": [entity] })))
             }
-            Call::Download => self.files.download(route.id, request.headers(), now).map(Reply::File),
-            Call::Groups => lists::groups(settings, request.uri(), now.unix_ms()).map(Reply::Framed),
-            Call::Members => lists::members(settings, route.id, request.uri()).map(Reply::Framed),
-            Call::Recall => {
+            ServiceCall::Download => self.files.download(route.id, request.headers(), now).map(ReplyBody::File),
+            ServiceCall::Groups => lists::groups(settings, request.uri(), now.unix_ms()).map(ReplyBody::Framed),
+            ServiceCall::Members => lists::members(settings, route.id, request.uri()).map(ReplyBody::Framed),
+            ServiceCall::Recall => {
                 let recalled = recall::recall(&settings.limits, &mut self.record, request.body(), now)?;
                 self.stats.recalled += recalled.len() as u64;
-                Ok(Reply::Framed(json!({ "data": recalled })))
+                Ok(ReplyBody::Framed(json!({ "data": recalled })))
             }
         }
     }
 
     fn send(&mut self, exchange: &Exchange) -> Result<Value, Refusal> {
         let limits = &exchange.settings.limits;
-        let targeted = exchange.route.call == Call::Targeted;
+        let targeted = exchange.route.call == ServiceCall::Targeted;
         let message = send::read(exchange.request.body(), targeted, limits.message_bytes)?;
         // Both are bounded by the checks: 3 groups, 20 users.
         let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
@@ -143,10 +143,10 @@ impl State {
 impl Exchange<'_> {
     /// The size (413) and the kind (415) of the body.
     fn check_body(&self) -> Result<(), Refusal> {
-        if self.request.extensions().get::<TooLong>().is_some() {
+        if self.request.extensions().get::<BodyTooLong>().is_some() {
             return Err(BODY_TOO_LARGE);
         }
-        let is_json = matches!(self.route.call, Call::Token | Call::Send | Call::Targeted | Call::Recall);
+        let is_json = matches!(self.route.call, ServiceCall::Token | ServiceCall::Send | ServiceCall::Targeted | ServiceCall::Recall);
         let kind = self.request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
         let essence = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
         if is_json && !essence.eq_ignore_ascii_case("application/json") {
@@ -159,7 +159,7 @@ impl Exchange<'_> {
     fn frame(&self, application: &str, fields: Value) -> Value {
         // The vendor's examples name the plain path also where the call was targeted.
         let path = match self.route.call {
-            Call::Targeted => "/messages/chatgroups",
+            ServiceCall::Targeted => "/messages/chatgroups",
             _ => self.request.uri().path().strip_prefix(&self.settings.prefix).unwrap_or_default(),
         };
         let host = self.request.headers().get(HOST).and_then(|host| host.to_str().ok());
@@ -181,14 +181,14 @@ impl Exchange<'_> {
 }
 
 /// What the caller gets when a fault strikes; `answer` is there when the call was served all the same.
-fn spoil(answer: Option<Response<Bytes>>, what: What, now: Moment) -> Answer {
+fn spoil(answer: Option<Response<Bytes>>, what: FaultEffect, now: ClockReading) -> SimulatedResponse {
     match what {
-        What::Reset => Answer::Reset,
-        What::Hang => Answer::Hang,
-        What::Truncated => answer.map_or(Answer::Reset, Answer::Truncated),
-        What::Garbage => Answer::Whole(response(StatusCode::OK, "application/json", "\u{0}\u{1}OK{]")),
-        What::Missing => answer.map_or(Answer::Reset, |answer| Answer::Whole(without_first_group(answer))),
-        What::Status { status, error, html, retry_after } => {
+        FaultEffect::Reset => SimulatedResponse::Reset,
+        FaultEffect::Hang => SimulatedResponse::Hang,
+        FaultEffect::Truncated => answer.map_or(SimulatedResponse::Reset, SimulatedResponse::Truncated),
+        FaultEffect::Garbage => SimulatedResponse::Whole(response(StatusCode::OK, "application/json", "\u{0}\u{1}OK{]")),
+        FaultEffect::Missing => answer.map_or(SimulatedResponse::Reset, |answer| SimulatedResponse::Whole(without_first_group(answer))),
+        FaultEffect::Status { status, error, html, retry_after } => {
             let mut answer = if html {
                 let reason = status.canonical_reason().unwrap_or_default();
                 let title = format!("{} {reason}", status.as_u16());
@@ -206,7 +206,7 @@ fn spoil(answer: Option<Response<Bytes>>, what: What, now: Moment) -> Answer {
             if let Some(seconds) = retry_after {
                 answer.headers_mut().insert(RETRY_AFTER, seconds.into());
             }
-            Answer::Whole(answer)
+            SimulatedResponse::Whole(answer)
         }
     }
 }

@@ -7,13 +7,13 @@ use serde_json::value::RawValue;
 
 /// The fields of an object by their names.
 #[derive(Debug)]
-pub(super) struct Fields<'a>(HashMap<String, &'a RawValue>);
+pub(super) struct JsonFields<'a>(HashMap<String, &'a RawValue>);
 
 /// The text is no JSON object, or a field holds something else than it should.
 #[derive(Debug)]
 pub(super) struct WrongShape;
 
-impl<'a> Fields<'a> {
+impl<'a> JsonFields<'a> {
     pub(super) fn read(body: &'a [u8]) -> Result<Self, WrongShape> {
         serde_json::from_slice(body).map(Self).map_err(|_| WrongShape)
     }

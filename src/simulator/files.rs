@@ -15,12 +15,12 @@ use rand::Rng;
 use rand::rngs::StdRng;
 
 use super::refusal::{BODY_TOO_LARGE, NO_FILE, Refusal, WRONG_MEDIA_TYPE, WRONG_SECRET};
-use super::settings::Limits;
-use super::time::Moment;
+use super::settings::SimulatorLimits;
+use super::time::ClockReading;
 
 /// The uploaded files by their uuid.
 #[derive(Debug, Default)]
-pub(super) struct Files(HashMap<String, StoredFile>);
+pub(super) struct FileStore(HashMap<String, StoredFile>);
 
 #[derive(Debug)]
 struct StoredFile {
@@ -33,20 +33,20 @@ struct StoredFile {
 
 /// What the uploader is told.
 #[derive(Debug)]
-pub(super) struct Uploaded {
+pub(super) struct UploadReceipt {
     pub(super) uuid: String,
     pub(super) secret: String,
 }
 
-impl Files {
+impl FileStore {
     /// Stores the `file` of a multipart body.
     pub(super) fn upload(
         &mut self,
-        limits: &Limits,
+        limits: &SimulatorLimits,
         rng: &mut StdRng,
         request: &Request<Bytes>,
-        now: Moment,
-    ) -> Result<Uploaded, Refusal> {
+        now: ClockReading,
+    ) -> Result<UploadReceipt, Refusal> {
         let headers = request.headers();
         check_sizes(headers)?;
         let bytes = file_field(request)?;
@@ -58,11 +58,11 @@ impl Files {
         let restricted = flag(headers, "restrict-access")?;
         let until = now.elapsed.saturating_add(limits.file_life);
         self.0.insert(uuid.clone(), StoredFile { bytes, secret: secret.clone(), restricted, until });
-        Ok(Uploaded { uuid, secret })
+        Ok(UploadReceipt { uuid, secret })
     }
 
     /// The bytes of a file, for whoever may have them.
-    pub(super) fn download(&self, uuid: &str, headers: &HeaderMap, now: Moment) -> Result<Bytes, Refusal> {
+    pub(super) fn download(&self, uuid: &str, headers: &HeaderMap, now: ClockReading) -> Result<Bytes, Refusal> {
         let file = self.0.get(uuid).ok_or(NO_FILE)?;
         if now.elapsed >= file.until {
             return Err(Refusal::missing("file_expired", format!("file {uuid} is expired")));

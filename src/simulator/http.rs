@@ -14,9 +14,9 @@ use futures_util::{StreamExt, stream};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::answer::Answer;
-use super::exchange::TooLong;
-use super::line::{Cutter, Lines};
+use super::answer::SimulatedResponse;
+use super::exchange::BodyTooLong;
+use super::line::{ConnectionCutter, CuttableListener};
 use super::service::Simulator;
 
 /// What a request may weigh beside the file in it, and what every other request may weigh.
@@ -24,7 +24,7 @@ const BESIDE_THE_FILE: usize = 1024 * 1024;
 
 /// What a handler needs.
 #[derive(Clone)]
-struct Server {
+struct ServerContext {
     simulator: Simulator,
     /// Turns true when the server is to end.
     ending: watch::Receiver<bool>,
@@ -40,7 +40,7 @@ impl Simulator {
     }
 
     fn router_until(&self, ending: watch::Receiver<bool>) -> Router {
-        Router::new().fallback(answer).with_state(Server { simulator: self.clone(), ending })
+        Router::new().fallback(answer).with_state(ServerContext { simulator: self.clone(), ending })
     }
 
     /// Serves HTTP/1.1 on `listener` until `shutdown`; then ends what hangs or is delayed, finishes the other answers
@@ -55,17 +55,17 @@ impl Simulator {
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
         let (end, ending) = watch::channel(false);
-        let service = self.router_until(ending).into_make_service_with_connect_info::<Cutter>();
+        let service = self.router_until(ending).into_make_service_with_connect_info::<ConnectionCutter>();
         let shutdown = async move {
             shutdown.await;
             end.send_replace(true);
         };
-        axum::serve(Lines(listener), service).with_graceful_shutdown(shutdown).await
+        axum::serve(CuttableListener(listener), service).with_graceful_shutdown(shutdown).await
     }
 }
 
-async fn answer(State(server): State<Server>, request: Request) -> Response<Body> {
-    let cutter = request.extensions().get::<ConnectInfo<Cutter>>().map(|ConnectInfo(cutter)| cutter.clone());
+async fn answer(State(server): State<ServerContext>, request: Request) -> Response<Body> {
+    let cutter = request.extensions().get::<ConnectInfo<ConnectionCutter>>().map(|ConnectInfo(cutter)| cutter.clone());
     let simulator = &server.simulator;
     let inspects = request.uri().path().starts_with("/_sim/");
     let Some(request) = read(simulator, request).await else { return reset(cutter) };
@@ -77,16 +77,16 @@ async fn answer(State(server): State<Server>, request: Request) -> Response<Body
         return reset(cutter);
     }
     match answer {
-        Answer::Whole(response) => response.map(Body::from),
-        Answer::Truncated(response) => match cutter {
+        SimulatedResponse::Whole(response) => response.map(Body::from),
+        SimulatedResponse::Truncated(response) => match cutter {
             Some(cutter) => {
                 cutter.truncate();
                 response.map(Body::from)
             }
             None => reset(None),
         },
-        Answer::Reset => reset(cutter),
-        Answer::Hang => {
+        SimulatedResponse::Reset => reset(cutter),
+        SimulatedResponse::Hang => {
             server.end().await;
             reset(cutter)
         }
@@ -94,18 +94,18 @@ async fn answer(State(server): State<Server>, request: Request) -> Response<Body
 }
 
 /// The end came before the delay was over.
-struct Ended;
+struct ServerStopped;
 
-impl Server {
+impl ServerContext {
     /// One way of the simulated network.
-    async fn delayed(&self) -> Result<(), Ended> {
+    async fn delayed(&self) -> Result<(), ServerStopped> {
         let delay = self.simulator.one_way();
         if delay.is_zero() {
             return Ok(());
         }
         tokio::select! {
             () = self.simulator.time().sleep(delay) => Ok(()),
-            () = self.end() => Err(Ended),
+            () = self.end() => Err(ServerStopped),
         }
     }
 
@@ -135,13 +135,13 @@ async fn read(simulator: &Simulator, request: Request) -> Option<axum::http::Req
         }
     }
     if too_long {
-        head.extensions.insert(TooLong);
+        head.extensions.insert(BodyTooLong);
     }
     Some(axum::http::Request::from_parts(head, bytes.freeze()))
 }
 
 /// Resets the connection; where there is none to be had, the answer breaks off before its body.
-fn reset(cutter: Option<Cutter>) -> Response<Body> {
+fn reset(cutter: Option<ConnectionCutter>) -> Response<Body> {
     if let Some(cutter) = cutter {
         cutter.reset();
         return ().into_response();

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::answer::{json as json_response, response};
-use super::{Plan, Simulator};
+use super::{FaultPlan, Simulator};
 
 /// Answers a request to `/_sim/{path}`.
 pub(super) fn answer(simulator: &Simulator, request: &Request<Bytes>, path: &str) -> Response<Bytes> {
@@ -24,7 +24,7 @@ pub(super) fn answer(simulator: &Simulator, request: &Request<Bytes>, path: &str
         (&Method::GET, ("faults", "")) => {
             response(StatusCode::OK, "text/plain; charset=utf-8", simulator.faults().to_string())
         }
-        (&Method::PUT, ("faults", "")) => match String::from_utf8_lossy(request.body()).parse::<Plan>() {
+        (&Method::PUT, ("faults", "")) => match String::from_utf8_lossy(request.body()).parse::<FaultPlan>() {
             Ok(plan) => {
                 simulator.plan(plan);
                 ok(json!({ "planned": true }))

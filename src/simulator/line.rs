@@ -20,12 +20,12 @@ const CUT: u8 = 3;
 
 /// Ends its connection at the next write; the other half of a [`Line`].
 #[derive(Clone)]
-pub(super) struct Cutter {
+pub(super) struct ConnectionCutter {
     fate: Arc<AtomicU8>,
     peer: SocketAddr,
 }
 
-impl Cutter {
+impl ConnectionCutter {
     /// Nothing more is written, and the peer sees a reset.
     pub(super) fn reset(&self) {
         self.fate.store(RESET, Ordering::Relaxed);
@@ -37,46 +37,46 @@ impl Cutter {
     }
 }
 
-impl fmt::Debug for Cutter {
+impl fmt::Debug for ConnectionCutter {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.peer.fmt(formatter)
     }
 }
 
 /// A listener whose connections can be cut.
-pub(super) struct Lines(pub(super) TcpListener);
+pub(super) struct CuttableListener(pub(super) TcpListener);
 
-impl Listener for Lines {
-    type Io = Line;
-    type Addr = Cutter;
+impl Listener for CuttableListener {
+    type Io = CuttableStream;
+    type Addr = ConnectionCutter;
 
-    async fn accept(&mut self) -> (Line, Cutter) {
+    async fn accept(&mut self) -> (CuttableStream, ConnectionCutter) {
         // This one waits and goes on when the system is out of file descriptors.
         let (stream, peer) = Listener::accept(&mut self.0).await;
         // Small answers must not wait for one another. A connection that is gone already says so when it is read.
         let _ = stream.set_nodelay(true);
         let fate = Arc::new(AtomicU8::new(WHOLE));
-        (Line { stream, fate: fate.clone() }, Cutter { fate, peer })
+        (CuttableStream { stream, fate: fate.clone() }, ConnectionCutter { fate, peer })
     }
 
-    fn local_addr(&self) -> Result<Cutter> {
-        Ok(Cutter { fate: Arc::default(), peer: self.0.local_addr()? })
+    fn local_addr(&self) -> Result<ConnectionCutter> {
+        Ok(ConnectionCutter { fate: Arc::default(), peer: self.0.local_addr()? })
     }
 }
 
-impl Connected<IncomingStream<'_, Lines>> for Cutter {
-    fn connect_info(stream: IncomingStream<'_, Lines>) -> Self {
+impl Connected<IncomingStream<'_, CuttableListener>> for ConnectionCutter {
+    fn connect_info(stream: IncomingStream<'_, CuttableListener>) -> Self {
         stream.remote_addr().clone()
     }
 }
 
 /// A connection that can be cut.
-pub(super) struct Line {
+pub(super) struct CuttableStream {
     stream: TcpStream,
     fate: Arc<AtomicU8>,
 }
 
-impl AsyncRead for Line {
+impl AsyncRead for CuttableStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -86,7 +86,7 @@ impl AsyncRead for Line {
     }
 }
 
-impl AsyncWrite for Line {
+impl AsyncWrite for CuttableStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
         let cut = || Error::new(ErrorKind::ConnectionAborted, "cut by a fault");
         match self.fate.load(Ordering::Relaxed) {

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::refusal::Refusal;
-use super::settings::Settings;
+use super::settings::SimulatorSettings;
 
 /// The id of the first group: the vendor's example.
 const FIRST_ID: u64 = 184_524_748_161_025;
@@ -29,7 +29,7 @@ struct MembersQuery {
 }
 
 /// One page of groups, with the cursor of the next where there is one.
-pub(super) fn groups(settings: &Settings, uri: &Uri, unix_ms: u64) -> Result<Value, Refusal> {
+pub(super) fn groups(settings: &SimulatorSettings, uri: &Uri, unix_ms: u64) -> Result<Value, Refusal> {
     let query: GroupsQuery = query(uri)?;
     let limit = page(settings, query.limit, "limit")?;
     let start =
@@ -55,7 +55,7 @@ pub(super) fn groups(settings: &Settings, uri: &Uri, unix_ms: u64) -> Result<Val
 }
 
 /// One page of a group's members.
-pub(super) fn members(settings: &Settings, group: &str, uri: &Uri) -> Result<Value, Refusal> {
+pub(super) fn members(settings: &SimulatorSettings, group: &str, uri: &Uri) -> Result<Value, Refusal> {
     let query: MembersQuery = query(uri)?;
     let size = page(settings, query.pagesize, "pagesize")?;
     let number = query.pagenum.unwrap_or(1);
@@ -86,7 +86,7 @@ fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refusal> {
     query.map_err(|_| Refusal::illegal_argument("the query holds a value of the wrong type"))
 }
 
-fn page(settings: &Settings, asked: Option<usize>, name: &str) -> Result<u64, Refusal> {
+fn page(settings: &SimulatorSettings, asked: Option<usize>, name: &str) -> Result<u64, Refusal> {
     match asked.unwrap_or(DEFAULT_PAGE).min(settings.limits.page) {
         0 => Err(Refusal::illegal_argument(format!("{name} must be over 0"))),
         size => Ok(size as u64),

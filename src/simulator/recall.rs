@@ -6,21 +6,21 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::record::Record;
+use super::record::MessageLog;
 use super::refusal::{INVALID_BODY, RECALL_TOO_LATE, RECALL_UNKNOWN, RECALL_WITHOUT_TO, Refusal};
-use super::settings::Limits;
-use super::time::Moment;
+use super::settings::SimulatorLimits;
+use super::time::ClockReading;
 
 /// Messages in one call (contract).
 const MESSAGES: usize = 30;
 
 #[derive(Deserialize)]
-struct Request {
-    msgs: Vec<Target>,
+struct RecallRequest {
+    msgs: Vec<RecallTarget>,
 }
 
 #[derive(Deserialize)]
-struct Target {
+struct RecallTarget {
     msg_id: String,
     to: Option<String>,
     from: Option<String>,
@@ -32,12 +32,12 @@ struct Target {
 /// Recalls the messages and tells each of them. With `force` a message is recalled however old it is, also one that
 /// the service does not have any more.
 pub(super) fn recall(
-    limits: &Limits,
-    record: &mut Record,
+    limits: &SimulatorLimits,
+    record: &mut MessageLog,
     body: &[u8],
-    now: Moment,
+    now: ClockReading,
 ) -> Result<Vec<Value>, Refusal> {
-    let request: Request = serde_json::from_slice(body).map_err(|_| INVALID_BODY)?;
+    let request: RecallRequest = serde_json::from_slice(body).map_err(|_| INVALID_BODY)?;
     if request.msgs.is_empty() || request.msgs.len() > MESSAGES {
         return Err(Refusal::illegal_argument(format!("msgs size must be between 1 and {MESSAGES}")));
     }

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::send::Message;
+use super::send::AcceptedMessage;
 
 /// How much of each message is remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Keep {
+pub enum RecordMode {
     /// All of it.
     #[default]
     Messages,
@@ -22,7 +22,7 @@ pub enum Keep {
 
 /// One message in one group, as the service received it.
 #[derive(Debug, Clone, Serialize)]
-pub struct Received {
+pub struct ReceivedMessage {
     /// The message id that the service gave it.
     pub id: String,
     /// The group.
@@ -43,27 +43,27 @@ pub struct Received {
 
 /// Everything received.
 #[derive(Debug)]
-pub(super) struct Record {
-    keep: Keep,
+pub(super) struct MessageLog {
+    keep: RecordMode,
     /// The id of the first message; the others count up from it.
     first_id: u64,
     next_id: u64,
     /// All kept messages in the order of their ids.
-    messages: Vec<Received>,
-    groups: BTreeMap<String, Group>,
+    messages: Vec<ReceivedMessage>,
+    groups: BTreeMap<String, GroupLog>,
     log: Option<File>,
 }
 
 #[derive(Debug, Default)]
-struct Group {
+struct GroupLog {
     count: u64,
     /// Places in `messages`.
     places: Vec<usize>,
 }
 
-impl Record {
+impl MessageLog {
     /// `unix_ms` makes the message ids of two simulators differ when they start at different times.
-    pub(super) fn new(keep: Keep, unix_ms: u64) -> Self {
+    pub(super) fn new(keep: RecordMode, unix_ms: u64) -> Self {
         // 19 digits like the service's ids, up to the year 2540; 500,000 apart for each millisecond.
         let first_id = 1_000_000_000_000_000_000 + (unix_ms % 18_000_000_000_000) * 500_000;
         Self { keep, first_id, next_id: first_id, messages: Vec::new(), groups: BTreeMap::new(), log: None }
@@ -86,13 +86,13 @@ impl Record {
     /// # Errors
     ///
     /// When it cannot be written to the log; nothing is accepted then.
-    pub(super) fn accept(&mut self, message: Message, at: u64) -> std::io::Result<Vec<String>> {
+    pub(super) fn accept(&mut self, message: AcceptedMessage, at: u64) -> std::io::Result<Vec<String>> {
         let raw: Arc<RawValue> = RawValue::from_string(message.raw)?.into();
         let received: Vec<_> = message
             .groups
             .into_iter()
             .zip(self.next_id..)
-            .map(|(group, id)| Received {
+            .map(|(group, id)| ReceivedMessage {
                 id: id.to_string(),
                 group,
                 users: message.users.clone(),
@@ -116,7 +116,7 @@ impl Record {
             self.next_id += 1;
             let group = self.groups.entry(message.group.clone()).or_default();
             group.count += 1;
-            if self.keep == Keep::Messages {
+            if self.keep == RecordMode::Messages {
                 group.places.push(self.messages.len());
                 self.messages.push(message);
             }
@@ -125,7 +125,7 @@ impl Record {
     }
 
     /// The message of that id, when it is kept.
-    pub(super) fn find(&mut self, id: &str) -> Option<&mut Received> {
+    pub(super) fn find(&mut self, id: &str) -> Option<&mut ReceivedMessage> {
         let place = id.parse::<u64>().ok()?.checked_sub(self.first_id)?;
         self.messages.get_mut(usize::try_from(place).ok()?)
     }
@@ -146,13 +146,13 @@ impl Record {
     }
 
     /// The kept messages of that group in the order of their arrival.
-    pub(super) fn of_group(&self, group: &str) -> Vec<Received> {
+    pub(super) fn of_group(&self, group: &str) -> Vec<ReceivedMessage> {
         let places = self.groups.get(group).map(|group| group.places.as_slice()).unwrap_or_default();
         places.iter().filter_map(|&place| self.messages.get(place)).cloned().collect()
     }
 
     /// All kept messages by group.
-    pub(super) fn all(&self) -> BTreeMap<String, Vec<Received>> {
+    pub(super) fn all(&self) -> BTreeMap<String, Vec<ReceivedMessage>> {
         self.groups.keys().map(|group| (group.clone(), self.of_group(group))).collect()
     }
 }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use super::time::Moment;
+use super::time::ClockReading;
 
 /// A call that the service refuses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -212,7 +212,7 @@ impl Refusal {
     }
 
     /// The error's JSON.
-    pub(super) fn json(&self, now: Moment) -> Value {
+    pub(super) fn json(&self, now: ClockReading) -> Value {
         let mut json = json!({
             "error": self.error,
             "exception": self.exception,

@@ -9,7 +9,7 @@ use super::refusal::{NOT_FOUND, Refusal, WRONG_METHOD};
 
 /// One of the service's calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Call {
+pub enum ServiceCall {
     /// `POST /token`
     Token,
     /// `POST /messages/chatgroups`
@@ -28,7 +28,7 @@ pub enum Call {
     Recall,
 }
 
-impl Call {
+impl ServiceCall {
     /// All of them.
     pub const ALL: [Self; 8] = [
         Self::Token,
@@ -57,13 +57,13 @@ impl Call {
     }
 }
 
-impl fmt::Display for Call {
+impl fmt::Display for ServiceCall {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.name())
     }
 }
 
-impl FromStr for Call {
+impl FromStr for ServiceCall {
     type Err = ();
 
     fn from_str(name: &str) -> Result<Self, ()> {
@@ -74,7 +74,7 @@ impl FromStr for Call {
 /// A call with what its path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Route<'a> {
-    pub(super) call: Call,
+    pub(super) call: ServiceCall,
     /// The file's uuid or the group's id; empty in paths that name nothing.
     pub(super) id: &'a str,
 }
@@ -88,14 +88,14 @@ pub(super) fn route<'a>(prefix: &str, method: &Method, path: &'a str) -> Result<
     let rest = path.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/')).ok_or(NOT_FOUND)?;
     let parts: Vec<&str> = rest.split('/').collect();
     let (call, right_method, id) = match parts[..] {
-        ["token"] => (Call::Token, Method::POST, ""),
-        ["messages", "chatgroups"] => (Call::Send, Method::POST, ""),
-        ["messages", "chatgroups", "users"] => (Call::Targeted, Method::POST, ""),
-        ["messages", "batch_recall"] => (Call::Recall, Method::POST, ""),
-        ["chatfiles"] => (Call::Upload, Method::POST, ""),
-        ["chatfiles", uuid] => (Call::Download, Method::GET, uuid),
-        ["chatgroups"] => (Call::Groups, Method::GET, ""),
-        ["chatgroups", id, "users"] => (Call::Members, Method::GET, id),
+        ["token"] => (ServiceCall::Token, Method::POST, ""),
+        ["messages", "chatgroups"] => (ServiceCall::Send, Method::POST, ""),
+        ["messages", "chatgroups", "users"] => (ServiceCall::Targeted, Method::POST, ""),
+        ["messages", "batch_recall"] => (ServiceCall::Recall, Method::POST, ""),
+        ["chatfiles"] => (ServiceCall::Upload, Method::POST, ""),
+        ["chatfiles", uuid] => (ServiceCall::Download, Method::GET, uuid),
+        ["chatgroups"] => (ServiceCall::Groups, Method::GET, ""),
+        ["chatgroups", id, "users"] => (ServiceCall::Members, Method::GET, id),
         _ => return Err(NOT_FOUND),
     };
     if *method == right_method { Ok(Route { call, id }) } else { Err(WRONG_METHOD) }

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 
 use super::compact::compact;
-use super::fields::{Fields, WrongShape};
+use super::fields::{JsonFields, WrongShape};
 use super::refusal::{
     BODY_EMPTY, EXT_NOT_OBJECT, FROM_EMPTY, INVALID_BODY, Refusal, TO_EMPTY, TO_OVER_LIMIT, TOO_LARGE,
     TYPE_EMPTY, USERS_EMPTY,
@@ -22,7 +22,7 @@ const USERS: usize = 20;
 
 /// A message that may be sent.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Message {
+pub(super) struct AcceptedMessage {
     pub(super) from: String,
     pub(super) groups: Vec<String>,
     /// The users of a targeted message.
@@ -42,8 +42,8 @@ impl From<WrongShape> for Refusal {
 /// # Errors
 ///
 /// The row of the vendor's table that the message breaks first.
-pub(super) fn read(body: &[u8], targeted: bool, message_bytes: usize) -> Result<Message, Refusal> {
-    let fields = Fields::read(body)?;
+pub(super) fn read(body: &[u8], targeted: bool, message_bytes: usize) -> Result<AcceptedMessage, Refusal> {
+    let fields = JsonFields::read(body)?;
     let from: Option<String> = fields.get("from")?;
     let groups: Vec<String> = fields.get("to")?.unwrap_or_default();
     let kind: String = fields.get("type")?.unwrap_or_default();
@@ -73,7 +73,7 @@ pub(super) fn read(body: &[u8], targeted: bool, message_bytes: usize) -> Result<
     if length(fields.raw("body")) + length(ext) > message_bytes {
         return Err(TOO_LARGE);
     }
-    Ok(Message {
+    Ok(AcceptedMessage {
         from: from.unwrap_or_else(|| "admin".to_owned()),
         groups,
         users: targeted.then_some(users),
@@ -82,7 +82,7 @@ pub(super) fn read(body: &[u8], targeted: bool, message_bytes: usize) -> Result<
 }
 
 /// The fields that no row of the tables names.
-fn check_options(fields: &Fields) -> Result<(), WrongShape> {
+fn check_options(fields: &JsonFields) -> Result<(), WrongShape> {
     fields.get::<bool>("need_group_ack")?;
     let ignored: Option<Vec<String>> = fields.get("roam_ignore_users")?;
     let route: Option<String> = fields.get("routetype")?;

@@ -11,32 +11,32 @@ use bytes::Bytes;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use super::count::Meter;
-use super::files::{Files, uuid};
-use super::record::Record;
-use super::time::Moment;
-use super::token::Tokens;
-use super::{Answer, Call, Plan, Received, Settings, Stats, Time, inspect};
+use super::count::CallMeter;
+use super::files::{FileStore, uuid};
+use super::record::MessageLog;
+use super::time::ClockReading;
+use super::token::IssuedTokens;
+use super::{SimulatedResponse, ServiceCall, FaultPlan, ReceivedMessage, SimulatorSettings, Stats, SimulatorTime, inspect};
 
 /// A fake service. Clones are the same service.
 #[derive(Clone)]
-pub struct Simulator(Arc<Shared>);
+pub struct Simulator(Arc<SimulatorInner>);
 
-struct Shared {
-    settings: Settings,
-    time: Box<dyn Time>,
-    state: Mutex<State>,
+struct SimulatorInner {
+    settings: SimulatorSettings,
+    time: Box<dyn SimulatorTime>,
+    state: Mutex<SimulatorState>,
 }
 
 /// What changes while the service runs.
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct SimulatorState {
     pub(super) rng: StdRng,
-    pub(super) plan: Plan,
-    pub(super) meters: Meters,
-    pub(super) tokens: Tokens,
-    pub(super) files: Files,
-    pub(super) record: Record,
+    pub(super) plan: FaultPlan,
+    pub(super) meters: CallMeters,
+    pub(super) tokens: IssuedTokens,
+    pub(super) files: FileStore,
+    pub(super) record: MessageLog,
     pub(super) stats: Stats,
     /// The service's own name for the app: a uuid in every answer.
     pub(super) application: String,
@@ -44,25 +44,25 @@ pub(super) struct State {
 
 /// One meter for each rate.
 #[derive(Debug)]
-pub(super) struct Meters {
-    pub(super) calls: BTreeMap<Call, Meter>,
-    pub(super) group_messages: Meter,
-    pub(super) targeted: Meter,
+pub(super) struct CallMeters {
+    pub(super) calls: BTreeMap<ServiceCall, CallMeter>,
+    pub(super) group_messages: CallMeter,
+    pub(super) targeted: CallMeter,
 }
 
-impl Meters {
-    fn new(settings: &Settings) -> Self {
+impl CallMeters {
+    fn new(settings: &SimulatorSettings) -> Self {
         let limits = &settings.limits;
-        let meter = |quota| Meter::new(quota, limits.count, limits.whole_calls);
+        let meter = |quota| CallMeter::new(quota, limits.count, limits.whole_calls);
         let quota = |call| match call {
-            Call::Send => limits.group_per_second,
-            Call::Upload => limits.upload_per_second,
-            Call::Download | Call::Groups | Call::Members | Call::Recall => limits.read_per_second,
+            ServiceCall::Send => limits.group_per_second,
+            ServiceCall::Upload => limits.upload_per_second,
+            ServiceCall::Download | ServiceCall::Groups | ServiceCall::Members | ServiceCall::Recall => limits.read_per_second,
             // A token has no rate on the vendor's page; a targeted call is counted with its own wording.
-            Call::Token | Call::Targeted => None,
+            ServiceCall::Token | ServiceCall::Targeted => None,
         };
         Self {
-            calls: Call::ALL.into_iter().map(|call| (call, meter(quota(call)))).collect(),
+            calls: ServiceCall::ALL.into_iter().map(|call| (call, meter(quota(call)))).collect(),
             group_messages: meter(limits.group_per_second),
             targeted: meter(limits.targeted_per_second),
         }
@@ -72,19 +72,19 @@ impl Meters {
 impl Simulator {
     /// A service that begins at `time`'s present with nothing received.
     #[must_use]
-    pub fn new(settings: Settings, time: impl Time) -> Self {
+    pub fn new(settings: SimulatorSettings, time: impl SimulatorTime) -> Self {
         let mut rng = StdRng::seed_from_u64(settings.seed);
-        let state = State {
+        let state = SimulatorState {
             application: uuid(&mut rng),
             rng,
             plan: settings.faults.clone(),
-            meters: Meters::new(&settings),
-            tokens: Tokens::default(),
-            files: Files::default(),
-            record: Record::new(settings.keep, Moment::of(&time).unix_ms()),
+            meters: CallMeters::new(&settings),
+            tokens: IssuedTokens::default(),
+            files: FileStore::default(),
+            record: MessageLog::new(settings.keep, ClockReading::of(&time).unix_ms()),
             stats: Stats::default(),
         };
-        Self(Arc::new(Shared { settings, time: Box::new(time), state: Mutex::new(state) }))
+        Self(Arc::new(SimulatorInner { settings, time: Box::new(time), state: Mutex::new(state) }))
     }
 
     /// Appends one line of JSON to `log` for each message from now on, before its call is answered, in one
@@ -100,29 +100,29 @@ impl Simulator {
     /// [`Plan`] as text), `POST /_sim/revoke` (ends every token) and `POST /_sim/reset`; they need no token, and are
     /// not counted, delayed or struck by faults.
     #[must_use]
-    pub fn handle(&self, request: &Request<Bytes>) -> Answer {
+    pub fn handle(&self, request: &Request<Bytes>) -> SimulatedResponse {
         if let Some(path) = request.uri().path().strip_prefix("/_sim/") {
-            return Answer::Whole(inspect::answer(self, request, path));
+            return SimulatedResponse::Whole(inspect::answer(self, request, path));
         }
-        let now = Moment::of(&*self.0.time);
+        let now = ClockReading::of(&*self.0.time);
         self.state().exchange(&self.0.settings, request, now)
     }
 
     /// What it was made with.
     #[must_use]
-    pub fn settings(&self) -> &Settings {
+    pub fn settings(&self) -> &SimulatorSettings {
         &self.0.settings
     }
 
     /// All kept messages by group, each group's in the order of their arrival. Empty where only counts are kept.
     #[must_use]
-    pub fn received(&self) -> BTreeMap<String, Vec<Received>> {
+    pub fn received(&self) -> BTreeMap<String, Vec<ReceivedMessage>> {
         self.state().record.all()
     }
 
     /// The kept messages of one group in the order of their arrival.
     #[must_use]
-    pub fn received_by(&self, group: &str) -> Vec<Received> {
+    pub fn received_by(&self, group: &str) -> Vec<ReceivedMessage> {
         self.state().record.of_group(group)
     }
 
@@ -147,12 +147,12 @@ impl Simulator {
 
     /// The faults that are planned.
     #[must_use]
-    pub fn faults(&self) -> Plan {
+    pub fn faults(&self) -> FaultPlan {
         self.state().plan.clone()
     }
 
     /// Plans other faults, which count their calls from now on.
-    pub fn plan(&self, faults: Plan) {
+    pub fn plan(&self, faults: FaultPlan) {
         self.state().plan = faults;
     }
 
@@ -167,7 +167,7 @@ impl Simulator {
         let mut state = self.state();
         state.record.clear();
         state.files.clear();
-        state.meters = Meters::new(&self.0.settings);
+        state.meters = CallMeters::new(&self.0.settings);
         state.stats = Stats::default();
     }
 
@@ -177,11 +177,11 @@ impl Simulator {
         self.0.settings.latency.one_way(&mut self.state().rng)
     }
 
-    pub(super) fn time(&self) -> &dyn Time {
+    pub(super) fn time(&self) -> &dyn SimulatorTime {
         &*self.0.time
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, SimulatorState> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

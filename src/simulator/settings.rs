@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::{Count, Keep, Latency, Plan};
+use super::{RateCounting, RecordMode, Latency, FaultPlan};
 
 /// Everything that makes one simulator differ from another.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct SimulatorSettings {
     /// The organisation's name.
     pub org: String,
     /// The app's name.
@@ -28,18 +28,18 @@ pub struct Settings {
     /// How many members each group has, its owner and its admin included; at least one. They are `user1`, `user2`…
     pub members: u64,
     /// What the app is allowed.
-    pub limits: Limits,
+    pub limits: SimulatorLimits,
     /// How long the way there and back takes.
     pub latency: Latency,
     /// When the service fails, and how.
-    pub faults: Plan,
+    pub faults: FaultPlan,
     /// What random choices start from: the same seed and the same requests give the same answers.
     pub seed: u64,
     /// How much of each message is remembered.
-    pub keep: Keep,
+    pub keep: RecordMode,
 }
 
-impl Settings {
+impl SimulatorSettings {
     /// An app with the contract's limits, 100 groups of 10, no latency and no faults.
     #[must_use]
     pub fn new(org: &str, app: &str) -> Self {
@@ -53,16 +53,16 @@ impl Settings {
             token_ttl: Duration::from_hours(60 * 24),
             groups: 100,
             members: 10,
-            limits: Limits::default(),
+            limits: SimulatorLimits::default(),
             latency: Latency::default(),
-            faults: Plan::default(),
+            faults: FaultPlan::default(),
             seed: 0,
-            keep: Keep::default(),
+            keep: RecordMode::default(),
         }
     }
 }
 
-impl Default for Settings {
+impl Default for SimulatorSettings {
     fn default() -> Self {
         Self::new("simulator", "demo")
     }
@@ -70,7 +70,7 @@ impl Default for Settings {
 
 /// The limits in force. A rate of `None` is lifted.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Limits {
+pub struct SimulatorLimits {
     /// Group calls a second and group messages a second, each counted for itself. Default 20 (vendor's page).
     pub group_per_second: Option<u32>,
     /// Targeted calls (or users) a second. Default 100 (vendor's page).
@@ -82,7 +82,7 @@ pub struct Limits {
     /// Calls a second to each of the lists, the downloads and the recalls. Default 100.
     pub read_per_second: Option<u32>,
     /// How the rates are counted. Default the sliding second.
-    pub count: Count,
+    pub count: RateCounting,
     /// Refuse a call whose messages do not all fit. By default a call passes while anything is left, which is the
     /// vendor's example: of calls of 3 messages 7 pass in a second, 21 messages, and the 8th fails.
     pub whole_calls: bool,
@@ -98,7 +98,7 @@ pub struct Limits {
     pub recall_window: Duration,
 }
 
-impl Default for Limits {
+impl Default for SimulatorLimits {
     fn default() -> Self {
         Self {
             group_per_second: Some(20),
@@ -106,7 +106,7 @@ impl Default for Limits {
             targeted_by: TargetedBy::Call,
             upload_per_second: Some(100),
             read_per_second: Some(100),
-            count: Count::default(),
+            count: RateCounting::default(),
             whole_calls: false,
             message_bytes: 5120,
             upload_bytes: 10 * 1024 * 1024,
@@ -117,7 +117,7 @@ impl Default for Limits {
     }
 }
 
-impl Limits {
+impl SimulatorLimits {
     /// The default limits with every rate lifted.
     #[must_use]
     pub fn lifted() -> Self {

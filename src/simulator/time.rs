@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 /// The simulator's source of time, real or virtual; whoever makes a simulator gives it one.
-pub trait Time: Send + Sync + 'static {
+pub trait SimulatorTime: Send + Sync + 'static {
     /// The time since a fixed start; never goes back. The sliding second and the token bucket count by it.
     fn elapsed(&self) -> Duration;
 
@@ -18,13 +18,13 @@ pub trait Time: Send + Sync + 'static {
 
 /// One reading of both clocks, taken once for each request.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Moment {
+pub(super) struct ClockReading {
     pub(super) elapsed: Duration,
     pub(super) unix: Duration,
 }
 
-impl Moment {
-    pub(super) fn of(time: &dyn Time) -> Self {
+impl ClockReading {
+    pub(super) fn of(time: &dyn SimulatorTime) -> Self {
         Self { elapsed: time.elapsed(), unix: time.unix_time() }
     }
 

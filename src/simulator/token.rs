@@ -11,34 +11,34 @@ use rand::Rng;
 use rand::rngs::StdRng;
 use secrecy::ExposeSecret;
 
-use super::fields::Fields;
+use super::fields::JsonFields;
 use super::refusal::{
     CORRUPT_TOKEN, NO_TOKEN, NOT_JSON, Refusal, UNKNOWN_TOKEN, WRONG_CLIENT_ID, WRONG_CLIENT_SECRET,
 };
-use super::settings::Settings;
-use super::time::Moment;
+use super::settings::SimulatorSettings;
+use super::time::ClockReading;
 
 /// The tokens that were given out, and when they end.
 #[derive(Debug, Default)]
-pub(super) struct Tokens(HashMap<String, Duration>);
+pub(super) struct IssuedTokens(HashMap<String, Duration>);
 
 /// A new token.
 #[derive(Debug)]
-pub(super) struct Granted {
+pub(super) struct TokenGrant {
     pub(super) token: String,
     pub(super) life: Duration,
 }
 
-impl Tokens {
+impl IssuedTokens {
     /// Gives a token for the app's credentials. The checks: JSON, `grant_type`, `client_id`, `client_secret`, `ttl`.
     pub(super) fn grant(
         &mut self,
-        settings: &Settings,
+        settings: &SimulatorSettings,
         rng: &mut StdRng,
         body: &[u8],
-        now: Moment,
-    ) -> Result<Granted, Refusal> {
-        let fields = Fields::read(body).map_err(|_| NOT_JSON)?;
+        now: ClockReading,
+    ) -> Result<TokenGrant, Refusal> {
+        let fields = JsonFields::read(body).map_err(|_| NOT_JSON)?;
         let text = |name| fields.get::<String>(name).map_err(|_| wrong(name)).map(Option::unwrap_or_default);
         if text("grant_type")? != "client_credentials" {
             return Err(wrong("grant_type"));
@@ -53,11 +53,11 @@ impl Tokens {
         let life = ttl.map_or(settings.token_ttl, Duration::from_secs);
         let token = format!("YWMt{}", URL_SAFE_NO_PAD.encode(rng.random::<[u8; 32]>()));
         self.0.insert(token.clone(), now.elapsed.saturating_add(life));
-        Ok(Granted { token, life })
+        Ok(TokenGrant { token, life })
     }
 
     /// Lets a request pass that carries a token in force.
-    pub(super) fn check(&self, settings: &Settings, headers: &HeaderMap, now: Moment) -> Result<(), Refusal> {
+    pub(super) fn check(&self, settings: &SimulatorSettings, headers: &HeaderMap, now: ClockReading) -> Result<(), Refusal> {
         let header = headers.get(AUTHORIZATION).ok_or(NO_TOKEN)?;
         let token = header.to_str().ok().and_then(|header| header.strip_prefix("Bearer "));
         let token = token.filter(|token| !token.is_empty()).ok_or(CORRUPT_TOKEN)?;

@@ -6,15 +6,15 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::delivery::{BroadcastRecalled, RecallOptions, StopSwitch, cancel};
-use crate::ledger::{Broadcast, BroadcastId, Decision, Ledger, LedgerError, Listed, Settlement, Wish};
+use crate::delivery::{BroadcastRecallSummary, RecallOptions, StopSwitch, cancel};
+use crate::ledger::{Broadcast, BroadcastId, OperatorDecision, Ledger, LedgerError, JobRow, Settlement, Wish};
 use crate::schedule::{run_name, script_of};
 
-use super::Site;
-use super::answer::Problem;
-use super::house::House;
+use super::AppState;
+use super::answer::ApiError;
+use super::house::DaemonHandle;
 use super::replan::{ask_to_replan, continue_as_stored};
-use super::scripts::{AskedFor, ask_for_script, asked_scripts};
+use super::scripts::{RequestedRun, ask_for_script, asked_scripts};
 use super::view::{BroadcastView, SendView};
 use axum::http::StatusCode;
 
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What can be done with a broadcast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum BroadcastAct {
+pub enum BroadcastAction {
     /// Let it wait until it is resumed.
     Pause,
     /// Let it go on.
@@ -52,7 +52,7 @@ pub enum BroadcastAct {
 /// What can be done with a single send in doubt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum SendAct {
+pub enum SendAction {
     /// Count it as sent.
     SettleAsSent,
     /// Count it as not sent, and let its `once` key be used again.
@@ -62,7 +62,7 @@ pub enum SendAct {
 /// What can be done with a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum JobAct {
+pub enum JobAction {
     /// Run it now, whatever its schedule says.
     Trigger,
     /// Run its latest failed run again, with the request that it was for: of a hook alone.
@@ -77,7 +77,7 @@ pub enum JobAct {
 
 /// What was done.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Done {
+pub struct ActionResult {
     /// What was done, in a sentence.
     pub message: String,
     /// How many recipients, messages or runs it concerns, where they are counted.
@@ -86,7 +86,7 @@ pub struct Done {
     pub run: Option<String>,
 }
 
-impl Done {
+impl ActionResult {
     fn said(message: impl Into<String>) -> Self {
         Self { message: message.into(), ..Self::default() }
     }
@@ -96,7 +96,7 @@ impl Done {
     }
 }
 
-impl BroadcastAct {
+impl BroadcastAction {
     /// Those that make sense for a broadcast that stands like this.
     #[must_use]
     pub fn sensible(view: &BroadcastView) -> Vec<Self> {
@@ -121,93 +121,93 @@ impl BroadcastAct {
     }
 }
 
-impl Site {
+impl AppState {
     /// Does something with a broadcast.
-    pub(super) async fn act_on_broadcast(&self, id: BroadcastId, act: BroadcastAct) -> Result<Done, Problem> {
+    pub(super) async fn act_on_broadcast(&self, id: BroadcastId, act: BroadcastAction) -> Result<ActionResult, ApiError> {
         let ledger = &self.ledger;
         let found = ledger.show(id).await?;
         let name = format!("{}/{}", found.name, found.run);
         let done = match act {
-            BroadcastAct::Pause => {
+            BroadcastAction::Pause => {
                 ledger.request(id, Wish::Pause, None).await?;
-                Done::said(format!("{name} pauses"))
+                ActionResult::said(format!("{name} pauses"))
             }
-            BroadcastAct::Continue => {
+            BroadcastAction::Continue => {
                 continue_as_stored(ledger, &found).await?;
-                Done::said(format!("{name} goes on with its stored plan"))
+                ActionResult::said(format!("{name} goes on with its stored plan"))
             }
-            BroadcastAct::Resume if found.is_held_for_changes() => {
+            BroadcastAction::Resume if found.is_held_for_changes() => {
                 continue_as_stored(ledger, &found).await?;
-                Done::said(format!("{name} goes on with its stored plan"))
+                ActionResult::said(format!("{name} goes on with its stored plan"))
             }
-            BroadcastAct::Replan => {
+            BroadcastAction::Replan => {
                 let asked = ask_to_replan(ledger, &found).await;
-                let said = asked.map_err(|error| Problem::new(StatusCode::CONFLICT, error.to_string()))?;
+                let said = asked.map_err(|error| ApiError::new(StatusCode::CONFLICT, error.to_string()))?;
                 self.on_daemon(async |office| (office.house.nudge)()).await?;
-                Done::said(said)
+                ActionResult::said(said)
             }
-            BroadcastAct::Resume => {
+            BroadcastAction::Resume => {
                 ledger.request(id, Wish::Run, None).await?;
                 ledger.entrust(id).await?;
-                Done::said(format!("{name} goes on"))
+                ActionResult::said(format!("{name} goes on"))
             }
-            BroadcastAct::Cancel => Done::said(cancel(ledger, id).await?.sentence(&name)),
-            BroadcastAct::Retry => {
+            BroadcastAction::Cancel => ActionResult::said(cancel(ledger, id).await?.sentence(&name)),
+            BroadcastAction::Retry => {
                 let count = ledger.retry_rejected(id).await?;
                 sent_as_stored(ledger, &found).await?;
                 ledger.entrust(id).await?;
-                Done::counted(
+                ActionResult::counted(
                     count,
                     format!("{count} of {name} {} pending again, and {} sent", are(count), are(count)),
                 )
             }
-            BroadcastAct::SettleAsSent => {
+            BroadcastAction::SettleAsSent => {
                 let count = ledger.settle_doubts(id, Settlement::AsSent).await?;
-                Done::counted(
+                ActionResult::counted(
                     count,
                     format!("{count} of {name} {} as sent", if count == 1 { "counts" } else { "count" }),
                 )
             }
-            BroadcastAct::SettleAgain => {
+            BroadcastAction::SettleAgain => {
                 let count = ledger.settle_doubts(id, Settlement::Again).await?;
                 sent_as_stored(ledger, &found).await?;
                 ledger.entrust(id).await?;
-                Done::counted(
+                ActionResult::counted(
                     count,
                     format!("{count} of {name} {} pending again, and {} sent", are(count), are(count)),
                 )
             }
-            BroadcastAct::Recall => self.recall(id, &name).await?,
+            BroadcastAction::Recall => self.recall(id, &name).await?,
         };
         tracing::info!(broadcast = name, "asked for over the web: {}", done.message);
         Ok(done)
     }
 
     /// A single send by its number.
-    pub(super) async fn send(&self, id: i64) -> Result<SendView, Problem> {
+    pub(super) async fn send(&self, id: i64) -> Result<SendView, ApiError> {
         let found = self.ledger.send(id).await?;
-        let found = found.ok_or_else(|| Problem::not_found(format!("there is no single send {id}")))?;
+        let found = found.ok_or_else(|| ApiError::not_found(format!("there is no single send {id}")))?;
         Ok(SendView::from(&found))
     }
 
     /// Settles a single send that is in doubt.
-    pub(super) async fn act_on_send(&self, id: i64, act: SendAct) -> Result<Done, Problem> {
-        let as_sent = act == SendAct::SettleAsSent;
+    pub(super) async fn act_on_send(&self, id: i64, act: SendAction) -> Result<ActionResult, ApiError> {
+        let as_sent = act == SendAction::SettleAsSent;
         let view = self.send(id).await?;
         if !self.ledger.settle_send_doubt(id, as_sent).await? {
             let why = format!("single send {id} is not in doubt: it is {}", view.state);
-            return Err(Problem::new(StatusCode::CONFLICT, why));
+            return Err(ApiError::new(StatusCode::CONFLICT, why));
         }
-        let done = Done::said(view.settled(as_sent));
+        let done = ActionResult::said(view.settled(as_sent));
         tracing::info!(send = id, "asked for over the web: {}", done.message);
         Ok(done)
     }
 
-    async fn recall(&self, id: BroadcastId, name: &str) -> Result<Done, Problem> {
+    async fn recall(&self, id: BroadcastId, name: &str) -> Result<ActionResult, ApiError> {
         let recalled = self.on_daemon(move |office| async move {
             // Twice at once, each would find the other's messages refused.
             if !office.recalling.borrow_mut().insert(id) {
-                return Err(Problem::new(StatusCode::CONFLICT, "it is being recalled already"));
+                return Err(ApiError::new(StatusCode::CONFLICT, "it is being recalled already"));
             }
             let told = recall(&office.house, id).await;
             office.recalling.borrow_mut().remove(&id);
@@ -215,7 +215,7 @@ impl Site {
         });
         // It goes on without whoever has asked.
         let Ok(told) = self.clock.timeout(PATIENCE, recalled).await else {
-            return Ok(Done::said(format!(
+            return Ok(ActionResult::said(format!(
                 "{name} is being recalled, which goes on; how far it is can be looked at"
             )));
         };
@@ -232,57 +232,57 @@ impl Site {
                 let _ = write!(message, "; {count} {what}");
             }
         }
-        Ok(Done::counted(told.recalled, message))
+        Ok(ActionResult::counted(told.recalled, message))
     }
 
     /// Does something with a job.
-    pub(super) async fn act_on_job(&self, name: &str, act: JobAct) -> Result<Done, Problem> {
+    pub(super) async fn act_on_job(&self, name: &str, act: JobAction) -> Result<ActionResult, ApiError> {
         let ledger = &self.ledger;
         let job = self.job(name).await?;
-        if let (JobAct::Trigger | JobAct::Retry | JobAct::Pause, Some(_)) = (act, job.gone_at) {
+        if let (JobAction::Trigger | JobAction::Retry | JobAction::Pause, Some(_)) = (act, job.gone_at) {
             let why = format!("no script declares `{name}` any more");
-            return Err(Problem::new(StatusCode::CONFLICT, why));
+            return Err(ApiError::new(StatusCode::CONFLICT, why));
         }
         let done = match act {
-            JobAct::Trigger | JobAct::Retry | JobAct::Pause | JobAct::Resume if script_of(name).is_some() => {
+            JobAction::Trigger | JobAction::Retry | JobAction::Pause | JobAction::Resume if script_of(name).is_some() => {
                 let why = "this is no job: `POST /api/v1/scripts/run` runs a script";
-                return Err(Problem::new(StatusCode::CONFLICT, why));
+                return Err(ApiError::new(StatusCode::CONFLICT, why));
             }
-            JobAct::Trigger => {
+            JobAction::Trigger => {
                 let run = run_name(ledger.trigger_job(name).await?);
                 let message = format!("{name} is asked for: run {run} begins within a second or two");
-                Done { message, count: None, run: Some(run) }
+                ActionResult { message, count: None, run: Some(run) }
             }
-            JobAct::Retry => {
+            JobAction::Retry => {
                 let Some(at) = ledger.retry_hook_run(name, None).await? else {
                     let why = format!("{name} has no failed run whose request is kept");
-                    return Err(Problem::new(StatusCode::CONFLICT, why));
+                    return Err(ApiError::new(StatusCode::CONFLICT, why));
                 };
                 let run = run_name(at);
                 let message = format!("{name} runs again with its request, as run {run}");
-                Done { message, count: None, run: Some(run) }
+                ActionResult { message, count: None, run: Some(run) }
             }
-            JobAct::Pause => Done::said(if ledger.pause_job(name, true).await? {
+            JobAction::Pause => ActionResult::said(if ledger.pause_job(name, true).await? {
                 format!("{name} is paused: its instants pass")
             } else {
                 format!("{name} is paused already")
             }),
-            JobAct::Resume => Done::said(if ledger.pause_job(name, false).await? {
+            JobAction::Resume => ActionResult::said(if ledger.pause_job(name, false).await? {
                 format!("{name} goes on with its next instant")
             } else {
                 format!("{name} is not paused")
             }),
-            JobAct::Cancel => {
+            JobAction::Cancel => {
                 let runs = ledger.job_runs(Some(name), 100).await?;
                 let open = runs.iter().filter(|run| run.finished_at.is_none()).count() as u64;
                 if open > 0 {
                     ledger.cancel_job(name).await?;
-                    Done::counted(
+                    ActionResult::counted(
                         open,
                         format!("{name} is being cancelled: {open} of its runs, with their broadcasts"),
                     )
                 } else {
-                    Done::counted(0, format!("no run of {name} goes on or waits"))
+                    ActionResult::counted(0, format!("no run of {name} goes on or waits"))
                 }
             }
         };
@@ -292,40 +292,40 @@ impl Site {
     }
 
     /// Has a script run now.
-    pub(super) async fn run_script(&self, script: &str, args: &[String]) -> Result<Done, Problem> {
-        let AskedFor { script, job, at } = ask_for_script(&self.ledger, script, args).await?;
+    pub(super) async fn run_script(&self, script: &str, args: &[String]) -> Result<ActionResult, ApiError> {
+        let RequestedRun { script, job, at } = ask_for_script(&self.ledger, script, args).await?;
         let run = run_name(at);
         self.on_daemon(async |office| (office.house.nudge)()).await?;
         let message = format!("{script} is asked for: run {run} of `{job}` begins within a second or two");
         tracing::info!(job, "asked for over the web: {message}");
-        Ok(Done { message, count: None, run: Some(run) })
+        Ok(ActionResult { message, count: None, run: Some(run) })
     }
 
     /// The job of this name, in force or not; or the script whose runs are known by it.
-    pub(super) async fn job(&self, name: &str) -> Result<Listed, Problem> {
+    pub(super) async fn job(&self, name: &str) -> Result<JobRow, ApiError> {
         let found = match script_of(name) {
             Some(_) => asked_scripts(&self.ledger, Some(name)).await?,
             None => self.ledger.listed_jobs(Some(name)).await?,
         };
         let found = found.into_iter().next();
-        found.ok_or_else(|| Problem::not_found(format!("there is no job `{name}`")))
+        found.ok_or_else(|| ApiError::not_found(format!("there is no job `{name}`")))
     }
 }
 
 /// What is sent again of a broadcast that was over is sent as it is stored.
 async fn sent_as_stored(ledger: &Ledger, found: &Broadcast) -> Result<(), LedgerError> {
-    if found.is_over() { ledger.decide(found.id, Some(Decision::Continue)).await } else { Ok(()) }
+    if found.is_over() { ledger.decide(found.id, Some(OperatorDecision::Continue)).await } else { Ok(()) }
 }
 
-async fn recall(house: &House, id: BroadcastId) -> Result<BroadcastRecalled, Problem> {
+async fn recall(house: &DaemonHandle, id: BroadcastId) -> Result<BroadcastRecallSummary, ApiError> {
     let found = house.ledger.show(id).await?;
     let app = house.apps.iter().find(|app| app.key() == found.app_key).ok_or_else(|| {
         let why = format!("the app {} is not configured here", found.app_key);
-        Problem::new(StatusCode::CONFLICT, why)
+        ApiError::new(StatusCode::CONFLICT, why)
     })?;
     let (_switch, stop) = StopSwitch::new();
     let told = app.recall_broadcast(&house.ledger, &found, &RecallOptions::default(), &stop).await;
-    told.map_err(|error| Problem::new(StatusCode::CONFLICT, error.to_string()))
+    told.map_err(|error| ApiError::new(StatusCode::CONFLICT, error.to_string()))
 }
 
 /// The verb for so many.

@@ -7,26 +7,26 @@ use utoipa::ToSchema;
 
 use crate::ledger::LedgerError;
 
-use super::scripts::NotRun;
+use super::scripts::RunScriptError;
 
 /// Seconds after which a request that is not taken now may come again.
 const AGAIN: &str = "10";
 
 /// A refusal.
 #[derive(Debug, Clone)]
-pub(super) struct Problem {
+pub(super) struct ApiError {
     pub(super) status: StatusCode,
     pub(super) message: String,
 }
 
 /// What a refusal says.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct ProblemBody {
+pub(super) struct ApiErrorBody {
     /// What happened, and what to do next.
     pub(super) error: String,
 }
 
-impl Problem {
+impl ApiError {
     pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
         Self { status, message: message.into() }
     }
@@ -65,27 +65,27 @@ impl Problem {
     }
 }
 
-impl From<LedgerError> for Problem {
+impl From<LedgerError> for ApiError {
     fn from(error: LedgerError) -> Self {
         Self::of_ledger(&error)
     }
 }
 
-impl From<NotRun> for Problem {
-    fn from(error: NotRun) -> Self {
+impl From<RunScriptError> for ApiError {
+    fn from(error: RunScriptError) -> Self {
         let status = match &error {
-            NotRun::Unknown { .. } => StatusCode::NOT_FOUND,
-            NotRun::Stale { .. } => StatusCode::CONFLICT,
-            NotRun::TooLong(_) => StatusCode::BAD_REQUEST,
-            NotRun::Ledger(error) => return Self::of_ledger(error),
+            RunScriptError::Unknown { .. } => StatusCode::NOT_FOUND,
+            RunScriptError::Stale { .. } => StatusCode::CONFLICT,
+            RunScriptError::TooLong(_) => StatusCode::BAD_REQUEST,
+            RunScriptError::Ledger(error) => return Self::of_ledger(error),
         };
         Self::new(status, error.to_string())
     }
 }
 
-impl IntoResponse for Problem {
+impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let body = axum::Json(ProblemBody { error: self.message });
+        let body = axum::Json(ApiErrorBody { error: self.message });
         let mut answer = (self.status, body).into_response();
         let headers = answer.headers_mut();
         match self.status {

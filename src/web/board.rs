@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
-use crate::ledger::{Filter, LedgerError};
+use crate::ledger::{BroadcastFilter, LedgerError};
 
-use super::house::House;
+use super::house::DaemonHandle;
 use super::view::{
     ActivityView, AppView, BroadcastView, HostView, JobView, Overview, ScriptView, SendView, instant,
     standing,
@@ -26,19 +26,19 @@ const DOUBTS: u32 = 20;
 const ACTIVITY: Duration = Duration::from_hours(1);
 
 /// Keeps looking.
-pub(super) struct Board {
+pub(super) struct StatusCache {
     shown: watch::Sender<Option<Arc<Overview>>>,
     wanted: Arc<Notify>,
 }
 
 /// Where others look at the board.
 #[derive(Clone)]
-pub(super) struct Watch {
+pub(super) struct StatusWatch {
     shown: watch::Sender<Option<Arc<Overview>>>,
     wanted: Arc<Notify>,
 }
 
-impl Watch {
+impl StatusWatch {
     /// How everything stands, each time that it was looked at, from now on.
     pub(super) fn subscribe(&self) -> watch::Receiver<Option<Arc<Overview>>> {
         let mut receiver = self.shown.subscribe();
@@ -48,15 +48,15 @@ impl Watch {
     }
 }
 
-impl Board {
-    pub(super) fn new() -> (Self, Watch) {
+impl StatusCache {
+    pub(super) fn new() -> (Self, StatusWatch) {
         let (shown, wanted) = (watch::Sender::new(None), Arc::new(Notify::new()));
-        let watch = Watch { shown: shown.clone(), wanted: Arc::clone(&wanted) };
+        let watch = StatusWatch { shown: shown.clone(), wanted: Arc::clone(&wanted) };
         (Self { shown, wanted }, watch)
     }
 
     /// Looks once a second while somebody watches; never ends.
-    pub(super) async fn keep(&self, house: &House) {
+    pub(super) async fn keep(&self, house: &DaemonHandle) {
         loop {
             if self.shown.receiver_count() == 0 {
                 self.wanted.notified().await;
@@ -72,10 +72,10 @@ impl Board {
     }
 
     /// How everything stands.
-    pub(super) async fn overview(&self, house: &House) -> Result<Overview, LedgerError> {
-        let House { ledger, clock, .. } = house;
-        let going = ledger.list(&Filter { unfinished: true, ..Filter::default() }).await?;
-        let finished = ledger.list(&Filter { finished: true, limit: FINISHED, ..Filter::default() }).await?;
+    pub(super) async fn overview(&self, house: &DaemonHandle) -> Result<Overview, LedgerError> {
+        let DaemonHandle { ledger, clock, .. } = house;
+        let going = ledger.list(&BroadcastFilter { unfinished: true, ..BroadcastFilter::default() }).await?;
+        let finished = ledger.list(&BroadcastFilter { finished: true, limit: FINISHED, ..BroadcastFilter::default() }).await?;
         let jobs = ledger.listed_jobs(None).await?;
         let scripts = ledger.scripts().await?;
         let since = clock.unix_time().saturating_sub(ACTIVITY);

@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 
 use crate::clock::Clock;
 
-use super::answer::Problem;
+use super::answer::ApiError;
 
 /// So many times the bound are read of a body that is too long before it is refused: who still writes would not hear
 /// the answer.
@@ -17,14 +17,14 @@ const DRAINED: usize = 16;
 
 /// How long a body may be, and how long it may take to arrive.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bounds {
+pub(super) struct BodyLimits {
     pub(super) bytes: usize,
     pub(super) within: Duration,
 }
 
-impl Bounds {
+impl BodyLimits {
     /// Whether a body that says how long it is says that it is too long. Refused before a byte of it is asked for.
-    pub(super) fn refuse(self, headers: &HeaderMap) -> Result<(), Problem> {
+    pub(super) fn refuse(self, headers: &HeaderMap) -> Result<(), ApiError> {
         let said = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         if said.is_some_and(|said: u64| said > self.bytes as u64) { Err(self.too_long()) } else { Ok(()) }
     }
@@ -34,20 +34,20 @@ impl Bounds {
     /// # Errors
     ///
     /// The answer, where it is too long, too slow or breaks off.
-    pub(super) async fn read(self, body: Body, clock: &Clock) -> Result<Bytes, Problem> {
+    pub(super) async fn read(self, body: Body, clock: &Clock) -> Result<Bytes, ApiError> {
         let slow = |_| {
             let why = format!("the body took more than {} s to arrive", self.within.as_secs());
-            Problem::new(StatusCode::REQUEST_TIMEOUT, why)
+            ApiError::new(StatusCode::REQUEST_TIMEOUT, why)
         };
         clock.timeout(self.within, self.whole(body)).await.map_err(slow)?
     }
 
-    async fn whole(self, body: Body) -> Result<Bytes, Problem> {
+    async fn whole(self, body: Body) -> Result<Bytes, ApiError> {
         let mut chunks = body.into_data_stream();
         let (mut whole, mut length) = (BytesMut::new(), 0);
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk
-                .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the body broke off: send it again"))?;
+                .map_err(|_| ApiError::new(StatusCode::BAD_REQUEST, "the body broke off: send it again"))?;
             length += chunk.len();
             if length <= self.bytes {
                 whole.extend_from_slice(&chunk);
@@ -58,7 +58,7 @@ impl Bounds {
         if length > self.bytes { Err(self.too_long()) } else { Ok(whole.freeze()) }
     }
 
-    fn too_long(self) -> Problem {
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is over {} bytes", self.bytes))
+    fn too_long(self) -> ApiError {
+        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is over {} bytes", self.bytes))
     }
 }

@@ -14,26 +14,26 @@ use axum::{Json, Router};
 use serde_json::json;
 use tokio::sync::Mutex;
 
-use super::Site;
-use super::house::House;
+use super::AppState;
+use super::house::DaemonHandle;
 use crate::clock::Instant;
 
 /// For how long it is known whether the ledger can be written: anybody may ask at any rate.
 const KNOWN: Duration = Duration::from_secs(5);
 
 /// The addresses.
-pub(super) fn routes() -> Router<Site> {
+pub(super) fn routes() -> Router<AppState> {
     Router::new().route("/healthz", get(alive)).route("/readyz", get(ready))
 }
 
-async fn alive(State(site): State<Site>) -> Response {
+async fn alive(State(site): State<AppState>) -> Response {
     match site.on_daemon(async |_| ()).await {
         Ok(()) => answer(StatusCode::OK, json!({ "alive": true })),
         Err(problem) => answer(problem.status, json!({ "alive": false, "reasons": [problem.message] })),
     }
 }
 
-async fn ready(State(site): State<Site>) -> Response {
+async fn ready(State(site): State<AppState>) -> Response {
     let reasons = site.on_daemon(async |office| office.readiness.lacks(&office.house).await).await;
     match reasons.unwrap_or_else(|problem| vec![problem.message]) {
         none if none.is_empty() => answer(StatusCode::OK, json!({ "ready": true })),
@@ -51,7 +51,7 @@ pub(super) struct Readiness(Mutex<Option<(Instant, bool)>>);
 
 impl Readiness {
     /// Why the daemon cannot do its work, if it cannot.
-    async fn lacks(&self, house: &House) -> Vec<String> {
+    async fn lacks(&self, house: &DaemonHandle) -> Vec<String> {
         let mut reasons: Vec<String> = (house.unready)().map(str::to_owned).into_iter().collect();
         if !self.writes(house).await {
             // The log says why, with names that are nobody's business here.
@@ -60,7 +60,7 @@ impl Readiness {
         reasons
     }
 
-    async fn writes(&self, house: &House) -> bool {
+    async fn writes(&self, house: &DaemonHandle) -> bool {
         let mut known = self.0.lock().await;
         let now = house.clock.now();
         if let Some((_, writes)) = known.filter(|(at, _)| now.saturating_since(*at) < KNOWN) {

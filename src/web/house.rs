@@ -11,27 +11,27 @@ use futures_util::future::LocalBoxFuture;
 use crate::clock::Clock;
 use crate::config::{ServeSettings, Settings};
 use crate::delivery::Delivery;
-use crate::host::Keeper;
+use crate::host::BroadcastSupervisor;
 use crate::ledger::{BroadcastId, Ledger};
 use crate::schedule::Job;
 
 use super::LogTail;
-use super::board::Board;
+use super::board::StatusCache;
 use super::health::Readiness;
-use super::hooks::Desk;
-use super::metrics::Figures;
+use super::hooks::WebhookVerifier;
+use super::metrics::PrometheusMetrics;
 
 /// Finds the job of a name that is in force.
-pub type Find = Box<dyn Fn(&str) -> Option<Rc<Job>>>;
+pub type FindJob = Box<dyn Fn(&str) -> Option<Rc<Job>>>;
 
 /// What the listener needs of the daemon.
-pub struct House {
+pub struct DaemonHandle {
     /// The project, as people call it.
     pub project: String,
     /// Whether it sends to the simulator.
     pub simulator: bool,
     /// The job of a name that is in force.
-    pub find: Find,
+    pub find: FindJob,
     /// The settings as they are now.
     pub settings: Box<dyn Fn() -> Rc<Settings>>,
     /// How it is to listen.
@@ -39,7 +39,7 @@ pub struct House {
     /// The apps that are sent through, the default one first.
     pub apps: Vec<Rc<Delivery>>,
     /// Who drives the daemon's broadcasts.
-    pub keeper: Rc<Keeper>,
+    pub keeper: Rc<BroadcastSupervisor>,
     /// Where everything is written down.
     pub ledger: Ledger,
     /// The folder of what is this machine's own.
@@ -49,7 +49,7 @@ pub struct House {
     /// Why the daemon does not begin anything now, if it does not.
     pub unready: Box<dyn Fn() -> Option<&'static str>>,
     /// What this process counts.
-    pub figures: Figures,
+    pub figures: PrometheusMetrics,
     /// The newest lines of the log.
     pub log: Arc<LogTail>,
     /// Says that something is wished for, so that nobody has to look for it.
@@ -57,14 +57,14 @@ pub struct House {
 }
 
 /// What stands on the daemon's thread.
-pub(super) struct Office {
-    pub(super) house: House,
-    pub(super) hooks: Desk,
-    pub(super) board: Board,
+pub(super) struct DaemonContext {
+    pub(super) house: DaemonHandle,
+    pub(super) hooks: WebhookVerifier,
+    pub(super) board: StatusCache,
     /// Broadcasts whose messages are being recalled.
     pub(super) recalling: RefCell<BTreeSet<BroadcastId>>,
     pub(super) readiness: Readiness,
 }
 
 /// Work for the daemon's thread.
-pub(super) type Work = Box<dyn FnOnce(Rc<Office>) -> LocalBoxFuture<'static, ()> + Send>;
+pub(super) type DaemonWork = Box<dyn FnOnce(Rc<DaemonContext>) -> LocalBoxFuture<'static, ()> + Send>;

@@ -43,19 +43,19 @@ use tokio::task::JoinSet;
 use crate::clock::Clock;
 use crate::ledger::Ledger;
 
-use answer::Problem;
-use board::{Board, Watch};
-use guard::{Names, Tokens};
-use house::{Office, Work};
+use answer::ApiError;
+use board::{StatusCache, StatusWatch};
+use guard::{SiteNames, ApiTokens};
+use house::{DaemonContext, DaemonWork};
 use page::Pages;
 
-pub use acts::{BroadcastAct, Done, JobAct, SendAct};
-pub use guard::{Minted, mint};
-pub use house::{Find, House};
-pub use listener::{Listening, Tls};
-pub use metrics::Figures;
-pub use replan::{NotReplanned, ask_to_replan, continue_as_stored};
-pub use scripts::{AskedFor, NotRun, ask_for_script, asked_scripts};
+pub use acts::{BroadcastAction, ActionResult, JobAction, SendAction};
+pub use guard::{NewToken, mint};
+pub use house::{FindJob, DaemonHandle};
+pub use listener::{ListenerSetup, Tls};
+pub use metrics::PrometheusMetrics;
+pub use replan::{ReplanError, ask_to_replan, continue_as_stored};
+pub use scripts::{RequestedRun, RunScriptError, ask_for_script, asked_scripts};
 pub use view::*;
 
 /// Work for the daemon's thread that waits at once.
@@ -66,39 +66,39 @@ const READING: usize = 64;
 
 /// What handlers share.
 #[derive(Clone)]
-struct Site(Arc<Shared>);
+struct AppState(Arc<AppStateInner>);
 
-struct Shared {
+struct AppStateInner {
     ledger: Ledger,
     clock: Clock,
     log: Arc<LogTail>,
-    names: Names,
-    tokens: Tokens,
+    names: SiteNames,
+    tokens: ApiTokens,
     pages: Pages,
-    watch: Watch,
+    watch: StatusWatch,
     /// Places for requests whose bodies are being read.
     reading: Semaphore,
-    work: mpsc::Sender<Work>,
+    work: mpsc::Sender<DaemonWork>,
 }
 
-impl Deref for Site {
-    type Target = Shared;
+impl Deref for AppState {
+    type Target = AppStateInner;
 
-    fn deref(&self) -> &Shared {
+    fn deref(&self) -> &AppStateInner {
         &self.0
     }
 }
 
-impl Site {
+impl AppState {
     /// Does something on the daemon's own thread, and gives what came of it.
-    async fn on_daemon<T, F>(&self, work: impl FnOnce(Rc<Office>) -> F + Send + 'static) -> Result<T, Problem>
+    async fn on_daemon<T, F>(&self, work: impl FnOnce(Rc<DaemonContext>) -> F + Send + 'static) -> Result<T, ApiError>
     where
         T: Send + 'static,
         F: Future<Output = T> + 'static,
     {
-        let stops = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the daemon stops");
+        let stops = || ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "the daemon stops");
         let (done, came) = oneshot::channel();
-        let work: Work = Box::new(move |office| {
+        let work: DaemonWork = Box::new(move |office| {
             Box::pin(async move {
                 // Who has asked may be gone.
                 let _ = done.send(work(office).await);
@@ -115,26 +115,26 @@ impl Site {
 ///
 /// When the listener has no address, the key of sessions can neither be read nor made, or the page's templates make no
 /// sense.
-pub async fn serve(listening: Listening, house: House) -> std::io::Result<()> {
+pub async fn serve(listening: ListenerSetup, house: DaemonHandle) -> std::io::Result<()> {
     let address = listening.address()?;
     let (work, mut wanted) = mpsc::channel(WORK);
-    let (board, watch) = Board::new();
+    let (board, watch) = StatusCache::new();
     let pages = Pages::new(&house.project, house.simulator).map_err(std::io::Error::other)?;
-    let site = Site(Arc::new(Shared {
+    let site = AppState(Arc::new(AppStateInner {
         ledger: house.ledger.clone(),
         clock: house.clock.clone(),
         log: Arc::clone(&house.log),
-        names: Names::new(address, listening.tls.is_some(), &house.serve.hosts),
-        tokens: Tokens::new(house.ledger.clone(), &house.state, house.clock.clone())?,
+        names: SiteNames::new(address, listening.tls.is_some(), &house.serve.hosts),
+        tokens: ApiTokens::new(house.ledger.clone(), &house.state, house.clock.clone())?,
         pages,
         watch,
         reading: Semaphore::new(READING),
         work,
     }));
     let clock = house.clock.clone();
-    let office = Rc::new(Office {
+    let office = Rc::new(DaemonContext {
         house,
-        hooks: hooks::Desk::new(),
+        hooks: hooks::WebhookVerifier::new(),
         board,
         recalling: RefCell::default(),
         readiness: health::Readiness::default(),
@@ -155,7 +155,7 @@ pub async fn serve(listening: Listening, house: House) -> std::io::Result<()> {
     }
 }
 
-fn router(site: &Site) -> Router {
+fn router(site: &AppState) -> Router {
     let guarded = Router::new()
         .nest("/api/v1", api::routes())
         .merge(metrics::routes())

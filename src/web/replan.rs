@@ -4,14 +4,14 @@
 use std::time::Duration;
 
 use crate::host::changed_note;
-use crate::ledger::{Broadcast, Decision, Ledger, LedgerError};
+use crate::ledger::{Broadcast, OperatorDecision, Ledger, LedgerError};
 use crate::schedule::{run_name, script_of};
 
-use super::scripts::{NotRun, ask_for_script};
+use super::scripts::{RunScriptError, ask_for_script};
 
 /// Why a broadcast cannot be planned anew.
 #[derive(Debug, thiserror::Error)]
-pub enum NotReplanned {
+pub enum ReplanError {
     /// Nothing of it is left to send.
     #[error("nothing of it is left to send, so there is nothing to plan anew")]
     Over,
@@ -22,7 +22,7 @@ pub enum NotReplanned {
     NoJob(String),
     /// Its script cannot be run by the daemon.
     #[error("{0}; run its script by hand: mooncast run FILE --replan")]
-    NotRun(#[from] NotRun),
+    NotRun(#[from] RunScriptError),
     /// The ledger does not take it.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -34,7 +34,7 @@ pub enum NotReplanned {
 ///
 /// [`LedgerError::NotNow`] when it is over or being cancelled, and faults of the store.
 pub async fn continue_as_stored(ledger: &Ledger, broadcast: &Broadcast) -> Result<(), LedgerError> {
-    ledger.decide(broadcast.id, Some(Decision::Continue)).await?;
+    ledger.decide(broadcast.id, Some(OperatorDecision::Continue)).await?;
     ledger.request(broadcast.id, crate::ledger::Wish::Run, None).await?;
     ledger.entrust(broadcast.id).await
 }
@@ -45,16 +45,16 @@ pub async fn continue_as_stored(ledger: &Ledger, broadcast: &Broadcast) -> Resul
 /// # Errors
 ///
 /// [`NotReplanned`]; the broadcast is as it was then.
-pub async fn ask_to_replan(ledger: &Ledger, broadcast: &Broadcast) -> Result<String, NotReplanned> {
+pub async fn ask_to_replan(ledger: &Ledger, broadcast: &Broadcast) -> Result<String, ReplanError> {
     if broadcast.is_over() {
-        return Err(NotReplanned::Over);
+        return Err(ReplanError::Over);
     }
     let (id, spec) = (broadcast.id, &broadcast.spec);
     let job = spec.job.as_ref().filter(|job| script_of(&job.name).is_none());
     if let Some(job) = job {
         let listed = ledger.listed_jobs(Some(&job.name)).await?;
         if listed.first().is_none_or(|listed| listed.gone_at.is_some()) {
-            return Err(NotReplanned::NoJob(job.name.clone()));
+            return Err(ReplanError::NoJob(job.name.clone()));
         }
     }
     if !broadcast.is_held_for_changes() {
@@ -62,7 +62,7 @@ pub async fn ask_to_replan(ledger: &Ledger, broadcast: &Broadcast) -> Result<Str
         let note = changed_note(&["an operator asked for a new plan".to_owned()]);
         ledger.hold_for_changes(id, &note, spec.changes.clone().unwrap_or_default()).await?;
     }
-    ledger.decide(id, Some(Decision::Replan)).await?;
+    ledger.decide(id, Some(OperatorDecision::Replan)).await?;
     let name = format!("{}/{}", broadcast.name, broadcast.run);
     if let Some(job) = job {
         let at = Duration::from_millis(job.scheduled_at);

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::ledger::{Ledger, LedgerError, Listed, ScriptRow};
+use crate::ledger::{Ledger, LedgerError, JobRow, ScriptRow};
 use crate::schedule::{runs_of, script_of};
 
 use super::view::instant;
@@ -16,7 +16,7 @@ const MOST: usize = 64 * 1024;
 
 /// Why a script is not run.
 #[derive(Debug, thiserror::Error)]
-pub enum NotRun {
+pub enum RunScriptError {
     /// No script is known by that.
     #[error("there is no script `{name}`; the daemon knows {known}")]
     Unknown {
@@ -45,7 +45,7 @@ pub enum NotRun {
 
 /// A run that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AskedFor {
+pub struct RequestedRun {
     /// The script.
     pub script: String,
     /// By what its runs are known.
@@ -60,28 +60,28 @@ pub struct AskedFor {
 /// # Errors
 ///
 /// [`NotRun`]; nothing runs then.
-pub async fn ask_for_script(ledger: &Ledger, name: &str, args: &[String]) -> Result<AskedFor, NotRun> {
+pub async fn ask_for_script(ledger: &Ledger, name: &str, args: &[String]) -> Result<RequestedRun, RunScriptError> {
     let length = args.iter().map(String::len).sum();
     if length > MOST {
-        return Err(NotRun::TooLong(length));
+        return Err(RunScriptError::TooLong(length));
     }
     let scripts = ledger.scripts().await?;
     let below = format!("scripts/{name}");
     let Some(script) = scripts.iter().find(|script| script.name == name || script.name == below) else {
         let known: Vec<&str> = scripts.iter().map(|script| script.name.as_str()).collect();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        return Err(NotRun::Unknown { name: name.to_owned(), known });
+        return Err(RunScriptError::Unknown { name: name.to_owned(), known });
     };
     in_force(script)?;
     let (script, job) = (script.name.clone(), runs_of(&script.name));
     let at = ledger.ask_for_run(&job, args).await?;
-    Ok(AskedFor { script, job, at })
+    Ok(RequestedRun { script, job, at })
 }
 
-fn in_force(script: &ScriptRow) -> Result<(), NotRun> {
+fn in_force(script: &ScriptRow) -> Result<(), RunScriptError> {
     let Some(error) = &script.error else { return Ok(()) };
     let since = script.stale_since.map_or_else(|| "?".to_owned(), instant);
-    Err(NotRun::Stale { name: script.name.clone(), since, error: error.clone() })
+    Err(RunScriptError::Stale { name: script.name.clone(), since, error: error.clone() })
 }
 
 /// The scripts that somebody has run, as jobs are listed; or the one whose runs are known by `job`.
@@ -89,9 +89,9 @@ fn in_force(script: &ScriptRow) -> Result<(), NotRun> {
 /// # Errors
 ///
 /// Faults of the store.
-pub async fn asked_scripts(ledger: &Ledger, job: Option<&str>) -> Result<Vec<Listed>, LedgerError> {
+pub async fn asked_scripts(ledger: &Ledger, job: Option<&str>) -> Result<Vec<JobRow>, LedgerError> {
     let runs = ledger.asked_runs(job).await?;
-    let listed = runs.into_iter().map(|run| Listed {
+    let listed = runs.into_iter().map(|run| JobRow {
         name: run.job.clone(),
         script: script_of(&run.job).unwrap_or_default().to_owned(),
         times: WHEN_ASKED.to_owned(),

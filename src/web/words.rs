@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-type Texts = BTreeMap<String, String>;
+type Translations = BTreeMap<String, String>;
 
-static ENGLISH: LazyLock<Texts> = LazyLock::new(|| read(include_str!("page/words/en.toml")));
-static CHINESE: LazyLock<Texts> = LazyLock::new(|| read(include_str!("page/words/zh.toml")));
+static ENGLISH: LazyLock<Translations> = LazyLock::new(|| read(include_str!("page/words/en.toml")));
+static CHINESE: LazyLock<Translations> = LazyLock::new(|| read(include_str!("page/words/zh.toml")));
 
 /// A language that the page speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl Language {
         }
     }
 
-    fn texts(self) -> &'static Texts {
+    fn texts(self) -> &'static Translations {
         match self {
             Self::English => &ENGLISH,
             Self::Chinese => &CHINESE,
@@ -124,7 +124,7 @@ pub(in crate::web) fn number(number: u64) -> String {
 }
 
 /// The texts of a file. One that cannot be read has none, and the tests say so.
-fn read(file: &str) -> Texts {
+fn read(file: &str) -> Translations {
     toml::from_str(file).unwrap_or_default()
 }
 

@@ -6,27 +6,27 @@ use std::collections::HashSet;
 use mlua::MultiValue;
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::protocol::{AppInfo, ConsoleStep, Failure, Kind, Request, Start, ToHost, WorkerLimits};
+use crate::protocol::{AppInfo, ConsoleStep, RequestFailure, FailureKind, HostRequest, StartFrame, ToHost, WorkerLimits};
 
 use super::confine;
-use super::fault::Fault;
-use super::pipe::Pipe;
-use super::tasks::Tasks;
+use super::fault::NativeError;
+use super::pipe::HostPipe;
+use super::tasks::TaskScheduler;
 
 /// CPU in milliseconds after which the kernel's limit is moved on.
 const LIMIT_STEP_MS: u64 = 500;
 
 /// One for each state; reached through `Rc` by every native function.
 #[derive(Debug)]
-pub(super) struct Context {
+pub(super) struct ScriptContext {
     pub(super) limits: WorkerLimits,
     pub(super) apps: Vec<AppInfo>,
     /// The script's name.
     pub(super) script: String,
     /// The `run` of broadcasts that name none: a job's instant, elsewhere 1.
     pub(super) run: String,
-    pub(super) pipe: RefCell<Pipe>,
-    pub(super) tasks: RefCell<Tasks>,
+    pub(super) pipe: RefCell<HostPipe>,
+    pub(super) tasks: RefCell<TaskScheduler>,
     /// The events of the requests that are not answered.
     requests: RefCell<HashSet<u64>>,
     /// The event whose answer ends the line of a console that runs.
@@ -44,8 +44,8 @@ pub(super) struct Context {
     pub(super) over_time_at: RefCell<String>,
 }
 
-impl Context {
-    pub(super) fn new(start: &Start, pipe: Pipe) -> Self {
+impl ScriptContext {
+    pub(super) fn new(start: &StartFrame, pipe: HostPipe) -> Self {
         Self {
             limits: start.limits,
             apps: start.apps.clone(),
@@ -72,11 +72,11 @@ impl Context {
     }
 
     /// Puts a request on its way; its answer will be delivered under the event returned.
-    pub(super) fn request(&self, request: Request) -> Result<u64, Fault> {
+    pub(super) fn request(&self, request: HostRequest) -> Result<u64, NativeError> {
         let event = self.event();
         match &request {
-            Request::Console(ConsoleStep::Interrupted) => self.line_ending.set(Some(event)),
-            Request::Console(ConsoleStep::Next { .. }) => {
+            HostRequest::Console(ConsoleStep::Interrupted) => self.line_ending.set(Some(event)),
+            HostRequest::Console(ConsoleStep::Next { .. }) => {
                 self.line_ending.set(None);
                 self.line_ends.set(false);
             }
@@ -85,7 +85,7 @@ impl Context {
         self.pipe
             .borrow_mut()
             .try_send(&ToHost::Request(event, request))
-            .map_err(|error| Failure::new(Kind::Invalid, format!("too large to hand over: {error}")))?;
+            .map_err(|error| RequestFailure::new(FailureKind::Invalid, format!("too large to hand over: {error}")))?;
         self.requests.borrow_mut().insert(event);
         self.called_home();
         Ok(event)

@@ -3,10 +3,10 @@
 use mlua::{Lua, LuaString, MultiValue, Table, Value};
 use serde_json::Value as Json;
 
-use crate::message::{Shape, exact_numbers, shape};
-use crate::protocol::Answer;
+use crate::message::{TableShape, exact_numbers, shape};
+use crate::protocol::HostResponse;
 
-use super::fault::{Fault, receipts};
+use super::fault::{NativeError, receipts};
 
 /// Tables within tables; more is a table that holds itself.
 const MAX_DEPTH: usize = 64;
@@ -16,7 +16,7 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// What an empty table is where nothing says which.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Empty {
+pub(super) enum EmptyTable {
     /// By the field of a message that it fills, else an object.
     OfMessage,
     /// An object.
@@ -29,50 +29,50 @@ const OBJECT_MARK: &str = "mooncast.object";
 
 /// Where a value stands, for errors and for the shape of an empty table.
 #[derive(Clone, Copy)]
-struct Place<'a> {
-    parent: Option<&'a Place<'a>>,
-    step: Step<'a>,
+struct ValuePath<'a> {
+    parent: Option<&'a ValuePath<'a>>,
+    step: PathStep<'a>,
     depth: usize,
 }
 
 #[derive(Clone, Copy)]
-enum Step<'a> {
+enum PathStep<'a> {
     Root,
     Field(&'a str),
     Item(usize),
 }
 
-impl<'a> Place<'a> {
-    const ROOT: Place<'static> = Place { parent: None, step: Step::Root, depth: 0 };
+impl<'a> ValuePath<'a> {
+    const ROOT: ValuePath<'static> = ValuePath { parent: None, step: PathStep::Root, depth: 0 };
 
-    fn then(&'a self, step: Step<'a>) -> Place<'a> {
-        Place { parent: Some(self), step, depth: self.depth + 1 }
+    fn then(&'a self, step: PathStep<'a>) -> ValuePath<'a> {
+        ValuePath { parent: Some(self), step, depth: self.depth + 1 }
     }
 
     /// `body.items[2]`
     fn name(&self) -> String {
-        let mut name = self.parent.map(Place::name).unwrap_or_default();
+        let mut name = self.parent.map(ValuePath::name).unwrap_or_default();
         match self.step {
-            Step::Root => {}
-            Step::Field(field) => {
+            PathStep::Root => {}
+            PathStep::Field(field) => {
                 if !name.is_empty() {
                     name.push('.');
                 }
                 name.push_str(field);
             }
-            Step::Item(index) => name = format!("{name}[{index}]"),
+            PathStep::Item(index) => name = format!("{name}[{index}]"),
         }
         name
     }
 
-    fn shape(&self) -> Option<Shape> {
+    fn shape(&self) -> Option<TableShape> {
         let mut fields = Vec::with_capacity(self.depth);
         let mut place = Some(self);
         while let Some(here) = place {
             match here.step {
-                Step::Field(field) => fields.push(field),
-                Step::Item(_) => return None,
-                Step::Root => {}
+                PathStep::Field(field) => fields.push(field),
+                PathStep::Item(_) => return None,
+                PathStep::Root => {}
             }
             place = here.parent;
         }
@@ -82,27 +82,27 @@ impl<'a> Place<'a> {
 }
 
 /// Writes Lua values as JSON.
-pub(super) struct Writer {
+pub(super) struct LuaJsonWriter {
     list_mark: Option<Table>,
     object_mark: Option<Table>,
-    empty: Empty,
+    empty: EmptyTable,
     out: Vec<u8>,
 }
 
 /// A Lua value as JSON. Integral floats are written as integers, for Lua's `/` gives 5.0 where 5 is meant.
-pub(super) fn to_json(lua: &Lua, value: &Value, empty: Empty) -> Result<Vec<u8>, Fault> {
-    let mut writer = Writer {
+pub(super) fn to_json(lua: &Lua, value: &Value, empty: EmptyTable) -> Result<Vec<u8>, NativeError> {
+    let mut writer = LuaJsonWriter {
         list_mark: lua.named_registry_value(LIST_MARK)?,
         object_mark: lua.named_registry_value(OBJECT_MARK)?,
         empty,
         out: Vec::with_capacity(256),
     };
-    writer.value(value, &Place::ROOT)?;
+    writer.value(value, &ValuePath::ROOT)?;
     Ok(writer.out)
 }
 
-impl Writer {
-    fn value(&mut self, value: &Value, place: &Place) -> Result<(), Fault> {
+impl LuaJsonWriter {
+    fn value(&mut self, value: &Value, place: &ValuePath) -> Result<(), NativeError> {
         match value {
             Value::Nil => self.out.extend_from_slice(b"null"),
             Value::LightUserData(pointer) if pointer.0.is_null() => self.out.extend_from_slice(b"null"),
@@ -122,18 +122,18 @@ impl Writer {
         Ok(())
     }
 
-    fn json<T: serde::Serialize + ?Sized>(&mut self, value: &T, place: &Place) -> Result<(), Fault> {
+    fn json<T: serde::Serialize + ?Sized>(&mut self, value: &T, place: &ValuePath) -> Result<(), NativeError> {
         serde_json::to_writer(&mut self.out, value).map_err(|error| refuse(place, &error.to_string()))
     }
 
-    fn text(&mut self, text: &LuaString, place: &Place) -> Result<(), Fault> {
+    fn text(&mut self, text: &LuaString, place: &ValuePath) -> Result<(), NativeError> {
         match text.to_str() {
             Ok(text) => self.json(&*text, place),
             Err(_) => Err(refuse(place, "it holds bytes that are not UTF-8")),
         }
     }
 
-    fn table(&mut self, table: &Table, place: &Place) -> Result<(), Fault> {
+    fn table(&mut self, table: &Table, place: &ValuePath) -> Result<(), NativeError> {
         if place.depth >= MAX_DEPTH {
             return Err(refuse(
                 place,
@@ -148,8 +148,8 @@ impl Writer {
         }
         if !marked(&self.object_mark)
             && table.is_empty()
-            && matches!(self.empty, Empty::OfMessage)
-            && matches!(place.shape(), Some(Shape::List))
+            && matches!(self.empty, EmptyTable::OfMessage)
+            && matches!(place.shape(), Some(TableShape::List))
         {
             self.out.extend_from_slice(b"[]");
             return Ok(());
@@ -157,7 +157,7 @@ impl Writer {
         self.object(table, place)
     }
 
-    fn list(&mut self, table: &Table, length: usize, place: &Place) -> Result<(), Fault> {
+    fn list(&mut self, table: &Table, length: usize, place: &ValuePath) -> Result<(), NativeError> {
         let mut keys = 0;
         table.for_each::<Value, Value>(|_, _| {
             keys += 1;
@@ -175,13 +175,13 @@ impl Writer {
                 self.out.push(b',');
             }
             let item: Value = table.raw_get(index)?;
-            self.value(&item, &place.then(Step::Item(index)))?;
+            self.value(&item, &place.then(PathStep::Item(index)))?;
         }
         self.out.push(b']');
         Ok(())
     }
 
-    fn object(&mut self, table: &Table, place: &Place) -> Result<(), Fault> {
+    fn object(&mut self, table: &Table, place: &ValuePath) -> Result<(), NativeError> {
         let mut fields: Vec<(LuaString, Value)> = Vec::with_capacity(8);
         let mut stranger = None;
         table.for_each::<Value, Value>(|key, value| {
@@ -204,17 +204,17 @@ impl Writer {
             self.text(key, place)?;
             self.out.push(b':');
             let name = key.to_str()?;
-            self.value(value, &place.then(Step::Field(&name)))?;
+            self.value(value, &place.then(PathStep::Field(&name)))?;
         }
         self.out.push(b'}');
         Ok(())
     }
 }
 
-fn refuse(place: &Place, why: &str) -> Fault {
+fn refuse(place: &ValuePath, why: &str) -> NativeError {
     let name = place.name();
     let message = if name.is_empty() { why.to_owned() } else { format!("`{name}`: {why}") };
-    Fault::invalid(name, message)
+    NativeError::invalid(name, message)
 }
 
 /// Makes the marks that `json.array` and `json.object` put on tables.
@@ -273,30 +273,30 @@ pub(super) fn to_lua(lua: &Lua, json: &Json) -> mlua::Result<Value> {
 }
 
 /// What the prelude's `settle` takes: `true` and what the answer holds, or `false` and the fault.
-pub(super) fn answer_values(lua: &Lua, answer: Answer) -> mlua::Result<MultiValue> {
+pub(super) fn answer_values(lua: &Lua, answer: HostResponse) -> mlua::Result<MultiValue> {
     let mut values = vec![Value::Boolean(true)];
     match answer {
-        Answer::Noted(number, answer) => {
+        HostResponse::Noted(number, answer) => {
             let mut values = answer_values(lua, *answer)?;
             if let (Some(first), Ok(number)) = (values.get_mut(0), i64::try_from(number)) {
                 *first = Value::Integer(number);
             }
             return Ok(values);
         }
-        Answer::Nothing => {}
-        Answer::Receipts(pairs) => values.push(Value::Table(receipts(lua, &pairs)?)),
-        Answer::Json(bytes) => {
+        HostResponse::Nothing => {}
+        HostResponse::Receipts(pairs) => values.push(Value::Table(receipts(lua, &pairs)?)),
+        HostResponse::Json(bytes) => {
             let json: Json = serde_json::from_slice(&exact_numbers(&bytes)).map_err(mlua::Error::external)?;
             // A field that is null is a field that is not there, for Lua.
             values.push(if json.is_null() { Value::Nil } else { to_lua(lua, &json)? });
         }
-        Answer::Bytes(bytes) => values.push(Value::String(lua.create_string(&bytes)?)),
-        Answer::Number(number) => values.push(Value::Number(number)),
-        Answer::Source(source) => {
+        HostResponse::Bytes(bytes) => values.push(Value::String(lua.create_string(&bytes)?)),
+        HostResponse::Number(number) => values.push(Value::Number(number)),
+        HostResponse::Source(source) => {
             values.push(Value::String(lua.create_string(&source.name)?));
             values.push(Value::String(lua.create_string(&source.text)?));
         }
-        Answer::Response { status, headers, body } => {
+        HostResponse::Response { status, headers, body } => {
             let response = lua.create_table_with_capacity(0, 3)?;
             let fields = lua.create_table_with_capacity(0, headers.len())?;
             for (name, value) in headers {
@@ -307,7 +307,7 @@ pub(super) fn answer_values(lua: &Lua, answer: Answer) -> mlua::Result<MultiValu
             response.raw_set("body", lua.create_string(&body)?)?;
             values.push(Value::Table(response));
         }
-        Answer::Failed(failure) => return Fault::Failure(failure).into_values(lua),
+        HostResponse::Failed(failure) => return NativeError::Failure(failure).into_values(lua),
     }
     Ok(MultiValue::from_vec(values))
 }

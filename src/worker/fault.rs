@@ -2,33 +2,33 @@
 
 use mlua::{Error, IntoLua, Lua, MultiValue, Table, Value};
 
-use crate::protocol::{Failure, Kind};
+use crate::protocol::{RequestFailure, FailureKind};
 
 /// Why a native function failed.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(super) enum NativeError {
     /// An error value with the fields that every failure has.
-    Failure(Box<Failure>),
+    Failure(Box<RequestFailure>),
     /// Lua's own error: no memory, a bad argument.
     Lua(Error),
 }
 
-impl From<Error> for Fault {
+impl From<Error> for NativeError {
     fn from(error: Error) -> Self {
         Self::Lua(error)
     }
 }
 
-impl From<Failure> for Fault {
-    fn from(failure: Failure) -> Self {
+impl From<RequestFailure> for NativeError {
+    fn from(failure: RequestFailure) -> Self {
         Self::Failure(Box::new(failure))
     }
 }
 
-impl Fault {
+impl NativeError {
     /// A malformed argument.
     pub(super) fn invalid(field: impl Into<Box<str>>, message: impl Into<String>) -> Self {
-        Failure::invalid(field, message).into()
+        RequestFailure::invalid(field, message).into()
     }
 
     /// What the prelude's `settle` takes: `false` and the fault.
@@ -45,7 +45,7 @@ impl Fault {
 }
 
 /// The fields of an error value; the prelude adds `where` and the metatable.
-pub(super) fn error_value(lua: &Lua, failure: &Failure) -> mlua::Result<Table> {
+pub(super) fn error_value(lua: &Lua, failure: &RequestFailure) -> mlua::Result<Table> {
     let value = lua.create_table_with_capacity(0, 8)?;
     value.raw_set("kind", failure.kind.word())?;
     value.raw_set("message", failure.message.as_str())?;
@@ -63,7 +63,7 @@ pub(super) fn error_value(lua: &Lua, failure: &Failure) -> mlua::Result<Table> {
 }
 
 /// The list of problems of a message.
-pub(super) fn problems(lua: &Lua, failure: &Failure) -> mlua::Result<Table> {
+pub(super) fn problems(lua: &Lua, failure: &RequestFailure) -> mlua::Result<Table> {
     let list = lua.create_table_with_capacity(failure.problems.len(), 0)?;
     for (field, message) in &failure.problems {
         let problem = lua.create_table_with_capacity(0, 2)?;
@@ -84,17 +84,17 @@ pub(super) fn receipts(lua: &Lua, pairs: &[(String, String)]) -> mlua::Result<Ta
 }
 
 /// An argument that is not of the type expected, as an `invalid` one.
-fn bad_argument(error: &Error) -> Option<Failure> {
+fn bad_argument(error: &Error) -> Option<RequestFailure> {
     match error {
         Error::BadArgument { pos, name, cause, .. } => {
             let field = name.clone().unwrap_or_else(|| format!("argument {pos}"));
             let message =
                 format!("{field}: {}", bad_argument(cause).map_or_else(|| plain(cause), |f| f.message));
-            Some(Failure::invalid(field, message))
+            Some(RequestFailure::invalid(field, message))
         }
         Error::FromLuaConversionError { from, to, message } => {
             let detail = message.as_ref().map(|message| format!(" ({message})")).unwrap_or_default();
-            Some(Failure::new(Kind::Invalid, format!("expected {}, got {from}{detail}", friendly(to))))
+            Some(RequestFailure::new(FailureKind::Invalid, format!("expected {}, got {from}{detail}", friendly(to))))
         }
         _ => None,
     }

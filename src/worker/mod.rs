@@ -24,7 +24,7 @@ use rustix::process::getppid;
 
 use crate::protocol::{PROBE, ToHost, ToWorker, VERSION};
 
-use pipe::Pipe;
+use pipe::HostPipe;
 
 /// Runs one script as the host says, over standard input and output. With [`PROBE`] as its argument it only prints how
 /// it is confined.
@@ -35,7 +35,7 @@ pub fn main() -> ExitCode {
     if std::env::args_os().nth(2).as_deref() == Some(OsStr::new(PROBE)) {
         return probe(confine::probe(host));
     }
-    let mut pipe = match Pipe::open() {
+    let mut pipe = match HostPipe::open() {
         Ok(pipe) => pipe,
         Err(error) => return complain(&error),
     };
@@ -59,7 +59,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn probe(confined: std::io::Result<confine::Confined>) -> ExitCode {
+fn probe(confined: std::io::Result<confine::Confinement>) -> ExitCode {
     let written = confined.and_then(|confined| writeln!(std::io::stdout(), "{confined}"));
     match written {
         Ok(()) => ExitCode::SUCCESS,

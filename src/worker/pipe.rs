@@ -10,7 +10,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::stdio::{stdin, stdout};
 
-use crate::protocol::{Frames, ProtocolError, ToHost, ToWorker, encode};
+use crate::protocol::{FrameDecoder, ProtocolError, ToHost, ToWorker, encode};
 
 /// Bytes that wait before they are written without being asked.
 const BATCH: usize = 64 * 1024;
@@ -20,10 +20,10 @@ const READ: usize = 64 * 1024;
 
 /// Standard input and output as frames.
 #[derive(Debug)]
-pub(super) struct Pipe {
+pub(super) struct HostPipe {
     input: File,
     output: File,
-    frames: Frames<ToWorker>,
+    frames: FrameDecoder<ToWorker>,
     /// Frames that were looked at before they were asked for.
     seen: VecDeque<ToWorker>,
     unsent: Vec<u8>,
@@ -40,14 +40,14 @@ pub(super) enum PipeError {
     Protocol(#[from] ProtocolError),
 }
 
-impl Pipe {
+impl HostPipe {
     pub(super) fn open() -> io::Result<Self> {
         let output = File::from(stdout().try_clone_to_owned()?);
         fcntl_setfl(&output, fcntl_getfl(&output)? | OFlags::NONBLOCK)?;
         Ok(Self {
             input: File::from(stdin().try_clone_to_owned()?),
             output,
-            frames: Frames::default(),
+            frames: FrameDecoder::default(),
             seen: VecDeque::new(),
             unsent: Vec::with_capacity(BATCH),
             scratch: vec![0; READ].into_boxed_slice(),

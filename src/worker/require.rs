@@ -2,11 +2,11 @@
 
 use mlua::{Table, Value};
 
-use crate::protocol::Request;
+use crate::protocol::HostRequest;
 
-use super::context::Context;
-use super::fault::Fault;
-use super::modules::Kit;
+use super::context::ScriptContext;
+use super::fault::NativeError;
+use super::modules::ModuleKit;
 use super::report::STDLIB;
 
 /// `require` in Lua, so that a module may wait while it loads.
@@ -77,7 +77,7 @@ end
 "#;
 
 /// Puts `require` into the globals; `loaded` holds what needs no file.
-pub(super) fn install(kit: &Kit, loaded: Table) -> mlua::Result<()> {
+pub(super) fn install(kit: &ModuleKit, loaded: Table) -> mlua::Result<()> {
     let (globals, own) = (kit.lua().globals(), kit.own_globals());
     let help = |name: &str| kit.prelude().raw_get::<Value>(name);
     let (throw, wait_in, release) = (help("throw")?, help("wait_in")?, help("release")?);
@@ -89,6 +89,6 @@ pub(super) fn install(kit: &Kit, loaded: Table) -> mlua::Result<()> {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the form that `Kit` takes")]
-fn fetch(_: &mlua::Lua, _: &Context, name: String) -> Result<Request, Fault> {
-    Ok(Request::Require(name))
+fn fetch(_: &mlua::Lua, _: &ScriptContext, name: String) -> Result<HostRequest, NativeError> {
+    Ok(HostRequest::Require(name))
 }

@@ -4,30 +4,30 @@ use std::rc::Rc;
 
 use mlua::{Function, Lua, MultiValue, Table, Value};
 
-use crate::protocol::{HookRequest, JobStart, Mode, ScriptError, Source, Start, ToHost};
+use crate::protocol::{HookRequest, JobStart, LoadMode, ScriptError, LuaSource, StartFrame, ToHost};
 
-use super::context::Context;
+use super::context::ScriptContext;
 use super::fault::plain;
 use super::modules;
-use super::pipe::Pipe;
+use super::pipe::HostPipe;
 use super::report;
-use super::state::{self, State};
-use super::tasks::{self, Stuck};
+use super::state::{self, LuaState};
+use super::tasks::{self, TaskSchedulerError};
 
 /// Runs the script as `start` says and tells the host how it ended.
-pub(super) fn run(start: &Start, pipe: Pipe) -> Result<(), Stuck> {
-    let context = Rc::new(Context::new(start, pipe));
+pub(super) fn run(start: &StartFrame, pipe: HostPipe) -> Result<(), TaskSchedulerError> {
+    let context = Rc::new(ScriptContext::new(start, pipe));
     let outcome = match state::make(Rc::clone(&context), start.seed) {
         Ok(state) => execute(&state, start),
-        Err(error) => Err(End::Failed(machinery(&error))),
+        Err(error) => Err(ExecutionError::Failed(machinery(&error))),
     };
     let result = match outcome {
         Ok(()) => Ok(()),
-        Err(End::Failed(error)) => Err(error),
+        Err(ExecutionError::Failed(error)) => Err(error),
         // Nobody is there to be told.
-        Err(End::Stuck(Stuck::HostGone)) => return Ok(()),
-        Err(End::Stuck(Stuck::Pipe(error))) => return Err(error.into()),
-        Err(End::Stuck(stuck)) => {
+        Err(ExecutionError::Stuck(TaskSchedulerError::HostGone)) => return Ok(()),
+        Err(ExecutionError::Stuck(TaskSchedulerError::Pipe(error))) => return Err(error.into()),
+        Err(ExecutionError::Stuck(stuck)) => {
             Err(ScriptError { message: report::clean(&stuck.to_string()), ..ScriptError::default() })
         }
     };
@@ -37,24 +37,24 @@ pub(super) fn run(start: &Start, pipe: Pipe) -> Result<(), Stuck> {
     Ok(())
 }
 
-enum End {
+enum ExecutionError {
     Failed(ScriptError),
-    Stuck(Stuck),
+    Stuck(TaskSchedulerError),
 }
 
-impl From<mlua::Error> for End {
+impl From<mlua::Error> for ExecutionError {
     fn from(error: mlua::Error) -> Self {
         Self::Failed(machinery(&error))
     }
 }
 
-impl From<Stuck> for End {
-    fn from(stuck: Stuck) -> Self {
+impl From<TaskSchedulerError> for ExecutionError {
+    fn from(stuck: TaskSchedulerError) -> Self {
         Self::Stuck(stuck)
     }
 }
 
-fn execute(state: &State, start: &Start) -> Result<(), End> {
+fn execute(state: &LuaState, start: &StartFrame) -> Result<(), ExecutionError> {
     let lua = &state.lua;
     let arguments = lua.create_sequence_from(start.args.iter().map(String::as_str))?;
     lua.globals().raw_set("arg", &arguments)?;
@@ -62,12 +62,12 @@ fn execute(state: &State, start: &Start) -> Result<(), End> {
     let strings =
         start.args.iter().map(|text| lua.create_string(text).map(Value::String)).collect::<Result<_, _>>()?;
     match start.mode {
-        Mode::Console => {
+        LoadMode::Console => {
             in_task(state, modules::console::build(&state.kit)?, strings)?;
             // The person has ended it: nothing that lines have begun is waited for.
             return Ok(());
         }
-        Mode::Eval => {
+        LoadMode::Eval => {
             let handle = in_task(state, evaluated(lua, &start.script)?, strings)?;
             print_results(state, &handle)?;
         }
@@ -75,7 +75,7 @@ fn execute(state: &State, start: &Start) -> Result<(), End> {
             in_task(state, compiled(lua, &start.script.text, &start.script.name)?, strings)?;
         }
     }
-    if start.mode == Mode::Run
+    if start.mode == LoadMode::Run
         && let Value::Function(main) = lua.globals().raw_get("main")?
     {
         in_task(state, main, MultiValue::from_vec(vec![Value::Table(arguments)]))?;
@@ -88,7 +88,7 @@ fn execute(state: &State, start: &Start) -> Result<(), End> {
         run_job(state, job)?;
     }
     match state.unseen.raw_get::<Option<Table>>(1)? {
-        Some(handle) => Err(End::Failed(failure_of(state, &handle)?)),
+        Some(handle) => Err(ExecutionError::Failed(failure_of(state, &handle)?)),
         None => Ok(()),
     }
 }
@@ -99,13 +99,13 @@ fn compiled(lua: &Lua, text: &[u8], name: &str) -> mlua::Result<Function> {
 }
 
 /// An expression, or statements.
-fn evaluated(lua: &Lua, source: &Source) -> mlua::Result<Function> {
+fn evaluated(lua: &Lua, source: &LuaSource) -> mlua::Result<Function> {
     let expression = [b"return ", source.text.as_ref()].concat();
     compiled(lua, &expression, &source.name).or_else(|_| compiled(lua, &source.text, &source.name))
 }
 
 /// Prints what a task gave, as Lua would write it.
-fn print_results(state: &State, handle: &Table) -> mlua::Result<()> {
+fn print_results(state: &LuaState, handle: &Table) -> mlua::Result<()> {
     let results: Table = handle.raw_get("results")?;
     let count: i64 = results.raw_get("n")?;
     let mut shown = Vec::new();
@@ -121,10 +121,10 @@ fn print_results(state: &State, handle: &Table) -> mlua::Result<()> {
 }
 
 /// Calls the function of a job.
-fn run_job(state: &State, job: &JobStart) -> Result<(), End> {
+fn run_job(state: &LuaState, job: &JobStart) -> Result<(), ExecutionError> {
     let Some(body) = state.jobs.raw_get::<Option<Function>>(job.name.as_str())? else {
         let message = format!("the script declares no job named `{}`", report::clean(&job.name));
-        return Err(End::Failed(ScriptError { message, ..ScriptError::default() }));
+        return Err(ExecutionError::Failed(ScriptError { message, ..ScriptError::default() }));
     };
     let context = state.lua.create_table()?;
     context.raw_set("name", job.name.as_str())?;
@@ -153,7 +153,7 @@ fn request_table(lua: &Lua, request: &HookRequest) -> mlua::Result<Table> {
 }
 
 /// Runs a function as a task, to its end.
-fn in_task(state: &State, body: Function, arguments: MultiValue) -> Result<Table, End> {
+fn in_task(state: &LuaState, body: Function, arguments: MultiValue) -> Result<Table, ExecutionError> {
     let mut all = arguments;
     all.push_front(Value::Function(body));
     let handle: Table = state.start_main.call(all)?;
@@ -161,12 +161,12 @@ fn in_task(state: &State, body: Function, arguments: MultiValue) -> Result<Table
         tasks::step(&state.lua, &state.context)?;
     }
     if handle.raw_get::<bool>("failed")? {
-        return Err(End::Failed(failure_of(state, &handle)?));
+        return Err(ExecutionError::Failed(failure_of(state, &handle)?));
     }
     Ok(handle)
 }
 
-fn failure_of(state: &State, handle: &Table) -> mlua::Result<ScriptError> {
+fn failure_of(state: &LuaState, handle: &Table) -> mlua::Result<ScriptError> {
     let results: Table = handle.raw_get("results")?;
     Ok(report::script_error(&state.lua, results.raw_get(1)?, state.context.limits.memory))
 }

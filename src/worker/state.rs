@@ -9,8 +9,8 @@ use mlua::{
 
 use crate::protocol::ToHost;
 
-use super::context::Context;
-use super::fault::Fault;
+use super::context::ScriptContext;
+use super::fault::NativeError;
 use super::{convert, modules, report, require, tasks};
 
 const PRELUDE: &str = include_str!("prelude.lua");
@@ -34,9 +34,9 @@ const SAFE_OS: [&str; 2] = ["clock", "difftime"];
 const REMOVED: [&str; 4] = ["dofile", "loadfile", "collectgarbage", "warn"];
 
 /// A state with the sandbox closed, and what the scheduler needs of it.
-pub(super) struct State {
+pub(super) struct LuaState {
     pub(super) lua: Lua,
-    pub(super) context: Rc<Context>,
+    pub(super) context: Rc<ScriptContext>,
     /// Starts the task of a script's main chunk; gives its handle.
     pub(super) start_main: Function,
     /// Handles of failed tasks that nobody has waited for.
@@ -44,13 +44,13 @@ pub(super) struct State {
     /// The functions of the jobs that were declared, by name.
     pub(super) jobs: Table,
     /// What modules are made with.
-    pub(super) kit: modules::Kit,
+    pub(super) kit: modules::ModuleKit,
     /// Shows a value as Lua would write it.
     pub(super) show: Function,
 }
 
 /// Makes the state, within the memory limit from its first allocation on.
-pub(super) fn make(context: Rc<Context>, seed: u64) -> mlua::Result<State> {
+pub(super) fn make(context: Rc<ScriptContext>, seed: u64) -> mlua::Result<LuaState> {
     let libraries =
         StdLib::COROUTINE | StdLib::TABLE | StdLib::STRING | StdLib::UTF8 | StdLib::MATH | StdLib::OS;
     let lua = Lua::new_with(libraries, LuaOptions::default())?;
@@ -62,17 +62,17 @@ pub(super) fn make(context: Rc<Context>, seed: u64) -> mlua::Result<State> {
     let prelude: Table = lua.load(PRELUDE).set_name(PRELUDE_NAME).call(natives(&lua, &context)?)?;
     close_sandbox(&lua, &prelude, seed)?;
 
-    let kit = modules::Kit::new(&lua, &context, &prelude)?;
+    let kit = modules::ModuleKit::new(&lua, &context, &prelude)?;
     let jobs = lua.create_table()?;
     let preloaded = modules::install(&kit, &jobs)?;
     require::install(&kit, preloaded)?;
     let (start_main, unseen, show) = (prelude.get("main")?, prelude.get("unseen")?, prelude.get("show")?);
-    Ok(State { lua, context, start_main, unseen, jobs, kit, show })
+    Ok(LuaState { lua, context, start_main, unseen, jobs, kit, show })
 }
 
 /// Looks every so many instructions whether the CPU time is up, or the line of a console is to end. Once it is so, looks at
 /// every single instruction, so that a script that catches the error meets it again at once.
-fn watch(lua: &Lua, context: &Rc<Context>, instructions: u32) -> mlua::Result<()> {
+fn watch(lua: &Lua, context: &Rc<ScriptContext>, instructions: u32) -> mlua::Result<()> {
     let watcher = Rc::clone(context);
     lua.set_global_hook(HookTriggers::new().every_nth_instruction(instructions), move |lua, debug| {
         let (late, line_ends) = (watcher.out_of_time(), watcher.line_ends());
@@ -91,7 +91,7 @@ fn watch(lua: &Lua, context: &Rc<Context>, instructions: u32) -> mlua::Result<()
     })
 }
 
-fn over_time(lua: &Lua, context: &Context, debug: &mlua::debug::Debug<'_>) -> Error {
+fn over_time(lua: &Lua, context: &ScriptContext, debug: &mlua::debug::Debug<'_>) -> Error {
     // Our own Lua runs out of time too, once the script has: the script's line is what is to be told.
     let mut place = context.over_time_at.borrow_mut();
     if let Some(line) = report::place(debug).or_else(|| report::whereabouts(lua)) {
@@ -131,7 +131,7 @@ fn close_sandbox(lua: &Lua, prelude: &Table, seed: u64) -> mlua::Result<()> {
 }
 
 /// What the prelude needs of Rust.
-fn natives(lua: &Lua, context: &Rc<Context>) -> mlua::Result<Table> {
+fn natives(lua: &Lua, context: &Rc<ScriptContext>) -> mlua::Result<Table> {
     let natives = lua.create_table()?;
     let add = |name: &str, function: mlua::Result<Function>| natives.raw_set(name, function?);
 
@@ -205,14 +205,14 @@ fn natives(lua: &Lua, context: &Rc<Context>) -> mlua::Result<Table> {
 }
 
 /// Calls a native and turns its fault into what the prelude's `settle` takes.
-pub(super) fn settled(lua: &Lua, result: Result<MultiValue, Fault>) -> mlua::Result<MultiValue> {
+pub(super) fn settled(lua: &Lua, result: Result<MultiValue, NativeError>) -> mlua::Result<MultiValue> {
     match result {
         Ok(mut values) => {
             values.push_front(Value::Boolean(true));
             Ok(values)
         }
         // A script must not be able to swallow the end of its memory as if it were an argument of the wrong type.
-        Err(Fault::Lua(Error::MemoryError(message))) => Err(Error::MemoryError(message)),
+        Err(NativeError::Lua(Error::MemoryError(message))) => Err(Error::MemoryError(message)),
         Err(fault) => fault.into_values(lua),
     }
 }

@@ -6,16 +6,16 @@ use std::rc::Rc;
 use mlua::thread::ThreadStatus;
 use mlua::{Lua, MultiValue, Thread, Value};
 
-use crate::protocol::{Failure, Kind, ToHost, ToWorker};
+use crate::protocol::{RequestFailure, FailureKind, ToHost, ToWorker};
 
-use super::context::Context;
+use super::context::ScriptContext;
 use super::convert::answer_values;
-use super::fault::{Fault, plain};
+use super::fault::{NativeError, plain};
 use super::pipe::PipeError;
 
 /// Tasks that can go on, and tasks that wait for an event.
 #[derive(Debug, Default)]
-pub(super) struct Tasks {
+pub(super) struct TaskScheduler {
     ready: VecDeque<(Thread, MultiValue)>,
     waiting: HashMap<u64, Thread>,
     /// What has happened that nobody has come for yet.
@@ -28,7 +28,7 @@ pub(super) struct Tasks {
     nested: u32,
 }
 
-impl Tasks {
+impl TaskScheduler {
     pub(super) fn deliver(&mut self, event: u64, values: MultiValue) {
         if let Some(thread) = self.waiting.remove(&event) {
             self.ready.push_back((thread, values));
@@ -65,7 +65,7 @@ const MAX_NESTED: u32 = 30;
 
 /// Why the scheduler cannot go on.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Stuck {
+pub(super) enum TaskSchedulerError {
     #[error(transparent)]
     Pipe(#[from] PipeError),
     #[error("the host has gone")]
@@ -79,11 +79,11 @@ pub(super) enum Stuck {
 }
 
 /// Adds a task that runs `thread` with `arguments`.
-pub(super) fn start(context: &Context, thread: Thread, arguments: MultiValue) -> Result<(), Fault> {
+pub(super) fn start(context: &ScriptContext, thread: Thread, arguments: MultiValue) -> Result<(), NativeError> {
     let mut tasks = context.tasks.borrow_mut();
     if tasks.alive >= context.limits.tasks {
-        return Err(Failure::new(
-            Kind::Invalid,
+        return Err(RequestFailure::new(
+            FailureKind::Invalid,
             format!(
                 "{} tasks are alive, which is the limit; wait for some before starting more",
                 tasks.alive
@@ -100,7 +100,7 @@ pub(super) fn start(context: &Context, thread: Thread, arguments: MultiValue) ->
 ///
 /// Each such wait stands on the C stack above the one before it. Past [`MAX_NESTED`] of them nothing new is resumed,
 /// so that Lua's own limit (200) is never met: what was asked of the host is waited for, and nothing else.
-pub(super) fn run_until(lua: &Lua, context: &Rc<Context>, event: u64) -> Result<MultiValue, Stuck> {
+pub(super) fn run_until(lua: &Lua, context: &Rc<ScriptContext>, event: u64) -> Result<MultiValue, TaskSchedulerError> {
     context.tasks.borrow_mut().nested += 1;
     let result = loop {
         let (arrived, deep) = {
@@ -120,7 +120,7 @@ pub(super) fn run_until(lua: &Lua, context: &Rc<Context>, event: u64) -> Result<
 }
 
 /// Runs tasks until none is alive.
-pub(super) fn run_all(lua: &Lua, context: &Rc<Context>) -> Result<(), Stuck> {
+pub(super) fn run_all(lua: &Lua, context: &Rc<ScriptContext>) -> Result<(), TaskSchedulerError> {
     while context.tasks.borrow().alive > 0 {
         step(lua, context)?;
     }
@@ -128,7 +128,7 @@ pub(super) fn run_all(lua: &Lua, context: &Rc<Context>) -> Result<(), Stuck> {
 }
 
 /// Runs one task as far as it goes, or waits for the host.
-pub(super) fn step(lua: &Lua, context: &Rc<Context>) -> Result<(), Stuck> {
+pub(super) fn step(lua: &Lua, context: &Rc<ScriptContext>) -> Result<(), TaskSchedulerError> {
     let next = context.tasks.borrow_mut().ready.pop_front();
     match next {
         Some((thread, values)) => resume(context, thread, values),
@@ -136,7 +136,7 @@ pub(super) fn step(lua: &Lua, context: &Rc<Context>) -> Result<(), Stuck> {
     }
 }
 
-fn resume(context: &Context, thread: Thread, values: MultiValue) -> Result<(), Stuck> {
+fn resume(context: &ScriptContext, thread: Thread, values: MultiValue) -> Result<(), TaskSchedulerError> {
     let yielded = thread.resume::<(Value, Option<u64>)>(values);
     match (thread.status(), yielded) {
         // What a task yields is always (WAIT, event): the prelude's `yield` lets nothing else through.
@@ -154,14 +154,14 @@ fn resume(context: &Context, thread: Thread, values: MultiValue) -> Result<(), S
 }
 
 /// Takes in what the host says: all that is there, and at least one frame.
-fn hear(lua: &Lua, context: &Context) -> Result<(), Stuck> {
+fn hear(lua: &Lua, context: &ScriptContext) -> Result<(), TaskSchedulerError> {
     if !context.awaits_host() {
-        return Err(Stuck::Deadlock);
+        return Err(TaskSchedulerError::Deadlock);
     }
     let frame = {
         let mut pipe = context.pipe.borrow_mut();
         pipe.send(&ToHost::Waiting(context.answered.get()));
-        pipe.receive()?.ok_or(Stuck::HostGone)?
+        pipe.receive()?.ok_or(TaskSchedulerError::HostGone)?
     };
     take_in(lua, context, frame)?;
     loop {
@@ -171,18 +171,18 @@ fn hear(lua: &Lua, context: &Context) -> Result<(), Stuck> {
     }
 }
 
-fn take_in(lua: &Lua, context: &Context, frame: ToWorker) -> Result<(), Stuck> {
-    let ToWorker::Answer(event, answer) = frame else { return Err(Stuck::Unasked) };
+fn take_in(lua: &Lua, context: &ScriptContext, frame: ToWorker) -> Result<(), TaskSchedulerError> {
+    let ToWorker::Answer(event, answer) = frame else { return Err(TaskSchedulerError::Unasked) };
     if !context.note_answer(event) {
-        return Err(Stuck::Unasked);
+        return Err(TaskSchedulerError::Unasked);
     }
     context.deliver(event, answer_values(lua, answer)?);
     Ok(())
 }
 
 /// Ends the wait of a task with `cancelled`; false when it waits for nothing.
-pub(super) fn cancel(lua: &Lua, context: &Context, thread: &Thread) -> mlua::Result<bool> {
-    let fault = Fault::from(Failure::new(Kind::Cancelled, "the task was cancelled"));
+pub(super) fn cancel(lua: &Lua, context: &ScriptContext, thread: &Thread) -> mlua::Result<bool> {
+    let fault = NativeError::from(RequestFailure::new(FailureKind::Cancelled, "the task was cancelled"));
     let values = fault.into_values(lua)?;
     Ok(context.tasks.borrow_mut().interrupt(thread, values))
 }

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use mooncast::client::{Class, Client, Failure};
+use mooncast::client::{FailureClass, Client, CallError};
 use mooncast::clock::Clock;
 
 use super::server::{Server, Step};
@@ -12,7 +12,7 @@ use super::{TOKEN, app, assert_no_secret, client, fixed_token, run, send};
 const PATH: &str = "/messages/chatgroups";
 
 /// Sends once to a server that does `step`; the failure, and how many requests came.
-fn failed_send(step: &Step) -> (Failure, usize) {
+fn failed_send(step: &Step) -> (CallError, usize) {
     let step = step.clone();
     let server = Server::start(move |_, _| step.clone());
     let failure = run(send(&client(&server.url))).unwrap_err();
@@ -23,7 +23,7 @@ fn failed_send(step: &Step) -> (Failure, usize) {
 }
 
 /// Reads a list once from a server that does `step`.
-fn failed_read(step: &Step) -> (Class, usize) {
+fn failed_read(step: &Step) -> (FailureClass, usize) {
     let step = step.clone();
     let server = Server::start(move |_, _| step.clone());
     let failure = run(client(&server.url).groups_page(None, 10)).unwrap_err();
@@ -33,7 +33,7 @@ fn failed_read(step: &Step) -> (Class, usize) {
 
 #[test]
 fn every_answer_of_the_table_has_its_class_and_is_not_asked_for_twice() {
-    use Class::{Auth, InDoubt, Permanent, Repeat, Throttled};
+    use FailureClass::{Auth, InDoubt, Permanent, Repeat, Throttled};
     let html = "<html><body>Bad Gateway</body></html>";
     let plain = |status: u16| Step::Answer(status, html.into());
     let rows = [
@@ -151,7 +151,7 @@ fn a_wait_that_the_service_asks_for_is_told() {
 fn an_endless_answer_is_given_up() {
     let long = format!(r#"{{"data":{{"1":"{}"}}}}"#, "m".repeat(17 * 1024 * 1024));
     let (failure, sends) = failed_send(&Step::Answer(200, long));
-    assert_eq!((failure.class, sends), (Class::InDoubt, 1));
+    assert_eq!((failure.class, sends), (FailureClass::InDoubt, 1));
 }
 
 #[test]
@@ -163,8 +163,8 @@ fn silence_after_the_request_is_a_doubt() {
         app.timeouts.overall = Duration::from_millis(overall);
         let client = Client::new(&app, Clock::real(), None).unwrap();
         let (sent, list) = run(async { (send(&client).await, client.groups_page(None, 1).await) });
-        assert_eq!(sent.unwrap_err().class, Class::InDoubt);
-        assert_eq!(list.unwrap_err().class, Class::Repeat);
+        assert_eq!(sent.unwrap_err().class, FailureClass::InDoubt);
+        assert_eq!(list.unwrap_err().class, FailureClass::Repeat);
     }
     assert_eq!((server.count(PATH), server.count("/chatgroups")), (2, 2));
 }
@@ -184,12 +184,12 @@ fn silence_within_an_answer_is_a_doubt() {
     app.timeouts.read = Duration::from_millis(100);
     let client = Client::new(&app, Clock::real(), None).unwrap();
     let failure = run(send(&client)).unwrap_err();
-    assert_eq!(failure.class, Class::InDoubt);
+    assert_eq!(failure.class, FailureClass::InDoubt);
     assert!(failure.to_string().ends_with("no answer within 100.0ms"), "{failure}");
 }
 
 /// The class of a send that never gets to be written.
-fn unsent(base_url: &str) -> Class {
+fn unsent(base_url: &str) -> FailureClass {
     let failure = run(async {
         let client = client(base_url);
         let body = bytes::Bytes::from_static(b"{}");
@@ -207,11 +207,11 @@ fn unsent(base_url: &str) -> Class {
 fn what_never_got_a_connection_was_not_sent() {
     // A port that was free a moment ago.
     let refused = format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
-    assert_eq!(unsent(&refused), Class::NothingSent);
-    assert_eq!(unsent("http://name.invalid"), Class::NothingSent);
+    assert_eq!(unsent(&refused), FailureClass::NothingSent);
+    assert_eq!(unsent("http://name.invalid"), FailureClass::NothingSent);
     // Something that does not speak TLS.
     let server = Server::start(|_, _| Step::ok());
-    assert_eq!(unsent(&server.url.replace("http://", "https://")), Class::NothingSent);
+    assert_eq!(unsent(&server.url.replace("http://", "https://")), FailureClass::NothingSent);
     assert_eq!(server.requests().len(), 0);
 }
 
@@ -224,6 +224,6 @@ fn a_connection_that_takes_too_long_was_not_sent() {
         app.timeouts.connect = Duration::from_millis(connect);
         app.timeouts.overall = Duration::from_millis(overall);
         let client = Client::new(&app, Clock::real(), None).unwrap();
-        assert_eq!(run(send(&client)).unwrap_err().class, Class::NothingSent);
+        assert_eq!(run(send(&client)).unwrap_err().class, FailureClass::NothingSent);
     }
 }

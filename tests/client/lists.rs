@@ -1,6 +1,6 @@
 //! Lists by pages, and recalls.
 
-use mooncast::client::{Class, Member, Recall, Recalled, Role};
+use mooncast::client::{FailureClass, Member, Recall, RecallResult, GroupRole};
 
 use super::server::{Request, Server, Step};
 use super::{client, run};
@@ -54,7 +54,7 @@ fn a_page_that_failed_is_asked_for_again() {
     run(async {
         let mut pages = client(&server.url).group_pages();
         pages.next().await.unwrap();
-        assert_eq!(pages.next().await.unwrap_err().class, Class::Repeat);
+        assert_eq!(pages.next().await.unwrap_err().class, FailureClass::Repeat);
         assert_eq!(pages.next().await.unwrap().unwrap()[0].groupid, "2");
     });
 }
@@ -65,7 +65,7 @@ fn a_cursor_that_leads_nowhere_ends_in_an_error() {
     run(async {
         let mut pages = client(&server.url).group_pages();
         pages.next().await.unwrap();
-        assert_eq!(pages.next().await.unwrap_err().class, Class::Permanent);
+        assert_eq!(pages.next().await.unwrap_err().class, FailureClass::Permanent);
     });
 }
 
@@ -99,7 +99,7 @@ fn no_member_is_lost_where_the_tenant_cuts_its_pages() {
         let (members, asked) = members(total, cap);
         assert_eq!((members.len(), asked), (total, calls), "{total} by {cap}");
         if let Some(first) = members.first() {
-            assert_eq!((first.id.as_str(), first.role), ("u0", Role::Owner));
+            assert_eq!((first.id.as_str(), first.role), ("u0", GroupRole::Owner));
         }
         assert!(members.iter().enumerate().all(|(i, member)| member.id == format!("u{i}")));
     }
@@ -110,7 +110,7 @@ fn an_id_that_no_path_can_hold_is_refused_without_a_call() {
     let server = Server::start(|_, _| Step::ok());
     for id in ["", ".", ".."] {
         let failure = run(client(&server.url).members_page(id, 1, 10)).unwrap_err();
-        assert_eq!(failure.class, Class::Permanent);
+        assert_eq!(failure.class, FailureClass::Permanent);
     }
     assert_eq!(server.requests().len(), 0);
 }
@@ -130,13 +130,13 @@ fn messages_are_recalled_thirty_at_most() {
     run(async {
         assert_eq!(client.recall(&[]).await, Ok(Vec::new()));
         let many: Vec<Recall> = (0..31).map(|i| recall(&i.to_string())).collect();
-        assert_eq!(client.recall(&many).await.unwrap_err().class, Class::Permanent);
+        assert_eq!(client.recall(&many).await.unwrap_err().class, FailureClass::Permanent);
         assert_eq!(server.requests().len(), 0);
 
         let forced = Recall { from: Some("me".into()), force: true, ..recall("2") };
         let recalled = client.recall(&[recall("1"), forced]).await.unwrap();
-        let one = Recalled { msg_id: "1".into(), recalled: true, note: String::new() };
-        let two = Recalled { msg_id: "2".into(), recalled: false, note: "not_found msg".into() };
+        let one = RecallResult { msg_id: "1".into(), recalled: true, note: String::new() };
+        let two = RecallResult { msg_id: "2".into(), recalled: false, note: "not_found msg".into() };
         assert_eq!(recalled, [one, two]);
         client.recall(&many[..30]).await.unwrap();
     });

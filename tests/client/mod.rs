@@ -12,7 +12,7 @@ mod upload;
 use std::time::Duration;
 
 use bytes::Bytes;
-use mooncast::client::{Client, Failure, Receipts, SendCall};
+use mooncast::client::{Client, CallError, SendReceipts, SendCall};
 use mooncast::clock::Clock;
 use mooncast::config::{App, AppLimits, Credentials, Timeouts};
 use secrecy::SecretString;
@@ -52,7 +52,7 @@ fn run<F: Future>(future: F) -> F::Output {
     Clock::real().block_on(future).unwrap()
 }
 
-async fn send(client: &Client) -> Result<Receipts, Failure> {
+async fn send(client: &Client) -> Result<SendReceipts, CallError> {
     client.send(SendCall::Group, Bytes::from_static(br#"{"to":["1"]}"#), || ()).await
 }
 

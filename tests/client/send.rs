@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
 use bytes::Bytes;
-use mooncast::client::{Class, SendCall};
+use mooncast::client::{FailureClass, SendCall};
 use mooncast::clock::Clock;
 
 use super::server::{Server, Step, willing};
@@ -49,7 +49,7 @@ fn a_chunked_answer_is_an_answer() {
 fn an_empty_message_is_refused_without_a_request() {
     let server = Server::start(willing);
     let failure = run(client(&server.url).send(SendCall::Group, Bytes::new(), || ())).unwrap_err();
-    assert_eq!((failure.class, server.requests().len()), (Class::Permanent, 0));
+    assert_eq!((failure.class, server.requests().len()), (FailureClass::Permanent, 0));
 }
 
 #[test]
@@ -78,10 +78,10 @@ fn connections_that_the_server_closed_lose_and_double_nothing() {
         for _ in 0..200 {
             match send(&client).await {
                 Ok(_) => sent += 1,
-                Err(failure) if failure.class == Class::NothingSent => {}
+                Err(failure) if failure.class == FailureClass::NothingSent => {}
                 // Its bytes met the server's closing: they left, and nobody read them.
                 Err(failure) => {
-                    assert_eq!(failure.class, Class::InDoubt, "{failure}");
+                    assert_eq!(failure.class, FailureClass::InDoubt, "{failure}");
                     in_doubt += 1;
                 }
             }

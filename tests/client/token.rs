@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use mooncast::client::{Class, Client, SendCall};
+use mooncast::client::{FailureClass, Client, SendCall};
 use mooncast::clock::Clock;
 
 use super::server::{Request, Server, Step, willing};
@@ -85,16 +85,16 @@ fn a_second_401_is_permanent_and_stops_the_fetching() {
     clock
         .block_on(async {
             let failure = send(&client).await.unwrap_err();
-            assert_eq!((failure.class, failure.status), (Class::Auth, Some(401)));
+            assert_eq!((failure.class, failure.status), (FailureClass::Auth, Some(401)));
             assert_no_secret(&format!("{failure} {failure:?} {client:?}"));
             assert_eq!((server.count("/token"), server.count("/messages/chatgroups")), (2, 2));
             for _ in 0..50 {
-                assert_eq!(send(&client).await.unwrap_err().class, Class::Auth);
+                assert_eq!(send(&client).await.unwrap_err().class, FailureClass::Auth);
             }
             assert_eq!((server.count("/token"), server.count("/messages/chatgroups")), (2, 2));
             // A minute later it may have been put right.
             clock.sleep(Duration::from_secs(61)).await;
-            assert_eq!(send(&client).await.unwrap_err().class, Class::Auth);
+            assert_eq!(send(&client).await.unwrap_err().class, FailureClass::Auth);
             assert_eq!(server.count("/token"), 3);
         })
         .unwrap();
@@ -137,7 +137,7 @@ fn a_token_still_serves_while_it_cannot_be_renewed() {
             assert_eq!(server.count("/token"), 2);
             clock.sleep(Duration::from_secs(51)).await;
             let failure = send(&client).await.unwrap_err();
-            assert_eq!(failure.class, Class::NothingSent, "{failure}");
+            assert_eq!(failure.class, FailureClass::NothingSent, "{failure}");
             assert!(
                 failure.to_string().starts_with("POST /token: nothing was sent: status 503"),
                 "{failure}"
@@ -156,7 +156,7 @@ fn failed_fetches_are_shared_and_come_ever_more_rarely() {
             let failures = futures_util::future::join_all((0..1000).map(|_| send(&client))).await;
             for failure in failures {
                 let failure = failure.unwrap_err();
-                assert_eq!(failure.class, Class::NothingSent);
+                assert_eq!(failure.class, FailureClass::NothingSent);
                 assert!(failure.retry_after.is_some_and(|wait| wait <= Duration::from_secs(1)));
             }
             assert_eq!(server.count("/token"), 1);
@@ -174,15 +174,15 @@ fn failed_fetches_are_shared_and_come_ever_more_rarely() {
 #[test]
 fn wrong_credentials_are_told_to_everybody_by_one_fetch() {
     for (step, class) in [
-        (Step::error(400, "invalid_grant", &format!("invalid secret {SECRET}")), Class::Auth),
-        (Step::error(401, "unauthorized", ""), Class::Auth),
-        (Step::error(404, "organization_application_not_found", ""), Class::Permanent),
+        (Step::error(400, "invalid_grant", &format!("invalid secret {SECRET}")), FailureClass::Auth),
+        (Step::error(401, "unauthorized", ""), FailureClass::Auth),
+        (Step::error(404, "organization_application_not_found", ""), FailureClass::Permanent),
         // The grant cannot be had just now.
-        (Step::error(429, "reach_limit", ""), Class::NothingSent),
-        (Step::Answer(200, format!(r#"{{"access_token":{{"{TOKEN}":1}}}}"#)), Class::NothingSent),
-        (Step::Truncated(200, format!(r#"{{"access_token":"{TOKEN}"}}"#)), Class::NothingSent),
-        (Step::token("CANARY\\n", 5), Class::Permanent),
-        (Step::Reset, Class::NothingSent),
+        (Step::error(429, "reach_limit", ""), FailureClass::NothingSent),
+        (Step::Answer(200, format!(r#"{{"access_token":{{"{TOKEN}":1}}}}"#)), FailureClass::NothingSent),
+        (Step::Truncated(200, format!(r#"{{"access_token":"{TOKEN}"}}"#)), FailureClass::NothingSent),
+        (Step::token("CANARY\\n", 5), FailureClass::Permanent),
+        (Step::Reset, FailureClass::NothingSent),
     ] {
         let told = step.clone();
         let server = Server::start(move |_, _| told.clone());

@@ -5,7 +5,7 @@ use std::io::{Seek, SeekFrom, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use mooncast::client::{Class, Client, Thumbnail, Upload};
+use mooncast::client::{FailureClass, Client, Thumbnail, Upload};
 use mooncast::clock::Clock;
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
@@ -100,7 +100,7 @@ fn a_file_that_changes_while_it_goes_is_never_taken_for_whole() {
         let upload = Upload::new(file.try_clone().unwrap(), "a", 10).unwrap();
         file.set_len(size).unwrap();
         let failure = run(client(&server.url).upload(&upload, |_| ())).unwrap_err();
-        assert_eq!((failure.class, server.requests().len()), (Class::Permanent, 0), "{failure}");
+        assert_eq!((failure.class, server.requests().len()), (FailureClass::Permanent, 0), "{failure}");
         let happened = if size == 3 { "the file shrank" } else { "the file grew" };
         assert!(failure.to_string().contains(happened), "{failure}");
     }
@@ -133,7 +133,7 @@ fn an_upload_may_be_repeated_by_the_caller_whatever_broke() {
         let upload = Upload::new(file(b"hello"), "a", 10).unwrap();
         let (first, second) =
             run(async { (client.upload(&upload, |_| ()).await, client.upload(&upload, |_| ()).await) });
-        assert_eq!(first.unwrap_err().class, Class::Repeat, "{step:?}");
+        assert_eq!(first.unwrap_err().class, FailureClass::Repeat, "{step:?}");
         assert_eq!(second.unwrap().uuid, "u-1");
         assert_eq!(server.count("/chatfiles"), 2);
     }

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use mooncast::clock::Clock;
 use mooncast::config::{AppFlags, Environment, Project as Place, Settings};
-use mooncast::daemon::{Loader, Order, Registry, Setup, serve};
-use mooncast::host::Output;
+use mooncast::daemon::{ScriptLoader, DaemonSignal, ScriptRegistry, DaemonSetup, serve};
+use mooncast::host::ScriptOutput;
 use mooncast::ledger::{JobState, Ledger};
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -29,7 +29,7 @@ const DAY: u64 = 24 * HOUR;
 #[derive(Default)]
 struct Kept(RefCell<Vec<String>>);
 
-impl Output for Kept {
+impl ScriptOutput for Kept {
     fn print(&self, bytes: &[u8]) {
         self.0.borrow_mut().extend(String::from_utf8_lossy(bytes).lines().map(str::to_owned));
     }
@@ -95,7 +95,7 @@ fn live(project: &Project, runs: &Runs, kept: &Rc<Kept>, scale: &Scale, from: u6
     let settings = Settings::load(&place, &Environment::of(vec![]), &flags).unwrap();
     let program = PathBuf::from(env!("CARGO_BIN_EXE_mooncast"));
     let registry =
-        Registry::new(Loader::new(place.clone(), vec![], clock.clone(), program.clone()), settings);
+        ScriptRegistry::new(ScriptLoader::new(place.clone(), vec![], clock.clone(), program.clone()), settings);
     let taken = Rc::clone(runs);
     let real = scale.real;
     let instead = move |job: &str, at: Duration| {
@@ -119,16 +119,16 @@ fn live(project: &Project, runs: &Runs, kept: &Rc<Kept>, scale: &Scale, from: u6
             let owner = ledger.register("serve").await.unwrap();
             registry.load_all().await.unwrap();
             let (orders, heard) = tokio::sync::mpsc::unbounded_channel();
-            let setup = Setup {
+            let setup = DaemonSetup {
                 project: place.clone(),
                 registry,
                 apps: vec![],
                 ledger,
                 owner,
-                roles: mooncast::config::Roles::ALL,
+                roles: mooncast::config::HostRoles::ALL,
                 clock: clock.clone(),
                 program,
-                output: Rc::clone(kept) as Rc<dyn Output>,
+                output: Rc::clone(kept) as Rc<dyn ScriptOutput>,
                 poll: Duration::from_hours(6),
                 instead: Some(Box::new(instead)),
                 told: Box::new(|event| Box::pin(async move { panic!("{event:?}") })),
@@ -140,7 +140,7 @@ fn live(project: &Project, runs: &Runs, kept: &Rc<Kept>, scale: &Scale, from: u6
                 } else {
                     time.sleep(Duration::from_secs(until - from)).await;
                 }
-                orders.send(Order::Stop).unwrap();
+                orders.send(DaemonSignal::Stop).unwrap();
             });
             serve(setup, heard).await.unwrap();
         })
@@ -149,7 +149,7 @@ fn live(project: &Project, runs: &Runs, kept: &Rc<Kept>, scale: &Scale, from: u6
 
 /// Lets the time go by as on a machine that sleeps and wakes: who shares a store says every few seconds that it lives,
 /// which would be millions of times. Each time the daemon is woken, as it would be at its next look.
-async fn leap(clock: &Clock, until: u64, orders: &UnboundedSender<Order>) {
+async fn leap(clock: &Clock, until: u64, orders: &UnboundedSender<DaemonSignal>) {
     let (until, mut asleep) = (Duration::from_secs(until), Duration::ZERO);
     loop {
         let left = until.saturating_sub(clock.unix_time());
@@ -159,7 +159,7 @@ async fn leap(clock: &Clock, until: u64, orders: &UnboundedSender<Order>) {
         let awake = left.min(Duration::from_secs(5));
         clock.set_unix_time(clock.unix_time() + left.saturating_sub(awake).min(asleep));
         clock.sleep(awake).await;
-        orders.send(Order::Look).unwrap();
+        orders.send(DaemonSignal::Look).unwrap();
         // At first it has to see its scripts.
         asleep = Duration::from_mins(90);
     }

@@ -17,7 +17,7 @@ use mooncast::clock::Clock;
 use mooncast::config::{
     App, AppFlags, AppLimits, Credentials, Environment, Project as Place, Settings, Timeouts,
 };
-use mooncast::daemon::{Loader, Registered, Registry, Reread, ScriptStatus, Watch};
+use mooncast::daemon::{ScriptLoader, LoadedJob, ScriptRegistry, SettingsReload, ScriptStatus, ScriptWatcher};
 use mooncast::delivery::Delivery;
 
 use crate::support::Project;
@@ -40,7 +40,7 @@ fn script(job: &str, number: usize) -> String {
 
 /// A daemon's registry and watcher over a project.
 struct Scene {
-    registry: Registry,
+    registry: ScriptRegistry,
     clock: Clock,
     root: PathBuf,
     service: Service,
@@ -72,12 +72,12 @@ impl Scene {
         };
         let settings = read().unwrap();
         let program = PathBuf::from(env!("CARGO_BIN_EXE_mooncast"));
-        let loader = Loader::new(place.clone(), apps, clock.clone(), program);
-        let registry = Registry::new(loader, settings);
+        let loader = ScriptLoader::new(place.clone(), apps, clock.clone(), program);
+        let registry = ScriptRegistry::new(loader, settings);
         let scene = Rc::new(Self { registry, clock: clock.clone(), root: place.root, service });
         clock
             .block_on(async {
-                let watch = Watch::new(scene.registry.clone(), Reread::new(read));
+                let watch = ScriptWatcher::new(scene.registry.clone(), SettingsReload::new(read));
                 let mut watching = scene.registry.watching();
                 scene.registry.load_all().await.unwrap();
                 let watch = tokio::task::spawn_local(watch.run());
@@ -96,7 +96,7 @@ impl Scene {
 
     /// Waits for the registry to be so.
     #[track_caller]
-    fn until(&self, what: impl Into<String>, so: impl Fn(&Registry) -> bool) -> impl Future<Output = ()> {
+    fn until(&self, what: impl Into<String>, so: impl Fn(&ScriptRegistry) -> bool) -> impl Future<Output = ()> {
         let what = what.into();
         let mut changed = self.registry.changed();
         let place = std::panic::Location::caller();
@@ -125,7 +125,7 @@ impl Scene {
 
     /// Waits until a script is stale, and gives why.
     async fn stale(&self, name: &str) -> String {
-        let is = |registry: &Registry| {
+        let is = |registry: &ScriptRegistry| {
             registry.scripts().iter().any(|script| script.name == name && script.stale.is_some())
         };
         self.until(format!("{name} is stale"), is).await;
@@ -141,7 +141,7 @@ impl Scene {
 }
 
 /// The text that a job came from.
-fn source(found: &Registered) -> String {
+fn source(found: &LoadedJob) -> String {
     String::from_utf8(found.version.script.text.to_vec()).unwrap()
 }
 

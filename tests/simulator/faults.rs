@@ -1,6 +1,6 @@
 //! Each fault does what it says, and a message is accepted before it or not.
 
-use mooncast::simulator::{Answer, Plan, Settings};
+use mooncast::simulator::{SimulatedResponse, FaultPlan, SimulatorSettings};
 use serde_json::json;
 use tokio::io::AsyncReadExt;
 
@@ -9,7 +9,7 @@ use super::harness::{Reply, Service, as_json, bearer, settings, text};
 const SEND: &str = "/o/a/messages/chatgroups";
 
 async fn service(faults: &str) -> Service {
-    Service::start(Settings { faults: faults.parse().unwrap(), ..settings() }).await
+    Service::start(SimulatorSettings { faults: faults.parse().unwrap(), ..settings() }).await
 }
 
 async fn send(service: &Service) -> Reply {
@@ -92,7 +92,7 @@ async fn a_reset_is_a_reset_before_acceptance_and_after() {
         assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{fault}");
         assert_eq!(accepted(&service), messages, "{fault}");
         // Other connections live.
-        service.simulator.plan(Plan::default());
+        service.simulator.plan(FaultPlan::default());
         assert_eq!(service.text(&["1"]).await, 200);
     }
 }
@@ -168,10 +168,10 @@ async fn without_a_network_the_same_faults_are_told_apart() {
     for fault in ["send:reset-after", "send:hang-before", "send:truncated", ""] {
         service.simulator.plan(fault.parse().unwrap());
         answers.push(match service.simulator.handle(&request) {
-            Answer::Reset => "reset",
-            Answer::Hang => "hang",
-            Answer::Truncated(_) => "truncated",
-            Answer::Whole(_) => "whole",
+            SimulatedResponse::Reset => "reset",
+            SimulatedResponse::Hang => "hang",
+            SimulatedResponse::Truncated(_) => "truncated",
+            SimulatedResponse::Whole(_) => "whole",
         });
     }
     assert_eq!(answers, ["reset", "hang", "truncated", "whole"]);
@@ -181,7 +181,7 @@ async fn without_a_network_the_same_faults_are_told_apart() {
 #[tokio::test]
 async fn latency_is_waited_for_on_both_ways() {
     let latency = "100ms".parse().unwrap();
-    let service = Service::start(Settings { latency, ..settings() }).await;
+    let service = Service::start(SimulatorSettings { latency, ..settings() }).await;
     let sending = async { service.send(&text(&["1"])).await };
     let moving = async {
         // The request is on its way for 50 ms, and arrives then; its answer takes 50 ms more.

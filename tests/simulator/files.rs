@@ -1,6 +1,6 @@
 //! Uploads and downloads.
 
-use mooncast::simulator::{Limits, Settings};
+use mooncast::simulator::{SimulatorLimits, SimulatorSettings};
 
 use super::harness::{Reply, Service, bearer, settings};
 
@@ -61,8 +61,8 @@ async fn an_open_file_needs_no_secret_and_lives_seven_days() {
 
 #[tokio::test]
 async fn a_file_may_be_as_large_as_the_limit_and_no_larger() {
-    let limits = Limits { upload_bytes: 10_000, ..Limits::default() };
-    let service = Service::start(Settings { limits, ..settings() }).await;
+    let limits = SimulatorLimits { upload_bytes: 10_000, ..SimulatorLimits::default() };
+    let service = Service::start(SimulatorSettings { limits, ..settings() }).await;
     assert_eq!(upload(&service, "file", &[7; 10_000], &[]).await.status, 200);
     // The last one is more than the server keeps of any request, and is still read to its end.
     for size in [10_001, 4_000_000] {

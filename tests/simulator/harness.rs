@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use mooncast::simulator::{Settings, Simulator, Time};
+use mooncast::simulator::{SimulatorSettings, Simulator, SimulatorTime};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -26,7 +26,7 @@ impl Manual {
     }
 }
 
-impl Time for Manual {
+impl SimulatorTime for Manual {
     fn elapsed(&self) -> Duration {
         *self.0.borrow()
     }
@@ -75,12 +75,12 @@ impl Reply {
 }
 
 /// The settings of the tests: org `o`, app `a`, a fixed token.
-pub(crate) fn settings() -> Settings {
-    Settings { fixed_token: Some(TOKEN.into()), ..Settings::new("o", "a") }
+pub(crate) fn settings() -> SimulatorSettings {
+    SimulatorSettings { fixed_token: Some(TOKEN.into()), ..SimulatorSettings::new("o", "a") }
 }
 
 impl Service {
-    pub(crate) async fn start(settings: Settings) -> Self {
+    pub(crate) async fn start(settings: SimulatorSettings) -> Self {
         let time = Manual(watch::Sender::new(Duration::ZERO));
         let simulator = Simulator::new(settings, time.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

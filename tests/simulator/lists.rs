@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use mooncast::simulator::{Limits, Settings};
+use mooncast::simulator::{SimulatorLimits, SimulatorSettings};
 use serde_json::json;
 
 use super::harness::{Service, settings};
 
 async fn service(groups: u64, members: u64) -> Service {
-    Service::start(Settings { groups, members, limits: Limits::lifted(), ..settings() }).await
+    Service::start(SimulatorSettings { groups, members, limits: SimulatorLimits::lifted(), ..settings() }).await
 }
 
 #[tokio::test]

@@ -1,20 +1,20 @@
 //! The rates over HTTP; the four ways of counting have their own tests beside the meter.
 
-use mooncast::simulator::{Count, Limits, TargetedBy};
+use mooncast::simulator::{RateCounting, SimulatorLimits, TargetedBy};
 use serde_json::json;
 
 use super::harness::{Service, settings, text};
 
 const API_LIMIT: &str = "This request has reached api limit";
 
-fn limits(limits: Limits) -> mooncast::simulator::Settings {
-    mooncast::simulator::Settings { limits, ..settings() }
+fn limits(limits: SimulatorLimits) -> mooncast::simulator::SimulatorSettings {
+    mooncast::simulator::SimulatorSettings { limits, ..settings() }
 }
 
 #[tokio::test]
 async fn of_single_messages_twenty_pass_and_the_next_call_is_one_too_many() {
-    for count in [Count::Fixed, Count::Strict, Count::Sliding, Count::Bucket] {
-        let service = Service::start(limits(Limits { count, ..Limits::default() })).await;
+    for count in [RateCounting::Fixed, RateCounting::Strict, RateCounting::Sliding, RateCounting::Bucket] {
+        let service = Service::start(limits(SimulatorLimits { count, ..SimulatorLimits::default() })).await;
         for _ in 0..20 {
             assert_eq!(service.text(&["1"]).await, 200);
         }
@@ -28,8 +28,8 @@ async fn of_single_messages_twenty_pass_and_the_next_call_is_one_too_many() {
 
 #[tokio::test]
 async fn of_calls_of_three_seven_pass_and_the_eighth_fails() {
-    for count in [Count::Fixed, Count::Strict, Count::Sliding, Count::Bucket] {
-        let service = Service::start(limits(Limits { count, ..Limits::default() })).await;
+    for count in [RateCounting::Fixed, RateCounting::Strict, RateCounting::Sliding, RateCounting::Bucket] {
+        let service = Service::start(limits(SimulatorLimits { count, ..SimulatorLimits::default() })).await;
         for _ in 0..7 {
             assert_eq!(service.text(&["1", "2", "3"]).await, 200);
         }
@@ -42,8 +42,8 @@ async fn of_calls_of_three_seven_pass_and_the_eighth_fails() {
 
 #[tokio::test]
 async fn the_edge_of_a_wall_clock_second_lets_forty_in_and_a_sliding_one_does_not() {
-    for (count, passing) in [(Count::Fixed, 40), (Count::Sliding, 20)] {
-        let service = Service::start(limits(Limits { count, ..Limits::default() })).await;
+    for (count, passing) in [(RateCounting::Fixed, 40), (RateCounting::Sliding, 20)] {
+        let service = Service::start(limits(SimulatorLimits { count, ..SimulatorLimits::default() })).await;
         service.time.advance(999);
         let mut passed = 0;
         for step in 0..40 {
@@ -60,7 +60,7 @@ async fn the_edge_of_a_wall_clock_second_lets_forty_in_and_a_sliding_one_does_no
 async fn targeted_calls_count_by_call_or_by_user_against_a_quota_of_their_own() {
     let users: Vec<_> = (0..20).map(|n| format!("user{n}")).collect();
     for (targeted_by, passing) in [(TargetedBy::Call, 100), (TargetedBy::User, 5)] {
-        let service = Service::start(limits(Limits { targeted_by, ..Limits::default() })).await;
+        let service = Service::start(limits(SimulatorLimits { targeted_by, ..SimulatorLimits::default() })).await;
         let mut message = text(&["1"]);
         message["users"] = json!(users);
         for _ in 0..passing {
@@ -83,14 +83,14 @@ async fn targeted_calls_count_by_call_or_by_user_against_a_quota_of_their_own() 
 #[tokio::test]
 async fn lists_have_a_rate_each_and_lifted_limits_have_none() {
     let read_per_second = Some(3);
-    let service = Service::start(limits(Limits { read_per_second, ..Limits::default() })).await;
+    let service = Service::start(limits(SimulatorLimits { read_per_second, ..SimulatorLimits::default() })).await;
     for _ in 0..3 {
         assert_eq!(service.get("/o/a/chatgroups").await.status, 200);
     }
     assert_eq!(service.get("/o/a/chatgroups").await.refusal().2, API_LIMIT);
     assert_eq!(service.get("/o/a/chatgroups/184524748161025/users").await.status, 200);
 
-    let service = Service::start(limits(Limits::lifted())).await;
+    let service = Service::start(limits(SimulatorLimits::lifted())).await;
     for _ in 0..150 {
         assert_eq!(service.text(&["1", "2", "3"]).await, 200);
     }

@@ -1,6 +1,6 @@
 //! What an accepted message is answered, and what the simulator tells about it.
 
-use mooncast::simulator::{Keep, Limits, Settings};
+use mooncast::simulator::{RecordMode, SimulatorLimits, SimulatorSettings};
 use serde_json::{Value, json};
 
 use super::harness::{Service, as_json, bearer, settings, text};
@@ -79,8 +79,8 @@ async fn every_message_is_told_per_group_as_it_was_sent() {
 
 #[tokio::test]
 async fn only_counts_are_kept_where_that_is_asked_for() {
-    let limits = Limits::lifted();
-    let service = Service::start(Settings { keep: Keep::Counts, limits, ..settings() }).await;
+    let limits = SimulatorLimits::lifted();
+    let service = Service::start(SimulatorSettings { keep: RecordMode::Counts, limits, ..settings() }).await;
     for _ in 0..5 {
         assert_eq!(service.text(&["1", "2"]).await, 200);
     }

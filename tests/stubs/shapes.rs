@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use mooncast::message::{Call, Kind, body_fields, fields};
+use mooncast::message::{MessageCall, MessageKind, body_fields, fields};
 
 use crate::book::reference::files;
 use crate::book::stub::{Entry, Kind as Of};
@@ -134,17 +134,17 @@ fn messages_have_the_fields_that_are_checked() {
     let names = |class: &str| fields_of(&classes, class).into_keys().collect::<BTreeSet<_>>();
     let known = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
     let kinds =
-        [Kind::Txt, Kind::Img, Kind::Audio, Kind::Video, Kind::File, Kind::Loc, Kind::Cmd, Kind::Custom];
+        [MessageKind::Txt, MessageKind::Img, MessageKind::Audio, MessageKind::Video, MessageKind::File, MessageKind::Loc, MessageKind::Cmd, MessageKind::Custom];
     for kind in kinds {
         let name = kind.name();
-        assert_eq!(names(&format!("im.message.{name}")), known(fields(Call::Group)), "{name}");
+        assert_eq!(names(&format!("im.message.{name}")), known(fields(MessageCall::Group)), "{name}");
         let mut body = known(body_fields(kind));
         // The same as `length`, for who has it so from the service's pages.
         body.remove("Length");
         assert_eq!(names(&format!("im.body.{name}")), body, "{name}");
     }
-    assert_eq!(names("im.targeted_message"), known(fields(Call::Targeted)));
-    let mut made = known(fields(Call::Group));
+    assert_eq!(names("im.targeted_message"), known(fields(MessageCall::Targeted)));
+    let mut made = known(fields(MessageCall::Group));
     made.remove("to");
     assert_eq!(names("im.broadcast_message"), made);
 }

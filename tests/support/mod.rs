@@ -5,7 +5,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use mooncast::ledger::Place;
+use mooncast::ledger::LedgerLocation;
 use tempfile::TempDir;
 
 use simulated::Simulated;
@@ -71,16 +71,16 @@ impl Project {
     }
 
     /// Where its ledger is.
-    pub fn place(&self) -> Place {
+    pub fn place(&self) -> LedgerLocation {
         self.schema.place(&self.path(".mooncast"))
     }
 
     /// Has all that it does from now on sent to the simulator, with these settings; gives where its ledger is.
-    pub fn simulate(&self, settings: &str) -> Place {
+    pub fn simulate(&self, settings: &str) -> LedgerLocation {
         let place = self.schema.place(&self.path(".mooncast/simulator"));
         match place {
-            Place::Folder(_) => self.write("mooncast.toml", format!("simulator = true\n{settings}")),
-            Place::Server(_) => {
+            LedgerLocation::Folder(_) => self.write("mooncast.toml", format!("simulator = true\n{settings}")),
+            LedgerLocation::Server(_) => {
                 self.simulated.get_or_init(Simulated::start);
                 self.write("mooncast.toml", settings);
             }
@@ -91,16 +91,16 @@ impl Project {
     /// Runs statements in its ledger, as somebody from outside would.
     pub fn run_in_store(&self, statements: &str) {
         match self.place() {
-            Place::Folder(folder) => store::run_in_file(&folder.join("ledger.db"), statements),
-            Place::Server(_) => self.schema.run(statements),
+            LedgerLocation::Folder(folder) => store::run_in_file(&folder.join("ledger.db"), statements),
+            LedgerLocation::Server(_) => self.schema.run(statements),
         }
     }
 
     /// A number that is asked of its ledger, as somebody from outside would.
     pub fn in_store(&self, question: &str) -> i64 {
         match self.place() {
-            Place::Folder(folder) => store::number_in_file(&folder.join("ledger.db"), question),
-            Place::Server(_) => self.schema.number(question),
+            LedgerLocation::Folder(folder) => store::number_in_file(&folder.join("ledger.db"), question),
+            LedgerLocation::Server(_) => self.schema.number(question),
         }
     }
 

@@ -4,20 +4,20 @@ use std::net::TcpListener;
 use std::process::Command;
 
 use mooncast::clock::Clock;
-use mooncast::simulator::{Limits, Settings, Simulator};
+use mooncast::simulator::{SimulatorLimits, SimulatorSettings, Simulator};
 use secrecy::ExposeSecret;
 
 /// A simulator on a thread of this process. It refuses nothing for its rate.
 #[derive(Debug)]
 pub struct Simulated {
     url: String,
-    settings: Settings,
+    settings: SimulatorSettings,
     end: Option<tokio::sync::oneshot::Sender<()>>,
 }
 
 impl Simulated {
     pub fn start() -> Self {
-        let settings = Settings { limits: Limits::lifted(), ..Settings::default() };
+        let settings = SimulatorSettings { limits: SimulatorLimits::lifted(), ..SimulatorSettings::default() };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

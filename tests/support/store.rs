@@ -6,7 +6,7 @@ use std::sync::{OnceLock, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use mooncast::ledger::Place;
+use mooncast::ledger::LedgerLocation;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor};
@@ -34,9 +34,9 @@ impl Schema {
     }
 
     /// What a ledger is opened at: this schema, or where the tests are given no server, a file in this folder.
-    pub fn place(&self, folder: &Path) -> Place {
+    pub fn place(&self, folder: &Path) -> LedgerLocation {
         self.address()
-            .map_or_else(|| Place::Folder(folder.to_owned()), |address| Place::Server(address.into()))
+            .map_or_else(|| LedgerLocation::Folder(folder.to_owned()), |address| LedgerLocation::Server(address.into()))
     }
 
     /// Its address on this server.

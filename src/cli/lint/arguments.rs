@@ -1,49 +1,49 @@
 //! Arguments that are written out in the script, against what the function takes.
 
-use super::Finding;
-use super::chain::Argument;
-use super::fields::Fields;
+use super::LintFinding;
+use super::chain::CallArguments;
+use super::fields::TableFields;
 use super::members::hint;
-use super::signatures::{Parameter, Signature, Signatures, Tables};
-use super::value::{Literal, Value, Values};
+use super::signatures::{Parameter, Signature, Signatures, AcceptedTables};
+use super::value::{TableLiteral, StaticValue, ValueEvaluator};
 
 /// What is wrong with the arguments of a call of `name`.
 pub(super) fn findings<'a>(
     signatures: &Signatures,
-    values: &Values<'_, 'a>,
+    values: &ValueEvaluator<'_, 'a>,
     name: &str,
     signature: &Signature,
-    arguments: &[Argument<'a>],
-) -> Vec<Finding> {
+    arguments: &[CallArguments<'a>],
+) -> Vec<LintFinding> {
     let mut findings = Vec::new();
     let most = signature.parameters.len();
-    if let Some(token) = arguments.get(most).and_then(Argument::token).filter(|_| !signature.open) {
+    if let Some(token) = arguments.get(most).and_then(CallArguments::token).filter(|_| !signature.open) {
         let names: Vec<&str> = signature.parameters.iter().map(|one| one.name.as_str()).collect();
         let takes = if names.is_empty() { "no arguments".to_owned() } else { names.join(", ") };
         let message = format!("`{name}` is given {} arguments; it takes {takes}", arguments.len());
-        findings.push(Finding::on(token, message));
+        findings.push(LintFinding::on(token, message));
     }
     for (index, (argument, parameter)) in arguments.iter().zip(&signature.parameters).enumerate() {
         let Some(token) = argument.token() else { continue };
         match values.of_argument(argument) {
-            Value::Text(_) if !signatures.takes_text(parameter) => {
-                findings.push(Finding::on(token, mismatch(name, index, parameter, "a text")));
+            StaticValue::Text(_) if !signatures.takes_text(parameter) => {
+                findings.push(LintFinding::on(token, mismatch(name, index, parameter, "a text")));
             }
-            Value::Table(literal) => match signatures.tables(parameter) {
-                Tables::Any => {}
-                Tables::No => {
+            StaticValue::Table(literal) => match signatures.tables(parameter) {
+                AcceptedTables::Any => {}
+                AcceptedTables::No => {
                     let message = mismatch(name, index, parameter, "a table")
                         + &belongs_later(signatures, signature, index, &literal);
-                    findings.push(Finding::on(token, message));
+                    findings.push(LintFinding::on(token, message));
                 }
-                Tables::Of(known) => {
+                AcceptedTables::Of(known) => {
                     let Some((written, _)) = values.changes(&literal) else { continue };
-                    for field in Fields::of(&literal).named {
+                    for field in TableFields::of(&literal).named {
                         let given = field.name.as_str();
                         if !known.contains(given) && !written.contains(given) {
                             let hint = hint(given, known.iter().copied().collect::<Vec<_>>());
                             let message = format!("`{name}` has no option `{given}`{hint}");
-                            findings.push(Finding::on(field.token, message));
+                            findings.push(LintFinding::on(field.token, message));
                         }
                     }
                 }
@@ -64,11 +64,11 @@ fn belongs_later(
     signatures: &Signatures,
     signature: &Signature,
     index: usize,
-    literal: &Literal<'_>,
+    literal: &TableLiteral<'_>,
 ) -> String {
-    let fields = Fields::of(literal).named;
+    let fields = TableFields::of(literal).named;
     let takes = |parameter: &&Parameter| match signatures.tables(parameter) {
-        Tables::Of(known) => {
+        AcceptedTables::Of(known) => {
             !fields.is_empty() && fields.iter().all(|field| known.contains(field.name.as_str()))
         }
         _ => false,

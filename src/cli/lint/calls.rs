@@ -4,25 +4,25 @@ use std::collections::BTreeSet;
 
 use full_moon::ast::{Call as Called, Suffix};
 
-use super::Finding;
-use super::chain::{Argument, Chain, arguments, member};
-use super::library::{Library, is_built_in};
-use super::message::Messages;
-use super::names::{Call, RECALL_OPTIONS, SEND_OPTIONS, UPLOAD_OPTIONS};
-use super::value::{Value, Values};
-use super::walk::Walked;
+use super::LintFinding;
+use super::chain::{CallArguments, SuffixChain, arguments, member};
+use super::library::{ModuleLibrary, is_built_in};
+use super::message::MessageChecker;
+use super::names::{MessageCall, RECALL_OPTIONS, SEND_OPTIONS, UPLOAD_OPTIONS};
+use super::value::{StaticValue, ValueEvaluator};
+use super::walk::WalkResult;
 use super::{WrittenPath, globals, members, undefined};
 
 /// What is wrong with the calls of a script, and the paths that it writes to.
 pub(super) fn findings(
-    walked: &Walked<'_>,
-    library: &Library,
+    walked: &WalkResult<'_>,
+    library: &ModuleLibrary,
     module_text: &dyn Fn(&str) -> Option<String>,
-) -> (Vec<Finding>, Vec<WrittenPath>) {
+) -> (Vec<LintFinding>, Vec<WrittenPath>) {
     let has_file = &|module: &str| module_text(module).is_some();
-    let values = Values { walked };
+    let values = ValueEvaluator { walked };
     let added = added(&values);
-    let mut calls = Calls { library, has_file, added, values, findings: Vec::new(), writes: Vec::new() };
+    let mut calls = CallChecker { library, has_file, added, values, findings: Vec::new(), writes: Vec::new() };
     walked.chains.iter().for_each(|chain| calls.chain(chain));
     calls.findings.extend(globals::findings(walked, library));
     calls.findings.extend(undefined::findings(walked, library, module_text));
@@ -33,50 +33,50 @@ pub(super) fn findings(
 const WRITERS: [&str; 4] = ["write", "append", "mkdir", "remove"];
 
 /// Members that the script itself puts into modules, as tests do that stand in for them.
-fn added(values: &Values<'_, '_>) -> BTreeSet<(String, String)> {
+fn added(values: &ValueEvaluator<'_, '_>) -> BTreeSet<(String, String)> {
     let mut added = BTreeSet::new();
     for chain in values.walked.chains.iter().filter(|chain| chain.target) {
         let Some((last, before)) = chain.suffixes.split_last() else { continue };
         let holder =
             before.iter().fold(values.of_prefix(chain.prefix), |value, suffix| values.step(&value, suffix));
-        if let (Value::Module(module), Some(member)) = (holder, member(last)) {
+        if let (StaticValue::Module(module), Some(member)) = (holder, member(last)) {
             added.insert((module, member.name));
         }
     }
     for (name, member) in &values.walked.declared {
-        if let Value::Module(module) = values.of_name(name) {
+        if let StaticValue::Module(module) = values.of_name(name) {
             added.insert((module, member.clone()));
         }
     }
     added
 }
 
-struct Calls<'w, 'a> {
-    library: &'w Library,
+struct CallChecker<'w, 'a> {
+    library: &'w ModuleLibrary,
     has_file: &'w dyn Fn(&str) -> bool,
     added: BTreeSet<(String, String)>,
-    values: Values<'w, 'a>,
-    findings: Vec<Finding>,
+    values: ValueEvaluator<'w, 'a>,
+    findings: Vec<LintFinding>,
     writes: Vec<WrittenPath>,
 }
 
-impl<'a> Calls<'_, 'a> {
-    fn chain(&mut self, chain: &Chain<'a>) {
+impl<'a> CallChecker<'_, 'a> {
+    fn chain(&mut self, chain: &SuffixChain<'a>) {
         let mut value = self.values.of_prefix(chain.prefix);
         for (index, suffix) in chain.suffixes.iter().enumerate() {
             let set = chain.target && index + 1 == chain.suffixes.len();
-            if let (Value::Module(module), Some(member), false) = (&value, member(suffix), set)
+            if let (StaticValue::Module(module), Some(member), false) = (&value, member(suffix), set)
                 && !self.is_replaced(module)
             {
                 self.findings.extend(members::problem(self.library, &self.added, module, &member));
             }
             if let Suffix::Call(Called::MethodCall(call)) = suffix
-                && let Value::Module(module) = &value
+                && let StaticValue::Module(module) = &value
                 && !self.is_replaced(module)
             {
                 self.findings.extend(members::colon(self.library, &self.added, module, call.name()));
             }
-            if let (Value::Member(module, name), Some(member)) = (&value, member(suffix))
+            if let (StaticValue::Member(module, name), Some(member)) = (&value, member(suffix))
                 && module == "im"
                 && name == "limits"
             {
@@ -96,8 +96,8 @@ impl<'a> Calls<'_, 'a> {
         !is_built_in(module) && (self.has_file)(module)
     }
 
-    fn call(&mut self, called: Value<'a>, arguments: &[Argument<'a>], guarded: bool) {
-        if matches!(&called, Value::Global(name) if name == "require") {
+    fn call(&mut self, called: StaticValue<'a>, arguments: &[CallArguments<'a>], guarded: bool) {
+        if matches!(&called, StaticValue::Global(name) if name == "require") {
             // One that may be missing on purpose: the script asks first, or catches the error.
             if !guarded {
                 self.require(arguments);
@@ -105,10 +105,10 @@ impl<'a> Calls<'_, 'a> {
             return;
         }
         let (called, before) = self.values.callee(called, arguments);
-        let Value::Member(module, name) = called else { return };
+        let StaticValue::Member(module, name) = called else { return };
         if module == "fs" && WRITERS.contains(&name.as_str()) {
             let path = arguments.get(before);
-            if let Some((Value::Text(path), Some(token))) =
+            if let Some((StaticValue::Text(path), Some(token))) =
                 path.map(|path| (self.values.of_argument(path), path.token()))
             {
                 let position = token.token().start_position();
@@ -123,14 +123,14 @@ impl<'a> Calls<'_, 'a> {
             }
             return;
         }
-        let mut messages = Messages { values: &self.values, findings: &mut self.findings };
+        let mut messages = MessageChecker { values: &self.values, findings: &mut self.findings };
         match (name.as_str(), own) {
             ("group_send", [message, rest @ ..]) => {
-                messages.message(message, Call::Group);
+                messages.message(message, MessageCall::Group);
                 messages.options(rest.first(), "im.group_send", &SEND_OPTIONS);
             }
             ("targeted_send", [message, rest @ ..]) => {
-                messages.message(message, Call::Targeted);
+                messages.message(message, MessageCall::Targeted);
                 messages.options(rest.first(), "im.targeted_send", &SEND_OPTIONS);
             }
             ("check", [message, ..]) => messages.checked(message),
@@ -142,7 +142,7 @@ impl<'a> Calls<'_, 'a> {
     }
 
     /// The arguments of a function of another module than `im`.
-    fn arguments(&mut self, module: &str, name: &str, given: &[Argument<'a>]) {
+    fn arguments(&mut self, module: &str, name: &str, given: &[CallArguments<'a>]) {
         let key = (module.to_owned(), name.to_owned());
         if self.is_replaced(module) || self.added.contains(&key) {
             return;
@@ -160,9 +160,9 @@ impl<'a> Calls<'_, 'a> {
         }
     }
 
-    fn require(&mut self, arguments: &[Argument<'a>]) {
+    fn require(&mut self, arguments: &[CallArguments<'a>]) {
         let Some(first) = arguments.first() else { return };
-        let (Value::Text(module), Some(token)) = (self.values.of_argument(first), first.token()) else {
+        let (StaticValue::Text(module), Some(token)) = (self.values.of_argument(first), first.token()) else {
             return;
         };
         let known = is_built_in(&module) || self.library.names().any(|name| name == module);
@@ -174,6 +174,6 @@ impl<'a> Calls<'_, 'a> {
             || "it is neither built in nor a file in scripts/ or scripts/lib/".to_owned(),
             |near| format!("did you mean `{near}`?"),
         );
-        self.findings.push(Finding::on(token, format!("there is no module `{module}`; {hint}")));
+        self.findings.push(LintFinding::on(token, format!("there is no module `{module}`; {hint}")));
     }
 }

@@ -7,7 +7,7 @@ use full_moon::tokenizer::TokenReference;
 use super::text;
 
 /// A prefix and its suffixes.
-pub(super) struct Chain<'a> {
+pub(super) struct SuffixChain<'a> {
     pub(super) prefix: &'a Prefix,
     pub(super) suffixes: Vec<&'a Suffix>,
     /// Whether a value is assigned to it.
@@ -19,19 +19,19 @@ pub(super) struct Chain<'a> {
 }
 
 /// A member that is taken by a name that stands in the script.
-pub(super) struct Member<'a> {
+pub(super) struct NamedMember<'a> {
     pub(super) name: String,
     pub(super) token: &'a TokenReference,
 }
 
 /// The member that a suffix takes: `.name` or `["name"]`.
-pub(super) fn member(suffix: &Suffix) -> Option<Member<'_>> {
+pub(super) fn member(suffix: &Suffix) -> Option<NamedMember<'_>> {
     match suffix {
         Suffix::Index(Index::Dot { name, .. }) => {
-            Some(Member { name: name.token().to_string(), token: name })
+            Some(NamedMember { name: name.token().to_string(), token: name })
         }
         Suffix::Index(Index::Brackets { expression, .. }) => match &**expression {
-            Expression::String(token) => Some(Member { name: text::string(token).ok()??, token }),
+            Expression::String(token) => Some(NamedMember { name: text::string(token).ok()??, token }),
             _ => None,
         },
         _ => None,
@@ -40,24 +40,24 @@ pub(super) fn member(suffix: &Suffix) -> Option<Member<'_>> {
 
 /// The arguments of a call, in the three ways of writing them.
 #[derive(Clone, Copy)]
-pub(super) enum Argument<'a> {
+pub(super) enum CallArguments<'a> {
     Value(&'a Expression),
     Text(&'a TokenReference),
     Table(&'a TableConstructor),
 }
 
 /// The arguments that a suffix calls with; none where it is no plain call.
-pub(super) fn arguments(suffix: &Suffix) -> Option<Vec<Argument<'_>>> {
+pub(super) fn arguments(suffix: &Suffix) -> Option<Vec<CallArguments<'_>>> {
     let Suffix::Call(Call::AnonymousCall(arguments)) = suffix else { return None };
     match &**arguments {
-        FunctionArgs::Parentheses { arguments, .. } => Some(arguments.iter().map(Argument::Value).collect()),
-        FunctionArgs::String(token) => Some(vec![Argument::Text(token)]),
-        FunctionArgs::TableConstructor(table) => Some(vec![Argument::Table(table)]),
+        FunctionArgs::Parentheses { arguments, .. } => Some(arguments.iter().map(CallArguments::Value).collect()),
+        FunctionArgs::String(token) => Some(vec![CallArguments::Text(token)]),
+        FunctionArgs::TableConstructor(table) => Some(vec![CallArguments::Table(table)]),
         _ => None,
     }
 }
 
-impl<'a> Argument<'a> {
+impl<'a> CallArguments<'a> {
     /// Where the argument begins, where that is a word or a text.
     pub(super) fn token(&self) -> Option<&'a TokenReference> {
         match self {

@@ -4,10 +4,10 @@ use full_moon::ast::{Expression, Field};
 use full_moon::tokenizer::TokenReference;
 
 use super::text;
-use super::value::{Literal, Value, Values};
+use super::value::{TableLiteral, StaticValue, ValueEvaluator};
 
 /// A field with a name.
-pub(super) struct Named<'a> {
+pub(super) struct NamedField<'a> {
     pub(super) name: String,
     pub(super) token: &'a TokenReference,
     pub(super) value: &'a Expression,
@@ -15,24 +15,24 @@ pub(super) struct Named<'a> {
 
 /// The fields of a literal.
 #[derive(Default)]
-pub(super) struct Fields<'a> {
-    pub(super) named: Vec<Named<'a>>,
+pub(super) struct TableFields<'a> {
+    pub(super) named: Vec<NamedField<'a>>,
     pub(super) items: Vec<&'a Expression>,
     /// Whether there are fields whose names only the running script knows.
     pub(super) open: bool,
 }
 
-impl<'a> Fields<'a> {
-    pub(super) fn of(literal: &Literal<'a>) -> Self {
+impl<'a> TableFields<'a> {
+    pub(super) fn of(literal: &TableLiteral<'a>) -> Self {
         let mut fields = Self::default();
         for field in literal.table.fields() {
             match field {
                 Field::NameKey { key, value, .. } => {
-                    fields.named.push(Named { name: key.token().to_string(), token: key, value });
+                    fields.named.push(NamedField { name: key.token().to_string(), token: key, value });
                 }
                 Field::ExpressionKey { key, value, .. } => match &**key {
                     Expression::String(token) => match text::string(token) {
-                        Ok(Some(name)) => fields.named.push(Named { name, token, value }),
+                        Ok(Some(name)) => fields.named.push(NamedField { name, token, value }),
                         _ => fields.open = true,
                     },
                     _ => fields.open = true,
@@ -44,17 +44,17 @@ impl<'a> Fields<'a> {
         fields
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&Named<'a>> {
+    pub(super) fn get(&self, name: &str) -> Option<&NamedField<'a>> {
         self.named.iter().find(|field| field.name == name)
     }
 }
 
 /// The ids among a list's items that are written out, each with its text; numbers and texts are the same id.
-pub(super) fn ids<'a>(values: &Values<'_, 'a>, items: &[&'a Expression]) -> Vec<(String, &'a Expression)> {
+pub(super) fn ids<'a>(values: &ValueEvaluator<'_, 'a>, items: &[&'a Expression]) -> Vec<(String, &'a Expression)> {
     items
         .iter()
         .filter_map(|item| match values.of(item) {
-            Value::Text(id) | Value::Number(id) => Some((id, *item)),
+            StaticValue::Text(id) | StaticValue::Number(id) => Some((id, *item)),
             _ => None,
         })
         .collect()

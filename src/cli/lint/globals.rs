@@ -3,20 +3,20 @@
 use full_moon::ast::Prefix;
 use strsim::osa_distance;
 
-use super::Finding;
+use super::LintFinding;
 use super::chain::member;
-use super::library::Library;
-use super::walk::Walked;
+use super::library::ModuleLibrary;
+use super::walk::WalkResult;
 
 /// What looks like a misspelt `im` or `main`.
-pub(super) fn findings(walked: &Walked<'_>, library: &Library) -> Vec<Finding> {
+pub(super) fn findings(walked: &WalkResult<'_>, library: &ModuleLibrary) -> Vec<LintFinding> {
     let mut findings = main(walked);
     findings.extend(im(walked, library));
     findings
 }
 
 /// A global function that is never called and is named almost as the one that the host calls.
-fn main(walked: &Walked<'_>) -> Vec<Finding> {
+fn main(walked: &WalkResult<'_>) -> Vec<LintFinding> {
     let globals = &walked.scopes.globals;
     if globals.contains_key("main") {
         return Vec::new();
@@ -27,12 +27,12 @@ fn main(walked: &Walked<'_>) -> Vec<Finding> {
         .filter(|(name, global)| global.first.is_none() && suspect(name))
         .flat_map(|(name, global)| global.set.iter().map(move |set| (name, set)))
         .filter(|(_, (_, to_function))| *to_function)
-        .map(|(name, (token, _))| Finding::on(token, format!("nothing calls `{name}`; did you mean `main`?")))
+        .map(|(name, (token, _))| LintFinding::on(token, format!("nothing calls `{name}`; did you mean `main`?")))
         .collect()
 }
 
 /// A global that is nowhere set, almost named `im`, of which a member of `im` is taken; and one that is only set.
-fn im(walked: &Walked<'_>, library: &Library) -> Vec<Finding> {
+fn im(walked: &WalkResult<'_>, library: &ModuleLibrary) -> Vec<LintFinding> {
     let near =
         |name: &str| name != "im" && (name.eq_ignore_ascii_case("im") || osa_distance(name, "im") == 1);
     let known = library.members("im");
@@ -47,7 +47,7 @@ fn im(walked: &Walked<'_>, library: &Library) -> Vec<Finding> {
             && near(&shown)
             && !walked.scopes.sets_global(&shown)
         {
-            findings.push(Finding::on(name, format!("`{shown}` is not defined; did you mean `im`?")));
+            findings.push(LintFinding::on(name, format!("`{shown}` is not defined; did you mean `im`?")));
         }
     }
     for (name, global) in &walked.scopes.globals {
@@ -55,7 +55,7 @@ fn im(walked: &Walked<'_>, library: &Library) -> Vec<Finding> {
         if name != "im" && swapped && global.first.is_none() {
             let suspects = global.set.iter();
             findings.extend(suspects.map(|(token, _)| {
-                Finding::on(token, format!("`{name}` is set and never used; did you mean `im`?"))
+                LintFinding::on(token, format!("`{name}` is set and never used; did you mean `im`?"))
             }));
         }
     }

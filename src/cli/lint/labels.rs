@@ -5,10 +5,10 @@ use std::collections::HashMap;
 
 use full_moon::tokenizer::TokenReference;
 
-use super::Finding;
+use super::LintFinding;
 
 #[derive(Default)]
-struct Block {
+struct LabelBlock {
     /// Local variables that are alive here.
     locals: usize,
     labels: HashMap<String, usize>,
@@ -18,18 +18,18 @@ struct Block {
 
 /// The blocks of one function, outermost first.
 #[derive(Default)]
-pub(super) struct Labels {
-    blocks: Vec<Block>,
+pub(super) struct FunctionLabels {
+    blocks: Vec<LabelBlock>,
 }
 
-impl Labels {
+impl FunctionLabels {
     pub(super) fn open(&mut self) {
         let locals = self.blocks.last().map_or(0, |block| block.locals);
-        self.blocks.push(Block { locals, ..Block::default() });
+        self.blocks.push(LabelBlock { locals, ..LabelBlock::default() });
     }
 
     /// Ends a block; the jumps that are still pending look for their labels further out.
-    pub(super) fn close(&mut self, errors: &mut Vec<Finding>) {
+    pub(super) fn close(&mut self, errors: &mut Vec<LintFinding>) {
         let Some(closed) = self.blocks.pop() else { return };
         match self.blocks.last_mut() {
             Some(outer) => {
@@ -40,7 +40,7 @@ impl Labels {
             }
             None => errors.extend(closed.pending.iter().map(|(name, _)| {
                 let shown = name.token();
-                Finding::on(name, format!("`goto {shown}`: there is no label `::{shown}::` that it can see"))
+                LintFinding::on(name, format!("`goto {shown}`: there is no label `::{shown}::` that it can see"))
             })),
         }
     }
@@ -62,10 +62,10 @@ impl Labels {
     }
 
     /// A label. One at the end of its block is outside the scope of the block's variables.
-    pub(super) fn label(&mut self, name: &TokenReference, at_end: bool, errors: &mut Vec<Finding>) {
+    pub(super) fn label(&mut self, name: &TokenReference, at_end: bool, errors: &mut Vec<LintFinding>) {
         let label = name.token().to_string();
         if self.blocks.iter().any(|block| block.labels.contains_key(&label)) {
-            errors.push(Finding::on(name, format!("label `::{label}::` is already defined")));
+            errors.push(LintFinding::on(name, format!("label `::{label}::` is already defined")));
             return;
         }
         let outer = self.blocks.len().checked_sub(2).map_or(0, |index| self.blocks[index].locals);
@@ -80,7 +80,7 @@ impl Labels {
         errors.extend(here.iter().filter(|(_, locals)| *locals < alive).map(|(name, _)| {
             let message =
                 format!("`goto {label}` would jump over a `local` that is still in use at `::{label}::`");
-            Finding::on(name, message)
+            LintFinding::on(name, message)
         }));
     }
 }

@@ -39,13 +39,13 @@ pub(super) fn is_built_in(module: &str) -> bool {
 
 /// The modules and their members.
 #[derive(Debug)]
-pub(super) struct Library {
+pub(super) struct ModuleLibrary {
     modules: BTreeMap<String, BTreeSet<String>>,
     limits: BTreeSet<String>,
     signatures: Signatures,
 }
 
-impl Library {
+impl ModuleLibrary {
     pub(super) fn new() -> Self {
         let stubs = stubs::all();
         let modules = stubs.iter().filter_map(|stub| {
@@ -106,7 +106,7 @@ fn fields(class: &str, text: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Library, members};
+    use super::{ModuleLibrary, members};
 
     #[test]
     fn declarations_are_read() {
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn the_embedded_files_are_known() {
-        let library = Library::new();
+        let library = ModuleLibrary::new();
         for (module, member) in
             [("im", "group_send"), ("im", "limits"), ("json", "null"), ("message", "text")]
         {

@@ -4,24 +4,24 @@ use std::collections::BTreeSet;
 
 use full_moon::tokenizer::TokenReference;
 
-use super::Finding;
-use super::chain::Member;
-use super::library::Library;
+use super::LintFinding;
+use super::chain::NamedMember;
+use super::library::ModuleLibrary;
 use super::names::nearest;
 
 /// What is wrong with taking `member` of `module`. `added` are members that the script itself puts there.
 pub(super) fn problem(
-    library: &Library,
+    library: &ModuleLibrary,
     added: &BTreeSet<(String, String)>,
     module: &str,
-    member: &Member<'_>,
-) -> Option<Finding> {
+    member: &NamedMember<'_>,
+) -> Option<LintFinding> {
     let known = library.members(module)?;
     let name = &member.name;
     if known.contains(name) || added.contains(&(module.to_owned(), name.clone())) {
         return None;
     }
-    Some(Finding::on(member.token, format!("`{module}` has no `{name}`{}", hint(name, known))))
+    Some(LintFinding::on(member.token, format!("`{module}` has no `{name}`{}", hint(name, known))))
 }
 
 /// The nearest known name, or all of them.
@@ -36,12 +36,12 @@ pub(super) fn hint<S: AsRef<str>>(name: &str, known: impl IntoIterator<Item = S>
 
 /// What is wrong with `module:name()`, which hands the module itself over as the first argument.
 pub(super) fn colon(
-    library: &Library,
+    library: &ModuleLibrary,
     added: &BTreeSet<(String, String)>,
     module: &str,
     name: &TokenReference,
-) -> Option<Finding> {
-    let member = Member { name: name.token().to_string(), token: name };
+) -> Option<LintFinding> {
+    let member = NamedMember { name: name.token().to_string(), token: name };
     if added.contains(&(module.to_owned(), member.name.clone())) {
         return None;
     }
@@ -51,13 +51,13 @@ pub(super) fn colon(
             let name = &member.name;
             let message =
                 format!("write `{module}.{name}(…)`; with `:` it is given `{module}` as its first argument");
-            Finding::on(member.token, message)
+            LintFinding::on(member.token, message)
         })
     })
 }
 
 /// What is wrong with taking or setting a field of `im.limits`.
-pub(super) fn limit(library: &Library, member: &Member<'_>, set: bool) -> Option<Finding> {
+pub(super) fn limit(library: &ModuleLibrary, member: &NamedMember<'_>, set: bool) -> Option<LintFinding> {
     let name = &member.name;
     let message = if set {
         "`im.limits` is read-only; limits are set in mooncast.toml, under [app.limits]".to_owned()
@@ -66,5 +66,5 @@ pub(super) fn limit(library: &Library, member: &Member<'_>, set: bool) -> Option
     } else {
         format!("`im.limits` has no `{name}`{}", hint(name, library.limits()))
     };
-    Some(Finding::on(member.token, message))
+    Some(LintFinding::on(member.token, message))
 }

@@ -4,51 +4,51 @@ use std::collections::BTreeSet;
 
 use full_moon::ast::Expression;
 
-use super::Finding;
-use super::chain::{Argument, first_token};
-use super::fields::{Fields, Named, ids};
+use super::LintFinding;
+use super::chain::{CallArguments, first_token};
+use super::fields::{TableFields, NamedField, ids};
 use super::members::hint;
 use super::names::{
-    BROADCAST_FIELDS, Call, ROUTE_ONLINE, USERS_PER_CALL, body_fields, fields, nearest, types,
+    BROADCAST_FIELDS, MessageCall, ROUTE_ONLINE, USERS_PER_CALL, body_fields, fields, nearest, types,
 };
-use super::value::{Literal, Value, Values};
+use super::value::{TableLiteral, StaticValue, ValueEvaluator};
 
 /// Checks the messages of a script.
-pub(super) struct Messages<'f, 'w, 'a> {
-    pub(super) values: &'f Values<'w, 'a>,
-    pub(super) findings: &'f mut Vec<Finding>,
+pub(super) struct MessageChecker<'f, 'w, 'a> {
+    pub(super) values: &'f ValueEvaluator<'w, 'a>,
+    pub(super) findings: &'f mut Vec<LintFinding>,
 }
 
-impl<'a> Messages<'_, '_, 'a> {
-    fn note(&mut self, field: &Named<'a>, message: impl Into<String>) {
-        self.findings.push(Finding::on(field.token, message));
+impl<'a> MessageChecker<'_, '_, 'a> {
+    fn note(&mut self, field: &NamedField<'a>, message: impl Into<String>) {
+        self.findings.push(LintFinding::on(field.token, message));
     }
 
-    fn note_value(&mut self, value: &Expression, field: &Named<'a>, message: impl Into<String>) {
-        self.findings.push(Finding::on(first_token(value).unwrap_or(field.token), message));
+    fn note_value(&mut self, value: &Expression, field: &NamedField<'a>, message: impl Into<String>) {
+        self.findings.push(LintFinding::on(first_token(value).unwrap_or(field.token), message));
     }
 
     /// A message that is sent.
-    pub(super) fn message(&mut self, argument: &Argument<'a>, call: Call) {
-        if let Value::Table(literal) = self.values.of_argument(argument) {
+    pub(super) fn message(&mut self, argument: &CallArguments<'a>, call: MessageCall) {
+        if let StaticValue::Table(literal) = self.values.of_argument(argument) {
             self.top(&literal, call, fields(call));
         }
     }
 
     /// A message for `im.check`, which takes both kinds: `users` tells them apart.
-    pub(super) fn checked(&mut self, argument: &Argument<'a>) {
-        if let Value::Table(literal) = self.values.of_argument(argument) {
-            let targeted = Fields::of(&literal).get("users").is_some();
-            let call = if targeted { Call::Targeted } else { Call::Group };
+    pub(super) fn checked(&mut self, argument: &CallArguments<'a>) {
+        if let StaticValue::Table(literal) = self.values.of_argument(argument) {
+            let targeted = TableFields::of(&literal).get("users").is_some();
+            let call = if targeted { MessageCall::Targeted } else { MessageCall::Group };
             self.top(&literal, call, fields(call));
         }
     }
 
     /// A broadcast's message, which has no recipients of its own.
-    pub(super) fn broadcast(&mut self, argument: &Argument<'a>) {
-        let Value::Table(spec) = self.values.of_argument(argument) else { return };
+    pub(super) fn broadcast(&mut self, argument: &CallArguments<'a>) {
+        let StaticValue::Table(spec) = self.values.of_argument(argument) else { return };
         let Some((written, _)) = self.values.changes(&spec) else { return };
-        for field in Fields::of(&spec).named {
+        for field in TableFields::of(&spec).named {
             let name = &field.name;
             if !BROADCAST_FIELDS.contains(&name.as_str()) && !written.contains(name) {
                 self.note(
@@ -57,23 +57,23 @@ impl<'a> Messages<'_, '_, 'a> {
                 );
             }
         }
-        if let Some(message) = Fields::of(&spec).get("message").filter(|_| !written.contains("message"))
-            && let Value::Table(literal) = self.values.of(message.value)
+        if let Some(message) = TableFields::of(&spec).get("message").filter(|_| !written.contains("message"))
+            && let StaticValue::Table(literal) = self.values.of(message.value)
         {
-            let all = fields(Call::Group).iter().chain(fields(Call::Targeted));
+            let all = fields(MessageCall::Group).iter().chain(fields(MessageCall::Targeted));
             let known: BTreeSet<&str> =
                 all.copied().filter(|name| !matches!(*name, "to" | "users")).collect();
-            self.top(&literal, Call::Group, &known.into_iter().collect::<Vec<_>>());
+            self.top(&literal, MessageCall::Group, &known.into_iter().collect::<Vec<_>>());
         }
     }
 
     /// The options of a call.
-    pub(super) fn options(&mut self, argument: Option<&Argument<'a>>, call: &str, known: &[&str]) {
-        let Some(Value::Table(literal)) = argument.map(|argument| self.values.of_argument(argument)) else {
+    pub(super) fn options(&mut self, argument: Option<&CallArguments<'a>>, call: &str, known: &[&str]) {
+        let Some(StaticValue::Table(literal)) = argument.map(|argument| self.values.of_argument(argument)) else {
             return;
         };
         let Some((written, _)) = self.values.changes(&literal) else { return };
-        for field in Fields::of(&literal).named {
+        for field in TableFields::of(&literal).named {
             let name = &field.name;
             if !known.contains(&name.as_str()) && !written.contains(name) {
                 self.note(&field, format!("`{call}` has no option `{name}`{}", hint(name, known)));
@@ -81,23 +81,23 @@ impl<'a> Messages<'_, '_, 'a> {
         }
     }
 
-    fn top(&mut self, literal: &Literal<'a>, call: Call, known: &[&str]) {
+    fn top(&mut self, literal: &TableLiteral<'a>, call: MessageCall, known: &[&str]) {
         let Some((written, touched)) = self.values.changes(literal) else { return };
-        let all = Fields::of(literal);
+        let all = TableFields::of(literal);
         for field in &all.named {
             if !known.contains(&field.name.as_str()) && !written.contains(&field.name) {
                 self.unknown(field, call, known);
             }
         }
-        if call == Call::Targeted && !all.open && all.get("users").is_none() && !written.contains("users") {
+        if call == MessageCall::Targeted && !all.open && all.get("users").is_none() && !written.contains("users") {
             let message =
                 "`users` is missing: the members who see it; `im.group_send` sends to the whole group";
-            self.findings.push(Finding::on(literal.table.braces().tokens().0, message));
+            self.findings.push(LintFinding::on(literal.table.braces().tokens().0, message));
         }
         let get = |name: &str| all.get(name).filter(|_| !written.contains(name) && !touched.contains(name));
         let kind = get("type").map(|field| (field, self.values.of(field.value)));
         let kind = match kind {
-            Some((field, Value::Text(kind))) => {
+            Some((field, StaticValue::Text(kind))) => {
                 self.kind(field, &kind);
                 Some(kind)
             }
@@ -112,7 +112,7 @@ impl<'a> Messages<'_, '_, 'a> {
         if let Some(field) = get("users") {
             self.users(field);
         }
-        if let Some((field, Value::Text(route))) =
+        if let Some((field, StaticValue::Text(route))) =
             get("routetype").map(|field| (field, self.values.of(field.value)))
             && route != ROUTE_ONLINE
         {
@@ -123,11 +123,11 @@ impl<'a> Messages<'_, '_, 'a> {
         }
     }
 
-    fn unknown(&mut self, field: &Named<'a>, call: Call, known: &[&str]) {
+    fn unknown(&mut self, field: &NamedField<'a>, call: MessageCall, known: &[&str]) {
         let name = &field.name;
         let (here, other, there) = match call {
-            Call::Group => ("a group message", Call::Targeted, "im.targeted_send"),
-            Call::Targeted => ("a targeted message", Call::Group, "im.group_send"),
+            MessageCall::Group => ("a group message", MessageCall::Targeted, "im.targeted_send"),
+            MessageCall::Targeted => ("a targeted message", MessageCall::Group, "im.group_send"),
         };
         let message = if fields(other).contains(&name.as_str()) {
             format!("{here} has no `{name}`; it belongs to `{there}`")
@@ -141,7 +141,7 @@ impl<'a> Messages<'_, '_, 'a> {
         self.note(field, message);
     }
 
-    fn kind(&mut self, field: &Named<'a>, kind: &str) {
+    fn kind(&mut self, field: &NamedField<'a>, kind: &str) {
         if body_fields(kind).is_some() {
             return;
         }
@@ -158,10 +158,10 @@ impl<'a> Messages<'_, '_, 'a> {
         self.note_value(field.value, field, message);
     }
 
-    fn body(&mut self, body: &Named<'a>, kind: Option<&str>) {
+    fn body(&mut self, body: &NamedField<'a>, kind: Option<&str>) {
         let literal = match self.values.of(body.value) {
-            Value::Table(literal) => literal,
-            Value::Text(_) | Value::Number(_) => {
+            StaticValue::Table(literal) => literal,
+            StaticValue::Text(_) | StaticValue::Number(_) => {
                 let example = "`body` is a table, like `{ msg = \"…\" }` for a text";
                 self.note_value(body.value, body, example);
                 return;
@@ -170,12 +170,12 @@ impl<'a> Messages<'_, '_, 'a> {
         };
         let Some((kind, known)) = kind.and_then(|kind| Some((kind, body_fields(kind)?))) else { return };
         let Some((written, _)) = self.values.changes(&literal) else { return };
-        for field in Fields::of(&literal).named {
+        for field in TableFields::of(&literal).named {
             let name = &field.name;
             if known.contains(&name.as_str()) || written.contains(name) {
                 continue;
             }
-            let message = if fields(Call::Group).contains(&name.as_str()) {
+            let message = if fields(MessageCall::Group).contains(&name.as_str()) {
                 format!("`{name}` belongs beside `body`, not into it")
             } else {
                 format!("the body of a message of type \"{kind}\" has no `{name}`{}", hint(name, known))
@@ -184,27 +184,27 @@ impl<'a> Messages<'_, '_, 'a> {
         }
     }
 
-    fn to(&mut self, field: &Named<'a>, call: Call) {
+    fn to(&mut self, field: &NamedField<'a>, call: MessageCall) {
         let most = call.max_groups();
         let hint = match call {
-            Call::Group => "send to the others in further calls",
-            Call::Targeted => "a targeted message goes to members of one group",
+            MessageCall::Group => "send to the others in further calls",
+            MessageCall::Targeted => "a targeted message goes to members of one group",
         };
         self.list(field, most, "group", hint);
     }
 
-    fn users(&mut self, field: &Named<'a>) {
+    fn users(&mut self, field: &NamedField<'a>) {
         self.list(field, USERS_PER_CALL, "user", "send to the others in further calls");
     }
 
     /// A list of ids that are written out: not over `most` of them, none twice.
-    fn list(&mut self, field: &Named<'a>, most: usize, what: &str, hint: &str) {
-        let Value::Table(literal) = self.values.of(field.value) else { return };
+    fn list(&mut self, field: &NamedField<'a>, most: usize, what: &str, hint: &str) {
+        let StaticValue::Table(literal) = self.values.of(field.value) else { return };
         match self.values.changes(&literal) {
             Some((written, touched)) if written.is_empty() && touched.is_empty() => {}
             _ => return,
         }
-        let list = Fields::of(&literal);
+        let list = TableFields::of(&literal);
         let name = &field.name;
         let ids = ids(self.values, &list.items);
         if ids.len() > most {

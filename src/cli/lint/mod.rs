@@ -30,15 +30,15 @@ use std::thread;
 
 use full_moon::tokenizer::{Position, TokenReference};
 
-use library::Library;
-use nesting::Nesting;
+use library::ModuleLibrary;
+use nesting::NestingCheck;
 
 /// Bytes of stack for reading a script: 200 nested functions take 4 MB of it where nothing is optimised.
 const STACK: usize = 32 * 1024 * 1024;
 
 /// One thing that is wrong with a script.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Finding {
+pub struct LintFinding {
     /// From 1.
     pub line: usize,
     /// From 1, in characters.
@@ -47,7 +47,7 @@ pub struct Finding {
     pub message: String,
 }
 
-impl Finding {
+impl LintFinding {
     fn at(position: Position, message: impl Into<String>) -> Self {
         Self { line: position.line(), column: position.character(), message: message.into() }
     }
@@ -73,17 +73,17 @@ pub type ModuleText<'a> = dyn Fn(&str) -> Option<String> + Sync + 'a;
 
 /// What reading a script has shown.
 #[derive(Debug, Clone, Default)]
-pub struct Look {
+pub struct LintReport {
     /// What is wrong with it, in the order of its lines.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<LintFinding>,
     /// The first line where it takes its arguments, as `arg` or as `...`.
     pub arguments: Option<usize>,
     /// The paths that it writes to, as far as they stand in it.
     pub writes: Vec<WrittenPath>,
 }
 
-impl Look {
-    fn of(finding: Finding) -> Self {
+impl LintReport {
+    fn of(finding: LintFinding) -> Self {
         Self { findings: vec![finding], ..Self::default() }
     }
 }
@@ -91,7 +91,7 @@ impl Look {
 /// Reads scripts, knowing what there is to call.
 #[derive(Debug)]
 pub struct Linter {
-    library: Library,
+    library: ModuleLibrary,
 }
 
 impl Default for Linter {
@@ -104,62 +104,62 @@ impl Linter {
     /// A linter that knows the modules of this binary.
     #[must_use]
     pub fn new() -> Self {
-        Self { library: Library::new() }
+        Self { library: ModuleLibrary::new() }
     }
 
     /// What is wrong with the script, in the order of its lines. A script that cannot be read as Lua has one finding, its
     /// first error, as Lua itself would report it. `module_text` gives the text of a module that is a file.
     #[must_use]
-    pub fn lint(&self, source: &str, module_text: &ModuleText<'_>) -> Vec<Finding> {
+    pub fn lint(&self, source: &str, module_text: &ModuleText<'_>) -> Vec<LintFinding> {
         self.look(source, module_text).findings
     }
 
     /// The same, and where the script takes its arguments.
     #[must_use]
-    pub fn look(&self, source: &str, module_text: &ModuleText<'_>) -> Look {
+    pub fn look(&self, source: &str, module_text: &ModuleText<'_>) -> LintReport {
         // Nested as deeply as Lua allows, a script takes more stack than a thread has by default.
         thread::scope(|scope| {
             let reader = thread::Builder::new().stack_size(STACK);
             match reader.spawn_scoped(scope, || self.read(source, module_text)) {
                 Ok(reader) => reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-                Err(_) => Look::default(),
+                Err(_) => LintReport::default(),
             }
         })
     }
 
-    fn read(&self, source: &str, module_text: &dyn Fn(&str) -> Option<String>) -> Look {
+    fn read(&self, source: &str, module_text: &dyn Fn(&str) -> Option<String>) -> LintReport {
         let source = repair::readable(source);
         // The mark that some editors begin a file with.
         let source = source.strip_prefix('\u{feff}').unwrap_or(&source);
         match nesting::measure(source) {
-            Nesting::Fine => {}
-            Nesting::TooDeep(finding) => return Look::of(finding),
+            NestingCheck::Fine => {}
+            NestingCheck::TooDeep(finding) => return LintReport::of(finding),
             // Nothing that a person wrote: left to Lua itself.
-            Nesting::TooLong => return Look::default(),
+            NestingCheck::TooLong => return LintReport::default(),
         }
         let (parsed, number) = (syntax::parse(source), text::number_problem(source));
         let parsed = match (parsed, number) {
             (Ok(parsed), None) => parsed,
-            (Err(error), Some(number)) => return Look::of(error.min(number)),
-            (Err(error), None) => return Look::of(error),
-            (Ok(_), Some(number)) => return Look::of(number),
+            (Err(error), Some(number)) => return LintReport::of(error.min(number)),
+            (Err(error), None) => return LintReport::of(error),
+            (Ok(_), Some(number)) => return LintReport::of(number),
         };
         let walked = walk::walk(&parsed);
         if let Some(first) = walked.errors.iter().min() {
-            return Look::of(first.clone());
+            return LintReport::of(first.clone());
         }
         let (mut findings, writes) = calls::findings(&walked, &self.library, module_text);
         findings.sort();
         findings.dedup();
         let arg = walked.scopes.globals.get("arg").and_then(|arg| arg.first);
         let arg = arg.map(|token| token.token().start_position().line());
-        Look { findings, arguments: arg.into_iter().chain(walked.arguments).min(), writes }
+        LintReport { findings, arguments: arg.into_iter().chain(walked.arguments).min(), writes }
     }
 }
 
 /// The names of all modules, for a prompt.
 pub(super) fn module_names() -> Vec<String> {
-    let library = library::Library::new();
+    let library = library::ModuleLibrary::new();
     let mut names: Vec<String> = library.names().map(str::to_owned).collect();
     names.sort();
     names.dedup();
@@ -173,7 +173,7 @@ pub(super) fn global_names() -> Vec<String> {
 
 /// The members of a module, or of `im.limits`; none where it is no module.
 pub(super) fn member_names(module: &str) -> Vec<String> {
-    let library = library::Library::new();
+    let library = library::ModuleLibrary::new();
     if module == "im.limits" {
         return library.limits().iter().cloned().collect();
     }

@@ -4,7 +4,7 @@
 use full_moon::LuaVersion;
 use full_moon::tokenizer::{Lexer, LexerResult, Symbol, TokenType};
 
-use super::Finding;
+use super::LintFinding;
 
 /// Levels at which Lua 5.4 refuses a script (`LUAI_MAXCCALLS`): brackets, blocks, and operators that nest to the right.
 const MAX_LEVELS: usize = 200;
@@ -14,24 +14,24 @@ const MAX_OPERATORS: usize = 1000;
 
 /// What the measure says.
 #[derive(Debug)]
-pub(super) enum Nesting {
+pub(super) enum NestingCheck {
     Fine,
     /// Lua refuses it.
-    TooDeep(Finding),
+    TooDeep(LintFinding),
     /// Lua may take it, this parser could not.
     TooLong,
 }
 
 /// One open bracket or block: the operators in it so far, and those of them that nest to the right.
 #[derive(Default)]
-struct Level {
+struct NestingLevel {
     nesting: usize,
     operators: usize,
 }
 
-pub(super) fn measure(source: &str) -> Nesting {
+pub(super) fn measure(source: &str) -> NestingCheck {
     let mut lexer = Lexer::new_lazy(source, LuaVersion::lua54());
-    let mut levels = vec![Level::default()];
+    let mut levels = vec![NestingLevel::default()];
     // Sums over all levels, and how many prefix operators stand directly one after the other.
     let (mut nesting, mut operators, mut prefixes) = (0_usize, 0_usize, 0_usize);
     while let Some(result) = lexer.process_next() {
@@ -41,49 +41,49 @@ pub(super) fn measure(source: &str) -> Nesting {
         }
         let step = match token.token_type() {
             TokenType::Symbol { symbol } => step(*symbol),
-            _ => Step::Other,
+            _ => TokenNesting::Other,
         };
-        prefixes = if matches!(step, Step::Prefix) { prefixes + 1 } else { 0 };
-        if matches!(step, Step::Open) {
-            levels.push(Level::default());
+        prefixes = if matches!(step, TokenNesting::Prefix) { prefixes + 1 } else { 0 };
+        if matches!(step, TokenNesting::Open) {
+            levels.push(NestingLevel::default());
         }
         if let Some(level) = levels.last_mut() {
             match step {
-                Step::Nest => {
+                TokenNesting::Nest => {
                     level.nesting += 1;
                     nesting += 1;
                 }
-                Step::Operate => nesting -= std::mem::take(&mut level.nesting),
-                Step::Close | Step::Separate => {
+                TokenNesting::Operate => nesting -= std::mem::take(&mut level.nesting),
+                TokenNesting::Close | TokenNesting::Separate => {
                     nesting -= std::mem::take(&mut level.nesting);
                     operators -= std::mem::take(&mut level.operators);
                 }
-                Step::Open | Step::Prefix | Step::Other => {}
+                TokenNesting::Open | TokenNesting::Prefix | TokenNesting::Other => {}
             }
-            if matches!(step, Step::Nest | Step::Operate | Step::Prefix) {
+            if matches!(step, TokenNesting::Nest | TokenNesting::Operate | TokenNesting::Prefix) {
                 level.operators += 1;
                 operators += 1;
             }
         }
-        if matches!(step, Step::Close) && levels.len() > 1 {
+        if matches!(step, TokenNesting::Close) && levels.len() > 1 {
             levels.pop();
         }
         if levels.len() + nesting + prefixes > MAX_LEVELS + 1 {
             let message = format!(
                 "nested too deeply: Lua takes at most {MAX_LEVELS} levels of brackets, blocks and operators"
             );
-            return Nesting::TooDeep(Finding::at(token.start_position(), message));
+            return NestingCheck::TooDeep(LintFinding::at(token.start_position(), message));
         }
         if operators > MAX_OPERATORS {
-            return Nesting::TooLong;
+            return NestingCheck::TooLong;
         }
     }
-    Nesting::Fine
+    NestingCheck::Fine
 }
 
 /// What a token does to the nesting.
 #[derive(Clone, Copy)]
-enum Step {
+enum TokenNesting {
     /// Begins a level.
     Open,
     /// Ends one.
@@ -99,13 +99,13 @@ enum Step {
     Other,
 }
 
-const fn step(symbol: Symbol) -> Step {
+const fn step(symbol: Symbol) -> TokenNesting {
     use Symbol as S;
     match symbol {
-        S::LeftParen | S::LeftBrace | S::LeftBracket | S::Function | S::Do | S::If | S::Repeat => Step::Open,
-        S::RightParen | S::RightBrace | S::RightBracket | S::End | S::Until => Step::Close,
-        S::TwoDots | S::Caret => Step::Nest,
-        S::Not | S::Hash | S::Minus | S::Tilde => Step::Prefix,
+        S::LeftParen | S::LeftBrace | S::LeftBracket | S::Function | S::Do | S::If | S::Repeat => TokenNesting::Open,
+        S::RightParen | S::RightBrace | S::RightBracket | S::End | S::Until => TokenNesting::Close,
+        S::TwoDots | S::Caret => TokenNesting::Nest,
+        S::Not | S::Hash | S::Minus | S::Tilde => TokenNesting::Prefix,
         S::And
         | S::Or
         | S::Plus
@@ -122,8 +122,8 @@ const fn step(symbol: Symbol) -> Step {
         | S::LessThan
         | S::LessThanEqual
         | S::GreaterThan
-        | S::GreaterThanEqual => Step::Operate,
-        S::True | S::False | S::Nil | S::Dot | S::Colon | S::Ellipsis => Step::Other,
-        _ => Step::Separate,
+        | S::GreaterThanEqual => TokenNesting::Operate,
+        S::True | S::False | S::Nil | S::Dot | S::Colon | S::Ellipsis => TokenNesting::Other,
+        _ => TokenNesting::Separate,
     }
 }

@@ -20,22 +20,22 @@ pub(super) fn readable(source: &str) -> String {
 const STAND_IN: &str = "::b::";
 
 /// A text that the parser may take, and where in it labels stand for a `break`.
-pub(super) struct Repaired {
+pub(super) struct RepairedText {
     pub(super) text: String,
     pub(super) breaks: BTreeSet<usize>,
 }
 
 /// An open bracket or block.
 #[derive(Default)]
-struct Level {
+struct OpenBlock {
     is_table: bool,
     /// After a `return`, nothing but its own semicolon may follow.
     returned: bool,
 }
 
-pub(super) fn repair(source: &str) -> Repaired {
-    let mut repaired = Repaired { text: source.to_owned(), breaks: BTreeSet::new() };
-    let mut levels = vec![Level::default()];
+pub(super) fn repair(source: &str) -> RepairedText {
+    let mut repaired = RepairedText { text: source.to_owned(), breaks: BTreeSet::new() };
+    let mut levels = vec![OpenBlock::default()];
     // Whether a statement can begin here, and whether the list of a function's parameters is open.
     let (mut fresh, mut parameters) = (true, false);
     for token in tokens(source) {
@@ -60,7 +60,7 @@ pub(super) fn repair(source: &str) -> Repaired {
                 fresh = true;
             }
             Symbol::Do | Symbol::If | Symbol::Repeat | Symbol::Function | Symbol::LeftBrace => {
-                levels.push(Level { is_table: matches!(symbol, Symbol::LeftBrace), returned: false });
+                levels.push(OpenBlock { is_table: matches!(symbol, Symbol::LeftBrace), returned: false });
                 fresh = matches!(symbol, Symbol::Do | Symbol::Repeat);
                 parameters |= matches!(symbol, Symbol::Function);
             }

@@ -7,7 +7,7 @@ use full_moon::tokenizer::TokenReference;
 
 /// A local variable or parameter.
 #[derive(Default)]
-pub(super) struct Binding<'a> {
+pub(super) struct VariableBinding<'a> {
     /// What it is declared with, where that is written there.
     pub(super) initial: Option<&'a Expression>,
     /// `<const>` or `<close>`.
@@ -24,7 +24,7 @@ pub(super) struct Binding<'a> {
 
 /// Where a global is set and read.
 #[derive(Default)]
-pub(super) struct Global<'a> {
+pub(super) struct GlobalUse<'a> {
     /// Where it is set, and whether to a function.
     pub(super) set: Vec<(&'a TokenReference, bool)>,
     /// The first place where it is read; not where the script asks whether it is there.
@@ -33,7 +33,7 @@ pub(super) struct Global<'a> {
     pub(super) first: Option<&'a TokenReference>,
 }
 
-impl<'a> Global<'a> {
+impl<'a> GlobalUse<'a> {
     pub(super) fn note_read(&mut self, name: &'a TokenReference, needed: bool) {
         self.first.get_or_insert(name);
         if needed {
@@ -45,8 +45,8 @@ impl<'a> Global<'a> {
 /// The variables of a script.
 #[derive(Default)]
 pub(super) struct Scopes<'a> {
-    pub(super) bindings: Vec<Binding<'a>>,
-    pub(super) globals: BTreeMap<String, Global<'a>>,
+    pub(super) bindings: Vec<VariableBinding<'a>>,
+    pub(super) globals: BTreeMap<String, GlobalUse<'a>>,
     /// The variable that the name at a place of the text means; of a global, none.
     resolved: HashMap<usize, usize>,
     visible: HashMap<String, Vec<usize>>,
@@ -66,7 +66,7 @@ impl<'a> Scopes<'a> {
 
     pub(super) fn declare(&mut self, name: String, initial: Option<&'a Expression>, constant: bool) {
         let id = self.bindings.len();
-        self.bindings.push(Binding { initial, constant, ..Binding::default() });
+        self.bindings.push(VariableBinding { initial, constant, ..VariableBinding::default() });
         self.visible.entry(name.clone()).or_default().push(id);
         if let Some(scope) = self.open.last_mut() {
             scope.push(name);
@@ -90,7 +90,7 @@ impl<'a> Scopes<'a> {
         self.globals.get(name).is_some_and(|global| !global.set.is_empty())
     }
 
-    pub(super) fn global(&mut self, name: &TokenReference) -> &mut Global<'a> {
+    pub(super) fn global(&mut self, name: &TokenReference) -> &mut GlobalUse<'a> {
         self.globals.entry(name.token().to_string()).or_default()
     }
 }

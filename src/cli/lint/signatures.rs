@@ -20,7 +20,7 @@ pub(super) struct Signature {
 
 /// What a parameter takes of tables.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Tables<'s> {
+pub(super) enum AcceptedTables<'s> {
     /// Any.
     Any,
     /// Those with these fields and no others.
@@ -30,7 +30,7 @@ pub(super) enum Tables<'s> {
 }
 
 #[derive(Debug, Default)]
-struct Class {
+struct ClassDeclaration {
     parents: Vec<String>,
     fields: BTreeSet<String>,
     open: bool,
@@ -40,7 +40,7 @@ struct Class {
 #[derive(Debug, Default)]
 pub(super) struct Signatures {
     functions: BTreeMap<(String, String), Signature>,
-    classes: BTreeMap<String, Class>,
+    classes: BTreeMap<String, ClassDeclaration>,
     aliases: BTreeMap<String, Vec<String>>,
 }
 
@@ -62,7 +62,7 @@ impl Signatures {
                 let parents = parents.split(',').map(|parent| parent.trim().to_owned());
                 let parents = parents.filter(|parent| !parent.is_empty()).collect();
                 let name = name.split_whitespace().next().unwrap_or_default().to_owned();
-                self.classes.insert(name.clone(), Class { parents, ..Class::default() });
+                self.classes.insert(name.clone(), ClassDeclaration { parents, ..ClassDeclaration::default() });
                 class = Some(name);
             } else if let (Some(rest), Some(class)) =
                 (line.strip_prefix("---@field "), class.as_ref().and_then(|name| self.classes.get_mut(name)))
@@ -111,7 +111,7 @@ impl Signatures {
     }
 
     /// Which tables can be given.
-    pub(super) fn tables(&self, parameter: &Parameter) -> Tables<'_> {
+    pub(super) fn tables(&self, parameter: &Parameter) -> AcceptedTables<'_> {
         let mut fields: Option<BTreeSet<&str>> = None;
         for kind in self.expanded(&parameter.kind) {
             let is_plain = matches!(
@@ -121,16 +121,16 @@ impl Signatures {
             if is_plain || kind.starts_with('"') || kind.starts_with("fun(") {
                 continue;
             }
-            let Some((known, open)) = self.fields_of(&kind, 0) else { return Tables::Any };
+            let Some((known, open)) = self.fields_of(&kind, 0) else { return AcceptedTables::Any };
             if open {
-                return Tables::Any;
+                return AcceptedTables::Any;
             }
             // A class without fields is no table that a script writes out.
             if !known.is_empty() {
                 fields.get_or_insert_default().extend(known);
             }
         }
-        fields.map_or(Tables::No, Tables::Of)
+        fields.map_or(AcceptedTables::No, AcceptedTables::Of)
     }
 
     /// The fields of a class and whether it may have others; none where it is no class.
@@ -220,11 +220,11 @@ mod tests {
         assert_eq!(f.parameters.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["x", "y", "z"]);
         assert!(signatures.takes_text(&f.parameters[0]));
         assert!(!signatures.takes_text(&f.parameters[1]) && !signatures.takes_text(&f.parameters[2]));
-        assert_eq!(signatures.tables(&f.parameters[0]), Tables::No);
-        assert_eq!(signatures.tables(&f.parameters[1]), Tables::Of(["a", "b"].into()));
-        assert_eq!(signatures.tables(&f.parameters[2]), Tables::Any);
+        assert_eq!(signatures.tables(&f.parameters[0]), AcceptedTables::No);
+        assert_eq!(signatures.tables(&f.parameters[1]), AcceptedTables::Of(["a", "b"].into()));
+        assert_eq!(signatures.tables(&f.parameters[2]), AcceptedTables::Any);
         let g = signatures.of("m", "g").unwrap();
         assert!(g.open && !signatures.takes_text(&g.parameters[0]));
-        assert_eq!(signatures.tables(&g.parameters[0]), Tables::No);
+        assert_eq!(signatures.tables(&g.parameters[0]), AcceptedTables::No);
     }
 }

@@ -6,11 +6,11 @@ use full_moon::ast::Ast;
 use full_moon::tokenizer::{Symbol, Token, TokenType, TokenizerErrorType};
 use full_moon::{Error, LuaVersion};
 
-use super::Finding;
-use super::repair::{self, Repaired, repair};
+use super::LintFinding;
+use super::repair::{self, RepairedText, repair};
 
 /// A script that could be read.
-pub(super) struct Parsed {
+pub(super) struct ParsedScript {
     pub(super) ast: Ast,
     /// Where labels of the tree stand for a `break`.
     pub(super) breaks: BTreeSet<usize>,
@@ -21,23 +21,23 @@ pub(super) struct Parsed {
 /// # Errors
 ///
 /// The first thing that is no Lua.
-pub(super) fn parse(source: &str) -> Result<Parsed, Finding> {
+pub(super) fn parse(source: &str) -> Result<ParsedScript, LintFinding> {
     let result = full_moon::parse_fallible(source, LuaVersion::lua54());
     let Some(error) = result.errors().first() else {
-        let parsed = Parsed { ast: result.into_ast(), breaks: BTreeSet::new() };
+        let parsed = ParsedScript { ast: result.into_ast(), breaks: BTreeSet::new() };
         return after_return(source).map_or(Ok(parsed), Err);
     };
-    let Repaired { text, breaks } = repair(source);
+    let RepairedText { text, breaks } = repair(source);
     let second = full_moon::parse_fallible(&text, LuaVersion::lua54());
     if text != source && second.errors().is_empty() {
-        let parsed = Parsed { ast: second.into_ast(), breaks };
+        let parsed = ParsedScript { ast: second.into_ast(), breaks };
         return after_return(source).map_or(Ok(parsed), Err);
     }
     Err(finding(error, source))
 }
 
 /// A second end of the script itself, which the parser puts in the place of the first.
-fn after_return(source: &str) -> Option<Finding> {
+fn after_return(source: &str) -> Option<LintFinding> {
     let (mut depth, mut returned) = (0_usize, false);
     for token in repair::tokens(source) {
         let TokenType::Symbol { symbol } = token.token_type() else { continue };
@@ -45,7 +45,7 @@ fn after_return(source: &str) -> Option<Finding> {
             Symbol::Do | Symbol::If | Symbol::Repeat | Symbol::Function => depth += 1,
             Symbol::End | Symbol::Until => depth = depth.saturating_sub(1),
             Symbol::Return | Symbol::Break if depth == 0 && returned => {
-                return Some(Finding::at(token.start_position(), unreachable(&format!("`{token}`"))));
+                return Some(LintFinding::at(token.start_position(), unreachable(&format!("`{token}`"))));
             }
             Symbol::Return if depth == 0 => returned = true,
             _ => {}
@@ -59,17 +59,17 @@ fn unreachable(what: &str) -> String {
 }
 
 /// The parser's first error in plain words.
-fn finding(error: &Error, source: &str) -> Finding {
+fn finding(error: &Error, source: &str) -> LintFinding {
     let (start, _) = error.range();
     match error {
-        Error::TokenizerError(error) => Finding::at(start, unreadable(error.error(), source, start.bytes())),
+        Error::TokenizerError(error) => LintFinding::at(start, unreadable(error.error(), source, start.bytes())),
         Error::AstError(error) => {
             let (reason, token) = (error.error_message(), error.token());
             match unclosed(reason, token, source) {
                 Some(opening) => {
-                    Finding::at(opening.start_position(), format!("this `{opening}` has no `end`"))
+                    LintFinding::at(opening.start_position(), format!("this `{opening}` has no `end`"))
                 }
-                None => Finding::at(token.start_position(), misplaced(reason, token)),
+                None => LintFinding::at(token.start_position(), misplaced(reason, token)),
             }
         }
     }

@@ -2,21 +2,21 @@
 
 use full_moon::tokenizer::{StringLiteralQuoteType, TokenKind, TokenReference, TokenType};
 
-use super::{Finding, repair};
+use super::{LintFinding, repair};
 
 /// The value of a string; none where it holds bytes that are no UTF-8.
 ///
 /// # Errors
 ///
 /// An escape that Lua refuses, or a line end inside quotes.
-pub(super) fn string(token: &TokenReference) -> Result<Option<String>, Finding> {
+pub(super) fn string(token: &TokenReference) -> Result<Option<String>, LintFinding> {
     let TokenType::StringLiteral { literal, quote_type, .. } = token.token_type() else { return Ok(None) };
     if matches!(quote_type, StringLiteralQuoteType::Brackets) {
         return Ok(Some(literal.strip_prefix('\n').unwrap_or(literal).to_owned()));
     }
     match unescape(literal) {
         Ok(bytes) => Ok(String::from_utf8(bytes).ok()),
-        Err(problem) => Err(Finding::on(token, problem)),
+        Err(problem) => Err(LintFinding::on(token, problem)),
     }
 }
 
@@ -85,14 +85,14 @@ fn unicode(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<Vec<u8
 }
 
 /// What is wrong with the numbers of a script: Lua wants something between a number and the next word.
-pub(super) fn number_problem(source: &str) -> Option<Finding> {
+pub(super) fn number_problem(source: &str) -> Option<LintFinding> {
     repair::tokens(source).filter(|token| token.token_kind() == TokenKind::Number).find_map(|token| {
         let end = token.end_position().bytes();
         let is_word = |letter: &char| letter.is_ascii_alphanumeric() || "_.".contains(*letter);
         let tail: String = source[end..].chars().take_while(is_word).take(20).collect();
         (!tail.is_empty()).then(|| {
             let message = format!("`{token}{tail}` is no number; a name cannot begin with a digit");
-            Finding::at(token.start_position(), message)
+            LintFinding::at(token.start_position(), message)
         })
     })
 }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::chain::{Argument, arguments};
-use super::library::{Library, is_built_in};
+use super::chain::{CallArguments, arguments};
+use super::library::{ModuleLibrary, is_built_in};
 use super::names::nearest;
-use super::nesting::{self, Nesting};
-use super::walk::Walked;
-use super::{Finding, repair, syntax, text, walk};
+use super::nesting::{self, NestingCheck};
+use super::walk::WalkResult;
+use super::{LintFinding, repair, syntax, text, walk};
 
 /// What a script finds without setting it; that these are all is tested.
 pub(super) const GLOBALS: [&str; 31] = [
@@ -63,10 +63,10 @@ const HIDDEN_WAYS: [&str; 3] = ["_G", "_ENV", "load"];
 /// Globals that are read though neither the script nor what it requires sets them. Of a module only misspelt names of
 /// Lua's own: whoever requires it may set the others.
 pub(super) fn findings(
-    walked: &Walked<'_>,
-    library: &Library,
+    walked: &WalkResult<'_>,
+    library: &ModuleLibrary,
     module_text: &dyn Fn(&str) -> Option<String>,
-) -> Vec<Finding> {
+) -> Vec<LintFinding> {
     let Some(set) = set_anywhere(walked, module_text) else { return Vec::new() };
     let mut findings = Vec::new();
     for (name, global) in &walked.scopes.globals {
@@ -89,7 +89,7 @@ pub(super) fn findings(
                 None => ": nothing sets it".to_owned(),
             }
         };
-        findings.push(Finding::on(token, format!("`{name}` is not defined{hint}")));
+        findings.push(LintFinding::on(token, format!("`{name}` is not defined{hint}")));
     }
     findings
 }
@@ -97,7 +97,7 @@ pub(super) fn findings(
 /// The globals that the script sets, and those that the files set which it requires. None where some may be set in ways
 /// that are not to be seen.
 fn set_anywhere(
-    walked: &Walked<'_>,
+    walked: &WalkResult<'_>,
     module_text: &dyn Fn(&str) -> Option<String>,
 ) -> Option<BTreeSet<String>> {
     let (mut set, mut required) = (BTreeSet::new(), BTreeSet::new());
@@ -114,20 +114,20 @@ fn set_anywhere(
 }
 
 /// The tree of a required file; none where it is no Lua, or nested too deeply to be read.
-fn readable(source: &str) -> Option<syntax::Parsed> {
+fn readable(source: &str) -> Option<syntax::ParsedScript> {
     let source = repair::readable(source);
     let source = source.strip_prefix('\u{feff}').unwrap_or(&source);
-    matches!(nesting::measure(source), Nesting::Fine).then(|| syntax::parse(source).ok())?
+    matches!(nesting::measure(source), NestingCheck::Fine).then(|| syntax::parse(source).ok())?
 }
 
 /// Adds what one file sets; gives the modules that it requires.
-fn take(walked: &Walked<'_>, set: &mut BTreeSet<String>) -> Option<Vec<String>> {
+fn take(walked: &WalkResult<'_>, set: &mut BTreeSet<String>) -> Option<Vec<String>> {
     let globals = &walked.scopes.globals;
     if HIDDEN_WAYS.iter().any(|name| globals.get(*name).is_some_and(|global| global.first.is_some())) {
         return None;
     }
     set.extend(globals.iter().filter(|(_, global)| !global.set.is_empty()).map(|(name, _)| name.clone()));
-    let is_require = |chain: &&super::chain::Chain<'_>| {
+    let is_require = |chain: &&super::chain::SuffixChain<'_>| {
         matches!(chain.prefix, full_moon::ast::Prefix::Name(name)
             if name.token().to_string() == "require" && walked.scopes.binding_of(name).is_none())
     };
@@ -136,8 +136,8 @@ fn take(walked: &Walked<'_>, set: &mut BTreeSet<String>) -> Option<Vec<String>> 
         .map(|chain| {
             let given = arguments(chain.suffixes.first()?)?;
             let token = match given.first()? {
-                Argument::Text(token) => token,
-                Argument::Value(full_moon::ast::Expression::String(token)) => token,
+                CallArguments::Text(token) => token,
+                CallArguments::Value(full_moon::ast::Expression::String(token)) => token,
                 _ => return None,
             };
             text::string(token).ok()?

@@ -5,16 +5,16 @@ use std::collections::BTreeSet;
 use full_moon::ast::{Expression, Prefix, Suffix, TableConstructor, Var};
 use full_moon::tokenizer::TokenReference;
 
-use super::chain::{Argument, arguments, member};
+use super::chain::{CallArguments, arguments, member};
 use super::text;
-use super::walk::Walked;
+use super::walk::WalkResult;
 
 /// How many variables that only stand for another one are followed.
 const MAX_ALIASES: usize = 20;
 
 /// What is known of a value.
 #[derive(Clone)]
-pub(super) enum Value<'a> {
+pub(super) enum StaticValue<'a> {
     /// A module and its name; `im` and the app that `im.app` gives are both `im`.
     Module(String),
     /// A member of a module.
@@ -23,59 +23,59 @@ pub(super) enum Value<'a> {
     Global(String),
     Text(String),
     Number(String),
-    Table(Literal<'a>),
+    Table(TableLiteral<'a>),
     /// Anything.
     Unknown,
 }
 
 /// A table that is written out in the script.
 #[derive(Clone)]
-pub(super) struct Literal<'a> {
+pub(super) struct TableLiteral<'a> {
     pub(super) table: &'a TableConstructor,
     /// The variable that holds it, where it is not given directly.
     pub(super) variable: Option<usize>,
 }
 
 /// Evaluates expressions of one script.
-pub(super) struct Values<'w, 'a> {
-    pub(super) walked: &'w Walked<'a>,
+pub(super) struct ValueEvaluator<'w, 'a> {
+    pub(super) walked: &'w WalkResult<'a>,
 }
 
-impl<'a> Values<'_, 'a> {
-    pub(super) fn of(&self, expression: &'a Expression) -> Value<'a> {
+impl<'a> ValueEvaluator<'_, 'a> {
+    pub(super) fn of(&self, expression: &'a Expression) -> StaticValue<'a> {
         self.expression(expression, MAX_ALIASES)
     }
 
-    pub(super) fn of_argument(&self, argument: &Argument<'a>) -> Value<'a> {
+    pub(super) fn of_argument(&self, argument: &CallArguments<'a>) -> StaticValue<'a> {
         match argument {
-            Argument::Value(expression) => self.of(expression),
-            Argument::Text(token) => text_value(token),
-            Argument::Table(table) => Value::Table(Literal { table, variable: None }),
+            CallArguments::Value(expression) => self.of(expression),
+            CallArguments::Text(token) => text_value(token),
+            CallArguments::Table(table) => StaticValue::Table(TableLiteral { table, variable: None }),
         }
     }
 
-    pub(super) fn of_prefix(&self, prefix: &'a Prefix) -> Value<'a> {
+    pub(super) fn of_prefix(&self, prefix: &'a Prefix) -> StaticValue<'a> {
         self.prefix(prefix, MAX_ALIASES)
     }
 
-    fn expression(&self, expression: &'a Expression, aliases: usize) -> Value<'a> {
+    fn expression(&self, expression: &'a Expression, aliases: usize) -> StaticValue<'a> {
         match expression {
             Expression::Parentheses { expression, .. } => self.expression(expression, aliases),
             Expression::String(token) => text_value(token),
-            Expression::Number(token) => Value::Number(token.token().to_string()),
-            Expression::TableConstructor(table) => Value::Table(Literal { table, variable: None }),
+            Expression::Number(token) => StaticValue::Number(token.token().to_string()),
+            Expression::TableConstructor(table) => StaticValue::Table(TableLiteral { table, variable: None }),
             Expression::FunctionCall(call) => self.suffixed(call.prefix(), call.suffixes(), aliases),
             Expression::Var(Var::Name(name)) => self.name(name, aliases),
             Expression::Var(Var::Expression(var)) => self.suffixed(var.prefix(), var.suffixes(), aliases),
-            _ => Value::Unknown,
+            _ => StaticValue::Unknown,
         }
     }
 
-    fn prefix(&self, prefix: &'a Prefix, aliases: usize) -> Value<'a> {
+    fn prefix(&self, prefix: &'a Prefix, aliases: usize) -> StaticValue<'a> {
         match prefix {
             Prefix::Name(name) => self.name(name, aliases),
             Prefix::Expression(expression) => self.expression(expression, aliases),
-            _ => Value::Unknown,
+            _ => StaticValue::Unknown,
         }
     }
 
@@ -84,73 +84,73 @@ impl<'a> Values<'_, 'a> {
         prefix: &'a Prefix,
         suffixes: impl Iterator<Item = &'a Suffix>,
         aliases: usize,
-    ) -> Value<'a> {
+    ) -> StaticValue<'a> {
         suffixes.fold(self.prefix(prefix, aliases), |value, suffix| self.step(&value, suffix))
     }
 
-    pub(super) fn of_name(&self, name: &TokenReference) -> Value<'a> {
+    pub(super) fn of_name(&self, name: &TokenReference) -> StaticValue<'a> {
         self.name(name, MAX_ALIASES)
     }
 
     /// A variable that is set only once is what it is set to.
-    fn name(&self, name: &TokenReference, aliases: usize) -> Value<'a> {
+    fn name(&self, name: &TokenReference, aliases: usize) -> StaticValue<'a> {
         let Some(id) = self.walked.scopes.binding_of(name) else {
             return self.global(&name.token().to_string());
         };
         let binding = &self.walked.scopes.bindings[id];
         match (binding.initial, aliases) {
             (Some(initial), 1..) if !binding.reassigned => match self.expression(initial, aliases - 1) {
-                Value::Table(literal) => Value::Table(Literal { variable: Some(id), ..literal }),
+                StaticValue::Table(literal) => StaticValue::Table(TableLiteral { variable: Some(id), ..literal }),
                 value => value,
             },
-            _ => Value::Unknown,
+            _ => StaticValue::Unknown,
         }
     }
 
-    fn global(&self, name: &str) -> Value<'a> {
+    fn global(&self, name: &str) -> StaticValue<'a> {
         if self.walked.scopes.sets_global(name) {
-            Value::Unknown
+            StaticValue::Unknown
         } else if name == "im" {
-            Value::Module(name.to_owned())
+            StaticValue::Module(name.to_owned())
         } else {
-            Value::Global(name.to_owned())
+            StaticValue::Global(name.to_owned())
         }
     }
 
     /// The value of what a suffix makes of `value`.
-    pub(super) fn step(&self, value: &Value<'a>, suffix: &'a Suffix) -> Value<'a> {
+    pub(super) fn step(&self, value: &StaticValue<'a>, suffix: &'a Suffix) -> StaticValue<'a> {
         if let Some(member) = member(suffix) {
             return match value {
-                Value::Module(module) => Value::Member(module.clone(), member.name),
-                _ => Value::Unknown,
+                StaticValue::Module(module) => StaticValue::Member(module.clone(), member.name),
+                _ => StaticValue::Unknown,
             };
         }
-        let Some(arguments) = arguments(suffix) else { return Value::Unknown };
+        let Some(arguments) = arguments(suffix) else { return StaticValue::Unknown };
         match (value, arguments.first().map(|argument| self.of_argument(argument))) {
-            (Value::Global(name), Some(Value::Text(module))) if name == "require" => Value::Module(module),
-            (Value::Member(module, name), Some(_)) if module == "im" && name == "app" => {
-                Value::Module(module.clone())
+            (StaticValue::Global(name), Some(StaticValue::Text(module))) if name == "require" => StaticValue::Module(module),
+            (StaticValue::Member(module, name), Some(_)) if module == "im" && name == "app" => {
+                StaticValue::Module(module.clone())
             }
-            _ => Value::Unknown,
+            _ => StaticValue::Unknown,
         }
     }
 
     /// The function that a call really calls, and how many arguments come before its own: `pcall(im.group_send, m)`.
-    pub(super) fn callee(&self, called: Value<'a>, arguments: &[Argument<'a>]) -> (Value<'a>, usize) {
+    pub(super) fn callee(&self, called: StaticValue<'a>, arguments: &[CallArguments<'a>]) -> (StaticValue<'a>, usize) {
         let before = match &called {
-            Value::Global(name) if name == "pcall" => 1,
-            Value::Global(name) if name == "xpcall" => 2,
-            Value::Member(module, name) if module == "task" && name == "spawn" => 1,
+            StaticValue::Global(name) if name == "pcall" => 1,
+            StaticValue::Global(name) if name == "xpcall" => 2,
+            StaticValue::Member(module, name) if module == "task" && name == "spawn" => 1,
             _ => return (called, 0),
         };
         match arguments.first().map(|argument| self.of_argument(argument)) {
-            Some(inner @ Value::Member(..)) => (inner, before),
+            Some(inner @ StaticValue::Member(..)) => (inner, before),
             _ => (called, 0),
         }
     }
 
     /// The fields that are written to a table after it was made; none where it may change in ways that are not to be seen.
-    pub(super) fn changes(&self, literal: &Literal<'a>) -> Option<(BTreeSet<String>, BTreeSet<String>)> {
+    pub(super) fn changes(&self, literal: &TableLiteral<'a>) -> Option<(BTreeSet<String>, BTreeSet<String>)> {
         let Some(id) = literal.variable else { return Some((BTreeSet::new(), BTreeSet::new())) };
         let binding = &self.walked.scopes.bindings[id];
         let harmless = |&(chain, index): &(usize, usize)| {
@@ -167,19 +167,19 @@ impl<'a> Values<'_, 'a> {
 }
 
 /// Functions that do not change the tables they are given.
-fn leaves_alone(function: &Value<'_>) -> bool {
+fn leaves_alone(function: &StaticValue<'_>) -> bool {
     match function {
-        Value::Member(module, _) => matches!(module.as_str(), "im" | "json" | "log"),
-        Value::Global(name) => {
+        StaticValue::Member(module, _) => matches!(module.as_str(), "im" | "json" | "log"),
+        StaticValue::Global(name) => {
             matches!(name.as_str(), "print" | "tostring" | "type" | "pairs" | "ipairs" | "next")
         }
         _ => false,
     }
 }
 
-fn text_value<'a>(token: &TokenReference) -> Value<'a> {
+fn text_value<'a>(token: &TokenReference) -> StaticValue<'a> {
     match text::string(token) {
-        Ok(Some(text)) => Value::Text(text),
-        _ => Value::Unknown,
+        Ok(Some(text)) => StaticValue::Text(text),
+        _ => StaticValue::Unknown,
     }
 }

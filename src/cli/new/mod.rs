@@ -23,14 +23,14 @@ const FILES: [(&str, &str); 7] = [
 /// Make a project: a folder with settings, a first script and its test, a CI file, and what an editor needs to
 /// complete `im.`.
 #[derive(Debug, Clone, Args)]
-pub(super) struct New {
+pub(super) struct NewArgs {
     /// The folder to make; one that is there must be empty
     #[arg(value_name = "NAME")]
     folder: PathBuf,
 }
 
 /// Makes the project and says what to do next.
-pub(super) fn run(args: &New) -> anyhow::Result<Exit> {
+pub(super) fn run(args: &NewArgs) -> anyhow::Result<Exit> {
     let folder = &args.folder;
     make(folder)?;
     let shown = folder.display();

@@ -13,12 +13,12 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
-use crate::delivery::Underway;
+use crate::delivery::ActiveBroadcast;
 
-use super::logging::Format;
-use standing::Standing;
-pub(super) use standing::{Figure, Meter, time};
-pub(super) use terminal::Terminal;
+use super::logging::LogFormat;
+use standing::ProgressSummary;
+pub(super) use standing::{RoundedRate, ThroughputMeter, time};
+pub(super) use terminal::TerminalOutput;
 
 /// How often the line on a terminal is renewed.
 const ON_TERMINAL: Duration = Duration::from_millis(250);
@@ -27,28 +27,28 @@ const ON_TERMINAL: Duration = Duration::from_millis(250);
 const ELSEWHERE: Duration = Duration::from_secs(10);
 
 /// What there is to be shown.
-pub(super) trait Shown {
+pub(super) trait ProgressSource {
     /// The broadcasts that are driven or were.
-    fn broadcasts(&self) -> Vec<Rc<Underway>>;
+    fn broadcasts(&self) -> Vec<Rc<ActiveBroadcast>>;
 
     /// How everything else stands, in a line; none where nothing else is sent.
     fn others(&self) -> Option<String>;
 }
 
 /// Shows how a run stands until it is stopped.
-pub(super) struct Progress {
+pub(super) struct ProgressDisplay {
     showing: JoinHandle<()>,
-    terminal: Terminal,
+    terminal: TerminalOutput,
 }
 
-impl Progress {
+impl ProgressDisplay {
     pub(super) fn start(
-        shown: impl Shown + 'static,
-        terminal: Terminal,
+        shown: impl ProgressSource + 'static,
+        terminal: TerminalOutput,
         clock: Clock,
-        format: Format,
+        format: LogFormat,
     ) -> Self {
-        let showing = if format == Format::Text && stderr().is_terminal() {
+        let showing = if format == LogFormat::Text && stderr().is_terminal() {
             tokio::task::spawn_local(on_terminal(shown, terminal.clone(), clock))
         } else {
             tokio::task::spawn_local(elsewhere(shown, clock, format))
@@ -62,25 +62,25 @@ impl Progress {
     }
 }
 
-async fn on_terminal(shown: impl Shown, terminal: Terminal, clock: Clock) {
+async fn on_terminal(shown: impl ProgressSource, terminal: TerminalOutput, clock: Clock) {
     // A run that is over within a moment shows nothing.
     clock.sleep(ON_TERMINAL).await;
     terminal.begin();
-    let mut meter = Meter::default();
+    let mut meter = ThroughputMeter::default();
     loop {
-        let standing = Standing::of(&shown.broadcasts(), &mut meter, &clock);
+        let standing = ProgressSummary::of(&shown.broadcasts(), &mut meter, &clock);
         terminal.show(standing.as_ref(), shown.others());
         clock.sleep(ON_TERMINAL).await;
     }
 }
 
-async fn elsewhere(shown: impl Shown, clock: Clock, format: Format) {
-    let mut meter = Meter::default();
+async fn elsewhere(shown: impl ProgressSource, clock: Clock, format: LogFormat) {
+    let mut meter = ThroughputMeter::default();
     loop {
         // The first look is where the rate is measured from.
-        let _ = Standing::of(&shown.broadcasts(), &mut meter, &clock);
+        let _ = ProgressSummary::of(&shown.broadcasts(), &mut meter, &clock);
         clock.sleep(ELSEWHERE).await;
-        if let Some(standing) = Standing::of(&shown.broadcasts(), &mut meter, &clock) {
+        if let Some(standing) = ProgressSummary::of(&shown.broadcasts(), &mut meter, &clock) {
             standing.log(format);
         }
         if let Some(others) = shown.others() {
@@ -98,8 +98,8 @@ mod tests {
 
     struct Singles;
 
-    impl Shown for Singles {
-        fn broadcasts(&self) -> Vec<Rc<Underway>> {
+    impl ProgressSource for Singles {
+        fn broadcasts(&self) -> Vec<Rc<ActiveBroadcast>> {
             Vec::new()
         }
 
@@ -131,7 +131,7 @@ mod tests {
         let _log = tracing::subscriber::set_default(log);
         let lines = || String::from_utf8(kept.0.lock().unwrap().clone()).unwrap().matches("3 groups").count();
         let test = async {
-            let showing = tokio::task::spawn_local(elsewhere(Singles, clock.clone(), Format::Text));
+            let showing = tokio::task::spawn_local(elsewhere(Singles, clock.clone(), LogFormat::Text));
             for (seconds, written) in [(9, 0), (2, 1), (10, 2), (10, 3)] {
                 clock.sleep(Duration::from_secs(seconds)).await;
                 assert_eq!(lines(), written);

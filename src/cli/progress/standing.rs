@@ -6,10 +6,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::clock::{Clock, Instant};
-use crate::delivery::{Look, Underway, Wait, WaitKind};
+use crate::delivery::{ProgressSnapshot, ActiveBroadcast, BroadcastWait, WaitKind};
 use crate::web::WaitView;
 
-use super::super::logging::Format;
+use super::super::logging::LogFormat;
 use super::super::runs::local_text;
 
 /// The time over which a rate is measured.
@@ -20,7 +20,7 @@ const LEAST: Duration = Duration::from_secs(1);
 
 /// How the broadcasts under way stand, taken together.
 #[derive(Debug)]
-pub(super) struct Standing {
+pub(super) struct ProgressSummary {
     /// `NAME/RUN`, or how many they are.
     pub(super) name: String,
     pub(super) total: u64,
@@ -34,12 +34,12 @@ pub(super) struct Standing {
     most: f64,
     /// How long it will take still, where that can be told.
     left: Option<Duration>,
-    waits_for: Option<Waiting>,
+    waits_for: Option<ProgressWait>,
 }
 
 /// What is waited for.
 #[derive(Debug)]
-struct Waiting {
+struct ProgressWait {
     text: String,
     /// It is the usual one, the quota's turn.
     usual: bool,
@@ -47,13 +47,13 @@ struct Waiting {
 
 /// Measures how fast recipients are sent to.
 #[derive(Debug, Default)]
-pub(in crate::cli) struct Meter {
+pub(in crate::cli) struct ThroughputMeter {
     looks: VecDeque<(Instant, u64)>,
     /// How many broadcasts it measures: another number is another measurement.
     many: usize,
 }
 
-impl Meter {
+impl ThroughputMeter {
     pub(in crate::cli) fn rate(&mut self, now: Instant, sent: u64, many: usize) -> Option<f64> {
         if self.many != many {
             self.looks.clear();
@@ -71,24 +71,24 @@ impl Meter {
     }
 }
 
-impl Standing {
+impl ProgressSummary {
     /// How those under way stand; none when none is.
-    pub(super) fn of(broadcasts: &[Rc<Underway>], meter: &mut Meter, clock: &Clock) -> Option<Self> {
-        let looks: Vec<(&Underway, Look)> = broadcasts
+    pub(super) fn of(broadcasts: &[Rc<ActiveBroadcast>], meter: &mut ThroughputMeter, clock: &Clock) -> Option<Self> {
+        let looks: Vec<(&ActiveBroadcast, ProgressSnapshot)> = broadcasts
             .iter()
             .filter(|one| one.end().is_none())
             .map(|one| (&**one, one.progress.look()))
             .collect();
         let (first, _) = looks.first()?;
-        let sum = |count: fn(&Look) -> u64| looks.iter().map(|(_, look)| count(look)).sum::<u64>();
+        let sum = |count: fn(&ProgressSnapshot) -> u64| looks.iter().map(|(_, look)| count(look)).sum::<u64>();
         let rate = meter.rate(clock.now(), sum(|look| look.sent_now), looks.len());
         let quota = first.quota().status();
         let most = match (looks.len(), first.cap) {
             (1, Some(cap)) => cap.min(quota.pace),
             _ => quota.pace,
         };
-        let pending = sum(|look| Underway::left(&look.counts));
-        let waits: Vec<Wait> = looks.iter().filter_map(|(one, _)| one.wait()).collect();
+        let pending = sum(|look| ActiveBroadcast::left(&look.counts));
+        let waits: Vec<BroadcastWait> = looks.iter().filter_map(|(one, _)| one.wait()).collect();
         let wait = waits.iter().min_by_key(|wait| wait.kind);
         let left = left(pending, rate, most, wait, clock);
         Some(Self {
@@ -121,7 +121,7 @@ impl Standing {
         parts.push(self.counts("/"));
         if unusual.is_none() {
             let rate = self.rate.map_or_else(String::new, |rate| format!("{rate:.1} of "));
-            parts.push(format!("{rate}{}/s", Figure(self.most)));
+            parts.push(format!("{rate}{}/s", RoundedRate(self.most)));
         }
         parts.extend(self.left.map(|left| format!("{} left", time(left))));
         parts.extend(self.waits_for.as_ref().filter(|wait| wait.usual).map(|wait| wait.text.clone()));
@@ -132,7 +132,7 @@ impl Standing {
     fn long(&self) -> String {
         let mut text = format!("{}: {}", self.name, self.counts(" of "));
         if let Some(rate) = self.rate {
-            let _ = write!(text, "; {rate:.1} a second of {}", Figure(self.most));
+            let _ = write!(text, "; {rate:.1} a second of {}", RoundedRate(self.most));
         }
         if let Some(left) = self.left {
             let _ = write!(text, "; {} left", time(left));
@@ -154,8 +154,8 @@ impl Standing {
     }
 
     /// Writes it into the log: a sentence for people, fields for programs.
-    pub(super) fn log(&self, format: Format) {
-        if format == Format::Text {
+    pub(super) fn log(&self, format: LogFormat) {
+        if format == LogFormat::Text {
             tracing::info!("{}", self.long());
             return;
         }
@@ -178,7 +178,7 @@ impl Standing {
 
 /// How long the rest will take: at the rate of late, or at the most there may be while that is not known or nothing
 /// could be sent. Nobody knows where somebody has to resume it.
-fn left(pending: u64, rate: Option<f64>, most: f64, wait: Option<&Wait>, clock: &Clock) -> Option<Duration> {
+fn left(pending: u64, rate: Option<f64>, most: f64, wait: Option<&BroadcastWait>, clock: &Clock) -> Option<Duration> {
     let kind = wait.map(|wait| wait.kind);
     let closed = match kind {
         Some(WaitKind::Resume | WaitKind::Store) => return None,
@@ -193,19 +193,19 @@ fn left(pending: u64, rate: Option<f64>, most: f64, wait: Option<&Wait>, clock: 
 }
 
 /// What is waited for, in the words of the page.
-fn waits_for(wait: Option<&Wait>, clock: &Clock) -> Option<Waiting> {
+fn waits_for(wait: Option<&BroadcastWait>, clock: &Clock) -> Option<ProgressWait> {
     let wait = wait?;
     let mut text = WaitView::new(wait, clock.unix_time()).sentence(&local_text);
     if wait.kind == WaitKind::Resume {
         text += "; `mooncast runs resume` does";
     }
-    Some(Waiting { text, usual: wait.kind.is_usual() })
+    Some(ProgressWait { text, usual: wait.kind.is_usual() })
 }
 
 /// A rate with no more digits than it has.
-pub(in crate::cli) struct Figure(pub(in crate::cli) f64);
+pub(in crate::cli) struct RoundedRate(pub(in crate::cli) f64);
 
-impl std::fmt::Display for Figure {
+impl std::fmt::Display for RoundedRate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.0 >= 100.0 || (self.0 - self.0.round()).abs() < 0.05 {
             write!(f, "{:.0}", self.0)
@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_rate_is_that_of_the_last_seconds() {
-        let mut meter = Meter::default();
+        let mut meter = ThroughputMeter::default();
         let at = |seconds: u64| Instant::from_start(Duration::from_secs(seconds));
         assert_eq!(meter.rate(at(0), 100, 1), None);
         assert_eq!(meter.rate(at(2), 140, 1), Some(20.0));
@@ -255,18 +255,18 @@ mod tests {
     #[test]
     fn the_time_left_counts_the_window_and_is_unknown_in_a_pause() {
         let clock = Clock::simulated(Duration::from_secs(1_000));
-        let seconds = |waits: Option<Wait>, rate| {
+        let seconds = |waits: Option<BroadcastWait>, rate| {
             left(100, rate, 20.0, waits.as_ref(), &clock).map(|left| left.as_secs())
         };
         assert_eq!(seconds(None, None), Some(5));
         assert_eq!(seconds(None, Some(10.0)), Some(10));
         assert_eq!(
             seconds(
-                Some(Wait { until: Some(Duration::from_secs(1_060)), ..Wait::of(WaitKind::Window) }),
+                Some(BroadcastWait { until: Some(Duration::from_secs(1_060)), ..BroadcastWait::of(WaitKind::Window) }),
                 Some(0.0)
             ),
             Some(65)
         );
-        assert_eq!(seconds(Some(Wait::of(WaitKind::Resume)), Some(10.0)), None);
+        assert_eq!(seconds(Some(BroadcastWait::of(WaitKind::Resume)), Some(10.0)), None);
     }
 }

@@ -7,15 +7,15 @@ use std::rc::Rc;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::host::{Output, log_line};
+use crate::host::{ScriptOutput, log_line};
 use crate::protocol::LogLine;
 
 use super::super::logging;
-use super::standing::Standing;
+use super::standing::ProgressSummary;
 
 /// Where a script's prints and log lines go: around the line that shows how the run stands, where there is one.
 #[derive(Clone)]
-pub(in crate::cli) struct Terminal {
+pub(in crate::cli) struct TerminalOutput {
     bar: ProgressBar,
     /// Why prints were lost, the first time that one was.
     lost: Rc<RefCell<Option<io::Error>>>,
@@ -23,14 +23,14 @@ pub(in crate::cli) struct Terminal {
     beside_log: bool,
 }
 
-impl Default for Terminal {
+impl Default for TerminalOutput {
     fn default() -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
         Self { bar, lost: Rc::default(), beside_log: false }
     }
 }
 
-impl Output for Terminal {
+impl ScriptOutput for TerminalOutput {
     fn print(&self, bytes: &[u8]) {
         if !self.bar.is_hidden() {
             logging::empty_line();
@@ -59,7 +59,7 @@ fn apart(bytes: &[u8]) -> Cow<'static, [u8]> {
     Cow::Owned((logging::indented(&String::from_utf8_lossy(text)) + end).into_bytes())
 }
 
-impl Terminal {
+impl TerminalOutput {
     /// Prints of a daemon, whose log often goes to the same place. Texts in them may be other people's.
     pub(in crate::cli) fn beside_log() -> Self {
         Self { beside_log: true, ..Self::default() }
@@ -76,7 +76,7 @@ impl Terminal {
     }
 
     /// Renews it.
-    pub(super) fn show(&self, standing: Option<&Standing>, others: Option<String>) {
+    pub(super) fn show(&self, standing: Option<&ProgressSummary>, others: Option<String>) {
         let template =
             if standing.is_some() { "{prefix} [{bar:16}] {wide_msg}" } else { "{spinner} {wide_msg}" };
         if let Ok(style) = ProgressStyle::with_template(template) {
@@ -87,7 +87,7 @@ impl Terminal {
             self.bar.set_length(standing.total);
             self.bar.set_position(standing.done());
         }
-        let said = [standing.map(Standing::short), others].into_iter().flatten();
+        let said = [standing.map(ProgressSummary::short), others].into_iter().flatten();
         self.bar.set_message(said.collect::<Vec<_>>().join("; "));
         self.bar.tick();
     }

@@ -4,10 +4,10 @@ use std::rc::Rc;
 
 use anyhow::bail;
 
-use crate::host::rehearsal::{Gate, Plan};
-use crate::host::{Ended, Failed, Part, Silence};
+use crate::host::rehearsal::{PlanGuard, RehearsalPlan};
+use crate::host::{RunEnd, RunError, RunMode, DiscardOutput};
 
-use super::stage::{Performance, Scene, perform};
+use super::stage::{DryRun, DryRunConfig, perform};
 use super::text::{number, plural};
 
 /// Rehearses the script as the plan says, and gives the part of the run that sends it.
@@ -15,25 +15,25 @@ use super::text::{number, plural};
 /// # Errors
 ///
 /// When what would be sent is not what the plan names. Nothing was sent.
-pub(in super::super) fn to(plan: &Plan, scene: Scene<'_>) -> anyhow::Result<Part> {
+pub(in super::super) fn to(plan: &RehearsalPlan, scene: DryRunConfig<'_>) -> anyhow::Result<RunMode> {
     let shown = scene.file.display().to_string();
-    let scene = Scene { start: plan.start, seed: plan.seed, output: Rc::new(Silence), ..scene };
+    let scene = DryRunConfig { start: plan.start, seed: plan.seed, output: Rc::new(DiscardOutput), ..scene };
     // What it has to say the run itself says.
     let quiet = tracing::subscriber::NoSubscriber::default();
     let performance = tracing::subscriber::with_default(quiet, || perform(scene))?;
     let gate = compare(plan, &performance, &shown);
     performance.strike()?;
-    Ok(Part::planned(gate?, plan.start))
+    Ok(RunMode::planned(gate?, plan.start))
 }
 
-fn compare(plan: &Plan, performance: &Performance, script: &str) -> anyhow::Result<Gate> {
+fn compare(plan: &RehearsalPlan, performance: &DryRun, script: &str) -> anyhow::Result<PlanGuard> {
     match &performance.ended {
-        Ended::Finished => {}
-        Ended::Interrupted => bail!("interrupted before anything was sent"),
-        Ended::Failed(Failed::Script(error)) => {
+        RunEnd::Finished => {}
+        RunEnd::Interrupted => bail!("interrupted before anything was sent"),
+        RunEnd::Failed(RunError::Script(error)) => {
             bail!("nothing was sent: unlike in its rehearsal, {script} fails: {}", error.message)
         }
-        Ended::Failed(failed) => bail!("nothing was sent: unlike in its rehearsal, {script} fails: {failed}"),
+        RunEnd::Failed(failed) => bail!("nothing was sent: unlike in its rehearsal, {script} fails: {failed}"),
     }
     if let Some(problem) = performance.rehearsal.problems().listed().first() {
         bail!(

@@ -19,15 +19,15 @@ use rand::Rng;
 
 use crate::clock::Clock;
 use crate::config::{AppFlags, Environment, ScriptLimits, Settings};
-use crate::host::{Ended, Output, log_line};
+use crate::host::{RunEnd, ScriptOutput, log_line};
 use crate::protocol::LogLine;
 
 use super::limits::LimitArgs;
-use super::progress::Terminal;
-use super::run::{self, Grants};
-use super::{AppArgs, Exit, Global};
-use report::Report;
-use stage::Scene;
+use super::progress::TerminalOutput;
+use super::run::{self, GrantArgs};
+use super::{AppArgs, Exit, GlobalArgs};
+use report::RehearsalReport;
+use stage::DryRunConfig;
 
 /// Runs a script without sending: shows what would be sent to whom, how long that takes, and every message that breaks
 /// a limit.
@@ -40,7 +40,7 @@ use stage::Scene;
 /// Exit status: 0 all would be delivered; 1 the script failed; 2 usage or configuration; 3 some would not be delivered.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "they are flags")]
-pub(super) struct Rehearse {
+pub(super) struct RehearseArgs {
     /// The script
     file: PathBuf,
     /// Its arguments
@@ -64,12 +64,12 @@ pub(super) struct Rehearse {
     #[command(flatten)]
     app: AppArgs,
     #[command(flatten)]
-    grants: Grants,
+    grants: GrantArgs,
     #[command(flatten)]
     limits: LimitArgs,
 }
 
-pub(super) fn run(args: &Rehearse, global: &Global) -> anyhow::Result<Exit> {
+pub(super) fn run(args: &RehearseArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
     let (project, script) = run::open(&args.file, global)?;
     let lists = args.read_lists || args.check_targets;
     let flags = AppFlags { offline: args.simulator || !lists, ..args.app.clone().into() };
@@ -79,9 +79,9 @@ pub(super) fn run(args: &Rehearse, global: &Global) -> anyhow::Result<Exit> {
     let limits = args.limits.over(ScriptLimits { timeout: None, ..settings.scripts });
     let simulated = args.simulator || settings.simulator;
     let name = script.name.clone();
-    let output: Rc<dyn Output> =
-        if args.json { Rc::new(ToStandardError) } else { Rc::new(Terminal::default()) };
-    let performance = stage::perform(Scene {
+    let output: Rc<dyn ScriptOutput> =
+        if args.json { Rc::new(StderrOutput) } else { Rc::new(TerminalOutput::default()) };
+    let performance = stage::perform(DryRunConfig {
         project: &project,
         settings: &settings,
         file: &args.file,
@@ -103,13 +103,13 @@ pub(super) fn run(args: &Rehearse, global: &Global) -> anyhow::Result<Exit> {
     } else {
         None
     };
-    let mut report = Report::new(&performance, &name, targets);
+    let mut report = RehearsalReport::new(&performance, &name, targets);
     report.command = report.plan.as_deref().map(|plan| command(args, plan, std::env::args()));
     let exit = match performance.ended {
-        Ended::Interrupted => Exit::Interrupted,
-        Ended::Failed(_) => Exit::Failed,
-        Ended::Finished if report.deliverable => Exit::Delivered,
-        Ended::Finished => Exit::Undelivered,
+        RunEnd::Interrupted => Exit::Interrupted,
+        RunEnd::Failed(_) => Exit::Failed,
+        RunEnd::Finished if report.deliverable => Exit::Delivered,
+        RunEnd::Finished => Exit::Undelivered,
     };
     performance.strike()?;
     let mut out = std::io::stdout().lock();
@@ -123,7 +123,7 @@ pub(super) fn run(args: &Rehearse, global: &Global) -> anyhow::Result<Exit> {
 }
 
 /// The command that sends what was rehearsed: the one that was typed, with another verb.
-fn command(args: &Rehearse, plan: &str, typed: impl Iterator<Item = String>) -> String {
+fn command(args: &RehearseArgs, plan: &str, typed: impl Iterator<Item = String>) -> String {
     let mut words = vec!["mooncast".to_owned()];
     let rest = args.args.len();
     let typed: Vec<String> = typed.skip(1).collect();
@@ -151,9 +151,9 @@ fn quoted(word: &str) -> String {
 }
 
 /// Keeps standard output for the document.
-struct ToStandardError;
+struct StderrOutput;
 
-impl Output for ToStandardError {
+impl ScriptOutput for StderrOutput {
     fn print(&self, bytes: &[u8]) {
         // Nobody is left to be told when standard error is gone.
         let _ = std::io::stderr().lock().write_all(bytes);

@@ -6,16 +6,16 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::config::{AppLimits, TargetedCost};
-use crate::host::rehearsal::{AppTotals, BroadcastSeen, How, NotSent, Problem, Sample, UploadSeen};
-use crate::host::{Ended, Failed, FileChange, StoreChange};
-use crate::message::Call;
+use crate::host::rehearsal::{AppTotals, RehearsedBroadcast, BroadcastOrigin, SkippedEffect, RehearsalProblem, MessageSample, RehearsedUpload};
+use crate::host::{RunEnd, RunError, FileChange, StoreChange};
+use crate::message::MessageCall;
 
-use super::stage::Performance;
-use super::targets::Targets;
+use super::stage::DryRun;
+use super::targets::TargetsReport;
 
 /// The whole of it.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(super) struct RehearsalReport {
     pub(super) script: String,
     /// `finished`, `failed` or `interrupted`.
     pub(super) outcome: &'static str,
@@ -25,18 +25,18 @@ pub(super) struct Report {
     pub(super) plan: Option<String>,
     pub(super) command: Option<String>,
     pub(super) starts_at: String,
-    pub(super) totals: Totals,
-    pub(super) duration: Span,
-    pub(super) largest_message: Largest,
+    pub(super) totals: RehearsalTotals,
+    pub(super) duration: RehearsalDuration,
+    pub(super) largest_message: LargestMessage,
     pub(super) apps: Vec<AppReport>,
     pub(super) broadcasts: Vec<BroadcastReport>,
     pub(super) single_sends: SinglesReport,
     pub(super) problems: ProblemsReport,
-    pub(super) uploads: Vec<UploadSeen>,
-    pub(super) not_sent: Vec<NotSent>,
+    pub(super) uploads: Vec<RehearsedUpload>,
+    pub(super) not_sent: Vec<SkippedEffect>,
     pub(super) files: Vec<FileChange>,
     pub(super) store: Vec<StoreChange>,
-    pub(super) targets: Option<Targets>,
+    pub(super) targets: Option<TargetsReport>,
 }
 
 #[derive(Debug, Serialize)]
@@ -46,7 +46,7 @@ pub(super) struct ScriptFailure {
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Totals {
+pub(super) struct RehearsalTotals {
     pub(super) broadcasts: usize,
     /// Recipients of the broadcasts' plans.
     pub(super) recipients: u64,
@@ -60,7 +60,7 @@ pub(super) struct Totals {
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Span {
+pub(super) struct RehearsalDuration {
     /// Seconds at the whole quota.
     pub(super) at_quota: f64,
     /// Seconds at our share of it.
@@ -72,7 +72,7 @@ pub(super) struct Span {
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Largest {
+pub(super) struct LargestMessage {
     pub(super) bytes: u64,
     pub(super) limit: usize,
 }
@@ -139,11 +139,11 @@ pub(super) struct ProblemsReport {
     /// Messages or recipients that have any.
     pub(super) messages: u64,
     /// The first of them.
-    pub(super) listed: Vec<Problem>,
+    pub(super) listed: Vec<RehearsalProblem>,
 }
 
-impl Report {
-    pub(super) fn new(performance: &Performance, script: &str, targets: Option<Targets>) -> Self {
+impl RehearsalReport {
+    pub(super) fn new(performance: &DryRun, script: &str, targets: Option<TargetsReport>) -> Self {
         let rehearsal = &performance.rehearsal;
         let apps: Vec<AppReport> = rehearsal
             .apps()
@@ -170,11 +170,11 @@ impl Report {
             script: script.to_owned(),
             outcome,
             error,
-            deliverable: performance.is_deliverable() && targets.as_ref().is_none_or(Targets::is_clean),
+            deliverable: performance.is_deliverable() && targets.as_ref().is_none_or(TargetsReport::is_clean),
             plan: performance.plan().map(|plan| plan.to_string()),
             command: None,
             starts_at: instant(performance.start),
-            totals: Totals {
+            totals: RehearsalTotals {
                 broadcasts: broadcasts.len(),
                 recipients: sum(|seen| seen.recipients),
                 messages: apps.iter().map(|app| app.group_messages + app.targeted_calls).sum(),
@@ -184,14 +184,14 @@ impl Report {
                 skipped: sum(|seen| seen.skipped),
                 uploads: rehearsal.uploads().len(),
             },
-            duration: Span {
+            duration: RehearsalDuration {
                 at_quota: most(|app| app.seconds_at_quota),
                 at_share: most(|app| app.seconds_at_share),
                 rehearsed: seconds(first, last),
                 first: first.map(instant),
                 last: last.map(instant),
             },
-            largest_message: Largest { bytes: planned.max(sent), limit },
+            largest_message: LargestMessage { bytes: planned.max(sent), limit },
             single_sends: SinglesReport {
                 calls: singles.calls,
                 samples: singles.samples.iter().map(sample).collect(),
@@ -212,15 +212,15 @@ impl Report {
     }
 }
 
-fn outcome(ended: &Ended) -> (&'static str, Option<ScriptFailure>) {
+fn outcome(ended: &RunEnd) -> (&'static str, Option<ScriptFailure>) {
     match ended {
-        Ended::Finished => ("finished", None),
-        Ended::Interrupted => ("interrupted", None),
-        Ended::Failed(Failed::Script(error)) => {
+        RunEnd::Finished => ("finished", None),
+        RunEnd::Interrupted => ("interrupted", None),
+        RunEnd::Failed(RunError::Script(error)) => {
             let (message, traceback) = (error.message.clone(), error.traceback.clone());
             ("failed", Some(ScriptFailure { message, traceback }))
         }
-        Ended::Failed(failed) => {
+        RunEnd::Failed(failed) => {
             ("failed", Some(ScriptFailure { message: failed.to_string(), traceback: Vec::new() }))
         }
     }
@@ -249,17 +249,17 @@ fn app_report(totals: &AppTotals, limits: &AppLimits) -> AppReport {
     }
 }
 
-fn broadcast_report(seen: &BroadcastSeen) -> BroadcastReport {
+fn broadcast_report(seen: &RehearsedBroadcast) -> BroadcastReport {
     BroadcastReport {
         app: seen.app.clone(),
         name: seen.name.clone(),
         run: seen.run.clone(),
         state: match seen.how {
-            How::Built => "built",
-            How::Resumed => "resumed",
-            How::Already => "already",
+            BroadcastOrigin::Built => "built",
+            BroadcastOrigin::Resumed => "resumed",
+            BroadcastOrigin::Already => "already",
         },
-        targeted: seen.spec.call == Call::Targeted,
+        targeted: seen.spec.call == MessageCall::Targeted,
         recipients: seen.plan.total,
         sent: seen.sent,
         calls: seen.calls,
@@ -278,7 +278,7 @@ fn broadcast_report(seen: &BroadcastSeen) -> BroadcastReport {
     }
 }
 
-fn sample(sample: &Sample) -> SampleReport {
+fn sample(sample: &MessageSample) -> SampleReport {
     SampleReport {
         to: sample.to.clone(),
         users: sample.users.clone(),

@@ -10,24 +10,24 @@ use tempfile::TempDir;
 use crate::client::ClientError;
 use crate::clock::Clock;
 use crate::config::{App, Project, ScriptLimits, Settings};
-use crate::delivery::{Book, Counts, Delivery, FailPoint};
-use crate::host::rehearsal::{Plan, Rehearsal};
-use crate::host::{self, Ended, InterruptSwitch, Output, Part};
+use crate::delivery::{LazyLedger, SendCounts, Delivery, FailPoint};
+use crate::host::rehearsal::{RehearsalPlan, Rehearsal};
+use crate::host::{self, RunEnd, InterruptSwitch, ScriptOutput, RunMode};
 use crate::ledger::Ledger;
-use crate::protocol::{Mode, Source};
+use crate::protocol::{LoadMode, LuaSource};
 
-use super::super::apps::{self, Apps, SIMULATOR};
+use super::super::apps::{self, CliApps, SIMULATOR};
 use super::super::{job, run};
 
 /// What the scratch ledger shows of who sends.
 const COMMAND: &str = "rehearse";
 
 /// What is rehearsed, and how.
-pub(in super::super) struct Scene<'a> {
+pub(in super::super) struct DryRunConfig<'a> {
     pub(in super::super) project: &'a Project,
     pub(in super::super) settings: &'a Settings,
     pub(in super::super) file: &'a Path,
-    pub(in super::super) script: Source,
+    pub(in super::super) script: LuaSource,
     pub(in super::super) args: Vec<String>,
     /// The job that is run in place of the script.
     pub(in super::super) job: Option<String>,
@@ -41,13 +41,13 @@ pub(in super::super) struct Scene<'a> {
     /// Since 1970, when the rehearsal's clock begins.
     pub(in super::super) start: Duration,
     pub(in super::super) seed: u32,
-    pub(in super::super) output: Rc<dyn Output>,
+    pub(in super::super) output: Rc<dyn ScriptOutput>,
 }
 
 /// A rehearsal that is over. Its scratch ledger goes with it.
-pub(in super::super) struct Performance {
-    pub(in super::super) ended: Ended,
-    pub(in super::super) counts: Counts,
+pub(in super::super) struct DryRun {
+    pub(in super::super) ended: RunEnd,
+    pub(in super::super) counts: SendCounts,
     pub(in super::super) rehearsal: Rc<Rehearsal>,
     pub(in super::super) files: Vec<host::FileChange>,
     pub(in super::super) store: Vec<host::StoreChange>,
@@ -57,15 +57,15 @@ pub(in super::super) struct Performance {
     scratch: TempDir,
 }
 
-impl Performance {
+impl DryRun {
     /// The plan that was rehearsed, if a run could keep to it: nothing failed and nothing breaks a limit.
-    pub(in super::super) fn plan(&self) -> Option<Plan> {
+    pub(in super::super) fn plan(&self) -> Option<RehearsalPlan> {
         self.is_deliverable().then(|| self.rehearsal.plan(self.seed))
     }
 
     /// Whether all would be delivered.
     pub(in super::super) fn is_deliverable(&self) -> bool {
-        matches!(self.ended, Ended::Finished)
+        matches!(self.ended, RunEnd::Finished)
             && self.counts.all_delivered()
             && self.rehearsal.problems().total() == 0
     }
@@ -85,7 +85,7 @@ pub(in super::super) fn start() -> Duration {
 }
 
 /// Runs a script whose messages reach nobody.
-pub(in super::super) fn perform(scene: Scene<'_>) -> anyhow::Result<Performance> {
+pub(in super::super) fn perform(scene: DryRunConfig<'_>) -> anyhow::Result<DryRun> {
     let scratch = tempfile::Builder::new()
         .prefix("mooncast-rehearsal-")
         .tempdir()
@@ -100,7 +100,7 @@ pub(in super::super) fn perform(scene: Scene<'_>) -> anyhow::Result<Performance>
     let prefixes = configured.iter().map(|app| app.prefix.clone()).collect();
     let rehearsal = Rehearsal::new(scene.start, lists, prefixes);
     let rehearsal = Rc::new(if scene.targets { rehearsal.keeping_targets() } else { rehearsal });
-    let book = Rc::new(Book::scratch(scratch.path().to_owned(), clock.clone(), COMMAND));
+    let book = Rc::new(LazyLedger::scratch(scratch.path().to_owned(), clock.clone(), COMMAND));
     let deliveries: Vec<Rc<Delivery>> = configured
         .iter()
         .map(|app| {
@@ -112,17 +112,17 @@ pub(in super::super) fn perform(scene: Scene<'_>) -> anyhow::Result<Performance>
         .collect::<Result<_, ClientError>>()
         .context("the app's address")?;
 
-    let apps = Apps { deliveries: deliveries.clone(), book: Some(Rc::clone(&book)) };
+    let apps = CliApps { deliveries: deliveries.clone(), book: Some(Rc::clone(&book)) };
     let name = scene.script.name.clone();
-    let mut spec = run::spec(scene.script, Mode::Run, scene.args, scene.limits);
+    let mut spec = run::spec(scene.script, LoadMode::Run, scene.args, scene.limits);
     if let Some(job) = &scene.job {
-        (spec.mode, spec.job) = (Mode::Job, Some(job::start(job, scene.start)));
+        (spec.mode, spec.job) = (LoadMode::Job, Some(job::start(job, scene.start)));
     }
     spec.seed = u64::from(scene.seed);
     let mut services = run::services(scene.project, scene.settings, &apps, &clock, scene.file, scene.output)?;
     services.files = services.files.overlaid(scene.start.as_secs(), scene.settings.scripts.host_memory);
     services.store = services.store.listing();
-    services.part = Part::rehearsal(Rc::clone(&rehearsal));
+    services.part = RunMode::rehearsal(Rc::clone(&rehearsal));
     let services = Rc::new(services);
     let ended = clock.block_on(async {
         let (switch, interrupt) = InterruptSwitch::new();
@@ -135,7 +135,7 @@ pub(in super::super) fn perform(scene: Scene<'_>) -> anyhow::Result<Performance>
     if let Some(error) = book.failure() {
         bail!("the scratch ledger: {error}");
     }
-    Ok(Performance {
+    Ok(DryRun {
         ended,
         counts: services.tally.counts(),
         rehearsal,
@@ -149,7 +149,7 @@ pub(in super::super) fn perform(scene: Scene<'_>) -> anyhow::Result<Performance>
 }
 
 /// The apps whose messages are rehearsed; where none is configured, one with the default limits.
-fn configured(scene: &Scene<'_>) -> Vec<App> {
+fn configured(scene: &DryRunConfig<'_>) -> Vec<App> {
     let mut apps = match scene.settings.apps.as_slice() {
         [] => vec![apps::stand_in()],
         apps => apps.to_vec(),

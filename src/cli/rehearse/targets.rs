@@ -7,10 +7,10 @@ use std::io::{self, Write};
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use crate::delivery::{Delivery, Stop, StopSwitch};
+use crate::delivery::{Delivery, StopSignal, StopSwitch};
 use crate::host::rehearsal;
 
-use super::stage::Performance;
+use super::stage::DryRun;
 use super::text::{number, plural};
 
 /// Those that are named; the rest is only counted.
@@ -24,27 +24,27 @@ const GROUPS_ASKED: usize = 1000;
 
 /// What was looked up, and what was not found.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Targets {
+pub(super) struct TargetsReport {
     pub(super) groups_checked: u64,
     pub(super) members_checked: u64,
     pub(super) senders_checked: u64,
     /// Members whose groups were not asked, for there are too many.
     pub(super) members_not_checked: u64,
-    pub(super) missing_groups: Missing,
-    pub(super) missing_members: Missing,
+    pub(super) missing_groups: MissingTargets,
+    pub(super) missing_members: MissingTargets,
     /// Senders that are in none of the groups that were asked.
-    pub(super) missing_senders: Missing,
+    pub(super) missing_senders: MissingTargets,
 }
 
 /// What is not there.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Missing {
+pub(super) struct MissingTargets {
     pub(super) total: u64,
     /// The first of them.
     pub(super) listed: Vec<String>,
 }
 
-impl Missing {
+impl MissingTargets {
     fn add(&mut self, what: String) {
         self.total += 1;
         if self.listed.len() < LISTED {
@@ -53,7 +53,7 @@ impl Missing {
     }
 }
 
-impl Targets {
+impl TargetsReport {
     /// Whether all are there.
     pub(super) fn is_clean(&self) -> bool {
         [&self.missing_groups, &self.missing_members, &self.missing_senders]
@@ -97,8 +97,8 @@ impl Targets {
 }
 
 /// Looks up whom a rehearsal would reach. `lists` are the roads to the lists, one an app.
-pub(super) async fn check(performance: &Performance, lists: &[std::rc::Rc<Delivery>]) -> Result<Targets> {
-    let mut found = Targets::default();
+pub(super) async fn check(performance: &DryRun, lists: &[std::rc::Rc<Delivery>]) -> Result<TargetsReport> {
+    let mut found = TargetsReport::default();
     // Pressed never: Ctrl-C ends the program, which changes nothing.
     let (_switch, stop) = StopSwitch::new();
     for (app, wanted) in performance.rehearsal.targets() {
@@ -113,9 +113,9 @@ pub(super) async fn check(performance: &Performance, lists: &[std::rc::Rc<Delive
 
 async fn look_up(
     road: &Delivery,
-    stop: &Stop,
-    wanted: &rehearsal::Targets,
-    found: &mut Targets,
+    stop: &StopSignal,
+    wanted: &rehearsal::RehearsalTargets,
+    found: &mut TargetsReport,
 ) -> Result<()> {
     let mut missing: BTreeSet<&String> = wanted.groups.iter().collect();
     found.groups_checked += missing.len() as u64;
@@ -166,7 +166,7 @@ async fn look_up(
     Ok(())
 }
 
-async fn members(road: &Delivery, stop: &Stop, group: &str) -> Result<HashSet<String>> {
+async fn members(road: &Delivery, stop: &StopSignal, group: &str) -> Result<HashSet<String>> {
     let mut members = HashSet::new();
     let mut page = Some(1);
     while let Some(number) = page {

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use crate::cli::runs::local_text;
 
-use super::report::{BroadcastReport, Report, SampleReport};
+use super::report::{BroadcastReport, RehearsalReport, SampleReport};
 
 /// Problems that are shown; `--json` has more.
 const PROBLEMS: usize = 20;
@@ -15,7 +15,7 @@ const LISTED: usize = 20;
 /// Letters of a message that are shown.
 const LETTERS: usize = 160;
 
-pub(super) fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
+pub(super) fn write(out: &mut impl Write, report: &RehearsalReport) -> io::Result<()> {
     let (totals, duration) = (&report.totals, &report.duration);
     writeln!(out, "Rehearsed {}: nothing was sent.", report.script)?;
     writeln!(out)?;
@@ -133,7 +133,7 @@ fn samples(out: &mut impl Write, samples: &[SampleReport]) -> io::Result<()> {
     Ok(())
 }
 
-fn problems(out: &mut impl Write, report: &Report) -> io::Result<()> {
+fn problems(out: &mut impl Write, report: &RehearsalReport) -> io::Result<()> {
     let problems = &report.problems;
     if problems.total == 0 {
         return Ok(());
@@ -177,7 +177,7 @@ fn listed<T>(out: &mut impl Write, title: &str, items: &[T], show: impl Fn(&T) -
     Ok(())
 }
 
-fn end(out: &mut impl Write, report: &Report) -> io::Result<()> {
+fn end(out: &mut impl Write, report: &RehearsalReport) -> io::Result<()> {
     writeln!(out)?;
     if let Some(error) = &report.error {
         writeln!(out, "The script failed: {}", error.message)?;

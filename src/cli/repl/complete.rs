@@ -10,11 +10,11 @@ use super::super::lint::{global_names, member_names, module_names};
 
 /// The names that are known.
 #[derive(Debug)]
-pub(super) struct Names {
+pub(super) struct NameCompleter {
     globals: Vec<String>,
 }
 
-impl Default for Names {
+impl Default for NameCompleter {
     fn default() -> Self {
         let mut globals = global_names();
         globals.extend(module_names());
@@ -24,7 +24,7 @@ impl Default for Names {
     }
 }
 
-impl Names {
+impl NameCompleter {
     /// Where the word begins that ends at the end of `typed`, and what it may become.
     fn candidates(&self, typed: &str) -> (usize, Vec<String>) {
         let is_part = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '.');
@@ -44,7 +44,7 @@ impl Names {
     }
 }
 
-impl Completer for Names {
+impl Completer for NameCompleter {
     type Candidate = String;
 
     fn complete(&self, line: &str, at: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
@@ -52,23 +52,23 @@ impl Completer for Names {
     }
 }
 
-impl Hinter for Names {
+impl Hinter for NameCompleter {
     type Hint = String;
 }
 
-impl Highlighter for Names {}
+impl Highlighter for NameCompleter {}
 
-impl Validator for Names {}
+impl Validator for NameCompleter {}
 
-impl Helper for Names {}
+impl Helper for NameCompleter {}
 
 #[cfg(test)]
 mod tests {
-    use super::Names;
+    use super::NameCompleter;
 
     #[test]
     fn names_are_completed() {
-        let names = Names::default();
+        let names = NameCompleter::default();
         for (typed, begin, expected) in [
             ("im.group_s", 3, "group_send"),
             ("x = im.limits.mess", 14, "message_bytes"),

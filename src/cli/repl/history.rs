@@ -8,7 +8,7 @@ use std::path::Path;
 use rustyline::Editor;
 use rustyline::history::FileHistory;
 
-use super::complete::Names;
+use super::complete::NameCompleter;
 
 /// Words of lines that may hold something secret. Such lines, and those that begin with a blank, are not kept.
 const SECRET: [&str; 6] = ["secret", "token", "password", "passwd", "bearer", "authorization"];
@@ -17,7 +17,7 @@ const SECRET: [&str; 6] = ["secret", "token", "password", "passwd", "bearer", "a
 const MOST: u64 = 1 << 20;
 
 /// Takes in the lines of a file, where there is one that can be read.
-pub(super) fn load(editor: &mut Editor<Names, FileHistory>, file: &Path) {
+pub(super) fn load(editor: &mut Editor<NameCompleter, FileHistory>, file: &Path) {
     if std::fs::metadata(file).is_ok_and(|metadata| metadata.len() > MOST) {
         tracing::warn!("{}: over {MOST} bytes, and left unread; remove it to begin anew", file.display());
         return;
@@ -29,7 +29,7 @@ pub(super) fn load(editor: &mut Editor<Names, FileHistory>, file: &Path) {
 }
 
 /// Keeps a line, in memory and in the file, unless it may hold something secret.
-pub(super) fn add(editor: &mut Editor<Names, FileHistory>, file: &Path, line: &str) {
+pub(super) fn add(editor: &mut Editor<NameCompleter, FileHistory>, file: &Path, line: &str) {
     if line.trim().is_empty() || line.starts_with(char::is_whitespace) || may_hold_secret(line) {
         return;
     }

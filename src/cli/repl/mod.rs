@@ -13,23 +13,23 @@ use clap::Args;
 
 use crate::clock::{Clock, Instant};
 use crate::config::{AppFlags, Environment, Project, Settings};
-use crate::host::{self, Ended, InterruptSwitch, Services};
-use crate::protocol::{Mode, Source};
+use crate::host::{self, RunEnd, InterruptSwitch, RunServices};
+use crate::protocol::{LoadMode, LuaSource};
 
-use super::apps::{self, Apps};
+use super::apps::{self, CliApps};
 use super::lint::module_names;
-use super::logging::Format;
-use super::next::Next;
-use super::progress::Terminal;
-use super::run::{Grants, fail_point, services, spec};
-use super::summary::Summary;
-use super::{AppArgs, Exit, Global};
-pub(super) use person::{Asking, Person};
-use reader::Reader;
+use super::logging::LogFormat;
+use super::next::FollowUpCommands;
+use super::progress::TerminalOutput;
+use super::run::{GrantArgs, fail_point, services, spec};
+use super::summary::RunSummary;
+use super::{AppArgs, Exit, GlobalArgs};
+pub(super) use person::{SendConfirmation, TerminalConsole};
+use reader::PromptReader;
 
 /// Lines of standard input, for questions to the person.
-pub(super) fn reader(history: Option<std::path::PathBuf>) -> anyhow::Result<Reader> {
-    Reader::start(history)
+pub(super) fn reader(history: Option<std::path::PathBuf>) -> anyhow::Result<PromptReader> {
+    PromptReader::start(history)
 }
 
 /// What an interrupted line gets to end, until its process is ended.
@@ -45,14 +45,14 @@ const NAME: &str = "repl";
 ///
 /// It sends to the built-in simulator unless an app is configured; then it asks before the first send.
 #[derive(Debug, Args)]
-pub(super) struct Repl {
+pub(super) struct ReplArgs {
     #[command(flatten)]
-    target: Target,
+    target: TargetArgs,
 }
 
 /// Where typed code sends.
 #[derive(Debug, Args)]
-pub(super) struct Target {
+pub(super) struct TargetArgs {
     /// Send to the built-in simulator, whatever is configured
     #[arg(long)]
     simulator: bool,
@@ -62,22 +62,22 @@ pub(super) struct Target {
     #[command(flatten)]
     app: AppArgs,
     #[command(flatten)]
-    grants: Grants,
+    grants: GrantArgs,
 }
 
 /// What typed code runs with.
-pub(super) struct Surroundings {
+pub(super) struct ReplContext {
     pub(super) project: Project,
     pub(super) settings: Settings,
-    pub(super) apps: Apps,
+    pub(super) apps: CliApps,
     pub(super) clock: Clock,
     pub(super) simulated: bool,
-    pub(super) terminal: Terminal,
+    pub(super) terminal: TerminalOutput,
 }
 
-impl Target {
+impl TargetArgs {
     /// The project's settings and its apps, or the simulator where it has none.
-    pub(super) fn open(&self, global: &Global) -> anyhow::Result<Surroundings> {
+    pub(super) fn open(&self, global: &GlobalArgs) -> anyhow::Result<ReplContext> {
         let project = global.project()?;
         let environment = Environment::of_process();
         let flags = AppFlags { offline: self.simulator, ..self.app.clone().into() };
@@ -86,22 +86,22 @@ impl Target {
         let simulated = self.simulator || settings.simulator || settings.apps.is_empty();
         let clock = Clock::real();
         let apps = apps::choose(&project, &settings, simulated, &clock, &fail_point(&environment)?)?;
-        Ok(Surroundings { project, settings, apps, clock, simulated, terminal: Terminal::default() })
+        Ok(ReplContext { project, settings, apps, clock, simulated, terminal: TerminalOutput::default() })
     }
 
     /// How the person is asked before the first send.
-    pub(super) fn asking(&self, surroundings: &Surroundings) -> Asking {
+    pub(super) fn asking(&self, surroundings: &ReplContext) -> SendConfirmation {
         match (surroundings.simulated, self.simulator || self.yes) {
-            (true, false) => Asking::Simulated,
-            (false, false) => Asking::First,
-            (_, true) => Asking::Never,
+            (true, false) => SendConfirmation::Simulated,
+            (false, false) => SendConfirmation::First,
+            (_, true) => SendConfirmation::Never,
         }
     }
 }
 
-impl Surroundings {
+impl ReplContext {
     /// What one worker may use.
-    pub(super) fn services(&self, name: &str, person: Rc<Person>) -> anyhow::Result<Services> {
+    pub(super) fn services(&self, name: &str, person: Rc<TerminalConsole>) -> anyhow::Result<RunServices> {
         let file = self.project.root.join(name);
         let output = Rc::new(self.terminal.clone());
         let mut services = services(&self.project, &self.settings, &self.apps, &self.clock, &file, output)?;
@@ -110,14 +110,14 @@ impl Surroundings {
     }
 
     /// Tells what was sent, where something was.
-    pub(super) fn tell(&self, global: &Global, ended: &Ended, services: &Services, began: Instant) -> Exit {
-        let summary = Summary {
+    pub(super) fn tell(&self, global: &GlobalArgs, ended: &RunEnd, services: &RunServices, began: Instant) -> Exit {
+        let summary = RunSummary {
             ended,
             counts: services.tally.counts(),
             elapsed: self.clock.now() - began,
             broadcasts: &services.broadcasts.watched(),
             refused: services.broadcasts.refused(),
-            next: Next::new(global, &self.project, self.simulated),
+            next: FollowUpCommands::new(global, &self.project, self.simulated),
         };
         let exit = summary.tell(global.log_format);
         // The script was told too, but it is the set-up that has to be mended.
@@ -126,13 +126,13 @@ impl Surroundings {
     }
 }
 
-pub(super) fn run(args: &Repl, global: &Global) -> anyhow::Result<Exit> {
+pub(super) fn run(args: &ReplArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
     let surroundings = args.target.open(global)?;
     let typed = std::io::stdin().is_terminal();
     let history = typed.then(|| surroundings.project.state_folder().join("history"));
-    let reader = Reader::start(history)?;
-    let person = Rc::new(Person::new(args.target.asking(&surroundings), reader, typed));
-    if typed && global.log_format == Format::Text {
+    let reader = PromptReader::start(history)?;
+    let person = Rc::new(TerminalConsole::new(args.target.asking(&surroundings), reader, typed));
+    if typed && global.log_format == LogFormat::Text {
         greet(&surroundings);
     }
     let exit = surroundings.clock.block_on(async {
@@ -144,21 +144,21 @@ pub(super) fn run(args: &Repl, global: &Global) -> anyhow::Result<Exit> {
 }
 
 /// Runs lines until there are none left; a worker that was ended is followed by a fresh one.
-async fn all(surroundings: &Surroundings, person: &Rc<Person>, global: &Global) -> anyhow::Result<Exit> {
+async fn all(surroundings: &ReplContext, person: &Rc<TerminalConsole>, global: &GlobalArgs) -> anyhow::Result<Exit> {
     let began = surroundings.clock.now();
     let mut worst = Exit::Delivered;
     loop {
         let services = Rc::new(surroundings.services(NAME, Rc::clone(person))?);
-        let source = Source::new(NAME.to_owned(), Vec::new());
-        let mut spec = spec(source, Mode::Console, module_names(), &surroundings.settings.scripts);
+        let source = LuaSource::new(NAME.to_owned(), Vec::new());
+        let mut spec = spec(source, LoadMode::Console, module_names(), &surroundings.settings.scripts);
         spec.timeout = None;
         let (switch, interrupt) = InterruptSwitch::new();
         let listening =
             tokio::task::spawn_local(listen(switch, Rc::clone(person), surroundings.clock.clone()));
         let ended = host::run(spec, Rc::clone(&services), interrupt).await;
         listening.abort();
-        let abandoned = person.was_abandoned() && matches!(ended, Ended::Interrupted);
-        let goes_on = (abandoned || matches!(ended, Ended::Failed(_))) && !person.is_over();
+        let abandoned = person.was_abandoned() && matches!(ended, RunEnd::Interrupted);
+        let goes_on = (abandoned || matches!(ended, RunEnd::Failed(_))) && !person.is_over();
         let exit = surroundings.tell(global, &ended, &services, began);
         if exit != Exit::Delivered && !goes_on {
             worst = exit;
@@ -172,7 +172,7 @@ async fn all(surroundings: &Surroundings, person: &Rc<Person>, global: &Global) 
 
 /// Ctrl-C ends the line that runs, and the process of the lines where the line does not end or Ctrl-C is pressed again. Where
 /// no line runs, or on SIGTERM, it ends the program.
-async fn listen(switch: InterruptSwitch, person: Rc<Person>, clock: Clock) {
+async fn listen(switch: InterruptSwitch, person: Rc<TerminalConsole>, clock: Clock) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
@@ -211,7 +211,7 @@ async fn listen(switch: InterruptSwitch, person: Rc<Person>, clock: Clock) {
 }
 
 #[expect(clippy::print_stdout, reason = "the greeting of a terminal")]
-fn greet(surroundings: &Surroundings) {
+fn greet(surroundings: &ReplContext) {
     let to = if surroundings.simulated {
         "Sends go to the built-in simulator.".to_owned()
     } else {

@@ -6,10 +6,10 @@ use std::io::Write as _;
 use futures_util::future::LocalBoxFuture;
 use tokio::sync::watch;
 
-use crate::host::{Console, Line};
-use crate::protocol::Failure;
+use crate::host::{Console, ConsoleInput};
+use crate::protocol::RequestFailure;
 
-use super::reader::{Reader, Typed};
+use super::reader::{PromptReader, TypedInput};
 
 const HELP: &str = "\
 .help      shows this
@@ -23,7 +23,7 @@ Globals stay from line to line, locals end with theirs. Modules need no `require
 
 /// Whether the person is asked before something is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::cli) enum Asking {
+pub(in crate::cli) enum SendConfirmation {
     /// Before the first time.
     First,
     /// Not, but it is said before the first time that it goes to the simulator.
@@ -33,9 +33,9 @@ pub(in crate::cli) enum Asking {
 }
 
 /// The person at the console.
-pub(in crate::cli) struct Person {
-    asking: Cell<Asking>,
-    reader: Reader,
+pub(in crate::cli) struct TerminalConsole {
+    asking: Cell<SendConfirmation>,
+    reader: PromptReader,
     /// Whether lines come from a terminal.
     typed: bool,
     /// Whether a line is running.
@@ -53,8 +53,8 @@ pub(in crate::cli) struct Person {
     answering: tokio::sync::Mutex<()>,
 }
 
-impl Person {
-    pub(in crate::cli) fn new(asking: Asking, reader: Reader, typed: bool) -> Self {
+impl TerminalConsole {
+    pub(in crate::cli) fn new(asking: SendConfirmation, reader: PromptReader, typed: bool) -> Self {
         Self {
             asking: Cell::new(asking),
             reader,
@@ -112,7 +112,7 @@ impl Person {
         tell("the process that ran the lines is gone, and so are their variables; a new one begins");
     }
 
-    async fn read(&self, incomplete: bool, problem: Option<String>) -> Line {
+    async fn read(&self, incomplete: bool, problem: Option<String>) -> ConsoleInput {
         // What still waits for an interrupt of the last line is let go of.
         self.running.set(false);
         self.ending.send_replace(self.line.get());
@@ -122,24 +122,24 @@ impl Person {
         }
         loop {
             match self.reader.line(if incomplete { ">> " } else { "> " }).await {
-                Typed::Line(line) if !incomplete && line.trim() == ".exit" => return self.end(),
-                Typed::Line(line) if !incomplete && line.trim() == ".help" => tell(HELP),
-                Typed::Line(line) if !incomplete && line.trim().is_empty() => {}
-                Typed::Line(line) if !incomplete && line.trim_start().starts_with('.') => {
+                TypedInput::Line(line) if !incomplete && line.trim() == ".exit" => return self.end(),
+                TypedInput::Line(line) if !incomplete && line.trim() == ".help" => tell(HELP),
+                TypedInput::Line(line) if !incomplete && line.trim().is_empty() => {}
+                TypedInput::Line(line) if !incomplete && line.trim_start().starts_with('.') => {
                     self.failed.set(true);
                     tell(&format!(
                         "there is no command `{}`; `.help` shows those that there are",
                         line.trim()
                     ));
                 }
-                Typed::Line(line) => {
+                TypedInput::Line(line) => {
                     self.running.set(true);
                     self.line.set(self.line.get() + 1);
-                    return Line::Text(line);
+                    return ConsoleInput::Text(line);
                 }
-                Typed::Interrupted if incomplete => return Line::Reset,
-                Typed::Interrupted => {}
-                Typed::End => {
+                TypedInput::Interrupted if incomplete => return ConsoleInput::Reset,
+                TypedInput::Interrupted => {}
+                TypedInput::End => {
                     if incomplete {
                         self.failed.set(true);
                         tell("error: the input ends in the middle of a statement");
@@ -150,39 +150,39 @@ impl Person {
         }
     }
 
-    fn end(&self) -> Line {
+    fn end(&self) -> ConsoleInput {
         self.over.set(true);
-        Line::End
+        ConsoleInput::End
     }
 
-    async fn ask(&self) -> Result<(), Failure> {
+    async fn ask(&self) -> Result<(), RequestFailure> {
         let _one_at_a_time = self.answering.lock().await;
         match self.asking.get() {
-            Asking::Never => return Ok(()),
-            Asking::Simulated => {
+            SendConfirmation::Never => return Ok(()),
+            SendConfirmation::Simulated => {
                 tell("this goes to the built-in simulator");
-                self.asking.set(Asking::Never);
+                self.asking.set(SendConfirmation::Never);
                 return Ok(());
             }
-            Asking::First => {}
+            SendConfirmation::First => {}
         }
         if !self.typed {
-            return Err(Failure::denied(
+            return Err(RequestFailure::denied(
                 "this would send through the configured app, and nobody can be asked: standard input is no terminal; add `--yes` to send, or `--simulator` to try it",
             ));
         }
         match self.reader.line("This sends through the configured app. Send? [y/N] ").await {
-            Typed::Line(answer) if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") => {
-                self.asking.set(Asking::Never);
+            TypedInput::Line(answer) if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") => {
+                self.asking.set(SendConfirmation::Never);
                 Ok(())
             }
-            _ => Err(Failure::denied("nothing was sent: the question was not answered with `y`")),
+            _ => Err(RequestFailure::denied("nothing was sent: the question was not answered with `y`")),
         }
     }
 }
 
-impl Console for Person {
-    fn next(&self, incomplete: bool, problem: Option<String>) -> LocalBoxFuture<'_, Line> {
+impl Console for TerminalConsole {
+    fn next(&self, incomplete: bool, problem: Option<String>) -> LocalBoxFuture<'_, ConsoleInput> {
         Box::pin(self.read(incomplete, problem))
     }
 
@@ -195,7 +195,7 @@ impl Console for Person {
         })
     }
 
-    fn may_send(&self) -> LocalBoxFuture<'_, Result<(), Failure>> {
+    fn may_send(&self) -> LocalBoxFuture<'_, Result<(), RequestFailure>> {
         Box::pin(self.ask())
     }
 }

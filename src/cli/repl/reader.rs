@@ -10,12 +10,12 @@ use rustyline::history::FileHistory;
 use rustyline::{Config, Editor};
 use tokio::sync::oneshot;
 
-use super::complete::Names;
+use super::complete::NameCompleter;
 use super::history;
 
 /// What was typed.
 #[derive(Debug)]
-pub(in crate::cli) enum Typed {
+pub(in crate::cli) enum TypedInput {
     /// A line without its end.
     Line(String),
     /// Ctrl-C.
@@ -25,12 +25,12 @@ pub(in crate::cli) enum Typed {
 }
 
 /// What a line is answered with.
-type Reply = oneshot::Sender<Typed>;
+type TypedInputSender = oneshot::Sender<TypedInput>;
 
 /// Asks the thread that reads.
-pub(in crate::cli) struct Reader(Sender<(String, Reply)>);
+pub(in crate::cli) struct PromptReader(Sender<(String, TypedInputSender)>);
 
-impl Reader {
+impl PromptReader {
     /// Starts the thread. Lines typed at a terminal are kept in the file `history`.
     pub(in crate::cli) fn start(history: Option<PathBuf>) -> anyhow::Result<Self> {
         let (sender, receiver) = mpsc::channel();
@@ -49,26 +49,26 @@ impl Reader {
     }
 
     /// The next line; a terminal shows `prompt` before it.
-    pub(super) async fn line(&self, prompt: &str) -> Typed {
+    pub(super) async fn line(&self, prompt: &str) -> TypedInput {
         let (reply, line) = oneshot::channel();
         if self.0.send((prompt.to_owned(), reply)).is_err() {
-            return Typed::End;
+            return TypedInput::End;
         }
-        line.await.unwrap_or(Typed::End)
+        line.await.unwrap_or(TypedInput::End)
     }
 }
 
-type Terminal = Editor<Names, FileHistory>;
+type LineEditor = Editor<NameCompleter, FileHistory>;
 
-fn editor(file: PathBuf) -> rustyline::Result<(Terminal, PathBuf)> {
+fn editor(file: PathBuf) -> rustyline::Result<(LineEditor, PathBuf)> {
     let config = Config::builder().history_ignore_dups(true)?.history_ignore_space(true).build();
     let mut editor = Editor::with_config(config)?;
-    editor.set_helper(Some(Names::default()));
+    editor.set_helper(Some(NameCompleter::default()));
     history::load(&mut editor, &file);
     Ok((editor, file))
 }
 
-fn edited(mut editor: Terminal, file: &std::path::Path, asked: &Receiver<(String, Reply)>) {
+fn edited(mut editor: LineEditor, file: &std::path::Path, asked: &Receiver<(String, TypedInputSender)>) {
     while let Ok((prompt, reply)) = asked.recv() {
         let typed = match editor.readline(&prompt) {
             Ok(line) => {
@@ -76,17 +76,17 @@ fn edited(mut editor: Terminal, file: &std::path::Path, asked: &Receiver<(String
                 if prompt.starts_with('>') {
                     history::add(&mut editor, file, &line);
                 }
-                Typed::Line(line)
+                TypedInput::Line(line)
             }
-            Err(ReadlineError::Interrupted) => Typed::Interrupted,
-            Err(_) => Typed::End,
+            Err(ReadlineError::Interrupted) => TypedInput::Interrupted,
+            Err(_) => TypedInput::End,
         };
         // Nobody waits for it when the program ends.
         let _ = reply.send(typed);
     }
 }
 
-fn plain(asked: &Receiver<(String, Reply)>) {
+fn plain(asked: &Receiver<(String, TypedInputSender)>) {
     let shows_prompt = std::io::stdin().is_terminal();
     while let Ok((prompt, reply)) = asked.recv() {
         if shows_prompt {
@@ -98,9 +98,9 @@ fn plain(asked: &Receiver<(String, Reply)>) {
         let typed = match std::io::stdin().lock().read_line(&mut line) {
             Ok(count) if count > 0 => {
                 let line = line.strip_suffix('\n').unwrap_or(&line);
-                Typed::Line(line.strip_suffix('\r').unwrap_or(line).trim_start_matches('\u{feff}').to_owned())
+                TypedInput::Line(line.strip_suffix('\r').unwrap_or(line).trim_start_matches('\u{feff}').to_owned())
             }
-            _ => Typed::End,
+            _ => TypedInput::End,
         };
         let _ = reply.send(typed);
     }

@@ -9,7 +9,7 @@ use crate::config::{AppFlags, Environment, Project, Settings};
 use crate::delivery::{Delivery, FailPoint};
 use crate::ledger::Broadcast;
 
-use super::super::apps::{self, Apps};
+use super::super::apps::{self, CliApps};
 use super::ledger_place;
 
 /// The project's apps, where something was sent from it before.
@@ -18,7 +18,7 @@ pub(super) fn apps(
     flags: AppFlags,
     simulator: bool,
     clock: &Clock,
-) -> anyhow::Result<Apps> {
+) -> anyhow::Result<CliApps> {
     let flags = AppFlags { offline: simulator, ..flags };
     let settings = Settings::load(project, &Environment::of_process(), &flags)?;
     ledger_place(project, &settings, simulator)?;
@@ -26,7 +26,7 @@ pub(super) fn apps(
 }
 
 /// The app of a broadcast.
-pub(super) async fn of(apps: &Apps, broadcast: &Broadcast) -> anyhow::Result<Rc<Delivery>> {
+pub(super) async fn of(apps: &CliApps, broadcast: &Broadcast) -> anyhow::Result<Rc<Delivery>> {
     for delivery in &apps.deliveries {
         if let Some((_, app)) = delivery.entry().await?
             && app == broadcast.app

@@ -7,19 +7,19 @@ use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 
 use crate::ledger::{Ledger, State};
-use crate::web::{ExportForm, ExportOptions, write_export};
+use crate::web::{ExportFormat, ExportOptions, write_export};
 
-use super::Which;
+use super::BroadcastArgs;
 
 /// Writes every recipient: seq, `group_id`, users, state, `message_id`, attempts, error, `updated_at`, recalled, and the
 /// audience's own columns.
 #[derive(Debug, Args)]
-pub(super) struct Export {
+pub(super) struct ExportArgs {
     #[command(flatten)]
-    broadcast: Which,
+    broadcast: BroadcastArgs,
     /// The form
     #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    format: ExportFormatArg,
     /// CSV for programs: no byte order mark, and no apostrophe before what a spreadsheet would take for a formula
     #[arg(long)]
     plain: bool,
@@ -40,7 +40,7 @@ fn state(word: &str) -> Result<State, String> {
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum ExportFormatArg {
     /// A header and a line each, for spreadsheets
     #[default]
     Csv,
@@ -52,19 +52,19 @@ enum Format {
     Xlsx,
 }
 
-impl From<Format> for ExportForm {
-    fn from(format: Format) -> Self {
+impl From<ExportFormatArg> for ExportFormat {
+    fn from(format: ExportFormatArg) -> Self {
         match format {
-            Format::Csv => Self::Csv,
-            Format::Json => Self::Json,
-            Format::Jsonl => Self::Jsonl,
-            Format::Xlsx => Self::Xlsx,
+            ExportFormatArg::Csv => Self::Csv,
+            ExportFormatArg::Json => Self::Json,
+            ExportFormatArg::Jsonl => Self::Jsonl,
+            ExportFormatArg::Xlsx => Self::Xlsx,
         }
     }
 }
 
-pub(super) async fn run(export: &Export, ledger: &Ledger) -> anyhow::Result<()> {
-    if export.plain && export.format != Format::Csv {
+pub(super) async fn run(export: &ExportArgs, ledger: &Ledger) -> anyhow::Result<()> {
+    if export.plain && export.format != ExportFormatArg::Csv {
         bail!("--plain is for `--format csv`: the other forms have neither byte order mark nor apostrophes");
     }
     let id = export.broadcast.find(ledger).await?.id;
@@ -84,7 +84,7 @@ pub(super) async fn run(export: &Export, ledger: &Ledger) -> anyhow::Result<()> 
         return Ok(());
     }
     let mut out = std::io::stdout().lock();
-    if export.format == Format::Xlsx && std::io::stdout().is_terminal() {
+    if export.format == ExportFormatArg::Xlsx && std::io::stdout().is_terminal() {
         bail!("an XLSX file is not for a terminal: `--output FILE.xlsx` names the file to write");
     }
     match write_export(ledger, id, &options, &mut out).await {

@@ -15,29 +15,29 @@ use clap::{Args, Subcommand};
 use crate::clock::Clock;
 use crate::config::{Environment, Project, Settings};
 use crate::delivery::cancel;
-use crate::ledger::{Broadcast, Decision, Filter, Ledger, Place, Settlement, Wish};
+use crate::ledger::{Broadcast, OperatorDecision, BroadcastFilter, Ledger, LedgerLocation, Settlement, Wish};
 
 use crate::message::counted_as;
 use crate::web::{BroadcastView, standing};
 
-use super::next::Next;
-use super::{Exit, Global, apps};
+use super::next::FollowUpCommands;
+use super::{Exit, GlobalArgs, apps};
 pub(super) use resume::handed_over;
 pub(super) use show::{instant, local_text};
-use which::Which;
+use which::BroadcastArgs;
 
 /// Looks at broadcasts and steers them, also while another process sends them.
 #[derive(Debug, Args)]
-pub(super) struct Runs {
+pub(super) struct RunsArgs {
     /// Those that were sent to the simulator
     #[arg(long, global = true)]
     simulator: bool,
     #[command(subcommand)]
-    command: Command,
+    command: RunsCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum RunsCommand {
     /// List broadcasts, the newest first, and single sends that are in doubt
     List {
         /// Only those that are not over
@@ -47,39 +47,39 @@ enum Command {
     /// Show how a broadcast stands, and what it waits for
     Show {
         #[command(flatten)]
-        broadcast: Which,
+        broadcast: BroadcastArgs,
     },
     /// Let it wait until it is resumed
     Pause {
         #[command(flatten)]
-        broadcast: Which,
+        broadcast: BroadcastArgs,
     },
-    Resume(resume::Resume),
+    Resume(resume::ResumeArgs),
     /// Send to nobody who is still pending
     Cancel {
         #[command(flatten)]
-        broadcast: Which,
+        broadcast: BroadcastArgs,
     },
     /// Make those that the service refused pending again
     Retry {
         #[command(flatten)]
-        broadcast: Which,
+        broadcast: BroadcastArgs,
     },
-    Settle(sends::Settle),
-    Recall(recall::Recall),
-    Export(export::Export),
-    Prune(prune::Prune),
+    Settle(sends::SettleArgs),
+    Recall(recall::RecallArgs),
+    Export(export::ExportArgs),
+    Prune(prune::PruneArgs),
 }
 
-pub(super) fn run(args: Runs, global: &Global) -> anyhow::Result<Exit> {
+pub(super) fn run(args: RunsArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
     let project = global.project()?;
     // A project that sends to the simulator has its broadcasts there.
     let settings = Settings::load_offline(&project, &Environment::of_process())?;
     let simulator = args.simulator || settings.simulator;
-    let next = Next::new(global, &project, simulator);
+    let next = FollowUpCommands::new(global, &project, simulator);
     match args.command {
-        Command::Resume(asked) => resume::run(asked, &project, simulator, global.log_format, &next),
-        Command::Recall(asked) => recall::run(asked, &project, simulator),
+        RunsCommand::Resume(asked) => resume::run(asked, &project, simulator, global.log_format, &next),
+        RunsCommand::Recall(asked) => recall::run(asked, &project, simulator),
         command => {
             let place = ledger_place(&project, &settings, simulator)?;
             let clock = Clock::real();
@@ -92,7 +92,7 @@ pub(super) fn run(args: Runs, global: &Global) -> anyhow::Result<Exit> {
 }
 
 /// Where a ledger is that is there: looking must not make one.
-pub(super) fn ledger_place(project: &Project, settings: &Settings, simulator: bool) -> anyhow::Result<Place> {
+pub(super) fn ledger_place(project: &Project, settings: &Settings, simulator: bool) -> anyhow::Result<LedgerLocation> {
     let place = apps::place(project, settings, simulator);
     if let Some(file) = place.missing_file() {
         bail!("nothing was sent from {} yet: there is no {}", project.root.display(), file.display());
@@ -100,34 +100,34 @@ pub(super) fn ledger_place(project: &Project, settings: &Settings, simulator: bo
     Ok(place)
 }
 
-async fn steer(command: Command, ledger: &Ledger, clock: &Clock, next: &Next) -> anyhow::Result<Exit> {
+async fn steer(command: RunsCommand, ledger: &Ledger, clock: &Clock, next: &FollowUpCommands) -> anyhow::Result<Exit> {
     match command {
-        Command::List { unfinished } => {
-            let found = ledger.list(&Filter { unfinished, ..Filter::default() }).await?;
+        RunsCommand::List { unfinished } => {
+            let found = ledger.list(&BroadcastFilter { unfinished, ..BroadcastFilter::default() }).await?;
             show::list(&found, next)?;
             sends::list(ledger, next).await?;
         }
-        Command::Show { broadcast } => {
+        RunsCommand::Show { broadcast } => {
             let found = broadcast.find(ledger).await?;
             show_one(ledger, &found, clock, next).await?;
         }
-        Command::Pause { broadcast } => {
+        RunsCommand::Pause { broadcast } => {
             wish(ledger, &broadcast, Wish::Pause, "pauses; `mooncast runs resume` lets it go on").await?;
         }
-        Command::Cancel { broadcast } => {
+        RunsCommand::Cancel { broadcast } => {
             let found = broadcast.find(ledger).await?;
             let cancelled = cancel(ledger, found.id).await?;
             show::say(&cancelled.sentence(&format!("{}/{}", found.name, found.run)))?;
         }
-        Command::Retry { broadcast } => {
+        RunsCommand::Retry { broadcast } => {
             let found = broadcast.find(ledger).await?;
             let count = ledger.retry_rejected(found.id).await?;
             let pending = counted_as(count, "is pending again", "are pending again");
             show::say(&format!("{pending}; {}", sender(ledger, &found, next).await?))?;
         }
-        Command::Settle(asked) => match asked.of()? {
-            sends::Doubts::Sends(numbers) => sends::settle(ledger, &numbers, asked.how.as_sent).await?,
-            sends::Doubts::Broadcast(which) => {
+        RunsCommand::Settle(asked) => match asked.of()? {
+            sends::SettleTarget::Sends(numbers) => sends::settle(ledger, &numbers, asked.how.as_sent).await?,
+            sends::SettleTarget::Broadcast(which) => {
                 let found = which.find(ledger).await?;
                 let as_sent = asked.how.as_sent;
                 let settlement = if as_sent { Settlement::AsSent } else { Settlement::Again };
@@ -140,19 +140,19 @@ async fn steer(command: Command, ledger: &Ledger, clock: &Clock, next: &Next) ->
                 })?;
             }
         },
-        Command::Export(export) => export::run(&export, ledger).await?,
-        Command::Prune(asked) => return prune::run(&asked, ledger, clock).await,
+        RunsCommand::Export(export) => export::run(&export, ledger).await?,
+        RunsCommand::Prune(asked) => return prune::run(&asked, ledger, clock).await,
         // They need an app, and are done before a ledger alone is opened.
-        Command::Resume(_) | Command::Recall(_) => {}
+        RunsCommand::Resume(_) | RunsCommand::Recall(_) => {}
     }
     Ok(Exit::Delivered)
 }
 
 /// Who sends what is pending again: the daemon, where one lives.
-async fn sender(ledger: &Ledger, found: &Broadcast, next: &Next) -> anyhow::Result<String> {
+async fn sender(ledger: &Ledger, found: &Broadcast, next: &FollowUpCommands) -> anyhow::Result<String> {
     if found.is_over() {
         // What is sent again of it is sent as it is stored.
-        ledger.decide(found.id, Some(Decision::Continue)).await?;
+        ledger.decide(found.id, Some(OperatorDecision::Continue)).await?;
     }
     Ok(match resume::handed_over(ledger, found.id).await? {
         Some(pid) => format!("the daemon (process {pid}) sends them"),
@@ -161,13 +161,13 @@ async fn sender(ledger: &Ledger, found: &Broadcast, next: &Next) -> anyhow::Resu
 }
 
 /// Shows all of one as it stands now.
-async fn show_one(ledger: &Ledger, found: &Broadcast, clock: &Clock, next: &Next) -> anyhow::Result<()> {
+async fn show_one(ledger: &Ledger, found: &Broadcast, clock: &Clock, next: &FollowUpCommands) -> anyhow::Result<()> {
     let view = standing(ledger, std::slice::from_ref(found), clock.unix_time()).await?.pop();
     let view = view.unwrap_or_else(|| BroadcastView::from(found));
     show::one(found, &view, ledger.recalled(found.id).await?, next)
 }
 
-async fn wish(ledger: &Ledger, which: &Which, wish: Wish, what: &str) -> anyhow::Result<()> {
+async fn wish(ledger: &Ledger, which: &BroadcastArgs, wish: Wish, what: &str) -> anyhow::Result<()> {
     let found = which.find(ledger).await?;
     ledger.request(found.id, wish, None).await?;
     show::say(&format!("{}/{} {what}", found.name, found.run))

@@ -6,7 +6,7 @@ use anyhow::bail;
 use clap::Args;
 
 use crate::clock::Clock;
-use crate::ledger::{Ledger, Pruned};
+use crate::ledger::{Ledger, PruneCounts};
 use crate::message::{counted, counted_as};
 
 use super::super::Exit;
@@ -19,7 +19,7 @@ const DAY: Duration = Duration::from_hours(24);
 ///
 /// The same name and run, or the same `once` key, would be sent anew afterwards.
 #[derive(Debug, Args)]
-pub(super) struct Prune {
+pub(super) struct PruneArgs {
     /// How many days ago they must have been over
     #[arg(long, value_name = "DAYS", default_value_t = 90)]
     older_than: u32,
@@ -28,7 +28,7 @@ pub(super) struct Prune {
     dry_run: bool,
 }
 
-pub(super) async fn run(prune: &Prune, ledger: &Ledger, clock: &Clock) -> anyhow::Result<Exit> {
+pub(super) async fn run(prune: &PruneArgs, ledger: &Ledger, clock: &Clock) -> anyhow::Result<Exit> {
     let days = prune.older_than;
     if days == 0 {
         bail!(
@@ -37,7 +37,7 @@ pub(super) async fn run(prune: &Prune, ledger: &Ledger, clock: &Clock) -> anyhow
     }
     let instant = clock.unix_time().saturating_sub(DAY.saturating_mul(days));
     let pruned = if prune.dry_run { ledger.prunable(instant).await? } else { ledger.prune(instant).await? };
-    let Pruned { broadcasts, sends, job_runs, expired } = pruned;
+    let PruneCounts { broadcasts, sends, job_runs, expired } = pruned;
     let verb = if prune.dry_run { "would forget" } else { "forgot" };
     let before = show::instant(instant);
     show::say(&format!(

@@ -8,18 +8,18 @@ use clap::Args;
 use crate::clock::Clock;
 use crate::config::{Project, parse_duration};
 use crate::delivery::{RecallOptions, StopSwitch};
-use crate::message::{IdOf, id_text};
+use crate::message::{IdKind, id_text};
 
 use super::super::progress::time;
 use super::super::{AppArgs, Exit};
-use super::which::Which;
+use super::which::BroadcastArgs;
 use super::{app, show};
 
 /// Takes back what was sent, within the service's time for it.
 #[derive(Debug, Args)]
-pub(super) struct Recall {
+pub(super) struct RecallArgs {
     #[command(flatten)]
-    broadcast: Which,
+    broadcast: BroadcastArgs,
     /// How long after it was sent a message can be recalled, where the service grants the app more than two minutes
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     within: Option<Duration>,
@@ -33,11 +33,11 @@ pub(super) struct Recall {
     app: AppArgs,
 }
 
-pub(super) fn run(recall: Recall, project: &Project, simulator: bool) -> anyhow::Result<Exit> {
+pub(super) fn run(recall: RecallArgs, project: &Project, simulator: bool) -> anyhow::Result<Exit> {
     let clock = Clock::real();
     let apps = app::apps(project, recall.app.into(), simulator, &clock)?;
     let book = apps.book.as_ref().context("there is no ledger")?;
-    let from = recall.from.as_deref().map(|from| id_text("--from", from, IdOf::User)).transpose();
+    let from = recall.from.as_deref().map(|from| id_text("--from", from, IdKind::User)).transpose();
     let from = from.map_err(|problem| anyhow::anyhow!("{problem}"))?.map(str::to_owned);
     let mut options = RecallOptions { force: recall.force, from, ..RecallOptions::default() };
     options.within = recall.within.unwrap_or(options.within);

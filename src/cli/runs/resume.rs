@@ -8,24 +8,24 @@ use clap::Args;
 use crate::clock::Clock;
 use crate::config::Project;
 use crate::daemon::COMMAND;
-use crate::delivery::{End, LEASE, StopSwitch, Underway};
+use crate::delivery::{DriveEnd, LEASE, StopSwitch, ActiveBroadcast};
 use crate::host::{Interrupt, InterruptSwitch};
-use crate::ledger::{Broadcast, BroadcastId, Decision, Ledger, LedgerError, Wish};
+use crate::ledger::{Broadcast, BroadcastId, OperatorDecision, Ledger, LedgerError, Wish};
 use crate::web::ask_to_replan;
 
-use super::super::logging::Format;
-use super::super::next::Next;
-use super::super::progress::{Progress, Shown, Terminal};
+use super::super::logging::LogFormat;
+use super::super::next::FollowUpCommands;
+use super::super::progress::{ProgressDisplay, ProgressSource, TerminalOutput};
 use super::super::run::listen;
 use super::super::{AppArgs, Exit};
-use super::which::Which;
+use super::which::BroadcastArgs;
 use super::{app, show};
 
 /// Lets it go on from its stored plan; where no process drives it, this one does, to its end.
 #[derive(Debug, Args)]
-pub(super) struct Resume {
+pub(super) struct ResumeArgs {
     #[command(flatten)]
-    broadcast: Which,
+    broadcast: BroadcastArgs,
     /// Go on with the stored plan, though its inputs changed: what it does without a flag, too
     #[arg(long = "continue", conflicts_with = "replan")]
     go_on: bool,
@@ -44,10 +44,10 @@ pub(in crate::cli) async fn handed_over(ledger: &Ledger, id: BroadcastId) -> any
 }
 
 /// A single broadcast is all there is to show.
-struct One(Rc<Underway>);
+struct ResumeProgress(Rc<ActiveBroadcast>);
 
-impl Shown for One {
-    fn broadcasts(&self) -> Vec<Rc<Underway>> {
+impl ProgressSource for ResumeProgress {
+    fn broadcasts(&self) -> Vec<Rc<ActiveBroadcast>> {
         vec![Rc::clone(&self.0)]
     }
 
@@ -77,11 +77,11 @@ async fn unless_interrupted<T>(
 
 /// Lets a broadcast go on, and drives it where nobody else does.
 pub(super) fn run(
-    resume: Resume,
+    resume: ResumeArgs,
     project: &Project,
     simulator: bool,
-    format: Format,
-    next: &Next,
+    format: LogFormat,
+    next: &FollowUpCommands,
 ) -> anyhow::Result<Exit> {
     let clock = Clock::real();
     let apps = app::apps(project, resume.app.into(), simulator, &clock)?;
@@ -94,7 +94,7 @@ pub(super) fn run(
         }
         let delivery = app::of(&apps, &found).await?;
         if !found.is_over() {
-            open.ledger.decide(found.id, Some(Decision::Continue)).await?;
+            open.ledger.decide(found.id, Some(OperatorDecision::Continue)).await?;
         }
         let asked = open.ledger.request(found.id, Wish::Run, None).await;
         // Whoever drives it may end it at any moment.
@@ -130,8 +130,8 @@ pub(super) fn run(
         let (switch, interrupt) = InterruptSwitch::new();
         let listening = tokio::task::spawn_local(listen(switch));
         let (finish, stop) = StopSwitch::new();
-        let underway = Rc::new(Underway::new(&delivery, &found));
-        let progress = Progress::start(One(Rc::clone(&underway)), Terminal::default(), clock.clone(), format);
+        let underway = Rc::new(ActiveBroadcast::new(&delivery, &found));
+        let progress = ProgressDisplay::start(ResumeProgress(Rc::clone(&underway)), TerminalOutput::default(), clock.clone(), format);
         let driving = delivery.drive(&open.ledger, lease, &found.spec, &stop, &underway.progress);
         let driven = Box::pin(unless_interrupted(driving, &finish, &interrupt)).await;
         progress.stop();
@@ -146,9 +146,9 @@ pub(super) fn run(
         };
         super::show_one(&open.ledger, &open.ledger.show(found.id).await?, &clock, next).await?;
         Ok(match driven.end {
-            End::Stopped => Exit::Interrupted,
-            End::Paused(_) => Exit::Undelivered,
-            End::Finished | End::Cancelled => {
+            DriveEnd::Stopped => Exit::Interrupted,
+            DriveEnd::Paused(_) => Exit::Undelivered,
+            DriveEnd::Finished | DriveEnd::Cancelled => {
                 let report = driven.report;
                 let all = report.rejected + report.in_doubt + report.cancelled == 0;
                 if all { Exit::Delivered } else { Exit::Undelivered }

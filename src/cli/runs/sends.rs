@@ -9,9 +9,9 @@ use crate::ledger::{Ledger, SendRow};
 use crate::web::SendView;
 
 use super::super::logging::one_line;
-use super::super::next::Next;
+use super::super::next::FollowUpCommands;
 use super::show;
-use super::which::Which;
+use super::which::BroadcastArgs;
 
 /// Single sends that are listed.
 const LISTED: u32 = 50;
@@ -24,7 +24,7 @@ const PAGE: u32 = 1000;
 /// A single send that is settled as sent keeps its `once` key: the next call with it gives the receipts that are known,
 /// which may be none. Settled `--again` its key is free: the next call with it sends.
 #[derive(Debug, Args)]
-pub(super) struct Settle {
+pub(super) struct SettleArgs {
     /// The broadcast: its number as `runs list` shows it, its name, or NAME/RUN
     #[arg(required_unless_present_any = ["send", "once"], conflicts_with_all = ["send", "once"])]
     broadcast: Option<String>,
@@ -33,18 +33,18 @@ pub(super) struct Settle {
     run: Option<String>,
     /// A single send, by its number as `runs list` shows it, or `all` of them; can be repeated
     #[arg(long, value_name = "NUMBER", value_parser = number)]
-    send: Vec<Number>,
+    send: Vec<SendNumber>,
     /// A single send, by its `once` key; can be repeated
     #[arg(long, value_name = "KEY")]
     once: Vec<String>,
     #[command(flatten)]
-    pub(super) how: How,
+    pub(super) how: SettleAsArgs,
 }
 
 /// How what is in doubt is settled.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
-pub(super) struct How {
+pub(super) struct SettleAsArgs {
     /// It counts as sent
     #[arg(long)]
     pub(super) as_sent: bool,
@@ -55,52 +55,52 @@ pub(super) struct How {
 
 /// A single send by its number, or all of them.
 #[derive(Debug, Clone, Copy)]
-enum Number {
+enum SendNumber {
     One(i64),
     All,
 }
 
-fn number(text: &str) -> Result<Number, String> {
+fn number(text: &str) -> Result<SendNumber, String> {
     match text.parse() {
-        Ok(number) => Ok(Number::One(number)),
-        Err(_) if text == "all" => Ok(Number::All),
+        Ok(number) => Ok(SendNumber::One(number)),
+        Err(_) if text == "all" => Ok(SendNumber::All),
         Err(_) => Err("give the number that `mooncast runs list` shows, or `all`".to_owned()),
     }
 }
 
 /// What is to be settled.
-pub(super) enum Doubts {
+pub(super) enum SettleTarget {
     /// Recipients of a broadcast.
-    Broadcast(Which),
+    Broadcast(BroadcastArgs),
     /// Single sends.
-    Sends(Wanted),
+    Sends(SendSelection),
 }
 
 /// Which single sends.
 #[derive(Debug, Default)]
-pub(super) struct Wanted {
+pub(super) struct SendSelection {
     all: bool,
     numbers: Vec<i64>,
     keys: Vec<String>,
 }
 
-impl Settle {
+impl SettleArgs {
     /// What is to be settled.
-    pub(super) fn of(&self) -> anyhow::Result<Doubts> {
+    pub(super) fn of(&self) -> anyhow::Result<SettleTarget> {
         if let Some(broadcast) = &self.broadcast {
-            return Ok(Doubts::Broadcast(Which::new(broadcast.clone(), self.run.clone())));
+            return Ok(SettleTarget::Broadcast(BroadcastArgs::new(broadcast.clone(), self.run.clone())));
         }
-        let mut wanted = Wanted { keys: self.once.clone(), ..Wanted::default() };
+        let mut wanted = SendSelection { keys: self.once.clone(), ..SendSelection::default() };
         for number in &self.send {
             match number {
-                Number::One(number) => wanted.numbers.push(*number),
-                Number::All => wanted.all = true,
+                SendNumber::One(number) => wanted.numbers.push(*number),
+                SendNumber::All => wanted.all = true,
             }
         }
         if wanted.all && (!wanted.numbers.is_empty() || !wanted.keys.is_empty()) {
             bail!("`--send all` means every single send in doubt; leave the others out");
         }
-        Ok(Doubts::Sends(wanted))
+        Ok(SettleTarget::Sends(wanted))
     }
 }
 
@@ -118,7 +118,7 @@ async fn in_doubt(ledger: &Ledger) -> anyhow::Result<Vec<SendRow>> {
 }
 
 /// Lists those in doubt, and how to settle them; says nothing where there is none.
-pub(super) async fn list(ledger: &Ledger, next: &Next) -> anyhow::Result<()> {
+pub(super) async fn list(ledger: &Ledger, next: &FollowUpCommands) -> anyhow::Result<()> {
     let found = in_doubt(ledger).await?;
     let Some(first) = found.first() else { return Ok(()) };
     let mut out = std::io::stdout().lock();
@@ -153,7 +153,7 @@ pub(super) async fn list(ledger: &Ledger, next: &Next) -> anyhow::Result<()> {
 }
 
 /// Settles those that are named. Nothing is settled where one of them is not in doubt.
-pub(super) async fn settle(ledger: &Ledger, wanted: &Wanted, as_sent: bool) -> anyhow::Result<()> {
+pub(super) async fn settle(ledger: &Ledger, wanted: &SendSelection, as_sent: bool) -> anyhow::Result<()> {
     let found = in_doubt(ledger).await?;
     let mut chosen: Vec<&SendRow> = Vec::new();
     if wanted.all {

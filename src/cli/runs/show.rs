@@ -8,8 +8,8 @@ use crate::ledger::{Broadcast, RecalledCounts, Stage, State};
 use crate::message::counted_as;
 use crate::web::{BroadcastView, ChangesView, WaitKind};
 
-use super::super::next::Next;
-use super::super::progress::{Figure, time};
+use super::super::next::FollowUpCommands;
+use super::super::progress::{RoundedRate, time};
 
 /// A line on standard output.
 pub(super) fn say(text: &str) -> anyhow::Result<()> {
@@ -17,7 +17,7 @@ pub(super) fn say(text: &str) -> anyhow::Result<()> {
 }
 
 /// A line for each.
-pub(super) fn list(broadcasts: &[Broadcast], next: &Next) -> anyhow::Result<()> {
+pub(super) fn list(broadcasts: &[Broadcast], next: &FollowUpCommands) -> anyhow::Result<()> {
     if broadcasts.is_empty() {
         return say("no broadcasts");
     }
@@ -51,7 +51,7 @@ pub(super) fn list(broadcasts: &[Broadcast], next: &Next) -> anyhow::Result<()> 
 }
 
 /// What lets an interrupted broadcast go on.
-fn way_on(broadcast: &Broadcast, next: &Next) -> String {
+fn way_on(broadcast: &Broadcast, next: &FollowUpCommands) -> String {
     if broadcast.stage == Stage::Building {
         return "no process builds its plan, and nothing of it was sent; run its script again".to_owned();
     }
@@ -64,7 +64,7 @@ pub(super) fn one(
     broadcast: &Broadcast,
     view: &BroadcastView,
     recalled: RecalledCounts,
-    next: &Next,
+    next: &FollowUpCommands,
 ) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     let number = broadcast.id.0;
@@ -127,7 +127,7 @@ pub(super) fn one(
 /// How fast it is, when it ends, and what it waits for.
 fn standing(out: &mut impl Write, view: &BroadcastView) -> anyhow::Result<()> {
     if let Some(rate) = view.rate {
-        let most = view.most.map_or_else(String::new, |most| format!(" of {}", Figure(most)));
+        let most = view.most.map_or_else(String::new, |most| format!(" of {}", RoundedRate(most)));
         writeln!(out, "  rate: {rate:.1}{most} a second")?;
     }
     if let (Some(end), Some(left)) = (&view.expected_end, view.seconds_left) {

@@ -3,11 +3,11 @@
 use anyhow::{Context, bail};
 use clap::Args;
 
-use crate::ledger::{Broadcast, BroadcastId, Filter, Ledger};
+use crate::ledger::{Broadcast, BroadcastId, BroadcastFilter, Ledger};
 
 /// Which broadcast.
 #[derive(Debug, Clone, Args)]
-pub(super) struct Which {
+pub(super) struct BroadcastArgs {
     /// Its number as `runs list` shows it, its name, or NAME/RUN
     broadcast: String,
     /// Its run, where the name alone is given; the newest by default
@@ -15,7 +15,7 @@ pub(super) struct Which {
     run: Option<String>,
 }
 
-impl Which {
+impl BroadcastArgs {
     /// The broadcast of this name or number, and perhaps this run.
     pub(super) const fn new(broadcast: String, run: Option<String>) -> Self {
         Self { broadcast, run }
@@ -46,7 +46,7 @@ impl Which {
 }
 
 async fn newest(ledger: &Ledger, name: &str, run: Option<&str>) -> anyhow::Result<Option<Broadcast>> {
-    let filter = Filter { name: Some(name.to_owned()), ..Filter::default() };
+    let filter = BroadcastFilter { name: Some(name.to_owned()), ..BroadcastFilter::default() };
     let found = ledger.list(&filter).await?;
     Ok(found.into_iter().find(|broadcast| run.is_none_or(|run| broadcast.run == run)))
 }

@@ -6,14 +6,14 @@ use anyhow::{Context, bail};
 
 use crate::config::Project;
 
-use super::super::Global;
+use super::super::GlobalArgs;
 
 /// The files that were named, and those of tests below the folders that were named; by default below scripts/.
 ///
 /// # Errors
 ///
 /// When there is none.
-pub(super) fn files(paths: &[PathBuf], global: &Global) -> anyhow::Result<Vec<PathBuf>> {
+pub(super) fn files(paths: &[PathBuf], global: &GlobalArgs) -> anyhow::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     if paths.is_empty() {
         let project = project(global, None)?;
@@ -44,7 +44,7 @@ pub(super) fn files(paths: &[PathBuf], global: &Global) -> anyhow::Result<Vec<Pa
     Ok(found)
 }
 
-fn project(global: &Global, folder: Option<&Path>) -> anyhow::Result<Project> {
+fn project(global: &GlobalArgs, folder: Option<&Path>) -> anyhow::Result<Project> {
     match &global.project {
         Some(folder) => Project::at(folder).with_context(|| format!("--project {}", folder.display())),
         None => Project::of(folder).context("the project's folder"),

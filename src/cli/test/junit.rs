@@ -8,10 +8,10 @@ use std::time::Duration;
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
-use super::Outcome;
+use super::TestOutcome;
 
 /// Writes the report: one suite a file, one case a test.
-pub(super) fn write(path: &Path, outcomes: &[Outcome], took: Duration) -> io::Result<()> {
+pub(super) fn write(path: &Path, outcomes: &[TestOutcome], took: Duration) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
@@ -21,7 +21,7 @@ pub(super) fn write(path: &Path, outcomes: &[Outcome], took: Duration) -> io::Re
     file.flush()
 }
 
-fn report(out: &mut impl Write, outcomes: &[Outcome], took: Duration) -> io::Result<()> {
+fn report(out: &mut impl Write, outcomes: &[TestOutcome], took: Duration) -> io::Result<()> {
     let mut writer = Writer::new_with_indent(out, b' ', 2);
     writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
     let suites = writer.create_element("testsuites").with_attribute(("name", "mooncast test"));
@@ -40,7 +40,7 @@ fn report(out: &mut impl Write, outcomes: &[Outcome], took: Duration) -> io::Res
 
 fn counted<'a, W: Write>(
     element: quick_xml::writer::ElementWriter<'a, W>,
-    outcomes: &[Outcome],
+    outcomes: &[TestOutcome],
     took: Duration,
 ) -> quick_xml::writer::ElementWriter<'a, W> {
     let failures = outcomes.iter().filter(|outcome| outcome.failure.is_some()).count().to_string();
@@ -51,7 +51,7 @@ fn counted<'a, W: Write>(
         .with_attribute(("time", seconds(took).as_str()))
 }
 
-fn case<W: Write>(writer: &mut Writer<W>, outcome: &Outcome) -> io::Result<()> {
+fn case<W: Write>(writer: &mut Writer<W>, outcome: &TestOutcome) -> io::Result<()> {
     let name = outcome.test.as_ref().map_or("the file is loaded", |test| &test.name);
     let line = outcome.test.as_ref().and_then(|test| test.place.rsplit(':').next()).unwrap_or("1");
     let element = writer

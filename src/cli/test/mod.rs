@@ -18,13 +18,13 @@ use clap::Args;
 
 use crate::clock::Clock;
 use crate::config::{Environment, Project, Settings, parse_duration};
-use crate::host::testing::Declared;
-use crate::host::{Ended, Failed};
+use crate::host::testing::DeclaredTest;
+use crate::host::{RunEnd, RunError};
 use crate::message::counted;
-use crate::protocol::{Mode, ScriptError, Source};
+use crate::protocol::{LoadMode, ScriptError, LuaSource};
 
-use super::run::{self, Grants};
-use super::{Exit, Global};
+use super::run::{self, GrantArgs};
+use super::{Exit, GlobalArgs};
 
 /// Runs the tests of scripts.
 ///
@@ -33,7 +33,7 @@ use super::{Exit, Global};
 ///
 /// Exit status: 0 all passed; 1 some failed; 2 usage or configuration, or no test was found; 130 interrupted.
 #[derive(Debug, Args)]
-pub(super) struct Test {
+pub(super) struct TestArgs {
     /// Files of tests, or folders; by default scripts/tests/ and all files scripts/**/*_test.lua
     paths: Vec<PathBuf>,
     /// Run only the tests that have this text in `FILE: NAME`
@@ -46,30 +46,30 @@ pub(super) struct Test {
     #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "60s")]
     timeout: Duration,
     #[command(flatten)]
-    grants: Grants,
+    grants: GrantArgs,
 }
 
 /// A file of tests.
-struct File {
+struct TestFile {
     path: PathBuf,
     project: Project,
     settings: Rc<Settings>,
-    source: Source,
+    source: LuaSource,
 }
 
 /// What came of a test, or of a file that could not be loaded.
-struct Outcome {
+struct TestOutcome {
     /// `scripts/tests/hello.lua`
     file: String,
     /// None is the file itself.
-    test: Option<Declared>,
+    test: Option<DeclaredTest>,
     /// Real time.
     took: Duration,
-    failure: Option<Failure>,
+    failure: Option<TestFailure>,
 }
 
 /// Why a test failed.
-struct Failure {
+struct TestFailure {
     error: ScriptError,
     /// The line of the file that the error is about.
     line: Option<(usize, String)>,
@@ -77,9 +77,9 @@ struct Failure {
     said: String,
 }
 
-pub(super) fn run(args: &Test, global: &Global) -> anyhow::Result<Exit> {
+pub(super) fn run(args: &TestArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
     let files = find::files(&args.paths, global)?;
-    let mut files: Vec<File> =
+    let mut files: Vec<TestFile> =
         files.iter().map(|path| open(path, args, global)).collect::<anyhow::Result<_>>()?;
     files.sort_by(|left, right| left.source.name.cmp(&right.source.name));
     files.dedup_by(|left, right| left.path == right.path);
@@ -87,7 +87,7 @@ pub(super) fn run(args: &Test, global: &Global) -> anyhow::Result<Exit> {
     let began = clock.now();
     let mut outcomes = Vec::new();
     for file in &files {
-        if run_file(file, args, &clock, &mut outcomes)? == Progress::Interrupted {
+        if run_file(file, args, &clock, &mut outcomes)? == TestProgress::Interrupted {
             return Ok(Exit::Interrupted);
         }
     }
@@ -107,39 +107,39 @@ pub(super) fn run(args: &Test, global: &Global) -> anyhow::Result<Exit> {
     Ok(if failed { Exit::Failed } else { Exit::Delivered })
 }
 
-fn open(path: &Path, args: &Test, global: &Global) -> anyhow::Result<File> {
+fn open(path: &Path, args: &TestArgs, global: &GlobalArgs) -> anyhow::Result<TestFile> {
     let (project, source) = run::open(path, global)?;
     let mut settings = Settings::load_offline(&project, &Environment::of_process())?;
     settings.permissions.extend(args.grants.permissions()?);
     let path = path.canonicalize().with_context(|| format!("{}", path.display()))?;
-    Ok(File { path, project, settings: Rc::new(settings), source })
+    Ok(TestFile { path, project, settings: Rc::new(settings), source })
 }
 
 /// Whether to go on.
 #[derive(PartialEq, Eq)]
-enum Progress {
+enum TestProgress {
     GoOn,
     Interrupted,
 }
 
 /// Runs the tests of a file that the filter leaves.
 fn run_file(
-    file: &File,
-    args: &Test,
+    file: &TestFile,
+    args: &TestArgs,
     clock: &Clock,
-    outcomes: &mut Vec<Outcome>,
-) -> anyhow::Result<Progress> {
-    let loaded = stage::perform(file, Mode::Declare, None, args.timeout)?;
+    outcomes: &mut Vec<TestOutcome>,
+) -> anyhow::Result<TestProgress> {
+    let loaded = stage::perform(file, LoadMode::Declare, None, args.timeout)?;
     let declared = match &loaded.ended {
-        Ended::Interrupted => return Ok(Progress::Interrupted),
-        Ended::Finished => loaded.declared,
-        Ended::Failed(failed) => {
+        RunEnd::Interrupted => return Ok(TestProgress::Interrupted),
+        RunEnd::Finished => loaded.declared,
+        RunEnd::Failed(failed) => {
             let failure = Some(failure_of(file, failed, loaded.said.clone()));
             let outcome =
-                Outcome { file: file.source.name.clone(), test: None, took: Duration::ZERO, failure };
+                TestOutcome { file: file.source.name.clone(), test: None, took: Duration::ZERO, failure };
             text::outcome(&outcome);
             outcomes.push(outcome);
-            return Ok(Progress::GoOn);
+            return Ok(TestProgress::GoOn);
         }
     };
     for test in declared {
@@ -148,23 +148,23 @@ fn run_file(
             continue;
         }
         let began = clock.now();
-        let played = stage::perform(file, Mode::Job, Some(&test.name), args.timeout)?;
+        let played = stage::perform(file, LoadMode::Job, Some(&test.name), args.timeout)?;
         let failure = match &played.ended {
-            Ended::Interrupted => return Ok(Progress::Interrupted),
-            Ended::Finished => None,
-            Ended::Failed(failed) => Some(failure_of(file, failed, played.said)),
+            RunEnd::Interrupted => return Ok(TestProgress::Interrupted),
+            RunEnd::Finished => None,
+            RunEnd::Failed(failed) => Some(failure_of(file, failed, played.said)),
         };
         let took = clock.now() - began;
-        let outcome = Outcome { file: file.source.name.clone(), test: Some(test), took, failure };
+        let outcome = TestOutcome { file: file.source.name.clone(), test: Some(test), took, failure };
         text::outcome(&outcome);
         outcomes.push(outcome);
     }
-    Ok(Progress::GoOn)
+    Ok(TestProgress::GoOn)
 }
 
-fn failure_of(file: &File, failed: &Failed, said: String) -> Failure {
+fn failure_of(file: &TestFile, failed: &RunError, said: String) -> TestFailure {
     let error = match failed {
-        Failed::Script(error) => error.clone(),
+        RunError::Script(error) => error.clone(),
         failed => ScriptError { message: failed.to_string(), ..ScriptError::default() },
     };
     let number = line_of(&file.source.name, &error);
@@ -172,7 +172,7 @@ fn failure_of(file: &File, failed: &Failed, said: String) -> Failure {
     let line = number.and_then(|number| {
         text.lines().nth(number.checked_sub(1)?).map(|line| (number, line.trim_end().to_owned()))
     });
-    Failure { error, line, said }
+    TestFailure { error, line, said }
 }
 
 /// The innermost line of the file that led to the error.

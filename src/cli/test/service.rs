@@ -5,37 +5,37 @@ use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use serde_json::{Map, Value, json};
 
-use crate::client::{Carried, Wire};
+use crate::client::{ServiceResponse, InProcessService};
 use crate::clock::Clock;
 use crate::host::testing::TestService;
-use crate::simulator::{Answer, Received, Simulator};
+use crate::simulator::{SimulatedResponse, ReceivedMessage, Simulator};
 
 /// The simulator in this process.
 #[derive(Debug, Clone)]
-pub(super) struct InProcess {
+pub(super) struct InProcessSimulator {
     pub(super) simulator: Simulator,
     pub(super) clock: Clock,
 }
 
-impl Wire for InProcess {
-    fn carry(&self, request: Request<Bytes>) -> BoxFuture<'_, Carried> {
+impl InProcessService for InProcessSimulator {
+    fn carry(&self, request: Request<Bytes>) -> BoxFuture<'_, ServiceResponse> {
         Box::pin(async move {
             self.clock.sleep(self.simulator.one_way()).await;
             let answer = self.simulator.handle(&request);
             self.clock.sleep(self.simulator.one_way()).await;
             match answer {
-                Answer::Whole(response) => Carried::Whole(response),
-                Answer::Truncated(response) => {
-                    Carried::Truncated(Response::from_parts(response.into_parts().0, ()))
+                SimulatedResponse::Whole(response) => ServiceResponse::Whole(response),
+                SimulatedResponse::Truncated(response) => {
+                    ServiceResponse::Truncated(Response::from_parts(response.into_parts().0, ()))
                 }
-                Answer::Reset => Carried::Reset,
-                Answer::Hang => std::future::pending().await,
+                SimulatedResponse::Reset => ServiceResponse::Reset,
+                SimulatedResponse::Hang => std::future::pending().await,
             }
         })
     }
 }
 
-impl TestService for InProcess {
+impl TestService for InProcessSimulator {
     fn sent(&self, group: Option<&str>) -> Value {
         if let Some(group) = group {
             return messages(self.simulator.received_by(group));
@@ -58,12 +58,12 @@ impl TestService for InProcess {
     }
 }
 
-fn messages(received: Vec<Received>) -> Value {
+fn messages(received: Vec<ReceivedMessage>) -> Value {
     received.into_iter().map(message).collect()
 }
 
 /// What was sent, by the names of the API, with what the service made of it.
-fn message(received: Received) -> Value {
+fn message(received: ReceivedMessage) -> Value {
     let mut message: Map<String, Value> = serde_json::from_str(received.raw.get()).unwrap_or_default();
     let at = std::time::Duration::from_millis(received.at).as_secs_f64();
     message.insert("id".to_owned(), received.id.into());

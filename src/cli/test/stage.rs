@@ -10,17 +10,17 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::client::ClientError;
 use crate::clock::Clock;
-use crate::delivery::{Book, Delivery};
-use crate::host::testing::{Declared, Parts, Said, Testbed};
-use crate::host::{self, Ended, Files, InterruptSwitch, Part};
-use crate::protocol::{JobStart, Mode};
+use crate::delivery::{LazyLedger, Delivery};
+use crate::host::testing::{DeclaredTest, TestbedParts, CapturedOutput, Testbed};
+use crate::host::{self, RunEnd, ProjectFiles, InterruptSwitch, RunMode};
+use crate::protocol::{JobStart, LoadMode};
 use crate::simulator::{Latency, Simulator};
 
 use super::super::apps;
 use super::super::run;
 use super::super::traces::TARGET;
-use super::File;
-use super::service::InProcess;
+use super::TestFile;
+use super::service::InProcessSimulator;
 
 /// When the clock of a test begins: 2026-01-05T09:00:00Z, a Monday.
 const START: Duration = Duration::from_hours(491_001);
@@ -35,30 +35,30 @@ const SEED: u64 = 1;
 const COMMAND: &str = "test";
 
 /// A test that is over, or a file that was loaded.
-pub(super) struct Performance {
-    pub(super) ended: Ended,
-    pub(super) declared: Vec<Declared>,
+pub(super) struct TestRun {
+    pub(super) ended: RunEnd,
+    pub(super) declared: Vec<DeclaredTest>,
     pub(super) said: String,
 }
 
 /// Loads a file for its tests, or runs the one of this name, on a testbed of its own.
 pub(super) fn perform(
-    file: &File,
-    mode: Mode,
+    file: &TestFile,
+    mode: LoadMode,
     test: Option<&str>,
     timeout: Duration,
-) -> anyhow::Result<Performance> {
+) -> anyhow::Result<TestRun> {
     let scratch = tempfile::Builder::new()
         .prefix("mooncast-test-")
         .tempdir()
         .context("there is no place for a scratch ledger (TMPDIR can name another)")?;
     let clock = Clock::simulated(START);
-    let book = Rc::new(Book::scratch(scratch.path().to_owned(), clock.clone(), COMMAND));
+    let book = Rc::new(LazyLedger::scratch(scratch.path().to_owned(), clock.clone(), COMMAND));
     let settings = &file.settings;
     let mut service = apps::service(&apps::limits(settings));
     service.latency = Latency::fixed(LATENCY);
     let customers = apps::simulated_apps(settings, &service);
-    let service = InProcess { simulator: Simulator::new(service, clock.clone()), clock: clock.clone() };
+    let service = InProcessSimulator { simulator: Simulator::new(service, clock.clone()), clock: clock.clone() };
     let deliveries: Vec<Rc<Delivery>> = customers
         .iter()
         .map(|app| {
@@ -68,7 +68,7 @@ pub(super) fn perform(
         })
         .collect::<Result<_, ClientError>>()
         .context("the simulator's address")?;
-    let files = Files::new(&file.project, &settings.permissions, &settings.secret_files, Some(&file.path))
+    let files = ProjectFiles::new(&file.project, &settings.permissions, &settings.secret_files, Some(&file.path))
         .with_context(|| format!("{}", file.project.root.display()))?;
 
     let mut spec = run::spec(file.source.clone(), mode, Vec::new(), &settings.scripts);
@@ -82,7 +82,7 @@ pub(super) fn perform(
         attempt: 1,
         request: None,
     });
-    let bed = Rc::new(Testbed::new(Parts {
+    let bed = Rc::new(Testbed::new(TestbedParts {
         program: spec.program.clone(),
         project: file.project.clone(),
         settings: Rc::clone(settings),
@@ -95,14 +95,14 @@ pub(super) fn perform(
     let ended = match bed.services(&file.path, Rc::new(Arc::clone(bed.said()))) {
         Err(failure) => bail!("{}: {}", file.source.name, failure.message),
         Ok(mut services) => {
-            services.part = Part::Test(Rc::clone(&bed));
+            services.part = RunMode::Test(Rc::clone(&bed));
             let log = tracing_subscriber::fmt()
                 // No spans: one that another thread lets go of would be looked for in that thread's own log.
                 .with_env_filter(format!("info,{TARGET}=off"))
                 .without_time()
                 .with_target(false)
                 .with_ansi(false)
-                .with_writer(Ear(Arc::clone(bed.said())))
+                .with_writer(LogCapture(Arc::clone(bed.said())))
                 .finish();
             let play = async {
                 let (switch, interrupt) = InterruptSwitch::new();
@@ -121,14 +121,14 @@ pub(super) fn perform(
     if let Some(error) = book.failure() {
         bail!("the scratch ledger: {error}");
     }
-    Ok(Performance { ended, declared: bed.declared(), said: bed.said().text() })
+    Ok(TestRun { ended, declared: bed.declared(), said: bed.said().text() })
 }
 
 /// Takes in what is logged.
 #[derive(Debug, Clone)]
-struct Ear(Arc<Said>);
+struct LogCapture(Arc<CapturedOutput>);
 
-impl io::Write for Ear {
+impl io::Write for LogCapture {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.add(&String::from_utf8_lossy(bytes));
         Ok(bytes.len())
@@ -139,7 +139,7 @@ impl io::Write for Ear {
     }
 }
 
-impl MakeWriter<'_> for Ear {
+impl MakeWriter<'_> for LogCapture {
     type Writer = Self;
 
     fn make_writer(&self) -> Self {

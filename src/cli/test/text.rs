@@ -4,19 +4,19 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use super::super::rehearse::text::plural;
-use super::{Failure, Outcome};
+use super::{TestFailure, TestOutcome};
 
 /// Lines of what was printed that are shown: the last ones.
 const LINES: usize = 30;
 
 /// Tells what came of one test as soon as it is known.
-pub(super) fn outcome(outcome: &Outcome) {
+pub(super) fn outcome(outcome: &TestOutcome) {
     // A reader that has gone has seen enough.
     let _ = write_outcome(&mut io::stdout().lock(), outcome);
 }
 
 /// Tells what came of all of them.
-pub(super) fn summary(outcomes: &[Outcome], took: Duration) {
+pub(super) fn summary(outcomes: &[TestOutcome], took: Duration) {
     let failed = outcomes.iter().filter(|outcome| outcome.failure.is_some()).count() as u64;
     let passed = outcomes.len() as u64 - failed;
     let verdict = match failed {
@@ -32,10 +32,10 @@ fn is_known(frame: &str, place: &str) -> bool {
     frame.starts_with("stdlib/") || (!place.is_empty() && frame.starts_with(place))
 }
 
-fn write_outcome(out: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
+fn write_outcome(out: &mut impl Write, outcome: &TestOutcome) -> io::Result<()> {
     let place = outcome.test.as_ref().map_or(outcome.file.as_str(), |test| &test.place);
     let name = outcome.test.as_ref().map_or("cannot be loaded", |test| &test.name);
-    let Some(Failure { error, line, said }) = &outcome.failure else {
+    let Some(TestFailure { error, line, said }) = &outcome.failure else {
         return writeln!(out, "ok    {}: {name} ({:.2} s)", outcome.file, outcome.took.as_secs_f64());
     };
     writeln!(out, "FAIL  {place}: {name}")?;

@@ -6,8 +6,8 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Cell, Paragraph, Row, Sparkline, Table, TableState};
 
-use super::look::{Seen, Standing};
-use super::screen::{Pane, Screen};
+use super::look::{TopSnapshot, BroadcastStatus};
+use super::screen::{Pane, TopScreen};
 use super::words;
 
 /// From this width on there is room for everything.
@@ -16,7 +16,7 @@ const WIDE: u16 = 100;
 /// The most lines of the quotas' pane.
 const QUOTAS: u16 = 4;
 
-pub(super) fn draw(frame: &mut Frame<'_>, screen: &mut Screen, seen: &Seen) {
+pub(super) fn draw(frame: &mut Frame<'_>, screen: &mut TopScreen, seen: &TopSnapshot) {
     let area = frame.area();
     let rows = |count: usize, most: u16| u16::try_from(count).unwrap_or(most).clamp(1, most) + 1;
     let stale = seen.scripts.iter().filter(|script| script.error.is_some()).count();
@@ -41,7 +41,7 @@ fn bold() -> Style {
     Style::new().add_modifier(Modifier::BOLD)
 }
 
-fn foot_style(screen: &Screen) -> Style {
+fn foot_style(screen: &TopScreen) -> Style {
     if screen.asks() { Style::new().fg(Color::Yellow) } else { Style::new().add_modifier(Modifier::DIM) }
 }
 
@@ -56,7 +56,7 @@ fn table(
     frame: &mut Frame<'_>,
     area: Rect,
     pane: Pane,
-    screen: &mut Screen,
+    screen: &mut TopScreen,
     heading: String,
     rows: Vec<Row<'_>>,
     widths: &[Constraint],
@@ -72,7 +72,7 @@ fn table(
     frame.render_stateful_widget(table, area, &mut state);
 }
 
-fn colour(standing: &Standing) -> Color {
+fn colour(standing: &BroadcastStatus) -> Color {
     let counts = &standing.view.counts;
     if counts.rejected + counts.in_doubt > 0 {
         Color::Red
@@ -85,7 +85,7 @@ fn colour(standing: &Standing) -> Color {
     }
 }
 
-fn draw_broadcasts(frame: &mut Frame<'_>, area: Rect, screen: &mut Screen, seen: &Seen) {
+fn draw_broadcasts(frame: &mut Frame<'_>, area: Rect, screen: &mut TopScreen, seen: &TopSnapshot) {
     let wide = area.width >= WIDE;
     let bar_width = if wide { 20 } else { 8 };
     let rows: Vec<Row<'_>> = seen
@@ -123,7 +123,7 @@ fn draw_broadcasts(frame: &mut Frame<'_>, area: Rect, screen: &mut Screen, seen:
     table(frame, area, Pane::Broadcasts, screen, format!("broadcasts ({going} not over)"), rows, widths);
 }
 
-fn draw_quotas(frame: &mut Frame<'_>, area: Rect, seen: &Seen) {
+fn draw_quotas(frame: &mut Frame<'_>, area: Rect, seen: &TopSnapshot) {
     let block = head("quotas, the last 10 minutes".to_owned(), false);
     let inside = block.inner(area);
     frame.render_widget(block, area);
@@ -145,7 +145,7 @@ fn draw_quotas(frame: &mut Frame<'_>, area: Rect, seen: &Seen) {
     }
 }
 
-fn draw_jobs(frame: &mut Frame<'_>, area: Rect, screen: &mut Screen, seen: &Seen) {
+fn draw_jobs(frame: &mut Frame<'_>, area: Rect, screen: &mut TopScreen, seen: &TopSnapshot) {
     let rows = seen.jobs.iter().map(|job| {
         let failed = job.last.as_ref().is_some_and(|run| matches!(&*run.state, "failed" | "interrupted"));
         let last = Cell::from(words::last(job, seen.at));
@@ -157,7 +157,7 @@ fn draw_jobs(frame: &mut Frame<'_>, area: Rect, screen: &mut Screen, seen: &Seen
     table(frame, area, Pane::Jobs, screen, heading, rows.collect(), &widths);
 }
 
-fn draw_scripts(frame: &mut Frame<'_>, area: Rect, screen: &mut Screen, seen: &Seen) {
+fn draw_scripts(frame: &mut Frame<'_>, area: Rect, screen: &mut TopScreen, seen: &TopSnapshot) {
     let rows = seen.scripts.iter().map(|script| {
         let refused = script.error.is_some();
         let style = if refused { Style::new().fg(Color::Red) } else { Style::new() };

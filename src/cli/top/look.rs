@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::config::AppLimits;
-use crate::ledger::{Broadcast, BroadcastId, Filter, Ledger, LedgerError};
-use crate::message::Call;
+use crate::ledger::{Broadcast, BroadcastId, BroadcastFilter, Ledger, LedgerError};
+use crate::message::MessageCall;
 use crate::web::{BroadcastView, JobView, ScriptView, standing};
 
-use super::super::progress::Meter;
+use super::super::progress::ThroughputMeter;
 
 /// How far back the use of quotas is shown, in spans of the ledger.
 const SPANS: u64 = 60;
@@ -21,7 +21,7 @@ const SPAN: u64 = 10;
 const OVER: u64 = 5;
 
 /// An app as its settings describe it.
-pub(super) struct AppHere {
+pub(super) struct ConfiguredApp {
     /// Its name in the settings.
     pub(super) name: String,
     /// What it is known by in the ledger.
@@ -30,7 +30,7 @@ pub(super) struct AppHere {
 }
 
 /// A broadcast, and what tells how to speak of it.
-pub(super) struct Standing {
+pub(super) struct BroadcastStatus {
     pub(super) view: BroadcastView,
     /// Whether somebody has it paused.
     pub(super) paused: bool,
@@ -41,7 +41,7 @@ pub(super) struct Standing {
 }
 
 /// A quota and its use in the last minutes.
-pub(super) struct QuotaUse {
+pub(super) struct QuotaUsage {
     pub(super) app: String,
     pub(super) quota: &'static str,
     /// Our part of what the service grants, a second.
@@ -54,7 +54,7 @@ pub(super) struct QuotaUse {
     pub(super) throttled: u64,
 }
 
-impl QuotaUse {
+impl QuotaUsage {
     /// What the service grants in a span: full height means full use.
     pub(super) fn most_in_a_span(&self) -> u64 {
         u64::from(self.granted).max(1) * SPAN
@@ -68,37 +68,37 @@ impl QuotaUse {
 }
 
 /// How everything stands.
-pub(super) struct Seen {
+pub(super) struct TopSnapshot {
     pub(super) at: Duration,
-    pub(super) broadcasts: Vec<Standing>,
-    pub(super) quotas: Vec<QuotaUse>,
+    pub(super) broadcasts: Vec<BroadcastStatus>,
+    pub(super) quotas: Vec<QuotaUsage>,
     pub(super) jobs: Vec<JobView>,
     /// The stale ones first.
     pub(super) scripts: Vec<ScriptView>,
 }
 
 /// Looks, again and again.
-pub(super) struct Looker {
+pub(super) struct StatusPoller {
     pub(super) ledger: Ledger,
     clock: Clock,
-    apps: Vec<AppHere>,
-    meters: HashMap<BroadcastId, Meter>,
+    apps: Vec<ConfiguredApp>,
+    meters: HashMap<BroadcastId, ThroughputMeter>,
 }
 
-impl Looker {
-    pub(super) fn new(ledger: Ledger, clock: Clock, apps: Vec<AppHere>) -> Self {
+impl StatusPoller {
+    pub(super) fn new(ledger: Ledger, clock: Clock, apps: Vec<ConfiguredApp>) -> Self {
         Self { ledger, clock, apps, meters: HashMap::new() }
     }
 
-    pub(super) async fn look(&mut self) -> Result<Seen, LedgerError> {
-        let going = self.ledger.list(&Filter { unfinished: true, ..Filter::default() }).await?;
-        let over = Filter { finished: true, limit: OVER, ..Filter::default() };
+    pub(super) async fn look(&mut self) -> Result<TopSnapshot, LedgerError> {
+        let going = self.ledger.list(&BroadcastFilter { unfinished: true, ..BroadcastFilter::default() }).await?;
+        let over = BroadcastFilter { finished: true, limit: OVER, ..BroadcastFilter::default() };
         let over = self.ledger.list(&over).await?;
         self.meters.retain(|id, _| going.iter().any(|one| one.id == *id));
         let mut scripts: Vec<ScriptView> =
             self.ledger.scripts().await?.iter().map(ScriptView::from).collect();
         scripts.sort_by_key(|script| script.error.is_none());
-        Ok(Seen {
+        Ok(TopSnapshot {
             at: self.clock.unix_time(),
             broadcasts: self.standings(&going, &over).await?,
             quotas: self.quotas().await?,
@@ -111,19 +111,19 @@ impl Looker {
         &mut self,
         going: &[Broadcast],
         over: &[Broadcast],
-    ) -> Result<Vec<Standing>, LedgerError> {
+    ) -> Result<Vec<BroadcastStatus>, LedgerError> {
         let views = standing(&self.ledger, going, self.clock.unix_time()).await?;
         let going = going.iter().zip(views);
         let over = over.iter().map(|one| (one, BroadcastView::from(one)));
         Ok(going.chain(over).map(|(one, view)| self.standing(one, view)).collect())
     }
 
-    fn standing(&mut self, broadcast: &Broadcast, mut view: BroadcastView) -> Standing {
+    fn standing(&mut self, broadcast: &Broadcast, mut view: BroadcastView) -> BroadcastStatus {
         if let Some(app) = self.apps.iter().find(|app| app.key == broadcast.app_key) {
             view.app.clone_from(&app.name);
             let granted = match broadcast.spec.call {
-                Call::Group => app.limits.group_per_second,
-                Call::Targeted => app.limits.targeted_per_second,
+                MessageCall::Group => app.limits.group_per_second,
+                MessageCall::Targeted => app.limits.targeted_per_second,
             };
             let granted = f64::from(granted) * app.limits.share;
             let most = broadcast.spec.rate.map_or(granted, |cap| cap.min(granted));
@@ -135,7 +135,7 @@ impl Looker {
             let measured = meter.rate(self.clock.now(), settled, 1);
             view.rate = view.rate.or(measured);
         }
-        Standing {
+        BroadcastStatus {
             paused: view.state == "paused",
             driven: broadcast.driver.is_some(),
             planned: broadcast.planned_at.is_some(),
@@ -144,7 +144,7 @@ impl Looker {
     }
 
     /// The quotas that were used in the last minutes, and every one for group messages.
-    async fn quotas(&self) -> Result<Vec<QuotaUse>, LedgerError> {
+    async fn quotas(&self) -> Result<Vec<QuotaUsage>, LedgerError> {
         let now = self.clock.unix_time().as_secs() / SPAN * SPAN;
         let since = now.saturating_sub((SPANS - 1) * SPAN);
         let mut uses = Vec::new();
@@ -165,7 +165,7 @@ impl Looker {
                     continue;
                 }
                 let sent = |at: u64| rows.iter().find(|row| row.at.as_secs() == at).map_or(0, |row| row.sent);
-                uses.push(QuotaUse {
+                uses.push(QuotaUsage {
                     app: app.name.clone(),
                     quota,
                     most: f64::from(granted) * limits.share,

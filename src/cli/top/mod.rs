@@ -22,13 +22,13 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use crate::clock::Clock;
 use crate::config::{Environment, Settings};
 use crate::delivery::cancel;
-use crate::ledger::{BroadcastId, Decision, Ledger, Wish};
+use crate::ledger::{BroadcastId, OperatorDecision, Ledger, Wish};
 
-use super::next::Next;
+use super::next::FollowUpCommands;
 use super::runs::{handed_over, instant, ledger_place};
-use super::{Exit, Global, apps};
-use look::{AppHere, Looker, Seen};
-use screen::{Act, Screen, Step};
+use super::{Exit, GlobalArgs, apps};
+use look::{ConfiguredApp, StatusPoller, TopSnapshot};
+use screen::{TopAction, TopScreen, KeyOutcome};
 
 /// How often it is looked.
 const OFTEN: Duration = Duration::from_secs(1);
@@ -39,7 +39,7 @@ const OFTEN: Duration = Duration::from_secs(1);
 /// q, Esc and Ctrl-C end it. Tab changes the pane, the arrows choose a line; p, r and c pause, resume and cancel the
 /// chosen broadcast, after a question.
 #[derive(Debug, Args)]
-pub(super) struct Top {
+pub(super) struct TopArgs {
     /// What is sent to the simulator
     #[arg(long)]
     simulator: bool,
@@ -48,7 +48,7 @@ pub(super) struct Top {
     once: bool,
 }
 
-impl Top {
+impl TopArgs {
     /// Whether it draws on the terminal: nothing else may write there then.
     pub(super) fn draws(&self) -> bool {
         !self.once && stdout().is_terminal() && std::io::stdin().is_terminal()
@@ -56,33 +56,33 @@ impl Top {
 }
 
 /// What the screen is of.
-pub(super) struct Title {
+pub(super) struct ScreenTitle {
     project: String,
     simulator: bool,
 }
 
-impl Title {
+impl ScreenTitle {
     fn text(&self, at: Duration) -> String {
         let simulator = if self.simulator { " (simulator)" } else { "" };
         format!("mooncast {}{simulator}  {}", self.project, instant(at))
     }
 }
 
-pub(super) fn run(args: &Top, global: &Global) -> anyhow::Result<Exit> {
+pub(super) fn run(args: &TopArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
     let project = global.project()?;
     let settings = Settings::load_offline(&project, &Environment::of_process())?;
     let simulator = args.simulator || settings.simulator;
     let place = ledger_place(&project, &settings, simulator)?;
     let name = project.root.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let title = Title { project: name, simulator };
-    let next = Next::new(global, &project, simulator);
+    let title = ScreenTitle { project: name, simulator };
+    let next = FollowUpCommands::new(global, &project, simulator);
     let apps = apps_here(&settings, simulator);
     let clock = Clock::real();
     clock.block_on(async {
         let ledger = Ledger::open_at(&place, clock.clone()).await?;
-        let mut looker = Looker::new(ledger, clock.clone(), apps);
+        let mut looker = StatusPoller::new(ledger, clock.clone(), apps);
         if args.draws() {
-            watch(&mut looker, Screen::new(title), &clock, &next).await?;
+            watch(&mut looker, TopScreen::new(title), &clock, &next).await?;
         } else {
             // A rate takes two looks.
             looker.look().await?;
@@ -96,18 +96,18 @@ pub(super) fn run(args: &Top, global: &Global) -> anyhow::Result<Exit> {
 }
 
 /// The apps as the settings describe them; those of the simulator have the first one's limits.
-fn apps_here(settings: &Settings, simulator: bool) -> Vec<AppHere> {
+fn apps_here(settings: &Settings, simulator: bool) -> Vec<ConfiguredApp> {
     if simulator {
         let service = apps::service(&apps::limits(settings));
         let simulated = apps::simulated_apps(settings, &service);
-        let here = |app: crate::config::App| AppHere {
+        let here = |app: crate::config::App| ConfiguredApp {
             key: format!("{}/{}", apps::SIMULATOR, app.name),
             name: app.name,
             limits: app.limits,
         };
         return simulated.into_iter().map(here).collect();
     }
-    let here = |app: &crate::config::App| AppHere {
+    let here = |app: &crate::config::App| ConfiguredApp {
         name: app.name.clone(),
         key: app.key().to_owned(),
         limits: app.limits.clone(),
@@ -116,21 +116,21 @@ fn apps_here(settings: &Settings, simulator: bool) -> Vec<AppHere> {
 }
 
 /// The terminal as it was before, whatever ends this; after a panic the library sees to it.
-struct Restored(DefaultTerminal);
+struct TerminalGuard(DefaultTerminal);
 
-impl Drop for Restored {
+impl Drop for TerminalGuard {
     fn drop(&mut self) {
         ratatui::restore();
     }
 }
 
 /// Shows it until somebody has seen enough.
-async fn watch(looker: &mut Looker, mut screen: Screen, clock: &Clock, next: &Next) -> anyhow::Result<()> {
+async fn watch(looker: &mut StatusPoller, mut screen: TopScreen, clock: &Clock, next: &FollowUpCommands) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("signals cannot be listened for")?;
     let mut hang_up = signal(SignalKind::hangup()).context("signals cannot be listened for")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("signals cannot be listened for")?;
     let mut seen = looker.look().await?;
-    let mut terminal = Restored(ratatui::try_init().context("the terminal")?);
+    let mut terminal = TerminalGuard(ratatui::try_init().context("the terminal")?);
     let mut events = listen()?;
     let mut next_look = clock.now() + OFTEN;
     loop {
@@ -139,9 +139,9 @@ async fn watch(looker: &mut Looker, mut screen: Screen, clock: &Clock, next: &Ne
         tokio::select! {
             event = events.recv() => match event {
                 Some(Event::Key(key)) => match screen.press(key, &seen) {
-                    Step::Stay => {}
-                    Step::Quit => return Ok(()),
-                    Step::Do(act, id, name) => {
+                    KeyOutcome::Stay => {}
+                    KeyOutcome::Quit => return Ok(()),
+                    KeyOutcome::Do(act, id, name) => {
                         screen.said = done(&looker.ledger, act, id, &name, next).await;
                         look(looker, &mut seen, &mut screen).await;
                     }
@@ -163,7 +163,7 @@ async fn watch(looker: &mut Looker, mut screen: Screen, clock: &Clock, next: &Ne
 }
 
 /// Looks again; what cannot be read is told, and what was seen before stays.
-async fn look(looker: &mut Looker, seen: &mut Seen, screen: &mut Screen) {
+async fn look(looker: &mut StatusPoller, seen: &mut TopSnapshot, screen: &mut TopScreen) {
     match looker.look().await {
         Ok(now) => *seen = now,
         Err(error) => screen.said = format!("this is from before: {error}"),
@@ -179,23 +179,23 @@ fn listen() -> anyhow::Result<UnboundedReceiver<Event>> {
 }
 
 /// Does something with a broadcast, and says what came of it.
-async fn done(ledger: &Ledger, act: Act, id: BroadcastId, name: &str, next: &Next) -> String {
+async fn done(ledger: &Ledger, act: TopAction, id: BroadcastId, name: &str, next: &FollowUpCommands) -> String {
     let wish = match act {
-        Act::Pause => Wish::Pause,
-        Act::Resume => Wish::Run,
-        Act::Cancel => Wish::Cancel,
+        TopAction::Pause => Wish::Pause,
+        TopAction::Resume => Wish::Run,
+        TopAction::Cancel => Wish::Cancel,
     };
     let acted = async {
-        if act == Act::Cancel {
+        if act == TopAction::Cancel {
             return Ok(cancel(ledger, id).await?.sentence(name));
         }
-        if act == Act::Resume {
-            ledger.decide(id, Some(Decision::Continue)).await?;
+        if act == TopAction::Resume {
+            ledger.decide(id, Some(OperatorDecision::Continue)).await?;
         }
         ledger.request(id, wish, None).await?;
         Ok::<_, anyhow::Error>(match act {
-            Act::Pause => format!("{name} pauses"),
-            Act::Cancel | Act::Resume => {
+            TopAction::Pause => format!("{name} pauses"),
+            TopAction::Cancel | TopAction::Resume => {
                 let found = ledger.show(id).await?;
                 match &found.driver {
                     Some(driver) => format!("{name} goes on in process {}", driver.owner.pid),

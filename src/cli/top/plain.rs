@@ -2,10 +2,10 @@
 
 use std::io::Write;
 
-use super::look::Seen;
-use super::{Title, words};
+use super::look::TopSnapshot;
+use super::{ScreenTitle, words};
 
-pub(super) fn print(out: &mut impl Write, title: &Title, seen: &Seen) -> std::io::Result<()> {
+pub(super) fn print(out: &mut impl Write, title: &ScreenTitle, seen: &TopSnapshot) -> std::io::Result<()> {
     writeln!(out, "{}", title.text(seen.at))?;
     writeln!(out, "\nbroadcasts")?;
     for one in &seen.broadcasts {

@@ -4,8 +4,8 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use crate::ledger::BroadcastId;
 
-use super::look::{Seen, Standing};
-use super::{Title, words};
+use super::look::{TopSnapshot, BroadcastStatus};
+use super::{ScreenTitle, words};
 
 /// What the foot says while nothing is asked.
 const KEYS: &str = "q quit  Tab pane  ↑↓ choose  p pause  r resume  c cancel";
@@ -20,7 +20,7 @@ pub(super) enum Pane {
 
 /// What can be done with a broadcast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Act {
+pub(super) enum TopAction {
     Pause,
     Resume,
     Cancel,
@@ -28,28 +28,28 @@ pub(super) enum Act {
 
 /// What a key leads to.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum KeyOutcome {
     /// Look at it as before.
     Stay,
     Quit,
     /// Do this.
-    Do(Act, BroadcastId, String),
+    Do(TopAction, BroadcastId, String),
 }
 
 /// What is chosen and asked.
-pub(super) struct Screen {
-    pub(super) title: Title,
+pub(super) struct TopScreen {
+    pub(super) title: ScreenTitle,
     pub(super) pane: Pane,
     lines: [usize; 3],
     /// The broadcast that is chosen: others may come above it.
     chosen: Option<BroadcastId>,
-    asked: Option<(Act, BroadcastId, String)>,
+    asked: Option<(TopAction, BroadcastId, String)>,
     /// What was done, or why it was not.
     pub(super) said: String,
 }
 
-impl Screen {
-    pub(super) fn new(title: Title) -> Self {
+impl TopScreen {
+    pub(super) fn new(title: ScreenTitle) -> Self {
         Self { title, pane: Pane::Broadcasts, lines: [0; 3], chosen: None, asked: None, said: String::new() }
     }
 
@@ -70,9 +70,9 @@ impl Screen {
         match &self.asked {
             Some((act, _, name)) => {
                 let what = match act {
-                    Act::Pause => "pause",
-                    Act::Resume => "resume",
-                    Act::Cancel => "cancel",
+                    TopAction::Pause => "pause",
+                    TopAction::Resume => "resume",
+                    TopAction::Cancel => "cancel",
                 };
                 format!("(y/n) {what} {name}?")
             }
@@ -82,7 +82,7 @@ impl Screen {
     }
 
     /// Follows the chosen broadcast to where it stands now.
-    pub(super) fn follow(&mut self, seen: &Seen) {
+    pub(super) fn follow(&mut self, seen: &TopSnapshot) {
         let position = |id| seen.broadcasts.iter().position(|one| one.view.id == id);
         if let Some(line) = self.chosen.and_then(|BroadcastId(id)| position(id)) {
             self.lines[Pane::Broadcasts as usize] = line;
@@ -90,33 +90,33 @@ impl Screen {
     }
 
     /// What a key does.
-    pub(super) fn press(&mut self, key: KeyEvent, seen: &Seen) -> Step {
+    pub(super) fn press(&mut self, key: KeyEvent, seen: &TopSnapshot) -> KeyOutcome {
         if key.kind == KeyEventKind::Release {
-            return Step::Stay;
+            return KeyOutcome::Stay;
         }
         if key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL) {
-            return Step::Quit;
+            return KeyOutcome::Quit;
         }
         if let Some((act, id, name)) = self.asked.take() {
             self.said.clear();
             return match key.code {
-                KeyCode::Char('y' | 'Y') => Step::Do(act, id, name),
-                _ => Step::Stay,
+                KeyCode::Char('y' | 'Y') => KeyOutcome::Do(act, id, name),
+                _ => KeyOutcome::Stay,
             };
         }
         self.said.clear();
         match key.code {
-            KeyCode::Char('q') | KeyCode::Esc => return Step::Quit,
+            KeyCode::Char('q') | KeyCode::Esc => return KeyOutcome::Quit,
             KeyCode::Tab => self.turn(1),
             KeyCode::BackTab => self.turn(2),
             KeyCode::Down | KeyCode::Char('j') => self.choose(seen, |line| line + 1),
             KeyCode::Up | KeyCode::Char('k') => self.choose(seen, |line| line.saturating_sub(1)),
-            KeyCode::Char('p') => self.ask(Act::Pause, seen),
-            KeyCode::Char('r') => self.ask(Act::Resume, seen),
-            KeyCode::Char('c') => self.ask(Act::Cancel, seen),
+            KeyCode::Char('p') => self.ask(TopAction::Pause, seen),
+            KeyCode::Char('r') => self.ask(TopAction::Resume, seen),
+            KeyCode::Char('c') => self.ask(TopAction::Cancel, seen),
             _ => {}
         }
-        Step::Stay
+        KeyOutcome::Stay
     }
 
     fn turn(&mut self, by: usize) {
@@ -124,7 +124,7 @@ impl Screen {
         self.pane = PANES[(self.pane as usize + by) % PANES.len()];
     }
 
-    fn choose(&mut self, seen: &Seen, to: impl Fn(usize) -> usize) {
+    fn choose(&mut self, seen: &TopSnapshot, to: impl Fn(usize) -> usize) {
         let count = match self.pane {
             Pane::Broadcasts => seen.broadcasts.len(),
             Pane::Jobs => seen.jobs.len(),
@@ -137,7 +137,7 @@ impl Screen {
         }
     }
 
-    fn ask(&mut self, act: Act, seen: &Seen) {
+    fn ask(&mut self, act: TopAction, seen: &TopSnapshot) {
         let line = self.line(Pane::Broadcasts, seen.broadcasts.len());
         let Some(one) = seen.broadcasts.get(line) else {
             "there is no broadcast".clone_into(&mut self.said);
@@ -156,12 +156,12 @@ impl Screen {
 }
 
 /// Why something makes no sense for a broadcast, if it makes none.
-fn refused(act: Act, one: &Standing) -> Option<&'static str> {
+fn refused(act: TopAction, one: &BroadcastStatus) -> Option<&'static str> {
     match act {
         _ if one.view.over => Some("is over"),
         _ if one.view.state == "cancelling" => Some("is being cancelled already"),
-        Act::Pause if one.paused => Some("is paused already"),
-        Act::Resume if !one.paused && one.driven => Some("is not paused"),
+        TopAction::Pause if one.paused => Some("is paused already"),
+        TopAction::Resume if !one.paused && one.driven => Some("is not paused"),
         _ => None,
     }
 }

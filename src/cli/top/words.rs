@@ -7,10 +7,10 @@ use crate::web::{JobView, ScriptView, WaitView};
 
 use super::super::progress::time;
 use super::super::runs::{instant, local_text};
-use super::look::{QuotaUse, Standing};
+use super::look::{QuotaUsage, BroadcastStatus};
 
 /// A bar of so many characters.
-pub(super) fn bar(standing: &Standing, width: usize) -> String {
+pub(super) fn bar(standing: &BroadcastStatus, width: usize) -> String {
     let counts = &standing.view.counts;
     let done = counts.total - counts.pending - counts.sending;
     let full = if counts.total == 0 {
@@ -22,12 +22,12 @@ pub(super) fn bar(standing: &Standing, width: usize) -> String {
 }
 
 /// `NAME/RUN`.
-pub(super) fn name(standing: &Standing) -> String {
+pub(super) fn name(standing: &BroadcastStatus) -> String {
     format!("{}/{}", standing.view.name, standing.view.run)
 }
 
 /// `120/400`, and what went wrong. Writing to a `String` cannot fail.
-pub(super) fn counts(standing: &Standing) -> String {
+pub(super) fn counts(standing: &BroadcastStatus) -> String {
     let counts = &standing.view.counts;
     let mut text = format!("{}/{}", counts.sent, counts.total);
     for (count, what) in [(counts.rejected, "rejected"), (counts.in_doubt, "in doubt")] {
@@ -39,7 +39,7 @@ pub(super) fn counts(standing: &Standing) -> String {
 }
 
 /// `19.8 of 20/s`.
-pub(super) fn rate(standing: &Standing) -> String {
+pub(super) fn rate(standing: &BroadcastStatus) -> String {
     match (standing.view.over, standing.view.rate, standing.view.most) {
         (true, ..) | (_, None, _) => String::new(),
         (_, Some(rate), Some(most)) => format!("{rate:.1} of {most:.0}/s"),
@@ -48,7 +48,7 @@ pub(super) fn rate(standing: &Standing) -> String {
 }
 
 /// How long it takes still, or what it waits for.
-pub(super) fn rest(standing: &Standing) -> String {
+pub(super) fn rest(standing: &BroadcastStatus) -> String {
     let view = &standing.view;
     if view.over {
         return view.state.clone();
@@ -75,12 +75,12 @@ pub(super) fn rest(standing: &Standing) -> String {
 }
 
 /// The name of a quota, with its app's where there are several.
-pub(super) fn quota(quota: &QuotaUse) -> String {
+pub(super) fn quota(quota: &QuotaUsage) -> String {
     if quota.app == "default" { quota.quota.to_owned() } else { format!("{}: {}", quota.app, quota.quota) }
 }
 
 /// `19.8 of 20/s`, and what was refused.
-pub(super) fn usage(quota: &QuotaUse) -> String {
+pub(super) fn usage(quota: &QuotaUsage) -> String {
     let refused = match quota.throttled {
         0 => String::new(),
         refused => format!(", {refused} refused as too many"),

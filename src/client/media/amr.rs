@@ -4,7 +4,7 @@
 use std::io::{BufRead, Read};
 use std::time::Duration;
 
-use super::{Content, Media};
+use super::{MediaKind, MediaInfo};
 
 const FRAME: Duration = Duration::from_millis(20);
 /// Bytes of a frame after its leading byte, by frame type; none for types that do not exist.
@@ -27,7 +27,7 @@ const fn sizes(table: &[u64]) -> [Option<u64>; 16] {
 }
 
 /// The length of an AMR file; none for another, or for one with a frame that does not exist.
-pub(super) fn probe(reader: &mut impl BufRead) -> Option<Media> {
+pub(super) fn probe(reader: &mut impl BufRead) -> Option<MediaInfo> {
     let mut magic = Vec::with_capacity(16);
     reader.take(16).read_until(b'\n', &mut magic).ok()?;
     let sizes = match magic.as_slice() {
@@ -49,7 +49,7 @@ pub(super) fn probe(reader: &mut impl BufRead) -> Option<Media> {
         frames += 1;
     }
     let duration = FRAME.checked_mul(frames)?;
-    Some(Media { content: Content::Sound, duration: (frames > 0).then_some(duration), ..Media::default() })
+    Some(MediaInfo { content: MediaKind::Sound, duration: (frames > 0).then_some(duration), ..MediaInfo::default() })
 }
 
 #[cfg(test)]

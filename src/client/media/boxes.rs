@@ -9,19 +9,19 @@ const TABLE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// A box: its kind, and where its contents are.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Found {
+pub(super) struct Mp4Box {
     pub(super) kind: [u8; 4],
     pub(super) start: u64,
     pub(super) end: u64,
 }
 
 /// Goes from box to box.
-pub(super) struct Walk<'a, R> {
+pub(super) struct BoxReader<'a, R> {
     reader: &'a mut R,
     boxes: usize,
 }
 
-impl<'a, R: Read + Seek> Walk<'a, R> {
+impl<'a, R: Read + Seek> BoxReader<'a, R> {
     pub(super) fn new(reader: &'a mut R) -> Self {
         Self { reader, boxes: BOXES }
     }
@@ -51,7 +51,7 @@ impl<'a, R: Read + Seek> Walk<'a, R> {
     }
 
     /// The box at `place`, if it ends by `end`.
-    pub(super) fn next(&mut self, place: u64, end: u64) -> Option<Found> {
+    pub(super) fn next(&mut self, place: u64, end: u64) -> Option<Mp4Box> {
         self.boxes = self.boxes.checked_sub(1)?;
         let kind = self.bytes(place.checked_add(4)?)?;
         let (head, size) = match self.u32(place)? {
@@ -60,11 +60,11 @@ impl<'a, R: Read + Seek> Walk<'a, R> {
             size => (8, u64::from(size)),
         };
         let stop = place.checked_add(size)?;
-        (size >= head && stop <= end).then_some(Found { kind, start: place + head, end: stop })
+        (size >= head && stop <= end).then_some(Mp4Box { kind, start: place + head, end: stop })
     }
 
     /// The first box of a kind between two places.
-    pub(super) fn find(&mut self, kind: [u8; 4], mut place: u64, end: u64) -> Option<Found> {
+    pub(super) fn find(&mut self, kind: [u8; 4], mut place: u64, end: u64) -> Option<Mp4Box> {
         loop {
             let found = self.next(place, end)?;
             if found.kind == kind {
@@ -75,7 +75,7 @@ impl<'a, R: Read + Seek> Walk<'a, R> {
     }
 
     /// The first box of a kind in another.
-    pub(super) fn within(&mut self, kind: [u8; 4], outer: Found) -> Option<Found> {
+    pub(super) fn within(&mut self, kind: [u8; 4], outer: Mp4Box) -> Option<Mp4Box> {
         self.find(kind, outer.start, outer.end)
     }
 }

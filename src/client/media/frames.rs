@@ -4,7 +4,7 @@
 use std::io::{Read, Seek, SeekFrom};
 use std::time::Duration;
 
-use super::{Content, Media};
+use super::{MediaKind, MediaInfo};
 
 /// Bytes of rubbish that are passed over in a file before it is taken for something else.
 const RUBBISH: u64 = 256 * 1024;
@@ -13,7 +13,7 @@ const HEAD: usize = 8;
 
 /// A frame, by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Frame {
+struct AudioFrame {
     /// Bytes, its head included.
     length: u64,
     samples: u64,
@@ -24,11 +24,11 @@ struct Frame {
 }
 
 /// The length of a file of frames; none for another file.
-pub(super) fn probe<R: Read + Seek>(reader: &mut R) -> Option<Media> {
+pub(super) fn probe<R: Read + Seek>(reader: &mut R) -> Option<MediaInfo> {
     let end = reader.seek(SeekFrom::End(0)).ok()?;
-    let mut walk = Walk { reader, end, rubbish: RUBBISH };
+    let mut walk = FrameReader { reader, end, rubbish: RUBBISH };
     let mut place = walk.after_tags(0)?;
-    let (mut first, mut total, mut longest) = (None::<Frame>, 0_u64, 0_u64);
+    let (mut first, mut total, mut longest) = (None::<AudioFrame>, 0_u64, 0_u64);
     while let Some((at, frame)) = walk.next(place, first.is_none()) {
         let known = *first.get_or_insert(frame);
         if total > 0 || !walk.is_index(at, frame) {
@@ -48,16 +48,16 @@ pub(super) fn probe<R: Read + Seek>(reader: &mut R) -> Option<Media> {
     let whole = total / rate;
     let duration =
         if whole > 0 && total - whole * rate <= longest { Duration::from_secs(whole) } else { length(total) };
-    Some(Media { content: Content::Sound, duration: Some(duration), ..Media::default() })
+    Some(MediaInfo { content: MediaKind::Sound, duration: Some(duration), ..MediaInfo::default() })
 }
 
-struct Walk<'a, R> {
+struct FrameReader<'a, R> {
     reader: &'a mut R,
     end: u64,
     rubbish: u64,
 }
 
-impl<R: Read + Seek> Walk<'_, R> {
+impl<R: Read + Seek> FrameReader<'_, R> {
     /// Up to eight bytes at a place; those behind the end are nought.
     fn head(&mut self, place: u64) -> Option<[u8; HEAD]> {
         let mut head = [0; HEAD];
@@ -85,7 +85,7 @@ impl<R: Read + Seek> Walk<'_, R> {
 
     /// The next frame at or after `place`. The first of a file, and one after rubbish, counts only when another follows
     /// it or the file ends with it.
-    fn next(&mut self, mut place: u64, mut doubtful: bool) -> Option<(u64, Frame)> {
+    fn next(&mut self, mut place: u64, mut doubtful: bool) -> Option<(u64, AudioFrame)> {
         while place + 4 <= self.end {
             let head = self.head(place)?;
             if head.starts_with(b"TAG") || head.starts_with(b"APETAGEX") {
@@ -104,7 +104,7 @@ impl<R: Read + Seek> Walk<'_, R> {
         None
     }
 
-    fn follows(&mut self, place: u64, before: Frame) -> bool {
+    fn follows(&mut self, place: u64, before: AudioFrame) -> bool {
         let Some(head) = self.head(place) else { return false };
         head.starts_with(b"TAG")
             || head.starts_with(b"APETAGEX")
@@ -112,7 +112,7 @@ impl<R: Read + Seek> Walk<'_, R> {
     }
 
     /// Whether a frame of MPEG audio holds an index in place of sound (Xing, Info, VBRI).
-    fn is_index(&mut self, place: u64, frame: Frame) -> bool {
+    fn is_index(&mut self, place: u64, frame: AudioFrame) -> bool {
         let mut contents = [0; 48];
         let wanted = usize::try_from(frame.length).unwrap_or(usize::MAX).min(contents.len());
         let Some(contents) = contents.get_mut(..wanted) else { return false };
@@ -124,12 +124,12 @@ impl<R: Read + Seek> Walk<'_, R> {
     }
 }
 
-fn frame(head: [u8; HEAD]) -> Option<Frame> {
+fn frame(head: [u8; HEAD]) -> Option<AudioFrame> {
     mpeg(head).or_else(|| adts(head))
 }
 
 /// A frame of MPEG audio: eleven bits of ones, version, layer, rate of bits and of samples (ISO/IEC 11172-3, 13818-3).
-fn mpeg([first, second, third, ..]: [u8; HEAD]) -> Option<Frame> {
+fn mpeg([first, second, third, ..]: [u8; HEAD]) -> Option<AudioFrame> {
     /// Kilobits a second, by version 1 and others, layer 1 to 3, and index from 1.
     const RATES: [[u64; 14]; 5] = [
         [32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448],
@@ -165,11 +165,11 @@ fn mpeg([first, second, third, ..]: [u8; HEAD]) -> Option<Frame> {
     } else {
         samples / 8 * 1000 * kilobits / rate + padding
     };
-    (length > 4).then_some(Frame { length, samples, rate, format: (second & 0xfe, rate) })
+    (length > 4).then_some(AudioFrame { length, samples, rate, format: (second & 0xfe, rate) })
 }
 
 /// A frame of AAC: twelve bits of ones, layer 0, rate of samples, length (ISO/IEC 14496-3, ADTS).
-fn adts([first, second, third, fourth, fifth, sixth, seventh, _]: [u8; HEAD]) -> Option<Frame> {
+fn adts([first, second, third, fourth, fifth, sixth, seventh, _]: [u8; HEAD]) -> Option<AudioFrame> {
     const RATES: [u64; 13] =
         [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8000, 7350];
     if first != 0xff || second & 0xf6 != 0xf0 {
@@ -178,7 +178,7 @@ fn adts([first, second, third, fourth, fifth, sixth, seventh, _]: [u8; HEAD]) ->
     let rate = *RATES.get(usize::from(third >> 2 & 0xf))?;
     let length = u64::from(fourth & 3) << 11 | u64::from(fifth) << 3 | u64::from(sixth >> 5);
     let samples = 1024 * (u64::from(seventh & 3) + 1);
-    (length >= 7).then_some(Frame { length, samples, rate, format: (second & 0xfe, rate) })
+    (length >= 7).then_some(AudioFrame { length, samples, rate, format: (second & 0xfe, rate) })
 }
 
 #[cfg(test)]

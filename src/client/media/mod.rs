@@ -18,7 +18,7 @@ use std::time::Duration;
 
 /// What a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Content {
+pub enum MediaKind {
     /// No byte.
     Empty,
     /// A picture.
@@ -34,7 +34,7 @@ pub enum Content {
     Other,
 }
 
-impl Content {
+impl MediaKind {
     /// The word for it in a message's `body.file`; none where it is not known.
     #[must_use]
     pub const fn name(self) -> Option<&'static str> {
@@ -63,9 +63,9 @@ impl Content {
 
 /// What is known of a file's contents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Media {
+pub struct MediaInfo {
     /// What it is.
-    pub content: Content,
+    pub content: MediaKind,
     /// In pixels, as shown: turned as the file says.
     pub width: Option<u32>,
     /// In pixels, as shown.
@@ -74,29 +74,29 @@ pub struct Media {
     pub duration: Option<Duration>,
 }
 
-impl Media {
-    const fn of(content: Content) -> Self {
+impl MediaInfo {
+    const fn of(content: MediaKind) -> Self {
         Self { content, width: None, height: None, duration: None }
     }
 }
 
 /// Looks into a file, whatever its name. Blocks.
-pub fn probe(reader: impl Read + Seek + Send + Sync) -> Media {
+pub fn probe(reader: impl Read + Seek + Send + Sync) -> MediaInfo {
     let mut reader = BufReader::new(reader);
     let mut start = Vec::new();
     if reader.by_ref().take(16).read_to_end(&mut start).is_err() {
-        return Media::default();
+        return MediaInfo::default();
     }
     if start.is_empty() {
-        return Media::of(Content::Empty);
+        return MediaInfo::of(MediaKind::Empty);
     }
-    let mut attempts: [fn(&mut _) -> Option<Media>; 6] =
+    let mut attempts: [fn(&mut _) -> Option<MediaInfo>; 6] =
         [amr::probe, wav::probe, picture::probe, mp4::probe, frames::probe, sound::by_header];
     for attempt in &mut attempts {
         if reader.seek(SeekFrom::Start(0)).is_err() {
-            return Media::default();
+            return MediaInfo::default();
         }
-        if let Some(media) = attempt(&mut reader).filter(|media| media.content != Content::Other) {
+        if let Some(media) = attempt(&mut reader).filter(|media| media.content != MediaKind::Other) {
             return media;
         }
     }
@@ -108,24 +108,24 @@ pub fn probe(reader: impl Read + Seek + Send + Sync) -> Media {
         [b'c', b'a', b'f', b'f', ..] | [b'F', b'O', b'R', b'M', ..] => sound::by_packets(reader),
         _ => None,
     };
-    counted.unwrap_or_else(|| Media::of(unread(&start)))
+    counted.unwrap_or_else(|| MediaInfo::of(unread(&start)))
 }
 
 /// What a file is that is not looked into, by its first bytes.
-fn unread(start: &[u8]) -> Content {
+fn unread(start: &[u8]) -> MediaKind {
     match start {
         [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', b' ', ..]
         | [b'F', b'L', b'V', 1, ..]
         | [0, 0, 1, 0xba | 0xb3, ..]
-        | [0x1a, 0x45, 0xdf, 0xa3, ..] => Content::Video,
+        | [0x1a, 0x45, 0xdf, 0xa3, ..] => MediaKind::Video,
         [0x30, 0x26, 0xb2, 0x75, 0x8e, 0x66, 0xcf, 0x11, ..] | [b'.', b'R', b'M', b'F', ..] => {
-            Content::SoundOrVideo
+            MediaKind::SoundOrVideo
         }
         [b'M', b'T', b'h', b'd', ..]
         | [b'O', b'g', b'g', b'S', ..]
         | [b'f', b'L', b'a', b'C', ..]
-        | [b'c', b'a', b'f', b'f', ..] => Content::Sound,
-        _ => Content::Other,
+        | [b'c', b'a', b'f', b'f', ..] => MediaKind::Sound,
+        _ => MediaKind::Other,
     }
 }
 
@@ -137,8 +137,8 @@ mod tests {
 
     use super::*;
 
-    fn sized(width: u32, height: u32) -> Media {
-        Media { content: Content::Image, width: Some(width), height: Some(height), duration: None }
+    fn sized(width: u32, height: u32) -> MediaInfo {
+        MediaInfo { content: MediaKind::Image, width: Some(width), height: Some(height), duration: None }
     }
 
     fn tiff(orientation: u16, little: bool) -> Vec<u8> {
@@ -232,17 +232,17 @@ mod tests {
     #[test]
     fn a_drawing_is_an_image_of_no_size() {
         for text in ["<svg/>", "\u{feff}<?xml version='1.0'?>\n<svg xmlns='x'/>"] {
-            assert_eq!(probe(Cursor::new(text)), Media::of(Content::Image));
+            assert_eq!(probe(Cursor::new(text)), MediaInfo::of(MediaKind::Image));
         }
     }
 
     #[test]
     fn what_is_not_understood_is_other() {
         for bytes in [&b"hello"[..], b"%PDF-1.7", b"PK\x03\x04", b"<html>", b"\xff"] {
-            assert_eq!(probe(Cursor::new(bytes)), Media::default());
+            assert_eq!(probe(Cursor::new(bytes)), MediaInfo::default());
         }
-        assert_eq!(probe(Cursor::new(b"")), Media::of(Content::Empty));
-        assert_eq!(probe(Cursor::new(b"RIFF\0\0\0\0AVI LIST")), Media::of(Content::Video));
+        assert_eq!(probe(Cursor::new(b"")), MediaInfo::of(MediaKind::Empty));
+        assert_eq!(probe(Cursor::new(b"RIFF\0\0\0\0AVI LIST")), MediaInfo::of(MediaKind::Video));
     }
 
     fn samples() -> Vec<Vec<u8>> {

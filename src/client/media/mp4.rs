@@ -6,8 +6,8 @@
 use std::io::{Read, Seek, SeekFrom};
 use std::time::Duration;
 
-use super::boxes::{Found, Walk};
-use super::{Content, Media};
+use super::boxes::{Mp4Box, BoxReader};
+use super::{MediaKind, MediaInfo};
 
 /// A track of the file.
 #[derive(Debug, Default, Clone)]
@@ -37,9 +37,9 @@ impl Track {
 }
 
 /// Size and length of a movie or a sound in these boxes; none for another kind of file.
-pub(super) fn probe<R: Read + Seek>(reader: &mut R) -> Option<Media> {
+pub(super) fn probe<R: Read + Seek>(reader: &mut R) -> Option<MediaInfo> {
     let end = reader.seek(SeekFrom::End(0)).ok()?;
-    let mut walk = Walk::new(reader);
+    let mut walk = BoxReader::new(reader);
     let first = walk.next(0, end)?;
     if !matches!(
         &first.kind,
@@ -75,7 +75,7 @@ struct Movie {
 
 impl Movie {
     /// `moov`: the movie's header, its tracks, and what fragments have in common.
-    fn header<R: Read + Seek>(&mut self, walk: &mut Walk<'_, R>, moov: Found) {
+    fn header<R: Read + Seek>(&mut self, walk: &mut BoxReader<'_, R>, moov: Mp4Box) {
         let mut scale = 0;
         let mut place = moov.start;
         while let Some(found) = walk.next(place, moov.end) {
@@ -98,7 +98,7 @@ impl Movie {
     }
 
     /// `mvex`: the length of all fragments (`mehd`), and each track's defaults (`trex`).
-    fn extends<R: Read + Seek>(&mut self, walk: &mut Walk<'_, R>, mvex: Found, scale: u32) {
+    fn extends<R: Read + Seek>(&mut self, walk: &mut BoxReader<'_, R>, mvex: Mp4Box, scale: u32) {
         let mut place = mvex.start;
         while let Some(found) = walk.next(place, mvex.end) {
             if found.kind == *b"mehd" && scale > 0 {
@@ -118,7 +118,7 @@ impl Movie {
     }
 
     /// `moof`: a part of some tracks' samples.
-    fn fragment<R: Read + Seek>(&mut self, walk: &mut Walk<'_, R>, moof: Found) {
+    fn fragment<R: Read + Seek>(&mut self, walk: &mut BoxReader<'_, R>, moof: Mp4Box) {
         let mut place = moof.start;
         while let Some(found) = walk.next(place, moof.end) {
             if found.kind == *b"traf" {
@@ -129,7 +129,7 @@ impl Movie {
     }
 
     /// `traf`: one track's part of a fragment.
-    fn part<R: Read + Seek>(&mut self, walk: &mut Walk<'_, R>, traf: Found) -> Option<()> {
+    fn part<R: Read + Seek>(&mut self, walk: &mut BoxReader<'_, R>, traf: Mp4Box) -> Option<()> {
         let head = walk.within(*b"tfhd", traf)?;
         let (flags, id) = (walk.u32(head.start)?, walk.u32(head.start + 4)?);
         let before = [(0x1, 8), (0x2, 4)].iter().filter(|(flag, _)| flags & flag != 0);
@@ -152,7 +152,7 @@ impl Movie {
         Some(())
     }
 
-    fn media(self) -> Option<Media> {
+    fn media(self) -> Option<MediaInfo> {
         let picture = self.tracks.iter().find_map(|track| track.size);
         let is_sound = self.tracks.iter().any(|track| track.is_sound);
         if picture.is_none() && !is_sound && self.said.is_none() {
@@ -173,14 +173,14 @@ impl Movie {
             _ => longest(&|track| track.said),
         };
         let duration = Duration::try_from_secs_f64(seconds).ok().filter(|duration| !duration.is_zero());
-        let content = if picture.is_none() && is_sound { Content::Sound } else { Content::Video };
+        let content = if picture.is_none() && is_sound { MediaKind::Sound } else { MediaKind::Video };
         let (width, height) = picture.unzip();
-        Some(Media { content, width, height, duration })
+        Some(MediaInfo { content, width, height, duration })
     }
 }
 
 /// `trak`.
-fn track<R: Read + Seek>(walk: &mut Walk<'_, R>, found: Found) -> Option<Track> {
+fn track<R: Read + Seek>(walk: &mut BoxReader<'_, R>, found: Mp4Box) -> Option<Track> {
     let mut track = Track::default();
     let head = walk.within(*b"tkhd", found)?;
     let version = walk.bytes::<1>(head.start)?[0];
@@ -207,7 +207,7 @@ fn track<R: Read + Seek>(walk: &mut Walk<'_, R>, found: Found) -> Option<Track> 
 }
 
 /// From `mvhd` and `mdhd`: a version, two times, then units a second and the length in units, where it is known.
-fn times<R: Read + Seek>(walk: &mut Walk<'_, R>, header: Found) -> Option<(u32, Option<u64>)> {
+fn times<R: Read + Seek>(walk: &mut BoxReader<'_, R>, header: Mp4Box) -> Option<(u32, Option<u64>)> {
     let [version, ..] = walk.bytes::<4>(header.start)?;
     let (scale, units) = if version == 1 {
         (walk.u32(header.start + 20)?, walk.u64(header.start + 24)?)
@@ -221,7 +221,7 @@ fn times<R: Read + Seek>(walk: &mut Walk<'_, R>, header: Found) -> Option<(u32, 
 
 /// From `tkhd`: its last 44 bytes are a matrix of nine numbers, then width and height in 65,536ths of a pixel. A matrix
 /// without its first number turns the picture by a quarter.
-fn shown_size<R: Read + Seek>(walk: &mut Walk<'_, R>, header: Found) -> Option<(u32, u32)> {
+fn shown_size<R: Read + Seek>(walk: &mut BoxReader<'_, R>, header: Mp4Box) -> Option<(u32, u32)> {
     let place = header.end.checked_sub(8).filter(|place| *place >= header.start)?;
     let (width, height) = (walk.u32(place)? >> 16, walk.u32(place + 4)? >> 16);
     if width == 0 || height == 0 {
@@ -233,7 +233,7 @@ fn shown_size<R: Read + Seek>(walk: &mut Walk<'_, R>, header: Found) -> Option<(
 }
 
 /// The length of the samples of a `trun`, in units.
-fn run<R: Read + Seek>(walk: &mut Walk<'_, R>, found: Found, default: u32) -> Option<u64> {
+fn run<R: Read + Seek>(walk: &mut BoxReader<'_, R>, found: Mp4Box, default: u32) -> Option<u64> {
     let (flags, count) = (walk.u32(found.start)?, walk.u32(found.start + 4)?);
     let skipped = |flags: u32, bits: &[u32]| bits.iter().filter(|bit| flags & **bit != 0).count();
     if flags & 0x100 == 0 {
@@ -246,7 +246,7 @@ fn run<R: Read + Seek>(walk: &mut Walk<'_, R>, found: Found, default: u32) -> Op
 }
 
 /// The length of what a `sidx` lists, in seconds.
-fn index<R: Read + Seek>(walk: &mut Walk<'_, R>, found: Found) -> Option<f64> {
+fn index<R: Read + Seek>(walk: &mut BoxReader<'_, R>, found: Mp4Box) -> Option<f64> {
     let [version, ..] = walk.bytes::<4>(found.start)?;
     let scale = walk.u32(found.start + 8).filter(|scale| *scale > 0)?;
     let words = walk.words(found.start + if version == 0 { 20 } else { 28 }, found.end)?;
@@ -299,7 +299,7 @@ mod tests {
         [boxed(*b"ftyp", b"isom"), boxed(*b"mdat", &[7; 99]), boxed(*b"moov", moov)].concat()
     }
 
-    fn read(file: &[u8]) -> Media {
+    fn read(file: &[u8]) -> MediaInfo {
         probe(&mut Cursor::new(file)).unwrap()
     }
 
@@ -308,7 +308,7 @@ mod tests {
         let track = track(&head(1, (0x10000, 0), 1920, 1080), *b"vide", 600, &[]);
         let file = movie(&[movie_header(1000, 12_500), track].concat());
         let media = read(&file);
-        assert_eq!((media.content, media.width, media.height), (Content::Video, Some(1920), Some(1080)));
+        assert_eq!((media.content, media.width, media.height), (MediaKind::Video, Some(1920), Some(1080)));
         assert_eq!(media.duration, Some(Duration::from_millis(12_500)));
         for cut in 0..file.len() {
             probe(&mut Cursor::new(&file[..cut]));
@@ -337,7 +337,7 @@ mod tests {
             let media = read(&movie(&[movie_header(1000, said), sound.clone()].concat()));
             assert_eq!(
                 (media.content, media.duration),
-                (Content::Sound, Some(Duration::from_secs(6))),
+                (MediaKind::Sound, Some(Duration::from_secs(6))),
                 "{said}"
             );
         }

@@ -4,8 +4,8 @@ use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 
 use exif::{In, Reader, Tag};
 
-use super::boxes::Walk;
-use super::{Content, Media};
+use super::boxes::BoxReader;
+use super::{MediaKind, MediaInfo};
 
 /// The orientations that turn a picture by a quarter.
 const QUARTERS: std::ops::RangeInclusive<u32> = 5..=8;
@@ -13,9 +13,9 @@ const QUARTERS: std::ops::RangeInclusive<u32> = 5..=8;
 const TIFF_BYTES: u64 = 64 * 1024 * 1024;
 
 /// The size of a picture; none for another file.
-pub(super) fn probe<R: Read + Seek>(reader: &mut BufReader<R>) -> Option<Media> {
+pub(super) fn probe<R: Read + Seek>(reader: &mut BufReader<R>) -> Option<MediaInfo> {
     let Ok(size) = imagesize::reader_size(&mut *reader) else {
-        return is_svg(reader).then_some(Media { content: Content::Image, ..Media::default() });
+        return is_svg(reader).then_some(MediaInfo { content: MediaKind::Image, ..MediaInfo::default() });
     };
     let (width, height) = (u32::try_from(size.width).ok()?, u32::try_from(size.height).ok()?);
     if width == 0 || height == 0 {
@@ -23,7 +23,7 @@ pub(super) fn probe<R: Read + Seek>(reader: &mut BufReader<R>) -> Option<Media> 
     }
     let is_turned = is_turned_by_exif(reader).unwrap_or(false);
     let (width, height) = if is_turned { (height, width) } else { (width, height) };
-    Some(Media { content: Content::Image, width: Some(width), height: Some(height), duration: None })
+    Some(MediaInfo { content: MediaKind::Image, width: Some(width), height: Some(height), duration: None })
 }
 
 /// Whether a JPEG, PNG, `WebP`, TIFF, HEIF or AVIF is to be shown turned by a quarter because of its EXIF. What turns a
@@ -46,7 +46,7 @@ fn is_turned_by_exif<R: Read + Seek>(reader: &mut BufReader<R>) -> Option<bool> 
 
 /// Whether a HEIF or AVIF has a property that turns it.
 fn turns_by_itself<R: Read + Seek>(reader: &mut BufReader<R>, end: u64) -> bool {
-    let mut walk = Walk::new(reader);
+    let mut walk = BoxReader::new(reader);
     let Some(meta) =
         walk.next(0, end).filter(|first| first.kind == *b"ftyp").and_then(|_| walk.find(*b"meta", 0, end))
     else {

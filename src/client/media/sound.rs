@@ -12,39 +12,39 @@ use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream, MediaSourceStreamOptions};
 use symphonia::core::meta::MetadataOptions;
 
-use super::{Content, Media};
+use super::{MediaKind, MediaInfo};
 
 /// Ogg with all that goes into it, FLAC, AIFF, APE, `WavPack`, Musepack.
-pub(super) fn by_header<R: Read + Seek>(reader: &mut BufReader<R>) -> Option<Media> {
+pub(super) fn by_header<R: Read + Seek>(reader: &mut BufReader<R>) -> Option<MediaInfo> {
     let options = ParseOptions::new().read_tags(false).read_cover_art(false);
     let file = Probe::new(reader).options(options).guess_file_type().ok()?.read().ok()?;
     let duration = file.properties().duration();
-    (!duration.is_zero()).then_some(Media {
-        content: Content::Sound,
+    (!duration.is_zero()).then_some(MediaInfo {
+        content: MediaKind::Sound,
         duration: Some(duration),
-        ..Media::default()
+        ..MediaInfo::default()
     })
 }
 
 /// A reader for the library that counts packets.
-struct Source<R> {
+struct PacketSource<R> {
     reader: R,
     length: u64,
 }
 
-impl<R: Read> Read for Source<R> {
+impl<R: Read> Read for PacketSource<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         self.reader.read(buffer)
     }
 }
 
-impl<R: Seek> Seek for Source<R> {
+impl<R: Seek> Seek for PacketSource<R> {
     fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
         self.reader.seek(to)
     }
 }
 
-impl<R: Read + Seek + Send + Sync> MediaSource for Source<R> {
+impl<R: Read + Seek + Send + Sync> MediaSource for PacketSource<R> {
     fn is_seekable(&self) -> bool {
         true
     }
@@ -55,30 +55,30 @@ impl<R: Read + Seek + Send + Sync> MediaSource for Source<R> {
 }
 
 /// Matroska and `WebM`, FLAC without a length, CAF and more: every packet of the file is looked at.
-pub(super) fn by_packets<R: Read + Seek + Send + Sync>(mut reader: R) -> Option<Media> {
+pub(super) fn by_packets<R: Read + Seek + Send + Sync>(mut reader: R) -> Option<MediaInfo> {
     let length = reader.seek(SeekFrom::End(0)).ok()?;
     reader.seek(SeekFrom::Start(0)).ok()?;
     let source =
-        MediaSourceStream::new(Box::new(Source { reader, length }), MediaSourceStreamOptions::default());
+        MediaSourceStream::new(Box::new(PacketSource { reader, length }), MediaSourceStreamOptions::default());
     let probe = symphonia::default::get_probe();
     let mut format =
         probe.probe(&Hint::new(), source, FormatOptions::default(), MetadataOptions::default()).ok()?;
-    let mut media = Media::default();
+    let mut media = MediaInfo::default();
     for track in format.tracks() {
         match &track.codec_params {
             Some(CodecParameters::Video(video)) => {
-                media.content = Content::Video;
+                media.content = MediaKind::Video;
                 media.width = media.width.or(video.width.map(u32::from));
                 media.height = media.height.or(video.height.map(u32::from));
             }
-            Some(CodecParameters::Audio(_)) if media.content == Content::Other => {
-                media.content = Content::Sound;
+            Some(CodecParameters::Audio(_)) if media.content == MediaKind::Other => {
+                media.content = MediaKind::Sound;
             }
             _ => {}
         }
     }
     media.duration = count(&mut *format);
-    (media.content != Content::Other).then_some(media)
+    (media.content != MediaKind::Other).then_some(media)
 }
 
 /// The end of the last packet of all tracks.

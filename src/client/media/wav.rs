@@ -4,28 +4,28 @@
 use std::io::{Read, Seek, SeekFrom};
 use std::time::Duration;
 
-use super::{Content, Media};
+use super::{MediaKind, MediaInfo};
 
 /// Chunks looked at before giving up.
 const CHUNKS: usize = 1000;
 
 /// The length of a WAV file (RIFF, and RF64 or BW64 for long ones); none for another file.
-pub(super) fn probe<R: Read + Seek>(reader: &mut R) -> Option<Media> {
+pub(super) fn probe<R: Read + Seek>(reader: &mut R) -> Option<MediaInfo> {
     let end = reader.seek(SeekFrom::End(0)).ok()?;
     let magic: [u8; 12] = bytes(reader, 0)?;
     let known = [b"RIFF", b"RF64", b"BW64"].iter().any(|name| magic.starts_with(*name));
     if !known || !magic.ends_with(b"WAVE") {
         return None;
     }
-    let (mut place, mut format, mut long, mut samples, mut media) = (12, None, None, None, Media::default());
-    media.content = Content::Sound;
+    let (mut place, mut format, mut long, mut samples, mut media) = (12, None, None, None, MediaInfo::default());
+    media.content = MediaKind::Sound;
     for _ in 0..CHUNKS {
         let Some(head) = bytes::<8, _>(reader, place) else { break };
         let (name, size) = head.split_at(4);
         let size = u64::from(u32::from_le_bytes(size.try_into().ok()?));
         let start = place + 8;
         match name {
-            b"fmt " => format = Format::read(reader, start),
+            b"fmt " => format = WavFormat::read(reader, start),
             b"ds64" => long = bytes(reader, start + 8).map(u64::from_le_bytes),
             b"fact" => samples = bytes(reader, start).map(u32::from_le_bytes),
             b"data" => {
@@ -44,7 +44,7 @@ pub(super) fn probe<R: Read + Seek>(reader: &mut R) -> Option<Media> {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Format {
+struct WavFormat {
     /// 1 for samples as they are.
     tag: u16,
     /// Samples a second.
@@ -55,7 +55,7 @@ struct Format {
     block: u16,
 }
 
-impl Format {
+impl WavFormat {
     fn read<R: Read + Seek>(reader: &mut R, place: u64) -> Option<Self> {
         let [t0, t1, _, _, r0, r1, r2, r3, b0, b1, b2, b3, a0, a1, _, _] = bytes(reader, place)?;
         Some(Self {

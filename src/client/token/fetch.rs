@@ -10,29 +10,29 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::ClientCredentials;
-use crate::client::call::{Call, Success, lost, refusal};
-use crate::client::class::{Class, Nature};
-use crate::client::failure::Failure;
-use crate::client::transport::{Deadline, Transport};
+use crate::client::call::{CallSpec, CallSuccess, lost, refusal};
+use crate::client::class::{FailureClass, Idempotency};
+use crate::client::failure::CallError;
+use crate::client::transport::{Deadline, HttpTransport};
 
-pub(super) const CALL: Call = Call::post("/token", Nature::Repeatable);
+pub(super) const CALL: CallSpec = CallSpec::post("/token", Idempotency::Repeatable);
 
 /// A token as the service gave it.
-pub(super) struct Fetched {
+pub(super) struct FetchedToken {
     pub(super) token: SecretString,
     /// How long it serves; none where the service did not say.
     pub(super) life: Option<Duration>,
 }
 
 #[derive(Serialize)]
-struct Ask<'a> {
+struct TokenRequest<'a> {
     grant_type: &'static str,
     client_id: &'a str,
     client_secret: &'a str,
 }
 
 #[derive(Deserialize)]
-struct Given {
+struct TokenResponse {
     access_token: SecretString,
     expires_in: Option<f64>,
 }
@@ -44,11 +44,11 @@ struct Given {
 /// As whoever waits for the token should take it: see [`super::Tokens::lease`].
 pub(super) async fn fetch(
     credentials: &ClientCredentials,
-    transport: &Transport,
+    transport: &HttpTransport,
     deadline: Option<Deadline>,
-) -> Result<Fetched, Failure> {
+) -> Result<FetchedToken, CallError> {
     let secret = credentials.secret.expose_secret();
-    let ask = Ask { grant_type: "client_credentials", client_id: &credentials.id, client_secret: secret };
+    let ask = TokenRequest { grant_type: "client_credentials", client_id: &credentials.id, client_secret: secret };
     // Large enough from the beginning, so that no part of it is left behind where it grew.
     let mut body = Zeroizing::new(Vec::with_capacity(2 * (secret.len() + credentials.id.len()) + 256));
     serde_json::to_writer(&mut *body, &ask)
@@ -63,25 +63,25 @@ pub(super) async fn fetch(
     if !(200..300).contains(&answer.status) {
         return Err(for_waiters(refusal(CALL, &answer, &[secret])));
     }
-    let success = Success::new(CALL, answer);
-    let given: Given = success.read().map_err(for_waiters)?;
+    let success = CallSuccess::new(CALL, answer);
+    let given: TokenResponse = success.read().map_err(for_waiters)?;
     // Nought is how a token without an end could be written; a dead one would be answered with a 401.
     let life = given.expires_in.filter(|seconds| *seconds > 0.0);
     let life = life.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
-    Ok(Fetched { token: given.access_token, life })
+    Ok(FetchedToken { token: given.access_token, life })
 }
 
 /// The service gave a token that no header can carry.
-pub(super) fn unusable() -> Failure {
+pub(super) fn unusable() -> CallError {
     CALL.refuse("the service gave a token with characters that cannot be sent")
 }
 
 /// Those who wait for a token have sent nothing yet, whatever became of the token's own call.
-fn for_waiters(mut failure: Failure) -> Failure {
+fn for_waiters(mut failure: CallError) -> CallError {
     failure.class = match (failure.class, failure.status) {
-        (Class::Permanent, Some(400)) | (Class::Auth, _) => Class::Auth,
-        (Class::Permanent, _) => Class::Permanent,
-        _ => Class::NothingSent,
+        (FailureClass::Permanent, Some(400)) | (FailureClass::Auth, _) => FailureClass::Auth,
+        (FailureClass::Permanent, _) => FailureClass::Permanent,
+        _ => FailureClass::NothingSent,
     };
     failure
 }

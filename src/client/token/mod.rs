@@ -22,18 +22,18 @@ use zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::ClientError;
-use super::class::Class;
-use super::failure::Failure;
-use super::transport::{Deadline, Transport};
+use super::class::FailureClass;
+use super::failure::CallError;
+use super::transport::{Deadline, HttpTransport};
 use crate::clock::{Clock, Instant};
 use crate::config::{App, Credentials};
-use fetch::Fetched;
-use saved::Saved;
-use seal::Seal;
-use shelf::Shelved;
-use store::Store;
+use fetch::FetchedToken;
+use saved::SavedToken;
+use seal::TokenCipher;
+use shelf::CachedToken;
+use store::TokenFile;
 
-pub use shelf::{Kept, Shelf, Turn};
+pub use shelf::{StoredToken, TokenStore, FetchTurn};
 
 /// A token is renewed this long before its end, or a tenth of its life before where that is shorter.
 const MARGIN: Duration = Duration::from_mins(5);
@@ -65,13 +65,13 @@ pub struct TokenWait {
 
 /// A token in use.
 #[derive(Clone)]
-pub(super) struct Lease {
+pub(super) struct BearerToken {
     header: HeaderValue,
     /// Tells a token from the one before it.
     generation: u64,
 }
 
-impl Lease {
+impl BearerToken {
     fn new(token: &SecretString, generation: u64) -> Option<Self> {
         let text = Zeroizing::new(format!("Bearer {}", token.expose_secret()));
         let mut header = HeaderValue::try_from(text.as_str()).ok()?;
@@ -90,17 +90,17 @@ impl Lease {
 }
 
 /// Gives out the app's token.
-pub(super) struct Tokens {
-    source: Source,
-    state: Mutex<State>,
+pub(super) struct TokenProvider {
+    source: TokenSource,
+    state: Mutex<TokenState>,
     /// The generation of the newest token that a call succeeded with.
     accepted: AtomicU64,
     /// Held by the one who fetches.
     turn: tokio::sync::Mutex<()>,
 }
 
-enum Source {
-    Fixed(Lease),
+enum TokenSource {
+    Fixed(BearerToken),
     Client(Box<ClientCredentials>),
 }
 
@@ -108,15 +108,15 @@ struct ClientCredentials {
     id: String,
     secret: SecretString,
     url: Url,
-    store: Option<Store>,
+    store: Option<TokenFile>,
     /// In place of `store`, once it is there.
-    shelved: OnceLock<Shelved>,
+    shelved: OnceLock<CachedToken>,
 }
 
 #[derive(Default)]
-struct State {
+struct TokenState {
     generation: u64,
-    held: Option<Held>,
+    held: Option<ActiveToken>,
     /// The number on the shelf of the newest token that is known here.
     number: i64,
     /// The token that the service refused last: not to be taken from disk again.
@@ -132,11 +132,11 @@ struct State {
     /// The generation of the token whose refusal is the trouble.
     given_up: Option<u64>,
     failed_fetches: u32,
-    trouble: Option<Trouble>,
+    trouble: Option<FetchFailure>,
 }
 
-struct Held {
-    lease: Lease,
+struct ActiveToken {
+    lease: BearerToken,
     /// Its number on the shelf; 0 where it has none.
     number: i64,
     renew_at: Instant,
@@ -144,27 +144,27 @@ struct Held {
     /// When it was fetched in the place of a refused one; none once a call has succeeded with it.
     replaced_at: Option<Instant>,
     /// For other processes, as long as it counts as a replacement for them.
-    saved: Option<Saved>,
+    saved: Option<SavedToken>,
 }
 
 /// A failure that answers everybody until its time is over.
-struct Trouble {
-    failure: Failure,
+struct FetchFailure {
+    failure: CallError,
     until: Instant,
 }
 
-impl Tokens {
+impl TokenProvider {
     pub(super) fn new(app: &App, url: Url, state_dir: Option<&Path>) -> Result<Self, ClientError> {
         let source = match &app.credentials {
             Credentials::Token(token) => {
-                Source::Fixed(Lease::new(token, 0).ok_or(ClientError::TokenCharacters)?)
+                TokenSource::Fixed(BearerToken::new(token, 0).ok_or(ClientError::TokenCharacters)?)
             }
-            Credentials::Client { id, secret } => Source::Client(Box::new(ClientCredentials {
+            Credentials::Client { id, secret } => TokenSource::Client(Box::new(ClientCredentials {
                 id: id.clone(),
                 secret: secret.clone(),
                 url,
                 shelved: OnceLock::new(),
-                store: state_dir.map(|dir| Store::new(dir, app.key(), id)),
+                store: state_dir.map(|dir| TokenFile::new(dir, app.key(), id)),
             })),
         };
         Ok(Self {
@@ -176,23 +176,23 @@ impl Tokens {
     }
 
     /// Keeps the token on a shelf from now on, for the app of this key; nothing where it is fixed.
-    pub(super) fn keep_on(&self, app: &str, place: Arc<dyn Shelf>) {
-        if let Source::Client(credentials) = &self.source
-            && let Some(seal) = Seal::new(app, &credentials.id, &credentials.secret)
+    pub(super) fn keep_on(&self, app: &str, place: Arc<dyn TokenStore>) {
+        if let TokenSource::Client(credentials) = &self.source
+            && let Some(seal) = TokenCipher::new(app, &credentials.id, &credentials.secret)
         {
             // The first one stays.
-            let _ = credentials.shelved.set(Shelved { shelf: place, seal });
+            let _ = credentials.shelved.set(CachedToken { shelf: place, seal });
         }
     }
 
     /// Whether a refused token can be replaced.
     pub(super) fn renewable(&self) -> bool {
-        matches!(self.source, Source::Client(_))
+        matches!(self.source, TokenSource::Client(_))
     }
 
     /// Why calls wait for a token, where they do: it is being fetched, or could not be.
     pub(super) fn wait(&self, clock: &Clock) -> Option<TokenWait> {
-        if matches!(self.source, Source::Fixed(_)) || self.held(|held| clock.now() < held.ends_at).is_some() {
+        if matches!(self.source, TokenSource::Fixed(_)) || self.held(|held| clock.now() < held.ends_at).is_some() {
             return None;
         }
         if let Some(failure) = self.trouble(clock) {
@@ -203,8 +203,8 @@ impl Tokens {
 
     pub(super) fn client_secret(&self) -> Option<&str> {
         match &self.source {
-            Source::Fixed(_) => None,
-            Source::Client(credentials) => Some(credentials.secret.expose_secret()),
+            TokenSource::Fixed(_) => None,
+            TokenSource::Client(credentials) => Some(credentials.secret.expose_secret()),
         }
     }
 
@@ -218,12 +218,12 @@ impl Tokens {
     /// A fetch of this asker's ends by the `deadline`.
     pub(super) async fn lease(
         &self,
-        transport: &Transport,
+        transport: &HttpTransport,
         deadline: Option<Deadline>,
-    ) -> Result<Lease, Failure> {
+    ) -> Result<BearerToken, CallError> {
         let credentials = match &self.source {
-            Source::Fixed(lease) => return Ok(lease.clone()),
-            Source::Client(credentials) => credentials,
+            TokenSource::Fixed(lease) => return Ok(lease.clone()),
+            TokenSource::Client(credentials) => credentials,
         };
         let clock = transport.clock();
         if let Some(lease) = self.held(|held| clock.now() < held.renew_at) {
@@ -247,16 +247,16 @@ impl Tokens {
 
     /// A call succeeded with `lease`. The first time, the token no longer counts as a replacement, here and for the
     /// other processes; and when it had been given up, it was wrong to.
-    pub(super) async fn accepted(&self, lease: &Lease, clock: &Clock) {
+    pub(super) async fn accepted(&self, lease: &BearerToken, clock: &Clock) {
         if lease.generation > self.accepted.load(Ordering::Relaxed) {
             self.accepted.fetch_max(lease.generation, Ordering::Relaxed);
             Box::pin(self.accepted_first(lease, clock)).await;
         }
     }
 
-    async fn accepted_first(&self, lease: &Lease, clock: &Clock) {
+    async fn accepted_first(&self, lease: &BearerToken, clock: &Clock) {
         let Some((saved, number)) = self.has_proved(lease) else { return };
-        let Source::Client(credentials) = &self.source else { return };
+        let TokenSource::Client(credentials) = &self.source else { return };
         if let Some(shelved) = credentials.shelved.get() {
             // The answer of the call waits meanwhile, so not for long.
             match clock.timeout(SERVED_PATIENCE, shelved.served(number)).await {
@@ -267,13 +267,13 @@ impl Tokens {
                 Err(_) => tracing::warn!("the other hosts do not learn that the token has served: no answer"),
             }
         } else if let Some(store) = &credentials.store {
-            store.save(&Saved { replaced_unix: None, ..saved });
+            store.save(&SavedToken { replaced_unix: None, ..saved });
         }
     }
 
     /// Counts the token of `lease` as one that has served; gives what other processes are to be told, where it was a
     /// replacement until now.
-    fn has_proved(&self, lease: &Lease) -> Option<(Saved, i64)> {
+    fn has_proved(&self, lease: &BearerToken) -> Option<(SavedToken, i64)> {
         let mut state = self.state();
         if state.given_up.take_if(|given_up| *given_up == lease.generation).is_some() {
             state.trouble = None;
@@ -291,10 +291,10 @@ impl Tokens {
     /// a while, instead of fetching on and on.
     ///
     /// Gives whether it is told so.
-    pub(super) async fn refused(&self, lease: &Lease, clock: &Clock, failure: &Failure) -> bool {
+    pub(super) async fn refused(&self, lease: &BearerToken, clock: &Clock, failure: &CallError) -> bool {
         let now = clock.now();
         let is_recent = |at: Instant| now.saturating_since(at) < REFUSAL_KEPT;
-        let is_unproven = |held: &Held| {
+        let is_unproven = |held: &ActiveToken| {
             held.lease.generation == lease.generation && held.replaced_at.is_some_and(is_recent)
         };
         // The calls of this process wait until it is known whether the token has served elsewhere.
@@ -322,15 +322,15 @@ impl Tokens {
         let is_hopeless = (never_served && state.unserved >= most) || state.refusals.len() >= REPLACED_MAX;
         state.refusals.push(now);
         if is_hopeless {
-            state.trouble = Some(Trouble { failure: failure.clone(), until: now + REFUSAL_KEPT });
+            state.trouble = Some(FetchFailure { failure: failure.clone(), until: now + REFUSAL_KEPT });
             state.given_up = Some(lease.generation);
         }
         is_hopeless
     }
 
     /// Whether a call of another process has succeeded with the token in use.
-    async fn has_served_elsewhere(&self, lease: &Lease) -> bool {
-        let Source::Client(credentials) = &self.source else { return false };
+    async fn has_served_elsewhere(&self, lease: &BearerToken) -> bool {
+        let TokenSource::Client(credentials) = &self.source else { return false };
         if let Some(shelved) = credentials.shelved.get() {
             let number = self.state().held.as_ref().map_or(0, |held| held.number);
             return shelved.has_served(number).await.unwrap_or_else(|error| {
@@ -338,7 +338,7 @@ impl Tokens {
                 false
             });
         }
-        let saved = credentials.store.as_ref().and_then(Store::load);
+        let saved = credentials.store.as_ref().and_then(TokenFile::load);
         saved.is_some_and(|saved| {
             saved.replaced_unix.is_none() && saved.token.expose_secret() == lease.token()
         })
@@ -348,9 +348,9 @@ impl Tokens {
     async fn renew(
         &self,
         credentials: &ClientCredentials,
-        transport: &Transport,
+        transport: &HttpTransport,
         deadline: Option<Deadline>,
-    ) -> Result<Lease, Failure> {
+    ) -> Result<BearerToken, CallError> {
         let clock = transport.clock();
         if let Some(failure) = self.trouble(clock) {
             return Err(failure);
@@ -376,29 +376,29 @@ impl Tokens {
     async fn renew_for_all(
         &self,
         credentials: &ClientCredentials,
-        shelved: &Shelved,
-        transport: &Transport,
+        shelved: &CachedToken,
+        transport: &HttpTransport,
         deadline: Option<Deadline>,
-    ) -> Result<Lease, Failure> {
+    ) -> Result<BearerToken, CallError> {
         let clock = transport.clock();
         let patience = clock.now() + TURN_PATIENCE;
         let mut known = self.state().number;
         loop {
             match shelved.turn(known, TURN).await {
-                Ok(Turn::Kept(kept)) if kept.number > known => {
+                Ok(FetchTurn::Kept(kept)) if kept.number > known => {
                     known = kept.number;
                     if let Some(lease) = self.adopt(shelved.open(&kept), kept.number, clock) {
                         self.state().number = known;
                         return Ok(lease);
                     }
                 }
-                Ok(Turn::Kept(Kept { trouble: Some((words, left)), .. })) => {
+                Ok(FetchTurn::Kept(StoredToken { trouble: Some((words, left)), .. })) => {
                     let failure = shelf::of_another(&words, left);
                     let until = clock.now() + left;
-                    self.state().trouble = Some(Trouble { failure: failure.clone(), until });
+                    self.state().trouble = Some(FetchFailure { failure: failure.clone(), until });
                     return Err(failure);
                 }
-                Ok(Turn::Theirs | Turn::Kept(_)) if clock.now() < patience => {
+                Ok(FetchTurn::Theirs | FetchTurn::Kept(_)) if clock.now() < patience => {
                     if let Some(lease) = self.go_on(clock) {
                         return Ok(lease);
                     }
@@ -415,7 +415,7 @@ impl Tokens {
     }
 
     /// The token in use, where it still serves; another machine fetches the next one, and is left some time for it.
-    fn go_on(&self, clock: &Clock) -> Option<Lease> {
+    fn go_on(&self, clock: &Clock) -> Option<BearerToken> {
         let mut state = self.state();
         let held = state.held.as_mut().filter(|held| clock.now() < held.ends_at)?;
         held.renew_at = (clock.now() + TURN_POLL).min(held.ends_at);
@@ -423,9 +423,9 @@ impl Tokens {
     }
 
     /// Takes a token that another process has fetched, unless it was refused or is to be renewed.
-    fn adopt(&self, saved: Option<Saved>, number: i64, clock: &Clock) -> Option<Lease> {
+    fn adopt(&self, saved: Option<SavedToken>, number: i64, clock: &Clock) -> Option<BearerToken> {
         let saved = saved?;
-        let Saved { token, renew_unix, ends_unix, replaced_unix } = &saved;
+        let SavedToken { token, renew_unix, ends_unix, replaced_unix } = &saved;
         let (renew_unix, ends_unix, replaced_unix) = (*renew_unix, *ends_unix, *replaced_unix);
         if self.state().refused.as_ref().is_some_and(|bad| bad.expose_secret() == token.expose_secret()) {
             return None;
@@ -439,27 +439,27 @@ impl Tokens {
         if renew_at <= clock.now() {
             return None;
         }
-        let lease = Lease::new(token, 0)?;
+        let lease = BearerToken::new(token, 0)?;
         let ago = |unix: u64| clock.unix_time().saturating_sub(Duration::from_secs(unix));
         let replaced_at = replaced_unix.map(|unix| clock.now().saturating_sub(ago(unix)));
         let saved = replaced_unix.is_some().then_some(saved);
-        Some(self.take(Held { lease, number, renew_at, ends_at, replaced_at, saved }))
+        Some(self.take(ActiveToken { lease, number, renew_at, ends_at, replaced_at, saved }))
     }
 
     async fn fetch(
         &self,
         credentials: &ClientCredentials,
-        shelved: Option<&Shelved>,
-        transport: &Transport,
+        shelved: Option<&CachedToken>,
+        transport: &HttpTransport,
         deadline: Option<Deadline>,
-    ) -> Result<Lease, Failure> {
+    ) -> Result<BearerToken, CallError> {
         let clock = transport.clock();
         let fetched = fetch::fetch(credentials, transport, deadline).await;
-        let usable = fetched.and_then(|fetched| match Lease::new(&fetched.token, 0) {
+        let usable = fetched.and_then(|fetched| match BearerToken::new(&fetched.token, 0) {
             Some(lease) => Ok((fetched, lease)),
             None => Err(fetch::unusable()),
         });
-        let (Fetched { token, life }, lease) = match usable {
+        let (FetchedToken { token, life }, lease) = match usable {
             Ok(fetched) => fetched,
             Err(failure) => {
                 let failure = self.remember(failure, clock);
@@ -477,7 +477,7 @@ impl Tokens {
         let unix = |after: Option<Duration>| Some(clock.unix_time().saturating_add(after?).as_secs());
         let (renew_unix, ends_unix) = (unix(fresh), unix(life));
         let replaced_unix = replacing.then(|| clock.unix_time().as_secs());
-        let saved = Saved { token, renew_unix, ends_unix, replaced_unix };
+        let saved = SavedToken { token, renew_unix, ends_unix, replaced_unix };
         let mut number = 0;
         if let Some(shelved) = shelved {
             match shelved.keep(&saved).await {
@@ -495,31 +495,31 @@ impl Tokens {
         let from_now = |after: Option<Duration>| clock.now() + after.unwrap_or(Duration::MAX);
         let replaced_at = replacing.then(|| clock.now());
         let (renew_at, ends_at) = (from_now(fresh), from_now(life));
-        Ok(self.take(Held { lease, number, renew_at, ends_at, replaced_at, saved }))
+        Ok(self.take(ActiveToken { lease, number, renew_at, ends_at, replaced_at, saved }))
     }
 
-    fn remember(&self, failure: Failure, clock: &Clock) -> Failure {
+    fn remember(&self, failure: CallError, clock: &Clock) -> CallError {
         let mut state = self.state();
         let doubled = FIRST_WAIT * 2_u32.pow(state.failed_fetches.min(6));
         state.failed_fetches = state.failed_fetches.saturating_add(1);
         let wait = match failure.class {
-            Class::Permanent | Class::Auth => REFUSAL_KEPT,
+            FailureClass::Permanent | FailureClass::Auth => REFUSAL_KEPT,
             _ => doubled.min(REFUSAL_KEPT).max(failure.retry_after.unwrap_or_default()),
         };
-        state.trouble = Some(Trouble { failure: failure.clone(), until: clock.now() + wait });
+        state.trouble = Some(FetchFailure { failure: failure.clone(), until: clock.now() + wait });
         drop(state);
         self.trouble(clock).unwrap_or(failure)
     }
 
     /// The failure that everybody is told now, with the time that is left of it.
-    fn trouble(&self, clock: &Clock) -> Option<Failure> {
+    fn trouble(&self, clock: &Clock) -> Option<CallError> {
         let state = self.state();
         let trouble = state.trouble.as_ref()?;
         let left = trouble.until - clock.now();
-        (!left.is_zero()).then(|| Failure { retry_after: Some(left), ..trouble.failure.clone() })
+        (!left.is_zero()).then(|| CallError { retry_after: Some(left), ..trouble.failure.clone() })
     }
 
-    fn take(&self, mut held: Held) -> Lease {
+    fn take(&self, mut held: ActiveToken) -> BearerToken {
         let mut state = self.state();
         state.generation += 1;
         held.lease.generation = state.generation;
@@ -531,11 +531,11 @@ impl Tokens {
         lease
     }
 
-    fn held(&self, serves: impl FnOnce(&Held) -> bool) -> Option<Lease> {
+    fn held(&self, serves: impl FnOnce(&ActiveToken) -> bool) -> Option<BearerToken> {
         self.state().held.as_ref().filter(|held| serves(held)).map(|held| held.lease.clone())
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, TokenState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 /// A token with what is known of its life. Times are in seconds since 1970.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Saved {
+pub(super) struct SavedToken {
     #[serde(serialize_with = "exposed")]
     pub(super) token: SecretString,
     /// When to renew it; none for when it is refused.

@@ -17,7 +17,7 @@ const SALT: &[u8] = b"mooncast, an app's token, 1";
 const NAME: usize = 15;
 
 /// Seals and opens the tokens of one app, client and secret.
-pub(super) struct Seal {
+pub(super) struct TokenCipher {
     key: LessSafeKey,
     name: String,
     /// Whose tokens they are: one that is moved to another app cannot be opened there.
@@ -25,15 +25,15 @@ pub(super) struct Seal {
 }
 
 /// So many bytes of a key.
-struct Length(usize);
+struct KeyLength(usize);
 
-impl KeyType for Length {
+impl KeyType for KeyLength {
     fn len(&self) -> usize {
         self.0
     }
 }
 
-impl Seal {
+impl TokenCipher {
     /// The seal of the app of this key, for the client `id`; none where the cryptography refuses.
     pub(super) fn new(app: &str, id: &str, secret: &SecretString) -> Option<Self> {
         let of = [app.as_bytes(), id.as_bytes()].join(&0);
@@ -41,7 +41,7 @@ impl Seal {
         let key = [b"key".as_slice(), &of];
         let key = UnboundKey::from(root.expand(&key, &CHACHA20_POLY1305).ok()?);
         let mut name = [0; NAME];
-        root.expand(&[b"name", &of], Length(NAME)).ok()?.fill(&mut name).ok()?;
+        root.expand(&[b"name", &of], KeyLength(NAME)).ok()?.fill(&mut name).ok()?;
         Some(Self { key: LessSafeKey::new(key), name: URL_SAFE_NO_PAD.encode(name), of })
     }
 
@@ -74,8 +74,8 @@ impl Seal {
 mod tests {
     use super::*;
 
-    fn seal(app: &str, id: &str, secret: &str) -> Seal {
-        Seal::new(app, id, &secret.into()).unwrap()
+    fn seal(app: &str, id: &str, secret: &str) -> TokenCipher {
+        TokenCipher::new(app, id, &secret.into()).unwrap()
     }
 
     #[test]

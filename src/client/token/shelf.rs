@@ -8,18 +8,18 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 use super::fetch;
-use super::saved::Saved;
-use super::seal::Seal;
-use crate::client::class::Class;
-use crate::client::failure::Failure;
-use crate::client::scrub::Scrubbed;
+use super::saved::SavedToken;
+use super::seal::TokenCipher;
+use crate::client::class::FailureClass;
+use crate::client::failure::CallError;
+use crate::client::scrub::SanitizedText;
 
 /// A place that all processes of an app can reach. Errors are in words; a token is had without it then.
-pub trait Shelf: Debug + Send + Sync {
+pub trait TokenStore: Debug + Send + Sync {
     /// Asks for the turn to fetch a token in place of the one of this number, for `length` at the most. `seal` tells the
     /// tokens of one client secret from those of another.
     fn turn<'a>(&'a self, seal: &'a str, known: i64, length: Duration)
-    -> BoxFuture<'a, Result<Turn, String>>;
+    -> BoxFuture<'a, Result<FetchTurn, String>>;
     /// Keeps a new token, which ends the turn; gives its number, which is higher than all before.
     fn keep<'a>(&'a self, seal: &'a str, sealed: &'a str) -> BoxFuture<'a, Result<i64, String>>;
     /// Writes down that a call succeeded with the token of this number.
@@ -37,18 +37,18 @@ pub trait Shelf: Debug + Send + Sync {
 
 /// Whether a process may fetch a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Turn {
+pub enum FetchTurn {
     /// It is its turn.
     Mine,
     /// Another one fetches.
     Theirs,
     /// There is no need.
-    Kept(Kept),
+    Kept(StoredToken),
 }
 
 /// What is on the shelf.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept {
+pub struct StoredToken {
     /// The token, sealed; none where none was fetched yet.
     pub sealed: Option<String>,
     /// Its number; 0 where there is none.
@@ -60,14 +60,14 @@ pub struct Kept {
 }
 
 /// A shelf with the seal of what an app keeps there.
-pub(super) struct Shelved {
-    pub(super) shelf: Arc<dyn Shelf>,
-    pub(super) seal: Seal,
+pub(super) struct CachedToken {
+    pub(super) shelf: Arc<dyn TokenStore>,
+    pub(super) seal: TokenCipher,
 }
 
 /// A failure as the other processes are told of it.
 #[derive(Serialize, Deserialize)]
-struct Told {
+struct SharedFailure {
     class: String,
     status: Option<u16>,
     error: Option<String>,
@@ -76,18 +76,18 @@ struct Told {
     detail: String,
 }
 
-impl Shelved {
-    pub(super) async fn turn(&self, known: i64, length: Duration) -> Result<Turn, String> {
+impl CachedToken {
+    pub(super) async fn turn(&self, known: i64, length: Duration) -> Result<FetchTurn, String> {
         self.shelf.turn(self.seal.name(), known, length).await
     }
 
-    pub(super) fn open(&self, kept: &Kept) -> Option<Saved> {
-        let saved: Saved = serde_json::from_slice(&self.seal.open(kept.sealed.as_ref()?)?).ok()?;
-        Some(if kept.served { Saved { replaced_unix: None, ..saved } } else { saved })
+    pub(super) fn open(&self, kept: &StoredToken) -> Option<SavedToken> {
+        let saved: SavedToken = serde_json::from_slice(&self.seal.open(kept.sealed.as_ref()?)?).ok()?;
+        Some(if kept.served { SavedToken { replaced_unix: None, ..saved } } else { saved })
     }
 
     /// Keeps a token for all; gives its number.
-    pub(super) async fn keep(&self, token: &Saved) -> Result<i64, String> {
+    pub(super) async fn keep(&self, token: &SavedToken) -> Result<i64, String> {
         // Sealed in its place.
         let text = serde_json::to_vec(token).ok();
         let sealed = text.and_then(|text| self.seal.seal(text));
@@ -106,14 +106,14 @@ impl Shelved {
     }
 
     /// Tells the others of a failure, which holds no secret.
-    pub(super) async fn trouble(&self, failure: &Failure, length: Duration) -> Result<(), String> {
+    pub(super) async fn trouble(&self, failure: &CallError, length: Duration) -> Result<(), String> {
         let class = match failure.class {
-            Class::Auth => "auth",
-            Class::Permanent => "permanent",
+            FailureClass::Auth => "auth",
+            FailureClass::Permanent => "permanent",
             _ => "nothing_sent",
         };
         let text = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
-        let told = Told {
+        let told = SharedFailure {
             class: class.to_owned(),
             status: failure.status,
             error: text(&failure.error),
@@ -127,17 +127,17 @@ impl Shelved {
 }
 
 /// The failure that another process was told by the service, or could not be told.
-pub(super) fn of_another(trouble: &str, left: Duration) -> Failure {
-    let told: Option<Told> = serde_json::from_str(trouble).ok();
+pub(super) fn of_another(trouble: &str, left: Duration) -> CallError {
+    let told: Option<SharedFailure> = serde_json::from_str(trouble).ok();
     let class = match told.as_ref().map(|told| told.class.as_str()) {
-        Some("auth") => Class::Auth,
-        Some("permanent") => Class::Permanent,
-        _ => Class::NothingSent,
+        Some("auth") => FailureClass::Auth,
+        Some("permanent") => FailureClass::Permanent,
+        _ => FailureClass::NothingSent,
     };
-    let shown = |text: &str| Box::from(Scrubbed::new(text, &[]).as_str());
+    let shown = |text: &str| Box::from(SanitizedText::new(text, &[]).as_str());
     let detail = told.as_ref().map_or("", |told| &told.detail);
-    let plain = Failure::plain(class, fetch::CALL.name, &Scrubbed::new(detail, &[]));
-    Failure {
+    let plain = CallError::plain(class, fetch::CALL.name, &SanitizedText::new(detail, &[]));
+    CallError {
         status: told.as_ref().and_then(|told| told.status),
         error: told.as_ref().and_then(|told| told.error.as_deref()).map(shown),
         code: told.as_ref().and_then(|told| told.code),

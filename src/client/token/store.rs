@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::clock::Clock;
 
-use super::saved::Saved;
+use super::saved::SavedToken;
 
 /// How often a lock that another process holds is tried again.
 const LOCK_POLL: Duration = Duration::from_millis(50);
@@ -27,13 +27,13 @@ const LOCK_PATIENCE: Duration = Duration::from_mins(1);
 const FILE_BYTES: u64 = 64 * 1024;
 
 /// Where an app's token is kept.
-pub(super) struct Store {
+pub(super) struct TokenFile {
     directory: PathBuf,
     token: PathBuf,
     lock: PathBuf,
 }
 
-impl Store {
+impl TokenFile {
     /// The place in `directory` of the token of the app `key` for the client `id`.
     pub(super) fn new(directory: &Path, key: &str, id: &str) -> Self {
         let digest = Sha256::new().chain_update(key).chain_update([0]).chain_update(id).finalize();
@@ -46,7 +46,7 @@ impl Store {
     }
 
     /// The stored token, whether or not it still serves.
-    pub(super) fn load(&self) -> Option<Saved> {
+    pub(super) fn load(&self) -> Option<SavedToken> {
         match self.read() {
             Ok(stored) => Some(stored),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -57,7 +57,7 @@ impl Store {
         }
     }
 
-    fn read(&self) -> io::Result<Saved> {
+    fn read(&self) -> io::Result<SavedToken> {
         let file = OpenOptions::new().read(true).custom_flags(no_follow()).open(&self.token)?;
         let metadata = file.metadata()?;
         if !metadata.is_file() || metadata.mode() & 0o777 != 0o600 {
@@ -75,13 +75,13 @@ impl Store {
     }
 
     /// Puts the token in the place of the one before, at once and whole.
-    pub(super) fn save(&self, token: &Saved) {
+    pub(super) fn save(&self, token: &SavedToken) {
         if let Err(error) = self.write(token) {
             tracing::warn!(file = %self.token.display(), %error, "the token could not be stored");
         }
     }
 
-    fn write(&self, token: &Saved) -> io::Result<()> {
+    fn write(&self, token: &SavedToken) -> io::Result<()> {
         self.make_directory()?;
         let text = Zeroizing::new(serde_json::to_vec(token)?);
         // Made with mode 0600, not changed to it afterwards.
@@ -135,8 +135,8 @@ mod tests {
 
     use super::*;
 
-    fn token() -> Saved {
-        Saved {
+    fn token() -> SavedToken {
+        SavedToken {
             token: "tok".to_owned().into(),
             renew_unix: Some(16),
             ends_unix: Some(17),
@@ -144,8 +144,8 @@ mod tests {
         }
     }
 
-    fn store(directory: &Path) -> Store {
-        Store::new(directory, "http://service/org/app", "id")
+    fn store(directory: &Path) -> TokenFile {
+        TokenFile::new(directory, "http://service/org/app", "id")
     }
 
     #[test]
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn apps_and_clients_do_not_share_a_file() {
-        let place = |key, id| Store::new(Path::new("/x"), key, id).token;
+        let place = |key, id| TokenFile::new(Path::new("/x"), key, id).token;
         assert_ne!(place("a", "bc"), place("ab", "c"));
         assert_ne!(place("a", "b"), place("a", "c"));
     }

@@ -17,13 +17,13 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::Client;
-use super::call::{Call, Prepared};
-use super::class::Nature;
-use super::failure::Failure;
-use super::media::{self, Content, Media};
+use super::call::{CallSpec, PreparedCall};
+use super::class::Idempotency;
+use super::failure::CallError;
+use super::media::{self, MediaKind, MediaInfo};
 use crate::clock::Clock;
-pub(super) use stream::FileChanged;
-use stream::{Position, Progress, stream};
+pub(super) use stream::FileChangedError;
+use stream::{SharedFileReader, UploadProgress, stream};
 
 /// The endings of formats whose files are always recognised.
 const READ: [&str; 25] = [
@@ -33,7 +33,7 @@ const READ: [&str; 25] = [
 /// Bytes of a file that are hashed at once.
 const HASHED: usize = 64 * 1024;
 
-const CALL: Call = Call::post("/chatfiles", Nature::Repeatable);
+const CALL: CallSpec = CallSpec::post("/chatfiles", Idempotency::Repeatable);
 
 /// A file to upload. It stays open, and can be uploaded again.
 #[derive(Debug, Clone)]
@@ -156,9 +156,9 @@ impl Upload {
 
     /// What the file says of itself, read on a thread where blocking is allowed. Whatever cannot be told is unknown,
     /// never an error. A simulated clock stands still meanwhile.
-    pub async fn media(&self, clock: &Clock) -> Media {
+    pub async fn media(&self, clock: &Clock) -> MediaInfo {
         let _hold = clock.hold();
-        let reader = Position::new(Arc::clone(&self.file), self.len);
+        let reader = SharedFileReader::new(Arc::clone(&self.file), self.len);
         // A file that makes a reading library panic is as unknown as one that it cannot read.
         tokio::task::spawn_blocking(move || media::probe(reader)).await.unwrap_or_default()
     }
@@ -169,7 +169,7 @@ impl Upload {
     ///
     /// [`UploadError::Empty`], or [`UploadError::Unlike`] for a file with the name of a picture, a sound or a film that
     /// holds something else.
-    pub fn check_content(&self, media: &Media) -> Result<(), UploadError> {
+    pub fn check_content(&self, media: &MediaInfo) -> Result<(), UploadError> {
         let unlike = |named| Err(UploadError::Unlike { named, found: media.content.in_words() });
         let extension = Path::new(&self.filename).extension().unwrap_or_default();
         let extension = extension.to_string_lossy().to_ascii_lowercase();
@@ -180,14 +180,14 @@ impl Upload {
             kind => kind.unwrap_or_default(),
         };
         match (media.content, kind) {
-            (Content::Empty, _) => Err(UploadError::Empty),
-            (Content::Sound | Content::Video | Content::SoundOrVideo, "image") => unlike("an image"),
-            (Content::Image, "audio") => unlike("a sound"),
-            (Content::Image, "video") => unlike("a video"),
+            (MediaKind::Empty, _) => Err(UploadError::Empty),
+            (MediaKind::Sound | MediaKind::Video | MediaKind::SoundOrVideo, "image") => unlike("an image"),
+            (MediaKind::Image, "audio") => unlike("a sound"),
+            (MediaKind::Image, "video") => unlike("a video"),
             // A format that is not read may be anything.
-            (Content::Other, "image") if is_known => unlike("an image"),
-            (Content::Other, "audio") if is_known => unlike("a sound"),
-            (Content::Other, "video") if is_known => unlike("a video"),
+            (MediaKind::Other, "image") if is_known => unlike("an image"),
+            (MediaKind::Other, "audio") if is_known => unlike("a sound"),
+            (MediaKind::Other, "video") if is_known => unlike("a video"),
             _ => Ok(()),
         }
     }
@@ -200,7 +200,7 @@ impl Upload {
     /// When it cannot be read.
     pub async fn sha256(&self, clock: &Clock) -> io::Result<String> {
         let _hold = clock.hold();
-        let mut reader = Position::new(Arc::clone(&self.file), self.len);
+        let mut reader = SharedFileReader::new(Arc::clone(&self.file), self.len);
         let digest = tokio::task::spawn_blocking(move || {
             let (mut hasher, mut buffer) = (Sha256::new(), vec![0; HASHED]);
             loop {
@@ -214,7 +214,7 @@ impl Upload {
         Ok(HEXLOWER.encode(&digest))
     }
 
-    fn form(&self, progress: Progress) -> Result<Form, reqwest::Error> {
+    fn form(&self, progress: UploadProgress) -> Result<Form, reqwest::Error> {
         let body = Body::wrap_stream(stream(Arc::clone(&self.file), self.len, progress));
         let part = Part::stream_with_length(body, self.len)
             .file_name(self.filename.clone())
@@ -244,7 +244,7 @@ fn clean(filename: &str) -> String {
 
 /// A file at the service.
 #[derive(Clone)]
-pub struct Uploaded {
+pub struct UploadResult {
     /// Its id.
     pub uuid: String,
     /// Where it can be downloaded: the answer's `uri` and the id.
@@ -255,7 +255,7 @@ pub struct Uploaded {
     pub kind: Option<String>,
 }
 
-impl fmt::Debug for Uploaded {
+impl fmt::Debug for UploadResult {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Uploaded")
@@ -266,13 +266,13 @@ impl fmt::Debug for Uploaded {
 }
 
 #[derive(Deserialize)]
-struct Answered {
+struct UploadResponse {
     uri: String,
-    entities: (Entity,),
+    entities: (UploadEntity,),
 }
 
 #[derive(Deserialize)]
-struct Entity {
+struct UploadEntity {
     uuid: String,
     #[serde(rename = "type")]
     kind: Option<String>,
@@ -287,7 +287,7 @@ impl Client {
     /// # Errors
     ///
     /// By [`Failure::class`]; [`super::Class::Permanent`] when the file grew or shrank meanwhile.
-    pub async fn upload<P>(&self, upload: &Upload, progress: P) -> Result<Uploaded, Failure>
+    pub async fn upload<P>(&self, upload: &Upload, progress: P) -> Result<UploadResult, CallError>
     where
         P: Fn(u64) + Send + Sync + 'static,
     {
@@ -295,8 +295,8 @@ impl Client {
         let progress = Arc::new(progress);
         let success = self
             .call(CALL, || {
-                let flow = super::transport::Flow::default();
-                let form = upload.form(Progress::new(Arc::clone(&flow), progress.clone()));
+                let flow = super::transport::BytesWritten::default();
+                let form = upload.form(UploadProgress::new(Arc::clone(&flow), progress.clone()));
                 let built = form.and_then(|form| {
                     let mut builder =
                         self.0.transport.http().request(Method::POST, url.clone()).multipart(form);
@@ -306,12 +306,12 @@ impl Client {
                     builder.build()
                 });
                 let request = built.map_err(|error| CALL.refuse(&error.without_url().to_string()))?;
-                Ok(Prepared { request, seal: None, flow: Some(flow) })
+                Ok(PreparedCall { request, seal: None, flow: Some(flow) })
             })
             .await?;
-        let Answered { uri, entities: (entity,) } = success.read()?;
+        let UploadResponse { uri, entities: (entity,) } = success.read()?;
         let url = format!("{}/{}", uri.trim_end_matches('/'), entity.uuid);
-        Ok(Uploaded { uuid: entity.uuid, url, secret: entity.secret, kind: entity.kind })
+        Ok(UploadResult { uuid: entity.uuid, url, secret: entity.secret, kind: entity.kind })
     }
 }
 
@@ -347,7 +347,7 @@ mod tests {
     #[test]
     fn nothing_shows_the_share_secret() {
         let secret = Some(SecretString::from("canary"));
-        let uploaded = Uploaded { uuid: "u".into(), url: "http://x/u".into(), secret, kind: None };
+        let uploaded = UploadResult { uuid: "u".into(), url: "http://x/u".into(), secret, kind: None };
         assert!(!format!("{uploaded:?}").contains("canary"));
     }
 }

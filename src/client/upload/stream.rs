@@ -10,14 +10,14 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use futures_util::Stream;
 
-use crate::client::transport::Flow;
+use crate::client::transport::BytesWritten;
 
 /// How much is read at once: large enough to make the hop to another thread cheap.
 const CHUNK: u64 = 256 * 1024;
 
 /// The file is not what it was when the upload began.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::client) enum FileChanged {
+pub(in crate::client) enum FileChangedError {
     #[error("the file shrank while it was being uploaded")]
     Shrank,
     #[error("the file grew while it was being uploaded")]
@@ -27,13 +27,13 @@ pub(in crate::client) enum FileChanged {
 }
 
 /// Whoever wants to know how far an upload is.
-pub(super) struct Progress {
-    flow: Flow,
+pub(super) struct UploadProgress {
+    flow: BytesWritten,
     told: Arc<dyn Fn(u64) + Send + Sync>,
 }
 
-impl Progress {
-    pub(super) fn new(flow: Flow, told: Arc<dyn Fn(u64) + Send + Sync>) -> Self {
+impl UploadProgress {
+    pub(super) fn new(flow: BytesWritten, told: Arc<dyn Fn(u64) + Send + Sync>) -> Self {
         Self { flow, told }
     }
 
@@ -47,8 +47,8 @@ impl Progress {
 pub(super) fn stream(
     file: Arc<File>,
     len: u64,
-    progress: Progress,
-) -> impl Stream<Item = Result<Bytes, FileChanged>> + Send {
+    progress: UploadProgress,
+) -> impl Stream<Item = Result<Bytes, FileChangedError>> + Send {
     futures_util::stream::try_unfold((file, 0, progress), move |(file, sent, progress)| async move {
         progress.tell(sent);
         if sent == len {
@@ -56,7 +56,7 @@ pub(super) fn stream(
         }
         let reading = Arc::clone(&file);
         let chunk = tokio::task::spawn_blocking(move || read_chunk(&reading, sent, len)).await;
-        let chunk = chunk.map_err(|_| FileChanged::Unreadable(io::Error::other("the reader stopped")))??;
+        let chunk = chunk.map_err(|_| FileChangedError::Unreadable(io::Error::other("the reader stopped")))??;
         let sent = sent + chunk.len() as u64;
         if sent == len {
             // The library does not ask again once it has all that it announced.
@@ -68,33 +68,33 @@ pub(super) fn stream(
 
 /// Reads the chunk at `offset`. The last one is given out only when the file ends with it, because a request with
 /// all its announced bytes could not be taken back.
-fn read_chunk(file: &File, offset: u64, len: u64) -> Result<Bytes, FileChanged> {
+fn read_chunk(file: &File, offset: u64, len: u64) -> Result<Bytes, FileChangedError> {
     let wanted = CHUNK.min(len - offset);
     let mut chunk = vec![0; usize::try_from(wanted).unwrap_or(usize::MAX)];
     file.read_exact_at(&mut chunk, offset).map_err(|error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => FileChanged::Shrank,
-        _ => FileChanged::Unreadable(error),
+        io::ErrorKind::UnexpectedEof => FileChangedError::Shrank,
+        _ => FileChangedError::Unreadable(error),
     })?;
-    if offset + wanted == len && file.read_at(&mut [0], len).map_err(FileChanged::Unreadable)? > 0 {
-        return Err(FileChanged::Grew);
+    if offset + wanted == len && file.read_at(&mut [0], len).map_err(FileChangedError::Unreadable)? > 0 {
+        return Err(FileChangedError::Grew);
     }
     Ok(chunk.into())
 }
 
 /// A reader with a place of its own in a shared file.
-pub(super) struct Position {
+pub(super) struct SharedFileReader {
     file: Arc<File>,
     len: u64,
     at: u64,
 }
 
-impl Position {
+impl SharedFileReader {
     pub(super) fn new(file: Arc<File>, len: u64) -> Self {
         Self { file, len, at: 0 }
     }
 }
 
-impl Read for Position {
+impl Read for SharedFileReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.file.read_at(buffer, self.at)?;
         self.at += count as u64;
@@ -102,7 +102,7 @@ impl Read for Position {
     }
 }
 
-impl Seek for Position {
+impl Seek for SharedFileReader {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let place = match to {
             SeekFrom::Start(place) => Some(place),
@@ -130,8 +130,8 @@ mod tests {
         Arc::new(file)
     }
 
-    fn quiet() -> Progress {
-        Progress::new(Flow::default(), Arc::new(|_| ()))
+    fn quiet() -> UploadProgress {
+        UploadProgress::new(BytesWritten::default(), Arc::new(|_| ()))
     }
 
     #[test]
@@ -139,7 +139,7 @@ mod tests {
         let bytes: Vec<u8> = (0..600_000_u32).map(|i| (i % 251) as u8).collect();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let told = Arc::clone(&seen);
-        let progress = Progress::new(Flow::default(), Arc::new(move |sent| told.lock().unwrap().push(sent)));
+        let progress = UploadProgress::new(BytesWritten::default(), Arc::new(move |sent| told.lock().unwrap().push(sent)));
         let stream = stream(file(&bytes), 600_000, progress);
         let chunks: Vec<Bytes> = Clock::real().block_on(stream.try_collect()).unwrap().unwrap();
         assert_eq!(chunks.concat(), bytes);
@@ -153,14 +153,14 @@ mod tests {
         for (grows, len) in [(true, 4), (false, 6)] {
             let mut stream = std::pin::pin!(stream(file(b"12345"), len, quiet()));
             let first = Clock::real().block_on(stream.next()).unwrap().unwrap().unwrap_err();
-            assert_eq!(matches!(first, FileChanged::Grew), grows, "{first}");
+            assert_eq!(matches!(first, FileChangedError::Grew), grows, "{first}");
         }
     }
 
     #[test]
     fn a_position_is_a_reader_with_its_own_place() {
         let file = file(b"0123456789");
-        let (mut one, mut two) = (Position::new(Arc::clone(&file), 10), Position::new(file, 10));
+        let (mut one, mut two) = (SharedFileReader::new(Arc::clone(&file), 10), SharedFileReader::new(file, 10));
         one.seek(SeekFrom::End(-3)).unwrap();
         let (mut tail, mut whole) = (String::new(), String::new());
         one.read_to_string(&mut tail).unwrap();

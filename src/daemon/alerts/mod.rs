@@ -77,7 +77,7 @@ const MINUTE: Duration = Duration::from_mins(1);
 const OWED: usize = 1000;
 
 #[derive(Serialize)]
-struct Posted<'a> {
+struct AlertPayload<'a> {
     event: AlertKind,
     key: &'a str,
     at: String,
@@ -88,9 +88,9 @@ struct Posted<'a> {
 
 /// The way to the webhook.
 #[derive(Debug)]
-pub struct Alerts {
+pub struct AlertSender {
     /// Where they go, if anywhere now.
-    to: RefCell<Option<Rc<Target>>>,
+    to: RefCell<Option<Rc<AlertTarget>>>,
     ledger: Ledger,
     clock: Clock,
     project: String,
@@ -103,12 +103,12 @@ pub struct Alerts {
 
 /// Where alerts go, and which.
 #[derive(Debug)]
-struct Target {
+struct AlertTarget {
     settings: AlertSettings,
     hook: Webhook,
 }
 
-impl Target {
+impl AlertTarget {
     fn new(settings: AlertSettings, clock: &Clock) -> Result<Self, String> {
         let hook =
             Webhook::new(&settings.url, clock.clone()).map_err(|why| format!("[alerts] url: {why}"))?;
@@ -116,7 +116,7 @@ impl Target {
     }
 }
 
-impl Alerts {
+impl AlertSender {
     /// The way to the webhook of `settings`, by the daemon's ledger. `project` is how its project is called there.
     ///
     /// # Errors
@@ -128,7 +128,7 @@ impl Alerts {
         clock: Clock,
         project: String,
     ) -> Result<Self, String> {
-        let to = settings.map(|settings| Target::new(settings, &clock)).transpose()?;
+        let to = settings.map(|settings| AlertTarget::new(settings, &clock)).transpose()?;
         let to = RefCell::new(to.map(Rc::new));
         Ok(Self {
             to,
@@ -147,13 +147,13 @@ impl Alerts {
     ///
     /// What is wrong with the address, without the address; then nothing is changed.
     pub fn set(&self, settings: Option<AlertSettings>) -> Result<(), String> {
-        let to = settings.map(|settings| Target::new(settings, &self.clock)).transpose()?;
+        let to = settings.map(|settings| AlertTarget::new(settings, &self.clock)).transpose()?;
         self.to.replace(to.map(Rc::new));
         self.more.notify_one();
         Ok(())
     }
 
-    fn to(&self) -> Option<Rc<Target>> {
+    fn to(&self) -> Option<Rc<AlertTarget>> {
         self.to.borrow().clone()
     }
 
@@ -179,7 +179,7 @@ impl Alerts {
         }
         let at = i64::try_from(self.clock.unix_time().as_millis()).unwrap_or(i64::MAX);
         let at = Timestamp::from_millisecond(at).unwrap_or(Timestamp::MAX).to_string();
-        let posted = Posted { event: alert.kind, key: &key, at, project: &self.project, alert: &alert };
+        let posted = AlertPayload { event: alert.kind, key: &key, at, project: &self.project, alert: &alert };
         let body = match serde_json::to_string(&posted) {
             Ok(body) => body,
             Err(error) => {
@@ -265,7 +265,7 @@ impl Alerts {
         }
     }
 
-    async fn post(&self, to: &Target, alert: DueAlert) -> Result<(), crate::ledger::LedgerError> {
+    async fn post(&self, to: &AlertTarget, alert: DueAlert) -> Result<(), crate::ledger::LedgerError> {
         let DueAlert { id, key, body, raised_at, tries } = alert;
         let mut headers = Vec::new();
         headers.push((ALERT_HEADER, "1".to_owned()));
@@ -301,7 +301,7 @@ impl Alerts {
     }
 }
 
-impl Target {
+impl AlertTarget {
     fn signature(&self, body: &str) -> Option<String> {
         let secret = self.settings.secret.as_ref()?.expose_secret();
         // A key of any length is taken.

@@ -11,12 +11,12 @@ use crate::message::{counted, counted_as};
 use crate::quota::Quota;
 use crate::schedule::run_name;
 
-use super::{Alert, Alerts};
+use super::{Alert, AlertSender};
 
 /// Between two looks: a refusal is seen for a minute.
 const LOOK: Duration = Duration::from_secs(30);
 
-impl Alerts {
+impl AlertSender {
     /// Looks at the apps' quotas for as long as it is polled, and raises one alert for each time that one is refused
     /// without a minute's pause for as long as `[alerts] after` says.
     pub async fn watch_quotas(&self, apps: &[Rc<Delivery>]) {

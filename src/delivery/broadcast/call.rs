@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
-use crate::client::{Class, Failure, Renewals};
-use crate::ledger::{LedgerError, Outcome, State};
+use crate::client::{FailureClass, CallError, TokenRenewals};
+use crate::ledger::{LedgerError, RecipientOutcome, State};
 use crate::quota::Priority;
 
 use super::super::book::insist;
-use super::super::failpoint::Point;
-use super::super::send::Way;
-use super::super::{Stop, Undelivered};
-use super::packs::Pack;
-use super::progress::{Guard, Waits};
-use super::verdict::{Fate, Next, Tries, judge};
-use super::{Run, ledger};
+use super::super::failpoint::CrashPoint;
+use super::super::send::SendRoute;
+use super::super::{StopSignal, DeliveryError};
+use super::packs::CallBatch;
+use super::progress::{CountGuard, WaitReason};
+use super::verdict::{CallResult, NextAcRetryBackoffs Tries, judge};
+use super::{BroadcastDriver, ledger};
 
-impl Run<'_> {
+impl BroadcastDriver<'_> {
     /// Sends a pack, unless `halt` says otherwise before its intent is written. What has left is seen through.
     ///
     /// # Errors
@@ -27,18 +27,18 @@ impl Run<'_> {
     )]
     pub(super) async fn call(
         &self,
-        mut pack: Pack,
-        halt: Stop,
-        place: Place<'_>,
-    ) -> Result<Fate, LedgerError> {
+        mut pack: CallBatch,
+        halt: StopSignal,
+        place: WaitingCall<'_>,
+    ) -> Result<CallResult, LedgerError> {
         let message = match &pack.message {
             Ok(message) => message.clone(),
             Err(why) => return Box::pin(self.refuse(&pack, why)).await,
         };
         let body = message.to_json();
         let (quota, cost, call) = self.delivery.price(&message);
-        let mut tries = Tries::of(&self.delivery.clock);
-        let mut renewals = Renewals::default();
+        let mut tries = RetryBackoffs::of(&self.delivery.clock);
+        let mut renewals = TokenRenewals::default();
         let mut place = Some(place);
         loop {
             let waits = place.take().unwrap_or_else(|| self.place());
@@ -49,13 +49,13 @@ impl Run<'_> {
             drop(waits);
             let permit = match permit {
                 Ok(permit) => permit,
-                Err(_) if halt.is_asked() => return Ok(Fate::Untouched),
+                Err(_) if halt.is_asked() => return Ok(CallResult::Untouched),
                 Err(undelivered) => return Box::pin(self.refuse(&pack, &undelivered.message)).await,
             };
             // A token that is waited for leaves nobody in doubt, so it is there before the intent.
             let way = tokio::select! {
                 biased;
-                () = halt.asked() => return Ok(Fate::Untouched),
+                () = halt.asked() => return Ok(CallResult::Untouched),
                 way = self.delivery.way(call, None) => way,
             };
             let way = match way {
@@ -68,16 +68,16 @@ impl Run<'_> {
                     }
                 }
             };
-            self.delivery.fail_point.pass(Point::BeforeIntent);
+            self.delivery.fail_point.pass(CrashPoint::BeforeIntent);
             self.ledger.intend(self.lease, seqs(&pack)).await?;
-            self.delivery.fail_point.pass(Point::AfterIntent);
+            self.delivery.fail_point.pass(CrashPoint::AfterIntent);
             let in_flight = self.progress.in_flight();
             let answer = self
                 .delivery
                 .request(&way, call, &message, body.clone(), Some(self.lease.broadcast), None, permit)
                 .await;
             drop(in_flight);
-            self.delivery.fail_point.pass(Point::AfterRequest);
+            self.delivery.fail_point.pass(CrashPoint::AfterRequest);
 
             let refused = answer.as_ref().err().filter(|failure| failure.status == Some(401)).cloned();
             let unreachable = matches!(&answer, Err(failure) if failure.status.is_none());
@@ -87,17 +87,17 @@ impl Run<'_> {
             }
             self.settle(verdict.outcomes).await?;
             // Its recipients wait again, so the next token may be long in coming.
-            if let (Some(failure), Way::Service(authorisation)) = (&refused, &way)
+            if let (Some(failure), SendRoute::Service(authorisation)) = (&refused, &way)
                 && self.delivery.client.renew(&mut renewals, authorisation, failure).await
             {
                 continue;
             }
             match verdict.next {
-                Next::End(fate) => return Ok(fate),
-                Next::Again(None) => self.progress.throttled(),
-                Next::Again(Some(wait)) => {
+                NextAction::End(fate) => return Ok(fate),
+                NextAction::Again(None) => self.progress.throttled(),
+                NextAction::Again(Some(wait)) => {
                     if !self.retry_after(wait, unreachable, &halt).await {
-                        return Ok(Fate::Untouched);
+                        return Ok(CallResult::Untouched);
                     }
                 }
             }
@@ -105,7 +105,7 @@ impl Run<'_> {
     }
 
     /// Waits before another try; gives whether there is to be one.
-    async fn retry_after(&self, wait: Duration, unreachable: bool, halt: &Stop) -> bool {
+    async fn retry_after(&self, wait: Duration, unreachable: bool, halt: &StopSignal) -> bool {
         let _retries = self.progress.retries(self.delivery.clock.now() + wait, unreachable);
         self.delivery.pause(wait, None, halt).await.is_ok()
     }
@@ -114,35 +114,35 @@ impl Run<'_> {
     /// Gives how the call ended, or nothing where it is tried again now.
     async fn unauthorised(
         &self,
-        pack: &Pack,
-        failure: Failure,
-        tries: &mut Tries,
-        halt: &Stop,
-    ) -> Result<Option<Fate>, LedgerError> {
+        pack: &CallBatch,
+        failure: CallError,
+        tries: &mut RetryBackoffs,
+        halt: &StopSignal,
+    ) -> Result<Option<CallResult>, LedgerError> {
         let why = failure.to_string();
         let unreachable = failure.status.is_none();
-        let permanent = failure.class == Class::Permanent;
+        let permanent = failure.class == FailureClass::Permanent;
         let verdict = judge(&pack.recipients, self.spec.in_doubt, Err(failure), tries);
         match verdict.next {
-            Next::End(Fate::Failed(_)) if permanent => self.refuse(pack, &why).await.map(Some),
-            Next::End(fate) => Ok(Some(fate)),
-            Next::Again(wait) => {
+            NextAction::End(CallResult::Failed(_)) if permanent => self.refuse(pack, &why).await.map(Some),
+            NextAction::End(fate) => Ok(Some(fate)),
+            NextAction::Again(wait) => {
                 let again = self.retry_after(wait.unwrap_or_default(), unreachable, halt).await;
-                Ok((!again).then_some(Fate::Untouched))
+                Ok((!again).then_some(CallResult::Untouched))
             }
         }
     }
 
     /// What can never be sent: refused before it leaves.
-    async fn refuse(&self, pack: &Pack, why: &str) -> Result<Fate, LedgerError> {
+    async fn refuse(&self, pack: &CallBatch, why: &str) -> Result<CallResult, LedgerError> {
         self.ledger.intend(self.lease, seqs(pack)).await?;
-        let outcome = |one: &ledger::Recipient| Outcome::failed(one.seq, State::Rejected, why, one.attempts);
+        let outcome = |one: &ledger::Recipient| RecipientOutcome::failed(one.seq, State::Rejected, why, one.attempts);
         self.settle(pack.recipients.iter().map(outcome).collect()).await?;
-        Ok(Fate::Failed(why.to_owned()))
+        Ok(CallResult::Failed(why.to_owned()))
     }
 
-    async fn settle(&self, outcomes: Vec<Outcome>) -> Result<(), LedgerError> {
-        self.delivery.fail_point.pass(Point::BeforeOutcome);
+    async fn settle(&self, outcomes: Vec<RecipientOutcome>) -> Result<(), LedgerError> {
+        self.delivery.fail_point.pass(CrashPoint::BeforeOutcome);
         insist(&self.delivery.clock, || self.ledger.settle(self.lease, outcomes.clone())).await?;
         self.progress.settled(&outcomes);
         for outcome in &outcomes {
@@ -152,7 +152,7 @@ impl Run<'_> {
     }
 
     /// Waits for this call's turn under the broadcast's own cap, within its hours.
-    async fn turn(&self, messages: usize, halt: &Stop) -> Result<(), Undelivered> {
+    async fn turn(&self, messages: usize, halt: &StopSignal) -> Result<(), DeliveryError> {
         let clock = &self.delivery.clock;
         let now = clock.now();
         let wait = self.pace.turn(messages, now).saturating_since(now);
@@ -164,7 +164,7 @@ impl Run<'_> {
             if closed == Duration::ZERO {
                 return Ok(());
             }
-            self.progress.waits_for(Some(Waits::Window(clock.unix_time() + closed)));
+            self.progress.waits_for(Some(WaitReason::Window(clock.unix_time() + closed)));
             // The wall clock may be set meanwhile, so it is looked at again.
             self.delivery.pause(closed.min(Duration::from_mins(1)), None, halt).await?;
             self.progress.waits_for(None);
@@ -172,31 +172,31 @@ impl Run<'_> {
     }
 
     /// A place among those that wait for a permit.
-    pub(super) fn place(&self) -> Place<'_> {
-        Place { _waits: Guard::new(&self.waiting), room: &self.room }
+    pub(super) fn place(&self) -> WaitingCall<'_> {
+        WaitingCall { _waits: CountGuard::new(&self.waiting), room: &self.room }
     }
 }
 
 /// Held while a call waits for its permit.
-pub(super) struct Place<'a> {
+pub(super) struct WaitingCall<'a> {
     room: &'a tokio::sync::Notify,
-    _waits: Guard<'a>,
+    _waits: CountGuard<'a>,
 }
 
-impl Drop for Place<'_> {
+impl Drop for WaitingCall<'_> {
     fn drop(&mut self) {
         self.room.notify_one();
     }
 }
 
-fn seqs(pack: &Pack) -> Vec<i64> {
+fn seqs(pack: &CallBatch) -> Vec<i64> {
     pack.recipients.iter().map(|recipient| recipient.seq).collect()
 }
 
-const fn priority(priority: ledger::Priority) -> Priority {
+const fn priority(priority: ledger::BroadcastPriority) -> Priority {
     match priority {
-        ledger::Priority::High => Priority::High,
-        ledger::Priority::Normal => Priority::Normal,
-        ledger::Priority::Low => Priority::Low,
+        ledger::BroadcastPriority::High => Priority::High,
+        ledger::BroadcastPriority::Normal => Priority::Normal,
+        ledger::BroadcastPriority::Low => Priority::Low,
     }
 }

@@ -5,12 +5,12 @@ use std::time::Duration;
 use crate::ledger::{AppId, LedgerError};
 
 use super::super::upload::USED;
-use super::Run;
+use super::BroadcastDriver;
 
 /// A file that can be used for this much less than a new one is as good as new.
 const AS_NEW: Duration = Duration::from_hours(1);
 
-impl Run<'_> {
+impl BroadcastDriver<'_> {
     /// Uploads anew what expires before all that waits can be sent, and puts it into the plan. Gives why that cannot
     /// be, where it cannot: nothing may be sent then.
     pub(super) async fn renew_files(&self, app: AppId) -> Result<Result<(), String>, LedgerError> {

@@ -11,10 +11,10 @@ use crate::zones::{self, DayTime};
 
 /// From an hour to an hour in a time zone, around midnight where the first is the later one; or all day.
 #[derive(Debug, Clone)]
-pub(super) struct Hours(Option<Open>);
+pub(super) struct SendingHours(Option<HourRange>);
 
 #[derive(Debug, Clone)]
-struct Open {
+struct HourRange {
     from: Time,
     to: DayTime,
     zone: TimeZone,
@@ -22,19 +22,19 @@ struct Open {
 
 /// As a broadcast says it.
 #[derive(Deserialize)]
-struct Said {
+struct HoursSpec {
     from: String,
     to: String,
     tz: String,
 }
 
-impl Hours {
+impl SendingHours {
     /// Reads what a broadcast's spec holds. What cannot be read is no reason to send at night: it is an error.
     pub(super) fn new(window: Option<&serde_json::Value>) -> Result<Self, String> {
         let Some(window) = window else { return Ok(Self(None)) };
-        let said = Said::deserialize(window).map_err(|error| error.to_string())?;
+        let said = HoursSpec::deserialize(window).map_err(|error| error.to_string())?;
         let (from, to) = (zones::day_time(&said.from)?.time(), zones::day_time(&said.to)?);
-        Ok(Self(Some(Open { from, to, zone: zones::zone(&said.tz)? })))
+        Ok(Self(Some(HourRange { from, to, zone: zones::zone(&said.tz)? })))
     }
 
     /// How long it is closed from this instant (since 1970) on; zero while it is open.
@@ -45,7 +45,7 @@ impl Hours {
     }
 }
 
-impl Hours {
+impl SendingHours {
     /// When sending ends that begins at an instant (since 1970) and takes so long, in open hours only.
     pub(super) fn end_of(&self, begins: Duration, sending: Duration) -> Duration {
         let Some(open) = &self.0 else { return begins.saturating_add(sending) };
@@ -64,7 +64,7 @@ impl Hours {
     }
 }
 
-impl Open {
+impl HourRange {
     /// How long it stays open from this instant on, which is in it.
     fn open_for(&self, unix_time: Duration) -> Option<Duration> {
         let now = self.civil(unix_time)?;
@@ -104,7 +104,7 @@ mod tests {
         let window = serde_json::json!({ "from": from, "to": to, "tz": tz });
         let now: Timestamp = now.parse().unwrap();
         let now = Duration::from_secs(u64::try_from(now.as_second()).unwrap());
-        Hours::new(Some(&window)).unwrap().closed_for(now).as_secs() / 60
+        SendingHours::new(Some(&window)).unwrap().closed_for(now).as_secs() / 60
     }
 
     #[test]
@@ -126,14 +126,14 @@ mod tests {
 
     #[test]
     fn all_day_is_never_closed_and_nonsense_is_an_error() {
-        assert_eq!(Hours::new(None).unwrap().closed_for(Duration::ZERO), Duration::ZERO);
-        assert!(Hours::new(Some(&serde_json::json!({ "from": "9", "to": "x", "tz": "Nowhere" }))).is_err());
+        assert_eq!(SendingHours::new(None).unwrap().closed_for(Duration::ZERO), Duration::ZERO);
+        assert!(SendingHours::new(Some(&serde_json::json!({ "from": "9", "to": "x", "tz": "Nowhere" }))).is_err());
     }
 
     #[test]
     fn the_end_counts_open_hours_only() {
         let window = serde_json::json!({ "from": "09:00", "to": "17:00", "tz": "UTC" });
-        let hours = Hours::new(Some(&window)).unwrap();
+        let hours = SendingHours::new(Some(&window)).unwrap();
         let at = |text: &str| Duration::try_from(text.parse::<Timestamp>().unwrap().as_duration()).unwrap();
         let ends = |begins: &str, hours_long: u64| {
             let end = hours.end_of(at(begins), Duration::from_hours(hours_long));
@@ -142,7 +142,7 @@ mod tests {
         assert_eq!(ends("2026-06-01T10:00:00Z", 2), "2026-06-01T12:00:00Z");
         assert_eq!(ends("2026-06-01T16:00:00Z", 2), "2026-06-02T10:00:00Z");
         assert_eq!(ends("2026-06-01T20:00:00Z", 17), "2026-06-04T10:00:00Z");
-        let always = Hours::new(None).unwrap();
+        let always = SendingHours::new(None).unwrap();
         assert_eq!(always.end_of(Duration::from_secs(5), Duration::from_secs(6)), Duration::from_secs(11));
     }
 }

@@ -27,16 +27,16 @@ use tokio::sync::Notify;
 use tracing::field::Empty;
 
 use crate::clock::Instant;
-use crate::ledger::{self, Broadcast, Counts, Lease, Ledger, LedgerError, Spec, Stage, Wish};
+use crate::ledger::{self, Broadcast, RecipientCounts, Lease, Ledger, LedgerError, BroadcastSpec, Stage, Wish};
 
-use super::{Delivery, Stop};
-use hours::Hours;
-use pace::Pace;
-use round::Halt;
+use super::{Delivery, StopSignal};
+use hours::SendingHours;
+use pace::RateCap;
+use round::StopReason;
 
-pub use progress::{Look, Progress, Waits};
-pub use report::Report;
-pub use underway::Underway;
+pub use progress::{ProgressSnapshot, BroadcastProgress, WaitReason};
+pub use report::BroadcastSummary;
+pub use underway::ActiveBroadcast;
 
 /// How long a lease holds without being renewed. Whoever claims one for [`Delivery::drive`] asks for this.
 pub const LEASE: Duration = Duration::from_secs(30);
@@ -55,16 +55,16 @@ const BY_ITSELF: &str = "paused by itself: ";
 
 /// What became of a broadcast under a driver.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Driven {
+pub struct DriveResult {
     /// How the driving ended.
-    pub end: End,
+    pub end: DriveEnd,
     /// How the broadcast stands.
-    pub report: Report,
+    pub report: BroadcastSummary,
 }
 
 /// How the driving of a broadcast ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
+pub enum DriveEnd {
     /// Nothing is left to send.
     Finished,
     /// Somebody cancelled it; nothing is left to send.
@@ -76,15 +76,15 @@ pub enum End {
 }
 
 /// One driving of one broadcast.
-struct Run<'a> {
+struct BroadcastDriver<'a> {
     delivery: &'a Delivery,
     ledger: &'a Ledger,
     lease: Lease,
-    spec: &'a Spec,
-    stop: &'a Stop,
-    progress: &'a Progress,
-    pace: Pace,
-    hours: Hours,
+    spec: &'a BroadcastSpec,
+    stop: &'a StopSignal,
+    progress: &'a BroadcastProgress,
+    pace: RateCap,
+    hours: SendingHours,
     /// Calls that wait for a permit.
     waiting: Cell<u64>,
     /// Told whenever one of them has got it.
@@ -116,22 +116,22 @@ impl Delivery {
         &self,
         ledger: &Ledger,
         lease: Lease,
-        spec: &Spec,
-        stop: &Stop,
-        watch: &Progress,
-    ) -> Result<Driven, LedgerError> {
-        let hours = Hours::new(spec.window.as_ref()).map_err(|why| {
+        spec: &BroadcastSpec,
+        stop: &StopSignal,
+        watch: &BroadcastProgress,
+    ) -> Result<DriveResult, LedgerError> {
+        let hours = SendingHours::new(spec.window.as_ref()).map_err(|why| {
             tracing::error!("the window of broadcast {} cannot be read: {why}", lease.broadcast);
             LedgerError::NotNow { broadcast: lease.broadcast, is: "held", why: "its window cannot be read" }
         })?;
-        let run = Run {
+        let run = BroadcastDriver {
             delivery: self,
             ledger,
             lease,
             spec,
             stop,
             progress: watch,
-            pace: Pace::new(spec.rate),
+            pace: RateCap::new(spec.rate),
             hours,
             waiting: Cell::new(0),
             room: Notify::new(),
@@ -147,7 +147,7 @@ impl Delivery {
         };
         // Apart, so that the driver's future is not larger for it.
         let (driven, ()) = futures_util::future::join(to_its_end, Box::pin(run.tell(&over))).await;
-        if !matches!(&driven, Ok(Driven { end: End::Finished | End::Cancelled, .. })) {
+        if !matches!(&driven, Ok(DriveResult { end: DriveEnd::Finished | DriveEnd::Cancelled, .. })) {
             // One that cannot be given back runs out, or dies with its owner.
             if let Err(error) = ledger.release(lease).await {
                 tracing::warn!("the lease of broadcast {} was not given back: {error}", lease.broadcast);
@@ -168,16 +168,16 @@ impl Delivery {
         &self,
         ledger: &Ledger,
         lease: Lease,
-        stop: &Stop,
-        watch: &Progress,
-    ) -> Result<Driven, LedgerError> {
+        stop: &StopSignal,
+        watch: &BroadcastProgress,
+    ) -> Result<DriveResult, LedgerError> {
         let began = self.clock.now();
         ledger.release(lease).await?;
         let mut before = None;
         loop {
             let now = match ledger.show(lease.broadcast).await {
                 Err(error) if error.is_away() && !stop.is_asked() => {
-                    watch.waits_for(Some(Waits::Store(error.to_string())));
+                    watch.waits_for(Some(WaitReason::Store(error.to_string())));
                     // Asked to stop, it is seen below.
                     let _ = self.pause(LOOK, None, stop).await;
                     continue;
@@ -185,13 +185,13 @@ impl Delivery {
                 other => other?,
             };
             watch.begin(now.counts);
-            let paused = (now.wish == Wish::Pause).then(|| Waits::Resume(now.wish_note.clone()));
-            watch.waits_for(Some(paused.unwrap_or(Waits::Hosts)));
+            let paused = (now.wish == Wish::Pause).then(|| WaitReason::Resume(now.wish_note.clone()));
+            watch.waits_for(Some(paused.unwrap_or(WaitReason::Hosts)));
             let sent_before = *before.get_or_insert(now.counts.sent);
             let end = match now.stage {
-                Stage::Finished => End::Finished,
-                Stage::Cancelled => End::Cancelled,
-                Stage::Building | Stage::Ready if stop.is_asked() => End::Stopped,
+                Stage::Finished => DriveEnd::Finished,
+                Stage::Cancelled => DriveEnd::Cancelled,
+                Stage::Building | Stage::Ready if stop.is_asked() => DriveEnd::Stopped,
                 Stage::Building | Stage::Ready => {
                     let _ = self.pause(LOOK, None, stop).await;
                     continue;
@@ -199,13 +199,13 @@ impl Delivery {
             };
             let elapsed = self.clock.now().saturating_since(began);
             let sent_now = now.counts.sent.saturating_sub(sent_before);
-            return Ok(Driven { end, report: Report::new(&now, &now.counts, sent_now, elapsed) });
+            return Ok(DriveResult { end, report: BroadcastSummary::new(&now, &now.counts, sent_now, elapsed) });
         }
     }
 }
 
-impl Run<'_> {
-    async fn to_its_end(&self) -> Result<Driven, LedgerError> {
+impl BroadcastDriver<'_> {
+    async fn to_its_end(&self) -> Result<DriveResult, LedgerError> {
         let began = self.delivery.clock.now();
         let broadcast = self.begin().await?;
         let span = tracing::Span::current();
@@ -225,20 +225,20 @@ impl Run<'_> {
     }
 
     /// One round, or what somebody wants instead. Gives nothing while it is to go on.
-    async fn go_on(&self, broadcast: &Broadcast, began: Instant) -> Result<Option<Driven>, LedgerError> {
+    async fn go_on(&self, broadcast: &Broadcast, began: Instant) -> Result<Option<DriveResult>, LedgerError> {
         let halt = match self.permission().await? {
             Wish::Run => match self.renew_files(broadcast.app).await? {
                 Ok(()) => self.round().await?,
-                Err(_) if self.stop.is_asked() => Halt::Stopped,
-                Err(why) => Halt::Paused(why),
+                Err(_) if self.stop.is_asked() => StopReason::Stopped,
+                Err(why) => StopReason::Paused(why),
             },
-            Wish::Pause => Halt::Stopped,
+            Wish::Pause => StopReason::Stopped,
             Wish::Cancel => {
                 self.ledger.cancel_rest(self.lease).await?;
-                Halt::Over
+                StopReason::Over
             }
         };
-        let over = matches!(halt, Halt::Over);
+        let over = matches!(halt, StopReason::Over);
         if over {
             self.ledger.hand_back(self.lease).await?;
         }
@@ -250,27 +250,27 @@ impl Run<'_> {
         }
         let report = self.report(broadcast, &counts, began);
         let end = match halt {
-            Halt::Over if counts.pending > 0 => return Ok(None),
-            Halt::Over => match self.finish(&report).await? {
+            StopReason::Over if counts.pending > 0 => return Ok(None),
+            StopReason::Over => match self.finish(&report).await? {
                 Some(end) => end,
                 None => return Ok(None),
             },
-            Halt::Wish => return Ok(None),
-            Halt::Stopped => End::Stopped,
-            Halt::Paused(why) => {
+            StopReason::Wish => return Ok(None),
+            StopReason::Stopped => DriveEnd::Stopped,
+            StopReason::Paused(why) => {
                 let note = format!("{BY_ITSELF}{why}");
                 match self.ledger.request(self.lease.broadcast, Wish::Pause, Some(&note)).await {
-                    Ok(()) => End::Paused(why),
+                    Ok(()) => DriveEnd::Paused(why),
                     // Somebody has cancelled it meanwhile.
                     Err(LedgerError::NotNow { .. }) => return Ok(None),
                     Err(error) => return Err(error),
                 }
             }
         };
-        Ok(Some(Driven { end, report }))
+        Ok(Some(DriveResult { end, report }))
     }
 
-    fn report(&self, broadcast: &Broadcast, counts: &Counts, began: Instant) -> Report {
+    fn report(&self, broadcast: &Broadcast, counts: &RecipientCounts, began: Instant) -> BroadcastSummary {
         let elapsed = self.delivery.clock.now().saturating_since(began);
         let sent_now = if self.ledger.is_shared() {
             // By all hosts.
@@ -278,12 +278,12 @@ impl Run<'_> {
         } else {
             self.progress.look().sent_now
         };
-        Report::new(broadcast, counts, sent_now, elapsed)
+        BroadcastSummary::new(broadcast, counts, sent_now, elapsed)
     }
 
     /// Nothing is left for this host for now: others send to the rest, and may die over it.
     async fn wait_for_hosts(&self) -> Result<(), LedgerError> {
-        self.progress.waits_for(Some(Waits::Hosts));
+        self.progress.waits_for(Some(WaitReason::Hosts));
         // Asked to stop, it is seen by whoever goes on.
         let _ = self.delivery.pause(LOOK, None, self.stop).await;
         self.progress.waits_for(None);
@@ -293,21 +293,21 @@ impl Run<'_> {
 
     /// The store does not answer, so nothing can be sent.
     async fn wait_for_store(&self, error: &LedgerError) {
-        self.progress.waits_for(Some(Waits::Store(error.to_string())));
+        self.progress.waits_for(Some(WaitReason::Store(error.to_string())));
         let _ = self.delivery.pause(LOOK, None, self.stop).await;
         self.progress.waits_for(None);
     }
 
     /// The lease is gone: another host has ended the broadcast, or has taken this one for dead.
-    async fn left_to_others(&self, broadcast: &Broadcast, began: Instant) -> Result<Driven, LedgerError> {
+    async fn left_to_others(&self, broadcast: &Broadcast, began: Instant) -> Result<DriveResult, LedgerError> {
         let now = self.ledger.show(broadcast.id).await?;
         self.progress.begin(now.counts);
         let end = match now.stage {
-            Stage::Finished => End::Finished,
-            Stage::Cancelled => End::Cancelled,
-            Stage::Building | Stage::Ready => End::Stopped,
+            Stage::Finished => DriveEnd::Finished,
+            Stage::Cancelled => DriveEnd::Cancelled,
+            Stage::Building | Stage::Ready => DriveEnd::Stopped,
         };
-        Ok(Driven { end, report: self.report(broadcast, &now.counts, began) })
+        Ok(DriveResult { end, report: self.report(broadcast, &now.counts, began) })
     }
 
     /// Takes the broadcast over from whoever drove it before.
@@ -357,7 +357,7 @@ impl Run<'_> {
                 // A new plan may take the place of this one: that needs the lease.
                 return Ok(Wish::Pause);
             }
-            self.progress.waits_for(Some(Waits::Resume(wishes.note)));
+            self.progress.waits_for(Some(WaitReason::Resume(wishes.note)));
             self.renew().await?;
             // Asked to stop, it is seen above.
             let _ = self.delivery.pause(LOOK, None, self.stop).await;
@@ -375,12 +375,12 @@ impl Run<'_> {
     }
 
     /// Ends it, unless somebody has made something pending again meanwhile.
-    async fn finish(&self, report: &Report) -> Result<Option<End>, LedgerError> {
+    async fn finish(&self, report: &BroadcastSummary) -> Result<Option<DriveEnd>, LedgerError> {
         // A report is numbers and two names: it has a JSON form.
         let report = serde_json::to_string(report).unwrap_or_default();
         match self.ledger.finish(self.lease, &report).await {
-            Ok(Stage::Cancelled) => Ok(Some(End::Cancelled)),
-            Ok(_) => Ok(Some(End::Finished)),
+            Ok(Stage::Cancelled) => Ok(Some(DriveEnd::Cancelled)),
+            Ok(_) => Ok(Some(DriveEnd::Finished)),
             Err(error @ LedgerError::NotNow { .. }) => {
                 let counts = self.ledger.counts(self.lease.broadcast).await?;
                 let others = self.ledger.is_shared() && counts.sending > 0;

@@ -6,12 +6,12 @@ use std::time::Duration;
 use crate::clock::Instant;
 
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct RateCap {
     each: Duration,
     next: Cell<Instant>,
 }
 
-impl Pace {
+impl RateCap {
     /// `rate` is in messages a second; one that is not positive counts as none.
     pub(super) fn new(rate: Option<f64>) -> Self {
         let each = rate
@@ -35,11 +35,11 @@ mod tests {
 
     #[test]
     fn turns_are_spaced_by_messages() {
-        let pace = Pace::new(Some(10.0));
+        let pace = RateCap::new(Some(10.0));
         let at = |ms| Instant::from_start(Duration::from_millis(ms));
         assert_eq!(pace.turn(3, at(0)), at(0));
         assert_eq!(pace.turn(1, at(10)), at(300));
         assert_eq!(pace.turn(1, at(1000)), at(1000));
-        assert_eq!(Pace::new(None).turn(1, at(5)), at(5));
+        assert_eq!(RateCap::new(None).turn(1, at(5)), at(5));
     }
 }

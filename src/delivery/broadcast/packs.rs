@@ -2,15 +2,15 @@
 
 use std::collections::VecDeque;
 
-use crate::ledger::{Lease, Ledger, LedgerError, Recipient, Spec};
-use crate::message::{Call, Draft, GROUPS_PER_CALL, Limits, Message, check_stored};
+use crate::ledger::{Lease, Ledger, LedgerError, Recipient, BroadcastSpec};
+use crate::message::{MessageCall, Draft, GROUPS_PER_CALL, MessageLimits, Message, check_stored};
 
 /// Recipients a page: what is in memory at once, however many there are.
 const PAGE: u32 = 512;
 
 /// What one call sends.
 #[derive(Debug)]
-pub(super) struct Pack {
+pub(super) struct CallBatch {
     /// One, or up to three groups with the same message.
     pub(super) recipients: Vec<Recipient>,
     /// The message, or why it can no longer be sent: limits can be lowered after a plan was fixed.
@@ -19,12 +19,12 @@ pub(super) struct Pack {
 
 /// All that waits of a broadcast, once through.
 #[derive(Debug)]
-pub(super) struct Packs<'a> {
+pub(super) struct Batches<'a> {
     ledger: &'a Ledger,
     lease: Lease,
-    call: Call,
+    call: MessageCall,
     most: usize,
-    limits: Limits,
+    limits: MessageLimits,
     after: i64,
     page: VecDeque<Recipient>,
     ended: bool,
@@ -32,11 +32,11 @@ pub(super) struct Packs<'a> {
     draft: Option<(i64, Result<Draft, String>)>,
 }
 
-impl<'a> Packs<'a> {
-    pub(super) fn new(ledger: &'a Ledger, lease: Lease, spec: &Spec, limits: Limits) -> Self {
+impl<'a> Batches<'a> {
+    pub(super) fn new(ledger: &'a Ledger, lease: Lease, spec: &BroadcastSpec, limits: MessageLimits) -> Self {
         let most = match spec.call {
-            Call::Group => usize::from(spec.pack).clamp(1, GROUPS_PER_CALL),
-            Call::Targeted => 1,
+            MessageCall::Group => usize::from(spec.pack).clamp(1, GROUPS_PER_CALL),
+            MessageCall::Targeted => 1,
         };
         let (page, draft) = (VecDeque::new(), None);
         Self { ledger, lease, call: spec.call, most, limits, after: 0, page, ended: false, draft }
@@ -48,7 +48,7 @@ impl<'a> Packs<'a> {
     }
 
     /// The next pack, or none after the last.
-    pub(super) async fn next(&mut self) -> Result<Option<Pack>, LedgerError> {
+    pub(super) async fn next(&mut self) -> Result<Option<CallBatch>, LedgerError> {
         if self.page.len() < self.most && !self.ended {
             let more = self.ledger.pending(self.lease, self.after, PAGE).await?;
             self.after = more.last().map_or(self.after, |recipient| recipient.seq);
@@ -64,7 +64,7 @@ impl<'a> Packs<'a> {
             recipients.push(next);
         }
         let message = self.message(&recipients);
-        Ok(Some(Pack { recipients, message }))
+        Ok(Some(CallBatch { recipients, message }))
     }
 
     fn message(&mut self, recipients: &[Recipient]) -> Result<Message, String> {
@@ -85,7 +85,7 @@ fn goes_with(recipients: &[Recipient], next: &Recipient) -> bool {
     recipients.iter().all(|one| fresh(one) && one.message_number == next.message_number) && fresh(next)
 }
 
-fn read(call: Call, json: &[u8], limits: Limits) -> Result<Draft, String> {
+fn read(call: MessageCall, json: &[u8], limits: MessageLimits) -> Result<Draft, String> {
     let json = serde_json::from_slice(json).map_err(|error| format!("the stored message: {error}"))?;
     check_stored(call, json, &limits).map_err(|problems| problems.to_string())
 }

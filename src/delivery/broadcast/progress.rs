@@ -4,12 +4,12 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use crate::clock::Instant;
-use crate::ledger::{Counts, Outcome, State};
+use crate::ledger::{RecipientCounts, RecipientOutcome, State};
 
 /// Counts that the driver keeps and others look at.
 #[derive(Debug, Default)]
-pub struct Progress {
-    look: RefCell<Look>,
+pub struct BroadcastProgress {
+    look: RefCell<ProgressSnapshot>,
     in_flight: Cell<u64>,
     /// Calls that wait for another try.
     retrying: Cell<u64>,
@@ -17,7 +17,7 @@ pub struct Progress {
 
 /// What a broadcast waits for, where it is not its quota.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Waits {
+pub enum WaitReason {
     /// Somebody who resumes it: it is paused, and this is why, where they said so.
     Resume(Option<String>),
     /// The opening of its window, at this instant since 1970.
@@ -39,9 +39,9 @@ pub enum Waits {
 
 /// A look at a [`Progress`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Look {
+pub struct ProgressSnapshot {
     /// Recipients by state. Those in flight are counted as pending.
-    pub counts: Counts,
+    pub counts: RecipientCounts,
     /// Of those sent, the ones that this driver sent.
     pub sent_now: u64,
     /// Recipients that this driver has settled: sent, refused or in doubt.
@@ -51,42 +51,42 @@ pub struct Look {
     /// Calls that are with the service right now.
     pub in_flight: u64,
     /// What the broadcast waits for, where it is not its quota.
-    pub waits_for: Option<Waits>,
+    pub waits_for: Option<WaitReason>,
 }
 
-impl Progress {
+impl BroadcastProgress {
     /// How it stands.
     #[must_use]
-    pub fn look(&self) -> Look {
-        let mut look = Look { in_flight: self.in_flight.get(), ..self.look.borrow().clone() };
+    pub fn look(&self) -> ProgressSnapshot {
+        let mut look = ProgressSnapshot { in_flight: self.in_flight.get(), ..self.look.borrow().clone() };
         // Those that are tried again have told nobody that they no longer wait.
         match (&mut look.waits_for, self.retrying.get()) {
-            (Some(Waits::Retry { .. }), 0) => look.waits_for = None,
-            (Some(Waits::Retry { calls, .. }), retrying) => *calls = retrying,
+            (Some(WaitReason::Retry { .. }), 0) => look.waits_for = None,
+            (Some(WaitReason::Retry { calls, .. }), retrying) => *calls = retrying,
             _ => {}
         }
         look
     }
 
-    pub(super) fn begin(&self, counts: Counts) {
+    pub(super) fn begin(&self, counts: RecipientCounts) {
         self.look.borrow_mut().counts = counts;
     }
 
-    pub(super) fn waits_for(&self, what: Option<Waits>) {
+    pub(super) fn waits_for(&self, what: Option<WaitReason>) {
         self.look.borrow_mut().waits_for = what;
     }
 
     /// Counts a call as waiting for another try for as long as the guard lives.
-    pub(super) fn retries(&self, at: Instant, unreachable: bool) -> Guard<'_> {
-        self.look.borrow_mut().waits_for = Some(Waits::Retry { calls: 0, at, unreachable });
-        Guard::new(&self.retrying)
+    pub(super) fn retries(&self, at: Instant, unreachable: bool) -> CountGuard<'_> {
+        self.look.borrow_mut().waits_for = Some(WaitReason::Retry { calls: 0, at, unreachable });
+        CountGuard::new(&self.retrying)
     }
 
     pub(super) fn throttled(&self) {
         self.look.borrow_mut().throttled += 1;
     }
 
-    pub(super) fn settled(&self, outcomes: &[Outcome]) {
+    pub(super) fn settled(&self, outcomes: &[RecipientOutcome]) {
         let mut look = self.look.borrow_mut();
         for outcome in outcomes {
             let counts = &mut look.counts;
@@ -105,23 +105,23 @@ impl Progress {
     }
 
     /// Counts a call as in flight for as long as the guard lives.
-    pub(super) fn in_flight(&self) -> Guard<'_> {
-        Guard::new(&self.in_flight)
+    pub(super) fn in_flight(&self) -> CountGuard<'_> {
+        CountGuard::new(&self.in_flight)
     }
 }
 
 /// Counts one more for as long as it lives.
 #[derive(Debug)]
-pub(super) struct Guard<'a>(&'a Cell<u64>);
+pub(super) struct CountGuard<'a>(&'a Cell<u64>);
 
-impl<'a> Guard<'a> {
+impl<'a> CountGuard<'a> {
     pub(super) fn new(count: &'a Cell<u64>) -> Self {
         count.set(count.get() + 1);
         Self(count)
     }
 }
 
-impl Drop for Guard<'_> {
+impl Drop for CountGuard<'_> {
     fn drop(&mut self) {
         self.0.set(self.0.get() - 1);
     }

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ledger::{Broadcast, Counts};
+use crate::ledger::{Broadcast, RecipientCounts};
 
 /// What a broadcast came to, as `im.broadcast` returns it and the ledger keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Report {
+pub struct BroadcastSummary {
     /// Its name.
     pub name: String,
     /// Which run of that name.
@@ -33,7 +33,7 @@ pub struct Report {
     pub rate: f64,
 }
 
-impl Report {
+impl BroadcastSummary {
     /// Whether everybody who was not left out has the message.
     #[must_use]
     pub const fn all_delivered(&self) -> bool {
@@ -42,7 +42,7 @@ impl Report {
 
     /// The report of a broadcast that stands like this.
     #[must_use]
-    pub fn new(broadcast: &Broadcast, counts: &Counts, sent_now: u64, elapsed: Duration) -> Self {
+    pub fn new(broadcast: &Broadcast, counts: &RecipientCounts, sent_now: u64, elapsed: Duration) -> Self {
         let elapsed = elapsed.as_secs_f64();
         Self {
             name: broadcast.name.clone(),

@@ -8,14 +8,14 @@ use futures_util::{FutureExt, StreamExt};
 
 use crate::clock::Instant;
 use crate::ledger::{LedgerError, Wish};
-use crate::message::Call;
+use crate::message::MessageCall;
 use crate::quota::Quota;
 
 use super::super::StopSwitch;
-use super::packs::Packs;
-use super::verdict::Fate;
-use super::window::Window;
-use super::{FAILURES_IN_A_ROW, LOOK, Run};
+use super::packs::Batches;
+use super::verdict::CallResult;
+use super::window::ConcurrencyWindow;
+use super::{FAILURES_IN_A_ROW, LOOK, BroadcastDriver};
 
 /// The most calls that wait for a permit at once, as a part of a second's quota: enough that none goes unused, and few
 /// enough that a pause is soon heard and single sends do not wait long.
@@ -23,7 +23,7 @@ const WAITING_PART: u32 = 50;
 
 /// Why a round ended. Nothing is in flight then.
 #[derive(Debug)]
-pub(super) enum Halt {
+pub(super) enum StopReason {
     /// It came to the last recipient that waited.
     Over,
     /// Somebody wants something else than running.
@@ -35,18 +35,18 @@ pub(super) enum Halt {
 }
 
 /// What is under way, and what has ended and was not looked at yet.
-struct Calls<F: Future> {
+struct PendingCalls<F: Future> {
     under_way: FuturesUnordered<F>,
     ended: VecDeque<F::Output>,
 }
 
-impl<F: Future> Default for Calls<F> {
+impl<F: Future> Default for PendingCalls<F> {
     fn default() -> Self {
         Self { under_way: FuturesUnordered::new(), ended: VecDeque::new() }
     }
 }
 
-impl<F: Future> Calls<F> {
+impl<F: Future> PendingCalls<F> {
     fn are_over(&self) -> bool {
         self.under_way.is_empty() && self.ended.is_empty()
     }
@@ -78,14 +78,14 @@ impl<F: Future> Calls<F> {
     }
 }
 
-impl Run<'_> {
-    pub(super) async fn round(&self) -> Result<Halt, LedgerError> {
+impl BroadcastDriver<'_> {
+    pub(super) async fn round(&self) -> Result<StopReason, LedgerError> {
         let clock = &self.delivery.clock;
-        let mut packs = Packs::new(self.ledger, self.lease, self.spec, self.delivery.limits.get());
-        let mut window = Window::new(clock.now());
-        let mut calls = Calls::default();
+        let mut packs = Batches::new(self.ledger, self.lease, self.spec, self.delivery.limits.get());
+        let mut window = ConcurrencyWindow::new(clock.now());
+        let mut calls = PendingCalls::default();
         let (switch, halted) = StopSwitch::new();
-        let mut halt: Option<Result<Halt, LedgerError>> = None;
+        let mut halt: Option<Result<StopReason, LedgerError>> = None;
         let mut next_look = clock.now() + LOOK;
         let most_waiting = self.most_waiting();
         loop {
@@ -104,7 +104,7 @@ impl Run<'_> {
                 }
             }
             if calls.are_over() && (halt.is_some() || packs.ended()) {
-                return halt.unwrap_or(Ok(Halt::Over));
+                return halt.unwrap_or(Ok(StopReason::Over));
             }
             if self.waiting.get() >= most_waiting {
                 window.paced(clock.now());
@@ -112,7 +112,7 @@ impl Run<'_> {
             let mut news = None;
             tokio::select! {
                 biased;
-                () = self.stop.asked(), if halt.is_none() => news = Some(Ok(Halt::Stopped)),
+                () = self.stop.asked(), if halt.is_none() => news = Some(Ok(StopReason::Stopped)),
                 () = calls.ended(), if !calls.are_over() => {}
                 () = self.room.notified(), if halt.is_none() => {}
                 () = clock.sleep_until(next_look) => {
@@ -135,17 +135,17 @@ impl Run<'_> {
     }
 
     /// What the end of a call means for the others.
-    fn heed(&self, ended: Result<Fate, LedgerError>) -> Option<Result<Halt, LedgerError>> {
+    fn heed(&self, ended: Result<CallResult, LedgerError>) -> Option<Result<StopReason, LedgerError>> {
         match ended {
-            Ok(Fate::Delivered) => self.failures.set(0),
-            Ok(Fate::Untouched) => {}
-            Ok(Fate::Locked(why)) => return Some(Ok(Halt::Paused(why))),
-            Ok(Fate::Failed(why)) => {
+            Ok(CallResult::Delivered) => self.failures.set(0),
+            Ok(CallResult::Untouched) => {}
+            Ok(CallResult::Locked(why)) => return Some(Ok(StopReason::Paused(why))),
+            Ok(CallResult::Failed(why)) => {
                 let failures = self.failures.get() + 1;
                 self.failures.set(failures);
                 if failures >= self.spec.stop_after_failures.unwrap_or(FAILURES_IN_A_ROW).max(1) {
                     let why = format!("{failures} failures in a row, the last: {why}");
-                    return Some(Ok(Halt::Paused(why)));
+                    return Some(Ok(StopReason::Paused(why)));
                 }
             }
             Err(error) => return Some(Err(error)),
@@ -154,7 +154,7 @@ impl Run<'_> {
     }
 
     /// Asks what people want, and keeps the lease.
-    async fn look(&self, next: &mut Instant) -> Option<Result<Halt, LedgerError>> {
+    async fn look(&self, next: &mut Instant) -> Option<Result<StopReason, LedgerError>> {
         let looked = async {
             self.renew().await?;
             if self.ledger.is_shared() {
@@ -172,15 +172,15 @@ impl Run<'_> {
         match looked {
             // The next round begins with a look at the files.
             Ok(Wish::Run) if !self.files_expired() => None,
-            Ok(_) => Some(Ok(Halt::Wish)),
+            Ok(_) => Some(Ok(StopReason::Wish)),
             Err(error) => Some(Err(error)),
         }
     }
 
     pub(super) fn quota(&self) -> &Quota {
         match self.spec.call {
-            Call::Group => &self.delivery.quotas.group,
-            Call::Targeted => &self.delivery.quotas.targeted,
+            MessageCall::Group => &self.delivery.quotas.group,
+            MessageCall::Targeted => &self.delivery.quotas.targeted,
         }
     }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::super::standing::{DriverStatus, RateMeter, Wait, WaitKind};
-use super::{Run, Underway};
+use super::super::standing::{DriverStatus, RateMeter, BroadcastWait, WaitKind};
+use super::{BroadcastDriver, ActiveBroadcast};
 use crate::clock::Instant;
 
 /// How often it is looked whether there is news.
@@ -17,7 +17,7 @@ const EVERY: Duration = Duration::from_secs(2);
 /// So much of a rate is worth telling.
 const WORTH: f64 = 0.02;
 
-impl Run<'_> {
+impl BroadcastDriver<'_> {
     /// Tells what is new until `over`. What it was writing then is written to its end.
     pub(super) async fn tell(&self, over: &Notify) {
         let clock = &self.delivery.clock;
@@ -64,14 +64,14 @@ impl Run<'_> {
         let rate = meter.rate(clock.now(), look.settled_now);
         let capped = self.spec.rate.is_some_and(|cap| cap <= quota.pace);
         let most = self.spec.rate.map_or(quota.pace, |cap| cap.min(quota.pace));
-        let wait = Wait::seen(&look, &quota, capped, self.delivery.token_wait(), clock);
-        let ends_at = self.ends_at(Underway::left(&look.counts), rate, most, wait.as_ref());
+        let wait = BroadcastWait::seen(&look, &quota, capped, self.delivery.token_wait(), clock);
+        let ends_at = self.ends_at(ActiveBroadcast::left(&look.counts), rate, most, wait.as_ref());
         DriverStatus { rate, most, wait, ends_at }
     }
 
     /// When the rest will have been sent: at the rate of late, or at the most while nothing could be sent. Nobody can
     /// tell where somebody has to do something first.
-    fn ends_at(&self, left: u64, rate: Option<f64>, most: f64, wait: Option<&Wait>) -> Option<Duration> {
+    fn ends_at(&self, left: u64, rate: Option<f64>, most: f64, wait: Option<&BroadcastWait>) -> Option<Duration> {
         let now = self.delivery.clock.unix_time();
         if let Some(WaitKind::Resume | WaitKind::Store | WaitKind::Driver) = wait.map(|wait| wait.kind) {
             return None;
@@ -113,7 +113,7 @@ mod tests {
         let status = |rate, kind| DriverStatus {
             rate: Some(rate),
             most: 20.0,
-            wait: Some(Wait::of(kind)),
+            wait: Some(BroadcastWait::of(kind)),
             ends_at: None,
         };
         let before = status(10.0, WaitKind::Quota);

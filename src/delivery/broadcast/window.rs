@@ -12,7 +12,7 @@ const LARGEST: usize = 512;
 const WORTH: f64 = 1.1;
 
 #[derive(Debug)]
-pub(super) struct Window {
+pub(super) struct ConcurrencyWindow {
     size: usize,
     /// Calls that ended since the measurement began.
     ended: usize,
@@ -21,7 +21,7 @@ pub(super) struct Window {
     best: f64,
 }
 
-impl Window {
+impl ConcurrencyWindow {
     pub(super) const fn new(now: Instant) -> Self {
         Self { size: SMALLEST, ended: 0, since: now, best: 0.0 }
     }
@@ -59,7 +59,7 @@ mod tests {
 
     /// The size after calls that take `latency` each and of which `most` end in a second at the most.
     fn settled(latency: f64, most: f64) -> usize {
-        let mut window = Window::new(Instant::ZERO);
+        let mut window = ConcurrencyWindow::new(Instant::ZERO);
         let mut now = 0.0;
         for _ in 0..20_000 {
             now += (latency / window.size() as f64).max(1.0 / most);

@@ -9,12 +9,12 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::Claimant;
+use super::QuotaClaimer;
 use crate::clock::Clock;
 use crate::ledger::Ledger;
 use crate::ledger::tests::server;
 use crate::quota::tests::model::{Counting, Service};
-use crate::quota::{Answer, History, Priority, Quota, Settings};
+use crate::quota::{PermitOutcome, SendHistory, Priority, Quota, QuotaSettings};
 
 /// What all processes send to.
 struct World {
@@ -47,9 +47,9 @@ impl World {
         let owner = ledger.register("run").await.unwrap();
         let app = ledger.app("a").await.unwrap();
         let settings =
-            Settings { history: History::Unused, shared: true, ..Settings::new("messages", self.per_second) };
+            QuotaSettings { history: SendHistory::Unused, shared: true, ..QuotaSettings::new("messages", self.per_second) };
         let quota = Quota::new(settings, self.clock.clone());
-        let claimant = Claimant { ledger, owner, app, quota: quota.clone(), clock: self.clock.clone() };
+        let claimant = QuotaClaimer { ledger, owner, app, quota: quota.clone(), clock: self.clock.clone() };
         let keeper = tokio::spawn(claimant.keep());
         let death = self.clock.now() + Duration::from_secs_f64(until - from);
         let mut sent = 0;
@@ -66,7 +66,7 @@ impl World {
                 world.way().await;
                 world.arrive();
                 world.way().await;
-                permit.answered(Answer::Accepted);
+                permit.answered(PermitOutcome::Accepted);
             });
         }
         keeper.abort();

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 
 use super::*;
-use crate::client::{Carried, Class, SendCall, Wire};
+use crate::client::{ServiceResponse, FailureClass, SendCall, InProcessService};
 use crate::clock::Clock;
 use crate::config::{App, AppLimits, Credentials, Timeouts};
 use crate::ledger::tests::server;
@@ -59,11 +59,11 @@ impl Service {
     }
 }
 
-impl Wire for Service {
-    fn carry(&self, request: Request<Bytes>) -> BoxFuture<'_, Carried> {
+impl InProcessService for Service {
+    fn carry(&self, request: Request<Bytes>) -> BoxFuture<'_, ServiceResponse> {
         Box::pin(async move {
             self.clock.sleep(Duration::from_millis(300)).await;
-            Carried::Whole(self.answer(&request))
+            ServiceResponse::Whole(self.answer(&request))
         })
     }
 }
@@ -85,7 +85,7 @@ async fn host(folder: &Path, service: &Arc<Service>, secret: &str) -> (Client, L
     (client, ledger)
 }
 
-async fn send(client: &Client) -> Result<(), crate::client::Failure> {
+async fn send(client: &Client) -> Result<(), crate::client::CallError> {
     let body = Bytes::from_static(br#"{"to":["1"]}"#);
     client.send(SendCall::Group, body, || ()).await.map(drop)
 }
@@ -147,7 +147,7 @@ fn what_is_refused_twice_is_asked_for_by_no_host_for_a_while() {
         service.state.lock().unwrap().first_good = 100;
         for _ in 0..3 {
             for (client, _) in &hosts {
-                assert_eq!(send(client).await.unwrap_err().class, Class::Auth);
+                assert_eq!(send(client).await.unwrap_err().class, FailureClass::Auth);
             }
         }
         assert_eq!(service.fetched(), 2);
@@ -201,7 +201,7 @@ fn one_host_asks_in_vain_for_all_and_says_why() {
         service.state.lock().unwrap().closed = true;
         for client in [&first, &second, &first, &second] {
             let failure = send(client).await.unwrap_err();
-            assert_eq!((failure.class, failure.status), (Class::Auth, Some(401)));
+            assert_eq!((failure.class, failure.status), (FailureClass::Auth, Some(401)));
             assert!(!failure.to_string().contains("CANARY"), "{failure}");
         }
         assert_eq!(service.fetched(), 1);

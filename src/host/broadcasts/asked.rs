@@ -5,13 +5,13 @@ use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::input::Options;
-use crate::ledger::{AppId, Exclusion, InDoubt, Ledger, Priority, ScriptMark, Spec, State};
-use crate::message::Call;
-use crate::protocol::Failure;
+use crate::input::AudienceOptions;
+use crate::ledger::{AppId, Exclusion, InDoubtPolicy, Ledger, BroadcastPriority, ScriptRef, BroadcastSpec, State};
+use crate::message::MessageCall;
+use crate::protocol::RequestFailure;
 use crate::zones::{DayTime, day_time, zone};
 
-use super::super::jobs::OfJob;
+use super::super::jobs::JobContext;
 use super::change::OnChange;
 use super::fault;
 
@@ -19,7 +19,7 @@ use super::fault;
 /// are checked because a worker is not trusted.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Asked {
+pub(super) struct BroadcastRequest {
     pub(super) name: String,
     #[serde(default)]
     run: Option<String>,
@@ -32,15 +32,15 @@ pub(super) struct Asked {
     #[serde(default = "one")]
     pack: u8,
     #[serde(default)]
-    in_doubt: InDoubt,
+    in_doubt: InDoubtPolicy,
     #[serde(default)]
     rate: Option<f64>,
     #[serde(default)]
     window: Option<Value>,
     #[serde(default)]
-    priority: Priority,
+    priority: BroadcastPriority,
     #[serde(default)]
-    exclude: Option<Excluded>,
+    exclude: Option<ExclusionRequest>,
     #[serde(default)]
     stop_after_failures: Option<u64>,
     #[serde(default)]
@@ -75,7 +75,7 @@ const OF_NO_PLAN: [&str; 8] =
 /// Recipients of an earlier broadcast that are left out.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Excluded {
+struct ExclusionRequest {
     broadcast: Option<String>,
     run: Option<String>,
     states: Option<Vec<String>>,
@@ -83,7 +83,7 @@ struct Excluded {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Window {
+struct WindowRequest {
     from: String,
     to: String,
     tz: String,
@@ -93,10 +93,10 @@ const fn one() -> u8 {
     1
 }
 
-impl Asked {
-    pub(super) fn read(json: &[u8]) -> Result<Self, Failure> {
+impl BroadcastRequest {
+    pub(super) fn read(json: &[u8]) -> Result<Self, RequestFailure> {
         let unreadable = |error: serde_json::Error| {
-            Failure::invalid("broadcast", format!("the broadcast cannot be read: {error}"))
+            RequestFailure::invalid("broadcast", format!("the broadcast cannot be read: {error}"))
         };
         let mut asked: Self = serde_json::from_slice(json).map_err(unreadable)?;
         let fields: std::collections::BTreeMap<String, Value> =
@@ -107,10 +107,10 @@ impl Asked {
         }
         asked.hash = HEXLOWER.encode(&hasher.finalize());
         if asked.name.is_empty() || asked.run.as_ref().is_some_and(String::is_empty) {
-            return Err(Failure::invalid("name", "a broadcast needs a name and a run"));
+            return Err(RequestFailure::invalid("name", "a broadcast needs a name and a run"));
         }
         if !(1..=3).contains(&asked.pack) {
-            return Err(Failure::invalid("pack", format!("`pack` must be 1 to 3, not {}", asked.pack)));
+            return Err(RequestFailure::invalid("pack", format!("`pack` must be 1 to 3, not {}", asked.pack)));
         }
         if let Some(window) = &asked.window {
             check_window(window)?;
@@ -120,9 +120,9 @@ impl Asked {
     }
 
     /// How its file is to be read.
-    pub(super) fn options(&self) -> Result<Options, Failure> {
+    pub(super) fn options(&self) -> Result<AudienceOptions, RequestFailure> {
         let invalid =
-            |field: &'static str, what: String| Failure::invalid(field, format!("`{field}`: {what}"));
+            |field: &'static str, what: String| RequestFailure::invalid(field, format!("`{field}`: {what}"));
         if self.path.is_none() {
             for (field, given) in
                 [("encoding", &self.encoding), ("separator", &self.separator), ("sheet", &self.sheet)]
@@ -134,10 +134,10 @@ impl Asked {
             }
         }
         if let Some(encoding) = &self.encoding {
-            Options::check_encoding(encoding).map_err(|what| invalid("encoding", what))?;
+            AudienceOptions::check_encoding(encoding).map_err(|what| invalid("encoding", what))?;
         }
-        let separator = self.separator.as_deref().map(Options::separator).transpose();
-        Ok(Options {
+        let separator = self.separator.as_deref().map(AudienceOptions::separator).transpose();
+        Ok(AudienceOptions {
             encoding: self.encoding.clone(),
             separator: separator.map_err(|what| invalid("separator", what))?,
             sheet: self.sheet.clone(),
@@ -151,36 +151,36 @@ impl Asked {
     }
 
     /// Which run of that name it is; where it does not say, that of the job that it runs for.
-    pub(super) fn run(&self, job: Option<&OfJob>) -> String {
+    pub(super) fn run(&self, job: Option<&JobContext>) -> String {
         self.run.clone().unwrap_or_else(|| job.map_or("1", |job| &job.run).to_owned())
     }
 
     /// As the ledger keeps it.
-    pub(super) fn spec(&self, call: Call, script: Option<ScriptMark>) -> Spec {
-        Spec {
+    pub(super) fn spec(&self, call: MessageCall, script: Option<ScriptRef>) -> BroadcastSpec {
+        BroadcastSpec {
             in_doubt: self.in_doubt,
-            pack: if call == Call::Targeted { 1 } else { self.pack },
+            pack: if call == MessageCall::Targeted { 1 } else { self.pack },
             priority: self.priority,
             rate: self.rate,
             window: self.window.clone(),
             stop_after_failures: self.stop_after_failures,
             script,
-            ..Spec::new(call)
+            ..BroadcastSpec::new(call)
         }
     }
 
     /// The broadcasts whose recipients are left out.
-    pub(super) async fn exclusion(&self, ledger: &Ledger, app: AppId) -> Result<Option<Exclusion>, Failure> {
+    pub(super) async fn exclusion(&self, ledger: &Ledger, app: AppId) -> Result<Option<Exclusion>, RequestFailure> {
         let Some(excluded) = &self.exclude else { return Ok(None) };
         let Some(name) = &excluded.broadcast else {
-            return Err(Failure::invalid(
+            return Err(RequestFailure::invalid(
                 "exclude.broadcast",
                 "`exclude.broadcast` is missing: the name of an earlier one",
             ));
         };
         let run = excluded.run.as_deref().unwrap_or("1");
         let found = ledger.find(app, name, run).await.map_err(fault)?.ok_or_else(|| {
-            Failure::invalid(
+            RequestFailure::invalid(
                 "exclude.broadcast",
                 format!("there is no broadcast `{name}` with the run `{run}` in this app"),
             )
@@ -193,34 +193,34 @@ impl Asked {
     }
 }
 
-fn state(name: &str) -> Result<State, Failure> {
+fn state(name: &str) -> Result<State, RequestFailure> {
     State::from_name(name).ok_or_else(|| {
         let known: Vec<_> = State::ALL.iter().map(|state| state.name()).collect();
-        Failure::invalid(
+        RequestFailure::invalid(
             "exclude.states",
             format!("there is no state `{name}`; the states are {}", known.join(", ")),
         )
     })
 }
 
-fn check_window(window: &Value) -> Result<(), Failure> {
+fn check_window(window: &Value) -> Result<(), RequestFailure> {
     let example = "`window` is like { from = \"09:00\", to = \"21:00\", tz = \"Asia/Shanghai\" }";
-    let window: Window = serde_json::from_value(window.clone())
-        .map_err(|error| Failure::invalid("window", format!("{example}: {error}")))?;
+    let window: WindowRequest = serde_json::from_value(window.clone())
+        .map_err(|error| RequestFailure::invalid("window", format!("{example}: {error}")))?;
     let time = |field: &str, text: &str| {
         day_time(text)
-            .map_err(|why| Failure::invalid(format!("window.{field}"), format!("`window.{field}`: {why}")))
+            .map_err(|why| RequestFailure::invalid(format!("window.{field}"), format!("`window.{field}`: {why}")))
     };
     let (from, to) = (time("from", &window.from)?, time("to", &window.to)?);
     if from == DayTime::End {
         let why = "`window.from`: \"24:00\" is the end of a day; write \"00:00\" for its beginning";
-        return Err(Failure::invalid("window.from", why));
+        return Err(RequestFailure::invalid("window.from", why));
     }
     if from == to {
-        return Err(Failure::invalid(
+        return Err(RequestFailure::invalid(
             "window",
             format!("{example}: `from` and `to` are the same; the whole day is from \"00:00\" to \"24:00\""),
         ));
     }
-    zone(&window.tz).map(drop).map_err(|why| Failure::invalid("window.tz", format!("`window.tz`: {why}")))
+    zone(&window.tz).map(drop).map_err(|why| RequestFailure::invalid("window.tz", format!("`window.tz`: {why}")))
 }

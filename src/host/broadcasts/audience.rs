@@ -4,11 +4,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::input::{group_id, split_users, user};
-use crate::message::{Call, IdOf, USERS_PER_CALL, id};
+use crate::message::{MessageCall, IdKind, USERS_PER_CALL, id};
 
 /// A recipient as it was handed over, with what is to be said about it.
 #[derive(Debug, Deserialize)]
-pub(super) struct Given {
+pub(super) struct RawRecipient {
     /// The recipient: an id, or an object with `group_id` and perhaps `users`.
     #[serde(rename = "r")]
     pub(super) recipient: Value,
@@ -26,7 +26,7 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<V
     Value::deserialize(deserializer).map(Some)
 }
 
-impl Given {
+impl RawRecipient {
     pub(super) const fn of_line(recipient: Value, line: u64) -> Self {
         Self { recipient, number: line, line: Some(line), message: None }
     }
@@ -47,61 +47,61 @@ impl Given {
 
 /// A group, and its members where it names some.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Named {
+pub(super) struct GroupMembers {
     pub(super) group_id: String,
     pub(super) users: Vec<String>,
 }
 
 /// What is wrong with a recipient: the field and a sentence.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Wrong(pub(super) &'static str, pub(super) String);
+pub(super) struct RecipientError(pub(super) &'static str, pub(super) String);
 
 /// Reads a recipient.
-pub(super) fn named(recipient: &Value) -> Result<Named, Wrong> {
+pub(super) fn named(recipient: &Value) -> Result<GroupMembers, RecipientError> {
     let Value::Object(fields) = recipient else {
-        return Ok(Named { group_id: group_of(recipient)?, users: Vec::new() });
+        return Ok(GroupMembers { group_id: group_of(recipient)?, users: Vec::new() });
     };
     let group = match fields.get("group_id") {
         None | Some(Value::Null) => {
-            return Err(Wrong("group_id", "`group_id` is missing: the id of the group".to_owned()));
+            return Err(RecipientError("group_id", "`group_id` is missing: the id of the group".to_owned()));
         }
         Some(group) => group_of(group)?,
     };
     let users = match fields.get("users") {
         None | Some(Value::Null) => Vec::new(),
         Some(Value::String(list)) => {
-            split_users(list).map_err(|what| Wrong("users", format!("`users`: {what}")))?
+            split_users(list).map_err(|what| RecipientError("users", format!("`users`: {what}")))?
         }
         Some(Value::Array(list)) if list.is_empty() => {
             let what = "`users` is an empty list, which names nobody; leave it out for the whole group";
-            return Err(Wrong("users", what.to_owned()));
+            return Err(RecipientError("users", what.to_owned()));
         }
         Some(Value::Array(list)) => list
             .iter()
             .enumerate()
             .map(|(index, user)| user_of(&format!("users[{index}]"), user))
             .collect::<Result<_, _>>()?,
-        Some(_) => return Err(Wrong("users", "`users` must be a list of user ids".to_owned())),
+        Some(_) => return Err(RecipientError("users", "`users` must be a list of user ids".to_owned())),
     };
-    Ok(Named { group_id: group, users: without_repeats(users) })
+    Ok(GroupMembers { group_id: group, users: without_repeats(users) })
 }
 
-fn group_of(value: &Value) -> Result<String, Wrong> {
+fn group_of(value: &Value) -> Result<String, RecipientError> {
     match value {
         Value::String(text) => match group_id(text) {
             Ok(id) => Ok(id.to_owned()),
-            Err(what) => Err(Wrong("group_id", format!("`group_id`: {what}"))),
+            Err(what) => Err(RecipientError("group_id", format!("`group_id`: {what}"))),
         },
         other => {
-            id("group_id", other.clone(), IdOf::Group).map_err(|problem| Wrong("group_id", problem.message))
+            id("group_id", other.clone(), IdKind::Group).map_err(|problem| RecipientError("group_id", problem.message))
         }
     }
 }
 
-fn user_of(name: &str, value: &Value) -> Result<String, Wrong> {
+fn user_of(name: &str, value: &Value) -> Result<String, RecipientError> {
     match value {
-        Value::String(text) => user(text).map_err(|what| Wrong("users", format!("`{name}`: {what}"))),
-        other => id(name, other.clone(), IdOf::User).map_err(|problem| Wrong("users", problem.message)),
+        Value::String(text) => user(text).map_err(|what| RecipientError("users", format!("`{name}`: {what}"))),
+        other => id(name, other.clone(), IdKind::User).map_err(|problem| RecipientError("users", problem.message)),
     }
 }
 
@@ -110,10 +110,10 @@ fn without_repeats(users: Vec<String>) -> Vec<String> {
     users.into_iter().filter(|user| seen.insert(user.clone())).collect()
 }
 
-impl Named {
+impl GroupMembers {
     /// Which call this recipient is for.
-    pub(super) const fn call(&self) -> Call {
-        if self.users.is_empty() { Call::Group } else { Call::Targeted }
+    pub(super) const fn call(&self) -> MessageCall {
+        if self.users.is_empty() { MessageCall::Group } else { MessageCall::Targeted }
     }
 
     /// The recipients that it takes to name all its users, each within the limit of a call.
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn recipients_are_ids_or_tables() {
-        let plain = |id: &str| Named { group_id: id.to_owned(), users: Vec::new() };
+        let plain = |id: &str| GroupMembers { group_id: id.to_owned(), users: Vec::new() };
         assert_eq!(named(&json!("g1")), Ok(plain("g1")));
         assert_eq!(named(&json!(184_524_748_161_025_i64)), Ok(plain("184524748161025")));
         assert_eq!(named(&json!({ "group_id": "g1", "users": "" })), Ok(plain("g1")));
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn many_users_take_several_calls() {
         let users: Vec<String> = (0..45).map(|user| format!("u{user}")).collect();
-        let parts = Named { group_id: "g".to_owned(), users: users.clone() }.split();
+        let parts = GroupMembers { group_id: "g".to_owned(), users: users.clone() }.split();
         assert_eq!(parts.iter().map(|part| part.1.len()).collect::<Vec<_>>(), [20, 20, 5]);
         assert_eq!(parts.concat_users(), users);
     }

@@ -4,29 +4,29 @@ use std::rc::Rc;
 
 use serde_json::json;
 
-use crate::delivery::{Delivery, Point};
+use crate::delivery::{Delivery, CrashPoint};
 use crate::host::answers;
-use crate::host::services::Services;
-use crate::ledger::{Broadcast, Decision, Found, Input, Ledger, LedgerError, ScriptMark, Stage, Wish};
-use crate::protocol::{Answer, Failure, Kind};
+use crate::host::services::RunServices;
+use crate::ledger::{Broadcast, OperatorDecision, BroadcastLookup, PlanInput, Ledger, LedgerError, ScriptRef, Stage, Wish};
+use crate::protocol::{HostResponse, RequestFailure, FailureKind};
 
-use super::asked::Asked;
-use super::build::Building;
-use super::change::{self, Beside, OnChange};
-use super::compare::Comparing;
+use super::asked::BroadcastRequest;
+use super::build::PlanBuilder;
+use super::change::{self, StoredPlan, OnChange};
+use super::compare::RecipientComparison;
 use super::draft::{claim, draft, spec_of};
-use super::drive::{Driving, Role};
-use super::{Heartbeat, Open, continued, ended, fault, inputs, json_answer, watch};
+use super::drive::{BroadcastTask, LeasedBroadcast};
+use super::{LeaseRenewal, OpenBroadcast, continued, ended, fault, inputs, json_answer, watch};
 
 /// Makes a broadcast, or finds it again.
-pub(super) async fn begin(services: &Services, number: u32, spec: &[u8]) -> Result<Answer, Failure> {
+pub(super) async fn begin(services: &RunServices, number: u32, spec: &[u8]) -> Result<HostResponse, RequestFailure> {
     let delivery = app_of(services, number)?;
-    let mut asked = Asked::read(spec)?;
+    let mut asked = BroadcastRequest::read(spec)?;
     asked.on_change = services.broadcasts.on_change.get().unwrap_or(asked.on_change);
     asked.test_only |= services.broadcasts.test_only.get();
     let entry = delivery.entry().await.map_err(answers::failure)?;
     let (open, app) = entry
-        .ok_or_else(|| Failure::new(Kind::Invalid, "there is no ledger here, so nothing can be broadcast"))?;
+        .ok_or_else(|| RequestFailure::new(FailureKind::Invalid, "there is no ledger here, so nothing can be broadcast"))?;
     let (ledger, owner) = (&open.ledger, &open.owner);
     if !services.broadcasts.swept.replace(true)
         && let Err(error) = ledger.delete_dead_drafts().await
@@ -37,18 +37,18 @@ pub(super) async fn begin(services: &Services, number: u32, spec: &[u8]) -> Resu
     let run = asked.run(services.job.as_deref());
     if asked.test_only {
         if !asked.tested {
-            return Err(Failure::invalid(
+            return Err(RequestFailure::invalid(
                 "test_only",
                 format!("`{}` has no test groups, so with --test-only nothing of it is sent", asked.name),
             ));
         }
         let role = draft(services, delivery, ledger, owner, (app, &asked.name, &run), &spec).await?;
-        let building = Building::begin(role, asked, spec, app, None).await?;
+        let building = PlanBuilder::begin(role, asked, spec, app, None).await?;
         services.broadcasts.plans.borrow_mut().push(building.underway());
-        return Ok(opened(services, Open::Building(Box::new(building)), "build"));
+        return Ok(opened(services, OpenBroadcast::Building(Box::new(building)), "build"));
     }
     let found = ledger.find_or_create(app, &asked.name, &run, &spec).await.map_err(fault)?;
-    let has_ended = matches!(found, Found::Finished(_));
+    let has_ended = matches!(found, BroadcastLookup::Finished(_));
     if has_ended && !ended::is_compared(services, &asked, found.broadcast()).await {
         return ended::already(services, delivery, found.broadcast());
     }
@@ -70,7 +70,7 @@ pub(super) async fn begin(services: &Services, number: u32, spec: &[u8]) -> Resu
             };
             if changed.is_empty() {
                 goes_on(found.broadcast(), spec.script.as_ref());
-                return Ok(opened(services, Open::Driving(driving), "resume"));
+                return Ok(opened(services, OpenBroadcast::Driving(driving), "resume"));
             }
             let kept = change::changes(&changed, None);
             let note = change::note(&[format!("changed: {}", kept.inputs.join(", "))]);
@@ -86,15 +86,15 @@ pub(super) async fn begin(services: &Services, number: u32, spec: &[u8]) -> Resu
         }
         return Err(driven_elsewhere(ledger, found.broadcast()).await);
     };
-    let heartbeat = Heartbeat::start(ledger, lease, &services.clock);
+    let heartbeat = LeaseRenewal::start(ledger, lease, &services.clock);
     // Another may have driven it between the look and the claim.
     let broadcast = ledger.show(id).await.map_err(fault)?;
     if broadcast.is_over() && !(has_ended && broadcast.stage == Stage::Finished) {
         ledger.release(lease).await.map_err(fault)?;
         return ended::already(services, delivery, &broadcast);
     }
-    let resumes = matches!(found, Found::Unfinished(_)) || broadcast.plan.is_some();
-    let role = Role {
+    let resumes = matches!(found, BroadcastLookup::Unfinished(_)) || broadcast.plan.is_some();
+    let role = LeasedBroadcast {
         delivery: Rc::clone(delivery),
         ledger: ledger.clone(),
         lease,
@@ -102,34 +102,34 @@ pub(super) async fn begin(services: &Services, number: u32, spec: &[u8]) -> Resu
         heartbeat,
         bad_lines: 0,
         blank_rows: 0,
-        watched: watch::Watched::of(services),
+        watched: watch::BroadcastProblems::of(services),
     };
     if resumes {
         return Ok(match meet(services, number, role, asked, old_code).await? {
-            Met::Open(open, state) => opened(services, open, state),
-            Met::Over(answer) => answer,
+            ReopenResult::Open(open, state) => opened(services, open, state),
+            ReopenResult::Over(answer) => answer,
         });
     }
-    let building = Building::begin(role, asked, spec, app, None).await?;
+    let building = PlanBuilder::begin(role, asked, spec, app, None).await?;
     services.broadcasts.plans.borrow_mut().push(building.underway());
-    Ok(opened(services, Open::Building(Box::new(building)), "build"))
+    Ok(opened(services, OpenBroadcast::Building(Box::new(building)), "build"))
 }
 
 /// What becomes of a broadcast that is met again.
-enum Met {
-    Open(Open, &'static str),
+enum ReopenResult {
+    Open(OpenBroadcast, &'static str),
     /// It ended, and there is nothing to add to it.
-    Over(Answer),
+    Over(HostResponse),
 }
 
 /// A broadcast whose plan is fixed is met again: an unfinished one, or one that ended and may have more recipients by now.
 async fn meet(
-    services: &Services,
+    services: &RunServices,
     number: u32,
-    role: Role,
-    asked: Asked,
-    old_code: Vec<Input>,
-) -> Result<Met, Failure> {
+    role: LeasedBroadcast,
+    asked: BroadcastRequest,
+    old_code: Vec<PlanInput>,
+) -> Result<ReopenResult, RequestFailure> {
     let stored = &role.broadcast.spec.inputs;
     let has_ended = role.broadcast.is_over();
     if !has_ended {
@@ -150,32 +150,32 @@ async fn meet(
         return beside(services, number, role, asked, (changed, has_old_code)).await;
     }
     if asked.path.is_none() {
-        return Ok(Met::Open(Open::Comparing(Box::new(Comparing::new(role, asked, number))), "compare"));
+        return Ok(ReopenResult::Open(OpenBroadcast::Comparing(Box::new(RecipientComparison::new(role, asked, number))), "compare"));
     }
     if has_ended {
-        return ended::left_as_it_is(services, role).await.map(Met::Over);
+        return ended::left_as_it_is(services, role).await.map(ReopenResult::Over);
     }
     resume(services, role).await
 }
 
 /// The recipients of a list or an iterator were drawn.
 pub(super) async fn compared(
-    services: &Services,
+    services: &RunServices,
     handle: u64,
-    comparing: Comparing,
-) -> Result<Answer, Failure> {
+    comparing: RecipientComparison,
+) -> Result<HostResponse, RequestFailure> {
     let changed = comparing.changed();
-    let Comparing { role, asked, app, .. } = comparing;
+    let RecipientComparison { role, asked, app, .. } = comparing;
     let met = if !changed.is_empty() {
         beside(services, app, role, asked, (changed, false)).await?
     } else if role.broadcast.is_over() {
-        Met::Over(ended::left_as_it_is(services, role).await?)
+        ReopenResult::Over(ended::left_as_it_is(services, role).await?)
     } else {
         resume(services, role).await?
     };
     match met {
-        Met::Over(answer) => Ok(answer),
-        Met::Open(open, state) => {
+        ReopenResult::Over(answer) => Ok(answer),
+        ReopenResult::Open(open, state) => {
             services.broadcasts.put(handle, open);
             Ok(json_answer(&json!({ "state": state })))
         }
@@ -183,7 +183,7 @@ pub(super) async fn compared(
 }
 
 /// It goes on with its stored plan.
-async fn resume(services: &Services, mut role: Role) -> Result<Met, Failure> {
+async fn resume(services: &RunServices, mut role: LeasedBroadcast) -> Result<ReopenResult, RequestFailure> {
     let ready = match watch::resumes(services, &role.delivery, &role.broadcast) {
         Ok(()) => {
             if let Some(job) = &services.job {
@@ -199,28 +199,28 @@ async fn resume(services: &Services, mut role: Role) -> Result<Met, Failure> {
         return Err(failure);
     }
     goes_on(&role.broadcast, services.broadcasts.script_mark().as_ref());
-    Ok(Met::Open(Open::Driving(Driving::start(services, role)), "resume"))
+    Ok(ReopenResult::Open(OpenBroadcast::Driving(BroadcastTask::start(services, role)), "resume"))
 }
 
 /// A new plan is built beside the stored one.
 async fn beside(
-    services: &Services,
+    services: &RunServices,
     number: u32,
-    role: Role,
-    asked: Asked,
-    (changed, old_code): (Vec<Input>, bool),
-) -> Result<Met, Failure> {
+    role: LeasedBroadcast,
+    asked: BroadcastRequest,
+    (changed, old_code): (Vec<PlanInput>, bool),
+) -> Result<ReopenResult, RequestFailure> {
     let begun = async {
         let delivery = app_of(services, number)?;
         let entry = delivery.entry().await.map_err(answers::failure)?;
-        let (open, app) = entry.ok_or_else(|| Failure::new(Kind::Invalid, "there is no ledger here"))?;
+        let (open, app) = entry.ok_or_else(|| RequestFailure::new(FailureKind::Invalid, "there is no ledger here"))?;
         if !role.broadcast.is_over() {
             let kept = change::changes(&changed, None);
             let note = change::note(&[format!("changed: {}", kept.inputs.join(", "))]);
             change::hold(&role, &note, kept).await?;
             change::settle_flight(&role.ledger, role.lease, &role.broadcast).await.map_err(fault)?;
         }
-        delivery.pass(Point::BeforeDraft);
+        delivery.pass(CrashPoint::BeforeDraft);
         let spec = spec_of(services, &asked);
         let (name, run) = (&role.broadcast.name, &role.broadcast.run);
         let draft = draft(services, delivery, &open.ledger, &open.owner, (app, name, run), &spec).await?;
@@ -234,31 +234,31 @@ async fn beside(
         }
     };
     let on_change = asked.on_change;
-    let beside = Beside { role, changed, old_code, on_change };
-    let building = Building::begin(draft, asked, spec, app, Some(Box::new(beside))).await?;
+    let beside = StoredPlan { role, changed, old_code, on_change };
+    let building = PlanBuilder::begin(draft, asked, spec, app, Some(Box::new(beside))).await?;
     services.broadcasts.plans.borrow_mut().push(building.underway());
-    Ok(Met::Open(Open::Building(Box::new(building)), "build"))
+    Ok(ReopenResult::Open(OpenBroadcast::Building(Box::new(building)), "build"))
 }
 
 /// What an operator decided counts as if the script said it, unless the command line says otherwise.
-fn decided(services: &Services, asked: &mut Asked, broadcast: &Broadcast) {
+fn decided(services: &RunServices, asked: &mut BroadcastRequest, broadcast: &Broadcast) {
     match broadcast.spec.decision {
         _ if services.broadcasts.on_change.get().is_some() => {}
-        Some(Decision::Replan) => asked.on_change = OnChange::Replan,
+        Some(OperatorDecision::Replan) => asked.on_change = OnChange::Replan,
         // A run by hand is asked anew.
-        Some(Decision::Continue) if services.job.is_some() => asked.on_change = OnChange::Continue,
-        Some(Decision::Continue) | None => {}
+        Some(OperatorDecision::Continue) if services.job.is_some() => asked.on_change = OnChange::Continue,
+        Some(OperatorDecision::Continue) | None => {}
     }
 }
 
 /// Which of the script and its modules are by now not what a job's run began with, of a broadcast that a process which is
 /// gone has left. Such a run cannot make the new plan, so it refuses, whatever its script says.
 async fn old_code(
-    services: &Services,
-    asked: &mut Asked,
+    services: &RunServices,
+    asked: &mut BroadcastRequest,
     ledger: &Ledger,
     broadcast: &Broadcast,
-) -> Result<Vec<Input>, LedgerError> {
+) -> Result<Vec<PlanInput>, LedgerError> {
     let spec = &broadcast.spec;
     let Some((job, project)) = services.job.as_ref().and_then(|job| Some((job, job.project.as_ref()?)))
     else {
@@ -279,29 +279,29 @@ async fn old_code(
     Ok(changed)
 }
 
-fn app_of(services: &Services, number: u32) -> Result<&Rc<Delivery>, Failure> {
+fn app_of(services: &RunServices, number: u32) -> Result<&Rc<Delivery>, RequestFailure> {
     services
         .apps
         .get(number as usize)
-        .ok_or_else(|| Failure::new(Kind::Invalid, "no app is configured, so nothing can be sent"))
+        .ok_or_else(|| RequestFailure::new(FailureKind::Invalid, "no app is configured, so nothing can be sent"))
 }
 
 /// Gives a broadcast a handle, and says what comes next.
-fn opened(services: &Services, open: Open, state: &str) -> Answer {
+fn opened(services: &RunServices, open: OpenBroadcast, state: &str) -> HostResponse {
     let handle = services.broadcasts.last.get() + 1;
     services.broadcasts.last.set(handle);
-    let test_only = matches!(&open, Open::Building(building) if building.is_test_only());
+    let test_only = matches!(&open, OpenBroadcast::Building(building) if building.is_test_only());
     services.broadcasts.put(handle, open);
     json_answer(&json!({ "handle": handle, "state": state, "test_only": test_only }))
 }
 
-async fn driven_elsewhere(ledger: &Ledger, broadcast: &Broadcast) -> Failure {
+async fn driven_elsewhere(ledger: &Ledger, broadcast: &Broadcast) -> RequestFailure {
     let driver = ledger.show(broadcast.id).await.ok().and_then(|now| now.driver);
     let who = driver.map_or_else(
         || "another process".to_owned(),
         |driver| format!("`{}` (process {})", driver.owner.name, driver.owner.pid),
     );
-    Failure::invalid(
+    RequestFailure::invalid(
         "name",
         format!(
             "broadcast `{}` (run {}) is being built or sent by {who}; wait for its end, or give this one another name or run",
@@ -311,7 +311,7 @@ async fn driven_elsewhere(ledger: &Ledger, broadcast: &Broadcast) -> Failure {
 }
 
 /// Says that a stored plan goes on. One of before inputs were kept is compared by its script alone.
-fn goes_on(broadcast: &Broadcast, script: Option<&ScriptMark>) {
+fn goes_on(broadcast: &Broadcast, script: Option<&ScriptRef>) {
     let (name, run) = (&broadcast.name, &broadcast.run);
     if broadcast.spec.script.as_ref().map(|mark| &mark.hash) == script.map(|mark| &mark.hash) {
         tracing::info!("broadcast `{name}` (run {run}) goes on where it stopped");

@@ -7,25 +7,25 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::delivery::Point;
-use crate::input::{Audience, Fault, Line, Options};
+use crate::delivery::CrashPoint;
+use crate::input::{Audience, InputError, RecipientLine, AudienceOptions};
 use crate::ledger::{
-    AppId, Broadcast, Counts, Difference, Exclusion, InDoubt, Input, InputKind, LedgerError, NewMessage,
-    NewRecipient, Plan, Spec,
+    AppId, Broadcast, RecipientCounts, PlanDifference, Exclusion, InDoubtPolicy, PlanInput, InputKind, LedgerError, NewMessage,
+    NewRecipient, BroadcastPlan, BroadcastSpec,
 };
-use crate::message::Call;
-use crate::protocol::{Answer, Failure, Kind};
+use crate::message::MessageCall;
+use crate::protocol::{HostResponse, RequestFailure, FailureKind};
 
-use super::asked::Asked;
-use super::audience::{Given, Named, Wrong, named};
-use super::change::{self, Beside, OnChange};
-use super::drive::Role;
+use super::asked::BroadcastRequest;
+use super::audience::{RawRecipient, GroupMembers, RecipientError, named};
+use super::change::{self, StoredPlan, OnChange};
+use super::drive::LeasedBroadcast;
 use super::fault;
-use super::fields::Columns;
-use super::inputs::{self, Drawn};
+use super::fields::AudienceColumns;
+use super::inputs::{self, RecipientHasher};
 use super::{ended, report, watch};
-use crate::host::rehearsal::{How, PlannedBroadcast};
-use crate::host::services::Services;
+use crate::host::rehearsal::{BroadcastOrigin, PlannedBroadcast};
+use crate::host::services::RunServices;
 
 /// Recipients of a file that are read at once.
 const PAGE: usize = 500;
@@ -42,13 +42,13 @@ const IN_TURN: usize = 32;
 
 /// A plan that is being built, as those see it who watch.
 #[derive(Debug)]
-pub struct PlanUnderway {
+pub struct PlanProgress {
     /// The broadcast's name.
     pub name: String,
     recipients: Cell<u64>,
 }
 
-impl PlanUnderway {
+impl PlanProgress {
     /// Recipients put into it so far, duplicates among them.
     #[must_use]
     pub fn recipients(&self) -> u64 {
@@ -57,20 +57,20 @@ impl PlanUnderway {
 }
 
 /// A plan that is being built.
-pub(super) struct Building {
-    role: Role,
-    underway: Rc<PlanUnderway>,
-    asked: Asked,
-    spec: Spec,
+pub(super) struct PlanBuilder {
+    role: LeasedBroadcast,
+    underway: Rc<PlanProgress>,
+    asked: BroadcastRequest,
+    spec: BroadcastSpec,
     exclusion: Option<Exclusion>,
     /// Known from the first recipient on: whether it names users.
-    call: Option<Call>,
-    plain: Plain,
-    options: Options,
+    call: Option<MessageCall>,
+    plain: SharedMessage,
+    options: AudienceOptions,
     file: Option<Audience>,
     /// What the file was taken for, and its rows without any text, once all of it was read.
     read: Option<(String, u64)>,
-    columns: Columns,
+    columns: AudienceColumns,
     /// The columns of recipients that the worker makes messages for, by their numbers.
     awaited: HashMap<u64, Vec<(String, Value)>>,
     /// Recipients of the file that the worker was given.
@@ -78,33 +78,33 @@ pub(super) struct Building {
     /// Lines that are left out, until it is known which call the broadcast makes: that begins the plan anew.
     held: Vec<String>,
     /// The stored plan, where this one is built beside it.
-    beside: Option<Box<Beside>>,
+    beside: Option<Box<StoredPlan>>,
     /// What the recipients are known by that were handed over one by one.
-    drawn: Drawn,
+    drawn: RecipientHasher,
     /// The hash of the file of the recipients before it was read.
     audience: Option<String>,
-    checked: Option<Plan>,
+    checked: Option<BroadcastPlan>,
     /// Whether the stored plan has ended and has all the recipients of this one.
     nothing_new: bool,
 }
 
 /// The message of all.
-enum Plain {
+enum SharedMessage {
     Unread,
     Checked(NewMessage),
     /// In a rehearsal, where what is wrong with it was noted.
     Wrong,
 }
 
-impl Building {
+impl PlanBuilder {
     /// Begins anew, whatever an earlier try has left.
     pub(super) async fn begin(
-        role: Role,
-        asked: Asked,
-        spec: Spec,
+        role: LeasedBroadcast,
+        asked: BroadcastRequest,
+        spec: BroadcastSpec,
         app: AppId,
-        beside: Option<Box<Beside>>,
-    ) -> Result<Self, Failure> {
+        beside: Option<Box<StoredPlan>>,
+    ) -> Result<Self, RequestFailure> {
         let begun = async {
             let options = asked.options()?;
             let exclusion = asked.exclusion(&role.ledger, app).await?;
@@ -113,7 +113,7 @@ impl Building {
         };
         match begun.await {
             Ok((exclusion, options)) => {
-                let underway = Rc::new(PlanUnderway { name: asked.name.clone(), recipients: Cell::new(0) });
+                let underway = Rc::new(PlanProgress { name: asked.name.clone(), recipients: Cell::new(0) });
                 Ok(Self {
                     role,
                     underway,
@@ -121,16 +121,16 @@ impl Building {
                     spec,
                     exclusion,
                     call: None,
-                    plain: Plain::Unread,
+                    plain: SharedMessage::Unread,
                     options,
                     file: None,
                     read: None,
-                    columns: Columns::default(),
+                    columns: AudienceColumns::default(),
                     awaited: HashMap::new(),
                     given: 0,
                     held: Vec::new(),
                     beside,
-                    drawn: Drawn::default(),
+                    drawn: RecipientHasher::default(),
                     audience: None,
                     checked: None,
                     nothing_new: false,
@@ -147,7 +147,7 @@ impl Building {
     }
 
     /// What is to be seen of it for as long as it is being built.
-    pub(super) fn underway(&self) -> Weak<PlanUnderway> {
+    pub(super) fn underway(&self) -> Weak<PlanProgress> {
         Rc::downgrade(&self.underway)
     }
 
@@ -180,7 +180,7 @@ impl Building {
     }
 
     /// Throws the plan away that adds nothing to a broadcast that has ended.
-    pub(super) async fn leave_as_it_is(self, services: &Services) -> Result<Answer, Failure> {
+    pub(super) async fn leave_as_it_is(self, services: &RunServices) -> Result<HostResponse, RequestFailure> {
         let delivery = Rc::clone(&self.role.delivery);
         let role = self.beside.as_ref().map_or(&self.role, |beside| &beside.role);
         let broadcast = role.broadcast.clone();
@@ -189,14 +189,14 @@ impl Building {
     }
 
     /// What its driver needs.
-    pub(super) fn into_drive(self) -> Role {
+    pub(super) fn into_drive(self) -> LeasedBroadcast {
         let mut role = self.role;
         role.blank_rows = self.read.map_or(0, |(_, blank)| blank);
         role
     }
 
     /// The next recipients of the file, for a message function to see.
-    pub(super) async fn page(&mut self, services: &Services) -> Result<Value, Failure> {
+    pub(super) async fn page(&mut self, services: &RunServices) -> Result<Value, RequestFailure> {
         let (given, done) = self.read(services).await?;
         let (mut items, mut lines) = (Vec::with_capacity(given.len()), Vec::with_capacity(given.len()));
         for (given, line, _) in given {
@@ -213,7 +213,7 @@ impl Building {
     }
 
     /// Puts the next recipients of the file into the plan; gives whether they were the last.
-    pub(super) async fn take(&mut self, services: &Services) -> Result<bool, Failure> {
+    pub(super) async fn take(&mut self, services: &RunServices) -> Result<bool, RequestFailure> {
         let (given, done) = self.read(services).await?;
         let named = given.into_iter().map(|(given, _, named)| (given, named)).collect();
         self.add(services, named).await?;
@@ -221,9 +221,9 @@ impl Building {
     }
 
     /// Puts a batch of the worker's into the plan.
-    pub(super) async fn append(&mut self, services: &Services, batch: &[u8]) -> Result<(), Failure> {
-        let given: Vec<Given> = serde_json::from_slice(batch)
-            .map_err(|error| Failure::invalid("to", format!("the recipients cannot be read: {error}")))?;
+    pub(super) async fn append(&mut self, services: &RunServices, batch: &[u8]) -> Result<(), RequestFailure> {
+        let given: Vec<RawRecipient> = serde_json::from_slice(batch)
+            .map_err(|error| RequestFailure::invalid("to", format!("the recipients cannot be read: {error}")))?;
         let mut all = Vec::with_capacity(given.len());
         for given in given {
             match named(&given.recipient) {
@@ -233,8 +233,8 @@ impl Building {
                     }
                     all.push((given, named));
                 }
-                Err(Wrong(field, what)) => {
-                    let why = Failure::invalid(field, format!("{}: {what}", given.place()));
+                Err(RecipientError(field, what)) => {
+                    let why = RequestFailure::invalid(field, format!("{}: {what}", given.place()));
                     self.note(services, &given.place(), why)?;
                 }
             }
@@ -243,10 +243,10 @@ impl Building {
     }
 
     /// Reads and makes all that is left, and checks the plan as a whole. Nothing of it can be sent yet.
-    pub(super) async fn check(&mut self, services: &Services) -> Result<Plan, Failure> {
+    pub(super) async fn check(&mut self, services: &RunServices) -> Result<BroadcastPlan, RequestFailure> {
         if self.call.is_none() && self.asked.message.is_some() {
             // No recipient gets it, but its author will want to know.
-            self.plain_message(services, Call::Group)?;
+            self.plain_message(services, MessageCall::Group)?;
         }
         self.put_held().await?;
         self.tell_read();
@@ -263,7 +263,7 @@ impl Building {
             let difference = self.role.ledger.difference(beside.role.broadcast.id, lease.broadcast).await;
             if difference.map_err(fault)?.added == 0 {
                 self.nothing_new = true;
-                let nothing = Plan { total: 0, ..plan };
+                let nothing = BroadcastPlan { total: 0, ..plan };
                 self.checked = Some(nothing.clone());
                 return Ok(nothing);
             }
@@ -272,7 +272,7 @@ impl Building {
             return Err(self.refuse(services).await);
         }
         if plan.total == 0 && self.beside.is_some() {
-            return Err(Failure::invalid(
+            return Err(RequestFailure::invalid(
                 "to",
                 format!(
                     "the new plan of broadcast `{name}` (run {run}) has no recipients, so the stored one stays; to send nothing more of it, cancel it: mooncast runs cancel"
@@ -284,9 +284,9 @@ impl Building {
     }
 
     /// Fixes the plan; one that was built beside a stored plan takes its place.
-    pub(super) async fn fix(&mut self, services: &Services) -> Result<Plan, Failure> {
+    pub(super) async fn fix(&mut self, services: &RunServices) -> Result<BroadcastPlan, RequestFailure> {
         if self.asked.test_only {
-            return Err(Failure::invalid("test_only", "only the test is sent"));
+            return Err(RequestFailure::invalid("test_only", "only the test is sent"));
         }
         let checked = match self.checked.take() {
             Some(checked) => checked,
@@ -312,7 +312,7 @@ impl Building {
                 app: self.role.delivery.name(),
                 broadcast: &self.role.broadcast,
                 spec: &self.spec,
-                how: How::Built,
+                how: BroadcastOrigin::Built,
                 plan: plan.clone(),
                 bad_lines: self.role.bad_lines,
                 read: self.read.as_ref().map(|(read, _)| read.clone()),
@@ -322,14 +322,14 @@ impl Building {
     }
 
     /// The recipients of a group, with what they will get.
-    pub(super) async fn rows(&self, group_id: &str) -> Result<Value, Failure> {
-        let group_id = crate::message::id_text("group_id", group_id, crate::message::IdOf::Group)
-            .map_err(|problem| Failure::invalid("group_id", problem.message))?;
+    pub(super) async fn rows(&self, group_id: &str) -> Result<Value, RequestFailure> {
+        let group_id = crate::message::id_text("group_id", group_id, crate::message::IdKind::Group)
+            .map_err(|problem| RequestFailure::invalid("group_id", problem.message))?;
         let rows = self.role.ledger.planned_for(self.role.broadcast.id, group_id).await.map_err(fault)?;
         rows.into_iter()
             .map(|(users, message)| {
                 let message: Value = serde_json::from_slice(&message).map_err(|error| {
-                    Failure::new(Kind::Invalid, format!("a stored message cannot be read: {error}"))
+                    RequestFailure::new(FailureKind::Invalid, format!("a stored message cannot be read: {error}"))
                 })?;
                 Ok(json!({ "users": users, "message": message }))
             })
@@ -337,28 +337,28 @@ impl Building {
     }
 
     /// What the recipients are known by. A file that was changed while it was read is no audience.
-    async fn audience_read(&self, services: &Services) -> Result<Input, Failure> {
+    async fn audience_read(&self, services: &RunServices) -> Result<PlanInput, RequestFailure> {
         let Some(path) = &self.asked.path else {
             let hash = self.drawn.hash();
-            return Ok(Input { kind: InputKind::Recipients, name: String::new(), hash });
+            return Ok(PlanInput { kind: InputKind::Recipients, name: String::new(), hash });
         };
         let file = services.files.open_upload(path).await.map_err(of_to)?.file;
         let (_, hash) = inputs::of_file(file).await?;
         if self.audience.as_ref().is_some_and(|before| *before != hash) {
-            return Err(Failure::invalid(
+            return Err(RequestFailure::invalid(
                 "to",
                 format!(
                     "`{path}` was changed while it was read; nothing was sent. Run it again once the file is complete"
                 ),
             ));
         }
-        Ok(Input { kind: InputKind::Audience, name: path.clone(), hash })
+        Ok(PlanInput { kind: InputKind::Audience, name: path.clone(), hash })
     }
 
     /// Says in what this plan differs from the stored one, and holds the broadcast back.
-    async fn refuse(&self, services: &Services) -> Failure {
+    async fn refuse(&self, services: &RunServices) -> RequestFailure {
         let Some(beside) = &self.beside else {
-            return Failure::new(Kind::Invalid, "there is no stored plan");
+            return RequestFailure::new(FailureKind::Invalid, "there is no stored plan");
         };
         let stored = &beside.role.broadcast;
         let difference = match self.role.ledger.difference(stored.id, self.role.broadcast.id).await {
@@ -367,13 +367,13 @@ impl Building {
         };
         // This run made its messages from the old code, so they say nothing about the new ones.
         let first = difference.first.filter(|first| !beside.old_code || first.old != first.new);
-        let difference = Difference { first, ..difference };
+        let difference = PlanDifference { first, ..difference };
         if stored.is_over() {
             // Those who have it get nothing again, so neither another text nor who is gone matters.
-            let added = Difference {
+            let added = PlanDifference {
                 added: difference.added,
                 first_added: difference.first_added,
-                ..Difference::default()
+                ..PlanDifference::default()
             };
             services.broadcasts.refused.set(true);
             return ended::refused(stored, &change::lines(&beside.changed, &added));
@@ -391,12 +391,12 @@ impl Building {
     }
 
     /// Puts this plan in the place of the stored one, and becomes its builder.
-    async fn replan(&mut self, services: &Services, plan: &Plan) -> Result<(), Failure> {
+    async fn replan(&mut self, services: &RunServices, plan: &BroadcastPlan) -> Result<(), RequestFailure> {
         let Some(beside) = self.beside.as_mut() else { return Ok(()) };
         let (ledger, draft) = (&self.role.ledger, self.role.lease);
         let delivery = Rc::clone(&self.role.delivery);
         let lease = beside.role.lease;
-        delivery.pass(Point::BeforeReplan);
+        delivery.pass(CrashPoint::BeforeReplan);
         // Other hosts let go of a broadcast that is paused for changed inputs.
         for _ in 0..LET_GO_TRIES {
             if !ledger.has_other_drivers(lease).await.map_err(fault)? {
@@ -404,10 +404,10 @@ impl Building {
             }
             services.clock.sleep(LET_GO).await;
         }
-        ledger.take_over_as(lease, InDoubt::Hold).await.map_err(fault)?;
-        let step = || delivery.pass(Point::InReplan);
+        ledger.take_over_as(lease, InDoubtPolicy::Hold).await.map_err(fault)?;
+        let step = || delivery.pass(CrashPoint::InReplan);
         let replanned = ledger.replan(lease, draft, plan, &self.spec, &step).await.map_err(fault)?;
-        delivery.pass(Point::AfterReplan);
+        delivery.pass(CrashPoint::AfterReplan);
         let (name, run, left) = (&replanned.name, &replanned.run, replanned.counts.pending);
         tracing::info!("broadcast `{name}` (run {run}) goes on by its new plan: {left} recipients are left");
         let Some(beside) = self.beside.take() else { return Ok(()) };
@@ -420,27 +420,27 @@ impl Building {
     }
 
     /// The number of problems whose line of the script is not known yet.
-    pub(super) fn unplaced(&self, services: &Services) -> Option<u64> {
+    pub(super) fn unplaced(&self, services: &RunServices) -> Option<u64> {
         self.role.watched.unplaced(services)
     }
 
-    fn note(&self, services: &Services, recipient: &str, why: Failure) -> Result<(), Failure> {
+    fn note(&self, services: &RunServices, recipient: &str, why: RequestFailure) -> Result<(), RequestFailure> {
         self.role.watched.note(services, &self.asked.name, recipient, why)
     }
 
     /// Good lines of the file, and whether they were its last.
-    async fn read(&mut self, services: &Services) -> Result<(Vec<(Given, u64, Named)>, bool), Failure> {
+    async fn read(&mut self, services: &RunServices) -> Result<(Vec<(RawRecipient, u64, GroupMembers)>, bool), RequestFailure> {
         let path = self
             .asked
             .path
             .clone()
-            .ok_or_else(|| Failure::new(Kind::Invalid, "this broadcast reads no file"))?;
-        let unreadable = |fault: Fault| Failure::invalid("to", format!("`{path}`: {fault}"));
+            .ok_or_else(|| RequestFailure::new(FailureKind::Invalid, "this broadcast reads no file"))?;
+        let unreadable = |fault: InputError| RequestFailure::invalid("to", format!("`{path}`: {fault}"));
         let file = if let Some(file) = self.file.take() {
             file
         } else {
             Audience::check_name(&path, &self.options)
-                .map_err(|(field, what)| Failure::invalid(field, what))?;
+                .map_err(|(field, what)| RequestFailure::invalid(field, what))?;
             let file = services.files.open_upload(&path).await.map_err(of_to)?.file;
             let (file, hash) = inputs::of_file(file).await?;
             self.audience = Some(hash);
@@ -460,18 +460,18 @@ impl Building {
         }
         self.file = Some(file);
         let (mut good, mut bad) = (Vec::with_capacity(page.len()), Vec::new());
-        for Line { number, value } in page {
-            let read = value.map_err(|fault| Wrong("to", fault.to_string())).and_then(|value| {
-                let at_line = |Wrong(field, what)| Wrong(field, format!("line {number}: {what}"));
+        for RecipientLine { number, value } in page {
+            let read = value.map_err(|fault| RecipientError("to", fault.to_string())).and_then(|value| {
+                let at_line = |RecipientError(field, what)| RecipientError(field, format!("line {number}: {what}"));
                 let named = named(&value).map_err(at_line)?;
-                Ok((Given::of_line(value, number), number, named))
+                Ok((RawRecipient::of_line(value, number), number, named))
             });
             match read {
                 Ok(read) => good.push(read),
-                Err(Wrong(_, what)) if self.asked.skip_bad => bad.push(what),
-                Err(Wrong(field, what)) => {
+                Err(RecipientError(_, what)) if self.asked.skip_bad => bad.push(what),
+                Err(RecipientError(field, what)) => {
                     let what = format!("`{path}`: {what} (`skip_bad = true` leaves such lines out)");
-                    self.note(services, &format!("line {number}"), Failure::invalid(field, what))?;
+                    self.note(services, &format!("line {number}"), RequestFailure::invalid(field, what))?;
                 }
             }
         }
@@ -480,7 +480,7 @@ impl Building {
     }
 
     /// Puts the lines that are left out into the plan, each with its reason.
-    async fn skip(&mut self, path: &str, bad: Vec<String>) -> Result<(), Failure> {
+    async fn skip(&mut self, path: &str, bad: Vec<String>) -> Result<(), RequestFailure> {
         if bad.is_empty() {
             return Ok(());
         }
@@ -493,7 +493,7 @@ impl Building {
         if self.call.is_some() { self.put_held().await } else { Ok(()) }
     }
 
-    async fn put_held(&mut self) -> Result<(), Failure> {
+    async fn put_held(&mut self) -> Result<(), RequestFailure> {
         let held = std::mem::take(&mut self.held);
         if held.is_empty() {
             return Ok(());
@@ -517,10 +517,10 @@ impl Building {
     /// The report of a broadcast that had nothing to send, of which nothing is kept.
     pub(super) async fn end_without_recipients(
         self,
-        services: &Services,
-        plan: &Plan,
-    ) -> Result<Value, Failure> {
-        let Role { ledger, lease, mut broadcast, heartbeat, bad_lines, .. } = self.role;
+        services: &RunServices,
+        plan: &BroadcastPlan,
+    ) -> Result<Value, RequestFailure> {
+        let LeasedBroadcast { ledger, lease, mut broadcast, heartbeat, bad_lines, .. } = self.role;
         ledger.forget_unbuilt(lease).await.map_err(fault)?;
         drop(heartbeat);
         let (name, run) = (&broadcast.name, &broadcast.run);
@@ -536,7 +536,7 @@ impl Building {
                 "broadcast `{name}` (run {run}): there are no recipients{of}; nothing was sent, and nothing of it is kept: once there are some, the same name and run send to them"
             );
         }
-        broadcast.counts = Counts { skipped: plan.skipped, ..Counts::default() };
+        broadcast.counts = RecipientCounts { skipped: plan.skipped, ..RecipientCounts::default() };
         broadcast.duplicates = plan.duplicates;
         let mut report = report::of(&broadcast, 0, Duration::ZERO, bad_lines);
         if left_out == 0 {
@@ -548,7 +548,7 @@ impl Building {
         Ok(report)
     }
 
-    async fn add(&mut self, services: &Services, named: Vec<(Given, Named)>) -> Result<(), Failure> {
+    async fn add(&mut self, services: &RunServices, named: Vec<(RawRecipient, GroupMembers)>) -> Result<(), RequestFailure> {
         let Some((_, first)) = named.first() else { return Ok(()) };
         let call = match self.call {
             Some(call) => call,
@@ -562,7 +562,7 @@ impl Building {
                 tokio::task::yield_now().await;
             }
             if named.call() != call {
-                let why = Failure::invalid("users", format!("{}: {}", given.place(), mixed(call)));
+                let why = RequestFailure::invalid("users", format!("{}: {}", given.place(), mixed(call)));
                 self.note(services, &given.place(), why)?;
                 continue;
             }
@@ -601,7 +601,7 @@ impl Building {
             }
         }
         if self.beside.is_some() {
-            self.role.delivery.pass(Point::InDraft);
+            self.role.delivery.pass(CrashPoint::InDraft);
         }
         self.role.ledger.append(self.role.lease, &recipients).await.map_err(fault)?;
         let so_far = self.underway.recipients() + recipients.len() as u64;
@@ -610,10 +610,10 @@ impl Building {
     }
 
     /// The first recipient says which call it is: that is kept with the broadcast.
-    async fn decide(&mut self, call: Call) -> Result<Call, Failure> {
-        if call == Call::Targeted {
+    async fn decide(&mut self, call: MessageCall) -> Result<MessageCall, RequestFailure> {
+        if call == MessageCall::Targeted {
             // Members are never packed.
-            self.spec = Spec { call, pack: 1, ..self.spec.clone() };
+            self.spec = BroadcastSpec { call, pack: 1, ..self.spec.clone() };
             self.role.ledger.discard_unbuilt(self.role.lease, &self.spec).await.map_err(fault)?;
             self.role.broadcast.spec = self.spec.clone();
         } else {
@@ -624,25 +624,25 @@ impl Building {
     }
 
     /// The message of all; none in a rehearsal in which something is wrong with it, which was noted.
-    fn plain_message(&mut self, services: &Services, call: Call) -> Result<Option<NewMessage>, Failure> {
+    fn plain_message(&mut self, services: &RunServices, call: MessageCall) -> Result<Option<NewMessage>, RequestFailure> {
         match &self.plain {
-            Plain::Unread => {}
-            Plain::Checked(plain) => return Ok(Some(plain.clone())),
-            Plain::Wrong => return Ok(None),
+            SharedMessage::Unread => {}
+            SharedMessage::Checked(plain) => return Ok(Some(plain.clone())),
+            SharedMessage::Wrong => return Ok(None),
         }
         let message = self
             .asked
             .message
             .clone()
-            .ok_or_else(|| Failure::invalid("message", "the broadcast has no message"))?;
+            .ok_or_else(|| RequestFailure::invalid("message", "the broadcast has no message"))?;
         match self.checked(services, call, message, None) {
             Ok(plain) => {
-                self.plain = Plain::Checked(plain.clone());
+                self.plain = SharedMessage::Checked(plain.clone());
                 Ok(Some(plain))
             }
             Err(why) => {
                 self.note(services, "", why)?;
-                self.plain = Plain::Wrong;
+                self.plain = SharedMessage::Wrong;
                 Ok(None)
             }
         }
@@ -650,18 +650,18 @@ impl Building {
 
     fn checked(
         &self,
-        services: &Services,
-        call: Call,
+        services: &RunServices,
+        call: MessageCall,
         message: Value,
         place: Option<&str>,
-    ) -> Result<NewMessage, Failure> {
+    ) -> Result<NewMessage, RequestFailure> {
         let draft = self.role.delivery.check_draft(call, message).map_err(|problems| {
             let listed: Vec<_> = problems.iter().map(|p| (p.field.clone(), p.message.clone())).collect();
             let place = place.map_or_else(String::new, |place| format!("{place}: "));
-            Failure {
+            RequestFailure {
                 field: listed.first().map(|(field, _)| field.as_str().into()),
                 problems: listed,
-                ..Failure::new(Kind::Invalid, format!("{place}{problems}"))
+                ..RequestFailure::new(FailureKind::Invalid, format!("{place}{problems}"))
             }
         })?;
         let content = draft.to_json();
@@ -671,9 +671,9 @@ impl Building {
 }
 
 /// Why a plan was not fixed.
-fn not_planned(error: LedgerError, name: &str, run: &str) -> Failure {
+fn not_planned(error: LedgerError, name: &str, run: &str) -> RequestFailure {
     match error {
-        LedgerError::OtherPlan { .. } => Failure::denied(format!(
+        LedgerError::OtherPlan { .. } => RequestFailure::denied(format!(
             "broadcast `{name}` (run {run}) is not what was rehearsed (`--plan`): {error}; nothing of it was sent. Rehearse the script again"
         )),
         error => fault(error),
@@ -681,24 +681,24 @@ fn not_planned(error: LedgerError, name: &str, run: &str) -> Failure {
 }
 
 /// What is wrong with a recipient of the other call.
-const fn mixed(call: Call) -> &'static str {
+const fn mixed(call: MessageCall) -> &'static str {
     match call {
-        Call::Group => {
+        MessageCall::Group => {
             "it names `users`, and the first recipient does not: a broadcast goes to groups or to members"
         }
-        Call::Targeted => {
+        MessageCall::Targeted => {
             "it names no `users`, and the first recipient does: a broadcast goes to groups or to members"
         }
     }
 }
 
 /// The file is named by the field `to`.
-fn of_to(failure: Failure) -> Failure {
-    Failure { field: Some("to".into()), ..failure }
+fn of_to(failure: RequestFailure) -> RequestFailure {
+    RequestFailure { field: Some("to".into()), ..failure }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, RequestFailure> {
     tokio::task::spawn_blocking(work)
         .await
-        .map_err(|_| Failure::new(Kind::Cancelled, "the host is shutting down"))
+        .map_err(|_| RequestFailure::new(FailureKind::Cancelled, "the host is shutting down"))
 }

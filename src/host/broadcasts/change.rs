@@ -3,11 +3,11 @@
 use serde::Deserialize;
 
 use crate::ledger::{
-    Broadcast, Changes, Difference, FirstText, InDoubt, Input, Lease, Ledger, LedgerError, Wish,
+    Broadcast, BroadcastChanges, PlanDifference, MessageChange, InDoubtPolicy, PlanInput, Lease, Ledger, LedgerError, Wish,
 };
-use crate::protocol::Failure;
+use crate::protocol::RequestFailure;
 
-use super::drive::Role;
+use super::drive::LeasedBroadcast;
 use super::{fault, inputs, texts};
 
 /// What begins the note of a broadcast that is paused because its inputs changed.
@@ -27,31 +27,31 @@ pub enum OnChange {
 }
 
 /// The stored plan that a draft is built beside.
-pub(super) struct Beside {
+pub(super) struct StoredPlan {
     /// The right to the broadcast itself.
-    pub(super) role: Role,
+    pub(super) role: LeasedBroadcast,
     /// What is known to have changed.
-    pub(super) changed: Vec<Input>,
+    pub(super) changed: Vec<PlanInput>,
     /// Whether the script or a module is not what this run began with, so that it cannot make the new plan.
     pub(super) old_code: bool,
     pub(super) on_change: OnChange,
 }
 
 /// Holds a broadcast back while its inputs are not what they were. A pause that a person asked for stays as it is.
-pub(super) async fn hold(role: &Role, note: &str, changes: Changes) -> Result<(), Failure> {
+pub(super) async fn hold(role: &LeasedBroadcast, note: &str, changes: BroadcastChanges) -> Result<(), RequestFailure> {
     role.ledger.hold_for_changes(role.broadcast.id, note, changes).await.map_err(fault)
 }
 
 /// What changed, for the page: messages are cut short.
-pub(super) fn changes(changed: &[Input], difference: Option<Difference>) -> Changes {
-    let difference = difference.map(|difference| Difference {
+pub(super) fn changes(changed: &[PlanInput], difference: Option<PlanDifference>) -> BroadcastChanges {
+    let difference = difference.map(|difference| PlanDifference {
         first: difference.first.map(|first| {
             let (old, new) = texts::both(&first.old, &first.new);
-            FirstText { group_id: first.group_id, old, new }
+            MessageChange { group_id: first.group_id, old, new }
         }),
         ..difference
     });
-    Changes { inputs: changed.iter().map(inputs::words).collect(), difference }
+    BroadcastChanges { inputs: changed.iter().map(inputs::words).collect(), difference }
 }
 
 /// Settles what a process that is gone had in flight, where its broadcast is held back: whether it arrived is not known. One
@@ -61,14 +61,14 @@ pub(super) async fn settle_flight(
     lease: Lease,
     broadcast: &Broadcast,
 ) -> Result<(), LedgerError> {
-    if broadcast.counts.sending > 0 && broadcast.spec.in_doubt == InDoubt::Hold {
-        ledger.take_over_as(lease, InDoubt::Hold).await?;
+    if broadcast.counts.sending > 0 && broadcast.spec.in_doubt == InDoubtPolicy::Hold {
+        ledger.take_over_as(lease, InDoubtPolicy::Hold).await?;
     }
     Ok(())
 }
 
 /// Lets a broadcast go on that was held back for this reason.
-pub(super) async fn let_go(role: &mut Role) -> Result<(), Failure> {
+pub(super) async fn let_go(role: &mut LeasedBroadcast) -> Result<(), RequestFailure> {
     if role.broadcast.is_held_for_changes() {
         role.ledger.request(role.broadcast.id, Wish::Run, None).await.map_err(fault)?;
     } else if role.broadcast.spec.changes.is_none() {
@@ -80,7 +80,7 @@ pub(super) async fn let_go(role: &mut Role) -> Result<(), Failure> {
 }
 
 /// What differs, in lines of text.
-pub(super) fn lines(changed: &[Input], difference: &Difference) -> Vec<String> {
+pub(super) fn lines(changed: &[PlanInput], difference: &PlanDifference) -> Vec<String> {
     let names: Vec<String> = changed.iter().map(inputs::words).collect();
     let mut lines = vec![format!("changed: {}", names.join(", "))];
     for (many, first, what) in [
@@ -113,10 +113,10 @@ pub(super) fn listed(many: u64, first: &[String]) -> String {
 }
 
 /// The refusal, with what differs and the ways on.
-pub(super) fn refused(broadcast: &Broadcast, lines: &[String]) -> Failure {
+pub(super) fn refused(broadcast: &Broadcast, lines: &[String]) -> RequestFailure {
     let Broadcast { name, run, .. } = broadcast;
     let counts = &broadcast.counts;
-    Failure::invalid(
+    RequestFailure::invalid(
         "on_change",
         format!(
             "broadcast `{name}` (run {run}) was begun from other inputs, and nothing more was sent ({} of {} were sent before); {}. Ways on: --continue sends the rest as it is stored; --replan sends the rest by the new plan, and nothing again to those who have it; or give it another `run` (in Lua: on_change = \"continue\" or \"replan\")",

@@ -3,14 +3,14 @@
 
 use bytes::Bytes;
 
-use crate::host::services::Services;
+use crate::host::services::RunServices;
 use crate::input::Audience;
-use crate::ledger::{Difference, InputKind, NewMessage, NewRecipient};
-use crate::protocol::{Failure, Kind};
+use crate::ledger::{PlanDifference, InputKind, NewMessage, NewRecipient};
+use crate::protocol::{RequestFailure, FailureKind};
 
-use super::asked::Asked;
+use super::asked::BroadcastRequest;
 use super::audience::named;
-use super::drive::Role;
+use super::drive::LeasedBroadcast;
 use super::{change, draft, fault, inputs};
 use crate::host::answers;
 
@@ -19,7 +19,7 @@ const PAGE: usize = 500;
 
 /// Says in which recipients the file differs from the stored plan. It changes nothing, so where the file cannot be read, that
 /// is said and no more.
-pub(super) async fn tell(services: &Services, role: &Role, asked: &Asked) {
+pub(super) async fn tell(services: &RunServices, role: &LeasedBroadcast, asked: &BroadcastRequest) {
     let Some(path) = &asked.path else { return };
     let broadcast = &role.broadcast;
     let Some(stored) = broadcast.spec.inputs.iter().find(|input| input.kind == InputKind::Audience) else {
@@ -61,14 +61,14 @@ pub(super) async fn tell(services: &Services, role: &Role, asked: &Asked) {
 
 /// The recipients of the file beside those of the stored plan.
 async fn difference(
-    services: &Services,
-    role: &Role,
-    asked: &Asked,
+    services: &RunServices,
+    role: &LeasedBroadcast,
+    asked: &BroadcastRequest,
     path: &str,
-) -> Result<Difference, Failure> {
+) -> Result<PlanDifference, RequestFailure> {
     let delivery = &role.delivery;
     let entry = delivery.entry().await.map_err(answers::failure)?;
-    let (open, app) = entry.ok_or_else(|| Failure::new(Kind::Invalid, "there is no ledger here"))?;
+    let (open, app) = entry.ok_or_else(|| RequestFailure::new(FailureKind::Invalid, "there is no ledger here"))?;
     let spec = draft::spec_of(services, asked);
     let key = (app, role.broadcast.name.as_str(), role.broadcast.run.as_str());
     let beside = draft::draft(services, delivery, &open.ledger, &open.owner, key, &spec).await?;
@@ -89,14 +89,14 @@ async fn difference(
 }
 
 /// Puts the good lines of the file into a draft, with a message that stands for theirs.
-async fn put(services: &Services, draft: &Role, asked: &Asked, path: &str) -> Result<(), Failure> {
-    let unreadable = |what: String| Failure::invalid("to", format!("`{path}`: {what}"));
+async fn put(services: &RunServices, draft: &LeasedBroadcast, asked: &BroadcastRequest, path: &str) -> Result<(), RequestFailure> {
+    let unreadable = |what: String| RequestFailure::invalid("to", format!("`{path}`: {what}"));
     let options = asked.options()?;
-    Audience::check_name(path, &options).map_err(|(field, what)| Failure::invalid(field, what))?;
+    Audience::check_name(path, &options).map_err(|(field, what)| RequestFailure::invalid(field, what))?;
     let opened = services.files.open_upload(path).await?.file;
     let name = path.to_owned();
     let opening = tokio::task::spawn_blocking(move || Audience::open(&name, opened, &options));
-    let cut_short = |_| Failure::new(Kind::Cancelled, "the host is shutting down");
+    let cut_short = |_| RequestFailure::new(FailureKind::Cancelled, "the host is shutting down");
     let mut file = opening.await.map_err(cut_short)?.map_err(|fault| unreadable(fault.to_string()))?;
     let content = Bytes::from_static(b"{}");
     let message = NewMessage { size: content.len() as u64, content, known_as: None };

@@ -3,56 +3,56 @@
 use std::rc::Rc;
 
 use crate::delivery::{Delivery, LEASE};
-use crate::host::services::Services;
-use crate::ledger::{AppId, BroadcastId, JobMark, Lease, Ledger, LedgerError, Owner, Spec};
-use crate::message::Call;
-use crate::protocol::Failure;
+use crate::host::services::RunServices;
+use crate::ledger::{AppId, BroadcastId, JobRunRef, Lease, Ledger, LedgerError, Instance, BroadcastSpec};
+use crate::message::MessageCall;
+use crate::protocol::RequestFailure;
 
-use super::asked::Asked;
-use super::drive::Role;
-use super::{Heartbeat, fault, watch};
+use super::asked::BroadcastRequest;
+use super::drive::LeasedBroadcast;
+use super::{LeaseRenewal, fault, watch};
 
 /// The right to build a draft.
 pub(super) async fn draft(
-    services: &Services,
+    services: &RunServices,
     delivery: &Rc<Delivery>,
     ledger: &Ledger,
-    owner: &Owner,
+    owner: &Instance,
     (app, name, run): (AppId, &str, &str),
-    spec: &Spec,
-) -> Result<Role, Failure> {
+    spec: &BroadcastSpec,
+) -> Result<LeasedBroadcast, RequestFailure> {
     let broadcast = ledger.draft(app, name, run, spec).await.map_err(fault)?;
     let Some(lease) = claim(ledger, broadcast.id, owner).await.map_err(fault)? else {
-        return Err(Failure::invalid(
+        return Err(RequestFailure::invalid(
             "name",
             format!(
                 "another process tests broadcast `{name}` (run {run}) or plans it anew; wait for its end"
             ),
         ));
     };
-    Ok(Role {
+    Ok(LeasedBroadcast {
         delivery: Rc::clone(delivery),
         ledger: ledger.clone(),
         lease,
         broadcast,
-        heartbeat: Heartbeat::start(ledger, lease, &services.clock),
+        heartbeat: LeaseRenewal::start(ledger, lease, &services.clock),
         bad_lines: 0,
         blank_rows: 0,
-        watched: watch::Watched::of(services),
+        watched: watch::BroadcastProblems::of(services),
     })
 }
 
 /// What a script asks a broadcast to be, with what is known of the run that asks.
-pub(super) fn spec_of(services: &Services, asked: &Asked) -> Spec {
+pub(super) fn spec_of(services: &RunServices, asked: &BroadcastRequest) -> BroadcastSpec {
     let job = services.job.as_deref();
-    Spec {
-        job: job.map(|job| JobMark {
+    BroadcastSpec {
+        job: job.map(|job| JobRunRef {
             name: job.name.clone(),
             scheduled_at: u64::try_from(job.scheduled_at.as_millis()).unwrap_or(u64::MAX),
         }),
         args: services.inputs.args(),
         compared_by: job.map(|job| job.owner.id()),
-        ..asked.spec(Call::Group, services.broadcasts.script_mark())
+        ..asked.spec(MessageCall::Group, services.broadcasts.script_mark())
     }
 }
 
@@ -61,7 +61,7 @@ pub(super) fn spec_of(services: &Services, asked: &Asked) -> Spec {
 pub(super) async fn claim(
     ledger: &Ledger,
     id: BroadcastId,
-    owner: &Owner,
+    owner: &Instance,
 ) -> Result<Option<Lease>, LedgerError> {
     let lease = ledger.claim(id, owner, LEASE).await?;
     if lease.is_some() || !ledger.is_shared() {

@@ -9,13 +9,13 @@ use tokio::sync::Notify;
 use tracing::Instrument as _;
 
 use crate::clock::Clock;
-use crate::delivery::{Delivery, End, Report, Stop, Tally, Underway};
+use crate::delivery::{Delivery, DriveEnd, BroadcastSummary, StopSignal, SendCounters, ActiveBroadcast};
 use crate::ledger::{Broadcast, BroadcastId, Lease, Ledger};
-use crate::protocol::{Failure, Kind};
+use crate::protocol::{RequestFailure, FailureKind};
 
-use super::super::services::Services;
-use super::watch::Watched;
-use super::{Heartbeat, fault, report};
+use super::super::services::RunServices;
+use super::watch::BroadcastProblems;
+use super::{LeaseRenewal, fault, report};
 
 /// How long a script waits before it is told how the broadcast stands.
 const TOLD: Duration = Duration::from_secs(1);
@@ -24,22 +24,22 @@ const TOLD: Duration = Duration::from_secs(1);
 const TOLD_SIMULATED: Duration = Duration::from_mins(1);
 
 /// The right to build a broadcast and then to drive it, and what that takes.
-pub(super) struct Role {
+pub(super) struct LeasedBroadcast {
     pub(super) delivery: Rc<Delivery>,
     pub(super) ledger: Ledger,
     pub(super) lease: Lease,
     pub(super) broadcast: Broadcast,
     /// Renews the lease until the driver does.
-    pub(super) heartbeat: Heartbeat,
+    pub(super) heartbeat: LeaseRenewal,
     /// Lines of its file that were left out.
     pub(super) bad_lines: u64,
     /// Rows of its file without any text.
     pub(super) blank_rows: u64,
     /// What a rehearsal sees of it.
-    pub(super) watched: Watched,
+    pub(super) watched: BroadcastProblems,
 }
 
-impl Role {
+impl LeasedBroadcast {
     /// Gives the right back.
     pub(super) async fn release(self) {
         drop(self.heartbeat);
@@ -50,19 +50,19 @@ impl Role {
 }
 
 /// A broadcast that is being driven.
-pub(super) struct Driving {
+pub(super) struct BroadcastTask {
     ledger: Ledger,
     lease: Lease,
     /// Its report or why there is none, once it has ended.
-    end: RefCell<Option<Result<Value, Failure>>>,
+    end: RefCell<Option<Result<Value, RequestFailure>>>,
     ended: Notify,
 }
 
-impl Driving {
+impl BroadcastTask {
     /// Begins to send in a task of its own, which the run's stop ends; or, where a daemon keeps it, the daemon's.
-    pub(super) fn start(services: &Services, role: Role) -> Rc<Self> {
+    pub(super) fn start(services: &RunServices, role: LeasedBroadcast) -> Rc<Self> {
         let tally = Rc::clone(&services.tally);
-        let underway = services.broadcasts.watch(Underway::new(&role.delivery, &role.broadcast));
+        let underway = services.broadcasts.watch(ActiveBroadcast::new(&role.delivery, &role.broadcast));
         match &services.job {
             None => Self::send(role, true, services.stop.stop(), tally, underway, |_| ()),
             // It counts by itself: it may outlive the run.
@@ -72,12 +72,12 @@ impl Driving {
 
     /// Sends, or leaves that to other hosts, and then says how it ended.
     pub(super) fn send(
-        role: Role,
+        role: LeasedBroadcast,
         sends: bool,
-        stop: Stop,
-        tally: Rc<Tally>,
-        underway: Rc<Underway>,
-        then: impl FnOnce(&Result<Value, Failure>) + 'static,
+        stop: StopSignal,
+        tally: Rc<SendCounters>,
+        underway: Rc<ActiveBroadcast>,
+        then: impl FnOnce(&Result<Value, RequestFailure>) + 'static,
     ) -> Rc<Self> {
         let driving = Rc::new(Self {
             ledger: role.ledger.clone(),
@@ -111,7 +111,7 @@ impl Driving {
     }
 
     /// Waits for its end or for about a second, and tells how it stands.
-    pub(super) async fn wait(&self, clock: &Clock) -> Result<Value, Failure> {
+    pub(super) async fn wait(&self, clock: &Clock) -> Result<Value, RequestFailure> {
         // Whether it came to its end in time is seen below.
         let told = if clock.is_simulated() { TOLD_SIMULATED } else { TOLD };
         let _ = clock.timeout(told, self.ended()).await;
@@ -123,13 +123,13 @@ impl Driving {
 
 /// Drives a broadcast, and makes of its end what its script is told.
 async fn to_end(
-    role: Role,
+    role: LeasedBroadcast,
     sends: bool,
-    stop: &Stop,
-    tally: &Tally,
-    underway: &Underway,
-) -> Result<Value, Failure> {
-    let Role { delivery, ledger, lease, broadcast, heartbeat, bad_lines, blank_rows, .. } = role;
+    stop: &StopSignal,
+    tally: &SendCounters,
+    underway: &ActiveBroadcast,
+) -> Result<Value, RequestFailure> {
+    let LeasedBroadcast { delivery, ledger, lease, broadcast, heartbeat, bad_lines, blank_rows, .. } = role;
     drop(heartbeat);
     let watch = &underway.progress;
     let driven = if sends {
@@ -142,14 +142,14 @@ async fn to_end(
     underway.ended(&driven);
     let report = &driven.report;
     let stands = |how: &str| {
-        let Report { name, run, sent, total, .. } = report;
+        let BroadcastSummary { name, run, sent, total, .. } = report;
         let message = format!(
             "broadcast `{name}` (run {run}) {how}, with {sent} of {total} sent; the same call goes on where it stopped"
         );
-        Failure::new(Kind::Cancelled, message)
+        RequestFailure::new(FailureKind::Cancelled, message)
     };
     match driven.end {
-        End::Finished | End::Cancelled => {
+        DriveEnd::Finished | DriveEnd::Cancelled => {
             let mut report = json!(report);
             if bad_lines > 0 {
                 report["bad_lines"] = Value::from(bad_lines);
@@ -159,7 +159,7 @@ async fn to_end(
             }
             Ok(report)
         }
-        End::Paused(why) => Err(stands(&format!("paused ({why})"))),
-        End::Stopped => Err(stands("was interrupted")),
+        DriveEnd::Paused(why) => Err(stands(&format!("paused ({why})"))),
+        DriveEnd::Stopped => Err(stands("was interrupted")),
     }
 }

@@ -6,20 +6,20 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::delivery::{Delivery, Report};
-use crate::host::services::Services;
+use crate::delivery::{Delivery, BroadcastSummary};
+use crate::host::services::RunServices;
 use crate::ledger::{Broadcast, InputKind, Stage};
 use crate::message::counted_as;
-use crate::protocol::{Answer, Failure};
+use crate::protocol::{HostResponse, RequestFailure};
 
-use super::asked::Asked;
+use super::asked::BroadcastRequest;
 use super::change::OnChange;
-use super::drive::Role;
+use super::drive::LeasedBroadcast;
 use super::{inputs, json_answer, report, watch};
 
 /// Whether the recipients of one that ended are compared with what its script asks for now. The run of a job that is
 /// entered again goes on with the rest of its script, and so does a run whose file of recipients is gone.
-pub(super) async fn is_compared(services: &Services, asked: &Asked, broadcast: &Broadcast) -> bool {
+pub(super) async fn is_compared(services: &RunServices, asked: &BroadcastRequest, broadcast: &Broadcast) -> bool {
     let stored = &broadcast.spec.inputs;
     let replans = asked.on_change == OnChange::Replan;
     if broadcast.stage != Stage::Finished
@@ -41,7 +41,7 @@ pub(super) async fn is_compared(services: &Services, asked: &Asked, broadcast: &
 }
 
 /// Gives the right to one back that has no recipients to add.
-pub(super) async fn left_as_it_is(services: &Services, role: Role) -> Result<Answer, Failure> {
+pub(super) async fn left_as_it_is(services: &RunServices, role: LeasedBroadcast) -> Result<HostResponse, RequestFailure> {
     let (delivery, broadcast) = (Rc::clone(&role.delivery), role.broadcast.clone());
     role.release().await;
     already(services, &delivery, &broadcast)
@@ -50,13 +50,13 @@ pub(super) async fn left_as_it_is(services: &Services, role: Role) -> Result<Ans
 /// Says that nothing is left to send, and how to send anew. Those who never got it count for the exit status as they
 /// did when it ended.
 pub(super) fn already(
-    services: &Services,
+    services: &RunServices,
     delivery: &Delivery,
     broadcast: &Broadcast,
-) -> Result<Answer, Failure> {
+) -> Result<HostResponse, RequestFailure> {
     watch::over(services, delivery, broadcast)?;
     let (name, run, counts) = (&broadcast.name, &broadcast.run, &broadcast.counts);
-    services.tally.broadcast(&Report::new(broadcast, counts, 0, Duration::ZERO), 0);
+    services.tally.broadcast(&BroadcastSummary::new(broadcast, counts, 0, Duration::ZERO), 0);
     let doubts = match counts.in_doubt {
         0 => String::new(),
         many => format!(
@@ -78,9 +78,9 @@ pub(super) fn already(
 }
 
 /// The refusal of one that has more recipients by now, with what differs and the ways on.
-pub(super) fn refused(broadcast: &Broadcast, lines: &[String]) -> Failure {
+pub(super) fn refused(broadcast: &Broadcast, lines: &[String]) -> RequestFailure {
     let Broadcast { name, run, counts, .. } = broadcast;
-    Failure::invalid(
+    RequestFailure::invalid(
         "on_change",
         format!(
             "broadcast `{name}` (run {run}) ended at {}, sent to {} of {} recipients, and there are recipients now that it does not have; nothing was sent now; {}. Ways on: --replan sends to those that were added, and nothing to any other; --continue leaves it as it is; or give it another `run`, which sends to all (in Lua: on_change = \"replan\" or \"continue\")",

@@ -15,13 +15,13 @@ const ITS_OWN: [&str; 2] = ["group_id", "users"];
 
 /// Takes the columns of the recipients of one broadcast, within bounds.
 #[derive(Debug, Default)]
-pub(super) struct Columns {
+pub(super) struct AudienceColumns {
     known: BTreeSet<String>,
     /// Whether it was said that something is left out.
     told: bool,
 }
 
-impl Columns {
+impl AudienceColumns {
     /// The columns of a recipient, in the order of the file's header where there is one.
     pub(super) fn of(
         &mut self,
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn columns_come_in_the_order_of_the_header_without_what_names_the_recipient() {
-        let mut columns = Columns::default();
+        let mut columns = AudienceColumns::default();
         let header = ["z".to_owned(), "group_id".to_owned(), "名称".to_owned()];
         let row = json!({ "group_id": "g", "users": ["u"], "名称": "上海", "z": 1, "a": null });
         let taken = columns.of(row, Some(&header), "news");
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn columns_and_values_are_bounded() {
-        let mut columns = Columns::default();
+        let mut columns = AudienceColumns::default();
         let many: serde_json::Map<String, Value> = (0..300).map(|n| (format!("c{n}"), json!(n))).collect();
         assert_eq!(columns.of(Value::Object(many), None, "news").len(), MOST);
         assert!(columns.of(json!({ "another": 1 }), None, "news").is_empty());

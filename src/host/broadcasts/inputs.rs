@@ -7,18 +7,18 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::host::inputs;
-use crate::host::services::Services;
-use crate::ledger::{Input, InputKind};
-use crate::protocol::{Failure, Kind};
+use crate::host::services::RunServices;
+use crate::ledger::{PlanInput, InputKind};
+use crate::protocol::{RequestFailure, FailureKind};
 
-use super::asked::Asked;
-use super::audience::Named;
+use super::asked::BroadcastRequest;
+use super::audience::GroupMembers;
 
 /// Bytes that are hashed at once.
 const CHUNK: usize = 64 * 1024;
 
 /// SHA-256 of a whole open file, which is at its beginning afterwards.
-pub(super) async fn of_file(file: std::fs::File) -> Result<(std::fs::File, String), Failure> {
+pub(super) async fn of_file(file: std::fs::File) -> Result<(std::fs::File, String), RequestFailure> {
     let hashed = tokio::task::spawn_blocking(move || {
         let mut file = file;
         file.rewind()?;
@@ -34,17 +34,17 @@ pub(super) async fn of_file(file: std::fs::File) -> Result<(std::fs::File, Strin
         file.rewind()?;
         Ok::<_, std::io::Error>((file, HEXLOWER.encode(&hasher.finalize())))
     });
-    hashed.await.map_err(|_| Failure::new(Kind::Cancelled, "the host is shutting down"))?.map_err(|error| {
-        Failure::invalid("to", format!("the file of the recipients cannot be read: {error}"))
+    hashed.await.map_err(|_| RequestFailure::new(FailureKind::Cancelled, "the host is shutting down"))?.map_err(|error| {
+        RequestFailure::invalid("to", format!("the file of the recipients cannot be read: {error}"))
     })
 }
 
 /// The hash of recipients that are drawn one by one from a list or an iterator.
 #[derive(Default)]
-pub(super) struct Drawn(Sha256);
+pub(super) struct RecipientHasher(Sha256);
 
-impl Drawn {
-    pub(super) fn add(&mut self, named: &Named, recipient: &Value) {
+impl RecipientHasher {
+    pub(super) fn add(&mut self, named: &GroupMembers, recipient: &Value) {
         self.0.update(named.group_id.as_bytes());
         for user in &named.users {
             self.0.update(b"\x01");
@@ -73,16 +73,16 @@ impl Drawn {
 }
 
 /// All inputs of a plan, as they are kept with it.
-pub(super) fn of_plan(services: &Services, asked: &Asked, audience: Input) -> Vec<Input> {
+pub(super) fn of_plan(services: &RunServices, asked: &BroadcastRequest, audience: PlanInput) -> Vec<PlanInput> {
     let mut all = services.inputs.all();
-    all.push(Input { kind: InputKind::Fields, name: String::new(), hash: asked.hash() });
+    all.push(PlanInput { kind: InputKind::Fields, name: String::new(), hash: asked.hash() });
     all.push(audience);
     all
 }
 
 /// Which inputs of a stored plan are not what they were. The recipients of a list or an iterator are not among them: they
 /// have to be drawn first.
-pub(super) async fn changed(services: &Services, asked: &Asked, stored: &[Input]) -> Vec<Input> {
+pub(super) async fn changed(services: &RunServices, asked: &BroadcastRequest, stored: &[PlanInput]) -> Vec<PlanInput> {
     let mut changed = Vec::new();
     for input in stored {
         let now = match input.kind {
@@ -109,14 +109,14 @@ pub(super) async fn changed(services: &Services, asked: &Asked, stored: &[Input]
     changed
 }
 
-async fn audience(services: &Services, asked: &Asked) -> Option<String> {
+async fn audience(services: &RunServices, asked: &BroadcastRequest) -> Option<String> {
     let opened = services.files.open_upload(asked.path.as_deref()?).await.ok()?;
     of_file(opened.file).await.ok().map(|(_, hash)| hash)
 }
 
 /// An input in the words of a person.
 #[must_use]
-pub fn words(input: &Input) -> String {
+pub fn words(input: &PlanInput) -> String {
     match input.kind {
         InputKind::Script => "the script".to_owned(),
         InputKind::Module => format!("the module {}", input.name),

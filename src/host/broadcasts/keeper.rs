@@ -8,20 +8,20 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::clock::{Clock, Instant};
-use crate::delivery::{Delivery, Driven, LEASE, Stop, StopSwitch, Tally, Underway};
-use crate::ledger::{Broadcast, BroadcastId, Decision, InputKind, Ledger, LedgerError, Owner, Wish};
+use crate::delivery::{Delivery, DriveResult, LEASE, StopSignal, StopSwitch, SendCounters, ActiveBroadcast};
+use crate::ledger::{Broadcast, BroadcastId, OperatorDecision, InputKind, Ledger, LedgerError, Instance, Wish};
 
-use super::drive::{Driving, Role};
+use super::drive::{BroadcastTask, LeasedBroadcast};
 use super::project::ProjectInputs;
-use super::watch::Watched;
-use super::{Heartbeat, change};
+use super::watch::BroadcastProblems;
+use super::{LeaseRenewal, change};
 
 /// How long one that could not be driven is left alone.
 const REST: Duration = Duration::from_secs(30);
 
 /// How a broadcast that was kept came to its end.
 #[derive(Debug, Clone)]
-pub struct Kept {
+pub struct SupervisedEnd {
     /// Which one.
     pub id: BroadcastId,
     /// Its name.
@@ -29,30 +29,30 @@ pub struct Kept {
     /// Which run of that name.
     pub run: String,
     /// What it came to, or why nobody knows.
-    pub end: Result<Driven, String>,
+    pub end: Result<DriveResult, String>,
 }
 
 /// A driving, and what it shows.
-type Shown = (Rc<Driving>, Rc<Underway>);
+type SupervisedBroadcast = (Rc<BroadcastTask>, Rc<ActiveBroadcast>);
 
 /// Drives broadcasts without their scripts.
-pub struct Keeper {
-    driven: RefCell<HashMap<BroadcastId, Shown>>,
+pub struct BroadcastSupervisor {
+    driven: RefCell<HashMap<BroadcastId, SupervisedBroadcast>>,
     /// Whether it sends, or leaves that to other hosts and waits for them.
     sends: bool,
     switch: StopSwitch,
-    stop: Stop,
-    told: Box<dyn Fn(Kept)>,
+    stop: StopSignal,
+    told: Box<dyn Fn(SupervisedEnd)>,
     idle: Notify,
     /// Until when those are left alone that could not be driven.
     resting: RefCell<HashMap<BroadcastId, Instant>>,
 }
 
-impl Keeper {
+impl BroadcastSupervisor {
     /// One that drives nothing yet. `told` hears of each that ends. One that does not send leaves broadcasts whose plan is
     /// fixed to other hosts, and waits for them.
     #[must_use]
-    pub fn new(sends: bool, told: impl Fn(Kept) + 'static) -> Rc<Self> {
+    pub fn new(sends: bool, told: impl Fn(SupervisedEnd) + 'static) -> Rc<Self> {
         let (switch, stop) = StopSwitch::new();
         let told = Box::new(told);
         Rc::new(Self {
@@ -75,7 +75,7 @@ impl Keeper {
     pub async fn adopt(
         self: &Rc<Self>,
         ledger: &Ledger,
-        owner: &Owner,
+        owner: &Instance,
         apps: &[Rc<Delivery>],
         clock: &Clock,
         id: BroadcastId,
@@ -95,7 +95,7 @@ impl Keeper {
         }
         let Some(lease) = ledger.claim(id, owner, LEASE).await? else { return Ok(false) };
         let ledger = ledger.clone();
-        let heartbeat = Heartbeat::start(&ledger, lease, clock);
+        let heartbeat = LeaseRenewal::start(&ledger, lease, clock);
         // Another may have driven it between the look and the claim.
         let broadcast = ledger.show(id).await?;
         if broadcast.is_over() {
@@ -105,10 +105,10 @@ impl Keeper {
         self.resting.borrow_mut().insert(id, clock.now() + REST);
         let (name, run, left) = (&broadcast.name, &broadcast.run, broadcast.counts.pending);
         tracing::info!(name, run, left, "a broadcast goes on where it stopped");
-        let underway = Rc::new(Underway::new(&delivery, &broadcast));
-        let watched = Watched::default();
+        let underway = Rc::new(ActiveBroadcast::new(&delivery, &broadcast));
+        let watched = BroadcastProblems::default();
         self.keep(
-            Role { delivery, ledger, lease, broadcast, heartbeat, bad_lines: 0, blank_rows: 0, watched },
+            LeasedBroadcast { delivery, ledger, lease, broadcast, heartbeat, bad_lines: 0, blank_rows: 0, watched },
             Rc::default(),
             underway,
         );
@@ -120,12 +120,12 @@ impl Keeper {
     async fn is_compared(
         &self,
         ledger: &Ledger,
-        owner: &Owner,
+        owner: &Instance,
         broadcast: &Broadcast,
         project: &dyn Fn(&str) -> Option<ProjectInputs>,
     ) -> Result<bool, LedgerError> {
         let Broadcast { id, name, run, spec, .. } = broadcast;
-        if spec.inputs.is_empty() || broadcast.driver.is_some() || spec.decision == Some(Decision::Continue) {
+        if spec.inputs.is_empty() || broadcast.driver.is_some() || spec.decision == Some(OperatorDecision::Continue) {
             return Ok(true);
         }
         if let Some(number) = spec.compared_by
@@ -158,15 +158,15 @@ impl Keeper {
             change::settle_flight(ledger, lease, broadcast).await?;
             ledger.release(lease).await?;
         }
-        (self.told)(Kept { id: *id, name: name.clone(), run: run.clone(), end: Err(note) });
+        (self.told)(SupervisedEnd { id: *id, name: name.clone(), run: run.clone(), end: Err(note) });
         Ok(false)
     }
 
     /// Drives one in a task of its own.
-    pub(super) fn keep(self: &Rc<Self>, role: Role, tally: Rc<Tally>, underway: Rc<Underway>) -> Rc<Driving> {
+    pub(super) fn keep(self: &Rc<Self>, role: LeasedBroadcast, tally: Rc<SendCounters>, underway: Rc<ActiveBroadcast>) -> Rc<BroadcastTask> {
         let (keeper, id) = (Rc::clone(self), role.broadcast.id);
         let (watched, shown) = (Rc::clone(&underway), Rc::clone(&underway));
-        let driving = Driving::send(role, self.sends, self.stop.clone(), tally, underway, move |end| {
+        let driving = BroadcastTask::send(role, self.sends, self.stop.clone(), tally, underway, move |end| {
             let end = match (watched.end(), end) {
                 (Some(driven), _) => Ok(driven.clone()),
                 (None, Err(failure)) => Err(failure.message.clone()),
@@ -176,7 +176,7 @@ impl Keeper {
             if end.is_ok() {
                 keeper.resting.borrow_mut().remove(&id);
             }
-            (keeper.told)(Kept { id, name: watched.name.clone(), run: watched.run.clone(), end });
+            (keeper.told)(SupervisedEnd { id, name: watched.name.clone(), run: watched.run.clone(), end });
             keeper.idle.notify_waiters();
         });
         self.driven.borrow_mut().insert(id, (Rc::clone(&driving), shown));
@@ -184,13 +184,13 @@ impl Keeper {
     }
 
     /// The driving of a broadcast, if it is one of these.
-    pub(super) fn driving(&self, id: BroadcastId) -> Option<Rc<Driving>> {
+    pub(super) fn driving(&self, id: BroadcastId) -> Option<Rc<BroadcastTask>> {
         self.driven.borrow().get(&id).map(|(driving, _)| Rc::clone(driving))
     }
 
     /// Those that it drives, by their numbers.
     #[must_use]
-    pub fn underway(&self) -> Vec<(BroadcastId, Rc<Underway>)> {
+    pub fn underway(&self) -> Vec<(BroadcastId, Rc<ActiveBroadcast>)> {
         let driven = self.driven.borrow();
         driven.iter().map(|(id, (_, underway))| (*id, Rc::clone(underway))).collect()
     }

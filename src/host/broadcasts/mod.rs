@@ -32,19 +32,19 @@ use sha2::{Digest, Sha256};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
-use crate::delivery::{LEASE, Underway};
-use crate::ledger::{BroadcastId, Lease, Ledger, LedgerError, ScriptMark};
-use crate::protocol::{Answer, BroadcastStep, Failure, Kind, Source};
+use crate::delivery::{LEASE, ActiveBroadcast};
+use crate::ledger::{BroadcastId, Lease, Ledger, LedgerError, ScriptRef};
+use crate::protocol::{HostResponse, BroadcastStep, RequestFailure, FailureKind, LuaSource};
 
-use super::services::Services;
-use build::Building;
-pub use build::PlanUnderway;
+use super::services::RunServices;
+use build::PlanBuilder;
+pub use build::PlanProgress;
 pub use change::{OnChange, note as changed_note};
-use compare::Comparing;
-use drive::Driving;
+use compare::RecipientComparison;
+use drive::BroadcastTask;
 
 pub use inputs::words as input_words;
-pub use keeper::{Keeper, Kept};
+pub use keeper::{BroadcastSupervisor, SupervisedEnd};
 pub use project::ProjectInputs;
 
 /// What the `once` key of a campaign's test message begins with.
@@ -55,12 +55,12 @@ const RENEWAL: Duration = Duration::from_secs(8);
 
 /// The broadcasts of one run.
 #[derive(Default)]
-pub struct Broadcasts {
-    open: RefCell<HashMap<u64, Open>>,
+pub struct RunBroadcasts {
+    open: RefCell<HashMap<u64, OpenBroadcast>>,
     last: Cell<u64>,
-    script: RefCell<Option<Source>>,
-    watched: RefCell<Vec<Rc<Underway>>>,
-    plans: RefCell<Vec<Weak<PlanUnderway>>>,
+    script: RefCell<Option<LuaSource>>,
+    watched: RefCell<Vec<Rc<ActiveBroadcast>>>,
+    plans: RefCell<Vec<Weak<PlanProgress>>>,
     on_change: Cell<Option<OnChange>>,
     test_only: Cell<bool>,
     refused: Cell<bool>,
@@ -68,15 +68,15 @@ pub struct Broadcasts {
     swept: Cell<bool>,
 }
 
-enum Open {
-    Building(Box<Building>),
-    Comparing(Box<Comparing>),
-    Driving(Rc<Driving>),
+enum OpenBroadcast {
+    Building(Box<PlanBuilder>),
+    Comparing(Box<RecipientComparison>),
+    Driving(Rc<BroadcastTask>),
 }
 
-impl Broadcasts {
+impl RunBroadcasts {
     /// Says which script it is that asks.
-    pub(super) fn of_script(&self, script: &Source) {
+    pub(super) fn of_script(&self, script: &LuaSource) {
         self.script.replace(Some(script.clone()));
     }
 
@@ -96,7 +96,7 @@ impl Broadcasts {
         if !self.test_only.get() {
             return true;
         }
-        let testing = |open: &Open| matches!(open, Open::Building(building) if building.is_being_tested());
+        let testing = |open: &OpenBroadcast| matches!(open, OpenBroadcast::Building(building) if building.is_being_tested());
         once.is_some_and(|key| key.starts_with(TEST_KEY)) && self.open.borrow().values().any(testing)
     }
 
@@ -112,19 +112,19 @@ impl Broadcasts {
     }
 
     /// Those that are driven, and those that ended with something left to say about them; the oldest first.
-    pub fn watched(&self) -> Vec<Rc<Underway>> {
+    pub fn watched(&self) -> Vec<Rc<ActiveBroadcast>> {
         self.watched.borrow().clone()
     }
 
     /// The plans that are being built.
-    pub fn plans(&self) -> Vec<Rc<PlanUnderway>> {
+    pub fn plans(&self) -> Vec<Rc<PlanProgress>> {
         let mut plans = self.plans.borrow_mut();
         plans.retain(|plan| plan.strong_count() > 0);
         plans.iter().filter_map(Weak::upgrade).collect()
     }
 
     /// Keeps one to be shown, and no longer those that were delivered to all.
-    fn watch(&self, underway: Underway) -> Rc<Underway> {
+    fn watch(&self, underway: ActiveBroadcast) -> Rc<ActiveBroadcast> {
         let underway = Rc::new(underway);
         let mut watched = self.watched.borrow_mut();
         watched.retain(|one| one.end().is_none_or(|driven| !driven.report.all_delivered()));
@@ -135,13 +135,13 @@ impl Broadcasts {
     /// Gives up those that are being built. Those that are driven must have been told to stop and are waited for, but
     /// where they are `kept`: then they go on without their script.
     pub(super) async fn end(&self, kept: bool) {
-        let all: Vec<Open> = self.open.borrow_mut().drain().map(|(_, open)| open).collect();
+        let all: Vec<OpenBroadcast> = self.open.borrow_mut().drain().map(|(_, open)| open).collect();
         for open in all {
             match open {
-                Open::Building(building) => building.abandon().await,
-                Open::Comparing(comparing) => comparing.role.release().await,
-                Open::Driving(driving) if !kept => driving.ended().await,
-                Open::Driving(_) => {}
+                OpenBroadcast::Building(building) => building.abandon().await,
+                OpenBroadcast::Comparing(comparing) => comparing.role.release().await,
+                OpenBroadcast::Driving(driving) if !kept => driving.ended().await,
+                OpenBroadcast::Driving(_) => {}
             }
         }
     }
@@ -151,33 +151,33 @@ impl Broadcasts {
     pub fn driven(&self) -> Vec<BroadcastId> {
         let open = self.open.borrow();
         let driven = open.values().filter_map(|open| match open {
-            Open::Driving(driving) => Some(driving.id()),
-            Open::Building(_) | Open::Comparing(_) => None,
+            OpenBroadcast::Driving(driving) => Some(driving.id()),
+            OpenBroadcast::Building(_) | OpenBroadcast::Comparing(_) => None,
         });
         driven.collect()
     }
 
-    fn put(&self, handle: u64, open: Open) {
+    fn put(&self, handle: u64, open: OpenBroadcast) {
         self.open.borrow_mut().insert(handle, open);
     }
 
-    fn building(&self, handle: u64) -> Result<Box<Building>, Failure> {
+    fn building(&self, handle: u64) -> Result<Box<PlanBuilder>, RequestFailure> {
         let mut open = self.open.borrow_mut();
         match open.remove(&handle) {
-            Some(Open::Building(building)) => Ok(building),
+            Some(OpenBroadcast::Building(building)) => Ok(building),
             Some(other) => {
                 open.insert(handle, other);
-                Err(Failure::new(Kind::Invalid, "the broadcast's plan is fixed"))
+                Err(RequestFailure::new(FailureKind::Invalid, "the broadcast's plan is fixed"))
             }
-            None => Err(Failure::new(Kind::Invalid, "no broadcast is being built under this handle")),
+            None => Err(RequestFailure::new(FailureKind::Invalid, "no broadcast is being built under this handle")),
         }
     }
 
     /// One whose recipients are being compared, if this is such a one.
-    fn comparing(&self, handle: u64) -> Option<Box<Comparing>> {
+    fn comparing(&self, handle: u64) -> Option<Box<RecipientComparison>> {
         let mut open = self.open.borrow_mut();
         match open.remove(&handle)? {
-            Open::Comparing(comparing) => Some(comparing),
+            OpenBroadcast::Comparing(comparing) => Some(comparing),
             other => {
                 open.insert(handle, other);
                 None
@@ -185,23 +185,23 @@ impl Broadcasts {
         }
     }
 
-    fn driving(&self, handle: u64) -> Result<Rc<Driving>, Failure> {
+    fn driving(&self, handle: u64) -> Result<Rc<BroadcastTask>, RequestFailure> {
         match self.open.borrow().get(&handle) {
-            Some(Open::Driving(driving)) => Ok(Rc::clone(driving)),
-            _ => Err(Failure::new(Kind::Invalid, "no broadcast is being sent under this handle")),
+            Some(OpenBroadcast::Driving(driving)) => Ok(Rc::clone(driving)),
+            _ => Err(RequestFailure::new(FailureKind::Invalid, "no broadcast is being sent under this handle")),
         }
     }
 
-    fn script_mark(&self) -> Option<ScriptMark> {
+    fn script_mark(&self) -> Option<ScriptRef> {
         let script = self.script.borrow();
         let script = script.as_ref()?;
         let hash = HEXLOWER.encode(&Sha256::digest(&script.text));
-        Some(ScriptMark { path: script.name.clone(), hash })
+        Some(ScriptRef { path: script.name.clone(), hash })
     }
 }
 
 /// Takes one step of a broadcast.
-pub(super) async fn step(services: &Services, step: BroadcastStep) -> Result<Answer, Failure> {
+pub(super) async fn step(services: &RunServices, step: BroadcastStep) -> Result<HostResponse, RequestFailure> {
     let broadcasts = &services.broadcasts;
     match step {
         BroadcastStep::Begin { app, spec } => Box::pin(begin::begin(services, app, &spec)).await,
@@ -218,8 +218,8 @@ pub(super) async fn step(services: &Services, step: BroadcastStep) -> Result<Ans
         BroadcastStep::Append { handle, batch } => {
             if let Some(mut comparing) = broadcasts.comparing(handle) {
                 let added = comparing.add(&batch);
-                broadcasts.put(handle, Open::Comparing(comparing));
-                return added.map(|()| Answer::Nothing);
+                broadcasts.put(handle, OpenBroadcast::Comparing(comparing));
+                return added.map(|()| HostResponse::Nothing);
             }
             let mut building = broadcasts.building(handle)?;
             let added = building.append(services, &batch).await;
@@ -227,7 +227,7 @@ pub(super) async fn step(services: &Services, step: BroadcastStep) -> Result<Ans
         }
         BroadcastStep::Compared { handle } => {
             let comparing = broadcasts.comparing(handle).ok_or_else(|| {
-                Failure::new(Kind::Invalid, "no broadcast is being compared under this handle")
+                RequestFailure::new(FailureKind::Invalid, "no broadcast is being compared under this handle")
             })?;
             Box::pin(begin::compared(services, handle, *comparing)).await
         }
@@ -255,8 +255,8 @@ pub(super) async fn step(services: &Services, step: BroadcastStep) -> Result<Ans
                 }
                 Ok(plan) => {
                     let number = building.unplaced(services);
-                    let driving = Driving::start(services, building.into_drive());
-                    broadcasts.put(handle, Open::Driving(driving));
+                    let driving = BroadcastTask::start(services, building.into_drive());
+                    broadcasts.put(handle, OpenBroadcast::Driving(driving));
                     Ok(watch::noted(number, json_answer(&json!(plan))))
                 }
                 Err(failure) => {
@@ -275,22 +275,22 @@ pub(super) async fn step(services: &Services, step: BroadcastStep) -> Result<Ans
             } else if let Ok(building) = broadcasts.building(handle) {
                 building.abandon().await;
             }
-            Ok(Answer::Nothing)
+            Ok(HostResponse::Nothing)
         }
     }
 }
 
 /// Keeps a plan that goes on being built; one that met an error is given up.
 async fn keep(
-    services: &Services,
+    services: &RunServices,
     handle: u64,
-    building: Box<Building>,
-    result: Result<Value, Failure>,
-) -> Result<Answer, Failure> {
+    building: Box<PlanBuilder>,
+    result: Result<Value, RequestFailure>,
+) -> Result<HostResponse, RequestFailure> {
     match result {
         Ok(value) => {
             let number = building.unplaced(services);
-            services.broadcasts.put(handle, Open::Building(building));
+            services.broadcasts.put(handle, OpenBroadcast::Building(building));
             Ok(watch::noted(number, json_answer(&value)))
         }
         Err(failure) => {
@@ -301,9 +301,9 @@ async fn keep(
 }
 
 /// Renews a lease for as long as it lives.
-struct Heartbeat(JoinHandle<()>);
+struct LeaseRenewal(JoinHandle<()>);
 
-impl Heartbeat {
+impl LeaseRenewal {
     fn start(ledger: &Ledger, lease: Lease, clock: &Clock) -> Self {
         let (ledger, clock) = (ledger.clone(), clock.clone());
         Self(tokio::task::spawn_local(async move {
@@ -317,7 +317,7 @@ impl Heartbeat {
     }
 }
 
-impl Drop for Heartbeat {
+impl Drop for LeaseRenewal {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -325,20 +325,20 @@ impl Drop for Heartbeat {
 
 /// A failure of the ledger in the words of a script.
 #[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` takes")]
-fn fault(error: LedgerError) -> Failure {
+fn fault(error: LedgerError) -> RequestFailure {
     match &error {
         LedgerError::TooMany { .. } => {
-            Failure::invalid("max_recipients", format!("{error}; nothing was sent"))
+            RequestFailure::invalid("max_recipients", format!("{error}; nothing was sent"))
         }
         // As for a single send: the ledger could not be reached.
-        _ if error.is_fault() => Failure::new(
-            Kind::Unreachable,
+        _ if error.is_fault() => RequestFailure::new(
+            FailureKind::Unreachable,
             format!("{error}; after that the same call goes on where it stopped"),
         ),
-        _ => Failure::new(Kind::Invalid, error.to_string()),
+        _ => RequestFailure::new(FailureKind::Invalid, error.to_string()),
     }
 }
 
-fn json_answer(value: &Value) -> Answer {
-    Answer::Json(value.to_string().into())
+fn json_answer(value: &Value) -> HostResponse {
+    HostResponse::Json(value.to_string().into())
 }

@@ -3,19 +3,19 @@
 use std::path::PathBuf;
 
 use crate::config::{Project, Settings};
-use crate::host::files::Files;
+use crate::host::files::ProjectFiles;
 use crate::host::inputs::hash;
-use crate::host::services::SetUpError;
-use crate::host::sources::Sources;
-use crate::ledger::{Input, InputKind};
+use crate::host::services::SetupError;
+use crate::host::sources::ModuleSources;
+use crate::ledger::{PlanInput, InputKind};
 
 use super::inputs::of_file;
 
 /// What a script and its modules, files and audience are now.
 pub struct ProjectInputs {
     script: PathBuf,
-    sources: Sources,
-    files: Files,
+    sources: ModuleSources,
+    files: ProjectFiles,
 }
 
 impl ProjectInputs {
@@ -24,18 +24,18 @@ impl ProjectInputs {
     /// # Errors
     ///
     /// [`SetUpError`] when the project's folder cannot be opened.
-    pub fn of(project: &Project, settings: &Settings, script: &str) -> Result<Self, SetUpError> {
+    pub fn of(project: &Project, settings: &Settings, script: &str) -> Result<Self, SetupError> {
         let path = project.root.join(script);
         let script = path.canonicalize().unwrap_or(path);
-        let files = Files::new(project, &settings.permissions, &settings.secret_files, Some(&script))
-            .map_err(|error| SetUpError::Missing(project.root.clone(), error))?;
-        let sources = Sources::new(project, &script).without(&settings.secret_files);
+        let files = ProjectFiles::new(project, &settings.permissions, &settings.secret_files, Some(&script))
+            .map_err(|error| SetupError::Missing(project.root.clone(), error))?;
+        let sources = ModuleSources::new(project, &script).without(&settings.secret_files);
         Ok(Self { script, sources, files })
     }
 
     /// Which inputs are not what they were. Arguments and fields follow from the script; recipients that a script draws
     /// are known only to a run of it.
-    pub async fn changed(&self, stored: &[Input]) -> Vec<Input> {
+    pub async fn changed(&self, stored: &[PlanInput]) -> Vec<PlanInput> {
         let mut changed = self.code_changed(stored);
         for input in stored {
             let now = match input.kind {
@@ -55,7 +55,7 @@ impl ProjectInputs {
 
     /// Which of the script and its modules are not what they were.
     #[must_use]
-    pub fn code_changed(&self, stored: &[Input]) -> Vec<Input> {
+    pub fn code_changed(&self, stored: &[PlanInput]) -> Vec<PlanInput> {
         let changed = stored.iter().filter(|input| {
             let now = match input.kind {
                 InputKind::Script => std::fs::read(&self.script).ok().map(|text| hash(&text)),

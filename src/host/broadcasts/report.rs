@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::ledger::{Broadcast, Counts};
+use crate::ledger::{Broadcast, RecipientCounts};
 
 /// The report of its end. `elapsed` and `sent_now` are those of this driving.
 pub(super) fn of(broadcast: &Broadcast, sent_now: u64, elapsed: Duration, bad_lines: u64) -> Value {
@@ -48,7 +48,7 @@ pub(super) fn stored(broadcast: &Broadcast) -> Value {
 }
 
 /// How it stands, for `on_progress`.
-pub(super) fn progress(counts: &Counts) -> Value {
+pub(super) fn progress(counts: &RecipientCounts) -> Value {
     json!({
         "total": counts.total(),
         "pending": counts.pending,

@@ -29,7 +29,7 @@ pub(super) fn both(old: &str, new: &str) -> (String, String) {
     fields.truncate(FIELDS);
     let (mut old_shown, mut new_shown) = cut_both(&old_text, &new_text);
     if !fields.is_empty() {
-        let list = |side: fn(&Field) -> &String| {
+        let list = |side: fn(&MessageDifference) -> &String| {
             let all: Vec<String> =
                 fields.iter().map(|field| format!("{} = {}", field.path, side(field))).collect();
             format!(" ({}{more})", all.join(", "))
@@ -41,14 +41,14 @@ pub(super) fn both(old: &str, new: &str) -> (String, String) {
 }
 
 /// A field in which two messages differ.
-struct Field {
+struct MessageDifference {
     path: String,
     old: String,
     new: String,
 }
 
 /// The fields in which two values differ, by their paths, in order.
-fn differing(old: &Value, new: &Value, path: &str, fields: &mut Vec<Field>) {
+fn differing(old: &Value, new: &Value, path: &str, fields: &mut Vec<MessageDifference>) {
     if old == new {
         return;
     }
@@ -61,7 +61,7 @@ fn differing(old: &Value, new: &Value, path: &str, fields: &mut Vec<Field>) {
             let of = |object: &serde_json::Map<String, Value>| object.get(name).cloned();
             match (of(before), of(after)) {
                 (Some(before), Some(after)) => differing(&before, &after, &path, fields),
-                (before, after) => fields.push(Field { path, old: shown(before), new: shown(after) }),
+                (before, after) => fields.push(MessageDifference { path, old: shown(before), new: shown(after) }),
             }
         }
         return;
@@ -70,7 +70,7 @@ fn differing(old: &Value, new: &Value, path: &str, fields: &mut Vec<Field>) {
         (Value::String(old), Value::String(new)) => cut_both(old, new),
         _ => (shown(Some(old.clone())), shown(Some(new.clone()))),
     };
-    fields.push(Field { path: path.to_owned(), old, new });
+    fields.push(MessageDifference { path: path.to_owned(), old, new });
 }
 
 /// A value as it stands in a list.

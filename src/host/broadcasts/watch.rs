@@ -1,28 +1,28 @@
 //! What a rehearsal sees of broadcasts, and what a run that is held to one lets through.
 
 use crate::delivery::Delivery;
-use crate::host::rehearsal::{How, PlannedBroadcast};
-use crate::host::services::Services;
-use crate::ledger::{Broadcast, Plan};
-use crate::protocol::{Answer, Failure};
+use crate::host::rehearsal::{BroadcastOrigin, PlannedBroadcast};
+use crate::host::services::RunServices;
+use crate::ledger::{Broadcast, BroadcastPlan};
+use crate::protocol::{HostResponse, RequestFailure};
 
 /// The problems of one broadcast in a rehearsal; of nothing in any other run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Watched(Option<u64>);
+pub(super) struct BroadcastProblems(Option<u64>);
 
-impl Watched {
-    pub(super) fn of(services: &Services) -> Self {
+impl BroadcastProblems {
+    pub(super) fn of(services: &RunServices) -> Self {
         Self(services.part.as_rehearsal().map(|rehearsal| rehearsal.number()))
     }
 
     /// Keeps what is wrong with a recipient and goes on, in a rehearsal; anywhere else it is an error.
     pub(super) fn note(
         self,
-        services: &Services,
+        services: &RunServices,
         broadcast: &str,
         recipient: &str,
-        why: Failure,
-    ) -> Result<(), Failure> {
+        why: RequestFailure,
+    ) -> Result<(), RequestFailure> {
         match (services.part.as_rehearsal(), self.0) {
             (Some(rehearsal), Some(number)) => {
                 rehearsal.note(Some(number), Some(broadcast), recipient, &why);
@@ -33,7 +33,7 @@ impl Watched {
     }
 
     /// The number of problems whose line of the script is not known yet.
-    pub(super) fn unplaced(self, services: &Services) -> Option<u64> {
+    pub(super) fn unplaced(self, services: &RunServices) -> Option<u64> {
         let rehearsal = services.part.as_rehearsal()?;
         self.0.filter(|number| rehearsal.awaits_place(*number))
     }
@@ -41,26 +41,26 @@ impl Watched {
 
 /// One goes on whose plan was fixed before.
 pub(super) fn resumes(
-    services: &Services,
+    services: &RunServices,
     delivery: &Delivery,
     broadcast: &Broadcast,
-) -> Result<(), Failure> {
-    known(services, delivery, broadcast, How::Resumed)
+) -> Result<(), RequestFailure> {
+    known(services, delivery, broadcast, BroadcastOrigin::Resumed)
 }
 
 /// One of which nothing is left was asked for again.
-pub(super) fn over(services: &Services, delivery: &Delivery, broadcast: &Broadcast) -> Result<(), Failure> {
-    known(services, delivery, broadcast, How::Already)
+pub(super) fn over(services: &RunServices, delivery: &Delivery, broadcast: &Broadcast) -> Result<(), RequestFailure> {
+    known(services, delivery, broadcast, BroadcastOrigin::Already)
 }
 
-fn known(services: &Services, delivery: &Delivery, broadcast: &Broadcast, how: How) -> Result<(), Failure> {
+fn known(services: &RunServices, delivery: &Delivery, broadcast: &Broadcast, how: BroadcastOrigin) -> Result<(), RequestFailure> {
     let (name, run) = (&broadcast.name, &broadcast.run);
     if let Some(planned) = services.part.as_planned() {
         planned.gate.resumed(&broadcast.app_key, name, run, broadcast.plan.as_deref())?;
     }
     if let Some(rehearsal) = services.part.as_rehearsal() {
         let skipped = broadcast.counts.skipped;
-        let plan = Plan {
+        let plan = BroadcastPlan {
             total: broadcast.counts.total().saturating_sub(skipped),
             duplicates: broadcast.duplicates,
             excluded: broadcast.excluded,
@@ -83,14 +83,14 @@ fn known(services: &Services, delivery: &Delivery, broadcast: &Broadcast, how: H
 }
 
 /// An answer that goes with problems.
-pub(super) fn noted(number: Option<u64>, answer: Answer) -> Answer {
+pub(super) fn noted(number: Option<u64>, answer: HostResponse) -> HostResponse {
     match number {
-        Some(number) => Answer::Noted(number, Box::new(answer)),
+        Some(number) => HostResponse::Noted(number, Box::new(answer)),
         None => answer,
     }
 }
 
 /// The bytes that stand for a message in its plan's hash, where they are not its own.
-pub(super) fn known_as(services: &Services, json: &[u8]) -> Option<bytes::Bytes> {
+pub(super) fn known_as(services: &RunServices, json: &[u8]) -> Option<bytes::Bytes> {
     services.part.files()?.known_as(json).map(Into::into)
 }

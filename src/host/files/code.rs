@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::names::{self, CODE};
-use super::protected::Id;
+use super::protected::InodeId;
 
 /// The most names that are looked at for what is run.
 const MAX_NAMES: usize = 50_000;
@@ -21,35 +21,35 @@ const MAX_LINKS: usize = 40;
 
 /// What is run, at one moment.
 #[derive(Debug, Default)]
-pub(super) struct Code {
+pub(super) struct CodeFiles {
     /// Folders that hold nothing but what is run.
-    pub(super) folders: Vec<Id>,
+    pub(super) folders: Vec<InodeId>,
     /// Folders in which what has a script's name is run.
-    pub(super) modules: Vec<Id>,
+    pub(super) modules: Vec<InodeId>,
     /// Files that are run under another name.
-    pub(super) files: Vec<Id>,
+    pub(super) files: Vec<InodeId>,
     /// Where links lead, whether something is there or not: a folder, and a name in it.
-    pub(super) places: Vec<(Id, String)>,
+    pub(super) places: Vec<(InodeId, String)>,
     seen: usize,
     full: bool,
 }
 
-impl Code {
+impl CodeFiles {
     /// What is run in a project, and beside a script of it.
     pub(super) fn of(root: &Path, script: Option<&Path>) -> Self {
         let mut code = Self::default();
         for name in CODE {
             let folder = root.join(name);
             code.trace(&folder);
-            code.folders.extend(Id::at(&folder));
+            code.folders.extend(InodeId::at(&folder));
             code.scan(&folder, true);
         }
         code.scan_others(root);
         if let Some(script) = script {
             code.trace(script);
-            code.files.extend(Id::at(script));
+            code.files.extend(InodeId::at(script));
             if let Some(own) = script.parent() {
-                code.modules.extend(Id::at(own));
+                code.modules.extend(InodeId::at(own));
                 code.scan(own, false);
                 code.linked_folder(&own.join("lib"));
             }
@@ -72,7 +72,7 @@ impl Code {
             let Ok(kind) = entry.file_type() else { continue };
             if kind.is_symlink() && names::is_lua(&name) {
                 self.trace(&path);
-                self.files.extend(Id::at(&path));
+                self.files.extend(InodeId::at(&path));
             } else if kind.is_dir() && name != DATA && !names::is_hidden(&name) && !names::is_code(&name) {
                 self.scan(&path, true);
             }
@@ -101,7 +101,7 @@ impl Code {
                     self.linked_folder(&path);
                 } else if names::is_lua(&entry.file_name()) && !folder {
                     self.trace(&path);
-                    self.files.extend(Id::at(&path));
+                    self.files.extend(InodeId::at(&path));
                 }
             }
         }
@@ -109,7 +109,7 @@ impl Code {
 
     fn linked_folder(&mut self, link: &Path) {
         self.trace(link);
-        if let Some(id) = Id::at(link)
+        if let Some(id) = InodeId::at(link)
             && !self.modules.contains(&id)
             && !self.folders.contains(&id)
         {
@@ -125,14 +125,14 @@ impl Code {
             let Ok(target) = fs::read_link(&path) else { return };
             let Some(next) = path.parent().map(|folder| folder.join(target)) else { return };
             let (Some(parent), Some(name)) = (next.parent(), next.file_name()) else { return };
-            self.places.extend(Id::at(parent).map(|folder| (folder, names::folded(name))));
+            self.places.extend(InodeId::at(parent).map(|folder| (folder, names::folded(name))));
             path = next;
         }
     }
 }
 
 /// Whether a folder holds the file under some name. Counts `left` down for every entry; at 0 it gives up.
-pub(super) fn holds(folder: &Path, deep: bool, file: Id, left: &mut usize) -> bool {
+pub(super) fn holds(folder: &Path, deep: bool, file: InodeId, left: &mut usize) -> bool {
     let Ok(entries) = fs::read_dir(folder) else { return false };
     for entry in entries.filter_map(io::Result::ok) {
         if *left == 0 {
@@ -145,7 +145,7 @@ pub(super) fn holds(folder: &Path, deep: bool, file: Id, left: &mut usize) -> bo
             if deep && holds(&path, deep, file, left) {
                 return true;
             }
-        } else if Id::at(&path) == Some(file) {
+        } else if InodeId::at(&path) == Some(file) {
             return true;
         }
     }

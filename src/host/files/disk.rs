@@ -13,13 +13,13 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use crate::config::{Permissions, Project};
-use crate::protocol::Failure;
+use crate::protocol::RequestFailure;
 
-use super::grants::{Access, DATA, Grant, Grants, Located, check_text, joined};
+use super::grants::{Access, DATA, PathGrant, PathGrants, LocatedPath, check_text, joined};
 use super::names;
-use super::protected::{Guard, Protected};
+use super::protected::{PathGuard, ProtectedFiles};
 use super::sentence::{denied, escapes, invalid, nowhere, of_system, outside};
-use super::walk::{Spot, Stopped, Walk, kind};
+use super::walk::{ResolvedPath, WalkError, PathWalk, kind};
 use super::{FileInfo, MAX_READ, OpenedFile};
 
 /// The most names of one folder that are listed: they travel in one frame.
@@ -34,15 +34,15 @@ const NEW_FOLDER: u32 = 0o777;
 
 #[derive(Debug)]
 pub(super) struct Disk {
-    grants: Grants,
-    protected: Protected,
+    grants: PathGrants,
+    protected: ProtectedFiles,
 }
 
 /// A file's place that may be written: a name in an open folder.
-struct Place<'a> {
-    guard: Guard<'a>,
+struct WriteTarget<'a> {
+    guard: PathGuard<'a>,
     folder: OwnedFd,
-    spot: Spot,
+    spot: ResolvedPath,
 }
 
 impl Disk {
@@ -53,12 +53,12 @@ impl Disk {
         script: Option<&Path>,
     ) -> io::Result<Self> {
         Ok(Self {
-            grants: Grants::open(project, permissions)?,
-            protected: Protected::new(&project.root, script, secret_files),
+            grants: PathGrants::open(project, permissions)?,
+            protected: ProtectedFiles::new(&project.root, script, secret_files),
         })
     }
 
-    pub(super) fn read(&self, text: &str) -> Result<Bytes, Failure> {
+    pub(super) fn read(&self, text: &str) -> Result<Bytes, RequestFailure> {
         let (file, size) = self.open_regular(text)?;
         let too_large = || {
             invalid(text, &format!("is larger than {MAX_READ} bytes, which is the most that is read at once"))
@@ -75,19 +75,19 @@ impl Disk {
         Ok(content.into())
     }
 
-    pub(super) fn open_upload(&self, text: &str) -> Result<OpenedFile, Failure> {
+    pub(super) fn open_upload(&self, text: &str) -> Result<OpenedFile, RequestFailure> {
         let (file, len) = self.open_regular(text)?;
         let name = Path::new(text).file_name().map(|name| name.to_string_lossy().into_owned());
         Ok(OpenedFile { file, name: name.unwrap_or_else(|| "file".to_owned()), len })
     }
 
-    pub(super) fn replace(&self, text: &str, content: &[u8]) -> Result<(), Failure> {
+    pub(super) fn replace(&self, text: &str, content: &[u8]) -> Result<(), RequestFailure> {
         let place = self.to_write(text)?;
         let old = place.spot.found.as_ref().map(|(_, stat)| stat);
         put(&place.folder, place.spot.name(), old, content).map_err(|error| of_system(text, &error))
     }
 
-    pub(super) fn append(&self, text: &str, content: &[u8]) -> Result<(), Failure> {
+    pub(super) fn append(&self, text: &str, content: &[u8]) -> Result<(), RequestFailure> {
         let place = self.to_write(text)?;
         let failed = |error: io::Error| of_system(text, &error);
         let flags = CAREFUL | OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE;
@@ -102,7 +102,7 @@ impl Disk {
         File::from(file).write_all(content).map_err(failed)
     }
 
-    pub(super) fn list(&self, text: &str) -> Result<Vec<String>, Failure> {
+    pub(super) fn list(&self, text: &str) -> Result<Vec<String>, RequestFailure> {
         let (guard, located) = self.locate(text, Access::Read)?;
         let spot = self.walk(text, &guard, &located, true)?;
         let failed = |error: Errno| of_system(text, &error.into());
@@ -128,14 +128,14 @@ impl Disk {
         Ok(names)
     }
 
-    pub(super) fn info(&self, text: &str) -> Result<Option<FileInfo>, Failure> {
+    pub(super) fn info(&self, text: &str) -> Result<Option<FileInfo>, RequestFailure> {
         let (guard, located) = self.locate(text, Access::Read)?;
-        let spot = match Walk::from(located.grant.dir.as_fd(), &guard)
+        let spot = match PathWalk::from(located.grant.dir.as_fd(), &guard)
             .and_then(|walk| walk.to(&located.path, true))
         {
             Ok(spot) => spot,
-            Err(Stopped::Nowhere) => return Ok(None),
-            Err(Stopped::System(error)) if error.raw_os_error() == Some(Errno::NOTDIR.raw_os_error()) => {
+            Err(WalkError::Nowhere) => return Ok(None),
+            Err(WalkError::System(error)) if error.raw_os_error() == Some(Errno::NOTDIR.raw_os_error()) => {
                 return Ok(None);
             }
             Err(stopped) => return Err(of_walk(text, stopped, Access::Read)),
@@ -152,7 +152,7 @@ impl Disk {
         }))
     }
 
-    pub(super) fn make_folder(&self, text: &str) -> Result<(), Failure> {
+    pub(super) fn make_folder(&self, text: &str) -> Result<(), RequestFailure> {
         let (guard, located) = self.locate(text, Access::Write)?;
         let spot = self.walk(text, &guard, &located, true)?;
         if spot.found.is_some() {
@@ -163,7 +163,7 @@ impl Disk {
             .map_err(|stopped| of_walk(text, stopped, Access::Write))
     }
 
-    pub(super) fn remove(&self, text: &str) -> Result<(), Failure> {
+    pub(super) fn remove(&self, text: &str) -> Result<(), RequestFailure> {
         let (guard, located) = self.locate(text, Access::Write)?;
         let spot = self.walk(text, &guard, &located, false)?;
         let failed = |error: Errno| of_system(text, &error.into());
@@ -179,14 +179,14 @@ impl Disk {
     }
 
     /// The absolute path that this leads to, links resolved as far as anything is there, if it may be reached.
-    pub(super) fn resolve(&self, text: &str, access: Access) -> Result<PathBuf, Failure> {
+    pub(super) fn resolve(&self, text: &str, access: Access) -> Result<PathBuf, RequestFailure> {
         let (guard, located) = self.locate(text, access)?;
         let spot = self.walk(text, &guard, &located, true)?;
         Ok(joined(&located.grant.root, spot.real))
     }
 
     /// Whether a file may be written here, without writing it. Gives the folder that would be made for it.
-    pub(super) fn check_write(&self, text: &str) -> Result<Option<PathBuf>, Failure> {
+    pub(super) fn check_write(&self, text: &str) -> Result<Option<PathBuf>, RequestFailure> {
         let (guard, located) = self.locate(text, Access::Write)?;
         let spot = self.walk(text, &guard, &located, true)?;
         check_place(text, &guard, &located, &spot)?;
@@ -195,7 +195,7 @@ impl Disk {
     }
 
     /// Whether a folder or something else is at this absolute path, and may be reached.
-    pub(super) fn folder_at(&self, path: &Path) -> Result<Option<bool>, Failure> {
+    pub(super) fn folder_at(&self, path: &Path) -> Result<Option<bool>, RequestFailure> {
         Ok(self.info(&path.to_string_lossy())?.map(|info| info.kind == "folder"))
     }
 
@@ -204,7 +204,7 @@ impl Disk {
         self.grants.start()
     }
 
-    fn open_regular(&self, text: &str) -> Result<(File, u64), Failure> {
+    fn open_regular(&self, text: &str) -> Result<(File, u64), RequestFailure> {
         let (guard, located) = self.locate(text, Access::Read)?;
         let spot = self.walk(text, &guard, &located, true)?;
         let failed = |error: Errno| of_system(text, &error.into());
@@ -222,7 +222,7 @@ impl Disk {
     }
 
     /// A place for a file, there or not yet there. The project's folder for what scripts write is made.
-    fn to_write<'a>(&'a self, text: &str) -> Result<Place<'a>, Failure> {
+    fn to_write<'a>(&'a self, text: &str) -> Result<WriteTarget<'a>, RequestFailure> {
         let (guard, located) = self.locate(text, Access::Write)?;
         let mut spot = self.walk(text, &guard, &located, true)?;
         check_place(text, &guard, &located, &spot)?;
@@ -234,11 +234,11 @@ impl Disk {
         }
         let Some((folder, _)) = &spot.parent else { return Err(invalid(text, "is a folder")) };
         let folder = folder.try_clone().map_err(|error| of_system(text, &error))?;
-        Ok(Place { guard, folder, spot })
+        Ok(WriteTarget { guard, folder, spot })
     }
 
     /// The grant for a path, and what is protected now.
-    fn locate<'a>(&'a self, text: &str, access: Access) -> Result<(Guard<'a>, Located<'a>), Failure> {
+    fn locate<'a>(&'a self, text: &str, access: Access) -> Result<(PathGuard<'a>, LocatedPath<'a>), RequestFailure> {
         check_text(text)?;
         match self.grants.locate(text, access) {
             Ok(located) => Ok((self.protected.guard(located.grant, access), located)),
@@ -246,15 +246,15 @@ impl Disk {
                 let shown = self.grants.shown(&path);
                 // No grant would open these.
                 let reason =
-                    (access == Access::Write && shown != path).then(|| Protected::by_names(shown)).flatten();
+                    (access == Access::Write && shown != path).then(|| ProtectedFiles::by_names(shown)).flatten();
                 Err(reason.map_or_else(|| outside(text, shown, access), |reason| denied(text, reason)))
             }
         }
     }
 
-    fn walk(&self, text: &str, guard: &Guard, located: &Located, follow: bool) -> Result<Spot, Failure> {
+    fn walk(&self, text: &str, guard: &PathGuard, located: &LocatedPath, follow: bool) -> Result<ResolvedPath, RequestFailure> {
         let access = guard.access();
-        let walk = Walk::from(located.grant.dir.as_fd(), guard);
+        let walk = PathWalk::from(located.grant.dir.as_fd(), guard);
         let spot = walk
             .and_then(|walk| walk.to(&located.path, follow))
             .map_err(|stopped| of_walk(text, stopped, access))?;
@@ -262,8 +262,8 @@ impl Disk {
         Ok(spot)
     }
 
-    fn check_spot(&self, text: &str, guard: &Guard, located: &Located, spot: &Spot) -> Result<(), Failure> {
-        let Grant { root, .. } = located.grant;
+    fn check_spot(&self, text: &str, guard: &PathGuard, located: &LocatedPath, spot: &ResolvedPath) -> Result<(), RequestFailure> {
+        let PathGrant { root, .. } = located.grant;
         if !located.grant.covers(&spot.real) {
             let real = joined(root, &spot.real);
             return Err(outside(text, self.grants.shown(&real), guard.access()));
@@ -272,7 +272,7 @@ impl Disk {
     }
 }
 
-fn check_regular(text: &str, stat: &Stat) -> Result<(), Failure> {
+fn check_regular(text: &str, stat: &Stat) -> Result<(), RequestFailure> {
     match kind(stat) {
         FileType::RegularFile => Ok(()),
         FileType::Directory => Err(invalid(text, "is a folder")),
@@ -281,7 +281,7 @@ fn check_regular(text: &str, stat: &Stat) -> Result<(), Failure> {
 }
 
 /// Whether a file can be written to a place.
-fn check_place(text: &str, guard: &Guard, located: &Located, spot: &Spot) -> Result<(), Failure> {
+fn check_place(text: &str, guard: &PathGuard, located: &LocatedPath, spot: &ResolvedPath) -> Result<(), RequestFailure> {
     if let Some((_, stat)) = &spot.found {
         check_regular(text, stat)?;
         return guard.file(stat).map_or(Ok(()), |reason| Err(denied(text, reason)));
@@ -296,34 +296,34 @@ fn check_place(text: &str, guard: &Guard, located: &Located, spot: &Spot) -> Res
     Ok(())
 }
 
-fn of_walk(text: &str, stopped: Stopped, access: Access) -> Failure {
+fn of_walk(text: &str, stopped: WalkError, access: Access) -> RequestFailure {
     match stopped {
-        Stopped::System(error) => of_system(text, &error),
-        Stopped::Refused(reason) => denied(text, reason),
-        Stopped::Escapes => escapes(text, access),
-        Stopped::Nowhere => nowhere(text),
+        WalkError::System(error) => of_system(text, &error),
+        WalkError::Refused(reason) => denied(text, reason),
+        WalkError::Escapes => escapes(text, access),
+        WalkError::Nowhere => nowhere(text),
     }
 }
 
 /// Makes the first missing folders of a place, each in the one before it.
-fn make(guard: &Guard, spot: &Spot, count: usize) -> Result<(), Stopped> {
+fn make(guard: &PathGuard, spot: &ResolvedPath, count: usize) -> Result<(), WalkError> {
     let Some((parent, _)) = &spot.parent else { return Ok(()) };
-    let mut folder = parent.try_clone().map_err(Stopped::System)?;
+    let mut folder = parent.try_clone().map_err(WalkError::System)?;
     let mut within = spot.within.clone();
     for name in spot.missing.iter().take(count) {
         if let Some(reason) = guard.name(&within, name).or_else(|| guard.written(&within, name)) {
-            return Err(Stopped::Refused(reason));
+            return Err(WalkError::Refused(reason));
         }
         match mkdirat(&folder, name, Mode::from_raw_mode(NEW_FOLDER)) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(error) => return Err(error.into()),
         }
-        let made = Walk::from(folder.as_fd(), guard)?.to(Path::new(name), false)?;
-        let (fd, stat) = made.found.ok_or(Stopped::Nowhere)?;
+        let made = PathWalk::from(folder.as_fd(), guard)?.to(Path::new(name), false)?;
+        let (fd, stat) = made.found.ok_or(WalkError::Nowhere)?;
         if kind(&stat) != FileType::Directory {
-            return Err(Stopped::System(Errno::NOTDIR.into()));
+            return Err(WalkError::System(Errno::NOTDIR.into()));
         }
-        within.push(super::protected::Id::of(&stat));
+        within.push(super::protected::InodeId::of(&stat));
         folder = fd;
     }
     Ok(())

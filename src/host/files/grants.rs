@@ -8,10 +8,10 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use crate::config::{Permissions, Project};
-use crate::protocol::Failure;
+use crate::protocol::RequestFailure;
 
 use super::names;
-use super::protected::Id;
+use super::protected::InodeId;
 use super::sentence;
 
 /// The folder of a project that scripts write to without a grant. It is made when something is written there.
@@ -29,7 +29,7 @@ pub(super) enum Access {
 
 /// One place that scripts may reach, and everything below it.
 #[derive(Debug)]
-pub(super) struct Grant {
+pub(super) struct PathGrant {
     /// The place as it was named, made absolute.
     named: PathBuf,
     /// The folder that is open: the place itself, or the nearest one above it.
@@ -41,14 +41,14 @@ pub(super) struct Grant {
     /// Whether it grants reading, and whether writing.
     access: [bool; 2],
     /// The folders above the open one.
-    pub(super) above: Vec<Id>,
+    pub(super) above: Vec<InodeId>,
     /// Whether names that begin with a dot may be written in it.
     pub(super) opens_hidden: bool,
     /// Whether the folder that is granted is made when something is written there.
     pub(super) made: bool,
 }
 
-impl Grant {
+impl PathGrant {
     fn open(named: PathBuf, access: [bool; 2], project: &Path) -> io::Result<Self> {
         let (mut folder, mut below) = nearest(&named)?;
         if !folder.is_dir()
@@ -87,7 +87,7 @@ impl Grant {
             let error = io::Error::from(error);
             io::Error::new(error.kind(), format!("{}: {error}", root.display()))
         })?;
-        let above = root.ancestors().skip(1).filter_map(Id::at).collect();
+        let above = root.ancestors().skip(1).filter_map(InodeId::at).collect();
         Ok(Self { named, dir, root, below, access, above, opens_hidden, made: false })
     }
 
@@ -114,26 +114,26 @@ impl Grant {
 
 /// All places, and the folder that relative paths start from.
 #[derive(Debug)]
-pub(super) struct Grants {
+pub(super) struct PathGrants {
     start: PathBuf,
-    grants: Vec<Grant>,
+    grants: Vec<PathGrant>,
 }
 
 /// Where a path was found.
 #[derive(Debug)]
-pub(super) struct Located<'a> {
-    pub(super) grant: &'a Grant,
+pub(super) struct LocatedPath<'a> {
+    pub(super) grant: &'a PathGrant,
     /// The path inside the grant's folder by its names; `.` for the folder itself.
     pub(super) path: PathBuf,
 }
 
-impl Grants {
+impl PathGrants {
     pub(super) fn open(project: &Project, permissions: &Permissions) -> io::Result<Self> {
         let start = project.root.clone();
-        let mut grants = vec![Grant::open(start.clone(), [true, false], &start)?, Grant::data(&start)?];
+        let mut grants = vec![PathGrant::open(start.clone(), [true, false], &start)?, PathGrant::data(&start)?];
         for (paths, access) in [(&permissions.read, [true, false]), (&permissions.write, [true, true])] {
             for path in paths {
-                grants.push(Grant::open(plain(&start.join(path)), access, &start)?);
+                grants.push(PathGrant::open(plain(&start.join(path)), access, &start)?);
             }
         }
         Ok(Self { start, grants })
@@ -145,14 +145,14 @@ impl Grants {
 
     /// Finds the narrowest place that allows this. A `..` takes away the name before it.
     /// Where none does, the error is the absolute path.
-    pub(super) fn locate(&self, text: &str, access: Access) -> Result<Located<'_>, PathBuf> {
+    pub(super) fn locate(&self, text: &str, access: Access) -> Result<LocatedPath<'_>, PathBuf> {
         let path = plain(&self.start.join(text));
         self.grants
             .iter()
             .filter(|grant| grant.allows(access))
             .filter_map(|grant| Some((grant, grant.inside(&path)?)))
             .max_by_key(|(grant, _)| grant.named.components().count())
-            .map(|(grant, path)| Located { grant, path: joined(".", &path) })
+            .map(|(grant, path)| LocatedPath { grant, path: joined(".", &path) })
             .ok_or(path)
     }
 
@@ -163,7 +163,7 @@ impl Grants {
 }
 
 /// Whether a text can be a path at all.
-pub(super) fn check_text(text: &str) -> Result<(), Failure> {
+pub(super) fn check_text(text: &str) -> Result<(), RequestFailure> {
     if text.is_empty() {
         return Err(sentence::invalid(text, "is no path; it is empty"));
     }

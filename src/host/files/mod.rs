@@ -27,10 +27,10 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use crate::config::{Permissions, Project};
-use crate::protocol::{Failure, Kind};
+use crate::protocol::{RequestFailure, FailureKind};
 
 use disk::Disk;
-use overlay::Overlay;
+use overlay::FileOverlay;
 
 pub(super) use modules::ModuleFolders;
 pub use overlay::FileChange;
@@ -44,10 +44,10 @@ const AT_ONCE: usize = 8;
 
 /// The files that the scripts of one project may reach.
 #[derive(Debug, Clone)]
-pub struct Files {
+pub struct ProjectFiles {
     disk: Arc<Disk>,
     /// Where changes go in a rehearsal.
-    overlay: Option<Arc<Overlay>>,
+    overlay: Option<Arc<FileOverlay>>,
     places: Arc<Semaphore>,
 }
 
@@ -75,7 +75,7 @@ pub struct OpenedFile {
     pub len: u64,
 }
 
-impl Files {
+impl ProjectFiles {
     /// Opens the project's folder and the places that are granted. `secret_files` are refused whatever is granted; so is
     /// writing to what is run, `script` among it.
     ///
@@ -97,15 +97,15 @@ impl Files {
 
     /// Why a script may not write here, where that is so.
     #[must_use]
-    pub fn write_refused(&self, path: &str) -> Option<Failure> {
-        self.disk.check_write(path).err().filter(|failure| failure.kind == Kind::Denied)
+    pub fn write_refused(&self, path: &str) -> Option<RequestFailure> {
+        self.disk.check_write(path).err().filter(|failure| failure.kind == FailureKind::Denied)
     }
 
     /// The same files with all changes kept in memory from now on, where later reads see them. `now` is in seconds since
     /// 1970; all changes together take at most `limit` bytes.
     #[must_use]
     pub fn overlaid(self, now: u64, limit: u64) -> Self {
-        Self { overlay: Some(Arc::new(Overlay::new(now, limit))), ..self }
+        Self { overlay: Some(Arc::new(FileOverlay::new(now, limit))), ..self }
     }
 
     /// The changes that were kept in memory.
@@ -119,8 +119,8 @@ impl Files {
     /// # Errors
     ///
     /// `denied` where the permissions say no; `invalid` for what is not there, no file, or too large.
-    pub async fn read(&self, path: &str) -> Result<Bytes, Failure> {
-        self.blocking(path, Disk::read, Overlay::read).await
+    pub async fn read(&self, path: &str) -> Result<Bytes, RequestFailure> {
+        self.blocking(path, Disk::read, FileOverlay::read).await
     }
 
     /// Puts a file's content: all of it at once (a reader sees the old one or the new one), or at its end.
@@ -128,7 +128,7 @@ impl Files {
     /// # Errors
     ///
     /// As [`Files::read`]; besides, scripts and their library are never written.
-    pub async fn write(&self, path: &str, content: Bytes, append: bool) -> Result<(), Failure> {
+    pub async fn write(&self, path: &str, content: Bytes, append: bool) -> Result<(), RequestFailure> {
         let laid = content.clone();
         self.blocking(
             path,
@@ -145,8 +145,8 @@ impl Files {
     /// # Errors
     ///
     /// As [`Files::read`].
-    pub async fn list(&self, path: &str) -> Result<Vec<String>, Failure> {
-        self.blocking(path, Disk::list, Overlay::list).await
+    pub async fn list(&self, path: &str) -> Result<Vec<String>, RequestFailure> {
+        self.blocking(path, Disk::list, FileOverlay::list).await
     }
 
     /// What a path leads to, or `None` when nothing is there.
@@ -154,8 +154,8 @@ impl Files {
     /// # Errors
     ///
     /// `denied` where the permissions say no.
-    pub async fn info(&self, path: &str) -> Result<Option<FileInfo>, Failure> {
-        self.blocking(path, Disk::info, Overlay::info).await
+    pub async fn info(&self, path: &str) -> Result<Option<FileInfo>, RequestFailure> {
+        self.blocking(path, Disk::info, FileOverlay::info).await
     }
 
     /// Makes a folder and those above it; one that is there is left as it is.
@@ -163,8 +163,8 @@ impl Files {
     /// # Errors
     ///
     /// As [`Files::write`].
-    pub async fn make_folder(&self, path: &str) -> Result<(), Failure> {
-        self.blocking(path, Disk::make_folder, Overlay::make_folder).await
+    pub async fn make_folder(&self, path: &str) -> Result<(), RequestFailure> {
+        self.blocking(path, Disk::make_folder, FileOverlay::make_folder).await
     }
 
     /// Removes a file, a link or an empty folder.
@@ -172,8 +172,8 @@ impl Files {
     /// # Errors
     ///
     /// As [`Files::write`].
-    pub async fn remove(&self, path: &str) -> Result<(), Failure> {
-        self.blocking(path, Disk::remove, Overlay::remove).await
+    pub async fn remove(&self, path: &str) -> Result<(), RequestFailure> {
+        self.blocking(path, Disk::remove, FileOverlay::remove).await
     }
 
     /// Opens a regular file of any size to be uploaded.
@@ -181,16 +181,16 @@ impl Files {
     /// # Errors
     ///
     /// As [`Files::read`].
-    pub async fn open_upload(&self, path: &str) -> Result<OpenedFile, Failure> {
-        self.blocking(path, Disk::open_upload, Overlay::open_upload).await
+    pub async fn open_upload(&self, path: &str) -> Result<OpenedFile, RequestFailure> {
+        self.blocking(path, Disk::open_upload, FileOverlay::open_upload).await
     }
 
     async fn blocking<T: Send + 'static>(
         &self,
         path: &str,
-        work: impl FnOnce(&Disk, &str) -> Result<T, Failure> + Send + 'static,
-        in_memory: impl FnOnce(&Overlay, &Disk, &str) -> Result<T, Failure> + Send + 'static,
-    ) -> Result<T, Failure> {
+        work: impl FnOnce(&Disk, &str) -> Result<T, RequestFailure> + Send + 'static,
+        in_memory: impl FnOnce(&FileOverlay, &Disk, &str) -> Result<T, RequestFailure> + Send + 'static,
+    ) -> Result<T, RequestFailure> {
         // They are never closed, so there is a place in the end.
         let _place = self.places.acquire().await;
         let (disk, overlay, path) = (Arc::clone(&self.disk), self.overlay.clone(), path.to_owned());
@@ -199,6 +199,6 @@ impl Files {
             None => work(&disk, &path),
         })
         .await
-        .unwrap_or_else(|_| Err(Failure::new(Kind::Cancelled, "the host is shutting down")))
+        .unwrap_or_else(|_| Err(RequestFailure::new(FailureKind::Cancelled, "the host is shutting down")))
     }
 }

@@ -10,16 +10,16 @@ use rustix::io::Errno;
 
 use crate::config::Project;
 
-use super::grants::{Access, Grant};
-use super::protected::Protected;
-use super::walk::{Stopped, Walk, kind};
+use super::grants::{Access, PathGrant};
+use super::protected::ProtectedFiles;
+use super::walk::{WalkError, PathWalk, kind};
 
 /// Folders that modules are looked for in, in this order.
 #[derive(Debug)]
 pub(in super::super) struct ModuleFolders {
     root: PathBuf,
-    protected: Protected,
-    folders: Vec<(String, Grant)>,
+    protected: ProtectedFiles,
+    folders: Vec<(String, PathGrant)>,
 }
 
 impl ModuleFolders {
@@ -31,18 +31,18 @@ impl ModuleFolders {
             if seen.contains(&folder) {
                 continue;
             }
-            if let Ok(grant) = Grant::readable(&folder) {
+            if let Ok(grant) = PathGrant::readable(&folder) {
                 folders.push((project.shown(&folder), grant));
             }
             seen.push(folder);
         }
         let root = project.root.clone();
-        Self { protected: Protected::new(&root, None, &[]), root, folders }
+        Self { protected: ProtectedFiles::new(&root, None, &[]), root, folders }
     }
 
     /// The same, and none of these files is ever a module.
     pub(in super::super) fn without(self, secret_files: &[PathBuf]) -> Self {
-        Self { protected: Protected::new(&self.root, None, secret_files), ..self }
+        Self { protected: ProtectedFiles::new(&self.root, None, secret_files), ..self }
     }
 
     /// The folders as people see them.
@@ -59,11 +59,11 @@ impl ModuleFolders {
     ) -> Result<Option<Vec<u8>>, String> {
         let Some((_, grant)) = self.folders.get(index) else { return Ok(None) };
         let guard = self.protected.guard(grant, Access::Read);
-        let walked = Walk::from(grant.dir.as_fd(), &guard).and_then(|walk| walk.to(Path::new(path), true));
+        let walked = PathWalk::from(grant.dir.as_fd(), &guard).and_then(|walk| walk.to(Path::new(path), true));
         let spot = match walked {
             Ok(spot) => spot,
-            Err(Stopped::Refused(reason)) => return Err(reason.to_owned()),
-            Err(Stopped::System(_) | Stopped::Escapes | Stopped::Nowhere) => return Ok(None),
+            Err(WalkError::Refused(reason)) => return Err(reason.to_owned()),
+            Err(WalkError::System(_) | WalkError::Escapes | WalkError::Nowhere) => return Ok(None),
         };
         let (Some((_, stat)), Some((folder, _))) = (&spot.found, &spot.parent) else { return Ok(None) };
         if kind(stat) != FileType::RegularFile {

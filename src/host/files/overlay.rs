@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::protocol::{Failure, Kind};
+use crate::protocol::{RequestFailure, FailureKind};
 
 use super::disk::Disk;
 use super::grants::Access;
@@ -31,13 +31,13 @@ pub struct FileChange {
 
 /// What lies over a place.
 #[derive(Debug)]
-enum Laid {
+enum OverlayEntry {
     File(Vec<u8>),
     Folder,
     Nothing,
 }
 
-impl Laid {
+impl OverlayEntry {
     /// Bytes that it takes under this path, the report's copies of the path among them.
     fn size(&self, path: &Path) -> u64 {
         let content = if let Self::File(content) = self { content.len() } else { 0 };
@@ -53,20 +53,20 @@ const COPIES: usize = 4;
 
 /// The changes, by what their paths really lead to.
 #[derive(Debug, Default)]
-struct Changes {
-    by_path: BTreeMap<PathBuf, Laid>,
+struct OverlayChanges {
+    by_path: BTreeMap<PathBuf, OverlayEntry>,
     /// Bytes that they take.
     bytes: u64,
 }
 
-impl Changes {
-    fn get(&self, path: &Path) -> Option<&Laid> {
+impl OverlayChanges {
+    fn get(&self, path: &Path) -> Option<&OverlayEntry> {
         self.by_path.get(path)
     }
 
     /// Puts a change in the place of an earlier one. `None` where all would take more than `limit` bytes: nothing is
     /// changed then.
-    fn put(&mut self, path: PathBuf, laid: Laid, limit: u64) -> Option<()> {
+    fn put(&mut self, path: PathBuf, laid: OverlayEntry, limit: u64) -> Option<()> {
         let old = self.get(&path).map_or(0, |old| old.size(&path));
         let bytes = (self.bytes + laid.size(&path)).saturating_sub(old);
         if bytes > limit {
@@ -81,7 +81,7 @@ impl Changes {
     fn append(&mut self, path: &Path, content: &[u8], limit: u64) -> Option<()> {
         let bytes = self.bytes + content.len() as u64;
         match self.by_path.get_mut(path) {
-            Some(Laid::File(old)) if bytes <= limit => old.extend_from_slice(content),
+            Some(OverlayEntry::File(old)) if bytes <= limit => old.extend_from_slice(content),
             _ => return None,
         }
         self.bytes = bytes;
@@ -97,25 +97,25 @@ impl Changes {
 
 /// Changes to files, in memory.
 #[derive(Debug)]
-pub(super) struct Overlay {
-    changes: Mutex<Changes>,
+pub(super) struct FileOverlay {
+    changes: Mutex<OverlayChanges>,
     /// When its files were changed, as far as scripts are told: seconds since 1970.
     modified_unix: u64,
     /// Bytes that all changes may take.
     limit: u64,
 }
 
-impl Overlay {
+impl FileOverlay {
     pub(super) fn new(modified_unix: u64, limit: u64) -> Self {
         Self { changes: Mutex::default(), modified_unix, limit }
     }
 
-    fn laid(&self) -> MutexGuard<'_, Changes> {
+    fn laid(&self) -> MutexGuard<'_, OverlayChanges> {
         self.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The failure of a change that would take too much memory.
-    fn full(&self, text: &str) -> Failure {
+    fn full(&self, text: &str) -> RequestFailure {
         let most = bytesize::ByteSize(self.limit);
         invalid(
             text,
@@ -128,32 +128,32 @@ impl Overlay {
 
     /// All changes, by path.
     pub(super) fn changes(&self, root: &Path) -> Vec<FileChange> {
-        let change = |(path, laid): (&PathBuf, &Laid)| {
+        let change = |(path, laid): (&PathBuf, &OverlayEntry)| {
             let (change, bytes) = match laid {
-                Laid::File(content) => ("write", Some(content.len() as u64)),
-                Laid::Folder => ("make folder", None),
-                Laid::Nothing => ("remove", None),
+                OverlayEntry::File(content) => ("write", Some(content.len() as u64)),
+                OverlayEntry::Folder => ("make folder", None),
+                OverlayEntry::Nothing => ("remove", None),
             };
             FileChange { change, path: path.strip_prefix(root).unwrap_or(path).display().to_string(), bytes }
         };
         self.laid().by_path.iter().map(change).collect()
     }
 
-    pub(super) fn read(&self, disk: &Disk, text: &str) -> Result<Bytes, Failure> {
+    pub(super) fn read(&self, disk: &Disk, text: &str) -> Result<Bytes, RequestFailure> {
         match self.laid().get(&disk.resolve(text, Access::Read)?) {
-            Some(Laid::File(content)) => Ok(Bytes::copy_from_slice(content)),
-            Some(Laid::Folder) => Err(invalid(text, "is a folder")),
-            Some(Laid::Nothing) => Err(invalid(text, "is not there")),
+            Some(OverlayEntry::File(content)) => Ok(Bytes::copy_from_slice(content)),
+            Some(OverlayEntry::Folder) => Err(invalid(text, "is a folder")),
+            Some(OverlayEntry::Nothing) => Err(invalid(text, "is not there")),
             None => disk.read(text),
         }
     }
 
-    pub(super) fn open_upload(&self, disk: &Disk, text: &str) -> Result<OpenedFile, Failure> {
+    pub(super) fn open_upload(&self, disk: &Disk, text: &str) -> Result<OpenedFile, RequestFailure> {
         let laid = self.laid();
         let content = match laid.get(&disk.resolve(text, Access::Read)?) {
-            Some(Laid::File(content)) => content,
-            Some(Laid::Folder) => return Err(invalid(text, "is a folder")),
-            Some(Laid::Nothing) => return Err(invalid(text, "is not there")),
+            Some(OverlayEntry::File(content)) => content,
+            Some(OverlayEntry::Folder) => return Err(invalid(text, "is a folder")),
+            Some(OverlayEntry::Nothing) => return Err(invalid(text, "is not there")),
             None => return disk.open_upload(text),
         };
         // One that has no name, and is gone when it is closed.
@@ -162,28 +162,28 @@ impl Overlay {
             file.rewind()?;
             Ok(file)
         });
-        let file = file.map_err(|error| Failure::new(Kind::Rejected, format!("`{text}`: {error}")))?;
+        let file = file.map_err(|error| RequestFailure::new(FailureKind::Rejected, format!("`{text}`: {error}")))?;
         let name = Path::new(text).file_name().map(|name| name.to_string_lossy().into_owned());
         Ok(OpenedFile { file, name: name.unwrap_or_else(|| "file".to_owned()), len: content.len() as u64 })
     }
 
-    pub(super) fn write(&self, disk: &Disk, text: &str, content: &[u8], append: bool) -> Result<(), Failure> {
+    pub(super) fn write(&self, disk: &Disk, text: &str, content: &[u8], append: bool) -> Result<(), RequestFailure> {
         let place = disk.resolve(text, Access::Write)?;
         let mut laid = self.laid();
         match place.parent().and_then(|parent| laid.get(parent)) {
-            Some(Laid::Folder) => {}
+            Some(OverlayEntry::Folder) => {}
             Some(_) => {
                 return Err(invalid(text, "lies in a folder that is not there; make it with fs.mkdir"));
             }
             None => {
                 if let Some(made) = disk.check_write(text)? {
-                    laid.put(made, Laid::Folder, self.limit).ok_or_else(|| self.full(text))?;
+                    laid.put(made, OverlayEntry::Folder, self.limit).ok_or_else(|| self.full(text))?;
                 }
             }
         }
         let appended = match laid.get(&place) {
-            Some(Laid::Folder) => return Err(invalid(text, "is a folder")),
-            Some(Laid::File(old)) if append => {
+            Some(OverlayEntry::Folder) => return Err(invalid(text, "is a folder")),
+            Some(OverlayEntry::File(old)) if append => {
                 fits(text, old.len() + content.len())?;
                 return laid.append(&place, content, self.limit).ok_or_else(|| self.full(text));
             }
@@ -191,17 +191,17 @@ impl Overlay {
             _ => Bytes::new(),
         };
         fits(text, appended.len() + content.len())?;
-        let file = Laid::File([&appended, content].concat());
+        let file = OverlayEntry::File([&appended, content].concat());
         laid.put(place, file, self.limit).ok_or_else(|| self.full(text))
     }
 
-    pub(super) fn list(&self, disk: &Disk, text: &str) -> Result<Vec<String>, Failure> {
+    pub(super) fn list(&self, disk: &Disk, text: &str) -> Result<Vec<String>, RequestFailure> {
         let place = disk.resolve(text, Access::Read)?;
         let laid = self.laid();
         let mut names = match laid.get(&place) {
-            Some(Laid::Folder) => Vec::new(),
-            Some(Laid::File(_)) => return Err(invalid(text, "is no folder")),
-            Some(Laid::Nothing) => return Err(invalid(text, "is not there")),
+            Some(OverlayEntry::Folder) => Vec::new(),
+            Some(OverlayEntry::File(_)) => return Err(invalid(text, "is no folder")),
+            Some(OverlayEntry::Nothing) => return Err(invalid(text, "is not there")),
             None => disk.list(text)?,
         };
         for (path, over) in laid.by_path.iter().filter(|(path, _)| path.parent() == Some(&place)) {
@@ -209,7 +209,7 @@ impl Overlay {
                 continue;
             };
             names.retain(|known| *known != name);
-            if !matches!(over, Laid::Nothing) {
+            if !matches!(over, OverlayEntry::Nothing) {
                 names.push(name);
             }
         }
@@ -217,28 +217,28 @@ impl Overlay {
         Ok(names)
     }
 
-    pub(super) fn info(&self, disk: &Disk, text: &str) -> Result<Option<FileInfo>, Failure> {
+    pub(super) fn info(&self, disk: &Disk, text: &str) -> Result<Option<FileInfo>, RequestFailure> {
         let modified_unix = self.modified_unix;
         Ok(match self.laid().get(&disk.resolve(text, Access::Read)?) {
-            Some(Laid::File(content)) => {
+            Some(OverlayEntry::File(content)) => {
                 Some(FileInfo { kind: "file", size: content.len() as u64, modified_unix })
             }
-            Some(Laid::Folder) => Some(FileInfo { kind: "folder", size: 0, modified_unix }),
-            Some(Laid::Nothing) => None,
+            Some(OverlayEntry::Folder) => Some(FileInfo { kind: "folder", size: 0, modified_unix }),
+            Some(OverlayEntry::Nothing) => None,
             None => disk.info(text)?,
         })
     }
 
-    pub(super) fn make_folder(&self, disk: &Disk, text: &str) -> Result<(), Failure> {
+    pub(super) fn make_folder(&self, disk: &Disk, text: &str) -> Result<(), RequestFailure> {
         let place = disk.resolve(text, Access::Write)?;
         let mut laid = self.laid();
         for folder in place.ancestors() {
             match laid.get(folder) {
-                Some(Laid::Folder) => return Ok(()),
-                Some(Laid::File(_)) => {
+                Some(OverlayEntry::Folder) => return Ok(()),
+                Some(OverlayEntry::File(_)) => {
                     return Err(invalid(text, "leads through something that is no folder"));
                 }
-                Some(Laid::Nothing) => {}
+                Some(OverlayEntry::Nothing) => {}
                 // What may not be looked at is above what is granted, and so is there.
                 None => match disk.folder_at(folder).unwrap_or(Some(true)) {
                     Some(true) => return Ok(()),
@@ -246,12 +246,12 @@ impl Overlay {
                     None => {}
                 },
             }
-            laid.put(folder.to_owned(), Laid::Folder, self.limit).ok_or_else(|| self.full(text))?;
+            laid.put(folder.to_owned(), OverlayEntry::Folder, self.limit).ok_or_else(|| self.full(text))?;
         }
         Ok(())
     }
 
-    pub(super) fn remove(&self, disk: &Disk, text: &str) -> Result<(), Failure> {
+    pub(super) fn remove(&self, disk: &Disk, text: &str) -> Result<(), RequestFailure> {
         let place = disk.resolve(text, Access::Write)?;
         let found = self.info(disk, text)?.ok_or_else(|| invalid(text, "is not there"))?;
         if found.kind == "folder" && !self.list(disk, text)?.is_empty() {
@@ -259,7 +259,7 @@ impl Overlay {
         }
         let mut laid = self.laid();
         if disk.info(text)?.is_some() {
-            return laid.put(place, Laid::Nothing, self.limit).ok_or_else(|| self.full(text));
+            return laid.put(place, OverlayEntry::Nothing, self.limit).ok_or_else(|| self.full(text));
         }
         laid.forget(&place);
         Ok(())
@@ -267,7 +267,7 @@ impl Overlay {
 }
 
 /// Whether a file of so many bytes may stay in memory.
-fn fits(text: &str, bytes: usize) -> Result<(), Failure> {
+fn fits(text: &str, bytes: usize) -> Result<(), RequestFailure> {
     if bytes as u64 <= MAX_READ {
         return Ok(());
     }

@@ -12,10 +12,10 @@ use rustix::fs::{CWD, Mode, OFlags, Stat, fstat, openat, stat};
 
 use crate::config::{FILE_NAME, STATE_FOLDER};
 
-use super::code::{Code, holds};
-use super::grants::{Access, Grant};
+use super::code::{CodeFiles, holds};
+use super::grants::{Access, PathGrant};
 use super::names::{self, CODE, DOTENV, REPOSITORY};
-use super::walk::Spot;
+use super::walk::ResolvedPath;
 
 /// The most files that are looked at to find the other names of one that has several.
 const MAX_TWINS: usize = 10_000;
@@ -37,12 +37,12 @@ const TOO_MANY: &str =
 
 /// Which file it is, under whatever name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Id {
+pub(super) struct InodeId {
     pub(super) device: u64,
     inode: u64,
 }
 
-impl Id {
+impl InodeId {
     pub(super) fn of(stat: &Stat) -> Self {
         Self { device: stat.st_dev, inode: stat.st_ino }
     }
@@ -55,35 +55,35 @@ impl Id {
 
 /// What is the host's in one project.
 #[derive(Debug)]
-pub(super) struct Protected {
+pub(super) struct ProtectedFiles {
     root: PathBuf,
     /// The project's folder as it was at first.
-    root_id: Option<Id>,
+    root_id: Option<InodeId>,
     script: Option<PathBuf>,
     secret_files: Vec<PathBuf>,
     /// The host's own as it was at first. They stay open, so that their numbers are given to nothing else.
-    first: Vec<(Id, OwnedFd)>,
+    first: Vec<(InodeId, OwnedFd)>,
 }
 
 /// What is protected at the moment of one call.
 #[derive(Debug)]
-pub(super) struct Guard<'a> {
-    protected: &'a Protected,
+pub(super) struct PathGuard<'a> {
+    protected: &'a ProtectedFiles,
     access: Access,
     /// The folders above the granted one.
-    above: &'a [Id],
+    above: &'a [InodeId],
     /// Whether names that begin with a dot may be written.
     hidden: bool,
-    root: Option<Id>,
+    root: Option<InodeId>,
     /// The host's own folders and files.
-    own: Vec<Id>,
-    secrets: Vec<Id>,
+    own: Vec<InodeId>,
+    secrets: Vec<InodeId>,
     /// Where files with credentials are, there or not: the folder, and the name in it.
-    secret_places: Vec<(Id, String)>,
-    code: Code,
+    secret_places: Vec<(InodeId, String)>,
+    code: CodeFiles,
 }
 
-impl Protected {
+impl ProtectedFiles {
     /// `script` is the one that is run.
     pub(super) fn new(root: &Path, script: Option<&Path>, secret_files: &[PathBuf]) -> Self {
         let absolute = |path: &PathBuf| std::path::absolute(path).ok();
@@ -91,12 +91,12 @@ impl Protected {
         let own = own_places(root);
         let first = own.iter().chain(&secret_files).filter_map(|path| {
             let fd = openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok()?;
-            Some((Id::of(&fstat(&fd).ok()?), fd))
+            Some((InodeId::of(&fstat(&fd).ok()?), fd))
         });
         let first = first.collect();
         Self {
             root: root.to_owned(),
-            root_id: Id::at(root),
+            root_id: InodeId::at(root),
             script: script.map(Path::to_owned),
             secret_files,
             first,
@@ -104,25 +104,25 @@ impl Protected {
     }
 
     /// What holds for one call by way of a grant.
-    pub(super) fn guard<'a>(&'a self, grant: &'a Grant, access: Access) -> Guard<'a> {
+    pub(super) fn guard<'a>(&'a self, grant: &'a PathGrant, access: Access) -> PathGuard<'a> {
         self.guard_of(access, &grant.above, grant.opens_hidden)
     }
 
-    fn guard_of<'a>(&'a self, access: Access, above: &'a [Id], hidden: bool) -> Guard<'a> {
+    fn guard_of<'a>(&'a self, access: Access, above: &'a [InodeId], hidden: bool) -> PathGuard<'a> {
         let first = self.first.iter().map(|(id, _)| *id);
-        let place = |path: &PathBuf| Some((Id::at(path.parent()?)?, names::folded(path.file_name()?)));
+        let place = |path: &PathBuf| Some((InodeId::at(path.parent()?)?, names::folded(path.file_name()?)));
         let code = match access {
-            Access::Read => Code::default(),
-            Access::Write => Code::of(&self.root, self.script.as_deref()),
+            Access::Read => CodeFiles::default(),
+            Access::Write => CodeFiles::of(&self.root, self.script.as_deref()),
         };
-        Guard {
+        PathGuard {
             protected: self,
             access,
             above,
             hidden,
-            root: self.root_id.or_else(|| Id::at(&self.root)),
-            own: first.chain(own_places(&self.root).iter().filter_map(|path| Id::at(path))).collect(),
-            secrets: self.secret_files.iter().filter_map(|path| Id::at(path)).collect(),
+            root: self.root_id.or_else(|| InodeId::at(&self.root)),
+            own: first.chain(own_places(&self.root).iter().filter_map(|path| InodeId::at(path))).collect(),
+            secrets: self.secret_files.iter().filter_map(|path| InodeId::at(path)).collect(),
             secret_places: self.secret_files.iter().filter_map(place).collect(),
             code,
         }
@@ -134,7 +134,7 @@ impl Protected {
         let hosts = real
             .strip_prefix(&self.root)
             .is_ok_and(|inside| inside.components().any(|part| names::is_hosts(part.as_os_str())));
-        let within = || real.ancestors().skip(1).filter_map(Id::at).any(|id| guard.own.contains(&id));
+        let within = || real.ancestors().skip(1).filter_map(InodeId::at).any(|id| guard.own.contains(&id));
         if hosts || within() { Some(HOSTS_OWN) } else { guard.file(file) }
     }
 
@@ -150,13 +150,13 @@ impl Protected {
     }
 }
 
-impl Guard<'_> {
+impl PathGuard<'_> {
     pub(super) const fn access(&self) -> Access {
         self.access
     }
 
     /// Why a name in these folders, the outermost first, is refused.
-    pub(super) fn name(&self, within: &[Id], name: &OsStr) -> Option<&'static str> {
+    pub(super) fn name(&self, within: &[InodeId], name: &OsStr) -> Option<&'static str> {
         if names::is_hosts(name) {
             return Some(HOSTS_OWN);
         }
@@ -175,7 +175,7 @@ impl Guard<'_> {
     }
 
     /// Why a folder is refused.
-    pub(super) fn folder(&self, id: Id) -> Option<&'static str> {
+    pub(super) fn folder(&self, id: InodeId) -> Option<&'static str> {
         if self.own.contains(&id) || self.own.iter().any(|own| self.above.contains(own)) {
             return Some(HOSTS_OWN);
         }
@@ -184,7 +184,7 @@ impl Guard<'_> {
     }
 
     /// Why nothing may be written, made or removed under this name in these folders.
-    pub(super) fn written(&self, within: &[Id], name: &OsStr) -> Option<&'static str> {
+    pub(super) fn written(&self, within: &[InodeId], name: &OsStr) -> Option<&'static str> {
         if self.access == Access::Read {
             return None;
         }
@@ -200,7 +200,7 @@ impl Guard<'_> {
     }
 
     /// Why a place is refused that a walk has come to.
-    pub(super) fn spot(&self, spot: &Spot) -> Option<&'static str> {
+    pub(super) fn spot(&self, spot: &ResolvedPath) -> Option<&'static str> {
         let within = match &spot.parent {
             Some((_, parent)) => {
                 let end = spot.within.iter().rposition(|id| id == parent).map_or(0, |last| last + 1);
@@ -214,7 +214,7 @@ impl Guard<'_> {
 
     /// Why an open file is refused: it is one of the refused ones under another name.
     pub(super) fn file(&self, file: &Stat) -> Option<&'static str> {
-        let id = Id::of(file);
+        let id = InodeId::of(file);
         if self.secrets.contains(&id) || self.own.contains(&id) {
             return Some(OTHER_NAME);
         }
@@ -249,12 +249,12 @@ impl Guard<'_> {
         self.file(file).or_else(|| (file.st_nlink > 1).then_some(TWICE))
     }
 
-    fn is_in(&self, folders: &[Id], within: &[Id]) -> bool {
+    fn is_in(&self, folders: &[InodeId], within: &[InodeId]) -> bool {
         folders.iter().any(|folder| within.contains(folder) || self.above.contains(folder))
     }
 }
 
-fn has(places: &[(Id, String)], folder: Id, name: &OsStr) -> bool {
+fn has(places: &[(InodeId, String)], folder: InodeId, name: &OsStr) -> bool {
     places.iter().any(|(place, _)| *place == folder) && {
         let name = names::folded(name);
         places.iter().any(|(place, known)| *place == folder && *known == name)
@@ -267,9 +267,9 @@ fn own_places(root: &Path) -> [PathBuf; 3] {
 }
 
 /// Whether one of the project's `.env` files is that file.
-fn dotenv_holds(root: &Path, file: Id) -> bool {
+fn dotenv_holds(root: &Path, file: InodeId) -> bool {
     let Ok(entries) = std::fs::read_dir(root) else { return false };
     entries.filter_map(io::Result::ok).any(|entry| {
-        names::folded(&entry.file_name()).starts_with(DOTENV) && Id::at(&entry.path()) == Some(file)
+        names::folded(&entry.file_name()).starts_with(DOTENV) && InodeId::at(&entry.path()) == Some(file)
     })
 }

@@ -7,20 +7,20 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
 
-use super::protected::Protected;
+use super::protected::ProtectedFiles;
 use super::walk::kind;
 
 /// Reads scripts of a project, but for the files that are the host's own.
 #[derive(Debug)]
 pub struct ScriptFiles {
-    protected: Protected,
+    protected: ProtectedFiles,
 }
 
 impl ScriptFiles {
     /// For the project in this folder; none of `secret_files` is ever a script.
     #[must_use]
     pub fn new(root: &Path, secret_files: &[PathBuf]) -> Self {
-        Self { protected: Protected::new(root, None, secret_files) }
+        Self { protected: ProtectedFiles::new(root, None, secret_files) }
     }
 
     /// The bytes of the file that a path leads to, links followed.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rustix::io::Errno;
 
-use crate::protocol::{Failure, Kind};
+use crate::protocol::{RequestFailure, FailureKind};
 
 use super::grants::Access;
 
@@ -21,12 +21,12 @@ pub(super) fn shown(path: &str) -> String {
 }
 
 /// A malformed path, or one that leads to something else than what was asked for.
-pub(super) fn invalid(path: &str, what: &str) -> Failure {
-    Failure::invalid("path", format!("`{}` {what}", shown(path)))
+pub(super) fn invalid(path: &str, what: &str) -> RequestFailure {
+    RequestFailure::invalid("path", format!("`{}` {what}", shown(path)))
 }
 
 /// A path outside all that is granted; `real` is what to grant.
-pub(super) fn outside(path: &str, real: &Path, access: Access) -> Failure {
+pub(super) fn outside(path: &str, real: &Path, access: Access) -> RequestFailure {
     let (doing, word) = match access {
         Access::Read => ("is outside the project", "read"),
         Access::Write => ("may not be written: scripts write in data/", "write"),
@@ -39,12 +39,12 @@ pub(super) fn outside(path: &str, real: &Path, access: Access) -> Failure {
 }
 
 /// A link to what is not there.
-pub(super) fn nowhere(path: &str) -> Failure {
+pub(super) fn nowhere(path: &str) -> RequestFailure {
     invalid(path, "is a link that leads nowhere")
 }
 
 /// A link that leads out of what is granted.
-pub(super) fn escapes(path: &str, access: Access) -> Failure {
+pub(super) fn escapes(path: &str, access: Access) -> RequestFailure {
     let word = match access {
         Access::Read => "read",
         Access::Write => "write",
@@ -59,12 +59,12 @@ pub(super) fn escapes(path: &str, access: Access) -> Failure {
 }
 
 /// A path that the permissions do not open.
-pub(super) fn denied(path: &str, what: &str) -> Failure {
-    Failure { field: Some("path".into()), ..Failure::denied(format!("`{}` {what}", shown(path))) }
+pub(super) fn denied(path: &str, what: &str) -> RequestFailure {
+    RequestFailure { field: Some("path".into()), ..RequestFailure::denied(format!("`{}` {what}", shown(path))) }
 }
 
 /// What the system said, for a path that was allowed.
-pub(super) fn of_system(path: &str, error: &io::Error) -> Failure {
+pub(super) fn of_system(path: &str, error: &io::Error) -> RequestFailure {
     match error.kind() {
         ErrorKind::NotFound => invalid(path, "is not there"),
         ErrorKind::NotADirectory => invalid(path, "leads through something that is no folder"),
@@ -76,9 +76,9 @@ pub(super) fn of_system(path: &str, error: &io::Error) -> Failure {
         ErrorKind::PermissionDenied => {
             denied(path, "is closed by the system to the user that Mooncast runs as")
         }
-        _ => Failure {
+        _ => RequestFailure {
             field: Some("path".into()),
-            ..Failure::new(Kind::Rejected, format!("`{}`: {error}", shown(path)))
+            ..RequestFailure::new(FailureKind::Rejected, format!("`{}`: {error}", shown(path)))
         },
     }
 }

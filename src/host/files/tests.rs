@@ -99,7 +99,7 @@ impl Tree {
     }
 }
 
-fn kind<T>(result: Result<T, Failure>) -> Kind {
+fn kind<T>(result: Result<T, RequestFailure>) -> FailureKind {
     match result {
         Ok(_) => panic!("it was allowed"),
         Err(failure) => {
@@ -128,7 +128,7 @@ fn what_is_granted_can_be_used() {
     disk.make_folder("data/deep/deeper").unwrap();
     disk.replace("inner/deep/deeper/x", b"x").unwrap();
     assert_eq!(disk.list("data/deep/deeper").unwrap(), ["x"]);
-    assert_eq!(kind(disk.remove("data/deep/deeper")), Kind::Invalid);
+    assert_eq!(kind(disk.remove("data/deep/deeper")), FailureKind::Invalid);
     disk.remove("data/deep/deeper/x").unwrap();
     disk.remove("data/deep/deeper").unwrap();
     assert_eq!(disk.info("data/deep/deeper").unwrap(), None);
@@ -141,7 +141,7 @@ fn what_is_granted_can_be_used() {
     disk.make_folder(&tree.at("later")).unwrap_err();
     fs::create_dir(tree.at("later")).unwrap();
     disk.replace(&tree.at("later/report.csv"), b"made").unwrap();
-    assert_eq!(kind(disk.replace(&tree.at("later/other.csv"), b"no")), Kind::Denied);
+    assert_eq!(kind(disk.replace(&tree.at("later/other.csv"), b"no")), FailureKind::Denied);
     let opened = disk.open_upload("inner/a.csv").unwrap();
     assert_eq!((opened.name.as_str(), opened.len), ("a.csv", 5));
     // Scripts may be read, for they are no secret.
@@ -157,10 +157,10 @@ fn without_a_grant_scripts_write_to_their_folder_alone() {
     disk.replace("data/new.txt", b"new").unwrap();
     for path in ["new.txt", "inner/new.txt", "./data/../new.txt", "out-file", &tree.at("project/new.txt")] {
         let failure = disk.replace(path, b"new").unwrap_err();
-        assert_eq!(failure.kind, Kind::Denied, "{path}");
-        assert_eq!(disk.append(path, b"new").unwrap_err().kind, Kind::Denied, "{path}");
-        assert_eq!(kind(disk.make_folder(path)), Kind::Denied, "{path}");
-        assert_eq!(kind(disk.remove(path)), Kind::Denied, "{path}");
+        assert_eq!(failure.kind, FailureKind::Denied, "{path}");
+        assert_eq!(disk.append(path, b"new").unwrap_err().kind, FailureKind::Denied, "{path}");
+        assert_eq!(kind(disk.make_folder(path)), FailureKind::Denied, "{path}");
+        assert_eq!(kind(disk.remove(path)), FailureKind::Denied, "{path}");
     }
     let failure = disk.replace("out/new.csv", b"new").unwrap_err();
     assert!(failure.message.contains("--allow-write=out/new.csv"), "{}", failure.message);
@@ -264,13 +264,13 @@ fn no_path_attack_reads_anything() {
                 Err(failure) => failure.kind,
                 Ok(()) => panic!("{attack:?} was read"),
             };
-            assert!(matches!(kind, Kind::Denied | Kind::Invalid), "{attack:?}: {kind:?}");
+            assert!(matches!(kind, FailureKind::Denied | FailureKind::Invalid), "{attack:?}: {kind:?}");
         }
     }
     for protected in
         ["mooncast.toml", ".mooncast/token", "hard-token", "token-link", "out-file", "/etc/passwd"]
     {
-        assert_eq!(kind(tree.disk.read(protected)), Kind::Denied, "{protected}");
+        assert_eq!(kind(tree.disk.read(protected)), FailureKind::Denied, "{protected}");
     }
 }
 
@@ -317,14 +317,14 @@ fn no_path_attack_changes_anything() {
     ] {
         for result in [tree.disk.replace(attack, b"changed"), tree.disk.append(attack, b"changed")] {
             let kind = kind(result);
-            assert!(matches!(kind, Kind::Denied | Kind::Invalid), "{attack:?}: {kind:?}");
+            assert!(matches!(kind, FailureKind::Denied | FailureKind::Invalid), "{attack:?}: {kind:?}");
         }
         tree.guarded_is_whole();
     }
     for attack in
         ["scripts/new", ".git/new", "out/new", "../new", "/tmp/mooncast-attack/x", "data/a.csv/x", ".env.d"]
     {
-        assert!(matches!(kind(tree.disk.make_folder(attack)), Kind::Denied | Kind::Invalid), "{attack}");
+        assert!(matches!(kind(tree.disk.make_folder(attack)), FailureKind::Denied | FailureKind::Invalid), "{attack}");
     }
     for attack in [
         "scripts/hello.lua",
@@ -336,7 +336,7 @@ fn no_path_attack_changes_anything() {
         "out/readonly",
         "scripts",
     ] {
-        assert!(matches!(kind(tree.disk.remove(attack)), Kind::Denied | Kind::Invalid), "{attack}");
+        assert!(matches!(kind(tree.disk.remove(attack)), FailureKind::Denied | FailureKind::Invalid), "{attack}");
     }
     // A link is removed itself, not what it leads to.
     tree.disk.remove("token-link").unwrap();
@@ -348,9 +348,9 @@ fn no_path_attack_changes_anything() {
 fn a_place_that_becomes_a_link_is_no_longer_granted() {
     let tree = Tree::new();
     symlink("readonly", tree.at("later")).unwrap();
-    assert_eq!(kind(tree.disk.replace(&tree.at("later/report.csv"), b"no")), Kind::Denied);
+    assert_eq!(kind(tree.disk.replace(&tree.at("later/report.csv"), b"no")), FailureKind::Denied);
     fs::write(tree.at("readonly/report.csv"), SECRET).unwrap();
-    assert_eq!(kind(tree.disk.append(&tree.at("later/report.csv"), b"no")), Kind::Denied);
+    assert_eq!(kind(tree.disk.append(&tree.at("later/report.csv"), b"no")), FailureKind::Denied);
 }
 
 #[test]
@@ -367,10 +367,10 @@ fn what_the_system_tells_of_this_process_is_never_reached() {
         "process/environ",
         &own,
     ] {
-        assert_eq!(kind(disk.read(path)), Kind::Denied, "{path}");
-        assert_eq!(kind(disk.open_upload(path)), Kind::Denied, "{path}");
+        assert_eq!(kind(disk.read(path)), FailureKind::Denied, "{path}");
+        assert_eq!(kind(disk.open_upload(path)), FailureKind::Denied, "{path}");
     }
-    assert_eq!(kind(disk.append("/proc/self/comm", b"x")), Kind::Denied);
+    assert_eq!(kind(disk.append("/proc/self/comm", b"x")), FailureKind::Denied);
     assert!(disk.read("/etc/passwd").is_ok());
 }
 
@@ -391,7 +391,7 @@ fn the_most_that_is_read_at_once_is_16_mib() {
     fs::File::create(&path).unwrap().set_len(MAX_READ).unwrap();
     assert_eq!(tree.disk.read("data/large").unwrap().len() as u64, MAX_READ);
     fs::File::create(&path).unwrap().set_len(MAX_READ + 1).unwrap();
-    assert_eq!(kind(tree.disk.read("data/large")), Kind::Invalid);
+    assert_eq!(kind(tree.disk.read("data/large")), FailureKind::Invalid);
     assert_eq!(tree.disk.open_upload("data/large").unwrap().len, MAX_READ + 1);
 }
 
@@ -413,7 +413,7 @@ fn a_write_replaces_the_file_in_one_step_and_keeps_its_mode() {
 fn the_faces_work_off_the_hosts_thread() {
     let tree = Tree::new();
     let project = Project::at(Path::new(&tree.at("project"))).unwrap();
-    let files = Files::new(&project, &Permissions::default(), &[], None).unwrap();
+    let files = ProjectFiles::new(&project, &Permissions::default(), &[], None).unwrap();
     Clock::real()
         .block_on(async {
             files.make_folder("data/async").await.unwrap();

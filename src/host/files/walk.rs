@@ -13,7 +13,7 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{FileType, Mode, OFlags, PROC_SUPER_MAGIC, Stat, fstat, fstatfs, openat, readlinkat};
 use rustix::io::Errno;
 
-use super::protected::{Guard, HOSTS_OWN, Id};
+use super::protected::{PathGuard, HOSTS_OWN, InodeId};
 
 /// The most links on one path, as the system has it.
 const MAX_LINKS: usize = 40;
@@ -23,7 +23,7 @@ const LOOK: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC)
 
 /// Why a walk ended before its place.
 #[derive(Debug)]
-pub(super) enum Stopped {
+pub(super) enum WalkError {
     /// The system said so.
     System(io::Error),
     /// Something on the way is protected.
@@ -34,7 +34,7 @@ pub(super) enum Stopped {
     Nowhere,
 }
 
-impl From<Errno> for Stopped {
+impl From<Errno> for WalkError {
     fn from(error: Errno) -> Self {
         Self::System(error.into())
     }
@@ -42,28 +42,28 @@ impl From<Errno> for Stopped {
 
 /// A walk that goes on from folder to folder.
 #[derive(Debug)]
-pub(super) struct Walk<'a> {
+pub(super) struct PathWalk<'a> {
     base: BorrowedFd<'a>,
-    base_id: Id,
-    guard: &'a Guard<'a>,
-    folders: Vec<Folder>,
+    base_id: InodeId,
+    guard: &'a PathGuard<'a>,
+    folders: Vec<WalkedFolder>,
     links: usize,
     /// How many names were left behind the last link: those before them are the link's.
     after_link: Option<usize>,
 }
 
 #[derive(Debug)]
-struct Folder {
+struct WalkedFolder {
     name: OsString,
     fd: OwnedFd,
-    id: Id,
+    id: InodeId,
 }
 
 /// Where a path leads.
 #[derive(Debug)]
-pub(super) struct Spot {
+pub(super) struct ResolvedPath {
     /// The folder that holds it, open; none for the granted folder itself.
-    pub(super) parent: Option<(OwnedFd, Id)>,
+    pub(super) parent: Option<(OwnedFd, InodeId)>,
     /// Its path in the granted folder, free of links; for what is not there, the names as they would be.
     pub(super) real: PathBuf,
     /// What is there.
@@ -71,10 +71,10 @@ pub(super) struct Spot {
     /// Names that are missing below `parent`: none where something is there, more than one where a folder is missing.
     pub(super) missing: Vec<OsString>,
     /// The folders that it is in.
-    pub(super) within: Vec<Id>,
+    pub(super) within: Vec<InodeId>,
 }
 
-impl Spot {
+impl ResolvedPath {
     /// The last name.
     pub(super) fn name(&self) -> &OsStr {
         self.real.file_name().unwrap_or_else(|| OsStr::new("."))
@@ -91,24 +91,24 @@ pub(super) fn kind(stat: &Stat) -> FileType {
     FileType::from_raw_mode(stat.st_mode)
 }
 
-impl<'a> Walk<'a> {
+impl<'a> PathWalk<'a> {
     /// Begins at a folder that is open.
-    pub(super) fn from(base: BorrowedFd<'a>, guard: &'a Guard<'a>) -> Result<Self, Stopped> {
-        let base_id = Id::of(&fstat(base)?);
+    pub(super) fn from(base: BorrowedFd<'a>, guard: &'a PathGuard<'a>) -> Result<Self, WalkError> {
+        let base_id = InodeId::of(&fstat(base)?);
         if let Some(reason) = guard.folder(base_id) {
-            return Err(Stopped::Refused(reason));
+            return Err(WalkError::Refused(reason));
         }
         check_system(base)?;
         Ok(Self { base, base_id, guard, folders: Vec::new(), links: 0, after_link: None })
     }
 
     /// Goes to the end of a path without `..`. `follow` is whether a link in its last name is followed.
-    pub(super) fn to(mut self, path: &Path, follow: bool) -> Result<Spot, Stopped> {
+    pub(super) fn to(mut self, path: &Path, follow: bool) -> Result<ResolvedPath, WalkError> {
         let mut names: VecDeque<OsString> = parts(path);
         while let Some(name) = names.pop_front() {
             if name == ".." {
                 if self.folders.pop().is_none() {
-                    return Err(Stopped::Escapes);
+                    return Err(WalkError::Escapes);
                 }
                 continue;
             }
@@ -123,7 +123,7 @@ impl<'a> Walk<'a> {
                 FileType::Symlink if follow || !names.is_empty() => self.follow(&fd, &mut names)?,
                 FileType::Directory => self.enter(name, fd, &stat)?,
                 _ if names.is_empty() => return self.end(&name, fd, stat),
-                _ => return Err(Stopped::System(Errno::NOTDIR.into())),
+                _ => return Err(WalkError::System(Errno::NOTDIR.into())),
             }
         }
         self.folder()
@@ -133,23 +133,23 @@ impl<'a> Walk<'a> {
         self.folders.last().map_or(self.base, |folder| folder.fd.as_fd())
     }
 
-    fn here_id(&self) -> Id {
+    fn here_id(&self) -> InodeId {
         self.folders.last().map_or(self.base_id, |folder| folder.id)
     }
 
-    fn check_name(&self, name: &OsStr) -> Result<(), Stopped> {
+    fn check_name(&self, name: &OsStr) -> Result<(), WalkError> {
         let reason = self.guard.name(&self.within(), name);
-        reason.map_or(Ok(()), |reason| Err(Stopped::Refused(reason)))
+        reason.map_or(Ok(()), |reason| Err(WalkError::Refused(reason)))
     }
 
-    fn follow(&mut self, link: &OwnedFd, names: &mut VecDeque<OsString>) -> Result<(), Stopped> {
+    fn follow(&mut self, link: &OwnedFd, names: &mut VecDeque<OsString>) -> Result<(), WalkError> {
         self.links += 1;
         if self.links > MAX_LINKS {
-            return Err(Stopped::System(Errno::LOOP.into()));
+            return Err(WalkError::System(Errno::LOOP.into()));
         }
         let target = PathBuf::from(OsString::from_vec(readlinkat(link, "", Vec::new())?.into_bytes()));
         if target.is_absolute() {
-            return Err(Stopped::Escapes);
+            return Err(WalkError::Escapes);
         }
         self.after_link = Some(names.len());
         for part in parts(&target).into_iter().rev() {
@@ -158,19 +158,19 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn enter(&mut self, name: OsString, fd: OwnedFd, stat: &Stat) -> Result<(), Stopped> {
-        let id = Id::of(stat);
+    fn enter(&mut self, name: OsString, fd: OwnedFd, stat: &Stat) -> Result<(), WalkError> {
+        let id = InodeId::of(stat);
         if id.device != self.here_id().device {
             check_system(fd.as_fd())?;
         }
         if let Some(reason) = self.guard.folder(id) {
-            return Err(Stopped::Refused(reason));
+            return Err(WalkError::Refused(reason));
         }
-        self.folders.push(Folder { name, fd, id });
+        self.folders.push(WalkedFolder { name, fd, id });
         Ok(())
     }
 
-    fn within(&self) -> Vec<Id> {
+    fn within(&self) -> Vec<InodeId> {
         std::iter::once(self.base_id).chain(self.folders.iter().map(|folder| folder.id)).collect()
     }
 
@@ -178,48 +178,48 @@ impl<'a> Walk<'a> {
         self.folders.iter().map(|folder| folder.name.as_os_str()).chain(last).collect()
     }
 
-    fn parent(self) -> Result<(OwnedFd, Id), Stopped> {
+    fn parent(self) -> Result<(OwnedFd, InodeId), WalkError> {
         let id = self.here_id();
-        Ok((self.here().try_clone_to_owned().map_err(Stopped::System)?, id))
+        Ok((self.here().try_clone_to_owned().map_err(WalkError::System)?, id))
     }
 
-    fn end(self, name: &OsStr, fd: OwnedFd, stat: Stat) -> Result<Spot, Stopped> {
+    fn end(self, name: &OsStr, fd: OwnedFd, stat: Stat) -> Result<ResolvedPath, WalkError> {
         let (real, within) = (self.real(Some(name)), self.within());
-        Ok(Spot { parent: Some(self.parent()?), real, found: Some((fd, stat)), missing: Vec::new(), within })
+        Ok(ResolvedPath { parent: Some(self.parent()?), real, found: Some((fd, stat)), missing: Vec::new(), within })
     }
 
-    fn nothing(self, name: OsString, rest: VecDeque<OsString>) -> Result<Spot, Stopped> {
+    fn nothing(self, name: OsString, rest: VecDeque<OsString>) -> Result<ResolvedPath, WalkError> {
         if self.after_link.is_some_and(|after| rest.len() >= after) {
-            return Err(Stopped::Nowhere);
+            return Err(WalkError::Nowhere);
         }
         let mut missing = vec![name];
         let within = self.within();
         for name in rest {
             if let Some(reason) = self.guard.name(&within, &name) {
-                return Err(Stopped::Refused(reason));
+                return Err(WalkError::Refused(reason));
             }
             missing.push(name);
         }
         let real = self.real(None).join(missing.iter().collect::<PathBuf>());
-        Ok(Spot { parent: Some(self.parent()?), real, found: None, missing, within })
+        Ok(ResolvedPath { parent: Some(self.parent()?), real, found: None, missing, within })
     }
 
-    fn folder(mut self) -> Result<Spot, Stopped> {
+    fn folder(mut self) -> Result<ResolvedPath, WalkError> {
         let (real, within) = (self.real(None), self.within());
         let Some(last) = self.folders.pop() else {
-            let fd = self.base.try_clone_to_owned().map_err(Stopped::System)?;
+            let fd = self.base.try_clone_to_owned().map_err(WalkError::System)?;
             let stat = fstat(&fd)?;
-            return Ok(Spot { parent: None, real, found: Some((fd, stat)), missing: Vec::new(), within });
+            return Ok(ResolvedPath { parent: None, real, found: Some((fd, stat)), missing: Vec::new(), within });
         };
         let stat = fstat(&last.fd)?;
         let found = Some((last.fd, stat));
-        Ok(Spot { parent: Some(self.parent()?), real, found, missing: Vec::new(), within })
+        Ok(ResolvedPath { parent: Some(self.parent()?), real, found, missing: Vec::new(), within })
     }
 }
 
 /// The environment and the memory of this very process are files of `/proc`.
-fn check_system(fd: BorrowedFd<'_>) -> Result<(), Stopped> {
-    if fstatfs(fd)?.f_type == PROC_SUPER_MAGIC { Err(Stopped::Refused(HOSTS_OWN)) } else { Ok(()) }
+fn check_system(fd: BorrowedFd<'_>) -> Result<(), WalkError> {
+    if fstatfs(fd)?.f_type == PROC_SUPER_MAGIC { Err(WalkError::Refused(HOSTS_OWN)) } else { Ok(()) }
 }
 
 /// The names of a path, `..` among them.

@@ -5,12 +5,12 @@ use std::str::FromStr;
 
 /// A range of addresses: `10.0.0.0/8`, or a single one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Range {
+pub(super) struct AddressRange {
     first: IpAddr,
     bits: u32,
 }
 
-impl Range {
+impl AddressRange {
     pub(super) fn contains(self, address: IpAddr) -> bool {
         if width(address) != width(self.first) {
             return false;
@@ -21,7 +21,7 @@ impl Range {
     }
 }
 
-impl FromStr for Range {
+impl FromStr for AddressRange {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn a_range_holds_its_addresses_and_no_others() {
         let holds =
-            |range: &str, address: &str| range.parse::<Range>().unwrap().contains(address.parse().unwrap());
+            |range: &str, address: &str| range.parse::<AddressRange>().unwrap().contains(address.parse().unwrap());
         assert!(holds("10.0.0.0/8", "10.255.0.1"));
         assert!(!holds("10.0.0.0/8", "11.0.0.1"));
         assert!(holds("10.0.0.7", "10.0.0.7"));
@@ -180,7 +180,7 @@ mod tests {
         assert!(holds("fd00::/8", "fdff::1"));
         assert!(!holds("fd00::/8", "fe80::1"));
         for wrong in ["10.0.0.0/33", "10.0.0/8", "x", "", "::/129", "10.0.0.0/", "10.0.0.0/-1"] {
-            assert!(wrong.parse::<Range>().is_err(), "{wrong}");
+            assert!(wrong.parse::<AddressRange>().is_err(), "{wrong}");
         }
     }
 }

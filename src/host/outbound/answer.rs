@@ -7,10 +7,10 @@ use bytes::{BufMut, Bytes, BytesMut};
 use reqwest::Response;
 use reqwest::header::HeaderMap;
 
-use crate::client::{Codings, DecodeError};
-use crate::protocol::{Answer, Failure, Kind};
+use crate::client::{ContentEncodings, DecodeError};
+use crate::protocol::{HostResponse, RequestFailure, FailureKind};
 
-use super::Growing;
+use super::ResponseMemory;
 
 /// The most bytes of a body: what one frame of the protocol holds.
 const MAX_BODY: usize = 16 * 1024 * 1024;
@@ -23,24 +23,24 @@ const MAX_HEADER_BYTES: usize = 64 * 1024;
 
 /// No answer that can be used.
 #[derive(Debug)]
-pub(super) struct Broken {
+pub(super) struct ResponseError {
     what: String,
     /// Whether the request may have arrived.
     maybe_sent: bool,
 }
 
-impl Broken {
+impl ResponseError {
     pub(super) const fn after_sending(what: String) -> Self {
         Self { what, maybe_sent: true }
     }
 
     /// The failure as the script sees it.
-    pub(super) fn failure(self, place: &str, repeatable: bool) -> Failure {
+    pub(super) fn failure(self, place: &str, repeatable: bool) -> RequestFailure {
         if !self.maybe_sent || repeatable {
-            return Failure::new(Kind::Unreachable, format!("no answer of {place}: {}", self.what));
+            return RequestFailure::new(FailureKind::Unreachable, format!("no answer of {place}: {}", self.what));
         }
-        Failure::new(
-            Kind::InDoubt,
+        RequestFailure::new(
+            FailureKind::InDoubt,
             format!(
                 "no answer of {place}: {}; the request may have arrived, look before making it again",
                 self.what
@@ -49,7 +49,7 @@ impl Broken {
     }
 }
 
-impl From<reqwest::Error> for Broken {
+impl From<reqwest::Error> for ResponseError {
     fn from(error: reqwest::Error) -> Self {
         let maybe_sent = !(error.is_connect() || error.is_builder());
         // The address is the script's own and long; what is wrong stands at the end of the chain.
@@ -63,11 +63,11 @@ impl From<reqwest::Error> for Broken {
 }
 
 /// Reads the whole answer.
-pub(super) async fn read(mut response: Response, memory: &mut Growing<'_>) -> Result<Answer, Broken> {
+pub(super) async fn read(mut response: Response, memory: &mut ResponseMemory<'_>) -> Result<HostResponse, ResponseError> {
     let status = response.status().as_u16();
-    let codings = Codings::of(response.headers());
+    let codings = ContentEncodings::of(response.headers());
     let mut headers = headers(response.headers())?;
-    let too_large = || Broken::after_sending(format!("its answer is larger than {MAX_BODY} bytes"));
+    let too_large = || ResponseError::after_sending(format!("its answer is larger than {MAX_BODY} bytes"));
     if response.content_length().is_some_and(|length| length > MAX_BODY as u64) {
         return Err(too_large());
     }
@@ -100,13 +100,13 @@ pub(super) async fn read(mut response: Response, memory: &mut Growing<'_>) -> Re
         }
         // The script may know it.
         Err(DecodeError::UnknownCoding(_)) => body,
-        Err(error) => return Err(Broken::after_sending(error.to_string())),
+        Err(error) => return Err(ResponseError::after_sending(error.to_string())),
     };
-    Ok(Answer::Response { status, headers, body })
+    Ok(HostResponse::Response { status, headers, body })
 }
 
 /// Each name once: values of a header that comes several times are joined by `, `.
-fn headers(headers: &HeaderMap) -> Result<Vec<(String, Bytes)>, Broken> {
+fn headers(headers: &HeaderMap) -> Result<Vec<(String, Bytes)>, ResponseError> {
     let mut joined: BTreeMap<String, BytesMut> = BTreeMap::new();
     let mut bytes = 0;
     for (name, value) in headers {
@@ -118,7 +118,7 @@ fn headers(headers: &HeaderMap) -> Result<Vec<(String, Bytes)>, Broken> {
         whole.put_slice(value.as_bytes());
     }
     if bytes > MAX_HEADER_BYTES {
-        return Err(Broken::after_sending(format!("its headers are larger than {MAX_HEADER_BYTES} bytes")));
+        return Err(ResponseError::after_sending(format!("its headers are larger than {MAX_HEADER_BYTES} bytes")));
     }
     Ok(joined.into_iter().map(|(name, value)| (name, value.freeze())).collect())
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use reqwest::dns::{Name, Resolve, Resolving};
 
-use crate::client::{Connections, client_builder, tls_config};
-use crate::protocol::{Failure, Kind};
+use crate::client::{ConnectionPool, client_builder, tls_config};
+use crate::protocol::{RequestFailure, FailureKind};
 
 /// The most hosts whose connections are kept open.
 const MAX_KEPT: usize = 32;
@@ -22,17 +22,17 @@ const IDLE: Duration = Duration::from_secs(30);
 
 /// One client a host, kept as long as the host stays at the same addresses.
 #[derive(Debug, Default)]
-pub(super) struct Clients(Mutex<HashMap<String, Pinned>>);
+pub(super) struct PinnedClients(Mutex<HashMap<String, PinnedClient>>);
 
 #[derive(Debug)]
-struct Pinned {
+struct PinnedClient {
     addresses: Vec<SocketAddr>,
-    connections: Arc<Connections>,
+    connections: Arc<ConnectionPool>,
 }
 
-impl Clients {
+impl PinnedClients {
     /// Connections that reach `host` at these addresses.
-    pub(super) fn pinned(&self, host: &str, addresses: &[SocketAddr]) -> Result<Arc<Connections>, Failure> {
+    pub(super) fn pinned(&self, host: &str, addresses: &[SocketAddr]) -> Result<Arc<ConnectionPool>, RequestFailure> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pinned) = kept.get(host)
             && pinned.addresses == addresses
@@ -43,34 +43,34 @@ impl Clients {
             kept.clear();
         }
         let connections = Arc::new(build(host, addresses)?);
-        let pinned = Pinned { addresses: addresses.to_vec(), connections: Arc::clone(&connections) };
+        let pinned = PinnedClient { addresses: addresses.to_vec(), connections: Arc::clone(&connections) };
         kept.insert(host.to_owned(), pinned);
         Ok(connections)
     }
 }
 
-fn build(host: &str, addresses: &[SocketAddr]) -> Result<Connections, Failure> {
+fn build(host: &str, addresses: &[SocketAddr]) -> Result<ConnectionPool, RequestFailure> {
     let unusable = |why: &dyn std::fmt::Display| {
-        Failure::new(Kind::Unreachable, format!("no request can be made here: {why}"))
+        RequestFailure::new(FailureKind::Unreachable, format!("no request can be made here: {why}"))
     };
     let tls = tls_config().map_err(|error| unusable(&error))?;
     let (host, addresses) = (host.to_owned(), addresses.to_vec());
     let build = move |rest: Duration| {
         client_builder(rest, tls.clone())
             .no_proxy()
-            .dns_resolver(NoNames)
+            .dns_resolver(NoResolver)
             .resolve_to_addrs(&host, &addresses)
             .connect_timeout(CONNECT)
             .build()
     };
-    Connections::new(IDLE, build).map_err(|error| unusable(&error))
+    ConnectionPool::new(IDLE, build).map_err(|error| unusable(&error))
 }
 
 /// Resolves nothing: what is not pinned is not reached.
 #[derive(Debug)]
-struct NoNames;
+struct NoResolver;
 
-impl Resolve for NoNames {
+impl Resolve for NoResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let refusal = format!("{} was not resolved beforehand", name.as_str());
         Box::pin(async { Err(io::Error::other(refusal).into()) })

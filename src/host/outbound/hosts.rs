@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use reqwest::Url;
 
-use super::addresses::{Range, is_special, meant};
+use super::addresses::{AddressRange, is_special, meant};
 
 /// What is wrong with the first entry of `net` that names no host.
 #[must_use]
@@ -20,20 +20,20 @@ pub fn net_problem(entries: &[String]) -> Option<String> {
 
 /// What the permissions say of hosts.
 #[derive(Debug)]
-pub(super) struct Hosts {
-    entries: Vec<Entry>,
+pub(super) struct AllowedHosts {
+    entries: Vec<HostRule>,
     /// Entries that name no host.
     unread: Vec<String>,
 }
 
 #[derive(Debug)]
-struct Entry {
-    what: What,
+struct HostRule {
+    what: HostPattern,
     port: Option<u16>,
 }
 
 #[derive(Debug)]
-enum What {
+enum HostPattern {
     /// `*`: every host with a public address.
     Any,
     /// `example.com`
@@ -41,17 +41,17 @@ enum What {
     /// `*.example.com`, kept as `.example.com`.
     Under(String),
     /// `10.0.0.7`, `10.0.0.0/8`
-    Addresses(Range),
+    Addresses(AddressRange),
 }
 
 /// Where a request goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Target {
+pub(super) enum RequestHost {
     Name(String),
     Address(IpAddr),
 }
 
-impl Target {
+impl RequestHost {
     pub(super) fn of(url: &Url) -> Option<Self> {
         let host = url.host_str()?;
         let bare = host.trim_start_matches('[').trim_end_matches(']');
@@ -62,7 +62,7 @@ impl Target {
     }
 }
 
-impl Hosts {
+impl AllowedHosts {
     pub(super) fn new(entries: &[String]) -> Self {
         let mut hosts = Self { entries: Vec::new(), unread: Vec::new() };
         for text in entries {
@@ -75,26 +75,26 @@ impl Hosts {
     }
 
     /// Whether requests may go to this host.
-    pub(super) fn grants(&self, target: &Target, port: u16) -> bool {
+    pub(super) fn grants(&self, target: &RequestHost, port: u16) -> bool {
         self.at(port).any(|what| match (what, target) {
-            (What::Any, _) => true,
-            (What::Name(name), Target::Name(host)) => name == host,
-            (What::Under(domain), Target::Name(host)) => host.len() > domain.len() && host.ends_with(domain),
-            (What::Addresses(range), Target::Address(address)) => range.contains(meant(*address)),
+            (HostPattern::Any, _) => true,
+            (HostPattern::Name(name), RequestHost::Name(host)) => name == host,
+            (HostPattern::Under(domain), RequestHost::Name(host)) => host.len() > domain.len() && host.ends_with(domain),
+            (HostPattern::Addresses(range), RequestHost::Address(address)) => range.contains(meant(*address)),
             _ => false,
         })
     }
 
     /// Whether a host that is granted may be at this address: a public one, one that is named itself, or this
     /// machine's for a `localhost` that is named.
-    pub(super) fn grants_address(&self, target: &Target, address: IpAddr, port: u16) -> bool {
+    pub(super) fn grants_address(&self, target: &RequestHost, address: IpAddr, port: u16) -> bool {
         let address = meant(address);
-        let named = |what: &What| match what {
-            What::Addresses(range) => range.contains(address),
-            What::Name(name) => {
+        let named = |what: &HostPattern| match what {
+            HostPattern::Addresses(range) => range.contains(address),
+            HostPattern::Name(name) => {
                 name == "localhost"
                     && address.is_loopback()
-                    && *target == Target::Name("localhost".to_owned())
+                    && *target == RequestHost::Name("localhost".to_owned())
             }
             _ => false,
         };
@@ -109,7 +109,7 @@ impl Hosts {
         format!(" (of what `net` holds, this names no host: {})", self.unread.join(", "))
     }
 
-    fn at(&self, port: u16) -> impl Iterator<Item = &What> {
+    fn at(&self, port: u16) -> impl Iterator<Item = &HostPattern> {
         self.entries
             .iter()
             .filter(move |entry| entry.port.is_none_or(|only| only == port))
@@ -117,9 +117,9 @@ impl Hosts {
     }
 }
 
-fn entry(text: &str) -> Option<Entry> {
+fn entry(text: &str) -> Option<HostRule> {
     if let Ok(range) = text.parse() {
-        return Some(Entry { what: What::Addresses(range), port: None });
+        return Some(HostRule { what: HostPattern::Addresses(range), port: None });
     }
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) => (host, Some(port.parse().ok()?)),
@@ -127,15 +127,15 @@ fn entry(text: &str) -> Option<Entry> {
     };
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let what = if host == "*" {
-        What::Any
+        HostPattern::Any
     } else if let Ok(range) = bare.parse() {
-        What::Addresses(range)
+        HostPattern::Addresses(range)
     } else if let Some(domain) = host.strip_prefix("*.") {
-        What::Under(format!(".{}", canonical(domain)?))
+        HostPattern::Under(format!(".{}", canonical(domain)?))
     } else {
-        What::Name(canonical(host)?)
+        HostPattern::Name(canonical(host)?)
     };
-    Some(Entry { what, port })
+    Some(HostRule { what, port })
 }
 
 /// A name as addresses write it: lower case, other scripts in their ASCII form, no dot at the end.
@@ -144,9 +144,9 @@ fn canonical(name: &str) -> Option<String> {
         return None;
     }
     let url = Url::parse(&format!("http://{name}/")).ok()?;
-    match Target::of(&url)? {
-        Target::Name(name) => Some(name),
-        Target::Address(_) => None,
+    match RequestHost::of(&url)? {
+        RequestHost::Name(name) => Some(name),
+        RequestHost::Address(_) => None,
     }
 }
 
@@ -158,7 +158,7 @@ mod tests {
         let entries: Vec<String> = entries.iter().map(|entry| (*entry).to_owned()).collect();
         let url = Url::parse(url).unwrap();
         let port = url.port_or_known_default().unwrap();
-        Hosts::new(&entries).grants(&Target::of(&url).unwrap(), port)
+        AllowedHosts::new(&entries).grants(&RequestHost::of(&url).unwrap(), port)
     }
 
     #[test]
@@ -216,8 +216,8 @@ mod tests {
     fn special_addresses_must_be_named() {
         let allows = |entries: &[&str], name: &str, address: &str| {
             let entries: Vec<String> = entries.iter().map(|entry| (*entry).to_owned()).collect();
-            let target = Target::of(&Url::parse(&format!("http://{name}/")).unwrap()).unwrap();
-            Hosts::new(&entries).grants_address(&target, address.parse().unwrap(), 80)
+            let target = RequestHost::of(&Url::parse(&format!("http://{name}/")).unwrap()).unwrap();
+            AllowedHosts::new(&entries).grants_address(&target, address.parse().unwrap(), 80)
         };
         assert!(allows(&["a.example"], "a.example", "9.9.9.9"));
         assert!(!allows(&["a.example"], "a.example", "127.0.0.1"));
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn entries_that_name_no_host_are_told() {
-        let hosts = Hosts::new(&["https://example.com".to_owned(), "fine.example".to_owned()]);
+        let hosts = AllowedHosts::new(&["https://example.com".to_owned(), "fine.example".to_owned()]);
         assert!(hosts.unread().contains("https://example.com"));
         assert!(!hosts.unread().contains("fine"));
     }

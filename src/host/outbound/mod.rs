@@ -27,15 +27,15 @@ use std::time::Duration;
 use reqwest::Url;
 use tokio::sync::Semaphore;
 
-use crate::clock::{Clock, Hold};
+use crate::clock::{Clock, ClockHold};
 use crate::config::Permissions;
-use crate::protocol::{Answer, Failure, HttpRequest, Kind};
+use crate::protocol::{HostResponse, RequestFailure, HttpRequest, FailureKind};
 
-use super::budget::Held;
-use super::variables::Variables;
+use super::budget::MemoryReservation;
+use super::variables::GrantedVariables;
 use addresses::meant;
-use clients::Clients;
-use hosts::{Hosts, Target};
+use clients::PinnedClients;
+use hosts::{AllowedHosts, RequestHost};
 
 pub use hook::Webhook;
 pub use hosts::net_problem;
@@ -51,22 +51,22 @@ const EXCHANGE: u64 = 1024 * 1024;
 
 /// Requests of scripts to services other than the chat service.
 #[derive(Debug)]
-pub struct Outbound {
-    hosts: Hosts,
-    clients: Clients,
+pub struct OutboundHttp {
+    hosts: AllowedHosts,
+    clients: PinnedClients,
     clock: Clock,
     /// Servers answer in real time, whatever time the house lives in.
     network: Clock,
     places: Semaphore,
 }
 
-impl Outbound {
+impl OutboundHttp {
     /// What the permissions grant. Nothing is opened before the first request.
     #[must_use]
     pub fn new(permissions: &Permissions, clock: Clock) -> Self {
         Self {
-            hosts: Hosts::new(&permissions.net),
-            clients: Clients::default(),
+            hosts: AllowedHosts::new(&permissions.net),
+            clients: PinnedClients::default(),
             clock,
             network: Clock::real(),
             places: Semaphore::new(AT_ONCE),
@@ -78,9 +78,9 @@ impl Outbound {
     /// # Errors
     ///
     /// `invalid` for what is no request; `denied` for a host or a secret that is not granted.
-    pub fn look(&self, request: &HttpRequest, variables: &Variables) -> Result<(), Failure> {
+    pub fn look(&self, request: &HttpRequest, variables: &GrantedVariables) -> Result<(), RequestFailure> {
         let url = checked_url(&request.url)?;
-        Place::of(&url, &self.hosts)?;
+        RequestEndpoint::of(&url, &self.hosts)?;
         outgoing::prepare(request, variables).map(drop)
     }
 
@@ -96,15 +96,15 @@ impl Outbound {
     pub(super) async fn request(
         &self,
         mut request: HttpRequest,
-        variables: &Variables,
-        memory: &mut Held,
-    ) -> Result<Answer, Failure> {
+        variables: &GrantedVariables,
+        memory: &mut MemoryReservation,
+    ) -> Result<HostResponse, RequestFailure> {
         // They are never closed, so there is a place in the end.
         let _place = self.places.acquire().await;
-        let mut memory = Growing { memory, clock: &self.clock, hold: Some(self.clock.hold()) };
+        let mut memory = ResponseMemory { memory, clock: &self.clock, hold: Some(self.clock.hold()) };
         memory.to(EXCHANGE).await;
         let url = checked_url(&request.url)?;
-        let place = Place::of(&url, &self.hosts)?;
+        let place = RequestEndpoint::of(&url, &self.hosts)?;
         let prepared = outgoing::prepare(&request, variables)?;
         // It is whole in what was prepared.
         request.body = None;
@@ -121,7 +121,7 @@ impl Outbound {
                 "the secret {name} would travel to {} unencrypted; secrets are only sent over https, or to this machine",
                 place.shown()
             );
-            return Err(Failure { field: Some("url".into()), ..Failure::denied(message) });
+            return Err(RequestFailure { field: Some("url".into()), ..RequestFailure::denied(message) });
         }
         let connections = self.clients.pinned(&place.host, &addresses)?;
         let repeatable = prepared.repeatable;
@@ -138,20 +138,20 @@ impl Outbound {
         match self.network.timeout(end - self.network.now(), exchange).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(broken)) => Err(broken.failure(&place.shown(), repeatable)),
-            Err(_) => Err(answer::Broken::after_sending(timed_out()).failure(&place.shown(), repeatable)),
+            Err(_) => Err(answer::ResponseError::after_sending(timed_out()).failure(&place.shown(), repeatable)),
         }
     }
 }
 
 /// The memory of an answer that is being read.
-pub(super) struct Growing<'a> {
-    memory: &'a mut Held,
+pub(super) struct ResponseMemory<'a> {
+    memory: &'a mut MemoryReservation,
     clock: &'a Clock,
     /// A simulated clock stands still, but while memory is waited for: what holds it may wait for the clock.
-    hold: Option<Hold>,
+    hold: Option<ClockHold>,
 }
 
-impl Growing<'_> {
+impl ResponseMemory<'_> {
     /// Waits until the answer may hold so many bytes.
     async fn to(&mut self, bytes: u64) {
         if !self.memory.try_grow(bytes) {
@@ -163,19 +163,19 @@ impl Growing<'_> {
 }
 
 /// The host and port of a request.
-struct Place {
-    target: Target,
+struct RequestEndpoint {
+    target: RequestHost,
     /// As it stands in the address.
     host: String,
     port: u16,
 }
 
-impl Place {
-    fn of(url: &Url, hosts: &Hosts) -> Result<Self, Failure> {
+impl RequestEndpoint {
+    fn of(url: &Url, hosts: &AllowedHosts) -> Result<Self, RequestFailure> {
         let (Some(target), Some(host), Some(port)) =
-            (Target::of(url), url.host_str(), url.port_or_known_default())
+            (RequestHost::of(url), url.host_str(), url.port_or_known_default())
         else {
-            return Err(Failure::invalid("url", "the url names no host"));
+            return Err(RequestFailure::invalid("url", "the url names no host"));
         };
         let place = Self { target, host: host.to_owned(), port };
         if hosts.grants(&place.target, port) {
@@ -195,10 +195,10 @@ impl Place {
     }
 
     /// The addresses to connect to, each of them granted.
-    async fn resolve(&self, hosts: &Hosts) -> Result<Vec<SocketAddr>, Failure> {
+    async fn resolve(&self, hosts: &AllowedHosts) -> Result<Vec<SocketAddr>, RequestFailure> {
         let mut addresses: Vec<SocketAddr> = match &self.target {
-            Target::Address(address) => vec![SocketAddr::new(*address, self.port)],
-            Target::Name(_) => tokio::net::lookup_host((self.host.as_str(), self.port))
+            RequestHost::Address(address) => vec![SocketAddr::new(*address, self.port)],
+            RequestHost::Name(_) => tokio::net::lookup_host((self.host.as_str(), self.port))
                 .await
                 .map_err(|error| unreachable(format!("{} cannot be resolved: {error}", self.host)))?
                 .collect(),
@@ -223,8 +223,8 @@ impl Place {
     }
 }
 
-fn checked_url(text: &str) -> Result<Url, Failure> {
-    let invalid = |message: String| Err(Failure::invalid("url", message));
+fn checked_url(text: &str) -> Result<Url, RequestFailure> {
+    let invalid = |message: String| Err(RequestFailure::invalid("url", message));
     if text.len() > MAX_URL {
         return invalid(format!("the url is longer than {MAX_URL} bytes"));
     }
@@ -246,10 +246,10 @@ fn checked_url(text: &str) -> Result<Url, Failure> {
     Ok(url)
 }
 
-fn denied(message: String) -> Failure {
-    Failure { field: Some("url".into()), ..Failure::denied(message) }
+fn denied(message: String) -> RequestFailure {
+    RequestFailure { field: Some("url".into()), ..RequestFailure::denied(message) }
 }
 
-fn unreachable(message: String) -> Failure {
-    Failure::new(Kind::Unreachable, message)
+fn unreachable(message: String) -> RequestFailure {
+    RequestFailure::new(FailureKind::Unreachable, message)
 }

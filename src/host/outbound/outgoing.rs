@@ -6,9 +6,9 @@ use reqwest::{Body, Method, Request, Url};
 use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
-use crate::protocol::{Failure, HttpRequest, HttpValue, Part};
+use crate::protocol::{RequestFailure, HttpRequest, HttpValue, HttpValuePart};
 
-use super::super::variables::Variables;
+use super::super::variables::GrantedVariables;
 
 /// The most headers of one request, and the most bytes in them: what common servers take.
 const MAX_HEADERS: usize = 100;
@@ -30,7 +30,7 @@ const OF_CONNECTION: [&str; 10] = [
 ];
 
 /// A request that only lacks its address.
-pub(super) struct Prepared {
+pub(super) struct OutboundRequest {
     method: Method,
     headers: HeaderMap,
     body: Option<Zeroizing<Vec<u8>>>,
@@ -40,7 +40,7 @@ pub(super) struct Prepared {
     pub(super) repeatable: bool,
 }
 
-impl Prepared {
+impl OutboundRequest {
     pub(super) fn request(self, url: Url) -> Request {
         let mut request = Request::new(self.method, url);
         *request.headers_mut() = self.headers;
@@ -50,12 +50,12 @@ impl Prepared {
 }
 
 /// Checks a request and fills in its secrets.
-pub(super) fn prepare(request: &HttpRequest, variables: &Variables) -> Result<Prepared, Failure> {
+pub(super) fn prepare(request: &HttpRequest, variables: &GrantedVariables) -> Result<OutboundRequest, RequestFailure> {
     let method = method(&request.method)?;
-    let mut filler = Filler { variables, secret: None };
+    let mut filler = SecretFiller { variables, secret: None };
     let mut headers = HeaderMap::new();
     if request.headers.len() > MAX_HEADERS {
-        return Err(Failure::invalid("headers", format!("more than {MAX_HEADERS} headers")));
+        return Err(RequestFailure::invalid("headers", format!("more than {MAX_HEADERS} headers")));
     }
     let mut bytes = 0;
     for (name, value) in &request.headers {
@@ -65,28 +65,28 @@ pub(super) fn prepare(request: &HttpRequest, variables: &Variables) -> Result<Pr
     }
     if bytes > MAX_HEADER_BYTES {
         let message = format!("the headers take {bytes} bytes, where {MAX_HEADER_BYTES} are the most");
-        return Err(Failure::invalid("headers", message));
+        return Err(RequestFailure::invalid("headers", message));
     }
     headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static("gzip, deflate"));
     let body = request.body.as_ref().map(|body| filler.fill(body)).transpose()?;
     let repeatable = method.is_idempotent();
-    Ok(Prepared { method, headers, body, secret: filler.secret, repeatable })
+    Ok(OutboundRequest { method, headers, body, secret: filler.secret, repeatable })
 }
 
-fn method(text: &str) -> Result<Method, Failure> {
+fn method(text: &str) -> Result<Method, RequestFailure> {
     match Method::from_bytes(text.as_bytes()) {
         Ok(method) if !matches!(method, Method::CONNECT | Method::TRACE) => Ok(method),
-        _ => Err(Failure::invalid("method", format!("`{}` is no method for a request", text.escape_debug()))),
+        _ => Err(RequestFailure::invalid("method", format!("`{}` is no method for a request", text.escape_debug()))),
     }
 }
 
-fn header(name: &str, value: &HttpValue, filler: &mut Filler) -> Result<(HeaderName, HeaderValue), Failure> {
+fn header(name: &str, value: &HttpValue, filler: &mut SecretFiller) -> Result<(HeaderName, HeaderValue), RequestFailure> {
     let field = || format!("headers.{}", name.escape_debug());
     let Ok(parsed) = HeaderName::from_bytes(name.as_bytes()) else {
-        return Err(Failure::invalid(field(), format!("`{}` is no name for a header", name.escape_debug())));
+        return Err(RequestFailure::invalid(field(), format!("`{}` is no name for a header", name.escape_debug())));
     };
     if OF_CONNECTION.contains(&parsed.as_str()) {
-        return Err(Failure::invalid(field(), format!("the header `{parsed}` is set by the host alone")));
+        return Err(RequestFailure::invalid(field(), format!("the header `{parsed}` is set by the host alone")));
     }
     let bytes = filler.fill(value)?;
     let Ok(mut value) = HeaderValue::from_bytes(&bytes) else {
@@ -94,7 +94,7 @@ fn header(name: &str, value: &HttpValue, filler: &mut Filler) -> Result<(HeaderN
         let message = format!(
             "the value of the header `{parsed}` holds a character that no header can, such as a line break"
         );
-        return Err(Failure::invalid(field(), message));
+        return Err(RequestFailure::invalid(field(), message));
     };
     value.set_sensitive(true);
     Ok((parsed, value))
@@ -103,24 +103,24 @@ fn header(name: &str, value: &HttpValue, filler: &mut Filler) -> Result<(HeaderN
 /// Bytes that a secret is expected to have at the most.
 const LONGEST_SECRET: usize = 4096;
 
-struct Filler<'a> {
-    variables: &'a Variables,
+struct SecretFiller<'a> {
+    variables: &'a GrantedVariables,
     secret: Option<String>,
 }
 
-impl Filler<'_> {
+impl SecretFiller<'_> {
     /// The text with its secrets in it, zeroed when it is no longer needed.
-    fn fill(&mut self, value: &HttpValue) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    fn fill(&mut self, value: &HttpValue) -> Result<Zeroizing<Vec<u8>>, RequestFailure> {
         let texts = value.0.iter().map(|part| match part {
-            Part::Text(text) => text.len(),
-            Part::Secret(_) => LONGEST_SECRET,
+            HttpValuePart::Text(text) => text.len(),
+            HttpValuePart::Secret(_) => LONGEST_SECRET,
         });
         // Large enough from the beginning, so that no part of it is left behind where it grew.
         let mut filled = Zeroizing::new(Vec::with_capacity(texts.sum()));
         for part in &value.0 {
             match part {
-                Part::Text(text) => filled.extend_from_slice(text),
-                Part::Secret(name) => {
+                HttpValuePart::Text(text) => filled.extend_from_slice(text),
+                HttpValuePart::Secret(name) => {
                     filled.extend_from_slice(self.variables.secret(name)?.expose_secret().as_bytes());
                     self.secret = Some(name.clone());
                 }

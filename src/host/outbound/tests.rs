@@ -8,9 +8,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use super::super::budget::Budget;
+use super::super::budget::MemoryBudget;
 use super::*;
-use crate::protocol::{HttpValue, Part};
+use crate::protocol::{HttpValue, HttpValuePart};
 
 const SECRET: &str = "s3cr3t-value";
 
@@ -66,11 +66,11 @@ async fn read_request(stream: &mut TcpStream) -> String {
 }
 
 fn text(text: &str) -> HttpValue {
-    HttpValue(vec![Part::Text(Bytes::copy_from_slice(text.as_bytes()))])
+    HttpValue(vec![HttpValuePart::Text(Bytes::copy_from_slice(text.as_bytes()))])
 }
 
 fn bearer(secret: &str) -> HttpValue {
-    HttpValue(vec![Part::Text(Bytes::from_static(b"Bearer ")), Part::Secret(secret.to_owned())])
+    HttpValue(vec![HttpValuePart::Text(Bytes::from_static(b"Bearer ")), HttpValuePart::Secret(secret.to_owned())])
 }
 
 fn get(url: &str) -> HttpRequest {
@@ -87,11 +87,11 @@ fn post(url: &str) -> HttpRequest {
     HttpRequest { method: "POST".to_owned(), body: Some(text("hello")), ..get(url) }
 }
 
-async fn ask(net: &[&str], request: HttpRequest) -> Result<(u16, Vec<(String, Bytes)>, Bytes), Failure> {
+async fn ask(net: &[&str], request: HttpRequest) -> Result<(u16, Vec<(String, Bytes)>, Bytes), RequestFailure> {
     let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     let permissions =
         Permissions { net: owned(net), secrets: owned(&["KEY", "TWO_LINES"]), ..Permissions::default() };
-    let variables = Variables::with(
+    let variables = GrantedVariables::with(
         &permissions,
         Box::new(|name| match name {
             "KEY" => Some(OsString::from(SECRET)),
@@ -99,9 +99,9 @@ async fn ask(net: &[&str], request: HttpRequest) -> Result<(u16, Vec<(String, By
         }),
     );
     // A simulated clock, to show that the network does not wait for it.
-    let outbound = Outbound::new(&permissions, Clock::simulated(Duration::ZERO));
-    match outbound.request(request, &variables, &mut Budget::alone(1).of_answer()).await {
-        Ok(Answer::Response { status, headers, body }) => Ok((status, headers, body)),
+    let outbound = OutboundHttp::new(&permissions, Clock::simulated(Duration::ZERO));
+    match outbound.request(request, &variables, &mut MemoryBudget::alone(1).of_answer()).await {
+        Ok(HostResponse::Response { status, headers, body }) => Ok((status, headers, body)),
         Ok(other) => panic!("{other:?}"),
         Err(failure) => {
             assert!(!format!("{failure:?}").contains(SECRET), "{failure:?}");
@@ -158,7 +158,7 @@ fn this_machine_must_be_named() {
                 Ok((status, ..)) => assert!(granted && status == 200, "{net:?} {host}"),
                 Err(failure) => {
                     assert!(!granted, "{net:?} {host}: {failure:?}");
-                    assert_eq!(failure.kind, Kind::Denied, "{net:?} {host}: {failure:?}");
+                    assert_eq!(failure.kind, FailureKind::Denied, "{net:?} {host}: {failure:?}");
                     assert!(failure.message.contains("--allow-net="), "{failure:?}");
                 }
             }
@@ -182,7 +182,7 @@ fn a_redirect_is_the_answer() {
 fn a_name_is_never_resolved_a_second_time() {
     run(async {
         let server = Server::new("HTTP/1.1 204 No Content\r\n\r\n").await;
-        let clients = Clients::default();
+        let clients = PinnedClients::default();
         let here = SocketAddr::from(([127, 0, 0, 1], server.port));
         // No such name exists: only the address that was given can be meant.
         let client = clients.pinned("pinned.invalid", &[here]).unwrap();
@@ -200,16 +200,16 @@ fn secrets_travel_encrypted_or_not_at_all() {
         let mut request = get("http://9.9.9.9/");
         request.headers = vec![("authorization".to_owned(), bearer("KEY"))];
         let failure = ask(&["9.9.9.9"], request).await.unwrap_err();
-        assert_eq!(failure.kind, Kind::Denied);
+        assert_eq!(failure.kind, FailureKind::Denied);
         assert!(failure.message.contains("KEY") && failure.message.contains("https"), "{}", failure.message);
 
         let mut request = get("http://127.0.0.1:1/");
         request.headers = vec![("authorization".to_owned(), bearer("TWO_LINES"))];
-        assert_eq!(ask(&["127.0.0.1"], request).await.unwrap_err().kind, Kind::Invalid);
+        assert_eq!(ask(&["127.0.0.1"], request).await.unwrap_err().kind, FailureKind::Invalid);
 
         let mut request = get("http://127.0.0.1:1/");
         request.body = Some(bearer("OTHER"));
-        assert_eq!(ask(&["127.0.0.1"], request).await.unwrap_err().kind, Kind::Denied);
+        assert_eq!(ask(&["127.0.0.1"], request).await.unwrap_err().kind, FailureKind::Denied);
     });
 }
 
@@ -229,27 +229,27 @@ fn what_is_no_request_is_invalid() {
             "http://[::1",
             "http://127.0.0.1:99999/",
         ] {
-            assert_eq!(ask(&["*", "127.0.0.1"], get(url)).await.unwrap_err().kind, Kind::Invalid, "{url}");
+            assert_eq!(ask(&["*", "127.0.0.1"], get(url)).await.unwrap_err().kind, FailureKind::Invalid, "{url}");
         }
         let long = format!("http://127.0.0.1/{}", "a".repeat(MAX_URL));
-        assert_eq!(ask(&["127.0.0.1"], get(&long)).await.unwrap_err().kind, Kind::Invalid);
+        assert_eq!(ask(&["127.0.0.1"], get(&long)).await.unwrap_err().kind, FailureKind::Invalid);
         for method in ["", "CONNECT", "TRACE", "GET /", "G\r\nET"] {
             let request = HttpRequest { method: method.to_owned(), ..get("http://127.0.0.1:1/") };
-            assert_eq!(ask(&["127.0.0.1"], request).await.unwrap_err().kind, Kind::Invalid, "{method}");
+            assert_eq!(ask(&["127.0.0.1"], request).await.unwrap_err().kind, FailureKind::Invalid, "{method}");
         }
         for name in ["Host", "Content-Length", "Transfer-Encoding", "Connection", "a b", "a\r\nb", ""] {
             let mut request = get("http://127.0.0.1:1/");
             request.headers = vec![(name.to_owned(), text("x"))];
             let failure = ask(&["127.0.0.1"], request).await.unwrap_err();
-            assert_eq!(failure.kind, Kind::Invalid, "{name}");
+            assert_eq!(failure.kind, FailureKind::Invalid, "{name}");
             assert!(failure.field.unwrap().starts_with("headers."), "{name}");
         }
         let mut request = get("http://127.0.0.1:1/");
         request.headers = vec![("x-a".to_owned(), text("1\r\nx-b: 2"))];
-        assert_eq!(ask(&["127.0.0.1"], request).await.unwrap_err().kind, Kind::Invalid);
+        assert_eq!(ask(&["127.0.0.1"], request).await.unwrap_err().kind, FailureKind::Invalid);
         let mut request = get("http://127.0.0.1:1/");
         request.headers = (0..101).map(|index| (format!("x-{index}"), text("x"))).collect();
-        assert_eq!(ask(&["127.0.0.1"], request).await.unwrap_err().kind, Kind::Invalid);
+        assert_eq!(ask(&["127.0.0.1"], request).await.unwrap_err().kind, FailureKind::Invalid);
     });
 }
 
@@ -261,20 +261,20 @@ fn a_failure_says_whether_the_request_may_have_arrived() {
         drop(closed);
         for request in [get(&url), post(&url)] {
             let failure = ask(&["127.0.0.1"], request).await.unwrap_err();
-            assert_eq!(failure.kind, Kind::Unreachable);
+            assert_eq!(failure.kind, FailureKind::Unreachable);
             assert!(failure.message.contains("refused"), "{}", failure.message);
         }
         for answer in ["", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", "garbage\r\n\r\n"] {
             let server = Server::new(answer).await;
             assert_eq!(
                 ask(&["127.0.0.1"], get(&server.url())).await.unwrap_err().kind,
-                Kind::Unreachable,
+                FailureKind::Unreachable,
                 "{answer}"
             );
             let server = Server::new(answer).await;
             assert_eq!(
                 ask(&["127.0.0.1"], post(&server.url())).await.unwrap_err().kind,
-                Kind::InDoubt,
+                FailureKind::InDoubt,
                 "{answer}"
             );
         }
@@ -287,7 +287,7 @@ fn a_server_that_hangs_is_given_up_in_real_time() {
         let server = Server::with(async |_: &mut TcpStream| std::future::pending().await).await;
         let request = HttpRequest { timeout_ms: 50, ..post(&server.url()) };
         let failure = ask(&["127.0.0.1"], request).await.unwrap_err();
-        assert_eq!(failure.kind, Kind::InDoubt);
+        assert_eq!(failure.kind, FailureKind::InDoubt);
         assert!(failure.message.contains("50 ms"), "{}", failure.message);
     });
 }

@@ -24,15 +24,15 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::delivery::Delivery;
-use crate::protocol::Failure;
+use crate::protocol::RequestFailure;
 
-pub use outside::NotSent;
-pub use plan::{Gate, Plan};
-pub use problems::{Problem, Problems};
-pub use seen::{AppTotals, BroadcastSeen, How, Sample, Singles};
-pub use targets::Targets;
+pub use outside::SkippedEffect;
+pub use plan::{PlanGuard, RehearsalPlan};
+pub use problems::{RehearsalProblem, RehearsalProblems};
+pub use seen::{AppTotals, RehearsedBroadcast, BroadcastOrigin, MessageSample, RehearsedSends};
+pub use targets::RehearsalTargets;
 pub use time::ScriptTime;
-pub use uploads::UploadSeen;
+pub use uploads::RehearsedUpload;
 
 pub(super) use plan::fingerprint;
 pub use uploads::FilesByContent;
@@ -51,13 +51,13 @@ pub struct Rehearsal {
     prefixes: Vec<String>,
     next_id: Cell<u64>,
     apps: RefCell<Vec<AppTotals>>,
-    broadcasts: RefCell<Vec<BroadcastSeen>>,
-    singles: RefCell<Singles>,
-    problems: RefCell<Problems>,
-    outside: RefCell<Vec<NotSent>>,
-    uploads: RefCell<Vec<UploadSeen>>,
+    broadcasts: RefCell<Vec<RehearsedBroadcast>>,
+    singles: RefCell<RehearsedSends>,
+    problems: RefCell<RehearsalProblems>,
+    outside: RefCell<Vec<SkippedEffect>>,
+    uploads: RefCell<Vec<RehearsedUpload>>,
     /// By app, where they will be looked up.
-    targets: Option<RefCell<BTreeMap<String, Targets>>>,
+    targets: Option<RefCell<BTreeMap<String, RehearsalTargets>>>,
 }
 
 impl Rehearsal {
@@ -88,7 +88,7 @@ impl Rehearsal {
 
     /// Whom the messages of each app would reach.
     #[must_use]
-    pub fn targets(&self) -> BTreeMap<String, Targets> {
+    pub fn targets(&self) -> BTreeMap<String, RehearsalTargets> {
         self.targets.as_ref().map(|targets| targets.borrow().clone()).unwrap_or_default()
     }
 
@@ -100,38 +100,38 @@ impl Rehearsal {
 
     /// The broadcasts, in the order in which they began.
     #[must_use]
-    pub fn broadcasts(&self) -> Vec<BroadcastSeen> {
+    pub fn broadcasts(&self) -> Vec<RehearsedBroadcast> {
         self.broadcasts.borrow().clone()
     }
 
     /// The single sends.
     #[must_use]
-    pub fn singles(&self) -> Singles {
+    pub fn singles(&self) -> RehearsedSends {
         self.singles.borrow().clone()
     }
 
     /// What breaks limits.
     #[must_use]
-    pub fn problems(&self) -> Problems {
+    pub fn problems(&self) -> RehearsalProblems {
         self.problems.borrow().clone()
     }
 
     /// What was asked of others and not done.
     #[must_use]
-    pub fn not_sent(&self) -> Vec<NotSent> {
+    pub fn not_sent(&self) -> Vec<SkippedEffect> {
         self.outside.borrow().clone()
     }
 
     /// The files that would be uploaded.
     #[must_use]
-    pub fn uploads(&self) -> Vec<UploadSeen> {
+    pub fn uploads(&self) -> Vec<RehearsedUpload> {
         self.uploads.borrow().clone()
     }
 
     /// The road to an app's real lists.
-    pub(super) fn lists(&self, app: u32) -> Result<&Rc<Delivery>, Failure> {
+    pub(super) fn lists(&self, app: u32) -> Result<&Rc<Delivery>, RequestFailure> {
         self.lists.get(app as usize).ok_or_else(|| {
-            Failure::denied(
+            RequestFailure::denied(
                 "a rehearsal does not ask the service for its groups and members unless it is told to: add --read-lists",
             )
         })
@@ -143,7 +143,7 @@ impl Rehearsal {
         of: Option<u64>,
         broadcast: Option<&str>,
         recipient: &str,
-        why: &Failure,
+        why: &RequestFailure,
     ) -> u64 {
         self.problems.borrow_mut().note(of, broadcast, recipient, why)
     }
@@ -164,7 +164,7 @@ impl Rehearsal {
     }
 
     /// A single send is about to begin.
-    pub(super) fn single(&self, fingerprint: plan::Fingerprint) {
+    pub(super) fn single(&self, fingerprint: plan::SendFingerprint) {
         self.singles.borrow_mut().add(fingerprint);
     }
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
-use crate::message::Call;
-use crate::protocol::{Failure, Kind};
+use crate::message::MessageCall;
+use crate::protocol::{RequestFailure, FailureKind};
 
 use super::Rehearsal;
 
@@ -18,17 +18,17 @@ use super::Rehearsal;
 const SHOWN: usize = 24;
 
 /// What a single send is known by: its app, call, recipients and message.
-pub(in super::super) type Fingerprint = [u8; 16];
+pub(in super::super) type SendFingerprint = [u8; 16];
 
 /// The fingerprint of a single send whose JSON has files by content.
-pub(in super::super) fn fingerprint(app: &str, call: Call, json: &[u8]) -> Fingerprint {
+pub(in super::super) fn fingerprint(app: &str, call: MessageCall, json: &[u8]) -> SendFingerprint {
     let call = match call {
-        Call::Group => "\ngroup\n",
-        Call::Targeted => "\ntargeted\n",
+        MessageCall::Group => "\ngroup\n",
+        MessageCall::Targeted => "\ntargeted\n",
     };
     let digest: [u8; 32] =
         Sha256::new_with_prefix(app).chain_update(call).chain_update(json).finalize().into();
-    let mut fingerprint = Fingerprint::default();
+    let mut fingerprint = SendFingerprint::default();
     for (to, from) in fingerprint.iter_mut().zip(digest) {
         *to = from;
     }
@@ -37,7 +37,7 @@ pub(in super::super) fn fingerprint(app: &str, call: Call, json: &[u8]) -> Finge
 
 /// A plan by name: when its clock began, its random seed, how many messages it has, and a hash of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
+pub struct RehearsalPlan {
     /// Since 1970, in whole seconds.
     pub start: Duration,
     /// The seed of `math.random`.
@@ -48,13 +48,13 @@ pub struct Plan {
     pub hash: String,
 }
 
-impl fmt::Display for Plan {
+impl fmt::Display for RehearsalPlan {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{:x}-{:08x}-{}-{}", self.start.as_secs(), self.seed, self.messages, self.hash)
     }
 }
 
-impl FromStr for Plan {
+impl FromStr for RehearsalPlan {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -78,12 +78,12 @@ impl FromStr for Plan {
 }
 
 /// The key, name and run of a broadcast.
-type Known = (String, String, String);
+type BroadcastKey = (String, String, String);
 
 impl Rehearsal {
     /// The plan of what was seen, of a rehearsal with this seed.
     #[must_use]
-    pub fn plan(&self, seed: u32) -> Plan {
+    pub fn plan(&self, seed: u32) -> RehearsalPlan {
         let gate = self.gate();
         let mut hasher = Sha256::new();
         for ((key, name, run), hash) in &gate.broadcasts {
@@ -98,7 +98,7 @@ impl Rehearsal {
         let mut hash = HEXLOWER.encode(&hasher.finalize());
         hash.truncate(SHOWN);
         let planned: u64 = self.broadcasts.borrow().iter().map(|seen| seen.plan.total).sum();
-        Plan {
+        RehearsalPlan {
             start: Duration::from_secs(self.start.as_secs()),
             seed,
             messages: planned + singles.len() as u64,
@@ -108,35 +108,35 @@ impl Rehearsal {
 
     /// What holds a run to what was seen.
     #[must_use]
-    pub fn gate(&self) -> Gate {
+    pub fn gate(&self) -> PlanGuard {
         let mut singles = HashMap::new();
         for fingerprint in &self.singles.borrow().fingerprints {
             *singles.entry(*fingerprint).or_insert(0) += 1;
         }
         let broadcasts = self.broadcasts();
         let broadcasts = broadcasts.into_iter().map(|seen| ((seen.key, seen.name, seen.run), seen.plan.hash));
-        Gate { singles: RefCell::new(singles), broadcasts: broadcasts.collect() }
+        PlanGuard { singles: RefCell::new(singles), broadcasts: broadcasts.collect() }
     }
 }
 
 /// Holds a run to its rehearsal: what was not in that does not leave.
 #[derive(Debug)]
-pub struct Gate {
+pub struct PlanGuard {
     /// How often each single send may still be made.
-    singles: RefCell<HashMap<Fingerprint, u64>>,
+    singles: RefCell<HashMap<SendFingerprint, u64>>,
     /// The plans' hashes.
-    broadcasts: BTreeMap<Known, String>,
+    broadcasts: BTreeMap<BroadcastKey, String>,
 }
 
-impl Gate {
+impl PlanGuard {
     /// Lets a single send through, once for each time that it was rehearsed.
-    pub(in super::super) fn single(&self, fingerprint: &Fingerprint, to: &[String]) -> Result<(), Failure> {
+    pub(in super::super) fn single(&self, fingerprint: &SendFingerprint, to: &[String]) -> Result<(), RequestFailure> {
         match self.singles.borrow_mut().get_mut(fingerprint) {
             Some(left) if *left > 0 => {
                 *left -= 1;
                 Ok(())
             }
-            _ => Err(Failure::denied(format!(
+            _ => Err(RequestFailure::denied(format!(
                 "the message to {} was not rehearsed like this (`--plan`); it was not sent. Rehearse the script again",
                 to.join(", ")
             ))),
@@ -144,11 +144,11 @@ impl Gate {
     }
 
     /// The hash that the plan of a broadcast must have.
-    pub(in super::super) fn broadcast(&self, key: &str, name: &str, run: &str) -> Result<&str, Failure> {
+    pub(in super::super) fn broadcast(&self, key: &str, name: &str, run: &str) -> Result<&str, RequestFailure> {
         let known = (key.to_owned(), name.to_owned(), run.to_owned());
         self.broadcasts.get(&known).map(String::as_str).ok_or_else(|| {
-            Failure::new(
-                Kind::Denied,
+            RequestFailure::new(
+                FailureKind::Denied,
                 format!(
                     "broadcast `{name}` (run {run}) was not rehearsed (`--plan`); nothing of it was sent. Rehearse the script again"
                 ),
@@ -163,11 +163,11 @@ impl Gate {
         name: &str,
         run: &str,
         hash: Option<&str>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), RequestFailure> {
         if Some(self.broadcast(key, name, run)?) == hash {
             return Ok(());
         }
-        Err(Failure::denied(format!(
+        Err(RequestFailure::denied(format!(
             "broadcast `{name}` (run {run}) was begun with other recipients or messages than were rehearsed (`--plan`); nothing more of it was sent. Give it another `run`, or go on without --plan"
         )))
     }
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_plan_is_read_as_it_is_written_and_nothing_else_is() {
-        let plan = Plan {
+        let plan = RehearsalPlan {
             start: Duration::from_secs(1_780_000_000),
             seed: 7,
             messages: 720_000,
@@ -190,7 +190,7 @@ mod tests {
         for bad in
             ["", "x", &text[1..], &text[..text.len() - 1], &format!("{text}-1"), &text.replace('-', "_")]
         {
-            let read = bad.parse::<Plan>();
+            let read = bad.parse::<RehearsalPlan>();
             assert!(read.is_err() || read.unwrap().to_string() != text, "{bad}");
         }
     }

@@ -4,14 +4,14 @@ use std::collections::HashSet;
 
 use serde::Serialize;
 
-use crate::protocol::Failure;
+use crate::protocol::RequestFailure;
 
 /// Problems that are listed; the rest is only counted.
 const MOST: usize = 100;
 
 /// One limit that a message breaks.
 #[derive(Debug, Clone, Serialize)]
-pub struct Problem {
+pub struct RehearsalProblem {
     /// The script's line: `scripts/news.lua:12`.
     #[serde(rename = "where")]
     pub place: String,
@@ -31,8 +31,8 @@ pub struct Problem {
 
 /// What breaks limits.
 #[derive(Debug, Clone, Default)]
-pub struct Problems {
-    listed: Vec<Problem>,
+pub struct RehearsalProblems {
+    listed: Vec<RehearsalProblem>,
     total: u64,
     messages: u64,
     last: u64,
@@ -40,10 +40,10 @@ pub struct Problems {
     unplaced: HashSet<u64>,
 }
 
-impl Problems {
+impl RehearsalProblems {
     /// The problems, up to a limit.
     #[must_use]
-    pub fn listed(&self) -> &[Problem] {
+    pub fn listed(&self) -> &[RehearsalProblem] {
         &self.listed
     }
 
@@ -69,7 +69,7 @@ impl Problems {
         of: Option<u64>,
         broadcast: Option<&str>,
         recipient: &str,
-        why: &Failure,
+        why: &RequestFailure,
     ) -> u64 {
         let number = of.unwrap_or_else(|| self.number());
         let field = why.field.as_deref().unwrap_or_default().to_owned();
@@ -82,7 +82,7 @@ impl Problems {
                 break;
             }
             self.unplaced.insert(number);
-            self.listed.push(Problem {
+            self.listed.push(RehearsalProblem {
                 place: String::new(),
                 broadcast: broadcast.map(str::to_owned),
                 recipient: recipient.to_owned(),

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::ledger::{self, BroadcastId, Spec};
-use crate::message::{Call, Message};
+use crate::ledger::{self, BroadcastId, BroadcastSpec};
+use crate::message::{MessageCall, Message};
 
-use super::plan::Fingerprint;
+use super::plan::SendFingerprint;
 
 /// Different messages that are shown of a broadcast, besides the largest.
 const SAMPLES: usize = 3;
@@ -40,11 +40,11 @@ impl AppTotals {
     pub(super) fn add(&mut self, message: &Message, at: Duration) {
         let groups = message.group_count() as u64;
         match message.call() {
-            Call::Group => {
+            MessageCall::Group => {
                 self.group_messages += groups;
                 self.group_calls += 1;
             }
-            Call::Targeted => {
+            MessageCall::Targeted => {
                 self.targeted_calls += 1;
                 self.targeted_users += message.user_count() as u64;
             }
@@ -57,7 +57,7 @@ impl AppTotals {
 
 /// How a broadcast came to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum How {
+pub enum BroadcastOrigin {
     /// Its plan was built.
     Built,
     /// It goes on where an earlier run of this rehearsal's script stopped.
@@ -68,7 +68,7 @@ pub enum How {
 
 /// One broadcast.
 #[derive(Debug, Clone)]
-pub struct BroadcastSeen {
+pub struct RehearsedBroadcast {
     /// Its number in the scratch ledger.
     pub id: BroadcastId,
     /// The app's name for scripts.
@@ -80,11 +80,11 @@ pub struct BroadcastSeen {
     /// Which run of that name.
     pub run: String,
     /// How it came to be sent.
-    pub how: How,
+    pub how: BroadcastOrigin,
     /// Its plan.
-    pub plan: ledger::Plan,
+    pub plan: ledger::BroadcastPlan,
     /// What it was asked to be.
-    pub spec: Spec,
+    pub spec: BroadcastSpec,
     /// Lines of its file that were left out.
     pub bad_lines: u64,
     /// What its file was taken for: encoding, rows, separator.
@@ -98,52 +98,52 @@ pub struct BroadcastSeen {
     /// The last one.
     pub last: Option<Duration>,
     /// Some of its messages, different ones.
-    pub samples: Vec<Sample>,
+    pub samples: Vec<MessageSample>,
     /// Its largest message.
-    pub largest: Option<Sample>,
+    pub largest: Option<MessageSample>,
 }
 
-impl BroadcastSeen {
+impl RehearsedBroadcast {
     pub(super) fn add(&mut self, message: &Message, at: Duration) {
         self.calls += 1;
         self.sent += message.group_count() as u64;
         self.first.get_or_insert(at);
         self.last = Some(at);
         if self.calls <= LOOKED_AT && self.samples.len() < SAMPLES {
-            Sample::add(&mut self.samples, message);
+            MessageSample::add(&mut self.samples, message);
         }
         if self.largest.as_ref().is_none_or(|largest| message.size() > largest.bytes) {
-            self.largest = Some(Sample::of(message));
+            self.largest = Some(MessageSample::of(message));
         }
     }
 }
 
 /// Single sends.
 #[derive(Debug, Clone, Default)]
-pub struct Singles {
+pub struct RehearsedSends {
     /// The first few different ones.
-    pub samples: Vec<Sample>,
+    pub samples: Vec<MessageSample>,
     /// Calls.
     pub calls: u64,
-    pub(super) fingerprints: Vec<Fingerprint>,
+    pub(super) fingerprints: Vec<SendFingerprint>,
 }
 
-impl Singles {
-    pub(super) fn add(&mut self, fingerprint: Fingerprint) {
+impl RehearsedSends {
+    pub(super) fn add(&mut self, fingerprint: SendFingerprint) {
         self.fingerprints.push(fingerprint);
     }
 
     pub(super) fn taken(&mut self, message: &Message) {
         self.calls += 1;
         if self.samples.len() < SAMPLES {
-            Sample::add(&mut self.samples, message);
+            MessageSample::add(&mut self.samples, message);
         }
     }
 }
 
 /// A message as people see it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Sample {
+pub struct MessageSample {
     /// The groups.
     pub to: Vec<String>,
     /// The members of a targeted one.
@@ -154,7 +154,7 @@ pub struct Sample {
     pub bytes: usize,
 }
 
-impl Sample {
+impl MessageSample {
     fn of(message: &Message) -> Self {
         let mut json: Value = serde_json::from_slice(&message.draft().to_json()).unwrap_or_default();
         if let Some(secret) = json.pointer_mut("/body/secret") {

@@ -1,12 +1,12 @@
 //! The end of the road: every message that gets here would have left.
 
-use crate::delivery::{Stage, Staged};
-use crate::ledger::{Broadcast, Plan, Spec};
+use crate::delivery::{Transport, OutgoingCall};
+use crate::ledger::{Broadcast, BroadcastPlan, BroadcastSpec};
 
-use super::{AppTotals, BroadcastSeen, How, Rehearsal};
+use super::{AppTotals, RehearsedBroadcast, BroadcastOrigin, Rehearsal};
 
-impl Stage for Rehearsal {
-    fn take(&self, staged: &Staged<'_>) -> u64 {
+impl Transport for Rehearsal {
+    fn take(&self, staged: &OutgoingCall<'_>) -> u64 {
         let (message, at) = (staged.message, self.start + staged.at.since_start());
         let mut apps = self.apps.borrow_mut();
         if let Some(totals) = apps.iter_mut().find(|totals| totals.app == staged.app) {
@@ -36,9 +36,9 @@ impl Stage for Rehearsal {
 pub(in super::super) struct PlannedBroadcast<'a> {
     pub(in super::super) app: &'a str,
     pub(in super::super) broadcast: &'a Broadcast,
-    pub(in super::super) spec: &'a Spec,
-    pub(in super::super) how: How,
-    pub(in super::super) plan: Plan,
+    pub(in super::super) spec: &'a BroadcastSpec,
+    pub(in super::super) how: BroadcastOrigin,
+    pub(in super::super) plan: BroadcastPlan,
     pub(in super::super) bad_lines: u64,
     pub(in super::super) read: Option<String>,
 }
@@ -47,7 +47,7 @@ impl Rehearsal {
     /// A broadcast is about to be sent.
     pub(in super::super) fn planned(&self, planned: PlannedBroadcast<'_>) {
         let PlannedBroadcast { app, broadcast, spec, how, plan, bad_lines, read } = planned;
-        self.broadcasts.borrow_mut().push(BroadcastSeen {
+        self.broadcasts.borrow_mut().push(RehearsedBroadcast {
             id: broadcast.id,
             app: app.to_owned(),
             key: broadcast.app_key.clone(),

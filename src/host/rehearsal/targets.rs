@@ -12,7 +12,7 @@ const SERVICE: &str = "admin";
 
 /// Whom the messages of one app would reach.
 #[derive(Debug, Clone, Default)]
-pub struct Targets {
+pub struct RehearsalTargets {
     /// The groups.
     pub groups: BTreeSet<String>,
     /// The members that targeted messages name, by group.
@@ -21,7 +21,7 @@ pub struct Targets {
     pub senders: BTreeMap<String, BTreeSet<String>>,
 }
 
-impl Targets {
+impl RehearsalTargets {
     pub(super) fn add(&mut self, message: &Message) {
         for group in message.to() {
             if !self.groups.contains(group) {

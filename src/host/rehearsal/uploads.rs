@@ -10,8 +10,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::delivery::Inspected;
-use crate::protocol::{Failure, Kind, UploadOptions};
+use crate::delivery::FileDetails;
+use crate::protocol::{RequestFailure, FailureKind, UploadParams};
 
 use super::Rehearsal;
 
@@ -20,7 +20,7 @@ const PIECE: usize = 64 * 1024;
 
 /// A file that would be uploaded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct UploadSeen {
+pub struct RehearsedUpload {
     /// Its name for readers.
     pub filename: String,
     /// Bytes.
@@ -31,13 +31,13 @@ pub struct UploadSeen {
 
 /// What stands for a file: made of its content, its name, and how it would be uploaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in super::super) struct StandIn {
+pub(in super::super) struct UploadPlaceholder {
     uuid: String,
     secret: String,
 }
 
-impl StandIn {
-    fn new(content: &str, filename: &str, options: &UploadOptions) -> Self {
+impl UploadPlaceholder {
+    fn new(content: &str, filename: &str, options: &UploadParams) -> Self {
         let how = json!([content, filename, options.restrict_access, options.thumbnail]).to_string();
         let hash = HEXLOWER.encode(&Sha256::digest(how));
         let parts = [(0, 8), (8, 12), (12, 16), (16, 20), (20, 32)];
@@ -47,14 +47,14 @@ impl StandIn {
 }
 
 /// A file that was looked at on its way.
-pub(in super::super) struct Looked {
+pub(in super::super) struct HashedUpload {
     pub(in super::super) file: File,
     content: String,
 }
 
 /// Hashes a file's content, and leaves it at its beginning.
-pub(in super::super) async fn look(mut file: File) -> Result<Looked, Failure> {
-    let work = move || -> std::io::Result<Looked> {
+pub(in super::super) async fn look(mut file: File) -> Result<HashedUpload, RequestFailure> {
+    let work = move || -> std::io::Result<HashedUpload> {
         let (mut hasher, mut piece) = (Sha256::new(), vec![0; PIECE]);
         loop {
             let count = file.read(&mut piece)?;
@@ -64,12 +64,12 @@ pub(in super::super) async fn look(mut file: File) -> Result<Looked, Failure> {
             hasher.update(piece.get(..count).unwrap_or_default());
         }
         file.rewind()?;
-        Ok(Looked { file, content: HEXLOWER.encode(&hasher.finalize()) })
+        Ok(HashedUpload { file, content: HEXLOWER.encode(&hasher.finalize()) })
     };
     let looked = tokio::task::spawn_blocking(work).await;
     looked
-        .map_err(|_| Failure::new(Kind::Cancelled, "the host is shutting down"))?
-        .map_err(|error| Failure::invalid("path", format!("the file cannot be read: {error}")))
+        .map_err(|_| RequestFailure::new(FailureKind::Cancelled, "the host is shutting down"))?
+        .map_err(|error| RequestFailure::invalid("path", format!("the file cannot be read: {error}")))
 }
 
 impl Rehearsal {
@@ -77,12 +77,12 @@ impl Rehearsal {
     pub(in super::super) fn upload(
         &self,
         app: u32,
-        looked: &Looked,
-        inspected: &Inspected,
-        options: &UploadOptions,
+        looked: &HashedUpload,
+        inspected: &FileDetails,
+        options: &UploadParams,
     ) -> Value {
         let filename = &inspected.filename;
-        let stand_in = StandIn::new(&looked.content, filename, options);
+        let stand_in = UploadPlaceholder::new(&looked.content, filename, options);
         let prefix = self.prefixes.get(app as usize).map_or("", String::as_str);
         let mut value = json!({
             "uuid": stand_in.uuid,
@@ -104,7 +104,7 @@ impl Rehearsal {
             value["duration"] = Value::from(duration.as_secs_f64());
         }
         let (filename, sha256) = (filename.clone(), looked.content.clone());
-        let seen = UploadSeen { filename, bytes: inspected.size, sha256 };
+        let seen = RehearsedUpload { filename, bytes: inspected.size, sha256 };
         self.uploads.borrow_mut().push(seen);
         value
     }
@@ -123,10 +123,10 @@ impl FilesByContent {
         &self,
         looked_at: &str,
         filename: &str,
-        options: &UploadOptions,
+        options: &UploadParams,
         value: &Value,
     ) {
-        let stand_in = StandIn::new(looked_at, filename, options);
+        let stand_in = UploadPlaceholder::new(looked_at, filename, options);
         let mut known_as = self.known_as.borrow_mut();
         let url = format!("file {}", stand_in.uuid);
         for (field, stands) in [("url", url), ("secret", stand_in.secret), ("uuid", stand_in.uuid)] {
@@ -147,7 +147,7 @@ impl FilesByContent {
     }
 }
 
-impl Looked {
+impl HashedUpload {
     pub(in super::super) fn content(&self) -> &str {
         &self.content
     }

@@ -16,18 +16,18 @@ use tracing::{Instrument as _, Span, info_span};
 
 use crate::clock::Clock;
 use crate::protocol::{
-    Answer, AppInfo, Failure, Frames, JobStart, Kind, Mode, Request, ScriptError, Source, Start, ToHost,
+    HostResponse, AppInfo, RequestFailure, FrameDecoder, JobStart, FailureKind, LoadMode, HostRequest, ScriptError, LuaSource, StartFrame, ToHost,
     VERSION, WorkerLimits,
 };
 
-use super::budget::Held;
-use super::figures::Used;
+use super::budget::MemoryReservation;
+use super::figures::WorkerUsage;
 use super::interrupt::Interrupt;
-use super::process::{self, Pipes, Process};
-use super::services::Services;
+use super::process::{self, WorkerPipes, WorkerProcess};
+use super::services::RunServices;
 use super::{answers, death, reserve};
-use outgoing::Outgoing;
-use watch::Watch;
+use outgoing::OutgoingFrames;
+use watch::WorkerWatchdog;
 
 /// How often the limits of a worker are looked at.
 const LOOK: Duration = Duration::from_millis(100);
@@ -56,11 +56,11 @@ pub struct RunSpec {
     /// The binary that workers are started from: [`OWN_BINARY`], but where a test embeds the host.
     pub program: PathBuf,
     /// The script.
-    pub script: Source,
+    pub script: LuaSource,
     /// The job to run, with [`Mode::Job`].
     pub job: Option<JobStart>,
     /// What it is loaded for.
-    pub mode: Mode,
+    pub mode: LoadMode,
     /// Its arguments.
     pub args: Vec<String>,
     /// What it may use.
@@ -73,18 +73,18 @@ pub struct RunSpec {
 
 /// How a run ended.
 #[derive(Debug)]
-pub enum Ended {
+pub enum RunEnd {
     /// The script came to its end.
     Finished,
     /// It did not.
-    Failed(Failed),
+    Failed(RunError),
     /// Somebody asked for the stop.
     Interrupted,
 }
 
 /// Why a script did not come to its end.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum Failed {
+pub enum RunError {
     /// An error that it did not catch.
     #[error("{}", .0.message)]
     Script(ScriptError),
@@ -98,16 +98,16 @@ pub enum Failed {
 
 /// Runs a script in a worker of its own. When this returns, the worker is gone and whatever it had in flight has
 /// been settled.
-pub async fn run(spec: RunSpec, services: Rc<Services>, interrupt: Interrupt) -> Ended {
+pub async fn run(spec: RunSpec, services: Rc<RunServices>, interrupt: Interrupt) -> RunEnd {
     let (process, pipes) = match process::start(&spec.program) {
         Ok(started) => started,
-        Err(error) => return Ended::Failed(Failed::NotStarted(error.to_string())),
+        Err(error) => return RunEnd::Failed(RunError::NotStarted(error.to_string())),
     };
     let beside = spec.mode.only_declares() || services.job.is_some();
     if beside {
         process.stand_back(NICE);
     }
-    let session = Session {
+    let session = WorkerSession {
         outgoing: Rc::default(),
         answering: JoinSet::new(),
         most_requests: spec.limits.tasks as usize + MORE_REQUESTS,
@@ -125,7 +125,7 @@ pub async fn run(spec: RunSpec, services: Rc<Services>, interrupt: Interrupt) ->
     };
     let span = span_of(&spec);
     let ended = session.run(spec, pipes).instrument(span.clone()).await;
-    if matches!(ended, Ended::Failed(_)) {
+    if matches!(ended, RunEnd::Failed(_)) {
         span.record("otel.status_code", "ERROR");
     }
     ended
@@ -144,20 +144,20 @@ fn span_of(spec: &RunSpec) -> Span {
             script,
             otel.status_code = Empty,
         ),
-        (None, Mode::Run) => info_span!(target: "traces", "script", script, otel.status_code = Empty),
+        (None, LoadMode::Run) => info_span!(target: "traces", "script", script, otel.status_code = Empty),
         (None, _) => Span::none(),
     }
 }
 
-struct Session {
-    outgoing: Rc<Outgoing>,
+struct WorkerSession {
+    outgoing: Rc<OutgoingFrames>,
     answering: JoinSet<()>,
     most_requests: usize,
     clock: Clock,
-    services: Rc<Services>,
+    services: Rc<RunServices>,
     interrupt: Interrupt,
-    process: Process,
-    mode: Mode,
+    process: WorkerProcess,
+    mode: LoadMode,
     /// Whether the top level is still running in a mode in which it only declares.
     declaring: bool,
     /// Whether it runs beside others in a daemon, and stands back for them.
@@ -171,7 +171,7 @@ struct Session {
 }
 
 /// Why the frames stop.
-enum Close {
+enum SessionEnd {
     Done(Result<(), ScriptError>),
     /// The pipe ended: the worker is gone.
     Gone,
@@ -180,20 +180,20 @@ enum Close {
     Interrupted,
 }
 
-impl Session {
-    async fn run(mut self, spec: RunSpec, pipes: Pipes) -> Ended {
+impl WorkerSession {
+    async fn run(mut self, spec: RunSpec, pipes: WorkerPipes) -> RunEnd {
         self.services.broadcasts.of_script(&spec.script);
         self.services.inputs.script(&spec.script, &spec.args);
         let memory = spec.limits.memory;
         let writer = Rc::clone(&self.outgoing);
         let writing = tokio::task::spawn_local(async move { writer.write_to(pipes.input).await });
         let words = tokio::task::spawn_local(process::last_words(pipes.errors));
-        let watch = Watch::new(&spec, self.beside, self.clock.now());
+        let watch = WorkerWatchdog::new(&spec, self.beside, self.clock.now());
         self.begin(spec);
 
         let close = self.converse(pipes.output, watch).await;
         let memory_used = self.process.peak_memory().max(self.peak_memory);
-        if !matches!(close, Close::Done(_)) {
+        if !matches!(close, SessionEnd::Done(_)) {
             self.process.kill();
         }
         self.outgoing.close();
@@ -218,22 +218,22 @@ impl Session {
         let (status, cpu) = self.process.wait().await;
         let status = status.ok();
         drop(hold);
-        Used { cpu, memory: memory_used }.count();
+        WorkerUsage { cpu, memory: memory_used }.count();
         match close {
-            Close::Done(_) | Close::Gone if self.interrupt.is_pressed() => Ended::Interrupted,
-            Close::Interrupted => Ended::Interrupted,
-            Close::Done(Ok(())) => Ended::Finished,
-            Close::Done(Err(error)) => Ended::Failed(Failed::Script(error)),
-            Close::Stop(why) => Ended::Failed(Failed::Stopped(why)),
-            Close::Gone => {
+            SessionEnd::Done(_) | SessionEnd::Gone if self.interrupt.is_pressed() => RunEnd::Interrupted,
+            SessionEnd::Interrupted => RunEnd::Interrupted,
+            SessionEnd::Done(Ok(())) => RunEnd::Finished,
+            SessionEnd::Done(Err(error)) => RunEnd::Failed(RunError::Script(error)),
+            SessionEnd::Stop(why) => RunEnd::Failed(RunError::Stopped(why)),
+            SessionEnd::Gone => {
                 let words = words.await.unwrap_or_default();
-                Ended::Failed(Failed::Stopped(death::describe(status, &words, memory)))
+                RunEnd::Failed(RunError::Stopped(death::describe(status, &words, memory)))
             }
         }
     }
 
     fn begin(&self, spec: RunSpec) {
-        let start = Start {
+        let start = StartFrame {
             version: VERSION,
             mode: spec.mode,
             script: spec.script,
@@ -253,9 +253,9 @@ impl Session {
 
     /// Takes frames and holds limits until one of the two ends it. While the run holds all the memory that it may, nothing is
     /// read: the worker, and with it the script, waits.
-    async fn converse(&mut self, mut output: impl AsyncReadExt + Unpin, mut watch: Watch) -> Close {
+    async fn converse(&mut self, mut output: impl AsyncReadExt + Unpin, mut watch: WorkerWatchdog) -> SessionEnd {
         let memory = Rc::clone(&self.services.memory);
-        let mut frames = Frames::<ToHost>::default();
+        let mut frames = FrameDecoder::<ToHost>::default();
         frames.make_room(READ);
         // What has come of a large frame, and what is still to come.
         let mut incoming = memory.of_request(0);
@@ -281,7 +281,7 @@ impl Session {
             tokio::select! {
                 () = freed, if !admitted => {}
                 read = output.read_buf(frames.buffer()), if admitted => match read {
-                    Ok(0) => return Close::Gone,
+                    Ok(0) => return SessionEnd::Gone,
                     Ok(_) => {
                         if frames.missing() == 0 {
                             incoming.set(0);
@@ -304,7 +304,7 @@ impl Session {
                         frames.make_room(READ);
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(_) => return Close::Gone,
+                    Err(_) => return SessionEnd::Gone,
                 },
                 () = self.clock.sleep_until(next_look) => {
                     next_look = self.clock.now() + LOOK;
@@ -321,13 +321,13 @@ impl Session {
                     stopping = true;
                     self.services.stop.press();
                 }
-                () = interrupt.pressed(2) => return Close::Interrupted,
+                () = interrupt.pressed(2) => return SessionEnd::Interrupted,
             }
         }
     }
 
     /// Takes in the frames that are here, until so many calls were made in all.
-    fn take_in(&mut self, frames: &mut Frames<ToHost>, calls: u64) -> Option<Close> {
+    fn take_in(&mut self, frames: &mut FrameDecoder<ToHost>, calls: u64) -> Option<SessionEnd> {
         loop {
             if self.calls >= calls {
                 return None;
@@ -337,25 +337,25 @@ impl Session {
                 Ok(Some(ToHost::Request(id, request))) => {
                     self.calls += 1;
                     if self.answering.len() > self.most_requests {
-                        return Some(Close::Stop(
+                        return Some(SessionEnd::Stop(
                             "the script's process asks for more at once than it may".to_owned(),
                         ));
                     }
-                    if self.mode == Mode::Check && !request.only_looks() {
+                    if self.mode == LoadMode::Check && !request.only_looks() {
                         match answers::refuse(&self.services, &request) {
                             // It would do what a check must not: as far as a check can see, the script is right.
-                            None => return Some(Close::Done(Ok(()))),
+                            None => return Some(SessionEnd::Done(Ok(()))),
                             Some(failure) => {
-                                self.refuse(id, Answer::Failed(Box::new(failure)));
+                                self.refuse(id, HostResponse::Failed(Box::new(failure)));
                             }
                         }
-                    } else if self.mode == Mode::Check && matches!(request, Request::Test(_)) {
+                    } else if self.mode == LoadMode::Check && matches!(request, HostRequest::Test(_)) {
                         // A file of tests is only looked at.
-                        self.refuse(id, Answer::Nothing);
+                        self.refuse(id, HostResponse::Nothing);
                     } else if self.declaring && !request.only_looks() {
                         self.services.jobs.refuse();
                         let failure = answers::only_declares(&self.services, &request);
-                        self.refuse(id, Answer::Failed(Box::new(failure)));
+                        self.refuse(id, HostResponse::Failed(Box::new(failure)));
                     } else {
                         self.answer(id, request, frames.taken());
                     }
@@ -374,27 +374,27 @@ impl Session {
                 }
                 Ok(Some(ToHost::Hello(VERSION))) => {}
                 Ok(Some(ToHost::Hello(version))) => {
-                    return Some(Close::Stop(format!(
+                    return Some(SessionEnd::Stop(format!(
                         "the program was replaced while it ran: its worker speaks version {version}, not {VERSION}; start it again"
                     )));
                 }
-                Ok(Some(ToHost::Done(result))) => return Some(Close::Done(result)),
+                Ok(Some(ToHost::Done(result))) => return Some(SessionEnd::Done(result)),
                 Err(error) => {
-                    return Some(Close::Stop(format!("the script's process sent nonsense: {error}")));
+                    return Some(SessionEnd::Stop(format!("the script's process sent nonsense: {error}")));
                 }
             }
         }
     }
 
     /// Answers a request that is not carried out.
-    fn refuse(&self, id: u64, answer: Answer) {
+    fn refuse(&self, id: u64, answer: HostResponse) {
         let memory = self.services.memory.of_answer();
         self.outgoing.push_answer(id, answer, &self.services.clock, memory);
     }
 
-    fn answer(&mut self, id: u64, request: Request, size: usize) {
+    fn answer(&mut self, id: u64, request: HostRequest, size: usize) {
         let (services, outgoing) = (Rc::clone(&self.services), Rc::clone(&self.outgoing));
-        let under_way = request.reaches_out().then(|| UnderWay::new(&self.under_way));
+        let under_way = request.reaches_out().then(|| CallCountGuard::new(&self.under_way));
         let clock = self.services.clock.clone();
         let takes_time = request.takes_time();
         let asked = services.memory.of_request(reserve::of_request(&request, size));
@@ -412,7 +412,7 @@ impl Session {
                 Ok(()) => answers::answer(&services, request, &mut memory).await,
                 Err(failure) => Err(failure),
             };
-            let answer = answered.unwrap_or_else(|failure| Answer::Failed(Box::new(failure)));
+            let answer = answered.unwrap_or_else(|failure| HostResponse::Failed(Box::new(failure)));
             drop((asked, under_way));
             outgoing.push_answer(id, answer, &clock, memory);
             drop(hold);
@@ -422,28 +422,28 @@ impl Session {
 }
 
 /// Waits until a call may hold so much, or the run ends.
-async fn wait_for_memory(services: &Services, memory: &mut Held, bytes: u64) -> Result<(), Failure> {
+async fn wait_for_memory(services: &RunServices, memory: &mut MemoryReservation, bytes: u64) -> Result<(), RequestFailure> {
     let stop = services.stop.stop();
     tokio::select! {
         biased;
         () = stop.asked() => {
-            Err(Failure::new(Kind::Cancelled, "the call was given up before it began: the run ends"))
+            Err(RequestFailure::new(FailureKind::Cancelled, "the call was given up before it began: the run ends"))
         }
         () = memory.grow(bytes) => Ok(()),
     }
 }
 
 /// Counts a call to the outside for as long as it lives.
-struct UnderWay(Rc<Cell<usize>>);
+struct CallCountGuard(Rc<Cell<usize>>);
 
-impl UnderWay {
+impl CallCountGuard {
     fn new(count: &Rc<Cell<usize>>) -> Self {
         count.set(count.get() + 1);
         Self(Rc::clone(count))
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for CallCountGuard {
     fn drop(&mut self) {
         self.0.set(self.0.get() - 1);
     }

@@ -7,9 +7,9 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::ChildStdin;
 use tokio::sync::Notify;
 
-use crate::clock::{Clock, Hold};
-use crate::host::budget::Held;
-use crate::protocol::{Answer, Failure, Kind, Start, ToWorker, encode};
+use crate::clock::{Clock, ClockHold};
+use crate::host::budget::MemoryReservation;
+use crate::protocol::{HostResponse, RequestFailure, FailureKind, StartFrame, ToWorker, encode};
 
 /// Frames share a batch until it has so many bytes.
 const BATCH: usize = 64 * 1024;
@@ -19,35 +19,35 @@ const FRAME: usize = 64;
 
 /// Frames that wait to be written.
 #[derive(Debug, Default)]
-pub(super) struct Outgoing {
-    batches: RefCell<VecDeque<Batch>>,
+pub(super) struct OutgoingFrames {
+    batches: RefCell<VecDeque<FrameBatch>>,
     more: Notify,
     closed: Cell<bool>,
     /// Answers so far.
     answers: Cell<u64>,
     /// Keeps a simulated clock still while the worker computes.
-    computing: RefCell<Option<Hold>>,
+    computing: RefCell<Option<ClockHold>>,
 }
 
 /// Bytes that are written at once, and the memory that their calls hold until then.
 #[derive(Debug, Default)]
-struct Batch {
+struct FrameBatch {
     bytes: Vec<u8>,
-    held: Vec<Held>,
+    held: Vec<MemoryReservation>,
 }
 
-impl Outgoing {
-    pub(super) fn push_start(&self, start: Box<Start>, clock: &Clock) {
+impl OutgoingFrames {
+    pub(super) fn push_start(&self, start: Box<StartFrame>, clock: &Clock) {
         self.push(&ToWorker::Start(start), clock, None);
     }
 
     /// An answer; from now on it holds what it takes here, until it is written.
-    pub(super) fn push_answer(&self, id: u64, answer: Answer, clock: &Clock, memory: Held) {
+    pub(super) fn push_answer(&self, id: u64, answer: HostResponse, clock: &Clock, memory: MemoryReservation) {
         self.answers.set(self.answers.get() + 1);
         self.push(&ToWorker::Answer(id, answer), clock, Some(memory));
     }
 
-    fn push(&self, frame: &ToWorker, clock: &Clock, memory: Option<Held>) {
+    fn push(&self, frame: &ToWorker, clock: &Clock, memory: Option<MemoryReservation>) {
         self.computing.borrow_mut().get_or_insert_with(|| clock.hold());
         if self.closed.get() {
             return;
@@ -56,16 +56,16 @@ impl Outgoing {
         // A large one has a batch of its own, so that its memory is free as soon as it is written.
         let expected = content(frame) + FRAME;
         if batches.back().is_none_or(|batch| batch.bytes.len() + expected > BATCH) {
-            batches.push_back(Batch { bytes: Vec::with_capacity(expected), held: Vec::new() });
+            batches.push_back(FrameBatch { bytes: Vec::with_capacity(expected), held: Vec::new() });
         }
         let Some(batch) = batches.back_mut() else { return };
         let before = batch.bytes.len();
         if let Err(error) = encode(frame, &mut batch.bytes)
             && let ToWorker::Answer(id, _) = frame
         {
-            let failure = Failure::new(Kind::Invalid, format!("the answer cannot be handed over: {error}"));
+            let failure = RequestFailure::new(FailureKind::Invalid, format!("the answer cannot be handed over: {error}"));
             // A failure is small: it fits.
-            let _ = encode(&ToWorker::Answer(*id, Answer::Failed(Box::new(failure))), &mut batch.bytes);
+            let _ = encode(&ToWorker::Answer(*id, HostResponse::Failed(Box::new(failure))), &mut batch.bytes);
         }
         if let Some(mut memory) = memory {
             memory.set((batch.bytes.len() - before) as u64);
@@ -112,11 +112,11 @@ impl Outgoing {
 /// The bytes of a frame that may be large.
 fn content(frame: &ToWorker) -> usize {
     match frame {
-        ToWorker::Answer(_, Answer::Bytes(bytes) | Answer::Json(bytes)) => bytes.len(),
-        ToWorker::Answer(_, Answer::Response { body, headers, .. }) => {
+        ToWorker::Answer(_, HostResponse::Bytes(bytes) | HostResponse::Json(bytes)) => bytes.len(),
+        ToWorker::Answer(_, HostResponse::Response { body, headers, .. }) => {
             headers.iter().map(|(name, value)| name.len() + value.len() + FRAME).sum::<usize>() + body.len()
         }
-        ToWorker::Answer(_, Answer::Source(source)) => source.text.len(),
+        ToWorker::Answer(_, HostResponse::Source(source)) => source.text.len(),
         _ => 0,
     }
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::clock::Instant;
 use crate::host::interrupt::Interrupt;
-use crate::host::process::Process;
+use crate::host::process::WorkerProcess;
 
-use super::{Close, RunSpec};
+use super::{SessionEnd, RunSpec};
 
 /// What a script gets on top of its CPU limit to end with its own error before it is killed.
 const CPU_GRACE: Duration = Duration::from_millis(500);
@@ -21,7 +21,7 @@ const NICEST: i32 = 19;
 const HOG: Duration = Duration::from_millis(30);
 
 /// The limits that the host holds: CPU between two calls, real time, an end after an interrupt.
-pub(super) struct Watch {
+pub(super) struct WorkerWatchdog {
     cpu_limit: Duration,
     deadline: Option<Instant>,
     timeout: Duration,
@@ -33,7 +33,7 @@ pub(super) struct Watch {
     last_respite: Option<Instant>,
 }
 
-impl Watch {
+impl WorkerWatchdog {
     pub(super) fn new(spec: &RunSpec, stands_back: bool, now: Instant) -> Self {
         Self {
             cpu_limit: Duration::from_millis(spec.limits.cpu_ms),
@@ -48,14 +48,14 @@ impl Watch {
 
     pub(super) fn look(
         &mut self,
-        process: &Process,
+        process: &WorkerProcess,
         calls: u64,
         interrupt: &Interrupt,
         idle: bool,
         now: Instant,
-    ) -> Option<Close> {
+    ) -> Option<SessionEnd> {
         if self.deadline.is_some_and(|deadline| now >= deadline) {
-            return Some(Close::Stop(format!(
+            return Some(SessionEnd::Stop(format!(
                 "the run took longer than its timeout of {} s and was stopped",
                 self.timeout.as_secs_f64()
             )));
@@ -63,7 +63,7 @@ impl Watch {
         if interrupt.is_pressed() && idle {
             let respite = *self.last_respite.get_or_insert(now + INTERRUPT_GRACE);
             if now >= respite {
-                return Some(Close::Interrupted);
+                return Some(SessionEnd::Interrupted);
             }
         }
         let cpu = process.cpu()?;
@@ -75,7 +75,7 @@ impl Watch {
             self.calls_seen = calls;
             self.cpu_at_last_call = cpu;
         } else if cpu.saturating_sub(self.cpu_at_last_call) > self.cpu_limit + CPU_GRACE {
-            return Some(Close::Stop(format!(
+            return Some(SessionEnd::Stop(format!(
                 "the script computed for over {} s without a call to the host (`[scripts] cpu`) and was stopped",
                 self.cpu_limit.as_secs_f64()
             )));

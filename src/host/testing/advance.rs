@@ -8,33 +8,33 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use serde_json::{Value, json};
 
-use crate::delivery::Stop;
-use crate::protocol::{Failure, HookRequest, JobStart, Kind, Mode, Source};
-use crate::schedule::{Job, Overlap, run_name};
+use crate::delivery::StopSignal;
+use crate::protocol::{RequestFailure, HookRequest, JobStart, FailureKind, LoadMode, LuaSource};
+use crate::schedule::{Job, OverlapPolicy, run_name};
 
 use super::Testbed;
-use super::play::Play;
+use super::play::TestRunSpec;
 
 /// A job of a script that a test has loaded.
 #[derive(Debug, Clone)]
-pub(super) struct Loaded {
+pub(super) struct TestJob {
     pub(super) job: Rc<Job>,
     pub(super) path: PathBuf,
-    pub(super) source: Source,
+    pub(super) source: LuaSource,
     /// Since 1970: its instants up to this one have had their turn.
     pub(super) after: Duration,
     pub(super) running: bool,
 }
 
 /// An instant of a job.
-struct Due {
+struct DueTestJob {
     name: String,
     at: Duration,
 }
 
 impl Testbed {
     /// Runs a job of a loaded script at once, as of now.
-    pub(super) async fn trigger(self: &Rc<Self>, name: &str, stop: &Stop) -> Result<Value, Failure> {
+    pub(super) async fn trigger(self: &Rc<Self>, name: &str, stop: &StopSignal) -> Result<Value, RequestFailure> {
         self.run_now(name, None, stop).await
     }
 
@@ -43,11 +43,11 @@ impl Testbed {
         self: &Rc<Self>,
         name: &str,
         request: HookRequest,
-        stop: &Stop,
-    ) -> Result<Value, Failure> {
+        stop: &StopSignal,
+    ) -> Result<Value, RequestFailure> {
         if self.with(name, |loaded| loaded.job.hook().is_none()) == Some(true) {
             let message = format!("job: `{name}` is no hook, and takes no request; run it with t.trigger");
-            return Err(Failure::invalid("job", message));
+            return Err(RequestFailure::invalid("job", message));
         }
         self.run_now(name, Some(request), stop).await
     }
@@ -56,8 +56,8 @@ impl Testbed {
         self: &Rc<Self>,
         name: &str,
         request: Option<HookRequest>,
-        stop: &Stop,
-    ) -> Result<Value, Failure> {
+        stop: &StopSignal,
+    ) -> Result<Value, RequestFailure> {
         if !self.loaded.borrow().iter().any(|loaded| loaded.job.name == name) {
             let loaded: Vec<String> =
                 self.loaded.borrow().iter().map(|loaded| format!("`{}`", loaded.job.name)).collect();
@@ -65,18 +65,18 @@ impl Testbed {
                 [] => "no script with jobs is loaded; begin with t.load(\"scripts/NAME.lua\")".to_owned(),
                 names => format!("loaded: {}", names.join(", ")),
             };
-            return Err(Failure::invalid("job", format!("job: there is no `{name}`; {known}")));
+            return Err(RequestFailure::invalid("job", format!("job: there is no `{name}`; {known}")));
         }
         // As `run --job` does it: in whole seconds.
         let at = Duration::from_secs(self.parts.clock.unix_time().as_secs());
-        self.run_job(Due { name: name.to_owned(), at }, request, stop).await
+        self.run_job(DueTestJob { name: name.to_owned(), at }, request, stop).await
     }
 
     /// Moves the clock, and runs the jobs of loaded scripts that are due meanwhile; ends when they have ended.
     ///
     /// As in the daemon, jobs run beside each other, and an instant that finds its own job running goes by its
     /// `overlap`; but `cancel` is played as `skip`, and there is no jitter.
-    pub(super) async fn advance(self: &Rc<Self>, by: Duration, stop: &Stop) -> Result<Value, Failure> {
+    pub(super) async fn advance(self: &Rc<Self>, by: Duration, stop: &StopSignal) -> Result<Value, RequestFailure> {
         let clock = &self.parts.clock;
         let end = clock.now() + by;
         let mut running = FuturesUnordered::new();
@@ -89,7 +89,7 @@ impl Testbed {
                 biased;
                 Some(ended) = running.next(), if !running.is_empty() => runs.push(ended),
                 () = stop.asked() => {
-                    return Err(Failure::new(Kind::Cancelled, "the clock was stopped: the test ends"));
+                    return Err(RequestFailure::new(FailureKind::Cancelled, "the clock was stopped: the test ends"));
                 }
                 () = clock.sleep(wait) => match due {
                     None => break,
@@ -107,7 +107,7 @@ impl Testbed {
         Ok(Value::Array(runs.into_iter().collect::<Result<_, _>>()?))
     }
 
-    async fn due_run(self: &Rc<Self>, due: Due, stop: &Stop) -> Result<Value, Failure> {
+    async fn due_run(self: &Rc<Self>, due: DueTestJob, stop: &StopSignal) -> Result<Value, RequestFailure> {
         let name = due.name.clone();
         let ended = self.run_job(due, None, stop).await;
         self.with(&name, |loaded| loaded.running = false);
@@ -115,18 +115,18 @@ impl Testbed {
     }
 
     /// The next instant of all jobs.
-    fn next_due(&self) -> Option<Due> {
+    fn next_due(&self) -> Option<DueTestJob> {
         let loaded = self.loaded.borrow();
-        let waits = |loaded: &&Loaded| !(loaded.running && loaded.job.overlap == Overlap::Queue);
-        let due = |loaded: &Loaded| {
+        let waits = |loaded: &&TestJob| !(loaded.running && loaded.job.overlap == OverlapPolicy::Queue);
+        let due = |loaded: &TestJob| {
             let at = loaded.job.next_after(loaded.after)?;
-            Some(Due { name: loaded.job.name.clone(), at })
+            Some(DueTestJob { name: loaded.job.name.clone(), at })
         };
         loaded.iter().filter(waits).filter_map(due).min_by_key(|due| due.at)
     }
 
     /// Takes an instant; whether it begins a run.
-    fn begins(&self, due: &Due) -> bool {
+    fn begins(&self, due: &DueTestJob) -> bool {
         self.with(&due.name, |loaded| {
             loaded.after = due.at;
             !std::mem::replace(&mut loaded.running, true)
@@ -134,24 +134,24 @@ impl Testbed {
         .unwrap_or(false)
     }
 
-    fn with<T>(&self, name: &str, act: impl FnOnce(&mut Loaded) -> T) -> Option<T> {
+    fn with<T>(&self, name: &str, act: impl FnOnce(&mut TestJob) -> T) -> Option<T> {
         self.loaded.borrow_mut().iter_mut().find(|loaded| loaded.job.name == name).map(act)
     }
 
     async fn run_job(
         self: &Rc<Self>,
-        due: Due,
+        due: DueTestJob,
         request: Option<HookRequest>,
-        stop: &Stop,
-    ) -> Result<Value, Failure> {
-        let Some(Loaded { path, source, .. }) = self.with(&due.name, |loaded| loaded.clone()) else {
-            return Err(Failure::invalid("job", format!("job: there is no `{}` any more", due.name)));
+        stop: &StopSignal,
+    ) -> Result<Value, RequestFailure> {
+        let Some(TestJob { path, source, .. }) = self.with(&due.name, |loaded| loaded.clone()) else {
+            return Err(RequestFailure::invalid("job", format!("job: there is no `{}` any more", due.name)));
         };
         let ms = i64::try_from(due.at.as_millis()).unwrap_or(i64::MAX);
         let run = run_name(due.at);
         let name = due.name.clone();
         let job = JobStart { name, scheduled_at_ms: ms, run: run.clone(), attempt: 1, request };
-        let play = Play { path: &path, source, mode: Mode::Job, job: Some(job), args: Vec::new() };
+        let play = TestRunSpec { path: &path, source, mode: LoadMode::Job, job: Some(job), args: Vec::new() };
         let (mut came, _) = self.play(play, stop).await?;
         came["job"] = due.name.into();
         came["run"] = run.into();

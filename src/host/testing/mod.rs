@@ -22,14 +22,14 @@ use serde_json::Value;
 use crate::clock::Clock;
 use crate::config::{Project, Settings};
 use crate::delivery::Delivery;
-use crate::protocol::{Answer, Failure, TestStep, WorkerLimits};
+use crate::protocol::{HostResponse, RequestFailure, TestStep, WorkerLimits};
 
-use super::files::Files;
-use super::services::{Part, Services};
+use super::files::ProjectFiles;
+use super::services::{RunMode, RunServices};
 
-use advance::Loaded;
-use outside::{Asked, Reply};
-pub use play::Said;
+use advance::TestJob;
+use outside::{TestHttpRequest, TestHttpReply};
+pub use play::CapturedOutput;
 
 /// The service that a test's messages go to.
 pub trait TestService: std::fmt::Debug {
@@ -49,7 +49,7 @@ pub trait TestService: std::fmt::Debug {
 
 /// What a testbed is made of.
 #[derive(Debug)]
-pub struct Parts {
+pub struct TestbedParts {
     /// The binary that workers are started from.
     pub program: PathBuf,
     /// The project whose scripts are tested.
@@ -63,7 +63,7 @@ pub struct Parts {
     /// The time of everything on it.
     pub clock: Clock,
     /// The project's files, with an overlay for changes.
-    pub files: Files,
+    pub files: ProjectFiles,
     /// Where messages go.
     pub service: Rc<dyn TestService>,
 }
@@ -71,19 +71,19 @@ pub struct Parts {
 /// All that one test uses: nothing of it is another's.
 #[derive(Debug)]
 pub struct Testbed {
-    parts: Parts,
-    declared: RefCell<Vec<Declared>>,
-    loaded: RefCell<Vec<Loaded>>,
-    replies: RefCell<Vec<Reply>>,
-    asked: RefCell<Vec<Asked>>,
+    parts: TestbedParts,
+    declared: RefCell<Vec<DeclaredTest>>,
+    loaded: RefCell<Vec<TestJob>>,
+    replies: RefCell<Vec<TestHttpReply>>,
+    asked: RefCell<Vec<TestHttpRequest>>,
     runs: Cell<u64>,
     /// What the test and its scripts print and log.
-    said: Arc<Said>,
+    said: Arc<CapturedOutput>,
 }
 
 /// A test that a file declares.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Declared {
+pub struct DeclaredTest {
     /// Unique in its file.
     pub name: String,
     /// Where: `scripts/tests/hello.lua:3`.
@@ -93,7 +93,7 @@ pub struct Declared {
 impl Testbed {
     /// A testbed on which nothing has happened yet.
     #[must_use]
-    pub fn new(parts: Parts) -> Self {
+    pub fn new(parts: TestbedParts) -> Self {
         Self {
             parts,
             declared: RefCell::default(),
@@ -107,33 +107,33 @@ impl Testbed {
 
     /// The tests that were declared, in their order.
     #[must_use]
-    pub fn declared(&self) -> Vec<Declared> {
+    pub fn declared(&self) -> Vec<DeclaredTest> {
         self.declared.borrow().clone()
     }
 
     /// What was printed and logged.
     #[must_use]
-    pub const fn said(&self) -> &Arc<Said> {
+    pub const fn said(&self) -> &Arc<CapturedOutput> {
         &self.said
     }
 
-    fn declare(&self, name: String, place: String) -> Result<Answer, Failure> {
+    fn declare(&self, name: String, place: String) -> Result<HostResponse, RequestFailure> {
         let mut declared = self.declared.borrow_mut();
         if name.trim().is_empty() {
-            return Err(Failure::invalid("name", "name: a test needs a name that says what holds"));
+            return Err(RequestFailure::invalid("name", "name: a test needs a name that says what holds"));
         }
         if let Some(other) = declared.iter().find(|other| other.name == name) {
             let message =
                 format!("a test named `{name}` is at {} already; give each its own name", other.place);
-            return Err(Failure::invalid("name", message));
+            return Err(RequestFailure::invalid("name", message));
         }
-        declared.push(Declared { name, place });
-        Ok(Answer::Nothing)
+        declared.push(DeclaredTest { name, place });
+        Ok(HostResponse::Nothing)
     }
 
-    fn set_clock(&self, time: &str) -> Result<Answer, Failure> {
+    fn set_clock(&self, time: &str) -> Result<HostResponse, RequestFailure> {
         let wrong = |why: &dyn std::fmt::Display| {
-            Failure::invalid(
+            RequestFailure::invalid(
                 "time",
                 format!("time: `{time}`: {why}; write \"2026-11-23T09:00Z\" or seconds since 1970"),
             )
@@ -147,16 +147,16 @@ impl Testbed {
         self.parts.clock.set_unix_time(at);
         // What was due before then is nobody's business now.
         self.loaded.borrow_mut().iter_mut().for_each(|loaded| loaded.after = at);
-        Ok(Answer::Nothing)
+        Ok(HostResponse::Nothing)
     }
 }
 
 /// Answers a step of a test.
-pub(super) async fn answer(services: &Services, asked: TestStep) -> Result<Answer, Failure> {
+pub(super) async fn answer(services: &RunServices, asked: TestStep) -> Result<HostResponse, RequestFailure> {
     let bed = match &services.part {
-        Part::Test(bed) => bed,
-        Part::Tested(_) => return Err(Failure::denied("a script that a test runs is no test itself")),
-        _ => return Err(Failure::denied("tests are run by `mooncast test`")),
+        RunMode::Test(bed) => bed,
+        RunMode::Tested(_) => return Err(RequestFailure::denied("a script that a test runs is no test itself")),
+        _ => return Err(RequestFailure::denied("tests are run by `mooncast test`")),
     };
     let stop = &services.stop.stop();
     let json = match asked {
@@ -165,8 +165,8 @@ pub(super) async fn answer(services: &Services, asked: TestStep) -> Result<Answe
         TestStep::Fault(faults) => {
             let planned = bed.parts.service.plan(&faults);
             return planned
-                .map(|()| Answer::Nothing)
-                .map_err(|why| Failure::invalid("faults", format!("faults: {why}")));
+                .map(|()| HostResponse::Nothing)
+                .map_err(|why| RequestFailure::invalid("faults", format!("faults: {why}")));
         }
         TestStep::Reply { url, status, body } => return bed.reply(url, status, body),
         TestStep::Run { script, args } => bed.run_script(&script, args, stop).await?,
@@ -178,5 +178,5 @@ pub(super) async fn answer(services: &Services, asked: TestStep) -> Result<Answe
         TestStep::Count(group) => bed.parts.service.count(group.as_deref()).into(),
         TestStep::Requests => bed.requests(),
     };
-    Ok(Answer::Json(Bytes::from(json.to_string())))
+    Ok(HostResponse::Json(Bytes::from(json.to_string())))
 }

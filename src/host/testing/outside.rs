@@ -3,19 +3,19 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use crate::protocol::{Answer, Failure, HttpRequest, HttpValue, Part};
+use crate::protocol::{HostResponse, RequestFailure, HttpRequest, HttpValue, HttpValuePart};
 
 use super::Testbed;
 
 /// What requests to an address are answered.
 #[derive(Debug)]
-pub(super) struct Reply {
+pub(super) struct TestHttpReply {
     url: String,
     status: u16,
     body: String,
 }
 
-impl Reply {
+impl TestHttpReply {
     fn is_for(&self, url: &str) -> bool {
         match self.url.strip_suffix('*') {
             Some(beginning) => url.starts_with(beginning),
@@ -26,7 +26,7 @@ impl Reply {
 
 /// A request that was made.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct TestHttpRequest {
     method: String,
     url: String,
     headers: Vec<(String, String)>,
@@ -35,20 +35,20 @@ pub(super) struct Asked {
 
 impl Testbed {
     /// Says what requests to an address are answered from now on.
-    pub(super) fn reply(&self, url: String, status: u16, body: String) -> Result<Answer, Failure> {
+    pub(super) fn reply(&self, url: String, status: u16, body: String) -> Result<HostResponse, RequestFailure> {
         if !(100..=599).contains(&status) {
-            return Err(Failure::invalid("status", format!("status: {status} is not between 100 and 599")));
+            return Err(RequestFailure::invalid("status", format!("status: {status} is not between 100 and 599")));
         }
         // The last word counts.
-        self.replies.borrow_mut().insert(0, Reply { url, status, body });
-        Ok(Answer::Nothing)
+        self.replies.borrow_mut().insert(0, TestHttpReply { url, status, body });
+        Ok(HostResponse::Nothing)
     }
 
     /// Keeps a request that is granted, and answers it.
-    pub(in super::super) fn request(&self, request: &HttpRequest) -> Result<Answer, Failure> {
+    pub(in super::super) fn request(&self, request: &HttpRequest) -> Result<HostResponse, RequestFailure> {
         let headers =
             request.headers.iter().map(|(name, value)| (name.to_lowercase(), shown(value))).collect();
-        self.asked.borrow_mut().push(Asked {
+        self.asked.borrow_mut().push(TestHttpRequest {
             method: request.method.clone(),
             url: request.url.clone(),
             headers,
@@ -56,12 +56,12 @@ impl Testbed {
         });
         let replies = self.replies.borrow();
         let reply = replies.iter().find(|reply| reply.is_for(&request.url)).ok_or_else(|| {
-            Failure::denied(format!(
+            RequestFailure::denied(format!(
                 "no request leaves a test; say what this one is answered: t.reply(\"{}\", {{ status = 200, body = \"…\" }})",
                 request.url
             ))
         })?;
-        Ok(Answer::Response {
+        Ok(HostResponse::Response {
             status: reply.status,
             headers: Vec::new(),
             body: Bytes::from(reply.body.clone().into_bytes()),
@@ -71,7 +71,7 @@ impl Testbed {
     /// The requests in their order.
     pub(super) fn requests(&self) -> Value {
         let asked = self.asked.borrow();
-        let one = |asked: &Asked| {
+        let one = |asked: &TestHttpRequest| {
             let headers: serde_json::Map<_, _> =
                 asked.headers.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
             let mut one = json!({ "method": asked.method, "url": asked.url, "headers": headers });
@@ -86,9 +86,9 @@ impl Testbed {
 
 /// A text of a request, with secrets by their names.
 fn shown(value: &HttpValue) -> String {
-    let part = |part: &Part| match part {
-        Part::Text(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-        Part::Secret(name) => format!("<secret {name}>"),
+    let part = |part: &HttpValuePart| match part {
+        HttpValuePart::Text(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        HttpValuePart::Secret(name) => format!("<secret {name}>"),
     };
     value.0.iter().map(part).collect()
 }

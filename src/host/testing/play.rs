@@ -6,25 +6,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
-use crate::delivery::Stop;
-use crate::protocol::{Failure, JobStart, LogLine, Mode, Source};
+use crate::delivery::StopSignal;
+use crate::protocol::{RequestFailure, JobStart, LogLine, LoadMode, LuaSource};
 
 use super::super::interrupt::InterruptSwitch;
-use super::super::output::Output;
-use super::super::services::{Part, Services};
-use super::super::session::{self, Ended, Failed, RunSpec};
+use super::super::output::ScriptOutput;
+use super::super::services::{RunMode, RunServices};
+use super::super::session::{self, RunEnd, RunError, RunSpec};
 use super::super::sources::MAX_SOURCE;
-use super::advance::Loaded;
-use super::{Parts, Testbed};
+use super::advance::TestJob;
+use super::{TestbedParts, Testbed};
 
 /// The most bytes that are kept of what was said.
 const SAID: usize = 64 * 1024;
 
 /// What was printed and logged, kept for whoever asks.
 #[derive(Debug, Default)]
-pub struct Said(Mutex<String>);
+pub struct CapturedOutput(Mutex<String>);
 
-impl Said {
+impl CapturedOutput {
     /// All of it, up to 64 `KiB`.
     #[must_use]
     pub fn text(&self) -> String {
@@ -40,7 +40,7 @@ impl Said {
     }
 }
 
-impl Output for Arc<Said> {
+impl ScriptOutput for Arc<CapturedOutput> {
     fn print(&self, bytes: &[u8]) {
         self.add(&String::from_utf8_lossy(bytes));
     }
@@ -53,9 +53,9 @@ impl Output for Arc<Said> {
 }
 
 /// What one run says, which is heard by the test's report too.
-struct Both(Arc<Said>, Arc<Said>);
+struct TeeOutput(Arc<CapturedOutput>, Arc<CapturedOutput>);
 
-impl Output for Both {
+impl ScriptOutput for TeeOutput {
     fn print(&self, bytes: &[u8]) {
         self.0.print(bytes);
         self.1.print(bytes);
@@ -68,10 +68,10 @@ impl Output for Both {
 }
 
 /// What is to be run.
-pub(super) struct Play<'a> {
+pub(super) struct TestRunSpec<'a> {
     pub(super) path: &'a Path,
-    pub(super) source: Source,
-    pub(super) mode: Mode,
+    pub(super) source: LuaSource,
+    pub(super) mode: LoadMode,
     pub(super) job: Option<JobStart>,
     pub(super) args: Vec<String>,
 }
@@ -82,21 +82,21 @@ impl Testbed {
         self: &Rc<Self>,
         script: &str,
         args: Vec<String>,
-        stop: &Stop,
-    ) -> Result<Value, Failure> {
+        stop: &StopSignal,
+    ) -> Result<Value, RequestFailure> {
         let (path, source) = self.open(script)?;
-        let play = Play { path: &path, source, mode: Mode::Run, job: None, args };
+        let play = TestRunSpec { path: &path, source, mode: LoadMode::Run, job: None, args };
         Ok(self.play(play, stop).await?.0)
     }
 
     /// Loads a script for its jobs.
-    pub(super) async fn load(self: &Rc<Self>, script: &str, stop: &Stop) -> Result<Value, Failure> {
+    pub(super) async fn load(self: &Rc<Self>, script: &str, stop: &StopSignal) -> Result<Value, RequestFailure> {
         let (path, source) = self.open(script)?;
         let play =
-            Play { path: &path, source: source.clone(), mode: Mode::Declare, job: None, args: Vec::new() };
+            TestRunSpec { path: &path, source: source.clone(), mode: LoadMode::Declare, job: None, args: Vec::new() };
         let (came, services) = self.play(play, stop).await?;
         if let Some(error) = came["error"].as_str() {
-            return Err(Failure::invalid("script", format!("{script} cannot be loaded: {error}")));
+            return Err(RequestFailure::invalid("script", format!("{script} cannot be loaded: {error}")));
         }
         let mut loaded = self.loaded.borrow_mut();
         let mut names = Vec::new();
@@ -105,11 +105,11 @@ impl Testbed {
             if let Some(other) = loaded.iter().find(|other| other.job.name == job.name) {
                 let message =
                     format!("a job named `{}` is declared at {} already", job.name, other.job.place);
-                return Err(Failure::invalid("script", message));
+                return Err(RequestFailure::invalid("script", message));
             }
             names.push(job.name.clone());
             let after = self.parts.clock.unix_time();
-            loaded.push(Loaded { job, path: path.clone(), source: source.clone(), after, running: false });
+            loaded.push(TestJob { job, path: path.clone(), source: source.clone(), after, running: false });
         }
         Ok(json!(names))
     }
@@ -117,13 +117,13 @@ impl Testbed {
     /// Runs something in a worker of its own; gives what came of it, and what it used.
     pub(super) async fn play(
         self: &Rc<Self>,
-        play: Play<'_>,
-        stop: &Stop,
-    ) -> Result<(Value, Rc<Services>), Failure> {
-        let said = Arc::new(Said::default());
-        let output = Rc::new(Both(Arc::clone(&said), Arc::clone(&self.said)));
+        play: TestRunSpec<'_>,
+        stop: &StopSignal,
+    ) -> Result<(Value, Rc<RunServices>), RequestFailure> {
+        let said = Arc::new(CapturedOutput::default());
+        let output = Rc::new(TeeOutput(Arc::clone(&said), Arc::clone(&self.said)));
         let mut services = self.services(play.path, output)?;
-        services.part = Part::Tested(Rc::clone(self));
+        services.part = RunMode::Tested(Rc::clone(self));
         let services = Rc::new(services);
         let spec = RunSpec {
             program: self.parts.program.clone(),
@@ -148,10 +148,10 @@ impl Testbed {
             }
         };
         let error = match ended {
-            Ended::Finished => None,
-            Ended::Interrupted => Some("it was interrupted".to_owned()),
-            Ended::Failed(Failed::Script(error)) => Some(error.message),
-            Ended::Failed(failed) => Some(failed.to_string()),
+            RunEnd::Finished => None,
+            RunEnd::Interrupted => Some("it was interrupted".to_owned()),
+            RunEnd::Failed(RunError::Script(error)) => Some(error.message),
+            RunEnd::Failed(failed) => Some(failed.to_string()),
         };
         let counts = services.tally.counts();
         let mut came = json!({
@@ -175,10 +175,10 @@ impl Testbed {
     /// # Errors
     ///
     /// When the settings or the script are of no use.
-    pub fn services(&self, path: &Path, output: Rc<dyn Output>) -> Result<Services, Failure> {
-        let Parts { project, settings, apps, clock, .. } = &self.parts;
-        let services = Services::new(project, settings, apps.clone(), clock, path, output);
-        let mut services = services.map_err(|error| Failure::invalid("script", error.to_string()))?;
+    pub fn services(&self, path: &Path, output: Rc<dyn ScriptOutput>) -> Result<RunServices, RequestFailure> {
+        let TestbedParts { project, settings, apps, clock, .. } = &self.parts;
+        let services = RunServices::new(project, settings, apps.clone(), clock, path, output);
+        let mut services = services.map_err(|error| RequestFailure::invalid("script", error.to_string()))?;
         services.files = self.parts.files.clone();
         Ok(services)
     }
@@ -191,9 +191,9 @@ impl Testbed {
     }
 
     /// A script of the project, by its path there.
-    fn open(&self, script: &str) -> Result<(PathBuf, Source), Failure> {
+    fn open(&self, script: &str) -> Result<(PathBuf, LuaSource), RequestFailure> {
         let wrong =
-            |why: &dyn std::fmt::Display| Failure::invalid("script", format!("script: `{script}`: {why}"));
+            |why: &dyn std::fmt::Display| RequestFailure::invalid("script", format!("script: `{script}`: {why}"));
         let project = &self.parts.project;
         let path = project.root.join(script).canonicalize().map_err(|error| wrong(&error))?;
         if !path.starts_with(&project.root) {
@@ -204,6 +204,6 @@ impl Testbed {
             return Err(wrong(&format!("it is no file of at most {MAX_SOURCE} bytes")));
         }
         let text = std::fs::read(&path).map_err(|error| wrong(&error))?;
-        Ok((path.clone(), Source::new(project.shown(&path), text)))
+        Ok((path.clone(), LuaSource::new(project.shown(&path), text)))
     }
 }

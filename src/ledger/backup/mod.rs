@@ -14,8 +14,8 @@ mod workplace;
 mod write;
 
 pub use error::BackupError;
-pub use replace::{Kept, RestoredLedger};
-pub use write::BackedUp;
+pub use replace::{ReplacedLedger, RestoredLedger};
+pub use write::BackupInfo;
 
 /// A moment at which a crash test may end the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,10 +17,10 @@ use crate::ledger::sql::sql;
 use crate::ledger::store::{Transaction, from_millis, millis};
 use crate::ledger::tables::TABLES;
 use crate::ledger::transfer::{compare, copy_rows, idle, living};
-use crate::ledger::{Ledger, LedgerError, OwnerName, Place};
+use crate::ledger::{Ledger, LedgerError, InstanceName, LedgerLocation};
 
 use super::prepare::prepare;
-use super::workplace::{Workplace, publish, sync};
+use super::workplace::{WorkFolder, publish, sync};
 use super::write::{copy_database, finish};
 use super::{BackupError, BackupStep};
 
@@ -32,12 +32,12 @@ pub struct RestoredLedger {
     /// When the backup was taken.
     pub taken_at: Duration,
     /// What was there before.
-    pub kept: Option<Kept>,
+    pub kept: Option<ReplacedLedger>,
 }
 
 /// The ledger that was replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kept {
+pub enum ReplacedLedger {
     /// The file itself, under this name.
     File(PathBuf),
     /// A backup of it, in this file.
@@ -56,26 +56,26 @@ impl Ledger {
     ///
     /// [`BackupError`]; then the ledger is as it was.
     pub async fn restore(
-        place: &Place,
+        place: &LedgerLocation,
         from: &Path,
         state: &Path,
         clock: &Clock,
         step: &dyn Fn(BackupStep),
     ) -> Result<RestoredLedger, BackupError> {
         let opening = lock_opening(state)?;
-        let work = Workplace::open(state.join("restore.partial"))?;
+        let work = WorkFolder::open(state.join("restore.partial"))?;
         let new = work.join(FILE);
         match place {
-            Place::Folder(folder) => {
+            LedgerLocation::Folder(folder) => {
                 let now = millis(clock.unix_time());
                 let taken_at = prepare(from, &new, now, clock).await?;
                 step(BackupStep::Prepared);
                 let to = folder.join(FILE);
                 let kept = into_folder(&new, folder, now, step).await?;
                 drop(opening);
-                Ok(RestoredLedger { to, taken_at: from_millis(taken_at), kept: kept.map(Kept::File) })
+                Ok(RestoredLedger { to, taken_at: from_millis(taken_at), kept: kept.map(ReplacedLedger::File) })
             }
-            Place::Server(address) => {
+            LedgerLocation::Server(address) => {
                 // The prepared ledger is opened in a folder of its own.
                 drop(opening);
                 into_server(address, from, &work, state, clock, step).await
@@ -169,12 +169,12 @@ async fn names(connection: &mut SqliteConnection, locks: &[String]) -> Result<Ve
     for lock in locks {
         let question = sqlx::query_as("SELECT name, pid FROM owners WHERE lock = ?").bind(lock);
         let found: Option<(String, i64)> = question.fetch_optional(&mut *connection).await?;
-        names.extend(found.map(|(name, pid)| shown(&OwnerName::new(name, pid))));
+        names.extend(found.map(|(name, pid)| shown(&InstanceName::new(name, pid))));
     }
     Ok(names)
 }
 
-fn shown(owner: &OwnerName) -> String {
+fn shown(owner: &InstanceName) -> String {
     format!("`mooncast {}` (process {})", owner.name, owner.pid)
 }
 
@@ -198,12 +198,12 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 async fn into_server(
     address: &SecretString,
     from: &Path,
-    work: &Workplace,
+    work: &WorkFolder,
     state: &Path,
     clock: &Clock,
     step: &dyn Fn(BackupStep),
 ) -> Result<RestoredLedger, BackupError> {
-    let target = Ledger::open_at(&Place::Server(address.clone()), clock.clone()).await?;
+    let target = Ledger::open_at(&LedgerLocation::Server(address.clone()), clock.clone()).await?;
     let to = target.path().to_owned();
     let (now, new) = (target.store().now(), work.join("new"));
     fs::create_dir(&new).map_err(BackupError::of_file(&new))?;
@@ -230,7 +230,7 @@ async fn into_server(
         finish(&file, now)?;
         let name = kept_name(state, now);
         publish(&file, &name, false)?;
-        Some(Kept::Backup(name))
+        Some(ReplacedLedger::Backup(name))
     };
     let tables: Vec<&str> = TABLES.iter().map(|table| table.name).collect();
     write.run(sql(format!("TRUNCATE {}, {OF_THE_SERVER}", tables.join(", ")))).await?;

@@ -14,13 +14,13 @@ use super::BackupError;
 const LOCK: &str = "lock";
 
 /// Such a folder; it is removed in the end.
-pub(super) struct Workplace {
+pub(super) struct WorkFolder {
     path: PathBuf,
     /// Locked as long as it is open.
     _lock: File,
 }
 
-impl Workplace {
+impl WorkFolder {
     /// Makes the folder, or takes over what a dead process has left.
     pub(super) fn open(path: PathBuf) -> Result<Self, BackupError> {
         match DirBuilder::new().mode(0o700).create(&path) {
@@ -69,7 +69,7 @@ impl Workplace {
     }
 }
 
-impl Drop for Workplace {
+impl Drop for WorkFolder {
     fn drop(&mut self) {
         // The next one would clear it.
         let _ = fs::remove_dir_all(&self.path);

@@ -8,14 +8,14 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use crate::clock::Clock;
 use crate::ledger::open::FILE;
 use crate::ledger::store::{from_millis, millis};
-use crate::ledger::{Ledger, LedgerError, Place};
+use crate::ledger::{Ledger, LedgerError, LedgerLocation};
 
-use super::workplace::{Workplace, folder_of, make, publish};
+use super::workplace::{WorkFolder, folder_of, make, publish};
 use super::{BackupError, BackupStep, seal};
 
 /// A backup that was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BackedUp {
+pub struct BackupInfo {
     /// The ledger: its file, or the server's address without credentials.
     pub from: PathBuf,
     /// The instant that the backup is of; it may hold a little of what came after.
@@ -35,12 +35,12 @@ impl Ledger {
     ///
     /// [`BackupError`]; then no file was left under that name, or the one that was there.
     pub async fn back_up(
-        place: &Place,
+        place: &LedgerLocation,
         to: &Path,
         overwrite: bool,
         clock: &Clock,
         step: &dyn Fn(BackupStep),
-    ) -> Result<BackedUp, BackupError> {
+    ) -> Result<BackupInfo, BackupError> {
         let name = to.file_name().ok_or_else(|| BackupError::NoFile(to.to_owned()))?.to_string_lossy();
         if to.is_dir() {
             return Err(BackupError::NoFile(to.to_owned()));
@@ -48,10 +48,10 @@ impl Ledger {
         if !overwrite && to.symlink_metadata().is_ok() {
             return Err(BackupError::Exists(to.to_owned()));
         }
-        let work = Workplace::open(folder_of(to).join(format!(".{name}.partial")))?;
+        let work = WorkFolder::open(folder_of(to).join(format!(".{name}.partial")))?;
         let (from, taken_at, source) = match place {
-            Place::Folder(folder) => (folder.join(FILE), millis(clock.unix_time()), folder.join(FILE)),
-            Place::Server(_) => {
+            LedgerLocation::Folder(folder) => (folder.join(FILE), millis(clock.unix_time()), folder.join(FILE)),
+            LedgerLocation::Server(_) => {
                 let ledger = Self::open_at(place, clock.clone()).await?;
                 // By the server's clock, which opening has asked.
                 let taken_at = ledger.store().now();
@@ -66,7 +66,7 @@ impl Ledger {
         let size = file.metadata().map_err(BackupError::of_file(&file))?.len();
         step(BackupStep::Written);
         publish(&file, to, overwrite)?;
-        Ok(BackedUp { from, taken_at: from_millis(taken_at), size })
+        Ok(BackupInfo { from, taken_at: from_millis(taken_at), size })
     }
 }
 

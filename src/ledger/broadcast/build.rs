@@ -8,9 +8,9 @@ use crate::ledger::sql::sql;
 use crate::ledger::store::{Transaction, stored};
 use crate::ledger::{Ledger, LedgerError, Stage, State};
 
-use super::desk::{Desk, Hash};
+use super::desk::{MessageDedup, MessageHash};
 use super::shift::STRETCH;
-use super::{BroadcastId, Delta, Lease, Spec, apply, fields};
+use super::{BroadcastId, CountsDelta, Lease, BroadcastSpec, apply, fields};
 
 /// A recipient as it comes from the audience.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,7 +86,7 @@ impl Ledger {
     /// # Errors
     ///
     /// [`LedgerError::LeaseLost`], [`LedgerError::NotNow`] when the plan is fixed, and faults of the store.
-    pub async fn discard_unbuilt(&self, lease: Lease, spec: &Spec) -> Result<(), LedgerError> {
+    pub async fn discard_unbuilt(&self, lease: Lease, spec: &BroadcastSpec) -> Result<(), LedgerError> {
         drop(self.0.desks.take(lease));
         let spec = serde_json::to_string(spec).map_err(|error| self.store().record(error))?;
         let mut write = self.store().write().await?;
@@ -147,13 +147,13 @@ pub(super) async fn why_not(write: &mut Transaction<'_>, lease: Lease) -> Result
 
 async fn append(
     write: &mut Transaction<'_>,
-    desk: &mut Desk,
+    desk: &mut MessageDedup,
     lease: Lease,
     recipients: &[NewRecipient],
 ) -> Result<i64, LedgerError> {
     // Messages that are new, and for each recipient the hash of its own.
-    let mut fresh: Vec<(Hash, &NewMessage)> = Vec::new();
-    let mut seen: std::collections::HashSet<Hash> = std::collections::HashSet::new();
+    let mut fresh: Vec<(MessageHash, &NewMessage)> = Vec::new();
+    let mut seen: std::collections::HashSet<MessageHash> = std::collections::HashSet::new();
     let mut hashes = Vec::with_capacity(recipients.len());
     for recipient in recipients {
         hashes.push(recipient.message.as_ref().map(|message| {
@@ -175,7 +175,7 @@ async fn append(
     let Some((next_seq, next_message)) = write.row::<(i64, i64)>(statement).await? else {
         return Err(why_not(write, lease).await?);
     };
-    let mut delta = Delta::default();
+    let mut delta = CountsDelta::default();
     delta.add(State::Pending, stored(many - skipped));
     delta.add(State::Skipped, stored(skipped));
     apply(write, lease.broadcast, Some(lease.number), &delta).await?;
@@ -228,7 +228,7 @@ async fn append_skipped(
     let Some((next_seq,)) = write.row::<(i64,)>(statement).await? else {
         return Err(why_not(write, lease).await?);
     };
-    let mut delta = Delta::default();
+    let mut delta = CountsDelta::default();
     delta.add(State::Skipped, many);
     apply(write, lease.broadcast, Some(lease.number), &delta).await?;
     let rows: Vec<[&String; 1]> = reasons.iter().map(|reason| [reason]).collect();
@@ -267,7 +267,7 @@ async fn clear_stretch(
         "SELECT state, count(*) FROM recipients WHERE broadcast = ? AND seq BETWEEN ? AND ? GROUP BY state",
     );
     let states: Vec<(i64, i64)> = write.rows(states.bind(id.0).bind(after + 1).bind(after + STRETCH)).await?;
-    let mut delta = Delta::default();
+    let mut delta = CountsDelta::default();
     for (state, many) in states {
         let state = State::from_number(state).map_err(|detail| write.store.record(detail))?;
         delta.add(state, -many);

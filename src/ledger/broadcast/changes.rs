@@ -3,9 +3,9 @@
 use crate::ledger::owner::lives;
 use crate::ledger::sql::sql;
 use crate::ledger::store::Transaction;
-use crate::ledger::{Ledger, LedgerError, Owner, Wish};
+use crate::ledger::{Ledger, LedgerError, Instance, Wish};
 
-use super::{Broadcast, BroadcastId, CHANGED, Changes, Decision, Spec};
+use super::{Broadcast, BroadcastId, CHANGED, BroadcastChanges, OperatorDecision, BroadcastSpec};
 
 impl Broadcast {
     /// Whether it is paused because its inputs changed.
@@ -18,10 +18,10 @@ impl Broadcast {
 impl Broadcast {
     /// What changed, while it is paused and that is known; whoever paused it.
     #[must_use]
-    pub fn shown_changes(&self) -> Option<Changes> {
+    pub fn shown_changes(&self) -> Option<BroadcastChanges> {
         let paused = !self.is_over() && self.wish == Wish::Pause;
         let known = self.spec.changes.clone().filter(|_| paused);
-        known.or_else(|| self.is_held_for_changes().then(Changes::default))
+        known.or_else(|| self.is_held_for_changes().then(BroadcastChanges::default))
     }
 }
 
@@ -36,7 +36,7 @@ impl Ledger {
         &self,
         id: BroadcastId,
         note: &str,
-        changes: Changes,
+        changes: BroadcastChanges,
     ) -> Result<(), LedgerError> {
         let mut write = self.store().write().await?;
         let result = async {
@@ -54,10 +54,10 @@ impl Ledger {
     /// # Errors
     ///
     /// [`LedgerError::Unknown`], and faults of the store.
-    pub async fn decide(&self, id: BroadcastId, decision: Option<Decision>) -> Result<(), LedgerError> {
+    pub async fn decide(&self, id: BroadcastId, decision: Option<OperatorDecision>) -> Result<(), LedgerError> {
         self.amend_spec(id, |spec| {
             spec.decision = decision;
-            if decision == Some(Decision::Continue) {
+            if decision == Some(OperatorDecision::Continue) {
                 spec.changes = None;
             }
         })
@@ -78,7 +78,7 @@ impl Ledger {
     /// # Errors
     ///
     /// [`LedgerError::Unknown`], and faults of the store.
-    pub async fn inputs_compared(&self, id: BroadcastId, owner: &Owner) -> Result<(), LedgerError> {
+    pub async fn inputs_compared(&self, id: BroadcastId, owner: &Instance) -> Result<(), LedgerError> {
         let number = owner.id();
         self.amend_spec(id, |spec| {
             spec.compared_by = Some(number);
@@ -98,7 +98,7 @@ impl Ledger {
         write.end(result).await
     }
 
-    async fn amend_spec(&self, id: BroadcastId, change: impl FnOnce(&mut Spec)) -> Result<(), LedgerError> {
+    async fn amend_spec(&self, id: BroadcastId, change: impl FnOnce(&mut BroadcastSpec)) -> Result<(), LedgerError> {
         let mut write = self.store().write().await?;
         let result = amend(&mut write, id, change).await;
         write.end(result).await
@@ -108,12 +108,12 @@ impl Ledger {
 async fn amend(
     write: &mut Transaction<'_>,
     id: BroadcastId,
-    change: impl FnOnce(&mut Spec),
+    change: impl FnOnce(&mut BroadcastSpec),
 ) -> Result<(), LedgerError> {
     let row: Option<(String,)> =
         write.row(sql("SELECT spec FROM broadcasts WHERE id = ?").bind(id.0)).await?;
     let (json,) = row.ok_or(LedgerError::Unknown(id))?;
-    let mut spec: Spec = serde_json::from_str(&json).map_err(|error| write.store.record(error))?;
+    let mut spec: BroadcastSpec = serde_json::from_str(&json).map_err(|error| write.store.record(error))?;
     change(&mut spec);
     let json = serde_json::to_string(&spec).map_err(|error| write.store.record(error))?;
     write.run(sql("UPDATE broadcasts SET spec = ? WHERE id = ?").bind(json).bind(id.0)).await.map(drop)

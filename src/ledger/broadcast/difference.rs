@@ -16,7 +16,7 @@ const SENT_TO_NONE: &str = "5, 6";
 
 /// In what the recipients and messages of two plans differ.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Difference {
+pub struct PlanDifference {
     /// Recipients that only the new plan has.
     pub added: u64,
     /// The first of them, by group.
@@ -26,12 +26,12 @@ pub struct Difference {
     /// The first of them, by group.
     pub first_removed: Vec<String>,
     /// The first recipient whose message differs; where none does, the first that both plans have.
-    pub first: Option<FirstText>,
+    pub first: Option<MessageChange>,
 }
 
 /// One recipient's message in both plans.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FirstText {
+pub struct MessageChange {
     /// The group.
     pub group_id: String,
     /// The message of the stored plan, as JSON.
@@ -42,12 +42,12 @@ pub struct FirstText {
 
 /// What changed under an unfinished broadcast.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Changes {
+pub struct BroadcastChanges {
     /// The inputs that are not what they were, as people call them: `the module words`.
     pub inputs: Vec<String>,
     /// In what the new plan differs, where one was built. Its messages may be cut short.
     #[serde(default)]
-    pub difference: Option<Difference>,
+    pub difference: Option<PlanDifference>,
 }
 
 impl Ledger {
@@ -56,7 +56,7 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn difference(&self, old: BroadcastId, new: BroadcastId) -> Result<Difference, LedgerError> {
+    pub async fn difference(&self, old: BroadcastId, new: BroadcastId) -> Result<PlanDifference, LedgerError> {
         let (removed, first_removed) = self.only_in(old, new, SENT_TO_NONE).await?;
         let (added, first_added) = self.only_in(new, old, SENT_TO_NONE).await?;
         let question = sql("SELECT n.group_id, om.content, nm.content FROM recipients n
@@ -68,8 +68,8 @@ impl Ledger {
         let mut read = self.store().read_now().await?;
         let first: Option<(String, String, String)> = read.row(question.bind(old.0).bind(new.0)).await?;
         read.done();
-        let first = first.map(|(group_id, old, new)| FirstText { group_id, old, new });
-        Ok(Difference { added, first_added, removed, first_removed, first })
+        let first = first.map(|(group_id, old, new)| MessageChange { group_id, old, new });
+        Ok(PlanDifference { added, first_added, removed, first_removed, first })
     }
 
     /// In what recipients two plans differ, whatever their messages. One that the stored plan skips is not new.
@@ -81,10 +81,10 @@ impl Ledger {
         &self,
         old: BroadcastId,
         new: BroadcastId,
-    ) -> Result<Difference, LedgerError> {
+    ) -> Result<PlanDifference, LedgerError> {
         let (removed, first_removed) = self.only_in(old, new, SENT_TO_NONE).await?;
         let (added, first_added) = self.only_in(new, old, "6").await?;
-        Ok(Difference { added, first_added, removed, first_removed, first: None })
+        Ok(PlanDifference { added, first_added, removed, first_removed, first: None })
     }
 
     /// How many recipients the one has and the other has not, and the first of them. Those of the other in the states

@@ -8,7 +8,7 @@ use crate::ledger::sql::sql;
 use crate::ledger::store::Transaction;
 use crate::ledger::{AppId, Ledger, LedgerError};
 
-use super::{Broadcast, BroadcastId, Lease, Spec};
+use super::{Broadcast, BroadcastId, Lease, BroadcastSpec};
 
 /// What the name of a draft begins with. The name of a broadcast has no control characters, so none has a draft's name.
 const MARK: char = '\u{1}';
@@ -31,7 +31,7 @@ impl Ledger {
         app: AppId,
         name: &str,
         run: &str,
-        spec: &Spec,
+        spec: &BroadcastSpec,
     ) -> Result<Broadcast, LedgerError> {
         let name = format!("{MARK}{name}");
         let json = serde_json::to_string(spec).map_err(|error| self.store().record(error))?;
@@ -109,7 +109,7 @@ impl Ledger {
     /// # Errors
     ///
     /// [`LedgerError::LeaseLost`], [`LedgerError::NotNow`] when the plan is fixed, and faults of the store.
-    pub async fn keep_spec(&self, lease: Lease, spec: &Spec) -> Result<(), LedgerError> {
+    pub async fn keep_spec(&self, lease: Lease, spec: &BroadcastSpec) -> Result<(), LedgerError> {
         let json = serde_json::to_string(spec).map_err(|error| self.store().record(error))?;
         let statement = sql("UPDATE broadcasts SET spec = ? WHERE id = ? AND lease_number = ? AND state = 0");
         let statement = statement.bind(json).bind(lease.broadcast.0).bind(lease.number);

@@ -5,13 +5,13 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 
-use crate::ledger::commit::Request;
+use crate::ledger::commit::CommitRequest;
 use crate::ledger::postgres::drivers;
 use crate::ledger::sql::sql;
 use crate::ledger::store::count;
-use crate::ledger::{Counts, Ledger, LedgerError, Stage, State, Wish};
+use crate::ledger::{RecipientCounts, Ledger, LedgerError, Stage, State, Wish};
 
-use super::{BroadcastId, InDoubt, Lease, holds};
+use super::{BroadcastId, InDoubtPolicy, Lease, holds};
 
 /// A recipient that waits to be sent to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub struct Recipient {
 
 /// What came of a recipient that was being sent to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
+pub struct RecipientOutcome {
     /// Its place in the plan.
     pub seq: i64,
     /// Its state from now on. [`State::Pending`] when it is proved that nothing was sent.
@@ -45,7 +45,7 @@ pub struct Outcome {
     pub attempts: u32,
 }
 
-impl Outcome {
+impl RecipientOutcome {
     /// It was delivered.
     #[must_use]
     pub fn sent(seq: i64, message_id: impl Into<String>, attempts: u32) -> Self {
@@ -61,7 +61,7 @@ impl Outcome {
 
 /// What a new driver found in flight of the one before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct TakenOver {
+pub struct TakeoverCounts {
     /// Recipients that are in doubt now.
     pub in_doubt: u64,
     /// Recipients that are pending again, because in doubt means resend in this broadcast.
@@ -69,13 +69,13 @@ pub struct TakenOver {
 }
 
 /// A recipient that waits, as it is stored: its sequence number, group, users, message and attempts.
-type Waiting = (i64, String, String, i64, i64);
+type PendingRow = (i64, String, String, i64, i64);
 
 /// The messages of the page that each broadcast is at.
 #[derive(Debug, Default)]
-pub(in crate::ledger) struct Shelf(Mutex<HashMap<BroadcastId, HashMap<i64, Bytes>>>);
+pub(in crate::ledger) struct MessageCache(Mutex<HashMap<BroadcastId, HashMap<i64, Bytes>>>);
 
-impl Shelf {
+impl MessageCache {
     pub(in crate::ledger) fn take(&self, id: BroadcastId) -> HashMap<i64, Bytes> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&id).unwrap_or_default()
     }
@@ -145,7 +145,7 @@ impl Ledger {
         id: BroadcastId,
         after_seq: i64,
         limit: u32,
-    ) -> Result<Vec<Waiting>, LedgerError> {
+    ) -> Result<Vec<PendingRow>, LedgerError> {
         // A page as one value: each row, and each value of it, would take its own way from the connection's thread.
         let question = sql("SELECT json_group_array(json_array(seq, group_id, users, message, attempts)) FROM
                 (SELECT seq, group_id, users, message, attempts FROM recipients
@@ -154,7 +154,7 @@ impl Ledger {
         let page: Option<(String,)> = read.row(question.bind(id.0).bind(after_seq).bind(limit)).await?;
         read.done();
         let page = page.map_or_else(|| "[]".to_owned(), |(page,)| page);
-        let mut rows: Vec<Waiting> =
+        let mut rows: Vec<PendingRow> =
             serde_json::from_str(&page).map_err(|error| self.store().record(error))?;
         rows.sort_unstable_by_key(|row| row.0);
         Ok(rows)
@@ -166,7 +166,7 @@ impl Ledger {
         lease: Lease,
         after_seq: i64,
         limit: u32,
-    ) -> Result<Vec<Waiting>, LedgerError> {
+    ) -> Result<Vec<PendingRow>, LedgerError> {
         let mut read = self.store().read().await?;
         let mut stretches: VecDeque<(i64, i64)> = read.rows(drivers::held(lease, after_seq)).await?.into();
         read.done();
@@ -184,7 +184,7 @@ impl Ledger {
                     ORDER BY seq LIMIT ?");
             let question = question.bind(lease.broadcast.0).bind(after_seq.max(first - 1)).bind(last);
             let mut read = self.store().read().await?;
-            let rows: Vec<Waiting> = read.rows(question.bind(limit)).await?;
+            let rows: Vec<PendingRow> = read.rows(question.bind(limit)).await?;
             read.done();
             if !rows.is_empty() {
                 return Ok(rows);
@@ -215,7 +215,7 @@ impl Ledger {
     /// [`LedgerError::LeaseLost`]; [`LedgerError::NotIn`] when not all are pending, and then none is changed;
     /// [`LedgerError::NotNow`] when the plan is not fixed; faults of the store. After any error nothing may be sent.
     pub async fn intend(&self, lease: Lease, seqs: Vec<i64>) -> Result<(), LedgerError> {
-        self.0.queue.ask(Request::Intend { lease, seqs }).await.map(drop)
+        self.0.queue.ask(CommitRequest::Intend { lease, seqs }).await.map(drop)
     }
 
     /// Writes down what came of recipients that were being sent to. Said again after an error, it is the same.
@@ -224,8 +224,8 @@ impl Ledger {
     ///
     /// [`LedgerError::LeaseLost`]; [`LedgerError::NotIn`] when not all were being sent to, and then none is changed;
     /// faults of the store.
-    pub async fn settle(&self, lease: Lease, outcomes: Vec<Outcome>) -> Result<(), LedgerError> {
-        self.0.queue.ask(Request::Settle { lease, outcomes }).await.map(drop)
+    pub async fn settle(&self, lease: Lease, outcomes: Vec<RecipientOutcome>) -> Result<(), LedgerError> {
+        self.0.queue.ask(CommitRequest::Settle { lease, outcomes }).await.map(drop)
     }
 
     /// Settles what the driver before had in flight: in doubt, or pending again where the broadcast says resend.
@@ -233,7 +233,7 @@ impl Ledger {
     /// # Errors
     ///
     /// [`LedgerError::LeaseLost`], [`LedgerError::Unknown`], and faults of the store.
-    pub async fn take_over(&self, lease: Lease) -> Result<TakenOver, LedgerError> {
+    pub async fn take_over(&self, lease: Lease) -> Result<TakeoverCounts, LedgerError> {
         let broadcast = self.show(lease.broadcast).await?;
         self.take_over_as(lease, broadcast.spec.in_doubt).await
     }
@@ -243,10 +243,10 @@ impl Ledger {
     /// # Errors
     ///
     /// As [`Ledger::take_over`].
-    pub async fn take_over_as(&self, lease: Lease, in_doubt: InDoubt) -> Result<TakenOver, LedgerError> {
+    pub async fn take_over_as(&self, lease: Lease, in_doubt: InDoubtPolicy) -> Result<TakeoverCounts, LedgerError> {
         let (to, error) = match in_doubt {
-            InDoubt::Hold => (State::InDoubt, Some("its sender ended before the answer")),
-            InDoubt::Resend => (State::Pending, None),
+            InDoubtPolicy::Hold => (State::InDoubt, Some("its sender ended before the answer")),
+            InDoubtPolicy::Resend => (State::Pending, None),
         };
         let moved = if self.is_shared() {
             let mut write = self.store().write().await?;
@@ -256,8 +256,8 @@ impl Ledger {
             self.shift(lease.broadcast, Some(lease.number), State::Sending, to, error).await?
         };
         Ok(match to {
-            State::Pending => TakenOver { in_doubt: 0, pending: moved },
-            _ => TakenOver { in_doubt: moved, pending: 0 },
+            State::Pending => TakeoverCounts { in_doubt: 0, pending: moved },
+            _ => TakeoverCounts { in_doubt: moved, pending: 0 },
         })
     }
 
@@ -365,7 +365,7 @@ impl Ledger {
     /// # Errors
     ///
     /// [`LedgerError::Unknown`], and faults of the store.
-    pub async fn counts(&self, id: BroadcastId) -> Result<Counts, LedgerError> {
+    pub async fn counts(&self, id: BroadcastId) -> Result<RecipientCounts, LedgerError> {
         let question =
             sql("SELECT n_pending, n_sending, n_sent, n_rejected, n_in_doubt, n_skipped, n_cancelled
                 FROM broadcasts WHERE id = ?");
@@ -374,7 +374,7 @@ impl Ledger {
         read.done();
         let (pending, sending, sent, rejected, in_doubt, skipped, cancelled) =
             row.ok_or(LedgerError::Unknown(id))?;
-        Ok(Counts {
+        Ok(RecipientCounts {
             pending: count(pending),
             sending: count(sending),
             sent: count(sent),

@@ -10,7 +10,7 @@ use super::BroadcastId;
 
 /// A recipient as `runs export` gives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Exported {
+pub struct ExportedRecipient {
     /// Its place in the plan.
     pub seq: i64,
     /// The group.
@@ -44,7 +44,7 @@ pub struct RecalledCounts {
 
 /// A message that was sent and can be asked to be recalled.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Receipt {
+pub struct RecallableMessage {
     /// Its place in the plan.
     pub seq: i64,
     /// The group.
@@ -66,7 +66,7 @@ impl Ledger {
         id: BroadcastId,
         after_seq: i64,
         limit: u32,
-    ) -> Result<Vec<Exported>, LedgerError> {
+    ) -> Result<Vec<ExportedRecipient>, LedgerError> {
         self.recipients(id, None, after_seq, limit).await
     }
 
@@ -81,7 +81,7 @@ impl Ledger {
         state: Option<State>,
         after_seq: i64,
         limit: u32,
-    ) -> Result<Vec<Exported>, LedgerError> {
+    ) -> Result<Vec<ExportedRecipient>, LedgerError> {
         self.recipients_in(id, state.as_slice(), after_seq, limit).await
     }
 
@@ -92,7 +92,7 @@ impl Ledger {
         states: &[State],
         after_seq: i64,
         limit: u32,
-    ) -> Result<Vec<Exported>, LedgerError> {
+    ) -> Result<Vec<ExportedRecipient>, LedgerError> {
         type Row = (i64, String, String, i64, Option<String>, i64, Option<String>, i64, i64);
         let states_listed: Vec<i64> = states.iter().map(|state| state.number()).collect();
         let list = serde_json::to_string(&states_listed).map_err(|error| self.store().record(error))?;
@@ -105,7 +105,7 @@ impl Ledger {
         let rows: Vec<Row> = read.rows(question).await?;
         read.done();
         let read = |(seq, group_id, users, state, message_id, attempts, error, updated_at, recalled): Row| {
-            Ok(Exported {
+            Ok(ExportedRecipient {
                 seq,
                 group_id,
                 users: self.users(&users)?,
@@ -131,7 +131,7 @@ impl Ledger {
         id: BroadcastId,
         after_seq: i64,
         limit: u32,
-    ) -> Result<Vec<Receipt>, LedgerError> {
+    ) -> Result<Vec<RecallableMessage>, LedgerError> {
         let question = sql("SELECT seq, group_id, message_id, updated_at FROM recipients
                 WHERE broadcast = ? AND seq > ? AND state = 2 AND recalled <> 1 AND message_id IS NOT NULL
                 ORDER BY seq LIMIT ?");
@@ -139,7 +139,7 @@ impl Ledger {
         let rows: Vec<(i64, String, String, i64)> =
             read.rows(question.bind(id.0).bind(after_seq).bind(limit)).await?;
         read.done();
-        let read = |(seq, group_id, message_id, sent_at)| Receipt {
+        let read = |(seq, group_id, message_id, sent_at)| RecallableMessage {
             seq,
             group_id,
             message_id,

@@ -12,7 +12,7 @@ use crate::ledger::sql::sql;
 use crate::ledger::store::Transaction;
 use crate::ledger::{Ledger, LedgerError, State};
 
-use super::{BroadcastId, Exported, NewRecipient};
+use super::{BroadcastId, ExportedRecipient, NewRecipient};
 
 /// Recipients of one row at the most.
 const BATCH: usize = 1000;
@@ -94,7 +94,7 @@ fn unpack(content: &[u8]) -> std::io::Result<Vec<Vec<Value>>> {
 
 /// One batch, as it was read back.
 #[derive(Debug)]
-struct Batch {
+struct FieldBatch {
     first: i64,
     last: i64,
     names: Vec<String>,
@@ -109,7 +109,7 @@ pub struct ExportPages {
     states: Vec<State>,
     names: Vec<String>,
     after: i64,
-    batch: Option<Batch>,
+    batch: Option<FieldBatch>,
 }
 
 impl ExportPages {
@@ -125,7 +125,7 @@ impl ExportPages {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn next(&mut self) -> Result<Option<Vec<Exported>>, LedgerError> {
+    pub async fn next(&mut self) -> Result<Option<Vec<ExportedRecipient>>, LedgerError> {
         let mut page = self.ledger.recipients_in(self.id, &self.states, self.after, PAGE).await?;
         let Some(last) = page.last() else { return Ok(None) };
         self.after = last.seq;
@@ -137,7 +137,7 @@ impl ExportPages {
         Ok(Some(page))
     }
 
-    async fn fill(&mut self, row: &mut Exported) -> Result<(), LedgerError> {
+    async fn fill(&mut self, row: &mut ExportedRecipient) -> Result<(), LedgerError> {
         let seq = row.seq;
         if self.batch.as_ref().is_none_or(|batch| !(batch.first..=batch.last).contains(&seq)) {
             self.batch = self.ledger.batch_at(self.id, seq).await?.filter(|batch| batch.last >= seq);
@@ -175,7 +175,7 @@ impl Ledger {
     }
 
     /// The batch that a recipient would be in.
-    async fn batch_at(&self, id: BroadcastId, seq: i64) -> Result<Option<Batch>, LedgerError> {
+    async fn batch_at(&self, id: BroadcastId, seq: i64) -> Result<Option<FieldBatch>, LedgerError> {
         let question = sql("SELECT first, last, names, content FROM recipient_fields
                 WHERE broadcast = ? AND first <= ? ORDER BY first DESC LIMIT 1");
         let mut read = self.store().read().await?;
@@ -184,7 +184,7 @@ impl Ledger {
         let Some((first, last, names, content)) = row else { return Ok(None) };
         let names = serde_json::from_str(&names).map_err(|error| self.store().record(error))?;
         let rows = unpack(&content).map_err(|error| self.store().record(error))?;
-        Ok(Some(Batch { first, last, names, rows }))
+        Ok(Some(FieldBatch { first, last, names, rows }))
     }
 }
 

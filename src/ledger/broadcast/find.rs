@@ -7,11 +7,11 @@ use crate::ledger::store::{Transaction, millis, stored};
 use crate::ledger::{AppId, Ledger, LedgerError, Stage};
 
 use super::row::INTERRUPTED;
-use super::{Broadcast, BroadcastId, Spec};
+use super::{Broadcast, BroadcastId, BroadcastSpec};
 
 /// What was found under a name and a run.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Found {
+pub enum BroadcastLookup {
     /// Nothing: it was made.
     New(Broadcast),
     /// One whose plan was never fixed; nothing of it was sent.
@@ -22,7 +22,7 @@ pub enum Found {
     Finished(Broadcast),
 }
 
-impl Found {
+impl BroadcastLookup {
     /// The broadcast, whatever its state.
     #[must_use]
     pub fn broadcast(&self) -> &Broadcast {
@@ -34,7 +34,7 @@ impl Found {
 
 /// Which broadcasts to list.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Filter {
+pub struct BroadcastFilter {
     /// Of this app only.
     pub app: Option<AppId>,
     /// Of this name only.
@@ -64,8 +64,8 @@ impl Ledger {
         app: AppId,
         name: &str,
         run: &str,
-        spec: &Spec,
-    ) -> Result<Found, LedgerError> {
+        spec: &BroadcastSpec,
+    ) -> Result<BroadcastLookup, LedgerError> {
         let json = serde_json::to_string(spec).map_err(|error| self.store().record(error))?;
         let mut write = self.store().write().await?;
         let result = async {
@@ -80,10 +80,10 @@ impl Ledger {
         let (made, found) = write.end(result).await?;
         let found = found.ok_or_else(|| self.store().record("a broadcast that was not made"))?;
         Ok(match found.stage {
-            _ if made > 0 => Found::New(found),
-            Stage::Building => Found::Unbuilt(found),
-            Stage::Ready => Found::Unfinished(found),
-            Stage::Finished | Stage::Cancelled => Found::Finished(found),
+            _ if made > 0 => BroadcastLookup::New(found),
+            Stage::Building => BroadcastLookup::Unbuilt(found),
+            Stage::Ready => BroadcastLookup::Unfinished(found),
+            Stage::Finished | Stage::Cancelled => BroadcastLookup::Finished(found),
         })
     }
 
@@ -121,7 +121,7 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn list(&self, filter: &Filter) -> Result<Vec<Broadcast>, LedgerError> {
+    pub async fn list(&self, filter: &BroadcastFilter) -> Result<Vec<Broadcast>, LedgerError> {
         // Whether a process drives it is not in its row alone.
         let by_driver =
             filter.state.as_deref().filter(|state| ["building", "ready", INTERRUPTED].contains(state));

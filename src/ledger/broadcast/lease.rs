@@ -6,7 +6,7 @@ use crate::ledger::owner::lives;
 use crate::ledger::postgres::drivers;
 use crate::ledger::sql::sql;
 use crate::ledger::store::{Transaction, millis};
-use crate::ledger::{Ledger, LedgerError, Owner};
+use crate::ledger::{Ledger, LedgerError, Instance};
 
 use super::BroadcastId;
 
@@ -34,7 +34,7 @@ impl Ledger {
     pub async fn claim(
         &self,
         id: BroadcastId,
-        owner: &Owner,
+        owner: &Instance,
         length: Duration,
     ) -> Result<Option<Lease>, LedgerError> {
         self.claim_as(id, owner, length, true).await
@@ -45,7 +45,7 @@ impl Ledger {
     pub(in crate::ledger) async fn claim_alone(
         &self,
         id: BroadcastId,
-        owner: &Owner,
+        owner: &Instance,
         length: Duration,
     ) -> Result<Option<Lease>, LedgerError> {
         self.claim_as(id, owner, length, false).await
@@ -54,7 +54,7 @@ impl Ledger {
     async fn claim_as(
         &self,
         id: BroadcastId,
-        owner: &Owner,
+        owner: &Instance,
         length: Duration,
         shared: bool,
     ) -> Result<Option<Lease>, LedgerError> {

@@ -21,24 +21,24 @@ mod status;
 mod wishes;
 
 pub use build::{NewMessage, NewRecipient};
-pub use difference::{Changes, Difference, FirstText};
-pub use drive::{Outcome, Recipient, TakenOver};
-pub use export::{Exported, RecalledCounts, Receipt};
+pub use difference::{BroadcastChanges, PlanDifference, MessageChange};
+pub use drive::{RecipientOutcome, Recipient, TakeoverCounts};
+pub use export::{ExportedRecipient, RecalledCounts, RecallableMessage};
 pub use fields::ExportPages;
-pub use find::{Filter, Found};
+pub use find::{BroadcastFilter, BroadcastLookup};
 pub use lease::Lease;
-pub use plan::{Exclusion, Plan};
+pub use plan::{Exclusion, BroadcastPlan};
 pub use replan::CHANGED;
-pub use row::{Broadcast, Driver};
-pub use spec::{Decision, InDoubt, Input, InputKind, JobMark, Priority, ScriptMark, Spec};
-pub use standing::Standing;
-pub use wishes::{Settlement, Wishes};
+pub use row::{Broadcast, LeaseHolder};
+pub use spec::{OperatorDecision, InDoubtPolicy, PlanInput, InputKind, JobRunRef, BroadcastPriority, ScriptRef, BroadcastSpec};
+pub use standing::BroadcastTotals;
+pub use wishes::{Settlement, NotedCommand};
 
 pub(super) use build::json;
-pub(super) use desk::Desks;
-pub(super) use drive::Shelf;
+pub(super) use desk::DedupRegistry;
+pub(super) use drive::MessageCache;
 pub(super) use lease::holds;
-pub(super) use shift::{Delta, apply, apply_text, bind_apply};
+pub(super) use shift::{CountsDelta, apply, apply_text, bind_apply};
 
 /// A broadcast's number, unique in its ledger and never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

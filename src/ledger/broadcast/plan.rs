@@ -14,7 +14,7 @@ use crate::ledger::store::{count, stored};
 use crate::ledger::{Ledger, LedgerError, State};
 
 use super::build::{json, why_not};
-use super::{BroadcastId, Delta, Lease, apply};
+use super::{BroadcastId, CountsDelta, Lease, apply};
 
 /// How many rows one short write changes.
 const CHUNK: usize = 10_000;
@@ -30,7 +30,7 @@ pub struct Exclusion {
 
 /// A fixed plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Plan {
+pub struct BroadcastPlan {
     /// Recipients that will be sent to.
     pub total: u64,
     /// Recipients that were named before and were dropped.
@@ -47,7 +47,7 @@ pub struct Plan {
 
 /// What becomes of the rows that a question names.
 #[derive(Clone, Copy)]
-enum Fate {
+enum SweepAction {
     Dropped,
     Skipped,
 }
@@ -68,7 +68,7 @@ impl Ledger {
         lease: Lease,
         exclude: Option<&Exclusion>,
         max_recipients: Option<u64>,
-    ) -> Result<Plan, LedgerError> {
+    ) -> Result<BroadcastPlan, LedgerError> {
         self.fix_plan_as(lease, exclude, max_recipients, None).await
     }
 
@@ -83,7 +83,7 @@ impl Ledger {
         exclude: Option<&Exclusion>,
         max_recipients: Option<u64>,
         wanted: Option<&str>,
-    ) -> Result<Plan, LedgerError> {
+    ) -> Result<BroadcastPlan, LedgerError> {
         let checked = self.check_plan(lease, exclude, max_recipients, wanted).await?;
         if checked.total == 0 {
             return Ok(checked);
@@ -101,12 +101,12 @@ impl Ledger {
         lease: Lease,
         exclude: Option<&Exclusion>,
         max_recipients: Option<u64>,
-        checked: Plan,
-    ) -> Result<Plan, LedgerError> {
+        checked: BroadcastPlan,
+    ) -> Result<BroadcastPlan, LedgerError> {
         if checked.total == 0 {
             return Ok(checked);
         }
-        let Plan { excluded, total, largest_message_bytes: largest, hash, .. } = checked;
+        let BroadcastPlan { excluded, total, largest_message_bytes: largest, hash, .. } = checked;
         match self.fix(lease, excluded, total, largest, hash).await {
             Err(LedgerError::NotNow { is: "building", .. }) => {
                 self.fix_plan(lease, exclude, max_recipients).await
@@ -126,14 +126,14 @@ impl Ledger {
         exclude: Option<&Exclusion>,
         max_recipients: Option<u64>,
         wanted: Option<&str>,
-    ) -> Result<Plan, LedgerError> {
+    ) -> Result<BroadcastPlan, LedgerError> {
         let _hold = self.store().clock.hold();
         let mut reader = self.store().connect().await?;
         let id = lease.broadcast.0;
         let duplicates = sql("SELECT seq, state FROM (SELECT seq, state,
                 row_number() OVER (PARTITION BY group_id, users ORDER BY seq) AS nth
                 FROM recipients WHERE broadcast = ? AND NOT (state = 5 AND group_id = '')) n WHERE nth > 1");
-        self.sweep(lease, &mut reader, duplicates.bind(id), Fate::Dropped).await?;
+        self.sweep(lease, &mut reader, duplicates.bind(id), SweepAction::Dropped).await?;
         let mut excluded = 0;
         if let Some(exclusion) = exclude {
             let ids: Vec<i64> = exclusion.broadcasts.iter().map(|id| id.0).collect();
@@ -145,7 +145,7 @@ impl Ledger {
                     AND state IN (SELECT CAST(atom AS BIGINT) FROM json_each(?)))",
             );
             let question = question.bind(id).bind(text(&ids)?).bind(text(&states)?);
-            self.sweep(lease, &mut reader, question, Fate::Skipped).await?;
+            self.sweep(lease, &mut reader, question, SweepAction::Skipped).await?;
             // Not what was swept just now: an earlier try that was refused may have done it.
             let marked = sql(
                 "SELECT count(*) FROM recipients WHERE broadcast = ? AND state = 5 AND error = 'excluded'",
@@ -173,7 +173,7 @@ impl Ledger {
         total: u64,
         largest: u64,
         hash: String,
-    ) -> Result<Plan, LedgerError> {
+    ) -> Result<BroadcastPlan, LedgerError> {
         let question = sql("SELECT next_seq - 1 - n_pending - n_skipped, n_skipped FROM broadcasts
                 WHERE id = ? AND lease_number = ? AND state = 0")
         .bind(lease.broadcast.0)
@@ -182,7 +182,7 @@ impl Ledger {
         let row: Option<(i64, i64)> = read.row(question).await?;
         read.done();
         let (dropped, skipped) = row.ok_or(LedgerError::LeaseLost(lease.broadcast))?;
-        Ok(Plan {
+        Ok(BroadcastPlan {
             total,
             duplicates: count(dropped),
             excluded,
@@ -198,7 +198,7 @@ impl Ledger {
         lease: Lease,
         reader: &mut Connection,
         question: Statement,
-        fate: Fate,
+        fate: SweepAction,
     ) -> Result<(), LedgerError> {
         let mut rows = reader.stream::<(i64, i64)>(question).map_err(|error| self.store().error(&error))?;
         let mut chunk = Vec::new();
@@ -216,27 +216,27 @@ impl Ledger {
         }
     }
 
-    async fn sweep_chunk(&self, lease: Lease, chunk: &[(i64, i64)], fate: Fate) -> Result<(), LedgerError> {
+    async fn sweep_chunk(&self, lease: Lease, chunk: &[(i64, i64)], fate: SweepAction) -> Result<(), LedgerError> {
         let mut write = self.store().write().await?;
         let result = async {
-            let mut delta = Delta::default();
+            let mut delta = CountsDelta::default();
             let mut seqs = Vec::with_capacity(chunk.len());
             for &(seq, state) in chunk {
                 let state = State::from_number(state).map_err(|detail| self.store().record(detail))?;
                 delta.add(state, -1);
-                if matches!(fate, Fate::Skipped) {
+                if matches!(fate, SweepAction::Skipped) {
                     delta.add(State::Skipped, 1);
                 }
                 seqs.push(seq);
             }
             let seqs = json(&write, &seqs)?;
             let statement = match fate {
-                Fate::Dropped => sql(
+                SweepAction::Dropped => sql(
                     "DELETE FROM recipients WHERE broadcast = ? AND seq IN (SELECT CAST(atom AS BIGINT) FROM json_each(?))",
                 )
                 .bind(lease.broadcast.0)
                 .bind(seqs),
-                Fate::Skipped => sql(
+                SweepAction::Skipped => sql(
                     "UPDATE recipients SET state = 5, error = 'excluded'
                         WHERE broadcast = ? AND seq IN (SELECT CAST(atom AS BIGINT) FROM json_each(?))",
                 )
@@ -288,7 +288,7 @@ impl Ledger {
         total: u64,
         largest: u64,
         hash: String,
-    ) -> Result<Plan, LedgerError> {
+    ) -> Result<BroadcastPlan, LedgerError> {
         // What an earlier try that was refused had swept away already counts too.
         let statement = sql(
             "UPDATE broadcasts SET state = 1, duplicates = next_seq - 1 - n_pending - n_skipped, excluded = ?,
@@ -310,7 +310,7 @@ impl Ledger {
         };
         let (dropped, skipped) = write.end(result).await?;
         drop(self.0.desks.take(lease));
-        Ok(Plan {
+        Ok(BroadcastPlan {
             total,
             duplicates: count(dropped),
             excluded,

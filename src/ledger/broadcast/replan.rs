@@ -9,7 +9,7 @@ use crate::ledger::store::{Transaction, stored};
 use crate::ledger::{Ledger, LedgerError, Stage};
 
 use super::build::json;
-use super::{Broadcast, BroadcastId, Lease, Plan, Spec, holds};
+use super::{Broadcast, BroadcastId, Lease, BroadcastPlan, BroadcastSpec, holds};
 
 /// What begins the note of a broadcast that is paused because its inputs changed.
 pub const CHANGED: &str = "inputs changed";
@@ -41,8 +41,8 @@ impl Ledger {
         &self,
         lease: Lease,
         draft: Lease,
-        plan: &Plan,
-        spec: &Spec,
+        plan: &BroadcastPlan,
+        spec: &BroadcastSpec,
         step: &dyn Fn(),
     ) -> Result<Broadcast, LedgerError> {
         let _hold = self.store().clock.hold();
@@ -78,7 +78,7 @@ async fn replan(
     write: &mut Transaction<'_>,
     lease: Lease,
     draft: Lease,
-    plan: &Plan,
+    plan: &BroadcastPlan,
     spec: String,
     call_differs: bool,
     step: &dyn Fn(),

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 
-use crate::ledger::owner::OwnerName;
+use crate::ledger::owner::InstanceName;
 use crate::ledger::store::{count, from_millis};
-use crate::ledger::{AppId, Counts, Stage, Wish};
+use crate::ledger::{AppId, RecipientCounts, Stage, Wish};
 
-use super::{BroadcastId, Spec};
+use super::{BroadcastId, BroadcastSpec};
 
 /// A broadcast as it stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,7 +24,7 @@ pub struct Broadcast {
     /// Which run of that name.
     pub run: String,
     /// What it was asked to be.
-    pub spec: Spec,
+    pub spec: BroadcastSpec,
     /// How far it is.
     pub stage: Stage,
     /// What somebody wants of it.
@@ -32,9 +32,9 @@ pub struct Broadcast {
     /// Why, where they said so.
     pub wish_note: Option<String>,
     /// The process that holds its lease and lives, if there is one.
-    pub driver: Option<Driver>,
+    pub driver: Option<LeaseHolder>,
     /// Recipients by state.
-    pub counts: Counts,
+    pub counts: RecipientCounts,
     /// Recipients that were named more than once and are not in the plan a second time.
     pub duplicates: u64,
     /// Of the skipped, those that were excluded.
@@ -55,9 +55,9 @@ pub struct Broadcast {
 
 /// Who holds a lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Driver {
+pub struct LeaseHolder {
     /// Its owner.
-    pub owner: OwnerName,
+    pub owner: InstanceName,
     /// Until when it holds without being renewed.
     pub until: Duration,
     /// For how long it was given.
@@ -135,8 +135,8 @@ where
         let bad = |detail: String| sqlx::Error::Decode(detail.into());
         let owner: Option<String> = row.try_get("owner_name")?;
         let driver = match owner {
-            Some(name) => Some(Driver {
-                owner: OwnerName::new(name, number("owner_pid")?),
+            Some(name) => Some(LeaseHolder {
+                owner: InstanceName::new(name, number("owner_pid")?),
                 until: from_millis(number("lease_until")?),
                 given: from_millis(number("lease_for")?),
                 lock: row.try_get("owner_lock")?,
@@ -155,7 +155,7 @@ where
             wish: Wish::from_number(number("wish")?).map_err(bad)?,
             wish_note: row.try_get("wish_note")?,
             driver,
-            counts: Counts {
+            counts: RecipientCounts {
                 pending: many("n_pending")?,
                 sending: many("n_sending")?,
                 sent: many("n_sent")?,

@@ -12,9 +12,9 @@ pub(super) const STRETCH: i64 = 20_000;
 
 /// By how much the count of each state changes.
 #[derive(Debug, Clone, Copy, Default)]
-pub(in crate::ledger) struct Delta([i64; State::ALL.len()]);
+pub(in crate::ledger) struct CountsDelta([i64; State::ALL.len()]);
 
-impl Delta {
+impl CountsDelta {
     /// The change of each, in the order of [`State::ALL`].
     pub(in crate::ledger) const fn changes(&self) -> [i64; State::ALL.len()] {
         self.0
@@ -58,7 +58,7 @@ pub(in crate::ledger) fn apply_text(next: usize, condition: &str, shared: bool) 
 }
 
 /// Gives the text of [`apply_text`] what it needs.
-pub(in crate::ledger) fn bind_apply(statement: Statement, delta: &Delta, lease: Option<i64>) -> Statement {
+pub(in crate::ledger) fn bind_apply(statement: Statement, delta: &CountsDelta, lease: Option<i64>) -> Statement {
     delta.0.into_iter().fold(statement, Statement::bind).bind(lease)
 }
 
@@ -68,7 +68,7 @@ pub(in crate::ledger) async fn apply(
     write: &mut Transaction<'_>,
     id: BroadcastId,
     lease: Option<i64>,
-    delta: &Delta,
+    delta: &CountsDelta,
 ) -> Result<(), LedgerError> {
     let shared = write.store.server().is_some();
     let statement = sql(apply_text(2, "true", shared)).bind(id.0);
@@ -124,7 +124,7 @@ async fn shift_stretch(
     );
     let row: Option<(i64, i64)> = write.row(question.bind(from.number()).bind(id.0)).await?;
     let (next, left) = row.ok_or(LedgerError::Unknown(id))?;
-    let mut delta = Delta::default();
+    let mut delta = CountsDelta::default();
     let mut moved = 0;
     if left > 0 {
         let shared = write.store.server().is_some();

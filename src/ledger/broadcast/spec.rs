@@ -2,24 +2,24 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::message::Call;
+use crate::message::MessageCall;
 
-use super::Changes;
+use super::BroadcastChanges;
 
 /// What a broadcast was asked to be, as far as resuming it needs to know. Stored as JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Spec {
+pub struct BroadcastSpec {
     /// Which call sends its messages.
     #[serde(with = "call")]
-    pub call: Call,
+    pub call: MessageCall,
     /// What becomes of those that are in doubt.
     #[serde(default)]
-    pub in_doubt: InDoubt,
+    pub in_doubt: InDoubtPolicy,
     /// Groups a call, 1 to 3.
     pub pack: u8,
     /// Its part of a quota that others use too.
     #[serde(default)]
-    pub priority: Priority,
+    pub priority: BroadcastPriority,
     /// A cap of its own, in messages a second.
     #[serde(default)]
     pub rate: Option<f64>,
@@ -31,13 +31,13 @@ pub struct Spec {
     pub stop_after_failures: Option<u64>,
     /// The script that made it.
     #[serde(default)]
-    pub script: Option<ScriptMark>,
+    pub script: Option<ScriptRef>,
     /// What its plan was made of; empty for one that was made before this was kept.
     #[serde(default)]
-    pub inputs: Vec<Input>,
+    pub inputs: Vec<PlanInput>,
     /// The run of a job that asked for it; none under `mooncast run`.
     #[serde(default)]
-    pub job: Option<JobMark>,
+    pub job: Option<JobRunRef>,
     /// The arguments of the script that asked for it.
     #[serde(default)]
     pub args: Vec<String>,
@@ -46,24 +46,24 @@ pub struct Spec {
     pub compared_by: Option<i64>,
     /// What an operator decided about its changed inputs.
     #[serde(default)]
-    pub decision: Option<Decision>,
+    pub decision: Option<OperatorDecision>,
     /// In what its inputs differ, while it is paused for that.
     #[serde(default)]
-    pub changes: Option<Changes>,
+    pub changes: Option<BroadcastChanges>,
     /// Anything else that its driver wants to find again.
     #[serde(default)]
     pub more: serde_json::Value,
 }
 
-impl Spec {
+impl BroadcastSpec {
     /// A broadcast with nothing but defaults.
     #[must_use]
-    pub const fn new(call: Call) -> Self {
+    pub const fn new(call: MessageCall) -> Self {
         Self {
             call,
-            in_doubt: InDoubt::Hold,
+            in_doubt: InDoubtPolicy::Hold,
             pack: 1,
-            priority: Priority::Normal,
+            priority: BroadcastPriority::Normal,
             rate: None,
             window: None,
             stop_after_failures: None,
@@ -82,7 +82,7 @@ impl Spec {
 /// What becomes of recipients that are in doubt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum InDoubt {
+pub enum InDoubtPolicy {
     /// They are reported, and left to a person.
     #[default]
     Hold,
@@ -93,7 +93,7 @@ pub enum InDoubt {
 /// A broadcast's part of a quota that others use too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Priority {
+pub enum BroadcastPriority {
     /// Ahead of the others.
     High,
     /// As most.
@@ -105,7 +105,7 @@ pub enum Priority {
 
 /// Something that a plan was made of, by its content.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Input {
+pub struct PlanInput {
     /// What it is.
     pub kind: InputKind,
     /// Which one: a path, or the name of a module; empty where there is one only.
@@ -137,7 +137,7 @@ pub enum InputKind {
 
 /// A run of a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct JobMark {
+pub struct JobRunRef {
     /// The job's name.
     pub name: String,
     /// The scheduled time of the run, in milliseconds since 1970.
@@ -147,7 +147,7 @@ pub struct JobMark {
 /// What an operator decided about a broadcast whose inputs changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Decision {
+pub enum OperatorDecision {
     /// It goes on with its stored plan.
     Continue,
     /// The next run of its script plans anew what is left.
@@ -156,7 +156,7 @@ pub enum Decision {
 
 /// Which script made a broadcast, to tell when it has changed since.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ScriptMark {
+pub struct ScriptRef {
     /// Its path as it was given.
     pub path: String,
     /// SHA-256 of its text, in hexadecimal.
@@ -168,20 +168,20 @@ mod call {
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serializer};
 
-    use crate::message::Call;
+    use crate::message::MessageCall;
 
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-    pub(super) fn serialize<S: Serializer>(call: &Call, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(call: &MessageCall, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(match call {
-            Call::Group => "group",
-            Call::Targeted => "targeted",
+            MessageCall::Group => "group",
+            MessageCall::Targeted => "targeted",
         })
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Call, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MessageCall, D::Error> {
         match String::deserialize(deserializer)?.as_str() {
-            "group" => Ok(Call::Group),
-            "targeted" => Ok(Call::Targeted),
+            "group" => Ok(MessageCall::Group),
+            "targeted" => Ok(MessageCall::Targeted),
             other => Err(D::Error::custom(format!("unknown call {other}"))),
         }
     }

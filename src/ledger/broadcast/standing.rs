@@ -1,7 +1,7 @@
 //! How many broadcasts there are, and how many recipients they have.
 
 use crate::ledger::sql::sql;
-use crate::ledger::state::Counts;
+use crate::ledger::state::RecipientCounts;
 use crate::ledger::store::count;
 use crate::ledger::{Ledger, LedgerError, Stage, Wish};
 
@@ -9,7 +9,7 @@ use super::row::state_name;
 
 /// The broadcasts of an app that are in one state.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub struct BroadcastTotals {
     /// The app: address, org and name.
     pub app_key: String,
     /// The state, by its word: see [`super::Broadcast::state_name`].
@@ -19,7 +19,7 @@ pub struct Standing {
     /// How many there are.
     pub broadcasts: u64,
     /// Their recipients, together.
-    pub recipients: Counts,
+    pub recipients: RecipientCounts,
 }
 
 impl Ledger {
@@ -28,7 +28,7 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn standings(&self) -> Result<Vec<Standing>, LedgerError> {
+    pub async fn standings(&self) -> Result<Vec<BroadcastTotals>, LedgerError> {
         type Row = (String, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64);
         let question = sql(
             "SELECT a.key, b.state, b.wish, count(*), CAST(sum(n_pending) AS BIGINT), CAST(sum(n_sending) AS BIGINT), CAST(sum(n_sent) AS BIGINT), CAST(sum(n_rejected) AS BIGINT),
@@ -54,12 +54,12 @@ impl Ledger {
             ) = row;
             let stage = Stage::from_number(stage).map_err(|detail| self.store().record(detail))?;
             let wish = Wish::from_number(wish).map_err(|detail| self.store().record(detail))?;
-            Ok(Standing {
+            Ok(BroadcastTotals {
                 app_key,
                 state: state_name(stage, wish),
                 over: matches!(stage, Stage::Finished | Stage::Cancelled),
                 broadcasts: count(broadcasts),
-                recipients: Counts {
+                recipients: RecipientCounts {
                     pending: count(pending),
                     sending: count(sending),
                     sent: count(sent),

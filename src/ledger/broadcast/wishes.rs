@@ -7,7 +7,7 @@ use super::BroadcastId;
 
 /// What is wished of a broadcast; see [`Ledger::wishes`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wishes {
+pub struct NotedCommand {
     /// The wish.
     pub wish: Wish,
     /// Why, where it was said.
@@ -63,13 +63,13 @@ impl Ledger {
     /// # Errors
     ///
     /// [`LedgerError::Unknown`], and faults of the store.
-    pub async fn wishes(&self, id: BroadcastId) -> Result<Wishes, LedgerError> {
+    pub async fn wishes(&self, id: BroadcastId) -> Result<NotedCommand, LedgerError> {
         let mut read = self.store().read_now().await?;
         let question = sql("SELECT wish, wish_note FROM broadcasts WHERE id = ?").bind(id.0);
         let row: Option<(i64, Option<String>)> = read.row(question).await?;
         read.done();
         let (wish, note) = row.ok_or(LedgerError::Unknown(id))?;
-        Ok(Wishes { wish: Wish::from_number(wish).map_err(|detail| self.store().record(detail))?, note })
+        Ok(NotedCommand { wish: Wish::from_number(wish).map_err(|detail| self.store().record(detail))?, note })
     }
 
     /// Makes those that the service refused pending again, and gives how many. A broadcast that was over is ready

@@ -7,7 +7,7 @@
 //!
 //! [`Store::write`]: crate::ledger::store::Store::write
 
-use crate::ledger::broadcast::{BroadcastId, Delta, Lease, apply};
+use crate::ledger::broadcast::{BroadcastId, CountsDelta, Lease, apply};
 use crate::ledger::sql::sql;
 use crate::ledger::store::Transaction;
 use crate::ledger::{LedgerError, Stage, State};
@@ -135,7 +135,7 @@ pub(in crate::ledger) async fn bury(
             (SELECT 1 FROM drivers d WHERE d.broadcast = ?1 AND d.number = s.driver)",
     );
     write.run(statement.bind(id.0)).await?;
-    let mut delta = Delta::default();
+    let mut delta = CountsDelta::default();
     delta.moved(State::Sending, to, moved);
     apply(write, id, Some(lease.number), &delta).await?;
     Ok(moved)

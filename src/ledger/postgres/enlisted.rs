@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::ledger::LedgerError;
 use crate::ledger::broadcast::json;
-use crate::ledger::roster::Enlisted;
+use crate::ledger::roster::RegisteredJob;
 use crate::ledger::sql::sql;
 use crate::ledger::store::{Transaction, millis};
 
@@ -20,7 +20,7 @@ const IS_HAD: &str =
 pub(in crate::ledger) async fn enlist(
     write: &mut Transaction<'_>,
     owner: i64,
-    jobs: &[Enlisted],
+    jobs: &[RegisteredJob],
 ) -> Result<(), LedgerError> {
     let (alive, now) = (write.store.dead_before(), write.store.now());
     let rows: Vec<_> = jobs

@@ -53,7 +53,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 const ABANDONED: &str = "5s";
 
 /// Where the server is, and how to come in.
-pub(super) struct Server {
+pub(super) struct PostgresServer {
     options: PgConnectOptions,
     outage: Mutex<Option<Outage>>,
     /// Until when nobody counts as dead.
@@ -69,7 +69,7 @@ struct Outage {
     error: LedgerError,
 }
 
-impl Server {
+impl PostgresServer {
     /// The server at an address as libpq has it (`postgres://user:password@host:port/database`), and that address without
     /// credentials.
     pub(super) fn new(address: &str) -> Result<(Self, PathBuf), LedgerError> {
@@ -290,7 +290,7 @@ fn without_credentials(address: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Server, without_credentials};
+    use super::{PostgresServer, without_credentials};
 
     #[test]
     fn credentials_are_shown_nowhere() {
@@ -325,7 +325,7 @@ mod tests {
             "postgres://user:CANARY@host/db?hostaddr=CANARY",
             "CANARY",
         ] {
-            let Err(error) = Server::new(address) else { panic!("{address} is taken") };
+            let Err(error) = PostgresServer::new(address) else { panic!("{address} is taken") };
             let said = format!("{error} {error:?}");
             assert!(!said.contains("CANARY") && !said.contains("NARY"), "{address}: {said}");
         }

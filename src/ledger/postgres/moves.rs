@@ -4,8 +4,8 @@
 //! every recipient is where it should be: where one is not, or the driver is gone, the counts get no value, the table
 //! refuses that, and nothing is done.
 
-use crate::ledger::broadcast::{Delta, Lease, Outcome};
-use crate::ledger::moves::Moves;
+use crate::ledger::broadcast::{CountsDelta, Lease, RecipientOutcome};
+use crate::ledger::moves::RecipientMoves;
 use crate::ledger::sql::sql;
 use crate::ledger::store::{Transaction, stored};
 use crate::ledger::{LedgerError, State};
@@ -32,17 +32,17 @@ const MOVE: &str = "WITH held AS (
 pub(in crate::ledger) async fn move_all(
     write: &mut Transaction<'_>,
     lease: Lease,
-    moves: &Moves<'_>,
+    moves: &RecipientMoves<'_>,
 ) -> Result<bool, LedgerError> {
-    let mut delta = Delta::default();
-    let outcomes: Vec<&Outcome> = moves.outcomes.values().flatten().copied().collect();
+    let mut delta = CountsDelta::default();
+    let outcomes: Vec<&RecipientOutcome> = moves.outcomes.values().flatten().copied().collect();
     for (state, outcomes) in &moves.outcomes {
         delta.moved(State::Sending, *state, outcomes.len() as u64);
     }
     delta.moved(State::Pending, State::Sending, moves.intents.len() as u64);
-    let numbers = |of: fn(&Outcome) -> i64| outcomes.iter().map(|outcome| of(outcome)).collect::<Vec<i64>>();
+    let numbers = |of: fn(&RecipientOutcome) -> i64| outcomes.iter().map(|outcome| of(outcome)).collect::<Vec<i64>>();
     let texts =
-        |of: fn(&Outcome) -> &Option<String>| outcomes.iter().map(|one| of(one).clone()).collect::<Vec<_>>();
+        |of: fn(&RecipientOutcome) -> &Option<String>| outcomes.iter().map(|one| of(one).clone()).collect::<Vec<_>>();
     let mut statement = sql(MOVE)
         .bind(lease.broadcast.0)
         .bind(lease.number)

@@ -6,25 +6,25 @@ use sqlx::{Executor, Row as _};
 use crate::ledger::LedgerError;
 use crate::ledger::connection::Connection;
 use crate::ledger::sql::sql;
-use crate::ledger::store::{Reader, Store};
+use crate::ledger::store::{ReadConnection, Store};
 
 /// A step from one version of the schema to the next; only ever added to.
-struct Step {
+struct SchemaMigration {
     script: &'static str,
     /// The least version that a program must know to go on working once this is done. A step that only adds what older
     /// programs need not know leaves it where it was, so that they go on beside newer ones while hosts are replaced.
     least: i64,
 }
 
-const STEPS: &[Step] = &[
-    Step { script: include_str!("schema/0001_start.sql"), least: 1 },
-    Step { script: include_str!("schema/0002_app_tokens.sql"), least: 1 },
-    Step { script: include_str!("schema/0003_deaths.sql"), least: 1 },
-    Step { script: include_str!("schema/0004_operators.sql"), least: 1 },
-    Step { script: include_str!("schema/0005_retry.sql"), least: 1 },
-    Step { script: include_str!("schema/0006_drafts.sql"), least: 1 },
-    Step { script: include_str!("schema/0007_served_tokens.sql"), least: 1 },
-    Step { script: include_str!("schema/0008_restores.sql"), least: 1 },
+const STEPS: &[SchemaMigration] = &[
+    SchemaMigration { script: include_str!("schema/0001_start.sql"), least: 1 },
+    SchemaMigration { script: include_str!("schema/0002_app_tokens.sql"), least: 1 },
+    SchemaMigration { script: include_str!("schema/0003_deaths.sql"), least: 1 },
+    SchemaMigration { script: include_str!("schema/0004_operators.sql"), least: 1 },
+    SchemaMigration { script: include_str!("schema/0005_retry.sql"), least: 1 },
+    SchemaMigration { script: include_str!("schema/0006_drafts.sql"), least: 1 },
+    SchemaMigration { script: include_str!("schema/0007_served_tokens.sql"), least: 1 },
+    SchemaMigration { script: include_str!("schema/0008_restores.sql"), least: 1 },
 ];
 
 /// The newest version that this program knows.
@@ -80,7 +80,7 @@ fn check(store: &Store, version: i64, least: i64) -> Result<(), LedgerError> {
 /// Whether this program may still work on the schema: a newer one may have changed it meanwhile.
 pub(in crate::ledger) async fn still_readable(
     store: &Store,
-    read: &mut Reader<'_>,
+    read: &mut ReadConnection<'_>,
 ) -> Result<(), LedgerError> {
     let question = sql("SELECT coalesce(max(version), 0), coalesce(max(least), 0) FROM schema_version");
     let row: Option<(i64, i64)> = read.row(question).await?;

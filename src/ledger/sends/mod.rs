@@ -5,10 +5,10 @@ mod write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::commit::Request;
+use super::commit::CommitRequest;
 use super::owner::{ENDED_BEFORE, lives};
 use super::store::{Transaction, from_millis, millis, small};
-use super::{AppId, Ledger, LedgerError, Owner, State};
+use super::{AppId, Ledger, LedgerError, Instance, State};
 use crate::ledger::sql::{Statement, sql};
 
 pub(super) use write::{MOST, write};
@@ -30,9 +30,9 @@ pub struct NewSend {
 
 /// What a `once` key has come to.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Begun {
+pub enum BeginSendResult {
     /// Nothing was sent with it: this call sends.
-    New(Ticket),
+    New(SendTicket),
     /// It was sent, with these (group id, message id).
     Done(Vec<(String, String)>),
     /// A living owner is sending it.
@@ -48,7 +48,7 @@ pub enum Begun {
 
 /// The right to make one single send.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Ticket {
+pub struct SendTicket {
     owner: i64,
     send: Arc<NewSend>,
     row: Option<i64>,
@@ -111,19 +111,19 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn begin_send(&self, owner: &Owner, send: NewSend) -> Result<Begun, LedgerError> {
-        let mut ticket = Ticket { owner: owner.id(), send: Arc::new(send), row: None };
+    pub async fn begin_send(&self, owner: &Instance, send: NewSend) -> Result<BeginSendResult, LedgerError> {
+        let mut ticket = SendTicket { owner: owner.id(), send: Arc::new(send), row: None };
         if ticket.send.once.is_none() {
-            return Ok(Begun::New(ticket));
+            return Ok(BeginSendResult::New(ticket));
         }
         let mut write = self.store().write().await?;
         let result = begin(&mut write, owner.id(), &ticket.send).await;
         Ok(match write.end(result).await? {
-            Key::Free(row) => {
+            OnceKeyState::Free(row) => {
                 ticket.row = Some(row);
-                Begun::New(ticket)
+                BeginSendResult::New(ticket)
             }
-            Key::Taken(begun) => begun,
+            OnceKeyState::Taken(begun) => begun,
         })
     }
 
@@ -134,10 +134,10 @@ impl Ledger {
     ///
     /// [`LedgerError::NotIn`] when it is not this owner's any more, and faults of the store. After any error nothing
     /// may be sent.
-    pub async fn intend_send(&self, ticket: &mut Ticket) -> Result<(), LedgerError> {
+    pub async fn intend_send(&self, ticket: &mut SendTicket) -> Result<(), LedgerError> {
         let request = match ticket.row {
-            Some(id) => Request::IntendSend { owner: ticket.owner, id },
-            None => Request::NewSend { owner: ticket.owner, send: Arc::clone(&ticket.send) },
+            Some(id) => CommitRequest::IntendSend { owner: ticket.owner, id },
+            None => CommitRequest::NewSend { owner: ticket.owner, send: Arc::clone(&ticket.send) },
         };
         let number = self.0.queue.ask(request).await?;
         ticket.row.get_or_insert(number);
@@ -149,10 +149,10 @@ impl Ledger {
     /// # Errors
     ///
     /// [`LedgerError::NotIn`] when it is not this owner's any more, and faults of the store.
-    pub async fn settle_send(&self, ticket: &Ticket, outcome: SendOutcome) -> Result<(), LedgerError> {
+    pub async fn settle_send(&self, ticket: &SendTicket, outcome: SendOutcome) -> Result<(), LedgerError> {
         match ticket.row {
             Some(id) => {
-                self.0.queue.ask(Request::SettleSend { owner: ticket.owner, id, outcome }).await.map(drop)
+                self.0.queue.ask(CommitRequest::SettleSend { owner: ticket.owner, id, outcome }).await.map(drop)
             }
             // Never intended: nothing of it is in the ledger.
             None => Ok(()),
@@ -201,10 +201,10 @@ impl Ledger {
     }
 
     async fn send_rows(&self, question: Statement) -> Result<Vec<SendRow>, LedgerError> {
-        type Row =
+        type RawSendRow =
             (i64, i64, Option<String>, String, String, i64, i64, Option<String>, Option<String>, i64, i64);
         let mut read = self.store().read().await?;
-        let rows: Vec<Row> = read.rows(question).await?;
+        let rows: Vec<RawSendRow> = read.rows(question).await?;
         read.done();
         let read = |(
             id,
@@ -218,7 +218,7 @@ impl Ledger {
             error,
             created_at,
             updated_at,
-        ): Row| {
+        ): RawSendRow| {
             let receipts = receipts.map(|text| serde_json::from_str(&text)).transpose();
             Ok(SendRow {
                 id,
@@ -263,40 +263,40 @@ impl Ledger {
     }
 }
 
-enum Key {
+enum OnceKeyState {
     Free(i64),
-    Taken(Begun),
+    Taken(BeginSendResult),
 }
 
-async fn begin(write: &mut Transaction<'_>, owner: i64, send: &NewSend) -> Result<Key, LedgerError> {
-    type Row = (i64, String, i64, i64, Option<String>, i64);
+async fn begin(write: &mut Transaction<'_>, owner: i64, send: &NewSend) -> Result<OnceKeyState, LedgerError> {
+    type OnceKeyRow = (i64, String, i64, i64, Option<String>, i64);
     let question =
         sql("SELECT id, hash, owner, state, receipts, updated_at FROM sends WHERE app = ? AND once = ?");
-    let row: Option<Row> = write.row(question.bind(send.app.0).bind(&send.once)).await?;
+    let row: Option<OnceKeyRow> = write.row(question.bind(send.app.0).bind(&send.once)).await?;
     let Some((id, hash, holder, state, receipts, since)) = row else {
         let numbers = write::write(write, &[(owner, send)], State::Pending, &[]).await?;
         let number = numbers.first().copied();
-        return Ok(Key::Free(number.ok_or_else(|| write.store.record("no number for a send"))?));
+        return Ok(OnceKeyState::Free(number.ok_or_else(|| write.store.record("no number for a send"))?));
     };
     if hash != send.hash {
-        return Ok(Key::Taken(Begun::Different));
+        return Ok(OnceKeyState::Taken(BeginSendResult::Different));
     }
     let now = write.store.now();
     let state = State::from_number(state).map_err(|detail| write.store.record(detail))?;
     match state {
         State::Sent => {
             let receipts = serde_json::from_str(receipts.as_deref().unwrap_or("[]"));
-            return Ok(Key::Taken(Begun::Done(receipts.map_err(|error| write.store.record(error))?)));
+            return Ok(OnceKeyState::Taken(BeginSendResult::Done(receipts.map_err(|error| write.store.record(error))?)));
         }
-        State::InDoubt => return Ok(Key::Taken(Begun::InDoubt { since: from_millis(since) })),
+        State::InDoubt => return Ok(OnceKeyState::Taken(BeginSendResult::InDoubt { since: from_millis(since) })),
         // An outcome that was proved to be nothing has no owner any more.
         State::Pending | State::Sending if holder != 0 && lives(write, holder).await? => {
-            return Ok(Key::Taken(Begun::InFlight));
+            return Ok(OnceKeyState::Taken(BeginSendResult::InFlight));
         }
         State::Sending => {
             let statement = sql("UPDATE sends SET state = 4, error = ?, updated_at = ? WHERE id = ?");
             write.run(statement.bind(ENDED_BEFORE).bind(now).bind(id)).await?;
-            return Ok(Key::Taken(Begun::InDoubt { since: from_millis(now) }));
+            return Ok(OnceKeyState::Taken(BeginSendResult::InDoubt { since: from_millis(now) }));
         }
         State::Pending | State::Rejected | State::Skipped | State::Cancelled => {}
     }
@@ -305,7 +305,7 @@ async fn begin(write: &mut Transaction<'_>, owner: i64, send: &NewSend) -> Resul
     );
     let statement = statement.bind(owner).bind(&send.recipients).bind(&send.origin).bind(now).bind(id);
     write.run(statement).await?;
-    Ok(Key::Free(id))
+    Ok(OnceKeyState::Free(id))
 }
 
 /// Writes that a send of this owner is being sent.

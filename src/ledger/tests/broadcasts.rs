@@ -17,33 +17,33 @@ fn a_broadcast_is_built_sent_and_found_again() {
         ledger.intend(lease, vec![1, 2, 3]).await.unwrap();
         assert_eq!(ledger.pending(lease, 0, 9).await.unwrap().len(), 2);
         let outcomes = vec![
-            Outcome::sent(1, "m1", 1),
-            Outcome::failed(2, State::Rejected, "no such group", 1),
-            Outcome::failed(3, State::Pending, "not connected", 1),
+            RecipientOutcome::sent(1, "m1", 1),
+            RecipientOutcome::failed(2, State::Rejected, "no such group", 1),
+            RecipientOutcome::failed(3, State::Pending, "not connected", 1),
         ];
         ledger.settle(lease, outcomes.clone()).await.unwrap();
         let counts = counted(&ledger, lease.broadcast).await;
         assert_eq!((counts.sent, counts.rejected, counts.pending), (1, 1, 3));
         // The answer of the ledger may be lost: the same outcomes again are no error, others are.
         ledger.settle(lease, outcomes).await.unwrap();
-        let error = ledger.settle(lease, vec![Outcome::sent(2, "m2", 1)]).await.unwrap_err();
+        let error = ledger.settle(lease, vec![RecipientOutcome::sent(2, "m2", 1)]).await.unwrap_err();
         assert!(matches!(error, LedgerError::NotIn { count: 1, .. }), "{error}");
         assert!(matches!(ledger.finish(lease, "{}").await, Err(LedgerError::NotNow { .. })));
         ledger.intend(lease, vec![3, 4, 5]).await.unwrap();
         ledger
-            .settle(lease, (3..6).map(|seq| Outcome::sent(seq, format!("m{seq}"), 2)).collect())
+            .settle(lease, (3..6).map(|seq| RecipientOutcome::sent(seq, format!("m{seq}"), 2)).collect())
             .await
             .unwrap();
         assert_eq!(ledger.finish(lease, "{\"sent\":4}").await.unwrap(), Stage::Finished);
         let app = ledger.app("https://service/org/app").await.unwrap();
-        let Found::Finished(found) = ledger.find_or_create(app, "news", "1", &spec()).await.unwrap() else {
+        let BroadcastLookup::Finished(found) = ledger.find_or_create(app, "news", "1", &spec()).await.unwrap() else {
             panic!()
         };
         assert_eq!(
             (found.counts.sent, found.report.as_deref(), found.driver),
             (4, Some("{\"sent\":4}"), None)
         );
-        assert!(matches!(ledger.find_or_create(app, "news", "2", &spec()).await.unwrap(), Found::New(_)));
+        assert!(matches!(ledger.find_or_create(app, "news", "2", &spec()).await.unwrap(), BroadcastLookup::New(_)));
         assert_eq!(ledger.sent_receipts(lease.broadcast, 0, 2).await.unwrap().len(), 2);
         assert_eq!(ledger.retry_rejected(lease.broadcast).await.unwrap(), 1);
         assert_eq!(ledger.show(lease.broadcast).await.unwrap().stage, Stage::Ready);
@@ -57,7 +57,7 @@ fn duplicates_are_dropped_and_exclusions_skipped() {
         let owner = ledger.register("run").await.unwrap();
         let first = planned(&ledger, &owner, &spec(), 4).await;
         ledger.intend(first, vec![2]).await.unwrap();
-        ledger.settle(first, vec![Outcome::sent(2, "m", 1)]).await.unwrap();
+        ledger.settle(first, vec![RecipientOutcome::sent(2, "m", 1)]).await.unwrap();
         let app = ledger.app("https://service/org/app").await.unwrap();
         let found = ledger.find_or_create(app, "more", "1", &spec()).await.unwrap();
         let lease = ledger.claim_alone(found.broadcast().id, &owner, LEASE).await.unwrap().unwrap();

@@ -10,7 +10,7 @@ const MANY: u32 = 56;
 /// A program that drives it beside others.
 struct Driver {
     ledger: Ledger,
-    owner: Owner,
+    owner: Instance,
     lease: Option<Lease>,
     /// What it was given and has not begun.
     page: Vec<i64>,
@@ -50,19 +50,19 @@ impl Driver {
 }
 
 /// A broadcast whose plan is fixed, that nobody drives; nothing on a file.
-async fn fixed(ledger: &Ledger, in_doubt: InDoubt) -> Option<BroadcastId> {
+async fn fixed(ledger: &Ledger, in_doubt: InDoubtPolicy) -> Option<BroadcastId> {
     if !ledger.is_shared() {
         return None;
     }
     let owner = ledger.register("run").await.unwrap();
-    let lease = planned(ledger, &owner, &Spec { in_doubt, ..spec() }, MANY).await;
+    let lease = planned(ledger, &owner, &BroadcastSpec { in_doubt, ..spec() }, MANY).await;
     ledger.release(lease).await.unwrap();
     ledger.depart(&owner).await.unwrap();
     Some(lease.broadcast)
 }
 
-fn sent(seq: i64) -> Outcome {
-    Outcome::sent(seq, format!("m{seq}"), 1)
+fn sent(seq: i64) -> RecipientOutcome {
+    RecipientOutcome::sent(seq, format!("m{seq}"), 1)
 }
 
 async fn states(ledger: &Ledger, id: BroadcastId) -> Vec<State> {
@@ -75,7 +75,7 @@ fn two_drivers_have_different_recipients() {
     with_folder(|folder, clock| async move {
         let (mut one, mut other) =
             (Driver::start(&folder, &clock).await, Driver::start(&folder, &clock).await);
-        let Some(id) = fixed(&one.ledger, InDoubt::Hold).await else { return };
+        let Some(id) = fixed(&one.ledger, InDoubtPolicy::Hold).await else { return };
         let lease = one.lease(id).await;
         other.lease(id).await;
         assert_eq!(one.ledger.claim(id, &one.owner, LEASE).await.unwrap(), None, "it has one");
@@ -99,7 +99,7 @@ fn two_drivers_have_different_recipients() {
 #[test]
 fn a_late_driver_settles_nothing_and_the_others_take_over_its_part_alone() {
     with_folder(|folder, clock| async move {
-        for in_doubt in [InDoubt::Hold, InDoubt::Resend] {
+        for in_doubt in [InDoubtPolicy::Hold, InDoubtPolicy::Resend] {
             let folder = folder.join(format!("{in_doubt:?}"));
             let (mut late, mut other) =
                 (Driver::start(&folder, &clock).await, Driver::start(&folder, &clock).await);
@@ -112,11 +112,11 @@ fn a_late_driver_settles_nothing_and_the_others_take_over_its_part_alone() {
             other.ledger.settle(new, vec![sent(18)]).await.unwrap();
             // It says nothing any more, while the other goes on.
             let Driver { ledger: late, owner, .. } = late;
-            assert_eq!(other.ledger.take_over(new).await.unwrap(), TakenOver::default());
+            assert_eq!(other.ledger.take_over(new).await.unwrap(), TakeoverCounts::default());
             dies(&late, owner, &clock).await;
             let taken = other.ledger.take_over(new).await.unwrap();
-            let (doubt, again) = if in_doubt == InDoubt::Hold { (2, 0) } else { (0, 2) };
-            assert_eq!(taken, TakenOver { in_doubt: doubt, pending: again });
+            let (doubt, again) = if in_doubt == InDoubtPolicy::Hold { (2, 0) } else { (0, 2) };
+            assert_eq!(taken, TakeoverCounts { in_doubt: doubt, pending: again });
             let before = other.ledger.export(id, 0, 99).await.unwrap();
             let lost = LedgerError::LeaseLost(id);
             assert_eq!(late.intend(old, vec![3]).await, Err(lost.clone()));
@@ -132,7 +132,7 @@ fn a_late_driver_settles_nothing_and_the_others_take_over_its_part_alone() {
             // The one that is there settles what is its own, and has what the late one had.
             other.ledger.settle(new, vec![sent(17)]).await.unwrap();
             other.ledger.intend(new, (19..=32).collect()).await.unwrap();
-            let from = if in_doubt == InDoubt::Hold { 3 } else { 1 };
+            let from = if in_doubt == InDoubtPolicy::Hold { 3 } else { 1 };
             assert_eq!(other.next(0, 99).await, (from..=16).collect::<Vec<_>>());
         }
     });
@@ -143,7 +143,7 @@ fn a_cancel_leaves_alone_what_another_holds() {
     with_folder(|folder, clock| async move {
         let (mut one, mut other) =
             (Driver::start(&folder, &clock).await, Driver::start(&folder, &clock).await);
-        let Some(id) = fixed(&one.ledger, InDoubt::Hold).await else { return };
+        let Some(id) = fixed(&one.ledger, InDoubtPolicy::Hold).await else { return };
         let (lease, others) = (one.lease(id).await, other.lease(id).await);
         one.next(0, 99).await;
         other.next(0, 99).await;
@@ -163,7 +163,7 @@ fn of_many_who_come_together_after_a_death_one_settles_what_was_in_flight() {
         for left in ["dead", "nobody's"] {
             let folder = folder.join(left);
             let mut first = Driver::start(&folder, &clock).await;
-            let Some(id) = fixed(&first.ledger, InDoubt::Hold).await else { return };
+            let Some(id) = fixed(&first.ledger, InDoubtPolicy::Hold).await else { return };
             let lease = first.lease(id).await;
             if left == "dead" {
                 first.next(0, 99).await;
@@ -246,7 +246,7 @@ async fn agree(ledger: &Ledger, id: BroadcastId, times: &[u32], step: &Step) {
 
 async fn check(folder: &Path, clock: &Clock, steps: Vec<Step>) {
     let mut drivers = [Driver::start(folder, clock).await, Driver::start(folder, clock).await];
-    let Some(id) = fixed(&drivers[0].ledger, InDoubt::Hold).await else { return };
+    let Some(id) = fixed(&drivers[0].ledger, InDoubtPolicy::Hold).await else { return };
     let mut times = vec![0_u32; MANY as usize];
     let at = |seq: i64| usize::try_from(seq - 1).unwrap();
     for step in steps {
@@ -277,7 +277,7 @@ async fn check(folder: &Path, clock: &Clock, steps: Vec<Step>) {
                 }
                 let seq = driver.sending.remove(which);
                 let id = (state == State::Sent).then(|| format!("m{seq}"));
-                let outcome = Outcome { seq, state, message_id: id, error: None, attempts: 1 };
+                let outcome = RecipientOutcome { seq, state, message_id: id, error: None, attempts: 1 };
                 let done = driver.ledger.settle(lease, vec![outcome]).await;
                 if keeps(driver, done).is_some() && [State::Pending, State::Rejected].contains(&state) {
                     // It was proved not to be sent.

@@ -112,7 +112,7 @@ fn a_full_disk_stops_sending_until_there_is_space() {
         ledger.store().max_pages.store(1, Ordering::Relaxed);
         drop(ledger.store().write().await.unwrap());
         let long = "x".repeat(60_000);
-        let filling = Outcome { error: Some(long), ..Outcome::sent(1, "m1", 1) };
+        let filling = RecipientOutcome { error: Some(long), ..RecipientOutcome::sent(1, "m1", 1) };
         let error = ledger.settle(lease, vec![filling]).await.unwrap_err();
         assert!(matches!(error, LedgerError::Full { .. }), "{error}");
         assert!(!ledger.is_healthy());
@@ -123,7 +123,7 @@ fn a_full_disk_stops_sending_until_there_is_space() {
         assert!(ledger.is_healthy());
         ledger.store().max_pages.store(u32::MAX - 1, Ordering::Relaxed);
         drop(ledger.store().write().await.unwrap());
-        ledger.settle(lease, vec![Outcome::sent(1, "m1", 1)]).await.unwrap();
+        ledger.settle(lease, vec![RecipientOutcome::sent(1, "m1", 1)]).await.unwrap();
         assert_eq!(counted(&ledger, lease.broadcast).await.sent, 1);
     });
 }

@@ -13,13 +13,13 @@ fn request(job: &str, delivery: Option<&str>) -> NewHookRequest {
 
 async fn taken(ledger: &Ledger, job: &str, delivery: Option<&str>) -> Duration {
     match ledger.take_hook_request(&request(job, delivery)).await.unwrap() {
-        Taken::New(at) => at,
+        HookAcceptance::New(at) => at,
         other => panic!("{other:?}"),
     }
 }
 
-fn run(job: &str, at: Duration, entry: Entry) -> NewRun {
-    NewRun {
+fn run(job: &str, at: Duration, entry: JobRunAction) -> NewJobRun {
+    NewJobRun {
         job: job.to_owned(),
         scheduled_at: at,
         entry,
@@ -37,7 +37,7 @@ fn a_delivery_is_taken_once_and_its_request_stays_until_its_run_is_over() {
         let owner = ledger.register("serve").await.unwrap();
         let at = taken(&ledger, "a", Some("1")).await;
         let again = || async { ledger.take_hook_request(&request("a", Some("1"))).await.unwrap() };
-        assert_eq!(again().await, Taken::Again(at));
+        assert_eq!(again().await, HookAcceptance::Again(at));
         let others = [taken(&ledger, "b", Some("1")).await, taken(&ledger, "a", Some("2")).await];
         let (plain, other_plain) = (taken(&ledger, "a", None).await, taken(&ledger, "a", None).await);
         assert!(others[1] != at && plain != other_plain, "each has an instant of its own");
@@ -49,9 +49,9 @@ fn a_delivery_is_taken_once_and_its_request_stays_until_its_run_is_over() {
         let there = async |at| ledger.hook_request("a", at).await.unwrap();
         assert_eq!(there(at).await, Some(("[]".to_owned(), b"\0body".to_vec())));
         let claimed = [
-            run("a", at, Entry::Run { or_skip: false }),
-            run("a", others[1], Entry::Wait),
-            run("a", plain, Entry::Skip("so".to_owned())),
+            run("a", at, JobRunAction::Run { or_skip: false }),
+            run("a", others[1], JobRunAction::Wait),
+            run("a", plain, JobRunAction::Skip("so".to_owned())),
         ];
         ledger.claim_job_runs(&owner, &claimed, &[], &[]).await.unwrap();
         assert!(there(at).await.is_some() && there(others[1]).await.is_some());
@@ -66,10 +66,10 @@ fn a_delivery_is_taken_once_and_its_request_stays_until_its_run_is_over() {
         assert_eq!(there(other_plain).await, None);
 
         // The id is known for longer than the request.
-        assert_eq!(again().await, Taken::Again(at));
+        assert_eq!(again().await, HookAcceptance::Again(at));
         assert_eq!(ledger.prune_deliveries(at).await.unwrap(), 0);
         assert_eq!(ledger.prune_deliveries(at + HOUR).await.unwrap(), 3);
-        assert!(matches!(again().await, Taken::New(new) if new != at));
+        assert!(matches!(again().await, HookAcceptance::New(new) if new != at));
     });
 }
 
@@ -80,7 +80,7 @@ fn a_run_that_is_entered_again_and_an_interrupted_one_still_have_their_requests(
             let ledger = open(&folder, &clock).await;
             let owner = ledger.register("serve").await.unwrap();
             let at = [taken(&ledger, "a", None).await, taken(&ledger, "b", None).await];
-            let now = Entry::Run { or_skip: false };
+            let now = JobRunAction::Run { or_skip: false };
             let claimed = [run("a", at[0], now.clone()), run("b", at[1], now)];
             ledger.claim_job_runs(&owner, &claimed, &[], &[]).await.unwrap();
             assert!(ledger.loosen_job_run("b", at[1], &owner).await.unwrap());
@@ -117,14 +117,14 @@ fn no_more_wait_than_there_is_room_for() {
             let (ledger, request) = (ledger.clone(), request(job, delivery));
             async move { ledger.take_hook_request(&request).await.unwrap() }
         };
-        assert_eq!(full("a", Some("1")).await, Taken::Full);
+        assert_eq!(full("a", Some("1")).await, HookAcceptance::Full);
         let large = NewHookRequest { body: vec![0; 128 * 1024 * 1024], ..request("b", None) };
-        assert!(matches!(ledger.take_hook_request(&large).await.unwrap(), Taken::New(_)), "another has room");
-        assert_eq!(full("b", None).await, Taken::Full);
+        assert!(matches!(ledger.take_hook_request(&large).await.unwrap(), HookAcceptance::New(_)), "another has room");
+        assert_eq!(full("b", None).await, HookAcceptance::Full);
         let first = ledger.job_control().await.unwrap().wishes.pop().unwrap();
         ledger.drop_hook_request("b", first.scheduled_at.unwrap()).await.unwrap();
         let at = ledger.job_control().await.unwrap().wishes[0].scheduled_at.unwrap();
         ledger.drop_hook_request("a", at).await.unwrap();
-        assert!(matches!(full("a", Some("1")).await, Taken::New(_)), "what was refused can come again");
+        assert!(matches!(full("a", Some("1")).await, HookAcceptance::New(_)), "what was refused can come again");
     });
 }

@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn job(name: &str, version: &str) -> Enlisted {
-    Enlisted {
+fn job(name: &str, version: &str) -> RegisteredJob {
+    RegisteredJob {
         name: name.to_owned(),
         script: "scripts/a.lua".to_owned(),
         times: "every".to_owned(),
@@ -12,11 +12,11 @@ fn job(name: &str, version: &str) -> Enlisted {
     }
 }
 
-fn run(job: &str, version: &str, at: Duration) -> NewRun {
-    NewRun {
+fn run(job: &str, version: &str, at: Duration) -> NewJobRun {
+    NewJobRun {
         job: job.to_owned(),
         scheduled_at: at,
-        entry: Entry::Run { or_skip: false },
+        entry: JobRunAction::Run { or_skip: false },
         version: version.to_owned(),
         rerun: false,
         timeout: None,
@@ -24,8 +24,8 @@ fn run(job: &str, version: &str, at: Duration) -> NewRun {
     }
 }
 
-async fn claim(ledger: &Ledger, owner: &Owner, new: NewRun) -> JobClaim {
-    let decided = Decided { job: new.job.clone(), until: new.scheduled_at, next: None };
+async fn claim(ledger: &Ledger, owner: &Instance, new: NewJobRun) -> JobClaim {
+    let decided = DecidedUntil { job: new.job.clone(), until: new.scheduled_at, next: None };
     ledger.claim_job_runs(owner, &[new], &[], &[decided]).await.unwrap()[0]
 }
 

@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn run(job: &str, at: Duration, entry: Entry) -> NewRun {
-    NewRun {
+fn run(job: &str, at: Duration, entry: JobRunAction) -> NewJobRun {
+    NewJobRun {
         job: job.to_owned(),
         scheduled_at: at,
         entry,
@@ -14,34 +14,34 @@ fn run(job: &str, at: Duration, entry: Entry) -> NewRun {
     }
 }
 
-fn now() -> Entry {
-    Entry::Run { or_skip: true }
+fn now() -> JobRunAction {
+    JobRunAction::Run { or_skip: true }
 }
 
-fn version(hash: &str) -> StoredVersion {
-    let part = |module: &str, text: &'static str| StoredPart {
+fn version(hash: &str) -> StoredScript {
+    let part = |module: &str, text: &'static str| StoredModule {
         module: module.to_owned(),
         path: format!("scripts/{module}.lua"),
         text: Bytes::from_static(text.as_bytes()),
     };
-    StoredVersion { hash: hash.to_owned(), parts: vec![part("", "-- script"), part("lib", "-- lib")] }
+    StoredScript { hash: hash.to_owned(), parts: vec![part("", "-- script"), part("lib", "-- lib")] }
 }
 
-async fn claim(ledger: &Ledger, owner: &Owner, new: NewRun) -> JobClaim {
+async fn claim(ledger: &Ledger, owner: &Instance, new: NewJobRun) -> JobClaim {
     ledger.claim_job_runs(owner, &[new], &[version("v1")], &[]).await.unwrap()[0]
 }
 
-async fn finish(ledger: &Ledger, owner: &Owner, job: &str, state: JobState) -> u64 {
+async fn finish(ledger: &Ledger, owner: &Instance, job: &str, state: JobState) -> u64 {
     let ended = EndedRun { job: job.to_owned(), scheduled_at: START, state, note: Some("so".to_owned()) };
     ledger.finish_job_runs(owner, &[ended]).await.unwrap()
 }
 
-fn decided(until: Duration) -> Decided {
-    Decided { job: "a".to_owned(), until, next: Some(until + HOUR) }
+fn decided(until: Duration) -> DecidedUntil {
+    DecidedUntil { job: "a".to_owned(), until, next: Some(until + HOUR) }
 }
 
-fn enlisted(name: &str, times: &str, decided_until: Duration) -> Enlisted {
-    Enlisted {
+fn enlisted(name: &str, times: &str, decided_until: Duration) -> RegisteredJob {
+    RegisteredJob {
         name: name.to_owned(),
         script: "scripts/a.lua".to_owned(),
         times: times.to_owned(),
@@ -68,8 +68,8 @@ fn an_instant_of_a_job_starts_once() {
             orphans.len() == 1 && orphans[0].why.is_none() && orphans[0].timeout == Some(HOUR),
             "{orphans:?}"
         );
-        assert_eq!(ledger.begin_job_run("daily", START, &two).await.unwrap(), Begin::Begun { attempt: 2 });
-        assert_eq!(ledger.begin_job_run("daily", START, &two).await.unwrap(), Begin::Gone);
+        assert_eq!(ledger.begin_job_run("daily", START, &two).await.unwrap(), BeginResult::Begun { attempt: 2 });
+        assert_eq!(ledger.begin_job_run("daily", START, &two).await.unwrap(), BeginResult::Gone);
         assert_eq!(finish(&ledger, &two, "daily", JobState::Done).await, 1);
         assert_eq!(finish(&ledger, &two, "daily", JobState::Failed).await, 0);
         assert_eq!(claim(&ledger, &two, daily()).await, JobClaim::Over(JobState::Done));
@@ -82,8 +82,8 @@ fn a_run_that_sent_loosely_is_interrupted_unless_it_may_run_again() {
     with_folder(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
         let (one, two) = (ledger.register("serve").await.unwrap(), ledger.register("serve").await.unwrap());
-        let again = NewRun { rerun: true, ..run("again", START, now()) };
-        for new in [run("loose", START, now()), again, run("waits", START, Entry::Wait)] {
+        let again = NewJobRun { rerun: true, ..run("again", START, now()) };
+        for new in [run("loose", START, now()), again, run("waits", START, JobRunAction::Wait)] {
             claim(&ledger, &one, new).await;
         }
         assert!(ledger.loosen_job_run("loose", START, &one).await.unwrap());
@@ -99,7 +99,7 @@ fn a_run_that_sent_loosely_is_interrupted_unless_it_may_run_again() {
             loose.state == JobState::Interrupted && loose.note.as_ref().unwrap().contains("rerun"),
             "{loose:?}"
         );
-        assert_eq!(ledger.begin_job_run("waits", START, &two).await.unwrap(), Begin::Begun { attempt: 1 });
+        assert_eq!(ledger.begin_job_run("waits", START, &two).await.unwrap(), BeginResult::Begun { attempt: 1 });
     });
 }
 
@@ -108,14 +108,14 @@ fn a_run_during_which_its_host_died_twice_is_not_entered_a_third_time() {
     with_folder(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
         let mut owner = ledger.register("serve").await.unwrap();
-        claim(&ledger, &owner, NewRun { rerun: true, ..run("daily", START, now()) }).await;
+        claim(&ledger, &owner, NewJobRun { rerun: true, ..run("daily", START, now()) }).await;
         // A stop in order counts for nothing, however often there is one.
         for attempt in 2..6 {
             ledger.cut_short_job_run("daily", START, &owner).await.unwrap();
             dies(&ledger, owner, &clock).await;
             owner = ledger.register("serve").await.unwrap();
             assert!(ledger.take_over_job_runs(&owner).await.unwrap()[0].why.is_none());
-            assert_eq!(ledger.begin_job_run("daily", START, &owner).await.unwrap(), Begin::Begun { attempt });
+            assert_eq!(ledger.begin_job_run("daily", START, &owner).await.unwrap(), BeginResult::Begun { attempt });
         }
         for (deaths, ends) in [(1, false), (2, true)] {
             dies(&ledger, owner, &clock).await;
@@ -146,11 +146,11 @@ fn a_run_in_another_process_is_an_overlap() {
         claim(&ledger, &one, run("skips", START, now())).await;
         claim(&ledger, &one, run("queues", START, now())).await;
         assert_eq!(claim(&ledger, &two, run("skips", later, now())).await, JobClaim::Over(JobState::Skipped));
-        let queued = run("queues", later, Entry::Run { or_skip: false });
+        let queued = run("queues", later, JobRunAction::Run { or_skip: false });
         assert_eq!(claim(&ledger, &two, queued).await, JobClaim::Waits);
-        assert_eq!(ledger.begin_job_run("queues", later, &two).await.unwrap(), Begin::Busy);
+        assert_eq!(ledger.begin_job_run("queues", later, &two).await.unwrap(), BeginResult::Busy);
         finish(&ledger, &one, "queues", JobState::Done).await;
-        assert_eq!(ledger.begin_job_run("queues", later, &two).await.unwrap(), Begin::Begun { attempt: 1 });
+        assert_eq!(ledger.begin_job_run("queues", later, &two).await.unwrap(), BeginResult::Begun { attempt: 1 });
     });
 }
 

@@ -34,11 +34,11 @@ fn a_driver_that_lost_its_lease_changes_nothing() {
         // It hangs for longer than its lease.
         clock.sleep(LEASE + Duration::from_secs(1)).await;
         let new = other.claim_alone(id, &second, LEASE).await.unwrap().unwrap();
-        assert_eq!(other.take_over(new).await.unwrap(), TakenOver { in_doubt: 2, pending: 0 });
+        assert_eq!(other.take_over(new).await.unwrap(), TakeoverCounts { in_doubt: 2, pending: 0 });
         let before = other.export(id, 0, 99).await.unwrap();
         let lost = LedgerError::LeaseLost(id);
         assert_eq!(one.intend(old, vec![3]).await, Err(lost.clone()));
-        assert_eq!(one.settle(old, vec![Outcome::sent(1, "m", 1)]).await, Err(lost.clone()));
+        assert_eq!(one.settle(old, vec![RecipientOutcome::sent(1, "m", 1)]).await, Err(lost.clone()));
         assert_eq!(one.renew(old, LEASE).await, Err(lost.clone()));
         assert_eq!(one.cancel_rest(old).await, Err(lost.clone()));
         assert_eq!(one.take_over(old).await, Err(lost.clone()));
@@ -58,13 +58,13 @@ fn a_driver_that_lost_its_lease_changes_nothing() {
 fn a_dead_driver_is_followed_at_once() {
     with_folder(|folder, clock| async move {
         for (in_doubt, expected) in [
-            (InDoubt::Hold, TakenOver { in_doubt: 3, pending: 0 }),
-            (InDoubt::Resend, TakenOver { in_doubt: 0, pending: 3 }),
+            (InDoubtPolicy::Hold, TakeoverCounts { in_doubt: 3, pending: 0 }),
+            (InDoubtPolicy::Resend, TakeoverCounts { in_doubt: 0, pending: 3 }),
         ] {
             let folder = folder.join(format!("{in_doubt:?}"));
             let ledger = open(&folder, &clock).await;
             let owner = ledger.register("run").await.unwrap();
-            let lease = planned(&ledger, &owner, &Spec { in_doubt, ..spec() }, 4).await;
+            let lease = planned(&ledger, &owner, &BroadcastSpec { in_doubt, ..spec() }, 4).await;
             ledger.intend(lease, vec![1, 3, 4]).await.unwrap();
             dies(&ledger, owner, &clock).await;
             drop(ledger);
@@ -113,7 +113,7 @@ fn processes_write_beside_each_other() {
                         ledger.fix_plan(lease, None, None).await.unwrap();
                         let send = async |seq: i64| {
                             ledger.intend(lease, vec![seq]).await?;
-                            ledger.settle(lease, vec![Outcome::sent(seq, format!("m{seq}"), 1)]).await
+                            ledger.settle(lease, vec![RecipientOutcome::sent(seq, format!("m{seq}"), 1)]).await
                         };
                         let all = futures_util::future::try_join_all((1..=300).map(send)).await;
                         all.unwrap();
@@ -146,15 +146,15 @@ fn of_two_who_would_send_the_same_only_one_may() {
         let sending: Vec<_> =
             rows.iter().filter(|row| row.state == State::Sending).map(|row| row.seq).collect();
         assert_eq!(sending, [1, 3]);
-        let sent = || vec![Outcome::sent(1, "m", 1)];
-        let other = vec![Outcome::failed(1, State::Rejected, "no", 1)];
+        let sent = || vec![RecipientOutcome::sent(1, "m", 1)];
+        let other = vec![RecipientOutcome::failed(1, State::Rejected, "no", 1)];
         let (first, second, third) = tokio::join!(
             ledger.settle(lease, sent()),
             ledger.settle(lease, sent()),
             ledger.settle(lease, other)
         );
         assert!(first.is_ok() && second.is_ok() && third.is_err());
-        let twice = vec![Outcome::sent(3, "m", 1), Outcome::sent(3, "m", 1)];
+        let twice = vec![RecipientOutcome::sent(3, "m", 1), RecipientOutcome::sent(3, "m", 1)];
         assert!(ledger.settle(lease, twice).await.is_err());
         let counts = counted(&ledger, lease.broadcast).await;
         assert_eq!((counts.sent, counts.sending, counts.pending), (1, 1, 7));

@@ -20,7 +20,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::*;
-use crate::message::Call;
+use crate::message::MessageCall;
 
 /// 2026-01-01T00:00:00.123Z.
 const START: Duration = Duration::from_millis(1_767_225_600_123);
@@ -47,7 +47,7 @@ async fn open(folder: &Path, clock: &Clock) -> Ledger {
 }
 
 /// An owner's process dies, and so much time passes that everybody can know.
-async fn dies(ledger: &Ledger, owner: Owner, clock: &Clock) {
+async fn dies(ledger: &Ledger, owner: Instance, clock: &Clock) {
     drop(owner);
     if ledger.is_shared() {
         clock.sleep(pulse::LIFE + Duration::from_secs(1)).await;
@@ -74,7 +74,7 @@ fn groups(range: std::ops::Range<u32>, message: &NewMessage) -> Vec<NewRecipient
 }
 
 /// A broadcast to `many` groups with its plan fixed, and the lease of `owner`.
-async fn planned(ledger: &Ledger, owner: &Owner, spec: &Spec, many: u32) -> Lease {
+async fn planned(ledger: &Ledger, owner: &Instance, spec: &BroadcastSpec, many: u32) -> Lease {
     let app = ledger.app("https://service/org/app").await.unwrap();
     let found = ledger.find_or_create(app, "news", "1", spec).await.unwrap();
     let lease = ledger.claim_alone(found.broadcast().id, owner, LEASE).await.unwrap().unwrap();
@@ -85,9 +85,9 @@ async fn planned(ledger: &Ledger, owner: &Owner, spec: &Spec, many: u32) -> Leas
 }
 
 /// The counts of a broadcast by counting its rows, which must be those that are kept.
-async fn counted(ledger: &Ledger, id: BroadcastId) -> Counts {
+async fn counted(ledger: &Ledger, id: BroadcastId) -> RecipientCounts {
     let kept = ledger.counts(id).await.unwrap();
-    let mut counted = Counts::default();
+    let mut counted = RecipientCounts::default();
     for row in ledger.export(id, 0, u32::MAX).await.unwrap() {
         *match row.state {
             State::Pending => &mut counted.pending,
@@ -103,8 +103,8 @@ async fn counted(ledger: &Ledger, id: BroadcastId) -> Counts {
     counted
 }
 
-fn spec() -> Spec {
-    Spec::new(Call::Group)
+fn spec() -> BroadcastSpec {
+    BroadcastSpec::new(MessageCall::Group)
 }
 
 /// Polls a future once; gives whether it is done.

@@ -106,15 +106,15 @@ fn seq(index: usize) -> i64 {
     i64::try_from(index).unwrap() + 1
 }
 
-fn outcome(index: usize, state: State) -> Outcome {
+fn outcome(index: usize, state: State) -> RecipientOutcome {
     let id = (state == State::Sent).then(|| format!("m{index}"));
-    Outcome { seq: seq(index), state, message_id: id, error: None, attempts: 1 }
+    RecipientOutcome { seq: seq(index), state, message_id: id, error: None, attempts: 1 }
 }
 
 /// A program that drives the broadcast.
 struct Driver {
     ledger: Ledger,
-    owner: Owner,
+    owner: Instance,
     lease: Option<Lease>,
 }
 
@@ -155,9 +155,9 @@ async fn agree(driver: &Driver, id: BroadcastId, model: &Model, step: &Step) {
 }
 
 #[expect(clippy::too_many_lines, reason = "an arm a step")]
-async fn check(folder: &Path, clock: &Clock, in_doubt: InDoubt, steps: Vec<Step>) {
+async fn check(folder: &Path, clock: &Clock, in_doubt: InDoubtPolicy, steps: Vec<Step>) {
     let mut driver = Driver::start(folder, clock).await;
-    let lease = planned(&driver.ledger, &driver.owner, &Spec { in_doubt, ..spec() }, MANY).await;
+    let lease = planned(&driver.ledger, &driver.owner, &BroadcastSpec { in_doubt, ..spec() }, MANY).await;
     driver.lease = Some(lease);
     let id = lease.broadcast;
     let mut ghost = None;
@@ -294,14 +294,14 @@ async fn changes_nothing(ledger: &Ledger, ghost: Lease, index: usize) {
 async fn takes_over(
     driver: &mut Driver,
     id: BroadcastId,
-    in_doubt: InDoubt,
+    in_doubt: InDoubtPolicy,
     model: &mut Model,
     clock: &Clock,
 ) {
     let lease = driver.lease(id).await;
     model.until = clock.unix_time() + LEASE;
     let taken = driver.ledger.take_over(lease).await.unwrap();
-    let to = if in_doubt == InDoubt::Hold { State::InDoubt } else { State::Pending };
+    let to = if in_doubt == InDoubtPolicy::Hold { State::InDoubt } else { State::Pending };
     assert_eq!(taken.in_doubt + taken.pending, model.shift(State::Sending, to));
 }
 
@@ -311,7 +311,7 @@ proptest! {
     #[test]
     fn only_what_is_allowed_happens(
         steps in prop::collection::vec(steps(), 1..40),
-        in_doubt in prop::sample::select(vec![InDoubt::Hold, InDoubt::Resend]),
+        in_doubt in prop::sample::select(vec![InDoubtPolicy::Hold, InDoubtPolicy::Resend]),
     ) {
         with_folder(|folder, clock| async move { check(&folder, &clock, in_doubt, steps).await });
     }

@@ -26,24 +26,24 @@ fn once_means_once() {
         let owner = ledger.register("run").await.unwrap();
         let app = ledger.app("a").await.unwrap();
         let begin = async |hash: &str| ledger.begin_send(&owner, send(app, Some("key"), hash)).await.unwrap();
-        let Begun::New(mut ticket) = begin("h").await else { panic!() };
-        assert_eq!(begin("h").await, Begun::InFlight);
-        assert_eq!(begin("other").await, Begun::Different);
+        let BeginSendResult::New(mut ticket) = begin("h").await else { panic!() };
+        assert_eq!(begin("h").await, BeginSendResult::InFlight);
+        assert_eq!(begin("other").await, BeginSendResult::Different);
         ledger.intend_send(&mut ticket).await.unwrap();
-        assert_eq!(begin("h").await, Begun::InFlight);
+        assert_eq!(begin("h").await, BeginSendResult::InFlight);
         // Proved not to be sent, tried again by the same call.
         ledger.settle_send(&ticket, ended(State::Pending)).await.unwrap();
         ledger.intend_send(&mut ticket).await.unwrap();
         ledger.settle_send(&ticket, ended(State::Rejected)).await.unwrap();
-        let Begun::New(mut ticket) = begin("h").await else { panic!() };
+        let BeginSendResult::New(mut ticket) = begin("h").await else { panic!() };
         ledger.intend_send(&mut ticket).await.unwrap();
         ledger.settle_send(&ticket, ended(State::Sent)).await.unwrap();
         ledger.settle_send(&ticket, ended(State::Sent)).await.unwrap();
         assert!(ledger.settle_send(&ticket, ended(State::Rejected)).await.is_err());
-        assert_eq!(begin("h").await, Begun::Done(vec![("g1".to_owned(), "m1".to_owned())]));
+        assert_eq!(begin("h").await, BeginSendResult::Done(vec![("g1".to_owned(), "m1".to_owned())]));
         let elsewhere = ledger.app("b").await.unwrap();
         let other = ledger.begin_send(&owner, send(elsewhere, Some("key"), "h")).await.unwrap();
-        assert!(matches!(other, Begun::New(_)));
+        assert!(matches!(other, BeginSendResult::New(_)));
         assert_eq!(
             ledger.sends(SendFilter { app: Some(app), ..SendFilter::default() }, 9).await.unwrap().len(),
             1
@@ -58,7 +58,7 @@ fn what_a_dead_owner_had_in_flight_is_in_doubt() {
         let app = ledger.app("a").await.unwrap();
         let owner = ledger.register("run").await.unwrap();
         for key in [None, Some("key"), Some("begun")] {
-            let Begun::New(mut ticket) = ledger.begin_send(&owner, send(app, key, "h")).await.unwrap() else {
+            let BeginSendResult::New(mut ticket) = ledger.begin_send(&owner, send(app, key, "h")).await.unwrap() else {
                 panic!()
             };
             if key != Some("begun") {
@@ -66,18 +66,18 @@ fn what_a_dead_owner_had_in_flight_is_in_doubt() {
             }
         }
         let living = ledger.register("serve").await.unwrap();
-        assert_eq!(ledger.bury_dead().await.unwrap(), Buried::default());
+        assert_eq!(ledger.bury_dead().await.unwrap(), Reaped::default());
         dies(&ledger, owner, &clock).await;
-        assert_eq!(ledger.bury_dead().await.unwrap(), Buried { owners: 1, in_doubt: 2 });
+        assert_eq!(ledger.bury_dead().await.unwrap(), Reaped { owners: 1, in_doubt: 2 });
         let again = async |key| ledger.begin_send(&living, send(app, Some(key), "h")).await.unwrap();
-        assert!(matches!(again("key").await, Begun::InDoubt { .. }));
+        assert!(matches!(again("key").await, BeginSendResult::InDoubt { .. }));
         // Of this one nothing can have been sent.
-        assert!(matches!(again("begun").await, Begun::New(_)));
+        assert!(matches!(again("begun").await, BeginSendResult::New(_)));
         let doubts = SendFilter { state: Some(State::InDoubt), ..SendFilter::default() };
         let found = ledger.sends(doubts, 9).await.unwrap();
         assert_eq!(found.len(), 2);
         assert!(ledger.settle_send_doubt(found[0].id, false).await.unwrap());
-        assert!(matches!(again("key").await, Begun::New(_)));
+        assert!(matches!(again("key").await, BeginSendResult::New(_)));
     });
 }
 
@@ -137,16 +137,16 @@ fn numbers_are_added_to_and_keep_the_end_that_they_began_with() {
     with_folder(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
         let at = |seconds| Some(START + Duration::from_secs(seconds));
-        assert_eq!(ledger.data_add("s", "n", 2, at(10)).await.unwrap(), Added::Now(2));
-        assert_eq!(ledger.data_add("s", "n", -5, at(20)).await.unwrap(), Added::Now(-3));
+        assert_eq!(ledger.data_add("s", "n", 2, at(10)).await.unwrap(), AddResult::Now(2));
+        assert_eq!(ledger.data_add("s", "n", -5, at(20)).await.unwrap(), AddResult::Now(-3));
         clock.sleep(Duration::from_secs(10)).await;
-        assert_eq!(ledger.data_add("s", "n", 1, None).await.unwrap(), Added::Now(1));
+        assert_eq!(ledger.data_add("s", "n", 1, None).await.unwrap(), AddResult::Now(1));
         clock.sleep(WEEK).await;
         assert_eq!(ledger.data_get("s", "n").await.unwrap().as_deref(), Some("1"));
         ledger.data_set("s", "t", "\"x\"", None).await.unwrap();
-        assert_eq!(ledger.data_add("s", "t", 1, None).await.unwrap(), Added::NoNumber("\"x\"".to_owned()));
+        assert_eq!(ledger.data_add("s", "t", 1, None).await.unwrap(), AddResult::NoNumber("\"x\"".to_owned()));
         ledger.data_set("s", "l", &i64::MAX.to_string(), None).await.unwrap();
-        assert_eq!(ledger.data_add("s", "l", 1, None).await.unwrap(), Added::TooLarge(i64::MAX));
+        assert_eq!(ledger.data_add("s", "l", 1, None).await.unwrap(), AddResult::TooLarge(i64::MAX));
     });
 }
 
@@ -166,7 +166,7 @@ fn whatever_is_written_clears_away_what_has_expired() {
             match round {
                 1 => ledger.data_set("s", "d", "1", None).await.unwrap(),
                 2 => assert!(!ledger.data_swap("s", "e", Some("1"), None, None).await.unwrap()),
-                _ => assert_eq!(ledger.data_add("s", "f", 1, None).await.unwrap(), Added::Now(1)),
+                _ => assert_eq!(ledger.data_add("s", "f", 1, None).await.unwrap(), AddResult::Now(1)),
             }
             assert_eq!(expired().await, 1);
             assert!(!ledger.data_delete("other", "a").await.unwrap());
@@ -181,12 +181,12 @@ fn what_is_over_is_forgotten_and_what_is_in_doubt_is_not() {
         let owner = ledger.register("run").await.unwrap();
         let lease = planned(&ledger, &owner, &spec(), 2).await;
         ledger.intend(lease, vec![1, 2]).await.unwrap();
-        let doubt = Outcome::failed(2, State::InDoubt, "no answer", 1);
-        ledger.settle(lease, vec![Outcome::sent(1, "m", 1), doubt]).await.unwrap();
+        let doubt = RecipientOutcome::failed(2, State::InDoubt, "no answer", 1);
+        ledger.settle(lease, vec![RecipientOutcome::sent(1, "m", 1), doubt]).await.unwrap();
         ledger.finish(lease, "{}").await.unwrap();
         clock.sleep(Duration::from_secs(100)).await;
         let now = clock.unix_time();
-        assert_eq!(ledger.prunable(now).await.unwrap(), Pruned::default());
+        assert_eq!(ledger.prunable(now).await.unwrap(), PruneCounts::default());
         assert_eq!(ledger.prune(now).await.unwrap().broadcasts, 0);
         ledger.settle_doubts(lease.broadcast, Settlement::AsSent).await.unwrap();
         assert_eq!(ledger.prune(START).await.unwrap().broadcasts, 0);
@@ -208,7 +208,7 @@ fn recalled_messages_are_not_asked_for_again() {
         let id = lease.broadcast;
         ledger.intend(lease, vec![1, 2, 3]).await.unwrap();
         ledger
-            .settle(lease, (1..4).map(|seq| Outcome::sent(seq, format!("m{seq}"), 1)).collect())
+            .settle(lease, (1..4).map(|seq| RecipientOutcome::sent(seq, format!("m{seq}"), 1)).collect())
             .await
             .unwrap();
         ledger.mark_recalled(id, &[(1, true), (2, false)]).await.unwrap();
@@ -227,9 +227,9 @@ fn a_scratch_ledger_writes_its_moves_when_somebody_looks() {
         let lease = planned(&ledger, &owner, &spec(), 10).await;
         // The first is put back and tried again, all before anybody looks.
         ledger.intend(lease, vec![1, 2]).await.unwrap();
-        ledger.settle(lease, vec![Outcome::failed(1, State::Pending, "no", 1)]).await.unwrap();
+        ledger.settle(lease, vec![RecipientOutcome::failed(1, State::Pending, "no", 1)]).await.unwrap();
         ledger.intend(lease, vec![1]).await.unwrap();
-        ledger.settle(lease, vec![Outcome::sent(1, "m1", 2), Outcome::sent(2, "m2", 1)]).await.unwrap();
+        ledger.settle(lease, vec![RecipientOutcome::sent(1, "m1", 2), RecipientOutcome::sent(2, "m2", 1)]).await.unwrap();
         let counts = counted(&ledger, lease.broadcast).await;
         assert_eq!((counts.sent, counts.pending), (2, 8));
         // What cannot be is still an error, at the next look.

@@ -7,15 +7,15 @@ use std::str::FromStr;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor};
 
-use crate::ledger::Place;
+use crate::ledger::LedgerLocation;
 
 /// The ledger of a folder.
-pub(crate) async fn place(folder: &Path) -> Place {
-    let Some(server) = address() else { return Place::Folder(folder.to_owned()) };
+pub(crate) async fn place(folder: &Path) -> LedgerLocation {
+    let Some(server) = address() else { return LedgerLocation::Folder(folder.to_owned()) };
     let schema = schema(folder);
     // Several of one folder may open it at once.
     run(&server, &format!("SELECT pg_advisory_lock(7310); CREATE SCHEMA IF NOT EXISTS {schema}")).await;
-    Place::Server(format!("{server}?options[search_path]={schema}").into())
+    LedgerLocation::Server(format!("{server}?options[search_path]={schema}").into())
 }
 
 /// Drops what a test has left in the server.

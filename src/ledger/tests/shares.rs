@@ -7,7 +7,7 @@ const COOL: Duration = Duration::from_millis(1100);
 
 /// One who wants all that there is.
 struct Hungry {
-    owner: Owner,
+    owner: Instance,
     pace: u32,
     weight: u32,
     places: u32,
@@ -19,7 +19,7 @@ impl Hungry {
     }
 
     async fn claim(&mut self, ledger: &Ledger, app: AppId) {
-        let claim = Claim {
+        let claim = QuotaClaim {
             app,
             quota: "messages",
             total: TOTAL,

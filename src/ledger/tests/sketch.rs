@@ -9,14 +9,14 @@ fn a_sketch_holds_what_stood_there_and_nobody_notices() {
         let owner = ledger.register("serve").await.unwrap();
         let lease = planned(&ledger, &owner, &spec(), 2_500).await;
         ledger.intend(lease, vec![1, 2]).await.unwrap();
-        ledger.settle(lease, vec![Outcome::sent(1, "m1", 1)]).await.unwrap();
+        ledger.settle(lease, vec![RecipientOutcome::sent(1, "m1", 1)]).await.unwrap();
         ledger.data_set("a.lua", "key", "1", None).await.unwrap();
 
         let copy = folder.with_extension("copy");
         std::fs::create_dir_all(&copy).unwrap();
         Ledger::sketch(&server::place(&folder).await, &copy, &clock).await.unwrap();
         // Both go their own ways.
-        ledger.settle(lease, vec![Outcome::sent(2, "m2", 1)]).await.unwrap();
+        ledger.settle(lease, vec![RecipientOutcome::sent(2, "m2", 1)]).await.unwrap();
         let sketch = Ledger::open_scratch(&copy, clock.clone()).await.unwrap();
         let me = sketch.register("rehearse").await.unwrap();
         let counts = counted(&sketch, lease.broadcast).await;
@@ -25,9 +25,9 @@ fn a_sketch_holds_what_stood_there_and_nobody_notices() {
         let app = sketch.app("https://service/org/app").await.unwrap();
         assert!(matches!(
             sketch.find_or_create(app, "news", "1", &spec()).await.unwrap(),
-            Found::Unfinished(_)
+            BroadcastLookup::Unfinished(_)
         ));
-        assert!(matches!(sketch.find_or_create(app, "news", "2", &spec()).await.unwrap(), Found::New(_)));
+        assert!(matches!(sketch.find_or_create(app, "news", "2", &spec()).await.unwrap(), BroadcastLookup::New(_)));
         drop(me);
         assert_eq!(counted(&ledger, lease.broadcast).await.sent, 2);
     });

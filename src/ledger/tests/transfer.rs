@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, SqliteConnection};
 
 use super::*;
-use crate::ledger::tables::{Cell, Cells, Kind, OF_THE_MOMENT, TABLES, Table};
+use crate::ledger::tables::{CellValue, TableRow, ColumnKind, OF_THE_MOMENT, TABLES, TableSchema};
 
 /// A file of a folder, opened beside the ledger.
 async fn file(folder: &Path) -> SqliteConnection {
@@ -31,7 +31,7 @@ fn text(random: &mut StdRng, number: usize) -> String {
 }
 
 /// Fills a table of a file with rows of all that its columns can hold.
-async fn fill(connection: &mut SqliteConnection, table: &Table, rows: usize, random: &mut StdRng) {
+async fn fill(connection: &mut SqliteConnection, table: &TableSchema, rows: usize, random: &mut StdRng) {
     let info: Vec<(String, bool)> =
         asked(connection, format!("SELECT name, \"notnull\" FROM pragma_table_info('{}')", table.name)).await;
     let must = |name: &str| info.iter().any(|(known, must)| known == name && *must);
@@ -40,21 +40,21 @@ async fn fill(connection: &mut SqliteConnection, table: &Table, rows: usize, ran
             let number_of_row = i64::try_from(number).unwrap();
             let is_key = at < table.key;
             if !is_key && !must(name) && random.random_bool(0.3) {
-                return Cell::Nothing;
+                return CellValue::Nothing;
             }
             match kind {
-                Kind::Number if *name == "app" || (*name == "broadcast" && is_key) => Cell::Number(1),
-                Kind::Number if is_key => Cell::Number(number_of_row),
-                Kind::Number => Cell::Number(random.random_range(-5..i64::from(u32::MAX) * 1000)),
-                Kind::Nobody | Kind::Over => Cell::Number(7),
-                Kind::Flag => Cell::Number(random.random_bool(0.5).into()),
-                Kind::Bytes => {
-                    Cell::Bytes((0..random.random_range(0..2000)).map(|_| random.random()).collect())
+                ColumnKind::Number if *name == "app" || (*name == "broadcast" && is_key) => CellValue::Number(1),
+                ColumnKind::Number if is_key => CellValue::Number(number_of_row),
+                ColumnKind::Number => CellValue::Number(random.random_range(-5..i64::from(u32::MAX) * 1000)),
+                ColumnKind::Nobody | ColumnKind::Over => CellValue::Number(7),
+                ColumnKind::Flag => CellValue::Number(random.random_bool(0.5).into()),
+                ColumnKind::Bytes => {
+                    CellValue::Bytes((0..random.random_range(0..2000)).map(|_| random.random()).collect())
                 }
-                Kind::Text => Cell::Text(text(random, number)),
+                ColumnKind::Text => CellValue::Text(text(random, number)),
             }
         });
-        Cells(cells.collect())
+        TableRow(cells.collect())
     });
     for page in rows.collect::<Vec<_>>().chunks(100) {
         let (text, given) = table.insert(page).for_sqlite().unwrap();
@@ -63,7 +63,7 @@ async fn fill(connection: &mut SqliteConnection, table: &Table, rows: usize, ran
 }
 
 /// All rows of a file but for what a copy leaves out, read without any of what copies.
-async fn dump(folder: &Path) -> Vec<(String, Vec<Vec<Cell>>)> {
+async fn dump(folder: &Path) -> Vec<(String, Vec<Vec<CellValue>>)> {
     let mut connection = file(folder).await;
     let names: Vec<(String,)> = asked(
         &mut connection,
@@ -85,7 +85,7 @@ async fn dump(folder: &Path) -> Vec<(String, Vec<Vec<Cell>>)> {
         )
         .await;
         let columns: Vec<String> = columns.into_iter().map(|(column,)| format!("\"{column}\"")).collect();
-        let rows: Vec<Cells> =
+        let rows: Vec<TableRow> =
             asked(&mut connection, format!("SELECT {0} FROM {name} ORDER BY {0}", columns.join(", "))).await;
         dump.push((name, rows.into_iter().map(|row| row.0).collect()));
     }
@@ -119,7 +119,7 @@ async fn sequences(folder: &Path) -> Vec<(String, i64)> {
 }
 
 /// Another store of a test: a server's where there is one.
-async fn between(folder: &Path) -> (PathBuf, Place) {
+async fn between(folder: &Path) -> (PathBuf, LedgerLocation) {
     let folder = folder.join("between");
     let place = server::place(&folder).await;
     (folder, place)
@@ -133,9 +133,9 @@ fn all_of_a_ledger_comes_through_another_store_as_it_was() {
         let (from, to) = (folder.join("from"), folder.join("to"));
         filled(&from, &clock, seed).await;
         let (folder_between, between) = between(&folder).await;
-        let from_place = Place::Folder(from.clone());
+        let from_place = LedgerLocation::Folder(from.clone());
         let there = Ledger::transfer(&from_place, &between, &clock).await.unwrap();
-        let back = Ledger::transfer(&between, &Place::Folder(to.clone()), &clock).await.unwrap();
+        let back = Ledger::transfer(&between, &LedgerLocation::Folder(to.clone()), &clock).await.unwrap();
         assert!(there.tables.iter().all(|table| table.rows > 0), "{there:?}");
         assert_eq!(there.tables, back.tables);
         let (before, after) = (dump(&from).await, dump(&to).await);
@@ -162,7 +162,7 @@ fn a_copy_goes_on_where_the_ledger_was() {
         let lease = planned(&ledger, &owner, &spec(), 10).await;
         ledger.intend(lease, vec![1, 2, 3, 4]).await.unwrap();
         ledger
-            .settle(lease, vec![Outcome::sent(1, "m1", 1), Outcome::failed(2, State::Rejected, "no", 1)])
+            .settle(lease, vec![RecipientOutcome::sent(1, "m1", 1), RecipientOutcome::failed(2, State::Rejected, "no", 1)])
             .await
             .unwrap();
         let app = ledger.app("https://service/org/app").await.unwrap();
@@ -173,11 +173,11 @@ fn a_copy_goes_on_where_the_ledger_was() {
             recipients: "[\"g\"]".to_owned(),
             origin: "scripts/main.lua:1".to_owned(),
         };
-        let Begun::New(mut ticket) = ledger.begin_send(&owner, send("flying")).await.unwrap() else {
+        let BeginSendResult::New(mut ticket) = ledger.begin_send(&owner, send("flying")).await.unwrap() else {
             panic!()
         };
         ledger.intend_send(&mut ticket).await.unwrap();
-        let places = (Place::Folder(from.clone()), there.1.clone());
+        let places = (LedgerLocation::Folder(from.clone()), there.1.clone());
         let refused = Ledger::transfer(&places.0, &places.1, &clock).await;
         assert!(matches!(refused, Err(CopyError::InUse { .. })), "{refused:?}");
         drop(owner);
@@ -187,7 +187,7 @@ fn a_copy_goes_on_where_the_ledger_was() {
         let ledger = Ledger::open_at(&places.1, clock.clone()).await.unwrap();
         let owner = ledger.register("serve").await.unwrap();
         assert!(owner.id() > dead, "{} is the number of one that is dead", owner.id());
-        assert!(matches!(ledger.begin_send(&owner, send("flying")).await.unwrap(), Begun::InDoubt { .. }));
+        assert!(matches!(ledger.begin_send(&owner, send("flying")).await.unwrap(), BeginSendResult::InDoubt { .. }));
         let examined = ledger.examine().await.unwrap();
         // What was in flight is nobody's until somebody drives it.
         assert_eq!(examined.faults.len(), 1, "{examined:?}");

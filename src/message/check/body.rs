@@ -4,38 +4,38 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::object::Object;
+use super::object::ObjectReader;
 use super::readers::{degrees, object, secret, string, text, whole};
 use super::{file, unknown};
 use crate::message::problem::Findings;
-use crate::message::{Body, CUSTOM_EVENT_CHARS, CUSTOM_EXTS, Kind, Problem, ShareSecret, Size, shown};
+use crate::message::{MessageBody, CUSTOM_EVENT_CHARS, CUSTOM_EXTS, MessageKind, MessageProblem, ShareSecret, ImageSize, shown};
 
 /// Reads a body that is not empty.
 pub(super) fn read(
-    kind: Kind,
+    kind: MessageKind,
     body: Map<String, Value>,
     may_be_empty: bool,
     problems: &mut Findings,
-) -> Body {
-    let mut fields = Object::new("body.", body, problems);
+) -> MessageBody {
+    let mut fields = ObjectReader::new("body.", body, problems);
     let body = match kind {
-        Kind::Txt => Body::Txt { msg: read_text(&mut fields, may_be_empty) },
-        Kind::Img => {
+        MessageKind::Txt => MessageBody::Txt { msg: read_text(&mut fields, may_be_empty) },
+        MessageKind::Img => {
             let (url, secret, filename, file) = read_file(&mut fields, kind);
-            Body::Img { url, secret, filename, size: read_size(&mut fields).or(file.size) }
+            MessageBody::Img { url, secret, filename, size: read_size(&mut fields).or(file.size) }
         }
-        Kind::Audio => {
+        MessageKind::Audio => {
             let (url, secret, filename, file) = read_file(&mut fields, kind);
             let length = read_audio_length(&mut fields).or(file.duration);
             note_unmeasured(&mut fields, &file, length);
-            Body::Audio { url, secret, filename, length }
+            MessageBody::Audio { url, secret, filename, length }
         }
-        Kind::Video => {
+        MessageKind::Video => {
             let (url, share_secret, filename, file) = read_file(&mut fields, kind);
             let (thumb, secret_of_thumb) = file::read_thumb(&mut fields);
             let length = fields.optional("length", whole).or(file.duration);
             note_unmeasured(&mut fields, &file, length);
-            Body::Video {
+            MessageBody::Video {
                 url,
                 secret: share_secret,
                 filename,
@@ -45,24 +45,24 @@ pub(super) fn read(
                 thumb_secret: fields.optional("thumb_secret", secret).or(secret_of_thumb),
             }
         }
-        Kind::File => {
+        MessageKind::File => {
             let (url, secret, filename, _) = read_file(&mut fields, kind);
-            Body::File { url, secret, filename }
+            MessageBody::File { url, secret, filename }
         }
-        Kind::Loc => Body::Loc {
+        MessageKind::Loc => MessageBody::Loc {
             lat: fields.required("lat", "the latitude in degrees", degrees),
             lng: fields.required("lng", "the longitude in degrees", degrees),
             addr: fields.required("addr", "the place in words", text),
         },
-        Kind::Cmd => Body::Cmd { action: fields.required("action", "the command", text) },
-        Kind::Custom => Body::Custom { event: read_event(&mut fields), exts: read_exts(&mut fields) },
+        MessageKind::Cmd => MessageBody::Cmd { action: fields.required("action", "the command", text) },
+        MessageKind::Custom => MessageBody::Custom { event: read_event(&mut fields), exts: read_exts(&mut fields) },
     };
     fields.end(|name| unknown::body(kind, name));
     body
 }
 
 /// The text of a message; one that shows nothing is most often a mistake of a template or of its data.
-fn read_text(fields: &mut Object<'_>, may_be_empty: bool) -> String {
+fn read_text(fields: &mut ObjectReader<'_>, may_be_empty: bool) -> String {
     let given = fields.has("msg");
     let mut wrong = false;
     let read = |value| string(value).inspect_err(|_| wrong = true);
@@ -75,7 +75,7 @@ fn read_text(fields: &mut Object<'_>, may_be_empty: bool) -> String {
         };
         fields.note("msg", |field| {
             let message = format!("`{field}` {what}; to send it all the same, set `allow_empty = true`");
-            Problem::new(field, message).limit("not empty").value(&shown::quoted(&msg))
+            MessageProblem::new(field, message).limit("not empty").value(&shown::quoted(&msg))
         });
     }
     msg
@@ -84,13 +84,13 @@ fn read_text(fields: &mut Object<'_>, may_be_empty: bool) -> String {
 /// The fields that all types with a file share, and what else the file may fill. What the body says itself comes
 /// before what its file says.
 fn read_file(
-    fields: &mut Object<'_>,
-    kind: Kind,
-) -> (String, Option<ShareSecret>, Option<String>, file::File) {
+    fields: &mut ObjectReader<'_>,
+    kind: MessageKind,
+) -> (String, Option<ShareSecret>, Option<String>, file::FileFields) {
     let mut file = file::read(fields, kind);
     let url = fields.optional("url", text).or(file.url.take()).unwrap_or_else(|| {
         let what = "the URL of an uploaded file (or give `file`, a value from im.upload)";
-        fields.note("url", |field| Problem::missing(field, what));
+        fields.note("url", |field| MessageProblem::missing(field, what));
         String::new()
     });
     let secret = fields.optional("secret", secret).or(file.secret.take());
@@ -99,44 +99,44 @@ fn read_file(
 }
 
 /// Notes that nothing tells how long a file plays.
-fn note_unmeasured(fields: &mut Object<'_>, file: &file::File, length: Option<u64>) {
+fn note_unmeasured(fields: &mut ObjectReader<'_>, file: &file::FileFields, length: Option<u64>) {
     if file.is_unmeasured && length.is_none() {
         fields.note("length", |field| {
             let message = format!(
                 "`{field}` is missing: how long the file plays cannot be read from it; give `length = SECONDS`, a whole number"
             );
-            Problem::new(field, message)
+            MessageProblem::new(field, message)
         });
     }
 }
 
-fn read_size(fields: &mut Object<'_>) -> Option<Size> {
+fn read_size(fields: &mut ObjectReader<'_>) -> Option<ImageSize> {
     let value = fields.take("size")?;
     let Value::Object(map) = value else {
         let expected = "an object of `width` and `height`";
-        fields.note("size", |field| Problem::wrong_type(field, expected, &value));
+        fields.note("size", |field| MessageProblem::wrong_type(field, expected, &value));
         return None;
     };
     let mut size = fields.nested("body.size.", map);
     let width = size.required("width", "the image's width in pixels", whole);
     let height = size.required("height", "the image's height in pixels", whole);
     size.end(|name| unknown::nested("body.size", &["width", "height"], name));
-    Some(Size { width, height })
+    Some(ImageSize { width, height })
 }
 
 /// The seed's table writes `Length`, its example `length`.
-fn read_audio_length(fields: &mut Object<'_>) -> Option<u64> {
+fn read_audio_length(fields: &mut ObjectReader<'_>) -> Option<u64> {
     let (lower, upper) = (fields.optional("length", whole), fields.optional("Length", whole));
     if lower.is_some() && upper.is_some() {
         fields.note("Length", |field| {
             let message = format!("`{field}` and `body.length` are the same field: give one of them");
-            Problem::new(field, message).limit("one of `length` and `Length`").value("both")
+            MessageProblem::new(field, message).limit("one of `length` and `Length`").value("both")
         });
     }
     lower.or(upper)
 }
 
-fn read_event(fields: &mut Object<'_>) -> Option<String> {
+fn read_event(fields: &mut ObjectReader<'_>) -> Option<String> {
     let event = fields.optional("customEvent", text)?;
     let allowed = |letter: char| letter.is_ascii_alphanumeric() || "-_/.".contains(letter);
     // An empty one is noted already.
@@ -146,19 +146,19 @@ fn read_event(fields: &mut Object<'_>) -> Option<String> {
         fields.note("customEvent", |field| {
             let message =
                 format!("`{field}` must be {limit}, not {given} ({})", shown::counted(length, "character"));
-            Problem::new(field, message).limit(&limit).value(&given)
+            MessageProblem::new(field, message).limit(&limit).value(&given)
         });
     }
     Some(event)
 }
 
-fn read_exts(fields: &mut Object<'_>) -> Option<BTreeMap<String, String>> {
+fn read_exts(fields: &mut ObjectReader<'_>) -> Option<BTreeMap<String, String>> {
     let map = fields.optional("customExts", object)?;
     if map.len() > CUSTOM_EXTS {
         let count = map.len();
         fields.note("customExts", |field| {
             let message = format!("`{field}` has {count} entries, at most {CUSTOM_EXTS} are allowed");
-            Problem::new(field, message).limit(&CUSTOM_EXTS).value(&count)
+            MessageProblem::new(field, message).limit(&CUSTOM_EXTS).value(&count)
         });
     }
     let mut exts = BTreeMap::new();

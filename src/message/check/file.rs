@@ -2,18 +2,18 @@
 
 use serde_json::{Map, Value};
 
-use super::object::Object;
+use super::object::ObjectReader;
 use super::readers::{seconds, secret, string, text, whole};
-use crate::message::{Kind, Problem, ShareSecret, Size, shown};
+use crate::message::{MessageKind, MessageProblem, ShareSecret, ImageSize, shown};
 
 /// What an uploaded file can fill in a body; nothing where none was given.
 #[derive(Debug, Default)]
-pub(super) struct File {
+pub(super) struct FileFields {
     pub(super) url: Option<String>,
     pub(super) secret: Option<ShareSecret>,
     pub(super) filename: Option<String>,
     /// Pixels.
-    pub(super) size: Option<Size>,
+    pub(super) size: Option<ImageSize>,
     /// Whole seconds.
     pub(super) duration: Option<u64>,
     /// Bytes.
@@ -23,28 +23,28 @@ pub(super) struct File {
 }
 
 /// Reads `body.file`, of which a `kind` message needs only a part. Its other fields are tolerated.
-pub(super) fn read(body: &mut Object<'_>, kind: Kind) -> File {
-    let Some(value) = body.take("file") else { return File::default() };
+pub(super) fn read(body: &mut ObjectReader<'_>, kind: MessageKind) -> FileFields {
+    let Some(value) = body.take("file") else { return FileFields::default() };
     let Value::Object(map) = value else {
-        body.note("file", |field| Problem::wrong_type(field, "a file that im.upload returned", &value));
+        body.note("file", |field| MessageProblem::wrong_type(field, "a file that im.upload returned", &value));
         // Its url is not missing as well.
-        return File { url: Some(String::new()), ..File::default() };
+        return FileFields { url: Some(String::new()), ..FileFields::default() };
     };
     let mut fields = body.nested("body.file.", without_nulls(map));
-    let mut file = File {
+    let mut file = FileFields {
         url: Some(fields.required("url", "a file that im.upload returned has one", text)),
         secret: fields.optional("secret", secret),
         filename: fields.optional("filename", string),
-        ..File::default()
+        ..FileFields::default()
     };
     let media = fields.optional("media", string);
     match kind {
-        Kind::Img => {
+        MessageKind::Img => {
             let (width, height) = (fields.optional("width", whole), fields.optional("height", whole));
-            file.size = width.zip(height).map(|(width, height)| Size { width, height });
+            file.size = width.zip(height).map(|(width, height)| ImageSize { width, height });
         }
-        Kind::Audio => file.duration = fields.optional("duration", seconds),
-        Kind::Video => {
+        MessageKind::Audio => file.duration = fields.optional("duration", seconds),
+        MessageKind::Video => {
             file.duration = fields.optional("duration", seconds);
             file.bytes = fields.optional("size", whole);
         }
@@ -52,18 +52,18 @@ pub(super) fn read(body: &mut Object<'_>, kind: Kind) -> File {
     }
     if let Some(media) = media {
         note_unlike(body, kind, &media);
-        file.is_unmeasured = matches!(kind, Kind::Audio | Kind::Video) && file.duration.is_none();
+        file.is_unmeasured = matches!(kind, MessageKind::Audio | MessageKind::Video) && file.duration.is_none();
     }
     file
 }
 
 /// Notes that a file is not of its message's kind. A file message takes every file, and what `im.upload` was told to
 /// `force` has no `media`.
-fn note_unlike(body: &mut Object<'_>, kind: Kind, media: &str) {
+fn note_unlike(body: &mut ObjectReader<'_>, kind: MessageKind, media: &str) {
     let wanted = match kind {
-        Kind::Img => "image",
-        Kind::Audio => "audio",
-        Kind::Video => "video",
+        MessageKind::Img => "image",
+        MessageKind::Audio => "audio",
+        MessageKind::Video => "video",
         _ => return,
     };
     if media == wanted {
@@ -79,12 +79,12 @@ fn note_unlike(body: &mut Object<'_>, kind: Kind, media: &str) {
         let message = format!(
             "`{field}` is {found}, or, if it is right as it is, upload it with `im.upload(path, {{ force = true }})`"
         );
-        Problem::new(field, message).limit(&wanted).value(&shown::text(media))
+        MessageProblem::new(field, message).limit(&wanted).value(&shown::text(media))
     });
 }
 
 /// Reads `body.thumb`: a URL, or an uploaded file, which has a secret too.
-pub(super) fn read_thumb(body: &mut Object<'_>) -> (Option<String>, Option<ShareSecret>) {
+pub(super) fn read_thumb(body: &mut ObjectReader<'_>) -> (Option<String>, Option<ShareSecret>) {
     match body.take("thumb") {
         None => (None, None),
         Some(Value::Object(map)) => {
@@ -95,7 +95,7 @@ pub(super) fn read_thumb(body: &mut Object<'_>) -> (Option<String>, Option<Share
                 fields.note("media", |_| {
                     let message = "`body.thumb` is no image; upload a picture for it, or, if it is right as it is, upload it \
                                    with `im.upload(path, { force = true })`";
-                    Problem::new("body.thumb", message).limit(&"image").value(&shown::text(&media))
+                    MessageProblem::new("body.thumb", message).limit(&"image").value(&shown::text(&media))
                 });
             }
             (Some(url), secret)
@@ -103,7 +103,7 @@ pub(super) fn read_thumb(body: &mut Object<'_>) -> (Option<String>, Option<Share
         Some(Value::String(url)) if !url.is_empty() => (Some(url), None),
         Some(value) => {
             let expected = "a URL or a file that im.upload returned";
-            body.note("thumb", |field| Problem::wrong_type(field, expected, &value));
+            body.note("thumb", |field| MessageProblem::wrong_type(field, expected, &value));
             (None, None)
         }
     }

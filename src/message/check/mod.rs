@@ -12,29 +12,29 @@ mod unknown;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::draft::Content;
+use super::draft::DraftContent;
 use super::limits::ROUTE_ONLINE;
 use super::nearest::abbreviates;
 use super::problem::Findings;
 use super::{
-    Call, Draft, Kind, Limits, Message, Problem, Problems, ROAM_IGNORE_USERS, nearest, shown, types,
+    MessageCall, Draft, MessageKind, MessageLimits, Message, MessageProblem, MessageProblems, ROAM_IGNORE_USERS, nearest, shown, types,
 };
-use object::Object;
+use object::ObjectReader;
 
 /// Checks a message with its recipients, as `im.group_send` and `im.targeted_send` take it.
 ///
 /// # Errors
 ///
 /// Every limit that the message breaks.
-pub fn check(call: Call, value: Value, limits: &Limits) -> Result<Message, Problems> {
+pub fn check(call: MessageCall, value: Value, limits: &MessageLimits) -> Result<Message, MessageProblems> {
     let mut problems = Findings::default();
-    let mut fields = Object::new("", top_level(value)?, &mut problems);
+    let mut fields = ObjectReader::new("", top_level(value)?, &mut problems);
     let to = recipients::read_to(&mut fields, call);
     let users = match call {
-        Call::Group => Vec::new(),
-        Call::Targeted => recipients::read_users(&mut fields),
+        MessageCall::Group => Vec::new(),
+        MessageCall::Targeted => recipients::read_users(&mut fields),
     };
-    let draft = read_draft(call, fields, limits.message_bytes, EmptyText::AsMessageSays);
+    let draft = read_draft(call, fields, limits.message_bytes, EmptyTextRule::AsMessageSays);
     recipients::join(problems.verdict(draft)?, to, users)
 }
 
@@ -43,8 +43,8 @@ pub fn check(call: Call, value: Value, limits: &Limits) -> Result<Message, Probl
 /// # Errors
 ///
 /// Every limit that the message breaks; `to` and `users` are problems here.
-pub fn check_draft(call: Call, value: Value, limits: &Limits) -> Result<Draft, Problems> {
-    read_without_recipients(call, value, limits.message_bytes, EmptyText::AsMessageSays)
+pub fn check_draft(call: MessageCall, value: Value, limits: &MessageLimits) -> Result<Draft, MessageProblems> {
+    read_without_recipients(call, value, limits.message_bytes, EmptyTextRule::AsMessageSays)
 }
 
 /// Checks a draft that was stored ([`Draft::to_json`]): as [`check_draft`], but whether its text may be empty was decided
@@ -53,13 +53,13 @@ pub fn check_draft(call: Call, value: Value, limits: &Limits) -> Result<Draft, P
 /// # Errors
 ///
 /// Every limit that the message breaks.
-pub fn check_stored(call: Call, value: Value, limits: &Limits) -> Result<Draft, Problems> {
-    read_without_recipients(call, value, limits.message_bytes, EmptyText::Allowed)
+pub fn check_stored(call: MessageCall, value: Value, limits: &MessageLimits) -> Result<Draft, MessageProblems> {
+    read_without_recipients(call, value, limits.message_bytes, EmptyTextRule::Allowed)
 }
 
 /// Whether a text that shows nothing is refused.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum EmptyText {
+enum EmptyTextRule {
     /// Unless the message's `allow_empty` is true.
     AsMessageSays,
     /// Never.
@@ -67,43 +67,43 @@ enum EmptyText {
 }
 
 fn read_without_recipients(
-    call: Call,
+    call: MessageCall,
     value: Value,
     message_bytes: usize,
-    empty: EmptyText,
-) -> Result<Draft, Problems> {
+    empty: EmptyTextRule,
+) -> Result<Draft, MessageProblems> {
     let mut problems = Findings::default();
-    let mut fields = Object::new("", top_level(value)?, &mut problems);
+    let mut fields = ObjectReader::new("", top_level(value)?, &mut problems);
     recipients::refuse(&mut fields, call);
     let draft = read_draft(call, fields, message_bytes, empty);
     problems.verdict(draft)
 }
 
-fn top_level(value: Value) -> Result<Map<String, Value>, Problem> {
+fn top_level(value: Value) -> Result<Map<String, Value>, MessageProblem> {
     match value {
         Value::Object(map) => Ok(map),
         other => {
             let given = shown::value(&other);
             let message = format!("a message must be an object of fields, not {given}");
-            Err(Problem::new("", message).limit("an object").value(&given))
+            Err(MessageProblem::new("", message).limit("an object").value(&given))
         }
     }
 }
 
 /// Reads all but the recipients. There is none where a body could not be made out.
-fn read_draft(call: Call, mut fields: Object<'_>, max_bytes: usize, empty: EmptyText) -> Option<Draft> {
+fn read_draft(call: MessageCall, mut fields: ObjectReader<'_>, max_bytes: usize, empty: EmptyTextRule) -> Option<Draft> {
     let asked = fields.optional("allow_empty", readers::boolean);
-    let may_be_empty = empty == EmptyText::Allowed || asked == Some(true);
+    let may_be_empty = empty == EmptyTextRule::Allowed || asked == Some(true);
     let from = fields.optional("from", readers::user);
     let kind = read_kind(&mut fields);
     let (need_group_ack, roam_ignore_users, online_only) = match call {
-        Call::Group => (
+        MessageCall::Group => (
             fields.optional("need_group_ack", readers::boolean),
             read_roam_ignore_users(&mut fields),
             read_routetype(&mut fields),
         ),
         // Left where they are, and so reported as fields of the other call.
-        Call::Targeted => (None, None, false),
+        MessageCall::Targeted => (None, None, false),
     };
     let body = read_body(&mut fields);
     let ext = read_ext(&mut fields);
@@ -117,7 +117,7 @@ fn read_draft(call: Call, mut fields: Object<'_>, max_bytes: usize, empty: Empty
             return None;
         }
     };
-    let content = Content { call, from, body, ext, need_group_ack, roam_ignore_users, online_only };
+    let content = DraftContent { call, from, body, ext, need_group_ack, roam_ignore_users, online_only };
     match Draft::new(content) {
         Ok(draft) => {
             let body_bytes = draft.body_json().len();
@@ -131,87 +131,87 @@ fn read_draft(call: Call, mut fields: Object<'_>, max_bytes: usize, empty: Empty
     }
 }
 
-fn unwritable(error: &serde_json::Error) -> Problem {
-    Problem::new("", format!("the message cannot be written as JSON: {error}"))
+fn unwritable(error: &serde_json::Error) -> MessageProblem {
+    MessageProblem::new("", format!("the message cannot be written as JSON: {error}"))
 }
 
-fn read_kind(fields: &mut Object<'_>) -> Option<Kind> {
+fn read_kind(fields: &mut ObjectReader<'_>) -> Option<MessageKind> {
     let known = || types().collect::<Vec<_>>().join(", ");
     let Some(value) = fields.take("type") else {
-        fields.note("type", |field| Problem::missing(field, &format!("one of {}", known())));
+        fields.note("type", |field| MessageProblem::missing(field, &format!("one of {}", known())));
         return None;
     };
     let Value::String(name) = value else {
-        fields.note("type", |field| Problem::wrong_type(field, "a string", &value));
+        fields.note("type", |field| MessageProblem::wrong_type(field, "a string", &value));
         return None;
     };
-    let kind = Kind::from_name(&name);
+    let kind = MessageKind::from_name(&name);
     if name.is_empty() {
-        fields.note("type", |field| Problem::empty(field, &format!("one of {}", known())));
+        fields.note("type", |field| MessageProblem::empty(field, &format!("one of {}", known())));
     } else if kind.is_none() {
         let meant = nearest(&name, types()).or_else(|| types().find(|short| abbreviates(short, &name)));
         let given = shown::value(&Value::String(name));
         let hint = unknown::did_you_mean(meant);
         let message = format!("`type` {given} is not a type of message{hint} (known: {})", known());
-        fields.note("type", |field| Problem::new(field, message).limit(&known()).value(&given));
+        fields.note("type", |field| MessageProblem::new(field, message).limit(&known()).value(&given));
     }
     kind
 }
 
-fn read_roam_ignore_users(fields: &mut Object<'_>) -> Option<Vec<String>> {
+fn read_roam_ignore_users(fields: &mut ObjectReader<'_>) -> Option<Vec<String>> {
     let value = fields.take("roam_ignore_users")?;
     let ids = recipients::list(
         "roam_ignore_users",
         value,
         "a list of user ids",
-        crate::message::IdOf::User,
+        crate::message::IdKind::User,
         fields,
     );
     if ids.len() > ROAM_IGNORE_USERS {
         let message =
             format!("`roam_ignore_users` names {} users, at most {ROAM_IGNORE_USERS} are allowed", ids.len());
         fields.note("roam_ignore_users", |field| {
-            Problem::new(field, message).limit(&ROAM_IGNORE_USERS).value(&ids.len())
+            MessageProblem::new(field, message).limit(&ROAM_IGNORE_USERS).value(&ids.len())
         });
     }
     Some(ids)
 }
 
 /// Whether only members who are online are to get the message.
-fn read_routetype(fields: &mut Object<'_>) -> bool {
+fn read_routetype(fields: &mut ObjectReader<'_>) -> bool {
     let Some(value) = fields.take("routetype") else { return false };
     let online = value == ROUTE_ONLINE;
     if !online {
         let expected = "\"ROUTE_ONLINE\" or left out";
-        fields.note("routetype", |field| Problem::wrong_type(field, expected, &value));
+        fields.note("routetype", |field| MessageProblem::wrong_type(field, expected, &value));
     }
     online
 }
 
-fn read_body(fields: &mut Object<'_>) -> Option<Map<String, Value>> {
+fn read_body(fields: &mut ObjectReader<'_>) -> Option<Map<String, Value>> {
     let Some(value) = fields.take("body") else {
-        fields.note("body", |field| Problem::missing(field, "an object with the content"));
+        fields.note("body", |field| MessageProblem::missing(field, "an object with the content"));
         return None;
     };
     match value {
         Value::Object(map) if map.is_empty() => {
-            fields.note("body", |field| Problem::empty(field, "it holds the content"));
+            fields.note("body", |field| MessageProblem::empty(field, "it holds the content"));
             None
         }
         Value::Object(map) => Some(map),
         other => {
-            fields.note("body", |field| Problem::wrong_type(field, "an object", &other));
+            fields.note("body", |field| MessageProblem::wrong_type(field, "an object", &other));
             None
         }
     }
 }
 
-fn read_ext(fields: &mut Object<'_>) -> Option<Map<String, Value>> {
+fn read_ext(fields: &mut ObjectReader<'_>) -> Option<Map<String, Value>> {
     let ext = fields.optional("ext", readers::object)?;
     if let Some(value) = ext.get("em_ignore_notification")
         && !value.is_boolean()
     {
-        fields.note("ext.em_ignore_notification", |field| Problem::wrong_type(field, "a boolean", value));
+        fields.note("ext.em_ignore_notification", |field| MessageProblem::wrong_type(field, "a boolean", value));
     }
     Some(ext)
 }
@@ -229,6 +229,6 @@ fn check_size(body: usize, ext: usize, limit: usize, problems: &mut Findings) {
             "`body` and `ext` take {total} bytes together as JSON, {} over the limit of {limit} (`body` {body}, `ext` {ext})",
             total - limit
         );
-        problems.add(Problem::new(larger, message).limit(&limit).value(&total));
+        problems.add(MessageProblem::new(larger, message).limit(&limit).value(&total));
     }
 }

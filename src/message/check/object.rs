@@ -2,26 +2,26 @@
 
 use serde_json::{Map, Value};
 
-use super::readers::Wrong;
-use crate::message::Problem;
+use super::readers::FieldError;
+use crate::message::MessageProblem;
 use crate::message::problem::Findings;
 
 /// The fields not yet read, and where to note what is wrong with them.
-pub(super) struct Object<'p> {
+pub(super) struct ObjectReader<'p> {
     /// What stands before the name of each field in a problem: empty, or `body.`.
     prefix: &'static str,
     map: Map<String, Value>,
     problems: &'p mut Findings,
 }
 
-impl<'p> Object<'p> {
+impl<'p> ObjectReader<'p> {
     pub(super) fn new(prefix: &'static str, map: Map<String, Value>, problems: &'p mut Findings) -> Self {
         Self { prefix, map, problems }
     }
 
     /// An object inside this one.
-    pub(super) fn nested(&mut self, prefix: &'static str, map: Map<String, Value>) -> Object<'_> {
-        Object::new(prefix, map, self.problems)
+    pub(super) fn nested(&mut self, prefix: &'static str, map: Map<String, Value>) -> ObjectReader<'_> {
+        ObjectReader::new(prefix, map, self.problems)
     }
 
     pub(super) fn take(&mut self, name: &str) -> Option<Value> {
@@ -37,7 +37,7 @@ impl<'p> Object<'p> {
     pub(super) fn optional<T: Default>(
         &mut self,
         name: &str,
-        read: impl FnOnce(Value) -> Result<T, Wrong>,
+        read: impl FnOnce(Value) -> Result<T, FieldError>,
     ) -> Option<T> {
         let value = self.take(name)?;
         Some(read(value).unwrap_or_else(|wrong| {
@@ -51,16 +51,16 @@ impl<'p> Object<'p> {
         &mut self,
         name: &str,
         what: &str,
-        read: impl FnOnce(Value) -> Result<T, Wrong>,
+        read: impl FnOnce(Value) -> Result<T, FieldError>,
     ) -> T {
         self.optional(name, read).unwrap_or_else(|| {
-            self.note(name, |field| Problem::missing(field, what));
+            self.note(name, |field| MessageProblem::missing(field, what));
             T::default()
         })
     }
 
     /// Notes a problem with the field of this name.
-    pub(super) fn note(&mut self, name: &str, problem: impl FnOnce(String) -> Problem) {
+    pub(super) fn note(&mut self, name: &str, problem: impl FnOnce(String) -> MessageProblem) {
         let field = format!("{}{name}", self.prefix);
         self.problems.add(problem(field));
     }
@@ -70,7 +70,7 @@ impl<'p> Object<'p> {
     }
 
     /// Notes what `unknown` says of each field that was not read.
-    pub(super) fn end(self, unknown: impl Fn(&str) -> Problem) -> &'p mut Findings {
+    pub(super) fn end(self, unknown: impl Fn(&str) -> MessageProblem) -> &'p mut Findings {
         for name in self.map.keys() {
             self.problems.add(unknown(name));
         }

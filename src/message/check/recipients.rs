@@ -4,16 +4,16 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::object::Object;
+use super::object::ObjectReader;
 use super::{readers, unwritable};
 use crate::message::problem::Findings;
-use crate::message::{Call, Draft, IdOf, Message, Problem, Problems, USERS_PER_CALL, ids, shown};
+use crate::message::{MessageCall, Draft, IdKind, Message, MessageProblem, MessageProblems, USERS_PER_CALL, ids, shown};
 
 /// Reads `to`: one id, or a list.
-pub(super) fn read_to(fields: &mut Object<'_>, call: Call) -> Vec<String> {
+pub(super) fn read_to(fields: &mut ObjectReader<'_>, call: MessageCall) -> Vec<String> {
     match fields.take("to") {
         None => {
-            fields.note("to", |field| Problem::missing(field, "the id of a group, or a list of ids"));
+            fields.note("to", |field| MessageProblem::missing(field, "the id of a group, or a list of ids"));
             Vec::new()
         }
         Some(value @ (Value::String(_) | Value::Number(_))) => match readers::group(value) {
@@ -25,7 +25,7 @@ pub(super) fn read_to(fields: &mut Object<'_>, call: Call) -> Vec<String> {
         },
         Some(value) => {
             let is_list = value.is_array();
-            let ids = list("to", value, "the id of a group or a list of ids", IdOf::Group, fields);
+            let ids = list("to", value, "the id of a group or a list of ids", IdKind::Group, fields);
             if is_list {
                 check_to(&ids, call, fields.problems());
             }
@@ -35,13 +35,13 @@ pub(super) fn read_to(fields: &mut Object<'_>, call: Call) -> Vec<String> {
 }
 
 /// Reads `users`, a list.
-pub(super) fn read_users(fields: &mut Object<'_>) -> Vec<String> {
+pub(super) fn read_users(fields: &mut ObjectReader<'_>) -> Vec<String> {
     let Some(value) = fields.take("users") else {
-        fields.note("users", |field| Problem::missing(field, "a list of the members who get the message"));
+        fields.note("users", |field| MessageProblem::missing(field, "a list of the members who get the message"));
         return Vec::new();
     };
     let is_list = value.is_array();
-    let ids = list("users", value, "a list of user ids", IdOf::User, fields);
+    let ids = list("users", value, "a list of user ids", IdKind::User, fields);
     if is_list {
         check_users(&ids, fields.problems());
     }
@@ -49,15 +49,15 @@ pub(super) fn read_users(fields: &mut Object<'_>) -> Vec<String> {
 }
 
 /// Notes recipients in a message that must not have any of its own.
-pub(super) fn refuse(fields: &mut Object<'_>, call: Call) {
+pub(super) fn refuse(fields: &mut ObjectReader<'_>, call: MessageCall) {
     // `users` is left to be reported as a field of the other call where it is one.
-    let names: &[&str] = if call == Call::Targeted { &["to", "users"] } else { &["to"] };
+    let names: &[&str] = if call == MessageCall::Targeted { &["to", "users"] } else { &["to"] };
     for &name in names {
         if let Some(value) = fields.take(name) {
             let message =
                 format!("`{name}` has no place in a broadcast's message: it comes from each recipient");
             fields.note(name, |field| {
-                Problem::new(field, message).limit("absent").value(&shown::value(&value))
+                MessageProblem::new(field, message).limit("absent").value(&shown::value(&value))
             });
         }
     }
@@ -68,14 +68,14 @@ pub(super) fn list(
     name: &'static str,
     value: Value,
     expected: &'static str,
-    of: IdOf,
-    fields: &mut Object<'_>,
+    of: IdKind,
+    fields: &mut ObjectReader<'_>,
 ) -> Vec<String> {
     let Value::Array(values) = value else {
-        fields.note(name, |field| Problem::wrong_type(field, expected, &value));
+        fields.note(name, |field| MessageProblem::wrong_type(field, expected, &value));
         return Vec::new();
     };
-    let id_of = if of == IdOf::Group { readers::group } else { readers::user };
+    let id_of = if of == IdKind::Group { readers::group } else { readers::user };
     let mut read = |(index, value)| {
         id_of(value).unwrap_or_else(|wrong| {
             fields.note(name, |field| wrong.at(format!("{field}[{}]", index + 1)));
@@ -85,29 +85,29 @@ pub(super) fn list(
     values.into_iter().enumerate().map(&mut read).collect()
 }
 
-fn check_to(to: &[String], call: Call, problems: &mut Findings) {
+fn check_to(to: &[String], call: MessageCall, problems: &mut Findings) {
     let (max, call) = (call.max_groups(), call.noun());
     if to.is_empty() {
-        problems.add(Problem::empty("to", "at least one group is needed"));
+        problems.add(MessageProblem::empty("to", "at least one group is needed"));
     }
     if to.len() > max {
         let groups = shown::counted(max, "group");
         let message = format!("`to` names {} groups, {call} goes to at most {groups} in one call", to.len());
-        problems.add(Problem::new("to", message).limit(&max).value(&to.len()));
+        problems.add(MessageProblem::new("to", message).limit(&max).value(&to.len()));
     }
     check_repeats("to", to, problems);
 }
 
 fn check_users(users: &[String], problems: &mut Findings) {
     if users.is_empty() {
-        problems.add(Problem::empty("users", "at least one member is needed"));
+        problems.add(MessageProblem::empty("users", "at least one member is needed"));
     }
     if users.len() > USERS_PER_CALL {
         let message = format!(
             "`users` names {} members, a targeted message goes to at most {USERS_PER_CALL} in one call",
             users.len()
         );
-        problems.add(Problem::new("users", message).limit(&USERS_PER_CALL).value(&users.len()));
+        problems.add(MessageProblem::new("users", message).limit(&USERS_PER_CALL).value(&users.len()));
     }
     check_repeats("users", users, problems);
 }
@@ -123,13 +123,13 @@ fn check_repeats(name: &str, ids: &[String], problems: &mut Findings) {
             let id = shown::text(id);
             let (field, before) = (format!("{name}[{}]", index + 1), before + 1);
             let message = format!("`{field}` repeats the id {id} of `{name}[{before}]`");
-            problems.add(Problem::new(field, message).limit("each id once").value(&id));
+            problems.add(MessageProblem::new(field, message).limit("each id once").value(&id));
         }
     }
 }
 
 /// A draft and the recipients that were read with it, all without problems.
-pub(super) fn join(draft: Draft, to: Vec<String>, users: Vec<String>) -> Result<Message, Problems> {
+pub(super) fn join(draft: Draft, to: Vec<String>, users: Vec<String>) -> Result<Message, MessageProblems> {
     Message::new(draft, to, users).map_err(|error| unwritable(&error).into())
 }
 
@@ -140,17 +140,17 @@ impl Draft {
     ///
     /// Ids that are repeated or that [`id_text`](crate::message::id_text) would not give back as they are, more of them than the call may name, none at all, or members for a group
     /// message.
-    pub fn address(&self, to: Vec<String>, users: Vec<String>) -> Result<Message, Problems> {
+    pub fn address(&self, to: Vec<String>, users: Vec<String>) -> Result<Message, MessageProblems> {
         let mut problems = Findings::default();
-        check_ids("to", &to, IdOf::Group, &mut problems);
+        check_ids("to", &to, IdKind::Group, &mut problems);
         check_to(&to, self.call(), &mut problems);
         match self.call() {
-            Call::Targeted => {
-                check_ids("users", &users, IdOf::User, &mut problems);
+            MessageCall::Targeted => {
+                check_ids("users", &users, IdKind::User, &mut problems);
                 check_users(&users, &mut problems);
             }
-            Call::Group if users.is_empty() => {}
-            Call::Group => problems.add(super::unknown::top_level(Call::Group, "users")),
+            MessageCall::Group if users.is_empty() => {}
+            MessageCall::Group => problems.add(super::unknown::top_level(MessageCall::Group, "users")),
         }
         problems.verdict(Some(()))?;
         join(self.clone(), to, users)
@@ -163,18 +163,18 @@ impl Message {
     /// # Errors
     ///
     /// As [`Draft::address`].
-    pub fn with_to(&self, to: Vec<String>) -> Result<Self, Problems> {
+    pub fn with_to(&self, to: Vec<String>) -> Result<Self, MessageProblems> {
         self.draft().address(to, self.users().to_vec())
     }
 }
 
 /// Ids were trimmed when they were read; one that is otherwise was stored by an older version.
-fn check_ids(name: &str, ids: &[String], of: IdOf, problems: &mut Findings) {
+fn check_ids(name: &str, ids: &[String], of: IdKind, problems: &mut Findings) {
     for (index, id) in ids.iter().enumerate() {
         let field = || format!("{name}[{}]", index + 1);
         match ids::trimmed(id, of) {
             Ok(trimmed) if trimmed.len() == id.len() => {}
-            Ok(_) => problems.add(Problem::wrong_value(
+            Ok(_) => problems.add(MessageProblem::wrong_value(
                 field(),
                 "an id without blanks around it",
                 shown::quoted(id),

@@ -1,34 +1,34 @@
 //! Fields that a message does not have, with a word on what was probably meant.
 
-use crate::message::{Call, Kind, Problem, body_fields, fields, nearest, shown};
+use crate::message::{MessageCall, MessageKind, MessageProblem, body_fields, fields, nearest, shown};
 
 /// A field of the message itself that `call` does not have.
-pub(super) fn top_level(call: Call, name: &str) -> Problem {
+pub(super) fn top_level(call: MessageCall, name: &str) -> MessageProblem {
     let (known, shown) = (fields(call), shown::text(name));
     let other = match call {
-        Call::Group => Call::Targeted,
-        Call::Targeted => Call::Group,
+        MessageCall::Group => MessageCall::Targeted,
+        MessageCall::Targeted => MessageCall::Group,
     };
     let mut meant = None;
     let message = if fields(other).contains(&name) {
         let way = match other {
-            Call::Targeted => "im.targeted_send",
-            Call::Group => "im.group_send",
+            MessageCall::Targeted => "im.targeted_send",
+            MessageCall::Group => "im.group_send",
         };
         format!("`{shown}` is no field of {}: it belongs to {} ({way})", call.noun(), other.noun())
-    } else if Kind::ALL.iter().any(|&kind| body_fields(kind).contains(&name)) {
+    } else if MessageKind::ALL.iter().any(|&kind| body_fields(kind).contains(&name)) {
         format!("`{shown}` is no field of {}: it belongs inside `body`", call.noun())
     } else {
         meant = nearest(name, known.iter().copied());
         format!("`{shown}` is no field of {}{}", call.noun(), did_you_mean(meant))
     };
-    Problem { meant: meant.map(str::to_owned), ..report(shown, message, known) }
+    MessageProblem { meant: meant.map(str::to_owned), ..report(shown, message, known) }
 }
 
 /// A field of `body` that a `kind` message does not have.
-pub(super) fn body(kind: Kind, name: &str) -> Problem {
+pub(super) fn body(kind: MessageKind, name: &str) -> MessageProblem {
     let (known, shown) = (body_fields(kind), shown::text(name));
-    let owners: Vec<_> = Kind::ALL
+    let owners: Vec<_> = MessageKind::ALL
         .iter()
         .filter(|&&other| body_fields(other).contains(&name))
         .map(|other| other.name())
@@ -36,7 +36,7 @@ pub(super) fn body(kind: Kind, name: &str) -> Problem {
     let mut meant = None;
     let hint = if !owners.is_empty() {
         format!(": it belongs to {}", owners.join(", "))
-    } else if [Call::Group, Call::Targeted].iter().any(|&call| fields(call).contains(&name)) {
+    } else if [MessageCall::Group, MessageCall::Targeted].iter().any(|&call| fields(call).contains(&name)) {
         ": it belongs beside `body`, not inside".to_owned()
     } else {
         meant = nearest(name, known.iter().copied());
@@ -44,15 +44,15 @@ pub(super) fn body(kind: Kind, name: &str) -> Problem {
     };
     let message = format!("`body.{shown}` is no field of a message of type {kind}{hint}");
     let meant = meant.map(|meant| format!("body.{meant}"));
-    Problem { meant, ..report(format!("body.{shown}"), message, known) }
+    MessageProblem { meant, ..report(format!("body.{shown}"), message, known) }
 }
 
 /// A field of the object at `path` that it does not have.
-pub(super) fn nested(path: &str, known: &[&'static str], name: &str) -> Problem {
+pub(super) fn nested(path: &str, known: &[&'static str], name: &str) -> MessageProblem {
     let (shown, meant) = (shown::text(name), nearest(name, known.iter().copied()));
     let message = format!("`{path}.{shown}` is no field of `{path}`{}", did_you_mean(meant));
     let meant = meant.map(|meant| format!("{path}.{meant}"));
-    Problem { meant, ..report(format!("{path}.{shown}"), message, known) }
+    MessageProblem { meant, ..report(format!("{path}.{shown}"), message, known) }
 }
 
 /// The end of a sentence: `, did you mean …?`, or nothing.
@@ -61,7 +61,7 @@ pub(super) fn did_you_mean(meant: Option<&str>) -> String {
 }
 
 /// The value is left out: under a misspelt name it may be a share-secret.
-fn report(field: String, message: String, known: &[&str]) -> Problem {
+fn report(field: String, message: String, known: &[&str]) -> MessageProblem {
     let given = field.clone();
-    Problem::new(field, message).limit(&known.join(", ")).value(&given)
+    MessageProblem::new(field, message).limit(&known.join(", ")).value(&given)
 }

@@ -11,20 +11,20 @@ mod seed;
 
 use serde_json::Value;
 
-use super::{Call, Limits, Message, Problems, check};
+use super::{MessageCall, MessageLimits, Message, MessageProblems, check};
 
-fn checked(call: Call, message: Value) -> Result<Message, Problems> {
-    check(call, message, &Limits::default())
+fn checked(call: MessageCall, message: Value) -> Result<Message, MessageProblems> {
+    check(call, message, &MessageLimits::default())
 }
 
 /// What a message is sent as.
-fn sent(call: Call, message: Value) -> Value {
+fn sent(call: MessageCall, message: Value) -> Value {
     let message = checked(call, message).unwrap_or_else(|problems| panic!("{problems}"));
     serde_json::from_slice(&message.to_json()).unwrap()
 }
 
 /// The fields that a message is refused for.
-fn refused_fields(call: Call, message: Value) -> Vec<String> {
+fn refused_fields(call: MessageCall, message: Value) -> Vec<String> {
     let problems = checked(call, message).expect_err("the message must be refused");
     problems.iter().map(|problem| problem.field.clone()).collect()
 }

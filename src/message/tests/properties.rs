@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::checked;
 use crate::message::{
-    Call, IdOf, Kind, Limits, MESSAGE_BYTES, body_fields, check, check_draft, fields, id, nearest, types,
+    MessageCall, IdKind, MessageKind, MessageLimits, MESSAGE_BYTES, body_fields, check, check_draft, fields, id, nearest, types,
 };
 
 /// Any JSON. Floats are halves: the parser reads those back exactly.
@@ -32,8 +32,8 @@ fn any_json() -> impl Strategy<Value = Value> {
 /// A name that some message knows, so that random objects come near to messages.
 /// A name of so many letters at least: a slip in a shorter one makes another.
 fn any_name_of(letters: usize) -> impl Strategy<Value = String> {
-    let bodies = Kind::ALL.into_iter().flat_map(body_fields);
-    let names = fields(Call::Group).iter().chain(fields(Call::Targeted)).chain(bodies).copied();
+    let bodies = MessageKind::ALL.into_iter().flat_map(body_fields);
+    let names = fields(MessageCall::Group).iter().chain(fields(MessageCall::Targeted)).chain(bodies).copied();
     let names: Vec<_> = names.filter(|name| name.len() >= letters).collect();
     proptest::sample::select(names).prop_map(str::to_owned)
 }
@@ -92,7 +92,7 @@ fn any_body() -> impl Strategy<Value = (&'static str, Value)> {
 }
 
 /// A message that keeps every limit but perhaps that of its size.
-fn any_message() -> impl Strategy<Value = (Call, Value)> {
+fn any_message() -> impl Strategy<Value = (MessageCall, Value)> {
     let ext = option::of(btree_map("[a-z]{1,5}", any_json(), 0..4));
     let common = (option::of(any_id()), any_body(), ext);
     let group = (some_ids(1..4), option::of(any::<bool>()), option::of(some_ids(0..21)), any::<bool>());
@@ -109,7 +109,7 @@ fn any_message() -> impl Strategy<Value = (Call, Value)> {
                 ("roam_ignore_users", json!(ignore)),
                 ("routetype", online),
             ];
-            (Call::Group, object(&fields))
+            (MessageCall::Group, object(&fields))
         }),
         (option::of(any_id()), any_body(), any_id(), some_ids(1..21)).prop_map(
             |(from, (kind, body), to, users)| {
@@ -120,7 +120,7 @@ fn any_message() -> impl Strategy<Value = (Call, Value)> {
                     ("body", body),
                     ("users", json!(users)),
                 ];
-                (Call::Targeted, object(&fields))
+                (MessageCall::Targeted, object(&fields))
             }
         ),
     ]
@@ -129,10 +129,10 @@ fn any_message() -> impl Strategy<Value = (Call, Value)> {
 proptest! {
     #[test]
     fn what_is_accepted_is_accepted_again_and_the_same((call, message) in any_message()) {
-        let first = check(call, message, &Limits { message_bytes: usize::MAX }).unwrap();
+        let first = check(call, message, &MessageLimits { message_bytes: usize::MAX }).unwrap();
         let json = first.to_json();
         let sent: Value = serde_json::from_slice(&json).unwrap();
-        let second = check(call, sent.clone(), &Limits { message_bytes: first.size() }).unwrap();
+        let second = check(call, sent.clone(), &MessageLimits { message_bytes: first.size() }).unwrap();
         prop_assert_eq!(&first, &second);
         prop_assert_eq!(&serde_json::to_vec(&first).unwrap(), &json);
 
@@ -148,7 +148,7 @@ proptest! {
         prop_assert_eq!(first.size(), body.len() + ext.len());
         prop_assert_eq!(first.draft().body_json(), body.as_bytes());
 
-        let too_small = Limits { message_bytes: first.size() - 1 };
+        let too_small = MessageLimits { message_bytes: first.size() - 1 };
         prop_assert!(check(call, sent, &too_small).is_err());
     }
 
@@ -161,18 +161,18 @@ proptest! {
             }
             message
         };
-        let room = MESSAGE_BYTES - checked(Call::Group, build(&letters)).unwrap().size();
+        let room = MESSAGE_BYTES - checked(MessageCall::Group, build(&letters)).unwrap().size();
         let filled = format!("{letters}{}", "x".repeat(room));
-        prop_assert_eq!(checked(Call::Group, build(&filled)).unwrap().size(), MESSAGE_BYTES);
-        let problems = checked(Call::Group, build(&format!("{filled}x"))).unwrap_err();
+        prop_assert_eq!(checked(MessageCall::Group, build(&filled)).unwrap().size(), MESSAGE_BYTES);
+        let problems = checked(MessageCall::Group, build(&format!("{filled}x"))).unwrap_err();
         prop_assert!(problems.to_string().contains("5121 bytes together as JSON, 1 over the limit of 5120"));
     }
 
     #[test]
     fn an_id_of_any_whole_number_keeps_its_digits(number in 0..=i64::MAX) {
-        prop_assert_eq!(id("to", json!(number), IdOf::Group).unwrap(), number.to_string());
+        prop_assert_eq!(id("to", json!(number), IdKind::Group).unwrap(), number.to_string());
         let message = json!({"to": [number], "from": number, "type": "txt", "body": {"msg": "m"}, "users": [number]});
-        let message = checked(Call::Targeted, message).unwrap();
+        let message = checked(MessageCall::Targeted, message).unwrap();
         prop_assert_eq!(&message.to()[0], &number.to_string());
         prop_assert_eq!(&message.users()[0], &number.to_string());
         prop_assert_eq!(message.draft().from().unwrap(), number.to_string());
@@ -180,13 +180,13 @@ proptest! {
 
     #[test]
     fn any_json_is_accepted_or_refused_for_a_field(value in any_json(), targeted in any::<bool>()) {
-        let call = if targeted { Call::Targeted } else { Call::Group };
+        let call = if targeted { MessageCall::Targeted } else { MessageCall::Group };
         let is_object = value.is_object();
         if let Err(problems) = checked(call, value.clone()) {
             prop_assert!(problems.count() > 0);
             prop_assert!(problems.iter().all(|problem| problem.field.is_empty() != is_object));
         }
-        let _ = check_draft(call, value, &Limits::default());
+        let _ = check_draft(call, value, &MessageLimits::default());
     }
 
     #[test]
@@ -200,7 +200,7 @@ proptest! {
         // An object is what `ext` is for.
         prop_assume!(name != "ext" || !junk.is_object());
         message[&name] = junk;
-        let problems = check(call, message, &Limits { message_bytes: usize::MAX }).unwrap_err();
+        let problems = check(call, message, &MessageLimits { message_bytes: usize::MAX }).unwrap_err();
         prop_assert!(problems.iter().all(|problem| problem.field.starts_with(&name)), "{name}: {problems}");
     }
 
@@ -223,7 +223,7 @@ proptest! {
 
 #[test]
 fn no_two_names_of_one_place_are_taken_for_each_other() {
-    let places = [fields(Call::Group), fields(Call::Targeted)].into_iter().chain(Kind::ALL.map(body_fields));
+    let places = [fields(MessageCall::Group), fields(MessageCall::Targeted)].into_iter().chain(MessageKind::ALL.map(body_fields));
     for known in places {
         for &name in known.iter().filter(|&&name| name != "Length") {
             assert_eq!(nearest(name, known.iter().copied()), Some(name));

@@ -3,23 +3,23 @@
 use serde_json::{Value, json};
 
 use super::sent;
-use crate::message::{Call, Kind, types};
+use crate::message::{MessageCall, MessageKind, types};
 
 /// The request bodies of the seed's examples.
-fn examples() -> Vec<(Call, Value)> {
+fn examples() -> Vec<(MessageCall, Value)> {
     let with_body = |kind: &str, body: Value| {
-        (Call::Group, json!({"from": "user1", "to": ["184524748161025"], "type": kind, "body": body}))
+        (MessageCall::Group, json!({"from": "user1", "to": ["184524748161025"], "type": kind, "body": body}))
     };
     vec![
         (
-            Call::Group,
+            MessageCall::Group,
             json!({
                 "from": "user1", "to": ["184524748161025"], "type": "txt", "need_group_ack": false,
                 "body": {"msg": "testmessages"}, "roam_ignore_users": [], "ext": {"em_ignore_notification": true},
             }),
         ),
         (
-            Call::Group,
+            MessageCall::Group,
             json!({
                 "from": "user1", "to": ["184524748161025"], "type": "txt", "need_group_ack": false,
                 "body": {"msg": "testmessages"}, "ext": {"em_ignore_notification": true},
@@ -61,7 +61,7 @@ fn examples() -> Vec<(Call, Value)> {
         with_body("cmd", json!({"action": "action1"})),
         with_body("custom", json!({"customEvent": "custom_event", "customExts": {"ext_key1": "ext_value1"}})),
         (
-            Call::Targeted,
+            MessageCall::Targeted,
             json!({
                 "from": "user1", "to": ["184524748161025"], "type": "txt", "body": {"msg": "testmessages"},
                 "ext": {"em_ignore_notification": true}, "users": ["user2", "user3"],
@@ -81,7 +81,7 @@ fn every_example_is_sent_as_the_seed_has_it() {
 fn the_examples_show_every_type() {
     let shown: Vec<_> = examples().iter().map(|(_, example)| example["type"].clone()).collect();
     assert!(types().all(|kind| shown.contains(&json!(kind))));
-    assert_eq!(types().filter_map(Kind::from_name).collect::<Vec<_>>(), Kind::ALL);
+    assert_eq!(types().filter_map(MessageKind::from_name).collect::<Vec<_>>(), MessageKind::ALL);
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn every_type_can_be_targeted() {
         fields
             .retain(|name, _| !["need_group_ack", "roam_ignore_users", "routetype"].contains(&name.as_str()));
         fields.insert("users".into(), json!(["user2"]));
-        assert_eq!(sent(Call::Targeted, example.clone()), example);
+        assert_eq!(sent(MessageCall::Targeted, example.clone()), example);
     }
 }
 
@@ -107,6 +107,6 @@ fn only_the_fields_given_are_sent() {
         ("custom", json!({"customExts": {}})),
     ] {
         let message = json!({"to": ["g"], "type": kind, "body": body});
-        assert_eq!(sent(Call::Group, message.clone()), message);
+        assert_eq!(sent(MessageCall::Group, message.clone()), message);
     }
 }

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::clock::{Clock, Instant};
-use crate::quota::{Answer, History, Priority, Quota, Settings};
+use crate::quota::{PermitOutcome, SendHistory, Priority, Quota, QuotaSettings};
 
 fn rate(per_second: u32) -> NonZeroU32 {
     NonZeroU32::new(per_second).unwrap()
@@ -17,7 +17,7 @@ async fn send_until(quota: &Quota, clock: &Clock, end: Instant) -> Vec<Instant> 
         let mut permit = quota.acquire(1, Priority::Normal).await.unwrap();
         permit.written();
         sent.push(clock.now());
-        permit.settle(Answer::Accepted);
+        permit.settle(PermitOutcome::Accepted);
     }
     sent
 }
@@ -37,7 +37,7 @@ fn another_rate_is_kept_from_the_second_in_which_it_is_granted() {
     let clock = Clock::simulated(Duration::from_secs(1_000_000));
     clock
         .block_on(async {
-            let settings = Settings { history: History::Unused, ..Settings::new("messages", rate(20)) };
+            let settings = QuotaSettings { history: SendHistory::Unused, ..QuotaSettings::new("messages", rate(20)) };
             let quota = Quota::new(settings, clock.clone());
             let start = clock.now();
             let at = |seconds| start + Duration::from_secs(seconds);
@@ -61,7 +61,7 @@ fn another_rate_is_kept_from_the_second_in_which_it_is_granted() {
 #[test]
 fn a_rate_below_the_largest_call_takes_a_new_quota() {
     let clock = Clock::simulated(Duration::from_secs(1));
-    let settings = Settings { largest_cost: rate(3), ..Settings::new("messages", rate(20)) };
+    let settings = QuotaSettings { largest_cost: rate(3), ..QuotaSettings::new("messages", rate(20)) };
     let quota = Quota::new(settings, clock);
     assert!(!quota.grant(rate(2), 1.0));
     assert!(!quota.grant(rate(20), 0.01));

@@ -12,7 +12,7 @@ use rand::{Rng, SeedableRng};
 
 use super::model::{Backend, Counting, Service, all_take};
 use crate::clock::{Clock, Instant};
-use crate::quota::{Answer, History, Permit, Priority, Quota, Settings};
+use crate::quota::{PermitOutcome, SendHistory, Permit, Priority, Quota, QuotaSettings};
 
 /// What is played.
 #[derive(Debug, Clone)]
@@ -115,10 +115,10 @@ impl Network {
         for life in lives {
             let death = Instant::from_start(Duration::from_secs_f64(life));
             let quota = Quota::new(
-                Settings {
+                QuotaSettings {
                     largest_cost: NonZeroU32::new(3).unwrap(),
-                    history: History::Unknown,
-                    ..Settings::new("messages", NonZeroU32::new(self.scene.per_second).unwrap())
+                    history: SendHistory::Unknown,
+                    ..QuotaSettings::new("messages", NonZeroU32::new(self.scene.per_second).unwrap())
                 },
                 clock.clone(),
             );
@@ -202,9 +202,9 @@ impl Network {
             Step::Answer(taken) => {
                 if let Some(permit) = permit {
                     permit.answered(if taken {
-                        Answer::Accepted
+                        PermitOutcome::Accepted
                     } else {
-                        Answer::Throttled { retry_after: None }
+                        PermitOutcome::Throttled { retry_after: None }
                     });
                 }
             }

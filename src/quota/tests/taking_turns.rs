@@ -12,20 +12,20 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::clock::{Clock, Instant};
-use crate::quota::{Answer, History, PastSend, Permit, Priority, Quota, Settings, TooCostly};
+use crate::quota::{PermitOutcome, SendHistory, PastSend, Permit, Priority, Quota, QuotaSettings, CostTooHighError};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 fn quota(clock: &Clock, per_second: u32) -> Quota {
-    let settings = Settings {
+    let settings = QuotaSettings {
         largest_cost: NonZeroU32::new(3).unwrap(),
-        history: History::Unused,
-        ..Settings::new("messages", NonZeroU32::new(per_second).unwrap())
+        history: SendHistory::Unused,
+        ..QuotaSettings::new("messages", NonZeroU32::new(per_second).unwrap())
     };
     Quota::new(settings, clock.clone())
 }
 
-fn send(mut permit: Permit, answer: Answer) {
+fn send(mut permit: Permit, answer: PermitOutcome) {
     permit.written();
     permit.answered(answer);
 }
@@ -43,7 +43,7 @@ fn crowd(
         tokio::task::spawn_local(async move {
             let permit = quota.acquire(1, of).await.unwrap();
             served.borrow_mut().push((of, clock.now().since_start()));
-            send(permit, Answer::Accepted);
+            send(permit, PermitOutcome::Accepted);
         });
     }
 }
@@ -63,7 +63,7 @@ fn priorities_share_by_weight_and_an_alert_is_next() {
             assert!(low.abs_diff(normal / 4) <= 5, "{low} and {normal}");
             let asked = clock.now();
             assert!(quota.expected_wait(3, Priority::High) < Duration::from_millis(20));
-            send(quota.acquire(3, Priority::High).await.unwrap(), Answer::Accepted);
+            send(quota.acquire(3, Priority::High).await.unwrap(), PermitOutcome::Accepted);
             // Two spacings: one that was due, and the gap in which the guard frees three places.
             assert!(clock.now() - asked < Duration::from_millis(50), "{:?}", clock.now() - asked);
             crowd(&served, &quota, &clock, Priority::High, 10_000);
@@ -100,11 +100,11 @@ fn what_costs_too_much_is_refused_and_what_costs_more_than_a_second_is_slow() {
             .block_on(async {
                 for cost in [0, 4] {
                     let error = quota.acquire(cost, Priority::High).await.unwrap_err();
-                    assert_eq!(error, TooCostly { name: "messages", cost, most: 3 });
+                    assert_eq!(error, CostTooHighError { name: "messages", cost, most: 3 });
                 }
                 let begun = clock.now();
                 for _ in 0..10 {
-                    send(quota.acquire(3, Priority::Normal).await.unwrap(), Answer::Accepted);
+                    send(quota.acquire(3, Priority::Normal).await.unwrap(), PermitOutcome::Accepted);
                 }
                 let elapsed = (clock.now() - begun).as_secs_f64();
                 // Nine whole calls before the last one, each of as many seconds as it is worth.
@@ -122,7 +122,7 @@ fn nothing_leaves_before_the_service_said_so() {
     clock
         .block_on(async {
             let retry_after = Some(7 * SECOND);
-            send(quota.acquire(1, Priority::Normal).await.unwrap(), Answer::Throttled { retry_after });
+            send(quota.acquire(1, Priority::Normal).await.unwrap(), PermitOutcome::Throttled { retry_after });
             let status = quota.status();
             assert_eq!((status.resumes_in, status.throttled_last_minute), (retry_after, 1));
             assert!(status.pace < 100.0);
@@ -143,7 +143,7 @@ fn an_idle_quota_saves_nothing_up() {
             let begun = clock.now();
             let mut at_once = 0;
             while clock.now() == begun {
-                send(quota.acquire(1, Priority::Normal).await.unwrap(), Answer::Accepted);
+                send(quota.acquire(1, Priority::Normal).await.unwrap(), PermitOutcome::Accepted);
                 at_once += 1;
             }
             assert!(at_once <= 5, "{at_once}");
@@ -155,9 +155,9 @@ fn an_idle_quota_saves_nothing_up() {
 fn a_known_history_is_counted() {
     let clock = Clock::simulated(Duration::ZERO);
     let sends = (0..20).map(|_| PastSend { ago: Duration::from_millis(400), cost: 1 }).collect();
-    let settings = Settings {
-        history: History::Known(sends),
-        ..Settings::new("messages", NonZeroU32::new(20).unwrap())
+    let settings = QuotaSettings {
+        history: SendHistory::Known(sends),
+        ..QuotaSettings::new("messages", NonZeroU32::new(20).unwrap())
     };
     let quota = Quota::new(settings, clock.clone());
     clock.block_on(async { drop(quota.acquire(1, Priority::Normal).await.unwrap()) }).unwrap();
@@ -172,7 +172,7 @@ fn a_call_without_an_answer_holds_its_place_no_longer_than_it_can_matter() {
     clock
         .block_on(async {
             // Nothing is known of the way: five seconds over its own. Then the spread is: two milliseconds.
-            for (first, held) in [(None, 6 * SECOND), (Some(Answer::Accepted), Duration::from_millis(1_002))]
+            for (first, held) in [(None, 6 * SECOND), (Some(PermitOutcome::Accepted), Duration::from_millis(1_002))]
             {
                 if let Some(answer) = first {
                     send(quota.acquire(1, Priority::Normal).await.unwrap(), answer);
@@ -198,13 +198,13 @@ fn those_who_wait_outlive_the_runtime_that_served_them() {
     let mut wait = Box::pin(quota.acquire(1, Priority::Normal));
     clock
         .block_on(async {
-            send(quota.acquire(1, Priority::Normal).await.unwrap(), Answer::Accepted);
+            send(quota.acquire(1, Priority::Normal).await.unwrap(), PermitOutcome::Accepted);
             assert!(now_or_never(wait.as_mut()).await.is_none());
             tokio::task::yield_now().await;
         })
         .unwrap();
     assert_eq!(quota.waiters().len(), 1);
-    send(clock.block_on(wait).unwrap().unwrap(), Answer::Accepted);
+    send(clock.block_on(wait).unwrap().unwrap(), PermitOutcome::Accepted);
     assert!(quota.waiters().is_empty());
 }
 
@@ -222,13 +222,13 @@ enum Act {
     GiveUp(usize),
     DropUnwritten(usize),
     Write(usize),
-    Answer(usize, Answer),
+    Answer(usize, PermitOutcome),
     Pass(u64),
 }
 
 fn act() -> impl Strategy<Value = Act> {
     let priority = prop::sample::select(Priority::ALL.to_vec());
-    let answer = prop::sample::select(vec![Answer::Accepted, Answer::Other, Answer::Missing]);
+    let answer = prop::sample::select(vec![PermitOutcome::Accepted, PermitOutcome::Other, PermitOutcome::Missing]);
     prop_oneof![
         4 => (1..=3_u32, priority).prop_map(|(cost, priority)| Act::Ask(cost, priority)),
         1 => any::<usize>().prop_map(Act::GiveUp),
@@ -239,7 +239,7 @@ fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
-type Wait<'a> = Pin<Box<dyn Future<Output = Result<Permit, TooCostly>> + 'a>>;
+type Wait<'a> = Pin<Box<dyn Future<Output = Result<Permit, CostTooHighError>> + 'a>>;
 
 fn one_of<T>(list: &mut Vec<T>, number: usize) -> Option<T> {
     let length = list.len();
@@ -296,7 +296,7 @@ async fn act_out(clock: &Clock, per_second: u32, acts: Vec<Act>) {
     assert!(quota.status().waiting.is_empty());
     let begun = clock.now();
     for _ in 0..per_second {
-        send(quota.acquire(1, Priority::Low).await.unwrap(), Answer::Accepted);
+        send(quota.acquire(1, Priority::Low).await.unwrap(), PermitOutcome::Accepted);
     }
     let elapsed = clock.now() - begun;
     assert!(elapsed <= SECOND + slowest, "{per_second} messages took {elapsed:?}, answers {slowest:?}");

@@ -6,19 +6,19 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::quota::{Answer, History, Priority, Quota, Settings};
+use crate::quota::{PermitOutcome, SendHistory, Priority, Quota, QuotaSettings};
 
 /// The largest difference, in spacings, between what was expected at each of `looks` (seconds) and what came, with a
 /// queue of `seconds`.
 fn largest_error(
     per_second: u32,
     seconds: u32,
-    history: History,
+    history: SendHistory,
     priorities: &'static [Priority],
     looks: &[f64],
 ) -> f64 {
     let clock = Clock::simulated(Duration::ZERO);
-    let settings = Settings { history, ..Settings::new("messages", NonZeroU32::new(per_second).unwrap()) };
+    let settings = QuotaSettings { history, ..QuotaSettings::new("messages", NonZeroU32::new(per_second).unwrap()) };
     let quota = Quota::new(settings, clock.clone());
     let served: Rc<RefCell<Vec<(Priority, f64)>>> = Rc::default();
     let looked: Vec<(f64, Vec<_>)> = clock
@@ -32,7 +32,7 @@ fn largest_error(
                     served.borrow_mut().push((priority, clock.now().since_start().as_secs_f64()));
                     permit.written();
                     clock.sleep(Duration::from_millis(20)).await;
-                    permit.answered(Answer::Accepted);
+                    permit.answered(PermitOutcome::Accepted);
                 });
             }
             let mut looked = Vec::new();
@@ -72,7 +72,7 @@ fn largest_error(
 fn within_one_spacing_or_20_ms() {
     // From 5 s on: at 20 a second, the spread is known by then.
     for per_second in [20, 50, 100] {
-        let error = largest_error(per_second, 13, History::Unused, &[Priority::Normal], &[5.0, 7.3, 11.9]);
+        let error = largest_error(per_second, 13, SendHistory::Unused, &[Priority::Normal], &[5.0, 7.3, 11.9]);
         println!("{per_second}/s: {error:.2} spacings off at most");
         assert!(error <= (f64::from(per_second) * 0.02).max(1.0), "{per_second}/s: {error} spacings");
     }
@@ -80,7 +80,7 @@ fn within_one_spacing_or_20_ms() {
 
 #[test]
 fn within_one_spacing_after_a_start_of_which_nothing_is_known() {
-    let error = largest_error(20, 3, History::Unknown, &[Priority::Normal], &[0.01, 0.5, 1.2]);
+    let error = largest_error(20, 3, SendHistory::Unknown, &[Priority::Normal], &[0.01, 0.5, 1.2]);
     println!("{error:.2} spacings off at most");
     // Nobody knows yet how long answers take.
     assert!(error <= 3.0, "{error} spacings");
@@ -88,7 +88,7 @@ fn within_one_spacing_after_a_start_of_which_nothing_is_known() {
 
 #[test]
 fn within_two_spacings_where_priorities_mix() {
-    let error = largest_error(20, 12, History::Unused, &Priority::ALL, &[5.0, 7.3]);
+    let error = largest_error(20, 12, SendHistory::Unused, &Priority::ALL, &[5.0, 7.3]);
     println!("{error:.2} spacings off at most");
     assert!(error <= 2.0, "{error} spacings");
 }

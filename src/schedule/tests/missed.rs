@@ -3,23 +3,23 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::protocol::When;
-use crate::schedule::{Decision, Job, MOST_AT_ONCE, Verdict, Why, decide, run_name};
+use crate::protocol::JobTrigger;
+use crate::schedule::{JobDecision, Job, MOST_AT_ONCE, RunVerdict, SkipReason, decide, run_name};
 
 use super::{declared, instant, job, when};
 
 /// `run 23T09:00:00; skip 23T06:00:00 to 23T08:00:00 (3) old; next 24T09:00:00`, days of the month alone.
-fn told(decision: &Decision) -> String {
+fn told(decision: &JobDecision) -> String {
     let short = |instant: Duration| run_name(instant)[8..].trim_end_matches('Z').to_owned();
     let mut text = String::new();
     for verdict in &decision.verdicts {
         let _ = match verdict {
-            Verdict::Run(instant) => write!(text, "run {}; ", short(*instant)),
-            Verdict::Skip(skipped) => {
+            RunVerdict::Run(instant) => write!(text, "run {}; ", short(*instant)),
+            RunVerdict::Skip(skipped) => {
                 let why = match skipped.why {
-                    Why::Skip => "skip",
-                    Why::Old => "old",
-                    Why::Superseded => "superseded",
+                    SkipReason::Skip => "skip",
+                    SkipReason::Old => "old",
+                    SkipReason::Superseded => "superseded",
                 };
                 let (first, last) = (short(skipped.first), short(skipped.last));
                 write!(text, "{why} {first} to {last} ({}); ", skipped.count)
@@ -297,7 +297,7 @@ fn what_is_due_after_a_stop() {
         let ahead = last.and_then(|last| last.checked_sub(instant(now))).filter(|ahead| !ahead.is_zero());
         assert_eq!(decision.ahead, ahead);
         // Nothing is decided twice.
-        if let Some(done) = decision.verdicts.last().map(Verdict::last) {
+        if let Some(done) = decision.verdicts.last().map(RunVerdict::last) {
             let again = decide(&job, Some(done), instant(LONG_AGO), instant(now));
             assert_eq!((again.verdicts, again.next), (Vec::new(), decision.next), "{text} at {now}");
         }
@@ -330,7 +330,7 @@ fn a_grace_of_its_own() {
 
 #[test]
 fn a_run_that_is_put_off_is_not_late() {
-    let mut declaration = declared(When::Every { ms: 3_600_000 }, "UTC");
+    let mut declaration = declared(JobTrigger::Every { ms: 3_600_000 }, "UTC");
     declaration.jitter_ms = Some(1_800_000);
     declaration.missed = Some("skip".to_owned());
     let job = Job::new(&declaration).unwrap();
@@ -340,12 +340,12 @@ fn a_run_that_is_put_off_is_not_late() {
     assert!(wake > next);
     let early = decide(&job, Some(last), Duration::ZERO, wake.saturating_sub(Duration::from_millis(1)));
     assert_eq!((early.verdicts, early.wake), (Vec::new(), Some(wake)));
-    assert_eq!(decide(&job, Some(last), Duration::ZERO, wake).verdicts, [Verdict::Run(next)]);
+    assert_eq!(decide(&job, Some(last), Duration::ZERO, wake).verdicts, [RunVerdict::Run(next)]);
 }
 
 #[test]
 fn a_long_list_comes_in_parts_and_whole() {
-    let mut declaration = declared(When::Every { ms: 1000 }, "UTC");
+    let mut declaration = declared(JobTrigger::Every { ms: 1000 }, "UTC");
     declaration.missed = Some("all".to_owned());
     let job = Job::new(&declaration).unwrap();
     let now = instant("2026-11-23T09:00:00Z");
@@ -359,6 +359,6 @@ fn a_long_list_comes_in_parts_and_whole() {
         ran.extend(decision.verdicts);
     }
     let expected: Vec<_> =
-        (0..1000).rev().map(|ago| Verdict::Run(now.saturating_sub(Duration::from_secs(ago)))).collect();
+        (0..1000).rev().map(|ago| RunVerdict::Run(now.saturating_sub(Duration::from_secs(ago)))).collect();
     assert_eq!(ran, expected);
 }

@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::protocol::{Declaration, When};
+use crate::protocol::{JobDeclaration, JobTrigger};
 
-use super::{Job, Problem, run_name, zone};
+use super::{Job, DeclarationError, run_name, zone};
 
-fn declared(when: When, tz: &str) -> Declaration {
-    Declaration {
+fn declared(when: JobTrigger, tz: &str) -> JobDeclaration {
+    JobDeclaration {
         name: "job".to_owned(),
         when,
         tz: Some(tz.to_owned()),
@@ -30,18 +30,18 @@ fn declared(when: When, tz: &str) -> Declaration {
 }
 
 /// `every 90s`, `at 2026-12-24 18:00`, or a cron expression.
-fn when(text: &str) -> When {
+fn when(text: &str) -> JobTrigger {
     if let Some(length) = text.strip_prefix("every ") {
         let length: jiff::SignedDuration = length.parse().unwrap();
-        When::Every { ms: u64::try_from(length.as_millis()).unwrap() }
+        JobTrigger::Every { ms: u64::try_from(length.as_millis()).unwrap() }
     } else if let Some(time) = text.strip_prefix("at ") {
-        When::At(time.to_owned())
+        JobTrigger::At(time.to_owned())
     } else {
-        When::Cron(text.to_owned())
+        JobTrigger::Cron(text.to_owned())
     }
 }
 
-fn try_job(text: &str, tz: &str) -> Result<Job, Problem> {
+fn try_job(text: &str, tz: &str) -> Result<Job, DeclarationError> {
     Job::new(&declared(when(text), tz))
 }
 

@@ -1,6 +1,6 @@
 //! Declarations that make no sense, and what is said of them.
 
-use crate::protocol::When;
+use crate::protocol::JobTrigger;
 use crate::schedule::Job;
 
 use super::{declared, job, try_job};
@@ -56,8 +56,8 @@ fn schedules_that_are_wrong_say_where_and_what_is_right() {
 
 #[test]
 fn options_that_are_wrong_say_what_is_right() {
-    let change = |change: &dyn Fn(&mut crate::protocol::Declaration)| {
-        let mut declaration = declared(When::Cron("*/5 9 * * *".to_owned()), "UTC");
+    let change = |change: &dyn Fn(&mut crate::protocol::JobDeclaration)| {
+        let mut declaration = declared(JobTrigger::Cron("*/5 9 * * *".to_owned()), "UTC");
         change(&mut declaration);
         Job::new(&declaration).expect_err("it is wrong")
     };
@@ -85,7 +85,7 @@ fn options_that_are_wrong_say_what_is_right() {
 
 #[test]
 fn a_run_is_put_off_by_less_than_the_jitter_and_always_the_same() {
-    let mut declaration = declared(When::Every { ms: 60_000 }, "UTC");
+    let mut declaration = declared(JobTrigger::Every { ms: 60_000 }, "UTC");
     declaration.jitter_ms = Some(30_000);
     let job = Job::new(&declaration).unwrap();
     let instants: Vec<_> = (0..100).map(|minute| std::time::Duration::from_secs(60 * minute)).collect();

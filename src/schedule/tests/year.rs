@@ -8,7 +8,7 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::schedule::{Job, Verdict, decide};
+use crate::schedule::{Job, RunVerdict, decide};
 
 use super::{declared, instant, when};
 
@@ -74,7 +74,7 @@ fn a_year_of_a_thousand_jobs_decides_each_instant_once() {
                 decided[number] += 1;
             }
             assert_eq!(at, verdict.last());
-            if let Verdict::Run(instant) = verdict {
+            if let RunVerdict::Run(instant) = verdict {
                 ran += 1;
                 assert!(*instant + job.delay(*instant) <= now);
             }

@@ -9,7 +9,7 @@ use rand::Rng;
 
 pub use parse::ParseFaultError;
 
-use super::Call;
+use super::ServiceCall;
 
 /// When the service fails, and how.
 ///
@@ -31,22 +31,22 @@ use super::Call;
 /// `send:every=10:429`, `token:first=2:503,retry-after=1`, `send:p=0.01:reset-after`, `send:at=3:504,after`.
 /// Where several rules strike at once, the first one in the plan does.
 #[derive(Debug, Clone, Default)]
-pub struct Plan(Vec<Rule>);
+pub struct FaultPlan(Vec<FaultRule>);
 
 #[derive(Debug, Clone)]
-struct Rule {
+struct FaultRule {
     /// The rule as it was written.
     text: String,
     /// `None` is any call.
-    call: Option<Call>,
-    when: When,
-    fault: Fault,
+    call: Option<ServiceCall>,
+    when: FaultTrigger,
+    fault: InjectedFault,
     /// How many of its calls have come.
     seen: u64,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum When {
+enum FaultTrigger {
     Always,
     Every(u64),
     First(u64),
@@ -56,14 +56,14 @@ enum When {
 
 /// What goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fault {
+pub(super) struct InjectedFault {
     /// Whether the service does what was asked before it goes wrong.
     pub(super) accepted: bool,
-    pub(super) what: What,
+    pub(super) what: FaultEffect,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum What {
+pub(super) enum FaultEffect {
     Status { status: StatusCode, error: Option<String>, html: bool, retry_after: Option<u64> },
     Reset,
     Hang,
@@ -72,7 +72,7 @@ pub(super) enum What {
     Missing,
 }
 
-impl Plan {
+impl FaultPlan {
     /// Whether nothing is planned.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -85,16 +85,16 @@ impl Plan {
     }
 
     /// Counts the call in every rule that is about it, and tells the fault that strikes it and the rule's text.
-    pub(super) fn strike(&mut self, call: Call, rng: &mut impl Rng) -> Option<(Fault, String)> {
+    pub(super) fn strike(&mut self, call: ServiceCall, rng: &mut impl Rng) -> Option<(InjectedFault, String)> {
         let mut struck = None;
         for rule in self.0.iter_mut().filter(|rule| rule.call.is_none_or(|wanted| wanted == call)) {
             rule.seen += 1;
             let strikes = match &rule.when {
-                When::Always => true,
-                When::Every(k) => rule.seen.is_multiple_of(*k),
-                When::First(n) => rule.seen <= *n,
-                When::At(numbers) => numbers.contains(&rule.seen),
-                When::Chance(p) => rng.random_bool(*p),
+                FaultTrigger::Always => true,
+                FaultTrigger::Every(k) => rule.seen.is_multiple_of(*k),
+                FaultTrigger::First(n) => rule.seen <= *n,
+                FaultTrigger::At(numbers) => numbers.contains(&rule.seen),
+                FaultTrigger::Chance(p) => rng.random_bool(*p),
             };
             if strikes && struck.is_none() {
                 struck = Some((rule.fault.clone(), rule.text.clone()));
@@ -104,7 +104,7 @@ impl Plan {
     }
 }
 
-impl fmt::Display for Plan {
+impl fmt::Display for FaultPlan {
     /// The rules as they were written, one a line.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|rule| writeln!(formatter, "{}", rule.text))
@@ -120,9 +120,9 @@ mod tests {
 
     /// Which of the first 12 sends are struck.
     fn struck(plan: &str) -> Vec<u64> {
-        let mut plan: Plan = plan.parse().unwrap();
+        let mut plan: FaultPlan = plan.parse().unwrap();
         let mut rng = StdRng::seed_from_u64(7);
-        (1..=12).filter(|_| plan.strike(Call::Send, &mut rng).is_some()).collect()
+        (1..=12).filter(|_| plan.strike(ServiceCall::Send, &mut rng).is_some()).collect()
     }
 
     #[test]
@@ -138,18 +138,18 @@ mod tests {
 
     #[test]
     fn chance_strikes_about_as_often_as_it_says() {
-        let mut plan: Plan = "any:p=0.25:429".parse().unwrap();
+        let mut plan: FaultPlan = "any:p=0.25:429".parse().unwrap();
         let mut rng = StdRng::seed_from_u64(7);
-        let struck = (0..10_000).filter(|_| plan.strike(Call::Groups, &mut rng).is_some()).count();
+        let struck = (0..10_000).filter(|_| plan.strike(ServiceCall::Groups, &mut rng).is_some()).count();
         assert!((2_300..2_700).contains(&struck), "{struck}");
     }
 
     #[test]
     fn the_first_of_several_strikes_and_all_of_them_count() {
-        let mut plan: Plan = "send:every=2:429\nsend:every=3:503".parse().unwrap();
+        let mut plan: FaultPlan = "send:every=2:429\nsend:every=3:503".parse().unwrap();
         let mut rng = StdRng::seed_from_u64(7);
         let texts: Vec<_> =
-            (1..=6).map(|_| plan.strike(Call::Send, &mut rng).map(|(_, text)| text)).collect();
+            (1..=6).map(|_| plan.strike(ServiceCall::Send, &mut rng).map(|(_, text)| text)).collect();
         let (even, third) = (Some("send:every=2:429".to_owned()), Some("send:every=3:503".to_owned()));
         assert_eq!(texts, [None, even.clone(), third, even.clone(), None, even]);
     }

@@ -4,8 +4,8 @@ use std::str::FromStr;
 
 use axum::http::StatusCode;
 
-use super::{Fault, Plan, Rule, What, When};
-use crate::simulator::Call;
+use super::{InjectedFault, FaultPlan, FaultRule, FaultEffect, FaultTrigger};
+use crate::simulator::ServiceCall;
 
 /// A fault rule that cannot be read: which, where in it, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,7 +19,7 @@ pub struct ParseFaultError {
     pub problem: String,
 }
 
-impl FromStr for Plan {
+impl FromStr for FaultPlan {
     type Err = ParseFaultError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -28,7 +28,7 @@ impl FromStr for Plan {
     }
 }
 
-fn rule(text: &str) -> Result<Rule, ParseFaultError> {
+fn rule(text: &str) -> Result<FaultRule, ParseFaultError> {
     // Every part is a slice of the rule, so its place follows from where the slice begins.
     let fail = |part: &str, problem: String| {
         let offset = part.as_ptr().addr().saturating_sub(text.as_ptr().addr());
@@ -41,29 +41,29 @@ fn rule(text: &str) -> Result<Rule, ParseFaultError> {
         [call, when, what] => (call, Some(when), what),
         _ => return Err(fail(text, "a rule is CALL:WHAT or CALL:WHEN:WHAT".to_owned())),
     };
-    Ok(Rule {
+    Ok(FaultRule {
         text: text.to_owned(),
         call: read_call(call).map_err(|problem| fail(call, problem))?,
         when: match when {
             Some(when) => read_when(when).map_err(|problem| fail(when, problem))?,
-            None => When::Always,
+            None => FaultTrigger::Always,
         },
         fault: read_fault(what).map_err(|(part, problem)| fail(part, problem))?,
         seen: 0,
     })
 }
 
-fn read_call(name: &str) -> Result<Option<Call>, String> {
+fn read_call(name: &str) -> Result<Option<ServiceCall>, String> {
     if name == "any" {
         return Ok(None);
     }
     name.parse().map(Some).map_err(|()| {
-        let names: Vec<_> = Call::ALL.iter().map(|call| call.name()).collect();
+        let names: Vec<_> = ServiceCall::ALL.iter().map(|call| call.name()).collect();
         format!("`{name}` is no call; there are {} and any", names.join(", "))
     })
 }
 
-fn read_when(text: &str) -> Result<When, String> {
+fn read_when(text: &str) -> Result<FaultTrigger, String> {
     let known = "`every=K`, `first=N`, `at=N,N…`, `p=0.01`";
     let (name, value) = text.split_once('=').ok_or_else(|| format!("`{text}` is not one of {known}"))?;
     let number = |value: &str| {
@@ -71,41 +71,41 @@ fn read_when(text: &str) -> Result<When, String> {
         number.ok_or_else(|| format!("`{name}` needs a whole number over 0, not `{value}`"))
     };
     match name {
-        "every" => number(value).map(When::Every),
-        "first" => number(value).map(When::First),
-        "at" => value.split(',').map(number).collect::<Result<_, _>>().map(When::At),
+        "every" => number(value).map(FaultTrigger::Every),
+        "first" => number(value).map(FaultTrigger::First),
+        "at" => value.split(',').map(number).collect::<Result<_, _>>().map(FaultTrigger::At),
         "p" => {
             let chance = value.parse::<f64>().ok().filter(|chance| (0.0..=1.0).contains(chance));
-            chance.map(When::Chance).ok_or_else(|| format!("`p` needs a number from 0 to 1, not `{value}`"))
+            chance.map(FaultTrigger::Chance).ok_or_else(|| format!("`p` needs a number from 0 to 1, not `{value}`"))
         }
         _ => Err(format!("`{name}` is not one of {known}")),
     }
 }
 
 /// The fault, or the part that is wrong and why.
-fn read_fault(text: &str) -> Result<Fault, (&str, String)> {
+fn read_fault(text: &str) -> Result<InjectedFault, (&str, String)> {
     let mut parts = text.split(',').map(str::trim);
     let kind = parts.next().unwrap_or_default();
     let (accepted, what) = match kind {
-        "reset-before" => (false, What::Reset),
-        "reset-after" => (true, What::Reset),
-        "hang-before" => (false, What::Hang),
-        "hang-after" => (true, What::Hang),
-        "truncated" => (true, What::Truncated),
-        "garbage" => (true, What::Garbage),
-        "missing" => (true, What::Missing),
+        "reset-before" => (false, FaultEffect::Reset),
+        "reset-after" => (true, FaultEffect::Reset),
+        "hang-before" => (false, FaultEffect::Hang),
+        "hang-after" => (true, FaultEffect::Hang),
+        "truncated" => (true, FaultEffect::Truncated),
+        "garbage" => (true, FaultEffect::Garbage),
+        "missing" => (true, FaultEffect::Missing),
         _ => return read_status(kind, parts),
     };
     match parts.next() {
         Some(part) => Err((part, format!("`{kind}` takes nothing more, such as `{part}`"))),
-        None => Ok(Fault { accepted, what }),
+        None => Ok(InjectedFault { accepted, what }),
     }
 }
 
 fn read_status<'a>(
     kind: &'a str,
     modifiers: impl Iterator<Item = &'a str>,
-) -> Result<Fault, (&'a str, String)> {
+) -> Result<InjectedFault, (&'a str, String)> {
     let (number, error) = kind.split_once('=').map_or((kind, None), |(number, error)| (number, Some(error)));
     let status = number.parse().ok().filter(|number| (300..=599).contains(number));
     let Some(status) = status.and_then(|number: u16| StatusCode::from_u16(number).ok()) else {
@@ -130,20 +130,20 @@ fn read_status<'a>(
         }
     }
     let error = error.map(str::to_owned);
-    Ok(Fault { accepted, what: What::Status { status, error, html, retry_after } })
+    Ok(InjectedFault { accepted, what: FaultEffect::Status { status, error, html, retry_after } })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn fault(text: &str) -> Fault {
-        text.parse::<Plan>().unwrap().0.remove(0).fault
+    fn fault(text: &str) -> InjectedFault {
+        text.parse::<FaultPlan>().unwrap().0.remove(0).fault
     }
 
-    fn status(status: u16, error: Option<&str>, html: bool, retry_after: Option<u64>) -> What {
+    fn status(status: u16, error: Option<&str>, html: bool, retry_after: Option<u64>) -> FaultEffect {
         let status = StatusCode::from_u16(status).unwrap();
-        What::Status { status, error: error.map(str::to_owned), html, retry_after }
+        FaultEffect::Status { status, error: error.map(str::to_owned), html, retry_after }
     }
 
     #[test]
@@ -155,16 +155,16 @@ mod tests {
             ("send:502", false, status(502, None, true, None)),
             ("send:502,json", false, status(502, None, false, None)),
             ("send : p=0.5 : 504 , html , after", true, status(504, None, true, None)),
-            ("upload:at=1,2:reset-before", false, What::Reset),
-            ("download:reset-after", true, What::Reset),
-            ("groups:hang-before", false, What::Hang),
-            ("members:hang-after", true, What::Hang),
-            ("recall:truncated", true, What::Truncated),
-            ("targeted:garbage", true, What::Garbage),
-            ("send:missing", true, What::Missing),
+            ("upload:at=1,2:reset-before", false, FaultEffect::Reset),
+            ("download:reset-after", true, FaultEffect::Reset),
+            ("groups:hang-before", false, FaultEffect::Hang),
+            ("members:hang-after", true, FaultEffect::Hang),
+            ("recall:truncated", true, FaultEffect::Truncated),
+            ("targeted:garbage", true, FaultEffect::Garbage),
+            ("send:missing", true, FaultEffect::Missing),
         ];
         for (text, accepted, what) in cases {
-            assert_eq!(fault(text), Fault { accepted, what }, "{text}");
+            assert_eq!(fault(text), InjectedFault { accepted, what }, "{text}");
         }
     }
 
@@ -184,18 +184,18 @@ mod tests {
             ("send:missing,after", 14, "takes nothing more"),
         ];
         for (text, column, problem) in cases {
-            let error = format!("any:429; {text}").parse::<Plan>().unwrap_err();
+            let error = format!("any:429; {text}").parse::<FaultPlan>().unwrap_err();
             assert_eq!((error.rule.as_str(), error.column), (text, column), "{error}");
             assert!(error.problem.contains(problem), "{error}");
         }
-        let error = "sned:429".parse::<Plan>().unwrap_err().to_string();
+        let error = "sned:429".parse::<FaultPlan>().unwrap_err().to_string();
         assert!(error.starts_with("fault `sned:429`, column 1: `sned` is no call; there are token, send"));
     }
 
     #[test]
     fn a_plan_reads_back_as_it_was_written() {
-        let plan: Plan = "send:429; token:first=1:503\n\n any:p=0.1:garbage ".parse().unwrap();
+        let plan: FaultPlan = "send:429; token:first=1:503\n\n any:p=0.1:garbage ".parse().unwrap();
         assert_eq!(plan.to_string(), "send:429\ntoken:first=1:503\nany:p=0.1:garbage\n");
-        assert_eq!(plan.to_string().parse::<Plan>().unwrap().to_string(), plan.to_string());
+        assert_eq!(plan.to_string().parse::<FaultPlan>().unwrap().to_string(), plan.to_string());
     }
 }

@@ -5,13 +5,13 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::Answer;
-use super::take::{Asked, Named, cut, from, within};
-use crate::ledger::{Broadcast, BroadcastId, Filter};
-use crate::web::acts::{BroadcastAct, Done};
-use crate::web::answer::{Problem, ProblemBody};
+use super::ApiResult;
+use super::take::{ApiQuery, ApiPath, cut, from, within};
+use crate::ledger::{Broadcast, BroadcastId, BroadcastFilter};
+use crate::web::acts::{BroadcastAction, ActionResult};
+use crate::web::answer::{ApiError, ApiErrorBody};
 use crate::web::guard::{Operator, Viewer};
-use crate::web::{BroadcastView, Site, standing};
+use crate::web::{BroadcastView, AppState, standing};
 
 /// Broadcasts of a page, at the most and where nobody says how many.
 const MOST: u32 = 1000;
@@ -21,10 +21,10 @@ const SOME: u32 = 100;
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct Which {
+pub(super) struct BroadcastListQuery {
     /// Only those that stand like this.
     #[param(inline)]
-    state: Option<Standing>,
+    state: Option<BroadcastStateFilter>,
     /// Only those of this name.
     name: Option<String>,
     /// Only those that were made before this one: the `before` of a page is the next one's.
@@ -38,7 +38,7 @@ pub(super) struct Which {
 /// How a broadcast stands: one of its states, or several of them.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum Standing {
+enum BroadcastStateFilter {
     /// Something of it is left to send.
     Unfinished,
     /// Nothing of it is left to send.
@@ -53,11 +53,11 @@ enum Standing {
     Cancelled,
 }
 
-impl Standing {
-    fn filter(self) -> Filter {
+impl BroadcastStateFilter {
+    fn filter(self) -> BroadcastFilter {
         let state = match self {
-            Self::Unfinished => return Filter { unfinished: true, ..Filter::default() },
-            Self::Over => return Filter { finished: true, ..Filter::default() },
+            Self::Unfinished => return BroadcastFilter { unfinished: true, ..BroadcastFilter::default() },
+            Self::Over => return BroadcastFilter { finished: true, ..BroadcastFilter::default() },
             Self::Building => "building",
             Self::Ready => "ready",
             Self::Interrupted => "interrupted",
@@ -66,7 +66,7 @@ impl Standing {
             Self::Finished => "finished",
             Self::Cancelled => "cancelled",
         };
-        Filter { state: Some(state.to_owned()), ..Filter::default() }
+        BroadcastFilter { state: Some(state.to_owned()), ..BroadcastFilter::default() }
     }
 }
 
@@ -83,7 +83,7 @@ pub(super) struct BroadcastPage {
 pub(super) struct BroadcastDetail {
     broadcast: BroadcastView,
     /// What makes sense now.
-    acts: Vec<BroadcastAct>,
+    acts: Vec<BroadcastAction>,
     /// Messages that were recalled.
     recalled: u64,
     /// Messages that the service would not recall.
@@ -91,21 +91,21 @@ pub(super) struct BroadcastDetail {
 }
 
 /// Broadcasts, the newest first.
-#[utoipa::path(get, path = "/broadcasts", operation_id = "list_broadcasts", params(Which), responses(
+#[utoipa::path(get, path = "/broadcasts", operation_id = "list_broadcasts", params(BroadcastListQuery), responses(
     (status = 200, description = "A page of them", body = BroadcastPage),
-    (status = 400, description = "A parameter is not right", body = ProblemBody),
+    (status = 400, description = "A parameter is not right", body = ApiErrorBody),
 ))]
 pub(super) async fn list(
-    State(site): State<Site>,
+    State(site): State<AppState>,
     _: Viewer,
-    Asked(which): Asked<Which>,
-) -> Answer<BroadcastPage> {
+    ApiQuery(which): ApiQuery<BroadcastListQuery>,
+) -> ApiResult<BroadcastPage> {
     let limit = within("limit", which.limit, MOST, SOME)?;
-    let filter = Filter {
+    let filter = BroadcastFilter {
         name: which.name,
         before: from("before", which.before, 1)?.map(BroadcastId),
         limit: u64::from(limit) + 1,
-        ..which.state.map(Standing::filter).unwrap_or_default()
+        ..which.state.map(BroadcastStateFilter::filter).unwrap_or_default()
     };
     let mut found = site.ledger.list(&filter).await?;
     let before = cut(&mut found, limit, |last| last.id.0);
@@ -115,41 +115,41 @@ pub(super) async fn list(
 /// A broadcast as it stands.
 #[utoipa::path(get, path = "/broadcasts/{id}", operation_id = "show_broadcast", params(("id" = i64, Path, description = "Its number")), responses(
     (status = 200, description = "How it stands", body = BroadcastDetail),
-    (status = 400, description = "This is no number", body = ProblemBody),
-    (status = 404, description = "There is no such broadcast", body = ProblemBody),
+    (status = 400, description = "This is no number", body = ApiErrorBody),
+    (status = 404, description = "There is no such broadcast", body = ApiErrorBody),
 ))]
 pub(super) async fn show(
-    State(site): State<Site>,
+    State(site): State<AppState>,
     _: Viewer,
-    Named(id): Named<i64>,
-) -> Answer<BroadcastDetail> {
+    ApiPath(id): ApiPath<i64>,
+) -> ApiResult<BroadcastDetail> {
     let found = site.ledger.show(BroadcastId(id)).await?;
     let recalled = site.ledger.recalled(found.id).await?;
     let broadcast = views(&site, vec![found]).await?.pop();
-    let broadcast = broadcast.ok_or_else(|| Problem::not_found("the broadcast is gone"))?;
-    let acts = BroadcastAct::sensible(&broadcast);
+    let broadcast = broadcast.ok_or_else(|| ApiError::not_found("the broadcast is gone"))?;
+    let acts = BroadcastAction::sensible(&broadcast);
     Ok(Json(BroadcastDetail { broadcast, acts, recalled: recalled.done, recall_refused: recalled.refused }))
 }
 
 /// Does something with a broadcast. A recall that takes long goes on after its answer.
 #[utoipa::path(post, path = "/broadcasts/{id}/{act}", operation_id = "act_on_broadcast", params(
     ("id" = i64, Path, description = "Its number"),
-    ("act" = inline(BroadcastAct), Path, description = "What to do"),
+    ("act" = inline(BroadcastAction), Path, description = "What to do"),
 ), responses(
-    (status = 200, description = "What was done", body = Done),
-    (status = 400, description = "This is no number, or nothing that can be done", body = ProblemBody),
-    (status = 404, description = "There is no such broadcast", body = ProblemBody),
-    (status = 409, description = "That cannot be done as it stands", body = ProblemBody),
+    (status = 200, description = "What was done", body = ActionResult),
+    (status = 400, description = "This is no number, or nothing that can be done", body = ApiErrorBody),
+    (status = 404, description = "There is no such broadcast", body = ApiErrorBody),
+    (status = 409, description = "That cannot be done as it stands", body = ApiErrorBody),
 ))]
 pub(super) async fn act(
-    State(site): State<Site>,
+    State(site): State<AppState>,
     _: Operator,
-    Named((id, act)): Named<(i64, BroadcastAct)>,
-) -> Answer<Done> {
+    ApiPath((id, act)): ApiPath<(i64, BroadcastAction)>,
+) -> ApiResult<ActionResult> {
     site.act_on_broadcast(BroadcastId(id), act).await.map(Json)
 }
 
 /// With what their drivers have told.
-async fn views(site: &Site, found: Vec<Broadcast>) -> Result<Vec<BroadcastView>, Problem> {
+async fn views(site: &AppState, found: Vec<Broadcast>) -> Result<Vec<BroadcastView>, ApiError> {
     Ok(standing(&site.ledger, &found, site.clock.unix_time()).await?)
 }

@@ -11,7 +11,7 @@ use utoipa::openapi::{
 };
 use utoipa::openapi::{SecurityRequirement, Server};
 
-use crate::web::Site;
+use crate::web::AppState;
 
 /// What nobody needs to repeat at each handler: any of them may answer so.
 const ALL: [(&str, &str); 5] = [
@@ -53,7 +53,7 @@ pub(super) fn base() -> OpenApi {
 }
 
 /// Serves the document of these addresses beside them. It says nothing of the project, so anybody may read it.
-pub(super) fn serve(router: Router<Site>, mut api: OpenApi) -> Router<Site> {
+pub(super) fn serve(router: Router<AppState>, mut api: OpenApi) -> Router<AppState> {
     for item in api.paths.paths.values_mut() {
         item.get.iter_mut().for_each(|get| complete(get, LOOKS));
         item.post.iter_mut().chain(&mut item.delete).for_each(|acts| complete(acts, ACTS));

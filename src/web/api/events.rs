@@ -14,9 +14,9 @@ use axum::{Extension, Router};
 use futures_util::stream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::web::answer::{Problem, ProblemBody};
+use crate::web::answer::{ApiError, ApiErrorBody};
 use crate::web::guard::{Viewer, role};
-use crate::web::{Overview, Site};
+use crate::web::{Overview, AppState};
 
 /// Streams at once.
 const STREAMS: usize = 32;
@@ -29,11 +29,11 @@ const RETRY: &str = "retry: 2000\n\n";
 
 /// The streams that there may be.
 #[derive(Clone)]
-pub(super) struct Places(Arc<Semaphore>);
+pub(super) struct StreamLimiter(Arc<Semaphore>);
 
 /// Has the streams of these addresses share their places.
-pub(super) fn serve(router: Router<Site>) -> Router<Site> {
-    router.layer(Extension(Places(Arc::new(Semaphore::new(STREAMS)))))
+pub(super) fn serve(router: Router<AppState>) -> Router<AppState> {
+    router.layer(Extension(StreamLimiter(Arc::new(Semaphore::new(STREAMS)))))
 }
 
 /// How everything stands, each second while somebody listens: events `overview` with the JSON of `/overview`, numbered.
@@ -41,20 +41,20 @@ pub(super) fn serve(router: Router<Site>) -> Router<Site> {
 /// The stream ends when the token that it was asked for with is renewed.
 #[utoipa::path(get, path = "/events", operation_id = "follow_events", responses(
     (status = 200, description = "Events without an end", body = String, content_type = "text/event-stream"),
-    (status = 503, description = "As many streams as may be are open", body = ProblemBody),
+    (status = 503, description = "As many streams as may be are open", body = ApiErrorBody),
 ))]
 pub(super) async fn follow(
-    State(site): State<Site>,
+    State(site): State<AppState>,
     _: Viewer,
     headers: HeaderMap,
-    Extension(Places(places)): Extension<Places>,
-) -> Result<Response, Problem> {
+    Extension(StreamLimiter(places)): Extension<StreamLimiter>,
+) -> Result<Response, ApiError> {
     let Ok(place) = places.try_acquire_owned() else {
         let why = format!("{STREAMS} streams of events are open, which is the most");
-        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, why));
+        return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, why));
     };
     let shown = site.watch.subscribe();
-    let stream = Stream { site, headers, shown, number: 0, _place: place };
+    let stream = OverviewStream { site, headers, shown, number: 0, _place: place };
     let events = stream::unfold(Some(stream), |stream| async move {
         let mut stream = stream?;
         let event = stream.next().await?;
@@ -65,15 +65,15 @@ pub(super) async fn follow(
 }
 
 /// Somebody who listens.
-struct Stream {
-    site: Site,
+struct OverviewStream {
+    site: AppState,
     headers: HeaderMap,
     shown: watch::Receiver<Option<Arc<Overview>>>,
     number: u64,
     _place: OwnedSemaphorePermit,
 }
 
-impl Stream {
+impl OverviewStream {
     /// What is told next; nothing once the listener may not listen any more.
     async fn next(&mut self) -> Option<String> {
         let changed = self.site.clock.timeout(HEARTBEAT, self.shown.changed()).await;

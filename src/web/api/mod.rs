@@ -23,14 +23,14 @@ use axum::{Json, Router};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::Site;
-use super::answer::Problem;
+use super::AppState;
+use super::answer::ApiError;
 
 /// What handlers give.
-type Answer<T> = Result<Json<T>, Problem>;
+type ApiResult<T> = Result<Json<T>, ApiError>;
 
 /// The addresses of the API.
-pub(super) fn routes() -> Router<Site> {
+pub(super) fn routes() -> Router<AppState> {
     let (router, api) = OpenApiRouter::with_openapi(document::base())
         .routes(routes!(overview::show))
         .routes(routes!(events::follow))
@@ -53,8 +53,8 @@ pub(super) fn routes() -> Router<Site> {
         .routes(routes!(session::show, session::begin, session::end))
         .split_for_parts();
     let served = events::serve(router);
-    let nothing = async || Problem::not_found("there is nothing here");
+    let nothing = async || ApiError::not_found("there is nothing here");
     document::serve(served, api).fallback(nothing).method_not_allowed_fallback(async || {
-        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this address takes other methods: `Allow` names them")
+        ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "this address takes other methods: `Allow` names them")
     })
 }

@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 use tokio::io::AsyncReadExt as _;
 use utoipa::{IntoParams, ToSchema};
 
-use super::Answer;
-use super::take::{Asked, Named, cut, from, within};
+use super::ApiResult;
+use super::take::{ApiQuery, ApiPath, cut, from, within};
 use crate::ledger::{BroadcastId, ExportPages, LedgerError, State as Settled};
-use crate::web::answer::{Problem, ProblemBody};
+use crate::web::answer::{ApiError, ApiErrorBody};
 use crate::web::guard::Viewer;
-use crate::web::{ExportError, ExportForm, ExportOptions, RecipientView, Site, TextExport, workbook};
+use crate::web::{ExportError, ExportFormat, ExportOptions, RecipientView, AppState, TextExport, workbook};
 
 /// Recipients of a page, at the most and where nobody says how many.
 const MOST: u32 = 1000;
@@ -29,10 +29,10 @@ const PIECE: usize = 64 << 10;
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct Which {
+pub(super) struct RecipientListQuery {
     /// Only those in this state.
     #[param(inline)]
-    state: Option<InState>,
+    state: Option<RecipientStateFilter>,
     /// Only those that come after this one in the plan: the `after` of a page is the next one's.
     #[param(minimum = 0)]
     after: Option<i64>,
@@ -45,13 +45,13 @@ pub(super) struct Which {
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct Wanted {
+pub(super) struct ExportQuery {
     /// Only those in this state.
     #[param(inline)]
-    state: Option<InState>,
+    state: Option<RecipientStateFilter>,
     /// The form. Default `csv`.
     #[param(inline)]
-    format: Option<ExportForm>,
+    format: Option<ExportFormat>,
     /// CSV for programs: without a byte order mark, and without an apostrophe before what a spreadsheet would take for
     /// a formula. Default false.
     plain: Option<bool>,
@@ -60,7 +60,7 @@ pub(super) struct Wanted {
 /// A state of recipients.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum InState {
+enum RecipientStateFilter {
     Pending,
     Sending,
     Sent,
@@ -70,16 +70,16 @@ enum InState {
     Cancelled,
 }
 
-impl From<InState> for Settled {
-    fn from(state: InState) -> Self {
+impl From<RecipientStateFilter> for Settled {
+    fn from(state: RecipientStateFilter) -> Self {
         match state {
-            InState::Pending => Self::Pending,
-            InState::Sending => Self::Sending,
-            InState::Sent => Self::Sent,
-            InState::Rejected => Self::Rejected,
-            InState::InDoubt => Self::InDoubt,
-            InState::Skipped => Self::Skipped,
-            InState::Cancelled => Self::Cancelled,
+            RecipientStateFilter::Pending => Self::Pending,
+            RecipientStateFilter::Sending => Self::Sending,
+            RecipientStateFilter::Sent => Self::Sent,
+            RecipientStateFilter::Rejected => Self::Rejected,
+            RecipientStateFilter::InDoubt => Self::InDoubt,
+            RecipientStateFilter::Skipped => Self::Skipped,
+            RecipientStateFilter::Cancelled => Self::Cancelled,
         }
     }
 }
@@ -94,17 +94,17 @@ pub(super) struct RecipientPage {
 
 /// The recipients of a broadcast, in the plan's order.
 #[utoipa::path(get, path = "/broadcasts/{id}/recipients", operation_id = "list_recipients",
-    params(("id" = i64, Path, description = "The broadcast's number"), Which), responses(
+    params(("id" = i64, Path, description = "The broadcast's number"), RecipientListQuery), responses(
     (status = 200, description = "A page of them", body = RecipientPage),
-    (status = 400, description = "A number or parameter is not right", body = ProblemBody),
-    (status = 404, description = "There is no such broadcast", body = ProblemBody),
+    (status = 400, description = "A number or parameter is not right", body = ApiErrorBody),
+    (status = 404, description = "There is no such broadcast", body = ApiErrorBody),
 ))]
 pub(super) async fn list(
-    State(site): State<Site>,
+    State(site): State<AppState>,
     _: Viewer,
-    Named(id): Named<i64>,
-    Asked(which): Asked<Which>,
-) -> Answer<RecipientPage> {
+    ApiPath(id): ApiPath<i64>,
+    ApiQuery(which): ApiQuery<RecipientListQuery>,
+) -> ApiResult<RecipientPage> {
     let limit = within("limit", which.limit, MOST, SOME)?;
     let after = from("after", which.after, 0)?.unwrap_or_default();
     let id = site.ledger.show(BroadcastId(id)).await?.id;
@@ -116,19 +116,19 @@ pub(super) async fn list(
 
 /// All recipients of a broadcast as a file, the same as `mooncast runs export` writes.
 #[utoipa::path(get, path = "/broadcasts/{id}/export", operation_id = "export_recipients",
-    params(("id" = i64, Path, description = "The broadcast's number"), Wanted), responses(
+    params(("id" = i64, Path, description = "The broadcast's number"), ExportQuery), responses(
     (status = 200, description = "The recipients", content(
         (String = "text/csv"), (Vec<serde_json::Value> = "application/json"), (String = "application/jsonl"),
         (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))),
-    (status = 400, description = "A number or parameter is not right", body = ProblemBody),
-    (status = 404, description = "There is no such broadcast", body = ProblemBody),
+    (status = 400, description = "A number or parameter is not right", body = ApiErrorBody),
+    (status = 404, description = "There is no such broadcast", body = ApiErrorBody),
 ))]
 pub(super) async fn export(
-    State(site): State<Site>,
+    State(site): State<AppState>,
     _: Viewer,
-    Named(id): Named<i64>,
-    Asked(wanted): Asked<Wanted>,
-) -> Result<Response, Problem> {
+    ApiPath(id): ApiPath<i64>,
+    ApiQuery(wanted): ApiQuery<ExportQuery>,
+) -> Result<Response, ApiError> {
     let id = site.ledger.show(BroadcastId(id)).await?.id;
     let options = ExportOptions {
         form: wanted.format.unwrap_or_default(),
@@ -137,7 +137,7 @@ pub(super) async fn export(
     };
     let form = options.form;
     let pages = site.ledger.export_pages(id, &options.states).await?;
-    let body = if form == ExportForm::Xlsx { sheet(pages).await? } else { text(&options, pages) };
+    let body = if form == ExportFormat::Xlsx { sheet(pages).await? } else { text(&options, pages) };
     let name = format!("attachment; filename=\"broadcast-{id}.{}\"", form.ending());
     let headers = [(CONTENT_TYPE, form.media_type().to_owned()), (CONTENT_DISPOSITION, name)];
     Ok((headers, body).into_response())
@@ -158,10 +158,10 @@ fn text(options: &ExportOptions, pages: ExportPages) -> Body {
 }
 
 /// A workbook, which is written to a temporary file first: its beginning is known last.
-async fn sheet(pages: ExportPages) -> Result<Body, Problem> {
+async fn sheet(pages: ExportPages) -> Result<Body, ApiError> {
     let file = workbook(pages).await.map_err(|error| match error {
-        ExportError::Ledger(error) => Problem::from(error),
-        other => Problem::new(StatusCode::SERVICE_UNAVAILABLE, other.to_string()),
+        ExportError::Ledger(error) => ApiError::from(error),
+        other => ApiError::new(StatusCode::SERVICE_UNAVAILABLE, other.to_string()),
     })?;
     let file = tokio::fs::File::from_std(file);
     let pieces = stream::try_unfold(file, async |mut file| {

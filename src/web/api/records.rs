@@ -5,11 +5,11 @@ use axum::extract::State;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::Answer;
-use super::take::{Asked, within};
-use crate::web::answer::{Problem, ProblemBody};
+use super::ApiResult;
+use super::take::{ApiQuery, within};
+use crate::web::answer::{ApiError, ApiErrorBody};
 use crate::web::guard::Viewer;
-use crate::web::{ActivityView, AppView, LogLine, Site};
+use crate::web::{ActivityView, AppView, LogLineView, AppState};
 
 /// The quota of whose activity is spoken where nobody names one.
 const GROUP_MESSAGES: &str = "group messages";
@@ -25,7 +25,7 @@ const MOST_HOURS: u32 = 24;
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct Lines {
+pub(super) struct LogQuery {
     /// At the most so many. Default 100.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
@@ -35,7 +35,7 @@ pub(super) struct Lines {
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct Span {
+pub(super) struct ActivityQuery {
     /// The quota, as `/quotas` names it. Default `group messages`.
     quota: Option<String>,
     /// How far back. Default 1.
@@ -44,37 +44,37 @@ pub(super) struct Span {
 }
 
 /// The newest lines of the daemon's log, the oldest first.
-#[utoipa::path(get, path = "/log", operation_id = "show_log", params(Lines), responses(
-    (status = 200, description = "The lines", body = [LogLine]),
-    (status = 400, description = "The parameter is not right", body = ProblemBody),
+#[utoipa::path(get, path = "/log", operation_id = "show_log", params(LogQuery), responses(
+    (status = 200, description = "The lines", body = [LogLineView]),
+    (status = 400, description = "The parameter is not right", body = ApiErrorBody),
 ))]
 pub(super) async fn log(
-    State(site): State<Site>,
+    State(site): State<AppState>,
     _: Viewer,
-    Asked(lines): Asked<Lines>,
-) -> Answer<Vec<LogLine>> {
+    ApiQuery(lines): ApiQuery<LogQuery>,
+) -> ApiResult<Vec<LogLineView>> {
     let most = within("limit", lines.limit, MOST_LINES, SOME_LINES)?;
     Ok(Json(site.log.newest(most as usize)))
 }
 
 /// The apps with their quotas, and who waits for them; the default app first.
 #[utoipa::path(get, path = "/quotas", operation_id = "list_quotas", responses((status = 200, description = "The apps", body = [AppView])))]
-pub(super) async fn quotas(State(site): State<Site>, _: Viewer) -> Answer<Vec<AppView>> {
+pub(super) async fn quotas(State(site): State<AppState>, _: Viewer) -> ApiResult<Vec<AppView>> {
     apps(&site).await.map(Json)
 }
 
 /// What was sent of a quota lately, by ten seconds, the oldest first, by all processes and of all apps. Spans in which
 /// nothing was sent are left out.
-#[utoipa::path(get, path = "/activity", operation_id = "show_activity", params(Span), responses(
+#[utoipa::path(get, path = "/activity", operation_id = "show_activity", params(ActivityQuery), responses(
     (status = 200, description = "The spans", body = [ActivityView]),
-    (status = 400, description = "A parameter is not right", body = ProblemBody),
-    (status = 404, description = "There is no such quota", body = ProblemBody),
+    (status = 400, description = "A parameter is not right", body = ApiErrorBody),
+    (status = 404, description = "There is no such quota", body = ApiErrorBody),
 ))]
 pub(super) async fn activity(
-    State(site): State<Site>,
+    State(site): State<AppState>,
     _: Viewer,
-    Asked(span): Asked<Span>,
-) -> Answer<Vec<ActivityView>> {
+    ApiQuery(span): ApiQuery<ActivityQuery>,
+) -> ApiResult<Vec<ActivityView>> {
     let hours = within("hours", span.hours, MOST_HOURS, 1)?;
     let quota = span.quota.as_deref().unwrap_or(GROUP_MESSAGES);
     let known: Vec<String> =
@@ -82,15 +82,15 @@ pub(super) async fn activity(
     if !known.iter().any(|known| known == quota) {
         let known: std::collections::BTreeSet<_> = known.into_iter().collect();
         let known = known.into_iter().collect::<Vec<_>>().join(", ");
-        return Err(Problem::not_found(format!("there is no quota `{quota}`; there is {known}")));
+        return Err(ApiError::not_found(format!("there is no quota `{quota}`; there is {known}")));
     }
     let since = site.clock.unix_time().saturating_sub(std::time::Duration::from_hours(hours.into()));
     let found = site.ledger.activity(None, quota, since).await?;
     Ok(Json(found.into_iter().map(ActivityView::from).collect()))
 }
 
-async fn apps(site: &Site) -> Result<Vec<AppView>, Problem> {
-    let looked = async |office: std::rc::Rc<crate::web::house::Office>| {
+async fn apps(site: &AppState) -> Result<Vec<AppView>, ApiError> {
+    let looked = async |office: std::rc::Rc<crate::web::house::DaemonContext>| {
         office.house.apps.iter().map(|app| AppView::from(&**app)).collect()
     };
     site.on_daemon(looked).await

@@ -6,13 +6,13 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Answer;
-use super::take::Said;
-use crate::web::acts::Done;
-use crate::web::answer::ProblemBody;
+use super::ApiResult;
+use super::take::ApiJson;
+use crate::web::acts::ActionResult;
+use crate::web::answer::ApiErrorBody;
 use crate::web::guard::{Operator, Viewer};
 use crate::web::scripts::asked_scripts;
-use crate::web::{JobRunView, ScriptView, Site};
+use crate::web::{JobRunView, ScriptView, AppState};
 
 /// A script, and the last time that somebody had it run.
 #[derive(Debug, Serialize, ToSchema)]
@@ -25,7 +25,7 @@ pub(super) struct ScriptDetail {
 /// What to run.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RunScript {
+pub(super) struct RunScriptRequest {
     /// The script: its path below the project's folder, or below `scripts/`.
     script: String,
     /// The arguments of its `main(args)`.
@@ -37,7 +37,7 @@ pub(super) struct RunScript {
 #[utoipa::path(get, path = "/scripts", operation_id = "list_scripts", responses(
     (status = 200, description = "The scripts", body = [ScriptDetail]),
 ))]
-pub(super) async fn list(State(site): State<Site>, _: Viewer) -> Answer<Vec<ScriptDetail>> {
+pub(super) async fn list(State(site): State<AppState>, _: Viewer) -> ApiResult<Vec<ScriptDetail>> {
     let runs = asked_scripts(&site.ledger, None).await?;
     let scripts = site.ledger.scripts().await?;
     let detail = |script: &crate::ledger::ScriptRow| {
@@ -49,18 +49,18 @@ pub(super) async fn list(State(site): State<Site>, _: Viewer) -> Answer<Vec<Scri
 
 /// Runs the version of a script that is in force now: its top level, with sending allowed, and then `main(args)` where
 /// it defines one, as `mooncast run` would. Its runs are listed as those of the job `run SCRIPT`; one waits for another.
-#[utoipa::path(post, path = "/scripts/run", operation_id = "run_script", request_body = RunScript, responses(
-    (status = 202, description = "It begins within a second or two", body = Done),
-    (status = 400, description = "The body is not right", body = ProblemBody),
-    (status = 404, description = "There is no such script", body = ProblemBody),
-    (status = 409, description = "The script is stale: its file is not in force as it is now", body = ProblemBody),
-    (status = 415, description = "The body is no JSON", body = ProblemBody),
+#[utoipa::path(post, path = "/scripts/run", operation_id = "run_script", request_body = RunScriptRequest, responses(
+    (status = 202, description = "It begins within a second or two", body = ActionResult),
+    (status = 400, description = "The body is not right", body = ApiErrorBody),
+    (status = 404, description = "There is no such script", body = ApiErrorBody),
+    (status = 409, description = "The script is stale: its file is not in force as it is now", body = ApiErrorBody),
+    (status = 415, description = "The body is no JSON", body = ApiErrorBody),
 ))]
 pub(super) async fn run(
-    State(site): State<Site>,
+    State(site): State<AppState>,
     _: Operator,
-    Said(wanted): Said<RunScript>,
-) -> Result<(StatusCode, Json<Done>), crate::web::answer::Problem> {
+    ApiJson(wanted): ApiJson<RunScriptRequest>,
+) -> Result<(StatusCode, Json<ActionResult>), crate::web::answer::ApiError> {
     let done = site.run_script(&wanted.script, &wanted.args).await?;
     Ok((StatusCode::ACCEPTED, Json(done)))
 }

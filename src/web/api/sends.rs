@@ -5,13 +5,13 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::Answer;
-use super::take::{Asked, Named, cut, from, within};
+use super::ApiResult;
+use super::take::{ApiQuery, ApiPath, cut, from, within};
 use crate::ledger::{SendFilter, State as Settled};
-use crate::web::acts::{Done, SendAct};
-use crate::web::answer::ProblemBody;
+use crate::web::acts::{ActionResult, SendAction};
+use crate::web::answer::ApiErrorBody;
 use crate::web::guard::{Operator, Viewer};
-use crate::web::{SendView, Site};
+use crate::web::{SendView, AppState};
 
 /// Sends of a page, at the most and where nobody says how many.
 const MOST: u32 = 1000;
@@ -21,10 +21,10 @@ const SOME: u32 = 100;
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct Which {
+pub(super) struct SendListQuery {
     /// Only those in this state.
     #[param(inline)]
-    state: Option<SendState>,
+    state: Option<SendStateFilter>,
     /// Only those with a number below: the `before` of a page is the next one's.
     #[param(minimum = 1)]
     before: Option<i64>,
@@ -36,7 +36,7 @@ pub(super) struct Which {
 /// A state of single sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum SendState {
+enum SendStateFilter {
     Pending,
     Sending,
     Sent,
@@ -45,15 +45,15 @@ enum SendState {
     Cancelled,
 }
 
-impl From<SendState> for Settled {
-    fn from(state: SendState) -> Self {
+impl From<SendStateFilter> for Settled {
+    fn from(state: SendStateFilter) -> Self {
         match state {
-            SendState::Pending => Self::Pending,
-            SendState::Sending => Self::Sending,
-            SendState::Sent => Self::Sent,
-            SendState::Rejected => Self::Rejected,
-            SendState::InDoubt => Self::InDoubt,
-            SendState::Cancelled => Self::Cancelled,
+            SendStateFilter::Pending => Self::Pending,
+            SendStateFilter::Sending => Self::Sending,
+            SendStateFilter::Sent => Self::Sent,
+            SendStateFilter::Rejected => Self::Rejected,
+            SendStateFilter::InDoubt => Self::InDoubt,
+            SendStateFilter::Cancelled => Self::Cancelled,
         }
     }
 }
@@ -67,20 +67,20 @@ pub(super) struct SendPage {
 }
 
 /// Single sends, the newest first.
-#[utoipa::path(get, path = "/sends", operation_id = "list_sends", params(Which), responses(
+#[utoipa::path(get, path = "/sends", operation_id = "list_sends", params(SendListQuery), responses(
     (status = 200, description = "A page of them", body = SendPage),
-    (status = 400, description = "A parameter is not right", body = ProblemBody),
+    (status = 400, description = "A parameter is not right", body = ApiErrorBody),
 ))]
 pub(super) async fn list(
-    State(site): State<Site>,
+    State(site): State<AppState>,
     _: Viewer,
-    Asked(which): Asked<Which>,
-) -> Answer<SendPage> {
+    ApiQuery(which): ApiQuery<SendListQuery>,
+) -> ApiResult<SendPage> {
     let limit = within("limit", which.limit, MOST, SOME)?;
     let before = from("before", which.before, 1)?;
     // What a process had in flight that died since is in doubt.
     site.ledger.bury_dead().await?;
-    let mut found = if which.state == Some(SendState::InDoubt) {
+    let mut found = if which.state == Some(SendStateFilter::InDoubt) {
         site.ledger.sends_in_doubt(before, limit + 1).await?
     } else {
         let filter = SendFilter { state: which.state.map(Settled::from), before, ..SendFilter::default() };
@@ -93,17 +93,17 @@ pub(super) async fn list(
 /// Settles a single send that is in doubt.
 #[utoipa::path(post, path = "/sends/{id}/{act}", operation_id = "act_on_send", params(
     ("id" = i64, Path, description = "Its number"),
-    ("act" = inline(SendAct), Path, description = "What to do"),
+    ("act" = inline(SendAction), Path, description = "What to do"),
 ), responses(
-    (status = 200, description = "What was done", body = Done),
-    (status = 400, description = "This is no number, or nothing that can be done", body = ProblemBody),
-    (status = 404, description = "There is no such single send", body = ProblemBody),
-    (status = 409, description = "It is not in doubt", body = ProblemBody),
+    (status = 200, description = "What was done", body = ActionResult),
+    (status = 400, description = "This is no number, or nothing that can be done", body = ApiErrorBody),
+    (status = 404, description = "There is no such single send", body = ApiErrorBody),
+    (status = 409, description = "It is not in doubt", body = ApiErrorBody),
 ))]
 pub(super) async fn act(
-    State(site): State<Site>,
+    State(site): State<AppState>,
     _: Operator,
-    Named((id, act)): Named<(i64, SendAct)>,
-) -> Answer<Done> {
+    ApiPath((id, act)): ApiPath<(i64, SendAction)>,
+) -> ApiResult<ActionResult> {
     site.act_on_send(id, act).await.map(Json)
 }

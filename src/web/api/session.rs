@@ -8,11 +8,11 @@ use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::take::Said;
-use crate::ledger::Role;
-use crate::web::Site;
-use crate::web::answer::{Problem, ProblemBody};
-use crate::web::guard::{Session, Viewer};
+use super::take::ApiJson;
+use crate::ledger::TokenRole;
+use crate::web::AppState;
+use crate::web::answer::{ApiError, ApiErrorBody};
+use crate::web::guard::{BrowserSession, Viewer};
 use crate::web::listener::Peer;
 
 /// Who asks.
@@ -33,10 +33,10 @@ enum RoleView {
 }
 
 impl SessionView {
-    fn of(role: Role) -> Json<Self> {
+    fn of(role: TokenRole) -> Json<Self> {
         let role = match role {
-            Role::Operate => RoleView::Operate,
-            Role::Read => RoleView::Read,
+            TokenRole::Operate => RoleView::Operate,
+            TokenRole::Read => RoleView::Read,
         };
         Json(Self { role })
     }
@@ -45,7 +45,7 @@ impl SessionView {
 /// Who wants to be known.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Login {
+pub(super) struct LoginRequest {
     /// A token.
     token: String,
 }
@@ -57,20 +57,20 @@ pub(super) async fn show(viewer: Viewer) -> Json<SessionView> {
 }
 
 /// Gives a browser a cookie by which it is known for a week, or until the token is renewed.
-#[utoipa::path(post, path = "/session", operation_id = "begin_session", request_body = Login, security(()), responses(
+#[utoipa::path(post, path = "/session", operation_id = "begin_session", request_body = LoginRequest, security(()), responses(
     (status = 200, description = "Who it is, and the cookie", body = SessionView, headers(("set-cookie" = String))),
-    (status = 400, description = "The body is not right", body = ProblemBody),
-    (status = 415, description = "The body is no JSON", body = ProblemBody),
+    (status = 400, description = "The body is not right", body = ApiErrorBody),
+    (status = 415, description = "The body is no JSON", body = ApiErrorBody),
 ))]
 pub(super) async fn begin(
-    State(site): State<Site>,
+    State(site): State<AppState>,
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
-    Said(login): Said<Login>,
-) -> Result<Response, Problem> {
-    let role = site.tokens.role_of(&login.token).await?.ok_or_else(Problem::unauthorized)?;
-    let session = site.tokens.session(role).await?.ok_or_else(Problem::unauthorized)?;
-    let cookie = session.cookie(peer.is_secure(&headers)).ok_or_else(Problem::unauthorized)?;
+    ApiJson(login): ApiJson<LoginRequest>,
+) -> Result<Response, ApiError> {
+    let role = site.tokens.role_of(&login.token).await?.ok_or_else(ApiError::unauthorized)?;
+    let session = site.tokens.session(role).await?.ok_or_else(ApiError::unauthorized)?;
+    let cookie = session.cookie(peer.is_secure(&headers)).ok_or_else(ApiError::unauthorized)?;
     Ok(([(SET_COOKIE, cookie)], SessionView::of(role)).into_response())
 }
 
@@ -79,6 +79,6 @@ pub(super) async fn begin(
     (status = 204, description = "The browser has no cookie any more", headers(("set-cookie" = String))),
 ))]
 pub(super) async fn end(Extension(peer): Extension<Peer>, headers: HeaderMap) -> Response {
-    let farewell = Session::farewell(peer.is_secure(&headers)).map(|cookie| [(SET_COOKIE, cookie)]);
+    let farewell = BrowserSession::farewell(peer.is_secure(&headers)).map(|cookie| [(SET_COOKIE, cookie)]);
     (StatusCode::NO_CONTENT, farewell.into_iter().flatten().collect::<HeaderMap>()).into_response()
 }

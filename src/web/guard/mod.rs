@@ -17,23 +17,23 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::time::Duration;
 
-use crate::ledger::{LedgerError, Role};
+use crate::ledger::{LedgerError, TokenRole};
 
-pub(super) use session::Session;
-pub(super) use site::Names;
-pub(super) use tokens::Tokens;
-pub use tokens::{Minted, mint};
+pub(super) use session::BrowserSession;
+pub(super) use site::SiteNames;
+pub(super) use tokens::ApiTokens;
+pub use tokens::{NewToken, mint};
 
-use super::Site;
-use super::answer::Problem;
-use super::body::Bounds;
+use super::AppState;
+use super::answer::ApiError;
+use super::body::BodyLimits;
 
 /// What a body may be: nothing that is asked for here takes more words.
-const BOUNDS: Bounds = Bounds { bytes: 64 * 1024, within: Duration::from_secs(10) };
+const BOUNDS: BodyLimits = BodyLimits { bytes: 64 * 1024, within: Duration::from_secs(10) };
 
 /// Lets a request through, with its whole body, or refuses it before anybody looks at it. What comes back may not be
 /// framed, cached or run.
-pub(super) async fn watch(State(site): State<Site>, request: Request, next: Next) -> Response {
+pub(super) async fn watch(State(site): State<AppState>, request: Request, next: Next) -> Response {
     let mut answer = match admit(&site, request).await {
         Ok(request) => next.run(request).await,
         Err(refused) => refused.into_response(),
@@ -42,7 +42,7 @@ pub(super) async fn watch(State(site): State<Site>, request: Request, next: Next
     answer
 }
 
-async fn admit(site: &Site, request: Request) -> Result<Request, Problem> {
+async fn admit(site: &AppState, request: Request) -> Result<Request, ApiError> {
     site.names.admit(&request)?;
     BOUNDS.refuse(request.headers())?;
     if is_safe(request.method()) {
@@ -50,7 +50,7 @@ async fn admit(site: &Site, request: Request) -> Result<Request, Problem> {
     }
     // Who writes slowly keeps a connection that others may need.
     let _place = site.reading.try_acquire().map_err(|_| {
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many requests arrive at once; try again")
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "too many requests arrive at once; try again")
     })?;
     let (head, body) = request.into_parts();
     let body = BOUNDS.read(body, &site.clock).await?;
@@ -61,53 +61,53 @@ async fn admit(site: &Site, request: Request) -> Result<Request, Problem> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Viewer {
     /// What else they may do.
-    pub(super) role: Role,
+    pub(super) role: TokenRole,
 }
 
 /// Whoever may act.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Operator;
 
-impl FromRequestParts<Site> for Viewer {
-    type Rejection = Problem;
+impl FromRequestParts<AppState> for Viewer {
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, site: &AppState) -> Result<Self, ApiError> {
         let headers = &parts.headers;
         // A browser sends its cookie along with whatever any page asks it to send.
         if !headers.contains_key(header::AUTHORIZATION)
-            && Session::shown(headers).is_some()
+            && BrowserSession::shown(headers).is_some()
             && !site::is_own(&parts.method, headers)
         {
-            return Err(Problem::new(
+            return Err(ApiError::new(
                 StatusCode::FORBIDDEN,
                 "the browser does not say that the request comes from a page of this host",
             ));
         }
-        role(site, headers).await?.map(|role| Self { role }).ok_or_else(Problem::unauthorized)
+        role(site, headers).await?.map(|role| Self { role }).ok_or_else(ApiError::unauthorized)
     }
 }
 
 /// What they may do whose token or session is shown. A token that is shown counts alone, whatever else is.
-pub(super) async fn role(site: &Site, headers: &HeaderMap) -> Result<Option<Role>, LedgerError> {
+pub(super) async fn role(site: &AppState, headers: &HeaderMap) -> Result<Option<TokenRole>, LedgerError> {
     if headers.contains_key(header::AUTHORIZATION) {
         match bearer(headers) {
             Some(token) => site.tokens.role_of(token).await,
             None => Ok(None),
         }
-    } else if let Some(session) = Session::shown(headers) {
+    } else if let Some(session) = BrowserSession::shown(headers) {
         site.tokens.role_in(&session).await
     } else {
         Ok(None)
     }
 }
 
-impl FromRequestParts<Site> for Operator {
-    type Rejection = Problem;
+impl FromRequestParts<AppState> for Operator {
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, site: &AppState) -> Result<Self, ApiError> {
         match Viewer::from_request_parts(parts, site).await?.role {
-            Role::Operate => Ok(Self),
-            Role::Read => Err(Problem::new(
+            TokenRole::Operate => Ok(Self),
+            TokenRole::Read => Err(ApiError::new(
                 StatusCode::FORBIDDEN,
                 "this token may only look; acting takes the operator's token",
             )),

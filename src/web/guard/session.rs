@@ -2,21 +2,21 @@
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
-use crate::ledger::Role;
+use crate::ledger::TokenRole;
 
 /// The cookie's name.
 const NAME: &str = "mooncast";
 
 /// Who a browser speaks for, until when, and what proves it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::web) struct Session {
-    pub(super) role: Role,
+pub(in crate::web) struct BrowserSession {
+    pub(super) role: TokenRole,
     /// Seconds since 1970.
     pub(super) until: u64,
     pub(super) tag: String,
 }
 
-impl Session {
+impl BrowserSession {
     /// The one that a browser shows.
     pub(super) fn shown(headers: &HeaderMap) -> Option<Self> {
         let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
@@ -26,7 +26,7 @@ impl Session {
         });
         let mut parts = values.next()?.split('.');
         let (role, until, tag) = (parts.next()?, parts.next()?, parts.next()?);
-        let role = Role::ALL.into_iter().find(|known| known.name() == role)?;
+        let role = TokenRole::ALL.into_iter().find(|known| known.name() == role)?;
         Some(Self { role, until: until.parse().ok()?, tag: tag.to_owned() })
     }
 

@@ -9,14 +9,14 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, Method, StatusCode, header, uri::Authority};
 
 use super::is_safe;
-use crate::web::answer::Problem;
+use crate::web::answer::ApiError;
 use crate::web::listener::Peer;
 
 /// The names under which this site may be asked for.
 #[derive(Debug, Clone)]
-pub(in crate::web) struct Names(Vec<String>);
+pub(in crate::web) struct SiteNames(Vec<String>);
 
-impl Names {
+impl SiteNames {
     /// Those of the address that is listened at, and those that the settings name (in lower case).
     pub(in crate::web) fn new(address: SocketAddr, tls: bool, hosts: &[String]) -> Self {
         let (ip, port) = (address.ip(), address.port());
@@ -41,7 +41,7 @@ impl Names {
     /// # Errors
     ///
     /// The answer, where it is not.
-    pub(super) fn admit(&self, request: &Request) -> Result<(), Problem> {
+    pub(super) fn admit(&self, request: &Request) -> Result<(), ApiError> {
         let headers = request.headers();
         let mut hosts = headers.get_all(header::HOST).iter();
         let host = hosts.next().filter(|_| hosts.next().is_none());
@@ -49,7 +49,7 @@ impl Names {
         let of_target = request.uri().authority().map(Authority::as_str);
         let known = |name: &str| self.0.iter().any(|known| known.eq_ignore_ascii_case(name));
         if !named.is_some_and(known) || of_target.is_some_and(|name| !known(name)) {
-            return Err(Problem::new(
+            return Err(ApiError::new(
                 StatusCode::MISDIRECTED_REQUEST,
                 "this host is not known by that name; `[serve] hosts` names those that it has",
             ));
@@ -59,7 +59,7 @@ impl Names {
             let mut origins = headers.get_all(header::ORIGIN).iter();
             let own = origins.all(|origin| self.is_origin(origin.to_str().unwrap_or_default(), secure));
             if !own || sites(headers).any(|site| site != "same-origin" && site != "none") {
-                return Err(Problem::new(StatusCode::FORBIDDEN, "a page of another origin may not act here"));
+                return Err(ApiError::new(StatusCode::FORBIDDEN, "a page of another origin may not act here"));
             }
         }
         Ok(())

@@ -11,9 +11,9 @@ use hmac::{Hmac, KeyInit, Mac};
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 
-use super::{Session, secret};
+use super::{BrowserSession, secret};
 use crate::clock::Clock;
-use crate::ledger::{Ledger, LedgerError, Role};
+use crate::ledger::{Ledger, LedgerError, TokenRole};
 
 /// The bytes of chance in a token.
 const CHANCE: usize = 32;
@@ -22,16 +22,16 @@ const CHANCE: usize = 32;
 const SESSION: Duration = Duration::from_hours(7 * 24);
 
 /// A token that nobody has yet.
-pub struct Minted {
+pub struct NewToken {
     /// What its holder may do.
-    pub role: Role,
+    pub role: TokenRole,
     /// The token, to be shown once.
     pub token: SecretString,
     /// What the ledger keeps of it.
     pub hash: String,
 }
 
-impl fmt::Debug for Minted {
+impl fmt::Debug for NewToken {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Minted").field("role", &self.role).finish_non_exhaustive()
     }
@@ -39,10 +39,10 @@ impl fmt::Debug for Minted {
 
 /// Makes a token.
 #[must_use]
-pub fn mint(role: Role) -> Minted {
+pub fn mint(role: TokenRole) -> NewToken {
     let chance: [u8; CHANCE] = rand::random();
     let token = format!("mooncast_{role}_{}", BASE64URL_NOPAD.encode(&chance));
-    Minted { role, hash: hash(&token), token: token.into() }
+    NewToken { role, hash: hash(&token), token: token.into() }
 }
 
 /// As much chance as a token has needs no slow hash.
@@ -52,7 +52,7 @@ fn hash(token: &str) -> String {
 
 /// The tokens in force.
 #[derive(Clone)]
-pub(in crate::web) struct Tokens {
+pub(in crate::web) struct ApiTokens {
     ledger: Ledger,
     clock: Clock,
     /// By which hashes are compared, so that how long that takes tells nothing of them.
@@ -61,7 +61,7 @@ pub(in crate::web) struct Tokens {
     secret: Arc<[u8; 32]>,
 }
 
-impl Tokens {
+impl ApiTokens {
     /// Those of this ledger; the key of sessions is this machine's own, in `folder`.
     ///
     /// # Errors
@@ -80,7 +80,7 @@ impl Tokens {
     }
 
     /// What the holder of a token may do; none where it is not in force.
-    pub(in crate::web) async fn role_of(&self, token: &str) -> Result<Option<Role>, LedgerError> {
+    pub(in crate::web) async fn role_of(&self, token: &str) -> Result<Option<TokenRole>, LedgerError> {
         let shown = self.tag(&self.key[..], hash(token).as_bytes());
         let known = self.ledger.tokens().await?;
         let same = |kept: &str| self.tag(&self.key[..], kept.as_bytes()) == shown;
@@ -88,13 +88,13 @@ impl Tokens {
     }
 
     /// A session for the holder of the token of a role. It ends when the token is renewed.
-    pub(in crate::web) async fn session(&self, role: Role) -> Result<Option<Session>, LedgerError> {
+    pub(in crate::web) async fn session(&self, role: TokenRole) -> Result<Option<BrowserSession>, LedgerError> {
         let until = (self.clock.unix_time() + SESSION).as_secs();
-        Ok(self.sign(role, until).await?.map(|tag| Session { role, until, tag }))
+        Ok(self.sign(role, until).await?.map(|tag| BrowserSession { role, until, tag }))
     }
 
     /// What may be done in a session; nothing where it is over, or none of these.
-    pub(super) async fn role_in(&self, session: &Session) -> Result<Option<Role>, LedgerError> {
+    pub(super) async fn role_in(&self, session: &BrowserSession) -> Result<Option<TokenRole>, LedgerError> {
         if self.clock.unix_time().as_secs() >= session.until {
             return Ok(None);
         }
@@ -106,7 +106,7 @@ impl Tokens {
     }
 
     /// A session's signature. It is of its token too, so that it ends with it.
-    async fn sign(&self, role: Role, until: u64) -> Result<Option<String>, LedgerError> {
+    async fn sign(&self, role: TokenRole, until: u64) -> Result<Option<String>, LedgerError> {
         let known = self.ledger.tokens().await?;
         let kept = known.into_iter().find(|(of, _)| *of == role);
         Ok(kept.map(|(_, kept)| {

@@ -12,11 +12,11 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 
 use crate::clock::Instant;
-use crate::host::Variables;
-use crate::ledger::{NewHookRequest, Taken};
+use crate::host::GrantedVariables;
+use crate::ledger::{NewHookRequest, HookAcceptance};
 use crate::protocol::HookRequest;
-use crate::schedule::{Hook, Scheme, run_name};
-use crate::web::house::House;
+use crate::schedule::{Hook, HookScheme, run_name};
+use crate::web::house::DaemonHandle;
 
 /// Headers that are the host's and the sender's business alone; a hook's own header is another.
 const KEPT: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
@@ -25,7 +25,7 @@ const KEPT: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
 const TOLD_EVERY: Duration = Duration::from_mins(1);
 
 /// A request for a hook, with its whole body.
-pub(in crate::web) struct Post {
+pub(in crate::web) struct WebhookPost {
     pub(in crate::web) name: String,
     pub(in crate::web) method: String,
     pub(in crate::web) query: Vec<(String, String)>,
@@ -34,7 +34,7 @@ pub(in crate::web) struct Post {
 }
 
 /// What becomes of it.
-pub(in crate::web) enum Reply {
+pub(in crate::web) enum WebhookReply {
     /// It is in the ledger, and this is its run.
     Taken(String),
     /// There is no such hook, or its secret is another.
@@ -48,19 +48,19 @@ pub(in crate::web) enum Reply {
 }
 
 /// Decides about requests.
-pub(in crate::web) struct Desk {
+pub(in crate::web) struct WebhookVerifier {
     /// The key by which texts are compared, and what unknown hooks are compared with.
     key: [u8; 32],
     refused: Cell<u64>,
     told: Cell<Option<Instant>>,
 }
 
-impl Desk {
+impl WebhookVerifier {
     pub(in crate::web) fn new() -> Self {
         Self { key: rand::random(), refused: Cell::default(), told: Cell::default() }
     }
 
-    pub(in crate::web) async fn decide(&self, house: &House, post: Post) -> Reply {
+    pub(in crate::web) async fn decide(&self, house: &DaemonHandle, post: WebhookPost) -> WebhookReply {
         let known = known(house, &post.name);
         // The same work whether there is such a hook or not.
         let (hook, secret) = match &known {
@@ -74,15 +74,15 @@ impl Desk {
         let signed = signed(secret, shown, &post.body);
         let same = self.same(secret, shown);
         let fits = match hook.map(|hook| hook.scheme) {
-            Some(Scheme::HmacSha256) => signed,
-            Some(Scheme::Token) => same,
+            Some(HookScheme::HmacSha256) => signed,
+            Some(HookScheme::Token) => same,
             None => false,
         };
         if let Some(hook) = hook.filter(|_| fits) {
             return take(house, hook, post).await;
         }
         self.tell_refused(house, hook.map(|_| post.name.as_str()));
-        Reply::Unknown
+        WebhookReply::Unknown
     }
 
     /// Whether this is the secret. Compared by their HMACs, which takes as long for any other text.
@@ -94,7 +94,7 @@ impl Desk {
     }
 
     /// Tells of refused requests, now and then: anybody can make any number of them.
-    fn tell_refused(&self, house: &House, job: Option<&str>) {
+    fn tell_refused(&self, house: &DaemonHandle, job: Option<&str>) {
         self.refused.set(self.refused.get() + 1);
         let now = house.clock.now();
         if self.told.get().is_some_and(|told| now.saturating_since(told) < TOLD_EVERY) {
@@ -111,13 +111,13 @@ impl Desk {
 }
 
 /// The hook of that name and its secret, as far as the settings grant both now.
-fn known(house: &House, name: &str) -> Option<(Hook, SecretString)> {
+fn known(house: &DaemonHandle, name: &str) -> Option<(Hook, SecretString)> {
     let hook = (house.find)(name)?.hook()?.clone();
     let settings = (house.settings)();
     if !settings.permissions.grants_hook(name) {
         return None;
     }
-    match Variables::new(&settings.permissions).secret(&hook.secret) {
+    match GrantedVariables::new(&settings.permissions).secret(&hook.secret) {
         Ok(secret) => Some((hook, secret)),
         Err(why) => {
             tracing::debug!(job = name, "a hook takes nothing: {}", why.message);
@@ -127,7 +127,7 @@ fn known(house: &House, name: &str) -> Option<(Hook, SecretString)> {
 }
 
 /// Writes a request down, and says so.
-async fn take(house: &House, hook: &Hook, post: Post) -> Reply {
+async fn take(house: &DaemonHandle, hook: &Hook, post: WebhookPost) -> WebhookReply {
     let job = post.name.as_str();
     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
     let delivery = hook.id.as_ref().and_then(|id| post.headers.get(id));
@@ -139,7 +139,7 @@ async fn take(house: &House, hook: &Hook, post: Post) -> Reply {
             header = id.as_str(),
             "a request was refused: the header with its delivery's id is missing or blank"
         );
-        return Reply::WithoutId(id.clone());
+        return WebhookReply::WithoutId(id.clone());
     }
     let mut headers = Vec::new();
     for name in post.headers.keys().map(axum::http::HeaderName::as_str) {
@@ -153,24 +153,24 @@ async fn take(house: &House, hook: &Hook, post: Post) -> Reply {
     let new =
         NewHookRequest { job: job.to_owned(), delivery, head: request.head(), body: post.body.to_vec() };
     match house.ledger.take_hook_request(&new).await {
-        Ok(Taken::New(at)) => {
+        Ok(HookAcceptance::New(at)) => {
             let run = run_name(at);
             tracing::info!(job, run, bytes = new.body.len(), "a hook has taken a request");
             (house.nudge)();
-            Reply::Taken(run)
+            WebhookReply::Taken(run)
         }
-        Ok(Taken::Again(at)) => {
+        Ok(HookAcceptance::Again(at)) => {
             let run = run_name(at);
             tracing::info!(job, run, "a delivery came again, and runs nothing new");
-            Reply::Taken(run)
+            WebhookReply::Taken(run)
         }
-        Ok(Taken::Full) => {
+        Ok(HookAcceptance::Full) => {
             tracing::warn!(job, "a hook takes nothing more: too many requests wait for their runs");
-            Reply::Full
+            WebhookReply::Full
         }
         Err(error) => {
             tracing::error!(job, "a hook cannot take a request: {error}");
-            Reply::Unwritten
+            WebhookReply::Unwritten
         }
     }
 }

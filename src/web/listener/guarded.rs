@@ -7,18 +7,18 @@ use axum::body::{Body, Bytes};
 use http_body::{Frame, SizeHint};
 
 /// A body, and what is let go of with it.
-pub(super) struct Guarded<G> {
+pub(super) struct GuardedBody<G> {
     body: Body,
     _guard: G,
 }
 
-impl<G> Guarded<G> {
+impl<G> GuardedBody<G> {
     pub(super) const fn new(body: Body, guard: G) -> Self {
         Self { body, _guard: guard }
     }
 }
 
-impl<G: Unpin> http_body::Body for Guarded<G> {
+impl<G: Unpin> http_body::Body for GuardedBody<G> {
     type Data = Bytes;
     type Error = axum::Error;
 

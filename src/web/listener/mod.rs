@@ -32,8 +32,8 @@ use tower::ServiceExt as _;
 
 use crate::clock::Clock;
 
-use guarded::Guarded;
-use seats::{Seat, Seats};
+use guarded::GuardedBody;
+use seats::{ConnectionPermit, ConnectionLimiter};
 pub use tls::Tls;
 
 /// Connections at once, where the process may have four times as many files open. Where it may have fewer, connections
@@ -73,7 +73,7 @@ impl Peer {
 }
 
 /// Where connections come from.
-pub struct Listening {
+pub struct ListenerSetup {
     /// The socket.
     pub listener: TcpListener,
     /// What encrypts them.
@@ -82,7 +82,7 @@ pub struct Listening {
     pub peers: Vec<IpAddr>,
 }
 
-impl Listening {
+impl ListenerSetup {
     /// Where it is.
     ///
     /// # Errors
@@ -94,7 +94,7 @@ impl Listening {
 
     /// Answers for as long as it is polled. Must be called on a thread with a local task set.
     pub(super) async fn answer(self, router: Router, clock: Clock) {
-        let seats = Rc::new(Seats::new(connections()));
+        let seats = Rc::new(ConnectionLimiter::new(connections()));
         loop {
             let (stream, address) = match self.listener.accept().await {
                 Ok(accepted) => accepted,
@@ -142,7 +142,7 @@ async fn converse(
     stream: impl AsyncRead + AsyncWrite + 'static,
     peer: Peer,
     router: Router,
-    seat: &Rc<Seat>,
+    seat: &Rc<ConnectionPermit>,
 ) {
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(READS_WITHIN));
@@ -153,7 +153,7 @@ async fn converse(
         let router = router.clone();
         async move {
             let answer = router.oneshot(request).await?;
-            Ok::<_, std::convert::Infallible>(answer.map(|body| Guarded::new(body, busy)))
+            Ok::<_, std::convert::Infallible>(answer.map(|body| GuardedBody::new(body, busy)))
         }
     });
     let mut builder = http1::Builder::new();

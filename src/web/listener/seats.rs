@@ -8,46 +8,46 @@ use std::rc::{Rc, Weak};
 use tokio::sync::Notify;
 
 /// All of them.
-pub(super) struct Seats {
+pub(super) struct ConnectionLimiter {
     most: usize,
     /// By a number that grows, so that the first is the one that has sat there unused for longest.
-    taken: RefCell<BTreeMap<u64, Rc<Chair>>>,
+    taken: RefCell<BTreeMap<u64, Rc<Slot>>>,
     next: Cell<u64>,
 }
 
 #[derive(Default)]
-struct Chair {
+struct Slot {
     /// Requests that are being answered.
     busy: Cell<usize>,
     unseated: Notify,
 }
 
 /// One that is taken until this is dropped.
-pub(super) struct Seat {
-    chair: Rc<Chair>,
+pub(super) struct ConnectionPermit {
+    chair: Rc<Slot>,
     number: Cell<u64>,
-    seats: Weak<Seats>,
+    seats: Weak<ConnectionLimiter>,
 }
 
 /// Keeps a seat for as long as it lives.
-pub(super) struct Busy(Rc<Seat>);
+pub(super) struct BusyGuard(Rc<ConnectionPermit>);
 
-impl Seats {
+impl ConnectionLimiter {
     pub(super) fn new(most: usize) -> Self {
         Self { most, taken: RefCell::default(), next: Cell::default() }
     }
 
     /// A seat; none where all are taken by those who are being answered.
-    pub(super) fn take(self: &Rc<Self>) -> Option<Seat> {
+    pub(super) fn take(self: &Rc<Self>) -> Option<ConnectionPermit> {
         if self.taken.borrow().len() >= self.most {
             let idle = self.taken.borrow().iter().find(|(_, chair)| chair.busy.get() == 0).map(|(of, _)| *of);
             let gone = self.taken.borrow_mut().remove(&idle?)?;
             gone.unseated.notify_one();
         }
-        let chair = Rc::new(Chair::default());
+        let chair = Rc::new(Slot::default());
         let number = self.number();
         self.taken.borrow_mut().insert(number, Rc::clone(&chair));
-        Some(Seat { chair, number: Cell::new(number), seats: Rc::downgrade(self) })
+        Some(ConnectionPermit { chair, number: Cell::new(number), seats: Rc::downgrade(self) })
     }
 
     fn number(&self) -> u64 {
@@ -55,11 +55,11 @@ impl Seats {
     }
 }
 
-impl Seat {
+impl ConnectionPermit {
     /// Says that a request is being answered.
-    pub(super) fn busy(self: &Rc<Self>) -> Busy {
+    pub(super) fn busy(self: &Rc<Self>) -> BusyGuard {
         self.chair.busy.set(self.chair.busy.get() + 1);
-        Busy(Rc::clone(self))
+        BusyGuard(Rc::clone(self))
     }
 
     /// Waits until others need the seat.
@@ -68,7 +68,7 @@ impl Seat {
     }
 }
 
-impl Drop for Seat {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         if let Some(seats) = self.seats.upgrade() {
             seats.taken.borrow_mut().remove(&self.number.get());
@@ -76,7 +76,7 @@ impl Drop for Seat {
     }
 }
 
-impl Drop for Busy {
+impl Drop for BusyGuard {
     fn drop(&mut self) {
         let Self(seat) = self;
         seat.chair.busy.set(seat.chair.busy.get() - 1);
@@ -96,11 +96,11 @@ mod tests {
 
     #[test]
     fn who_has_done_nothing_for_longest_leaves_first_and_who_is_answered_stays() {
-        let seats = Rc::new(Seats::new(2));
+        let seats = Rc::new(ConnectionLimiter::new(2));
         let (first, second) = (Rc::new(seats.take().unwrap()), Rc::new(seats.take().unwrap()));
         drop(first.busy());
         let third = Rc::new(seats.take().unwrap());
-        let left = |seat: &Rc<Seat>| !seats.taken.borrow().contains_key(&seat.number.get());
+        let left = |seat: &Rc<ConnectionPermit>| !seats.taken.borrow().contains_key(&seat.number.get());
         assert!(left(&second) && !left(&first) && !left(&third));
         let (_one, _other) = (first.busy(), third.busy());
         assert!(seats.take().is_none());
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_seat_that_is_left_is_free() {
-        let seats = Rc::new(Seats::new(1));
+        let seats = Rc::new(ConnectionLimiter::new(1));
         let seat = Rc::new(seats.take().unwrap());
         let busy = seat.busy();
         assert!(seats.take().is_none());

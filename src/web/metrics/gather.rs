@@ -7,7 +7,7 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 use crate::delivery::Delivery;
 use crate::ledger::{LedgerError, State};
 use crate::quota::Priority;
-use crate::web::{HostView, House};
+use crate::web::{HostView, DaemonHandle};
 
 /// The words for the states of broadcasts.
 const BROADCASTS: [&str; 6] = ["building", "ready", "paused", "cancelling", "finished", "cancelled"];
@@ -45,7 +45,7 @@ pub(super) fn describe() {
 }
 
 /// Looks everything up.
-pub(super) async fn look(house: &House) {
+pub(super) async fn look(house: &DaemonHandle) {
     for app in &house.apps {
         quotas(app);
     }
@@ -57,7 +57,7 @@ pub(super) async fn look(house: &House) {
     }
 }
 
-async fn size(house: &House) -> Result<(), LedgerError> {
+async fn size(house: &DaemonHandle) -> Result<(), LedgerError> {
     gauge!("mooncast_ledger_size_bytes").set(house.ledger.size().await? as f64);
     Ok(())
 }
@@ -79,7 +79,7 @@ fn quotas(app: &Delivery) {
     }
 }
 
-async fn broadcasts(house: &House) -> Result<(), LedgerError> {
+async fn broadcasts(house: &DaemonHandle) -> Result<(), LedgerError> {
     let standings = house.ledger.standings().await?;
     let mut names: Vec<&str> = house.apps.iter().map(|app| app.name()).collect();
     let (mut many, mut recipients) = (BTreeMap::new(), BTreeMap::new());
@@ -110,7 +110,7 @@ async fn broadcasts(house: &House) -> Result<(), LedgerError> {
     Ok(())
 }
 
-async fn hosts(house: &House) -> Result<(), LedgerError> {
+async fn hosts(house: &DaemonHandle) -> Result<(), LedgerError> {
     let hosts = HostView::all(&house.ledger.hosts().await?);
     let many = |is: fn(&HostView) -> bool| hosts.iter().filter(|host| is(host)).count() as f64;
     gauge!("mooncast_hosts", "state" => "alive").set(many(|host| host.alive));
@@ -119,7 +119,7 @@ async fn hosts(house: &House) -> Result<(), LedgerError> {
     Ok(())
 }
 
-async fn scripts(house: &House) -> Result<(), LedgerError> {
+async fn scripts(house: &DaemonHandle) -> Result<(), LedgerError> {
     let scripts = house.ledger.scripts().await?;
     let in_force = scripts.iter().filter(|script| script.hash.is_some()).count();
     let stale = scripts.iter().filter(|script| script.error.is_some()).count();

@@ -16,8 +16,8 @@ use axum::routing::get;
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-use super::Site;
-use super::answer::Problem;
+use super::AppState;
+use super::answer::ApiError;
 use super::guard::Viewer;
 use crate::clock::Clock;
 
@@ -46,9 +46,9 @@ const BYTES: [f64; 9] = [
 
 /// What this process counts, from the moment that this is made.
 #[derive(Debug, Clone)]
-pub struct Figures(PrometheusHandle);
+pub struct PrometheusMetrics(PrometheusHandle);
 
-impl Figures {
+impl PrometheusMetrics {
     /// Begins to count. What was made before counts nothing, so this comes first; and once in a process.
     ///
     /// # Errors
@@ -77,11 +77,11 @@ impl Figures {
 }
 
 /// The address of the figures.
-pub(super) fn routes() -> Router<Site> {
+pub(super) fn routes() -> Router<AppState> {
     Router::new().route("/metrics", get(show))
 }
 
-async fn show(State(site): State<Site>, _: Viewer) -> Result<Response, Problem> {
+async fn show(State(site): State<AppState>, _: Viewer) -> Result<Response, ApiError> {
     let text = site.on_daemon(async |office| {
         gather::look(&office.house).await;
         office.house.figures.0.render()

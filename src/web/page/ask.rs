@@ -10,19 +10,19 @@ use serde::Deserialize;
 
 use crate::ledger::BroadcastId;
 use crate::schedule::runs_of;
-use crate::web::acts::{BroadcastAct, Done, IN_DOUBT, JobAct, SendAct};
-use crate::web::answer::Problem;
-use crate::web::{JobView, Site};
+use crate::web::acts::{BroadcastAction, ActionResult, IN_DOUBT, JobAction, SendAction};
+use crate::web::answer::ApiError;
+use crate::web::{JobView, AppState};
 
-use super::job::Which;
+use super::job::JobPageQuery;
 use super::visitor::Visitor;
 use super::{broadcast, format, notice};
 
 /// `GET /broadcasts/{id}/{act}`
 pub(super) async fn of_broadcast(
-    State(site): State<Site>,
+    State(site): State<AppState>,
     visitor: Visitor,
-    Path((id, act)): Path<(i64, BroadcastAct)>,
+    Path((id, act)): Path<(i64, BroadcastAction)>,
 ) -> Response {
     let asks = async {
         visitor.operates()?;
@@ -30,7 +30,7 @@ pub(super) async fn of_broadcast(
         Ok(context! {
             about => "broadcast",
             act => Serde(act),
-            sensible => BroadcastAct::sensible(&view).contains(&act),
+            sensible => BroadcastAction::sensible(&view).contains(&act),
             broadcast => Serde(&view),
             back => format!("/broadcasts/{id}"),
             action => format!("/broadcasts/{id}/{}", name(act)),
@@ -42,9 +42,9 @@ pub(super) async fn of_broadcast(
 
 /// `POST /broadcasts/{id}/{act}`
 pub(super) async fn do_to_broadcast(
-    State(site): State<Site>,
+    State(site): State<AppState>,
     visitor: Visitor,
-    Path((id, act)): Path<(i64, BroadcastAct)>,
+    Path((id, act)): Path<(i64, BroadcastAction)>,
 ) -> Response {
     let does = async {
         visitor.operates()?;
@@ -58,9 +58,9 @@ pub(super) async fn do_to_broadcast(
 
 /// `GET /sends/{id}/{act}`
 pub(super) async fn of_send(
-    State(site): State<Site>,
+    State(site): State<AppState>,
     visitor: Visitor,
-    Path((id, act)): Path<(i64, SendAct)>,
+    Path((id, act)): Path<(i64, SendAction)>,
 ) -> Response {
     let asks = async {
         visitor.operates()?;
@@ -80,9 +80,9 @@ pub(super) async fn of_send(
 
 /// `POST /sends/{id}/{act}`
 pub(super) async fn do_to_send(
-    State(site): State<Site>,
+    State(site): State<AppState>,
     visitor: Visitor,
-    Path((id, act)): Path<(i64, SendAct)>,
+    Path((id, act)): Path<(i64, SendAction)>,
 ) -> Response {
     let does = async {
         visitor.operates()?;
@@ -94,10 +94,10 @@ pub(super) async fn do_to_send(
 
 /// `GET /job/{act}?name=…`
 pub(super) async fn of_job(
-    State(site): State<Site>,
+    State(site): State<AppState>,
     visitor: Visitor,
-    Path(act): Path<JobAct>,
-    Query(which): Query<Which>,
+    Path(act): Path<JobAction>,
+    Query(which): Query<JobPageQuery>,
 ) -> Response {
     let asks = async {
         visitor.operates()?;
@@ -121,15 +121,15 @@ pub(super) async fn of_job(
 
 /// `POST /job/{act}?name=…`
 pub(super) async fn do_to_job(
-    State(site): State<Site>,
+    State(site): State<AppState>,
     visitor: Visitor,
-    Path(act): Path<JobAct>,
-    Query(which): Query<Which>,
+    Path(act): Path<JobAction>,
+    Query(which): Query<JobPageQuery>,
 ) -> Response {
     let does = async {
         visitor.operates()?;
         let done = site.act_on_job(&which.name, act).await?;
-        let nothing = act == JobAct::Cancel && done.count == Some(0);
+        let nothing = act == JobAction::Cancel && done.count == Some(0);
         let what =
             if nothing { "done_job_cancel_none".to_owned() } else { format!("done_job_{}", name(act)) };
         Ok(told(&visitor, &what, &which.name, &done))
@@ -139,7 +139,7 @@ pub(super) async fn do_to_job(
 
 /// What is to be run, and with what: an argument a line.
 #[derive(Debug, Deserialize)]
-pub(super) struct Wanted {
+pub(super) struct RunScriptForm {
     name: String,
     #[serde(default)]
     args: String,
@@ -147,9 +147,9 @@ pub(super) struct Wanted {
 
 /// `GET /script/run?name=…`
 pub(super) async fn of_script(
-    State(site): State<Site>,
+    State(site): State<AppState>,
     visitor: Visitor,
-    Query(which): Query<Which>,
+    Query(which): Query<JobPageQuery>,
 ) -> Response {
     let asks = visitor.operates().map(|()| context! { script => which.name, ..visitor.context(&site) });
     let template = if visitor.part { "part/ask_script.html" } else { "ask_script.html" };
@@ -158,9 +158,9 @@ pub(super) async fn of_script(
 
 /// `POST /script/run`
 pub(super) async fn do_to_script(
-    State(site): State<Site>,
+    State(site): State<AppState>,
     visitor: Visitor,
-    Form(wanted): Form<Wanted>,
+    Form(wanted): Form<RunScriptForm>,
 ) -> Response {
     let does = async {
         visitor.operates()?;
@@ -179,7 +179,7 @@ impl Visitor {
     }
 
     /// Tells what was done: our script at once, others on the page that they are led back to.
-    fn done(&self, site: &Site, back: &str, came: Result<String, Problem>) -> Response {
+    fn done(&self, site: &AppState, back: &str, came: Result<String, ApiError>) -> Response {
         let done = match came {
             Ok(done) => done,
             Err(problem) => return self.refuse(site, &problem),
@@ -197,7 +197,7 @@ impl Visitor {
 }
 
 /// What was done, in the reader's language.
-fn told(visitor: &Visitor, what: &str, name: &str, done: &Done) -> String {
+fn told(visitor: &Visitor, what: &str, name: &str, done: &ActionResult) -> String {
     // A recall that takes long goes on without an answer.
     let what = if what == "done_recall" && done.count.is_none() { "done_recall_goes_on" } else { what };
     let n = format::number(done.count.unwrap_or_default());

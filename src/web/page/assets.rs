@@ -13,7 +13,7 @@ struct Assets;
 
 /// What stands behind the name.
 #[derive(Deserialize)]
-pub(super) struct Version {
+pub(super) struct AssetQuery {
     v: Option<String>,
 }
 
@@ -29,7 +29,7 @@ pub(super) fn version(file: &str) -> Option<String> {
 }
 
 /// `GET /assets/{file}`: nothing of it is secret.
-pub(super) async fn give(Path(file): Path<String>, Query(asked): Query<Version>) -> Response {
+pub(super) async fn give(Path(file): Path<String>, Query(asked): Query<AssetQuery>) -> Response {
     let Some(asset) = Assets::get(&file) else {
         return StatusCode::NOT_FOUND.into_response();
     };

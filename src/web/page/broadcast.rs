@@ -8,10 +8,10 @@ use serde::Deserialize;
 
 use crate::ledger;
 use crate::ledger::BroadcastId;
-use crate::web::answer::Problem;
-use crate::web::{BroadcastView, RecipientView, Site, standing};
+use crate::web::answer::ApiError;
+use crate::web::{BroadcastView, RecipientView, AppState, standing};
 
-use super::card::Card;
+use super::card::BroadcastCard;
 use super::visitor::Visitor;
 
 /// The parts that change by themselves.
@@ -22,45 +22,45 @@ const PAGE: u32 = 100;
 
 /// Which recipients are asked for.
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct Which {
+pub(super) struct BroadcastPageQuery {
     state: Option<String>,
     after: Option<i64>,
 }
 
 /// `GET /broadcasts/{id}`
 pub(super) async fn show(
-    State(site): State<Site>,
+    State(site): State<AppState>,
     visitor: Visitor,
     Path(id): Path<i64>,
-    Query(which): Query<Which>,
+    Query(which): Query<BroadcastPageQuery>,
 ) -> Response {
     let came = whole(&site, &visitor, BroadcastId(id), &which).await;
     visitor.answer(&site, "broadcast.html", came)
 }
 
 /// A broadcast, with what its driver knows.
-pub(super) async fn look(site: &Site, id: BroadcastId) -> Result<BroadcastView, Problem> {
+pub(super) async fn look(site: &AppState, id: BroadcastId) -> Result<BroadcastView, ApiError> {
     let found = site.ledger.show(id).await?;
     let mut views = standing(&site.ledger, &[found], site.clock.unix_time()).await?;
-    views.pop().ok_or_else(|| Problem::not_found("the broadcast is gone"))
+    views.pop().ok_or_else(|| ApiError::not_found("the broadcast is gone"))
 }
 
 /// What the part that changes is given.
-pub(super) async fn context(site: &Site, visitor: &Visitor, id: BroadcastId) -> Result<Value, Problem> {
+pub(super) async fn context(site: &AppState, visitor: &Visitor, id: BroadcastId) -> Result<Value, ApiError> {
     let view = look(site, id).await?;
     Ok(context! {
         live => true,
         events => format!("/events?broadcast={}", id.0),
-        broadcast => Card::value(&view),
+        broadcast => BroadcastCard::value(&view),
         ..visitor.context(site)
     })
 }
 
-async fn whole(site: &Site, visitor: &Visitor, id: BroadcastId, which: &Which) -> Result<Value, Problem> {
+async fn whole(site: &AppState, visitor: &Visitor, id: BroadcastId, which: &BroadcastPageQuery) -> Result<Value, ApiError> {
     let state = which.state.as_deref().filter(|state| !state.is_empty());
     let chosen = match state.map(|state| (state, ledger::State::from_name(state))) {
         Some((state, None)) => {
-            return Err(Problem::not_found(format!("there is no state `{state}` of recipients")));
+            return Err(ApiError::not_found(format!("there is no state `{state}` of recipients")));
         }
         Some((_, chosen)) => chosen,
         None => None,

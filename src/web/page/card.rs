@@ -4,8 +4,8 @@ use minijinja::Value;
 use minijinja::value::Serde;
 use serde::Serialize;
 
-use crate::ledger::{Counts, State};
-use crate::web::acts::BroadcastAct;
+use crate::ledger::{RecipientCounts, State};
+use crate::web::acts::BroadcastAction;
 use crate::web::{BroadcastView, CountsView};
 
 /// The length of a bar.
@@ -16,7 +16,7 @@ const LEAST: u64 = 6;
 
 /// A part of a bar.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Piece {
+pub(super) struct BarSegment {
     pub(super) state: &'static str,
     pub(super) count: u64,
     pub(super) x: u64,
@@ -25,23 +25,23 @@ pub(super) struct Piece {
 
 /// A broadcast as it is drawn.
 #[derive(Debug, Serialize)]
-pub(super) struct Card {
+pub(super) struct BroadcastCard {
     #[serde(flatten)]
     view: BroadcastView,
-    bar: Vec<Piece>,
+    bar: Vec<BarSegment>,
     /// How much of it is settled, of a hundred.
     percent: u64,
-    acts: Vec<BroadcastAct>,
+    acts: Vec<BroadcastAction>,
 }
 
-impl Card {
+impl BroadcastCard {
     pub(super) fn of(view: &BroadcastView) -> Self {
         let counts = counts(&view.counts);
         let settled = counts.total() - counts.pending - counts.sending;
         Self {
             bar: bar(&counts),
             percent: (settled * 100).checked_div(counts.total()).unwrap_or_default(),
-            acts: BroadcastAct::sensible(view),
+            acts: BroadcastAction::sensible(view),
             view: view.clone(),
         }
     }
@@ -52,8 +52,8 @@ impl Card {
     }
 }
 
-fn counts(view: &CountsView) -> Counts {
-    Counts {
+fn counts(view: &CountsView) -> RecipientCounts {
+    RecipientCounts {
         pending: view.pending,
         sending: view.sending,
         sent: view.sent,
@@ -65,7 +65,7 @@ fn counts(view: &CountsView) -> Counts {
 }
 
 /// The pieces of a bar, what is done first, each long enough to be seen.
-fn bar(counts: &Counts) -> Vec<Piece> {
+fn bar(counts: &RecipientCounts) -> Vec<BarSegment> {
     let order = [
         State::Sent,
         State::Rejected,
@@ -85,7 +85,7 @@ fn bar(counts: &Counts) -> Vec<Piece> {
     }
     let mut x = 0;
     let piece = |((state, count), width): ((State, u64), u64)| {
-        let piece = Piece { state: state.name(), count, x, width };
+        let piece = BarSegment { state: state.name(), count, x, width };
         x += width;
         piece
     };
@@ -98,13 +98,13 @@ mod tests {
 
     #[test]
     fn a_bar_is_whole_and_shows_the_few_too() {
-        let counts = Counts { pending: 60_000, sent: 39_998, rejected: 1, in_doubt: 1, ..Counts::default() };
+        let counts = RecipientCounts { pending: 60_000, sent: 39_998, rejected: 1, in_doubt: 1, ..RecipientCounts::default() };
         let bar = bar(&counts);
         let states: Vec<&str> = bar.iter().map(|piece| piece.state).collect();
         assert_eq!(states, ["sent", "rejected", "in_doubt", "pending"]);
         assert!(bar.iter().all(|piece| piece.width >= LEAST));
         let last = bar.last().unwrap();
         assert_eq!(last.x + last.width, LENGTH);
-        assert!(super::bar(&Counts::default()).is_empty());
+        assert!(super::bar(&RecipientCounts::default()).is_empty());
     }
 }

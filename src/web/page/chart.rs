@@ -23,47 +23,47 @@ const ROW: u64 = 300;
 
 /// An hour.
 #[derive(Debug, Serialize)]
-pub(super) struct Chart {
+pub(super) struct ActivityChart {
     height: f64,
     width: u64,
     /// What was written, and what of it was refused, as paths.
     sent: String,
     refused: String,
     /// The quota's line.
-    quota: Option<Line>,
-    grid: Vec<Line>,
-    hours: Vec<Hour>,
+    quota: Option<ChartLine>,
+    grid: Vec<ChartLine>,
+    hours: Vec<ChartTick>,
     total: u64,
     throttled: u64,
     /// The most in a span, a second.
     most: f64,
-    rows: Vec<Row>,
+    rows: Vec<ChartRow>,
 }
 
 /// A line across.
 #[derive(Debug, Serialize)]
-struct Line {
+struct ChartLine {
     y: f64,
     text: String,
 }
 
 /// An instant below.
 #[derive(Debug, Serialize)]
-struct Hour {
+struct ChartTick {
     x: u64,
     text: String,
 }
 
 /// Five minutes in words.
 #[derive(Debug, Serialize)]
-struct Row {
+struct ChartRow {
     at: String,
     sent: u64,
     throttled: u64,
     rate: f64,
 }
 
-impl Chart {
+impl ActivityChart {
     /// The hour that ends now (in seconds since 1970), with the quota that it is measured against.
     pub(super) fn of(activity: &[ActivityView], quota: u32, now: u64, zone: &str) -> Self {
         let end = now / SPAN * SPAN + SPAN;
@@ -90,7 +90,7 @@ impl Chart {
             let at = begin.div_ceil(900) * 900 + index * 900;
             let there = format::instant_of(i64::try_from(at).ok()?, zone)?;
             let x = (at - begin) / SPAN * 2;
-            (x <= WIDTH).then(|| Hour { x, text: there.strftime("%H:%M").to_string() })
+            (x <= WIDTH).then(|| ChartTick { x, text: there.strftime("%H:%M").to_string() })
         };
         Self {
             height: HEIGHT,
@@ -108,8 +108,8 @@ impl Chart {
     }
 }
 
-fn line(y: f64, rate: f64) -> Line {
-    Line { y, text: format::rate(rate) }
+fn line(y: f64, rate: f64) -> ChartLine {
+    ChartLine { y, text: format::rate(rate) }
 }
 
 /// The next round number above, with some room.
@@ -121,7 +121,7 @@ fn scale(most: f64) -> f64 {
 }
 
 /// Five minutes a row, of those in which something was sent.
-fn rows(shown: &[&ActivityView], begin: u64, zone: &str) -> Vec<Row> {
+fn rows(shown: &[&ActivityView], begin: u64, zone: &str) -> Vec<ChartRow> {
     let mut rows: Vec<(u64, u64, u64)> = Vec::new();
     for one in shown {
         let at = (one.at / ROW * ROW).max(begin);
@@ -136,7 +136,7 @@ fn rows(shown: &[&ActivityView], begin: u64, zone: &str) -> Vec<Row> {
     let row = |(at, sent, throttled): (u64, u64, u64)| {
         let there = format::instant_of(i64::try_from(at).ok()?, zone)?;
         let at = there.strftime("%H:%M").to_string();
-        Some(Row { at, sent, throttled, rate: sent as f64 / ROW as f64 })
+        Some(ChartRow { at, sent, throttled, rate: sent as f64 / ROW as f64 })
     };
     rows.into_iter().filter_map(row).collect()
 }
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn an_hour_is_drawn_below_its_quota() {
         let hour = [at(7_200, 5, 0), at(3_590, 100, 0), at(10, 200, 3), at(0, 50, 0)];
-        let chart = Chart::of(&hour, 20, NOW, "Asia/Shanghai");
+        let chart = ActivityChart::of(&hour, 20, NOW, "Asia/Shanghai");
         assert_eq!((chart.total, chart.throttled), (350, 3));
         assert!((chart.most - 20.0).abs() < 0.01);
         let quota = chart.quota.unwrap();
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn an_hour_without_messages_has_a_scale_all_the_same() {
-        let chart = Chart::of(&[], 0, NOW, "UTC");
+        let chart = ActivityChart::of(&[], 0, NOW, "UTC");
         assert!(
             chart.quota.is_none() && chart.sent.is_empty() && chart.grid.iter().all(|line| line.y >= 0.0)
         );

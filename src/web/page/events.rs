@@ -17,9 +17,9 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::ledger::BroadcastId;
-use crate::web::answer::Problem;
+use crate::web::answer::ApiError;
 use crate::web::guard::Viewer;
-use crate::web::{Overview, Site};
+use crate::web::{Overview, AppState};
 
 use super::visitor::Visitor;
 use super::{broadcast, first, format, job, log};
@@ -29,15 +29,15 @@ const LOOKS_AFTER: u32 = 10;
 
 /// Which place is watched: the first screen, where nothing else is named.
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct Place {
+pub(super) struct PageEventsQuery {
     broadcast: Option<i64>,
     job: Option<String>,
-    log: Option<log::Only>,
+    log: Option<log::LogLevelFilter>,
 }
 
 /// What is sent.
 #[derive(Serialize)]
-struct News<'a> {
+struct PageUpdate<'a> {
     /// When this was so, where the reader is.
     at: String,
     /// Of which build the page would be.
@@ -47,10 +47,10 @@ struct News<'a> {
 }
 
 /// Somebody who watches.
-struct Watching {
-    site: Site,
+struct PageStream {
+    site: AppState,
     visitor: Visitor,
-    place: Place,
+    place: PageEventsQuery,
     parts: Parts,
     overview: watch::Receiver<Option<Arc<Overview>>>,
     /// What was sent last of each part.
@@ -62,17 +62,17 @@ struct Watching {
 
 /// `GET /events`
 pub(super) async fn listen(
-    State(site): State<Site>,
+    State(site): State<AppState>,
     visitor: Visitor,
-    Query(place): Query<Place>,
+    Query(place): Query<PageEventsQuery>,
     parts: Parts,
 ) -> Response {
     let Ok(permit) = Arc::clone(&site.pages.streams).try_acquire_owned() else {
         let why =
             "as many browsers are told of changes as can be; this page shows how it was when it was loaded";
-        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, why).into_response();
+        return ApiError::new(StatusCode::SERVICE_UNAVAILABLE, why).into_response();
     };
-    let watching = Watching {
+    let watching = PageStream {
         overview: site.watch.subscribe(),
         site,
         visitor,
@@ -90,7 +90,7 @@ pub(super) async fn listen(
     Sse::new(told).into_response()
 }
 
-impl Watching {
+impl PageStream {
     async fn next(&mut self) -> Option<Event> {
         if self.over {
             return None;
@@ -111,7 +111,7 @@ impl Watching {
         }
     }
 
-    async fn look(&mut self, overview: &Overview) -> Result<Event, Problem> {
+    async fn look(&mut self, overview: &Overview) -> Result<Event, ApiError> {
         self.looks += 1;
         if self.looks.is_multiple_of(LOOKS_AFTER) {
             Viewer::from_request_parts(&mut self.parts, &self.site).await?;
@@ -128,25 +128,25 @@ impl Watching {
         let parts = self.sent.iter().filter(|(name, _)| changed.contains(name));
         let now = i64::try_from(self.site.clock.unix_time().as_secs()).unwrap_or_default();
         let at = format::instant_of(now, self.visitor.zone());
-        let news = News {
+        let news = PageUpdate {
             at: at.map(|at| at.strftime("%H:%M:%S").to_string()).unwrap_or_default(),
             build: self.site.pages.build(),
             parts: parts.map(|(name, html)| (*name, html.as_str())).collect(),
         };
         let event = Event::default().json_data(news);
-        event.map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+        event.map_err(|error| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
     }
 
     /// The parts of the place, and what they are made of.
-    async fn seen(&self, overview: &Overview) -> Result<(&'static [&'static str], Value), Problem> {
+    async fn seen(&self, overview: &Overview) -> Result<(&'static [&'static str], Value), ApiError> {
         let (site, visitor) = (&self.site, &self.visitor);
         Ok(match &self.place {
-            Place { broadcast: Some(id), .. } => {
+            PageEventsQuery { broadcast: Some(id), .. } => {
                 (broadcast::PARTS, broadcast::context(site, visitor, BroadcastId(*id)).await?)
             }
-            Place { job: Some(name), .. } => (job::PARTS, job::context(site, visitor, name).await?),
-            Place { log: Some(only), .. } => (log::PARTS, log::context(site, visitor, *only)),
-            Place { .. } => (first::PARTS, first::context(site, visitor, overview)),
+            PageEventsQuery { job: Some(name), .. } => (job::PARTS, job::context(site, visitor, name).await?),
+            PageEventsQuery { log: Some(only), .. } => (log::PARTS, log::context(site, visitor, *only)),
+            PageEventsQuery { .. } => (first::PARTS, first::context(site, visitor, overview)),
         })
     }
 }

@@ -5,11 +5,11 @@ use axum::response::Response;
 use minijinja::value::Serde;
 use minijinja::{Value, context};
 
-use crate::web::answer::Problem;
-use crate::web::{Overview, QuotaView, Site};
+use crate::web::answer::ApiError;
+use crate::web::{Overview, QuotaView, AppState};
 
-use super::card::Card;
-use super::chart::Chart;
+use super::card::BroadcastCard;
+use super::chart::ActivityChart;
 use super::visitor::Visitor;
 
 /// The parts that change by themselves.
@@ -29,18 +29,18 @@ const DOUBTS: usize = 20;
 const LINES: usize = 15;
 
 /// `GET /`
-pub(super) async fn show(State(site): State<Site>, visitor: Visitor) -> Response {
+pub(super) async fn show(State(site): State<AppState>, visitor: Visitor) -> Response {
     let came = looked(&site).await.map(|overview| context(&site, &visitor, &overview));
     visitor.answer(&site, "first.html", came)
 }
 
 /// How everything stands.
-pub(super) async fn looked(site: &Site) -> Result<Overview, Problem> {
+pub(super) async fn looked(site: &AppState) -> Result<Overview, ApiError> {
     Ok(site.on_daemon(async |office| office.board.overview(&office.house).await).await??)
 }
 
 /// What the templates are given.
-pub(super) fn context(site: &Site, visitor: &Visitor, overview: &Overview) -> Value {
+pub(super) fn context(site: &AppState, visitor: &Visitor, overview: &Overview) -> Value {
     let quotas = overview.apps.iter().flat_map(|app| &app.quotas);
     let quota = quotas.filter(|quota| quota.name == GROUP_MESSAGES).map(|quota| quota.per_second).sum();
     let now = site.clock.unix_time().as_secs();
@@ -51,12 +51,12 @@ pub(super) fn context(site: &Site, visitor: &Visitor, overview: &Overview) -> Va
     context! {
         live => true,
         events => "/events",
-        running => overview.broadcasts.iter().take(RUNNING).map(Card::value).collect::<Vec<_>>(),
+        running => overview.broadcasts.iter().take(RUNNING).map(BroadcastCard::value).collect::<Vec<_>>(),
         unfinished => overview.broadcasts.len(),
-        finished => overview.finished.iter().map(Card::value).collect::<Vec<_>>(),
+        finished => overview.finished.iter().map(BroadcastCard::value).collect::<Vec<_>>(),
         doubts => Serde(&overview.doubts),
         doubts_most => DOUBTS,
-        chart => Serde(Chart::of(&overview.activity, quota, now, visitor.zone())),
+        chart => Serde(ActivityChart::of(&overview.activity, quota, now, visitor.zone())),
         apps => Serde(&overview.apps),
         waited => overview.apps.iter().flat_map(|app| &app.quotas).any(waits),
         jobs => Serde(&overview.jobs),

@@ -5,11 +5,11 @@ use axum::response::Response;
 use minijinja::{Value, context};
 use serde::Deserialize;
 
-use crate::ledger::{BroadcastId, Filter};
-use crate::web::answer::Problem;
-use crate::web::{BroadcastView, Site};
+use crate::ledger::{BroadcastId, BroadcastFilter};
+use crate::web::answer::ApiError;
+use crate::web::{BroadcastView, AppState};
 
-use super::card::Card;
+use super::card::BroadcastCard;
 use super::visitor::Visitor;
 
 /// Broadcasts on a page.
@@ -17,7 +17,7 @@ const PAGE: usize = 50;
 
 /// Which are asked for.
 #[derive(Debug, Deserialize)]
-pub(super) struct Which {
+pub(super) struct BroadcastHistoryQuery {
     #[serde(default)]
     name: String,
     #[serde(default)]
@@ -26,26 +26,26 @@ pub(super) struct Which {
 }
 
 /// `GET /broadcasts`
-pub(super) async fn show(State(site): State<Site>, visitor: Visitor, Query(which): Query<Which>) -> Response {
+pub(super) async fn show(State(site): State<AppState>, visitor: Visitor, Query(which): Query<BroadcastHistoryQuery>) -> Response {
     let came = context(&site, &visitor, &which).await;
     visitor.answer(&site, "history.html", came)
 }
 
-async fn context(site: &Site, visitor: &Visitor, which: &Which) -> Result<Value, Problem> {
+async fn context(site: &AppState, visitor: &Visitor, which: &BroadcastHistoryQuery) -> Result<Value, ApiError> {
     let name = which.name.trim();
-    let filter = Filter {
+    let filter = BroadcastFilter {
         name: (!name.is_empty()).then(|| name.to_owned()),
         unfinished: which.only == "unfinished",
         finished: which.only == "finished",
         before: which.before.map(BroadcastId),
         limit: PAGE as u64 + 1,
-        ..Filter::default()
+        ..BroadcastFilter::default()
     };
     let mut found = site.ledger.list(&filter).await?;
     let more = found.len() > PAGE;
     found.truncate(PAGE);
     let next = found.last().filter(|_| more).map(|last| last.id.0);
-    let cards = found.iter().map(|one| Card::value(&BroadcastView::from(one)));
+    let cards = found.iter().map(|one| BroadcastCard::value(&BroadcastView::from(one)));
     Ok(context! {
         broadcasts => cards.collect::<Vec<_>>(),
         name => name,

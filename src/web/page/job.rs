@@ -7,9 +7,9 @@ use minijinja::{Value, context};
 use serde::Deserialize;
 
 use crate::schedule::script_of;
-use crate::web::acts::JobAct;
-use crate::web::answer::Problem;
-use crate::web::{JobRunView, JobView, Site};
+use crate::web::acts::JobAction;
+use crate::web::answer::ApiError;
+use crate::web::{JobRunView, JobView, AppState};
 
 use super::format;
 use super::visitor::Visitor;
@@ -22,18 +22,18 @@ const RUNS: u32 = 100;
 
 /// Which job is asked for.
 #[derive(Debug, Deserialize)]
-pub(super) struct Which {
+pub(super) struct JobPageQuery {
     pub(super) name: String,
 }
 
 /// `GET /job?name=…`
-pub(super) async fn show(State(site): State<Site>, visitor: Visitor, Query(which): Query<Which>) -> Response {
+pub(super) async fn show(State(site): State<AppState>, visitor: Visitor, Query(which): Query<JobPageQuery>) -> Response {
     let came = context(&site, &visitor, &which.name).await;
     visitor.answer(&site, "job.html", came)
 }
 
 /// What the templates are given.
-pub(super) async fn context(site: &Site, visitor: &Visitor, name: &str) -> Result<Value, Problem> {
+pub(super) async fn context(site: &AppState, visitor: &Visitor, name: &str) -> Result<Value, ApiError> {
     let job = JobView::from(&site.job(name).await?);
     let runs = site.ledger.job_runs(Some(name), RUNS).await?;
     let runs: Vec<JobRunView> = runs.iter().map(JobRunView::from).collect();
@@ -52,14 +52,14 @@ pub(super) async fn context(site: &Site, visitor: &Visitor, name: &str) -> Resul
 }
 
 /// What makes sense with a job that stands like this; the runs of a script can only be ended here.
-fn sensible(job: &JobView, goes_on: bool, kept: bool) -> Vec<JobAct> {
+fn sensible(job: &JobView, goes_on: bool, kept: bool) -> Vec<JobAction> {
     let (gone, paused) = (job.gone_at.is_some() || script_of(&job.name).is_some(), job.paused_at.is_some());
     let all = [
-        (JobAct::Trigger, !gone),
-        (JobAct::Retry, !gone && kept),
-        (JobAct::Pause, !gone && !paused),
-        (JobAct::Resume, paused),
-        (JobAct::Cancel, goes_on),
+        (JobAction::Trigger, !gone),
+        (JobAction::Retry, !gone && kept),
+        (JobAction::Pause, !gone && !paused),
+        (JobAction::Resume, paused),
+        (JobAction::Cancel, goes_on),
     ];
     all.into_iter().filter(|(_, sensible)| *sensible).map(|(act, _)| act).collect()
 }

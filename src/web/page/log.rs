@@ -6,7 +6,7 @@ use minijinja::value::Serde;
 use minijinja::{Value, context};
 use serde::Deserialize;
 
-use crate::web::Site;
+use crate::web::AppState;
 
 use super::visitor::Visitor;
 
@@ -19,7 +19,7 @@ const MOST: usize = 500;
 /// Which lines are asked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Only {
+pub(super) enum LogLevelFilter {
     #[default]
     All,
     Warn,
@@ -28,18 +28,18 @@ pub(super) enum Only {
 
 /// The query.
 #[derive(Debug, Deserialize)]
-pub(super) struct Which {
+pub(super) struct LogPageQuery {
     #[serde(default)]
-    only: Only,
+    only: LogLevelFilter,
 }
 
 /// `GET /log`
-pub(super) async fn show(State(site): State<Site>, visitor: Visitor, Query(which): Query<Which>) -> Response {
+pub(super) async fn show(State(site): State<AppState>, visitor: Visitor, Query(which): Query<LogPageQuery>) -> Response {
     visitor.answer(&site, "log.html", Ok(context(&site, &visitor, which.only)))
 }
 
 /// What the templates are given.
-pub(super) fn context(site: &Site, visitor: &Visitor, only: Only) -> Value {
+pub(super) fn context(site: &AppState, visitor: &Visitor, only: LogLevelFilter) -> Value {
     let name = only.name();
     let mut lines = site.log.newest(MOST);
     lines.retain(|line| only.shows(&line.level));
@@ -53,7 +53,7 @@ pub(super) fn context(site: &Site, visitor: &Visitor, only: Only) -> Value {
     }
 }
 
-impl Only {
+impl LogLevelFilter {
     const fn name(self) -> &'static str {
         match self {
             Self::All => "all",

@@ -7,9 +7,9 @@ use axum::response::{IntoResponse, Redirect, Response};
 use minijinja::context;
 use serde::Deserialize;
 
-use crate::web::Site;
-use crate::web::answer::Problem;
-use crate::web::guard::Session;
+use crate::web::AppState;
+use crate::web::answer::ApiError;
+use crate::web::guard::BrowserSession;
 use crate::web::listener::Peer;
 
 use super::visitor::{self, Guest, within};
@@ -17,32 +17,32 @@ use crate::web::words::Language;
 
 /// Where to go on.
 #[derive(Debug, Deserialize)]
-pub(super) struct Then {
+pub(super) struct LoginQuery {
     #[serde(default)]
     next: String,
 }
 
 /// What the form says.
 #[derive(Deserialize)]
-pub(super) struct Shown {
+pub(super) struct LoginForm {
     token: String,
     #[serde(default)]
     next: String,
 }
 
 /// `GET /login`
-pub(super) async fn show(State(site): State<Site>, guest: Guest, Query(then): Query<Then>) -> Response {
+pub(super) async fn show(State(site): State<AppState>, guest: Guest, Query(then): Query<LoginQuery>) -> Response {
     let context = context! { next => within(&then.next), wrong => false, ..guest.context(&site) };
     guest.page(&site, "login.html", &context)
 }
 
 /// `POST /login`
 pub(super) async fn enter(
-    State(site): State<Site>,
+    State(site): State<AppState>,
     guest: Guest,
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
-    Form(shown): Form<Shown>,
+    Form(shown): Form<LoginForm>,
 ) -> Response {
     let next = within(&shown.next);
     match begin(&site, shown.token.trim(), peer.is_secure(&headers)).await {
@@ -58,7 +58,7 @@ pub(super) async fn enter(
 }
 
 /// The cookie of a new session, where the token is in force.
-async fn begin(site: &Site, token: &str, secure: bool) -> Result<Option<HeaderValue>, Problem> {
+async fn begin(site: &AppState, token: &str, secure: bool) -> Result<Option<HeaderValue>, ApiError> {
     let Some(role) = site.tokens.role_of(token).await? else { return Ok(None) };
     let session = site.tokens.session(role).await?;
     Ok(session.and_then(|session| session.cookie(secure)))
@@ -67,14 +67,14 @@ async fn begin(site: &Site, token: &str, secure: bool) -> Result<Option<HeaderVa
 /// `POST /logout`
 pub(super) async fn leave(Extension(peer): Extension<Peer>, headers: HeaderMap) -> Response {
     let mut answer = Redirect::to("/login").into_response();
-    if let Some(cookie) = Session::farewell(peer.is_secure(&headers)) {
+    if let Some(cookie) = BrowserSession::farewell(peer.is_secure(&headers)) {
         answer.headers_mut().append(header::SET_COOKIE, cookie);
     }
     answer
 }
 
 /// `GET /language/{to}`: keeps the choice for a year.
-pub(super) async fn language(Path(to): Path<String>, Query(then): Query<Then>) -> Response {
+pub(super) async fn language(Path(to): Path<String>, Query(then): Query<LoginQuery>) -> Response {
     let Some(language) = Language::of(&to) else { return StatusCode::NOT_FOUND.into_response() };
     let (name, tag) = (visitor::LANGUAGE, language.tag());
     let cookie = format!("{name}={tag}; Path=/; HttpOnly; SameSite=Strict; Max-Age=31536000");

@@ -32,14 +32,14 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
-use super::Site;
-use super::answer::Problem;
+use super::AppState;
+use super::answer::ApiError;
 
 pub(super) use pages::Pages;
 use visitor::Guest;
 
 /// The addresses of the page, and everything that is no address.
-pub(super) fn routes() -> Router<Site> {
+pub(super) fn routes() -> Router<AppState> {
     Router::new()
         .route("/", get(first::show))
         .route("/broadcasts", get(history::show))
@@ -59,8 +59,8 @@ pub(super) fn routes() -> Router<Site> {
 }
 
 /// Says that there is nothing at an address: to people on a page, to programs in JSON.
-async fn nothing(State(site): State<Site>, guest: Guest, request: Request) -> Response {
-    let problem = Problem::not_found("there is nothing here");
+async fn nothing(State(site): State<AppState>, guest: Guest, request: Request) -> Response {
+    let problem = ApiError::not_found("there is nothing here");
     let accepts = request.headers().get(header::ACCEPT).and_then(|accepts| accepts.to_str().ok());
     if accepts.is_some_and(|accepts| accepts.contains("text/html")) {
         return guest.refuse(&site, &problem);

@@ -12,7 +12,7 @@ use minijinja::{Environment, Error, ErrorKind, HtmlEscape, State, UndefinedBehav
 use rust_embed::Embed;
 use tokio::sync::Semaphore;
 
-use crate::web::answer::Problem;
+use crate::web::answer::ApiError;
 
 use super::{assets, format};
 use crate::web::words::Language;
@@ -85,11 +85,11 @@ impl Pages {
     }
 
     /// Fills a template in.
-    pub(super) fn render(&self, template: &str, context: &Value) -> Result<String, Problem> {
+    pub(super) fn render(&self, template: &str, context: &Value) -> Result<String, ApiError> {
         let rendered = self.templates.get_template(template).and_then(|found| found.render(context));
         rendered.map_err(|error| {
             tracing::error!(template, "a page cannot be made: {error:#}");
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("this page cannot be made: {error:#}"))
+            ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, format!("this page cannot be made: {error:#}"))
         })
     }
 }

@@ -3,10 +3,10 @@
 use minijinja::value::Serde;
 use minijinja::{Value, context};
 
-use super::card::Card;
+use super::card::BroadcastCard;
 use super::pages::{self, Pages};
 use crate::ledger::{JobState, Stage, State};
-use crate::web::acts::{BroadcastAct, JobAct, SendAct};
+use crate::web::acts::{BroadcastAction, JobAction, SendAction};
 use crate::web::words::Language;
 use crate::web::{
     AppView, BroadcastView, ChangesView, CountsView, QuotaView, ScriptView, SendView, WaitKind, WaitView,
@@ -91,23 +91,23 @@ fn every_text_that_a_template_names_is_there() {
     names.extend(["is_paused", "is_cancelling", "is_interrupted"].map(str::to_owned));
     names.extend(JobState::ALL.iter().map(|one| format!("run_{}", one.name())));
     let acts = [
-        BroadcastAct::Pause,
-        BroadcastAct::Resume,
-        BroadcastAct::Continue,
-        BroadcastAct::Replan,
-        BroadcastAct::Cancel,
-        BroadcastAct::Retry,
-        BroadcastAct::SettleAsSent,
-        BroadcastAct::SettleAgain,
-        BroadcastAct::Recall,
+        BroadcastAction::Pause,
+        BroadcastAction::Resume,
+        BroadcastAction::Continue,
+        BroadcastAction::Replan,
+        BroadcastAction::Cancel,
+        BroadcastAction::Retry,
+        BroadcastAction::SettleAsSent,
+        BroadcastAction::SettleAgain,
+        BroadcastAction::Recall,
     ];
     let acts = acts.map(word).into_iter();
-    let jobs = [JobAct::Trigger, JobAct::Pause, JobAct::Resume, JobAct::Cancel].map(word);
+    let jobs = [JobAction::Trigger, JobAction::Pause, JobAction::Resume, JobAction::Cancel].map(word);
     for act in acts.chain(jobs.map(|act| format!("job_{act}"))) {
         names.extend(["act", "ask", "done"].map(|what| format!("{what}_{act}")));
         names.push(format!("ask_{act}_long"));
     }
-    for act in [SendAct::SettleAsSent, SendAct::SettleAgain].map(word) {
+    for act in [SendAction::SettleAsSent, SendAction::SettleAgain].map(word) {
         names.extend(["act", "ask", "done"].map(|what| format!("{what}_send_{act}")));
         names.push(format!("ask_send_{act}_long"));
     }
@@ -143,7 +143,7 @@ fn a_broadcast_that_runs_says_how_far_it_is_and_what_it_waits_for() {
                 until: (kind == WaitKind::Window).then(|| AT.to_owned()),
                 ..WaitView::of(kind)
             };
-            let card = Card::value(&broadcast(Some(wait)));
+            let card = BroadcastCard::value(&broadcast(Some(wait)));
             let more = context! { running => [card.clone()], unfinished => 1, broadcast => card };
             let context = context! { ..more, ..base(&pages, language) };
             for template in ["part/running.html", "part/broadcast.html"] {

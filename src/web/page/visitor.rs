@@ -7,9 +7,9 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use jiff::tz::TimeZone;
 use minijinja::{Value, context};
 
-use crate::ledger::Role;
-use crate::web::Site;
-use crate::web::answer::Problem;
+use crate::ledger::TokenRole;
+use crate::web::AppState;
+use crate::web::answer::ApiError;
 use crate::web::guard::Viewer;
 
 use super::notice;
@@ -66,7 +66,7 @@ impl Guest {
     }
 
     /// What every template knows.
-    pub(super) fn context(&self, site: &Site) -> Value {
+    pub(super) fn context(&self, site: &AppState) -> Value {
         let now = site.clock.unix_time();
         context! {
             lang => self.language.tag(),
@@ -83,7 +83,7 @@ impl Guest {
     }
 
     /// A page, or the part of one.
-    pub(super) fn page(&self, site: &Site, template: &str, context: &Value) -> Response {
+    pub(super) fn page(&self, site: &AppState, template: &str, context: &Value) -> Response {
         match site.pages.render(template, context) {
             Ok(html) => self.html(html),
             Err(problem) => problem.into_response(),
@@ -100,7 +100,7 @@ impl Guest {
     }
 
     /// Says why not.
-    pub(super) fn refuse(&self, site: &Site, problem: &Problem) -> Response {
+    pub(super) fn refuse(&self, site: &AppState, problem: &ApiError) -> Response {
         let template = if self.part { "part/problem.html" } else { "refusal.html" };
         let status = problem.status();
         let more = context! { status => status.as_u16(), problem => problem.message() };
@@ -112,7 +112,7 @@ impl Guest {
 
 impl Visitor {
     /// What every template knows.
-    pub(super) fn context(&self, site: &Site) -> Value {
+    pub(super) fn context(&self, site: &AppState) -> Value {
         context! { known => true, may_act => self.may_act, ..self.guest.context(site) }
     }
 
@@ -121,13 +121,13 @@ impl Visitor {
     /// # Errors
     ///
     /// Where they may not.
-    pub(super) fn operates(&self) -> Result<(), Problem> {
+    pub(super) fn operates(&self) -> Result<(), ApiError> {
         let words = self.language.text("only_looks").unwrap_or_default();
-        if self.may_act { Ok(()) } else { Err(Problem::new(StatusCode::FORBIDDEN, words)) }
+        if self.may_act { Ok(()) } else { Err(ApiError::new(StatusCode::FORBIDDEN, words)) }
     }
 
     /// A page of what came of a question, or why nothing did.
-    pub(super) fn answer(&self, site: &Site, template: &str, came: Result<Value, Problem>) -> Response {
+    pub(super) fn answer(&self, site: &AppState, template: &str, came: Result<Value, ApiError>) -> Response {
         match came {
             Ok(context) => self.page(site, template, &context),
             Err(problem) => self.refuse(site, &problem),
@@ -151,13 +151,13 @@ impl<S: Sync> FromRequestParts<S> for Guest {
     }
 }
 
-impl FromRequestParts<Site> for Visitor {
+impl FromRequestParts<AppState> for Visitor {
     type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, Response> {
+    async fn from_request_parts(parts: &mut Parts, site: &AppState) -> Result<Self, Response> {
         let guest = Guest::of(parts);
         match Viewer::from_request_parts(parts, site).await {
-            Ok(viewer) => Ok(Self { may_act: viewer.role == Role::Operate, guest }),
+            Ok(viewer) => Ok(Self { may_act: viewer.role == TokenRole::Operate, guest }),
             Err(problem) if problem.status() == StatusCode::UNAUTHORIZED && !guest.part => {
                 let next = if parts.method.is_safe() { guest.address.as_str() } else { "/" };
                 Err(Redirect::to(&login(next)).into_response())

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{ChangesView, WaitView, instant};
-use crate::delivery::{DriverStatus, Wait, WaitKind};
-use crate::ledger::{Broadcast, BroadcastId, Counts, Exported, Ledger, LedgerError, Wish};
+use crate::delivery::{DriverStatus, BroadcastWait, WaitKind};
+use crate::ledger::{Broadcast, BroadcastId, RecipientCounts, ExportedRecipient, Ledger, LedgerError, Wish};
 
 /// Recipients by state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -31,8 +31,8 @@ pub struct CountsView {
     pub cancelled: u64,
 }
 
-impl From<&Counts> for CountsView {
-    fn from(counts: &Counts) -> Self {
+impl From<&RecipientCounts> for CountsView {
+    fn from(counts: &RecipientCounts) -> Self {
         Self {
             total: counts.total(),
             pending: counts.pending,
@@ -135,7 +135,7 @@ impl BroadcastView {
         }
         if broadcast.wish == Wish::Pause {
             let note = broadcast.wish_note.clone();
-            view.waits_for = Some(WaitView::new(&Wait { note, ..Wait::of(WaitKind::Resume) }, now));
+            view.waits_for = Some(WaitView::new(&BroadcastWait { note, ..BroadcastWait::of(WaitKind::Resume) }, now));
         } else if broadcast.is_interrupted() {
             view.waits_for = Some(WaitView::of(WaitKind::Driver));
         }
@@ -201,8 +201,8 @@ pub struct RecipientView {
     pub recalled: Option<bool>,
 }
 
-impl From<Exported> for RecipientView {
-    fn from(exported: Exported) -> Self {
+impl From<ExportedRecipient> for RecipientView {
+    fn from(exported: ExportedRecipient) -> Self {
         Self {
             seq: exported.seq,
             group_id: exported.group_id,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::ledger::Changes;
+use crate::ledger::BroadcastChanges;
 
 /// What changed under an unfinished broadcast that is paused for it: its stored plan beside the new one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -50,8 +50,8 @@ impl ChangesView {
     }
 }
 
-impl From<&Changes> for ChangesView {
-    fn from(changes: &Changes) -> Self {
+impl From<&BroadcastChanges> for ChangesView {
+    fn from(changes: &BroadcastChanges) -> Self {
         let difference = changes.difference.clone().unwrap_or_default();
         let first = difference.first;
         Self {

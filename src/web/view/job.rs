@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::instant;
-use crate::ledger::{JobRun, Listed};
+use crate::ledger::{JobRun, JobRow};
 use crate::schedule::run_name;
 
 /// A job as it stands.
@@ -47,8 +47,8 @@ pub struct JobRunView {
     pub args: Option<Vec<String>>,
 }
 
-impl From<&Listed> for JobView {
-    fn from(job: &Listed) -> Self {
+impl From<&JobRow> for JobView {
+    fn from(job: &JobRow) -> Self {
         Self {
             name: job.name.clone(),
             script: job.script.clone(),

@@ -23,7 +23,7 @@ const LONGEST: usize = 2_000;
 
 /// A line of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct LogLine {
+pub struct LogLineView {
     /// Its number: each line's is one more than that of the line before.
     pub number: u64,
     /// When it was written.
@@ -37,7 +37,7 @@ pub struct LogLine {
 /// Keeps the newest lines of the log.
 #[derive(Debug)]
 pub struct LogTail {
-    lines: Mutex<VecDeque<LogLine>>,
+    lines: Mutex<VecDeque<LogLineView>>,
     clock: Clock,
     number: watch::Sender<u64>,
 }
@@ -51,7 +51,7 @@ impl LogTail {
 
     /// The newest lines, at the most so many, the oldest first.
     #[must_use]
-    pub fn newest(&self, most: usize) -> Vec<LogLine> {
+    pub fn newest(&self, most: usize) -> Vec<LogLineView> {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         lines.iter().skip(lines.len().saturating_sub(most)).cloned().collect()
     }
@@ -69,7 +69,7 @@ impl LogTail {
             lines.pop_front();
         }
         let at = instant(self.clock.unix_time());
-        lines.push_back(LogLine { number, at, level: level.as_str().to_ascii_lowercase(), text });
+        lines.push_back(LogLineView { number, at, level: level.as_str().to_ascii_lowercase(), text });
         drop(lines);
         self.number.send_replace(number);
     }
@@ -77,13 +77,13 @@ impl LogTail {
 
 /// A layer that hands every line on to the tail.
 #[derive(Debug)]
-pub struct Tailed(pub std::sync::Arc<LogTail>);
+pub struct LogTailLayer(pub std::sync::Arc<LogTail>);
 
-impl<S: Subscriber> Layer<S> for Tailed {
+impl<S: Subscriber> Layer<S> for LogTailLayer {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let mut text = Text::default();
+        let mut text = LogEventText::default();
         event.record(&mut text);
-        let Text { mut message, fields } = text;
+        let LogEventText { mut message, fields } = text;
         message.push_str(&fields);
         if message.len() > LONGEST {
             let end = (0..=LONGEST).rev().find(|at| message.is_char_boundary(*at)).unwrap_or(0);
@@ -96,12 +96,12 @@ impl<S: Subscriber> Layer<S> for Tailed {
 
 /// The sentence of a line, and its fields after it.
 #[derive(Default)]
-struct Text {
+struct LogEventText {
     message: String,
     fields: String,
 }
 
-impl Visit for Text {
+impl Visit for LogEventText {
     fn record_str(&mut self, field: &Field, value: &str) {
         if field.name() == "message" {
             self.message.push_str(value);

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::delivery::Delivery;
-use crate::quota::{Status, Waiting};
+use crate::quota::{QuotaStatus, QueueStatus};
 
 /// An app that is sent through.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -60,8 +60,8 @@ impl From<&Delivery> for AppView {
     }
 }
 
-impl From<&Status> for QuotaView {
-    fn from(status: &Status) -> Self {
+impl From<&QuotaStatus> for QuotaView {
+    fn from(status: &QuotaStatus) -> Self {
         Self {
             name: status.name.to_owned(),
             per_second: status.per_second,
@@ -74,8 +74,8 @@ impl From<&Status> for QuotaView {
     }
 }
 
-impl From<&Waiting> for WaitingView {
-    fn from(waiting: &Waiting) -> Self {
+impl From<&QueueStatus> for WaitingView {
+    fn from(waiting: &QueueStatus) -> Self {
         Self {
             priority: waiting.priority.name().to_owned(),
             calls: waiting.calls,

@@ -50,7 +50,7 @@ pub struct SendReceipt {
 /// Recipients as the ledger keeps them.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Recipients {
+enum StoredRecipients {
     Groups(Vec<String>),
     Members { to: Vec<String>, users: Vec<String> },
 }
@@ -58,8 +58,8 @@ enum Recipients {
 impl From<&SendRow> for SendView {
     fn from(send: &SendRow) -> Self {
         let (groups, users) = match serde_json::from_str(&send.recipients) {
-            Ok(Recipients::Groups(groups)) => (groups, Vec::new()),
-            Ok(Recipients::Members { to, users }) => (to, users),
+            Ok(StoredRecipients::Groups(groups)) => (groups, Vec::new()),
+            Ok(StoredRecipients::Members { to, users }) => (to, users),
             Err(_) => (Vec::new(), Vec::new()),
         };
         let receipt = |(group_id, message_id): &(String, String)| SendReceipt {

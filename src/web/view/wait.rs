@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::instant;
-use crate::delivery::{Wait, WaitKind};
+use crate::delivery::{BroadcastWait, WaitKind};
 use crate::web::words::{Language, number, span};
 
 /// What a broadcast waits for.
@@ -30,7 +30,7 @@ pub struct WaitView {
 impl WaitView {
     /// What is waited for, as it stands now, since 1970.
     #[must_use]
-    pub fn new(wait: &Wait, now: Duration) -> Self {
+    pub fn new(wait: &BroadcastWait, now: Duration) -> Self {
         let mut view = Self {
             kind: wait.kind,
             text: String::new(),
@@ -47,7 +47,7 @@ impl WaitView {
     /// Nothing but a kind.
     #[must_use]
     pub fn of(kind: WaitKind) -> Self {
-        Self::new(&Wait::of(kind), Duration::ZERO)
+        Self::new(&BroadcastWait::of(kind), Duration::ZERO)
     }
 
     /// In words, as the page says it in English; `time` makes of an instant what people read.
@@ -81,19 +81,19 @@ mod tests {
     #[test]
     fn a_reason_is_a_sentence_with_its_time() {
         let now = Duration::from_hours(494_528);
-        let said = |wait: Wait| WaitView::new(&wait, now).text;
-        let window = Wait { until: Some(now + Duration::from_mins(1)), ..Wait::of(WaitKind::Window) };
+        let said = |wait: BroadcastWait| WaitView::new(&wait, now).text;
+        let window = BroadcastWait { until: Some(now + Duration::from_mins(1)), ..BroadcastWait::of(WaitKind::Window) };
         assert_eq!(said(window.clone()), "its window is closed, until 2026-06-01T08:01:00Z");
         assert_eq!(
             WaitView::new(&window, now).sentence(&|_| "9:00".to_owned()),
             "its window is closed, until 9:00"
         );
-        let retry = Wait { until: Some(now + Duration::from_secs(3)), ..Wait::of(WaitKind::Unreachable) };
+        let retry = BroadcastWait { until: Some(now + Duration::from_secs(3)), ..BroadcastWait::of(WaitKind::Unreachable) };
         assert_eq!(said(retry), "the service cannot be reached; calls are tried again, for 3 s");
-        let paused = Wait { note: Some("lunch".to_owned()), ..Wait::of(WaitKind::Resume) };
+        let paused = BroadcastWait { note: Some("lunch".to_owned()), ..BroadcastWait::of(WaitKind::Resume) };
         assert_eq!(said(paused), "paused: waits for somebody who resumes it: lunch");
         assert_eq!(
-            said(Wait { calls: Some(1), ..Wait::of(WaitKind::Answers) }),
+            said(BroadcastWait { calls: Some(1), ..BroadcastWait::of(WaitKind::Answers) }),
             "waits for 1 answer of the service"
         );
     }

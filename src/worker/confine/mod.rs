@@ -31,13 +31,13 @@ const PROBE: WorkerLimits = WorkerLimits { memory: 1 << 24, cpu_ms: 1000, tasks:
 
 /// Which walls are set, besides the limits that the kernel always holds.
 #[derive(Debug)]
-pub(super) struct Confined {
-    user: user::Outcome,
+pub(super) struct Confinement {
+    user: user::WorkerUser,
     landlock: Result<(), String>,
     seccomp: Result<(), String>,
 }
 
-impl fmt::Display for Confined {
+impl fmt::Display for Confinement {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}", self.user)?;
         for (name, wall) in [("Landlock", &self.landlock), ("seccomp", &self.seccomp)] {
@@ -56,7 +56,7 @@ impl fmt::Display for Confined {
 /// # Errors
 ///
 /// When a limit that every kernel has cannot be set, or the host has gone.
-pub(super) fn confine(limits: &WorkerLimits, parent: Option<Pid>) -> io::Result<Confined> {
+pub(super) fn confine(limits: &WorkerLimits, parent: Option<Pid>) -> io::Result<Confinement> {
     // Where memory runs out, the kernel ends a worker before its host. Without such a file the kernel has no preference.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     limit(Resource::As, limits.memory.saturating_add(OWN_ADDRESS_SPACE))?;
@@ -73,7 +73,7 @@ pub(super) fn confine(limits: &WorkerLimits, parent: Option<Pid>) -> io::Result<
     if getppid() != parent {
         return Err(io::Error::other("the host has gone"));
     }
-    Ok(Confined { user, landlock, seccomp: seccomp::filter() })
+    Ok(Confinement { user, landlock, seccomp: seccomp::filter() })
 }
 
 /// Has the kernel end this process once it has used the script's limit, and a margin, beyond `used_ms` of CPU. The worker
@@ -88,7 +88,7 @@ pub(super) fn move_cpu_limit(used_ms: u64, limit_ms: u64) -> io::Result<()> {
 /// # Errors
 ///
 /// As [`confine`].
-pub(super) fn probe(parent: Option<Pid>) -> io::Result<Confined> {
+pub(super) fn probe(parent: Option<Pid>) -> io::Result<Confinement> {
     confine(&PROBE, parent)
 }
 

@@ -13,7 +13,7 @@ const NOBODY: u32 = 65_534;
 
 /// Whose rights a worker has.
 #[derive(Debug)]
-pub(super) enum Outcome {
+pub(super) enum WorkerUser {
     /// The host is not root: a worker has the host's user.
     AsHost(u32),
     /// The host is root, the worker is `nobody`.
@@ -22,7 +22,7 @@ pub(super) enum Outcome {
     Root(String),
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for WorkerUser {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AsHost(user) => write!(formatter, "a worker runs as the host's user ({user})"),
@@ -33,16 +33,16 @@ impl fmt::Display for Outcome {
 }
 
 /// Becomes `nobody` where this process is root, and gives up all capabilities. Says what came of it.
-pub(super) fn leave_root() -> Outcome {
+pub(super) fn leave_root() -> WorkerUser {
     let user = geteuid();
     let held = capabilities(None).map_or(CapabilitySet::empty(), |sets| sets.effective);
     let outcome = if user.is_root() {
         match become_nobody(held) {
-            Ok(()) => Outcome::Nobody,
-            Err(why) => Outcome::Root(why),
+            Ok(()) => WorkerUser::Nobody,
+            Err(why) => WorkerUser::Root(why),
         }
     } else {
-        Outcome::AsHost(user.as_raw())
+        WorkerUser::AsHost(user.as_raw())
     };
     let none = CapabilitySet::empty();
     // A process without capabilities has none to give up.

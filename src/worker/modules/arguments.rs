@@ -4,10 +4,10 @@ use mlua::{LuaString, Table, Value};
 
 use crate::message::nearest;
 
-use super::super::fault::Fault;
+use super::super::fault::NativeError;
 
 /// A text, whatever its bytes.
-pub(super) fn text(field: &str, value: &Value) -> Result<LuaString, Fault> {
+pub(super) fn text(field: &str, value: &Value) -> Result<LuaString, NativeError> {
     match value {
         Value::String(text) => Ok(text.clone()),
         other => Err(wrong(field, "a string", other)),
@@ -15,21 +15,21 @@ pub(super) fn text(field: &str, value: &Value) -> Result<LuaString, Fault> {
 }
 
 /// A text that is UTF-8.
-pub(super) fn utf8(field: &str, value: &Value) -> Result<String, Fault> {
+pub(super) fn utf8(field: &str, value: &Value) -> Result<String, NativeError> {
     match text(field, value)?.to_str() {
         Ok(text) => Ok(text.to_owned()),
-        Err(_) => Err(Fault::invalid(field, format!("{field}: it holds bytes that are not UTF-8"))),
+        Err(_) => Err(NativeError::invalid(field, format!("{field}: it holds bytes that are not UTF-8"))),
     }
 }
 
-pub(super) fn table(field: &str, value: &Value) -> Result<Table, Fault> {
+pub(super) fn table(field: &str, value: &Value) -> Result<Table, NativeError> {
     match value {
         Value::Table(table) => Ok(table.clone()),
         other => Err(wrong(field, "a table", other)),
     }
 }
 
-pub(super) fn boolean(field: &str, value: &Value) -> Result<bool, Fault> {
+pub(super) fn boolean(field: &str, value: &Value) -> Result<bool, NativeError> {
     match value {
         Value::Boolean(value) => Ok(*value),
         other => Err(wrong(field, "true or false", other)),
@@ -37,7 +37,7 @@ pub(super) fn boolean(field: &str, value: &Value) -> Result<bool, Fault> {
 }
 
 /// An integer, or a float that is one.
-pub(super) fn integer(field: &str, value: &Value) -> Result<i64, Fault> {
+pub(super) fn integer(field: &str, value: &Value) -> Result<i64, NativeError> {
     match value {
         Value::Integer(number) => Ok(*number),
         #[expect(clippy::cast_possible_truncation, reason = "integral and within 2^53")]
@@ -49,8 +49,8 @@ pub(super) fn integer(field: &str, value: &Value) -> Result<i64, Fault> {
 }
 
 /// A value of another type than the one expected.
-pub(super) fn wrong(field: &str, expected: &str, got: &Value) -> Fault {
-    Fault::invalid(field, format!("{field}: expected {expected}, got {}", got.type_name()))
+pub(super) fn wrong(field: &str, expected: &str, got: &Value) -> NativeError {
+    NativeError::invalid(field, format!("{field}: expected {expected}, got {}", got.type_name()))
 }
 
 /// Hands each field of an options table to `set`; an unknown one is an error with the nearest known name.
@@ -58,8 +58,8 @@ pub(super) fn each(
     what: &str,
     options: &Value,
     known: &[&str],
-    mut set: impl FnMut(&str, &Value) -> Result<(), Fault>,
-) -> Result<(), Fault> {
+    mut set: impl FnMut(&str, &Value) -> Result<(), NativeError>,
+) -> Result<(), NativeError> {
     let options = match options {
         Value::Nil => return Ok(()),
         Value::Table(options) => options,
@@ -76,7 +76,7 @@ pub(super) fn each(
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("known: {}", known.join(", ")),
             };
-            return Err(Fault::invalid(
+            return Err(NativeError::invalid(
                 format!("{what}.{name}"),
                 format!("{what}: unknown `{name}`; {hint}"),
             ));

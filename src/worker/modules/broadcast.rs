@@ -5,14 +5,14 @@ use std::cell::RefCell;
 use mlua::{AnyUserData, Function, Lua, Table, UserData, Value};
 use serde_json::{Map, Value as Json};
 
-use crate::input::Options;
+use crate::input::AudienceOptions;
 use crate::message::nearest;
-use crate::protocol::{BROADCAST_FIELDS, BroadcastStep, Request};
+use crate::protocol::{BROADCAST_FIELDS, BroadcastStep, HostRequest};
 
-use super::super::context::Context;
-use super::super::convert::{Empty, to_json};
-use super::super::fault::Fault;
-use super::Kit;
+use super::super::context::ScriptContext;
+use super::super::convert::{EmptyTable, to_json};
+use super::super::fault::NativeError;
+use super::ModuleKit;
 use super::arguments::{each, integer, utf8, wrong};
 
 /// Drawing recipients and calling the script's functions, which must be Lua.
@@ -24,17 +24,17 @@ const LONGEST: usize = 16_384;
 /// Bytes of a batch from which on it is handed over, however few recipients it holds.
 const FULL: usize = 1 << 20;
 
-pub(super) fn build(kit: &Kit, app: u32) -> mlua::Result<Function> {
+pub(super) fn build(kit: &ModuleKit, app: u32) -> mlua::Result<Function> {
     let ask = kit.lua().create_table()?;
     ask.raw_set(
         "begin",
         kit.waiting(move |_, _, spec: mlua::LuaString| {
             let spec = spec.as_bytes().to_vec().into();
-            Ok(Request::Broadcast(BroadcastStep::Begin { app, spec }))
+            Ok(HostRequest::Broadcast(BroadcastStep::Begin { app, spec }))
         })?,
     )?;
     let step = |make: fn(u64) -> BroadcastStep| {
-        kit.waiting(move |_, _, handle| Ok(Request::Broadcast(make(handle))))
+        kit.waiting(move |_, _, handle| Ok(HostRequest::Broadcast(make(handle))))
     };
     ask.raw_set("page", step(|handle| BroadcastStep::Page { handle })?)?;
     ask.raw_set("take", step(|handle| BroadcastStep::Take { handle })?)?;
@@ -43,7 +43,7 @@ pub(super) fn build(kit: &Kit, app: u32) -> mlua::Result<Function> {
     ask.raw_set(
         "rows",
         kit.waiting(|_, _, (handle, group_id): (u64, String)| {
-            Ok(Request::Broadcast(BroadcastStep::Rows { handle, group_id }))
+            Ok(HostRequest::Broadcast(BroadcastStep::Rows { handle, group_id }))
         })?,
     )?;
     ask.raw_set("fix", step(|handle| BroadcastStep::Fix { handle })?)?;
@@ -52,7 +52,7 @@ pub(super) fn build(kit: &Kit, app: u32) -> mlua::Result<Function> {
     let parts = (
         kit.plain(read)?,
         ask,
-        kit.plain(|_, _, id_column: Option<String>| Ok(Batch { id_column, ..Batch::default() }))?,
+        kit.plain(|_, _, id_column: Option<String>| Ok(RecipientJsonBatch { id_column, ..RecipientJsonBatch::default() }))?,
         kit.plain(add)?,
         kit.waiting(append)?,
         kit.prelude.get::<Function>("can_wait")?,
@@ -65,9 +65,9 @@ pub(super) fn build(kit: &Kit, app: u32) -> mlua::Result<Function> {
 /// before; a misspelt name is told the nearest of them too.
 pub(super) fn check(
     lua: &Lua,
-    _: &Context,
+    _: &ScriptContext,
     (what, spec, more): (String, Value, Vec<String>),
-) -> Result<(), Fault> {
+) -> Result<(), NativeError> {
     let known: Vec<&str> = BROADCAST_FIELDS.into_iter().chain(more.iter().map(String::as_str)).collect();
     fields(lua, &what, &spec, &known).map(drop)
 }
@@ -76,9 +76,9 @@ pub(super) fn check(
 /// a few messages, or these alone.
 fn read(
     lua: &Lua,
-    context: &Context,
+    context: &ScriptContext,
     (spec, test): (Value, Option<bool>),
-) -> Result<(mlua::LuaString, bool), Fault> {
+) -> Result<(mlua::LuaString, bool), NativeError> {
     let (mut json, functions) = fields(lua, "broadcast", &spec, &BROADCAST_FIELDS)?;
     json.entry("run").or_insert_with(|| Json::from(context.run.as_str()));
     if let Some(only) = test {
@@ -92,7 +92,7 @@ fn read(
 }
 
 /// The fields as JSON, and whether there are functions among them.
-fn fields(lua: &Lua, what: &str, spec: &Value, known: &[&str]) -> Result<(Map<String, Json>, bool), Fault> {
+fn fields(lua: &Lua, what: &str, spec: &Value, known: &[&str]) -> Result<(Map<String, Json>, bool), NativeError> {
     let mut json = Map::new();
     let (mut functions, mut allow_empty) = (false, false);
     let Value::Table(given) = spec else { return Err(wrong(what, "a table of fields", spec)) };
@@ -106,7 +106,7 @@ fn fields(lua: &Lua, what: &str, spec: &Value, known: &[&str]) -> Result<(Map<St
                     functions = true;
                     return Ok(());
                 }
-                Value::Table(_) => parsed(&to_json(lua, value, Empty::OfMessage)?)?,
+                Value::Table(_) => parsed(&to_json(lua, value, EmptyTable::OfMessage)?)?,
                 other => return Err(wrong(name, "a message (a table) or a function", other)),
             },
             "pack" => Json::from(ranged(name, value, 1, 3)?),
@@ -118,8 +118,8 @@ fn fields(lua: &Lua, what: &str, spec: &Value, known: &[&str]) -> Result<(Map<St
             "window" => words(name, value, &["from", "to", "tz"])?,
             "exclude" => exclude(lua, value)?,
             "skip_bad" => Json::from(super::arguments::boolean(name, value)?),
-            "encoding" => checked(name, value, Options::check_encoding)?,
-            "separator" => checked(name, value, |text| Options::separator(text).map(drop))?,
+            "encoding" => checked(name, value, AudienceOptions::check_encoding)?,
+            "separator" => checked(name, value, |text| AudienceOptions::separator(text).map(drop))?,
             // For the messages, not for the host.
             "allow_empty" => {
                 allow_empty = super::arguments::boolean(name, value)?;
@@ -142,7 +142,7 @@ fn fields(lua: &Lua, what: &str, spec: &Value, known: &[&str]) -> Result<(Map<St
         ("message", "a message without `to`, or a function of the recipient that gives one"),
     ] {
         if given.raw_get::<Value>(name)?.is_nil() {
-            return Err(Fault::invalid(name, format!("`{name}` is missing: {what}")));
+            return Err(NativeError::invalid(name, format!("`{name}` is missing: {what}")));
         }
     }
     if allow_empty && let Some(Json::Object(message)) = json.get_mut("message") {
@@ -152,20 +152,20 @@ fn fields(lua: &Lua, what: &str, spec: &Value, known: &[&str]) -> Result<(Map<St
 }
 
 /// A text that has to be in order.
-fn checked(name: &str, value: &Value, check: impl Fn(&str) -> Result<(), String>) -> Result<Json, Fault> {
+fn checked(name: &str, value: &Value, check: impl Fn(&str) -> Result<(), String>) -> Result<Json, NativeError> {
     let text = utf8(name, value)?;
-    check(&text).map_err(|what| Fault::invalid(name, format!("`{name}`: {what}")))?;
+    check(&text).map_err(|what| NativeError::invalid(name, format!("`{name}`: {what}")))?;
     Ok(Json::from(text))
 }
 
-fn parsed(json: &[u8]) -> Result<Json, Fault> {
-    serde_json::from_slice(json).map_err(|error| Fault::invalid("message", error.to_string()))
+fn parsed(json: &[u8]) -> Result<Json, NativeError> {
+    serde_json::from_slice(json).map_err(|error| NativeError::invalid("message", error.to_string()))
 }
 
-fn word(name: &str, value: &Value) -> Result<String, Fault> {
+fn word(name: &str, value: &Value) -> Result<String, NativeError> {
     let text = utf8(name, value)?;
     if text.is_empty() || text.len() > 200 || text.chars().any(char::is_control) {
-        return Err(Fault::invalid(
+        return Err(NativeError::invalid(
             name,
             format!("`{name}` must have 1 to 200 bytes and no control characters"),
         ));
@@ -174,14 +174,14 @@ fn word(name: &str, value: &Value) -> Result<String, Fault> {
 }
 
 /// A text, or a number, which is the same text.
-fn run(value: &Value) -> Result<Json, Fault> {
+fn run(value: &Value) -> Result<Json, NativeError> {
     match value {
         Value::Integer(number) => Ok(Json::from(number.to_string())),
         other => word("run", other).map(Json::from),
     }
 }
 
-fn to(json: &mut Map<String, Json>, functions: &mut bool, value: &Value) -> Result<(), Fault> {
+fn to(json: &mut Map<String, Json>, functions: &mut bool, value: &Value) -> Result<(), NativeError> {
     match value {
         Value::Function(_) => *functions = true,
         Value::String(_) => {
@@ -190,7 +190,7 @@ fn to(json: &mut Map<String, Json>, functions: &mut bool, value: &Value) -> Resu
         }
         Value::Table(list) if list.raw_len() > 0 || list.is_empty() => whole_list("to", list)?,
         Value::Table(_) => {
-            return Err(Fault::invalid(
+            return Err(NativeError::invalid(
                 "to",
                 "`to` is a table without a first item; for one recipient write { recipient }",
             ));
@@ -201,7 +201,7 @@ fn to(json: &mut Map<String, Json>, functions: &mut bool, value: &Value) -> Resu
 }
 
 /// Refuses a list that would be read to its first hole only, and fields beside its items.
-fn whole_list(name: &str, list: &Table) -> Result<(), Fault> {
+fn whole_list(name: &str, list: &Table) -> Result<(), NativeError> {
     let (mut items, mut highest, mut stranger) = (0, 0, None);
     list.for_each::<Value, Value>(|key, _| {
         match key {
@@ -214,7 +214,7 @@ fn whole_list(name: &str, list: &Table) -> Result<(), Fault> {
         Ok(())
     })?;
     if let Some(key) = stranger {
-        return Err(Fault::invalid(
+        return Err(NativeError::invalid(
             name,
             format!(
                 "`{name}` is a list and has the field `{key}` beside its items; for a recipient with users write {{ {{ group_id = …, users = … }} }}"
@@ -225,7 +225,7 @@ fn whole_list(name: &str, list: &Table) -> Result<(), Fault> {
         return Ok(());
     }
     let hole = (1..highest).find(|index| list.raw_get::<Value>(*index).is_ok_and(|item| item.is_nil()));
-    Err(Fault::invalid(
+    Err(NativeError::invalid(
         name,
         format!(
             "`{name}[{}]` is nil, and `{name}[{highest}]` is not: the list has holes; does a variable have no value?",
@@ -234,16 +234,16 @@ fn whole_list(name: &str, list: &Table) -> Result<(), Fault> {
     ))
 }
 
-fn ranged(name: &str, value: &Value, least: i64, most: i64) -> Result<i64, Fault> {
+fn ranged(name: &str, value: &Value, least: i64, most: i64) -> Result<i64, NativeError> {
     let number = integer(name, value)?;
     if (least..=most).contains(&number) {
         return Ok(number);
     }
     let range = if most == i64::MAX { format!("at least {least}") } else { format!("{least} to {most}") };
-    Err(Fault::invalid(name, format!("`{name}` must be {range}, not {number}")))
+    Err(NativeError::invalid(name, format!("`{name}` must be {range}, not {number}")))
 }
 
-fn rate(value: &Value) -> Result<Json, Fault> {
+fn rate(value: &Value) -> Result<Json, NativeError> {
     let rate = match value {
         Value::Integer(number) => *number as f64,
         Value::Number(number) => *number,
@@ -252,21 +252,21 @@ fn rate(value: &Value) -> Result<Json, Fault> {
     if rate.is_finite() && rate > 0.0 {
         return Ok(Json::from(rate));
     }
-    Err(Fault::invalid("rate", format!("`rate` must be over 0 messages a second, not {rate}")))
+    Err(NativeError::invalid("rate", format!("`rate` must be over 0 messages a second, not {rate}")))
 }
 
-fn one_of(name: &str, value: &Value, known: &[&str]) -> Result<Json, Fault> {
+fn one_of(name: &str, value: &Value, known: &[&str]) -> Result<Json, NativeError> {
     let word = utf8(name, value)?;
     if known.contains(&word.as_str()) {
         return Ok(Json::from(word));
     }
     let hint = nearest(&word, known.iter().copied())
         .map_or_else(String::new, |near| format!("; did you mean \"{near}\"?"));
-    Err(Fault::invalid(name, format!("`{name}` must be one of {}, not \"{word}\"{hint}", known.join(", "))))
+    Err(NativeError::invalid(name, format!("`{name}` must be one of {}, not \"{word}\"{hint}", known.join(", "))))
 }
 
 /// A table of texts.
-fn words(what: &str, value: &Value, known: &[&str]) -> Result<Json, Fault> {
+fn words(what: &str, value: &Value, known: &[&str]) -> Result<Json, NativeError> {
     let Value::Table(_) = value else { return Err(wrong(what, "a table", value)) };
     let mut json = Map::new();
     each(what, value, known, |name, value| {
@@ -276,7 +276,7 @@ fn words(what: &str, value: &Value, known: &[&str]) -> Result<Json, Fault> {
     Ok(Json::Object(json))
 }
 
-fn exclude(lua: &Lua, value: &Value) -> Result<Json, Fault> {
+fn exclude(lua: &Lua, value: &Value) -> Result<Json, NativeError> {
     let Value::Table(_) = value else { return Err(wrong("exclude", "a table { broadcast = NAME }", value)) };
     let mut json = Map::new();
     each("exclude", value, &["broadcast", "run", "states"], |name, value| {
@@ -285,7 +285,7 @@ fn exclude(lua: &Lua, value: &Value) -> Result<Json, Fault> {
             "run" => run(value)?,
             _ => match value {
                 Value::String(_) => Json::from(vec![utf8("exclude.states", value)?]),
-                Value::Table(_) => parsed(&to_json(lua, value, Empty::Object)?)?,
+                Value::Table(_) => parsed(&to_json(lua, value, EmptyTable::Object)?)?,
                 other => return Err(wrong("exclude.states", "a list of states", other)),
             },
         };
@@ -297,22 +297,22 @@ fn exclude(lua: &Lua, value: &Value) -> Result<Json, Fault> {
 
 /// Recipients and their messages on their way to the host: the inside of a JSON list.
 #[derive(Default)]
-struct Batch {
+struct RecipientJsonBatch {
     bytes: RefCell<Vec<u8>>,
     recipients: std::cell::Cell<u64>,
     /// The field that names the group, where it is not `group_id`.
     id_column: Option<String>,
 }
 
-impl UserData for Batch {}
+impl UserData for RecipientJsonBatch {}
 
 /// Adds a recipient; gives how many there are, or more than a batch holds once it is large enough.
 fn add(
     lua: &Lua,
-    _: &Context,
+    _: &ScriptContext,
     (batch, recipient, number, line, made, message): (AnyUserData, Value, u64, Option<u64>, bool, Value),
-) -> Result<u64, Fault> {
-    let batch = batch.borrow::<Batch>()?;
+) -> Result<u64, NativeError> {
+    let batch = batch.borrow::<RecipientJsonBatch>()?;
     let place = line.map_or_else(|| format!("recipient {number}"), |line| format!("line {line}"));
     // The host has the lines of its file.
     let recipient = recipient_json(lua, &recipient, line.is_none(), batch.id_column.as_deref())?;
@@ -330,9 +330,9 @@ fn add(
         bytes.extend_from_slice(b",\"m\":");
         match &message {
             Value::Nil => bytes.extend_from_slice(b"null"),
-            Value::Table(_) => bytes.extend_from_slice(&to_json(lua, &message, Empty::OfMessage)?),
+            Value::Table(_) => bytes.extend_from_slice(&to_json(lua, &message, EmptyTable::OfMessage)?),
             other => {
-                return Err(Fault::invalid(
+                return Err(NativeError::invalid(
                     "message",
                     format!(
                         "{place}: the function gave a {}, not a message (a table) or nil",
@@ -354,8 +354,8 @@ fn recipient_json(
     recipient: &Value,
     plain: bool,
     id_column: Option<&str>,
-) -> Result<Vec<u8>, Fault> {
-    let Value::Table(fields) = recipient else { return to_json(lua, recipient, Empty::Object) };
+) -> Result<Vec<u8>, NativeError> {
+    let Value::Table(fields) = recipient else { return to_json(lua, recipient, EmptyTable::Object) };
     let needed: Table = lua.create_table()?;
     if plain {
         for pair in fields.pairs::<Value, Value>() {
@@ -366,11 +366,11 @@ fn recipient_json(
     }
     needed.raw_set("group_id", fields.get::<Value>(id_column.unwrap_or("group_id"))?)?;
     needed.raw_set("users", fields.get::<Value>("users")?)?;
-    to_json(lua, &Value::Table(needed), Empty::OfMessage)
+    to_json(lua, &Value::Table(needed), EmptyTable::OfMessage)
 }
 
 /// A field as an export shows it: a text (as much as it keeps), a number or a boolean; nothing of any other kind.
-fn exported(lua: &Lua, value: Value) -> Result<Option<Value>, Fault> {
+fn exported(lua: &Lua, value: Value) -> Result<Option<Value>, NativeError> {
     Ok(match value {
         Value::String(text) => match text.to_str() {
             Ok(text) if text.len() > LONGEST => {
@@ -386,12 +386,12 @@ fn exported(lua: &Lua, value: Value) -> Result<Option<Value>, Fault> {
     })
 }
 
-fn append(_: &Lua, _: &Context, (handle, batch): (u64, AnyUserData)) -> Result<Request, Fault> {
-    let batch = batch.borrow::<Batch>()?;
+fn append(_: &Lua, _: &ScriptContext, (handle, batch): (u64, AnyUserData)) -> Result<HostRequest, NativeError> {
+    let batch = batch.borrow::<RecipientJsonBatch>()?;
     let bytes = batch.bytes.take();
     let mut list = Vec::with_capacity(bytes.len() + 2);
     list.push(b'[');
     list.extend_from_slice(&bytes);
     list.push(b']');
-    Ok(Request::Broadcast(BroadcastStep::Append { handle, batch: list.into() }))
+    Ok(HostRequest::Broadcast(BroadcastStep::Append { handle, batch: list.into() }))
 }

@@ -2,21 +2,21 @@
 
 use mlua::Function;
 
-use crate::protocol::{ConsoleStep, Request};
+use crate::protocol::{ConsoleStep, HostRequest};
 
-use super::Kit;
+use super::ModuleKit;
 
 /// Reading, running and showing lines, which must be Lua.
 const LUA_PART: &str = include_str!("console.lua");
 
 /// A function that runs lines until there is none left. Its arguments are the modules that lines may name without
 /// `require`.
-pub(in crate::worker) fn build(kit: &Kit) -> mlua::Result<Function> {
+pub(in crate::worker) fn build(kit: &ModuleKit) -> mlua::Result<Function> {
     let next = kit.waiting(|_, _, (incomplete, problem): (bool, Option<mlua::LuaString>)| {
         let problem = problem.map(|text| super::super::report::clean(&text.to_string_lossy()));
-        Ok(Request::Console(ConsoleStep::Next { incomplete, problem }))
+        Ok(HostRequest::Console(ConsoleStep::Next { incomplete, problem }))
     })?;
-    let interrupted = kit.waiting(|_, _, ()| Ok(Request::Console(ConsoleStep::Interrupted)))?;
+    let interrupted = kit.waiting(|_, _, ()| Ok(HostRequest::Console(ConsoleStep::Interrupted)))?;
     let prelude = kit.prelude();
     let tasks: mlua::Table = prelude.raw_get("task")?;
     let parts = (

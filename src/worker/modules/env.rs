@@ -2,13 +2,13 @@
 
 use mlua::{Lua, Table, Value};
 
-use crate::protocol::Request;
+use crate::protocol::HostRequest;
 
-use super::super::context::Context;
-use super::super::fault::Fault;
-use super::Kit;
+use super::super::context::ScriptContext;
+use super::super::fault::NativeError;
+use super::ModuleKit;
 use super::arguments::utf8;
-use super::secret::Secret;
+use super::secret::SecretText;
 
 /// A default for what is not set; a handle once the host has said that the secret is there.
 const LUA_PART: &str = r"
@@ -28,18 +28,18 @@ return {
 }
 ";
 
-pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
+pub(super) fn build(kit: &ModuleKit) -> mlua::Result<Table> {
     kit.lua_part(LUA_PART, (kit.waiting(ask)?, kit.waiting(ask_secret)?, kit.plain(handle)?))
 }
 
-fn ask(_: &Lua, _: &Context, (name,): (Value,)) -> Result<Request, Fault> {
-    Ok(Request::Env(utf8("name", &name)?))
+fn ask(_: &Lua, _: &ScriptContext, (name,): (Value,)) -> Result<HostRequest, NativeError> {
+    Ok(HostRequest::Env(utf8("name", &name)?))
 }
 
-fn ask_secret(_: &Lua, _: &Context, (name,): (Value,)) -> Result<Request, Fault> {
-    Ok(Request::Secret(utf8("name", &name)?))
+fn ask_secret(_: &Lua, _: &ScriptContext, (name,): (Value,)) -> Result<HostRequest, NativeError> {
+    Ok(HostRequest::Secret(utf8("name", &name)?))
 }
 
-fn handle(_: &Lua, _: &Context, (name,): (Value,)) -> Result<Secret, Fault> {
-    Ok(Secret::named(utf8("name", &name)?))
+fn handle(_: &Lua, _: &ScriptContext, (name,): (Value,)) -> Result<SecretText, NativeError> {
+    Ok(SecretText::named(utf8("name", &name)?))
 }

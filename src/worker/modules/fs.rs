@@ -2,17 +2,17 @@
 
 use mlua::{Lua, Table, Value};
 
-use crate::protocol::Request;
+use crate::protocol::HostRequest;
 
-use super::super::context::Context;
-use super::super::fault::Fault;
-use super::Kit;
+use super::super::context::ScriptContext;
+use super::super::fault::NativeError;
+use super::ModuleKit;
 use super::arguments::{text, utf8};
 
 /// What is easier said in Lua: lines, and whether something is there.
 const LUA_PART: &str = include_str!("fs.lua");
 
-pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
+pub(super) fn build(kit: &ModuleKit) -> mlua::Result<Table> {
     let fs = kit.lua().create_table()?;
     fs.raw_set("read", read_function(kit)?)?;
     fs.raw_set("write", kit.waiting(|_, _, arguments| write(&arguments, false))?)?;
@@ -25,31 +25,31 @@ pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
 }
 
 /// The content of a file; other modules read files too.
-pub(super) fn read_function(kit: &Kit) -> mlua::Result<mlua::Function> {
+pub(super) fn read_function(kit: &ModuleKit) -> mlua::Result<mlua::Function> {
     kit.waiting(read)
 }
 
-fn read(_: &Lua, _: &Context, (path,): (Value,)) -> Result<Request, Fault> {
-    Ok(Request::FileRead(utf8("path", &path)?))
+fn read(_: &Lua, _: &ScriptContext, (path,): (Value,)) -> Result<HostRequest, NativeError> {
+    Ok(HostRequest::FileRead(utf8("path", &path)?))
 }
 
-fn write((path, content): &(Value, Value), append: bool) -> Result<Request, Fault> {
+fn write((path, content): &(Value, Value), append: bool) -> Result<HostRequest, NativeError> {
     let content = text("text", content)?.as_bytes().to_vec().into();
-    Ok(Request::FileWrite { path: utf8("path", path)?, content, append })
+    Ok(HostRequest::FileWrite { path: utf8("path", path)?, content, append })
 }
 
-fn info(_: &Lua, _: &Context, (path,): (Value,)) -> Result<Request, Fault> {
-    Ok(Request::FileInfo(utf8("path", &path)?))
+fn info(_: &Lua, _: &ScriptContext, (path,): (Value,)) -> Result<HostRequest, NativeError> {
+    Ok(HostRequest::FileInfo(utf8("path", &path)?))
 }
 
-fn list(_: &Lua, _: &Context, (path,): (Value,)) -> Result<Request, Fault> {
-    Ok(Request::FileList(utf8("path", &path)?))
+fn list(_: &Lua, _: &ScriptContext, (path,): (Value,)) -> Result<HostRequest, NativeError> {
+    Ok(HostRequest::FileList(utf8("path", &path)?))
 }
 
-fn mkdir(_: &Lua, _: &Context, (path,): (Value,)) -> Result<Request, Fault> {
-    Ok(Request::MakeFolder(utf8("path", &path)?))
+fn mkdir(_: &Lua, _: &ScriptContext, (path,): (Value,)) -> Result<HostRequest, NativeError> {
+    Ok(HostRequest::MakeFolder(utf8("path", &path)?))
 }
 
-fn remove(_: &Lua, _: &Context, (path,): (Value,)) -> Result<Request, Fault> {
-    Ok(Request::Remove(utf8("path", &path)?))
+fn remove(_: &Lua, _: &ScriptContext, (path,): (Value,)) -> Result<HostRequest, NativeError> {
+    Ok(HostRequest::Remove(utf8("path", &path)?))
 }

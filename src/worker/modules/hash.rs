@@ -8,9 +8,9 @@ use md5::Md5;
 use mlua::{Lua, LuaString, Table, Value};
 use sha2::{Digest, Sha256};
 
-use super::super::context::Context;
-use super::super::fault::Fault;
-use super::Kit;
+use super::super::context::ScriptContext;
+use super::super::fault::NativeError;
+use super::ModuleKit;
 use super::arguments::text;
 
 /// A version 4 UUID from `math.random`, so that a run with a fixed seed makes the same ones again. Not for secrets.
@@ -23,7 +23,7 @@ return function()
 end
 "#;
 
-pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
+pub(super) fn build(kit: &ModuleKit) -> mlua::Result<Table> {
     let hash = kit.lua().create_table()?;
     hash.raw_set("sha256", kit.plain(sha256)?)?;
     hash.raw_set("md5", kit.plain(md5)?)?;
@@ -36,27 +36,27 @@ pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
     Ok(hash)
 }
 
-fn sha256(_: &Lua, _: &Context, (value,): (Value,)) -> Result<String, Fault> {
+fn sha256(_: &Lua, _: &ScriptContext, (value,): (Value,)) -> Result<String, NativeError> {
     Ok(HEXLOWER.encode(&Sha256::digest(text("text", &value)?.as_bytes())))
 }
 
-fn md5(_: &Lua, _: &Context, (value,): (Value,)) -> Result<String, Fault> {
+fn md5(_: &Lua, _: &ScriptContext, (value,): (Value,)) -> Result<String, NativeError> {
     Ok(HEXLOWER.encode(&Md5::digest(text("text", &value)?.as_bytes())))
 }
 
-fn hmac_sha256(_: &Lua, _: &Context, (key, value): (Value, Value)) -> Result<String, Fault> {
+fn hmac_sha256(_: &Lua, _: &ScriptContext, (key, value): (Value, Value)) -> Result<String, NativeError> {
     let mut mac = Hmac::<Sha256>::new_from_slice(&text("key", &key)?.as_bytes())
-        .map_err(|error| Fault::invalid("key", error.to_string()))?;
+        .map_err(|error| NativeError::invalid("key", error.to_string()))?;
     mac.update(&text("text", &value)?.as_bytes());
     Ok(HEXLOWER.encode(&mac.finalize().into_bytes()))
 }
 
-fn base64_encode(_: &Lua, _: &Context, (value,): (Value,)) -> Result<String, Fault> {
+fn base64_encode(_: &Lua, _: &ScriptContext, (value,): (Value,)) -> Result<String, NativeError> {
     Ok(BASE64_STANDARD.encode(text("text", &value)?.as_bytes()))
 }
 
 /// Takes both alphabets, with and without `=` at the end.
-fn base64_decode(lua: &Lua, _: &Context, (value,): (Value,)) -> Result<LuaString, Fault> {
+fn base64_decode(lua: &Lua, _: &ScriptContext, (value,): (Value,)) -> Result<LuaString, NativeError> {
     let bytes: Vec<u8> = text("text", &value)?
         .as_bytes()
         .iter()
@@ -70,18 +70,18 @@ fn base64_decode(lua: &Lua, _: &Context, (value,): (Value,)) -> Result<LuaString
     let end = bytes.iter().rposition(|letter| *letter != b'=').map_or(0, |last| last + 1);
     let decoded = BASE64_URL_SAFE_NO_PAD
         .decode(&bytes[..end])
-        .map_err(|error| Fault::invalid("text", format!("text: not base64: {error}")))?;
+        .map_err(|error| NativeError::invalid("text", format!("text: not base64: {error}")))?;
     Ok(lua.create_string(&decoded)?)
 }
 
-fn hex_encode(_: &Lua, _: &Context, (value,): (Value,)) -> Result<String, Fault> {
+fn hex_encode(_: &Lua, _: &ScriptContext, (value,): (Value,)) -> Result<String, NativeError> {
     Ok(HEXLOWER.encode(&text("text", &value)?.as_bytes()))
 }
 
-fn hex_decode(lua: &Lua, _: &Context, (value,): (Value,)) -> Result<LuaString, Fault> {
+fn hex_decode(lua: &Lua, _: &ScriptContext, (value,): (Value,)) -> Result<LuaString, NativeError> {
     let text = text("text", &value)?;
     let bytes = HEXLOWER_PERMISSIVE
         .decode(&text.as_bytes())
-        .map_err(|_| Fault::invalid("text", "text: not hex: expected pairs of 0-9 and a-f"))?;
+        .map_err(|_| NativeError::invalid("text", "text: not hex: expected pairs of 0-9 and a-f"))?;
     Ok(lua.create_string(&bytes)?)
 }

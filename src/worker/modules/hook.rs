@@ -2,25 +2,25 @@
 
 use mlua::{Function, Lua, Table, Value};
 
-use crate::protocol::{Declaration, HOOK_OPTIONS, Hook, Part, Request, When};
+use crate::protocol::{JobDeclaration, HOOK_OPTIONS, HookDeclaration, HttpValuePart, HostRequest, JobTrigger};
 
-use super::super::context::Context;
-use super::super::fault::Fault;
+use super::super::context::ScriptContext;
+use super::super::fault::NativeError;
 use super::super::report::whereabouts;
 use super::arguments::{boolean, each, utf8, wrong};
-use super::secret::Secret;
+use super::secret::SecretText;
 use super::task::milliseconds;
-use super::{Kit, json};
+use super::{ModuleKit, json};
 
 /// The function of a hook is given the request before what other jobs are given.
 const LUA_PART: &str = include_str!("hook.lua");
 
 /// Builds `http.hook`; the functions of hooks go into `jobs`, by name.
-pub(super) fn build(kit: &Kit, jobs: &Table) -> mlua::Result<Function> {
+pub(super) fn build(kit: &ModuleKit, jobs: &Table) -> mlua::Result<Function> {
     kit.lua_part(LUA_PART, (jobs, kit.waiting(declare)?, json::decode_function(kit)?))
 }
 
-fn declare(lua: &Lua, _: &Context, (name, options, body): (Value, Value, Value)) -> Result<Request, Fault> {
+fn declare(lua: &Lua, _: &ScriptContext, (name, options, body): (Value, Value, Value)) -> Result<HostRequest, NativeError> {
     if !body.is_function() {
         return Err(wrong("fn", "the hook's function", &body));
     }
@@ -40,14 +40,14 @@ fn declare(lua: &Lua, _: &Context, (name, options, body): (Value, Value, Value))
         Ok(())
     })?;
     let Some(secret) = secret else {
-        return Err(Fault::invalid(
+        return Err(NativeError::invalid(
             "secret",
             "secret: a hook needs one, or anybody could run it; write `secret = env.secret(\"NAME\")`",
         ));
     };
-    Ok(Request::Declare(Box::new(Declaration {
+    Ok(HostRequest::Declare(Box::new(JobDeclaration {
         name: utf8("name", &name)?,
-        when: When::Hook(Hook { secret, scheme, header, id }),
+        when: JobTrigger::Hook(HookDeclaration { secret, scheme, header, id }),
         tz: None,
         missed: None,
         grace_ms: None,
@@ -60,13 +60,13 @@ fn declare(lua: &Lua, _: &Context, (name, options, body): (Value, Value, Value))
 }
 
 /// The name of a secret that nothing was put around.
-fn secret_name(value: &Value) -> Result<String, Fault> {
+fn secret_name(value: &Value) -> Result<String, NativeError> {
     let expected = "env.secret(\"NAME\")";
     match value {
-        Value::UserData(secret) if secret.is::<Secret>() => {
-            match secret.borrow::<Secret>()?.value().0.as_slice() {
-                [Part::Secret(name)] => Ok(name.clone()),
-                _ => Err(Fault::invalid(
+        Value::UserData(secret) if secret.is::<SecretText>() => {
+            match secret.borrow::<SecretText>()?.value().0.as_slice() {
+                [HttpValuePart::Secret(name)] => Ok(name.clone()),
+                _ => Err(NativeError::invalid(
                     "secret",
                     format!("secret: expected {expected} alone, with no text around it"),
                 )),

@@ -2,15 +2,15 @@
 
 use mlua::{Lua, Table, Value};
 
-use crate::protocol::{HttpRequest, HttpValue, Part, Request};
+use crate::protocol::{HttpRequest, HttpValue, HttpValuePart, HostRequest};
 
-use super::super::context::Context;
-use super::super::convert::{Empty, to_json};
-use super::super::fault::Fault;
+use super::super::context::ScriptContext;
+use super::super::convert::{EmptyTable, to_json};
+use super::super::fault::NativeError;
 use super::arguments::{each, table, utf8, wrong};
-use super::secret::Secret;
+use super::secret::SecretText;
 use super::task::milliseconds;
-use super::{Kit, json};
+use super::{ModuleKit, json};
 
 /// How long a request may take where the script says nothing, in milliseconds.
 const DEFAULT_TIMEOUT: u64 = 30_000;
@@ -18,7 +18,7 @@ const DEFAULT_TIMEOUT: u64 = 30_000;
 /// What is easier said in Lua: shorter forms, and what an answer can do.
 const LUA_PART: &str = include_str!("http.lua");
 
-pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
+pub(super) fn build(kit: &ModuleKit) -> mlua::Result<Table> {
     let get = kit.waiting(|lua, _, (url, options)| request(lua, "GET", Some(&url), None, &options))?;
     let post =
         kit.waiting(|lua, _, (url, body, options)| request(lua, "POST", Some(&url), Some(&body), &options))?;
@@ -26,7 +26,7 @@ pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
     kit.lua_part(LUA_PART, (get, post, any, json::decode_function(kit)?))
 }
 
-fn whole(lua: &Lua, _: &Context, (options,): (Value,)) -> Result<Request, Fault> {
+fn whole(lua: &Lua, _: &ScriptContext, (options,): (Value,)) -> Result<HostRequest, NativeError> {
     table("options", &options)?;
     request(lua, "GET", None, None, &options)
 }
@@ -37,7 +37,7 @@ fn request(
     url: Option<&Value>,
     body: Option<&Value>,
     options: &Value,
-) -> Result<Request, Fault> {
+) -> Result<HostRequest, NativeError> {
     let mut method = method.to_owned();
     let mut timeout_ms = DEFAULT_TIMEOUT;
     let mut headers = Vec::new();
@@ -56,29 +56,29 @@ fn request(
             "headers" => headers = header_list(value)?,
             "timeout" => timeout_ms = milliseconds("timeout", value)?,
             _ if own_body.is_some() => {
-                return Err(Fault::invalid("json", "a request has one body: give either `body` or `json`"));
+                return Err(NativeError::invalid("json", "a request has one body: give either `body` or `json`"));
             }
             "body" => own_body = body_value(value)?,
             _ => {
-                own_body = Some(plain(to_json(lua, value, Empty::Object)?));
+                own_body = Some(plain(to_json(lua, value, EmptyTable::Object)?));
                 is_json = true;
             }
         }
         Ok(())
     })?;
     let Some(url) = own_url else {
-        return Err(Fault::invalid("url", "url: a request needs one"));
+        return Err(NativeError::invalid("url", "url: a request needs one"));
     };
     if is_json && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
         headers.push(("content-type".to_owned(), plain(b"application/json".to_vec())));
     }
-    Ok(Request::Http(Box::new(HttpRequest { method, url, headers, body: own_body, timeout_ms })))
+    Ok(HostRequest::Http(Box::new(HttpRequest { method, url, headers, body: own_body, timeout_ms })))
 }
 
-fn body_value(value: &Value) -> Result<Option<HttpValue>, Fault> {
+fn body_value(value: &Value) -> Result<Option<HttpValue>, NativeError> {
     match value {
         Value::Nil => Ok(None),
-        Value::Table(_) => Err(Fault::invalid(
+        Value::Table(_) => Err(NativeError::invalid(
             "body",
             "body: expected a string, got a table; `json = TABLE` sends it as JSON",
         )),
@@ -86,7 +86,7 @@ fn body_value(value: &Value) -> Result<Option<HttpValue>, Fault> {
     }
 }
 
-fn header_list(value: &Value) -> Result<Vec<(String, HttpValue)>, Fault> {
+fn header_list(value: &Value) -> Result<Vec<(String, HttpValue)>, NativeError> {
     let mut headers = Vec::new();
     for pair in table("headers", value)?.pairs::<Value, Value>() {
         let (name, value) = pair?;
@@ -99,15 +99,15 @@ fn header_list(value: &Value) -> Result<Vec<(String, HttpValue)>, Fault> {
     Ok(headers)
 }
 
-fn value_of(field: &str, value: &Value) -> Result<HttpValue, Fault> {
+fn value_of(field: &str, value: &Value) -> Result<HttpValue, NativeError> {
     match value {
         Value::String(text) => Ok(plain(text.as_bytes().to_vec())),
         Value::Integer(_) | Value::Number(_) => Ok(plain(value.to_string()?.into_bytes())),
-        Value::UserData(secret) if secret.is::<Secret>() => Ok(secret.borrow::<Secret>()?.value()),
+        Value::UserData(secret) if secret.is::<SecretText>() => Ok(secret.borrow::<SecretText>()?.value()),
         other => Err(wrong(field, "a string or a secret", other)),
     }
 }
 
 fn plain(text: Vec<u8>) -> HttpValue {
-    HttpValue(vec![Part::Text(text.into())])
+    HttpValue(vec![HttpValuePart::Text(text.into())])
 }

@@ -4,14 +4,14 @@ use mlua::{Function, Lua, Table, Value};
 
 use crate::message::nearest;
 use crate::protocol::{
-    AppInfo, Call, Kind, MAX_RECEIPTS, RECALL_OPTIONS, Request, SEND_OPTIONS, SendOptions, UPLOAD_OPTIONS,
-    UploadOptions, Urgency,
+    AppInfo, SendEndpoint, FailureKind, MAX_RECEIPTS, RECALL_OPTIONS, HostRequest, SEND_OPTIONS, SendParams, UPLOAD_OPTIONS,
+    UploadParams, SendPriority,
 };
 
-use super::super::convert::{Empty, to_json};
-use super::super::fault::Fault;
+use super::super::convert::{EmptyTable, to_json};
+use super::super::fault::NativeError;
 use super::task::milliseconds;
-use super::{Kit, broadcast};
+use super::{ModuleKit, broadcast};
 
 /// What is easier said in Lua: iterators over pages, read-only limits, the two results of `check`.
 const LUA_PART: &str = include_str!("im.lua");
@@ -19,7 +19,7 @@ const LUA_PART: &str = include_str!("im.lua");
 /// Bytes of a `once` key: enough for anything that is meant as one.
 const ONCE_BYTES: usize = 512;
 
-pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
+pub(super) fn build(kit: &ModuleKit) -> mlua::Result<Table> {
     let apps = kit.lua().create_table()?;
     let mut default = None;
     for (index, info) in (0..).zip(&kit.context.apps) {
@@ -33,19 +33,19 @@ pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
     Ok(im)
 }
 
-fn find_app(apps: &Table, known: &[String], name: &str) -> Result<Table, Fault> {
+fn find_app(apps: &Table, known: &[String], name: &str) -> Result<Table, NativeError> {
     apps.raw_get::<Option<Table>>(name)?.ok_or_else(|| {
-        Fault::invalid("name", format!("no app `{name}` is configured; there is: {}", known.join(", ")))
+        NativeError::invalid("name", format!("no app `{name}` is configured; there is: {}", known.join(", ")))
     })
 }
 
 /// The functions of one app.
-fn build_app(kit: &Kit, app: u32, info: &AppInfo) -> mlua::Result<Table> {
+fn build_app(kit: &ModuleKit, app: u32, info: &AppInfo) -> mlua::Result<Table> {
     let lua = kit.lua();
     let functions = lua.create_table()?;
     let send = |call| kit.waiting(move |lua, _, arguments| send(lua, app, call, arguments));
-    functions.raw_set("group_send", send(Call::Group)?)?;
-    functions.raw_set("targeted_send", send(Call::Targeted)?)?;
+    functions.raw_set("group_send", send(SendEndpoint::Group)?)?;
+    functions.raw_set("targeted_send", send(SendEndpoint::Targeted)?)?;
     let with_test = broadcast::build(kit, app)?;
     let plain = "local broadcast = ...; return function(spec) return broadcast(spec) end";
     functions.raw_set("broadcast", kit.lua_part::<Function>(plain, with_test.clone())?)?;
@@ -58,8 +58,8 @@ fn build_app(kit: &Kit, app: u32, info: &AppInfo) -> mlua::Result<Table> {
         limits.raw_set(name.as_str(), integral(*value))?;
     }
     let check = kit.waiting(move |lua, _, message| check(lua, app, &message))?;
-    let groups = kit.waiting(move |_, _, cursor| Ok(Request::Groups { app, cursor }))?;
-    let members = kit.waiting(move |_, _, (group_id, page)| Ok(Request::Members { app, group_id, page }))?;
+    let groups = kit.waiting(move |_, _, cursor| Ok(HostRequest::Groups { app, cursor }))?;
+    let members = kit.waiting(move |_, _, (group_id, page)| Ok(HostRequest::Members { app, group_id, page }))?;
     let recall = kit.waiting(move |_, context, arguments| recall(app, &context.run, arguments))?;
     kit.lua_part(LUA_PART, (functions, check, groups, members, recall, limits))
 }
@@ -74,11 +74,11 @@ fn integral(value: f64) -> Value {
     }
 }
 
-fn message_json(lua: &Lua, message: &Value) -> Result<Vec<u8>, Fault> {
+fn message_json(lua: &Lua, message: &Value) -> Result<Vec<u8>, NativeError> {
     match message {
-        Value::Table(_) => to_json(lua, message, Empty::OfMessage),
+        Value::Table(_) => to_json(lua, message, EmptyTable::OfMessage),
         other => {
-            Err(Fault::invalid("message", format!("expected a message (a table), got {}", other.type_name())))
+            Err(NativeError::invalid("message", format!("expected a message (a table), got {}", other.type_name())))
         }
     }
 }
@@ -86,22 +86,22 @@ fn message_json(lua: &Lua, message: &Value) -> Result<Vec<u8>, Fault> {
 fn send(
     lua: &Lua,
     app: u32,
-    call: Call,
+    call: SendEndpoint,
     (message, options): (Value, Option<Table>),
-) -> Result<Request, Fault> {
+) -> Result<HostRequest, NativeError> {
     let options = send_options(options)?;
-    Ok(Request::Send { app, call, message: message_json(lua, &message)?.into(), options })
+    Ok(HostRequest::Send { app, call, message: message_json(lua, &message)?.into(), options })
 }
 
-fn check(lua: &Lua, app: u32, message: &Value) -> Result<Request, Fault> {
-    Ok(Request::Check { app, message: message_json(lua, message)?.into() })
+fn check(lua: &Lua, app: u32, message: &Value) -> Result<HostRequest, NativeError> {
+    Ok(HostRequest::Check { app, message: message_json(lua, message)?.into() })
 }
 
-fn upload(app: u32, (path, options): (String, Option<Table>)) -> Result<Request, Fault> {
-    Ok(Request::Upload { app, path, options: upload_options(options)? })
+fn upload(app: u32, (path, options): (String, Option<Table>)) -> Result<HostRequest, NativeError> {
+    Ok(HostRequest::Upload { app, path, options: upload_options(options)? })
 }
 
-fn recall(app: u32, run: &str, (receipts, options): (Table, Option<Table>)) -> Result<Request, Fault> {
+fn recall(app: u32, run: &str, (receipts, options): (Table, Option<Table>)) -> Result<HostRequest, NativeError> {
     let broadcast = receipts.get::<Value>("broadcast")?;
     if !broadcast.is_nil() {
         return recall_broadcast(app, run, &broadcast, &receipts, options);
@@ -113,7 +113,7 @@ fn recall(app: u32, run: &str, (receipts, options): (Table, Option<Table>)) -> R
                 pairs.push((group.to_str()?.to_owned(), message.to_str()?.to_owned()));
             }
             (key, value) => {
-                return Err(Fault::invalid(
+                return Err(NativeError::invalid(
                     "receipts",
                     format!(
                         "receipts: expected {{ [group_id] = message_id }} as im.group_send returned it, got a {} under a {}",
@@ -128,9 +128,9 @@ fn recall(app: u32, run: &str, (receipts, options): (Table, Option<Table>)) -> R
     pairs.sort();
     if pairs.len() > MAX_RECEIPTS {
         let message = format!("receipts: {} of them, where {MAX_RECEIPTS} are the most at once", pairs.len());
-        return Err(Fault::invalid("receipts", message));
+        return Err(NativeError::invalid("receipts", message));
     }
-    Ok(Request::Recall { app, receipts: pairs, force, from })
+    Ok(HostRequest::Recall { app, receipts: pairs, force, from })
 }
 
 fn recall_broadcast(
@@ -139,17 +139,17 @@ fn recall_broadcast(
     name: &Value,
     which: &Table,
     options: Option<Table>,
-) -> Result<Request, Fault> {
+) -> Result<HostRequest, NativeError> {
     for pair in which.pairs::<Value, Value>() {
         let key = pair?.0.to_string()?;
         if key != "broadcast" && key != "run" {
             let problem = format!("recall: unknown field `{key}`; known: broadcast, run");
-            return Err(Fault::invalid(key, problem));
+            return Err(NativeError::invalid(key, problem));
         }
     }
     let Value::String(name) = name else {
         let problem = format!("recall: expected the name of a broadcast, got {}", name.type_name());
-        return Err(Fault::invalid("broadcast", problem));
+        return Err(NativeError::invalid("broadcast", problem));
     };
     let run = match which.get::<Value>("run")? {
         Value::Nil => run.to_owned(),
@@ -157,14 +157,14 @@ fn recall_broadcast(
         Value::String(run) => run.to_str()?.to_owned(),
         other => {
             let problem = format!("recall: `run` must be a text, got {}", other.type_name());
-            return Err(Fault::invalid("run", problem));
+            return Err(NativeError::invalid("run", problem));
         }
     };
     let (force, from) = recall_options(options)?;
-    Ok(Request::RecallBroadcast { app, name: name.to_str()?.to_owned(), run, force, from })
+    Ok(HostRequest::RecallBroadcast { app, name: name.to_str()?.to_owned(), run, force, from })
 }
 
-fn recall_options(options: Option<Table>) -> Result<(bool, Option<String>), Fault> {
+fn recall_options(options: Option<Table>) -> Result<(bool, Option<String>), NativeError> {
     let (mut force, mut from) = (false, None);
     each_option(options, &RECALL_OPTIONS, |name, value| {
         match name {
@@ -176,8 +176,8 @@ fn recall_options(options: Option<Table>) -> Result<(bool, Option<String>), Faul
     Ok((force, from))
 }
 
-fn send_options(table: Option<Table>) -> Result<SendOptions, Fault> {
-    let mut options = SendOptions::default();
+fn send_options(table: Option<Table>) -> Result<SendParams, NativeError> {
+    let mut options = SendParams::default();
     each_option(table, &SEND_OPTIONS, |name, value| {
         match name {
             "once" => options.once = Some(once(&value)?),
@@ -189,8 +189,8 @@ fn send_options(table: Option<Table>) -> Result<SendOptions, Fault> {
     Ok(options)
 }
 
-fn upload_options(table: Option<Table>) -> Result<UploadOptions, Fault> {
-    let mut options = UploadOptions::default();
+fn upload_options(table: Option<Table>) -> Result<UploadParams, NativeError> {
+    let mut options = UploadParams::default();
     each_option(table, &UPLOAD_OPTIONS, |name, value| {
         match name {
             "force" => options.force = boolean(name, &value)?,
@@ -209,15 +209,15 @@ fn upload_options(table: Option<Table>) -> Result<UploadOptions, Fault> {
 fn each_option(
     table: Option<Table>,
     known: &[&str],
-    mut set: impl FnMut(&str, Value) -> Result<(), Fault>,
-) -> Result<(), Fault> {
+    mut set: impl FnMut(&str, Value) -> Result<(), NativeError>,
+) -> Result<(), NativeError> {
     let Some(table) = table else { return Ok(()) };
     for pair in table.pairs::<Value, Value>() {
         let (key, value) = pair?;
         let name = key.to_string()?;
         if !known.contains(&name.as_str()) {
             let hint = nearest(&name, known.iter().copied()).map(|near| format!("; did you mean `{near}`?"));
-            return Err(Fault::invalid(
+            return Err(NativeError::invalid(
                 format!("options.{name}"),
                 format!(
                     "unknown option `{name}`{}",
@@ -230,30 +230,30 @@ fn each_option(
     Ok(())
 }
 
-fn once(value: &Value) -> Result<String, Fault> {
+fn once(value: &Value) -> Result<String, NativeError> {
     let key = string("once", value)?;
     if key.is_empty() || key.len() > ONCE_BYTES {
         let problem = format!("once: expected a key of 1 to {ONCE_BYTES} bytes, got {}", key.len());
-        return Err(Fault::invalid("options.once", problem));
+        return Err(NativeError::invalid("options.once", problem));
     }
     Ok(key)
 }
 
-fn urgency(value: &Value) -> Result<Urgency, Fault> {
+fn urgency(value: &Value) -> Result<SendPriority, NativeError> {
     match string("priority", value)?.as_str() {
-        "high" => Ok(Urgency::High),
-        "normal" => Ok(Urgency::Normal),
-        "low" => Ok(Urgency::Low),
-        other => Err(Fault::invalid(
+        "high" => Ok(SendPriority::High),
+        "normal" => Ok(SendPriority::Normal),
+        "low" => Ok(SendPriority::Low),
+        other => Err(NativeError::invalid(
             "options.priority",
             format!("priority: expected \"high\", \"normal\" or \"low\", got `{other}`"),
         )),
     }
 }
 
-fn thumbnail(value: &Value) -> Result<(u32, u32), Fault> {
+fn thumbnail(value: &Value) -> Result<(u32, u32), NativeError> {
     let wrong = || {
-        Fault::invalid(
+        NativeError::invalid(
             "options.thumbnail",
             "thumbnail: expected { width = PIXELS, height = PIXELS }, each from 1 to 10000",
         )
@@ -266,25 +266,25 @@ fn thumbnail(value: &Value) -> Result<(u32, u32), Fault> {
     Ok((side("height")?, side("width")?))
 }
 
-fn string(name: &str, value: &Value) -> Result<String, Fault> {
+fn string(name: &str, value: &Value) -> Result<String, NativeError> {
     match value {
         Value::String(text) => Ok(text.to_str()?.to_owned()),
         other => Err(wrong_type(name, "a string", other)),
     }
 }
 
-fn boolean(name: &str, value: &Value) -> Result<bool, Fault> {
+fn boolean(name: &str, value: &Value) -> Result<bool, NativeError> {
     match value {
         Value::Boolean(value) => Ok(*value),
         other => Err(wrong_type(name, "true or false", other)),
     }
 }
 
-fn wrong_type(name: &str, expected: &str, got: &Value) -> Fault {
-    crate::protocol::Failure {
+fn wrong_type(name: &str, expected: &str, got: &Value) -> NativeError {
+    crate::protocol::RequestFailure {
         field: Some(format!("options.{name}").into()),
-        ..crate::protocol::Failure::new(
-            Kind::Invalid,
+        ..crate::protocol::RequestFailure::new(
+            FailureKind::Invalid,
             format!("{name}: expected {expected}, got {}", got.type_name()),
         )
     }

@@ -4,12 +4,12 @@ use mlua::{Lua, LuaString, Table, Value};
 
 use crate::input::decode_json;
 
-use super::super::context::Context;
-use super::super::convert::{Empty, mark_list, mark_object, to_json, to_lua};
-use super::super::fault::Fault;
-use super::Kit;
+use super::super::context::ScriptContext;
+use super::super::convert::{EmptyTable, mark_list, mark_object, to_json, to_lua};
+use super::super::fault::NativeError;
+use super::ModuleKit;
 
-pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
+pub(super) fn build(kit: &ModuleKit) -> mlua::Result<Table> {
     let module = kit.lua().create_table()?;
     module.raw_set("encode", kit.plain(encode)?)?;
     module.raw_set("decode", decode_function(kit)?)?;
@@ -20,12 +20,12 @@ pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
 }
 
 /// JSON as Lua values; other modules take in JSON too.
-pub(super) fn decode_function(kit: &Kit) -> mlua::Result<mlua::Function> {
+pub(super) fn decode_function(kit: &ModuleKit) -> mlua::Result<mlua::Function> {
     kit.plain(decode)
 }
 
-fn encode(lua: &Lua, _: &Context, (value, options): (Value, Option<Table>)) -> Result<LuaString, Fault> {
-    let json = to_json(lua, &value, Empty::Object)?;
+fn encode(lua: &Lua, _: &ScriptContext, (value, options): (Value, Option<Table>)) -> Result<LuaString, NativeError> {
+    let json = to_json(lua, &value, EmptyTable::Object)?;
     let pretty = match options {
         Some(options) => options.get::<Option<bool>>("pretty")?.unwrap_or(false),
         None => false,
@@ -38,19 +38,19 @@ fn encode(lua: &Lua, _: &Context, (value, options): (Value, Option<Table>)) -> R
     Ok(lua.create_string(text)?)
 }
 
-fn decode(lua: &Lua, _: &Context, text: LuaString) -> Result<Value, Fault> {
+fn decode(lua: &Lua, _: &ScriptContext, text: LuaString) -> Result<Value, NativeError> {
     let value = decode_json(&text.as_bytes())
-        .map_err(|fault| Fault::invalid("text", format!("json.decode: {fault}")))?;
+        .map_err(|fault| NativeError::invalid("text", format!("json.decode: {fault}")))?;
     Ok(to_lua(lua, &value)?)
 }
 
-fn array(lua: &Lua, _: &Context, table: Option<Table>) -> Result<Table, Fault> {
+fn array(lua: &Lua, _: &ScriptContext, table: Option<Table>) -> Result<Table, NativeError> {
     let table = table.map_or_else(|| lua.create_table(), Ok)?;
     mark_list(lua, &table)?;
     Ok(table)
 }
 
-fn object(lua: &Lua, _: &Context, table: Option<Table>) -> Result<Table, Fault> {
+fn object(lua: &Lua, _: &ScriptContext, table: Option<Table>) -> Result<Table, NativeError> {
     let table = table.map_or_else(|| lua.create_table(), Ok)?;
     mark_object(lua, &table)?;
     Ok(table)

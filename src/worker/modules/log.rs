@@ -4,13 +4,13 @@ use mlua::{Function, Lua, Table, Value};
 
 use crate::protocol::{LogLevel, LogLine, ToHost};
 
-use super::super::context::Context;
-use super::super::convert::{Empty, to_json};
-use super::super::fault::Fault;
+use super::super::context::ScriptContext;
+use super::super::convert::{EmptyTable, to_json};
+use super::super::fault::NativeError;
 use super::super::report::{clean, whereabouts};
-use super::Kit;
+use super::ModuleKit;
 
-pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
+pub(super) fn build(kit: &ModuleKit) -> mlua::Result<Table> {
     let module = kit.lua().create_table()?;
     for (name, level) in [
         ("debug", LogLevel::Debug),
@@ -20,7 +20,7 @@ pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
     ] {
         let shown = kit.prelude().get::<Function>("shown")?;
         let write =
-            move |lua: &Lua, context: &Context, arguments| write(lua, context, &shown, level, arguments);
+            move |lua: &Lua, context: &ScriptContext, arguments| write(lua, context, &shown, level, arguments);
         module.raw_set(name, kit.plain(write)?)?;
     }
     Ok(module)
@@ -28,14 +28,14 @@ pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
 
 fn write(
     lua: &Lua,
-    context: &Context,
+    context: &ScriptContext,
     shown: &Function,
     level: LogLevel,
     (message, fields): (Value, Option<Table>),
-) -> Result<(), Fault> {
+) -> Result<(), NativeError> {
     let fields = match fields {
         Some(fields) => {
-            String::from_utf8(to_json(lua, &Value::Table(fields), Empty::Object)?).unwrap_or_default()
+            String::from_utf8(to_json(lua, &Value::Table(fields), EmptyTable::Object)?).unwrap_or_default()
         }
         None => String::new(),
     };
@@ -49,6 +49,6 @@ fn write(
         .pipe
         .borrow_mut()
         .try_send(&ToHost::Log(line))
-        .map_err(|error| Fault::invalid("fields", format!("log: {error}")))?;
+        .map_err(|error| NativeError::invalid("fields", format!("log: {error}")))?;
     Ok(())
 }

@@ -27,17 +27,17 @@ use std::rc::Rc;
 
 use mlua::{FromLuaMulti, Function, IntoLuaMulti, Lua, MultiValue, Table, Value};
 
-use crate::protocol::Request;
+use crate::protocol::HostRequest;
 
-use super::context::Context;
-use super::fault::Fault;
+use super::context::ScriptContext;
+use super::fault::NativeError;
 use super::state::settled;
 
 /// Builds the table of a module.
-type Build = fn(&Kit) -> mlua::Result<Table>;
+type ModuleBuilder = fn(&ModuleKit) -> mlua::Result<Table>;
 
 /// The one list of modules: `im` and `schedule` are globals, the rest comes by `require`.
-const MODULES: &[(&str, Build)] = &[
+const MODULES: &[(&str, ModuleBuilder)] = &[
     ("csv", csv::build),
     ("datetime", datetime::build),
     ("env", env::build),
@@ -53,7 +53,7 @@ const MODULES: &[(&str, Build)] = &[
 ];
 
 /// Builds all modules; gives the table of what `require` finds without a file.
-pub(super) fn install(kit: &Kit, jobs: &Table) -> mlua::Result<Table> {
+pub(super) fn install(kit: &ModuleKit, jobs: &Table) -> mlua::Result<Table> {
     let loaded = kit.lua.create_table()?;
     for (name, build) in MODULES {
         loaded.raw_set(*name, build(kit)?)?;
@@ -73,17 +73,17 @@ pub(super) fn install(kit: &Kit, jobs: &Table) -> mlua::Result<Table> {
 }
 
 /// What the modules are made with: natives that raise error values, and natives that wait.
-pub(super) struct Kit {
+pub(super) struct ModuleKit {
     lua: Lua,
-    context: Rc<Context>,
+    context: Rc<ScriptContext>,
     prelude: Table,
     own: Table,
     lift: Function,
     wait: Function,
 }
 
-impl Kit {
-    pub(super) fn new(lua: &Lua, context: &Rc<Context>, prelude: &Table) -> mlua::Result<Self> {
+impl ModuleKit {
+    pub(super) fn new(lua: &Lua, context: &Rc<ScriptContext>, prelude: &Table) -> mlua::Result<Self> {
         let own = lua.create_table()?;
         for pair in lua.globals().pairs::<Value, Value>() {
             let (name, value) = pair?;
@@ -103,7 +103,7 @@ impl Kit {
         &self.lua
     }
 
-    pub(super) fn context(&self) -> &Context {
+    pub(super) fn context(&self) -> &ScriptContext {
         &self.context
     }
 
@@ -119,7 +119,7 @@ impl Kit {
     /// A function that answers at once.
     pub(super) fn plain<A, R>(
         &self,
-        call: impl Fn(&Lua, &Context, A) -> Result<R, Fault> + 'static,
+        call: impl Fn(&Lua, &ScriptContext, A) -> Result<R, NativeError> + 'static,
     ) -> mlua::Result<Function>
     where
         A: FromLuaMulti,
@@ -128,7 +128,7 @@ impl Kit {
         let context = Rc::clone(&self.context);
         let native = self.lua.create_function(move |lua, arguments: MultiValue| {
             let result = A::from_lua_args(arguments, 1, None, lua)
-                .map_err(Fault::from)
+                .map_err(NativeError::from)
                 .and_then(|arguments| call(lua, &context, arguments))
                 .and_then(|result| Ok(result.into_lua_multi(lua)?));
             settled(lua, result)
@@ -139,12 +139,12 @@ impl Kit {
     /// A function that asks the host for something, and waits for its answer.
     pub(super) fn waiting<A: FromLuaMulti>(
         &self,
-        call: impl Fn(&Lua, &Context, A) -> Result<Request, Fault> + 'static,
+        call: impl Fn(&Lua, &ScriptContext, A) -> Result<HostRequest, NativeError> + 'static,
     ) -> mlua::Result<Function> {
         let context = Rc::clone(&self.context);
         let native = self.lua.create_function(move |lua, arguments: MultiValue| {
             let result = A::from_lua_args(arguments, 1, None, lua)
-                .map_err(Fault::from)
+                .map_err(NativeError::from)
                 .and_then(|arguments| call(lua, &context, arguments))
                 .and_then(|request| context.request(request))
                 .and_then(|event| Ok(event.into_lua_multi(lua)?));

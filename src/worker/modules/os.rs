@@ -5,9 +5,9 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, Zoned};
 use mlua::{Lua, Table, Value};
 
-use super::super::context::Context;
-use super::super::fault::Fault;
-use super::Kit;
+use super::super::context::ScriptContext;
+use super::super::fault::NativeError;
+use super::ModuleKit;
 use super::arguments::{integer, table, utf8};
 use super::datetime::{ask_now, posix};
 
@@ -34,29 +34,29 @@ return os
 "#;
 
 /// Adds to what the sandbox left of `os`.
-pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
+pub(super) fn build(kit: &ModuleKit) -> mlua::Result<Table> {
     let os: Table = kit.lua().globals().raw_get("os")?;
     kit.lua_part(LUA_PART, (os, kit.waiting(ask_now)?, kit.plain(time_of)?, kit.plain(date)?))
 }
 
 /// Seconds since 1970 of the fields of a table, which may be over or under their ranges; the table is put right.
-fn time_of(lua: &Lua, _: &Context, (fields,): (Value,)) -> Result<i64, Fault> {
+fn time_of(lua: &Lua, _: &ScriptContext, (fields,): (Value,)) -> Result<i64, NativeError> {
     let fields = table("table", &fields)?;
     let field = |name: &str, default: Option<i64>| match (fields.raw_get::<Value>(name)?, default) {
         (Value::Nil, Some(default)) => Ok(default),
-        (Value::Nil, None) => Err(Fault::invalid(name, format!("field '{name}' missing in date table"))),
+        (Value::Nil, None) => Err(NativeError::invalid(name, format!("field '{name}' missing in date table"))),
         (value, _) => whole(lua, name, &value),
     };
     let date = [field("year", None)?, field("month", None)?, field("day", None)?];
     let time = [field("hour", Some(12))?, field("min", Some(0))?, field("sec", Some(0))?];
     let zoned = normal(date, time)
-        .ok_or_else(|| Fault::invalid("table", "the date is not between the years -9999 and 9999"))?;
+        .ok_or_else(|| NativeError::invalid("table", "the date is not between the years -9999 and 9999"))?;
     fill(&fields, &zoned)?;
     Ok(zoned.timestamp().as_second())
 }
 
 /// A whole number, or a text that reads as one.
-fn whole(lua: &Lua, name: &str, value: &Value) -> Result<i64, Fault> {
+fn whole(lua: &Lua, name: &str, value: &Value) -> Result<i64, NativeError> {
     match lua.coerce_integer(value.clone())? {
         Some(number) if value.is_string() => Ok(number),
         _ => integer(name, value),
@@ -74,21 +74,21 @@ fn normal([year, month, day]: [i64; 3], [hour, minute, second]: [i64; 3]) -> Opt
     first.checked_add(SignedDuration::from_secs(seconds)).ok()
 }
 
-fn date(lua: &Lua, _: &Context, (format, time): (Value, Value)) -> Result<Value, Fault> {
+fn date(lua: &Lua, _: &ScriptContext, (format, time): (Value, Value)) -> Result<Value, NativeError> {
     // As Lua does: a number is the text that it prints as, a text of digits the number.
     let format = lua.coerce_string(format.clone())?.map_or(format, Value::String);
     let format = utf8("format", &format)?;
     let format = format.strip_prefix('!').unwrap_or(&format);
     let zoned = Timestamp::from_second(whole(lua, "time", &time)?)
-        .map_err(|_| Fault::invalid("time", "the time is not between the years -9999 and 9999"))?
+        .map_err(|_| NativeError::invalid("time", "the time is not between the years -9999 and 9999"))?
         .to_zoned(TimeZone::UTC);
     if format.starts_with("*t") {
         let fields = lua.create_table_with_capacity(0, 9)?;
         fill(&fields, &zoned)?;
         return Ok(Value::Table(fields));
     }
-    let format = conversions(format).map_err(|message| Fault::invalid("format", message))?;
-    let text = posix(&format, &zoned).map_err(|message| Fault::invalid("format", message))?;
+    let format = conversions(format).map_err(|message| NativeError::invalid("format", message))?;
+    let text = posix(&format, &zoned).map_err(|message| NativeError::invalid("format", message))?;
     Ok(Value::String(lua.create_string(text)?))
 }
 

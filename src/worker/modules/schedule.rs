@@ -2,12 +2,12 @@
 
 use mlua::{Lua, Table, Value};
 
-use crate::protocol::{Declaration, JOB_OPTIONS, Request, When};
+use crate::protocol::{JobDeclaration, JOB_OPTIONS, HostRequest, JobTrigger};
 
-use super::super::context::Context;
-use super::super::fault::Fault;
+use super::super::context::ScriptContext;
+use super::super::fault::NativeError;
 use super::super::report::whereabouts;
-use super::Kit;
+use super::ModuleKit;
 use super::arguments::{boolean, each, utf8, wrong};
 use super::task::milliseconds;
 
@@ -28,13 +28,13 @@ return { cron = declares('cron'), every = declares('every'), at = declares('at')
 ";
 
 /// Builds the module; the functions of jobs go into `jobs`, by name.
-pub(super) fn build(kit: &Kit, jobs: &Table) -> mlua::Result<Table> {
+pub(super) fn build(kit: &ModuleKit, jobs: &Table) -> mlua::Result<Table> {
     let run = kit.context().run.as_str();
     kit.lua_part(LUA_PART, (jobs, kit.waiting(declare)?, kit.plain(name_of)?, run))
 }
 
 /// The name in the options; without one, the script's.
-fn name_of(_: &Lua, context: &Context, (options,): (Value,)) -> Result<String, Fault> {
+fn name_of(_: &Lua, context: &ScriptContext, (options,): (Value,)) -> Result<String, NativeError> {
     let named = match &options {
         Value::Table(options) => options.raw_get("name")?,
         _ => Value::Nil,
@@ -48,20 +48,20 @@ fn name_of(_: &Lua, context: &Context, (options,): (Value,)) -> Result<String, F
     }
 }
 
-type Arguments = (String, Value, Value, String, Value);
+type ScheduleArguments = (String, Value, Value, String, Value);
 
-fn declare(lua: &Lua, _: &Context, (kind, when, options, name, body): Arguments) -> Result<Request, Fault> {
+fn declare(lua: &Lua, _: &ScriptContext, (kind, when, options, name, body): ScheduleArguments) -> Result<HostRequest, NativeError> {
     if !body.is_function() {
         return Err(wrong("fn", "the job's function", &body));
     }
     let when = match (kind.as_str(), &when) {
-        ("cron", expression) => When::Cron(utf8("expr", expression)?),
-        ("every", length) => When::Every { ms: milliseconds("duration", length)? },
-        (_, Value::Integer(_) | Value::Number(_)) => When::AtInstant { ms: instant(&when)? },
-        (_, time) => When::At(utf8("time", time)?),
+        ("cron", expression) => JobTrigger::Cron(utf8("expr", expression)?),
+        ("every", length) => JobTrigger::Every { ms: milliseconds("duration", length)? },
+        (_, Value::Integer(_) | Value::Number(_)) => JobTrigger::AtInstant { ms: instant(&when)? },
+        (_, time) => JobTrigger::At(utf8("time", time)?),
     };
     let place = whereabouts(lua).unwrap_or_default();
-    let mut job = Declaration {
+    let mut job = JobDeclaration {
         name,
         when,
         tz: None,
@@ -86,18 +86,18 @@ fn declare(lua: &Lua, _: &Context, (kind, when, options, name, body): Arguments)
         }
         Ok(())
     })?;
-    Ok(Request::Declare(Box::new(job)))
+    Ok(HostRequest::Declare(Box::new(job)))
 }
 
 /// Seconds since 1970 as milliseconds.
-fn instant(seconds: &Value) -> Result<i64, Fault> {
+fn instant(seconds: &Value) -> Result<i64, NativeError> {
     let seconds = match seconds {
         Value::Integer(seconds) => *seconds as f64,
         other => other.as_f64().unwrap_or_default(),
     };
     // The year 9999.
     if !(0.0..=253_402_300_799.0).contains(&seconds) {
-        return Err(Fault::invalid("time", format!("time: {seconds} is no instant in seconds since 1970")));
+        return Err(NativeError::invalid("time", format!("time: {seconds} is no instant in seconds since 1970")));
     }
     #[expect(clippy::cast_possible_truncation, reason = "checked just above")]
     Ok((seconds * 1000.0).round() as i64)

@@ -3,15 +3,15 @@
 
 use mlua::{Error, MetaMethod, UserData, UserDataMethods, Value};
 
-use crate::protocol::{HttpValue, Part};
+use crate::protocol::{HttpValue, HttpValuePart};
 
 /// A text with secrets in it by name only.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Secret(Vec<Part>);
+pub(super) struct SecretText(Vec<HttpValuePart>);
 
-impl Secret {
+impl SecretText {
     pub(super) fn named(name: String) -> Self {
-        Self(vec![Part::Secret(name)])
+        Self(vec![HttpValuePart::Secret(name)])
     }
 
     pub(super) fn value(&self) -> HttpValue {
@@ -20,33 +20,33 @@ impl Secret {
 
     /// `Bearer secret NAME`: what may be shown.
     fn shown(&self) -> String {
-        let piece = |part: &Part| match part {
-            Part::Text(text) => String::from_utf8_lossy(text).into_owned(),
-            Part::Secret(name) => format!("secret {name}"),
+        let piece = |part: &HttpValuePart| match part {
+            HttpValuePart::Text(text) => String::from_utf8_lossy(text).into_owned(),
+            HttpValuePart::Secret(name) => format!("secret {name}"),
         };
         self.0.iter().map(piece).collect()
     }
 }
 
 /// The pieces of one side of `..`.
-fn pieces(value: &Value) -> Result<Vec<Part>, Error> {
+fn pieces(value: &Value) -> Result<Vec<HttpValuePart>, Error> {
     match value {
-        Value::String(text) => Ok(vec![Part::Text(text.as_bytes().to_vec().into())]),
-        Value::Integer(_) | Value::Number(_) => Ok(vec![Part::Text(value.to_string()?.into())]),
-        Value::UserData(other) if other.is::<Secret>() => Ok(other.borrow::<Secret>()?.0.clone()),
+        Value::String(text) => Ok(vec![HttpValuePart::Text(text.as_bytes().to_vec().into())]),
+        Value::Integer(_) | Value::Number(_) => Ok(vec![HttpValuePart::Text(value.to_string()?.into())]),
+        Value::UserData(other) if other.is::<SecretText>() => Ok(other.borrow::<SecretText>()?.0.clone()),
         other => {
             Err(Error::runtime(format!("attempt to concatenate a {} value with a secret", other.type_name())))
         }
     }
 }
 
-impl UserData for Secret {
+impl UserData for SecretText {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
         methods.add_meta_method(MetaMethod::ToString, |_, secret, ()| Ok(secret.shown()));
         methods.add_meta_function(MetaMethod::Concat, |_, (left, right): (Value, Value)| {
             let mut parts = pieces(&left)?;
             parts.extend(pieces(&right)?);
-            Ok(Secret(parts))
+            Ok(SecretText(parts))
         });
     }
 }
@@ -59,12 +59,12 @@ mod tests {
     #[test]
     fn a_handle_takes_texts_around_it_and_shows_only_its_name() {
         let lua = Lua::new();
-        lua.globals().set("key", Secret::named("KEY".to_owned())).unwrap();
+        lua.globals().set("key", SecretText::named("KEY".to_owned())).unwrap();
         let made: mlua::AnyUserData = lua.load("return 'Bearer ' .. key .. ':' .. 1 .. key").eval().unwrap();
-        let text = |text: &'static str| Part::Text(text.as_bytes().into());
-        let key = || Part::Secret("KEY".to_owned());
+        let text = |text: &'static str| HttpValuePart::Text(text.as_bytes().into());
+        let key = || HttpValuePart::Secret("KEY".to_owned());
         assert_eq!(
-            made.borrow::<Secret>().unwrap().value().0,
+            made.borrow::<SecretText>().unwrap().value().0,
             [text("Bearer "), key(), text(":"), text("1"), key()]
         );
         let shown: String = lua.load("return tostring('Bearer ' .. key)").eval().unwrap();

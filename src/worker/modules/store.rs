@@ -2,21 +2,21 @@
 
 use mlua::{Lua, Table, Value};
 
-use crate::protocol::{Request, STORE_KEY_BYTES, STORE_OPTIONS, StoreRequest, StoreStep};
+use crate::protocol::{HostRequest, STORE_KEY_BYTES, STORE_OPTIONS, StoreRequest, StoreStep};
 
-use super::super::context::Context;
-use super::super::convert::{Empty, to_json};
-use super::super::fault::Fault;
-use super::Kit;
+use super::super::context::ScriptContext;
+use super::super::convert::{EmptyTable, to_json};
+use super::super::fault::NativeError;
+use super::ModuleKit;
 use super::arguments::{each, integer, utf8};
 use super::task::milliseconds;
 
 const LUA_PART: &str = include_str!("store.lua");
 
 /// The name that `store.open` was given; none is the script's own data.
-type Space = Option<String>;
+type StoreName = Option<String>;
 
-pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
+pub(super) fn build(kit: &ModuleKit) -> mlua::Result<Table> {
     kit.lua_part(
         LUA_PART,
         (
@@ -32,31 +32,31 @@ pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
 }
 
 /// A name for shared data.
-fn name(_: &Lua, _: &Context, name: Value) -> Result<String, Fault> {
+fn name(_: &Lua, _: &ScriptContext, name: Value) -> Result<String, NativeError> {
     let name = utf8("name", &name)?;
     if (1..=STORE_KEY_BYTES).contains(&name.len()) {
         return Ok(name);
     }
     let message = format!("name: expected a name of 1 to {STORE_KEY_BYTES} bytes, got {}", name.len());
-    Err(Fault::invalid("name", message))
+    Err(NativeError::invalid("name", message))
 }
 
-const fn asked(space: Space, step: StoreStep) -> Request {
-    Request::Store(StoreRequest { space, step })
+const fn asked(space: StoreName, step: StoreStep) -> HostRequest {
+    HostRequest::Store(StoreRequest { space, step })
 }
 
-fn get(_: &Lua, _: &Context, (space, key): (Space, Value)) -> Result<Request, Fault> {
+fn get(_: &Lua, _: &ScriptContext, (space, key): (StoreName, Value)) -> Result<HostRequest, NativeError> {
     Ok(asked(space, StoreStep::Get(utf8("key", &key)?)))
 }
 
 fn set(
     lua: &Lua,
-    _: &Context,
-    (space, key, value, options): (Space, Value, Value, Value),
-) -> Result<Request, Fault> {
+    _: &ScriptContext,
+    (space, key, value, options): (StoreName, Value, Value, Value),
+) -> Result<HostRequest, NativeError> {
     let key = utf8("key", &key)?;
     let Some(value) = json(lua, "value", &value)? else {
-        return Err(Fault::invalid(
+        return Err(NativeError::invalid(
             "value",
             "value: nil cannot be kept; store.delete(key) deletes, and json.null can be kept",
         ));
@@ -64,15 +64,15 @@ fn set(
     Ok(asked(space, StoreStep::Set { key, value, ttl_ms: ttl(&options)? }))
 }
 
-fn delete(_: &Lua, _: &Context, (space, key): (Space, Value)) -> Result<Request, Fault> {
+fn delete(_: &Lua, _: &ScriptContext, (space, key): (StoreName, Value)) -> Result<HostRequest, NativeError> {
     Ok(asked(space, StoreStep::Delete(utf8("key", &key)?)))
 }
 
 fn swap(
     lua: &Lua,
-    _: &Context,
-    (space, key, expected, new, options): (Space, Value, Value, Value, Value),
-) -> Result<Request, Fault> {
+    _: &ScriptContext,
+    (space, key, expected, new, options): (StoreName, Value, Value, Value, Value),
+) -> Result<HostRequest, NativeError> {
     let step = StoreStep::Swap {
         key: utf8("key", &key)?,
         expected: json(lua, "expected", &expected)?,
@@ -84,44 +84,44 @@ fn swap(
 
 fn increment(
     _: &Lua,
-    _: &Context,
-    (space, key, by, options): (Space, Value, Value, Value),
-) -> Result<Request, Fault> {
+    _: &ScriptContext,
+    (space, key, by, options): (StoreName, Value, Value, Value),
+) -> Result<HostRequest, NativeError> {
     let by = if by.is_nil() { 1 } else { integer("by", &by)? };
     Ok(asked(space, StoreStep::Increment { key: utf8("key", &key)?, by, ttl_ms: ttl(&options)? }))
 }
 
 fn page(
     _: &Lua,
-    _: &Context,
-    (space, prefix, after): (Space, Value, Option<String>),
-) -> Result<Request, Fault> {
+    _: &ScriptContext,
+    (space, prefix, after): (StoreName, Value, Option<String>),
+) -> Result<HostRequest, NativeError> {
     let prefix = if prefix.is_nil() { String::new() } else { utf8("prefix", &prefix)? };
     Ok(asked(space, StoreStep::List { prefix, after }))
 }
 
 /// A value as JSON with the fields of its tables in order, so that equal values have equal texts; none for nil.
-fn json(lua: &Lua, field: &str, value: &Value) -> Result<Option<String>, Fault> {
+fn json(lua: &Lua, field: &str, value: &Value) -> Result<Option<String>, NativeError> {
     if value.is_nil() {
         return Ok(None);
     }
-    let json = to_json(lua, value, Empty::Object).map_err(|fault| match fault {
-        Fault::Failure(mut failure) => {
+    let json = to_json(lua, value, EmptyTable::Object).map_err(|fault| match fault {
+        NativeError::Failure(mut failure) => {
             failure.message = format!("{field}: {}", failure.message);
-            Fault::Failure(failure)
+            NativeError::Failure(failure)
         }
-        Fault::Lua(error) => Fault::Lua(error),
+        NativeError::Lua(error) => NativeError::Lua(error),
     })?;
     // What `to_json` writes is UTF-8.
     Ok(Some(String::from_utf8_lossy(&json).into_owned()))
 }
 
-fn ttl(options: &Value) -> Result<Option<u64>, Fault> {
+fn ttl(options: &Value) -> Result<Option<u64>, NativeError> {
     let mut ttl = None;
     each("options", options, &STORE_OPTIONS, |_, value| {
         let ms = milliseconds("ttl", value)?;
         if ms == 0 {
-            return Err(Fault::invalid(
+            return Err(NativeError::invalid(
                 "options.ttl",
                 "ttl: 0 would expire at once; store.delete(key) deletes",
             ));

@@ -2,16 +2,16 @@
 
 use mlua::{Lua, Table, Value};
 
-use crate::protocol::Request;
+use crate::protocol::HostRequest;
 
-use super::super::context::Context;
-use super::super::fault::Fault;
-use super::Kit;
+use super::super::context::ScriptContext;
+use super::super::fault::NativeError;
+use super::ModuleKit;
 
 /// A century in seconds: longer waits are mistakes.
 const LONGEST: f64 = 100.0 * 365.25 * 86_400.0;
 
-pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
+pub(super) fn build(kit: &ModuleKit) -> mlua::Result<Table> {
     let own: Table = kit.prelude.get("task")?;
     let module = kit.lua().create_table()?;
     module.raw_set("spawn", own.get::<Value>("spawn")?)?;
@@ -20,19 +20,19 @@ pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
     Ok(module)
 }
 
-fn sleep(_: &Lua, _: &Context, time: Value) -> Result<Request, Fault> {
-    Ok(Request::Sleep { ms: milliseconds("time", &time)? })
+fn sleep(_: &Lua, _: &ScriptContext, time: Value) -> Result<HostRequest, NativeError> {
+    Ok(HostRequest::Sleep { ms: milliseconds("time", &time)? })
 }
 
 /// A duration as scripts give it: seconds as a number, or a text like `"90s"`, `"5m"`, `"1h 30m"`, `"2d"`.
-pub(super) fn milliseconds(field: &str, time: &Value) -> Result<u64, Fault> {
+pub(super) fn milliseconds(field: &str, time: &Value) -> Result<u64, NativeError> {
     let seconds = match time {
         Value::Integer(seconds) => *seconds as f64,
         Value::Number(seconds) => *seconds,
         Value::String(text) => {
             let text = text.to_str()?;
             let span = duration(&text).ok_or_else(|| {
-                Fault::invalid(
+                NativeError::invalid(
                     field,
                     format!(
                         "{field}: `{}` is no duration; write 90, \"90s\", \"5m\", \"1h 30m\" or \"2d\"",
@@ -43,14 +43,14 @@ pub(super) fn milliseconds(field: &str, time: &Value) -> Result<u64, Fault> {
             span.as_secs_f64()
         }
         other => {
-            return Err(Fault::invalid(
+            return Err(NativeError::invalid(
                 field,
                 format!("{field}: expected seconds or a text like \"5m\", got {}", other.type_name()),
             ));
         }
     };
     if !(0.0..=LONGEST).contains(&seconds) {
-        return Err(Fault::invalid(field, format!("{field}: {seconds} s is not between 0 and 100 years")));
+        return Err(NativeError::invalid(field, format!("{field}: {seconds} s is not between 0 and 100 years")));
     }
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked just above")]
     Ok((seconds * 1000.0).ceil() as u64)

@@ -9,10 +9,10 @@ use minijinja::value::merge_maps;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, context};
 use mlua::{AnyUserData, Lua, Table, UserData, Value};
 
-use super::super::context::Context;
-use super::super::convert::{Empty, to_json};
-use super::super::fault::Fault;
-use super::Kit;
+use super::super::context::ScriptContext;
+use super::super::convert::{EmptyTable, to_json};
+use super::super::fault::NativeError;
+use super::ModuleKit;
 use super::arguments::{table, utf8};
 
 /// The steps that one rendering may take: some tens of milliseconds.
@@ -37,34 +37,34 @@ return {
 }
 ";
 
-pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
+pub(super) fn build(kit: &ModuleKit) -> mlua::Result<Table> {
     kit.lua_part(LUA_PART, (kit.plain(render)?, kit.plain(compile)?, kit.plain(render_compiled)?))
 }
 
 /// A template that is ready to be filled in.
-struct Compiled(Environment<'static>);
+struct CompiledTemplate(Environment<'static>);
 
-impl UserData for Compiled {}
+impl UserData for CompiledTemplate {}
 
-fn render(lua: &Lua, _: &Context, (text, values): (Value, Value)) -> Result<String, Fault> {
+fn render(lua: &Lua, _: &ScriptContext, (text, values): (Value, Value)) -> Result<String, NativeError> {
     compiled(utf8("text", &text)?)?.fill(lua, &values)
 }
 
-fn compile(_: &Lua, _: &Context, (text,): (Value,)) -> Result<Compiled, Fault> {
+fn compile(_: &Lua, _: &ScriptContext, (text,): (Value,)) -> Result<CompiledTemplate, NativeError> {
     compiled(utf8("text", &text)?)
 }
 
 fn render_compiled(
     lua: &Lua,
-    _: &Context,
+    _: &ScriptContext,
     (template, values): (AnyUserData, Value),
-) -> Result<String, Fault> {
-    template.borrow::<Compiled>()?.fill(lua, &values)
+) -> Result<String, NativeError> {
+    template.borrow::<CompiledTemplate>()?.fill(lua, &values)
 }
 
-fn compiled(text: String) -> Result<Compiled, Fault> {
+fn compiled(text: String) -> Result<CompiledTemplate, NativeError> {
     if let Some(message) = foreign_braces(&text) {
-        return Err(Fault::invalid("text", message));
+        return Err(NativeError::invalid("text", message));
     }
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -75,17 +75,17 @@ fn compiled(text: String) -> Result<Compiled, Fault> {
     environment.set_syntax(syntax.map_err(|error| fault("text", &error))?);
     environment.set_fuel(Some(FUEL));
     environment.add_template_owned(NAME, text).map_err(|error| fault("text", &error))?;
-    Ok(Compiled(environment))
+    Ok(CompiledTemplate(environment))
 }
 
-impl Compiled {
-    fn fill(&self, lua: &Lua, values: &Value) -> Result<String, Fault> {
+impl CompiledTemplate {
+    fn fill(&self, lua: &Lua, values: &Value) -> Result<String, NativeError> {
         let json = match values {
             Value::Nil => b"{}".to_vec(),
-            values => to_json(lua, &Value::Table(table("values", values)?), Empty::Object)?,
+            values => to_json(lua, &Value::Table(table("values", values)?), EmptyTable::Object)?,
         };
         let values: minijinja::Value = serde_json::from_slice(&json).map_err(mlua::Error::external)?;
-        self.render(&values).map_err(|error| Fault::invalid("values", sentence_of_values(&error, &values)))
+        self.render(&values).map_err(|error| NativeError::invalid("values", sentence_of_values(&error, &values)))
     }
 
     fn render(&self, values: &minijinja::Value) -> Result<String, Error> {
@@ -123,8 +123,8 @@ fn foreign_braces(text: &str) -> Option<String> {
     None
 }
 
-fn fault(field: &str, error: &Error) -> Fault {
-    Fault::invalid(field, sentence(error))
+fn fault(field: &str, error: &Error) -> NativeError {
+    NativeError::invalid(field, sentence(error))
 }
 
 /// As [`sentence`], and what to write where a name cannot stand by itself.
@@ -170,8 +170,8 @@ mod tests {
                 let values: minijinja::Value = serde_json::from_value(values.clone()).unwrap();
                 template.render(&values).map_err(|error| sentence_of_values(&error, &values))
             }
-            Err(Fault::Failure(failure)) => Err(failure.message),
-            Err(Fault::Lua(error)) => Err(error.to_string()),
+            Err(NativeError::Failure(failure)) => Err(failure.message),
+            Err(NativeError::Lua(error)) => Err(error.to_string()),
         }
     }
 

@@ -2,12 +2,12 @@
 
 use mlua::{Lua, Table, Value};
 
-use crate::protocol::{HookRequest, Request, TestStep};
+use crate::protocol::{HookRequest, HostRequest, TestStep};
 
-use super::super::context::Context;
-use super::super::fault::Fault;
+use super::super::context::ScriptContext;
+use super::super::fault::NativeError;
 use super::super::report::whereabouts;
-use super::Kit;
+use super::ModuleKit;
 use super::arguments::{each, integer, table, text, utf8, wrong};
 use super::task::milliseconds;
 
@@ -15,7 +15,7 @@ use super::task::milliseconds;
 pub(super) const NAME: &str = "test.host";
 
 /// Builds the module; the functions of tests go into `bodies`, by name.
-pub(super) fn build(kit: &Kit, bodies: &Table) -> mlua::Result<Table> {
+pub(super) fn build(kit: &ModuleKit, bodies: &Table) -> mlua::Result<Table> {
     let host = kit.lua().create_table()?;
     host.raw_set("bodies", bodies)?;
     host.raw_set("declare", kit.waiting(declare)?)?;
@@ -33,18 +33,18 @@ pub(super) fn build(kit: &Kit, bodies: &Table) -> mlua::Result<Table> {
     Ok(host)
 }
 
-fn step(step: TestStep) -> Result<Request, Fault> {
-    Ok(Request::Test(Box::new(step)))
+fn step(step: TestStep) -> Result<HostRequest, NativeError> {
+    Ok(HostRequest::Test(Box::new(step)))
 }
 
-fn declare(lua: &Lua, _: &Context, (name, body): (Value, Value)) -> Result<Request, Fault> {
+fn declare(lua: &Lua, _: &ScriptContext, (name, body): (Value, Value)) -> Result<HostRequest, NativeError> {
     if !body.is_function() {
         return Err(wrong("fn", "the test's function", &body));
     }
     step(TestStep::Declare { name: utf8("name", &name)?, place: whereabouts(lua).unwrap_or_default() })
 }
 
-fn run(_: &Lua, _: &Context, (script, args): (Value, Value)) -> Result<Request, Fault> {
+fn run(_: &Lua, _: &ScriptContext, (script, args): (Value, Value)) -> Result<HostRequest, NativeError> {
     let mut words = Vec::new();
     if !args.is_nil() {
         let list = table("args", &args)?;
@@ -60,7 +60,7 @@ fn run(_: &Lua, _: &Context, (script, args): (Value, Value)) -> Result<Request, 
 }
 
 /// What is posted to a hook: the options are parts of the request.
-fn post(_: &Lua, _: &Context, (job, options): (Value, Value)) -> Result<Request, Fault> {
+fn post(_: &Lua, _: &ScriptContext, (job, options): (Value, Value)) -> Result<HostRequest, NativeError> {
     let mut request = HookRequest { method: "POST".to_owned(), ..HookRequest::default() };
     each("request", &options, &["body", "headers", "query"], |name, value| {
         match name {
@@ -77,7 +77,7 @@ fn post(_: &Lua, _: &Context, (job, options): (Value, Value)) -> Result<Request,
 }
 
 /// The names and texts of a table.
-fn pairs(field: &str, value: &Value) -> Result<Vec<(String, String)>, Fault> {
+fn pairs(field: &str, value: &Value) -> Result<Vec<(String, String)>, NativeError> {
     table(field, value)?
         .pairs::<Value, Value>()
         .map(|pair| {
@@ -89,11 +89,11 @@ fn pairs(field: &str, value: &Value) -> Result<Vec<(String, String)>, Fault> {
         .collect()
 }
 
-fn advance(_: &Lua, _: &Context, time: Value) -> Result<Request, Fault> {
+fn advance(_: &Lua, _: &ScriptContext, time: Value) -> Result<HostRequest, NativeError> {
     step(TestStep::Advance { ms: milliseconds("time", &time)? })
 }
 
-fn clock(_: &Lua, _: &Context, time: Value) -> Result<Request, Fault> {
+fn clock(_: &Lua, _: &ScriptContext, time: Value) -> Result<HostRequest, NativeError> {
     let time = match &time {
         Value::Integer(_) | Value::Number(_) => time.to_string()?,
         text => utf8("time", text)?,
@@ -102,7 +102,7 @@ fn clock(_: &Lua, _: &Context, time: Value) -> Result<Request, Fault> {
 }
 
 /// A rule, or a list of them.
-fn rules_of(rules: &Value) -> Result<String, Fault> {
+fn rules_of(rules: &Value) -> Result<String, NativeError> {
     let Value::Table(list) = rules else { return utf8("faults", rules) };
     let rules: Vec<String> =
         list.sequence_values::<Value>().map(|rule| utf8("faults", &rule?)).collect::<Result<_, _>>()?;
@@ -110,7 +110,7 @@ fn rules_of(rules: &Value) -> Result<String, Fault> {
 }
 
 /// A group's id, by which it is meant alone; numbers are ids too.
-fn group_of(group: &Value) -> Result<Option<String>, Fault> {
+fn group_of(group: &Value) -> Result<Option<String>, NativeError> {
     Ok(match group {
         Value::Nil => None,
         Value::Integer(_) => Some(integer("group", group)?.to_string()),
@@ -118,7 +118,7 @@ fn group_of(group: &Value) -> Result<Option<String>, Fault> {
     })
 }
 
-fn reply(_: &Lua, _: &Context, (url, answer): (Value, Value)) -> Result<Request, Fault> {
+fn reply(_: &Lua, _: &ScriptContext, (url, answer): (Value, Value)) -> Result<HostRequest, NativeError> {
     let (mut status, mut body) = (200, String::new());
     each("answer", &answer, &["body", "status"], |name, value| {
         match name {

@@ -5,9 +5,9 @@ use full_moon::ast::{
 };
 use full_moon::tokenizer::TokenReference;
 
-use super::{Function, Use, Walker};
+use super::{FunctionScope, ValueUse, SyntaxWalker};
 
-impl<'a> Walker<'a, '_> {
+impl<'a> SyntaxWalker<'a, '_> {
     pub(super) fn assignment(&mut self, assignment: &'a Assignment) {
         let names = assignment.variables().iter().map(|variable| match variable {
             Var::Name(name) => Some(name),
@@ -59,7 +59,7 @@ impl<'a> Walker<'a, '_> {
             let name = names.next().flatten();
             let is_function = matches!(value, Expression::Function(_));
             self.naming = name.filter(|_| is_function).map(|name| name.token().to_string());
-            self.expression(value, Use::Escape);
+            self.expression(value, ValueUse::Escape);
         }
     }
 
@@ -116,7 +116,7 @@ impl<'a> Walker<'a, '_> {
     pub(super) fn function(&mut self, body: &'a FunctionBody, is_method: bool) {
         let name = self.naming.take();
         let varargs = body.parameters().iter().any(|parameter| matches!(parameter, Parameter::Ellipsis(_)));
-        self.functions.push(Function { name, varargs, ..Function::default() });
+        self.functions.push(FunctionScope { name, varargs, ..FunctionScope::default() });
         self.scoped(|walker| {
             if is_method {
                 walker.out.scopes.declare("self".to_owned(), None, false);

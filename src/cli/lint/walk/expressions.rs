@@ -3,22 +3,22 @@
 use full_moon::ast::{Call, Expression, Field, FunctionArgs, Index, Prefix, Suffix, TableConstructor, Var};
 use full_moon::tokenizer::{Symbol, TokenReference};
 
-use super::super::chain::{Chain, member};
+use super::super::chain::{SuffixChain, member};
 use super::super::text;
-use super::{Use, Walker};
+use super::{ValueUse, SyntaxWalker};
 
-impl<'a> Walker<'a, '_> {
+impl<'a> SyntaxWalker<'a, '_> {
     pub(super) fn expressions(&mut self, expressions: impl Iterator<Item = &'a Expression>) {
-        expressions.for_each(|expression| self.expression(expression, Use::Escape));
+        expressions.for_each(|expression| self.expression(expression, ValueUse::Escape));
     }
 
-    pub(super) fn expression(&mut self, mut expression: &'a Expression, mut used: Use) {
+    pub(super) fn expression(&mut self, mut expression: &'a Expression, mut used: ValueUse) {
         loop {
             match expression {
                 // Long sums lean to the left: no recursion there.
                 Expression::BinaryOperator { lhs, binop, rhs } => {
                     let operator = binop.token().token().to_string();
-                    let inner = if matches!(operator.as_str(), "and" | "or") { used } else { Use::Look };
+                    let inner = if matches!(operator.as_str(), "and" | "or") { used } else { ValueUse::Look };
                     if matches!(operator.as_str(), "and" | "or" | "==" | "~=") {
                         self.ask(lhs);
                     }
@@ -37,7 +37,7 @@ impl<'a> Walker<'a, '_> {
                     if unop.token().token().to_string() == "not" {
                         self.ask(inner);
                     }
-                    (expression, used) = (inner, Use::Look);
+                    (expression, used) = (inner, ValueUse::Look);
                 }
                 _ => break,
             }
@@ -78,7 +78,7 @@ impl<'a> Walker<'a, '_> {
         }
     }
 
-    pub(super) fn read(&mut self, name: &'a TokenReference, used: Use) {
+    pub(super) fn read(&mut self, name: &'a TokenReference, used: ValueUse) {
         let Some(id) = self.out.scopes.resolve(name) else {
             let needed = !self.asked.contains(&name.token().start_position().bytes());
             self.out.scopes.global(name).note_read(name, needed);
@@ -86,17 +86,17 @@ impl<'a> Walker<'a, '_> {
         };
         let binding = &mut self.out.scopes.bindings[id];
         match used {
-            Use::Look => {}
-            Use::Escape => binding.escapes = true,
-            Use::Give(chain, suffix) => binding.given_to.push((chain, suffix)),
+            ValueUse::Look => {}
+            ValueUse::Escape => binding.escapes = true,
+            ValueUse::Give(chain, suffix) => binding.given_to.push((chain, suffix)),
         }
     }
 
-    pub(super) fn table(&mut self, table: &'a TableConstructor, used: Use) {
+    pub(super) fn table(&mut self, table: &'a TableConstructor, used: ValueUse) {
         for field in table.fields() {
             match field {
                 Field::ExpressionKey { key, value, .. } => {
-                    self.expression(key, Use::Look);
+                    self.expression(key, ValueUse::Look);
                     self.expression(value, used);
                 }
                 Field::NameKey { value, .. } => self.expression(value, used),
@@ -110,11 +110,11 @@ impl<'a> Walker<'a, '_> {
         let id = self.out.chains.len();
         let within = self.functions.iter().filter_map(|function| function.name.clone()).collect();
         let guarded = self.guards > 0;
-        self.out.chains.push(Chain { prefix, suffixes: suffixes.clone(), target, guarded, within });
+        self.out.chains.push(SuffixChain { prefix, suffixes: suffixes.clone(), target, guarded, within });
         match prefix {
-            Prefix::Expression(expression) => self.expression(expression, Use::Escape),
+            Prefix::Expression(expression) => self.expression(expression, ValueUse::Escape),
             Prefix::Name(name) => {
-                self.read(name, Use::Look);
+                self.read(name, ValueUse::Look);
                 if let Some(binding) = self.out.scopes.binding_of(name) {
                     self.note_member(binding, &suffixes, target);
                 }
@@ -123,7 +123,7 @@ impl<'a> Walker<'a, '_> {
         }
         for (index, suffix) in suffixes.into_iter().enumerate() {
             match suffix {
-                Suffix::Index(Index::Brackets { expression, .. }) => self.expression(expression, Use::Look),
+                Suffix::Index(Index::Brackets { expression, .. }) => self.expression(expression, ValueUse::Look),
                 Suffix::Call(Call::AnonymousCall(arguments)) => {
                     if matches!(prefix, Prefix::Name(name) if name.token().to_string() == "type")
                         && let FunctionArgs::Parentheses { arguments, .. } = &**arguments
@@ -134,12 +134,12 @@ impl<'a> Walker<'a, '_> {
                         if index == 0 && matches!(name.token().to_string().as_str(), "pcall" | "xpcall"));
                     if catches {
                         self.note_caught(arguments);
-                        self.guarded(|walker| walker.arguments(arguments, Use::Give(id, index)));
+                        self.guarded(|walker| walker.arguments(arguments, ValueUse::Give(id, index)));
                     } else {
-                        self.arguments(arguments, Use::Give(id, index));
+                        self.arguments(arguments, ValueUse::Give(id, index));
                     }
                 }
-                Suffix::Call(Call::MethodCall(call)) => self.arguments(call.args(), Use::Escape),
+                Suffix::Call(Call::MethodCall(call)) => self.arguments(call.args(), ValueUse::Escape),
                 _ => {}
             }
         }
@@ -173,7 +173,7 @@ impl<'a> Walker<'a, '_> {
         }
     }
 
-    pub(super) fn arguments(&mut self, arguments: &'a FunctionArgs, used: Use) {
+    pub(super) fn arguments(&mut self, arguments: &'a FunctionArgs, used: ValueUse) {
         match arguments {
             FunctionArgs::Parentheses { arguments, .. } => {
                 arguments.iter().for_each(|argument| self.expression(argument, used));

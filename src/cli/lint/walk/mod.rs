@@ -9,17 +9,17 @@ use std::collections::BTreeSet;
 use full_moon::ast::Expression;
 use full_moon::tokenizer::TokenReference;
 
-use super::Finding;
-use super::chain::Chain;
-use super::labels::Labels;
+use super::LintFinding;
+use super::chain::SuffixChain;
+use super::labels::FunctionLabels;
 use super::scopes::Scopes;
-use super::syntax::Parsed;
+use super::syntax::ParsedScript;
 
 /// What the pass has found.
 #[derive(Default)]
-pub(super) struct Walked<'a> {
+pub(super) struct WalkResult<'a> {
     pub(super) scopes: Scopes<'a>,
-    pub(super) chains: Vec<Chain<'a>>,
+    pub(super) chains: Vec<SuffixChain<'a>>,
     /// Members that are set as `function name.member()`: the name and the member.
     pub(super) declared: Vec<(&'a TokenReference, String)>,
     /// The names of functions that are given to `pcall` or `xpcall`: what they require may be missing.
@@ -29,12 +29,12 @@ pub(super) struct Walked<'a> {
     /// Whether it gives something to whoever requires it.
     pub(super) is_module: bool,
     /// What Lua refuses.
-    pub(super) errors: Vec<Finding>,
+    pub(super) errors: Vec<LintFinding>,
 }
 
 /// What is done with the value of an expression.
 #[derive(Clone, Copy)]
-enum Use {
+enum ValueUse {
     /// It is only looked at: compared, measured, tested.
     Look,
     /// It may go anywhere.
@@ -45,18 +45,18 @@ enum Use {
 
 /// What belongs to the function that is walked.
 #[derive(Default)]
-struct Function {
+struct FunctionScope {
     /// The name that it is declared by, where it has one.
     name: Option<String>,
-    labels: Labels,
+    labels: FunctionLabels,
     loops: usize,
     varargs: bool,
 }
 
-struct Walker<'a, 's> {
+struct SyntaxWalker<'a, 's> {
     breaks: &'s BTreeSet<usize>,
-    out: Walked<'a>,
-    functions: Vec<Function>,
+    out: WalkResult<'a>,
+    functions: Vec<FunctionScope>,
     /// Places of names that the script only asks about.
     asked: BTreeSet<usize>,
     /// Conditions and calls that catch errors around what is walked.
@@ -66,11 +66,11 @@ struct Walker<'a, 's> {
 }
 
 /// Walks the tree of a script.
-pub(super) fn walk(parsed: &Parsed) -> Walked<'_> {
-    let main = Function { varargs: true, ..Function::default() };
-    let mut walker = Walker {
+pub(super) fn walk(parsed: &ParsedScript) -> WalkResult<'_> {
+    let main = FunctionScope { varargs: true, ..FunctionScope::default() };
+    let mut walker = SyntaxWalker {
         breaks: &parsed.breaks,
-        out: Walked::default(),
+        out: WalkResult::default(),
         functions: vec![main],
         asked: BTreeSet::new(),
         guards: 0,
@@ -80,12 +80,12 @@ pub(super) fn walk(parsed: &Parsed) -> Walked<'_> {
     walker.out
 }
 
-impl<'a> Walker<'a, '_> {
+impl<'a> SyntaxWalker<'a, '_> {
     fn error(&mut self, token: &TokenReference, message: impl Into<String>) {
-        self.out.errors.push(Finding::on(token, message));
+        self.out.errors.push(LintFinding::on(token, message));
     }
 
-    fn labels(&mut self, act: impl FnOnce(&mut Labels, &mut Vec<Finding>)) {
+    fn labels(&mut self, act: impl FnOnce(&mut FunctionLabels, &mut Vec<LintFinding>)) {
         if let Some(function) = self.functions.last_mut() {
             act(&mut function.labels, &mut self.out.errors);
         }
@@ -95,7 +95,7 @@ impl<'a> Walker<'a, '_> {
         self.out.scopes.open();
         self.labels(|labels, _| labels.open());
         body(self);
-        self.labels(Labels::close);
+        self.labels(FunctionLabels::close);
         self.out.scopes.close();
     }
 

@@ -3,9 +3,9 @@
 use full_moon::ast::{Block, Expression, LastStmt, Stmt};
 use full_moon::tokenizer::TokenReference;
 
-use super::{Use, Walker};
+use super::{ValueUse, SyntaxWalker};
 
-impl<'a> Walker<'a, '_> {
+impl<'a> SyntaxWalker<'a, '_> {
     pub(super) fn block(&mut self, block: &'a Block) {
         self.scoped(|walker| walker.statements(block, true));
     }
@@ -37,7 +37,7 @@ impl<'a> Walker<'a, '_> {
 
     fn condition(&mut self, condition: &'a Expression) {
         self.ask(condition);
-        self.expression(condition, Use::Look);
+        self.expression(condition, ValueUse::Look);
     }
 
     pub(super) fn leave_loop(&mut self, token: &TokenReference) {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use crate::ledger::Exported;
+use crate::ledger::ExportedRecipient;
 
 /// The columns that every export has.
 const COLUMNS: [&str; 9] =
@@ -25,7 +25,7 @@ pub(super) fn header(own: &[String]) -> Vec<String> {
 }
 
 /// The cells of a recipient, in the order of the header.
-pub(super) fn cells(row: &Exported, own: &[String], updated_at: String) -> Vec<String> {
+pub(super) fn cells(row: &ExportedRecipient, own: &[String], updated_at: String) -> Vec<String> {
     let mut cells = vec![
         row.seq.to_string(),
         row.group_id.clone(),
@@ -56,7 +56,7 @@ fn text(value: &Value) -> String {
 }
 
 /// What became of its recall, where one was asked for.
-pub(super) fn recalled(row: &Exported) -> Option<&'static str> {
+pub(super) fn recalled(row: &ExportedRecipient) -> Option<&'static str> {
     row.recalled.map(|done| if done { "yes" } else { "refused" })
 }
 

@@ -23,7 +23,7 @@ use xlsx::Workbook;
 /// The form of an export.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum ExportForm {
+pub enum ExportFormat {
     /// A header and a line each, for spreadsheets: it begins with a byte order mark, and a cell that a spreadsheet
     /// would take for a formula begins with an apostrophe.
     #[default]
@@ -36,7 +36,7 @@ pub enum ExportForm {
     Xlsx,
 }
 
-impl ExportForm {
+impl ExportFormat {
     /// What it is called where its type is asked for.
     #[must_use]
     pub const fn media_type(self) -> &'static str {
@@ -64,7 +64,7 @@ impl ExportForm {
 #[derive(Debug, Clone)]
 pub struct ExportOptions {
     /// The form.
-    pub form: ExportForm,
+    pub form: ExportFormat,
     /// CSV for programs: without a byte order mark and without apostrophes.
     pub plain: bool,
     /// Only recipients in these states; all where none is named.
@@ -105,7 +105,7 @@ pub async fn write_export(
     out: &mut impl Write,
 ) -> Result<(), ExportError> {
     let mut pages = ledger.export_pages(id, &options.states).await?;
-    if options.form == ExportForm::Xlsx {
+    if options.form == ExportFormat::Xlsx {
         let mut file = workbook(pages).await?;
         io::copy(&mut file, out)?;
         return Ok(out.flush()?);

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::cells::{cells, disarmed, header, recalled};
-use super::{ExportForm, ExportOptions};
-use crate::ledger::Exported;
+use super::{ExportFormat, ExportOptions};
+use crate::ledger::ExportedRecipient;
 use crate::web::view::instant;
 
 /// By what programs tell that a text is UTF-8.
@@ -13,7 +13,7 @@ const BYTE_ORDER_MARK: char = '\u{feff}';
 /// An export that is text, made page by page.
 #[derive(Debug)]
 pub(in crate::web) struct TextExport {
-    form: ExportForm,
+    form: ExportFormat,
     plain: bool,
     own: Vec<String>,
     /// Whether a recipient was written.
@@ -31,28 +31,28 @@ impl TextExport {
     #[must_use]
     pub(in crate::web) fn head(&self) -> String {
         match self.form {
-            ExportForm::Csv => {
+            ExportFormat::Csv => {
                 let line = self.line(&header(&self.own));
                 if self.plain { line } else { format!("{BYTE_ORDER_MARK}{line}") }
             }
-            ExportForm::Json => "[".to_owned(),
-            ExportForm::Jsonl | ExportForm::Xlsx => String::new(),
+            ExportFormat::Json => "[".to_owned(),
+            ExportFormat::Jsonl | ExportFormat::Xlsx => String::new(),
         }
     }
 
     /// The next recipients.
     #[must_use]
-    pub(in crate::web) fn page(&mut self, recipients: &[Exported]) -> String {
+    pub(in crate::web) fn page(&mut self, recipients: &[ExportedRecipient]) -> String {
         let mut text = String::new();
         for one in recipients {
             let first = !std::mem::replace(&mut self.begun, true);
             match self.form {
-                ExportForm::Csv => text += &self.line(&cells(one, &self.own, instant(one.updated_at))),
-                ExportForm::Json => {
+                ExportFormat::Csv => text += &self.line(&cells(one, &self.own, instant(one.updated_at))),
+                ExportFormat::Json => {
                     text += if first { "\n" } else { ",\n" };
                     text += &self.object(one).to_string();
                 }
-                ExportForm::Jsonl | ExportForm::Xlsx => {
+                ExportFormat::Jsonl | ExportFormat::Xlsx => {
                     text += &self.object(one).to_string();
                     text.push('\n');
                 }
@@ -65,8 +65,8 @@ impl TextExport {
     #[must_use]
     pub(in crate::web) fn tail(&self) -> &'static str {
         match self.form {
-            ExportForm::Json => "\n]\n",
-            ExportForm::Csv | ExportForm::Jsonl | ExportForm::Xlsx => "",
+            ExportFormat::Json => "\n]\n",
+            ExportFormat::Csv | ExportFormat::Jsonl | ExportFormat::Xlsx => "",
         }
     }
 
@@ -82,7 +82,7 @@ impl TextExport {
         String::from_utf8_lossy(&written).into_owned()
     }
 
-    fn object(&self, row: &Exported) -> Value {
+    fn object(&self, row: &ExportedRecipient) -> Value {
         let mut object = json!({
             "seq": row.seq, "group_id": row.group_id, "users": row.users, "state": row.state.name(),
             "message_id": row.message_id, "attempts": row.attempts, "error": row.error,

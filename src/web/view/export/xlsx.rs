@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use rust_xlsxwriter::{Format, Workbook as Book, XlsxError};
 
 use super::cells::{cells, header};
-use crate::ledger::Exported;
+use crate::ledger::ExportedRecipient;
 
 /// Rows of one sheet: as many as Excel reads.
 const ROWS: u32 = 1_048_576;
@@ -50,7 +50,7 @@ impl Workbook {
     }
 
     /// Adds recipients. Where a sheet is full, another begins.
-    pub(super) fn add(&mut self, recipients: &[Exported]) -> io::Result<()> {
+    pub(super) fn add(&mut self, recipients: &[ExportedRecipient]) -> io::Result<()> {
         for one in recipients {
             if self.row >= self.most {
                 self.begin_sheet().map_err(error)?;
@@ -137,8 +137,8 @@ mod tests {
     use super::*;
     use crate::ledger::State;
 
-    fn row(seq: i64, name: &str) -> Exported {
-        Exported {
+    fn row(seq: i64, name: &str) -> ExportedRecipient {
+        ExportedRecipient {
             seq,
             group_id: "1845247481610250001".to_owned(),
             users: Vec::new(),
@@ -179,7 +179,7 @@ mod tests {
     fn a_full_sheet_is_followed_by_another() {
         let mut book = Workbook::new(&[], TimeZone::UTC).unwrap();
         book.most = 3;
-        let rows: Vec<Exported> = (1..=5).map(|seq| row(seq, "x")).collect();
+        let rows: Vec<ExportedRecipient> = (1..=5).map(|seq| row(seq, "x")).collect();
         book.add(&rows).unwrap();
         let mut file = read(book);
         assert_eq!(file.sheet_names(), ["recipients", "recipients 2", "recipients 3"]);

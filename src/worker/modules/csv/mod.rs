@@ -7,11 +7,11 @@ use std::io::Cursor;
 
 use mlua::{AnyUserData, Lua, LuaString, Table, UserData, Value};
 
-use crate::input::{self, Options, Row};
+use crate::input::{self, AudienceOptions, TableEvent};
 
-use super::super::context::Context;
-use super::super::fault::Fault;
-use super::Kit;
+use super::super::context::ScriptContext;
+use super::super::fault::NativeError;
+use super::ModuleKit;
 use super::arguments::{boolean, each, table, text, utf8};
 use super::fs;
 
@@ -19,16 +19,16 @@ use super::fs;
 const LUA_PART: &str = include_str!("csv.lua");
 
 /// A text that is a table.
-type Rows = input::Table<Cursor<Vec<u8>>>;
+type CsvRows = input::TableReader<Cursor<Vec<u8>>>;
 
 /// How a text is laid out; what is not said is recognised.
 #[derive(Debug, Clone)]
-struct Layout {
+struct CsvLayout {
     header: bool,
-    options: Options,
+    options: AudienceOptions,
 }
 
-pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
+pub(super) fn build(kit: &ModuleKit) -> mlua::Result<Table> {
     let csv = kit.lua().create_table()?;
     csv.raw_set("parse", kit.plain(parse)?)?;
     csv.raw_set("encode", kit.plain(encode)?)?;
@@ -36,21 +36,21 @@ pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
 }
 
 /// A text that is being read.
-struct Open(RefCell<Rows>);
+struct LuaCsvReader(RefCell<CsvRows>);
 
-impl UserData for Open {}
+impl UserData for LuaCsvReader {}
 
-fn open(_: &Lua, _: &Context, (content, options): (Value, Value)) -> Result<Open, Fault> {
-    Ok(Open(RefCell::new(table_of(&content, &options)?)))
+fn open(_: &Lua, _: &ScriptContext, (content, options): (Value, Value)) -> Result<LuaCsvReader, NativeError> {
+    Ok(LuaCsvReader(RefCell::new(table_of(&content, &options)?)))
 }
 
-fn next_row(lua: &Lua, _: &Context, (open,): (AnyUserData,)) -> Result<Option<Table>, Fault> {
-    let open = open.borrow::<Open>()?;
+fn next_row(lua: &Lua, _: &ScriptContext, (open,): (AnyUserData,)) -> Result<Option<Table>, NativeError> {
+    let open = open.borrow::<LuaCsvReader>()?;
     let mut rows = open.0.borrow_mut();
     advance(&mut rows)?.then(|| row(lua, &rows)).transpose()
 }
 
-fn parse(lua: &Lua, _: &Context, (content, options): (Value, Value)) -> Result<Table, Fault> {
+fn parse(lua: &Lua, _: &ScriptContext, (content, options): (Value, Value)) -> Result<Table, NativeError> {
     let mut rows = table_of(&content, &options)?;
     let list = lua.create_table()?;
     while advance(&mut rows)? {
@@ -59,28 +59,28 @@ fn parse(lua: &Lua, _: &Context, (content, options): (Value, Value)) -> Result<T
     Ok(list)
 }
 
-fn table_of(content: &Value, options: &Value) -> Result<Rows, Fault> {
-    let Layout { header, options } = layout(options)?;
+fn table_of(content: &Value, options: &Value) -> Result<CsvRows, NativeError> {
+    let CsvLayout { header, options } = layout(options)?;
     let content = Cursor::new(text("text", content)?.as_bytes().to_vec());
-    Rows::open(content, &options, header, None).map_err(bad)
+    CsvRows::open(content, &options, header, None).map_err(bad)
 }
 
 /// Reads the next row; false where there is none.
-fn advance(rows: &mut Rows) -> Result<bool, Fault> {
+fn advance(rows: &mut CsvRows) -> Result<bool, NativeError> {
     match rows.advance().map_err(bad)? {
-        Row::Good(_) => Ok(true),
-        Row::Bad(fault) => Err(bad(fault)),
-        Row::End => Ok(false),
+        TableEvent::Good(_) => Ok(true),
+        TableEvent::Bad(fault) => Err(bad(fault)),
+        TableEvent::End => Ok(false),
     }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` takes")]
-fn bad(fault: input::Fault) -> Fault {
-    Fault::invalid("text", fault.to_string())
+fn bad(fault: input::InputError) -> NativeError {
+    NativeError::invalid("text", fault.to_string())
 }
 
 /// The row that was read last: by the names of the header, or a list where there is none.
-fn row(lua: &Lua, rows: &Rows) -> Result<Table, Fault> {
+fn row(lua: &Lua, rows: &CsvRows) -> Result<Table, NativeError> {
     let Some(header) = rows.header() else {
         return Ok(lua.create_sequence_from(rows.cells())?);
     };
@@ -94,9 +94,9 @@ fn row(lua: &Lua, rows: &Rows) -> Result<Table, Fault> {
     Ok(row)
 }
 
-fn encode(lua: &Lua, _: &Context, (rows, options): (Value, Value)) -> Result<LuaString, Fault> {
+fn encode(lua: &Lua, _: &ScriptContext, (rows, options): (Value, Value)) -> Result<LuaString, NativeError> {
     let rows = table("rows", &rows)?;
-    let mut layout = Layout { header: true, options: Options::default() };
+    let mut layout = CsvLayout { header: true, options: AudienceOptions::default() };
     let mut columns = None;
     each("options", &options, &["columns", "header", "separator"], |name, value| {
         match name {
@@ -108,13 +108,13 @@ fn encode(lua: &Lua, _: &Context, (rows, options): (Value, Value)) -> Result<Lua
     Ok(lua.create_string(write::write(&rows, columns, &layout)?)?)
 }
 
-fn layout(options: &Value) -> Result<Layout, Fault> {
-    let mut layout = Layout { header: true, options: Options::default() };
+fn layout(options: &Value) -> Result<CsvLayout, NativeError> {
+    let mut layout = CsvLayout { header: true, options: AudienceOptions::default() };
     each("options", options, &["encoding", "header", "separator"], |name, value| {
         if name == "encoding" {
             let encoding = utf8("options.encoding", value)?;
-            Options::check_encoding(&encoding)
-                .map_err(|what| Fault::invalid("options.encoding", format!("options.encoding: {what}")))?;
+            AudienceOptions::check_encoding(&encoding)
+                .map_err(|what| NativeError::invalid("options.encoding", format!("options.encoding: {what}")))?;
             layout.options.encoding = Some(encoding);
             return Ok(());
         }
@@ -123,14 +123,14 @@ fn layout(options: &Value) -> Result<Layout, Fault> {
     Ok(layout)
 }
 
-fn set(layout: &mut Layout, name: &str, value: &Value) -> Result<(), Fault> {
+fn set(layout: &mut CsvLayout, name: &str, value: &Value) -> Result<(), NativeError> {
     if name == "header" {
         layout.header = boolean("options.header", value)?;
         return Ok(());
     }
     let separator = utf8("options.separator", value)?;
-    let separator = Options::separator(&separator)
-        .map_err(|what| Fault::invalid("options.separator", format!("options.separator: {what}")))?;
+    let separator = AudienceOptions::separator(&separator)
+        .map_err(|what| NativeError::invalid("options.separator", format!("options.separator: {what}")))?;
     layout.options.separator = Some(separator);
     Ok(())
 }

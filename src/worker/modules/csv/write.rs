@@ -5,18 +5,18 @@ use std::collections::BTreeSet;
 use csv::{Writer, WriterBuilder};
 use mlua::{Table, Value};
 
-use super::super::super::fault::Fault;
+use super::super::super::fault::NativeError;
 use super::super::arguments::{table, utf8, wrong};
-use super::Layout;
+use super::CsvLayout;
 
 /// The names of the columns, in their order.
-pub(super) fn columns(value: &Value) -> Result<Vec<String>, Fault> {
+pub(super) fn columns(value: &Value) -> Result<Vec<String>, NativeError> {
     let list = table("options.columns", value)?;
     list.sequence_values::<Value>().map(|name| utf8("options.columns", &name?)).collect()
 }
 
 /// Writes rows: tables by the names of the columns (all names there are, sorted, where none are given), or lists.
-pub(super) fn write(rows: &Table, columns: Option<Vec<String>>, layout: &Layout) -> Result<Vec<u8>, Fault> {
+pub(super) fn write(rows: &Table, columns: Option<Vec<String>>, layout: &CsvLayout) -> Result<Vec<u8>, NativeError> {
     let rows: Vec<Table> = (1..)
         .zip(rows.sequence_values::<Value>())
         .map(|(number, row)| table(&format!("rows[{number}]"), &row?))
@@ -44,19 +44,19 @@ pub(super) fn write(rows: &Table, columns: Option<Vec<String>>, layout: &Layout)
             record(&mut writer, fields)?;
         }
     }
-    writer.into_inner().map_err(|error| Fault::invalid("rows", error.to_string()))
+    writer.into_inner().map_err(|error| NativeError::invalid("rows", error.to_string()))
 }
 
 fn record(
     writer: &mut Writer<Vec<u8>>,
-    fields: impl Iterator<Item = Result<String, Fault>>,
-) -> Result<(), Fault> {
+    fields: impl Iterator<Item = Result<String, NativeError>>,
+) -> Result<(), NativeError> {
     let fields = fields.collect::<Result<Vec<_>, _>>()?;
-    writer.write_record(fields).map_err(|error| Fault::invalid("rows", error.to_string()))
+    writer.write_record(fields).map_err(|error| NativeError::invalid("rows", error.to_string()))
 }
 
 /// All names that some row has.
-fn names(rows: &[Table]) -> Result<Vec<String>, Fault> {
+fn names(rows: &[Table]) -> Result<Vec<String>, NativeError> {
     let mut names = BTreeSet::new();
     for (number, row) in (1..).zip(rows).filter(|(_, row)| row.raw_len() == 0) {
         for pair in row.pairs::<Value, Value>() {
@@ -66,7 +66,7 @@ fn names(rows: &[Table]) -> Result<Vec<String>, Fault> {
     Ok(names.into_iter().collect())
 }
 
-fn field(place: &str, value: &Value) -> Result<String, Fault> {
+fn field(place: &str, value: &Value) -> Result<String, NativeError> {
     match value {
         Value::Nil => Ok(String::new()),
         Value::LightUserData(pointer) if pointer.0.is_null() => Ok(String::new()),

@@ -6,13 +6,13 @@ use std::cmp::Ordering;
 
 use mlua::{AnyUserData, IntoLua, Lua, MetaMethod, Table, UserData, UserDataMethods, Value};
 
-use crate::protocol::Request;
+use crate::protocol::HostRequest;
 
-use super::super::context::Context;
-use super::super::fault::Fault;
-use super::Kit;
+use super::super::context::ScriptContext;
+use super::super::fault::NativeError;
+use super::ModuleKit;
 use super::arguments::{each, integer, table, utf8, wrong};
-pub(super) use moment::{Moment, posix};
+pub(super) use moment::{ZonedDateTime, posix};
 
 /// Where the methods of a datetime are kept in the registry.
 const METHODS: &str = "mooncast.datetime";
@@ -25,7 +25,7 @@ return function(tz)
 end
 ";
 
-pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
+pub(super) fn build(kit: &ModuleKit) -> mlua::Result<Table> {
     let lua = kit.lua();
     let methods = lua.create_table()?;
     methods.raw_set("add", kit.plain(add)?)?;
@@ -36,7 +36,7 @@ pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
     methods.raw_set("unix", kit.plain(unix)?)?;
     lua.set_named_registry_value(METHODS, methods)?;
 
-    let metatable = lua.create_userdata(Moment::EPOCH)?.metatable()?;
+    let metatable = lua.create_userdata(ZonedDateTime::EPOCH)?.metatable()?;
     metatable.set(MetaMethod::Add, kit.plain(plus)?)?;
     metatable.set(MetaMethod::Sub, kit.plain(minus)?)?;
     metatable.set(MetaMethod::Eq, kit.plain(|_, _, pair| compare(&pair).map(Ordering::is_eq))?)?;
@@ -54,11 +54,11 @@ pub(super) fn build(kit: &Kit) -> mlua::Result<Table> {
 
 /// The request behind every now.
 #[expect(clippy::unnecessary_wraps, reason = "as every native that asks the host for something")]
-pub(super) fn ask_now(_: &Lua, _: &Context, _: Value) -> Result<Request, Fault> {
-    Ok(Request::Now)
+pub(super) fn ask_now(_: &Lua, _: &ScriptContext, _: Value) -> Result<HostRequest, NativeError> {
+    Ok(HostRequest::Now)
 }
 
-impl UserData for Moment {
+impl UserData for ZonedDateTime {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
         methods.add_meta_method(MetaMethod::ToString, |_, moment, ()| Ok(moment.iso()));
         methods.add_meta_method(MetaMethod::Index, |lua, moment, name: String| match moment.field(&name) {
@@ -69,29 +69,29 @@ impl UserData for Moment {
     }
 }
 
-fn of_zone(tz: &Value) -> Result<Option<String>, Fault> {
+fn of_zone(tz: &Value) -> Result<Option<String>, NativeError> {
     match tz {
         Value::Nil => Ok(None),
         tz => utf8("tz", tz).map(Some),
     }
 }
 
-fn invalid(field: &'static str) -> impl FnOnce(String) -> Fault {
-    move |message| Fault::invalid(field, message)
+fn invalid(field: &'static str) -> impl FnOnce(String) -> NativeError {
+    move |message| NativeError::invalid(field, message)
 }
 
-fn from_unix(_: &Lua, _: &Context, (seconds, tz): (Value, Value)) -> Result<Moment, Fault> {
+fn from_unix(_: &Lua, _: &ScriptContext, (seconds, tz): (Value, Value)) -> Result<ZonedDateTime, NativeError> {
     let zone = moment::zone(of_zone(&tz)?.as_deref()).map_err(invalid("tz"))?;
     let duration = match &seconds {
         Value::Integer(seconds) => jiff::SignedDuration::from_secs(*seconds),
         Value::Number(number) => jiff::SignedDuration::try_from_secs_f64(*number)
-            .map_err(|error| Fault::invalid("seconds", format!("seconds: {error}")))?,
+            .map_err(|error| NativeError::invalid("seconds", format!("seconds: {error}")))?,
         other => return Err(wrong("seconds", "a number", other)),
     };
-    Moment::from_unix(duration, zone).map_err(invalid("seconds"))
+    ZonedDateTime::from_unix(duration, zone).map_err(invalid("seconds"))
 }
 
-fn parse(_: &Lua, _: &Context, (text, options): (Value, Value)) -> Result<Moment, Fault> {
+fn parse(_: &Lua, _: &ScriptContext, (text, options): (Value, Value)) -> Result<ZonedDateTime, NativeError> {
     let text = utf8("text", &text)?;
     let (mut format, mut tz) = (None, None);
     each("options", &options, &["format", "tz"], |name, value| {
@@ -105,33 +105,33 @@ fn parse(_: &Lua, _: &Context, (text, options): (Value, Value)) -> Result<Moment
     })?;
     let zone = tz.as_deref().map(|tz| moment::zone(Some(tz)).map_err(invalid("tz"))).transpose()?;
     match format {
-        Some(format) => Moment::parse_as(&text, &format, zone),
-        None => Moment::parse(&text, zone),
+        Some(format) => ZonedDateTime::parse_as(&text, &format, zone),
+        None => ZonedDateTime::parse(&text, zone),
     }
     .map_err(invalid("text"))
 }
 
 /// A datetime, or what was given in its place.
-fn moment(field: &str, value: &Value) -> Result<Moment, Fault> {
+fn moment(field: &str, value: &Value) -> Result<ZonedDateTime, NativeError> {
     match value {
-        Value::UserData(moment) if moment.is::<Moment>() => Ok(moment.borrow::<Moment>()?.clone()),
+        Value::UserData(moment) if moment.is::<ZonedDateTime>() => Ok(moment.borrow::<ZonedDateTime>()?.clone()),
         other => Err(wrong(field, "a datetime", other)),
     }
 }
 
-fn this(datetime: &AnyUserData) -> Result<Moment, Fault> {
-    Ok(datetime.borrow::<Moment>()?.clone())
+fn this(datetime: &AnyUserData) -> Result<ZonedDateTime, NativeError> {
+    Ok(datetime.borrow::<ZonedDateTime>()?.clone())
 }
 
-fn format(_: &Lua, _: &Context, (datetime, format): (AnyUserData, Value)) -> Result<String, Fault> {
+fn format(_: &Lua, _: &ScriptContext, (datetime, format): (AnyUserData, Value)) -> Result<String, NativeError> {
     this(&datetime)?.format(&utf8("format", &format)?).map_err(invalid("format"))
 }
 
-fn iso(_: &Lua, _: &Context, (datetime,): (AnyUserData,)) -> Result<String, Fault> {
+fn iso(_: &Lua, _: &ScriptContext, (datetime,): (AnyUserData,)) -> Result<String, NativeError> {
     Ok(this(&datetime)?.iso())
 }
 
-fn unix(_: &Lua, _: &Context, (datetime,): (AnyUserData,)) -> Result<Value, Fault> {
+fn unix(_: &Lua, _: &ScriptContext, (datetime,): (AnyUserData,)) -> Result<Value, NativeError> {
     let duration = this(&datetime)?.since_epoch();
     Ok(seconds(duration))
 }
@@ -145,16 +145,16 @@ fn seconds(duration: jiff::SignedDuration) -> Value {
     }
 }
 
-fn in_tz(_: &Lua, _: &Context, (datetime, tz): (AnyUserData, Value)) -> Result<Moment, Fault> {
+fn in_tz(_: &Lua, _: &ScriptContext, (datetime, tz): (AnyUserData, Value)) -> Result<ZonedDateTime, NativeError> {
     let zone = moment::zone(Some(&utf8("tz", &tz)?)).map_err(invalid("tz"))?;
     Ok(this(&datetime)?.in_zone(zone))
 }
 
-fn start_of(_: &Lua, _: &Context, (datetime, unit): (AnyUserData, Value)) -> Result<Moment, Fault> {
+fn start_of(_: &Lua, _: &ScriptContext, (datetime, unit): (AnyUserData, Value)) -> Result<ZonedDateTime, NativeError> {
     this(&datetime)?.start_of(&utf8("unit", &unit)?).map_err(invalid("unit"))
 }
 
-fn add(_: &Lua, _: &Context, (datetime, amounts): (AnyUserData, Value)) -> Result<Moment, Fault> {
+fn add(_: &Lua, _: &ScriptContext, (datetime, amounts): (AnyUserData, Value)) -> Result<ZonedDateTime, NativeError> {
     let amounts = Value::Table(table("amounts", &amounts)?);
     let mut given = Vec::new();
     each("amounts", &amounts, &moment::UNITS, |name, value| {
@@ -169,7 +169,7 @@ fn add(_: &Lua, _: &Context, (datetime, amounts): (AnyUserData, Value)) -> Resul
 }
 
 /// What `+` and `-` take: seconds, or a text like `"1h 30m"` or `"2 days"`.
-fn amount(value: &Value) -> Result<jiff::Span, Fault> {
+fn amount(value: &Value) -> Result<jiff::Span, NativeError> {
     match value {
         Value::Integer(seconds) => moment::of_seconds(*seconds as f64),
         Value::Number(seconds) => moment::of_seconds(*seconds),
@@ -179,7 +179,7 @@ fn amount(value: &Value) -> Result<jiff::Span, Fault> {
     .map_err(invalid("amount"))
 }
 
-fn plus(_: &Lua, _: &Context, (left, right): (Value, Value)) -> Result<Moment, Fault> {
+fn plus(_: &Lua, _: &ScriptContext, (left, right): (Value, Value)) -> Result<ZonedDateTime, NativeError> {
     let (datetime, span) = match &left {
         Value::UserData(_) => (moment("datetime", &left)?, amount(&right)?),
         _ => (moment("datetime", &right)?, amount(&left)?),
@@ -187,7 +187,7 @@ fn plus(_: &Lua, _: &Context, (left, right): (Value, Value)) -> Result<Moment, F
     datetime.plus(span).map_err(invalid("amount"))
 }
 
-fn minus(lua: &Lua, _: &Context, (left, right): (Value, Value)) -> Result<Value, Fault> {
+fn minus(lua: &Lua, _: &ScriptContext, (left, right): (Value, Value)) -> Result<Value, NativeError> {
     let left = moment("datetime", &left)?;
     if let Value::UserData(_) = right {
         return Ok(seconds(left.since_epoch() - moment("datetime", &right)?.since_epoch()));
@@ -197,6 +197,6 @@ fn minus(lua: &Lua, _: &Context, (left, right): (Value, Value)) -> Result<Value,
 }
 
 /// By the instant, whatever the zones.
-fn compare((left, right): &(Value, Value)) -> Result<Ordering, Fault> {
+fn compare((left, right): &(Value, Value)) -> Result<Ordering, NativeError> {
     Ok(moment("datetime", left)?.since_epoch().cmp(&moment("datetime", right)?.since_epoch()))
 }

@@ -12,7 +12,7 @@ pub(super) const UNITS: [&str; 8] =
 
 /// An instant in a zone.
 #[derive(Debug, Clone)]
-pub(in super::super) struct Moment(Zoned);
+pub(in super::super) struct ZonedDateTime(Zoned);
 
 /// A zone by its name (`Asia/Shanghai`), by its offset (`+08:00`), or UTC.
 pub(super) fn zone(name: Option<&str>) -> Result<TimeZone, String> {
@@ -69,7 +69,7 @@ pub(super) fn of_text(text: &str) -> Result<Span, String> {
         .map_err(|_| format!("`{text}` is no duration; write it like \"90s\", \"1h 30m\" or \"2 days\""))
 }
 
-impl Moment {
+impl ZonedDateTime {
     pub(super) const EPOCH: Self = Self(Zoned::UNIX_EPOCH);
 
     pub(super) fn from_unix(since_epoch: SignedDuration, zone: TimeZone) -> Result<Self, String> {
@@ -197,8 +197,8 @@ impl Moment {
     }
 }
 
-fn turned(zoned: Zoned, zone: Option<TimeZone>) -> Moment {
-    Moment(match zone {
+fn turned(zoned: Zoned, zone: Option<TimeZone>) -> ZonedDateTime {
+    ZonedDateTime(match zone {
         Some(zone) => zoned.with_time_zone(zone),
         None => zoned,
     })
@@ -210,8 +210,8 @@ mod tests {
 
     use super::*;
 
-    fn at(text: &str) -> Moment {
-        Moment::parse(text, None).unwrap()
+    fn at(text: &str) -> ZonedDateTime {
+        ZonedDateTime::parse(text, None).unwrap()
     }
 
     #[test]
@@ -226,22 +226,22 @@ mod tests {
             ("2026-05-01T09:30:00.25+08:00", None, "2026-05-01T09:30:00.25+08:00"),
             ("2026-05-01T09:30[America/New_York]", None, "2026-05-01T09:30:00-04:00"),
         ] {
-            assert_eq!(Moment::parse(text, tz).unwrap().iso(), iso, "{text}");
+            assert_eq!(ZonedDateTime::parse(text, tz).unwrap().iso(), iso, "{text}");
         }
         for text in ["", "tomorrow", "2026-13-01", "2026-02-30", "09:30", "2026-05-01T25:00"] {
-            assert!(Moment::parse(text, None).is_err(), "{text}");
+            assert!(ZonedDateTime::parse(text, None).is_err(), "{text}");
         }
-        let read = Moment::parse_as("01.05.2026 09:30", "%d.%m.%Y %H:%M", shanghai()).unwrap();
+        let read = ZonedDateTime::parse_as("01.05.2026 09:30", "%d.%m.%Y %H:%M", shanghai()).unwrap();
         assert_eq!(read.iso(), "2026-05-01T09:30:00+08:00");
-        assert_eq!(Moment::parse_as("2026-05-01", "%Y-%m-%d", None).unwrap().iso(), "2026-05-01T00:00:00Z");
-        assert_eq!(Moment::parse_as("1700000000", "%s", None).unwrap().iso(), "2023-11-14T22:13:20Z");
-        assert!(Moment::parse_as("x", "%Y", None).is_err());
+        assert_eq!(ZonedDateTime::parse_as("2026-05-01", "%Y-%m-%d", None).unwrap().iso(), "2026-05-01T00:00:00Z");
+        assert_eq!(ZonedDateTime::parse_as("1700000000", "%s", None).unwrap().iso(), "2023-11-14T22:13:20Z");
+        assert!(ZonedDateTime::parse_as("x", "%Y", None).is_err());
     }
 
     #[test]
     fn calendars_and_clocks_are_added_as_people_mean_them() {
-        let berlin = |text| Moment::parse(text, Some(zone(Some("Europe/Berlin")).unwrap())).unwrap();
-        let added = |moment: &Moment, amounts: &[(&str, i64)]| {
+        let berlin = |text| ZonedDateTime::parse(text, Some(zone(Some("Europe/Berlin")).unwrap())).unwrap();
+        let added = |moment: &ZonedDateTime, amounts: &[(&str, i64)]| {
             let amounts: Vec<_> =
                 amounts.iter().map(|(unit, amount)| ((*unit).to_owned(), *amount)).collect();
             spans(&amounts)?.into_iter().try_fold(moment.clone(), |moment, span| moment.plus(span))
@@ -263,7 +263,7 @@ mod tests {
     #[test]
     fn each_unit_has_a_start() {
         let moment =
-            Moment::parse("2026-07-16T17:31:59.5", Some(zone(Some("Asia/Shanghai")).unwrap())).unwrap();
+            ZonedDateTime::parse("2026-07-16T17:31:59.5", Some(zone(Some("Asia/Shanghai")).unwrap())).unwrap();
         for (unit, start) in [
             ("year", "2026-01-01T00:00:00+08:00"),
             ("month", "2026-07-01T00:00:00+08:00"),
@@ -304,7 +304,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_is_read_again(seconds in -60_000_000_000_i64..200_000_000_000) {
-            let moment = Moment::from_unix(SignedDuration::from_secs(seconds), TimeZone::UTC).unwrap();
+            let moment = ZonedDateTime::from_unix(SignedDuration::from_secs(seconds), TimeZone::UTC).unwrap();
             prop_assert_eq!(at(&moment.iso()).since_epoch().as_secs(), seconds);
         }
     }
