@@ -217,7 +217,7 @@ fn planned(store: &str, many: u32) {
         let ledger = Ledger::open_at(&place(store), clock.clone()).await?;
         let owner = ledger.register("bench").await?;
         plan(&ledger, &owner, many).await?;
-        ledger.depart(&owner).await
+        ledger.unregister(&owner).await
     });
     planned.unwrap().unwrap();
     println!("a plan of {many}: {:.1} s", (clock.now() - began).as_secs_f64());

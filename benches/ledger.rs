@@ -12,7 +12,7 @@ use bytes::Bytes;
 use mooncast::clock::Clock;
 use mooncast::ledger::{
     BeginSendResult, BroadcastId, BroadcastLookup, Lease, Ledger, LedgerError, NewMessage, NewRecipient, NewSend, RecipientOutcome, Instance,
-    SendOutcome, BroadcastSpec, State,
+    SendOutcome, BroadcastSpec, DeliveryState,
 };
 use mooncast::message::MessageCall;
 use rustix::time::{ClockId, clock_gettime};
@@ -124,7 +124,7 @@ async fn single(ledger: &Ledger, owner: &Instance) -> Result<(), LedgerError> {
             let BeginSendResult::New(mut ticket) = ledger.begin_send(owner, send).await? else { continue };
             ledger.intend_send(&mut ticket).await?;
             let receipts = vec![("184524748161025".to_owned(), "1234567890123456789".to_owned())];
-            let outcome = SendOutcome { state: State::Sent, receipts, error: None, attempts: 1 };
+            let outcome = SendOutcome { state: DeliveryState::Sent, receipts, error: None, attempts: 1 };
             ledger.settle_send(&ticket, outcome).await?;
         }
         Ok(())

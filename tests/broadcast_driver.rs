@@ -10,7 +10,7 @@ use mooncast::clock::Clock;
 use mooncast::config::{App, AppLimits, Credentials, Timeouts};
 use mooncast::delivery::{Delivery, DriveResult, DriveEnd, LEASE, BroadcastProgress, BroadcastSummary, StopSignal, StopSwitch};
 use mooncast::ledger::{
-    BroadcastId, InDoubtPolicy, Lease, Ledger, LedgerError, NewMessage, NewRecipient, Instance, BroadcastSpec, State, Wish,
+    BroadcastId, InDoubtPolicy, Lease, Ledger, LedgerError, NewMessage, NewRecipient, Instance, BroadcastSpec, DeliveryState, BroadcastCommand,
 };
 use mooncast::message::MessageCall;
 use serde_json::Value;
@@ -82,10 +82,10 @@ impl Scene {
     }
 
     /// How many recipients are in each state, counted from the rows.
-    async fn states(&self) -> BTreeMap<State, usize> {
+    async fn states(&self) -> BTreeMap<DeliveryState, usize> {
         let mut states = BTreeMap::new();
         for row in self.ledger.export(self.id, 0, u32::MAX).await.unwrap() {
-            assert_eq!(row.message_id.is_some(), row.state == State::Sent, "{row:?}");
+            assert_eq!(row.message_id.is_some(), row.state == DeliveryState::Sent, "{row:?}");
             *states.entry(row.state).or_default() += 1;
         }
         states
@@ -138,7 +138,7 @@ fn virtually<F: Future<Output = ()>>(test: impl FnOnce(Clock) -> F) {
     clock.block_on(test(clock.clone())).unwrap();
 }
 
-fn all(state: State, many: usize) -> BTreeMap<State, usize> {
+fn all(state: DeliveryState, many: usize) -> BTreeMap<DeliveryState, usize> {
     BTreeMap::from([(state, many)])
 }
 
@@ -150,7 +150,7 @@ fn everyone_gets_it_once_and_the_report_says_so() {
         assert_eq!(driven.end, DriveEnd::Finished);
         assert_eq!((driven.report.total, driven.report.sent), (300, 300));
         scene.each_was_asked_once(300);
-        assert_eq!(scene.states().await, all(State::Sent, 300));
+        assert_eq!(scene.states().await, all(DeliveryState::Sent, 300));
         let shown = scene.ledger.show(scene.id).await.unwrap();
         let stored: BroadcastSummary = serde_json::from_str(&shown.report.unwrap()).unwrap();
         assert_eq!(stored, driven.report);
@@ -188,19 +188,19 @@ fn a_refusal_is_that_of_its_group_and_of_a_pack_leaves_all_in_doubt() {
             };
         let scene = Scene::new(&clock, refusing(), BroadcastSpec::new(MessageCall::Group), 6).await;
         scene.drive().await;
-        assert_eq!(scene.states().await, BTreeMap::from([(State::Sent, 5), (State::Rejected, 1)]));
+        assert_eq!(scene.states().await, BTreeMap::from([(DeliveryState::Sent, 5), (DeliveryState::Rejected, 1)]));
 
         let spec = BroadcastSpec { pack: 3, ..BroadcastSpec::new(MessageCall::Group) };
         let scene = Scene::new(&clock, refusing(), spec, 6).await;
         scene.drive().await;
-        assert_eq!(scene.states().await, BTreeMap::from([(State::Sent, 3), (State::InDoubt, 3)]));
+        assert_eq!(scene.states().await, BTreeMap::from([(DeliveryState::Sent, 3), (DeliveryState::InDoubt, 3)]));
         scene.each_was_asked_once(6);
 
         // Sent again each goes alone, and only the refused one ends refused.
         let spec = BroadcastSpec { pack: 3, in_doubt: InDoubtPolicy::Resend, ..BroadcastSpec::new(MessageCall::Group) };
         let scene = Scene::new(&clock, refusing(), spec, 6).await;
         scene.drive().await;
-        assert_eq!(scene.states().await, BTreeMap::from([(State::Sent, 5), (State::Rejected, 1)]));
+        assert_eq!(scene.states().await, BTreeMap::from([(DeliveryState::Sent, 5), (DeliveryState::Rejected, 1)]));
     });
 }
 
@@ -212,7 +212,7 @@ fn a_200_that_lacks_a_group_leaves_that_group_in_doubt() {
         let scene = Scene::new(&clock, service, spec, 3).await;
         let report = scene.drive().await.report;
         assert_eq!((report.sent, report.in_doubt), (2, 1));
-        assert_eq!(scene.states().await, BTreeMap::from([(State::Sent, 2), (State::InDoubt, 1)]));
+        assert_eq!(scene.states().await, BTreeMap::from([(DeliveryState::Sent, 2), (DeliveryState::InDoubt, 1)]));
     });
 }
 
@@ -315,13 +315,13 @@ fn an_answer_in_doubt_is_held_or_sent_again() {
         };
         let scene = Scene::new(&clock, broken_once(), BroadcastSpec::new(MessageCall::Group), 5).await;
         scene.drive().await;
-        assert_eq!(scene.states().await, BTreeMap::from([(State::Sent, 4), (State::InDoubt, 1)]));
+        assert_eq!(scene.states().await, BTreeMap::from([(DeliveryState::Sent, 4), (DeliveryState::InDoubt, 1)]));
         scene.each_was_asked_once(5);
 
         let spec = BroadcastSpec { in_doubt: InDoubtPolicy::Resend, ..BroadcastSpec::new(MessageCall::Group) };
         let scene = Scene::new(&clock, broken_once(), spec, 5).await;
         scene.drive().await;
-        assert_eq!(scene.states().await, all(State::Sent, 5));
+        assert_eq!(scene.states().await, all(DeliveryState::Sent, 5));
         assert_eq!(scene.asked().values().sum::<usize>(), 6);
     });
 }
@@ -339,8 +339,8 @@ fn failures_in_a_row_pause_it_and_driving_it_again_goes_on() {
         let DriveEnd::Paused(why) = &driven.end else { panic!("{driven:?}") };
         assert!(why.starts_with("20 failures in a row") && why.contains("no such group"), "{why}");
         let shown = scene.ledger.show(scene.id).await.unwrap();
-        assert_eq!(shown.wish, Wish::Pause);
-        assert!(shown.wish_note.unwrap().contains("20 failures in a row"));
+        assert_eq!(shown.command, BroadcastCommand::Pause);
+        assert!(shown.command_note.unwrap().contains("20 failures in a row"));
         // Those in flight when the twentieth came, and no more.
         assert!((20..100).contains(&driven.report.rejected), "{driven:?}");
 
@@ -360,7 +360,7 @@ fn credentials_that_are_not_taken_pause_it_and_reject_nobody() {
         let scene = Scene::new(&clock, service, BroadcastSpec::new(MessageCall::Group), 50).await;
         let driven = scene.drive().await;
         assert!(matches!(driven.end, DriveEnd::Paused(_)), "{driven:?}");
-        assert_eq!(scene.states().await, all(State::Pending, 50));
+        assert_eq!(scene.states().await, all(DeliveryState::Pending, 50));
     });
 }
 
@@ -393,14 +393,14 @@ fn an_unreachable_service_pauses_it_with_everyone_still_pending() {
         let reachable = std::mem::replace(&mut scene.delivery, Delivery::new(&app, clock, None).unwrap());
         let driven = scene.drive().await;
         assert!(matches!(driven.end, DriveEnd::Paused(_)), "{driven:?}");
-        assert_eq!(scene.states().await, all(State::Pending, 30));
+        assert_eq!(scene.states().await, all(DeliveryState::Pending, 30));
         scene.delivery = reachable;
         assert_eq!(scene.drive().await.report.sent, 30);
     });
 }
 
 /// Says a wish from another handle on the same file at the 30th request, while the quota leaves time for it.
-async fn wishing(clock: &Clock, wish: Wish) -> (Scene, DriveResult) {
+async fn wishing(clock: &Clock, wish: BroadcastCommand) -> (Scene, DriveResult) {
     let (reached, mut at_30) = tokio::sync::mpsc::unbounded_channel();
     let service = Service::answering(move |number, request| {
         if number == 30 {
@@ -418,16 +418,16 @@ async fn wishing(clock: &Clock, wish: Wish) -> (Scene, DriveResult) {
     let drive = scene.delivery.drive(&scene.ledger, lease, &scene.spec, &stop, &progress);
     let steer = async {
         at_30.recv().await.unwrap();
-        other.request(scene.id, wish, Some("lunch")).await.unwrap();
-        if wish == Wish::Pause {
-            while progress.look().waits_for.is_none() {
+        other.request_command(scene.id, wish, Some("lunch")).await.unwrap();
+        if wish == BroadcastCommand::Pause {
+            while progress.snapshot().waits_for.is_none() {
                 clock.sleep(Duration::from_millis(100)).await;
             }
             let asked = scene.service.messages().len();
             assert!(asked < 300);
             clock.sleep(Duration::from_mins(1)).await;
             assert_eq!(scene.service.messages().len(), asked);
-            other.request(scene.id, Wish::Run, None).await.unwrap();
+            other.request_command(scene.id, BroadcastCommand::Run, None).await.unwrap();
         }
     };
     let (driven, ()) = tokio::join!(drive, steer);
@@ -437,7 +437,7 @@ async fn wishing(clock: &Clock, wish: Wish) -> (Scene, DriveResult) {
 #[test]
 fn a_person_pauses_and_resumes_it_from_elsewhere() {
     virtually(async |clock| {
-        let (scene, driven) = wishing(&clock, Wish::Pause).await;
+        let (scene, driven) = wishing(&clock, BroadcastCommand::Pause).await;
         assert_eq!((driven.end, driven.report.sent), (DriveEnd::Finished, 300));
         scene.each_was_asked_once(300);
         assert!(scene.clock.now().since_start() > Duration::from_mins(1));
@@ -447,7 +447,7 @@ fn a_person_pauses_and_resumes_it_from_elsewhere() {
 #[test]
 fn a_person_cancels_it_from_elsewhere() {
     virtually(async |clock| {
-        let (scene, driven) = wishing(&clock, Wish::Cancel).await;
+        let (scene, driven) = wishing(&clock, BroadcastCommand::Cancel).await;
         assert_eq!(driven.end, DriveEnd::Cancelled);
         assert_eq!(driven.report.sent + driven.report.cancelled, 300);
         assert!(driven.report.cancelled > 0);

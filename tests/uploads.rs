@@ -113,7 +113,7 @@ impl Scene {
         let schema = Schema::default();
         let place = schema.place(&folder.path().join("ledger"));
         let book = Rc::new(LazyLedger::new(place, clock.clone(), "test"));
-        let delivery = Delivery::new(&app, clock.clone(), None).unwrap().recorded(book, KEY);
+        let delivery = Delivery::new(&app, clock.clone(), None).unwrap().with_ledger(book, KEY);
         let (clock, spec) = (clock.clone(), BroadcastSpec::new(MessageCall::Group));
         Self { folder, _schema: schema, service, clock, delivery, spec }
     }

@@ -35,9 +35,9 @@ pub(super) struct CliApps {
 
 impl CliApps {
     /// Says that this process sends nothing any more: what it held is free for others at once.
-    pub(super) async fn let_go(&self) {
+    pub(super) async fn release(&self) {
         for delivery in &self.deliveries {
-            delivery.let_go().await;
+            delivery.release().await;
         }
         if let Some(book) = &self.book {
             book.close().await;
@@ -80,7 +80,7 @@ pub(super) fn choose_for(
         .iter()
         .map(|app| {
             let delivery = Delivery::new(app, clock.clone(), Some(&state))?;
-            Ok(Rc::new(delivery.recorded(Rc::clone(&book), app.key()).failing_at(fail_point.clone())))
+            Ok(Rc::new(delivery.with_ledger(Rc::clone(&book), app.key()).failing_at(fail_point.clone())))
         })
         .collect::<Result<_, ClientError>>()
         .context("the app's address")?;
@@ -188,7 +188,7 @@ fn simulate(
             let delivery = Delivery::new(&app, clock.clone(), None)?;
             // Its port changes with every run.
             let key = format!("{SIMULATOR}/{}", app.name);
-            Ok(Rc::new(delivery.recorded(Rc::clone(&book), &key).alone().failing_at(fail_point.clone())))
+            Ok(Rc::new(delivery.with_ledger(Rc::clone(&book), &key).alone().failing_at(fail_point.clone())))
         })
         .collect::<Result<_, ClientError>>()
         .context("the simulator's address")?;

@@ -46,7 +46,7 @@ pub(super) fn run(args: EvalArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
         let began = surroundings.clock.now();
         let ended = host::run(spec, Rc::clone(&services), interrupt).await;
         listening.abort();
-        surroundings.apps.let_go().await;
+        surroundings.apps.release().await;
         Ok(surroundings.tell(global, &ended, &services, began))
     })?
 }

@@ -90,7 +90,7 @@ async fn steer(command: JobsCommand, ledger: &Ledger) -> anyhow::Result<Exit> {
     let mut out = std::io::stdout().lock();
     match command {
         JobsCommand::List => {
-            let mut jobs = ledger.listed_jobs(None).await?;
+            let mut jobs = ledger.job_rows(None).await?;
             jobs.extend(asked_scripts(ledger, None).await?);
             list(&mut out, &jobs)?;
             stale(&mut out, &ledger.scripts().await?)?;
@@ -101,7 +101,7 @@ async fn steer(command: JobsCommand, ledger: &Ledger) -> anyhow::Result<Exit> {
         }
         JobsCommand::Trigger { name } => {
             scheduled(&named(ledger, &name).await?)?;
-            let daemon = living(ledger, &name).await?;
+            let daemon = live_daemon(ledger, &name).await?;
             let at = ledger.trigger_job(&name).await?;
             let (run, pid) = (run_name(at), daemon.pid);
             writeln!(
@@ -110,7 +110,7 @@ async fn steer(command: JobsCommand, ledger: &Ledger) -> anyhow::Result<Exit> {
             )?;
         }
         JobsCommand::RunScript { script, args } => {
-            let daemon = living(ledger, &script).await?;
+            let daemon = live_daemon(ledger, &script).await?;
             let RequestedRun { script, job, at } = ask_for_script(ledger, &script, &args).await?;
             let (run, pid) = (run_name(at), daemon.pid);
             writeln!(
@@ -121,7 +121,7 @@ async fn steer(command: JobsCommand, ledger: &Ledger) -> anyhow::Result<Exit> {
         JobsCommand::Retry { name, run } => {
             let job = named(ledger, &name).await?;
             scheduled(&job)?;
-            living(ledger, &name).await?;
+            live_daemon(ledger, &name).await?;
             let wanted = run.as_deref().map(instant_of).transpose()?;
             let Some(at) = ledger.retry_hook_run(&name, wanted).await? else {
                 bail!("{}", no_retry(&job, run.as_deref()));
@@ -150,7 +150,7 @@ async fn steer(command: JobsCommand, ledger: &Ledger) -> anyhow::Result<Exit> {
             let open = runs.iter().filter(|run| run.finished_at.is_none()).count();
             if open == 0 {
                 writeln!(out, "no run of {name} goes on or waits")?;
-            } else if ledger.living(daemon::COMMAND).await?.is_empty() {
+            } else if ledger.live_instances(daemon::COMMAND).await?.is_empty() {
                 bail!("no `mooncast serve` runs on this ledger, so nothing goes on of `{name}`");
             } else {
                 ledger.cancel_job(&name).await?;
@@ -185,8 +185,8 @@ fn no_retry(job: &JobRow, run: Option<&str>) -> String {
 }
 
 /// The daemon that would run something.
-async fn living(ledger: &Ledger, what: &str) -> anyhow::Result<InstanceName> {
-    let Some(daemon) = ledger.living(daemon::COMMAND).await?.into_iter().next() else {
+async fn live_daemon(ledger: &Ledger, what: &str) -> anyhow::Result<InstanceName> {
+    let Some(daemon) = ledger.live_instances(daemon::COMMAND).await?.into_iter().next() else {
         bail!("no `mooncast serve` runs on this ledger, so nobody would run `{what}`; start it first");
     };
     Ok(daemon)
@@ -196,12 +196,12 @@ async fn living(ledger: &Ledger, what: &str) -> anyhow::Result<InstanceName> {
 async fn named(ledger: &Ledger, name: &str) -> anyhow::Result<JobRow> {
     let found = match script_of(name) {
         Some(_) => asked_scripts(ledger, Some(name)).await?,
-        None => ledger.listed_jobs(Some(name)).await?,
+        None => ledger.job_rows(Some(name)).await?,
     };
     if let Some(job) = found.into_iter().next() {
         return Ok(job);
     }
-    let known: Vec<String> = ledger.listed_jobs(None).await?.into_iter().map(|job| job.name).collect();
+    let known: Vec<String> = ledger.job_rows(None).await?.into_iter().map(|job| job.name).collect();
     bail!("there is no job `{name}`; the jobs in force are: {}", known.join(", "));
 }
 

@@ -26,7 +26,7 @@ use super::limits::LimitArgs;
 use super::logging::LogFormat;
 use super::next::FollowUpCommands;
 use super::progress::{ProgressDisplay, ProgressSource, TerminalOutput};
-use super::rehearse::stage::DryRunConfig;
+use super::rehearse::dry_run::DryRunConfig;
 use super::summary::RunSummary;
 use super::{AppArgs, Exit, GlobalArgs, job, rehearse};
 
@@ -170,7 +170,7 @@ pub(super) fn run(args: RunArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
     let format = global.log_format;
     let over = clock.block_on(async {
         let driven = drive(spec, services, terminal.clone(), &clock, format).await;
-        apps.let_go().await;
+        apps.release().await;
         driven
     })?;
     job::must_be_there(args.job.as_deref(), &over.services.jobs, &over.ended, &name)?;

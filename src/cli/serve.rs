@@ -154,7 +154,7 @@ pub(super) fn run(args: ServeArgs, global: &GlobalArgs, log: Arc<LogTail>) -> an
                     settings: Box::new(move || settings.settings()),
                     serve,
                     apps: apps.deliveries.clone(),
-                    keeper: Rc::clone(daemon.keeper()),
+                    keeper: Rc::clone(daemon.supervisor()),
                     ledger: open.ledger.clone(),
                     state,
                     clock: clock.clone(),
@@ -180,7 +180,7 @@ pub(super) fn run(args: ServeArgs, global: &GlobalArgs, log: Arc<LogTail>) -> an
         }
         daemon.serve(heard).await?;
         drop(beside);
-        apps.let_go().await;
+        apps.release().await;
         tracing::info!("stopped");
         Ok(Exit::Delivered)
     })?

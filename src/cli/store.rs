@@ -152,7 +152,7 @@ pub(super) fn run(args: StoreArgs, global: &GlobalArgs) -> anyhow::Result<Exit> 
 async fn migrate(place: &LedgerLocation, clock: &Clock) -> anyhow::Result<Exit> {
     let (ledger, found, now) = Ledger::migrate(place, clock.clone()).await?;
     let path = ledger.path().display();
-    let known = Ledger::look(place, clock).await?.known;
+    let known = Ledger::inspect(place, clock).await?.known;
     let said = match found {
         _ if now > known => {
             format!(
@@ -185,7 +185,7 @@ pub(super) async fn look_and_examine(place: &LedgerLocation, clock: &Clock, repo
 
 /// Looks at a store from outside; gives whether this program can work on it as it is.
 async fn look(place: &LedgerLocation, clock: &Clock, report: &mut FindingsReport) -> bool {
-    let look = match Ledger::look(place, clock).await {
+    let look = match Ledger::inspect(place, clock).await {
         Ok(look) => look,
         Err(error) => {
             report.line(false, "store", &error.to_string());

@@ -132,14 +132,14 @@ impl RunSummary<'_> {
 }
 
 fn commands(broadcast: &ActiveBroadcast, next: &FollowUpCommands) -> Vec<String> {
-    let counts = broadcast.progress.look().counts;
+    let counts = broadcast.progress.snapshot().counts;
     let over = matches!(broadcast.end().map(|driven| &driven.end), Some(DriveEnd::Finished | DriveEnd::Cancelled));
     next.commands(&broadcast.name, &broadcast.run, &counts, over)
 }
 
 /// `news/1: 60 of 100 sent, 3 rejected, 37 not sent yet; paused: 20 failures in a row`
 fn stands(broadcast: &ActiveBroadcast) -> String {
-    let counts = broadcast.progress.look().counts;
+    let counts = broadcast.progress.snapshot().counts;
     let mut text =
         format!("{}/{}: {} of {} sent", broadcast.name, broadcast.run, counts.sent, counts.total());
     for (count, what) in [

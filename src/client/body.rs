@@ -50,7 +50,7 @@ pub(super) struct AbandonedError;
 /// A body in one piece that calls `on_write` when its request is about to be written.
 pub(super) struct WatchedBody<F> {
     data: Option<Bytes>,
-    gate: Arc<WriteState>,
+    state: Arc<WriteState>,
     // The mutex is never locked: it only makes the body shareable by type, as the library asks.
     on_write: Mutex<Option<F>>,
 }
@@ -59,7 +59,7 @@ impl<F> WatchedBody<F> {
     /// A body of `data`, which must not be empty, since an empty body is never asked for.
     pub(super) fn new(data: Bytes, on_write: Option<F>) -> (Self, WriteCanceller) {
         let gate = Arc::new(WriteState(AtomicU8::new(IDLE)));
-        (Self { data: Some(data), gate: Arc::clone(&gate), on_write: Mutex::new(on_write) }, WriteCanceller(gate))
+        (Self { data: Some(data), state: Arc::clone(&gate), on_write: Mutex::new(on_write) }, WriteCanceller(gate))
     }
 }
 
@@ -75,7 +75,7 @@ impl<F: FnOnce()> Body for WatchedBody<F> {
         _context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, AbandonedError>>> {
         let Some(data) = self.data.take() else { return Poll::Ready(None) };
-        if !self.gate.turn(WRITTEN) {
+        if !self.state.turn(WRITTEN) {
             return Poll::Ready(Some(Err(AbandonedError)));
         }
         if let Some(on_write) = self.on_write.get_mut().ok().and_then(Option::take) {

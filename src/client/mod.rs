@@ -27,7 +27,7 @@ mod send;
 mod token;
 mod transport;
 mod upload;
-mod wire;
+mod in_process;
 
 use std::fmt;
 use std::path::Path;
@@ -56,7 +56,7 @@ pub use roots::tls_config;
 pub use send::{Authorisation, SendReceipts, SendCall, TimeLimit};
 pub use token::{StoredToken, TokenStore, TokenWait, FetchTurn};
 pub use upload::{Thumbnail, Upload, UploadError, UploadResult, check_size};
-pub use wire::{ServiceResponse, InProcessService};
+pub use in_process::{ServiceResponse, InProcessService};
 
 /// Speaks to the service for one app. Clones share connections and token.
 #[derive(Clone)]
@@ -129,8 +129,8 @@ impl Client {
 
     /// Keeps a fetched token on a shelf that other machines reach too, and no more in the project's state folder. The app
     /// is known there by `key`. Nothing where the token is fixed.
-    pub fn keep_token_on(&self, key: &str, place: Arc<dyn TokenStore>) {
-        self.0.tokens.keep_on(key, place);
+    pub fn use_token_store(&self, key: &str, place: Arc<dyn TokenStore>) {
+        self.0.tokens.use_store(key, place);
     }
 
     /// Makes sure that there is a token, without any other call: fetches one when none is kept. A fixed token is

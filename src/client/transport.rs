@@ -19,7 +19,7 @@ use super::keepalive::ConnectionPool;
 use super::proxy::Proxies;
 use super::roots;
 use super::upload::FileChangedError;
-use super::wire::InProcessService;
+use super::in_process::InProcessService;
 use crate::clock::{Clock, Elapsed, Instant};
 use crate::config::Timeouts;
 

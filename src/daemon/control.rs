@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::ledger::{JobWish, LedgerError, PendingJobCommand};
+use crate::ledger::{JobCommand, LedgerError, PendingJobCommand};
 use crate::schedule::{run_name, script_of};
 
 use super::{Daemon, DaemonSetup};
@@ -18,13 +18,13 @@ const BY_HAND: &str = "cancelled by `mooncast jobs cancel`";
 
 impl Daemon {
     /// Looks whether somebody wants something.
-    pub(super) async fn heed(&self) {
-        if let Err(error) = self.heeded().await {
+    pub(super) async fn poll_commands(&self) {
+        if let Err(error) = self.apply_commands().await {
             tracing::error!("what is asked of jobs cannot be read: {error}");
         }
     }
 
-    async fn heeded(&self) -> Result<(), LedgerError> {
+    async fn apply_commands(&self) -> Result<(), LedgerError> {
         let DaemonSetup { ledger, clock, .. } = &*self.setup;
         let control = ledger.job_control().await?;
         let held = control.paused.clone();
@@ -34,23 +34,23 @@ impl Daemon {
             let what = if paused { "a job is paused: its instants pass" } else { "a job goes on" };
             tracing::info!(job, "{what}");
         }
-        for wished in control.wishes {
+        for wished in control.commands {
             // What a hook has taken waits for as long as the hook is paused.
             if wished.by_request && held.contains(&wished.job) {
                 continue;
             }
-            self.grant(wished).await?;
+            self.apply(wished).await?;
         }
         Ok(())
     }
 
-    async fn grant(&self, wished: PendingJobCommand) -> Result<(), LedgerError> {
+    async fn apply(&self, wished: PendingJobCommand) -> Result<(), LedgerError> {
         let DaemonSetup { ledger, clock, registry, .. } = &*self.setup;
         let job = wished.job.as_str();
         // What cannot be done here may be another's to do.
         let old = clock.unix_time().saturating_sub(wished.asked_at) >= KEPT;
-        match (wished.wish, &wished.args) {
-            (JobWish::Run, Some(args)) => {
+        match (wished.command, &wished.args) {
+            (JobCommand::Run, Some(args)) => {
                 let at = wished.scheduled_at.unwrap_or_else(|| clock.unix_time());
                 if let Some(version) = script_of(job).and_then(|script| registry.script(script)) {
                     tracing::info!(job, run = run_name(at), "a run is asked for");
@@ -61,7 +61,7 @@ impl Daemon {
                     tracing::error!(job, "a run is asked for of a script that is not in force any more");
                 }
             }
-            (JobWish::Run, None) => {
+            (JobCommand::Run, None) => {
                 let at = wished.scheduled_at.unwrap_or_else(|| clock.unix_time());
                 if let Some(registered) = registry.find(job) {
                     tracing::info!(job, run = run_name(at), "a run is asked for");
@@ -86,13 +86,13 @@ impl Daemon {
                     tracing::warn!(job, "a run is asked for of a job that no script declares");
                 }
             }
-            (JobWish::Cancel, _) => {
+            (JobCommand::Cancel, _) => {
                 let ended = self.runner.cancel(job, BY_HAND).await;
                 if ended == 0 && !old {
                     return Ok(());
                 }
             }
         }
-        ledger.grant_job_wish(wished.id).await
+        ledger.delete_job_command(wished.id).await
     }
 }

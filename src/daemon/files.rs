@@ -13,7 +13,7 @@ use crate::host::{MAX_SOURCE, ScriptFiles};
 use crate::protocol::LuaSource;
 
 use super::links::{self, LinkChain};
-use super::settle::{TextDigest, QUIET, FileReading, FileDebounce, FileEvent};
+use super::debounce::{TextDigest, QUIET, FileReading, FileDebounce, FileEvent};
 
 /// A file that was not written for so long is whole, whoever put it there without a word.
 const AGED: Duration = Duration::from_mins(1);
@@ -153,7 +153,7 @@ impl TrackedFiles {
     }
 
     /// Drops what is believed to be gone, and gives what is still believed to be there.
-    pub(super) fn bury(&mut self) -> Vec<PathBuf> {
+    pub(super) fn drop_missing(&mut self) -> Vec<PathBuf> {
         self.files.retain(|path, file| {
             let gone = file.settling.believed().is_none_or(|seen| *seen == FileReading::Missing);
             !gone || file.settling.is_pending() || is_settings(path)

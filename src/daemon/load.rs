@@ -16,7 +16,7 @@ use crate::host::{
 };
 use crate::protocol::{LoadMode, ScriptError, LuaSource, WorkerLimits};
 
-use super::late;
+use super::late_modules;
 use super::version::{self, ScriptVersion};
 
 /// Loads under way at once.
@@ -106,7 +106,7 @@ impl ScriptLoader {
         };
         let for_run = services.jobs.was_refused()
             && services.jobs.declared().is_empty()
-            && !late::mentions_jobs(&script.text);
+            && !late_modules::mentions_jobs(&script.text);
         LoadResult { version, for_run, asked: services.sources.asked() }
     }
 
@@ -120,14 +120,14 @@ impl ScriptLoader {
         settings: &Settings,
     ) -> Result<(), String> {
         let early = services.sources.found();
-        late::find(&services.sources, script);
+        late_modules::find(&services.sources, script);
         for (module, source) in services.sources.found() {
             if early.contains_key(&module) {
                 continue;
             }
             let services = self.services(path, settings);
             let services = services.map_err(|error| format!("{}: {error}", script.name))?;
-            let spec = self.spec(late::not_run(&source), &settings.scripts);
+            let spec = self.spec(late_modules::not_run(&source), &settings.scripts);
             let (_switch, interrupt) = InterruptSwitch::new();
             if let RunEnd::Failed(failed) = host::run(spec, Rc::new(services), interrupt).await {
                 let why = match failed {

@@ -16,21 +16,21 @@ mod control;
 mod decide;
 mod dropped;
 mod event;
-mod eyes;
+mod file_watcher;
 mod figures;
 mod files;
-mod late;
+mod late_modules;
 mod links;
 mod load;
-mod look;
-mod place;
+mod script_scanner;
+mod project_folder;
 mod recover;
 mod registry;
 mod runner;
 pub mod scan;
 mod scheduler;
 mod settings;
-mod settle;
+mod debounce;
 mod shutdown;
 mod status;
 pub mod systemd;
@@ -153,7 +153,7 @@ impl Daemon {
 
     /// Who drives its broadcasts.
     #[must_use]
-    pub const fn keeper(&self) -> &Rc<BroadcastSupervisor> {
+    pub const fn supervisor(&self) -> &Rc<BroadcastSupervisor> {
         &self.keeper
     }
 
@@ -166,7 +166,7 @@ impl Daemon {
     pub async fn serve(self, mut orders: UnboundedReceiver<DaemonSignal>) -> Result<(), LedgerError> {
         let mut changed = self.setup.registry.changed();
         changed.mark_unchanged();
-        self.enlist(true).await?;
+        self.register_jobs(true).await?;
         self.prune_versions().await;
         self.unready.set(None);
         systemd::ready();
@@ -183,16 +183,16 @@ impl Daemon {
         changed: &mut tokio::sync::watch::Receiver<u64>,
     ) {
         let DaemonSetup { clock, registry, poll, .. } = &*self.setup;
-        self.tell_untold().await;
+        self.report_unreported_ends().await;
         // What was begun before comes first: broadcasts, then runs; then what is due by now.
-        self.look_around().await;
+        self.poll_ledger().await;
         let mut next_look = clock.now() + *poll;
         let mut next_prune = clock.now() + recover::PRUNE;
         loop {
             self.claim_due().await;
             if clock.now() >= next_look {
                 next_look = clock.now() + *poll;
-                self.look_around().await;
+                self.poll_ledger().await;
             }
             if clock.now() >= next_prune {
                 next_prune = clock.now() + recover::PRUNE;
@@ -206,12 +206,12 @@ impl Daemon {
                         tracing::info!("looking at all files again");
                         registry.look_again();
                     }
-                    Some(DaemonSignal::Heed) => self.heed().await,
+                    Some(DaemonSignal::Heed) => self.poll_commands().await,
                     Some(DaemonSignal::Stop) | None => return,
                 },
                 Ok(()) = changed.changed() => {
                     changed.mark_unchanged();
-                    if let Err(error) = self.enlist(false).await {
+                    if let Err(error) = self.register_jobs(false).await {
                         tracing::error!("the jobs in force are not in the ledger yet: {error}");
                         clock.sleep(AGAIN).await;
                         changed.mark_changed();
@@ -223,32 +223,32 @@ impl Daemon {
     }
 
     /// Looks for what nobody goes on with, and for what people say.
-    async fn look_around(&self) {
+    async fn poll_ledger(&self) {
         let DaemonSetup { ledger, roles, .. } = &*self.setup;
-        if ledger.is_shared() && !self.look_at_fleet().await {
+        if ledger.is_shared() && !self.reap_dead_hosts().await {
             return;
         }
         if roles.send {
             self.resume_broadcasts().await;
         }
         if roles.schedule {
-            self.enter_again().await;
-            self.heed().await;
+            self.rerun_orphans().await;
+            self.poll_commands().await;
         }
         self.runner.end_removed().await;
-        self.runner.look_again();
+        self.runner.retry_held();
     }
 
     /// Settles what hosts have left that are dead, and sees to it that the others know this one; gives whether it may go
     /// on. One that they took for dead holds nothing until it is back.
-    async fn look_at_fleet(&self) -> bool {
+    async fn reap_dead_hosts(&self) -> bool {
         let DaemonSetup { ledger, owner, .. } = &*self.setup;
         match ledger.is_known(owner).await {
             Ok(true) => self.runner.end_lost(),
             Ok(false) => return false,
             Err(error) => tracing::error!("whether the others know this host cannot be seen: {error}"),
         }
-        match ledger.bury_dead().await {
+        match ledger.reap_dead().await {
             Ok(buried) if buried.owners > 0 => {
                 let (processes, in_doubt) = (buried.owners, buried.in_doubt);
                 tracing::warn!(processes, in_doubt, "other processes are silent, and count as dead");
@@ -256,9 +256,9 @@ impl Daemon {
             Ok(_) => {}
             Err(error) => tracing::error!("dead hosts cannot be looked for: {error}"),
         }
-        match ledger.must_enlist(owner).await {
+        match ledger.must_register_jobs(owner).await {
             Ok(true) => {
-                if let Err(error) = self.enlist(false).await {
+                if let Err(error) = self.register_jobs(false).await {
                     tracing::error!("the jobs of this host are not in the ledger yet: {error}");
                 }
             }
@@ -279,7 +279,7 @@ impl Daemon {
     /// Takes the jobs in force from the registry. What is new has no instants up to now, but for an `at`, whose time may have
     /// been missed. A job that comes back, or whose script could not be loaded for a while, goes on from where it was
     /// decided.
-    async fn enlist(&self, first: bool) -> Result<(), LedgerError> {
+    async fn register_jobs(&self, first: bool) -> Result<(), LedgerError> {
         let DaemonSetup { ledger, owner, roles, clock, registry, .. } = &*self.setup;
         let (jobs, now) = (registry.jobs(), clock.unix_time());
         ledger.describe(owner, &roles.to_string(), &registry.fingerprint()).await?;
@@ -295,8 +295,8 @@ impl Daemon {
                 version: registered.version.hash.clone(),
             })
             .collect();
-        let old = if roles.schedule { ledger.old_times(&enlisted).await? } else { Vec::new() };
-        let decided = if roles.schedule { ledger.enlist_jobs(owner, &enlisted).await? } else { Vec::new() };
+        let old = if roles.schedule { ledger.previous_schedules(&enlisted).await? } else { Vec::new() };
+        let decided = if roles.schedule { ledger.register_jobs(owner, &enlisted).await? } else { Vec::new() };
         dropped::note(self, &jobs, old, now).await?;
         self.scheduler.borrow_mut().replace(jobs.into_iter().zip(decided).collect(), now);
         self.tell_stale().await;

@@ -27,7 +27,7 @@ impl DaemonSetup {
         if !report.all_delivered() {
             self.tell(DaemonEvent::BroadcastUndelivered { report }).await;
         }
-        if let Err(error) = self.ledger.told(id).await {
+        if let Err(error) = self.ledger.mark_ending_reported(id).await {
             tracing::warn!(
                 name,
                 run,
@@ -39,10 +39,10 @@ impl DaemonSetup {
 
 impl Daemon {
     /// Tells how broadcasts ended that a daemon drove which died before it could.
-    pub(super) async fn tell_untold(&self) {
+    pub(super) async fn report_unreported_ends(&self) {
         let ledger = &self.setup.ledger;
         let told = async {
-            for id in ledger.untold().await? {
+            for id in ledger.unreported_endings().await? {
                 let broadcast = ledger.show(id).await?;
                 let report = broadcast.report.as_deref().and_then(|report| serde_json::from_str(report).ok());
                 let unknown = || BroadcastSummary::new(&broadcast, &broadcast.counts, 0, Duration::ZERO);
@@ -65,7 +65,7 @@ impl Daemon {
             held.current().ok().and_then(|here| ProjectInputs::of(&here, &settings, script).ok())
         };
         let resumed = async {
-            for id in ledger.entrusted().await? {
+            for id in ledger.handed_to_daemon().await? {
                 self.keeper.adopt(ledger, owner, apps, clock, id, &inputs).await?;
             }
             Ok::<_, LedgerError>(())
@@ -76,7 +76,7 @@ impl Daemon {
     }
 
     /// Enters runs again whose process died, or says why that is not done.
-    pub(super) async fn enter_again(&self) {
+    pub(super) async fn rerun_orphans(&self) {
         let DaemonSetup { ledger, owner, .. } = &*self.setup;
         let orphans = match ledger.take_over_job_runs(owner).await {
             Ok(orphans) => orphans,

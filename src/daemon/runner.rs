@@ -15,7 +15,7 @@ use crate::host::{
     self, RunEnd, RunError, HostMemory, Interrupt, InterruptSwitch, BroadcastSupervisor, JobContext, ProjectInputs, RunSpec,
     RunServices, ModuleSnapshot,
 };
-use crate::ledger::{BeginResult, EndedRun, JobRunAction, JobState, NewJobRun, Wish};
+use crate::ledger::{BeginResult, EndedRun, JobRunAction, JobState, NewJobRun, BroadcastCommand};
 use crate::protocol::{HookRequest, JobStart, LoadMode, LuaSource};
 use crate::schedule::{OverlapPolicy, run_name};
 
@@ -178,9 +178,9 @@ impl RunQueue {
 
     /// Begins a run that was claimed as running.
     pub(super) fn start(self: &Rc<Self>, task: ClaimedRun, attempt: u32) {
-        let flight = self.board(&task);
+        let flight = self.add_active(&task);
         let runner = Rc::clone(self);
-        tokio::task::spawn_local(async move { Box::pin(runner.fly(task, flight, Some(attempt))).await });
+        tokio::task::spawn_local(async move { Box::pin(runner.run_task(task, flight, Some(attempt))).await });
     }
 
     /// Begins what waits, for as long as there is room.
@@ -194,9 +194,9 @@ impl RunQueue {
                 first.and_then(|index| waiting.remove(index))
             };
             let Some(task) = task else { return };
-            let flight = self.board(&task);
+            let flight = self.add_active(&task);
             let runner = Rc::clone(self);
-            tokio::task::spawn_local(async move { Box::pin(runner.fly(task, flight, None)).await });
+            tokio::task::spawn_local(async move { Box::pin(runner.run_task(task, flight, None)).await });
         }
     }
 
@@ -277,18 +277,18 @@ impl RunQueue {
             let (job, run) = (task.job.as_str(), run_name(task.scheduled_at));
             figures::run_ended(job, JobState::Cancelled);
             tracing::warn!(job, run, "a run that waited is ended: {NO_JOB}");
-            self.write_down(&task, JobState::Cancelled, Some(NO_JOB)).await;
+            self.record_end(&task, JobState::Cancelled, Some(NO_JOB)).await;
         }
     }
 
     /// Looks again at those that wait for another process.
-    pub(super) fn look_again(self: &Rc<Self>) {
+    pub(super) fn retry_held(self: &Rc<Self>) {
         let held = std::mem::take(&mut *self.held.borrow_mut());
         self.waiting.borrow_mut().extend(held);
         self.next();
     }
 
-    fn board(&self, task: &ClaimedRun) -> Rc<ActiveRun> {
+    fn add_active(&self, task: &ClaimedRun) -> Rc<ActiveRun> {
         let (switch, interrupt) = InterruptSwitch::new();
         let flight = Rc::new(ActiveRun {
             scheduled_at: task.scheduled_at,
@@ -306,7 +306,7 @@ impl RunQueue {
     }
 
     /// One run from its beginning to its end.
-    async fn fly(self: Rc<Self>, task: ClaimedRun, flight: Rc<ActiveRun>, attempt: Option<u32>) {
+    async fn run_task(self: Rc<Self>, task: ClaimedRun, flight: Rc<ActiveRun>, attempt: Option<u32>) {
         if let Some(attempt) = self.begun(&task, attempt).await {
             let ended = self.run(&task, &flight, attempt).await;
             self.ended(&task, &flight, ended).await;
@@ -483,7 +483,7 @@ impl RunQueue {
             let groups = counts.rejected + counts.in_doubt + counts.not_sent;
             self.setup.tell(DaemonEvent::RunUndelivered { job, run, groups }).await;
         }
-        self.write_down(task, state, note.as_deref()).await;
+        self.record_end(task, state, note.as_deref()).await;
     }
 
     /// Leaves a run to the next daemon, and says in the ledger that this one did not die during it.
@@ -491,13 +491,13 @@ impl RunQueue {
         let DaemonSetup { ledger, owner, .. } = &*self.setup;
         let (job, run) = (task.job.as_str(), run_name(task.scheduled_at));
         tracing::warn!(job, run, "a run is cut short: the daemon stops");
-        if let Err(error) = ledger.cut_short_job_run(job, task.scheduled_at, owner).await {
+        if let Err(error) = ledger.mark_run_interrupted(job, task.scheduled_at, owner).await {
             tracing::warn!(job, run, "that the daemon stopped in order is not in the ledger: {error}");
         }
     }
 
     /// Writes down how a run ended. Many that end at once share a commit.
-    async fn write_down(&self, task: &ClaimedRun, state: JobState, note: Option<&str>) {
+    async fn record_end(&self, task: &ClaimedRun, state: JobState, note: Option<&str>) {
         let (written, wait) = oneshot::channel();
         let note = note.map(str::to_owned);
         let run = EndedRun { job: task.job.clone(), scheduled_at: task.scheduled_at, state, note };
@@ -541,7 +541,7 @@ impl RunQueue {
             let run = run_name(task.scheduled_at);
             figures::run_ended(job, JobState::Cancelled);
             tracing::warn!(job, run, "a run that waited is cancelled: {why}");
-            self.write_down(task, JobState::Cancelled, Some(why)).await;
+            self.record_end(task, JobState::Cancelled, Some(why)).await;
         }
         let flight = self.flights.borrow().get(job).filter(|flight| !flight.lost.get()).map(Rc::clone);
         let Some(flight) = flight else { return gone.len() };
@@ -550,7 +550,7 @@ impl RunQueue {
             let broadcasts = flight.services.get().map(|services| services.broadcasts.driven());
             for id in broadcasts.unwrap_or_default() {
                 // One that is over needs no end.
-                let _ = self.setup.ledger.request(id, Wish::Cancel, Some(why)).await;
+                let _ = self.setup.ledger.request_command(id, BroadcastCommand::Cancel, Some(why)).await;
             }
         }
         gone.len() + 1

@@ -49,7 +49,7 @@ pub fn scripts(scripts: &Path) -> io::Result<FoundScripts> {
         Err(error) if std::fs::symlink_metadata(scripts).is_ok() => return Err(error),
         Err(_) => Vec::new(),
     };
-    look(scripts, scripts, &mut above, &mut found)?;
+    scan_folder(scripts, scripts, &mut above, &mut found)?;
     found.scripts.sort();
     found.left_out.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(found)
@@ -84,7 +84,7 @@ fn is_text(name: &OsStr) -> bool {
     name.to_str().is_some()
 }
 
-fn look(top: &Path, folder: &Path, above: &mut Vec<(u64, u64)>, found: &mut FoundScripts) -> io::Result<()> {
+fn scan_folder(top: &Path, folder: &Path, above: &mut Vec<(u64, u64)>, found: &mut FoundScripts) -> io::Result<()> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -104,7 +104,7 @@ fn look(top: &Path, folder: &Path, above: &mut Vec<(u64, u64)>, found: &mut Foun
                 continue;
             }
             above.push(id);
-            look(top, &path, above, found)?;
+            scan_folder(top, &path, above, found)?;
             above.pop();
         } else if metadata.is_file() && path.extension().is_some_and(|extension| extension == "lua") {
             match why_left_out(top, &path) {

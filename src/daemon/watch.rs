@@ -11,10 +11,10 @@ use tokio::task::{JoinError, JoinSet};
 use crate::clock::Instant;
 use crate::protocol::LuaSource;
 
-use super::eyes::{WatchEvent, FileWatcher};
+use super::file_watcher::{WatchEvent, FileWatcher};
 use super::files::FileEvents;
 use super::load::LoadResult;
-use super::look::{ScriptScanner, ScanRequest, ScanResult};
+use super::script_scanner::{ScriptScanner, ScanRequest, ScanResult};
 use super::registry::{ScriptRegistry, LoadAttempt};
 use super::settings::SettingsReload;
 
@@ -71,7 +71,7 @@ impl ScriptWatcher {
         let mut loaded: Vec<LoadedScript> = Vec::new();
         let mut reread = false;
         loop {
-            let due = self.look(std::mem::take(&mut told), std::mem::take(&mut loaded), reread).await;
+            let due = self.scan_once(std::mem::take(&mut told), std::mem::take(&mut loaded), reread).await;
             reread = false;
             let scan = clock.now() + SCAN;
             let next = due.map_or(scan, |due| due.min(scan));
@@ -112,7 +112,7 @@ impl ScriptWatcher {
     }
 
     /// Looks once and does what follows from it; gives when to look again.
-    async fn look(&mut self, told: FileEvents, loaded: Vec<LoadedScript>, reread: bool) -> Option<Instant> {
+    async fn scan_once(&mut self, told: FileEvents, loaded: Vec<LoadedScript>, reread: bool) -> Option<Instant> {
         let tried = |(path, script, loaded): &LoadedScript| {
             (path.clone(), LoadAttempt { script: script.clone(), asked: loaded.asked.clone() })
         };
@@ -124,7 +124,7 @@ impl ScriptWatcher {
             loaded: loaded.iter().map(tried).collect(),
             secret_files: self.registry.settings().secret_files.clone(),
         };
-        let verdict = self.ask(question).await?;
+        let verdict = self.run_scan(question).await?;
         if verdict.settings || reread {
             self.reread.apply(&self.registry);
         }
@@ -156,10 +156,10 @@ impl ScriptWatcher {
     }
 
     /// Has the looker look, on a thread where it can wait for the file system.
-    async fn ask(&mut self, question: ScanRequest) -> Option<ScanResult> {
+    async fn run_scan(&mut self, question: ScanRequest) -> Option<ScanResult> {
         let mut looker = self.looker.take()?;
         let asked = tokio::task::spawn_blocking(move || {
-            let verdict = looker.look(question);
+            let verdict = looker.scan(question);
             (looker, verdict)
         });
         match asked.await {

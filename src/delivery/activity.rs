@@ -38,27 +38,27 @@ impl Drop for ActivityReporter {
 
 impl Delivery {
     /// Sees to it that somebody tells what is sent from now on.
-    pub(super) fn notice(&self) {
+    pub(super) fn start_reporting(&self) {
         // In a simulated time nobody looks.
-        let told = self.teller.telling.borrow().as_ref().is_some_and(|telling| !telling.is_finished());
+        let told = self.activity_reporter.telling.borrow().as_ref().is_some_and(|telling| !telling.is_finished());
         if told || self.clock.is_simulated() {
             return;
         }
         if let Some(account) = self.account() {
-            self.teller.telling.replace(Some(tokio::spawn(account.keep())));
+            self.activity_reporter.telling.replace(Some(tokio::spawn(account.report_until_quiet())));
         }
     }
 
     /// Tells what is not told yet.
-    pub(super) async fn tell_the_rest(&self) {
-        let telling = self.teller.telling.take();
+    pub(super) async fn write_remaining(&self) {
+        let telling = self.activity_reporter.telling.take();
         if let Some(telling) = telling {
             telling.abort();
             // What it was writing is written or not before the rest is.
             let _ = telling.await;
         }
         if let Some(account) = self.account().filter(|_| !self.clock.is_simulated())
-            && let Err(error) = account.tell().await
+            && let Err(error) = account.write_activity().await
         {
             tracing::debug!("what was sent last is not in the ledger's activity: {error}");
         }
@@ -72,7 +72,7 @@ impl Delivery {
             app: *recorded.id.get()?,
             quotas: self.quotas.clone(),
             clock: self.clock.clone(),
-            told: Arc::clone(&self.teller.told),
+            told: Arc::clone(&self.activity_reporter.told),
         })
     }
 }
@@ -88,11 +88,11 @@ struct ActivityWriter {
 
 impl ActivityWriter {
     /// Tells what is new, for as long as anything is.
-    async fn keep(self) {
+    async fn report_until_quiet(self) {
         let (mut quiet, mut failing) = (0, false);
         while quiet < QUIET {
             self.clock.sleep(EVERY).await;
-            match self.tell().await {
+            match self.write_activity().await {
                 Ok(true) => (quiet, failing) = (0, false),
                 Ok(false) => quiet += 1,
                 Err(error) => {
@@ -106,7 +106,7 @@ impl ActivityWriter {
     }
 
     /// Tells what is new, and gives whether anything was.
-    async fn tell(&self) -> Result<bool, LedgerError> {
+    async fn write_activity(&self) -> Result<bool, LedgerError> {
         let mut told = self.told.lock().await;
         let now = self.quotas.all().map(Quota::ever);
         // It was sent since the last look, so about half a look ago.

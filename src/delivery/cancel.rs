@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::broadcast::{LEASE, BroadcastSummary};
-use crate::ledger::{BroadcastId, Ledger, LedgerError, InstanceName, Wish};
+use crate::ledger::{BroadcastId, Ledger, LedgerError, InstanceName, BroadcastCommand};
 
 /// The name by which others see who cancels.
 const COMMAND: &str = "cancel";
@@ -50,12 +50,12 @@ pub async fn cancel(ledger: &Ledger, id: BroadcastId) -> Result<CancelResult, Le
     let owner = ledger.register(COMMAND).await?;
     let cancelled = match ledger.show(id).await?.driver {
         Some(driver) => {
-            ledger.request(id, Wish::Cancel, None).await.map(|()| CancelResult::ByDriver(Some(driver.owner)))
+            ledger.request_command(id, BroadcastCommand::Cancel, None).await.map(|()| CancelResult::ByDriver(Some(driver.owner)))
         }
         None => match ledger.claim(id, &owner, LEASE).await {
             Ok(Some(lease)) => {
                 let ended = async {
-                    ledger.request(id, Wish::Cancel, None).await?;
+                    ledger.request_command(id, BroadcastCommand::Cancel, None).await?;
                     ledger.take_over(lease).await?;
                     let cancelled = ledger.cancel_rest(lease).await?;
                     let broadcast = ledger.show(id).await?;
@@ -71,11 +71,11 @@ pub async fn cancel(ledger: &Ledger, id: BroadcastId) -> Result<CancelResult, Le
                 ended
             }
             // Another has just taken it.
-            Ok(None) => ledger.request(id, Wish::Cancel, None).await.map(|()| CancelResult::ByDriver(None)),
+            Ok(None) => ledger.request_command(id, BroadcastCommand::Cancel, None).await.map(|()| CancelResult::ByDriver(None)),
             Err(error) => Err(error),
         },
     };
-    ledger.depart(&owner).await?;
+    ledger.unregister(&owner).await?;
     match cancelled {
         // Other hosts drive it too.
         Err(LedgerError::NotNow { is: UNDER_WAY, .. } | LedgerError::LeaseLost(_)) => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use metrics::{Counter, Histogram, counter, describe_counter, describe_histogram, histogram};
 
 use crate::client::{FailureClass, CallError};
-use crate::ledger::State;
+use crate::ledger::DeliveryState;
 use crate::message::MessageCall;
 use crate::quota::{Quota, Quotas};
 
@@ -111,16 +111,16 @@ impl AppMetrics {
     }
 
     /// So many messages have come to this state; those that wait are not counted.
-    pub(super) fn messages(&self, call: MessageCall, state: State, count: u64) {
+    pub(super) fn messages(&self, call: MessageCall, state: DeliveryState, count: u64) {
         let [sent, rejected, in_doubt] = match call {
             MessageCall::Group => &self.messages[0],
             MessageCall::Targeted => &self.messages[1],
         };
         match state {
-            State::Sent => sent.increment(count),
-            State::Rejected => rejected.increment(count),
-            State::InDoubt => in_doubt.increment(count),
-            State::Pending | State::Sending | State::Skipped | State::Cancelled => {}
+            DeliveryState::Sent => sent.increment(count),
+            DeliveryState::Rejected => rejected.increment(count),
+            DeliveryState::InDoubt => in_doubt.increment(count),
+            DeliveryState::Pending | DeliveryState::Sending | DeliveryState::Skipped | DeliveryState::Cancelled => {}
         }
     }
 

@@ -4,7 +4,7 @@
 //! way to the service. May import: `ledger`, `quota`, `client`, `message`, `config`, `clock`.
 
 mod activity;
-mod book;
+mod lazy_ledger;
 mod broadcast;
 mod cancel;
 mod failpoint;
@@ -17,16 +17,16 @@ mod record;
 mod retry;
 mod send;
 mod share;
-mod shelf;
-mod stage;
-mod standing;
+mod ledger_token_store;
+mod transport;
+mod status;
 mod stop;
 mod tally;
 mod trace;
 mod undelivered;
 mod upload;
 
-pub use book::{LazyLedger, OpenLedger};
+pub use lazy_ledger::{LazyLedger, OpenLedger};
 pub use broadcast::{DriveResult, DriveEnd, LEASE, ProgressSnapshot, BroadcastProgress, BroadcastSummary, ActiveBroadcast, WaitReason};
 pub use cancel::{CancelResult, cancel};
 pub use failpoint::{FailPoint, FailPointError, CrashPoint};
@@ -35,8 +35,8 @@ pub use inspect::FileDetails;
 pub use lists::{GroupInfo, MemberInfo, Page};
 pub use recall::{BroadcastRecallSummary, RecallFailure, RecallOptions, RecallSummary};
 pub use send::{Receipts, SendOptions};
-pub use stage::{Transport, OutgoingCall};
-pub use standing::{DriverStatus, RateMeter, BroadcastWait, WaitKind};
+pub use transport::{Transport, OutgoingCall};
+pub use status::{DriverStatus, RateMeter, BroadcastWait, WaitKind};
 pub use stop::{StopSignal, StopSwitch};
 pub use tally::{SendCounts, SendCounters};
 pub use undelivered::{DeliveryErrorKind, DeliveryError};
@@ -68,9 +68,9 @@ pub struct Delivery {
     fail_point: FailPoint,
     /// The uploads under way, by their content.
     uploading: RefCell<HashMap<String, Rc<tokio::sync::Mutex<()>>>>,
-    stage: Option<Rc<dyn Transport>>,
-    keepers: share::QuotaLeases,
-    teller: activity::ActivityReporter,
+    transport: Option<Rc<dyn Transport>>,
+    quota_leases: share::QuotaLeases,
+    activity_reporter: activity::ActivityReporter,
     figures: figures::AppMetrics,
 }
 
@@ -116,16 +116,16 @@ impl Delivery {
             ledger: None,
             fail_point: FailPoint::default(),
             uploading: RefCell::default(),
-            stage: None,
-            keepers: share::QuotaLeases::default(),
-            teller: activity::ActivityReporter::default(),
+            transport: None,
+            quota_leases: share::QuotaLeases::default(),
+            activity_reporter: activity::ActivityReporter::default(),
         }
     }
 
     /// The same road with a ledger, in which the app is known by `key`: nothing leaves it without being written down,
     /// and its quotas are shared with all other processes on that ledger.
     #[must_use]
-    pub fn recorded(mut self, book: Rc<LazyLedger>, key: &str) -> Self {
+    pub fn with_ledger(mut self, book: Rc<LazyLedger>, key: &str) -> Self {
         self.ledger = Some(AppLedger { book, key: key.to_owned(), id: tokio::sync::OnceCell::new() });
         // A simulated clock is this process's own, so nobody else sends at its instants.
         if !self.clock.is_simulated() {
@@ -143,8 +143,8 @@ impl Delivery {
 
     /// The same road with a stage at its end in place of the service: what would leave is shown there.
     #[must_use]
-    pub fn staged(mut self, stage: Rc<dyn Transport>) -> Self {
-        self.stage = Some(stage);
+    pub fn with_transport(mut self, stage: Rc<dyn Transport>) -> Self {
+        self.transport = Some(stage);
         self
     }
 
@@ -173,7 +173,7 @@ impl Delivery {
             Box::pin(async {
                 let id = open.ledger.app(&recorded.key).await?;
                 if open.ledger.is_shared() {
-                    shelf::shelve(&self.client, &recorded.key, &open.ledger, id);
+                    ledger_token_store::use_ledger_store(&self.client, &recorded.key, &open.ledger, id);
                 }
                 Ok(id)
             })

@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::client::{self, RECALL_MAX};
-use crate::ledger::{Broadcast, Ledger, LedgerError, RecallableMessage, Wish};
+use crate::ledger::{Broadcast, Ledger, LedgerError, RecallableMessage, BroadcastCommand};
 
-use super::book::insist;
+use super::lazy_ledger::retry_until_written;
 use super::{Delivery, DeliveryErrorKind, StopSignal, DeliveryError};
 
 /// Messages that are read at once: a whole number of calls.
@@ -124,7 +124,7 @@ impl Delivery {
         stop: &StopSignal,
     ) -> Result<BroadcastRecallSummary, DeliveryError> {
         let (name, run) = (&broadcast.name, &broadcast.run);
-        if !broadcast.is_over() && broadcast.driver.is_some() && broadcast.wish == Wish::Run {
+        if !broadcast.is_over() && broadcast.driver.is_some() && broadcast.command == BroadcastCommand::Run {
             let why = format!(
                 "broadcast `{name}` (run {run}) is being sent right now, so its rest would go out after the recall; pause or cancel it first (`mooncast runs cancel`)"
             );
@@ -209,7 +209,7 @@ impl Delivery {
             }
             Err(other) => return Err(other),
         }
-        insist(&self.clock, || ledger.mark_recalled(broadcast.id, &answers)).await.map_err(|error| {
+        retry_until_written(&self.clock, || ledger.mark_recalled(broadcast.id, &answers)).await.map_err(|error| {
             DeliveryError::new(DeliveryErrorKind::Unrecorded, format!("{error}; {} were recalled", told.recalled))
         })
     }

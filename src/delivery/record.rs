@@ -7,10 +7,10 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::clock::Instant;
-use crate::ledger::{BeginSendResult, LedgerError, NewSend, SendOutcome, State, SendTicket};
+use crate::ledger::{BeginSendResult, LedgerError, NewSend, SendOutcome, DeliveryState, SendTicket};
 use crate::message::{MessageCall, Message};
 
-use super::book::{OpenLedger, insist};
+use super::lazy_ledger::{OpenLedger, retry_until_written};
 use super::failpoint::CrashPoint;
 use super::{Delivery, DeliveryErrorKind, Receipts, SendOptions, StopSignal, DeliveryError};
 
@@ -59,7 +59,7 @@ impl Delivery {
         };
         let key = options.once.as_deref().unwrap_or_default();
         loop {
-            open.pay().await.map_err(|error| unrecorded(&error))?;
+            open.write_deferred().await.map_err(|error| unrecorded(&error))?;
             match open
                 .ledger
                 .begin_send(&open.owner, send.clone())
@@ -120,9 +120,9 @@ impl SendRecord<'_> {
             self.attempts -= 1;
         }
         let Some((open, ticket)) = &self.entry else { return Ok(()) };
-        let (state, error) = (State::Pending, Some(why.to_owned()));
+        let (state, error) = (DeliveryState::Pending, Some(why.to_owned()));
         let outcome = SendOutcome { state, receipts: Vec::new(), error, attempts: self.attempts };
-        insist(&self.delivery.clock, || open.ledger.settle_send(ticket, outcome.clone()))
+        retry_until_written(&self.delivery.clock, || open.ledger.settle_send(ticket, outcome.clone()))
             .await
             .map_err(|error| unrecorded(&error))
     }
@@ -136,21 +136,21 @@ impl SendRecord<'_> {
         // Of a send that the ledger kept back nothing is lost by asking once.
         let kept_back = matches!(result, Err(DeliveryError { reason: DeliveryErrorKind::Unrecorded, .. }));
         let write = || open.ledger.settle_send(&ticket, outcome.clone());
-        let written = if kept_back { write().await } else { insist(&self.delivery.clock, write).await };
+        let written = if kept_back { write().await } else { retry_until_written(&self.delivery.clock, write).await };
         if let Err(error) = written {
             tracing::error!("that a message is {} is not in the ledger yet: {error}", outcome.state.name());
-            open.owe(ticket, outcome);
+            open.defer_outcome(ticket, outcome);
         }
     }
 
     fn outcome(&self, result: &Result<Receipts, DeliveryError>) -> SendOutcome {
         let (state, receipts, error) = match result {
-            Ok(receipts) => (State::Sent, receipts, None),
+            Ok(receipts) => (DeliveryState::Sent, receipts, None),
             Err(undelivered) => {
                 let state = match undelivered.reason {
-                    DeliveryErrorKind::InDoubt => State::InDoubt,
-                    DeliveryErrorKind::Rejected => State::Rejected,
-                    _ => State::Pending,
+                    DeliveryErrorKind::InDoubt => DeliveryState::InDoubt,
+                    DeliveryErrorKind::Rejected => DeliveryState::Rejected,
+                    _ => DeliveryState::Pending,
                 };
                 (state, &undelivered.receipts, Some(undelivered.message.clone()))
             }

@@ -8,7 +8,7 @@ use tracing::Instrument as _;
 use crate::client::{self, Authorisation, FailureClass, TokenRenewals, TimeLimit};
 use crate::clock::Instant;
 use crate::config::TargetedCost;
-use crate::ledger::{BroadcastId, State};
+use crate::ledger::{BroadcastId, DeliveryState};
 use crate::message::{MessageCall, Draft, Message, MessageProblems, check, check_draft};
 use crate::quota::{PermitOutcome, Permit, Priority, Quota};
 
@@ -99,21 +99,21 @@ impl Delivery {
         match &result {
             Ok(_) => {
                 tally.sent(groups);
-                count(State::Sent, groups);
+                count(DeliveryState::Sent, groups);
             }
             Err(undelivered) => {
                 let delivered = undelivered.receipts.len();
                 tally.sent(delivered);
-                count(State::Sent, delivered);
+                count(DeliveryState::Sent, delivered);
                 let rest = groups - delivered.min(groups);
                 match undelivered.reason {
                     DeliveryErrorKind::InDoubt => {
                         tally.in_doubt(rest);
-                        count(State::InDoubt, rest);
+                        count(DeliveryState::InDoubt, rest);
                     }
                     DeliveryErrorKind::Rejected | DeliveryErrorKind::Auth => {
                         tally.rejected(rest);
-                        count(State::Rejected, rest);
+                        count(DeliveryState::Rejected, rest);
                     }
                     DeliveryErrorKind::Throttled
                     | DeliveryErrorKind::Unreachable
@@ -270,7 +270,7 @@ impl Delivery {
             () = stop.asked() => Err(DeliveryError::cancelled("the call")),
             permit = quota.acquire(cost, priority) => {
                 self.figures.waited(quota, self.clock.now() - began);
-                self.notice();
+                self.start_reporting();
                 permit.map_err(|error| DeliveryError::new(DeliveryErrorKind::Cancelled, error.to_string()))
             }
             () = self.reached(deadline) => Err(DeliveryError::overdue()),
@@ -305,7 +305,7 @@ impl Delivery {
         call: client::SendCall,
         limit: Option<TimeLimit>,
     ) -> Result<SendRoute<'_>, client::CallError> {
-        match &self.stage {
+        match &self.transport {
             Some(stage) => Ok(SendRoute::Stage(stage.as_ref())),
             None => self.client.authorisation(call, limit).await.map(SendRoute::Service),
         }
@@ -324,7 +324,7 @@ impl Delivery {
         permit: Permit,
     ) -> Result<client::SendReceipts, client::CallError> {
         let authorisation = match way {
-            SendRoute::Stage(stage) => return Ok(self.perform(*stage, message, broadcast, permit)),
+            SendRoute::Stage(stage) => return Ok(self.send_over(*stage, message, broadcast, permit)),
             SendRoute::Service(authorisation) => authorisation,
         };
         let permit = Arc::new(Mutex::new(permit));

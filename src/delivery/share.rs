@@ -55,14 +55,14 @@ pub(super) struct QuotaClaimer {
 impl Delivery {
     /// Sees to it that a shared quota is lent its places.
     pub(super) async fn share(&self, quota: &Quota) -> Result<(), DeliveryError> {
-        if !quota.is_shared() || self.keepers.keeps(quota) {
+        if !quota.is_shared() || self.quota_leases.keeps(quota) {
             return Ok(());
         }
         if let Some(claimant) = Box::pin(self.claimant(quota)).await?
-            && !self.keepers.keeps(quota)
+            && !self.quota_leases.keeps(quota)
         {
-            let keeper = tokio::spawn(claimant.keep());
-            self.keepers.0.borrow_mut().insert(quota.name(), keeper);
+            let keeper = tokio::spawn(claimant.renew_claims());
+            self.quota_leases.0.borrow_mut().insert(quota.name(), keeper);
         }
         Ok(())
     }
@@ -79,10 +79,10 @@ impl Delivery {
 
     /// Gives back the places of all quotas, so that the next process need not wait until the claims run out, and tells
     /// the ledger what was sent last. Nothing is sent after this for a moment.
-    pub async fn let_go(&self) {
-        self.tell_the_rest().await;
+    pub async fn release(&self) {
+        self.write_remaining().await;
         for quota in self.quotas.all() {
-            let keeper = self.keepers.0.borrow_mut().remove(quota.name());
+            let keeper = self.quota_leases.0.borrow_mut().remove(quota.name());
             let Some(keeper) = keeper else { continue };
             keeper.abort();
             // It must not claim again after what follows.
@@ -98,7 +98,7 @@ impl Delivery {
 
 impl QuotaClaimer {
     /// Claims places whenever somebody wants permits, for as long as the process runs.
-    pub(super) async fn keep(self) {
+    pub(super) async fn renew_claims(self) {
         loop {
             self.quota.wanted().await;
             let mut failing = false;

@@ -263,7 +263,7 @@ async fn send(
         }
     }
     if let (Some(job), None) = (&services.job, &options.once) {
-        job.loosen().await?;
+        job.mark_not_rerunnable().await?;
     }
     let options = SendOptions {
         priority: priority(options.priority),

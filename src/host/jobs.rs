@@ -36,10 +36,10 @@ pub struct JobContext {
 impl JobContext {
     /// Writes down, once, that something is about to be sent that is neither in a broadcast nor has a key of its own:
     /// after a crash the run must not be entered again unasked.
-    pub(super) async fn loosen(&self) -> Result<(), RequestFailure> {
+    pub(super) async fn mark_not_rerunnable(&self) -> Result<(), RequestFailure> {
         let unsent = |why: String| RequestFailure::new(FailureKind::Unreachable, format!("{why}; nothing was sent"));
         let write = async || {
-            let ours = self.ledger.loosen_job_run(&self.name, self.scheduled_at, &self.owner).await;
+            let ours = self.ledger.mark_not_rerunnable(&self.name, self.scheduled_at, &self.owner).await;
             if ours.map_err(|error| unsent(error.to_string()))? {
                 Ok(())
             } else {

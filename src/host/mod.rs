@@ -6,7 +6,7 @@ mod answers;
 mod broadcasts;
 mod budget;
 mod console;
-mod death;
+mod exit_reason;
 mod figures;
 mod files;
 mod inputs;

@@ -86,7 +86,7 @@ impl WorkerProcess {
     }
 
     /// Leaves more of the CPU to others.
-    pub(super) fn stand_back(&self, nice: i32) {
+    pub(super) fn lower_priority(&self, nice: i32) {
         let pid = self.pid.and_then(|pid| rustix::process::Pid::from_raw(pid.as_raw()));
         if pid.is_some() {
             // One that has just ended takes none.
@@ -133,7 +133,7 @@ fn cpu_of_children() -> Option<Duration> {
 }
 
 /// What a worker said before it died.
-pub(super) async fn last_words(errors: ChildStderr) -> String {
+pub(super) async fn stderr_text(errors: ChildStderr) -> String {
     let mut words = Vec::new();
     // An unreadable end says as little as an empty one.
     let _ = errors.take(LAST_WORDS).read_to_end(&mut words).await;

@@ -7,7 +7,7 @@ use super::broadcast::{Lease, RecipientOutcome};
 use super::moves::{RecipientMoves, move_all, move_carefully};
 use super::sends::{self, NewSend, SendOutcome};
 use super::store::Transaction;
-use super::{LedgerError, State};
+use super::{LedgerError, DeliveryState};
 
 /// What is written in group commits.
 #[derive(Debug)]
@@ -91,7 +91,7 @@ pub(super) async fn commit(
         let rows: Vec<_> = part.iter().map(|(_, owner, send)| (*owner, *send)).collect();
         let (now, later) = settled.split_at(settled.len().min(sends::MOST - part.len()));
         settled = later;
-        let numbers = sends::write(write, &rows, State::Sending, now).await?;
+        let numbers = sends::write(write, &rows, DeliveryState::Sending, now).await?;
         for (number, (index, ..)) in numbers.into_iter().zip(part) {
             if let Some(answer) = answers.get_mut(*index) {
                 *answer = number;
@@ -99,7 +99,7 @@ pub(super) async fn commit(
         }
     }
     for part in settled.chunks(sends::MOST) {
-        sends::write(write, &[], State::Sending, part).await?;
+        sends::write(write, &[], DeliveryState::Sending, part).await?;
     }
     Ok(answers)
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{BroadcastId, State};
+use super::{BroadcastId, DeliveryState};
 
 /// A failure of the ledger. Clone, because one failed commit fails all who waited for it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -130,7 +130,7 @@ pub enum LedgerError {
         /// Of which broadcast or send.
         what: String,
         /// The state that they should have been in.
-        wanted: State,
+        wanted: DeliveryState,
         /// How many were not.
         count: u64,
     },

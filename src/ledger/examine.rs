@@ -2,12 +2,12 @@
 
 use crate::message::counted as in_words;
 
-use super::owner::lives;
+use super::instance::lives;
 use super::sql::sql;
 use super::store::{Transaction, count};
 use super::tables::TABLES;
-use super::transfer::behind;
-use super::{Ledger, LedgerError, Stage};
+use super::transfer::tables_with_stale_sequence;
+use super::{Ledger, LedgerError, BroadcastStage};
 
 /// Faults of one kind that are named.
 const NAMED: usize = 5;
@@ -143,7 +143,7 @@ impl ExaminedBroadcast {
                 in_words(of.14 - 1, "recipient")
             ));
         }
-        let over = [Stage::Finished, Stage::Cancelled].iter().any(|stage| stage.number() == self.stage);
+        let over = [BroadcastStage::Finished, BroadcastStage::Cancelled].iter().any(|stage| stage.number() == self.stage);
         if over && counted[0] + counted[1] > 0 {
             let waiting = counted[0] + counted[1];
             faults.push(format!(
@@ -197,7 +197,7 @@ async fn rest(write: &mut Transaction<'_>) -> Result<Vec<String>, LedgerError> {
             in_words(abandoned, "single send")
         ));
     }
-    for table in behind(write).await? {
+    for table in tables_with_stale_sequence(write).await? {
         faults.push(format!(
             "{table}: the next row would get a number that is taken; set its sequence behind the highest"
         ));

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use super::roster::{is_taken, wish};
+use super::job_registry::{is_taken, insert_job_command};
 use super::sql::sql;
 use super::store::{from_millis, millis};
-use super::{JobState, JobWish, Ledger, LedgerError};
+use super::{JobState, JobCommand, Ledger, LedgerError};
 
 /// Requests whose runs are not over, of a hook and of all together, that are taken at the most.
 const MOST: i64 = 1000;
@@ -88,7 +88,7 @@ impl Ledger {
                     sql("INSERT INTO hook_deliveries (job, delivery, scheduled_at) VALUES (?, ?, ?)");
                 write.run(statement.bind(&new.job).bind(delivery).bind(instant)).await?;
             }
-            wish(&mut write, &new.job, JobWish::Run, Some(instant)).await?;
+            insert_job_command(&mut write, &new.job, JobCommand::Run, Some(instant)).await?;
             Ok(HookAcceptance::New(from_millis(instant)))
         }
         .await;
@@ -150,7 +150,7 @@ impl Ledger {
                     format!("UPDATE {table} SET scheduled_at = ? WHERE job = ? AND scheduled_at = ?");
                 write.run(sql(statement).bind(instant).bind(job).bind(old)).await?;
             }
-            wish(&mut write, job, JobWish::Run, Some(instant)).await?;
+            insert_job_command(&mut write, job, JobCommand::Run, Some(instant)).await?;
             Ok(Some(from_millis(instant)))
         }
         .await;

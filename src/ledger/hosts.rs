@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::owner::lives;
+use super::instance::lives;
 use super::sql::sql;
 use super::store::{count, from_millis};
 use super::{Ledger, LedgerError, Instance};

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::claims;
-use super::owner::lives;
-use super::postgres::enlisted;
-use super::pulse::is_known;
+use super::instance::lives;
+use super::postgres::registered_jobs;
+use super::heartbeat::is_known;
 use super::sql::sql;
 use super::store::{Transaction, from_millis, millis, small};
 use super::versions::{self, StoredScript};
@@ -188,7 +188,7 @@ impl Ledger {
                 .filter(|run| run.args.is_none())
                 .map(|run| (run.job.as_str(), run.version.as_str()))
                 .collect();
-            let elsewhere = enlisted::elsewhere(&mut write, &named).await?;
+            let elsewhere = registered_jobs::elsewhere(&mut write, &named).await?;
             let here: Vec<NewJobRun> =
                 runs.iter().filter(|run| !elsewhere.contains(&run.job)).cloned().collect();
             let mut claims = claims::claim(&mut write, &here, owner.id()).await?.into_iter();
@@ -240,7 +240,7 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn loosen_job_run(
+    pub async fn mark_not_rerunnable(
         &self,
         job: &str,
         scheduled_at: Duration,
@@ -259,7 +259,7 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn cut_short_job_run(
+    pub async fn mark_run_interrupted(
         &self,
         job: &str,
         scheduled_at: Duration,
@@ -298,7 +298,7 @@ impl Ledger {
             return Ok(Vec::new());
         }
         // One that only was silent must not go on beside whoever enters its run again.
-        self.bury_dead().await?;
+        self.reap_dead().await?;
         let mut write = self.store().write().await?;
         let result = self.orphans(&mut write, owner.id()).await;
         write.end(result).await

@@ -16,7 +16,7 @@
 mod activity;
 mod alerts;
 mod app_tokens;
-mod asked;
+mod requested_runs;
 mod backup;
 mod broadcast;
 mod claims;
@@ -31,17 +31,17 @@ mod files;
 mod hooks;
 mod hosts;
 mod jobs;
-mod later;
-mod look;
+mod deferred;
+mod inspection;
 mod moves;
 mod open;
-mod owner;
+mod instance;
 mod postgres;
 mod prune;
-mod pulse;
+mod heartbeat;
 mod queue;
 mod restores;
-mod roster;
+mod job_registry;
 mod scripts;
 mod sends;
 mod shares;
@@ -71,16 +71,16 @@ pub use files::SentFile;
 pub use hooks::{NewHookRequest, HookAcceptance};
 pub use hosts::Host;
 pub use jobs::{BeginResult, DecidedUntil, EndedRun, JobRunAction, JobClaim, JobRun, NewJobRun, OrphanedRun};
-pub use look::{StoreInspection, ServerInspection};
+pub use inspection::{StoreInspection, ServerInspection};
 pub use open::FILE as LEDGER_FILE;
-pub use owner::{Reaped, Instance, InstanceName};
+pub use instance::{Reaped, Instance, InstanceName};
 pub use prune::PruneCounts;
 pub use restores::{PendingRestore, UncertainBroadcast};
-pub use roster::{RegisteredJob, JobControl, JobRow, PreviousSchedule, PendingJobCommand};
+pub use job_registry::{RegisteredJob, JobControl, JobRow, PreviousSchedule, PendingJobCommand};
 pub use scripts::ScriptRow;
 pub use sends::{BeginSendResult, NewSend, SendFilter, SendOutcome, SendRow, SendTicket};
 pub use shares::{QuotaClaim, QuotaShare};
-pub use state::{RecipientCounts, JobState, JobWish, Stage, State, Wish};
+pub use state::{RecipientCounts, JobState, JobCommand, BroadcastStage, DeliveryState, BroadcastCommand};
 pub use tokens::TokenRole;
 pub use transfer::{CopySummary, CopiedTable, CopyError};
 pub use versions::{StoredModule, StoredScript};
@@ -208,7 +208,7 @@ impl Ledger {
     /// Faults of a server.
     pub async fn size(&self) -> Result<u64, LedgerError> {
         if self.is_shared() {
-            return look::size_at_server(self.store()).await;
+            return inspection::size_at_server(self.store()).await;
         }
         let path = self.path().display();
         let parts = [format!("{path}"), format!("{path}-wal")];

@@ -14,13 +14,13 @@ use serde::{Serialize, Serializer};
 use super::broadcast::{CountsDelta, Lease, RecipientOutcome, apply, apply_text, bind_apply, holds, json};
 use super::sql::sql;
 use super::store::{Transaction, count, stored};
-use super::{LedgerError, State, postgres};
+use super::{LedgerError, DeliveryState, postgres};
 
 /// What the requests of a commit ask of one broadcast.
 #[derive(Default)]
 pub(super) struct RecipientMoves<'a> {
     pub(super) intents: Vec<i64>,
-    pub(super) outcomes: BTreeMap<State, Vec<&'a RecipientOutcome>>,
+    pub(super) outcomes: BTreeMap<DeliveryState, Vec<&'a RecipientOutcome>>,
 }
 
 /// The recipients of an intent, in the shape that the store is quickest with.
@@ -44,19 +44,19 @@ pub(super) async fn move_all(
     let mut settled: Vec<i64> = moves.outcomes.values().flatten().map(|outcome| outcome.seq).collect();
     let twice = repeated(&mut settled);
     if twice > 0 {
-        return Err(missing(lease, State::Sending, twice));
+        return Err(missing(lease, DeliveryState::Sending, twice));
     }
     let mut seqs = moves.intents.clone();
     let twice = repeated(&mut seqs);
     if twice > 0 {
-        return Err(missing(lease, State::Pending, twice));
+        return Err(missing(lease, DeliveryState::Pending, twice));
     }
     if write.store.server().is_some() {
         let many = (moves.intents.len() + settled.len()) as u64;
         if postgres::moves::move_all(write, lease, moves).await? {
             return Ok(());
         }
-        return Err(missing(lease, State::Sending, many));
+        return Err(missing(lease, DeliveryState::Sending, many));
     }
     let mut delta = CountsDelta::default();
     let mut text = String::from(if whole { "BEGIN IMMEDIATE;" } else { "" });
@@ -66,9 +66,9 @@ pub(super) async fn move_all(
     // How many the latest statement changes.
     let mut due = 0;
     for (state, outcomes) in &moves.outcomes {
-        delta.moved(State::Sending, *state, outcomes.len() as u64);
+        delta.moved(DeliveryState::Sending, *state, outcomes.len() as u64);
         let (delivered, rest): (Vec<&RecipientOutcome>, Vec<&RecipientOutcome>) =
-            outcomes.iter().copied().partition(|outcome| *state == State::Sent && outcome.error.is_none());
+            outcomes.iter().copied().partition(|outcome| *state == DeliveryState::Sent && outcome.error.is_none());
         let mut alike: BTreeMap<u32, Vec<&RecipientOutcome>> = BTreeMap::new();
         for outcome in delivered {
             alike.entry(outcome.attempts).or_default().push(outcome);
@@ -92,7 +92,7 @@ pub(super) async fn move_all(
         let _ = write!(text, "{};", intend_text(set, next));
         next += 2;
         due = seqs.len();
-        delta.moved(State::Pending, State::Sending, seqs.len() as u64);
+        delta.moved(DeliveryState::Pending, DeliveryState::Sending, seqs.len() as u64);
     }
     // Outcomes that are not due are refused where they are written; the rest is seen here.
     let condition = format!("changes() = ?{next} AND lease_number = ?{}", next + 1);
@@ -117,7 +117,7 @@ pub(super) async fn move_all(
         // was done.
         _ => {}
     }
-    Err(missing(lease, State::Sending, (moves.intents.len() + settled.len()) as u64))
+    Err(missing(lease, DeliveryState::Sending, (moves.intents.len() + settled.len()) as u64))
 }
 
 /// Writes moves, and says what is wrong with one that is not due. `again`, they may have been written before, and nobody
@@ -131,11 +131,11 @@ pub(super) async fn move_carefully(
     let mut delta = CountsDelta::default();
     for (state, outcomes) in &moves.outcomes {
         let settled = settle(write, lease, *state, outcomes).await?;
-        delta.moved(State::Sending, *state, settled);
+        delta.moved(DeliveryState::Sending, *state, settled);
     }
     if !moves.intents.is_empty() {
         let intended = intend(write, lease, moves.intents.clone(), again).await?;
-        delta.moved(State::Pending, State::Sending, intended);
+        delta.moved(DeliveryState::Pending, DeliveryState::Sending, intended);
     }
     apply(write, lease.broadcast, Some(lease.number), &delta).await
 }
@@ -229,7 +229,7 @@ async fn intend(
     // Two who would both send to the same recipient.
     let twice = repeated(&mut seqs);
     if twice > 0 {
-        return Err(not_in(write, lease, State::Pending, twice).await?);
+        return Err(not_in(write, lease, DeliveryState::Pending, twice).await?);
     }
     let before = if again { sending(write, lease, &seqs).await? } else { 0 };
     let set = set(write, &seqs)?;
@@ -243,7 +243,7 @@ async fn intend(
     if moved + before == many {
         Ok(moved)
     } else {
-        Err(not_in(write, lease, State::Pending, many.saturating_sub(moved + before)).await?)
+        Err(not_in(write, lease, DeliveryState::Pending, many.saturating_sub(moved + before)).await?)
     }
 }
 
@@ -259,13 +259,13 @@ async fn sending(write: &mut Transaction<'_>, lease: Lease, seqs: &[i64]) -> Res
 async fn settle(
     write: &mut Transaction<'_>,
     lease: Lease,
-    state: State,
+    state: DeliveryState,
     outcomes: &[&RecipientOutcome],
 ) -> Result<u64, LedgerError> {
     let many = outcomes.len() as u64;
     let twice = repeated(&mut outcomes.iter().map(|outcome| outcome.seq).collect());
     if twice > 0 {
-        return Err(not_in(write, lease, State::Sending, twice).await?);
+        return Err(not_in(write, lease, DeliveryState::Sending, twice).await?);
     }
     let rows = outcome_rows(write, outcomes)?;
     let statement = sql(settle_text(3, false)).bind(lease.broadcast.0).bind(write.store.now());
@@ -280,7 +280,7 @@ async fn settle(
         let (as_said,): (i64,) = write.row(question).await?.unwrap_or_default();
         let as_said = count(as_said);
         if as_said < many {
-            return Err(not_in(write, lease, State::Sending, many - as_said).await?);
+            return Err(not_in(write, lease, DeliveryState::Sending, many - as_said).await?);
         }
     }
     Ok(moved)
@@ -290,7 +290,7 @@ async fn settle(
 async fn not_in(
     write: &mut Transaction<'_>,
     lease: Lease,
-    wanted: State,
+    wanted: DeliveryState,
     many: u64,
 ) -> Result<LedgerError, LedgerError> {
     if !holds(write, lease).await? {
@@ -299,6 +299,6 @@ async fn not_in(
     Ok(missing(lease, wanted, many))
 }
 
-fn missing(lease: Lease, wanted: State, count: u64) -> LedgerError {
+fn missing(lease: Lease, wanted: DeliveryState, count: u64) -> LedgerError {
     LedgerError::NotIn { what: format!("the recipients of broadcast {}", lease.broadcast), wanted, count }
 }

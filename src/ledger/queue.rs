@@ -41,7 +41,7 @@ impl CommitQueue {
     pub(super) async fn ask(&self, request: CommitRequest) -> Result<i64, LedgerError> {
         let request = match self.store.later() {
             Some(later) => match later.take(request) {
-                None if later.is_full() => return Box::pin(self.store.catch_up()).await.map(|()| 0),
+                None if later.is_full() => return Box::pin(self.store.flush_deferred()).await.map(|()| 0),
                 None => return Ok(0),
                 Some(request) => request,
             },

@@ -44,7 +44,7 @@ macro_rules! stored {
 
 stored! {
     /// The state of a recipient, or of a single send.
-    State {
+    DeliveryState {
         /// Nothing was sent yet, or what was tried proved not to be sent.
         Pending = 0, "pending";
         /// The intent is on disk; the outcome is not known yet.
@@ -64,7 +64,7 @@ stored! {
 
 stored! {
     /// How far a broadcast is.
-    Stage {
+    BroadcastStage {
         /// The plan is not fixed yet; nothing was sent.
         Building = 0, "building";
         /// The plan is fixed, and not all of it is settled.
@@ -78,7 +78,7 @@ stored! {
 
 stored! {
     /// What somebody wants of a broadcast; its driver looks now and then.
-    Wish {
+    BroadcastCommand {
         /// It may be sent.
         Run = 0, "run";
         /// It waits until somebody says resume.
@@ -110,7 +110,7 @@ stored! {
 
 stored! {
     /// What somebody wants of a job.
-    JobWish {
+    JobCommand {
         /// A run now, whatever its schedule says.
         Run = 0, "run";
         /// The end of the run that goes on.
@@ -152,15 +152,15 @@ impl RecipientCounts {
 
     /// How many are in `state`.
     #[must_use]
-    pub const fn of(&self, state: State) -> u64 {
+    pub const fn of(&self, state: DeliveryState) -> u64 {
         match state {
-            State::Pending => self.pending,
-            State::Sending => self.sending,
-            State::Sent => self.sent,
-            State::Rejected => self.rejected,
-            State::InDoubt => self.in_doubt,
-            State::Skipped => self.skipped,
-            State::Cancelled => self.cancelled,
+            DeliveryState::Pending => self.pending,
+            DeliveryState::Sending => self.sending,
+            DeliveryState::Sent => self.sent,
+            DeliveryState::Rejected => self.rejected,
+            DeliveryState::InDoubt => self.in_doubt,
+            DeliveryState::Skipped => self.skipped,
+            DeliveryState::Cancelled => self.cancelled,
         }
     }
 }

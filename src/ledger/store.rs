@@ -16,7 +16,7 @@ use crate::clock::{Clock, ClockHold, Instant};
 use super::LedgerError;
 use super::connection::{Connection, DecodableRow, is_refusal};
 use super::figures::CommitMetrics;
-use super::later::DeferredWrites;
+use super::deferred::DeferredWrites;
 use super::postgres::PostgresServer;
 use super::sql::{Statement, sql};
 
@@ -140,7 +140,7 @@ impl Store {
 
     /// Begins a write, alone among all processes until it ends. One that is dropped half-way is undone.
     pub(super) async fn write(&self) -> Result<Transaction<'_>, LedgerError> {
-        self.catch_up().await?;
+        self.flush_deferred().await?;
         self.begin(WriteScope::Alone).await
     }
 
@@ -151,7 +151,7 @@ impl Store {
 
     /// Begins a group commit, of one statement or of several.
     pub(super) async fn write_group(&self, single: bool) -> Result<Transaction<'_>, LedgerError> {
-        self.catch_up().await?;
+        self.flush_deferred().await?;
         self.begin(if single { WriteScope::Single } else { WriteScope::Beside }).await
     }
 
@@ -253,7 +253,7 @@ impl Store {
 
     /// The connection that reads. Each statement sees all that was committed before it.
     pub(super) async fn read(&self) -> Result<ReadConnection<'_>, LedgerError> {
-        self.catch_up().await?;
+        self.flush_deferred().await?;
         self.read_now().await
     }
 
@@ -268,7 +268,7 @@ impl Store {
                 self.is_in_place()?;
                 self.connect().await?
             }
-            (None, StoreBackend::Server(server)) => Box::pin(server.insist(self)).await?,
+            (None, StoreBackend::Server(server)) => Box::pin(server.connect_with_retry(self)).await?,
         };
         Ok(ReadConnection { store: self, connection, home, _hold: hold })
     }
@@ -434,7 +434,7 @@ impl ReadConnection<'_> {
     /// A new connection in place of one that broke.
     async fn again(&self, error: LedgerError) -> Result<Connection, LedgerError> {
         match self.store.server() {
-            Some(server) => Box::pin(server.insist(self.store)).await,
+            Some(server) => Box::pin(server.connect_with_retry(self.store)).await,
             None => Err(error),
         }
     }

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::clock::Clock;
 
-use super::owner::{bury, lives};
+use super::instance::{reap, lives};
 use super::sql::sql;
 use super::store::{Transaction, count};
 use super::tables::{CellValue, TableRow, NUMBERED, TABLES, TableSchema};
@@ -132,7 +132,7 @@ impl Ledger {
     /// # Errors
     ///
     /// Whatever keeps it from being read, or the copy from being written.
-    pub async fn sketch(place: &LedgerLocation, to: &Path, clock: &Clock) -> Result<(), LedgerError> {
+    pub async fn snapshot_into(place: &LedgerLocation, to: &Path, clock: &Clock) -> Result<(), LedgerError> {
         const SNAPSHOT: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
         if let LedgerLocation::Folder(from) = place {
             return Self::copy(from, to).await;
@@ -166,7 +166,7 @@ pub(super) async fn copy_rows(
     }
     for table in NUMBERED {
         let highest = highest(read, table).await?.max(highest(write, table).await?);
-        go_on_behind(write, table, highest).await?;
+        advance_sequence(write, table, highest).await?;
     }
     Ok(tables)
 }
@@ -274,7 +274,7 @@ async fn end_dead(write: &mut Transaction<'_>) -> Result<u64, LedgerError> {
     let owners: Vec<(i64,)> = write.rows(sql("SELECT id FROM owners")).await?;
     let mut in_doubt = 0;
     for (id,) in owners {
-        in_doubt += bury(write, id).await?;
+        in_doubt += reap(write, id).await?;
     }
     if write.store.server().is_some() {
         write.run(sql("DELETE FROM drivers")).await?;
@@ -296,7 +296,7 @@ pub(super) async fn highest(read: &mut Transaction<'_>, table: &str) -> Result<i
 
 /// Has the store number a table's next row behind this one. Owners are not copied, but rows name them: a new one must not
 /// have the number of one that is dead.
-pub(super) async fn go_on_behind(
+pub(super) async fn advance_sequence(
     write: &mut Transaction<'_>,
     table: &str,
     highest: i64,
@@ -327,7 +327,7 @@ impl CopySummary {
 }
 
 /// Tables whose next row the store would number with a number that is taken: a restore that went wrong.
-pub(super) async fn behind(write: &mut Transaction<'_>) -> Result<Vec<&'static str>, LedgerError> {
+pub(super) async fn tables_with_stale_sequence(write: &mut Transaction<'_>) -> Result<Vec<&'static str>, LedgerError> {
     let mut found = Vec::new();
     if write.store.server().is_none() {
         return Ok(found);

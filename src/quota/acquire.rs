@@ -30,7 +30,7 @@ pub(super) struct QuotaInner {
     clock: Clock,
     engine: Mutex<QuotaState>,
     /// Calls the driver out of its sleep.
-    bell: Notify,
+    wake_driver: Notify,
     /// Calls whoever lends the places of a shared quota.
     pub(super) want: Notify,
 }
@@ -52,7 +52,7 @@ impl Quota {
     #[must_use]
     pub fn new(settings: QuotaSettings, clock: Clock) -> Self {
         let engine = Mutex::new(QuotaState::new(&settings, &clock));
-        Self(Arc::new(QuotaInner { settings, clock, engine, bell: Notify::new(), want: Notify::new() }))
+        Self(Arc::new(QuotaInner { settings, clock, engine, wake_driver: Notify::new(), want: Notify::new() }))
     }
 
     pub(super) fn shared(&self) -> &QuotaInner {
@@ -66,7 +66,7 @@ impl Quota {
     /// Grants another rate from now on: what is under way keeps its places. Gives whether it did: a rate that is less than
     /// the largest call, now or before, needs a new quota.
     #[must_use]
-    pub fn grant(&self, per_second: NonZeroU32, share: f64) -> bool {
+    pub fn set_rate(&self, per_second: NonZeroU32, share: f64) -> bool {
         let mut engine = self.0.lock();
         let settings = QuotaSettings { per_second, share, ..self.0.settings.clone() };
         let granted = engine.grant(&settings, &self.0.clock);
@@ -156,7 +156,7 @@ impl QuotaInner {
     }
 
     pub(super) fn call_driver(&self) {
-        self.bell.notify_one();
+        self.wake_driver.notify_one();
     }
 }
 
@@ -204,7 +204,7 @@ impl Future for Acquire<'_> {
             shared.call_lender();
         }
         if absent {
-            tokio::spawn(drive(DriverGuard { shared: Arc::clone(shared), over: false }));
+            tokio::spawn(serve_waiters(DriverGuard { shared: Arc::clone(shared), over: false }));
         } else if call {
             shared.call_driver();
         }
@@ -225,7 +225,7 @@ impl Drop for Acquire<'_> {
 }
 
 /// Serves those who wait, until nobody does.
-async fn drive(mut driving: DriverGuard) {
+async fn serve_waiters(mut driving: DriverGuard) {
     let shared = Arc::clone(&driving.shared);
     let mut wake = Vec::new();
     loop {
@@ -238,10 +238,10 @@ async fn drive(mut driving: DriverGuard) {
             }
             DriverState::Asleep(Some(due)) => tokio::select! {
                 biased;
-                () = shared.bell.notified() => {}
+                () = shared.wake_driver.notified() => {}
                 () = shared.clock.sleep_until(due) => {}
             },
-            DriverState::Asleep(None) => shared.bell.notified().await,
+            DriverState::Asleep(None) => shared.wake_driver.notified().await,
             DriverState::Awake => {}
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::ceiling::FixedRateLimiter;
 use super::pace::Pace;
 use super::permit::PermitOutcome;
-use super::places::{LentSlots, WindowSlots};
+use super::window_slots::{LentSlots, WindowSlots};
 use super::queue::{QueuedWaiter, Priority, PermitQueue};
 use super::round_trips::RoundTrips;
 use super::schedule::PermitSchedule;
@@ -19,7 +19,7 @@ use crate::clock::{Clock, Instant};
 #[derive(Debug)]
 pub(super) struct QuotaState {
     pub(super) queue: PermitQueue,
-    pub(super) places: WindowSlots,
+    pub(super) slots: WindowSlots,
     pub(super) trips: RoundTrips,
     pub(super) schedule: PermitSchedule,
     pub(super) sent: RollingCounter,
@@ -54,7 +54,7 @@ impl QuotaState {
         }
         Self {
             queue: PermitQueue::default(),
-            places,
+            slots: places,
             trips: RoundTrips::default(),
             schedule: PermitSchedule::default(),
             sent: RollingCounter::over(Duration::from_secs(1)),
@@ -71,7 +71,7 @@ impl QuotaState {
     /// Grants another rate; gives whether it did.
     pub(super) fn grant(&mut self, settings: &QuotaSettings, clock: &Clock) -> bool {
         let rate = settings.rate();
-        if !self.places.resize(rate, settings.largest_cost.get()) {
+        if !self.slots.resize(rate, settings.largest_cost.get()) {
             return false;
         }
         self.per_second = settings.per_second;
@@ -82,7 +82,7 @@ impl QuotaState {
 
     /// Messages a second that can leave now.
     pub(super) fn rate(&mut self, now: Instant) -> f64 {
-        self.pace.at(now).min(self.places.flow(now).0)
+        self.pace.at(now).min(self.slots.flow(now).0)
     }
 
     /// The adapted pace alone.
@@ -96,7 +96,7 @@ impl QuotaState {
     }
 
     fn spacing(&mut self, cost: u32, now: Instant) -> Duration {
-        let rate = self.pace.at(now).min(self.places.brisk_flow(now));
+        let rate = self.pace.at(now).min(self.slots.brisk_flow(now));
         Duration::from_secs_f64(f64::from(cost) / rate)
     }
 
@@ -106,12 +106,12 @@ impl QuotaState {
         if due > now {
             return Err(Some(due));
         }
-        self.places.release(now, &self.trips);
-        if !self.places.fits(cost.get(), now) {
-            return Err(self.places.next_free(now, &self.trips));
+        self.slots.release(now, &self.trips);
+        if !self.slots.fits(cost.get(), now) {
+            return Err(self.slots.next_free(now, &self.trips));
         }
         self.ceiling.check(cost).map_err(Some)?;
-        self.places.take(cost.get());
+        self.slots.take(cost.get());
         let on_top = self.pace.on_top(now, cost.get());
         let spacing = if on_top { Duration::ZERO } else { self.spacing(cost.get(), now) };
         self.schedule.take(now, spacing, waited);
@@ -168,7 +168,7 @@ impl QuotaState {
 
     /// A permit came back, nothing was written. True when that may let others go earlier.
     pub(super) fn give_back(&mut self, cost: u32, now: Instant) -> bool {
-        self.places.give_back(cost);
+        self.slots.give_back(cost);
         let spacing = self.spacing(cost, now);
         self.schedule.give_back(spacing);
         self.driver != DriverState::Absent
@@ -177,19 +177,19 @@ impl QuotaState {
     /// A call of `cost` is written at `now`; gives the number to name it by, and whether that lets the driver know
     /// when to look again.
     pub(super) fn written(&mut self, cost: u32, now: Instant) -> (u64, bool) {
-        self.places.release(now, &self.trips);
+        self.slots.release(now, &self.trips);
         self.sent.add(now, cost);
-        (self.places.written(cost, now), self.driver == DriverState::Asleep(None))
+        (self.slots.written(cost, now), self.driver == DriverState::Asleep(None))
     }
 
     /// What became of a written call is known at `now`. True when that may let others go earlier.
     pub(super) fn answered(&mut self, sent: SentCall, answer: PermitOutcome, now: Instant) -> bool {
         let round_trip = now.saturating_since(sent.written);
         let free = if answer == PermitOutcome::Missing {
-            self.places.lost(sent.number, now, &self.trips)
+            self.slots.lost(sent.number, now, &self.trips)
         } else {
             self.trips.record(now, round_trip);
-            self.places.answered(sent.number, round_trip, &self.trips)
+            self.slots.answered(sent.number, round_trip, &self.trips)
         };
         match answer {
             PermitOutcome::Accepted => self.pace.accepted(now, sent.cost),

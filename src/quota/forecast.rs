@@ -53,18 +53,18 @@ impl QuotaState {
 
     /// What is known at `now` of when the next calls go; the first of them costs `cost`.
     fn forecast(&mut self, cost: u32, now: Instant) -> Forecast {
-        self.places.release(now, &self.trips);
+        self.slots.release(now, &self.trips);
         let mut start = now.max(self.schedule.next()).max(self.not_before);
-        if !self.places.fits(cost, start) {
-            start = start.max(self.places.next_free(now, &self.trips).unwrap_or(start));
+        if !self.slots.fits(cost, start) {
+            start = start.max(self.slots.next_free(now, &self.trips).unwrap_or(start));
         }
         let adapted = self.adapted(now);
-        let (flow, until) = self.places.flow(now);
+        let (flow, until) = self.slots.flow(now);
         Forecast {
             start: start.saturating_since(now),
             rate: adapted.min(flow),
             changes: until.map(|until| until.saturating_since(start)),
-            later: adapted.min(until.map_or(flow, |until| self.places.flow(until).0)),
+            later: adapted.min(until.map_or(flow, |until| self.slots.flow(until).0)),
         }
     }
 }

@@ -23,7 +23,7 @@ mod engine;
 mod forecast;
 mod pace;
 mod permit;
-mod places;
+mod window_slots;
 mod queue;
 mod quotas;
 mod round_trips;
@@ -38,7 +38,7 @@ pub(crate) mod tests;
 
 pub use acquire::{Quota, CostTooHighError};
 pub use permit::{PermitOutcome, Permit};
-pub use places::LentSlots;
+pub use window_slots::LentSlots;
 pub use queue::Priority;
 pub use quotas::Quotas;
 pub use settings::{GROUPS_A_CALL, SendHistory, PastSend, QuotaSettings};

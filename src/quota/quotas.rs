@@ -61,7 +61,7 @@ impl Quotas {
         ];
         let mut refused = Vec::new();
         for (quota, rate) in self.all().into_iter().zip(rates) {
-            if !quota.grant(NonZeroU32::new(rate).unwrap_or(NonZeroU32::MIN), limits.share) {
+            if !quota.set_rate(NonZeroU32::new(rate).unwrap_or(NonZeroU32::MIN), limits.share) {
                 refused.push(quota.name());
             }
         }

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use super::acquire::{Quota, QuotaInner};
-use super::places::LentSlots;
+use super::window_slots::LentSlots;
 use super::queue::Priority;
 
 /// What a process needs of a shared quota at one instant.
@@ -33,7 +33,7 @@ pub struct Demand {
 impl Quota {
     /// Lends this process places until an instant, in place of those that it was lent before.
     pub fn lend(&self, lent: LentSlots) {
-        self.shared().lock().places.lend(lent);
+        self.shared().lock().slots.lend(lent);
         self.shared().call_driver();
     }
 
@@ -43,9 +43,9 @@ impl Quota {
         let mut engine = self.shared().lock();
         let now = self.shared().now();
         let engine = &mut *engine;
-        engine.places.release(now, &engine.trips);
-        let total = engine.places.total();
-        let used = u32::try_from(engine.places.in_use(now)).unwrap_or(u32::MAX).min(total);
+        engine.slots.release(now, &engine.trips);
+        let total = engine.slots.total();
+        let used = u32::try_from(engine.slots.in_use(now)).unwrap_or(u32::MAX).min(total);
         let waiting: u64 = Priority::ALL.into_iter().map(|priority| engine.queue.cost(priority)).sum();
         let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
         let least = self.largest_cost().min(total);
@@ -60,7 +60,7 @@ impl Quota {
             weight => weight,
         };
         let pace = engine.paced(now);
-        Demand { total, used, need, least, cool: engine.places.longest(self.largest_cost()), pace, weight }
+        Demand { total, used, need, least, cool: engine.slots.longest(self.largest_cost()), pace, weight }
     }
 
     /// Waits until somebody waits for a permit, or has done since this was last awaited.

@@ -45,7 +45,7 @@ impl SimulatorState {
         };
         *self.stats.calls.entry(route.call.name()).or_default() += 1;
         let exchange = Exchange { settings, request, route, now };
-        let fault = self.plan.strike(route.call, &mut self.rng).map(|(fault, rule)| {
+        let fault = self.plan.next_fault(route.call, &mut self.rng).map(|(fault, rule)| {
             *self.stats.faults.entry(rule).or_default() += 1;
             fault
         });

@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio::sync::Mutex;
 
 use super::AppState;
-use super::house::DaemonHandle;
+use super::daemon_handle::DaemonHandle;
 use crate::clock::Instant;
 
 /// For how long it is known whether the ledger can be written: anybody may ask at any rate.
@@ -27,14 +27,14 @@ pub(super) fn routes() -> Router<AppState> {
 }
 
 async fn alive(State(site): State<AppState>) -> Response {
-    match site.on_daemon(async |_| ()).await {
+    match site.run_on_daemon(async |_| ()).await {
         Ok(()) => answer(StatusCode::OK, json!({ "alive": true })),
         Err(problem) => answer(problem.status, json!({ "alive": false, "reasons": [problem.message] })),
     }
 }
 
 async fn ready(State(site): State<AppState>) -> Response {
-    let reasons = site.on_daemon(async |office| office.readiness.lacks(&office.house).await).await;
+    let reasons = site.run_on_daemon(async |office| office.readiness.unready_reasons(&office.house).await).await;
     match reasons.unwrap_or_else(|problem| vec![problem.message]) {
         none if none.is_empty() => answer(StatusCode::OK, json!({ "ready": true })),
         reasons => answer(StatusCode::SERVICE_UNAVAILABLE, json!({ "ready": false, "reasons": reasons })),
@@ -51,7 +51,7 @@ pub(super) struct Readiness(Mutex<Option<(Instant, bool)>>);
 
 impl Readiness {
     /// Why the daemon cannot do its work, if it cannot.
-    async fn lacks(&self, house: &DaemonHandle) -> Vec<String> {
+    async fn unready_reasons(&self, house: &DaemonHandle) -> Vec<String> {
         let mut reasons: Vec<String> = (house.unready)().map(str::to_owned).into_iter().collect();
         if !self.writes(house).await {
             // The log says why, with names that are nobody's business here.

@@ -11,15 +11,15 @@
 //!
 //! May import: `schedule`, `host` and what is below them.
 
-mod acts;
+mod actions;
 mod answer;
 mod api;
-mod board;
+mod status_cache;
 mod body;
 mod guard;
 mod health;
 mod hooks;
-mod house;
+mod daemon_handle;
 mod listener;
 mod metrics;
 mod page;
@@ -44,14 +44,14 @@ use crate::clock::Clock;
 use crate::ledger::Ledger;
 
 use answer::ApiError;
-use board::{StatusCache, StatusWatch};
+use status_cache::{StatusCache, StatusWatch};
 use guard::{SiteNames, ApiTokens};
-use house::{DaemonContext, DaemonWork};
+use daemon_handle::{DaemonContext, DaemonWork};
 use page::Pages;
 
-pub use acts::{BroadcastAction, ActionResult, JobAction, SendAction};
+pub use actions::{BroadcastAction, ActionResult, JobAction, SendAction};
 pub use guard::{NewToken, mint};
-pub use house::{FindJob, DaemonHandle};
+pub use daemon_handle::{FindJob, DaemonHandle};
 pub use listener::{ListenerSetup, Tls};
 pub use metrics::PrometheusMetrics;
 pub use replan::{ReplanError, ask_to_replan, continue_as_stored};
@@ -91,7 +91,7 @@ impl Deref for AppState {
 
 impl AppState {
     /// Does something on the daemon's own thread, and gives what came of it.
-    async fn on_daemon<T, F>(&self, work: impl FnOnce(Rc<DaemonContext>) -> F + Send + 'static) -> Result<T, ApiError>
+    async fn run_on_daemon<T, F>(&self, work: impl FnOnce(Rc<DaemonContext>) -> F + Send + 'static) -> Result<T, ApiError>
     where
         T: Send + 'static,
         F: Future<Output = T> + 'static,
@@ -140,7 +140,7 @@ pub async fn serve(listening: ListenerSetup, house: DaemonHandle) -> std::io::Re
         readiness: health::Readiness::default(),
     });
     let answering = listening.answer(router(&site), clock);
-    let watching = office.board.keep(&office.house);
+    let watching = office.board.poll(&office.house);
     let mut doing = JoinSet::new();
     tokio::pin!(answering, watching);
     loop {

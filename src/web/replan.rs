@@ -35,8 +35,8 @@ pub enum ReplanError {
 /// [`LedgerError::NotNow`] when it is over or being cancelled, and faults of the store.
 pub async fn continue_as_stored(ledger: &Ledger, broadcast: &Broadcast) -> Result<(), LedgerError> {
     ledger.decide(broadcast.id, Some(OperatorDecision::Continue)).await?;
-    ledger.request(broadcast.id, crate::ledger::Wish::Run, None).await?;
-    ledger.entrust(broadcast.id).await
+    ledger.request_command(broadcast.id, crate::ledger::BroadcastCommand::Run, None).await?;
+    ledger.hand_to_daemon(broadcast.id).await
 }
 
 /// Asks the daemon to run the script of a broadcast again, so that a new plan takes the place of what is left of the
@@ -52,7 +52,7 @@ pub async fn ask_to_replan(ledger: &Ledger, broadcast: &Broadcast) -> Result<Str
     let (id, spec) = (broadcast.id, &broadcast.spec);
     let job = spec.job.as_ref().filter(|job| script_of(&job.name).is_none());
     if let Some(job) = job {
-        let listed = ledger.listed_jobs(Some(&job.name)).await?;
+        let listed = ledger.job_rows(Some(&job.name)).await?;
         if listed.first().is_none_or(|listed| listed.gone_at.is_some()) {
             return Err(ReplanError::NoJob(job.name.clone()));
         }

@@ -74,7 +74,7 @@ pub async fn ask_for_script(ledger: &Ledger, name: &str, args: &[String]) -> Res
     };
     in_force(script)?;
     let (script, job) = (script.name.clone(), runs_of(&script.name));
-    let at = ledger.ask_for_run(&job, args).await?;
+    let at = ledger.request_run(&job, args).await?;
     Ok(RequestedRun { script, job, at })
 }
 
@@ -90,7 +90,7 @@ fn in_force(script: &ScriptRow) -> Result<(), RunScriptError> {
 ///
 /// Faults of the store.
 pub async fn asked_scripts(ledger: &Ledger, job: Option<&str>) -> Result<Vec<JobRow>, LedgerError> {
-    let runs = ledger.asked_runs(job).await?;
+    let runs = ledger.requested_runs(job).await?;
     let listed = runs.into_iter().map(|run| JobRow {
         name: run.job.clone(),
         script: script_of(&run.job).unwrap_or_default().to_owned(),

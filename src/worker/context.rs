@@ -87,7 +87,7 @@ impl ScriptContext {
             .try_send(&ToHost::Request(event, request))
             .map_err(|error| RequestFailure::new(FailureKind::Invalid, format!("too large to hand over: {error}")))?;
         self.requests.borrow_mut().insert(event);
-        self.called_home();
+        self.reset_cpu_limit();
         Ok(event)
     }
 
@@ -105,12 +105,12 @@ impl ScriptContext {
         if self.line_ending.get() == Some(event) {
             self.line_ends.set(true);
         }
-        self.called_home();
+        self.reset_cpu_limit();
         true
     }
 
     /// The CPU limit counts from here.
-    pub(super) fn called_home(&self) {
+    pub(super) fn reset_cpu_limit(&self) {
         let now = cpu_ms();
         self.cpu_at_last_call.set(now);
         if now >= self.limit_moved_at.get() + LIMIT_STEP_MS {

@@ -110,7 +110,7 @@ pub(super) fn run_until(lua: &Lua, context: &Rc<ScriptContext>, event: u64) -> R
         if let Some(values) = arrived {
             break Ok(values);
         }
-        let stepped = if deep { hear(lua, context) } else { step(lua, context) };
+        let stepped = if deep { receive_answers(lua, context) } else { step(lua, context) };
         if let Err(stuck) = stepped {
             break Err(stuck);
         }
@@ -132,7 +132,7 @@ pub(super) fn step(lua: &Lua, context: &Rc<ScriptContext>) -> Result<(), TaskSch
     let next = context.tasks.borrow_mut().ready.pop_front();
     match next {
         Some((thread, values)) => resume(context, thread, values),
-        None => hear(lua, context),
+        None => receive_answers(lua, context),
     }
 }
 
@@ -154,7 +154,7 @@ fn resume(context: &ScriptContext, thread: Thread, values: MultiValue) -> Result
 }
 
 /// Takes in what the host says: all that is there, and at least one frame.
-fn hear(lua: &Lua, context: &ScriptContext) -> Result<(), TaskSchedulerError> {
+fn receive_answers(lua: &Lua, context: &ScriptContext) -> Result<(), TaskSchedulerError> {
     if !context.awaits_host() {
         return Err(TaskSchedulerError::Deadlock);
     }

@@ -77,7 +77,7 @@ impl ProgressSummary {
         let looks: Vec<(&ActiveBroadcast, ProgressSnapshot)> = broadcasts
             .iter()
             .filter(|one| one.end().is_none())
-            .map(|one| (&**one, one.progress.look()))
+            .map(|one| (&**one, one.progress.snapshot()))
             .collect();
         let (first, _) = looks.first()?;
         let sum = |count: fn(&ProgressSnapshot) -> u64| looks.iter().map(|(_, look)| count(look)).sum::<u64>();

@@ -7,7 +7,7 @@ use anyhow::bail;
 use crate::host::rehearsal::{PlanGuard, RehearsalPlan};
 use crate::host::{RunEnd, RunError, RunMode, DiscardOutput};
 
-use super::stage::{DryRun, DryRunConfig, perform};
+use super::dry_run::{DryRun, DryRunConfig, dry_run};
 use super::text::{number, plural};
 
 /// Rehearses the script as the plan says, and gives the part of the run that sends it.
@@ -20,9 +20,9 @@ pub(in super::super) fn to(plan: &RehearsalPlan, scene: DryRunConfig<'_>) -> any
     let scene = DryRunConfig { start: plan.start, seed: plan.seed, output: Rc::new(DiscardOutput), ..scene };
     // What it has to say the run itself says.
     let quiet = tracing::subscriber::NoSubscriber::default();
-    let performance = tracing::subscriber::with_default(quiet, || perform(scene))?;
+    let performance = tracing::subscriber::with_default(quiet, || dry_run(scene))?;
     let gate = compare(plan, &performance, &shown);
-    performance.strike()?;
+    performance.clean_up()?;
     Ok(RunMode::planned(gate?, plan.start))
 }
 

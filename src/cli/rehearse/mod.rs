@@ -6,7 +6,7 @@
 
 pub(super) mod held;
 mod report;
-pub(super) mod stage;
+pub(super) mod dry_run;
 mod targets;
 pub(super) mod text;
 
@@ -27,7 +27,7 @@ use super::progress::TerminalOutput;
 use super::run::{self, GrantArgs};
 use super::{AppArgs, Exit, GlobalArgs};
 use report::RehearsalReport;
-use stage::DryRunConfig;
+use dry_run::DryRunConfig;
 
 /// Runs a script without sending: shows what would be sent to whom, how long that takes, and every message that breaks
 /// a limit.
@@ -81,7 +81,7 @@ pub(super) fn run(args: &RehearseArgs, global: &GlobalArgs) -> anyhow::Result<Ex
     let name = script.name.clone();
     let output: Rc<dyn ScriptOutput> =
         if args.json { Rc::new(StderrOutput) } else { Rc::new(TerminalOutput::default()) };
-    let performance = stage::perform(DryRunConfig {
+    let performance = dry_run::dry_run(DryRunConfig {
         project: &project,
         settings: &settings,
         file: &args.file,
@@ -92,13 +92,13 @@ pub(super) fn run(args: &RehearseArgs, global: &GlobalArgs) -> anyhow::Result<Ex
         simulated,
         lists,
         targets: args.check_targets,
-        start: stage::start(),
+        start: dry_run::start(),
         seed: rand::rng().random(),
         output,
     })?;
     let targets = if args.check_targets {
         // Connections belong to the runtime that made them, so these are others than the rehearsal's.
-        let lists = stage::lists(&project, &settings, simulated, true)?;
+        let lists = dry_run::lists(&project, &settings, simulated, true)?;
         Some(Clock::real().block_on(targets::check(&performance, &lists))??)
     } else {
         None
@@ -111,7 +111,7 @@ pub(super) fn run(args: &RehearseArgs, global: &GlobalArgs) -> anyhow::Result<Ex
         RunEnd::Finished if report.deliverable => Exit::Delivered,
         RunEnd::Finished => Exit::Undelivered,
     };
-    performance.strike()?;
+    performance.clean_up()?;
     let mut out = std::io::stdout().lock();
     // A reader that has gone needs no report.
     let _ = if args.json {

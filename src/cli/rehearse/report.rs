@@ -10,7 +10,7 @@ use crate::host::rehearsal::{AppTotals, RehearsedBroadcast, BroadcastOrigin, Ski
 use crate::host::{RunEnd, RunError, FileChange, StoreChange};
 use crate::message::MessageCall;
 
-use super::stage::DryRun;
+use super::dry_run::DryRun;
 use super::targets::TargetsReport;
 
 /// The whole of it.

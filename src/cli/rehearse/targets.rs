@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::delivery::{Delivery, StopSignal, StopSwitch};
 use crate::host::rehearsal;
 
-use super::stage::DryRun;
+use super::dry_run::DryRun;
 use super::text::{number, plural};
 
 /// Those that are named; the rest is only counted.

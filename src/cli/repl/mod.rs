@@ -2,7 +2,7 @@
 
 mod complete;
 mod history;
-mod person;
+mod terminal_console;
 mod reader;
 
 use std::io::IsTerminal as _;
@@ -24,7 +24,7 @@ use super::progress::TerminalOutput;
 use super::run::{GrantArgs, fail_point, services, spec};
 use super::summary::RunSummary;
 use super::{AppArgs, Exit, GlobalArgs};
-pub(super) use person::{SendConfirmation, TerminalConsole};
+pub(super) use terminal_console::{SendConfirmation, TerminalConsole};
 use reader::PromptReader;
 
 /// Lines of standard input, for questions to the person.
@@ -137,7 +137,7 @@ pub(super) fn run(args: &ReplArgs, global: &GlobalArgs) -> anyhow::Result<Exit> 
     }
     let exit = surroundings.clock.block_on(async {
         let exit = all(&surroundings, &person, global).await;
-        surroundings.apps.let_go().await;
+        surroundings.apps.release().await;
         exit
     })??;
     Ok(if person.failed() && !typed && exit == Exit::Delivered { Exit::Failed } else { exit })

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 
-use crate::ledger::{Ledger, State};
+use crate::ledger::{Ledger, DeliveryState};
 use crate::web::{ExportFormat, ExportOptions, write_export};
 
 use super::BroadcastArgs;
@@ -25,16 +25,16 @@ pub(super) struct ExportArgs {
     plain: bool,
     /// Only those in this state, such as `sent`, `rejected`, `in_doubt` or `pending`; can be repeated
     #[arg(long, value_name = "STATE", value_parser = state)]
-    state: Vec<State>,
+    state: Vec<DeliveryState>,
     /// The file to write; standard output by default
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
 /// A state by its word.
-fn state(word: &str) -> Result<State, String> {
-    State::from_name(word).ok_or_else(|| {
-        let known: Vec<_> = State::ALL.iter().map(|state| state.name()).collect();
+fn state(word: &str) -> Result<DeliveryState, String> {
+    DeliveryState::from_name(word).ok_or_else(|| {
+        let known: Vec<_> = DeliveryState::ALL.iter().map(|state| state.name()).collect();
         format!("there is no such state; there is {}", known.join(", "))
     })
 }

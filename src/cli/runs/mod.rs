@@ -15,7 +15,7 @@ use clap::{Args, Subcommand};
 use crate::clock::Clock;
 use crate::config::{Environment, Project, Settings};
 use crate::delivery::cancel;
-use crate::ledger::{Broadcast, OperatorDecision, BroadcastFilter, Ledger, LedgerLocation, Settlement, Wish};
+use crate::ledger::{Broadcast, OperatorDecision, BroadcastFilter, Ledger, LedgerLocation, Settlement, BroadcastCommand};
 
 use crate::message::counted_as;
 use crate::web::{BroadcastView, standing};
@@ -112,7 +112,7 @@ async fn steer(command: RunsCommand, ledger: &Ledger, clock: &Clock, next: &Foll
             show_one(ledger, &found, clock, next).await?;
         }
         RunsCommand::Pause { broadcast } => {
-            wish(ledger, &broadcast, Wish::Pause, "pauses; `mooncast runs resume` lets it go on").await?;
+            request_command(ledger, &broadcast, BroadcastCommand::Pause, "pauses; `mooncast runs resume` lets it go on").await?;
         }
         RunsCommand::Cancel { broadcast } => {
             let found = broadcast.find(ledger).await?;
@@ -167,8 +167,8 @@ async fn show_one(ledger: &Ledger, found: &Broadcast, clock: &Clock, next: &Foll
     show::one(found, &view, ledger.recalled(found.id).await?, next)
 }
 
-async fn wish(ledger: &Ledger, which: &BroadcastArgs, wish: Wish, what: &str) -> anyhow::Result<()> {
+async fn request_command(ledger: &Ledger, which: &BroadcastArgs, wish: BroadcastCommand, what: &str) -> anyhow::Result<()> {
     let found = which.find(ledger).await?;
-    ledger.request(found.id, wish, None).await?;
+    ledger.request_command(found.id, wish, None).await?;
     show::say(&format!("{}/{} {what}", found.name, found.run))
 }

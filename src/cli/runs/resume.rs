@@ -10,7 +10,7 @@ use crate::config::Project;
 use crate::daemon::COMMAND;
 use crate::delivery::{DriveEnd, LEASE, StopSwitch, ActiveBroadcast};
 use crate::host::{Interrupt, InterruptSwitch};
-use crate::ledger::{Broadcast, BroadcastId, OperatorDecision, Ledger, LedgerError, Wish};
+use crate::ledger::{Broadcast, BroadcastId, OperatorDecision, Ledger, LedgerError, BroadcastCommand};
 use crate::web::ask_to_replan;
 
 use super::super::logging::LogFormat;
@@ -38,8 +38,8 @@ pub(super) struct ResumeArgs {
 
 /// Leaves a broadcast to the daemon, where one lives; gives its process.
 pub(in crate::cli) async fn handed_over(ledger: &Ledger, id: BroadcastId) -> anyhow::Result<Option<u64>> {
-    let Some(daemon) = ledger.living(COMMAND).await?.into_iter().next() else { return Ok(None) };
-    ledger.entrust(id).await?;
+    let Some(daemon) = ledger.live_instances(COMMAND).await?.into_iter().next() else { return Ok(None) };
+    ledger.hand_to_daemon(id).await?;
     Ok(Some(daemon.pid))
 }
 
@@ -96,7 +96,7 @@ pub(super) fn run(
         if !found.is_over() {
             open.ledger.decide(found.id, Some(OperatorDecision::Continue)).await?;
         }
-        let asked = open.ledger.request(found.id, Wish::Run, None).await;
+        let asked = open.ledger.request_command(found.id, BroadcastCommand::Run, None).await;
         // Whoever drives it may end it at any moment.
         if matches!(asked, Err(LedgerError::NotNow { .. })) && open.ledger.show(found.id).await?.is_over() {
             return nothing_left(&found);
@@ -113,7 +113,7 @@ pub(super) fn run(
             return Ok(Exit::Delivered);
         }
         // Whoever has it on a fleet's store goes on by itself, unless it has just died.
-        let elsewhere = open.ledger.is_shared() && open.ledger.hears_driver(found.id).await?;
+        let elsewhere = open.ledger.is_shared() && open.ledger.wait_for_driver_heartbeat(found.id).await?;
         if elsewhere {
             show::say(&format!("{}/{} goes on in the hosts that drive it", found.name, found.run))?;
             return Ok(Exit::Delivered);
@@ -136,7 +136,7 @@ pub(super) fn run(
         let driven = Box::pin(unless_interrupted(driving, &finish, &interrupt)).await;
         progress.stop();
         listening.abort();
-        delivery.let_go().await;
+        delivery.release().await;
         book.close().await;
         let Some(driven) = driven.transpose()? else {
             show::say(
@@ -159,7 +159,7 @@ pub(super) fn run(
 
 /// Has the daemon plan it anew; a script that no daemon can run is run by hand.
 async fn replan(ledger: &Ledger, found: &Broadcast) -> anyhow::Result<Exit> {
-    if ledger.living(COMMAND).await?.is_empty() {
+    if ledger.live_instances(COMMAND).await?.is_empty() {
         let script = found.spec.script.as_ref().map_or("FILE", |mark| mark.path.as_str());
         bail!(
             "no daemon runs here that could run the script again; begin one (`mooncast serve`), or run the script by hand: mooncast run {script} --replan"

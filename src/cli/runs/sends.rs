@@ -106,7 +106,7 @@ impl SettleArgs {
 
 /// All single sends in doubt, the newest first, those of processes that died among them.
 async fn in_doubt(ledger: &Ledger) -> anyhow::Result<Vec<SendRow>> {
-    ledger.bury_dead().await?;
+    ledger.reap_dead().await?;
     let mut all = Vec::new();
     let mut before = None;
     loop {

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Duration;
 
-use crate::ledger::{Broadcast, RecalledCounts, Stage, State};
+use crate::ledger::{Broadcast, RecalledCounts, BroadcastStage, DeliveryState};
 
 use crate::message::counted_as;
 use crate::web::{BroadcastView, ChangesView, WaitKind};
@@ -52,7 +52,7 @@ pub(super) fn list(broadcasts: &[Broadcast], next: &FollowUpCommands) -> anyhow:
 
 /// What lets an interrupted broadcast go on.
 fn way_on(broadcast: &Broadcast, next: &FollowUpCommands) -> String {
-    if broadcast.stage == Stage::Building {
+    if broadcast.stage == BroadcastStage::Building {
         return "no process builds its plan, and nothing of it was sent; run its script again".to_owned();
     }
     let command = next.command("resume", &broadcast.name, &broadcast.run);
@@ -69,7 +69,7 @@ pub(super) fn one(
     let mut out = std::io::stdout().lock();
     let number = broadcast.id.0;
     writeln!(out, "{}/{} (number {number}) is {}", broadcast.name, broadcast.run, broadcast.state_name())?;
-    if let Some(note) = &broadcast.wish_note {
+    if let Some(note) = &broadcast.command_note {
         writeln!(out, "  because: {note}")?;
     }
     if !broadcast.is_held_for_changes() {
@@ -83,10 +83,10 @@ pub(super) fn one(
         None => {}
     }
     standing(&mut out, view)?;
-    for state in State::ALL {
+    for state in DeliveryState::ALL {
         let count = broadcast.counts.of(*state);
         if count > 0 {
-            let left = *state == State::Sending && broadcast.driver.is_none();
+            let left = *state == DeliveryState::Sending && broadcast.driver.is_none();
             let note = if left { " (in flight when its process ended; no process sends now)" } else { "" };
             writeln!(out, "  {:<10} {count}{note}", state.name())?;
         }

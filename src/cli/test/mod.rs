@@ -6,7 +6,7 @@
 mod find;
 mod junit;
 mod service;
-mod stage;
+mod test_run;
 mod text;
 
 use std::path::{Path, PathBuf};
@@ -129,7 +129,7 @@ fn run_file(
     clock: &Clock,
     outcomes: &mut Vec<TestOutcome>,
 ) -> anyhow::Result<TestProgress> {
-    let loaded = stage::perform(file, LoadMode::Declare, None, args.timeout)?;
+    let loaded = test_run::run_test(file, LoadMode::Declare, None, args.timeout)?;
     let declared = match &loaded.ended {
         RunEnd::Interrupted => return Ok(TestProgress::Interrupted),
         RunEnd::Finished => loaded.declared,
@@ -148,7 +148,7 @@ fn run_file(
             continue;
         }
         let began = clock.now();
-        let played = stage::perform(file, LoadMode::Job, Some(&test.name), args.timeout)?;
+        let played = test_run::run_test(file, LoadMode::Job, Some(&test.name), args.timeout)?;
         let failure = match &played.ended {
             RunEnd::Interrupted => return Ok(TestProgress::Interrupted),
             RunEnd::Finished => None,

@@ -4,7 +4,7 @@
 //! - `screen`: what is chosen and what keys do; `draw`: the screen; `plain`: the same without a terminal.
 
 mod draw;
-mod look;
+mod poller;
 mod plain;
 mod screen;
 mod words;
@@ -22,12 +22,12 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use crate::clock::Clock;
 use crate::config::{Environment, Settings};
 use crate::delivery::cancel;
-use crate::ledger::{BroadcastId, OperatorDecision, Ledger, Wish};
+use crate::ledger::{BroadcastId, OperatorDecision, Ledger, BroadcastCommand};
 
 use super::next::FollowUpCommands;
 use super::runs::{handed_over, instant, ledger_place};
 use super::{Exit, GlobalArgs, apps};
-use look::{ConfiguredApp, StatusPoller, TopSnapshot};
+use poller::{ConfiguredApp, StatusPoller, TopSnapshot};
 use screen::{TopAction, TopScreen, KeyOutcome};
 
 /// How often it is looked.
@@ -181,9 +181,9 @@ fn listen() -> anyhow::Result<UnboundedReceiver<Event>> {
 /// Does something with a broadcast, and says what came of it.
 async fn done(ledger: &Ledger, act: TopAction, id: BroadcastId, name: &str, next: &FollowUpCommands) -> String {
     let wish = match act {
-        TopAction::Pause => Wish::Pause,
-        TopAction::Resume => Wish::Run,
-        TopAction::Cancel => Wish::Cancel,
+        TopAction::Pause => BroadcastCommand::Pause,
+        TopAction::Resume => BroadcastCommand::Run,
+        TopAction::Cancel => BroadcastCommand::Cancel,
     };
     let acted = async {
         if act == TopAction::Cancel {
@@ -192,7 +192,7 @@ async fn done(ledger: &Ledger, act: TopAction, id: BroadcastId, name: &str, next
         if act == TopAction::Resume {
             ledger.decide(id, Some(OperatorDecision::Continue)).await?;
         }
-        ledger.request(id, wish, None).await?;
+        ledger.request_command(id, wish, None).await?;
         Ok::<_, anyhow::Error>(match act {
             TopAction::Pause => format!("{name} pauses"),
             TopAction::Cancel | TopAction::Resume => {

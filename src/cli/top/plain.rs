@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::look::TopSnapshot;
+use super::poller::TopSnapshot;
 use super::{ScreenTitle, words};
 
 pub(super) fn print(out: &mut impl Write, title: &ScreenTitle, seen: &TopSnapshot) -> std::io::Result<()> {

@@ -7,8 +7,8 @@
 mod fetch;
 mod saved;
 mod seal;
-mod shelf;
-mod store;
+mod token_store;
+mod token_file;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,10 +30,10 @@ use crate::config::{App, Credentials};
 use fetch::FetchedToken;
 use saved::SavedToken;
 use seal::TokenCipher;
-use shelf::CachedToken;
-use store::TokenFile;
+use token_store::CachedToken;
+use token_file::TokenFile;
 
-pub use shelf::{StoredToken, TokenStore, FetchTurn};
+pub use token_store::{StoredToken, TokenStore, FetchTurn};
 
 /// A token is renewed this long before its end, or a tenth of its life before where that is shorter.
 const MARGIN: Duration = Duration::from_mins(5);
@@ -176,7 +176,7 @@ impl TokenProvider {
     }
 
     /// Keeps the token on a shelf from now on, for the app of this key; nothing where it is fixed.
-    pub(super) fn keep_on(&self, app: &str, place: Arc<dyn TokenStore>) {
+    pub(super) fn use_store(&self, app: &str, place: Arc<dyn TokenStore>) {
         if let TokenSource::Client(credentials) = &self.source
             && let Some(seal) = TokenCipher::new(app, &credentials.id, &credentials.secret)
         {
@@ -393,7 +393,7 @@ impl TokenProvider {
                     }
                 }
                 Ok(FetchTurn::Kept(StoredToken { trouble: Some((words, left)), .. })) => {
-                    let failure = shelf::of_another(&words, left);
+                    let failure = token_store::of_another(&words, left);
                     let until = clock.now() + left;
                     self.state().trouble = Some(FetchFailure { failure: failure.clone(), until });
                     return Err(failure);

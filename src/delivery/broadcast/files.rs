@@ -46,7 +46,7 @@ impl BroadcastDriver<'_> {
     fn time_left(&self) -> Duration {
         let quota = f64::from(self.quota().status().per_second);
         let rate = self.spec.rate.map_or(quota, |cap| cap.min(quota));
-        let pending = self.progress.look().counts.pending;
+        let pending = self.progress.snapshot().counts.pending;
         Duration::try_from_secs_f64(pending as f64 / rate).unwrap_or_default()
     }
 }

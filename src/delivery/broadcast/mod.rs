@@ -11,12 +11,12 @@ mod call;
 mod files;
 mod hours;
 mod pace;
-mod packs;
+mod batches;
 mod progress;
 mod report;
 mod round;
-mod tell;
-mod underway;
+mod status_writer;
+mod active_broadcast;
 mod verdict;
 mod window;
 
@@ -27,7 +27,7 @@ use tokio::sync::Notify;
 use tracing::field::Empty;
 
 use crate::clock::Instant;
-use crate::ledger::{self, Broadcast, RecipientCounts, Lease, Ledger, LedgerError, BroadcastSpec, Stage, Wish};
+use crate::ledger::{self, Broadcast, RecipientCounts, Lease, Ledger, LedgerError, BroadcastSpec, BroadcastStage, BroadcastCommand};
 
 use super::{Delivery, StopSignal};
 use hours::SendingHours;
@@ -36,7 +36,7 @@ use round::StopReason;
 
 pub use progress::{ProgressSnapshot, BroadcastProgress, WaitReason};
 pub use report::BroadcastSummary;
-pub use underway::ActiveBroadcast;
+pub use active_broadcast::ActiveBroadcast;
 
 /// How long a lease holds without being renewed. Whoever claims one for [`Delivery::drive`] asks for this.
 pub const LEASE: Duration = Duration::from_secs(30);
@@ -146,7 +146,7 @@ impl Delivery {
             driven
         };
         // Apart, so that the driver's future is not larger for it.
-        let (driven, ()) = futures_util::future::join(to_its_end, Box::pin(run.tell(&over))).await;
+        let (driven, ()) = futures_util::future::join(to_its_end, Box::pin(run.publish_status(&over))).await;
         if !matches!(&driven, Ok(DriveResult { end: DriveEnd::Finished | DriveEnd::Cancelled, .. })) {
             // One that cannot be given back runs out, or dies with its owner.
             if let Err(error) = ledger.release(lease).await {
@@ -164,7 +164,7 @@ impl Delivery {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn leave_to_others(
+    pub async fn wait_for_others(
         &self,
         ledger: &Ledger,
         lease: Lease,
@@ -185,14 +185,14 @@ impl Delivery {
                 other => other?,
             };
             watch.begin(now.counts);
-            let paused = (now.wish == Wish::Pause).then(|| WaitReason::Resume(now.wish_note.clone()));
+            let paused = (now.command == BroadcastCommand::Pause).then(|| WaitReason::Resume(now.command_note.clone()));
             watch.waits_for(Some(paused.unwrap_or(WaitReason::Hosts)));
             let sent_before = *before.get_or_insert(now.counts.sent);
             let end = match now.stage {
-                Stage::Finished => DriveEnd::Finished,
-                Stage::Cancelled => DriveEnd::Cancelled,
-                Stage::Building | Stage::Ready if stop.is_asked() => DriveEnd::Stopped,
-                Stage::Building | Stage::Ready => {
+                BroadcastStage::Finished => DriveEnd::Finished,
+                BroadcastStage::Cancelled => DriveEnd::Cancelled,
+                BroadcastStage::Building | BroadcastStage::Ready if stop.is_asked() => DriveEnd::Stopped,
+                BroadcastStage::Building | BroadcastStage::Ready => {
                     let _ = self.pause(LOOK, None, stop).await;
                     continue;
                 }
@@ -227,13 +227,13 @@ impl BroadcastDriver<'_> {
     /// One round, or what somebody wants instead. Gives nothing while it is to go on.
     async fn go_on(&self, broadcast: &Broadcast, began: Instant) -> Result<Option<DriveResult>, LedgerError> {
         let halt = match self.permission().await? {
-            Wish::Run => match self.renew_files(broadcast.app).await? {
+            BroadcastCommand::Run => match self.renew_files(broadcast.app).await? {
                 Ok(()) => self.round().await?,
                 Err(_) if self.stop.is_asked() => StopReason::Stopped,
                 Err(why) => StopReason::Paused(why),
             },
-            Wish::Pause => StopReason::Stopped,
-            Wish::Cancel => {
+            BroadcastCommand::Pause => StopReason::Stopped,
+            BroadcastCommand::Cancel => {
                 self.ledger.cancel_rest(self.lease).await?;
                 StopReason::Over
             }
@@ -259,7 +259,7 @@ impl BroadcastDriver<'_> {
             StopReason::Stopped => DriveEnd::Stopped,
             StopReason::Paused(why) => {
                 let note = format!("{BY_ITSELF}{why}");
-                match self.ledger.request(self.lease.broadcast, Wish::Pause, Some(&note)).await {
+                match self.ledger.request_command(self.lease.broadcast, BroadcastCommand::Pause, Some(&note)).await {
                     Ok(()) => DriveEnd::Paused(why),
                     // Somebody has cancelled it meanwhile.
                     Err(LedgerError::NotNow { .. }) => return Ok(None),
@@ -276,7 +276,7 @@ impl BroadcastDriver<'_> {
             // By all hosts.
             counts.sent.saturating_sub(broadcast.counts.sent)
         } else {
-            self.progress.look().sent_now
+            self.progress.snapshot().sent_now
         };
         BroadcastSummary::new(broadcast, counts, sent_now, elapsed)
     }
@@ -303,9 +303,9 @@ impl BroadcastDriver<'_> {
         let now = self.ledger.show(broadcast.id).await?;
         self.progress.begin(now.counts);
         let end = match now.stage {
-            Stage::Finished => DriveEnd::Finished,
-            Stage::Cancelled => DriveEnd::Cancelled,
-            Stage::Building | Stage::Ready => DriveEnd::Stopped,
+            BroadcastStage::Finished => DriveEnd::Finished,
+            BroadcastStage::Cancelled => DriveEnd::Cancelled,
+            BroadcastStage::Building | BroadcastStage::Ready => DriveEnd::Stopped,
         };
         Ok(DriveResult { end, report: self.report(broadcast, &now.counts, began) })
     }
@@ -314,14 +314,14 @@ impl BroadcastDriver<'_> {
     async fn begin(&self) -> Result<Broadcast, LedgerError> {
         let id = self.lease.broadcast;
         let broadcast = self.ledger.show(id).await?;
-        if broadcast.stage != Stage::Ready {
+        if broadcast.stage != BroadcastStage::Ready {
             let why = "only one whose plan is fixed, and that is not over, can be sent";
             return Err(LedgerError::NotNow { broadcast: id, is: broadcast.stage.name(), why });
         }
         self.settle_dead().await?;
-        let note = broadcast.wish_note.as_deref().unwrap_or_default();
-        if broadcast.wish == Wish::Pause && note.starts_with(BY_ITSELF) {
-            self.ledger.request(id, Wish::Run, None).await?;
+        let note = broadcast.command_note.as_deref().unwrap_or_default();
+        if broadcast.command == BroadcastCommand::Pause && note.starts_with(BY_ITSELF) {
+            self.ledger.request_command(id, BroadcastCommand::Run, None).await?;
         }
         self.progress.begin(self.ledger.counts(id).await?);
         Ok(broadcast)
@@ -330,7 +330,7 @@ impl BroadcastDriver<'_> {
     /// Settles what dead drivers had in flight.
     async fn settle_dead(&self) -> Result<(), LedgerError> {
         let taken = self.ledger.take_over(self.lease).await?;
-        self.delivery.figures.messages(self.spec.call, ledger::State::InDoubt, taken.in_doubt);
+        self.delivery.figures.messages(self.spec.call, ledger::DeliveryState::InDoubt, taken.in_doubt);
         if taken.in_doubt > 0 {
             tracing::warn!(
                 broadcast = %self.lease.broadcast,
@@ -343,19 +343,19 @@ impl BroadcastDriver<'_> {
 
     /// Waits while the broadcast is paused. Gives a pause only when this driver is asked to stop, or when the inputs of the
     /// broadcast changed.
-    async fn permission(&self) -> Result<Wish, LedgerError> {
+    async fn permission(&self) -> Result<BroadcastCommand, LedgerError> {
         loop {
             if self.stop.is_asked() {
-                return Ok(Wish::Pause);
+                return Ok(BroadcastCommand::Pause);
             }
-            let wishes = self.ledger.wishes(self.lease.broadcast).await?;
-            if wishes.wish != Wish::Pause {
+            let wishes = self.ledger.requested_command(self.lease.broadcast).await?;
+            if wishes.command != BroadcastCommand::Pause {
                 self.progress.waits_for(None);
-                return Ok(wishes.wish);
+                return Ok(wishes.command);
             }
             if wishes.note.as_deref().is_some_and(|note| note.starts_with(ledger::CHANGED)) {
                 // A new plan may take the place of this one: that needs the lease.
-                return Ok(Wish::Pause);
+                return Ok(BroadcastCommand::Pause);
             }
             self.progress.waits_for(Some(WaitReason::Resume(wishes.note)));
             self.renew().await?;
@@ -379,7 +379,7 @@ impl BroadcastDriver<'_> {
         // A report is numbers and two names: it has a JSON form.
         let report = serde_json::to_string(report).unwrap_or_default();
         match self.ledger.finish(self.lease, &report).await {
-            Ok(Stage::Cancelled) => Ok(Some(DriveEnd::Cancelled)),
+            Ok(BroadcastStage::Cancelled) => Ok(Some(DriveEnd::Cancelled)),
             Ok(_) => Ok(Some(DriveEnd::Finished)),
             Err(error @ LedgerError::NotNow { .. }) => {
                 let counts = self.ledger.counts(self.lease.broadcast).await?;

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use crate::clock::Instant;
-use crate::ledger::{RecipientCounts, RecipientOutcome, State};
+use crate::ledger::{RecipientCounts, RecipientOutcome, DeliveryState};
 
 /// Counts that the driver keeps and others look at.
 #[derive(Debug, Default)]
@@ -57,7 +57,7 @@ pub struct ProgressSnapshot {
 impl BroadcastProgress {
     /// How it stands.
     #[must_use]
-    pub fn look(&self) -> ProgressSnapshot {
+    pub fn snapshot(&self) -> ProgressSnapshot {
         let mut look = ProgressSnapshot { in_flight: self.in_flight.get(), ..self.look.borrow().clone() };
         // Those that are tried again have told nobody that they no longer wait.
         match (&mut look.waits_for, self.retrying.get()) {
@@ -91,15 +91,15 @@ impl BroadcastProgress {
         for outcome in outcomes {
             let counts = &mut look.counts;
             let count = match outcome.state {
-                State::Sent => &mut counts.sent,
-                State::Rejected => &mut counts.rejected,
-                State::InDoubt => &mut counts.in_doubt,
+                DeliveryState::Sent => &mut counts.sent,
+                DeliveryState::Rejected => &mut counts.rejected,
+                DeliveryState::InDoubt => &mut counts.in_doubt,
                 // They wait as before.
                 _ => continue,
             };
             *count += 1;
             counts.pending = counts.pending.saturating_sub(1);
-            look.sent_now += u64::from(outcome.state == State::Sent);
+            look.sent_now += u64::from(outcome.state == DeliveryState::Sent);
             look.settled_now += 1;
         }
     }

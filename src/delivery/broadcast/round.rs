@@ -7,12 +7,12 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 
 use crate::clock::Instant;
-use crate::ledger::{LedgerError, Wish};
+use crate::ledger::{LedgerError, BroadcastCommand};
 use crate::message::MessageCall;
 use crate::quota::Quota;
 
 use super::super::StopSwitch;
-use super::packs::Batches;
+use super::batches::Batches;
 use super::verdict::CallResult;
 use super::window::ConcurrencyWindow;
 use super::{FAILURES_IN_A_ROW, LOOK, BroadcastDriver};
@@ -116,13 +116,13 @@ impl BroadcastDriver<'_> {
                 () = calls.ended(), if !calls.are_over() => {}
                 () = self.room.notified(), if halt.is_none() => {}
                 () = clock.sleep_until(next_look) => {
-                    news = calls.beside(self.look(&mut next_look)).await;
+                    news = calls.beside(self.poll_commands(&mut next_look)).await;
                 }
             }
             // All that have ended by now make room at once.
             while let Some(ended) = calls.take() {
                 window.ended(clock.now());
-                let heard = self.heed(ended);
+                let heard = self.stop_after(ended);
                 news = news.or(heard);
             }
             if let Some(news) = news
@@ -135,7 +135,7 @@ impl BroadcastDriver<'_> {
     }
 
     /// What the end of a call means for the others.
-    fn heed(&self, ended: Result<CallResult, LedgerError>) -> Option<Result<StopReason, LedgerError>> {
+    fn stop_after(&self, ended: Result<CallResult, LedgerError>) -> Option<Result<StopReason, LedgerError>> {
         match ended {
             Ok(CallResult::Delivered) => self.failures.set(0),
             Ok(CallResult::Untouched) => {}
@@ -154,7 +154,7 @@ impl BroadcastDriver<'_> {
     }
 
     /// Asks what people want, and keeps the lease.
-    async fn look(&self, next: &mut Instant) -> Option<Result<StopReason, LedgerError>> {
+    async fn poll_commands(&self, next: &mut Instant) -> Option<Result<StopReason, LedgerError>> {
         let looked = async {
             self.renew().await?;
             if self.ledger.is_shared() {
@@ -163,15 +163,15 @@ impl BroadcastDriver<'_> {
             }
             // In a scratch ledger nobody steers, and hours of a simulated clock have many looks.
             if self.ledger.is_scratch() {
-                return Ok(Wish::Run);
+                return Ok(BroadcastCommand::Run);
             }
-            Ok(self.ledger.wishes(self.lease.broadcast).await?.wish)
+            Ok(self.ledger.requested_command(self.lease.broadcast).await?.command)
         }
         .await;
         *next = self.delivery.clock.now() + LOOK;
         match looked {
             // The next round begins with a look at the files.
-            Ok(Wish::Run) if !self.files_expired() => None,
+            Ok(BroadcastCommand::Run) if !self.files_expired() => None,
             Ok(_) => Some(Ok(StopReason::Wish)),
             Err(error) => Some(Err(error)),
         }

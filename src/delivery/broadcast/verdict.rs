@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::client::{FailureClass, CallError, SendReceipts};
 use crate::clock::Clock;
-use crate::ledger::{InDoubtPolicy, RecipientOutcome, Recipient, State};
+use crate::ledger::{InDoubtPolicy, RecipientOutcome, Recipient, DeliveryState};
 
 use super::super::retry::Backoff;
 
@@ -75,24 +75,24 @@ pub(super) fn judge(
         FailureClass::Throttled => {
             let outcomes = recipients
                 .iter()
-                .map(|one| RecipientOutcome::failed(one.seq, State::Pending, why.as_str(), one.attempts))
+                .map(|one| RecipientOutcome::failed(one.seq, DeliveryState::Pending, why.as_str(), one.attempts))
                 .collect();
             CallVerdict { outcomes, next: NextAction::Again(None) }
         }
-        FailureClass::Auth => CallVerdict { outcomes: all(State::Pending), next: NextAction::End(CallResult::Locked(why)) },
+        FailureClass::Auth => CallVerdict { outcomes: all(DeliveryState::Pending), next: NextAction::End(CallResult::Locked(why)) },
         FailureClass::NothingSent | FailureClass::Repeat => match tries.unsent.next(failure.retry_after) {
-            Some(wait) => CallVerdict { outcomes: all(State::Pending), next: NextAction::Again(Some(wait)) },
-            None => ends(State::Pending),
+            Some(wait) => CallVerdict { outcomes: all(DeliveryState::Pending), next: NextAction::Again(Some(wait)) },
+            None => ends(DeliveryState::Pending),
         },
-        FailureClass::Permanent if !packed => ends(State::Rejected),
+        FailureClass::Permanent if !packed => ends(DeliveryState::Rejected),
         // Some groups of a refused pack may have got it (design): which, nobody says.
         FailureClass::Permanent | FailureClass::InDoubt => match policy {
-            InDoubtPolicy::Hold => ends(State::InDoubt),
+            InDoubtPolicy::Hold => ends(DeliveryState::InDoubt),
             // Alone from now on, so that one group's refusal is not that of the others.
-            InDoubtPolicy::Resend if packed => ends(State::Pending),
+            InDoubtPolicy::Resend if packed => ends(DeliveryState::Pending),
             InDoubtPolicy::Resend => match tries.doubtful.next(failure.retry_after) {
-                Some(wait) => CallVerdict { outcomes: all(State::Pending), next: NextAction::Again(Some(wait)) },
-                None => ends(State::InDoubt),
+                Some(wait) => CallVerdict { outcomes: all(DeliveryState::Pending), next: NextAction::Again(Some(wait)) },
+                None => ends(DeliveryState::InDoubt),
             },
         },
     }
@@ -113,7 +113,7 @@ fn accepted(recipients: &[Recipient], policy: InDoubtPolicy, receipts: &SendRece
             if let Some((_, message)) = receipt {
                 return RecipientOutcome::sent(one.seq, message, attempts);
             }
-            let state = if again.is_some() { State::Pending } else { State::InDoubt };
+            let state = if again.is_some() { DeliveryState::Pending } else { DeliveryState::InDoubt };
             RecipientOutcome::failed(one.seq, state, LACKING, attempts)
         })
         .collect();
@@ -169,11 +169,11 @@ mod tests {
             for _ in 0..5 {
                 let verdict = judged(doubtful());
                 assert!(matches!(verdict.next, NextAction::Again(Some(_))), "{verdict:?}");
-                assert_eq!(verdict.outcomes[0].state, State::Pending);
+                assert_eq!(verdict.outcomes[0].state, DeliveryState::Pending);
             }
             let last = judged(doubtful());
             assert!(matches!(last.next, NextAction::End(CallResult::Failed(_))));
-            assert_eq!(last.outcomes[0].state, State::InDoubt);
+            assert_eq!(last.outcomes[0].state, DeliveryState::InDoubt);
         }
     }
 }

@@ -50,7 +50,7 @@ impl World {
             QuotaSettings { history: SendHistory::Unused, shared: true, ..QuotaSettings::new("messages", self.per_second) };
         let quota = Quota::new(settings, self.clock.clone());
         let claimant = QuotaClaimer { ledger, owner, app, quota: quota.clone(), clock: self.clock.clone() };
-        let keeper = tokio::spawn(claimant.keep());
+        let keeper = tokio::spawn(claimant.renew_claims());
         let death = self.clock.now() + Duration::from_secs_f64(until - from);
         let mut sent = 0;
         loop {

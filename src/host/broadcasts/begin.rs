@@ -7,10 +7,10 @@ use serde_json::json;
 use crate::delivery::{Delivery, CrashPoint};
 use crate::host::answers;
 use crate::host::services::RunServices;
-use crate::ledger::{Broadcast, OperatorDecision, BroadcastLookup, PlanInput, Ledger, LedgerError, ScriptRef, Stage, Wish};
+use crate::ledger::{Broadcast, OperatorDecision, BroadcastLookup, PlanInput, Ledger, LedgerError, ScriptRef, BroadcastStage, BroadcastCommand};
 use crate::protocol::{HostResponse, RequestFailure, FailureKind};
 
-use super::asked::BroadcastRequest;
+use super::request::BroadcastRequest;
 use super::build::PlanBuilder;
 use super::change::{self, StoredPlan, OnChange};
 use super::compare::RecipientComparison;
@@ -59,10 +59,10 @@ pub(super) async fn begin(services: &RunServices, number: u32, spec: &[u8]) -> R
     let old_code = old_code(services, &mut asked, ledger, found.broadcast()).await.map_err(fault)?;
     if let Some(job) = &services.job {
         // Its script may end before it does.
-        ledger.entrust(id).await.map_err(fault)?;
+        ledger.hand_to_daemon(id).await.map_err(fault)?;
         if let Some(driving) = job.keeper.driving(id) {
             let stored = &found.broadcast().spec.inputs;
-            let paused = found.broadcast().wish != Wish::Run;
+            let paused = found.broadcast().command != BroadcastCommand::Run;
             let changed = match asked.on_change {
                 OnChange::Continue => Vec::new(),
                 _ if paused => Vec::new(),
@@ -89,7 +89,7 @@ pub(super) async fn begin(services: &RunServices, number: u32, spec: &[u8]) -> R
     let heartbeat = LeaseRenewal::start(ledger, lease, &services.clock);
     // Another may have driven it between the look and the claim.
     let broadcast = ledger.show(id).await.map_err(fault)?;
-    if broadcast.is_over() && !(has_ended && broadcast.stage == Stage::Finished) {
+    if broadcast.is_over() && !(has_ended && broadcast.stage == BroadcastStage::Finished) {
         ledger.release(lease).await.map_err(fault)?;
         return ended::already(services, delivery, &broadcast);
     }
@@ -105,7 +105,7 @@ pub(super) async fn begin(services: &RunServices, number: u32, spec: &[u8]) -> R
         watched: watch::BroadcastProblems::of(services),
     };
     if resumes {
-        return Ok(match meet(services, number, role, asked, old_code).await? {
+        return Ok(match reopen(services, number, role, asked, old_code).await? {
             ReopenResult::Open(open, state) => opened(services, open, state),
             ReopenResult::Over(answer) => answer,
         });
@@ -123,7 +123,7 @@ enum ReopenResult {
 }
 
 /// A broadcast whose plan is fixed is met again: an unfinished one, or one that ended and may have more recipients by now.
-async fn meet(
+async fn reopen(
     services: &RunServices,
     number: u32,
     role: LeasedBroadcast,
@@ -134,7 +134,7 @@ async fn meet(
     let has_ended = role.broadcast.is_over();
     if !has_ended {
         let continues = asked.on_change == OnChange::Continue;
-        if stored.is_empty() || continues || role.broadcast.wish == Wish::Cancel {
+        if stored.is_empty() || continues || role.broadcast.command == BroadcastCommand::Cancel {
             if continues {
                 Box::pin(continued::tell(services, &role, &asked)).await;
             }
@@ -190,7 +190,7 @@ async fn resume(services: &RunServices, mut role: LeasedBroadcast) -> Result<Reo
                 let compared = role.ledger.inputs_compared(role.broadcast.id, &job.owner).await;
                 compared.map_err(fault)?;
             }
-            change::let_go(&mut role).await
+            change::release(&mut role).await
         }
         Err(failure) => Err(failure),
     };
@@ -218,7 +218,7 @@ async fn beside(
             let kept = change::changes(&changed, None);
             let note = change::note(&[format!("changed: {}", kept.inputs.join(", "))]);
             change::hold(&role, &note, kept).await?;
-            change::settle_flight(&role.ledger, role.lease, &role.broadcast).await.map_err(fault)?;
+            change::settle_in_flight(&role.ledger, role.lease, &role.broadcast).await.map_err(fault)?;
         }
         delivery.pass(CrashPoint::BeforeDraft);
         let spec = spec_of(services, &asked);

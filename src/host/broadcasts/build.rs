@@ -16,7 +16,7 @@ use crate::ledger::{
 use crate::message::MessageCall;
 use crate::protocol::{HostResponse, RequestFailure, FailureKind};
 
-use super::asked::BroadcastRequest;
+use super::request::BroadcastRequest;
 use super::audience::{RawRecipient, GroupMembers, RecipientError, named};
 use super::change::{self, StoredPlan, OnChange};
 use super::drive::LeasedBroadcast;

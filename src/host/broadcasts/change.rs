@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::ledger::{
-    Broadcast, BroadcastChanges, PlanDifference, MessageChange, InDoubtPolicy, PlanInput, Lease, Ledger, LedgerError, Wish,
+    Broadcast, BroadcastChanges, PlanDifference, MessageChange, InDoubtPolicy, PlanInput, Lease, Ledger, LedgerError, BroadcastCommand,
 };
 use crate::protocol::RequestFailure;
 
@@ -56,7 +56,7 @@ pub(super) fn changes(changed: &[PlanInput], difference: Option<PlanDifference>)
 
 /// Settles what a process that is gone had in flight, where its broadcast is held back: whether it arrived is not known. One
 /// that sends those in doubt again keeps them as they are, for whoever goes on with it.
-pub(super) async fn settle_flight(
+pub(super) async fn settle_in_flight(
     ledger: &Ledger,
     lease: Lease,
     broadcast: &Broadcast,
@@ -68,9 +68,9 @@ pub(super) async fn settle_flight(
 }
 
 /// Lets a broadcast go on that was held back for this reason.
-pub(super) async fn let_go(role: &mut LeasedBroadcast) -> Result<(), RequestFailure> {
+pub(super) async fn release(role: &mut LeasedBroadcast) -> Result<(), RequestFailure> {
     if role.broadcast.is_held_for_changes() {
-        role.ledger.request(role.broadcast.id, Wish::Run, None).await.map_err(fault)?;
+        role.ledger.request_command(role.broadcast.id, BroadcastCommand::Run, None).await.map_err(fault)?;
     } else if role.broadcast.spec.changes.is_none() {
         return Ok(());
     }

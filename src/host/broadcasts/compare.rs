@@ -3,7 +3,7 @@
 use crate::ledger::{PlanInput, InputKind};
 use crate::protocol::RequestFailure;
 
-use super::asked::BroadcastRequest;
+use super::request::BroadcastRequest;
 use super::audience::{RawRecipient, named};
 use super::drive::LeasedBroadcast;
 use super::inputs::RecipientHasher;

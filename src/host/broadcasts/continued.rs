@@ -8,7 +8,7 @@ use crate::input::Audience;
 use crate::ledger::{PlanDifference, InputKind, NewMessage, NewRecipient};
 use crate::protocol::{RequestFailure, FailureKind};
 
-use super::asked::BroadcastRequest;
+use super::request::BroadcastRequest;
 use super::audience::named;
 use super::drive::LeasedBroadcast;
 use super::{change, draft, fault, inputs};

@@ -8,7 +8,7 @@ use crate::ledger::{AppId, BroadcastId, JobRunRef, Lease, Ledger, LedgerError, I
 use crate::message::MessageCall;
 use crate::protocol::RequestFailure;
 
-use super::asked::BroadcastRequest;
+use super::request::BroadcastRequest;
 use super::drive::LeasedBroadcast;
 use super::{LeaseRenewal, fault, watch};
 
@@ -68,7 +68,7 @@ pub(super) async fn claim(
         return Ok(lease);
     }
     tracing::info!("another process has broadcast {id}, and may be dead: waiting for its next sign of life");
-    if ledger.hears_driver(id).await? {
+    if ledger.wait_for_driver_heartbeat(id).await? {
         return Ok(None);
     }
     ledger.claim(id, owner, LEASE).await

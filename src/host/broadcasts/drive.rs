@@ -66,7 +66,7 @@ impl BroadcastTask {
         match &services.job {
             None => Self::send(role, true, services.stop.stop(), tally, underway, |_| ()),
             // It counts by itself: it may outlive the run.
-            Some(job) => job.keeper.keep(role, Rc::default(), underway),
+            Some(job) => job.keeper.supervise(role, Rc::default(), underway),
         }
     }
 
@@ -135,10 +135,10 @@ async fn to_end(
     let driven = if sends {
         delivery.drive(&ledger, lease, &broadcast.spec, stop, watch).await
     } else {
-        delivery.leave_to_others(&ledger, lease, stop, watch).await
+        delivery.wait_for_others(&ledger, lease, stop, watch).await
     };
     let driven = driven.map_err(fault)?;
-    tally.broadcast(&driven.report, watch.look().sent_now);
+    tally.broadcast(&driven.report, watch.snapshot().sent_now);
     underway.ended(&driven);
     let report = &driven.report;
     let stands = |how: &str| {

@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 
 use crate::delivery::{Delivery, BroadcastSummary};
 use crate::host::services::RunServices;
-use crate::ledger::{Broadcast, InputKind, Stage};
+use crate::ledger::{Broadcast, InputKind, BroadcastStage};
 use crate::message::counted_as;
 use crate::protocol::{HostResponse, RequestFailure};
 
-use super::asked::BroadcastRequest;
+use super::request::BroadcastRequest;
 use super::change::OnChange;
 use super::drive::LeasedBroadcast;
 use super::{inputs, json_answer, report, watch};
@@ -22,7 +22,7 @@ use super::{inputs, json_answer, report, watch};
 pub(super) async fn is_compared(services: &RunServices, asked: &BroadcastRequest, broadcast: &Broadcast) -> bool {
     let stored = &broadcast.spec.inputs;
     let replans = asked.on_change == OnChange::Replan;
-    if broadcast.stage != Stage::Finished
+    if broadcast.stage != BroadcastStage::Finished
         || stored.is_empty()
         || asked.on_change == OnChange::Continue
         || (services.job.is_some() && !replans)

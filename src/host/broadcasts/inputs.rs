@@ -11,7 +11,7 @@ use crate::host::services::RunServices;
 use crate::ledger::{PlanInput, InputKind};
 use crate::protocol::{RequestFailure, FailureKind};
 
-use super::asked::BroadcastRequest;
+use super::request::BroadcastRequest;
 use super::audience::GroupMembers;
 
 /// Bytes that are hashed at once.

@@ -3,7 +3,7 @@
 //! A plan is built by one script and driven by one process; whatever ends either leaves it to be built anew, or to go
 //! on from where it stopped.
 
-mod asked;
+mod request;
 mod audience;
 mod begin;
 mod build;
@@ -15,7 +15,7 @@ mod drive;
 mod ended;
 mod fields;
 mod inputs;
-mod keeper;
+mod supervisor;
 mod project;
 mod report;
 mod texts;
@@ -44,7 +44,7 @@ use compare::RecipientComparison;
 use drive::BroadcastTask;
 
 pub use inputs::words as input_words;
-pub use keeper::{BroadcastSupervisor, SupervisedEnd};
+pub use supervisor::{BroadcastSupervisor, SupervisedEnd};
 pub use project::ProjectInputs;
 
 /// What the `once` key of a campaign's test message begins with.

@@ -6,7 +6,7 @@ use crate::ledger::{Broadcast, BroadcastPlan, BroadcastSpec};
 use super::{AppTotals, RehearsedBroadcast, BroadcastOrigin, Rehearsal};
 
 impl Transport for Rehearsal {
-    fn take(&self, staged: &OutgoingCall<'_>) -> u64 {
+    fn deliver(&self, staged: &OutgoingCall<'_>) -> u64 {
         let (message, at) = (staged.message, self.start + staged.at.since_start());
         let mut apps = self.apps.borrow_mut();
         if let Some(totals) = apps.iter_mut().find(|totals| totals.app == staged.app) {

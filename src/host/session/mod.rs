@@ -25,7 +25,7 @@ use super::figures::WorkerUsage;
 use super::interrupt::Interrupt;
 use super::process::{self, WorkerPipes, WorkerProcess};
 use super::services::RunServices;
-use super::{answers, death, reserve};
+use super::{answers, exit_reason, reserve};
 use outgoing::OutgoingFrames;
 use watch::WorkerWatchdog;
 
@@ -105,7 +105,7 @@ pub async fn run(spec: RunSpec, services: Rc<RunServices>, interrupt: Interrupt)
     };
     let beside = spec.mode.only_declares() || services.job.is_some();
     if beside {
-        process.stand_back(NICE);
+        process.lower_priority(NICE);
     }
     let session = WorkerSession {
         outgoing: Rc::default(),
@@ -187,7 +187,7 @@ impl WorkerSession {
         let memory = spec.limits.memory;
         let writer = Rc::clone(&self.outgoing);
         let writing = tokio::task::spawn_local(async move { writer.write_to(pipes.input).await });
-        let words = tokio::task::spawn_local(process::last_words(pipes.errors));
+        let words = tokio::task::spawn_local(process::stderr_text(pipes.errors));
         let watch = WorkerWatchdog::new(&spec, self.beside, self.clock.now());
         self.begin(spec);
 
@@ -198,7 +198,7 @@ impl WorkerSession {
         }
         self.outgoing.close();
         // A script that came to its end has nothing left to ask; what is still waiting was asked by one that did not.
-        self.outgoing.let_clock_go();
+        self.outgoing.release_clock();
         self.services.stop.press();
         let finishing = async {
             while self.answering.join_next().await.is_some() {}
@@ -227,7 +227,7 @@ impl WorkerSession {
             SessionEnd::Stop(why) => RunEnd::Failed(RunError::Stopped(why)),
             SessionEnd::Gone => {
                 let words = words.await.unwrap_or_default();
-                RunEnd::Failed(RunError::Stopped(death::describe(status, &words, memory)))
+                RunEnd::Failed(RunError::Stopped(exit_reason::describe(status, &words, memory)))
             }
         }
     }
@@ -276,7 +276,7 @@ impl WorkerSession {
             }
             if !admitted {
                 // What holds the memory may wait for a simulated clock.
-                self.outgoing.let_clock_go();
+                self.outgoing.release_clock();
             }
             tokio::select! {
                 () = freed, if !admitted => {}

@@ -82,7 +82,7 @@ impl OutgoingFrames {
     }
 
     /// Lets a simulated clock go on: there is nothing that it waits for.
-    pub(super) fn let_clock_go(&self) {
+    pub(super) fn release_clock(&self) {
         self.computing.take();
     }
 

@@ -69,7 +69,7 @@ impl WorkerWatchdog {
         let cpu = process.cpu()?;
         if self.stands_back && cpu.saturating_sub(self.cpu_at_last_call) > HOG {
             self.stands_back = false;
-            process.stand_back(NICEST);
+            process.lower_priority(NICEST);
         }
         if calls != self.calls_seen {
             self.calls_seen = calls;

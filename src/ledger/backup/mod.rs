@@ -10,7 +10,7 @@ mod error;
 mod prepare;
 mod replace;
 mod seal;
-mod workplace;
+mod work_folder;
 mod write;
 
 pub use error::BackupError;

@@ -12,9 +12,9 @@ use crate::ledger::connection::Connection;
 use crate::ledger::open::{self, KNOWN};
 use crate::ledger::restores::instant;
 use crate::ledger::sql::{Statement, sql};
-use crate::ledger::{JobState, LedgerError, State};
+use crate::ledger::{JobState, LedgerError, DeliveryState};
 
-use super::workplace::{make, sync};
+use super::work_folder::{make, sync};
 use super::write::check;
 use super::{BackupError, seal};
 
@@ -73,7 +73,7 @@ fn statements(taken_at: i64, now: i64) -> Vec<Statement> {
     let taken = instant(taken_at);
     let may_be_sent = format!("restored from a backup of {taken}: it may have been sent since then");
     let may_have_run = format!("restored from a backup of {taken}: it may have ended since then");
-    let (in_doubt, interrupted) = (State::InDoubt.number(), JobState::Interrupted.number());
+    let (in_doubt, interrupted) = (DeliveryState::InDoubt.number(), JobState::Interrupted.number());
     vec![
         sql("BEGIN IMMEDIATE"),
         sql("UPDATE sends SET state = ?, error = ?, updated_at = ? WHERE state IN (0, 1)")

@@ -11,7 +11,7 @@ use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
 use crate::clock::Clock;
 use crate::ledger::open::{FILE, lock_opening};
-use crate::ledger::owner::{FOLDER, is_alive};
+use crate::ledger::instance::{FOLDER, is_alive};
 use crate::ledger::postgres;
 use crate::ledger::sql::sql;
 use crate::ledger::store::{Transaction, from_millis, millis};
@@ -20,7 +20,7 @@ use crate::ledger::transfer::{compare, copy_rows, idle, living};
 use crate::ledger::{Ledger, LedgerError, InstanceName, LedgerLocation};
 
 use super::prepare::prepare;
-use super::workplace::{WorkFolder, publish, sync};
+use super::work_folder::{WorkFolder, publish, sync};
 use super::write::{copy_database, finish};
 use super::{BackupError, BackupStep};
 

@@ -10,7 +10,7 @@ use crate::ledger::open::FILE;
 use crate::ledger::store::{from_millis, millis};
 use crate::ledger::{Ledger, LedgerError, LedgerLocation};
 
-use super::workplace::{WorkFolder, folder_of, make, publish};
+use super::work_folder::{WorkFolder, folder_of, make, publish};
 use super::{BackupError, BackupStep, seal};
 
 /// A backup that was taken.
@@ -56,7 +56,7 @@ impl Ledger {
                 // By the server's clock, which opening has asked.
                 let taken_at = ledger.store().now();
                 let copy = work.join("copy");
-                Self::sketch(place, &copy, clock).await?;
+                Self::snapshot_into(place, &copy, clock).await?;
                 (ledger.path().to_owned(), taken_at, copy.join(FILE))
             }
         };

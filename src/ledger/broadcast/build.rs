@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use crate::ledger::sql::sql;
 use crate::ledger::store::{Transaction, stored};
-use crate::ledger::{Ledger, LedgerError, Stage, State};
+use crate::ledger::{Ledger, LedgerError, BroadcastStage, DeliveryState};
 
-use super::desk::{MessageDedup, MessageHash};
-use super::shift::STRETCH;
+use super::message_dedup::{MessageDedup, MessageHash};
+use super::shift::RANGE_LENGTH;
 use super::{BroadcastId, CountsDelta, Lease, BroadcastSpec, apply, fields};
 
 /// A recipient as it comes from the audience.
@@ -125,9 +125,9 @@ impl Ledger {
         let mut after = 0;
         loop {
             let mut write = self.store().write().await?;
-            let result = clear_stretch(&mut write, id, lease, after).await;
+            let result = clear_range(&mut write, id, lease, after).await;
             let last = write.end(result).await?;
-            after += STRETCH;
+            after += RANGE_LENGTH;
             if after >= last {
                 return Ok(());
             }
@@ -140,8 +140,8 @@ pub(super) async fn why_not(write: &mut Transaction<'_>, lease: Lease) -> Result
     let question = sql("SELECT state FROM broadcasts WHERE id = ? AND lease_number = ?");
     let row: Option<(i64,)> = write.row(question.bind(lease.broadcast.0).bind(lease.number)).await?;
     let Some((stage,)) = row else { return Ok(LedgerError::LeaseLost(lease.broadcast)) };
-    let stage = Stage::from_number(stage).map_err(|detail| write.store.record(detail))?;
-    let why = if stage == Stage::Building { "its plan is not fixed yet" } else { "its plan is fixed" };
+    let stage = BroadcastStage::from_number(stage).map_err(|detail| write.store.record(detail))?;
+    let why = if stage == BroadcastStage::Building { "its plan is not fixed yet" } else { "its plan is fixed" };
     Ok(LedgerError::NotNow { broadcast: lease.broadcast, is: stage.name(), why })
 }
 
@@ -176,8 +176,8 @@ async fn append(
         return Err(why_not(write, lease).await?);
     };
     let mut delta = CountsDelta::default();
-    delta.add(State::Pending, stored(many - skipped));
-    delta.add(State::Skipped, stored(skipped));
+    delta.add(DeliveryState::Pending, stored(many - skipped));
+    delta.add(DeliveryState::Skipped, stored(skipped));
     apply(write, lease.broadcast, Some(lease.number), &delta).await?;
 
     let mut rows = Vec::with_capacity(fresh.len());
@@ -229,7 +229,7 @@ async fn append_skipped(
         return Err(why_not(write, lease).await?);
     };
     let mut delta = CountsDelta::default();
-    delta.add(State::Skipped, many);
+    delta.add(DeliveryState::Skipped, many);
     apply(write, lease.broadcast, Some(lease.number), &delta).await?;
     let rows: Vec<[&String; 1]> = reasons.iter().map(|reason| [reason]).collect();
     let statement = sql("INSERT INTO recipients (broadcast, seq, state, updated_at, group_id, users, error)
@@ -254,7 +254,7 @@ pub(in crate::ledger) fn json<T: serde::Serialize + ?Sized>(
 }
 
 /// Gives the last sequence number that there can be.
-async fn clear_stretch(
+async fn clear_range(
     write: &mut Transaction<'_>,
     id: BroadcastId,
     lease: Option<i64>,
@@ -266,10 +266,10 @@ async fn clear_stretch(
     let states = sql(
         "SELECT state, count(*) FROM recipients WHERE broadcast = ? AND seq BETWEEN ? AND ? GROUP BY state",
     );
-    let states: Vec<(i64, i64)> = write.rows(states.bind(id.0).bind(after + 1).bind(after + STRETCH)).await?;
+    let states: Vec<(i64, i64)> = write.rows(states.bind(id.0).bind(after + 1).bind(after + RANGE_LENGTH)).await?;
     let mut delta = CountsDelta::default();
     for (state, many) in states {
-        let state = State::from_number(state).map_err(|detail| write.store.record(detail))?;
+        let state = DeliveryState::from_number(state).map_err(|detail| write.store.record(detail))?;
         delta.add(state, -many);
     }
     apply(write, id, lease, &delta).await?;
@@ -281,7 +281,7 @@ async fn clear_stretch(
         "DELETE FROM messages WHERE broadcast = ? AND id BETWEEN ? AND ?",
         "DELETE FROM recipient_fields WHERE broadcast = ? AND first BETWEEN ? AND ?",
     ] {
-        write.run(sql(statement).bind(id.0).bind(after + 1).bind(after + STRETCH)).await?;
+        write.run(sql(statement).bind(id.0).bind(after + 1).bind(after + RANGE_LENGTH)).await?;
     }
     Ok(next - 1)
 }

@@ -1,9 +1,9 @@
 //! A broadcast whose inputs changed is paused until an operator decides how it goes on.
 
-use crate::ledger::owner::lives;
+use crate::ledger::instance::lives;
 use crate::ledger::sql::sql;
 use crate::ledger::store::Transaction;
-use crate::ledger::{Ledger, LedgerError, Instance, Wish};
+use crate::ledger::{Ledger, LedgerError, Instance, BroadcastCommand};
 
 use super::{Broadcast, BroadcastId, CHANGED, BroadcastChanges, OperatorDecision, BroadcastSpec};
 
@@ -11,7 +11,7 @@ impl Broadcast {
     /// Whether it is paused because its inputs changed.
     #[must_use]
     pub fn is_held_for_changes(&self) -> bool {
-        self.wish == Wish::Pause && self.wish_note.as_deref().is_some_and(|note| note.starts_with(CHANGED))
+        self.command == BroadcastCommand::Pause && self.command_note.as_deref().is_some_and(|note| note.starts_with(CHANGED))
     }
 }
 
@@ -19,7 +19,7 @@ impl Broadcast {
     /// What changed, while it is paused and that is known; whoever paused it.
     #[must_use]
     pub fn shown_changes(&self) -> Option<BroadcastChanges> {
-        let paused = !self.is_over() && self.wish == Wish::Pause;
+        let paused = !self.is_over() && self.command == BroadcastCommand::Pause;
         let known = self.spec.changes.clone().filter(|_| paused);
         known.or_else(|| self.is_held_for_changes().then(BroadcastChanges::default))
     }

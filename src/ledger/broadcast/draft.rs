@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::ledger::owner::lives;
+use crate::ledger::instance::lives;
 use crate::ledger::postgres::drivers;
 use crate::ledger::sql::sql;
 use crate::ledger::store::Transaction;
@@ -132,7 +132,7 @@ async fn take_from_dead(write: &mut Transaction<'_>, id: i64) -> Result<bool, Le
     let dead = match owner {
         None => !(created_at..created_at.saturating_add(UNTAKEN)).contains(&now),
         Some(owner) if write.store.server().is_none() => !lives(write, owner).await?,
-        Some(_) => !drivers::are_there(write, BroadcastId(id)).await?,
+        Some(_) => !drivers::has_live_drivers(write, BroadcastId(id)).await?,
     };
     if dead {
         let taken = sql(

@@ -9,7 +9,7 @@ use crate::ledger::commit::CommitRequest;
 use crate::ledger::postgres::drivers;
 use crate::ledger::sql::sql;
 use crate::ledger::store::count;
-use crate::ledger::{RecipientCounts, Ledger, LedgerError, Stage, State, Wish};
+use crate::ledger::{RecipientCounts, Ledger, LedgerError, BroadcastStage, DeliveryState, BroadcastCommand};
 
 use super::{BroadcastId, InDoubtPolicy, Lease, holds};
 
@@ -36,7 +36,7 @@ pub struct RecipientOutcome {
     /// Its place in the plan.
     pub seq: i64,
     /// Its state from now on. [`State::Pending`] when it is proved that nothing was sent.
-    pub state: State,
+    pub state: DeliveryState,
     /// The service's id of the message, when it was sent.
     pub message_id: Option<String>,
     /// Why not, or why it is in doubt; keep it short.
@@ -49,12 +49,12 @@ impl RecipientOutcome {
     /// It was delivered.
     #[must_use]
     pub fn sent(seq: i64, message_id: impl Into<String>, attempts: u32) -> Self {
-        Self { seq, state: State::Sent, message_id: Some(message_id.into()), error: None, attempts }
+        Self { seq, state: DeliveryState::Sent, message_id: Some(message_id.into()), error: None, attempts }
     }
 
     /// It was not, or not for certain.
     #[must_use]
-    pub fn failed(seq: i64, state: State, error: impl Into<String>, attempts: u32) -> Self {
+    pub fn failed(seq: i64, state: DeliveryState, error: impl Into<String>, attempts: u32) -> Self {
         Self { seq, state, message_id: None, error: Some(error.into()), attempts }
     }
 }
@@ -100,7 +100,7 @@ impl Ledger {
     ) -> Result<Vec<Recipient>, LedgerError> {
         let id = lease.broadcast;
         let rows = if self.is_shared() {
-            self.next_of_stretches(lease, after_seq, limit).await?
+            self.next_in_ranges(lease, after_seq, limit).await?
         } else {
             self.next_in_order(id, after_seq, limit).await?
         };
@@ -161,21 +161,21 @@ impl Ledger {
     }
 
     /// The same of the stretches that this driver holds; where nothing of them waits, of the next that nobody does.
-    async fn next_of_stretches(
+    async fn next_in_ranges(
         &self,
         lease: Lease,
         after_seq: i64,
         limit: u32,
     ) -> Result<Vec<PendingRow>, LedgerError> {
         let mut read = self.store().read().await?;
-        let mut stretches: VecDeque<(i64, i64)> = read.rows(drivers::held(lease, after_seq)).await?.into();
+        let mut stretches: VecDeque<(i64, i64)> = read.rows(drivers::held_ranges(lease, after_seq)).await?.into();
         read.done();
         loop {
             let (first, last) = if let Some(held) = stretches.pop_front() {
                 held
             } else {
                 let mut write = self.store().write().await?;
-                let taken = drivers::take_stretch(&mut write, lease, after_seq).await;
+                let taken = drivers::take_range(&mut write, lease, after_seq).await;
                 let Some(taken) = write.end(taken).await? else { return Ok(Vec::new()) };
                 taken
             };
@@ -245,18 +245,18 @@ impl Ledger {
     /// As [`Ledger::take_over`].
     pub async fn take_over_as(&self, lease: Lease, in_doubt: InDoubtPolicy) -> Result<TakeoverCounts, LedgerError> {
         let (to, error) = match in_doubt {
-            InDoubtPolicy::Hold => (State::InDoubt, Some("its sender ended before the answer")),
-            InDoubtPolicy::Resend => (State::Pending, None),
+            InDoubtPolicy::Hold => (DeliveryState::InDoubt, Some("its sender ended before the answer")),
+            InDoubtPolicy::Resend => (DeliveryState::Pending, None),
         };
         let moved = if self.is_shared() {
             let mut write = self.store().write().await?;
-            let buried = drivers::bury(&mut write, lease, to, error).await;
+            let buried = drivers::reap_drivers(&mut write, lease, to, error).await;
             write.end(buried).await?
         } else {
-            self.shift(lease.broadcast, Some(lease.number), State::Sending, to, error).await?
+            self.shift(lease.broadcast, Some(lease.number), DeliveryState::Sending, to, error).await?
         };
         Ok(match to {
-            State::Pending => TakeoverCounts { in_doubt: 0, pending: moved },
+            DeliveryState::Pending => TakeoverCounts { in_doubt: 0, pending: moved },
             _ => TakeoverCounts { in_doubt: moved, pending: 0 },
         })
     }
@@ -267,7 +267,7 @@ impl Ledger {
     ///
     /// [`LedgerError::LeaseLost`], [`LedgerError::Unknown`], and faults of the store.
     pub async fn cancel_rest(&self, lease: Lease) -> Result<u64, LedgerError> {
-        self.shift(lease.broadcast, Some(lease.number), State::Pending, State::Cancelled, None).await
+        self.shift(lease.broadcast, Some(lease.number), DeliveryState::Pending, DeliveryState::Cancelled, None).await
     }
 
     /// Ends a broadcast of which nothing is pending or in flight, keeps its report, and gives the lease back.
@@ -276,7 +276,7 @@ impl Ledger {
     ///
     /// [`LedgerError::NotNow`] when something is left: others may have made it pending again. Go on then.
     /// [`LedgerError::LeaseLost`], and faults of the store.
-    pub async fn finish(&self, lease: Lease, report: &str) -> Result<Stage, LedgerError> {
+    pub async fn finish(&self, lease: Lease, report: &str) -> Result<BroadcastStage, LedgerError> {
         let id = lease.broadcast;
         let mut write = self.store().write().await?;
         let shared = self.is_shared();
@@ -290,13 +290,13 @@ impl Ledger {
                 owner = NULL, lease_until = 0
                 WHERE id = ? AND lease_number = ? AND state = 1 AND n_pending = 0 AND n_sending = 0 RETURNING state"
         })
-        .bind(Wish::Cancel.number())
+        .bind(BroadcastCommand::Cancel.number())
         .bind(report)
         .bind(self.store().now())
         .bind(id.0)
         .bind(lease.number);
         let result = async {
-            let stage = |number| Stage::from_number(number).map_err(|detail| self.store().record(detail));
+            let stage = |number| BroadcastStage::from_number(number).map_err(|detail| self.store().record(detail));
             if let Some((ended,)) = write.row::<(i64,)>(statement).await? {
                 if shared {
                     drivers::end_all(&mut write, id).await?;
@@ -309,7 +309,7 @@ impl Ledger {
             let found = found.map(|(number,)| stage(number)).transpose()?;
             match found {
                 Some(found) if held => {
-                    let why = if found == Stage::Ready {
+                    let why = if found == BroadcastStage::Ready {
                         "some recipients are not settled"
                     } else {
                         "it is not being sent"
@@ -339,7 +339,7 @@ impl Ledger {
             .bind(report)
             .bind(self.store().now())
             .bind(id.0)
-            .bind(Wish::Cancel.number());
+            .bind(BroadcastCommand::Cancel.number());
         let mut write = self.store().write().await?;
         let result = async {
             if !holds(&mut write, lease).await? {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::ledger::sql::sql;
 use crate::ledger::store::{count, from_millis, small};
-use crate::ledger::{Ledger, LedgerError, State};
+use crate::ledger::{Ledger, LedgerError, DeliveryState};
 
 use super::BroadcastId;
 
@@ -18,7 +18,7 @@ pub struct ExportedRecipient {
     /// The members of a targeted message; empty for the whole group.
     pub users: Vec<String>,
     /// Its state.
-    pub state: State,
+    pub state: DeliveryState,
     /// The service's id of the message, when it was sent.
     pub message_id: Option<String>,
     /// How often it was tried.
@@ -78,7 +78,7 @@ impl Ledger {
     pub async fn recipients(
         &self,
         id: BroadcastId,
-        state: Option<State>,
+        state: Option<DeliveryState>,
         after_seq: i64,
         limit: u32,
     ) -> Result<Vec<ExportedRecipient>, LedgerError> {
@@ -89,7 +89,7 @@ impl Ledger {
     pub(super) async fn recipients_in(
         &self,
         id: BroadcastId,
-        states: &[State],
+        states: &[DeliveryState],
         after_seq: i64,
         limit: u32,
     ) -> Result<Vec<ExportedRecipient>, LedgerError> {
@@ -109,7 +109,7 @@ impl Ledger {
                 seq,
                 group_id,
                 users: self.users(&users)?,
-                state: State::from_number(state).map_err(|detail| self.store().record(detail))?,
+                state: DeliveryState::from_number(state).map_err(|detail| self.store().record(detail))?,
                 message_id,
                 attempts: small(attempts),
                 error,

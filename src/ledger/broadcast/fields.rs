@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::ledger::sql::sql;
 use crate::ledger::store::Transaction;
-use crate::ledger::{Ledger, LedgerError, State};
+use crate::ledger::{Ledger, LedgerError, DeliveryState};
 
 use super::{BroadcastId, ExportedRecipient, NewRecipient};
 
@@ -106,7 +106,7 @@ struct FieldBatch {
 pub struct ExportPages {
     ledger: Ledger,
     id: BroadcastId,
-    states: Vec<State>,
+    states: Vec<DeliveryState>,
     names: Vec<String>,
     after: i64,
     batch: Option<FieldBatch>,
@@ -158,7 +158,7 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn export_pages(&self, id: BroadcastId, states: &[State]) -> Result<ExportPages, LedgerError> {
+    pub async fn export_pages(&self, id: BroadcastId, states: &[DeliveryState]) -> Result<ExportPages, LedgerError> {
         // From one list of names to the next that differs: there are many rows, and nearly always one list.
         let question =
             sql("SELECT names FROM recipient_fields WHERE broadcast = ? GROUP BY names ORDER BY min(first)");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::ledger::sql::sql;
 use crate::ledger::store::{Transaction, millis, stored};
-use crate::ledger::{AppId, Ledger, LedgerError, Stage};
+use crate::ledger::{AppId, Ledger, LedgerError, BroadcastStage};
 
 use super::row::INTERRUPTED;
 use super::{Broadcast, BroadcastId, BroadcastSpec};
@@ -81,9 +81,9 @@ impl Ledger {
         let found = found.ok_or_else(|| self.store().record("a broadcast that was not made"))?;
         Ok(match found.stage {
             _ if made > 0 => BroadcastLookup::New(found),
-            Stage::Building => BroadcastLookup::Unbuilt(found),
-            Stage::Ready => BroadcastLookup::Unfinished(found),
-            Stage::Finished | Stage::Cancelled => BroadcastLookup::Finished(found),
+            BroadcastStage::Building => BroadcastLookup::Unbuilt(found),
+            BroadcastStage::Ready => BroadcastLookup::Unfinished(found),
+            BroadcastStage::Finished | BroadcastStage::Cancelled => BroadcastLookup::Finished(found),
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::ledger::owner::lives;
+use crate::ledger::instance::lives;
 use crate::ledger::postgres::drivers;
 use crate::ledger::sql::sql;
 use crate::ledger::store::{Transaction, millis};

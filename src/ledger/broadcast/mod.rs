@@ -2,11 +2,11 @@
 
 mod build;
 mod changes;
-mod desk;
+mod message_dedup;
 mod difference;
 mod draft;
 mod drive;
-mod entrust;
+mod daemon_handover;
 mod export;
 mod fields;
 mod find;
@@ -16,9 +16,9 @@ mod replan;
 mod row;
 mod shift;
 mod spec;
-mod standing;
+mod totals;
 mod status;
-mod wishes;
+mod commands;
 
 pub use build::{NewMessage, NewRecipient};
 pub use difference::{BroadcastChanges, PlanDifference, MessageChange};
@@ -31,11 +31,11 @@ pub use plan::{Exclusion, BroadcastPlan};
 pub use replan::CHANGED;
 pub use row::{Broadcast, LeaseHolder};
 pub use spec::{OperatorDecision, InDoubtPolicy, PlanInput, InputKind, JobRunRef, BroadcastPriority, ScriptRef, BroadcastSpec};
-pub use standing::BroadcastTotals;
-pub use wishes::{Settlement, NotedCommand};
+pub use totals::BroadcastTotals;
+pub use commands::{Settlement, NotedCommand};
 
 pub(super) use build::json;
-pub(super) use desk::DedupRegistry;
+pub(super) use message_dedup::DedupRegistry;
 pub(super) use drive::MessageCache;
 pub(super) use lease::holds;
 pub(super) use shift::{CountsDelta, apply, apply_text, bind_apply};

@@ -11,7 +11,7 @@ use crate::ledger::connection::Connection;
 use crate::ledger::sql::Statement;
 use crate::ledger::sql::sql;
 use crate::ledger::store::{count, stored};
-use crate::ledger::{Ledger, LedgerError, State};
+use crate::ledger::{Ledger, LedgerError, DeliveryState};
 
 use super::build::{json, why_not};
 use super::{BroadcastId, CountsDelta, Lease, apply};
@@ -25,7 +25,7 @@ pub struct Exclusion {
     /// The earlier broadcasts.
     pub broadcasts: Vec<BroadcastId>,
     /// In which states there.
-    pub states: Vec<State>,
+    pub states: Vec<DeliveryState>,
 }
 
 /// A fixed plan.
@@ -222,10 +222,10 @@ impl Ledger {
             let mut delta = CountsDelta::default();
             let mut seqs = Vec::with_capacity(chunk.len());
             for &(seq, state) in chunk {
-                let state = State::from_number(state).map_err(|detail| self.store().record(detail))?;
+                let state = DeliveryState::from_number(state).map_err(|detail| self.store().record(detail))?;
                 delta.add(state, -1);
                 if matches!(fate, SweepAction::Skipped) {
-                    delta.add(State::Skipped, 1);
+                    delta.add(DeliveryState::Skipped, 1);
                 }
                 seqs.push(seq);
             }

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use crate::ledger::postgres::drivers;
 use crate::ledger::sql::sql;
 use crate::ledger::store::{Transaction, stored};
-use crate::ledger::{Ledger, LedgerError, Stage};
+use crate::ledger::{Ledger, LedgerError, BroadcastStage};
 
 use super::build::json;
 use super::{Broadcast, BroadcastId, Lease, BroadcastPlan, BroadcastSpec, holds};
@@ -91,7 +91,7 @@ async fn replan(
             return Err(LedgerError::LeaseLost(lease.broadcast));
         }
     }
-    let has_finished = may_change(write, lease, call_differs).await? == Stage::Finished;
+    let has_finished = may_change(write, lease, call_differs).await? == BroadcastStage::Finished;
     step();
     without_those_who_have_it(write, id, new, if has_finished { "2, 3, 4" } else { "2, 4" }).await?;
     // What is left of the stored plan makes room for the new one.
@@ -173,14 +173,14 @@ async fn may_change(
     write: &mut Transaction<'_>,
     lease: Lease,
     call_differs: bool,
-) -> Result<Stage, LedgerError> {
+) -> Result<BroadcastStage, LedgerError> {
     let id = lease.broadcast;
     let question = sql("SELECT state, n_sending, n_sent + n_in_doubt FROM broadcasts WHERE id = ?");
     let row: Option<(i64, i64, i64)> = write.row(question.bind(id.0)).await?;
     let (stage, sending, delivered) = row.ok_or(LedgerError::Unknown(id))?;
-    let stage = Stage::from_number(stage).map_err(|detail| write.store.record(detail))?;
+    let stage = BroadcastStage::from_number(stage).map_err(|detail| write.store.record(detail))?;
     let not_now = |why| Err(LedgerError::NotNow { broadcast: id, is: stage.name(), why });
-    if !matches!(stage, Stage::Ready | Stage::Finished) {
+    if !matches!(stage, BroadcastStage::Ready | BroadcastStage::Finished) {
         return not_now("only a plan that is fixed and not cancelled can be replaced");
     }
     if sending > 0 {

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 
-use crate::ledger::owner::InstanceName;
+use crate::ledger::instance::InstanceName;
 use crate::ledger::store::{count, from_millis};
-use crate::ledger::{AppId, RecipientCounts, Stage, Wish};
+use crate::ledger::{AppId, RecipientCounts, BroadcastStage, BroadcastCommand};
 
 use super::{BroadcastId, BroadcastSpec};
 
@@ -26,11 +26,11 @@ pub struct Broadcast {
     /// What it was asked to be.
     pub spec: BroadcastSpec,
     /// How far it is.
-    pub stage: Stage,
+    pub stage: BroadcastStage,
     /// What somebody wants of it.
-    pub wish: Wish,
+    pub command: BroadcastCommand,
     /// Why, where they said so.
-    pub wish_note: Option<String>,
+    pub command_note: Option<String>,
     /// The process that holds its lease and lives, if there is one.
     pub driver: Option<LeaseHolder>,
     /// Recipients by state.
@@ -92,19 +92,19 @@ impl Broadcast {
     /// not paused, and no process drives it.
     #[must_use]
     pub const fn state_name(&self) -> &'static str {
-        if self.is_interrupted() { INTERRUPTED } else { state_name(self.stage, self.wish) }
+        if self.is_interrupted() { INTERRUPTED } else { state_name(self.stage, self.command) }
     }
 
     /// Whether something is left to send, it may be sent, and no process drives it.
     #[must_use]
     pub const fn is_interrupted(&self) -> bool {
-        !self.is_over() && self.driver.is_none() && matches!(self.wish, Wish::Run)
+        !self.is_over() && self.driver.is_none() && matches!(self.command, BroadcastCommand::Run)
     }
 
     /// Whether nothing of it is left to send.
     #[must_use]
     pub const fn is_over(&self) -> bool {
-        matches!(self.stage, Stage::Finished | Stage::Cancelled)
+        matches!(self.stage, BroadcastStage::Finished | BroadcastStage::Cancelled)
     }
 }
 
@@ -112,10 +112,10 @@ impl Broadcast {
 pub(super) const INTERRUPTED: &str = "interrupted";
 
 /// The word for a broadcast's state.
-pub(super) const fn state_name(stage: Stage, wish: Wish) -> &'static str {
+pub(super) const fn state_name(stage: BroadcastStage, wish: BroadcastCommand) -> &'static str {
     match (stage, wish) {
-        (Stage::Building | Stage::Ready, Wish::Pause) => "paused",
-        (Stage::Building | Stage::Ready, Wish::Cancel) => "cancelling",
+        (BroadcastStage::Building | BroadcastStage::Ready, BroadcastCommand::Pause) => "paused",
+        (BroadcastStage::Building | BroadcastStage::Ready, BroadcastCommand::Cancel) => "cancelling",
         (stage, _) => stage.name(),
     }
 }
@@ -151,9 +151,9 @@ where
             run: row.try_get("run")?,
             spec: serde_json::from_str(&row.try_get::<String, _>("spec")?)
                 .map_err(|error| bad(error.to_string()))?,
-            stage: Stage::from_number(number("state")?).map_err(bad)?,
-            wish: Wish::from_number(number("wish")?).map_err(bad)?,
-            wish_note: row.try_get("wish_note")?,
+            stage: BroadcastStage::from_number(number("state")?).map_err(bad)?,
+            command: BroadcastCommand::from_number(number("wish")?).map_err(bad)?,
+            command_note: row.try_get("wish_note")?,
             driver,
             counts: RecipientCounts {
                 pending: many("n_pending")?,

@@ -3,31 +3,31 @@
 use crate::ledger::sql::Statement;
 use crate::ledger::sql::sql;
 use crate::ledger::store::{Transaction, count, stored};
-use crate::ledger::{Ledger, LedgerError, State};
+use crate::ledger::{Ledger, LedgerError, DeliveryState};
 
 use super::BroadcastId;
 
 /// How many sequence numbers one short write covers: some 20 ms, so that no other writer waits for long.
-pub(super) const STRETCH: i64 = 20_000;
+pub(super) const RANGE_LENGTH: i64 = 20_000;
 
 /// By how much the count of each state changes.
 #[derive(Debug, Clone, Copy, Default)]
-pub(in crate::ledger) struct CountsDelta([i64; State::ALL.len()]);
+pub(in crate::ledger) struct CountsDelta([i64; DeliveryState::ALL.len()]);
 
 impl CountsDelta {
     /// The change of each, in the order of [`State::ALL`].
-    pub(in crate::ledger) const fn changes(&self) -> [i64; State::ALL.len()] {
+    pub(in crate::ledger) const fn changes(&self) -> [i64; DeliveryState::ALL.len()] {
         self.0
     }
 
     /// So many leave one state for another.
-    pub(in crate::ledger) fn moved(&mut self, from: State, to: State, many: u64) {
+    pub(in crate::ledger) fn moved(&mut self, from: DeliveryState, to: DeliveryState, many: u64) {
         self.add(from, -stored(many));
         self.add(to, stored(many));
     }
 
     /// So many more (or fewer) are in a state.
-    pub(in crate::ledger) fn add(&mut self, state: State, many: i64) {
+    pub(in crate::ledger) fn add(&mut self, state: DeliveryState, many: i64) {
         if let Some(slot) = self.0.get_mut(state as usize) {
             *slot += many;
         }
@@ -87,17 +87,17 @@ impl Ledger {
         &self,
         id: BroadcastId,
         lease: Option<i64>,
-        from: State,
-        to: State,
+        from: DeliveryState,
+        to: DeliveryState,
         error: Option<&str>,
     ) -> Result<u64, LedgerError> {
         let (mut moved, mut after) = (0, 0);
         loop {
             let mut write = self.store().write().await?;
-            let result = shift_stretch(&mut write, id, lease, (from, to), after, error).await;
+            let result = shift_range(&mut write, id, lease, (from, to), after, error).await;
             let (more, last) = write.end(result).await?;
             moved += more;
-            after += STRETCH;
+            after += RANGE_LENGTH;
             if after >= last {
                 return Ok(moved);
             }
@@ -110,11 +110,11 @@ const NOT_OTHERS: &str = "AND NOT EXISTS (SELECT 1 FROM stretches s WHERE s.broa
     AND recipients.seq BETWEEN s.first AND s.last AND s.driver <> ?)";
 
 /// Gives how many were moved, and the last sequence number that is worth a look.
-async fn shift_stretch(
+async fn shift_range(
     write: &mut Transaction<'_>,
     id: BroadcastId,
     lease: Option<i64>,
-    (from, to): (State, State),
+    (from, to): (DeliveryState, DeliveryState),
     after: i64,
     error: Option<&str>,
 ) -> Result<(u64, i64), LedgerError> {
@@ -140,14 +140,14 @@ async fn shift_stretch(
         .bind(write.store.now())
         .bind(id.0)
         .bind(after + 1)
-        .bind(after + STRETCH)
+        .bind(after + RANGE_LENGTH)
         .bind(from.number());
         let statement = if shared { statement.bind(lease) } else { statement };
         moved = write.run(statement).await?;
-        if shared && to == State::Pending && moved > 0 {
+        if shared && to == DeliveryState::Pending && moved > 0 {
             let again =
                 sql("UPDATE stretches SET done = false WHERE broadcast = ? AND last > ? AND first <= ?");
-            write.run(again.bind(id.0).bind(after).bind(after + STRETCH)).await?;
+            write.run(again.bind(id.0).bind(after).bind(after + RANGE_LENGTH)).await?;
         }
         delta.moved(from, to, moved);
     }

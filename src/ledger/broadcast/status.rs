@@ -13,7 +13,7 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn tell_status(&self, lease: Lease, status: &str) -> Result<(), LedgerError> {
+    pub async fn write_status(&self, lease: Lease, status: &str) -> Result<(), LedgerError> {
         let mut write = self.store().write().await?;
         let told = sql("INSERT INTO driver_status (broadcast, driver, said_at, status) VALUES (?, ?, ?, ?)
                 ON CONFLICT (broadcast, driver) DO UPDATE SET said_at = excluded.said_at, status = excluded.status")

@@ -10,10 +10,10 @@
 use crate::ledger::broadcast::{BroadcastId, CountsDelta, Lease, apply};
 use crate::ledger::sql::sql;
 use crate::ledger::store::Transaction;
-use crate::ledger::{LedgerError, Stage, State};
+use crate::ledger::{LedgerError, BroadcastStage, DeliveryState};
 
 /// How many recipients a driver takes at once: a dead one's wait until its lease has run out.
-const STRETCH: i64 = if cfg!(test) { 16 } else { 1000 };
+const RANGE_LENGTH: i64 = if cfg!(test) { 16 } else { 1000 };
 
 /// Claims a broadcast as [`crate::ledger::Ledger::claim`]; `shared`, beside others that send it too.
 pub(in crate::ledger) async fn claim(
@@ -28,13 +28,13 @@ pub(in crate::ledger) async fn claim(
     end_dead(write, id).await?;
     let question = sql("SELECT owner FROM drivers WHERE broadcast = ?").bind(id.0);
     let drivers: Vec<(i64,)> = write.rows(question).await?;
-    let ready = stage == Stage::Ready.number();
+    let ready = stage == BroadcastStage::Ready.number();
     let may = if shared && ready { !drivers.contains(&(owner,)) } else { drivers.is_empty() };
     if !may {
         return Ok(None);
     }
     if drivers.is_empty() && sending > 0 {
-        leave_to_nobody(write, id).await?;
+        orphan_in_flight(write, id).await?;
     }
     let now = write.store.now();
     let taken = sql(
@@ -52,8 +52,8 @@ pub(in crate::ledger) async fn claim(
 
 /// What is in flight though nobody drives the broadcast belongs to a driver that never was, so that whoever comes first
 /// settles it (`bury`), however many come at once.
-async fn leave_to_nobody(write: &mut Transaction<'_>, id: BroadcastId) -> Result<(), LedgerError> {
-    make_stretches(write, id).await?;
+async fn orphan_in_flight(write: &mut Transaction<'_>, id: BroadcastId) -> Result<(), LedgerError> {
+    create_ranges(write, id).await?;
     let left = sql(
         "UPDATE stretches s SET driver = 0 WHERE broadcast = ?1 AND driver IS NULL AND EXISTS
             (SELECT 1 FROM recipients r WHERE r.broadcast = ?1 AND r.seq BETWEEN s.first AND s.last AND r.state = 1)",
@@ -62,14 +62,14 @@ async fn leave_to_nobody(write: &mut Transaction<'_>, id: BroadcastId) -> Result
 }
 
 /// Makes the stretches of a broadcast, where there are none.
-async fn make_stretches(write: &mut Transaction<'_>, id: BroadcastId) -> Result<(), LedgerError> {
+async fn create_ranges(write: &mut Transaction<'_>, id: BroadcastId) -> Result<(), LedgerError> {
     let made = sql(
         "INSERT INTO stretches (broadcast, first, last)
             SELECT ?1, first, first + ?2 - 1
                 FROM generate_series(CAST(1 AS BIGINT), (SELECT next_seq - 1 FROM broadcasts WHERE id = ?1), ?2) first
             WHERE NOT EXISTS (SELECT 1 FROM stretches WHERE broadcast = ?1)",
     );
-    write.run(made.bind(id.0).bind(STRETCH)).await.map(drop)
+    write.run(made.bind(id.0).bind(RANGE_LENGTH)).await.map(drop)
 }
 
 /// Ends drivers that are dead, or whose lease has run out, so that they write nothing any more.
@@ -84,7 +84,7 @@ async fn end_dead(write: &mut Transaction<'_>, id: BroadcastId) -> Result<(), Le
 }
 
 /// Whether a process that lives drives the broadcast.
-pub(in crate::ledger) async fn are_there(
+pub(in crate::ledger) async fn has_live_drivers(
     write: &mut Transaction<'_>,
     id: BroadcastId,
 ) -> Result<bool, LedgerError> {
@@ -111,10 +111,10 @@ pub(in crate::ledger) async fn holds(write: &mut Transaction<'_>, lease: Lease) 
 }
 
 /// Settles what dead drivers had in flight, as `to`, and frees their stretches. Gives how many recipients were moved.
-pub(in crate::ledger) async fn bury(
+pub(in crate::ledger) async fn reap_drivers(
     write: &mut Transaction<'_>,
     lease: Lease,
-    to: State,
+    to: DeliveryState,
     error: Option<&str>,
 ) -> Result<u64, LedgerError> {
     let id = lease.broadcast;
@@ -136,13 +136,13 @@ pub(in crate::ledger) async fn bury(
     );
     write.run(statement.bind(id.0)).await?;
     let mut delta = CountsDelta::default();
-    delta.moved(State::Sending, to, moved);
+    delta.moved(DeliveryState::Sending, to, moved);
     apply(write, id, Some(lease.number), &delta).await?;
     Ok(moved)
 }
 
 /// The stretches of a driver that reach beyond a recipient, in order.
-pub(in crate::ledger) fn held(lease: Lease, after_seq: i64) -> crate::ledger::sql::Statement {
+pub(in crate::ledger) fn held_ranges(lease: Lease, after_seq: i64) -> crate::ledger::sql::Statement {
     let question =
         "SELECT first, last FROM stretches WHERE broadcast = ? AND driver = ? AND last > ? ORDER BY first";
     sql(question).bind(lease.broadcast.0).bind(lease.number).bind(after_seq)
@@ -150,7 +150,7 @@ pub(in crate::ledger) fn held(lease: Lease, after_seq: i64) -> crate::ledger::sq
 
 /// Takes the next stretch behind a recipient of which anything may wait, and gives back those that are done. Gives
 /// nothing when there is none.
-pub(in crate::ledger) async fn take_stretch(
+pub(in crate::ledger) async fn take_range(
     write: &mut Transaction<'_>,
     lease: Lease,
     after_seq: i64,
@@ -158,7 +158,7 @@ pub(in crate::ledger) async fn take_stretch(
     if !holds(write, lease).await? {
         return Err(LedgerError::LeaseLost(lease.broadcast));
     }
-    make_stretches(write, lease.broadcast).await?;
+    create_ranges(write, lease.broadcast).await?;
     let done = sql(
         "UPDATE stretches s SET driver = NULL, done = true WHERE broadcast = ?1 AND driver = ?2 AND NOT EXISTS
             (SELECT 1 FROM recipients r WHERE r.broadcast = ?1 AND r.seq BETWEEN s.first AND s.last

@@ -13,7 +13,7 @@
 //! is told that. Who comes back gives the others [`CALM`] to come back too before it takes anybody for dead.
 
 pub(super) mod drivers;
-pub(super) mod enlisted;
+pub(super) mod registered_jobs;
 pub(super) mod moves;
 mod schema;
 pub(super) mod sends;
@@ -103,7 +103,7 @@ impl PostgresServer {
     }
 
     /// A new connection, tried again at the beginning of an outage.
-    pub(super) async fn insist(&self, store: &Store) -> Result<Connection, LedgerError> {
+    pub(super) async fn connect_with_retry(&self, store: &Store) -> Result<Connection, LedgerError> {
         let mut wait = FIRST_WAIT;
         loop {
             let now = store.clock.now();
@@ -174,7 +174,7 @@ impl PostgresServer {
         loop {
             let mut connection = match given.take() {
                 Some(connection) => connection,
-                None => self.insist(store).await?,
+                None => self.connect_with_retry(store).await?,
             };
             if !alone {
                 return Ok(connection);

@@ -6,7 +6,7 @@
 use crate::ledger::sends::{NewSend, SendOutcome};
 use crate::ledger::sql::sql;
 use crate::ledger::store::Transaction;
-use crate::ledger::{LedgerError, State};
+use crate::ledger::{LedgerError, DeliveryState};
 
 const WRITE: &str = "WITH held AS (
         SELECT id FROM owners WHERE id = ANY (?1) FOR KEY SHARE
@@ -28,7 +28,7 @@ const WRITE: &str = "WITH held AS (
 pub(in crate::ledger) async fn write(
     write: &mut Transaction<'_>,
     fresh: &[(i64, &NewSend)],
-    state: State,
+    state: DeliveryState,
     settled: &[(i64, i64, &SendOutcome)],
 ) -> Result<Option<Vec<i64>>, LedgerError> {
     let mut owners: Vec<i64> = fresh.iter().map(|(owner, _)| *owner).collect();
@@ -47,7 +47,7 @@ pub(in crate::ledger) async fn write(
         .bind(numbers(|(_, id, _)| *id))
         .bind(numbers(|(owner, ..)| *owner))
         // Proved not to be sent: nobody's, until it is tried again.
-        .bind(numbers(|(owner, _, outcome)| if outcome.state == State::Pending { 0 } else { *owner }))
+        .bind(numbers(|(owner, _, outcome)| if outcome.state == DeliveryState::Pending { 0 } else { *owner }))
         .bind(numbers(|(_, _, outcome)| outcome.state.number()))
         .bind(numbers(|(_, _, outcome)| i64::from(outcome.attempts)))
         .bind(receipts)

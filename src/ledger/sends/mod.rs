@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::commit::CommitRequest;
-use super::owner::{ENDED_BEFORE, lives};
+use super::instance::{ENDED_BEFORE, lives};
 use super::store::{Transaction, from_millis, millis, small};
-use super::{AppId, Ledger, LedgerError, Instance, State};
+use super::{AppId, Ledger, LedgerError, Instance, DeliveryState};
 use crate::ledger::sql::{Statement, sql};
 
 pub(super) use write::{MOST, write};
@@ -58,7 +58,7 @@ pub struct SendTicket {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SendOutcome {
     /// Its state from now on. [`State::Pending`] when it is proved that nothing was sent: the key is free again.
-    pub state: State,
+    pub state: DeliveryState,
     /// (group id, message id) of each group that has it.
     pub receipts: Vec<(String, String)>,
     /// Why not, or why it is in doubt; keep it short.
@@ -73,7 +73,7 @@ pub struct SendFilter {
     /// Of this app only.
     pub app: Option<AppId>,
     /// In this state only.
-    pub state: Option<State>,
+    pub state: Option<DeliveryState>,
     /// Only those with a number below; for the next page.
     pub before: Option<i64>,
 }
@@ -92,7 +92,7 @@ pub struct SendRow {
     /// Which script, job or command sent it.
     pub origin: String,
     /// Its state.
-    pub state: State,
+    pub state: DeliveryState,
     /// How often it was tried.
     pub attempts: u32,
     /// (group id, message id) of each group that has it.
@@ -171,7 +171,7 @@ impl Ledger {
         )
         .bind(filter.before.unwrap_or(i64::MAX))
         .bind(filter.app.map(|app| app.0))
-        .bind(filter.state.map(State::number))
+        .bind(filter.state.map(DeliveryState::number))
         .bind(limit);
         self.send_rows(question).await
     }
@@ -226,7 +226,7 @@ impl Ledger {
                 once,
                 recipients,
                 origin,
-                state: State::from_number(state).map_err(|detail| self.store().record(detail))?,
+                state: DeliveryState::from_number(state).map_err(|detail| self.store().record(detail))?,
                 attempts: small(attempts),
                 receipts: receipts.map_err(|error| self.store().record(error))?.unwrap_or_default(),
                 error,
@@ -244,7 +244,7 @@ impl Ledger {
     ///
     /// Faults of the store.
     pub async fn settle_send_doubt(&self, id: i64, as_sent: bool) -> Result<bool, LedgerError> {
-        let state = if as_sent { State::Sent } else { State::Cancelled };
+        let state = if as_sent { DeliveryState::Sent } else { DeliveryState::Cancelled };
         let statement = sql("UPDATE sends SET state = ?, updated_at = ? WHERE id = ? AND state = 4")
             .bind(state.number())
             .bind(self.store().now())
@@ -274,7 +274,7 @@ async fn begin(write: &mut Transaction<'_>, owner: i64, send: &NewSend) -> Resul
         sql("SELECT id, hash, owner, state, receipts, updated_at FROM sends WHERE app = ? AND once = ?");
     let row: Option<OnceKeyRow> = write.row(question.bind(send.app.0).bind(&send.once)).await?;
     let Some((id, hash, holder, state, receipts, since)) = row else {
-        let numbers = write::write(write, &[(owner, send)], State::Pending, &[]).await?;
+        let numbers = write::write(write, &[(owner, send)], DeliveryState::Pending, &[]).await?;
         let number = numbers.first().copied();
         return Ok(OnceKeyState::Free(number.ok_or_else(|| write.store.record("no number for a send"))?));
     };
@@ -282,23 +282,23 @@ async fn begin(write: &mut Transaction<'_>, owner: i64, send: &NewSend) -> Resul
         return Ok(OnceKeyState::Taken(BeginSendResult::Different));
     }
     let now = write.store.now();
-    let state = State::from_number(state).map_err(|detail| write.store.record(detail))?;
+    let state = DeliveryState::from_number(state).map_err(|detail| write.store.record(detail))?;
     match state {
-        State::Sent => {
+        DeliveryState::Sent => {
             let receipts = serde_json::from_str(receipts.as_deref().unwrap_or("[]"));
             return Ok(OnceKeyState::Taken(BeginSendResult::Done(receipts.map_err(|error| write.store.record(error))?)));
         }
-        State::InDoubt => return Ok(OnceKeyState::Taken(BeginSendResult::InDoubt { since: from_millis(since) })),
+        DeliveryState::InDoubt => return Ok(OnceKeyState::Taken(BeginSendResult::InDoubt { since: from_millis(since) })),
         // An outcome that was proved to be nothing has no owner any more.
-        State::Pending | State::Sending if holder != 0 && lives(write, holder).await? => {
+        DeliveryState::Pending | DeliveryState::Sending if holder != 0 && lives(write, holder).await? => {
             return Ok(OnceKeyState::Taken(BeginSendResult::InFlight));
         }
-        State::Sending => {
+        DeliveryState::Sending => {
             let statement = sql("UPDATE sends SET state = 4, error = ?, updated_at = ? WHERE id = ?");
             write.run(statement.bind(ENDED_BEFORE).bind(now).bind(id)).await?;
             return Ok(OnceKeyState::Taken(BeginSendResult::InDoubt { since: from_millis(now) }));
         }
-        State::Pending | State::Rejected | State::Skipped | State::Cancelled => {}
+        DeliveryState::Pending | DeliveryState::Rejected | DeliveryState::Skipped | DeliveryState::Cancelled => {}
     }
     let statement = sql(
         "UPDATE sends SET owner = ?, state = 0, recipients = ?, origin = ?, error = NULL, updated_at = ? WHERE id = ?",
@@ -314,7 +314,7 @@ pub(super) async fn intend(write: &mut Transaction<'_>, owner: i64, id: i64) -> 
         "UPDATE sends SET state = 1, updated_at = ?, owner = ?2 WHERE id = ?3 AND owner IN (0, ?2) AND state = 0",
     );
     match write.run(statement.bind(write.store.now()).bind(owner).bind(id)).await? {
-        0 => Err(LedgerError::NotIn { what: format!("send {id}"), wanted: State::Pending, count: 1 }),
+        0 => Err(LedgerError::NotIn { what: format!("send {id}"), wanted: DeliveryState::Pending, count: 1 }),
         _ => Ok(()),
     }
 }

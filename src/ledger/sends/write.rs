@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use super::super::sql::Statement;
 use super::super::store::{Transaction, stored};
-use super::super::{LedgerError, State, postgres};
+use super::super::{LedgerError, DeliveryState, postgres};
 use super::{NewSend, SendOutcome};
 use crate::ledger::sql::sql;
 
@@ -48,7 +48,7 @@ fn statement(rows: usize) -> String {
 pub(in crate::ledger) async fn write(
     write: &mut Transaction<'_>,
     fresh: &[(i64, &NewSend)],
-    state: State,
+    state: DeliveryState,
     settled: &[(i64, i64, &SendOutcome)],
 ) -> Result<Vec<i64>, LedgerError> {
     let rows = fresh.len() + settled.len();
@@ -57,7 +57,7 @@ pub(in crate::ledger) async fn write(
             [(_, id, _)] => format!("send {id}"),
             _ => "some sends".to_owned(),
         };
-        LedgerError::NotIn { what, wanted: State::Sending, count: settled.len() as u64 }
+        LedgerError::NotIn { what, wanted: DeliveryState::Sending, count: settled.len() as u64 }
     };
     let mut ids: Vec<i64> = settled.iter().map(|(_, id, _)| *id).collect();
     ids.sort_unstable();
@@ -75,7 +75,7 @@ pub(in crate::ledger) async fn write(
     for (owner, id, outcome) in settled {
         let receipts = serde_json::to_string(&outcome.receipts).map_err(|error| write.store.record(error))?;
         // Proved not to be sent: nobody's, until it is tried again.
-        let next = if outcome.state == State::Pending { 0 } else { *owner };
+        let next = if outcome.state == DeliveryState::Pending { 0 } else { *owner };
         statement = statement.bind(id).bind(next).bind(0).bind(None::<&str>).bind("").bind("").bind("");
         statement = statement.bind(outcome.state.number()).bind(outcome.attempts).bind(receipts);
         statement = statement.bind(outcome.error.as_deref()).bind(owner);

@@ -18,8 +18,8 @@ fn a_broadcast_is_built_sent_and_found_again() {
         assert_eq!(ledger.pending(lease, 0, 9).await.unwrap().len(), 2);
         let outcomes = vec![
             RecipientOutcome::sent(1, "m1", 1),
-            RecipientOutcome::failed(2, State::Rejected, "no such group", 1),
-            RecipientOutcome::failed(3, State::Pending, "not connected", 1),
+            RecipientOutcome::failed(2, DeliveryState::Rejected, "no such group", 1),
+            RecipientOutcome::failed(3, DeliveryState::Pending, "not connected", 1),
         ];
         ledger.settle(lease, outcomes.clone()).await.unwrap();
         let counts = counted(&ledger, lease.broadcast).await;
@@ -34,7 +34,7 @@ fn a_broadcast_is_built_sent_and_found_again() {
             .settle(lease, (3..6).map(|seq| RecipientOutcome::sent(seq, format!("m{seq}"), 2)).collect())
             .await
             .unwrap();
-        assert_eq!(ledger.finish(lease, "{\"sent\":4}").await.unwrap(), Stage::Finished);
+        assert_eq!(ledger.finish(lease, "{\"sent\":4}").await.unwrap(), BroadcastStage::Finished);
         let app = ledger.app("https://service/org/app").await.unwrap();
         let BroadcastLookup::Finished(found) = ledger.find_or_create(app, "news", "1", &spec()).await.unwrap() else {
             panic!()
@@ -46,7 +46,7 @@ fn a_broadcast_is_built_sent_and_found_again() {
         assert!(matches!(ledger.find_or_create(app, "news", "2", &spec()).await.unwrap(), BroadcastLookup::New(_)));
         assert_eq!(ledger.sent_receipts(lease.broadcast, 0, 2).await.unwrap().len(), 2);
         assert_eq!(ledger.retry_rejected(lease.broadcast).await.unwrap(), 1);
-        assert_eq!(ledger.show(lease.broadcast).await.unwrap().stage, Stage::Ready);
+        assert_eq!(ledger.show(lease.broadcast).await.unwrap().stage, BroadcastStage::Ready);
     });
 }
 
@@ -78,7 +78,7 @@ fn duplicates_are_dropped_and_exclusions_skipped() {
             )
             .await
             .unwrap();
-        let exclude = Exclusion { broadcasts: vec![first.broadcast], states: vec![State::Sent] };
+        let exclude = Exclusion { broadcasts: vec![first.broadcast], states: vec![DeliveryState::Sent] };
         let error = ledger.fix_plan(lease, Some(&exclude), Some(3)).await.unwrap_err();
         assert_eq!(error, LedgerError::TooMany { total: 7, max: 3 });
         assert!(ledger.intend(lease, vec![1]).await.is_err());

@@ -57,7 +57,7 @@ async fn fixed(ledger: &Ledger, in_doubt: InDoubtPolicy) -> Option<BroadcastId> 
     let owner = ledger.register("run").await.unwrap();
     let lease = planned(ledger, &owner, &BroadcastSpec { in_doubt, ..spec() }, MANY).await;
     ledger.release(lease).await.unwrap();
-    ledger.depart(&owner).await.unwrap();
+    ledger.unregister(&owner).await.unwrap();
     Some(lease.broadcast)
 }
 
@@ -65,7 +65,7 @@ fn sent(seq: i64) -> RecipientOutcome {
     RecipientOutcome::sent(seq, format!("m{seq}"), 1)
 }
 
-async fn states(ledger: &Ledger, id: BroadcastId) -> Vec<State> {
+async fn states(ledger: &Ledger, id: BroadcastId) -> Vec<DeliveryState> {
     counted(ledger, id).await;
     ledger.export(id, 0, 99).await.unwrap().iter().map(|row| row.state).collect()
 }
@@ -147,12 +147,12 @@ fn a_cancel_leaves_alone_what_another_holds() {
         let (lease, others) = (one.lease(id).await, other.lease(id).await);
         one.next(0, 99).await;
         other.next(0, 99).await;
-        one.ledger.request(id, Wish::Cancel, None).await.unwrap();
+        one.ledger.request_command(id, BroadcastCommand::Cancel, None).await.unwrap();
         assert_eq!(one.ledger.cancel_rest(lease).await.unwrap(), u64::from(MANY) - 16);
         assert_eq!(counted(&one.ledger, id).await.pending, 16);
         assert!(matches!(one.ledger.finish(lease, "{}").await, Err(LedgerError::NotNow { .. })));
         assert_eq!(other.ledger.cancel_rest(others).await.unwrap(), 16);
-        assert_eq!(one.ledger.finish(lease, "{}").await.unwrap(), Stage::Cancelled);
+        assert_eq!(one.ledger.finish(lease, "{}").await.unwrap(), BroadcastStage::Cancelled);
         assert_eq!(other.ledger.renew(others, LEASE).await, Err(LedgerError::LeaseLost(id)));
     });
 }
@@ -193,7 +193,7 @@ enum Step {
     Next(usize, u32),
     /// Begins so many of what it was given.
     Intend(usize, usize),
-    Settle(usize, usize, State),
+    Settle(usize, usize, DeliveryState),
     /// Its process dies, and another comes in its place.
     Die(usize),
     Renew(usize),
@@ -206,7 +206,7 @@ enum Step {
 
 fn steps() -> impl Strategy<Value = Step> {
     let settled =
-        prop::sample::select(vec![State::Pending, State::Sent, State::Sent, State::Rejected, State::InDoubt]);
+        prop::sample::select(vec![DeliveryState::Pending, DeliveryState::Sent, DeliveryState::Sent, DeliveryState::Rejected, DeliveryState::InDoubt]);
     let who = 0..2_usize;
     prop_oneof![
         6 => (who.clone(), 1..20_u32).prop_map(|(who, limit)| Step::Next(who, limit)),
@@ -237,7 +237,7 @@ fn keeps<T>(driver: &mut Driver, told: Result<T, LedgerError>) -> Option<T> {
 async fn agree(ledger: &Ledger, id: BroadcastId, times: &[u32], step: &Step) {
     for (state, times) in states(ledger, id).await.into_iter().zip(times) {
         let right = match state {
-            State::Pending | State::Rejected => *times == 0,
+            DeliveryState::Pending | DeliveryState::Rejected => *times == 0,
             _ => *times == 1,
         };
         assert!(right, "{state:?}, and it was sent {times} times, after {step:?}");
@@ -276,10 +276,10 @@ async fn check(folder: &Path, clock: &Clock, steps: Vec<Step>) {
                     continue;
                 }
                 let seq = driver.sending.remove(which);
-                let id = (state == State::Sent).then(|| format!("m{seq}"));
+                let id = (state == DeliveryState::Sent).then(|| format!("m{seq}"));
                 let outcome = RecipientOutcome { seq, state, message_id: id, error: None, attempts: 1 };
                 let done = driver.ledger.settle(lease, vec![outcome]).await;
-                if keeps(driver, done).is_some() && [State::Pending, State::Rejected].contains(&state) {
+                if keeps(driver, done).is_some() && [DeliveryState::Pending, DeliveryState::Rejected].contains(&state) {
                     // It was proved not to be sent.
                     times[at(seq)] -= 1;
                 }
@@ -343,7 +343,7 @@ async fn check(folder: &Path, clock: &Clock, steps: Vec<Step>) {
         last.ledger.settle(lease, next.into_iter().map(sent).collect()).await.unwrap();
     }
     agree(&last.ledger, id, &times, &Step::Wait(0)).await;
-    assert_eq!(last.ledger.finish(lease, "{}").await.unwrap(), Stage::Finished);
+    assert_eq!(last.ledger.finish(lease, "{}").await.unwrap(), BroadcastStage::Finished);
 }
 
 proptest! {

@@ -41,9 +41,9 @@ fn a_delivery_is_taken_once_and_its_request_stays_until_its_run_is_over() {
         let others = [taken(&ledger, "b", Some("1")).await, taken(&ledger, "a", Some("2")).await];
         let (plain, other_plain) = (taken(&ledger, "a", None).await, taken(&ledger, "a", None).await);
         assert!(others[1] != at && plain != other_plain, "each has an instant of its own");
-        let wishes = ledger.job_control().await.unwrap().wishes;
+        let wishes = ledger.job_control().await.unwrap().commands;
         assert_eq!(wishes.len(), 5);
-        assert!(wishes.iter().all(|wished| wished.by_request && wished.wish == JobWish::Run));
+        assert!(wishes.iter().all(|wished| wished.by_request && wished.command == JobCommand::Run));
 
         // Whichever way a run ends, its request goes; others stay.
         let there = async |at| ledger.hook_request("a", at).await.unwrap();
@@ -83,7 +83,7 @@ fn a_run_that_is_entered_again_and_an_interrupted_one_still_have_their_requests(
             let now = JobRunAction::Run { or_skip: false };
             let claimed = [run("a", at[0], now.clone()), run("b", at[1], now)];
             ledger.claim_job_runs(&owner, &claimed, &[], &[]).await.unwrap();
-            assert!(ledger.loosen_job_run("b", at[1], &owner).await.unwrap());
+            assert!(ledger.mark_not_rerunnable("b", at[1], &owner).await.unwrap());
             dies(&ledger, owner, &clock).await;
             at
         };
@@ -121,9 +121,9 @@ fn no_more_wait_than_there_is_room_for() {
         let large = NewHookRequest { body: vec![0; 128 * 1024 * 1024], ..request("b", None) };
         assert!(matches!(ledger.take_hook_request(&large).await.unwrap(), HookAcceptance::New(_)), "another has room");
         assert_eq!(full("b", None).await, HookAcceptance::Full);
-        let first = ledger.job_control().await.unwrap().wishes.pop().unwrap();
+        let first = ledger.job_control().await.unwrap().commands.pop().unwrap();
         ledger.drop_hook_request("b", first.scheduled_at.unwrap()).await.unwrap();
-        let at = ledger.job_control().await.unwrap().wishes[0].scheduled_at.unwrap();
+        let at = ledger.job_control().await.unwrap().commands[0].scheduled_at.unwrap();
         ledger.drop_hook_request("a", at).await.unwrap();
         assert!(matches!(full("a", Some("1")).await, HookAcceptance::New(_)), "what was refused can come again");
     });

@@ -48,7 +48,7 @@ fn a_daemon_is_known_by_what_it_says_of_itself() {
         assert!(!host.host.is_empty() && host.since == START);
         dies(&ledger, owner, &clock).await;
         assert!(!ledger.hosts().await.unwrap()[0].alive);
-        ledger.bury_dead().await.unwrap();
+        ledger.reap_dead().await.unwrap();
         assert_eq!(ledger.hosts().await.unwrap(), []);
         drop(other);
     });
@@ -60,7 +60,7 @@ fn one_who_leaves_is_gone_at_once() {
         let ledger = open(&folder, &clock).await;
         let owner = ledger.register("serve").await.unwrap();
         ledger.describe(&owner, "page", "5f").await.unwrap();
-        ledger.depart(&owner).await.unwrap();
+        ledger.unregister(&owner).await.unwrap();
         drop(owner);
         assert!(ledger.hosts().await.unwrap().iter().all(|host| !host.alive));
     });
@@ -73,24 +73,24 @@ fn a_job_runs_where_the_version_is_that_was_saved_last() {
         if !one.is_shared() {
             // A file has one daemon: whatever it has is in force.
             let owner = one.register("serve").await.unwrap();
-            one.enlist_jobs(&owner, &[job("a", "v1")]).await.unwrap();
-            assert!(!one.must_enlist(&owner).await.unwrap());
+            one.register_jobs(&owner, &[job("a", "v1")]).await.unwrap();
+            assert!(!one.must_register_jobs(&owner).await.unwrap());
             assert_eq!(claim(&one, &owner, run("a", "v2", START)).await, JobClaim::Claimed { attempt: 1 });
             return;
         }
         let (first, second) = (one.register("serve").await.unwrap(), two.register("serve").await.unwrap());
         for (ledger, owner, version) in [(&one, &first, "v1"), (&two, &second, "v0")] {
-            assert!(ledger.must_enlist(owner).await.unwrap(), "nobody knows it yet");
+            assert!(ledger.must_register_jobs(owner).await.unwrap(), "nobody knows it yet");
             ledger.describe(owner, "schedule", version).await.unwrap();
-            ledger.enlist_jobs(owner, &[job("a", version)]).await.unwrap();
-            assert!(!ledger.must_enlist(owner).await.unwrap());
+            ledger.register_jobs(owner, &[job("a", version)]).await.unwrap();
+            assert!(!ledger.must_register_jobs(owner).await.unwrap());
         }
         // Whoever starts with another version puts it in force for nobody.
         assert_eq!(claim(&two, &second, run("a", "v0", START)).await, JobClaim::Elsewhere);
-        assert_eq!(one.listed_jobs(None).await.unwrap()[0].decided_until, START);
+        assert_eq!(one.job_rows(None).await.unwrap()[0].decided_until, START);
         assert_eq!(claim(&one, &first, run("a", "v1", START + HOUR)).await, JobClaim::Claimed { attempt: 1 });
         // A version that is saved while the host runs is in force from then on.
-        two.enlist_jobs(&second, &[job("a", "v2")]).await.unwrap();
+        two.register_jobs(&second, &[job("a", "v2")]).await.unwrap();
         assert_eq!(claim(&one, &first, run("a", "v1", START + HOUR * 2)).await, JobClaim::Elsewhere);
         let later = START + HOUR * 2;
         assert_eq!(
@@ -98,16 +98,16 @@ fn a_job_runs_where_the_version_is_that_was_saved_last() {
             JobClaim::Waits,
             "the run before goes on"
         );
-        assert!(!one.must_enlist(&first).await.unwrap());
+        assert!(!one.must_register_jobs(&first).await.unwrap());
         // One who starts again with what it had is not newer for that.
-        one.enlist_jobs(&first, &[job("a", "v1")]).await.unwrap();
+        one.register_jobs(&first, &[job("a", "v1")]).await.unwrap();
         assert_eq!(claim(&one, &first, run("a", "v1", START + HOUR * 3)).await, JobClaim::Elsewhere);
         // Whatever nobody has any more is not in force.
         dies(&two, second, &clock).await;
-        assert!(one.must_enlist(&first).await.unwrap());
-        let decided = one.enlist_jobs(&first, &[job("a", "v1")]).await.unwrap();
+        assert!(one.must_register_jobs(&first).await.unwrap());
+        let decided = one.register_jobs(&first, &[job("a", "v1")]).await.unwrap();
         assert_eq!(decided, [later], "what nobody decided about is this host's to decide");
-        assert!(!one.must_enlist(&first).await.unwrap());
+        assert!(!one.must_register_jobs(&first).await.unwrap());
         assert_ne!(claim(&one, &first, run("a", "v1", START + HOUR * 3)).await, JobClaim::Elsewhere);
     });
 }
@@ -118,7 +118,7 @@ fn who_was_buried_claims_nothing() {
         let ledger = open(&folder, &clock).await;
         let owner = ledger.register("serve").await.unwrap();
         assert!(ledger.is_known(&owner).await.unwrap());
-        ledger.depart(&owner).await.unwrap();
+        ledger.unregister(&owner).await.unwrap();
         if ledger.is_shared() {
             assert!(!ledger.is_known(&owner).await.unwrap());
             let claimed = ledger.claim_job_runs(&owner, &[run("a", "v1", START)], &[], &[]).await;
@@ -135,11 +135,11 @@ fn a_job_is_gone_when_no_host_has_it() {
         let (one, two) = (ledger.register("serve").await.unwrap(), ledger.register("serve").await.unwrap());
         for owner in [&one, &two] {
             ledger.describe(owner, "schedule", "5f").await.unwrap();
-            ledger.enlist_jobs(owner, &[job("a", "v1")]).await.unwrap();
+            ledger.register_jobs(owner, &[job("a", "v1")]).await.unwrap();
         }
-        ledger.enlist_jobs(&one, &[]).await.unwrap();
-        assert_eq!(ledger.listed_jobs(None).await.unwrap().len(), usize::from(ledger.is_shared()));
-        ledger.enlist_jobs(&two, &[]).await.unwrap();
-        assert_eq!(ledger.listed_jobs(None).await.unwrap(), []);
+        ledger.register_jobs(&one, &[]).await.unwrap();
+        assert_eq!(ledger.job_rows(None).await.unwrap().len(), usize::from(ledger.is_shared()));
+        ledger.register_jobs(&two, &[]).await.unwrap();
+        assert_eq!(ledger.job_rows(None).await.unwrap(), []);
     });
 }

@@ -86,9 +86,9 @@ fn a_run_that_sent_loosely_is_interrupted_unless_it_may_run_again() {
         for new in [run("loose", START, now()), again, run("waits", START, JobRunAction::Wait)] {
             claim(&ledger, &one, new).await;
         }
-        assert!(ledger.loosen_job_run("loose", START, &one).await.unwrap());
-        assert!(ledger.loosen_job_run("again", START, &one).await.unwrap());
-        assert!(!ledger.loosen_job_run("loose", START, &two).await.unwrap(), "it is not its own");
+        assert!(ledger.mark_not_rerunnable("loose", START, &one).await.unwrap());
+        assert!(ledger.mark_not_rerunnable("again", START, &one).await.unwrap());
+        assert!(!ledger.mark_not_rerunnable("loose", START, &two).await.unwrap(), "it is not its own");
         dies(&ledger, one, &clock).await;
         let orphans = ledger.take_over_job_runs(&two).await.unwrap();
         let waits: Vec<_> =
@@ -111,7 +111,7 @@ fn a_run_during_which_its_host_died_twice_is_not_entered_a_third_time() {
         claim(&ledger, &owner, NewJobRun { rerun: true, ..run("daily", START, now()) }).await;
         // A stop in order counts for nothing, however often there is one.
         for attempt in 2..6 {
-            ledger.cut_short_job_run("daily", START, &owner).await.unwrap();
+            ledger.mark_run_interrupted("daily", START, &owner).await.unwrap();
             dies(&ledger, owner, &clock).await;
             owner = ledger.register("serve").await.unwrap();
             assert!(ledger.take_over_job_runs(&owner).await.unwrap()[0].why.is_none());
@@ -175,7 +175,7 @@ fn what_is_decided_stays_so_until_the_rule_changes_also_while_the_job_is_gone() 
         let ledger = open(&folder, &clock).await;
         let owner = ledger.register("serve").await.unwrap();
         let enlist = async |rule: &str, at: Duration| {
-            ledger.enlist_jobs(&owner, &[enlisted("a", rule, at)]).await.unwrap()
+            ledger.register_jobs(&owner, &[enlisted("a", rule, at)]).await.unwrap()
         };
         assert_eq!(enlist("every", START).await, [START]);
         assert_eq!(enlist("every", START + HOUR).await, [START]);
@@ -183,13 +183,13 @@ fn what_is_decided_stays_so_until_the_rule_changes_also_while_the_job_is_gone() 
         ledger.claim_job_runs(&owner, &[run("a", half, now())], &[], &[decided(half)]).await.unwrap();
         assert_eq!(enlist("every", START + HOUR).await, [START + HOUR / 2]);
         assert_eq!(enlist("cron", START + HOUR).await, [START + HOUR]);
-        assert_eq!(ledger.enlist_jobs(&owner, &[]).await.unwrap(), [Duration::ZERO; 0]);
-        assert!(ledger.listed_jobs(None).await.unwrap().is_empty());
-        assert!(ledger.listed_jobs(Some("a")).await.unwrap()[0].gone_at.is_some());
+        assert_eq!(ledger.register_jobs(&owner, &[]).await.unwrap(), [Duration::ZERO; 0]);
+        assert!(ledger.job_rows(None).await.unwrap().is_empty());
+        assert!(ledger.job_rows(Some("a")).await.unwrap()[0].gone_at.is_some());
         assert_eq!(enlist("cron", START + HOUR * 2).await, [START + HOUR]);
         ledger.claim_job_runs(&owner, &[], &[], &[decided(START + HOUR * 3)]).await.unwrap();
         assert_eq!(enlist("cron", START).await, [START + HOUR * 3]);
-        let listed = &ledger.listed_jobs(None).await.unwrap()[0];
+        let listed = &ledger.job_rows(None).await.unwrap()[0];
         assert_eq!(listed.next_at, Some(START + HOUR * 4));
         assert_eq!(listed.last.as_ref().unwrap().scheduled_at, START + HOUR / 2);
     });
@@ -200,7 +200,7 @@ fn wishes_wait_until_they_are_granted_and_each_has_an_instant_of_its_own() {
     with_folder(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
         let owner = ledger.register("serve").await.unwrap();
-        ledger.enlist_jobs(&owner, &[enlisted("a", "every", START)]).await.unwrap();
+        ledger.register_jobs(&owner, &[enlisted("a", "every", START)]).await.unwrap();
         claim(&ledger, &owner, run("a", START, now())).await;
         let first = ledger.trigger_job("a").await.unwrap();
         let second = ledger.trigger_job("a").await.unwrap();
@@ -210,21 +210,21 @@ fn wishes_wait_until_they_are_granted_and_each_has_an_instant_of_its_own() {
         assert!(!ledger.pause_job("a", true).await.unwrap());
         let control = ledger.job_control().await.unwrap();
         assert_eq!(control.paused, ["a"]);
-        let wishes: Vec<_> = control.wishes.iter().map(|wished| (wished.wish, wished.scheduled_at)).collect();
+        let wishes: Vec<_> = control.commands.iter().map(|wished| (wished.command, wished.scheduled_at)).collect();
         assert_eq!(
             wishes,
-            [(JobWish::Run, Some(first)), (JobWish::Run, Some(second)), (JobWish::Cancel, None)]
+            [(JobCommand::Run, Some(first)), (JobCommand::Run, Some(second)), (JobCommand::Cancel, None)]
         );
-        for wished in control.wishes {
-            ledger.grant_job_wish(wished.id).await.unwrap();
+        for wished in control.commands {
+            ledger.delete_job_command(wished.id).await.unwrap();
         }
         clock.sleep(HOUR).await;
         assert!(ledger.pause_job("a", false).await.unwrap());
         assert_eq!(ledger.job_control().await.unwrap(), JobControl::default());
-        assert_eq!(ledger.listed_jobs(None).await.unwrap()[0].decided_until, START + HOUR);
-        assert_eq!(ledger.living("serve").await.unwrap().len(), 1);
+        assert_eq!(ledger.job_rows(None).await.unwrap()[0].decided_until, START + HOUR);
+        assert_eq!(ledger.live_instances("serve").await.unwrap().len(), 1);
         dies(&ledger, owner, &clock).await;
-        assert_eq!(ledger.living("serve").await.unwrap(), []);
+        assert_eq!(ledger.live_instances("serve").await.unwrap(), []);
     });
 }
 
@@ -235,20 +235,20 @@ fn a_broadcast_left_to_the_daemon_is_found_until_it_is_over_or_paused() {
         let owner = ledger.register("serve").await.unwrap();
         let lease = planned(&ledger, &owner, &spec(), 1).await;
         let id = lease.broadcast;
-        assert_eq!(ledger.entrusted().await.unwrap(), []);
-        ledger.entrust(id).await.unwrap();
-        assert_eq!(ledger.entrusted().await.unwrap(), [id]);
-        ledger.request(id, Wish::Pause, None).await.unwrap();
-        assert_eq!(ledger.entrusted().await.unwrap(), []);
-        ledger.request(id, Wish::Cancel, None).await.unwrap();
-        assert_eq!(ledger.entrusted().await.unwrap(), [id]);
-        assert_eq!(ledger.untold().await.unwrap(), []);
+        assert_eq!(ledger.handed_to_daemon().await.unwrap(), []);
+        ledger.hand_to_daemon(id).await.unwrap();
+        assert_eq!(ledger.handed_to_daemon().await.unwrap(), [id]);
+        ledger.request_command(id, BroadcastCommand::Pause, None).await.unwrap();
+        assert_eq!(ledger.handed_to_daemon().await.unwrap(), []);
+        ledger.request_command(id, BroadcastCommand::Cancel, None).await.unwrap();
+        assert_eq!(ledger.handed_to_daemon().await.unwrap(), [id]);
+        assert_eq!(ledger.unreported_endings().await.unwrap(), []);
         // Said before the end it does not count.
-        ledger.told(id).await.unwrap();
+        ledger.mark_ending_reported(id).await.unwrap();
         ledger.cancel_rest(lease).await.unwrap();
         ledger.finish(lease, "{}").await.unwrap();
-        assert_eq!((ledger.entrusted().await.unwrap(), ledger.untold().await.unwrap()), (vec![], vec![id]));
-        ledger.told(id).await.unwrap();
-        assert_eq!(ledger.untold().await.unwrap(), []);
+        assert_eq!((ledger.handed_to_daemon().await.unwrap(), ledger.unreported_endings().await.unwrap()), (vec![], vec![id]));
+        ledger.mark_ending_reported(id).await.unwrap();
+        assert_eq!(ledger.unreported_endings().await.unwrap(), []);
     });
 }

@@ -144,10 +144,10 @@ fn of_two_who_would_send_the_same_only_one_may() {
         assert!(first.is_ok() != second.is_ok() && third.is_ok());
         let rows = ledger.export(lease.broadcast, 0, 9).await.unwrap();
         let sending: Vec<_> =
-            rows.iter().filter(|row| row.state == State::Sending).map(|row| row.seq).collect();
+            rows.iter().filter(|row| row.state == DeliveryState::Sending).map(|row| row.seq).collect();
         assert_eq!(sending, [1, 3]);
         let sent = || vec![RecipientOutcome::sent(1, "m", 1)];
-        let other = vec![RecipientOutcome::failed(1, State::Rejected, "no", 1)];
+        let other = vec![RecipientOutcome::failed(1, DeliveryState::Rejected, "no", 1)];
         let (first, second, third) = tokio::join!(
             ledger.settle(lease, sent()),
             ledger.settle(lease, sent()),

@@ -50,7 +50,7 @@ async fn open(folder: &Path, clock: &Clock) -> Ledger {
 async fn dies(ledger: &Ledger, owner: Instance, clock: &Clock) {
     drop(owner);
     if ledger.is_shared() {
-        clock.sleep(pulse::LIFE + Duration::from_secs(1)).await;
+        clock.sleep(heartbeat::LIFE + Duration::from_secs(1)).await;
     }
 }
 
@@ -90,13 +90,13 @@ async fn counted(ledger: &Ledger, id: BroadcastId) -> RecipientCounts {
     let mut counted = RecipientCounts::default();
     for row in ledger.export(id, 0, u32::MAX).await.unwrap() {
         *match row.state {
-            State::Pending => &mut counted.pending,
-            State::Sending => &mut counted.sending,
-            State::Sent => &mut counted.sent,
-            State::Rejected => &mut counted.rejected,
-            State::InDoubt => &mut counted.in_doubt,
-            State::Skipped => &mut counted.skipped,
-            State::Cancelled => &mut counted.cancelled,
+            DeliveryState::Pending => &mut counted.pending,
+            DeliveryState::Sending => &mut counted.sending,
+            DeliveryState::Sent => &mut counted.sent,
+            DeliveryState::Rejected => &mut counted.rejected,
+            DeliveryState::InDoubt => &mut counted.in_doubt,
+            DeliveryState::Skipped => &mut counted.skipped,
+            DeliveryState::Cancelled => &mut counted.cancelled,
         } += 1;
     }
     assert_eq!(kept, counted);

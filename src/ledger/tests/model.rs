@@ -14,12 +14,12 @@ enum Step {
     Intend(Vec<usize>),
     /// Asked for, and not waited for.
     IntendAndLeave(usize),
-    Settle(usize, State),
+    Settle(usize, DeliveryState),
     /// The process dies; another goes on.
     Crash,
     /// A driver of before comes to itself.
     Ghost(usize),
-    Request(Wish),
+    Request(BroadcastCommand),
     CancelRest,
     Retry,
     Doubts(Settlement),
@@ -35,8 +35,8 @@ enum Step {
 }
 
 fn steps() -> impl Strategy<Value = Step> {
-    let settled = prop::sample::select(vec![State::Pending, State::Sent, State::Rejected, State::InDoubt]);
-    let wish = prop::sample::select(vec![Wish::Run, Wish::Pause, Wish::Cancel]);
+    let settled = prop::sample::select(vec![DeliveryState::Pending, DeliveryState::Sent, DeliveryState::Rejected, DeliveryState::InDoubt]);
+    let wish = prop::sample::select(vec![BroadcastCommand::Run, BroadcastCommand::Pause, BroadcastCommand::Cancel]);
     prop_oneof![
         6 => prop::collection::hash_set(ALL, 1..4).prop_map(|set| Step::Intend(set.into_iter().collect())),
         1 => (ALL).prop_map(Step::IntendAndLeave),
@@ -57,13 +57,13 @@ fn steps() -> impl Strategy<Value = Step> {
 
 /// What the ledger should hold.
 struct Model {
-    states: Vec<State>,
+    states: Vec<DeliveryState>,
     /// How often each was tried: once when it was settled, and once more for each sender that ended before that.
     attempts: Vec<u32>,
     /// Whether each has the id of a message.
     known: Vec<bool>,
-    stage: Stage,
-    wish: Wish,
+    stage: BroadcastStage,
+    wish: BroadcastCommand,
     /// When the lease runs out.
     until: Duration,
 }
@@ -72,32 +72,32 @@ impl Model {
     /// All pending, and the lease just taken.
     fn new(until: Duration) -> Self {
         Self {
-            states: vec![State::Pending; ALL.len()],
+            states: vec![DeliveryState::Pending; ALL.len()],
             attempts: vec![0; ALL.len()],
             known: vec![false; ALL.len()],
-            stage: Stage::Ready,
-            wish: Wish::Run,
+            stage: BroadcastStage::Ready,
+            wish: BroadcastCommand::Run,
             until,
         }
     }
 
     /// Moves all from one state to another; gives how many.
-    fn shift(&mut self, from: State, to: State) -> u64 {
+    fn shift(&mut self, from: DeliveryState, to: DeliveryState) -> u64 {
         let mut moved = 0;
         for (state, attempts) in self.states.iter_mut().zip(&mut self.attempts) {
             if *state == from {
                 *state = to;
-                *attempts += u32::from(from == State::Sending);
+                *attempts += u32::from(from == DeliveryState::Sending);
                 moved += 1;
             }
         }
-        if to == State::Pending && moved > 0 && self.stage != Stage::Ready {
-            (self.stage, self.wish) = (Stage::Ready, Wish::Run);
+        if to == DeliveryState::Pending && moved > 0 && self.stage != BroadcastStage::Ready {
+            (self.stage, self.wish) = (BroadcastStage::Ready, BroadcastCommand::Run);
         }
         moved
     }
 
-    fn none(&self, wanted: &[State]) -> bool {
+    fn none(&self, wanted: &[DeliveryState]) -> bool {
         !self.states.iter().any(|state| wanted.contains(state))
     }
 }
@@ -106,8 +106,8 @@ fn seq(index: usize) -> i64 {
     i64::try_from(index).unwrap() + 1
 }
 
-fn outcome(index: usize, state: State) -> RecipientOutcome {
-    let id = (state == State::Sent).then(|| format!("m{index}"));
+fn outcome(index: usize, state: DeliveryState) -> RecipientOutcome {
+    let id = (state == DeliveryState::Sent).then(|| format!("m{index}"));
     RecipientOutcome { seq: seq(index), state, message_id: id, error: None, attempts: 1 }
 }
 
@@ -147,11 +147,11 @@ async fn agree(driver: &Driver, id: BroadcastId, model: &Model, step: &Step) {
     if let Some(lease) = driver.lease {
         let waiting: Vec<i64> =
             ledger.pending(lease, 0, 99).await.unwrap().iter().map(|recipient| recipient.seq).collect();
-        let pending: Vec<i64> = ALL.filter(|index| model.states[*index] == State::Pending).map(seq).collect();
+        let pending: Vec<i64> = ALL.filter(|index| model.states[*index] == DeliveryState::Pending).map(seq).collect();
         assert_eq!(waiting, pending, "after {step:?}");
     }
     let shown = ledger.show(id).await.unwrap();
-    assert_eq!((shown.stage, shown.wish), (model.stage, model.wish), "after {step:?}");
+    assert_eq!((shown.stage, shown.command), (model.stage, model.wish), "after {step:?}");
 }
 
 #[expect(clippy::too_many_lines, reason = "an arm a step")]
@@ -171,18 +171,18 @@ async fn check(folder: &Path, clock: &Clock, in_doubt: InDoubtPolicy, steps: Vec
         let lease = driver.lease(id).await;
         match step.clone() {
             Step::Intend(set) => {
-                let allowed = model.stage == Stage::Ready
-                    && set.iter().all(|index| model.states[*index] == State::Pending);
+                let allowed = model.stage == BroadcastStage::Ready
+                    && set.iter().all(|index| model.states[*index] == DeliveryState::Pending);
                 let done = driver.ledger.intend(lease, set.iter().copied().map(seq).collect()).await;
                 assert_eq!(done.is_ok(), allowed, "{step:?}: {done:?}");
                 if allowed {
                     for index in set {
-                        model.states[index] = State::Sending;
+                        model.states[index] = DeliveryState::Sending;
                     }
                 }
             }
             Step::IntendAndLeave(index) => {
-                let allowed = model.stage == Stage::Ready && model.states[index] == State::Pending;
+                let allowed = model.stage == BroadcastStage::Ready && model.states[index] == DeliveryState::Pending;
                 {
                     let intend = driver.ledger.intend(lease, vec![seq(index)]);
                     let intend = std::pin::pin!(intend);
@@ -191,15 +191,15 @@ async fn check(folder: &Path, clock: &Clock, in_doubt: InDoubtPolicy, steps: Vec
                 // Behind it in the queue.
                 driver.ledger.intend(lease, vec![]).await.unwrap();
                 if allowed {
-                    model.states[index] = State::Sending;
+                    model.states[index] = DeliveryState::Sending;
                 }
             }
             Step::Settle(index, state) => {
                 // The same as before is no error: its answer may have been lost.
-                let known = state == State::Sent;
+                let known = state == DeliveryState::Sent;
                 let again =
                     model.states[index] == state && model.attempts[index] == 1 && model.known[index] == known;
-                let allowed = model.states[index] == State::Sending || again;
+                let allowed = model.states[index] == DeliveryState::Sending || again;
                 let done = driver.ledger.settle(lease, vec![outcome(index, state)]).await;
                 assert_eq!(done.is_ok(), allowed, "{step:?}: {done:?}");
                 if allowed {
@@ -237,9 +237,9 @@ async fn check(folder: &Path, clock: &Clock, in_doubt: InDoubtPolicy, steps: Vec
                 changes_nothing(&driver.ledger, ghost, index).await;
             }
             Step::Request(wish) => {
-                let over = model.stage != Stage::Ready;
-                let allowed = !over && (model.wish != Wish::Cancel || wish == Wish::Cancel);
-                let done = driver.ledger.request(id, wish, None).await;
+                let over = model.stage != BroadcastStage::Ready;
+                let allowed = !over && (model.wish != BroadcastCommand::Cancel || wish == BroadcastCommand::Cancel);
+                let done = driver.ledger.request_command(id, wish, None).await;
                 assert_eq!(done.is_ok(), allowed, "{step:?}: {done:?}");
                 if allowed {
                     model.wish = wish;
@@ -247,23 +247,23 @@ async fn check(folder: &Path, clock: &Clock, in_doubt: InDoubtPolicy, steps: Vec
             }
             Step::CancelRest => {
                 let moved = driver.ledger.cancel_rest(lease).await.unwrap();
-                assert_eq!(moved, model.shift(State::Pending, State::Cancelled));
+                assert_eq!(moved, model.shift(DeliveryState::Pending, DeliveryState::Cancelled));
             }
             Step::Retry => {
                 let moved = driver.ledger.retry_rejected(id).await.unwrap();
-                assert_eq!(moved, model.shift(State::Rejected, State::Pending));
+                assert_eq!(moved, model.shift(DeliveryState::Rejected, DeliveryState::Pending));
             }
             Step::Doubts(settlement) => {
-                let to = if settlement == Settlement::AsSent { State::Sent } else { State::Pending };
+                let to = if settlement == Settlement::AsSent { DeliveryState::Sent } else { DeliveryState::Pending };
                 let moved = driver.ledger.settle_doubts(id, settlement).await.unwrap();
-                assert_eq!(moved, model.shift(State::InDoubt, to));
+                assert_eq!(moved, model.shift(DeliveryState::InDoubt, to));
             }
             Step::Finish => {
-                let allowed = model.stage == Stage::Ready && model.none(&[State::Pending, State::Sending]);
+                let allowed = model.stage == BroadcastStage::Ready && model.none(&[DeliveryState::Pending, DeliveryState::Sending]);
                 let done = driver.ledger.finish(lease, "{}").await;
                 assert_eq!(done.is_ok(), allowed, "{step:?}: {done:?}");
                 if allowed {
-                    model.stage = if model.wish == Wish::Cancel { Stage::Cancelled } else { Stage::Finished };
+                    model.stage = if model.wish == BroadcastCommand::Cancel { BroadcastStage::Cancelled } else { BroadcastStage::Finished };
                     driver.lease = None;
                 }
             }
@@ -282,7 +282,7 @@ async fn rival(folder: &Path, clock: &Clock, id: BroadcastId) -> Option<Driver> 
 /// A driver that was taken over from can do nothing any more.
 async fn changes_nothing(ledger: &Ledger, ghost: Lease, index: usize) {
     assert!(ledger.intend(ghost, vec![seq(index)]).await.is_err());
-    assert!(ledger.settle(ghost, vec![outcome(index, State::Sent)]).await.is_err());
+    assert!(ledger.settle(ghost, vec![outcome(index, DeliveryState::Sent)]).await.is_err());
     assert!(ledger.renew(ghost, LEASE).await.is_err());
     assert!(ledger.take_over(ghost).await.is_err());
     assert!(ledger.cancel_rest(ghost).await.is_err());
@@ -301,8 +301,8 @@ async fn takes_over(
     let lease = driver.lease(id).await;
     model.until = clock.unix_time() + LEASE;
     let taken = driver.ledger.take_over(lease).await.unwrap();
-    let to = if in_doubt == InDoubtPolicy::Hold { State::InDoubt } else { State::Pending };
-    assert_eq!(taken.in_doubt + taken.pending, model.shift(State::Sending, to));
+    let to = if in_doubt == InDoubtPolicy::Hold { DeliveryState::InDoubt } else { DeliveryState::Pending };
+    assert_eq!(taken.in_doubt + taken.pending, model.shift(DeliveryState::Sending, to));
 }
 
 proptest! {

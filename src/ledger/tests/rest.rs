@@ -14,8 +14,8 @@ fn send(app: AppId, once: Option<&str>, hash: &str) -> NewSend {
     }
 }
 
-fn ended(state: State) -> SendOutcome {
-    let receipts = if state == State::Sent { vec![("g1".to_owned(), "m1".to_owned())] } else { vec![] };
+fn ended(state: DeliveryState) -> SendOutcome {
+    let receipts = if state == DeliveryState::Sent { vec![("g1".to_owned(), "m1".to_owned())] } else { vec![] };
     SendOutcome { state, receipts, error: None, attempts: 1 }
 }
 
@@ -32,14 +32,14 @@ fn once_means_once() {
         ledger.intend_send(&mut ticket).await.unwrap();
         assert_eq!(begin("h").await, BeginSendResult::InFlight);
         // Proved not to be sent, tried again by the same call.
-        ledger.settle_send(&ticket, ended(State::Pending)).await.unwrap();
+        ledger.settle_send(&ticket, ended(DeliveryState::Pending)).await.unwrap();
         ledger.intend_send(&mut ticket).await.unwrap();
-        ledger.settle_send(&ticket, ended(State::Rejected)).await.unwrap();
+        ledger.settle_send(&ticket, ended(DeliveryState::Rejected)).await.unwrap();
         let BeginSendResult::New(mut ticket) = begin("h").await else { panic!() };
         ledger.intend_send(&mut ticket).await.unwrap();
-        ledger.settle_send(&ticket, ended(State::Sent)).await.unwrap();
-        ledger.settle_send(&ticket, ended(State::Sent)).await.unwrap();
-        assert!(ledger.settle_send(&ticket, ended(State::Rejected)).await.is_err());
+        ledger.settle_send(&ticket, ended(DeliveryState::Sent)).await.unwrap();
+        ledger.settle_send(&ticket, ended(DeliveryState::Sent)).await.unwrap();
+        assert!(ledger.settle_send(&ticket, ended(DeliveryState::Rejected)).await.is_err());
         assert_eq!(begin("h").await, BeginSendResult::Done(vec![("g1".to_owned(), "m1".to_owned())]));
         let elsewhere = ledger.app("b").await.unwrap();
         let other = ledger.begin_send(&owner, send(elsewhere, Some("key"), "h")).await.unwrap();
@@ -66,14 +66,14 @@ fn what_a_dead_owner_had_in_flight_is_in_doubt() {
             }
         }
         let living = ledger.register("serve").await.unwrap();
-        assert_eq!(ledger.bury_dead().await.unwrap(), Reaped::default());
+        assert_eq!(ledger.reap_dead().await.unwrap(), Reaped::default());
         dies(&ledger, owner, &clock).await;
-        assert_eq!(ledger.bury_dead().await.unwrap(), Reaped { owners: 1, in_doubt: 2 });
+        assert_eq!(ledger.reap_dead().await.unwrap(), Reaped { owners: 1, in_doubt: 2 });
         let again = async |key| ledger.begin_send(&living, send(app, Some(key), "h")).await.unwrap();
         assert!(matches!(again("key").await, BeginSendResult::InDoubt { .. }));
         // Of this one nothing can have been sent.
         assert!(matches!(again("begun").await, BeginSendResult::New(_)));
-        let doubts = SendFilter { state: Some(State::InDoubt), ..SendFilter::default() };
+        let doubts = SendFilter { state: Some(DeliveryState::InDoubt), ..SendFilter::default() };
         let found = ledger.sends(doubts, 9).await.unwrap();
         assert_eq!(found.len(), 2);
         assert!(ledger.settle_send_doubt(found[0].id, false).await.unwrap());
@@ -181,7 +181,7 @@ fn what_is_over_is_forgotten_and_what_is_in_doubt_is_not() {
         let owner = ledger.register("run").await.unwrap();
         let lease = planned(&ledger, &owner, &spec(), 2).await;
         ledger.intend(lease, vec![1, 2]).await.unwrap();
-        let doubt = RecipientOutcome::failed(2, State::InDoubt, "no answer", 1);
+        let doubt = RecipientOutcome::failed(2, DeliveryState::InDoubt, "no answer", 1);
         ledger.settle(lease, vec![RecipientOutcome::sent(1, "m", 1), doubt]).await.unwrap();
         ledger.finish(lease, "{}").await.unwrap();
         clock.sleep(Duration::from_secs(100)).await;
@@ -227,7 +227,7 @@ fn a_scratch_ledger_writes_its_moves_when_somebody_looks() {
         let lease = planned(&ledger, &owner, &spec(), 10).await;
         // The first is put back and tried again, all before anybody looks.
         ledger.intend(lease, vec![1, 2]).await.unwrap();
-        ledger.settle(lease, vec![RecipientOutcome::failed(1, State::Pending, "no", 1)]).await.unwrap();
+        ledger.settle(lease, vec![RecipientOutcome::failed(1, DeliveryState::Pending, "no", 1)]).await.unwrap();
         ledger.intend(lease, vec![1]).await.unwrap();
         ledger.settle(lease, vec![RecipientOutcome::sent(1, "m1", 2), RecipientOutcome::sent(2, "m2", 1)]).await.unwrap();
         let counts = counted(&ledger, lease.broadcast).await;

@@ -14,7 +14,7 @@ fn a_sketch_holds_what_stood_there_and_nobody_notices() {
 
         let copy = folder.with_extension("copy");
         std::fs::create_dir_all(&copy).unwrap();
-        Ledger::sketch(&server::place(&folder).await, &copy, &clock).await.unwrap();
+        Ledger::snapshot_into(&server::place(&folder).await, &copy, &clock).await.unwrap();
         // Both go their own ways.
         ledger.settle(lease, vec![RecipientOutcome::sent(2, "m2", 1)]).await.unwrap();
         let sketch = Ledger::open_scratch(&copy, clock.clone()).await.unwrap();

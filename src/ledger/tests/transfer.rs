@@ -162,7 +162,7 @@ fn a_copy_goes_on_where_the_ledger_was() {
         let lease = planned(&ledger, &owner, &spec(), 10).await;
         ledger.intend(lease, vec![1, 2, 3, 4]).await.unwrap();
         ledger
-            .settle(lease, vec![RecipientOutcome::sent(1, "m1", 1), RecipientOutcome::failed(2, State::Rejected, "no", 1)])
+            .settle(lease, vec![RecipientOutcome::sent(1, "m1", 1), RecipientOutcome::failed(2, DeliveryState::Rejected, "no", 1)])
             .await
             .unwrap();
         let app = ledger.app("https://service/org/app").await.unwrap();

@@ -42,16 +42,16 @@ fn another_rate_is_kept_from_the_second_in_which_it_is_granted() {
             let start = clock.now();
             let at = |seconds| start + Duration::from_secs(seconds);
             let slow = send_until(&quota, &clock, at(5)).await;
-            assert!(quota.grant(rate(50), 1.0));
+            assert!(quota.set_rate(rate(50), 1.0));
             assert_eq!(quota.status().per_second, 50);
             let fast = send_until(&quota, &clock, at(10)).await;
-            assert!(quota.grant(rate(10), 1.0));
+            assert!(quota.set_rate(rate(10), 1.0));
             let slower = send_until(&quota, &clock, at(20)).await;
             assert!(most_in_a_second(&slow, start) <= 20 && slow.len() >= 95, "{}", slow.len());
             assert!(most_in_a_second(&fast, at(5)) <= 50 && fast.len() >= 230, "{}", fast.len());
             assert!(most_in_a_second(&slower, at(10)) <= 10 && slower.len() >= 85, "{}", slower.len());
             // Half of it.
-            assert!(quota.grant(rate(10), 0.5));
+            assert!(quota.set_rate(rate(10), 0.5));
             let half = send_until(&quota, &clock, at(30)).await;
             assert!(most_in_a_second(&half, at(21)) <= 5 && half.len() >= 40, "{}", half.len());
         })
@@ -63,7 +63,7 @@ fn a_rate_below_the_largest_call_takes_a_new_quota() {
     let clock = Clock::simulated(Duration::from_secs(1));
     let settings = QuotaSettings { largest_cost: rate(3), ..QuotaSettings::new("messages", rate(20)) };
     let quota = Quota::new(settings, clock);
-    assert!(!quota.grant(rate(2), 1.0));
-    assert!(!quota.grant(rate(20), 0.01));
-    assert!(quota.grant(rate(3), 1.0));
+    assert!(!quota.set_rate(rate(2), 1.0));
+    assert!(!quota.set_rate(rate(20), 0.01));
+    assert!(quota.set_rate(rate(3), 1.0));
 }

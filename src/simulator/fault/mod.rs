@@ -85,7 +85,7 @@ impl FaultPlan {
     }
 
     /// Counts the call in every rule that is about it, and tells the fault that strikes it and the rule's text.
-    pub(super) fn strike(&mut self, call: ServiceCall, rng: &mut impl Rng) -> Option<(InjectedFault, String)> {
+    pub(super) fn next_fault(&mut self, call: ServiceCall, rng: &mut impl Rng) -> Option<(InjectedFault, String)> {
         let mut struck = None;
         for rule in self.0.iter_mut().filter(|rule| rule.call.is_none_or(|wanted| wanted == call)) {
             rule.seen += 1;
@@ -122,7 +122,7 @@ mod tests {
     fn struck(plan: &str) -> Vec<u64> {
         let mut plan: FaultPlan = plan.parse().unwrap();
         let mut rng = StdRng::seed_from_u64(7);
-        (1..=12).filter(|_| plan.strike(ServiceCall::Send, &mut rng).is_some()).collect()
+        (1..=12).filter(|_| plan.next_fault(ServiceCall::Send, &mut rng).is_some()).collect()
     }
 
     #[test]
@@ -140,7 +140,7 @@ mod tests {
     fn chance_strikes_about_as_often_as_it_says() {
         let mut plan: FaultPlan = "any:p=0.25:429".parse().unwrap();
         let mut rng = StdRng::seed_from_u64(7);
-        let struck = (0..10_000).filter(|_| plan.strike(ServiceCall::Groups, &mut rng).is_some()).count();
+        let struck = (0..10_000).filter(|_| plan.next_fault(ServiceCall::Groups, &mut rng).is_some()).count();
         assert!((2_300..2_700).contains(&struck), "{struck}");
     }
 
@@ -149,7 +149,7 @@ mod tests {
         let mut plan: FaultPlan = "send:every=2:429\nsend:every=3:503".parse().unwrap();
         let mut rng = StdRng::seed_from_u64(7);
         let texts: Vec<_> =
-            (1..=6).map(|_| plan.strike(ServiceCall::Send, &mut rng).map(|(_, text)| text)).collect();
+            (1..=6).map(|_| plan.next_fault(ServiceCall::Send, &mut rng).map(|(_, text)| text)).collect();
         let (even, third) = (Some("send:every=2:429".to_owned()), Some("send:every=3:503".to_owned()));
         assert_eq!(texts, [None, even.clone(), third, even.clone(), None, even]);
     }

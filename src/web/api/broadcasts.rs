@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::ApiResult;
-use super::take::{ApiQuery, ApiPath, cut, from, within};
+use super::extract::{ApiQuery, ApiPath, cut, from, within};
 use crate::ledger::{Broadcast, BroadcastId, BroadcastFilter};
-use crate::web::acts::{BroadcastAction, ActionResult};
+use crate::web::actions::{BroadcastAction, ActionResult};
 use crate::web::answer::{ApiError, ApiErrorBody};
 use crate::web::guard::{Operator, Viewer};
 use crate::web::{BroadcastView, AppState, standing};

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::ApiResult;
-use super::take::{ApiQuery, ApiPath, within};
-use crate::web::acts::{ActionResult, JobAction};
+use super::extract::{ApiQuery, ApiPath, within};
+use crate::web::actions::{ActionResult, JobAction};
 use crate::web::answer::ApiErrorBody;
 use crate::web::guard::{Operator, Viewer};
 use crate::web::{JobRunView, JobView, AppState};
@@ -39,7 +39,7 @@ pub(super) struct JobDetail {
 /// The jobs in force, by name.
 #[utoipa::path(get, path = "/jobs", operation_id = "list_jobs", responses((status = 200, description = "The jobs", body = [JobView])))]
 pub(super) async fn list(State(site): State<AppState>, _: Viewer) -> ApiResult<Vec<JobView>> {
-    Ok(Json(site.ledger.listed_jobs(None).await?.iter().map(JobView::from).collect()))
+    Ok(Json(site.ledger.job_rows(None).await?.iter().map(JobView::from).collect()))
 }
 
 /// A job, in force or not, and its latest runs. A script that somebody ran is known as `run scripts/NAME.lua`.

@@ -16,7 +16,7 @@ mod records;
 mod scripts;
 mod sends;
 mod session;
-mod take;
+mod extract;
 
 use axum::http::StatusCode;
 use axum::{Json, Router};

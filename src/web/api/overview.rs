@@ -12,6 +12,6 @@ use crate::web::{Overview, AppState};
     (status = 200, description = "How everything stands now", body = Overview),
 ))]
 pub(super) async fn show(State(site): State<AppState>, _: Viewer) -> ApiResult<Overview> {
-    let looked = site.on_daemon(async |office| office.board.overview(&office.house).await);
+    let looked = site.run_on_daemon(async |office| office.board.overview(&office.house).await);
     Ok(Json(looked.await??))
 }

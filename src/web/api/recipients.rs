@@ -12,8 +12,8 @@ use tokio::io::AsyncReadExt as _;
 use utoipa::{IntoParams, ToSchema};
 
 use super::ApiResult;
-use super::take::{ApiQuery, ApiPath, cut, from, within};
-use crate::ledger::{BroadcastId, ExportPages, LedgerError, State as Settled};
+use super::extract::{ApiQuery, ApiPath, cut, from, within};
+use crate::ledger::{BroadcastId, ExportPages, LedgerError, DeliveryState as Settled};
 use crate::web::answer::{ApiError, ApiErrorBody};
 use crate::web::guard::Viewer;
 use crate::web::{ExportError, ExportFormat, ExportOptions, RecipientView, AppState, TextExport, workbook};

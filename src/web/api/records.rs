@@ -6,7 +6,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::ApiResult;
-use super::take::{ApiQuery, within};
+use super::extract::{ApiQuery, within};
 use crate::web::answer::{ApiError, ApiErrorBody};
 use crate::web::guard::Viewer;
 use crate::web::{ActivityView, AppView, LogLineView, AppState};
@@ -90,8 +90,8 @@ pub(super) async fn activity(
 }
 
 async fn apps(site: &AppState) -> Result<Vec<AppView>, ApiError> {
-    let looked = async |office: std::rc::Rc<crate::web::house::DaemonContext>| {
+    let looked = async |office: std::rc::Rc<crate::web::daemon_handle::DaemonContext>| {
         office.house.apps.iter().map(|app| AppView::from(&**app)).collect()
     };
-    site.on_daemon(looked).await
+    site.run_on_daemon(looked).await
 }

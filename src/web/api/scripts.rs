@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::ApiResult;
-use super::take::ApiJson;
-use crate::web::acts::ActionResult;
+use super::extract::ApiJson;
+use crate::web::actions::ActionResult;
 use crate::web::answer::ApiErrorBody;
 use crate::web::guard::{Operator, Viewer};
 use crate::web::scripts::asked_scripts;

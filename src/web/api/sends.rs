@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::ApiResult;
-use super::take::{ApiQuery, ApiPath, cut, from, within};
-use crate::ledger::{SendFilter, State as Settled};
-use crate::web::acts::{ActionResult, SendAction};
+use super::extract::{ApiQuery, ApiPath, cut, from, within};
+use crate::ledger::{SendFilter, DeliveryState as Settled};
+use crate::web::actions::{ActionResult, SendAction};
 use crate::web::answer::ApiErrorBody;
 use crate::web::guard::{Operator, Viewer};
 use crate::web::{SendView, AppState};
@@ -79,7 +79,7 @@ pub(super) async fn list(
     let limit = within("limit", which.limit, MOST, SOME)?;
     let before = from("before", which.before, 1)?;
     // What a process had in flight that died since is in doubt.
-    site.ledger.bury_dead().await?;
+    site.ledger.reap_dead().await?;
     let mut found = if which.state == Some(SendStateFilter::InDoubt) {
         site.ledger.sends_in_doubt(before, limit + 1).await?
     } else {

@@ -8,7 +8,7 @@ use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::take::ApiJson;
+use super::extract::ApiJson;
 use crate::ledger::TokenRole;
 use crate::web::AppState;
 use crate::web::answer::{ApiError, ApiErrorBody};
@@ -79,6 +79,6 @@ pub(super) async fn begin(
     (status = 204, description = "The browser has no cookie any more", headers(("set-cookie" = String))),
 ))]
 pub(super) async fn end(Extension(peer): Extension<Peer>, headers: HeaderMap) -> Response {
-    let farewell = BrowserSession::farewell(peer.is_secure(&headers)).map(|cookie| [(SET_COOKIE, cookie)]);
+    let farewell = BrowserSession::removal_cookie(peer.is_secure(&headers)).map(|cookie| [(SET_COOKIE, cookie)]);
     (StatusCode::NO_CONTENT, farewell.into_iter().flatten().collect::<HeaderMap>()).into_response()
 }

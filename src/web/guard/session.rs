@@ -39,7 +39,7 @@ impl BrowserSession {
     }
 
     /// The header that takes it away.
-    pub(in crate::web) fn farewell(tls: bool) -> Option<HeaderValue> {
+    pub(in crate::web) fn removal_cookie(tls: bool) -> Option<HeaderValue> {
         cookie("", 0, tls)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! What is answered never waits for a run.
 
-mod desk;
+mod verifier;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,8 +19,8 @@ use super::AppState;
 use super::answer::ApiError;
 use super::body::BodyLimits;
 
-pub(super) use desk::WebhookVerifier;
-use desk::{WebhookPost, WebhookReply};
+pub(super) use verifier::WebhookVerifier;
+use verifier::{WebhookPost, WebhookReply};
 
 /// What a body may be.
 const BOUNDS: BodyLimits = BodyLimits { bytes: 1024 * 1024, within: Duration::from_secs(30) };
@@ -54,7 +54,7 @@ async fn take(
         return Err(ApiError::new(StatusCode::BAD_REQUEST, why));
     };
     let post = WebhookPost { name, method: head.method.to_string(), query, headers: head.headers, body };
-    let reply = site.on_daemon(move |office| async move { office.hooks.decide(&office.house, post).await });
+    let reply = site.run_on_daemon(move |office| async move { office.hooks.decide(&office.house, post).await });
     match reply.await? {
         WebhookReply::Taken(run) => Ok((StatusCode::ACCEPTED, axum::Json(json!({ "run": run }))).into_response()),
         WebhookReply::Unknown => {

@@ -8,7 +8,7 @@
 //! seconds, nothing else.
 
 mod guarded;
-mod seats;
+mod limiter;
 mod tls;
 
 use std::io;
@@ -33,7 +33,7 @@ use tower::ServiceExt as _;
 use crate::clock::Clock;
 
 use guarded::GuardedBody;
-use seats::{ConnectionPermit, ConnectionLimiter};
+use limiter::{ConnectionPermit, ConnectionLimiter};
 pub use tls::Tls;
 
 /// Connections at once, where the process may have four times as many files open. Where it may have fewer, connections
@@ -117,10 +117,10 @@ impl ListenerSetup {
             tokio::task::spawn_local(async move {
                 let seat = Rc::new(seat);
                 let Some(tls) = tls else { return converse(stream, peer, router, &seat).await };
-                let greeting = clock.timeout(HEAD_WITHIN, tls.greet(stream));
+                let greeting = clock.timeout(HEAD_WITHIN, tls.handshake(stream));
                 let greeted = tokio::select! {
                     greeted = greeting => greeted,
-                    () = seat.unseated() => return,
+                    () = seat.evicted() => return,
                 };
                 match greeted {
                     Ok(Ok(stream)) => converse(stream, peer, router, &seat).await,
@@ -162,7 +162,7 @@ async fn converse(
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,
-        () = seat.unseated() => return,
+        () = seat.evicted() => return,
     };
     if let Err(error) = ended {
         tracing::debug!(address = %peer.address, "a connection ended: {error}");

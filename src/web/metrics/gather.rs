@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
 use crate::delivery::Delivery;
-use crate::ledger::{LedgerError, State};
+use crate::ledger::{LedgerError, DeliveryState};
 use crate::quota::Priority;
 use crate::web::{HostView, DaemonHandle};
 
@@ -91,7 +91,7 @@ async fn broadcasts(house: &DaemonHandle) -> Result<(), LedgerError> {
         }
         *many.entry((app, standing.state)).or_insert(0) += standing.broadcasts;
         if !standing.over {
-            for state in State::ALL.iter().copied() {
+            for state in DeliveryState::ALL.iter().copied() {
                 *recipients.entry((app, state.name())).or_insert(0) += standing.recipients.of(state);
             }
         }
@@ -102,7 +102,7 @@ async fn broadcasts(house: &DaemonHandle) -> Result<(), LedgerError> {
             let count = many.get(&(app, state)).copied().unwrap_or(0);
             gauge!("mooncast_broadcasts", "app" => app.to_owned(), "state" => state).set(count as f64);
         }
-        for state in State::ALL.iter().map(|state| state.name()) {
+        for state in DeliveryState::ALL.iter().map(|state| state.name()) {
             let count = recipients.get(&(app, state)).copied().unwrap_or(0);
             gauge!("mooncast_recipients", "app" => app.to_owned(), "state" => state).set(count as f64);
         }

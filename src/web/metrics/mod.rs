@@ -82,7 +82,7 @@ pub(super) fn routes() -> Router<AppState> {
 }
 
 async fn show(State(site): State<AppState>, _: Viewer) -> Result<Response, ApiError> {
-    let text = site.on_daemon(async |office| {
+    let text = site.run_on_daemon(async |office| {
         gather::look(&office.house).await;
         office.house.figures.0.render()
     });

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::ledger::BroadcastId;
 use crate::schedule::runs_of;
-use crate::web::acts::{BroadcastAction, ActionResult, IN_DOUBT, JobAction, SendAction};
+use crate::web::actions::{BroadcastAction, ActionResult, IN_DOUBT, JobAction, SendAction};
 use crate::web::answer::ApiError;
 use crate::web::{JobView, AppState};
 

@@ -58,7 +58,7 @@ pub(super) async fn context(site: &AppState, visitor: &Visitor, id: BroadcastId)
 
 async fn whole(site: &AppState, visitor: &Visitor, id: BroadcastId, which: &BroadcastPageQuery) -> Result<Value, ApiError> {
     let state = which.state.as_deref().filter(|state| !state.is_empty());
-    let chosen = match state.map(|state| (state, ledger::State::from_name(state))) {
+    let chosen = match state.map(|state| (state, ledger::DeliveryState::from_name(state))) {
         Some((state, None)) => {
             return Err(ApiError::not_found(format!("there is no state `{state}` of recipients")));
         }
@@ -73,7 +73,7 @@ async fn whole(site: &AppState, visitor: &Visitor, id: BroadcastId, which: &Broa
     let last = recipients.last().map_or(after, |recipient| recipient.seq);
     let recalled = site.ledger.recalled(id).await?;
     Ok(context! {
-        states => ledger::State::ALL.iter().map(|state| state.name()).collect::<Vec<_>>(),
+        states => ledger::DeliveryState::ALL.iter().map(|state| state.name()).collect::<Vec<_>>(),
         chosen => state.unwrap_or_default(),
         after => after,
         next => more.then_some(last),

@@ -4,8 +4,8 @@ use minijinja::Value;
 use minijinja::value::Serde;
 use serde::Serialize;
 
-use crate::ledger::{RecipientCounts, State};
-use crate::web::acts::BroadcastAction;
+use crate::ledger::{RecipientCounts, DeliveryState};
+use crate::web::actions::BroadcastAction;
 use crate::web::{BroadcastView, CountsView};
 
 /// The length of a bar.
@@ -67,16 +67,16 @@ fn counts(view: &CountsView) -> RecipientCounts {
 /// The pieces of a bar, what is done first, each long enough to be seen.
 fn bar(counts: &RecipientCounts) -> Vec<BarSegment> {
     let order = [
-        State::Sent,
-        State::Rejected,
-        State::InDoubt,
-        State::Skipped,
-        State::Cancelled,
-        State::Sending,
-        State::Pending,
+        DeliveryState::Sent,
+        DeliveryState::Rejected,
+        DeliveryState::InDoubt,
+        DeliveryState::Skipped,
+        DeliveryState::Cancelled,
+        DeliveryState::Sending,
+        DeliveryState::Pending,
     ];
     let total = counts.total();
-    let there: Vec<(State, u64)> =
+    let there: Vec<(DeliveryState, u64)> =
         order.into_iter().map(|state| (state, counts.of(state))).filter(|(_, count)| *count > 0).collect();
     let mut widths: Vec<u64> = there.iter().map(|(_, count)| (count * LENGTH / total).max(LEAST)).collect();
     let sum: u64 = widths.iter().sum();
@@ -84,7 +84,7 @@ fn bar(counts: &RecipientCounts) -> Vec<BarSegment> {
         *longest = (*longest + LENGTH).saturating_sub(sum);
     }
     let mut x = 0;
-    let piece = |((state, count), width): ((State, u64), u64)| {
+    let piece = |((state, count), width): ((DeliveryState, u64), u64)| {
         let piece = BarSegment { state: state.name(), count, x, width };
         x += width;
         piece

@@ -36,7 +36,7 @@ pub(super) async fn show(State(site): State<AppState>, visitor: Visitor) -> Resp
 
 /// How everything stands.
 pub(super) async fn looked(site: &AppState) -> Result<Overview, ApiError> {
-    Ok(site.on_daemon(async |office| office.board.overview(&office.house).await).await??)
+    Ok(site.run_on_daemon(async |office| office.board.overview(&office.house).await).await??)
 }
 
 /// What the templates are given.

@@ -7,7 +7,7 @@ use minijinja::{Value, context};
 use serde::Deserialize;
 
 use crate::schedule::script_of;
-use crate::web::acts::JobAction;
+use crate::web::actions::JobAction;
 use crate::web::answer::ApiError;
 use crate::web::{JobRunView, JobView, AppState};
 

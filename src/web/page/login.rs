@@ -67,7 +67,7 @@ async fn begin(site: &AppState, token: &str, secure: bool) -> Result<Option<Head
 /// `POST /logout`
 pub(super) async fn leave(Extension(peer): Extension<Peer>, headers: HeaderMap) -> Response {
     let mut answer = Redirect::to("/login").into_response();
-    if let Some(cookie) = BrowserSession::farewell(peer.is_secure(&headers)) {
+    if let Some(cookie) = BrowserSession::removal_cookie(peer.is_secure(&headers)) {
         answer.headers_mut().append(header::SET_COOKIE, cookie);
     }
     answer

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::{ChangesView, WaitView, instant};
 use crate::delivery::{DriverStatus, BroadcastWait, WaitKind};
-use crate::ledger::{Broadcast, BroadcastId, RecipientCounts, ExportedRecipient, Ledger, LedgerError, Wish};
+use crate::ledger::{Broadcast, BroadcastId, RecipientCounts, ExportedRecipient, Ledger, LedgerError, BroadcastCommand};
 
 /// Recipients by state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -103,7 +103,7 @@ impl From<&Broadcast> for BroadcastView {
             app: broadcast.app_key.clone(),
             state: broadcast.state_name().to_owned(),
             over: broadcast.is_over(),
-            note: broadcast.wish_note.clone(),
+            note: broadcast.command_note.clone(),
             changes: broadcast.shown_changes().as_ref().map(ChangesView::from),
             driven_by: broadcast.driver.as_ref().map(|driver| {
                 let owner = &driver.owner;
@@ -133,8 +133,8 @@ impl BroadcastView {
         if broadcast.is_over() {
             return view;
         }
-        if broadcast.wish == Wish::Pause {
-            let note = broadcast.wish_note.clone();
+        if broadcast.command == BroadcastCommand::Pause {
+            let note = broadcast.command_note.clone();
             view.waits_for = Some(WaitView::new(&BroadcastWait { note, ..BroadcastWait::of(WaitKind::Resume) }, now));
         } else if broadcast.is_interrupted() {
             view.waits_for = Some(WaitView::of(WaitKind::Driver));

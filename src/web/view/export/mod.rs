@@ -15,7 +15,7 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::ledger::{BroadcastId, ExportPages, Ledger, LedgerError, State};
+use crate::ledger::{BroadcastId, ExportPages, Ledger, LedgerError, DeliveryState};
 
 pub(in crate::web) use text::TextExport;
 use xlsx::Workbook;
@@ -68,7 +68,7 @@ pub struct ExportOptions {
     /// CSV for programs: without a byte order mark and without apostrophes.
     pub plain: bool,
     /// Only recipients in these states; all where none is named.
-    pub states: Vec<State>,
+    pub states: Vec<DeliveryState>,
 }
 
 /// Why an export was not written.

@@ -135,14 +135,14 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::ledger::State;
+    use crate::ledger::DeliveryState;
 
     fn row(seq: i64, name: &str) -> ExportedRecipient {
         ExportedRecipient {
             seq,
             group_id: "1845247481610250001".to_owned(),
             users: Vec::new(),
-            state: State::Sent,
+            state: DeliveryState::Sent,
             message_id: Some("9223372036854775807".to_owned()),
             attempts: 1,
             error: None,

@@ -6,7 +6,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::input::AudienceOptions;
-use crate::ledger::{AppId, Exclusion, InDoubtPolicy, Ledger, BroadcastPriority, ScriptRef, BroadcastSpec, State};
+use crate::ledger::{AppId, Exclusion, InDoubtPolicy, Ledger, BroadcastPriority, ScriptRef, BroadcastSpec, DeliveryState};
 use crate::message::MessageCall;
 use crate::protocol::RequestFailure;
 use crate::zones::{DayTime, day_time, zone};
@@ -186,16 +186,16 @@ impl BroadcastRequest {
             )
         })?;
         let states = match &excluded.states {
-            None => vec![State::Sent],
+            None => vec![DeliveryState::Sent],
             Some(names) => names.iter().map(|name| state(name)).collect::<Result<_, _>>()?,
         };
         Ok(Some(Exclusion { broadcasts: vec![found.id], states }))
     }
 }
 
-fn state(name: &str) -> Result<State, RequestFailure> {
-    State::from_name(name).ok_or_else(|| {
-        let known: Vec<_> = State::ALL.iter().map(|state| state.name()).collect();
+fn state(name: &str) -> Result<DeliveryState, RequestFailure> {
+    DeliveryState::from_name(name).ok_or_else(|| {
+        let known: Vec<_> = DeliveryState::ALL.iter().map(|state| state.name()).collect();
         RequestFailure::invalid(
             "exclude.states",
             format!("there is no state `{name}`; the states are {}", known.join(", ")),

@@ -14,7 +14,7 @@ use notify_debouncer_full::{
 };
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::settle::FileEvent;
+use super::debounce::FileEvent;
 
 /// For how long events of one path are gathered.
 const GATHER: Duration = Duration::from_millis(50);

@@ -16,7 +16,7 @@ use crate::host::GrantedVariables;
 use crate::ledger::{NewHookRequest, HookAcceptance};
 use crate::protocol::HookRequest;
 use crate::schedule::{Hook, HookScheme, run_name};
-use crate::web::house::DaemonHandle;
+use crate::web::daemon_handle::DaemonHandle;
 
 /// Headers that are the host's and the sender's business alone; a hook's own header is another.
 const KEPT: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];

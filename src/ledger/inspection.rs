@@ -50,7 +50,7 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn look(place: &LedgerLocation, clock: &Clock) -> Result<StoreInspection, LedgerError> {
+    pub async fn inspect(place: &LedgerLocation, clock: &Clock) -> Result<StoreInspection, LedgerError> {
         match place {
             LedgerLocation::Folder(folder) => {
                 let file = folder.join(FILE);

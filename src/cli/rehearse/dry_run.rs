@@ -71,7 +71,7 @@ impl DryRun {
     }
 
     /// Removes the scratch ledger.
-    pub(in super::super) fn strike(self) -> anyhow::Result<()> {
+    pub(in super::super) fn clean_up(self) -> anyhow::Result<()> {
         let path = self.scratch.path().to_owned();
         self.scratch
             .close()
@@ -85,7 +85,7 @@ pub(in super::super) fn start() -> Duration {
 }
 
 /// Runs a script whose messages reach nobody.
-pub(in super::super) fn perform(scene: DryRunConfig<'_>) -> anyhow::Result<DryRun> {
+pub(in super::super) fn dry_run(scene: DryRunConfig<'_>) -> anyhow::Result<DryRun> {
     let scratch = tempfile::Builder::new()
         .prefix("mooncast-rehearsal-")
         .tempdir()
@@ -94,7 +94,7 @@ pub(in super::super) fn perform(scene: DryRunConfig<'_>) -> anyhow::Result<DryRu
     // What was sent before counts here too: a broadcast that goes on, one that is left out, a key that was used.
     let ledger = apps::place(scene.project, scene.settings, scene.simulated);
     let now = Clock::real();
-    now.block_on(Ledger::sketch(&ledger, scratch.path(), &now))?.context("a copy of the ledger")?;
+    now.block_on(Ledger::snapshot_into(&ledger, scratch.path(), &now))?.context("a copy of the ledger")?;
     let lists = lists(scene.project, scene.settings, scene.simulated, scene.lists)?;
     let configured = configured(&scene);
     let prefixes = configured.iter().map(|app| app.prefix.clone()).collect();
@@ -107,7 +107,7 @@ pub(in super::super) fn perform(scene: DryRunConfig<'_>) -> anyhow::Result<DryRu
             // Whatever else may fail, at this address nobody is.
             let nowhere = App { name: app.name.clone(), limits: app.limits.clone(), ..apps::stand_in() };
             let delivery = Delivery::new(&nowhere, clock.clone(), None)?;
-            Ok(Rc::new(delivery.recorded(Rc::clone(&book), app.key()).staged(Rc::clone(&rehearsal) as _)))
+            Ok(Rc::new(delivery.with_ledger(Rc::clone(&book), app.key()).with_transport(Rc::clone(&rehearsal) as _)))
         })
         .collect::<Result<_, ClientError>>()
         .context("the app's address")?;

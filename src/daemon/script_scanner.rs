@@ -11,12 +11,12 @@ use crate::config::{ProjectHandle, Project};
 use crate::host::{ScriptFiles, ModuleSources};
 use crate::protocol::LuaSource;
 
-use super::eyes::FileWatcher;
+use super::file_watcher::FileWatcher;
 use super::files::{TrackedFiles, ScanTime, FileEvents};
-use super::place::ProjectFolder;
+use super::project_folder::ProjectFolder;
 use super::registry::LoadAttempt;
 use super::scan::{self, FoundScripts};
-use super::settle::{SETTLE, FileReading};
+use super::debounce::{SETTLE, FileReading};
 
 /// Looks again in one look while new folders turn up: what is in them may have changed before they were watched.
 const ROUNDS: usize = 4;
@@ -109,7 +109,7 @@ impl ScriptScanner {
     }
 
     /// Looks.
-    pub(super) fn look(&mut self, question: ScanRequest) -> ScanResult {
+    pub(super) fn scan(&mut self, question: ScanRequest) -> ScanResult {
         let ScanRequest { told, mut tried, unreadable, loading, loaded, secret_files } = question;
         self.files.read_by(ScriptFiles::new(&self.project.root, &secret_files));
         self.secret_files = secret_files;
@@ -118,7 +118,7 @@ impl ScriptScanner {
         let mut changed = BTreeSet::new();
         let mut found = None;
         for round in 0..ROUNDS {
-            found = self.scan();
+            found = self.find_scripts();
             let mut paths: BTreeSet<PathBuf> = self.files.paths().into_iter().collect();
             if let Some(found) = &found {
                 paths.extend(found.scripts.iter().chain(found.modules()).cloned());
@@ -152,7 +152,7 @@ impl ScriptScanner {
                 let was_unreadable = unreadable.contains(path);
                 self.judge(path, tried.get(path), was_unreadable, now, &loading, &mut verdict);
             }
-            let mut there: BTreeSet<PathBuf> = found.scripts.into_iter().chain(self.files.bury()).collect();
+            let mut there: BTreeSet<PathBuf> = found.scripts.into_iter().chain(self.files.drop_missing()).collect();
             if self.place.leads_elsewhere() {
                 self.keep(&tried, &mut there);
             } else {
@@ -171,7 +171,7 @@ impl ScriptScanner {
     }
 
     /// What is there; none when that cannot be said, and then nothing is gone.
-    fn scan(&mut self) -> Option<FoundScripts> {
+    fn find_scripts(&mut self) -> Option<FoundScripts> {
         let found = self.place.look().and_then(|()| scan::scripts(&self.project.root.join("scripts")));
         match found {
             Ok(found) => {
@@ -238,7 +238,7 @@ impl ScriptScanner {
         verdict: &mut ScanResult,
     ) {
         if loading.contains(path) {
-            self.owe(path);
+            self.rescan_later(path);
             return;
         }
         let name = self.project.shown(path);
@@ -255,14 +255,14 @@ impl ScriptScanner {
             Some(script) => match self.differs(path, &script, tried, now) {
                 Some(differs) if differs || was_unreadable => verdict.load.push((path.to_owned(), script)),
                 Some(_) => {}
-                None => self.owe(path),
+                None => self.rescan_later(path),
             },
-            None => self.owe(path),
+            None => self.rescan_later(path),
         }
     }
 
     /// Judges a script once more, later.
-    fn owe(&mut self, path: &Path) {
+    fn rescan_later(&mut self, path: &Path) {
         self.owed.insert(path.to_owned());
     }
 

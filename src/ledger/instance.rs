@@ -11,11 +11,11 @@ use std::sync::Arc;
 use tokio::task::AbortHandle;
 
 use super::open::private;
-use super::pulse::{self, Heartbeat, host_name};
+use super::heartbeat::{self, Heartbeat, host_name};
 use super::restores::may_send;
 use super::sql::sql;
 use super::store::{Transaction, count};
-use super::{Ledger, LedgerError, State};
+use super::{Ledger, LedgerError, DeliveryState};
 
 /// Why a send is in doubt whose sender died.
 pub(super) const ENDED_BEFORE: &str = "its sender ended before the answer";
@@ -103,9 +103,9 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn bury_dead(&self) -> Result<Reaped, LedgerError> {
+    pub async fn reap_dead(&self) -> Result<Reaped, LedgerError> {
         if self.is_shared() {
-            return self.bury_silent().await;
+            return self.reap_silent().await;
         }
         let mut read = self.store().read().await?;
         let owners: Vec<(i64, String)> = read.rows(sql("SELECT id, lock FROM owners")).await?;
@@ -117,7 +117,7 @@ impl Ledger {
                 continue;
             }
             let mut write = self.store().write().await?;
-            let moved = bury(&mut write, id).await;
+            let moved = reap(&mut write, id).await;
             let moved = write.end(moved).await?;
             // Only litter from here on.
             let _ = std::fs::remove_file(&path);
@@ -140,7 +140,7 @@ impl Ledger {
 /// Whether the owner of this number lives; `write` sees the ledger as it is.
 pub(super) async fn lives(write: &mut Transaction<'_>, owner: i64) -> Result<bool, LedgerError> {
     if write.store.server().is_some() {
-        return pulse::beats(write, owner).await;
+        return heartbeat::beats(write, owner).await;
     }
     let lock: Option<(String,)> = write.row(sql("SELECT lock FROM owners WHERE id = ?").bind(owner)).await?;
     let folder = write.store.path.with_file_name(FOLDER);
@@ -149,11 +149,11 @@ pub(super) async fn lives(write: &mut Transaction<'_>, owner: i64) -> Result<boo
 
 /// What an owner that is dead had in flight of single sends is in doubt; gives how many. It goes first, so that it writes
 /// nothing any more.
-pub(super) async fn bury(write: &mut Transaction<'_>, owner: i64) -> Result<u64, LedgerError> {
+pub(super) async fn reap(write: &mut Transaction<'_>, owner: i64) -> Result<u64, LedgerError> {
     let now = write.store.now();
     write.run(sql("DELETE FROM owners WHERE id = ?").bind(owner)).await?;
     let doubts = sql("UPDATE sends SET state = ?, error = ?, updated_at = ? WHERE owner = ? AND state = 1")
-        .bind(State::InDoubt.number())
+        .bind(DeliveryState::InDoubt.number())
         .bind(ENDED_BEFORE)
         .bind(now)
         .bind(owner);

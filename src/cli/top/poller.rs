@@ -102,7 +102,7 @@ impl StatusPoller {
             at: self.clock.unix_time(),
             broadcasts: self.standings(&going, &over).await?,
             quotas: self.quotas().await?,
-            jobs: self.ledger.listed_jobs(None).await?.iter().map(JobView::from).collect(),
+            jobs: self.ledger.job_rows(None).await?.iter().map(JobView::from).collect(),
             scripts,
         })
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::super::standing::{DriverStatus, RateMeter, BroadcastWait, WaitKind};
+use super::super::status::{DriverStatus, RateMeter, BroadcastWait, WaitKind};
 use super::{BroadcastDriver, ActiveBroadcast};
 use crate::clock::Instant;
 
@@ -19,7 +19,7 @@ const WORTH: f64 = 0.02;
 
 impl BroadcastDriver<'_> {
     /// Tells what is new until `over`. What it was writing then is written to its end.
-    pub(super) async fn tell(&self, over: &Notify) {
+    pub(super) async fn publish_status(&self, over: &Notify) {
         let clock = &self.delivery.clock;
         // In a simulated time nobody looks, and a scratch ledger is this process's own.
         if clock.is_simulated() || self.ledger.is_scratch() {
@@ -43,7 +43,7 @@ impl BroadcastDriver<'_> {
             }
             // It has a JSON form.
             let text = serde_json::to_string(&status).unwrap_or_default();
-            match self.ledger.tell_status(self.lease, &text).await {
+            match self.ledger.write_status(self.lease, &text).await {
                 Ok(()) => told = Some((status, now)),
                 Err(error) => {
                     tracing::debug!("how broadcast {} stands is not told: {error}", self.lease.broadcast);
@@ -59,7 +59,7 @@ impl BroadcastDriver<'_> {
 
     fn status(&self, meter: &mut RateMeter) -> DriverStatus {
         let clock = &self.delivery.clock;
-        let look = self.progress.look();
+        let look = self.progress.snapshot();
         let quota = self.quota().status();
         let rate = meter.rate(clock.now(), look.settled_now);
         let capped = self.spec.rate.is_some_and(|cap| cap <= quota.pace);

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::jobs::{JobRun, JobRunRow};
-use super::roster::{is_taken, wish};
+use super::job_registry::{is_taken, insert_job_command};
 use super::sql::sql;
 use super::store::from_millis;
-use super::{JobWish, Ledger, LedgerError};
+use super::{JobCommand, Ledger, LedgerError};
 
 impl Ledger {
     /// Asks for a run of a script with these arguments, under the name by which its runs are known; gives the instant
@@ -15,7 +15,7 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn ask_for_run(&self, job: &str, args: &[String]) -> Result<Duration, LedgerError> {
+    pub async fn request_run(&self, job: &str, args: &[String]) -> Result<Duration, LedgerError> {
         let args = serde_json::to_string(args).map_err(|error| self.store().record(error))?;
         let mut write = self.store().write().await?;
         let result = async {
@@ -23,7 +23,7 @@ impl Ledger {
             while is_taken(&mut write, job, instant).await? {
                 instant += 1;
             }
-            wish(&mut write, job, JobWish::Run, Some(instant)).await?;
+            insert_job_command(&mut write, job, JobCommand::Run, Some(instant)).await?;
             let statement = sql("UPDATE job_wishes SET args = ? WHERE job = ? AND scheduled_at = ?");
             write.run(statement.bind(args).bind(job).bind(instant)).await?;
             Ok(from_millis(instant))
@@ -37,7 +37,7 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn asked_runs(&self, job: Option<&str>) -> Result<Vec<JobRun>, LedgerError> {
+    pub async fn requested_runs(&self, job: Option<&str>) -> Result<Vec<JobRun>, LedgerError> {
         let question = sql(
             "SELECT job, scheduled_at, state, attempt, note, started_at, finished_at, args FROM job_runs r
                 WHERE args IS NOT NULL AND (?1 IS NULL OR job = ?1) AND scheduled_at =

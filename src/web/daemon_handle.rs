@@ -16,7 +16,7 @@ use crate::ledger::{BroadcastId, Ledger};
 use crate::schedule::Job;
 
 use super::LogTail;
-use super::board::StatusCache;
+use super::status_cache::StatusCache;
 use super::health::Readiness;
 use super::hooks::WebhookVerifier;
 use super::metrics::PrometheusMetrics;

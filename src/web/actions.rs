@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::delivery::{BroadcastRecallSummary, RecallOptions, StopSwitch, cancel};
-use crate::ledger::{Broadcast, BroadcastId, OperatorDecision, Ledger, LedgerError, JobRow, Settlement, Wish};
+use crate::ledger::{Broadcast, BroadcastId, OperatorDecision, Ledger, LedgerError, JobRow, Settlement, BroadcastCommand};
 use crate::schedule::{run_name, script_of};
 
 use super::AppState;
 use super::answer::ApiError;
-use super::house::DaemonHandle;
+use super::daemon_handle::DaemonHandle;
 use super::replan::{ask_to_replan, continue_as_stored};
 use super::scripts::{RequestedRun, ask_for_script, asked_scripts};
 use super::view::{BroadcastView, SendView};
@@ -129,7 +129,7 @@ impl AppState {
         let name = format!("{}/{}", found.name, found.run);
         let done = match act {
             BroadcastAction::Pause => {
-                ledger.request(id, Wish::Pause, None).await?;
+                ledger.request_command(id, BroadcastCommand::Pause, None).await?;
                 ActionResult::said(format!("{name} pauses"))
             }
             BroadcastAction::Continue => {
@@ -143,19 +143,19 @@ impl AppState {
             BroadcastAction::Replan => {
                 let asked = ask_to_replan(ledger, &found).await;
                 let said = asked.map_err(|error| ApiError::new(StatusCode::CONFLICT, error.to_string()))?;
-                self.on_daemon(async |office| (office.house.nudge)()).await?;
+                self.run_on_daemon(async |office| (office.house.nudge)()).await?;
                 ActionResult::said(said)
             }
             BroadcastAction::Resume => {
-                ledger.request(id, Wish::Run, None).await?;
-                ledger.entrust(id).await?;
+                ledger.request_command(id, BroadcastCommand::Run, None).await?;
+                ledger.hand_to_daemon(id).await?;
                 ActionResult::said(format!("{name} goes on"))
             }
             BroadcastAction::Cancel => ActionResult::said(cancel(ledger, id).await?.sentence(&name)),
             BroadcastAction::Retry => {
                 let count = ledger.retry_rejected(id).await?;
                 sent_as_stored(ledger, &found).await?;
-                ledger.entrust(id).await?;
+                ledger.hand_to_daemon(id).await?;
                 ActionResult::counted(
                     count,
                     format!("{count} of {name} {} pending again, and {} sent", are(count), are(count)),
@@ -171,7 +171,7 @@ impl AppState {
             BroadcastAction::SettleAgain => {
                 let count = ledger.settle_doubts(id, Settlement::Again).await?;
                 sent_as_stored(ledger, &found).await?;
-                ledger.entrust(id).await?;
+                ledger.hand_to_daemon(id).await?;
                 ActionResult::counted(
                     count,
                     format!("{count} of {name} {} pending again, and {} sent", are(count), are(count)),
@@ -204,7 +204,7 @@ impl AppState {
     }
 
     async fn recall(&self, id: BroadcastId, name: &str) -> Result<ActionResult, ApiError> {
-        let recalled = self.on_daemon(move |office| async move {
+        let recalled = self.run_on_daemon(move |office| async move {
             // Twice at once, each would find the other's messages refused.
             if !office.recalling.borrow_mut().insert(id) {
                 return Err(ApiError::new(StatusCode::CONFLICT, "it is being recalled already"));
@@ -286,7 +286,7 @@ impl AppState {
                 }
             }
         };
-        self.on_daemon(async |office| (office.house.nudge)()).await?;
+        self.run_on_daemon(async |office| (office.house.nudge)()).await?;
         tracing::info!(job = name, "asked for over the web: {}", done.message);
         Ok(done)
     }
@@ -295,7 +295,7 @@ impl AppState {
     pub(super) async fn run_script(&self, script: &str, args: &[String]) -> Result<ActionResult, ApiError> {
         let RequestedRun { script, job, at } = ask_for_script(&self.ledger, script, args).await?;
         let run = run_name(at);
-        self.on_daemon(async |office| (office.house.nudge)()).await?;
+        self.run_on_daemon(async |office| (office.house.nudge)()).await?;
         let message = format!("{script} is asked for: run {run} of `{job}` begins within a second or two");
         tracing::info!(job, "asked for over the web: {message}");
         Ok(ActionResult { message, count: None, run: Some(run) })
@@ -305,7 +305,7 @@ impl AppState {
     pub(super) async fn job(&self, name: &str) -> Result<JobRow, ApiError> {
         let found = match script_of(name) {
             Some(_) => asked_scripts(&self.ledger, Some(name)).await?,
-            None => self.ledger.listed_jobs(Some(name)).await?,
+            None => self.ledger.job_rows(Some(name)).await?,
         };
         let found = found.into_iter().next();
         found.ok_or_else(|| ApiError::not_found(format!("there is no job `{name}`")))

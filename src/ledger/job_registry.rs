@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use super::broadcast::json;
 use super::jobs::{JobRun, JobRunRow};
-use super::owner::lives;
-use super::postgres::enlisted;
+use super::instance::lives;
+use super::postgres::registered_jobs;
 use super::sql::sql;
 use super::store::{Transaction, from_millis, millis};
-use super::{JobWish, Ledger, LedgerError, Instance, InstanceName};
+use super::{JobCommand, Ledger, LedgerError, Instance, InstanceName};
 
 /// A job that is in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +69,7 @@ pub struct PendingJobCommand {
     /// Of which job.
     pub job: String,
     /// What is wished.
-    pub wish: JobWish,
+    pub command: JobCommand,
     /// The instant of the run that is wished for.
     pub scheduled_at: Option<Duration>,
     /// When it was said.
@@ -86,7 +86,7 @@ pub struct JobControl {
     /// The names of paused jobs.
     pub paused: Vec<String>,
     /// Wishes, the oldest first.
-    pub wishes: Vec<PendingJobCommand>,
+    pub commands: Vec<PendingJobCommand>,
 }
 
 impl Ledger {
@@ -96,7 +96,7 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn enlist_jobs(&self, owner: &Instance, jobs: &[RegisteredJob]) -> Result<Vec<Duration>, LedgerError> {
+    pub async fn register_jobs(&self, owner: &Instance, jobs: &[RegisteredJob]) -> Result<Vec<Duration>, LedgerError> {
         let rows: Vec<_> = jobs
             .iter()
             .map(|job| (&job.name, &job.script, &job.times, millis(job.decided_until), &job.version))
@@ -105,7 +105,7 @@ impl Ledger {
         let result = async {
             let rows = json(&write, &rows)?;
             if self.is_shared() {
-                enlisted::enlist(&mut write, owner.id(), jobs).await?;
+                registered_jobs::register(&mut write, owner.id(), jobs).await?;
                 return decided_until(&mut write, &rows).await;
             }
             let statement = sql("INSERT INTO jobs (name, script, times, decided_until, version)
@@ -133,7 +133,7 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn old_times(&self, jobs: &[RegisteredJob]) -> Result<Vec<PreviousSchedule>, LedgerError> {
+    pub async fn previous_schedules(&self, jobs: &[RegisteredJob]) -> Result<Vec<PreviousSchedule>, LedgerError> {
         type Row = (String, String, i64, Option<i64>);
         let names: Vec<_> = jobs.iter().map(|job| (&job.name, &job.times)).collect();
         let mut write = self.store().write().await?;
@@ -161,12 +161,12 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn must_enlist(&self, owner: &Instance) -> Result<bool, LedgerError> {
+    pub async fn must_register_jobs(&self, owner: &Instance) -> Result<bool, LedgerError> {
         if !self.is_shared() {
             return Ok(false);
         }
         let mut write = self.store().write().await?;
-        let result = enlisted::is_due(&mut write, owner.id()).await;
+        let result = registered_jobs::is_due(&mut write, owner.id()).await;
         write.end(result).await
     }
 
@@ -184,7 +184,7 @@ impl Ledger {
             return Ok(BTreeSet::new());
         }
         let mut write = self.store().write().await?;
-        let result = enlisted::of_others(&mut write, owner.id(), jobs).await;
+        let result = registered_jobs::of_others(&mut write, owner.id(), jobs).await;
         write.end(result).await
     }
 
@@ -193,7 +193,7 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn listed_jobs(&self, name: Option<&str>) -> Result<Vec<JobRow>, LedgerError> {
+    pub async fn job_rows(&self, name: Option<&str>) -> Result<Vec<JobRow>, LedgerError> {
         type Row = (String, String, String, i64, Option<i64>, Option<i64>, Option<i64>);
         let question = sql("SELECT name, script, times, decided_until, next_at, paused_at, gone_at FROM jobs
                 WHERE (?1 IS NULL AND gone_at IS NULL) OR name = ?1 ORDER BY name");
@@ -256,7 +256,7 @@ impl Ledger {
             while is_taken(&mut write, job, instant).await? {
                 instant += 1;
             }
-            wish(&mut write, job, JobWish::Run, Some(instant)).await?;
+            insert_job_command(&mut write, job, JobCommand::Run, Some(instant)).await?;
             Ok(from_millis(instant))
         }
         .await;
@@ -279,7 +279,7 @@ impl Ledger {
             if is_taken(&mut write, job, at).await? {
                 return Ok(false);
             }
-            wish(&mut write, job, JobWish::Run, Some(at)).await?;
+            insert_job_command(&mut write, job, JobCommand::Run, Some(at)).await?;
             Ok(true)
         }
         .await;
@@ -293,7 +293,7 @@ impl Ledger {
     /// Faults of the store.
     pub async fn cancel_job(&self, job: &str) -> Result<(), LedgerError> {
         let mut write = self.store().write().await?;
-        let result = wish(&mut write, job, JobWish::Cancel, None).await;
+        let result = insert_job_command(&mut write, job, JobCommand::Cancel, None).await;
         write.end(result).await
     }
 
@@ -314,13 +314,13 @@ impl Ledger {
         let rows: Vec<Row> = read.rows(question).await?;
         read.done();
         let wished = |(id, job, wish, scheduled_at, asked_at, by_request, args): Row| {
-            let wish = JobWish::from_number(wish).map_err(|detail| self.store().record(detail))?;
+            let wish = JobCommand::from_number(wish).map_err(|detail| self.store().record(detail))?;
             let (scheduled_at, asked_at) = (scheduled_at.map(from_millis), from_millis(asked_at));
-            Ok(PendingJobCommand { id, job, wish, scheduled_at, asked_at, by_request, args: self.args(args)? })
+            Ok(PendingJobCommand { id, job, command: wish, scheduled_at, asked_at, by_request, args: self.args(args)? })
         };
         Ok(JobControl {
             paused: paused.into_iter().map(|(name,)| name).collect(),
-            wishes: rows.into_iter().map(wished).collect::<Result<_, LedgerError>>()?,
+            commands: rows.into_iter().map(wished).collect::<Result<_, LedgerError>>()?,
         })
     }
 
@@ -329,7 +329,7 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn grant_job_wish(&self, id: i64) -> Result<(), LedgerError> {
+    pub async fn delete_job_command(&self, id: i64) -> Result<(), LedgerError> {
         self.change(sql("DELETE FROM job_wishes WHERE id = ?").bind(id)).await.map(drop)
     }
 
@@ -338,7 +338,7 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn living(&self, name: &str) -> Result<Vec<InstanceName>, LedgerError> {
+    pub async fn live_instances(&self, name: &str) -> Result<Vec<InstanceName>, LedgerError> {
         let mut write = self.store().write().await?;
         let result = async {
             let question = sql("SELECT id, name, pid FROM owners WHERE name = ? ORDER BY id");
@@ -376,10 +376,10 @@ pub(super) async fn is_taken(
     Ok(row.is_some_and(|(count,)| count > 0))
 }
 
-pub(super) async fn wish(
+pub(super) async fn insert_job_command(
     write: &mut Transaction<'_>,
     job: &str,
-    wish: JobWish,
+    wish: JobCommand,
     scheduled_at: Option<i64>,
 ) -> Result<(), LedgerError> {
     let statement = sql("INSERT INTO job_wishes (job, wish, scheduled_at, asked_at) VALUES (?, ?, ?, ?)");

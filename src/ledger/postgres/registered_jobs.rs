@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::ledger::LedgerError;
 use crate::ledger::broadcast::json;
-use crate::ledger::roster::RegisteredJob;
+use crate::ledger::job_registry::RegisteredJob;
 use crate::ledger::sql::sql;
 use crate::ledger::store::{Transaction, millis};
 
@@ -17,7 +17,7 @@ const IS_HAD: &str =
     WHERE h.job = jobs.name AND h.version = jobs.version)";
 
 /// Says which jobs a host has; those that no living host has are gone.
-pub(in crate::ledger) async fn enlist(
+pub(in crate::ledger) async fn register(
     write: &mut Transaction<'_>,
     owner: i64,
     jobs: &[RegisteredJob],

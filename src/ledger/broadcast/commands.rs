@@ -1,7 +1,7 @@
 //! What people want of a broadcast, said in any process and heard by its driver.
 
 use crate::ledger::sql::sql;
-use crate::ledger::{Ledger, LedgerError, Stage, State, Wish};
+use crate::ledger::{Ledger, LedgerError, BroadcastStage, DeliveryState, BroadcastCommand};
 
 use super::BroadcastId;
 
@@ -9,7 +9,7 @@ use super::BroadcastId;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotedCommand {
     /// The wish.
-    pub wish: Wish,
+    pub command: BroadcastCommand,
     /// Why, where it was said.
     pub note: Option<String>,
 }
@@ -30,21 +30,21 @@ impl Ledger {
     ///
     /// [`LedgerError::NotNow`] when it is over, or when a cancelled one shall go on; [`LedgerError::Unknown`]; faults
     /// of the store.
-    pub async fn request(&self, id: BroadcastId, wish: Wish, note: Option<&str>) -> Result<(), LedgerError> {
+    pub async fn request_command(&self, id: BroadcastId, wish: BroadcastCommand, note: Option<&str>) -> Result<(), LedgerError> {
         let mut write = self.store().write().await?;
         let result = async {
             let question = sql("SELECT state, wish FROM broadcasts WHERE id = ?").bind(id.0);
             let row: Option<(i64, i64)> = write.row(question).await?;
             let (stage, was) = row.ok_or(LedgerError::Unknown(id))?;
-            let stage = Stage::from_number(stage).map_err(|detail| self.store().record(detail))?;
-            if matches!(stage, Stage::Finished | Stage::Cancelled) {
+            let stage = BroadcastStage::from_number(stage).map_err(|detail| self.store().record(detail))?;
+            if matches!(stage, BroadcastStage::Finished | BroadcastStage::Cancelled) {
                 return Err(LedgerError::NotNow {
                     broadcast: id,
                     is: stage.name(),
                     why: "nothing is left to send",
                 });
             }
-            if was == Wish::Cancel.number() && wish != Wish::Cancel {
+            if was == BroadcastCommand::Cancel.number() && wish != BroadcastCommand::Cancel {
                 return Err(LedgerError::NotNow {
                     broadcast: id,
                     is: "being cancelled",
@@ -63,13 +63,13 @@ impl Ledger {
     /// # Errors
     ///
     /// [`LedgerError::Unknown`], and faults of the store.
-    pub async fn wishes(&self, id: BroadcastId) -> Result<NotedCommand, LedgerError> {
+    pub async fn requested_command(&self, id: BroadcastId) -> Result<NotedCommand, LedgerError> {
         let mut read = self.store().read_now().await?;
         let question = sql("SELECT wish, wish_note FROM broadcasts WHERE id = ?").bind(id.0);
         let row: Option<(i64, Option<String>)> = read.row(question).await?;
         read.done();
         let (wish, note) = row.ok_or(LedgerError::Unknown(id))?;
-        Ok(NotedCommand { wish: Wish::from_number(wish).map_err(|detail| self.store().record(detail))?, note })
+        Ok(NotedCommand { command: BroadcastCommand::from_number(wish).map_err(|detail| self.store().record(detail))?, note })
     }
 
     /// Makes those that the service refused pending again, and gives how many. A broadcast that was over is ready
@@ -79,7 +79,7 @@ impl Ledger {
     ///
     /// [`LedgerError::Unknown`], and faults of the store.
     pub async fn retry_rejected(&self, id: BroadcastId) -> Result<u64, LedgerError> {
-        self.shift(id, None, State::Rejected, State::Pending, None).await
+        self.shift(id, None, DeliveryState::Rejected, DeliveryState::Pending, None).await
     }
 
     /// Settles those in doubt, and gives how many. Sent again, as with [`Ledger::retry_rejected`].
@@ -89,9 +89,9 @@ impl Ledger {
     /// [`LedgerError::Unknown`], and faults of the store.
     pub async fn settle_doubts(&self, id: BroadcastId, settlement: Settlement) -> Result<u64, LedgerError> {
         let (to, error) = match settlement {
-            Settlement::AsSent => (State::Sent, Some("was in doubt; settled as sent")),
-            Settlement::Again => (State::Pending, None),
+            Settlement::AsSent => (DeliveryState::Sent, Some("was in doubt; settled as sent")),
+            Settlement::Again => (DeliveryState::Pending, None),
         };
-        self.shift(id, None, State::InDoubt, to, error).await
+        self.shift(id, None, DeliveryState::InDoubt, to, error).await
     }
 }

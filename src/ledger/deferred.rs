@@ -40,7 +40,7 @@ impl DeferredWrites {
 
 impl Store {
     /// Writes what was kept back.
-    pub(super) async fn catch_up(&self) -> Result<(), LedgerError> {
+    pub(super) async fn flush_deferred(&self) -> Result<(), LedgerError> {
         let kept = match self.later() {
             Some(later) => std::mem::take(&mut *later.kept()),
             None => return Ok(()),

@@ -81,7 +81,7 @@ async fn host(folder: &Path, service: &Arc<Service>, secret: &str) -> (Client, L
     let client = Client::over(Arc::clone(service) as _, &app, clock.clone()).unwrap();
     let ledger = Ledger::open_at(&server::place(folder).await, clock).await.unwrap();
     let id = ledger.app(KEY).await.unwrap();
-    shelve(&client, KEY, &ledger, id);
+    use_ledger_store(&client, KEY, &ledger, id);
     (client, ledger)
 }
 

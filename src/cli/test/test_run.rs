@@ -42,7 +42,7 @@ pub(super) struct TestRun {
 }
 
 /// Loads a file for its tests, or runs the one of this name, on a testbed of its own.
-pub(super) fn perform(
+pub(super) fn run_test(
     file: &TestFile,
     mode: LoadMode,
     test: Option<&str>,
@@ -64,7 +64,7 @@ pub(super) fn perform(
         .map(|app| {
             let delivery = Delivery::over(Arc::new(service.clone()), app, clock.clone())?;
             let key = format!("{}/{}", apps::SIMULATOR, app.name);
-            Ok(Rc::new(delivery.recorded(Rc::clone(&book), &key).alone()))
+            Ok(Rc::new(delivery.with_ledger(Rc::clone(&book), &key).alone()))
         })
         .collect::<Result<_, ClientError>>()
         .context("the simulator's address")?;
@@ -110,7 +110,7 @@ pub(super) fn perform(
                 let ended = host::run(spec, Rc::new(services), interrupt).await;
                 listening.abort();
                 for delivery in &deliveries {
-                    delivery.let_go().await;
+                    delivery.release().await;
                 }
                 ended
             };

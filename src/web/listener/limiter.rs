@@ -63,7 +63,7 @@ impl ConnectionPermit {
     }
 
     /// Waits until others need the seat.
-    pub(super) async fn unseated(&self) {
+    pub(super) async fn evicted(&self) {
         self.chair.unseated.notified().await;
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use crate::clock::{Clock, Instant};
 use crate::delivery::{Delivery, DriveResult, LEASE, StopSignal, StopSwitch, SendCounters, ActiveBroadcast};
-use crate::ledger::{Broadcast, BroadcastId, OperatorDecision, InputKind, Ledger, LedgerError, Instance, Wish};
+use crate::ledger::{Broadcast, BroadcastId, OperatorDecision, InputKind, Ledger, LedgerError, Instance, BroadcastCommand};
 
 use super::drive::{BroadcastTask, LeasedBroadcast};
 use super::project::ProjectInputs;
@@ -90,7 +90,7 @@ impl BroadcastSupervisor {
             tracing::debug!(broadcast = %id, app = broadcast.app_key, "its app is not configured here");
             return Ok(false);
         };
-        if broadcast.wish == Wish::Run && !self.is_compared(ledger, owner, &broadcast, project).await? {
+        if broadcast.command == BroadcastCommand::Run && !self.is_compared(ledger, owner, &broadcast, project).await? {
             return Ok(false);
         }
         let Some(lease) = ledger.claim(id, owner, LEASE).await? else { return Ok(false) };
@@ -107,7 +107,7 @@ impl BroadcastSupervisor {
         tracing::info!(name, run, left, "a broadcast goes on where it stopped");
         let underway = Rc::new(ActiveBroadcast::new(&delivery, &broadcast));
         let watched = BroadcastProblems::default();
-        self.keep(
+        self.supervise(
             LeasedBroadcast { delivery, ledger, lease, broadcast, heartbeat, bad_lines: 0, blank_rows: 0, watched },
             Rc::default(),
             underway,
@@ -155,7 +155,7 @@ impl BroadcastSupervisor {
         if broadcast.counts.sending > 0
             && let Some(lease) = ledger.claim(*id, owner, LEASE).await?
         {
-            change::settle_flight(ledger, lease, broadcast).await?;
+            change::settle_in_flight(ledger, lease, broadcast).await?;
             ledger.release(lease).await?;
         }
         (self.told)(SupervisedEnd { id: *id, name: name.clone(), run: run.clone(), end: Err(note) });
@@ -163,7 +163,7 @@ impl BroadcastSupervisor {
     }
 
     /// Drives one in a task of its own.
-    pub(super) fn keep(self: &Rc<Self>, role: LeasedBroadcast, tally: Rc<SendCounters>, underway: Rc<ActiveBroadcast>) -> Rc<BroadcastTask> {
+    pub(super) fn supervise(self: &Rc<Self>, role: LeasedBroadcast, tally: Rc<SendCounters>, underway: Rc<ActiveBroadcast>) -> Rc<BroadcastTask> {
         let (keeper, id) = (Rc::clone(self), role.broadcast.id);
         let (watched, shown) = (Rc::clone(&underway), Rc::clone(&underway));
         let driving = BroadcastTask::send(role, self.sends, self.stop.clone(), tally, underway, move |end| {

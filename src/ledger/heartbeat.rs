@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use super::owner::{Reaped, Instance, bury};
+use super::instance::{Reaped, Instance, reap};
 use super::restores::may_send;
 use super::sql::{Statement, sql};
 use super::store::{Transaction, millis};
@@ -28,7 +28,7 @@ impl Heartbeat {
     /// Makes an owner of this name.
     pub(super) async fn start(ledger: &Ledger, name: &str) -> Result<Arc<Self>, LedgerError> {
         let pulse = Self { id: AtomicI64::new(0), name: name.to_owned() };
-        pulse.enter(ledger).await?;
+        pulse.insert_row(ledger).await?;
         Ok(Arc::new(pulse))
     }
 
@@ -37,7 +37,7 @@ impl Heartbeat {
     }
 
     /// Makes a row for it.
-    async fn enter(&self, ledger: &Ledger) -> Result<(), LedgerError> {
+    async fn insert_row(&self, ledger: &Ledger) -> Result<(), LedgerError> {
         let mut write = ledger.store().write().await?;
         let now = write.store.now();
         let statement = sql("INSERT INTO owners (name, pid, lock, since, host, program, alive_until)
@@ -64,14 +64,14 @@ impl Heartbeat {
         let clock = ledger.store().clock.clone();
         loop {
             clock.sleep(BEAT).await;
-            match self.once(&ledger).await {
+            match self.beat_once(&ledger).await {
                 Ok(true) => {}
                 Ok(false) => {
                     tracing::warn!(
                         "the others took this process for dead, as it was silent for {} s; what it was sending is theirs",
                         LIFE.as_secs()
                     );
-                    if let Err(error) = self.enter(&ledger).await {
+                    if let Err(error) = self.insert_row(&ledger).await {
                         tracing::warn!("this process cannot come back yet: {error}");
                     }
                 }
@@ -81,7 +81,7 @@ impl Heartbeat {
     }
 
     /// One sign of life; gives whether anybody waited for it.
-    async fn once(&self, ledger: &Ledger) -> Result<bool, LedgerError> {
+    async fn beat_once(&self, ledger: &Ledger) -> Result<bool, LedgerError> {
         let store = ledger.store();
         let mut read = store.read_now().await?;
         postgres::still_readable(store, &mut read).await.inspect_err(|error| {
@@ -91,11 +91,11 @@ impl Heartbeat {
         })?;
         read.done();
         let mut write = store.write().await?;
-        let beaten = write.run(self.beaten(store.now())).await;
+        let beaten = write.run(self.beat_statement(store.now())).await;
         Ok(write.end(beaten).await? > 0)
     }
 
-    fn beaten(&self, now: i64) -> Statement {
+    fn beat_statement(&self, now: i64) -> Statement {
         sql("UPDATE owners SET alive_until = ? WHERE id = ?").bind(now + millis(LIFE)).bind(self.id())
     }
 }
@@ -106,12 +106,12 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn depart(&self, owner: &Instance) -> Result<(), LedgerError> {
+    pub async fn unregister(&self, owner: &Instance) -> Result<(), LedgerError> {
         if !self.is_shared() {
             return Ok(());
         }
         let mut write = self.store().write().await?;
-        let result = bury(&mut write, owner.id()).await.map(drop);
+        let result = reap(&mut write, owner.id()).await.map(drop);
         write.end(result).await
     }
 
@@ -121,7 +121,7 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn hears_driver(&self, id: BroadcastId) -> Result<bool, LedgerError> {
+    pub async fn wait_for_driver_heartbeat(&self, id: BroadcastId) -> Result<bool, LedgerError> {
         if !self.is_shared() {
             return Ok(self.show(id).await?.driver.is_some());
         }
@@ -154,7 +154,7 @@ impl Ledger {
     }
 
     /// As [`Ledger::bury_dead`], where owners say that they live.
-    pub(super) async fn bury_silent(&self) -> Result<Reaped, LedgerError> {
+    pub(super) async fn reap_silent(&self) -> Result<Reaped, LedgerError> {
         let mut read = self.store().read().await?;
         let question = sql("SELECT id FROM owners WHERE alive_until < ?").bind(self.store().dead_before());
         let owners: Vec<(i64,)> = read.rows(question).await?;
@@ -163,7 +163,7 @@ impl Ledger {
         for (id,) in owners {
             let mut write = self.store().write().await?;
             let result = async {
-                if beats(&mut write, id).await? { Ok(None) } else { bury(&mut write, id).await.map(Some) }
+                if beats(&mut write, id).await? { Ok(None) } else { reap(&mut write, id).await.map(Some) }
             }
             .await;
             if let Some(moved) = write.end(result).await? {

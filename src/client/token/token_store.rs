@@ -18,10 +18,10 @@ use crate::client::scrub::SanitizedText;
 pub trait TokenStore: Debug + Send + Sync {
     /// Asks for the turn to fetch a token in place of the one of this number, for `length` at the most. `seal` tells the
     /// tokens of one client secret from those of another.
-    fn turn<'a>(&'a self, seal: &'a str, known: i64, length: Duration)
+    fn request_turn<'a>(&'a self, seal: &'a str, known: i64, length: Duration)
     -> BoxFuture<'a, Result<FetchTurn, String>>;
     /// Keeps a new token, which ends the turn; gives its number, which is higher than all before.
-    fn keep<'a>(&'a self, seal: &'a str, sealed: &'a str) -> BoxFuture<'a, Result<i64, String>>;
+    fn save<'a>(&'a self, seal: &'a str, sealed: &'a str) -> BoxFuture<'a, Result<i64, String>>;
     /// Writes down that a call succeeded with the token of this number.
     fn served<'a>(&'a self, seal: &'a str, number: i64) -> BoxFuture<'a, Result<(), String>>;
     /// Whether a call of any process succeeded with the token of this number, or a newer one has taken its place.
@@ -78,7 +78,7 @@ struct SharedFailure {
 
 impl CachedToken {
     pub(super) async fn turn(&self, known: i64, length: Duration) -> Result<FetchTurn, String> {
-        self.shelf.turn(self.seal.name(), known, length).await
+        self.shelf.request_turn(self.seal.name(), known, length).await
     }
 
     pub(super) fn open(&self, kept: &StoredToken) -> Option<SavedToken> {
@@ -92,7 +92,7 @@ impl CachedToken {
         let text = serde_json::to_vec(token).ok();
         let sealed = text.and_then(|text| self.seal.seal(text));
         let sealed = sealed.ok_or_else(|| "it cannot be sealed".to_owned())?;
-        self.shelf.keep(self.seal.name(), &sealed).await
+        self.shelf.save(self.seal.name(), &sealed).await
     }
 
     /// Tells the others that a call succeeded with the token of this number.

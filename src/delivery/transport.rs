@@ -13,7 +13,7 @@ use super::Delivery;
 /// Sees what would leave.
 pub trait Transport: Debug {
     /// A call that the service would get now. Gives the number of its first message id.
-    fn take(&self, staged: &OutgoingCall<'_>) -> u64;
+    fn deliver(&self, staged: &OutgoingCall<'_>) -> u64;
 }
 
 /// A call that would leave.
@@ -31,7 +31,7 @@ pub struct OutgoingCall<'a> {
 
 impl Delivery {
     /// Shows a call to the stage, which takes every message that came this far.
-    pub(super) fn perform(
+    pub(super) fn send_over(
         &self,
         stage: &dyn Transport,
         message: &Message,
@@ -39,7 +39,7 @@ impl Delivery {
         mut permit: Permit,
     ) -> client::SendReceipts {
         permit.written();
-        let first = stage.take(&OutgoingCall { app: &self.name, message, broadcast, at: self.clock.now() });
+        let first = stage.deliver(&OutgoingCall { app: &self.name, message, broadcast, at: self.clock.now() });
         permit.answered(PermitOutcome::Accepted);
         let ids = first..;
         client::SendReceipts { data: message.to().iter().cloned().zip(ids.map(|id| id.to_string())).collect() }

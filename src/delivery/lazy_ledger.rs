@@ -37,22 +37,22 @@ pub struct OpenLedger {
     pub ledger: Ledger,
     /// Who this process is in it.
     pub owner: Instance,
-    owed: RefCell<Vec<(SendTicket, SendOutcome)>>,
+    deferred: RefCell<Vec<(SendTicket, SendOutcome)>>,
 }
 
 impl OpenLedger {
     /// Keeps what could not be written down; nothing is begun before it is.
-    pub(super) fn owe(&self, ticket: SendTicket, outcome: SendOutcome) {
-        self.owed.borrow_mut().push((ticket, outcome));
+    pub(super) fn defer_outcome(&self, ticket: SendTicket, outcome: SendOutcome) {
+        self.deferred.borrow_mut().push((ticket, outcome));
     }
 
     /// Writes down what is owed.
-    pub(super) async fn pay(&self) -> Result<(), LedgerError> {
+    pub(super) async fn write_deferred(&self) -> Result<(), LedgerError> {
         loop {
-            let Some((ticket, outcome)) = self.owed.borrow_mut().pop() else { return Ok(()) };
+            let Some((ticket, outcome)) = self.deferred.borrow_mut().pop() else { return Ok(()) };
             match self.ledger.settle_send(&ticket, outcome.clone()).await {
                 Err(error) if error.is_fault() => {
-                    self.owe(ticket, outcome);
+                    self.defer_outcome(ticket, outcome);
                     return Err(error);
                 }
                 // Another process has settled it meanwhile: that stands.
@@ -104,14 +104,14 @@ impl LazyLedger {
             };
             let ledger = opening?;
             let owner = ledger.register(&self.command).await?;
-            let buried = ledger.bury_dead().await?;
+            let buried = ledger.reap_dead().await?;
             if buried.in_doubt > 0 {
                 tracing::warn!(
                     in_doubt = buried.in_doubt,
                     "an earlier run ended before the answers to some sends; they may have been sent"
                 );
             }
-            Ok(OpenLedger { ledger, owner, owed: RefCell::default() })
+            Ok(OpenLedger { ledger, owner, deferred: RefCell::default() })
         });
         open.await.inspect_err(|error: &LedgerError| {
             // The first one says why; the others follow from it.
@@ -122,7 +122,7 @@ impl LazyLedger {
     /// Says that this process sends nothing any more, so that on a store of a fleet nobody waits for it.
     pub async fn close(&self) {
         if let Some(open) = self.open.get()
-            && let Err(error) = open.ledger.depart(&open.owner).await
+            && let Err(error) = open.ledger.unregister(&open.owner).await
         {
             tracing::debug!("the others learn a little later that this process has ended: {error}");
         }
@@ -145,7 +145,7 @@ impl LazyLedger {
 /// # Errors
 ///
 /// The last fault of the store, or what it refuses.
-pub(super) async fn insist<F>(clock: &Clock, write: impl Fn() -> F) -> Result<(), LedgerError>
+pub(super) async fn retry_until_written<F>(clock: &Clock, write: impl Fn() -> F) -> Result<(), LedgerError>
 where
     F: Future<Output = Result<(), LedgerError>>,
 {

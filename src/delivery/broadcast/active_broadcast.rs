@@ -55,7 +55,7 @@ impl ActiveBroadcast {
     pub fn wait(&self) -> Option<BroadcastWait> {
         let (delivery, status) = (&self.delivery, self.quota().status());
         let capped = self.cap.is_some_and(|cap| cap <= status.pace);
-        BroadcastWait::seen(&self.progress.look(), &status, capped, delivery.token_wait(), &delivery.clock)
+        BroadcastWait::seen(&self.progress.snapshot(), &status, capped, delivery.token_wait(), &delivery.clock)
     }
 
     /// Says how the driving ended.

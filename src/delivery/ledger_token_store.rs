@@ -21,13 +21,13 @@ struct LedgerTokenStore {
 }
 
 /// Has a client keep its token in the ledger.
-pub(super) fn shelve(client: &Client, key: &str, ledger: &Ledger, app: AppId) {
+pub(super) fn use_ledger_store(client: &Client, key: &str, ledger: &Ledger, app: AppId) {
     let fetcher = format!("{:032x}", rand::random::<u128>());
-    client.keep_token_on(key, Arc::new(LedgerTokenStore { ledger: ledger.clone(), app, fetcher }));
+    client.use_token_store(key, Arc::new(LedgerTokenStore { ledger: ledger.clone(), app, fetcher }));
 }
 
 impl TokenStore for LedgerTokenStore {
-    fn turn<'a>(
+    fn request_turn<'a>(
         &'a self,
         seal: &'a str,
         known: i64,
@@ -46,7 +46,7 @@ impl TokenStore for LedgerTokenStore {
         })
     }
 
-    fn keep<'a>(&'a self, seal: &'a str, sealed: &'a str) -> BoxFuture<'a, Result<i64, String>> {
+    fn save<'a>(&'a self, seal: &'a str, sealed: &'a str) -> BoxFuture<'a, Result<i64, String>> {
         Box::pin(async move { self.ledger.keep_token(self.app, seal, sealed).await.map_err(in_words) })
     }
 

@@ -3,7 +3,7 @@
 use crate::ledger::sql::sql;
 use crate::ledger::state::RecipientCounts;
 use crate::ledger::store::count;
-use crate::ledger::{Ledger, LedgerError, Stage, Wish};
+use crate::ledger::{Ledger, LedgerError, BroadcastStage, BroadcastCommand};
 
 use super::row::state_name;
 
@@ -52,12 +52,12 @@ impl Ledger {
                 skipped,
                 cancelled,
             ) = row;
-            let stage = Stage::from_number(stage).map_err(|detail| self.store().record(detail))?;
-            let wish = Wish::from_number(wish).map_err(|detail| self.store().record(detail))?;
+            let stage = BroadcastStage::from_number(stage).map_err(|detail| self.store().record(detail))?;
+            let wish = BroadcastCommand::from_number(wish).map_err(|detail| self.store().record(detail))?;
             Ok(BroadcastTotals {
                 app_key,
                 state: state_name(stage, wish),
-                over: matches!(stage, Stage::Finished | Stage::Cancelled),
+                over: matches!(stage, BroadcastStage::Finished | BroadcastStage::Cancelled),
                 broadcasts: count(broadcasts),
                 recipients: RecipientCounts {
                     pending: count(pending),

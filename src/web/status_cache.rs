@@ -7,7 +7,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::ledger::{BroadcastFilter, LedgerError};
 
-use super::house::DaemonHandle;
+use super::daemon_handle::DaemonHandle;
 use super::view::{
     ActivityView, AppView, BroadcastView, HostView, JobView, Overview, ScriptView, SendView, instant,
     standing,
@@ -56,7 +56,7 @@ impl StatusCache {
     }
 
     /// Looks once a second while somebody watches; never ends.
-    pub(super) async fn keep(&self, house: &DaemonHandle) {
+    pub(super) async fn poll(&self, house: &DaemonHandle) {
         loop {
             if self.shown.receiver_count() == 0 {
                 self.wanted.notified().await;
@@ -76,12 +76,12 @@ impl StatusCache {
         let DaemonHandle { ledger, clock, .. } = house;
         let going = ledger.list(&BroadcastFilter { unfinished: true, ..BroadcastFilter::default() }).await?;
         let finished = ledger.list(&BroadcastFilter { finished: true, limit: FINISHED, ..BroadcastFilter::default() }).await?;
-        let jobs = ledger.listed_jobs(None).await?;
+        let jobs = ledger.job_rows(None).await?;
         let scripts = ledger.scripts().await?;
         let since = clock.unix_time().saturating_sub(ACTIVITY);
         let activity = ledger.activity(None, "group messages", since).await?;
         // What a process had in flight that died since is in doubt.
-        ledger.bury_dead().await?;
+        ledger.reap_dead().await?;
         let doubts = ledger.sends_in_doubt(None, DOUBTS).await?;
         Ok(Overview {
             project: house.project.clone(),
