@@ -55,6 +55,12 @@ pub fn altered(id: &str, of: IdKind) -> Option<String> {
     if id.contains(|letter| matches!(letter, '０'..='９')) {
         return Some("it holds full-width digits; write 0 to 9".to_owned());
     }
+    if let Some(digit) = id.chars().find(|letter| letter.is_numeric() && !letter.is_ascii_digit()) {
+        return Some(format!("it holds the digit `{digit}` of another script; write 0 to 9"));
+    }
+    if id.contains("{{") || id.contains("}}") {
+        return Some("it holds a field of a template that was not filled in".to_owned());
+    }
     if let Some(separator) = id.chars().find(|letter| matches!(letter, ',' | ';' | '；' | '，' | '、' | '|'))
     {
         return Some(if is_number(id) { of_number() } else { of_several(separator, of) });
@@ -84,14 +90,17 @@ fn of_several(separator: char, of: IdKind) -> String {
 
 fn of_number() -> String {
     format!(
-        "this is a number as a program writes it (with a sign, decimals or separators of thousands), and an id is digits alone; {AS_TEXT}"
+        "this is a number as a program writes it (with a sign, a currency, decimals or separators of thousands), and an id is digits alone; {AS_TEXT}"
     )
 }
 
-/// Digits with what programs put between and before them.
+/// Digits with what programs put between, before and after them.
 fn is_number(id: &str) -> bool {
-    let part =
-        |letter: char| letter.is_ascii_digit() || matches!(letter, '.' | ',' | '\'' | '’' | '_' | '+' | '-');
+    let part = |letter: char| {
+        letter.is_ascii_digit()
+            || matches!(letter, '.' | ',' | '\'' | '’' | '_' | '+' | '-' | '%' | '(' | ')' | '/')
+            || matches!(letter, '$' | '€' | '£' | '¥' | '￥' | '₩' | '₹')
+    };
     id.chars().all(part) && id.contains(|letter: char| letter.is_ascii_digit())
 }
 
@@ -111,7 +120,8 @@ fn has_no_fraction(id: &str) -> bool {
 }
 
 fn is_nothing(id: &str) -> bool {
-    ["null", "nil", "none", "nan", "n/a", "undefined", "(null)", "\\n"]
+    let id = id.trim_start_matches(['-', '+']);
+    ["null", "nil", "none", "nan", "inf", "infinity", "n/a", "undefined", "(null)", "\\n", "true", "false"]
         .iter()
         .any(|word| id.eq_ignore_ascii_case(word))
 }
@@ -159,6 +169,8 @@ mod tests {
             ("#####", "an error of a spreadsheet"),
             ("-", "neither a letter nor a digit"),
             ("１８４５", "full-width digits"),
+            ("١٨٤٥", "of another script"),
+            ("{{group}}", "a field of a template"),
             ("184524748161025;184524748161026", "holds `;`"),
             ("u1,u2", "holds `,`"),
             ("u1、u2", "holds `、`"),
@@ -177,7 +189,13 @@ mod tests {
             ("184'524'748", "a number as a program writes it"),
             ("+184524748161025", "a number as a program writes it"),
             ("-184524748161025", "a number as a program writes it"),
+            ("$184524748161025", "a number as a program writes it"),
+            ("1845%", "a number as a program writes it"),
+            ("(184524748161025)", "a number as a program writes it"),
+            ("184524748161025/24", "a number as a program writes it"),
             ("NULL", "no value"),
+            ("TRUE", "no value"),
+            ("-inf", "no value"),
             ("184524748161025184524748161026", "two ids"),
         ] {
             let what = altered(id, IdKind::Group).unwrap_or_default();
