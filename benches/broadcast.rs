@@ -27,8 +27,8 @@ use std::time::{Duration, Instant};
 use futures_util::{StreamExt, stream};
 use mooncast::clock::Clock;
 use mooncast::config::{App, AppLimits, Credentials, Timeouts};
-use mooncast::delivery::{Delivery, LEASE, BroadcastProgress, SendOptions, StopSwitch, SendCounters};
-use mooncast::ledger::{Ledger, NewMessage, NewRecipient, BroadcastSpec};
+use mooncast::delivery::{BroadcastProgress, Delivery, LEASE, SendCounters, SendOptions, StopSwitch};
+use mooncast::ledger::{BroadcastSpec, Ledger, NewMessage, NewRecipient};
 use mooncast::message::MessageCall;
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
@@ -130,7 +130,8 @@ async fn with_ledger(road: &Delivery, clock: &Clock, folder: &Path, many: u32) -
     let spec = BroadcastSpec::new(MessageCall::Group);
     let found = ledger.find_or_create(app, "news", "1", &spec).await.unwrap();
     let lease = ledger.claim(found.broadcast().id, &owner, LEASE).await.unwrap().unwrap();
-    let draft = road.check_draft(MessageCall::Group, json!({ "type": "txt", "body": { "msg": TEXT } })).unwrap();
+    let draft =
+        road.check_draft(MessageCall::Group, json!({ "type": "txt", "body": { "msg": TEXT } })).unwrap();
     let message = NewMessage { content: draft.to_json(), size: draft.size() as u64, known_as: None };
     for first in (0..many).step_by(1_000) {
         let batch: Vec<_> = (first..many.min(first + 1_000))

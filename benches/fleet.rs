@@ -16,10 +16,11 @@ use bytes::Bytes;
 use mooncast::clock::Clock;
 use mooncast::config::AppLimits;
 use mooncast::ledger::{
-    QuotaClaim, Lease, Ledger, LedgerError, NewMessage, NewRecipient, RecipientOutcome, Instance, LedgerLocation, Recipient, BroadcastSpec,
+    BroadcastSpec, Instance, Lease, Ledger, LedgerError, LedgerLocation, NewMessage, NewRecipient,
+    QuotaClaim, Recipient, RecipientOutcome,
 };
 use mooncast::message::MessageCall;
-use mooncast::quota::{PermitOutcome, LentSlots, Priority, Quota, Quotas};
+use mooncast::quota::{LentSlots, PermitOutcome, Priority, Quota, Quotas};
 
 const MANY: u32 = 400_000;
 const PROCESSES: usize = 4;
@@ -31,7 +32,11 @@ const LEASE: Duration = Duration::from_mins(10);
 const APP: &str = "https://service/org/app";
 
 fn place(text: &str) -> LedgerLocation {
-    if text.contains("://") { LedgerLocation::Server(text.to_owned().into()) } else { LedgerLocation::Folder(text.into()) }
+    if text.contains("://") {
+        LedgerLocation::Server(text.to_owned().into())
+    } else {
+        LedgerLocation::Folder(text.into())
+    }
 }
 
 /// A broadcast to so many, with its plan fixed.

@@ -40,7 +40,11 @@ fn checks(criterion: &mut Criterion) {
             json!({"to": "184524748161025", "type": "txt",
             "body": {"msg": "testmessages"}, "users": (0..20).map(|n| format!("user{n}")).collect::<Vec<_>>()}),
         ),
-        ("refused", MessageCall::Group, json!({"to": ["a", "b", "c", "d"], "tpye": "txt", "body": {"msg": 5}})),
+        (
+            "refused",
+            MessageCall::Group,
+            json!({"to": ["a", "b", "c", "d"], "tpye": "txt", "body": {"msg": 5}}),
+        ),
     ];
     let mut group = criterion.benchmark_group("check");
     for (name, call, message) in messages {

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group};
 use mooncast::clock::Clock;
-use mooncast::quota::{PermitOutcome, SendHistory, Priority, Quota, QuotaSettings};
+use mooncast::quota::{PermitOutcome, Priority, Quota, QuotaSettings, SendHistory};
 
 fn quota(per_second: u32, clock: &Clock) -> Option<Quota> {
     let per_second = NonZeroU32::new(per_second)?;
-    let settings = QuotaSettings { history: SendHistory::Unused, ..QuotaSettings::new("messages", per_second) };
+    let settings =
+        QuotaSettings { history: SendHistory::Unused, ..QuotaSettings::new("messages", per_second) };
     Some(Quota::new(settings, clock.clone()))
 }
 

@@ -8,9 +8,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use mooncast::clock::Clock;
 use mooncast::config::{App, AppLimits, Credentials, Timeouts};
-use mooncast::delivery::{Delivery, DriveResult, DriveEnd, LEASE, BroadcastProgress, BroadcastSummary, StopSignal, StopSwitch};
+use mooncast::delivery::{
+    BroadcastProgress, BroadcastSummary, Delivery, DriveEnd, DriveResult, LEASE, StopSignal, StopSwitch,
+};
 use mooncast::ledger::{
-    BroadcastId, InDoubtPolicy, Lease, Ledger, LedgerError, NewMessage, NewRecipient, Instance, BroadcastSpec, DeliveryState, BroadcastCommand,
+    BroadcastCommand, BroadcastId, BroadcastSpec, DeliveryState, InDoubtPolicy, Instance, Lease, Ledger,
+    LedgerError, NewMessage, NewRecipient,
 };
 use mooncast::message::MessageCall;
 use serde_json::Value;
@@ -52,7 +55,8 @@ impl Scene {
             size: 12,
             known_as: None,
         };
-        let users = if spec.call == MessageCall::Targeted { vec!["u1".to_owned(), "u2".to_owned()] } else { vec![] };
+        let users =
+            if spec.call == MessageCall::Targeted { vec!["u1".to_owned(), "u2".to_owned()] } else { vec![] };
         let recipients: Vec<_> = (1..=many)
             .map(|group| NewRecipient {
                 group_id: group.to_string(),
@@ -74,7 +78,10 @@ impl Scene {
 
     async fn drive_until(&self, stop: &StopSignal) -> DriveResult {
         let lease = self.claim().await;
-        self.delivery.drive(&self.ledger, lease, &self.spec, stop, &BroadcastProgress::default()).await.unwrap()
+        self.delivery
+            .drive(&self.ledger, lease, &self.spec, stop, &BroadcastProgress::default())
+            .await
+            .unwrap()
     }
 
     async fn drive(&self) -> DriveResult {
@@ -145,7 +152,8 @@ fn all(state: DeliveryState, many: usize) -> BTreeMap<DeliveryState, usize> {
 #[test]
 fn everyone_gets_it_once_and_the_report_says_so() {
     virtually(async |clock| {
-        let scene = Scene::new(&clock, Service::accepting(), BroadcastSpec::new(MessageCall::Group), 300).await;
+        let scene =
+            Scene::new(&clock, Service::accepting(), BroadcastSpec::new(MessageCall::Group), 300).await;
         let driven = scene.drive().await;
         assert_eq!(driven.end, DriveEnd::Finished);
         assert_eq!((driven.report.total, driven.report.sent), (300, 300));
@@ -188,19 +196,32 @@ fn a_refusal_is_that_of_its_group_and_of_a_pack_leaves_all_in_doubt() {
             };
         let scene = Scene::new(&clock, refusing(), BroadcastSpec::new(MessageCall::Group), 6).await;
         scene.drive().await;
-        assert_eq!(scene.states().await, BTreeMap::from([(DeliveryState::Sent, 5), (DeliveryState::Rejected, 1)]));
+        assert_eq!(
+            scene.states().await,
+            BTreeMap::from([(DeliveryState::Sent, 5), (DeliveryState::Rejected, 1)])
+        );
 
         let spec = BroadcastSpec { pack: 3, ..BroadcastSpec::new(MessageCall::Group) };
         let scene = Scene::new(&clock, refusing(), spec, 6).await;
         scene.drive().await;
-        assert_eq!(scene.states().await, BTreeMap::from([(DeliveryState::Sent, 3), (DeliveryState::InDoubt, 3)]));
+        assert_eq!(
+            scene.states().await,
+            BTreeMap::from([(DeliveryState::Sent, 3), (DeliveryState::InDoubt, 3)])
+        );
         scene.each_was_asked_once(6);
 
         // Sent again each goes alone, and only the refused one ends refused.
-        let spec = BroadcastSpec { pack: 3, in_doubt: InDoubtPolicy::Resend, ..BroadcastSpec::new(MessageCall::Group) };
+        let spec = BroadcastSpec {
+            pack: 3,
+            in_doubt: InDoubtPolicy::Resend,
+            ..BroadcastSpec::new(MessageCall::Group)
+        };
         let scene = Scene::new(&clock, refusing(), spec, 6).await;
         scene.drive().await;
-        assert_eq!(scene.states().await, BTreeMap::from([(DeliveryState::Sent, 5), (DeliveryState::Rejected, 1)]));
+        assert_eq!(
+            scene.states().await,
+            BTreeMap::from([(DeliveryState::Sent, 5), (DeliveryState::Rejected, 1)])
+        );
     });
 }
 
@@ -212,7 +233,10 @@ fn a_200_that_lacks_a_group_leaves_that_group_in_doubt() {
         let scene = Scene::new(&clock, service, spec, 3).await;
         let report = scene.drive().await.report;
         assert_eq!((report.sent, report.in_doubt), (2, 1));
-        assert_eq!(scene.states().await, BTreeMap::from([(DeliveryState::Sent, 2), (DeliveryState::InDoubt, 1)]));
+        assert_eq!(
+            scene.states().await,
+            BTreeMap::from([(DeliveryState::Sent, 2), (DeliveryState::InDoubt, 1)])
+        );
     });
 }
 
@@ -291,7 +315,8 @@ fn what_a_crash_leaves_in_flight_is_in_doubt_and_never_sent_again() {
 fn with_resend_everyone_gets_it_and_copies_are_those_in_flight() {
     let clock = Clock::real();
     let test = async {
-        let spec = BroadcastSpec { in_doubt: InDoubtPolicy::Resend, ..BroadcastSpec::new(MessageCall::Group) };
+        let spec =
+            BroadcastSpec { in_doubt: InDoubtPolicy::Resend, ..BroadcastSpec::new(MessageCall::Group) };
         let (scene, sending) = crashed(&clock, spec).await;
         let driven = scene.drive().await;
         assert_eq!((driven.end, driven.report.sent), (DriveEnd::Finished, 100));
@@ -315,10 +340,14 @@ fn an_answer_in_doubt_is_held_or_sent_again() {
         };
         let scene = Scene::new(&clock, broken_once(), BroadcastSpec::new(MessageCall::Group), 5).await;
         scene.drive().await;
-        assert_eq!(scene.states().await, BTreeMap::from([(DeliveryState::Sent, 4), (DeliveryState::InDoubt, 1)]));
+        assert_eq!(
+            scene.states().await,
+            BTreeMap::from([(DeliveryState::Sent, 4), (DeliveryState::InDoubt, 1)])
+        );
         scene.each_was_asked_once(5);
 
-        let spec = BroadcastSpec { in_doubt: InDoubtPolicy::Resend, ..BroadcastSpec::new(MessageCall::Group) };
+        let spec =
+            BroadcastSpec { in_doubt: InDoubtPolicy::Resend, ..BroadcastSpec::new(MessageCall::Group) };
         let scene = Scene::new(&clock, broken_once(), spec, 5).await;
         scene.drive().await;
         assert_eq!(scene.states().await, all(DeliveryState::Sent, 5));
@@ -381,7 +410,8 @@ fn what_was_throttled_is_sent_again_and_counts_as_no_try() {
 #[test]
 fn an_unreachable_service_pauses_it_with_everyone_still_pending() {
     virtually(async |clock| {
-        let mut scene = Scene::new(&clock, Service::accepting(), BroadcastSpec::new(MessageCall::Group), 30).await;
+        let mut scene =
+            Scene::new(&clock, Service::accepting(), BroadcastSpec::new(MessageCall::Group), 30).await;
         let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let app = App {
             name: "default".into(),
@@ -458,7 +488,8 @@ fn a_person_cancels_it_from_elsewhere() {
 #[test]
 fn a_message_over_a_limit_that_was_lowered_is_rejected_unsent() {
     virtually(async |clock| {
-        let mut scene = Scene::new(&clock, Service::accepting(), BroadcastSpec::new(MessageCall::Group), 3).await;
+        let mut scene =
+            Scene::new(&clock, Service::accepting(), BroadcastSpec::new(MessageCall::Group), 3).await;
         let app = App {
             name: "default".into(),
             prefix: format!("{}/org/app", scene.service.url()),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mooncast::clock::Clock;
 use mooncast::config::{App, AppLimits, Credentials, Timeouts};
-use mooncast::delivery::{Delivery, DeliveryErrorKind, SendOptions, StopSwitch, SendCounters};
+use mooncast::delivery::{Delivery, DeliveryErrorKind, SendCounters, SendOptions, StopSwitch};
 use mooncast::message::MessageCall;
 
 use crate::support::Project;
@@ -130,5 +130,8 @@ fn what_was_certainly_not_sent_is_tried_six_times() {
     // A deadline ends it earlier, and says that nothing was sent.
     let options = SendOptions { timeout: Some(Duration::from_millis(200)), ..SendOptions::default() };
     let result = clock.block_on(delivery.send(&message, options, &stop, &tally)).unwrap();
-    assert!(matches!(result.unwrap_err().reason, DeliveryErrorKind::Cancelled | DeliveryErrorKind::Unreachable));
+    assert!(matches!(
+        result.unwrap_err().reason,
+        DeliveryErrorKind::Cancelled | DeliveryErrorKind::Unreachable
+    ));
 }

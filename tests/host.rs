@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use mooncast::clock::Clock;
 use mooncast::config::{App, AppLimits, Credentials, Permissions, Project as Place, Timeouts};
-use mooncast::delivery::{SendCounts, Delivery, SendCounters};
+use mooncast::delivery::{Delivery, SendCounters, SendCounts};
 use mooncast::host::{
-    RunBroadcasts, MemoryBudget, RunEnd, RunError, ProjectFiles, RunInputs, InterruptSwitch, DeclaredJobs, OutboundHttp, ScriptOutput, RunMode, RunSpec,
-    RunStop, RunServices, ModuleSources, ScriptStore, GrantedVariables, run,
+    DeclaredJobs, GrantedVariables, InterruptSwitch, MemoryBudget, ModuleSources, OutboundHttp, ProjectFiles,
+    RunBroadcasts, RunEnd, RunError, RunInputs, RunMode, RunServices, RunSpec, RunStop, ScriptOutput,
+    ScriptStore, run,
 };
 use mooncast::protocol::{LoadMode, LuaSource, WorkerLimits};
 use rustix::process::{Pid, Signal, kill_process};

@@ -9,9 +9,10 @@ use std::time::Duration;
 use mooncast::clock::Clock;
 use mooncast::config::{App, AppLimits, Credentials, Timeouts};
 use mooncast::delivery::{
-    LazyLedger, Delivery, DriveResult, DriveEnd, LEASE, BroadcastProgress, SendableFile, StopSwitch, UploadOptions,
+    BroadcastProgress, Delivery, DriveEnd, DriveResult, LEASE, LazyLedger, SendableFile, StopSwitch,
+    UploadOptions,
 };
-use mooncast::ledger::{BroadcastId, NewMessage, NewRecipient, BroadcastSpec};
+use mooncast::ledger::{BroadcastId, BroadcastSpec, NewMessage, NewRecipient};
 use mooncast::message::MessageCall;
 use mooncast::quota::Priority;
 
@@ -164,7 +165,10 @@ impl Scene {
         let (open, _) = self.delivery.entry().await.unwrap().unwrap();
         let lease = open.ledger.claim(id, &open.owner, LEASE).await.unwrap().unwrap();
         let (_switch, stop) = StopSwitch::new();
-        self.delivery.drive(&open.ledger, lease, &self.spec, &stop, &BroadcastProgress::default()).await.unwrap()
+        self.delivery
+            .drive(&open.ledger, lease, &self.spec, &stop, &BroadcastProgress::default())
+            .await
+            .unwrap()
     }
 
     /// The addresses and secrets that were sent.

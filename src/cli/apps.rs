@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 use crate::client::ClientError;
 use crate::clock::Clock;
 use crate::config::{App, AppLimits, Credentials, Project, Settings, Timeouts};
-use crate::delivery::{LazyLedger, Delivery, FailPoint};
+use crate::delivery::{Delivery, FailPoint, LazyLedger};
 use crate::ledger::LedgerLocation;
 use crate::simulator;
 

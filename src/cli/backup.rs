@@ -9,8 +9,8 @@ use bytesize::ByteSize;
 use clap::Args;
 
 use crate::clock::Clock;
-use crate::delivery::{FailPoint, CrashPoint};
-use crate::ledger::{BackupStep, ReplacedLedger, Ledger, PendingRestore, LedgerLocation};
+use crate::delivery::{CrashPoint, FailPoint};
+use crate::ledger::{BackupStep, Ledger, LedgerLocation, PendingRestore, ReplacedLedger};
 use crate::message::counted;
 
 use super::Exit;
@@ -119,7 +119,12 @@ pub(super) async fn restore(
     Ok(Exit::Delivered)
 }
 
-pub(super) async fn accept(args: AcceptArgs, place: &LedgerLocation, clock: &Clock, next: &FollowUpCommands) -> anyhow::Result<Exit> {
+pub(super) async fn accept(
+    args: AcceptArgs,
+    place: &LedgerLocation,
+    clock: &Clock,
+    next: &FollowUpCommands,
+) -> anyhow::Result<Exit> {
     if let Some(file) = place.missing_file() {
         bail!("there is no ledger yet: no {}", file.display())
     }
@@ -149,7 +154,11 @@ pub(super) fn line(pending: &PendingRestore) -> String {
 }
 
 /// Says what is not certain since a restore, and what to do about it.
-fn describe(pending: &PendingRestore, next: &FollowUpCommands, out: &mut impl std::io::Write) -> std::io::Result<()> {
+fn describe(
+    pending: &PendingRestore,
+    next: &FollowUpCommands,
+    out: &mut impl std::io::Write,
+) -> std::io::Result<()> {
     let taken = shown(pending.taken_at);
     writeln!(out, "not certain, as messages may have been sent after {taken}:")?;
     for broadcast in pending.broadcasts.iter().take(LISTED) {

@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::config::{AppFlags, Environment, Project, Settings};
 use crate::daemon::scan;
 use crate::delivery::Delivery;
-use crate::host::{self, RunEnd, RunError, ProjectFiles, InterruptSwitch, DiscardOutput, ModuleSources};
+use crate::host::{self, DiscardOutput, InterruptSwitch, ModuleSources, ProjectFiles, RunEnd, RunError};
 use crate::message::counted;
 use crate::protocol::{LoadMode, ScriptError};
 use crate::schedule::Job;
@@ -128,7 +128,8 @@ fn examine(
         let apps = stand_ins(&settings, clock)?;
         let load = |mode| {
             let spec = run::spec(script.clone(), mode, Vec::new(), &settings.scripts);
-            let services = Rc::new(run::services(&project, &settings, &apps, clock, file, Rc::new(DiscardOutput))?);
+            let services =
+                Rc::new(run::services(&project, &settings, &apps, clock, file, Rc::new(DiscardOutput))?);
             let (_switch, interrupt) = InterruptSwitch::new();
             let ended = clock.block_on(host::run(spec, Rc::clone(&services), interrupt))?;
             anyhow::Ok((ended, services.jobs.declared()))
@@ -236,7 +237,8 @@ fn collect(path: &Path, global: &GlobalArgs, files: &mut Vec<FileToCheck>) -> an
     }
     let found = scan::scripts(path)?;
     let outside = found.scripts.into_iter().map(|path| FileToCheck { path, left_out: None });
-    let others = found.left_out.into_iter().map(|left| FileToCheck { path: left.path, left_out: Some(left.why) });
+    let others =
+        found.left_out.into_iter().map(|left| FileToCheck { path: left.path, left_out: Some(left.why) });
     let mut all: Vec<FileToCheck> = outside.chain(others).collect();
     if let Some(scripts) = scripts {
         // A folder below the scripts is judged by where it is.

@@ -8,7 +8,7 @@ use crate::host::{self, InterruptSwitch};
 use crate::protocol::{LoadMode, LuaSource};
 
 use super::limits::LimitArgs;
-use super::repl::{TerminalConsole, TargetArgs, reader};
+use super::repl::{TargetArgs, TerminalConsole, reader};
 use super::{Exit, GlobalArgs};
 
 /// The name of the code in errors and in the ledger.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{anyhow, bail};
 
-use crate::host::{RunEnd, DeclaredJobs};
+use crate::host::{DeclaredJobs, RunEnd};
 use crate::message::nearest;
 use crate::protocol::JobStart;
 use crate::schedule::{Job, run_name};

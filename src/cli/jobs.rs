@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use crate::clock::Clock;
 use crate::config::{Environment, Settings};
 use crate::daemon;
-use crate::ledger::{JobRun, JobState, Ledger, JobRow, InstanceName, ScriptRow};
+use crate::ledger::{InstanceName, JobRow, JobRun, JobState, Ledger, ScriptRow};
 use crate::schedule::{AT_EACH_POST, run_name, script_of};
 use crate::web::{RequestedRun, ask_for_script, asked_scripts};
 

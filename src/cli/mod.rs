@@ -170,7 +170,9 @@ pub fn main() -> ExitCode {
     // A line in the middle of a screen helps nobody.
     let silent = matches!(&cli.command, CliCommand::Top(top) if top.draws());
     let level = if silent { "off" } else { cli.global.log.as_str() };
-    let traces = matches!(cli.command, CliCommand::Run(_) | CliCommand::Serve(_)).then(TraceExporter::wanted).transpose();
+    let traces = matches!(cli.command, CliCommand::Run(_) | CliCommand::Serve(_))
+        .then(TraceExporter::wanted)
+        .transpose();
     let traces = match traces {
         Ok(traces) => traces.flatten(),
         Err(error) => return exit::report(&error, cli.global.log_format),

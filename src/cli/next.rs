@@ -23,7 +23,13 @@ impl FollowUpCommands {
     }
 
     /// What can be done about what a broadcast has left; nothing when it has left nothing.
-    pub(super) fn commands(&self, name: &str, run: &str, counts: &RecipientCounts, over: bool) -> Vec<String> {
+    pub(super) fn commands(
+        &self,
+        name: &str,
+        run: &str,
+        counts: &RecipientCounts,
+        over: bool,
+    ) -> Vec<String> {
         let mut commands = Vec::new();
         if counts.in_doubt > 0 {
             let settle = self.command("settle", name, run);
@@ -105,6 +111,8 @@ mod tests {
                 "mooncast runs retry news --run 1"
             ]
         );
-        assert!(FollowUpCommands::default().commands("news", "1", &RecipientCounts::default(), true).is_empty());
+        assert!(
+            FollowUpCommands::default().commands("news", "1", &RecipientCounts::default(), true).is_empty()
+        );
     }
 }

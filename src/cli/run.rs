@@ -12,11 +12,11 @@ use rand::Rng;
 
 use crate::clock::Clock;
 use crate::config::{AppFlags, Environment, Permissions, Project, ScriptLimits, Settings};
-use crate::delivery::{SendCounts, FailPoint, ActiveBroadcast};
+use crate::delivery::{ActiveBroadcast, FailPoint, SendCounts};
 use crate::host::rehearsal::RehearsalPlan;
 use crate::host::{
-    self, RunEnd, InterruptSwitch, MAX_SOURCE, OWN_BINARY, OnChange, ScriptOutput, RunMode, PlanProgress, RunSpec,
-    RunServices, DiscardOutput,
+    self, DiscardOutput, InterruptSwitch, MAX_SOURCE, OWN_BINARY, OnChange, PlanProgress, RunEnd, RunMode,
+    RunServices, RunSpec, ScriptOutput,
 };
 use crate::message::counted;
 use crate::protocol::{LoadMode, LuaSource, WorkerLimits};
@@ -260,7 +260,13 @@ pub(super) fn services(
 }
 
 /// Runs it, with Ctrl-C and progress, to its end.
-async fn drive(spec: RunSpec, services: RunServices, terminal: TerminalOutput, clock: &Clock, format: LogFormat) -> FinishedRun {
+async fn drive(
+    spec: RunSpec,
+    services: RunServices,
+    terminal: TerminalOutput,
+    clock: &Clock,
+    format: LogFormat,
+) -> FinishedRun {
     let (switch, interrupt) = InterruptSwitch::new();
     let listening = tokio::task::spawn_local(listen(switch));
     let services = Rc::new(services);

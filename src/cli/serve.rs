@@ -12,12 +12,15 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
-use crate::config::{AppFlags, Environment, ListenAddress, Project, HostRoles, ServeSettings, Settings};
-use crate::daemon::{self, AlertSender, Daemon, DaemonEvent, ScriptLoader, DaemonSignal, ScriptRegistry, SettingsReload, DaemonSetup, ScriptWatcher};
+use crate::config::{AppFlags, Environment, HostRoles, ListenAddress, Project, ServeSettings, Settings};
+use crate::daemon::{
+    self, AlertSender, Daemon, DaemonEvent, DaemonSetup, DaemonSignal, ScriptLoader, ScriptRegistry,
+    ScriptWatcher, SettingsReload,
+};
 use crate::delivery::Delivery;
 use crate::host::OWN_BINARY;
-use crate::ledger::{Ledger, Instance, TokenRole};
-use crate::web::{self, PrometheusMetrics, DaemonHandle, ListenerSetup, LogTail, Tls};
+use crate::ledger::{Instance, Ledger, TokenRole};
+use crate::web::{self, DaemonHandle, ListenerSetup, LogTail, PrometheusMetrics, Tls};
 
 use super::apps;
 use super::progress::TerminalOutput;
@@ -52,7 +55,12 @@ pub(super) struct ServeArgs {
 }
 
 /// What watches the project's scripts, and the path by which the project was named.
-fn watch(global: &GlobalArgs, project: &Project, registry: &ScriptRegistry, reread: SettingsReload) -> ScriptWatcher {
+fn watch(
+    global: &GlobalArgs,
+    project: &Project,
+    registry: &ScriptRegistry,
+    reread: SettingsReload,
+) -> ScriptWatcher {
     let watch = ScriptWatcher::new(registry.clone(), reread);
     match named_place(global, project) {
         Some(named) => watch.named(named),

@@ -15,7 +15,8 @@ use super::Exit;
 use crate::clock::Clock;
 use crate::message::counted;
 use crate::simulator::{
-    RateCounting, RecordMode, Latency, SimulatorLimits, ParseFaultError, FaultPlan, SimulatorSettings, Simulator, Stats, TargetedBy, SimulatorTime,
+    FaultPlan, Latency, ParseFaultError, RateCounting, RecordMode, Simulator, SimulatorLimits,
+    SimulatorSettings, SimulatorTime, Stats, TargetedBy,
 };
 
 /// Run the built-in server that speaks the service's REST API, enforces its limits and fails as told.
@@ -194,7 +195,11 @@ async fn serve(simulator: &Simulator, listen: SocketAddr) -> anyhow::Result<()> 
     Ok(())
 }
 
-fn write_welcome(out: &mut impl Write, settings: &SimulatorSettings, address: SocketAddr) -> std::io::Result<()> {
+fn write_welcome(
+    out: &mut impl Write,
+    settings: &SimulatorSettings,
+    address: SocketAddr,
+) -> std::io::Result<()> {
     writeln!(out, "# The simulator listens on {address}. Paste these lines where Mooncast runs:")?;
     writeln!(out, "export MOONCAST_BASE_URL=http://{address}")?;
     writeln!(out, "export MOONCAST_ORG={}", settings.org)?;

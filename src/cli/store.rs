@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::clock::Clock;
 use crate::config::{Environment, FILE_NAME, STATE_FOLDER, STORE_VARIABLE, Settings, is_server};
-use crate::ledger::{LEDGER_FILE, Ledger, StoreInspection, LedgerLocation};
+use crate::ledger::{LEDGER_FILE, Ledger, LedgerLocation, StoreInspection};
 use crate::message::{counted, counted_as};
 
 use super::findings::FindingsReport;

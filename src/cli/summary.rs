@@ -5,7 +5,7 @@ use std::io::Write;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::delivery::{SendCounts, DriveEnd, ActiveBroadcast};
+use crate::delivery::{ActiveBroadcast, DriveEnd, SendCounts};
 use crate::host::{RunEnd, RunError};
 use crate::message::counted;
 
@@ -133,7 +133,8 @@ impl RunSummary<'_> {
 
 fn commands(broadcast: &ActiveBroadcast, next: &FollowUpCommands) -> Vec<String> {
     let counts = broadcast.progress.snapshot().counts;
-    let over = matches!(broadcast.end().map(|driven| &driven.end), Some(DriveEnd::Finished | DriveEnd::Cancelled));
+    let over =
+        matches!(broadcast.end().map(|driven| &driven.end), Some(DriveEnd::Finished | DriveEnd::Cancelled));
     next.commands(&broadcast.name, &broadcast.run, &counts, over)
 }
 

@@ -59,7 +59,10 @@ impl<F> WatchedBody<F> {
     /// A body of `data`, which must not be empty, since an empty body is never asked for.
     pub(super) fn new(data: Bytes, on_write: Option<F>) -> (Self, WriteCanceller) {
         let gate = Arc::new(WriteState(AtomicU8::new(IDLE)));
-        (Self { data: Some(data), state: Arc::clone(&gate), on_write: Mutex::new(on_write) }, WriteCanceller(gate))
+        (
+            Self { data: Some(data), state: Arc::clone(&gate), on_write: Mutex::new(on_write) },
+            WriteCanceller(gate),
+        )
     }
 }
 

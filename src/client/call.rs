@@ -9,12 +9,12 @@ use serde::Deserialize;
 
 use super::answer::{ErrorBody, decode};
 use super::body::WriteCanceller;
-use super::class::{FailureClass, Idempotency, FailureCause, classify};
-use super::failure::{CallName, CallError};
+use super::class::{FailureCause, FailureClass, Idempotency, classify};
+use super::failure::{CallError, CallName};
 use super::scrub::SanitizedText;
 use super::send::TimeLimit;
 use super::token::{BearerToken, TokenProvider};
-use super::transport::{HttpResponse, TransportError, Deadline, BytesWritten, HttpTransport};
+use super::transport::{BytesWritten, Deadline, HttpResponse, HttpTransport, TransportError};
 
 /// How often one call is made again with another token. Each 401 says that nothing was done.
 const RENEWALS: u32 = 3;

@@ -149,8 +149,14 @@ mod tests {
             assert_eq!(answer(Idempotency::Send, status, error, ""), FailureClass::InDoubt, "{status}");
             assert_eq!(answer(Idempotency::Repeatable, status, error, ""), FailureClass::Repeat, "{status}");
         }
-        assert_eq!(classify(Idempotency::Send, FailureCause::Broken { written: true }), FailureClass::InDoubt);
-        assert_eq!(classify(Idempotency::Repeatable, FailureCause::Broken { written: true }), FailureClass::Repeat);
+        assert_eq!(
+            classify(Idempotency::Send, FailureCause::Broken { written: true }),
+            FailureClass::InDoubt
+        );
+        assert_eq!(
+            classify(Idempotency::Repeatable, FailureCause::Broken { written: true }),
+            FailureClass::Repeat
+        );
     }
 
     #[test]

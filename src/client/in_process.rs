@@ -9,7 +9,9 @@ use http::{Request, Response};
 use http_body_util::BodyExt;
 
 use super::decode;
-use super::transport::{HttpResponse, TransportError, Deadline, ExchangeLimits, HttpTransport, caused_by, chain, ended, location};
+use super::transport::{
+    Deadline, ExchangeLimits, HttpResponse, HttpTransport, TransportError, caused_by, chain, ended, location,
+};
 use super::upload::FileChangedError;
 
 /// Carries requests to a service and its answers back.

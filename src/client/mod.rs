@@ -15,6 +15,7 @@ mod call;
 mod class;
 mod decode;
 mod failure;
+mod in_process;
 mod keepalive;
 mod lists;
 pub mod media;
@@ -27,7 +28,6 @@ mod send;
 mod token;
 mod transport;
 mod upload;
-mod in_process;
 
 use std::fmt;
 use std::path::Path;
@@ -37,7 +37,7 @@ use reqwest::Url;
 
 use crate::clock::Clock;
 use crate::config::App;
-use call::{CallSpec, PreparedCall, CallSuccess};
+use call::{CallSpec, CallSuccess, PreparedCall};
 use token::TokenProvider;
 use transport::HttpTransport;
 
@@ -45,18 +45,18 @@ pub use builder::client_builder;
 pub use call::TokenRenewals;
 pub use class::FailureClass;
 pub use decode::{ContentEncodings, DecodeError};
-pub use failure::{CallName, CallError};
+pub use failure::{CallError, CallName};
+pub use in_process::{InProcessService, ServiceResponse};
 pub use keepalive::{Checkout, ConnectionPool};
-pub use lists::{Group, GroupsPage, Member, MembersPage, PAGE_SIZE_MAX, GroupRole};
-pub use media::{MediaKind, MediaInfo};
+pub use lists::{Group, GroupRole, GroupsPage, Member, MembersPage, PAGE_SIZE_MAX};
+pub use media::{MediaInfo, MediaKind};
 pub use pages::{GroupPages, MemberPages};
 pub use proxy::Proxies;
 pub use recall::{RECALL_MAX, Recall, RecallResult};
 pub use roots::tls_config;
-pub use send::{Authorisation, SendReceipts, SendCall, TimeLimit};
-pub use token::{StoredToken, TokenStore, TokenWait, FetchTurn};
+pub use send::{Authorisation, SendCall, SendReceipts, TimeLimit};
+pub use token::{FetchTurn, StoredToken, TokenStore, TokenWait};
 pub use upload::{Thumbnail, Upload, UploadError, UploadResult, check_size};
-pub use in_process::{ServiceResponse, InProcessService};
 
 /// Speaks to the service for one app. Clones share connections and token.
 #[derive(Clone)]

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::answer::JsonPairs;
 use super::body::WatchedBody;
-use super::call::{self, CallSpec, PreparedCall, TokenRenewals, CallSuccess};
+use super::call::{self, CallSpec, CallSuccess, PreparedCall, TokenRenewals};
 use super::class::Idempotency;
 use super::failure::CallError;
 use super::token::BearerToken;
@@ -138,7 +138,12 @@ impl Client {
         renewals.may_repeat(transport, tokens, &authorisation.0, failure).await
     }
 
-    fn prepare_send<F>(&self, call: SendCall, body: Bytes, on_write: Option<F>) -> Result<PreparedCall, CallError>
+    fn prepare_send<F>(
+        &self,
+        call: SendCall,
+        body: Bytes,
+        on_write: Option<F>,
+    ) -> Result<PreparedCall, CallError>
     where
         F: FnOnce() + Send + 'static,
     {

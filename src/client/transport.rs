@@ -15,11 +15,11 @@ use reqwest::{Request, Response, Url};
 use super::ClientError;
 use super::builder::client_builder;
 use super::decode;
+use super::in_process::InProcessService;
 use super::keepalive::ConnectionPool;
 use super::proxy::Proxies;
 use super::roots;
 use super::upload::FileChangedError;
-use super::in_process::InProcessService;
 use crate::clock::{Clock, Elapsed, Instant};
 use crate::config::Timeouts;
 
@@ -152,7 +152,8 @@ impl HttpTransport {
         let codings = decode::ContentEncodings::of(response.headers());
         let body = self.body(limits, flow, response).await;
         let body = body.and_then(|body| {
-            decode::text(&codings, body, ANSWER_BYTES).map_err(|error| TransportError::lost(error.to_string()))
+            decode::text(&codings, body, ANSWER_BYTES)
+                .map_err(|error| TransportError::lost(error.to_string()))
         });
         let body = match body {
             Ok(body) => body,
@@ -257,7 +258,10 @@ fn is_loopback(url: &Url) -> bool {
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
-pub(super) fn ended<T>(result: Result<reqwest::Result<T>, Elapsed>, limit: Duration) -> Result<T, TransportError> {
+pub(super) fn ended<T>(
+    result: Result<reqwest::Result<T>, Elapsed>,
+    limit: Duration,
+) -> Result<T, TransportError> {
     match result {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(TransportError {
@@ -273,9 +277,10 @@ pub(super) fn ended<T>(result: Result<reqwest::Result<T>, Elapsed>, limit: Durat
                 None => chain(&error.without_url()),
             },
         }),
-        Err(Elapsed) => {
-            Err(TransportError { overdue: true, ..TransportError::lost(format!("no answer within {limit:.1?}")) })
-        }
+        Err(Elapsed) => Err(TransportError {
+            overdue: true,
+            ..TransportError::lost(format!("no answer within {limit:.1?}"))
+        }),
     }
 }
 

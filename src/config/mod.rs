@@ -27,7 +27,7 @@ pub use held::ProjectHandle;
 pub use permissions::Permissions;
 pub use project::{FILE_NAME, Project, STATE_FOLDER};
 pub use scripts::ScriptLimits;
-pub use serve::{DEFAULT_LISTEN, ListenAddress, HostRoles, ServeSettings, TlsFiles};
+pub use serve::{DEFAULT_LISTEN, HostRoles, ListenAddress, ServeSettings, TlsFiles};
 pub use settings::{AppFlags, Settings};
 pub use store::{STORE_VARIABLE, is_server};
 pub use units::{parse_duration, parse_size};

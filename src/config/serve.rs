@@ -168,7 +168,8 @@ impl ServeSection {
     pub(super) fn settings(self, root: &Path) -> Result<ServeSettings, ConfigError> {
         let listen = self.listen.as_deref().map(ListenAddress::of).transpose();
         let listen = listen.map_err(|why| ConfigError::invalid("[serve] listen", why))?;
-        let roles = self.roles.map_or(Ok(HostRoles::ALL), |words| HostRoles::of(words.iter().map(String::as_str)));
+        let roles =
+            self.roles.map_or(Ok(HostRoles::ALL), |words| HostRoles::of(words.iter().map(String::as_str)));
         let roles = roles.map_err(|why| ConfigError::invalid("[serve] roles", why))?;
         let tls = match (self.tls_certificate, self.tls_key) {
             (None, None) => None,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::ledger::{DecidedUntil, JobRunAction, JobClaim, JobState, LedgerError, NewJobRun};
+use crate::ledger::{DecidedUntil, JobClaim, JobRunAction, JobState, LedgerError, NewJobRun};
 use crate::schedule::{OverlapPolicy, run_name, runs_of};
 
 use super::registry::LoadedJob;
@@ -36,7 +36,12 @@ impl RunToClaim {
     }
 
     /// A run of a script with arguments.
-    fn of_script(version: &Rc<ScriptVersion>, scheduled_at: Duration, entry: JobRunAction, args: Vec<String>) -> Self {
+    fn of_script(
+        version: &Rc<ScriptVersion>,
+        scheduled_at: Duration,
+        entry: JobRunAction,
+        args: Vec<String>,
+    ) -> Self {
         let run = NewJobRun {
             job: runs_of(version.name()),
             scheduled_at,
@@ -74,7 +79,11 @@ impl Daemon {
     }
 
     /// Claims runs, and begins those that are to begin here; gives whether all of them were this host's to claim.
-    pub(super) async fn claim(&self, runs: &[RunToClaim], decided: &[DecidedUntil]) -> Result<bool, LedgerError> {
+    pub(super) async fn claim(
+        &self,
+        runs: &[RunToClaim],
+        decided: &[DecidedUntil],
+    ) -> Result<bool, LedgerError> {
         let DaemonSetup { ledger, owner, .. } = &*self.setup;
         let mut versions = BTreeMap::new();
         for RunToClaim { version, .. } in runs {

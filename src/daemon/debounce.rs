@@ -102,10 +102,13 @@ impl FileDebounce {
             (Some(next), None) if next.seen == seen => {}
             // It changed and nobody said so. An open one stays that.
             (Some(next), None) => {
-                let wait = if next.wait == DebounceRule::Open { DebounceRule::Open } else { DebounceRule::Untold };
+                let wait =
+                    if next.wait == DebounceRule::Open { DebounceRule::Open } else { DebounceRule::Untold };
                 *next = PendingReading { seen, since: now, wait };
             }
-            (next, told) => *next = Some(PendingReading { seen, since: now, wait: told.unwrap_or(DebounceRule::Untold) }),
+            (next, told) => {
+                *next = Some(PendingReading { seen, since: now, wait: told.unwrap_or(DebounceRule::Untold) })
+            }
         }
         if self.due().is_some_and(|due| due <= now)
             && let Some(next) = self.next.take()

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use crate::protocol::LuaSource;
 
 use super::load::LoadResult;
-use super::registry::{ScriptEntry, ScriptRegistry, LoadFailure, LoadAttempt, names};
+use super::registry::{LoadAttempt, LoadFailure, ScriptEntry, ScriptRegistry, names};
 use super::version::ScriptVersion;
 
 /// What is said of a script that declares no job and sends at its top level.

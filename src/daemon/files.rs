@@ -12,8 +12,8 @@ use crate::clock::Instant;
 use crate::host::{MAX_SOURCE, ScriptFiles};
 use crate::protocol::LuaSource;
 
+use super::debounce::{FileDebounce, FileEvent, FileReading, QUIET, TextDigest};
 use super::links::{self, LinkChain};
-use super::debounce::{TextDigest, QUIET, FileReading, FileDebounce, FileEvent};
 
 /// A file that was not written for so long is whole, whoever put it there without a word.
 const AGED: Duration = Duration::from_mins(1);
@@ -109,7 +109,13 @@ impl TrackedFiles {
 
     /// Looks at a file. `first` is the look of a beginning, when what is there is believed unless it is quite new.
     /// Gives whether something else is believed of it now.
-    pub(super) fn look(&mut self, path: &Path, now: ScanTime, told: Option<&FileEvents>, first: bool) -> bool {
+    pub(super) fn look(
+        &mut self,
+        path: &Path,
+        now: ScanTime,
+        told: Option<&FileEvents>,
+        first: bool,
+    ) -> bool {
         let known = self.files.contains_key(path);
         let file = self.files.entry(path.to_owned()).or_default();
         let metadata = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file);

@@ -88,6 +88,9 @@ mod tests {
         symlink("a", root.join("b")).unwrap();
         assert_eq!(follow(&root.join("a")).links.len(), MOST);
         let nowhere = root.join("no/such.lua");
-        assert_eq!(follow(&nowhere), LinkChain { links: vec![], folders: vec![root.join("no")], end: nowhere });
+        assert_eq!(
+            follow(&nowhere),
+            LinkChain { links: vec![], folders: vec![root.join("no")], end: nowhere }
+        );
     }
 }

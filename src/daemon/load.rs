@@ -9,12 +9,12 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
-use crate::config::{ProjectHandle, Project, ScriptLimits, Settings};
+use crate::config::{Project, ProjectHandle, ScriptLimits, Settings};
 use crate::delivery::Delivery;
 use crate::host::{
-    self, RunEnd, RunError, InterruptSwitch, MAX_SOURCE, RunSpec, ScriptFiles, RunServices, DiscardOutput,
+    self, DiscardOutput, InterruptSwitch, MAX_SOURCE, RunEnd, RunError, RunServices, RunSpec, ScriptFiles,
 };
-use crate::protocol::{LoadMode, ScriptError, LuaSource, WorkerLimits};
+use crate::protocol::{LoadMode, LuaSource, ScriptError, WorkerLimits};
 
 use super::late_modules;
 use super::version::{self, ScriptVersion};

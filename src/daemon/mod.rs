@@ -13,24 +13,24 @@
 mod alerts;
 mod claim;
 mod control;
+mod debounce;
 mod decide;
 mod dropped;
 mod event;
-mod file_watcher;
 mod figures;
+mod file_watcher;
 mod files;
 mod late_modules;
 mod links;
 mod load;
-mod script_scanner;
 mod project_folder;
 mod recover;
 mod registry;
 mod runner;
 pub mod scan;
 mod scheduler;
+mod script_scanner;
 mod settings;
-mod debounce;
 mod shutdown;
 mod status;
 pub mod systemd;
@@ -40,7 +40,7 @@ mod watch;
 pub use alerts::{Alert, AlertSender};
 pub use event::DaemonEvent;
 pub use load::{LoadResult, ScriptLoader, worker_limits};
-pub use registry::{LoadedJob, ScriptRegistry, ScriptStatus, LoadFailure};
+pub use registry::{LoadFailure, LoadedJob, ScriptRegistry, ScriptStatus};
 pub use settings::SettingsReload;
 pub use shutdown::{DaemonSignal, listen};
 pub use status::keep_status;
@@ -57,10 +57,10 @@ use futures_util::future::LocalBoxFuture;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::clock::{Clock, Instant};
-use crate::config::{Project, HostRoles};
+use crate::config::{HostRoles, Project};
 use crate::delivery::{Delivery, DriveEnd};
-use crate::host::{BroadcastSupervisor, SupervisedEnd, ScriptOutput};
-use crate::ledger::{DecidedUntil, RegisteredJob, JobRunAction, Ledger, LedgerError, Instance};
+use crate::host::{BroadcastSupervisor, ScriptOutput, SupervisedEnd};
+use crate::ledger::{DecidedUntil, Instance, JobRunAction, Ledger, LedgerError, RegisteredJob};
 use crate::schedule::{RunVerdict, run_name};
 
 use claim::RunToClaim;
@@ -329,7 +329,11 @@ impl Daemon {
         let runs = self.entries(&due).await;
         let decided: Vec<DecidedUntil> = due
             .iter()
-            .map(|due| DecidedUntil { job: due.name().to_owned(), until: due.until(), next: due.decision.next })
+            .map(|due| DecidedUntil {
+                job: due.name().to_owned(),
+                until: due.until(),
+                next: due.decision.next,
+            })
             .collect();
         let claimed = self.claim(&runs, &decided).await;
         let mut scheduler = self.scheduler.borrow_mut();
@@ -395,7 +399,9 @@ fn broadcast_ended(setup: &Rc<DaemonSetup>, kept: SupervisedEnd) {
                 );
                 tell(setup, DaemonEvent::BroadcastHalted { name, run, why });
             }
-            DriveEnd::Stopped => tracing::info!(name, run, "a broadcast stopped: it goes on with the next start"),
+            DriveEnd::Stopped => {
+                tracing::info!(name, run, "a broadcast stopped: it goes on with the next start")
+            }
         },
         Err(why) => {
             tracing::error!(name, run, "a broadcast cannot be sent: {why}");

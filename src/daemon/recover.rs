@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::delivery::BroadcastSummary;
-use crate::host::{ProjectInputs, ModuleSnapshot};
+use crate::host::{ModuleSnapshot, ProjectInputs};
 use crate::ledger::{BroadcastId, EndedRun, JobState, LedgerError, OrphanedRun, StoredModule, StoredScript};
 use crate::protocol::{HookRequest, LuaSource};
 use crate::schedule::run_name;
@@ -167,7 +167,12 @@ pub(super) fn stored(version: &ScriptVersion) -> StoredScript {
 }
 
 /// A run with the very bytes that it began with.
-fn task(setup: &Rc<DaemonSetup>, orphan: &OrphanedRun, version: StoredScript, hook: bool) -> Option<ClaimedRun> {
+fn task(
+    setup: &Rc<DaemonSetup>,
+    orphan: &OrphanedRun,
+    version: StoredScript,
+    hook: bool,
+) -> Option<ClaimedRun> {
     let mut script = None;
     let mut modules = ModuleSnapshot::new();
     for part in version.parts {

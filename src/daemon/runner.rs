@@ -12,10 +12,10 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::clock::Instant;
 use crate::host::{
-    self, RunEnd, RunError, HostMemory, Interrupt, InterruptSwitch, BroadcastSupervisor, JobContext, ProjectInputs, RunSpec,
-    RunServices, ModuleSnapshot,
+    self, BroadcastSupervisor, HostMemory, Interrupt, InterruptSwitch, JobContext, ModuleSnapshot,
+    ProjectInputs, RunEnd, RunError, RunServices, RunSpec,
 };
-use crate::ledger::{BeginResult, EndedRun, JobRunAction, JobState, NewJobRun, BroadcastCommand};
+use crate::ledger::{BeginResult, BroadcastCommand, EndedRun, JobRunAction, JobState, NewJobRun};
 use crate::protocol::{HookRequest, JobStart, LoadMode, LuaSource};
 use crate::schedule::{OverlapPolicy, run_name};
 
@@ -150,7 +150,11 @@ impl RunQueue {
                 }
             };
         }
-        if self.free(taken) { JobRunAction::Run { or_skip: overlap == OverlapPolicy::Skip } } else { JobRunAction::Wait }
+        if self.free(taken) {
+            JobRunAction::Run { or_skip: overlap == OverlapPolicy::Skip }
+        } else {
+            JobRunAction::Wait
+        }
     }
 
     fn free(&self, taken: usize) -> bool {

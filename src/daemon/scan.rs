@@ -84,7 +84,12 @@ fn is_text(name: &OsStr) -> bool {
     name.to_str().is_some()
 }
 
-fn scan_folder(top: &Path, folder: &Path, above: &mut Vec<(u64, u64)>, found: &mut FoundScripts) -> io::Result<()> {
+fn scan_folder(
+    top: &Path,
+    folder: &Path,
+    above: &mut Vec<(u64, u64)>,
+    found: &mut FoundScripts,
+) -> io::Result<()> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

@@ -7,16 +7,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::clock::{Clock, Instant};
-use crate::config::{ProjectHandle, Project};
-use crate::host::{ScriptFiles, ModuleSources};
+use crate::config::{Project, ProjectHandle};
+use crate::host::{ModuleSources, ScriptFiles};
 use crate::protocol::LuaSource;
 
+use super::debounce::{FileReading, SETTLE};
 use super::file_watcher::FileWatcher;
-use super::files::{TrackedFiles, ScanTime, FileEvents};
+use super::files::{FileEvents, ScanTime, TrackedFiles};
 use super::project_folder::ProjectFolder;
 use super::registry::LoadAttempt;
 use super::scan::{self, FoundScripts};
-use super::debounce::{SETTLE, FileReading};
 
 /// Looks again in one look while new folders turn up: what is in them may have changed before they were watched.
 const ROUNDS: usize = 4;
@@ -152,7 +152,8 @@ impl ScriptScanner {
                 let was_unreadable = unreadable.contains(path);
                 self.judge(path, tried.get(path), was_unreadable, now, &loading, &mut verdict);
             }
-            let mut there: BTreeSet<PathBuf> = found.scripts.into_iter().chain(self.files.drop_missing()).collect();
+            let mut there: BTreeSet<PathBuf> =
+                found.scripts.into_iter().chain(self.files.drop_missing()).collect();
             if self.place.leads_elsewhere() {
                 self.keep(&tried, &mut there);
             } else {
@@ -267,13 +268,25 @@ impl ScriptScanner {
     }
 
     /// Whether a script's text is settled, or that from which it was loaded before.
-    fn is_trusted(&mut self, path: &Path, script: &LuaSource, tried: Option<&LoadAttempt>, now: ScanTime) -> bool {
+    fn is_trusted(
+        &mut self,
+        path: &Path,
+        script: &LuaSource,
+        tried: Option<&LoadAttempt>,
+        now: ScanTime,
+    ) -> bool {
         tried.is_some_and(|tried| tried.script.text == script.text)
             || (self.files.settled(path).is_some() && self.files.believes(path, now, script))
     }
 
     /// Whether a load now would be of something else than the last one; none when that has not settled.
-    fn differs(&mut self, path: &Path, script: &LuaSource, tried: Option<&LoadAttempt>, now: ScanTime) -> Option<bool> {
+    fn differs(
+        &mut self,
+        path: &Path,
+        script: &LuaSource,
+        tried: Option<&LoadAttempt>,
+        now: ScanTime,
+    ) -> Option<bool> {
         let Some(tried) = tried else { return Some(true) };
         let end = path.canonicalize().ok()?;
         let sources = ModuleSources::new(&self.project, &end).without(&self.secret_files);
@@ -302,7 +315,13 @@ impl ScriptScanner {
     }
 
     /// Whether everything that a load was made of is believed, or was in the load before it.
-    fn is_believed(&mut self, path: &Path, made_of: &LoadAttempt, tried: Option<&LoadAttempt>, now: ScanTime) -> bool {
+    fn is_believed(
+        &mut self,
+        path: &Path,
+        made_of: &LoadAttempt,
+        tried: Option<&LoadAttempt>,
+        now: ScanTime,
+    ) -> bool {
         let same = tried.is_some_and(|tried| tried.script.text == made_of.script.text);
         (same || self.files.believes(path, now, &made_of.script))
             && made_of.asked.iter().all(|(name, module)| {

@@ -77,7 +77,9 @@ mod tests {
     fn a_hash_tells_texts_and_names_apart() {
         let source = |name: &str, text: &str| LuaSource::new(name.into(), text.into());
         let modules = |list: &[(&str, &str)]| {
-            list.iter().map(|(name, text)| ((*name).to_owned(), source(name, text))).collect::<ModuleSnapshot>()
+            list.iter()
+                .map(|(name, text)| ((*name).to_owned(), source(name, text)))
+                .collect::<ModuleSnapshot>()
         };
         let hashes = [
             hash(&source("a", "b"), &modules(&[])),

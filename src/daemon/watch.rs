@@ -11,11 +11,11 @@ use tokio::task::{JoinError, JoinSet};
 use crate::clock::Instant;
 use crate::protocol::LuaSource;
 
-use super::file_watcher::{WatchEvent, FileWatcher};
+use super::file_watcher::{FileWatcher, WatchEvent};
 use super::files::FileEvents;
 use super::load::LoadResult;
-use super::script_scanner::{ScriptScanner, ScanRequest, ScanResult};
-use super::registry::{ScriptRegistry, LoadAttempt};
+use super::registry::{LoadAttempt, ScriptRegistry};
+use super::script_scanner::{ScanRequest, ScanResult, ScriptScanner};
 use super::settings::SettingsReload;
 
 /// Between two looks at everything, for file systems that tell nothing.
@@ -44,7 +44,8 @@ impl ScriptWatcher {
     pub fn new(registry: ScriptRegistry, reread: SettingsReload) -> Self {
         let (sender, events) = mpsc::unbounded_channel();
         let loader = registry.loader();
-        let looker = ScriptScanner::new(Arc::clone(&loader.held), loader.clock.clone(), FileWatcher::new(sender));
+        let looker =
+            ScriptScanner::new(Arc::clone(&loader.held), loader.clock.clone(), FileWatcher::new(sender));
         Self {
             registry,
             reread,
@@ -112,7 +113,12 @@ impl ScriptWatcher {
     }
 
     /// Looks once and does what follows from it; gives when to look again.
-    async fn scan_once(&mut self, told: FileEvents, loaded: Vec<LoadedScript>, reread: bool) -> Option<Instant> {
+    async fn scan_once(
+        &mut self,
+        told: FileEvents,
+        loaded: Vec<LoadedScript>,
+        reread: bool,
+    ) -> Option<Instant> {
         let tried = |(path, script, loaded): &LoadedScript| {
             (path.clone(), LoadAttempt { script: script.clone(), asked: loaded.asked.clone() })
         };
@@ -135,7 +141,8 @@ impl ScriptWatcher {
             let gone = verdict.there.as_ref().is_some_and(|there| !there.contains(path));
             verdict.believed.contains(path) && !gone
         };
-        let (good, others): (Vec<LoadedScript>, Vec<LoadedScript>) = loaded.into_iter().partition(|(path, ..)| is_good(path));
+        let (good, others): (Vec<LoadedScript>, Vec<LoadedScript>) =
+            loaded.into_iter().partition(|(path, ..)| is_good(path));
         for (_, script, _) in others {
             let script = script.name;
             tracing::debug!(script, "a load is let go of: its files changed meanwhile");

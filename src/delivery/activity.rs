@@ -40,7 +40,8 @@ impl Delivery {
     /// Sees to it that somebody tells what is sent from now on.
     pub(super) fn start_reporting(&self) {
         // In a simulated time nobody looks.
-        let told = self.activity_reporter.telling.borrow().as_ref().is_some_and(|telling| !telling.is_finished());
+        let told =
+            self.activity_reporter.telling.borrow().as_ref().is_some_and(|telling| !telling.is_finished());
         if told || self.clock.is_simulated() {
             return;
         }

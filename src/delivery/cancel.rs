@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::broadcast::{LEASE, BroadcastSummary};
-use crate::ledger::{BroadcastId, Ledger, LedgerError, InstanceName, BroadcastCommand};
+use super::broadcast::{BroadcastSummary, LEASE};
+use crate::ledger::{BroadcastCommand, BroadcastId, InstanceName, Ledger, LedgerError};
 
 /// The name by which others see who cancels.
 const COMMAND: &str = "cancel";
@@ -49,9 +49,10 @@ impl CancelResult {
 pub async fn cancel(ledger: &Ledger, id: BroadcastId) -> Result<CancelResult, LedgerError> {
     let owner = ledger.register(COMMAND).await?;
     let cancelled = match ledger.show(id).await?.driver {
-        Some(driver) => {
-            ledger.request_command(id, BroadcastCommand::Cancel, None).await.map(|()| CancelResult::ByDriver(Some(driver.owner)))
-        }
+        Some(driver) => ledger
+            .request_command(id, BroadcastCommand::Cancel, None)
+            .await
+            .map(|()| CancelResult::ByDriver(Some(driver.owner))),
         None => match ledger.claim(id, &owner, LEASE).await {
             Ok(Some(lease)) => {
                 let ended = async {
@@ -71,7 +72,10 @@ pub async fn cancel(ledger: &Ledger, id: BroadcastId) -> Result<CancelResult, Le
                 ended
             }
             // Another has just taken it.
-            Ok(None) => ledger.request_command(id, BroadcastCommand::Cancel, None).await.map(|()| CancelResult::ByDriver(None)),
+            Ok(None) => ledger
+                .request_command(id, BroadcastCommand::Cancel, None)
+                .await
+                .map(|()| CancelResult::ByDriver(None)),
             Err(error) => Err(error),
         },
     };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use metrics::{Counter, Histogram, counter, describe_counter, describe_histogram, histogram};
 
-use crate::client::{FailureClass, CallError};
+use crate::client::{CallError, FailureClass};
 use crate::ledger::DeliveryState;
 use crate::message::MessageCall;
 use crate::quota::{Quota, Quotas};
@@ -120,7 +120,10 @@ impl AppMetrics {
             DeliveryState::Sent => sent.increment(count),
             DeliveryState::Rejected => rejected.increment(count),
             DeliveryState::InDoubt => in_doubt.increment(count),
-            DeliveryState::Pending | DeliveryState::Sending | DeliveryState::Skipped | DeliveryState::Cancelled => {}
+            DeliveryState::Pending
+            | DeliveryState::Sending
+            | DeliveryState::Skipped
+            | DeliveryState::Cancelled => {}
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::client::{Upload, UploadError};
 use crate::quota::Priority;
 
-use super::{Delivery, DeliveryErrorKind, SendableFile, StopSignal, DeliveryError};
+use super::{Delivery, DeliveryError, DeliveryErrorKind, SendableFile, StopSignal};
 
 /// What a file is, as far as it says.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,7 +39,8 @@ impl Delivery {
         stop: &StopSignal,
     ) -> Result<FileDetails, DeliveryError> {
         let shown = file.name;
-        let refuse = |error: UploadError| DeliveryError::new(DeliveryErrorKind::Unusable, format!("{shown}: {error}"));
+        let refuse =
+            |error: UploadError| DeliveryError::new(DeliveryErrorKind::Unusable, format!("{shown}: {error}"));
         let name = filename.unwrap_or(&shown);
         let upload = Upload::new(file.file, name, self.settings.borrow().upload_bytes).map_err(refuse)?;
         let media = upload.media(&self.clock).await;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::ledger::{Ledger, LedgerError, Instance, LedgerLocation, SendOutcome, SendTicket};
+use crate::ledger::{Instance, Ledger, LedgerError, LedgerLocation, SendOutcome, SendTicket};
 
 /// How often an outcome is written before it is given up.
 const TRIES: u32 = 6;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use crate::client::{Client, StoredToken, TokenStore, FetchTurn};
-use crate::ledger::{AppId, StoredAppToken, Ledger, LedgerError, TokenTurn};
+use crate::client::{Client, FetchTurn, StoredToken, TokenStore};
+use crate::ledger::{AppId, Ledger, LedgerError, StoredAppToken, TokenTurn};
 
 #[cfg(test)]
 mod tests;

@@ -3,14 +3,14 @@
 use serde::Serialize;
 use tracing::Instrument as _;
 
-use crate::client::{FailureClass, CallError, PAGE_SIZE_MAX, GroupRole};
+use crate::client::{CallError, FailureClass, GroupRole, PAGE_SIZE_MAX};
 use crate::clock::Instant;
 use crate::quota::Priority;
 
 use super::figures::QuotaKind;
 use super::retry::{Backoff, PATIENCE};
 use super::send::answer_of;
-use super::{Delivery, StopSignal, DeliveryError, trace};
+use super::{Delivery, DeliveryError, StopSignal, trace};
 
 /// Some items, and where the next ones begin.
 #[derive(Debug, Serialize)]
@@ -108,7 +108,11 @@ impl Delivery {
     }
 
     /// Asks something that may be asked again, each time with a permit of the quota for reads.
-    pub(super) async fn ask<T, F>(&self, stop: &StopSignal, question: impl Fn() -> F) -> Result<T, DeliveryError>
+    pub(super) async fn ask<T, F>(
+        &self,
+        stop: &StopSignal,
+        question: impl Fn() -> F,
+    ) -> Result<T, DeliveryError>
     where
         F: Future<Output = Result<T, CallError>>,
     {
@@ -142,11 +146,15 @@ impl Delivery {
     ) -> Result<(), DeliveryError> {
         match failure.class {
             FailureClass::Throttled if self.clock.now() < give_up => Ok(()),
-            FailureClass::NothingSent | FailureClass::Repeat | FailureClass::InDoubt => match backoff.next(failure.retry_after) {
-                Some(wait) => self.pause(wait, None, stop).await,
-                None => Err(DeliveryError::from_failure(failure)),
-            },
-            FailureClass::Throttled | FailureClass::Permanent | FailureClass::Auth => Err(DeliveryError::from_failure(failure)),
+            FailureClass::NothingSent | FailureClass::Repeat | FailureClass::InDoubt => {
+                match backoff.next(failure.retry_after) {
+                    Some(wait) => self.pause(wait, None, stop).await,
+                    None => Err(DeliveryError::from_failure(failure)),
+                }
+            }
+            FailureClass::Throttled | FailureClass::Permanent | FailureClass::Auth => {
+                Err(DeliveryError::from_failure(failure))
+            }
         }
     }
 }

@@ -4,42 +4,45 @@
 //! way to the service. May import: `ledger`, `quota`, `client`, `message`, `config`, `clock`.
 
 mod activity;
-mod lazy_ledger;
 mod broadcast;
 mod cancel;
 mod failpoint;
 mod figures;
 mod health;
 mod inspect;
+mod lazy_ledger;
+mod ledger_token_store;
 mod lists;
 mod recall;
 mod record;
 mod retry;
 mod send;
 mod share;
-mod ledger_token_store;
-mod transport;
 mod status;
 mod stop;
 mod tally;
 mod trace;
+mod transport;
 mod undelivered;
 mod upload;
 
-pub use lazy_ledger::{LazyLedger, OpenLedger};
-pub use broadcast::{DriveResult, DriveEnd, LEASE, ProgressSnapshot, BroadcastProgress, BroadcastSummary, ActiveBroadcast, WaitReason};
+pub use broadcast::{
+    ActiveBroadcast, BroadcastProgress, BroadcastSummary, DriveEnd, DriveResult, LEASE, ProgressSnapshot,
+    WaitReason,
+};
 pub use cancel::{CancelResult, cancel};
-pub use failpoint::{FailPoint, FailPointError, CrashPoint};
+pub use failpoint::{CrashPoint, FailPoint, FailPointError};
 pub use health::ServiceHealth;
 pub use inspect::FileDetails;
+pub use lazy_ledger::{LazyLedger, OpenLedger};
 pub use lists::{GroupInfo, MemberInfo, Page};
 pub use recall::{BroadcastRecallSummary, RecallFailure, RecallOptions, RecallSummary};
 pub use send::{Receipts, SendOptions};
-pub use transport::{Transport, OutgoingCall};
-pub use status::{DriverStatus, RateMeter, BroadcastWait, WaitKind};
+pub use status::{BroadcastWait, DriverStatus, RateMeter, WaitKind};
 pub use stop::{StopSignal, StopSwitch};
-pub use tally::{SendCounts, SendCounters};
-pub use undelivered::{DeliveryErrorKind, DeliveryError};
+pub use tally::{SendCounters, SendCounts};
+pub use transport::{OutgoingCall, Transport};
+pub use undelivered::{DeliveryError, DeliveryErrorKind};
 pub use upload::{SendableFile, UploadOptions, UploadedFile};
 
 use std::cell::{Cell, RefCell};
@@ -48,7 +51,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::client::{Client, ClientError, TokenWait, InProcessService};
+use crate::client::{Client, ClientError, InProcessService, TokenWait};
 use crate::clock::Clock;
 use crate::config::{App, AppLimits};
 use crate::ledger::{AppId, Ledger};
@@ -193,7 +196,8 @@ impl Delivery {
     }
 
     async fn opened<'a>(&self, recorded: &'a AppLedger) -> Result<&'a OpenLedger, DeliveryError> {
-        let failed = |error| DeliveryError::new(DeliveryErrorKind::NoLedger, format!("{error}; nothing was sent"));
+        let failed =
+            |error| DeliveryError::new(DeliveryErrorKind::NoLedger, format!("{error}; nothing was sent"));
         match recorded.book.get() {
             Some(open) => Ok(open),
             // Apart, so that each message's future is not as large as the opening.

@@ -6,10 +6,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::client::{self, RECALL_MAX};
-use crate::ledger::{Broadcast, Ledger, LedgerError, RecallableMessage, BroadcastCommand};
+use crate::ledger::{Broadcast, BroadcastCommand, Ledger, LedgerError, RecallableMessage};
 
 use super::lazy_ledger::retry_until_written;
-use super::{Delivery, DeliveryErrorKind, StopSignal, DeliveryError};
+use super::{Delivery, DeliveryError, DeliveryErrorKind, StopSignal};
 
 /// Messages that are read at once: a whole number of calls.
 const PAGE: u32 = 900;
@@ -144,8 +144,9 @@ impl Delivery {
             let mut wanted = page.into_iter();
             loop {
                 let now = self.clock.unix_time();
-                let in_time =
-                    |one: &RecallableMessage| options.force || now.saturating_sub(one.sent_at) <= options.within;
+                let in_time = |one: &RecallableMessage| {
+                    options.force || now.saturating_sub(one.sent_at) <= options.within
+                };
                 let mut batch = Vec::with_capacity(RECALL_MAX);
                 while batch.len() < RECALL_MAX
                     && let Some(one) = wanted.next()
@@ -209,9 +210,14 @@ impl Delivery {
             }
             Err(other) => return Err(other),
         }
-        retry_until_written(&self.clock, || ledger.mark_recalled(broadcast.id, &answers)).await.map_err(|error| {
-            DeliveryError::new(DeliveryErrorKind::Unrecorded, format!("{error}; {} were recalled", told.recalled))
-        })
+        retry_until_written(&self.clock, || ledger.mark_recalled(broadcast.id, &answers)).await.map_err(
+            |error| {
+                DeliveryError::new(
+                    DeliveryErrorKind::Unrecorded,
+                    format!("{error}; {} were recalled", told.recalled),
+                )
+            },
+        )
     }
 }
 

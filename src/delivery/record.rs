@@ -7,12 +7,12 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::clock::Instant;
-use crate::ledger::{BeginSendResult, LedgerError, NewSend, SendOutcome, DeliveryState, SendTicket};
-use crate::message::{MessageCall, Message};
+use crate::ledger::{BeginSendResult, DeliveryState, LedgerError, NewSend, SendOutcome, SendTicket};
+use crate::message::{Message, MessageCall};
 
-use super::lazy_ledger::{OpenLedger, retry_until_written};
 use super::failpoint::CrashPoint;
-use super::{Delivery, DeliveryErrorKind, Receipts, SendOptions, StopSignal, DeliveryError};
+use super::lazy_ledger::{OpenLedger, retry_until_written};
+use super::{Delivery, DeliveryError, DeliveryErrorKind, Receipts, SendOptions, StopSignal};
 
 /// How often one who waits for another's send looks whether it has ended.
 const LOOK: Duration = Duration::from_millis(50);
@@ -44,9 +44,10 @@ impl Delivery {
         let Some((open, app)) = self.entry().await? else {
             return match options.once {
                 None => Ok(SendStart::New(SendRecord { delivery: self, entry: None, attempts: 0 })),
-                Some(_) => {
-                    Err(DeliveryError::new(DeliveryErrorKind::NoLedger, "`once` needs a ledger, and there is none"))
-                }
+                Some(_) => Err(DeliveryError::new(
+                    DeliveryErrorKind::NoLedger,
+                    "`once` needs a ledger, and there is none",
+                )),
             };
         };
         let send = NewSend {
@@ -136,7 +137,8 @@ impl SendRecord<'_> {
         // Of a send that the ledger kept back nothing is lost by asking once.
         let kept_back = matches!(result, Err(DeliveryError { reason: DeliveryErrorKind::Unrecorded, .. }));
         let write = || open.ledger.settle_send(&ticket, outcome.clone());
-        let written = if kept_back { write().await } else { retry_until_written(&self.delivery.clock, write).await };
+        let written =
+            if kept_back { write().await } else { retry_until_written(&self.delivery.clock, write).await };
         if let Err(error) = written {
             tracing::error!("that a message is {} is not in the ledger yet: {error}", outcome.state.name());
             open.defer_outcome(ticket, outcome);

@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use tracing::Instrument as _;
 
-use crate::client::{self, Authorisation, FailureClass, TokenRenewals, TimeLimit};
+use crate::client::{self, Authorisation, FailureClass, TimeLimit, TokenRenewals};
 use crate::clock::Instant;
 use crate::config::TargetedCost;
 use crate::ledger::{BroadcastId, DeliveryState};
-use crate::message::{MessageCall, Draft, Message, MessageProblems, check, check_draft};
-use crate::quota::{PermitOutcome, Permit, Priority, Quota};
+use crate::message::{Draft, Message, MessageCall, MessageProblems, check, check_draft};
+use crate::quota::{Permit, PermitOutcome, Priority, Quota};
 
 use super::failpoint::CrashPoint;
-use super::record::{SendStart, SendRecord};
+use super::record::{SendRecord, SendStart};
 use super::retry::{Backoff, PATIENCE};
-use super::{Delivery, DeliveryErrorKind, Transport, StopSignal, SendCounters, DeliveryError, trace};
+use super::{Delivery, DeliveryError, DeliveryErrorKind, SendCounters, StopSignal, Transport, trace};
 
 /// (group id, message id) of each group that has the message.
 pub type Receipts = Vec<(String, String)>;
@@ -153,7 +153,9 @@ impl Delivery {
                 let limit = deadline.zip(options.timeout);
                 let limit = limit.map(|(at, given)| TimeLimit { left: at - self.clock.now(), given });
                 if limit.is_some_and(|limit| limit.left < least_time(limit.given)) {
-                    return Err(last.clone().map_or_else(DeliveryError::overdue, DeliveryError::overdue_after));
+                    return Err(last
+                        .clone()
+                        .map_or_else(DeliveryError::overdue, DeliveryError::overdue_after));
                 }
                 Ok(limit)
             };
@@ -374,5 +376,9 @@ fn settle(message: &Message, answer: client::SendReceipts) -> Result<Receipts, D
         "the service answered 200 without a message id for {}; it may have been sent there: look before sending it again",
         missing.join(", ")
     );
-    Err(DeliveryError { receipts, status: Some(200), ..DeliveryError::new(DeliveryErrorKind::InDoubt, message) })
+    Err(DeliveryError {
+        receipts,
+        status: Some(200),
+        ..DeliveryError::new(DeliveryErrorKind::InDoubt, message)
+    })
 }

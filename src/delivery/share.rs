@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::{Delivery, DeliveryError};
 use crate::clock::Clock;
-use crate::ledger::{AppId, QuotaClaim, Ledger, LedgerError, Instance};
+use crate::ledger::{AppId, Instance, Ledger, LedgerError, QuotaClaim};
 use crate::quota::{Demand, LentSlots, Quota};
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::client;
 use crate::clock::Instant;
 use crate::ledger::BroadcastId;
 use crate::message::Message;
-use crate::quota::{PermitOutcome, Permit};
+use crate::quota::{Permit, PermitOutcome};
 
 use super::Delivery;
 
@@ -39,9 +39,12 @@ impl Delivery {
         mut permit: Permit,
     ) -> client::SendReceipts {
         permit.written();
-        let first = stage.deliver(&OutgoingCall { app: &self.name, message, broadcast, at: self.clock.now() });
+        let first =
+            stage.deliver(&OutgoingCall { app: &self.name, message, broadcast, at: self.clock.now() });
         permit.answered(PermitOutcome::Accepted);
         let ids = first..;
-        client::SendReceipts { data: message.to().iter().cloned().zip(ids.map(|id| id.to_string())).collect() }
+        client::SendReceipts {
+            data: message.to().iter().cloned().zip(ids.map(|id| id.to_string())).collect(),
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::client::{FailureClass, CallError};
+use crate::client::{CallError, FailureClass};
 use crate::message::MessageProblems;
 
 /// Why something did not get through.
@@ -84,12 +84,17 @@ impl DeliveryError {
     pub(super) fn from_failure(failure: CallError) -> Self {
         let (reason, advice) = match failure.class {
             FailureClass::Permanent => (DeliveryErrorKind::Rejected, "the same call would be refused again"),
-            FailureClass::Auth => (DeliveryErrorKind::Auth, "check the app's credentials with `mooncast doctor`"),
-            FailureClass::Throttled => {
-                (DeliveryErrorKind::Throttled, "the app's quota is used up by others; lower `share`, or send later")
+            FailureClass::Auth => {
+                (DeliveryErrorKind::Auth, "check the app's credentials with `mooncast doctor`")
             }
+            FailureClass::Throttled => (
+                DeliveryErrorKind::Throttled,
+                "the app's quota is used up by others; lower `share`, or send later",
+            ),
             FailureClass::InDoubt => (DeliveryErrorKind::InDoubt, "look before sending it again"),
-            FailureClass::NothingSent | FailureClass::Repeat => (DeliveryErrorKind::Unreachable, "try again later"),
+            FailureClass::NothingSent | FailureClass::Repeat => {
+                (DeliveryErrorKind::Unreachable, "try again later")
+            }
         };
         Self {
             message: format!("{failure}; {advice}"),

@@ -17,7 +17,7 @@ use crate::quota::Priority;
 use super::figures::QuotaKind;
 use super::retry::{Backoff, PATIENCE};
 use super::send::answer_of;
-use super::{Delivery, DeliveryErrorKind, StopSignal, DeliveryError, trace};
+use super::{Delivery, DeliveryError, DeliveryErrorKind, StopSignal, trace};
 
 /// For how long a file at the service is used: it keeps one for seven days (contract), and whoever gets a message has
 /// at least one of them to fetch it.
@@ -121,7 +121,9 @@ impl Delivery {
         let media = upload.media(&self.clock).await;
         if !options.force {
             let refused = upload.check_content(&media);
-            refused.map_err(|error| DeliveryError::new(DeliveryErrorKind::Unusable, format!("{name}: {error}")))?;
+            refused.map_err(|error| {
+                DeliveryError::new(DeliveryErrorKind::Unusable, format!("{name}: {error}"))
+            })?;
         }
         let Some((open, app)) = self.entry().await? else {
             let mut uploaded = self.send_file(&upload, options.priority, stop).await?;
@@ -129,7 +131,10 @@ impl Delivery {
             return Ok(uploaded);
         };
         let content = upload.sha256(&self.clock).await.map_err(|error| {
-            DeliveryError::new(DeliveryErrorKind::Unusable, format!("{}: it cannot be read: {error}", upload.filename()))
+            DeliveryError::new(
+                DeliveryErrorKind::Unusable,
+                format!("{}: it cannot be read: {error}", upload.filename()),
+            )
         })?;
         let memory = UploadRecord { ledger: &open.ledger, app, path, content, options: as_json(&how) };
         let mut uploaded = self.upload_once(&upload, &memory, options.reuse, options.priority, stop).await?;
@@ -148,7 +153,8 @@ impl Delivery {
     ) -> Result<UploadedFile, String> {
         let path = &known.path;
         let advice = "put the very file back there and resume; or cancel, and send under another run with what is there now";
-        let how: UploadKey = serde_json::from_str(&known.options).map_err(|error| format!("{path}: {error}"))?;
+        let how: UploadKey =
+            serde_json::from_str(&known.options).map_err(|error| format!("{path}: {error}"))?;
         // A pipe that stands there now is not waited for.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = open(path.as_str(), flags, Mode::empty()).map(File::from).map_err(|error| {
@@ -162,13 +168,15 @@ impl Delivery {
                 "the file {path} has to be uploaded again, because it expires at the service, and it has changed since the plan was fixed; {advice}"
             ));
         }
-        let memory = UploadRecord { ledger, app, path: path.clone(), content, options: known.options.clone() };
+        let memory =
+            UploadRecord { ledger, app, path: path.clone(), content, options: known.options.clone() };
         self.upload_once(&upload, &memory, true, Priority::Normal, stop).await.map_err(|error| error.message)
     }
 
     fn prepare(&self, file: SendableFile, how: &UploadKey) -> Result<Upload, DeliveryError> {
-        let refuse =
-            |error: UploadError| DeliveryError::new(DeliveryErrorKind::Unusable, format!("{}: {error}", file.name));
+        let refuse = |error: UploadError| {
+            DeliveryError::new(DeliveryErrorKind::Unusable, format!("{}: {error}", file.name))
+        };
         Ok(Upload::new(file.file, &how.filename, self.settings.borrow().upload_bytes)
             .map_err(refuse)?
             .restrict_access(how.restrict_access)

@@ -7,10 +7,12 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::delivery::{
-    Delivery, DeliveryErrorKind, RecallOptions, SendOptions, SendableFile, DeliveryError, UploadOptions,
+    Delivery, DeliveryError, DeliveryErrorKind, RecallOptions, SendOptions, SendableFile, UploadOptions,
 };
 use crate::message::{self, IdKind};
-use crate::protocol::{self, HostResponse, RequestFailure, FailureKind, HostRequest, SendPriority, JobTrigger};
+use crate::protocol::{
+    self, FailureKind, HostRequest, HostResponse, JobTrigger, RequestFailure, SendPriority,
+};
 use crate::quota::Priority;
 
 use super::broadcasts;
@@ -48,16 +50,24 @@ pub(super) async fn answer(
     console::permit(services, &request).await?;
     only_test(services, &request)?;
     match request {
-        HostRequest::Send { app, call, message, options } => send(services, app, call, &message, options).await,
+        HostRequest::Send { app, call, message, options } => {
+            send(services, app, call, &message, options).await
+        }
         // Apart, so that a send's task is not as large as the largest of all answers.
         other => Box::pin(answer_other(services, other, memory)).await,
     }
 }
 
-async fn answer_other(services: &RunServices, request: HostRequest, memory: &mut MemoryReservation) -> Result<HostResponse, RequestFailure> {
+async fn answer_other(
+    services: &RunServices,
+    request: HostRequest,
+    memory: &mut MemoryReservation,
+) -> Result<HostResponse, RequestFailure> {
     let stop = &services.stop.stop();
     match request {
-        HostRequest::Send { app, call, message, options } => send(services, app, call, &message, options).await,
+        HostRequest::Send { app, call, message, options } => {
+            send(services, app, call, &message, options).await
+        }
         HostRequest::Check { app, message } => check(app_of(services, app)?, &message),
         HostRequest::Console(asked) => console::step(services, asked).await,
         HostRequest::Upload { app, path, options } => upload(services, app, &path, options).await,
@@ -118,7 +128,9 @@ async fn answer_other(services: &RunServices, request: HostRequest, memory: &mut
         }
         HostRequest::FileList(path) => json(&services.files.list(&path).await?),
         HostRequest::FileInfo(path) => json(&services.files.info(&path).await?),
-        HostRequest::MakeFolder(path) => services.files.make_folder(&path).await.map(|()| HostResponse::Nothing),
+        HostRequest::MakeFolder(path) => {
+            services.files.make_folder(&path).await.map(|()| HostResponse::Nothing)
+        }
         HostRequest::Remove(path) => services.files.remove(&path).await.map(|()| HostResponse::Nothing),
         HostRequest::Env(name) => json(&services.variables.get(&name)?),
         HostRequest::Secret(name) => services.variables.secret(&name).map(|_| HostResponse::Nothing),
@@ -161,7 +173,9 @@ fn only_test(services: &RunServices, request: &HostRequest) -> Result<(), Reques
         }
         HostRequest::Send { call: protocol::SendEndpoint::Group, .. } => "im.group_send was not sent",
         HostRequest::Send { call: protocol::SendEndpoint::Targeted, .. } => "im.targeted_send was not sent",
-        HostRequest::Recall { .. } | HostRequest::RecallBroadcast { .. } if services.broadcasts.only_tests() => {
+        HostRequest::Recall { .. } | HostRequest::RecallBroadcast { .. }
+            if services.broadcasts.only_tests() =>
+        {
             "im.recall recalled nothing"
         }
         _ => return Ok(()),
@@ -183,7 +197,10 @@ pub(super) fn refuse(services: &RunServices, request: &HostRequest) -> Option<Re
 
 fn app_of(services: &RunServices, app: u32) -> Result<&Rc<Delivery>, RequestFailure> {
     services.apps.get(app as usize).ok_or_else(|| {
-        RequestFailure::new(FailureKind::Invalid, "no app is configured, so nothing can be sent; see `mooncast doctor`")
+        RequestFailure::new(
+            FailureKind::Invalid,
+            "no app is configured, so nothing can be sent; see `mooncast doctor`",
+        )
     })
 }
 
@@ -196,9 +213,9 @@ fn lists_of(services: &RunServices, app: u32) -> Result<&Rc<Delivery>, RequestFa
 }
 
 fn json<T: Serialize>(value: &T) -> Result<HostResponse, RequestFailure> {
-    serde_json::to_vec(value)
-        .map(|json| HostResponse::Json(Bytes::from(json)))
-        .map_err(|error| RequestFailure::new(FailureKind::Invalid, format!("the answer has no JSON form: {error}")))
+    serde_json::to_vec(value).map(|json| HostResponse::Json(Bytes::from(json))).map_err(|error| {
+        RequestFailure::new(FailureKind::Invalid, format!("the answer has no JSON form: {error}"))
+    })
 }
 
 /// The most bytes of a message's JSON: far more than any service takes. Its values take many times as much.
@@ -210,7 +227,8 @@ fn parse(message: &[u8]) -> Result<serde_json::Value, RequestFailure> {
             format!("{} bytes as JSON, and no message has more than {LONGEST_MESSAGE}", message.len());
         return Err(RequestFailure::invalid("message", problem));
     }
-    serde_json::from_slice(message).map_err(|error| RequestFailure::invalid("message", format!("not JSON: {error}")))
+    serde_json::from_slice(message)
+        .map_err(|error| RequestFailure::invalid("message", format!("not JSON: {error}")))
 }
 
 const fn call_of(call: protocol::SendEndpoint) -> message::MessageCall {
@@ -230,7 +248,8 @@ const fn priority(urgency: SendPriority) -> Priority {
 
 /// An id that stands outside of a message.
 fn id_of<'text>(field: &str, text: &'text str, of: IdKind) -> Result<&'text str, RequestFailure> {
-    message::id_text(field, text, of).map_err(|problem| RequestFailure::invalid(problem.field, problem.message))
+    message::id_text(field, text, of)
+        .map_err(|problem| RequestFailure::invalid(problem.field, problem.message))
 }
 
 async fn send(
@@ -280,7 +299,11 @@ async fn send(
 /// A message with `users` is for the targeted call, any other for the group one.
 fn check(app: &Delivery, message: &[u8]) -> Result<HostResponse, RequestFailure> {
     let json = parse(message)?;
-    let call = if json.get("users").is_some() { message::MessageCall::Targeted } else { message::MessageCall::Group };
+    let call = if json.get("users").is_some() {
+        message::MessageCall::Targeted
+    } else {
+        message::MessageCall::Group
+    };
     app.check(call, json).map(|_| HostResponse::Nothing).map_err(|problems| failure(problems.into()))
 }
 
@@ -349,7 +372,9 @@ async fn recall_broadcast(
     let found = match app.entry().await.map_err(failure)? {
         Some((open, id)) => {
             let found = open.ledger.find(id, name, run).await;
-            found.map_err(|error| RequestFailure::new(FailureKind::Invalid, error.to_string()))?.map(|found| (open, found))
+            found
+                .map_err(|error| RequestFailure::new(FailureKind::Invalid, error.to_string()))?
+                .map(|found| (open, found))
         }
         None => None,
     };
@@ -394,7 +419,9 @@ pub(super) fn failure(undelivered: DeliveryError) -> RequestFailure {
         DeliveryErrorKind::Throttled => (FailureKind::Throttled, None, Vec::new()),
         DeliveryErrorKind::Auth => (FailureKind::Auth, None, Vec::new()),
         DeliveryErrorKind::InDoubt => (FailureKind::InDoubt, None, Vec::new()),
-        DeliveryErrorKind::Unreachable | DeliveryErrorKind::Unrecorded => (FailureKind::Unreachable, None, Vec::new()),
+        DeliveryErrorKind::Unreachable | DeliveryErrorKind::Unrecorded => {
+            (FailureKind::Unreachable, None, Vec::new())
+        }
         DeliveryErrorKind::Cancelled => (FailureKind::Cancelled, None, Vec::new()),
     };
     RequestFailure {

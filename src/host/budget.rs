@@ -81,7 +81,8 @@ impl MemoryBudget {
 
     /// Memory of a request that has come in: it is here already, so it is counted whatever there is.
     pub(super) fn of_request(self: &Rc<Self>, bytes: u64) -> MemoryReservation {
-        let mut held = MemoryReservation { budget: Rc::clone(self), of: MemoryUse::Requests, number: 0, bytes: 0 };
+        let mut held =
+            MemoryReservation { budget: Rc::clone(self), of: MemoryUse::Requests, number: 0, bytes: 0 };
         held.set(bytes);
         held
     }
@@ -89,7 +90,12 @@ impl MemoryBudget {
     /// Memory of an answer; nothing so far.
     pub(super) fn of_answer(self: &Rc<Self>) -> MemoryReservation {
         self.last.set(self.last.get() + 1);
-        MemoryReservation { budget: Rc::clone(self), of: MemoryUse::Answers, number: self.last.get(), bytes: 0 }
+        MemoryReservation {
+            budget: Rc::clone(self),
+            of: MemoryUse::Answers,
+            number: self.last.get(),
+            bytes: 0,
+        }
     }
 
     /// Whether a request of so many bytes may be read.

@@ -2,7 +2,7 @@
 
 use futures_util::future::LocalBoxFuture;
 
-use crate::protocol::{HostResponse, BroadcastStep, ConsoleStep, RequestFailure, HostRequest};
+use crate::protocol::{BroadcastStep, ConsoleStep, HostRequest, HostResponse, RequestFailure};
 
 use super::services::RunServices;
 

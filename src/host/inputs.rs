@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
-use crate::ledger::{PlanInput, InputKind};
+use crate::ledger::{InputKind, PlanInput};
 use crate::protocol::LuaSource;
 
 /// What begins the name of a module of the embedded standard library.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 
 use crate::config::Permissions;
-use crate::ledger::{Ledger, Instance};
-use crate::protocol::{JobDeclaration, RequestFailure, FailureKind};
+use crate::ledger::{Instance, Ledger};
+use crate::protocol::{FailureKind, JobDeclaration, RequestFailure};
 use crate::schedule::Job;
 
 use super::broadcasts::{BroadcastSupervisor, ProjectInputs};
@@ -37,7 +37,8 @@ impl JobContext {
     /// Writes down, once, that something is about to be sent that is neither in a broadcast nor has a key of its own:
     /// after a crash the run must not be entered again unasked.
     pub(super) async fn mark_not_rerunnable(&self) -> Result<(), RequestFailure> {
-        let unsent = |why: String| RequestFailure::new(FailureKind::Unreachable, format!("{why}; nothing was sent"));
+        let unsent =
+            |why: String| RequestFailure::new(FailureKind::Unreachable, format!("{why}; nothing was sent"));
         let write = async || {
             let ours = self.ledger.mark_not_rerunnable(&self.name, self.scheduled_at, &self.owner).await;
             if ours.map_err(|error| unsent(error.to_string()))? {
@@ -67,8 +68,8 @@ impl DeclaredJobs {
     }
 
     pub(super) fn declare(&self, declaration: &JobDeclaration) -> Result<(), RequestFailure> {
-        let job =
-            Job::new(declaration).map_err(|problem| RequestFailure::invalid(problem.field, problem.message))?;
+        let job = Job::new(declaration)
+            .map_err(|problem| RequestFailure::invalid(problem.field, problem.message))?;
         let name = &job.name;
         if job.hook().is_some() && !self.hooks.contains(name) {
             let message = format!(

@@ -25,19 +25,20 @@ pub mod testing;
 mod variables;
 
 pub use broadcasts::{
-    RunBroadcasts, BroadcastSupervisor, SupervisedEnd, OnChange, PlanProgress, ProjectInputs, changed_note, input_words,
+    BroadcastSupervisor, OnChange, PlanProgress, ProjectInputs, RunBroadcasts, SupervisedEnd, changed_note,
+    input_words,
 };
-pub use budget::{MemoryBudget, HostMemory};
+pub use budget::{HostMemory, MemoryBudget};
 pub use console::{Console, ConsoleInput};
 pub use files::{FileChange, ProjectFiles, ScriptFiles};
 pub use inputs::RunInputs;
 pub use interrupt::{Interrupt, InterruptSwitch};
 pub use jobs::{DeclaredJobs, JobContext};
 pub use outbound::{OutboundHttp, Webhook, net_problem};
-pub use output::{ScriptOutput, DiscardOutput, log_line};
+pub use output::{DiscardOutput, ScriptOutput, log_line};
 pub use process::confinement;
-pub use services::{RunMode, PlannedRun, RunStop, RunServices, SetupError};
-pub use session::{RunEnd, RunError, OWN_BINARY, RunSpec, run};
+pub use services::{PlannedRun, RunMode, RunServices, RunStop, SetupError};
+pub use session::{OWN_BINARY, RunEnd, RunError, RunSpec, run};
 pub use sources::{MAX_SOURCE, ModuleSnapshot, ModuleSources};
 pub use store::{ScriptStore, StoreChange};
 pub use variables::GrantedVariables;

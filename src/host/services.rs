@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::config::{Project, Settings};
-use crate::delivery::{Delivery, StopSignal, StopSwitch, SendCounters};
+use crate::delivery::{Delivery, SendCounters, StopSignal, StopSwitch};
 
 use super::broadcasts::RunBroadcasts;
 use super::budget::MemoryBudget;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rust_embed::RustEmbed;
 
 use crate::config::Project;
-use crate::protocol::{RequestFailure, LuaSource};
+use crate::protocol::{LuaSource, RequestFailure};
 
 use super::files::ModuleFolders;
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::clock::Clock;
 use crate::ledger::{AddResult, Ledger, LedgerError};
-use crate::protocol::{RequestFailure, FailureKind, STORE_KEY_BYTES as KEY_BYTES, StoreRequest, StoreStep};
+use crate::protocol::{FailureKind, RequestFailure, STORE_KEY_BYTES as KEY_BYTES, StoreRequest, StoreStep};
 
 /// The most bytes of a value, as JSON.
 pub(super) const VALUE_BYTES: usize = 256 * 1024;

@@ -6,7 +6,7 @@ use std::fmt;
 use secrecy::SecretString;
 
 use crate::config::Permissions;
-use crate::protocol::{RequestFailure, FailureKind};
+use crate::protocol::{FailureKind, RequestFailure};
 
 /// The program's own credentials: no permission grants these, nor the files named by the same with `_FILE`.
 const OWN: [&str; 8] = [
@@ -85,7 +85,10 @@ impl GrantedVariables {
         }
         let value = self.value(name)?.filter(|value| !value.is_empty());
         value.map(SecretString::from).ok_or_else(|| {
-            RequestFailure::invalid("name", format!("the secret {name} is granted, but the variable is not set"))
+            RequestFailure::invalid(
+                "name",
+                format!("the secret {name} is granted, but the variable is not set"),
+            )
         })
     }
 
@@ -93,7 +96,10 @@ impl GrantedVariables {
         (self.lookup)(name)
             .map(|value| {
                 value.into_string().map_err(|_| {
-                    RequestFailure::invalid("name", format!("the variable {name} holds bytes that are not UTF-8"))
+                    RequestFailure::invalid(
+                        "name",
+                        format!("the variable {name} holds bytes that are not UTF-8"),
+                    )
                 })
             })
             .transpose()

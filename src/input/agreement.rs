@@ -120,7 +120,8 @@ fn file(cells: &[(String, String, String, bool, String)], separator: char, encod
 /// The ids of a file; an error for each line that is refused, and none at all where the whole is.
 fn ids(file: File, encoding: usize) -> Option<Vec<Option<String>>> {
     let encoding = (encoding == 4).then(|| "gb18030".to_owned());
-    let mut audience = Audience::open("a.csv", file, &AudienceOptions { encoding, ..AudienceOptions::default() }).ok()?;
+    let mut audience =
+        Audience::open("a.csv", file, &AudienceOptions { encoding, ..AudienceOptions::default() }).ok()?;
     let lines = audience.page(100).ok()?;
     let id = |value: Value| value["group_id"].as_str().map(str::to_owned);
     Some(lines.into_iter().map(|line| line.value.ok().and_then(id)).collect())

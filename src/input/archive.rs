@@ -61,7 +61,8 @@ pub(super) fn check<R: Read + Seek>(source: &mut R) -> Result<(), InputError> {
         }
     }
     source.seek(SeekFrom::Start(0)).map_err(|error| failed(&error))?;
-    let damaged = |error: &dyn std::fmt::Display| InputError::whole(format!("the workbook is damaged: {error}"));
+    let damaged =
+        |error: &dyn std::fmt::Display| InputError::whole(format!("the workbook is damaged: {error}"));
     let mut archive = ZipArchive::new(&mut *source).map_err(|error| damaged(&error))?;
     if archive.len() > FILES {
         return Err(InputError::whole(format!(

@@ -92,10 +92,18 @@ impl Audience {
     pub fn open(path: &str, file: File, options: &AudienceOptions) -> Result<Self, InputError> {
         let id_column = options.id_column.as_deref().map_or(GROUP_ID, str::trim).to_owned();
         let body = match form(path).map_err(InputError::whole)? {
-            AudienceFormat::Table => AudienceReader::Table(TableReader::open(file, options, true, Some(&id_column))?),
-            AudienceFormat::Sheet => AudienceReader::Sheet(Box::new(SheetReader::open(file, options, &id_column)?)),
-            AudienceFormat::Lines => AudienceReader::Items(ItemReader::lines(TextReader::open(file, options)?), 0),
-            AudienceFormat::List => AudienceReader::Items(ItemReader::list(TextReader::open(file, options)?), 0),
+            AudienceFormat::Table => {
+                AudienceReader::Table(TableReader::open(file, options, true, Some(&id_column))?)
+            }
+            AudienceFormat::Sheet => {
+                AudienceReader::Sheet(Box::new(SheetReader::open(file, options, &id_column)?))
+            }
+            AudienceFormat::Lines => {
+                AudienceReader::Items(ItemReader::lines(TextReader::open(file, options)?), 0)
+            }
+            AudienceFormat::List => {
+                AudienceReader::Items(ItemReader::list(TextReader::open(file, options)?), 0)
+            }
         };
         let is_chosen = options.id_column.is_some();
         match &body {
@@ -106,7 +114,9 @@ impl Audience {
                     table.begins(),
                 )?;
             }
-            AudienceReader::Sheet(sheet) if !is_chosen => header::check_alike(&sheet.header, sheet.id, sheet.begins)?,
+            AudienceReader::Sheet(sheet) if !is_chosen => {
+                header::check_alike(&sheet.header, sheet.id, sheet.begins)?
+            }
             _ => {}
         }
         Ok(Self {
@@ -164,7 +174,9 @@ impl Audience {
         match &mut self.body {
             AudienceReader::Table(table) => match table.advance()? {
                 TableEvent::Good(number) => Ok(Some(RecipientLine { number, value: of_row(table, number) })),
-                TableEvent::Bad(fault) => Ok(Some(RecipientLine { number: fault.line.unwrap_or(0), value: Err(fault) })),
+                TableEvent::Bad(fault) => {
+                    Ok(Some(RecipientLine { number: fault.line.unwrap_or(0), value: Err(fault) }))
+                }
                 TableEvent::End => Ok(None),
             },
             AudienceReader::Sheet(sheet) => {
@@ -202,8 +214,12 @@ impl Audience {
                 let (encoding, separator) = table.taken_for();
                 (encoding, table.counts(), format!(", separated by {separator}"))
             }
-            AudienceReader::Sheet(sheet) => ("XLSX", (sheet.read, sheet.blank), format!(", sheet `{}`", sheet.name)),
-            AudienceReader::Items(items, rows) => (items.source.encoding(), (*rows, items.blank), String::new()),
+            AudienceReader::Sheet(sheet) => {
+                ("XLSX", (sheet.read, sheet.blank), format!(", sheet `{}`", sheet.name))
+            }
+            AudienceReader::Items(items, rows) => {
+                (items.source.encoding(), (*rows, items.blank), String::new())
+            }
         };
         let blank = match blank {
             0 => String::new(),

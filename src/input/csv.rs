@@ -130,7 +130,9 @@ impl<S: BlockSource> CsvRowReader<S> {
                         record.end_cell(at == CsvState::Quote);
                         at = CsvState::CellStart;
                     }
-                    (CsvState::CellStart, b'"') => (at, opened, returned) = (CsvState::Quoted, self.line, false),
+                    (CsvState::CellStart, b'"') => {
+                        (at, opened, returned) = (CsvState::Quoted, self.line, false)
+                    }
                     (CsvState::Quote, _) => return Err(after_quote(record, opened, self.line, names)),
                     (_, byte) => {
                         if byte == b'"' && stray.is_none() {

@@ -18,7 +18,10 @@ pub(super) struct DetectedEncoding {
 }
 
 /// Finds out, and goes back to the start.
-pub(super) fn detect<R: Read + Seek>(source: &mut R, asked: Option<NamedEncoding>) -> Result<DetectedEncoding, InputError> {
+pub(super) fn detect<R: Read + Seek>(
+    source: &mut R,
+    asked: Option<NamedEncoding>,
+) -> Result<DetectedEncoding, InputError> {
     let failed = |error: io::Error| InputError::whole(format!("it cannot be read: {error}"));
     let mut head = [0; 8];
     let length = read_some(source, &mut head).map_err(failed)?;

@@ -77,7 +77,10 @@ const MEANT_USERS: &[&str] = &[
 ];
 
 /// The names in a row, without blanks around them.
-pub(super) fn names<'cell>(cells: impl Iterator<Item = &'cell str>, line: u64) -> Result<Vec<String>, InputError> {
+pub(super) fn names<'cell>(
+    cells: impl Iterator<Item = &'cell str>,
+    line: u64,
+) -> Result<Vec<String>, InputError> {
     let names: Vec<String> = cells.map(|name| name.trim().to_owned()).collect();
     let mut seen: HashMap<&str, usize> = HashMap::new();
     for (index, name) in names.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
@@ -180,7 +183,9 @@ pub(super) fn check_alike(names: &[String], id: usize, line: u64) -> Result<(), 
     let Some(of_ids) = names.get(id) else { return Ok(()) };
     let is_second = |(index, name): &(usize, &String)| *index != id && plain(name) == plain(of_ids);
     match names.iter().enumerate().find(is_second) {
-        Some((index, name)) => Err(InputError::at(line, column(index, Some(name)), two_of_ids("column", of_ids))),
+        Some((index, name)) => {
+            Err(InputError::at(line, column(index, Some(name)), two_of_ids("column", of_ids)))
+        }
         None => Ok(()),
     }
 }

@@ -206,7 +206,8 @@ mod tests {
     use super::*;
 
     fn all(text: &str, list: bool) -> Result<Vec<(u64, Value)>, String> {
-        let mut items = if list { ItemReader::list(text.as_bytes()) } else { ItemReader::lines(text.as_bytes()) };
+        let mut items =
+            if list { ItemReader::list(text.as_bytes()) } else { ItemReader::lines(text.as_bytes()) };
         let mut all = Vec::new();
         while let Some(item) = items.advance().map_err(|fault| fault.to_string())? {
             all.push((item.line, item.value.map_err(|fault| fault.to_string())?));

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::message::{IdKind, id};
 
 use super::fault::InputError;
-use super::header::{self, GROUP_ID, ColumnMeaning};
+use super::header::{self, ColumnMeaning, GROUP_ID};
 use super::ids::group_id;
 
 /// How many names of fields are kept.

@@ -1,6 +1,6 @@
 //! What separates a table's columns: comma, semicolon or tab, found by its first rows.
 
-use super::csv::{CsvRecord, CsvRowReader, CsvEvent};
+use super::csv::{CsvEvent, CsvRecord, CsvRowReader};
 use super::fault::InputError;
 use super::header;
 

@@ -45,7 +45,11 @@ pub(super) struct SheetReader {
 }
 
 impl SheetReader {
-    pub(super) fn open(mut file: File, options: &AudienceOptions, id_column: &str) -> Result<Self, InputError> {
+    pub(super) fn open(
+        mut file: File,
+        options: &AudienceOptions,
+        id_column: &str,
+    ) -> Result<Self, InputError> {
         archive::check(&mut file)?;
         let mut book: Xlsx<BufReader<File>> =
             Xlsx::new(BufReader::new(file)).map_err(|error| unreadable(&error))?;
@@ -155,7 +159,11 @@ fn chosen(book: &Xlsx<BufReader<File>>, asked: Option<&str>) -> Result<String, I
     }
 }
 
-fn read(book: &mut Xlsx<BufReader<File>>, name: &str, hand: &SyncSender<SheetBatch>) -> Result<(), InputError> {
+fn read(
+    book: &mut Xlsx<BufReader<File>>,
+    name: &str,
+    hand: &SyncSender<SheetBatch>,
+) -> Result<(), InputError> {
     let mut cells = book.worksheet_cells_reader(name).map_err(|error| unreadable(&error))?;
     let formats: Vec<String> = cells
         .styles()
@@ -180,7 +188,10 @@ fn read(book: &mut Xlsx<BufReader<File>>, name: &str, hand: &SyncSender<SheetBat
         match batch.last() {
             Some((last, _)) if *last == line => {}
             Some((last, _)) if *last > line => {
-                return Err(InputError::line(line, "its rows are not in their order; save the workbook anew"));
+                return Err(InputError::line(
+                    line,
+                    "its rows are not in their order; save the workbook anew",
+                ));
             }
             _ => {
                 if batch.len() == BATCH && hand.send(SheetBatch::Rows(std::mem::take(&mut batch))).is_err() {

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Seek};
 
-use super::csv::{CsvRecord, CsvRowReader, CsvEvent};
+use super::csv::{CsvEvent, CsvRecord, CsvRowReader};
 use super::fault::InputError;
 use super::options::AudienceOptions;
 use super::text::{BlockSource, TextReader};
@@ -196,8 +196,8 @@ mod tests {
 
     fn read(text: &str, id_column: Option<&str>) -> Result<(Rows, Vec<String>), String> {
         let source = Cursor::new(text.as_bytes().to_vec());
-        let mut table =
-            TableReader::open(source, &AudienceOptions::default(), true, id_column).map_err(|fault| fault.to_string())?;
+        let mut table = TableReader::open(source, &AudienceOptions::default(), true, id_column)
+            .map_err(|fault| fault.to_string())?;
         let (mut rows, mut bad) = (Vec::new(), Vec::new());
         loop {
             match table.advance().map_err(|fault| fault.to_string())? {

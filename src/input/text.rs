@@ -6,7 +6,7 @@ use encoding_rs::{Decoder, DecoderResult, Encoding};
 
 use super::detect::detect;
 use super::fault::InputError;
-use super::options::{NamedEncoding, AudienceOptions};
+use super::options::{AudienceOptions, NamedEncoding};
 use super::position::Position;
 
 /// Bytes that are read at once.
@@ -109,10 +109,9 @@ impl<R: Read> TextReader<R> {
             self.at = 0;
         }
         if self.raw_at == self.raw_end && !self.source_ended {
-            let count = self
-                .source
-                .read(&mut self.raw)
-                .map_err(|error| InputError::line(self.position.line, format!("it cannot be read: {error}")))?;
+            let count = self.source.read(&mut self.raw).map_err(|error| {
+                InputError::line(self.position.line, format!("it cannot be read: {error}"))
+            })?;
             (self.raw_at, self.raw_end) = (0, count);
             self.source_ended = count == 0;
         }

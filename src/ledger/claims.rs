@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::broadcast::json;
-use super::jobs::{DecidedUntil, EndedRun, JobRunAction, JobClaim, NewJobRun};
+use super::jobs::{DecidedUntil, EndedRun, JobClaim, JobRunAction, NewJobRun};
 use super::sql::sql;
 use super::store::{Transaction, millis};
 use super::{JobState, LedgerError};
@@ -19,7 +19,8 @@ pub(super) async fn claim(
 ) -> Result<Vec<JobClaim>, LedgerError> {
     let elsewhere = run_elsewhere(write, runs, owner).await?;
     let now = write.store.now();
-    let new: Vec<_> = runs.iter().map(|run| InitialRunState::of(run, elsewhere.contains(run.job.as_str()))).collect();
+    let new: Vec<_> =
+        runs.iter().map(|run| InitialRunState::of(run, elsewhere.contains(run.job.as_str()))).collect();
     let rows: Vec<_> = runs.iter().zip(&new).map(|(run, new)| new.row(run, now)).collect();
     let statement = sql(
         "INSERT INTO job_runs (job, scheduled_at, state, attempt, entries, note, finished_at, version, rerun, timeout, args, owner, started_at)

@@ -7,7 +7,7 @@ use super::broadcast::{Lease, RecipientOutcome};
 use super::moves::{RecipientMoves, move_all, move_carefully};
 use super::sends::{self, NewSend, SendOutcome};
 use super::store::Transaction;
-use super::{LedgerError, DeliveryState};
+use super::{DeliveryState, LedgerError};
 
 /// What is written in group commits.
 #[derive(Debug)]
@@ -31,7 +31,8 @@ impl CommitRequest {
 
 /// Whether requests are written by one statement, as new sends and their outcomes are.
 pub(super) fn is_one_statement(requests: &[CommitRequest]) -> bool {
-    let alone = |request| matches!(request, &CommitRequest::NewSend { .. } | &CommitRequest::SettleSend { .. });
+    let alone =
+        |request| matches!(request, &CommitRequest::NewSend { .. } | &CommitRequest::SettleSend { .. });
     requests.len() <= sends::MOST && requests.iter().all(alone)
 }
 

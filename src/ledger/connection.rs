@@ -39,7 +39,10 @@ impl Connection {
     }
 
     /// The first row that a question gives.
-    pub(super) async fn row<T: DecodableRow>(&mut self, question: Statement) -> Result<Option<T>, sqlx::Error> {
+    pub(super) async fn row<T: DecodableRow>(
+        &mut self,
+        question: Statement,
+    ) -> Result<Option<T>, sqlx::Error> {
         match self {
             Self::Sqlite(connection) => {
                 let (text, given) = question.for_sqlite()?;

@@ -7,7 +7,7 @@ use super::sql::sql;
 use super::store::{Transaction, count};
 use super::tables::TABLES;
 use super::transfer::tables_with_stale_sequence;
-use super::{Ledger, LedgerError, BroadcastStage};
+use super::{BroadcastStage, Ledger, LedgerError};
 
 /// Faults of one kind that are named.
 const NAMED: usize = 5;
@@ -143,7 +143,9 @@ impl ExaminedBroadcast {
                 in_words(of.14 - 1, "recipient")
             ));
         }
-        let over = [BroadcastStage::Finished, BroadcastStage::Cancelled].iter().any(|stage| stage.number() == self.stage);
+        let over = [BroadcastStage::Finished, BroadcastStage::Cancelled]
+            .iter()
+            .any(|stage| stage.number() == self.stage);
         if over && counted[0] + counted[1] > 0 {
             let waiting = counted[0] + counted[1];
             faults.push(format!(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use super::instance::{Reaped, Instance, reap};
+use super::instance::{Instance, Reaped, reap};
 use super::restores::may_send;
 use super::sql::{Statement, sql};
 use super::store::{Transaction, millis};

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use super::job_registry::{is_taken, insert_job_command};
+use super::job_registry::{insert_job_command, is_taken};
 use super::sql::sql;
 use super::store::{from_millis, millis};
-use super::{JobState, JobCommand, Ledger, LedgerError};
+use super::{JobCommand, JobState, Ledger, LedgerError};
 
 /// Requests whose runs are not over, of a hook and of all together, that are taken at the most.
 const MOST: i64 = 1000;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::instance::lives;
 use super::sql::sql;
 use super::store::{count, from_millis};
-use super::{Ledger, LedgerError, Instance};
+use super::{Instance, Ledger, LedgerError};
 
 /// A daemon, as the ledger knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +47,11 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn claim_apps(&self, owner: &Instance, apps: &str) -> Result<Option<(u64, String)>, LedgerError> {
+    pub async fn claim_apps(
+        &self,
+        owner: &Instance,
+        apps: &str,
+    ) -> Result<Option<(u64, String)>, LedgerError> {
         let mut write = self.store().write().await?;
         let result = async {
             let question =

@@ -13,7 +13,7 @@ use super::connection::Connection;
 use super::open::{self, FILE};
 use super::postgres::{self, PostgresServer};
 use super::sql::sql;
-use super::store::{StoreBackend as StorePlace, Store, count};
+use super::store::{Store, StoreBackend as StorePlace, count};
 use super::{Ledger, LedgerError, LedgerLocation};
 
 /// What a look at a store found.
@@ -61,7 +61,14 @@ impl Ledger {
                 let version: Option<(i64,)> = connection.row(question).await.map_err(error)?;
                 let (version,) = version.unwrap_or_default();
                 let size = size_of(&file);
-                Ok(StoreInspection { path: file, version, least: version, known: open::KNOWN, size, server: None })
+                Ok(StoreInspection {
+                    path: file,
+                    version,
+                    least: version,
+                    known: open::KNOWN,
+                    size,
+                    server: None,
+                })
             }
             LedgerLocation::Server(address) => {
                 let (server, shown) = PostgresServer::new(address.expose_secret())?;

@@ -10,12 +10,12 @@ use std::sync::Arc;
 
 use tokio::task::AbortHandle;
 
-use super::open::private;
 use super::heartbeat::{self, Heartbeat, host_name};
+use super::open::private;
 use super::restores::may_send;
 use super::sql::sql;
 use super::store::{Transaction, count};
-use super::{Ledger, LedgerError, DeliveryState};
+use super::{DeliveryState, Ledger, LedgerError};
 
 /// Why a send is in doubt whose sender died.
 pub(super) const ENDED_BEFORE: &str = "its sender ended before the answer";

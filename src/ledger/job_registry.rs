@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::broadcast::json;
-use super::jobs::{JobRun, JobRunRow};
 use super::instance::lives;
+use super::jobs::{JobRun, JobRunRow};
 use super::postgres::registered_jobs;
 use super::sql::sql;
 use super::store::{Transaction, from_millis, millis};
-use super::{JobCommand, Ledger, LedgerError, Instance, InstanceName};
+use super::{Instance, InstanceName, JobCommand, Ledger, LedgerError};
 
 /// A job that is in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,7 +96,11 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn register_jobs(&self, owner: &Instance, jobs: &[RegisteredJob]) -> Result<Vec<Duration>, LedgerError> {
+    pub async fn register_jobs(
+        &self,
+        owner: &Instance,
+        jobs: &[RegisteredJob],
+    ) -> Result<Vec<Duration>, LedgerError> {
         let rows: Vec<_> = jobs
             .iter()
             .map(|job| (&job.name, &job.script, &job.times, millis(job.decided_until), &job.version))
@@ -133,7 +137,10 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn previous_schedules(&self, jobs: &[RegisteredJob]) -> Result<Vec<PreviousSchedule>, LedgerError> {
+    pub async fn previous_schedules(
+        &self,
+        jobs: &[RegisteredJob],
+    ) -> Result<Vec<PreviousSchedule>, LedgerError> {
         type Row = (String, String, i64, Option<i64>);
         let names: Vec<_> = jobs.iter().map(|job| (&job.name, &job.times)).collect();
         let mut write = self.store().write().await?;
@@ -316,7 +323,15 @@ impl Ledger {
         let wished = |(id, job, wish, scheduled_at, asked_at, by_request, args): Row| {
             let wish = JobCommand::from_number(wish).map_err(|detail| self.store().record(detail))?;
             let (scheduled_at, asked_at) = (scheduled_at.map(from_millis), from_millis(asked_at));
-            Ok(PendingJobCommand { id, job, command: wish, scheduled_at, asked_at, by_request, args: self.args(args)? })
+            Ok(PendingJobCommand {
+                id,
+                job,
+                command: wish,
+                scheduled_at,
+                asked_at,
+                by_request,
+                args: self.args(args)?,
+            })
         };
         Ok(JobControl {
             paused: paused.into_iter().map(|(name,)| name).collect(),

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::claims;
+use super::heartbeat::is_known;
 use super::instance::lives;
 use super::postgres::registered_jobs;
-use super::heartbeat::is_known;
 use super::sql::sql;
 use super::store::{Transaction, from_millis, millis, small};
 use super::versions::{self, StoredScript};
-use super::{JobState, Ledger, LedgerError, Instance};
+use super::{Instance, JobState, Ledger, LedgerError};
 
 /// An instant of a job, decided upon.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -333,7 +333,11 @@ impl Ledger {
         rows.into_iter().map(|row| self.job_run(row)).collect()
     }
 
-    async fn orphans(&self, write: &mut Transaction<'_>, owner: i64) -> Result<Vec<OrphanedRun>, LedgerError> {
+    async fn orphans(
+        &self,
+        write: &mut Transaction<'_>,
+        owner: i64,
+    ) -> Result<Vec<OrphanedRun>, LedgerError> {
         type Row = (String, i64, i64, i64, i64, bool, i64, Option<String>, Option<i64>, Option<String>);
         let question = sql(
             "SELECT job, scheduled_at, attempt, owner, state, loose AND NOT rerun, entries, version, timeout, args FROM job_runs

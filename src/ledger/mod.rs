@@ -16,7 +16,6 @@
 mod activity;
 mod alerts;
 mod app_tokens;
-mod requested_runs;
 mod backup;
 mod broadcast;
 mod claims;
@@ -24,24 +23,25 @@ mod commit;
 mod connection;
 mod copy;
 mod data;
+mod deferred;
 mod error;
 mod examine;
 mod figures;
 mod files;
+mod heartbeat;
 mod hooks;
 mod hosts;
-mod jobs;
-mod deferred;
 mod inspection;
+mod instance;
+mod job_registry;
+mod jobs;
 mod moves;
 mod open;
-mod instance;
 mod postgres;
 mod prune;
-mod heartbeat;
 mod queue;
+mod requested_runs;
 mod restores;
-mod job_registry;
 mod scripts;
 mod sends;
 mod shares;
@@ -62,27 +62,27 @@ use std::sync::Arc;
 pub use activity::{Activity, NewActivity};
 pub use alerts::DueAlert;
 pub use app_tokens::{StoredAppToken, TokenTurn};
-pub use backup::{BackupInfo, BackupError, BackupStep, ReplacedLedger, RestoredLedger};
+pub use backup::{BackupError, BackupInfo, BackupStep, ReplacedLedger, RestoredLedger};
 pub use broadcast::*;
 pub use data::AddResult;
 pub use error::LedgerError;
 pub use examine::ConsistencyReport;
 pub use files::SentFile;
-pub use hooks::{NewHookRequest, HookAcceptance};
+pub use hooks::{HookAcceptance, NewHookRequest};
 pub use hosts::Host;
-pub use jobs::{BeginResult, DecidedUntil, EndedRun, JobRunAction, JobClaim, JobRun, NewJobRun, OrphanedRun};
-pub use inspection::{StoreInspection, ServerInspection};
+pub use inspection::{ServerInspection, StoreInspection};
+pub use instance::{Instance, InstanceName, Reaped};
+pub use job_registry::{JobControl, JobRow, PendingJobCommand, PreviousSchedule, RegisteredJob};
+pub use jobs::{BeginResult, DecidedUntil, EndedRun, JobClaim, JobRun, JobRunAction, NewJobRun, OrphanedRun};
 pub use open::FILE as LEDGER_FILE;
-pub use instance::{Reaped, Instance, InstanceName};
 pub use prune::PruneCounts;
 pub use restores::{PendingRestore, UncertainBroadcast};
-pub use job_registry::{RegisteredJob, JobControl, JobRow, PreviousSchedule, PendingJobCommand};
 pub use scripts::ScriptRow;
 pub use sends::{BeginSendResult, NewSend, SendFilter, SendOutcome, SendRow, SendTicket};
 pub use shares::{QuotaClaim, QuotaShare};
-pub use state::{RecipientCounts, JobState, JobCommand, BroadcastStage, DeliveryState, BroadcastCommand};
+pub use state::{BroadcastCommand, BroadcastStage, DeliveryState, JobCommand, JobState, RecipientCounts};
 pub use tokens::TokenRole;
-pub use transfer::{CopySummary, CopiedTable, CopyError};
+pub use transfer::{CopiedTable, CopyError, CopySummary};
 pub use versions::{StoredModule, StoredScript};
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -176,7 +176,10 @@ impl Ledger {
         Ok((ledger, found, now))
     }
 
-    async fn opened(place: &LedgerLocation, clock: Clock) -> Result<(Self, open::MigrationVersions), LedgerError> {
+    async fn opened(
+        place: &LedgerLocation,
+        clock: Clock,
+    ) -> Result<(Self, open::MigrationVersions), LedgerError> {
         let (store, step) = match place {
             LedgerLocation::Folder(folder) => open::open(folder, clock, false).await?,
             LedgerLocation::Server(address) => open::open_server(address.expose_secret(), clock).await?,

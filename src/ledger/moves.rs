@@ -14,7 +14,7 @@ use serde::{Serialize, Serializer};
 use super::broadcast::{CountsDelta, Lease, RecipientOutcome, apply, apply_text, bind_apply, holds, json};
 use super::sql::sql;
 use super::store::{Transaction, count, stored};
-use super::{LedgerError, DeliveryState, postgres};
+use super::{DeliveryState, LedgerError, postgres};
 
 /// What the requests of a commit ask of one broadcast.
 #[derive(Default)]
@@ -67,8 +67,10 @@ pub(super) async fn move_all(
     let mut due = 0;
     for (state, outcomes) in &moves.outcomes {
         delta.moved(DeliveryState::Sending, *state, outcomes.len() as u64);
-        let (delivered, rest): (Vec<&RecipientOutcome>, Vec<&RecipientOutcome>) =
-            outcomes.iter().copied().partition(|outcome| *state == DeliveryState::Sent && outcome.error.is_none());
+        let (delivered, rest): (Vec<&RecipientOutcome>, Vec<&RecipientOutcome>) = outcomes
+            .iter()
+            .copied()
+            .partition(|outcome| *state == DeliveryState::Sent && outcome.error.is_none());
         let mut alike: BTreeMap<u32, Vec<&RecipientOutcome>> = BTreeMap::new();
         for outcome in delivered {
             alike.entry(outcome.attempts).or_default().push(outcome);

@@ -15,7 +15,7 @@ use super::LedgerError;
 use super::connection::Connection as AnyConnection;
 use super::postgres::{self, PostgresServer};
 use super::sql::sql;
-use super::store::{StoreBackend, Store};
+use super::store::{Store, StoreBackend};
 
 /// The name of a ledger's file in its folder.
 pub const FILE: &str = "ledger.db";
@@ -53,7 +53,11 @@ pub(super) const KNOWN: i64 = STEPS.len() as i64;
 pub(super) type MigrationVersions = (i64, i64);
 
 /// Opens the ledger in `folder`, which is made where there is none. Of a scratch one nothing has to be on the disk.
-pub(super) async fn open(folder: &Path, clock: Clock, scratch: bool) -> Result<(Store, MigrationVersions), LedgerError> {
+pub(super) async fn open(
+    folder: &Path,
+    clock: Clock,
+    scratch: bool,
+) -> Result<(Store, MigrationVersions), LedgerError> {
     let hold = clock.hold();
     let path = folder.join(FILE);
     // Only one process at a time opens: changing a new file's journal mode under another's feet is an error.
@@ -90,7 +94,10 @@ pub(super) async fn open(folder: &Path, clock: Clock, scratch: bool) -> Result<(
 }
 
 /// Opens the ledger on the server at an address.
-pub(super) async fn open_server(address: &str, clock: Clock) -> Result<(Store, MigrationVersions), LedgerError> {
+pub(super) async fn open_server(
+    address: &str,
+    clock: Clock,
+) -> Result<(Store, MigrationVersions), LedgerError> {
     let hold = clock.hold();
     let (server, shown) = PostgresServer::new(address)?;
     let store = Store::new(&shown, StoreBackend::Server(Box::new(server)), clock.clone(), false);

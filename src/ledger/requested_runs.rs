@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use super::job_registry::{insert_job_command, is_taken};
 use super::jobs::{JobRun, JobRunRow};
-use super::job_registry::{is_taken, insert_job_command};
 use super::sql::sql;
 use super::store::from_millis;
 use super::{JobCommand, Ledger, LedgerError};

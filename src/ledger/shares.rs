@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::sql::sql;
 use super::store::{Transaction, millis};
-use super::{AppId, Ledger, LedgerError, Instance};
+use super::{AppId, Instance, Ledger, LedgerError};
 
 /// What a process asks of a quota.
 #[derive(Debug, Clone, Copy)]
@@ -57,14 +57,22 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn claim_places(&self, owner: &Instance, claim: QuotaClaim<'_>) -> Result<QuotaShare, LedgerError> {
+    pub async fn claim_places(
+        &self,
+        owner: &Instance,
+        claim: QuotaClaim<'_>,
+    ) -> Result<QuotaShare, LedgerError> {
         let mut write = self.store().write().await?;
         let result = claim_in(&mut write, owner.id(), claim).await;
         write.end(result).await
     }
 }
 
-async fn claim_in(write: &mut Transaction<'_>, owner: i64, claim: QuotaClaim<'_>) -> Result<QuotaShare, LedgerError> {
+async fn claim_in(
+    write: &mut Transaction<'_>,
+    owner: i64,
+    claim: QuotaClaim<'_>,
+) -> Result<QuotaShare, LedgerError> {
     // Read once it is our turn: while this waited for others, time went on.
     let now = write.store.now();
     let (length, cool) = (millis(claim.lease), millis(claim.cool));

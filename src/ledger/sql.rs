@@ -106,7 +106,7 @@ fn in_postgres(text: &str) -> String {
 
 macro_rules! from {
     ($($of:ty => $value:ident => $to:expr;)+) => {
-        $(impl From<$of> for Value {
+        $(impl From<$of> for SqlValue {
             fn from($value: $of) -> Self {
                 $to
             }

@@ -15,8 +15,8 @@ use crate::clock::{Clock, ClockHold, Instant};
 
 use super::LedgerError;
 use super::connection::{Connection, DecodableRow, is_refusal};
-use super::figures::CommitMetrics;
 use super::deferred::DeferredWrites;
+use super::figures::CommitMetrics;
 use super::postgres::PostgresServer;
 use super::sql::{Statement, sql};
 
@@ -161,7 +161,8 @@ impl Store {
         }
         let hold = self.clock.hold();
         self.is_in_place()?;
-        let line = if self.server().is_some() && kind != WriteScope::Alone { &self.mover } else { &self.writer };
+        let line =
+            if self.server().is_some() && kind != WriteScope::Alone { &self.mover } else { &self.writer };
         let mut home = line.lock().await;
         let began = self.clock.now();
         let mut alarm = WriteFailureGuard { store: self, armed: true };
@@ -170,7 +171,9 @@ impl Store {
                 Some(connection) => connection,
                 None => self.revive().await?,
             },
-            StoreBackend::Server(server) => Box::pin(server.begin(self, home.take(), kind == WriteScope::Alone)).await?,
+            StoreBackend::Server(server) => {
+                Box::pin(server.begin(self, home.take(), kind == WriteScope::Alone)).await?
+            }
         };
         let mut transaction = Transaction {
             store: self,
@@ -334,7 +337,10 @@ impl Transaction<'_> {
     }
 
     /// The first row that a question gives.
-    pub(super) async fn row<T: DecodableRow>(&mut self, question: Statement) -> Result<Option<T>, LedgerError> {
+    pub(super) async fn row<T: DecodableRow>(
+        &mut self,
+        question: Statement,
+    ) -> Result<Option<T>, LedgerError> {
         self.store.answer(self.connection.row(question)).await
     }
 
@@ -421,7 +427,10 @@ impl ReadConnection<'_> {
     }
 
     /// The first row that a question gives.
-    pub(super) async fn row<T: DecodableRow>(&mut self, question: Statement) -> Result<Option<T>, LedgerError> {
+    pub(super) async fn row<T: DecodableRow>(
+        &mut self,
+        question: Statement,
+    ) -> Result<Option<T>, LedgerError> {
         match self.store.answer(self.connection.row(question.clone())).await {
             Err(error) if error.broke() => {
                 self.connection = self.again(error).await?;

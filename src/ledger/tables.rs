@@ -9,7 +9,7 @@ use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Column as _, FromRow, Row as _, TypeInfo as _, ValueRef as _};
 
-use super::sql::{Statement, SqlValue, sql};
+use super::sql::{SqlValue, Statement, sql};
 
 /// One table.
 #[derive(Debug)]

@@ -41,7 +41,11 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn keep_tokens(&self, tokens: &[(TokenRole, String)], renew: bool) -> Result<bool, LedgerError> {
+    pub async fn keep_tokens(
+        &self,
+        tokens: &[(TokenRole, String)],
+        renew: bool,
+    ) -> Result<bool, LedgerError> {
         let mut write = self.store().write().await?;
         let result = async {
             let (there,) = write.row(sql("SELECT count(*) FROM tokens")).await?.unwrap_or((0_i64,));

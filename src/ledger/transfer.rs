@@ -10,11 +10,11 @@ use sha2::{Digest as _, Sha256};
 
 use crate::clock::Clock;
 
-use super::instance::{reap, lives};
+use super::instance::{lives, reap};
 use super::sql::sql;
 use super::store::{Transaction, count};
-use super::tables::{CellValue, TableRow, NUMBERED, TABLES, TableSchema};
-use super::{Ledger, LedgerError, InstanceName, LedgerLocation};
+use super::tables::{CellValue, NUMBERED, TABLES, TableRow, TableSchema};
+use super::{InstanceName, Ledger, LedgerError, LedgerLocation};
 
 /// How long the server waits for this program while the other store works.
 const PATIENCE: &str = "SET LOCAL idle_in_transaction_session_timeout = '2min'";
@@ -92,7 +92,11 @@ impl Ledger {
     /// # Errors
     ///
     /// [`CopyError`]; then nothing is in `to`.
-    pub async fn transfer(from: &LedgerLocation, to: &LedgerLocation, clock: &Clock) -> Result<CopySummary, CopyError> {
+    pub async fn transfer(
+        from: &LedgerLocation,
+        to: &LedgerLocation,
+        clock: &Clock,
+    ) -> Result<CopySummary, CopyError> {
         let (source, target) =
             (Self::open_at(from, clock.clone()).await?, Self::open_at(to, clock.clone()).await?);
         let (from, to) = (source.path().to_owned(), target.path().to_owned());
@@ -327,7 +331,9 @@ impl CopySummary {
 }
 
 /// Tables whose next row the store would number with a number that is taken: a restore that went wrong.
-pub(super) async fn tables_with_stale_sequence(write: &mut Transaction<'_>) -> Result<Vec<&'static str>, LedgerError> {
+pub(super) async fn tables_with_stale_sequence(
+    write: &mut Transaction<'_>,
+) -> Result<Vec<&'static str>, LedgerError> {
     let mut found = Vec::new();
     if write.store.server().is_none() {
         return Ok(found);

@@ -55,7 +55,9 @@ pub const fn body_fields(kind: MessageKind) -> &'static [&'static str] {
 pub fn shape(path: &[&str]) -> Option<TableShape> {
     match path {
         ["to" | "users" | "roam_ignore_users"] => Some(TableShape::List),
-        [] | ["body" | "ext"] | ["body", "size" | "customExts" | "file" | "thumb"] => Some(TableShape::Object),
+        [] | ["body" | "ext"] | ["body", "size" | "customExts" | "file" | "thumb"] => {
+            Some(TableShape::Object)
+        }
         _ => None,
     }
 }

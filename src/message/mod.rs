@@ -27,14 +27,14 @@ mod writer;
 mod tests;
 
 pub use altered::{IdKind, altered};
-pub use body::{MessageBody, ShareSecret, ImageSize};
+pub use body::{ImageSize, MessageBody, ShareSecret};
 pub use check::{check, check_draft, check_stored};
 pub use draft::Draft;
 pub use fields::{TableShape, body_fields, fields, shape};
 pub use ids::{id, id_text};
 pub use kind::{MessageKind, types};
 pub use limits::{
-    CUSTOM_EVENT_CHARS, CUSTOM_EXTS, GROUPS_PER_CALL, MessageLimits, MESSAGE_BYTES, ROAM_IGNORE_USERS,
+    CUSTOM_EVENT_CHARS, CUSTOM_EXTS, GROUPS_PER_CALL, MESSAGE_BYTES, MessageLimits, ROAM_IGNORE_USERS,
     TARGETED_GROUPS, USERS_PER_CALL,
 };
 pub use nearest::nearest;

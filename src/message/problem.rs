@@ -166,7 +166,8 @@ impl Findings {
 /// A misspelt field makes the field that was meant missing: that is one problem, not two.
 fn without_echoes(listed: Vec<MessageProblem>) -> Vec<MessageProblem> {
     let meant: Vec<String> = listed.iter().filter_map(|problem| problem.meant.clone()).collect();
-    let is_echo =
-        |problem: &MessageProblem| problem.limit.as_deref() == Some(REQUIRED) && meant.contains(&problem.field);
+    let is_echo = |problem: &MessageProblem| {
+        problem.limit.as_deref() == Some(REQUIRED) && meant.contains(&problem.field)
+    };
     listed.into_iter().filter(|problem| !is_echo(problem)).collect()
 }

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 use super::draft::verbatim;
 use super::writer::ObjectWriter;
-use super::{MessageCall, Draft};
+use super::{Draft, MessageCall};
 
 /// A message that keeps every limit. Serialises to the very bytes of [`Message::to_json`].
 #[derive(Clone, PartialEq, Eq)]

@@ -121,7 +121,7 @@ impl<T: DeserializeOwned> FrameDecoder<T> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::{HostResponse, HostRequest, ToHost, ToWorker};
+    use super::super::{HostRequest, HostResponse, ToHost, ToWorker};
     use super::*;
 
     #[test]

@@ -20,12 +20,15 @@ mod testing;
 
 pub use broadcast::BroadcastStep;
 pub use console::ConsoleStep;
-pub use failure::{RequestFailure, FailureKind};
+pub use failure::{FailureKind, RequestFailure};
 pub use frame::{FrameDecoder, MAX_FRAME, ProtocolError, encode};
-pub use jobs::{JobDeclaration, HOOK_OPTIONS, HookDeclaration, HookRequest, JOB_OPTIONS, JobStart, JobTrigger};
+pub use jobs::{
+    HOOK_OPTIONS, HookDeclaration, HookRequest, JOB_OPTIONS, JobDeclaration, JobStart, JobTrigger,
+};
 pub use names::{BROADCAST_FIELDS, RECALL_OPTIONS, SEND_OPTIONS, UPLOAD_OPTIONS};
 pub use request::{
-    HostResponse, SendEndpoint, HttpRequest, HttpValue, MAX_RECEIPTS, HttpValuePart, HostRequest, SendParams, UploadParams, SendPriority,
+    HostRequest, HostResponse, HttpRequest, HttpValue, HttpValuePart, MAX_RECEIPTS, SendEndpoint, SendParams,
+    SendPriority, UploadParams,
 };
 pub use start::{AppInfo, LoadMode, LuaSource, StartFrame, WorkerLimits};
 pub use store::{STORE_KEY_BYTES, STORE_OPTIONS, StoreRequest, StoreStep};

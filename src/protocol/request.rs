@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::capped;
-use super::{BroadcastStep, ConsoleStep, JobDeclaration, RequestFailure, LuaSource, StoreRequest, TestStep};
+use super::{BroadcastStep, ConsoleStep, JobDeclaration, LuaSource, RequestFailure, StoreRequest, TestStep};
 
 /// The most messages that one [`Request::Recall`] may name.
 pub const MAX_RECEIPTS: usize = 100_000;

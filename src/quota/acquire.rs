@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 use super::engine::{DriverState, QuotaState};
 use super::permit::Permit;
-use super::queue::{QueuedWaiter, Priority};
+use super::queue::{Priority, QueuedWaiter};
 use super::settings::QuotaSettings;
 use super::status::{QuotaStatus, Waiter};
 use crate::clock::{Clock, Instant};
@@ -52,7 +52,13 @@ impl Quota {
     #[must_use]
     pub fn new(settings: QuotaSettings, clock: Clock) -> Self {
         let engine = Mutex::new(QuotaState::new(&settings, &clock));
-        Self(Arc::new(QuotaInner { settings, clock, engine, wake_driver: Notify::new(), want: Notify::new() }))
+        Self(Arc::new(QuotaInner {
+            settings,
+            clock,
+            engine,
+            wake_driver: Notify::new(),
+            want: Notify::new(),
+        }))
     }
 
     pub(super) fn shared(&self) -> &QuotaInner {

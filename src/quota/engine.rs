@@ -8,12 +8,12 @@ use std::time::Duration;
 use super::ceiling::FixedRateLimiter;
 use super::pace::Pace;
 use super::permit::PermitOutcome;
-use super::window_slots::{LentSlots, WindowSlots};
-use super::queue::{QueuedWaiter, Priority, PermitQueue};
+use super::queue::{PermitQueue, Priority, QueuedWaiter};
 use super::round_trips::RoundTrips;
 use super::schedule::PermitSchedule;
 use super::settings::QuotaSettings;
 use super::tally::RollingCounter;
+use super::window_slots::{LentSlots, WindowSlots};
 use crate::clock::{Clock, Instant};
 
 #[derive(Debug)]

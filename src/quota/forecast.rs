@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::engine::QuotaState;
 use super::queue::Priority;
-use super::status::{Waiter, QueueStatus};
+use super::status::{QueueStatus, Waiter};
 use crate::clock::Instant;
 
 impl QuotaState {

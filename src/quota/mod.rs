@@ -23,7 +23,6 @@ mod engine;
 mod forecast;
 mod pace;
 mod permit;
-mod window_slots;
 mod queue;
 mod quotas;
 mod round_trips;
@@ -32,15 +31,16 @@ mod settings;
 mod shared;
 mod status;
 mod tally;
+mod window_slots;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use acquire::{Quota, CostTooHighError};
-pub use permit::{PermitOutcome, Permit};
-pub use window_slots::LentSlots;
+pub use acquire::{CostTooHighError, Quota};
+pub use permit::{Permit, PermitOutcome};
 pub use queue::Priority;
 pub use quotas::Quotas;
-pub use settings::{GROUPS_A_CALL, SendHistory, PastSend, QuotaSettings};
+pub use settings::{GROUPS_A_CALL, PastSend, QuotaSettings, SendHistory};
 pub use shared::Demand;
-pub use status::{QuotaStatus, Waiter, QueueStatus};
+pub use status::{QueueStatus, QuotaStatus, Waiter};
+pub use window_slots::LentSlots;

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use super::acquire::Quota;
-use super::settings::{GROUPS_A_CALL, SendHistory, QuotaSettings};
+use super::settings::{GROUPS_A_CALL, QuotaSettings, SendHistory};
 use crate::clock::Clock;
 use crate::config::{AppLimits, TargetedCost};
 

@@ -8,8 +8,8 @@
 use std::time::Duration;
 
 use super::acquire::{Quota, QuotaInner};
-use super::window_slots::LentSlots;
 use super::queue::Priority;
+use super::window_slots::LentSlots;
 
 /// What a process needs of a shared quota at one instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -114,7 +114,10 @@ impl Job {
             zone,
         };
         if job.timeout == Some(Duration::ZERO) {
-            return Err(DeclarationError::new("timeout", "0 s is no time to run in; leave it out for the project's"));
+            return Err(DeclarationError::new(
+                "timeout",
+                "0 s is no time to run in; leave it out for the project's",
+            ));
         }
         job.check_jitter()?;
         Ok(job)
@@ -124,7 +127,9 @@ impl Job {
     #[must_use]
     pub fn next_after(&self, after: Duration) -> Option<Duration> {
         match &self.times {
-            JobSchedule::Cron(cron) => zone::since_epoch(cron.next_after(zone::timestamp(after), &self.zone)?),
+            JobSchedule::Cron(cron) => {
+                zone::since_epoch(cron.next_after(zone::timestamp(after), &self.zone)?)
+            }
             JobSchedule::Every(length) => {
                 let passed = after.as_secs() / length.as_secs();
                 Some(Duration::from_secs(passed.checked_add(1)?.checked_mul(length.as_secs())?))
@@ -229,12 +234,14 @@ impl JobSchedule {
             }
             JobTrigger::At(text) => {
                 let instant = at::parse(text, zone).map_err(|why| DeclarationError::new("time", why))?;
-                Self::at(instant).ok_or_else(|| DeclarationError::new("time", format!("{instant} is before 1970")))
+                Self::at(instant)
+                    .ok_or_else(|| DeclarationError::new("time", format!("{instant} is before 1970")))
             }
-            JobTrigger::AtInstant { ms } => Timestamp::from_millisecond(*ms)
-                .ok()
-                .and_then(Self::at)
-                .ok_or_else(|| DeclarationError::new("time", format!("{ms} ms is no instant from 1970 to 9999"))),
+            JobTrigger::AtInstant { ms } => {
+                Timestamp::from_millisecond(*ms).ok().and_then(Self::at).ok_or_else(|| {
+                    DeclarationError::new("time", format!("{ms} ms is no instant from 1970 to 9999"))
+                })
+            }
         }
     }
 

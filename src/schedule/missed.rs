@@ -121,7 +121,9 @@ impl DecisionBuilder<'_> {
         let Some(latest) = self.latest_due(base, late) else { return base };
         match self.job.missed {
             MissedPolicy::Skip => self.skip(base, latest, SkipReason::Skip),
-            MissedPolicy::Once if self.due(latest).is_some() => self.skip(base, latest, SkipReason::Superseded),
+            MissedPolicy::Once if self.due(latest).is_some() => {
+                self.skip(base, latest, SkipReason::Superseded)
+            }
             MissedPolicy::Once if self.within_grace(latest) => {
                 if let Some(before) = self.latest(base, latest, |instant| instant) {
                     self.skip(base, before, SkipReason::Superseded);

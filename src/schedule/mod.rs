@@ -32,8 +32,8 @@ mod zone;
 mod tests;
 
 pub use hook::{Hook, HookScheme};
-pub use job::{AT_EACH_POST, Job, DeclarationError, runs_of, script_of};
-pub use missed::{JobDecision, MOST_AT_ONCE, SkippedTimes, TOLERANCE, RunVerdict, SkipReason, decide};
+pub use job::{AT_EACH_POST, DeclarationError, Job, runs_of, script_of};
+pub use missed::{JobDecision, MOST_AT_ONCE, RunVerdict, SkipReason, SkippedTimes, TOLERANCE, decide};
 pub use options::{MissedPolicy, OverlapPolicy};
 
 use std::time::Duration;

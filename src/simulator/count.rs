@@ -141,7 +141,8 @@ mod tests {
 
     #[test]
     fn exactly_the_quota_passes_at_once_in_every_way() {
-        for count in [RateCounting::Fixed, RateCounting::Strict, RateCounting::Sliding, RateCounting::Bucket] {
+        for count in [RateCounting::Fixed, RateCounting::Strict, RateCounting::Sliding, RateCounting::Bucket]
+        {
             assert_eq!(pass(&mut meter(count), 5_000, 30), 20, "{count:?}");
         }
     }
@@ -182,7 +183,8 @@ mod tests {
 
     #[test]
     fn of_calls_of_three_seven_pass_and_six_where_all_must_fit() {
-        for count in [RateCounting::Fixed, RateCounting::Strict, RateCounting::Sliding, RateCounting::Bucket] {
+        for count in [RateCounting::Fixed, RateCounting::Strict, RateCounting::Sliding, RateCounting::Bucket]
+        {
             for (whole, expected) in [(false, 7), (true, 6)] {
                 let mut meter = CallMeter::new(Some(20), count, whole);
                 let passed = (0..10).filter(|_| meter.admits(at(5_000), 3)).count();

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::answer::{SimulatedResponse, json as json_response, response};
-use super::fault::{InjectedFault, FaultEffect};
+use super::fault::{FaultEffect, InjectedFault};
 use super::refusal::{BODY_TOO_LARGE, REACH_LIMIT, Refusal, SEND_REACH_LIMIT, WRONG_MEDIA_TYPE};
 use super::route::{Route, route};
 use super::service::SimulatorState;
@@ -38,7 +38,12 @@ struct Exchange<'a> {
 
 impl SimulatorState {
     /// Takes the request through the checks, counts it, and answers.
-    pub(super) fn exchange(&mut self, settings: &SimulatorSettings, request: &Request<Bytes>, now: ClockReading) -> SimulatedResponse {
+    pub(super) fn exchange(
+        &mut self,
+        settings: &SimulatorSettings,
+        request: &Request<Bytes>,
+        now: ClockReading,
+    ) -> SimulatedResponse {
         let route = match route(&settings.prefix, request.method(), request.uri().path()) {
             Ok(route) => route,
             Err(refusal) => return SimulatedResponse::Whole(self.refuse(&refusal, now)),
@@ -100,8 +105,12 @@ impl SimulatorState {
                 let entity = json!({ "uuid": file.uuid, "type": "chatfile", "share-secret": file.secret });
                 Ok(ReplyBody::Framed(json!({ "entities": [entity] })))
             }
-            ServiceCall::Download => self.files.download(route.id, request.headers(), now).map(ReplyBody::File),
-            ServiceCall::Groups => lists::groups(settings, request.uri(), now.unix_ms()).map(ReplyBody::Framed),
+            ServiceCall::Download => {
+                self.files.download(route.id, request.headers(), now).map(ReplyBody::File)
+            }
+            ServiceCall::Groups => {
+                lists::groups(settings, request.uri(), now.unix_ms()).map(ReplyBody::Framed)
+            }
             ServiceCall::Members => lists::members(settings, route.id, request.uri()).map(ReplyBody::Framed),
             ServiceCall::Recall => {
                 let recalled = recall::recall(&settings.limits, &mut self.record, request.body(), now)?;
@@ -146,7 +155,10 @@ impl Exchange<'_> {
         if self.request.extensions().get::<BodyTooLong>().is_some() {
             return Err(BODY_TOO_LARGE);
         }
-        let is_json = matches!(self.route.call, ServiceCall::Token | ServiceCall::Send | ServiceCall::Targeted | ServiceCall::Recall);
+        let is_json = matches!(
+            self.route.call,
+            ServiceCall::Token | ServiceCall::Send | ServiceCall::Targeted | ServiceCall::Recall
+        );
         let kind = self.request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
         let essence = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
         if is_json && !essence.eq_ignore_ascii_case("application/json") {
@@ -186,8 +198,11 @@ fn spoil(answer: Option<Response<Bytes>>, what: FaultEffect, now: ClockReading) 
         FaultEffect::Reset => SimulatedResponse::Reset,
         FaultEffect::Hang => SimulatedResponse::Hang,
         FaultEffect::Truncated => answer.map_or(SimulatedResponse::Reset, SimulatedResponse::Truncated),
-        FaultEffect::Garbage => SimulatedResponse::Whole(response(StatusCode::OK, "application/json", "\u{0}\u{1}OK{]")),
-        FaultEffect::Missing => answer.map_or(SimulatedResponse::Reset, |answer| SimulatedResponse::Whole(without_first_group(answer))),
+        FaultEffect::Garbage => {
+            SimulatedResponse::Whole(response(StatusCode::OK, "application/json", "\u{0}\u{1}OK{]"))
+        }
+        FaultEffect::Missing => answer
+            .map_or(SimulatedResponse::Reset, |answer| SimulatedResponse::Whole(without_first_group(answer))),
         FaultEffect::Status { status, error, html, retry_after } => {
             let mut answer = if html {
                 let reason = status.canonical_reason().unwrap_or_default();

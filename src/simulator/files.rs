@@ -62,7 +62,12 @@ impl FileStore {
     }
 
     /// The bytes of a file, for whoever may have them.
-    pub(super) fn download(&self, uuid: &str, headers: &HeaderMap, now: ClockReading) -> Result<Bytes, Refusal> {
+    pub(super) fn download(
+        &self,
+        uuid: &str,
+        headers: &HeaderMap,
+        now: ClockReading,
+    ) -> Result<Bytes, Refusal> {
         let file = self.0.get(uuid).ok_or(NO_FILE)?;
         if now.elapsed >= file.until {
             return Err(Refusal::missing("file_expired", format!("file {uuid} is expired")));

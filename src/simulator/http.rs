@@ -65,7 +65,8 @@ impl Simulator {
 }
 
 async fn answer(State(server): State<ServerContext>, request: Request) -> Response<Body> {
-    let cutter = request.extensions().get::<ConnectInfo<ConnectionCutter>>().map(|ConnectInfo(cutter)| cutter.clone());
+    let cutter =
+        request.extensions().get::<ConnectInfo<ConnectionCutter>>().map(|ConnectInfo(cutter)| cutter.clone());
     let simulator = &server.simulator;
     let inspects = request.uri().path().starts_with("/_sim/");
     let Some(request) = read(simulator, request).await else { return reset(cutter) };

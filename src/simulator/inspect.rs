@@ -24,13 +24,15 @@ pub(super) fn answer(simulator: &Simulator, request: &Request<Bytes>, path: &str
         (&Method::GET, ("faults", "")) => {
             response(StatusCode::OK, "text/plain; charset=utf-8", simulator.faults().to_string())
         }
-        (&Method::PUT, ("faults", "")) => match String::from_utf8_lossy(request.body()).parse::<FaultPlan>() {
-            Ok(plan) => {
-                simulator.plan(plan);
-                ok(json!({ "planned": true }))
+        (&Method::PUT, ("faults", "")) => {
+            match String::from_utf8_lossy(request.body()).parse::<FaultPlan>() {
+                Ok(plan) => {
+                    simulator.plan(plan);
+                    ok(json!({ "planned": true }))
+                }
+                Err(error) => json_response(StatusCode::BAD_REQUEST, &json!({ "error": error.to_string() })),
             }
-            Err(error) => json_response(StatusCode::BAD_REQUEST, &json!({ "error": error.to_string() })),
-        },
+        }
         (&Method::POST, ("revoke", "")) => {
             simulator.revoke_tokens();
             ok(json!({ "revoked": true }))

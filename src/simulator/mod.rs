@@ -39,9 +39,9 @@ mod token;
 
 pub use answer::SimulatedResponse;
 pub use count::RateCounting;
-pub use fault::{ParseFaultError, FaultPlan};
+pub use fault::{FaultPlan, ParseFaultError};
 pub use latency::{Latency, ParseLatencyError};
-pub use record::{RecordMode, ReceivedMessage};
+pub use record::{ReceivedMessage, RecordMode};
 pub use route::ServiceCall;
 pub use service::Simulator;
 pub use settings::{SimulatorLimits, SimulatorSettings, TargetedBy};

@@ -16,7 +16,10 @@ use super::files::{FileStore, uuid};
 use super::record::MessageLog;
 use super::time::ClockReading;
 use super::token::IssuedTokens;
-use super::{SimulatedResponse, ServiceCall, FaultPlan, ReceivedMessage, SimulatorSettings, Stats, SimulatorTime, inspect};
+use super::{
+    FaultPlan, ReceivedMessage, ServiceCall, SimulatedResponse, SimulatorSettings, SimulatorTime, Stats,
+    inspect,
+};
 
 /// A fake service. Clones are the same service.
 #[derive(Clone)]
@@ -57,7 +60,9 @@ impl CallMeters {
         let quota = |call| match call {
             ServiceCall::Send => limits.group_per_second,
             ServiceCall::Upload => limits.upload_per_second,
-            ServiceCall::Download | ServiceCall::Groups | ServiceCall::Members | ServiceCall::Recall => limits.read_per_second,
+            ServiceCall::Download | ServiceCall::Groups | ServiceCall::Members | ServiceCall::Recall => {
+                limits.read_per_second
+            }
             // A token has no rate on the vendor's page; a targeted call is counted with its own wording.
             ServiceCall::Token | ServiceCall::Targeted => None,
         };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::{RateCounting, RecordMode, Latency, FaultPlan};
+use super::{FaultPlan, Latency, RateCounting, RecordMode};
 
 /// Everything that makes one simulator differ from another.
 #[derive(Debug, Clone)]

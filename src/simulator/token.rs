@@ -57,7 +57,12 @@ impl IssuedTokens {
     }
 
     /// Lets a request pass that carries a token in force.
-    pub(super) fn check(&self, settings: &SimulatorSettings, headers: &HeaderMap, now: ClockReading) -> Result<(), Refusal> {
+    pub(super) fn check(
+        &self,
+        settings: &SimulatorSettings,
+        headers: &HeaderMap,
+        now: ClockReading,
+    ) -> Result<(), Refusal> {
         let header = headers.get(AUTHORIZATION).ok_or(NO_TOKEN)?;
         let token = header.to_str().ok().and_then(|header| header.strip_prefix("Bearer "));
         let token = token.filter(|token| !token.is_empty()).ok_or(CORRUPT_TOKEN)?;

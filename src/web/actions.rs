@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::delivery::{BroadcastRecallSummary, RecallOptions, StopSwitch, cancel};
-use crate::ledger::{Broadcast, BroadcastId, OperatorDecision, Ledger, LedgerError, JobRow, Settlement, BroadcastCommand};
+use crate::ledger::{
+    Broadcast, BroadcastCommand, BroadcastId, JobRow, Ledger, LedgerError, OperatorDecision, Settlement,
+};
 use crate::schedule::{run_name, script_of};
 
 use super::AppState;
@@ -123,7 +125,11 @@ impl BroadcastAction {
 
 impl AppState {
     /// Does something with a broadcast.
-    pub(super) async fn act_on_broadcast(&self, id: BroadcastId, act: BroadcastAction) -> Result<ActionResult, ApiError> {
+    pub(super) async fn act_on_broadcast(
+        &self,
+        id: BroadcastId,
+        act: BroadcastAction,
+    ) -> Result<ActionResult, ApiError> {
         let ledger = &self.ledger;
         let found = ledger.show(id).await?;
         let name = format!("{}/{}", found.name, found.run);
@@ -244,7 +250,9 @@ impl AppState {
             return Err(ApiError::new(StatusCode::CONFLICT, why));
         }
         let done = match act {
-            JobAction::Trigger | JobAction::Retry | JobAction::Pause | JobAction::Resume if script_of(name).is_some() => {
+            JobAction::Trigger | JobAction::Retry | JobAction::Pause | JobAction::Resume
+                if script_of(name).is_some() =>
+            {
                 let why = "this is no job: `POST /api/v1/scripts/run` runs a script";
                 return Err(ApiError::new(StatusCode::CONFLICT, why));
             }

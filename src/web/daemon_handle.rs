@@ -16,10 +16,10 @@ use crate::ledger::{BroadcastId, Ledger};
 use crate::schedule::Job;
 
 use super::LogTail;
-use super::status_cache::StatusCache;
 use super::health::Readiness;
 use super::hooks::WebhookVerifier;
 use super::metrics::PrometheusMetrics;
+use super::status_cache::StatusCache;
 
 /// Finds the job of a name that is in force.
 pub type FindJob = Box<dyn Fn(&str) -> Option<Rc<Job>>>;

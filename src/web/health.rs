@@ -34,7 +34,8 @@ async fn alive(State(site): State<AppState>) -> Response {
 }
 
 async fn ready(State(site): State<AppState>) -> Response {
-    let reasons = site.run_on_daemon(async |office| office.readiness.unready_reasons(&office.house).await).await;
+    let reasons =
+        site.run_on_daemon(async |office| office.readiness.unready_reasons(&office.house).await).await;
     match reasons.unwrap_or_else(|problem| vec![problem.message]) {
         none if none.is_empty() => answer(StatusCode::OK, json!({ "ready": true })),
         reasons => answer(StatusCode::SERVICE_UNAVAILABLE, json!({ "ready": false, "reasons": reasons })),

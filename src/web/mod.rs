@@ -14,17 +14,17 @@
 mod actions;
 mod answer;
 mod api;
-mod status_cache;
 mod body;
+mod daemon_handle;
 mod guard;
 mod health;
 mod hooks;
-mod daemon_handle;
 mod listener;
 mod metrics;
 mod page;
 mod replan;
 mod scripts;
+mod status_cache;
 mod view;
 mod words;
 
@@ -44,14 +44,14 @@ use crate::clock::Clock;
 use crate::ledger::Ledger;
 
 use answer::ApiError;
-use status_cache::{StatusCache, StatusWatch};
-use guard::{SiteNames, ApiTokens};
 use daemon_handle::{DaemonContext, DaemonWork};
+use guard::{ApiTokens, SiteNames};
 use page::Pages;
+use status_cache::{StatusCache, StatusWatch};
 
-pub use actions::{BroadcastAction, ActionResult, JobAction, SendAction};
+pub use actions::{ActionResult, BroadcastAction, JobAction, SendAction};
+pub use daemon_handle::{DaemonHandle, FindJob};
 pub use guard::{NewToken, mint};
-pub use daemon_handle::{FindJob, DaemonHandle};
 pub use listener::{ListenerSetup, Tls};
 pub use metrics::PrometheusMetrics;
 pub use replan::{ReplanError, ask_to_replan, continue_as_stored};
@@ -91,7 +91,10 @@ impl Deref for AppState {
 
 impl AppState {
     /// Does something on the daemon's own thread, and gives what came of it.
-    async fn run_on_daemon<T, F>(&self, work: impl FnOnce(Rc<DaemonContext>) -> F + Send + 'static) -> Result<T, ApiError>
+    async fn run_on_daemon<T, F>(
+        &self,
+        work: impl FnOnce(Rc<DaemonContext>) -> F + Send + 'static,
+    ) -> Result<T, ApiError>
     where
         T: Send + 'static,
         F: Future<Output = T> + 'static,

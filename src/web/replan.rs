@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::host::changed_note;
-use crate::ledger::{Broadcast, OperatorDecision, Ledger, LedgerError};
+use crate::ledger::{Broadcast, Ledger, LedgerError, OperatorDecision};
 use crate::schedule::{run_name, script_of};
 
 use super::scripts::{RunScriptError, ask_for_script};

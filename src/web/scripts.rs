@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::ledger::{Ledger, LedgerError, JobRow, ScriptRow};
+use crate::ledger::{JobRow, Ledger, LedgerError, ScriptRow};
 use crate::schedule::{runs_of, script_of};
 
 use super::view::instant;
@@ -60,7 +60,11 @@ pub struct RequestedRun {
 /// # Errors
 ///
 /// [`NotRun`]; nothing runs then.
-pub async fn ask_for_script(ledger: &Ledger, name: &str, args: &[String]) -> Result<RequestedRun, RunScriptError> {
+pub async fn ask_for_script(
+    ledger: &Ledger,
+    name: &str,
+    args: &[String],
+) -> Result<RequestedRun, RunScriptError> {
     let length = args.iter().map(String::len).sum();
     if length > MOST {
         return Err(RunScriptError::TooLong(length));

@@ -75,7 +75,9 @@ impl StatusCache {
     pub(super) async fn overview(&self, house: &DaemonHandle) -> Result<Overview, LedgerError> {
         let DaemonHandle { ledger, clock, .. } = house;
         let going = ledger.list(&BroadcastFilter { unfinished: true, ..BroadcastFilter::default() }).await?;
-        let finished = ledger.list(&BroadcastFilter { finished: true, limit: FINISHED, ..BroadcastFilter::default() }).await?;
+        let finished = ledger
+            .list(&BroadcastFilter { finished: true, limit: FINISHED, ..BroadcastFilter::default() })
+            .await?;
         let jobs = ledger.job_rows(None).await?;
         let scripts = ledger.scripts().await?;
         let since = clock.unix_time().saturating_sub(ACTIVITY);

@@ -6,7 +6,9 @@ use std::collections::HashSet;
 use mlua::MultiValue;
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::protocol::{AppInfo, ConsoleStep, RequestFailure, FailureKind, HostRequest, StartFrame, ToHost, WorkerLimits};
+use crate::protocol::{
+    AppInfo, ConsoleStep, FailureKind, HostRequest, RequestFailure, StartFrame, ToHost, WorkerLimits,
+};
 
 use super::confine;
 use super::fault::NativeError;
@@ -82,10 +84,9 @@ impl ScriptContext {
             }
             _ => {}
         }
-        self.pipe
-            .borrow_mut()
-            .try_send(&ToHost::Request(event, request))
-            .map_err(|error| RequestFailure::new(FailureKind::Invalid, format!("too large to hand over: {error}")))?;
+        self.pipe.borrow_mut().try_send(&ToHost::Request(event, request)).map_err(|error| {
+            RequestFailure::new(FailureKind::Invalid, format!("too large to hand over: {error}"))
+        })?;
         self.requests.borrow_mut().insert(event);
         self.reset_cpu_limit();
         Ok(event)

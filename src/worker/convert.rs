@@ -122,7 +122,11 @@ impl LuaJsonWriter {
         Ok(())
     }
 
-    fn json<T: serde::Serialize + ?Sized>(&mut self, value: &T, place: &ValuePath) -> Result<(), NativeError> {
+    fn json<T: serde::Serialize + ?Sized>(
+        &mut self,
+        value: &T,
+        place: &ValuePath,
+    ) -> Result<(), NativeError> {
         serde_json::to_writer(&mut self.out, value).map_err(|error| refuse(place, &error.to_string()))
     }
 

@@ -2,7 +2,7 @@
 
 use mlua::{Error, IntoLua, Lua, MultiValue, Table, Value};
 
-use crate::protocol::{RequestFailure, FailureKind};
+use crate::protocol::{FailureKind, RequestFailure};
 
 /// Why a native function failed.
 #[derive(Debug)]
@@ -94,7 +94,10 @@ fn bad_argument(error: &Error) -> Option<RequestFailure> {
         }
         Error::FromLuaConversionError { from, to, message } => {
             let detail = message.as_ref().map(|message| format!(" ({message})")).unwrap_or_default();
-            Some(RequestFailure::new(FailureKind::Invalid, format!("expected {}, got {from}{detail}", friendly(to))))
+            Some(RequestFailure::new(
+                FailureKind::Invalid,
+                format!("expected {}, got {from}{detail}", friendly(to)),
+            ))
         }
         _ => None,
     }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use mlua::{Function, Lua, MultiValue, Table, Value};
 
-use crate::protocol::{HookRequest, JobStart, LoadMode, ScriptError, LuaSource, StartFrame, ToHost};
+use crate::protocol::{HookRequest, JobStart, LoadMode, LuaSource, ScriptError, StartFrame, ToHost};
 
 use super::context::ScriptContext;
 use super::fault::plain;

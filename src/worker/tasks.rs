@@ -6,7 +6,7 @@ use std::rc::Rc;
 use mlua::thread::ThreadStatus;
 use mlua::{Lua, MultiValue, Thread, Value};
 
-use crate::protocol::{RequestFailure, FailureKind, ToHost, ToWorker};
+use crate::protocol::{FailureKind, RequestFailure, ToHost, ToWorker};
 
 use super::context::ScriptContext;
 use super::convert::answer_values;
@@ -79,7 +79,11 @@ pub(super) enum TaskSchedulerError {
 }
 
 /// Adds a task that runs `thread` with `arguments`.
-pub(super) fn start(context: &ScriptContext, thread: Thread, arguments: MultiValue) -> Result<(), NativeError> {
+pub(super) fn start(
+    context: &ScriptContext,
+    thread: Thread,
+    arguments: MultiValue,
+) -> Result<(), NativeError> {
     let mut tasks = context.tasks.borrow_mut();
     if tasks.alive >= context.limits.tasks {
         return Err(RequestFailure::new(
@@ -100,7 +104,11 @@ pub(super) fn start(context: &ScriptContext, thread: Thread, arguments: MultiVal
 ///
 /// Each such wait stands on the C stack above the one before it. Past [`MAX_NESTED`] of them nothing new is resumed,
 /// so that Lua's own limit (200) is never met: what was asked of the host is waited for, and nothing else.
-pub(super) fn run_until(lua: &Lua, context: &Rc<ScriptContext>, event: u64) -> Result<MultiValue, TaskSchedulerError> {
+pub(super) fn run_until(
+    lua: &Lua,
+    context: &Rc<ScriptContext>,
+    event: u64,
+) -> Result<MultiValue, TaskSchedulerError> {
     context.tasks.borrow_mut().nested += 1;
     let result = loop {
         let (arrived, deep) = {

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use mooncast::client::{FailureClass, Client, CallError};
+use mooncast::client::{CallError, Client, FailureClass};
 use mooncast::clock::Clock;
 
 use super::server::{Server, Step};

@@ -1,6 +1,6 @@
 //! Lists by pages, and recalls.
 
-use mooncast::client::{FailureClass, Member, Recall, RecallResult, GroupRole};
+use mooncast::client::{FailureClass, GroupRole, Member, Recall, RecallResult};
 
 use super::server::{Request, Server, Step};
 use super::{client, run};

@@ -12,7 +12,7 @@ mod upload;
 use std::time::Duration;
 
 use bytes::Bytes;
-use mooncast::client::{Client, CallError, SendReceipts, SendCall};
+use mooncast::client::{CallError, Client, SendCall, SendReceipts};
 use mooncast::clock::Clock;
 use mooncast::config::{App, AppLimits, Credentials, Timeouts};
 use secrecy::SecretString;

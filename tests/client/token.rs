@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use mooncast::client::{FailureClass, Client, SendCall};
+use mooncast::client::{Client, FailureClass, SendCall};
 use mooncast::clock::Clock;
 
 use super::server::{Request, Server, Step, willing};

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use mooncast::clock::Clock;
 use mooncast::config::{AppFlags, Environment, Project as Place, Settings};
-use mooncast::daemon::{ScriptLoader, DaemonSignal, ScriptRegistry, DaemonSetup, serve};
+use mooncast::daemon::{DaemonSetup, DaemonSignal, ScriptLoader, ScriptRegistry, serve};
 use mooncast::host::ScriptOutput;
 use mooncast::ledger::{JobState, Ledger};
 use tokio::sync::mpsc::UnboundedSender;
@@ -94,8 +94,10 @@ fn live(project: &Project, runs: &Runs, kept: &Rc<Kept>, scale: &Scale, from: u6
     let flags = AppFlags { offline: true, ..AppFlags::default() };
     let settings = Settings::load(&place, &Environment::of(vec![]), &flags).unwrap();
     let program = PathBuf::from(env!("CARGO_BIN_EXE_mooncast"));
-    let registry =
-        ScriptRegistry::new(ScriptLoader::new(place.clone(), vec![], clock.clone(), program.clone()), settings);
+    let registry = ScriptRegistry::new(
+        ScriptLoader::new(place.clone(), vec![], clock.clone(), program.clone()),
+        settings,
+    );
     let taken = Rc::clone(runs);
     let real = scale.real;
     let instead = move |job: &str, at: Duration| {

@@ -17,7 +17,9 @@ use mooncast::clock::Clock;
 use mooncast::config::{
     App, AppFlags, AppLimits, Credentials, Environment, Project as Place, Settings, Timeouts,
 };
-use mooncast::daemon::{ScriptLoader, LoadedJob, ScriptRegistry, SettingsReload, ScriptStatus, ScriptWatcher};
+use mooncast::daemon::{
+    LoadedJob, ScriptLoader, ScriptRegistry, ScriptStatus, ScriptWatcher, SettingsReload,
+};
 use mooncast::delivery::Delivery;
 
 use crate::support::Project;
@@ -96,7 +98,11 @@ impl Scene {
 
     /// Waits for the registry to be so.
     #[track_caller]
-    fn until(&self, what: impl Into<String>, so: impl Fn(&ScriptRegistry) -> bool) -> impl Future<Output = ()> {
+    fn until(
+        &self,
+        what: impl Into<String>,
+        so: impl Fn(&ScriptRegistry) -> bool,
+    ) -> impl Future<Output = ()> {
         let what = what.into();
         let mut changed = self.registry.changed();
         let place = std::panic::Location::caller();

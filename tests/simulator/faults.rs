@@ -1,6 +1,6 @@
 //! Each fault does what it says, and a message is accepted before it or not.
 
-use mooncast::simulator::{SimulatedResponse, FaultPlan, SimulatorSettings};
+use mooncast::simulator::{FaultPlan, SimulatedResponse, SimulatorSettings};
 use serde_json::json;
 use tokio::io::AsyncReadExt;
 

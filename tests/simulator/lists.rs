@@ -8,7 +8,8 @@ use serde_json::json;
 use super::harness::{Service, settings};
 
 async fn service(groups: u64, members: u64) -> Service {
-    Service::start(SimulatorSettings { groups, members, limits: SimulatorLimits::lifted(), ..settings() }).await
+    Service::start(SimulatorSettings { groups, members, limits: SimulatorLimits::lifted(), ..settings() })
+        .await
 }
 
 #[tokio::test]

@@ -60,7 +60,8 @@ async fn the_edge_of_a_wall_clock_second_lets_forty_in_and_a_sliding_one_does_no
 async fn targeted_calls_count_by_call_or_by_user_against_a_quota_of_their_own() {
     let users: Vec<_> = (0..20).map(|n| format!("user{n}")).collect();
     for (targeted_by, passing) in [(TargetedBy::Call, 100), (TargetedBy::User, 5)] {
-        let service = Service::start(limits(SimulatorLimits { targeted_by, ..SimulatorLimits::default() })).await;
+        let service =
+            Service::start(limits(SimulatorLimits { targeted_by, ..SimulatorLimits::default() })).await;
         let mut message = text(&["1"]);
         message["users"] = json!(users);
         for _ in 0..passing {
@@ -83,7 +84,8 @@ async fn targeted_calls_count_by_call_or_by_user_against_a_quota_of_their_own() 
 #[tokio::test]
 async fn lists_have_a_rate_each_and_lifted_limits_have_none() {
     let read_per_second = Some(3);
-    let service = Service::start(limits(SimulatorLimits { read_per_second, ..SimulatorLimits::default() })).await;
+    let service =
+        Service::start(limits(SimulatorLimits { read_per_second, ..SimulatorLimits::default() })).await;
     for _ in 0..3 {
         assert_eq!(service.get("/o/a/chatgroups").await.status, 200);
     }

@@ -133,8 +133,16 @@ fn messages_have_the_fields_that_are_checked() {
     let classes = classes();
     let names = |class: &str| fields_of(&classes, class).into_keys().collect::<BTreeSet<_>>();
     let known = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
-    let kinds =
-        [MessageKind::Txt, MessageKind::Img, MessageKind::Audio, MessageKind::Video, MessageKind::File, MessageKind::Loc, MessageKind::Cmd, MessageKind::Custom];
+    let kinds = [
+        MessageKind::Txt,
+        MessageKind::Img,
+        MessageKind::Audio,
+        MessageKind::Video,
+        MessageKind::File,
+        MessageKind::Loc,
+        MessageKind::Cmd,
+        MessageKind::Custom,
+    ];
     for kind in kinds {
         let name = kind.name();
         assert_eq!(names(&format!("im.message.{name}")), known(fields(MessageCall::Group)), "{name}");

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::process::Command;
 
 use mooncast::clock::Clock;
-use mooncast::simulator::{SimulatorLimits, SimulatorSettings, Simulator};
+use mooncast::simulator::{Simulator, SimulatorLimits, SimulatorSettings};
 use secrecy::ExposeSecret;
 
 /// A simulator on a thread of this process. It refuses nothing for its rate.
@@ -17,7 +17,8 @@ pub struct Simulated {
 
 impl Simulated {
     pub fn start() -> Self {
-        let settings = SimulatorSettings { limits: SimulatorLimits::lifted(), ..SimulatorSettings::default() };
+        let settings =
+            SimulatorSettings { limits: SimulatorLimits::lifted(), ..SimulatorSettings::default() };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

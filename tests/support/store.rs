@@ -35,8 +35,10 @@ impl Schema {
 
     /// What a ledger is opened at: this schema, or where the tests are given no server, a file in this folder.
     pub fn place(&self, folder: &Path) -> LedgerLocation {
-        self.address()
-            .map_or_else(|| LedgerLocation::Folder(folder.to_owned()), |address| LedgerLocation::Server(address.into()))
+        self.address().map_or_else(
+            || LedgerLocation::Folder(folder.to_owned()),
+            |address| LedgerLocation::Server(address.into()),
+        )
     }
 
     /// Its address on this server.

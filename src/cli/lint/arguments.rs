@@ -4,8 +4,8 @@ use super::LintFinding;
 use super::chain::CallArguments;
 use super::fields::TableFields;
 use super::members::hint;
-use super::signatures::{Parameter, Signature, Signatures, AcceptedTables};
-use super::value::{TableLiteral, StaticValue, ValueEvaluator};
+use super::signatures::{AcceptedTables, Parameter, Signature, Signatures};
+use super::value::{StaticValue, TableLiteral, ValueEvaluator};
 
 /// What is wrong with the arguments of a call of `name`.
 pub(super) fn findings<'a>(

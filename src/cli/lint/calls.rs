@@ -22,7 +22,8 @@ pub(super) fn findings(
     let has_file = &|module: &str| module_text(module).is_some();
     let values = ValueEvaluator { walked };
     let added = added(&values);
-    let mut calls = CallChecker { library, has_file, added, values, findings: Vec::new(), writes: Vec::new() };
+    let mut calls =
+        CallChecker { library, has_file, added, values, findings: Vec::new(), writes: Vec::new() };
     walked.chains.iter().for_each(|chain| calls.chain(chain));
     calls.findings.extend(globals::findings(walked, library));
     calls.findings.extend(undefined::findings(walked, library, module_text));

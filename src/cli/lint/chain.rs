@@ -50,7 +50,9 @@ pub(super) enum CallArguments<'a> {
 pub(super) fn arguments(suffix: &Suffix) -> Option<Vec<CallArguments<'_>>> {
     let Suffix::Call(Call::AnonymousCall(arguments)) = suffix else { return None };
     match &**arguments {
-        FunctionArgs::Parentheses { arguments, .. } => Some(arguments.iter().map(CallArguments::Value).collect()),
+        FunctionArgs::Parentheses { arguments, .. } => {
+            Some(arguments.iter().map(CallArguments::Value).collect())
+        }
         FunctionArgs::String(token) => Some(vec![CallArguments::Text(token)]),
         FunctionArgs::TableConstructor(table) => Some(vec![CallArguments::Table(table)]),
         _ => None,

@@ -4,7 +4,7 @@ use full_moon::ast::{Expression, Field};
 use full_moon::tokenizer::TokenReference;
 
 use super::text;
-use super::value::{TableLiteral, StaticValue, ValueEvaluator};
+use super::value::{StaticValue, TableLiteral, ValueEvaluator};
 
 /// A field with a name.
 pub(super) struct NamedField<'a> {
@@ -50,7 +50,10 @@ impl<'a> TableFields<'a> {
 }
 
 /// The ids among a list's items that are written out, each with its text; numbers and texts are the same id.
-pub(super) fn ids<'a>(values: &ValueEvaluator<'_, 'a>, items: &[&'a Expression]) -> Vec<(String, &'a Expression)> {
+pub(super) fn ids<'a>(
+    values: &ValueEvaluator<'_, 'a>,
+    items: &[&'a Expression],
+) -> Vec<(String, &'a Expression)> {
     items
         .iter()
         .filter_map(|item| match values.of(item) {

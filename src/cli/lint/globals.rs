@@ -27,7 +27,9 @@ fn main(walked: &WalkResult<'_>) -> Vec<LintFinding> {
         .filter(|(name, global)| global.first.is_none() && suspect(name))
         .flat_map(|(name, global)| global.set.iter().map(move |set| (name, set)))
         .filter(|(_, (_, to_function))| *to_function)
-        .map(|(name, (token, _))| LintFinding::on(token, format!("nothing calls `{name}`; did you mean `main`?")))
+        .map(|(name, (token, _))| {
+            LintFinding::on(token, format!("nothing calls `{name}`; did you mean `main`?"))
+        })
         .collect()
 }
 

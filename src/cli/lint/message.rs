@@ -6,12 +6,12 @@ use full_moon::ast::Expression;
 
 use super::LintFinding;
 use super::chain::{CallArguments, first_token};
-use super::fields::{TableFields, NamedField, ids};
+use super::fields::{NamedField, TableFields, ids};
 use super::members::hint;
 use super::names::{
     BROADCAST_FIELDS, MessageCall, ROUTE_ONLINE, USERS_PER_CALL, body_fields, fields, nearest, types,
 };
-use super::value::{TableLiteral, StaticValue, ValueEvaluator};
+use super::value::{StaticValue, TableLiteral, ValueEvaluator};
 
 /// Checks the messages of a script.
 pub(super) struct MessageChecker<'f, 'w, 'a> {
@@ -69,7 +69,8 @@ impl<'a> MessageChecker<'_, '_, 'a> {
 
     /// The options of a call.
     pub(super) fn options(&mut self, argument: Option<&CallArguments<'a>>, call: &str, known: &[&str]) {
-        let Some(StaticValue::Table(literal)) = argument.map(|argument| self.values.of_argument(argument)) else {
+        let Some(StaticValue::Table(literal)) = argument.map(|argument| self.values.of_argument(argument))
+        else {
             return;
         };
         let Some((written, _)) = self.values.changes(&literal) else { return };
@@ -89,7 +90,11 @@ impl<'a> MessageChecker<'_, '_, 'a> {
                 self.unknown(field, call, known);
             }
         }
-        if call == MessageCall::Targeted && !all.open && all.get("users").is_none() && !written.contains("users") {
+        if call == MessageCall::Targeted
+            && !all.open
+            && all.get("users").is_none()
+            && !written.contains("users")
+        {
             let message =
                 "`users` is missing: the members who see it; `im.group_send` sends to the whole group";
             self.findings.push(LintFinding::on(literal.table.braces().tokens().0, message));

@@ -102,7 +102,9 @@ enum TokenNesting {
 const fn step(symbol: Symbol) -> TokenNesting {
     use Symbol as S;
     match symbol {
-        S::LeftParen | S::LeftBrace | S::LeftBracket | S::Function | S::Do | S::If | S::Repeat => TokenNesting::Open,
+        S::LeftParen | S::LeftBrace | S::LeftBracket | S::Function | S::Do | S::If | S::Repeat => {
+            TokenNesting::Open
+        }
         S::RightParen | S::RightBrace | S::RightBracket | S::End | S::Until => TokenNesting::Close,
         S::TwoDots | S::Caret => TokenNesting::Nest,
         S::Not | S::Hash | S::Minus | S::Tilde => TokenNesting::Prefix,

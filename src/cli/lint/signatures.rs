@@ -62,7 +62,8 @@ impl Signatures {
                 let parents = parents.split(',').map(|parent| parent.trim().to_owned());
                 let parents = parents.filter(|parent| !parent.is_empty()).collect();
                 let name = name.split_whitespace().next().unwrap_or_default().to_owned();
-                self.classes.insert(name.clone(), ClassDeclaration { parents, ..ClassDeclaration::default() });
+                self.classes
+                    .insert(name.clone(), ClassDeclaration { parents, ..ClassDeclaration::default() });
                 class = Some(name);
             } else if let (Some(rest), Some(class)) =
                 (line.strip_prefix("---@field "), class.as_ref().and_then(|name| self.classes.get_mut(name)))

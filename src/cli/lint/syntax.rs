@@ -62,7 +62,9 @@ fn unreachable(what: &str) -> String {
 fn finding(error: &Error, source: &str) -> LintFinding {
     let (start, _) = error.range();
     match error {
-        Error::TokenizerError(error) => LintFinding::at(start, unreadable(error.error(), source, start.bytes())),
+        Error::TokenizerError(error) => {
+            LintFinding::at(start, unreadable(error.error(), source, start.bytes()))
+        }
         Error::AstError(error) => {
             let (reason, token) = (error.error_message(), error.token());
             match unclosed(reason, token, source) {

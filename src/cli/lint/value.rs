@@ -100,7 +100,9 @@ impl<'a> ValueEvaluator<'_, 'a> {
         let binding = &self.walked.scopes.bindings[id];
         match (binding.initial, aliases) {
             (Some(initial), 1..) if !binding.reassigned => match self.expression(initial, aliases - 1) {
-                StaticValue::Table(literal) => StaticValue::Table(TableLiteral { variable: Some(id), ..literal }),
+                StaticValue::Table(literal) => {
+                    StaticValue::Table(TableLiteral { variable: Some(id), ..literal })
+                }
                 value => value,
             },
             _ => StaticValue::Unknown,
@@ -127,7 +129,9 @@ impl<'a> ValueEvaluator<'_, 'a> {
         }
         let Some(arguments) = arguments(suffix) else { return StaticValue::Unknown };
         match (value, arguments.first().map(|argument| self.of_argument(argument))) {
-            (StaticValue::Global(name), Some(StaticValue::Text(module))) if name == "require" => StaticValue::Module(module),
+            (StaticValue::Global(name), Some(StaticValue::Text(module))) if name == "require" => {
+                StaticValue::Module(module)
+            }
             (StaticValue::Member(module, name), Some(_)) if module == "im" && name == "app" => {
                 StaticValue::Module(module.clone())
             }
@@ -136,7 +140,11 @@ impl<'a> ValueEvaluator<'_, 'a> {
     }
 
     /// The function that a call really calls, and how many arguments come before its own: `pcall(im.group_send, m)`.
-    pub(super) fn callee(&self, called: StaticValue<'a>, arguments: &[CallArguments<'a>]) -> (StaticValue<'a>, usize) {
+    pub(super) fn callee(
+        &self,
+        called: StaticValue<'a>,
+        arguments: &[CallArguments<'a>],
+    ) -> (StaticValue<'a>, usize) {
         let before = match &called {
             StaticValue::Global(name) if name == "pcall" => 1,
             StaticValue::Global(name) if name == "xpcall" => 2,

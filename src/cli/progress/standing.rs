@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::clock::{Clock, Instant};
-use crate::delivery::{ProgressSnapshot, ActiveBroadcast, BroadcastWait, WaitKind};
+use crate::delivery::{ActiveBroadcast, BroadcastWait, ProgressSnapshot, WaitKind};
 use crate::web::WaitView;
 
 use super::super::logging::LogFormat;
@@ -73,14 +73,19 @@ impl ThroughputMeter {
 
 impl ProgressSummary {
     /// How those under way stand; none when none is.
-    pub(super) fn of(broadcasts: &[Rc<ActiveBroadcast>], meter: &mut ThroughputMeter, clock: &Clock) -> Option<Self> {
+    pub(super) fn of(
+        broadcasts: &[Rc<ActiveBroadcast>],
+        meter: &mut ThroughputMeter,
+        clock: &Clock,
+    ) -> Option<Self> {
         let looks: Vec<(&ActiveBroadcast, ProgressSnapshot)> = broadcasts
             .iter()
             .filter(|one| one.end().is_none())
             .map(|one| (&**one, one.progress.snapshot()))
             .collect();
         let (first, _) = looks.first()?;
-        let sum = |count: fn(&ProgressSnapshot) -> u64| looks.iter().map(|(_, look)| count(look)).sum::<u64>();
+        let sum =
+            |count: fn(&ProgressSnapshot) -> u64| looks.iter().map(|(_, look)| count(look)).sum::<u64>();
         let rate = meter.rate(clock.now(), sum(|look| look.sent_now), looks.len());
         let quota = first.quota().status();
         let most = match (looks.len(), first.cap) {
@@ -178,7 +183,13 @@ impl ProgressSummary {
 
 /// How long the rest will take: at the rate of late, or at the most there may be while that is not known or nothing
 /// could be sent. Nobody knows where somebody has to resume it.
-fn left(pending: u64, rate: Option<f64>, most: f64, wait: Option<&BroadcastWait>, clock: &Clock) -> Option<Duration> {
+fn left(
+    pending: u64,
+    rate: Option<f64>,
+    most: f64,
+    wait: Option<&BroadcastWait>,
+    clock: &Clock,
+) -> Option<Duration> {
     let kind = wait.map(|wait| wait.kind);
     let closed = match kind {
         Some(WaitKind::Resume | WaitKind::Store) => return None,
@@ -262,7 +273,10 @@ mod tests {
         assert_eq!(seconds(None, Some(10.0)), Some(10));
         assert_eq!(
             seconds(
-                Some(BroadcastWait { until: Some(Duration::from_secs(1_060)), ..BroadcastWait::of(WaitKind::Window) }),
+                Some(BroadcastWait {
+                    until: Some(Duration::from_secs(1_060)),
+                    ..BroadcastWait::of(WaitKind::Window)
+                }),
                 Some(0.0)
             ),
             Some(65)

@@ -10,9 +10,9 @@ use tempfile::TempDir;
 use crate::client::ClientError;
 use crate::clock::Clock;
 use crate::config::{App, Project, ScriptLimits, Settings};
-use crate::delivery::{LazyLedger, SendCounts, Delivery, FailPoint};
-use crate::host::rehearsal::{RehearsalPlan, Rehearsal};
-use crate::host::{self, RunEnd, InterruptSwitch, ScriptOutput, RunMode};
+use crate::delivery::{Delivery, FailPoint, LazyLedger, SendCounts};
+use crate::host::rehearsal::{Rehearsal, RehearsalPlan};
+use crate::host::{self, InterruptSwitch, RunEnd, RunMode, ScriptOutput};
 use crate::ledger::Ledger;
 use crate::protocol::{LoadMode, LuaSource};
 
@@ -107,7 +107,9 @@ pub(in super::super) fn dry_run(scene: DryRunConfig<'_>) -> anyhow::Result<DryRu
             // Whatever else may fail, at this address nobody is.
             let nowhere = App { name: app.name.clone(), limits: app.limits.clone(), ..apps::stand_in() };
             let delivery = Delivery::new(&nowhere, clock.clone(), None)?;
-            Ok(Rc::new(delivery.with_ledger(Rc::clone(&book), app.key()).with_transport(Rc::clone(&rehearsal) as _)))
+            Ok(Rc::new(
+                delivery.with_ledger(Rc::clone(&book), app.key()).with_transport(Rc::clone(&rehearsal) as _),
+            ))
         })
         .collect::<Result<_, ClientError>>()
         .context("the app's address")?;

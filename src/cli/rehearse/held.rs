@@ -5,7 +5,7 @@ use std::rc::Rc;
 use anyhow::bail;
 
 use crate::host::rehearsal::{PlanGuard, RehearsalPlan};
-use crate::host::{RunEnd, RunError, RunMode, DiscardOutput};
+use crate::host::{DiscardOutput, RunEnd, RunError, RunMode};
 
 use super::dry_run::{DryRun, DryRunConfig, dry_run};
 use super::text::{number, plural};
@@ -33,7 +33,9 @@ fn compare(plan: &RehearsalPlan, performance: &DryRun, script: &str) -> anyhow::
         RunEnd::Failed(RunError::Script(error)) => {
             bail!("nothing was sent: unlike in its rehearsal, {script} fails: {}", error.message)
         }
-        RunEnd::Failed(failed) => bail!("nothing was sent: unlike in its rehearsal, {script} fails: {failed}"),
+        RunEnd::Failed(failed) => {
+            bail!("nothing was sent: unlike in its rehearsal, {script} fails: {failed}")
+        }
     }
     if let Some(problem) = performance.rehearsal.problems().listed().first() {
         bail!(

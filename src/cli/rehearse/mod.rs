@@ -4,9 +4,9 @@
 //! - `report`: what it found, in figures; `text`: the same for people;
 //! - `targets`: the recipients against the service's own lists.
 
+pub(super) mod dry_run;
 pub(super) mod held;
 mod report;
-pub(super) mod dry_run;
 mod targets;
 pub(super) mod text;
 
@@ -26,8 +26,8 @@ use super::limits::LimitArgs;
 use super::progress::TerminalOutput;
 use super::run::{self, GrantArgs};
 use super::{AppArgs, Exit, GlobalArgs};
-use report::RehearsalReport;
 use dry_run::DryRunConfig;
+use report::RehearsalReport;
 
 /// Runs a script without sending: shows what would be sent to whom, how long that takes, and every message that breaks
 /// a limit.

@@ -6,8 +6,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::config::{AppLimits, TargetedCost};
-use crate::host::rehearsal::{AppTotals, RehearsedBroadcast, BroadcastOrigin, SkippedEffect, RehearsalProblem, MessageSample, RehearsedUpload};
-use crate::host::{RunEnd, RunError, FileChange, StoreChange};
+use crate::host::rehearsal::{
+    AppTotals, BroadcastOrigin, MessageSample, RehearsalProblem, RehearsedBroadcast, RehearsedUpload,
+    SkippedEffect,
+};
+use crate::host::{FileChange, RunEnd, RunError, StoreChange};
 use crate::message::MessageCall;
 
 use super::dry_run::DryRun;

@@ -2,8 +2,8 @@
 
 mod complete;
 mod history;
-mod terminal_console;
 mod reader;
+mod terminal_console;
 
 use std::io::IsTerminal as _;
 use std::rc::Rc;
@@ -13,7 +13,7 @@ use clap::Args;
 
 use crate::clock::{Clock, Instant};
 use crate::config::{AppFlags, Environment, Project, Settings};
-use crate::host::{self, RunEnd, InterruptSwitch, RunServices};
+use crate::host::{self, InterruptSwitch, RunEnd, RunServices};
 use crate::protocol::{LoadMode, LuaSource};
 
 use super::apps::{self, CliApps};
@@ -24,8 +24,8 @@ use super::progress::TerminalOutput;
 use super::run::{GrantArgs, fail_point, services, spec};
 use super::summary::RunSummary;
 use super::{AppArgs, Exit, GlobalArgs};
-pub(super) use terminal_console::{SendConfirmation, TerminalConsole};
 use reader::PromptReader;
+pub(super) use terminal_console::{SendConfirmation, TerminalConsole};
 
 /// Lines of standard input, for questions to the person.
 pub(super) fn reader(history: Option<std::path::PathBuf>) -> anyhow::Result<PromptReader> {
@@ -110,7 +110,13 @@ impl ReplContext {
     }
 
     /// Tells what was sent, where something was.
-    pub(super) fn tell(&self, global: &GlobalArgs, ended: &RunEnd, services: &RunServices, began: Instant) -> Exit {
+    pub(super) fn tell(
+        &self,
+        global: &GlobalArgs,
+        ended: &RunEnd,
+        services: &RunServices,
+        began: Instant,
+    ) -> Exit {
         let summary = RunSummary {
             ended,
             counts: services.tally.counts(),
@@ -144,7 +150,11 @@ pub(super) fn run(args: &ReplArgs, global: &GlobalArgs) -> anyhow::Result<Exit> 
 }
 
 /// Runs lines until there are none left; a worker that was ended is followed by a fresh one.
-async fn all(surroundings: &ReplContext, person: &Rc<TerminalConsole>, global: &GlobalArgs) -> anyhow::Result<Exit> {
+async fn all(
+    surroundings: &ReplContext,
+    person: &Rc<TerminalConsole>,
+    global: &GlobalArgs,
+) -> anyhow::Result<Exit> {
     let began = surroundings.clock.now();
     let mut worst = Exit::Delivered;
     loop {

@@ -98,7 +98,9 @@ fn plain(asked: &Receiver<(String, TypedInputSender)>) {
         let typed = match std::io::stdin().lock().read_line(&mut line) {
             Ok(count) if count > 0 => {
                 let line = line.strip_suffix('\n').unwrap_or(&line);
-                TypedInput::Line(line.strip_suffix('\r').unwrap_or(line).trim_start_matches('\u{feff}').to_owned())
+                TypedInput::Line(
+                    line.strip_suffix('\r').unwrap_or(line).trim_start_matches('\u{feff}').to_owned(),
+                )
             }
             _ => TypedInput::End,
         };

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 
-use crate::ledger::{Ledger, DeliveryState};
+use crate::ledger::{DeliveryState, Ledger};
 use crate::web::{ExportFormat, ExportOptions, write_export};
 
 use super::BroadcastArgs;

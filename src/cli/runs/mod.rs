@@ -15,7 +15,9 @@ use clap::{Args, Subcommand};
 use crate::clock::Clock;
 use crate::config::{Environment, Project, Settings};
 use crate::delivery::cancel;
-use crate::ledger::{Broadcast, OperatorDecision, BroadcastFilter, Ledger, LedgerLocation, Settlement, BroadcastCommand};
+use crate::ledger::{
+    Broadcast, BroadcastCommand, BroadcastFilter, Ledger, LedgerLocation, OperatorDecision, Settlement,
+};
 
 use crate::message::counted_as;
 use crate::web::{BroadcastView, standing};
@@ -92,7 +94,11 @@ pub(super) fn run(args: RunsArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
 }
 
 /// Where a ledger is that is there: looking must not make one.
-pub(super) fn ledger_place(project: &Project, settings: &Settings, simulator: bool) -> anyhow::Result<LedgerLocation> {
+pub(super) fn ledger_place(
+    project: &Project,
+    settings: &Settings,
+    simulator: bool,
+) -> anyhow::Result<LedgerLocation> {
     let place = apps::place(project, settings, simulator);
     if let Some(file) = place.missing_file() {
         bail!("nothing was sent from {} yet: there is no {}", project.root.display(), file.display());
@@ -100,7 +106,12 @@ pub(super) fn ledger_place(project: &Project, settings: &Settings, simulator: bo
     Ok(place)
 }
 
-async fn steer(command: RunsCommand, ledger: &Ledger, clock: &Clock, next: &FollowUpCommands) -> anyhow::Result<Exit> {
+async fn steer(
+    command: RunsCommand,
+    ledger: &Ledger,
+    clock: &Clock,
+    next: &FollowUpCommands,
+) -> anyhow::Result<Exit> {
     match command {
         RunsCommand::List { unfinished } => {
             let found = ledger.list(&BroadcastFilter { unfinished, ..BroadcastFilter::default() }).await?;
@@ -112,7 +123,13 @@ async fn steer(command: RunsCommand, ledger: &Ledger, clock: &Clock, next: &Foll
             show_one(ledger, &found, clock, next).await?;
         }
         RunsCommand::Pause { broadcast } => {
-            request_command(ledger, &broadcast, BroadcastCommand::Pause, "pauses; `mooncast runs resume` lets it go on").await?;
+            request_command(
+                ledger,
+                &broadcast,
+                BroadcastCommand::Pause,
+                "pauses; `mooncast runs resume` lets it go on",
+            )
+            .await?;
         }
         RunsCommand::Cancel { broadcast } => {
             let found = broadcast.find(ledger).await?;
@@ -161,13 +178,23 @@ async fn sender(ledger: &Ledger, found: &Broadcast, next: &FollowUpCommands) -> 
 }
 
 /// Shows all of one as it stands now.
-async fn show_one(ledger: &Ledger, found: &Broadcast, clock: &Clock, next: &FollowUpCommands) -> anyhow::Result<()> {
+async fn show_one(
+    ledger: &Ledger,
+    found: &Broadcast,
+    clock: &Clock,
+    next: &FollowUpCommands,
+) -> anyhow::Result<()> {
     let view = standing(ledger, std::slice::from_ref(found), clock.unix_time()).await?.pop();
     let view = view.unwrap_or_else(|| BroadcastView::from(found));
     show::one(found, &view, ledger.recalled(found.id).await?, next)
 }
 
-async fn request_command(ledger: &Ledger, which: &BroadcastArgs, wish: BroadcastCommand, what: &str) -> anyhow::Result<()> {
+async fn request_command(
+    ledger: &Ledger,
+    which: &BroadcastArgs,
+    wish: BroadcastCommand,
+    what: &str,
+) -> anyhow::Result<()> {
     let found = which.find(ledger).await?;
     ledger.request_command(found.id, wish, None).await?;
     show::say(&format!("{}/{} {what}", found.name, found.run))

@@ -8,9 +8,9 @@ use clap::Args;
 use crate::clock::Clock;
 use crate::config::Project;
 use crate::daemon::COMMAND;
-use crate::delivery::{DriveEnd, LEASE, StopSwitch, ActiveBroadcast};
+use crate::delivery::{ActiveBroadcast, DriveEnd, LEASE, StopSwitch};
 use crate::host::{Interrupt, InterruptSwitch};
-use crate::ledger::{Broadcast, BroadcastId, OperatorDecision, Ledger, LedgerError, BroadcastCommand};
+use crate::ledger::{Broadcast, BroadcastCommand, BroadcastId, Ledger, LedgerError, OperatorDecision};
 use crate::web::ask_to_replan;
 
 use super::super::logging::LogFormat;
@@ -131,7 +131,12 @@ pub(super) fn run(
         let listening = tokio::task::spawn_local(listen(switch));
         let (finish, stop) = StopSwitch::new();
         let underway = Rc::new(ActiveBroadcast::new(&delivery, &found));
-        let progress = ProgressDisplay::start(ResumeProgress(Rc::clone(&underway)), TerminalOutput::default(), clock.clone(), format);
+        let progress = ProgressDisplay::start(
+            ResumeProgress(Rc::clone(&underway)),
+            TerminalOutput::default(),
+            clock.clone(),
+            format,
+        );
         let driving = delivery.drive(&open.ledger, lease, &found.spec, &stop, &underway.progress);
         let driven = Box::pin(unless_interrupted(driving, &finish, &interrupt)).await;
         progress.stop();

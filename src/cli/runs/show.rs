@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Duration;
 
-use crate::ledger::{Broadcast, RecalledCounts, BroadcastStage, DeliveryState};
+use crate::ledger::{Broadcast, BroadcastStage, DeliveryState, RecalledCounts};
 
 use crate::message::counted_as;
 use crate::web::{BroadcastView, ChangesView, WaitKind};

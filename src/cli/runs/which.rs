@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 use clap::Args;
 
-use crate::ledger::{Broadcast, BroadcastId, BroadcastFilter, Ledger};
+use crate::ledger::{Broadcast, BroadcastFilter, BroadcastId, Ledger};
 
 /// Which broadcast.
 #[derive(Debug, Clone, Args)]

@@ -21,7 +21,7 @@ use crate::config::{Environment, Project, Settings, parse_duration};
 use crate::host::testing::DeclaredTest;
 use crate::host::{RunEnd, RunError};
 use crate::message::counted;
-use crate::protocol::{LoadMode, ScriptError, LuaSource};
+use crate::protocol::{LoadMode, LuaSource, ScriptError};
 
 use super::run::{self, GrantArgs};
 use super::{Exit, GlobalArgs};

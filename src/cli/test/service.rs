@@ -5,10 +5,10 @@ use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use serde_json::{Map, Value, json};
 
-use crate::client::{ServiceResponse, InProcessService};
+use crate::client::{InProcessService, ServiceResponse};
 use crate::clock::Clock;
 use crate::host::testing::TestService;
-use crate::simulator::{SimulatedResponse, ReceivedMessage, Simulator};
+use crate::simulator::{ReceivedMessage, SimulatedResponse, Simulator};
 
 /// The simulator in this process.
 #[derive(Debug, Clone)]

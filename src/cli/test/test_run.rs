@@ -10,9 +10,9 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::client::ClientError;
 use crate::clock::Clock;
-use crate::delivery::{LazyLedger, Delivery};
-use crate::host::testing::{DeclaredTest, TestbedParts, CapturedOutput, Testbed};
-use crate::host::{self, RunEnd, ProjectFiles, InterruptSwitch, RunMode};
+use crate::delivery::{Delivery, LazyLedger};
+use crate::host::testing::{CapturedOutput, DeclaredTest, Testbed, TestbedParts};
+use crate::host::{self, InterruptSwitch, ProjectFiles, RunEnd, RunMode};
 use crate::protocol::{JobStart, LoadMode};
 use crate::simulator::{Latency, Simulator};
 
@@ -58,7 +58,8 @@ pub(super) fn run_test(
     let mut service = apps::service(&apps::limits(settings));
     service.latency = Latency::fixed(LATENCY);
     let customers = apps::simulated_apps(settings, &service);
-    let service = InProcessSimulator { simulator: Simulator::new(service, clock.clone()), clock: clock.clone() };
+    let service =
+        InProcessSimulator { simulator: Simulator::new(service, clock.clone()), clock: clock.clone() };
     let deliveries: Vec<Rc<Delivery>> = customers
         .iter()
         .map(|app| {
@@ -68,8 +69,9 @@ pub(super) fn run_test(
         })
         .collect::<Result<_, ClientError>>()
         .context("the simulator's address")?;
-    let files = ProjectFiles::new(&file.project, &settings.permissions, &settings.secret_files, Some(&file.path))
-        .with_context(|| format!("{}", file.project.root.display()))?;
+    let files =
+        ProjectFiles::new(&file.project, &settings.permissions, &settings.secret_files, Some(&file.path))
+            .with_context(|| format!("{}", file.project.root.display()))?;
 
     let mut spec = run::spec(file.source.clone(), mode, Vec::new(), &settings.scripts);
     spec.seed = SEED;

@@ -6,7 +6,7 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Cell, Paragraph, Row, Sparkline, Table, TableState};
 
-use super::poller::{TopSnapshot, BroadcastStatus};
+use super::poller::{BroadcastStatus, TopSnapshot};
 use super::screen::{Pane, TopScreen};
 use super::words;
 

@@ -4,8 +4,8 @@
 //! - `screen`: what is chosen and what keys do; `draw`: the screen; `plain`: the same without a terminal.
 
 mod draw;
-mod poller;
 mod plain;
+mod poller;
 mod screen;
 mod words;
 
@@ -22,13 +22,13 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use crate::clock::Clock;
 use crate::config::{Environment, Settings};
 use crate::delivery::cancel;
-use crate::ledger::{BroadcastId, OperatorDecision, Ledger, BroadcastCommand};
+use crate::ledger::{BroadcastCommand, BroadcastId, Ledger, OperatorDecision};
 
 use super::next::FollowUpCommands;
 use super::runs::{handed_over, instant, ledger_place};
 use super::{Exit, GlobalArgs, apps};
 use poller::{ConfiguredApp, StatusPoller, TopSnapshot};
-use screen::{TopAction, TopScreen, KeyOutcome};
+use screen::{KeyOutcome, TopAction, TopScreen};
 
 /// How often it is looked.
 const OFTEN: Duration = Duration::from_secs(1);
@@ -125,7 +125,12 @@ impl Drop for TerminalGuard {
 }
 
 /// Shows it until somebody has seen enough.
-async fn watch(looker: &mut StatusPoller, mut screen: TopScreen, clock: &Clock, next: &FollowUpCommands) -> anyhow::Result<()> {
+async fn watch(
+    looker: &mut StatusPoller,
+    mut screen: TopScreen,
+    clock: &Clock,
+    next: &FollowUpCommands,
+) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("signals cannot be listened for")?;
     let mut hang_up = signal(SignalKind::hangup()).context("signals cannot be listened for")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("signals cannot be listened for")?;
@@ -179,7 +184,13 @@ fn listen() -> anyhow::Result<UnboundedReceiver<Event>> {
 }
 
 /// Does something with a broadcast, and says what came of it.
-async fn done(ledger: &Ledger, act: TopAction, id: BroadcastId, name: &str, next: &FollowUpCommands) -> String {
+async fn done(
+    ledger: &Ledger,
+    act: TopAction,
+    id: BroadcastId,
+    name: &str,
+    next: &FollowUpCommands,
+) -> String {
     let wish = match act {
         TopAction::Pause => BroadcastCommand::Pause,
         TopAction::Resume => BroadcastCommand::Run,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::config::AppLimits;
-use crate::ledger::{Broadcast, BroadcastId, BroadcastFilter, Ledger, LedgerError};
+use crate::ledger::{Broadcast, BroadcastFilter, BroadcastId, Ledger, LedgerError};
 use crate::message::MessageCall;
 use crate::web::{BroadcastView, JobView, ScriptView, standing};
 
@@ -91,7 +91,8 @@ impl StatusPoller {
     }
 
     pub(super) async fn look(&mut self) -> Result<TopSnapshot, LedgerError> {
-        let going = self.ledger.list(&BroadcastFilter { unfinished: true, ..BroadcastFilter::default() }).await?;
+        let going =
+            self.ledger.list(&BroadcastFilter { unfinished: true, ..BroadcastFilter::default() }).await?;
         let over = BroadcastFilter { finished: true, limit: OVER, ..BroadcastFilter::default() };
         let over = self.ledger.list(&over).await?;
         self.meters.retain(|id, _| going.iter().any(|one| one.id == *id));

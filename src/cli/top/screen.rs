@@ -4,7 +4,7 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use crate::ledger::BroadcastId;
 
-use super::poller::{TopSnapshot, BroadcastStatus};
+use super::poller::{BroadcastStatus, TopSnapshot};
 use super::{ScreenTitle, words};
 
 /// What the foot says while nothing is asked.

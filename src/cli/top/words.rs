@@ -7,7 +7,7 @@ use crate::web::{JobView, ScriptView, WaitView};
 
 use super::super::progress::time;
 use super::super::runs::{instant, local_text};
-use super::poller::{QuotaUsage, BroadcastStatus};
+use super::poller::{BroadcastStatus, QuotaUsage};
 
 /// A bar of so many characters.
 pub(super) fn bar(standing: &BroadcastStatus, width: usize) -> String {

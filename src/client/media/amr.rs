@@ -4,7 +4,7 @@
 use std::io::{BufRead, Read};
 use std::time::Duration;
 
-use super::{MediaKind, MediaInfo};
+use super::{MediaInfo, MediaKind};
 
 const FRAME: Duration = Duration::from_millis(20);
 /// Bytes of a frame after its leading byte, by frame type; none for types that do not exist.
@@ -49,7 +49,11 @@ pub(super) fn probe(reader: &mut impl BufRead) -> Option<MediaInfo> {
         frames += 1;
     }
     let duration = FRAME.checked_mul(frames)?;
-    Some(MediaInfo { content: MediaKind::Sound, duration: (frames > 0).then_some(duration), ..MediaInfo::default() })
+    Some(MediaInfo {
+        content: MediaKind::Sound,
+        duration: (frames > 0).then_some(duration),
+        ..MediaInfo::default()
+    })
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use std::io::{Read, Seek, SeekFrom};
 use std::time::Duration;
 
-use super::{MediaKind, MediaInfo};
+use super::{MediaInfo, MediaKind};
 
 /// Bytes of rubbish that are passed over in a file before it is taken for something else.
 const RUBBISH: u64 = 256 * 1024;

@@ -6,8 +6,8 @@
 use std::io::{Read, Seek, SeekFrom};
 use std::time::Duration;
 
-use super::boxes::{Mp4Box, BoxReader};
-use super::{MediaKind, MediaInfo};
+use super::boxes::{BoxReader, Mp4Box};
+use super::{MediaInfo, MediaKind};
 
 /// A track of the file.
 #[derive(Debug, Default, Clone)]

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use exif::{In, Reader, Tag};
 
 use super::boxes::BoxReader;
-use super::{MediaKind, MediaInfo};
+use super::{MediaInfo, MediaKind};
 
 /// The orientations that turn a picture by a quarter.
 const QUARTERS: std::ops::RangeInclusive<u32> = 5..=8;

@@ -12,7 +12,7 @@ use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream, MediaSourceStreamOptions};
 use symphonia::core::meta::MetadataOptions;
 
-use super::{MediaKind, MediaInfo};
+use super::{MediaInfo, MediaKind};
 
 /// Ogg with all that goes into it, FLAC, AIFF, APE, `WavPack`, Musepack.
 pub(super) fn by_header<R: Read + Seek>(reader: &mut BufReader<R>) -> Option<MediaInfo> {
@@ -58,8 +58,10 @@ impl<R: Read + Seek + Send + Sync> MediaSource for PacketSource<R> {
 pub(super) fn by_packets<R: Read + Seek + Send + Sync>(mut reader: R) -> Option<MediaInfo> {
     let length = reader.seek(SeekFrom::End(0)).ok()?;
     reader.seek(SeekFrom::Start(0)).ok()?;
-    let source =
-        MediaSourceStream::new(Box::new(PacketSource { reader, length }), MediaSourceStreamOptions::default());
+    let source = MediaSourceStream::new(
+        Box::new(PacketSource { reader, length }),
+        MediaSourceStreamOptions::default(),
+    );
     let probe = symphonia::default::get_probe();
     let mut format =
         probe.probe(&Hint::new(), source, FormatOptions::default(), MetadataOptions::default()).ok()?;

@@ -4,7 +4,7 @@
 use std::io::{Read, Seek, SeekFrom};
 use std::time::Duration;
 
-use super::{MediaKind, MediaInfo};
+use super::{MediaInfo, MediaKind};
 
 /// Chunks looked at before giving up.
 const CHUNKS: usize = 1000;
@@ -17,7 +17,8 @@ pub(super) fn probe<R: Read + Seek>(reader: &mut R) -> Option<MediaInfo> {
     if !known || !magic.ends_with(b"WAVE") {
         return None;
     }
-    let (mut place, mut format, mut long, mut samples, mut media) = (12, None, None, None, MediaInfo::default());
+    let (mut place, mut format, mut long, mut samples, mut media) =
+        (12, None, None, None, MediaInfo::default());
     media.content = MediaKind::Sound;
     for _ in 0..CHUNKS {
         let Some(head) = bytes::<8, _>(reader, place) else { break };

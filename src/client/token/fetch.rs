@@ -48,7 +48,8 @@ pub(super) async fn fetch(
     deadline: Option<Deadline>,
 ) -> Result<FetchedToken, CallError> {
     let secret = credentials.secret.expose_secret();
-    let ask = TokenRequest { grant_type: "client_credentials", client_id: &credentials.id, client_secret: secret };
+    let ask =
+        TokenRequest { grant_type: "client_credentials", client_id: &credentials.id, client_secret: secret };
     // Large enough from the beginning, so that no part of it is left behind where it grew.
     let mut body = Zeroizing::new(Vec::with_capacity(2 * (secret.len() + credentials.id.len()) + 256));
     serde_json::to_writer(&mut *body, &ask)

@@ -7,8 +7,8 @@
 mod fetch;
 mod saved;
 mod seal;
-mod token_store;
 mod token_file;
+mod token_store;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,10 +30,10 @@ use crate::config::{App, Credentials};
 use fetch::FetchedToken;
 use saved::SavedToken;
 use seal::TokenCipher;
-use token_store::CachedToken;
 use token_file::TokenFile;
+use token_store::CachedToken;
 
-pub use token_store::{StoredToken, TokenStore, FetchTurn};
+pub use token_store::{FetchTurn, StoredToken, TokenStore};
 
 /// A token is renewed this long before its end, or a tenth of its life before where that is shorter.
 const MARGIN: Duration = Duration::from_mins(5);
@@ -192,7 +192,9 @@ impl TokenProvider {
 
     /// Why calls wait for a token, where they do: it is being fetched, or could not be.
     pub(super) fn wait(&self, clock: &Clock) -> Option<TokenWait> {
-        if matches!(self.source, TokenSource::Fixed(_)) || self.held(|held| clock.now() < held.ends_at).is_some() {
+        if matches!(self.source, TokenSource::Fixed(_))
+            || self.held(|held| clock.now() < held.ends_at).is_some()
+        {
             return None;
         }
         if let Some(failure) = self.trouble(clock) {

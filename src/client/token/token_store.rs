@@ -18,8 +18,12 @@ use crate::client::scrub::SanitizedText;
 pub trait TokenStore: Debug + Send + Sync {
     /// Asks for the turn to fetch a token in place of the one of this number, for `length` at the most. `seal` tells the
     /// tokens of one client secret from those of another.
-    fn request_turn<'a>(&'a self, seal: &'a str, known: i64, length: Duration)
-    -> BoxFuture<'a, Result<FetchTurn, String>>;
+    fn request_turn<'a>(
+        &'a self,
+        seal: &'a str,
+        known: i64,
+        length: Duration,
+    ) -> BoxFuture<'a, Result<FetchTurn, String>>;
     /// Keeps a new token, which ends the turn; gives its number, which is higher than all before.
     fn save<'a>(&'a self, seal: &'a str, sealed: &'a str) -> BoxFuture<'a, Result<i64, String>>;
     /// Writes down that a call succeeded with the token of this number.

@@ -20,7 +20,7 @@ use super::Client;
 use super::call::{CallSpec, PreparedCall};
 use super::class::Idempotency;
 use super::failure::CallError;
-use super::media::{self, MediaKind, MediaInfo};
+use super::media::{self, MediaInfo, MediaKind};
 use crate::clock::Clock;
 pub(super) use stream::FileChangedError;
 use stream::{SharedFileReader, UploadProgress, stream};

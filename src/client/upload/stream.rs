@@ -56,7 +56,8 @@ pub(super) fn stream(
         }
         let reading = Arc::clone(&file);
         let chunk = tokio::task::spawn_blocking(move || read_chunk(&reading, sent, len)).await;
-        let chunk = chunk.map_err(|_| FileChangedError::Unreadable(io::Error::other("the reader stopped")))??;
+        let chunk =
+            chunk.map_err(|_| FileChangedError::Unreadable(io::Error::other("the reader stopped")))??;
         let sent = sent + chunk.len() as u64;
         if sent == len {
             // The library does not ask again once it has all that it announced.
@@ -139,7 +140,10 @@ mod tests {
         let bytes: Vec<u8> = (0..600_000_u32).map(|i| (i % 251) as u8).collect();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let told = Arc::clone(&seen);
-        let progress = UploadProgress::new(BytesWritten::default(), Arc::new(move |sent| told.lock().unwrap().push(sent)));
+        let progress = UploadProgress::new(
+            BytesWritten::default(),
+            Arc::new(move |sent| told.lock().unwrap().push(sent)),
+        );
         let stream = stream(file(&bytes), 600_000, progress);
         let chunks: Vec<Bytes> = Clock::real().block_on(stream.try_collect()).unwrap().unwrap();
         assert_eq!(chunks.concat(), bytes);
@@ -160,7 +164,8 @@ mod tests {
     #[test]
     fn a_position_is_a_reader_with_its_own_place() {
         let file = file(b"0123456789");
-        let (mut one, mut two) = (SharedFileReader::new(Arc::clone(&file), 10), SharedFileReader::new(file, 10));
+        let (mut one, mut two) =
+            (SharedFileReader::new(Arc::clone(&file), 10), SharedFileReader::new(file, 10));
         one.seek(SeekFrom::End(-3)).unwrap();
         let (mut tail, mut whole) = (String::new(), String::new());
         one.read_to_string(&mut tail).unwrap();

@@ -7,8 +7,8 @@ use crate::ledger::{Broadcast, RecipientCounts};
 use crate::message::MessageCall;
 use crate::quota::Quota;
 
-use super::super::{Delivery, BroadcastWait};
-use super::{DriveResult, BroadcastProgress};
+use super::super::{BroadcastWait, Delivery};
+use super::{BroadcastProgress, DriveResult};
 
 /// A broadcast that this process drives, while it goes on and after.
 #[derive(Debug)]
@@ -55,7 +55,13 @@ impl ActiveBroadcast {
     pub fn wait(&self) -> Option<BroadcastWait> {
         let (delivery, status) = (&self.delivery, self.quota().status());
         let capped = self.cap.is_some_and(|cap| cap <= status.pace);
-        BroadcastWait::seen(&self.progress.snapshot(), &status, capped, delivery.token_wait(), &delivery.clock)
+        BroadcastWait::seen(
+            &self.progress.snapshot(),
+            &status,
+            capped,
+            delivery.token_wait(),
+            &delivery.clock,
+        )
     }
 
     /// Says how the driving ended.

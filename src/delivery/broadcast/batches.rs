@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use crate::ledger::{Lease, Ledger, LedgerError, Recipient, BroadcastSpec};
-use crate::message::{MessageCall, Draft, GROUPS_PER_CALL, MessageLimits, Message, check_stored};
+use crate::ledger::{BroadcastSpec, Lease, Ledger, LedgerError, Recipient};
+use crate::message::{Draft, GROUPS_PER_CALL, Message, MessageCall, MessageLimits, check_stored};
 
 /// Recipients a page: what is in memory at once, however many there are.
 const PAGE: u32 = 512;

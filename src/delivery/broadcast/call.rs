@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use crate::client::{FailureClass, CallError, TokenRenewals};
-use crate::ledger::{LedgerError, RecipientOutcome, DeliveryState};
+use crate::client::{CallError, FailureClass, TokenRenewals};
+use crate::ledger::{DeliveryState, LedgerError, RecipientOutcome};
 use crate::quota::Priority;
 
-use super::super::lazy_ledger::retry_until_written;
 use super::super::failpoint::CrashPoint;
+use super::super::lazy_ledger::retry_until_written;
 use super::super::send::SendRoute;
-use super::super::{StopSignal, DeliveryError};
+use super::super::{DeliveryError, StopSignal};
 use super::batches::CallBatch;
 use super::progress::{CountGuard, WaitReason};
-use super::verdict::{CallResult, NextAcRetryBackoffs Tries, judge};
+use super::verdict::{CallResult, NextAction, RetryBackoffs, judge};
 use super::{BroadcastDriver, ledger};
 
 impl BroadcastDriver<'_> {
@@ -136,14 +136,17 @@ impl BroadcastDriver<'_> {
     /// What can never be sent: refused before it leaves.
     async fn refuse(&self, pack: &CallBatch, why: &str) -> Result<CallResult, LedgerError> {
         self.ledger.intend(self.lease, seqs(pack)).await?;
-        let outcome = |one: &ledger::Recipient| RecipientOutcome::failed(one.seq, DeliveryState::Rejected, why, one.attempts);
+        let outcome = |one: &ledger::Recipient| {
+            RecipientOutcome::failed(one.seq, DeliveryState::Rejected, why, one.attempts)
+        };
         self.settle(pack.recipients.iter().map(outcome).collect()).await?;
         Ok(CallResult::Failed(why.to_owned()))
     }
 
     async fn settle(&self, outcomes: Vec<RecipientOutcome>) -> Result<(), LedgerError> {
         self.delivery.fail_point.pass(CrashPoint::BeforeOutcome);
-        retry_until_written(&self.delivery.clock, || self.ledger.settle(self.lease, outcomes.clone())).await?;
+        retry_until_written(&self.delivery.clock, || self.ledger.settle(self.lease, outcomes.clone()))
+            .await?;
         self.progress.settled(&outcomes);
         for outcome in &outcomes {
             self.delivery.figures.messages(self.spec.call, outcome.state, 1);

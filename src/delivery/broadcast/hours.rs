@@ -127,7 +127,9 @@ mod tests {
     #[test]
     fn all_day_is_never_closed_and_nonsense_is_an_error() {
         assert_eq!(SendingHours::new(None).unwrap().closed_for(Duration::ZERO), Duration::ZERO);
-        assert!(SendingHours::new(Some(&serde_json::json!({ "from": "9", "to": "x", "tz": "Nowhere" }))).is_err());
+        assert!(
+            SendingHours::new(Some(&serde_json::json!({ "from": "9", "to": "x", "tz": "Nowhere" }))).is_err()
+        );
     }
 
     #[test]

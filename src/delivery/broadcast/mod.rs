@@ -7,16 +7,16 @@
 //! - `window`, `pace`: how many calls at once, and a cap of the broadcast's own;
 //! - `progress`, `underway`, `report`: what others see; `tell`: what they learn through the ledger.
 
+mod active_broadcast;
+mod batches;
 mod call;
 mod files;
 mod hours;
 mod pace;
-mod batches;
 mod progress;
 mod report;
 mod round;
 mod status_writer;
-mod active_broadcast;
 mod verdict;
 mod window;
 
@@ -27,16 +27,19 @@ use tokio::sync::Notify;
 use tracing::field::Empty;
 
 use crate::clock::Instant;
-use crate::ledger::{self, Broadcast, RecipientCounts, Lease, Ledger, LedgerError, BroadcastSpec, BroadcastStage, BroadcastCommand};
+use crate::ledger::{
+    self, Broadcast, BroadcastCommand, BroadcastSpec, BroadcastStage, Lease, Ledger, LedgerError,
+    RecipientCounts,
+};
 
 use super::{Delivery, StopSignal};
 use hours::SendingHours;
 use pace::RateCap;
 use round::StopReason;
 
-pub use progress::{ProgressSnapshot, BroadcastProgress, WaitReason};
-pub use report::BroadcastSummary;
 pub use active_broadcast::ActiveBroadcast;
+pub use progress::{BroadcastProgress, ProgressSnapshot, WaitReason};
+pub use report::BroadcastSummary;
 
 /// How long a lease holds without being renewed. Whoever claims one for [`Delivery::drive`] asks for this.
 pub const LEASE: Duration = Duration::from_secs(30);
@@ -185,7 +188,8 @@ impl Delivery {
                 other => other?,
             };
             watch.begin(now.counts);
-            let paused = (now.command == BroadcastCommand::Pause).then(|| WaitReason::Resume(now.command_note.clone()));
+            let paused = (now.command == BroadcastCommand::Pause)
+                .then(|| WaitReason::Resume(now.command_note.clone()));
             watch.waits_for(Some(paused.unwrap_or(WaitReason::Hosts)));
             let sent_before = *before.get_or_insert(now.counts.sent);
             let end = match now.stage {
@@ -199,7 +203,10 @@ impl Delivery {
             };
             let elapsed = self.clock.now().saturating_since(began);
             let sent_now = now.counts.sent.saturating_sub(sent_before);
-            return Ok(DriveResult { end, report: BroadcastSummary::new(&now, &now.counts, sent_now, elapsed) });
+            return Ok(DriveResult {
+                end,
+                report: BroadcastSummary::new(&now, &now.counts, sent_now, elapsed),
+            });
         }
     }
 }
@@ -259,7 +266,11 @@ impl BroadcastDriver<'_> {
             StopReason::Stopped => DriveEnd::Stopped,
             StopReason::Paused(why) => {
                 let note = format!("{BY_ITSELF}{why}");
-                match self.ledger.request_command(self.lease.broadcast, BroadcastCommand::Pause, Some(&note)).await {
+                match self
+                    .ledger
+                    .request_command(self.lease.broadcast, BroadcastCommand::Pause, Some(&note))
+                    .await
+                {
                     Ok(()) => DriveEnd::Paused(why),
                     // Somebody has cancelled it meanwhile.
                     Err(LedgerError::NotNow { .. }) => return Ok(None),
@@ -299,7 +310,11 @@ impl BroadcastDriver<'_> {
     }
 
     /// The lease is gone: another host has ended the broadcast, or has taken this one for dead.
-    async fn left_to_others(&self, broadcast: &Broadcast, began: Instant) -> Result<DriveResult, LedgerError> {
+    async fn left_to_others(
+        &self,
+        broadcast: &Broadcast,
+        began: Instant,
+    ) -> Result<DriveResult, LedgerError> {
         let now = self.ledger.show(broadcast.id).await?;
         self.progress.begin(now.counts);
         let end = match now.stage {

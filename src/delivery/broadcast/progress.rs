@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use crate::clock::Instant;
-use crate::ledger::{RecipientCounts, RecipientOutcome, DeliveryState};
+use crate::ledger::{DeliveryState, RecipientCounts, RecipientOutcome};
 
 /// Counts that the driver keeps and others look at.
 #[derive(Debug, Default)]

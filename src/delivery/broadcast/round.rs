@@ -7,7 +7,7 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 
 use crate::clock::Instant;
-use crate::ledger::{LedgerError, BroadcastCommand};
+use crate::ledger::{BroadcastCommand, LedgerError};
 use crate::message::MessageCall;
 use crate::quota::Quota;
 
@@ -15,7 +15,7 @@ use super::super::StopSwitch;
 use super::batches::Batches;
 use super::verdict::CallResult;
 use super::window::ConcurrencyWindow;
-use super::{FAILURES_IN_A_ROW, LOOK, BroadcastDriver};
+use super::{BroadcastDriver, FAILURES_IN_A_ROW, LOOK};
 
 /// The most calls that wait for a permit at once, as a part of a second's quota: enough that none goes unused, and few
 /// enough that a pause is soon heard and single sends do not wait long.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::super::status::{DriverStatus, RateMeter, BroadcastWait, WaitKind};
-use super::{BroadcastDriver, ActiveBroadcast};
+use super::super::status::{BroadcastWait, DriverStatus, RateMeter, WaitKind};
+use super::{ActiveBroadcast, BroadcastDriver};
 use crate::clock::Instant;
 
 /// How often it is looked whether there is news.
@@ -71,7 +71,13 @@ impl BroadcastDriver<'_> {
 
     /// When the rest will have been sent: at the rate of late, or at the most while nothing could be sent. Nobody can
     /// tell where somebody has to do something first.
-    fn ends_at(&self, left: u64, rate: Option<f64>, most: f64, wait: Option<&BroadcastWait>) -> Option<Duration> {
+    fn ends_at(
+        &self,
+        left: u64,
+        rate: Option<f64>,
+        most: f64,
+        wait: Option<&BroadcastWait>,
+    ) -> Option<Duration> {
         let now = self.delivery.clock.unix_time();
         if let Some(WaitKind::Resume | WaitKind::Store | WaitKind::Driver) = wait.map(|wait| wait.kind) {
             return None;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::client::{FailureClass, CallError, SendReceipts};
+use crate::client::{CallError, FailureClass, SendReceipts};
 use crate::clock::Clock;
-use crate::ledger::{InDoubtPolicy, RecipientOutcome, Recipient, DeliveryState};
+use crate::ledger::{DeliveryState, InDoubtPolicy, Recipient, RecipientOutcome};
 
 use super::super::retry::Backoff;
 
@@ -67,21 +67,32 @@ pub(super) fn judge(
     };
     let why = failure.to_string();
     let all = |state| {
-        recipients.iter().map(|one| RecipientOutcome::failed(one.seq, state, why.as_str(), one.attempts + 1)).collect()
+        recipients
+            .iter()
+            .map(|one| RecipientOutcome::failed(one.seq, state, why.as_str(), one.attempts + 1))
+            .collect()
     };
-    let ends = |state| CallVerdict { outcomes: all(state), next: NextAction::End(CallResult::Failed(why.clone())) };
+    let ends =
+        |state| CallVerdict { outcomes: all(state), next: NextAction::End(CallResult::Failed(why.clone())) };
     let packed = recipients.len() > 1;
     match failure.class {
         FailureClass::Throttled => {
             let outcomes = recipients
                 .iter()
-                .map(|one| RecipientOutcome::failed(one.seq, DeliveryState::Pending, why.as_str(), one.attempts))
+                .map(|one| {
+                    RecipientOutcome::failed(one.seq, DeliveryState::Pending, why.as_str(), one.attempts)
+                })
                 .collect();
             CallVerdict { outcomes, next: NextAction::Again(None) }
         }
-        FailureClass::Auth => CallVerdict { outcomes: all(DeliveryState::Pending), next: NextAction::End(CallResult::Locked(why)) },
+        FailureClass::Auth => CallVerdict {
+            outcomes: all(DeliveryState::Pending),
+            next: NextAction::End(CallResult::Locked(why)),
+        },
         FailureClass::NothingSent | FailureClass::Repeat => match tries.unsent.next(failure.retry_after) {
-            Some(wait) => CallVerdict { outcomes: all(DeliveryState::Pending), next: NextAction::Again(Some(wait)) },
+            Some(wait) => {
+                CallVerdict { outcomes: all(DeliveryState::Pending), next: NextAction::Again(Some(wait)) }
+            }
             None => ends(DeliveryState::Pending),
         },
         FailureClass::Permanent if !packed => ends(DeliveryState::Rejected),
@@ -91,7 +102,9 @@ pub(super) fn judge(
             // Alone from now on, so that one group's refusal is not that of the others.
             InDoubtPolicy::Resend if packed => ends(DeliveryState::Pending),
             InDoubtPolicy::Resend => match tries.doubtful.next(failure.retry_after) {
-                Some(wait) => CallVerdict { outcomes: all(DeliveryState::Pending), next: NextAction::Again(Some(wait)) },
+                Some(wait) => {
+                    CallVerdict { outcomes: all(DeliveryState::Pending), next: NextAction::Again(Some(wait)) }
+                }
                 None => ends(DeliveryState::InDoubt),
             },
         },
@@ -99,7 +112,12 @@ pub(super) fn judge(
 }
 
 /// A 200 that lacks a group leaves that group in doubt.
-fn accepted(recipients: &[Recipient], policy: InDoubtPolicy, receipts: &SendReceipts, tries: &mut RetryBackoffs) -> CallVerdict {
+fn accepted(
+    recipients: &[Recipient],
+    policy: InDoubtPolicy,
+    receipts: &SendReceipts,
+    tries: &mut RetryBackoffs,
+) -> CallVerdict {
     const LACKING: &str = "the service answered 200 without a message id for this group";
     let has = |one: &Recipient| receipts.data.iter().any(|(group, _)| *group == one.group_id);
     let lacking = !recipients.iter().all(has);

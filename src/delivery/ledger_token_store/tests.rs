@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 
 use super::*;
-use crate::client::{ServiceResponse, FailureClass, SendCall, InProcessService};
+use crate::client::{FailureClass, InProcessService, SendCall, ServiceResponse};
 use crate::clock::Clock;
 use crate::config::{App, AppLimits, Credentials, Timeouts};
 use crate::ledger::tests::server;

@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::ledger::Ledger;
 use crate::ledger::tests::server;
 use crate::quota::tests::model::{Counting, Service};
-use crate::quota::{PermitOutcome, SendHistory, Priority, Quota, QuotaSettings};
+use crate::quota::{PermitOutcome, Priority, Quota, QuotaSettings, SendHistory};
 
 /// What all processes send to.
 struct World {
@@ -46,8 +46,11 @@ impl World {
         let ledger = Ledger::open_at(&place, self.clock.clone()).await.unwrap();
         let owner = ledger.register("run").await.unwrap();
         let app = ledger.app("a").await.unwrap();
-        let settings =
-            QuotaSettings { history: SendHistory::Unused, shared: true, ..QuotaSettings::new("messages", self.per_second) };
+        let settings = QuotaSettings {
+            history: SendHistory::Unused,
+            shared: true,
+            ..QuotaSettings::new("messages", self.per_second)
+        };
         let quota = Quota::new(settings, self.clock.clone());
         let claimant = QuotaClaimer { ledger, owner, app, quota: quota.clone(), clock: self.clock.clone() };
         let keeper = tokio::spawn(claimant.renew_claims());

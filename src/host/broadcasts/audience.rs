@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::input::{group_id, split_users, user};
-use crate::message::{MessageCall, IdKind, USERS_PER_CALL, id};
+use crate::message::{IdKind, MessageCall, USERS_PER_CALL, id};
 
 /// A recipient as it was handed over, with what is to be said about it.
 #[derive(Debug, Deserialize)]
@@ -92,16 +92,19 @@ fn group_of(value: &Value) -> Result<String, RecipientError> {
             Ok(id) => Ok(id.to_owned()),
             Err(what) => Err(RecipientError("group_id", format!("`group_id`: {what}"))),
         },
-        other => {
-            id("group_id", other.clone(), IdKind::Group).map_err(|problem| RecipientError("group_id", problem.message))
-        }
+        other => id("group_id", other.clone(), IdKind::Group)
+            .map_err(|problem| RecipientError("group_id", problem.message)),
     }
 }
 
 fn user_of(name: &str, value: &Value) -> Result<String, RecipientError> {
     match value {
-        Value::String(text) => user(text).map_err(|what| RecipientError("users", format!("`{name}`: {what}"))),
-        other => id(name, other.clone(), IdKind::User).map_err(|problem| RecipientError("users", problem.message)),
+        Value::String(text) => {
+            user(text).map_err(|what| RecipientError("users", format!("`{name}`: {what}")))
+        }
+        other => {
+            id(name, other.clone(), IdKind::User).map_err(|problem| RecipientError("users", problem.message))
+        }
     }
 }
 

@@ -4,29 +4,37 @@ use std::rc::Rc;
 
 use serde_json::json;
 
-use crate::delivery::{Delivery, CrashPoint};
+use crate::delivery::{CrashPoint, Delivery};
 use crate::host::answers;
 use crate::host::services::RunServices;
-use crate::ledger::{Broadcast, OperatorDecision, BroadcastLookup, PlanInput, Ledger, LedgerError, ScriptRef, BroadcastStage, BroadcastCommand};
-use crate::protocol::{HostResponse, RequestFailure, FailureKind};
+use crate::ledger::{
+    Broadcast, BroadcastCommand, BroadcastLookup, BroadcastStage, Ledger, LedgerError, OperatorDecision,
+    PlanInput, ScriptRef,
+};
+use crate::protocol::{FailureKind, HostResponse, RequestFailure};
 
-use super::request::BroadcastRequest;
 use super::build::PlanBuilder;
-use super::change::{self, StoredPlan, OnChange};
+use super::change::{self, OnChange, StoredPlan};
 use super::compare::RecipientComparison;
 use super::draft::{claim, draft, spec_of};
 use super::drive::{BroadcastTask, LeasedBroadcast};
+use super::request::BroadcastRequest;
 use super::{LeaseRenewal, OpenBroadcast, continued, ended, fault, inputs, json_answer, watch};
 
 /// Makes a broadcast, or finds it again.
-pub(super) async fn begin(services: &RunServices, number: u32, spec: &[u8]) -> Result<HostResponse, RequestFailure> {
+pub(super) async fn begin(
+    services: &RunServices,
+    number: u32,
+    spec: &[u8],
+) -> Result<HostResponse, RequestFailure> {
     let delivery = app_of(services, number)?;
     let mut asked = BroadcastRequest::read(spec)?;
     asked.on_change = services.broadcasts.on_change.get().unwrap_or(asked.on_change);
     asked.test_only |= services.broadcasts.test_only.get();
     let entry = delivery.entry().await.map_err(answers::failure)?;
-    let (open, app) = entry
-        .ok_or_else(|| RequestFailure::new(FailureKind::Invalid, "there is no ledger here, so nothing can be broadcast"))?;
+    let (open, app) = entry.ok_or_else(|| {
+        RequestFailure::new(FailureKind::Invalid, "there is no ledger here, so nothing can be broadcast")
+    })?;
     let (ledger, owner) = (&open.ledger, &open.owner);
     if !services.broadcasts.swept.replace(true)
         && let Err(error) = ledger.delete_dead_drafts().await
@@ -150,7 +158,10 @@ async fn reopen(
         return beside(services, number, role, asked, (changed, has_old_code)).await;
     }
     if asked.path.is_none() {
-        return Ok(ReopenResult::Open(OpenBroadcast::Comparing(Box::new(RecipientComparison::new(role, asked, number))), "compare"));
+        return Ok(ReopenResult::Open(
+            OpenBroadcast::Comparing(Box::new(RecipientComparison::new(role, asked, number))),
+            "compare",
+        ));
     }
     if has_ended {
         return ended::left_as_it_is(services, role).await.map(ReopenResult::Over);
@@ -213,7 +224,8 @@ async fn beside(
     let begun = async {
         let delivery = app_of(services, number)?;
         let entry = delivery.entry().await.map_err(answers::failure)?;
-        let (open, app) = entry.ok_or_else(|| RequestFailure::new(FailureKind::Invalid, "there is no ledger here"))?;
+        let (open, app) =
+            entry.ok_or_else(|| RequestFailure::new(FailureKind::Invalid, "there is no ledger here"))?;
         if !role.broadcast.is_over() {
             let kept = change::changes(&changed, None);
             let note = change::note(&[format!("changed: {}", kept.inputs.join(", "))]);
@@ -280,10 +292,9 @@ async fn old_code(
 }
 
 fn app_of(services: &RunServices, number: u32) -> Result<&Rc<Delivery>, RequestFailure> {
-    services
-        .apps
-        .get(number as usize)
-        .ok_or_else(|| RequestFailure::new(FailureKind::Invalid, "no app is configured, so nothing can be sent"))
+    services.apps.get(number as usize).ok_or_else(|| {
+        RequestFailure::new(FailureKind::Invalid, "no app is configured, so nothing can be sent")
+    })
 }
 
 /// Gives a broadcast a handle, and says what comes next.

@@ -8,21 +8,21 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::delivery::CrashPoint;
-use crate::input::{Audience, InputError, RecipientLine, AudienceOptions};
+use crate::input::{Audience, AudienceOptions, InputError, RecipientLine};
 use crate::ledger::{
-    AppId, Broadcast, RecipientCounts, PlanDifference, Exclusion, InDoubtPolicy, PlanInput, InputKind, LedgerError, NewMessage,
-    NewRecipient, BroadcastPlan, BroadcastSpec,
+    AppId, Broadcast, BroadcastPlan, BroadcastSpec, Exclusion, InDoubtPolicy, InputKind, LedgerError,
+    NewMessage, NewRecipient, PlanDifference, PlanInput, RecipientCounts,
 };
 use crate::message::MessageCall;
-use crate::protocol::{HostResponse, RequestFailure, FailureKind};
+use crate::protocol::{FailureKind, HostResponse, RequestFailure};
 
-use super::request::BroadcastRequest;
-use super::audience::{RawRecipient, GroupMembers, RecipientError, named};
-use super::change::{self, StoredPlan, OnChange};
+use super::audience::{GroupMembers, RawRecipient, RecipientError, named};
+use super::change::{self, OnChange, StoredPlan};
 use super::drive::LeasedBroadcast;
 use super::fault;
 use super::fields::AudienceColumns;
 use super::inputs::{self, RecipientHasher};
+use super::request::BroadcastRequest;
 use super::{ended, report, watch};
 use crate::host::rehearsal::{BroadcastOrigin, PlannedBroadcast};
 use crate::host::services::RunServices;
@@ -221,9 +221,14 @@ impl PlanBuilder {
     }
 
     /// Puts a batch of the worker's into the plan.
-    pub(super) async fn append(&mut self, services: &RunServices, batch: &[u8]) -> Result<(), RequestFailure> {
-        let given: Vec<RawRecipient> = serde_json::from_slice(batch)
-            .map_err(|error| RequestFailure::invalid("to", format!("the recipients cannot be read: {error}")))?;
+    pub(super) async fn append(
+        &mut self,
+        services: &RunServices,
+        batch: &[u8],
+    ) -> Result<(), RequestFailure> {
+        let given: Vec<RawRecipient> = serde_json::from_slice(batch).map_err(|error| {
+            RequestFailure::invalid("to", format!("the recipients cannot be read: {error}"))
+        })?;
         let mut all = Vec::with_capacity(given.len());
         for given in given {
             match named(&given.recipient) {
@@ -329,7 +334,10 @@ impl PlanBuilder {
         rows.into_iter()
             .map(|(users, message)| {
                 let message: Value = serde_json::from_slice(&message).map_err(|error| {
-                    RequestFailure::new(FailureKind::Invalid, format!("a stored message cannot be read: {error}"))
+                    RequestFailure::new(
+                        FailureKind::Invalid,
+                        format!("a stored message cannot be read: {error}"),
+                    )
                 })?;
                 Ok(json!({ "users": users, "message": message }))
             })
@@ -424,12 +432,20 @@ impl PlanBuilder {
         self.role.watched.unplaced(services)
     }
 
-    fn note(&self, services: &RunServices, recipient: &str, why: RequestFailure) -> Result<(), RequestFailure> {
+    fn note(
+        &self,
+        services: &RunServices,
+        recipient: &str,
+        why: RequestFailure,
+    ) -> Result<(), RequestFailure> {
         self.role.watched.note(services, &self.asked.name, recipient, why)
     }
 
     /// Good lines of the file, and whether they were its last.
-    async fn read(&mut self, services: &RunServices) -> Result<(Vec<(RawRecipient, u64, GroupMembers)>, bool), RequestFailure> {
+    async fn read(
+        &mut self,
+        services: &RunServices,
+    ) -> Result<(Vec<(RawRecipient, u64, GroupMembers)>, bool), RequestFailure> {
         let path = self
             .asked
             .path
@@ -462,7 +478,8 @@ impl PlanBuilder {
         let (mut good, mut bad) = (Vec::with_capacity(page.len()), Vec::new());
         for RecipientLine { number, value } in page {
             let read = value.map_err(|fault| RecipientError("to", fault.to_string())).and_then(|value| {
-                let at_line = |RecipientError(field, what)| RecipientError(field, format!("line {number}: {what}"));
+                let at_line =
+                    |RecipientError(field, what)| RecipientError(field, format!("line {number}: {what}"));
                 let named = named(&value).map_err(at_line)?;
                 Ok((RawRecipient::of_line(value, number), number, named))
             });
@@ -548,7 +565,11 @@ impl PlanBuilder {
         Ok(report)
     }
 
-    async fn add(&mut self, services: &RunServices, named: Vec<(RawRecipient, GroupMembers)>) -> Result<(), RequestFailure> {
+    async fn add(
+        &mut self,
+        services: &RunServices,
+        named: Vec<(RawRecipient, GroupMembers)>,
+    ) -> Result<(), RequestFailure> {
         let Some((_, first)) = named.first() else { return Ok(()) };
         let call = match self.call {
             Some(call) => call,
@@ -624,7 +645,11 @@ impl PlanBuilder {
     }
 
     /// The message of all; none in a rehearsal in which something is wrong with it, which was noted.
-    fn plain_message(&mut self, services: &RunServices, call: MessageCall) -> Result<Option<NewMessage>, RequestFailure> {
+    fn plain_message(
+        &mut self,
+        services: &RunServices,
+        call: MessageCall,
+    ) -> Result<Option<NewMessage>, RequestFailure> {
         match &self.plain {
             SharedMessage::Unread => {}
             SharedMessage::Checked(plain) => return Ok(Some(plain.clone())),

@@ -3,7 +3,8 @@
 use serde::Deserialize;
 
 use crate::ledger::{
-    Broadcast, BroadcastChanges, PlanDifference, MessageChange, InDoubtPolicy, PlanInput, Lease, Ledger, LedgerError, BroadcastCommand,
+    Broadcast, BroadcastChanges, BroadcastCommand, InDoubtPolicy, Lease, Ledger, LedgerError, MessageChange,
+    PlanDifference, PlanInput,
 };
 use crate::protocol::RequestFailure;
 
@@ -38,7 +39,11 @@ pub(super) struct StoredPlan {
 }
 
 /// Holds a broadcast back while its inputs are not what they were. A pause that a person asked for stays as it is.
-pub(super) async fn hold(role: &LeasedBroadcast, note: &str, changes: BroadcastChanges) -> Result<(), RequestFailure> {
+pub(super) async fn hold(
+    role: &LeasedBroadcast,
+    note: &str,
+    changes: BroadcastChanges,
+) -> Result<(), RequestFailure> {
     role.ledger.hold_for_changes(role.broadcast.id, note, changes).await.map_err(fault)
 }
 

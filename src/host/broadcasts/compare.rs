@@ -1,12 +1,12 @@
 //! Recipients that are drawn from a list or an iterator only to see whether they are those of the stored plan.
 
-use crate::ledger::{PlanInput, InputKind};
+use crate::ledger::{InputKind, PlanInput};
 use crate::protocol::RequestFailure;
 
-use super::request::BroadcastRequest;
 use super::audience::{RawRecipient, named};
 use super::drive::LeasedBroadcast;
 use super::inputs::RecipientHasher;
+use super::request::BroadcastRequest;
 
 /// An unfinished broadcast whose other inputs are as they were.
 pub(super) struct RecipientComparison {
@@ -25,8 +25,9 @@ impl RecipientComparison {
     }
 
     pub(super) fn add(&mut self, batch: &[u8]) -> Result<(), RequestFailure> {
-        let given: Vec<RawRecipient> = serde_json::from_slice(batch)
-            .map_err(|error| RequestFailure::invalid("to", format!("the recipients cannot be read: {error}")))?;
+        let given: Vec<RawRecipient> = serde_json::from_slice(batch).map_err(|error| {
+            RequestFailure::invalid("to", format!("the recipients cannot be read: {error}"))
+        })?;
         for given in given {
             match named(&given.recipient) {
                 Ok(named) => self.drawn.add(&named, &given.recipient),

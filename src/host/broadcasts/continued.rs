@@ -5,12 +5,12 @@ use bytes::Bytes;
 
 use crate::host::services::RunServices;
 use crate::input::Audience;
-use crate::ledger::{PlanDifference, InputKind, NewMessage, NewRecipient};
-use crate::protocol::{RequestFailure, FailureKind};
+use crate::ledger::{InputKind, NewMessage, NewRecipient, PlanDifference};
+use crate::protocol::{FailureKind, RequestFailure};
 
-use super::request::BroadcastRequest;
 use super::audience::named;
 use super::drive::LeasedBroadcast;
+use super::request::BroadcastRequest;
 use super::{change, draft, fault, inputs};
 use crate::host::answers;
 
@@ -68,7 +68,8 @@ async fn difference(
 ) -> Result<PlanDifference, RequestFailure> {
     let delivery = &role.delivery;
     let entry = delivery.entry().await.map_err(answers::failure)?;
-    let (open, app) = entry.ok_or_else(|| RequestFailure::new(FailureKind::Invalid, "there is no ledger here"))?;
+    let (open, app) =
+        entry.ok_or_else(|| RequestFailure::new(FailureKind::Invalid, "there is no ledger here"))?;
     let spec = draft::spec_of(services, asked);
     let key = (app, role.broadcast.name.as_str(), role.broadcast.run.as_str());
     let beside = draft::draft(services, delivery, &open.ledger, &open.owner, key, &spec).await?;
@@ -89,7 +90,12 @@ async fn difference(
 }
 
 /// Puts the good lines of the file into a draft, with a message that stands for theirs.
-async fn put(services: &RunServices, draft: &LeasedBroadcast, asked: &BroadcastRequest, path: &str) -> Result<(), RequestFailure> {
+async fn put(
+    services: &RunServices,
+    draft: &LeasedBroadcast,
+    asked: &BroadcastRequest,
+    path: &str,
+) -> Result<(), RequestFailure> {
     let unreadable = |what: String| RequestFailure::invalid("to", format!("`{path}`: {what}"));
     let options = asked.options()?;
     Audience::check_name(path, &options).map_err(|(field, what)| RequestFailure::invalid(field, what))?;

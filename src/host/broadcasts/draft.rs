@@ -4,12 +4,12 @@ use std::rc::Rc;
 
 use crate::delivery::{Delivery, LEASE};
 use crate::host::services::RunServices;
-use crate::ledger::{AppId, BroadcastId, JobRunRef, Lease, Ledger, LedgerError, Instance, BroadcastSpec};
+use crate::ledger::{AppId, BroadcastId, BroadcastSpec, Instance, JobRunRef, Lease, Ledger, LedgerError};
 use crate::message::MessageCall;
 use crate::protocol::RequestFailure;
 
-use super::request::BroadcastRequest;
 use super::drive::LeasedBroadcast;
+use super::request::BroadcastRequest;
 use super::{LeaseRenewal, fault, watch};
 
 /// The right to build a draft.

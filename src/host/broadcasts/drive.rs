@@ -9,9 +9,9 @@ use tokio::sync::Notify;
 use tracing::Instrument as _;
 
 use crate::clock::Clock;
-use crate::delivery::{Delivery, DriveEnd, BroadcastSummary, StopSignal, SendCounters, ActiveBroadcast};
+use crate::delivery::{ActiveBroadcast, BroadcastSummary, Delivery, DriveEnd, SendCounters, StopSignal};
 use crate::ledger::{Broadcast, BroadcastId, Lease, Ledger};
-use crate::protocol::{RequestFailure, FailureKind};
+use crate::protocol::{FailureKind, RequestFailure};
 
 use super::super::services::RunServices;
 use super::watch::BroadcastProblems;

@@ -6,20 +6,24 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::delivery::{Delivery, BroadcastSummary};
+use crate::delivery::{BroadcastSummary, Delivery};
 use crate::host::services::RunServices;
-use crate::ledger::{Broadcast, InputKind, BroadcastStage};
+use crate::ledger::{Broadcast, BroadcastStage, InputKind};
 use crate::message::counted_as;
 use crate::protocol::{HostResponse, RequestFailure};
 
-use super::request::BroadcastRequest;
 use super::change::OnChange;
 use super::drive::LeasedBroadcast;
+use super::request::BroadcastRequest;
 use super::{inputs, json_answer, report, watch};
 
 /// Whether the recipients of one that ended are compared with what its script asks for now. The run of a job that is
 /// entered again goes on with the rest of its script, and so does a run whose file of recipients is gone.
-pub(super) async fn is_compared(services: &RunServices, asked: &BroadcastRequest, broadcast: &Broadcast) -> bool {
+pub(super) async fn is_compared(
+    services: &RunServices,
+    asked: &BroadcastRequest,
+    broadcast: &Broadcast,
+) -> bool {
     let stored = &broadcast.spec.inputs;
     let replans = asked.on_change == OnChange::Replan;
     if broadcast.stage != BroadcastStage::Finished
@@ -41,7 +45,10 @@ pub(super) async fn is_compared(services: &RunServices, asked: &BroadcastRequest
 }
 
 /// Gives the right to one back that has no recipients to add.
-pub(super) async fn left_as_it_is(services: &RunServices, role: LeasedBroadcast) -> Result<HostResponse, RequestFailure> {
+pub(super) async fn left_as_it_is(
+    services: &RunServices,
+    role: LeasedBroadcast,
+) -> Result<HostResponse, RequestFailure> {
     let (delivery, broadcast) = (Rc::clone(&role.delivery), role.broadcast.clone());
     role.release().await;
     already(services, &delivery, &broadcast)

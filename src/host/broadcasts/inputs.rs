@@ -8,11 +8,11 @@ use sha2::{Digest, Sha256};
 
 use crate::host::inputs;
 use crate::host::services::RunServices;
-use crate::ledger::{PlanInput, InputKind};
-use crate::protocol::{RequestFailure, FailureKind};
+use crate::ledger::{InputKind, PlanInput};
+use crate::protocol::{FailureKind, RequestFailure};
 
-use super::request::BroadcastRequest;
 use super::audience::GroupMembers;
+use super::request::BroadcastRequest;
 
 /// Bytes that are hashed at once.
 const CHUNK: usize = 64 * 1024;
@@ -34,9 +34,12 @@ pub(super) async fn of_file(file: std::fs::File) -> Result<(std::fs::File, Strin
         file.rewind()?;
         Ok::<_, std::io::Error>((file, HEXLOWER.encode(&hasher.finalize())))
     });
-    hashed.await.map_err(|_| RequestFailure::new(FailureKind::Cancelled, "the host is shutting down"))?.map_err(|error| {
-        RequestFailure::invalid("to", format!("the file of the recipients cannot be read: {error}"))
-    })
+    hashed
+        .await
+        .map_err(|_| RequestFailure::new(FailureKind::Cancelled, "the host is shutting down"))?
+        .map_err(|error| {
+            RequestFailure::invalid("to", format!("the file of the recipients cannot be read: {error}"))
+        })
 }
 
 /// The hash of recipients that are drawn one by one from a list or an iterator.
@@ -73,7 +76,11 @@ impl RecipientHasher {
 }
 
 /// All inputs of a plan, as they are kept with it.
-pub(super) fn of_plan(services: &RunServices, asked: &BroadcastRequest, audience: PlanInput) -> Vec<PlanInput> {
+pub(super) fn of_plan(
+    services: &RunServices,
+    asked: &BroadcastRequest,
+    audience: PlanInput,
+) -> Vec<PlanInput> {
     let mut all = services.inputs.all();
     all.push(PlanInput { kind: InputKind::Fields, name: String::new(), hash: asked.hash() });
     all.push(audience);
@@ -82,7 +89,11 @@ pub(super) fn of_plan(services: &RunServices, asked: &BroadcastRequest, audience
 
 /// Which inputs of a stored plan are not what they were. The recipients of a list or an iterator are not among them: they
 /// have to be drawn first.
-pub(super) async fn changed(services: &RunServices, asked: &BroadcastRequest, stored: &[PlanInput]) -> Vec<PlanInput> {
+pub(super) async fn changed(
+    services: &RunServices,
+    asked: &BroadcastRequest,
+    stored: &[PlanInput],
+) -> Vec<PlanInput> {
     let mut changed = Vec::new();
     for input in stored {
         let now = match input.kind {

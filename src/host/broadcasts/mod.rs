@@ -3,7 +3,6 @@
 //! A plan is built by one script and driven by one process; whatever ends either leaves it to be built anew, or to go
 //! on from where it stopped.
 
-mod request;
 mod audience;
 mod begin;
 mod build;
@@ -15,9 +14,10 @@ mod drive;
 mod ended;
 mod fields;
 mod inputs;
-mod supervisor;
 mod project;
 mod report;
+mod request;
+mod supervisor;
 mod texts;
 mod watch;
 
@@ -32,9 +32,9 @@ use sha2::{Digest, Sha256};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
-use crate::delivery::{LEASE, ActiveBroadcast};
+use crate::delivery::{ActiveBroadcast, LEASE};
 use crate::ledger::{BroadcastId, Lease, Ledger, LedgerError, ScriptRef};
-use crate::protocol::{HostResponse, BroadcastStep, RequestFailure, FailureKind, LuaSource};
+use crate::protocol::{BroadcastStep, FailureKind, HostResponse, LuaSource, RequestFailure};
 
 use super::services::RunServices;
 use build::PlanBuilder;
@@ -44,8 +44,8 @@ use compare::RecipientComparison;
 use drive::BroadcastTask;
 
 pub use inputs::words as input_words;
-pub use supervisor::{BroadcastSupervisor, SupervisedEnd};
 pub use project::ProjectInputs;
+pub use supervisor::{BroadcastSupervisor, SupervisedEnd};
 
 /// What the `once` key of a campaign's test message begins with.
 const TEST_KEY: &str = "campaign test ";
@@ -169,7 +169,10 @@ impl RunBroadcasts {
                 open.insert(handle, other);
                 Err(RequestFailure::new(FailureKind::Invalid, "the broadcast's plan is fixed"))
             }
-            None => Err(RequestFailure::new(FailureKind::Invalid, "no broadcast is being built under this handle")),
+            None => Err(RequestFailure::new(
+                FailureKind::Invalid,
+                "no broadcast is being built under this handle",
+            )),
         }
     }
 
@@ -188,7 +191,9 @@ impl RunBroadcasts {
     fn driving(&self, handle: u64) -> Result<Rc<BroadcastTask>, RequestFailure> {
         match self.open.borrow().get(&handle) {
             Some(OpenBroadcast::Driving(driving)) => Ok(Rc::clone(driving)),
-            _ => Err(RequestFailure::new(FailureKind::Invalid, "no broadcast is being sent under this handle")),
+            _ => {
+                Err(RequestFailure::new(FailureKind::Invalid, "no broadcast is being sent under this handle"))
+            }
         }
     }
 
@@ -201,7 +206,10 @@ impl RunBroadcasts {
 }
 
 /// Takes one step of a broadcast.
-pub(super) async fn step(services: &RunServices, step: BroadcastStep) -> Result<HostResponse, RequestFailure> {
+pub(super) async fn step(
+    services: &RunServices,
+    step: BroadcastStep,
+) -> Result<HostResponse, RequestFailure> {
     let broadcasts = &services.broadcasts;
     match step {
         BroadcastStep::Begin { app, spec } => Box::pin(begin::begin(services, app, &spec)).await,

@@ -7,7 +7,7 @@ use crate::host::files::ProjectFiles;
 use crate::host::inputs::hash;
 use crate::host::services::SetupError;
 use crate::host::sources::ModuleSources;
-use crate::ledger::{PlanInput, InputKind};
+use crate::ledger::{InputKind, PlanInput};
 
 use super::inputs::of_file;
 

@@ -6,7 +6,9 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::input::AudienceOptions;
-use crate::ledger::{AppId, Exclusion, InDoubtPolicy, Ledger, BroadcastPriority, ScriptRef, BroadcastSpec, DeliveryState};
+use crate::ledger::{
+    AppId, BroadcastPriority, BroadcastSpec, DeliveryState, Exclusion, InDoubtPolicy, Ledger, ScriptRef,
+};
 use crate::message::MessageCall;
 use crate::protocol::RequestFailure;
 use crate::zones::{DayTime, day_time, zone};
@@ -110,7 +112,10 @@ impl BroadcastRequest {
             return Err(RequestFailure::invalid("name", "a broadcast needs a name and a run"));
         }
         if !(1..=3).contains(&asked.pack) {
-            return Err(RequestFailure::invalid("pack", format!("`pack` must be 1 to 3, not {}", asked.pack)));
+            return Err(RequestFailure::invalid(
+                "pack",
+                format!("`pack` must be 1 to 3, not {}", asked.pack),
+            ));
         }
         if let Some(window) = &asked.window {
             check_window(window)?;
@@ -170,7 +175,11 @@ impl BroadcastRequest {
     }
 
     /// The broadcasts whose recipients are left out.
-    pub(super) async fn exclusion(&self, ledger: &Ledger, app: AppId) -> Result<Option<Exclusion>, RequestFailure> {
+    pub(super) async fn exclusion(
+        &self,
+        ledger: &Ledger,
+        app: AppId,
+    ) -> Result<Option<Exclusion>, RequestFailure> {
         let Some(excluded) = &self.exclude else { return Ok(None) };
         let Some(name) = &excluded.broadcast else {
             return Err(RequestFailure::invalid(
@@ -208,8 +217,9 @@ fn check_window(window: &Value) -> Result<(), RequestFailure> {
     let window: WindowRequest = serde_json::from_value(window.clone())
         .map_err(|error| RequestFailure::invalid("window", format!("{example}: {error}")))?;
     let time = |field: &str, text: &str| {
-        day_time(text)
-            .map_err(|why| RequestFailure::invalid(format!("window.{field}"), format!("`window.{field}`: {why}")))
+        day_time(text).map_err(|why| {
+            RequestFailure::invalid(format!("window.{field}"), format!("`window.{field}`: {why}"))
+        })
     };
     let (from, to) = (time("from", &window.from)?, time("to", &window.to)?);
     if from == DayTime::End {
@@ -222,5 +232,7 @@ fn check_window(window: &Value) -> Result<(), RequestFailure> {
             format!("{example}: `from` and `to` are the same; the whole day is from \"00:00\" to \"24:00\""),
         ));
     }
-    zone(&window.tz).map(drop).map_err(|why| RequestFailure::invalid("window.tz", format!("`window.tz`: {why}")))
+    zone(&window.tz)
+        .map(drop)
+        .map_err(|why| RequestFailure::invalid("window.tz", format!("`window.tz`: {why}")))
 }

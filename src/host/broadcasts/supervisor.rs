@@ -8,8 +8,10 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::clock::{Clock, Instant};
-use crate::delivery::{Delivery, DriveResult, LEASE, StopSignal, StopSwitch, SendCounters, ActiveBroadcast};
-use crate::ledger::{Broadcast, BroadcastId, OperatorDecision, InputKind, Ledger, LedgerError, Instance, BroadcastCommand};
+use crate::delivery::{ActiveBroadcast, Delivery, DriveResult, LEASE, SendCounters, StopSignal, StopSwitch};
+use crate::ledger::{
+    Broadcast, BroadcastCommand, BroadcastId, InputKind, Instance, Ledger, LedgerError, OperatorDecision,
+};
 
 use super::drive::{BroadcastTask, LeasedBroadcast};
 use super::project::ProjectInputs;
@@ -90,7 +92,9 @@ impl BroadcastSupervisor {
             tracing::debug!(broadcast = %id, app = broadcast.app_key, "its app is not configured here");
             return Ok(false);
         };
-        if broadcast.command == BroadcastCommand::Run && !self.is_compared(ledger, owner, &broadcast, project).await? {
+        if broadcast.command == BroadcastCommand::Run
+            && !self.is_compared(ledger, owner, &broadcast, project).await?
+        {
             return Ok(false);
         }
         let Some(lease) = ledger.claim(id, owner, LEASE).await? else { return Ok(false) };
@@ -108,7 +112,16 @@ impl BroadcastSupervisor {
         let underway = Rc::new(ActiveBroadcast::new(&delivery, &broadcast));
         let watched = BroadcastProblems::default();
         self.supervise(
-            LeasedBroadcast { delivery, ledger, lease, broadcast, heartbeat, bad_lines: 0, blank_rows: 0, watched },
+            LeasedBroadcast {
+                delivery,
+                ledger,
+                lease,
+                broadcast,
+                heartbeat,
+                bad_lines: 0,
+                blank_rows: 0,
+                watched,
+            },
             Rc::default(),
             underway,
         );
@@ -125,7 +138,10 @@ impl BroadcastSupervisor {
         project: &dyn Fn(&str) -> Option<ProjectInputs>,
     ) -> Result<bool, LedgerError> {
         let Broadcast { id, name, run, spec, .. } = broadcast;
-        if spec.inputs.is_empty() || broadcast.driver.is_some() || spec.decision == Some(OperatorDecision::Continue) {
+        if spec.inputs.is_empty()
+            || broadcast.driver.is_some()
+            || spec.decision == Some(OperatorDecision::Continue)
+        {
             return Ok(true);
         }
         if let Some(number) = spec.compared_by
@@ -163,7 +179,12 @@ impl BroadcastSupervisor {
     }
 
     /// Drives one in a task of its own.
-    pub(super) fn supervise(self: &Rc<Self>, role: LeasedBroadcast, tally: Rc<SendCounters>, underway: Rc<ActiveBroadcast>) -> Rc<BroadcastTask> {
+    pub(super) fn supervise(
+        self: &Rc<Self>,
+        role: LeasedBroadcast,
+        tally: Rc<SendCounters>,
+        underway: Rc<ActiveBroadcast>,
+    ) -> Rc<BroadcastTask> {
         let (keeper, id) = (Rc::clone(self), role.broadcast.id);
         let (watched, shown) = (Rc::clone(&underway), Rc::clone(&underway));
         let driving = BroadcastTask::send(role, self.sends, self.stop.clone(), tally, underway, move |end| {

@@ -61,7 +61,9 @@ fn differing(old: &Value, new: &Value, path: &str, fields: &mut Vec<MessageDiffe
             let of = |object: &serde_json::Map<String, Value>| object.get(name).cloned();
             match (of(before), of(after)) {
                 (Some(before), Some(after)) => differing(&before, &after, &path, fields),
-                (before, after) => fields.push(MessageDifference { path, old: shown(before), new: shown(after) }),
+                (before, after) => {
+                    fields.push(MessageDifference { path, old: shown(before), new: shown(after) })
+                }
             }
         }
         return;

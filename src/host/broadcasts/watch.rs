@@ -49,11 +49,20 @@ pub(super) fn resumes(
 }
 
 /// One of which nothing is left was asked for again.
-pub(super) fn over(services: &RunServices, delivery: &Delivery, broadcast: &Broadcast) -> Result<(), RequestFailure> {
+pub(super) fn over(
+    services: &RunServices,
+    delivery: &Delivery,
+    broadcast: &Broadcast,
+) -> Result<(), RequestFailure> {
     known(services, delivery, broadcast, BroadcastOrigin::Already)
 }
 
-fn known(services: &RunServices, delivery: &Delivery, broadcast: &Broadcast, how: BroadcastOrigin) -> Result<(), RequestFailure> {
+fn known(
+    services: &RunServices,
+    delivery: &Delivery,
+    broadcast: &Broadcast,
+    how: BroadcastOrigin,
+) -> Result<(), RequestFailure> {
     let (name, run) = (&broadcast.name, &broadcast.run);
     if let Some(planned) = services.part.as_planned() {
         planned.gate.resumed(&broadcast.app_key, name, run, broadcast.plan.as_deref())?;

@@ -15,11 +15,11 @@ use rustix::io::Errno;
 use crate::config::{Permissions, Project};
 use crate::protocol::RequestFailure;
 
-use super::grants::{Access, DATA, PathGrant, PathGrants, LocatedPath, check_text, joined};
+use super::grants::{Access, DATA, LocatedPath, PathGrant, PathGrants, check_text, joined};
 use super::names;
 use super::protected::{PathGuard, ProtectedFiles};
 use super::sentence::{denied, escapes, invalid, nowhere, of_system, outside};
-use super::walk::{ResolvedPath, WalkError, PathWalk, kind};
+use super::walk::{PathWalk, ResolvedPath, WalkError, kind};
 use super::{FileInfo, MAX_READ, OpenedFile};
 
 /// The most names of one folder that are listed: they travel in one frame.
@@ -238,21 +238,32 @@ impl Disk {
     }
 
     /// The grant for a path, and what is protected now.
-    fn locate<'a>(&'a self, text: &str, access: Access) -> Result<(PathGuard<'a>, LocatedPath<'a>), RequestFailure> {
+    fn locate<'a>(
+        &'a self,
+        text: &str,
+        access: Access,
+    ) -> Result<(PathGuard<'a>, LocatedPath<'a>), RequestFailure> {
         check_text(text)?;
         match self.grants.locate(text, access) {
             Ok(located) => Ok((self.protected.guard(located.grant, access), located)),
             Err(path) => {
                 let shown = self.grants.shown(&path);
                 // No grant would open these.
-                let reason =
-                    (access == Access::Write && shown != path).then(|| ProtectedFiles::by_names(shown)).flatten();
+                let reason = (access == Access::Write && shown != path)
+                    .then(|| ProtectedFiles::by_names(shown))
+                    .flatten();
                 Err(reason.map_or_else(|| outside(text, shown, access), |reason| denied(text, reason)))
             }
         }
     }
 
-    fn walk(&self, text: &str, guard: &PathGuard, located: &LocatedPath, follow: bool) -> Result<ResolvedPath, RequestFailure> {
+    fn walk(
+        &self,
+        text: &str,
+        guard: &PathGuard,
+        located: &LocatedPath,
+        follow: bool,
+    ) -> Result<ResolvedPath, RequestFailure> {
         let access = guard.access();
         let walk = PathWalk::from(located.grant.dir.as_fd(), guard);
         let spot = walk
@@ -262,7 +273,13 @@ impl Disk {
         Ok(spot)
     }
 
-    fn check_spot(&self, text: &str, guard: &PathGuard, located: &LocatedPath, spot: &ResolvedPath) -> Result<(), RequestFailure> {
+    fn check_spot(
+        &self,
+        text: &str,
+        guard: &PathGuard,
+        located: &LocatedPath,
+        spot: &ResolvedPath,
+    ) -> Result<(), RequestFailure> {
         let PathGrant { root, .. } = located.grant;
         if !located.grant.covers(&spot.real) {
             let real = joined(root, &spot.real);
@@ -281,7 +298,12 @@ fn check_regular(text: &str, stat: &Stat) -> Result<(), RequestFailure> {
 }
 
 /// Whether a file can be written to a place.
-fn check_place(text: &str, guard: &PathGuard, located: &LocatedPath, spot: &ResolvedPath) -> Result<(), RequestFailure> {
+fn check_place(
+    text: &str,
+    guard: &PathGuard,
+    located: &LocatedPath,
+    spot: &ResolvedPath,
+) -> Result<(), RequestFailure> {
     if let Some((_, stat)) = &spot.found {
         check_regular(text, stat)?;
         return guard.file(stat).map_or(Ok(()), |reason| Err(denied(text, reason)));

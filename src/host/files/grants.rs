@@ -130,7 +130,8 @@ pub(super) struct LocatedPath<'a> {
 impl PathGrants {
     pub(super) fn open(project: &Project, permissions: &Permissions) -> io::Result<Self> {
         let start = project.root.clone();
-        let mut grants = vec![PathGrant::open(start.clone(), [true, false], &start)?, PathGrant::data(&start)?];
+        let mut grants =
+            vec![PathGrant::open(start.clone(), [true, false], &start)?, PathGrant::data(&start)?];
         for (paths, access) in [(&permissions.read, [true, false]), (&permissions.write, [true, true])] {
             for path in paths {
                 grants.push(PathGrant::open(plain(&start.join(path)), access, &start)?);

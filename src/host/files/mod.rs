@@ -27,7 +27,7 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use crate::config::{Permissions, Project};
-use crate::protocol::{RequestFailure, FailureKind};
+use crate::protocol::{FailureKind, RequestFailure};
 
 use disk::Disk;
 use overlay::FileOverlay;

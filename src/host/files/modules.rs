@@ -12,7 +12,7 @@ use crate::config::Project;
 
 use super::grants::{Access, PathGrant};
 use super::protected::ProtectedFiles;
-use super::walk::{WalkError, PathWalk, kind};
+use super::walk::{PathWalk, WalkError, kind};
 
 /// Folders that modules are looked for in, in this order.
 #[derive(Debug)]
@@ -59,7 +59,8 @@ impl ModuleFolders {
     ) -> Result<Option<Vec<u8>>, String> {
         let Some((_, grant)) = self.folders.get(index) else { return Ok(None) };
         let guard = self.protected.guard(grant, Access::Read);
-        let walked = PathWalk::from(grant.dir.as_fd(), &guard).and_then(|walk| walk.to(Path::new(path), true));
+        let walked =
+            PathWalk::from(grant.dir.as_fd(), &guard).and_then(|walk| walk.to(Path::new(path), true));
         let spot = match walked {
             Ok(spot) => spot,
             Err(WalkError::Refused(reason)) => return Err(reason.to_owned()),

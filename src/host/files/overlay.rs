@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::protocol::{RequestFailure, FailureKind};
+use crate::protocol::{FailureKind, RequestFailure};
 
 use super::disk::Disk;
 use super::grants::Access;
@@ -162,12 +162,19 @@ impl FileOverlay {
             file.rewind()?;
             Ok(file)
         });
-        let file = file.map_err(|error| RequestFailure::new(FailureKind::Rejected, format!("`{text}`: {error}")))?;
+        let file =
+            file.map_err(|error| RequestFailure::new(FailureKind::Rejected, format!("`{text}`: {error}")))?;
         let name = Path::new(text).file_name().map(|name| name.to_string_lossy().into_owned());
         Ok(OpenedFile { file, name: name.unwrap_or_else(|| "file".to_owned()), len: content.len() as u64 })
     }
 
-    pub(super) fn write(&self, disk: &Disk, text: &str, content: &[u8], append: bool) -> Result<(), RequestFailure> {
+    pub(super) fn write(
+        &self,
+        disk: &Disk,
+        text: &str,
+        content: &[u8],
+        append: bool,
+    ) -> Result<(), RequestFailure> {
         let place = disk.resolve(text, Access::Write)?;
         let mut laid = self.laid();
         match place.parent().and_then(|parent| laid.get(parent)) {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rustix::io::Errno;
 
-use crate::protocol::{RequestFailure, FailureKind};
+use crate::protocol::{FailureKind, RequestFailure};
 
 use super::grants::Access;
 
@@ -60,7 +60,10 @@ pub(super) fn escapes(path: &str, access: Access) -> RequestFailure {
 
 /// A path that the permissions do not open.
 pub(super) fn denied(path: &str, what: &str) -> RequestFailure {
-    RequestFailure { field: Some("path".into()), ..RequestFailure::denied(format!("`{}` {what}", shown(path))) }
+    RequestFailure {
+        field: Some("path".into()),
+        ..RequestFailure::denied(format!("`{}` {what}", shown(path)))
+    }
 }
 
 /// What the system said, for a path that was allowed.

@@ -324,7 +324,10 @@ fn no_path_attack_changes_anything() {
     for attack in
         ["scripts/new", ".git/new", "out/new", "../new", "/tmp/mooncast-attack/x", "data/a.csv/x", ".env.d"]
     {
-        assert!(matches!(kind(tree.disk.make_folder(attack)), FailureKind::Denied | FailureKind::Invalid), "{attack}");
+        assert!(
+            matches!(kind(tree.disk.make_folder(attack)), FailureKind::Denied | FailureKind::Invalid),
+            "{attack}"
+        );
     }
     for attack in [
         "scripts/hello.lua",
@@ -336,7 +339,10 @@ fn no_path_attack_changes_anything() {
         "out/readonly",
         "scripts",
     ] {
-        assert!(matches!(kind(tree.disk.remove(attack)), FailureKind::Denied | FailureKind::Invalid), "{attack}");
+        assert!(
+            matches!(kind(tree.disk.remove(attack)), FailureKind::Denied | FailureKind::Invalid),
+            "{attack}"
+        );
     }
     // A link is removed itself, not what it leads to.
     tree.disk.remove("token-link").unwrap();

@@ -13,7 +13,7 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{FileType, Mode, OFlags, PROC_SUPER_MAGIC, Stat, fstat, fstatfs, openat, readlinkat};
 use rustix::io::Errno;
 
-use super::protected::{PathGuard, HOSTS_OWN, InodeId};
+use super::protected::{HOSTS_OWN, InodeId, PathGuard};
 
 /// The most links on one path, as the system has it.
 const MAX_LINKS: usize = 40;
@@ -185,7 +185,13 @@ impl<'a> PathWalk<'a> {
 
     fn end(self, name: &OsStr, fd: OwnedFd, stat: Stat) -> Result<ResolvedPath, WalkError> {
         let (real, within) = (self.real(Some(name)), self.within());
-        Ok(ResolvedPath { parent: Some(self.parent()?), real, found: Some((fd, stat)), missing: Vec::new(), within })
+        Ok(ResolvedPath {
+            parent: Some(self.parent()?),
+            real,
+            found: Some((fd, stat)),
+            missing: Vec::new(),
+            within,
+        })
     }
 
     fn nothing(self, name: OsString, rest: VecDeque<OsString>) -> Result<ResolvedPath, WalkError> {
@@ -209,7 +215,13 @@ impl<'a> PathWalk<'a> {
         let Some(last) = self.folders.pop() else {
             let fd = self.base.try_clone_to_owned().map_err(WalkError::System)?;
             let stat = fstat(&fd)?;
-            return Ok(ResolvedPath { parent: None, real, found: Some((fd, stat)), missing: Vec::new(), within });
+            return Ok(ResolvedPath {
+                parent: None,
+                real,
+                found: Some((fd, stat)),
+                missing: Vec::new(),
+                within,
+            });
         };
         let stat = fstat(&last.fd)?;
         let found = Some((last.fd, stat));

@@ -168,8 +168,9 @@ mod tests {
 
     #[test]
     fn a_range_holds_its_addresses_and_no_others() {
-        let holds =
-            |range: &str, address: &str| range.parse::<AddressRange>().unwrap().contains(address.parse().unwrap());
+        let holds = |range: &str, address: &str| {
+            range.parse::<AddressRange>().unwrap().contains(address.parse().unwrap())
+        };
         assert!(holds("10.0.0.0/8", "10.255.0.1"));
         assert!(!holds("10.0.0.0/8", "11.0.0.1"));
         assert!(holds("10.0.0.7", "10.0.0.7"));

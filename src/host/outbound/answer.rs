@@ -8,7 +8,7 @@ use reqwest::Response;
 use reqwest::header::HeaderMap;
 
 use crate::client::{ContentEncodings, DecodeError};
-use crate::protocol::{HostResponse, RequestFailure, FailureKind};
+use crate::protocol::{FailureKind, HostResponse, RequestFailure};
 
 use super::ResponseMemory;
 
@@ -37,7 +37,10 @@ impl ResponseError {
     /// The failure as the script sees it.
     pub(super) fn failure(self, place: &str, repeatable: bool) -> RequestFailure {
         if !self.maybe_sent || repeatable {
-            return RequestFailure::new(FailureKind::Unreachable, format!("no answer of {place}: {}", self.what));
+            return RequestFailure::new(
+                FailureKind::Unreachable,
+                format!("no answer of {place}: {}", self.what),
+            );
         }
         RequestFailure::new(
             FailureKind::InDoubt,
@@ -63,7 +66,10 @@ impl From<reqwest::Error> for ResponseError {
 }
 
 /// Reads the whole answer.
-pub(super) async fn read(mut response: Response, memory: &mut ResponseMemory<'_>) -> Result<HostResponse, ResponseError> {
+pub(super) async fn read(
+    mut response: Response,
+    memory: &mut ResponseMemory<'_>,
+) -> Result<HostResponse, ResponseError> {
     let status = response.status().as_u16();
     let codings = ContentEncodings::of(response.headers());
     let mut headers = headers(response.headers())?;
@@ -118,7 +124,9 @@ fn headers(headers: &HeaderMap) -> Result<Vec<(String, Bytes)>, ResponseError> {
         whole.put_slice(value.as_bytes());
     }
     if bytes > MAX_HEADER_BYTES {
-        return Err(ResponseError::after_sending(format!("its headers are larger than {MAX_HEADER_BYTES} bytes")));
+        return Err(ResponseError::after_sending(format!(
+            "its headers are larger than {MAX_HEADER_BYTES} bytes"
+        )));
     }
     Ok(joined.into_iter().map(|(name, value)| (name, value.freeze())).collect())
 }

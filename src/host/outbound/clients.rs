@@ -9,7 +9,7 @@ use std::time::Duration;
 use reqwest::dns::{Name, Resolve, Resolving};
 
 use crate::client::{ConnectionPool, client_builder, tls_config};
-use crate::protocol::{RequestFailure, FailureKind};
+use crate::protocol::{FailureKind, RequestFailure};
 
 /// The most hosts whose connections are kept open.
 const MAX_KEPT: usize = 32;
@@ -32,7 +32,11 @@ struct PinnedClient {
 
 impl PinnedClients {
     /// Connections that reach `host` at these addresses.
-    pub(super) fn pinned(&self, host: &str, addresses: &[SocketAddr]) -> Result<Arc<ConnectionPool>, RequestFailure> {
+    pub(super) fn pinned(
+        &self,
+        host: &str,
+        addresses: &[SocketAddr],
+    ) -> Result<Arc<ConnectionPool>, RequestFailure> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pinned) = kept.get(host)
             && pinned.addresses == addresses

@@ -79,7 +79,9 @@ impl AllowedHosts {
         self.at(port).any(|what| match (what, target) {
             (HostPattern::Any, _) => true,
             (HostPattern::Name(name), RequestHost::Name(host)) => name == host,
-            (HostPattern::Under(domain), RequestHost::Name(host)) => host.len() > domain.len() && host.ends_with(domain),
+            (HostPattern::Under(domain), RequestHost::Name(host)) => {
+                host.len() > domain.len() && host.ends_with(domain)
+            }
             (HostPattern::Addresses(range), RequestHost::Address(address)) => range.contains(meant(*address)),
             _ => false,
         })

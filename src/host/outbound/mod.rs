@@ -29,7 +29,7 @@ use tokio::sync::Semaphore;
 
 use crate::clock::{Clock, ClockHold};
 use crate::config::Permissions;
-use crate::protocol::{HostResponse, RequestFailure, HttpRequest, FailureKind};
+use crate::protocol::{FailureKind, HostResponse, HttpRequest, RequestFailure};
 
 use super::budget::MemoryReservation;
 use super::variables::GrantedVariables;
@@ -138,7 +138,9 @@ impl OutboundHttp {
         match self.network.timeout(end - self.network.now(), exchange).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(broken)) => Err(broken.failure(&place.shown(), repeatable)),
-            Err(_) => Err(answer::ResponseError::after_sending(timed_out()).failure(&place.shown(), repeatable)),
+            Err(_) => {
+                Err(answer::ResponseError::after_sending(timed_out()).failure(&place.shown(), repeatable))
+            }
         }
     }
 }

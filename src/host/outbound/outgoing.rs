@@ -6,7 +6,7 @@ use reqwest::{Body, Method, Request, Url};
 use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
-use crate::protocol::{RequestFailure, HttpRequest, HttpValue, HttpValuePart};
+use crate::protocol::{HttpRequest, HttpValue, HttpValuePart, RequestFailure};
 
 use super::super::variables::GrantedVariables;
 
@@ -50,7 +50,10 @@ impl OutboundRequest {
 }
 
 /// Checks a request and fills in its secrets.
-pub(super) fn prepare(request: &HttpRequest, variables: &GrantedVariables) -> Result<OutboundRequest, RequestFailure> {
+pub(super) fn prepare(
+    request: &HttpRequest,
+    variables: &GrantedVariables,
+) -> Result<OutboundRequest, RequestFailure> {
     let method = method(&request.method)?;
     let mut filler = SecretFiller { variables, secret: None };
     let mut headers = HeaderMap::new();
@@ -76,17 +79,30 @@ pub(super) fn prepare(request: &HttpRequest, variables: &GrantedVariables) -> Re
 fn method(text: &str) -> Result<Method, RequestFailure> {
     match Method::from_bytes(text.as_bytes()) {
         Ok(method) if !matches!(method, Method::CONNECT | Method::TRACE) => Ok(method),
-        _ => Err(RequestFailure::invalid("method", format!("`{}` is no method for a request", text.escape_debug()))),
+        _ => Err(RequestFailure::invalid(
+            "method",
+            format!("`{}` is no method for a request", text.escape_debug()),
+        )),
     }
 }
 
-fn header(name: &str, value: &HttpValue, filler: &mut SecretFiller) -> Result<(HeaderName, HeaderValue), RequestFailure> {
+fn header(
+    name: &str,
+    value: &HttpValue,
+    filler: &mut SecretFiller,
+) -> Result<(HeaderName, HeaderValue), RequestFailure> {
     let field = || format!("headers.{}", name.escape_debug());
     let Ok(parsed) = HeaderName::from_bytes(name.as_bytes()) else {
-        return Err(RequestFailure::invalid(field(), format!("`{}` is no name for a header", name.escape_debug())));
+        return Err(RequestFailure::invalid(
+            field(),
+            format!("`{}` is no name for a header", name.escape_debug()),
+        ));
     };
     if OF_CONNECTION.contains(&parsed.as_str()) {
-        return Err(RequestFailure::invalid(field(), format!("the header `{parsed}` is set by the host alone")));
+        return Err(RequestFailure::invalid(
+            field(),
+            format!("the header `{parsed}` is set by the host alone"),
+        ));
     }
     let bytes = filler.fill(value)?;
     let Ok(mut value) = HeaderValue::from_bytes(&bytes) else {

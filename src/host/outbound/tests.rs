@@ -70,7 +70,10 @@ fn text(text: &str) -> HttpValue {
 }
 
 fn bearer(secret: &str) -> HttpValue {
-    HttpValue(vec![HttpValuePart::Text(Bytes::from_static(b"Bearer ")), HttpValuePart::Secret(secret.to_owned())])
+    HttpValue(vec![
+        HttpValuePart::Text(Bytes::from_static(b"Bearer ")),
+        HttpValuePart::Secret(secret.to_owned()),
+    ])
 }
 
 fn get(url: &str) -> HttpRequest {
@@ -87,7 +90,10 @@ fn post(url: &str) -> HttpRequest {
     HttpRequest { method: "POST".to_owned(), body: Some(text("hello")), ..get(url) }
 }
 
-async fn ask(net: &[&str], request: HttpRequest) -> Result<(u16, Vec<(String, Bytes)>, Bytes), RequestFailure> {
+async fn ask(
+    net: &[&str],
+    request: HttpRequest,
+) -> Result<(u16, Vec<(String, Bytes)>, Bytes), RequestFailure> {
     let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     let permissions =
         Permissions { net: owned(net), secrets: owned(&["KEY", "TWO_LINES"]), ..Permissions::default() };
@@ -229,13 +235,21 @@ fn what_is_no_request_is_invalid() {
             "http://[::1",
             "http://127.0.0.1:99999/",
         ] {
-            assert_eq!(ask(&["*", "127.0.0.1"], get(url)).await.unwrap_err().kind, FailureKind::Invalid, "{url}");
+            assert_eq!(
+                ask(&["*", "127.0.0.1"], get(url)).await.unwrap_err().kind,
+                FailureKind::Invalid,
+                "{url}"
+            );
         }
         let long = format!("http://127.0.0.1/{}", "a".repeat(MAX_URL));
         assert_eq!(ask(&["127.0.0.1"], get(&long)).await.unwrap_err().kind, FailureKind::Invalid);
         for method in ["", "CONNECT", "TRACE", "GET /", "G\r\nET"] {
             let request = HttpRequest { method: method.to_owned(), ..get("http://127.0.0.1:1/") };
-            assert_eq!(ask(&["127.0.0.1"], request).await.unwrap_err().kind, FailureKind::Invalid, "{method}");
+            assert_eq!(
+                ask(&["127.0.0.1"], request).await.unwrap_err().kind,
+                FailureKind::Invalid,
+                "{method}"
+            );
         }
         for name in ["Host", "Content-Length", "Transfer-Encoding", "Connection", "a b", "a\r\nb", ""] {
             let mut request = get("http://127.0.0.1:1/");

@@ -29,7 +29,7 @@ use crate::protocol::RequestFailure;
 pub use outside::SkippedEffect;
 pub use plan::{PlanGuard, RehearsalPlan};
 pub use problems::{RehearsalProblem, RehearsalProblems};
-pub use seen::{AppTotals, RehearsedBroadcast, BroadcastOrigin, MessageSample, RehearsedSends};
+pub use seen::{AppTotals, BroadcastOrigin, MessageSample, RehearsedBroadcast, RehearsedSends};
 pub use targets::RehearsalTargets;
 pub use time::ScriptTime;
 pub use uploads::RehearsedUpload;

@@ -65,6 +65,7 @@ impl Rehearsal {
 }
 
 fn known_bytes(value: &HttpValue) -> u64 {
-    let known = |part: &HttpValuePart| if let HttpValuePart::Text(text) = part { text.len() as u64 } else { 0 };
+    let known =
+        |part: &HttpValuePart| if let HttpValuePart::Text(text) = part { text.len() as u64 } else { 0 };
     value.0.iter().map(known).sum()
 }

@@ -10,7 +10,7 @@ use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use crate::message::MessageCall;
-use crate::protocol::{RequestFailure, FailureKind};
+use crate::protocol::{FailureKind, RequestFailure};
 
 use super::Rehearsal;
 
@@ -130,7 +130,11 @@ pub struct PlanGuard {
 
 impl PlanGuard {
     /// Lets a single send through, once for each time that it was rehearsed.
-    pub(in super::super) fn single(&self, fingerprint: &SendFingerprint, to: &[String]) -> Result<(), RequestFailure> {
+    pub(in super::super) fn single(
+        &self,
+        fingerprint: &SendFingerprint,
+        to: &[String],
+    ) -> Result<(), RequestFailure> {
         match self.singles.borrow_mut().get_mut(fingerprint) {
             Some(left) if *left > 0 => {
                 *left -= 1;
@@ -144,7 +148,12 @@ impl PlanGuard {
     }
 
     /// The hash that the plan of a broadcast must have.
-    pub(in super::super) fn broadcast(&self, key: &str, name: &str, run: &str) -> Result<&str, RequestFailure> {
+    pub(in super::super) fn broadcast(
+        &self,
+        key: &str,
+        name: &str,
+        run: &str,
+    ) -> Result<&str, RequestFailure> {
         let known = (key.to_owned(), name.to_owned(), run.to_owned());
         self.broadcasts.get(&known).map(String::as_str).ok_or_else(|| {
             RequestFailure::new(

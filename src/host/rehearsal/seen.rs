@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::ledger::{self, BroadcastId, BroadcastSpec};
-use crate::message::{MessageCall, Message};
+use crate::message::{Message, MessageCall};
 
 use super::plan::SendFingerprint;
 

@@ -1,9 +1,9 @@
 //! The end of the road: every message that gets here would have left.
 
-use crate::delivery::{Transport, OutgoingCall};
+use crate::delivery::{OutgoingCall, Transport};
 use crate::ledger::{Broadcast, BroadcastPlan, BroadcastSpec};
 
-use super::{AppTotals, RehearsedBroadcast, BroadcastOrigin, Rehearsal};
+use super::{AppTotals, BroadcastOrigin, Rehearsal, RehearsedBroadcast};
 
 impl Transport for Rehearsal {
     fn deliver(&self, staged: &OutgoingCall<'_>) -> u64 {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::delivery::FileDetails;
-use crate::protocol::{RequestFailure, FailureKind, UploadParams};
+use crate::protocol::{FailureKind, RequestFailure, UploadParams};
 
 use super::Rehearsal;
 

@@ -16,8 +16,8 @@ use tracing::{Instrument as _, Span, info_span};
 
 use crate::clock::Clock;
 use crate::protocol::{
-    HostResponse, AppInfo, RequestFailure, FrameDecoder, JobStart, FailureKind, LoadMode, HostRequest, ScriptError, LuaSource, StartFrame, ToHost,
-    VERSION, WorkerLimits,
+    AppInfo, FailureKind, FrameDecoder, HostRequest, HostResponse, JobStart, LoadMode, LuaSource,
+    RequestFailure, ScriptError, StartFrame, ToHost, VERSION, WorkerLimits,
 };
 
 use super::budget::MemoryReservation;
@@ -253,7 +253,11 @@ impl WorkerSession {
 
     /// Takes frames and holds limits until one of the two ends it. While the run holds all the memory that it may, nothing is
     /// read: the worker, and with it the script, waits.
-    async fn converse(&mut self, mut output: impl AsyncReadExt + Unpin, mut watch: WorkerWatchdog) -> SessionEnd {
+    async fn converse(
+        &mut self,
+        mut output: impl AsyncReadExt + Unpin,
+        mut watch: WorkerWatchdog,
+    ) -> SessionEnd {
         let memory = Rc::clone(&self.services.memory);
         let mut frames = FrameDecoder::<ToHost>::default();
         frames.make_room(READ);
@@ -422,7 +426,11 @@ impl WorkerSession {
 }
 
 /// Waits until a call may hold so much, or the run ends.
-async fn wait_for_memory(services: &RunServices, memory: &mut MemoryReservation, bytes: u64) -> Result<(), RequestFailure> {
+async fn wait_for_memory(
+    services: &RunServices,
+    memory: &mut MemoryReservation,
+    bytes: u64,
+) -> Result<(), RequestFailure> {
     let stop = services.stop.stop();
     tokio::select! {
         biased;

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use crate::clock::{Clock, ClockHold};
 use crate::host::budget::MemoryReservation;
-use crate::protocol::{HostResponse, RequestFailure, FailureKind, StartFrame, ToWorker, encode};
+use crate::protocol::{FailureKind, HostResponse, RequestFailure, StartFrame, ToWorker, encode};
 
 /// Frames share a batch until it has so many bytes.
 const BATCH: usize = 64 * 1024;
@@ -42,7 +42,13 @@ impl OutgoingFrames {
     }
 
     /// An answer; from now on it holds what it takes here, until it is written.
-    pub(super) fn push_answer(&self, id: u64, answer: HostResponse, clock: &Clock, memory: MemoryReservation) {
+    pub(super) fn push_answer(
+        &self,
+        id: u64,
+        answer: HostResponse,
+        clock: &Clock,
+        memory: MemoryReservation,
+    ) {
         self.answers.set(self.answers.get() + 1);
         self.push(&ToWorker::Answer(id, answer), clock, Some(memory));
     }
@@ -63,7 +69,10 @@ impl OutgoingFrames {
         if let Err(error) = encode(frame, &mut batch.bytes)
             && let ToWorker::Answer(id, _) = frame
         {
-            let failure = RequestFailure::new(FailureKind::Invalid, format!("the answer cannot be handed over: {error}"));
+            let failure = RequestFailure::new(
+                FailureKind::Invalid,
+                format!("the answer cannot be handed over: {error}"),
+            );
             // A failure is small: it fits.
             let _ = encode(&ToWorker::Answer(*id, HostResponse::Failed(Box::new(failure))), &mut batch.bytes);
         }

@@ -6,7 +6,7 @@ use crate::clock::Instant;
 use crate::host::interrupt::Interrupt;
 use crate::host::process::WorkerProcess;
 
-use super::{SessionEnd, RunSpec};
+use super::{RunSpec, SessionEnd};
 
 /// What a script gets on top of its CPU limit to end with its own error before it is killed.
 const CPU_GRACE: Duration = Duration::from_millis(500);

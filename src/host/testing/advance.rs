@@ -9,7 +9,7 @@ use futures_util::stream::FuturesUnordered;
 use serde_json::{Value, json};
 
 use crate::delivery::StopSignal;
-use crate::protocol::{RequestFailure, HookRequest, JobStart, FailureKind, LoadMode, LuaSource};
+use crate::protocol::{FailureKind, HookRequest, JobStart, LoadMode, LuaSource, RequestFailure};
 use crate::schedule::{Job, OverlapPolicy, run_name};
 
 use super::Testbed;
@@ -34,7 +34,11 @@ struct DueTestJob {
 
 impl Testbed {
     /// Runs a job of a loaded script at once, as of now.
-    pub(super) async fn trigger(self: &Rc<Self>, name: &str, stop: &StopSignal) -> Result<Value, RequestFailure> {
+    pub(super) async fn trigger(
+        self: &Rc<Self>,
+        name: &str,
+        stop: &StopSignal,
+    ) -> Result<Value, RequestFailure> {
         self.run_now(name, None, stop).await
     }
 
@@ -76,7 +80,11 @@ impl Testbed {
     ///
     /// As in the daemon, jobs run beside each other, and an instant that finds its own job running goes by its
     /// `overlap`; but `cancel` is played as `skip`, and there is no jitter.
-    pub(super) async fn advance(self: &Rc<Self>, by: Duration, stop: &StopSignal) -> Result<Value, RequestFailure> {
+    pub(super) async fn advance(
+        self: &Rc<Self>,
+        by: Duration,
+        stop: &StopSignal,
+    ) -> Result<Value, RequestFailure> {
         let clock = &self.parts.clock;
         let end = clock.now() + by;
         let mut running = FuturesUnordered::new();

@@ -28,7 +28,7 @@ use super::files::ProjectFiles;
 use super::services::{RunMode, RunServices};
 
 use advance::TestJob;
-use outside::{TestHttpRequest, TestHttpReply};
+use outside::{TestHttpReply, TestHttpRequest};
 pub use play::CapturedOutput;
 
 /// The service that a test's messages go to.
@@ -155,7 +155,9 @@ impl Testbed {
 pub(super) async fn answer(services: &RunServices, asked: TestStep) -> Result<HostResponse, RequestFailure> {
     let bed = match &services.part {
         RunMode::Test(bed) => bed,
-        RunMode::Tested(_) => return Err(RequestFailure::denied("a script that a test runs is no test itself")),
+        RunMode::Tested(_) => {
+            return Err(RequestFailure::denied("a script that a test runs is no test itself"));
+        }
         _ => return Err(RequestFailure::denied("tests are run by `mooncast test`")),
     };
     let stop = &services.stop.stop();

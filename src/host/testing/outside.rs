@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use crate::protocol::{HostResponse, RequestFailure, HttpRequest, HttpValue, HttpValuePart};
+use crate::protocol::{HostResponse, HttpRequest, HttpValue, HttpValuePart, RequestFailure};
 
 use super::Testbed;
 
@@ -35,9 +35,17 @@ pub(super) struct TestHttpRequest {
 
 impl Testbed {
     /// Says what requests to an address are answered from now on.
-    pub(super) fn reply(&self, url: String, status: u16, body: String) -> Result<HostResponse, RequestFailure> {
+    pub(super) fn reply(
+        &self,
+        url: String,
+        status: u16,
+        body: String,
+    ) -> Result<HostResponse, RequestFailure> {
         if !(100..=599).contains(&status) {
-            return Err(RequestFailure::invalid("status", format!("status: {status} is not between 100 and 599")));
+            return Err(RequestFailure::invalid(
+                "status",
+                format!("status: {status} is not between 100 and 599"),
+            ));
         }
         // The last word counts.
         self.replies.borrow_mut().insert(0, TestHttpReply { url, status, body });

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::{Value, json};
 
 use crate::delivery::StopSignal;
-use crate::protocol::{RequestFailure, JobStart, LogLine, LoadMode, LuaSource};
+use crate::protocol::{JobStart, LoadMode, LogLine, LuaSource, RequestFailure};
 
 use super::super::interrupt::InterruptSwitch;
 use super::super::output::ScriptOutput;
@@ -15,7 +15,7 @@ use super::super::services::{RunMode, RunServices};
 use super::super::session::{self, RunEnd, RunError, RunSpec};
 use super::super::sources::MAX_SOURCE;
 use super::advance::TestJob;
-use super::{TestbedParts, Testbed};
+use super::{Testbed, TestbedParts};
 
 /// The most bytes that are kept of what was said.
 const SAID: usize = 64 * 1024;
@@ -90,10 +90,19 @@ impl Testbed {
     }
 
     /// Loads a script for its jobs.
-    pub(super) async fn load(self: &Rc<Self>, script: &str, stop: &StopSignal) -> Result<Value, RequestFailure> {
+    pub(super) async fn load(
+        self: &Rc<Self>,
+        script: &str,
+        stop: &StopSignal,
+    ) -> Result<Value, RequestFailure> {
         let (path, source) = self.open(script)?;
-        let play =
-            TestRunSpec { path: &path, source: source.clone(), mode: LoadMode::Declare, job: None, args: Vec::new() };
+        let play = TestRunSpec {
+            path: &path,
+            source: source.clone(),
+            mode: LoadMode::Declare,
+            job: None,
+            args: Vec::new(),
+        };
         let (came, services) = self.play(play, stop).await?;
         if let Some(error) = came["error"].as_str() {
             return Err(RequestFailure::invalid("script", format!("{script} cannot be loaded: {error}")));
@@ -192,8 +201,9 @@ impl Testbed {
 
     /// A script of the project, by its path there.
     fn open(&self, script: &str) -> Result<(PathBuf, LuaSource), RequestFailure> {
-        let wrong =
-            |why: &dyn std::fmt::Display| RequestFailure::invalid("script", format!("script: `{script}`: {why}"));
+        let wrong = |why: &dyn std::fmt::Display| {
+            RequestFailure::invalid("script", format!("script: `{script}`: {why}"))
+        };
         let project = &self.parts.project;
         let path = project.root.join(script).canonicalize().map_err(|error| wrong(&error))?;
         if !path.starts_with(&project.root) {

@@ -12,7 +12,7 @@ use crate::ledger::connection::Connection;
 use crate::ledger::open::{self, KNOWN};
 use crate::ledger::restores::instant;
 use crate::ledger::sql::{Statement, sql};
-use crate::ledger::{JobState, LedgerError, DeliveryState};
+use crate::ledger::{DeliveryState, JobState, LedgerError};
 
 use super::work_folder::{make, sync};
 use super::write::check;

@@ -10,14 +10,14 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
 use crate::clock::Clock;
-use crate::ledger::open::{FILE, lock_opening};
 use crate::ledger::instance::{FOLDER, is_alive};
+use crate::ledger::open::{FILE, lock_opening};
 use crate::ledger::postgres;
 use crate::ledger::sql::sql;
 use crate::ledger::store::{Transaction, from_millis, millis};
 use crate::ledger::tables::TABLES;
 use crate::ledger::transfer::{compare, copy_rows, idle, living};
-use crate::ledger::{Ledger, LedgerError, InstanceName, LedgerLocation};
+use crate::ledger::{InstanceName, Ledger, LedgerError, LedgerLocation};
 
 use super::prepare::prepare;
 use super::work_folder::{WorkFolder, publish, sync};
@@ -73,7 +73,11 @@ impl Ledger {
                 let to = folder.join(FILE);
                 let kept = into_folder(&new, folder, now, step).await?;
                 drop(opening);
-                Ok(RestoredLedger { to, taken_at: from_millis(taken_at), kept: kept.map(ReplacedLedger::File) })
+                Ok(RestoredLedger {
+                    to,
+                    taken_at: from_millis(taken_at),
+                    kept: kept.map(ReplacedLedger::File),
+                })
             }
             LedgerLocation::Server(address) => {
                 // The prepared ledger is opened in a folder of its own.

@@ -50,7 +50,9 @@ impl Ledger {
         }
         let work = WorkFolder::open(folder_of(to).join(format!(".{name}.partial")))?;
         let (from, taken_at, source) = match place {
-            LedgerLocation::Folder(folder) => (folder.join(FILE), millis(clock.unix_time()), folder.join(FILE)),
+            LedgerLocation::Folder(folder) => {
+                (folder.join(FILE), millis(clock.unix_time()), folder.join(FILE))
+            }
             LedgerLocation::Server(_) => {
                 let ledger = Self::open_at(place, clock.clone()).await?;
                 // By the server's clock, which opening has asked.

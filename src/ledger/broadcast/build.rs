@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use crate::ledger::sql::sql;
 use crate::ledger::store::{Transaction, stored};
-use crate::ledger::{Ledger, LedgerError, BroadcastStage, DeliveryState};
+use crate::ledger::{BroadcastStage, DeliveryState, Ledger, LedgerError};
 
 use super::message_dedup::{MessageDedup, MessageHash};
 use super::shift::RANGE_LENGTH;
-use super::{BroadcastId, CountsDelta, Lease, BroadcastSpec, apply, fields};
+use super::{BroadcastId, BroadcastSpec, CountsDelta, Lease, apply, fields};
 
 /// A recipient as it comes from the audience.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,7 +141,8 @@ pub(super) async fn why_not(write: &mut Transaction<'_>, lease: Lease) -> Result
     let row: Option<(i64,)> = write.row(question.bind(lease.broadcast.0).bind(lease.number)).await?;
     let Some((stage,)) = row else { return Ok(LedgerError::LeaseLost(lease.broadcast)) };
     let stage = BroadcastStage::from_number(stage).map_err(|detail| write.store.record(detail))?;
-    let why = if stage == BroadcastStage::Building { "its plan is not fixed yet" } else { "its plan is fixed" };
+    let why =
+        if stage == BroadcastStage::Building { "its plan is not fixed yet" } else { "its plan is fixed" };
     Ok(LedgerError::NotNow { broadcast: lease.broadcast, is: stage.name(), why })
 }
 
@@ -266,7 +267,8 @@ async fn clear_range(
     let states = sql(
         "SELECT state, count(*) FROM recipients WHERE broadcast = ? AND seq BETWEEN ? AND ? GROUP BY state",
     );
-    let states: Vec<(i64, i64)> = write.rows(states.bind(id.0).bind(after + 1).bind(after + RANGE_LENGTH)).await?;
+    let states: Vec<(i64, i64)> =
+        write.rows(states.bind(id.0).bind(after + 1).bind(after + RANGE_LENGTH)).await?;
     let mut delta = CountsDelta::default();
     for (state, many) in states {
         let state = DeliveryState::from_number(state).map_err(|detail| write.store.record(detail))?;

@@ -3,15 +3,16 @@
 use crate::ledger::instance::lives;
 use crate::ledger::sql::sql;
 use crate::ledger::store::Transaction;
-use crate::ledger::{Ledger, LedgerError, Instance, BroadcastCommand};
+use crate::ledger::{BroadcastCommand, Instance, Ledger, LedgerError};
 
-use super::{Broadcast, BroadcastId, CHANGED, BroadcastChanges, OperatorDecision, BroadcastSpec};
+use super::{Broadcast, BroadcastChanges, BroadcastId, BroadcastSpec, CHANGED, OperatorDecision};
 
 impl Broadcast {
     /// Whether it is paused because its inputs changed.
     #[must_use]
     pub fn is_held_for_changes(&self) -> bool {
-        self.command == BroadcastCommand::Pause && self.command_note.as_deref().is_some_and(|note| note.starts_with(CHANGED))
+        self.command == BroadcastCommand::Pause
+            && self.command_note.as_deref().is_some_and(|note| note.starts_with(CHANGED))
     }
 }
 
@@ -54,7 +55,11 @@ impl Ledger {
     /// # Errors
     ///
     /// [`LedgerError::Unknown`], and faults of the store.
-    pub async fn decide(&self, id: BroadcastId, decision: Option<OperatorDecision>) -> Result<(), LedgerError> {
+    pub async fn decide(
+        &self,
+        id: BroadcastId,
+        decision: Option<OperatorDecision>,
+    ) -> Result<(), LedgerError> {
         self.amend_spec(id, |spec| {
             spec.decision = decision;
             if decision == Some(OperatorDecision::Continue) {
@@ -98,7 +103,11 @@ impl Ledger {
         write.end(result).await
     }
 
-    async fn amend_spec(&self, id: BroadcastId, change: impl FnOnce(&mut BroadcastSpec)) -> Result<(), LedgerError> {
+    async fn amend_spec(
+        &self,
+        id: BroadcastId,
+        change: impl FnOnce(&mut BroadcastSpec),
+    ) -> Result<(), LedgerError> {
         let mut write = self.store().write().await?;
         let result = amend(&mut write, id, change).await;
         write.end(result).await

@@ -1,7 +1,7 @@
 //! What people want of a broadcast, said in any process and heard by its driver.
 
 use crate::ledger::sql::sql;
-use crate::ledger::{Ledger, LedgerError, BroadcastStage, DeliveryState, BroadcastCommand};
+use crate::ledger::{BroadcastCommand, BroadcastStage, DeliveryState, Ledger, LedgerError};
 
 use super::BroadcastId;
 
@@ -30,7 +30,12 @@ impl Ledger {
     ///
     /// [`LedgerError::NotNow`] when it is over, or when a cancelled one shall go on; [`LedgerError::Unknown`]; faults
     /// of the store.
-    pub async fn request_command(&self, id: BroadcastId, wish: BroadcastCommand, note: Option<&str>) -> Result<(), LedgerError> {
+    pub async fn request_command(
+        &self,
+        id: BroadcastId,
+        wish: BroadcastCommand,
+        note: Option<&str>,
+    ) -> Result<(), LedgerError> {
         let mut write = self.store().write().await?;
         let result = async {
             let question = sql("SELECT state, wish FROM broadcasts WHERE id = ?").bind(id.0);
@@ -69,7 +74,10 @@ impl Ledger {
         let row: Option<(i64, Option<String>)> = read.row(question).await?;
         read.done();
         let (wish, note) = row.ok_or(LedgerError::Unknown(id))?;
-        Ok(NotedCommand { command: BroadcastCommand::from_number(wish).map_err(|detail| self.store().record(detail))?, note })
+        Ok(NotedCommand {
+            command: BroadcastCommand::from_number(wish).map_err(|detail| self.store().record(detail))?,
+            note,
+        })
     }
 
     /// Makes those that the service refused pending again, and gives how many. A broadcast that was over is ready

@@ -56,7 +56,11 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn difference(&self, old: BroadcastId, new: BroadcastId) -> Result<PlanDifference, LedgerError> {
+    pub async fn difference(
+        &self,
+        old: BroadcastId,
+        new: BroadcastId,
+    ) -> Result<PlanDifference, LedgerError> {
         let (removed, first_removed) = self.only_in(old, new, SENT_TO_NONE).await?;
         let (added, first_added) = self.only_in(new, old, SENT_TO_NONE).await?;
         let question = sql("SELECT n.group_id, om.content, nm.content FROM recipients n

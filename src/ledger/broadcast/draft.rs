@@ -8,7 +8,7 @@ use crate::ledger::sql::sql;
 use crate::ledger::store::Transaction;
 use crate::ledger::{AppId, Ledger, LedgerError};
 
-use super::{Broadcast, BroadcastId, Lease, BroadcastSpec};
+use super::{Broadcast, BroadcastId, BroadcastSpec, Lease};
 
 /// What the name of a draft begins with. The name of a broadcast has no control characters, so none has a draft's name.
 const MARK: char = '\u{1}';

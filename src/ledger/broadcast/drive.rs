@@ -9,7 +9,7 @@ use crate::ledger::commit::CommitRequest;
 use crate::ledger::postgres::drivers;
 use crate::ledger::sql::sql;
 use crate::ledger::store::count;
-use crate::ledger::{RecipientCounts, Ledger, LedgerError, BroadcastStage, DeliveryState, BroadcastCommand};
+use crate::ledger::{BroadcastCommand, BroadcastStage, DeliveryState, Ledger, LedgerError, RecipientCounts};
 
 use super::{BroadcastId, InDoubtPolicy, Lease, holds};
 
@@ -168,7 +168,8 @@ impl Ledger {
         limit: u32,
     ) -> Result<Vec<PendingRow>, LedgerError> {
         let mut read = self.store().read().await?;
-        let mut stretches: VecDeque<(i64, i64)> = read.rows(drivers::held_ranges(lease, after_seq)).await?.into();
+        let mut stretches: VecDeque<(i64, i64)> =
+            read.rows(drivers::held_ranges(lease, after_seq)).await?.into();
         read.done();
         loop {
             let (first, last) = if let Some(held) = stretches.pop_front() {
@@ -243,7 +244,11 @@ impl Ledger {
     /// # Errors
     ///
     /// As [`Ledger::take_over`].
-    pub async fn take_over_as(&self, lease: Lease, in_doubt: InDoubtPolicy) -> Result<TakeoverCounts, LedgerError> {
+    pub async fn take_over_as(
+        &self,
+        lease: Lease,
+        in_doubt: InDoubtPolicy,
+    ) -> Result<TakeoverCounts, LedgerError> {
         let (to, error) = match in_doubt {
             InDoubtPolicy::Hold => (DeliveryState::InDoubt, Some("its sender ended before the answer")),
             InDoubtPolicy::Resend => (DeliveryState::Pending, None),
@@ -267,7 +272,14 @@ impl Ledger {
     ///
     /// [`LedgerError::LeaseLost`], [`LedgerError::Unknown`], and faults of the store.
     pub async fn cancel_rest(&self, lease: Lease) -> Result<u64, LedgerError> {
-        self.shift(lease.broadcast, Some(lease.number), DeliveryState::Pending, DeliveryState::Cancelled, None).await
+        self.shift(
+            lease.broadcast,
+            Some(lease.number),
+            DeliveryState::Pending,
+            DeliveryState::Cancelled,
+            None,
+        )
+        .await
     }
 
     /// Ends a broadcast of which nothing is pending or in flight, keeps its report, and gives the lease back.
@@ -296,7 +308,8 @@ impl Ledger {
         .bind(id.0)
         .bind(lease.number);
         let result = async {
-            let stage = |number| BroadcastStage::from_number(number).map_err(|detail| self.store().record(detail));
+            let stage =
+                |number| BroadcastStage::from_number(number).map_err(|detail| self.store().record(detail));
             if let Some((ended,)) = write.row::<(i64,)>(statement).await? {
                 if shared {
                     drivers::end_all(&mut write, id).await?;

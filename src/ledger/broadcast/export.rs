@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::ledger::sql::sql;
 use crate::ledger::store::{count, from_millis, small};
-use crate::ledger::{Ledger, LedgerError, DeliveryState};
+use crate::ledger::{DeliveryState, Ledger, LedgerError};
 
 use super::BroadcastId;
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::ledger::sql::sql;
 use crate::ledger::store::Transaction;
-use crate::ledger::{Ledger, LedgerError, DeliveryState};
+use crate::ledger::{DeliveryState, Ledger, LedgerError};
 
 use super::{BroadcastId, ExportedRecipient, NewRecipient};
 
@@ -158,7 +158,11 @@ impl Ledger {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn export_pages(&self, id: BroadcastId, states: &[DeliveryState]) -> Result<ExportPages, LedgerError> {
+    pub async fn export_pages(
+        &self,
+        id: BroadcastId,
+        states: &[DeliveryState],
+    ) -> Result<ExportPages, LedgerError> {
         // From one list of names to the next that differs: there are many rows, and nearly always one list.
         let question =
             sql("SELECT names FROM recipient_fields WHERE broadcast = ? GROUP BY names ORDER BY min(first)");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::ledger::sql::sql;
 use crate::ledger::store::{Transaction, millis, stored};
-use crate::ledger::{AppId, Ledger, LedgerError, BroadcastStage};
+use crate::ledger::{AppId, BroadcastStage, Ledger, LedgerError};
 
 use super::row::INTERRUPTED;
 use super::{Broadcast, BroadcastId, BroadcastSpec};

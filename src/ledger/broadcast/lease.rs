@@ -6,7 +6,7 @@ use crate::ledger::instance::lives;
 use crate::ledger::postgres::drivers;
 use crate::ledger::sql::sql;
 use crate::ledger::store::{Transaction, millis};
-use crate::ledger::{Ledger, LedgerError, Instance};
+use crate::ledger::{Instance, Ledger, LedgerError};
 
 use super::BroadcastId;
 

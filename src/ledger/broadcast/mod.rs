@@ -2,42 +2,45 @@
 
 mod build;
 mod changes;
-mod message_dedup;
+mod commands;
+mod daemon_handover;
 mod difference;
 mod draft;
 mod drive;
-mod daemon_handover;
 mod export;
 mod fields;
 mod find;
 mod lease;
+mod message_dedup;
 mod plan;
 mod replan;
 mod row;
 mod shift;
 mod spec;
-mod totals;
 mod status;
-mod commands;
+mod totals;
 
 pub use build::{NewMessage, NewRecipient};
-pub use difference::{BroadcastChanges, PlanDifference, MessageChange};
-pub use drive::{RecipientOutcome, Recipient, TakeoverCounts};
-pub use export::{ExportedRecipient, RecalledCounts, RecallableMessage};
+pub use commands::{NotedCommand, Settlement};
+pub use difference::{BroadcastChanges, MessageChange, PlanDifference};
+pub use drive::{Recipient, RecipientOutcome, TakeoverCounts};
+pub use export::{ExportedRecipient, RecallableMessage, RecalledCounts};
 pub use fields::ExportPages;
 pub use find::{BroadcastFilter, BroadcastLookup};
 pub use lease::Lease;
-pub use plan::{Exclusion, BroadcastPlan};
+pub use plan::{BroadcastPlan, Exclusion};
 pub use replan::CHANGED;
 pub use row::{Broadcast, LeaseHolder};
-pub use spec::{OperatorDecision, InDoubtPolicy, PlanInput, InputKind, JobRunRef, BroadcastPriority, ScriptRef, BroadcastSpec};
+pub use spec::{
+    BroadcastPriority, BroadcastSpec, InDoubtPolicy, InputKind, JobRunRef, OperatorDecision, PlanInput,
+    ScriptRef,
+};
 pub use totals::BroadcastTotals;
-pub use commands::{Settlement, NotedCommand};
 
 pub(super) use build::json;
-pub(super) use message_dedup::DedupRegistry;
 pub(super) use drive::MessageCache;
 pub(super) use lease::holds;
+pub(super) use message_dedup::DedupRegistry;
 pub(super) use shift::{CountsDelta, apply, apply_text, bind_apply};
 
 /// A broadcast's number, unique in its ledger and never used again.

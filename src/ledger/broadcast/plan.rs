@@ -11,7 +11,7 @@ use crate::ledger::connection::Connection;
 use crate::ledger::sql::Statement;
 use crate::ledger::sql::sql;
 use crate::ledger::store::{count, stored};
-use crate::ledger::{Ledger, LedgerError, DeliveryState};
+use crate::ledger::{DeliveryState, Ledger, LedgerError};
 
 use super::build::{json, why_not};
 use super::{BroadcastId, CountsDelta, Lease, apply};
@@ -216,7 +216,12 @@ impl Ledger {
         }
     }
 
-    async fn sweep_chunk(&self, lease: Lease, chunk: &[(i64, i64)], fate: SweepAction) -> Result<(), LedgerError> {
+    async fn sweep_chunk(
+        &self,
+        lease: Lease,
+        chunk: &[(i64, i64)],
+        fate: SweepAction,
+    ) -> Result<(), LedgerError> {
         let mut write = self.store().write().await?;
         let result = async {
             let mut delta = CountsDelta::default();

@@ -6,10 +6,10 @@ use std::collections::{BTreeSet, HashMap};
 use crate::ledger::postgres::drivers;
 use crate::ledger::sql::sql;
 use crate::ledger::store::{Transaction, stored};
-use crate::ledger::{Ledger, LedgerError, BroadcastStage};
+use crate::ledger::{BroadcastStage, Ledger, LedgerError};
 
 use super::build::json;
-use super::{Broadcast, BroadcastId, Lease, BroadcastPlan, BroadcastSpec, holds};
+use super::{Broadcast, BroadcastId, BroadcastPlan, BroadcastSpec, Lease, holds};
 
 /// What begins the note of a broadcast that is paused because its inputs changed.
 pub const CHANGED: &str = "inputs changed";

@@ -6,7 +6,7 @@ use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 
 use crate::ledger::instance::InstanceName;
 use crate::ledger::store::{count, from_millis};
-use crate::ledger::{AppId, RecipientCounts, BroadcastStage, BroadcastCommand};
+use crate::ledger::{AppId, BroadcastCommand, BroadcastStage, RecipientCounts};
 
 use super::{BroadcastId, BroadcastSpec};
 

@@ -3,7 +3,7 @@
 use crate::ledger::sql::Statement;
 use crate::ledger::sql::sql;
 use crate::ledger::store::{Transaction, count, stored};
-use crate::ledger::{Ledger, LedgerError, DeliveryState};
+use crate::ledger::{DeliveryState, Ledger, LedgerError};
 
 use super::BroadcastId;
 
@@ -58,7 +58,11 @@ pub(in crate::ledger) fn apply_text(next: usize, condition: &str, shared: bool) 
 }
 
 /// Gives the text of [`apply_text`] what it needs.
-pub(in crate::ledger) fn bind_apply(statement: Statement, delta: &CountsDelta, lease: Option<i64>) -> Statement {
+pub(in crate::ledger) fn bind_apply(
+    statement: Statement,
+    delta: &CountsDelta,
+    lease: Option<i64>,
+) -> Statement {
     delta.0.into_iter().fold(statement, Statement::bind).bind(lease)
 }
 

@@ -3,7 +3,7 @@
 use crate::ledger::sql::sql;
 use crate::ledger::state::RecipientCounts;
 use crate::ledger::store::count;
-use crate::ledger::{Ledger, LedgerError, BroadcastStage, BroadcastCommand};
+use crate::ledger::{BroadcastCommand, BroadcastStage, Ledger, LedgerError};
 
 use super::row::state_name;
 

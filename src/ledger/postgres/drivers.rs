@@ -10,7 +10,7 @@
 use crate::ledger::broadcast::{BroadcastId, CountsDelta, Lease, apply};
 use crate::ledger::sql::sql;
 use crate::ledger::store::Transaction;
-use crate::ledger::{LedgerError, BroadcastStage, DeliveryState};
+use crate::ledger::{BroadcastStage, DeliveryState, LedgerError};
 
 /// How many recipients a driver takes at once: a dead one's wait until its lease has run out.
 const RANGE_LENGTH: i64 = if cfg!(test) { 16 } else { 1000 };

@@ -13,8 +13,8 @@
 //! is told that. Who comes back gives the others [`CALM`] to come back too before it takes anybody for dead.
 
 pub(super) mod drivers;
-pub(super) mod registered_jobs;
 pub(super) mod moves;
+pub(super) mod registered_jobs;
 mod schema;
 pub(super) mod sends;
 

@@ -8,7 +8,7 @@ use crate::ledger::broadcast::{CountsDelta, Lease, RecipientOutcome};
 use crate::ledger::moves::RecipientMoves;
 use crate::ledger::sql::sql;
 use crate::ledger::store::{Transaction, stored};
-use crate::ledger::{LedgerError, DeliveryState};
+use crate::ledger::{DeliveryState, LedgerError};
 
 const MOVE: &str = "WITH held AS (
         SELECT 1 FROM drivers WHERE broadcast = ?1 AND number = ?2 FOR KEY SHARE
@@ -40,9 +40,11 @@ pub(in crate::ledger) async fn move_all(
         delta.moved(DeliveryState::Sending, *state, outcomes.len() as u64);
     }
     delta.moved(DeliveryState::Pending, DeliveryState::Sending, moves.intents.len() as u64);
-    let numbers = |of: fn(&RecipientOutcome) -> i64| outcomes.iter().map(|outcome| of(outcome)).collect::<Vec<i64>>();
-    let texts =
-        |of: fn(&RecipientOutcome) -> &Option<String>| outcomes.iter().map(|one| of(one).clone()).collect::<Vec<_>>();
+    let numbers =
+        |of: fn(&RecipientOutcome) -> i64| outcomes.iter().map(|outcome| of(outcome)).collect::<Vec<i64>>();
+    let texts = |of: fn(&RecipientOutcome) -> &Option<String>| {
+        outcomes.iter().map(|one| of(one).clone()).collect::<Vec<_>>()
+    };
     let mut statement = sql(MOVE)
         .bind(lease.broadcast.0)
         .bind(lease.number)

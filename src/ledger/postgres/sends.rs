@@ -6,7 +6,7 @@
 use crate::ledger::sends::{NewSend, SendOutcome};
 use crate::ledger::sql::sql;
 use crate::ledger::store::Transaction;
-use crate::ledger::{LedgerError, DeliveryState};
+use crate::ledger::{DeliveryState, LedgerError};
 
 const WRITE: &str = "WITH held AS (
         SELECT id FROM owners WHERE id = ANY (?1) FOR KEY SHARE

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::commit::CommitRequest;
 use super::instance::{ENDED_BEFORE, lives};
 use super::store::{Transaction, from_millis, millis, small};
-use super::{AppId, Ledger, LedgerError, Instance, DeliveryState};
+use super::{AppId, DeliveryState, Instance, Ledger, LedgerError};
 use crate::ledger::sql::{Statement, sql};
 
 pub(super) use write::{MOST, write};
@@ -151,9 +151,12 @@ impl Ledger {
     /// [`LedgerError::NotIn`] when it is not this owner's any more, and faults of the store.
     pub async fn settle_send(&self, ticket: &SendTicket, outcome: SendOutcome) -> Result<(), LedgerError> {
         match ticket.row {
-            Some(id) => {
-                self.0.queue.ask(CommitRequest::SettleSend { owner: ticket.owner, id, outcome }).await.map(drop)
-            }
+            Some(id) => self
+                .0
+                .queue
+                .ask(CommitRequest::SettleSend { owner: ticket.owner, id, outcome })
+                .await
+                .map(drop),
             // Never intended: nothing of it is in the ledger.
             None => Ok(()),
         }
@@ -286,9 +289,13 @@ async fn begin(write: &mut Transaction<'_>, owner: i64, send: &NewSend) -> Resul
     match state {
         DeliveryState::Sent => {
             let receipts = serde_json::from_str(receipts.as_deref().unwrap_or("[]"));
-            return Ok(OnceKeyState::Taken(BeginSendResult::Done(receipts.map_err(|error| write.store.record(error))?)));
+            return Ok(OnceKeyState::Taken(BeginSendResult::Done(
+                receipts.map_err(|error| write.store.record(error))?,
+            )));
         }
-        DeliveryState::InDoubt => return Ok(OnceKeyState::Taken(BeginSendResult::InDoubt { since: from_millis(since) })),
+        DeliveryState::InDoubt => {
+            return Ok(OnceKeyState::Taken(BeginSendResult::InDoubt { since: from_millis(since) }));
+        }
         // An outcome that was proved to be nothing has no owner any more.
         DeliveryState::Pending | DeliveryState::Sending if holder != 0 && lives(write, holder).await? => {
             return Ok(OnceKeyState::Taken(BeginSendResult::InFlight));
@@ -298,7 +305,10 @@ async fn begin(write: &mut Transaction<'_>, owner: i64, send: &NewSend) -> Resul
             write.run(statement.bind(ENDED_BEFORE).bind(now).bind(id)).await?;
             return Ok(OnceKeyState::Taken(BeginSendResult::InDoubt { since: from_millis(now) }));
         }
-        DeliveryState::Pending | DeliveryState::Rejected | DeliveryState::Skipped | DeliveryState::Cancelled => {}
+        DeliveryState::Pending
+        | DeliveryState::Rejected
+        | DeliveryState::Skipped
+        | DeliveryState::Cancelled => {}
     }
     let statement = sql(
         "UPDATE sends SET owner = ?, state = 0, recipients = ?, origin = ?, error = NULL, updated_at = ? WHERE id = ?",

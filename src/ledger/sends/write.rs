@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use super::super::sql::Statement;
 use super::super::store::{Transaction, stored};
-use super::super::{LedgerError, DeliveryState, postgres};
+use super::super::{DeliveryState, LedgerError, postgres};
 use super::{NewSend, SendOutcome};
 use crate::ledger::sql::sql;
 

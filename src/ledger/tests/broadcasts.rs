@@ -36,14 +36,19 @@ fn a_broadcast_is_built_sent_and_found_again() {
             .unwrap();
         assert_eq!(ledger.finish(lease, "{\"sent\":4}").await.unwrap(), BroadcastStage::Finished);
         let app = ledger.app("https://service/org/app").await.unwrap();
-        let BroadcastLookup::Finished(found) = ledger.find_or_create(app, "news", "1", &spec()).await.unwrap() else {
+        let BroadcastLookup::Finished(found) =
+            ledger.find_or_create(app, "news", "1", &spec()).await.unwrap()
+        else {
             panic!()
         };
         assert_eq!(
             (found.counts.sent, found.report.as_deref(), found.driver),
             (4, Some("{\"sent\":4}"), None)
         );
-        assert!(matches!(ledger.find_or_create(app, "news", "2", &spec()).await.unwrap(), BroadcastLookup::New(_)));
+        assert!(matches!(
+            ledger.find_or_create(app, "news", "2", &spec()).await.unwrap(),
+            BroadcastLookup::New(_)
+        ));
         assert_eq!(ledger.sent_receipts(lease.broadcast, 0, 2).await.unwrap().len(), 2);
         assert_eq!(ledger.retry_rejected(lease.broadcast).await.unwrap(), 1);
         assert_eq!(ledger.show(lease.broadcast).await.unwrap().stage, BroadcastStage::Ready);

@@ -205,8 +205,13 @@ enum Step {
 }
 
 fn steps() -> impl Strategy<Value = Step> {
-    let settled =
-        prop::sample::select(vec![DeliveryState::Pending, DeliveryState::Sent, DeliveryState::Sent, DeliveryState::Rejected, DeliveryState::InDoubt]);
+    let settled = prop::sample::select(vec![
+        DeliveryState::Pending,
+        DeliveryState::Sent,
+        DeliveryState::Sent,
+        DeliveryState::Rejected,
+        DeliveryState::InDoubt,
+    ]);
     let who = 0..2_usize;
     prop_oneof![
         6 => (who.clone(), 1..20_u32).prop_map(|(who, limit)| Step::Next(who, limit)),
@@ -279,7 +284,9 @@ async fn check(folder: &Path, clock: &Clock, steps: Vec<Step>) {
                 let id = (state == DeliveryState::Sent).then(|| format!("m{seq}"));
                 let outcome = RecipientOutcome { seq, state, message_id: id, error: None, attempts: 1 };
                 let done = driver.ledger.settle(lease, vec![outcome]).await;
-                if keeps(driver, done).is_some() && [DeliveryState::Pending, DeliveryState::Rejected].contains(&state) {
+                if keeps(driver, done).is_some()
+                    && [DeliveryState::Pending, DeliveryState::Rejected].contains(&state)
+                {
                     // It was proved not to be sent.
                     times[at(seq)] -= 1;
                 }

@@ -119,12 +119,18 @@ fn no_more_wait_than_there_is_room_for() {
         };
         assert_eq!(full("a", Some("1")).await, HookAcceptance::Full);
         let large = NewHookRequest { body: vec![0; 128 * 1024 * 1024], ..request("b", None) };
-        assert!(matches!(ledger.take_hook_request(&large).await.unwrap(), HookAcceptance::New(_)), "another has room");
+        assert!(
+            matches!(ledger.take_hook_request(&large).await.unwrap(), HookAcceptance::New(_)),
+            "another has room"
+        );
         assert_eq!(full("b", None).await, HookAcceptance::Full);
         let first = ledger.job_control().await.unwrap().commands.pop().unwrap();
         ledger.drop_hook_request("b", first.scheduled_at.unwrap()).await.unwrap();
         let at = ledger.job_control().await.unwrap().commands[0].scheduled_at.unwrap();
         ledger.drop_hook_request("a", at).await.unwrap();
-        assert!(matches!(full("a", Some("1")).await, HookAcceptance::New(_)), "what was refused can come again");
+        assert!(
+            matches!(full("a", Some("1")).await, HookAcceptance::New(_)),
+            "what was refused can come again"
+        );
     });
 }

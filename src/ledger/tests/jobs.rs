@@ -68,7 +68,10 @@ fn an_instant_of_a_job_starts_once() {
             orphans.len() == 1 && orphans[0].why.is_none() && orphans[0].timeout == Some(HOUR),
             "{orphans:?}"
         );
-        assert_eq!(ledger.begin_job_run("daily", START, &two).await.unwrap(), BeginResult::Begun { attempt: 2 });
+        assert_eq!(
+            ledger.begin_job_run("daily", START, &two).await.unwrap(),
+            BeginResult::Begun { attempt: 2 }
+        );
         assert_eq!(ledger.begin_job_run("daily", START, &two).await.unwrap(), BeginResult::Gone);
         assert_eq!(finish(&ledger, &two, "daily", JobState::Done).await, 1);
         assert_eq!(finish(&ledger, &two, "daily", JobState::Failed).await, 0);
@@ -99,7 +102,10 @@ fn a_run_that_sent_loosely_is_interrupted_unless_it_may_run_again() {
             loose.state == JobState::Interrupted && loose.note.as_ref().unwrap().contains("rerun"),
             "{loose:?}"
         );
-        assert_eq!(ledger.begin_job_run("waits", START, &two).await.unwrap(), BeginResult::Begun { attempt: 1 });
+        assert_eq!(
+            ledger.begin_job_run("waits", START, &two).await.unwrap(),
+            BeginResult::Begun { attempt: 1 }
+        );
     });
 }
 
@@ -115,7 +121,10 @@ fn a_run_during_which_its_host_died_twice_is_not_entered_a_third_time() {
             dies(&ledger, owner, &clock).await;
             owner = ledger.register("serve").await.unwrap();
             assert!(ledger.take_over_job_runs(&owner).await.unwrap()[0].why.is_none());
-            assert_eq!(ledger.begin_job_run("daily", START, &owner).await.unwrap(), BeginResult::Begun { attempt });
+            assert_eq!(
+                ledger.begin_job_run("daily", START, &owner).await.unwrap(),
+                BeginResult::Begun { attempt }
+            );
         }
         for (deaths, ends) in [(1, false), (2, true)] {
             dies(&ledger, owner, &clock).await;
@@ -150,7 +159,10 @@ fn a_run_in_another_process_is_an_overlap() {
         assert_eq!(claim(&ledger, &two, queued).await, JobClaim::Waits);
         assert_eq!(ledger.begin_job_run("queues", later, &two).await.unwrap(), BeginResult::Busy);
         finish(&ledger, &one, "queues", JobState::Done).await;
-        assert_eq!(ledger.begin_job_run("queues", later, &two).await.unwrap(), BeginResult::Begun { attempt: 1 });
+        assert_eq!(
+            ledger.begin_job_run("queues", later, &two).await.unwrap(),
+            BeginResult::Begun { attempt: 1 }
+        );
     });
 }
 
@@ -210,7 +222,8 @@ fn wishes_wait_until_they_are_granted_and_each_has_an_instant_of_its_own() {
         assert!(!ledger.pause_job("a", true).await.unwrap());
         let control = ledger.job_control().await.unwrap();
         assert_eq!(control.paused, ["a"]);
-        let wishes: Vec<_> = control.commands.iter().map(|wished| (wished.command, wished.scheduled_at)).collect();
+        let wishes: Vec<_> =
+            control.commands.iter().map(|wished| (wished.command, wished.scheduled_at)).collect();
         assert_eq!(
             wishes,
             [(JobCommand::Run, Some(first)), (JobCommand::Run, Some(second)), (JobCommand::Cancel, None)]
@@ -247,7 +260,10 @@ fn a_broadcast_left_to_the_daemon_is_found_until_it_is_over_or_paused() {
         ledger.mark_ending_reported(id).await.unwrap();
         ledger.cancel_rest(lease).await.unwrap();
         ledger.finish(lease, "{}").await.unwrap();
-        assert_eq!((ledger.handed_to_daemon().await.unwrap(), ledger.unreported_endings().await.unwrap()), (vec![], vec![id]));
+        assert_eq!(
+            (ledger.handed_to_daemon().await.unwrap(), ledger.unreported_endings().await.unwrap()),
+            (vec![], vec![id])
+        );
         ledger.mark_ending_reported(id).await.unwrap();
         assert_eq!(ledger.unreported_endings().await.unwrap(), []);
     });

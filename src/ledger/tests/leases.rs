@@ -113,7 +113,9 @@ fn processes_write_beside_each_other() {
                         ledger.fix_plan(lease, None, None).await.unwrap();
                         let send = async |seq: i64| {
                             ledger.intend(lease, vec![seq]).await?;
-                            ledger.settle(lease, vec![RecipientOutcome::sent(seq, format!("m{seq}"), 1)]).await
+                            ledger
+                                .settle(lease, vec![RecipientOutcome::sent(seq, format!("m{seq}"), 1)])
+                                .await
                         };
                         let all = futures_util::future::try_join_all((1..=300).map(send)).await;
                         all.unwrap();

@@ -35,8 +35,14 @@ enum Step {
 }
 
 fn steps() -> impl Strategy<Value = Step> {
-    let settled = prop::sample::select(vec![DeliveryState::Pending, DeliveryState::Sent, DeliveryState::Rejected, DeliveryState::InDoubt]);
-    let wish = prop::sample::select(vec![BroadcastCommand::Run, BroadcastCommand::Pause, BroadcastCommand::Cancel]);
+    let settled = prop::sample::select(vec![
+        DeliveryState::Pending,
+        DeliveryState::Sent,
+        DeliveryState::Rejected,
+        DeliveryState::InDoubt,
+    ]);
+    let wish =
+        prop::sample::select(vec![BroadcastCommand::Run, BroadcastCommand::Pause, BroadcastCommand::Cancel]);
     prop_oneof![
         6 => prop::collection::hash_set(ALL, 1..4).prop_map(|set| Step::Intend(set.into_iter().collect())),
         1 => (ALL).prop_map(Step::IntendAndLeave),
@@ -147,7 +153,8 @@ async fn agree(driver: &Driver, id: BroadcastId, model: &Model, step: &Step) {
     if let Some(lease) = driver.lease {
         let waiting: Vec<i64> =
             ledger.pending(lease, 0, 99).await.unwrap().iter().map(|recipient| recipient.seq).collect();
-        let pending: Vec<i64> = ALL.filter(|index| model.states[*index] == DeliveryState::Pending).map(seq).collect();
+        let pending: Vec<i64> =
+            ALL.filter(|index| model.states[*index] == DeliveryState::Pending).map(seq).collect();
         assert_eq!(waiting, pending, "after {step:?}");
     }
     let shown = ledger.show(id).await.unwrap();
@@ -182,7 +189,8 @@ async fn check(folder: &Path, clock: &Clock, in_doubt: InDoubtPolicy, steps: Vec
                 }
             }
             Step::IntendAndLeave(index) => {
-                let allowed = model.stage == BroadcastStage::Ready && model.states[index] == DeliveryState::Pending;
+                let allowed =
+                    model.stage == BroadcastStage::Ready && model.states[index] == DeliveryState::Pending;
                 {
                     let intend = driver.ledger.intend(lease, vec![seq(index)]);
                     let intend = std::pin::pin!(intend);
@@ -238,7 +246,8 @@ async fn check(folder: &Path, clock: &Clock, in_doubt: InDoubtPolicy, steps: Vec
             }
             Step::Request(wish) => {
                 let over = model.stage != BroadcastStage::Ready;
-                let allowed = !over && (model.wish != BroadcastCommand::Cancel || wish == BroadcastCommand::Cancel);
+                let allowed =
+                    !over && (model.wish != BroadcastCommand::Cancel || wish == BroadcastCommand::Cancel);
                 let done = driver.ledger.request_command(id, wish, None).await;
                 assert_eq!(done.is_ok(), allowed, "{step:?}: {done:?}");
                 if allowed {
@@ -254,16 +263,25 @@ async fn check(folder: &Path, clock: &Clock, in_doubt: InDoubtPolicy, steps: Vec
                 assert_eq!(moved, model.shift(DeliveryState::Rejected, DeliveryState::Pending));
             }
             Step::Doubts(settlement) => {
-                let to = if settlement == Settlement::AsSent { DeliveryState::Sent } else { DeliveryState::Pending };
+                let to = if settlement == Settlement::AsSent {
+                    DeliveryState::Sent
+                } else {
+                    DeliveryState::Pending
+                };
                 let moved = driver.ledger.settle_doubts(id, settlement).await.unwrap();
                 assert_eq!(moved, model.shift(DeliveryState::InDoubt, to));
             }
             Step::Finish => {
-                let allowed = model.stage == BroadcastStage::Ready && model.none(&[DeliveryState::Pending, DeliveryState::Sending]);
+                let allowed = model.stage == BroadcastStage::Ready
+                    && model.none(&[DeliveryState::Pending, DeliveryState::Sending]);
                 let done = driver.ledger.finish(lease, "{}").await;
                 assert_eq!(done.is_ok(), allowed, "{step:?}: {done:?}");
                 if allowed {
-                    model.stage = if model.wish == BroadcastCommand::Cancel { BroadcastStage::Cancelled } else { BroadcastStage::Finished };
+                    model.stage = if model.wish == BroadcastCommand::Cancel {
+                        BroadcastStage::Cancelled
+                    } else {
+                        BroadcastStage::Finished
+                    };
                     driver.lease = None;
                 }
             }

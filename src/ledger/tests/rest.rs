@@ -15,7 +15,8 @@ fn send(app: AppId, once: Option<&str>, hash: &str) -> NewSend {
 }
 
 fn ended(state: DeliveryState) -> SendOutcome {
-    let receipts = if state == DeliveryState::Sent { vec![("g1".to_owned(), "m1".to_owned())] } else { vec![] };
+    let receipts =
+        if state == DeliveryState::Sent { vec![("g1".to_owned(), "m1".to_owned())] } else { vec![] };
     SendOutcome { state, receipts, error: None, attempts: 1 }
 }
 
@@ -58,7 +59,9 @@ fn what_a_dead_owner_had_in_flight_is_in_doubt() {
         let app = ledger.app("a").await.unwrap();
         let owner = ledger.register("run").await.unwrap();
         for key in [None, Some("key"), Some("begun")] {
-            let BeginSendResult::New(mut ticket) = ledger.begin_send(&owner, send(app, key, "h")).await.unwrap() else {
+            let BeginSendResult::New(mut ticket) =
+                ledger.begin_send(&owner, send(app, key, "h")).await.unwrap()
+            else {
                 panic!()
             };
             if key != Some("begun") {
@@ -144,7 +147,10 @@ fn numbers_are_added_to_and_keep_the_end_that_they_began_with() {
         clock.sleep(WEEK).await;
         assert_eq!(ledger.data_get("s", "n").await.unwrap().as_deref(), Some("1"));
         ledger.data_set("s", "t", "\"x\"", None).await.unwrap();
-        assert_eq!(ledger.data_add("s", "t", 1, None).await.unwrap(), AddResult::NoNumber("\"x\"".to_owned()));
+        assert_eq!(
+            ledger.data_add("s", "t", 1, None).await.unwrap(),
+            AddResult::NoNumber("\"x\"".to_owned())
+        );
         ledger.data_set("s", "l", &i64::MAX.to_string(), None).await.unwrap();
         assert_eq!(ledger.data_add("s", "l", 1, None).await.unwrap(), AddResult::TooLarge(i64::MAX));
     });
@@ -227,9 +233,15 @@ fn a_scratch_ledger_writes_its_moves_when_somebody_looks() {
         let lease = planned(&ledger, &owner, &spec(), 10).await;
         // The first is put back and tried again, all before anybody looks.
         ledger.intend(lease, vec![1, 2]).await.unwrap();
-        ledger.settle(lease, vec![RecipientOutcome::failed(1, DeliveryState::Pending, "no", 1)]).await.unwrap();
+        ledger
+            .settle(lease, vec![RecipientOutcome::failed(1, DeliveryState::Pending, "no", 1)])
+            .await
+            .unwrap();
         ledger.intend(lease, vec![1]).await.unwrap();
-        ledger.settle(lease, vec![RecipientOutcome::sent(1, "m1", 2), RecipientOutcome::sent(2, "m2", 1)]).await.unwrap();
+        ledger
+            .settle(lease, vec![RecipientOutcome::sent(1, "m1", 2), RecipientOutcome::sent(2, "m2", 1)])
+            .await
+            .unwrap();
         let counts = counted(&ledger, lease.broadcast).await;
         assert_eq!((counts.sent, counts.pending), (2, 8));
         // What cannot be is still an error, at the next look.

@@ -27,7 +27,10 @@ fn a_sketch_holds_what_stood_there_and_nobody_notices() {
             sketch.find_or_create(app, "news", "1", &spec()).await.unwrap(),
             BroadcastLookup::Unfinished(_)
         ));
-        assert!(matches!(sketch.find_or_create(app, "news", "2", &spec()).await.unwrap(), BroadcastLookup::New(_)));
+        assert!(matches!(
+            sketch.find_or_create(app, "news", "2", &spec()).await.unwrap(),
+            BroadcastLookup::New(_)
+        ));
         drop(me);
         assert_eq!(counted(&ledger, lease.broadcast).await.sent, 2);
     });

@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, SqliteConnection};
 
 use super::*;
-use crate::ledger::tables::{CellValue, TableRow, ColumnKind, OF_THE_MOMENT, TABLES, TableSchema};
+use crate::ledger::tables::{CellValue, ColumnKind, OF_THE_MOMENT, TABLES, TableRow, TableSchema};
 
 /// A file of a folder, opened beside the ledger.
 async fn file(folder: &Path) -> SqliteConnection {
@@ -43,7 +43,9 @@ async fn fill(connection: &mut SqliteConnection, table: &TableSchema, rows: usiz
                 return CellValue::Nothing;
             }
             match kind {
-                ColumnKind::Number if *name == "app" || (*name == "broadcast" && is_key) => CellValue::Number(1),
+                ColumnKind::Number if *name == "app" || (*name == "broadcast" && is_key) => {
+                    CellValue::Number(1)
+                }
                 ColumnKind::Number if is_key => CellValue::Number(number_of_row),
                 ColumnKind::Number => CellValue::Number(random.random_range(-5..i64::from(u32::MAX) * 1000)),
                 ColumnKind::Nobody | ColumnKind::Over => CellValue::Number(7),
@@ -162,7 +164,13 @@ fn a_copy_goes_on_where_the_ledger_was() {
         let lease = planned(&ledger, &owner, &spec(), 10).await;
         ledger.intend(lease, vec![1, 2, 3, 4]).await.unwrap();
         ledger
-            .settle(lease, vec![RecipientOutcome::sent(1, "m1", 1), RecipientOutcome::failed(2, DeliveryState::Rejected, "no", 1)])
+            .settle(
+                lease,
+                vec![
+                    RecipientOutcome::sent(1, "m1", 1),
+                    RecipientOutcome::failed(2, DeliveryState::Rejected, "no", 1),
+                ],
+            )
             .await
             .unwrap();
         let app = ledger.app("https://service/org/app").await.unwrap();
@@ -173,7 +181,8 @@ fn a_copy_goes_on_where_the_ledger_was() {
             recipients: "[\"g\"]".to_owned(),
             origin: "scripts/main.lua:1".to_owned(),
         };
-        let BeginSendResult::New(mut ticket) = ledger.begin_send(&owner, send("flying")).await.unwrap() else {
+        let BeginSendResult::New(mut ticket) = ledger.begin_send(&owner, send("flying")).await.unwrap()
+        else {
             panic!()
         };
         ledger.intend_send(&mut ticket).await.unwrap();
@@ -187,7 +196,10 @@ fn a_copy_goes_on_where_the_ledger_was() {
         let ledger = Ledger::open_at(&places.1, clock.clone()).await.unwrap();
         let owner = ledger.register("serve").await.unwrap();
         assert!(owner.id() > dead, "{} is the number of one that is dead", owner.id());
-        assert!(matches!(ledger.begin_send(&owner, send("flying")).await.unwrap(), BeginSendResult::InDoubt { .. }));
+        assert!(matches!(
+            ledger.begin_send(&owner, send("flying")).await.unwrap(),
+            BeginSendResult::InDoubt { .. }
+        ));
         let examined = ledger.examine().await.unwrap();
         // What was in flight is nobody's until somebody drives it.
         assert_eq!(examined.faults.len(), 1, "{examined:?}");

@@ -8,7 +8,9 @@ use super::object::ObjectReader;
 use super::readers::{degrees, object, secret, string, text, whole};
 use super::{file, unknown};
 use crate::message::problem::Findings;
-use crate::message::{MessageBody, CUSTOM_EVENT_CHARS, CUSTOM_EXTS, MessageKind, MessageProblem, ShareSecret, ImageSize, shown};
+use crate::message::{
+    CUSTOM_EVENT_CHARS, CUSTOM_EXTS, ImageSize, MessageBody, MessageKind, MessageProblem, ShareSecret, shown,
+};
 
 /// Reads a body that is not empty.
 pub(super) fn read(
@@ -55,7 +57,9 @@ pub(super) fn read(
             addr: fields.required("addr", "the place in words", text),
         },
         MessageKind::Cmd => MessageBody::Cmd { action: fields.required("action", "the command", text) },
-        MessageKind::Custom => MessageBody::Custom { event: read_event(&mut fields), exts: read_exts(&mut fields) },
+        MessageKind::Custom => {
+            MessageBody::Custom { event: read_event(&mut fields), exts: read_exts(&mut fields) }
+        }
     };
     fields.end(|name| unknown::body(kind, name));
     body

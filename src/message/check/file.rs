@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::object::ObjectReader;
 use super::readers::{seconds, secret, string, text, whole};
-use crate::message::{MessageKind, MessageProblem, ShareSecret, ImageSize, shown};
+use crate::message::{ImageSize, MessageKind, MessageProblem, ShareSecret, shown};
 
 /// What an uploaded file can fill in a body; nothing where none was given.
 #[derive(Debug, Default)]
@@ -26,7 +26,9 @@ pub(super) struct FileFields {
 pub(super) fn read(body: &mut ObjectReader<'_>, kind: MessageKind) -> FileFields {
     let Some(value) = body.take("file") else { return FileFields::default() };
     let Value::Object(map) = value else {
-        body.note("file", |field| MessageProblem::wrong_type(field, "a file that im.upload returned", &value));
+        body.note("file", |field| {
+            MessageProblem::wrong_type(field, "a file that im.upload returned", &value)
+        });
         // Its url is not missing as well.
         return FileFields { url: Some(String::new()), ..FileFields::default() };
     };
@@ -52,7 +54,8 @@ pub(super) fn read(body: &mut ObjectReader<'_>, kind: MessageKind) -> FileFields
     }
     if let Some(media) = media {
         note_unlike(body, kind, &media);
-        file.is_unmeasured = matches!(kind, MessageKind::Audio | MessageKind::Video) && file.duration.is_none();
+        file.is_unmeasured =
+            matches!(kind, MessageKind::Audio | MessageKind::Video) && file.duration.is_none();
     }
     file
 }

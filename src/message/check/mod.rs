@@ -17,7 +17,8 @@ use super::limits::ROUTE_ONLINE;
 use super::nearest::abbreviates;
 use super::problem::Findings;
 use super::{
-    MessageCall, Draft, MessageKind, MessageLimits, Message, MessageProblem, MessageProblems, ROAM_IGNORE_USERS, nearest, shown, types,
+    Draft, Message, MessageCall, MessageKind, MessageLimits, MessageProblem, MessageProblems,
+    ROAM_IGNORE_USERS, nearest, shown, types,
 };
 use object::ObjectReader;
 
@@ -43,7 +44,11 @@ pub fn check(call: MessageCall, value: Value, limits: &MessageLimits) -> Result<
 /// # Errors
 ///
 /// Every limit that the message breaks; `to` and `users` are problems here.
-pub fn check_draft(call: MessageCall, value: Value, limits: &MessageLimits) -> Result<Draft, MessageProblems> {
+pub fn check_draft(
+    call: MessageCall,
+    value: Value,
+    limits: &MessageLimits,
+) -> Result<Draft, MessageProblems> {
     read_without_recipients(call, value, limits.message_bytes, EmptyTextRule::AsMessageSays)
 }
 
@@ -53,7 +58,11 @@ pub fn check_draft(call: MessageCall, value: Value, limits: &MessageLimits) -> R
 /// # Errors
 ///
 /// Every limit that the message breaks.
-pub fn check_stored(call: MessageCall, value: Value, limits: &MessageLimits) -> Result<Draft, MessageProblems> {
+pub fn check_stored(
+    call: MessageCall,
+    value: Value,
+    limits: &MessageLimits,
+) -> Result<Draft, MessageProblems> {
     read_without_recipients(call, value, limits.message_bytes, EmptyTextRule::Allowed)
 }
 
@@ -91,7 +100,12 @@ fn top_level(value: Value) -> Result<Map<String, Value>, MessageProblem> {
 }
 
 /// Reads all but the recipients. There is none where a body could not be made out.
-fn read_draft(call: MessageCall, mut fields: ObjectReader<'_>, max_bytes: usize, empty: EmptyTextRule) -> Option<Draft> {
+fn read_draft(
+    call: MessageCall,
+    mut fields: ObjectReader<'_>,
+    max_bytes: usize,
+    empty: EmptyTextRule,
+) -> Option<Draft> {
     let asked = fields.optional("allow_empty", readers::boolean);
     let may_be_empty = empty == EmptyTextRule::Allowed || asked == Some(true);
     let from = fields.optional("from", readers::user);
@@ -211,7 +225,9 @@ fn read_ext(fields: &mut ObjectReader<'_>) -> Option<Map<String, Value>> {
     if let Some(value) = ext.get("em_ignore_notification")
         && !value.is_boolean()
     {
-        fields.note("ext.em_ignore_notification", |field| MessageProblem::wrong_type(field, "a boolean", value));
+        fields.note("ext.em_ignore_notification", |field| {
+            MessageProblem::wrong_type(field, "a boolean", value)
+        });
     }
     Some(ext)
 }

@@ -90,7 +90,9 @@ fn number<T>(
     read: impl FnOnce(&Number) -> Option<T>,
 ) -> Result<T, FieldError> {
     match value {
-        Value::Number(number) => read(&number).ok_or_else(|| FieldError::new(expected, &Value::Number(number))),
+        Value::Number(number) => {
+            read(&number).ok_or_else(|| FieldError::new(expected, &Value::Number(number)))
+        }
         other => Err(FieldError::new(expected, &other)),
     }
 }

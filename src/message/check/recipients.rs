@@ -7,7 +7,9 @@ use serde_json::Value;
 use super::object::ObjectReader;
 use super::{readers, unwritable};
 use crate::message::problem::Findings;
-use crate::message::{MessageCall, Draft, IdKind, Message, MessageProblem, MessageProblems, USERS_PER_CALL, ids, shown};
+use crate::message::{
+    Draft, IdKind, Message, MessageCall, MessageProblem, MessageProblems, USERS_PER_CALL, ids, shown,
+};
 
 /// Reads `to`: one id, or a list.
 pub(super) fn read_to(fields: &mut ObjectReader<'_>, call: MessageCall) -> Vec<String> {
@@ -37,7 +39,9 @@ pub(super) fn read_to(fields: &mut ObjectReader<'_>, call: MessageCall) -> Vec<S
 /// Reads `users`, a list.
 pub(super) fn read_users(fields: &mut ObjectReader<'_>) -> Vec<String> {
     let Some(value) = fields.take("users") else {
-        fields.note("users", |field| MessageProblem::missing(field, "a list of the members who get the message"));
+        fields.note("users", |field| {
+            MessageProblem::missing(field, "a list of the members who get the message")
+        });
         return Vec::new();
     };
     let is_list = value.is_array();

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::checked;
-use crate::message::{MessageCall, Draft, MessageLimits, check_draft};
+use crate::message::{Draft, MessageCall, MessageLimits, check_draft};
 
 fn draft(call: MessageCall, message: Value) -> Draft {
     check_draft(call, message, &MessageLimits::default()).unwrap_or_else(|problems| panic!("{problems}"))

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{checked, refused_fields, sent};
-use crate::message::{MessageCall, IdKind, id};
+use crate::message::{IdKind, MessageCall, id};
 
 fn body_sent(kind: &str, body: Value) -> Value {
     sent(MessageCall::Group, json!({"to": "g", "type": kind, "body": body}))["body"].clone()
@@ -134,11 +134,14 @@ fn a_share_secret_is_sent_and_shown_nowhere() {
         json!({"file": [{"secret": canary}]}),
         json!({"file": {"secret": canary}}),
     ] {
-        let problems = checked(MessageCall::Group, json!({"to": "g", "type": "video", "body": body})).unwrap_err();
+        let problems =
+            checked(MessageCall::Group, json!({"to": "g", "type": "video", "body": body})).unwrap_err();
         assert!(!format!("{problems} {problems:?}").contains(canary), "{problems}");
     }
     // Not a string where a secret belongs: even its digits are not shown.
-    let problems =
-        checked(MessageCall::Group, json!({"to": "g", "type": "file", "body": {"url": "u", "secret": 987_654}}));
+    let problems = checked(
+        MessageCall::Group,
+        json!({"to": "g", "type": "file", "body": {"url": "u", "secret": 987_654}}),
+    );
     assert!(!problems.unwrap_err().to_string().contains("987654"));
 }

@@ -11,7 +11,7 @@ mod seed;
 
 use serde_json::Value;
 
-use super::{MessageCall, MessageLimits, Message, MessageProblems, check};
+use super::{Message, MessageCall, MessageLimits, MessageProblems, check};
 
 fn checked(call: MessageCall, message: Value) -> Result<Message, MessageProblems> {
     check(call, message, &MessageLimits::default())

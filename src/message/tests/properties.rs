@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::checked;
 use crate::message::{
-    MessageCall, IdKind, MessageKind, MessageLimits, MESSAGE_BYTES, body_fields, check, check_draft, fields, id, nearest, types,
+    IdKind, MESSAGE_BYTES, MessageCall, MessageKind, MessageLimits, body_fields, check, check_draft, fields,
+    id, nearest, types,
 };
 
 /// Any JSON. Floats are halves: the parser reads those back exactly.
@@ -223,7 +224,9 @@ proptest! {
 
 #[test]
 fn no_two_names_of_one_place_are_taken_for_each_other() {
-    let places = [fields(MessageCall::Group), fields(MessageCall::Targeted)].into_iter().chain(MessageKind::ALL.map(body_fields));
+    let places = [fields(MessageCall::Group), fields(MessageCall::Targeted)]
+        .into_iter()
+        .chain(MessageKind::ALL.map(body_fields));
     for known in places {
         for &name in known.iter().filter(|&&name| name != "Length") {
             assert_eq!(nearest(name, known.iter().copied()), Some(name));

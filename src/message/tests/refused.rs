@@ -119,7 +119,8 @@ fn the_size_limit_is_the_apps_own() {
 
 #[test]
 fn a_flood_of_problems_is_counted_not_listed() {
-    let problems = checked(MessageCall::Group, message(json!({"to": vec![Value::Null; 100_000]}))).unwrap_err();
+    let problems =
+        checked(MessageCall::Group, message(json!({"to": vec![Value::Null; 100_000]}))).unwrap_err();
     assert_eq!(problems.count(), 100_001);
     assert_eq!(problems.iter().count(), MessageProblems::MAX_LISTED);
     assert!(problems.to_string().ends_with("and 99901 more"));

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::clock::{Clock, Instant};
-use crate::quota::{PermitOutcome, SendHistory, Priority, Quota, QuotaSettings};
+use crate::quota::{PermitOutcome, Priority, Quota, QuotaSettings, SendHistory};
 
 fn rate(per_second: u32) -> NonZeroU32 {
     NonZeroU32::new(per_second).unwrap()
@@ -37,7 +37,8 @@ fn another_rate_is_kept_from_the_second_in_which_it_is_granted() {
     let clock = Clock::simulated(Duration::from_secs(1_000_000));
     clock
         .block_on(async {
-            let settings = QuotaSettings { history: SendHistory::Unused, ..QuotaSettings::new("messages", rate(20)) };
+            let settings =
+                QuotaSettings { history: SendHistory::Unused, ..QuotaSettings::new("messages", rate(20)) };
             let quota = Quota::new(settings, clock.clone());
             let start = clock.now();
             let at = |seconds| start + Duration::from_secs(seconds);

@@ -12,7 +12,7 @@ use rand::{Rng, SeedableRng};
 
 use super::model::{Backend, Counting, Service, all_take};
 use crate::clock::{Clock, Instant};
-use crate::quota::{PermitOutcome, SendHistory, Permit, Priority, Quota, QuotaSettings};
+use crate::quota::{Permit, PermitOutcome, Priority, Quota, QuotaSettings, SendHistory};
 
 /// What is played.
 #[derive(Debug, Clone)]

@@ -12,7 +12,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::clock::{Clock, Instant};
-use crate::quota::{PermitOutcome, SendHistory, PastSend, Permit, Priority, Quota, QuotaSettings, CostTooHighError};
+use crate::quota::{
+    CostTooHighError, PastSend, Permit, PermitOutcome, Priority, Quota, QuotaSettings, SendHistory,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -172,7 +174,8 @@ fn a_call_without_an_answer_holds_its_place_no_longer_than_it_can_matter() {
     clock
         .block_on(async {
             // Nothing is known of the way: five seconds over its own. Then the spread is: two milliseconds.
-            for (first, held) in [(None, 6 * SECOND), (Some(PermitOutcome::Accepted), Duration::from_millis(1_002))]
+            for (first, held) in
+                [(None, 6 * SECOND), (Some(PermitOutcome::Accepted), Duration::from_millis(1_002))]
             {
                 if let Some(answer) = first {
                     send(quota.acquire(1, Priority::Normal).await.unwrap(), answer);
@@ -228,7 +231,8 @@ enum Act {
 
 fn act() -> impl Strategy<Value = Act> {
     let priority = prop::sample::select(Priority::ALL.to_vec());
-    let answer = prop::sample::select(vec![PermitOutcome::Accepted, PermitOutcome::Other, PermitOutcome::Missing]);
+    let answer =
+        prop::sample::select(vec![PermitOutcome::Accepted, PermitOutcome::Other, PermitOutcome::Missing]);
     prop_oneof![
         4 => (1..=3_u32, priority).prop_map(|(cost, priority)| Act::Ask(cost, priority)),
         1 => any::<usize>().prop_map(Act::GiveUp),

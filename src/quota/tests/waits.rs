@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::quota::{PermitOutcome, SendHistory, Priority, Quota, QuotaSettings};
+use crate::quota::{PermitOutcome, Priority, Quota, QuotaSettings, SendHistory};
 
 /// The largest difference, in spacings, between what was expected at each of `looks` (seconds) and what came, with a
 /// queue of `seconds`.
@@ -18,7 +18,8 @@ fn largest_error(
     looks: &[f64],
 ) -> f64 {
     let clock = Clock::simulated(Duration::ZERO);
-    let settings = QuotaSettings { history, ..QuotaSettings::new("messages", NonZeroU32::new(per_second).unwrap()) };
+    let settings =
+        QuotaSettings { history, ..QuotaSettings::new("messages", NonZeroU32::new(per_second).unwrap()) };
     let quota = Quota::new(settings, clock.clone());
     let served: Rc<RefCell<Vec<(Priority, f64)>>> = Rc::default();
     let looked: Vec<(f64, Vec<_>)> = clock
@@ -72,7 +73,8 @@ fn largest_error(
 fn within_one_spacing_or_20_ms() {
     // From 5 s on: at 20 a second, the spread is known by then.
     for per_second in [20, 50, 100] {
-        let error = largest_error(per_second, 13, SendHistory::Unused, &[Priority::Normal], &[5.0, 7.3, 11.9]);
+        let error =
+            largest_error(per_second, 13, SendHistory::Unused, &[Priority::Normal], &[5.0, 7.3, 11.9]);
         println!("{per_second}/s: {error:.2} spacings off at most");
         assert!(error <= (f64::from(per_second) * 0.02).max(1.0), "{per_second}/s: {error} spacings");
     }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::protocol::JobTrigger;
-use crate::schedule::{JobDecision, Job, MOST_AT_ONCE, RunVerdict, SkipReason, decide, run_name};
+use crate::schedule::{Job, JobDecision, MOST_AT_ONCE, RunVerdict, SkipReason, decide, run_name};
 
 use super::{declared, instant, job, when};
 

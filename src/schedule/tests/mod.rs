@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use crate::protocol::{JobDeclaration, JobTrigger};
 
-use super::{Job, DeclarationError, run_name, zone};
+use super::{DeclarationError, Job, run_name, zone};
 
 fn declared(when: JobTrigger, tz: &str) -> JobDeclaration {
     JobDeclaration {

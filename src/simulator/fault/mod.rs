@@ -85,7 +85,11 @@ impl FaultPlan {
     }
 
     /// Counts the call in every rule that is about it, and tells the fault that strikes it and the rule's text.
-    pub(super) fn next_fault(&mut self, call: ServiceCall, rng: &mut impl Rng) -> Option<(InjectedFault, String)> {
+    pub(super) fn next_fault(
+        &mut self,
+        call: ServiceCall,
+        rng: &mut impl Rng,
+    ) -> Option<(InjectedFault, String)> {
         let mut struck = None;
         for rule in self.0.iter_mut().filter(|rule| rule.call.is_none_or(|wanted| wanted == call)) {
             rule.seen += 1;

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use axum::http::StatusCode;
 
-use super::{InjectedFault, FaultPlan, FaultRule, FaultEffect, FaultTrigger};
+use super::{FaultEffect, FaultPlan, FaultRule, FaultTrigger, InjectedFault};
 use crate::simulator::ServiceCall;
 
 /// A fault rule that cannot be read: which, where in it, and why.
@@ -76,7 +76,9 @@ fn read_when(text: &str) -> Result<FaultTrigger, String> {
         "at" => value.split(',').map(number).collect::<Result<_, _>>().map(FaultTrigger::At),
         "p" => {
             let chance = value.parse::<f64>().ok().filter(|chance| (0.0..=1.0).contains(chance));
-            chance.map(FaultTrigger::Chance).ok_or_else(|| format!("`p` needs a number from 0 to 1, not `{value}`"))
+            chance
+                .map(FaultTrigger::Chance)
+                .ok_or_else(|| format!("`p` needs a number from 0 to 1, not `{value}`"))
         }
         _ => Err(format!("`{name}` is not one of {known}")),
     }

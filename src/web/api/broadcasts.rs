@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::ApiResult;
-use super::extract::{ApiQuery, ApiPath, cut, from, within};
-use crate::ledger::{Broadcast, BroadcastId, BroadcastFilter};
-use crate::web::actions::{BroadcastAction, ActionResult};
+use super::extract::{ApiPath, ApiQuery, cut, from, within};
+use crate::ledger::{Broadcast, BroadcastFilter, BroadcastId};
+use crate::web::actions::{ActionResult, BroadcastAction};
 use crate::web::answer::{ApiError, ApiErrorBody};
 use crate::web::guard::{Operator, Viewer};
-use crate::web::{BroadcastView, AppState, standing};
+use crate::web::{AppState, BroadcastView, standing};
 
 /// Broadcasts of a page, at the most and where nobody says how many.
 const MOST: u32 = 1000;

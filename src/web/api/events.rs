@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::web::answer::{ApiError, ApiErrorBody};
 use crate::web::guard::{Viewer, role};
-use crate::web::{Overview, AppState};
+use crate::web::{AppState, Overview};
 
 /// Streams at once.
 const STREAMS: usize = 32;

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::ApiResult;
-use super::extract::{ApiQuery, ApiPath, within};
+use super::extract::{ApiPath, ApiQuery, within};
 use crate::web::actions::{ActionResult, JobAction};
 use crate::web::answer::ApiErrorBody;
 use crate::web::guard::{Operator, Viewer};
-use crate::web::{JobRunView, JobView, AppState};
+use crate::web::{AppState, JobRunView, JobView};
 
 /// Runs at the most and where nobody says how many.
 const MOST: u32 = 1000;

@@ -9,6 +9,7 @@
 mod broadcasts;
 mod document;
 mod events;
+mod extract;
 mod jobs;
 mod overview;
 mod recipients;
@@ -16,7 +17,6 @@ mod records;
 mod scripts;
 mod sends;
 mod session;
-mod extract;
 
 use axum::http::StatusCode;
 use axum::{Json, Router};

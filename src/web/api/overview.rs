@@ -5,7 +5,7 @@ use axum::extract::State;
 
 use super::ApiResult;
 use crate::web::guard::Viewer;
-use crate::web::{Overview, AppState};
+use crate::web::{AppState, Overview};
 
 /// How everything stands.
 #[utoipa::path(get, path = "/overview", operation_id = "show_overview", responses(

@@ -12,11 +12,11 @@ use tokio::io::AsyncReadExt as _;
 use utoipa::{IntoParams, ToSchema};
 
 use super::ApiResult;
-use super::extract::{ApiQuery, ApiPath, cut, from, within};
-use crate::ledger::{BroadcastId, ExportPages, LedgerError, DeliveryState as Settled};
+use super::extract::{ApiPath, ApiQuery, cut, from, within};
+use crate::ledger::{BroadcastId, DeliveryState as Settled, ExportPages, LedgerError};
 use crate::web::answer::{ApiError, ApiErrorBody};
 use crate::web::guard::Viewer;
-use crate::web::{ExportError, ExportFormat, ExportOptions, RecipientView, AppState, TextExport, workbook};
+use crate::web::{AppState, ExportError, ExportFormat, ExportOptions, RecipientView, TextExport, workbook};
 
 /// Recipients of a page, at the most and where nobody says how many.
 const MOST: u32 = 1000;

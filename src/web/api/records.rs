@@ -9,7 +9,7 @@ use super::ApiResult;
 use super::extract::{ApiQuery, within};
 use crate::web::answer::{ApiError, ApiErrorBody};
 use crate::web::guard::Viewer;
-use crate::web::{ActivityView, AppView, LogLineView, AppState};
+use crate::web::{ActivityView, AppState, AppView, LogLineView};
 
 /// The quota of whose activity is spoken where nobody names one.
 const GROUP_MESSAGES: &str = "group messages";

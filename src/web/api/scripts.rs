@@ -12,7 +12,7 @@ use crate::web::actions::ActionResult;
 use crate::web::answer::ApiErrorBody;
 use crate::web::guard::{Operator, Viewer};
 use crate::web::scripts::asked_scripts;
-use crate::web::{JobRunView, ScriptView, AppState};
+use crate::web::{AppState, JobRunView, ScriptView};
 
 /// A script, and the last time that somebody had it run.
 #[derive(Debug, Serialize, ToSchema)]

@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::ApiResult;
-use super::extract::{ApiQuery, ApiPath, cut, from, within};
-use crate::ledger::{SendFilter, DeliveryState as Settled};
+use super::extract::{ApiPath, ApiQuery, cut, from, within};
+use crate::ledger::{DeliveryState as Settled, SendFilter};
 use crate::web::actions::{ActionResult, SendAction};
 use crate::web::answer::ApiErrorBody;
 use crate::web::guard::{Operator, Viewer};
-use crate::web::{SendView, AppState};
+use crate::web::{AppState, SendView};
 
 /// Sends of a page, at the most and where nobody says how many.
 const MOST: u32 = 1000;

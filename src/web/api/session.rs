@@ -79,6 +79,7 @@ pub(super) async fn begin(
     (status = 204, description = "The browser has no cookie any more", headers(("set-cookie" = String))),
 ))]
 pub(super) async fn end(Extension(peer): Extension<Peer>, headers: HeaderMap) -> Response {
-    let farewell = BrowserSession::removal_cookie(peer.is_secure(&headers)).map(|cookie| [(SET_COOKIE, cookie)]);
+    let farewell =
+        BrowserSession::removal_cookie(peer.is_secure(&headers)).map(|cookie| [(SET_COOKIE, cookie)]);
     (StatusCode::NO_CONTENT, farewell.into_iter().flatten().collect::<HeaderMap>()).into_response()
 }

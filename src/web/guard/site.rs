@@ -59,7 +59,10 @@ impl SiteNames {
             let mut origins = headers.get_all(header::ORIGIN).iter();
             let own = origins.all(|origin| self.is_origin(origin.to_str().unwrap_or_default(), secure));
             if !own || sites(headers).any(|site| site != "same-origin" && site != "none") {
-                return Err(ApiError::new(StatusCode::FORBIDDEN, "a page of another origin may not act here"));
+                return Err(ApiError::new(
+                    StatusCode::FORBIDDEN,
+                    "a page of another origin may not act here",
+                ));
             }
         }
         Ok(())

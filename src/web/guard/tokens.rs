@@ -88,7 +88,10 @@ impl ApiTokens {
     }
 
     /// A session for the holder of the token of a role. It ends when the token is renewed.
-    pub(in crate::web) async fn session(&self, role: TokenRole) -> Result<Option<BrowserSession>, LedgerError> {
+    pub(in crate::web) async fn session(
+        &self,
+        role: TokenRole,
+    ) -> Result<Option<BrowserSession>, LedgerError> {
         let until = (self.clock.unix_time() + SESSION).as_secs();
         Ok(self.sign(role, until).await?.map(|tag| BrowserSession { role, until, tag }))
     }

@@ -54,9 +54,12 @@ async fn take(
         return Err(ApiError::new(StatusCode::BAD_REQUEST, why));
     };
     let post = WebhookPost { name, method: head.method.to_string(), query, headers: head.headers, body };
-    let reply = site.run_on_daemon(move |office| async move { office.hooks.decide(&office.house, post).await });
+    let reply =
+        site.run_on_daemon(move |office| async move { office.hooks.decide(&office.house, post).await });
     match reply.await? {
-        WebhookReply::Taken(run) => Ok((StatusCode::ACCEPTED, axum::Json(json!({ "run": run }))).into_response()),
+        WebhookReply::Taken(run) => {
+            Ok((StatusCode::ACCEPTED, axum::Json(json!({ "run": run }))).into_response())
+        }
         WebhookReply::Unknown => {
             // 404 and not 401: that would tell that something is here to be let into.
             Err(ApiError::not_found("there is no such hook, or its secret is another one"))

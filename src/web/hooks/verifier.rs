@@ -13,7 +13,7 @@ use sha2::Sha256;
 
 use crate::clock::Instant;
 use crate::host::GrantedVariables;
-use crate::ledger::{NewHookRequest, HookAcceptance};
+use crate::ledger::{HookAcceptance, NewHookRequest};
 use crate::protocol::HookRequest;
 use crate::schedule::{Hook, HookScheme, run_name};
 use crate::web::daemon_handle::DaemonHandle;

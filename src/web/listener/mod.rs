@@ -33,7 +33,7 @@ use tower::ServiceExt as _;
 use crate::clock::Clock;
 
 use guarded::GuardedBody;
-use limiter::{ConnectionPermit, ConnectionLimiter};
+use limiter::{ConnectionLimiter, ConnectionPermit};
 pub use tls::Tls;
 
 /// Connections at once, where the process may have four times as many files open. Where it may have fewer, connections

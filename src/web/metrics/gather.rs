@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
 use crate::delivery::Delivery;
-use crate::ledger::{LedgerError, DeliveryState};
+use crate::ledger::{DeliveryState, LedgerError};
 use crate::quota::Priority;
-use crate::web::{HostView, DaemonHandle};
+use crate::web::{DaemonHandle, HostView};
 
 /// The words for the states of broadcasts.
 const BROADCASTS: [&str; 6] = ["building", "ready", "paused", "cancelling", "finished", "cancelled"];

@@ -10,9 +10,9 @@ use serde::Deserialize;
 
 use crate::ledger::BroadcastId;
 use crate::schedule::runs_of;
-use crate::web::actions::{BroadcastAction, ActionResult, IN_DOUBT, JobAction, SendAction};
+use crate::web::actions::{ActionResult, BroadcastAction, IN_DOUBT, JobAction, SendAction};
 use crate::web::answer::ApiError;
-use crate::web::{JobView, AppState};
+use crate::web::{AppState, JobView};
 
 use super::job::JobPageQuery;
 use super::visitor::Visitor;

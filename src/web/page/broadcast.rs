@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::ledger;
 use crate::ledger::BroadcastId;
 use crate::web::answer::ApiError;
-use crate::web::{BroadcastView, RecipientView, AppState, standing};
+use crate::web::{AppState, BroadcastView, RecipientView, standing};
 
 use super::card::BroadcastCard;
 use super::visitor::Visitor;
@@ -56,7 +56,12 @@ pub(super) async fn context(site: &AppState, visitor: &Visitor, id: BroadcastId)
     })
 }
 
-async fn whole(site: &AppState, visitor: &Visitor, id: BroadcastId, which: &BroadcastPageQuery) -> Result<Value, ApiError> {
+async fn whole(
+    site: &AppState,
+    visitor: &Visitor,
+    id: BroadcastId,
+    which: &BroadcastPageQuery,
+) -> Result<Value, ApiError> {
     let state = which.state.as_deref().filter(|state| !state.is_empty());
     let chosen = match state.map(|state| (state, ledger::DeliveryState::from_name(state))) {
         Some((state, None)) => {

@@ -4,7 +4,7 @@ use minijinja::Value;
 use minijinja::value::Serde;
 use serde::Serialize;
 
-use crate::ledger::{RecipientCounts, DeliveryState};
+use crate::ledger::{DeliveryState, RecipientCounts};
 use crate::web::actions::BroadcastAction;
 use crate::web::{BroadcastView, CountsView};
 
@@ -98,7 +98,13 @@ mod tests {
 
     #[test]
     fn a_bar_is_whole_and_shows_the_few_too() {
-        let counts = RecipientCounts { pending: 60_000, sent: 39_998, rejected: 1, in_doubt: 1, ..RecipientCounts::default() };
+        let counts = RecipientCounts {
+            pending: 60_000,
+            sent: 39_998,
+            rejected: 1,
+            in_doubt: 1,
+            ..RecipientCounts::default()
+        };
         let bar = bar(&counts);
         let states: Vec<&str> = bar.iter().map(|piece| piece.state).collect();
         assert_eq!(states, ["sent", "rejected", "in_doubt", "pending"]);

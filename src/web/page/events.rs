@@ -19,7 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use crate::ledger::BroadcastId;
 use crate::web::answer::ApiError;
 use crate::web::guard::Viewer;
-use crate::web::{Overview, AppState};
+use crate::web::{AppState, Overview};
 
 use super::visitor::Visitor;
 use super::{broadcast, first, format, job, log};

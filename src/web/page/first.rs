@@ -6,7 +6,7 @@ use minijinja::value::Serde;
 use minijinja::{Value, context};
 
 use crate::web::answer::ApiError;
-use crate::web::{Overview, QuotaView, AppState};
+use crate::web::{AppState, Overview, QuotaView};
 
 use super::card::BroadcastCard;
 use super::chart::ActivityChart;

@@ -5,9 +5,9 @@ use axum::response::Response;
 use minijinja::{Value, context};
 use serde::Deserialize;
 
-use crate::ledger::{BroadcastId, BroadcastFilter};
+use crate::ledger::{BroadcastFilter, BroadcastId};
 use crate::web::answer::ApiError;
-use crate::web::{BroadcastView, AppState};
+use crate::web::{AppState, BroadcastView};
 
 use super::card::BroadcastCard;
 use super::visitor::Visitor;
@@ -26,12 +26,20 @@ pub(super) struct BroadcastHistoryQuery {
 }
 
 /// `GET /broadcasts`
-pub(super) async fn show(State(site): State<AppState>, visitor: Visitor, Query(which): Query<BroadcastHistoryQuery>) -> Response {
+pub(super) async fn show(
+    State(site): State<AppState>,
+    visitor: Visitor,
+    Query(which): Query<BroadcastHistoryQuery>,
+) -> Response {
     let came = context(&site, &visitor, &which).await;
     visitor.answer(&site, "history.html", came)
 }
 
-async fn context(site: &AppState, visitor: &Visitor, which: &BroadcastHistoryQuery) -> Result<Value, ApiError> {
+async fn context(
+    site: &AppState,
+    visitor: &Visitor,
+    which: &BroadcastHistoryQuery,
+) -> Result<Value, ApiError> {
     let name = which.name.trim();
     let filter = BroadcastFilter {
         name: (!name.is_empty()).then(|| name.to_owned()),

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::schedule::script_of;
 use crate::web::actions::JobAction;
 use crate::web::answer::ApiError;
-use crate::web::{JobRunView, JobView, AppState};
+use crate::web::{AppState, JobRunView, JobView};
 
 use super::format;
 use super::visitor::Visitor;
@@ -27,7 +27,11 @@ pub(super) struct JobPageQuery {
 }
 
 /// `GET /job?name=…`
-pub(super) async fn show(State(site): State<AppState>, visitor: Visitor, Query(which): Query<JobPageQuery>) -> Response {
+pub(super) async fn show(
+    State(site): State<AppState>,
+    visitor: Visitor,
+    Query(which): Query<JobPageQuery>,
+) -> Response {
     let came = context(&site, &visitor, &which.name).await;
     visitor.answer(&site, "job.html", came)
 }

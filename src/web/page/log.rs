@@ -34,7 +34,11 @@ pub(super) struct LogPageQuery {
 }
 
 /// `GET /log`
-pub(super) async fn show(State(site): State<AppState>, visitor: Visitor, Query(which): Query<LogPageQuery>) -> Response {
+pub(super) async fn show(
+    State(site): State<AppState>,
+    visitor: Visitor,
+    Query(which): Query<LogPageQuery>,
+) -> Response {
     visitor.answer(&site, "log.html", Ok(context(&site, &visitor, which.only)))
 }
 

@@ -31,7 +31,11 @@ pub(super) struct LoginForm {
 }
 
 /// `GET /login`
-pub(super) async fn show(State(site): State<AppState>, guest: Guest, Query(then): Query<LoginQuery>) -> Response {
+pub(super) async fn show(
+    State(site): State<AppState>,
+    guest: Guest,
+    Query(then): Query<LoginQuery>,
+) -> Response {
     let context = context! { next => within(&then.next), wrong => false, ..guest.context(&site) };
     guest.page(&site, "login.html", &context)
 }

@@ -5,7 +5,7 @@ use minijinja::{Value, context};
 
 use super::card::BroadcastCard;
 use super::pages::{self, Pages};
-use crate::ledger::{JobState, BroadcastStage, DeliveryState};
+use crate::ledger::{BroadcastStage, DeliveryState, JobState};
 use crate::web::actions::{BroadcastAction, JobAction, SendAction};
 use crate::web::words::Language;
 use crate::web::{
@@ -86,7 +86,8 @@ fn every_text_that_a_template_names_is_there() {
         }
     }
     assert!(asked > 100, "{asked}");
-    let mut names: Vec<String> = DeliveryState::ALL.iter().map(|one| format!("state_{}", one.name())).collect();
+    let mut names: Vec<String> =
+        DeliveryState::ALL.iter().map(|one| format!("state_{}", one.name())).collect();
     names.extend(BroadcastStage::ALL.iter().map(|one| format!("is_{}", one.name())));
     names.extend(["is_paused", "is_cancelling", "is_interrupted"].map(str::to_owned));
     names.extend(JobState::ALL.iter().map(|one| format!("run_{}", one.name())));

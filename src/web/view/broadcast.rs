@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{ChangesView, WaitView, instant};
-use crate::delivery::{DriverStatus, BroadcastWait, WaitKind};
-use crate::ledger::{Broadcast, BroadcastId, RecipientCounts, ExportedRecipient, Ledger, LedgerError, BroadcastCommand};
+use crate::delivery::{BroadcastWait, DriverStatus, WaitKind};
+use crate::ledger::{
+    Broadcast, BroadcastCommand, BroadcastId, ExportedRecipient, Ledger, LedgerError, RecipientCounts,
+};
 
 /// Recipients by state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -135,7 +137,8 @@ impl BroadcastView {
         }
         if broadcast.command == BroadcastCommand::Pause {
             let note = broadcast.command_note.clone();
-            view.waits_for = Some(WaitView::new(&BroadcastWait { note, ..BroadcastWait::of(WaitKind::Resume) }, now));
+            view.waits_for =
+                Some(WaitView::new(&BroadcastWait { note, ..BroadcastWait::of(WaitKind::Resume) }, now));
         } else if broadcast.is_interrupted() {
             view.waits_for = Some(WaitView::of(WaitKind::Driver));
         }

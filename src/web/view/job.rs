@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::instant;
-use crate::ledger::{JobRun, JobRow};
+use crate::ledger::{JobRow, JobRun};
 use crate::schedule::run_name;
 
 /// A job as it stands.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::delivery::Delivery;
-use crate::quota::{QuotaStatus, QueueStatus};
+use crate::quota::{QueueStatus, QuotaStatus};
 
 /// An app that is sent through.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]

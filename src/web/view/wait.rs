@@ -82,13 +82,19 @@ mod tests {
     fn a_reason_is_a_sentence_with_its_time() {
         let now = Duration::from_hours(494_528);
         let said = |wait: BroadcastWait| WaitView::new(&wait, now).text;
-        let window = BroadcastWait { until: Some(now + Duration::from_mins(1)), ..BroadcastWait::of(WaitKind::Window) };
+        let window = BroadcastWait {
+            until: Some(now + Duration::from_mins(1)),
+            ..BroadcastWait::of(WaitKind::Window)
+        };
         assert_eq!(said(window.clone()), "its window is closed, until 2026-06-01T08:01:00Z");
         assert_eq!(
             WaitView::new(&window, now).sentence(&|_| "9:00".to_owned()),
             "its window is closed, until 9:00"
         );
-        let retry = BroadcastWait { until: Some(now + Duration::from_secs(3)), ..BroadcastWait::of(WaitKind::Unreachable) };
+        let retry = BroadcastWait {
+            until: Some(now + Duration::from_secs(3)),
+            ..BroadcastWait::of(WaitKind::Unreachable)
+        };
         assert_eq!(said(retry), "the service cannot be reached; calls are tried again, for 3 s");
         let paused = BroadcastWait { note: Some("lunch".to_owned()), ..BroadcastWait::of(WaitKind::Resume) };
         assert_eq!(said(paused), "paused: waits for somebody who resumes it: lunch");

@@ -52,7 +52,9 @@ pub(super) fn build(kit: &ModuleKit, app: u32) -> mlua::Result<Function> {
     let parts = (
         kit.plain(read)?,
         ask,
-        kit.plain(|_, _, id_column: Option<String>| Ok(RecipientJsonBatch { id_column, ..RecipientJsonBatch::default() }))?,
+        kit.plain(|_, _, id_column: Option<String>| {
+            Ok(RecipientJsonBatch { id_column, ..RecipientJsonBatch::default() })
+        })?,
         kit.plain(add)?,
         kit.waiting(append)?,
         kit.prelude.get::<Function>("can_wait")?,
@@ -92,7 +94,12 @@ fn read(
 }
 
 /// The fields as JSON, and whether there are functions among them.
-fn fields(lua: &Lua, what: &str, spec: &Value, known: &[&str]) -> Result<(Map<String, Json>, bool), NativeError> {
+fn fields(
+    lua: &Lua,
+    what: &str,
+    spec: &Value,
+    known: &[&str],
+) -> Result<(Map<String, Json>, bool), NativeError> {
     let mut json = Map::new();
     let (mut functions, mut allow_empty) = (false, false);
     let Value::Table(given) = spec else { return Err(wrong(what, "a table of fields", spec)) };
@@ -152,7 +159,11 @@ fn fields(lua: &Lua, what: &str, spec: &Value, known: &[&str]) -> Result<(Map<St
 }
 
 /// A text that has to be in order.
-fn checked(name: &str, value: &Value, check: impl Fn(&str) -> Result<(), String>) -> Result<Json, NativeError> {
+fn checked(
+    name: &str,
+    value: &Value,
+    check: impl Fn(&str) -> Result<(), String>,
+) -> Result<Json, NativeError> {
     let text = utf8(name, value)?;
     check(&text).map_err(|what| NativeError::invalid(name, format!("`{name}`: {what}")))?;
     Ok(Json::from(text))
@@ -262,7 +273,10 @@ fn one_of(name: &str, value: &Value, known: &[&str]) -> Result<Json, NativeError
     }
     let hint = nearest(&word, known.iter().copied())
         .map_or_else(String::new, |near| format!("; did you mean \"{near}\"?"));
-    Err(NativeError::invalid(name, format!("`{name}` must be one of {}, not \"{word}\"{hint}", known.join(", "))))
+    Err(NativeError::invalid(
+        name,
+        format!("`{name}` must be one of {}, not \"{word}\"{hint}", known.join(", ")),
+    ))
 }
 
 /// A table of texts.
@@ -386,7 +400,11 @@ fn exported(lua: &Lua, value: Value) -> Result<Option<Value>, NativeError> {
     })
 }
 
-fn append(_: &Lua, _: &ScriptContext, (handle, batch): (u64, AnyUserData)) -> Result<HostRequest, NativeError> {
+fn append(
+    _: &Lua,
+    _: &ScriptContext,
+    (handle, batch): (u64, AnyUserData),
+) -> Result<HostRequest, NativeError> {
     let batch = batch.borrow::<RecipientJsonBatch>()?;
     let bytes = batch.bytes.take();
     let mut list = Vec::with_capacity(bytes.len() + 2);

@@ -2,7 +2,9 @@
 
 use mlua::{Function, Lua, Table, Value};
 
-use crate::protocol::{JobDeclaration, HOOK_OPTIONS, HookDeclaration, HttpValuePart, HostRequest, JobTrigger};
+use crate::protocol::{
+    HOOK_OPTIONS, HookDeclaration, HostRequest, HttpValuePart, JobDeclaration, JobTrigger,
+};
 
 use super::super::context::ScriptContext;
 use super::super::fault::NativeError;
@@ -20,7 +22,11 @@ pub(super) fn build(kit: &ModuleKit, jobs: &Table) -> mlua::Result<Function> {
     kit.lua_part(LUA_PART, (jobs, kit.waiting(declare)?, json::decode_function(kit)?))
 }
 
-fn declare(lua: &Lua, _: &ScriptContext, (name, options, body): (Value, Value, Value)) -> Result<HostRequest, NativeError> {
+fn declare(
+    lua: &Lua,
+    _: &ScriptContext,
+    (name, options, body): (Value, Value, Value),
+) -> Result<HostRequest, NativeError> {
     if !body.is_function() {
         return Err(wrong("fn", "the hook's function", &body));
     }

@@ -2,7 +2,7 @@
 
 use mlua::{Lua, Table, Value};
 
-use crate::protocol::{HttpRequest, HttpValue, HttpValuePart, HostRequest};
+use crate::protocol::{HostRequest, HttpRequest, HttpValue, HttpValuePart};
 
 use super::super::context::ScriptContext;
 use super::super::convert::{EmptyTable, to_json};
@@ -56,7 +56,10 @@ fn request(
             "headers" => headers = header_list(value)?,
             "timeout" => timeout_ms = milliseconds("timeout", value)?,
             _ if own_body.is_some() => {
-                return Err(NativeError::invalid("json", "a request has one body: give either `body` or `json`"));
+                return Err(NativeError::invalid(
+                    "json",
+                    "a request has one body: give either `body` or `json`",
+                ));
             }
             "body" => own_body = body_value(value)?,
             _ => {

@@ -4,8 +4,8 @@ use mlua::{Function, Lua, Table, Value};
 
 use crate::message::nearest;
 use crate::protocol::{
-    AppInfo, SendEndpoint, FailureKind, MAX_RECEIPTS, RECALL_OPTIONS, HostRequest, SEND_OPTIONS, SendParams, UPLOAD_OPTIONS,
-    UploadParams, SendPriority,
+    AppInfo, FailureKind, HostRequest, MAX_RECEIPTS, RECALL_OPTIONS, SEND_OPTIONS, SendEndpoint, SendParams,
+    SendPriority, UPLOAD_OPTIONS, UploadParams,
 };
 
 use super::super::convert::{EmptyTable, to_json};
@@ -59,7 +59,8 @@ fn build_app(kit: &ModuleKit, app: u32, info: &AppInfo) -> mlua::Result<Table> {
     }
     let check = kit.waiting(move |lua, _, message| check(lua, app, &message))?;
     let groups = kit.waiting(move |_, _, cursor| Ok(HostRequest::Groups { app, cursor }))?;
-    let members = kit.waiting(move |_, _, (group_id, page)| Ok(HostRequest::Members { app, group_id, page }))?;
+    let members =
+        kit.waiting(move |_, _, (group_id, page)| Ok(HostRequest::Members { app, group_id, page }))?;
     let recall = kit.waiting(move |_, context, arguments| recall(app, &context.run, arguments))?;
     kit.lua_part(LUA_PART, (functions, check, groups, members, recall, limits))
 }
@@ -77,9 +78,10 @@ fn integral(value: f64) -> Value {
 fn message_json(lua: &Lua, message: &Value) -> Result<Vec<u8>, NativeError> {
     match message {
         Value::Table(_) => to_json(lua, message, EmptyTable::OfMessage),
-        other => {
-            Err(NativeError::invalid("message", format!("expected a message (a table), got {}", other.type_name())))
-        }
+        other => Err(NativeError::invalid(
+            "message",
+            format!("expected a message (a table), got {}", other.type_name()),
+        )),
     }
 }
 
@@ -101,7 +103,11 @@ fn upload(app: u32, (path, options): (String, Option<Table>)) -> Result<HostRequ
     Ok(HostRequest::Upload { app, path, options: upload_options(options)? })
 }
 
-fn recall(app: u32, run: &str, (receipts, options): (Table, Option<Table>)) -> Result<HostRequest, NativeError> {
+fn recall(
+    app: u32,
+    run: &str,
+    (receipts, options): (Table, Option<Table>),
+) -> Result<HostRequest, NativeError> {
     let broadcast = receipts.get::<Value>("broadcast")?;
     if !broadcast.is_nil() {
         return recall_broadcast(app, run, &broadcast, &receipts, options);

@@ -24,7 +24,11 @@ pub(super) fn decode_function(kit: &ModuleKit) -> mlua::Result<mlua::Function> {
     kit.plain(decode)
 }
 
-fn encode(lua: &Lua, _: &ScriptContext, (value, options): (Value, Option<Table>)) -> Result<LuaString, NativeError> {
+fn encode(
+    lua: &Lua,
+    _: &ScriptContext,
+    (value, options): (Value, Option<Table>),
+) -> Result<LuaString, NativeError> {
     let json = to_json(lua, &value, EmptyTable::Object)?;
     let pretty = match options {
         Some(options) => options.get::<Option<bool>>("pretty")?.unwrap_or(false),

@@ -19,8 +19,9 @@ pub(super) fn build(kit: &ModuleKit) -> mlua::Result<Table> {
         ("error", LogLevel::Error),
     ] {
         let shown = kit.prelude().get::<Function>("shown")?;
-        let write =
-            move |lua: &Lua, context: &ScriptContext, arguments| write(lua, context, &shown, level, arguments);
+        let write = move |lua: &Lua, context: &ScriptContext, arguments| {
+            write(lua, context, &shown, level, arguments)
+        };
         module.raw_set(name, kit.plain(write)?)?;
     }
     Ok(module)

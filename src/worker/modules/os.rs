@@ -44,7 +44,9 @@ fn time_of(lua: &Lua, _: &ScriptContext, (fields,): (Value,)) -> Result<i64, Nat
     let fields = table("table", &fields)?;
     let field = |name: &str, default: Option<i64>| match (fields.raw_get::<Value>(name)?, default) {
         (Value::Nil, Some(default)) => Ok(default),
-        (Value::Nil, None) => Err(NativeError::invalid(name, format!("field '{name}' missing in date table"))),
+        (Value::Nil, None) => {
+            Err(NativeError::invalid(name, format!("field '{name}' missing in date table")))
+        }
         (value, _) => whole(lua, name, &value),
     };
     let date = [field("year", None)?, field("month", None)?, field("day", None)?];

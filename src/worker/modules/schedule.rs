@@ -2,7 +2,7 @@
 
 use mlua::{Lua, Table, Value};
 
-use crate::protocol::{JobDeclaration, JOB_OPTIONS, HostRequest, JobTrigger};
+use crate::protocol::{HostRequest, JOB_OPTIONS, JobDeclaration, JobTrigger};
 
 use super::super::context::ScriptContext;
 use super::super::fault::NativeError;
@@ -50,7 +50,11 @@ fn name_of(_: &Lua, context: &ScriptContext, (options,): (Value,)) -> Result<Str
 
 type ScheduleArguments = (String, Value, Value, String, Value);
 
-fn declare(lua: &Lua, _: &ScriptContext, (kind, when, options, name, body): ScheduleArguments) -> Result<HostRequest, NativeError> {
+fn declare(
+    lua: &Lua,
+    _: &ScriptContext,
+    (kind, when, options, name, body): ScheduleArguments,
+) -> Result<HostRequest, NativeError> {
     if !body.is_function() {
         return Err(wrong("fn", "the job's function", &body));
     }
@@ -97,7 +101,10 @@ fn instant(seconds: &Value) -> Result<i64, NativeError> {
     };
     // The year 9999.
     if !(0.0..=253_402_300_799.0).contains(&seconds) {
-        return Err(NativeError::invalid("time", format!("time: {seconds} is no instant in seconds since 1970")));
+        return Err(NativeError::invalid(
+            "time",
+            format!("time: {seconds} is no instant in seconds since 1970"),
+        ));
     }
     #[expect(clippy::cast_possible_truncation, reason = "checked just above")]
     Ok((seconds * 1000.0).round() as i64)

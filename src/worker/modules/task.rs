@@ -50,7 +50,10 @@ pub(super) fn milliseconds(field: &str, time: &Value) -> Result<u64, NativeError
         }
     };
     if !(0.0..=LONGEST).contains(&seconds) {
-        return Err(NativeError::invalid(field, format!("{field}: {seconds} s is not between 0 and 100 years")));
+        return Err(NativeError::invalid(
+            field,
+            format!("{field}: {seconds} s is not between 0 and 100 years"),
+        ));
     }
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked just above")]
     Ok((seconds * 1000.0).ceil() as u64)

@@ -85,7 +85,8 @@ impl CompiledTemplate {
             values => to_json(lua, &Value::Table(table("values", values)?), EmptyTable::Object)?,
         };
         let values: minijinja::Value = serde_json::from_slice(&json).map_err(mlua::Error::external)?;
-        self.render(&values).map_err(|error| NativeError::invalid("values", sentence_of_values(&error, &values)))
+        self.render(&values)
+            .map_err(|error| NativeError::invalid("values", sentence_of_values(&error, &values)))
     }
 
     fn render(&self, values: &minijinja::Value) -> Result<String, Error> {

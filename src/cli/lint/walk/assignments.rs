@@ -5,7 +5,7 @@ use full_moon::ast::{
 };
 use full_moon::tokenizer::TokenReference;
 
-use super::{FunctionScope, ValueUse, SyntaxWalker};
+use super::{FunctionScope, SyntaxWalker, ValueUse};
 
 impl<'a> SyntaxWalker<'a, '_> {
     pub(super) fn assignment(&mut self, assignment: &'a Assignment) {

@@ -5,7 +5,7 @@ use full_moon::tokenizer::{Symbol, TokenReference};
 
 use super::super::chain::{SuffixChain, member};
 use super::super::text;
-use super::{ValueUse, SyntaxWalker};
+use super::{SyntaxWalker, ValueUse};
 
 impl<'a> SyntaxWalker<'a, '_> {
     pub(super) fn expressions(&mut self, expressions: impl Iterator<Item = &'a Expression>) {
@@ -123,7 +123,9 @@ impl<'a> SyntaxWalker<'a, '_> {
         }
         for (index, suffix) in suffixes.into_iter().enumerate() {
             match suffix {
-                Suffix::Index(Index::Brackets { expression, .. }) => self.expression(expression, ValueUse::Look),
+                Suffix::Index(Index::Brackets { expression, .. }) => {
+                    self.expression(expression, ValueUse::Look)
+                }
                 Suffix::Call(Call::AnonymousCall(arguments)) => {
                     if matches!(prefix, Prefix::Name(name) if name.token().to_string() == "type")
                         && let FunctionArgs::Parentheses { arguments, .. } = &**arguments

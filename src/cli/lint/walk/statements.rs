@@ -3,7 +3,7 @@
 use full_moon::ast::{Block, Expression, LastStmt, Stmt};
 use full_moon::tokenizer::TokenReference;
 
-use super::{ValueUse, SyntaxWalker};
+use super::{SyntaxWalker, ValueUse};
 
 impl<'a> SyntaxWalker<'a, '_> {
     pub(super) fn block(&mut self, block: &'a Block) {

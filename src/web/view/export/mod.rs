@@ -15,7 +15,7 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::ledger::{BroadcastId, ExportPages, Ledger, LedgerError, DeliveryState};
+use crate::ledger::{BroadcastId, DeliveryState, ExportPages, Ledger, LedgerError};
 
 pub(in crate::web) use text::TextExport;
 use xlsx::Workbook;

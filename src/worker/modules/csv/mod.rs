@@ -113,8 +113,9 @@ fn layout(options: &Value) -> Result<CsvLayout, NativeError> {
     each("options", options, &["encoding", "header", "separator"], |name, value| {
         if name == "encoding" {
             let encoding = utf8("options.encoding", value)?;
-            AudienceOptions::check_encoding(&encoding)
-                .map_err(|what| NativeError::invalid("options.encoding", format!("options.encoding: {what}")))?;
+            AudienceOptions::check_encoding(&encoding).map_err(|what| {
+                NativeError::invalid("options.encoding", format!("options.encoding: {what}"))
+            })?;
             layout.options.encoding = Some(encoding);
             return Ok(());
         }

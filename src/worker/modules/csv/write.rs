@@ -16,7 +16,11 @@ pub(super) fn columns(value: &Value) -> Result<Vec<String>, NativeError> {
 }
 
 /// Writes rows: tables by the names of the columns (all names there are, sorted, where none are given), or lists.
-pub(super) fn write(rows: &Table, columns: Option<Vec<String>>, layout: &CsvLayout) -> Result<Vec<u8>, NativeError> {
+pub(super) fn write(
+    rows: &Table,
+    columns: Option<Vec<String>>,
+    layout: &CsvLayout,
+) -> Result<Vec<u8>, NativeError> {
     let rows: Vec<Table> = (1..)
         .zip(rows.sequence_values::<Value>())
         .map(|(number, row)| table(&format!("rows[{number}]"), &row?))

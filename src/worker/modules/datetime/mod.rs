@@ -80,7 +80,11 @@ fn invalid(field: &'static str) -> impl FnOnce(String) -> NativeError {
     move |message| NativeError::invalid(field, message)
 }
 
-fn from_unix(_: &Lua, _: &ScriptContext, (seconds, tz): (Value, Value)) -> Result<ZonedDateTime, NativeError> {
+fn from_unix(
+    _: &Lua,
+    _: &ScriptContext,
+    (seconds, tz): (Value, Value),
+) -> Result<ZonedDateTime, NativeError> {
     let zone = moment::zone(of_zone(&tz)?.as_deref()).map_err(invalid("tz"))?;
     let duration = match &seconds {
         Value::Integer(seconds) => jiff::SignedDuration::from_secs(*seconds),
@@ -114,7 +118,9 @@ fn parse(_: &Lua, _: &ScriptContext, (text, options): (Value, Value)) -> Result<
 /// A datetime, or what was given in its place.
 fn moment(field: &str, value: &Value) -> Result<ZonedDateTime, NativeError> {
     match value {
-        Value::UserData(moment) if moment.is::<ZonedDateTime>() => Ok(moment.borrow::<ZonedDateTime>()?.clone()),
+        Value::UserData(moment) if moment.is::<ZonedDateTime>() => {
+            Ok(moment.borrow::<ZonedDateTime>()?.clone())
+        }
         other => Err(wrong(field, "a datetime", other)),
     }
 }
@@ -123,7 +129,11 @@ fn this(datetime: &AnyUserData) -> Result<ZonedDateTime, NativeError> {
     Ok(datetime.borrow::<ZonedDateTime>()?.clone())
 }
 
-fn format(_: &Lua, _: &ScriptContext, (datetime, format): (AnyUserData, Value)) -> Result<String, NativeError> {
+fn format(
+    _: &Lua,
+    _: &ScriptContext,
+    (datetime, format): (AnyUserData, Value),
+) -> Result<String, NativeError> {
     this(&datetime)?.format(&utf8("format", &format)?).map_err(invalid("format"))
 }
 
@@ -145,16 +155,28 @@ fn seconds(duration: jiff::SignedDuration) -> Value {
     }
 }
 
-fn in_tz(_: &Lua, _: &ScriptContext, (datetime, tz): (AnyUserData, Value)) -> Result<ZonedDateTime, NativeError> {
+fn in_tz(
+    _: &Lua,
+    _: &ScriptContext,
+    (datetime, tz): (AnyUserData, Value),
+) -> Result<ZonedDateTime, NativeError> {
     let zone = moment::zone(Some(&utf8("tz", &tz)?)).map_err(invalid("tz"))?;
     Ok(this(&datetime)?.in_zone(zone))
 }
 
-fn start_of(_: &Lua, _: &ScriptContext, (datetime, unit): (AnyUserData, Value)) -> Result<ZonedDateTime, NativeError> {
+fn start_of(
+    _: &Lua,
+    _: &ScriptContext,
+    (datetime, unit): (AnyUserData, Value),
+) -> Result<ZonedDateTime, NativeError> {
     this(&datetime)?.start_of(&utf8("unit", &unit)?).map_err(invalid("unit"))
 }
 
-fn add(_: &Lua, _: &ScriptContext, (datetime, amounts): (AnyUserData, Value)) -> Result<ZonedDateTime, NativeError> {
+fn add(
+    _: &Lua,
+    _: &ScriptContext,
+    (datetime, amounts): (AnyUserData, Value),
+) -> Result<ZonedDateTime, NativeError> {
     let amounts = Value::Table(table("amounts", &amounts)?);
     let mut given = Vec::new();
     each("amounts", &amounts, &moment::UNITS, |name, value| {

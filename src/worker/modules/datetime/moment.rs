@@ -233,7 +233,10 @@ mod tests {
         }
         let read = ZonedDateTime::parse_as("01.05.2026 09:30", "%d.%m.%Y %H:%M", shanghai()).unwrap();
         assert_eq!(read.iso(), "2026-05-01T09:30:00+08:00");
-        assert_eq!(ZonedDateTime::parse_as("2026-05-01", "%Y-%m-%d", None).unwrap().iso(), "2026-05-01T00:00:00Z");
+        assert_eq!(
+            ZonedDateTime::parse_as("2026-05-01", "%Y-%m-%d", None).unwrap().iso(),
+            "2026-05-01T00:00:00Z"
+        );
         assert_eq!(ZonedDateTime::parse_as("1700000000", "%s", None).unwrap().iso(), "2023-11-14T22:13:20Z");
         assert!(ZonedDateTime::parse_as("x", "%Y", None).is_err());
     }
@@ -263,7 +266,8 @@ mod tests {
     #[test]
     fn each_unit_has_a_start() {
         let moment =
-            ZonedDateTime::parse("2026-07-16T17:31:59.5", Some(zone(Some("Asia/Shanghai")).unwrap())).unwrap();
+            ZonedDateTime::parse("2026-07-16T17:31:59.5", Some(zone(Some("Asia/Shanghai")).unwrap()))
+                .unwrap();
         for (unit, start) in [
             ("year", "2026-01-01T00:00:00+08:00"),
             ("month", "2026-07-01T00:00:00+08:00"),
