@@ -1,26 +1,27 @@
-//! What programs make of ids on the way: spreadsheets, exports, other people's scripts. An id that shows such a trace is
-//! refused, because it leads to nobody or to somebody else.
+//! Recognises ids that another program has changed on the way: spreadsheets, exports, scripts. Such an id names no
+//! recipient or the wrong one, so it is refused.
 
-/// Whose id it is.
+/// The kind of thing that an id names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IdKind {
-    /// A group, whose id the service makes: digits in general.
+    /// A group. The service makes its id, which is usually all digits.
     Group,
-    /// A user, whose id an operator chooses: letters and digits.
+    /// A user. An operator chooses the id: letters and digits.
     User,
 }
 
-/// The most digits that a number for an id has.
+/// The most digits that a whole number written as an id has.
 const MOST_DIGITS: usize = 20;
 
-/// What to do about an id that a spreadsheet has changed.
+/// The remedy for an id that a spreadsheet has changed.
 const AS_TEXT: &str = "format the column as text and save again";
 
-/// What is wrong with an id, as a sentence without its subject, where a program has changed it or it may be several.
-/// `id` has no blanks around it and nothing invisible inside.
+/// Returns what is wrong with an id that a program has changed or that may be several ids: a sentence without its
+/// subject. Returns None for an id without such a trace. `id` has no blanks around it and no invisible characters
+/// inside.
 #[must_use]
 pub fn altered(id: &str, of: IdKind) -> Option<String> {
-    // Nearly every id is digits alone, or letters and digits.
+    // Most ids are all digits, or letters and digits.
     if id.bytes().all(|byte| byte.is_ascii_digit()) {
         return (id.len() > MOST_DIGITS && of == IdKind::Group)
             .then(|| format!("it has {} digits, more than any id; are these two ids?", id.len()));
@@ -94,7 +95,7 @@ fn of_number() -> String {
     )
 }
 
-/// Digits with what programs put between, before and after them.
+/// Whether `id` is digits with what programs put between, before and after them.
 fn is_number(id: &str) -> bool {
     let part = |letter: char| {
         letter.is_ascii_digit()
@@ -104,14 +105,14 @@ fn is_number(id: &str) -> bool {
     id.chars().all(part) && id.contains(|letter: char| letter.is_ascii_digit())
 }
 
-/// Digits with `-` or `_` between them, as in a date or a name: no program makes that of a number.
+/// Whether `id` is digits joined by `-` or `_`, as in a date or a name. No program turns a number into that.
 fn is_plain_name(id: &str) -> bool {
     let mut parts = id.split(['-', '_']);
     id.contains(['-', '_'])
         && parts.all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// A whole number with a fraction of zeros: `13800000000.0`.
+/// Whether `id` is a whole number with a fraction of zeros: `13800000000.0`.
 fn has_no_fraction(id: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     id.split_once('.').is_some_and(|(whole, fraction)| {
@@ -126,7 +127,7 @@ fn is_nothing(id: &str) -> bool {
         .any(|word| id.eq_ignore_ascii_case(word))
 }
 
-/// A number with an exponent, as `1.84525E+14`.
+/// Whether `id` is a number with an exponent: `1.84525E+14`.
 fn is_shortened(id: &str) -> bool {
     let Some((mantissa, exponent)) = id.split_once(['e', 'E']) else { return false };
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,4 +1,4 @@
-//! A message's `body`: one variant a type, with the seed's fields.
+//! A message's `body`: one variant for each type, with the fields of the vendor's page (the seed).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::MessageKind;
 
-/// The content of a message. Serialises to the seed's `body`, with only the fields that were given.
+/// The content of a message. Serialises to the seed's `body` and leaves out fields that were not given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum MessageBody {
@@ -18,9 +18,9 @@ pub enum MessageBody {
     },
     /// An image.
     Img {
-        /// Where the file is.
+        /// The URL of the file.
         url: String,
-        /// What opens the file, if its access is restricted.
+        /// The share-secret that opens the file, if its access is restricted.
         #[serde(skip_serializing_if = "Option::is_none")]
         secret: Option<ShareSecret>,
         /// The name that clients show.
@@ -32,23 +32,23 @@ pub enum MessageBody {
     },
     /// A voice message.
     Audio {
-        /// Where the file is.
+        /// The URL of the file.
         url: String,
-        /// What opens the file, if its access is restricted.
+        /// The share-secret that opens the file, if its access is restricted.
         #[serde(skip_serializing_if = "Option::is_none")]
         secret: Option<ShareSecret>,
         /// The name that clients show.
         #[serde(skip_serializing_if = "Option::is_none")]
         filename: Option<String>,
-        /// Duration in seconds. The seed's table writes `Length`, its example `length`; the latter is sent.
+        /// Duration in seconds. The seed's table writes `Length` and its example `length`; `length` is sent.
         #[serde(skip_serializing_if = "Option::is_none")]
         length: Option<u64>,
     },
     /// A video.
     Video {
-        /// Where the file is.
+        /// The URL of the file.
         url: String,
-        /// What opens the file, if its access is restricted.
+        /// The share-secret that opens the file, if its access is restricted.
         #[serde(skip_serializing_if = "Option::is_none")]
         secret: Option<ShareSecret>,
         /// The name that clients show.
@@ -60,18 +60,18 @@ pub enum MessageBody {
         /// The file's size in bytes.
         #[serde(skip_serializing_if = "Option::is_none")]
         file_length: Option<u64>,
-        /// Where the thumbnail is.
+        /// The URL of the thumbnail.
         #[serde(skip_serializing_if = "Option::is_none")]
         thumb: Option<String>,
-        /// What opens the thumbnail, if its access is restricted.
+        /// The share-secret that opens the thumbnail, if its access is restricted.
         #[serde(skip_serializing_if = "Option::is_none")]
         thumb_secret: Option<ShareSecret>,
     },
     /// Any other file.
     File {
-        /// Where the file is.
+        /// The URL of the file.
         url: String,
-        /// What opens the file, if its access is restricted.
+        /// The share-secret that opens the file, if its access is restricted.
         #[serde(skip_serializing_if = "Option::is_none")]
         secret: Option<ShareSecret>,
         /// The name that clients show.
@@ -84,15 +84,15 @@ pub enum MessageBody {
         lat: String,
         /// Longitude in degrees.
         lng: String,
-        /// The place in words.
+        /// The address in words.
         addr: String,
     },
-    /// A command for the members' clients.
+    /// A command for the members' clients, which do not show it.
     Cmd {
         /// The command.
         action: String,
     },
-    /// What the app defines for itself.
+    /// An event that the app defines itself.
     Custom {
         /// The app's name for the event, `[a-zA-Z0-9-_/\.]{1,32}`.
         #[serde(rename = "customEvent", skip_serializing_if = "Option::is_none")]
@@ -104,7 +104,7 @@ pub enum MessageBody {
 }
 
 impl MessageBody {
-    /// The type of message that has this body.
+    /// Returns the type of message that has this body.
     #[must_use]
     pub const fn kind(&self) -> MessageKind {
         match self {
@@ -129,7 +129,7 @@ pub struct ImageSize {
     pub height: u64,
 }
 
-/// What opens a file of restricted access. It is part of its message, and shown nowhere else.
+/// The secret that opens a file of restricted access. It is sent with its message and never shown.
 #[derive(Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct ShareSecret(String);

@@ -1,4 +1,4 @@
-//! A checked message that has no recipients yet.
+//! A checked message without recipients.
 
 use std::fmt;
 use std::ops::Range;
@@ -13,13 +13,13 @@ use super::limits::ROUTE_ONLINE;
 use super::writer::ObjectWriter;
 use super::{MessageBody, MessageCall, MessageKind};
 
-/// A checked message without `to` and `users`: what a broadcast sends to each of its recipients. Cheap to clone.
+/// A checked message without `to` and `users`, which a broadcast sends to each of its recipients. Clones are cheap.
 ///
-/// [`Draft::address`] makes it a [`Message`](super::Message).
+/// [`Draft::address`] turns it into a [`Message`](super::Message).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Draft(Arc<SerializedDraft>);
 
-/// What a draft says, as read from a script.
+/// The fields of a draft, as read from a script.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct DraftContent {
     pub(super) call: MessageCall,
@@ -34,7 +34,7 @@ pub(super) struct DraftContent {
 #[derive(PartialEq, Eq)]
 struct SerializedDraft {
     content: DraftContent,
-    /// The message as it will be sent, but for its recipients.
+    /// The JSON of the message as sent, without its recipients.
     json: Bytes,
     body: Range<usize>,
     ext: Option<Range<usize>>,
@@ -43,7 +43,7 @@ struct SerializedDraft {
 impl Draft {
     /// # Errors
     ///
-    /// None that is known: writing to memory what was read from JSON. It is passed on all the same.
+    /// None is known: this writes values that were read from JSON to memory. A serde error is returned all the same.
     pub(super) fn new(content: DraftContent) -> serde_json::Result<Self> {
         let mut writer = ObjectWriter::new();
         writer.given("from", content.from.as_ref())?;
@@ -56,73 +56,73 @@ impl Draft {
         Ok(Self(Arc::new(SerializedDraft { content, json: writer.end().into(), body, ext })))
     }
 
-    /// Which call it is for.
+    /// Returns the call that sends the message.
     #[must_use]
     pub fn call(&self) -> MessageCall {
         self.0.content.call
     }
 
-    /// The type of message.
+    /// Returns the type of message.
     #[must_use]
     pub fn kind(&self) -> MessageKind {
         self.0.content.body.kind()
     }
 
-    /// The sender's user id; the service takes `admin` when there is none.
+    /// Returns the sender's user id. With None the service uses `admin`.
     #[must_use]
     pub fn from(&self) -> Option<&str> {
         self.0.content.from.as_deref()
     }
 
-    /// The content.
+    /// Returns the content.
     #[must_use]
     pub fn body(&self) -> &MessageBody {
         &self.0.content.body
     }
 
-    /// The extension fields.
+    /// Returns the extension fields.
     #[must_use]
     pub fn ext(&self) -> Option<&Map<String, Value>> {
         self.0.content.ext.as_ref()
     }
 
-    /// Whether members are asked for a receipt of reading; none when the message does not say.
+    /// Returns whether members are asked for a read receipt; None if the message does not say.
     #[must_use]
     pub fn need_group_ack(&self) -> Option<bool> {
         self.0.content.need_group_ack
     }
 
-    /// The members who do not get the message with their roaming history.
+    /// Returns the members whose roaming history leaves the message out.
     #[must_use]
     pub fn roam_ignore_users(&self) -> Option<&[String]> {
         self.0.content.roam_ignore_users.as_deref()
     }
 
-    /// Whether only members who are online get it (`routetype`).
+    /// Returns whether only members who are online get the message (`routetype`).
     #[must_use]
     pub fn online_only(&self) -> bool {
         self.0.content.online_only
     }
 
-    /// The JSON of `body`, byte for byte as it is sent.
+    /// Returns the JSON of `body`, byte for byte as sent.
     #[must_use]
     pub fn body_json(&self) -> &[u8] {
         self.slice(&self.0.body)
     }
 
-    /// The JSON of `ext`, byte for byte as it is sent.
+    /// Returns the JSON of `ext`, byte for byte as sent.
     #[must_use]
     pub fn ext_json(&self) -> Option<&[u8]> {
         self.0.ext.as_ref().map(|range| self.slice(range))
     }
 
-    /// Bytes of `body` and `ext` as sent: what the service's size limit counts.
+    /// Returns the bytes of `body` and `ext` as sent, which the service's size limit counts.
     #[must_use]
     pub fn size(&self) -> usize {
         self.0.body.len() + self.0.ext.as_ref().map_or(0, ExactSizeIterator::len)
     }
 
-    /// The JSON of the draft, with sorted keys in `ext`: equal drafts give equal bytes.
+    /// Returns the JSON of the draft, with sorted keys in `ext`, so that equal drafts give equal bytes.
     /// [`check_stored`](super::check_stored) reads it back.
     #[must_use]
     pub fn to_json(&self) -> Bytes {
@@ -144,12 +144,12 @@ impl Serialize for Draft {
     }
 }
 
-/// Passes on JSON that was written already, so that no second way of writing it can differ.
+/// Serialises JSON that is already written. Serialising the value again could give other bytes.
 pub(super) fn verbatim<S: Serializer>(json: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
     serde_json::from_slice::<&RawValue>(json).map_err(serde::ser::Error::custom)?.serialize(serializer)
 }
 
-/// Without the JSON, which holds a file's share-secret.
+/// Leaves out the JSON, which holds a file's share-secret.
 impl fmt::Debug for Draft {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_tuple("Draft").field(&self.0.content).finish()

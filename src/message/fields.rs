@@ -1,8 +1,8 @@
-//! The names of a message's fields, and what an empty table means in each.
+//! The names of a message's fields, and the meaning of an empty table in each.
 
 use super::{MessageCall, MessageKind};
 
-/// What an empty Lua table stands for in a field.
+/// The JSON that an empty Lua table becomes in a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TableShape {
     /// `{}`
@@ -11,8 +11,8 @@ pub enum TableShape {
     List,
 }
 
-/// The fields of a message for `call`, in the seed's order. The last one, `allow_empty`, is not sent: it lets a text
-/// go out that shows nothing.
+/// Returns the fields of a message for `call`, in the seed's order. The last one, `allow_empty`, is not sent: it
+/// permits a text without visible characters.
 #[must_use]
 pub const fn fields(call: MessageCall) -> &'static [&'static str] {
     match call {
@@ -31,8 +31,8 @@ pub const fn fields(call: MessageCall) -> &'static [&'static str] {
     }
 }
 
-/// The fields that scripts may give in the `body` of a `kind` message: the seed's, and `file` (a value from
-/// `im.upload`) for those that carry one.
+/// Returns the fields that scripts may give in the `body` of a `kind` message: the seed's, and `file` (a value from
+/// `im.upload`) for the types that carry a file.
 #[must_use]
 pub const fn body_fields(kind: MessageKind) -> &'static [&'static str] {
     match kind {
@@ -49,8 +49,8 @@ pub const fn body_fields(kind: MessageKind) -> &'static [&'static str] {
     }
 }
 
-/// What an empty table means at `path` of a message (`["body", "size"]`); none where the message does not say,
-/// as inside `ext`, or where no table belongs.
+/// Returns the meaning of an empty table at `path` of a message (`["body", "size"]`). Returns None where the message
+/// does not define one, as inside `ext`, and where no table belongs.
 #[must_use]
 pub fn shape(path: &[&str]) -> Option<TableShape> {
     match path {

@@ -1,7 +1,7 @@
-//! Ids of groups and users: blanks around an id are cut off, an id with a character that cannot be seen is refused.
+//! Reads ids of groups and users. Blanks around an id are removed; an id with an invisible character is refused.
 //!
-//! Everything that names a group or a user is read here: `to`, `users`, `from`, `roam_ignore_users`, and the
-//! recipients of broadcasts from lists, CSV, JSON and JSONL.
+//! Every id passes through here: `to`, `users`, `from`, `roam_ignore_users`, and the recipients of broadcasts from
+//! lists, CSV, JSON and JSONL.
 
 use serde_json::{Number, Value};
 
@@ -9,22 +9,22 @@ use super::altered::{IdKind, altered};
 use super::problem::MessageProblem;
 use super::shown;
 
-/// Above this, whole numbers that a script computed may have lost their last digits (2^53).
+/// Whole numbers above this (2^53) may have lost digits when a script computed them.
 const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// What an id is not, and what a person can do about it: the two parts of a problem's sentence.
+/// Why an id is refused and how to correct it: the parts of a problem's sentence.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct InvalidId {
-    /// Reads "an id of at least one character".
+    /// The expected value, such as "an id of at least one character".
     pub(super) expected: &'static str,
-    /// The value, quoted, with invisible characters made visible.
+    /// The value, quoted, with invisible characters as escapes.
     pub(super) shown: String,
-    /// Where in the value it goes wrong, and the remedy; empty where the sentence says it already.
+    /// The position of the fault in the value, and the remedy. Empty if the sentence already says both.
     pub(super) remedy: String,
 }
 
 /// Reads an id of a group or a user from JSON: a string, or a whole number without loss of digits (a float up to
-/// 2^53). `field` is the name under which a problem is reported.
+/// 2^53). `field` is the name that a problem reports.
 ///
 /// # Errors
 ///
@@ -33,18 +33,19 @@ pub fn id(field: &str, value: Value, of: IdKind) -> Result<String, MessageProble
     read(value, of).map_err(|invalid| invalid.at(field))
 }
 
-/// An id that was written as text, without the blanks around it (white space of any script, byte order marks).
-/// `field` is the name under which a problem is reported.
+/// Reads an id from text and removes the blanks around it (white space of any script, byte order marks). `field` is
+/// the name that a problem reports.
 ///
 /// # Errors
 ///
-/// Nothing but blanks; a blank, control, zero-width, direction or other invisible character inside or at an end; one
-/// that a program has changed, or that may be several: [`altered`].
+/// - a text of blanks only
+/// - a blank, control, zero-width, direction or other invisible character inside or at an end
+/// - an id that a program has changed, or that may be several: [`altered`]
 pub fn id_text<'text>(field: &str, text: &'text str, of: IdKind) -> Result<&'text str, MessageProblem> {
     trimmed(text, of).map_err(|invalid| invalid.at(field))
 }
 
-/// As [`id`], without the name of a field.
+/// [`id`] without the name of a field.
 pub(super) fn read(value: Value, of: IdKind) -> Result<String, InvalidId> {
     match value {
         Value::String(text) => {
@@ -62,7 +63,7 @@ pub(super) fn read(value: Value, of: IdKind) -> Result<String, InvalidId> {
     }
 }
 
-/// As [`id_text`], without the name of a field.
+/// [`id_text`] without the name of a field.
 pub(super) fn trimmed(text: &str, of: IdKind) -> Result<&str, InvalidId> {
     let id = text.trim_matches(|letter: char| letter.is_whitespace() || letter == BYTE_ORDER_MARK);
     if id.is_empty() {
@@ -80,12 +81,12 @@ pub(super) fn trimmed(text: &str, of: IdKind) -> Result<&str, InvalidId> {
     Ok(id)
 }
 
-/// The digits of a whole number, if it has lost none.
+/// Returns the digits of a whole number, or None if digits were lost.
 pub(super) fn whole_digits(number: &Number) -> Option<String> {
     if !number.is_f64() {
         return Some(number.to_string());
     }
-    // Adding zero makes 0 of -0.
+    // Adding zero turns -0 into 0.
     let float = number.as_f64()? + 0.0;
     (float.fract() == 0.0 && float.abs() <= MAX_EXACT).then(|| format!("{float:.0}"))
 }
@@ -95,7 +96,7 @@ impl InvalidId {
         Self { expected, shown, remedy: String::new() }
     }
 
-    /// The problem of a field of this name.
+    /// Returns the problem for the field `field`.
     pub(super) fn at(self, field: impl Into<String>) -> MessageProblem {
         let mut problem = MessageProblem::wrong_value(field, self.expected, self.shown);
         problem.message.push_str(&self.remedy);
@@ -105,15 +106,15 @@ impl InvalidId {
 
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// What a decoder puts in place of bytes that it cannot read.
+/// The character that a decoder writes for bytes that it cannot read.
 const REPLACEMENT: char = '\u{fffd}';
 
 fn is_refused(letter: char) -> bool {
-    // Nearly every id is of these alone.
+    // Most ids have only such characters.
     !letter.is_ascii_graphic() && (letter == REPLACEMENT || shown::is_invisible(letter))
 }
 
-/// Says what a character is that nobody sees.
+/// Returns the name of an invisible character.
 fn name_of(letter: char) -> String {
     let kind = match letter {
         ' ' => return "a blank".to_owned(),
@@ -143,7 +144,7 @@ mod tests {
             assert_eq!(id("to", json!(text), IdKind::User).unwrap(), "g1", "{text:?}");
         }
         assert_eq!(id_text("to", " 群组 ", IdKind::User), Ok("群组"));
-        // Letters with marks, and other scripts, are seen.
+        // Letters with marks and letters of other scripts are visible.
         for text in ["user.name+tag@x", "e\u{301}a", "पाठक", "ก็", "😀"] {
             assert_eq!(id_text("to", text, IdKind::User), Ok(text));
         }

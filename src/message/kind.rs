@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What a message is: the values of the `type` field.
+/// The type of a message: the values of its `type` field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MessageKind {
     /// Text.
@@ -17,9 +17,9 @@ pub enum MessageKind {
     File,
     /// A location.
     Loc,
-    /// A command for the members' clients, not shown.
+    /// A command for the members' clients, which do not show it.
     Cmd,
-    /// What the app defines for itself.
+    /// An event that the app defines itself.
     Custom,
 }
 
@@ -28,7 +28,7 @@ impl MessageKind {
     pub const ALL: [Self; 8] =
         [Self::Txt, Self::Img, Self::Audio, Self::Video, Self::File, Self::Loc, Self::Cmd, Self::Custom];
 
-    /// The service's name for this type.
+    /// Returns the service's name for this type.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -43,13 +43,13 @@ impl MessageKind {
         }
     }
 
-    /// The type of this exact name.
+    /// Returns the type with exactly this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// Whether such a message carries an uploaded file, so that `body.file` may fill its fields.
+    /// Whether a message of this type carries an uploaded file, so that `body.file` may fill its fields.
     #[must_use]
     pub const fn has_file(self) -> bool {
         matches!(self, Self::Img | Self::Audio | Self::Video | Self::File)
@@ -62,7 +62,7 @@ impl fmt::Display for MessageKind {
     }
 }
 
-/// The names of the eight types, in the seed's order.
+/// Returns the names of the eight types, in the seed's order.
 pub fn types() -> impl Iterator<Item = &'static str> {
     MessageKind::ALL.into_iter().map(MessageKind::name)
 }

@@ -3,7 +3,7 @@
 /// Groups that one group call may name (seed: "3 groups a call"; never raised).
 pub const GROUPS_PER_CALL: usize = 3;
 
-/// Groups that one targeted call may name. The seed's text says 1 and its error table 3; settled as 1.
+/// Groups that one targeted call may name. The seed's text says 1 and its error table 3; Mooncast uses 1.
 pub const TARGETED_GROUPS: usize = 1;
 
 /// Members that one targeted call may name (seed, `users`).
@@ -18,13 +18,13 @@ pub const CUSTOM_EXTS: usize = 16;
 /// Characters of a custom message's `customEvent`, at least one (seed, custom message).
 pub const CUSTOM_EVENT_CHARS: usize = 32;
 
-/// Bytes of `body` and `ext` together unless the app's settings say otherwise (seed: 5 KB).
+/// Bytes of `body` and `ext` together, unless the app's settings give another limit (seed: 5 KB).
 pub const MESSAGE_BYTES: usize = 5120;
 
-/// The value that `routetype` may have (seed, request body).
+/// The only value of `routetype` (seed, request body).
 pub(super) const ROUTE_ONLINE: &str = "ROUTE_ONLINE";
 
-/// The limits that a tenant can have changed.
+/// The limits that the service can change for a tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MessageLimits {
     /// Bytes of `body` and `ext` together, as UTF-8 JSON as sent. Default [`MESSAGE_BYTES`].

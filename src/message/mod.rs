@@ -1,12 +1,12 @@
 //! Messages and the service's limits on them: pure, no I/O.
 //!
-//! [`check()`] turns the JSON of a script's message into a [`Message`] that can be sent, or into every problem that
-//! it has. It is the only way to a [`Message`], so what breaks a documented limit cannot reach the network.
-//! A broadcast's message has no `to` of its own: [`check_draft`] gives a [`Draft`], which is addressed to each
-//! recipient in turn. The names of all fields, the meaning of an empty table and the nearest known name are here
-//! too, for the worker and for the `check` command.
+//! [`check()`] turns the JSON of a script's message into a [`Message`] that can be sent, or into the list of all its
+//! problems. No other function makes a [`Message`], so a message that breaks a documented limit cannot reach the
+//! network. A broadcast's message has no `to`: [`check_draft`] returns a [`Draft`], and the broadcast addresses it to
+//! each recipient. The worker and the `check` command also take from here the names of all fields, the meaning of an
+//! empty table and the search for the nearest known name.
 //!
-//! May import: nothing of the house.
+//! May import: no other module of this crate.
 
 mod altered;
 mod body;
@@ -43,7 +43,7 @@ pub use problem::{MessageProblem, MessageProblems};
 pub use sendable::Message;
 pub use shown::{counted, counted_as, is_invisible, quoted};
 
-/// Which of the service's two sending calls a message is for.
+/// The service's two sending calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MessageCall {
     /// `POST /messages/chatgroups`: to every member of up to three groups.
@@ -53,7 +53,7 @@ pub enum MessageCall {
 }
 
 impl MessageCall {
-    /// How many groups one call may name.
+    /// Returns how many groups one call may name.
     #[must_use]
     pub const fn max_groups(self) -> usize {
         match self {
@@ -62,7 +62,7 @@ impl MessageCall {
         }
     }
 
-    /// What problems call a message of this call.
+    /// Returns the noun for a message of this call in problems.
     const fn noun(self) -> &'static str {
         match self {
             Self::Group => "a group message",

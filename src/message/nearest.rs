@@ -1,11 +1,12 @@
-//! The known name that a misspelt one was probably meant to be.
+//! Finds the known name that a misspelt one probably means.
 
-/// A name longer than this is no misspelling, and not worth comparing.
+/// Longer names are not compared.
 const MAX_CHARS: usize = 64;
 
-/// The member of `known` nearest to `name`, if any is near: one slip (a letter more, less, other, or two swapped)
-/// for each three letters of the longer name, one at least, upper and lower case taken as the same. Of equally
-/// near ones the first.
+/// Returns the member of `known` that is nearest to `name`, if one is near. A member is near if it differs by at most
+/// one slip for each three letters of the longer name, and at least one slip is allowed. A slip is a letter more,
+/// less or different, or two letters swapped. Upper and lower case are equal. Of equally near members the first is
+/// returned.
 #[must_use]
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let length = name.chars().count();
@@ -18,14 +19,14 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .filter_map(|candidate| {
             let slips = strsim::osa_distance(&name, &candidate.to_lowercase());
             let allowed = (length.max(candidate.chars().count()) / 3).max(1);
-            // Two letters have nothing in common with two others that are one slip each away.
+            // Two letters that are each one slip away share nothing with the name.
             (slips <= allowed && slips < length).then_some((slips, candidate))
         })
         .min_by_key(|&(slips, _)| slips)
         .map(|(_, candidate)| candidate)
 }
 
-/// Whether `short` is `word` with letters left out after the first: `img` for `image`, `loc` for `location`.
+/// Whether `short` is `word` with letters after the first left out: `img` for `image`, `loc` for `location`.
 pub(super) fn abbreviates(short: &str, word: &str) -> bool {
     let mut letters = word.chars().map(|letter| letter.to_ascii_lowercase());
     word.chars().count() <= MAX_CHARS

@@ -1,15 +1,16 @@
-//! Numbers of a JSON text that no number type holds, kept as they stand.
+//! Keeps the digits of numbers in a JSON text that no number type can hold.
 
 use std::borrow::Cow;
 
-/// Digits that every double gives back (decimal to binary and back).
+/// Decimal digits that a double always preserves.
 const SAFE_DIGITS: usize = 15;
 
-/// The JSON text with each number that would lose digits put in quotes, so that it is read as a text with every digit.
+/// Returns the JSON text with quotes around each number that would lose digits, so that it is read as a text with all
+/// its digits.
 ///
-/// Quoted are integers outside of -2^63 to 2^63 - 1, numbers outside of a double's range, and decimals of which the
-/// nearest double would show other digits than were written. All other bytes stay as they are, whether they are JSON
-/// or not. Nothing is copied where nothing is quoted.
+/// These numbers are quoted: integers outside of -2^63 to 2^63 - 1, numbers outside of a double's range, and decimals
+/// whose nearest double prints other digits. All other bytes stay the same, also in a text that is not valid JSON.
+/// The text is copied only if a number is quoted.
 #[must_use]
 pub fn exact_numbers(json: &[u8]) -> Cow<'_, [u8]> {
     let mut quoted: Vec<u8> = Vec::new();
@@ -39,7 +40,7 @@ pub fn exact_numbers(json: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(quoted)
 }
 
-/// The place after the quote that ends a string.
+/// Returns the position after the quote that ends a string.
 fn end_of_string(json: &[u8], mut at: usize) -> usize {
     while let Some(byte) = json.get(at) {
         match byte {
@@ -56,7 +57,8 @@ fn end_of_number(json: &[u8], from: usize) -> usize {
     from + json[from..].iter().take_while(|byte| is_part(byte)).count()
 }
 
-/// Whether reading this as an integer of 64 bits or a double loses nothing. What is no number is not for us to judge.
+/// Whether a 64-bit integer or a double holds this number exactly. Text that is not a number counts as exact; the
+/// JSON parser reports it.
 fn is_exact(number: &[u8]) -> bool {
     if number.len() <= SAFE_DIGITS && !number.iter().any(|byte| matches!(byte, b'e' | b'E')) {
         return true;
@@ -74,13 +76,14 @@ fn is_exact(number: &[u8]) -> bool {
     }
 }
 
-/// Whether JSON takes this for an integer: `-0` and `7`, not `-` or `007`.
+/// Whether JSON reads this as an integer: `-0` and `7`, not `-` or `007`.
 fn is_integer(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     !digits.is_empty() && !digits.contains('-') && (digits.len() == 1 || !digits.starts_with('0'))
 }
 
-/// The digits of a decimal without zeros at the ends, and the power of ten of the first one; none where it is no number.
+/// Returns the digits of a decimal without zeros at the ends, and the power of ten of the first digit; None if the
+/// text is not a number.
 fn significant(text: &str) -> Option<(String, i64)> {
     let text = text.strip_prefix('-').unwrap_or(text);
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {

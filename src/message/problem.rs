@@ -1,4 +1,4 @@
-//! What is wrong with a message, in full.
+//! The problems of a message.
 
 use std::fmt;
 
@@ -7,21 +7,21 @@ use serde_json::Value;
 
 use super::shown;
 
-/// The limit of a field that has to be there.
+/// The limit that a problem names for an absent field.
 const REQUIRED: &str = "required";
 
 /// One limit that a message breaks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MessageProblem {
-    /// Where: `to`, `to[2]` (counted from 0), `body.size.width`; empty for the message as a whole.
+    /// The field: `to`, `to[2]` (counted from 0), `body.size.width`. Empty for the message as a whole.
     pub field: String,
     /// One sentence that names the field, the limit and the value.
     pub message: String,
-    /// What is allowed.
+    /// The allowed value. None if the problem has no such limit.
     pub limit: Option<String>,
-    /// What was given: escaped, and cut after 80 characters. Never a share-secret.
+    /// The given value: escaped, and cut after 80 characters. Never a share-secret.
     pub value: Option<String>,
-    /// The field that an unknown one was probably meant to be.
+    /// For an unknown field, the known field that was probably meant.
     #[serde(skip)]
     pub(super) meant: Option<String>,
 }
@@ -41,26 +41,26 @@ impl MessageProblem {
         self
     }
 
-    /// `field` holds something other than `expected`, which reads "a string".
+    /// A problem for a `field` whose value is not `expected`, such as "a string".
     pub(super) fn wrong_type(field: impl Into<String>, expected: &str, value: &Value) -> Self {
         Self::wrong_value(field, expected, shown::value(value))
     }
 
-    /// The same for a field whose value is shown in some other way.
+    /// [`Self::wrong_type`] for a value that is already in a form to show.
     pub(super) fn wrong_value(field: impl Into<String>, expected: &str, shown: impl Into<String>) -> Self {
         let (field, shown) = (field.into(), shown.into());
         let message = format!("`{field}` must be {expected}, not {shown}");
         Self::new(field, message).limit(expected).value(&shown)
     }
 
-    /// `field` is required and absent; `what` says what it is for.
+    /// A problem for a required `field` that is absent. `what` describes its purpose.
     pub(super) fn missing(field: impl Into<String>, what: &str) -> Self {
         let field = field.into();
         let message = format!("`{field}` is missing: {what}");
         Self::new(field, message).limit(REQUIRED)
     }
 
-    /// `field` is required not to be empty.
+    /// A problem for a `field` that must not be empty.
     pub(super) fn empty(field: impl Into<String>, what: &str) -> Self {
         let field = field.into();
         let message = format!("`{field}` is empty: {what}");
@@ -74,7 +74,7 @@ impl fmt::Display for MessageProblem {
     }
 }
 
-/// Every problem of one message; at least one.
+/// All problems of one message; at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageProblems {
     listed: Vec<MessageProblem>,
@@ -82,21 +82,21 @@ pub struct MessageProblems {
 }
 
 impl MessageProblems {
-    /// Problems that are listed; of a message with more, the rest are only counted.
+    /// The most problems that are listed. Further ones are only counted.
     pub const MAX_LISTED: usize = 100;
 
-    /// The problems, in the order of the fields; at most [`Self::MAX_LISTED`].
+    /// Returns the problems in the order of the fields; at most [`Self::MAX_LISTED`].
     pub fn iter(&self) -> std::slice::Iter<'_, MessageProblem> {
         self.listed.iter()
     }
 
-    /// How many there are, listed or not.
+    /// Returns the number of problems, listed or not.
     #[must_use]
     pub fn count(&self) -> usize {
         self.listed.len() + self.unlisted
     }
 
-    /// The listed problems.
+    /// Returns the listed problems.
     #[must_use]
     pub fn into_vec(self) -> Vec<MessageProblem> {
         self.listed
@@ -152,8 +152,8 @@ impl Findings {
         self.listed.is_empty()
     }
 
-    /// What was read, if nothing was found. Whoever reads nothing has found something; were that ever untrue, the
-    /// message is refused all the same.
+    /// Returns `read` if there are no problems. A reader that returns None has added a problem; the message is
+    /// refused also if it has not.
     pub(super) fn verdict<T>(self, read: Option<T>) -> Result<T, MessageProblems> {
         match read {
             Some(read) if self.is_empty() => Ok(read),
@@ -163,7 +163,7 @@ impl Findings {
     }
 }
 
-/// A misspelt field makes the field that was meant missing: that is one problem, not two.
+/// Removes the problem of a missing field whose misspelt form is reported: these are one problem.
 fn without_echoes(listed: Vec<MessageProblem>) -> Vec<MessageProblem> {
     let meant: Vec<String> = listed.iter().filter_map(|problem| problem.meant.clone()).collect();
     let is_echo = |problem: &MessageProblem| {

@@ -9,7 +9,7 @@ use super::draft::verbatim;
 use super::writer::ObjectWriter;
 use super::{Draft, MessageCall};
 
-/// A message that keeps every limit. Serialises to the very bytes of [`Message::to_json`].
+/// A message that keeps every limit. Serialises to exactly the bytes of [`Message::to_json`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct Message {
     draft: Draft,
@@ -23,7 +23,7 @@ impl Message {
     ///
     /// # Errors
     ///
-    /// None that is known, as with [`Draft`].
+    /// None is known, as for [`Draft`].
     pub(super) fn new(draft: Draft, to: Vec<String>, users: Vec<String>) -> serde_json::Result<Self> {
         let mut writer = ObjectWriter::new();
         writer.field("to", &to)?;
@@ -34,49 +34,49 @@ impl Message {
         Ok(Self { draft, to, users, json })
     }
 
-    /// All but the recipients.
+    /// Returns the message without its recipients.
     #[must_use]
     pub fn draft(&self) -> &Draft {
         &self.draft
     }
 
-    /// Which call it is for.
+    /// Returns the call that sends the message.
     #[must_use]
     pub fn call(&self) -> MessageCall {
         self.draft.call()
     }
 
-    /// The groups, 1 to 3; of a targeted message one.
+    /// Returns the groups: 1 to 3 for a group message, 1 for a targeted message.
     #[must_use]
     pub fn to(&self) -> &[String] {
         &self.to
     }
 
-    /// The members of a targeted message, 1 to 20; of a group message none.
+    /// Returns the members of a targeted message, 1 to 20. Empty for a group message.
     #[must_use]
     pub fn users(&self) -> &[String] {
         &self.users
     }
 
-    /// How many groups it goes to: what it costs of the quota of group messages.
+    /// Returns the number of groups, which is the message's cost in the quota of group messages.
     #[must_use]
     pub fn group_count(&self) -> usize {
         self.to.len()
     }
 
-    /// How many members it names: what it costs of the targeted quota where that is counted by user.
+    /// Returns the number of members, which is the message's cost in a targeted quota that counts users.
     #[must_use]
     pub fn user_count(&self) -> usize {
         self.users.len()
     }
 
-    /// Bytes of `body` and `ext` as sent: what the service's size limit counts.
+    /// Returns the bytes of `body` and `ext` as sent, which the service's size limit counts.
     #[must_use]
     pub fn size(&self) -> usize {
         self.draft.size()
     }
 
-    /// The request's JSON. It was written once, and its size was checked on these bytes.
+    /// Returns the request's JSON. It is written once, and the size check uses these bytes.
     #[must_use]
     pub fn to_json(&self) -> Bytes {
         self.json.clone()
@@ -89,7 +89,7 @@ impl Serialize for Message {
     }
 }
 
-/// Without the JSON, which holds a file's share-secret.
+/// Leaves out the JSON, which holds a file's share-secret.
 impl fmt::Debug for Message {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter

@@ -1,4 +1,4 @@
-//! Values as problems show them: short, on one line, harmless on a terminal.
+//! Formats values for problems: short, on one line, harmless on a terminal.
 
 use std::io;
 
@@ -9,25 +9,25 @@ use serde_json::Value;
 /// Characters of a value that are shown.
 const MAX_CHARS: usize = 80;
 
-/// Bytes of a value that are looked at: enough to fill [`MAX_CHARS`] and be cut.
+/// Bytes of a value that are formatted: enough for [`MAX_CHARS`] and a cut.
 const MAX_BYTES: usize = (MAX_CHARS + 2) * 4;
 
-/// A value for people: a plain one as JSON, shortened; of an object or a list only its size, since it may hold a
-/// file's share-secret.
+/// Formats a value for people. A plain value is shortened JSON. An object or a list shows only its size, since it may
+/// hold a file's share-secret.
 pub(super) fn value(value: &Value) -> String {
     match value {
         Value::Object(map) => format!("an object of {}", counted(map.len(), "field")),
         Value::Array(items) => format!("a list of {}", items.len()),
         plain => {
             let mut text = TruncatingBuffer(Vec::new());
-            // The only error is that the prefix is full.
+            // The only error is a full buffer.
             let _ = serde_json::to_writer(&mut text, plain);
             shorten(&String::from_utf8_lossy(&text.0))
         }
     }
 }
 
-/// What sort of value it is, where the value itself must not be shown.
+/// Returns the type of a value that must not be shown.
 pub(super) fn sort(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -39,19 +39,19 @@ pub(super) fn sort(value: &Value) -> &'static str {
     }
 }
 
-/// A name or text without quotes around it.
+/// Formats a name or text without quotes around it.
 pub(super) fn text(text: &str) -> String {
     shorten(text)
 }
 
-/// A text in double quotes: short, on one line, with invisible characters as `\u{200b}`.
+/// Formats a text in double quotes: short, on one line, with invisible characters as `\u{200b}`.
 #[must_use]
 pub fn quoted(text: &str) -> String {
     format!("\"{}\"", shorten(text))
 }
 
-/// Whether people see nothing, or a blank, where this character stands: blanks of any script, controls, zero-width
-/// characters, marks of writing direction, fillers, and characters that no font has.
+/// Whether this character shows as nothing or as a blank: blanks of any script, controls, zero-width characters,
+/// direction marks, fillers, and characters that no font has.
 #[must_use]
 pub fn is_invisible(letter: char) -> bool {
     if letter.is_ascii() {
@@ -73,7 +73,7 @@ pub fn is_invisible(letter: char) -> bool {
         || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(letter)
 }
 
-/// Whether a text has no character that people see. Characters of private use count as seen: apps draw them.
+/// Whether a text has no visible character. Characters of private use count as visible, since apps draw them.
 pub(super) fn shows_nothing(text: &str) -> bool {
     let is_seen = |letter: char| {
         !is_invisible(letter)
@@ -85,14 +85,14 @@ pub(super) fn shows_nothing(text: &str) -> bool {
     !text.chars().any(is_seen)
 }
 
-/// `1 group`, `2 groups`: a number and its noun, which takes an `s` in the plural.
+/// Formats a number and its noun: `1 group`, `2 groups`. The noun takes an `s` in the plural.
 #[must_use]
 pub fn counted(count: impl std::fmt::Display, noun: &str) -> String {
     let count = count.to_string();
     format!("{count} {noun}{}", if count == "1" { "" } else { "s" })
 }
 
-/// `1 is`, `2 are`, with other verbs too: a number and the verb for it.
+/// Formats a number and its verb: `1 is`, `2 are`, and other verbs.
 #[must_use]
 pub fn counted_as(count: u64, one: &str, more: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { more })
@@ -109,14 +109,14 @@ fn shorten(text: &str) -> String {
             ' ' => shown.push(letter),
             '\t' | '\n' | '\r' => shown.extend(letter.escape_default()),
             _ if is_invisible(letter) => shown.extend(letter.escape_unicode()),
-            // Quotes and backslashes are harmless, and JSON has escaped those that it must.
+            // Quotes and backslashes are harmless, and JSON has escaped the ones that need it.
             _ => shown.push(letter),
         }
     }
     shown
 }
 
-/// Keeps the first [`MAX_BYTES`] and refuses the rest, so that a huge value is not written out to be cut.
+/// Keeps the first [`MAX_BYTES`] and refuses the rest, so that a huge value is not serialised in full.
 struct TruncatingBuffer(Vec<u8>);
 
 impl io::Write for TruncatingBuffer {

@@ -1,10 +1,10 @@
-//! Writes a JSON object field by field and says where each value came to stand.
+//! Writes a JSON object field by field and returns where each value is.
 
 use std::ops::Range;
 
 use serde::Serialize;
 
-/// An object in the making.
+/// A JSON object that is not finished.
 #[derive(Debug)]
 pub(super) struct ObjectWriter {
     json: Vec<u8>,
@@ -17,7 +17,7 @@ impl ObjectWriter {
         Self { json }
     }
 
-    /// Adds a field; answers where its value's bytes are. `name` needs no escaping.
+    /// Adds a field and returns the range of its value's bytes. `name` needs no escaping.
     pub(super) fn field<T: Serialize + ?Sized>(
         &mut self,
         name: &str,
@@ -41,7 +41,7 @@ impl ObjectWriter {
         value.map(|value| self.field(name, value)).transpose()
     }
 
-    /// Adds all fields of `object`, the JSON of an object that has some; ends this object.
+    /// Adds all fields of `object`, the JSON of an object with at least one field, and ends this object.
     pub(super) fn end_with(mut self, object: &[u8]) -> Vec<u8> {
         self.comma();
         self.json.extend_from_slice(object.get(1..).unwrap_or_default());

@@ -1,4 +1,4 @@
-//! What people mean who write a time zone that is none.
+//! Suggests a time zone for a text that is not one.
 
 use jiff::tz::{TimeZone, db};
 
@@ -9,7 +9,7 @@ use super::{FURTHEST, shown};
 const EXAMPLE: &str =
     "write an IANA name such as \"Asia/Shanghai\" or \"UTC\", or an offset such as \"+08:00\"";
 
-/// Words that are no zone by themselves, and the zones that people mean by them, the likeliest first.
+/// Words that are not zones, and the zones that they probably mean, the likeliest first.
 const MEANT: &[(&str, &[&str])] = &[
     ("beijing", &["Asia/Shanghai"]),
     ("peking", &["Asia/Shanghai"]),
@@ -84,11 +84,11 @@ const MEANT: &[(&str, &[&str])] = &[
     ("coordinated universal time", &["UTC"]),
 ];
 
-/// The zone that people mean who write `UTC+8`, by minutes from UTC: there are whole countries on these.
+/// The zone that `UTC+8` probably means, by minutes from UTC. Whole countries use these offsets.
 const COMMON: &[(i32, &str)] =
     &[(480, "Asia/Shanghai"), (540, "Asia/Tokyo"), (330, "Asia/Kolkata"), (420, "Asia/Bangkok")];
 
-/// What to write in place of `name`.
+/// Returns what to write in place of `name`.
 pub(super) fn on(name: &str) -> String {
     let wanted = name.trim();
     let lower = wanted.to_lowercase();
@@ -113,7 +113,7 @@ pub(super) fn on(name: &str) -> String {
     let names = || known.iter().map(String::as_str);
     let is_city =
         |full: &&str| full.rsplit('/').next().is_some_and(|last| last.eq_ignore_ascii_case(&underscored));
-    // A zone far away on the map may be a few letters away: only a slip or two is taken for one.
+    // Zones far apart on the map may differ in few letters, so at most two slips count as near.
     let near =
         || nearest(wanted, names()).filter(|near| strsim::osa_distance(&lower, &near.to_lowercase()) <= 2);
     match names().find(is_city).or_else(near) {
@@ -122,7 +122,7 @@ pub(super) fn on(name: &str) -> String {
     }
 }
 
-/// What is said of an offset that is written in another way: `+8`, `UTC+8`, `Foo-3:30`.
+/// Returns the advice for an offset written in another form: `+8`, `UTC+8`, `Foo-3:30`.
 fn of_offset(lower: &str) -> Option<String> {
     let (word, rest) = lower.split_at(lower.find(['+', '-'])?);
     if !word.chars().all(|letter| letter.is_ascii_alphabetic() || letter == ' ') {

@@ -1,8 +1,8 @@
-//! Times of the day as people write them: `9:00`, `09:00`, `24:00`.
+//! Reads times of the day: `9:00`, `09:00`, `24:00`.
 
 use jiff::civil::Time;
 
-/// A time of the day, or its end.
+/// A time of the day, or the end of the day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DayTime {
     /// A time from 00:00 on.
@@ -12,7 +12,7 @@ pub enum DayTime {
 }
 
 impl DayTime {
-    /// What the clocks show then.
+    /// Returns what a clock shows at this time.
     #[must_use]
     pub const fn time(self) -> Time {
         match self {
@@ -22,11 +22,11 @@ impl DayTime {
     }
 }
 
-/// Reads hours and minutes, and seconds where there are some; the hour may have one digit.
+/// Reads hours and minutes, and optional seconds. The hour may have one digit.
 ///
 /// # Errors
 ///
-/// What is wrong and what to write.
+/// A sentence that says what is wrong and what to write.
 pub fn day_time(text: &str) -> Result<DayTime, String> {
     let wrong = || {
         format!(

@@ -1,7 +1,7 @@
-//! Time zones and times of the day as people write them, read the same way in every module.
+//! Reads time zones and times of the day, the same way for every module.
 //!
-//! A zone is an IANA name (`Asia/Shanghai`) or an offset from UTC (`+08:00`). POSIX strings (`CST-8`, `GMT+8`) are refused:
-//! their sign is the other way round, so `GMT+8` is west of Greenwich for POSIX and east of it for most people.
+//! A zone is an IANA name (`Asia/Shanghai`) or an offset from UTC (`+08:00`). POSIX strings (`CST-8`, `GMT+8`) are
+//! refused, since their sign is reversed: `GMT+8` is west of Greenwich in POSIX, but most people mean east of it.
 //!
 //! May import: `message` (for nearest names).
 
@@ -12,14 +12,14 @@ pub use day::{DayTime, day_time};
 
 use jiff::tz::{Offset, TimeZone};
 
-/// The furthest that a zone is from UTC, in minutes.
+/// The largest offset of a zone from UTC, in minutes.
 const FURTHEST: i32 = 18 * 60;
 
-/// The zone of this name or offset.
+/// Returns the zone with this name or offset.
 ///
 /// # Errors
 ///
-/// What is wrong with it and what to write, without the name of the field.
+/// A sentence that says what is wrong and what to write, without the name of the field.
 pub fn zone(name: &str) -> Result<TimeZone, String> {
     if let Some(offset) = offset(name) {
         return Ok(TimeZone::fixed(offset));
@@ -32,7 +32,7 @@ pub fn zone(name: &str) -> Result<TimeZone, String> {
     }
 }
 
-/// A zone in words: its IANA name, or its offset as `+08:00`. The same words mean the same zone.
+/// Returns a zone's text: its IANA name, or its offset as `+08:00`. Equal texts mean equal zones.
 #[must_use]
 pub fn words(zone: &TimeZone) -> String {
     match (zone.iana_name(), zone.to_fixed_offset()) {
@@ -42,7 +42,7 @@ pub fn words(zone: &TimeZone) -> String {
     }
 }
 
-/// `+08:00` or `-0330`, within [`FURTHEST`].
+/// Reads `+08:00` or `-0330`, within [`FURTHEST`].
 fn offset(text: &str) -> Option<Offset> {
     let (sign, digits) = match text.split_at_checked(1)? {
         ("+", digits) => (1, digits),
@@ -63,7 +63,7 @@ fn offset(text: &str) -> Option<Offset> {
     (minutes < 60 && all <= FURTHEST).then(|| Offset::from_seconds(sign * all * 60).ok())?
 }
 
-/// An offset of so many minutes as it is written.
+/// Formats an offset in minutes.
 fn shown(minutes: i32) -> String {
     let sign = if minutes < 0 { '-' } else { '+' };
     format!("{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60)

@@ -1,4 +1,4 @@
-//! The `body` of each type of message.
+//! Reads the `body` of each type of message.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::message::{
     CUSTOM_EVENT_CHARS, CUSTOM_EXTS, ImageSize, MessageBody, MessageKind, MessageProblem, ShareSecret, shown,
 };
 
-/// Reads a body that is not empty.
+/// Reads a body that has at least one field.
 pub(super) fn read(
     kind: MessageKind,
     body: Map<String, Value>,
@@ -65,7 +65,8 @@ pub(super) fn read(
     body
 }
 
-/// The text of a message; one that shows nothing is most often a mistake of a template or of its data.
+/// Reads the text of a message. A text without visible characters is refused unless `may_be_empty`: it is usually a
+/// mistake of a template or of its data.
 fn read_text(fields: &mut ObjectReader<'_>, may_be_empty: bool) -> String {
     let given = fields.has("msg");
     let mut wrong = false;
@@ -85,8 +86,8 @@ fn read_text(fields: &mut ObjectReader<'_>, may_be_empty: bool) -> String {
     msg
 }
 
-/// The fields that all types with a file share, and what else the file may fill. What the body says itself comes
-/// before what its file says.
+/// Reads the fields that all types with a file share, and the fields that the file may fill. A field of the body has
+/// precedence over the same field of the file.
 fn read_file(
     fields: &mut ObjectReader<'_>,
     kind: MessageKind,
@@ -102,7 +103,7 @@ fn read_file(
     (url, secret, filename, file)
 }
 
-/// Notes that nothing tells how long a file plays.
+/// Adds a problem if neither the body nor the file gives a duration.
 fn note_unmeasured(fields: &mut ObjectReader<'_>, file: &file::FileFields, length: Option<u64>) {
     if file.is_unmeasured && length.is_none() {
         fields.note("length", |field| {
@@ -128,7 +129,7 @@ fn read_size(fields: &mut ObjectReader<'_>) -> Option<ImageSize> {
     Some(ImageSize { width, height })
 }
 
-/// The seed's table writes `Length`, its example `length`.
+/// Reads the duration. The seed's table writes `Length`, its example `length`.
 fn read_audio_length(fields: &mut ObjectReader<'_>) -> Option<u64> {
     let (lower, upper) = (fields.optional("length", whole), fields.optional("Length", whole));
     if lower.is_some() && upper.is_some() {
@@ -143,7 +144,7 @@ fn read_audio_length(fields: &mut ObjectReader<'_>) -> Option<u64> {
 fn read_event(fields: &mut ObjectReader<'_>) -> Option<String> {
     let event = fields.optional("customEvent", text)?;
     let allowed = |letter: char| letter.is_ascii_alphanumeric() || "-_/.".contains(letter);
-    // An empty one is noted already.
+    // An empty name already has its problem.
     if !event.chars().all(allowed) || event.chars().count() > CUSTOM_EVENT_CHARS {
         let limit = format!("1 to {CUSTOM_EVENT_CHARS} characters of a-z, A-Z, 0-9, `-`, `_`, `/` and `.`");
         let (length, given) = (event.chars().count(), shown::text(&event));

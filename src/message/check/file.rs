@@ -1,4 +1,4 @@
-//! `body.file` and `body.thumb`: values from `im.upload` that stand for several fields of a body.
+//! Reads `body.file` and `body.thumb`: values from `im.upload` that stand for several fields of a body.
 
 use serde_json::{Map, Value};
 
@@ -6,30 +6,30 @@ use super::object::ObjectReader;
 use super::readers::{seconds, secret, string, text, whole};
 use crate::message::{ImageSize, MessageKind, MessageProblem, ShareSecret, shown};
 
-/// What an uploaded file can fill in a body; nothing where none was given.
+/// The fields of a body that an uploaded file can fill. All are empty if the script gave no file.
 #[derive(Debug, Default)]
 pub(super) struct FileFields {
     pub(super) url: Option<String>,
     pub(super) secret: Option<ShareSecret>,
     pub(super) filename: Option<String>,
-    /// Pixels.
+    /// In pixels.
     pub(super) size: Option<ImageSize>,
-    /// Whole seconds.
+    /// In whole seconds.
     pub(super) duration: Option<u64>,
-    /// Bytes.
+    /// In bytes.
     pub(super) bytes: Option<u64>,
-    /// Whether it plays for a time that its upload could not tell.
+    /// Whether the file is audio or video whose duration the upload could not measure.
     pub(super) is_unmeasured: bool,
 }
 
-/// Reads `body.file`, of which a `kind` message needs only a part. Its other fields are tolerated.
+/// Reads `body.file`. A `kind` message needs only some of its fields; the others are ignored.
 pub(super) fn read(body: &mut ObjectReader<'_>, kind: MessageKind) -> FileFields {
     let Some(value) = body.take("file") else { return FileFields::default() };
     let Value::Object(map) = value else {
         body.note("file", |field| {
             MessageProblem::wrong_type(field, "a file that im.upload returned", &value)
         });
-        // Its url is not missing as well.
+        // An empty URL avoids a second problem about a missing one.
         return FileFields { url: Some(String::new()), ..FileFields::default() };
     };
     let mut fields = body.nested("body.file.", without_nulls(map));
@@ -60,8 +60,8 @@ pub(super) fn read(body: &mut ObjectReader<'_>, kind: MessageKind) -> FileFields
     file
 }
 
-/// Notes that a file is not of its message's kind. A file message takes every file, and what `im.upload` was told to
-/// `force` has no `media`.
+/// Adds a problem if a file's media type does not fit the message's kind. A file message takes every file. A file
+/// that was uploaded with `force` has no `media` and passes.
 fn note_unlike(body: &mut ObjectReader<'_>, kind: MessageKind, media: &str) {
     let wanted = match kind {
         MessageKind::Img => "image",
@@ -86,7 +86,7 @@ fn note_unlike(body: &mut ObjectReader<'_>, kind: MessageKind, media: &str) {
     });
 }
 
-/// Reads `body.thumb`: a URL, or an uploaded file, which has a secret too.
+/// Reads `body.thumb`: a URL, or an uploaded file, which also has a secret.
 pub(super) fn read_thumb(body: &mut ObjectReader<'_>) -> (Option<String>, Option<ShareSecret>) {
     match body.take("thumb") {
         None => (None, None),
@@ -112,7 +112,7 @@ pub(super) fn read_thumb(body: &mut ObjectReader<'_>) -> (Option<String>, Option
     }
 }
 
-/// A file that was kept as JSON may say `null` of what it has not.
+/// Removes null fields. A script that stored a file as JSON may have written `null` for absent fields.
 fn without_nulls(mut map: Map<String, Value>) -> Map<String, Value> {
     map.retain(|_, value| !value.is_null());
     map

@@ -1,6 +1,6 @@
-//! From the JSON of a script's message to a message that can be sent, or to every problem that it has.
+//! Turns the JSON of a script's message into a message that can be sent, or into the list of all its problems.
 //!
-//! A field that is found wrong is noted and read as something harmless, so that the reading goes on to the end.
+//! A wrong field adds a problem and reads as a harmless default, so that the check reaches every field.
 
 mod body;
 mod file;
@@ -39,11 +39,11 @@ pub fn check(call: MessageCall, value: Value, limits: &MessageLimits) -> Result<
     recipients::join(problems.verdict(draft)?, to, users)
 }
 
-/// Checks a message whose recipients come later, as a broadcast takes it.
+/// Checks a message without recipients, as a broadcast takes it.
 ///
 /// # Errors
 ///
-/// Every limit that the message breaks; `to` and `users` are problems here.
+/// Every limit that the message breaks. `to` and `users` are problems here.
 pub fn check_draft(
     call: MessageCall,
     value: Value,
@@ -52,8 +52,8 @@ pub fn check_draft(
     read_without_recipients(call, value, limits.message_bytes, EmptyTextRule::AsMessageSays)
 }
 
-/// Checks a draft that was stored ([`Draft::to_json`]): as [`check_draft`], but whether its text may be empty was decided
-/// before it was stored.
+/// Checks a draft that was stored ([`Draft::to_json`]). This is [`check_draft`] without the check for an empty text,
+/// which happened before the draft was stored.
 ///
 /// # Errors
 ///
@@ -66,12 +66,12 @@ pub fn check_stored(
     read_without_recipients(call, value, limits.message_bytes, EmptyTextRule::Allowed)
 }
 
-/// Whether a text that shows nothing is refused.
+/// Whether to refuse a text without visible characters.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum EmptyTextRule {
-    /// Unless the message's `allow_empty` is true.
+    /// Refused unless the message's `allow_empty` is true.
     AsMessageSays,
-    /// Never.
+    /// Never refused.
     Allowed,
 }
 
@@ -99,7 +99,7 @@ fn top_level(value: Value) -> Result<Map<String, Value>, MessageProblem> {
     }
 }
 
-/// Reads all but the recipients. There is none where a body could not be made out.
+/// Reads everything but the recipients. Returns None if the body could not be read.
 fn read_draft(
     call: MessageCall,
     mut fields: ObjectReader<'_>,
@@ -116,7 +116,7 @@ fn read_draft(
             read_roam_ignore_users(&mut fields),
             read_routetype(&mut fields),
         ),
-        // Left where they are, and so reported as fields of the other call.
+        // Unread fields are reported as fields of the other call.
         MessageCall::Targeted => (None, None, false),
     };
     let body = read_body(&mut fields);
@@ -126,7 +126,7 @@ fn read_draft(
     let body = match (kind, body) {
         (Some(kind), Some(body)) => body::read(kind, body, may_be_empty, problems),
         (_, body) => {
-            // Not to be sent like this, but if it is too large already, that is to be said now.
+            // This message is not sent. Its size is checked all the same, so that all problems are reported at once.
             check_size(json_bytes(body.as_ref()), json_bytes(ext.as_ref()), max_bytes, problems);
             return None;
         }
@@ -191,7 +191,7 @@ fn read_roam_ignore_users(fields: &mut ObjectReader<'_>) -> Option<Vec<String>> 
     Some(ids)
 }
 
-/// Whether only members who are online are to get the message.
+/// Reads whether only members who are online get the message.
 fn read_routetype(fields: &mut ObjectReader<'_>) -> bool {
     let Some(value) = fields.take("routetype") else { return false };
     let online = value == ROUTE_ONLINE;
@@ -232,7 +232,7 @@ fn read_ext(fields: &mut ObjectReader<'_>) -> Option<Map<String, Value>> {
     Some(ext)
 }
 
-/// Bytes of a value that is not going to be sent.
+/// Returns the bytes of the JSON of a value that is not sent.
 fn json_bytes<T: Serialize>(value: Option<&T>) -> usize {
     value.and_then(|value| serde_json::to_vec(value).ok()).map_or(0, |json| json.len())
 }

@@ -1,4 +1,4 @@
-//! An object that is being read: its fields are taken out one by one, what remains is unknown.
+//! Reads a JSON object: readers take out one field at a time, and the fields that remain are unknown.
 
 use serde_json::{Map, Value};
 
@@ -6,9 +6,9 @@ use super::readers::FieldError;
 use crate::message::MessageProblem;
 use crate::message::problem::Findings;
 
-/// The fields not yet read, and where to note what is wrong with them.
+/// The fields not yet read, and the list that their problems are added to.
 pub(super) struct ObjectReader<'p> {
-    /// What stands before the name of each field in a problem: empty, or `body.`.
+    /// The prefix of each field's name in a problem: empty, or `body.`.
     prefix: &'static str,
     map: Map<String, Value>,
     problems: &'p mut Findings,
@@ -19,7 +19,7 @@ impl<'p> ObjectReader<'p> {
         Self { prefix, map, problems }
     }
 
-    /// An object inside this one.
+    /// Returns a reader for an object inside this one.
     pub(super) fn nested(&mut self, prefix: &'static str, map: Map<String, Value>) -> ObjectReader<'_> {
         ObjectReader::new(prefix, map, self.problems)
     }
@@ -28,12 +28,12 @@ impl<'p> ObjectReader<'p> {
         self.map.remove(name)
     }
 
-    /// Whether a field is there and not read yet.
+    /// Whether the field exists and is not read yet.
     pub(super) fn has(&self, name: &str) -> bool {
         self.map.contains_key(name)
     }
 
-    /// Reads a field that may be absent. One that is wrong is noted and reads as its type's default.
+    /// Reads an optional field. A wrong value adds a problem and reads as its type's default.
     pub(super) fn optional<T: Default>(
         &mut self,
         name: &str,
@@ -46,7 +46,7 @@ impl<'p> ObjectReader<'p> {
         }))
     }
 
-    /// Reads a field that may not be absent; `what` says what it is.
+    /// Reads a required field. `what` describes the field in the problem for its absence.
     pub(super) fn required<T: Default>(
         &mut self,
         name: &str,
@@ -59,7 +59,7 @@ impl<'p> ObjectReader<'p> {
         })
     }
 
-    /// Notes a problem with the field of this name.
+    /// Adds a problem with the field `name`.
     pub(super) fn note(&mut self, name: &str, problem: impl FnOnce(String) -> MessageProblem) {
         let field = format!("{}{name}", self.prefix);
         self.problems.add(problem(field));
@@ -69,7 +69,7 @@ impl<'p> ObjectReader<'p> {
         self.problems
     }
 
-    /// Notes what `unknown` says of each field that was not read.
+    /// Adds the problem that `unknown` gives for each field that was not read.
     pub(super) fn end(self, unknown: impl Fn(&str) -> MessageProblem) -> &'p mut Findings {
         for name in self.map.keys() {
             self.problems.add(unknown(name));

@@ -1,18 +1,18 @@
-//! Readers of one value: each answers the value in its proper type, or what was expected in its place.
+//! Readers of one value. Each returns the value in its proper type, or says what was expected.
 
 use serde_json::{Map, Number, Value};
 
 use crate::message::ids::{self, InvalidId, whole_digits};
 use crate::message::{IdKind, MessageProblem, ShareSecret, shown};
 
-/// A value is not what its field needs.
+/// Why a value does not fit its field.
 #[derive(Debug)]
 pub(super) enum FieldError {
-    /// Any value but an id.
+    /// A value other than an id.
     Value {
-        /// Reads "a string".
+        /// The expected value, such as "a string".
         expected: &'static str,
-        /// The value, as it may be shown.
+        /// The given value in a form that may be shown.
         shown: String,
     },
     /// An id.
@@ -32,12 +32,12 @@ impl FieldError {
     }
 }
 
-/// The id of a group.
+/// Reads the id of a group.
 pub(super) fn group(value: Value) -> Result<String, FieldError> {
     ids::read(value, IdKind::Group).map_err(FieldError::Id)
 }
 
-/// The id of a user.
+/// Reads the id of a user.
 pub(super) fn user(value: Value) -> Result<String, FieldError> {
     ids::read(value, IdKind::User).map_err(FieldError::Id)
 }
@@ -56,7 +56,7 @@ pub(super) fn text(value: Value) -> Result<String, FieldError> {
     }
 }
 
-/// A share-secret; what is found in its place is not shown.
+/// Reads a share-secret. A wrong value is never shown, as it may be a secret.
 pub(super) fn secret(value: Value) -> Result<ShareSecret, FieldError> {
     match value {
         Value::String(secret) => Ok(ShareSecret::new(secret)),
@@ -71,12 +71,12 @@ pub(super) fn boolean(value: Value) -> Result<bool, FieldError> {
     }
 }
 
-/// A whole number from 0 on; a float without a fraction is one (in Lua `720 / 2` is a float).
+/// Reads a whole number of at least 0. A float without a fraction is one (in Lua `720 / 2` is a float).
 pub(super) fn whole(value: Value) -> Result<u64, FieldError> {
     number(value, "a whole number, 0 or more", |number| whole_digits(number)?.parse().ok())
 }
 
-/// Seconds, rounded up to whole ones, and never 0: a player takes a sound of no length for a broken one.
+/// Reads seconds, rounded up to whole ones and at least 1: a player treats a sound of length 0 as broken.
 pub(super) fn seconds(value: Value) -> Result<u64, FieldError> {
     number(value, "a number of seconds, 0 or more", |number| {
         let seconds = number.as_f64().filter(|seconds| *seconds >= 0.0)?;
@@ -97,7 +97,7 @@ fn number<T>(
     }
 }
 
-/// Degrees as a string; a number becomes the shortest text that reads back as that number.
+/// Reads degrees as a string. A number becomes the shortest text that reads back as that number.
 pub(super) fn degrees(value: Value) -> Result<String, FieldError> {
     match value {
         Value::String(degrees) if !degrees.is_empty() => Ok(degrees),

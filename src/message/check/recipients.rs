@@ -1,4 +1,4 @@
-//! `to` and `users`: read from a message, or given to a draft later.
+//! Checks `to` and `users`, read from a message or given to a draft later.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use crate::message::{
     Draft, IdKind, Message, MessageCall, MessageProblem, MessageProblems, USERS_PER_CALL, ids, shown,
 };
 
-/// Reads `to`: one id, or a list.
+/// Reads `to`: one id, or a list of ids.
 pub(super) fn read_to(fields: &mut ObjectReader<'_>, call: MessageCall) -> Vec<String> {
     match fields.take("to") {
         None => {
@@ -36,7 +36,7 @@ pub(super) fn read_to(fields: &mut ObjectReader<'_>, call: MessageCall) -> Vec<S
     }
 }
 
-/// Reads `users`, a list.
+/// Reads `users`, a list of ids.
 pub(super) fn read_users(fields: &mut ObjectReader<'_>) -> Vec<String> {
     let Some(value) = fields.take("users") else {
         fields.note("users", |field| {
@@ -52,9 +52,9 @@ pub(super) fn read_users(fields: &mut ObjectReader<'_>) -> Vec<String> {
     ids
 }
 
-/// Notes recipients in a message that must not have any of its own.
+/// Adds a problem for each recipient field in a message that must have none.
 pub(super) fn refuse(fields: &mut ObjectReader<'_>, call: MessageCall) {
-    // `users` is left to be reported as a field of the other call where it is one.
+    // For another call `users` is reported as a field of that call.
     let names: &[&str] = if call == MessageCall::Targeted { &["to", "users"] } else { &["to"] };
     for &name in names {
         if let Some(value) = fields.take(name) {
@@ -67,7 +67,8 @@ pub(super) fn refuse(fields: &mut ObjectReader<'_>, call: MessageCall) {
     }
 }
 
-/// Reads a list of ids, which are counted from 1, as Lua does; one that is wrong is noted and read as empty, so that the others keep their places.
+/// Reads a list of ids. Problems count the ids from 1, as Lua does. A wrong id adds a problem and reads as an empty
+/// one, so that the other ids keep their positions.
 pub(super) fn list(
     name: &'static str,
     value: Value,
@@ -132,18 +133,20 @@ fn check_repeats(name: &str, ids: &[String], problems: &mut Findings) {
     }
 }
 
-/// A draft and the recipients that were read with it, all without problems.
+/// Joins a draft and the recipients that were read with it. Neither has problems.
 pub(super) fn join(draft: Draft, to: Vec<String>, users: Vec<String>) -> Result<Message, MessageProblems> {
     Message::new(draft, to, users).map_err(|error| unwritable(&error).into())
 }
 
 impl Draft {
-    /// The message to these recipients: groups, and for a targeted message the members of the one group.
+    /// Returns the message to these recipients: groups, and for a targeted message the members of its one group.
     ///
     /// # Errors
     ///
-    /// Ids that are repeated or that [`id_text`](crate::message::id_text) would not give back as they are, more of them than the call may name, none at all, or members for a group
-    /// message.
+    /// - repeated ids
+    /// - ids that [`id_text`](crate::message::id_text) refuses or changes
+    /// - more ids than the call may name, or none
+    /// - members for a group message
     pub fn address(&self, to: Vec<String>, users: Vec<String>) -> Result<Message, MessageProblems> {
         let mut problems = Findings::default();
         check_ids("to", &to, IdKind::Group, &mut problems);
@@ -162,17 +165,17 @@ impl Draft {
 }
 
 impl Message {
-    /// The same message to other groups, with the same members if it is a targeted one.
+    /// Returns the same message to other groups. A targeted message keeps its members.
     ///
     /// # Errors
     ///
-    /// As [`Draft::address`].
+    /// The errors of [`Draft::address`].
     pub fn with_to(&self, to: Vec<String>) -> Result<Self, MessageProblems> {
         self.draft().address(to, self.users().to_vec())
     }
 }
 
-/// Ids were trimmed when they were read; one that is otherwise was stored by an older version.
+/// Checks ids that were trimmed when they were read. An id with blanks around it was stored by an older version.
 fn check_ids(name: &str, ids: &[String], of: IdKind, problems: &mut Findings) {
     for (index, id) in ids.iter().enumerate() {
         let field = || format!("{name}[{}]", index + 1);

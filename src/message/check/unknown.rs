@@ -1,8 +1,8 @@
-//! Fields that a message does not have, with a word on what was probably meant.
+//! Reports fields that a message does not have, with the name that was probably meant.
 
 use crate::message::{MessageCall, MessageKind, MessageProblem, body_fields, fields, nearest, shown};
 
-/// A field of the message itself that `call` does not have.
+/// Reports a field of the message itself that `call` does not have.
 pub(super) fn top_level(call: MessageCall, name: &str) -> MessageProblem {
     let (known, shown) = (fields(call), shown::text(name));
     let other = match call {
@@ -25,7 +25,7 @@ pub(super) fn top_level(call: MessageCall, name: &str) -> MessageProblem {
     MessageProblem { meant: meant.map(str::to_owned), ..report(shown, message, known) }
 }
 
-/// A field of `body` that a `kind` message does not have.
+/// Reports a field of `body` that a `kind` message does not have.
 pub(super) fn body(kind: MessageKind, name: &str) -> MessageProblem {
     let (known, shown) = (body_fields(kind), shown::text(name));
     let owners: Vec<_> = MessageKind::ALL
@@ -47,7 +47,7 @@ pub(super) fn body(kind: MessageKind, name: &str) -> MessageProblem {
     MessageProblem { meant, ..report(format!("body.{shown}"), message, known) }
 }
 
-/// A field of the object at `path` that it does not have.
+/// Reports a field that the object at `path` does not have.
 pub(super) fn nested(path: &str, known: &[&'static str], name: &str) -> MessageProblem {
     let (shown, meant) = (shown::text(name), nearest(name, known.iter().copied()));
     let message = format!("`{path}.{shown}` is no field of `{path}`{}", did_you_mean(meant));
@@ -55,12 +55,12 @@ pub(super) fn nested(path: &str, known: &[&'static str], name: &str) -> MessageP
     MessageProblem { meant, ..report(format!("{path}.{shown}"), message, known) }
 }
 
-/// The end of a sentence: `, did you mean …?`, or nothing.
+/// Returns the end of a sentence: `, did you mean …?`, or an empty text.
 pub(super) fn did_you_mean(meant: Option<&str>) -> String {
     meant.map(|meant| format!(", did you mean `{meant}`?")).unwrap_or_default()
 }
 
-/// The value is left out: under a misspelt name it may be a share-secret.
+/// Makes the problem without the value: under a misspelt name it may be a share-secret.
 fn report(field: String, message: String, known: &[&str]) -> MessageProblem {
     let given = field.clone();
     MessageProblem::new(field, message).limit(&known.join(", ")).value(&given)

@@ -1,4 +1,4 @@
-//! Messages without recipients, and the recipients that they are given.
+//! Messages without recipients, and adding recipients to them.
 
 use serde_json::{Value, json};
 

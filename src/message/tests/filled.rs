@@ -1,4 +1,4 @@
-//! What scripts may write in another form than is sent: ids, degrees, whole numbers, uploaded files.
+//! Values that scripts may write in another form than is sent: ids, degrees, whole numbers, uploaded files.
 
 use serde_json::{Value, json};
 
@@ -138,7 +138,7 @@ fn a_share_secret_is_sent_and_shown_nowhere() {
             checked(MessageCall::Group, json!({"to": "g", "type": "video", "body": body})).unwrap_err();
         assert!(!format!("{problems} {problems:?}").contains(canary), "{problems}");
     }
-    // Not a string where a secret belongs: even its digits are not shown.
+    // A number where a secret belongs: even its digits are not shown.
     let problems = checked(
         MessageCall::Group,
         json!({"to": "g", "type": "file", "body": {"url": "u", "secret": 987_654}}),

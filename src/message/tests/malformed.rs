@@ -1,8 +1,8 @@
-//! Malformed messages, each with the one field that it is refused for.
+//! Malformed messages, each with the field that the check refuses.
 
 use serde_json::{Value, json};
 
-/// A good message in which some fields were replaced; a `null` stays one.
+/// Returns a valid message with some fields replaced. A `null` stays a `null`.
 pub(super) fn message(changes: Value) -> Value {
     let mut message = json!({"to": ["g1"], "type": "txt", "body": {"msg": "m"}});
     message.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
@@ -28,7 +28,7 @@ pub(super) fn numbered(count: usize) -> Vec<String> {
     (0..count).map(|number| format!("id{number}")).collect()
 }
 
-/// Group messages and the one field that is wrong in each.
+/// Group messages with one wrong field each.
 #[rustfmt::skip]
 pub(super) fn cases() -> Vec<(Value, &'static str)> {
     vec![
@@ -89,7 +89,7 @@ pub(super) fn cases() -> Vec<(Value, &'static str)> {
     ]
 }
 
-/// Group messages with one field of `body` that is wrong.
+/// Group messages with one wrong field of `body` each.
 #[rustfmt::skip]
 pub(super) fn body_cases() -> Vec<(Value, &'static str)> {
     let seventeen: serde_json::Map<_, _> = numbered(17).into_iter().map(|key| (key, json!("v"))).collect();
@@ -146,7 +146,7 @@ pub(super) fn body_cases() -> Vec<(Value, &'static str)> {
     ]
 }
 
-/// Targeted messages and the field that is wrong in each.
+/// Targeted messages with one wrong field each.
 pub(super) fn targeted_cases() -> Vec<(Value, &'static str)> {
     vec![
         (without(targeted(json!({})), "users"), "users"),

@@ -1,4 +1,4 @@
-//! The checks as the rest of the house sees them.
+//! The message checks through their public functions.
 
 #![expect(clippy::needless_pass_by_value, reason = "`json!` written in place reads best")]
 
@@ -17,13 +17,13 @@ fn checked(call: MessageCall, message: Value) -> Result<Message, MessageProblems
     check(call, message, &MessageLimits::default())
 }
 
-/// What a message is sent as.
+/// Returns the JSON that is sent for a message.
 fn sent(call: MessageCall, message: Value) -> Value {
     let message = checked(call, message).unwrap_or_else(|problems| panic!("{problems}"));
     serde_json::from_slice(&message.to_json()).unwrap()
 }
 
-/// The fields that a message is refused for.
+/// Returns the fields that the check refuses.
 fn refused_fields(call: MessageCall, message: Value) -> Vec<String> {
     let problems = checked(call, message).expect_err("the message must be refused");
     problems.iter().map(|problem| problem.field.clone()).collect()

@@ -1,4 +1,4 @@
-//! What holds for every message.
+//! Properties that hold for every message.
 
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
@@ -11,7 +11,7 @@ use crate::message::{
     id, nearest, types,
 };
 
-/// Any JSON. Floats are halves: the parser reads those back exactly.
+/// Any JSON. Floats are multiples of 0.5, which the parser reads back exactly.
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -30,8 +30,8 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A name that some message knows, so that random objects come near to messages.
-/// A name of so many letters at least: a slip in a shorter one makes another.
+/// A name of at least `letters` letters that some message knows, so that random objects are similar to messages. A
+/// slip in a shorter name gives another known name.
 fn any_name_of(letters: usize) -> impl Strategy<Value = String> {
     let bodies = MessageKind::ALL.into_iter().flat_map(body_fields);
     let names = fields(MessageCall::Group).iter().chain(fields(MessageCall::Targeted)).chain(bodies).copied();
@@ -43,12 +43,12 @@ fn any_id() -> impl Strategy<Value = Value> {
     prop_oneof![r"g[a-z0-9\\群]{0,11}".prop_map(Value::from), (0..=i64::MAX).prop_map(Value::from)]
 }
 
-/// As many ids as `range`, none twice.
+/// A set of different ids with a size in `range`.
 fn some_ids(range: std::ops::Range<usize>) -> impl Strategy<Value = Vec<String>> {
     btree_set(r"g[a-z\\群]{0,8}", range).prop_map(|ids| ids.into_iter().collect())
 }
 
-/// An object of the given fields that are not null.
+/// Returns an object with the fields that are not null.
 fn object(fields: &[(&str, Value)]) -> Value {
     let given = fields.iter().filter(|(_, value)| !value.is_null());
     given.map(|(name, value)| ((*name).to_owned(), value.clone())).collect::<Map<_, _>>().into()
@@ -92,7 +92,7 @@ fn any_body() -> impl Strategy<Value = (&'static str, Value)> {
     ]
 }
 
-/// A message that keeps every limit but perhaps that of its size.
+/// A message that keeps every limit except perhaps the size limit.
 fn any_message() -> impl Strategy<Value = (MessageCall, Value)> {
     let ext = option::of(btree_map("[a-z]{1,5}", any_json(), 0..4));
     let common = (option::of(any_id()), any_body(), ext);
@@ -137,7 +137,7 @@ proptest! {
         prop_assert_eq!(&first, &second);
         prop_assert_eq!(&serde_json::to_vec(&first).unwrap(), &json);
 
-        // The size is that of the very bytes that are sent.
+        // The size counts exactly the bytes that are sent.
         let text = String::from_utf8(json.to_vec()).unwrap();
         let body = serde_json::to_string(first.draft().body()).unwrap();
         let has_body = text.contains(&format!("\"body\":{body}"));
@@ -198,7 +198,7 @@ proptest! {
     ) {
         let names: Vec<_> = message.as_object().unwrap().keys().cloned().collect();
         let name = at.get(&names).clone();
-        // An object is what `ext` is for.
+        // `ext` takes any object.
         prop_assume!(name != "ext" || !junk.is_object());
         message[&name] = junk;
         let problems = check(call, message, &MessageLimits { message_bytes: usize::MAX }).unwrap_err();

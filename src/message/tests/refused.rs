@@ -1,4 +1,4 @@
-//! How messages are refused: for the right field, for all problems at once, in words that help.
+//! Refused messages: the right field, all problems at once, helpful sentences.
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ fn each_is_refused_for_its_field_and_no_other() {
     for (call, (message, field)) in cases {
         let problems = checked(call, message.clone()).expect_err(&format!("{message} must be refused"));
         let named: Vec<_> = problems.iter().map(|problem| problem.field.as_str()).collect();
-        // A misspelt required field is missing as well.
+        // A misspelt required field is also missing.
         assert!(
             named == [field] || (field == "body.Action" && named.contains(&field)),
             "{message}: {problems}"
@@ -62,7 +62,7 @@ fn all_problems_are_reported_at_once() {
         "users",
     ];
     assert_eq!(fields, expected);
-    // Even with a type that tells nothing of the body.
+    // This also holds for an unknown type, which says nothing about the body.
     let message = json!({"to": "g", "type": "t", "body": {"msg": "x".repeat(6000)}, "ext": 1});
     assert_eq!(refused_fields(MessageCall::Group, message), ["type", "ext", "body"]);
 }
