@@ -1,76 +1,80 @@
-//! The steps from a script's `im.broadcast` to a fixed plan, and the wait for its end.
+//! The steps from a script's `im.broadcast` to a fixed plan, and the wait for the broadcast's end.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-/// A step of a broadcast. `handle` is what [`BroadcastStep::Begin`] was answered.
+/// A step of a broadcast. `handle` is the number that the answer to [`BroadcastStep::Begin`] gave.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum BroadcastStep {
-    /// Find or make it. Answered by JSON: `{handle, state, report?}`; `state` is `build`, `compare`, `resume` or `already`, and
-    /// with `already` there is no handle, for nothing more is to be asked. `compare` is like `build`, but the recipients go
-    /// without messages, and [`BroadcastStep::Compared`] comes after them. `test_only` says that it ends after the test,
-    /// `stored` that its plan was fixed before.
+    /// Find or make the broadcast. Answered by JSON: `{handle, state, report?}`.
+    ///
+    /// - `state` is `build`, `compare`, `resume` or `already`. With `already` there is no handle, since no step
+    ///   follows.
+    /// - `compare` is like `build`, but the recipients go without messages, and [`BroadcastStep::Compared`] comes
+    ///   after them.
+    /// - `test_only` says that the broadcast ends after the test; `stored` says that its plan was fixed before.
     Begin {
         /// The app to send through.
         app: u32,
-        /// The fields of the broadcast as JSON, functions and lists left out.
+        /// The fields of the broadcast as JSON, without functions and lists.
         spec: Bytes,
     },
-    /// The next recipients of the file that the broadcast names. Answered by JSON: `{items, lines, done}`.
+    /// Read the next recipients of the file that the broadcast names. Answered by JSON: `{items, lines, done}`.
     Page {
-        /// Of which broadcast.
+        /// The broadcast.
         handle: u64,
     },
-    /// Put the next recipients of that file into the plan, with the plain message. Answered by JSON: whether they were
-    /// the last.
+    /// Put the next recipients of that file into the plan, with the plain message. Answered by JSON: whether they
+    /// were the last.
     Take {
-        /// Of which broadcast.
+        /// The broadcast.
         handle: u64,
     },
     /// Put recipients into the plan. Answered by nothing.
     Append {
-        /// Of which broadcast.
+        /// The broadcast.
         handle: u64,
-        /// A JSON list of `{r, n, line?, m?}`: the recipient, its number, its line in a file, its message. Without `m`
-        /// it gets the plain message, with a null one it is skipped.
+        /// A JSON list of `{r, n, line?, m?}`: the recipient, its number, its line in a file, its message. Without
+        /// `m` the recipient gets the plain message; with a null `m` it is skipped.
         batch: Bytes,
     },
-    /// All recipients were drawn: are they those of the stored plan? Answered by JSON: `{state}`, `resume` or `build`.
+    /// Compare the recipients with those of the stored plan; all recipients were given. Answered by JSON: `{state}`,
+    /// `resume` or `build`.
     Compared {
-        /// Of which broadcast.
+        /// The broadcast.
         handle: u64,
     },
     /// Check the plan without fixing it. Answered by JSON: the plan's figures.
     Check {
-        /// Of which broadcast.
+        /// The broadcast.
         handle: u64,
     },
-    /// The recipients of a group in a plan that was checked. Answered by JSON: a list of `{users, message}`.
+    /// Read the recipients of a group in a plan that was checked. Answered by JSON: a list of `{users, message}`.
     Rows {
-        /// Of which broadcast.
+        /// The broadcast.
         handle: u64,
         /// The group.
         group_id: String,
     },
-    /// Fix the plan and begin to send. Answered by JSON: the plan's figures.
+    /// Fix the plan and start sending. Answered by JSON: the plan's figures.
     Fix {
-        /// Of which broadcast.
+        /// The broadcast.
         handle: u64,
     },
-    /// Wait for its end, or about a second. Answered by JSON: `{done, progress, report?}`.
+    /// Wait for the broadcast's end, at most about a second. Answered by JSON: `{done, progress, report?}`.
     Wait {
-        /// Of which broadcast.
+        /// The broadcast.
         handle: u64,
     },
-    /// Give up a plan that is being built. Answered by nothing.
+    /// Give up a plan that is not fixed yet. Answered by nothing.
     Abandon {
-        /// Of which broadcast.
+        /// The broadcast.
         handle: u64,
     },
 }
 
 impl BroadcastStep {
-    /// Whether it reads or writes a part of a plan.
+    /// Whether the step reads or writes a part of a plan.
     #[must_use]
     pub const fn builds(&self) -> bool {
         matches!(self, Self::Page { .. } | Self::Take { .. } | Self::Append { .. } | Self::Fix { .. })

@@ -1,11 +1,11 @@
-//! Lists of frames, read up to a number of items: a list in memory may take many times what its frame takes.
+//! Limits the length of lists in frames: a decoded list may take many times the memory of its frame.
 
 use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
-/// Reads a list of at most `MOST` items; for serde's `deserialize_with`.
+/// Reads a list of at most `MOST` items. Use it with serde's `deserialize_with`.
 pub(super) fn list<'de, D, T, const MOST: usize>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,

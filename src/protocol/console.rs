@@ -1,18 +1,19 @@
-//! What a worker that runs typed lines asks of the host.
+//! The requests of a worker that runs typed lines.
 
 use serde::{Deserialize, Serialize};
 
-/// A step of a console: lines come from the host, and what went wrong with them goes there.
+/// A step of a console. The host gives the lines and receives their errors.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ConsoleStep {
-    /// The next line. Answered by [`Answer::Json`](super::Answer): `{line}`, `{reset: true}` when what was typed so far is
-    /// dropped, or null at the end.
+    /// Ask for the next line. Answered by [`HostResponse::Json`](super::HostResponse): `{line}`, `{reset: true}` if
+    /// the incomplete input is dropped, or null at the end.
     Next {
-        /// Whether what was typed so far needs more lines.
+        /// Whether the input so far needs more lines.
         incomplete: bool,
-        /// What the last line failed with.
+        /// The error of the last line.
         problem: Option<String>,
     },
-    /// Answered by [`Answer::Nothing`](super::Answer) when the line that runs is to end, or when the next one is asked for.
+    /// Wait for an interrupt. Answered by [`HostResponse::Nothing`](super::HostResponse) when the running line must
+    /// end, or when the worker asks for the next line.
     Interrupted,
 }

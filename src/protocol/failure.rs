@@ -2,29 +2,29 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What a script can tell failures apart by.
+/// The kinds of failure that a script can tell apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum FailureKind {
     /// The call is malformed or breaks a documented limit; nothing was sent.
     Invalid,
-    /// The service refused it, and will again.
+    /// The service refused the call and would refuse it again.
     Rejected,
-    /// The service's quota refused it for longer than it was worth waiting.
+    /// The service's quota refused the call for longer than the call may wait.
     Throttled,
     /// The service does not accept the app's token or credentials.
     Auth,
-    /// It may have been sent, or not.
+    /// The message may have been sent or not.
     InDoubt,
     /// Nothing was sent: the service could not be reached.
     Unreachable,
-    /// The permissions do not grant it.
+    /// The permissions do not grant the call.
     Denied,
-    /// The run was interrupted, or the time given ran out, before anything was sent.
+    /// The run was interrupted or its time ran out before anything was sent.
     Cancelled,
 }
 
 impl FailureKind {
-    /// The word for it in Lua, logs and reports.
+    /// Returns the kind's word in Lua, logs and reports.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -39,7 +39,7 @@ impl FailureKind {
         }
     }
 
-    /// Whether the same call may work later, with nothing sent twice.
+    /// Whether the same call may succeed later without sending anything twice.
     #[must_use]
     pub const fn retryable(self) -> bool {
         matches!(self, Self::Throttled | Self::Unreachable | Self::Cancelled)
@@ -49,24 +49,24 @@ impl FailureKind {
 /// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestFailure {
-    /// What kind of failure it is.
+    /// The kind of failure.
     pub kind: FailureKind,
     /// The field or argument at fault: `body.msg`, `to[2]`.
     pub field: Option<Box<str>>,
-    /// The service's HTTP status.
+    /// The service's HTTP status. None if the service did not answer.
     pub status: Option<u16>,
-    /// The service's word for the error: `message_send_error`.
+    /// The service's name for the error: `message_send_error`.
     pub code: Option<Box<str>>,
-    /// What happened, which value, and what to do, in one line.
+    /// What happened, the value at fault and what to do, in one line.
     pub message: String,
-    /// The message ids of the groups that did get it: (group id, message id).
+    /// The messages that were sent before the failure: (group id, message id).
     pub receipts: Vec<(String, String)>,
-    /// Every problem of a message, for `invalid` ones with several: (field, message).
+    /// All problems of an `invalid` message that has several: (field, message).
     pub problems: Vec<(String, String)>,
 }
 
 impl RequestFailure {
-    /// A failure of this kind with nothing but its message.
+    /// Returns a failure with only a kind and a message.
     #[must_use]
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
         Self {
@@ -80,13 +80,13 @@ impl RequestFailure {
         }
     }
 
-    /// A malformed call.
+    /// Returns a failure for a malformed call.
     #[must_use]
     pub fn invalid(field: impl Into<Box<str>>, message: impl Into<String>) -> Self {
         Self { field: Some(field.into()), ..Self::new(FailureKind::Invalid, message) }
     }
 
-    /// What the permissions do not grant.
+    /// Returns a failure for a call that the permissions do not grant.
     #[must_use]
     pub fn denied(message: impl Into<String>) -> Self {
         Self::new(FailureKind::Denied, message)

@@ -1,4 +1,4 @@
-//! Lengths and bytes: values put into frames and taken out again.
+//! Encodes values into frames and decodes them.
 
 use std::marker::PhantomData;
 
@@ -6,30 +6,30 @@ use bytes::{Buf, BytesMut};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// The most bytes that one frame may hold: a file or an answer of 16 `MiB` and what goes around it.
+/// The most bytes of one frame: a file or an answer of 16 `MiB` and its envelope.
 pub const MAX_FRAME: usize = 17 * 1024 * 1024;
 
 const HEADER: usize = 4;
 
-/// The most bytes of a buffer that is kept once it is empty.
+/// An empty buffer is kept up to this capacity in bytes.
 const KEPT: usize = 256 * 1024;
 
-/// What can be wrong with a frame.
+/// Why a frame is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ProtocolError {
     /// A length over [`MAX_FRAME`].
     #[error("a frame of {0} bytes is over the limit of {MAX_FRAME} bytes")]
     TooLarge(usize),
-    /// Bytes that are no value of the type expected.
+    /// Bytes that do not decode as the expected type.
     #[error("a frame that cannot be read: {0}")]
     Malformed(#[from] postcard::Error),
 }
 
-/// Appends `value` to `out` as one frame. On an error `out` is as it was.
+/// Appends `value` to `out` as one frame. On an error `out` is unchanged.
 ///
 /// # Errors
 ///
-/// [`ProtocolError::TooLarge`] when it takes more than [`MAX_FRAME`] bytes.
+/// [`ProtocolError::TooLarge`] if the frame would exceed [`MAX_FRAME`] bytes.
 pub fn encode<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), ProtocolError> {
     let start = out.len();
     out.extend_from_slice(&[0; HEADER]);
@@ -52,7 +52,7 @@ pub fn encode<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), Protocol
     }
 }
 
-/// Bytes as they come in, and the frames that are whole among them.
+/// Collects received bytes and decodes the complete frames among them.
 #[derive(Debug)]
 pub struct FrameDecoder<T> {
     buffer: BytesMut,
@@ -67,23 +67,23 @@ impl<T> Default for FrameDecoder<T> {
 }
 
 impl<T: DeserializeOwned> FrameDecoder<T> {
-    /// Where the next bytes read are to be put.
+    /// Returns the buffer that the next bytes are read into.
     pub const fn buffer(&mut self) -> &mut BytesMut {
         &mut self.buffer
     }
 
-    /// Makes room for the next bytes: `most`, and no more than the frame needs whose beginning is here. More room would
-    /// double a buffer that a large frame just fills.
+    /// Reserves room for the next bytes: at most `most`, and not more than the frame in the buffer still needs. More
+    /// room would double a buffer that a large frame just fills.
     pub fn make_room(&mut self, most: usize) {
         let missing = self.missing();
         self.buffer.reserve(if missing == 0 { most } else { missing.min(most) });
     }
 
-    /// The next whole frame, if there is one.
+    /// Decodes the next complete frame. Returns None if there is none yet.
     ///
     /// # Errors
     ///
-    /// [`ProtocolError`]; the bytes that follow mean nothing then.
+    /// [`ProtocolError`]. The bytes that follow cannot be decoded then.
     pub fn take(&mut self) -> Result<Option<T>, ProtocolError> {
         let Some(header) = self.buffer.first_chunk::<HEADER>() else { return Ok(None) };
         let length = u32::from_le_bytes(*header) as usize;
@@ -102,13 +102,13 @@ impl<T: DeserializeOwned> FrameDecoder<T> {
         Ok(Some(value?))
     }
 
-    /// Bytes of the frame that [`Frames::take`] gave last.
+    /// Returns the bytes of the frame that [`FrameDecoder::take`] returned last.
     #[must_use]
     pub const fn taken(&self) -> usize {
         self.taken
     }
 
-    /// Bytes that are still to come of the frame whose beginning is here; none of which nothing is here.
+    /// Returns how many bytes of the incomplete frame in the buffer are missing; 0 if the buffer is empty.
     #[must_use]
     pub fn missing(&self) -> usize {
         let length =

@@ -1,4 +1,4 @@
-//! What a script says of its jobs, and what a job's function is told.
+//! The declaration of a job, and the arguments that a job's function gets.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -14,25 +14,25 @@ pub const HOOK_OPTIONS: [&str; 7] = ["header", "id", "overlap", "rerun", "scheme
 /// A job as a script declares it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobDeclaration {
-    /// Unique in the project.
+    /// The job's name, unique in the project.
     pub name: String,
     /// When it runs.
     pub when: JobTrigger,
-    /// The name of a time zone; UTC where there is none.
+    /// The name of a time zone. None means UTC.
     pub tz: Option<String>,
-    /// What becomes of missed instants: `once`, `skip` or `all`.
+    /// The policy for missed times: `once`, `skip` or `all`.
     pub missed: Option<String>,
-    /// Milliseconds for which a missed instant is still worth running.
+    /// Milliseconds for which a missed time may still run.
     pub grace_ms: Option<u64>,
-    /// What an instant does that finds an earlier run going on: `skip`, `queue` or `cancel`.
+    /// The policy for a time at which an earlier run has not ended: `skip`, `queue` or `cancel`.
     pub overlap: Option<String>,
-    /// Milliseconds that a run may take.
+    /// The most milliseconds that a run may take.
     pub timeout_ms: Option<u64>,
-    /// Milliseconds by which a run may be put off, so that many jobs do not start at once.
+    /// The most milliseconds by which a run is delayed, so that many jobs do not start at once.
     pub jitter_ms: Option<u64>,
-    /// Whether a run that was killed half-way is entered again whatever it had sent.
+    /// Whether an interrupted run is started again, whatever it had sent.
     pub rerun: bool,
-    /// Where it is declared: `scripts/digest.lua:3`.
+    /// The place of the declaration: `scripts/digest.lua:3`.
     pub place: String,
 }
 
@@ -41,44 +41,44 @@ pub struct JobDeclaration {
 pub enum JobTrigger {
     /// By a cron expression.
     Cron(String),
-    /// Every so many milliseconds since midnight, UTC.
+    /// At multiples of this many milliseconds since midnight, UTC.
     Every {
-        /// The length.
+        /// Milliseconds between two runs.
         ms: u64,
     },
-    /// Once, at a time as people write it.
+    /// Once, at a time in text form.
     At(String),
-    /// Once, at this instant.
+    /// Once, at this time.
     AtInstant {
         /// Milliseconds since 1970-01-01T00:00:00Z.
         ms: i64,
     },
-    /// At each request that the daemon's listener takes for it.
+    /// At each request that the daemon's listener accepts for the job.
     Hook(HookDeclaration),
 }
 
-/// How the requests of a hook show that they are from who has its secret.
+/// How the requests of a hook prove that their sender knows the secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HookDeclaration {
-    /// The name of the secret; its value stays with the host.
+    /// The name of the secret. Its value stays with the host.
     pub secret: String,
     /// `hmac-sha256` or `token`.
     pub scheme: Option<String>,
     /// The header with the signature or the token.
     pub header: Option<String>,
-    /// The header with the delivery's id; without one each request is a new one.
+    /// The header with the delivery's id. With None each request counts as a new delivery.
     pub id: Option<String>,
 }
 
-/// A request that a hook has taken: what its function is called with.
+/// A request that a hook accepted: the argument of its function.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct HookRequest {
-    /// POST, as things are.
+    /// The HTTP method. A hook accepts only POST.
     pub method: String,
-    /// The names and values after the `?`, in their order.
+    /// The names and values after the `?`, in order.
     #[serde(deserialize_with = "capped::list::<_, _, 10_000>")]
     pub query: Vec<(String, String)>,
-    /// Names (lower case) and values, without those that are to be known to the host alone.
+    /// Names (lower case) and values, without the headers that only the host may know.
     #[serde(deserialize_with = "capped::list::<_, _, 10_000>")]
     pub headers: Vec<(String, String)>,
     /// The body, byte for byte.
@@ -86,34 +86,34 @@ pub struct HookRequest {
 }
 
 impl HookRequest {
-    /// Everything but the body as JSON, for whoever keeps it.
+    /// Returns everything but the body as JSON, for storage.
     #[must_use]
     pub fn head(&self) -> String {
         serde_json::json!([self.method, self.query, self.headers]).to_string()
     }
 
-    /// The request of a [`HookRequest::head`] and a body.
+    /// Rebuilds a request from a [`HookRequest::head`] and a body.
     ///
     /// # Errors
     ///
-    /// When the text is no such head.
+    /// `head` is not the text of a [`HookRequest::head`].
     pub fn of_parts(head: &str, body: Vec<u8>) -> Result<Self, serde_json::Error> {
         let (method, query, headers) = serde_json::from_str(head)?;
         Ok(Self { method, query, headers, body: body.into() })
     }
 }
 
-/// What the function of a job is called with.
+/// The arguments of a job's function.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobStart {
-    /// The job.
+    /// The job's name.
     pub name: String,
-    /// The instant that it was scheduled for, in milliseconds since 1970-01-01T00:00:00Z.
+    /// The scheduled time in milliseconds since 1970-01-01T00:00:00Z.
     pub scheduled_at_ms: i64,
-    /// That instant as text; what a broadcast takes as its `run`.
+    /// The scheduled time as text, which a broadcast takes as its `run`.
     pub run: String,
-    /// 1 for the first time, one more each time that it is entered again.
+    /// 1 for the first attempt; each restart of the run adds 1.
     pub attempt: u32,
-    /// The request that it is run for, of a hook; none where a person wants it to run.
+    /// For a hook, the request of this run. None if a person started the run.
     pub request: Option<HookRequest>,
 }

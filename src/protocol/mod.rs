@@ -1,10 +1,10 @@
-//! The frames between the host and a worker: what a script may ask for, and what it is told.
+//! The frames between the host and a worker: a script's requests and the host's answers.
 //!
-//! A frame is its length (four bytes, little-endian) and a postcard-encoded value. The host never trusts a frame:
-//! its size is capped, a value that does not decode ends the worker, and every request is checked where it is
-//! answered. Both ends are the same binary, so [`VERSION`] only guards against a binary replaced while it runs.
+//! A frame is its length (four bytes, little-endian) and a postcard-encoded value. The host never trusts a frame. It
+//! limits the size, ends a worker whose frame does not decode, and checks every request before it answers. Both ends
+//! are the same binary, so [`VERSION`] only protects against a binary that is replaced while it runs.
 //!
-//! May import: nothing of the house.
+//! May import: no other module of this crate.
 
 mod broadcast;
 mod capped;
@@ -37,63 +37,63 @@ pub use testing::TestStep;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-/// The version of the frames; it changes with every change to them.
+/// The version of the frames. Every change to the frames changes it.
 pub const VERSION: u16 = 8;
 
-/// The word on the command line that makes this binary a worker. For the host alone.
+/// The command-line argument that makes this binary a worker. Only the host uses it.
 pub const WORKER_COMMAND: &str = "__worker";
 
-/// The argument after [`WORKER_COMMAND`] with which a worker only prints how it is confined.
+/// The argument after [`WORKER_COMMAND`] that makes a worker only print how it is confined.
 pub const PROBE: &str = "confinement";
 
-/// What the host tells a worker.
+/// A frame from the host to a worker.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum ToWorker {
-    /// The first frame: what to run, and within which limits.
+    /// The first frame: the script to run, and its limits.
     Start(Box<StartFrame>),
-    /// The answer to the request of that id.
+    /// The answer to the request with this id.
     Answer(u64, HostResponse),
 }
 
-/// What a worker tells the host.
+/// A frame from a worker to the host.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum ToHost {
     /// The first frame: the worker's [`VERSION`].
     Hello(u16),
-    /// A request, answered once under its id.
+    /// A request, answered once with the same id.
     Request(u64, HostRequest),
-    /// What the script printed, a line end included.
+    /// What the script printed, with the line end.
     Print(Bytes),
     /// A line for the log.
     Log(LogLine),
-    /// Every task waits for an answer; so many answers were taken in so far.
+    /// Every task waits for an answer. The number says how many answers the worker has received so far.
     Waiting(u64),
-    /// The line of the script that asked for what was answered by [`Answer::Noted`] under this number.
+    /// The line of the script whose request was answered with [`HostResponse::Noted`] and this number.
     Noted(u64, String),
-    /// The top level of the script is over: it has declared all its jobs.
+    /// The top level of the script ended, so all its jobs are declared.
     Declared,
-    /// The script is over. The last frame.
+    /// The script ended. This is the last frame.
     Done(Result<(), ScriptError>),
 }
 
 /// A line that a script writes to the log.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LogLine {
-    /// How grave it is.
+    /// The severity.
     pub level: LogLevel,
     /// The sentence.
     pub message: String,
-    /// Its fields as a JSON object, or empty.
+    /// The line's fields as a JSON object, or an empty text.
     pub fields: String,
-    /// Script and line, where known.
+    /// The script and the line, or an empty text if they are unknown.
     pub location: String,
 }
 
-/// The most bytes of a line for the log, and of its fields.
+/// The most bytes of a log line, and of its fields.
 const LONGEST_LINE: usize = 8 * 1024;
 
 impl LogLine {
-    /// The line without what is over the most that a log takes.
+    /// Returns the line, cut to the most bytes that a log takes.
     #[must_use]
     pub fn clipped(mut self) -> Self {
         for text in [&mut self.message, &mut self.fields, &mut self.location] {
@@ -106,27 +106,27 @@ impl LogLine {
     }
 }
 
-/// How grave a log line is.
+/// The severity of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LogLevel {
-    /// For the author of the script.
+    /// For the script's author.
     Debug,
-    /// For whoever follows the run.
+    /// For the people who follow the run.
     Info,
-    /// Something to look at.
+    /// Something that a person should check.
     Warn,
     /// Something that failed.
     Error,
 }
 
-/// What ended a script: an error that nothing in it caught.
+/// An error that no code of the script caught, and that ended it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScriptError {
     /// What happened, in one line; at most 8 KB and without control characters.
     pub message: String,
-    /// The script's own lines that led there, innermost first: `scripts/a.lua:3: in function 'send'`.
+    /// The script's own lines that led to the error, innermost first: `scripts/a.lua:3: in function 'send'`.
     #[serde(deserialize_with = "capped::list::<_, _, 1000>")]
     pub traceback: Vec<String>,
-    /// The `kind` of the error value, where it was one of the host's.
+    /// The `kind` of the error value, if the host made the value.
     pub kind: Option<String>,
 }

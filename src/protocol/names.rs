@@ -1,4 +1,5 @@
-//! The names of what a script can say beside its messages: the worker checks them, and the linter knows them.
+//! The names of options and fields that a script can give, beside those of messages. The worker and the linter check
+//! them.
 
 /// The fields of `im.broadcast`.
 pub const BROADCAST_FIELDS: [&str; 20] = [
@@ -24,12 +25,12 @@ pub const BROADCAST_FIELDS: [&str; 20] = [
     "on_change",
 ];
 
-/// What the second argument of the sending calls can say.
+/// The options of the sending calls, in their second argument.
 pub const SEND_OPTIONS: [&str; 3] = ["once", "priority", "timeout"];
 
-/// What the second argument of `im.upload` can say.
+/// The options of `im.upload`, in its second argument.
 pub const UPLOAD_OPTIONS: [&str; 6] =
     ["filename", "force", "priority", "restrict_access", "reuse", "thumbnail"];
 
-/// What the second argument of `im.recall` can say.
+/// The options of `im.recall`, in its second argument.
 pub const RECALL_OPTIONS: [&str; 2] = ["force", "from"];

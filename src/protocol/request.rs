@@ -1,4 +1,4 @@
-//! What a worker asks for, and what it is answered.
+//! A worker's requests and the host's answers.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -6,152 +6,152 @@ use serde::{Deserialize, Serialize};
 use super::capped;
 use super::{BroadcastStep, ConsoleStep, JobDeclaration, LuaSource, RequestFailure, StoreRequest, TestStep};
 
-/// The most messages that one [`Request::Recall`] may name.
+/// The most messages that one [`HostRequest::Recall`] may name.
 pub const MAX_RECEIPTS: usize = 100_000;
 
-/// The most headers of a request, and the most pieces of a value: more than any server takes.
+/// The most headers of a request, and the most parts of a value. No server accepts more.
 const MAX_PARTS: usize = 1000;
 
-/// Which of the service's two sending calls a message is for.
+/// The service's two sending calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SendEndpoint {
-    /// To groups.
+    /// To all members of groups.
     Group,
     /// To chosen members of one group.
     Targeted,
 }
 
-/// Which waiters of a quota go first.
+/// The order in which calls that wait for a quota proceed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum SendPriority {
-    /// Ahead of the others.
+    /// Before the others.
     High,
     /// The default.
     #[default]
     Normal,
-    /// Behind the others.
+    /// After the others.
     Low,
 }
 
-/// What a script may ask of the host. `app` is an index into [`Start::apps`](super::Start).
+/// A request of a script. `app` is an index into [`StartFrame::apps`](super::StartFrame).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum HostRequest {
-    /// Send a message. Answered by [`Answer::Receipts`].
+    /// Send a message. Answered by [`HostResponse::Receipts`].
     Send {
         /// The app to send through.
         app: u32,
-        /// To groups or to members.
+        /// The sending call.
         call: SendEndpoint,
         /// The message as JSON.
         message: Bytes,
         /// How to send it.
         options: SendParams,
     },
-    /// Check a message and send nothing. Answered by [`Answer::Nothing`] or a failure that names every problem.
+    /// Check a message and send nothing. Answered by [`HostResponse::Nothing`] or a failure that names every problem.
     Check {
-        /// The app whose limits count.
+        /// The app whose limits apply.
         app: u32,
         /// The message as JSON; a targeted one has `users`.
         message: Bytes,
     },
-    /// Upload a file. Answered by [`Answer::Json`].
+    /// Upload a file. Answered by [`HostResponse::Json`].
     Upload {
         /// The app to upload to.
         app: u32,
-        /// The file, relative to the project.
+        /// The file's path, relative to the project.
         path: String,
         /// How to upload it.
         options: UploadParams,
     },
-    /// One page of the app's groups. Answered by [`Answer::Json`]: `{items, next}`.
+    /// Read one page of the app's groups. Answered by [`HostResponse::Json`]: `{items, next}`.
     Groups {
-        /// The app to ask.
+        /// The app.
         app: u32,
-        /// Where the last page ended.
+        /// The end of the page before. None for the first page.
         cursor: Option<String>,
     },
-    /// One page of a group's members. Answered by [`Answer::Json`]: `{items, next}`.
+    /// Read one page of a group's members. Answered by [`HostResponse::Json`]: `{items, next}`.
     Members {
-        /// The app to ask.
+        /// The app.
         app: u32,
         /// The group.
         group_id: String,
         /// The page, from 1.
         page: u32,
     },
-    /// Recall messages. Answered by [`Answer::Json`].
+    /// Recall messages. Answered by [`HostResponse::Json`].
     Recall {
         /// The app that sent them.
         app: u32,
         /// (group id, message id), at most [`MAX_RECEIPTS`].
         #[serde(deserialize_with = "capped::list::<_, _, MAX_RECEIPTS>")]
         receipts: Vec<(String, String)>,
-        /// Whether to recall what is older than the service's window.
+        /// Whether to recall messages that are older than the service's window.
         force: bool,
-        /// Who recalls, where it is not the app's admin.
+        /// The user who recalls. None for the app's admin.
         from: Option<String>,
     },
-    /// Recall what was sent of a broadcast. Answered by [`Answer::Json`].
+    /// Recall the messages of a broadcast. Answered by [`HostResponse::Json`].
     RecallBroadcast {
         /// The app that sent it.
         app: u32,
-        /// Its name.
+        /// The broadcast's name.
         name: String,
-        /// Which run of that name.
+        /// The run of the broadcast.
         run: String,
-        /// Whether to recall what is older than the service's window.
+        /// Whether to recall messages that are older than the service's window.
         force: bool,
-        /// Who recalls, where it is not the app's admin.
+        /// The user who recalls. None for the app's admin.
         from: Option<String>,
     },
     /// A step of a broadcast.
     Broadcast(BroadcastStep),
-    /// Declare a job. Answered by [`Answer::Nothing`].
+    /// Declare a job. Answered by [`HostResponse::Nothing`].
     Declare(Box<JobDeclaration>),
-    /// Wait. Answered by [`Answer::Nothing`].
+    /// Wait. Answered by [`HostResponse::Nothing`].
     Sleep {
-        /// For so many milliseconds.
+        /// The duration in milliseconds.
         ms: u64,
     },
-    /// The wall-clock time. Answered by [`Answer::Number`]: seconds since 1970, UTC.
+    /// Read the wall clock. Answered by [`HostResponse::Number`]: seconds since 1970, UTC.
     Now,
-    /// The text of a module. Answered by [`Answer::Source`].
+    /// Read the text of a module. Answered by [`HostResponse::Source`].
     Require(String),
-    /// A file's content. Answered by [`Answer::Bytes`].
+    /// Read a file. Answered by [`HostResponse::Bytes`].
     FileRead(String),
-    /// Put a file's content. Answered by [`Answer::Nothing`].
+    /// Write a file. Answered by [`HostResponse::Nothing`].
     FileWrite {
-        /// The file, relative to the project.
+        /// The file's path, relative to the project.
         path: String,
-        /// What it is to hold.
+        /// The new content.
         content: Bytes,
-        /// Whether to add it at the end.
+        /// Whether to append the content to the file.
         append: bool,
     },
-    /// The names in a folder. Answered by [`Answer::Json`], a list.
+    /// List the names in a folder. Answered by [`HostResponse::Json`], a list.
     FileList(String),
-    /// What a path is. Answered by [`Answer::Json`]: `{type, size, modified}` or null.
+    /// Describe a path. Answered by [`HostResponse::Json`]: `{type, size, modified}` or null.
     FileInfo(String),
-    /// Make a folder and those above it. Answered by [`Answer::Nothing`].
+    /// Create a folder and its missing parents. Answered by [`HostResponse::Nothing`].
     MakeFolder(String),
-    /// Remove a file or an empty folder. Answered by [`Answer::Nothing`].
+    /// Remove a file or an empty folder. Answered by [`HostResponse::Nothing`].
     Remove(String),
-    /// An environment variable. Answered by [`Answer::Json`], a string or null.
+    /// Read an environment variable. Answered by [`HostResponse::Json`], a string or null.
     Env(String),
-    /// Whether a secret of that name is there to be filled in. Answered by [`Answer::Nothing`].
+    /// Check that a secret with this name exists. Answered by [`HostResponse::Nothing`].
     Secret(String),
-    /// An HTTP request to another service. Answered by [`Answer::Response`].
+    /// Send an HTTP request to another service. Answered by [`HostResponse::Response`].
     Http(Box<HttpRequest>),
-    /// Look into the script's durable data, or change it. Answered by [`Answer::Json`].
+    /// Read or change the script's durable data. Answered by [`HostResponse::Json`].
     Store(StoreRequest),
-    /// A step of a test. Answered by [`Answer::Nothing`] or [`Answer::Json`].
+    /// A step of a test. Answered by [`HostResponse::Nothing`] or [`HostResponse::Json`].
     Test(Box<TestStep>),
-    /// A step of a console. Answered by [`Answer::Nothing`] or [`Answer::Json`].
+    /// A step of a console. Answered by [`HostResponse::Nothing`] or [`HostResponse::Json`].
     Console(ConsoleStep),
 }
 
 impl HostRequest {
-    /// Whether others see something of it: what is under way then is worth waiting for.
+    /// Whether the request has effects outside of the host. A shutdown waits for such requests.
     #[must_use]
     pub const fn reaches_out(&self) -> bool {
         matches!(
@@ -165,8 +165,8 @@ impl HostRequest {
         )
     }
 
-    /// Whether its answer may have to wait for an instant of the clock. While any other is answered, a simulated clock
-    /// stands still.
+    /// Whether the answer may have to wait for a time of the clock. A simulated clock stands still while any other
+    /// request is answered.
     #[must_use]
     pub const fn takes_time(&self) -> bool {
         if let Self::Test(step) = self {
@@ -187,7 +187,7 @@ impl HostRequest {
         )
     }
 
-    /// Whether it only looks at what is there, so that a script that is merely checked may do it.
+    /// Whether the request only reads, so that a script that is only checked may make it.
     #[must_use]
     pub const fn only_looks(&self) -> bool {
         match self {
@@ -213,64 +213,64 @@ impl HostRequest {
 /// How a message is sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SendParams {
-    /// Its place among those that wait.
+    /// Its order among the calls that wait.
     pub priority: SendPriority,
-    /// Milliseconds until it is given up, waiting for a permit included.
+    /// Milliseconds after which the call is given up; the wait for a permit counts.
     pub timeout_ms: Option<u64>,
-    /// A key with which the app gets this message at most once.
+    /// A deduplication key: the app gets the message with this key at most once.
     pub once: Option<String>,
 }
 
 /// How a file is uploaded.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UploadParams {
-    /// Whether readers need the file's secret. Default true.
+    /// Whether readers need the file's secret to fetch it. Default true.
     pub restrict_access: Option<bool>,
     /// Height and width of the thumbnail in pixels.
     pub thumbnail: Option<(u32, u32)>,
-    /// The name that readers see; the file's own by default.
+    /// The name that readers see. Default: the file's own name.
     pub filename: Option<String>,
-    /// Whether to upload also what the service has already.
+    /// Whether to upload the file even if the service already has it.
     pub fresh: bool,
-    /// Whether to upload also what is empty or not what its name says.
+    /// Whether to upload a file that is empty or whose content does not match its name.
     pub force: bool,
-    /// Its place among those that wait.
+    /// Its order among the calls that wait.
     pub priority: SendPriority,
 }
 
-/// A text with secrets in it by name only; the host fills them in.
+/// A text that contains secrets only by name. The host fills them in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HttpValue(#[serde(deserialize_with = "capped::list::<_, _, MAX_PARTS>")] pub Vec<HttpValuePart>);
 
-/// A piece of an [`HttpValue`].
+/// A part of an [`HttpValue`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HttpValuePart {
     /// These bytes.
     Text(Bytes),
-    /// The value of the secret of this name.
+    /// The value of the secret with this name.
     Secret(String),
 }
 
 /// A request of the `http` module.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HttpRequest {
-    /// GET, POST…
+    /// The method: GET, POST…
     pub method: String,
-    /// The whole address.
+    /// The full URL.
     pub url: String,
-    /// Names and values.
+    /// The names and values of the headers.
     #[serde(deserialize_with = "capped::list::<_, _, MAX_PARTS>")]
     pub headers: Vec<(String, HttpValue)>,
-    /// The body, or none.
+    /// The body. None for a request without one.
     pub body: Option<HttpValue>,
-    /// Milliseconds until it is given up.
+    /// Milliseconds after which the request is given up.
     pub timeout_ms: u64,
 }
 
-/// What a request is answered.
+/// The host's answer to a request.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum HostResponse {
-    /// It was done.
+    /// The request succeeded and has no result.
     Nothing,
     /// (group id, message id) of a message that was sent.
     Receipts(Vec<(String, String)>),
@@ -282,7 +282,7 @@ pub enum HostResponse {
     Number(f64),
     /// A module's text.
     Source(LuaSource),
-    /// An HTTP answer.
+    /// The answer of an HTTP server.
     Response {
         /// The status.
         status: u16,
@@ -291,9 +291,10 @@ pub enum HostResponse {
         /// The body.
         body: Bytes,
     },
-    /// It failed.
+    /// The request failed.
     Failed(Box<RequestFailure>),
-    /// In a rehearsal: it would have failed, and the host keeps why under this number. The script goes on with the
-    /// answer as if it had not; the worker tells the line with [`ToHost::Noted`](super::ToHost).
+    /// In a rehearsal, the request would have failed. The host stores the reason under this number, and the script
+    /// goes on with the enclosed answer of a success. The worker reports the line with
+    /// [`ToHost::Noted`](super::ToHost).
     Noted(u64, Box<HostResponse>),
 }

@@ -1,44 +1,44 @@
-//! The first frame: what a worker is to do.
+//! The first frame to a worker: the script, its arguments and its limits.
 
 use serde::{Deserialize, Serialize};
 
 use super::JobStart;
 
-/// What a worker runs, and within which limits.
+/// The script that a worker runs, and its limits.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StartFrame {
     /// The host's [`VERSION`](super::VERSION).
     pub version: u16,
-    /// What loading the script is for.
+    /// Why the script is loaded.
     pub mode: LoadMode,
     /// The script.
     pub script: LuaSource,
     /// The arguments after the file's name, for `main(args)` and the global `arg`.
     pub args: Vec<String>,
-    /// What the worker may use.
+    /// The limits of the worker.
     pub limits: WorkerLimits,
     /// The seed of `math.random`.
     pub seed: u64,
-    /// The job whose function is called after the top level, with [`Mode::Job`].
+    /// With [`LoadMode::Job`], the job whose function is called after the top level.
     pub job: Option<JobStart>,
-    /// The apps that the script can send through; the first is the default one.
+    /// The apps that the script can send through. The first one is the default.
     pub apps: Vec<AppInfo>,
 }
 
-/// What a script is loaded for.
+/// Why a script is loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LoadMode {
     /// To run its top level and then `main(args)`.
     Run,
     /// To run it as an expression or as statements, and to print its values.
     Eval,
-    /// To run the lines that the host gives, one after the other; there is no script.
+    /// To run the lines that the host gives, one by one. There is no script.
     Console,
-    /// To see whether it loads: at its first call that would send, write or wait, the host ends it as a success.
+    /// To test whether it loads. The host ends it as a success at its first call that would send, write or wait.
     Check,
-    /// To see which jobs it declares: a top level that does more than declare is an error.
+    /// To collect the jobs that it declares. A top level that does more than declare is an error.
     Declare,
-    /// To declare them again, and then to run the one that [`Start::job`] names.
+    /// To declare its jobs again, and then to run the one that [`StartFrame::job`] names.
     Job,
 }
 
@@ -50,17 +50,18 @@ impl LoadMode {
     }
 }
 
-/// A text of Lua and the name it goes by.
+/// Lua source text and its name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LuaSource {
-    /// The file as errors show it: `scripts/hello.lua`.
+    /// The file's name in errors: `scripts/hello.lua`.
     pub name: String,
-    /// Its bytes.
+    /// The text's bytes.
     pub text: bytes::Bytes,
 }
 
 impl LuaSource {
-    /// A source without what editors and shells put before the first line of Lua: a byte order mark, a `#!` line.
+    /// Returns a source without what editors and shells put before the first line of Lua: a byte order mark, a `#!`
+    /// line.
     #[must_use]
     pub fn new(name: String, text: Vec<u8>) -> Self {
         let mut text = bytes::Bytes::from(text);
@@ -68,29 +69,29 @@ impl LuaSource {
             text = text.slice(3..);
         }
         if text.starts_with(b"#") {
-            // Its line end stays, so that lines keep their numbers.
+            // The line end stays, so that lines keep their numbers.
             text = text.slice(text.iter().position(|byte| *byte == b'\n').unwrap_or(text.len())..);
         }
         Self { name, text }
     }
 }
 
-/// What a worker may use before it is stopped.
+/// The limits of a worker. The host stops a worker that exceeds one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerLimits {
-    /// Bytes that the script's values may take.
+    /// The most bytes of the script's values.
     pub memory: u64,
-    /// Milliseconds of CPU between two calls to the host.
+    /// The most milliseconds of CPU between two calls to the host.
     pub cpu_ms: u64,
-    /// Tasks alive at once.
+    /// The most tasks alive at once.
     pub tasks: u32,
 }
 
-/// One app as a script may know it: its name and limits, nothing of its address or credentials.
+/// The part of an app that a script may know: its name and limits, without its address and credentials.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AppInfo {
     /// The name for `im.app`.
     pub name: String,
-    /// What `im.limits` shows, in its order.
+    /// The values of `im.limits`, in order.
     pub limits: Vec<(String, f64)>,
 }

@@ -1,69 +1,70 @@
-//! What a script asks of its durable data.
+//! Requests to a script's durable data.
 
 use serde::{Deserialize, Serialize};
 
-/// The names of the options of the functions of `store` that write.
+/// The options of the `store` functions that write.
 pub const STORE_OPTIONS: [&str; 1] = ["ttl"];
 
-/// The most bytes of a key, and of the name of shared data; each has one at least.
+/// The most bytes of a key and of the name of shared data. The least is one byte.
 pub const STORE_KEY_BYTES: usize = 256;
 
-/// A look at a script's data, or a change to it. Values are JSON.
+/// A request that reads or changes a script's data. Values are JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreRequest {
-    /// Whose data: that of the scripts which open this name, or, without one, the script's own.
+    /// The name of the shared data. None means the script's own data.
     pub space: Option<String>,
-    /// What to do.
+    /// The operation.
     pub step: StoreStep,
 }
 
-/// What to do with a script's data. A `ttl_ms` is how many milliseconds a value lives.
+/// An operation on a script's data. A `ttl_ms` is the lifetime of a value in milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StoreStep {
-    /// A key's value. Answered by a list of it, or by an empty one.
+    /// Read a key's value. Answered by a list with the value, or by an empty list.
     Get(String),
-    /// Give a key a value. Answered by nothing.
+    /// Set a key's value. Answered by nothing.
     Set {
         /// The key.
         key: String,
         /// Its new value.
         value: String,
-        /// How long it lives; for ever without one.
+        /// The value's lifetime. None means that it never expires.
         ttl_ms: Option<u64>,
     },
-    /// Delete a key. Answered by whether there was one.
+    /// Delete a key. Answered by whether the key existed.
     Delete(String),
-    /// Give a key a value if it has the one expected; none is no value. Answered by whether that was so.
+    /// Replace a key's value if it equals `expected`; None means no value. Answered by whether the value was
+    /// replaced.
     Swap {
         /// The key.
         key: String,
-        /// The value that it is to have now.
+        /// The value that the key must have now.
         expected: Option<String>,
         /// Its new value.
         new: Option<String>,
-        /// How long the new value lives.
+        /// The new value's lifetime.
         ttl_ms: Option<u64>,
     },
-    /// Add to a number. Answered by what it is then.
+    /// Add to a number. Answered by the sum.
     Increment {
-        /// The key; one without a value begins at 0.
+        /// The key. A key without a value starts at 0.
         key: String,
-        /// How much.
+        /// The number to add.
         by: i64,
-        /// How long a value lives that begins here.
+        /// The lifetime of a value that this request creates.
         ttl_ms: Option<u64>,
     },
-    /// A page of keys and values, in the order of the keys. Answered by `{items = {{key, value}…}, next?}`.
+    /// Read a page of keys and values, ordered by key. Answered by `{items = {{key, value}…}, next?}`.
     List {
-        /// What the keys begin with.
+        /// The prefix of the keys.
         prefix: String,
-        /// The last key of the page before.
+        /// The last key of the page before. None for the first page.
         after: Option<String>,
     },
 }
 
 impl StoreStep {
-    /// Whether nothing changes by it.
+    /// Whether the operation changes nothing.
     #[must_use]
     pub const fn only_looks(&self) -> bool {
         matches!(self, Self::Get(_) | Self::List { .. })

@@ -1,4 +1,4 @@
-//! What a test asks of the host that runs it.
+//! The requests of a test to the host that runs it.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,14 +9,14 @@ use super::{HookRequest, capped};
 pub enum TestStep {
     /// Declare a test. Answered by nothing.
     Declare {
-        /// Unique in its file.
+        /// The test's name, unique in its file.
         name: String,
-        /// Where it is declared: `scripts/tests/hello.lua:3`.
+        /// The place of the declaration: `scripts/tests/hello.lua:3`.
         place: String,
     },
-    /// Run a script as `mooncast run` does. Answered by what came of it.
+    /// Run a script as `mooncast run` does. Answered by the run's result.
     Run {
-        /// The script, relative to the project.
+        /// The script's path, relative to the project.
         script: String,
         /// Its arguments.
         #[serde(deserialize_with = "capped::list::<_, _, 10_000>")]
@@ -24,46 +24,47 @@ pub enum TestStep {
     },
     /// Load a script as the daemon does. Answered by the names of the jobs that it declares.
     Load(String),
-    /// Run a job of a loaded script now. Answered by what came of it.
+    /// Run a job of a loaded script now. Answered by the run's result.
     Trigger(String),
-    /// Run a hook of a loaded script with a request. Answered by what came of it.
+    /// Run a hook of a loaded script with a request. Answered by the run's result.
     Post {
         /// The hook.
         job: String,
-        /// What is posted.
+        /// The request.
         request: HookRequest,
     },
-    /// Move the clock, and run what is due of loaded scripts meanwhile. Answered by a list of the jobs' runs.
+    /// Move the clock forward, and run the jobs of loaded scripts that become due. Answered by a list of the jobs'
+    /// runs.
     Advance {
-        /// By so many milliseconds.
+        /// The duration in milliseconds.
         ms: u64,
     },
     /// Set the wall clock. Answered by nothing.
     Clock {
-        /// Seconds since 1970 as text, or a time as people write it.
+        /// Seconds since 1970 as text, or a date and time in text form.
         time: String,
     },
-    /// Plan the service's faults; nothing takes back the ones before. Answered by nothing.
+    /// Plan faults of the service. They add to the earlier ones. Answered by nothing.
     Fault(String),
-    /// The messages of a group as the service received them, or of all groups by group.
+    /// Read the messages of a group as the service received them; None for all groups, by group.
     Sent(Option<String>),
-    /// How many messages a group got, or all of them together.
+    /// Count the messages of a group; None for all groups together.
     Count(Option<String>),
-    /// What requests to an address of another service are answered. Answered by nothing.
+    /// Set the response to requests to an address of another service. Answered by nothing.
     Reply {
-        /// The address: whole, or its beginning with a `*` behind it.
+        /// The address: the full one, or its beginning followed by `*`.
         url: String,
         /// The status.
         status: u16,
         /// The body.
         body: String,
     },
-    /// The requests that were made of other services. Answered by a list.
+    /// Read the requests to other services. Answered by a list.
     Requests,
 }
 
 impl TestStep {
-    /// Whether its answer may have to wait for an instant of the clock.
+    /// Whether the answer may have to wait for a time of the clock.
     #[must_use]
     pub const fn takes_time(&self) -> bool {
         matches!(
@@ -72,7 +73,7 @@ impl TestStep {
         )
     }
 
-    /// Whether a top level that only declares may take it.
+    /// Whether a top level that only declares may take this step.
     #[must_use]
     pub const fn only_looks(&self) -> bool {
         matches!(self, Self::Declare { .. })

@@ -1,4 +1,4 @@
-//! `at`: one time, as people write it.
+//! `at`: one date and time in text form.
 
 use jiff::fmt::temporal::{Pieces, PiecesOffset};
 use jiff::tz::TimeZone;
@@ -8,7 +8,7 @@ use super::zone;
 
 const RIGHT: &str = "write it like \"2026-12-24 18:00\" (in the job's `tz`) or \"2026-12-24T18:00:00+08:00\"";
 
-/// Reads a date and a time, with an offset or a zone in brackets or else in `zone`.
+/// Reads a date and a time, with an offset or a zone in brackets. Without either, the time is in `zone`.
 pub(super) fn parse(text: &str, zone: &TimeZone) -> Result<Timestamp, String> {
     let wrong = |why: &str| format!("`{}` {why}; {RIGHT}", text.escape_debug());
     let unread = |error: jiff::Error| wrong(&format!("is no date and time ({error})"));
@@ -19,7 +19,7 @@ pub(super) fn parse(text: &str, zone: &TimeZone) -> Result<Timestamp, String> {
     let shown = pieces.date().to_datetime(time);
     let annotated = pieces.to_time_zone().map_err(unread)?;
     match (pieces.offset(), annotated) {
-        // Both must agree, and jiff sees to it.
+        // The offset and the zone must agree. jiff refuses the text if they do not.
         (Some(_), Some(_)) => Ok(text.trim().parse::<Zoned>().map_err(unread)?.timestamp()),
         (Some(PiecesOffset::Numeric(offset)), None) => offset.offset().to_timestamp(shown).map_err(unread),
         (Some(_), None) => TimeZone::UTC.to_timestamp(shown).map_err(unread),

@@ -1,5 +1,5 @@
-//! Cron expressions: croner reads them, and the search for the next time is in the civil calendar, so that how a zone
-//! maps it to instants stays in one place.
+//! Cron expressions. croner parses them. The search for the next time uses the civil calendar, so that only `zone.rs`
+//! maps a time of a zone to an instant.
 
 use croner::parser::{CronParser, Seconds, Year};
 use croner::{CronComponent, CronPattern, Weekday};
@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp, ToSpan};
 
 use super::zone;
 
-/// The fields of six; five have no seconds.
+/// The six fields. An expression of five fields has no seconds.
 const FIELDS: [(&str, &str); 6] = [
     ("second", "0 to 59"),
     ("minute", "0 to 59"),
@@ -33,9 +33,9 @@ const SECOND: SignedDuration = SignedDuration::from_secs(1);
 /// A cron expression that names at least one time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Cron {
-    /// As it was written.
+    /// The expression as it was written.
     pub(super) text: String,
-    // One bit a value.
+    // Each set has one bit for each value.
     seconds: u64,
     minutes: u64,
     hours: u64,
@@ -43,15 +43,15 @@ pub(super) struct Cron {
 }
 
 impl Cron {
-    /// Reads five fields, six with seconds first, or a word such as `@daily`.
+    /// Parses five fields, six with seconds first, or a word such as `@daily`.
     ///
     /// # Errors
     ///
-    /// What is wrong and what would be right, without the expression itself.
+    /// A sentence that says what is wrong and what would be right, without the expression itself.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let fields = fields(text)?;
         let Some(mut pattern) = read(&fields) else { return Err(which_is_wrong(&fields)) };
-        // It takes five kilobytes, and is not asked for.
+        // The years take five kilobytes and are not used.
         pattern.years = CronComponent::new(0, 0, 0, 0);
         let cron = Self {
             text: text.trim().to_owned(),
@@ -63,19 +63,20 @@ impl Cron {
         if cron.ever() { Ok(cron) } else { Err("it names no day that ever comes".to_owned()) }
     }
 
-    /// The first instant after `after`.
+    /// Returns the first matching instant after `after`.
     pub(super) fn next_after(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
-        // Its instants are whole seconds.
+        // Matching instants are whole seconds.
         let after = Timestamp::from_second(after.as_second()).ok()?;
         if self.hours == EVERY_HOUR { self.by_the_hands(after, zone) } else { self.by_the_day(after, zone) }
     }
 
-    /// Each time of the day once, whatever is done to the clocks.
+    /// Finds the next instant of an expression that names hours: each time of the day runs once, whatever the clock
+    /// changes.
     fn by_the_day(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         let mut from = zone.to_datetime(after);
         loop {
             from = self.first_from(from.checked_add(SECOND).ok()?)?;
-            // In the second half of a fold the clocks show times whose instant has passed.
+            // In the second half of a fold, the clocks show times whose instant has passed.
             let instant = zone::instant(zone, from)?;
             if instant > after {
                 return Some(instant);
@@ -83,7 +84,7 @@ impl Cron {
         }
     }
 
-    /// Whenever the clocks show a time that matches.
+    /// Finds the next instant at which the clocks show a time that matches.
     fn by_the_hands(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         let mut from = after.checked_add(SECOND).ok()?;
         loop {
@@ -96,7 +97,7 @@ impl Cron {
         }
     }
 
-    /// The first matching time of the calendar, `from` included.
+    /// Returns the first matching time of the calendar, `from` included.
     fn first_from(&self, from: DateTime) -> Option<DateTime> {
         let (mut date, mut time) = (from.date(), from.time());
         loop {
@@ -114,7 +115,7 @@ impl Cron {
         }
     }
 
-    /// The first matching time of a day that matches, `from` included.
+    /// Returns the first matching time of a day that matches, `from` included.
     fn time_from(&self, from: Time) -> Option<Time> {
         let (hour, minute, second) = (from.hour(), from.minute(), from.second());
         if has(self.hours, hour) {
@@ -142,7 +143,7 @@ impl Cron {
         self.days.day_match(year.into(), month.into(), day.into(), weekday).unwrap_or(false)
     }
 
-    /// Whether it names any time: within 28 years the calendar shows all that it has.
+    /// Whether the expression matches any time. 28 years of the calendar have all combinations of date and weekday.
     fn ever(&self) -> bool {
         let days = jiff::civil::date(2000, 1, 1).series(1.day()).take(28 * 366 + 7);
         self.time_from(Time::midnight()).is_some()
@@ -150,7 +151,7 @@ impl Cron {
     }
 }
 
-/// The six fields of an expression, in lower case.
+/// Splits an expression into six fields, in lower case.
 fn fields(text: &str) -> Result<Vec<String>, String> {
     let text = text.trim().to_lowercase();
     let plain = match text.as_str() {
@@ -179,12 +180,13 @@ fn fields(text: &str) -> Result<Vec<String>, String> {
     Ok(fields)
 }
 
-/// What croner makes of six fields, each of which is right by itself.
+/// Parses six fields with croner. Each field is valid by itself.
 fn read(fields: &[String]) -> Option<CronPattern> {
     if !fields.iter().enumerate().all(|(place, field)| words_fit(place, field)) {
         return None;
     }
-    // As Vixie cron: a field of days that begins with `*` restricts the other; two that do not add up.
+    // As in Vixie cron, a field of days that begins with `*` restricts the other one. Two fields that do not begin
+    // with `*` are a union.
     let restricts = |place: usize| fields.get(place).is_some_and(|field| field.starts_with(['*', '?']));
     let both = restricts(3) || restricts(5);
     let parser =
@@ -194,8 +196,8 @@ fn read(fields: &[String]) -> Option<CronPattern> {
     timed.iter().all(|part| bits(part) != 0).then_some(pattern)
 }
 
-/// Whether a field's words are names of its own, and its steps within its range: croner takes any name anywhere,
-/// nothing between two commas, and a step of 70 minutes as one of an hour.
+/// Whether a field's names belong to it and its steps are within its range. croner takes any name in any field,
+/// accepts an empty item between two commas, and reads a step of 70 minutes as one of an hour.
 fn words_fit(place: usize, field: &str) -> bool {
     let (most, known): (u32, &[&str]) = match place {
         0 | 1 => (59, &[]),
@@ -220,7 +222,7 @@ fn words_fit(place: usize, field: &str) -> bool {
     })
 }
 
-/// Names the first field that is wrong all by itself.
+/// Names the first field that is invalid by itself.
 fn which_is_wrong(fields: &[String]) -> String {
     for (place, field) in fields.iter().enumerate() {
         let mut alone = vec!["*".to_owned(); fields.len()];
@@ -244,7 +246,7 @@ fn has(bits: u64, value: i8) -> bool {
     first(bits, value) == Some(value)
 }
 
-/// The first value from `from` on, which is at most 60.
+/// Returns the first value from `from` on. `from` is at most 60.
 fn first(bits: u64, from: i8) -> Option<i8> {
     let from = u32::from(from.unsigned_abs());
     let rest = bits.checked_shr(from)?;

@@ -1,43 +1,43 @@
-//! Hooks: jobs that run when somebody posts a request, and how such a request shows who it is from.
+//! Hooks: jobs that run for each accepted request, and how a request proves its sender.
 
 use crate::protocol;
 
 use super::job::DeclarationError;
 
-/// Characters of a hook's name: it is the end of an address.
+/// The most characters of a hook's name, which ends its URL.
 const LONGEST_NAME: usize = 100;
 
-/// Headers that a hook may not take for its own: they say what the body is.
+/// Headers that a hook may not use, since they describe the body.
 const TAKEN: [&str; 5] = ["host", "content-length", "content-type", "transfer-encoding", "connection"];
 
-/// A hook that makes sense.
+/// A valid hook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hook {
     /// The name of the secret.
     pub secret: String,
-    /// How a request shows that it is from who has the secret.
+    /// How a request proves that its sender knows the secret.
     pub scheme: HookScheme,
-    /// The header that does, in lower case.
+    /// The header with the proof, in lower case.
     pub header: String,
-    /// The header with the delivery's id, in lower case.
+    /// The header with the delivery's id, in lower case. With None each request counts as a new delivery.
     pub id: Option<String>,
 }
 
-/// How a request shows that it is from who has the secret.
+/// How a request proves that its sender knows the secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HookScheme {
-    /// HMAC-SHA256 of the body with the secret, in hexadecimal, perhaps with `sha256=` before it.
+    /// HMAC-SHA256 of the body with the secret, in hexadecimal, with an optional `sha256=` before it.
     HmacSha256,
-    /// The secret itself, perhaps with `Bearer ` before it.
+    /// The secret itself, with an optional `Bearer ` before it.
     Token,
 }
 
 impl Hook {
-    /// Understands what a script says of the hook `name`.
+    /// Validates the declaration of the hook `name`.
     ///
     /// # Errors
     ///
-    /// The first [`Problem`].
+    /// The first [`DeclarationError`].
     pub(super) fn read(name: &str, declared: &protocol::HookDeclaration) -> Result<Self, DeclarationError> {
         let plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
         if name.len() > LONGEST_NAME || !name.chars().all(plain) || matches!(name, "." | "..") {
@@ -76,7 +76,7 @@ impl Hook {
     }
 }
 
-/// The name of a header in lower case.
+/// Returns the name of a header in lower case.
 fn header(field: &'static str, name: &str) -> Result<String, DeclarationError> {
     let fine = |letter: char| letter.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(letter);
     let lower = name.to_ascii_lowercase();

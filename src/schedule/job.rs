@@ -1,4 +1,4 @@
-//! A job as a script declared it, understood.
+//! A validated job.
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -14,51 +14,51 @@ use super::hook::Hook;
 use super::options::{MissedPolicy, OverlapPolicy};
 use super::{at, zone};
 
-/// For how long a missed instant is worth running, where a script does not say.
+/// How long a missed time may still run, if the script does not say.
 const GRACE: Duration = Duration::from_hours(1);
 
-/// Characters of a name: it is a row of tables, and a word on the command line.
+/// The most characters of a name, which is a key in tables and an argument on the command line.
 const LONGEST_NAME: usize = 200;
 
-/// A century: longer durations are mistakes.
+/// A century. Longer durations are mistakes.
 const LONGEST: Duration = Duration::from_hours(36_525 * 24);
 
-/// The most by which the one run of an `at` may be put off.
+/// The most by which the single run of an `at` may be delayed.
 const DAY: Duration = Duration::from_hours(24);
 
-/// So many instants tell how close together a job's are.
+/// How many scheduled times are compared to find the smallest distance between a job's times.
 const LOOKED_AT: usize = 200;
 
-/// How the runs of a script begin that somebody asks for, in place of a job's name; its path follows.
+/// The prefix of the name of a script's requested runs, in place of a job's name. The script's path follows.
 const RUN: &str = "run ";
 
-/// Where such scripts are.
+/// The folder of these scripts.
 const SCRIPTS: &str = "scripts/";
 
-/// How [`Job::times`] begins for a hook; its name follows.
+/// The beginning of [`Job::times`] for a hook. The hook's name follows.
 pub const AT_EACH_POST: &str = "at each POST /hooks/";
 
-/// 2026-01-01T00:00:00Z, where that look begins.
+/// 2026-01-01T00:00:00Z, where that comparison starts.
 const LOOK_FROM: Duration = Duration::from_hours(490_896);
 
-/// A job that is declared and makes sense.
+/// A job whose declaration is valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
-    /// Unique in the project.
+    /// The job's name, unique in the project.
     pub name: String,
-    /// Where it is declared: `scripts/digest.lua:3`.
+    /// The place of the declaration: `scripts/digest.lua:3`.
     pub place: String,
-    /// What becomes of missed instants.
+    /// The policy for missed times.
     pub missed: MissedPolicy,
-    /// For how long a missed instant is worth running. Default 1 h.
+    /// How long a missed time may still run. Default 1 h.
     pub grace: Duration,
-    /// What an instant does that finds an earlier run going on.
+    /// The policy for a time at which an earlier run has not ended.
     pub overlap: OverlapPolicy,
-    /// Real time that a run may take; without one the project's.
+    /// The most real time that a run may take. None means the project's limit.
     pub timeout: Option<Duration>,
-    /// The most by which a run is put off; see [`Job::delay`].
+    /// The most by which a run is delayed; see [`Job::delay`].
     pub jitter: Duration,
-    /// Whether a run that was killed half-way is entered again whatever it had sent.
+    /// Whether an interrupted run is started again, whatever it had sent.
     pub rerun: bool,
     zone: TimeZone,
     times: JobSchedule,
@@ -73,12 +73,12 @@ enum JobSchedule {
     Hook(Hook),
 }
 
-/// What is wrong with a declaration.
+/// Why a declaration is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeclarationError {
-    /// The argument or option.
+    /// The argument or option at fault.
     pub field: &'static str,
-    /// What is wrong and what is right, with the field's name first.
+    /// What is wrong and what would be right, with the field's name first.
     pub message: String,
 }
 
@@ -89,11 +89,11 @@ impl DeclarationError {
 }
 
 impl Job {
-    /// Understands a declaration. Whatever the worker has checked is checked again, for a worker is not trusted.
+    /// Validates a declaration. The worker's checks are repeated, since the host does not trust a worker.
     ///
     /// # Errors
     ///
-    /// The first [`Problem`].
+    /// The first [`DeclarationError`].
     pub fn new(declared: &JobDeclaration) -> Result<Self, DeclarationError> {
         check_name(&declared.name)?;
         let zone = zone::by_name(declared.tz.as_deref())?;
@@ -103,7 +103,7 @@ impl Job {
             missed: MissedPolicy::read(declared.missed.as_deref())?,
             grace: duration("grace", declared.grace_ms)?.unwrap_or(GRACE),
             overlap: match (&declared.when, declared.overlap.as_deref()) {
-                // What somebody has posted is not to be lost.
+                // A posted request must not be lost.
                 (JobTrigger::Hook(_), None) => OverlapPolicy::Queue,
                 (_, overlap) => OverlapPolicy::read(overlap)?,
             },
@@ -123,7 +123,8 @@ impl Job {
         Ok(job)
     }
 
-    /// The first instant after `after` at which it runs, both since 1970-01-01T00:00:00Z; none when there is no more.
+    /// Returns the first scheduled time after `after`, both since 1970-01-01T00:00:00Z. Returns None if there is
+    /// none.
     #[must_use]
     pub fn next_after(&self, after: Duration) -> Option<Duration> {
         match &self.times {
@@ -139,7 +140,7 @@ impl Job {
         }
     }
 
-    /// How its requests show who they are from, where it is a hook: it has no instants then.
+    /// Returns the hook of a job that is one. A hook has no scheduled times.
     #[must_use]
     pub const fn hook(&self) -> Option<&Hook> {
         match &self.times {
@@ -148,7 +149,8 @@ impl Job {
         }
     }
 
-    /// By how much the run of an instant is put off: the same for the same job and instant, below [`Job::jitter`].
+    /// Returns the delay of a scheduled time's run, which is below [`Job::jitter`]. The same job and time always have
+    /// the same delay.
     #[must_use]
     pub fn delay(&self, instant: Duration) -> Duration {
         let most = u64::try_from(self.jitter.as_millis()).unwrap_or(u64::MAX);
@@ -160,20 +162,21 @@ impl Job {
         Duration::from_millis(hash.finish() % most)
     }
 
-    /// The zone that its times are meant in.
+    /// Returns the zone of the job's times.
     #[must_use]
     pub const fn zone(&self) -> &TimeZone {
         &self.zone
     }
 
-    /// Whether it runs once at a time of its own, so that an instant before the job was known is missed, not none.
+    /// Whether the job runs once at a time of its own. Such a time counts as missed also if it is before the job was
+    /// registered.
     #[must_use]
     pub const fn is_at(&self) -> bool {
         matches!(self.times, JobSchedule::At(_))
     }
 
-    /// When it runs, in words: `cron "0 9 * * mon-fri" in Asia/Shanghai`, `every 15m`, `at 2026-12-24T10:00:00Z`. The same words mean the
-    /// same instants, so a change of them is a change of the schedule.
+    /// Returns the schedule as text: `cron "0 9 * * mon-fri" in Asia/Shanghai`, `every 15m`,
+    /// `at 2026-12-24T10:00:00Z`. Equal texts mean equal times, so a changed text means a changed schedule.
     #[must_use]
     pub fn times(&self) -> String {
         match &self.times {
@@ -186,7 +189,7 @@ impl Job {
         }
     }
 
-    /// Runs that are put off must not pass one another.
+    /// Checks that delayed runs keep their order.
     fn check_jitter(&self) -> Result<(), DeclarationError> {
         if self.jitter.is_zero() {
             return Ok(());
@@ -250,13 +253,14 @@ impl JobSchedule {
     }
 }
 
-/// By what the runs of a script are known that somebody asks for: `run scripts/news.lua`, which no job can be.
+/// Returns the name under which a script's requested runs are recorded: `run scripts/news.lua`. No job can have this
+/// name.
 #[must_use]
 pub fn runs_of(script: &str) -> String {
     format!("{RUN}{script}")
 }
 
-/// The script whose runs are known by that.
+/// Returns the script of a name that [`runs_of`] made.
 #[must_use]
 pub fn script_of(job: &str) -> Option<&str> {
     job.strip_prefix(RUN).filter(|script| script.starts_with(SCRIPTS))

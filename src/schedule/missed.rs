@@ -1,77 +1,79 @@
-//! What is to be done now: which of a job's instants run, which were missed and are noted, and how long there is
-//! nothing to do. Pure: what was decided before and the time are given.
+//! Decides what a job does now: which scheduled times run, which are missed and recorded, and when to decide again.
+//! Pure: the caller gives the earlier decision and the current time.
 //!
-//! An instant found at most [`TOLERANCE`] late is on time and runs, whatever the job's policy. One found later was
+//! A time found at most [`TOLERANCE`] late is on time and runs, whatever the job's policy. A time found later is
 //! missed:
-//! - `skip`: it is left out.
-//! - `once`: the latest that was missed runs if it is within the grace and none is on time; the others are left out.
-//! - `all`: those within the grace run in their order, the others are left out.
+//! - `skip`: it is skipped.
+//! - `once`: the latest missed time runs if it is within the grace and no time is on time; the others are skipped.
+//! - `all`: the missed times within the grace run in order; the others are skipped.
 //!
-//! **The clock set back**: an instant that was decided is past for ever, so nothing comes twice; until the clock is
-//! there again nothing is due ([`Decision::ahead`]). **Set forth**: what it jumped over was missed.
+//! **The clock is set back**: a decided time stays decided, so no time runs twice. No time is due until the clock
+//! reaches the last decided time again ([`JobDecision::ahead`]). **The clock is set forward**: the times in between
+//! are missed.
 
 use std::time::Duration;
 
 use super::{Job, MissedPolicy};
 
-/// How late an instant may be found and still be on time: a busy or restarting host's lateness.
+/// How late a time may be found and still be on time. This covers a busy or restarting host.
 pub const TOLERANCE: Duration = Duration::from_secs(5);
 
-/// Verdicts of one decision; where more is due, [`Decision::wake`] is in the past.
+/// The most verdicts of one decision. If more times are due, [`JobDecision::wake`] is in the past.
 pub const MOST_AT_ONCE: usize = 100;
 
-/// Instants left out are counted up to here.
+/// Skipped times are counted up to this number.
 const COUNTED: usize = 1000;
 
-/// What is to be done with a job now.
+/// The decision for one job.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct JobDecision {
-    /// In the order of their instants. Each is to be recorded; the last one's [`Verdict::last`] is the `last` of the
-    /// next decision.
+    /// The verdicts, ordered by time. The caller records each of them. The last one's [`RunVerdict::last`] is the
+    /// `last` of the next decision.
     pub verdicts: Vec<RunVerdict>,
-    /// The first instant that is not decided yet; none when the job has no more.
+    /// The first undecided time. None if the job has no more.
     pub next: Option<Duration>,
-    /// When to decide again: `next` put off by its [`Job::delay`]. It is past when more is due than one decision takes.
+    /// When to decide again: `next` plus its [`Job::delay`]. It is in the past if more times are due than one
+    /// decision takes.
     pub wake: Option<Duration>,
-    /// By how much the last decided instant is in the future, where the clock was set back.
+    /// How far the last decided time is in the future. None unless the clock was set back.
     pub ahead: Option<Duration>,
 }
 
-/// What becomes of an instant, or of several.
+/// The verdict on one scheduled time or on several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunVerdict {
-    /// It runs.
+    /// This time runs.
     Run(Duration),
-    /// They are left out.
+    /// These times are skipped.
     Skip(SkippedTimes),
 }
 
-/// Instants that do not run: all that the job has from the first to the last.
+/// Skipped times: all scheduled times of the job from the first to the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SkippedTimes {
-    /// The first of them.
+    /// The first skipped time.
     pub first: Duration,
-    /// The last of them.
+    /// The last skipped time.
     pub last: Duration,
-    /// How many they are; 1,000 stands for that many or more.
+    /// How many times are skipped. 1,000 stands for 1,000 or more.
     pub count: usize,
-    /// Why.
+    /// Why they are skipped.
     pub why: SkipReason,
 }
 
-/// Why instants are left out.
+/// Why times are skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SkipReason {
     /// The job's `missed` is `skip`.
     Skip,
     /// They are older than its grace.
     Old,
-    /// The job's `missed` is `once`, and a later instant runs.
+    /// The job's `missed` is `once`, and a later time runs.
     Superseded,
 }
 
 impl SkipReason {
-    /// In words, for people.
+    /// Returns the reason in words.
     #[must_use]
     pub const fn words(self) -> &'static str {
         match self {
@@ -83,7 +85,7 @@ impl SkipReason {
 }
 
 impl RunVerdict {
-    /// The last instant that it decides.
+    /// Returns the last time that the verdict decides.
     #[must_use]
     pub const fn last(&self) -> Duration {
         match self {
@@ -93,8 +95,9 @@ impl RunVerdict {
     }
 }
 
-/// Decides. `last` is the last instant that was decided; `since` is when the job with its present times came into
-/// force, kept over restarts: what is before it was never missed, but for an `at`. All are times since 1970.
+/// Decides for a job. `last` is the last decided time. `since` is when the job with its present schedule became
+/// active, which is stored over restarts: an earlier time is never missed, except the time of an `at`. All are times
+/// since 1970.
 #[must_use]
 pub fn decide(job: &Job, last: Option<Duration>, since: Duration, now: Duration) -> JobDecision {
     let mut look = DecisionBuilder { job, now, decision: JobDecision::default() };
@@ -115,7 +118,7 @@ struct DecisionBuilder<'a> {
 }
 
 impl DecisionBuilder<'_> {
-    /// Decides what was missed after `base`; gives the last instant decided.
+    /// Decides the missed times after `base` and returns the last decided time.
     fn missed(&mut self, base: Duration) -> Duration {
         let late = self.now.saturating_sub(TOLERANCE);
         let Some(latest) = self.latest_due(base, late) else { return base };
@@ -136,10 +139,10 @@ impl DecisionBuilder<'_> {
         latest
     }
 
-    /// Runs all up to `latest` that are within the grace.
+    /// Runs all times up to `latest` that are within the grace.
     fn catch_up(&mut self, base: Duration, latest: Duration) -> Duration {
         let mut done = base;
-        // A delay is put on top, and nothing that is within the grace may be left out.
+        // The delay extends the grace, so that no time within the grace is skipped.
         let too_old = self.now.saturating_sub(self.job.grace + self.job.jitter);
         if let Some(old) = self.latest_due(base, too_old) {
             self.skip(base, old, SkipReason::Old);
@@ -159,7 +162,7 @@ impl DecisionBuilder<'_> {
         done
     }
 
-    /// Runs what is due and not late.
+    /// Runs the times that are due and not late.
     fn on_time(&mut self, base: Duration) -> Duration {
         let mut done = base;
         while let Some(instant) = self.due(done) {
@@ -172,7 +175,7 @@ impl DecisionBuilder<'_> {
         done
     }
 
-    /// The instant after `done`, if its time has come.
+    /// Returns the time after `done`, if it is due.
     fn due(&self, done: Duration) -> Option<Duration> {
         self.job.next_after(done).filter(|instant| *instant + self.job.delay(*instant) <= self.now)
     }
@@ -181,12 +184,13 @@ impl DecisionBuilder<'_> {
         self.now.saturating_sub(instant + self.job.delay(instant)) <= self.job.grace
     }
 
-    /// The last instant after `base` that was due before `until`.
+    /// Returns the last time after `base` that was due before `until`.
     fn latest_due(&self, base: Duration, until: Duration) -> Option<Duration> {
         self.latest(base, until, |instant| instant + self.job.delay(instant))
     }
 
-    /// The last instant after `base` whose `time` is before `until`, found from the end: there may be millions.
+    /// Returns the last scheduled time after `base` whose `time` is before `until`. The search starts at the end,
+    /// since there may be millions.
     fn latest(
         &self,
         base: Duration,
@@ -207,7 +211,7 @@ impl DecisionBuilder<'_> {
         }
     }
 
-    /// Leaves out all after `base` up to `last`, which is one of them.
+    /// Skips all times after `base` up to `last`, which is one of them.
     fn skip(&mut self, base: Duration, last: Duration, why: SkipReason) {
         let instants =
             std::iter::successors(self.job.next_after(base), |instant| self.job.next_after(*instant));

@@ -1,22 +1,23 @@
-//! When jobs run: what a script's `schedule` calls mean as instants, and what becomes of those that were missed. Pure.
+//! When jobs run: the scheduled times of a script's `schedule` calls, and the policy for missed ones. Pure.
 //!
-//! **Instants** are times since 1970-01-01T00:00:00Z. A job's instants are the same whenever they are asked for, so a
-//! restart, a reload or a second process shifts nothing; each comes once.
+//! **Scheduled times** are times since 1970-01-01T00:00:00Z. A job always has the same times, so a restart, a reload
+//! or a second process shifts none of them. Each time occurs once.
 //!
-//! **Daylight saving** is decided in `zone.rs` and `cron.rs` alone:
-//! - A cron expression that names hours (`30 2 * * *`, `*/15 9-17 * * *`, `0 */2 * * *`) means times of the day. One
-//!   that the spring gap leaves out runs at the first instant after the gap; several of them there run once. One
-//!   that the autumn fold has twice runs at the first of the two. So a daily job runs each day, and never twice.
-//! - One for every hour (`*/15 * * * *`, `0 * * * *`) follows the hands of the clock: what the gap leaves out does not
-//!   come, what the fold repeats comes again. So `*/15 * * * *` runs every 15 minutes through both.
-//! - `at` with a text that says no offset is a time of the day too.
-//! - `every` knows no zone: it runs at the multiples of its length counted from 1970-01-01T00:00:00Z. Lengths that
-//!   divide a day (`15m`, `1h 30m`) therefore begin at each midnight, UTC; the others (`7m`, `36h`) keep an even
-//!   distance and begin nowhere.
+//! **Daylight saving** is decided only in `zone.rs` and `cron.rs`:
+//! - A cron expression that names hours (`30 2 * * *`, `*/15 9-17 * * *`, `0 */2 * * *`) means times of the day. A
+//!   time that the spring gap leaves out runs at the first instant after the gap; several such times run once. A time
+//!   that the autumn fold repeats runs at the first of its two instants. So a daily job runs each day, and never
+//!   twice.
+//! - An expression for every hour (`*/15 * * * *`, `0 * * * *`) follows the clocks: times in the gap do not occur,
+//!   and times in the fold occur twice. So `*/15 * * * *` runs every 15 minutes through both.
+//! - `at` with a text without an offset is also a time of the day.
+//! - `every` ignores zones: it runs at the multiples of its length, counted from 1970-01-01T00:00:00Z. Lengths that
+//!   divide a day (`15m`, `1h 30m`) therefore start at each midnight, UTC. Other lengths (`7m`, `36h`) keep an even
+//!   distance and have no fixed start.
 //!
-//! A hook (`hook.rs`) is a job without instants: each request that is taken for it is a run.
+//! A hook (`hook.rs`) is a job without scheduled times: each accepted request is a run.
 //!
-//! **Missed instants** are those found more than [`TOLERANCE`] late; `missed.rs` has the rules.
+//! **Missed times** are those found more than [`TOLERANCE`] late; `missed.rs` has the rules.
 //!
 //! May import: `protocol`, `zones`.
 
@@ -38,7 +39,7 @@ pub use options::{MissedPolicy, OverlapPolicy};
 
 use std::time::Duration;
 
-/// An instant as a run's name: `2026-11-23T09:00:00Z`, with a fraction only where it has one.
+/// Formats a scheduled time as a run's name: `2026-11-23T09:00:00Z`, with a fraction only if it has one.
 #[must_use]
 pub fn run_name(instant: Duration) -> String {
     zone::timestamp(instant).to_string()

@@ -1,28 +1,28 @@
-//! The options of a job that are one of a few words.
+//! The options of a job that take one of a few words.
 
 use super::job::DeclarationError;
 
-/// What becomes of instants that passed while nobody could run them.
+/// The policy for times that passed while no daemon could run them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum MissedPolicy {
-    /// The latest of them runs, if it is within the grace and no later one is due anyway.
+    /// The latest one runs if it is within the grace and no later one is due anyway.
     #[default]
     Once,
-    /// None runs.
+    /// None of them runs.
     Skip,
     /// All that are within the grace run, one after the other.
     All,
 }
 
-/// What an instant does that finds an earlier run of its job going on.
+/// The policy for a time at which an earlier run of the job has not ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OverlapPolicy {
-    /// It is left out, and noted.
+    /// The time is skipped and recorded.
     #[default]
     Skip,
-    /// It waits for its turn.
+    /// The run waits until the earlier run has ended.
     Queue,
-    /// It ends the earlier one and runs.
+    /// The earlier run is cancelled, and the new run starts.
     Cancel,
 }
 

@@ -1,4 +1,4 @@
-//! Time zones, and the one place where a time of the day becomes an instant.
+//! Time zones, and the only conversion of a time of the day into an instant.
 
 use std::time::Duration;
 
@@ -8,15 +8,15 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::job::DeclarationError;
 
-/// A time zone by its IANA name or its offset; UTC where there is none.
+/// Returns a time zone by its IANA name or its offset. None means UTC.
 pub(super) fn by_name(name: Option<&str>) -> Result<TimeZone, DeclarationError> {
     let Some(name) = name else { return Ok(TimeZone::UTC) };
     crate::zones::zone(name).map_err(|why| DeclarationError::new("tz", why))
 }
 
-/// The instant at which the clocks of a zone show a time. One that they leave out in spring stands for the first
-/// instant after the gap; of one that they show twice in autumn the first counts. None outside the years of
-/// [`Timestamp`].
+/// Returns the instant at which the clocks of a zone show a time. A time that they skip in spring becomes the first
+/// instant after the gap. A time that they show twice in autumn becomes the first of its two instants. Returns None
+/// outside the years of [`Timestamp`].
 pub(super) fn instant(zone: &TimeZone, shown: DateTime) -> Option<Timestamp> {
     let ambiguous = zone.to_ambiguous_timestamp(shown);
     match ambiguous.offset() {
@@ -24,7 +24,7 @@ pub(super) fn instant(zone: &TimeZone, shown: DateTime) -> Option<Timestamp> {
             offset.to_timestamp(shown).ok()
         }
         AmbiguousOffset::Gap { before, .. } => {
-            // By the clocks as they were, it would have come at or after the instant at which they were moved.
+            // By the clocks before the change, it would have come at or after the instant of the change.
             let without = before.to_timestamp(shown).ok()?;
             let soon = without.checked_add(SignedDuration::from_secs(1)).ok()?;
             zone.preceding(soon).next().map(|moved| moved.timestamp())
@@ -32,7 +32,7 @@ pub(super) fn instant(zone: &TimeZone, shown: DateTime) -> Option<Timestamp> {
     }
 }
 
-/// An instant as jiff has it; the last one of all where it is later.
+/// Converts to a jiff timestamp. A later time than jiff supports becomes its last one.
 pub(super) fn timestamp(instant: Duration) -> Timestamp {
     SignedDuration::try_from(instant)
         .ok()
@@ -40,7 +40,7 @@ pub(super) fn timestamp(instant: Duration) -> Timestamp {
         .unwrap_or(Timestamp::MAX)
 }
 
-/// An instant as the house has it; none before 1970.
+/// Converts from a jiff timestamp. Returns None before 1970.
 pub(super) fn since_epoch(timestamp: Timestamp) -> Option<Duration> {
     Duration::try_from(timestamp.as_duration()).ok()
 }

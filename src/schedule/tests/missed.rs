@@ -1,4 +1,4 @@
-//! What is decided after a stop, a fold, and a clock that was moved.
+//! Decisions after a stop, a fold, and clock changes.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -8,7 +8,8 @@ use crate::schedule::{Job, JobDecision, MOST_AT_ONCE, RunVerdict, SkipReason, de
 
 use super::{declared, instant, job, when};
 
-/// `run 23T09:00:00; skip 23T06:00:00 to 23T08:00:00 (3) old; next 24T09:00:00`, days of the month alone.
+/// Formats a decision: `run 23T09:00:00; skip 23T06:00:00 to 23T08:00:00 (3) old; next 24T09:00:00`, with only the
+/// day of the month.
 fn told(decision: &JobDecision) -> String {
     let short = |instant: Duration| run_name(instant)[8..].trim_end_matches('Z').to_owned();
     let mut text = String::new();
@@ -37,7 +38,7 @@ const LONG_AGO: &str = "2026-01-01T00:00:00Z";
 fn what_is_due_after_a_stop() {
     let (hourly, daily, minutely) = ("0 * * * *", "0 9 * * *", "* * * * *");
     for (text, tz, missed, last, now, expected) in [
-        // On time, and a little late, whatever the policy.
+        // On time and a little late, with each policy.
         (daily, "UTC", "once", "2026-11-22T09:00:00Z", "2026-11-23T08:59:59.999Z", "next 23T09:00:00"),
         (
             daily,
@@ -79,7 +80,7 @@ fn what_is_due_after_a_stop() {
             "2026-11-23T09:00:05.001Z",
             "skip 23T09:00:00 to 23T09:00:00 (1); next 24T09:00:00",
         ),
-        // Down for an hour.
+        // The daemon is down for an hour.
         (
             daily,
             "UTC",
@@ -136,7 +137,7 @@ fn what_is_due_after_a_stop() {
             "2026-11-23T09:10:00Z",
             "skip 23T08:20:00 to 23T09:00:00 (3); next 23T09:20:00",
         ),
-        // Down for an hour, and back just when one is due: that one stands for those before it.
+        // The daemon is down for an hour and returns when a time is due. That time replaces the missed ones.
         (
             "*/20 * * * *",
             "UTC",
@@ -161,7 +162,7 @@ fn what_is_due_after_a_stop() {
             "2026-11-23T09:00:01Z",
             "skip 23T08:20:00 to 23T08:40:00 (2); run 23T09:00:00; next 23T09:20:00",
         ),
-        // Down for a day, and for months.
+        // The daemon is down for a day, and for months.
         (
             hourly,
             "UTC",
@@ -187,7 +188,8 @@ fn what_is_due_after_a_stop() {
             "skip 31T00:01:00 to 23T08:00:00 (1000); next 23T08:01:00",
         ),
         ("0 0 1 1 *", "UTC", "once", "2026-01-01T00:00:00Z", "2026-11-23T08:00:30Z", "next 01T00:00:00"),
-        // Down over the fold in New York, 05:00Z to 07:00Z on the 1st: the daily one has one instant in it.
+        // The daemon is down over the fold in New York, 05:00Z to 07:00Z on the 1st. The daily job has one time in
+        // it.
         (
             "30 1 * * *",
             "America/New_York",
@@ -212,7 +214,7 @@ fn what_is_due_after_a_stop() {
             "2026-11-01T06:30:00Z",
             "run 01T05:30:00; run 01T06:30:00; next 01T07:30:00",
         ),
-        // Down over the gap in Berlin, 01:00Z on the 29th.
+        // The daemon is down over the gap in Berlin, 01:00Z on the 29th.
         (
             "30 2 * * *",
             "Europe/Berlin",
@@ -229,7 +231,8 @@ fn what_is_due_after_a_stop() {
             "2026-03-29T01:45:00Z",
             "run 29T01:00:00; next 30T00:00:00",
         ),
-        // The clock set back by an hour and by a day: nothing comes again. Set forth: what it jumped over was missed.
+        // The clock is set back by an hour and by a day: no time runs again. It is set forward: the times in between
+        // are missed.
         (daily, "UTC", "once", "2026-11-23T09:00:00Z", "2026-11-23T08:30:00Z", "next 24T09:00:00"),
         (hourly, "UTC", "all", "2026-11-23T09:00:00Z", "2026-11-22T09:00:00Z", "next 23T10:00:00"),
         (hourly, "UTC", "skip", "2026-11-23T09:00:00Z", "2026-11-23T08:00:00Z", "next 23T10:00:00"),
@@ -249,7 +252,7 @@ fn what_is_due_after_a_stop() {
             "2026-11-23T09:16:00Z",
             "run 23T09:15:00; next 23T09:30:00",
         ),
-        // One time, past when the job was first known, and decided.
+        // A single time that is past when the job is first registered, and then decided.
         ("at 2026-11-23 09:00", "UTC", "once", "", "2026-11-23T09:30:00Z", "run 23T09:00:00; next never"),
         (
             "at 2026-11-23 09:00",
@@ -269,7 +272,7 @@ fn what_is_due_after_a_stop() {
         ),
         ("at 2026-11-23 09:00", "UTC", "once", "", "2026-11-23T08:30:00Z", "next 23T09:00:00"),
         ("at 2026-11-23 09:00", "UTC", "once", "2026-11-23T09:00:00Z", "2026-11-23T09:00:01Z", "next never"),
-        // Seconds: those within the tolerance are on time.
+        // Seconds: times within the tolerance are on time.
         (
             "every 1s",
             "UTC",
@@ -296,7 +299,7 @@ fn what_is_due_after_a_stop() {
         assert_eq!(decision.wake, decision.next, "nothing is put off");
         let ahead = last.and_then(|last| last.checked_sub(instant(now))).filter(|ahead| !ahead.is_zero());
         assert_eq!(decision.ahead, ahead);
-        // Nothing is decided twice.
+        // No time is decided twice.
         if let Some(done) = decision.verdicts.last().map(RunVerdict::last) {
             let again = decide(&job, Some(done), instant(LONG_AGO), instant(now));
             assert_eq!((again.verdicts, again.next), (Vec::new(), decision.next), "{text} at {now}");
@@ -309,7 +312,7 @@ fn what_was_before_a_job_was_known_is_not_missed() {
     let job = job("0 * * * *", "UTC");
     let (since, now) = (instant("2026-11-23T08:30:00Z"), instant("2026-11-23T09:10:00Z"));
     assert_eq!(told(&decide(&job, None, since, now)), "run 23T09:00:00; next 23T10:00:00");
-    // It was taken away and came back.
+    // The job was removed and came back.
     let last = Some(instant("2026-11-01T00:00:00Z"));
     assert_eq!(told(&decide(&job, last, since, now)), "run 23T09:00:00; next 23T10:00:00");
     assert_eq!(told(&decide(&job, last, now, now)), "next 23T10:00:00");

@@ -1,4 +1,4 @@
-//! When jobs run, in tables, by chance, and over a year.
+//! When jobs run: tables, random schedules, and a whole year.
 
 mod missed;
 mod properties;
@@ -54,7 +54,7 @@ fn instant(text: &str) -> Duration {
     zone::since_epoch(timestamp).unwrap()
 }
 
-/// The instants after `from`, as text in UTC.
+/// Returns the scheduled times after `from`, as text in UTC.
 fn following(job: &Job, from: &str, count: usize) -> Vec<String> {
     std::iter::successors(job.next_after(instant(from)), |last| job.next_after(*last))
         .take(count)

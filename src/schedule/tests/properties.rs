@@ -1,4 +1,4 @@
-//! Schedules by chance, against a reading of the rules that walks every minute.
+//! Random schedules, compared with an implementation of the rules that visits every minute.
 
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::{job, zone};
 
-/// Zones with gaps and folds of many kinds, and instants near which they have them.
+/// Zones with gaps and folds of many kinds, and instants near them.
 const ZONES: [(&str, &str); 14] = [
     ("UTC", "2026-03-08T00:00:00Z"),
     ("America/New_York", "2026-03-08T00:00:00Z"),
@@ -48,7 +48,7 @@ impl Fields {
             && self.weekdays.contains(&time.weekday().to_sunday_zero_offset())
     }
 
-    /// Every instant from `from` to `to`, minute by minute, as the rules have it.
+    /// Returns every scheduled time from `from` to `to`, found minute by minute by the rules.
     fn instants(&self, tz: &TimeZone, from: Timestamp, to: Timestamp) -> Vec<Timestamp> {
         let mut seen = HashSet::new();
         let mut found = Vec::new();
@@ -59,7 +59,8 @@ impl Fields {
             let comes = if self.hours.len() == 24 {
                 self.shown(shown)
             } else {
-                // What the clocks left out, and then what they show, unless they have shown it before.
+                // First the times that the clocks left out, then the times that they show, unless they have shown
+                // them before.
                 let left_out = before.series(1.minute()).skip(1).take_while(|time| *time < shown);
                 let gap = left_out.into_iter().any(|time| self.shown(time));
                 gap || (seen.insert(shown) && self.shown(shown))
@@ -122,14 +123,14 @@ proptest! {
         for _ in 0..50 {
             let next = job.next_after(last).unwrap();
             prop_assert!(next > last);
-            // From anywhere between the two it is the same.
+            // The result is the same from any instant between the two.
             prop_assert_eq!(job.next_after(last + next.saturating_sub(last).mul_f64(between * 0.999)), Some(next));
             last = next;
         }
     }
 }
 
-/// A gap's times stand for the instant of the jump, in every zone that there is.
+/// The times in a gap stand for the instant of the jump, in every zone.
 #[test]
 fn each_gap_of_every_zone_has_one_instant() {
     let from: Timestamp = "1971-01-01T00:00:00Z".parse().unwrap();

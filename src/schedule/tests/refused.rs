@@ -1,4 +1,4 @@
-//! Declarations that make no sense, and what is said of them.
+//! Declarations that are refused, and their errors.
 
 use crate::protocol::JobTrigger;
 use crate::schedule::Job;

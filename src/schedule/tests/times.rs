@@ -1,4 +1,4 @@
-//! The instants of a schedule, by table: each row is checked with the instants that follow the given one.
+//! The scheduled times of schedules: each row of a table is checked with the times that follow the given one.
 
 use super::{following, job};
 
@@ -72,7 +72,7 @@ fn plain_days_months_and_names() {
             "2026-11-23T00:00:00Z",
             &["2026-11-23T10:15:00Z", "2026-11-23T12:15:00Z", "2026-11-24T10:15:00Z"],
         ),
-        // Both days given: either will do.
+        // Both fields of days are given: a day that matches either one runs.
         (
             "0 0 13 * fri",
             "UTC",
@@ -103,7 +103,7 @@ fn leap_days_and_month_ends() {
     hold(&[
         ("0 12 29 2 *", "UTC", "2026-11-23T00:00:00Z", &["2028-02-29T12:00:00Z", "2032-02-29T12:00:00Z"]),
         ("0 12 29 2 *", "UTC", "2096-03-01T00:00:00Z", &["2104-02-29T12:00:00Z"]),
-        // A leap day that is a Monday, over the year 2100 that is none.
+        // A leap day that is a Monday, past the year 2100, which has no leap day.
         (
             "0 12 29 2 +mon",
             "UTC",
@@ -125,7 +125,7 @@ fn leap_days_and_month_ends() {
         ),
         ("0 18 L 2 *", "UTC", "2027-03-01T00:00:00Z", &["2028-02-29T18:00:00Z", "2029-02-28T18:00:00Z"]),
         ("0 18 LW * *", "UTC", "2026-01-01T00:00:00Z", &["2026-01-30T18:00:00Z", "2026-02-27T18:00:00Z"]),
-        // The last day in Shanghai ends while it is still that day in UTC.
+        // The last day in Shanghai ends while UTC still has the same date.
         ("0 1 1 * *", "Asia/Shanghai", "2026-02-01T00:00:00Z", &["2026-02-28T17:00:00Z"]),
     ]);
 }
@@ -136,7 +136,7 @@ fn every_and_at() {
         ("every 15m", "UTC", "2026-11-23T09:10:00Z", &["2026-11-23T09:15:00Z", "2026-11-23T09:30:00Z"]),
         ("every 1h 30m", "UTC", "2026-11-22T22:30:00Z", &["2026-11-23T00:00:00Z", "2026-11-23T01:30:00Z"]),
         ("every 24h", "America/New_York", "2026-11-23T09:10:00Z", &["2026-11-24T00:00:00Z"]),
-        // No divisor of a day: even distances, over midnight too.
+        // A length that does not divide a day: even distances, also over midnight.
         ("every 7m", "UTC", "2026-11-22T23:54:00Z", &["2026-11-23T00:01:00Z", "2026-11-23T00:08:00Z"]),
         ("every 1s", "UTC", "2026-11-23T09:10:00.5Z", &["2026-11-23T09:10:01Z", "2026-11-23T09:10:02Z"]),
         ("every 168h", "UTC", "2026-11-23T00:00:00Z", &["2026-11-26T00:00:00Z", "2026-12-03T00:00:00Z"]),
@@ -186,7 +186,7 @@ fn the_spring_gap() {
             &["2026-03-08T07:00:00Z", "2026-03-09T06:00:00Z", "2026-03-09T06:00:01Z"],
         ),
         ("30 1 * * *", NEW_YORK, "2026-03-07T12:00:00Z", &["2026-03-08T06:30:00Z", "2026-03-09T05:30:00Z"]),
-        // Every hour: by the hands of the clock, so at even distances.
+        // Every hour: follows the clocks, so the distances are even.
         ("30 * * * *", NEW_YORK, "2026-03-08T06:00:00Z", &["2026-03-08T06:30:00Z", "2026-03-08T07:30:00Z"]),
         (
             "*/15 * * * *",
@@ -278,7 +278,7 @@ fn the_autumn_fold() {
             "2026-11-01T05:40:00Z",
             &["2026-11-01T05:45:00Z", "2026-11-01T07:00:00Z"],
         ),
-        // Asked from within the second hour.
+        // The search starts within the second hour.
         ("30 1 * * *", NEW_YORK, "2026-11-01T06:10:00Z", &["2026-11-02T06:30:00Z"]),
         ("*/15 1-3 * * *", NEW_YORK, "2026-11-01T06:10:00Z", &["2026-11-01T07:00:00Z"]),
         ("30 2 * * *", BERLIN, "2026-10-24T12:00:00Z", &["2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"]),

@@ -1,5 +1,4 @@
-//! A year of a thousand jobs, looked at whenever one is due, with stops and a clock that is moved about: each instant
-//! is decided once.
+//! A year of a thousand jobs with stops and clock changes, decided whenever a job is due. Each time is decided once.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -15,7 +14,7 @@ use super::{declared, instant, when};
 const ZONES: [&str; 6] =
     ["UTC", "Asia/Shanghai", "America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "Africa/Cairo"];
 
-/// Schedules of about a thousand instants a year each, by their number.
+/// Schedules with about a thousand times a year each, by number.
 fn schedule(number: usize) -> String {
     let (minute, hour) = (number % 60, number % 24);
     match number % 8 {
@@ -44,7 +43,7 @@ fn jobs(count: usize) -> Vec<Job> {
 
 #[test]
 fn a_year_of_a_thousand_jobs_decides_each_instant_once() {
-    // A tenth of it in everyday runs, for it takes a while without optimisation.
+    // Everyday runs use a tenth of the jobs, since the test is slow without optimisation.
     let count = if std::env::var_os("MOONCAST_SOAK").is_some() { 1000 } else { 100 };
     let jobs = jobs(count);
     let (start, end) = (instant("2026-01-01T00:00:00Z"), instant("2027-01-01T00:00:00Z"));
@@ -59,7 +58,7 @@ fn a_year_of_a_thousand_jobs_decides_each_instant_once() {
             continue;
         }
         let job = &jobs[number];
-        // Mostly a little late; sometimes down for hours; sometimes woken by a clock that is behind.
+        // Usually a little late, sometimes down for hours, sometimes woken by a clock that is behind.
         let now = match chance.random_range(0..200) {
             0 => wake + Duration::from_secs(chance.random_range(0..20_000)),
             1 => wake.saturating_sub(Duration::from_secs(chance.random_range(0..20_000))).max(start),
@@ -68,7 +67,7 @@ fn a_year_of_a_thousand_jobs_decides_each_instant_once() {
         let decision = decide(job, last[number], start, now);
         for verdict in &decision.verdicts {
             let mut at = last[number].unwrap_or(start);
-            // Every instant up to the verdict's last is in it, and none other.
+            // The verdict covers every time up to its last one, and no others.
             while at < verdict.last() {
                 at = job.next_after(at).unwrap();
                 decided[number] += 1;
