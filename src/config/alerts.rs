@@ -1,4 +1,4 @@
-//! `[alerts]`: where people are told of what went wrong while nobody looked.
+//! `[alerts]`: where the daemon posts its alerts.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,36 +8,37 @@ use serde::{Deserialize, Serialize};
 
 use super::{ConfigError, Environment, units};
 
-/// For how long a quota is refused before that is worth an alert, where nothing is said.
+/// How long a quota must be refused before an alert, unless the settings say otherwise.
 const AFTER: Duration = Duration::from_mins(10);
 
-/// Shorter ones cannot be told from the everyday.
+/// The shortest allowed time. Shorter refusals are normal.
 const LEAST_AFTER: Duration = Duration::from_mins(1);
 
-/// Where alerts go, and which.
+/// Where alerts go, and which events cause one.
 #[derive(Debug, Clone)]
 pub struct AlertSettings {
-    /// The webhook. Whoever has it can write there, so it is shown nowhere.
+    /// The webhook's URL. It is never shown, since anyone who has it can post there.
     pub url: SecretString,
-    /// What the webhook knows our posts by, if anything.
+    /// The secret that the webhook recognises Mooncast's posts by. None for a webhook without one.
     pub secret: Option<SecretString>,
-    /// What is worth an alert. Default: everything.
+    /// The events that cause an alert. Default: all.
     pub events: BTreeSet<AlertKind>,
-    /// For how long a quota must be refused. Default 10 min.
+    /// How long a quota must be refused before an alert. Default 10 min.
     pub after: Duration,
 }
 
-/// What an alert tells of.
+/// The kinds of alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AlertKind {
-    /// A run of a job failed, or was cut short and is not entered again.
+    /// A run of a job failed, or was interrupted and is not started again.
     RunFailed,
-    /// A run or a broadcast ended, and some of its recipients do not have the message; or it paused by itself.
+    /// A run or a broadcast ended and some of its recipients did not get the message, or a broadcast paused by
+    /// itself.
     Undelivered,
-    /// A script's file is not in force as it is now.
+    /// The current version of a script's file is not active, since it failed to load.
     Stale,
-    /// The service has refused what a quota should allow for long.
+    /// The service has refused for a long time what a quota should allow.
     Quota,
 }
 
@@ -45,7 +46,7 @@ impl AlertKind {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::RunFailed, Self::Undelivered, Self::Stale, Self::Quota];
 
-    /// As `events` and the posted JSON have it.
+    /// Returns the word in `events` and in the posted JSON.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -57,7 +58,7 @@ impl AlertKind {
     }
 }
 
-/// The section as it stands in the file.
+/// The section as it is in the file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct AlertsSection {
@@ -69,7 +70,7 @@ pub(super) struct AlertsSection {
 }
 
 impl AlertsSection {
-    /// With `MOONCAST_ALERTS_URL` and `MOONCAST_ALERTS_SECRET` over it; none where there is no address.
+    /// Merges `MOONCAST_ALERTS_URL` and `MOONCAST_ALERTS_SECRET` into the section. Returns None if there is no URL.
     pub(super) fn settings(self, environment: &Environment) -> Result<Option<AlertSettings>, ConfigError> {
         let url = environment.value("MOONCAST_ALERTS_URL")?.map(SecretString::from).or(self.url);
         let secret = environment.value("MOONCAST_ALERTS_SECRET")?.map(SecretString::from).or(self.secret);

@@ -1,20 +1,20 @@
-//! What differs between two readings of the settings, in the words of the file.
+//! Lists the differences between two versions of the settings, in the file's terms.
 
 use secrecy::ExposeSecret;
 
 use super::{AlertSettings, App, Credentials, Settings};
 
-/// What differs between two readings of the settings.
+/// The differences between two versions of the settings.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct SettingsChanges {
-    /// What can be taken in while the program runs.
+    /// Changes that a running daemon applies.
     pub live: Vec<String>,
-    /// What is in force only after a restart.
+    /// Changes that need a restart.
     pub restart: Vec<String>,
 }
 
 impl Settings {
-    /// What differs in `new`.
+    /// Returns the differences of `new` from these settings.
     #[must_use]
     pub fn changes(&self, new: &Self) -> SettingsChanges {
         let mut changes = SettingsChanges::default();

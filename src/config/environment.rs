@@ -1,4 +1,5 @@
-//! The program's own variables: `MOONCAST_…`, each also as `MOONCAST_…_FILE` with the path of a file that holds it.
+//! The program's own variables: `MOONCAST_…`, each also as `MOONCAST_…_FILE` with the path of a file that contains
+//! the value.
 
 use std::path::PathBuf;
 
@@ -7,10 +8,10 @@ use zeroize::Zeroizing;
 
 use super::ConfigError;
 
-/// Where variables are looked up; tests give their own.
+/// The source of environment variables. Tests give their own.
 pub struct Environment(Box<EnvLookup>);
 
-/// The value of a variable, by its name.
+/// Looks up a variable by its name.
 type EnvLookup = dyn Fn(&str) -> Option<String>;
 
 impl std::fmt::Debug for Environment {
@@ -20,13 +21,13 @@ impl std::fmt::Debug for Environment {
 }
 
 impl Environment {
-    /// The process's own variables.
+    /// Reads the process's own variables.
     #[must_use]
     pub fn of_process() -> Self {
         Self(Box::new(|name| std::env::var(name).ok()))
     }
 
-    /// These variables and no others.
+    /// Has these variables and no others.
     #[must_use]
     pub fn of(variables: Vec<(String, String)>) -> Self {
         Self(Box::new(move |name| {
@@ -34,18 +35,18 @@ impl Environment {
         }))
     }
 
-    /// The value of a variable. One that is empty counts as not set.
+    /// Returns the value of a variable. An empty one counts as not set.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<String> {
         (self.0)(name).filter(|value| !value.is_empty())
     }
 
-    /// The value of `name`, or the content of the file that `name_FILE` names: without a byte order mark and white space
-    /// around it, and in UTF-8 or, with its mark, UTF-16.
+    /// Returns the value of `name`, or the content of the file that `name_FILE` names. The content is trimmed of a
+    /// byte order mark and white space. It must be UTF-8, or UTF-16 with a byte order mark.
     ///
     /// # Errors
     ///
-    /// When both are set, or the file cannot be read.
+    /// Both are set, or the file cannot be read.
     pub fn value(&self, name: &str) -> Result<Option<String>, ConfigError> {
         let variable = format!("{name}_FILE");
         match (self.get(name), self.get(&variable)) {
@@ -67,7 +68,7 @@ impl Environment {
         }
     }
 
-    /// The files that variables of this program name: scripts must not read them.
+    /// Returns the files that variables of this program name. Scripts must not read them.
     pub(super) fn secret_files(&self) -> Vec<PathBuf> {
         [
             "MOONCAST_CLIENT_SECRET_FILE",
@@ -86,7 +87,7 @@ impl Environment {
     }
 }
 
-/// A file's text without its byte order mark.
+/// Decodes a file's text without its byte order mark.
 fn text(content: &[u8]) -> Option<Zeroizing<String>> {
     let (encoding, mark) = Encoding::for_bom(content).unwrap_or((encoding_rs::UTF_8, 0));
     let content = content.get(mark..)?;

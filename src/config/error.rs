@@ -1,9 +1,9 @@
-//! What can be wrong with the settings.
+//! Errors of the settings.
 
 use std::io;
 use std::path::PathBuf;
 
-/// What is wrong with the settings, where, and what to do.
+/// What is wrong with the settings, where, and how to correct it.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// A file that cannot be read.
@@ -11,39 +11,39 @@ pub enum ConfigError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
-    /// A `mooncast.toml` that is no TOML, or has an unknown or ill-typed setting.
+    /// A `mooncast.toml` that is not valid TOML, or has an unknown or ill-typed setting.
     #[error("{}: {message}", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
-        /// Line, column and reason.
+        /// The line, the column and the reason.
         message: String,
     },
-    /// A setting that is there but makes no sense.
+    /// A setting with an invalid value.
     #[error("{setting}: {message}")]
     Invalid {
         /// The setting or environment variable.
         setting: String,
-        /// What is wrong with it, and what would be right.
+        /// What is wrong with it and what would be right.
         message: String,
     },
-    /// Settings that belong together, of which one is missing.
+    /// Settings that belong together, with one missing.
     #[error("{app}: {missing} is not set; set it in mooncast.toml or as {variable}")]
     Missing {
-        /// `[app]` or `[apps.NAME]`.
+        /// The section: `[app]` or `[apps.NAME]`.
         app: String,
-        /// The setting.
+        /// The missing setting.
         missing: &'static str,
-        /// The environment variable for it.
+        /// The environment variable for the setting.
         variable: &'static str,
     },
 }
 
 impl ConfigError {
-    /// A setting that makes no sense.
+    /// An error for a setting with an invalid value.
     pub(super) fn invalid(setting: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Invalid { setting: setting.into(), message: message.into() }
     }

@@ -1,15 +1,14 @@
-//! What is wrong with `mooncast.toml`, in the words of who wrote it: the setting, its value, and what it must be.
+//! Explains an error of `mooncast.toml` in the file's terms: the setting, its value, and what it must be.
 
 use toml::de::Error;
 
-/// Settings whose values are shown nowhere.
+/// Settings whose values are never shown.
 const SECRET: [&str; 5] = ["client_secret", "secret", "store", "token", "url"];
 
 /// Characters of a value that are shown.
 const SHOWN: usize = 40;
 
-/// The line and what is wrong in it. The parser's own picture of the place would show the line, and with it a secret
-/// that stands there.
+/// Returns the line and the error in it. The parser's own message would show the line, which may contain a secret.
 pub(super) fn explain(text: &str, error: &Error) -> String {
     let Some(span) = error.span() else { return error.message().to_owned() };
     let line = text[..span.start].matches('\n').count() + 1;
@@ -25,20 +24,20 @@ pub(super) fn explain(text: &str, error: &Error) -> String {
     format!("line {line}: {}", without_credentials(sentence))
 }
 
-/// A sentence without what stands between the `://` and the `@` of an address in it.
+/// Removes what is between the `://` and the `@` of an address in a sentence.
 fn without_credentials(sentence: String) -> String {
     let Some((before, rest)) = sentence.split_once("://") else { return sentence };
     let Some((_, after)) = rest.rsplit_once('@') else { return sentence };
     format!("{before}://…@{after}")
 }
 
-/// What the parser expected, of a value that is not that.
+/// Returns what the parser expected, if the message is about a value of another type.
 fn expected(message: &str) -> Option<&str> {
     let wrong = message.starts_with("invalid type: ") || message.starts_with("invalid value: ");
     wrong.then(|| message.rsplit_once(", expected ").map(|(_, expected)| expected))?
 }
 
-/// The section and the key of the value that begins at `start`, where they stand in its line and above.
+/// Returns the section and the key of the value that begins at `start`, if both can be found in the text.
 fn setting_at(text: &str, start: usize) -> Option<(Option<String>, String)> {
     let before = &text[..start];
     let (above, line) = before.rsplit_once('\n').unwrap_or(("", before));
@@ -49,13 +48,13 @@ fn setting_at(text: &str, start: usize) -> Option<(Option<String>, String)> {
     (!key.is_empty()).then(|| (section, key.to_owned()))
 }
 
-/// `is "20", but `, where the value is short and may be seen.
+/// Returns `is "20", but `, if the value is short and not secret.
 fn value(key: &str, value: &str) -> String {
     let fits = !value.is_empty() && value.chars().count() <= SHOWN && !value.contains(char::is_control);
     if fits && !SECRET.contains(&key) { format!("is {value}, but ") } else { String::new() }
 }
 
-/// What a setting must be. `expected` is the parser's name for it.
+/// Returns what a setting must be. `expected` is the parser's name for it.
 fn in_words(key: &str, expected: &str) -> String {
     let words = match expected {
         "u32" => "a whole number from 1 to 4294967295, without quotes",

@@ -1,4 +1,4 @@
-//! `mooncast.toml` as it stands.
+//! The content of `mooncast.toml`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -55,7 +55,7 @@ pub(super) struct TimeoutsSection {
     pub(super) overall: Option<Duration>,
 }
 
-/// Reads the file; one that is not there has nothing set.
+/// Reads the file. A missing file has no settings.
 pub(super) fn read(path: &Path) -> Result<SettingsFile, ConfigError> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => Zeroizing::new(text),

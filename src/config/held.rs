@@ -1,4 +1,4 @@
-//! A project's folder that stays the same one, whatever is renamed or put in its place.
+//! A handle to a project's folder that stays valid if the folder is renamed or replaced.
 
 use std::fs::Metadata;
 use std::io;
@@ -10,12 +10,12 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use super::Project;
 
-/// The folder of a project as it was found first, known by its device and inode. Its descriptor stays open, so that the
-/// inode is given to no other folder.
+/// A project's folder, identified by its device and inode when it was first found. Its descriptor stays open, so that
+/// no other folder can get the same inode.
 #[derive(Debug)]
 pub struct ProjectHandle {
     project: Project,
-    /// None where the folder could not be opened: then it is never in its place.
+    /// None if the folder could not be opened. Then it never counts as in place.
     folder: Option<FolderHandle>,
 }
 
@@ -25,11 +25,11 @@ struct FolderHandle {
     descriptor: OwnedFd,
 }
 
-/// The device and the inode of a folder.
+/// A folder's device and inode.
 type FolderId = (u64, u64);
 
 impl ProjectHandle {
-    /// Holds the folder that is at the project's path now.
+    /// Opens the folder that is at the project's path now.
     #[must_use]
     pub fn hold(project: Project) -> Self {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -41,17 +41,17 @@ impl ProjectHandle {
         Self { project, folder }
     }
 
-    /// The project by the path that it had at first.
+    /// Returns the project with its first path.
     #[must_use]
     pub const fn project(&self) -> &Project {
         &self.project
     }
 
-    /// Looks whether the folder is still at its path.
+    /// Checks that the folder is still at its path.
     ///
     /// # Errors
     ///
-    /// Where it is instead, and what is in its place, in words.
+    /// A sentence that says where the folder is instead, and what is in its place.
     pub fn in_place(&self) -> io::Result<()> {
         let root = self.project.root.display();
         let elsewhere = match &self.folder {
@@ -73,23 +73,23 @@ impl ProjectHandle {
         }
     }
 
-    /// The project where its folder is now: at its path, or at the one to which it was renamed.
+    /// Returns the project at the folder's current path: the first one, or the one that it was renamed to.
     ///
     /// # Errors
     ///
-    /// The folder was deleted, or cannot be reached by any path.
+    /// The folder was deleted, or no path leads to it.
     pub fn current(&self) -> io::Result<Project> {
         let Err(error) = self.in_place() else { return Ok(self.project.clone()) };
         self.elsewhere().map(|root| Project { root }).ok_or(error)
     }
 
-    /// Whether this is the project's folder still, by the path that [`HeldProject::current`] gave.
+    /// Whether the path that [`ProjectHandle::current`] returned still leads to the project's folder.
     #[must_use]
     pub fn is_at(&self, here: &Project) -> bool {
         std::fs::metadata(&here.root).is_ok_and(|found| self.is_it(&found))
     }
 
-    /// A path of the project, as it is where the folder is now.
+    /// Returns a path of the project under the folder's current path.
     #[must_use]
     pub fn moved(&self, here: &Project, path: &Path) -> PathBuf {
         match path.strip_prefix(&self.project.root) {
@@ -102,7 +102,7 @@ impl ProjectHandle {
         self.folder.as_ref().is_some_and(|folder| folder.id == (found.dev(), found.ino()))
     }
 
-    /// The path of the open folder, where that leads to it.
+    /// Returns the path of the open folder, if the path leads to the folder.
     fn elsewhere(&self) -> Option<PathBuf> {
         let descriptor = self.folder.as_ref()?.descriptor.as_raw_fd();
         let path = std::fs::read_link(format!("/proc/self/fd/{descriptor}")).ok()?;

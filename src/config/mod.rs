@@ -1,6 +1,6 @@
-//! The settings: flags over the environment over `mooncast.toml`. One file a section.
+//! The settings: flags override the environment, which overrides `mooncast.toml`. Each section has its own file.
 //!
-//! May import: nothing of the house.
+//! May import: no other module of this crate.
 
 mod alerts;
 mod app;

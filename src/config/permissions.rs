@@ -1,31 +1,32 @@
-//! `[permissions]`: what scripts may reach beyond the project's own folder.
+//! `[permissions]`: what scripts may access outside of the project's folder.
 
 use std::path::PathBuf;
 
 use serde::Deserialize;
 
-/// What scripts may reach. The project's folder is readable, its folder `data` is writable too, but for what the host
-/// keeps there (its state, its settings, files with credentials) and the scripts; nothing else is.
+/// What scripts may access. A script may read the project's folder and also write to its folder `data`. The
+/// exceptions are the scripts and the host's own files: its state, its settings, files with credentials. Everything
+/// else needs a permission.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Permissions {
-    /// Files and folders that may be read, relative to the project or absolute.
+    /// Files and folders that scripts may read, relative to the project or absolute.
     pub read: Vec<PathBuf>,
-    /// Files and folders that may be read and written.
+    /// Files and folders that scripts may read and write.
     pub write: Vec<PathBuf>,
-    /// Hosts that the `http` module may talk to: `example.com`, `*.example.com`, `10.0.0.7:8080`. A host that
-    /// resolves to a private address is refused unless that address or range (`10.0.0.0/8`) is named too.
+    /// Hosts that the `http` module may connect to: `example.com`, `*.example.com`, `10.0.0.7:8080`. A host that
+    /// resolves to a private address is refused unless that address or its range (`10.0.0.0/8`) is also listed.
     pub net: Vec<String>,
     /// Environment variables that `env.get` may read.
     pub env: Vec<String>,
-    /// Environment variables that `env.secret` may name: the host fills them in, scripts never see them.
+    /// Environment variables that `env.secret` may name. The host fills them in; scripts never see them.
     pub secrets: Vec<String>,
-    /// The hooks that `http.hook` may declare: by them others have scripts run.
+    /// The hooks that `http.hook` may declare, through which other services start scripts.
     pub hooks: Vec<String>,
 }
 
 impl Permissions {
-    /// Adds what flags grant to what the file grants.
+    /// Adds the permissions that flags grant.
     pub fn extend(&mut self, more: Self) {
         self.read.extend(more.read);
         self.write.extend(more.write);
@@ -35,7 +36,7 @@ impl Permissions {
         self.hooks.extend(more.hooks);
     }
 
-    /// Whether a hook of this name may be declared.
+    /// Whether a script may declare a hook with this name.
     #[must_use]
     pub fn grants_hook(&self, name: &str) -> bool {
         self.hooks.iter().any(|granted| granted == name)

@@ -1,37 +1,38 @@
-//! Where a project is, and what belongs to it.
+//! A project's folder and its files.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The settings file, which marks a project's folder.
+/// The name of the settings file, which marks a project's folder.
 pub const FILE_NAME: &str = "mooncast.toml";
 
-/// The folder in which the host keeps what is its own.
+/// The folder for the host's own files.
 pub const STATE_FOLDER: &str = ".mooncast";
 
 /// A folder with scripts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {
-    /// Its folder, absolute and without links.
+    /// The project's folder: an absolute path without links.
     pub root: PathBuf,
 }
 
 impl Project {
-    /// The project of the folder that was named.
+    /// Returns the project in the folder `root`.
     ///
     /// # Errors
     ///
-    /// When it is not there.
+    /// The folder does not exist.
     pub fn at(root: &Path) -> io::Result<Self> {
         Ok(Self { root: root.canonicalize()? })
     }
 
-    /// The project that a script or folder belongs to: the nearest folder above it with a `mooncast.toml`, then the
-    /// nearest one above the current folder; else the current folder if the script is under it, else the script's.
+    /// Returns the project that a script or folder belongs to. The project is the nearest folder above `path` with a
+    /// `mooncast.toml`, or else the nearest one above the current folder. If there is none, it is the current folder
+    /// for a script under it, and otherwise the script's folder.
     ///
     /// # Errors
     ///
-    /// When `path` or the current folder is not there.
+    /// `path` or the current folder does not exist.
     pub fn of(path: Option<&Path>) -> io::Result<Self> {
         let current = std::env::current_dir()?.canonicalize()?;
         let Some(path) = path else {
@@ -49,20 +50,20 @@ impl Project {
         Ok(Self { root })
     }
 
-    /// The settings file.
+    /// Returns the path of the settings file.
     #[must_use]
     pub fn settings_file(&self) -> PathBuf {
         self.root.join(FILE_NAME)
     }
 
-    /// The host's own folder.
+    /// Returns the path of the folder for the host's own files.
     #[must_use]
     pub fn state_folder(&self) -> PathBuf {
         self.root.join(STATE_FOLDER)
     }
 
-    /// Whether a script of this project holds tests: its name ends in `_test.lua`, or it is in `scripts/tests` or `tests`,
-    /// but for the folders called `lib` there. `mooncast test` runs it, and nothing else does.
+    /// Whether a script of this project contains tests. Its name ends in `_test.lua`, or it is in `scripts/tests` or
+    /// `tests`, except in a folder called `lib` there. Only `mooncast test` runs such a script.
     #[must_use]
     pub fn is_test(&self, script: &Path) -> bool {
         let path = script.strip_prefix(&self.root).unwrap_or(script);
@@ -72,7 +73,7 @@ impl Project {
         name.ends_with("_test.lua") || (among_tests && name.ends_with(".lua"))
     }
 
-    /// A path as people see it: relative to the project where it is inside.
+    /// Returns a path for display: relative to the project if it is inside.
     #[must_use]
     pub fn shown(&self, path: &Path) -> String {
         path.strip_prefix(&self.root).unwrap_or(path).display().to_string()

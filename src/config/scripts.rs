@@ -1,4 +1,4 @@
-//! `[scripts]`: what a run may use before it is stopped.
+//! `[scripts]`: the limits of a run.
 
 use std::time::Duration;
 
@@ -6,21 +6,21 @@ use serde::Deserialize;
 
 use super::units;
 
-/// What one run may use before it is stopped.
+/// The limits of one run. A run that exceeds one is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScriptLimits {
-    /// Bytes that the script's values may take. Default 256 `MiB`.
+    /// The most bytes of the script's values. Default 256 `MiB`.
     pub memory: u64,
-    /// CPU between two calls to the host. Default 10 s.
+    /// The most CPU time between two calls to the host. Default 10 s.
     pub cpu: Duration,
-    /// Real time for the whole run; none by default.
+    /// The most real time for the whole run. Default: no limit.
     pub timeout: Option<Duration>,
-    /// Tasks alive at once. Default 10,000.
+    /// The most tasks alive at once. Default 10,000.
     pub tasks: u32,
-    /// Runs of a daemon that go on at once; more wait for their turn. Default 64.
+    /// The most runs of a daemon at once; further runs wait. Default 64.
     pub workers: u32,
-    /// Bytes that the calls of one run may hold in the host: requests, files, bodies, answers. Beyond them its calls wait.
-    /// Default 64 `MiB`; all runs together have twice as much.
+    /// The most bytes that the calls of one run may hold in the host: requests, files, bodies, answers. Further calls
+    /// wait. Default 64 `MiB`. All runs together have twice as much.
     pub host_memory: u64,
 }
 
@@ -37,7 +37,7 @@ impl Default for ScriptLimits {
     }
 }
 
-/// The section as it stands in the file.
+/// The section as it is in the file.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ScriptsSection {

@@ -1,4 +1,4 @@
-//! `[serve]`: the daemon, and where it listens.
+//! `[serve]`: the daemon and its listener.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -8,35 +8,35 @@ use serde::Deserialize;
 
 use super::{ConfigError, units};
 
-/// Where the page is, unless somebody says otherwise.
+/// The address of the page, unless the settings give another one.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7311);
 
-/// How the daemon behaves.
+/// The daemon's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServeSettings {
-    /// What runs get to end by themselves when the daemon is told to stop. Default 30 s.
+    /// How long runs may take to end by themselves when the daemon stops. Default 30 s.
     pub stop_within: Duration,
-    /// Where it listens.
+    /// The listener's address.
     pub listen: ListenAddress,
-    /// The names under which browsers may ask for the page, beside the address that it listens at. Against others
-    /// (DNS rebinding) it is closed.
+    /// The host names under which browsers may request the page, beside the listener's address. Requests with another
+    /// name are refused, as a protection against DNS rebinding.
     pub hosts: Vec<String>,
-    /// The certificate and key for TLS.
+    /// The certificate and key for TLS. None without TLS.
     pub tls: Option<TlsFiles>,
-    /// The proxies that end TLS in front of it: where some are named, nobody else may connect.
+    /// The proxies that end TLS in front of the daemon. If the list is not empty, only they may connect.
     pub trusted_proxies: Vec<IpAddr>,
-    /// What it does of all that a daemon does, for the hosts of a fleet.
+    /// The roles of this host in a fleet.
     pub roles: HostRoles,
 }
 
-/// What a host does. One alone does all of it.
+/// The roles of a host. A single host has all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HostRoles {
-    /// It runs jobs, and the scripts that somebody wants to run. What their scripts send one by one leaves from there.
+    /// The host runs jobs and requested scripts. Messages that these scripts send one by one leave from this host.
     pub schedule: bool,
-    /// It drives broadcasts.
+    /// The host drives broadcasts.
     pub send: bool,
-    /// It listens: the page, its API, hooks, metrics.
+    /// The host listens and serves the page, its API, hooks and metrics.
     pub page: bool,
 }
 
@@ -44,11 +44,11 @@ impl HostRoles {
     /// All of them.
     pub const ALL: Self = Self { schedule: true, send: true, page: true };
 
-    /// The roles of a list of words.
+    /// Parses the roles from a list of words.
     ///
     /// # Errors
     ///
-    /// What is wrong with it.
+    /// A sentence that says what is wrong.
     pub fn of<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
         let mut roles = Self { schedule: false, send: false, page: false };
         for word in words {
@@ -74,24 +74,24 @@ impl std::fmt::Display for HostRoles {
     }
 }
 
-/// Where the daemon listens.
+/// The address that the daemon listens at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ListenAddress {
-    /// At [`DEFAULT_LISTEN`], if that is free.
+    /// [`DEFAULT_LISTEN`], if it is free.
     #[default]
     Default,
-    /// Here, or the daemon does not start.
+    /// This address. The daemon does not start if it is not free.
     At(SocketAddr),
-    /// Nowhere: no page, and no hooks.
+    /// None: no page and no hooks.
     Nowhere,
 }
 
-/// Files in PEM.
+/// Files for TLS in PEM format.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// The certificate, and those that lead from it to its root.
+    /// The certificate and its chain to the root.
     pub certificate: PathBuf,
-    /// Its private key.
+    /// The certificate's private key.
     pub key: PathBuf,
 }
 
@@ -109,11 +109,11 @@ impl Default for ServeSettings {
 }
 
 impl ListenAddress {
-    /// Where to listen, of a text like `127.0.0.1:7311` or `nowhere`; the port 0 is any that is free.
+    /// Parses an address such as `127.0.0.1:7311`, or `nowhere`. Port 0 means any free port.
     ///
     /// # Errors
     ///
-    /// What is wrong with it.
+    /// A sentence that says what is wrong.
     pub fn of(text: &str) -> Result<Self, String> {
         if text == "nowhere" {
             return Ok(Self::Nowhere);
@@ -125,11 +125,11 @@ impl ListenAddress {
 }
 
 impl ServeSettings {
-    /// Where to listen, if anywhere.
+    /// Returns the address to listen at, if any.
     ///
     /// # Errors
     ///
-    /// When others than this machine would reach it, and what they say would come without TLS.
+    /// Other machines could reach the address, and their requests would come without TLS.
     pub fn address(&self) -> Result<Option<SocketAddr>, String> {
         let address = match self.listen {
             _ if !self.roles.page => return Ok(None),
@@ -149,7 +149,7 @@ impl ServeSettings {
     }
 }
 
-/// The section as it stands in the file.
+/// The section as it is in the file.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ServeSection {
@@ -164,7 +164,7 @@ pub(super) struct ServeSection {
 }
 
 impl ServeSection {
-    /// The settings; paths are taken from the project's folder on.
+    /// Makes the settings. Relative paths start at the project's folder.
     pub(super) fn settings(self, root: &Path) -> Result<ServeSettings, ConfigError> {
         let listen = self.listen.as_deref().map(ListenAddress::of).transpose();
         let listen = listen.map_err(|why| ConfigError::invalid("[serve] listen", why))?;

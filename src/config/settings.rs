@@ -1,4 +1,4 @@
-//! All settings, merged: flags over the environment over the file.
+//! All settings, merged: flags override the environment, which overrides the file.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,32 +12,34 @@ use super::{
     ServeSettings, Timeouts,
 };
 
-/// Everything that can be set.
+/// All settings.
 #[derive(Debug)]
 pub struct Settings {
-    /// The apps that are configured, the default one first. Empty where none is; where nothing goes to them, the default
-    /// one is there all the same, for its limits.
+    /// The configured apps, the default one first. Empty if none is configured. Offline, the default app exists in
+    /// any case, for its limits.
     pub apps: Vec<App>,
-    /// The address of the Postgres server that has the ledger, with its credentials; none where it is a file of the project.
+    /// The URL of the Postgres server with the ledger, including its credentials. None if the ledger is a file of the
+    /// project.
     pub store: Option<SecretString>,
-    /// Whether the project says that it sends to the simulator.
+    /// Whether the project's settings select the simulator.
     pub simulator: bool,
-    /// What runs may use.
+    /// The limits of runs.
     pub scripts: ScriptLimits,
     /// The daemon.
     pub serve: ServeSettings,
-    /// What scripts may reach.
+    /// What scripts may access.
     pub permissions: Permissions,
-    /// Where alerts of the daemon go, if anywhere.
+    /// The daemon's alerts. None if they are not configured.
     pub alerts: Option<AlertSettings>,
-    /// Files with credentials in them, which no permission opens.
+    /// Files that contain credentials. No permission gives access to them.
     pub secret_files: Vec<PathBuf>,
 }
 
-/// The address of an app that has none, where nobody is.
+/// The address of an app without one. Nothing listens there.
 const NOWHERE: &str = "http://localhost:9";
 
-/// What flags say of the default app. Credentials are no flags: every user of the machine can see those.
+/// The flags for the default app. Credentials are not flags, since every user of the machine can see a process's
+/// flags.
 #[derive(Debug, Clone, Default)]
 pub struct AppFlags {
     /// `--base-url`
@@ -46,26 +48,27 @@ pub struct AppFlags {
     pub org: Option<String>,
     /// `--app`
     pub app: Option<String>,
-    /// Whether nothing goes to the apps themselves (`--simulator`, a check), so that addresses and credentials may be
+    /// Whether nothing is sent to the service (`--simulator`, a check), so that addresses and credentials may be
     /// missing.
     pub offline: bool,
 }
 
 impl Settings {
-    /// Reads the project's settings for what sends nothing: no credentials need be there, and there are no flags.
+    /// Reads the project's settings for a command that sends nothing. Credentials may be missing, and there are no
+    /// flags.
     ///
     /// # Errors
     ///
-    /// As [`Self::load`].
+    /// The errors of [`Self::load`].
     pub fn load_offline(project: &Project, environment: &Environment) -> Result<Self, ConfigError> {
         Self::load(project, environment, &AppFlags { offline: true, ..AppFlags::default() })
     }
 
-    /// Reads the project's settings and puts the environment and the flags over them.
+    /// Reads the project's settings and merges the environment and the flags into them.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] for anything unreadable, unknown, ill-typed, senseless or missing.
+    /// [`ConfigError`] for a setting that is unreadable, unknown, ill-typed, invalid or missing.
     pub fn load(project: &Project, environment: &Environment, flags: &AppFlags) -> Result<Self, ConfigError> {
         let path = project.settings_file();
         let file = file::read(&path)?;
@@ -84,7 +87,7 @@ impl Settings {
         }
         let alerts = file.alerts.settings(environment)?;
         let serve = file.serve.settings(&project.root)?;
-        // A certificate's file may hold its key too.
+        // A certificate's file may also contain its key.
         secret_files.extend(serve.tls.iter().flat_map(|tls| [tls.key.clone(), tls.certificate.clone()]));
         let store = store(file.store, environment)?;
         secret_files.extend(store.as_ref().and_then(key_file));
@@ -101,7 +104,7 @@ impl Settings {
     }
 }
 
-/// Puts flags over the environment over what the file says of the default app.
+/// Merges the environment and the flags into the file's settings of the default app.
 fn overlay(app: &mut AppSection, environment: &Environment, flags: &AppFlags) -> Result<(), ConfigError> {
     let pick =
         |flag: &Option<String>, variable: &str, setting: &mut Option<String>| -> Result<(), ConfigError> {
@@ -118,7 +121,7 @@ fn overlay(app: &mut AppSection, environment: &Environment, flags: &AppFlags) ->
     pick(&None, "MOONCAST_CLIENT_ID", &mut app.client_id)?;
     if let Some(secret) = environment.value("MOONCAST_CLIENT_SECRET")? {
         app.client_secret = Some(secret.into());
-        // What the environment says replaces the file's way of logging in, whichever that was.
+        // Credentials from the environment replace those of the file, also those of another kind.
         app.token = None;
     }
     if let Some(token) = environment.value("MOONCAST_TOKEN")? {
@@ -127,7 +130,8 @@ fn overlay(app: &mut AppSection, environment: &Environment, flags: &AppFlags) ->
     Ok(())
 }
 
-/// The app of a section, or none where nothing says which. Offline its limits are wanted all the same.
+/// Makes the app of a section. Returns None if the section does not identify an app. Offline it returns an app in any
+/// case, for its limits.
 fn make_app(
     name: &str,
     section_name: &str,
@@ -217,7 +221,7 @@ fn checked_word(section: &str, setting: &str, word: &str) -> Result<String, Conf
     Ok(word.to_owned())
 }
 
-/// What no script could run with.
+/// Refuses limits that no script could run with.
 fn check_scripts(limits: &ScriptLimits) -> Result<(), ConfigError> {
     let least = 4 * 1024 * 1024;
     if limits.memory < least {

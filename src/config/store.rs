@@ -1,4 +1,5 @@
-//! Where the ledger is: a file of the project, or `store = "postgres://…"`, a server that the hosts of a fleet share.
+//! The location of the ledger: a file of the project, or with `store = "postgres://…"` a server that the hosts of a
+//! fleet share.
 
 use std::path::PathBuf;
 
@@ -7,10 +8,10 @@ use serde::Deserialize;
 
 use super::{ConfigError, Environment};
 
-/// The variable that says it.
+/// The environment variable for the store's address.
 pub const STORE_VARIABLE: &str = "MOONCAST_STORE";
 
-/// `store = "postgres://…"`, or the same as `url` in `[store]`.
+/// `store = "postgres://…"`, or the same URL as `url` in `[store]`.
 #[derive(Debug, Deserialize)]
 #[serde(
     untagged,
@@ -37,7 +38,7 @@ impl StoreSection {
     }
 }
 
-/// The store's address: the environment's over the file's.
+/// Returns the store's address. The environment overrides the file.
 pub(super) fn store(
     section: Option<StoreSection>,
     environment: &Environment,
@@ -49,7 +50,7 @@ pub(super) fn store(
     }
 }
 
-/// The file of the client's private key that a server's address names (`sslkey=FILE`).
+/// Returns the file of the client's private key that a server's address names (`sslkey=FILE`).
 pub(super) fn key_file(address: &SecretString) -> Option<PathBuf> {
     let (_, query) = address.expose_secret().split_once('?')?;
     let value = query.split('&').find_map(|pair| pair.strip_prefix("sslkey="))?;
@@ -57,7 +58,7 @@ pub(super) fn key_file(address: &SecretString) -> Option<PathBuf> {
     Some(PathBuf::from(decoded))
 }
 
-/// A value of a query with its `%2F` read.
+/// Decodes the percent escapes of a query value.
 fn percent_decoded(value: &str) -> Option<String> {
     let mut bytes = value.bytes();
     let mut decoded = Vec::with_capacity(value.len());
@@ -72,7 +73,7 @@ fn percent_decoded(value: &str) -> Option<String> {
     String::from_utf8(decoded).ok()
 }
 
-/// Whether this is how a server is named.
+/// Whether this text is the address of a server.
 #[must_use]
 pub fn is_server(address: &str) -> bool {
     let scheme = address.split_once("://").map(|(scheme, _)| scheme);
@@ -81,7 +82,7 @@ pub fn is_server(address: &str) -> bool {
 
 fn checked(setting: &str, address: SecretString) -> Result<SecretString, ConfigError> {
     if !is_server(address.expose_secret()) {
-        // What it is instead may be a password: it is not shown.
+        // The text is not shown, since it may be a password.
         let message = "must be a Postgres server's address, postgres://USER:PASSWORD@HOST/DATABASE; without it the ledger is a file in .mooncast";
         return Err(ConfigError::invalid(setting, message));
     }

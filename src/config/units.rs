@@ -1,4 +1,4 @@
-//! Durations and sizes as people write them.
+//! Parses durations and sizes.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -6,11 +6,11 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use serde::{Deserialize, Deserializer};
 
-/// A duration: `10s`, `5m`, `1h 30m`.
+/// Parses a duration: `10s`, `5m`, `1h 30m`.
 ///
 /// # Errors
 ///
-/// A sentence that names the text and shows what would be right.
+/// A sentence that quotes the text and shows what would be right.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let parsed: Option<jiff::SignedDuration> = text.parse().ok();
     parsed
@@ -18,24 +18,24 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("`{text}` is no duration; write it like 500ms, 10s, 5m or 1h 30m"))
 }
 
-/// A size in bytes: `64MiB`, `10MB`, `5120`.
+/// Parses a size in bytes: `64MiB`, `10MB`, `5120`.
 ///
 /// # Errors
 ///
-/// A sentence that names the text and shows what would be right.
+/// A sentence that quotes the text and shows what would be right.
 pub fn parse_size(text: &str) -> Result<u64, String> {
     ByteSize::from_str(text)
         .map(|size| size.as_u64())
         .map_err(|_| format!("`{text}` is no size; write it like 5120, 64MiB or 10MB"))
 }
 
-/// For serde: an optional duration as a text.
+/// For serde: an optional duration as text.
 pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(deserializer)?;
     parse_duration(&text).map(Some).map_err(serde::de::Error::custom)
 }
 
-/// For serde: an optional size as a number or a text.
+/// For serde: an optional size as a number or text.
 pub(super) fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "invalid type: another, expected a size, like 5120, \"64MiB\" or \"10MB\"")]

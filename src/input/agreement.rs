@@ -1,4 +1,5 @@
-//! What passes here is read the same by others, and an id that comes out is the text of its cell. For random texts.
+//! Tests with random texts that other CSV readers read accepted files the same way, and that each id equals the text
+//! of its cell.
 
 use std::fs::File;
 use std::io::{Cursor, Seek, Write as _};
@@ -13,7 +14,7 @@ use super::table::{TableEvent, TableReader};
 
 type TextRows = Vec<Vec<String>>;
 
-/// The rows with any text, as this reader has them; none where anything is refused.
+/// Returns the non-blank rows as this crate reads them. Returns None if anything is refused.
 fn ours(text: &str, separator: Option<u8>) -> Option<TextRows> {
     let options = AudienceOptions { separator, ..AudienceOptions::default() };
     let mut table = TableReader::open(Cursor::new(text.as_bytes().to_vec()), &options, false, None).ok()?;
@@ -31,7 +32,7 @@ fn with_text(rows: TextRows) -> TextRows {
     rows.into_iter().filter(|row| row.iter().any(|cell| !cell.trim().is_empty())).collect()
 }
 
-/// As the crate `csv` reads it.
+/// Returns the rows as the crate `csv` reads them.
 fn crate_csv(text: &str) -> TextRows {
     let mut reader =
         ::csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
@@ -39,8 +40,9 @@ fn crate_csv(text: &str) -> TextRows {
     with_text(rows.collect())
 }
 
-/// As Excel splits it: a line `sep=` says the separator and is hidden; a cell that begins with a quote goes on to the
-/// next single one, and what stands behind that belongs to it too; any other quote is text; CR, LF and CR LF end a row.
+/// Returns the rows as Excel splits them. A line `sep=` gives the separator and is hidden. A cell that begins with a
+/// quote extends to the next single quote and also includes the text after it. Any other quote is text. CR, LF and CR
+/// LF end a row.
 fn excel(text: &str) -> TextRows {
     let said = text.get(..4).filter(|head| head.eq_ignore_ascii_case("sep="));
     let mut head = text.chars().skip(4);
@@ -77,7 +79,7 @@ fn excel(text: &str) -> TextRows {
     with_text(rows)
 }
 
-/// Texts of the signs that matter, now and then in the order of a table.
+/// Random texts of the significant characters, sometimes arranged as a table.
 fn texts() -> impl Strategy<Value = String> {
     let odd = "(a|1|\"|\"\"|,|\n|\r\n|\r| |;|\t|=|群|,\"|\",|\"\n){0,14}";
     let table =
@@ -85,14 +87,14 @@ fn texts() -> impl Strategy<Value = String> {
     prop_oneof![odd, table]
 }
 
-/// A cell of an id: blanks around it, the id, whether it has quotes, and the name beside it.
+/// A cell with an id: the blanks around it, the id, whether it is quoted, and the name beside it.
 fn cells(id: &'static str) -> impl Strategy<Value = Vec<(String, String, String, bool, String)>> {
     let blanks = "[ \u{a0}\u{3000}\u{2003}]{0,2}";
     let cell = (blanks, id, blanks, any::<bool>(), "[A-Za-z群组名称 ]{0,6}");
     prop::collection::vec(cell, 1..12)
 }
 
-/// A file of these cells.
+/// A file with these cells.
 fn file(cells: &[(String, String, String, bool, String)], separator: char, encoding: usize) -> File {
     let mut text = format!("name{separator}group_id\r\n");
     for (before, id, after, quoted, name) in cells {
@@ -117,7 +119,7 @@ fn file(cells: &[(String, String, String, bool, String)], separator: char, encod
     file
 }
 
-/// The ids of a file; an error for each line that is refused, and none at all where the whole is.
+/// Returns the ids of a file, with None for each refused line. Returns None if the whole file is refused.
 fn ids(file: File, encoding: usize) -> Option<Vec<Option<String>>> {
     let encoding = (encoding == 4).then(|| "gb18030".to_owned());
     let mut audience =

@@ -1,4 +1,4 @@
-//! What a workbook unpacks to, counted before anything of it is kept.
+//! Limits what a workbook unpacks to, before any of it is kept in memory.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
@@ -7,13 +7,13 @@ use zip::ZipArchive;
 use super::LONGEST;
 use super::fault::InputError;
 
-/// Bytes that its sheets may unpack to: they are read row by row.
+/// The most bytes that a workbook's sheets may unpack to. Sheets are read row by row.
 const SHEETS: u64 = 1 << 30;
 
-/// Bytes that all else may unpack to: its texts and formats are held in memory.
+/// The most bytes that all other files may unpack to. Texts and formats are held in memory.
 const TEXTS: u64 = 128 << 20;
 
-/// Files in the archive.
+/// The most files in the archive.
 const FILES: usize = 10_000;
 
 /// Measures the longest text between two tags.
@@ -40,7 +40,7 @@ impl Write for LongestText {
     }
 }
 
-/// Refuses what is no workbook, and one that unpacks to more than it may.
+/// Refuses a file that is not a workbook, or that unpacks to more than the limits.
 pub(super) fn check<R: Read + Seek>(source: &mut R) -> Result<(), InputError> {
     let mut head = [0; 4];
     let failed = |error: &io::Error| InputError::whole(format!("it cannot be read: {error}"));
@@ -74,7 +74,7 @@ pub(super) fn check<R: Read + Seek>(source: &mut R) -> Result<(), InputError> {
         let mut part = archive.by_index(index).map_err(|error| damaged(&error))?;
         let is_sheet = part.name().map_err(|error| damaged(&error))?.contains("worksheets/");
         let left = if is_sheet { &mut sheets } else { &mut texts };
-        // What the archive says of its sizes is not believed.
+        // The sizes that the archive declares are not trusted.
         let mut text = LongestText::default();
         let size = io::copy(&mut (&mut part).take(*left + 1), &mut text).map_err(|error| damaged(&error))?;
         if is_sheet && text.longest > LONGEST {

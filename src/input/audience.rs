@@ -1,4 +1,4 @@
-//! The recipients of a file, read page by page: a table by its header, JSON as a list, JSONL as a value a line.
+//! Reads the recipients of a file page by page: a table by its header, JSON as a list, JSONL as one value per line.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -21,7 +21,7 @@ use super::sheet::SheetReader;
 use super::table::{TableEvent, TableReader};
 use super::text::TextReader;
 
-/// About how many bytes a value takes.
+/// Estimates the bytes of a value.
 fn size(value: &Value) -> usize {
     size_of::<Value>()
         + match value {
@@ -32,7 +32,7 @@ fn size(value: &Value) -> usize {
         }
 }
 
-/// What a file is, by the end of its name.
+/// The format of a file, by its file name extension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum AudienceFormat {
     Table,
@@ -45,18 +45,18 @@ enum AudienceFormat {
 pub struct Audience {
     body: AudienceReader,
     id_column: String,
-    /// How many digits most ids of its first page have, where one is a long number.
+    /// The usual number of digits of the first page's ids, if any id is a long number.
     digits: Option<usize>,
-    /// Whether the script says which column holds the ids.
+    /// Whether the script names the column of ids.
     is_chosen: bool,
-    /// Names of fields that were met and found right.
+    /// Field names that were already checked and accepted.
     fields: HashSet<String>,
     /// Whether the first page was read.
     begun: bool,
     over: bool,
 }
 
-/// Bytes of recipients after which a page ends, however few it has.
+/// A page ends when its recipients exceed this number of bytes.
 const PAGE_BYTES: usize = 1 << 20;
 
 enum AudienceReader {
@@ -66,7 +66,7 @@ enum AudienceReader {
 }
 
 impl Audience {
-    /// Refuses a name whose end says none of the forms, and options that its form does not have.
+    /// Refuses a file name without a known extension, and options that the file's format does not have.
     ///
     /// # Errors
     ///
@@ -84,11 +84,11 @@ impl Audience {
         }
     }
 
-    /// Opens a file by the end of its name.
+    /// Opens a file. Its name's extension gives the format.
     ///
     /// # Errors
     ///
-    /// What makes all of it unreadable.
+    /// A fault that makes the whole file unreadable.
     pub fn open(path: &str, file: File, options: &AudienceOptions) -> Result<Self, InputError> {
         let id_column = options.id_column.as_deref().map_or(GROUP_ID, str::trim).to_owned();
         let body = match form(path).map_err(InputError::whole)? {
@@ -130,11 +130,11 @@ impl Audience {
         })
     }
 
-    /// The next recipients, at the most so many; fewer at the end, or where they are long.
+    /// Returns the next recipients, at most `most`. There are fewer at the end of the file, or if they are long.
     ///
     /// # Errors
     ///
-    /// What makes the rest unreadable.
+    /// A fault that makes the rest of the file unreadable.
     pub fn page(&mut self, most: usize) -> Result<Vec<RecipientLine>, InputError> {
         let mut page = Vec::with_capacity(most);
         let mut bytes = 0;
@@ -164,7 +164,7 @@ impl Audience {
         Ok(page)
     }
 
-    /// Whether the last recipient was given.
+    /// Whether the last recipient was returned.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.over
@@ -196,7 +196,7 @@ impl Audience {
         }
     }
 
-    /// The names of its columns, where it has a header.
+    /// Returns the names of the columns. None for a file without a header.
     #[must_use]
     pub fn header(&self) -> Option<&[String]> {
         match &self.body {
@@ -206,7 +206,7 @@ impl Audience {
         }
     }
 
-    /// What the file was taken for, and how much of it was read: "GB18030, 3 rows, columns separated by comma".
+    /// Returns the recognised format and how much was read: "GB18030, 3 rows, columns separated by comma".
     #[must_use]
     pub fn read_as(&self) -> String {
         let (encoding, (rows, blank), separator) = match &self.body {
@@ -229,7 +229,7 @@ impl Audience {
         format!("{encoding}, {rows} row{}{separator}{blank}", if rows == 1 { "" } else { "s" })
     }
 
-    /// Rows without any text, which were passed over.
+    /// Returns the number of rows without any text, which are skipped.
     #[must_use]
     pub fn blank_rows(&self) -> u64 {
         match &self.body {
@@ -271,7 +271,7 @@ fn of_sheet(sheet: &SheetReader, line: u64, cells: &[SheetCell]) -> Result<Value
     of_cells(&sheet.header, sheet.id, line, texts)
 }
 
-/// A recipient out of the cells of a row.
+/// Returns the recipient in the cells of a row.
 fn of_cells<'cell>(
     names: &[String],
     id: usize,
@@ -300,7 +300,7 @@ fn of_cells<'cell>(
             fields.insert(name.clone(), Value::from(cell));
         }
     }
-    // The column of ids decides, whatever another one is called.
+    // The chosen column has the ids, even if another one is called `group_id`.
     let of_ids = names.get(id).filter(|name| *name != GROUP_ID);
     if let Some(id) = of_ids.and_then(|name| fields.get(name)).cloned() {
         fields.insert(GROUP_ID.to_owned(), id);

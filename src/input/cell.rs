@@ -1,4 +1,4 @@
-//! A workbook's cell, as an id and as text.
+//! A workbook's cell, read as an id or as text.
 
 use calamine::{DataRef, ExcelDateTime};
 
@@ -7,9 +7,9 @@ use calamine::{DataRef, ExcelDateTime};
 pub(super) enum SheetCell {
     Empty,
     Text(String),
-    /// A number, and the code of its format.
+    /// A number, and its format code.
     Number(f64, String),
-    /// A value that is no id: what it is called, and its text.
+    /// A value that cannot be an id: the name of its type, and its text.
     Other(&'static str, String),
     /// An error such as `#N/A`.
     Error(String),
@@ -31,7 +31,7 @@ impl SheetCell {
         }
     }
 
-    /// The text of an id: a text as it stands, or the digits of a whole number that has lost none.
+    /// Returns the text of an id: a text unchanged, or the digits of a whole number that has lost none.
     pub(super) fn id(&self) -> Result<String, String> {
         match self {
             Self::Empty => Ok(String::new()),
@@ -42,7 +42,7 @@ impl SheetCell {
         }
     }
 
-    /// The text for people.
+    /// Returns the text for people.
     pub(super) fn text(&self) -> Result<String, String> {
         match self {
             Self::Empty => Ok(String::new()),
@@ -65,10 +65,10 @@ impl SheetCell {
     }
 }
 
-/// What to do about an id that is no text.
+/// The remedy for an id that is not text.
 const AS_TEXT: &str = "format the column as text and enter the id again";
 
-/// The first number of 16 digits: Excel keeps 15.
+/// The first number of 16 digits. Excel keeps 15.
 const MOST: f64 = 1e15;
 
 fn digits(number: f64, format: &str) -> Result<String, String> {
@@ -81,7 +81,7 @@ fn digits(number: f64, format: &str) -> Result<String, String> {
         ));
     }
     let digits = format!("{:.0}", number + 0.0);
-    // A format of zeros shows as many digits; one with letters or signs of its own shows another text.
+    // A format of zeros sets the number of digits. A format with other letters or signs shows another text.
     let whole = format.split(['.', ';']).next().unwrap_or_default();
     let zeros = whole.matches('0').count();
     let is_known = format.eq_ignore_ascii_case("general")
@@ -97,7 +97,7 @@ fn digits(number: f64, format: &str) -> Result<String, String> {
     Ok(if zeros > 1 { format!("{digits:0>zeros$}") } else { digits })
 }
 
-/// A date as text: days since 1900 stand for it in the file.
+/// Formats a date. The file stores it as days since 1900.
 fn date(when: &ExcelDateTime) -> String {
     let (year, month, day, hour, minute, second, _) = when.to_ymd_hms_milli();
     match (when.is_duration(), hour, minute, second) {

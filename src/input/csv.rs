@@ -1,7 +1,7 @@
-//! CSV, strictly: what programs read differently is told and not guessed.
+//! Strict CSV: text that programs read differently is refused, not guessed.
 //!
-//! A cell that begins with a quote ends with one, and a quote in it is doubled; in any other cell there is no quote.
-//! CR, LF and CR LF end a row. So the `csv` crate, Python's `csv` and Excel read what passes here in the same way.
+//! A cell that begins with a quote ends with one, and a quote inside it is doubled. Other cells contain no quotes.
+//! CR, LF and CR LF end a row. The `csv` crate, Python's `csv` and Excel read accepted text in the same way.
 
 use super::LONGEST;
 use super::fault::{InputError, column};
@@ -11,9 +11,9 @@ use super::text::BlockSource;
 #[derive(Debug, Default, Clone)]
 pub(super) struct CsvRecord {
     text: Vec<u8>,
-    /// Where each cell ends, and whether it has quotes.
+    /// The end of each cell, and whether the cell is quoted.
     cells: Vec<(usize, bool)>,
-    /// The line that it begins in.
+    /// The line that the row begins in.
     pub(super) line: u64,
 }
 
@@ -33,7 +33,7 @@ impl CsvRecord {
         (0..self.len()).map(|index| self.get(index).unwrap_or_default())
     }
 
-    /// The cells with quotes that hold a line break.
+    /// Returns the indices of the quoted cells that contain a line break.
     pub(super) fn broken_cells(&self) -> impl Iterator<Item = usize> {
         (0..self.len()).filter(|&index| {
             self.cells[index].1 && self.get(index).is_some_and(|cell| cell.contains(['\n', '\r']))
@@ -56,7 +56,7 @@ impl CsvRecord {
     }
 }
 
-/// What was read.
+/// The result of reading a row.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum CsvEvent {
     Row,
@@ -65,13 +65,13 @@ pub(super) enum CsvEvent {
     End,
 }
 
-/// Rows out of a text.
+/// Reads rows from a text.
 pub(super) struct CsvRowReader<S> {
     pub(super) source: S,
     separator: u8,
-    /// The line that comes next.
+    /// The next line.
     line: u64,
-    /// The last row ended with CR: an LF right after it belongs to it.
+    /// Whether the last row ended with CR. An LF right after it belongs to it.
     after_return: bool,
 }
 
@@ -80,7 +80,7 @@ enum CsvState {
     CellStart,
     Plain,
     Quoted,
-    /// After a quote within quotes: the end of the cell, or half of a doubled one.
+    /// After a quote within quotes: the end of the cell, or the first half of a doubled quote.
     Quote,
 }
 
@@ -93,7 +93,7 @@ impl<S: BlockSource> CsvRowReader<S> {
         self.separator
     }
 
-    /// Reads the next row. After a fault nothing more can be read.
+    /// Reads the next row. Nothing can be read after a fault.
     pub(super) fn read(&mut self, record: &mut CsvRecord, names: &[String]) -> Result<CsvEvent, InputError> {
         record.clear();
         self.skip_feed()?;

@@ -1,4 +1,4 @@
-//! Which encoding a text is in: told by its mark, or found by reading all of it once.
+//! Detects the encoding of a text: from its byte order mark, or by reading the whole text once.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -9,15 +9,15 @@ use super::fault::InputError;
 use super::options::NamedEncoding;
 use super::position::Position;
 
-/// What a text was taken for.
+/// The detected encoding of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct DetectedEncoding {
     pub(super) encoding: &'static Encoding,
-    /// Bytes of the mark that it begins with.
+    /// The length of the byte order mark in bytes.
     pub(super) mark: u64,
 }
 
-/// Finds out, and goes back to the start.
+/// Detects the encoding and returns to the start of the text.
 pub(super) fn detect<R: Read + Seek>(
     source: &mut R,
     asked: Option<NamedEncoding>,
@@ -53,7 +53,7 @@ fn read_some(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
-/// Refuses what is no text, by its first bytes.
+/// Refuses content that is not text, by its first bytes.
 fn no_text(head: &[u8]) -> Result<(), InputError> {
     let what = match head {
         [b'P', b'K', 3, 4, ..] => {
@@ -69,7 +69,7 @@ fn no_text(head: &[u8]) -> Result<(), InputError> {
     Err(InputError::whole(what))
 }
 
-/// What the mark at the start says.
+/// Returns the encoding of the byte order mark.
 fn marked(head: &[u8]) -> Result<Option<DetectedEncoding>, InputError> {
     let found = |encoding, mark| Ok(Some(DetectedEncoding { encoding, mark }));
     match head {
@@ -84,7 +84,7 @@ fn marked(head: &[u8]) -> Result<Option<DetectedEncoding>, InputError> {
     }
 }
 
-/// The mark against what was asked for.
+/// Checks the byte order mark against the requested encoding.
 fn agreed(found: DetectedEncoding, asked: Option<NamedEncoding>) -> Result<DetectedEncoding, InputError> {
     match asked {
         None => Ok(found),
@@ -103,26 +103,27 @@ fn agreed(found: DetectedEncoding, asked: Option<NamedEncoding>) -> Result<Detec
     }
 }
 
-/// What was seen of a text without a mark.
+/// Statistics of a text without a byte order mark.
 #[derive(Default)]
 struct TextStatistics {
     bytes: u64,
     nuls: u64,
-    /// Units of two bytes that are an ASCII character, the low byte first or the high one.
+    /// Two-byte units that are an ASCII character, with the low byte first (and below, with the high byte first).
     low_first: u64,
     high_first: u64,
-    /// Characters of several bytes in UTF-8, and bytes that are none.
+    /// Characters of several bytes in UTF-8 (and below, bytes that are not UTF-8).
     long: u64,
     broken: u64,
-    /// Where the first of those is: line and character.
+    /// The line and the character of the first byte that is not UTF-8.
     first_broken: Option<(u64, u64)>,
-    /// Runs of bytes over 127, and those of them that are common Chinese characters in GB18030 too.
+    /// Runs of bytes over 127 (and below, those that are also common Chinese characters in GB18030).
     runs: u64,
     double_runs: u64,
-    /// Runs of common Chinese characters and signs in GB18030, and how many bytes there are over 127.
+    /// Runs of common Chinese characters and signs in GB18030 (and below, the number of bytes over 127).
     common_runs: u64,
     high: u64,
-    /// The line that is counted, and the first with a run that is UTF-8 throughout: two characters or more, of three bytes.
+    /// The current line (and below, the first line with a run that is entirely UTF-8: at least two characters of
+    /// three bytes each).
     line: u64,
     after_return: bool,
     utf8_line: Option<u64>,
@@ -130,13 +131,13 @@ struct TextStatistics {
     sample: Vec<u8>,
 }
 
-/// Bytes that an encoding is guessed by: a guess costs more than all else that is done with a text.
+/// The most bytes for a guess of the encoding. A guess costs more than all other processing of a text.
 const SAMPLE: usize = 1 << 20;
 
-/// Bytes before the first one over 127 that are looked at too.
+/// The bytes before the first one over 127 that the sample includes.
 const BEFORE: usize = 64;
 
-/// Up to so many bytes over 127 a guess by frequency says little.
+/// With at most this number of bytes over 127, a guess by frequency is unreliable.
 const SHORT: u64 = 24;
 
 impl TextStatistics {
@@ -163,7 +164,7 @@ impl TextStatistics {
         Ok(seen)
     }
 
-    /// Keeps what the encoding is guessed by: from a little before the first byte over 127 on, up to a bound.
+    /// Keeps the sample for the guess, which starts shortly before the first byte over 127 and has a limited size.
     fn keep(&mut self, fresh: &[u8]) {
         let left = SAMPLE - self.sample.len();
         let begins =
@@ -174,7 +175,7 @@ impl TextStatistics {
         }
     }
 
-    /// What it looks like, in general and among Chinese encodings.
+    /// Returns the likeliest encoding, in general and among Chinese encodings.
     fn guess(&self) -> (&'static Encoding, &'static Encoding) {
         let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
         detector.feed(&self.sample, self.sample.len() < SAMPLE);
@@ -200,7 +201,7 @@ impl TextStatistics {
             self.after_return = byte == b'\r';
         }
         if self.nuls > 0 || self.bytes == 0 {
-            // Blocks begin at even places, for all but the last are of an even length.
+            // Units start at even positions, since all blocks but the last have an even length.
             for unit in fresh.chunks_exact(2) {
                 match *unit {
                     [1..=0x7f, 0] => self.low_first += 1,
@@ -212,7 +213,8 @@ impl TextStatistics {
         self.bytes += fresh.len() as u64;
     }
 
-    /// Whether UTF-8 and GB18030 both make letters of it: two bytes each, and common Chinese characters.
+    /// Ends a run of bytes over 127 and classifies it: letters in both UTF-8 and GB18030, or common Chinese
+    /// characters.
     fn end_run(&mut self, run: &mut Vec<u8>) {
         if run.is_empty() {
             return;
@@ -240,7 +242,7 @@ impl TextStatistics {
         run.clear();
     }
 
-    /// Checks for UTF-8; gives how many bytes at the end belong to a character that goes on.
+    /// Checks for UTF-8. Returns how many bytes at the end belong to an incomplete character.
     fn validate(&mut self, mut bytes: &[u8], last: bool, position: &mut Position) -> usize {
         loop {
             let (valid, broken) = match std::str::from_utf8(bytes) {
@@ -276,7 +278,7 @@ impl TextStatistics {
             }
             return Ok(UTF_8);
         }
-        // UTF-8 with a fault in it is no other encoding: reading on tells where the fault is.
+        // UTF-8 with a fault in it is no other encoding. The decoder then reports where the fault is.
         if self.long > self.broken {
             return Ok(UTF_8);
         }
@@ -304,7 +306,7 @@ impl TextStatistics {
         ))
     }
 
-    /// UTF-16 without a mark, where its ASCII characters tell the order of the bytes.
+    /// Decides the byte order of UTF-16 without a mark by its ASCII characters.
     fn utf16(&self) -> Result<&'static Encoding, InputError> {
         if self.nuls * 3 >= self.bytes * 2 {
             return Err(InputError::whole("it is in UTF-32, which is not read; save it as UTF-8"));

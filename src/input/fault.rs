@@ -1,35 +1,35 @@
-//! What is wrong with something that was read, and where.
+//! An error of an input file, and its position.
 
 use std::fmt;
 
-/// What is wrong with a text, or with one row of it.
+/// A fault of a text, or of one row of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InputError {
-    /// The line, counted from 1 as editors count; none where it is about all of it.
+    /// The line, counted from 1 as editors count. None for a fault of the whole text.
     pub line: Option<u64>,
-    /// Where in the line, such as "column 2 (`name`)"; may be empty.
+    /// The position in the line, such as "column 2 (`name`)". May be empty.
     pub place: String,
-    /// What is wrong, and what to do about it.
+    /// What is wrong and how to correct it.
     pub what: String,
 }
 
 impl InputError {
-    /// Something about the whole.
+    /// A fault of the whole text.
     pub(super) fn whole(what: impl Into<String>) -> Self {
         Self { line: None, place: String::new(), what: what.into() }
     }
 
-    /// Something about a line.
+    /// A fault of a line.
     pub(super) fn line(line: u64, what: impl Into<String>) -> Self {
         Self { line: Some(line), place: String::new(), what: what.into() }
     }
 
-    /// Something about a place in a line.
+    /// A fault at a position in a line.
     pub(super) fn at(line: u64, place: impl Into<String>, what: impl Into<String>) -> Self {
         Self { line: Some(line), place: place.into(), what: what.into() }
     }
 
-    /// The same without the line, for where the line stands beside it.
+    /// Returns the fault without its line, for a text that shows the line itself.
     #[must_use]
     pub fn without_line(&self) -> String {
         if self.place.is_empty() { self.what.clone() } else { format!("{}: {}", self.place, self.what) }
@@ -49,7 +49,7 @@ impl fmt::Display for InputError {
 
 impl std::error::Error for InputError {}
 
-/// How a column is named in errors: its number, and its name where it has one.
+/// Returns the name of a column in errors: its number, and its name if it has one.
 pub(super) fn column(index: usize, name: Option<&str>) -> String {
     match name {
         Some(name) if !name.is_empty() => format!("column {} (`{name}`)", index + 1),

@@ -1,4 +1,4 @@
-//! The names of a table's columns, and which of them holds the ids.
+//! The names of a table's columns, and the column of ids.
 
 use std::collections::HashMap;
 
@@ -6,13 +6,13 @@ use crate::message::{nearest, quoted};
 
 use super::fault::{InputError, column};
 
-/// The column of ids where nothing else is said.
+/// The default name of the column of ids.
 pub(super) const GROUP_ID: &str = "group_id";
 
-/// The column of users.
+/// The name of the column of users.
 pub(super) const USERS: &str = "users";
 
-/// Names that people give the column of ids, in lower case and without blanks and signs.
+/// Likely names of the column of ids, in lower case, without blanks and signs.
 const MEANT: &[&str] = &[
     "groupid",
     "gid",
@@ -52,7 +52,7 @@ const MEANT: &[&str] = &[
     "群组ids",
 ];
 
-/// Names that people give the column of users, in the same form.
+/// Likely names of the column of users, in the same form.
 const MEANT_USERS: &[&str] = &[
     "users",
     "user",
@@ -76,7 +76,7 @@ const MEANT_USERS: &[&str] = &[
     "接收者",
 ];
 
-/// The names in a row, without blanks around them.
+/// Returns the names in a row, without blanks around them.
 pub(super) fn names<'cell>(
     cells: impl Iterator<Item = &'cell str>,
     line: u64,
@@ -92,7 +92,7 @@ pub(super) fn names<'cell>(
             );
             return Err(InputError::at(line, format!("column {}", index + 1), what));
         }
-        // A tab or a line break may stand in a name of a spreadsheet; what else ends a line may have ended this one.
+        // A spreadsheet's name may contain a tab or a line break. Other line ends may have ended this name.
         let hidden = name.chars().find(|letter| {
             !matches!(letter, '\t' | '\n' | '\r')
                 && (letter.is_control() || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{ad}'))
@@ -109,7 +109,7 @@ pub(super) fn names<'cell>(
     Ok(names)
 }
 
-/// The column that holds the ids.
+/// Returns the column of ids.
 pub(super) fn id_column(names: &[String], wanted: &str, line: u64) -> Result<usize, InputError> {
     let wanted = wanted.trim();
     if let Some(index) = names.iter().position(|name| name == wanted) {
@@ -129,16 +129,16 @@ pub(super) fn id_column(names: &[String], wanted: &str, line: u64) -> Result<usi
     ))
 }
 
-/// What a name seems to be meant for, where it is neither that of the ids nor `users`.
+/// The probable meaning of a name that is neither the name of the ids nor `users`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ColumnMeaning {
-    /// The ids: it differs from their name in nothing but case, blanks, signs and full-width letters.
+    /// The ids: the name differs from theirs only in case, blanks, signs and full-width letters.
     Id,
     Users,
     Itself,
 }
 
-/// What a name seems to be meant for.
+/// Returns the probable meaning of a name.
 pub(super) fn meaning(name: &str, id_column: &str) -> ColumnMeaning {
     let name = plain(name);
     if name == plain(id_column) {
@@ -150,21 +150,21 @@ pub(super) fn meaning(name: &str, id_column: &str) -> ColumnMeaning {
     }
 }
 
-/// What is wrong with a second column or field of ids.
+/// Returns the error for a second column or field of ids.
 pub(super) fn two_of_ids(what: &str, id_column: &str) -> String {
     format!(
         "this {what} and `{id_column}` both seem to hold the ids; rename one, or say which: `id_column = \"{id_column}\"`"
     )
 }
 
-/// What is wrong with a column or field of users that is called otherwise.
+/// Returns the error for a column or field of users with another name.
 pub(super) fn other_users(what: &str) -> String {
     format!(
         "the {what} of a group's users is called `{USERS}`; rename this one, or the whole group gets the message"
     )
 }
 
-/// Refuses a column that seems to be meant for users and is not called so: the whole group would get the message.
+/// Refuses a column that probably means users but has another name: the whole group would get the message.
 pub(super) fn check_users(names: &[String], line: u64) -> Result<(), InputError> {
     if names.iter().any(|name| name == USERS) {
         return Ok(());
@@ -178,7 +178,7 @@ pub(super) fn check_users(names: &[String], line: u64) -> Result<(), InputError>
     }
 }
 
-/// Refuses a second column whose name is the one of the ids but for case, blanks or signs.
+/// Refuses a second column whose name equals that of the ids except for case, blanks or signs.
 pub(super) fn check_alike(names: &[String], id: usize, line: u64) -> Result<(), InputError> {
     let Some(of_ids) = names.get(id) else { return Ok(()) };
     let is_second = |(index, name): &(usize, &String)| *index != id && plain(name) == plain(of_ids);
@@ -190,12 +190,12 @@ pub(super) fn check_alike(names: &[String], id: usize, line: u64) -> Result<(), 
     }
 }
 
-/// Whether one of the names seems to be meant for the ids.
+/// Whether one of the names probably means the ids.
 pub(super) fn means_id(names: &[String]) -> bool {
     names.iter().any(|name| MEANT.contains(&plain(name).as_str()))
 }
 
-/// A name in lower case, without blanks and signs, and with the usual letters for full-width ones.
+/// Returns a name in lower case, without blanks and signs, and with plain letters for full-width ones.
 fn plain(name: &str) -> String {
     let usual = |letter: char| match letter {
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(letter) - 0xfee0).unwrap_or(letter),
@@ -204,7 +204,7 @@ fn plain(name: &str) -> String {
     name.chars().map(usual).filter(|letter| letter.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-/// The name that was meant.
+/// Returns the name that was probably meant.
 pub(super) fn proposed<'name>(names: &'name [String], wanted: &str) -> Option<&'name str> {
     let same = names.iter().find(|name| !name.is_empty() && plain(name) == plain(wanted));
     let meant = || names.iter().find(|name| MEANT.contains(&plain(name).as_str()));

@@ -1,12 +1,13 @@
-//! Ids of groups and users as files hold them.
+//! Reads ids of groups and users from files.
 
 use crate::message::{IdKind, altered, is_invisible, quoted};
 
-/// An id of a group: the text without blanks around it, and nothing else changed.
+/// Reads the id of a group: the text without the blanks around it, otherwise unchanged.
 ///
 /// # Errors
 ///
-/// A sentence with the value for what is no id, or no longer the one that it was: blank, with something invisible or a
+/// A sentence with the value, for a text that is not an id or that a program has changed ([`altered`]): blank, or
+/// with a blank or an invisible character inside.
 /// blank inside, changed by a program ([`altered`]).
 pub fn group_id(text: &str) -> Result<&str, String> {
     let trimmed = trim(text);
@@ -16,11 +17,11 @@ pub fn group_id(text: &str) -> Result<&str, String> {
     read(text, trimmed, IdKind::Group)
 }
 
-/// The users of one cell, separated by `;` or `；`; without blanks around them and without repeats.
+/// Reads the users of one cell, separated by `;` or `；`, without the blanks around them and without repeats.
 ///
 /// # Errors
 ///
-/// A sentence with the value: a comma, which may separate users or not; an id that is none.
+/// A sentence with the value: for a comma, which may or may not separate users, and for an invalid id.
 pub fn split_users(cell: &str) -> Result<Vec<String>, String> {
     let mut users: Vec<String> = Vec::new();
     for part in cell.split([';', '；']).filter(|part| !trim(part).is_empty()) {
@@ -32,11 +33,11 @@ pub fn split_users(cell: &str) -> Result<Vec<String>, String> {
     Ok(users)
 }
 
-/// One user.
+/// Reads one user.
 ///
 /// # Errors
 ///
-/// As [`split_users`].
+/// The errors of [`split_users`].
 pub fn user(text: &str) -> Result<String, String> {
     let trimmed = trim(text);
     if trimmed.is_empty() {

@@ -1,4 +1,4 @@
-//! The values of a JSON list or of JSON lines, one after the other.
+//! Reads the values of a JSON list or of JSON lines, one by one.
 
 use serde_json::Value;
 
@@ -8,13 +8,13 @@ use super::json;
 use super::position::Position;
 use super::text::BlockSource;
 
-/// A value, its line, and what is wrong with it where something is.
+/// A value with its line, or the fault of that value.
 pub(super) struct InputItem {
     pub(super) line: u64,
     pub(super) value: Result<Value, InputError>,
 }
 
-/// The values of a text.
+/// Reads the values of a text.
 pub(super) struct ItemReader<S> {
     pub(super) source: S,
     form: ItemsState,
@@ -24,9 +24,9 @@ pub(super) struct ItemReader<S> {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ItemsState {
-    /// A value a line.
+    /// One value per line.
     Lines,
-    /// One list: not begun, in it before its first item, in it after a comma, and at its end.
+    /// One list: before it, before its first item, after a comma, and at its end.
     Before,
     First,
     Next,
@@ -34,21 +34,21 @@ enum ItemsState {
 }
 
 impl<S: BlockSource> ItemReader<S> {
-    /// Of a text with a value a line.
+    /// Reads a text with one value per line.
     pub(super) fn lines(source: S) -> Self {
         Self { source, form: ItemsState::Lines, position: Position::default(), blank: 0 }
     }
 
-    /// Of a text that is one list.
+    /// Reads a text that is one list.
     pub(super) fn list(source: S) -> Self {
         Self { form: ItemsState::Before, ..Self::lines(source) }
     }
 
-    /// The next value.
+    /// Returns the next value.
     ///
     /// # Errors
     ///
-    /// What makes the rest unreadable.
+    /// A fault that makes the rest unreadable.
     pub(super) fn advance(&mut self) -> Result<Option<InputItem>, InputError> {
         if self.form == ItemsState::Lines { self.line() } else { self.item() }
     }
@@ -114,7 +114,7 @@ impl<S: BlockSource> ItemReader<S> {
         Err(InputError::at(self.position.line, format!("character {}", self.position.column), what))
     }
 
-    /// The next item of the list, found by its brackets and quotes alone.
+    /// Returns the next item of the list, found only by its brackets and quotes.
     fn item(&mut self) -> Result<Option<InputItem>, InputError> {
         if self.form == ItemsState::Before {
             self.blanks()?;
@@ -144,7 +144,7 @@ impl<S: BlockSource> ItemReader<S> {
         Ok(Some(InputItem { line: start.line, value: json::decode_from(&text, start) }))
     }
 
-    /// The text up to the comma or bracket behind the item.
+    /// Returns the text up to the comma or bracket after the item.
     fn item_text(&mut self, start: Position) -> Result<Vec<u8>, InputError> {
         let (mut text, mut depth, mut quoted, mut escaped) = (Vec::new(), 0_u32, false, false);
         loop {
@@ -189,7 +189,7 @@ impl<S: BlockSource> ItemReader<S> {
         Ok(())
     }
 
-    /// Nothing may stand after the list.
+    /// Checks that nothing follows the list.
     fn end(&mut self) -> Result<(), InputError> {
         self.form = ItemsState::After;
         self.blanks()?;

@@ -1,4 +1,4 @@
-//! JSON, strictly: a key that stands twice in an object is refused, and so is text after the end.
+//! Strict JSON: a repeated key in an object and text after the end are refused.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -11,30 +11,30 @@ use crate::message::exact_numbers;
 use super::fault::InputError;
 use super::position::Position;
 
-/// What some programs put before UTF-8 text.
+/// The byte order mark that some programs put before UTF-8 text.
 const MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Reads one JSON value; a byte order mark before it is passed over.
+/// Reads one JSON value, and skips a byte order mark before it.
 ///
 /// # Errors
 ///
-/// Anything but one JSON value with white space around it; a key that stands twice in an object.
+/// Anything but one JSON value with white space around it; a repeated key in an object.
 pub fn decode(text: &[u8]) -> Result<Value, InputError> {
     decode_from(text.strip_prefix(MARK).unwrap_or(text), Position::default())
 }
 
-/// The same of a part of a text that begins at a place.
+/// [`decode`] for a part of a text that begins at `start`.
 pub(super) fn decode_from(text: &[u8], start: Position) -> Result<Value, InputError> {
     let failed = |error: serde_json::Error| told(&error, text, start);
     let mut strict = serde_json::Deserializer::from_slice(text);
     StrictVisitor.deserialize(&mut strict).map_err(failed)?;
     strict.end().map_err(failed)?;
-    // A number that would lose digits becomes a text with all of them.
+    // A number that would lose digits becomes a text with all its digits.
     serde_json::from_slice(&exact_numbers(text)).map_err(failed)
 }
 
 fn told(error: &serde_json::Error, text: &[u8], start: Position) -> InputError {
-    // It counts lines by LF alone, and bytes.
+    // serde_json counts lines by LF only, and columns in bytes.
     let begins =
         text.split_inclusive(|byte| *byte == b'\n').take(error.line().saturating_sub(1)).map(<[u8]>::len);
     let offset = (begins.sum::<usize>() + error.column().saturating_sub(1)).min(text.len());
@@ -57,7 +57,7 @@ fn told(error: &serde_json::Error, text: &[u8], start: Position) -> InputError {
     InputError::at(position.line, format!("character {}", position.column), what)
 }
 
-/// Goes through a value and keeps nothing but the keys of the objects that it is in.
+/// Visits a value and keeps only the keys of the objects around the current position.
 struct StrictVisitor;
 
 impl<'de> DeserializeSeed<'de> for StrictVisitor {

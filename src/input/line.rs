@@ -1,4 +1,4 @@
-//! Ids of a page against each other: which of them is of another kind, and whether all were rounded.
+//! Compares the ids of a page: finds ids of another kind, and checks whether all were rounded.
 
 use serde_json::Value;
 
@@ -7,10 +7,10 @@ use crate::message::quoted;
 use super::fault::InputError;
 use super::header::{GROUP_ID, USERS};
 
-/// A recipient and its line, or what is wrong with that line.
+/// A recipient with its line, or the fault of that line.
 #[derive(Debug)]
 pub struct RecipientLine {
-    /// As an editor counts.
+    /// The line number, as an editor counts.
     pub number: u64,
     /// An id, or an object whose `group_id` is the id.
     pub value: Result<Value, InputError>,
@@ -26,14 +26,14 @@ impl RecipientLine {
     }
 }
 
-/// The least digits of an id that is a long number, as the service gives them.
+/// The least digits of an id that counts as a long number. The service's ids are such numbers.
 const LONG: usize = 10;
 
 fn is_long_number(id: &str) -> bool {
     id.len() >= LONG && id.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// How many digits most of the long numbers among the ids have, where there is one.
+/// Returns the usual number of digits of the long numbers among the ids. None if there are none.
 pub(super) fn digits(page: &[RecipientLine]) -> Option<usize> {
     let mut lengths = [0_usize; 32];
     for id in page.iter().filter_map(RecipientLine::id).filter(|id| is_long_number(id)) {
@@ -44,10 +44,11 @@ pub(super) fn digits(page: &[RecipientLine]) -> Option<usize> {
     most.filter(|_| long > 0)
 }
 
-/// The digits of a number that a spreadsheet keeps; the others become zeros.
+/// The digits of a number that a spreadsheet keeps. The others become zeros.
 const KEPT: usize = 15;
 
-/// Refuses ids that are all longer than a spreadsheet keeps and end with zeros: by chance that is one file in a thousand.
+/// Refuses a page whose ids are all longer than a spreadsheet keeps and end with zeros. By chance this happens in one
+/// file of a thousand.
 pub(super) fn check_rounded(page: &[RecipientLine]) -> Result<(), InputError> {
     let (mut zeros, mut first) = (0, None);
     for line in page {
@@ -70,7 +71,8 @@ pub(super) fn check_rounded(page: &[RecipientLine]) -> Result<(), InputError> {
     }
 }
 
-/// Where the ids are no long numbers and another column has nothing else, the names of the two may be swapped.
+/// Refuses a page whose ids are not long numbers while another column has only such numbers: the column names may be
+/// swapped.
 pub(super) fn check_columns(page: &[RecipientLine], id_column: &str) -> Result<(), InputError> {
     let rows = || page.iter().filter_map(|line| line.value.as_ref().ok()?.as_object());
     let Some(first) = rows().next() else { return Ok(()) };
@@ -88,7 +90,8 @@ pub(super) fn check_columns(page: &[RecipientLine], id_column: &str) -> Result<(
     }
 }
 
-/// Among long numbers, an id of another kind or of a far other length is a cell of another column, or cut off.
+/// Refuses an id that does not fit a page of long numbers. An id of another kind or length is probably a cell of
+/// another column, or cut off.
 pub(super) fn check_number(id: &str, digits: usize) -> Result<(), String> {
     if is_long_number(id) && id.len().abs_diff(digits) <= 3 {
         return Ok(());

@@ -1,7 +1,7 @@
-//! Reading what comes in: tables as text (CSV), workbooks (XLSX) and JSON, for audiences and for scripts alike.
+//! Reads input files: tables as text (CSV), workbooks (XLSX) and JSON, for audiences and for scripts.
 //!
-//! A text's encoding and a table's separator are recognised, and said. What could be read in two ways is refused with
-//! the line, the column, the value and the remedy, for a message to the wrong group is worse than none.
+//! A text's encoding and a table's separator are detected and reported. Ambiguous input is refused with the line, the
+//! column, the value and the remedy, since a message to the wrong group is worse than none.
 //!
 //! May import: `message`.
 
@@ -36,5 +36,5 @@ pub use options::AudienceOptions;
 pub use table::{TableEvent, TableReader};
 pub use text::TextReader;
 
-/// The most bytes of one record: far more than any has, far less than would hurt.
+/// The most bytes of one record.
 const LONGEST: usize = 1 << 20;

@@ -10,10 +10,10 @@ use super::fault::InputError;
 use super::header::{self, ColumnMeaning, GROUP_ID};
 use super::ids::group_id;
 
-/// How many names of fields are kept.
+/// The most field names that are kept.
 const FIELDS: usize = 1_000;
 
-/// Checks the names of an object's fields; `known` are those that mean nothing but themselves.
+/// Checks the names of an object's fields. `known` are the names that are already accepted.
 pub(super) fn check_fields(
     value: &Value,
     line: u64,
@@ -29,7 +29,7 @@ pub(super) fn check_fields(
         let wrong = |what: String| InputError::at(line, format!("`{}`", name.escape_debug()), what);
         match header::meaning(name, id_column) {
             ColumnMeaning::Itself if known.len() < FIELDS => drop(known.insert(name.clone())),
-            // Without the id itself, the one that seems to be meant is proposed.
+            // If the id's field is missing, the one that probably means it is proposed.
             ColumnMeaning::Id if !is_chosen && fields.contains_key(id_column) => {
                 return Err(wrong(header::two_of_ids("field", id_column)));
             }
@@ -65,7 +65,7 @@ pub(super) fn read(mut value: Value, line: u64, id_column: &str) -> Result<Value
     Ok(value)
 }
 
-/// An id in JSON: a text, or a whole number written without a fraction or an exponent.
+/// Reads an id in JSON: a text, or a whole number written without a fraction or an exponent.
 fn json_id(value: &Value) -> Result<String, String> {
     match value {
         Value::String(text) => group_id(text).map(str::to_owned),

@@ -1,19 +1,19 @@
-//! What a script says about a file that it names.
+//! A script's options for a file that it names.
 
 use encoding_rs::{Encoding, UTF_16LE};
 
 use super::fault::InputError;
 
-/// What a script says about a file, where it does not leave that to the reader.
+/// A script's options for a file. The reader detects the options that are None.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AudienceOptions {
     /// The label of the text's encoding, such as `gb18030`.
     pub encoding: Option<String>,
-    /// What separates the cells of a row: one ASCII character.
+    /// The separator of a row's cells: one ASCII character.
     pub separator: Option<u8>,
     /// The name of a workbook's sheet.
     pub sheet: Option<String>,
-    /// The column, or the field, that holds the id of the group.
+    /// The column or field that has the id of the group.
     pub id_column: Option<String>,
 }
 
@@ -30,7 +30,7 @@ impl AudienceOptions {
         }
     }
 
-    /// Whether cells can be separated by it.
+    /// Whether this byte can separate cells.
     pub(super) const fn is_separator(byte: u8) -> bool {
         matches!(byte, b'\t' | b' '..=b'~') && byte != b'"' && !byte.is_ascii_alphanumeric()
     }
@@ -39,18 +39,18 @@ impl AudienceOptions {
     ///
     /// # Errors
     ///
-    /// A name that stands for none.
+    /// A name that no encoding has.
     pub fn check_encoding(label: &str) -> Result<(), String> {
         NamedEncoding::of(label).map(drop).map_err(|fault| fault.what)
     }
 }
 
-/// An encoding that was asked for by name.
+/// An encoding that a script names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NamedEncoding {
-    /// UTF-16 in the order of bytes that its mark or its text tells.
+    /// UTF-16 in the byte order of its mark or its text.
     Utf16,
-    /// This one.
+    /// This encoding.
     One(&'static Encoding),
 }
 

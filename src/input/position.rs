@@ -1,6 +1,6 @@
-//! Places in texts.
+//! Positions in texts.
 
-/// A place in a text: line and character, both counted from 1. CR, LF and CR LF end a line each.
+/// A position in a text: line and character, both counted from 1. CR, LF and CR LF each end a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Position {
     pub(super) line: u64,
@@ -15,7 +15,7 @@ impl Default for Position {
 }
 
 impl Position {
-    /// Goes past this text, which is UTF-8.
+    /// Moves past this text, which is UTF-8.
     pub(super) fn pass(&mut self, text: &[u8]) {
         for &byte in text {
             match byte {
@@ -27,7 +27,7 @@ impl Position {
                 }
                 _ => {
                     self.after_return = false;
-                    // Bytes within a character are no characters of their own.
+                    // Continuation bytes do not count as characters.
                     self.column += u64::from(byte & 0xc0 != 0x80);
                 }
             }

@@ -1,26 +1,26 @@
-//! What separates a table's columns: comma, semicolon or tab, found by its first rows.
+//! Detects a table's separator by its first rows: comma, semicolon or tab.
 
 use super::csv::{CsvEvent, CsvRecord, CsvRowReader};
 use super::fault::InputError;
 use super::header;
 
-/// Those that are recognised.
+/// The separators that are detected.
 const KNOWN: [u8; 3] = [b',', b';', b'\t'];
 
-/// Rows that are looked at.
+/// The most rows that are examined.
 const ROWS: usize = 50;
 
-/// How a separator fits the first rows.
+/// How well a separator fits the first rows.
 struct SeparatorFit {
     separator: u8,
     width: usize,
-    /// All rows are as wide as the first.
+    /// Whether all rows are as wide as the first.
     even: bool,
     has_id: bool,
 }
 
-/// The separator of the table that begins so; `whole` says whether that is all of it. Where a column of ids is wanted,
-/// the separator that gives it is the right one.
+/// Detects the separator of a table by its beginning. `whole` says whether the sample is the whole table. If a column
+/// of ids is wanted, the separator must produce it.
 pub(super) fn guess(sample: &[u8], whole: bool, id_column: Option<&str>) -> Result<u8, InputError> {
     let fits: Vec<SeparatorFit> =
         KNOWN.into_iter().map(|separator| fit(sample, whole, separator, id_column)).collect();
@@ -83,7 +83,7 @@ fn fit(sample: &[u8], whole: bool, separator: u8, id_column: Option<&str>) -> Se
     fit
 }
 
-/// The word for a separator.
+/// Returns the name of a separator.
 pub(super) fn name(separator: u8) -> String {
     match separator {
         b',' => "comma".to_owned(),

@@ -1,4 +1,4 @@
-//! A workbook's sheet (XLSX), row by row. A thread of its own reads it, a few hundred rows ahead.
+//! Reads a workbook's sheet (XLSX) row by row. A separate thread reads a few hundred rows ahead.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -13,16 +13,16 @@ use super::cell::SheetCell;
 use super::fault::InputError;
 use super::{header, options::AudienceOptions};
 
-/// Rows that are handed over at once.
+/// Rows in one batch.
 const BATCH: usize = 128;
 
-/// Batches that wait to be taken.
+/// Batches that the thread reads ahead.
 const AHEAD: usize = 4;
 
 /// The most columns of an audience.
 const COLUMNS: u32 = 1_000;
 
-/// A row: its number as Excel shows it, and its cells.
+/// A row: its number in Excel, and its cells.
 pub(super) type SheetRow = (u64, Vec<SheetCell>);
 
 enum SheetBatch {
@@ -31,14 +31,14 @@ enum SheetBatch {
     End,
 }
 
-/// A sheet that is being read.
+/// A sheet that is open.
 pub(super) struct SheetReader {
     rows: Receiver<SheetBatch>,
     batch: std::vec::IntoIter<SheetRow>,
     pub(super) name: String,
     pub(super) header: Vec<String>,
     pub(super) id: usize,
-    /// The row of the header.
+    /// The number of the header's row.
     pub(super) begins: u64,
     pub(super) read: u64,
     pub(super) blank: u64,
@@ -63,7 +63,7 @@ impl SheetReader {
                     Ok(()) => SheetBatch::End,
                     Err(fault) => SheetBatch::Failed(fault),
                 };
-                // The broadcast may have been given up.
+                // The receiver is gone if the broadcast was given up.
                 let _ = hand.send(last);
             })
             .map_err(|error| InputError::whole(format!("it cannot be read: {error}")))?;
@@ -94,7 +94,7 @@ impl SheetReader {
         Ok(sheet)
     }
 
-    /// The next row with any text.
+    /// Returns the next row with any text.
     pub(super) fn next(&mut self) -> Result<Option<SheetRow>, InputError> {
         loop {
             for row in self.batch.by_ref() {
@@ -122,7 +122,7 @@ impl SheetReader {
     }
 }
 
-/// Where nothing but the end comes from.
+/// Returns a receiver that only reports the end.
 fn ended() -> Receiver<SheetBatch> {
     let (hand, rows) = sync_channel(1);
     let _ = hand.send(SheetBatch::End);
@@ -135,7 +135,7 @@ fn unreadable(error: &dyn std::fmt::Display) -> InputError {
     ))
 }
 
-/// The sheet asked for, or the first one.
+/// Returns the requested sheet, or the first one.
 fn chosen(book: &Xlsx<BufReader<File>>, asked: Option<&str>) -> Result<String, InputError> {
     let sheets: Vec<_> =
         book.sheets_metadata().iter().filter(|sheet| sheet.typ == SheetType::WorkSheet).collect();

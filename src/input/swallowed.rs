@@ -1,9 +1,9 @@
-//! Quotes that open by mistake and close by another: the rows between them would vanish without a word.
+//! Detects quotes that open by mistake and are closed by a later one. The rows between them would be lost silently.
 
 use super::csv::CsvRecord;
 use super::fault::{InputError, column};
 
-/// Refuses a row with a cell in quotes whose lines read as rows of their own: the cell's first column is `id`.
+/// Refuses a row with a quoted cell whose lines look like rows of their own. `id` is the column of ids.
 pub(super) fn check(
     record: &CsvRecord,
     separator: char,
@@ -17,9 +17,9 @@ pub(super) fn check(
         let lines: Vec<&str> = cell.split(['\n', '\r']).filter(|line| !line.is_empty()).collect();
         let Some((last, others)) = lines.split_last() else { continue };
         let inner = others.iter().skip(1).any(|line| is_row(line, width, separator, id, own));
-        // The last line ends where the quote closes, and the row goes on behind it.
+        // The last line ends where the quote closes, and the row continues after it.
         let ends = is_row(last, index + 1, separator, id, own) && index >= id && lines.len() > 1 && index > 0;
-        // The first line may end a row that began before the quote: then the cell's last line is the start of another.
+        // The first line may end a row that began before the quote. Then the cell's last line starts another row.
         let starts = others.first().is_some_and(|first| ends_row(first, index, width, separator, id, own));
         if inner || ends || starts || (lines.len() > 1 && is_row(last, width, separator, id, own)) {
             return Err(InputError::at(
@@ -32,7 +32,7 @@ pub(super) fn check(
     Ok(())
 }
 
-/// Whether the line has the cells from `index` to a row's end, an id among them.
+/// Whether the line has the cells from `index` to the end of a row, with an id among them.
 fn ends_row(line: &str, index: usize, width: usize, separator: char, id: usize, own: &str) -> bool {
     let cells: Vec<&str> = line.split(separator).collect();
     let Some(cell) = id.checked_sub(index).filter(|place| *place > 0).and_then(|place| cells.get(place))
@@ -57,7 +57,7 @@ fn is_alike(cell: &str, own: &str) -> bool {
     !cell.is_empty() && pattern(cell) == pattern(own) && cell.contains(|letter: char| letter.is_ascii_digit())
 }
 
-/// A text with each run of digits as one and each run of letters as one.
+/// Returns a text with each run of digits and each run of letters reduced to one character.
 fn pattern(text: &str) -> String {
     let mut pattern = String::new();
     for letter in text.chars() {

@@ -1,4 +1,4 @@
-//! A table in text: its separator, its header and its rows.
+//! A table as text: its separator, its header and its rows.
 
 use std::io::{Read, Seek};
 
@@ -8,34 +8,34 @@ use super::options::AudienceOptions;
 use super::text::{BlockSource, TextReader};
 use super::{header, separator, swallowed};
 
-/// How much of a text is looked at to find its separator.
+/// The bytes of a text that the detection of its separator uses.
 const SAMPLE: usize = 1 << 16;
 
-/// A table that is being read.
+/// A table that is open.
 pub struct TableReader<R> {
     records: CsvRowReader<TextReader<R>>,
     record: CsvRecord,
     header: Option<Vec<String>>,
-    /// Cells of each row: as many as the first has.
+    /// The cells of each row. All rows must have as many as the first.
     width: Option<usize>,
     id: Option<usize>,
     rows: u64,
     blank: u64,
 }
 
-/// What was read.
+/// The result of reading a row.
 #[derive(Debug, PartialEq, Eq)]
 pub enum TableEvent {
-    /// A row of this line; [`Table::cells`] has it.
+    /// A row, with its line; [`TableReader::cells`] returns its cells.
     Good(u64),
-    /// A row that cannot be used, after which others come.
+    /// A row that cannot be used. Rows after it can.
     Bad(InputError),
-    /// There is no more.
+    /// The end of the table.
     End,
 }
 
 impl<R: Read + Seek> TableReader<R> {
-    /// Opens a table with a header or without. `id_column` is the column of ids where one is wanted.
+    /// Opens a table with or without a header. `id_column` is the column of ids, if one is wanted.
     ///
     /// # Errors
     ///
@@ -104,11 +104,11 @@ impl<R: Read> TableReader<R> {
         swallowed::check(&self.record, char::from(self.records.separator()), id, width, names)
     }
 
-    /// Reads the next row; rows without any text are passed over and counted.
+    /// Reads the next row. Rows without any text are skipped and counted.
     ///
     /// # Errors
     ///
-    /// What makes the rest unreadable: a quote in the wrong place, bytes that are no text.
+    /// A fault that makes the rest unreadable: a quote in the wrong position, bytes that are not text.
     pub fn advance(&mut self) -> Result<TableEvent, InputError> {
         let names = self.header.as_deref().unwrap_or_default();
         loop {
@@ -136,42 +136,42 @@ impl<R: Read> TableReader<R> {
         Ok(TableEvent::Good(self.record.line))
     }
 
-    /// The names of the columns, where the table has them.
+    /// Returns the names of the columns. None for a table without a header.
     #[must_use]
     pub fn header(&self) -> Option<&[String]> {
         self.header.as_deref()
     }
 
-    /// The line of the header, or of the row that was read last.
+    /// Returns the line of the header, or of the row that was read last.
     pub(super) const fn begins(&self) -> u64 {
         self.record.line
     }
 
-    /// Which column holds the ids, where one is wanted.
+    /// Returns the column of ids. None if none is wanted.
     #[must_use]
     pub const fn id(&self) -> Option<usize> {
         self.id
     }
 
-    /// The cells of the row that was read last.
+    /// Returns the cells of the row that was read last.
     pub fn cells(&self) -> impl Iterator<Item = &str> {
         self.record.iter()
     }
 
-    /// Rows so far: those with text, bad ones included, and those without any.
+    /// Returns the number of rows so far: those with text, faulty ones included, and those without any.
     #[must_use]
     pub const fn counts(&self) -> (u64, u64) {
         (self.rows, self.blank)
     }
 
-    /// The encoding, and the word for the separator.
+    /// Returns the encoding, and the name of the separator.
     #[must_use]
     pub fn taken_for(&self) -> (&'static str, String) {
         (self.records.source.encoding(), separator::name(self.records.separator()))
     }
 }
 
-/// The separator that a first line `sep=;` says, which Excel writes and hides; that line is passed over.
+/// Reads the separator from a first line `sep=;`, which Excel writes and hides, and skips that line.
 fn hint<R: Read>(text: &mut TextReader<R>) -> Result<Option<u8>, InputError> {
     let start = text.peek(8)?;
     let (separator, length) = match *start {
@@ -236,7 +236,7 @@ mod tests {
         let error =
             read("group_id,\"name\n184524748100001,A\n184524748100002,B\"\n", Some("group_id")).unwrap_err();
         assert!(error.starts_with("line 1"), "{error}");
-        // Text of several lines is text.
+        // A quoted text of several lines is accepted.
         let text = "group_id,name\n11,\"Dear all,\nplease come, friends,\n1, 2, 3\"\n12,\"Hello\n\nAnn\"\n";
         assert_eq!(read(text, Some("group_id")).unwrap().0.len(), 2);
         let text = "name,group_id\n\"Dear Ann, 1\nmore\",184524748100001\n\"a, b\nc\",184524748100002\n";

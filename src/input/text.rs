@@ -1,4 +1,4 @@
-//! A text in any encoding, read as UTF-8 block by block.
+//! Reads a text in any encoding as UTF-8, block by block.
 
 use std::io::{Read, Seek};
 
@@ -12,12 +12,12 @@ use super::position::Position;
 /// Bytes that are read at once.
 const BLOCK: usize = 1 << 15;
 
-/// Where a reader gets its text from: blocks of UTF-8 with whole characters.
+/// A source of text: blocks of UTF-8 with complete characters.
 pub(super) trait BlockSource {
-    /// The text that was not consumed yet; empty at the end alone.
+    /// Returns the text that is not consumed yet. It is empty only at the end.
     fn block(&mut self) -> Result<&[u8], InputError>;
 
-    /// Takes so many bytes of it.
+    /// Consumes the first `count` bytes of the block.
     fn consume(&mut self, count: usize);
 }
 
@@ -43,17 +43,17 @@ pub struct TextReader<R> {
     ended: bool,
     decoded: Vec<u8>,
     at: usize,
-    /// The end of what was decoded.
+    /// The position at the end of the decoded text.
     position: Position,
     fault: Option<InputError>,
 }
 
 impl<R: Read + Seek> TextReader<R> {
-    /// Finds out the encoding, where `options` does not say it.
+    /// Opens a text and detects its encoding, unless `options` names it.
     ///
     /// # Errors
     ///
-    /// What is no text, or in an encoding that is not recognised for certain.
+    /// Content that is not text, or whose encoding is uncertain.
     pub fn open(mut source: R, options: &AudienceOptions) -> Result<Self, InputError> {
         let asked = options.encoding.as_deref().map(NamedEncoding::of).transpose()?;
         let found = detect(&mut source, asked)?;
@@ -75,7 +75,7 @@ impl<R: Read + Seek> TextReader<R> {
 }
 
 impl<R: Read> TextReader<R> {
-    /// The name of its encoding, as people know it.
+    /// Returns the usual name of the encoding.
     #[must_use]
     pub fn encoding(&self) -> &'static str {
         match self.encoding.name() {
@@ -84,7 +84,7 @@ impl<R: Read> TextReader<R> {
         }
     }
 
-    /// The text from here on, at least so many bytes of it where there are as many.
+    /// Returns the text from here on, at least `least` bytes of it if there are as many.
     pub(super) fn peek(&mut self, least: usize) -> Result<&[u8], InputError> {
         while self.decoded.len() - self.at < least && !self.ended && self.fault.is_none() {
             self.decode()?;
@@ -97,12 +97,12 @@ impl<R: Read> TextReader<R> {
         Ok(&self.decoded[self.at..])
     }
 
-    /// Whether all of it is in what [`Text::peek`] gave.
+    /// Whether [`TextReader::peek`] returned the rest of the text.
     pub(super) const fn is_ended(&self) -> bool {
         self.ended
     }
 
-    /// Decodes a block more.
+    /// Decodes one more block.
     fn decode(&mut self) -> Result<(), InputError> {
         if self.at == self.decoded.len() {
             self.decoded.clear();
@@ -233,10 +233,10 @@ mod tests {
             assert!(error.starts_with("line 2, character ") && error.contains("`encoding = \""), "{error}");
             assert_eq!(read(&bytes, Some(encoding.name())).unwrap().0, text);
         }
-        // Of a rare letter alone that is not certain.
+        // A single rare letter is not certain.
         let rare = encoding_rs::GB18030.encode("group_id,name\n1,镕\n").0.into_owned();
         assert!(read(&rare, None).unwrap_err().contains("`encoding = \"gb18030\"`"));
-        // 联 and 通 in GBK are not UTF-8, but these are both.
+        // 联 and 通 in GBK are not valid UTF-8, but these are valid in both.
         let both = GBK.encode("group_id,name\n1,挛路\n").0.into_owned();
         if std::str::from_utf8(&both).is_ok() {
             assert!(read(&both, None).unwrap_err().contains("as UTF-8 and as GB18030"));

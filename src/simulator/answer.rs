@@ -1,25 +1,25 @@
-//! What comes back from the service.
+//! The answers of the simulated service.
 
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::http::{Response, StatusCode};
 use bytes::Bytes;
 use serde_json::Value;
 
-/// What the caller of the service gets, or doesn't.
+/// What the caller of the service gets.
 #[derive(Debug)]
 pub enum SimulatedResponse {
-    /// The whole answer.
+    /// The complete answer.
     Whole(Response<Bytes>),
     /// The connection is closed in the middle of this answer's body.
     Truncated(Response<Bytes>),
     /// The connection is reset without an answer.
     Reset,
-    /// No answer ever comes.
+    /// The service never answers.
     Hang,
 }
 
 impl SimulatedResponse {
-    /// The whole answer, when it is one.
+    /// Returns the answer if it is complete.
     #[must_use]
     pub fn whole(self) -> Option<Response<Bytes>> {
         match self {
@@ -29,7 +29,7 @@ impl SimulatedResponse {
     }
 }
 
-/// A response of that kind with nothing else set.
+/// Returns a response with this status and nothing else set.
 pub(super) fn response(
     status: StatusCode,
     content_type: &'static str,
@@ -41,7 +41,7 @@ pub(super) fn response(
     response
 }
 
-/// A response with a JSON body.
+/// Returns a response with a JSON body.
 pub(super) fn json(status: StatusCode, body: &Value) -> Response<Bytes> {
     response(status, "application/json", body.to_string())
 }

@@ -1,6 +1,6 @@
-//! JSON text without the white space between its parts.
+//! Removes the white space between the parts of a JSON text.
 
-/// `json` less the white space outside its strings; every other byte stays as it was sent.
+/// Returns `json` without the white space outside its strings. Every other byte is unchanged.
 pub(super) fn compact(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     let mut in_string = false;

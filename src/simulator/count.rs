@@ -22,12 +22,12 @@ pub enum RateCounting {
 const SECOND: Duration = Duration::from_secs(1);
 const NANOS: i128 = 1_000_000_000;
 
-/// Counts one rate.
+/// Counts the calls of one rate.
 #[derive(Debug)]
 pub(super) struct CallMeter {
-    /// A second's quota; `None` lets everything pass.
+    /// The quota of one second. `None` admits everything.
     quota: Option<u32>,
-    /// Whether something passes only when all of it fits.
+    /// Whether a call passes only if its whole cost fits.
     whole: bool,
     used: MeterUsage,
 }
@@ -43,7 +43,8 @@ enum MeterUsage {
         passed: VecDeque<(Duration, u32)>,
         sum: i128,
     },
-    /// The level in billionths, so that it fills without rounding. Under zero after a call that only partly fitted.
+    /// The level in billionths, so that the bucket fills without rounding. It is negative after a call that fitted
+    /// only partly.
     Bucket {
         level: i128,
         at: Duration,
@@ -64,7 +65,7 @@ impl CallMeter {
         Self { quota, whole, used }
     }
 
-    /// Whether `cost` passes at this moment; if so it is counted.
+    /// Whether `cost` passes at this time. If so, it is counted.
     pub(super) fn admits(&mut self, now: ClockReading, cost: u32) -> bool {
         let Some(quota) = self.quota.map(i128::from) else { return true };
         let needed = if self.whole { i128::from(cost) } else { 1 };
@@ -77,7 +78,7 @@ impl CallMeter {
 }
 
 impl MeterUsage {
-    /// Forgets what no longer counts and says how much is free.
+    /// Removes what no longer counts and returns how much is free.
     fn left(&mut self, now: ClockReading, quota: i128) -> i128 {
         match self {
             Self::Second { second, used, .. } => {
@@ -130,7 +131,7 @@ mod tests {
         ClockReading { elapsed: time, unix: time }
     }
 
-    /// How many of `tries` single ones pass at this moment.
+    /// Returns how many of `tries` calls with cost 1 pass at this time.
     fn pass(meter: &mut CallMeter, ms: u64, tries: u32) -> u32 {
         (0..tries).map(|_| u32::from(meter.admits(at(ms), 1))).sum()
     }
@@ -200,7 +201,7 @@ mod tests {
     }
 
     proptest! {
-        /// The definition of the sliding second, checked against whatever arrives whenever.
+        /// Compares the sliding second with its definition, for random arrivals.
         #[test]
         fn no_second_of_a_sliding_count_holds_more_than_the_quota(
             gaps in prop::collection::vec(0_u64..200, 1..300), quota in 1_u32..30,

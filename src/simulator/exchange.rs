@@ -1,4 +1,4 @@
-//! One request from its arrival to its answer.
+//! Handles one request from its arrival to its answer.
 
 use axum::http::header::{CONTENT_TYPE, HOST, LOCATION, RETRY_AFTER};
 use axum::http::{HeaderValue, Request, Response, StatusCode};
@@ -14,21 +14,21 @@ use super::settings::{SimulatorSettings, TargetedBy};
 use super::time::ClockReading;
 use super::{ServiceCall, lists, recall, send};
 
-/// Marks a request whose body was longer than any that the service takes, and was thrown away on its arrival.
+/// Marks a request whose body exceeded every limit of the service and was discarded on arrival.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct BodyTooLong;
 
-/// What a call answers when it isn't refused.
+/// The answer of an accepted call.
 enum ReplyBody {
-    /// Fields to stand in the common frame of an answer.
+    /// Fields that the common envelope of an answer encloses.
     Framed(Value),
-    /// JSON without that frame.
+    /// JSON without that envelope.
     Bare(Value),
     /// A file.
     File(Bytes),
 }
 
-/// One request with all that is known about it.
+/// A request with everything known about it.
 struct Exchange<'a> {
     settings: &'a SimulatorSettings,
     request: &'a Request<Bytes>,
@@ -37,7 +37,7 @@ struct Exchange<'a> {
 }
 
 impl SimulatorState {
-    /// Takes the request through the checks, counts it, and answers.
+    /// Checks the request, counts it, and answers.
     pub(super) fn exchange(
         &mut self,
         settings: &SimulatorSettings,
@@ -124,7 +124,7 @@ impl SimulatorState {
         let limits = &exchange.settings.limits;
         let targeted = exchange.route.call == ServiceCall::Targeted;
         let message = send::read(exchange.request.body(), targeted, limits.message_bytes)?;
-        // Both are bounded by the checks: 3 groups, 20 users.
+        // The checks limit both: 3 groups, 20 users.
         let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
         let (meter, cost) = match &message.users {
             None => (&mut self.meters.group_messages, count(message.groups.len())),
@@ -137,7 +137,7 @@ impl SimulatorState {
             return Err(SEND_REACH_LIMIT);
         }
         let groups = message.groups.clone();
-        // A message that cannot be logged is not accepted: the log would lie.
+        // A message that cannot be logged is not accepted, so that the log stays complete.
         let ids = self.record.accept(message, exchange.now.unix_ms()).map_err(|error| {
             tracing::error!(%error, "the simulator cannot write its log");
             Refusal::of_fault(StatusCode::INTERNAL_SERVER_ERROR, None)
@@ -150,7 +150,7 @@ impl SimulatorState {
 }
 
 impl Exchange<'_> {
-    /// The size (413) and the kind (415) of the body.
+    /// Checks the size (413) and the media type (415) of the body.
     fn check_body(&self) -> Result<(), Refusal> {
         if self.request.extensions().get::<BodyTooLong>().is_some() {
             return Err(BODY_TOO_LARGE);
@@ -167,9 +167,9 @@ impl Exchange<'_> {
         Ok(())
     }
 
-    /// The frame of every answer with `fields` in it.
+    /// Returns the common envelope of an answer with `fields` in it.
     fn frame(&self, application: &str, fields: Value) -> Value {
-        // The vendor's examples name the plain path also where the call was targeted.
+        // The vendor's examples name the plain path also for a targeted call.
         let path = match self.route.call {
             ServiceCall::Targeted => "/messages/chatgroups",
             _ => self.request.uri().path().strip_prefix(&self.settings.prefix).unwrap_or_default(),
@@ -192,7 +192,7 @@ impl Exchange<'_> {
     }
 }
 
-/// What the caller gets when a fault strikes; `answer` is there when the call was served all the same.
+/// Returns the answer that a fault makes. `answer` is Some if the call was served all the same.
 fn spoil(answer: Option<Response<Bytes>>, what: FaultEffect, now: ClockReading) -> SimulatedResponse {
     match what {
         FaultEffect::Reset => SimulatedResponse::Reset,
@@ -226,7 +226,7 @@ fn spoil(answer: Option<Response<Bytes>>, what: FaultEffect, now: ClockReading) 
     }
 }
 
-/// The same answer with one entry of `data` less; an answer without `data` stays as it is.
+/// Removes one entry of `data` from the answer. An answer without `data` is unchanged.
 fn without_first_group(answer: Response<Bytes>) -> Response<Bytes> {
     let Ok(mut json) = serde_json::from_slice::<Value>(answer.body()) else { return answer };
     let Some(data) = json.get_mut("data").and_then(Value::as_object_mut) else { return answer };

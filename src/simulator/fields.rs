@@ -1,15 +1,15 @@
-//! A JSON object whose fields are looked at one by one, as they were sent.
+//! A JSON object whose fields are read one by one, in the bytes that were sent.
 
 use std::collections::HashMap;
 
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-/// The fields of an object by their names.
+/// The fields of an object by name.
 #[derive(Debug)]
 pub(super) struct JsonFields<'a>(HashMap<String, &'a RawValue>);
 
-/// The text is no JSON object, or a field holds something else than it should.
+/// The text is not a JSON object, or a field has the wrong type.
 #[derive(Debug)]
 pub(super) struct WrongShape;
 
@@ -18,12 +18,12 @@ impl<'a> JsonFields<'a> {
         serde_json::from_slice(body).map(Self).map_err(|_| WrongShape)
     }
 
-    /// The field's own text; `None` when the object has no such field.
+    /// Returns the field's own text. `None` if the object has no such field.
     pub(super) fn raw(&self, name: &str) -> Option<&'a str> {
         self.0.get(name).map(|raw| raw.get())
     }
 
-    /// The field's value; `None` when the object has no such field or null in it.
+    /// Returns the field's value. `None` if the field is absent or null.
     pub(super) fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, WrongShape> {
         self.raw(name).map_or(Ok(None), |raw| serde_json::from_str(raw).map_err(|_| WrongShape))
     }

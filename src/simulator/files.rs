@@ -18,7 +18,7 @@ use super::refusal::{BODY_TOO_LARGE, NO_FILE, Refusal, WRONG_MEDIA_TYPE, WRONG_S
 use super::settings::SimulatorLimits;
 use super::time::ClockReading;
 
-/// The uploaded files by their uuid.
+/// The uploaded files by uuid.
 #[derive(Debug, Default)]
 pub(super) struct FileStore(HashMap<String, StoredFile>);
 
@@ -26,12 +26,12 @@ pub(super) struct FileStore(HashMap<String, StoredFile>);
 struct StoredFile {
     bytes: Bytes,
     secret: String,
-    /// Whether only those who know the secret may fetch it.
+    /// Whether a download needs the secret.
     restricted: bool,
     until: Duration,
 }
 
-/// What the uploader is told.
+/// The answer to an upload.
 #[derive(Debug)]
 pub(super) struct UploadReceipt {
     pub(super) uuid: String,
@@ -61,7 +61,7 @@ impl FileStore {
         Ok(UploadReceipt { uuid, secret })
     }
 
-    /// The bytes of a file, for whoever may have them.
+    /// Returns the bytes of a file, if the request may have them.
     pub(super) fn download(
         &self,
         uuid: &str,
@@ -79,18 +79,18 @@ impl FileStore {
         Ok(file.bytes.clone())
     }
 
-    /// Forgets all files.
+    /// Removes all files.
     pub(super) fn clear(&mut self) {
         self.0.clear();
     }
 }
 
-/// The bytes of the field `file`.
+/// Returns the bytes of the field `file`.
 fn file_field(request: &Request<Bytes>) -> Result<Bytes, Refusal> {
     let content_type = request.headers().get(CONTENT_TYPE).cloned().ok_or(WRONG_MEDIA_TYPE)?;
     let mut multipart = Request::new(Body::from(request.body().clone()));
     multipart.headers_mut().insert(CONTENT_TYPE, content_type);
-    // The limit is the service's own, and was looked at before.
+    // The service's own limit was checked before.
     DefaultBodyLimit::disable().apply(&mut multipart);
     let reading = async {
         let mut multipart = Multipart::from_request(multipart, &()).await.map_err(|_| WRONG_MEDIA_TYPE)?;
@@ -101,7 +101,7 @@ fn file_field(request: &Request<Bytes>) -> Result<Bytes, Refusal> {
         }
         Err(Refusal::illegal_argument("the form has no field named file"))
     };
-    // The whole body is in memory, so the reader never has to wait.
+    // The whole body is in memory, so the reader never waits.
     reading.now_or_never().unwrap_or_else(|| Err(broken()))
 }
 
@@ -109,7 +109,7 @@ fn broken() -> Refusal {
     Refusal::illegal_argument("the multipart form cannot be read")
 }
 
-/// The thumbnail's sides are numbers of pixels where they are given.
+/// Checks that the thumbnail's sides, if given, are numbers of pixels.
 fn check_sizes(headers: &HeaderMap) -> Result<(), Refusal> {
     for name in ["thumbnail-height", "thumbnail-width"] {
         let size = headers.get(name).map(|size| size.to_str().ok().and_then(|size| size.parse::<u32>().ok()));
@@ -128,7 +128,7 @@ fn flag(headers: &HeaderMap, name: &str) -> Result<bool, Refusal> {
     }
 }
 
-/// A random uuid (version 4).
+/// Returns a random uuid (version 4).
 pub(super) fn uuid(rng: &mut StdRng) -> String {
     let free = !((0xf_u128 << 76) | (0xc << 60));
     let bits = (rng.random::<u128>() & free) | (0x4 << 76) | (0x8 << 60);

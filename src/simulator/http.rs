@@ -1,4 +1,4 @@
-//! The simulator on a listener.
+//! Serves the simulator over HTTP.
 
 use std::future::Future;
 use std::io;
@@ -19,23 +19,23 @@ use super::exchange::BodyTooLong;
 use super::line::{ConnectionCutter, CuttableListener};
 use super::service::Simulator;
 
-/// What a request may weigh beside the file in it, and what every other request may weigh.
+/// The most bytes of a request beside its file, and the most bytes of a request without a file.
 const BESIDE_THE_FILE: usize = 1024 * 1024;
 
-/// What a handler needs.
+/// The state of a handler.
 #[derive(Clone)]
 struct ServerContext {
     simulator: Simulator,
-    /// Turns true when the server is to end.
+    /// Becomes true when the server ends.
     ending: watch::Receiver<bool>,
 }
 
 impl Simulator {
-    /// The service as a router, for a server of the caller's own. There a fault that needs the raw connection ends
-    /// the answer's body with an error instead, and one that hangs does so until the server drops it; on
-    /// [`Simulator::serve`] both are what they are called.
+    /// Returns the service as a router for the caller's own server. On such a server, a fault that needs the raw
+    /// connection ends the answer's body with an error instead, and a fault that hangs does so until the server drops
+    /// it. On [`Simulator::serve`] both faults act on the connection.
     pub fn router(&self) -> Router {
-        // A sender that is gone never says that the end has come.
+        // The sender is dropped, so the end never comes.
         self.router_until(watch::channel(false).1)
     }
 
@@ -43,12 +43,12 @@ impl Simulator {
         Router::new().fallback(answer).with_state(ServerContext { simulator: self.clone(), ending })
     }
 
-    /// Serves HTTP/1.1 on `listener` until `shutdown`; then ends what hangs or is delayed, finishes the other answers
-    /// and returns.
+    /// Serves HTTP/1.1 on `listener` until `shutdown`. Then it ends hanging and delayed requests, finishes the other
+    /// answers and returns.
     ///
     /// # Errors
     ///
-    /// When the listener has no address.
+    /// The listener has no address.
     pub async fn serve(
         &self,
         listener: TcpListener,
@@ -94,11 +94,11 @@ async fn answer(State(server): State<ServerContext>, request: Request) -> Respon
     }
 }
 
-/// The end came before the delay was over.
+/// The server ended before the delay did.
 struct ServerStopped;
 
 impl ServerContext {
-    /// One way of the simulated network.
+    /// Waits for one way of the simulated network.
     async fn delayed(&self) -> Result<(), ServerStopped> {
         let delay = self.simulator.one_way();
         if delay.is_zero() {
@@ -118,7 +118,7 @@ impl ServerContext {
     }
 }
 
-/// The request with its whole body; `None` when the connection broke on the way.
+/// Reads the request with its whole body. `None` if the connection broke.
 async fn read(simulator: &Simulator, request: Request) -> Option<axum::http::Request<Bytes>> {
     let most = simulator.settings().limits.upload_bytes.saturating_add(BESIDE_THE_FILE);
     let (mut head, body) = request.into_parts();
@@ -129,7 +129,7 @@ async fn read(simulator: &Simulator, request: Request) -> Option<axum::http::Req
     let mut chunks = body.into_data_stream();
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.ok()?;
-        // What is too long is read to its end all the same: a client that is still writing reads no answer.
+        // A body that is too long is read to its end all the same, since a client reads no answer while it writes.
         too_long |= bytes.len() + chunk.len() > most;
         if !too_long {
             bytes.extend_from_slice(&chunk);
@@ -141,7 +141,7 @@ async fn read(simulator: &Simulator, request: Request) -> Option<axum::http::Req
     Some(axum::http::Request::from_parts(head, bytes.freeze()))
 }
 
-/// Resets the connection; where there is none to be had, the answer breaks off before its body.
+/// Resets the connection. Without access to it, the answer breaks off before its body.
 fn reset(cutter: Option<ConnectionCutter>) -> Response<Body> {
     if let Some(cutter) = cutter {
         cutter.reset();

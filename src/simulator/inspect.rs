@@ -1,4 +1,4 @@
-//! `/_sim/…`: what the simulator tells about itself over HTTP, and the faults to plan.
+//! `/_sim/…`: the simulator's totals and messages over HTTP, and its fault plan.
 
 use axum::http::{Method, Request, Response, StatusCode};
 use bytes::Bytes;

@@ -1,12 +1,12 @@
-//! How long the way to the service and back takes.
+//! The simulated network latency.
 
 use std::str::FromStr;
 use std::time::Duration;
 
 use rand::Rng;
 
-/// The time that a call spends on its way, there and back together. Each way takes half, drawn for itself, so that
-/// calls arrive in another order and closer together than they were sent.
+/// The network time of a call, there and back together. Each way takes half and is drawn separately, so that calls
+/// may arrive in another order and closer together than they were sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Latency {
     least: Duration,
@@ -14,19 +14,19 @@ pub struct Latency {
 }
 
 impl Latency {
-    /// Always the same time there and back.
+    /// Returns a latency that is always `time`.
     #[must_use]
     pub const fn fixed(time: Duration) -> Self {
         Self { least: time, most: time }
     }
 
-    /// Evenly spread between two times, whichever of them is the longer.
+    /// Returns a latency that is evenly distributed between two times, given in any order.
     #[must_use]
     pub fn range(one: Duration, other: Duration) -> Self {
         Self { least: one.min(other), most: one.max(other) }
     }
 
-    /// The time of one way.
+    /// Returns the time of one way.
     pub(super) fn one_way(self, rng: &mut impl Rng) -> Duration {
         if self.most.is_zero() {
             return Duration::ZERO;
@@ -35,7 +35,7 @@ impl Latency {
     }
 }
 
-/// A latency that cannot be read.
+/// A latency that cannot be parsed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("latency `{0}` is neither a time like `5ms` nor a range like `2ms-40ms` (units us, ms, s)")]
 pub struct ParseLatencyError(String);
@@ -43,7 +43,7 @@ pub struct ParseLatencyError(String);
 impl FromStr for Latency {
     type Err = ParseLatencyError;
 
-    /// Reads `5ms`, `1s`, `250us`, `2ms-40ms` or `0`.
+    /// Parses `5ms`, `1s`, `250us`, `2ms-40ms` or `0`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (one, other) = text.split_once('-').unwrap_or((text, text));
         let range = time(one).zip(time(other)).map(|(one, other)| Self::range(one, other));
@@ -56,7 +56,7 @@ fn time(text: &str) -> Option<Duration> {
     if text == "0" {
         return Some(Duration::ZERO);
     }
-    // `us` and `ms` before `s`, with which they end.
+    // `us` and `ms` also end with `s`, so they are tried first.
     let units = [("us", 1), ("ms", 1_000), ("s", 1_000_000)];
     let (number, micros) =
         units.iter().find_map(|&(unit, micros)| Some((text.strip_suffix(unit)?, micros)))?;

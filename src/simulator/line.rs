@@ -1,4 +1,4 @@
-//! The raw connection under HTTP, so that a fault can reset it or close it in the middle of an answer.
+//! The raw connection under HTTP, which a fault can reset or close in the middle of an answer.
 
 use std::fmt;
 use std::io::{Error, ErrorKind, IoSlice, Result};
@@ -18,7 +18,7 @@ const TRUNCATE: u8 = 1;
 const RESET: u8 = 2;
 const CUT: u8 = 3;
 
-/// Ends its connection at the next write; the other half of a [`Line`].
+/// Ends its connection at the next write. The other half is a [`CuttableStream`].
 #[derive(Clone)]
 pub(super) struct ConnectionCutter {
     fate: Arc<AtomicU8>,
@@ -26,12 +26,12 @@ pub(super) struct ConnectionCutter {
 }
 
 impl ConnectionCutter {
-    /// Nothing more is written, and the peer sees a reset.
+    /// Resets the connection. Nothing more is written.
     pub(super) fn reset(&self) {
         self.fate.store(RESET, Ordering::Relaxed);
     }
 
-    /// The next answer stops in the middle of its body, and the peer sees the end of the stream.
+    /// Ends the stream in the middle of the next answer's body.
     pub(super) fn truncate(&self) {
         self.fate.store(TRUNCATE, Ordering::Relaxed);
     }
@@ -51,9 +51,9 @@ impl Listener for CuttableListener {
     type Addr = ConnectionCutter;
 
     async fn accept(&mut self) -> (CuttableStream, ConnectionCutter) {
-        // This one waits and goes on when the system is out of file descriptors.
+        // If the system is out of file descriptors, this waits and tries again.
         let (stream, peer) = Listener::accept(&mut self.0).await;
-        // Small answers must not wait for one another. A connection that is gone already says so when it is read.
+        // Small answers must not wait for one another. A closed connection is reported when it is read.
         let _ = stream.set_nodelay(true);
         let fate = Arc::new(AtomicU8::new(WHOLE));
         (CuttableStream { stream, fate: fate.clone() }, ConnectionCutter { fate, peer })
@@ -91,7 +91,7 @@ impl AsyncWrite for CuttableStream {
         let cut = || Error::new(ErrorKind::ConnectionAborted, "cut by a fault");
         match self.fate.load(Ordering::Relaxed) {
             TRUNCATE => {
-                // HTTP hands over the head and a short body in one piece.
+                // HTTP writes the head and a short body in one piece.
                 let head = bytes.windows(4).position(|window| window == b"\r\n\r\n").map_or(0, |at| at + 4);
                 let part = head + (bytes.len() - head) / 2;
                 let written = Pin::new(&mut self.stream).poll_write(context, &bytes[..part]);
@@ -101,8 +101,8 @@ impl AsyncWrite for CuttableStream {
                 written
             }
             RESET => {
-                // With no time to linger, closing the socket sends a reset. If the system refuses, the peer sees the
-                // end of the stream instead, which is as much of an answer.
+                // Closing the socket with no linger time sends a reset. If the system refuses this, the peer sees the
+                // end of the stream instead, which is also a broken answer.
                 let _ = self.stream.set_zero_linger();
                 Poll::Ready(Err(cut()))
             }

@@ -1,4 +1,4 @@
-//! The app's groups and their members. They are computed, so that a million of them take no memory.
+//! The app's groups and their members. They are computed, so that a million of them use no memory.
 
 use axum::extract::Query;
 use axum::http::Uri;
@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use super::refusal::Refusal;
 use super::settings::SimulatorSettings;
 
-/// The id of the first group: the vendor's example.
+/// The id of the first group, from the vendor's example.
 const FIRST_ID: u64 = 184_524_748_161_025;
-/// Entries on a page when the caller names no number.
+/// Entries on a page if the request gives no number.
 const DEFAULT_PAGE: usize = 10;
 
 #[derive(Deserialize)]
@@ -28,7 +28,7 @@ struct MembersQuery {
     pagesize: Option<usize>,
 }
 
-/// One page of groups, with the cursor of the next where there is one.
+/// Returns one page of groups, with the cursor of the next page if there is one.
 pub(super) fn groups(settings: &SimulatorSettings, uri: &Uri, unix_ms: u64) -> Result<Value, Refusal> {
     let query: GroupsQuery = query(uri)?;
     let limit = page(settings, query.limit, "limit")?;
@@ -54,7 +54,7 @@ pub(super) fn groups(settings: &SimulatorSettings, uri: &Uri, unix_ms: u64) -> R
     Ok(answer)
 }
 
-/// One page of a group's members.
+/// Returns one page of a group's members.
 pub(super) fn members(settings: &SimulatorSettings, group: &str, uri: &Uri) -> Result<Value, Refusal> {
     let query: MembersQuery = query(uri)?;
     let size = page(settings, query.pagesize, "pagesize")?;
@@ -93,7 +93,7 @@ fn page(settings: &SimulatorSettings, asked: Option<usize>, name: &str) -> Resul
     }
 }
 
-/// A cursor is opaque to the caller: it must be given back as it came.
+/// Formats a cursor. It is opaque to the caller, which must return it unchanged.
 fn write_cursor(index: u64) -> String {
     URL_SAFE_NO_PAD.encode(format!("group:{index}"))
 }

@@ -1,17 +1,18 @@
-//! The fake service: the other side's reading of the contract, for newcomers without an app key, for rehearsals and
-//! for tests.
+//! The simulated service: an independent implementation of the contract for users without an app key, for rehearsals
+//! and for tests.
 //!
-//! It reads raw JSON by its own reading of the vendor's error tables, counts calls and messages in any of the four
-//! ways a service may, fails by plan, and answers what it received. It shares no check and no type with the rest, so
-//! that a misreading on one side shows on the other. Even its time is a parameter: a [`Time`].
+//! It parses raw JSON by its own reading of the vendor's error tables, counts calls and messages in each of the four
+//! ways that a service may use, fails by plan, and reports what it received. It shares no check and no type with the
+//! other modules, so that a mistake on one side is visible on the other. Even its time is a parameter: a
+//! [`SimulatorTime`].
 //!
-//! [`Simulator::handle`] is the whole service as a plain function without a network; [`Simulator::serve`] puts it on
-//! a listener. A request passes, in this order: path (404), method (405), the faults before acceptance, token (401),
-//! call rate (429), size (413) and kind (415) of the body, the fields in the order of the vendor's tables (400),
-//! message rate (403), acceptance, and the faults after it. Under `/_sim` it tells what it received; see
-//! [`Simulator::handle`].
+//! [`Simulator::handle`] is the whole service as a plain function without a network; [`Simulator::serve`] runs it on
+//! a listener. The checks of a request have this order: path (404), method (405), the faults before acceptance, token
+//! (401), call rate (429), size (413) and media type (415) of the body, the fields in the order of the vendor's
+//! tables (400), message rate (403), acceptance, and the faults after it. The paths under `/_sim` report what the
+//! service received; see [`Simulator::handle`].
 //!
-//! May import: nothing of the house.
+//! May import: no other module of this crate.
 
 mod answer;
 mod compact;

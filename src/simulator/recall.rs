@@ -1,7 +1,7 @@
 //! `POST /messages/batch_recall`.
 //!
-//! The vendor's errors are those of a single recall, so a call is refused as a whole by the first message that it
-//! may not recall, and then recalls none.
+//! The vendor's errors are those of a single recall. So the first message that may not be recalled refuses the whole
+//! call, which then recalls none.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use super::refusal::{INVALID_BODY, RECALL_TOO_LATE, RECALL_UNKNOWN, RECALL_WITHO
 use super::settings::SimulatorLimits;
 use super::time::ClockReading;
 
-/// Messages in one call (contract).
+/// The most messages in one call (contract).
 const MESSAGES: usize = 30;
 
 #[derive(Deserialize)]
@@ -29,8 +29,8 @@ struct RecallTarget {
     force: bool,
 }
 
-/// Recalls the messages and tells each of them. With `force` a message is recalled however old it is, also one that
-/// the service does not have any more.
+/// Recalls the messages and returns the result of each. With `force` a message is recalled whatever its age, even if
+/// the service no longer has it.
 pub(super) fn recall(
     limits: &SimulatorLimits,
     record: &mut MessageLog,

@@ -1,4 +1,4 @@
-//! What the service received, per group.
+//! The messages that the service received, by group.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -10,13 +10,14 @@ use serde_json::value::RawValue;
 
 use super::send::AcceptedMessage;
 
-/// How much of each message is remembered.
+/// How much of each message is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RecordMode {
-    /// All of it.
+    /// The whole message.
     #[default]
     Messages,
-    /// How many each group got; for runs of a million groups. Such messages cannot be recalled without force.
+    /// Only the number of messages of each group, for runs with a million groups. Such messages cannot be recalled
+    /// without force.
     Counts,
 }
 
@@ -27,28 +28,28 @@ pub struct ReceivedMessage {
     pub id: String,
     /// The group.
     pub group: String,
-    /// The users of a targeted message; `None` when it was for the whole group.
+    /// The users of a targeted message. `None` for a message to the whole group.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub users: Option<Vec<String>>,
-    /// The sender; `admin` when the request named none.
+    /// The sender. `admin` if the request names none.
     pub from: String,
-    /// When it was accepted, in milliseconds since 1970.
+    /// The time of acceptance, in milliseconds since 1970.
     pub at: u64,
-    /// Whether it was recalled since.
+    /// Whether it was recalled.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub recalled: bool,
-    /// The whole request as it was sent, less the white space between its parts.
+    /// The whole request as it was sent, without the white space between its parts.
     pub raw: Arc<RawValue>,
 }
 
-/// Everything received.
+/// All received messages.
 #[derive(Debug)]
 pub(super) struct MessageLog {
     keep: RecordMode,
-    /// The id of the first message; the others count up from it.
+    /// The id of the first message. Later ids count up from it.
     first_id: u64,
     next_id: u64,
-    /// All kept messages in the order of their ids.
+    /// All stored messages, ordered by id.
     messages: Vec<ReceivedMessage>,
     groups: BTreeMap<String, GroupLog>,
     log: Option<File>,
@@ -57,35 +58,35 @@ pub(super) struct MessageLog {
 #[derive(Debug, Default)]
 struct GroupLog {
     count: u64,
-    /// Places in `messages`.
+    /// Indices in `messages`.
     places: Vec<usize>,
 }
 
 impl MessageLog {
-    /// `unix_ms` makes the message ids of two simulators differ when they start at different times.
+    /// `unix_ms` gives two simulators that start at different times different message ids.
     pub(super) fn new(keep: RecordMode, unix_ms: u64) -> Self {
-        // 19 digits like the service's ids, up to the year 2540; 500,000 apart for each millisecond.
+        // 19 digits like the service's ids, up to the year 2540. The first ids of two milliseconds are 500,000 apart.
         let first_id = 1_000_000_000_000_000_000 + (unix_ms % 18_000_000_000_000) * 500_000;
         Self { keep, first_id, next_id: first_id, messages: Vec::new(), groups: BTreeMap::new(), log: None }
     }
 
-    /// Appends a line of JSON to `log` for every message from now on.
+    /// From now on, appends a line of JSON to `log` for every message.
     pub(super) fn log_to(&mut self, log: File) {
         self.log = Some(log);
     }
 
-    /// Forgets all messages; ids go on.
+    /// Removes all messages. Ids continue.
     pub(super) fn clear(&mut self) {
         self.first_id = self.next_id;
         self.messages.clear();
         self.groups.clear();
     }
 
-    /// Accepts a message into its groups and tells the ids in their order.
+    /// Accepts a message into its groups and returns the message ids in the order of the groups.
     ///
     /// # Errors
     ///
-    /// When it cannot be written to the log; nothing is accepted then.
+    /// The message cannot be written to the log. Then nothing is accepted.
     pub(super) fn accept(&mut self, message: AcceptedMessage, at: u64) -> std::io::Result<Vec<String>> {
         let raw: Arc<RawValue> = RawValue::from_string(message.raw)?.into();
         let received: Vec<_> = message
@@ -108,7 +109,7 @@ impl MessageLog {
                 serde_json::to_writer(&mut lines, message)?;
                 lines.push(b'\n');
             }
-            // One write for the call: a file has no buffer in this process, so a kill loses none of it.
+            // One write per call. A file has no buffer in this process, so a kill loses nothing.
             log.write_all(&lines)?;
         }
         let ids = received.iter().map(|message| message.id.clone()).collect();
@@ -124,34 +125,34 @@ impl MessageLog {
         Ok(ids)
     }
 
-    /// The message of that id, when it is kept.
+    /// Returns the message with this id, if it is stored.
     pub(super) fn find(&mut self, id: &str) -> Option<&mut ReceivedMessage> {
         let place = id.parse::<u64>().ok()?.checked_sub(self.first_id)?;
         self.messages.get_mut(usize::try_from(place).ok()?)
     }
 
-    /// How many messages each group got.
+    /// Returns the number of messages of each group.
     pub(super) fn counts(&self) -> BTreeMap<String, u64> {
         self.groups.iter().map(|(id, group)| (id.clone(), group.count)).collect()
     }
 
-    /// How many groups got a message.
+    /// Returns the number of groups that got a message.
     pub(super) fn groups(&self) -> u64 {
         self.groups.len() as u64
     }
 
-    /// How many messages that group got.
+    /// Returns the number of messages of this group.
     pub(super) fn count(&self, group: &str) -> u64 {
         self.groups.get(group).map_or(0, |group| group.count)
     }
 
-    /// The kept messages of that group in the order of their arrival.
+    /// Returns the stored messages of this group in the order of arrival.
     pub(super) fn of_group(&self, group: &str) -> Vec<ReceivedMessage> {
         let places = self.groups.get(group).map(|group| group.places.as_slice()).unwrap_or_default();
         places.iter().filter_map(|&place| self.messages.get(place)).cloned().collect()
     }
 
-    /// All kept messages by group.
+    /// Returns all stored messages by group.
     pub(super) fn all(&self) -> BTreeMap<String, Vec<ReceivedMessage>> {
         self.groups.keys().map(|group| (group.clone(), self.of_group(group))).collect()
     }

@@ -1,7 +1,7 @@
 //! The service's errors, word for word.
 //!
-//! The vendor's page gives status, `error` and `error_description`; of exceptions and codes it shows one example
-//! (`MessageSendException`, 14007). The other exceptions are names of the same make.
+//! The vendor's page gives status, `error` and `error_description`. For exceptions and codes it shows one example
+//! (`MessageSendException`, 14007). The names of the other exceptions are made in the same way.
 
 use std::borrow::Cow;
 
@@ -67,7 +67,7 @@ pub(super) const TOO_LARGE: Refusal = Refusal {
 pub(super) const SEND_REACH_LIMIT: Refusal =
     row(StatusCode::FORBIDDEN, SEND_ERROR, SEND, "message send reach limit");
 
-// What every call can answer.
+// The errors of every call.
 pub(super) const REACH_LIMIT: Refusal = row(
     StatusCode::TOO_MANY_REQUESTS,
     "reach_limit",
@@ -119,7 +119,7 @@ pub(super) const WRONG_MEDIA_TYPE: Refusal = row(
     "Unsupported Media Type",
 );
 
-// Token, files, lists, recall.
+// The errors of tokens, files, lists and recalls.
 pub(super) const NOT_JSON: Refusal = row(
     StatusCode::BAD_REQUEST,
     "json_parse",
@@ -147,7 +147,7 @@ pub(super) const RECALL_TOO_LATE: Refusal =
 pub(super) const RECALL_UNKNOWN: Refusal = row(StatusCode::FORBIDDEN, RECALL_ERROR, RECALL, "not_found msg");
 
 impl Refusal {
-    /// 400 `illegal_argument`.
+    /// Returns a 400 `illegal_argument`.
     pub(super) fn illegal_argument(description: impl Into<Cow<'static, str>>) -> Self {
         let description = description.into();
         Self {
@@ -156,13 +156,13 @@ impl Refusal {
         }
     }
 
-    /// 404 for something that has a name.
+    /// Returns a 404 for a named thing.
     pub(super) fn missing(error: &'static str, description: String) -> Self {
         let missing = row(StatusCode::NOT_FOUND, error, "ResourceNotFoundException", "");
         Self { description: description.into(), ..missing }
     }
 
-    /// The error that a fault answers: a known row by its status and its `error`, or one made of them.
+    /// Returns the error of a fault: a known row with its status and `error`, or a new one.
     pub(super) fn of_fault(status: StatusCode, error: Option<&str>) -> Self {
         let known = [
             SEND_REACH_LIMIT,
@@ -199,7 +199,7 @@ impl Refusal {
         ];
         let reason = status.canonical_reason().unwrap_or("Unknown");
         let wanted = |row: &Refusal| {
-            // Without a name a 500 is the plain one, of which nothing is known.
+            // Without a name, a 500 is the plain one without an error name.
             row.status == status && error.map_or(!status.is_server_error(), |error| row.error == error)
         };
         known.into_iter().find(wanted).unwrap_or_else(|| Self {
@@ -211,7 +211,7 @@ impl Refusal {
         })
     }
 
-    /// The error's JSON.
+    /// Returns the error's JSON.
     pub(super) fn json(&self, now: ClockReading) -> Value {
         let mut json = json!({
             "error": self.error,
@@ -226,7 +226,7 @@ impl Refusal {
         json
     }
 
-    /// How it is counted: `403 message_send_error: message send reach limit`.
+    /// Returns the key in the totals: `403 message_send_error: message send reach limit`.
     pub(super) fn label(&self) -> String {
         format!("{} {}: {}", self.status.as_u16(), self.error, self.description)
     }

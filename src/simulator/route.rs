@@ -1,4 +1,4 @@
-//! Which call a request is.
+//! Maps a request to a call.
 
 use std::fmt;
 use std::str::FromStr;
@@ -41,7 +41,7 @@ impl ServiceCall {
         Self::Recall,
     ];
 
-    /// Its name in fault rules and in statistics.
+    /// Returns the call's name in fault rules and in statistics.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -71,19 +71,19 @@ impl FromStr for ServiceCall {
     }
 }
 
-/// A call with what its path names.
+/// A call with the id in its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Route<'a> {
     pub(super) call: ServiceCall,
-    /// The file's uuid or the group's id; empty in paths that name nothing.
+    /// The file's uuid or the group's id. Empty for a path without an id.
     pub(super) id: &'a str,
 }
 
-/// The call that stands behind the prefix.
+/// Returns the call of a path behind the prefix.
 ///
 /// # Errors
 ///
-/// 404 for a path that leads nowhere, 405 for the wrong method.
+/// A 404 for an unknown path, a 405 for the wrong method.
 pub(super) fn route<'a>(prefix: &str, method: &Method, path: &'a str) -> Result<Route<'a>, Refusal> {
     let rest = path.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/')).ok_or(NOT_FOUND)?;
     let parts: Vec<&str> = rest.split('/').collect();

@@ -1,7 +1,7 @@
 //! Reads both send calls.
 //!
 //! The order of the checks: the JSON and the type of every field, then the rows of the vendor's tables from top to
-//! bottom. Who sends and to which group is not checked for existence: the service doesn't either.
+//! bottom. Whether the sender and the groups exist is not checked, as at the service.
 
 use serde_json::{Map, Value};
 
@@ -13,14 +13,14 @@ use super::refusal::{
 };
 use super::shape;
 
-/// Groups in one group call (vendor's page).
+/// The most groups in one group call (vendor's page).
 const GROUPS: usize = 3;
-/// Groups in one targeted call (vendor's page; its error table says 3, and has no other wording).
+/// The most groups in one targeted call (vendor's page; its error table says 3 and has no other wording).
 const TARGETED_GROUPS: usize = 1;
-/// Users in one targeted call, and in `roam_ignore_users` (vendor's page).
+/// The most users in one targeted call, and in `roam_ignore_users` (vendor's page).
 const USERS: usize = 20;
 
-/// A message that may be sent.
+/// A valid message.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct AcceptedMessage {
     pub(super) from: String,
@@ -41,7 +41,7 @@ impl From<WrongShape> for Refusal {
 ///
 /// # Errors
 ///
-/// The row of the vendor's table that the message breaks first.
+/// The first row of the vendor's table that the message breaks.
 pub(super) fn read(body: &[u8], targeted: bool, message_bytes: usize) -> Result<AcceptedMessage, Refusal> {
     let fields = JsonFields::read(body)?;
     let from: Option<String> = fields.get("from")?;
@@ -81,7 +81,7 @@ pub(super) fn read(body: &[u8], targeted: bool, message_bytes: usize) -> Result<
     })
 }
 
-/// The fields that no row of the tables names.
+/// Checks the fields that no row of the tables names.
 fn check_options(fields: &JsonFields) -> Result<(), WrongShape> {
     fields.get::<bool>("need_group_ack")?;
     let ignored: Option<Vec<String>> = fields.get("roam_ignore_users")?;

@@ -1,4 +1,4 @@
-//! The simulator itself: its state, and what it tells the program around it.
+//! The simulator: its state, and its functions for the program around it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,7 +21,7 @@ use super::{
     inspect,
 };
 
-/// A fake service. Clones are the same service.
+/// A simulated service. Clones share the same state.
 #[derive(Clone)]
 pub struct Simulator(Arc<SimulatorInner>);
 
@@ -31,7 +31,7 @@ struct SimulatorInner {
     state: Mutex<SimulatorState>,
 }
 
-/// What changes while the service runs.
+/// The state that changes while the service runs.
 #[derive(Debug)]
 pub(super) struct SimulatorState {
     pub(super) rng: StdRng,
@@ -41,11 +41,11 @@ pub(super) struct SimulatorState {
     pub(super) files: FileStore,
     pub(super) record: MessageLog,
     pub(super) stats: Stats,
-    /// The service's own name for the app: a uuid in every answer.
+    /// The service's own name for the app: a uuid that every answer has.
     pub(super) application: String,
 }
 
-/// One meter for each rate.
+/// One meter per rate.
 #[derive(Debug)]
 pub(super) struct CallMeters {
     pub(super) calls: BTreeMap<ServiceCall, CallMeter>,
@@ -63,7 +63,7 @@ impl CallMeters {
             ServiceCall::Download | ServiceCall::Groups | ServiceCall::Members | ServiceCall::Recall => {
                 limits.read_per_second
             }
-            // A token has no rate on the vendor's page; a targeted call is counted with its own wording.
+            // The vendor's page has no rate for tokens. A targeted call is counted elsewhere, with its own wording.
             ServiceCall::Token | ServiceCall::Targeted => None,
         };
         Self {
@@ -75,7 +75,7 @@ impl CallMeters {
 }
 
 impl Simulator {
-    /// A service that begins at `time`'s present with nothing received.
+    /// Returns a service that starts at the current time of `time` and has received nothing.
     #[must_use]
     pub fn new(settings: SimulatorSettings, time: impl SimulatorTime) -> Self {
         let mut rng = StdRng::seed_from_u64(settings.seed);
@@ -92,18 +92,18 @@ impl Simulator {
         Self(Arc::new(SimulatorInner { settings, time: Box::new(time), state: Mutex::new(state) }))
     }
 
-    /// Appends one line of JSON to `log` for each message from now on, before its call is answered, in one
-    /// unbuffered write for each call: what was answered is in the file, also when this process is killed.
+    /// From now on, appends one line of JSON to `log` for each message, before its call is answered. Each call makes
+    /// one unbuffered write, so the file has every answered message even if this process is killed.
     pub fn log_to(&self, log: File) {
         self.state().record.log_to(log);
     }
 
     /// Answers one request as if it arrived now: the whole service without a network and without latency.
     ///
-    /// Beside the service's calls, which stand behind the prefix, there are `GET /_sim/stats`, `/_sim/received` (how
-    /// many messages each group got), `/_sim/received/{group}` (those messages), `GET` and `PUT /_sim/faults` (the
-    /// [`Plan`] as text), `POST /_sim/revoke` (ends every token) and `POST /_sim/reset`; they need no token, and are
-    /// not counted, delayed or struck by faults.
+    /// Beside the service's calls behind the prefix, there are `GET /_sim/stats`, `/_sim/received` (the number of
+    /// messages of each group), `/_sim/received/{group}` (those messages), `GET` and `PUT /_sim/faults` (the
+    /// [`FaultPlan`] as text), `POST /_sim/revoke` (ends every token) and `POST /_sim/reset`. They need no token.
+    /// They are not counted, not delayed, and have no faults.
     #[must_use]
     pub fn handle(&self, request: &Request<Bytes>) -> SimulatedResponse {
         if let Some(path) = request.uri().path().strip_prefix("/_sim/") {
@@ -113,61 +113,61 @@ impl Simulator {
         self.state().exchange(&self.0.settings, request, now)
     }
 
-    /// What it was made with.
+    /// Returns the settings that the simulator was made with.
     #[must_use]
     pub fn settings(&self) -> &SimulatorSettings {
         &self.0.settings
     }
 
-    /// All kept messages by group, each group's in the order of their arrival. Empty where only counts are kept.
+    /// Returns all stored messages by group, in the order of arrival. Empty if only counts are stored.
     #[must_use]
     pub fn received(&self) -> BTreeMap<String, Vec<ReceivedMessage>> {
         self.state().record.all()
     }
 
-    /// The kept messages of one group in the order of their arrival.
+    /// Returns the stored messages of one group in the order of arrival.
     #[must_use]
     pub fn received_by(&self, group: &str) -> Vec<ReceivedMessage> {
         self.state().record.of_group(group)
     }
 
-    /// How many messages each group got.
+    /// Returns the number of messages of each group.
     #[must_use]
     pub fn counts(&self) -> BTreeMap<String, u64> {
         self.state().record.counts()
     }
 
-    /// How many messages that group got.
+    /// Returns the number of messages of this group.
     #[must_use]
     pub fn count(&self, group: &str) -> u64 {
         self.state().record.count(group)
     }
 
-    /// The totals.
+    /// Returns the totals.
     #[must_use]
     pub fn stats(&self) -> Stats {
         let state = self.state();
         Stats { groups_reached: state.record.groups(), ..state.stats.clone() }
     }
 
-    /// The faults that are planned.
+    /// Returns the planned faults.
     #[must_use]
     pub fn faults(&self) -> FaultPlan {
         self.state().plan.clone()
     }
 
-    /// Plans other faults, which count their calls from now on.
+    /// Replaces the fault plan. The new rules start counting now.
     pub fn plan(&self, faults: FaultPlan) {
         self.state().plan = faults;
     }
 
-    /// Ends every token that was given out, as the service does when a secret is changed.
+    /// Ends every token, as the service does when a secret changes.
     pub fn revoke_tokens(&self) {
         self.state().tokens.revoke();
     }
 
-    /// Forgets messages, files and totals and empties the meters. Tokens stay good, faults stay planned, and message
-    /// ids go on.
+    /// Removes messages, files and totals, and empties the meters. Tokens stay valid, faults stay planned, and
+    /// message ids continue.
     pub fn reset(&self) {
         let mut state = self.state();
         state.record.clear();
@@ -176,7 +176,7 @@ impl Simulator {
         state.stats = Stats::default();
     }
 
-    /// How long the next request or answer is on its way; half the latency, drawn anew each time.
+    /// Returns the delay of the next request or answer: half the latency, drawn anew each time.
     #[must_use]
     pub fn one_way(&self) -> Duration {
         self.0.settings.latency.one_way(&mut self.state().rng)

@@ -1,4 +1,4 @@
-//! What the simulated app is and what it is allowed.
+//! The simulated app and its limits.
 
 use std::time::Duration;
 
@@ -6,41 +6,41 @@ use secrecy::SecretString;
 
 use super::{FaultPlan, Latency, RateCounting, RecordMode};
 
-/// Everything that makes one simulator differ from another.
+/// The settings of a simulator.
 #[derive(Debug, Clone)]
 pub struct SimulatorSettings {
     /// The organisation's name.
     pub org: String,
     /// The app's name.
     pub app: String,
-    /// What every path stands behind, without a slash at the end: `/{org}/{app}`.
+    /// The prefix of every path, without a slash at the end: `/{org}/{app}`.
     pub prefix: String,
-    /// The client id for which `/token` gives tokens.
+    /// The client id that `/token` accepts.
     pub client_id: String,
-    /// The secret that belongs to it.
+    /// The secret of the client id.
     pub client_secret: SecretString,
-    /// A token that is good for ever, beside those that `/token` gives.
+    /// A token that never expires, beside those that `/token` returns.
     pub fixed_token: Option<SecretString>,
-    /// How long a token lives when the request names no `ttl`. Default 60 days.
+    /// The lifetime of a token if the request has no `ttl`. Default 60 days.
     pub token_ttl: Duration,
     /// How many groups the app has. Their ids count up from 184524748161025.
     pub groups: u64,
-    /// How many members each group has, its owner and its admin included; at least one. They are `user1`, `user2`…
+    /// How many members each group has, including its owner and its admin; at least one. They are `user1`, `user2`…
     pub members: u64,
-    /// What the app is allowed.
+    /// The app's limits.
     pub limits: SimulatorLimits,
-    /// How long the way there and back takes.
+    /// The network latency.
     pub latency: Latency,
     /// When the service fails, and how.
     pub faults: FaultPlan,
-    /// What random choices start from: the same seed and the same requests give the same answers.
+    /// The seed of random choices. The same seed and the same requests give the same answers.
     pub seed: u64,
-    /// How much of each message is remembered.
+    /// How much of each message is stored.
     pub keep: RecordMode,
 }
 
 impl SimulatorSettings {
-    /// An app with the contract's limits, 100 groups of 10, no latency and no faults.
+    /// Returns an app with the contract's limits, 100 groups of 10 members, no latency and no faults.
     #[must_use]
     pub fn new(org: &str, app: &str) -> Self {
         Self {
@@ -68,23 +68,23 @@ impl Default for SimulatorSettings {
     }
 }
 
-/// The limits in force. A rate of `None` is lifted.
+/// The app's limits. A rate of `None` is unlimited.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SimulatorLimits {
-    /// Group calls a second and group messages a second, each counted for itself. Default 20 (vendor's page).
+    /// Group calls per second and group messages per second, counted separately. Default 20 (vendor's page).
     pub group_per_second: Option<u32>,
-    /// Targeted calls (or users) a second. Default 100 (vendor's page).
+    /// Targeted calls (or users) per second. Default 100 (vendor's page).
     pub targeted_per_second: Option<u32>,
-    /// Whether a targeted call counts as one or as its users. Default one.
+    /// Whether a targeted call counts as one or as its number of users. Default one.
     pub targeted_by: TargetedBy,
-    /// Uploads a second. Default 100.
+    /// Uploads per second. Default 100.
     pub upload_per_second: Option<u32>,
-    /// Calls a second to each of the lists, the downloads and the recalls. Default 100.
+    /// Calls per second to each of the lists, the downloads and the recalls. Default 100.
     pub read_per_second: Option<u32>,
-    /// How the rates are counted. Default the sliding second.
+    /// How the rates are counted. Default: the sliding second.
     pub count: RateCounting,
-    /// Refuse a call whose messages do not all fit. By default a call passes while anything is left, which is the
-    /// vendor's example: of calls of 3 messages 7 pass in a second, 21 messages, and the 8th fails.
+    /// Whether to refuse a call whose messages do not all fit. By default a call passes while anything is left, as in
+    /// the vendor's example: of calls with 3 messages each, 7 pass in a second (21 messages), and the 8th fails.
     pub whole_calls: bool,
     /// Bytes of `body` and `ext` together, as compact JSON. Default 5120 (vendor's page: 5 KB).
     pub message_bytes: usize,
@@ -92,9 +92,9 @@ pub struct SimulatorLimits {
     pub upload_bytes: usize,
     /// How long an uploaded file can be fetched. Default 7 days.
     pub file_life: Duration,
-    /// Entries on one page of a list, whatever the caller asks for. Default 1000; older pages of the vendor: 100.
+    /// The most entries on one page of a list. Default 1000; older pages of the vendor say 100.
     pub page: usize,
-    /// How long after its sending a message can be recalled without force. Default 2 minutes.
+    /// How long after sending a message can be recalled without force. Default 2 minutes.
     pub recall_window: Duration,
 }
 
@@ -118,7 +118,7 @@ impl Default for SimulatorLimits {
 }
 
 impl SimulatorLimits {
-    /// The default limits with every rate lifted.
+    /// Returns the default limits without any rate.
     #[must_use]
     pub fn lifted() -> Self {
         Self {

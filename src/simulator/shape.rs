@@ -1,7 +1,7 @@
-//! What the `body` of each of the eight types must look like.
+//! The `body` of each of the eight types.
 //!
-//! The vendor's page has one error for all of it, `invalid_request_body`, and lists no checks; these are its tables
-//! of required fields and types. Unknown fields pass, as they do at the service.
+//! The vendor's page has one error for all of it, `invalid_request_body`, and lists no checks. These checks are its
+//! tables of required fields and types. Unknown fields pass, as they do at the service.
 
 use serde_json::{Map, Value};
 
@@ -10,7 +10,7 @@ const EVENT_LENGTH: std::ops::RangeInclusive<usize> = 1..=32;
 /// `customExts`: at most 16 elements (vendor's page).
 const CUSTOM_EXTS: usize = 16;
 
-/// Whether `body` is a body of type `kind`; an unknown type has none.
+/// Whether `body` is a valid body of type `kind`. No body is valid for an unknown type.
 pub(super) fn fits(kind: &str, body: &Map<String, Value>) -> bool {
     let (required, strings, integers): (&[&str], &[&str], &[&str]) = match kind {
         "txt" => (&["msg"], &[], &[]),

@@ -1,18 +1,18 @@
-//! Where the simulator gets its time from.
+//! The simulator's source of time.
 
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-/// The simulator's source of time, real or virtual; whoever makes a simulator gives it one.
+/// A source of time, real or virtual. The caller gives one to each simulator.
 pub trait SimulatorTime: Send + Sync + 'static {
-    /// The time since a fixed start; never goes back. The sliding second and the token bucket count by it.
+    /// Returns the time since a fixed start, which never decreases. The sliding second and the token bucket use it.
     fn elapsed(&self) -> Duration;
 
-    /// The wall-clock time since 1970-01-01T00:00:00Z. Wall-clock seconds and all timestamps come from it.
+    /// Returns the wall-clock time since 1970-01-01T00:00:00Z. Wall-clock seconds and all timestamps use it.
     fn unix_time(&self) -> Duration;
 
-    /// Waits for `duration`: the simulated latency.
+    /// Waits for `duration`, which is the simulated latency.
     fn sleep(&self, duration: Duration) -> BoxFuture<'_, ()>;
 }
 
@@ -28,7 +28,7 @@ impl ClockReading {
         Self { elapsed: time.elapsed(), unix: time.unix_time() }
     }
 
-    /// The wall-clock time in milliseconds, as the service writes timestamps.
+    /// Returns the wall-clock time in milliseconds, as the service writes timestamps.
     pub(super) fn unix_ms(self) -> u64 {
         u64::try_from(self.unix.as_millis()).unwrap_or(u64::MAX)
     }

@@ -1,4 +1,4 @@
-//! `POST /token`, and who may pass with what it gave.
+//! `POST /token`, and the check of the tokens that it issues.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use super::refusal::{
 use super::settings::SimulatorSettings;
 use super::time::ClockReading;
 
-/// The tokens that were given out, and when they end.
+/// The issued tokens and their ends.
 #[derive(Debug, Default)]
 pub(super) struct IssuedTokens(HashMap<String, Duration>);
 
@@ -30,7 +30,8 @@ pub(super) struct TokenGrant {
 }
 
 impl IssuedTokens {
-    /// Gives a token for the app's credentials. The checks: JSON, `grant_type`, `client_id`, `client_secret`, `ttl`.
+    /// Issues a token for the app's credentials. The checks, in order: JSON, `grant_type`, `client_id`,
+    /// `client_secret`, `ttl`.
     pub(super) fn grant(
         &mut self,
         settings: &SimulatorSettings,
@@ -56,7 +57,7 @@ impl IssuedTokens {
         Ok(TokenGrant { token, life })
     }
 
-    /// Lets a request pass that carries a token in force.
+    /// Checks that a request has a valid token.
     pub(super) fn check(
         &self,
         settings: &SimulatorSettings,

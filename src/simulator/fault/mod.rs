@@ -1,4 +1,4 @@
-//! When the service fails, and how.
+//! Planned faults: when the service fails, and how.
 
 mod parse;
 
@@ -13,23 +13,25 @@ use super::ServiceCall;
 
 /// When the service fails, and how.
 ///
-/// A list of rules, read from text with [`str::parse`]: written one a line or separated by `;`, each `CALL[:WHEN]:WHAT`:
+/// A plan is a list of rules, parsed from text with [`str::parse`]. Rules are on separate lines or separated by `;`,
+/// each `CALL[:WHEN]:WHAT`:
 ///
 /// - CALL: `send`, `targeted`, `token`, `upload`, `download`, `groups`, `members`, `recall`, or `any`;
-/// - WHEN: `every=K` (the K-th, 2K-th…), `first=N`, `at=3,7` (by number, from 1), `p=0.01` (with that probability);
-///   without it always. A rule counts the calls that it is about, and a plan that is put in place counts anew;
-/// - WHAT, where *before* means that the service never saw the call and *after* that it did what was asked:
+/// - WHEN: `every=K` (the K-th, 2K-th…), `first=N`, `at=3,7` (by number, from 1), `p=0.01` (with that probability).
+///   Without WHEN the rule always applies. A rule counts only its own calls, and a new plan starts counting at 0;
+/// - WHAT, where *before* means that the service never saw the call and *after* that it did what the call requested:
 ///   - a status from 300 to 599, with `=ERROR` the error of that name: `429`, `429=resource_limited`,
-///     `403=forbidden_op`, `500=web_application`; then, each after a comma, `html` (the body of a gateway; a 502 is
-///     always so), `json` (a 502 that isn't), `retry-after=SECONDS`, `after` (answered in spite of acceptance);
+///     `403=forbidden_op`, `500=web_application`; then, each after a comma, `html` (the body of a gateway, which a
+///     502 always has), `json` (a 502 without that body), `retry-after=SECONDS`, `after` (the error follows
+///     acceptance);
 ///   - `reset-before`, `reset-after`: the connection is reset without an answer;
-///   - `hang-before`, `hang-after`: no answer ever comes;
+///   - `hang-before`, `hang-after`: the service never answers;
 ///   - `truncated`: after acceptance the answer stops in the middle of its body;
-///   - `garbage`: after acceptance a 200 that is no JSON;
-///   - `missing`: after acceptance a 200 that lacks the first group.
+///   - `garbage`: after acceptance a 200 whose body is not JSON;
+///   - `missing`: after acceptance a 200 without the first group.
 ///
-/// `send:every=10:429`, `token:first=2:503,retry-after=1`, `send:p=0.01:reset-after`, `send:at=3:504,after`.
-/// Where several rules strike at once, the first one in the plan does.
+/// Examples: `send:every=10:429`, `token:first=2:503,retry-after=1`, `send:p=0.01:reset-after`,
+/// `send:at=3:504,after`. If several rules apply to a call, the first one in the plan decides.
 #[derive(Debug, Clone, Default)]
 pub struct FaultPlan(Vec<FaultRule>);
 
@@ -37,11 +39,11 @@ pub struct FaultPlan(Vec<FaultRule>);
 struct FaultRule {
     /// The rule as it was written.
     text: String,
-    /// `None` is any call.
+    /// The call of the rule. `None` means any call.
     call: Option<ServiceCall>,
     when: FaultTrigger,
     fault: InjectedFault,
-    /// How many of its calls have come.
+    /// How many of the rule's calls have arrived.
     seen: u64,
 }
 
@@ -54,10 +56,10 @@ enum FaultTrigger {
     Chance(f64),
 }
 
-/// What goes wrong.
+/// The effect of a fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct InjectedFault {
-    /// Whether the service does what was asked before it goes wrong.
+    /// Whether the service accepts the call before the fault.
     pub(super) accepted: bool,
     pub(super) what: FaultEffect,
 }
@@ -73,18 +75,18 @@ pub(super) enum FaultEffect {
 }
 
 impl FaultPlan {
-    /// Whether nothing is planned.
+    /// Whether the plan has no rules.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Adds the rules of another plan behind these.
+    /// Appends the rules of another plan.
     pub fn extend(&mut self, other: Self) {
         self.0.extend(other.0);
     }
 
-    /// Counts the call in every rule that is about it, and tells the fault that strikes it and the rule's text.
+    /// Counts the call in every rule for it. Returns the fault of the call, if any, and the text of its rule.
     pub(super) fn next_fault(
         &mut self,
         call: ServiceCall,
@@ -109,7 +111,7 @@ impl FaultPlan {
 }
 
 impl fmt::Display for FaultPlan {
-    /// The rules as they were written, one a line.
+    /// Writes the rules as they were written, one per line.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|rule| writeln!(formatter, "{}", rule.text))
     }
@@ -122,7 +124,7 @@ mod tests {
 
     use super::*;
 
-    /// Which of the first 12 sends are struck.
+    /// Returns which of the first 12 sends have a fault.
     fn struck(plan: &str) -> Vec<u64> {
         let mut plan: FaultPlan = plan.parse().unwrap();
         let mut rng = StdRng::seed_from_u64(7);

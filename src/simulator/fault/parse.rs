@@ -1,4 +1,4 @@
-//! Reads a plan from its text.
+//! Parses a fault plan.
 
 use std::str::FromStr;
 
@@ -7,13 +7,13 @@ use axum::http::StatusCode;
 use super::{FaultEffect, FaultPlan, FaultRule, FaultTrigger, InjectedFault};
 use crate::simulator::ServiceCall;
 
-/// A fault rule that cannot be read: which, where in it, and why.
+/// A fault rule that cannot be parsed, with the position and the reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("fault `{rule}`, column {column}: {problem}")]
 pub struct ParseFaultError {
     /// The rule as it was written.
     pub rule: String,
-    /// Where in the rule the trouble begins, in characters, from 1.
+    /// The position of the fault in the rule, in characters, from 1.
     pub column: usize,
     /// What is wrong and what would be right.
     pub problem: String,
@@ -29,7 +29,7 @@ impl FromStr for FaultPlan {
 }
 
 fn rule(text: &str) -> Result<FaultRule, ParseFaultError> {
-    // Every part is a slice of the rule, so its place follows from where the slice begins.
+    // Every part is a slice of the rule, so its start gives its position.
     let fail = |part: &str, problem: String| {
         let offset = part.as_ptr().addr().saturating_sub(text.as_ptr().addr());
         let column = text.get(..offset).map_or(0, |before| before.chars().count()) + 1;
@@ -84,7 +84,7 @@ fn read_when(text: &str) -> Result<FaultTrigger, String> {
     }
 }
 
-/// The fault, or the part that is wrong and why.
+/// Parses the fault. On an error, returns the wrong part and the reason.
 fn read_fault(text: &str) -> Result<InjectedFault, (&str, String)> {
     let mut parts = text.split(',').map(str::trim);
     let kind = parts.next().unwrap_or_default();
