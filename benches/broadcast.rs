@@ -1,15 +1,16 @@
-//! What a broadcast costs, from its audience to its last outcome.
+//! The cost of a broadcast, from its audience to its last outcome.
 //!
 //! `cargo bench --bench broadcast` prints
 //!
-//! - sending: messages a second and CPU with intent and outcome durable, and the same messages over the same road
-//!   without a ledger, both in this process;
-//! - a million recipients through the binary: how long the plan takes from a CSV with duplicates, with a plain message
-//!   and with a function each, and how much more memory host and worker need than for an empty script;
-//! - rehearsing 720,000 messages, ten hours at 20 a second.
+//! - sending: messages per second and CPU with durable intents and outcomes, and the same messages through the same
+//!   code without a ledger, both in this process;
+//! - a million recipients through the binary: the time to build the plan from a CSV with duplicates, with a plain
+//!   message and with a function for each recipient, and how much more memory host and worker use than for an empty
+//!   script;
+//! - a rehearsal of 720,000 messages, which are ten hours at 20 per second.
 //!
-//! `cargo bench --bench broadcast -- 100000` does it with fewer recipients. The server is another process, with which
-//! the two cores are shared. Ledgers are made in `target/`, on the disk that the project is on.
+//! `cargo bench --bench broadcast -- 100000` uses fewer recipients. The server is a separate process on the same two
+//! cores. Ledgers are made in `target/`, on the project's disk.
 
 #![allow(
     clippy::unwrap_used,
@@ -35,7 +36,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const MILLION: u32 = 1_000_000;
-/// Messages that are sent to compare the road with and without a ledger.
+/// Messages that are sent to compare sending with and without a ledger.
 const SENT: u32 = 200_000;
 const REHEARSED: u32 = 720_000;
 const TEXT: &str = "Hello from the load bench, a text of the length that an announcement has, more or less, so that it is about 250 bytes on the wire in all.";
@@ -79,7 +80,7 @@ fn road(server: &Server, clock: &Clock) -> Delivery {
     Delivery::new(&app, clock.clone(), None).unwrap()
 }
 
-/// What sending took.
+/// The time and CPU of sending.
 struct Took {
     many: u32,
     seconds: f64,
@@ -99,7 +100,7 @@ impl std::fmt::Display for Took {
     }
 }
 
-/// The CPU that this process has used.
+/// Returns the CPU that this process has used.
 fn cpu() -> Duration {
     let used = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(used.tv_sec.unsigned_abs(), u32::try_from(used.tv_nsec).unwrap())
@@ -157,7 +158,7 @@ async fn with_ledger(road: &Delivery, clock: &Clock, folder: &Path, many: u32) -
 fn audience(folder: &Path, many: u32) {
     let mut csv = String::from("group_id,name\n");
     for number in 0..many {
-        // One in a hundred is there twice.
+        // One in a hundred occurs twice.
         let number = if number % 100 == 99 { number - 50 } else { number };
         writeln!(csv, "{},Name {number}", group(number)).unwrap();
     }
@@ -210,15 +211,15 @@ end }}
     );
 }
 
-/// A command of the binary while it goes on, and the most memory that it and its workers had.
+/// A running command of the binary, and the peak memory of it and its workers.
 struct Run {
     child: Child,
     began: Instant,
-    /// By process, in kibibytes.
+    /// By process id, in kibibytes.
     peaks: std::collections::BTreeMap<u32, u64>,
 }
 
-/// What a run took.
+/// The measurements of a run.
 struct Ended {
     began: Instant,
     seconds: f64,
@@ -267,7 +268,7 @@ impl Run {
         self.mebibytes()
     }
 
-    /// A process's peak only grows, so that the last look at it counts.
+    /// Records the peaks. A process's peak never decreases, so its last value counts.
     fn look(&mut self) {
         let host = self.child.id();
         let children =
@@ -286,7 +287,7 @@ impl Run {
     }
 }
 
-// The server: another process of this bench, which gives every group a message id.
+// The server: a separate process of this bench, which returns a message id for every group.
 
 struct Server {
     child: Child,
@@ -323,7 +324,7 @@ impl Server {
         ]
     }
 
-    /// Seconds from `began` to the first request; waits for it.
+    /// Waits for the first request and returns the seconds since `began`.
     fn first_request(&self, began: Instant) -> f64 {
         self.said.recv().unwrap().duration_since(began).as_secs_f64()
     }
@@ -336,7 +337,7 @@ impl Drop for Server {
     }
 }
 
-/// Prints its address, and a word at the first request.
+/// Prints the server's address, and a word at the first request.
 fn serve() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let local = tokio::task::LocalSet::new();
@@ -386,7 +387,7 @@ async fn answer(mut connection: tokio::net::TcpStream, first: Rc<std::cell::Cell
     }
 }
 
-/// The bytes of the request at the beginning of the buffer, where all of it is there.
+/// Returns the length of the request at the beginning of the buffer, if the request is complete.
 fn request_length(buffer: &[u8]) -> Option<usize> {
     let head = buffer.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
     let headers = std::str::from_utf8(&buffer[..head]).ok()?.to_ascii_lowercase();

@@ -1,5 +1,5 @@
-//! What a daemon costs that has nothing to do: processor time and memory of `mooncast serve` with 1,000 and with 10,000
-//! jobs, none of which comes due while it is looked at.
+//! The cost of an idle daemon: processor time and memory of `mooncast serve` with 1,000 and with 10,000 jobs, none of
+//! which becomes due during the measurement.
 //!
 //! Run with `cargo bench --bench daemon`.
 
@@ -16,10 +16,10 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// For how long it is looked at.
+/// The length of the measurement.
 const LOOK: Duration = Duration::from_secs(20);
 
-/// Jobs of one script.
+/// Jobs per script.
 const A_SCRIPT: usize = 100;
 
 fn main() {
@@ -28,7 +28,7 @@ fn main() {
     }
 }
 
-/// Measures one with so many jobs.
+/// Measures a daemon with this many jobs.
 fn idle(jobs: usize) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("scripts")).unwrap();
@@ -47,7 +47,7 @@ fn idle(jobs: usize) {
     let began = Instant::now();
     let mut daemon = serve(folder.path());
     let ready = began.elapsed();
-    // What it did to begin is over by then.
+    // The daemon has finished its startup by then.
     std::thread::sleep(Duration::from_secs(5));
     let before = cpu(&daemon);
     std::thread::sleep(LOOK);
@@ -82,16 +82,16 @@ fn serve(folder: &Path) -> Child {
     daemon
 }
 
-/// Processor time of its own, without its children's.
+/// Returns the daemon's own processor time, without its children's.
 fn cpu(daemon: &Child) -> Duration {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", daemon.id())).unwrap();
     let fields: Vec<u64> =
         stat.rsplit_once(')').unwrap().1.split_whitespace().map(|field| field.parse().unwrap_or(0)).collect();
-    // In hundredths of a second, as Linux tells them to every program.
+    // In hundredths of a second, which Linux reports to every program.
     Duration::from_millis((fields[11] + fields[12]) * 10)
 }
 
-/// Memory in `MiB`.
+/// Returns the memory in `MiB`.
 fn resident(daemon: &Child) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.id())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();

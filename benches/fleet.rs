@@ -1,8 +1,10 @@
-//! What one Postgres carries: four processes that share a quota whose limit is lifted, and drive one broadcast together.
-//! Each message has its permit, its intent and its outcome; only the request is left out. The same with one process on
-//! the ledger's file, and what a message costs here and there in CPU, the server's included. Needs Debian's postgresql.
+//! The throughput of one Postgres: four processes share a quota without a limit and drive one broadcast together.
+//! Each message has its permit, its intent and its outcome; only the request is left out. For comparison, one process
+//! does the same with a ledger file. The bench prints the CPU per message of both, including the server's. It needs
+//! Debian's postgresql.
 //!
-//! `cargo bench --bench fleet` sends to 400,000 recipients; `-- 100000` to as many, `-- 400000 2` with two processes.
+//! `cargo bench --bench fleet` sends to 400,000 recipients; `-- 100000` to that many; `-- 400000 2` with two
+//! processes.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench fails by panicking")]
 
@@ -24,9 +26,9 @@ use mooncast::quota::{LentSlots, PermitOutcome, Priority, Quota, Quotas};
 
 const MANY: u32 = 400_000;
 const PROCESSES: usize = 4;
-/// Messages under way in each process.
+/// Messages in flight in each process.
 const IN_FLIGHT: usize = 512;
-/// Messages a second: far above what can be reached.
+/// Messages per second: far above the reachable rate.
 const LIMIT: u32 = 1_000_000;
 const LEASE: Duration = Duration::from_mins(10);
 const APP: &str = "https://service/org/app";
@@ -39,7 +41,7 @@ fn place(text: &str) -> LedgerLocation {
     }
 }
 
-/// A broadcast to so many, with its plan fixed.
+/// Makes a broadcast with a fixed plan for this many recipients.
 async fn plan(ledger: &Ledger, owner: &Instance, many: u32) -> Result<(), LedgerError> {
     let app = ledger.app(APP).await?;
     let found = ledger.find_or_create(app, "news", "1", &BroadcastSpec::new(MessageCall::Group)).await?;
@@ -63,7 +65,7 @@ async fn plan(ledger: &Ledger, owner: &Instance, many: u32) -> Result<(), Ledger
     ledger.release(lease).await
 }
 
-/// One process: it drives the broadcast until nothing of it waits.
+/// One process: drives the broadcast until no recipient is pending.
 async fn host(ledger: Ledger, clock: Clock) -> Result<u32, LedgerError> {
     let owner = ledger.register("bench").await?;
     let app = ledger.app(APP).await?;
@@ -80,7 +82,7 @@ async fn host(ledger: Ledger, clock: Clock) -> Result<u32, LedgerError> {
     Ok(sent)
 }
 
-/// Claims places of the quota as the road does.
+/// Claims slots of the quota, as the delivery code does.
 async fn lend(ledger: Ledger, owner: Instance, app: mooncast::ledger::AppId, quota: Quota, clock: Clock) {
     let lease = Duration::from_secs(1);
     loop {
@@ -140,7 +142,8 @@ async fn send(ledger: &Ledger, lease: Lease, quota: &Quota) -> Result<u32, Ledge
     Ok(sent.get())
 }
 
-/// CPU seconds of a process, its threads and the children that it has waited for; and the processes below it.
+/// Returns the CPU seconds of a process, its threads and the children that it has waited for, and its child
+/// processes.
 fn used(process: u32) -> (f64, Vec<u32>) {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
@@ -150,7 +153,7 @@ fn used(process: u32) -> (f64, Vec<u32>) {
     (ticks / 100.0, children.split_whitespace().filter_map(|id| id.parse().ok()).collect())
 }
 
-/// CPU seconds of a server and its processes.
+/// Returns the CPU seconds of a server and its processes.
 fn server_cpu(postmaster: u32) -> f64 {
     let (own, children) = used(postmaster);
     own + children.into_iter().map(|child| used(child).0).sum::<f64>()
@@ -165,7 +168,7 @@ struct Postgres {
 impl Postgres {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap().path().display().to_string();
-        // What is acknowledged is on the disk, as in the file.
+        // Acknowledged writes are on the disk, as with the file.
         let output = Command::new("tests/postgres")
             .args(["start", &folder])
             .env("MOONCAST_TEST_FSYNC", "on")
@@ -185,7 +188,7 @@ impl Drop for Postgres {
     }
 }
 
-/// Has so many processes drive the planned broadcast; gives the seconds that it took and the CPU of them all.
+/// Runs this many processes on the planned broadcast. Returns the elapsed seconds and the CPU seconds of all.
 fn race(store: &str, processes: usize) -> (f64, f64) {
     let clock = Clock::real();
     let began = clock.now();

@@ -1,7 +1,8 @@
-//! What the ledger costs: a plan of a million recipients, intents and outcomes of 100,000, single sends.
+//! The cost of the ledger: a plan of a million recipients, intents and outcomes of 100,000, single sends.
 //!
-//! `cargo bench --bench ledger` prints for each the rate and the CPU of the whole process, `cargo bench --bench ledger
-//! -- 100000` with a smaller plan. The ledger is made in `target/`, on the disk that the project is on.
+//! `cargo bench --bench ledger` prints the rate and the CPU of the whole process for each part;
+//! `cargo bench --bench ledger -- 100000` uses a smaller plan. The ledger is made in `target/`, on the project's
+//! disk.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -23,20 +24,20 @@ const SENT: u32 = 100_000;
 const IN_FLIGHT: usize = 256;
 const LEASE: Duration = Duration::from_mins(10);
 
-/// The CPU that the process has used: of all its threads.
+/// Returns the CPU of all the process's threads.
 fn cpu() -> Duration {
     let used = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(used.tv_sec.unsigned_abs(), u32::try_from(used.tv_nsec).unwrap_or_default())
 }
 
-/// The most memory that the process ever had, in kilobytes.
+/// Returns the process's peak memory, in kilobytes.
 fn peak() -> String {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     line.map_or_else(String::new, |line| line.trim().to_owned())
 }
 
-/// Runs a part, and prints what it took.
+/// Runs a part and prints its measurements.
 async fn part<T>(clock: &Clock, what: &str, many: u32, work: impl Future<Output = T>) -> T {
     let (begun, used) = (clock.now(), cpu());
     let output = work.await;
@@ -58,7 +59,7 @@ async fn claimed(ledger: &Ledger, owner: &Instance, name: &str) -> Result<Option
     ledger.claim(id, owner, LEASE).await
 }
 
-/// One recipient in a hundred is named twice.
+/// One recipient in a hundred occurs twice.
 async fn build(
     ledger: &Ledger,
     lease: Lease,
@@ -81,7 +82,7 @@ async fn build(
     Ok(())
 }
 
-/// Sends to the first recipients: intent, nothing, outcome, each recipient by itself.
+/// Sends to the first recipients: intent, no request, outcome, each recipient separately.
 async fn send(ledger: &Ledger, lease: Lease) -> Result<(), LedgerError> {
     let page = RefCell::new((VecDeque::new(), 0));
     let turn = tokio::sync::Mutex::new(());

@@ -1,4 +1,4 @@
-//! What the parts of a message's way cost, one function a part: `cargo bench --bench parts`.
+//! The cost of the steps of a message, one function per step: `cargo bench --bench parts`.
 
 use std::hint::black_box;
 
@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 criterion_group!(parts, checks);
 criterion_main!(parts);
 
-/// A message from the JSON that the worker sent to the JSON that the service gets. "value" begins at parsed JSON,
-/// "bytes" at its text.
+/// From the worker's JSON of a message to the JSON that the service gets. "value" starts with parsed JSON, "bytes"
+/// with its text.
 fn checks(criterion: &mut Criterion) {
     let limits = MessageLimits::default();
     let messages = [

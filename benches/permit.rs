@@ -1,6 +1,6 @@
-//! What a permit costs where nothing limits it, and how close to its rate a quota comes in real time.
+//! The cost of a permit without a limit, and how close to its rate a quota gets in real time.
 //!
-//! `cargo bench --bench permit` prints both; the second part takes 3 s for each rate.
+//! `cargo bench --bench permit` prints both. The second part takes 3 s per rate.
 
 use std::hint::black_box;
 use std::num::NonZeroU32;
@@ -37,7 +37,8 @@ fn permit(criterion: &mut Criterion) {
     });
 }
 
-/// Sends for `span` as fast as the quota lets one sender, with answers after 5 ms, and gives what was sent a second.
+/// Sends for `span` as fast as the quota permits one sender, with answers after 5 ms. Returns the messages per
+/// second.
 async fn reached(quota: &Quota, clock: &Clock, span: Duration) -> f64 {
     let begun = clock.now();
     let mut sent: u32 = 0;
@@ -59,7 +60,7 @@ fn rates() {
         let clock = Clock::real();
         let Some(quota) = quota(per_second, &clock) else { continue };
         let measured = clock.block_on(async {
-            // Until the guard knows the way to the service.
+            // Warms up until the guard has measured the round trip to the service.
             reached(&quota, &clock, Duration::from_secs(4)).await;
             let reached = reached(&quota, &clock, Duration::from_secs(3)).await;
             (reached, quota.status())
@@ -79,7 +80,7 @@ criterion_group!(benches, permit);
 
 fn main() {
     benches();
-    // `cargo test` runs benches too, to see that they run.
+    // `cargo test` also runs benches, to check that they run.
     if std::env::args().any(|argument| argument == "--bench") {
         rates();
     }

@@ -1,5 +1,5 @@
-//! How fast messages go through the whole road: `im.group_send` from 64 tasks, limits lifted, to a local nginx; and
-//! what `wrk` needs to post the same bytes to the same server in the same run. Prints messages a second, CPU seconds
+//! The throughput of the whole program: `im.group_send` from 64 tasks, without limits, to a local nginx. For
+//! comparison, `wrk` posts the same bytes to the same server in the same run. Prints messages per second, CPU seconds
 //! per 100,000 messages, and peak memory. Needs nginx and wrk (Debian's packages of those names).
 
 #![allow(
@@ -66,7 +66,7 @@ http {{ access_log off; keepalive_requests 100000000; client_body_temp_path {0}/
     server
 }
 
-/// The seconds that a command took, the CPU seconds of its whole tree, and what it printed.
+/// Returns the seconds that a command took, the CPU seconds of its whole process tree, and its output.
 fn measured(command: &mut Command) -> (f64, f64, String) {
     let began = std::time::Instant::now();
     let before = usage();
@@ -77,7 +77,7 @@ fn measured(command: &mut Command) -> (f64, f64, String) {
     (seconds, cpu, String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// CPU seconds of all children that have ended so far.
+/// Returns the CPU seconds of all children that have ended.
 fn usage() -> f64 {
     let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_CHILDREN).unwrap();
     let seconds = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
@@ -136,8 +136,8 @@ task.all(tasks)
     (began.elapsed().as_secs_f64(), usage() - before, peaks.values().sum::<u64>() / 1024)
 }
 
-/// Notes the most memory that the host and its worker had so far, in kibibytes. A peak only grows, so that the last look
-/// at a process counts.
+/// Records the peak memory of the host and its worker, in kibibytes. A peak never decreases, so the last value of a
+/// process counts.
 fn look(host: u32, peaks: &mut BTreeMap<u32, u64>) {
     let children = std::fs::read_to_string(format!("/proc/{host}/task/{host}/children")).unwrap_or_default();
     for process in children.split_whitespace().filter_map(|id| id.parse().ok()).chain([host]) {

@@ -1,5 +1,5 @@
-//! The book, and the project's first page: every example in them runs, every link leads somewhere, both languages say the
-//! same, and the reference is what the stubs and the commands say.
+//! Tests of the book and the project's first page: every example runs, every link leads somewhere, both languages
+//! have the same content, and the reference matches the stubs and the commands.
 
 pub mod page;
 mod play;
@@ -17,13 +17,13 @@ use reference::Head;
 
 use crate::support::Project;
 
-/// With this variable set, the reference is written and not only compared.
+/// With this variable set, the test writes the reference instead of comparing it.
 const BLESS: &str = "MOONCAST_BLESS";
 
-/// Pages that are played at once.
+/// Pages that are run at once.
 const AT_ONCE: usize = 4;
 
-/// The most blocks of a book that may not be run here.
+/// The most blocks of a book that cannot be run here.
 const MOST_LOOKED_AT: usize = 7;
 
 const LANGUAGES: [&str; 2] = ["en", "zh"];
@@ -38,7 +38,7 @@ fn source(language: &str) -> PathBuf {
     root().join("docs").join(language).join("src")
 }
 
-/// The chapters of a book in the order of its summary, by their paths.
+/// Returns the paths of a book's chapters, in the order of its summary.
 fn chapters(language: &str) -> Vec<String> {
     let summary = Page::read(&source(language).join("SUMMARY.md"));
     summary.links.into_iter().map(|(_, target)| target).collect()
@@ -48,7 +48,7 @@ fn chapter(language: &str, path: &str) -> Page {
     Page::read(&source(language).join(path))
 }
 
-/// The Markdown files below a folder, relative to it.
+/// Finds the Markdown files below a folder, relative to it.
 fn markdown(folder: &Path, below: &str, found: &mut BTreeSet<String>) {
     for entry in std::fs::read_dir(folder.join(below)).unwrap() {
         let entry = entry.unwrap();
@@ -65,7 +65,7 @@ fn is_written(path: &str) -> bool {
     !path.starts_with("reference/")
 }
 
-/// A project as `mooncast new` makes it, with the files that the chapters use.
+/// Makes a project with `mooncast new` and adds the files that the chapters use.
 fn of_the_book(language: &str) -> Project {
     let project = Project::new();
     project.mooncast(&["new", "spring"]).exits(0);
@@ -73,12 +73,12 @@ fn of_the_book(language: &str) -> Project {
     let list = start.blocks.iter().find(|block| block.language == "csv").expect("the list of groups");
     project.write("spring/scripts/groups.csv", &list.text);
     copy(&root().join("scripts/assets"), &project.path("spring/assets"));
-    // Each chapter brings the tests that it is about.
+    // Each chapter brings its own tests.
     std::fs::remove_file(project.path("spring/scripts/tests/hello.lua")).unwrap();
     project
 }
 
-/// This project, as somebody has it who follows the first page.
+/// Makes this project in the state that the first page assumes.
 fn of_the_source() -> Project {
     let project = Project::new().file("mooncast.toml", "simulator = true\n");
     copy(&root().join("scripts"), &project.path("scripts"));
@@ -107,7 +107,7 @@ fn play(language: &str, path: &str, page: &Page) -> Vec<String> {
     Play::new(page, project, if beginner { "" } else { "spring" }).play()
 }
 
-/// The pages that people wrote, each with its book's language (none for the project's own) and its path there.
+/// Returns the hand-written pages, each with its book's language (None for the project's own) and its path there.
 pub fn written() -> Vec<(&'static str, String, Page)> {
     let first = FIRST_PAGES.iter().map(|path| ("", (*path).to_owned(), Page::read(&root().join(path))));
     let chapters = LANGUAGES.iter().flat_map(|language| {

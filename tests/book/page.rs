@@ -1,16 +1,16 @@
-//! A page of Markdown: its code blocks with the marks of their fences, its links, its headings.
+//! A page of Markdown: its code blocks with the marks of their fences, its links and its headings.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// A fenced block: `lua,file=scripts/a.lua` is its language and its marks.
+/// A fenced block. `lua,file=scripts/a.lua` is its language and its marks.
 #[derive(Debug, Clone)]
 pub struct Block {
     pub language: String,
-    /// As they stand, in their order.
+    /// The marks in order, unchanged.
     pub marks: Vec<String>,
     pub text: String,
-    /// The line of its fence.
+    /// The line of the fence.
     pub line: usize,
 }
 
@@ -19,7 +19,7 @@ impl Block {
         self.marks.iter().any(|known| known == mark)
     }
 
-    /// The values of `NAME=VALUE`.
+    /// Returns the values of `NAME=VALUE`.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.marks.iter().filter_map(move |mark| mark.strip_prefix(name)?.strip_prefix('='))
     }
@@ -36,7 +36,7 @@ pub struct Page {
     pub blocks: Vec<Block>,
     /// Targets of links and pictures, with their lines.
     pub links: Vec<(usize, String)>,
-    /// The names by which its headings are linked to.
+    /// The anchors of the headings.
     pub anchors: BTreeSet<String>,
 }
 
@@ -72,7 +72,7 @@ impl Page {
         if let Some(title) = line.strip_prefix('#') {
             self.anchors.insert(anchor(title.trim_start_matches('#').trim()));
         }
-        // What stands in code is no link.
+        // Code contains no links.
         let plain: String = line.split('`').step_by(2).collect();
         for (start, _) in plain.match_indices("](") {
             let target = &plain[start + 2..];
@@ -82,13 +82,13 @@ impl Page {
         }
     }
 
-    /// How it is named in what a test says.
+    /// Returns the page's name for test failures.
     pub fn shown(&self) -> String {
         self.path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap_or(&self.path).display().to_string()
     }
 }
 
-/// The anchor that mdBook gives a heading.
+/// Returns the anchor that mdBook gives a heading.
 fn anchor(title: &str) -> String {
     title
         .chars()

@@ -1,6 +1,6 @@
-//! Does what a page says, from its top to its end, in a project made for it.
+//! Executes a page from top to bottom, in a project made for it.
 //!
-//! A block's marks say what becomes of it; mdBook shows the language alone.
+//! A block's marks say what to do with it. mdBook shows only the language.
 //!
 //! | language | marks |
 //! |---|---|
@@ -20,33 +20,33 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::page::{Block, Page};
 use crate::support::{Project, Ran};
 
-/// Why a block may not be run here.
+/// Why a block cannot be run here.
 const REASONS: [&str; 5] = ["app", "build", "daemon", "docker", "systemd"];
 
 /// Secrets that the examples grant.
 const SECRETS: [&str; 2] = ["ORDERS_SECRET", "API_KEY"];
 
-/// A page at work.
+/// The execution of a page.
 pub struct Play<'a> {
     page: &'a Page,
     project: Project,
-    /// Where commands are typed.
+    /// The folder where commands run.
     folder: PathBuf,
-    /// What the last block has said.
+    /// The output of the last block.
     said: String,
-    /// The plan that the last rehearsal has named.
+    /// The plan that the last rehearsal printed.
     plan: Option<String>,
     failures: Vec<String>,
 }
 
 impl<'a> Play<'a> {
-    /// `folder` is where the reader stands at the top of the page, below `project`.
+    /// `folder` is the reader's folder at the top of the page, below `project`.
     pub fn new(page: &'a Page, project: Project, folder: &str) -> Self {
         let folder = project.path(folder).canonicalize().unwrap();
         Self { page, project, folder, said: String::new(), plan: None, failures: Vec::new() }
     }
 
-    /// Does all of it; gives what went wrong.
+    /// Executes the whole page and returns the failures.
     pub fn play(mut self) -> Vec<String> {
         for (number, block) in self.page.blocks.iter().enumerate() {
             let before = self.failures.len();
@@ -107,14 +107,14 @@ impl<'a> Play<'a> {
         self.folder = std::fs::read_to_string(&folder).unwrap().trim_end().into();
     }
 
-    /// What can be said of commands that are not run: the shell can read them, and so can `mooncast` its own.
+    /// Checks commands that are not run: the shell must parse them, and `mooncast` must parse its own.
     fn look_at(&mut self, text: &str) {
         let mut command = self.bash();
         command.args(["-n", "-c", text]);
         self.ran(&Ran::of(&command.output().unwrap()), 0, text);
         for command in text.lines().flat_map(|line| line.split(" && ")) {
             if let Some(arguments) = command.strip_prefix("cargo run --release -- ") {
-                // The same program, only built otherwise.
+                // The same program, only built in another way.
                 self.mooncast(&arguments.split(' ').collect::<Vec<_>>(), 0);
             } else if let Some(arguments) = command.strip_prefix("mooncast ") {
                 assert!(!arguments.starts_with("run "), "it can be run, so it is to be run: {command}");
@@ -128,7 +128,7 @@ impl<'a> Play<'a> {
         }
     }
 
-    /// Starts what does not end by itself, waits until it is ready, and ends it.
+    /// Starts a command that does not end by itself, waits until it is ready, and ends it.
     fn serve(&mut self, line: &str) {
         let any_port = if line.contains("mooncast sim") { " --listen 127.0.0.1:0" } else { "" };
         let mut command = self.bash();
@@ -149,7 +149,7 @@ impl<'a> Play<'a> {
         }
     }
 
-    /// Has the simulator answer something: only from then on it hears signals.
+    /// Sends a request to the simulator, which handles signals only after it has answered one.
     fn be_answered(&self) {
         let Some((_, address)) = self.said.split_once("MOONCAST_BASE_URL=http://") else { return };
         let mut stream = TcpStream::connect(address.lines().next().unwrap_or_default()).unwrap();
@@ -167,7 +167,7 @@ impl<'a> Play<'a> {
         self.ran(&ran, 0, "these settings");
     }
 
-    /// Whether the block before has said these lines, but for figures and space.
+    /// Compares the output of the block before with these lines, ignoring figures and space.
     fn compare(&mut self, block: &Block) {
         if !block.has("out") {
             return;
@@ -178,7 +178,7 @@ impl<'a> Play<'a> {
         }
     }
 
-    /// The text with the name of the plan that was rehearsed in place of the one that is shown.
+    /// Returns the text with the name of the rehearsed plan in place of the shown one.
     fn with_plan(&self, text: &str) -> String {
         let (Some(plan), Some((before, after))) = (&self.plan, text.split_once("--plan ")) else {
             return text.to_owned();
@@ -235,7 +235,7 @@ impl<'a> Play<'a> {
     }
 }
 
-/// A text in which all figures and all space are the same.
+/// Returns a text in which all figures and all space are equal.
 fn figureless(text: &str) -> String {
     let mut same = String::new();
     for letter in text.chars() {

@@ -1,4 +1,4 @@
-//! The pages that nobody writes: the Lua modules out of their stubs, the commands out of their help.
+//! The generated pages: the Lua modules from their stubs, the commands from their help.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -7,19 +7,19 @@ use std::path::Path;
 use super::stub::{Entry, File, Kind, Member};
 use crate::support::Project;
 
-/// The modules in the order of their use; a file that is missing here comes after them.
+/// The modules, the most used ones first. A file that is not listed comes after them.
 const ORDER: [&str; 20] = [
     "im", "types", "schedule", "campaign", "message", "iter", "retry", "test", "task", "store", "http", "fs",
     "csv", "json", "template", "datetime", "env", "log", "hash", "os",
 ];
 
-/// The head of a page in each language: title and first words.
+/// The head of a page in each language: title and introduction.
 pub struct Head {
     pub title: &'static str,
     pub text: &'static str,
 }
 
-/// The Lua files of a folder, by their names without their ends.
+/// Returns the Lua files of a folder, by their names without the extension.
 pub fn files() -> Vec<(String, File)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
@@ -37,7 +37,7 @@ pub fn files() -> Vec<(String, File)> {
     files
 }
 
-/// The page of the Lua modules.
+/// Returns the page of the Lua modules.
 pub fn lua(head: &Head) -> String {
     let mut page = format!("# {}\n\n{}\n", head.title, head.text);
     for (name, file) in files() {
@@ -49,7 +49,7 @@ pub fn lua(head: &Head) -> String {
         let _ = write!(page, "\n## {title}\n\n{}", prose(&file.head));
         let of_module = |entry: &&Entry| entry.kind == Kind::Class && entry.name == name;
         page.extend(file.entries.iter().filter(of_module).map(|entry| prose(&entry.text)));
-        // What can be called comes before what it is called with.
+        // Functions come before the tables of their arguments.
         let (calls, tables): (Vec<_>, Vec<_>) =
             file.entries.iter().partition(|entry| matches!(entry.kind, Kind::Function | Kind::Value));
         for entry in calls.into_iter().chain(tables) {
@@ -116,7 +116,7 @@ fn after(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!(": {text}") }
 }
 
-/// Lines of a comment as paragraphs; what is set in is code.
+/// Formats lines of a comment as paragraphs. Indented lines are code.
 fn prose(lines: &[String]) -> String {
     let mut text = String::new();
     let mut code = false;
@@ -138,7 +138,7 @@ fn prose(lines: &[String]) -> String {
     text.replace("```lua\n", "```lua,sketch\n")
 }
 
-/// The page of the commands.
+/// Returns the page of the commands.
 pub fn commands(head: &Head) -> String {
     let project = Project::new();
     let mut page = format!("# {}\n\n{}\n", head.title, head.text);
@@ -157,7 +157,7 @@ pub fn commands(head: &Head) -> String {
     page
 }
 
-/// The commands that a help lists.
+/// Returns the commands that a help text lists.
 fn subcommands(help: &[&str]) -> Vec<String> {
     let list = help.iter().skip_while(|line| **line != "Commands:").skip(1);
     list.take_while(|line| !line.is_empty())

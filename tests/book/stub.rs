@@ -1,14 +1,14 @@
-//! Reads what Lua files declare for editors: functions with their parameters, classes with their fields.
+//! Parses the declarations in Lua files for editors: functions with their parameters, classes with their fields.
 
-/// A declared Lua file.
+/// The declarations of a Lua file.
 #[derive(Debug, Default)]
 pub struct File {
-    /// What it says of itself, a line each.
+    /// The lines of the file's own description.
     pub head: Vec<String>,
     pub entries: Vec<Entry>,
 }
 
-/// What a file declares.
+/// A declaration.
 #[derive(Debug, Default)]
 pub struct Entry {
     pub kind: Kind,
@@ -17,11 +17,11 @@ pub struct Entry {
     pub text: Vec<String>,
     /// The names between a function's parentheses.
     pub arguments: Vec<String>,
-    /// A function's parameters, a class's fields.
+    /// A function's parameters or a class's fields.
     pub members: Vec<Member>,
     pub returns: Vec<Member>,
     pub overloads: Vec<String>,
-    /// What a class has besides its own fields, what an alias stands for, what a value is.
+    /// A class's parents, an alias's type, or a value's type.
     pub of: String,
 }
 
@@ -34,22 +34,22 @@ pub enum Kind {
     Value,
 }
 
-/// A parameter, a field, or what is returned.
+/// A parameter, a field, or a return value.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Member {
-    /// With a `?` where it may be left out.
+    /// The name, with a `?` if it is optional.
     pub name: String,
     pub of: String,
     pub text: String,
 }
 
 impl Entry {
-    /// Whether nothing is said of it: it is not for scripts.
+    /// Whether it has no description. Such a declaration is not for scripts.
     pub const fn is_inner(&self) -> bool {
         self.text.is_empty() && self.members.is_empty() && self.returns.is_empty() && self.of.is_empty()
     }
 
-    /// The names of its members.
+    /// Returns the names of its members.
     pub fn names(&self) -> Vec<&str> {
         self.members.iter().map(|member| member.name.trim_end_matches('?')).collect()
     }
@@ -70,7 +70,7 @@ impl File {
                 entry.of.push_str(other);
             } else if let Some(text) = line.strip_prefix("---").filter(|text| !text.starts_with('-')) {
                 in_head = false;
-                // Below a class, the next doc comment is another's.
+                // After a class, the next doc comment belongs to another declaration.
                 if entry.kind == Kind::Class || entry.kind == Kind::Alias {
                     file.take(&mut entry);
                 }
@@ -117,7 +117,7 @@ impl Entry {
         }
     }
 
-    /// Takes the name of what is declared in a line of code at its beginning.
+    /// Reads the declared name at the beginning of a line of code.
     fn declare(&mut self, line: &str) {
         if let Some(function) = line.strip_prefix("function ") {
             let Some((name, arguments)) = function.split_once('(') else { return };
@@ -142,13 +142,13 @@ impl Entry {
 impl Member {
     /// `name type  text`
     fn named(rest: &str) -> Self {
-        // A name that any key may have: `[string] any`.
+        // A name that stands for any key: `[string] any`.
         let end = if rest.starts_with('[') { rest.find(']').map(|end| end + 1) } else { rest.find(' ') };
         let (name, rest) = rest.split_at(end.unwrap_or(rest.len()));
         Self { name: name.to_owned(), ..Self::typed(rest.trim_start()) }
     }
 
-    /// `type name  text`, where the name may be missing; it says nothing that the type does not.
+    /// `type name  text`. The name may be missing, since it adds nothing to the type.
     fn returned(rest: &str) -> Self {
         let typed = Self::typed(rest);
         let plain = |word: &str| word.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_');

@@ -1,8 +1,8 @@
-//! What the code of both languages shares: everything but comments and texts.
+//! The common part of the code in both languages: everything but comments and texts.
 
 use super::page::{Block, Page};
 
-/// How the blocks of two pages differ; nothing where they do not.
+/// Returns the differences between the blocks of two pages.
 pub fn differences(one: &Page, other: &Page) -> Vec<String> {
     let (left, right) = (&one.blocks, &other.blocks);
     if left.len() != right.len() {
@@ -31,12 +31,12 @@ pub fn differences(one: &Page, other: &Page) -> Vec<String> {
         .collect()
 }
 
-/// A block's code without comments, and with all texts empty.
+/// Returns a block's code without comments and with empty texts.
 fn bare(block: &Block) -> String {
     let code = match block.language.as_str() {
         "lua" => stripped(&block.text, "--"),
         "toml" | "sh" => stripped(&block.text, "#"),
-        // A table's columns and its length.
+        // The columns and the length of a table.
         "csv" => {
             let header = block.text.lines().next().unwrap_or_default();
             return format!("{header} {}", block.text.lines().count());
@@ -73,7 +73,7 @@ fn begins_word(before: &str) -> bool {
     before.chars().next_back().is_none_or(char::is_whitespace)
 }
 
-/// What follows the end of a text.
+/// Returns the rest after the end of a text.
 fn after_text(text: &str, quote: char) -> &str {
     let mut escaped = false;
     for (at, letter) in text.char_indices() {

@@ -1,5 +1,6 @@
-//! `mooncast store backup`, `restore` and `accept`: a backup is taken while everything runs, and after a restore nothing
-//! that was sent since is sent again without a question. What was sent is counted at the service, which is outside.
+//! `mooncast store backup`, `restore` and `accept`: a backup can be taken while broadcasts run. After a restore,
+//! messages that were sent since the backup are not sent again without confirmation. An independent service counts
+//! the messages.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -34,7 +35,7 @@ fn run(project: &Project, service: &Service) -> Ran {
     against(project, service, &["run", "scripts/main.lua"])
 }
 
-/// How often each group got a message, by the service's log.
+/// Returns the number of messages of each group, from the service's log.
 fn got(service: &Service) -> BTreeMap<String, usize> {
     let mut got = BTreeMap::new();
     for message in service.messages() {
@@ -51,7 +52,7 @@ fn each_at_most_once(service: &Service) {
     assert_eq!(twice, []);
 }
 
-/// A run that sends slowly, until the service has seen so many messages.
+/// Starts a run that sends slowly, and waits until the service has received this many messages.
 fn sending(project: &Project, service: &Service, messages: usize) -> std::process::Child {
     let child = Project::start(project.command_against(service, &["run", "scripts/main.lua"]));
     until("messages", || service.messages().len() >= messages);
@@ -83,7 +84,7 @@ fn states(project: &Project) -> BTreeMap<String, usize> {
     states
 }
 
-/// A broadcast to 60 groups is backed up half-way, then goes on to its end.
+/// Backs up a broadcast to 60 groups half-way, then finishes the broadcast.
 fn finished_after_backup() -> (Project, Service) {
     let project = project(&broadcast(60, ", rate = 20"));
     let service = Service::accepting();
@@ -139,7 +140,7 @@ fn what_is_settled_as_sent_is_not_sent_again() {
     let (project, service) = finished_after_backup();
     project.mooncast(&["store", "restore", "a.backup"]).exits(0);
     project.mooncast(&["store", "accept", "--yes"]).exits(0).prints("accepted");
-    // Accepted, and not settled: those in doubt stay in doubt, though the script says "resend".
+    // Accepted but not settled: recipients in doubt stay in doubt, even though the script says "resend".
     run(&project, &service).exits(3).says("runs settle");
     assert_eq!(service.messages().len(), 60);
     project.mooncast(&["runs", "settle", "news", "--as-sent"]).exits(0);
@@ -156,7 +157,7 @@ fn what_is_settled_again_is_sent_once() {
     let project = project(&broadcast(60, ", rate = 20"));
     let service = Service::accepting();
     let child = sending(&project, &service, 10);
-    // Nothing is in flight when it is stopped.
+    // No call is in flight when it is stopped.
     let pid = child.id();
     kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), Signal::INT).unwrap();
     assert_eq!(child.wait_with_output().unwrap().status.code(), Some(130));
@@ -189,14 +190,14 @@ im.group_send({ to = "1", type = "txt", body = { msg = "one" } }, { once = "one"
     run(&project, &service).exits(0);
     project.mooncast(&["store", "restore", "a.backup"]).exits(0);
     run(&project, &service).exits(2).says("restored from a backup of");
-    // A script that catches the error is not a way round.
+    // A script that catches the error cannot get around the question.
     project.write(
         "scripts/main.lua",
         r#"pcall(im.group_send, { to = "2", type = "txt", body = { msg = "two" } }, { once = "two" })"#,
     );
     run(&project, &service).exits(2);
     assert_eq!(service.messages().len(), 2);
-    // A key that the backup knows is known after the question too.
+    // A key in the backup is still known after the question.
     project.mooncast(&["store", "accept", "--yes"]).exits(0).prints("`once` keys");
     project.write("scripts/main.lua", script);
     run(&project, &service).exits(0);
@@ -296,7 +297,7 @@ fn a_kill_leaves_no_half_backup_and_the_old_or_the_new_ledger() {
     }
     project.mooncast(&["store", "restore", "a.backup"]).exits(0);
     assert!(states(&project).contains_key("in_doubt"));
-    // What was replaced is all there.
+    // The replaced ledger is complete.
     project.mooncast(&["store", "restore", "b.backup"]).exits(0);
     assert_eq!(states(&project), old);
     assert_eq!(files(&project.path(".mooncast"), "partial"), [] as [PathBuf; 0]);

@@ -1,4 +1,4 @@
-//! Inputs that changed under an unfinished broadcast, and the order in which things leave.
+//! Inputs that change under an unfinished broadcast, and the order of the messages.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -26,7 +26,7 @@ fn project(script: &str) -> Project {
         .file("mooncast.toml", "[app.limits]\ngroup_per_second = 100000\n[app.timeouts]\nread = \"2s\"\n")
 }
 
-/// Its process ends when the n-th answer of the broadcast is there.
+/// The process ends when the n-th answer of the broadcast has arrived.
 fn ends_at(project: &Project, count: usize) -> Service {
     let service = Service::accepting();
     ends_against(project, &service, count);
@@ -38,12 +38,12 @@ fn ends_against(project: &Project, service: &Service, count: usize) {
     command.env("MOONCAST_FAIL_POINT", format!("after-request:{count}"));
     let ran = Ran::of(&command.output().unwrap());
     assert_eq!(ran.status, None, "{ran:#?}");
-    // What it had written is read by now: whatever comes from here on, another process sends.
+    // The service has read everything that the process wrote, so later messages come from another process.
     service.wait_for_the_gone();
     project.wait_for_death();
 }
 
-/// One that was sent to some of the audience.
+/// Makes a broadcast that was sent to a part of the audience.
 fn half(script: &str) -> (Project, Service) {
     let project = project(script);
     let service = ends_at(&project, 8);
@@ -57,7 +57,7 @@ fn run(project: &Project, service: &Service, flags: &[&str]) -> Ran {
     Ran::of(&project.command_against(service, &args).output().unwrap())
 }
 
-/// The texts that each group got after the first `before` messages, by the service's log.
+/// Returns the texts of each group after the first `before` messages, from the service's log.
 fn got_after(service: &Service, before: usize) -> BTreeMap<String, Vec<String>> {
     let mut got: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for message in service.messages().into_iter().skip(before) {
@@ -143,7 +143,7 @@ im.broadcast({ name = "news", to = list, rate = 50,
     assert!([Some(0), Some(3)].contains(&ran.status), "{ran:#?}");
     let texts = got(&service);
     assert!(texts.values().all(|texts| texts.len() == 1), "{texts:?}");
-    // A message whose intent was noted may not have left when the process ended: it is held in doubt.
+    // A message with a recorded intent may not have left before the process ended. Its recipient is in doubt.
     for (group, state) in states(&project) {
         assert!(state == "in_doubt" || texts.contains_key(&group), "{group} is {state}: {texts:?}");
     }
@@ -198,7 +198,7 @@ fn replan_leaves_alone_who_has_it_cancels_the_removed_and_adds_the_new() {
         assert_eq!(got[&group.to_string()], [format!("new n{group}")]);
         assert_eq!(states[&group.to_string()], "sent");
     }
-    // Nothing is left, and nothing is sent again.
+    // No recipient is pending, and no message is sent again.
     let all = service.messages().len();
     run(&project, &service, &[]);
     assert_eq!(service.messages().len(), all);
@@ -241,7 +241,8 @@ fn a_user_gets_one_text_however_the_users_of_a_group_are_divided() {
         }
     }
     assert!(times.values().all(|times| *times == 1), "{times:?}");
-    // A call whose intent was noted may not have left when the process ended: who misses the text is in doubt.
+    // A call with a recorded intent may not have left before the process ended. A recipient without the text is in
+    // doubt.
     let ran = project.mooncast(&["runs", "export", "news", "--format", "jsonl"]).exits(0);
     let rows: Vec<serde_json::Value> =
         ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -284,7 +285,7 @@ fn test_only_sends_the_test_and_leaves_the_rest_to_the_next_run() {
     Ran::of(&project.command_against(&service, &args).output().unwrap()).exits(0);
     let tests = got(&service);
     assert_eq!(tests.keys().collect::<Vec<_>>(), ["1002", "9001"]);
-    // A group of the audience gets its own row's message.
+    // A group of the audience gets the message of its own row.
     assert_eq!((&tests["9001"][0], &tests["1002"][0]), (&"Hi tester!".to_owned(), &"Hi n1002!".to_owned()));
     project.write("scripts/main.lua", CAMPAIGN.replace("Hi", "Hello"));
     run(&project, &service, &[]).exits(0);

@@ -1,4 +1,4 @@
-//! Inputs that changed while a daemon was down, or under a broadcast that it drives.
+//! Inputs that change while a daemon is down, or under a broadcast that it drives.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::daemon::Serving;
 use crate::support::service::Service;
 use crate::support::{Project, Ran, until};
 
-/// A broadcast of a job, from a file, a template and a module.
+/// A job's broadcast from a file, a template and a module.
 const JOB: &str = r#"
 local schedule, fs = require("schedule"), require("fs")
 local words = require("words")
@@ -40,7 +40,7 @@ fn mooncast(project: &Project, service: &Service, args: &[&str]) -> Ran {
     Ran::of(&project.command_against(service, args).output().unwrap())
 }
 
-/// A daemon that was killed while it sent a broadcast.
+/// Kills a daemon while it sends a broadcast.
 fn killed(script: &str) -> (Project, Service) {
     let (project, service) = (project(script), Service::accepting());
     let serving = serve(&project, &service);
@@ -52,7 +52,7 @@ fn killed(script: &str) -> (Project, Service) {
     (project, service)
 }
 
-/// How often each group got a message, and the texts of the messages after the first `before`.
+/// Returns the number of messages of each group, and the texts after the first `before` messages.
 fn got(service: &Service, before: usize) -> (BTreeMap<String, usize>, Vec<String>) {
     let (mut times, mut texts) = (BTreeMap::new(), Vec::new());
     for (number, message) in service.messages().into_iter().enumerate() {
@@ -64,13 +64,13 @@ fn got(service: &Service, before: usize) -> (BTreeMap<String, usize>, Vec<String
     (times, texts)
 }
 
-/// Nothing leaves after a start, and what changed is told.
+/// Checks that no message leaves after a start and that the change is reported.
 fn held(project: &Project, service: &Service, what: &str) -> (Serving, usize) {
     let before = service.messages().len();
     let serving = serve(project, service);
     serving.says("a broadcast cannot be sent: inputs changed", 1);
     serving.says(what, 1);
-    // The run that was entered again has compared too.
+    // The restarted run has also compared.
     serving.says("a run failed", 1);
     let show = mooncast(project, service, &["runs", "show", "news"]).exits(0);
     show.prints("is paused").prints("inputs changed").prints(what).prints("--continue").prints("--replan");

@@ -1,5 +1,5 @@
-//! Rows "skipped lines" and "inputs changed": a broadcast that has ended and whose audience grew; what a refusal and
-//! `--continue` say; what leaves under `--test-only`.
+//! Rows "skipped lines" and "inputs changed": a finished broadcast whose audience grew, the texts of a refusal and of
+//! `--continue`, and the messages under `--test-only`.
 
 use std::fmt::Write as _;
 
@@ -12,7 +12,7 @@ local report = im.broadcast({ name = "news", to = "groups.csv", skip_bad = true,
 print("sent", report.sent)
 "#;
 
-/// A file of these groups, with more lines at its end.
+/// A file with these groups, and more lines at its end.
 fn audience(groups: impl IntoIterator<Item = u32>, more: &str) -> String {
     let mut text = groups.into_iter().fold("group_id,name\n".to_owned(), |mut text, group| {
         let _ = writeln!(text, "{group},n{group}");
@@ -38,7 +38,7 @@ fn mooncast(project: &Project, service: &Service, args: &[&str]) -> Ran {
     Ran::of(&project.command_against(service, args).output().unwrap())
 }
 
-/// The groups that got a message after the first `before`, in order.
+/// Returns the groups that got a message after the first `before`, in order.
 fn groups_after(service: &Service, before: usize) -> Vec<String> {
     let messages = service.messages();
     let to = messages.iter().skip(before).flat_map(|message| message["to"].as_array().unwrap().clone());
@@ -47,7 +47,7 @@ fn groups_after(service: &Service, before: usize) -> Vec<String> {
     groups
 }
 
-/// A broadcast that ended with one bad line left out.
+/// Makes a finished broadcast with one bad line skipped.
 fn ended(script: &str) -> (Project, Service) {
     let (project, service) = (project(script), Service::accepting());
     run(&project, &service, &[]).exits(0);
@@ -55,7 +55,7 @@ fn ended(script: &str) -> (Project, Service) {
     (project, service)
 }
 
-/// One that a killed process has left half-way.
+/// Makes a broadcast that a killed process left half-way.
 fn half(script: &str) -> (Project, Service) {
     let (project, service) = (project(script), Service::accepting());
     project.write("groups.csv", audience(1001..1021, ""));
@@ -76,7 +76,7 @@ fn a_line_that_is_mended_after_the_end_is_told_and_added_by_replan() {
     assert_eq!(service.messages().len(), 3);
     run(&project, &service, &["--replan"]).exits(0);
     assert_eq!(groups_after(&service, 3), ["1004"]);
-    // Those who have it get nothing again.
+    // Groups that have the message do not get it again.
     run(&project, &service, &["--replan"]).exits(0);
     run(&project, &service, &[]).exits(0).says("nothing is sent again");
     assert_eq!(service.messages().len(), 4);
@@ -91,7 +91,7 @@ fn one_that_ended_is_left_as_it_is_where_its_audience_did_not_grow() {
     project.write("groups.csv", audience(1001..1003, ""));
     run(&project, &service, &[]).exits(0).says("nothing is sent again");
     run(&project, &service, &["--replan"]).exits(0).says("nothing is sent again");
-    // Left as it is, whatever came.
+    // The broadcast stays as it is, whatever the audience is now.
     project.write("groups.csv", audience(1001..1009, ""));
     run(&project, &service, &["--continue"]).exits(0).says("nothing is sent again");
     assert_eq!(service.messages().len(), 3);

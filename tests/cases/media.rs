@@ -1,4 +1,4 @@
-//! Sizes and lengths of pictures, sounds and videos.
+//! Sizes and durations of pictures, sounds and videos.
 
 use std::iter;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::service::{Service, accept, json as answer};
 use crate::support::{Project, Ran};
 
-/// Uploads a file and sends it as a message of this type; gives the body that the service got.
+/// Uploads a file and sends it as a message of this type. Returns the body that the service got.
 #[track_caller]
 fn sent(name: &str, content: &[u8], kind: &str) -> Value {
     let (ran, messages) = try_to_send(name, content, kind, "");
@@ -15,7 +15,7 @@ fn sent(name: &str, content: &[u8], kind: &str) -> Value {
     messages[0]["body"].clone()
 }
 
-/// The same, with more options for the upload; gives what came of it.
+/// Uploads with more options and sends. Returns the result and the requests.
 fn try_to_send(name: &str, content: &[u8], kind: &str, options: &str) -> (Ran, Vec<Value>) {
     let service = service();
     let script = format!(
@@ -39,7 +39,7 @@ fn service() -> Service {
     })
 }
 
-/// Refuses without a message, and says these words.
+/// Checks that the upload is refused with these words and no message is sent.
 #[track_caller]
 fn refused(name: &str, content: &[u8], kind: &str, words: &[&str]) {
     let (ran, messages) = try_to_send(name, content, kind, "");
@@ -59,7 +59,7 @@ fn tiff(orientation: u16) -> Vec<u8> {
     [b"II*\0\x08\0\0\0\x03\0", entries.as_slice(), &[0; 4]].concat()
 }
 
-/// A JPEG of 400 x 300, headers alone.
+/// A JPEG of 400 x 300 with only its headers.
 fn jpeg(orientation: u16) -> Vec<u8> {
     let exif = [b"Exif\0\0", tiff(orientation).as_slice()].concat();
     let length = u16::try_from(exif.len() + 2).unwrap().to_be_bytes();
@@ -101,7 +101,7 @@ fn heic(quarters: u8) -> Vec<u8> {
     [boxed(*b"ftyp", b"heic\0\0\0\0mif1"), meta].concat()
 }
 
-/// A movie header, a track and more in a `moov`.
+/// A `moov` box with a movie header, a track and more.
 fn movie(units: u32, track: &[u8], more: &[u8]) -> Vec<u8> {
     let mut header = words(&[0, 0, 0, 1000, units]);
     header.resize(100, 0);
@@ -143,7 +143,7 @@ fn mp3(frames: usize) -> Vec<u8> {
     (0..frames).flat_map(|i| if i % 2 == 0 { frame(160, 10) } else { frame(32, 1) }).collect()
 }
 
-/// 16 bits, mono, 8,000 a second.
+/// A WAV with 16 bits, mono, 8,000 samples per second.
 fn wav(said: u32, sound: usize) -> Vec<u8> {
     let mut file = b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\x01\0\x01\0".to_vec();
     file.extend(8000_u32.to_le_bytes());
@@ -177,7 +177,7 @@ fn media_a_picture_upside_down_keeps_its_size() {
     }
 }
 
-/// What `im.upload` says of a file.
+/// Returns the result of `im.upload` for a file.
 #[track_caller]
 fn uploaded(name: &str, content: &[u8]) -> Ran {
     let script = format!(

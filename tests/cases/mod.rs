@@ -1,4 +1,5 @@
-//! Inputs that went wrong once, each with the right result. A test stands for a kind of input. They work from outside: the binary, Lua, HTTP.
+//! Inputs that once went wrong, each with the right result. Each test represents a kind of input. The tests work from
+//! outside: the binary, Lua, HTTP.
 
 mod audience;
 mod backup;

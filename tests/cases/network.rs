@@ -1,4 +1,4 @@
-//! The client as the network is: encodings, keep-alive, tokens, timeouts, proxies.
+//! The client in real network conditions: encodings, keep-alive, tokens, timeouts, proxies.
 
 use std::io::{BufReader, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -15,13 +15,13 @@ use crate::support::{Project, Ran, side_by_side};
 
 const SEND: &str = r#"im.group_send { to = "184524748161025", type = "txt", body = { msg = "Hello" } }"#;
 
-/// The bytes after the head of an answer.
+/// Returns the bytes after the head of an answer.
 fn body_of(answer: &[u8]) -> Vec<u8> {
     let end = answer.windows(4).position(|part| part == b"\r\n\r\n").unwrap();
     answer[end + 4..].to_vec()
 }
 
-/// An answer with more header lines.
+/// Returns an answer with more header lines.
 fn with(headers: &str, body: &[u8]) -> Vec<u8> {
     let head = format!("HTTP/1.1 200 OK\r\n{headers}Content-Length: {}\r\n\r\n", body.len());
     [head.as_bytes(), body].concat()
@@ -151,8 +151,8 @@ pub(super) fn logged_in(project: &Project, service: &Service) -> Command {
     command
 }
 
-/// A server that announces a life and reads nothing from a connection that rested for nearly as long: it was about to
-/// close it. `announced` is its header line.
+/// A server that announces a keep-alive time and reads nothing from a connection that was idle for nearly that time,
+/// since it is about to close it. `announced` is its header line.
 struct Closing {
     url: String,
     lost: Arc<AtomicUsize>,
@@ -196,7 +196,7 @@ fn serve(stream: TcpStream, life: Duration, announced: &str, lost: &AtomicUsize,
     }
 }
 
-/// Sends `count` messages, one a second; gives how many of them no server read.
+/// Sends `count` messages, one per second. Returns how many of them no server read.
 fn at_one_a_second(life: u64, count: u32) {
     let server = Closing::after(Duration::from_secs(life), format!("Keep-Alive: timeout={life}\r\n"));
     let project = Project::with_script(format!(
@@ -232,7 +232,7 @@ fn keep_alive_a_script_s_own_requests_keep_to_it_too() {
         end"#,
         server.url
     ));
-    // In real time: a simulated second is over at once.
+    // In real time, since a simulated second passes at once.
     let service = Service::accepting();
     let mut command =
         project.command_against(&service, &["run", "--allow-net=127.0.0.1", "scripts/main.lua"]);
@@ -253,7 +253,7 @@ fn keep_alive_a_server_that_closes_unannounced_costs_one_doubt_at_most() {
     assert!(ran.stdout.contains("doubts 1\n") || ran.stdout.contains("doubts 0\n"), "{ran:?}");
 }
 
-/// A service that takes client id and secret and answers 401 to the sends of these numbers, from 0.
+/// A service that accepts client id and secret, and answers the sends with these numbers (from 0) with 401.
 fn stray(numbers: &'static [usize]) -> (Service, Arc<AtomicUsize>) {
     let (sends, tokens) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
     let fetched = Arc::clone(&tokens);
@@ -313,7 +313,7 @@ fn second_401_a_token_that_never_served_is_given_up() {
     assert_eq!(service.messages().len(), 2);
 }
 
-/// Takes connections and answers nothing.
+/// A server that accepts connections and never answers.
 fn hanging() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -406,7 +406,7 @@ fn small_a_mark_and_line_ends_in_a_secret_file_are_no_part_of_the_secret() {
     }
 }
 
-/// Sends to a name that only a proxy knows, with these variables.
+/// Sends to a host name that only a proxy can resolve, with these variables.
 fn by_proxy(variables: &[(&str, &str)]) -> Ran {
     let project = Project::with_script(SEND);
     let mut command = project.command(&["run", "scripts/main.lua"]);
@@ -435,8 +435,8 @@ fn small_a_variable_that_names_no_proxy_is_named_without_its_value() {
         .never_says("canary");
 }
 
-/// A SOCKS 5 proxy (RFC 1928) without authentication that leads every connection to `service`; it lists the names it
-/// was asked for.
+/// A SOCKS 5 proxy (RFC 1928) without authentication that connects every request to `service`. It records the
+/// requested host names.
 fn socks(service: &Service) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();

@@ -25,7 +25,7 @@ fn run(project: &Project, service: &Service, flags: &[&str]) -> Ran {
     Ran::of(&project.command_against(service, &args).output().unwrap())
 }
 
-/// Ends the process at the n-th pass of a point.
+/// Ends the process when it passes a fail point for the n-th time.
 fn ends_at(project: &Project, service: &Service, point: &str, flags: &[&str]) {
     let args = [&["run"], flags, &["scripts/main.lua"]].concat();
     let mut command = project.command_against(service, &args);
@@ -35,7 +35,7 @@ fn ends_at(project: &Project, service: &Service, point: &str, flags: &[&str]) {
     project.wait_for_death();
 }
 
-/// The texts of each group.
+/// Returns the texts of each group.
 fn got(service: &Service) -> BTreeMap<String, Vec<String>> {
     let mut got: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for message in service.messages() {
@@ -47,7 +47,7 @@ fn got(service: &Service) -> BTreeMap<String, Vec<String>> {
     got
 }
 
-/// The states of each group's rows.
+/// Returns the states of each group's rows.
 fn states(project: &Project) -> BTreeMap<String, Vec<String>> {
     let ran = project.mooncast(&["runs", "export", "news", "--format", "jsonl"]).exits(0);
     let mut states: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -63,7 +63,7 @@ fn went(ran: &Ran) {
     assert!([Some(0), Some(3)].contains(&ran.status), "{ran:#?}");
 }
 
-/// Every group has at most one text, and one that has none is in doubt, cancelled or skipped.
+/// Checks that every group has at most one text, and that a group without one is in doubt, cancelled or skipped.
 fn once(project: &Project, service: &Service) {
     let got = got(service);
     assert!(got.values().all(|texts| texts.len() == 1), "{got:?}");
@@ -77,7 +77,7 @@ fn once(project: &Project, service: &Service) {
 #[test]
 fn packed_calls_in_doubt_keep_all_their_groups_in_doubt() {
     let (project, service) = (project("", 1001..1031), Service::accepting());
-    // Groups with the same message alone share a call.
+    // Only groups with the same message share a call.
     project.write(
         "scripts/main.lua",
         "im.broadcast({ name = 'news', to = 'groups.csv', rate = 50, pack = 3,
@@ -191,7 +191,7 @@ fn a_rehearsal_says_that_changed_inputs_would_be_refused() {
         assert!(said.contains(text), "no {text:?} in {said}");
     }
     assert_eq!(service.messages().len(), before);
-    // It asks about the stored plan, and changes nothing of it.
+    // The command asks about the stored plan and does not change it.
     let show = project.mooncast(&["runs", "show", "news"]).exits(0);
     show.prints("interrupted");
 }

@@ -1,4 +1,4 @@
-//! The app's token: what is in doubt while it is waited for, and when it is given up.
+//! The app's token: calls in doubt while the program waits for one, and when it gives up.
 
 use std::process::Child;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -25,7 +25,7 @@ impl Gate {
     }
 }
 
-/// Kills it at once, and opens the gate that its requests wait at.
+/// Kills the process at once and opens the gate that its requests wait at.
 fn kill(mut child: Child, gate: &Gate) {
     child.kill().unwrap();
     child.wait().unwrap();
@@ -44,7 +44,7 @@ fn has_token(request: &Request, token: &str) -> bool {
     request.header("authorization") == Some(&format!("Bearer {token}"))
 }
 
-/// A service whose token hangs until the gate is opened.
+/// A service whose token request hangs until the gate is opened.
 fn hanging(gate: &Gate) -> Service {
     let gate = gate.clone();
     Service::answering(move |count, request| {
@@ -56,7 +56,7 @@ fn hanging(gate: &Gate) -> Service {
     })
 }
 
-/// A service that refuses the first token, and whose second one hangs until the gate is opened.
+/// A service that refuses the first token and whose second token request hangs until the gate is opened.
 fn hanging_after_a_401(gate: &Gate) -> Service {
     let (gate, tokens) = (gate.clone(), AtomicUsize::new(0));
     Service::answering(move |count, request| {
@@ -71,7 +71,7 @@ fn hanging_after_a_401(gate: &Gate) -> Service {
     })
 }
 
-/// How many messages came with another token than the first, which is refused.
+/// Returns how many messages came with another token than the first, which is refused.
 fn accepted(service: &Service) -> usize {
     let requests = service.requests();
     requests.iter().filter(|one| one.path.contains("/messages/") && !has_token(one, "t0")).count()
@@ -83,7 +83,7 @@ const ONE: &str = "group_id\n184524748161025\n";
 const ONCE: &str =
     r#"im.group_send({ to = "184524748161025", type = "txt", body = { msg = "Hello" } }, { once = "k" })"#;
 
-/// How many recipients of the broadcast are in a state.
+/// Returns how many recipients of the broadcast are in a state.
 #[track_caller]
 fn count(project: &Project, state: &str) -> usize {
     let export = project.mooncast(&["runs", "export", "news", "--state", state]).exits(0);
@@ -144,7 +144,8 @@ fn token_hang_after_a_401_and_kill_leaves_no_single_send_in_doubt() {
     assert_eq!(accepted(&service), 1);
 }
 
-/// A service that takes the first token for eight messages, and then refuses all tokens before the one of this number.
+/// A service that accepts the first token for eight messages, and then refuses all tokens before the one with this
+/// number.
 fn refusing_until(good: usize) -> (Service, Arc<AtomicUsize>) {
     let (tokens, taken, spoilt) =
         (Arc::new(AtomicUsize::new(0)), AtomicUsize::new(0), AtomicBool::new(false));

@@ -1,4 +1,4 @@
-//! Every row of the contract's table of errors: its class, and that the request came once.
+//! Every row of the contract's table of errors: its class, and that the request was made once.
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::{TOKEN, app, assert_no_secret, client, fixed_token, run, send};
 
 const PATH: &str = "/messages/chatgroups";
 
-/// Sends once to a server that does `step`; the failure, and how many requests came.
+/// Sends once to a server that does `step`. Returns the failure and the number of requests.
 fn failed_send(step: &Step) -> (CallError, usize) {
     let step = step.clone();
     let server = Server::start(move |_, _| step.clone());
@@ -43,7 +43,7 @@ fn every_answer_of_the_table_has_its_class_and_is_not_asked_for_twice() {
         (Step::error(400, "json_parse", ""), Permanent, Permanent),
         (Step::error(400, "invalid_grant", ""), Permanent, Permanent),
         (plain(400), Permanent, Permanent),
-        // With a fixed token there is nothing to refresh.
+        // A fixed token cannot be refreshed.
         (Step::error(401, "unauthorized", ""), Auth, Auth),
         (Step::error(401, "auth_bad_access_token", ""), Auth, Auth),
         (Step::error(403, "message_send_error", "message send reach limit"), Throttled, Throttled),
@@ -80,7 +80,7 @@ fn every_answer_of_the_table_has_its_class_and_is_not_asked_for_twice() {
             Permanent,
         ),
         (Step::AnswerWith(308, "location: http://127.0.0.1:1/", String::new()), Permanent, Permanent),
-        // Successes that are none.
+        // Invalid successes.
         (plain(200), InDoubt, Repeat),
         (Step::Answer(200, String::new()), InDoubt, Repeat),
         (Step::Answer(200, "{}".into()), InDoubt, Repeat),
@@ -88,11 +88,11 @@ fn every_answer_of_the_table_has_its_class_and_is_not_asked_for_twice() {
         (Step::Answer(200, r#"{"data":"1"}"#.into()), InDoubt, Repeat),
         (Step::Answer(204, String::new()), InDoubt, Repeat),
         (Step::Truncated(200, r#"{"data":{"1":"m1"}}"#.into()), InDoubt, Repeat),
-        // Refusals that broke off: the status is enough.
+        // Refusals that are cut off: the status is enough.
         (Step::Truncated(400, r#"{"error":"#.into()), Permanent, Permanent),
         (Step::Truncated(403, r#"{"error":"message_send_error","#.into()), Permanent, Permanent),
         (Step::Truncated(502, "<html>".into()), InDoubt, Repeat),
-        // After the request was written.
+        // The connection fails after the request was written.
         (Step::Reset, InDoubt, Repeat),
         (Step::Close, InDoubt, Repeat),
         (Step::Raw(b"220 smtp.example.com ESMTP\r\n"), InDoubt, Repeat),
@@ -171,7 +171,7 @@ fn silence_after_the_request_is_a_doubt() {
 
 #[test]
 fn silence_within_an_answer_is_a_doubt() {
-    // The server closes only when the client does.
+    // The server closes only after the client.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut app = app(&format!("http://{}", listener.local_addr().unwrap()), fixed_token());
     std::thread::spawn(move || {
@@ -188,7 +188,7 @@ fn silence_within_an_answer_is_a_doubt() {
     assert!(failure.to_string().ends_with("no answer within 100.0ms"), "{failure}");
 }
 
-/// The class of a send that never gets to be written.
+/// Returns the class of a send that is never written.
 fn unsent(base_url: &str) -> FailureClass {
     let failure = run(async {
         let client = client(base_url);
@@ -209,7 +209,7 @@ fn what_never_got_a_connection_was_not_sent() {
     let refused = format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
     assert_eq!(unsent(&refused), FailureClass::NothingSent);
     assert_eq!(unsent("http://name.invalid"), FailureClass::NothingSent);
-    // Something that does not speak TLS.
+    // A server that does not speak TLS.
     let server = Server::start(|_, _| Step::ok());
     assert_eq!(unsent(&server.url.replace("http://", "https://")), FailureClass::NothingSent);
     assert_eq!(server.requests().len(), 0);
@@ -217,7 +217,7 @@ fn what_never_got_a_connection_was_not_sent() {
 
 #[test]
 fn a_connection_that_takes_too_long_was_not_sent() {
-    // Accepts, and says nothing to the greeting of TLS.
+    // A server that accepts and does not answer the TLS handshake.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut app = app(&format!("https://{}", listener.local_addr().unwrap()), fixed_token());
     for (connect, overall) in [(50, 5000), (5000, 50)] {

@@ -1,4 +1,4 @@
-//! Lists by pages, and recalls.
+//! Paged lists, and recalls.
 
 use mooncast::client::{FailureClass, GroupRole, Member, Recall, RecallResult};
 
@@ -69,7 +69,7 @@ fn a_cursor_that_leads_nowhere_ends_in_an_error() {
     });
 }
 
-/// A tenant with `total` members that cuts its pages at `cap`.
+/// A tenant with `total` members whose pages have at most `cap` entries.
 fn members(total: usize, cap: usize) -> (Vec<Member>, usize) {
     let server = Server::start(move |request, _| {
         let number = |name| query(request, name).unwrap().parse::<usize>().unwrap();

@@ -17,7 +17,7 @@ use mooncast::clock::Clock;
 use mooncast::config::{App, AppLimits, Credentials, Timeouts};
 use secrecy::SecretString;
 
-/// What no text may ever hold.
+/// A text that must never appear in output.
 const TOKEN: &str = "CANARY-TOKEN-93b1";
 const SECRET: &str = "CANARY-SECRET-51d7";
 

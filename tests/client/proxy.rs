@@ -1,4 +1,5 @@
-//! The proxy of the environment. A process's environment is one for all its tests, so this binary runs itself.
+//! The proxy of the environment. All tests of a process share its environment, so this test runs the binary itself
+//! again.
 
 use super::server::{Server, willing};
 use super::{client, run, send};
@@ -21,7 +22,7 @@ fn the_environment_names_the_proxy() {
 #[test]
 #[ignore = "run by the test above"]
 fn sends_to_a_name_that_only_a_proxy_knows() {
-    // Not this machine: what listens here needs no proxy.
+    // Another address than this machine's, which needs no proxy.
     let here = Server::start(willing);
     run(send(&client(&here.url))).unwrap();
     assert_eq!(here.requests()[0].target, "/org/app/messages/chatgroups");

@@ -1,4 +1,4 @@
-//! Sends that succeed, and when they count as written.
+//! Successful sends, and when a send counts as written.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -79,7 +79,7 @@ fn connections_that_the_server_closed_lose_and_double_nothing() {
             match send(&client).await {
                 Ok(_) => sent += 1,
                 Err(failure) if failure.class == FailureClass::NothingSent => {}
-                // Its bytes met the server's closing: they left, and nobody read them.
+                // The bytes met the server's close: they left, and the server did not read them.
                 Err(failure) => {
                     assert_eq!(failure.class, FailureClass::InDoubt, "{failure}");
                     in_doubt += 1;
@@ -103,11 +103,11 @@ fn a_send_that_is_dropped_before_it_is_written_never_is() {
         {
             let mut sending =
                 std::pin::pin!(client.send(SendCall::Group, Bytes::from_static(b"{}"), || panic!("written")));
-            // Asked once: a connection is under way.
+            // Polled once: a connection is being opened.
             let once = poll_fn(|context| Poll::Ready(sending.as_mut().poll(context).is_pending()));
             assert!(once.await);
         }
-        // What was left of it has had its chance when another send is through.
+        // Another send has finished, so the rest of the first one would have arrived too.
         send(&client).await.unwrap();
     });
     assert_eq!(server.requests().len(), 1);

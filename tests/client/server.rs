@@ -1,4 +1,4 @@
-//! A server on a raw socket that reads requests by itself and answers as it is told, well or badly.
+//! A raw socket server that parses requests itself and answers as the test says, correctly or not.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use super::TOKEN;
 
-/// A request as it came over the wire.
+/// A received request.
 #[derive(Debug, Clone)]
 pub(super) struct Request {
     pub(super) method: String,
@@ -27,17 +27,17 @@ impl Request {
     }
 }
 
-/// What the server does with a request that it has read.
+/// What the server does after it has read a request.
 #[derive(Debug, Clone)]
 pub(super) enum Step {
     Answer(u16, String),
     AnswerWith(u16, &'static str, String),
     Chunked(u16, String),
-    /// Announces more than it sends, then closes.
+    /// Announces more bytes than it sends, then closes.
     Truncated(u16, String),
-    /// Answers, and closes the connection although it did not say so.
+    /// Answers, and closes the connection without announcing it.
     AnswerAndClose(u16, String),
-    /// Sends these bytes as they are, then closes.
+    /// Sends these bytes unchanged, then closes.
     Raw(&'static [u8]),
     Close,
     Reset,
@@ -62,15 +62,15 @@ impl Step {
 
 type Handler = dyn Fn(&Request, usize) -> Step + Send + Sync;
 
-/// Listens until the test's process ends.
+/// A server that listens until the test's process ends.
 pub(super) struct Server {
     pub(super) url: String,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Server {
-    /// A server that does with each request what `handler` says; the second argument counts the requests with the
-    /// same path before it.
+    /// Starts a server that does what `handler` says for each request. The second argument is the number of earlier
+    /// requests with the same path.
     pub(super) fn start(handler: impl Fn(&Request, usize) -> Step + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -89,7 +89,7 @@ impl Server {
         self.requests.lock().unwrap().clone()
     }
 
-    /// How many complete requests came to a path behind the app's prefix.
+    /// Returns the number of complete requests to a path behind the app's prefix.
     pub(super) fn count(&self, path: &str) -> usize {
         self.requests().iter().filter(|request| is_at(request, path)).count()
     }
@@ -116,7 +116,7 @@ fn serve(stream: TcpStream, log: &Mutex<Vec<Request>>, handler: &Handler) {
     }
 }
 
-/// Does a step; false when the connection is over.
+/// Does a step. Returns false if the connection has ended.
 fn act(step: Step, reader: &mut BufReader<TcpStream>, writer: &mut TcpStream) -> bool {
     let whole = |status: u16, header: &str, body: &str| {
         format!("HTTP/1.1 {status} x\r\ncontent-length: {}\r\n{header}\r\n{body}", body.len())
@@ -152,7 +152,7 @@ fn act(step: Step, reader: &mut BufReader<TcpStream>, writer: &mut TcpStream) ->
         }
         Step::Close => false,
         Step::Reset => {
-            // tokio knows the option that makes closing a reset.
+            // tokio has the option that makes a close a reset.
             let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
             let _inside = runtime.enter();
             writer.set_nonblocking(true).unwrap();
@@ -161,14 +161,14 @@ fn act(step: Step, reader: &mut BufReader<TcpStream>, writer: &mut TcpStream) ->
             false
         }
         Step::Hang => {
-            // Until the client has had enough.
+            // Waits until the client gives up.
             let _ = reader.read_to_end(&mut Vec::new());
             false
         }
     }
 }
 
-/// Reads a request whole; none when the connection ends before that.
+/// Reads a complete request. Returns None if the connection ends before that.
 fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
     let mut line = String::new();
     let mut next = |reader: &mut BufReader<TcpStream>| {
@@ -191,7 +191,7 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
     Some(request)
 }
 
-/// The service with nothing special: any token is good, every send is taken.
+/// A normal service: every token is valid, and every send is accepted.
 pub(super) fn willing(request: &Request, _before: usize) -> Step {
     if request.target.ends_with("/token") { Step::token(TOKEN, 3600) } else { Step::ok() }
 }

@@ -1,4 +1,5 @@
-//! The token's life: fetched once, renewed before its end and on a 401, shared between processes, never shown.
+//! The token's life: it is fetched once, renewed before its end and on a 401, shared between processes, and never
+//! shown.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -15,7 +16,7 @@ fn logged_in(url: &str, clock: &Clock, state: Option<&Path>) -> Client {
     Client::new(&app(url, client_secret()), clock.clone(), state).unwrap()
 }
 
-/// A service that gives the tokens t0, t1, … and takes only those from `first_good` on.
+/// A service that issues the tokens t0, t1, … and accepts only those from `first_good` on.
 fn strict(first_good: usize, expires_in: u64) -> impl Fn(&Request, usize) -> Step {
     move |request, before| {
         if request.target.ends_with("/token") {
@@ -63,7 +64,7 @@ fn a_late_401_for_the_old_token_fetches_nothing() {
         let step = service(request, before);
         let old = request.bearer() == Some("CANARY-t0");
         if request.body == b"late" && old {
-            // Answered when another send has gone through with the new token.
+            // Answered after another send has succeeded with the new token.
             until_renewed.lock().unwrap().recv().unwrap();
         } else if request.bearer().is_some() && !old {
             renewed.send(()).unwrap();
@@ -92,7 +93,7 @@ fn a_second_401_is_permanent_and_stops_the_fetching() {
                 assert_eq!(send(&client).await.unwrap_err().class, FailureClass::Auth);
             }
             assert_eq!((server.count("/token"), server.count("/messages/chatgroups")), (2, 2));
-            // A minute later it may have been put right.
+            // A minute later the credentials may have been corrected.
             clock.sleep(Duration::from_secs(61)).await;
             assert_eq!(send(&client).await.unwrap_err().class, FailureClass::Auth);
             assert_eq!(server.count("/token"), 3);
@@ -160,7 +161,7 @@ fn failed_fetches_are_shared_and_come_ever_more_rarely() {
                 assert!(failure.retry_after.is_some_and(|wait| wait <= Duration::from_secs(1)));
             }
             assert_eq!(server.count("/token"), 1);
-            // Asked every second for ten minutes.
+            // Requests every second for ten minutes.
             for _ in 0..600 {
                 clock.sleep(Duration::from_secs(1)).await;
                 send(&client).await.unwrap_err();
@@ -177,7 +178,7 @@ fn wrong_credentials_are_told_to_everybody_by_one_fetch() {
         (Step::error(400, "invalid_grant", &format!("invalid secret {SECRET}")), FailureClass::Auth),
         (Step::error(401, "unauthorized", ""), FailureClass::Auth),
         (Step::error(404, "organization_application_not_found", ""), FailureClass::Permanent),
-        // The grant cannot be had just now.
+        // The token cannot be issued at the moment.
         (Step::error(429, "reach_limit", ""), FailureClass::NothingSent),
         (Step::Answer(200, format!(r#"{{"access_token":{{"{TOKEN}":1}}}}"#)), FailureClass::NothingSent),
         (Step::Truncated(200, format!(r#"{{"access_token":"{TOKEN}"}}"#)), FailureClass::NothingSent),
@@ -197,7 +198,7 @@ fn wrong_credentials_are_told_to_everybody_by_one_fetch() {
     }
 }
 
-/// The files of a state folder by their ends.
+/// Returns the token file of a state folder.
 fn token_file(state: &Path) -> std::path::PathBuf {
     let files = std::fs::read_dir(state).unwrap().map(|entry| entry.unwrap().path());
     let mut tokens: Vec<_> = files.filter(|path| path.extension().is_some_and(|end| end == "json")).collect();
@@ -210,8 +211,8 @@ fn processes_share_a_token_through_a_file_that_only_the_owner_reads() {
     let server = Server::start(strict(0, 3600));
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join(".mooncast");
-    // As many processes at once. They wait for each other in real time: a process that a neighbour begins here has their
-    // lock too until it runs its own program, and a simulated clock would not wait for that.
+    // This many processes at once. They wait for each other in real time. A process that another test starts here
+    // holds their lock until it executes its own program, and a simulated clock would not wait for that.
     let real = Clock::real();
     real.block_on(async {
         let clients: Vec<Client> = (0..10).map(|_| logged_in(&server.url, &real, Some(&state))).collect();
@@ -237,7 +238,7 @@ fn processes_share_a_token_through_a_file_that_only_the_owner_reads() {
                 assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o077, 0, "{}", path.display());
             }
 
-            // Near its end it is renewed, by whoever comes.
+            // Near its end, any process renews it.
             clock.sleep(Duration::from_secs(3200)).await;
             send(&new()).await.unwrap();
             assert_eq!(server.count("/token"), 1);
@@ -247,7 +248,7 @@ fn processes_share_a_token_through_a_file_that_only_the_owner_reads() {
             send(&early).await.unwrap();
             assert_eq!(server.count("/token"), 2);
 
-            // What others could have read or written is not trusted.
+            // A file that other users could read or write is not trusted.
             std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
             send(&new()).await.unwrap();
             assert_eq!(server.count("/token"), 3);
@@ -260,7 +261,7 @@ fn processes_share_a_token_through_a_file_that_only_the_owner_reads() {
 fn a_stored_token_that_is_refused_is_replaced_on_disk() {
     let server = Server::start(strict(1, 3600));
     let state = tempfile::tempdir().unwrap();
-    // As above.
+    // Real time, for the same reason.
     let clock = Clock::real();
     let new = || logged_in(&server.url, &clock, Some(state.path()));
     clock

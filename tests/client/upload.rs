@@ -1,4 +1,4 @@
-//! Uploads: streamed, whole, with the headers of the contract.
+//! Uploads: streamed, complete, with the contract's headers.
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
@@ -26,7 +26,7 @@ fn file(bytes: &[u8]) -> File {
     file
 }
 
-/// The head of the form's only part, and its contents.
+/// Returns the head and the content of the form's only part.
 fn part(request: &Request) -> (String, &[u8]) {
     let kind = request.header("content-type").unwrap();
     let boundary = kind.strip_prefix("multipart/form-data; boundary=").unwrap();

@@ -1,4 +1,4 @@
-//! Fifty scripts that misbehave at once, each in its way, and one that does not.
+//! Fifty scripts that misbehave at once, each in its own way, and one that does not.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use super::Serving;
 use crate::support::Project;
 use crate::survival::random::soak;
 
-/// What the misbehaving ones do when their time has come.
+/// What the misbehaving scripts do when they run.
 const MISDEEDS: [&str; 5] = [
     "while true do end",
     "local t = {} while true do t[#t + 1] = ('x'):rep(1000) .. #t end",
@@ -15,7 +15,7 @@ const MISDEEDS: [&str; 5] = [
     "require('task').sleep(1000000)",
 ];
 
-/// How late the good one was each time: when its function began, in seconds, by its own clock.
+/// Returns how late the good script's function started each time, in seconds by its own clock.
 fn lateness(serving: &Serving, times: usize) -> Vec<f64> {
     let before = serving.printed().len();
     serving.prints("late", before + times);
@@ -37,7 +37,7 @@ fn fifty_that_misbehave_at_once_keep_no_other_from_running() {
         );
     let rounds = if soak() { 30 } else { 8 };
     let serving = Serving::start(project.command(&["serve", "--simulator"]));
-    // What this machine makes of it while it does whatever else it does.
+    // How late this machine is without the other scripts.
     let alone = lateness(&serving, rounds / 2);
     for number in 0..50 {
         let mut text = String::new();
@@ -65,6 +65,6 @@ fn fifty_that_misbehave_at_once_keep_no_other_from_running() {
         .collect();
     println!("begun by the host so many ms late: {host:?}");
     assert!(alive >= 40, "only {alive} workers");
-    // How late is judged where no other test runs beside it.
+    // Lateness is checked only where no other test runs at the same time.
     assert!(!soak() || worst(&beside) < 1.0 + worst(&alone), "{beside:?} beside them, {alone:?} alone");
 }

@@ -1,4 +1,5 @@
-//! A daemon killed again and again in the middle of scheduled broadcasts: what each group got, by the service's own log.
+//! A daemon that is killed repeatedly in the middle of scheduled broadcasts. The service's own log says what each
+//! group got.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -10,10 +11,10 @@ use crate::support::Project;
 use crate::survival::random::{Random, deaths, seed, soak};
 use crate::survival::server::Server;
 
-/// Groups of each instant.
+/// Groups per scheduled time.
 const GROUPS: usize = 100;
 
-/// An instant each two seconds, and a group's number says of which instant it is.
+/// A scheduled time every two seconds. A group's number contains the scheduled time.
 const SCRIPT: &str = r#"
 local schedule = require("schedule")
 local options = { name = "news", missed = "all", grace = "10h", overlap = "queue" }
@@ -36,7 +37,7 @@ fn command(project: &Project, server: &Server) -> Command {
     command
 }
 
-/// The instants that the ledger knows, with their states.
+/// Returns the scheduled times in the ledger, with their states.
 fn instants(project: &Project) -> Vec<(String, String)> {
     let shown = project.mooncast(&["jobs", "show", "news", "--limit", "100000"]).exits(0).stdout;
     let words = |line: &str| {
@@ -47,7 +48,7 @@ fn instants(project: &Project) -> Vec<(String, String)> {
     shown.lines().filter_map(words).collect()
 }
 
-/// The state of each group of an instant's broadcast.
+/// Returns the state of each group of a scheduled time's broadcast.
 fn groups(project: &Project, run: &str) -> BTreeMap<String, String> {
     let ran = project.mooncast(&["runs", "export", "news", "--run", run, "--format", "jsonl"]).exits(0);
     let row = |line: &str| {
@@ -80,7 +81,7 @@ fn killed_in_the_middle_of_scheduled_broadcasts_every_instant_runs_and_no_group_
         logs.push(ran.stderr);
     }
     assert_eq!(server.told().kills, kills);
-    // The last life goes on until it has caught up.
+    // The last daemon runs until it has caught up.
     let serving = Serving::start(command(&project, &server));
     serving.prints("Z", 3);
     let began = std::time::Instant::now();
@@ -105,7 +106,8 @@ fn killed_in_the_middle_of_scheduled_broadcasts_every_instant_runs_and_no_group_
             "an instant is missing: {context}"
         );
         if state == "interrupted" {
-            // A kill during it, twice: it is not entered a third time, and that is told. What it had planned went on.
+            // The daemon was killed twice during this run: it is not restarted a third time, which is reported. Its
+            // planned messages were sent.
             let told = logs.iter().flat_map(|log| log.lines());
             let told =
                 told.filter(|line| line.contains(run) && line.contains("died during it twice")).count();
@@ -114,7 +116,7 @@ fn killed_in_the_middle_of_scheduled_broadcasts_every_instant_runs_and_no_group_
             continue;
         }
         if state != "done" {
-            // The last ones may have been cut short by the stop.
+            // The stop may have interrupted the last runs.
             assert!(second(run) > last - 10 && ["running", "waiting"].contains(&state.as_str()), "{context}");
             open += 1;
             continue;

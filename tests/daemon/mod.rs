@@ -1,4 +1,4 @@
-//! The daemon: in simulated time within this process, and as the binary, killed again and again.
+//! The daemon: in simulated time within this process, and as a binary that is killed repeatedly.
 
 mod isolation;
 mod kills;
@@ -13,10 +13,10 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{Project, Ran};
 
-/// What no wait in these tests takes on a healthy machine, however loaded.
+/// The longest wait. A healthy machine never needs it, however loaded it is.
 const GUARD: Duration = Duration::from_mins(2);
 
-/// What a process has said so far.
+/// The output of a process so far.
 #[derive(Default)]
 struct Said {
     lines: Mutex<Vec<String>>,
@@ -44,7 +44,7 @@ impl Said {
     }
 }
 
-/// A `mooncast serve` that runs. It is killed when it is dropped.
+/// A running `mooncast serve`. It is killed when this is dropped.
 pub struct Serving {
     child: Child,
     out: Arc<Said>,
@@ -53,7 +53,7 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// Starts it, and waits until it serves.
+    /// Starts the daemon and waits until it serves.
     #[track_caller]
     pub fn start(command: Command) -> Self {
         let serving = Self::launch(command);
@@ -61,7 +61,7 @@ impl Serving {
         serving
     }
 
-    /// Starts it.
+    /// Starts the daemon.
     pub fn launch(command: Command) -> Self {
         let mut child = Project::start(command);
         let (out, out_listening) = Said::listen(child.stdout.take().unwrap());
@@ -69,26 +69,26 @@ impl Serving {
         Self { child, out, err, listening: vec![out_listening, err_listening] }
     }
 
-    /// Waits until it has logged so many lines with this text.
+    /// Waits until the daemon has logged this many lines with this text.
     #[track_caller]
     pub fn says(&self, text: &str, times: usize) {
         let count = |lines: &[String]| lines.iter().filter(|line| line.contains(text)).count();
         self.err.wait(&format!("{text:?} {times} times"), |lines| count(lines) >= times);
     }
 
-    /// Waits until its scripts have printed so many lines with this text.
+    /// Waits until its scripts have printed this many lines with this text.
     #[track_caller]
     pub fn prints(&self, text: &str, times: usize) {
         let count = |lines: &[String]| lines.iter().filter(|line| line.contains(text)).count();
         self.out.wait(&format!("{text:?} {times} times"), |lines| count(lines) >= times);
     }
 
-    /// What its scripts have printed so far.
+    /// Returns what its scripts have printed so far.
     pub fn printed(&self) -> Vec<String> {
         self.out.lines.lock().unwrap().clone()
     }
 
-    /// What it has logged so far.
+    /// Returns what it has logged so far.
     pub fn logged(&self) -> Vec<String> {
         self.err.lines.lock().unwrap().clone()
     }
@@ -101,7 +101,7 @@ impl Serving {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// The processes of its workers.
+    /// Returns the processes of its workers.
     pub fn workers(&self) -> Vec<Pid> {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
         let children = |task: std::fs::DirEntry| {
@@ -123,14 +123,14 @@ impl Serving {
         Ran { status, stdout: self.printed().join("\n"), stderr: self.logged().join("\n") }
     }
 
-    /// Ends it by SIGTERM.
+    /// Ends it with SIGTERM.
     #[track_caller]
     pub fn stop(self) -> Ran {
         self.signal(Signal::TERM);
         self.ended()
     }
 
-    /// Ends it by SIGKILL.
+    /// Ends it with SIGKILL.
     pub fn kill(self) -> Ran {
         self.signal(Signal::KILL);
         self.ended()
@@ -139,7 +139,7 @@ impl Serving {
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        // One that has ended is what was wanted.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

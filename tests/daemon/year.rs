@@ -1,5 +1,5 @@
-//! A year of jobs in simulated time, restarted now and then, with the clock set back and forth between: each instant
-//! once. Most runs are taken by the test in place of a worker; every so many are real ones.
+//! A year of jobs in simulated time, with restarts and a clock that is set back and forward: each scheduled time runs
+//! once. The test itself takes most runs instead of a worker; some are real.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ const START: u64 = 1_767_225_600;
 const HOUR: u64 = 3600;
 const DAY: u64 = 24 * HOUR;
 
-/// Keeps what scripts print.
+/// Collects what scripts print.
 #[derive(Default)]
 struct Kept(RefCell<Vec<String>>);
 
@@ -35,32 +35,32 @@ impl ScriptOutput for Kept {
     }
 }
 
-/// How much of it.
+/// The size of the test.
 struct Scale {
     scripts: u64,
     jobs_a_script: u64,
     days: u64,
-    /// One of so many instants is run by a worker.
+    /// A worker runs one of this many scheduled times.
     real: u64,
 }
 
 impl Scale {
     fn of_this_run() -> Self {
         if soak() {
-            // 1,000 jobs, each about every 8 h 45 m: a million instants.
+            // A thousand jobs, each about every 8 h 45 m: a million scheduled times.
             Self { scripts: 20, jobs_a_script: 50, days: 365, real: 5_000 }
         } else {
             Self { scripts: 2, jobs_a_script: 20, days: 40, real: 300 }
         }
     }
 
-    /// The hours between two instants of a job; none for a daily one.
+    /// Returns the hours between two times of a job; None for a daily one.
     fn hours(script: u64, job: u64) -> Option<u64> {
         let kind = (script + job) % 10;
         (kind != 9).then_some(4 + kind)
     }
 
-    /// The instants of a job from `from` on, before `until`, in seconds since 1970.
+    /// Returns the scheduled times of a job from `from` on, before `until`, in seconds since 1970.
     fn instants(script: u64, job: u64, from: u64, until: u64) -> impl Iterator<Item = u64> {
         let (step, shift) = match Self::hours(script, job) {
             Some(hours) => (hours * HOUR, 0),
@@ -85,10 +85,10 @@ impl Scale {
     }
 }
 
-/// What was run: how often each instant of a job, in place of a worker.
+/// How often each scheduled time of a job ran without a worker.
 type Runs = Rc<RefCell<BTreeMap<(String, u64), u32>>>;
 
-/// One life of a daemon, from one instant to another.
+/// One run of a daemon, from one time to another.
 fn live(project: &Project, runs: &Runs, kept: &Rc<Kept>, scale: &Scale, from: u64, until: u64) {
     let (place, clock) = (Place::at(&project.path("")).unwrap(), Clock::simulated(Duration::from_secs(from)));
     let flags = AppFlags { offline: true, ..AppFlags::default() };
@@ -149,8 +149,8 @@ fn live(project: &Project, runs: &Runs, kept: &Rc<Kept>, scale: &Scale, from: u6
         .unwrap();
 }
 
-/// Lets the time go by as on a machine that sleeps and wakes: who shares a store says every few seconds that it lives,
-/// which would be millions of times. Each time the daemon is woken, as it would be at its next look.
+/// Passes the time as a machine does that sleeps and wakes. A host that shares a store sends a heartbeat every few
+/// seconds, which would be millions of them. Each time the daemon is woken, as at its next poll.
 async fn leap(clock: &Clock, until: u64, orders: &UnboundedSender<DaemonSignal>) {
     let (until, mut asleep) = (Duration::from_secs(until), Duration::ZERO);
     loop {
@@ -162,7 +162,7 @@ async fn leap(clock: &Clock, until: u64, orders: &UnboundedSender<DaemonSignal>)
         clock.set_unix_time(clock.unix_time() + left.saturating_sub(awake).min(asleep));
         clock.sleep(awake).await;
         orders.send(DaemonSignal::Look).unwrap();
-        // At first it has to see its scripts.
+        // The daemon first has to load its scripts.
         asleep = Duration::from_mins(90);
     }
 }
@@ -176,8 +176,8 @@ fn a_year_of_jobs_with_restarts_and_a_clock_set_back_and_forth_runs_each_instant
     }
     let (runs, kept) = (Runs::default(), Rc::new(Kept::default()));
     let began = Instant::now();
-    // Lives of some days; after each the clock goes on, is set back by some hours, or nobody serves for a day.
-    // Not at an instant of any job.
+    // Daemons that run for some days. After each the clock goes on, is set back by some hours, or no daemon runs for
+    // a day. None ends at a scheduled time of a job.
     let end = START + scale.days * DAY + 1801;
     let (mut from, mut lives) = (START - 1, 0_u64);
     while from < end {

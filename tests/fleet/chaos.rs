@@ -1,5 +1,5 @@
-//! Three daemons that send one broadcast after another, while one of them is killed, stopped or cut off from the store,
-//! or the store itself is killed: what each group got, by the service's own account. Their clocks are minutes apart.
+//! Three daemons send one broadcast after another, while one of them is killed, stopped or cut off from the store, or
+//! the store is killed. The service's own log says what each group got. The daemons' clocks are minutes apart.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -17,14 +17,14 @@ use crate::survival::server::Server;
 use crate::survival::{command, shim};
 
 const HOSTS: usize = 3;
-/// By how many seconds the clock of each is wrong.
+/// The error of each host's clock, in seconds.
 const CLOCKS: [i64; HOSTS] = [0, -60, 60];
-/// Recipients of a round, and how many a second.
+/// Recipients of a round, and the number per second.
 const MANY: usize = 3_000;
 const QUOTA: u32 = 300;
-/// After this without a word a host is dead; within twice that the others have gone on.
+/// A host without a heartbeat for this time counts as dead. The others must continue within twice this time.
 const LIFE: Duration = Duration::from_secs(10);
-/// What no round takes.
+/// The longest wait for a round.
 const GUARD: Duration = Duration::from_mins(4);
 
 /// A group's number begins with its round's.
@@ -38,13 +38,13 @@ end)
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
-    /// A host is killed, and started again.
+    /// A host is killed and started again.
     Killed,
-    /// A host is stopped for longer than it counts as alive, and continued.
+    /// A host is stopped for longer than its heartbeat may be absent, and continued.
     Stopped,
-    /// The store is killed, and started again.
+    /// The store is killed and started again.
     Restarted,
-    /// A host is cut off from the store, but not from the service, for longer than it counts as alive.
+    /// A host is cut off from the store, but not from the service, for longer than its heartbeat may be absent.
     CutOff,
 }
 
@@ -55,7 +55,7 @@ struct Fleet {
     server: Server,
     network: Option<Network>,
     projects: Vec<Project>,
-    /// What hosts that have ended said.
+    /// The logs of hosts that have ended.
     logs: Vec<String>,
     postgres: Postgres,
 }
@@ -80,7 +80,7 @@ impl Fleet {
         fleet
     }
 
-    /// A command of a host, from where it can always reach both.
+    /// Returns a command of a host, run where it can always reach both.
     fn command(&self, host: usize, args: &[&str]) -> Command {
         let project = &self.projects[host];
         let mut command = command(project, &self.server, args);
@@ -107,7 +107,7 @@ impl Fleet {
         self.hosts[host].as_ref().unwrap()
     }
 
-    /// Lets it happen.
+    /// Starts the fault.
     fn begin(&mut self, fault: Fault, host: usize) {
         match fault {
             Fault::Killed => {
@@ -120,7 +120,7 @@ impl Fleet {
         }
     }
 
-    /// Has it be over.
+    /// Ends the fault.
     fn end(&mut self, fault: Fault, host: usize) {
         match fault {
             Fault::Killed => self.launch(host),
@@ -130,7 +130,8 @@ impl Fleet {
         }
     }
 
-    /// The run of the broadcast that is not known yet, and whether it is over; nothing while nobody can say.
+    /// Returns the broadcast's run that is not in `known`, and whether it has finished. Returns None if no host can
+    /// say.
     fn newest(&self, known: &[String]) -> Option<(String, bool)> {
         let listed = self.command(0, &["runs", "list"]).output().unwrap();
         let text = String::from_utf8(listed.stdout).unwrap();
@@ -154,20 +155,20 @@ impl Fleet {
         String::from_utf8(ran.stdout).unwrap().lines().map(row).collect()
     }
 
-    /// What the fleet has said, for whoever looks into a failure.
+    /// Returns the logs of the fleet, for the diagnosis of a failure.
     fn told(&self) -> String {
         let living = self.hosts.iter().flatten().map(|host| host.logged().join("\n"));
         self.logs.iter().cloned().chain(living).collect::<Vec<_>>().join("\n--\n")
     }
 }
 
-/// What happened in a round.
+/// The measurements of a round.
 struct Round {
     host: usize,
-    /// How long the fault lasted.
+    /// The length of the fault.
     lasts: Duration,
     doubts: usize,
-    /// The longest time without a message from the first fault on.
+    /// The longest time without a message since the first fault.
     longest: Duration,
     took: Duration,
 }
@@ -181,7 +182,7 @@ fn round(fleet: &mut Fleet, random: &Random, known: &mut Vec<String>, fault: Fau
     let at = before + 50 + usize::try_from(random.below(MANY as u64 / 2)).unwrap();
     assert!(fleet.server.wait_for(at), "{context}: nothing is sent\n{}", fleet.told());
     let began = Instant::now();
-    // For longer than it counts as alive, at times for longer than its lease.
+    // Longer than the heartbeat limit, and sometimes longer than the lease.
     let lasts = match fault {
         Fault::Killed => Duration::from_millis(random.below(12_000)),
         Fault::Restarted => Duration::ZERO,
@@ -192,7 +193,7 @@ fn round(fleet: &mut Fleet, random: &Random, known: &mut Vec<String>, fault: Fau
     let (mut count, mut changed, mut longest) =
         (fleet.server.told().accepted, Instant::now(), Duration::ZERO);
     let run = loop {
-        // What else is looked at has no word for it.
+        // Other conditions have no event, so they are polled.
         fleet.server.wait_within(Duration::from_millis(50), count + 1);
         let now = fleet.server.told().accepted;
         let all = now >= before + MANY;
@@ -205,18 +206,18 @@ fn round(fleet: &mut Fleet, random: &Random, known: &mut Vec<String>, fault: Fau
             goes_on = false;
         }
         assert!(began.elapsed() < GUARD, "{context}: {fault:?} at host {host}: never over\n{}", fleet.told());
-        // Asking costs more than looking at the count.
+        // A query costs more than reading the count.
         if (all && !goes_on) || changed.elapsed() > Duration::from_secs(1) {
             match fleet.newest(known) {
                 Some((run, true)) if !goes_on => break run,
-                // What is left is for the end of the fault alone.
+                // The remaining recipients wait for the end of the fault.
                 Some((_, true)) => changed = Instant::now(),
                 _ => {}
             }
         }
     };
     let took = began.elapsed();
-    // Whoever was continued may not send what he was about to.
+    // A continued host must not send what it was about to.
     let late = fleet.server.wait_within(Duration::from_secs(1), count + 1);
     assert!(!late, "{context}: somebody sends after the end\n{}", fleet.told());
     let states = fleet.states(&run);
@@ -272,8 +273,8 @@ fn whatever_fails_no_group_has_it_twice_none_is_lost_and_the_fleet_goes_on() {
              {:.1?}",
             round.host, round.lasts, round.doubts, round.longest, round.took
         );
-        // What a host has under way: its part of the quota in the time of an answer, and of a commit. Beside other tests
-        // either takes as long as they let it.
+        // The calls that a host has in flight: its part of the quota during an answer and a commit. Beside other
+        // tests both may take any time.
         let (doubts_at_most, silence) =
             if soak() { (QUOTA as usize / 2, 2 * LIFE) } else { (MANY / 2, GUARD) };
         assert!(round.doubts <= doubts_at_most, "{context}: {} in doubt\n{}", round.doubts, fleet.told());

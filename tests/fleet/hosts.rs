@@ -1,4 +1,4 @@
-//! What each host of a fleet does, how it is shown, and what all of them say only once.
+//! What each host of a fleet does, how it is shown, and what only one host reports.
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -24,7 +24,7 @@ fn serve(project: &Project, service: &Service, roles: &str) -> Serving {
     Serving::start(project.command_against(service, &args))
 }
 
-/// A host beside the first, with the same files.
+/// Makes a second host with the same files.
 fn beside(first: &Project, script: &str, settings: &str) -> Project {
     let other = first.beside();
     other.write("scripts/main.lua", script);
@@ -116,7 +116,7 @@ fn a_run_that_others_have_taken_over_is_ended_where_it_was() {
     two.prints("ends", 1);
     one.signal(Signal::CONT);
     one.says("a run is ended here: the others took this host for dead", 1);
-    // Neither does it count as going on there.
+    // The run does not count as running there either.
     two.stop().exits(0);
     std::fs::remove_file(first.path("stuck")).unwrap();
     first.mooncast(&["jobs", "trigger", "news"]).exits(0);
@@ -138,7 +138,7 @@ fn what_goes_wrong_is_told_once_and_not_once_a_host() {
     let serving = [&first, &second].map(|project| serve(project, &service, "schedule,send"));
     webhook.wait_for(1);
     for host in serving {
-        // Whatever was to be told is told by the end, or with the next start.
+        // All reports are made by the end, or at the next start.
         host.stop().exits(0);
     }
     first.schema().run("DO $$ BEGIN ASSERT (SELECT count(*) FROM alerts) = 1; END $$");

@@ -1,5 +1,5 @@
-//! Several hosts on one Postgres: one quota for all, whatever fails, and newer ones beside older ones. Without a server
-//! (`MOONCAST_TEST_STORE`, as `tests/run` gives it) there is no fleet, and these tests do nothing.
+//! Several hosts on one Postgres: one quota for all, whatever fails, and newer versions beside older ones. Without a
+//! server (`MOONCAST_TEST_STORE`, which `tests/run` sets) these tests do nothing.
 
 mod chaos;
 mod hosts;
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::support::store;
 
-/// Whether there is a server to share; says so where there is none.
+/// Whether there is a shared server. Prints a note if there is none.
 fn has_server() -> bool {
     let given = store::server().is_some();
     if !given {
@@ -24,7 +24,7 @@ fn has_server() -> bool {
     given
 }
 
-/// A server of one test's own, which may be killed and is on the disk.
+/// A server of one test, which may be killed and whose data is on the disk.
 struct Postgres {
     folder: TempDir,
     address: String,
@@ -34,19 +34,19 @@ impl Postgres {
     fn start() -> Self {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
-        // The server runs as another user where this one is root.
+        // If this user is root, the server runs as another user.
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         let address = Self::command("start", &folder.path().join("server"));
         Self { folder, address: address.trim().to_owned() }
     }
 
-    /// Where it listens, on this machine's loopback.
+    /// Returns the port on this machine's loopback.
     fn port(&self) -> u16 {
         let place = self.address.rsplit_once(':').unwrap().1;
         place.split('/').next().unwrap().parse().unwrap()
     }
 
-    /// Kills all of it, and starts it anew.
+    /// Kills the whole server and starts it again.
     fn restart(&self) {
         Self::command("restart", &self.folder.path().join("server"));
     }

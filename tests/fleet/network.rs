@@ -1,5 +1,5 @@
-//! Hosts whose way to the store can be cut while their way to the service stays: each in a network namespace of its own,
-//! with one pair of interfaces for either. Cut off, packets vanish and nobody is told.
+//! Hosts whose connection to the store can be cut while their connection to the service stays. Each is in its own
+//! network namespace, with one pair of interfaces for either. When a host is cut off, packets are dropped silently.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -7,9 +7,9 @@ use std::process::Command;
 
 use crate::support::wrapped;
 
-/// A network of namespaces, taken apart again in the end.
+/// A network of namespaces, which is removed at the end.
 pub(super) struct Network {
-    /// What its names and addresses begin with.
+    /// The prefix of its names and addresses.
     number: u32,
     hosts: usize,
     /// The addresses at which namespaces find the service and the store.
@@ -18,13 +18,13 @@ pub(super) struct Network {
 }
 
 impl Network {
-    /// One of so many hosts, from which two ports of this machine's loopback can be reached; nothing where this machine
-    /// does not let its user make one.
+    /// Makes a network of this many hosts that can reach two ports of this machine's loopback. Returns None if this
+    /// user may not make one.
     pub(super) fn new(hosts: usize, service: SocketAddr, store: SocketAddr) -> Option<Self> {
         let number = std::process::id() % 200;
         let listen = |second: u8| SocketAddr::from(([10, second, u8::try_from(number).unwrap(), 254], 0));
         let mut network = Self { number, hosts, service: listen(231), store: listen(232) };
-        // What an interrupted test has left under the same names.
+        // Removes what an interrupted test left under the same names.
         network.undo();
         if !(0..hosts).all(|host| network.connect(host)) {
             return None;
@@ -61,19 +61,19 @@ impl Network {
         done
     }
 
-    /// The command within the namespace of a host.
+    /// Wraps the command to run within the namespace of a host.
     pub(super) fn within(&self, host: usize, command: &Command) -> Command {
         wrapped(&["ip", "netns", "exec", &self.space(host)], command)
     }
 
-    /// Cuts a host off from the store, or ends that.
+    /// Cuts a host off from the store, or connects it again.
     pub(super) fn cut(&self, host: usize, cut: bool) {
         assert!(ip(&["link", "set", &self.interface('p', host), if cut { "down" } else { "up" }]));
     }
 
     fn undo(&self) {
         for host in 0..self.hosts {
-            // Interfaces go with their namespace's ends.
+            // Interfaces are removed with their namespaces.
             ip(&["link", "del", &self.interface('s', host)]);
             ip(&["link", "del", &self.interface('p', host)]);
             ip(&["netns", "del", &self.space(host)]);
@@ -91,13 +91,13 @@ fn ip(args: &[&str]) -> bool {
     Command::new("ip").args(args).output().is_ok_and(|done| done.status.success())
 }
 
-/// Takes connections at an address and leads them to another; gives the address with its port.
+/// Accepts connections at an address and forwards them to another. Returns the address with its port.
 fn forward(at: SocketAddr, to: SocketAddr) -> SocketAddr {
     let listener = TcpListener::bind(at).unwrap();
     let at = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         for near in listener.incoming().map_while(Result::ok) {
-            // While nobody listens there, nobody does here.
+            // While nothing listens at the target, the connection is closed.
             let Ok(far) = TcpStream::connect(to) else { continue };
             for (from, to) in
                 [(near.try_clone().unwrap(), far.try_clone().unwrap()), (far.try_clone().unwrap(), near)]

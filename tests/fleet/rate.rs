@@ -1,4 +1,4 @@
-//! Three hosts and one quota, at a service in a process of its own that counts for itself.
+//! Three hosts and one quota, at a service in a separate process that counts for itself.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
@@ -16,7 +16,7 @@ const QUOTA: u64 = 400;
 /// The simulator's first group.
 const FIRST: u64 = 184_524_748_161_025;
 
-/// A `mooncast sim`, and the variables that lead to it.
+/// A `mooncast sim`, and the variables that direct a host to it.
 struct Outside {
     child: Child,
     variables: Vec<(String, String)>,
@@ -58,7 +58,7 @@ impl Outside {
         Self { child, variables }
     }
 
-    /// Ends it; gives what it says that it did.
+    /// Ends it. Returns its report.
     fn end(mut self) -> String {
         kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
         let mut totals = String::new();
@@ -70,7 +70,7 @@ impl Outside {
 
 impl Drop for Outside {
     fn drop(&mut self) {
-        // One that has ended is what was wanted.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -103,7 +103,7 @@ fn three_hosts_use_one_quota_are_refused_nothing_and_send_to_every_group_once() 
     }
     let mut trigger = first.command(&["jobs", "trigger", "news"]);
     assert!(trigger.envs(outside.variables.iter().cloned()).status().unwrap().success());
-    // Whoever ends it says so, and the others that it is over.
+    // The host that ends the broadcast reports it, and the others report that it has finished.
     for host in &hosts {
         host.says("a broadcast is over", 1);
     }
@@ -125,9 +125,9 @@ fn three_hosts_use_one_quota_are_refused_nothing_and_send_to_every_group_once() 
     let (from, to) = (*instants.iter().min().unwrap(), *instants.iter().max().unwrap());
     let percent = many * 1000 * 100 / (QUOTA * (to - from));
     println!("{many} groups at {QUOTA}/s by three hosts: {} ms, {percent} % of the quota used", to - from);
-    // A short one pays as much for its beginning and its end as a long one, and runs beside other tests.
+    // A short run pays as much for its start and its end as a long one, and runs beside other tests.
     let least = if soak() { 90 } else { 50 };
     assert!(percent >= least, "{percent} % of the quota, {least} at the least");
-    // The first second's permits come at once at the most; more would be over the quota.
+    // At most, the first second's permits come at once. More would exceed the quota.
     assert!(many * 1000 <= QUOTA * (to - from + 1_000), "{percent} % of the quota: it was passed");
 }

@@ -7,7 +7,7 @@ use super::has_server;
 use crate::support::service::{Service, accept, json};
 use crate::support::{Project, Ran};
 
-/// What the run does not take, however loaded the machine is.
+/// The longest wait, however loaded the machine is.
 const GUARD: Duration = Duration::from_mins(1);
 
 #[test]
@@ -27,8 +27,9 @@ fn a_token_that_is_long_in_coming_holds_up_no_broadcast_for_good() {
         }.sent)"#,
     );
     project.mooncast(&["store", "migrate"]).exits(0);
-    // The first one waits for a token, and has the ledger's only writer; the broadcast asks for it after the third, to see
-    // whether there are more. Nobody is in flight meanwhile, so the server's clock tells that the third has its place.
+    // The first host waits for a token and holds the ledger's only writer. After the third recipient, the broadcast
+    // asks it whether there are more. No call is in flight meanwhile, so the server's clock shows that the third has
+    // its slot.
     let held = project.schema().hold(
         "app_tokens",
         "SELECT count(*) >= 1 FROM pg_locks WHERE NOT granted AND relation = 'app_tokens'::regclass

@@ -1,5 +1,5 @@
-//! A program beside a newer one: it works on a schema that it can read, and on no other, from the first look on and from
-//! the moment that the newer one has changed it.
+//! A program beside a newer version. It works only with a schema that it can read. It checks this at its start and
+//! after each change by the newer version.
 
 use super::has_server;
 use crate::support::{Project, Ran};
@@ -41,7 +41,7 @@ fn a_schema_that_newer_programs_changed_is_refused_before_anything_is_sent() {
         .says("use the newer mooncast");
     project.mooncast(&["runs", "list"]).exits(2).says("this ledger is of version 99");
     assert_eq!(server.told().requests, 0);
-    // One that newer programs only added to is worked on, and left as it is.
+    // A schema that newer versions only extended is used and left unchanged.
     project
         .schema()
         .run("UPDATE schema_version SET version = 99, least = 1; ALTER TABLE pulse ADD COLUMN news TEXT");
@@ -55,7 +55,7 @@ fn a_run_ends_when_a_newer_program_changes_the_schema_meanwhile() {
     if !has_server() {
         return;
     }
-    // A minute's sending, of which it may do a few seconds' until it looks.
+    // A minute of sending. The program may send for some seconds until it checks the schema.
     let (project, server) = (project(6_000), Server::faithful());
     let child = Project::start(run(&project, &server));
     assert!(server.wait_for(100));

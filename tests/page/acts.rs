@@ -1,4 +1,4 @@
-//! What operators do on the page, and what it says of that.
+//! The operators' actions on the page, and the page's messages about them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,7 @@ use super::{NEWS, Site, browse};
 use crate::support::Project;
 use crate::support::service::{Service, accept, json as answer};
 
-/// The card of a broadcast on the first screen.
+/// The card of a broadcast on the overview.
 const CARD: &str = "#running article";
 
 #[test]
@@ -27,11 +27,11 @@ fn a_broadcast_is_run_watched_paused_resumed_and_comes_to_its_end() {
         browser.click("dialog button").await;
         browser.wait_text("#notice", "news is asked for: run 20").await;
         browser.wait_text(CARD, "news/1").await;
-        // While it is built, fewer are pending than there will be.
+        // While the plan is built, the number of pending recipients still grows.
         browser.wait_text("#running .chip", "running").await;
         browser.wait_text("#running .counts dt", "Sent").await;
 
-        // Loaded again half-way, it shows what is so.
+        // After a reload half-way, the page shows the current state.
         browser.client.refresh().await.unwrap();
         let counts = "[...document.querySelectorAll('#running .counts dd')].map((one) => Number(one.innerText.replace(',', ''))).reduce((a, b) => a + b, 0)";
         assert_eq!(browser.value(counts).await, json!(2000));
@@ -50,7 +50,7 @@ fn a_broadcast_is_run_watched_paused_resumed_and_comes_to_its_end() {
         let listed = project.mooncast(&["runs", "list", "--unfinished"]).exits(0).stdout;
         assert!(listed.contains("paused"), "{listed}");
 
-        // Who thinks better of it leaves everything as it is.
+        // A cancelled dialog changes nothing.
         browser.click("#running a[href$='/cancel']").await;
         browser.wait_text("dialog[open]", "get nothing").await;
         browser.picture("dialog-cancel").await;
@@ -115,7 +115,7 @@ fn doubts_are_settled_and_the_refused_are_sent_to_again() {
         let group = request.json()["to"][0].as_str().unwrap_or_default().to_owned();
         match group.as_str() {
             _ if is_good.load(Ordering::SeqCst) => accept(number, request),
-            // Accepted or not: nobody can tell.
+            // The service gives no receipt, so it is unknown whether the message was accepted.
             "3" | "4" | "5" => answer(200, "{\"data\": {}}"),
             "8" => answer(400, r#"{"error":"illegal_argument","error_description":"no such <b>group</b>"}"#),
             _ => accept(number, request),
@@ -149,7 +149,7 @@ fn doubts_are_settled_and_the_refused_are_sent_to_again() {
         browser.wait("document.querySelector(\"a[href*='=sent'] strong\").innerText === '8'").await;
         browser.close().await;
     });
-    // What was settled as sent was not sent again.
+    // A recipient that was settled as sent did not get the message again.
     assert_eq!(service.messages().len(), 9);
 }
 
@@ -182,7 +182,7 @@ fn a_job_is_run_and_paused_with_the_keyboard_alone() {
         browser.press(Key::Enter, 1).await;
         browser.wait_text("#notice", "quick is paused").await;
         browser.wait("document.querySelector(\"a[href='/job/resume?name=quick']\") !== null").await;
-        // The focus is where it was: on what lets it go on again.
+        // The focus is on the button that replaced the pressed one.
         browser.wait("document.activeElement.getAttribute('aria-label') === 'Resume: quick'").await;
         browser.press(Key::Enter, 1).await;
         browser.wait_text("dialog[open]", "Resume quick?").await;

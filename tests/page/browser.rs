@@ -1,4 +1,4 @@
-//! A browser, and what a person does with it.
+//! A browser, and a person's actions in it.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use super::{GUARD, pictures};
 
-/// One that runs. It ends when it is dropped.
+/// A running browser. It ends when this is dropped.
 pub(super) struct Browser {
     pub(super) client: Client,
     driver: Child,
@@ -37,9 +37,9 @@ impl WebDriverCompatibleCommand for Own {
 }
 
 impl Browser {
-    /// A fresh one, as wide as a desk's, that likes a language.
+    /// Starts a new browser with a desktop's width and this language.
     pub(super) async fn start(language: &str) -> Self {
-        // It takes a free port of one address family, which somebody may have in the other.
+        // The driver takes a port that is free in one address family. Another process may have it in the other one.
         let (driver, port) = (0..5).find_map(|_| Self::drive()).expect("chromedriver cannot listen");
         let profile = tempfile::tempdir().unwrap();
         let folder = format!("--user-data-dir={}", profile.path().display());
@@ -70,7 +70,7 @@ impl Browser {
         browser
     }
 
-    /// Starts a driver, and gives where it listens.
+    /// Starts a driver. Returns the port that it listens at.
     fn drive() -> Option<(Child, u16)> {
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
@@ -88,7 +88,7 @@ impl Browser {
         Some((driver, port?))
     }
 
-    /// Changes its size, and day for night.
+    /// Changes the size, and the light or dark colour scheme.
     pub(super) async fn show(&self, width: u32, height: u32, dark: bool) {
         let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
         self.own("Emulation.setDeviceMetricsOverride", size).await;
@@ -114,7 +114,7 @@ impl Browser {
         self.client.find(Locator::Css(selector)).await.unwrap().send_keys(text).await.unwrap();
     }
 
-    /// Presses a key, again and again.
+    /// Presses a key this many times.
     pub(super) async fn press(&self, key: Key, times: usize) {
         for _ in 0..times {
             let value = char::from(key);
@@ -125,25 +125,25 @@ impl Browser {
         }
     }
 
-    /// The value of an expression.
+    /// Returns the value of an expression.
     pub(super) async fn value(&self, expression: &str) -> Value {
         self.client.execute(&format!("return {expression}"), Vec::new()).await.unwrap()
     }
 
-    /// What is written in an element.
+    /// Returns the text of an element.
     pub(super) async fn text(&self, selector: &str) -> String {
         let text = self.value(&format!("document.querySelector({selector:?})?.innerText ?? ''")).await;
         text.as_str().unwrap().to_owned()
     }
 
-    /// A number that is written in an element.
+    /// Returns the number in an element's text.
     pub(super) async fn number(&self, selector: &str) -> u64 {
         let text = self.text(selector).await;
         let digits: String = text.chars().filter(char::is_ascii_digit).collect();
         digits.parse().unwrap_or_else(|_| panic!("{selector}: {text:?}"))
     }
 
-    /// Waits until an expression is true. It is looked at whenever something on the page has changed.
+    /// Waits until an expression is true. The page evaluates it after each change.
     #[track_caller]
     pub(super) fn wait<'a>(&'a self, expression: &str) -> impl Future<Output = ()> + use<'a> {
         let caller = std::panic::Location::caller();
@@ -159,7 +159,7 @@ impl Browser {
         let expression = expression.to_owned();
         async move {
             let began = Instant::now();
-            // A page that goes away meanwhile answers with an error, and the next one is asked.
+            // A page that is being left returns an error. The next page is asked then.
             while self.client.execute_async(&script, Vec::new()).await.ok() != Some(json!(true)) {
                 if began.elapsed() > GUARD {
                     let page = self.client.source().await.unwrap_or_default();
@@ -169,20 +169,20 @@ impl Browser {
         }
     }
 
-    /// Waits until this is written in an element.
+    /// Waits until an element has this text.
     #[track_caller]
     pub(super) fn wait_text<'a>(&'a self, selector: &str, text: &str) -> impl Future<Output = ()> + use<'a> {
         self.wait(&format!("document.querySelector({selector:?}).innerText.includes({text:?})"))
     }
 
-    /// Keeps a picture of the whole page, for people to look at.
+    /// Saves a picture of the whole page, for people.
     pub(super) async fn picture(&self, name: &str) {
         let taken = self.own("Page.captureScreenshot", json!({ "captureBeyondViewport": true })).await;
         let bytes = base64::prelude::BASE64_STANDARD.decode(taken["data"].as_str().unwrap()).unwrap();
         std::fs::write(pictures().join(format!("{name}.png")), bytes).unwrap();
     }
 
-    /// That the page is no wider than the window, and that each thing to press has a name.
+    /// Checks that the page is not wider than the window, and that each control has a name.
     pub(super) async fn fits(&self) {
         let wide = "document.scrollingElement.scrollWidth <= document.documentElement.clientWidth";
         assert_eq!(self.value(wide).await, json!(true), "{}", self.client.current_url().await.unwrap());
@@ -191,7 +191,7 @@ impl Browser {
         assert_eq!(self.value(nameless).await, json!(0));
     }
 
-    /// Closes it.
+    /// Closes the browser.
     pub(super) async fn close(self) {
         self.client.clone().close().await.unwrap();
     }
@@ -199,7 +199,7 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // One that has ended is what was wanted.
+        // The process may have ended already.
         let _ = self.driver.kill();
         let _ = self.driver.wait();
     }

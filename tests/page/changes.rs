@@ -1,4 +1,4 @@
-//! What changes by itself: scripts, restarts, tabs that nobody sees.
+//! Changes without a click: scripts, restarts, hidden tabs.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ fn the_last_hour_is_drawn_below_its_quota_and_told_in_numbers() {
         assert_eq!(browser.value(total).await, json!(written));
         let quota = "document.querySelector('#chart .quota').getBoundingClientRect().top > document.querySelector('#chart svg').getBoundingClientRect().top";
         assert_eq!(browser.value(quota).await, json!(true));
-        // What is unfolded stays so while everything around it changes.
+        // An unfolded section stays unfolded while everything around it changes.
         browser.click("#chart summary").await;
         project.mooncast(&["jobs", "trigger", "slow"]).exits(0);
         browser.wait_text("#running", "slow/1").await;
@@ -87,7 +87,7 @@ fn a_page_says_since_when_it_hears_nothing_and_goes_on_after_a_restart() {
         browser.wait_text("#lost", "Disconnected since").await;
         assert_eq!(browser.value("document.querySelector('#live').className").await, json!("live off"));
         browser.picture("first-lost").await;
-        // Nothing is said to have been done while nobody hears.
+        // While the daemon is unreachable, the page does not report that an action was done.
         browser.click("a[href='/job/trigger?name=quick']").await;
         browser.wait_text("#notice", "The daemon was not reached").await;
         site.again(&project);

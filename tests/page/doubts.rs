@@ -1,4 +1,4 @@
-//! Single sends in doubt and an interrupted broadcast, on the page.
+//! Single sends in doubt and an interrupted broadcast on the page.
 
 use super::{Site, browse};
 use crate::support::service::Service;

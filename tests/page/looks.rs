@@ -1,4 +1,4 @@
-//! How it looks: two languages, day and night, a telephone; and that nothing which is shown runs.
+//! The page's appearance: two languages, light and dark, a phone. Also, no shown text is executed.
 
 use serde_json::json;
 
@@ -42,7 +42,7 @@ fn every_place_fits_a_telephone_by_day_and_night_in_both_languages() {
                     browser.picture(&format!("{name}-{tag}-{screen}-{hour}")).await;
                 }
             }
-            // No text has stayed in the other language.
+            // No text stays in the other language.
             browser.open(&site.url("/")).await;
             let text = browser.text("nav").await;
             assert_eq!(text.is_ascii(), tag == "en", "{text}");
@@ -79,7 +79,7 @@ fn a_language_can_be_chosen_and_times_are_those_of_the_reader() {
     });
 }
 
-/// What would run if it were taken for anything but text.
+/// A text that would run if it were not escaped.
 const PROBE: &str = "<img src=x onerror=\"window.injected=1\"><script>window.injected=1</script>'\"&{{7*7}}";
 
 #[test]
@@ -144,7 +144,7 @@ fn nothing_that_comes_from_outside_runs() {
             );
         }
         assert_eq!(seen, 7);
-        // Even what would be put into the page does not run, and nothing but the page's own script may write HTML.
+        // Even injected elements do not run, and only the page's own script may write HTML.
         let tries = "(() => {
             const script = document.createElement('script');
             let refused = false;

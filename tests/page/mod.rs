@@ -1,4 +1,4 @@
-//! The page, in a browser: Debian's Chromium, driven through its own driver, before a real `mooncast serve`.
+//! The page in a browser: Debian's Chromium with its own driver, and a real `mooncast serve`.
 
 mod acts;
 mod browser;
@@ -16,10 +16,10 @@ use crate::daemon::Serving;
 use crate::support::{Project, Ran};
 use browser::Browser;
 
-/// What no wait in these tests takes on a healthy machine, however loaded.
+/// The longest wait. A healthy machine never needs it, however loaded it is.
 const GUARD: Duration = Duration::from_mins(1);
 
-/// Jobs that broadcast to many groups, and wait for somebody who asks for them.
+/// Jobs that broadcast to many groups and run only on request.
 const NEWS: &str = "
 local schedule = require('schedule')
 local function job(name, count, rate)
@@ -43,7 +43,7 @@ struct Site {
 }
 
 impl Site {
-    /// Starts one on the simulator.
+    /// Starts a daemon on the simulator.
     fn simulated(project: &Project) -> Self {
         project.simulate("[app.limits]\ngroup_per_second = 1000\n");
         Self::start(project, project.command(&["serve", "--listen", "127.0.0.1:0"]))
@@ -63,12 +63,12 @@ impl Site {
         Self { serving: Some(serving), address, operate, read }
     }
 
-    /// Ends the daemon; the page is as it was.
+    /// Ends the daemon. The page stays open.
     fn stop(&mut self) -> Ran {
         self.serving.take().unwrap().stop().exits(0)
     }
 
-    /// Begins it again, at the same address.
+    /// Starts the daemon again, at the same address.
     fn again(&mut self, project: &Project) {
         let command = project.command(&["serve", "--listen", &self.address]);
         self.serving = Some(Serving::start(command));
@@ -78,7 +78,7 @@ impl Site {
         format!("http://{}{place}", self.address)
     }
 
-    /// A browser that has logged in.
+    /// Returns a browser that has logged in.
     async fn operator(&self, language: &str) -> Browser {
         let browser = Browser::start(language).await;
         self.log_in(&browser, &self.operate).await;
@@ -93,13 +93,13 @@ impl Site {
     }
 }
 
-/// Does something in a browser, on this thread.
+/// Runs a browser session on this thread.
 fn browse(work: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(work);
 }
 
-/// Where pictures are kept.
+/// Returns the folder for pictures.
 fn pictures() -> std::path::PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/screenshots");
     std::fs::create_dir_all(&folder).unwrap();

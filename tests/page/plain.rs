@@ -1,4 +1,4 @@
-//! The page without a script, and for programs that pretend to be browsers: forms, roles, bounds, bytes.
+//! The page without a script, and for programs that imitate browsers: forms, roles, limits, bytes.
 
 use std::fmt::Write as _;
 use std::io::{Read, Write};
@@ -35,7 +35,7 @@ impl Answer {
     }
 }
 
-/// A browser without a script, which keeps a cookie.
+/// A browser without scripts, which keeps a cookie.
 struct Plain<'a> {
     site: &'a Site,
     cookie: String,
@@ -110,7 +110,7 @@ fn forms_alone_log_in_ask_act_and_tell() {
     operator.get("/broadcasts/7").is(404).says("That does not work");
     operator.get("/nowhere").is(404).says("there is nothing here");
     operator.get("/broadcasts/1?state=odd").is(404).says("no state `odd`");
-    // Another site's page cannot act through this browser, and what it asks for without saying who asks is refused.
+    // Another site's page cannot act through this browser, and a request without an origin is refused.
     operator.ask("POST", "/job/pause?name=news", "origin: http://evil.test\r\n", "").is(403);
     operator.ask("POST", "/job/pause?name=news", "", "").is(403);
     assert_eq!(operator.post("/logout", "").is(303).header("location"), Some("/login"));
@@ -133,7 +133,7 @@ fn who_may_only_look_sees_everything_and_nothing_to_press() {
         reader.get(act).is(403).says("may only look");
         reader.post(act, "").is(403).says("may only look");
     }
-    // Its plan may be growing still.
+    // Its plan may still be growing.
     let export = "/api/v1/broadcasts/1/export?format=csv";
     until("the last is planned", || operator.get(export).is(200).body.contains("184524748161500"));
     for format in ["csv", "jsonl"] {
@@ -197,7 +197,7 @@ fn thirty_two_browsers_are_told_of_changes_and_one_more_is_when_another_leaves()
         streams.push(stream);
     }
     assert!(stream().0.ends_with("503"));
-    // A stream begins with every part.
+    // A stream begins with every part of the page.
     let mut first = streams.swap_remove(0);
     let mut said = String::new();
     let mut chunk = [0; 4096];

@@ -1,4 +1,4 @@
-//! A broadcast whose inputs changed, on the page: what differs, and the two ways on.
+//! A broadcast whose inputs changed, on the page: the differences, and the two ways to continue.
 
 use super::{Site, browse};
 use crate::support::service::Service;
@@ -15,7 +15,7 @@ fn groups(all: impl IntoIterator<Item = u32>) -> String {
     all.into_iter().fold("group_id\n".to_owned(), |text, group| format!("{text}{group}\n"))
 }
 
-/// One that was killed half-way under `mooncast run`, then refused since its inputs changed; and a daemon.
+/// A broadcast that was killed half-way under `mooncast run` and then refused since its inputs changed; and a daemon.
 fn refused() -> (Project, Service, Site, usize) {
     let service = Service::accepting();
     let project = Project::with_script(SCRIPT)
@@ -37,7 +37,7 @@ fn refused() -> (Project, Service, Site, usize) {
     (project, service, site, before)
 }
 
-/// The texts after the first so many messages; no group has two.
+/// Returns the texts after this many messages, and checks that no group has two.
 fn texts(service: &Service, before: usize) -> Vec<String> {
     let messages = service.messages();
     let mut groups: Vec<&str> = messages.iter().map(|one| one["to"][0].as_str().unwrap()).collect();

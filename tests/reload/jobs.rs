@@ -1,4 +1,4 @@
-//! Who has a job's name.
+//! Which script owns a job's name.
 
 use super::{Scene, script};
 use crate::support::Project;
@@ -16,17 +16,17 @@ fn the_second_to_claim_a_name_is_refused_and_told_who_has_it() {
             "{error}"
         );
         assert_eq!(scene.status("scripts/b.lua").hash, None);
-        // The one in force keeps it through its own changes.
+        // The active script keeps the name when it changes.
         std::fs::write(scene.path("scripts/a.lua"), script("digest", 3)).unwrap();
         scene.in_force("digest", &script("digest", 3)).await;
         assert!(scene.status("scripts/b.lua").stale.is_some());
-        // A third one that had another name is refused, and keeps that.
+        // A third script that changes its job to this name is refused and keeps its earlier name.
         std::fs::write(scene.path("scripts/0.lua"), script("early", 1)).unwrap();
         scene.in_force("early", &script("early", 1)).await;
         std::fs::write(scene.path("scripts/0.lua"), script("digest", 4)).unwrap();
         scene.stale("scripts/0.lua").await;
         assert!(scene.registry.find("early").is_some());
-        // When the name is free, the first by path that waits for it has it.
+        // When the name is free, the first waiting script by path gets it.
         std::fs::write(scene.path("scripts/a.lua"), script("other", 1)).unwrap();
         scene.in_force("digest", &script("digest", 4)).await;
         assert!(scene.registry.find("early").is_none());

@@ -1,5 +1,5 @@
-//! Saved scripts are taken in whole, once, and soon; with the library's registry and watcher and the real binary's
-//! workers. `MOONCAST_SOAK=1` has many more rounds.
+//! Saved scripts are loaded completely, once, and soon. The tests use the library's registry and watcher and the real
+//! binary's workers. `MOONCAST_SOAK=1` runs many more rounds.
 
 mod folders;
 mod jobs;
@@ -25,22 +25,22 @@ use mooncast::delivery::Delivery;
 use crate::support::Project;
 use crate::support::service::Service;
 
-/// What no wait in these tests takes on a healthy machine, however loaded.
+/// The longest wait. A healthy machine never needs it, however loaded it is.
 const GUARD: Duration = Duration::from_mins(1);
 
-/// How often something is done: often when there is time for it.
+/// Returns the number of rounds: `many` in the soak test.
 fn rounds(few: usize, many: usize) -> usize {
     if std::env::var_os("MOONCAST_SOAK").is_some_and(|value| !value.is_empty()) { many } else { few }
 }
 
-/// A script with one job, which says its number.
+/// A script with one job, which prints its number.
 fn script(job: &str, number: usize) -> String {
     format!(
         "-- version {number}\nlocal schedule = require(\"schedule\")\nschedule.every(\"1h\", {{ name = \"{job}\" }}, function() return {number} end)\n"
     )
 }
 
-/// A daemon's registry and watcher over a project.
+/// A daemon's registry and watcher for a project.
 struct Scene {
     registry: ScriptRegistry,
     clock: Clock,
@@ -49,7 +49,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// Loads the project's scripts, watches them, and plays `play`; nothing may have been sent in the end.
+    /// Loads the project's scripts, watches them, and runs `play`. No message may have been sent at the end.
     fn play<F: Future<Output = ()>>(project: &Project, play: impl FnOnce(Rc<Self>) -> F) {
         let clock = Clock::real();
         let place = Place::at(&project.path("")).unwrap();
@@ -83,7 +83,7 @@ impl Scene {
                 let mut watching = scene.registry.watching();
                 scene.registry.load_all().await.unwrap();
                 let watch = tokio::task::spawn_local(watch.run());
-                // The folders are watched from the first look on.
+                // The folders are watched from the first scan on.
                 watching.wait_for(|looks| *looks > 0).await.unwrap();
                 play(Rc::clone(&scene)).await;
                 watch.abort();
@@ -96,7 +96,7 @@ impl Scene {
         self.root.join(path)
     }
 
-    /// Waits for the registry to be so.
+    /// Waits until the registry is in this state.
     #[track_caller]
     fn until(
         &self,
@@ -117,7 +117,7 @@ impl Scene {
         }
     }
 
-    /// Waits until the job is there from a script of just this text.
+    /// Waits until the job exists and comes from a script with exactly this text.
     #[track_caller]
     fn in_force(&self, job: &str, text: &str) -> impl Future<Output = ()> {
         self.until(format!("{job} of {text}"), move |registry| {
@@ -129,7 +129,7 @@ impl Scene {
         self.registry.scripts().into_iter().find(|script| script.name == name).unwrap()
     }
 
-    /// Waits until a script is stale, and gives why.
+    /// Waits until a script has failed to load, and returns the error.
     async fn stale(&self, name: &str) -> String {
         let is = |registry: &ScriptRegistry| {
             registry.scripts().iter().any(|script| script.name == name && script.stale.is_some())
@@ -138,7 +138,7 @@ impl Scene {
         self.status(name).stale.unwrap().error
     }
 
-    /// Takes one more save and waits until it is in force: whatever was saved before has been seen then, too.
+    /// Saves one more script and waits until it is active. Then all earlier saves have been seen too.
     async fn sentinel(&self, number: usize) {
         let text = script("sentinel", number);
         replace(&self.path("scripts/sentinel.lua"), &text);
@@ -146,19 +146,19 @@ impl Scene {
     }
 }
 
-/// The text that a job came from.
+/// Returns the text of a job's script.
 fn source(found: &LoadedJob) -> String {
     String::from_utf8(found.version.script.text.to_vec()).unwrap()
 }
 
-/// Saves as most editors do: into a new file beside it, which then takes the name.
+/// Saves as most editors do: writes a new file beside the old one and renames it.
 fn replace(path: &Path, text: &str) {
     let beside = path.with_extension("lua.new~");
     std::fs::write(&beside, text).unwrap();
     std::fs::rename(&beside, path).unwrap();
 }
 
-/// How long each of many took.
+/// Many durations.
 #[derive(Default)]
 struct Latencies(Vec<Duration>);
 
@@ -167,7 +167,7 @@ impl Latencies {
         self.0.push(start.elapsed());
     }
 
-    /// Prints them, and holds them to what is promised where there are enough to say.
+    /// Prints the durations, and checks the promised bounds if there are enough.
     fn judge(mut self, what: &str) {
         self.0.sort_unstable();
         let at = |part: usize| self.0[(self.0.len() * part / 100).min(self.0.len() - 1)];

@@ -1,4 +1,4 @@
-//! A part of a script is never in force.
+//! A partly written script never becomes active.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -11,7 +11,7 @@ use rand::{Rng, SeedableRng};
 use super::{Scene, rounds, script};
 use crate::support::Project;
 
-/// Declares a job early, so that most of its beginnings would be taken for the whole.
+/// Declares a job early, so that most prefixes of the script are valid.
 fn long(number: usize) -> String {
     let mut text = script("digest", number);
     for job in 0..4 {
@@ -42,7 +42,7 @@ fn a_script_written_byte_by_byte_is_in_force_only_as_a_whole() {
             let whole = text.clone();
             let writing = tokio::task::spawn_blocking(move || {
                 let mut random = StdRng::seed_from_u64(number as u64);
-                // Longer than the settle, at a random place.
+                // Longer than the debounce time, at a random position.
                 let pauses: Vec<usize> = (0..2).map(|_| random.random_range(1..whole.len())).collect();
                 let mut file = std::fs::File::create(path).unwrap();
                 for (at, byte) in whole.bytes().enumerate() {
@@ -70,7 +70,7 @@ fn a_half_written_library_is_in_no_script() {
     Scene::play(&project, async |scene| {
         let mut library = std::fs::File::create(scene.path("scripts/lib/texts.lua")).unwrap();
         library.write_all(b"return { name = 'half' }").unwrap();
-        // The script itself is saved meanwhile: its load would find the half.
+        // The script is saved at the same time: its load would find the partly written module.
         let a = "require('schedule').every('2h', { name = require('texts').name }, function() end)";
         std::fs::write(scene.path("scripts/a.lua"), a).unwrap();
         std::fs::write(scene.path("scripts/sentinel.lua"), script("sentinel", 1)).unwrap();

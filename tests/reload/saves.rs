@@ -1,4 +1,4 @@
-//! Each save is taken in once, whichever way it is saved.
+//! Each save is loaded once, whatever the way of saving.
 
 use std::time::Instant;
 
@@ -52,7 +52,7 @@ fn a_touch_changes_nothing() {
         for number in 1..=many {
             let path = scene.path("scripts/digest.lua");
             match number % 3 {
-                // The times, the same bytes in place, the same bytes by another file.
+                // A change of the times, the same bytes in place, the same bytes in another file.
                 0 => std::fs::File::options()
                     .write(true)
                     .open(path)
@@ -135,7 +135,7 @@ fn a_library_takes_all_that_require_it_along() {
         assert_eq!(scene.registry.decisions() - before, 3 * many as u64);
         latencies.judge("a library of three scripts");
 
-        // Broken, it is named with its own line, and nobody loses what is in force.
+        // A broken module is reported with its own line, and every script keeps its active version.
         std::fs::write(scene.path("scripts/lib/deep/numbers.lua"), "return {\n  number = = 1\n}").unwrap();
         for name in ["scripts/a.lua", "scripts/b.lua", "scripts/c.lua"] {
             let error = scene.stale(name).await;
@@ -143,7 +143,7 @@ fn a_library_takes_all_that_require_it_along() {
         }
         assert!(scene.registry.find(&format!("a{many}")).is_some());
         assert_eq!(scene.status("scripts/other.lua").stale, None);
-        // Gone, it is missed; there again, all is well.
+        // A deleted module is reported as missing. When it is back, all scripts load.
         std::fs::remove_file(scene.path("scripts/lib/deep/numbers.lua")).unwrap();
         scene
             .until("the module is missed", |registry| {
@@ -167,7 +167,7 @@ fn a_library_takes_all_that_require_it_along() {
                     && registry.scripts().iter().all(|script| script.stale.is_none())
             })
             .await;
-        // One that is nearer takes its place, though no file that was required has changed.
+        // A nearer module replaces it, though no required file has changed.
         std::fs::write(scene.path("scripts/texts.lua"), library(8000)).unwrap();
         scene.until("the nearer one", |registry| registry.find("b8000").is_some()).await;
     });
@@ -194,7 +194,7 @@ fn fifty_saves_in_a_second_end_with_the_last_one() {
             });
             scene.in_force("digest", &last).await;
             saving.await.unwrap();
-            // A stalled machine may let one through on the way; never all of them.
+            // A stalled machine may load one on the way, but never all of them.
             let loads = scene.registry.decisions() - before;
             assert!((1..10).contains(&loads), "{loads}");
         }

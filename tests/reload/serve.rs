@@ -1,4 +1,5 @@
-//! The same over the binary: a run in flight, what other processes see, and what the service manager is told.
+//! Reloads with the binary: a run in flight, the view of other processes, and the notifications to the service
+//! manager.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixDatagram;
@@ -32,7 +33,7 @@ impl Served {
         Self { child, lines }
     }
 
-    /// The next line with this in it.
+    /// Returns the next line that contains this.
     #[track_caller]
     fn says(&self, text: &str) -> String {
         let mut before = Vec::new();
@@ -57,13 +58,13 @@ impl Served {
 
 impl Drop for Served {
     fn drop(&mut self) {
-        // It has ended already where the test went well.
+        // In a successful test the process has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// A job that says which version it is of once the file `go` is there; a library says it, too.
+/// A job that prints its version once the file `go` exists. A library prints its version too.
 fn waiting(number: usize) -> String {
     format!(
         r#"local fs, task, texts = require("fs"), require("task"), require("texts")
@@ -93,7 +94,7 @@ fn a_run_in_flight_ends_on_the_version_that_it_began_with() {
     served.says("version 1 of library 1 and 1");
     trigger();
     served.says("version 2 of library 2 and 2");
-    // Removed while it runs, it runs on, and then it has no jobs any more.
+    // A script that is removed while its job runs finishes the run, and then has no jobs.
     std::fs::remove_file(project.path("go")).unwrap();
     trigger();
     served.says("begun 2");
@@ -101,7 +102,7 @@ fn a_run_in_flight_ends_on_the_version_that_it_began_with() {
     served.says("a script is gone");
     std::fs::write(project.path("go"), "").unwrap();
     served.says("version 2 of library 2 and 2");
-    // Others know it once it is in the ledger.
+    // Other processes see it once it is in the ledger.
     crate::support::until("the job is gone", || {
         project.mooncast(&["jobs", "--simulator"]).exits(0).stdout.contains("no jobs")
     });
@@ -122,7 +123,7 @@ fn other_processes_see_which_version_is_in_force_and_why_the_file_is_not() {
     assert!(told.contains("scripts/digest.lua:1:") && told.contains("WARN"), "{told}");
     let jobs = until(&project, "scripts/digest.lua is stale");
     jobs.prints("scripts/digest.lua:1:").prints("digest ");
-    // Nothing changed, but somebody asks.
+    // Nothing changed, but a person requests a reload.
     served.tell(Signal::HUP);
     served.says("looking at all scripts and the settings again");
     std::fs::write(project.path("scripts/digest.lua"), script("digest", 2)).unwrap();
@@ -151,7 +152,7 @@ fn the_service_manager_is_told_when_it_is_ready_alive_and_stopping() {
     command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "400000");
     let served = Served::start(command);
     let start = std::time::Instant::now();
-    // Signs of life come before it is ready, too.
+    // The heartbeats also come before the service is ready.
     let mut heard = Vec::new();
     let signs = |heard: &Vec<String>| heard.iter().filter(|line| *line == "WATCHDOG=1").count();
     while signs(&heard) < 5 || !heard.contains(&"READY=1".to_owned()) {
@@ -188,7 +189,7 @@ fn the_unit_starts_what_there_is() {
     {
         assert_eq!(setting(hardening), "yes");
     }
-    // Its command line is one that the binary understands, and it has the time that it needs to stop.
+    // The binary accepts the unit's command line, and the unit gives it enough time to stop.
     let mut words = setting("ExecStart").split_whitespace();
     assert_eq!(words.next(), Some("mooncast"));
     let args: Vec<&str> = words.chain(["--help"]).collect();

@@ -25,7 +25,7 @@ fn limits_and_permissions_are_taken_in_and_a_broken_file_is_not() {
         scene.sentinel(2).await;
         assert_eq!(scene.registry.settings().scripts.timeout, Some(Duration::from_mins(2)));
 
-        // What needs a restart is left, what does not is taken.
+        // Settings that need a restart are not applied; the others are.
         save("[app.limits]\ngroup_per_second = 7\n[scripts]\ntimeout = \"4m\"\n");
         scene
             .until("the timeout", |registry| {
@@ -43,7 +43,7 @@ fn everything_is_looked_at_again_when_somebody_asks() {
     Scene::play(&project, async |scene| {
         let before = scene.registry.decisions();
         scene.registry.look_again();
-        // What is stale is tried again; what is in force is left alone.
+        // Scripts that failed to load are tried again. Active ones are left alone.
         scene.until("b was tried", |registry| registry.decisions() > before).await;
         assert_eq!(scene.registry.decisions() - before, 1);
         assert!(scene.registry.find("a").is_some());

@@ -1,4 +1,4 @@
-//! Every row of the two error tables of the vendor's page, word for word, and what every call can answer.
+//! Every row of the two error tables of the vendor's page, word for word, and the errors of every call.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ fn row(description: &'static str) -> (&'static str, &'static str) {
     ("message_send_error", description)
 }
 
-/// A good message with one field changed, or left out where the value is `None`.
+/// A valid message with one field changed, or removed if the value is `None`.
 fn with(name: &str, value: Option<Value>) -> Value {
     let mut message = text(&["1"]);
     message["users"] = json!(["user2"]);
@@ -77,7 +77,7 @@ async fn every_row_of_the_table_of_targeted_messages() {
         (with("users", Some(json!(users))), INVALID),
         (with("users", Some(json!([]))), row("param users can't be empty")),
         (with("users", None), row("param users can't be empty")),
-        // The text of the page allows one group; the table's only wording for more is this.
+        // The page's text allows one group. The table's only wording for more is this one.
         (with("to", Some(json!(["1", "2"]))), row("params to's size can't exceed limit 3")),
     ]);
     for (message, (error, description)) in rows {
@@ -107,7 +107,7 @@ async fn the_pages_example_of_an_error() {
 #[tokio::test]
 async fn body_and_ext_together_may_have_exactly_5120_bytes_of_compact_json() {
     let service = Service::start(settings()).await;
-    // {"msg":""} and {"e":"中"} have 10 and 11 bytes.
+    // The JSON texts {"msg":""} and {"e":"中"} have 10 and 11 bytes.
     let message = |length: usize| {
         format!(
             "{{ \"to\": [\"1\"], \"type\": \"txt\",\n \"body\": {{ \"msg\" : \"{}\" }}, \"ext\": {{ \"e\" : \"中\" }} }}",

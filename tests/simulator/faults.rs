@@ -1,4 +1,4 @@
-//! Each fault does what it says, and a message is accepted before it or not.
+//! Each fault has its documented effect, and the message is accepted or not as documented.
 
 use mooncast::simulator::{FaultPlan, SimulatedResponse, SimulatorSettings};
 use serde_json::json;
@@ -91,7 +91,7 @@ async fn a_reset_is_a_reset_before_acceptance_and_after() {
         let error = service.raw("POST", SEND, &[bearer(), as_json()], body.as_bytes()).await.unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{fault}");
         assert_eq!(accepted(&service), messages, "{fault}");
-        // Other connections live.
+        // Other connections are not affected.
         service.simulator.plan(FaultPlan::default());
         assert_eq!(service.text(&["1"]).await, 200);
     }
@@ -116,7 +116,7 @@ async fn a_hang_answers_nothing_until_the_end() {
         service.until_seen("send", 1).await;
         assert_eq!(accepted(&service), messages, "{fault}");
         service.time.advance(3_600_000);
-        // The server still lives and answers others.
+        // The server still runs and answers others.
         assert_eq!(service.get("/o/a/chatgroups").await.status, 200);
         service.stop().await;
         let mut bytes = Vec::new();
@@ -150,7 +150,7 @@ async fn faults_are_planned_over_http_and_bad_ones_refused_with_their_place() {
     let reply = put("send:at=0:503").await;
     let error = reply.json()["error"].as_str().unwrap().to_owned();
     assert!(reply.status == 400 && error.contains("column 6"), "{error}");
-    // A plan that cannot be read leaves the old one in place.
+    // A plan that cannot be parsed leaves the old one in place.
     assert!(!service.simulator.faults().is_empty());
     assert_eq!(put("").await.status, 200);
     assert!(service.simulator.faults().is_empty());
@@ -184,7 +184,7 @@ async fn latency_is_waited_for_on_both_ways() {
     let service = Service::start(SimulatorSettings { latency, ..settings() }).await;
     let sending = async { service.send(&text(&["1"])).await };
     let moving = async {
-        // The request is on its way for 50 ms, and arrives then; its answer takes 50 ms more.
+        // The request travels for 50 ms and then arrives. Its answer takes 50 ms more.
         while service.simulator.stats().calls.is_empty() {
             service.time.advance(10);
             for _ in 0..50 {

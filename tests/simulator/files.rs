@@ -6,7 +6,7 @@ use super::harness::{Reply, Service, bearer, settings};
 
 const UPLOAD: &str = "/o/a/chatfiles";
 
-/// A multipart body with one file in the field of that name.
+/// Posts a multipart body with one file in the field `field`.
 async fn upload(service: &Service, field: &str, file: &[u8], headers: &[(&str, &str)]) -> Reply {
     let head = format!(
         "--XX\r\ncontent-disposition: form-data; name=\"{field}\"; filename=\"a.bin\"\r\n\
@@ -17,7 +17,7 @@ async fn upload(service: &Service, field: &str, file: &[u8], headers: &[(&str, &
     service.call("POST", UPLOAD, &[&[bearer(), kind], headers].concat(), &body).await
 }
 
-/// Path and share-secret of an uploaded file.
+/// Returns the path and the share-secret of an uploaded file.
 fn place(reply: &Reply) -> (String, String) {
     let json = reply.json();
     let entity = &json["entities"][0];
@@ -64,7 +64,7 @@ async fn a_file_may_be_as_large_as_the_limit_and_no_larger() {
     let limits = SimulatorLimits { upload_bytes: 10_000, ..SimulatorLimits::default() };
     let service = Service::start(SimulatorSettings { limits, ..settings() }).await;
     assert_eq!(upload(&service, "file", &[7; 10_000], &[]).await.status, 200);
-    // The last one is more than the server keeps of any request, and is still read to its end.
+    // The last one exceeds what the server keeps of any request. It is still read to its end.
     for size in [10_001, 4_000_000] {
         let refusal = upload(&service, "file", &vec![7; size], &[]).await.refusal();
         let text = "Request Entity Too Large".to_owned();

@@ -1,4 +1,4 @@
-//! A simulator on a port of its own, a time that the test moves, and an HTTP client of a few lines.
+//! A simulator on its own port, a clock that the test moves, and a small HTTP client.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,12 +11,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
-/// The token that every test's simulator takes.
+/// The token that every test's simulator accepts.
 pub(crate) const TOKEN: &str = "test-token";
-/// The wall-clock time at which tests begin: a whole second.
+/// The wall-clock time at the start of tests: a whole second.
 const START: Duration = Duration::from_secs(1_700_000_000);
 
-/// A time that moves when the test says so.
+/// A clock that moves only when the test says so.
 #[derive(Clone)]
 pub(crate) struct Manual(watch::Sender<Duration>);
 
@@ -66,7 +66,7 @@ impl Reply {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// Status, `error`, `error_description`.
+    /// Returns the status, `error` and `error_description`.
     pub(crate) fn refusal(&self) -> (u16, String, String) {
         let json = self.json();
         let text = |name: &str| json[name].as_str().unwrap_or_default().to_owned();
@@ -74,7 +74,7 @@ impl Reply {
     }
 }
 
-/// The settings of the tests: org `o`, app `a`, a fixed token.
+/// Returns the settings of the tests: org `o`, app `a`, a fixed token.
 pub(crate) fn settings() -> SimulatorSettings {
     SimulatorSettings { fixed_token: Some(TOKEN.into()), ..SimulatorSettings::new("o", "a") }
 }
@@ -97,13 +97,13 @@ impl Service {
         Self { simulator, time, address, end, server }
     }
 
-    /// Ends the server and waits until it has.
+    /// Stops the server and waits for its end.
     pub(crate) async fn stop(self) {
         self.end.send(()).unwrap();
         self.server.await.unwrap().unwrap();
     }
 
-    /// One request on a connection of its own, written whole.
+    /// Sends one complete request on its own connection.
     pub(crate) async fn connect(
         &self,
         method: &str,
@@ -122,7 +122,7 @@ impl Service {
         stream
     }
 
-    /// All bytes that one request gets, or how its connection ended.
+    /// Returns all bytes that answer one request, or how its connection ended.
     pub(crate) async fn raw(
         &self,
         method: &str,
@@ -164,12 +164,12 @@ impl Service {
         self.post("/o/a/messages/chatgroups/users", body).await
     }
 
-    /// A text to each of the groups; tells the status.
+    /// Sends a text to each of the groups. Returns the status.
     pub(crate) async fn text(&self, groups: &[&str]) -> u16 {
         self.send(&text(groups)).await.status
     }
 
-    /// Lets the server work until the simulator has seen that many of those calls.
+    /// Lets the server work until the simulator has received this many of these calls.
     pub(crate) async fn until_seen(&self, call: &str, count: u64) {
         while self.simulator.stats().calls.get(call).copied().unwrap_or_default() < count {
             tokio::task::yield_now().await;

@@ -1,4 +1,4 @@
-//! The fake service over real HTTP on loopback, with its time in the test's hands.
+//! The simulated service over real HTTP on loopback. The tests control its clock.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail as its own lines do")]
 

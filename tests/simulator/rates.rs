@@ -1,4 +1,4 @@
-//! The rates over HTTP; the four ways of counting have their own tests beside the meter.
+//! The rates over HTTP. The four ways of counting have their own tests beside the meter.
 
 use mooncast::simulator::{RateCounting, SimulatorLimits, TargetedBy};
 use serde_json::json;
@@ -70,7 +70,7 @@ async fn targeted_calls_count_by_call_or_by_user_against_a_quota_of_their_own() 
         let refusal = service.targeted(&message).await.refusal();
         let expected = (403, "message_send_error".to_owned(), "message send reach limit".to_owned());
         assert_eq!(refusal, expected);
-        // The group quota is untouched.
+        // The group quota is unchanged.
         assert_eq!(service.text(&["1"]).await, 200);
         let stats = service.simulator.stats();
         assert_eq!((stats.targeted_messages, stats.group_messages), (passing, 1));

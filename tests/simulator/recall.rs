@@ -1,4 +1,4 @@
-//! Recalling messages.
+//! Recalls of messages.
 
 use serde_json::{Value, json};
 

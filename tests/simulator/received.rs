@@ -1,4 +1,4 @@
-//! What an accepted message is answered, and what the simulator tells about it.
+//! The answers to accepted messages, and what the simulator reports about them.
 
 use mooncast::simulator::{RecordMode, SimulatorLimits, SimulatorSettings};
 use serde_json::{Value, json};
@@ -110,7 +110,7 @@ async fn the_log_has_each_message_before_its_answer() {
 async fn a_message_that_cannot_be_logged_is_not_accepted() {
     let service = Service::start(settings()).await;
     let file = tempfile::NamedTempFile::new().unwrap();
-    // Open for reading only: every write fails.
+    // The file is open only for reading, so every write fails.
     service.simulator.log_to(std::fs::File::open(file.path()).unwrap());
     assert_eq!(service.text(&["1"]).await, 500);
     assert_eq!(service.simulator.stats().messages(), 0);

@@ -1,4 +1,4 @@
-//! Logging in.
+//! Tokens and logins.
 
 use serde_json::{Value, json};
 
@@ -35,7 +35,7 @@ async fn a_token_is_good_until_its_end() {
     let (status, error, description) = groups_with(&service, mine).await.refusal();
     assert_eq!((status, error.as_str()), (401, "unauthorized"));
     assert_eq!(description, "Unable to authenticate due to expired access token");
-    // Without a wish it lives for 60 days, and is another one.
+    // Without a `ttl`, the token lives for 60 days and is a new one.
     let other = token(&service, &login()).await.json();
     assert_eq!(other["expires_in"], 60 * 24 * 3600);
     assert_ne!(other["access_token"], granted["access_token"]);

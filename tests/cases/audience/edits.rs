@@ -1,6 +1,7 @@
-//! Random edits of valid files: a message never goes to an id that the file did not have. Counted at a server outside.
+//! Random edits of valid files: a message never goes to an id that the file did not have. An independent server
+//! counts the messages.
 //!
-//! An edit may hit anything but the digits of an id one by one: no reader can tell a digit that is missing or doubled.
+//! An edit may change anything except single digits of an id: no reader can detect a missing or doubled digit.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
@@ -13,7 +14,7 @@ use super::QUICK;
 use crate::support::Project;
 use crate::support::service::Service;
 
-/// Sends to each file in turn, whatever becomes of it; the text says which file it was.
+/// Sends to each file in turn, whatever the result. The text names the file.
 const SCRIPT: &str = r#"
     local refused, sent = 0, 0
     for _, name in ipairs(require("fs").list("edits")) do
@@ -82,7 +83,7 @@ fn valid(random: &mut StdRng) -> Valid {
     Valid { ending: "csv", text, ids: set, gbk }
 }
 
-/// Where the digits of ids are.
+/// Returns the positions of the ids' digits.
 fn digits(bytes: &[u8], ids: &BTreeSet<String>) -> Vec<Range<usize>> {
     let mut ranges = Vec::new();
     for id in ids {
@@ -92,7 +93,7 @@ fn digits(bytes: &[u8], ids: &BTreeSet<String>) -> Vec<Range<usize>> {
     ranges
 }
 
-/// Cells of one row dropped, doubled or swapped.
+/// Drops, doubles or swaps cells of one row.
 fn column(text: &str, random: &mut StdRng) -> String {
     let mut lines: Vec<String> = text.split('\n').map(str::to_owned).collect();
     let at = random.random_range(0..lines.len());
@@ -171,7 +172,7 @@ fn an_edited_file_never_reaches_an_id_that_it_did_not_have() {
             assert!(ids.contains(group.as_str().unwrap()), "seed {seed}: {group} is not of {ids:?}\n{text}");
         }
     }
-    // Edits that change nothing of the table are sent, and most others are refused.
+    // Edits that do not change the table are sent. Most others are refused.
     assert!(messages.len() > many / 4, "{} messages: {ran:#?}", messages.len());
     println!("{many} edits, {} messages, {}", messages.len(), ran.stdout.trim());
 }

@@ -152,7 +152,7 @@ fn no_recipients_in_a_campaign_and_where_all_are_left_out() {
     project.write("a.csv", "group_id\n184524748161025\n");
     project.run_against(&service).exits(0);
     assert_eq!(groups(&service).len(), 1);
-    // The second leaves out all whom the first reached; those that come later get it.
+    // The second broadcast leaves out the recipients of the first one. Recipients that are added later get it.
     let second = r#"im.broadcast { name = "d", to = "a.csv", message = { type = "txt", body = { msg = "x" } }, exclude = { broadcast = "c" } }"#;
     project.write("scripts/main.lua", second);
     project.run_against(&service).exits(0);

@@ -1,4 +1,4 @@
-//! Lines that `skip_bad` leaves out.
+//! Lines that `skip_bad` skips.
 
 use super::{QUICK, groups, script};
 use crate::support::Project;

@@ -1,4 +1,4 @@
-//! Other members of the kinds of faults that the files beside this one have: each a way in which a table goes wrong.
+//! More examples of the kinds of faults in the neighbouring files. Each is a way in which a table goes wrong.
 
 use super::{THREE, refused, sent};
 
@@ -48,7 +48,7 @@ fn users_by_another_name_do_not_make_it_a_message_to_the_whole_group() {
         let content = format!("[\n{{\"group_id\":\"{A}\",\"{name}\":[\"ann\"]}}]");
         refused("a.json", content, "", &["line 2", "called `users`"]);
     }
-    // What is data beside the users themselves stays data.
+    // Columns that are similar to the users' column remain data.
     sent("a.csv", format!("group_id,user_name,customer\n{A},Ann,x\n"), "", &THREE[..1]);
     sent("a.csv", format!("group_id,users,User\n{A},ann,Ann\n"), "", &THREE[..1]);
 }
@@ -98,7 +98,7 @@ fn encodings_that_are_not_read_or_not_certain_are_named() {
     let text = format!("group_id,name\n{A},跑步群組\n{B},讀書會\n");
     refused("a.csv", encoding_rs::BIG5.encode(&text).0, "", &["line 2, character 17", "encoding = \""]);
     sent("a.csv", encoding_rs::BIG5.encode(&text).0, ", encoding = \"big5\"", &THREE[..2]);
-    // The units of UTF-16 end in the middle of one, or one has no other half.
+    // A UTF-16 text that ends inside a unit, or has an unpaired surrogate.
     let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
     let odd = [b"\xff\xfe".to_vec(), utf16(&text), b"x".to_vec()].concat();
     refused("a.csv", odd, "", &["line 4, character 1: the bytes here are no UTF-16LE"]);

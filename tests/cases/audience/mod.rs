@@ -1,4 +1,4 @@
-//! What comes in as an audience: files as people have them, read right or refused.
+//! Audience files as people have them, which are read correctly or refused.
 
 mod edits;
 mod files;
@@ -24,7 +24,7 @@ fn script(file: &str, more: &str) -> String {
     )
 }
 
-/// The same with the row's fields in the text.
+/// [`script`] with the row's fields in the text.
 fn made(file: &str, more: &str, text: &str) -> String {
     script(file, more).replace(
         r#"message = { type = "txt", body = { msg = "hello" } }"#,
@@ -32,7 +32,7 @@ fn made(file: &str, more: &str, text: &str) -> String {
     )
 }
 
-/// Broadcasts to a file of these bytes.
+/// Broadcasts to a file with these bytes.
 fn broadcast(file: &str, content: impl AsRef<[u8]>, more: &str) -> (Ran, Service) {
     let service = Service::accepting();
     let project = Project::with_script(script(file, more)).file(file, content).file("mooncast.toml", QUICK);
@@ -40,7 +40,7 @@ fn broadcast(file: &str, content: impl AsRef<[u8]>, more: &str) -> (Ran, Service
     (ran, service)
 }
 
-/// Broadcasts, and nothing may leave; the error has all of these texts.
+/// Broadcasts, and checks that no message is sent and that the error contains all of these texts.
 #[track_caller]
 fn refused(file: &str, content: impl AsRef<[u8]>, more: &str, says: &[&str]) {
     let (ran, service) = broadcast(file, content, more);
@@ -51,7 +51,7 @@ fn refused(file: &str, content: impl AsRef<[u8]>, more: &str, says: &[&str]) {
     assert!(service.messages().is_empty(), "{:?}", service.messages());
 }
 
-/// The groups of all messages, sorted.
+/// Returns the groups of all messages, sorted.
 fn groups(service: &Service) -> Vec<String> {
     let mut groups: Vec<String> = service
         .messages()
@@ -63,7 +63,7 @@ fn groups(service: &Service) -> Vec<String> {
     groups
 }
 
-/// Broadcasts, and these groups get it.
+/// Broadcasts, and checks that these groups get the message.
 #[track_caller]
 fn sent(file: &str, content: impl AsRef<[u8]>, more: &str, to: &[&str]) -> Ran {
     let (ran, service) = broadcast(file, content, more);

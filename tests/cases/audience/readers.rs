@@ -1,4 +1,4 @@
-//! What passes here is read the same by others, and what goes out is what stands in the cell.
+//! Other readers read accepted files the same way, and each id equals the text of its cell.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -12,7 +12,7 @@ use super::{QUICK, groups, script};
 use crate::support::Project;
 use crate::support::service::Service;
 
-/// Reads each text of a list by Python's `csv`.
+/// Reads each text of a list with Python's `csv`.
 const PYTHON: &str = r#"
 import csv, io, json, sys
 rows = []
@@ -24,7 +24,7 @@ for text in json.load(sys.stdin):
 json.dump(rows, sys.stdout)
 "#;
 
-/// Reads each text of a list; what is refused is an error.
+/// Reads each text of a list. A refused one is an error.
 const LUA: &str = r#"
     local csv, fs, json = require("csv"), require("fs"), require("json")
     local all = {}
@@ -48,7 +48,7 @@ fn python(texts: &[String]) -> Vec<Value> {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// Without the rows that have no text.
+/// Returns the rows that have text.
 fn with_text(rows: &Value) -> Vec<Vec<String>> {
     let rows = rows.as_array().unwrap().iter();
     let rows = rows

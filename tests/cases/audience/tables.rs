@@ -3,7 +3,7 @@
 use super::{broadcast, groups, refused, sent};
 use crate::support::Project;
 
-/// 200 rows, with a change to row `at` (from 1).
+/// Returns 200 rows, with a change to row `at` (from 1).
 fn rows(at: usize, change: impl Fn(String) -> String) -> String {
     let row = |number: usize| {
         let row = format!("{},N{number}", 184_524_748_100_000 + number as u64);
@@ -116,7 +116,7 @@ fn empty_rows_are_passed_over_and_counted() {
     sent("a.csv", content, "", &["184524748161025"])
         .prints("total 1 sent 1")
         .says("2 empty rows passed over");
-    // An id that is missing beside other text is no empty row.
+    // A row without an id but with other text is not empty.
     refused(
         "a.csv",
         "group_id,name\n184524748161025,A\n\n,Bob\n",
@@ -148,7 +148,7 @@ fn an_id_of_another_column_or_cut_off_is_refused() {
     sent("a.csv", swapped, ", id_column = \"name\"", &["184524748161025", "184524748161026"]);
     sent("a.csv", swapped, ", id_column = \"group_id\"", &["Ann", "Bob"]);
     refused("a.csv", "group_id\n-\n", "", &["line 2", "neither a letter nor a digit"]);
-    // Even where the parts are more than the ids that are whole.
+    // This also holds if there are more parts than complete ids.
     refused("a.csv", "group_id\r4741726\n58174978\r705227464399677\r", "", &["line 2", "cut off"]);
     refused("a.csv", "group_id\n184524748161025184524748161026\n", "", &["line 2", "two ids"]);
     let (ran, service) = broadcast("a.csv", "group_id,name\ng1,Ann\n22,Bob\n", "");

@@ -6,7 +6,7 @@ use super::{QUICK, THREE, broadcast, groups, made, refused, sent};
 use crate::support::Project;
 use crate::support::service::Service;
 
-/// A workbook with one sheet that `fill` fills.
+/// Makes a workbook with one sheet that `fill` fills.
 fn workbook(fill: impl FnOnce(&mut rust_xlsxwriter::Worksheet)) -> Vec<u8> {
     let mut book = Workbook::new();
     fill(book.add_worksheet());
@@ -119,7 +119,7 @@ fn xlsx_that_is_none_is_told() {
     refused("a.xlsx", cut, "", &["`a.xlsx`"]);
 }
 
-/// A workbook whose second row is filled by `write`, beside a good one.
+/// Makes a workbook whose second row is filled by `write`, with a valid row beside it.
 fn with_row(write: impl FnOnce(&mut rust_xlsxwriter::Worksheet)) -> Vec<u8> {
     workbook(|sheet| {
         head(sheet);
@@ -159,7 +159,7 @@ fn xlsx_text_in_pieces_and_cells_that_are_one() {
     let (bold, plain) = (Format::new().set_bold(), Format::new());
     let pieces = [(&bold, "184524"), (&plain, "748161026")];
     sent("a.xlsx", with_row(|sheet| drop(sheet.write_rich_string(2, 0, &pieces))), "", &THREE[..2]);
-    // Excel keeps the text of merged cells in the first one: the second row has no id of its own.
+    // Excel keeps the text of merged cells in the first one, so the second row has no id.
     let merged = workbook(|sheet| {
         head(sheet);
         sheet.merge_range(1, 0, 2, 0, "184524748161025", &plain).unwrap();
@@ -188,7 +188,7 @@ fn xlsx_formulas_count_as_the_value_that_was_saved() {
     {
         refused("a.xlsx", formula(result), "", &["line 3", says]);
     }
-    // The text of an error in a column of text is told too.
+    // The text of an error in a column of text is also reported.
     let error = with_row(|sheet| {
         sheet.write_string(2, 0, "184524748161026").unwrap();
         sheet.write_formula(2, 1, Formula::new("=1/0").set_result("#DIV/0!")).unwrap();
@@ -241,7 +241,7 @@ fn xlsx_without_anything_in_it_is_told() {
     refused("a.xlsx", wide, "", &["line 2", "more than 1000 columns"]);
 }
 
-/// An archive of parts, packed: names, and texts that are each repeated.
+/// Makes a compressed archive of parts: names, and texts that are each repeated.
 fn archive(parts: &[(&str, &str, usize)]) -> Vec<u8> {
     use std::io::Write as _;
 

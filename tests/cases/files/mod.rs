@@ -1,4 +1,4 @@
-//! What a script can read and write.
+//! The files that a script can read and write.
 
 mod names;
 mod races;
@@ -8,7 +8,7 @@ mod writing;
 
 use crate::support::{Project, Ran};
 
-/// Lua that tries a call and prints what it gave: `ok`, or the error's kind.
+/// Lua that makes a call and prints the result: `ok`, or the error's kind.
 const TRY: &str = r#"
 local fs = require("fs")
 local function try(what, call, ...)
@@ -27,7 +27,7 @@ fn run(project: &Project, body: &str, flags: &[&str]) -> Ran {
     project.mooncast(&[&["run", "--simulator"], flags, &["scripts/main.lua"]].concat())
 }
 
-/// What [`TRY`] printed of a call.
+/// Checks what [`TRY`] printed for a call.
 #[track_caller]
 fn came(ran: &Ran, what: &str) -> String {
     let line = ran.stdout.lines().find_map(|line| line.strip_prefix(&format!("{what}\t")));

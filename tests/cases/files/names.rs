@@ -1,4 +1,4 @@
-//! Files with credentials, under whatever name and spelling.
+//! Files with credentials, under any name and spelling.
 
 use std::os::unix::fs::symlink;
 
@@ -58,7 +58,7 @@ fn every_file_that_a_variable_names_is_protected_by_what_it_is() {
         for path in ["secret.txt", "twin.txt", "link.txt", "SECRET.TXT"] {
             assert_eq!(came(&ran, path), "denied", "{variable}: {path}");
         }
-        // Nor by the link that the variable itself may name.
+        // The link that the variable names does not give access either.
         let ran = named(&project.path("link.txt"));
         assert_eq!(came(&ran, "secret.txt"), "denied", "{variable}");
     }

@@ -1,4 +1,4 @@
-//! A folder that is exchanged for a link, thousands of times, while a script goes through it.
+//! A folder that is swapped with a link thousands of times while a script uses it.
 
 use std::os::unix::fs::symlink;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,7 +8,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use super::{TRY, text};
 use crate::support::{Project, Ran};
 
-/// Exchanges two names as often as it can while a script runs; gives what the script said and how often that was.
+/// Swaps two names as fast as it can while a script runs. Returns the script's result and the number of swaps.
 fn raced(project: &Project, names: [&str; 2], script: &str) -> (Ran, u64) {
     project.write("scripts/main.lua", format!("{TRY}\n{script}"));
     let [one, other] = names.map(|name| project.path(name));
@@ -27,7 +27,7 @@ fn raced(project: &Project, names: [&str; 2], script: &str) -> (Ran, u64) {
     (ran, count.into_inner())
 }
 
-/// `swap` is a folder with harmless files, `other` a link to somewhere else; both are in `data` too.
+/// `swap` is a folder with harmless files; `other` is a link to another folder. Both also exist in `data`.
 fn project(leads_to: &str) -> Project {
     let mut project = Project::new();
     for folder in ["", "data/"] {

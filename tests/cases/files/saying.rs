@@ -1,11 +1,11 @@
-//! What others' names and texts say in the log and on the terminal: nothing that looks like the program's own words.
+//! Names and texts from outside in the log and on the terminal: none looks like the program's own output.
 
 use crate::support::{Project, Ran};
 
-/// A second event in the first, a screen that is emptied, a line that is written over, text that runs backwards.
+/// A forged second event, a cleared screen, an overwritten line, right-to-left text.
 const FORGED: &str = "a\\n2026-11-29T00:00:00Z ERROR forged\\rover\\27[2J\\u{202e}back";
 
-/// Whether each line of the log begins as an event does, or is indented as the further lines of one are.
+/// Checks that each line of the log begins as an event does, or is indented as the further lines of one are.
 #[track_caller]
 fn is_honest(ran: &Ran) {
     let log = &ran.stderr;
@@ -26,7 +26,7 @@ fn a_text_in_the_log_is_no_event_of_its_own() {
     let ran = project.run_simulated().exits(0);
     is_honest(&ran);
     ran.says("\n    2026-11-29T00:00:00Z ERROR forged");
-    // As JSON it is one line by its form.
+    // In JSON each event is one line.
     let ran = project.mooncast(&["--log-format", "json", "run", "--simulator", "scripts/main.lua"]).exits(0);
     for line in ran.stderr.lines() {
         serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|error| panic!("{error}: {line}"));

@@ -1,4 +1,5 @@
-//! A file with credentials under the name of a script or a module: a daemon that read it as Lua would show it in an error.
+//! A file with credentials under the name of a script or a module. A daemon that read it as Lua would show it in an
+//! error.
 
 use std::fs::hard_link;
 use std::os::unix::fs::symlink;
@@ -8,17 +9,17 @@ use crate::daemon::Serving;
 use crate::support::Project;
 use crate::support::service::Service;
 
-/// No Lua: an error of its syntax would quote the word.
+/// Not valid Lua: a syntax error would quote the word.
 const SECRET: &str = "CANARY-token";
 
-/// Requires a module when the script is loaded, and another way when its job runs.
+/// Requires a module when the script is loaded, and by another way when its job runs.
 const REQUIRES: &str = "local schedule = require('schedule')
 print('loads', pcall(require, 'found'))
 schedule.every('1s', { name = 'late', overlap = 'skip' }, function()
     print('runs', pcall(require, 'fou' .. 'nd'))
 end)\n";
 
-/// Starts a daemon whose token is in `secret`, and gives all that it says until it has looked at everything twice.
+/// Starts a daemon whose token is in `secret`, and returns its output up to its second scan of all files.
 fn said(project: &Project, secret: &Path, prints: Option<&str>, says: &str) -> String {
     let service = Service::accepting();
     let mut command = project.command_against(&service, &["serve", "--listen", "nowhere"]);
@@ -32,14 +33,14 @@ fn said(project: &Project, secret: &Path, prints: Option<&str>, says: &str) -> S
     }
     serving.signal(rustix::process::Signal::HUP);
     serving.says("looking at all scripts and the settings again", 1);
-    // A change makes it judge every script anew.
+    // A change makes the daemon scan every script again.
     project.write("scripts/other.lua", super::super::schedules::hourly("other", "other"));
     serving.says("scripts/other.lua", 1);
     let ran = serving.stop();
     ran.stdout + &ran.stderr
 }
 
-/// As a module, whatever it is there by.
+/// The file is reachable as a module.
 fn module(place: impl Fn(&Project) -> std::path::PathBuf) {
     let project = Project::new();
     let secret = place(&project);
@@ -49,7 +50,7 @@ fn module(place: impl Fn(&Project) -> std::path::PathBuf) {
     assert!(said.contains("never reach"), "{said}");
 }
 
-/// As a script, whatever it is there by.
+/// The file is reachable as a script.
 fn script(place: impl Fn(&Project) -> std::path::PathBuf) {
     let project = Project::new();
     let secret = place(&project);

@@ -1,11 +1,11 @@
-//! Scripts write to `data/`, and to what is granted; what is run by another door is never written.
+//! Scripts write to `data/` and to granted paths. Files that other tools run can never be written.
 
 use std::os::unix::fs::symlink;
 
 use super::{came, run, text};
 use crate::support::Project;
 
-/// What tools run that are no scripts of the project, and what a script becomes that is run from elsewhere.
+/// Files that tools run although they are not scripts of the project, and scripts that are run from elsewhere.
 const DOORS: [&str; 8] = [
     ".github/workflows/ci.yml",
     ".vscode/tasks.json",
@@ -147,7 +147,7 @@ fn what_is_run_is_never_written_whatever_is_granted() {
     ] {
         assert_eq!(text(&project, path), "AS-IT-WAS", "{path}");
     }
-    // A folder whose name begins with a dot is opened by its own name.
+    // A folder whose name begins with a dot is granted by its own name.
     let ran = run(&project, &overwrite(&[".vscode/tasks.json"]), &["--allow-write=.vscode"]);
     assert_eq!(came(&ran, "write .vscode/tasks.json"), "ok");
 }

@@ -1,4 +1,4 @@
-//! What the process of a script has of the host's, and what others see of the host.
+//! What a script's process can reach of its host, and what other processes can see of the host.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
@@ -13,7 +13,7 @@ fn is_root() -> bool {
     std::fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
-/// A host whose script waits, and the process of the script.
+/// Starts a host whose script waits. Returns the host and the script's process.
 fn waiting(command: &mut Command) -> (Daemon, u32) {
     let daemon = Daemon::of(command);
     daemon.says("waits");
@@ -77,7 +77,7 @@ fn a_host_writes_no_core_and_its_memory_is_its_own() {
     let project = Project::with_script(WAITS);
     let mut command = project.command(&["run", "--simulator", "scripts/main.lua"]);
     if is_root() {
-        // The kernel gives what belongs to a process that nobody may look into to root: as another user that shows.
+        // The kernel assigns the files of a non-dumpable process to root. This is visible only to another user.
         let binary = project.path("mooncast");
         std::fs::copy(command.get_program(), &binary).unwrap();
         std::fs::set_permissions(project.path(""), std::fs::Permissions::from_mode(0o777)).unwrap();

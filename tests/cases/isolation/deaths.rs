@@ -3,7 +3,7 @@
 use super::{Daemon, until};
 use crate::support::Project;
 
-/// A job that says that it was entered, and waits.
+/// A job that reports its start and waits.
 fn job(options: &str) -> String {
     format!(
         "require('schedule').every('1s', {{ name = 'deadly', overlap = 'skip', {options} }}, function(context)
@@ -14,7 +14,7 @@ fn job(options: &str) -> String {
 }
 
 fn shown(project: &Project) -> String {
-    // On a server each death is waited for, and an instant of every second is left out meanwhile.
+    // On a server each death is detected after a delay. Meanwhile a time of every second is skipped.
     project.mooncast(&["jobs", "show", "deadly", "--limit", "500", "--simulator"]).exits(0).stdout
 }
 
@@ -28,7 +28,7 @@ fn a_run_during_which_the_host_died_twice_is_not_entered_a_third_time_but_told_o
     daemon.says(&format!("entered\t{run}\t2"));
     daemon.kill();
     let daemon = Daemon::start(&project, &[]);
-    // Its next instant runs; this one does not.
+    // The job's next time runs; this one does not.
     daemon.says("died during it twice");
     daemon.says("entered");
     let said = daemon.kill();

@@ -1,4 +1,4 @@
-//! Answers that a script asks for all at once: its host holds a budget of them, and the other calls wait.
+//! Many answers at once: the host has a memory budget for them, and further calls wait.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -6,10 +6,11 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use super::{Daemon, alive, kilobytes, measured, signal, until, workers};
 use crate::support::Project;
 
-/// Megabytes that a host may hold with a budget of 64 `MiB`: itself, one answer on its way, and what its allocator keeps.
+/// The most megabytes that a host may hold with a budget of 64 `MiB`: the host itself, one answer on its way, and
+/// what the allocator keeps.
 const MOST: u64 = 64 + 112;
 
-/// Runs `main.lua` with the text in it; gives what it prints, and the most megabytes that its host held.
+/// Runs `main.lua` with this text in it. Returns its output and the host's peak memory in megabytes.
 #[track_caller]
 fn runs(project: &Project, lua: &str, args: &[&str]) -> (String, u64) {
     let before =
@@ -22,7 +23,7 @@ fn runs(project: &Project, lua: &str, args: &[&str]) -> (String, u64) {
     (ran.exits(0).stdout, peak)
 }
 
-/// A function called in so many tasks at once.
+/// Lua that calls a function in this many tasks at once.
 fn at_once(tasks: usize, call: &str) -> String {
     format!(
         "local all, sum = {{}}, 0
@@ -75,7 +76,7 @@ fn files_written_all_at_once() {
     assert!(peak < MOST, "{peak} MB");
 }
 
-/// A server that answers each request with so many bytes, and does not say how many.
+/// A server that answers each request with this many bytes, without a length.
 fn server(bytes: usize) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -89,7 +90,7 @@ fn server(bytes: usize) -> SocketAddr {
 
 fn answer(mut stream: TcpStream, bytes: usize) {
     let mut request = [0; 4096];
-    // A peer that has gone needs no answer.
+    // A closed connection needs no answer.
     let _ = stream.read(&mut request);
     let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n");
     let _ = stream.write_all(&vec![b'y'; bytes]);
@@ -196,7 +197,7 @@ fn a_run_that_is_stopped_while_its_calls_wait_ends_at_once() {
     assert!(said.contains("interrupted"), "{said}");
 }
 
-/// A rehearsal and a test keep what is written in memory: all files together have the budget of a run.
+/// A rehearsal and a test keep written files in memory. All files together have the budget of a run.
 #[test]
 fn files_that_a_rehearsal_keeps_have_an_end() {
     for (write, most) in [

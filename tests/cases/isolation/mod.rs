@@ -1,4 +1,4 @@
-//! What a script can do to the host: memory, descriptors, privileges, deaths.
+//! What a script can do to its host: memory, descriptors, privileges, deaths.
 
 mod confinement;
 mod deaths;
@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::support::{Project, Ran, until};
 
-/// A daemon, and what it has said so far.
+/// A daemon and its output so far.
 struct Daemon {
     child: Child,
     said: Arc<Mutex<String>>,
@@ -79,7 +79,7 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        // One that has ended already is what is wanted.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -90,24 +90,24 @@ fn signal(name: &str, pid: u32) {
     assert!(sent.success());
 }
 
-/// Whether a process is there and has not ended.
+/// Whether a process exists and has not ended.
 fn alive(pid: u32) -> bool {
     status(pid, "State").is_some_and(|state| !state.starts_with(['Z', 'X']))
 }
 
-/// A line of what the kernel says of a process.
+/// Returns a line of the kernel's status of a process.
 fn status(pid: u32, name: &str) -> Option<String> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     Some(line.trim().to_owned())
 }
 
-/// Kilobytes of such a line.
+/// Returns the kilobytes in such a line.
 fn kilobytes(pid: u32, name: &str) -> Option<u64> {
     status(pid, name)?.split_whitespace().next()?.parse().ok()
 }
 
-/// The processes of scripts that a host has now.
+/// Returns the worker processes of a host.
 fn workers(host: u32) -> Vec<u32> {
     let children = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("children")).ok();
     let Ok(tasks) = std::fs::read_dir(format!("/proc/{host}/task")) else { return Vec::new() };
@@ -118,7 +118,7 @@ fn workers(host: u32) -> Vec<u32> {
     listed.split_whitespace().filter_map(|pid| pid.parse().ok()).filter(is_worker).collect()
 }
 
-/// Runs a command to its end; gives what came of it, and the most megabytes that its process held at once.
+/// Runs a command to its end. Returns the result and the peak memory of its process in megabytes.
 fn measured(mut command: Command) -> (Ran, u64) {
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let pid = child.id();

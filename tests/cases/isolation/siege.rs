@@ -1,4 +1,4 @@
-//! A daemon that may have 512 `MiB`, beside ten scripts that ask for as much as they can at once.
+//! A daemon with a limit of 512 `MiB`, and ten scripts that request as much memory as they can at once.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 use super::{alive, kilobytes, signal};
 use crate::support::{Project, service, wrapped};
 
-/// What the daemon may have. The kernel refuses it more of its own memory than that (`RLIMIT_DATA`, which every system has
+/// The daemon's memory limit in megabytes. The kernel refuses further memory (`RLIMIT_DATA`, which every system has
 /// and which needs no rights).
 const BOUND: u64 = 512;
 
-/// The latest that a job of every second may begin, in milliseconds.
+/// The most milliseconds by which a job of every second may start late.
 const LATEST: u64 = 1000;
 
-/// What the scripts do, each in a job of every second.
+/// The greedy scripts, each in a job of every second.
 const GREED: [(&str, &str); 10] = [
     ("reads", "for i = 1, 300 do task.spawn(function() fs.read('data/big.bin') end) end"),
     (
@@ -59,7 +59,7 @@ const GREED: [(&str, &str); 10] = [
     ),
 ];
 
-/// Answers whatever it is asked: bodies of so many megabytes as the path says, files and messages as the service does.
+/// Answers every request: bodies with the number of megabytes in the path, files and messages as the service does.
 fn server() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -126,11 +126,11 @@ fn project(url: &str) -> Project {
     project
 }
 
-/// A daemon under its bound, and those of its lines that tell of the job of every second, or of its own end.
+/// A daemon under its memory limit, and its log lines about the job of every second or its own end.
 struct Besieged {
     child: Child,
     lines: Receiver<String>,
-    /// When its first run began: what was due before that waited for the daemon itself.
+    /// When the job's first run started. Runs that were due before waited for the daemon itself.
     began: std::cell::OnceCell<jiff::Timestamp>,
 }
 
@@ -153,7 +153,7 @@ impl Besieged {
             for line in BufReader::new(log).lines().map_while(Result::ok) {
                 let told = line.contains("a run begins job=\"steady\"") || line.contains("panicked");
                 if told || line.contains("memory allocation") {
-                    // A test that has failed listens no more.
+                    // A failed test has dropped the receiver.
                     let _ = teller.send(line);
                 }
             }
@@ -161,7 +161,8 @@ impl Besieged {
         Self { child, lines, began: std::cell::OnceCell::new() }
     }
 
-    /// How late the job began, so many times, in milliseconds. What was due before the daemon was there does not count.
+    /// Returns how late the job started this many times, in milliseconds. Times before the daemon's start do not
+    /// count.
     fn lateness(&self, times: usize) -> Vec<u64> {
         let mut all = Vec::new();
         while all.len() < times {
@@ -177,7 +178,7 @@ impl Besieged {
         all
     }
 
-    /// Ends it, in order or not; gives the most megabytes that it had.
+    /// Ends the daemon with a signal. Returns its peak memory in megabytes.
     fn end(mut self, how: &str) -> u64 {
         assert!(alive(self.child.id()), "it ended by itself");
         let peak = kilobytes(self.child.id(), "VmHWM").unwrap() / 1024;
@@ -191,7 +192,7 @@ impl Besieged {
 fn a_daemon_of_512_mib_beside_ten_scripts_that_take_all_they_can() {
     let url = server();
     let project = project(&url);
-    // In the soak twenty lives of half a minute.
+    // The soak test runs twenty daemons for half a minute each.
     let soak = std::env::var_os("MOONCAST_SOAK").is_some();
     let (lives, times) = if soak { (20, 29) } else { (3, 5) };
     let began = Instant::now();
@@ -205,6 +206,6 @@ fn a_daemon_of_512_mib_beside_ten_scripts_that_take_all_they_can() {
     }
     println!("{lives} lives in {:.0?}: the latest {latest} ms late, at most {peak} MB", began.elapsed());
     assert!(peak < BOUND, "{peak} MB");
-    // Beside other tests it is the machine that is judged: how late a run begins is for the soak to say.
+    // Beside other tests this would measure the machine, so only the soak test checks how late a run starts.
     assert!(!soak || latest < LATEST, "{latest} ms late");
 }

@@ -1,4 +1,4 @@
-//! Row "export": what Excel would run, round or garble.
+//! Row "export": cells that Excel would run, round or garble.
 
 use std::io::Cursor;
 
@@ -7,10 +7,11 @@ use calamine::{Data, Range, Reader as _, Xlsx};
 use crate::support::Project;
 use crate::web::Site;
 
-/// A group's id of 19 digits, which a spreadsheet rounds where it takes it for a number.
+/// A group's id of 19 digits, which a spreadsheet rounds if it reads it as a number.
 const ID: &str = "1845247481610250001";
 
-/// An audience whose cells begin like formulas, with a name in Chinese and one that every export has already.
+/// An audience whose cells begin like formulas, with a column name in Chinese and a column name that every export
+/// has.
 const AUDIENCE: &str = "group_id,名称,note,state\n\
     1845247481610250001,上海,\"=HYPERLINK(\"\"http://x\"\",\"\"y\"\")\",gold\n\
     1845247481610250002,北京,+1+1,silver\n\
@@ -55,20 +56,20 @@ fn export_csv_has_the_audiences_columns_and_nothing_that_runs() {
     let notes = ["'=HYPERLINK(\"http://x\",\"y\")", "'+1+1", "'-2", "'@SUM(A1)", "'\t=1", "plain"];
     assert_eq!(column(&rows, "note"), notes);
     assert_eq!(column(&rows, "group_id")[0], ID);
-    // One that every export has keeps its name.
+    // A column that every export has keeps its name.
     assert_eq!(column(&rows, "state")[0], "sent");
     assert_eq!(column(&rows, "audience.state")[..2], ["gold", "silver"]);
     for row in &rows {
         assert!(row.iter().all(|cell| !cell.starts_with(['=', '+', '-', '@', '\t', '\r'])), "{row:?}");
     }
-    // For programs, as it stood.
+    // For programs, the cells are unchanged.
     let plain = export(&project(), &["--plain"]);
     assert!(plain.starts_with(b"seq,group_id"), "{plain:?}");
     assert_eq!(column(&self::rows(&plain), "note")[1], "+1+1");
     assert!(column(&self::rows(&plain), "updated_at")[0].ends_with('Z'));
 }
 
-/// The sheet of recipients.
+/// Returns the sheet of recipients.
 fn sheet(bytes: Vec<u8>) -> (Range<Data>, Range<String>) {
     let mut file: Xlsx<_> = Xlsx::new(Cursor::new(bytes)).unwrap();
     (file.worksheet_range("recipients").unwrap(), file.worksheet_formula("recipients").unwrap())
@@ -91,13 +92,13 @@ fn export_xlsx_is_text_in_every_cell() {
     assert_eq!(column(&all, "note")[..2], ["=HYPERLINK(\"http://x\",\"y\")", "+1+1"]);
     assert_eq!(column(&all, "名称")[0], "上海");
     assert!(column(&all, "updated_at")[0].ends_with(" +08:00"), "{all:?}");
-    // A file of this name, whole.
+    // The file exists and is complete.
     let path = project.path("out.xlsx");
     export(&project, &["--format", "xlsx", "--state", "sent", "--output", path.to_str().unwrap()]);
     assert_eq!(self::sheet(std::fs::read(path).unwrap()).0.height(), 7);
 }
 
-/// Texts that a spreadsheet might run, or take for a number, a date or a truth.
+/// Texts that a spreadsheet might run, or read as a number, a date or a boolean.
 const TEXTS: [&str; 16] = [
     "=1+1",
     "=cmd|' /C calc'!A0",
@@ -139,7 +140,7 @@ fn export_disarms_texts_and_headers_of_every_kind_and_changes_no_other() {
         .collect();
     assert_eq!(column(&rows, "note"), disarmed);
     assert_eq!(column(&rows, "group_id")[15], "1845247481610250015");
-    // A workbook says of each cell that it is text.
+    // In a workbook each cell is marked as text.
     let (sheet, formulas) = sheet(export(&project, &["--format", "xlsx"]));
     assert!(formulas.is_empty(), "{formulas:?}");
     let last = sheet.width() - 1;

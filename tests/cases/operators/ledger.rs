@@ -56,7 +56,7 @@ fn doctor_says_that_a_ledger_is_newer_and_that_it_cannot_be_written() {
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-/// A disk of so many kilobytes for the state, which a file fills up.
+/// Mounts a disk of this many kilobytes for the state and fills it with a file.
 const FULL: &str = "mkdir -p .mooncast; mount -t tmpfs -o size=64k none .mooncast; \
     dd if=/dev/zero of=.mooncast/other 2>/dev/null || true; exec \"$@\"";
 
@@ -75,7 +75,7 @@ fn doctor_says_that_the_disk_is_full() {
             .is_ok_and(|tried| tried.status.success())
     };
     let ways: [&[&str]; 2] = [&["--mount"], &["--mount", "--map-root-user"]];
-    // Where no disk may be mounted, none can be full.
+    // Without the right to mount a disk, the test cannot fill one.
     let Some(way) = ways.iter().find(may) else { return };
     let command = project.command_against(&service, &["doctor"]);
     let words = [&["unshare"], *way, &["sh", "-ec", FULL, "sh"]].concat();
@@ -106,7 +106,7 @@ fn times_on_the_command_line_are_local_with_their_zone() {
     };
     assert!(row(&command("America/New_York")).contains(" -0"), "{}", command("America/New_York"));
     assert!(row(&command("UTC")).ends_with("+00:00"));
-    // Programs read what they read before.
+    // Programs read the same format as before.
     let lines = runs(&project, &service, &["export", "news", "--format", "jsonl"]).exits(0).stdout;
     let first: serde_json::Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
     assert!(first["updated_at"].as_str().unwrap().ends_with('Z'), "{first}");

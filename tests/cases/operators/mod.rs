@@ -1,4 +1,4 @@
-//! What an operator can see and do.
+//! The operator's commands and views.
 
 mod export;
 mod ledger;
@@ -13,7 +13,7 @@ use crate::support::{Project, Ran};
 /// Sends to 40 groups, fast.
 const FAST: &str = "[app.limits]\ngroup_per_second = 10000\n";
 
-/// A broadcast `news` to so many groups.
+/// A broadcast `news` to this many groups.
 fn news(many: u32) -> String {
     format!(
         r#"
@@ -24,7 +24,7 @@ im.broadcast {{ name = "news", to = groups, message = {{ type = "txt", body = {{
     )
 }
 
-/// A run of `scripts/main.lua` that is killed at a fail point, and is known to be dead.
+/// Kills a run of `scripts/main.lua` at a fail point and waits until it counts as dead.
 fn killed(project: &Project, service: &Service, point: &str) {
     let mut command = project.command_against(service, &["run", "scripts/main.lua"]);
     let ran = Ran::of(&command.env("MOONCAST_FAIL_POINT", point).output().unwrap());
@@ -32,7 +32,7 @@ fn killed(project: &Project, service: &Service, point: &str) {
     project.wait_for_death();
 }
 
-/// `mooncast runs ARGS` of a project that sends to a service.
+/// Runs `mooncast runs ARGS` in a project that sends to a service.
 fn runs(project: &Project, service: &Service, args: &[&str]) -> Ran {
     let all = [&["runs"], args].concat();
     Ran::of(&project.command_against(service, &all).env("TZ", "Asia/Shanghai").output().unwrap())

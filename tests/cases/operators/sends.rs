@@ -1,4 +1,4 @@
-//! Row "single sends in doubt": listed and settled, on the command line and over the API.
+//! Row "single sends in doubt": listing and settling them on the command line and over the API.
 
 use crate::support::Project;
 use crate::support::service::Service;
@@ -35,7 +35,7 @@ fn a_once_send_in_doubt_is_listed_and_settled_again() {
     runs(&project, &service, &["settle", "--once", "order-7", "--again"])
         .exits(0)
         .prints("counts as not sent");
-    // Its key is free.
+    // The key can be used again.
     assert!(project.run_against(&service).exits(0).stdout.starts_with("true\t"));
     assert_eq!(service.messages().len(), 2);
     runs(&project, &service, &["list"]).exits(0).never_says("in doubt: ");

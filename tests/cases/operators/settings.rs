@@ -1,4 +1,4 @@
-//! `[app.limits]` and `[alerts]` of a daemon that runs: taken from a changed `mooncast.toml` without a restart.
+//! `[app.limits]` and `[alerts]` of a running daemon, which applies a changed `mooncast.toml` without a restart.
 
 use crate::daemon::Serving;
 use crate::support::Project;
@@ -23,7 +23,7 @@ fn a_running_daemon_takes_changed_limits_and_says_so() {
     project.mooncast(&["jobs", "trigger", "limits"]).exits(0);
     serving.prints("limit\t50", 1);
     assert!(serving.printed().iter().any(|line| line.contains("1000")), "{:?}", serving.printed());
-    // What cannot be taken is named.
+    // Settings that need a restart are named.
     project.write(
         "mooncast.toml",
         "[app]\nbase_url = \"http://elsewhere\"\n[app.limits]\ngroup_per_second = 60\ntargeted_cost = \"user\"\n[serve]\nhosts = [\"x\"]\n",
@@ -45,7 +45,7 @@ fn a_running_daemon_takes_changed_alerts() {
     project.mooncast(&["jobs", "trigger", "fails"]).exits(0);
     hook.wait_for(1);
     assert!(String::from_utf8_lossy(&hook.requests()[0].body).contains("on purpose"));
-    // And away again.
+    // The settings are removed again.
     project.write("mooncast.toml", "");
     serving.says("changed settings are in force from now on", 2);
     project.mooncast(&["jobs", "trigger", "fails"]).exits(0);

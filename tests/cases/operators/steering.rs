@@ -1,4 +1,4 @@
-//! Rows "cancel", and an interrupted broadcast by its name, with its way on.
+//! Row "cancel", and an interrupted broadcast by its name, with the next command.
 
 use crate::support::Project;
 use crate::support::service::Service;
@@ -36,7 +36,7 @@ fn cancel_of_a_paused_one_and_of_one_that_was_never_built_is_at_once_too() {
     runs(&project, &service, &["pause", "news"]).exits(0);
     runs(&project, &service, &["cancel", "news"]).exits(0).prints("is cancelled");
     runs(&project, &service, &["show", "news"]).exits(0).prints("is cancelled");
-    // Killed while its plan is built.
+    // The process is killed while it builds its plan.
     let script = r#"
 im.broadcast { name = "half", message = { type = "txt", body = { msg = "x" } }, to = function()
     for i = 1, 3000 do coroutine.yield(tostring(i)) end

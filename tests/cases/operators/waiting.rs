@@ -1,5 +1,5 @@
-//! Row "why it waits": rate, expected end and the reason, on the command line, the page and the API alike, whatever process
-//! drives the broadcast.
+//! Row "why it waits": the rate, the expected end and the reason are the same on the command line, the page and the
+//! API, whatever process drives the broadcast.
 
 use std::process::Child;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::web::Site;
 
 use super::{news, runs};
 
-/// Another process that drives the broadcast. It is killed when it is dropped.
+/// Another process that drives the broadcast. It is killed when this is dropped.
 struct Driving(Child);
 
 impl Driving {
@@ -29,14 +29,14 @@ impl Drop for Driving {
     }
 }
 
-/// Waits until `runs show` has this text, and gives what it shows.
+/// Waits until `runs show` has this text, and returns its output.
 #[track_caller]
 fn shows(project: &Project, service: &Service, text: &str) -> String {
     let mut shown = String::new();
     until(text, || {
         let last = std::mem::replace(&mut shown, runs(project, service, &["show", "news"]).stdout);
         if last != shown {
-            // For whoever reads why the text never came.
+            // For the diagnosis of a failed wait.
             println!("{shown}");
         }
         shown.contains(text)
@@ -44,7 +44,7 @@ fn shows(project: &Project, service: &Service, text: &str) -> String {
     shown
 }
 
-/// What the API and the page say of it while another process drives it.
+/// Returns what the API and the page show while another process drives the broadcast.
 #[track_caller]
 fn same_everywhere(project: Project, service: &Service, kind: &str, words: &str) {
     let site = Site::of_against(project, service);
@@ -66,7 +66,7 @@ fn a_wait_for_the_quota_has_rate_and_expected_end() {
     assert!(!shown.contains("is ready\n  driven by: nobody"), "{shown}");
     let shown = shows(&project, &service, "rate: ");
     assert!(shown.contains(" a second") && shown.contains(" of "), "{shown}");
-    // Twenty thousand at twenty a second are 17 minutes, at what a busy machine reaches more.
+    // Twenty thousand at twenty per second take 17 minutes, and longer at the rate of a busy machine.
     assert!(shown.contains("expected end: 20") && shown.contains("+08:00, in "), "{shown}");
     assert!(shown.contains(" min "), "{shown}");
     same_everywhere(project, &service, "quota", "waits for its quota");
@@ -75,7 +75,7 @@ fn a_wait_for_the_quota_has_rate_and_expected_end() {
 #[test]
 fn a_wait_for_the_window_says_until_when() {
     let service = Service::accepting();
-    // Open for a minute, and not the one that it is now or the next.
+    // A window that is open for one minute, which is neither the current one nor the next.
     let script = r#"
 local hour = tonumber(os.date("!%H"))
 local window = { from = ("%02d:00"):format((hour + 12) % 24), to = ("%02d:01"):format((hour + 12) % 24), tz = "UTC" }

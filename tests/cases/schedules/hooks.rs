@@ -1,4 +1,4 @@
-//! Deliveries that fail and come again, refusals, and alerts about alerts.
+//! Deliveries that fail and are repeated, refusals, and alerts about alerts.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -25,17 +25,17 @@ fn start(project: &Project, address: &str) -> Serving {
     Serving::start(command)
 }
 
-/// An address of this machine that nothing listens at.
+/// Returns an address of this machine at which nothing listens.
 fn free() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
-/// Posts a delivery; gives the status and the answer.
+/// Posts a delivery. Returns the status and the answer.
 fn post(address: &str, hook: &str, token: &str) -> (u16, String) {
     post_body(address, hook, token, r#"{"order":"A-17"}"#)
 }
 
-/// The same with a body.
+/// [`post`] with a body.
 fn post_body(address: &str, hook: &str, token: &str, body: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     write!(
@@ -55,7 +55,7 @@ fn jobs(project: &Project, args: &[&str]) -> Ran {
     Ran::of(&project.command(&args).output().unwrap())
 }
 
-/// A daemon whose hook has failed once, and is mended.
+/// A daemon whose hook failed once and was then corrected.
 fn mended() -> (Project, Serving, String, String) {
     let project = Project::new().file("mooncast.toml", SETTINGS);
     project.write("scripts/orders.lua", orders("error('a bug')"));
@@ -137,7 +137,7 @@ fn alert_loop_an_alert_whose_own_hook_fails_alerts_about_nothing() {
     jobs(&project, &["trigger", "bad"]).exits(0);
     serving.says("a run failed", 2);
     serving.says("no alert tells of it", 1);
-    // A second failure is told as the first one was, and nothing else.
+    // A second failure is reported like the first one, and nothing else is.
     jobs(&project, &["trigger", "bad"]).exits(0);
     serving.says("no alert tells of it", 2);
     assert_eq!(logged(&serving, "an alert was raised"), 2, "{:#?}", serving.logged());

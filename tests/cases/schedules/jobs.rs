@@ -1,12 +1,12 @@
-//! What becomes of jobs and of their scheduled times while scripts are broken, gone, paused or in two folders.
+//! Jobs and their scheduled times while scripts are broken, deleted, paused or in two folders.
 
 use super::{Service, TWO_HOURS, hourly, logged, serve};
 use crate::support::{Project, Ran, until};
 
-/// A job of every second: once it has run thrice, the daemon has looked at all jobs more than once.
+/// A job of every second. After its third run the daemon has checked all jobs more than once.
 const EVERY_SECOND: &str = "require('schedule').every('1s', { name = 'b' }, function() print('ran b') end)\n";
 
-/// Its time passes while the daemon is off, and the script cannot be loaded at the start.
+/// The job's time passes while the daemon is down, and the script fails to load at the start.
 fn mended_after_the_start(broken: Option<&str>) {
     let (project, service) = (Project::new(), Service::accepting());
     project.write("scripts/a.lua", hourly("a", "first"));
@@ -76,7 +76,7 @@ fn fault_across_a_time_what_is_too_old_is_a_row_and_a_line() {
     serving.stop().exits(0);
 }
 
-/// A job whose runs wait for each other, each two seconds long.
+/// A job whose runs wait for each other and take two seconds each.
 const QUEUE: &str = "local schedule, task = require('schedule'), require('task')
 schedule.every('10000h', { name = 'q', overlap = 'queue' }, function() print('begins') task.sleep('4s') print('ends') end)\n";
 
@@ -113,7 +113,7 @@ fn removal_the_runs_that_wait_of_a_job_removed_while_no_daemon_ran_end() {
     std::fs::remove_file(project.path("scripts/q.lua")).unwrap();
     let serving = serve(&project, &service);
     serving.says("a run that waited is ended: no script declares the job any more", 2);
-    // The one that had begun goes on with the script that it began with.
+    // The run that had started continues with the version of the script that it started with.
     serving.prints("ends", 1);
     serving.stop().exits(0);
 }

@@ -8,13 +8,13 @@ use super::{Service, logged};
 use crate::daemon::Serving;
 use crate::support::Project;
 
-/// A job of every second that reads a file and requires a module late, when it runs.
+/// A job of every second that reads a file and requires a module when it runs.
 const READS: &str = "local fs = require('fs')
 require('schedule').every('1s', { name = 'reads', overlap = 'skip', missed = 'skip' }, function()
     print('ran WORD', fs.read('text.txt'), pcall(require, 'wor' .. 'ds'))
 end)\n";
 
-/// A project in a folder of its own: all that it has says which one it is.
+/// Fills a project in its own folder. All its output names the folder.
 fn fill(project: &Project, folder: &str) {
     project.write(&format!("{folder}/mooncast.toml"), "");
     project.write(&format!("{folder}/scripts/reads.lua"), READS.replace("WORD", folder));
@@ -22,13 +22,13 @@ fn fill(project: &Project, folder: &str) {
     project.write(&format!("{folder}/text.txt"), format!("text of {folder}"));
 }
 
-/// A daemon of the project in `named`.
+/// Starts a daemon for the project in `named`.
 fn start(project: &Project, service: &Service, named: &str) -> Serving {
     let args = ["serve", "--project", named, "--listen", "nowhere"];
     Serving::start(project.command_against(service, &args))
 }
 
-/// Waits for one more run of the project `of` where its ledger is on a server; a ledger in its folder is away with it.
+/// Waits for another run of the project `of` if its ledger is on a server. A ledger in the folder has moved with it.
 fn goes_on(project: &Project, serving: &Serving, of: &str) {
     if project.schema().address().is_some() {
         runs_again(serving, of);
@@ -38,11 +38,11 @@ fn goes_on(project: &Project, serving: &Serving, of: &str) {
 fn runs_again(serving: &Serving, of: &str) {
     let text = format!("text of {of}\ttrue\twords of {of}");
     let printed = serving.printed().iter().filter(|line| line.contains(&text)).count();
-    // One may have begun before.
+    // One run may have started before.
     serving.prints(&text, printed + 2);
 }
 
-/// What is not of the project `of` was neither run nor read.
+/// Checks that no file of another project than `of` was run or read.
 #[track_caller]
 fn has_only(serving: &Serving, of: &str) {
     let printed = serving.printed();
@@ -107,7 +107,7 @@ fn project_through_a_link_that_moves_keeps_reading_its_own_files() {
     serving.says("two now, and this daemon goes on with", 1);
     runs_again(&serving, "one");
     has_only(&serving, "one");
-    // The old release is cleared away, file by file.
+    // The old release is deleted, file by file.
     std::fs::remove_file(project.path("one/scripts/reads.lua")).unwrap();
     serving.says("a script is gone from a folder to which the project's name leads no more", 1);
     runs_again(&serving, "one");

@@ -1,4 +1,4 @@
-//! Files that are saved, moved, hidden or left out under a running daemon.
+//! Files that are saved, moved, hidden or skipped under a running daemon.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -34,8 +34,8 @@ fn passing_fault_a_script_that_was_too_long_for_a_moment_is_well_again() {
     serving.stop().exits(0);
 }
 
-/// A script in whose place something unreadable is for a moment, and which is put back by a rename. It is never away:
-/// the daemon would take it for removed.
+/// A script that is briefly replaced by something unreadable and put back by a rename. The path always exists, since
+/// the daemon would otherwise treat the script as removed.
 fn unreadable_for_a_moment(spoil: impl Fn(&Project)) {
     let (project, service) = (Project::new(), Service::accepting());
     project.write("scripts/a.lua", hourly("a", "a"));
@@ -63,7 +63,7 @@ fn passing_fault_a_script_that_was_too_long_for_a_moment_and_is_put_back_by_a_re
 
 #[test]
 fn passing_fault_a_script_that_cannot_be_read_for_a_moment_is_well_again() {
-    // A user that may read everything meets no denied mode: a link into a hidden folder is refused to it too.
+    // A user that may read everything is not affected by modes. A link into a hidden folder is refused for it too.
     unreadable_for_a_moment(|project| {
         project.write(".mooncast/a.lua", hourly("a", "a"));
         std::os::unix::fs::symlink("../.mooncast/a.lua", project.path("a.spoilt")).unwrap();

@@ -1,9 +1,9 @@
-//! When a job runs: cron expressions, zones, windows, times that are past.
+//! When a job runs: cron expressions, zones, windows, past times.
 
 use super::{Service, logged, serve};
 use crate::support::Project;
 
-/// The lines of `check` that show when a job runs, without blanks before them.
+/// Returns the lines of `check` that show when a job runs, without leading blanks.
 fn shown(expression: &str) -> Vec<String> {
     let script = format!("require('schedule').cron('{expression}', {{ name = 'a' }}, function() end)\n");
     let ran = Project::with_script(script).mooncast(&["check"]).exits(0);
@@ -32,7 +32,7 @@ fn cron_a_weekday_that_begins_with_a_star_restricts_the_day_of_the_month() {
     for line in shown("0 9 1-7 * */6") {
         assert!((line.starts_with("Sun ") || line.starts_with("Sat ")) && day(&line) <= 7, "{line}");
     }
-    // Two that do not begin with a star add up.
+    // Two fields of days that do not begin with a star are a union.
     let lines = shown("0 9 1-31/2 * sat");
     assert!(lines.iter().any(|line| !line.starts_with("Sat ")), "{lines:?}");
 }
@@ -111,14 +111,14 @@ fn at_whose_time_passes_while_its_script_is_broken_runs_once_when_it_is_mended()
     let (project, service) = (Project::new(), Service::accepting());
     project.write("scripts/other.lua", super::hourly("other", "other"));
     let script = "require('schedule').at(TIME, { name = 'once' }, function() print('ran once') end)\n";
-    // Long enough for a daemon to start and to refuse what is broken, on a loaded machine too.
+    // Long enough for a daemon to start and to refuse the broken script, also on a loaded machine.
     let script = script.replace("TIME", &ahead(12));
     project.write("scripts/once.lua", &script);
     let serving = serve(&project, &service);
     project.write("scripts/once.lua", "this is no Lua\n");
     serving.says("a script is refused", 1);
     serving.stop().exits(0);
-    // Its time passes while nothing runs.
+    // The job's time passes while no daemon runs.
     crate::support::until("its time has passed", || {
         project.command_against(&service, &["jobs"]).output().unwrap();
         ahead(0) > script_time(&script)
@@ -133,19 +133,19 @@ fn at_whose_time_passes_while_its_script_is_broken_runs_once_when_it_is_mended()
     assert_eq!(show.matches(" done").count(), 1, "{show}");
 }
 
-/// The time that a script of one `at` names.
+/// Returns the time in a script with one `at`.
 fn script_time(script: &str) -> String {
     script.split(['(', ',']).find(|part| part.starts_with('"')).unwrap().to_owned()
 }
 
-/// A time so many seconds ahead, as `schedule.at` takes it.
+/// Returns a time this many seconds ahead, as `schedule.at` takes it.
 fn ahead(seconds: u64) -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let at = jiff::Timestamp::from_second((now + seconds).try_into().unwrap()).unwrap();
     format!("\"{at}\"")
 }
 
-/// A time so many seconds ago, as `schedule.at` takes it.
+/// Returns a time this many seconds ago, as `schedule.at` takes it.
 fn ago(seconds: u64) -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let at = jiff::Timestamp::from_second((now - seconds).try_into().unwrap()).unwrap();

@@ -86,12 +86,13 @@ fn a_script_comes_from_standard_input() {
     assert_eq!(fed(project.command(&["eval", "-"]), "return 7").exits(0).stdout, "7\n");
 }
 
-/// A REPL at a terminal: what is written comes from the keyboard, what it shows is kept. Each text that is typed ends a line.
+/// A REPL at a terminal. Text written to it comes from the keyboard, and its output is collected. Each typed text
+/// ends a line.
 struct Terminal {
     master: std::fs::File,
     child: std::process::Child,
     shown: Arc<Mutex<Vec<u8>>>,
-    /// Lines that were typed.
+    /// The number of typed lines.
     lines: usize,
 }
 
@@ -115,7 +116,7 @@ impl Terminal {
         Self { master, child, shown, lines: 0 }
     }
 
-    /// Sends it the signal that Ctrl-C sends.
+    /// Sends the signal of Ctrl-C.
     fn interrupt(&self) {
         let pid = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap());
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
@@ -130,7 +131,7 @@ impl Terminal {
         until(&format!("{text:?} is shown"), || self.text().contains(text));
     }
 
-    /// Waits until the next line is read, and types it: what is typed before is lost.
+    /// Waits until the REPL reads the next line, and types it. Text that is typed earlier is lost.
     #[track_caller]
     fn types(&mut self, text: &str) {
         let (read, prompt) = ("\x1b[?2004h", "\x1b[?2026l");
@@ -155,7 +156,7 @@ fn a_terminal_has_a_prompt_completion_and_a_history_of_its_owner() {
     terminal.types("print(type(im.group_s\t))\r");
     terminal.waits_for("function");
     terminal.types("secret = 'hidden'\r");
-    // An unfinished line is given up, and one that is typed.
+    // Ctrl-C drops an unfinished statement, and also a line that is being typed.
     terminal.types("function f(\r");
     terminal.waits_for(">> ");
     terminal.types("\x03");
@@ -235,7 +236,7 @@ fn ctrl_c_ends_the_process_of_a_line_that_does_not_come_back() {
     let project = Project::new().file("mooncast.toml", "[scripts]\ncpu = \"10m\"\n");
     let mut terminal = Terminal::start(project.command(&["repl"]));
     terminal.waits_for("> ");
-    // So much is printed at once, before the call that does not come back.
+    // This much is printed at once, before the call that does not return.
     terminal.types("print('be' .. 'gun' .. ('x'):rep(70000)); (('a'):rep(60)):find(('.-'):rep(30) .. 'b')\r");
     terminal.waits_for("begun");
     terminal.interrupt();
@@ -249,7 +250,7 @@ fn ctrl_c_ends_the_process_of_a_line_that_does_not_come_back() {
 #[test]
 fn ctrl_c_while_a_send_waits_for_its_quota_sends_it_never() {
     let service = Service::accepting();
-    // A message every four seconds.
+    // One message every four seconds.
     let limits = "[app.limits]\ngroup_per_second = 1\nshare = 0.25\n";
     let project = Project::new().file("mooncast.toml", limits);
     let mut terminal = Terminal::start(project.command_against(&service, &["repl", "--yes"]));
@@ -262,7 +263,7 @@ fn ctrl_c_while_a_send_waits_for_its_quota_sends_it_never() {
     terminal.types("im.group_send(m(9999)) and 'after' .. 'wards'\r");
     terminal.waits_for("afterwards");
     terminal.types(".exit\r");
-    // One was not sent.
+    // One message was not sent.
     assert_eq!(terminal.child.wait().unwrap().code(), Some(3), "{}", terminal.text());
     let printed = (1..=100).take_while(|number| terminal.text().contains(&format!("gone {number}."))).count();
     let sent: Vec<String> =

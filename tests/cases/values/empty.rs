@@ -1,4 +1,4 @@
-//! Row "empty text": a text that shows nothing is refused by line unless it is allowed.
+//! Row "empty text": a text without visible characters is refused with its line unless it is allowed.
 
 use crate::support::Project;
 use crate::support::service::Service;

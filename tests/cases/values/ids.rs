@@ -1,11 +1,11 @@
-//! Row "padded": ids are trimmed wherever they occur, and one that hides something is refused.
+//! Row "padded": ids are trimmed wherever they occur, and an id with an invisible character is refused.
 
 use serde_json::json;
 
 use crate::support::service::Service;
 use crate::support::{Project, Ran};
 
-/// Runs a script against a service that accepts all; gives what came of it and the bodies that arrived.
+/// Runs a script against a service that accepts everything. Returns the result and the received bodies.
 #[track_caller]
 fn run(script: &str) -> (Ran, Vec<serde_json::Value>) {
     let service = Service::accepting();
@@ -129,7 +129,7 @@ fn members_are_listed_of_the_trimmed_group() {
     assert!(service.requests()[0].path.starts_with("/org/app/chatgroups/184524748161025/users"));
 }
 
-/// What a spreadsheet or a person makes of an id is refused wherever an id is read, not in files alone.
+/// An id that a spreadsheet or a person has changed is refused wherever ids are read, not only in files.
 #[test]
 fn ids_that_a_program_has_changed_are_refused_in_single_sends_and_lists() {
     for id in [
@@ -179,7 +179,7 @@ fn ids_that_a_program_has_changed_are_refused_in_single_sends_and_lists() {
     }
 }
 
-/// A variable without a value leaves a hole, behind which recipients would vanish.
+/// A variable without a value leaves a hole in a list; the recipients after it would be lost.
 #[test]
 fn padded_out_lists_with_holes_are_refused() {
     for (list, says) in [

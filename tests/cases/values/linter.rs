@@ -1,4 +1,4 @@
-//! Rows "small" and "guarded require": wrong arguments are found, modules that may be missing are not.
+//! Rows "small" and "guarded require": wrong arguments are reported; a guarded `require` of a missing module is not.
 
 use crate::support::Project;
 

@@ -1,4 +1,4 @@
-//! Row "Lua's own": what Lua 5.4 takes is taken. `print` shows tables.
+//! Row "Lua's own": everything that Lua 5.4 accepts is accepted. `print` shows tables.
 
 use crate::support::Project;
 

@@ -1,4 +1,4 @@
-//! Row "numbers": every digit of a number that comes in goes out as it stood.
+//! Row "numbers": every digit of a number in the input is unchanged in the output.
 
 use crate::support::Project;
 use crate::support::service::Service;

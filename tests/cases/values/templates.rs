@@ -1,11 +1,11 @@
-//! Rows "columns" and "small": names in any script, names with blanks and dashes, braces of another width.
+//! Rows "columns" and "small": names in any script, names with blanks and dashes, full-width braces.
 
 use crate::support::Project;
 use crate::support::service::Service;
 
 const TABLE: &str = "group_id,名称,Full Name,e-mail\n184524748161025,跑步群,Ann Bee,a@b.example\n";
 
-/// The text that a campaign sends to the one group of the table.
+/// Returns the text that a campaign sends to the single group of the table.
 #[track_caller]
 fn sent(text: &str) -> String {
     let service = Service::accepting();
