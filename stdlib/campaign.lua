@@ -40,17 +40,19 @@ local campaign = {}
 -- The fields that `im.broadcast` does not have.
 local OWN = { "text", "from", "ext", "app", "test", "test_as", "test_only" }
 
--- What campaigns refuse themselves is raised with the line of the script that called, however deep it is found.
+-- An error of the campaign's own checks is raised at the line of the script that called it, however deep the check
+-- is.
 local refusal = {}
 
 local function refuse(problem, title)
   error(setmetatable({ text = (title or "campaign.run") .. ": " .. problem }, refusal), 0)
 end
 
--- A message with the sender and the fields that all messages of the campaign have. The one given stays as it is.
+-- Returns a message with the sender and the fields that all messages of the campaign have. The given message is
+-- unchanged.
 local function complete(message, own)
   if type(message) ~= "table" then
-    return message -- nil skips, and anything else is refused with its place
+    return message -- nil skips the recipient; any other value is refused with its place
   end
   local completed = {}
   for name, value in pairs(message) do
@@ -68,7 +70,7 @@ local function named(recipient)
   return "group " .. tostring(type(recipient) == "table" and recipient.group_id or recipient)
 end
 
--- A function that fills in the text for a recipient.
+-- Returns a function that fills in the text for a recipient.
 local function from_text(text, own)
   local compiled = template.compile(text)
   return function(recipient)
@@ -83,7 +85,7 @@ local function from_text(text, own)
   end
 end
 
--- The same function, whose errors say for which recipient the text could not be filled in.
+-- Returns the same function. Its errors name the recipient whose text could not be filled in.
 local function located(make)
   return function(recipient)
     local ok, made = pcall(make, recipient)
@@ -97,7 +99,7 @@ local function located(make)
   end
 end
 
--- What the broadcast sends: a message, or a function that makes one.
+-- Returns what the broadcast sends: a message, or a function that makes one.
 local function message_of(message, own)
   if own.text ~= nil then
     if message ~= nil then
@@ -105,9 +107,9 @@ local function message_of(message, own)
     elseif type(own.text) ~= "string" then
       refuse("`text` must be a text, got a " .. type(own.text))
     end
-    -- Braces of another width would go out as they stand: they are refused here.
+    -- Full-width braces would be sent unchanged, so they are refused here.
     template.compile(own.text)
-    -- Without a place to fill in it is one message, which is stored once.
+    -- A text without placeholders is one message, which is stored once.
     return own.text:find("{[{%%#]") and from_text(own.text, own)
       or { type = "txt", body = { msg = own.text }, from = own.from, ext = own.ext, allow_empty = own.allow_empty }
   elseif type(message) == "function" then
@@ -118,7 +120,7 @@ local function message_of(message, own)
   return complete(message, own)
 end
 
--- The types that are checked before anything is sent; the fields of the broadcast it checks itself.
+-- Checks the types before anything is sent. The broadcast checks its own fields.
 local function check(own)
   for name, kind in pairs({ from = "string", ext = "table", test = "table", test_as = "table", test_only = "boolean" }) do
     if own[name] ~= nil and type(own[name]) ~= kind then
@@ -138,7 +140,7 @@ local function check(own)
   end
 end
 
--- A test group as the audience's file would have it: with the fields of `test_as`, but for its own.
+-- Returns a test group as a row of the audience's file: the fields of `test_as`, overridden by its own.
 local function as_recipient(group, fields)
   if type(group) ~= "table" then
     if not fields then
@@ -155,15 +157,15 @@ local function as_recipient(group, fields)
   return recipient
 end
 
--- A message with the address of a recipient.
+-- Returns a message with the address of a recipient.
 local function addressed(message, group_id, users)
   local copy = complete(message, {})
   copy.to, copy.users = { group_id }, users
   return copy
 end
 
--- The messages for one test group, with their addresses; checked, so that either all tests are right or none is sent. A
--- group of the audience gets what the plan has for it.
+-- Returns the addressed and checked messages for one test group, so that either all tests are valid or none is sent.
+-- A group of the audience gets its message of the plan.
 local function test_messages(app, message, recipient, planned)
   local group_id = type(recipient) == "table" and recipient.group_id or recipient
   local messages = {}
@@ -197,8 +199,8 @@ local function failed_test(title, failures)
   refuse("the test failed, so the audience got nothing: " .. table.concat(failures, "; "), title)
 end
 
--- Sends the test. What was sent before is not sent again; gives the receipts of both. `planned` tells what the plan has for
--- a group.
+-- Sends the test. Messages that were sent before are not sent again; the receipts of both are returned. `planned`
+-- returns the plan's message for a group.
 local function run_test(title, app, fields, own, planned)
   local messages, failures = {}, {}
   for _, group in ipairs(own.test) do
@@ -223,7 +225,7 @@ local function run_test(title, app, fields, own, planned)
   local tested = {}
   for _, message in ipairs(messages) do
     local send = message.users and app.targeted_send or app.group_send
-    -- The message is in the key: a changed one is tested anew.
+    -- The key contains the message, so a changed message is tested again.
     local once = "campaign test " .. hash.sha256(json.encode({ fields.name, fields.run or schedule.run, message }))
     local ok, receipts = pcall(send, message, { once = once, priority = fields.priority })
     if ok then
@@ -245,7 +247,7 @@ local function counted(count)
   return count == 1 and "1 recipient" or count .. " recipients"
 end
 
--- Prints the report, and what to type next where something is left.
+-- Prints the report, and the next command if recipients are left.
 local function show(title, report, known_as)
   if report.already then
     print(("%s: sent before, to %d of %s; nothing was sent now. To send anew, give it another `run`."):format(
@@ -256,7 +258,7 @@ local function show(title, report, known_as)
   if report.no_recipients then
     print("  there are no recipients; once there are some, run this script again")
   end
-  -- One without recipients is not kept.
+  -- A broadcast without recipients is not stored.
   local bad = report.skipped == report.total and not report.already
       and "bad lines left out; the first of them are named above, and nothing of this broadcast is kept: mend them and run this script again"
     or "bad lines left out; which and why:  mooncast runs export %s --state skipped"
@@ -278,7 +280,7 @@ local function show(title, report, known_as)
   end
 end
 
--- The name of the broadcast as a shell takes it.
+-- Returns the name of the broadcast quoted for a shell.
 local function quoted(name)
   return name:find("^[%w._/:-]+$") and name or "'" .. name:gsub("'", "'\\''") .. "'"
 end
@@ -294,7 +296,7 @@ local function run(spec)
   for _, name in ipairs(OWN) do
     own[name], fields[name] = fields[name], nil
   end
-  -- For the test's messages too, which are no broadcast's.
+  -- The test's messages also need it, since they are not part of the broadcast.
   own.allow_empty = fields.allow_empty
   local app = im
   if own.app ~= nil then
@@ -305,7 +307,7 @@ local function run(spec)
     refuse("`text` or `message` is missing: what is to be sent")
   end
   fields.message = message_of(fields.message, own)
-  -- All of it, before the test is sent.
+  -- Check everything before the test is sent.
   app._check_broadcast("campaign.run", fields, OWN)
   if type(fields.to) == "string" and not fs.exists(fields.to) then
     refuse("`to`: there is no file " .. fields.to)

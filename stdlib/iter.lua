@@ -161,7 +161,8 @@ function iter.count(source)
   return count
 end
 
--- An iterator that several tasks can ask: each in its turn, for the iterator may wait for the service itself.
+-- Returns an iterator that several tasks can call. Each call waits for the one before, since the iterator may itself
+-- wait for the service.
 local function in_turn(next_item)
   local last, over = nil, false
   local function note(...)

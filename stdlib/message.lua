@@ -8,14 +8,14 @@
 ---@class message
 local message = {}
 
--- The methods stand in the metatable, so that a message holds nothing but what is sent.
+-- The methods are in the metatable, so that a message has only the fields that are sent.
 ---@class message.builder
 ---@field type string
 ---@field body table
 local builder = {}
 local metatable = { __index = builder, __name = "message" }
 
--- `to`, `users` and `ext` are both methods and, once set, fields: a field that is called acts as its method.
+-- `to`, `users` and `ext` are methods and, once set, also fields. A field that is called acts as its method.
 local recallable = {}
 for _, name in ipairs({ "to", "users", "ext" }) do
   recallable[name] = {
@@ -95,7 +95,8 @@ local function make(kind, body)
   return setmetatable({ type = kind, body = body }, metatable)
 end
 
--- The body of a message with a file: what `im.upload` returned, or the fields themselves, and what is added to them.
+-- Returns the body of a message with a file: the result of `im.upload`, or the fields themselves, and additional
+-- fields.
 local function uploaded(kind, file, more)
   if type(file) ~= "table" then
     local expected = "message: expected what im.upload returned, or a table of body fields, got "

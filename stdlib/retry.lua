@@ -21,7 +21,7 @@ local function may_repeat(problem)
   return type(problem) == "table"
     and problem.retryable == true
     and problem.kind ~= "in_doubt"
-    -- Where some groups have got it, the same call again would send to them twice.
+    -- If some groups got the message, the same call would send it to them twice.
     and (problem.receipts == nil or next(problem.receipts) == nil)
 end
 
@@ -59,7 +59,8 @@ function retry.call(body, options)
     if attempt >= attempts or not may_repeat(problem) then
       error(problem, 0)
     end
-    -- Between half the time and all of it, so that many that failed together do not come back together.
+    -- A random wait between half of the time and all of it, so that calls which failed together do not repeat
+    -- together.
     local wait = math.min(delay, max_delay) * (0.5 + math.random() / 2)
     if options.on then
       options.on(problem, attempt, wait)

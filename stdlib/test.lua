@@ -104,7 +104,7 @@ end
 local function shown(value)
   local text = show(value, 0)
   if #text > LONGEST then
-    -- Not in the middle of a letter.
+    -- Do not cut inside a character.
     text = text:sub(1, (utf8.offset(text, 0, LONGEST) or LONGEST) - 1) .. "…"
   end
   return text
@@ -122,8 +122,8 @@ local function step(key)
   return name:sub(1, 1) == "[" and name or "." .. name
 end
 
--- Where two values differ: the place, what is expected there, what is there; nil where they do not. With `partly`,
--- fields that are not expected do not count, and a text may be described by a pattern.
+-- Returns where two values differ: the place, the expected value and the actual value; nil if they are equal. With
+-- `partly`, fields that are not expected are ignored, and a text may be described by a pattern.
 local function difference(expected, got, partly, path)
   if rawequal(expected, got) then
     return nil
@@ -162,7 +162,7 @@ end
 
 -- Expectations --------------------------------------------------------------------------------------------------------
 
--- Each gives whether it holds, what was expected in words, and what more there is to say.
+-- Each returns whether the expectation holds, the expected value in words, and an optional remark.
 local holds = {}
 
 local function compared(got, expected, partly)

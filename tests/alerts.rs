@@ -1,4 +1,4 @@
-//! Alerts from the ledger to a webhook: at least once, whatever fails, and once where nothing does.
+//! Alerts from the ledger to a webhook: at least once whatever fails, and exactly once if nothing does.
 
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, mpsc};
@@ -48,7 +48,7 @@ fn stale(number: usize) -> Alert {
     DaemonEvent::ScriptStale { script: format!("scripts/{number}.lua"), error }.alert()
 }
 
-/// Delivers until the service has had so many requests and all are noted.
+/// Delivers until the service has received this many requests and all are recorded.
 async fn until(alerts: &Rc<AlertSender>, ledger: &Ledger, clock: &Clock, service: &Service, count: usize) {
     let mut look = SECOND;
     let running = tokio::task::spawn_local({
@@ -57,7 +57,7 @@ async fn until(alerts: &Rc<AlertSender>, ledger: &Ledger, clock: &Clock, service
     });
     while service.requests().len() < count || ledger.alert_next_due().await.unwrap().is_some() {
         clock.sleep(look).await;
-        // Days are not looked at second by second.
+        // The wait grows, so that days are not polled second by second.
         look = (look + look / 100).min(Duration::from_mins(10));
     }
     running.abort();
@@ -82,10 +82,10 @@ fn what_fails_is_posted_again_until_it_is_taken_and_then_never() {
             alerts.raise(failed(1)).await;
             let began = clock.now();
             until(&alerts, &ledger, &clock, &service, 5).await;
-            // 5, 10, 20 and 40 s, each a little less by chance.
+            // 5, 10, 20 and 40 s, each reduced by a random part.
             let waited = (clock.now() - began).as_secs();
             assert!((56..80).contains(&waited), "{waited} s");
-            // Told once: the same key is no news, another one is.
+            // An alert is raised once: the same key is not raised again, another one is.
             alerts.raise(failed(1)).await;
             assert_eq!(ledger.alert_next_due().await.unwrap(), None);
             alerts.raise(failed(2)).await;
@@ -119,7 +119,7 @@ fn a_daemon_that_dies_before_it_notes_the_answer_tells_it_again() {
     let held = Mutex::new(held);
     let service = Arc::new(Service::answering(move |number, _| {
         if number == 0 {
-            // Until the first daemon is gone.
+            // Waits until the first daemon is dead.
             let _ = held.lock().unwrap().recv();
         }
         json(200, "{}")
@@ -130,7 +130,7 @@ fn a_daemon_that_dies_before_it_notes_the_answer_tells_it_again() {
         .block_on(async {
             let (first, _) = alerts(settings(&service), &project, &clock).await;
             first.raise(stale(1)).await;
-            // While the webhook does not answer, raising goes on as ever.
+            // While the webhook does not answer, raising alerts still works.
             let arrived = tokio::task::spawn_blocking({
                 let service = Arc::clone(&service);
                 move || service.wait_for(1)
@@ -155,7 +155,7 @@ fn a_daemon_that_dies_before_it_notes_the_answer_tells_it_again() {
     let mut keys: Vec<String> =
         service.requests().iter().map(|request| request.json()["key"].as_str().unwrap().to_owned()).collect();
     assert_eq!(keys.len(), 41);
-    // The one in doubt twice, after the others for whom nobody died.
+    // The alert in doubt is delivered twice, after the others.
     let again = "stale scripts/1.lua line 1: unexpected symbol";
     assert_eq!((keys[0].as_str(), keys[40].as_str()), (again, again));
     keys.sort();
@@ -287,7 +287,7 @@ fn a_quota_that_is_refused_for_long_is_told_once_for_each_time() {
                     clock.sleep(Duration::from_secs(30)).await;
                 }
             };
-            // Nine minutes are not long enough; fifteen are; and once more after a pause.
+            // Nine minutes are too short; fifteen are enough; and there is another alert after a pause.
             refuse(9).await;
             clock.sleep(Duration::from_mins(5)).await;
             assert_eq!(ledger.alert_next_due().await.unwrap(), None);

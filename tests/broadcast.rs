@@ -1,4 +1,4 @@
-//! `im.broadcast` from Lua to the end: audiences, messages, the plan, and the second run.
+//! `im.broadcast` from Lua to its end: audiences, messages, the plan, and the second run.
 
 use std::process::Command;
 
@@ -15,7 +15,7 @@ fn command(project: &Project, service: &Service) -> Command {
     project.command_against(service, &["run", "scripts/main.lua"])
 }
 
-/// The groups of all messages, in the order of their names.
+/// Returns the groups of all messages, sorted by name.
 fn groups(service: &Service) -> Vec<String> {
     let mut groups: Vec<String> =
         service.messages().iter().map(|message| message["to"][0].as_str().unwrap().to_owned()).collect();

@@ -1,4 +1,4 @@
-//! Driving broadcasts from the ledger against a service that shares no code with the program.
+//! Drives broadcasts from the ledger against a service that shares no code with the program.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use crate::support::store::{self, Schema};
 const REFUSED: &str = r#"{"error":"illegal_argument","error_description":"no such group"}"#;
 const BROKEN: &str = r#"{"error":"internal_server_error"}"#;
 
-/// A ledger with one broadcast, a service, and the road between them.
+/// A ledger with one broadcast, a service, and the delivery code between them.
 struct Scene {
     folder: TempDir,
     schema: Schema,
@@ -39,7 +39,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// A broadcast to the groups 1 to `many`, with its plan fixed.
+    /// Makes a broadcast to the groups 1 to `many`, with a fixed plan.
     async fn new(clock: &Clock, service: Service, spec: BroadcastSpec, many: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let schema = Schema::default();
@@ -88,7 +88,7 @@ impl Scene {
         self.drive_until(&StopSwitch::new().1).await
     }
 
-    /// How many recipients are in each state, counted from the rows.
+    /// Returns the number of recipients in each state, counted from the rows.
     async fn states(&self) -> BTreeMap<DeliveryState, usize> {
         let mut states = BTreeMap::new();
         for row in self.ledger.export(self.id, 0, u32::MAX).await.unwrap() {
@@ -98,7 +98,7 @@ impl Scene {
         states
     }
 
-    /// How often the service was asked to send to each group.
+    /// Returns how often the service got a request for each group.
     fn asked(&self) -> BTreeMap<String, usize> {
         let mut asked = BTreeMap::new();
         for message in self.service.messages() {
@@ -210,7 +210,7 @@ fn a_refusal_is_that_of_its_group_and_of_a_pack_leaves_all_in_doubt() {
         );
         scene.each_was_asked_once(6);
 
-        // Sent again each goes alone, and only the refused one ends refused.
+        // On the second attempt each group has its own call, and only the refused group is rejected.
         let spec = BroadcastSpec {
             pack: 3,
             in_doubt: InDoubtPolicy::Resend,
@@ -264,7 +264,7 @@ fn stopped_midway_and_driven_again_each_gets_it_once() {
     });
 }
 
-/// Drops the driver at the 20th request, as a crash would; gives the scene and how many were in flight.
+/// Drops the driver at the 20th request, as a crash would. Returns the scene and the number of calls in flight.
 async fn crashed(clock: &Clock, spec: BroadcastSpec) -> (Scene, u64) {
     let hang = Arc::new(AtomicBool::new(true));
     let still = Arc::clone(&hang);
@@ -273,7 +273,7 @@ async fn crashed(clock: &Clock, spec: BroadcastSpec) -> (Scene, u64) {
         if number == 20 {
             reached.send(()).unwrap();
         }
-        // From there on nobody answers until the crash is over.
+        // From then on the service does not answer until the crash has finished.
         while number >= 20 && still.load(Ordering::Relaxed) {
             std::thread::yield_now();
         }
@@ -303,7 +303,7 @@ fn what_a_crash_leaves_in_flight_is_in_doubt_and_never_sent_again() {
         let (scene, _) = crashed(&clock, BroadcastSpec::new(MessageCall::Group)).await;
         let driven = scene.drive().await;
         assert_eq!(driven.end, DriveEnd::Finished);
-        // Outcomes that were on their way to the ledger at the crash still get there, so how many are left is open.
+        // Outcomes that were on their way to the ledger at the crash still arrive, so the exact number is unknown.
         assert!(driven.report.in_doubt > 0, "{driven:?}");
         assert_eq!(driven.report.sent + driven.report.in_doubt, 100);
         assert!(scene.asked().values().all(|count| *count == 1));
@@ -370,7 +370,7 @@ fn failures_in_a_row_pause_it_and_driving_it_again_goes_on() {
         let shown = scene.ledger.show(scene.id).await.unwrap();
         assert_eq!(shown.command, BroadcastCommand::Pause);
         assert!(shown.command_note.unwrap().contains("20 failures in a row"));
-        // Those in flight when the twentieth came, and no more.
+        // Only the calls that were in flight at the twentieth request.
         assert!((20..100).contains(&driven.report.rejected), "{driven:?}");
 
         ill.store(false, Ordering::Relaxed);
@@ -429,7 +429,8 @@ fn an_unreachable_service_pauses_it_with_everyone_still_pending() {
     });
 }
 
-/// Says a wish from another handle on the same file at the 30th request, while the quota leaves time for it.
+/// Records a command through another handle on the same file at the 30th request, while the quota leaves time to
+/// apply it.
 async fn wishing(clock: &Clock, wish: BroadcastCommand) -> (Scene, DriveResult) {
     let (reached, mut at_30) = tokio::sync::mpsc::unbounded_channel();
     let service = Service::answering(move |number, request| {
@@ -505,7 +506,7 @@ fn a_message_over_a_limit_that_was_lowered_is_rejected_unsent() {
 
 #[test]
 fn a_driver_that_lost_its_lease_sends_nothing_more() {
-    // On a server the other one would help it; who is dead there is proved by the ledger's own tests.
+    // On a server the other driver would help. The ledger's own tests check how a dead driver is detected there.
     if store::server().is_some() {
         return;
     }

@@ -1,12 +1,12 @@
-//! No circle of imports between files has more than three of them.
+//! No import cycle between files has more than three files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// The most files of one circle.
+/// The most files of a cycle.
 const MOST: usize = 3;
 
-/// Files below `src` by the path of their module, without tests.
+/// Finds the files below `src` by the path of their module, without tests.
 fn modules(folder: &Path, path: &[String], found: &mut BTreeMap<Vec<String>, PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap().flatten() {
         let file = entry.path();
@@ -27,7 +27,7 @@ fn modules(folder: &Path, path: &[String], found: &mut BTreeMap<Vec<String>, Pat
     }
 }
 
-/// The paths of a `use` tree, each with `prefix` before it.
+/// Finds the paths of a `use` tree, each with `prefix` before it.
 fn leaves(prefix: &[String], tree: &str, found: &mut Vec<Vec<String>>) {
     let tree = tree.trim();
     if let Some(list) = tree.strip_prefix('{').and_then(|list| list.strip_suffix('}')) {
@@ -55,7 +55,7 @@ fn leaves(prefix: &[String], tree: &str, found: &mut Vec<Vec<String>>) {
     if rest.is_empty() { found.push(path) } else { leaves(&path, rest, found) }
 }
 
-/// The `use` trees of a file that name parts of this crate.
+/// Returns the `use` trees of a file that name parts of this crate.
 fn trees(text: &str) -> Vec<String> {
     let code: Vec<&str> = text.lines().map(|line| line.split("//").next().unwrap()).collect();
     let code = code.join(" ");
@@ -70,7 +70,8 @@ fn trees(text: &str) -> Vec<String> {
     trees
 }
 
-/// What each file imports: the nearest file of the module that a path leads into. A `mod.rs` may name what is below it.
+/// Returns what each file imports: the nearest file of the module that a path leads into. A `mod.rs` may name modules
+/// below it.
 fn imports(modules: &BTreeMap<Vec<String>, PathBuf>) -> BTreeMap<PathBuf, BTreeSet<PathBuf>> {
     let mut all = BTreeMap::new();
     for (module, file) in modules {
@@ -110,7 +111,7 @@ fn imports(modules: &BTreeMap<Vec<String>, PathBuf>) -> BTreeMap<PathBuf, BTreeS
     all
 }
 
-/// Everything that a file reaches over imports.
+/// Returns everything that a file reaches through imports.
 fn reached(from: &Path, imports: &BTreeMap<PathBuf, BTreeSet<PathBuf>>) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
     let mut left = vec![from.to_owned()];

@@ -1,4 +1,4 @@
-//! The command line: exit statuses, settings, and what each command says.
+//! The command line: exit statuses, settings, and each command's output.
 
 use std::io::{BufRead, BufReader};
 
@@ -32,7 +32,8 @@ fn exit_statuses_say_how_it_ended() {
         .exits(2)
         .says("mooncast.toml: line 2: unknown field `base_ulr`");
 
-    // Refused for good, caught by the script: it came to its end, and one was not delivered.
+    // The service refuses permanently and the script catches the error. The script finished, and one message was not
+    // delivered.
     let service = Service::answering(|_, _| json(400, r#"{"error":"message_send_error"}"#));
     Project::with_script(format!(
         "local ok, e = pcall(function() {HELLO} end) print(ok, e.kind, e.status, e.code)"

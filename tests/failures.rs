@@ -1,4 +1,4 @@
-//! Every row of the contract's table of errors as a script sees it, and how often the service saw the message.
+//! Every row of the contract's table of errors as a script sees it, and how often the service got the message.
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -16,7 +16,8 @@ local ok, e = pcall(im.group_send, { to = { "1", "2" }, type = "txt", body = { m
 if ok then print("sent") else print(e.kind, e.status, e.code, e.retryable) end
 "#;
 
-/// Answers the first message so, and accepts every later one: (what the script prints, requests, exit status).
+/// Gives this answer to the first message and accepts every later one. Returns the script's output, the number of
+/// requests and the exit status.
 fn outcome(first: &'static [u8]) -> (String, usize, Option<i32>) {
     let service = Service::answering(
         move |number, request| if number == 0 { first.to_vec() } else { accept(number, request) },
@@ -105,7 +106,7 @@ fn a_200_that_lacks_a_group_leaves_that_group_in_doubt() {
 
 #[test]
 fn what_was_certainly_not_sent_is_tried_six_times() {
-    // A port where nobody listens; time is virtual, so the waits between the tries take none.
+    // Nothing listens at this port. The clock is virtual, so the waits between the attempts take no time.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let clock = Clock::simulated(Duration::from_hours(500_000));
     let app = App {
@@ -124,10 +125,10 @@ fn what_was_certainly_not_sent_is_tried_six_times() {
     let undelivered = result.unwrap_err();
     assert!(matches!(undelivered.reason, DeliveryErrorKind::Unreachable), "{undelivered}");
     assert_eq!(tally.counts().not_sent, 1);
-    // Five waits of 0.5, 1, 2, 4 and 8 s at the most, and a permit before each try.
+    // Five waits of at most 0.5, 1, 2, 4 and 8 s, and a permit before each attempt.
     assert!(clock.now().since_start() < Duration::from_secs(20), "{:?}", clock.now());
 
-    // A deadline ends it earlier, and says that nothing was sent.
+    // A deadline ends it earlier and says that nothing was sent.
     let options = SendOptions { timeout: Some(Duration::from_millis(200)), ..SendOptions::default() };
     let result = clock.block_on(delivery.send(&message, options, &stop, &tally)).unwrap();
     assert!(matches!(

@@ -1,4 +1,4 @@
-//! What the daemon counts and shows, read as Prometheus reads it; its health; and what processes tell of what they sent.
+//! The daemon's metrics, parsed as Prometheus parses them; its health; and the counts that processes report.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
@@ -16,7 +16,7 @@ use crate::support::service::{Service, accept, json};
 use crate::support::store::{self, Refusal};
 use crate::support::{Project, Ran, until, wrapped};
 
-/// A job that sends what a test needs, when it is asked to.
+/// A job that sends a test's messages on request.
 const NEWS: &str = "local schedule = require('schedule')
 schedule.every('10000h', { name = 'news' }, function(c)
   local text = { type = 'txt', body = { msg = 'x' } }
@@ -24,14 +24,14 @@ schedule.every('10000h', { name = 'news' }, function(c)
   pcall(im.group_send, { to = { 1, 2 }, type = 'txt', body = { msg = 'x' } })
 end)\n";
 
-/// Where a daemon listens.
+/// Returns the address that a daemon listens at.
 fn address(serving: &Serving) -> String {
     let logged = serving.logged();
     let line = logged.iter().find(|line| line.contains("listening: ")).unwrap();
     line.split("address=").nth(1).unwrap().split(' ').next().unwrap().to_owned()
 }
 
-/// The status and the body of an answer.
+/// Returns the status and the body of an answer.
 fn ask(address: &str, path: &str, host: &str, token: Option<&str>) -> (u16, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     let token = token.map_or_else(String::new, |token| format!("Authorization: Bearer {token}\r\n"));
@@ -48,13 +48,13 @@ fn ask(address: &str, path: &str, host: &str, token: Option<&str>) -> (u16, Stri
     (head.split(' ').nth(1).unwrap().parse().unwrap(), body)
 }
 
-/// A new token of who may look.
+/// Returns a new read token.
 fn token(project: &Project, args: &[&str]) -> String {
     let shown = project.mooncast(&[&["tokens"], args, &["renew", "read"]].concat()).exits(0).stdout;
     shown.split_whitespace().find(|word| word.starts_with("mooncast_read_")).unwrap().to_owned()
 }
 
-/// What a page of figures says.
+/// The metrics of a page.
 #[derive(Debug)]
 struct Page {
     /// Name to type.
@@ -70,7 +70,7 @@ impl Page {
         Self::parse(&text)
     }
 
-    /// Reads a page, and finds fault with whatever Prometheus would.
+    /// Parses a page and fails on anything that Prometheus would reject.
     #[track_caller]
     fn parse(text: &str) -> Self {
         let mut page = Self { families: BTreeMap::new(), samples: BTreeMap::new() };
@@ -98,7 +98,7 @@ impl Page {
         page
     }
 
-    /// The name under which a sample is described.
+    /// Returns the name that describes a sample.
     fn family(&self, sample: &str) -> Option<&String> {
         let name = sample.split('{').next().unwrap();
         let of_histogram = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end));
@@ -201,7 +201,7 @@ fn figures_are_right_after_a_campaign_and_dashboard_and_alerts_name_no_others() 
     serving.stop().exits(0);
 }
 
-/// Whatever the dashboard, the alerts and the example of a scrape name is there.
+/// Every metric that the dashboard, the alerts and the scrape example name exists.
 #[track_caller]
 fn names_only(page: &Page) {
     let etc = Path::new(env!("CARGO_MANIFEST_DIR")).join("etc");
@@ -228,9 +228,9 @@ fn figures_are_for_whoever_has_the_token_and_health_is_for_all() {
     assert!(status == 401 && !text.contains("mooncast_ledger"), "{text}");
     assert_eq!(ask(&address, "/metrics", &address, Some("mooncast_read_wrong")).0, 401);
     assert_eq!(ask(&address, "/metrics", "elsewhere.example", Some(&token)).0, 421);
-    // It serves a moment after it says so.
+    // It serves a moment after it reports that it is ready.
     until("it is ready", || ask(&address, "/readyz", &address, None).0 != 503);
-    // A prober asks by the address of a container, whose name nobody has told the daemon.
+    // A prober uses a container's address, which is not among the daemon's host names.
     for host in [address.as_str(), "10.1.2.3:7311"] {
         assert_eq!(ask(&address, "/healthz", host, None), (200, r#"{"alive":true}"#.to_owned()));
         assert_eq!(ask(&address, "/readyz", host, None), (200, r#"{"ready":true}"#.to_owned()));
@@ -251,12 +251,12 @@ fn a_daemon_whose_ledger_cannot_be_written_lives_and_is_not_ready() {
     let plain = project.command(&["serve", "--simulator", "--listen", "127.0.0.1:0"]);
     let serving = Serving::start(wrapped(&["sh", "-c", "trap '' XFSZ; exec \"$@\"", "sh"], &plain));
     let address = address(&serving);
-    // The page has its own file by then.
+    // The page's own file is open by then.
     assert_eq!(ask(&address, "/healthz", &address, None).0, 200);
     if store::server().is_some() {
         project.schema().fill_disk(0, Refusal::ForGood);
     } else {
-        // From now on no file takes a byte more, as on a disk that is full.
+        // From now on no file can grow, as on a full disk.
         let full = Rlimit { current: Some(0), maximum: None };
         prlimit(Some(Pid::from_child(serving.child())), Resource::Fsize, full).unwrap();
     }

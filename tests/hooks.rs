@@ -1,4 +1,5 @@
-//! Hooks from outside: who may post, what of it reaches the script, and what is left of a daemon that dies in between.
+//! Hooks from outside: accepted senders, the parts of a request that reach the script, and requests of a daemon that
+//! dies meanwhile.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -10,12 +11,12 @@ use crate::daemon::Serving;
 use crate::support::store::{self, Refusal};
 use crate::support::{Project, wrapped};
 
-/// What must be found nowhere.
+/// A secret that must not appear anywhere.
 const SECRET: &str = "s3cr3t-of-the-shop-7b1f";
 
 const SETTINGS: &str = "[permissions]\nhooks = ['orders', 'bot']\nsecrets = ['SHOP_SECRET']\n";
 
-/// A hook `orders` that prints what it gets.
+/// A hook `orders` that prints its request.
 const ORDERS: &str = "local http, env, task = require('http'), require('env'), require('task')
 http.hook('orders', { secret = env.secret('SHOP_SECRET'), id = 'X-Delivery' }, function(request, context)
   print(request.method, request.query.page, request.body, request.headers['X-Kind'], context.name, context.attempt)
@@ -34,7 +35,7 @@ fn command(project: &Project, args: &[&str]) -> Command {
     command
 }
 
-/// A daemon that listens, and where.
+/// Starts a daemon that listens, and returns its address.
 fn serve(project: &Project) -> (Serving, String) {
     listening(Serving::start(command(project, &["serve", "--simulator", "--listen", "127.0.0.1:0"])))
 }
@@ -52,7 +53,7 @@ fn signature(secret: &str, body: &[u8]) -> String {
     data_encoding::HEXLOWER.encode(&mac.finalize().into_bytes())
 }
 
-/// One request; gives the status, the headers and the body of the answer.
+/// Makes one request. Returns the status, the headers and the body of the answer.
 fn ask(address: &str, head: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, String, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     let mut text =
@@ -69,7 +70,7 @@ fn ask(address: &str, head: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16
     (status, head.to_lowercase(), body.to_owned())
 }
 
-/// A request that is signed as it should be.
+/// Posts a correctly signed request.
 fn post(address: &str, hook: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
     let signature = format!("sha256={}", signature(SECRET, body.as_bytes()));
     let headers = [headers, &[("X-Signature-256", signature.as_str())]].concat();
@@ -147,7 +148,7 @@ fn a_wrong_secret_and_a_hook_that_nobody_declares_look_alike_and_nothing_runs() 
     }
     let (status, head, _) = ask(&address, "GET /hooks/orders", &[("x-signature-256", &right)], b"");
     assert!(status == 405 && head.contains("allow: post"), "{status} {head}");
-    // Everything else knows the host by its names alone.
+    // All other paths accept the host only by its configured names.
     for path in ["/", "/hooks", "/hooks/", "/hooks/orders/more", "/api/v1/overview"] {
         assert_eq!(
             ask(&address, &format!("POST {path}"), &[("x-signature-256", &right)], body).0,
@@ -159,7 +160,7 @@ fn a_wrong_secret_and_a_hook_that_nobody_declares_look_alike_and_nothing_runs() 
     for signature in [&signature(SECRET, &large), &wrong] {
         assert_eq!(ask(&address, "POST /hooks/orders", &[("x-signature-256", signature)], &large).0, 413);
     }
-    // What comes after all of these still runs, and alone.
+    // A request after all of these still runs, and alone.
     assert_eq!(post(&address, "orders", &[("X-Delivery", "d-9")], r#"{"order":"last"}"#).0, 202);
     serving.prints("done\tlast", 1);
     let ran = serving.stop().exits(0).says("a request was refused");
@@ -205,7 +206,7 @@ fn a_request_that_was_taken_outlives_the_daemon() {
         end)",
     );
     let (serving, address) = serve(&project);
-    // One that runs, one that waits for its turn, and one whose run was not begun in any way.
+    // One run that has started, one that waits, and one that never started.
     assert_eq!(post(&address, "orders", &[], "first").0, 202);
     serving.prints("begins\tfirst", 1);
     assert_eq!(post(&address, "orders", &[], "second").0, 202);
@@ -311,7 +312,7 @@ fn what_cannot_be_written_is_not_taken_and_what_was_taken_runs() {
         let limited = format!("trap '' XFSZ; ulimit -f {limit}; exec \"$@\"");
         listening(Serving::start(wrapped(&["sh", "-c", &limited, "sh"], &plain)))
     };
-    // Paused, so that requests stay; a few of them are more than the file may hold.
+    // The job is paused, so requests stay. A few of them exceed the file's limit.
     serve(&project).0.stop().exits(0);
     project.mooncast(&["jobs", "--simulator", "pause", "orders"]).exits(0);
     let (serving, address) = serve_with("6000");

@@ -1,4 +1,4 @@
-//! The host outlives whatever its workers do: several runs in one host, some of them hostile, some of them killed.
+//! The host survives its workers: several runs in one host, some of them hostile, some of them killed.
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -21,7 +21,7 @@ use rustix::thread::gettid;
 use crate::support::Project;
 use crate::support::service::{Service, accept};
 
-/// Nothing is printed in these tests.
+/// Discards what scripts print.
 struct Silent;
 
 impl ScriptOutput for Silent {
@@ -77,7 +77,7 @@ fn spec(source: &str) -> RunSpec {
     }
 }
 
-/// The worker processes that a thread of this one has started.
+/// Returns the worker processes that a thread of this process has started.
 fn workers(of: Pid) -> Vec<Pid> {
     let started = format!("/proc/self/task/{}/children", of.as_raw_pid());
     let is_worker = |pid: &i32| {
@@ -91,7 +91,7 @@ fn workers(of: Pid) -> Vec<Pid> {
 
 #[test]
 fn a_worker_killed_in_the_middle_of_a_send_a_hundred_times_leaves_the_host_whole() {
-    // The service kills the worker whose message has just come in, then answers.
+    // The service kills the worker whose message has just arrived, then answers.
     let killed = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&killed);
     let this = gettid();
@@ -119,7 +119,7 @@ fn a_worker_killed_in_the_middle_of_a_send_a_hundred_times_leaves_the_host_whole
                     matches!(&ended, RunEnd::Failed(RunError::Stopped(why)) if why.contains("signal 9")),
                     "{ended:?}"
                 );
-                // Its message was with the service: the host has seen it through.
+                // Its message had reached the service, and the host completed the call.
                 assert_eq!(services.tally.counts(), SendCounts { sent: 1, ..SendCounts::default() });
             }
             let services = services(&project, &app, &clock);

@@ -1,14 +1,14 @@
-//! Scripts that loop, allocate, recurse, hang or lie end with a clear error, by their deadline.
+//! Scripts that loop, allocate, recurse, hang or lie end with a clear error before their deadline.
 
 use std::time::Duration;
 
 use crate::support::{Project, Ran};
 
-/// CPU that those get which must run into that limit.
+/// The CPU limit of scripts that must reach it.
 const CPU: &str = "400ms";
-/// CPU for those that must run into another limit first, however slow the machine.
+/// The CPU limit of scripts that must reach another limit first, however slow the machine is.
 const AMPLE_CPU: &str = "10s";
-/// The time by which each must be gone, and a second.
+/// The latest end of each script, plus a second.
 const DEADLINE: Duration = Duration::from_mins(1);
 
 fn run(source: &[u8], cpu: &str) -> Ran {
@@ -21,7 +21,7 @@ fn run(source: &[u8], cpu: &str) -> Ran {
     project.mooncast(&args)
 }
 
-/// (what it does, the script, a part of the error)
+/// (what the script does, the script, a part of the error)
 const HOSTILE: &[(&str, &str, &str)] = &[
     // Loops.
     ("while loop", "while true do end", "computed for"),
@@ -83,7 +83,7 @@ const HOSTILE: &[(&str, &str, &str)] = &[
         "computed for",
     ),
     ("metamethod chain", "local t = {} for i = 1, 1e9 do t = setmetatable({}, { __index = t }) end", ""),
-    // C functions that never come back.
+    // C functions that never return.
     (
         "pattern with a dozen lazy repeats",
         "local s = ('a'):rep(3000) s:find(('.-'):rep(12) .. 'b')",
@@ -176,7 +176,7 @@ const HOSTILE: &[(&str, &str, &str)] = &[
         "nested",
     ),
     ("deep source", "return load('return ' .. ('('):rep(1e5 // 1 | 0))()", ""),
-    // Doors that are not there.
+    // Functions that do not exist.
     ("io", "io.open('/etc/passwd')", "nil value (global 'io')"),
     ("os.execute", "os.execute('id')", "nil value (field 'execute')"),
     ("os.exit", "os.exit(0)", "nil value (field 'exit')"),
@@ -190,7 +190,7 @@ const HOSTILE: &[(&str, &str, &str)] = &[
     ("__gc", "setmetatable({}, { __gc = function() while true do end end })", "__gc is not available"),
     ("bytecode", "assert(load('\\27Lua', 'x', 'b'))", "attempt to load"),
     ("bytecode as text", "assert(load('\\27Lua\\x54\\0'))", ""),
-    // Errors that are no sentences.
+    // Errors that are not texts.
     ("a table as an error", "error({})", "error value is a table"),
     ("nil as an error", "error(nil)", "error value is a nil"),
     ("a function as an error", "error(print)", "error value is a function"),
@@ -219,7 +219,7 @@ const HOSTILE: &[(&str, &str, &str)] = &[
 #[test]
 fn every_hostile_script_ends_with_a_clear_error_by_its_deadline() {
     assert!(HOSTILE.len() >= 40);
-    // Two at a time, as there are cores: more would only measure each other.
+    // Two at a time, as there are two cores: more would disturb each other.
     let next = std::sync::atomic::AtomicUsize::new(0);
     let failures = std::sync::Mutex::new(Vec::new());
     std::thread::scope(|scope| {

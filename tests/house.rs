@@ -1,9 +1,9 @@
-//! Who may import whom, read from the `use crate::` lines; and which crates stay in which rooms.
+//! Which module may import which, read from the `use crate::` lines; and which modules may use certain crates.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Each room, and the rooms that it may import.
+/// Each module, and the modules that it may import.
 const ROOMS: &[(&str, &[&str])] = &[
     (
         "cli",
@@ -55,7 +55,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("simulator", &[]),
 ];
 
-/// Crates that only some rooms may name.
+/// Crates that only some modules may name.
 const KEPT: &[(&str, &[&str])] = &[
     ("mlua", &["worker"]),
     ("reqwest", &["client", "host/outbound"]),
@@ -92,7 +92,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Path below `src` without `.rs`, and the lines that are code.
+/// Returns each path below `src` without `.rs`, and its lines of code.
 fn house() -> Vec<(String, Vec<String>)> {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
@@ -106,7 +106,7 @@ fn house() -> Vec<(String, Vec<String>)> {
     files.iter().map(|path| (name(path), code(path))).collect()
 }
 
-/// The rooms named by `crate::ROOM` in a line, nested lists included.
+/// Returns the modules that `crate::ROOM` names in a line, including nested lists.
 fn imports(line: &str) -> BTreeSet<&str> {
     let mut rooms = BTreeSet::new();
     for rest in line.split("crate::").skip(1) {

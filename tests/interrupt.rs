@@ -1,4 +1,4 @@
-//! Ctrl-C: what is in flight is finished, nothing new begins, and the exit status says so.
+//! Ctrl-C: calls in flight are finished, no new ones start, and the exit status reports it.
 
 use std::io::Read;
 use std::process::Child;
@@ -13,10 +13,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::support::service::{Service, accept};
 use crate::support::{GUARD, Project, Ran};
 
-/// An answer is waited for longer than any test takes.
+/// A timeout for answers that is longer than any test.
 const PATIENT: &str = "[app.timeouts]\nread = \"10m\"\noverall = \"20m\"\n";
 
-/// Interrupts it, and waits until it says that it has heard.
+/// Interrupts the process and waits until it acknowledges this.
 fn interrupt(child: &mut Child) -> String {
     kill_process(Pid::from_child(child), Signal::INT).unwrap();
     let mut heard = Vec::new();
@@ -31,7 +31,7 @@ fn interrupt(child: &mut Child) -> String {
 
 #[test]
 fn what_is_in_flight_is_finished_and_nothing_new_begins() {
-    // The third message is answered only after the program was interrupted.
+    // The third message is answered only after the interrupt.
     let (go, wait) = mpsc::channel::<()>();
     let wait = Mutex::new(wait);
     let service = Arc::new(Service::answering(move |number, request| {
@@ -114,7 +114,8 @@ fn a_second_interrupt_ends_a_broadcast_at_once_and_what_was_in_flight_is_in_doub
         im.broadcast { name = "news", to = groups, message = { type = "txt", body = { msg = "x" } } }"#,
     )
     .file("mooncast.toml", PATIENT);
-    // One has its answer; as many as the quota lets leave have none. Those that resume it next are treated alike.
+    // One message has its answer; the others that the quota permitted have none. The same holds for the processes
+    // that resume it.
     for args in [&["run", "scripts/main.lua"][..], &["runs", "resume", "news"]] {
         let before = service.requests().len();
         let mut child = Project::start(project.command_against(&service, args));
@@ -131,7 +132,8 @@ fn a_second_interrupt_ends_a_broadcast_at_once_and_what_was_in_flight_is_in_doub
     let groups: std::collections::BTreeSet<_> =
         service.messages().iter().map(|message| message["to"][0].as_str().unwrap().to_owned()).collect();
     assert!(sent < 60 && service.messages().len() == groups.len(), "{sent} before");
-    // One whose intent was noted may not have left when its process ended: it is in doubt, and no other is missing.
+    // A message with a recorded intent may not have left before its process ended: it is in doubt, and no other is
+    // missing.
     let rows = project.mooncast(&["runs", "export", "news", "--format", "jsonl"]).exits(0).stdout;
     assert_eq!(rows.lines().count(), 60);
     for row in rows.lines().map(|row| serde_json::from_str::<serde_json::Value>(row).unwrap()) {

@@ -1,4 +1,4 @@
-//! What is malformed raises `invalid` with the right field, and reaches no socket.
+//! A malformed call raises `invalid` with the right field and makes no request.
 
 use crate::support::Project;
 use crate::support::service::Service;

@@ -1,4 +1,4 @@
-//! The one integration test binary: a file a feature.
+//! The single integration test binary, with one file per feature.
 #![allow(
     missing_docs,
     unreachable_pub,

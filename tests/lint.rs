@@ -1,8 +1,8 @@
-//! The linter against Lua itself: what one refuses for its syntax, the other refuses too.
+//! The linter compared with Lua itself: each refuses the syntax that the other refuses.
 
 use mooncast::cli::lint::Linter;
 
-/// Pieces of Lua, right and wrong, that are put together in pairs.
+/// Valid and invalid pieces of Lua, which are combined in pairs.
 const PIECES: &[&str] = &[
     "local a = 1",
     "a = a + 1",
@@ -107,7 +107,7 @@ fn syntax_is_judged_as_lua_judges_it() {
     let mut judge = |source: &str| {
         let lua_says = lua.load(source).set_name("=s").into_function().err().map(|error| error.to_string());
         let mut findings = linter.lint(source, &|_| Some(String::new()));
-        // Lua meets an undefined global only when it runs.
+        // Lua finds an undefined global only at run time.
         findings.retain(|finding| !finding.message.contains("is not defined"));
         judged += 1;
         if lua_says.is_some() == findings.is_empty() {

@@ -1,4 +1,4 @@
-//! The tests written in Lua, found by their place and run through the real binary; and the examples.
+//! The tests written in Lua, found by their path and run with the real binary; and the examples.
 
 use std::path::{Path, PathBuf};
 
@@ -22,7 +22,7 @@ fn lua_files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Runs a script in a copy of the project's scripts and tests; `-- flags: …` in its first lines is for the command.
+/// Runs a script in a copy of the project's scripts and tests. `-- flags: …` in its first lines is for the command.
 fn run(file: &Path) -> Ran {
     let source = std::fs::read_to_string(file).unwrap();
     let flags = source.lines().take(5).find_map(|line| line.strip_prefix("-- flags:")).unwrap_or_default();
@@ -42,7 +42,7 @@ fn run(file: &Path) -> Ran {
     Ran::of(&command.arg(file).output().unwrap())
 }
 
-/// What was received, as JSON; a 404 under `/missing`, a 302 under `/moved`.
+/// Returns the request as JSON; a 404 under `/missing`, a 302 under `/moved`.
 fn echo(request: &Request) -> Vec<u8> {
     let headers: serde_json::Map<String, serde_json::Value> =
         request.headers.iter().map(|(name, value)| (name.to_lowercase(), value.as_str().into())).collect();
@@ -69,7 +69,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Runs all scripts of a folder, two at a time; gives how many there were.
+/// Runs all scripts of a folder, two at a time. Returns their number.
 fn all_pass(folder: &str) -> usize {
     let mut found = Vec::new();
     lua_files(&root().join(folder), &mut found);

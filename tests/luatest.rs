@@ -1,4 +1,4 @@
-//! `mooncast test`: tests written in Lua, their failures, their reports; and the project's own.
+//! `mooncast test`: tests written in Lua, their failures and their reports; and the project's own tests.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use crate::support::{Project, Ran};
 
 const GROUP: &str = "184524748161025";
 
-/// A project with a file of tests whose first lines bring what all of them need.
+/// Makes a project with a file of tests, after the lines that all of them need.
 fn with_tests(tests: &str) -> Project {
     let begin = "local test, task = require('test'), require('task') local expect = test.expect\n";
     Project::new().file("scripts/tests/main.lua", format!("{begin}{tests}"))
@@ -353,7 +353,7 @@ fn files_are_found_by_place_and_name_and_tests_by_a_filter() {
     project.mooncast(&["test", "--filter", "deep/a.lua"]).exits(0).prints("1 test passed");
     project.mooncast(&["test", "scripts/tests"]).exits(0).prints("alpha").prints("1 test passed");
     project.mooncast(&["test", "scripts/b_test.lua"]).exits(0).prints("1 test passed");
-    // Elsewhere it is only looked at, or says what it is for.
+    // Other commands only check it, or explain how to run it.
     project.mooncast(&["check", "scripts/b_test.lua"]).exits(0);
     project
         .mooncast(&["run", "--simulator", "scripts/b_test.lua"])

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::Project;
 use crate::support::service::Service;
 
-/// Runs `send` and gives what arrived: one request, as JSON.
+/// Runs `send` and returns what arrived: one request, as JSON.
 #[track_caller]
 fn arrives(send: &str) -> (String, Value) {
     let service = Service::accepting();

@@ -101,7 +101,7 @@ fn a_crash_between_intent_and_outcome_leaves_the_key_in_doubt() {
 
 #[test]
 fn a_ledger_that_cannot_be_opened_stops_everything_before_it_is_sent() {
-    // About the file.
+    // This part tests the ledger's file.
     if store::server().is_some() {
         return;
     }

@@ -1,4 +1,4 @@
-//! Paths that lead elsewhere, given to everything that takes a path.
+//! Paths that leave the project, given to every function that takes a path.
 
 use std::os::unix::fs::symlink;
 

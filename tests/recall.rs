@@ -1,4 +1,4 @@
-//! Broadcasts that are taken back.
+//! Recalls of broadcasts.
 
 use serde_json::{Value, json};
 
@@ -13,12 +13,12 @@ for i = 1, 70 do groups[i] = 1000 + i end
 im.broadcast { name = "news", to = groups, message = { type = "txt", body = { msg = "oops" } } }
 "#;
 
-/// The messages that a recall names.
+/// Returns the messages that a recall names.
 fn asked(request: &Request) -> Vec<Value> {
     request.json()["msgs"].as_array().unwrap().clone()
 }
 
-/// Recalls, but refuses a call as a whole that names a message of group 1007 (as the vendor's errors say).
+/// Recalls messages. It refuses a whole call that names a message of group 1007 (as the vendor's errors say).
 fn service() -> Service {
     Service::answering(|count, request| {
         if !request.path.ends_with("/messages/batch_recall") {
@@ -69,7 +69,7 @@ fn what_was_sent_is_recalled_thirty_at_a_time_and_the_rest_is_told_with_its_reas
     assert_eq!(export.lines().filter(|row| row.ends_with(",yes")).count(), 69);
     assert_eq!(export.lines().filter(|row| row.ends_with(",refused")).count(), 1);
 
-    // Again, only what was not recalled is asked for.
+    // The second recall requests only the messages that were not recalled.
     runs(&["recall", "news", "--force"]).exits(3).prints("0 recalled").prints("69 were recalled before");
     let last = recalls(&service).pop().unwrap();
     assert_eq!((last.len(), &last[0]["to"], &last[0]["force"]), (1, &json!("1007"), &json!(true)));

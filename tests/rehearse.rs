@@ -1,4 +1,4 @@
-//! `mooncast rehearse`: what it shows, that nothing changes, and a run that is held to it.
+//! `mooncast rehearse`: its output, that it changes nothing, and a run that must follow the rehearsed plan.
 
 use std::path::Path;
 use std::time::Instant;
@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use crate::support::service::{self, Service};
 use crate::support::{Project, Ran};
 
-/// Rehearses `scripts/main.lua` and gives its document, and how it ended.
+/// Rehearses `scripts/main.lua`. Returns its document and the result.
 fn rehearse(project: &Project, more: &[&str]) -> (Value, Ran) {
     let ran = project.mooncast(&[&["rehearse", "--json"], more, &["scripts/main.lua"]].concat());
     let report = serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:#?}"));
     (report, ran)
 }
 
-/// Every path below a folder with its content, so that two looks can be compared.
+/// Finds every path below a folder with its content, so that two states can be compared.
 fn look(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
     for entry in std::fs::read_dir(folder).unwrap().flatten() {
         let path = entry.path();
@@ -29,7 +29,7 @@ fn look(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
     found.sort();
 }
 
-/// Not byte by byte where an assertion shows them.
+/// Returns contents as text, so that an assertion can show them.
 fn files(project: &Project) -> Vec<(String, String)> {
     let mut found = Vec::new();
     look(&project.path("."), &mut found);
@@ -43,7 +43,7 @@ fn seconds(from: &Value, to: &Value) -> i64 {
     at(to) - at(from)
 }
 
-/// Recipients without end, up to so many.
+/// A list of this many recipients.
 const MANY: &str = r#"
     local function many(last)
       local n = 0
@@ -56,7 +56,7 @@ const MANY: &str = r#"
 
 #[test]
 fn hours_take_seconds_and_the_clock_goes_with_them() {
-    // 7,200 at 0.2 a second are ten hours.
+    // 7,200 at 0.2 per second are ten hours.
     let project = Project::with_script(format!(
         r#"{MANY}
         local before = os.time()
@@ -158,7 +158,7 @@ im.broadcast { name = "fine", to = { "g1", {}, "g2" }, message = { type = "txt",
     assert_eq!(report["problems"]["total"], 7);
     assert_eq!(report["deliverable"], false);
     assert_eq!(report["plan"], Value::Null);
-    // What is fine is counted all the same.
+    // Valid recipients are counted all the same.
     assert_eq!(report["broadcasts"][0]["recipients"], 2);
     assert_eq!(report["broadcasts"][2]["recipients"], 2);
 }
@@ -180,7 +180,7 @@ fn the_list_of_problems_is_capped_and_the_count_is_not() {
         .prints("and 230 more");
 }
 
-/// Everything that would change something.
+/// Every kind of change.
 const BUSY: &str = r#"
     local fs, http, csv = require("fs"), require("http"), require("csv")
     local url = arg[1]
@@ -309,7 +309,7 @@ fn lists_are_read_only_when_it_is_asked_for() {
     assert!(service.requests().is_empty());
     run(&["rehearse", "--read-lists", "scripts/main.lua"]).exits(0).prints("3\n");
     assert!(service.messages().is_empty());
-    // Without a service there are the simulator's.
+    // Without a service, the simulator's groups are used.
     let simulated = project.within(&["rehearse", "--simulator", "scripts/main.lua"]).output().unwrap();
     Ran::of(&simulated).exits(0).prints("100\n");
     project.mooncast(&["rehearse", "--read-lists", "scripts/main.lua"]).exits(2);
@@ -337,7 +337,7 @@ fn targets_that_are_not_there_are_named() {
     run(&["rehearse", "--check-targets", "scripts/main.lua"]).exits(3).prints("g7");
 }
 
-/// Time, chance, a file, a list and a single send: all that a plan has to hold still.
+/// Time, randomness, a file, a list and a single send: everything that a plan must fix.
 const PLANNED: &str = r#"
     local file = im.upload("note.txt")
     require("task").sleep(0.01)
@@ -394,12 +394,12 @@ fn a_run_sends_what_was_rehearsed_and_nothing_else() {
     run(&held).exits(0).says("sent to 3 groups");
     let messages = service.messages();
     assert_eq!(messages.len(), 3);
-    // They are those that were shown, but for the file's address.
+    // The messages equal the shown ones, except for the file's URL.
     let shown = &report["broadcasts"][0]["samples"][0]["message"];
     let sent = messages.iter().find(|message| message["to"][0] == "g1").unwrap();
     assert_eq!(sent["ext"], shown["ext"]);
     assert_eq!(sent["body"]["url"], "https://files.example/chatfiles/u0");
-    // Again, it finds the broadcast finished, as any run does.
+    // A second run finds the broadcast finished, as any run does.
     run(&held).exits(0).says("nothing is sent again");
     run(&["run", "--plan", "nonsense", "scripts/main.lua"]).exits(2).says("it is no plan");
 }

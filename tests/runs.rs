@@ -1,4 +1,4 @@
-//! Broadcasts that are killed, resumed, looked at and settled, through the binary.
+//! Broadcasts that are killed, resumed, inspected and settled, with the binary.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -19,7 +19,7 @@ fn project() -> Project {
     Project::with_script(SCRIPT).file("mooncast.toml", SETTINGS)
 }
 
-/// How often each group got the message, by the service's own count.
+/// Returns the number of messages of each group, by the service's own count.
 fn received(service: &Service) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for message in service.messages() {
@@ -72,7 +72,7 @@ fn a_broadcast_is_listed_shown_exported_and_settled() {
     };
     runs(&["list"]).exits(0).prints("news/1");
     runs(&["show", "nothing"]).exits(2).says("no broadcast `nothing`");
-    // No script is needed to go on.
+    // Resuming needs no script.
     runs(&["resume", "news"])
         .exits(3)
         .prints("in_doubt")
@@ -80,7 +80,7 @@ fn a_broadcast_is_listed_shown_exported_and_settled() {
     let export = runs(&["export", "news", "--run", "1", "--state", "in_doubt"]).exits(0).stdout;
     let doubts = export.lines().count() - 1;
     assert!(doubts >= 1);
-    // The attempt whose answer never came is one.
+    // The attempt without an answer counts as one.
     assert!(export.lines().skip(1).all(|row| row.contains(",in_doubt,,1,")), "{export}");
     runs(&["settle", "news/1", "--again"]).exits(0).prints("pending again");
     runs(&["resume", "1"]).exits(0).prints("sent       60");
@@ -96,7 +96,7 @@ fn a_broadcast_is_listed_shown_exported_and_settled() {
 #[test]
 fn looking_makes_no_ledger() {
     let project = project();
-    // A server has a schema already, and whoever looks makes the tables.
+    // A server has a schema already, and a reading command makes the tables.
     if store::server().is_some() {
         project.mooncast(&["runs", "list"]).exits(0).prints("no broadcasts");
         return;
@@ -107,7 +107,7 @@ fn looking_makes_no_ledger() {
 
 const REFUSED: &str = r#"{"error":"illegal_argument","error_description":"no such group"}"#;
 
-/// Refuses the messages to group 1007, and accepts the others.
+/// Refuses the messages to group 1007 and accepts the others.
 fn refusing() -> Service {
     Service::answering(|count, request| {
         if String::from_utf8_lossy(&request.body).contains("\"1007\"") {
@@ -155,13 +155,13 @@ fn a_log_for_programs_holds_nothing_else() {
     assert_eq!(with("rejected").unwrap()["sent"], 59);
 }
 
-/// Runs a command on a terminal until `seen` is in what it shows there, and interrupts it.
+/// Runs a command on a terminal until `seen` is true for its output, and interrupts it.
 fn on_terminal(mut command: std::process::Command, seen: impl Fn(&str) -> bool) -> String {
     let size = nix::pty::Winsize { ws_row: 24, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
     let terminal = nix::pty::openpty(&size, None).unwrap();
     command.stdout(std::process::Stdio::null()).stderr(terminal.slave).env("TERM", "xterm");
     let mut child = command.spawn().unwrap();
-    // It holds the other end.
+    // The command holds the other end.
     drop(command);
     let (mut shown, mut told) = (String::new(), false);
     let mut reader = std::fs::File::from(terminal.master);

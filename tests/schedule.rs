@@ -1,9 +1,9 @@
-//! Jobs from outside: what declaring them refuses, what `check` shows of them, and one that is run now.
+//! Jobs from outside: refused declarations, the output of `check`, and a job that is run now.
 
 use crate::support::Project;
 use crate::support::service::Service;
 
-/// Declares with what is given, and says what came of it.
+/// Makes a declaration with this call, and returns the result.
 fn declare(call: &str) -> String {
     let script = format!(
         r#"local ok, problem = pcall(function() {call} end)
@@ -108,7 +108,7 @@ fn a_script_that_only_declares_says_how_to_run_a_job() {
         .exits(0)
         .prints("loaded")
         .says("scripts/main.lua declares 4 jobs, which were not run: `morning`, `hourly`, `past`, `far`. One of them now: `mooncast run scripts/main.lua --job NAME`; all at their times: `mooncast serve`");
-    // What has a business of its own is not told.
+    // A script that sends by itself is not reported.
     let sends = "schedule.every('1h', print) im.group_send({ to = '1', type = 'txt', body = { msg = 'x' } })";
     Project::with_script(sends).run_simulated().exits(0).never_says("mooncast serve");
 }

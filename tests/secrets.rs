@@ -1,4 +1,4 @@
-//! A token and a secret are looked for in everything that comes out, and in the worker itself.
+//! A token and a secret are searched for in all output, and in the worker itself.
 
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::PermissionsExt;
@@ -11,7 +11,7 @@ use crate::support::{Project, Ran};
 const SECRET: &str = "canary-secret-5f0c1b7e";
 const TOKEN: &str = "canary-token-91d3aa42";
 
-/// Children of children included.
+/// Returns the children of a process, including their children.
 fn descendants(of: u32) -> Vec<u32> {
     let tasks = std::fs::read_dir(format!("/proc/{of}/task")).into_iter().flatten().flatten();
     let children: Vec<u32> = tasks
@@ -23,7 +23,7 @@ fn descendants(of: u32) -> Vec<u32> {
     children.iter().copied().chain(children.iter().flat_map(|child| descendants(*child))).collect()
 }
 
-/// Everything that a process has in memory and may be read.
+/// Returns all readable memory of a process.
 fn memory(pid: u32) -> Vec<u8> {
     let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
     let mut memory = std::fs::File::open(format!("/proc/{pid}/mem")).unwrap();
@@ -58,10 +58,10 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
 
 #[test]
 fn the_token_and_the_secret_are_nowhere_but_in_the_token_file() {
-    // While the last message is being answered the worker waits, so its memory stands still and can be read.
+    // While the last message is being answered the worker waits, so its memory does not change and can be read.
     let seen: Arc<Mutex<Vec<u8>>> = Arc::default();
     let worker = Arc::clone(&seen);
-    // Other tests have workers too.
+    // Other tests also have workers.
     let host: Arc<OnceLock<u32>> = Arc::default();
     let of = Arc::clone(&host);
     let service = Service::answering(move |number, request| {
@@ -74,7 +74,7 @@ fn the_token_and_the_secret_are_nowhere_but_in_the_token_file() {
         }
         assert_eq!(request.header("authorization"), Some(format!("Bearer {TOKEN}").as_str()));
         if request.path.contains("/chatgroups/bad/users") {
-            // A service that plays back what it was told must not make us print it.
+            // A service that echoes a request must not make the program print it.
             let echo =
                 format!(r#"{{"error":"illegal_argument","error_description":"Bearer {TOKEN} {SECRET}"}}"#);
             return json(400, &echo);
@@ -156,7 +156,7 @@ fn the_token_and_the_secret_are_nowhere_but_in_the_token_file() {
     assert_eq!(with(SECRET), [&project.path("secret.txt")]);
     let token_files = with(TOKEN);
     if project.schema().address().is_some() {
-        // On a store that hosts share it is there, and nobody can read it.
+        // On a shared store the token is in the database, encrypted.
         assert!(token_files.is_empty(), "{token_files:?}");
         return;
     }

@@ -1,4 +1,4 @@
-//! `mooncast serve` from outside: jobs at their instants, what is left of killed runs, what people say meanwhile, its end.
+//! `mooncast serve` from outside: jobs at their times, killed runs, operators' commands, and the daemon's end.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::support::{Project, Ran, store};
 use crate::survival::server::Server;
 use crate::survival::{command, ended, left_to};
 
-/// A project with a script, whose quota is lifted.
+/// A project with a script and without a quota.
 fn project(script: &str) -> Project {
     Project::new()
         .file(
@@ -29,12 +29,12 @@ fn simulated(project: &Project) -> Serving {
     Serving::start(project.command(&["serve", "--simulator"]))
 }
 
-/// What `mooncast jobs` says, with the simulator's ledger.
+/// Returns the output of `mooncast jobs`, with the simulator's ledger.
 fn jobs(project: &Project, args: &[&str]) -> Ran {
     project.mooncast(&[&["jobs", "--simulator"], args].concat())
 }
 
-/// What a job shows once that has this text.
+/// Returns what `jobs show` prints for a job, once it has this text.
 #[track_caller]
 fn shows(project: &Project, args: &[&str], text: &str) -> String {
     let began = std::time::Instant::now();
@@ -187,7 +187,7 @@ fn what_people_say_of_broadcasts_is_heard_by_the_daemon_and_nobody_else_drives_t
     assert!(server.wait_for(2));
     let runs = |args: &[&str]| ended(command(&project, &server, args));
     runs(&["runs", "pause", "news"]).exits(0);
-    // It cannot be over before that is said.
+    // The broadcast cannot finish before the command is given.
     server.hold_from(server.told().accepted + 20);
     runs(&["runs", "resume", "news"]).exits(0).prints(left_to());
     server.let_go();
@@ -255,7 +255,7 @@ fn jobs_are_listed_triggered_paused_resumed_and_cancelled_from_another_process()
     serving.says("a job is paused", 1);
     jobs(&project, &[]).exits(0).prints("paused");
     let printed = serving.printed().len();
-    // Another job's runs show that time goes on: one asked for by a person runs although the job is paused.
+    // Another job's runs show that time passes. A requested run starts although the job is paused.
     jobs(&project, &["trigger", "tick"]).exits(0);
     serving.prints("tick", printed);
     jobs(&project, &["resume", "tick"]).exits(0).prints("goes on");
@@ -348,7 +348,7 @@ fn a_stop_finishes_what_is_in_flight_and_a_second_one_ends_at_once() {
     serving.prints("in", 1);
     let ran = serving.stop().exits(0).says("a run is cut short");
     assert!(!ran.stdout.contains("out"), "{ran:#?}");
-    // It was not finished, so the next daemon enters it again.
+    // It was not finished, so the next daemon starts it again.
     let serving = simulated(&slow);
     serving.says("a run is entered again", 1);
     serving.prints("in", 1);
@@ -374,7 +374,7 @@ fn an_at_in_the_past_counts_as_missed_also_when_it_is_saved_under_the_daemon() {
     serving.prints("soon ran", 1);
     let ran = serving.stop().exits(0);
     assert!(!ran.stdout.contains("old ran"), "{ran:#?}");
-    // The same instant does not come again.
+    // The same scheduled time does not run again.
     let serving = simulated(&project);
     serving.signal(Signal::HUP);
     serving.says("looking at all files again", 1);

@@ -1,4 +1,4 @@
-//! Two runs of one project at once: together they keep to the quota, and both get on.
+//! Two runs of one project at once: together they keep the quota, and both make progress.
 
 use std::io::{BufRead, BufReader};
 
@@ -8,7 +8,7 @@ use crate::support::{Project, Ran};
 
 const SETTINGS: &str = "[app.limits]\ngroup_per_second = 100\n";
 
-/// 150 messages from eight tasks, each in the name of who runs the script.
+/// 150 messages from eight tasks. Each contains the name of its run.
 const SCRIPT: &str = r#"
 local task = require("task")
 local left, tasks = 150, {}
@@ -52,7 +52,7 @@ fn two_runs_on_one_ledger_are_refused_nothing_and_both_get_on() {
     assert!(simulator.wait().unwrap().success());
     let record = std::fs::read_to_string(project.path("received.jsonl")).unwrap();
     assert_eq!(record.lines().count(), 300);
-    // Neither waits until the other has ended.
+    // Neither run waits until the other has ended.
     for who in [r#""one""#, r#""two""#] {
         let early = record.lines().take(200).filter(|line| line.contains(who)).count();
         assert!(early >= 20, "{who} has {early} of the first 200");

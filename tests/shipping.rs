@@ -1,5 +1,5 @@
-//! What a release consists of: the manual, the completions, the package with its unit, the image, the documents; and
-//! that a new project comes with a CI file which works.
+//! The content of a release: the manual, the completions, the package with its unit, the image, the documents. Also,
+//! a new project has a working CI file.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,8 @@ fn help(words: &[String]) -> String {
     Project::new().mooncast(&args).exits(0).stdout
 }
 
-/// Every command by its words, `runs list` for instance, as `--help` tells them. The first is none: the program itself.
+/// Returns the words of every command, such as `runs list`, as `--help` lists them. The first one is empty: the
+/// program itself.
 fn commands() -> Vec<Vec<String>> {
     let mut all = vec![Vec::new()];
     let mut next = 0;
@@ -43,7 +44,7 @@ fn commands() -> Vec<Vec<String>> {
     all
 }
 
-/// The macros of man(7) that the pages are made of, and the requests of roff that stand before them.
+/// The macros of man(7) in the pages, and the roff requests before them.
 const MACROS: [&str; 12] = ["TH", "SH", "SS", "PP", "TP", "IP", "RS", "RE", "br", "ie", "el", "ds"];
 
 fn is_well_formed(page: &str) -> bool {
@@ -96,7 +97,7 @@ fn completions_know_every_command() {
             assert!(word.split('-').all(|part| known.contains(part)), "{shell} does not know {word}");
         }
     }
-    // Bash is asked itself.
+    // Bash itself is used.
     project.write("completions", project.mooncast(&["completions", "bash"]).exits(0).stdout);
     let ask = "source completions; COMP_WORDS=(mooncast \"$@\" ''); COMP_CWORD=$(($# + 1)); \
                _mooncast mooncast '' \"${!#}\"; printf '%s\\n' \"${COMPREPLY[@]}\"";
@@ -109,7 +110,7 @@ fn completions_know_every_command() {
     }
 }
 
-/// Sections and their settings; anything else has no place in a unit.
+/// Returns the sections and their settings. Anything else is not allowed in a unit.
 fn unit() -> Vec<(String, String, String)> {
     let mut section = String::new();
     let mut settings = Vec::new();
@@ -176,7 +177,7 @@ fn what_the_package_holds_is_there_or_made_by_the_release() {
     for file in package["conf-files"].as_array().unwrap() {
         assert!(targets.iter().any(|target| target == file.as_str().unwrap()), "{file}");
     }
-    // It begins nothing by itself.
+    // The package starts nothing by itself.
     let units = &package["systemd-units"];
     assert_eq!((units["enable"].as_bool(), units["start"].as_bool()), (Some(false), Some(false)));
     let folder = root().join(units["unit-scripts"].as_str().unwrap());
@@ -204,7 +205,7 @@ fn the_image_runs_commands_that_there_are_as_nobody() {
     assert!(toolchain.contains(&format!("\"{}\"", version.split('-').next().unwrap())));
 }
 
-/// The values of all `run` in a YAML text.
+/// Returns the values of all `run` keys in a YAML text.
 fn steps(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut after_run = false;
@@ -253,7 +254,7 @@ fn a_new_project_sends_only_when_its_script_is_run() {
         .exits(0)
         .prints("group 184524748161025 got")
         .says("sent to 3 groups");
-    // Its job, without the dashes, is one that the daemon takes; loading it sends nothing.
+    // Its job, without the dashes, is accepted by the daemon. Loading it sends nothing.
     let script = std::fs::read_to_string(project.path("spring/scripts/hello.lua")).unwrap();
     let (before, job) = script.split_once("-- schedule.cron").unwrap();
     project.write("spring/scripts/hello.lua", format!("{before}schedule.cron{}", job.replace("\n-- ", "\n")));

@@ -1,10 +1,11 @@
-//! `store`: what is kept outlives the run that kept it, whoever else writes; what is refused; what a rehearsal changes.
+//! `store`: values outlive the run that wrote them, whatever other processes write; refused calls; and what a
+//! rehearsal changes.
 
 use std::process::Stdio;
 
 use crate::support::{Project, Ran};
 
-/// Runs the script with a text that it is to see as `arg[1]`.
+/// Runs the script with a text as `arg[1]`.
 fn run(project: &Project, word: &str) -> Ran {
     project.mooncast(&["run", "--simulator", "scripts/main.lua", word])
 }
@@ -128,7 +129,7 @@ fn keys_come_in_order_page_after_page() {
 
 #[test]
 fn values_expire_by_the_run_s_clock() {
-    // A rehearsal's hours are as good as an operator's.
+    // A rehearsal's clock is as good as a real one.
     let project = Project::with_script(
         r#"local store, task = require("store"), require("task")
         store.set("short", 1, { ttl = "90s" })

@@ -1,5 +1,5 @@
-//! `mooncast store`, and the way to a server: what is shown of its address, and what TLS holds it to. What needs a server
-//! runs where `MOONCAST_TEST_STORE` names one.
+//! `mooncast store`, and the connection to a server: what is shown of its URL, and what TLS requires of the server.
+//! Tests that need a server run if `MOONCAST_TEST_STORE` names one.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -24,14 +24,15 @@ fn sent() -> Project {
     project
 }
 
-/// A schema of a test's own and its address, where the tests are given a server.
+/// Returns a test's own schema and its URL, if the tests have a server.
 fn schema() -> Option<(Schema, String)> {
     let schema = Schema::default();
     let address = schema.address()?;
     Some((schema, address))
 }
 
-/// Runs the command with the ledger in a file, or where the settings say; the simulator is one within it.
+/// Runs the command with the ledger in a file, or in the store of the settings. The simulator runs inside the
+/// command.
 fn of_file(project: &Project, args: &[&str]) -> Ran {
     Ran::of(&project.within(args).output().unwrap())
 }
@@ -48,7 +49,7 @@ fn a_file_is_copied_into_another_and_goes_on_there() {
     let (from, there) = (from.to_str().unwrap(), there.to_str().unwrap());
     let ran = of_file(&project, &["store", "copy", from, there]).exits(0);
     ran.prints("recipients                3  ").prints("read back and the same");
-    // What was sent counts as sent.
+    // Sent messages count as sent.
     of_file(&to, &["run", "--simulator", "scripts/main.lua"]).exits(0).says("nothing is sent again");
     of_file(&project, &["store", "copy", from, there]).exits(2).says("it is not empty").says("apps");
     of_file(&project, &["store", "copy", from, from]).exits(2).says("into itself");
@@ -145,13 +146,13 @@ fn a_ledger_goes_to_a_server_and_back() {
     let back = project.path("back");
     let back = back.to_str().unwrap();
     with_store(&project, &address, &["store", "copy", "env:MOONCAST_STORE", back]).exits(0);
-    // A part of it that is gone is found.
+    // A missing part is found.
     schema.run("DELETE FROM recipients WHERE seq = 2; ALTER SEQUENCE sends_id_seq RESTART");
     let check = with_store(&project, &address, &["store", "check"]).exits(2);
     check
         .prints("BAD  rows: news/1: it says 3 sent, and there are 2")
         .prints("BAD  rows: sends: the next row");
-    // A newer program may have been here.
+    // A newer version may have changed the schema.
     schema.run("UPDATE schema_version SET version = 90, least = 1");
     with_store(&project, &address, &["store", "migrate"]).exits(0).prints("version 90, newer than");
     schema.run("UPDATE schema_version SET least = 90");
@@ -201,7 +202,7 @@ fn hosts_that_share_a_store_share_the_token() {
     );
 }
 
-/// A server that takes only who encrypts and knows the password, with a certificate of its own authority.
+/// A server that requires encryption and a password, with a certificate of its own authority.
 struct Guarded {
     folder: PathBuf,
     address: String,
@@ -229,7 +230,7 @@ impl Guarded {
         Self { folder, address, keys }
     }
 
-    /// The address as a user with this password gives it, by this name of the machine.
+    /// Returns the URL for a user with this password, by this name of the machine.
     fn at(&self, host: &str, password: &str, parameters: &str) -> String {
         let address = self.address.replace("mooncast@127.0.0.1", &format!("mooncast:{password}@{host}"));
         format!("{address}?{parameters}").replace("KEYS", self.keys.path().to_str().unwrap())
@@ -263,7 +264,7 @@ fn a_server_is_held_to_its_certificate() {
     check(&server.at("localhost", PASSWORD, verified)).exits(0).prints("TLSv1.3");
     with_store(&project, &server.at("localhost", PASSWORD, verified), &["store", "migrate"]).exits(0);
     check(&server.at("localhost", PASSWORD, "sslmode=require")).exits(0).prints("TLSv1.3");
-    // Without encryption, by another authority, by another name, without any authority, with another password.
+    // Without encryption, with another authority, with another name, without any authority, with another password.
     let untrusted = "there is no safe connection to the store";
     check(&server.at("localhost", PASSWORD, "sslmode=disable"))
         .exits(2)
@@ -281,6 +282,6 @@ fn a_server_is_held_to_its_certificate() {
     nowhere.prints("sslrootcert: ").prints("nowhere.crt: No such file");
     let wrong = check(&server.at("localhost", "CANARY-7d1f-not", verified)).exits(2);
     wrong.prints("the store lets nobody in like this").never_says("CANARY");
-    // A server that does not encrypt is none for who insists.
+    // A connection that requires encryption refuses a server without it.
     check(&format!("{plain}?sslmode=require")).exits(2).prints(untrusted);
 }

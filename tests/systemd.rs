@@ -1,4 +1,4 @@
-//! The book's chapter on systemd, carried out: its commands in a root of their own, then the unit's command as systemd
+//! Executes the book's chapter on systemd: its commands in a separate root folder, then the unit's command as systemd
 //! would run it.
 
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use crate::support::{GUARD, Project, Ran};
 
 const UNIT: &str = "etc/systemd/system/mooncast.service";
 
-/// The chapter's first block for systemd.
+/// Returns the chapter's first block for systemd.
 fn chapter() -> String {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/en/src/production.md");
     let text = fs::read_to_string(page).unwrap();
@@ -28,7 +28,7 @@ fn executable(path: &Path, text: &str) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// A root in which the chapter's commands were run, with the settings of an app at `service`.
+/// A root folder in which the chapter's commands were run, with the settings of an app at `service`.
 struct Root {
     project: Project,
 }
@@ -49,7 +49,8 @@ impl Root {
             ),
         );
         root.project.write("secret", "the-secret-of-the-app\n");
-        // Programs that would change this machine are told to work in the root, or do there what matters here.
+        // Programs that would change this machine get arguments for the root folder, or a replacement with the same
+        // effect there.
         let shim = |name: &str, text: &str| executable(&root.path(format!("shims/{name}")), text);
         let at = at.to_str().unwrap().trim_end_matches('/');
         shim("systemctl", &format!("echo \"$@\" >>{at}/systemctl"));
@@ -57,7 +58,7 @@ impl Root {
             shim("systemd-sysusers", &format!("exec /usr/bin/systemd-sysusers --root={at} \"$@\""));
             shim("systemd-tmpfiles", &format!("exec /usr/bin/systemd-tmpfiles --root={at} \"$@\""));
         } else {
-            // Only root can make users and give files to them.
+            // Only root can create users and change the owner of files.
             shim("systemd-sysusers", &format!("echo mooncast:x:999:999 >>{at}/etc/passwd"));
             shim("systemd-tmpfiles", &format!("install -d -m 750 {at}/var/lib/mooncast {at}/etc/mooncast"));
         }
@@ -80,7 +81,7 @@ impl Root {
         self.project.path(path)
     }
 
-    /// The settings of the unit's section `[Service]`, with those of its drop-ins.
+    /// Returns the settings of the unit's section `[Service]`, including those of its drop-ins.
     fn settings(&self) -> Vec<(String, String)> {
         let mut files = vec![self.path(UNIT)];
         let drop_ins = fs::read_dir(self.path(format!("{UNIT}.d"))).unwrap();
@@ -90,7 +91,7 @@ impl Root {
         lines.filter_map(|line| line.split_once('=')).map(|(key, value)| (key.into(), value.into())).collect()
     }
 
-    /// The unit's command, with the environment and the credentials that its settings give it.
+    /// Returns the unit's command, with the environment and the credentials of its settings.
     fn command(&self) -> Command {
         let settings = self.settings();
         let all = |name: &'static str| {

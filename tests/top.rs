@@ -1,4 +1,4 @@
-//! `mooncast top`: a snapshot without a terminal, and the screen in one.
+//! `mooncast top`: a snapshot without a terminal, and the screen on one.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::support::service::{Service, accept};
 use crate::support::{Project, Ran, store, wrapped};
 
-/// A project whose script is sending to 400 groups, three of which have it, to a service that answers no more.
+/// A project whose script sends to 400 groups. Three have got the message, and the service no longer answers.
 fn sending() -> (Project, Service, Child) {
     let service = Service::answering(|number, request| {
         if number < 3 {
@@ -56,13 +56,13 @@ fn without_a_terminal_it_shows_how_everything_stands_once() {
     end(child);
     project.mooncast(&["runs", "pause", "news"]).exits(0);
     project.mooncast(&["top", "--once"]).exits(0).prints("paused");
-    // On a server there are always tables to look at.
+    // On a server the tables always exist.
     if store::server().is_none() {
         Project::new().mooncast(&["top", "--once"]).exits(2).says("nothing was sent");
     }
 }
 
-/// The program on a terminal of its own.
+/// The program on its own terminal.
 struct Screen {
     child: Child,
     keys: File,
@@ -77,7 +77,7 @@ impl Screen {
         let pty = openpty(&size, None).unwrap();
         let terminal = std::fs::read_link(format!("/proc/self/fd/{}", fd(&pty.slave))).unwrap();
         let plain = against(project, service, &["top"]);
-        // Of a session of its own, so that the terminal tells it of its size and of its end.
+        // In its own session, so that the terminal reports its size and its end.
         let mut command = wrapped(&["setsid", "--ctty"], &plain);
         command.env("TERM", "xterm-256color");
         let end = || Stdio::from(pty.slave.try_clone().unwrap());
@@ -98,7 +98,7 @@ impl Screen {
         Self { child, keys: File::from(pty.master), drawn, text: String::new(), terminal }
     }
 
-    /// Waits until this is drawn after what was waited for before.
+    /// Waits until this text is drawn after the text of the last wait.
     #[track_caller]
     fn draws(&mut self, text: &str) {
         loop {
@@ -117,7 +117,7 @@ impl Screen {
         self.keys.write_all(keys.as_bytes()).unwrap();
     }
 
-    /// Waits until it has left the terminal as it was.
+    /// Waits until it has restored the terminal.
     #[track_caller]
     fn leaves(mut self) {
         self.draws("\x1b[?1049l");
@@ -145,7 +145,7 @@ fn on_a_terminal_it_is_drawn_steered_resized_and_left() {
     screen.press("p");
     screen.draws("pause");
     screen.press("n");
-    // What was not meant is not done.
+    // An unconfirmed action is not done.
     screen.draws("Tab");
     assert!(!project.mooncast(&["runs", "list"]).exits(0).stdout.contains("paused"));
     screen.press("p");

@@ -1,29 +1,29 @@
-//! Spans at a collector: a run's, its broadcast's, their messages' and requests', each below the one that it is part of.
+//! Spans at a collector: a run's, its broadcast's, their messages' and requests', each below its parent.
 
 use std::process::Command;
 
 use crate::support::service::{Service, accept, json};
 use crate::support::{Project, Ran};
 
-/// A job that sends a message of its own and a broadcast.
+/// A job that sends a single message and a broadcast.
 const NEWS: &str = "local schedule = require('schedule')
 schedule.every('10000h', { name = 'news' }, function(c)
   im.group_send { to = { 'canary-group-1', 'canary-group-2' }, type = 'txt', body = { msg = 'canary-text' } }
   im.broadcast { name = 'letter', to = { 3, 4, 5 }, message = { type = 'txt', body = { msg = 'x' } } }
 end)\n";
 
-/// A span as the collector got it.
+/// A span as the collector received it.
 #[derive(Debug, Clone, Default)]
 struct Span {
     id: Vec<u8>,
     parent: Vec<u8>,
     trace: Vec<u8>,
     name: String,
-    /// Its attributes as they came: names and values.
+    /// Its attributes as received: names and values.
     attributes: String,
 }
 
-/// The fields of a protobuf message that have bytes, by number.
+/// Returns the fields of a protobuf message that contain bytes, by number.
 fn fields(mut bytes: &[u8]) -> Vec<(u64, &[u8])> {
     fn number(bytes: &mut &[u8]) -> u64 {
         let mut value = 0;
@@ -63,7 +63,7 @@ fn below(bytes: &[u8], number: u64) -> Vec<&[u8]> {
     fields(bytes).into_iter().filter(|(found, _)| *found == number).map(|(_, field)| field).collect()
 }
 
-/// The spans of an export (`ExportTraceServiceRequest`).
+/// Returns the spans of an export (`ExportTraceServiceRequest`).
 fn spans(body: &[u8]) -> Vec<Span> {
     let scopes = below(body, 1).into_iter().flat_map(|resource| below(resource, 2));
     let spans = scopes.flat_map(|scope| below(scope, 2));

@@ -1,4 +1,4 @@
-//! Uploads that are used again, and those that expire before their broadcast is sent.
+//! Uploads that are reused, and uploads that expire before their broadcast is sent.
 
 use std::path::Path;
 use std::rc::Rc;
@@ -23,12 +23,12 @@ use crate::support::store::Schema;
 const KEY: &str = "app";
 const DAY: Duration = Duration::from_hours(24);
 
-/// Takes uploads, each under an address and with a secret of its own.
+/// Accepts uploads, each with its own URL and secret.
 fn service() -> Service {
     locked(Arc::default())
 }
 
-/// The same, but it takes no message while it is locked.
+/// [`service`] that accepts no message while it is locked.
 fn locked(locked: Arc<AtomicBool>) -> Service {
     Service::answering(move |count, request| {
         if locked.load(Ordering::Relaxed) && request.path.ends_with("/messages/chatgroups") {
@@ -86,10 +86,10 @@ fn the_same_content_is_uploaded_once_also_at_once_and_by_a_later_run() {
     }
 }
 
-/// A road with a ledger, whose clock moves as it is told.
+/// The delivery code with a ledger and a clock that the test moves.
 struct Scene {
     folder: tempfile::TempDir,
-    /// Where the ledger is on a server; as long as it is needed there.
+    /// The ledger's schema on a server, which must live as long as the ledger.
     _schema: Schema,
     service: Arc<Service>,
     clock: Clock,
@@ -119,8 +119,8 @@ impl Scene {
         Self { folder, _schema: schema, service, clock, delivery, spec }
     }
 
-    /// Lets days go by as on a machine that sleeps: an owner on a server has no time to say so often that it lives, but
-    /// says it again before anything else happens.
+    /// Passes days as on a machine that sleeps. An instance on a server cannot send its heartbeats meanwhile, but
+    /// sends one before anything else happens.
     async fn pass(&self, time: Duration) {
         self.clock.set_unix_time(self.clock.unix_time() + time);
         self.clock.sleep(Duration::from_secs(5)).await;
@@ -134,14 +134,14 @@ impl Scene {
             filename: None,
             priority: Priority::Normal,
             reuse: true,
-            // The content is of no kind.
+            // The content has no known media type.
             force: true,
         };
         let (_switch, stop) = StopSwitch::new();
         serde_json::to_value(self.delivery.upload(file, options, &stop).await.unwrap()).unwrap()
     }
 
-    /// A broadcast of an image to three groups, with its plan fixed.
+    /// Makes a broadcast of an image to three groups, with a fixed plan.
     async fn plan(&self, file: &serde_json::Value) -> BroadcastId {
         let (open, app) = self.delivery.entry().await.unwrap().unwrap();
         let found = open.ledger.find_or_create(app, "news", "1", &self.spec).await.unwrap();
@@ -171,7 +171,7 @@ impl Scene {
             .unwrap()
     }
 
-    /// The addresses and secrets that were sent.
+    /// Returns the URLs and secrets that were sent.
     fn sent(&self) -> Vec<(String, String)> {
         let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
         let messages = self.service.messages();
@@ -206,7 +206,7 @@ fn what_expired_before_it_was_sent_is_uploaded_again_and_the_plan_goes_on_with_i
         let file = scene.upload(&path).await;
         let id = scene.plan(&file).await;
         scene.pass(8 * DAY).await;
-        // Another upload of the same content in between changes nothing for the plan.
+        // Another upload of the same content does not change the plan.
         let second = scene.upload(&path).await;
         assert_ne!(second["url"], file["url"]);
         assert_eq!(scene.drive(id).await.end, DriveEnd::Finished);

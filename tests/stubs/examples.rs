@@ -1,4 +1,5 @@
-//! The calls in all examples against the stubs: what they call is declared, with as many arguments.
+//! Compares the calls in all examples with the stubs: each called function is declared, and takes this many
+//! arguments.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,10 +14,10 @@ use crate::book::reference::files;
 use crate::book::stub::Kind;
 use crate::book::written;
 
-/// How many arguments a function takes: at least, at the most.
+/// The number of arguments that a function takes: the least and the most.
 type Takes = (usize, usize);
 
-/// The functions of all modules by their names, and how many arguments each takes.
+/// Returns the functions of all modules by name, with their numbers of arguments.
 fn declared() -> BTreeMap<String, Takes> {
     let entries = files().into_iter().flat_map(|(_, file)| file.entries);
     let functions = entries.filter(|entry| entry.kind == Kind::Function);
@@ -31,19 +32,19 @@ fn declared() -> BTreeMap<String, Takes> {
             } else {
                 entry.arguments.len()
             };
-            // What an overload leaves out may be left out.
+            // Arguments that an overload leaves out are optional.
             let fewer = entry.overloads.len();
             (entry.name.clone(), (needed.count().saturating_sub(fewer), most))
         })
         .collect()
 }
 
-/// The calls of a script, as far as they name a module's function.
+/// The calls of a script that name a module's function.
 #[derive(Default)]
 struct Calls {
-    /// The modules of the script, by the names that it gives them.
+    /// The modules of the script, by their local names.
     modules: BTreeMap<String, String>,
-    /// The function, and with how many arguments; none where that is not to be seen.
+    /// The function and its number of arguments; None if the number is unknown.
     found: Vec<(String, Option<usize>)>,
 }
 
@@ -75,7 +76,7 @@ impl Visitor for Calls {
 
 fn count(arguments: &FunctionArgs) -> Option<usize> {
     let FunctionArgs::Parentheses { arguments, .. } = arguments else { return Some(1) };
-    // A call at the end gives as many as it gives.
+    // A call in the last position may give any number of values.
     let open = matches!(arguments.iter().last(), Some(Expression::FunctionCall(_)))
         || arguments.iter().last().is_some_and(|last| last.to_string().trim() == "...");
     (!open).then_some(arguments.len())

@@ -1,5 +1,5 @@
-//! The editor stubs and the documented library against what scripts really find: the same members, no more, no less;
-//! the same parameters, options and fields (`shapes`); and the calls of all examples against them (`examples`).
+//! Compares the editor stubs and the documented library with what scripts really find: exactly the same members; the
+//! same parameters, options and fields (`shapes`); and the calls of all examples (`examples`).
 
 mod examples;
 mod shapes;
@@ -10,16 +10,16 @@ use std::process::Command;
 
 type Modules = BTreeMap<String, BTreeSet<String>>;
 
-/// Modules of Lua's own, which editors know without a stub; `os` has one, for it is less here.
+/// Lua's own modules, which editors know without a stub. `os` has a stub, since it is reduced here.
 const LUA_S_OWN: [&str; 5] = ["coroutine", "table", "string", "utf8", "math"];
 
-/// Modules that are built in; those with a file in stdlib/ are found by it.
+/// Built-in modules. Modules with a file in stdlib/ are found by the file.
 const BUILT_IN: [&str; 14] = [
     "im", "json", "csv", "http", "fs", "env", "log", "task", "datetime", "template", "hash", "os",
     "schedule", "store",
 ];
 
-/// What each file of the folders declares of the module that it is named after.
+/// Returns what each file of the folders declares of the module that it is named after.
 fn declared() -> Modules {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut modules = Modules::new();
@@ -41,7 +41,7 @@ fn declared() -> Modules {
     modules
 }
 
-/// The member that a line declares: `function name.member(…)` or `name.member = …`.
+/// Returns the member that a line declares: `function name.member(…)` or `name.member = …`.
 fn declaration<'a>(line: &'a str, module: &str) -> Option<&'a str> {
     let (line, ends) = match line.strip_prefix("function ") {
         Some(function) => (function, '('),
@@ -52,7 +52,7 @@ fn declaration<'a>(line: &'a str, module: &str) -> Option<&'a str> {
     (ends == '(' || rest.starts_with(" = ")).then_some(member)
 }
 
-/// What a script finds in each module; private members, with a `_` before their name, are not its business.
+/// Returns the members that a script finds in each module. Private ones, whose names begin with `_`, are left out.
 fn found(names: &BTreeSet<&str>) -> Modules {
     let folder = tempfile::tempdir().unwrap();
     let list: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
@@ -86,7 +86,7 @@ fn found(names: &BTreeSet<&str>) -> Modules {
 #[test]
 fn what_check_takes_for_defined_is_what_scripts_find() {
     let folder = tempfile::tempdir().unwrap();
-    // Not one of these may be taken for undefined, nor one of these limits for unknown.
+    // The linter must not report any of these as undefined, nor any of these limits as unknown.
     let names = "local g, l = {}, {}
         for name in pairs(_ENV) do g[#g + 1] = name end
         for name in pairs(im.limits) do l[#l + 1] = name end

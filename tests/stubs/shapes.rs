@@ -1,5 +1,5 @@
-//! The shapes that the stubs declare: each function's parameters, each table's fields, against what the program takes and
-//! gives.
+//! Compares the shapes in the stubs, each function's parameters and each table's fields, with what the program
+//! accepts and returns.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::book::reference::files;
 use crate::book::stub::{Entry, Kind as Of};
 use crate::support::Project;
 
-/// Tables of options: what a call says is known when it is given another name.
+/// Tables of options. A call with an unknown option lists the known ones.
 const OPTIONS: [(&str, &str); 16] = [
     ("campaign.spec", "o.text = 'x' campaign.run(o)"),
     ("csv.encode_options", "csv.encode({}, o)"),
@@ -30,7 +30,7 @@ const OPTIONS: [(&str, &str); 16] = [
     ("store.options", "store.set('x', 1, o)"),
 ];
 
-/// Tables that calls give: how to come by some that have all of its fields between them.
+/// Tables that calls return, and Lua that makes some which together have all fields.
 const VALUES: [(&str, &str); 20] = [
     ("campaign.report", "campaigned(), campaigned(), campaigned('none.csv')"),
     ("fs.info", "fs.info('bad.csv')"),
@@ -65,14 +65,15 @@ const OBJECTS: [(&str, &str); 4] = [
     ("builder", "message.text('x')"),
 ];
 
-/// Fields of such tables that no value of a test has: a run that failed is raised.
+/// Fields that no value in a test has: a run that fails raises an error instead.
 const NEVER: [&str; 1] = ["test.run.error"];
 
-/// Classes that are looked at elsewhere (modules by their members, messages and what a recall gives in tests of their own); or that have no fields, or take any.
+/// Classes that other tests check (modules by their members, messages, and the result of a recall), and classes
+/// without fields or with any field.
 const ELSEWHERE: [&str; 5] =
     ["im.broadcast_recalled", "env.secret", "im.recipient", "retry.options", "im.body.uploaded"];
 
-/// Functions that take whatever they are given, and say later what is wrong with it.
+/// Functions that accept any argument and report a wrong one later.
 const LATER: [&str; 3] = ["im.check", "im.members", "task.spawn"];
 
 fn entries() -> Vec<(String, Entry)> {
@@ -87,7 +88,7 @@ fn classes() -> BTreeMap<String, Entry> {
     classes.map(|(_, entry)| (entry.name.clone(), entry)).collect()
 }
 
-/// The fields of a class, those that it has of others included, with whether they may be missing.
+/// Returns the fields of a class, including its parents' fields, and whether each is optional.
 fn fields_of(classes: &BTreeMap<String, Entry>, name: &str) -> BTreeMap<String, bool> {
     let class = classes.get(name).unwrap_or_else(|| panic!("no stub declares `{name}`"));
     let mut all = BTreeMap::new();
@@ -147,7 +148,7 @@ fn messages_have_the_fields_that_are_checked() {
         let name = kind.name();
         assert_eq!(names(&format!("im.message.{name}")), known(fields(MessageCall::Group)), "{name}");
         let mut body = known(body_fields(kind));
-        // The same as `length`, for who has it so from the service's pages.
+        // An alias of `length`, for scripts that follow the service's pages.
         body.remove("Length");
         assert_eq!(names(&format!("im.body.{name}")), body, "{name}");
     }
@@ -157,7 +158,7 @@ fn messages_have_the_fields_that_are_checked() {
     assert_eq!(names("im.broadcast_message"), made);
 }
 
-/// A test in Lua of every table that a stub declares.
+/// Returns a test in Lua of every table that a stub declares.
 fn probes(classes: &BTreeMap<String, Entry>) -> String {
     let mut lua = vec![PREAMBLE.to_owned()];
     let list = |fields: &BTreeMap<String, bool>| {
@@ -250,7 +251,7 @@ fn a_recall_gives_what_its_stub_says() {
 
 const SETTINGS: &str = "[permissions]\nhooks = ['hook']\nsecrets = ['KEY']\nnet = ['host.example']\n";
 
-/// A job and a hook that tell what they are given.
+/// A job and a hook that print their arguments.
 const JOBS: &str = "
 local http, env = require('http'), require('env')
 local function tell(what, given)
@@ -260,5 +261,5 @@ schedule.cron('@yearly', { name = 'job' }, function(context) tell('context', con
 http.hook('hook', { secret = env.secret('KEY') }, function(request) tell('request', request) end)
 ";
 
-/// What the tests are made of.
+/// The common part of the tests.
 const PREAMBLE: &str = include_str!("probes.lua");

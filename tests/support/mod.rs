@@ -1,4 +1,4 @@
-//! The harness: a project in a folder of its own, the binary run in it, and what came of it.
+//! The test harness: a project in its own folder, the binary run in it, and the results.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -15,13 +15,13 @@ pub mod service;
 mod simulated;
 pub mod store;
 
-/// How long anything is waited for: whatever takes longer never comes.
+/// The longest wait. An event that takes longer never comes.
 pub const GUARD: Duration = Duration::from_mins(2);
 
-/// How long a process on a server is silent before it counts as dead, and a little more.
+/// How long the heartbeat of a process on a server is absent before the process counts as dead, and a little more.
 const DEATH: Duration = Duration::from_secs(12);
 
-/// Looks again and again until something is so.
+/// Polls until a condition holds.
 #[track_caller]
 pub fn until(what: &str, mut so: impl FnMut() -> bool) {
     let began = Instant::now();
@@ -31,7 +31,7 @@ pub fn until(what: &str, mut so: impl FnMut() -> bool) {
     }
 }
 
-/// The command with other words before it, in the same folder and with the same variables.
+/// Returns the command with other words before it, in the same folder and with the same variables.
 pub fn wrapped(words: &[&str], command: &Command) -> Command {
     let mut wrapped = Command::new(words[0]);
     wrapped.args(&words[1..]).arg(command.get_program()).args(command.get_args()).stdin(Stdio::null());
@@ -55,27 +55,27 @@ pub struct Project {
 }
 
 impl Project {
-    /// An empty one.
+    /// Makes an empty project.
     pub fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap(), schema: Arc::default(), simulated: Arc::default() }
     }
 
-    /// One of another host, with the same store on a server.
+    /// Makes a project of another host, with the same store on a server.
     pub fn beside(&self) -> Self {
         Self { schema: Arc::clone(&self.schema), simulated: Arc::clone(&self.simulated), ..Self::new() }
     }
 
-    /// Its store on a server.
+    /// Returns its store on a server.
     pub fn schema(&self) -> &Schema {
         &self.schema
     }
 
-    /// Where its ledger is.
+    /// Returns the location of its ledger.
     pub fn place(&self) -> LedgerLocation {
         self.schema.place(&self.path(".mooncast"))
     }
 
-    /// Has all that it does from now on sent to the simulator, with these settings; gives where its ledger is.
+    /// From now on, its messages go to the simulator, with these settings. Returns the location of its ledger.
     pub fn simulate(&self, settings: &str) -> LedgerLocation {
         let place = self.schema.place(&self.path(".mooncast/simulator"));
         match place {
@@ -88,7 +88,7 @@ impl Project {
         place
     }
 
-    /// Runs statements in its ledger, as somebody from outside would.
+    /// Runs statements in its ledger, from outside of the program.
     pub fn run_in_store(&self, statements: &str) {
         match self.place() {
             LedgerLocation::Folder(folder) => store::run_in_file(&folder.join("ledger.db"), statements),
@@ -96,7 +96,7 @@ impl Project {
         }
     }
 
-    /// A number that is asked of its ledger, as somebody from outside would.
+    /// Returns a number from its ledger, queried from outside of the program.
     pub fn in_store(&self, question: &str) -> i64 {
         match self.place() {
             LedgerLocation::Folder(folder) => store::number_in_file(&folder.join("ledger.db"), question),
@@ -104,31 +104,32 @@ impl Project {
         }
     }
 
-    /// One with a single script, `scripts/main.lua`.
+    /// Makes a project with a single script, `scripts/main.lua`.
     pub fn with_script(source: impl AsRef<[u8]>) -> Self {
         Self::new().file("scripts/main.lua", source)
     }
 
-    /// Puts a file into it.
+    /// Adds a file to it.
     pub fn file(self, path: &str, content: impl AsRef<[u8]>) -> Self {
         self.write(path, content);
         self
     }
 
-    /// Puts a file into it.
+    /// Writes a file in it.
     pub fn write(&self, path: &str, content: impl AsRef<[u8]>) {
         let path = self.path(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, content).unwrap();
     }
 
-    /// A path in it.
+    /// Returns a path in it.
     pub fn path(&self, path: impl AsRef<Path>) -> PathBuf {
         self.folder.path().join(path)
     }
 
-    /// The command, in the project's folder and without any variable of this program but that of its store. Where the
-    /// store is on a server, `--simulator` is one outside, so that what is sent there is in that store.
+    /// Returns the command in the project's folder, without any variable of this program except that of its store. If
+    /// the store is on a server, `--simulator` uses a separate simulator, so that sent messages are recorded in that
+    /// store.
     pub fn command(&self, args: &[&str]) -> Command {
         if let Some(address) = self.schema.address() {
             let others: Vec<_> = args.iter().copied().filter(|arg| *arg != "--simulator").collect();
@@ -145,7 +146,7 @@ impl Project {
         self.within(args)
     }
 
-    /// The command as it stands, with the store that its settings name. `MOONCAST_TEST_BINARY` names another binary to
+    /// Returns the command unchanged, with the store in its settings. `MOONCAST_TEST_BINARY` names another binary to
     /// test, for example one of an earlier version.
     pub fn within(&self, args: &[&str]) -> Command {
         let built = || env!("CARGO_BIN_EXE_mooncast").into();
@@ -174,7 +175,7 @@ impl Project {
         Ran::of(&self.command_against(service, &["run", "scripts/main.lua"]).output().unwrap())
     }
 
-    /// The command with the variables that lead it to a service.
+    /// Returns the command with the variables that direct it to a service.
     pub fn command_against(&self, service: &service::Service, args: &[&str]) -> Command {
         let mut command = self.command(args);
         command
@@ -185,8 +186,7 @@ impl Project {
         command
     }
 
-    /// Whether this text is anywhere in what it keeps: in its state's files, or in its ledger on a server, a copy of which
-    /// is among them then.
+    /// Whether its stored data contains this text: the files of its state, or a copy of its ledger on a server.
     #[track_caller]
     pub fn keeps(&self, text: &str) -> bool {
         let copy = self.path(".mooncast/copy");
@@ -199,7 +199,7 @@ impl Project {
         found
     }
 
-    /// Waits until others know that a process of this project which was killed is dead: in a file, at once.
+    /// Waits until other processes know that a killed process of this project is dead. With a file this is immediate.
     pub fn wait_for_death(&self) {
         if self.schema.address().is_none() {
             return;
@@ -211,13 +211,13 @@ impl Project {
         });
     }
 
-    /// Starts the command and leaves it running.
+    /// Starts the command without waiting for it.
     pub fn start(mut command: Command) -> Child {
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 }
 
-/// Tries all of these at the same time: on a server each waits until the others are known to be dead.
+/// Runs all of these at the same time: on a server each waits until the others count as dead.
 pub fn side_by_side<T: Send>(cases: impl IntoIterator<Item = T>, test: impl Fn(T) + Sync) {
     std::thread::scope(|scope| {
         let test = &test;
@@ -230,7 +230,7 @@ pub fn side_by_side<T: Send>(cases: impl IntoIterator<Item = T>, test: impl Fn(T
     });
 }
 
-/// Whether a file in a folder holds these bytes.
+/// Whether a file in a folder contains these bytes.
 fn holds(folder: &Path, text: &[u8]) -> bool {
     std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path()).any(|path| {
         if path.is_dir() {
@@ -241,7 +241,7 @@ fn holds(folder: &Path, text: &[u8]) -> bool {
     })
 }
 
-/// A command that has ended.
+/// The result of a command.
 #[derive(Debug)]
 pub struct Ran {
     pub status: Option<i32>,

@@ -1,4 +1,4 @@
-//! A service on loopback that shares no code with the program: a socket, a few lines of HTTP, and a list of what came.
+//! A service on loopback that shares no code with the program: a socket, a few lines of HTTP, and a list of requests.
 
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::GUARD;
 
-/// A request that came in whole.
+/// A complete request.
 #[derive(Debug, Clone)]
 pub struct Request {
     pub method: String,
@@ -19,7 +19,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// Its body as JSON.
+    /// Returns its body as JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
@@ -34,7 +34,7 @@ impl Request {
 
 type Answer = dyn Fn(usize, &Request) -> Vec<u8> + Send + Sync;
 
-/// The addresses that connections came from.
+/// The addresses of its clients' connections.
 #[derive(Default)]
 struct Connections {
     accepted: HashSet<SocketAddr>,
@@ -49,20 +49,20 @@ struct Shared {
     answer: Box<Answer>,
 }
 
-/// Listens until the test ends.
+/// A service that listens until the test ends.
 pub struct Service {
     address: SocketAddr,
     shared: Arc<Shared>,
 }
 
 impl Service {
-    /// Answers every message with an id for each group, and everything else with an empty object.
+    /// Answers every message with an id for each group, and every other request with an empty object.
     pub fn accepting() -> Self {
         Self::answering(accept)
     }
 
-    /// Answers the n-th request (from 0) with what `answer` gives: the bytes of a whole HTTP answer, or of a broken
-    /// one; the connection is closed after an answer without `Content-Length`.
+    /// Answers the n-th request (from 0) with the result of `answer`: the bytes of a complete or a broken HTTP
+    /// answer. The connection is closed after an answer without `Content-Length`.
     pub fn answering(answer: impl Fn(usize, &Request) -> Vec<u8> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -97,12 +97,12 @@ impl Service {
         format!("http://{}", self.address)
     }
 
-    /// All requests so far.
+    /// Returns all requests so far.
     pub fn requests(&self) -> Vec<Request> {
         self.shared.requests.lock().unwrap().clone()
     }
 
-    /// The messages among them.
+    /// Returns the messages among them.
     pub fn messages(&self) -> Vec<Value> {
         self.requests()
             .iter()
@@ -111,10 +111,10 @@ impl Service {
             .collect()
     }
 
-    /// Waits until all that clients which are gone had written is read: their connections are at their end.
+    /// Waits until everything that ended clients had written is read, which is when their connections end.
     #[track_caller]
     pub fn wait_for_the_gone(&self) {
-        // Connections are accepted in their order, so those before this one have been.
+        // Connections are accepted in order, so the earlier ones have been accepted.
         let probe = TcpStream::connect(self.address).unwrap().local_addr().unwrap();
         let connections = self.shared.connections.lock().unwrap();
         let going = |now: &mut Connections| !now.accepted.contains(&probe) || !now.open.is_empty();
@@ -123,7 +123,7 @@ impl Service {
         assert!(!waited.timed_out(), "{:?} are open", connections.open);
     }
 
-    /// Waits until this many requests have come in.
+    /// Waits until this many requests have arrived.
     #[track_caller]
     pub fn wait_for(&self, count: usize) {
         let requests = self.shared.requests.lock().unwrap();
@@ -181,7 +181,7 @@ pub fn json(status: u16, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// A message id for each group of a message; an empty object for anything else.
+/// Answers a message with an id for each group, and anything else with an empty object.
 pub fn accept(count: usize, request: &Request) -> Vec<u8> {
     let groups = match serde_json::from_slice::<Value>(&request.body) {
         Ok(message) => message["to"].as_array().cloned().unwrap_or_default(),

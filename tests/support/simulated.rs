@@ -1,4 +1,5 @@
-//! A simulator outside the command, for projects whose ledger is on a server: one within it has a ledger of its own.
+//! A simulator outside the command, for projects whose ledger is on a server. A simulator inside the command has its
+//! own ledger.
 
 use std::net::TcpListener;
 use std::process::Command;
@@ -7,7 +8,7 @@ use mooncast::clock::Clock;
 use mooncast::simulator::{Simulator, SimulatorLimits, SimulatorSettings};
 use secrecy::ExposeSecret;
 
-/// A simulator on a thread of this process. It refuses nothing for its rate.
+/// A simulator on a thread of this process, without rate limits.
 #[derive(Debug)]
 pub struct Simulated {
     url: String,
@@ -34,7 +35,7 @@ impl Simulated {
         Self { url, settings, end: Some(end) }
     }
 
-    /// Leads a command to it.
+    /// Directs a command to it.
     pub fn lead(&self, command: &mut Command) {
         command
             .env("MOONCAST_BASE_URL", &self.url)

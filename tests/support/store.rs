@@ -1,4 +1,4 @@
-//! The store of a project: a file in its folder, or where `MOONCAST_TEST_STORE` names a Postgres server, a schema there.
+//! The store of a project: a file in its folder, or a schema on the Postgres server that `MOONCAST_TEST_STORE` names.
 
 use std::path::Path;
 use std::str::FromStr;
@@ -11,7 +11,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor};
 
-/// The server that the tests are given; none where their stores are files.
+/// Returns the server for the tests. None if their stores are files.
 pub fn server() -> Option<String> {
     std::env::var("MOONCAST_TEST_STORE").ok()
 }
@@ -23,17 +23,17 @@ pub enum Refusal {
     ForGood,
 }
 
-/// A schema of a server, made when somebody asks for its address; dropped with this.
+/// A schema of a server. It is created when its address is first requested, and dropped with this.
 #[derive(Debug, Default)]
 pub struct Schema(OnceLock<(String, String)>);
 
 impl Schema {
-    /// Its address, where the tests are given a server.
+    /// Returns its address, if the tests have a server.
     pub fn address(&self) -> Option<String> {
         server().map(|server| self.on(&server).to_owned())
     }
 
-    /// What a ledger is opened at: this schema, or where the tests are given no server, a file in this folder.
+    /// Returns the location of a ledger: this schema, or a file in this folder if the tests have no server.
     pub fn place(&self, folder: &Path) -> LedgerLocation {
         self.address().map_or_else(
             || LedgerLocation::Folder(folder.to_owned()),
@@ -41,7 +41,7 @@ impl Schema {
         )
     }
 
-    /// Its address on this server.
+    /// Returns its address on this server.
     pub fn on(&self, server: &str) -> &str {
         let (address, _) = self.0.get_or_init(|| {
             let name = format!("t{:016x}", rand::random::<u64>());
@@ -51,7 +51,7 @@ impl Schema {
         address
     }
 
-    /// Has the server say that its disk is full, from this write on or once: each statement that writes counts, from 0.
+    /// Makes the server report a full disk, from this write on or once. Each writing statement counts, from 0.
     pub fn fill_disk(&self, from: u64, refusal: Refusal) {
         let comparison = match refusal {
             Refusal::Once => "=",
@@ -72,7 +72,7 @@ impl Schema {
             END $$"
         );
         let (address, _) = self.0.get().unwrap();
-        // Whoever writes meanwhile may have taken the tables in another order.
+        // A concurrent writer may have locked the tables in another order.
         let filled = (0..20).find_map(|_| match run(address, &statements) {
             Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("40P01") => None,
             ran => Some(ran),
@@ -80,7 +80,7 @@ impl Schema {
         filled.unwrap().unwrap();
     }
 
-    /// There is space again; gives how many statements have written, or tried to.
+    /// Frees the disk. Returns how many statements have written, or tried to.
     pub fn free_disk(&self) -> i64 {
         let (address, _) = self.0.get().unwrap();
         let tried = alone(async {
@@ -93,8 +93,8 @@ impl Schema {
         tried.unwrap()
     }
 
-    /// Locks a table of it until this question is answered with yes, or a minute is over; gives who does so, and whether
-    /// it was.
+    /// Locks a table of it until this query returns true, for at most a minute. Returns the thread, whose result says
+    /// whether the query returned true.
     pub fn hold(&self, table: &'static str, until_so: &'static str) -> JoinHandle<bool> {
         let (address, _) = self.0.get().unwrap();
         let (address, (holds, held)) = (address.clone(), mpsc::channel());
@@ -118,7 +118,7 @@ impl Schema {
         holding
     }
 
-    /// A number that is asked of it.
+    /// Returns a number that a query gives.
     pub fn number(&self, question: &str) -> i64 {
         let (address, _) = self.0.get().unwrap();
         alone(async {
@@ -129,7 +129,7 @@ impl Schema {
         .unwrap()
     }
 
-    /// Runs statements in it, as somebody from outside would.
+    /// Runs statements in it, from outside of the program.
     pub fn run(&self, statements: &str) {
         let (address, _) = self.0.get().unwrap();
         run(address, statements).unwrap();
@@ -139,7 +139,7 @@ impl Schema {
 impl Drop for Schema {
     fn drop(&mut self) {
         if let Some((address, drop)) = self.0.get() {
-            // A process that a failed test has left may be at it still.
+            // A process that a failed test has left may still use it.
             let server = address.split('?').next().unwrap_or_default();
             let _ = run(server, &format!("SET lock_timeout = '5s'; {drop}"));
         }
@@ -155,7 +155,7 @@ pub fn run_in_file(path: &Path, statements: &str) {
     .unwrap();
 }
 
-/// A number that is asked of a file.
+/// Returns a number that a query of a file gives.
 pub fn number_in_file(path: &Path, question: &str) -> i64 {
     alone(async {
         let mut connection = SqliteConnectOptions::new().filename(path).connect().await?;
@@ -173,7 +173,7 @@ fn run(server: &str, statements: &str) -> Result<(), sqlx::Error> {
     })
 }
 
-/// On a thread of its own, for the test may have a runtime.
+/// Runs on a separate thread, since the test may have a runtime.
 fn alone<T: Send>(work: impl Future<Output = Result<T, sqlx::Error>> + Send) -> Result<T, sqlx::Error> {
     let work = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -1,4 +1,4 @@
-//! A machine's clock that is set back half-way: nothing changes.
+//! A machine's clock that is set back half-way has no effect.
 
 use std::path::Path;
 use std::process::Command;
@@ -15,7 +15,7 @@ fn hour_behind(project: &Project, server: &Server, set_back: &Path) -> Command {
     command
 }
 
-/// Instants of all recipients' last changes.
+/// Returns the times of all recipients' last changes.
 fn instants(project: &Project) -> Vec<Timestamp> {
     let ran = project.mooncast(&["runs", "export", "news", "--format", "jsonl"]).exits(0);
     let row = |line: &str| {
@@ -37,7 +37,7 @@ fn the_clock_set_back_an_hour_half_way_changes_nothing() {
     Ran::of(&child.wait_with_output().unwrap()).exits(0).prints("200\t200\t0\t0");
     let instants = instants(&project);
     let (first, last) = (instants.iter().min().unwrap(), instants.iter().max().unwrap());
-    // Hosts that share a store go by its clock.
+    // Hosts that share a store use the store's clock.
     let followed = store::server().is_some();
     assert_eq!(last.duration_since(*first) < SignedDuration::from_mins(30), followed, "{first} {last}");
     nothing_silent(&rows(&project), &server, "set back");

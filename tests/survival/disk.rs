@@ -1,5 +1,5 @@
-//! A ledger's file whose disk lets it down: a clear error or a correct run, no send without its intent, and nobody lost
-//! once the fault is gone.
+//! A ledger file on a failing disk: a clear error or a correct run, no send without its intent, and no recipient lost
+//! after the fault.
 
 use std::path::Path;
 use std::process::Command;
@@ -17,7 +17,7 @@ use crate::support::{Project, Ran, wrapped};
 
 const MANY: usize = 20;
 
-/// Lets one write fail; gives whether it came to that.
+/// Makes one write fail. Returns whether the write happened.
 fn write_fails(fault: Fault) -> bool {
     let (project, server) = (project(MANY, ""), Server::faithful());
     let told = project.path("told");
@@ -43,7 +43,7 @@ fn whichever_write_fails_the_run_says_so_or_is_right() {
     }
     println!("each {stride}. of {at} writes failed once");
     assert!(at > 100, "only {at} writes: does the shim work?");
-    // One that goes on failing is waited for, so fewer, side by side.
+    // The test waits for a persistent failure, so fewer cases run, side by side.
     std::thread::scope(|scope| {
         for _ in 0..if soak() { 40 } else { 6 } {
             let fault = Fault { at: random.below(at) + 1, errno: errno(), for_good: true, opening: false };
@@ -52,7 +52,7 @@ fn whichever_write_fails_the_run_says_so_or_is_right() {
     });
 }
 
-/// Puts all of the ledger into its one file, as a backup of it would.
+/// Moves the whole ledger into its single file, as a backup does.
 fn whole(path: &Path) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
@@ -64,7 +64,7 @@ fn whole(path: &Path) {
     assert!(!path.with_file_name("ledger.db-wal").exists());
 }
 
-/// What a disk can make of a file.
+/// Kinds of damage to a file.
 const DAMAGES: [&str; 4] = ["cut", "cut to a page", "noise", "noise in the middle"];
 
 fn damage(path: &Path, how: &str) -> Vec<u8> {
@@ -102,7 +102,7 @@ fn a_ledger_cut_or_overwritten_half_way_is_told_and_nothing_is_sent() {
     goes_on(&project, &server, 200, "after the damage");
 }
 
-/// Much of the ledger is in its log then, which may well make the damage good.
+/// Much of the ledger is in its log then, which may repair the damage.
 #[test]
 fn a_ledger_damaged_under_its_log_is_told_or_right() {
     for case in DAMAGES {
@@ -121,8 +121,8 @@ fn a_ledger_damaged_under_its_log_is_told_or_right() {
     }
 }
 
-/// What it takes to mount something for one command alone, where this machine allows it: as root, or in a user
-/// namespace of its own.
+/// Returns the words to mount something for a single command, if this machine allows it: as root, or in a user
+/// namespace.
 fn unshare() -> Option<&'static [&'static str]> {
     static WAY: OnceLock<Option<&'static [&'static str]>> = OnceLock::new();
     *WAY.get_or_init(|| {
@@ -135,7 +135,7 @@ fn unshare() -> Option<&'static [&'static str]> {
     })
 }
 
-/// The run in a mount namespace of its own, where a shell has made it a disk first.
+/// Runs in a mount namespace in which a shell has first mounted a disk.
 fn mounted(way: &[&str], project: &Project, server: &Server, script: &str) -> Ran {
     let words = [&["unshare"], way, &["sh", "-ec", script, "sh"]].concat();
     ended(wrapped(&words, &run(project, server)))
@@ -165,7 +165,7 @@ fn a_ledger_that_cannot_be_written_is_told_and_nothing_is_sent() {
     goes_on(&project, &server, 60, "writable again");
 }
 
-/// Sends to many on a disk that is full at some time; then there is space.
+/// Sends to many recipients on a disk that becomes full; then space is freed.
 fn full(kilobytes: u64) {
     const MANY: usize = 1_000;
     let (project, server) = (project(MANY, ""), Server::faithful());
@@ -176,7 +176,7 @@ fn full(kilobytes: u64) {
              \"$@\" || code=$?; cp -a .mooncast/. kept/; exit $code"
         );
         let ran = mounted(way, &project, &server, &script);
-        // As on the disk itself, once something else on it is deleted.
+        // This frees space as a deletion on the disk itself would.
         std::fs::remove_dir(project.path(".mooncast")).unwrap();
         std::fs::rename(project.path("kept"), project.path(".mooncast")).unwrap();
         ran
@@ -202,10 +202,10 @@ fn a_full_disk_is_told_and_with_space_it_goes_on() {
     });
 }
 
-/// The most that a process may write into one file.
+/// The limit on the size of a file that a process may write.
 #[test]
 fn a_file_that_may_not_grow_is_told_and_nobody_is_lost() {
-    // The limit leaves room for a new ledger, and for a part of the broadcast.
+    // The limit has room for a new ledger and a part of the broadcast.
     let (project, server) = (project(2_000, ""), Server::faithful());
     let limited = ["sh", "-c", "trap '' XFSZ; ulimit -f 800; exec \"$@\"", "sh"];
     let ran = ended(wrapped(&limited, &run(&project, &server)));

@@ -1,5 +1,5 @@
-//! A ledger on a server whose disk is full: as of a file, a clear error or a correct run, no send without its intent, and
-//! nobody lost once there is space.
+//! A ledger on a server whose disk is full. As with a file: a clear error or a correct run, no send without its
+//! intent, and no recipient lost once there is space.
 
 use super::random::{Random, seed, soak};
 use super::server::Server;
@@ -8,7 +8,7 @@ use crate::support::store::{self, Refusal};
 
 const MANY: usize = 20;
 
-/// Lets one write fail, or all from then on; gives whether it came to that.
+/// Makes one write fail, or all from then on. Returns whether a write failed.
 fn write_fails(at: u64, refusal: Refusal) -> bool {
     let (project, server) = (project(MANY, ""), Server::faithful());
     project.mooncast(&["store", "migrate"]).exits(0);

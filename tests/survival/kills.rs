@@ -1,4 +1,4 @@
-//! The program killed again and again while the service misbehaves: what each group got, by the service's own log.
+//! The program is killed repeatedly while the service misbehaves. The service's own log says what each group got.
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
@@ -8,24 +8,25 @@ use super::server::{Server, Told};
 use super::{Row, in_state, nobody_lost, nothing_silent, project, readable, rows, run, settings};
 use crate::support::{Project, Ran};
 
-/// The most calls that one driver has under way.
+/// The most calls that one driver has in flight.
 const WINDOW: usize = 512;
 
 const POINTS: [&str; 4] = ["before-intent", "after-intent", "after-request", "before-outcome"];
 
-/// What a crash test came to.
+/// The result of a crash test.
 struct Survived {
     project: Project,
     server: Server,
     rows: BTreeMap<String, Row>,
-    /// Processes that ended by a fail point.
+    /// Processes that a fail point ended.
     aborted: usize,
-    /// Recipients that were in flight at all the deaths together, by the ledger left behind.
+    /// Recipients in flight at all the deaths together, by the ledger left behind.
     in_flight: usize,
     seed: u64,
 }
 
-/// Sends to `many`, killed at `kills` random counts and at fail points between them, until it comes to its end.
+/// Sends to `many` recipients, killed at `kills` random counts and at fail points between them, until the broadcast
+/// finishes.
 fn survive(many: usize, kills: usize, in_doubt: &str) -> Survived {
     let seed = seed();
     println!("MOONCAST_SEED={seed}");
@@ -33,7 +34,7 @@ fn survive(many: usize, kills: usize, in_doubt: &str) -> Survived {
     let project = project(many, &format!(", in_doubt = \"{in_doubt}\", stop_after_failures = 1000000"))
         .file("mooncast.toml", settings(if soak() { "2s" } else { "10s" }));
     let server = Server::spoiling(30, Random::new(random.below(u64::MAX)));
-    // So early that they all come, whoever is held in doubt before.
+    // So early that all kills happen, however many recipients are held in doubt before.
     let latest = u64::try_from(many / 2).unwrap();
     let mut counts = std::collections::BTreeSet::new();
     while counts.len() < kills {
@@ -75,7 +76,7 @@ fn survive(many: usize, kills: usize, in_doubt: &str) -> Survived {
     unreachable!()
 }
 
-/// Many recipients, and how often it is killed.
+/// Returns the number of recipients and of kills.
 fn scale() -> (usize, usize) {
     if soak() { (3_000, 30) } else { (400, deaths(5)) }
 }
@@ -113,7 +114,7 @@ fn held_no_group_has_it_twice_and_each_is_sent_or_reported() {
         let refused = server.refused().contains(group);
         assert!(row.state != "rejected" || refused, "{group} was never refused, MOONCAST_SEED={seed}");
     }
-    // What the report says is what the ledger says, and a run more changes nothing.
+    // The report agrees with the ledger, and another run changes nothing.
     let again = super::ended(run(&survived.project, server)).exits(3);
     let line = format!("{many}\t{}\t{}\t{doubts}\ttrue", in_state(rows, "sent"), in_state(rows, "rejected"));
     again.prints(&line);

@@ -1,4 +1,5 @@
-//! Broadcasts that survive anything: killed, faulted and raced, judged by what a service outside the process accepted.
+//! Broadcasts that are killed, disturbed and raced. The test compares the ledger with what an independent service
+//! accepted.
 
 mod clock;
 mod disk;
@@ -18,16 +19,16 @@ use serde_json::Value;
 use crate::support::{Project, Ran, store};
 use server::Server;
 
-/// A recipient as `runs export` tells of it.
+/// A recipient in the output of `runs export`.
 #[derive(Debug)]
 struct Row {
     state: String,
     has_id: bool,
-    /// What the export says of its attempts and its error.
+    /// The export's attempts and error.
     why: String,
 }
 
-/// A script that broadcasts to the groups `1001` and on.
+/// A script that broadcasts to the groups from `1001` on.
 fn script(recipients: usize, more: &str) -> String {
     format!(
         r#"
@@ -41,17 +42,17 @@ print(report.total, report.sent, report.rejected, report.in_doubt, report.alread
     )
 }
 
-/// A project that sends with its quota lifted.
+/// A project without a quota.
 fn project(recipients: usize, more: &str) -> Project {
     Project::with_script(script(recipients, more)).file("mooncast.toml", settings("30s"))
 }
 
-/// Settings that lift the quota, and say how long an answer is waited for.
+/// Settings without a quota, and with this timeout for an answer.
 fn settings(patience: &str) -> String {
     format!("[app.limits]\ngroup_per_second = 1000000\n[app.timeouts]\nread = \"{patience}\"\n")
 }
 
-/// The command, led to the server.
+/// Returns the command, directed to the server.
 pub(crate) fn command(project: &Project, server: &Server, args: &[&str]) -> Command {
     let mut command = project.command(args);
     command
@@ -62,7 +63,7 @@ pub(crate) fn command(project: &Project, server: &Server, args: &[&str]) -> Comm
     command
 }
 
-/// The command that runs the script.
+/// Returns the command that runs the script.
 fn run(project: &Project, server: &Server) -> Command {
     command(project, server, &["run", "scripts/main.lua"])
 }
@@ -71,7 +72,7 @@ pub(crate) fn ended(mut command: Command) -> Ran {
     Ran::of(&command.output().unwrap())
 }
 
-/// Each group's row of the broadcast, as the ledger has it; none where there is no plan yet.
+/// Returns each group's row of the broadcast in the ledger. Empty if there is no plan yet.
 fn rows(project: &Project) -> BTreeMap<String, Row> {
     let ran = project.mooncast(&["runs", "export", "news", "--format", "jsonl"]);
     if ran.status != Some(0) {
@@ -97,8 +98,8 @@ fn in_state(rows: &BTreeMap<String, Row>, state: &str) -> usize {
     rows.values().filter(|row| row.state == state).count()
 }
 
-/// What holds whenever no process runs, with `in_doubt = "hold"`: whoever has the message has an intent on disk, nobody
-/// has it twice, and what is told of each is true.
+/// Checks what holds whenever no process runs, with `in_doubt = "hold"`: every group that got the message has an
+/// intent on disk, no group got it twice, and every reported state is true.
 fn nothing_silent(rows: &BTreeMap<String, Row>, server: &Server, context: &str) {
     let accepted = server.accepted();
     for (group, times) in &accepted {
@@ -118,7 +119,7 @@ fn nothing_silent(rows: &BTreeMap<String, Row>, server: &Server, context: &str) 
     }
 }
 
-/// What holds at the end besides: nobody is lost.
+/// Checks what also holds at the end: no recipient is lost.
 fn nobody_lost(rows: &BTreeMap<String, Row>, many: usize, context: &str) {
     assert_eq!(rows.len(), many, "{context}");
     for (group, row) in rows {
@@ -126,7 +127,7 @@ fn nobody_lost(rows: &BTreeMap<String, Row>, many: usize, context: &str) {
     }
 }
 
-/// What a person reads of a failure: a sentence of a line, and no panic.
+/// Checks that a failure is a sentence on one line and not a panic.
 #[track_caller]
 fn readable(ran: &Ran, context: &str) {
     for word in ["panicked", "RUST_BACKTRACE", "unwrap", "SIGSEGV"] {
@@ -136,11 +137,11 @@ fn readable(ran: &Ran, context: &str) {
         let told = ran.stderr.lines().any(|line| line.contains("error: ") && line.len() > 20);
         assert!(told, "{context}: {ran:#?}");
     }
-    // One thing that is wrong is not told for every recipient.
+    // A fault is not reported once per recipient.
     assert!(ran.stderr.lines().count() < 20, "{context}: {ran:#?}");
 }
 
-/// What `runs resume` says where somebody else drives the broadcast.
+/// Returns the text of `runs resume` for a broadcast that another process drives.
 pub(crate) fn left_to() -> &'static str {
     if store::server().is_some() {
         "goes on in the hosts that drive it"
@@ -161,7 +162,7 @@ fn half_sent(many: usize) -> (Project, Server) {
     (project, server)
 }
 
-/// A run that met a fault: it succeeded all the same, or said which file failed it.
+/// Checks that a run with a fault succeeded, or named the file that failed.
 fn clear(ran: &Ran, context: &str) {
     readable(ran, context);
     match ran.status {
@@ -174,7 +175,7 @@ fn clear(ran: &Ran, context: &str) {
     }
 }
 
-/// The fault is gone: the same call goes on to the end.
+/// Checks that after the fault the same call continues to the end.
 fn goes_on(project: &Project, server: &Server, many: usize, context: &str) {
     nothing_silent(&rows(project), server, context);
     let ran = ended(run(project, server));

@@ -1,4 +1,4 @@
-//! Two processes at one broadcast, and a worker that dies while its plan is built.
+//! Two processes with one broadcast, and a worker that dies while its plan is built.
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -6,7 +6,7 @@ use super::server::Server;
 use super::{command, ended, in_state, left_to, nobody_lost, nothing_silent, project, rows, run};
 use crate::support::{Project, Ran, store, until};
 
-/// Each group has it, once.
+/// Checks that each group got the message once.
 fn each_once(project: &Project, server: &Server, many: usize) {
     let rows = rows(project);
     nothing_silent(&rows, server, "a pair");
@@ -16,7 +16,7 @@ fn each_once(project: &Project, server: &Server, many: usize) {
 
 #[test]
 fn a_second_run_says_who_sends_and_keeps_out() {
-    // On a server it sends a part of it: `fleet::rate`.
+    // On a server it sends a part of them: `fleet::rate`.
     if store::server().is_some() {
         return;
     }
@@ -87,7 +87,7 @@ fn a_run_and_resumes_of_what_a_killed_one_left_share_it_and_nobody_has_it_twice(
     nobody_lost(&rows, 200, "shared");
 }
 
-/// The host's children: its worker.
+/// Returns the host's children: its worker.
 fn children(pid: u32) -> Vec<i32> {
     let list = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
     list.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
@@ -95,7 +95,7 @@ fn children(pid: u32) -> Vec<i32> {
 
 #[test]
 fn a_worker_or_host_killed_while_a_plan_is_built_leaves_nothing_sent_and_the_next_run_builds_anew() {
-    // The iterator says how far it is by asking for another page of numbers; then it waits to be killed.
+    // The iterator shows its progress by requesting another page of numbers. Then it waits to be killed.
     let source = |stops: bool| {
         format!(
             r#"

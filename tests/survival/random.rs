@@ -1,4 +1,4 @@
-//! Chance that can be had again: everything random in a test comes from one printed seed.
+//! Reproducible random choices: all randomness of a test comes from one printed seed.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,7 +13,7 @@ impl Random {
         Self(AtomicU64::new(seed))
     }
 
-    /// One under `bound`.
+    /// Returns a number below `bound`.
     pub(crate) fn below(&self, bound: u64) -> u64 {
         const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
         let mut mixed = self.0.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
@@ -27,17 +27,17 @@ impl Random {
     }
 }
 
-/// The seed that `MOONCAST_SEED` asks for, else a new one.
+/// Returns the seed in `MOONCAST_SEED`, or else a new one.
 pub(crate) fn seed() -> u64 {
     std::env::var("MOONCAST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random)
 }
 
-/// How often something is killed in the short version of a test: on a server each death is known only after a while.
+/// Returns the number of kills in the short version of a test. On a server each death is detected after a delay.
 pub(crate) fn deaths(on_files: usize) -> usize {
     if store::server().is_some() { on_files.div_ceil(2) } else { on_files }
 }
 
-/// Whether the long versions are asked for (`tests/soak`).
+/// Whether the long versions are requested (`tests/soak`).
 pub(crate) fn soak() -> bool {
     std::env::var_os("MOONCAST_SOAK").is_some()
 }

@@ -1,4 +1,4 @@
-//! A plan that is replaced by another half-way, killed again and again while the service misbehaves.
+//! A plan is replaced by another one half-way, killed repeatedly while the service misbehaves.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,10 +9,10 @@ use super::server::Server;
 use super::{command, in_state, rows, settings};
 use crate::support::{Project, Ran};
 
-/// Places at which a new plan is made.
+/// Fail points at which a new plan is made.
 const PLANNING: [&str; 5] = ["before-draft", "in-draft", "before-replan", "in-replan", "after-replan"];
 
-/// Places at which it is sent.
+/// Fail points at which it is sent.
 const SENDING: [&str; 3] = ["before-intent", "after-intent", "after-request"];
 
 const SCRIPT: &str = r#"
@@ -20,7 +20,8 @@ im.broadcast { name = "news", to = "groups.csv", rate = 400, stop_after_failures
   message = function(row) return { type = "txt", body = { msg = row.text } } end }
 "#;
 
-/// As many groups in each version of the audience, of which an eighth are others than before.
+/// Returns a version of the audience. All versions have the same number of groups; an eighth of them differs from the
+/// version before.
 fn audience(many: usize, version: usize) -> Vec<usize> {
     let first = version * (many / 8);
     (first..first + many).collect()
@@ -44,7 +45,7 @@ fn replaced_again_and_again_no_group_has_two_texts_and_none_is_lost() {
     println!("MOONCAST_SEED={seed}");
     let random = Random::new(seed);
     let mut killed = 0;
-    // A life that comes to its end before its fail point ends its project; the next one begins anew.
+    // A run that ends before its fail point ends its project. The next round starts a new one.
     for round in 0.. {
         assert!(round < kills * 2, "its fail points are never reached; MOONCAST_SEED={seed}");
         killed += one_project(&random, seed, many, kills - killed);
@@ -55,7 +56,8 @@ fn replaced_again_and_again_no_group_has_two_texts_and_none_is_lost() {
     println!("replan: killed {killed} times in all (MOONCAST_SEED={seed})");
 }
 
-/// Kills the runs of one project until `kills` are reached or the broadcast is over, and judges it; gives how many died.
+/// Kills the runs of one project until there are `kills` deaths or the broadcast has finished, and checks the result.
+/// Returns the number of deaths.
 fn one_project(random: &Random, seed: u64, many: usize, kills: usize) -> usize {
     let project = Project::with_script(SCRIPT).file("mooncast.toml", settings("10s"));
     let server = Server::spoiling(30, Random::new(random.below(u64::MAX)));
@@ -69,7 +71,7 @@ fn one_project(random: &Random, seed: u64, many: usize, kills: usize) -> usize {
         let mut command = command(&project, &server, &["run", "--replan", "scripts/main.lua"]);
         let mut point = "";
         if killed < kills {
-            // The first life has no stored plan yet; without a new audience no new plan is made.
+            // The first run has no stored plan yet. Without a new audience no new plan is made.
             if life > 0 && random.below(3) > 0 {
                 version += 1;
                 last = audience(many, version);

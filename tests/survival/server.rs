@@ -1,4 +1,4 @@
-//! A service that misbehaves on purpose, and writes down what it accepted. It shares no code with the program.
+//! A service that misbehaves on purpose and records what it accepted. It shares no code with the program.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufReader, Read, Write};
@@ -18,44 +18,44 @@ use crate::support::service::{Request, json, read};
 enum Way {
     /// Accepted and answered.
     Well,
-    /// Answered as too much at once; not accepted.
+    /// Answered as throttled; not accepted.
     Throttled(u16),
-    /// Refused for good; not accepted.
+    /// Refused permanently; not accepted.
     Refused,
     /// Answered with this status, accepted or not.
     Broken(u16),
-    /// A 200 that says nothing, accepted or not.
+    /// A 200 without a useful body, accepted or not.
     Garbage(&'static str),
-    /// A 200 whose announced length never comes.
+    /// A 200 that ends before its announced length.
     Cut,
     /// The connection is closed without an answer.
     Dropped,
-    /// It is reset instead.
+    /// The connection is reset without an answer.
     Reset,
-    /// Nothing comes until the client gives up.
+    /// No answer comes until the client gives up.
     Hung,
 }
 
-/// What the server knows.
+/// The server's record.
 #[derive(Debug, Default)]
 struct Log {
-    /// How often each group was accepted.
+    /// How often each group's message was accepted.
     accepted: BTreeMap<String, usize>,
     total: usize,
     requests: usize,
     /// Requests whose outcome was hidden from the client.
     faulted: usize,
-    /// Of these, the ones that were accepted all the same.
+    /// Of these, the accepted ones.
     faulted_accepted: usize,
     throttled: usize,
     refused: BTreeSet<String>,
-    /// The counts of accepted requests at which the client is killed, the next one last.
+    /// The counts of accepted requests at which the client is killed, in descending order.
     kills: Vec<usize>,
     killed: usize,
     client: Option<Pid>,
-    /// Connections that are open.
+    /// Open connections.
     open: usize,
-    /// Answers wait from this count of accepted messages on.
+    /// Answers are held from this count of accepted messages on.
     held_from: Option<usize>,
 }
 
@@ -63,19 +63,19 @@ struct Shared {
     log: Mutex<Log>,
     news: Condvar,
     random: Random,
-    /// Of a thousand requests, how many go wrong.
+    /// How many of a thousand requests go wrong.
     faults: u64,
-    /// How long an answer takes, in milliseconds.
+    /// The delay of an answer, in milliseconds.
     slow: AtomicU64,
 }
 
-/// Listens until the test ends.
+/// A server that listens until the test ends.
 pub(crate) struct Server {
     address: SocketAddr,
     shared: Arc<Shared>,
 }
 
-/// What is told of a whole test.
+/// The summary of a whole test.
 #[derive(Debug)]
 pub(crate) struct Told {
     pub(crate) requests: usize,
@@ -87,7 +87,7 @@ pub(crate) struct Told {
 }
 
 impl Server {
-    /// One that spoils so many of a thousand requests.
+    /// Starts a server that fails this many of a thousand requests.
     pub(crate) fn spoiling(faults: u64, random: Random) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -113,12 +113,12 @@ impl Server {
         Self { address, shared }
     }
 
-    /// One that does what it is asked.
+    /// Starts a server that never fails.
     pub(crate) fn faithful() -> Self {
         Self::spoiling(0, Random::new(0))
     }
 
-    /// One whose answers take so many milliseconds.
+    /// Starts a server whose answers take this many milliseconds.
     pub(crate) fn slow(millis: u64) -> Self {
         let server = Self::faithful();
         server.shared.slow.store(millis, Ordering::Relaxed);
@@ -139,15 +139,15 @@ impl Server {
         log.kills = counts.into_iter().collect::<BTreeSet<_>>().into_iter().rev().collect();
     }
 
-    /// Whom to kill.
+    /// Sets the process to kill.
     pub(crate) fn client(&self, child: &std::process::Child) {
         self.shared.log.lock().unwrap().client = Some(Pid::from_child(child));
     }
 
-    /// The client is gone: waits until all that it had written is read.
+    /// Waits until everything that the ended client had written is read.
     pub(crate) fn client_is_gone(&self) {
         self.shared.log.lock().unwrap().client = None;
-        // Connections are taken in the order in which they were made, so this one comes after all of the client's.
+        // Connections are accepted in order, so this one comes after all of the client's.
         let mut last = TcpStream::connect(self.address).unwrap();
         last.shutdown(Shutdown::Write).unwrap();
         last.read_to_end(&mut Vec::new()).unwrap();
@@ -155,40 +155,40 @@ impl Server {
         drop(self.shared.news.wait_while(log, |log| log.open > 0).unwrap());
     }
 
-    /// The same while answers are held back: those connections stay open.
+    /// [`Self::client_is_gone`] while answers are held: those connections stay open.
     pub(crate) fn client_is_gone_or_held(&self) {
         self.shared.log.lock().unwrap().client = None;
     }
 
-    /// Holds all answers back once so many messages were accepted.
+    /// Holds all answers once this many messages are accepted.
     pub(crate) fn hold_from(&self, count: usize) {
         self.shared.log.lock().unwrap().held_from = Some(count);
     }
 
-    /// Lets the answers go.
+    /// Releases the held answers.
     pub(crate) fn let_go(&self) {
         self.shared.log.lock().unwrap().held_from = None;
         self.shared.news.notify_all();
     }
 
-    /// Waits until so many messages were accepted; false when that takes a minute.
+    /// Waits until this many messages are accepted. Returns false after a minute.
     pub(crate) fn wait_for(&self, count: usize) -> bool {
         self.wait_within(Duration::from_mins(1), count)
     }
 
-    /// The same; false when it takes longer than this.
+    /// Waits until this many messages are accepted. Returns false after `longest`.
     pub(crate) fn wait_within(&self, longest: Duration, count: usize) -> bool {
         let log = self.shared.log.lock().unwrap();
         let waited = self.shared.news.wait_timeout_while(log, longest, |log| log.total < count).unwrap();
         !waited.1.timed_out()
     }
 
-    /// How often each group was accepted.
+    /// Returns how often each group's message was accepted.
     pub(crate) fn accepted(&self) -> BTreeMap<String, usize> {
         self.shared.log.lock().unwrap().accepted.clone()
     }
 
-    /// The groups that were refused for good.
+    /// Returns the groups that were refused permanently.
     pub(crate) fn refused(&self) -> BTreeSet<String> {
         self.shared.log.lock().unwrap().refused.clone()
     }
@@ -241,7 +241,7 @@ impl Shared {
                     return;
                 }
                 Way::Hung => {
-                    // Until the client closes.
+                    // Waits until the client closes.
                     let _ = reader.read(&mut [0]);
                     return;
                 }
@@ -276,8 +276,8 @@ impl Shared {
         }
     }
 
-    /// Writes a request down, kills the client where its time has come, and holds the answer back while that is asked
-    /// for. Gives the request's number.
+    /// Records a request, kills the client if its time has come, and holds the answer while that is requested.
+    /// Returns the request's number.
     fn take(&self, request: &Request, way: Way, accepted: bool) -> usize {
         let group = request.json()["to"][0].as_str().unwrap().to_owned();
         let mut log = self.log.lock().unwrap();

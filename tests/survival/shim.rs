@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/survival/faults.c");
 
-/// Where the library is; built at the first call.
+/// Returns the path of the library, which the first call builds.
 fn library() -> &'static Path {
     static BUILT: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
     let (_, library) = BUILT.get_or_init(|| {
@@ -27,20 +27,20 @@ fn library() -> &'static Path {
     library
 }
 
-/// What the disk does.
+/// The disk's fault.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fault {
-    /// At which of the writes, truncations and syncs of the ledger's files, from 1.
+    /// The number of the first failing write, truncation or sync of the ledger's files, from 1.
     pub(super) at: u64,
     pub(super) errno: rustix::io::Errno,
-    /// Whether all that come after it fail too.
+    /// Whether all later ones fail too.
     pub(super) for_good: bool,
-    /// Whether the files cannot be opened to be written either.
+    /// Whether opening the files for writing also fails.
     pub(super) opening: bool,
 }
 
 impl Fault {
-    /// Makes it happen to a command. Whether it did is shown by the file `told`.
+    /// Applies the fault to a command. The file `told` shows whether it happened.
     pub(super) fn on(self, command: &mut Command, told: &Path) {
         command
             .env("LD_PRELOAD", library())
@@ -56,12 +56,12 @@ impl Fault {
     }
 }
 
-/// For a command the wall clock is an hour behind while there is a file `set_back`.
+/// For a command, the wall clock is an hour behind while the file `set_back` exists.
 pub(super) fn clock(command: &mut Command, set_back: &Path) {
     command.env("LD_PRELOAD", library()).env("FAULT_CLOCK", set_back);
 }
 
-/// For a command the wall clock is wrong by so many seconds.
+/// For a command, the wall clock is wrong by this many seconds.
 pub(crate) fn clock_apart(command: &mut Command, seconds: i64) {
     command.env("LD_PRELOAD", library()).env("FAULT_CLOCK", "/").env("FAULT_SECONDS", seconds.to_string());
 }

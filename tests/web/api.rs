@@ -1,4 +1,4 @@
-//! What the API shows and does.
+//! The API's views and actions.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::Site;
 use crate::support::service::{Service, accept, json as json_answer};
 use crate::support::store::server;
 
-/// A job that sends a broadcast of 150 when it is asked to, on a slow quota.
+/// A job that sends a broadcast to 150 groups on request, with a slow quota.
 const NEWS: &str = "local schedule = require('schedule')
 schedule.every('24h', { name = 'news' }, function()
   local to = {}
@@ -53,7 +53,7 @@ fn a_broadcast_is_watched_steered_and_exported() {
     let why = site.ask("POST /broadcasts/1/cancel").refused(409);
     assert!(why.contains("nothing is left to send"), "{why}");
 
-    // Pages, one after the other, are the whole; so is the export, which is that of the command line.
+    // The pages together are the whole list, and so is the export, which equals that of the command line.
     let mut seen = Vec::new();
     let mut after = json!(0);
     while !after.is_null() {
@@ -151,7 +151,7 @@ fn jobs_are_shown_and_steered() {
     assert!(site.json(&format!("/jobs/{name}"))["job"]["paused_at"].is_string());
     assert_eq!(site.ask(&format!("POST /jobs/{name}/resume")).status, 200);
     assert!(site.json(&format!("/jobs/{name}"))["job"]["paused_at"].is_null());
-    // A script that is gone takes its job along.
+    // When a script is deleted, its job is too.
     std::fs::remove_file(site.project.path("scripts/main.lua")).unwrap();
     site.until("/jobs", |jobs| jobs == &json!([]));
     site.ask(&format!("POST /jobs/{name}/trigger")).refused(409);

@@ -1,4 +1,4 @@
-//! What somebody sends who wants the daemon to fall, to grow, or to say what it should not.
+//! Requests that try to crash the daemon, make it grow, or reveal secrets.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -9,10 +9,10 @@ use serde_json::json;
 use super::{Answer, GUARD, Serving, Site, raw, request, rest};
 use crate::support::Project;
 
-/// What memory may grow by, in kilobytes, where it must not grow: less than any of these attacks would take.
+/// The most that memory may grow during an attack, in kilobytes: less than any of these attacks would use.
 const FLAT: u64 = 24 * 1024;
 
-/// What an answer takes at the most, in which somebody has to wait for nobody.
+/// The longest time of an answer that waits for no other request.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
 fn open(site: &Site, bytes: &[u8]) -> TcpStream {
@@ -106,13 +106,13 @@ fn a_body_without_end_is_refused_early_and_takes_no_memory() {
         assert!(written < large, "{path}: all of it was read");
         Answer::of(&rest(&mut stream)).refused(413);
     }
-    // Who asks first is told before anything is sent.
+    // A client that sends `Expect` first gets the answer before it sends anything.
     let head = format!(
         "POST /api/v1/scripts/run HTTP/1.1\r\nhost: {}\r\nexpect: 100-continue\r\ncontent-length: {large}\r\n\r\n",
         site.address
     );
     Answer::of(&rest(&mut open(&site, head.as_bytes()))).refused(413);
-    // What is just within the bounds is read.
+    // A request just within the limits is read.
     let args = vec!["x".repeat(60_000)];
     site.post("/scripts/run", &json!({ "script": "none", "args": args })).refused(404);
     let args = vec!["x".repeat(66_000)];
@@ -137,7 +137,7 @@ fn a_thousand_connections_that_do_nothing_keep_nobody_out() {
         open(&site, format!("GET /api/v1/session HTTP/1.1\r\nhost: {}\r\n\r\n", site.address).as_bytes());
     let idle: Vec<TcpStream> = (0..1000).map(|_| TcpStream::connect(&site.address).unwrap()).collect();
     is_answered_at_once(&site);
-    // The same with heads that do not come to their end.
+    // The same with heads that are never completed.
     let slow: Vec<TcpStream> =
         (0..300).map(|_| open(&site, b"GET /api/v1/session HTTP/1.1\r\nhost: x\r\nx-slow: ")).collect();
     is_answered_at_once(&site);
@@ -146,7 +146,7 @@ fn a_thousand_connections_that_do_nothing_keep_nobody_out() {
     let files = std::fs::read_dir(format!("/proc/{}/fd", site.serving.child().id())).unwrap().count();
     assert!(files < 400, "{files} files are open");
     drop((kept, idle));
-    // Those that are slow, and still there, are let go of after a while; so is a body that does not come.
+    // Slow clients are disconnected after a while, and so are those whose body never comes.
     let head =
         format!("POST /api/v1/scripts/run HTTP/1.1\r\nhost: {}\r\ncontent-length: 9\r\n\r\n", site.address);
     let mut body = open(&site, head.as_bytes());
@@ -160,7 +160,7 @@ fn a_thousand_connections_that_do_nothing_keep_nobody_out() {
     site.serving.stop().exits(0);
 }
 
-/// A stream of events, its head read.
+/// Opens a stream of events and reads its head.
 fn follow(site: &Site) -> (u16, BufReader<TcpStream>) {
     let (address, token) = (&site.address, &site.operate);
     let head =
@@ -171,7 +171,7 @@ fn follow(site: &Site) -> (u16, BufReader<TcpStream>) {
     (line.split(' ').nth(1).unwrap().parse().unwrap(), reader)
 }
 
-/// Waits for the next event; gives its number and what it says.
+/// Waits for the next event. Returns its number and its content.
 fn event(reader: &mut BufReader<TcpStream>) -> (u64, serde_json::Value) {
     let mut number = 0;
     loop {
@@ -188,7 +188,7 @@ fn event(reader: &mut BufReader<TcpStream>) -> (u64, serde_json::Value) {
 
 #[test]
 fn who_reads_events_slowly_costs_nothing_and_holds_up_nobody() {
-    // An overview of some size.
+    // A larger overview.
     let site = Site::start(
         "local schedule = require('schedule')
         for n = 1, 300 do schedule.every('24h', { name = 'job ' .. n }, function() end) end",
@@ -197,7 +197,7 @@ fn who_reads_events_slowly_costs_nothing_and_holds_up_nobody() {
     assert_eq!(status, 200);
     let (first, overview) = event(&mut reads);
     assert_eq!((first, overview["jobs"].as_array().unwrap().len()), (1, 300));
-    // They never read a byte of what follows.
+    // They never read anything that follows.
     let slow: Vec<_> = (0..31).map(|_| follow(&site)).collect();
     assert!(slow.iter().all(|(status, _)| *status == 200));
     let (full, mut refused) = follow(&site);
@@ -217,7 +217,7 @@ fn who_reads_events_slowly_costs_nothing_and_holds_up_nobody() {
     let after = site.memory();
     assert!(after < before + FLAT / 2, "{before} kB before, {after} kB after");
     is_answered_at_once(&site);
-    // Who leaves makes room.
+    // A closed stream frees a slot.
     drop(slow);
     for attempt in 0.. {
         if follow(&site).0 == 200 {

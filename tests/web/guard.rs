@@ -1,4 +1,4 @@
-//! Who may look, who may act, and who is refused before anybody looks at what they want.
+//! Which tokens may read, which may act, and which requests are refused before anything else.
 
 use data_encoding::HEXLOWER;
 use serde_json::json;
@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Answer, Site, raw, refused, request, token_in};
 
-/// A browser that has logged in: its cookie.
+/// Logs a browser in and returns its cookie.
 fn login(site: &Site, token: &str) -> String {
     let body = json!({ "token": token }).to_string();
     let answer = site.ask_with("POST /session", &[("content-type", "application/json")], body.as_bytes());
@@ -38,7 +38,7 @@ fn who_shows_no_token_learns_nothing_and_who_may_look_may_not_act() {
         &[("authorization", "Bearer mooncast_operate_x")],
         &[("authorization", almost)],
         &[("authorization", &basic)],
-        // Others on the way might believe the other one.
+        // Another server on the way might use the other header.
         &[("authorization", &operate), ("authorization", "Bearer x")],
         &[("cookie", &format!("mooncast={}", site.operate))],
     ];
@@ -108,7 +108,7 @@ fn a_name_or_an_origin_that_is_another_is_refused() {
     for host in others {
         for path in [path, "/", "/api/v1/openapi.json", "/metrics"] {
             let answer = get(path, &[host]);
-            // What is no name at all, hyper refuses by itself.
+            // hyper itself refuses a text that cannot be a host name.
             assert!([421, 400].contains(&answer.status), "{host} {path}: {answer:?}");
         }
         if !host.is_empty() {
@@ -126,7 +126,7 @@ fn a_name_or_an_origin_that_is_another_is_refused() {
     let connect = raw(address, format!("CONNECT {address} HTTP/1.1\r\nhost: {address}\r\n\r\n").as_bytes());
     assert!(connect.status >= 400, "{connect:?}");
 
-    // Acting from a page of another origin, even with the right token.
+    // An action from a page of another origin is refused even with the right token.
     let own = format!("http://{address}");
     let secure = format!("https://{address}");
     let near = format!("http://{address}.evil.example");
@@ -170,7 +170,7 @@ fn a_session_is_a_browsers_and_ends_with_its_token() {
         site.ask_with("POST /jobs/none/trigger", &headers, b"").status
     };
     assert_eq!(get(&site, &[]), 200);
-    // Another port of this machine is the same site to a browser: it sends the cookie along.
+    // Another port of this machine is the same site to a browser, which then sends the cookie.
     assert_eq!(get(&site, &[("sec-fetch-site", "same-site"), ("sec-fetch-mode", "no-cors")]), 403);
     assert_eq!(get(&site, &[("sec-fetch-site", "same-site"), ("sec-fetch-mode", "navigate")]), 200);
     assert_eq!(get(&site, &[("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "cors")]), 200);
@@ -179,9 +179,9 @@ fn a_session_is_a_browsers_and_ends_with_its_token() {
     assert_eq!(post(&[]), 403, "no page says that it asks");
     assert_eq!(post(&[("sec-fetch-site", "none")]), 403);
     assert_eq!(post(&[("origin", "http://evil.example")]), 403);
-    // A token that is wrong is not made good by a cookie.
+    // A cookie does not replace a wrong token.
     assert_eq!(get(&site, &[("authorization", "Bearer x")]), 401);
-    // What is signed cannot be changed.
+    // A signed cookie cannot be changed.
     let (role, rest) = cookie.strip_prefix("mooncast=").unwrap().split_once('.').unwrap();
     let (until, tag) = rest.split_once('.').unwrap();
     assert_eq!(role, "operate");
@@ -211,7 +211,7 @@ fn a_session_is_a_browsers_and_ends_with_its_token() {
     assert_eq!(farewell.status, 204);
     assert!(raw_cookie(&farewell).contains("max-age=0"), "{farewell:?}");
 
-    // A stream that is open, a session and the token itself end; those of the other role stay.
+    // An open stream, a session and the token itself end. Those of the other role stay.
     let stream = std::net::TcpStream::connect(&site.address).unwrap();
     stream.set_read_timeout(Some(super::GUARD)).unwrap();
     let head = format!("GET /api/v1/events HTTP/1.1\r\nhost: {}\r\ncookie: {cookie}\r\n\r\n", site.address);
@@ -240,7 +240,7 @@ fn tokens_are_shown_once_and_kept_as_hashes() {
     let ran = site.serving.stop().exits(0);
     let tag = cookie.rsplit('.').next().unwrap();
     for secret in [operate.as_str(), &read, tag, "wrong-one-0815"] {
-        // What is by chance has any letter, `_` too.
+        // The random part may contain any letter, also `_`.
         let bare = secret.splitn(3, '_').nth(2).filter(|_| secret.starts_with("mooncast_")).unwrap_or(secret);
         assert!(bare.len() >= 14, "{bare}");
         assert!(!ran.stderr.contains(bare) && !ran.stdout.contains(bare), "{ran:#?}");
@@ -249,7 +249,7 @@ fn tokens_are_shown_once_and_kept_as_hashes() {
     assert!(site.project.keeps(&HEXLOWER.encode(&Sha256::digest(&read))), "this finds what is kept");
     let again = site.project.mooncast(&["tokens", "--simulator", "renew", "read"]).exits(0).stdout;
     assert_ne!(token_in(&again, "read"), read);
-    // A daemon whose log is kept shows none.
+    // A daemon whose log is kept does not show the tokens.
     let fresh = crate::support::Project::with_script("");
     let (serving, address) = super::serve(&fresh);
     serving.says("nobody can look at the page yet: `mooncast tokens renew`", 1);
@@ -310,7 +310,7 @@ fn a_trusted_proxy_is_believed_and_nobody_else_gets_through() {
     assert!(raw_cookie(&login(&[])).contains("; secure"));
     assert!(raw_cookie(&login(&[("x-forwarded-proto", "https")])).contains("; secure"));
     assert!(!raw_cookie(&login(&[("x-forwarded-proto", "http")])).contains("; secure"));
-    // What came in secret was not asked for by a page that did not.
+    // A request over TLS does not come from a page without TLS.
     assert_eq!(login(&[("origin", "https://mooncast.example")]).status, 200);
     assert_eq!(login(&[("origin", "http://mooncast.example")]).status, 403);
     site.serving.stop().exits(0);
@@ -323,7 +323,7 @@ fn a_trusted_proxy_is_believed_and_nobody_else_gets_through() {
     assert_eq!(super::rest(&mut stream), b"");
     serving.stop().exits(0);
 
-    // Without one, nobody's word counts.
+    // Without a trusted proxy, the header has no effect.
     let site = Site::start("");
     let body = json!({ "token": site.operate }).to_string();
     let headers = [("content-type", "application/json"), ("x-forwarded-proto", "https")];

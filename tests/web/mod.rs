@@ -1,4 +1,4 @@
-//! The daemon's API and what guards it, from outside: hand-written HTTP to the real binary.
+//! The daemon's API and its protection, from outside: hand-written HTTP to the real binary.
 
 mod api;
 mod attacks;
@@ -18,10 +18,10 @@ use crate::daemon::Serving;
 use crate::support::service::Service;
 use crate::support::{Project, Ran};
 
-/// What no answer takes on a healthy machine, however loaded.
+/// The longest wait for an answer. A healthy machine never needs it, however loaded it is.
 const GUARD: Duration = Duration::from_mins(1);
 
-/// A daemon on the simulator, with the tokens of who may look and who may act.
+/// A daemon on the simulator, with the read token and the operator's token.
 pub struct Site {
     pub project: Project,
     pub serving: Serving,
@@ -30,7 +30,7 @@ pub struct Site {
     pub read: String,
 }
 
-/// An answer, whole.
+/// A complete answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     pub status: u16,
@@ -40,7 +40,7 @@ pub struct Answer {
 }
 
 impl Site {
-    /// Starts one with this script, `scripts/main.lua`.
+    /// Starts a daemon with this script as `scripts/main.lua`.
     pub fn start(script: &str) -> Self {
         Self::of(Project::with_script(script))
     }
@@ -51,7 +51,7 @@ impl Site {
         Self { project, serving, address, operate, read }
     }
 
-    /// One that sends to a service.
+    /// Starts a daemon that sends to a service.
     pub fn against(service: &Service, script: &str) -> Self {
         let project = Project::with_script(script);
         let shown = project.mooncast(&["tokens", "renew"]).exits(0).stdout;
@@ -61,7 +61,7 @@ impl Site {
         Self { project, serving, address, operate, read }
     }
 
-    /// One of a project that has sent to a service already.
+    /// Starts a daemon for a project that has already sent to a service.
     pub fn of_against(project: Project, service: &Service) -> Self {
         let shown = project.mooncast(&["tokens", "renew"]).exits(0).stdout;
         let (operate, read) = (token_in(&shown, "operate"), token_in(&shown, "read"));
@@ -70,7 +70,7 @@ impl Site {
         Self { project, serving, address, operate, read }
     }
 
-    /// Ends it at once, and starts it again.
+    /// Kills the daemon and starts it again.
     pub fn restart(self) -> Self {
         let Self { project, serving, operate, read, .. } = self;
         serving.kill();
@@ -78,18 +78,18 @@ impl Site {
         Self { project, serving, address, operate, read }
     }
 
-    /// Asks with the operator's token: `GET /jobs`, below `/api/v1`.
+    /// Makes a request with the operator's token: `GET /jobs`, below `/api/v1`.
     pub fn ask(&self, what: &str) -> Answer {
         self.ask_with(what, &[("authorization", &format!("Bearer {}", self.operate))], b"")
     }
 
-    /// The same with other headers and a body.
+    /// [`Self::ask`] with other headers and a body.
     pub fn ask_with(&self, what: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         let (method, path) = what.split_once(' ').unwrap();
         request(&self.address, &format!("{method} /api/v1{path}"), headers, body)
     }
 
-    /// What is answered with 200, as JSON.
+    /// Returns the JSON of an answer with status 200.
     #[track_caller]
     pub fn json(&self, path: &str) -> Value {
         let answer = self.ask(&format!("GET {path}"));
@@ -104,7 +104,7 @@ impl Site {
         self.ask_with(&format!("POST {path}"), &headers, body.to_string().as_bytes())
     }
 
-    /// Asks again and again, each time as soon as there is an event, until it is so.
+    /// Repeats a request after each event until the condition holds.
     #[track_caller]
     pub fn until(&self, path: &str, so: impl Fn(&Value) -> bool) -> Value {
         let mut stream = TcpStream::connect(&self.address).unwrap();
@@ -125,7 +125,7 @@ impl Site {
         panic!("{path} never was so: {}", self.json(path));
     }
 
-    /// Kilobytes of memory that the daemon has now.
+    /// Returns the daemon's memory in kilobytes.
     pub fn memory(&self) -> u64 {
         let status = format!("/proc/{}/status", self.serving.child().id());
         let status = std::fs::read_to_string(status).unwrap();
@@ -135,7 +135,7 @@ impl Site {
 }
 
 impl Answer {
-    /// What a whole answer says.
+    /// Parses a complete answer.
     pub fn of(bytes: &[u8]) -> Self {
         let split = bytes.windows(4).position(|part| part == b"\r\n\r\n");
         let split = split.unwrap_or_else(|| panic!("no answer: {:?}", String::from_utf8_lossy(bytes)));
@@ -157,7 +157,7 @@ impl Answer {
         self.head.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")))
     }
 
-    /// Asserts a refusal in the API's words, and gives them.
+    /// Asserts a refusal in the API's format and returns it.
     #[track_caller]
     pub fn refused(&self, status: u16) -> String {
         assert_eq!(self.status, status, "{self:?}");
@@ -168,7 +168,7 @@ impl Answer {
     }
 }
 
-/// A body of chunks, put together.
+/// Joins the chunks of a body.
 fn whole(mut chunks: &[u8]) -> Vec<u8> {
     let mut body = Vec::new();
     loop {
@@ -182,7 +182,7 @@ fn whole(mut chunks: &[u8]) -> Vec<u8> {
     }
 }
 
-/// One request on a connection of its own. Without a `host` among its headers it is for the address.
+/// Makes one request on its own connection. Without a `host` header it is for the address.
 pub fn request(address: &str, head: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     let mut text = format!("{head} HTTP/1.1\r\nconnection: close\r\n");
     if !headers.iter().any(|(name, _)| *name == "host") {
@@ -198,16 +198,16 @@ pub fn request(address: &str, head: &str, headers: &[(&str, &str)], body: &[u8])
     raw(address, &[(text + "\r\n").as_bytes(), body].concat())
 }
 
-/// These very bytes on a connection of their own, and what comes back.
+/// Sends exactly these bytes on their own connection and returns the answer.
 pub fn raw(address: &str, bytes: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(GUARD)).unwrap();
-    // Who is refused early need not hear all of it.
+    // A refused client need not send everything.
     let _ = stream.write_all(bytes);
     Answer::of(&rest(&mut stream))
 }
 
-/// All that still comes on a connection.
+/// Returns everything that still arrives on a connection.
 pub fn rest(stream: &mut impl Read) -> Vec<u8> {
     let (mut all, mut part) = (Vec::new(), [0; 8192]);
     // A peer that was not read to its end resets the connection after its answer.
@@ -220,24 +220,24 @@ pub fn rest(stream: &mut impl Read) -> Vec<u8> {
     all
 }
 
-/// Makes both tokens anew: of who may act, and of who may look.
+/// Makes both tokens anew: the operator's and the read token.
 pub fn tokens(project: &Project) -> (String, String) {
     let shown = project.mooncast(&["tokens", "--simulator", "renew"]).exits(0).stdout;
     (token_in(&shown, "operate"), token_in(&shown, "read"))
 }
 
-/// The token of a role in what was shown.
+/// Returns the token of a role in the shown text.
 pub fn token_in(shown: &str, role: &str) -> String {
     let line = shown.lines().find(|line| line.trim_start().starts_with(role)).unwrap();
     line.split_whitespace().nth(1).unwrap().to_owned()
 }
 
-/// A daemon that listens, and where.
+/// Starts a daemon that listens, and returns its address.
 pub fn serve(project: &Project) -> (Serving, String) {
     listening(project.command(&["serve", "--simulator", "--listen", "127.0.0.1:0"]))
 }
 
-/// Starts a daemon, and gives where it listens.
+/// Starts a daemon and returns the address that it listens at.
 pub fn listening(command: Command) -> (Serving, String) {
     let serving = Serving::start(command);
     let logged = serving.logged();
@@ -247,7 +247,7 @@ pub fn listening(command: Command) -> (Serving, String) {
     (serving, address)
 }
 
-/// A daemon that does not start, with this line in `[serve]`.
+/// Starts a daemon with this line in `[serve]`, which it must refuse.
 pub fn refused(settings: &str) -> Ran {
     let project = Project::with_script("").file("mooncast.toml", format!("[serve]\n{settings}\n"));
     project.mooncast(&["serve", "--simulator"])

@@ -1,4 +1,4 @@
-//! The API against what it says of itself: schemathesis makes requests of the document, right and wrong ones, and
+//! Compares the API with its own description: schemathesis makes valid and invalid requests from the document and
 //! compares every answer with it.
 
 use std::collections::BTreeSet;
@@ -8,7 +8,7 @@ use std::process::Command;
 use super::{Site, request};
 use crate::support::Ran;
 
-/// The one that `tests/run` installs.
+/// The version that `tests/run` installs.
 const SCHEMATHESIS: &str = "schemathesis-4.32.5/bin/st";
 
 const SCRIPT: &str = "local schedule = require('schedule')
@@ -52,7 +52,7 @@ fn every_answer_is_as_the_document_says() {
     let mut command = Command::new(program);
     command.args(["run", &format!("http://{}/api/v1/openapi.json", site.address)]);
     command.args(["-H", &format!("Authorization: Bearer {}", site.operate)]);
-    // Events have no end; `attacks` and `guard` look at them.
+    // Event streams do not end; `attacks` and `guard` test them.
     command.args(["--exclude-path", "/events", "--checks", "all", "--phases", "coverage,fuzzing,stateful"]);
     command.args(["--max-examples", "10", "--generation-deterministic"]);
     command.args(["--request-timeout", "30", "--no-color", "--warnings", "off"]);

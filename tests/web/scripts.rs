@@ -35,7 +35,7 @@ fn a_script_runs_with_its_arguments_and_is_recorded() {
     assert_eq!(runs[0]["run"], first.as_str());
     assert_eq!(runs[0]["args"], json!(["one", "two words; $(not a shell)"]));
     assert_eq!(site.json("/scripts")[0]["last"]["run"], first.as_str());
-    // As `mooncast run` would: the broadcast is `greetings/1`, and is sent once.
+    // As with `mooncast run`, the broadcast is `greetings/1` and is sent once.
     let broadcast = site.json("/broadcasts/1")["broadcast"].clone();
     assert_eq!((&broadcast["name"], &broadcast["run"]), (&json!("greetings"), &json!("1")));
     assert_eq!(broadcast["counts"]["sent"], 3);
@@ -50,7 +50,7 @@ fn a_script_runs_with_its_arguments_and_is_recorded() {
     let note = site.json("/runs?limit=1")[0]["note"].as_str().unwrap().to_owned();
     assert!(note.contains("scripts/main.lua:6: as was wanted"), "{note}");
 
-    // From the command line, and seen there.
+    // Requested on the command line, and visible there.
     let jobs = |args: &[&str]| site.project.mooncast(&[&["jobs", "--simulator"], args].concat());
     jobs(&["run-script", "main.lua", "--", "by", "hand"]).exits(0).prints("scripts/main.lua is asked for");
     site.serving.prints("main\t2\tby\thand", 1);
@@ -76,7 +76,7 @@ fn a_script_that_is_unknown_or_stale_is_refused_with_the_reason() {
     for outside in ["../main.lua", "/etc/passwd", "scripts/../scripts/main.lua", "", "scripts/"] {
         refused(outside, 404);
     }
-    // Its top level sends, so that loading it is refused: a daemon cannot know what it does.
+    // Its top level sends, so the daemon refuses to load it: it cannot know what the script does.
     assert!(refused("scripts/sends.lua", 409).contains("is stale since"));
     site.project.write("scripts/main.lua", "this is no Lua");
     site.until("/scripts", |scripts| scripts[0]["script"]["error"].is_string());

@@ -1,4 +1,4 @@
-//! TLS with a certificate of one's own.
+//! TLS with the test's own certificate.
 
 use std::io::Write as _;
 use std::net::TcpStream;
@@ -52,7 +52,7 @@ fn the_page_of_other_machines_is_encrypted() {
     let (serving, address) = super::listening(command);
     serving.says("the page is at https://", 1);
     let port = address.split(':').nth(1).unwrap();
-    // Greetings that do not come to their end hold up nobody.
+    // Handshakes that are never completed do not delay others.
     let halves: Vec<TcpStream> = (0..50)
         .map(|_| {
             let mut stream = TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
@@ -77,7 +77,7 @@ fn the_page_of_other_machines_is_encrypted() {
     let cookie = login(&format!("https://localhost:{port}"));
     assert!(cookie.header("set-cookie").unwrap().ends_with("; secure"), "{cookie:?}");
     login(&format!("http://localhost:{port}")).refused(403);
-    // Without TLS there is nothing.
+    // Without TLS there is no answer.
     let mut plain = TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
     plain.set_read_timeout(Some(GUARD)).unwrap();
     plain.write_all(get.as_bytes()).unwrap();
