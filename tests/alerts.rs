@@ -155,7 +155,7 @@ fn a_daemon_that_dies_before_it_notes_the_answer_tells_it_again() {
     let mut keys: Vec<String> =
         service.requests().iter().map(|request| request.json()["key"].as_str().unwrap().to_owned()).collect();
     assert_eq!(keys.len(), 41);
-    // The alert in doubt is delivered twice, after the others.
+    // The alert in doubt is delivered a second time, after the others.
     let again = "stale scripts/1.lua line 1: unexpected symbol";
     assert_eq!((keys[0].as_str(), keys[40].as_str()), (again, again));
     keys.sort();

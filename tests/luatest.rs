@@ -353,7 +353,7 @@ fn files_are_found_by_place_and_name_and_tests_by_a_filter() {
     project.mooncast(&["test", "--filter", "deep/a.lua"]).exits(0).prints("1 test passed");
     project.mooncast(&["test", "scripts/tests"]).exits(0).prints("alpha").prints("1 test passed");
     project.mooncast(&["test", "scripts/b_test.lua"]).exits(0).prints("1 test passed");
-    // Other commands only check it, or explain how to run it.
+    // `check` only checks it, and `run` refuses it and names the right command.
     project.mooncast(&["check", "scripts/b_test.lua"]).exits(0);
     project
         .mooncast(&["run", "--simulator", "scripts/b_test.lua"])

@@ -129,7 +129,7 @@ fn keys_come_in_order_page_after_page() {
 
 #[test]
 fn values_expire_by_the_run_s_clock() {
-    // A rehearsal's clock is as good as a real one.
+    // A rehearsal uses a simulated clock, so hours pass at once.
     let project = Project::with_script(
         r#"local store, task = require("store"), require("task")
         store.set("short", 1, { ttl = "90s" })

@@ -27,8 +27,9 @@ impl Project {
     }
 
     /// Returns the project that a script or folder belongs to. The project is the nearest folder above `path` with a
-    /// `mooncast.toml`, or else the nearest one above the current folder. If there is none, it is the current folder
-    /// for a script under it, and otherwise the script's folder.
+    /// `mooncast.toml`, or else the nearest one above the current folder if `path` is under it. If there is none, it is
+    /// the current folder for a script under it, and otherwise the script's folder. A script's folder that is called
+    /// `scripts` stands for its parent.
     ///
     /// # Errors
     ///

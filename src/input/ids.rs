@@ -8,7 +8,6 @@ use crate::message::{IdKind, altered, is_invisible, quoted};
 ///
 /// A sentence with the value, for a text that is not an id or that a program has changed ([`altered`]): blank, or
 /// with a blank or an invisible character inside.
-/// blank inside, changed by a program ([`altered`]).
 pub fn group_id(text: &str) -> Result<&str, String> {
     let trimmed = trim(text);
     if trimmed.is_empty() {

@@ -2,13 +2,14 @@
 //!
 //! A block's marks say what to do with it. mdBook shows only the language.
 //!
-//! | language | marks |
-//! |---|---|
-//! | `lua` | is checked and run on the simulator; `file=PATH` says where it stands, `save` that it is not run, `job=NAME` that this job of it is, `test` that it holds tests, `finds` that the check finds something, `fails=KIND` with which error it ends |
-//! | `sh` | is run; `exit=N` says how it ends, `serves` that it does not end by itself, `needs=REASON` that it cannot be run here |
-//! | `toml` | is checked as settings; with `file=mooncast.toml` it is put in force |
-//! | `csv` | `file=PATH` |
-//! | `text` | `out`: the block before has said this, but for the figures |
+//! - `lua` is checked and run on the simulator. `file=PATH` names its file, `save` only writes the file, `job=NAME` runs
+//!   this job of it, `test` says that it contains tests, `finds` that the check reports something, and `fails=KIND` that
+//!   it ends with this error.
+//! - `sh` is run. `exit=N` gives its exit status, `serves` says that it does not end by itself, and `needs=REASON` that
+//!   it cannot be run here.
+//! - `toml` is checked as settings. With `file=mooncast.toml` it becomes the project's settings.
+//! - `csv` is written to `file=PATH`.
+//! - `text` with `out`: each of its lines must be in the output of the block before, ignoring figures and space.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

@@ -1,4 +1,4 @@
-//! What a new plan keeps of the stored one: groups, users, doubts, limits, and nothing of a draft.
+//! A new plan keeps the stored one's groups, users, doubts and limits. It keeps nothing of a draft.
 
 use std::collections::BTreeMap;
 

@@ -55,7 +55,7 @@ fn who_only_schedules_has_others_send() {
     assert!(shown.iter().all(|host| host["alive"] == true && host["differs"] == false), "{shown:?}");
 
     first.mooncast(&["jobs", "trigger", "news"]).exits(0);
-    // The script is told of the end, though its host has sent nothing.
+    // The script gets the final report, although its host has sent no messages.
     scheduler.prints("reported\t30\t0", 1);
     sender.says("a broadcast goes on where it stopped", 1);
     sender.says("a broadcast is over", 1);

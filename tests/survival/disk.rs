@@ -43,7 +43,7 @@ fn whichever_write_fails_the_run_says_so_or_is_right() {
     }
     println!("each {stride}. of {at} writes failed once");
     assert!(at > 100, "only {at} writes: does the shim work?");
-    // The test waits for a persistent failure, so fewer cases run, side by side.
+    // A run waits while writes keep failing, so fewer of these cases run, side by side.
     std::thread::scope(|scope| {
         for _ in 0..if soak() { 40 } else { 6 } {
             let fault = Fault { at: random.below(at) + 1, errno: errno(), for_good: true, opening: false };
