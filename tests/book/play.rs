@@ -2,9 +2,9 @@
 //!
 //! A block's marks say what to do with it. mdBook shows only the language.
 //!
-//! - `lua` is checked and run on the simulator. `file=PATH` names its file, `save` only writes the file, `job=NAME` runs
-//!   this job of it, `test` says that it contains tests, `finds` that the check reports something, and `fails=KIND` that
-//!   it ends with this error.
+//! - `lua` is checked and run on the simulator. `file=PATH` names its file, `save` only writes the file, `job=NAME`
+//!   runs this job of it, `test` says that it contains tests, `finds` that the check reports something, and
+//!   `fails=KIND` that it ends with this error.
 //! - `sh` is run. `exit=N` gives its exit status, `serves` says that it does not end by itself, and `needs=REASON` that
 //!   it cannot be run here.
 //! - `toml` is checked as settings. With `file=mooncast.toml` it becomes the project's settings.
