@@ -59,7 +59,7 @@ pub struct RequestFailure {
     pub code: Option<Box<str>>,
     /// What happened, the value at fault and what to do, in one line.
     pub message: String,
-    /// The messages that were sent before the failure: (group id, message id).
+    /// The groups that got the message in spite of the failure: (group id, message id).
     pub receipts: Vec<(String, String)>,
     /// All problems of an `invalid` message that has several: (field, message).
     pub problems: Vec<(String, String)>,
