@@ -1,8 +1,8 @@
-//! What a scratch ledger writes later: moves of recipients, which nobody reads between one look and the next.
+//! Deferred writes of a scratch ledger: moves of recipients, which need not be on disk until something reads them.
 //!
-//! In a rehearsal the clock stands still while the ledger works, so no two calls share a commit: each would wait for
-//! its own. Nothing of a scratch ledger has to survive, so its moves are acknowledged at once and written together
-//! before anybody reads or writes anything else.
+//! In a rehearsal the clock stands still while the ledger works, so no two calls share a commit, and each would wait
+//! for its own. A scratch ledger's data need not survive a crash. So its moves are acknowledged at once, and are
+//! written together before any other read or write.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,15 +12,15 @@ use super::broadcast::Lease;
 use super::commit::{CommitMode, CommitRequest, commit};
 use super::store::{Store, Transaction};
 
-/// The most requests that are kept back.
+/// The most requests that are deferred.
 const MOST: usize = 8192;
 
-/// The requests that are kept back, in their order.
+/// The deferred requests, in their order.
 #[derive(Debug, Default)]
 pub(super) struct DeferredWrites(Mutex<Vec<CommitRequest>>);
 
 impl DeferredWrites {
-    /// Keeps a move of recipients back; gives back any other request.
+    /// Defers a move of recipients; returns any other request to the caller.
     pub(super) fn take(&self, request: CommitRequest) -> Option<CommitRequest> {
         if request.moves_of().is_some() {
             self.kept().push(request);
@@ -39,7 +39,7 @@ impl DeferredWrites {
 }
 
 impl Store {
-    /// Writes what was kept back.
+    /// Writes the deferred requests.
     pub(super) async fn flush_deferred(&self) -> Result<(), LedgerError> {
         let kept = match self.later() {
             Some(later) => std::mem::take(&mut *later.kept()),
@@ -54,7 +54,7 @@ impl Store {
     }
 }
 
-/// A commit puts outcomes before intents, so a recipient's intent and its outcome need one each.
+/// A commit writes outcomes before intents, so a recipient's intent and its outcome need separate commits.
 async fn write_all(write: &mut Transaction<'_>, kept: Vec<CommitRequest>) -> Result<(), LedgerError> {
     let mut moved: HashSet<(Lease, i64)> = HashSet::new();
     let (mut intents, mut outcomes) = (Vec::new(), Vec::new());
