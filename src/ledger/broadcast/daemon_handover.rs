@@ -1,4 +1,4 @@
-//! Broadcasts that a daemon goes on with whenever nobody drives them.
+//! Broadcasts that a daemon drives whenever no other process does.
 
 use crate::ledger::sql::sql;
 use crate::ledger::{Ledger, LedgerError};
@@ -6,7 +6,7 @@ use crate::ledger::{Ledger, LedgerError};
 use super::BroadcastId;
 
 impl Ledger {
-    /// Leaves a broadcast to the daemon: whenever nobody drives it and nobody has it paused, the daemon does.
+    /// Hands a broadcast to the daemon. The daemon drives it whenever no other process does and it is not paused.
     ///
     /// # Errors
     ///
@@ -16,8 +16,9 @@ impl Ledger {
         self.change(statement.bind(id.0)).await.map(drop)
     }
 
-    /// Broadcasts that a daemon may have to drive, the oldest first: those left to it with something to send, and those
-    /// that are to be cancelled. Some of them are driven already; [`Ledger::claim`] tells.
+    /// Returns broadcasts that a daemon may have to drive, the oldest first: those handed to it with something left to
+    /// send, and those that are being cancelled. Some of them may already have a driver; [`Ledger::claim`] finds that
+    /// out.
     ///
     /// # Errors
     ///
@@ -32,7 +33,7 @@ impl Ledger {
         Ok(found.into_iter().map(|(id,)| BroadcastId(id)).collect())
     }
 
-    /// Broadcasts left to the daemon that are over, and of which [`Ledger::told`] was not said yet.
+    /// Returns finished broadcasts of the daemon whose end is not reported yet; see [`Ledger::mark_ending_reported`].
     ///
     /// # Errors
     ///
@@ -45,7 +46,7 @@ impl Ledger {
         Ok(found.into_iter().map(|(id,)| BroadcastId(id)).collect())
     }
 
-    /// Whoever is to hear how a broadcast ended was told: it is left to the daemon no longer.
+    /// Records that the end of a broadcast was reported. The broadcast no longer belongs to the daemon.
     ///
     /// # Errors
     ///

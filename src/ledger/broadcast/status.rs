@@ -1,5 +1,5 @@
-//! What the drivers of broadcasts tell of them, for whoever shows it. It is of the moment: what a driver that ended or died
-//! has told is not given any more.
+//! The live status that drivers report about broadcasts, for display. The status of a driver that ended or died is not
+//! returned.
 
 use crate::ledger::sql::sql;
 use crate::ledger::{Ledger, LedgerError};
@@ -7,8 +7,8 @@ use crate::ledger::{Ledger, LedgerError};
 use super::{BroadcastId, Lease};
 
 impl Ledger {
-    /// Keeps what a driver tells of its broadcast in place of what it told before, and forgets what drivers told that are
-    /// none any more.
+    /// Stores a driver's status of its broadcast, in place of the previous one. Also deletes the status of drivers of
+    /// this broadcast that have ended.
     ///
     /// # Errors
     ///
@@ -35,7 +35,7 @@ impl Ledger {
         write.end(result).await
     }
 
-    /// Forgets what a driver told that ends.
+    /// Deletes the status of a driver that ends.
     ///
     /// # Errors
     ///
@@ -45,7 +45,7 @@ impl Ledger {
         self.change(statement.bind(lease.broadcast.0).bind(lease.number)).await.map(drop)
     }
 
-    /// What the drivers of unfinished broadcasts told last; of one of them, or of all.
+    /// Returns the latest status of the drivers of unfinished broadcasts: of one broadcast, or of all.
     ///
     /// # Errors
     ///
