@@ -43,7 +43,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn add_activity(&self, news: &[NewActivity]) -> Result<(), LedgerError> {
         let mut write = self.store().write().await?;
         let result = async {
@@ -70,7 +70,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn activity(
         &self,
         app: Option<AppId>,

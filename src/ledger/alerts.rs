@@ -34,7 +34,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn alert_push(
         &self,
         key: &str,
@@ -56,7 +56,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn alerts_due(&self, limit: u32, hold: Duration) -> Result<Vec<DueAlert>, LedgerError> {
         type Row = (i64, String, String, i64, i64);
         // Usually no alert is due, and then nothing is written.
@@ -88,7 +88,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn alert_next_due(&self) -> Result<Option<Duration>, LedgerError> {
         let question = sql(
             "SELECT CASE WHEN min(due_at) > ?1 THEN 0 ELSE min(due_at) END FROM alerts WHERE done_at IS NULL",
@@ -104,7 +104,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn alert_done(&self, id: i64) -> Result<(), LedgerError> {
         let statement = sql("UPDATE alerts SET done_at = ?, error = NULL WHERE id = ?");
         self.change(statement.bind(self.store().now()).bind(id)).await.map(drop)
@@ -114,7 +114,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn alert_failed(
         &self,
         id: i64,

@@ -49,7 +49,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn token_turn(
         &self,
         app: AppId,
@@ -67,7 +67,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn keep_token(&self, app: AppId, seal: &str, sealed: &str) -> Result<i64, LedgerError> {
         let mut write = self.store().write().await?;
         let number = async {
@@ -94,7 +94,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn token_served(&self, app: AppId, seal: &str, number: i64) -> Result<(), LedgerError> {
         let statement = sql("UPDATE app_tokens SET served = ?1 WHERE app = ?2 AND seal = ?3 AND served < ?1");
         self.change(statement.bind(number).bind(app.0).bind(seal)).await.map(drop)
@@ -104,7 +104,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn has_token_served(&self, app: AppId, seal: &str, number: i64) -> Result<bool, LedgerError> {
         let question = sql("SELECT number FROM app_tokens
                 WHERE app = ?1 AND seal = ?2 AND (served >= ?3 OR number > ?3)");
@@ -119,7 +119,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn token_trouble(
         &self,
         app: AppId,

@@ -26,7 +26,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn data_get(&self, namespace: &str, key: &str) -> Result<Option<String>, LedgerError> {
         let question = sql(
             "SELECT value FROM data WHERE namespace = ? AND key = ? AND (expires_at IS NULL OR expires_at > ?)",
@@ -42,7 +42,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn data_set(
         &self,
         namespace: &str,
@@ -66,7 +66,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn data_swap(
         &self,
         namespace: &str,
@@ -104,7 +104,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn data_add(
         &self,
         namespace: &str,
@@ -135,7 +135,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn data_delete(&self, namespace: &str, key: &str) -> Result<bool, LedgerError> {
         let statement = sql(
             "DELETE FROM data WHERE namespace = ? AND key = ? AND (expires_at IS NULL OR expires_at > ?)",
@@ -149,7 +149,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn data_list(
         &self,
         namespace: &str,

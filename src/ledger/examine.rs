@@ -33,7 +33,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn examine(&self) -> Result<ConsistencyReport, LedgerError> {
         let mut found = ConsistencyReport::default();
         let mut read = self.store().read().await?;

@@ -48,7 +48,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn file_put(&self, app: AppId, file: &SentFile) -> Result<(), LedgerError> {
         let statement =
             sql("INSERT INTO files (app, url, path, content, options, expires_at) VALUES (?, ?, ?, ?, ?, ?)
@@ -66,7 +66,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn files_to_send(&self, app: AppId, id: BroadcastId) -> Result<Vec<SentFile>, LedgerError> {
         type Row = (String, String, String, String, i64);
         let urls = if self.is_shared() {
@@ -99,7 +99,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::LeaseLost`], and faults of the store.
+    /// [`LedgerError::LeaseLost`]; an error if the store fails.
     pub async fn replace_file(
         &self,
         lease: Lease,

@@ -107,7 +107,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn unregister(&self, owner: &Instance) -> Result<(), LedgerError> {
         if !self.is_shared() {
             return Ok(());
@@ -122,7 +122,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn wait_for_driver_heartbeat(&self, id: BroadcastId) -> Result<bool, LedgerError> {
         if !self.is_shared() {
             return Ok(self.show(id).await?.driver.is_some());
@@ -148,7 +148,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn is_known(&self, owner: &Instance) -> Result<bool, LedgerError> {
         let mut write = self.store().write().await?;
         let known = is_known(&mut write, owner.id()).await;

@@ -99,7 +99,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn hook_request(
         &self,
         job: &str,
@@ -116,7 +116,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn drop_hook_request(&self, job: &str, scheduled_at: Duration) -> Result<(), LedgerError> {
         let statement = sql("DELETE FROM hook_requests WHERE job = ? AND scheduled_at = ?");
         self.change(statement.bind(job).bind(millis(scheduled_at))).await.map(drop)
@@ -128,7 +128,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn retry_hook_run(
         &self,
         job: &str,
@@ -162,7 +162,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn kept_hook_runs(&self, job: &str) -> Result<Vec<Duration>, LedgerError> {
         let question = sql("SELECT q.scheduled_at FROM hook_requests q JOIN job_runs r
                 ON r.job = q.job AND r.scheduled_at = q.scheduled_at
@@ -178,7 +178,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn prune_deliveries(&self, instant: Duration) -> Result<u64, LedgerError> {
         let old = sql("DELETE FROM hook_requests WHERE scheduled_at < ?1 AND EXISTS (SELECT 1 FROM job_runs r
                 WHERE r.job = hook_requests.job AND r.scheduled_at = hook_requests.scheduled_at AND r.finished_at IS NOT NULL)");

@@ -35,7 +35,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn describe(&self, owner: &Instance, roles: &str, scripts: &str) -> Result<(), LedgerError> {
         let statement = sql("UPDATE owners SET roles = ?, scripts = ? WHERE id = ?");
         self.change(statement.bind(roles).bind(scripts).bind(owner.id())).await.map(drop)
@@ -46,7 +46,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn claim_apps(
         &self,
         owner: &Instance,
@@ -73,7 +73,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn hosts(&self) -> Result<Vec<Host>, LedgerError> {
         type Row = (i64, Option<String>, i64, Option<String>, String, Option<String>, i64, Option<i64>);
         let mut write = self.store().write().await?;

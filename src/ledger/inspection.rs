@@ -49,7 +49,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn inspect(place: &LedgerLocation, clock: &Clock) -> Result<StoreInspection, LedgerError> {
         match place {
             LedgerLocation::Folder(folder) => {

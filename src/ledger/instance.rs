@@ -71,7 +71,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Restored`] while a restore of the ledger is not accepted, and faults of the store.
+    /// [`LedgerError::Restored`] while a restore of the ledger is not accepted; an error if the store fails.
     pub async fn register(&self, name: &str) -> Result<Instance, LedgerError> {
         if self.is_shared() {
             let pulse = Heartbeat::start(self, name).await?;
@@ -103,7 +103,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn reap_dead(&self) -> Result<Reaped, LedgerError> {
         if self.is_shared() {
             return self.reap_silent().await;

@@ -95,7 +95,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn register_jobs(
         &self,
         owner: &Instance,
@@ -136,7 +136,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn previous_schedules(
         &self,
         jobs: &[RegisteredJob],
@@ -168,7 +168,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn must_register_jobs(&self, owner: &Instance) -> Result<bool, LedgerError> {
         if !self.is_shared() {
             return Ok(false);
@@ -182,7 +182,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn jobs_elsewhere(
         &self,
         owner: &Instance,
@@ -200,7 +200,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn job_rows(&self, name: Option<&str>) -> Result<Vec<JobRow>, LedgerError> {
         type Row = (String, String, String, i64, Option<i64>, Option<i64>, Option<i64>);
         let question = sql("SELECT name, script, times, decided_until, next_at, paused_at, gone_at FROM jobs
@@ -237,7 +237,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn pause_job(&self, job: &str, paused: bool) -> Result<bool, LedgerError> {
         let now = self.store().now();
         let statement = if paused {
@@ -256,7 +256,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn trigger_job(&self, job: &str) -> Result<Duration, LedgerError> {
         let mut write = self.store().write().await?;
         let result = async {
@@ -276,7 +276,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn run_job_again(&self, job: &str, scheduled_at: Duration) -> Result<bool, LedgerError> {
         let at = millis(scheduled_at);
         let mut write = self.store().write().await?;
@@ -298,7 +298,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn cancel_job(&self, job: &str) -> Result<(), LedgerError> {
         let mut write = self.store().write().await?;
         let result = insert_job_command(&mut write, job, JobCommand::Cancel, None).await;
@@ -309,7 +309,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn job_control(&self) -> Result<JobControl, LedgerError> {
         type Row = (i64, String, i64, Option<i64>, i64, bool, Option<String>);
         let mut read = self.store().read_now().await?;
@@ -344,7 +344,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn delete_job_command(&self, id: i64) -> Result<(), LedgerError> {
         self.change(sql("DELETE FROM job_wishes WHERE id = ?").bind(id)).await.map(drop)
     }
@@ -353,7 +353,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn live_instances(&self, name: &str) -> Result<Vec<InstanceName>, LedgerError> {
         let mut write = self.store().write().await?;
         let result = async {

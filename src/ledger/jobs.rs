@@ -210,7 +210,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn begin_job_run(
         &self,
         job: &str,
@@ -240,7 +240,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn mark_not_rerunnable(
         &self,
         job: &str,
@@ -259,7 +259,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn mark_run_interrupted(
         &self,
         job: &str,
@@ -277,7 +277,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn finish_job_runs(&self, owner: &Instance, runs: &[EndedRun]) -> Result<u64, LedgerError> {
         let mut write = self.store().write().await?;
         let result = claims::finish(&mut write, runs, owner.id()).await;
@@ -289,7 +289,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn take_over_job_runs(&self, owner: &Instance) -> Result<Vec<OrphanedRun>, LedgerError> {
         let mut read = self.store().read().await?;
         let question = sql("SELECT count(*) FROM job_runs WHERE finished_at IS NULL AND owner <> ?");
@@ -309,7 +309,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn job_run_is_open(&self, job: &str, scheduled_at: Duration) -> Result<bool, LedgerError> {
         let question =
             sql("SELECT attempt FROM job_runs WHERE job = ? AND scheduled_at = ? AND finished_at IS NULL");
@@ -323,7 +323,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn job_runs(&self, job: Option<&str>, limit: u32) -> Result<Vec<JobRun>, LedgerError> {
         let question =
             sql("SELECT job, scheduled_at, state, attempt, note, started_at, finished_at, args FROM job_runs

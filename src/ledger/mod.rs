@@ -243,7 +243,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn app(&self, key: &str) -> Result<AppId, LedgerError> {
         let mut write = self.store().write().await?;
         let id = async {
@@ -259,7 +259,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn known_app(&self, key: &str) -> Result<Option<AppId>, LedgerError> {
         let mut read = self.store().read_now().await?;
         let row: Option<(i64,)> = read.row(sql("SELECT id FROM apps WHERE key = ?").bind(key)).await?;

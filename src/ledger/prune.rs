@@ -25,7 +25,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn prune(&self, instant: Duration) -> Result<PruneCounts, LedgerError> {
         self.delete_dead_drafts().await?;
         let mut pruned = PruneCounts { sends: self.prune_sends(instant).await?, ..PruneCounts::default() };
@@ -56,7 +56,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn prunable(&self, instant: Duration) -> Result<PruneCounts, LedgerError> {
         let (before, now) = (millis(instant), self.store().now());
         let question =

@@ -14,7 +14,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn request_run(&self, job: &str, args: &[String]) -> Result<Duration, LedgerError> {
         let args = serde_json::to_string(args).map_err(|error| self.store().record(error))?;
         let mut write = self.store().write().await?;
@@ -36,7 +36,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn requested_runs(&self, job: Option<&str>) -> Result<Vec<JobRun>, LedgerError> {
         let question = sql(
             "SELECT job, scheduled_at, state, attempt, note, started_at, finished_at, args FROM job_runs r

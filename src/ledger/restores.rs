@@ -67,7 +67,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn pending_restore(&self) -> Result<Option<PendingRestore>, LedgerError> {
         let mut write = self.store().write().await?;
         let found = describe(&mut write).await;
@@ -79,7 +79,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn accept_restore(&self, run_missed: bool) -> Result<bool, LedgerError> {
         let mut write = self.store().write().await?;
         let now = write.store.now();

@@ -28,7 +28,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn keep_scripts(&self, scripts: &[ScriptRow]) -> Result<(), LedgerError> {
         let mut write = self.store().write().await?;
         let result = async {
@@ -55,7 +55,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn scripts(&self) -> Result<Vec<ScriptRow>, LedgerError> {
         let question = sql("SELECT name, hash, loaded_at, error, stale_since FROM scripts ORDER BY name");
         let mut read = self.store().read().await?;

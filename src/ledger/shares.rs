@@ -1,8 +1,8 @@
 //! The slots of an app's quota, divided among all processes on one ledger.
 //!
-//! A quota of N messages a second has N slots, and a message occupies one for a second (`quota/window_slots.rs`). The ledger stores
-//! how many slots each process may use, so that together they never use more than N. A process that dies keeps its
-//! slots until its claim has expired and its last message is a second old.
+//! A quota of N messages a second has N slots, and a message occupies one for a second (`quota/window_slots.rs`). The
+//! ledger stores how many slots each process may use, so that together they never use more than N. A process that dies
+//! keeps its slots until its claim has expired and its last message is a second old.
 
 use std::time::Duration;
 
@@ -48,7 +48,6 @@ pub struct QuotaShare {
     pub fair: u32,
 }
 
-/// A row of the table.
 type ShareRow = (i64, i64, bool, i64, i64, i64, i64, i64);
 
 impl Ledger {
@@ -56,7 +55,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn claim_places(
         &self,
         owner: &Instance,

@@ -40,7 +40,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn keep_tokens(
         &self,
         tokens: &[(TokenRole, String)],
@@ -68,7 +68,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn tokens(&self) -> Result<Vec<(TokenRole, String)>, LedgerError> {
         let mut read = self.store().read_now().await?;
         let rows: Vec<(String, String)> =

@@ -12,7 +12,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn upload_find(
         &self,
         app: AppId,
@@ -34,7 +34,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn upload_put(
         &self,
         app: AppId,

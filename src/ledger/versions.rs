@@ -32,7 +32,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn version(&self, hash: &str) -> Result<Option<StoredScript>, LedgerError> {
         let question = sql("SELECT module, path, text FROM versions WHERE hash = ? ORDER BY module");
         let mut read = self.store().read().await?;
@@ -51,7 +51,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn prune_versions(&self, keep: &[String]) -> Result<u64, LedgerError> {
         let mut write = self.store().write().await?;
         let result = async {

@@ -116,7 +116,7 @@ pub(super) async fn check(connection: &mut sqlx::SqliteConnection, path: &Path) 
     Err(LedgerError::Corrupt { path: path.to_owned(), detail: found })
 }
 
-/// Seals a copy.
+/// Writes the seal at the end of a copy.
 pub(super) fn finish(file: &Path, taken_at: i64) -> Result<(), BackupError> {
     let mut opened = std::fs::File::options().read(true).write(true).open(file);
     let opened = opened.as_mut().map_err(|error| BackupError::File {

@@ -44,7 +44,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::LeaseLost`], [`LedgerError::NotNow`] when the plan is fixed, and faults of the store.
+    /// [`LedgerError::LeaseLost`], [`LedgerError::NotNow`] when the plan is fixed; an error if the store fails.
     pub async fn append(&self, lease: Lease, recipients: &[NewRecipient]) -> Result<i64, LedgerError> {
         let mut desk = self.0.desks.take(lease);
         let mut write = self.store().write().await?;
@@ -69,7 +69,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::LeaseLost`], [`LedgerError::NotNow`] when the plan is fixed, and faults of the store.
+    /// [`LedgerError::LeaseLost`], [`LedgerError::NotNow`] when the plan is fixed; an error if the store fails.
     pub async fn forget_unbuilt(&self, lease: Lease) -> Result<(), LedgerError> {
         drop(self.0.desks.take(lease));
         self.clear(lease.broadcast, Some(lease.number)).await?;
@@ -86,7 +86,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::LeaseLost`], [`LedgerError::NotNow`] when the plan is fixed, and faults of the store.
+    /// [`LedgerError::LeaseLost`], [`LedgerError::NotNow`] when the plan is fixed; an error if the store fails.
     pub async fn discard_unbuilt(&self, lease: Lease, spec: &BroadcastSpec) -> Result<(), LedgerError> {
         drop(self.0.desks.take(lease));
         let spec = serde_json::to_string(spec).map_err(|error| self.store().record(error))?;

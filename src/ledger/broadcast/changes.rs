@@ -32,7 +32,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Unknown`], and faults of the store.
+    /// [`LedgerError::Unknown`]; an error if the store fails.
     pub async fn hold_for_changes(
         &self,
         id: BroadcastId,
@@ -54,7 +54,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Unknown`], and faults of the store.
+    /// [`LedgerError::Unknown`]; an error if the store fails.
     pub async fn decide(
         &self,
         id: BroadcastId,
@@ -73,7 +73,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Unknown`], and faults of the store.
+    /// [`LedgerError::Unknown`]; an error if the store fails.
     pub async fn forget_changes(&self, id: BroadcastId) -> Result<(), LedgerError> {
         self.amend_spec(id, |spec| spec.changes = None).await
     }
@@ -82,7 +82,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Unknown`], and faults of the store.
+    /// [`LedgerError::Unknown`]; an error if the store fails.
     pub async fn inputs_compared(&self, id: BroadcastId, owner: &Instance) -> Result<(), LedgerError> {
         let number = owner.id();
         self.amend_spec(id, |spec| {
@@ -96,7 +96,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn owner_is_alive(&self, number: i64) -> Result<bool, LedgerError> {
         let mut write = self.store().write().await?;
         let result = lives(&mut write, number).await;

@@ -29,7 +29,7 @@ impl Ledger {
     /// # Errors
     ///
     /// [`LedgerError::NotNow`] if the broadcast has finished, or if a cancelled one is to be paused or resumed;
-    /// [`LedgerError::Unknown`]; faults of the store.
+    /// [`LedgerError::Unknown`]; an error if the store fails.
     pub async fn request_command(
         &self,
         id: BroadcastId,
@@ -67,7 +67,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Unknown`], and faults of the store.
+    /// [`LedgerError::Unknown`]; an error if the store fails.
     pub async fn requested_command(&self, id: BroadcastId) -> Result<NotedCommand, LedgerError> {
         let mut read = self.store().read_now().await?;
         let question = sql("SELECT wish, wish_note FROM broadcasts WHERE id = ?").bind(id.0);
@@ -85,7 +85,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Unknown`], and faults of the store.
+    /// [`LedgerError::Unknown`]; an error if the store fails.
     pub async fn retry_rejected(&self, id: BroadcastId) -> Result<u64, LedgerError> {
         self.shift(id, None, DeliveryState::Rejected, DeliveryState::Pending, None).await
     }
@@ -95,7 +95,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Unknown`], and faults of the store.
+    /// [`LedgerError::Unknown`]; an error if the store fails.
     pub async fn settle_doubts(&self, id: BroadcastId, settlement: Settlement) -> Result<u64, LedgerError> {
         let (to, error) = match settlement {
             Settlement::AsSent => (DeliveryState::Sent, Some("was in doubt; settled as sent")),

@@ -10,7 +10,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn hand_to_daemon(&self, id: BroadcastId) -> Result<(), LedgerError> {
         let statement = sql("UPDATE broadcasts SET entrusted = true WHERE id = ? AND NOT entrusted");
         self.change(statement.bind(id.0)).await.map(drop)
@@ -22,7 +22,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn handed_to_daemon(&self) -> Result<Vec<BroadcastId>, LedgerError> {
         let question =
             sql("SELECT id FROM broadcasts WHERE state = 1 AND ((entrusted AND wish = 0) OR wish = 2)
@@ -37,7 +37,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn unreported_endings(&self) -> Result<Vec<BroadcastId>, LedgerError> {
         let question = sql("SELECT id FROM broadcasts WHERE state IN (2, 3) AND entrusted ORDER BY id");
         let mut read = self.store().read_now().await?;
@@ -50,7 +50,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn mark_ending_reported(&self, id: BroadcastId) -> Result<(), LedgerError> {
         let statement = sql("UPDATE broadcasts SET entrusted = false WHERE id = ? AND state IN (2, 3)");
         self.change(statement.bind(id.0)).await.map(drop)

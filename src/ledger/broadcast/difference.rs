@@ -55,7 +55,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn difference(
         &self,
         old: BroadcastId,
@@ -81,7 +81,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn recipients_differ(
         &self,
         old: BroadcastId,

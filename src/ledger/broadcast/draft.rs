@@ -26,7 +26,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn draft(
         &self,
         app: AppId,
@@ -51,7 +51,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn planned_for(
         &self,
         id: BroadcastId,
@@ -70,7 +70,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::LeaseLost`], and faults of the store.
+    /// [`LedgerError::LeaseLost`]; an error if the store fails.
     pub async fn delete_draft(&self, lease: Lease) -> Result<(), LedgerError> {
         self.clear(lease.broadcast, Some(lease.number)).await?;
         let statement =
@@ -84,7 +84,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn delete_dead_drafts(&self) -> Result<u64, LedgerError> {
         let mut read = self.store().read_now().await?;
         let drafts: Vec<(i64,)> = read.rows(sql("SELECT id FROM broadcasts WHERE draft ORDER BY id")).await?;
@@ -108,7 +108,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::LeaseLost`], [`LedgerError::NotNow`] when the plan is fixed, and faults of the store.
+    /// [`LedgerError::LeaseLost`], [`LedgerError::NotNow`] when the plan is fixed; an error if the store fails.
     pub async fn keep_spec(&self, lease: Lease, spec: &BroadcastSpec) -> Result<(), LedgerError> {
         let json = serde_json::to_string(spec).map_err(|error| self.store().record(error))?;
         let statement = sql("UPDATE broadcasts SET spec = ? WHERE id = ? AND lease_number = ? AND state = 0");

@@ -91,7 +91,7 @@ impl Ledger {
     /// recipients pending again.
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn pending(
         &self,
         lease: Lease,
@@ -199,7 +199,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn hand_back(&self, lease: Lease) -> Result<(), LedgerError> {
         if !self.is_shared() {
             return Ok(());
@@ -215,7 +215,8 @@ impl Ledger {
     /// # Errors
     ///
     /// [`LedgerError::LeaseLost`]; [`LedgerError::NotIn`] if not all of them are pending (none is changed then);
-    /// [`LedgerError::NotNow`] if the plan is not fixed; faults of the store. After any error nothing may be sent.
+    /// [`LedgerError::NotNow`] if the plan is not fixed; an error if the store fails. After any error
+    /// nothing may be sent.
     pub async fn intend(&self, lease: Lease, seqs: Vec<i64>) -> Result<(), LedgerError> {
         self.0.queue.ask(CommitRequest::Intend { lease, seqs }).await.map(drop)
     }
@@ -225,7 +226,7 @@ impl Ledger {
     /// # Errors
     ///
     /// [`LedgerError::LeaseLost`]; [`LedgerError::NotIn`] if not all of them were in flight (none is changed then);
-    /// faults of the store.
+    /// an error if the store fails.
     pub async fn settle(&self, lease: Lease, outcomes: Vec<RecipientOutcome>) -> Result<(), LedgerError> {
         self.0.queue.ask(CommitRequest::Settle { lease, outcomes }).await.map(drop)
     }
@@ -235,7 +236,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::LeaseLost`], [`LedgerError::Unknown`], and faults of the store.
+    /// [`LedgerError::LeaseLost`], [`LedgerError::Unknown`]; an error if the store fails.
     pub async fn take_over(&self, lease: Lease) -> Result<TakeoverCounts, LedgerError> {
         let broadcast = self.show(lease.broadcast).await?;
         self.take_over_as(lease, broadcast.spec.in_doubt).await
@@ -272,7 +273,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::LeaseLost`], [`LedgerError::Unknown`], and faults of the store.
+    /// [`LedgerError::LeaseLost`], [`LedgerError::Unknown`]; an error if the store fails.
     pub async fn cancel_rest(&self, lease: Lease) -> Result<u64, LedgerError> {
         self.shift(
             lease.broadcast,
@@ -289,7 +290,7 @@ impl Ledger {
     /// # Errors
     ///
     /// [`LedgerError::NotNow`] if something is left, because another process made recipients pending again; continue
-    /// to send then. [`LedgerError::LeaseLost`], and faults of the store.
+    /// to send then. [`LedgerError::LeaseLost`]; an error if the store fails.
     pub async fn finish(&self, lease: Lease, report: &str) -> Result<BroadcastStage, LedgerError> {
         let id = lease.broadcast;
         let mut write = self.store().write().await?;
@@ -345,7 +346,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::NotNow`] if something is left, [`LedgerError::LeaseLost`], and faults of the store.
+    /// [`LedgerError::NotNow`] if something is left, [`LedgerError::LeaseLost`]; an error if the store fails.
     pub async fn end_cancelled(&self, lease: Lease, report: &str) -> Result<(), LedgerError> {
         let id = lease.broadcast;
         let statement =
@@ -379,7 +380,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Unknown`], and faults of the store.
+    /// [`LedgerError::Unknown`]; an error if the store fails.
     pub async fn counts(&self, id: BroadcastId) -> Result<RecipientCounts, LedgerError> {
         let question =
             sql("SELECT n_pending, n_sending, n_sent, n_rejected, n_in_doubt, n_skipped, n_cancelled

@@ -60,7 +60,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn export(
         &self,
         id: BroadcastId,
@@ -74,7 +74,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn recipients(
         &self,
         id: BroadcastId,
@@ -125,7 +125,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn sent_receipts(
         &self,
         id: BroadcastId,
@@ -152,7 +152,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn recalled(&self, id: BroadcastId) -> Result<RecalledCounts, LedgerError> {
         let question = sql(
             "SELECT count(*) FILTER (WHERE recalled = 1), count(*) FILTER (WHERE recalled = 2) FROM recipients
@@ -169,7 +169,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn mark_recalled(&self, id: BroadcastId, answers: &[(i64, bool)]) -> Result<(), LedgerError> {
         let list = |wanted: bool| {
             let seqs: Vec<i64> =

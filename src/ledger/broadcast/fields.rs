@@ -124,7 +124,7 @@ impl ExportPages {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn next(&mut self) -> Result<Option<Vec<ExportedRecipient>>, LedgerError> {
         let mut page = self.ledger.recipients_in(self.id, &self.states, self.after, PAGE).await?;
         let Some(last) = page.last() else { return Ok(None) };
@@ -157,7 +157,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn export_pages(
         &self,
         id: BroadcastId,

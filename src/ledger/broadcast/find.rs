@@ -58,7 +58,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn find_or_create(
         &self,
         app: AppId,
@@ -91,7 +91,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Unknown`], and faults of the store.
+    /// [`LedgerError::Unknown`]; an error if the store fails.
     pub async fn show(&self, id: BroadcastId) -> Result<Broadcast, LedgerError> {
         let text = format!("{} WHERE b.id = ?2", Broadcast::select(self.is_shared()));
         let mut read = self.store().read().await?;
@@ -105,7 +105,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn find(&self, app: AppId, name: &str, run: &str) -> Result<Option<Broadcast>, LedgerError> {
         let select = Broadcast::select(self.is_shared());
         let text = format!("{select} WHERE b.app = ?2 AND b.name = ?3 AND b.run = ?4");
@@ -120,7 +120,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn list(&self, filter: &BroadcastFilter) -> Result<Vec<Broadcast>, LedgerError> {
         // The broadcast's row alone does not tell whether a live process drives it.
         let by_driver =

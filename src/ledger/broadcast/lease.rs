@@ -31,7 +31,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Unknown`], and faults of the store.
+    /// [`LedgerError::Unknown`]; an error if the store fails.
     pub async fn claim(
         &self,
         id: BroadcastId,
@@ -73,7 +73,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::LeaseLost`], and faults of the store.
+    /// [`LedgerError::LeaseLost`]; an error if the store fails.
     pub async fn renew(&self, lease: Lease, length: Duration) -> Result<(), LedgerError> {
         let length = millis(length);
         let statement = sql(if self.is_shared() {
@@ -97,7 +97,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn release(&self, lease: Lease) -> Result<(), LedgerError> {
         let statement =
             sql("UPDATE broadcasts SET owner = NULL, lease_until = 0 WHERE id = ? AND lease_number = ?")

@@ -63,7 +63,7 @@ impl Ledger {
     /// # Errors
     ///
     /// [`LedgerError::TooMany`], [`LedgerError::LeaseLost`], [`LedgerError::NotNow`] if it is already fixed, and
-    /// faults of the store.
+    /// an error if the store fails.
     pub async fn fix_plan(
         &self,
         lease: Lease,

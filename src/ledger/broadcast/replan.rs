@@ -36,7 +36,7 @@ impl Ledger {
     ///
     /// [`LedgerError::LeaseLost`] for either lease. [`LedgerError::NotNow`] if the plan is not fixed, the broadcast is
     /// cancelled, something is in flight, other hosts drive it, or the draft uses another call than the messages that
-    /// were sent. Faults of the store. After an error the stored plan is unchanged.
+    /// were sent. An error if the store fails. After an error the stored plan is unchanged.
     pub async fn replan(
         &self,
         lease: Lease,
@@ -63,7 +63,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn has_other_drivers(&self, lease: Lease) -> Result<bool, LedgerError> {
         if !self.is_shared() {
             return Ok(false);

@@ -12,7 +12,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn write_status(&self, lease: Lease, status: &str) -> Result<(), LedgerError> {
         let mut write = self.store().write().await?;
         let told = sql("INSERT INTO driver_status (broadcast, driver, said_at, status) VALUES (?, ?, ?, ?)
@@ -39,7 +39,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn forget_status(&self, lease: Lease) -> Result<(), LedgerError> {
         let statement = sql("DELETE FROM driver_status WHERE broadcast = ? AND driver = ?");
         self.change(statement.bind(lease.broadcast.0).bind(lease.number)).await.map(drop)
@@ -49,7 +49,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn driver_statuses(
         &self,
         id: Option<BroadcastId>,

@@ -27,7 +27,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn standings(&self) -> Result<Vec<BroadcastTotals>, LedgerError> {
         type Row = (String, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64);
         let question = sql(

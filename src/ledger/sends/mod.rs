@@ -110,7 +110,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn begin_send(&self, owner: &Instance, send: NewSend) -> Result<BeginSendResult, LedgerError> {
         let mut ticket = SendTicket { owner: owner.id(), send: Arc::new(send), row: None };
         if ticket.send.once.is_none() {
@@ -132,7 +132,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::NotIn`] when this instance no longer holds the send, and faults of the store. After any error
+    /// [`LedgerError::NotIn`] when this instance no longer holds the send; an error if the store fails. After any error
     /// nothing may be sent.
     pub async fn intend_send(&self, ticket: &mut SendTicket) -> Result<(), LedgerError> {
         let request = match ticket.row {
@@ -148,7 +148,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::NotIn`] when this instance no longer holds the send, and faults of the store.
+    /// [`LedgerError::NotIn`] when this instance no longer holds the send; an error if the store fails.
     pub async fn settle_send(&self, ticket: &SendTicket, outcome: SendOutcome) -> Result<(), LedgerError> {
         match ticket.row {
             Some(id) => self
@@ -166,7 +166,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn sends(&self, filter: SendFilter, limit: u32) -> Result<Vec<SendRow>, LedgerError> {
         let question = sql(
             "SELECT id, app, once, recipients, origin, state, attempts, receipts, error, created_at, updated_at FROM sends
@@ -183,7 +183,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn send(&self, id: i64) -> Result<Option<SendRow>, LedgerError> {
         let filter = SendFilter { before: id.checked_add(1), ..SendFilter::default() };
         Ok(self.sends(filter, 1).await?.pop().filter(|send| send.id == id))
@@ -193,7 +193,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn sends_in_doubt(&self, before: Option<i64>, limit: u32) -> Result<Vec<SendRow>, LedgerError> {
         // The state is a literal in the text, so that SQLite can use the partial index on sends in doubt.
         let question = sql(
@@ -245,7 +245,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn settle_send_doubt(&self, id: i64, as_sent: bool) -> Result<bool, LedgerError> {
         let state = if as_sent { DeliveryState::Sent } else { DeliveryState::Cancelled };
         let statement = sql("UPDATE sends SET state = ?, updated_at = ? WHERE id = ? AND state = 4")
