@@ -194,8 +194,8 @@ impl Ledger {
         }
     }
 
-    /// Releases the ranges that this driver holds, if several drivers send the broadcast. The driver has reached their
-    /// end, and nothing in them is in flight.
+    /// Releases the ranges that this driver holds, so that other drivers can take them. The driver calls this when it has
+    /// reached their end and nothing in them is in flight. Does nothing on a file store.
     ///
     /// # Errors
     ///
