@@ -8,8 +8,8 @@ use secrecy::SecretString;
 use crate::config::Permissions;
 use crate::protocol::{FailureKind, RequestFailure};
 
-/// The program's own credentials. No permission grants these variables, nor the same names with `_FILE`, nor the
-/// files that those name.
+/// The program's own credentials. No permission grants these variables, nor the variables of the same names with
+/// `_FILE`.
 const OWN: [&str; 8] = [
     "MOONCAST_CLIENT_SECRET",
     "MOONCAST_TOKEN",
