@@ -49,7 +49,7 @@ pub struct PlanProgress {
 }
 
 impl PlanProgress {
-    /// Recipients put into it so far, duplicates among them.
+    /// Returns the number of recipients added so far, including duplicates.
     #[must_use]
     pub fn recipients(&self) -> u64 {
         self.recipients.get()

@@ -22,7 +22,7 @@ pub(super) struct AudienceColumns {
 }
 
 impl AudienceColumns {
-    /// The columns of a recipient, in the order of the file's header where there is one.
+    /// Returns the columns of a recipient, in the order of the file's header if it has one.
     pub(super) fn of(
         &mut self,
         recipient: Value,

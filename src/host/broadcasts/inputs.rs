@@ -100,7 +100,7 @@ pub(super) async fn changed(
             InputKind::Script | InputKind::Arguments => services.inputs.get(input.kind, ""),
             InputKind::Module => match services.inputs.get(input.kind, &input.name) {
                 Some(hash) => Some(hash),
-                // It may be required later than its broadcast is asked for.
+                // The script may require the module only after it requests its broadcast.
                 None => services.sources.find(&input.name).ok().map(|source| inputs::hash(&source.text)),
             },
             InputKind::File => match services.inputs.get(input.kind, &input.name) {

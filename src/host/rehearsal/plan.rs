@@ -38,7 +38,7 @@ pub(in super::super) fn fingerprint(app: &str, call: MessageCall, json: &[u8]) -
 /// A plan by name: the start of its clock, its random seed, its number of messages, and a hash of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RehearsalPlan {
-    /// Since 1970, in whole seconds.
+    /// The start since 1970, in whole seconds.
     pub start: Duration,
     /// The seed of `math.random`.
     pub seed: u32,

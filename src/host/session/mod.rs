@@ -355,7 +355,7 @@ impl WorkerSession {
                             }
                         }
                     } else if self.mode == LoadMode::Check && matches!(request, HostRequest::Test(_)) {
-                        // A file of tests is only looked at.
+                        // A file of tests is only checked.
                         self.refuse(id, HostResponse::Nothing);
                     } else if self.declaring && !request.only_looks() {
                         self.services.jobs.refuse();

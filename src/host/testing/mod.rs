@@ -39,7 +39,7 @@ pub trait TestService: std::fmt::Debug {
     /// Returns the number of messages of a group, or of all groups if `group` is `None`.
     fn count(&self, group: Option<&str>) -> u64;
 
-    /// Replaces the planned faults.
+    /// Uses these faults from now on.
     ///
     /// # Errors
     ///
