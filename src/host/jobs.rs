@@ -15,6 +15,7 @@ use super::broadcasts::{BroadcastSupervisor, ProjectInputs};
 
 /// The job run that a script runs for, in a daemon.
 pub struct JobContext {
+    /// The name of the job.
     pub name: String,
     /// The scheduled time, since 1970.
     pub scheduled_at: Duration,

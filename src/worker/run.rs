@@ -24,7 +24,7 @@ pub(super) fn run(start: &StartFrame, pipe: HostPipe) -> Result<(), TaskSchedule
     let result = match outcome {
         Ok(()) => Ok(()),
         Err(ExecutionError::Failed(error)) => Err(error),
-        // The host has ended, so there is no one to report to.
+        // The host has ended, so the result cannot be reported.
         Err(ExecutionError::Stuck(TaskSchedulerError::HostGone)) => return Ok(()),
         Err(ExecutionError::Stuck(TaskSchedulerError::Pipe(error))) => return Err(error.into()),
         Err(ExecutionError::Stuck(stuck)) => {

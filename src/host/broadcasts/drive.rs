@@ -111,7 +111,7 @@ impl BroadcastTask {
         }
     }
 
-    /// Waits until the broadcast ends, but at most about one second, and returns its progress.
+    /// Waits until the broadcast ends, but at most one second (one minute of simulated time), and returns its progress.
     pub(super) async fn wait(&self, clock: &Clock) -> Result<Value, RequestFailure> {
         // A timeout is not an error here: the state is read below.
         let told = if clock.is_simulated() { TOLD_SIMULATED } else { TOLD };

@@ -19,7 +19,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// The timeout for a post, until its status arrives.
 const OVERALL: Duration = Duration::from_secs(30);
 
-/// An address of another service that takes JSON. Anyone with the address may be able to write there, so only its
+/// An address of another service that takes JSON. Knowing the address may be enough to write there, so only its
 /// host is ever shown.
 pub struct Webhook {
     url: Url,

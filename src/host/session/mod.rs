@@ -55,6 +55,7 @@ pub const OWN_BINARY: &str = "/proc/self/exe";
 pub struct RunSpec {
     /// The binary that workers are started from: [`OWN_BINARY`], except where a test embeds the host.
     pub program: PathBuf,
+    /// The name and text of the script.
     pub script: LuaSource,
     /// The job to run, with [`LoadMode::Job`].
     pub job: Option<JobStart>,
