@@ -1,7 +1,8 @@
-//! The host's side of `im.broadcast`: from what a script asks to a fixed plan in the ledger, and then to its end.
+//! The host's side of `im.broadcast`: builds a fixed plan in the ledger from a script's request, and then drives it
+//! to its end.
 //!
-//! A plan is built by one script and driven by one process; whatever ends either leaves it to be built anew, or to go
-//! on from where it stopped.
+//! One script builds a plan, and one process drives it. If the script ends early, the plan is built again; if the
+//! process ends early, the broadcast resumes where it stopped.
 
 mod audience;
 mod begin;
@@ -47,10 +48,10 @@ pub use inputs::words as input_words;
 pub use project::ProjectInputs;
 pub use supervisor::{BroadcastSupervisor, SupervisedEnd};
 
-/// What the `once` key of a campaign's test message begins with.
+/// The prefix of the `once` key of a campaign's test message.
 const TEST_KEY: &str = "campaign test ";
 
-/// How often it is renewed.
+/// The interval at which a lease is renewed.
 const RENEWAL: Duration = Duration::from_secs(8);
 
 /// The broadcasts of one run.
@@ -64,7 +65,7 @@ pub struct RunBroadcasts {
     on_change: Cell<Option<OnChange>>,
     test_only: Cell<bool>,
     refused: Cell<bool>,
-    /// Whether drafts of dead processes were looked for.
+    /// Whether drafts of dead processes have been deleted.
     swept: Cell<bool>,
 }
 
@@ -75,23 +76,24 @@ enum OpenBroadcast {
 }
 
 impl RunBroadcasts {
-    /// Says which script it is that asks.
+    /// Sets the script that makes the requests.
     pub(super) fn of_script(&self, script: &LuaSource) {
         self.script.replace(Some(script.clone()));
     }
 
-    /// What becomes of unfinished broadcasts whose inputs changed, whatever their script says.
+    /// Sets what happens to unfinished broadcasts whose inputs changed. This overrides their script.
     pub fn decide_on_change(&self, on_change: OnChange) {
         self.on_change.set(Some(on_change));
     }
 
-    /// Has campaigns end after their test, whatever their script says; any other broadcast is refused.
+    /// Makes campaigns end after their test messages, even if their script says otherwise. Any other broadcast is
+    /// refused.
     pub fn only_test(&self) {
         self.test_only.set(true);
     }
 
-    /// Whether a message of this key may leave: with [`Broadcasts::only_test`] the tests of campaigns alone, while their plan
-    /// is checked.
+    /// Whether a message with this `once` key may be sent. With [`RunBroadcasts::only_test`] only the test messages
+    /// of campaigns may, while their plan is being checked.
     pub(super) fn lets_through(&self, once: Option<&str>) -> bool {
         if !self.test_only.get() {
             return true;
@@ -100,30 +102,31 @@ impl RunBroadcasts {
         once.is_some_and(|key| key.starts_with(TEST_KEY)) && self.open.borrow().values().any(testing)
     }
 
-    /// Whether the tests of campaigns alone may leave.
+    /// Whether only the test messages of campaigns may be sent.
     pub(super) fn only_tests(&self) -> bool {
         self.test_only.get()
     }
 
-    /// Whether one was refused because its inputs changed.
+    /// Whether a broadcast was refused because its inputs changed.
     #[must_use]
     pub fn refused(&self) -> bool {
         self.refused.get()
     }
 
-    /// Those that are driven, and those that ended with something left to say about them; the oldest first.
+    /// Returns the broadcasts that are being driven, and the ended ones that are still worth showing; the oldest
+    /// first.
     pub fn watched(&self) -> Vec<Rc<ActiveBroadcast>> {
         self.watched.borrow().clone()
     }
 
-    /// The plans that are being built.
+    /// Returns the plans that are being built.
     pub fn plans(&self) -> Vec<Rc<PlanProgress>> {
         let mut plans = self.plans.borrow_mut();
         plans.retain(|plan| plan.strong_count() > 0);
         plans.iter().filter_map(Weak::upgrade).collect()
     }
 
-    /// Keeps one to be shown, and no longer those that were delivered to all.
+    /// Adds a broadcast to show, and removes those that were delivered to all recipients.
     fn watch(&self, underway: ActiveBroadcast) -> Rc<ActiveBroadcast> {
         let underway = Rc::new(underway);
         let mut watched = self.watched.borrow_mut();
@@ -132,8 +135,8 @@ impl RunBroadcasts {
         underway
     }
 
-    /// Gives up those that are being built. Those that are driven must have been told to stop and are waited for, but
-    /// where they are `kept`: then they go on without their script.
+    /// Abandons the plans that are being built. Waits for the broadcasts that are being driven, which must have been
+    /// told to stop; if `kept` is true, they go on without their script.
     pub(super) async fn end(&self, kept: bool) {
         let all: Vec<OpenBroadcast> = self.open.borrow_mut().drain().map(|(_, open)| open).collect();
         for open in all {
@@ -146,7 +149,7 @@ impl RunBroadcasts {
         }
     }
 
-    /// The numbers of those that are driven.
+    /// Returns the ids of the broadcasts that are being driven.
     #[must_use]
     pub fn driven(&self) -> Vec<BroadcastId> {
         let open = self.open.borrow();
@@ -176,7 +179,7 @@ impl RunBroadcasts {
         }
     }
 
-    /// One whose recipients are being compared, if this is such a one.
+    /// Returns the broadcast under this handle if its recipients are being compared.
     fn comparing(&self, handle: u64) -> Option<Box<RecipientComparison>> {
         let mut open = self.open.borrow_mut();
         match open.remove(&handle)? {
@@ -205,7 +208,7 @@ impl RunBroadcasts {
     }
 }
 
-/// Takes one step of a broadcast.
+/// Performs one step of a broadcast.
 pub(super) async fn step(
     services: &RunServices,
     step: BroadcastStep,
@@ -288,7 +291,7 @@ pub(super) async fn step(
     }
 }
 
-/// Keeps a plan that goes on being built; one that met an error is given up.
+/// Keeps a plan that is still being built, or abandons it after an error.
 async fn keep(
     services: &RunServices,
     handle: u64,
@@ -308,7 +311,7 @@ async fn keep(
     }
 }
 
-/// Renews a lease for as long as it lives.
+/// Renews a lease until it is dropped.
 struct LeaseRenewal(JoinHandle<()>);
 
 impl LeaseRenewal {
@@ -331,14 +334,14 @@ impl Drop for LeaseRenewal {
     }
 }
 
-/// A failure of the ledger in the words of a script.
+/// Converts an error of the ledger into the failure that the script sees.
 #[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` takes")]
 fn fault(error: LedgerError) -> RequestFailure {
     match &error {
         LedgerError::TooMany { .. } => {
             RequestFailure::invalid("max_recipients", format!("{error}; nothing was sent"))
         }
-        // As for a single send: the ledger could not be reached.
+        // A single send fails in the same way if the ledger cannot be reached.
         _ if error.is_fault() => RequestFailure::new(
             FailureKind::Unreachable,
             format!("{error}; after that the same call goes on where it stopped"),
