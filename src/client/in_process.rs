@@ -12,7 +12,7 @@ use super::decode;
 use super::transport::{
     Deadline, ExchangeLimits, HttpResponse, HttpTransport, TransportError, caused_by, chain, ended, location,
 };
-use super::upload::FileChangedError;
+use super::upload::stream::FileChangedError;
 
 /// Carries requests to a service and its answers back.
 pub trait InProcessService: Debug + Send + Sync {

@@ -19,7 +19,7 @@ use super::in_process::InProcessService;
 use super::keepalive::ConnectionPool;
 use super::proxy::Proxies;
 use super::roots;
-use super::upload::FileChangedError;
+use super::upload::stream::FileChangedError;
 use crate::clock::{Clock, Elapsed, Instant};
 use crate::config::Timeouts;
 

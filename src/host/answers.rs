@@ -17,7 +17,7 @@ use crate::quota::Priority;
 
 use super::broadcasts;
 use super::budget::MemoryReservation;
-use super::console;
+use super::console_steps;
 use super::rehearsal::{fingerprint, look};
 use super::services::{RunMode, RunServices};
 use super::testing;
@@ -47,7 +47,7 @@ pub(super) async fn answer(
     request: HostRequest,
     memory: &mut MemoryReservation,
 ) -> Result<HostResponse, RequestFailure> {
-    console::permit(services, &request).await?;
+    console_steps::permit(services, &request).await?;
     only_test(services, &request)?;
     match request {
         HostRequest::Send { app, call, message, options } => {
@@ -69,7 +69,7 @@ async fn answer_other(
             send(services, app, call, &message, options).await
         }
         HostRequest::Check { app, message } => check(app_of(services, app)?, &message),
-        HostRequest::Console(asked) => console::step(services, asked).await,
+        HostRequest::Console(asked) => console_steps::step(services, asked).await,
         HostRequest::Upload { app, path, options } => upload(services, app, &path, options).await,
         HostRequest::Groups { app, cursor } => {
             let _hold = services.part.as_rehearsal().map(|_| services.clock.hold());

@@ -6,6 +6,7 @@ mod answers;
 mod broadcasts;
 mod budget;
 mod console;
+mod console_steps;
 mod exit_reason;
 mod figures;
 mod files;

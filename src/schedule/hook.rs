@@ -2,7 +2,7 @@
 
 use crate::protocol;
 
-use super::job::DeclarationError;
+use super::problem::DeclarationError;
 
 /// Characters of a hook's name: it is the end of an address.
 const LONGEST_NAME: usize = 100;

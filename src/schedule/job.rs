@@ -1,6 +1,5 @@
 //! A job as a script declared it, understood.
 
-use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use crate::protocol::{JobDeclaration, JobTrigger};
 use super::cron::Cron;
 use super::hook::Hook;
 use super::options::{MissedPolicy, OverlapPolicy};
+use super::problem::DeclarationError;
 use super::{at, zone};
 
 /// For how long a missed instant is worth running, where a script does not say.
@@ -71,21 +71,6 @@ enum JobSchedule {
     Every(Duration),
     At(Timestamp),
     Hook(Hook),
-}
-
-/// What is wrong with a declaration.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeclarationError {
-    /// The argument or option.
-    pub field: &'static str,
-    /// What is wrong and what is right, with the field's name first.
-    pub message: String,
-}
-
-impl DeclarationError {
-    pub(super) fn new(field: &'static str, what: impl fmt::Display) -> Self {
-        Self { field, message: format!("{field}: {what}") }
-    }
 }
 
 impl Job {

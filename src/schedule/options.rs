@@ -1,6 +1,6 @@
 //! The options of a job that are one of a few words.
 
-use super::job::DeclarationError;
+use super::problem::DeclarationError;
 
 /// What becomes of instants that passed while nobody could run them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

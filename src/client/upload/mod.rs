@@ -1,6 +1,6 @@
 //! Uploading a file: its size checked first, then streamed from disk.
 
-mod stream;
+pub(super) mod stream;
 
 use std::fmt;
 use std::fs::File;
@@ -22,7 +22,6 @@ use super::class::Idempotency;
 use super::failure::CallError;
 use super::media::{self, MediaInfo, MediaKind};
 use crate::clock::Clock;
-pub(super) use stream::FileChangedError;
 use stream::{SharedFileReader, UploadProgress, stream};
 
 /// The endings of formats whose files are always recognised.

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::names::{self, CODE};
-use super::protected::InodeId;
+use super::inode::InodeId;
 
 /// The most names that are inspected while searching for code.
 const MAX_NAMES: usize = 50_000;

@@ -15,7 +15,8 @@ use rustix::io::Errno;
 use crate::config::{Permissions, Project};
 use crate::protocol::RequestFailure;
 
-use super::grants::{Access, DATA, LocatedPath, PathGrant, PathGrants, check_text, joined};
+use super::access::Access;
+use super::grants::{DATA, LocatedPath, PathGrant, PathGrants, check_text, joined};
 use super::names;
 use super::protected::{PathGuard, ProtectedFiles};
 use super::sentence::{denied, escapes, invalid, nowhere, of_system, outside};
@@ -348,7 +349,7 @@ fn make(guard: &PathGuard, spot: &ResolvedPath, count: usize) -> Result<(), Walk
         if kind(&stat) != FileType::Directory {
             return Err(WalkError::System(Errno::NOTDIR.into()));
         }
-        within.push(super::protected::InodeId::of(&stat));
+        within.push(super::inode::InodeId::of(&stat));
         folder = fd;
     }
     Ok(())

@@ -10,8 +10,9 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use crate::config::{Permissions, Project};
 use crate::protocol::RequestFailure;
 
+use super::access::Access;
 use super::names;
-use super::protected::InodeId;
+use super::inode::InodeId;
 use super::sentence;
 
 /// The project's folder that scripts may write to without a grant. It is created by the first write.
@@ -19,13 +20,6 @@ pub(super) const DATA: &str = "data";
 
 /// The longest path that the system accepts (`PATH_MAX`).
 const MAX_PATH: usize = 4096;
-
-/// The access that a script requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Access {
-    Read,
-    Write,
-}
 
 /// A granted path, and everything below it.
 #[derive(Debug)]

@@ -5,9 +5,11 @@
 //! Files with credentials and scripts are refused even if they are granted. All operations block, and run on threads
 //! of their own. May import: `config`, `protocol`.
 
+mod access;
 mod code;
 mod disk;
 mod grants;
+mod inode;
 mod modules;
 mod names;
 mod overlay;

@@ -10,7 +10,8 @@ use rustix::io::Errno;
 
 use crate::config::Project;
 
-use super::grants::{Access, PathGrant};
+use super::access::Access;
+use super::grants::{PathGrant};
 use super::protected::ProtectedFiles;
 use super::walk::{PathWalk, WalkError, kind};
 

@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::protocol::{FailureKind, RequestFailure};
 
 use super::disk::Disk;
-use super::grants::Access;
+use super::access::Access;
 use super::sentence::invalid;
 use super::{FileInfo, MAX_READ, OpenedFile};
 

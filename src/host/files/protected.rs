@@ -14,7 +14,9 @@ use rustix::fs::{CWD, Mode, OFlags, Stat, fstat, openat, stat};
 use crate::config::{FILE_NAME, STATE_FOLDER};
 
 use super::code::{CodeFiles, holds};
-use super::grants::{Access, PathGrant};
+use super::inode::InodeId;
+use super::access::Access;
+use super::grants::{PathGrant};
 use super::names::{self, CODE, DOTENV, REPOSITORY};
 use super::walk::ResolvedPath;
 
@@ -35,24 +37,6 @@ const TWICE: &str =
     "has another name somewhere (a hard link), under which it would change too; write the whole file anew";
 const TOO_MANY: &str =
     "cannot be written: the project's scripts are too many files to tell whether this is one of them";
-
-/// Identifies a file, independently of its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct InodeId {
-    pub(super) device: u64,
-    inode: u64,
-}
-
-impl InodeId {
-    pub(super) fn of(stat: &Stat) -> Self {
-        Self { device: stat.st_dev, inode: stat.st_ino }
-    }
-
-    /// Returns the id of the file that a path leads to now, through links.
-    pub(super) fn at(path: &Path) -> Option<Self> {
-        stat(path).ok().map(|stat| Self::of(&stat))
-    }
-}
 
 /// The protected files of one project.
 #[derive(Debug)]

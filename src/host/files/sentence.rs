@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use crate::protocol::{FailureKind, RequestFailure};
 
-use super::grants::Access;
+use super::access::Access;
 
 /// The most characters of a path that are shown.
 const SHOWN: usize = 200;

@@ -14,7 +14,8 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{FileType, Mode, OFlags, PROC_SUPER_MAGIC, Stat, fstat, fstatfs, openat, readlinkat};
 use rustix::io::Errno;
 
-use super::protected::{HOSTS_OWN, InodeId, PathGuard};
+use super::inode::InodeId;
+use super::protected::{HOSTS_OWN, PathGuard};
 
 /// The most links on one path; the system has the same limit.
 const MAX_LINKS: usize = 40;

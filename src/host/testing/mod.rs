@@ -9,6 +9,7 @@
 mod advance;
 mod outside;
 mod play;
+mod steps;
 
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
@@ -16,20 +17,19 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use serde_json::Value;
 
 use crate::clock::Clock;
 use crate::config::{Project, Settings};
 use crate::delivery::Delivery;
-use crate::protocol::{HostResponse, RequestFailure, TestStep, WorkerLimits};
+use crate::protocol::{HostResponse, RequestFailure, WorkerLimits};
 
 use super::files::ProjectFiles;
-use super::services::{RunMode, RunServices};
 
 use advance::TestJob;
 use outside::{TestHttpReply, TestHttpRequest};
 pub use play::CapturedOutput;
+pub(super) use steps::answer;
 
 /// The service that receives a test's messages.
 pub trait TestService: std::fmt::Debug {
@@ -149,36 +149,4 @@ impl Testbed {
         self.loaded.borrow_mut().iter_mut().for_each(|loaded| loaded.after = at);
         Ok(HostResponse::Nothing)
     }
-}
-
-/// Answers a step of a test.
-pub(super) async fn answer(services: &RunServices, asked: TestStep) -> Result<HostResponse, RequestFailure> {
-    let bed = match &services.part {
-        RunMode::Test(bed) => bed,
-        RunMode::Tested(_) => {
-            return Err(RequestFailure::denied("a script that a test runs is no test itself"));
-        }
-        _ => return Err(RequestFailure::denied("tests are run by `mooncast test`")),
-    };
-    let stop = &services.stop.stop();
-    let json = match asked {
-        TestStep::Declare { name, place } => return bed.declare(name, place),
-        TestStep::Clock { time } => return bed.set_clock(&time),
-        TestStep::Fault(faults) => {
-            let planned = bed.parts.service.plan(&faults);
-            return planned
-                .map(|()| HostResponse::Nothing)
-                .map_err(|why| RequestFailure::invalid("faults", format!("faults: {why}")));
-        }
-        TestStep::Reply { url, status, body } => return bed.reply(url, status, body),
-        TestStep::Run { script, args } => bed.run_script(&script, args, stop).await?,
-        TestStep::Load(script) => bed.load(&script, stop).await?,
-        TestStep::Trigger(job) => bed.trigger(&job, stop).await?,
-        TestStep::Post { job, request } => bed.post(&job, request, stop).await?,
-        TestStep::Advance { ms } => bed.advance(Duration::from_millis(ms), stop).await?,
-        TestStep::Sent(group) => bed.parts.service.sent(group.as_deref()),
-        TestStep::Count(group) => bed.parts.service.count(group.as_deref()).into(),
-        TestStep::Requests => bed.requests(),
-    };
-    Ok(HostResponse::Json(Bytes::from(json.to_string())))
 }
