@@ -52,7 +52,7 @@ impl SendingHours {
     pub(super) fn end_of(&self, begins: Duration, sending: Duration) -> Duration {
         let Some(open) = &self.0 else { return begins.saturating_add(sending) };
         let (mut now, mut left) = (begins, sending);
-        // The forecast looks 400 days ahead at most.
+        // Stops after 400 ranges of open hours, about 400 days.
         for _ in 0..400 {
             now += self.closed_for(now);
             let Some(opened) = open.open_for(now) else { break };
