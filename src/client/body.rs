@@ -12,7 +12,7 @@ const IDLE: u8 = 0;
 const WRITTEN: u8 = 1;
 const SEALED: u8 = 2;
 
-/// Decides between «written» and «given up»: the first transition wins.
+/// Whether a request is written or given up. The first of the two transitions wins.
 ///
 /// The HTTP library asks for the body's bytes after it has put the request's head into its buffer and before it writes
 /// that buffer out. So a library that has not asked has not written.

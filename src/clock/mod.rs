@@ -162,7 +162,7 @@ impl Clock {
     pub async fn sleep_until(&self, deadline: Instant) {
         match &*self.0 {
             TimeSource::Real { origin, .. } => {
-                // The timer cannot represent such a late instant, so this waits for ever.
+                // If the timer cannot represent the instant, this waits for ever.
                 match origin.checked_add(deadline.0) {
                     Some(deadline) => tokio::time::sleep_until(deadline).await,
                     None => std::future::pending().await,

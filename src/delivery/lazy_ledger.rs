@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::ledger::{Instance, Ledger, LedgerError, LedgerLocation, SendOutcome, SendTicket};
 
-/// How often the write of an outcome is tried.
+/// How often the write of an outcome is tried, not counting the tries while the store is away.
 const TRIES: u32 = 6;
 
 /// The wait after the first failure to write an outcome. It doubles with each failure.

@@ -32,8 +32,7 @@ use crate::clock::Instant;
 
 /// Instants at which slots come free are rounded up to this, so that memory is bounded by time and not by the rate.
 const GRAIN: Duration = Duration::from_micros(100);
-/// The assumed spread for the messages of an earlier process, and for a message without an answer while no spread is
-/// known.
+/// The spread of round trips that is assumed for the messages of an earlier process, and for [`WindowSlots::longest`].
 pub(super) const ASSUMED_SPREAD: Duration = Duration::from_millis(500);
 /// How much longer than its second a message without an answer holds its slot while no spread is known.
 const UNANSWERED: Duration = Duration::from_secs(5);

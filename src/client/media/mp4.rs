@@ -215,7 +215,7 @@ fn times<R: Read + Seek>(walk: &mut BoxReader<'_, R>, header: Mp4Box) -> Option<
     } else {
         (walk.u32(header.start + 12)?, u64::from(walk.u32(header.start + 16)?))
     };
-    // All one bits mean «unknown».
+    // All one bits mean that the length is unknown.
     let unknown = if version == 1 { u64::MAX } else { u64::from(u32::MAX) };
     Some((scale, Some(units).filter(|units| *units != unknown && *units != 0)))
 }

@@ -39,7 +39,8 @@ pub use token_store::{FetchTurn, StoredToken, TokenStore};
 const MARGIN: Duration = Duration::from_mins(5);
 /// How long a refusal that will not change is returned to all calls.
 const REFUSAL_KEPT: Duration = Duration::from_mins(1);
-/// How many replacements in a row may be refused if the token before the first of them had worked.
+/// After this many refused replacements in a row, no token is fetched for a while. This applies if the token before the
+/// first of them had worked; otherwise one refused replacement suffices.
 const UNSERVED_MAX: u32 = 3;
 /// The most refused tokens that are replaced in [`REFUSAL_KEPT`].
 const REPLACED_MAX: usize = 10;

@@ -69,7 +69,7 @@ pub enum UploadError {
     /// The file has no bytes.
     #[error("the file is empty (0 bytes); to upload it all the same, give `force = true`")]
     Empty,
-    /// Its name says that it is something else.
+    /// The name suggests another kind of content than the file has.
     #[error(
         "by its name the file is {named}, but it holds {found}; look at the file, or give it a name that fits; to upload it \
          as it is, give `force = true`"
@@ -175,7 +175,7 @@ impl Upload {
         let extension = extension.to_string_lossy().to_ascii_lowercase();
         let is_known = READ.contains(&extension.as_str());
         let kind = match self.content_type.split('/').next() {
-            // The list of content types lacks it.
+            // The list of content types lacks AMR.
             _ if extension == "amr" => "audio",
             kind => kind.unwrap_or_default(),
         };
@@ -184,7 +184,7 @@ impl Upload {
             (MediaKind::Sound | MediaKind::Video | MediaKind::SoundOrVideo, "image") => unlike("an image"),
             (MediaKind::Image, "audio") => unlike("a sound"),
             (MediaKind::Image, "video") => unlike("a video"),
-            // A format that is not read may be anything.
+            // A format that is not always recognized may hold any kind of content.
             (MediaKind::Other, "image") if is_known => unlike("an image"),
             (MediaKind::Other, "audio") if is_known => unlike("a sound"),
             (MediaKind::Other, "video") if is_known => unlike("a video"),

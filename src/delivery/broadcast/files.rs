@@ -7,7 +7,7 @@ use crate::ledger::{AppId, LedgerError};
 use super::super::upload::USED;
 use super::BroadcastDriver;
 
-/// A file is not renewed if a new upload would last at most this much longer.
+/// A file is not renewed if a new upload would last less than this much longer.
 const AS_NEW: Duration = Duration::from_hours(1);
 
 impl BroadcastDriver<'_> {
