@@ -17,8 +17,9 @@ use super::verdict::CallResult;
 use super::window::ConcurrencyWindow;
 use super::{BroadcastDriver, FAILURES_IN_A_ROW, LOOK};
 
-/// The number of calls that may wait for a permit at once is a second's quota divided by this, 2 at least and 64 at most.
-/// Enough calls wait that no permit goes unused. Few enough wait that a pause takes effect soon and single sends do not wait long.
+/// The most calls that wait for a permit at once: a second's quota divided by this, but at least 2 and at most 64.
+/// Enough calls wait that no permit goes unused. Few enough wait that a pause takes effect soon and single sends do not
+/// wait long.
 const WAITING_PART: u32 = 50;
 
 /// Why a round ended. No call is in flight then.
