@@ -1,33 +1,13 @@
 //! The statements of one group commit. Their number does not grow with the number of requests.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use super::broadcast::{Lease, RecipientOutcome};
+use super::broadcast::Lease;
+use super::commit_request::CommitRequest;
 use super::moves::{RecipientMoves, move_all, move_carefully};
-use super::sends::{self, NewSend, SendOutcome};
+use super::sends;
 use super::store::Transaction;
 use super::{DeliveryState, LedgerError};
-
-/// A write that is done in a group commit.
-#[derive(Debug)]
-pub(super) enum CommitRequest {
-    Intend { lease: Lease, seqs: Vec<i64> },
-    Settle { lease: Lease, outcomes: Vec<RecipientOutcome> },
-    NewSend { owner: i64, send: Arc<NewSend> },
-    IntendSend { owner: i64, id: i64 },
-    SettleSend { owner: i64, id: i64, outcome: SendOutcome },
-}
-
-impl CommitRequest {
-    /// The lease under which the request moves recipients; `None` if it moves none.
-    pub(super) const fn moves_of(&self) -> Option<Lease> {
-        match self {
-            Self::Intend { lease, .. } | Self::Settle { lease, .. } => Some(*lease),
-            Self::NewSend { .. } | Self::IntendSend { .. } | Self::SettleSend { .. } => None,
-        }
-    }
-}
 
 /// Returns whether one statement can write these requests. New sends and their outcomes are written so.
 pub(super) fn is_one_statement(requests: &[CommitRequest]) -> bool {

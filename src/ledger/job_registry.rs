@@ -7,25 +7,10 @@ use super::broadcast::json;
 use super::instance::lives;
 use super::jobs::{JobRun, JobRunRow};
 use super::postgres::registered_jobs;
+use super::registered_job::RegisteredJob;
 use super::sql::sql;
 use super::store::{Transaction, from_millis, millis};
 use super::{Instance, InstanceName, JobCommand, Ledger, LedgerError};
-
-/// An active job.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RegisteredJob {
-    /// The job's name.
-    pub name: String,
-    /// The script that declares it.
-    pub script: String,
-    /// The schedule, in words; equal words mean equal scheduled times.
-    pub times: String,
-    /// For a new job or a new schedule: no scheduled time up to this one runs. A job that is registered again
-    /// unchanged keeps its stored value.
-    pub decided_until: Duration,
-    /// The hash of the script's version.
-    pub version: String,
-}
 
 /// A job and its current state.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use super::LedgerError;
-use super::commit::{CommitMode, CommitRequest, commit, is_one_broadcast, is_one_statement};
+use super::commit::{CommitMode, commit, is_one_broadcast, is_one_statement};
+use super::commit_request::CommitRequest;
 use super::store::Store;
 
 /// The most requests of one commit, so that other processes do not wait for long.

@@ -125,3 +125,16 @@ pub(super) fn plain(error: &Error) -> String {
         other => other.to_string(),
     }
 }
+
+/// Converts the result of a native function into the arguments of the prelude's `settle`.
+pub(super) fn settled(lua: &Lua, result: Result<MultiValue, NativeError>) -> mlua::Result<MultiValue> {
+    match result {
+        Ok(mut values) => {
+            values.push_front(Value::Boolean(true));
+            Ok(values)
+        }
+        // A lack of memory must not become an error value of a bad argument, which a script could ignore.
+        Err(NativeError::Lua(Error::MemoryError(message))) => Err(Error::MemoryError(message)),
+        Err(fault) => fault.into_values(lua),
+    }
+}

@@ -4,7 +4,8 @@ use mlua::{Lua, MultiValue, Table, Value};
 
 use crate::protocol::ScriptError;
 
-use super::state::PRELUDE_NAME;
+/// The name of the prelude's chunk in a stack. Its lines are never shown.
+pub(super) const PRELUDE_NAME: &str = "=mooncast";
 
 /// The most bytes of an error's text.
 const MAX_TEXT: usize = 8 * 1024;

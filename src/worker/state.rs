@@ -10,16 +10,12 @@ use mlua::{
 use crate::protocol::ToHost;
 
 use super::context::ScriptContext;
-use super::fault::NativeError;
 use super::{convert, modules, report, require, tasks};
 
 const PRELUDE: &str = include_str!("prelude.lua");
 
 /// The part in Lua that shows values.
 const SHOW: &str = include_str!("show.lua");
-
-/// The name of the prelude's chunk in a stack. Its lines are never shown.
-pub(super) const PRELUDE_NAME: &str = "=mooncast";
 
 /// Instructions between two checks of the CPU time: about 50 microseconds.
 const INSTRUCTIONS_PER_LOOK: u32 = 10_000;
@@ -59,7 +55,7 @@ pub(super) fn make(context: Rc<ScriptContext>, seed: u64) -> mlua::Result<LuaSta
     watch(&lua, &watcher, INSTRUCTIONS_PER_LOOK)?;
     convert::make_marks(&lua)?;
 
-    let prelude: Table = lua.load(PRELUDE).set_name(PRELUDE_NAME).call(natives(&lua, &context)?)?;
+    let prelude: Table = lua.load(PRELUDE).set_name(report::PRELUDE_NAME).call(natives(&lua, &context)?)?;
     close_sandbox(&lua, &prelude, seed)?;
 
     let kit = modules::ModuleKit::new(&lua, &context, &prelude)?;
@@ -200,20 +196,7 @@ fn natives(lua: &Lua, context: &Rc<ScriptContext>) -> mlua::Result<Table> {
         }),
     )?;
 
-    natives.raw_set("show", lua.load(SHOW).set_name(PRELUDE_NAME).call::<Function>(())?)?;
+    natives.raw_set("show", lua.load(SHOW).set_name(report::PRELUDE_NAME).call::<Function>(())?)?;
     natives.raw_set("longest", context.limits.memory)?;
     Ok(natives)
-}
-
-/// Converts the result of a native function into the arguments of the prelude's `settle`.
-pub(super) fn settled(lua: &Lua, result: Result<MultiValue, NativeError>) -> mlua::Result<MultiValue> {
-    match result {
-        Ok(mut values) => {
-            values.push_front(Value::Boolean(true));
-            Ok(values)
-        }
-        // A lack of memory must not become an error value of a bad argument, which a script could ignore.
-        Err(NativeError::Lua(Error::MemoryError(message))) => Err(Error::MemoryError(message)),
-        Err(fault) => fault.into_values(lua),
-    }
 }

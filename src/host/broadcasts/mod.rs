@@ -29,14 +29,14 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::delivery::{ActiveBroadcast, LEASE};
 use crate::ledger::{BroadcastId, Lease, Ledger, LedgerError, ScriptRef};
-use crate::protocol::{BroadcastStep, FailureKind, HostResponse, LuaSource, RequestFailure};
+use crate::protocol::{FailureKind, HostResponse, LuaSource, RequestFailure};
 
 use build::PlanBuilder;
 pub use build::PlanProgress;

@@ -4,8 +4,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::names::{self, CODE};
 use super::inode::InodeId;
+use super::names::{self, CODE};
 
 /// The most names that are inspected while searching for code.
 const MAX_NAMES: usize = 50_000;

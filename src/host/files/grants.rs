@@ -11,8 +11,8 @@ use crate::config::{Permissions, Project};
 use crate::protocol::RequestFailure;
 
 use super::access::Access;
-use super::names;
 use super::inode::InodeId;
+use super::names;
 use super::sentence;
 
 /// The project's folder that scripts may write to without a grant. It is created by the first write.

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use crate::config::Project;
 
 use super::access::Access;
-use super::grants::{PathGrant};
+use super::grants::PathGrant;
 use super::protected::ProtectedFiles;
 use super::walk::{PathWalk, WalkError, kind};
 

@@ -12,8 +12,8 @@ use serde::Serialize;
 
 use crate::protocol::{FailureKind, RequestFailure};
 
-use super::disk::Disk;
 use super::access::Access;
+use super::disk::Disk;
 use super::sentence::invalid;
 use super::{FileInfo, MAX_READ, OpenedFile};
 

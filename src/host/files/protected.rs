@@ -9,14 +9,14 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags, Stat, fstat, openat, stat};
+use rustix::fs::{CWD, Mode, OFlags, Stat, fstat, openat};
 
 use crate::config::{FILE_NAME, STATE_FOLDER};
 
-use super::code::{CodeFiles, holds};
-use super::inode::InodeId;
 use super::access::Access;
-use super::grants::{PathGrant};
+use super::code::{CodeFiles, holds};
+use super::grants::PathGrant;
+use super::inode::InodeId;
 use super::names::{self, CODE, DOTENV, REPOSITORY};
 use super::walk::ResolvedPath;
 

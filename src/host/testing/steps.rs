@@ -8,7 +8,10 @@ use crate::host::services::{RunMode, RunServices};
 use crate::protocol::{HostResponse, RequestFailure, TestStep};
 
 /// Answers a step of a test.
-pub(in crate::host) async fn answer(services: &RunServices, asked: TestStep) -> Result<HostResponse, RequestFailure> {
+pub(in crate::host) async fn answer(
+    services: &RunServices,
+    asked: TestStep,
+) -> Result<HostResponse, RequestFailure> {
     let bed = match &services.part {
         RunMode::Test(bed) => bed,
         RunMode::Tested(_) => {

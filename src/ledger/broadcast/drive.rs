@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 
-use crate::ledger::commit::CommitRequest;
+use crate::ledger::commit_request::CommitRequest;
 use crate::ledger::postgres::drivers;
 use crate::ledger::sql::sql;
 use crate::ledger::store::count;

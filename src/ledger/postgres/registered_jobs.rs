@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::ledger::LedgerError;
 use crate::ledger::broadcast::json;
-use crate::ledger::job_registry::RegisteredJob;
+use crate::ledger::registered_job::RegisteredJob;
 use crate::ledger::sql::sql;
 use crate::ledger::store::{Transaction, millis};
 

@@ -1,32 +1,19 @@
 //! Single sends: a record of every send, and `once` for sends that ask for it.
 
+pub(super) mod entry;
 mod write;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::commit::CommitRequest;
+use super::commit_request::CommitRequest;
 use super::instance::{ENDED_BEFORE, lives};
 use super::store::{Transaction, from_millis, millis, small};
 use super::{AppId, DeliveryState, Instance, Ledger, LedgerError};
 use crate::ledger::sql::{Statement, sql};
 
+pub use entry::{NewSend, SendOutcome};
 pub(super) use write::{MOST, write};
-
-/// A single send before it begins.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewSend {
-    /// The app that sends it.
-    pub app: AppId,
-    /// Its `once` key.
-    pub once: Option<String>,
-    /// The dedup hash of its message, including the recipients. Empty if it has no `once` key.
-    pub hash: String,
-    /// Its groups, and the users of a targeted send, as JSON; shown to people.
-    pub recipients: String,
-    /// The script, job or command that sends it; shown to people.
-    pub origin: String,
-}
 
 /// The result of beginning a send.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,19 +39,6 @@ pub struct SendTicket {
     owner: i64,
     send: Arc<NewSend>,
     row: Option<i64>,
-}
-
-/// The outcome of a single send.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SendOutcome {
-    /// Its new state. [`DeliveryState::Pending`] means that it is proved that nothing was sent: the key is free again.
-    pub state: DeliveryState,
-    /// (group id, message id) of each group that received it.
-    pub receipts: Vec<(String, String)>,
-    /// Why it failed or is in doubt. Keep it short.
-    pub error: Option<String>,
-    /// How many times it was tried.
-    pub attempts: u32,
 }
 
 /// A filter for listing single sends.

@@ -30,8 +30,7 @@ use mlua::{FromLuaMulti, Function, IntoLuaMulti, Lua, MultiValue, Table, Value};
 use crate::protocol::HostRequest;
 
 use super::context::ScriptContext;
-use super::fault::NativeError;
-use super::state::settled;
+use super::fault::{NativeError, settled};
 
 type ModuleBuilder = fn(&ModuleKit) -> mlua::Result<Table>;
 
@@ -159,7 +158,7 @@ impl ModuleKit {
         text: &str,
         arguments: impl IntoLuaMulti,
     ) -> mlua::Result<R> {
-        let chunk = self.lua.load(text).set_name(super::state::PRELUDE_NAME);
+        let chunk = self.lua.load(text).set_name(super::report::PRELUDE_NAME);
         chunk.set_environment(self.own.clone()).call(arguments)
     }
 }
