@@ -94,7 +94,7 @@ pub struct DaemonSetup {
     pub ledger: Ledger,
     /// This process's instance in the ledger. It also owns what the apps send.
     pub owner: Instance,
-    /// What this daemon does: sends broadcasts, schedules jobs, or both.
+    /// The roles of this host: some of `schedule`, `send` and `page`.
     pub roles: HostRoles,
     /// The clock that decides when jobs run, and that scripts see.
     pub clock: Clock,

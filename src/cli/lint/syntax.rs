@@ -36,7 +36,7 @@ pub(super) fn parse(source: &str) -> Result<ParsedScript, LintFinding> {
     Err(finding(error, source))
 }
 
-/// Finds a statement after the script's `return`. The parser would replace the first `return` by the second.
+/// Finds a second `return` or `break` at the top level of the script. The parser would replace the first one by it.
 fn after_return(source: &str) -> Option<LintFinding> {
     let (mut depth, mut returned) = (0_usize, false);
     for token in repair::tokens(source) {

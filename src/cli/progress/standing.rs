@@ -181,8 +181,8 @@ impl ProgressSummary {
     }
 }
 
-/// The remaining time at the recent rate, or at the maximum rate if the recent one is unknown or zero. `None` for a
-/// broadcast that an operator has to resume.
+/// The remaining time at the recent rate, or at the maximum rate if the recent one is unknown or zero. `None` if an
+/// operator has to resume the broadcast, or if it waits for the store.
 fn left(
     pending: u64,
     rate: Option<f64>,

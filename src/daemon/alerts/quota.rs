@@ -17,7 +17,7 @@ use super::{Alert, AlertSender};
 const LOOK: Duration = Duration::from_secs(30);
 
 impl AlertSender {
-    /// Polls the apps' quotas while it is polled. It raises one alert when a quota was refused for the time in
+    /// Watches the apps' quotas while it is polled. It raises one alert when a quota was refused for the time in
     /// `[alerts] after` without a pause of a minute.
     pub async fn watch_quotas(&self, apps: &[Rc<Delivery>]) {
         // For each refused quota: when the refusals began, and whether the alert was raised.
